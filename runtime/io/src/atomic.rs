@@ -1,0 +1,1 @@
+//! Writes files beside their destination and renames them.

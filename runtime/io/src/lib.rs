@@ -1,0 +1,4 @@
+//! Reads and writes medical image files. Untrusted bytes end here.
+
+pub mod atomic;
+pub mod nifti;

@@ -1,0 +1,2 @@
+//! The `vesal` binary.
+fn main() {}
