@@ -1,0 +1,44 @@
+//! Instance normalization.
+
+use burn::module::{Initializer, Module, Param};
+use burn::tensor::{Tensor, backend::Backend};
+
+/// Normalizes each channel of each case over space, then scales and shifts it with learned weights.
+///
+/// **Definition**: `y = weight (x - mean) / sqrt(var + epsilon) + bias`, population variance, epsilon 1e-5.
+///
+/// **Source**: Ulyanov et al. 2016; parameter names as in PyTorch's `InstanceNorm3d(affine=True)`, so that state dicts
+/// map one to one.
+#[derive(Module, Debug)]
+pub struct InstanceNorm<B: Backend> {
+    /// Scale, `[C]`.
+    pub weight: Param<Tensor<B, 1>>,
+    /// Shift, `[C]`.
+    pub bias: Param<Tensor<B, 1>>,
+    /// Added to the variance.
+    pub epsilon: f64,
+}
+
+impl<B: Backend> InstanceNorm<B> {
+    /// A normalization of this many channels, scale 1 and shift 0.
+    pub fn new(channels: usize, device: &B::Device) -> Self {
+        Self {
+            weight: Initializer::Ones.init([channels], device),
+            bias: Initializer::Zeros.init([channels], device),
+            epsilon: 1e-5,
+        }
+    }
+
+    /// Normalizes.
+    ///
+    /// **Shapes**: `[N, C, X, Y, Z]` → the same.
+    pub fn forward(&self, x: Tensor<B, 5>) -> Tensor<B, 5> {
+        let [n, c, sx, sy, sz] = x.dims();
+        let flat = x.reshape([n, c, sx * sy * sz]);
+        let centered = flat.clone() - flat.mean_dim(2);
+        let variance = (centered.clone() * centered.clone()).mean_dim(2);
+        let scale = self.weight.val().reshape([1, c, 1]) * variance.add_scalar(self.epsilon).sqrt().recip();
+        let y = centered * scale + self.bias.val().reshape([1, c, 1]);
+        y.reshape([n, c, sx, sy, sz])
+    }
+}

@@ -1,0 +1,33 @@
+//! Layers and blocks that networks share.
+
+mod instance_norm;
+mod residual;
+mod upsample;
+
+pub use instance_norm::InstanceNorm;
+pub use residual::ResidualBlock;
+pub use upsample::UpSample;
+
+use burn::nn::PaddingConfig3d;
+use burn::nn::conv::{Conv3d, Conv3dConfig};
+use burn::tensor::backend::Backend;
+
+/// Kernel of a convolution on a level whose sampling grows by `scale`: 1 on an axis that is not downsampled, else 3.
+pub(crate) fn kernel_for_scale(scale: [usize; 3]) -> [usize; 3] {
+    scale.map(|s| if s == 1 { 1 } else { 3 })
+}
+
+/// A convolution without bias that keeps the shape at stride 1.
+pub(crate) fn conv<B: Backend>(
+    channels: [usize; 2],
+    kernel: [usize; 3],
+    stride: [usize; 3],
+    device: &B::Device,
+) -> Conv3d<B> {
+    let [x, y, z] = kernel.map(|k| k / 2);
+    Conv3dConfig::new(channels, kernel)
+        .with_stride(stride)
+        .with_padding(PaddingConfig3d::Explicit(x, y, z))
+        .with_bias(false)
+        .init(device)
+}
