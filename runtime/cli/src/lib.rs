@@ -1,0 +1,128 @@
+//! What the command lines of all Vesal programs share: exit codes and the form of errors.
+//!
+//! A message is complete when a radiographer can tell which file, an engineer which rule, and both what to do next:
+//!
+//! ```text
+//! error: cannot segment `case_012.nii.gz`
+//!   caused by: channel count is 1, the bundle expects 3
+//!
+//! hint: `vesal inspect BUNDLE` lists the channels
+//! ```
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Everything was done.
+    Success = 0,
+    /// The program is wrong.
+    Bug = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// An input is missing, unreadable or unsuitable.
+    Input = 3,
+    /// A bundle or plan is damaged or unsuitable.
+    Bundle = 4,
+    /// A device or the inference on it failed.
+    Device = 5,
+    /// An output cannot be written.
+    Output = 6,
+    /// A batch ran to its end, and some cases failed.
+    FailedCases = 7,
+    /// Stopped by the user.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// A failure on its way to the terminal: what was attempted, why it failed, what to do, and how to exit.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    attempt: Option<String>,
+    cause: Box<dyn Error + Send + Sync>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure with this exit code and cause.
+    pub fn new(exit: Exit, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { exit, attempt: None, cause: cause.into(), hint: None }
+    }
+
+    /// Says what was attempted: `cannot segment ...`.
+    pub fn attempting(mut self, attempt: impl Into<String>) -> Self {
+        self.attempt = Some(attempt.into());
+        self
+    }
+
+    /// Says what to do, if there is something.
+    pub fn hint(mut self, hint: impl Into<Option<String>>) -> Self {
+        self.hint = hint.into().or(self.hint);
+        self
+    }
+
+    /// How the program is to exit.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// The whole message, as printed.
+    pub fn render(&self) -> String {
+        let mut lines = Vec::new();
+        lines.extend(self.attempt.clone());
+        let mut cause: Option<&(dyn Error + 'static)> = Some(self.cause.as_ref());
+        while let Some(error) = cause {
+            let line = error.to_string();
+            if lines.last() != Some(&line) {
+                lines.push(line);
+            }
+            cause = error.source();
+        }
+        let mut text = format!("error: {}\n", lines.remove(0));
+        for line in lines {
+            let _ = writeln!(text, "  caused by: {line}");
+        }
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(text, "\nhint: {hint}");
+        }
+        text
+    }
+}
+
+/// Runs a program: prints a failure to stderr and turns the outcome into an exit code.
+pub fn run(program: impl FnOnce() -> Result<Exit, Failure>) -> ExitCode {
+    match program() {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprint!("{}", failure.render());
+            failure.exit.into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_reads_attempt_causes_hint() {
+        let cause = std::io::Error::other(std::io::Error::other("disk is full"));
+        let failure = Failure::new(Exit::Output, cause)
+            .attempting("cannot write `a.nii.gz`")
+            .hint("free some space".to_owned());
+        assert_eq!(
+            failure.render(),
+            "error: cannot write `a.nii.gz`\n  caused by: disk is full\n\nhint: free some space\n"
+        );
+        assert_eq!(failure.exit(), Exit::Output);
+    }
+}
