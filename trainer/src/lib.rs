@@ -1,1 +1,17 @@
-//! Trainer.
+//! Analyzes a dataset, plans, trains and scores segmentation networks over k folds.
+//!
+//! The stages meet in files of a work directory: `analyze` writes data stats, `plan` turns them into a deploy plan and
+//! a train plan, `fit` trains one fold under them and leaves a run record.
+
+pub mod analyze;
+pub mod augment;
+pub mod dataset;
+pub mod datalist;
+pub mod fit;
+pub mod folds;
+pub mod loss;
+pub mod planner;
+pub mod run_dir;
+pub mod task;
+pub mod train_plan;
+pub mod validate;

@@ -1,0 +1,2 @@
+//! The `vesal-export` binary.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The `vesal-train` binary.
+fn main() {}
