@@ -1,13 +1,37 @@
 //! The deploy plan: everything inference needs to know about the data, decided once, at training.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
-use vesal_volume::preprocess::Step;
-use vesal_volume::window::WindowPlan;
+use thiserror::Error;
+use vesal_volume::preprocess::{Normalization, Step};
+use vesal_volume::window::{WindowError, WindowPlan};
+
+use crate::document::{self, DocumentError};
+use crate::name::{self, NameError};
 
 /// Name of this format in the file itself.
 pub const FORMAT: &str = "vesal-deploy-plan";
 /// Version of the format that this code writes and reads.
 pub const FORMAT_VERSION: u32 = 1;
+/// File name inside a bundle and a work directory.
+pub const FILE_NAME: &str = "deploy_plan.json";
+/// Largest file in bytes.
+pub const MAX_FILE_BYTES: u64 = 1 << 20;
+/// Largest number of channels.
+pub const MAX_CHANNELS: usize = 64;
+/// Largest number of labels including background.
+pub const MAX_LABELS: usize = 1024;
+/// Largest number of preprocessing steps.
+pub const MAX_STEPS: usize = 32;
+/// Longest side of a window in voxels.
+pub const MAX_WINDOW_SIDE: usize = 1024;
+/// Largest window in voxels.
+pub const MAX_WINDOW_VOXELS: usize = 1 << 27;
+
+const KIND: document::Kind =
+    document::Kind { format: FORMAT, version: FORMAT_VERSION, limit_bytes: MAX_FILE_BYTES };
 
 /// One input component of a case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,4 +95,245 @@ pub struct DeployPlan {
     pub preprocessing: Vec<Step>,
     /// Sliding window.
     pub window: WindowPlan,
+}
+
+/// Why a deploy plan cannot be used.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// Not readable as a deploy plan of this version.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// A name breaks the rules for names.
+    #[error("the deploy plan has an unusable name of its {of}")]
+    Name {
+        /// Whose name: task, channel or label.
+        of: &'static str,
+        /// The rule.
+        source: NameError,
+    },
+    /// Too few or too many of something.
+    #[error("the deploy plan has {found} {of}, expected {least} to {most}")]
+    Count {
+        /// Of what: channels, labels, preprocessing steps.
+        of: &'static str,
+        /// How many there are.
+        found: usize,
+        /// Smallest allowed number.
+        least: usize,
+        /// Largest allowed number.
+        most: usize,
+    },
+    /// Two channels or labels share a name or a value.
+    #[error("the deploy plan has two {of} {what}")]
+    Duplicate {
+        /// Of what.
+        of: &'static str,
+        /// What they share.
+        what: String,
+    },
+    /// Labels are not listed by class index 0, 1, 2, …
+    #[error("label `{label}` has class index {found}, expected {expected}")]
+    ClassIndex {
+        /// Name of the label.
+        label: String,
+        /// Its class index.
+        found: usize,
+        /// Its position.
+        expected: usize,
+    },
+    /// Class 0 is background and is written as 0.
+    #[error("label `{label}` of class index 0 has value {found}, expected 0 for background")]
+    Background {
+        /// Name of the label.
+        label: String,
+        /// Its value.
+        found: u16,
+    },
+    /// A preprocessing step has a parameter out of range.
+    #[error("preprocessing step {position}: {parameter} is {found}, expected {expected}")]
+    Step {
+        /// Position of the step, from 0.
+        position: usize,
+        /// The parameter, with its unit.
+        parameter: &'static str,
+        /// Its value.
+        found: String,
+        /// The range.
+        expected: &'static str,
+    },
+    /// A normalization is missing or left over.
+    #[error("preprocessing step {position} normalizes {found} channels, expected {expected}")]
+    NormalizationCount {
+        /// Position of the step, from 0.
+        position: usize,
+        /// Number of normalizations.
+        found: usize,
+        /// Number of channels.
+        expected: usize,
+    },
+    /// Windows of this plan cannot be placed.
+    #[error("the deploy plan's window is unusable")]
+    Window(#[from] WindowError),
+    /// A window larger than any network takes.
+    #[error(
+        "the window has {found:?} voxels, expected at most {MAX_WINDOW_SIDE} along every axis and {MAX_WINDOW_VOXELS} in all"
+    )]
+    WindowSize {
+        /// Its size in voxels.
+        found: [usize; 3],
+    },
+}
+
+impl PlanError {
+    /// A remedy, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Document(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+impl DeployPlan {
+    /// Reads and validates a plan.
+    ///
+    /// **Errors**: [`PlanError`].
+    pub fn read(path: &Path) -> Result<Self, PlanError> {
+        let bytes = document::read_limited(path, MAX_FILE_BYTES)?;
+        Self::parse(&bytes, &document::file_name(path))
+    }
+
+    /// Parses and validates a plan.
+    ///
+    /// **Errors**: [`PlanError`].
+    pub fn from_json(bytes: &[u8]) -> Result<Self, PlanError> {
+        Self::parse(bytes, FILE_NAME)
+    }
+
+    fn parse(bytes: &[u8], name: &str) -> Result<Self, PlanError> {
+        let plan: Self = document::parse(bytes, name, KIND)?;
+        plan.validate()?;
+        Ok(plan)
+    }
+
+    /// Validates the plan and gives the bytes of its file.
+    ///
+    /// **Errors**: [`PlanError`].
+    pub fn to_json(&self) -> Result<Vec<u8>, PlanError> {
+        self.validate()?;
+        Ok(document::to_json(self, FILE_NAME)?)
+    }
+
+    /// Checks every rule of the format that the types do not express.
+    ///
+    /// **Errors**: the first rule that is broken.
+    pub fn validate(&self) -> Result<(), PlanError> {
+        name::check(&self.name).map_err(|source| PlanError::Name { of: "task", source })?;
+        count("channels", self.channels.len(), 1, MAX_CHANNELS)?;
+        count("labels", self.labels.len(), 2, MAX_LABELS)?;
+        count("preprocessing steps", self.preprocessing.len(), 0, MAX_STEPS)?;
+        unique_names("channel", "channels named", self.channels.iter().map(|channel| channel.name.as_str()))?;
+        unique_names("label", "labels named", self.labels.iter().map(|label| label.name.as_str()))?;
+        self.validate_labels()?;
+        for (position, step) in self.preprocessing.iter().enumerate() {
+            self.validate_step(position, step)?;
+        }
+        validate_window(&self.window)
+    }
+
+    fn validate_labels(&self) -> Result<(), PlanError> {
+        let mut values = BTreeSet::new();
+        for (expected, label) in self.labels.iter().enumerate() {
+            let found = label.class_index;
+            if found != expected {
+                return Err(PlanError::ClassIndex { label: label.name.clone(), found, expected });
+            }
+            if expected == 0 && label.value != 0 {
+                return Err(PlanError::Background { label: label.name.clone(), found: label.value });
+            }
+            if !values.insert(label.value) {
+                return Err(PlanError::Duplicate { of: "labels of value", what: label.value.to_string() });
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_step(&self, position: usize, step: &Step) -> Result<(), PlanError> {
+        let broken = |parameter, found: String, expected| {
+            Err(PlanError::Step { position, parameter, found, expected })
+        };
+        match step {
+            Step::OrientRas => Ok(()),
+            Step::CropForeground { threshold, .. } if !threshold.is_finite() => {
+                broken("the foreground threshold", threshold.to_string(), "a finite number")
+            }
+            Step::CropForeground { margin, .. } if *margin > MAX_WINDOW_SIDE => {
+                broken("the margin in voxels", margin.to_string(), "0 to 1024")
+            }
+            Step::CropForeground { .. } => Ok(()),
+            Step::Resample { spacing, .. } if !spacing.iter().all(|mm| (1e-3..=1e3).contains(mm)) => {
+                broken("the spacing in mm", format!("{spacing:?}"), "0.001 to 1000 on every axis")
+            }
+            Step::Resample { keep: [low, high], .. }
+                if !(*low > 0. && *low <= 1. && *high >= 1. && high.is_finite()) =>
+            {
+                broken("the range of kept spacings", format!("[{low}, {high}]"), "0 < low <= 1 <= high")
+            }
+            Step::Resample { .. } => Ok(()),
+            Step::Normalize { channels } => {
+                let (found, expected) = (channels.len(), self.channels.len());
+                if found != expected {
+                    return Err(PlanError::NormalizationCount { position, found, expected });
+                }
+                for normalization in channels {
+                    match normalization {
+                        Normalization::SigmoidRange { low, high }
+                            if !(low.is_finite() && high.is_finite() && low < high) =>
+                        {
+                            return broken(
+                                "the intensity range",
+                                format!("[{low}, {high}]"),
+                                "finite, low < high",
+                            );
+                        }
+                        Normalization::SigmoidRange { .. }
+                        | Normalization::ZScoreNonzero
+                        | Normalization::Identity => {}
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn count(of: &'static str, found: usize, least: usize, most: usize) -> Result<(), PlanError> {
+    if (least..=most).contains(&found) { Ok(()) } else { Err(PlanError::Count { of, found, least, most }) }
+}
+
+fn unique_names<'a>(
+    of: &'static str,
+    pair: &'static str,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<(), PlanError> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        name::check(name).map_err(|source| PlanError::Name { of, source })?;
+        if !seen.insert(name) {
+            return Err(PlanError::Duplicate { of: pair, what: format!("`{name}`") });
+        }
+    }
+    Ok(())
+}
+
+fn validate_window(window: &WindowPlan) -> Result<(), PlanError> {
+    window.validate()?;
+    let found = window.size;
+    let voxels = found.iter().try_fold(1, |voxels: usize, &side| voxels.checked_mul(side));
+    if found.iter().any(|&side| side > MAX_WINDOW_SIDE)
+        || voxels.is_none_or(|voxels| voxels > MAX_WINDOW_VOXELS)
+    {
+        return Err(PlanError::WindowSize { found });
+    }
+    Ok(())
 }

@@ -1,7 +1,22 @@
-//! The deployable bundle.
+//! The deployable bundle: a directory that holds the networks of an ensemble and everything that inference needs to
+//! know about the data, proves itself, and contains no code. `FORMAT.md` beside this crate is its definition.
+//!
+//! [`Bundle::open`] reads and checks one, [`BundleWriter`] writes one. The trainer hands its results over in a
+//! [`run_record::RunRecord`].
 
+pub mod bundle;
 pub mod deploy_plan;
 pub mod digest;
+pub mod document;
 pub mod manifest;
+pub mod name;
+pub mod path;
 pub mod probe;
 pub mod run_record;
+pub mod writer;
+
+pub use bundle::{Bundle, BundleError};
+pub use deploy_plan::DeployPlan;
+pub use manifest::Manifest;
+pub use probe::Probe;
+pub use writer::{BundleWriter, WriteError};

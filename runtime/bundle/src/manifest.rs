@@ -1,10 +1,17 @@
 //! The manifest, `manifest.json`: what a bundle holds and where it came from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use thiserror::Error;
 
-use crate::run_record::Score;
+use crate::digest;
+use crate::document::{self, DocumentError};
+use crate::name::{self, NameError};
+use crate::path::{self, PathError};
+use crate::run_record::{RunRecordError, Score};
 
 /// Name of this format in the file itself.
 pub const FORMAT: &str = "vesal-bundle";
@@ -12,6 +19,17 @@ pub const FORMAT: &str = "vesal-bundle";
 pub const FORMAT_VERSION: u32 = 1;
 /// File name inside a bundle.
 pub const FILE_NAME: &str = "manifest.json";
+/// Largest manifest in bytes.
+pub const MAX_FILE_BYTES: u64 = 4 << 20;
+/// Largest number of networks.
+pub const MAX_MEMBERS: usize = 256;
+/// Largest number of files.
+pub const MAX_FILES: usize = 1024;
+/// Largest file of a bundle in bytes; ONNX itself ends at 2 GiB.
+pub const MAX_ENTRY_BYTES: u64 = 1 << 31;
+
+const KIND: document::Kind =
+    document::Kind { format: FORMAT, version: FORMAT_VERSION, limit_bytes: MAX_FILE_BYTES };
 
 /// Size and digest of one file of the bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,5 +126,262 @@ pub struct Manifest {
     /// Origin.
     pub provenance: Provenance,
     /// Every file of the bundle except the manifest itself, by relative path with forward slashes.
+    #[serde(deserialize_with = "unique_files")]
     pub files: BTreeMap<String, FileEntry>,
+}
+
+/// Why a manifest cannot be used.
+#[derive(Debug, Error)]
+pub enum ManifestError {
+    /// Not readable as a manifest of this version.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// A name breaks the rules for names.
+    #[error("the manifest has an unusable {of}")]
+    Name {
+        /// Whose name: task, input or output.
+        of: &'static str,
+        /// The rule.
+        source: NameError,
+    },
+    /// A path breaks the rules for paths.
+    #[error("the manifest names a file outside the rules")]
+    Path(#[from] PathError),
+    /// Two paths are the same file on systems that ignore case.
+    #[error("the manifest lists `{first}` and `{second}`, which some systems take for one file")]
+    SameIgnoringCase {
+        /// One path.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// The manifest cannot list itself.
+    #[error("the manifest lists `{FILE_NAME}`, expected every file but itself")]
+    ListsItself,
+    /// A file has a role but no size and digest.
+    #[error("the manifest names `{file}` as {role} and does not list it among its files")]
+    NotListed {
+        /// The file.
+        file: String,
+        /// Its role.
+        role: &'static str,
+    },
+    /// One file has two roles.
+    #[error("the manifest names `{file}` twice, last as {role}")]
+    TwoRoles {
+        /// The file.
+        file: String,
+        /// Its second role.
+        role: &'static str,
+    },
+    /// A listed file has no role.
+    #[error("the manifest lists `{file}`, which is neither the deploy plan, the probe nor a member")]
+    NoRole {
+        /// The file.
+        file: String,
+    },
+    /// Too few or too many of something.
+    #[error("the manifest has {found} {of}, expected {least} to {most}")]
+    Count {
+        /// Of what.
+        of: &'static str,
+        /// How many there are.
+        found: usize,
+        /// Smallest allowed number.
+        least: usize,
+        /// Largest allowed number.
+        most: usize,
+    },
+    /// A file that no bundle can hold.
+    #[error("the manifest gives `{file}` {found} bytes, at most {MAX_ENTRY_BYTES} are allowed")]
+    FileSize {
+        /// The file.
+        file: String,
+        /// Its size in bytes.
+        found: u64,
+    },
+    /// A text that should be a digest.
+    #[error("the SHA-256 of {of} is {found:?}, expected 64 lowercase hexadecimal digits")]
+    DigestForm {
+        /// What it is the digest of.
+        of: String,
+        /// The text.
+        found: String,
+    },
+    /// A weight that no mean can have.
+    #[error("member `{file}` has weight {found}, expected a positive number")]
+    Weight {
+        /// File of the member.
+        file: String,
+        /// Its weight.
+        found: f64,
+    },
+    /// A member's score cannot be one.
+    #[error("member `{file}` has an impossible score")]
+    Score {
+        /// File of the member.
+        file: String,
+        /// The rule.
+        source: RunRecordError,
+    },
+    /// An operator set that does not exist.
+    #[error("the manifest has opset {found}, expected 1 or more")]
+    Opset {
+        /// The number.
+        found: i64,
+    },
+}
+
+impl ManifestError {
+    /// A remedy, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Document(error) => error.hint(),
+            _ => Some("the bundle is damaged or was edited: get it again from where it came"),
+        }
+    }
+}
+
+impl Manifest {
+    /// Parses and validates a manifest.
+    ///
+    /// **Errors**: [`ManifestError`].
+    pub fn from_json(bytes: &[u8]) -> Result<Self, ManifestError> {
+        let manifest: Self = document::parse(bytes, FILE_NAME, KIND)?;
+        manifest.validate()?;
+        Ok(manifest)
+    }
+
+    /// Validates the manifest and gives the bytes of its file.
+    ///
+    /// **Errors**: [`ManifestError`].
+    pub fn to_json(&self) -> Result<Vec<u8>, ManifestError> {
+        self.validate()?;
+        Ok(document::to_json(self, FILE_NAME)?)
+    }
+
+    /// Checks every rule of the format that the types do not express.
+    ///
+    /// **Errors**: the first rule that is broken.
+    pub fn validate(&self) -> Result<(), ManifestError> {
+        let named = |of, text: &str| name::check(text).map_err(|source| ManifestError::Name { of, source });
+        named("task name", &self.name)?;
+        named("input name", &self.network.input)?;
+        named("output name", &self.network.output)?;
+        if self.network.opset < 1 {
+            return Err(ManifestError::Opset { found: self.network.opset });
+        }
+        count("members", self.members.len(), 1, MAX_MEMBERS)?;
+        count("files", self.files.len(), 1, MAX_FILES)?;
+        self.validate_files()?;
+        self.validate_roles()?;
+        self.members.iter().try_for_each(Member::validate)?;
+        match &self.provenance.data_stats_sha256 {
+            Some(digest) => digest_form(|| "the data stats".into(), digest),
+            None => Ok(()),
+        }
+    }
+
+    fn validate_files(&self) -> Result<(), ManifestError> {
+        let mut lowercase = BTreeMap::new();
+        for (file, entry) in &self.files {
+            path::check(file)?;
+            if file.eq_ignore_ascii_case(FILE_NAME) {
+                return Err(ManifestError::ListsItself);
+            }
+            if let Some(first) = lowercase.insert(file.to_ascii_lowercase(), file) {
+                return Err(ManifestError::SameIgnoringCase { first: first.clone(), second: file.clone() });
+            }
+            if entry.bytes > MAX_ENTRY_BYTES {
+                return Err(ManifestError::FileSize { file: file.clone(), found: entry.bytes });
+            }
+            digest_form(|| format!("`{file}`"), &entry.sha256)?;
+        }
+        Ok(())
+    }
+
+    /// Files with a role and listed files are the same set.
+    fn validate_roles(&self) -> Result<(), ManifestError> {
+        let mut seen = BTreeSet::new();
+        let members = self.members.iter().map(|member| (member.file.as_str(), "member"));
+        for (file, role) in [(self.deploy_plan.as_str(), "deploy plan"), (self.probe.as_str(), "probe")]
+            .into_iter()
+            .chain(members)
+        {
+            path::check(file)?;
+            if !self.files.contains_key(file) {
+                return Err(ManifestError::NotListed { file: file.into(), role });
+            }
+            if !seen.insert(file) {
+                return Err(ManifestError::TwoRoles { file: file.into(), role });
+            }
+        }
+        match self.files.keys().find(|file| !seen.contains(file.as_str())) {
+            Some(file) => Err(ManifestError::NoRole { file: file.clone() }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Member {
+    fn validate(&self) -> Result<(), ManifestError> {
+        let file = || self.file.clone();
+        if !(self.weight.is_finite() && self.weight > 0.) {
+            return Err(ManifestError::Weight { file: file(), found: self.weight });
+        }
+        match &self.provenance {
+            MemberProvenance::Trained { score, weights_sha256, .. } => {
+                digest_form(|| format!("the weights behind `{}`", self.file), weights_sha256)?;
+                score.validate().map_err(|source| ManifestError::Score { file: file(), source })
+            }
+            MemberProvenance::ImportedMonai { checkpoint, checkpoint_sha256, .. } => {
+                digest_form(|| format!("the checkpoint behind `{}`", self.file), checkpoint_sha256)?;
+                name::check(checkpoint)
+                    .map_err(|source| ManifestError::Name { of: "checkpoint name", source })
+            }
+        }
+    }
+}
+
+fn count(of: &'static str, found: usize, least: usize, most: usize) -> Result<(), ManifestError> {
+    if (least..=most).contains(&found) {
+        Ok(())
+    } else {
+        Err(ManifestError::Count { of, found, least, most })
+    }
+}
+
+fn digest_form(of: impl FnOnce() -> String, found: &str) -> Result<(), ManifestError> {
+    if digest::is_digest(found) {
+        Ok(())
+    } else {
+        Err(ManifestError::DigestForm { of: of(), found: found.chars().take(80).collect() })
+    }
+}
+
+/// Reads the list of files and rejects a path that is listed twice, of which another reader might take the other one.
+fn unique_files<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, FileEntry>, D::Error> {
+    struct Files;
+    impl<'de> Visitor<'de> for Files {
+        type Value = BTreeMap<String, FileEntry>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("an object of files by path")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut files = BTreeMap::new();
+            while let Some((path, entry)) = map.next_entry::<String, FileEntry>()? {
+                if files.len() >= MAX_FILES {
+                    return Err(A::Error::custom(format_args!("more than {MAX_FILES} files")));
+                }
+                if files.contains_key(&path) {
+                    return Err(A::Error::custom(format_args!("the file {path:?} is listed twice")));
+                }
+                files.insert(path, entry);
+            }
+            Ok(files)
+        }
+    }
+    deserializer.deserialize_map(Files)
 }

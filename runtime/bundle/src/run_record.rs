@@ -1,8 +1,15 @@
 //! The run record, `run.json`: what one training of (algorithm, plan, fold) hands to the exporter.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::digest;
+use crate::document::{self, DocumentError};
+use crate::name::{self, NameError};
 
 /// Name of this format in the file itself.
 pub const FORMAT: &str = "vesal-run";
@@ -10,6 +17,11 @@ pub const FORMAT: &str = "vesal-run";
 pub const FORMAT_VERSION: u32 = 1;
 /// File name inside a run directory.
 pub const FILE_NAME: &str = "run.json";
+/// Largest file in bytes.
+pub const MAX_FILE_BYTES: u64 = 1 << 20;
+
+const KIND: document::Kind =
+    document::Kind { format: FORMAT, version: FORMAT_VERSION, limit_bytes: MAX_FILE_BYTES };
 
 /// A file named relative to the record that names it, with its digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,4 +72,169 @@ pub struct RunRecord<N> {
     pub score: Score,
     /// Versions of the programs and libraries that trained it, by name.
     pub versions: BTreeMap<String, String>,
+}
+
+/// Why a run record cannot be read, written or trusted.
+#[derive(Debug, Error)]
+pub enum RunRecordError {
+    /// Not readable as a run record of this version.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// The algorithm's name breaks the rules for names.
+    #[error("the run record has an unusable algorithm name")]
+    Algorithm {
+        /// The rule.
+        source: NameError,
+    },
+    /// A path is empty, absolute or has backslashes.
+    #[error("the run record names the file {found:?}, expected a relative path with forward slashes")]
+    Path {
+        /// The path.
+        found: String,
+    },
+    /// A text that should be a digest.
+    #[error("the digest of `{file}` is {found:?}, expected 64 lowercase hexadecimal digits")]
+    DigestForm {
+        /// File that it belongs to.
+        file: String,
+        /// The text.
+        found: String,
+    },
+    /// The file is not the one that the record means.
+    #[error("`{file}` has SHA-256 {found}, expected {expected}")]
+    Digest {
+        /// The file.
+        file: String,
+        /// Its digest.
+        found: String,
+        /// The record's digest.
+        expected: String,
+    },
+    /// The score cannot be one.
+    #[error("the run record has the score {what} = {found}, expected {expected}")]
+    Score {
+        /// Which figure.
+        what: String,
+        /// Its value.
+        found: f64,
+        /// The range.
+        expected: &'static str,
+    },
+}
+
+impl RunRecordError {
+    /// A remedy, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Document(error) => error.hint(),
+            Self::Digest { .. } => Some("the file changed after the training ended: train this fold again"),
+            _ => None,
+        }
+    }
+}
+
+impl Score {
+    /// Checks that the figures can be a score.
+    ///
+    /// **Errors**: [`RunRecordError::Score`].
+    pub fn validate(&self) -> Result<(), RunRecordError> {
+        let fraction = |what: &str, found: f64| {
+            if (0. ..=1.).contains(&found) {
+                Ok(())
+            } else {
+                Err(RunRecordError::Score { what: what.into(), found, expected: "0 to 1" })
+            }
+        };
+        if self.epoch == 0 {
+            return Err(RunRecordError::Score { what: "epoch".into(), found: 0., expected: "1 or more" });
+        }
+        fraction("mean_dice", self.mean_dice)?;
+        self.dice_by_label
+            .iter()
+            .filter_map(|(label, dice)| Some((label, (*dice)?)))
+            .try_for_each(|(label, dice)| fraction(label, dice))
+    }
+}
+
+impl FileRef {
+    /// Refers to a file below or beside `directory` by its digest.
+    ///
+    /// **Errors**: the path is not relative with forward slashes, or the file cannot be read.
+    pub fn to_file(directory: &Path, path: &str) -> Result<Self, RunRecordError> {
+        check_relative(path)?;
+        let full = directory.join(path);
+        let (_, sha256) =
+            digest::sha256_file(&full).map_err(|source| DocumentError::Read { path: full, source })?;
+        Ok(Self { path: path.into(), sha256 })
+    }
+
+    /// Reads the file and checks its digest; `directory` is the one of the record that names it.
+    ///
+    /// **Errors**: the file cannot be read, or is another one.
+    pub fn read(&self, directory: &Path) -> Result<Vec<u8>, RunRecordError> {
+        self.validate()?;
+        let path = directory.join(&self.path);
+        let bytes = std::fs::read(&path).map_err(|source| DocumentError::Read { path, source })?;
+        let found = digest::sha256(&bytes);
+        if found != self.sha256 {
+            return Err(RunRecordError::Digest {
+                file: self.path.clone(),
+                found,
+                expected: self.sha256.clone(),
+            });
+        }
+        Ok(bytes)
+    }
+
+    fn validate(&self) -> Result<(), RunRecordError> {
+        check_relative(&self.path)?;
+        if !digest::is_digest(&self.sha256) {
+            return Err(RunRecordError::DigestForm { file: self.path.clone(), found: self.sha256.clone() });
+        }
+        Ok(())
+    }
+}
+
+impl<N> RunRecord<N> {
+    /// Checks every rule of the format that the types do not express.
+    ///
+    /// **Errors**: the first rule that is broken.
+    pub fn validate(&self) -> Result<(), RunRecordError> {
+        name::check(&self.algorithm).map_err(|source| RunRecordError::Algorithm { source })?;
+        for file in [&self.weights, &self.deploy_plan, &self.data_stats] {
+            file.validate()?;
+        }
+        self.score.validate()
+    }
+}
+
+impl<N: DeserializeOwned> RunRecord<N> {
+    /// Reads and validates a run record.
+    ///
+    /// **Errors**: [`RunRecordError`].
+    pub fn read(path: &Path) -> Result<Self, RunRecordError> {
+        let bytes = document::read_limited(path, MAX_FILE_BYTES)?;
+        let record: Self = document::parse(&bytes, &document::file_name(path), KIND)?;
+        record.validate()?;
+        Ok(record)
+    }
+}
+
+impl<N: Serialize> RunRecord<N> {
+    /// Validates the record and writes it, never half.
+    ///
+    /// **Errors**: [`RunRecordError`].
+    pub fn write(&self, path: &Path) -> Result<(), RunRecordError> {
+        self.validate()?;
+        let bytes = document::to_json(self, &document::file_name(path))?;
+        Ok(document::write_atomic(path, &bytes)?)
+    }
+}
+
+fn check_relative(path: &str) -> Result<(), RunRecordError> {
+    let drive = path.as_bytes().get(1) == Some(&b':');
+    if path.is_empty() || path.starts_with('/') || drive || path.contains(['\\', '\0']) {
+        return Err(RunRecordError::Path { found: path.into() });
+    }
+    Ok(())
 }

@@ -1,0 +1,302 @@
+//! Opening a bundle: nothing in it is used before its size and digest were checked.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::deploy_plan::{self, DeployPlan, PlanError};
+use crate::digest;
+use crate::document::{self, DocumentError};
+use crate::manifest::{self, Manifest, ManifestError};
+use crate::path::{self, PathError};
+use crate::probe::{self, Probe, ProbeError};
+
+/// Deepest folder below a bundle.
+const MAX_DEPTH: usize = 8;
+
+/// Why a bundle cannot be opened.
+#[derive(Debug, Error)]
+pub enum BundleError {
+    /// The path leads to no directory.
+    #[error("`{}` is no directory, expected a bundle", path.display())]
+    NotADirectory {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A directory without a manifest.
+    #[error("`{}` has no `{}`, expected a bundle", path.display(), manifest::FILE_NAME)]
+    NoManifest {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The manifest is unusable.
+    #[error("the bundle's manifest is unusable")]
+    Manifest(#[from] ManifestError),
+    /// The deploy plan is unusable.
+    #[error("the bundle's deploy plan is unusable")]
+    Plan(#[from] PlanError),
+    /// The probe is unusable.
+    #[error("the bundle's probe is unusable")]
+    Probe(#[from] ProbeError),
+    /// A document is unusable.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// A path breaks the rules.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// Something cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A listed file is not there.
+    #[error("the bundle lacks `{file}`, which its manifest lists")]
+    Missing {
+        /// The file.
+        file: String,
+    },
+    /// A file that the manifest does not list.
+    #[error("the bundle has `{file}`, which its manifest does not list")]
+    Unlisted {
+        /// The file or folder.
+        file: String,
+    },
+    /// A link, device or the like.
+    #[error("`{file}` of the bundle is a link or no plain file, expected a file of its own")]
+    NotPlain {
+        /// The file.
+        file: String,
+    },
+    /// The size is wrong.
+    #[error("`{file}` of the bundle has {found} bytes, its manifest says {expected}")]
+    Size {
+        /// The file.
+        file: String,
+        /// Its size in bytes.
+        found: u64,
+        /// The manifest's size in bytes.
+        expected: u64,
+    },
+    /// The digest is wrong.
+    #[error("`{file}` of the bundle has SHA-256 {found}, its manifest says {expected}")]
+    Digest {
+        /// The file.
+        file: String,
+        /// Its digest.
+        found: String,
+        /// The manifest's digest.
+        expected: String,
+    },
+    /// A member that the bundle does not have.
+    #[error("the bundle has no member {found}, expected 0 to {last}")]
+    NoSuchMember {
+        /// The index asked for.
+        found: usize,
+        /// The last index.
+        last: usize,
+    },
+}
+
+impl BundleError {
+    /// A remedy, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NotADirectory { .. } | Self::NoManifest { .. } => {
+                Some("a bundle is a directory with a `manifest.json`, as `vesal-export bundle` writes it")
+            }
+            Self::Manifest(error) => error.hint(),
+            Self::Plan(error) => error.hint(),
+            Self::Probe(error) => error.hint(),
+            Self::Document(error) => error.hint(),
+            Self::Unlisted { .. } => {
+                Some("move the file elsewhere: a bundle holds what its manifest lists, nothing more")
+            }
+            Self::Missing { .. } | Self::NotPlain { .. } | Self::Size { .. } | Self::Digest { .. } => {
+                Some("the bundle is damaged or was edited: get it again from where it came")
+            }
+            Self::Path(_) | Self::Read { .. } | Self::NoSuchMember { .. } => None,
+        }
+    }
+}
+
+/// An opened bundle: complete, every file as its manifest says, plan and probe valid.
+#[derive(Debug, Clone)]
+pub struct Bundle {
+    directory: PathBuf,
+    manifest: Manifest,
+    digest: String,
+    plan: DeployPlan,
+    probe: Probe,
+}
+
+impl Bundle {
+    /// Opens a bundle and checks all of it.
+    ///
+    /// **Errors**: [`BundleError`], at the first thing that is wrong.
+    pub fn open(directory: &Path) -> Result<Self, BundleError> {
+        if !directory.is_dir() {
+            return Err(BundleError::NotADirectory { path: directory.into() });
+        }
+        let manifest_path = directory.join(manifest::FILE_NAME);
+        match plain_file_size(&manifest_path) {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                return Err(BundleError::NotPlain { file: manifest::FILE_NAME.into() });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(BundleError::NoManifest { path: directory.into() });
+            }
+            Err(source) => {
+                return Err(BundleError::Read { path: manifest_path, source });
+            }
+        }
+        let manifest_bytes = document::read_limited(&manifest_path, manifest::MAX_FILE_BYTES)?;
+        let manifest = Manifest::from_json(&manifest_bytes)?;
+        check_listing(directory, &manifest)?;
+        for file in manifest.files.keys() {
+            check_file(directory, &manifest, file)?;
+        }
+        let plan_bytes =
+            read_checked(directory, &manifest, &manifest.deploy_plan, deploy_plan::MAX_FILE_BYTES)?;
+        let plan = DeployPlan::from_json(&plan_bytes)?;
+        let probe_bytes = read_checked(directory, &manifest, &manifest.probe, probe::MAX_FILE_BYTES)?;
+        let probe = Probe::from_json(&probe_bytes, &plan, manifest.members.len())?;
+        Ok(Self {
+            directory: directory.into(),
+            digest: digest::sha256(&manifest_bytes),
+            manifest,
+            plan,
+            probe,
+        })
+    }
+
+    /// Directory that it was opened from.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Its manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// SHA-256 of `manifest.json`, which fixes every other file: the bundle's identity.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Its deploy plan.
+    pub fn plan(&self) -> &DeployPlan {
+        &self.plan
+    }
+
+    /// Its probe.
+    pub fn probe(&self) -> &Probe {
+        &self.probe
+    }
+
+    /// Reads the ONNX file of a member and checks its digest once more: what is used is what was checked.
+    ///
+    /// **Errors**: no such member, or the file changed since the bundle was opened.
+    pub fn member_bytes(&self, index: usize) -> Result<Vec<u8>, BundleError> {
+        let members = &self.manifest.members;
+        let member = members
+            .get(index)
+            .ok_or(BundleError::NoSuchMember { found: index, last: members.len().saturating_sub(1) })?;
+        read_checked(&self.directory, &self.manifest, &member.file, manifest::MAX_ENTRY_BYTES)
+    }
+}
+
+/// Size of a plain file, `None` for anything else; links are not followed.
+fn plain_file_size(path: &Path) -> io::Result<Option<u64>> {
+    let metadata = path.symlink_metadata()?;
+    Ok(metadata.is_file().then_some(metadata.len()))
+}
+
+/// Compares the directory with the manifest: every listed file is there, and nothing else.
+fn check_listing(directory: &Path, manifest: &Manifest) -> Result<(), BundleError> {
+    let mut folders = BTreeSet::new();
+    for file in manifest.files.keys() {
+        let mut folder = file.as_str();
+        while let Some((parent, _)) = folder.rsplit_once('/') {
+            folders.insert(parent);
+            folder = parent;
+        }
+    }
+    let mut pending = vec![(directory.to_path_buf(), String::new(), 0)];
+    while let Some((folder, prefix, depth)) = pending.pop() {
+        let read = |source| BundleError::Read { path: folder.clone(), source };
+        for entry in folder.read_dir().map_err(read)? {
+            let entry = entry.map_err(read)?;
+            let file = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            let kind = entry.file_type().map_err(read)?;
+            if file == manifest::FILE_NAME {
+                continue;
+            }
+            if kind.is_dir() && folders.contains(file.as_str()) && depth < MAX_DEPTH {
+                pending.push((entry.path(), format!("{file}/"), depth + 1));
+            } else if kind.is_dir() || !manifest.files.contains_key(&file) {
+                return Err(BundleError::Unlisted { file });
+            } else if !kind.is_file() {
+                return Err(BundleError::NotPlain { file });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks size and digest without holding the file in memory.
+fn check_file(directory: &Path, manifest: &Manifest, file: &str) -> Result<(), BundleError> {
+    let path = checked_path(directory, manifest, file)?;
+    let (bytes, sha256) =
+        digest::sha256_file(&path).map_err(|source| BundleError::Read { path: path.clone(), source })?;
+    compare(manifest, file, bytes, sha256)
+}
+
+/// Reads a file whose size and digest agree with the manifest.
+fn read_checked(
+    directory: &Path,
+    manifest: &Manifest,
+    file: &str,
+    limit_bytes: u64,
+) -> Result<Vec<u8>, BundleError> {
+    let path = checked_path(directory, manifest, file)?;
+    let bytes = document::read_limited(&path, limit_bytes)?;
+    compare(manifest, file, bytes.len() as u64, digest::sha256(&bytes))?;
+    Ok(bytes)
+}
+
+/// Path of a listed file after a look at what is cheap to see: it is a plain file of the right size.
+fn checked_path(directory: &Path, manifest: &Manifest, file: &str) -> Result<PathBuf, BundleError> {
+    let path = path::join(directory, file)?;
+    match plain_file_size(&path) {
+        Ok(Some(found)) => match manifest.files.get(file) {
+            Some(entry) if entry.bytes == found => Ok(path),
+            Some(entry) => Err(BundleError::Size { file: file.into(), found, expected: entry.bytes }),
+            None => Err(BundleError::Unlisted { file: file.into() }),
+        },
+        Ok(None) => Err(BundleError::NotPlain { file: file.into() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(BundleError::Missing { file: file.into() })
+        }
+        Err(source) => Err(BundleError::Read { path, source }),
+    }
+}
+
+fn compare(manifest: &Manifest, file: &str, bytes: u64, sha256: String) -> Result<(), BundleError> {
+    match manifest.files.get(file) {
+        None => Err(BundleError::Unlisted { file: file.into() }),
+        Some(entry) if entry.bytes != bytes => {
+            Err(BundleError::Size { file: file.into(), found: bytes, expected: entry.bytes })
+        }
+        Some(entry) if entry.sha256 != sha256 => {
+            Err(BundleError::Digest { file: file.into(), found: sha256, expected: entry.sha256.clone() })
+        }
+        Some(_) => Ok(()),
+    }
+}

@@ -1,0 +1,143 @@
+//! A small bundle whose networks are any bytes: this crate never looks inside them.
+
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Label, Modality};
+use vesal_bundle::manifest::{self, Manifest, Member, MemberProvenance, NetworkInterface, Provenance};
+use vesal_bundle::probe::{self, ExpectedLabels, LogitSample, MemberProbe, Probe, ProbeInput, Tolerance};
+use vesal_bundle::run_record::Score;
+use vesal_bundle::{Bundle, BundleWriter, WriteError};
+use vesal_volume::preprocess::{Normalization, Step};
+use vesal_volume::window::{Blend, Padding, WindowPlan};
+
+pub const WINDOW: [usize; 3] = [4, 3, 2];
+
+pub fn plan() -> DeployPlan {
+    let label = |name: &str, value, class_index| Label { name: name.into(), value, class_index };
+    DeployPlan {
+        format: deploy_plan::FORMAT.into(),
+        format_version: deploy_plan::FORMAT_VERSION,
+        name: "two tissues".into(),
+        channels: vec![
+            Channel { name: "ct".into(), modality: Modality::Ct },
+            Channel { name: "t1".into(), modality: Modality::Mri },
+        ],
+        labels: vec![label("background", 0, 0), label("soft", 7, 1), label("hard", 3, 2)],
+        activation: Activation::Softmax,
+        preprocessing: vec![
+            Step::OrientRas,
+            Step::CropForeground { threshold: 0.5, margin: 10 },
+            Step::Resample { spacing: [1., 1.5, 2.], keep: [0.75, 1.25] },
+            Step::Normalize {
+                channels: vec![
+                    Normalization::SigmoidRange { low: -200., high: 300. },
+                    Normalization::ZScoreNonzero,
+                ],
+            },
+        ],
+        window: WindowPlan {
+            size: WINDOW,
+            overlap: [0.625, 0.5, 0.],
+            blend: Blend::Gaussian { sigma_scale: 0.125 },
+            padding: Padding::Constant(0.),
+        },
+    }
+}
+
+pub fn probe(members: usize) -> Probe {
+    let labels: Vec<u16> = (0..24).map(|index| [0, 7, 3][index / 8]).collect();
+    Probe {
+        format: probe::FORMAT.into(),
+        format_version: probe::FORMAT_VERSION,
+        input: ProbeInput::new(11, 2, WINDOW),
+        members: (0..members)
+            .map(|member| MemberProbe { logits: vec![LogitSample { index: 71, value: member as f32 - 0.5 }] })
+            .collect(),
+        labels: ExpectedLabels::encode(&labels),
+        tolerance: Tolerance { max_logit_difference: 1e-3, min_identical_labels: 0.999 },
+    }
+}
+
+pub fn score() -> Score {
+    Score {
+        epoch: 40,
+        mean_dice: 0.875,
+        dice_by_label: BTreeMap::from([("hard".into(), None), ("soft".into(), Some(0.875))]),
+        cases: 4,
+    }
+}
+
+pub fn manifest() -> Manifest {
+    let versions = BTreeMap::from([("vesal".to_owned(), "0.1.0".to_owned())]);
+    Manifest {
+        format: manifest::FORMAT.into(),
+        format_version: manifest::FORMAT_VERSION,
+        name: "two tissues".into(),
+        deploy_plan: "deploy_plan.json".into(),
+        probe: "probe.json".into(),
+        network: NetworkInterface { opset: 20, input: "image".into(), output: "logits".into() },
+        members: vec![
+            Member {
+                file: "members/fold-0.onnx".into(),
+                weight: 1.,
+                provenance: MemberProvenance::Trained {
+                    algorithm: "segresnet".into(),
+                    fold: 0,
+                    score: score(),
+                    weights_sha256: "ab".repeat(32),
+                    versions: versions.clone(),
+                },
+            },
+            Member {
+                file: "members/model.onnx".into(),
+                weight: 0.5,
+                provenance: MemberProvenance::ImportedMonai {
+                    checkpoint: "model.pt".into(),
+                    checkpoint_sha256: "cd".repeat(32),
+                    epoch: Some(12),
+                    best_metric: None,
+                },
+            },
+        ],
+        provenance: Provenance { versions, data_stats_sha256: Some("ef".repeat(32)) },
+        files: BTreeMap::new(),
+    }
+}
+
+pub fn network(member: usize) -> Vec<u8> {
+    format!("network {member}").repeat(100).into_bytes()
+}
+
+pub fn write(destination: &Path, overwrite: bool) -> Result<Bundle, WriteError> {
+    let mut writer = BundleWriter::create(destination, overwrite)?;
+    let manifest = manifest();
+    writer.add(&manifest.deploy_plan, &plan().to_json().expect("valid plan"))?;
+    writer.add(&manifest.probe, &probe(2).to_json().expect("serializable probe"))?;
+    for (index, member) in manifest.members.iter().enumerate() {
+        writer.add(&member.file, &network(index))?;
+    }
+    writer.finish(manifest)
+}
+
+/// A written bundle in a directory that vanishes with it.
+pub fn written() -> (TempDir, PathBuf) {
+    let parent = TempDir::new().expect("temporary directory");
+    let path = parent.path().join("two-tissues-1");
+    write(&path, false).expect("written");
+    (parent, path)
+}
+
+/// Names below a directory, sorted.
+pub fn listing(directory: &Path) -> Vec<String> {
+    let mut names: Vec<String> = directory
+        .read_dir()
+        .expect("readable")
+        .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
