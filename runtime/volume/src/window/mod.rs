@@ -1,5 +1,16 @@
 //! Sliding windows: where they lie, how they are weighted, and how their outputs are stitched into a volume.
 
+mod grid;
+mod importance;
+mod patch;
+mod stitch;
+mod validate;
+
+pub use grid::WindowGrid;
+pub use importance::importance_map;
+pub use stitch::{Progress, StitchCost, StitchError, stitch, stitch_cost, stitch_with_progress};
+pub use validate::WindowError;
+
 use ndarray::{Array5, ArrayView5};
 use serde::{Deserialize, Serialize};
 

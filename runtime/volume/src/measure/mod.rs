@@ -1,0 +1,185 @@
+//! How well a prediction matches the truth, and how large a label is.
+//!
+//! Masks are compared voxel by voxel on one grid; distances are in millimeters by the grid's spacing. Surfaces are the
+//! voxels of a mask that touch its outside through a face; outside of the volume is outside of the mask.
+
+mod boundary;
+mod dice;
+mod distance;
+mod size;
+mod surface;
+
+use serde::Serialize;
+use thiserror::Error;
+
+use ndarray::ArrayView3;
+
+pub use dice::{EmptyTruth, Overlap, label_overlaps, mask_overlap};
+pub use size::{label_volumes_ml, voxel_ml};
+pub use surface::{SurfaceDistances, label_surface_distances, mask_surface_distances};
+
+/// Why a measure has no value.
+#[derive(Debug, Clone, Copy, PartialEq, Error)]
+pub enum MeasureError {
+    /// Masks on different grids.
+    #[error("prediction has shape {prediction:?}, truth {truth:?}, expected one grid ([X, Y, Z])")]
+    Shape {
+        /// Shape of the truth.
+        truth: [usize; 3],
+        /// Shape of the prediction.
+        prediction: [usize; 3],
+    },
+    /// A spacing that is no length.
+    #[error("spacing is {spacing:?} mm, expected finite lengths above 0")]
+    Spacing {
+        /// Spacing in mm, `[X, Y, Z]`.
+        spacing: [f64; 3],
+    },
+    /// A tolerance that is no distance.
+    #[error("surface tolerance is {tolerance_mm} mm, expected a finite distance of at least 0")]
+    Tolerance {
+        /// Tolerance in mm.
+        tolerance_mm: f64,
+    },
+}
+
+/// Everything measured on one label.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct LabelMeasures {
+    /// Value in the label maps.
+    pub label: u16,
+    /// Dice; `None` where the truth is empty.
+    pub dice: Option<f64>,
+    /// Largest surface distance in mm; see [`SurfaceDistances::hausdorff_mm`].
+    pub hausdorff_mm: Option<f64>,
+    /// 95 % surface distance in mm; see [`SurfaceDistances::hausdorff95_mm`].
+    pub hausdorff95_mm: Option<f64>,
+    /// Mean surface distance in mm; see [`SurfaceDistances::average_mm`].
+    pub average_surface_distance_mm: Option<f64>,
+    /// Share of the surfaces within the tolerance; see [`SurfaceDistances::surface_dice`].
+    pub surface_dice: Option<f64>,
+    /// Volume of the truth in ml.
+    pub truth_ml: f64,
+    /// Volume of the prediction in ml.
+    pub prediction_ml: f64,
+}
+
+/// Measures each of these labels, in their order.
+///
+/// **Shapes and units**: label maps `[X, Y, Z]` on one grid; `spacing` in mm, `[X, Y, Z]`.
+///
+/// **Errors**: different shapes, or a spacing or tolerance that is no length.
+pub fn measure_labels(
+    truth: ArrayView3<'_, u16>,
+    prediction: ArrayView3<'_, u16>,
+    labels: &[u16],
+    spacing: [f64; 3],
+    tolerance_mm: f64,
+) -> Result<Vec<LabelMeasures>, MeasureError> {
+    let voxel_ml = voxel_ml(spacing)?;
+    let overlaps = label_overlaps(truth, prediction, labels)?;
+    labels
+        .iter()
+        .zip(overlaps)
+        .map(|(&label, overlap)| {
+            let surfaces = label_surface_distances(truth, prediction, label, spacing)?;
+            Ok(LabelMeasures {
+                label,
+                dice: overlap.dice(EmptyTruth::Undefined),
+                hausdorff_mm: surfaces.hausdorff_mm(),
+                hausdorff95_mm: surfaces.hausdorff95_mm(),
+                average_surface_distance_mm: surfaces.average_mm(),
+                surface_dice: surfaces.surface_dice(tolerance_mm)?,
+                truth_ml: overlap.truth as f64 * voxel_ml,
+                prediction_ml: overlap.prediction as f64 * voxel_ml,
+            })
+        })
+        .collect()
+}
+
+/// Checks that masks share a grid.
+fn check_shapes<A, B>(truth: &ArrayView3<'_, A>, prediction: &ArrayView3<'_, B>) -> Result<(), MeasureError> {
+    if truth.dim() == prediction.dim() {
+        return Ok(());
+    }
+    Err(MeasureError::Shape {
+        truth: truth.dim().into(),
+        prediction: prediction.dim().into(),
+    })
+}
+
+/// Checks that a spacing is three lengths.
+fn check_spacing(spacing: [f64; 3]) -> Result<(), MeasureError> {
+    if spacing.iter().all(|mm| mm.is_finite() && *mm > 0.0) {
+        return Ok(());
+    }
+    Err(MeasureError::Spacing { spacing })
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array3;
+
+    use super::*;
+
+    #[test]
+    fn measures_every_label_by_itself() {
+        let mut truth = Array3::<u16>::zeros((6, 5, 4));
+        truth.slice_mut(ndarray::s![1..3, 1..3, 1..3]).fill(2);
+        let mut prediction = Array3::zeros((6, 5, 4));
+        prediction.slice_mut(ndarray::s![2..4, 1..3, 1..3]).fill(2);
+        prediction[[5, 4, 3]] = 300;
+        let measures = measure_labels(
+            truth.view(),
+            prediction.view(),
+            &[300, 2, 9],
+            [2.0, 1.0, 1.0],
+            1.0,
+        )
+        .unwrap();
+        let moved = LabelMeasures {
+            label: 2,
+            dice: Some(0.5),
+            hausdorff_mm: Some(2.0),
+            hausdorff95_mm: Some(2.0),
+            average_surface_distance_mm: Some(1.0),
+            surface_dice: Some(0.5),
+            truth_ml: 0.016,
+            prediction_ml: 0.016,
+        };
+        assert_eq!(measures[1], moved);
+        assert_eq!(
+            (measures[0].dice, measures[0].hausdorff_mm),
+            (None, Some(f64::INFINITY))
+        );
+        assert_eq!(
+            (measures[2].dice, measures[2].hausdorff_mm, measures[2].truth_ml),
+            (None, None, 0.0)
+        );
+    }
+
+    #[test]
+    fn refuses_other_grids_and_impossible_lengths() {
+        let small = Array3::<u16>::zeros((2, 2, 2));
+        let large = Array3::<u16>::zeros((2, 2, 3));
+        let error = measure_labels(small.view(), large.view(), &[1], [1.0; 3], 1.0).unwrap_err();
+        assert_eq!(
+            error,
+            MeasureError::Shape {
+                truth: [2, 2, 2],
+                prediction: [2, 2, 3]
+            }
+        );
+        for mm in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let result = measure_labels(small.view(), small.view(), &[1], [1.0, mm, 1.0], 1.0);
+            assert!(matches!(result, Err(MeasureError::Spacing { .. })), "{mm}");
+        }
+        for tolerance in [-0.1, f64::NAN, f64::INFINITY] {
+            let result = measure_labels(small.view(), small.view(), &[1], [1.0; 3], tolerance);
+            assert!(
+                matches!(result, Err(MeasureError::Tolerance { .. })),
+                "{tolerance}"
+            );
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The running mean of an ensemble's probabilities.
+
+use ndarray::{Array4, Axis, Zip};
+use rayon::prelude::*;
+use thiserror::Error;
+
+use super::softmax::{softmax_in_place, softmax_slab};
+
+/// Why probabilities cannot be averaged.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum MeanError {
+    /// Members that predict different grids or classes.
+    #[error(
+        "ensemble member has logits of shape {found:?}, the members before it {expected:?} ([K, X, Y, Z])"
+    )]
+    Shape {
+        /// Shape of the first member.
+        expected: [usize; 4],
+        /// Shape of this member.
+        found: [usize; 4],
+    },
+    /// A weight that gives no mean.
+    #[error("ensemble member has weight {found}, expected a finite number above 0")]
+    Weight {
+        /// The member's weight.
+        found: f64,
+    },
+    /// Nothing was added.
+    #[error("ensemble has 0 members, expected at least 1")]
+    Empty,
+}
+
+/// A weighted mean of class probabilities that holds one array, however many members it has.
+///
+/// **Definition**: `sum(w softmax(logits)) / sum(w)`: probabilities are averaged, not logits.
+#[derive(Debug, Default)]
+pub struct ProbabilityMean {
+    mean: Option<Array4<f32>>,
+    weight: f64,
+}
+
+impl ProbabilityMean {
+    /// Starts a mean without members.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one member's logits, `[K, X, Y, Z]`; the first member's array becomes the mean.
+    ///
+    /// **Errors**: a shape unlike the first member's, or a weight that is not finite and above 0. The mean is then
+    /// as before.
+    pub fn add(&mut self, mut logits: Array4<f32>, weight: f64) -> Result<(), MeanError> {
+        if !(weight.is_finite() && weight > 0.0) {
+            return Err(MeanError::Weight { found: weight });
+        }
+        let Some(mean) = &mut self.mean else {
+            softmax_in_place(logits.view_mut());
+            self.mean = Some(logits);
+            self.weight = weight;
+            return Ok(());
+        };
+        if mean.dim() != logits.dim() {
+            return Err(MeanError::Shape {
+                expected: mean.dim().into(),
+                found: logits.dim().into(),
+            });
+        }
+        self.weight += weight;
+        let share = (weight / self.weight) as f32;
+        let means: Vec<_> = mean.axis_iter_mut(Axis(1)).collect();
+        let slabs: Vec<_> = logits.axis_iter_mut(Axis(1)).collect();
+        means.into_par_iter().zip(slabs).for_each(|(means, mut slab)| {
+            softmax_slab(slab.view_mut());
+            Zip::from(means)
+                .and(&slab)
+                .for_each(|mean, value| *mean += share * (value - *mean));
+        });
+        Ok(())
+    }
+
+    /// Returns the mean probabilities, `[K, X, Y, Z]`.
+    ///
+    /// **Errors**: no member was added.
+    pub fn finish(self) -> Result<Array4<f32>, MeanError> {
+        self.mean.ok_or(MeanError::Empty)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    fn logits(first: f32) -> Array4<f32> {
+        array![[[[first, 0.0]]], [[[0.0, 0.0]]]]
+    }
+
+    #[test]
+    fn averages_probabilities_by_weight() {
+        let mut mean = ProbabilityMean::new();
+        mean.add(logits(200.0), 3.0).unwrap();
+        mean.add(logits(-200.0), 1.0).unwrap();
+        assert_eq!(mean.finish().unwrap(), array![[[[0.75, 0.5]]], [[[0.25, 0.5]]]]);
+    }
+
+    #[test]
+    fn one_member_is_its_softmax() {
+        let mut expected = logits(1.5);
+        super::super::softmax_in_place(expected.view_mut());
+        let mut mean = ProbabilityMean::new();
+        mean.add(logits(1.5), 1.0).unwrap();
+        assert_eq!(mean.finish().unwrap(), expected);
+    }
+
+    #[test]
+    fn refuses_other_shapes_and_bad_weights_without_a_trace() {
+        let mut mean = ProbabilityMean::new();
+        mean.add(logits(200.0), 1.0).unwrap();
+        let other = mean.add(Array4::zeros((3, 1, 1, 2)), 1.0).unwrap_err();
+        assert_eq!(
+            other,
+            MeanError::Shape {
+                expected: [2, 1, 1, 2],
+                found: [3, 1, 1, 2]
+            }
+        );
+        for weight in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(
+                matches!(mean.add(logits(0.0), weight), Err(MeanError::Weight { .. })),
+                "{weight}"
+            );
+        }
+        assert_eq!(mean.finish().unwrap(), array![[[[1.0, 0.5]]], [[[0.0, 0.5]]]]);
+    }
+
+    #[test]
+    fn an_empty_ensemble_has_no_mean() {
+        assert_eq!(ProbabilityMean::new().finish(), Err(MeanError::Empty));
+    }
+}
