@@ -1,1 +1,313 @@
-//! Writes files beside their destination and renames them.
+//! Writes files and directories beside their destination and renames them, so that none is ever half-written.
+//!
+//! Everything is written to a temporary sibling, flushed to the disk and renamed in one step. A process that dies
+//! leaves the destination as it was; a value dropped without [`AtomicFile::commit`] removes its temporary.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::{Builder, NamedTempFile, TempDir};
+
+/// Why an output could not be put in its place.
+#[derive(Debug, thiserror::Error)]
+pub enum AtomicError {
+    /// The destination exists and may not be replaced.
+    #[error("output `{}` exists already", path.display())]
+    Exists {
+        /// The destination.
+        path: PathBuf,
+    },
+    /// The destination names no file, such as `/` or `..`.
+    #[error("output `{}` names no file or directory", path.display())]
+    NoName {
+        /// The destination.
+        path: PathBuf,
+    },
+    /// The directory that should hold the destination is absent.
+    #[error("cannot write `{}`: its directory `{}` does not exist", path.display(), directory.display())]
+    NoDirectory {
+        /// The destination.
+        path: PathBuf,
+        /// The absent directory.
+        directory: PathBuf,
+    },
+    /// The system refused a step.
+    #[error("cannot write `{}`: {reason}", path.display())]
+    Io {
+        /// The destination.
+        path: PathBuf,
+        /// What the system answered.
+        reason: io::Error,
+    },
+}
+
+impl AtomicError {
+    /// What the reader can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Exists { .. } => Some("pass `--overwrite` to replace it"),
+            Self::NoDirectory { .. } => Some("create the directory first"),
+            Self::NoName { .. } | Self::Io { .. } => None,
+        }
+    }
+}
+
+/// A file under construction: bytes go to a temporary sibling until [`commit`](Self::commit) renames it.
+#[derive(Debug)]
+pub struct AtomicFile {
+    temporary: BufWriter<NamedTempFile>,
+    path: PathBuf,
+    overwrite: bool,
+}
+
+impl AtomicFile {
+    /// Opens a temporary file beside `path`.
+    ///
+    /// **Errors**: [`AtomicError::Exists`] at once, before any work, if `path` exists and `overwrite` is false.
+    pub fn create(path: &Path, overwrite: bool) -> Result<Self, AtomicError> {
+        let (directory, name) = destination(path, overwrite)?;
+        if path.is_dir() {
+            return Err(io_error(path)(io::ErrorKind::IsADirectory.into()));
+        }
+        let mut builder = Builder::new();
+        let prefix = temporary_prefix(name);
+        builder.prefix(&prefix).suffix(".part");
+        #[cfg(unix)]
+        builder.permissions(unix_mode(0o666));
+        let temporary = builder.tempfile_in(directory).map_err(io_error(path))?;
+        Ok(Self {
+            temporary: BufWriter::with_capacity(1 << 18, temporary),
+            path: path.to_owned(),
+            overwrite,
+        })
+    }
+
+    /// Flushes the bytes to the disk and renames the temporary to its destination.
+    ///
+    /// **Errors**: [`AtomicError::Exists`] also if the destination appeared meanwhile and `overwrite` is false.
+    pub fn commit(self) -> Result<(), AtomicError> {
+        let Self {
+            temporary,
+            path,
+            overwrite,
+        } = self;
+        let temporary = temporary
+            .into_inner()
+            .map_err(|error| io_error(&path)(error.into_error()))?;
+        temporary.as_file().sync_all().map_err(io_error(&path))?;
+        let renamed = if overwrite {
+            temporary.persist(&path)
+        } else {
+            temporary.persist_noclobber(&path)
+        };
+        match renamed {
+            Ok(_) => sync_parent(&path),
+            Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(AtomicError::Exists { path })
+            }
+            Err(refused) => Err(io_error(&path)(refused.error)),
+        }
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.temporary.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.temporary.flush()
+    }
+}
+
+/// Writes `bytes` as the whole content of `path`.
+///
+/// **Errors**: as [`AtomicFile::create`] and [`AtomicFile::commit`].
+///
+/// **Examples**
+/// ```
+/// let directory = tempfile::tempdir().unwrap();
+/// let path = directory.path().join("report.json");
+/// vesal_io::atomic::write_file(&path, b"{}", false).unwrap();
+/// assert_eq!(std::fs::read(&path).unwrap(), b"{}");
+/// assert!(vesal_io::atomic::write_file(&path, b"[]", false).is_err());
+/// assert_eq!(std::fs::read(&path).unwrap(), b"{}");
+/// ```
+pub fn write_file(path: &Path, bytes: &[u8], overwrite: bool) -> Result<(), AtomicError> {
+    let mut file = AtomicFile::create(path, overwrite)?;
+    file.write_all(bytes).map_err(io_error(path))?;
+    file.commit()
+}
+
+/// A directory under construction: files go to a temporary sibling until [`commit`](Self::commit) renames it.
+#[derive(Debug)]
+pub struct AtomicDirectory {
+    temporary: TempDir,
+    path: PathBuf,
+    overwrite: bool,
+}
+
+impl AtomicDirectory {
+    /// Creates an empty temporary directory beside `path`.
+    ///
+    /// With `overwrite`, committing replaces the **whole** previous content of `path`: a caller that takes the path
+    /// from a user checks first that it holds what is meant to be replaced.
+    ///
+    /// **Errors**: [`AtomicError::Exists`] at once if `path` exists and `overwrite` is false.
+    pub fn create(path: &Path, overwrite: bool) -> Result<Self, AtomicError> {
+        let (directory, name) = destination(path, overwrite)?;
+        let mut builder = Builder::new();
+        let prefix = temporary_prefix(name);
+        builder.prefix(&prefix).suffix(".part");
+        #[cfg(unix)]
+        builder.permissions(unix_mode(0o777));
+        let temporary = builder.tempdir_in(directory).map_err(io_error(path))?;
+        Ok(Self {
+            temporary,
+            path: path.to_owned(),
+            overwrite,
+        })
+    }
+
+    /// Where to put the files meanwhile.
+    pub fn path(&self) -> &Path {
+        self.temporary.path()
+    }
+
+    /// Flushes every file to the disk and renames the directory to its destination.
+    ///
+    /// A previous directory is moved aside first, and moved back if the rename fails.
+    ///
+    /// **Errors**: [`AtomicError::Exists`] also if the destination appeared meanwhile and `overwrite` is false.
+    pub fn commit(self) -> Result<(), AtomicError> {
+        let Self {
+            temporary,
+            path,
+            overwrite,
+        } = self;
+        sync_tree(temporary.path()).map_err(io_error(&path))?;
+        if path.symlink_metadata().is_err() {
+            fs::rename(temporary.path(), &path).map_err(io_error(&path))?;
+            // The directory has a new name: there is nothing left to remove under the old one.
+            let _ = temporary.keep();
+            return sync_parent(&path);
+        }
+        let (directory, name) = destination(&path, overwrite)?;
+        let aside = Builder::new()
+            .prefix(&temporary_prefix(name))
+            .suffix(".old")
+            .tempdir_in(directory)
+            .map_err(io_error(&path))?;
+        let previous = aside.path().join(name);
+        fs::rename(&path, &previous).map_err(io_error(&path))?;
+        if let Err(reason) = fs::rename(temporary.path(), &path) {
+            if fs::rename(&previous, &path).is_err() {
+                // Rather a leftover than the loss of the previous content.
+                let _ = aside.keep();
+            }
+            return Err(io_error(&path)(reason));
+        }
+        let _ = temporary.keep();
+        sync_parent(&path)
+    }
+}
+
+/// Checks that `path` may be written; gives its directory and its name there.
+fn destination(path: &Path, overwrite: bool) -> Result<(&Path, &OsStr), AtomicError> {
+    let Some(name) = path.file_name() else {
+        return Err(AtomicError::NoName {
+            path: path.to_owned(),
+        });
+    };
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if !directory.is_dir() {
+        return Err(AtomicError::NoDirectory {
+            path: path.to_owned(),
+            directory: directory.to_owned(),
+        });
+    }
+    // A dangling link counts as existing: renaming over it would replace it.
+    if !overwrite && path.symlink_metadata().is_ok() {
+        return Err(AtomicError::Exists {
+            path: path.to_owned(),
+        });
+    }
+    Ok((directory, name))
+}
+
+/// `.name.`: hidden, and says what it was meant to become if it is ever left behind.
+fn temporary_prefix(name: &OsStr) -> OsString {
+    let mut prefix = OsString::from(".");
+    // Names have at most 255 bytes on common file systems; the random part and the suffix need some of them.
+    if name.len() <= 200 {
+        prefix.push(name);
+        prefix.push(".");
+    }
+    prefix
+}
+
+/// The permissions of a new output: the usual ones, less what the process masks.
+#[cfg(unix)]
+fn unix_mode(mode: u32) -> fs::Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    fs::Permissions::from_mode(mode)
+}
+
+/// Flushes every file below `directory`, and on Unix the directories themselves.
+fn sync_tree(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            sync_tree(&entry.path())?;
+        } else if kind.is_file() {
+            File::options()
+                .write(true)
+                .open(entry.path())
+                .or_else(|_| File::open(entry.path()))?
+                .sync_all()?;
+        }
+    }
+    sync_directory(directory)
+}
+
+/// Makes the rename itself durable.
+fn sync_parent(path: &Path) -> Result<(), AtomicError> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_directory(parent),
+        _ => sync_directory(Path::new(".")),
+    }
+    .map_err(io_error(path))
+}
+
+/// Flushes the entries of a directory, where the system has such a thing.
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    match File::open(directory)?.sync_all() {
+        // Some network file systems cannot flush directories; the rename has happened all the same.
+        Err(reason)
+            if matches!(
+                reason.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+fn io_error(path: &Path) -> impl Fn(io::Error) -> AtomicError {
+    let path = path.to_owned();
+    move |reason| AtomicError::Io {
+        path: path.clone(),
+        reason,
+    }
+}

@@ -1,4 +1,8 @@
 //! Reads and writes medical image files. Untrusted bytes end here.
+//!
+//! Whatever a file holds, reading it gives data or a typed error: never a panic, and never an allocation that the
+//! file itself does not back.
 
 pub mod atomic;
 pub mod nifti;
+pub mod sniff;

@@ -1,1 +1,40 @@
-//! NIfTI-1 and NIfTI-2.
+//! NIfTI-1 and NIfTI-2: `.nii`, `.nii.gz` and `.hdr`/`.img` pairs, in both byte orders.
+//!
+//! World space is that of the header: RAS+ millimeters. The header names up to two affines; which one counts:
+//!
+//! 1. the sform, if its code is 1 to 5;
+//! 2. otherwise the qform, if its code is 1 to 5;
+//! 3. otherwise `pixdim` alone: the voxel axes point left, anterior, superior, and the world origin is the center of
+//!    the grid.
+//!
+//! This is nibabel's `get_best_affine`, rule 3 included, with two differences. An sform that is not finite or not
+//! invertible gives way to a usable qform, and is an error without one; likewise every other unusable affine is an
+//! error. And lengths that the header declares as meters or micrometers (`xyzt_units`) are converted to millimeters,
+//! where nibabel ignores the unit.
+//!
+//! Values are `stored × scl_slope + scl_inter`, computed in `f64`; a slope of zero or without a finite value means
+//! none. Voxels that are NaN or infinite stay as they are; [`non_finite_voxels`] counts them.
+//!
+//! A file that ends before its last voxel is an error. So is one that goes on for more than
+//! [`TRAILING_BYTES_MAX`] after it: either its header or its content is wrong.
+
+mod affine;
+mod decode;
+mod error;
+mod fields;
+mod header;
+mod read;
+mod rotation;
+mod source;
+mod write;
+
+pub use ::nifti::XForm;
+pub use affine::{AffineDefect, AffineSource};
+pub use error::{HeaderError, LabelError, NiftiError, VoxelError, WriteError};
+pub use header::{ByteOrder, DataType, Header, Scaling};
+pub use read::{
+    Limits, non_finite_voxels, read_channels, read_channels_within, read_header, read_label_map,
+    read_label_map_within, read_volume, read_volume_within,
+};
+pub use source::TRAILING_BYTES_MAX;
+pub use write::{WriteOptions, write_label_map, write_volume};

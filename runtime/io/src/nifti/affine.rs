@@ -1,0 +1,317 @@
+//! The affines of a header: sform, qform and `pixdim`, read and written.
+
+use std::fmt;
+
+use vesal_volume::Affine;
+
+use crate::nifti::error::HeaderError;
+use crate::nifti::rotation::{determinant, nearest_rotation, quaternion, rotation};
+
+/// Which fields of a header state its affine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AffineSource {
+    /// `srow_x`, `srow_y`, `srow_z`.
+    Sform,
+    /// Quaternion, offsets and `pixdim`.
+    Qform,
+    /// `pixdim` alone.
+    Pixdim,
+}
+
+impl fmt::Display for AffineSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Sform => "sform",
+            Self::Qform => "qform",
+            Self::Pixdim => "pixdim",
+        })
+    }
+}
+
+/// What makes an affine unusable.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum AffineDefect {
+    /// An entry is NaN, infinite or too large to compute with.
+    #[error("an entry is not a finite number")]
+    NotFinite,
+    /// A column is zero, or the columns lie in one plane.
+    #[error("it maps the grid onto a plane, a line or a point")]
+    Singular,
+    /// The quaternion is longer than one.
+    #[error("its quaternion has a squared length of {squared_length}, expected at most 1")]
+    Quaternion {
+        /// b² + c² + d².
+        squared_length: f64,
+    },
+}
+
+/// What a header says about world space, as numbers of the widest type.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Placement {
+    pub sform_coded: bool,
+    pub qform_coded: bool,
+    pub sform: [[f64; 4]; 3],
+    /// b, c, d.
+    pub quaternion: [f64; 3],
+    pub offset: [f64; 3],
+    /// `pixdim[0]`: -1 mirrors the third axis.
+    pub handedness: f64,
+    /// `pixdim[1..=3]`.
+    pub spacing: [f64; 3],
+    /// Voxels along the axes that the header counts, at most three.
+    pub shape: Vec<usize>,
+    /// Precision of a stored quaternion: w² below it counts as zero.
+    pub quaternion_epsilon: f64,
+    /// Millimeters per unit of length of the header.
+    pub unit_mm: f64,
+}
+
+impl Placement {
+    /// The affine that counts, in mm, and where it comes from.
+    pub fn affine(&self) -> Result<(Affine, AffineSource), HeaderError> {
+        if self.sform_coded {
+            let rows = self.sform;
+            return match (self.in_mm(rows), self.qform_coded) {
+                (Ok(affine), _) => Ok((affine, AffineSource::Sform)),
+                (Err(defect), false) => Err(unusable(AffineSource::Sform, defect, rows.to_vec())),
+                (Err(defect), true) => match self.qform().and_then(|rows| self.in_mm(rows)) {
+                    Ok(affine) => Ok((affine, AffineSource::Qform)),
+                    Err(_) => Err(unusable(AffineSource::Sform, defect, rows.to_vec())),
+                },
+            };
+        }
+        let (source, rows) = if self.qform_coded {
+            let rows = self
+                .qform()
+                .map_err(|defect| unusable(AffineSource::Qform, defect, vec![]))?;
+            (AffineSource::Qform, rows)
+        } else {
+            (AffineSource::Pixdim, self.base())
+        };
+        let affine = self
+            .in_mm(rows)
+            .map_err(|defect| unusable(source, defect, rows.to_vec()))?;
+        Ok((affine, source))
+    }
+
+    /// The rows in mm, if they are an invertible map.
+    fn in_mm(&self, rows: [[f64; 4]; 3]) -> Result<Affine, AffineDefect> {
+        let mut affine = Affine::IDENTITY;
+        for (to, from) in affine.0.iter_mut().zip(rows) {
+            *to = from.map(|entry| entry * self.unit_mm);
+        }
+        check(&affine)?;
+        Ok(affine)
+    }
+
+    /// **Source**: the NIfTI-1 standard, method 2; nibabel `get_qform`.
+    fn qform(&self) -> Result<[[f64; 4]; 3], AffineDefect> {
+        let [b, c, d] = self.quaternion;
+        let squared_length = b * b + c * c + d * d;
+        if !squared_length.is_finite() {
+            return Err(AffineDefect::NotFinite);
+        }
+        // Rounded to f32, a half turn is slightly longer than one; anything more is no rounding.
+        if squared_length > 1.0 + 1e-3 {
+            return Err(AffineDefect::Quaternion { squared_length });
+        }
+        let rest = 1.0 - squared_length;
+        let w = if rest < self.quaternion_epsilon {
+            0.0
+        } else {
+            rest.sqrt()
+        };
+        let rotation = rotation([w, b, c, d]);
+        let mut spacing = self.usable_spacing();
+        if self.handedness == -1.0 {
+            spacing[2] = -spacing[2];
+        }
+        Ok(std::array::from_fn(|row| {
+            let [x, y, z] = std::array::from_fn(|column| rotation[row][column] * spacing[column]);
+            [x, y, z, self.offset[row]]
+        }))
+    }
+
+    /// **Source**: nibabel `shape_zoom_affine`.
+    fn base(&self) -> [[f64; 4]; 3] {
+        let mut zoom = [1.0; 3];
+        let mut center = [0.0; 3];
+        for (axis, &voxels) in self.shape.iter().take(3).enumerate() {
+            zoom[axis] = self.usable_spacing()[axis];
+            center[axis] = (voxels as f64 - 1.0) / 2.0;
+        }
+        zoom[0] = -zoom[0];
+        std::array::from_fn(|row| {
+            let mut entries = [0.0; 4];
+            entries[row] = zoom[row];
+            entries[3] = 0.0 - center[row] * zoom[row];
+            entries
+        })
+    }
+
+    /// `pixdim` as readers repair it: a missing spacing is 1, the sign of one says nothing.
+    fn usable_spacing(&self) -> [f64; 3] {
+        self.spacing
+            .map(|length| if length == 0.0 { 1.0 } else { length.abs() })
+    }
+}
+
+fn unusable(from: AffineSource, defect: AffineDefect, rows: Vec<[f64; 4]>) -> HeaderError {
+    HeaderError::Affine { from, defect, rows }
+}
+
+/// Checks that an affine is finite and invertible.
+pub(super) fn check(affine: &Affine) -> Result<(), AffineDefect> {
+    let spacing = affine.spacing();
+    if !affine
+        .0
+        .iter()
+        .flatten()
+        .chain(&spacing)
+        .all(|entry| entry.is_finite())
+    {
+        return Err(AffineDefect::NotFinite);
+    }
+    let directions = directions(affine);
+    // With a column of zeros the directions are NaN, and so is the determinant.
+    let volume = determinant(&directions).abs();
+    if volume > 1e-6 {
+        Ok(())
+    } else {
+        Err(AffineDefect::Singular)
+    }
+}
+
+/// The columns of an affine, each of length one.
+fn directions(affine: &Affine) -> [[f64; 3]; 3] {
+    let spacing = affine.spacing();
+    std::array::from_fn(|row| std::array::from_fn(|column| affine.0[row][column] / spacing[column]))
+}
+
+/// The fields of a qform.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Qform {
+    /// `pixdim[0]`: 1 or -1.
+    pub handedness: f64,
+    /// b, c, d.
+    pub quaternion: [f64; 3],
+    /// Whether the fields state the affine; with sheared axes they state the nearest rotation.
+    pub exact: bool,
+}
+
+/// The qform nearest to an affine that passed [`check`].
+pub(super) fn qform_of(affine: &Affine) -> Qform {
+    let mut axes = directions(affine);
+    let handedness = if determinant(&axes) < 0.0 { -1.0 } else { 1.0 };
+    for row in &mut axes {
+        row[2] *= handedness;
+    }
+    let nearest = nearest_rotation(axes);
+    let apart = |row: usize, column: usize| (nearest[row][column] - axes[row][column]).abs();
+    let exact = (0..9).all(|entry| apart(entry / 3, entry % 3) < 1e-4);
+    let [w, b, c, d] = quaternion(&nearest);
+    let sign = if w < 0.0 { -1.0 } else { 1.0 };
+    Qform {
+        handedness,
+        quaternion: [b, c, d].map(|part| sign * part),
+        exact,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn placement() -> Placement {
+        Placement {
+            sform_coded: false,
+            qform_coded: false,
+            sform: [[0.0; 4]; 3],
+            quaternion: [0.0; 3],
+            offset: [0.0; 3],
+            handedness: 1.0,
+            spacing: [2.0, 3.0, 4.0],
+            shape: vec![3, 5, 1],
+            quaternion_epsilon: f64::from(f32::EPSILON) * 3.0,
+            unit_mm: 1.0,
+        }
+    }
+
+    #[test]
+    fn pixdim_alone_puts_the_origin_at_the_center_and_points_left() {
+        let (affine, source) = placement().affine().unwrap();
+        assert_eq!(source, AffineSource::Pixdim);
+        let rows = [
+            [-2.0, 0.0, 0.0, 2.0],
+            [0.0, 3.0, 0.0, -6.0],
+            [0.0, 0.0, 4.0, 0.0],
+        ];
+        assert_eq!(affine.0[..3], rows);
+    }
+
+    #[test]
+    fn axes_that_the_header_does_not_count_have_spacing_one() {
+        let (affine, _) = Placement {
+            shape: vec![3, 5],
+            ..placement()
+        }
+        .affine()
+        .unwrap();
+        assert_eq!(affine.0[2], [0.0, 0.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn a_half_turn_that_rounding_made_too_long_is_a_half_turn() {
+        let long = Placement {
+            qform_coded: true,
+            quaternion: [0.0, 0.0, 1.000_000_1],
+            offset: [7.0, 8.0, 9.0],
+            ..placement()
+        };
+        let (affine, source) = long.affine().unwrap();
+        assert_eq!(source, AffineSource::Qform);
+        let rows = [
+            [-2.0, 0.0, 0.0, 7.0],
+            [0.0, -3.0, 0.0, 8.0],
+            [0.0, 0.0, 4.0, 9.0],
+        ];
+        for (found, expected) in affine.0.iter().flatten().zip(rows.iter().flatten()) {
+            assert!((found - expected).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn a_qform_reproduces_mirrored_oblique_axes() {
+        let turned = rotation([0.3, 0.5, -0.2, 0.7]);
+        let mut affine = Affine::IDENTITY;
+        for (row, directions) in affine.0.iter_mut().zip(turned) {
+            for ((entry, direction), spacing) in
+                row.iter_mut().zip(directions).zip([0.7, 1.5, -3.0])
+            {
+                *entry = direction * spacing;
+            }
+        }
+        let fields = qform_of(&affine);
+        assert!(fields.exact);
+        assert_eq!(fields.handedness, -1.0);
+        let again = Placement {
+            qform_coded: true,
+            quaternion: fields.quaternion,
+            handedness: fields.handedness,
+            spacing: affine.spacing(),
+            ..placement()
+        };
+        let (found, _) = again.affine().unwrap();
+        for (found, expected) in found.0.iter().flatten().zip(affine.0.iter().flatten()) {
+            assert!((found - expected).abs() < 1e-9, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn sheared_axes_have_no_exact_qform() {
+        let mut affine = Affine::IDENTITY;
+        affine.0[1][2] = 0.2;
+        assert!(!qform_of(&affine).exact);
+        check(&affine).unwrap();
+    }
+}

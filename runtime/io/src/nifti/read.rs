@@ -1,0 +1,273 @@
+//! Reads headers, volumes and label maps.
+
+use std::path::{Path, PathBuf};
+
+use ndarray::{Array3, Array4};
+use vesal_volume::{Geometry, LabelMap, Volume};
+
+use crate::nifti::decode;
+use crate::nifti::error::{NiftiError, VoxelError};
+use crate::nifti::header::Header;
+use crate::nifti::source::Source;
+use crate::sniff::{NiftiLayout, split_extension};
+
+/// How much a file may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the voxels of a file, as stored (with what precedes them) or as `f32`, whichever is more.
+    pub max_voxel_bytes: u64,
+}
+
+impl Default for Limits {
+    /// 64 GiB: more than any scanner makes, less than an absurd header states.
+    fn default() -> Self {
+        Self {
+            max_voxel_bytes: 64 << 30,
+        }
+    }
+}
+
+/// Reads and checks the header alone: what the voxels are and how many, without reading them.
+///
+/// Of a pair, either file may be named; the `.img` file need not exist if the `.hdr` is.
+///
+/// **Errors**: [`NiftiError::Header`] with the rule that the header breaks; [`NiftiError::Io`],
+/// [`NiftiError::NotAFile`] and [`NiftiError::HalfMissing`] where there is none to read.
+pub fn read_header(path: impl AsRef<Path>) -> Result<Header, NiftiError> {
+    open(path.as_ref()).map(|opened| opened.header)
+}
+
+/// Reads one scalar volume.
+///
+/// **Shapes and units**: one channel, `[1, X, Y, Z]`; dimensions after the third may be there with length 1. The
+/// affine is in RAS mm, the values are scaled; NaN and infinite ones stay.
+///
+/// **Errors**: [`VoxelError::Frames`] if there are several frames; others as [`read_header`] and for voxels that are
+/// absent, incomplete, damaged, or more than [`Limits::default`] allows.
+pub fn read_volume(path: impl AsRef<Path>) -> Result<Volume, NiftiError> {
+    read_volume_within(path, &Limits::default())
+}
+
+/// Reads one scalar volume as [`read_volume`] does, with other limits.
+///
+/// **Errors**: as [`read_volume`].
+pub fn read_volume_within(path: impl AsRef<Path>, limits: &Limits) -> Result<Volume, NiftiError> {
+    open(path.as_ref())?.one_frame()?.volume(limits)
+}
+
+/// Reads the channels of one file: the entries of the one dimension after the third that is longer than 1.
+///
+/// **Shapes and units**: `[C, X, Y, Z]`, C being 1 for a plain volume. What [`write_volume`](super::write_volume)
+/// writes comes back as it was.
+///
+/// **Errors**: [`VoxelError::ChannelAxes`] if several dimensions after the third are longer than 1; others as
+/// [`read_volume`].
+pub fn read_channels(path: impl AsRef<Path>) -> Result<Volume, NiftiError> {
+    read_channels_within(path, &Limits::default())
+}
+
+/// Reads the channels of one file as [`read_channels`] does, with other limits.
+///
+/// **Errors**: as [`read_channels`].
+pub fn read_channels_within(path: impl AsRef<Path>, limits: &Limits) -> Result<Volume, NiftiError> {
+    let opened = open(path.as_ref())?;
+    if opened
+        .header
+        .dimensions
+        .iter()
+        .skip(3)
+        .filter(|&&length| length > 1)
+        .count()
+        > 1
+    {
+        let shape = opened.header.dimensions.clone();
+        return Err(NiftiError::voxels(&opened.voxel_path)(
+            VoxelError::ChannelAxes { shape },
+        ));
+    }
+    opened.volume(limits)
+}
+
+/// Reads one label map.
+///
+/// **Definition**: the scaled values have to be whole numbers from 0 to 65535; their stored type may be any, real
+/// numbers included.
+///
+/// **Errors**: [`NiftiError::Labels`] with the number of other values and the first of them; others as
+/// [`read_volume`].
+pub fn read_label_map(path: impl AsRef<Path>) -> Result<LabelMap, NiftiError> {
+    read_label_map_within(path, &Limits::default())
+}
+
+/// Reads one label map as [`read_label_map`] does, with other limits.
+///
+/// **Errors**: as [`read_label_map`].
+pub fn read_label_map_within(
+    path: impl AsRef<Path>,
+    limits: &Limits,
+) -> Result<LabelMap, NiftiError> {
+    let opened = open(path.as_ref())?.one_frame()?;
+    let (header, path, raw) = opened.voxels(limits)?;
+    let labels = decode::labels(&raw, &header)
+        .map_err(NiftiError::voxels(&path))?
+        .map_err(|reason| NiftiError::Labels {
+            path: path.clone(),
+            reason,
+        })?;
+    let Geometry { shape, affine } = header.geometry();
+    let data =
+        Array3::from_shape_vec(shape, labels).map_err(|_| short_of_voxels(&path, &header))?;
+    Ok(LabelMap { data, affine })
+}
+
+/// Number of voxels, over all channels, that are NaN or infinite.
+///
+/// **Examples**
+/// ```
+/// use ndarray::arr3;
+/// use vesal_volume::{Affine, Volume};
+/// let data = arr3(&[[[1.0, f32::NAN], [f32::INFINITY, 0.0]]]).insert_axis(ndarray::Axis(0));
+/// let volume = Volume { data, affine: Affine::IDENTITY };
+/// assert_eq!(vesal_io::nifti::non_finite_voxels(&volume), 2);
+/// ```
+pub fn non_finite_voxels(volume: &Volume) -> usize {
+    volume
+        .data
+        .iter()
+        .filter(|value| !value.is_finite())
+        .count()
+}
+
+/// A file whose header is checked and whose voxels are still to be read.
+struct Opened {
+    header: Header,
+    /// The file that holds the voxels, as far as it is known without looking for the half of a pair.
+    voxel_path: PathBuf,
+    /// The file of the header if it holds the voxels too; `None` if they are in the other half of a pair.
+    voxels: Option<Source>,
+}
+
+fn open(path: &Path) -> Result<Opened, NiftiError> {
+    let header_path = header_half(path)?;
+    let source = Source::open(&header_path)?;
+    let mut header = Header::decode(&source.head).map_err(NiftiError::header(&header_path))?;
+    // Some tools write the magic of a pair into `.nii` files; no other file could hold their voxels.
+    if header.layout == NiftiLayout::Pair && extension(&header_path).as_deref() == Some("nii") {
+        header = header
+            .into_single()
+            .map_err(NiftiError::header(&header_path))?;
+    }
+    let voxels = (header.layout == NiftiLayout::Single).then_some(source);
+    Ok(Opened {
+        header,
+        voxel_path: header_path,
+        voxels,
+    })
+}
+
+impl Opened {
+    fn one_frame(self) -> Result<Self, NiftiError> {
+        match self.header.frames() {
+            1 => Ok(self),
+            frames => {
+                let shape = self.header.dimensions.clone();
+                Err(NiftiError::voxels(&self.voxel_path)(VoxelError::Frames {
+                    shape,
+                    frames,
+                }))
+            }
+        }
+    }
+
+    /// The header, the file of the voxels and their bytes: exactly as many as the header states.
+    fn voxels(self, limits: &Limits) -> Result<(Header, PathBuf, Vec<u8>), NiftiError> {
+        let Self {
+            header,
+            voxel_path,
+            voxels,
+        } = self;
+        let decoded =
+            header.voxel_bytes / header.data_type.bytes() as u64 * size_of::<f32>() as u64;
+        let needed = decoded.max(header.voxel_offset + header.voxel_bytes);
+        if needed > limits.max_voxel_bytes {
+            let limit = limits.max_voxel_bytes;
+            return Err(NiftiError::voxels(&voxel_path)(VoxelError::TooLarge {
+                needed,
+                limit,
+            }));
+        }
+        let (path, source) = match voxels {
+            Some(source) => (voxel_path, source),
+            None => {
+                let path = other_half(&voxel_path, "img")?;
+                let source = Source::open(&path)?;
+                (path, source)
+            }
+        };
+        let raw = source.read_at(header.voxel_offset, header.voxel_bytes)?;
+        Ok((header, path, raw))
+    }
+
+    fn volume(self, limits: &Limits) -> Result<Volume, NiftiError> {
+        let (header, path, raw) = self.voxels(limits)?;
+        let values = decode::intensities(&raw, &header).map_err(NiftiError::voxels(&path))?;
+        drop(raw);
+        let Geometry {
+            shape: [x, y, z],
+            affine,
+        } = header.geometry();
+        let data = Array4::from_shape_vec((header.frames(), x, y, z), values)
+            .map_err(|_| short_of_voxels(&path, &header))?;
+        Ok(Volume { data, affine })
+    }
+}
+
+/// What remains to be said when the number of decoded voxels is not that of the header.
+fn short_of_voxels(path: &Path, header: &Header) -> NiftiError {
+    NiftiError::voxels(path)(VoxelError::Truncated {
+        found: 0,
+        expected: header.voxel_bytes,
+    })
+}
+
+/// The `.hdr` of an `.img`; any other path is the header's own.
+fn header_half(path: &Path) -> Result<PathBuf, NiftiError> {
+    if extension(path).as_deref() == Some("img") {
+        path.metadata().map_err(NiftiError::io(path))?;
+        other_half(path, "hdr")
+    } else {
+        Ok(path.to_owned())
+    }
+}
+
+/// The other half of a pair: the same name with another extension, compressed alike or not.
+fn other_half(path: &Path, wanted: &str) -> Result<PathBuf, NiftiError> {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default();
+    let (stem, written, gzip) = split_extension(&name).unwrap_or((&name, "", false));
+    let wanted = if written.chars().any(char::is_uppercase) {
+        wanted.to_uppercase()
+    } else {
+        wanted.to_owned()
+    };
+    let suffixes = if gzip { [".gz", ""] } else { ["", ".gz"] };
+    let looked_for: Vec<_> = suffixes
+        .iter()
+        .map(|suffix| path.with_file_name(format!("{stem}.{wanted}{suffix}")))
+        .collect();
+    match looked_for.iter().find(|half| half.exists()) {
+        Some(half) => Ok(half.clone()),
+        None => Err(NiftiError::HalfMissing {
+            path: path.to_owned(),
+            looked_for,
+        }),
+    }
+}
+
+/// The image extension of a name, in lower case.
+fn extension(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_string_lossy();
+    split_extension(&name).map(|(_, written, _)| written.to_ascii_lowercase())
+}
