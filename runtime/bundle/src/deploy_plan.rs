@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use vesal_volume::preprocess::{Normalization, Step};
+use vesal_volume::preprocess::{PreprocessError, Step, check_steps};
 use vesal_volume::window::{WindowError, WindowPlan};
 
 use crate::document::{self, DocumentError};
@@ -161,16 +161,9 @@ pub enum PlanError {
         /// The range.
         expected: &'static str,
     },
-    /// A normalization is missing or left over.
-    #[error("preprocessing step {position} normalizes {found} channels, expected {expected}")]
-    NormalizationCount {
-        /// Position of the step, from 0.
-        position: usize,
-        /// Number of normalizations.
-        found: usize,
-        /// Number of channels.
-        expected: usize,
-    },
+    /// A preprocessing step cannot be executed.
+    #[error("the deploy plan's preprocessing is unusable")]
+    Preprocessing(#[from] PreprocessError),
     /// Windows of this plan cannot be placed.
     #[error("the deploy plan's window is unusable")]
     Window(#[from] WindowError),
@@ -236,8 +229,9 @@ impl DeployPlan {
         unique_names("label", "labels named", self.labels.iter().map(|label| label.name.as_str()))?;
         self.validate_labels()?;
         for (position, step) in self.preprocessing.iter().enumerate() {
-            self.validate_step(position, step)?;
+            Self::validate_step(position, step)?;
         }
+        check_steps(&self.preprocessing, self.channels.len())?;
         validate_window(&self.window)
     }
 
@@ -258,51 +252,24 @@ impl DeployPlan {
         Ok(())
     }
 
-    fn validate_step(&self, position: usize, step: &Step) -> Result<(), PlanError> {
-        let broken = |parameter, found: String, expected| {
-            Err(PlanError::Step { position, parameter, found, expected })
-        };
+    /// Limits that keep a plan from asking for more than any machine has.
+    fn validate_step(position: usize, step: &Step) -> Result<(), PlanError> {
+        let broken =
+            |parameter, found, expected| Err(PlanError::Step { position, parameter, found, expected });
         match step {
-            Step::OrientRas => Ok(()),
             Step::CropForeground { threshold, .. } if !threshold.is_finite() => {
                 broken("the foreground threshold", threshold.to_string(), "a finite number")
             }
             Step::CropForeground { margin, .. } if *margin > MAX_WINDOW_SIDE => {
                 broken("the margin in voxels", margin.to_string(), "0 to 1024")
             }
-            Step::CropForeground { .. } => Ok(()),
             Step::Resample { spacing, .. } if !spacing.iter().all(|mm| (1e-3..=1e3).contains(mm)) => {
                 broken("the spacing in mm", format!("{spacing:?}"), "0.001 to 1000 on every axis")
             }
-            Step::Resample { keep: [low, high], .. }
-                if !(*low > 0. && *low <= 1. && *high >= 1. && high.is_finite()) =>
-            {
-                broken("the range of kept spacings", format!("[{low}, {high}]"), "0 < low <= 1 <= high")
-            }
-            Step::Resample { .. } => Ok(()),
-            Step::Normalize { channels } => {
-                let (found, expected) = (channels.len(), self.channels.len());
-                if found != expected {
-                    return Err(PlanError::NormalizationCount { position, found, expected });
-                }
-                for normalization in channels {
-                    match normalization {
-                        Normalization::SigmoidRange { low, high }
-                            if !(low.is_finite() && high.is_finite() && low < high) =>
-                        {
-                            return broken(
-                                "the intensity range",
-                                format!("[{low}, {high}]"),
-                                "finite, low < high",
-                            );
-                        }
-                        Normalization::SigmoidRange { .. }
-                        | Normalization::ZScoreNonzero
-                        | Normalization::Identity => {}
-                    }
-                }
-                Ok(())
-            }
+            Step::OrientRas
+            | Step::CropForeground { .. }
+            | Step::Resample { .. }
+            | Step::Normalize { .. } => Ok(()),
         }
     }
 }

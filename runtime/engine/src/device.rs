@@ -1,0 +1,194 @@
+//! Where networks run: the user's choice, and what this machine has.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use ort::ep::{CPU, CUDA, ExecutionProvider};
+use serde::{Serialize, Serializer};
+use thiserror::Error;
+
+use crate::library::Runtime;
+use crate::session;
+
+/// Most GPUs of one machine that are looked for.
+const MAX_GPUS: u32 = 16;
+
+/// A network of one operator, to see whether a device runs anything.
+const RELU: &[u8] = include_bytes!("relu.onnx");
+
+/// Where networks run: `auto`, `cpu`, `cuda` or `cuda:1`.
+///
+/// **Examples**
+/// ```
+/// use vesal_engine::Device;
+///
+/// assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
+/// assert_eq!(Device::Cuda(1).to_string(), "cuda:1");
+/// assert!("gpu".parse::<Device>().is_err());
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Device {
+    /// The first GPU if it runs the networks, else the processor; the one choice that may fall back.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU by its index.
+    Cuda(u32),
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => formatter.write_str("auto"),
+            Self::Cpu => formatter.write_str("cpu"),
+            Self::Cuda(index) => write!(formatter, "cuda:{index}"),
+        }
+    }
+}
+
+impl Serialize for Device {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A text that names no device.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the device is {found:?}, expected `auto`, `cpu`, `cuda` or `cuda:N`")]
+pub struct ParseDeviceError {
+    /// The text.
+    pub found: String,
+}
+
+impl FromStr for Device {
+    type Err = ParseDeviceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let index = |number: &str| match number.parse() {
+            Ok(index) if number.bytes().all(|byte| byte.is_ascii_digit()) => Some(Self::Cuda(index)),
+            _ => None,
+        };
+        match text {
+            "auto" => Some(Self::Auto),
+            "cpu" => Some(Self::Cpu),
+            "cuda" => Some(Self::Cuda(0)),
+            _ => text.strip_prefix("cuda:").and_then(index),
+        }
+        .ok_or_else(|| ParseDeviceError { found: text.into() })
+    }
+}
+
+/// Why a device cannot be used.
+#[derive(Debug, Error)]
+pub enum DeviceError {
+    /// The loaded library was built without it.
+    #[error("device `{device}` needs {provider}, which the ONNX Runtime of `{}` lacks", library.display())]
+    NoProvider {
+        /// The device.
+        device: Device,
+        /// The execution provider behind it.
+        provider: &'static str,
+        /// The library in use.
+        library: PathBuf,
+    },
+    /// The provider is there and does not start: no GPU of that index, no driver, or CUDA's libraries are missing.
+    #[error("device `{device}` does not run the network")]
+    Unusable {
+        /// The device.
+        device: Device,
+        /// What ONNX Runtime says.
+        source: ort::Error,
+    },
+}
+
+impl DeviceError {
+    /// A remedy, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoProvider { device: Device::Cuda(_), .. } => Some(
+                "`vesal setup --device cuda` fetches ONNX Runtime for NVIDIA GPUs; `--device cpu` needs none",
+            ),
+            Self::Unusable { device: Device::Cuda(_), .. } => Some(
+                "`vesal devices` lists what runs here; CUDA 13 and cuDNN 9 must be where the system finds libraries",
+            ),
+            _ => None,
+        }
+    }
+}
+
+/// A device of this machine, and whether it runs networks.
+#[derive(Debug)]
+pub struct Availability {
+    /// The device.
+    pub device: Device,
+    /// The execution provider behind it.
+    pub provider: &'static str,
+    /// Why it cannot be used, if it cannot.
+    pub error: Option<DeviceError>,
+}
+
+/// Lists the devices that this program knows, and tries each: the processor, and GPUs from 0 until one does not run.
+pub fn available(runtime: &'static Runtime) -> Vec<Availability> {
+    let mut devices = vec![try_device(runtime, Device::Cpu)];
+    for index in 0..MAX_GPUS {
+        let gpu = try_device(runtime, Device::Cuda(index));
+        let usable = gpu.error.is_none();
+        if usable || index == 0 {
+            devices.push(gpu);
+        }
+        if !usable {
+            break;
+        }
+    }
+    devices
+}
+
+fn try_device(runtime: &'static Runtime, device: Device) -> Availability {
+    let error = check_provider(runtime, device).err().or_else(|| {
+        let session = session::build(runtime, RELU, device, None);
+        session.err().map(|source| DeviceError::Unusable { device, source })
+    });
+    Availability { device, provider: provider(device), error }
+}
+
+/// The execution provider behind a device.
+pub(crate) fn provider(device: Device) -> &'static str {
+    match device {
+        Device::Cuda(_) => CUDA::NAME,
+        Device::Auto | Device::Cpu => CPU::NAME,
+    }
+}
+
+/// Whether the loaded library was built with the provider of a device.
+pub(crate) fn check_provider(runtime: &Runtime, device: Device) -> Result<(), DeviceError> {
+    let present = match device {
+        Device::Auto | Device::Cpu => Ok(true),
+        Device::Cuda(_) => CUDA::is_available(),
+    };
+    match present {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(DeviceError::NoProvider {
+            device,
+            provider: provider(device),
+            library: runtime.path().to_path_buf(),
+        }),
+        Err(source) => Err(DeviceError::Unusable { device, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_written_as_they_are_read() {
+        for text in ["auto", "cpu", "cuda:0", "cuda:12"] {
+            assert_eq!(text.parse::<Device>().expect("a device").to_string(), text);
+        }
+        for text in ["", "CPU", "cuda:", "cuda:-1", "cuda:+1", "cuda:4294967296", "cuda0", "cuda:0:0"] {
+            assert_eq!(text.parse::<Device>(), Err(ParseDeviceError { found: text.into() }));
+        }
+    }
+}

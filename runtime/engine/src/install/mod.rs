@@ -1,0 +1,250 @@
+//! Fetching ONNX Runtime: a package of pinned version and digest, through pip, into the user's cache.
+
+mod pins;
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+use thiserror::Error;
+use vesal_bundle::digest;
+
+use self::pins::Pin;
+pub use self::pins::VERSION;
+use crate::library::{Found, LibraryError, Origin, cache_directory, find, library_in};
+
+/// Largest file taken from a package, in bytes.
+const MAX_LIBRARY_BYTES: u64 = 1 << 30;
+
+/// Which build of ONNX Runtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variant {
+    /// For processors: 29 MB.
+    Cpu,
+    /// For processors and NVIDIA GPUs: 310 MB; needs CUDA 13 and cuDNN 9 besides.
+    Cuda,
+}
+
+impl Variant {
+    /// Name of the package.
+    pub fn package(self) -> &'static str {
+        match self {
+            Self::Cpu => "onnxruntime",
+            Self::Cuda => "onnxruntime-gpu",
+        }
+    }
+}
+
+/// Why ONNX Runtime cannot be fetched.
+#[derive(Debug, Error)]
+pub enum InstallError {
+    /// There is no package for this machine.
+    #[error("there is no package `{package}` {VERSION} for {os} on {arch}")]
+    Platform {
+        /// Name of the package.
+        package: &'static str,
+        /// This system.
+        os: &'static str,
+        /// This processor.
+        arch: &'static str,
+    },
+    /// The user has no cache to put it into.
+    #[error("this user has no cache directory: neither a home nor a variable names one")]
+    NoCache,
+    /// There is no Python.
+    #[error("cannot run Python, whose pip fetches the package")]
+    Python {
+        /// Why.
+        source: io::Error,
+    },
+    /// pip failed.
+    #[error("pip ends with {status} and says: {message}")]
+    Pip {
+        /// How it ended.
+        status: ExitStatus,
+        /// The end of what it said.
+        message: String,
+    },
+    /// What pip brought is not the package.
+    #[error("pip brought {found} packages, expected 1")]
+    Packages {
+        /// Number of files.
+        found: usize,
+    },
+    /// The package is another one.
+    #[error("the package has SHA-256 {found}, expected {expected}")]
+    Digest {
+        /// Its digest.
+        found: String,
+        /// The pinned digest.
+        expected: &'static str,
+    },
+    /// The package cannot be unpacked.
+    #[error("cannot unpack `{file}` from the package")]
+    Unpack {
+        /// The file.
+        file: String,
+        /// Why.
+        source: zip::result::ZipError,
+    },
+    /// The file system refuses.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A library that should be used is unusable.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+}
+
+impl InstallError {
+    /// A remedy, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Platform { .. } => {
+                Some("build or get ONNX Runtime for this machine and name its library with `--ort-lib`")
+            }
+            Self::NoCache => Some("set HOME, or name the library with `--ort-lib`"),
+            Self::Python { .. } => Some(
+                "install Python 3 with pip, or get ONNX Runtime yourself and name its library with `--ort-lib`",
+            ),
+            Self::Pip { .. } => Some(
+                "pip needs a network or an index that has the package; a library at hand is named with `--ort-lib`",
+            ),
+            Self::Packages { .. } | Self::Digest { .. } | Self::Unpack { .. } => {
+                Some("the package is damaged: empty pip's cache and try again")
+            }
+            Self::Write { .. } => None,
+            Self::Library(error) => error.hint(),
+        }
+    }
+}
+
+/// Finds ONNX Runtime in the usual places, or fetches the build for processors: what a fresh machine needs to run at
+/// all.
+///
+/// **Errors**: a library that the user named is not there, or fetching fails.
+pub fn find_or_fetch() -> Result<Found, InstallError> {
+    match find(None) {
+        Err(LibraryError::NotFound { .. }) => fetch(Variant::Cpu),
+        found => Ok(found?),
+    }
+}
+
+/// Fetches ONNX Runtime into the user's cache, unless it is there. Processes that do so at once wait for each other.
+///
+/// **Errors**: [`InstallError`]; the cache is as before then.
+pub fn fetch(variant: Variant) -> Result<Found, InstallError> {
+    let cache = cache_directory().ok_or(InstallError::NoCache)?;
+    fetch_into(&cache, variant)
+}
+
+/// Fetches ONNX Runtime into a folder of this directory; see [`fetch`].
+///
+/// **Errors**: see [`fetch`].
+pub fn fetch_into(cache: &Path, variant: Variant) -> Result<Found, InstallError> {
+    let pin = Pin::for_this_machine(variant).ok_or(InstallError::Platform {
+        package: variant.package(),
+        os: std::env::consts::OS,
+        arch: std::env::consts::ARCH,
+    })?;
+    let folder = cache.join(variant.folder());
+    let present = || library_in(&folder).map(|path| Found { path, origin: Origin::Cache });
+    let write = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| InstallError::Write { path, source }
+    };
+    fs::create_dir_all(cache).map_err(write(cache))?;
+    let lock_path = cache.join(format!("{}.lock", variant.folder()));
+    let lock = File::create(&lock_path).map_err(write(&lock_path))?;
+    lock.lock().map_err(write(&lock_path))?;
+    if let Some(found) = present() {
+        return Ok(found);
+    }
+    let staging = tempfile::Builder::new().prefix(".fetch-").tempdir_in(cache).map_err(write(cache))?;
+    let package = download(pin, staging.path())?;
+    let unpacked = staging.path().join("library");
+    fs::create_dir(&unpacked).map_err(write(&unpacked))?;
+    unpack(&package, pin, &unpacked)?;
+    fs::rename(&unpacked, &folder).map_err(write(&folder))?;
+    present().ok_or_else(|| LibraryError::NotFound { searched: vec![folder] }.into())
+}
+
+/// Lets pip download the package and checks its digest once more.
+fn download(pin: &'static Pin, staging: &Path) -> Result<PathBuf, InstallError> {
+    let requirements = staging.join("requirements.txt");
+    let text = format!("{}=={VERSION} --hash=sha256:{}\n", pin.variant.package(), pin.sha256);
+    fs::write(&requirements, text)
+        .map_err(|source| InstallError::Write { path: requirements.clone(), source })?;
+    let packages = staging.join("packages");
+    let run = |python: &str| {
+        Command::new(python)
+            .args([
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-input",
+                "--disable-pip-version-check",
+                "--no-deps",
+            ])
+            .args(["--only-binary=:all:", "--implementation", "cp", "--python-version", "3.12"])
+            .args(["--platform", pin.platform, "--require-hashes", "--requirement"])
+            .arg(&requirements)
+            .arg("--dest")
+            .arg(&packages)
+            .stdin(Stdio::null())
+            .output()
+    };
+    let output = match run("python3") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => run("python"),
+        output => output,
+    };
+    let output = output.map_err(|source| InstallError::Python { source })?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+        let message = lines[lines.len().saturating_sub(3)..].join("; ");
+        return Err(InstallError::Pip { status: output.status, message });
+    }
+    let wheels: Vec<PathBuf> =
+        packages.read_dir().into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let [wheel] = wheels.as_slice() else {
+        return Err(InstallError::Packages { found: wheels.len() });
+    };
+    let (_, found) =
+        digest::sha256_file(wheel).map_err(|source| InstallError::Write { path: wheel.clone(), source })?;
+    if found != pin.sha256 {
+        return Err(InstallError::Digest { found, expected: pin.sha256 });
+    }
+    Ok(wheel.clone())
+}
+
+/// Takes the pinned files out of the package, which is a zip archive.
+fn unpack(package: &Path, pin: &Pin, target: &Path) -> Result<(), InstallError> {
+    let of_package = |source| InstallError::Unpack { file: package.display().to_string(), source };
+    let file = File::open(package).map_err(|source| of_package(source.into()))?;
+    let mut archive = zip::ZipArchive::new(file).map_err(of_package)?;
+    for name in pin.files {
+        let unpack = |source| InstallError::Unpack { file: (*name).into(), source };
+        let entry = archive.by_name(&format!("onnxruntime/capi/{name}")).map_err(unpack)?;
+        let path = target.join(name);
+        let write = |source| InstallError::Write { path: path.clone(), source };
+        let mut library = File::create_new(&path).map_err(write)?;
+        copy_limited(entry, &mut library).map_err(|source| unpack(source.into()))?;
+        library.sync_all().map_err(write)?;
+    }
+    Ok(())
+}
+
+fn copy_limited(from: impl Read, to: &mut impl Write) -> io::Result<()> {
+    let copied = io::copy(&mut from.take(MAX_LIBRARY_BYTES + 1), to)?;
+    if copied > MAX_LIBRARY_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file exceeds 1 GiB"));
+    }
+    Ok(())
+}

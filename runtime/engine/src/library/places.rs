@@ -1,0 +1,227 @@
+//! The places where ONNX Runtime's library is looked for.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::{Found, LibraryError, Origin};
+use crate::install::{VERSION, Variant};
+
+/// Everything that decides where the library is looked for.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// File or folder that the user named.
+    pub explicit: Option<PathBuf>,
+    /// Value of `ORT_DYLIB_PATH`: a file or folder.
+    pub environment: Option<PathBuf>,
+    /// Folder of the executable.
+    pub executable: Option<PathBuf>,
+    /// Folder of this program in the user's cache.
+    pub cache: Option<PathBuf>,
+    /// Roots of active Python environments.
+    pub python: Vec<PathBuf>,
+}
+
+impl Places {
+    /// Takes them from this process.
+    pub fn of_this_process(explicit: Option<&Path>) -> Self {
+        let folder = |name| env::var_os(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from);
+        Self {
+            explicit: explicit.map(Path::to_path_buf),
+            environment: folder("ORT_DYLIB_PATH"),
+            executable: env::current_exe().ok().and_then(|path| Some(path.parent()?.to_path_buf())),
+            cache: cache_directory(),
+            python: ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(folder).collect(),
+        }
+    }
+
+    /// Finds the library in the first place that has one: what the user named, `ORT_DYLIB_PATH`, beside the
+    /// executable, the user's cache, the active Python environment's `onnxruntime` package.
+    ///
+    /// **Errors**: a named place without a library (the others are not looked at then), or none anywhere.
+    pub fn find(&self) -> Result<Found, LibraryError> {
+        let named = [
+            (&self.explicit, Origin::Explicit, "the command line"),
+            (&self.environment, Origin::Environment, "`ORT_DYLIB_PATH`"),
+        ];
+        for (path, origin, named_by) in named {
+            if let Some(path) = path {
+                let found = if path.is_file() { Some(path.clone()) } else { library_in(path) };
+                return match found {
+                    Some(path) => Ok(Found { path, origin }),
+                    None => Err(LibraryError::NotThere { named_by, path: path.clone() }),
+                };
+            }
+        }
+        let mut folders: Vec<(PathBuf, Origin)> = Vec::new();
+        folders.extend(self.executable.iter().map(|folder| (folder.clone(), Origin::Executable)));
+        for variant in [Variant::Cuda, Variant::Cpu] {
+            folders.extend(self.cache.iter().map(|cache| (cache.join(variant.folder()), Origin::Cache)));
+        }
+        for root in &self.python {
+            folders.extend(python_packages(root).into_iter().map(|folder| (folder, Origin::Python)));
+        }
+        for (folder, origin) in &folders {
+            if let Some(path) = library_in(folder) {
+                return Ok(Found { path, origin: *origin });
+            }
+        }
+        Err(LibraryError::NotFound { searched: folders.into_iter().map(|(folder, _)| folder).collect() })
+    }
+}
+
+/// Finds the library in the places of this process; see [`Places::find`].
+///
+/// **Errors**: see [`Places::find`].
+pub fn find(explicit: Option<&Path>) -> Result<Found, LibraryError> {
+    Places::of_this_process(explicit).find()
+}
+
+/// Folder of this program in the user's cache, if the user has a home.
+///
+/// `$XDG_CACHE_HOME/vesal` or `~/.cache/vesal`; on macOS `~/Library/Caches/vesal`; on Windows `%LOCALAPPDATA%\vesal`.
+pub fn cache_directory() -> Option<PathBuf> {
+    let folder = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let root = if cfg!(windows) {
+        folder("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        folder("HOME").map(|home| home.join("Library").join("Caches"))
+    } else {
+        folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")))
+    };
+    root.map(|root| root.join("vesal"))
+}
+
+/// Finds the library in one folder: the one without a version in its name, else the newest.
+pub fn library_in(folder: &Path) -> Option<PathBuf> {
+    let mut names: Vec<String> = folder
+        .read_dir()
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| library_version(name).is_some())
+        .collect();
+    names.sort_by_key(|name| library_version(name));
+    let best = if names.iter().any(|name| library_version(name).is_some_and(|version| version.is_empty())) {
+        names.first()
+    } else {
+        names.last()
+    };
+    best.map(|name| folder.join(name)).filter(|path| path.is_file())
+}
+
+/// Numbers in the name of a library, none for a name without them; `None` for any other file.
+fn library_version(name: &str) -> Option<Vec<u32>> {
+    let version = if cfg!(windows) {
+        return (name == "onnxruntime.dll").then(Vec::new);
+    } else if cfg!(target_os = "macos") {
+        name.strip_prefix("libonnxruntime")?.strip_suffix(".dylib")?
+    } else {
+        name.strip_prefix("libonnxruntime.so")?
+    };
+    if version.is_empty() {
+        return Some(Vec::new());
+    }
+    version.strip_prefix('.')?.split('.').map(|number| number.parse().ok()).collect()
+}
+
+/// Folders of the `onnxruntime` package below the root of a Python environment.
+fn python_packages(root: &Path) -> Vec<PathBuf> {
+    let package = |site: PathBuf| site.join("site-packages").join("onnxruntime").join("capi");
+    if cfg!(windows) {
+        return vec![package(root.join("Lib"))];
+    }
+    let mut versions: Vec<PathBuf> = root
+        .join("lib")
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("python3")))
+        .collect();
+    versions.sort();
+    versions.into_iter().rev().map(package).collect()
+}
+
+impl Variant {
+    /// Its folder in the cache.
+    pub fn folder(self) -> String {
+        match self {
+            Self::Cpu => format!("onnxruntime-{VERSION}"),
+            Self::Cuda => format!("onnxruntime-{VERSION}-cuda"),
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn touch(path: PathBuf) -> PathBuf {
+        fs::create_dir_all(path.parent().expect("parent")).expect("created");
+        fs::write(&path, "").expect("written");
+        path
+    }
+
+    #[test]
+    fn places_are_searched_in_their_order() {
+        let root = tempfile::tempdir().expect("temporary directory");
+        let at = |path: &str| root.path().join(path);
+        let places = Places {
+            explicit: None,
+            environment: None,
+            executable: Some(at("bin")),
+            cache: Some(at("cache")),
+            python: vec![at("venv")],
+        };
+        let LibraryError::NotFound { searched } = places.find().expect_err("empty") else {
+            panic!("not found")
+        };
+        assert_eq!(
+            searched,
+            [at("bin"), at("cache/onnxruntime-1.31.1-cuda"), at("cache/onnxruntime-1.31.1")]
+        );
+        let python = touch(at("venv/lib/python3.12/site-packages/onnxruntime/capi/libonnxruntime.so.1.31.1"));
+        touch(at("venv/lib/python3.12/site-packages/onnxruntime/capi/libonnxruntime_providers_shared.so"));
+        assert_eq!(places.find().expect("found"), Found { path: python, origin: Origin::Python });
+        let cache = touch(at("cache/onnxruntime-1.31.1/libonnxruntime.so.1.31.1"));
+        assert_eq!(places.find().expect("found"), Found { path: cache, origin: Origin::Cache });
+        let beside = touch(at("bin/libonnxruntime.so"));
+        assert_eq!(places.find().expect("found"), Found { path: beside, origin: Origin::Executable });
+        let environment = touch(at("env/libonnxruntime.so.1"));
+        let places = Places { environment: Some(at("env")), ..places };
+        assert_eq!(places.find().expect("found"), Found { path: environment, origin: Origin::Environment });
+        let explicit = touch(at("mine.so"));
+        let places = Places { explicit: Some(explicit.clone()), ..places };
+        assert_eq!(places.find().expect("found"), Found { path: explicit, origin: Origin::Explicit });
+    }
+
+    #[test]
+    fn a_named_place_without_a_library_is_an_error() {
+        let root = tempfile::tempdir().expect("temporary directory");
+        touch(root.path().join("bin/libonnxruntime.so"));
+        let places = Places {
+            explicit: Some(root.path().join("nowhere")),
+            executable: Some(root.path().join("bin")),
+            ..Places::default()
+        };
+        assert!(matches!(places.find(), Err(LibraryError::NotThere { named_by: "the command line", .. })));
+    }
+
+    #[test]
+    fn of_several_libraries_the_unversioned_or_newest_is_taken() {
+        let root = tempfile::tempdir().expect("temporary directory");
+        for name in [
+            "libonnxruntime.so.1.9.0",
+            "libonnxruntime.so.1.31.1",
+            "libonnxruntime.so.1.31.1.bak",
+            "libonnxruntime_providers_cuda.so",
+        ] {
+            touch(root.path().join(name));
+        }
+        assert_eq!(library_in(root.path()), Some(root.path().join("libonnxruntime.so.1.31.1")));
+        touch(root.path().join("libonnxruntime.so"));
+        assert_eq!(library_in(root.path()), Some(root.path().join("libonnxruntime.so")));
+    }
+}
