@@ -25,7 +25,7 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
         true,
         false,
     ),
-    ("vesal-tests", &["vesal-volume", "vesal-io", "vesal-engine"], false, false),
+    ("vesal-tests", &["vesal-volume", "vesal-io"], false, false),
     ("vesal-benches", &["vesal-volume", "vesal-io"], false, false),
 ];
 

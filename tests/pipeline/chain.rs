@@ -1,0 +1,160 @@
+//! From labelled scans to label maps of unseen ones.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use vesal_io::nifti::{read_header, read_label_map};
+use vesal_tests::dataset::PhantomDataset;
+use vesal_tests::programs::{programs, run};
+use vesal_tests::score::{dice_table, mean_dice};
+
+/// A training too short to be good, long enough to be of use as a test.
+pub const SETTINGS: &[&str] = &[
+    "num_epochs=4",
+    "num_images_per_batch=2",
+    "num_epochs_per_validation=2",
+    "num_warmup_epochs=1",
+    "learning_rate=0.005",
+    "roi_size=[16, 16, 16]",
+    "network#init_filters=4",
+    "network#blocks_down=[1, 1]",
+];
+
+struct Chain {
+    _folder: TempDir,
+    dataset: PhantomDataset,
+    work: PathBuf,
+    bundle: PathBuf,
+}
+
+/// A trained work directory and its bundle, made once for all tests.
+fn chain() -> &'static Chain {
+    static CHAIN: OnceLock<Chain> = OnceLock::new();
+    CHAIN.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap();
+        let dataset = PhantomDataset::write(&path.join("data"), 6, 2).unwrap();
+        let (work, bundle) = (path.join("work"), path.join("phantom.bundle"));
+        run(&mut auto(&dataset.task, &work));
+        run(Command::new(&programs().export)
+            .arg("bundle")
+            .arg("--work-dir")
+            .arg(&work)
+            .arg("--output")
+            .arg(&bundle));
+        Chain { _folder: folder, dataset, work, bundle }
+    })
+}
+
+/// `vesal-train auto` over two folds.
+fn auto(task: &Path, work: &Path) -> Command {
+    let mut command = Command::new(&programs().train);
+    command.args(["auto", "--folds", "2", "--input"]).arg(task).arg("--work-dir").arg(work);
+    for setting in SETTINGS {
+        command.args(["--set", setting]);
+    }
+    command
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn a_bundle_verifies_where_it_is_deployed() {
+    run(Command::new(&programs().vesal).arg("verify").arg(&chain().bundle));
+    let manifest = json(&chain().bundle.join("manifest.json"));
+    assert_eq!(manifest["members"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn the_deploy_plan_travels_byte_for_byte() {
+    let plan = |folder: &Path| std::fs::read(folder.join("deploy_plan.json")).unwrap();
+    assert_eq!(plan(&chain().work), plan(&chain().bundle));
+}
+
+#[test]
+fn label_maps_lie_on_the_grid_of_their_scans() {
+    let Chain { dataset, bundle, .. } = chain();
+    let out = tempfile::tempdir().unwrap();
+    let images: Vec<_> = dataset.held_out.iter().map(|scan| scan.image.clone()).collect();
+    run(predict(bundle, &images, out.path()).arg("--probabilities"));
+    for scan in &dataset.held_out {
+        let path = out.path().join(format!("{}_seg.nii.gz", scan.name));
+        let (input, output) = (read_header(&scan.image).unwrap(), read_header(&path).unwrap());
+        assert_eq!(input.geometry(), output.geometry());
+        let labels = read_label_map(&path).unwrap();
+        assert!(labels.data.iter().all(|value| usize::from(*value) <= dataset.labels.len()));
+        assert!(out.path().join(format!("{}_prob.nii.gz", scan.name)).is_file());
+    }
+    let stray: Vec<_> = std::fs::read_dir(out.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(stray.len(), 2 * dataset.held_out.len(), "{stray:?}");
+}
+
+#[test]
+fn the_trainers_score_is_the_deployed_one() {
+    let Chain { dataset, work, .. } = chain();
+    let folder = tempfile::tempdir().unwrap();
+    for fold in 0..2 {
+        let bundle = folder.path().join(format!("fold{fold}.bundle"));
+        run(Command::new(&programs().export)
+            .args(["bundle", "--folds", &fold.to_string(), "--work-dir"])
+            .arg(work)
+            .arg("--output")
+            .arg(&bundle));
+
+        let datalist = json(&work.join("datalist.json"));
+        let held_out: Vec<_> = datalist["training"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|case| case["fold"] == fold)
+            .map(|case| Path::new(case["image"].as_str().unwrap()).file_name().unwrap().to_owned())
+            .collect();
+        let scans: Vec<_> = dataset
+            .training
+            .iter()
+            .filter(|scan| held_out.contains(&scan.image.file_name().unwrap().to_owned()))
+            .cloned()
+            .collect();
+        assert_eq!(scans.len(), held_out.len());
+
+        let out = folder.path().join(format!("out{fold}"));
+        let images: Vec<_> = scans.iter().map(|scan| scan.image.clone()).collect();
+        run(&mut predict(&bundle, &images, &out));
+        let table =
+            dice_table(&scans, &dataset.labels, |scan| out.join(format!("{}_seg.nii.gz", scan.name))).unwrap();
+        let record = json(&work.join(format!("segresnet_{fold}/run.json")));
+        for (label, deployed) in dataset.labels.iter().zip(mean_dice(&table)) {
+            let trained = record["score"]["dice_by_label"][&label.name].as_f64().unwrap();
+            assert!(
+                (trained - deployed).abs() < 0.001,
+                "fold {fold}, {}: trainer {trained}, deployed {deployed}",
+                label.name
+            );
+        }
+    }
+}
+
+#[test]
+fn a_second_auto_keeps_what_is_done() {
+    let Chain { dataset, work, .. } = chain();
+    let record = work.join("segresnet_1/run.json");
+    let before = std::fs::metadata(&record).unwrap().modified().unwrap();
+    run(&mut auto(&dataset.task, work));
+    assert_eq!(std::fs::metadata(&record).unwrap().modified().unwrap(), before);
+    let status: Value =
+        serde_json::from_str(&run(Command::new(&programs().train).args(["status", "--json", "--work-dir"]).arg(work)))
+            .unwrap();
+    assert!(status.to_string().contains("finished"), "{status}");
+}
+
+fn predict(bundle: &Path, images: &[PathBuf], out: &Path) -> Command {
+    let mut command = Command::new(&programs().vesal);
+    command.args(["predict", "--device", "cpu", "--bundle"]).arg(bundle).arg("--input").args(images);
+    command.arg("--output").arg(out);
+    command
+}

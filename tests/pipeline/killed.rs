@@ -1,0 +1,87 @@
+//! Training that dies: nothing is half written, and the next start goes on.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use vesal_tests::dataset::PhantomDataset;
+use vesal_tests::programs::{programs, run};
+
+use crate::chain::SETTINGS;
+
+#[test]
+fn a_killed_fit_resumes_and_ends_like_one_that_was_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().canonicalize().unwrap();
+    let dataset = PhantomDataset::write(&path.join("data"), 4, 0).unwrap();
+    let [whole, killed] = ["whole", "killed"].map(|name| {
+        let work = path.join(name);
+        let mut analyze = Command::new(&programs().train);
+        analyze.args(["analyze", "--folds", "2", "--input"]).arg(&dataset.task).arg("--work-dir").arg(&work);
+        run(&mut analyze);
+        let mut plan = Command::new(&programs().train);
+        plan.arg("plan").arg("--work-dir").arg(&work);
+        for setting in SETTINGS {
+            plan.args(["--set", setting]);
+        }
+        run(&mut plan);
+        work
+    });
+    run(&mut fit(&whole));
+
+    let mut deaths = 0;
+    // Each start lives a little longer, so that deaths fall on loading, steps, validations and writes.
+    for life in (1..).map(|n| Duration::from_millis(170 * n)) {
+        let mut child = fit(&killed).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let end = Instant::now() + life;
+        let finished = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break Some(status);
+            }
+            if Instant::now() > end {
+                break None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        if let Some(status) = finished {
+            assert!(status.success(), "a resumed fit ends with {status}");
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        deaths += 1;
+        assert_whole(&killed.join("segresnet_0"));
+    }
+    assert!(deaths >= 2, "the fit was killed {deaths} times");
+
+    let weights = |work: &Path| std::fs::read(work.join("segresnet_0/weights.safetensors")).unwrap();
+    assert!(weights(&whole) == weights(&killed), "weights differ from an uninterrupted training");
+}
+
+fn fit(work: &Path) -> Command {
+    let mut command = Command::new(&programs().train);
+    command.args(["fit", "--fold", "0", "--work-dir"]).arg(work);
+    command
+}
+
+/// Every file that is there is complete.
+fn assert_whole(run_dir: &Path) {
+    let Ok(entries) = std::fs::read_dir(run_dir) else { return };
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        let bytes = std::fs::read(&path).unwrap();
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("json") => drop(serde_json::from_slice::<serde_json::Value>(&bytes).unwrap()),
+            Some("safetensors") => assert_eq!(bytes.len() as u64, safetensors_bytes(&bytes, &path)),
+            _ => {}
+        }
+    }
+}
+
+/// Length that a safetensors file says it has.
+fn safetensors_bytes(bytes: &[u8], path: &PathBuf) -> u64 {
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap());
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length as usize])
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let ends = header.as_object().unwrap().iter().filter(|(name, _)| *name != "__metadata__");
+    8 + length + ends.map(|(_, tensor)| tensor["data_offsets"][1].as_u64().unwrap()).max().unwrap_or(0)
+}

@@ -1,0 +1,4 @@
+//! The whole chain through files and processes: train, export, verify, predict.
+
+mod chain;
+mod killed;
