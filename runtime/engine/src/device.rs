@@ -107,9 +107,9 @@ impl DeviceError {
     /// A remedy, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NoProvider { device: Device::Cuda(_), .. } => Some(
-                "`vesal setup --device cuda` fetches ONNX Runtime for NVIDIA GPUs; `--device cpu` needs none",
-            ),
+            Self::NoProvider { device: Device::Cuda(_), .. } => {
+                Some("`vesal setup --cuda` fetches ONNX Runtime for NVIDIA GPUs; `--device cpu` needs none")
+            }
             Self::Unusable { device: Device::Cuda(_), .. } => Some(
                 "`vesal devices` lists what runs here; CUDA 13 and cuDNN 9 must be where the system finds libraries",
             ),
