@@ -2,6 +2,43 @@
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) mod matrix;
+
+/// Smallest volume of the parallelepiped that three unit vectors along the voxel axes span.
+const MIN_UNIT_VOLUME: f64 = 1e-6;
+
+/// Why an affine or a grid cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum GeometryError {
+    /// An entry is NaN or infinite.
+    #[error("affine has {value} in row {row}, column {column}, expected finite numbers")]
+    NotFinite {
+        /// Row, from 0.
+        row: usize,
+        /// Column, from 0.
+        column: usize,
+        /// What stands there.
+        value: f64,
+    },
+    /// The last row is not `[0, 0, 0, 1]`.
+    #[error("affine has the last row {found:?}, expected [0, 0, 0, 1]")]
+    LastRow {
+        /// The row found.
+        found: [f64; 4],
+    },
+    /// The voxel axes do not span space.
+    #[error(
+        "affine cannot be inverted: spacing is {spacing_mm:?} mm and unit steps along the axes span {unit_volume:e}, \
+         expected positive spacing and more than {MIN_UNIT_VOLUME:e}"
+    )]
+    Singular {
+        /// Length of one step along each voxel axis in mm.
+        spacing_mm: [f64; 3],
+        /// Volume spanned by unit vectors along the axes: 1 where they are perpendicular.
+        unit_volume: f64,
+    },
+}
+
 /// A map from voxel index to RAS+ millimeters, as a 4×4 matrix with last row `[0, 0, 0, 1]`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -9,8 +46,12 @@ pub struct Affine(pub [[f64; 4]; 4]);
 
 impl Affine {
     /// The identity: 1 mm voxels, first voxel center at the origin, axes R, A, S.
-    pub const IDENTITY: Self =
-        Self([[1., 0., 0., 0.], [0., 1., 0., 0.], [0., 0., 1., 0.], [0., 0., 0., 1.]]);
+    pub const IDENTITY: Self = Self([
+        [1., 0., 0., 0.],
+        [0., 1., 0., 0.],
+        [0., 0., 1., 0.],
+        [0., 0., 0., 1.],
+    ]);
 
     /// An axis-aligned RAS affine with this spacing in mm and origin at zero.
     pub fn from_spacing(spacing: [f64; 3]) -> Self {
@@ -21,9 +62,114 @@ impl Affine {
         Self(rows)
     }
 
+    /// An affine from its linear part (columns are steps along the voxel axes in mm) and the world position of the
+    /// first voxel's center in mm.
+    pub fn from_parts(linear: [[f64; 3]; 3], origin_mm: [f64; 3]) -> Self {
+        let mut rows = Self::IDENTITY.0;
+        for row in 0..3 {
+            rows[row][..3].copy_from_slice(&linear[row]);
+            rows[row][3] = origin_mm[row];
+        }
+        Self(rows)
+    }
+
     /// Length in mm of one step along each voxel axis.
     pub fn spacing(&self) -> [f64; 3] {
         std::array::from_fn(|column| (0..3).map(|row| self.0[row][column].powi(2)).sum::<f64>().sqrt())
+    }
+
+    /// Rotation, zoom and shear: the matrix without its translation.
+    pub fn linear(&self) -> [[f64; 3]; 3] {
+        std::array::from_fn(|row| std::array::from_fn(|column| self.0[row][column]))
+    }
+
+    /// World position of the first voxel's center in mm.
+    pub fn origin(&self) -> [f64; 3] {
+        std::array::from_fn(|row| self.0[row][3])
+    }
+
+    /// World position in mm of a voxel index, which may be fractional.
+    ///
+    /// **Examples**
+    ///
+    /// ```
+    /// # use vesal_volume::Affine;
+    /// let affine = Affine::from_parts([[2., 0., 0.], [0., 1., 0.], [0., 0., 3.]], [10., 0., -5.]);
+    /// assert_eq!(affine.voxel_to_world([1., 1., 0.5]), [12., 1., -3.5]);
+    /// ```
+    pub fn voxel_to_world(&self, voxel: [f64; 3]) -> [f64; 3] {
+        let [x, y, z, _] = matrix::apply(&self.0, &[voxel[0], voxel[1], voxel[2], 1.0]);
+        [x, y, z]
+    }
+
+    /// The same map, starting at another voxel: index 0 of the result is index `voxel` of this one.
+    pub fn starting_at(&self, voxel: [f64; 3]) -> Self {
+        Self::from_parts(self.linear(), self.voxel_to_world(voxel))
+    }
+
+    /// `self ∘ inner`: what applies `inner` first.
+    pub fn compose(&self, inner: &Self) -> Self {
+        Self(matrix::multiply(&self.0, &inner.0))
+    }
+
+    /// The inverse: RAS mm → voxel index.
+    ///
+    /// **Errors**: [`GeometryError`] where [`Affine::check`] fails.
+    pub fn inverse(&self) -> Result<Self, GeometryError> {
+        self.map_from(&Self::IDENTITY)
+    }
+
+    /// `self⁻¹ ∘ other`: maps a voxel index of the grid `other` to the voxel index of this grid at the same place.
+    ///
+    /// **Errors**: [`GeometryError`] where [`Affine::check`] fails for `self`.
+    pub fn map_from(&self, other: &Self) -> Result<Self, GeometryError> {
+        self.check()?;
+        matrix::solve(&self.0, &other.0)
+            .map(Self)
+            .ok_or_else(|| self.singular())
+    }
+
+    /// Determinant of the linear part: the volume of a voxel in mm³, negative for left-handed axes.
+    pub fn determinant(&self) -> f64 {
+        matrix::determinant(&self.linear())
+    }
+
+    /// Checks that all entries are finite, the last row is `[0, 0, 0, 1]` and the voxel axes span space.
+    ///
+    /// **Errors**: the [`GeometryError`] that names the first fault.
+    pub fn check(&self) -> Result<(), GeometryError> {
+        for (row, entries) in self.0.iter().enumerate() {
+            for (column, &value) in entries.iter().enumerate() {
+                if !value.is_finite() {
+                    return Err(GeometryError::NotFinite { row, column, value });
+                }
+            }
+        }
+        if self.0[3] != [0.0, 0.0, 0.0, 1.0] {
+            return Err(GeometryError::LastRow { found: self.0[3] });
+        }
+        let unit_volume = self.unit_volume();
+        if unit_volume.is_finite() && unit_volume > MIN_UNIT_VOLUME {
+            Ok(())
+        } else {
+            Err(self.singular())
+        }
+    }
+
+    /// Volume spanned by unit vectors along the voxel axes: 1 where they are perpendicular, NaN for zero spacing.
+    fn unit_volume(&self) -> f64 {
+        let (linear, spacing) = (self.linear(), self.spacing());
+        let unit =
+            std::array::from_fn(|row| std::array::from_fn(|column| linear[row][column] / spacing[column]));
+        matrix::determinant(&unit).abs()
+    }
+
+    /// The error that says that this affine has no inverse.
+    pub(crate) fn singular(&self) -> GeometryError {
+        GeometryError::Singular {
+            spacing_mm: self.spacing(),
+            unit_volume: self.unit_volume(),
+        }
     }
 }
 
@@ -34,4 +180,146 @@ pub struct Geometry {
     pub shape: [usize; 3],
     /// Voxel index → RAS mm.
     pub affine: Affine,
+}
+
+impl Geometry {
+    /// Number of voxels; `None` where it exceeds `usize`.
+    pub fn voxels(&self) -> Option<usize> {
+        self.shape
+            .iter()
+            .try_fold(1_usize, |product, &n| product.checked_mul(n))
+    }
+
+    /// The grid of a part of this one: `shape` voxels from the voxel `start`.
+    pub fn part(&self, start: [usize; 3], shape: [usize; 3]) -> Self {
+        Self {
+            shape,
+            affine: self.affine.starting_at(start.map(|index| index as f64)),
+        }
+    }
+
+    /// World positions in mm of the eight corner voxels' centers, the first axis varying slowest.
+    pub fn corners(&self) -> [[f64; 3]; 8] {
+        corner_voxels(self.shape).map(|voxel| self.affine.voxel_to_world(voxel))
+    }
+
+    /// Largest distance in mm between corresponding corner voxels; `None` where the shapes differ.
+    ///
+    /// Two images lie on one grid where this is small against the spacing: it bounds the distance of all voxels,
+    /// which no comparison of matrix entries does.
+    ///
+    /// **Examples**
+    ///
+    /// ```
+    /// # use vesal_volume::{Affine, Geometry};
+    /// let a = Geometry { shape: [11, 5, 5], affine: Affine::IDENTITY };
+    /// let b = Geometry { shape: [11, 5, 5], affine: Affine::from_spacing([1.5, 1., 1.]) };
+    /// assert_eq!(a.distance_mm(&b), Some(5.0));
+    /// ```
+    pub fn distance_mm(&self, other: &Self) -> Option<f64> {
+        (self.shape == other.shape).then(|| {
+            let pairs = self.corners().into_iter().zip(other.corners());
+            pairs.fold(0.0, |largest, (a, b)| {
+                let distance = (0..3).map(|axis| (a[axis] - b[axis]).powi(2)).sum::<f64>().sqrt();
+                // A NaN must not pass for a short distance.
+                if distance > largest || distance.is_nan() {
+                    distance
+                } else {
+                    largest
+                }
+            })
+        })
+    }
+}
+
+/// Indices of the eight corner voxels, the first axis varying slowest.
+pub(crate) fn corner_voxels(shape: [usize; 3]) -> [[f64; 3]; 8] {
+    std::array::from_fn(|corner| {
+        std::array::from_fn(|axis| {
+            if corner >> (2 - axis) & 1 == 1 {
+                shape[axis] as f64 - 1.0
+            } else {
+                0.0
+            }
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn oblique() -> Affine {
+        let (s, c) = 0.3_f64.sin_cos();
+        Affine::from_parts(
+            [[0.0, -2.0 * c, s], [1.5 * c, 0.0, 0.0], [0.0, -2.0 * s, -c]],
+            [4.0, -7.0, 20.0],
+        )
+    }
+
+    #[test]
+    fn inverse_composes_to_the_identity() {
+        let found = oblique().inverse().unwrap().compose(&oblique());
+        for (found, expected) in found.0.iter().flatten().zip(Affine::IDENTITY.0.iter().flatten()) {
+            assert!((found - expected).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn starting_at_moves_the_origin_along_the_axes() {
+        let moved = oblique().starting_at([1.0, 2.0, 3.0]);
+        assert_eq!(moved.origin(), oblique().voxel_to_world([1.0, 2.0, 3.0]));
+        assert_eq!(moved.linear(), oblique().linear());
+    }
+
+    #[test]
+    fn check_names_the_fault() {
+        let mut affine = Affine::IDENTITY;
+        affine.0[1][2] = f64::NAN;
+        assert!(matches!(
+            affine.check(),
+            Err(GeometryError::NotFinite {
+                row: 1,
+                column: 2,
+                ..
+            })
+        ));
+        let mut affine = Affine::IDENTITY;
+        affine.0[3][0] = 1.0;
+        assert!(matches!(affine.check(), Err(GeometryError::LastRow { .. })));
+        assert!(matches!(
+            Affine::from_spacing([1.0, 0.0, 1.0]).check(),
+            Err(GeometryError::Singular { .. })
+        ));
+        let flat = Affine::from_parts([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [0.0; 3]);
+        assert!(matches!(flat.inverse(), Err(GeometryError::Singular { .. })));
+        assert_eq!(Affine::from_spacing([1e-3, 1e3, 1.0]).check(), Ok(()));
+    }
+
+    #[test]
+    fn corners_run_with_the_first_axis_slowest() {
+        let corners = corner_voxels([2, 3, 4]);
+        assert_eq!(corners[0], [0.0, 0.0, 0.0]);
+        assert_eq!(corners[1], [0.0, 0.0, 3.0]);
+        assert_eq!(corners[4], [1.0, 0.0, 0.0]);
+        assert_eq!(corners[7], [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn distance_needs_equal_shapes_and_keeps_nan() {
+        let a = Geometry {
+            shape: [2, 2, 2],
+            affine: Affine::IDENTITY,
+        };
+        let b = Geometry {
+            shape: [2, 2, 3],
+            affine: Affine::IDENTITY,
+        };
+        assert_eq!(a.distance_mm(&b), None);
+        let c = Geometry {
+            affine: Affine::from_spacing([f64::NAN, 1.0, 1.0]),
+            ..a
+        };
+        assert!(a.distance_mm(&c).unwrap().is_nan());
+    }
 }

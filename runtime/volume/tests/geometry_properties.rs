@@ -1,0 +1,216 @@
+//! What must hold for every grid: transforms undo each other and voxels stay where they are in the world.
+
+use ndarray::{Array3, Array4};
+use proptest::prelude::*;
+use vesal_volume::crop::{Margins, VoxelBox, foreground_box};
+use vesal_volume::orientation::{AxisTransform, Orientation, reorient_labels, reorient_volume};
+use vesal_volume::postprocess::argmax_labels;
+use vesal_volume::preprocess::{Normalization, Step, execute};
+use vesal_volume::resample::{resample_labels, resample_volume, spaced_geometry};
+use vesal_volume::{Affine, Geometry, LabelMap, Volume};
+
+/// Rotations by up to 0.6 rad about each axis after a permutation with flips, with spacings of 0.4 to 4 mm.
+fn affines() -> impl Strategy<Value = Affine> {
+    let angles = prop::array::uniform3(-0.6..0.6_f64);
+    let spacing = prop::array::uniform3(0.4..4.0_f64);
+    let origin = prop::array::uniform3(-200.0..200.0_f64);
+    (angles, spacing, origin, orientations()).prop_map(|(angles, spacing, origin, orientation)| {
+        let mut affine = Affine::IDENTITY;
+        for (axis, angle) in angles.into_iter().enumerate() {
+            let (sin, cos) = angle.sin_cos();
+            let [a, b] = [(axis + 1) % 3, (axis + 2) % 3];
+            let mut turn = Affine::IDENTITY.0;
+            (turn[a][a], turn[a][b], turn[b][a], turn[b][b]) = (cos, -sin, sin, cos);
+            affine = Affine(turn).compose(&affine);
+        }
+        let mut axes = [[0.0; 3]; 3];
+        for (axis, code) in orientation.codes().into_iter().enumerate() {
+            axes[code.world_axis][axis] = if code.reversed {
+                -spacing[axis]
+            } else {
+                spacing[axis]
+            };
+        }
+        let turned = affine.compose(&Affine::from_parts(axes, [0.0; 3]));
+        Affine::from_parts(turned.linear(), origin)
+    })
+}
+
+fn orientations() -> impl Strategy<Value = Orientation> {
+    let order = Just(vec![["R", "L"], ["A", "P"], ["S", "I"]]).prop_shuffle();
+    (order, prop::array::uniform3(0..2_usize)).prop_map(|(order, side)| {
+        let codes: String = (0..3).map(|axis| order[axis][side[axis]]).collect();
+        codes.parse().unwrap()
+    })
+}
+
+fn shapes() -> impl Strategy<Value = [usize; 3]> {
+    prop::array::uniform3(1..9_usize)
+}
+
+fn volume(channels: usize, [x, y, z]: [usize; 3], affine: Affine) -> Volume {
+    let data = Array4::from_shape_fn((channels, x, y, z), |(c, x, y, z)| {
+        ((c * 53 + x * 31 + y * 17 + z * 7) % 29) as f32 - 9.0
+    });
+    Volume { data, affine }
+}
+
+fn labels(shape: [usize; 3], affine: Affine) -> LabelMap {
+    let data = Array3::from_shape_fn(shape, |(x, y, z)| ((x * 31 + y * 17 + z * 7) % 5) as u16);
+    LabelMap { data, affine }
+}
+
+fn close(a: &Geometry, b: &Geometry) -> bool {
+    a.distance_mm(b).is_some_and(|mm| mm < 1e-6)
+}
+
+proptest! {
+    #[test]
+    fn reorienting_back_restores_everything(affine in affines(), shape in shapes(), to in orientations()) {
+        let original = volume(2, shape, affine);
+        let (turned, transform) = reorient_volume(original.clone(), to).unwrap();
+        prop_assert_eq!(Orientation::of(&turned.affine).unwrap(), to);
+        let back = transform.inverse().apply_to_volume(turned);
+        prop_assert_eq!(&back.data, &original.data);
+        prop_assert!(close(&back.geometry(), &original.geometry()));
+        let original = labels(shape, affine);
+        let (turned, transform) = reorient_labels(original.clone(), to).unwrap();
+        prop_assert_eq!(transform.inverse().apply_to_labels(turned).data, original.data);
+    }
+
+    #[test]
+    fn transforms_compose_through_any_orientation(a in orientations(), b in orientations(), affine in affines()) {
+        let start = Orientation::of(&affine).unwrap();
+        let original = labels([3, 4, 5], affine);
+        let by_a = AxisTransform::between(start, a).apply_to_labels(original.clone());
+        let by_both = AxisTransform::between(a, b).apply_to_labels(by_a);
+        let straight = AxisTransform::between(start, b).apply_to_labels(original);
+        prop_assert_eq!(by_both.data, straight.data);
+    }
+
+    #[test]
+    fn cropping_undoes_padding(affine in affines(), shape in shapes(), least in shapes(), value in -5.0..5.0_f32) {
+        let original = volume(2, shape, affine);
+        let margins = Margins::to_at_least(shape, least);
+        let padded = margins.pad_volume(&original, value);
+        let expected: [usize; 3] = std::array::from_fn(|axis| shape[axis].max(least[axis]));
+        prop_assert_eq!(padded.geometry().shape, expected);
+        let back = margins.inner(shape).crop_volume(&padded).unwrap();
+        prop_assert_eq!(&back.data, &original.data);
+        prop_assert!(close(&back.geometry(), &original.geometry()));
+    }
+
+    #[test]
+    fn padding_undoes_cropping_inside_the_box(affine in affines(), shape in shapes(), cut in prop::array::uniform6(0.0..1.0_f64)) {
+        let original = labels(shape, affine);
+        let start: [usize; 3] = std::array::from_fn(|axis| (cut[axis] * shape[axis] as f64) as usize);
+        let end = std::array::from_fn(|axis| {
+            start[axis] + 1 + (cut[axis + 3] * (shape[axis] - start[axis]) as f64) as usize
+        });
+        let bounds = VoxelBox { start, end };
+        let cropped = bounds.crop_labels(&original).unwrap();
+        let back = bounds.margins(shape).unwrap().pad_labels(&cropped, 77);
+        prop_assert!(close(&back.geometry(), &original.geometry()));
+        for ((x, y, z), &label) in back.data.indexed_iter() {
+            let inside = [x, y, z].iter().enumerate().all(|(axis, i)| (start[axis]..end[axis]).contains(i));
+            prop_assert_eq!(label, if inside { original.data[[x, y, z]] } else { 77 });
+        }
+    }
+
+    #[test]
+    fn the_foreground_box_is_the_smallest(shape in shapes(), threshold in -12.0..22.0_f32) {
+        let volume = volume(2, shape, Affine::IDENTITY);
+        let above = |x: &f32| *x > threshold;
+        match foreground_box(&volume, threshold, 0) {
+            None => prop_assert!(!volume.data.iter().any(above)),
+            Some(bounds) => {
+                let cropped = bounds.crop_volume(&volume).unwrap();
+                let total = volume.data.iter().filter(|x| above(x)).count();
+                prop_assert_eq!(cropped.data.iter().filter(|x| above(x)).count(), total);
+                for axis in 1..4 {
+                    for face in [0, cropped.data.shape()[axis] - 1] {
+                        prop_assert!(cropped.data.index_axis(ndarray::Axis(axis), face).iter().any(above));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn resampling_onto_the_own_grid_changes_nothing(affine in affines(), shape in shapes(), more in shapes()) {
+        let original = volume(2, shape, affine);
+        let own = original.geometry();
+        prop_assert_eq!(&resample_volume(&original, &own).unwrap(), &original);
+        // A larger grid with the same start: the same voxels, and the border's beyond.
+        let larger = Geometry { shape: std::array::from_fn(|axis| shape[axis] + more[axis]), ..own };
+        let found = resample_volume(&original, &larger).unwrap();
+        let found_labels = resample_labels(&labels(shape, affine), &larger).unwrap();
+        let border = |index: usize, axis: usize| index.min(shape[axis] - 1);
+        for ((c, x, y, z), &value) in found.data.indexed_iter() {
+            let (x0, y0, z0) = (border(x, 0), border(y, 1), border(z, 2));
+            prop_assert!((value - original.data[[c, x0, y0, z0]]).abs() < 1e-4);
+            prop_assert_eq!(found_labels.data[[x, y, z]], labels(shape, affine).data[[x0, y0, z0]]);
+        }
+    }
+
+    #[test]
+    fn linear_functions_of_the_world_survive_resampling(affine in affines(), spacing in prop::array::uniform3(0.5..3.0_f64), slope in prop::array::uniform3(-1.0..1.0_f64)) {
+        let at = |affine: &Affine, x: usize, y: usize, z: usize| {
+            let world = affine.voxel_to_world([x as f64, y as f64, z as f64]);
+            (0..3).map(|axis| slope[axis] * world[axis]).sum::<f64>()
+        };
+        let data = Array4::from_shape_fn((1, 8, 7, 6), |(_, x, y, z)| at(&affine, x, y, z) as f32);
+        let original = Volume { data, affine };
+        let to = spaced_geometry(&original.geometry(), spacing, [1.0, 1.0]).unwrap();
+        let found = resample_volume(&original, &to).unwrap();
+        let limits = affine.map_from(&to.affine).unwrap();
+        for ((_, x, y, z), &value) in found.data.indexed_iter() {
+            let source = limits.voxel_to_world([x as f64, y as f64, z as f64]);
+            // The last voxel may lie beyond the border.
+            if source[0] <= 7.0 && source[1] <= 6.0 && source[2] <= 5.0 {
+                let expected = at(&found.affine, x, y, z);
+                prop_assert!((f64::from(value) - expected).abs() < 1e-3, "{value} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn labels_picked_while_resampling_are_those_picked_after(affine in affines(), shape in shapes(), spacing in prop::array::uniform3(0.5..3.0_f64), keep in prop::bool::ANY) {
+        let keep = if keep { [0.7, 1.4] } else { [1.0, 1.0] };
+        let steps = [
+            Step::OrientRas,
+            Step::CropForeground { threshold: 5.0, margin: 1 },
+            Step::Resample { spacing, keep },
+            Step::Normalize { channels: vec![Normalization::ZScoreNonzero] },
+        ];
+        let original = volume(1, shape, affine);
+        let (prepared, trace) = execute(original.clone(), &steps).unwrap();
+        prop_assert_eq!(prepared.geometry(), trace.prepared);
+        let [x, y, z] = trace.prepared.shape;
+        let probabilities = Array4::from_shape_fn((3, x, y, z), |(c, x, y, z)| {
+            ((c * 7 + x * 5 + y * 3 + z * 11) % 13) as f32 / 13.0
+        });
+        let picked = trace.invert_argmax(probabilities.view(), &[4, 5, 6]).unwrap();
+        let inverted = trace.invert_probabilities(probabilities).unwrap();
+        prop_assert_eq!(inverted.geometry(), original.geometry());
+        prop_assert_eq!(picked.geometry(), original.geometry());
+        prop_assert_eq!(picked.data, argmax_labels(inverted.data.view(), &[4, 5, 6]).unwrap());
+    }
+
+    #[test]
+    fn labels_come_back_where_nothing_was_resampled(affine in affines(), shape in shapes()) {
+        let steps = [Step::OrientRas, Step::CropForeground { threshold: 5.0, margin: 0 }];
+        let (_, trace) = execute(volume(1, shape, affine), &steps).unwrap();
+        let original = labels(shape, affine);
+        let prepared = trace.prepare_labels(&original).unwrap();
+        prop_assert_eq!(prepared.geometry(), trace.prepared);
+        let back = trace.invert_labels(prepared.data.clone()).unwrap();
+        prop_assert_eq!(back.geometry(), original.geometry());
+        let kept = back.data.iter().zip(&original.data).filter(|(a, b)| **b != 0 && a == b).count();
+        let in_box = prepared.data.iter().filter(|label| **label != 0).count();
+        prop_assert_eq!(kept, in_box);
+        for (found, expected) in back.data.iter().zip(&original.data) {
+            prop_assert!(*found == 0 || found == expected);
+        }
+    }
+}
