@@ -1,2 +1,40 @@
-//! The `vesal` binary.
-fn main() {}
+//! `vesal` segments 3-D medical images with a deployed bundle.
+
+mod case;
+mod cli;
+mod commands;
+mod failure;
+mod interrupt;
+mod outputs;
+mod peak_memory;
+mod progress;
+mod record;
+mod stdout;
+
+use std::panic;
+use std::process::ExitCode;
+
+use clap::Parser;
+use vesal_cli::{Exit, Failure};
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    // Only the command line is looked at before this: `--version` and `--help` end here.
+    let cli = Cli::parse();
+    panic::catch_unwind(|| vesal_cli::run(|| run(cli))).unwrap_or_else(|_| {
+        eprintln!("error: vesal stopped because of a mistake in its own code, described above");
+        Exit::Bug.into()
+    })
+}
+
+fn run(cli: Cli) -> Result<Exit, Failure> {
+    match cli.command {
+        Command::Predict(arguments) => commands::predict::run(&arguments),
+        Command::Inspect(arguments) => commands::inspect::run(&arguments),
+        Command::Verify(arguments) => commands::verify::run(&arguments),
+        Command::Devices(arguments) => commands::devices::run(&arguments),
+        Command::Setup(arguments) => commands::setup::run(&arguments),
+        Command::Completions(arguments) => commands::completions::run(&arguments),
+    }
+}

@@ -1,0 +1,323 @@
+//! From paths to cases.
+//!
+//! With one channel, every NIfTI file is a case. With several, a case is one file per channel in one folder, named
+//! `CASE_CHANNEL.nii.gz`; a folder may hold many cases.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use vesal_io::sniff::{self, Content};
+
+/// A case that was asked for, or why there is none.
+#[derive(Debug)]
+pub struct Candidate {
+    /// What its outputs are named after.
+    pub name: String,
+    /// One file per channel, in the order of the channels.
+    pub files: Result<Vec<PathBuf>, FindError>,
+}
+
+/// Why a path is no case.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// The path does not exist or may not be read.
+    #[error("cannot read `{}`: {reason}", path.display())]
+    Unreadable {
+        /// The path.
+        path: PathBuf,
+        /// What the system answered.
+        reason: io::Error,
+    },
+    /// A path without a name, such as `..` or `.nii.gz`.
+    #[error("`{}` gives no name to call its output after", path.display())]
+    NoName {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A folder without images.
+    #[error("folder `{}` has no NIfTI files", path.display())]
+    NoImages {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// One file where a folder with several is needed.
+    #[error("`{}` is one file, the bundle expects {} channels: {}", path.display(), channels.len(), list(channels))]
+    OneFile {
+        /// The file.
+        path: PathBuf,
+        /// Names of the bundle's channels.
+        channels: Vec<String>,
+    },
+    /// No file of the folder is named after a channel.
+    #[error("no NIfTI file in `{}` is named after a channel of the bundle: {}", path.display(), list(channels))]
+    NoChannels {
+        /// The folder.
+        path: PathBuf,
+        /// Names of the bundle's channels.
+        channels: Vec<String>,
+    },
+    /// A case without one of the channels.
+    #[error("channel `{channel}` is absent, expected `{}`", expected.display())]
+    MissingChannel {
+        /// Name of the channel.
+        channel: String,
+        /// The file that was looked for.
+        expected: PathBuf,
+    },
+    /// Two files for one channel, such as `a_t1.nii` and `a_t1.nii.gz`.
+    #[error("channel `{channel}` has two files, `{}` and `{}`", first.display(), second.display())]
+    TwoFiles {
+        /// Name of the channel.
+        channel: String,
+        /// One file.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+}
+
+impl FindError {
+    /// What the reader can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::OneFile { channels, .. } | Self::NoChannels { channels, .. } => {
+                let names: Vec<_> = channels
+                    .iter()
+                    .map(|name| format!("`CASE_{name}.nii.gz`"))
+                    .collect();
+                Some(format!(
+                    "put the files of a case into a folder as {} and give the folder",
+                    names.join(", ")
+                ))
+            }
+            Self::NoImages { .. } => {
+                Some("subfolders are not searched: give the folder that holds the images".into())
+            }
+            Self::TwoFiles { .. } => Some("remove one of them".into()),
+            _ => None,
+        }
+    }
+}
+
+/// Finds the cases that `paths` name, in their order; the files of a folder are sorted by name.
+pub fn find(paths: &[PathBuf], channels: &[String]) -> Vec<Candidate> {
+    paths
+        .iter()
+        .flat_map(|path| find_in(path, channels))
+        .collect()
+}
+
+fn find_in(path: &Path, channels: &[String]) -> Vec<Candidate> {
+    let failed = |error| {
+        let name = sniff::case_name(path).unwrap_or_else(|| path.display().to_string());
+        vec![Candidate {
+            name,
+            files: Err(error),
+        }]
+    };
+    let unreadable = |reason| FindError::Unreadable {
+        path: path.to_owned(),
+        reason,
+    };
+    let metadata = match path.metadata() {
+        Ok(metadata) => metadata,
+        Err(reason) => return failed(unreadable(reason)),
+    };
+    if metadata.is_dir() {
+        let images = match images_in(path) {
+            Ok(images) => images,
+            Err(reason) => return failed(unreadable(reason)),
+        };
+        if images.is_empty() {
+            return failed(FindError::NoImages {
+                path: path.to_owned(),
+            });
+        }
+        if channels.len() == 1 {
+            return images.into_iter().map(single).collect();
+        }
+        let cases = group(path, images, channels);
+        if cases.is_empty() {
+            return failed(FindError::NoChannels {
+                path: path.to_owned(),
+                channels: channels.to_vec(),
+            });
+        }
+        return cases;
+    }
+    if channels.len() == 1 {
+        vec![single(path.to_owned())]
+    } else {
+        failed(FindError::OneFile {
+            path: path.to_owned(),
+            channels: channels.to_vec(),
+        })
+    }
+}
+
+fn single(path: PathBuf) -> Candidate {
+    match sniff::case_name(&path) {
+        Some(name) => Candidate {
+            name,
+            files: Ok(vec![path]),
+        },
+        None => Candidate {
+            name: path.display().to_string(),
+            files: Err(FindError::NoName { path }),
+        },
+    }
+}
+
+/// The files of a folder that are NIfTI by their first bytes, sorted; hidden ones are left out.
+fn images_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut images = Vec::new();
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        let path = entry.path();
+        if hidden || !path.is_file() {
+            continue;
+        }
+        if matches!(sniff::sniff(&path)?.content, Content::Nifti { .. }) {
+            images.push(path);
+        }
+    }
+    images.sort();
+    Ok(images)
+}
+
+/// Groups images by what stands before `_CHANNEL` in their names; images of no channel belong to no case.
+fn group(folder: &Path, images: Vec<PathBuf>, channels: &[String]) -> Vec<Candidate> {
+    let mut by_case: BTreeMap<String, BTreeMap<usize, Vec<PathBuf>>> = BTreeMap::new();
+    for image in images {
+        let Some(stem) = sniff::case_name(&image) else {
+            continue;
+        };
+        let matching = channels.iter().enumerate().filter_map(|(index, channel)| {
+            let case = stem.strip_suffix(channel.as_str())?.strip_suffix('_')?;
+            (!case.is_empty()).then_some((channel.len(), index, case))
+        });
+        // Of `contrast` and `late_contrast`, the longer name is meant.
+        if let Some((_, index, case)) = matching.max() {
+            by_case
+                .entry(case.to_owned())
+                .or_default()
+                .entry(index)
+                .or_default()
+                .push(image);
+        }
+    }
+    let complete = |case: &str, mut found: BTreeMap<usize, Vec<PathBuf>>| {
+        let take = |(index, channel): (usize, &String)| {
+            let mut files = found.remove(&index).unwrap_or_default().into_iter();
+            match (files.next(), files.next()) {
+                (Some(file), None) => Ok(file),
+                (Some(first), Some(second)) => Err(FindError::TwoFiles {
+                    channel: channel.clone(),
+                    first,
+                    second,
+                }),
+                (None, _) => {
+                    let expected = folder.join(format!("{case}_{channel}.nii.gz"));
+                    Err(FindError::MissingChannel {
+                        channel: channel.clone(),
+                        expected,
+                    })
+                }
+            }
+        };
+        channels.iter().enumerate().map(take).collect()
+    };
+    by_case
+        .into_iter()
+        .map(|(name, found)| Candidate {
+            files: complete(&name, found),
+            name,
+        })
+        .collect()
+}
+
+fn list(names: &[String]) -> String {
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(list: &[&str]) -> Vec<String> {
+        list.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    fn paths(folder: &str, files: &[&str]) -> Vec<PathBuf> {
+        files
+            .iter()
+            .map(|file| Path::new(folder).join(file))
+            .collect()
+    }
+
+    #[test]
+    fn files_are_grouped_by_what_stands_before_the_channel() {
+        let channels = names(&["t2", "late_t2"]);
+        let images = paths(
+            "in",
+            &[
+                "a_late_t2.nii.gz",
+                "a_seg.nii.gz",
+                "a_t2.nii.gz",
+                "b_1_t2.nii",
+            ],
+        );
+        let cases = group(Path::new("in"), images, &channels);
+        assert_eq!(cases.len(), 2);
+        assert_eq!(cases[0].name, "a");
+        assert_eq!(
+            cases[0].files.as_ref().unwrap(),
+            &paths("in", &["a_t2.nii.gz", "a_late_t2.nii.gz"])
+        );
+        assert_eq!(cases[1].name, "b_1");
+        let error = cases[1].files.as_ref().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "channel `late_t2` is absent, expected `in/b_1_late_t2.nii.gz`"
+        );
+    }
+
+    #[test]
+    fn two_files_of_one_channel_are_refused() {
+        let images = paths("in", &["a_t1.nii", "a_t1.nii.gz", "a_t2.nii"]);
+        let cases = group(Path::new("in"), images, &names(&["t1", "t2"]));
+        assert!(matches!(
+            &cases[..],
+            [Candidate {
+                files: Err(FindError::TwoFiles { .. }),
+                ..
+            }]
+        ));
+    }
+
+    #[test]
+    fn a_bad_path_is_a_failed_case_and_others_stay() {
+        let found = find(
+            &paths("no-such-folder", &["a.nii", "b.nii"]),
+            &names(&["image"]),
+        );
+        assert_eq!(
+            found
+                .iter()
+                .map(|case| case.name.as_str())
+                .collect::<Vec<_>>(),
+            ["a", "b"]
+        );
+        assert!(
+            found
+                .iter()
+                .all(|case| matches!(case.files, Err(FindError::Unreadable { .. })))
+        );
+    }
+}

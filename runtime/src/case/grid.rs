@@ -1,0 +1,160 @@
+//! All channels of a case share one grid.
+
+use vesal_volume::Geometry;
+
+/// Corners of two grids may lie this fraction of the smallest spacing apart and still be the same corners.
+const TOLERANCE_VOXELS: f64 = 0.01;
+
+/// The rule.
+#[derive(Debug, thiserror::Error)]
+#[error("all channels of a case must share one grid")]
+pub struct OneGrid;
+
+/// How the grids of two channels differ.
+#[derive(Debug, thiserror::Error)]
+pub enum GridError {
+    /// Different numbers of voxels.
+    #[error("channel `{channel}` has shape {found:?}, channel `{first}` has {expected:?}")]
+    Shape {
+        /// The deviating channel.
+        channel: String,
+        /// Its shape.
+        found: [usize; 3],
+        /// The first channel.
+        first: String,
+        /// Its shape.
+        expected: [usize; 3],
+        /// The rule.
+        #[source]
+        rule: OneGrid,
+    },
+    /// Voxels of different size.
+    #[error(
+        "channel `{channel}` has spacing {found:.2?} mm, channel `{first}` has {expected:.2?} mm"
+    )]
+    Spacing {
+        /// The deviating channel.
+        channel: String,
+        /// Its spacing in mm.
+        found: [f64; 3],
+        /// The first channel.
+        first: String,
+        /// Its spacing in mm.
+        expected: [f64; 3],
+        /// The rule.
+        #[source]
+        rule: OneGrid,
+    },
+    /// Voxels of one size at different places.
+    #[error(
+        "channel `{channel}` lies up to {found_mm:.2} mm from channel `{first}`, expected at most {limit_mm:.2} mm"
+    )]
+    Place {
+        /// The deviating channel.
+        channel: String,
+        /// Largest distance of corresponding corners in mm.
+        found_mm: f64,
+        /// The first channel.
+        first: String,
+        /// What is allowed, in mm.
+        limit_mm: f64,
+        /// The rule.
+        #[source]
+        rule: OneGrid,
+    },
+}
+
+/// Checks that a channel lies on the grid of the first one.
+///
+/// **Errors**: the first difference of shape, spacing and place.
+pub fn check(first: (&str, &Geometry), other: (&str, &Geometry)) -> Result<(), GridError> {
+    let ((first, expected), (channel, found)) = (first, other);
+    let names = || (channel.to_owned(), first.to_owned());
+    let Some(found_mm) = found.distance_mm(expected) else {
+        let (channel, first) = names();
+        return Err(GridError::Shape {
+            channel,
+            found: found.shape,
+            first,
+            expected: expected.shape,
+            rule: OneGrid,
+        });
+    };
+    let spacing = expected.affine.spacing();
+    let limit_mm = TOLERANCE_VOXELS * spacing.into_iter().fold(f64::INFINITY, f64::min);
+    if found_mm <= limit_mm {
+        return Ok(());
+    }
+    let (channel, first) = names();
+    let other_spacing = found.affine.spacing();
+    let same_spacing = (0..3).all(|axis| (other_spacing[axis] / spacing[axis] - 1.0).abs() < 0.005);
+    Err(if same_spacing {
+        GridError::Place {
+            channel,
+            found_mm,
+            first,
+            limit_mm,
+            rule: OneGrid,
+        }
+    } else {
+        GridError::Spacing {
+            channel,
+            found: other_spacing,
+            first,
+            expected: spacing,
+            rule: OneGrid,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use vesal_volume::Affine;
+
+    use super::*;
+
+    fn grid(spacing: [f64; 3]) -> Geometry {
+        Geometry {
+            shape: [8, 8, 8],
+            affine: Affine::from_spacing(spacing),
+        }
+    }
+
+    #[test]
+    fn the_difference_is_named_and_then_the_rule() {
+        let (first, other) = (grid([1.0; 3]), grid([1.0, 1.0, 5.0]));
+        let error = check(("t1", &first), ("t2", &other)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "channel `t2` has spacing [1.00, 1.00, 5.00] mm, channel `t1` has [1.00, 1.00, 1.00] mm"
+        );
+        assert_eq!(
+            error.source().unwrap().to_string(),
+            "all channels of a case must share one grid"
+        );
+    }
+
+    #[test]
+    fn shape_and_place_count_and_rounding_does_not() {
+        let first = grid([1.0; 3]);
+        let longer = Geometry {
+            shape: [8, 8, 9],
+            ..first
+        };
+        assert!(matches!(
+            check(("a", &first), ("b", &longer)),
+            Err(GridError::Shape { .. })
+        ));
+        let moved = |mm: f64| Geometry {
+            affine: Affine::from_parts(first.affine.linear(), [0.0, mm, 0.0]),
+            ..first
+        };
+        assert!(matches!(
+            check(("a", &first), ("b", &moved(0.02))),
+            Err(GridError::Place { .. })
+        ));
+        assert!(check(("a", &first), ("b", &moved(0.001))).is_ok());
+    }
+}

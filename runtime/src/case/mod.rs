@@ -1,0 +1,8 @@
+//! Cases: which files belong to one, and what they hold.
+
+mod find;
+mod grid;
+mod read;
+
+pub use find::{Candidate, FindError, find};
+pub use read::{Checked, ReadError};

@@ -1,0 +1,218 @@
+//! The command line.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use vesal_engine::{Device, EngineOptions};
+
+/// Segments 3-D medical images with a bundle of trained networks.
+#[derive(Debug, Parser)]
+#[command(
+    name = "vesal",
+    version,
+    propagate_version = false,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  vesal setup                                            Get ONNX Runtime, once per machine
+  vesal verify spleen-1.2.0                              Check that a bundle computes rightly here
+  vesal predict --bundle spleen-1.2.0 --input scans --output results
+
+Exit codes:
+  0 done    2 wrong command line    3 input    4 bundle    5 device or inference
+  6 output  7 some cases of a batch failed     130 stopped with Ctrl-C    1 a mistake in vesal itself"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Segment scans: write a label map for each
+    Predict(PredictArguments),
+    /// Show what an image or a bundle holds
+    Inspect(InspectArguments),
+    /// Check that a bundle is whole and computes on this machine what it should
+    Verify(VerifyArguments),
+    /// List what networks can run on here
+    Devices(DevicesArguments),
+    /// Get ONNX Runtime, the library that runs the networks
+    Setup(SetupArguments),
+    /// Print a script that completes commands in a shell
+    Completions(CompletionsArguments),
+}
+
+/// Arguments of `predict`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A scan is a NIfTI file: .nii, .nii.gz, or .hdr with .img. Of a folder, all NIfTI files in it are taken, not those in
+its subfolders. A bundle with several channels takes folders in which each case has one file per channel, named
+CASE_CHANNEL.nii.gz; `vesal inspect BUNDLE` lists the channels.
+
+The label map CASE_seg.nii.gz lies on the grid of its scan. A batch goes on past a case that fails.
+
+Examples:
+  vesal predict --bundle spleen-1.2.0 --input scan.nii.gz --output results
+  vesal predict --bundle spleen-1.2.0 --input monday tuesday --output results --report results/run.json
+  vesal predict --bundle spleen-1.2.0 --input scan.nii.gz --output results --device cuda:0 --json")]
+pub struct PredictArguments {
+    /// Folder of the bundle
+    #[arg(long, value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// Scans: files, or folders of files
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    pub input: Vec<PathBuf>,
+    /// Folder for the results; made if it does not exist
+    #[arg(long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Also write the probability of every class, as CASE_prob.nii.gz
+    #[arg(long)]
+    pub probabilities: bool,
+    /// Replace results that exist already
+    #[arg(long)]
+    pub overwrite: bool,
+    /// What follows the case in the name of its label map
+    #[arg(long, value_name = "TEXT", default_value = "_seg", value_parser = parse_suffix, allow_hyphen_values = true)]
+    pub suffix: String,
+    /// Print the record of the run as JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Write the record of the run to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Windows that a network computes at once; fewer need less memory
+    #[arg(long, value_name = "N", env = "VESAL_BATCH", hide_env_values = true)]
+    pub batch: Option<NonZeroUsize>,
+    /// Where and how to compute.
+    #[command(flatten)]
+    pub compute: ComputeArguments,
+}
+
+/// Arguments of `inspect`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vesal inspect scan.nii.gz
+  vesal inspect spleen-1.2.0
+  vesal inspect case_012/*.nii.gz --json")]
+pub struct InspectArguments {
+    /// NIfTI files or bundles
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A bundle carries a test: an input and what its networks answer to it. `verify` computes the answers again here and
+compares. Run it once for every machine, device and bundle.
+
+Examples:
+  vesal verify spleen-1.2.0
+  vesal verify spleen-1.2.0 --device cuda:0")]
+pub struct VerifyArguments {
+    /// Folder of the bundle
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Where and how to compute.
+    #[command(flatten)]
+    pub compute: ComputeArguments,
+}
+
+/// Arguments of `devices`.
+#[derive(Debug, Args)]
+pub struct DevicesArguments {
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Which library.
+    #[command(flatten)]
+    pub library: LibraryArguments,
+}
+
+/// Arguments of `setup`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The library is fetched with pip, so Python 3 must be there. It goes into a folder of your user account and nothing else
+on the machine changes.")]
+pub struct SetupArguments {
+    /// Get the build for NVIDIA GPUs, which is much larger
+    #[arg(long)]
+    pub cuda: bool,
+    /// Get it again even if it is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  vesal completions bash > ~/.local/share/bash-completion/completions/vesal")]
+pub struct CompletionsArguments {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+/// Where and how to compute.
+#[derive(Debug, Args)]
+pub struct ComputeArguments {
+    /// Where networks run: `cpu`, `cuda`, `cuda:N`, or `auto`, which takes a GPU if one works
+    #[arg(
+        long,
+        value_name = "DEVICE",
+        env = "VESAL_DEVICE",
+        default_value = "auto",
+        hide_env_values = true
+    )]
+    pub device: Device,
+    /// Number of processor threads; by default one per core
+    #[arg(long, value_name = "N", env = "VESAL_THREADS", hide_env_values = true)]
+    pub threads: Option<NonZeroUsize>,
+    /// Which library.
+    #[command(flatten)]
+    pub library: LibraryArguments,
+}
+
+impl ComputeArguments {
+    /// The same for the engine, with the number of windows at once.
+    pub fn engine_options(&self, batch: Option<NonZeroUsize>) -> EngineOptions {
+        EngineOptions {
+            device: self.device,
+            threads: self.threads,
+            batch,
+            library: self.library.ort_lib.clone(),
+        }
+    }
+}
+
+/// Which ONNX Runtime to load.
+#[derive(Debug, Args)]
+pub struct LibraryArguments {
+    /// ONNX Runtime library to load, instead of the one that is found [env: ORT_DYLIB_PATH]
+    #[arg(long, value_name = "FILE")]
+    pub ort_lib: Option<PathBuf>,
+}
+
+fn parse_suffix(text: &str) -> Result<String, &'static str> {
+    if text
+        .chars()
+        .any(|character| character.is_control() || "/\\:*?\"<>|".contains(character))
+    {
+        Err("a suffix is part of a file name: letters, digits, `.`, `_` and `-` are safe")
+    } else {
+        Ok(text.to_owned())
+    }
+}

@@ -1,0 +1,86 @@
+//! `vesal devices`: what networks can run on here.
+
+use serde::Serialize;
+use vesal_cli::{Exit, Failure};
+use vesal_engine::device::{self, Availability};
+use vesal_engine::library::{self, Origin, Runtime};
+
+use crate::cli::DevicesArguments;
+use crate::stdout::table;
+use crate::{failure, stdout};
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Document {
+    format: &'static str,
+    format_version: u32,
+    onnxruntime: LibraryDocument,
+    devices: Vec<DeviceDocument>,
+}
+
+#[derive(Debug, Serialize)]
+struct LibraryDocument {
+    version: String,
+    path: String,
+    origin: Origin,
+}
+
+#[derive(Debug, Serialize)]
+struct DeviceDocument {
+    device: String,
+    provider: &'static str,
+    usable: bool,
+    reason: Option<String>,
+}
+
+/// Loads ONNX Runtime and tries every device.
+pub fn run(arguments: &DevicesArguments) -> Result<Exit, Failure> {
+    let runtime = library::runtime(arguments.library.ort_lib.as_deref())
+        .map_err(|error| failure::library(error).attempting("cannot list devices"))?;
+    let devices = device::available(runtime)
+        .into_iter()
+        .map(described)
+        .collect();
+    let document = Document {
+        format: "vesal-devices",
+        format_version: 1,
+        onnxruntime: loaded(runtime),
+        devices,
+    };
+    if arguments.json {
+        stdout::print_json(&document)?;
+    } else {
+        stdout::print(&text(&document))?;
+    }
+    Ok(Exit::Success)
+}
+
+fn loaded(runtime: &Runtime) -> LibraryDocument {
+    LibraryDocument {
+        version: runtime.version().to_owned(),
+        path: runtime.path().display().to_string(),
+        origin: runtime.origin(),
+    }
+}
+
+fn described(found: Availability) -> DeviceDocument {
+    DeviceDocument {
+        device: found.device.to_string(),
+        provider: found.provider,
+        usable: found.error.is_none(),
+        reason: found.error.as_ref().map(|error| failure::one_line(error)),
+    }
+}
+
+fn text(document: &Document) -> String {
+    let row = |device: &DeviceDocument| {
+        let state = device
+            .reason
+            .as_ref()
+            .map_or("ready".into(), |reason| format!("not usable: {reason}"));
+        vec![device.device.clone(), state]
+    };
+    let LibraryDocument { version, path, .. } = &document.onnxruntime;
+    let rows: Vec<_> = document.devices.iter().map(row).collect();
+    format!("ONNX Runtime {version} from {path}\n\n{}", table(&rows))
+}

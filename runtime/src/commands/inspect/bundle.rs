@@ -1,0 +1,239 @@
+//! The facts of a bundle.
+
+use std::path::Path;
+
+use serde::Serialize;
+use vesal_bundle::Bundle;
+use vesal_bundle::deploy_plan::{Activation, Channel, DeployPlan, Label, Modality};
+use vesal_bundle::manifest::{Member, MemberProvenance, NetworkInterface, Provenance};
+use vesal_cli::Failure;
+use vesal_volume::preprocess::{Normalization, Step};
+use vesal_volume::window::{Blend, Padding, WindowPlan};
+
+use crate::failure;
+use crate::stdout::table;
+
+/// What is known of a bundle.
+#[derive(Debug, Serialize)]
+pub struct Facts {
+    path: String,
+    name: String,
+    digest: String,
+    bytes: u64,
+    task: String,
+    channels: Vec<Channel>,
+    labels: Vec<Label>,
+    activation: Activation,
+    preprocessing: Vec<Step>,
+    window: WindowPlan,
+    network: NetworkInterface,
+    members: Vec<Member>,
+    provenance: Provenance,
+}
+
+impl Facts {
+    /// Opens and checks the bundle.
+    ///
+    /// **Errors**: it is damaged or none.
+    pub fn of(path: &Path) -> Result<Self, Failure> {
+        let bundle = Bundle::open(path).map_err(|error| failure::bundle(path, error))?;
+        let digest = bundle.digest().to_owned();
+        let manifest = bundle.manifest().clone();
+        let DeployPlan {
+            name: task,
+            channels,
+            labels,
+            activation,
+            preprocessing,
+            window,
+            ..
+        } = bundle.plan().clone();
+        Ok(Self {
+            path: path.display().to_string(),
+            name: manifest.name,
+            digest,
+            bytes: manifest.files.values().map(|file| file.bytes).sum(),
+            task,
+            channels,
+            labels,
+            activation,
+            preprocessing,
+            window,
+            network: manifest.network,
+            members: manifest.members,
+            provenance: manifest.provenance,
+        })
+    }
+
+    /// The facts for people.
+    pub fn text(&self) -> String {
+        let mut rows = Vec::new();
+        let mut group = |name: &str, values: Vec<String>| {
+            for (index, value) in values.into_iter().enumerate() {
+                let name = if index == 0 { name } else { "" };
+                rows.push(vec![format!("  {name}"), value]);
+            }
+        };
+        group("bundle", vec![self.name.clone()]);
+        group("task", vec![self.task.clone()]);
+        group("digest", vec![format!("sha256 {}", self.digest)]);
+        group("size", vec![size_text(self.bytes)]);
+        group("channels", self.channels.iter().map(channel_text).collect());
+        group(
+            "labels",
+            self.labels
+                .iter()
+                .map(|label| format!("{} {}", label.value, label.name))
+                .collect(),
+        );
+        group(
+            "preprocessing",
+            self.preprocessing
+                .iter()
+                .map(|step| self.step_text(step))
+                .collect(),
+        );
+        group("window", vec![self.window_text()]);
+        let NetworkInterface {
+            opset,
+            input,
+            output,
+        } = &self.network;
+        group(
+            "network",
+            vec![format!(
+                "ONNX opset {opset}, input `{input}`, output `{output}`"
+            )],
+        );
+        group(
+            "members",
+            self.members.iter().flat_map(member_text).collect(),
+        );
+        if let Some(digest) = &self.provenance.data_stats_sha256 {
+            group("data stats", vec![format!("sha256 {digest}")]);
+        }
+        let versions = self
+            .provenance
+            .versions
+            .iter()
+            .map(|(of, version)| format!("{of} {version}"));
+        group("written by", versions.collect());
+        format!("{}\n{}", self.path, table(&rows))
+    }
+
+    fn step_text(&self, step: &Step) -> String {
+        match step {
+            Step::OrientRas => "orient to RAS".into(),
+            Step::CropForeground { threshold, margin } => {
+                format!("crop to voxels above {threshold}, with a margin of {margin} voxels")
+            }
+            Step::Resample {
+                spacing,
+                keep: [low, high],
+            } => {
+                format!("resample to {spacing:.3?} mm; axes of {low} to {high} times that stay")
+            }
+            Step::Normalize { channels } => {
+                let each = self.channels.iter().zip(channels);
+                let texts = each.map(|(channel, normalization)| {
+                    let how = match normalization {
+                        Normalization::SigmoidRange { low, high } => {
+                            format!("sigmoid over {low} to {high}")
+                        }
+                        Normalization::ZScoreNonzero => {
+                            "mean 0 and deviation 1 where not zero".into()
+                        }
+                        Normalization::Identity => "as it is".into(),
+                    };
+                    format!("{}: {how}", channel.name)
+                });
+                format!("normalize {}", texts.collect::<Vec<_>>().join("; "))
+            }
+        }
+    }
+
+    fn window_text(&self) -> String {
+        let WindowPlan {
+            size,
+            overlap,
+            blend,
+            padding,
+        } = &self.window;
+        let blend = match blend {
+            Blend::Gaussian { sigma_scale } => {
+                format!("Gaussian blending (sigma {sigma_scale} of a side)")
+            }
+            Blend::Constant => "constant blending".into(),
+        };
+        let padding = match padding {
+            Padding::Constant(value) => format!("padded with {value}"),
+            Padding::Replicate => "padded with the nearest voxel".into(),
+        };
+        format!("{size:?} voxels, overlap {overlap:?}, {blend}, {padding}")
+    }
+}
+
+fn channel_text(channel: &Channel) -> String {
+    let modality = match channel.modality {
+        Modality::Ct => "CT",
+        Modality::Mri => "MR",
+    };
+    format!("{} ({modality})", channel.name)
+}
+
+fn member_text(member: &Member) -> Vec<String> {
+    let Member {
+        file,
+        weight,
+        provenance,
+    } = member;
+    match provenance {
+        MemberProvenance::Trained {
+            algorithm,
+            fold,
+            score,
+            ..
+        } => {
+            let labels = score.dice_by_label.iter().map(|(label, dice)| match dice {
+                Some(dice) => format!("{label} {dice:.3}"),
+                None => format!("{label} absent"),
+            });
+            vec![
+                format!(
+                    "{file}: weight {weight}, {algorithm}, fold {fold}, epoch {}",
+                    score.epoch
+                ),
+                format!(
+                    "  Dice {:.3} over {} cases ({})",
+                    score.mean_dice,
+                    score.cases,
+                    labels.collect::<Vec<_>>().join(", ")
+                ),
+            ]
+        }
+        MemberProvenance::ImportedMonai {
+            checkpoint,
+            epoch,
+            best_metric,
+            ..
+        } => {
+            let epoch = epoch
+                .map(|epoch| format!(", epoch {epoch}"))
+                .unwrap_or_default();
+            let metric = best_metric
+                .map(|metric| format!(", best metric {metric:.3}"))
+                .unwrap_or_default();
+            vec![format!(
+                "{file}: weight {weight}, imported from MONAI checkpoint `{checkpoint}`{epoch}{metric}"
+            )]
+        }
+    }
+}
+
+fn size_text(bytes: u64) -> String {
+    if bytes < 1_000_000 {
+        format!("{:.1} kB", bytes as f64 / 1e3)
+    } else {
+        format!("{:.1} MB", bytes as f64 / 1e6)
+    }
+}

@@ -1,0 +1,65 @@
+//! `vesal inspect`: what an image or a bundle holds.
+
+mod bundle;
+mod volume;
+
+use std::path::Path;
+
+use serde::Serialize;
+use vesal_cli::{Exit, Failure};
+
+use crate::cli::InspectArguments;
+use crate::stdout;
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Document {
+    format: &'static str,
+    format_version: u32,
+    items: Vec<Item>,
+}
+
+/// What one path leads to.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Item {
+    Volume(Box<volume::Facts>),
+    Bundle(Box<bundle::Facts>),
+}
+
+impl Item {
+    fn of(path: &Path) -> Result<Self, Failure> {
+        if path.is_dir() {
+            Ok(Self::Bundle(Box::new(bundle::Facts::of(path)?)))
+        } else {
+            Ok(Self::Volume(Box::new(volume::Facts::of(path)?)))
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Volume(facts) => facts.text(),
+            Self::Bundle(facts) => facts.text(),
+        }
+    }
+}
+
+/// Prints the facts of every path; the first one that is unusable ends it.
+pub fn run(arguments: &InspectArguments) -> Result<Exit, Failure> {
+    let items = arguments
+        .paths
+        .iter()
+        .map(|path| Item::of(path))
+        .collect::<Result<Vec<_>, _>>()?;
+    if arguments.json {
+        stdout::print_json(&Document {
+            format: "vesal-inspect",
+            format_version: 1,
+            items,
+        })?;
+    } else {
+        let texts: Vec<_> = items.iter().map(Item::text).collect();
+        stdout::print(&texts.join("\n"))?;
+    }
+    Ok(Exit::Success)
+}

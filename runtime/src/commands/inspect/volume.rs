@@ -1,0 +1,144 @@
+//! The facts of a NIfTI file; none of its free text, which may name a patient.
+
+use std::path::Path;
+
+use serde::Serialize;
+use vesal_cli::{Exit, Failure};
+use vesal_io::nifti::{self, AffineSource, ByteOrder, XForm};
+use vesal_io::sniff::NiftiVersion;
+use vesal_volume::Affine;
+use vesal_volume::orientation::Orientation;
+
+use crate::failure;
+use crate::stdout::table;
+
+/// What is known of a volume.
+#[derive(Debug, Serialize)]
+pub struct Facts {
+    path: String,
+    format: &'static str,
+    byte_order: &'static str,
+    data_type: &'static str,
+    dimensions: Vec<usize>,
+    shape: [usize; 3],
+    spacing_mm: [f64; 3],
+    orientation: String,
+    affine: Affine,
+    affine_from: String,
+    space: &'static str,
+    scaling: Option<ScalingFacts>,
+    intensity: IntensityFacts,
+}
+
+#[derive(Debug, Serialize)]
+struct ScalingFacts {
+    slope: f64,
+    intercept: f64,
+}
+
+/// Extremes of the finite values; null where there are none.
+#[derive(Debug, Serialize)]
+struct IntensityFacts {
+    min: Option<f32>,
+    max: Option<f32>,
+    non_finite_voxels: usize,
+}
+
+impl Facts {
+    /// Reads header and voxels.
+    ///
+    /// **Errors**: the file is unusable.
+    pub fn of(path: &Path) -> Result<Self, Failure> {
+        let attempt = || format!("cannot inspect `{}`", path.display());
+        let header = nifti::read_header(path)
+            .map_err(|error| failure::input(error).attempting(attempt()))?;
+        let volume = nifti::read_channels(path)
+            .map_err(|error| failure::input(error).attempting(attempt()))?;
+        let geometry = header.geometry();
+        let orientation = Orientation::of(&geometry.affine)
+            .map_err(|error| Failure::new(Exit::Input, error).attempting(attempt()))?;
+        let finite = || {
+            volume
+                .data
+                .iter()
+                .copied()
+                .filter(|value| value.is_finite())
+        };
+        Ok(Self {
+            path: path.display().to_string(),
+            format: match header.version {
+                NiftiVersion::Nifti1 => "NIfTI-1",
+                NiftiVersion::Nifti2 => "NIfTI-2",
+            },
+            byte_order: match header.byte_order {
+                ByteOrder::Little => "little",
+                ByteOrder::Big => "big",
+            },
+            data_type: header.data_type.name(),
+            shape: geometry.shape,
+            spacing_mm: geometry.affine.spacing(),
+            orientation: orientation.to_string(),
+            affine: geometry.affine,
+            affine_from: header.affine_source.to_string(),
+            space: match (header.affine_source, header.space) {
+                (AffineSource::Pixdim, _) | (_, XForm::Unknown) => "unknown",
+                (_, XForm::ScannerAnat) => "scanner",
+                (_, XForm::AlignedAnat) => "aligned to another image",
+                (_, XForm::Talairach) => "Talairach",
+                (_, XForm::Mni152) => "MNI 152",
+                (_, XForm::TemplateOther) => "another template",
+            },
+            scaling: header.scaling.map(|scaling| ScalingFacts {
+                slope: scaling.slope,
+                intercept: scaling.intercept,
+            }),
+            intensity: IntensityFacts {
+                min: finite().reduce(f32::min),
+                max: finite().reduce(f32::max),
+                non_finite_voxels: nifti::non_finite_voxels(&volume),
+            },
+            dimensions: header.dimensions,
+        })
+    }
+
+    /// The facts for people.
+    pub fn text(&self) -> String {
+        let mut rows = Vec::new();
+        let mut row = |name: &str, value: String| rows.push(vec![format!("  {name}"), value]);
+        row(
+            "format",
+            format!(
+                "{}, {}, {}-endian",
+                self.format, self.data_type, self.byte_order
+            ),
+        );
+        row("shape", format!("{:?}", self.dimensions));
+        row("spacing", format!("{:.3?} mm", self.spacing_mm));
+        row("orientation", self.orientation.clone());
+        row(
+            "affine",
+            format!("from {}, space: {}", self.affine_from, self.space),
+        );
+        for line in &self.affine.0[..3] {
+            let entries: Vec<_> = line.iter().map(|entry| format!("{entry:>11.4}")).collect();
+            row("", entries.concat().trim_end().to_owned());
+        }
+        if let Some(ScalingFacts { slope, intercept }) = self.scaling {
+            row("scaling", format!("stored x {slope} + {intercept}"));
+        }
+        row(
+            "intensity",
+            match (self.intensity.min, self.intensity.max) {
+                (Some(min), Some(max)) => format!("{min} to {max}"),
+                _ => "no finite values".into(),
+            },
+        );
+        if self.intensity.non_finite_voxels > 0 {
+            row(
+                "not finite",
+                format!("{} voxels", self.intensity.non_finite_voxels),
+            );
+        }
+        format!("{}\n{}", self.path, table(&rows))
+    }
+}

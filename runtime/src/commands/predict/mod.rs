@@ -1,0 +1,142 @@
+//! `vesal predict`: cases in, label maps out.
+
+mod batch;
+mod prepare;
+
+use std::time::Instant;
+
+use vesal_bundle::Bundle;
+use vesal_cli::{Exit, Failure};
+use vesal_engine::Ensemble;
+use vesal_io::atomic;
+
+use self::batch::Batch;
+use self::prepare::Job;
+use crate::cli::PredictArguments;
+use crate::commands::use_threads;
+use crate::record::{BundleRecord, DeviceRecord, RunRecord, seconds};
+use crate::{failure, interrupt, outputs, peak_memory, stdout};
+
+/// A batch that ran to its end and in which cases failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{} of {total} cases failed: {}", failed.len(), failed.join(", "))]
+struct FailedCases {
+    failed: Vec<String>,
+    total: usize,
+}
+
+/// Segments every case and records what happened.
+///
+/// Everything that can be known before is settled before: bundle, names of outputs, headers. A case that fails does
+/// not stop the others; if it is the only one, its exit code is the program's.
+pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
+    let start = Instant::now();
+    interrupt::listen()?;
+    use_threads(arguments.compute.threads)?;
+    let bundle = Bundle::open(&arguments.bundle)
+        .map_err(|error| failure::bundle(&arguments.bundle, error))?;
+    let jobs = prepare::jobs(arguments, &bundle)?;
+    outputs::create_folder(&arguments.output)?;
+    if let Some(report) = &arguments.report {
+        outputs::check_folder_of(report)?;
+    }
+
+    let mut record = new_record(arguments, &bundle);
+    let ensemble = if jobs.iter().any(|job| job.checked.is_ok()) {
+        Some(open(arguments, &bundle, &mut record)?)
+    } else {
+        None
+    };
+    record.load_seconds = seconds(start.elapsed());
+    let total = jobs.len();
+    let failures = Batch {
+        arguments,
+        bundle: &bundle,
+        ensemble,
+    }
+    .run(jobs, &mut record)?;
+    record.total_seconds = seconds(start.elapsed());
+    record.peak_memory_bytes = peak_memory::bytes();
+    publish(arguments, &record)?;
+    conclude(failures, total)
+}
+
+fn new_record(arguments: &PredictArguments, bundle: &Bundle) -> RunRecord {
+    let bundle = BundleRecord {
+        name: bundle.manifest().name.clone(),
+        digest: bundle.digest().to_owned(),
+        members: bundle.manifest().members.len(),
+    };
+    let device = DeviceRecord {
+        requested: arguments.compute.device.to_string(),
+        used: None,
+        threads: rayon::current_num_threads(),
+    };
+    RunRecord::new(bundle, device)
+}
+
+/// Loads the networks and notes what they run on.
+fn open(
+    arguments: &PredictArguments,
+    bundle: &Bundle,
+    record: &mut RunRecord,
+) -> Result<Ensemble, Failure> {
+    let ensemble = Ensemble::open(bundle, &arguments.compute.engine_options(arguments.batch))
+        .map_err(|error| {
+            failure::engine(error).attempting(format!(
+                "cannot load the networks of `{}`",
+                bundle.manifest().name
+            ))
+        })?;
+    record
+        .versions
+        .insert("onnxruntime", ensemble.runtime().version().to_owned());
+    record.device.used = Some(ensemble.device().to_string());
+    if let Some(reason) = ensemble.fallback() {
+        let warning = format!(
+            "running on `{}`: {}",
+            ensemble.device(),
+            failure::one_line(reason)
+        );
+        eprintln!("note: {warning}");
+        record.warnings.push(warning);
+    }
+    Ok(ensemble)
+}
+
+/// Puts the record where it was asked for.
+fn publish(arguments: &PredictArguments, record: &RunRecord) -> Result<(), Failure> {
+    if let Some(path) = &arguments.report {
+        let text = stdout::to_json(record)?;
+        atomic::write_file(path, text.as_bytes(), arguments.overwrite).map_err(|error| {
+            let hint = error.hint().map(str::to_owned);
+            Failure::new(Exit::Output, error).hint(hint)
+        })?;
+    }
+    if arguments.json {
+        stdout::print_json(record)
+    } else {
+        Ok(())
+    }
+}
+
+/// The end of the run by what failed, with the names of the cases.
+fn conclude(failures: Vec<(String, Failure)>, total: usize) -> Result<Exit, Failure> {
+    if total == 1 {
+        // Its message is still to be printed; it is the message of the whole run.
+        return failures
+            .into_iter()
+            .next()
+            .map_or(Ok(Exit::Success), |(_, failure)| Err(failure));
+    }
+    if failures.is_empty() {
+        return Ok(Exit::Success);
+    }
+    Err(Failure::new(
+        Exit::FailedCases,
+        FailedCases {
+            failed: failures.into_iter().map(|(case, _)| case).collect(),
+            total,
+        },
+    ))
+}

@@ -1,0 +1,106 @@
+//! What the libraries report, as failures of this program: with an exit code and a hint.
+
+use std::error::Error;
+use std::path::Path;
+
+use vesal_bundle::BundleError;
+use vesal_cli::{Exit, Failure};
+use vesal_engine::library::LibraryError;
+use vesal_engine::{EngineError, PredictorError};
+use vesal_io::nifti::{HeaderError, NiftiError};
+use vesal_io::sniff::{self, Content};
+use vesal_volume::preprocess::PreprocessError;
+
+use crate::case::{FindError, ReadError};
+
+/// An input that cannot be read.
+pub fn input(error: NiftiError) -> Failure {
+    let dicom = match &error {
+        NiftiError::Header {
+            path,
+            reason: HeaderError::NotNifti,
+        } => sniff::sniff(path).is_ok_and(|found| found.content == Content::Dicom),
+        _ => false,
+    };
+    let hint = if dicom {
+        Some("it is a DICOM file: convert its series to NIfTI first".to_owned())
+    } else {
+        error.hint().map(str::to_owned)
+    };
+    Failure::new(Exit::Input, error).hint(hint)
+}
+
+/// A case of which no files are found.
+pub fn find(error: FindError) -> Failure {
+    let hint = error.hint();
+    Failure::new(Exit::Input, error).hint(hint)
+}
+
+/// A case that cannot be read; `file` is one of its files.
+pub fn read(error: ReadError, file: Option<&Path>) -> Failure {
+    match error {
+        ReadError::Nifti(error) => input(error),
+        ReadError::Grid(error) => {
+            let hint = file.map(|file| {
+                format!(
+                    "`vesal inspect {}` prints the geometries",
+                    file.with_file_name("*.nii.gz").display()
+                )
+            });
+            Failure::new(Exit::Input, error).hint(hint)
+        }
+        error @ ReadError::Changed => Failure::new(Exit::Input, error),
+    }
+}
+
+/// An output that cannot be written.
+pub fn output(error: NiftiError) -> Failure {
+    let hint = error.hint().map(str::to_owned);
+    Failure::new(Exit::Output, error).hint(hint)
+}
+
+/// A bundle that cannot be opened.
+pub fn bundle(path: &Path, error: BundleError) -> Failure {
+    let hint = error.hint().map(str::to_owned);
+    Failure::new(Exit::Bundle, error)
+        .attempting(format!("cannot open the bundle `{}`", path.display()))
+        .hint(hint)
+}
+
+/// An ONNX Runtime that is not at hand.
+pub fn library(error: LibraryError) -> Failure {
+    let hint = error.hint().map(str::to_owned);
+    Failure::new(Exit::Device, error).hint(hint)
+}
+
+/// Networks that cannot be run, or a case that they cannot be run on.
+pub fn engine(error: EngineError) -> Failure {
+    let exit = match &error {
+        EngineError::Bundle(_) | EngineError::NoMembers => Exit::Bundle,
+        EngineError::Member { source, .. } => match source {
+            PredictorError::Device(_)
+            | PredictorError::Run { .. }
+            | PredictorError::NotFinite { .. } => Exit::Device,
+            _ => Exit::Bundle,
+        },
+        EngineError::Preprocess(PreprocessError::Argmax(_)) => Exit::Device,
+        EngineError::Channels { .. } | EngineError::Preprocess(_) => Exit::Input,
+        EngineError::Stopped => Exit::Interrupted,
+        EngineError::Library(_)
+        | EngineError::Predict { .. }
+        | EngineError::Mean(_)
+        | EngineError::Argmax(_) => Exit::Device,
+    };
+    let hint = error.hint().map(str::to_owned);
+    Failure::new(exit, error).hint(hint)
+}
+
+/// An error and its causes in one line.
+pub fn one_line(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    let mut lines: Vec<String> = causes
+        .map(|cause| cause.to_string().replace('\n', " "))
+        .collect();
+    lines.dedup();
+    lines.join(": ")
+}

@@ -1,0 +1,253 @@
+//! The record of a run: what `--json` prints and `--report` writes. It names files and holds no text from inside them.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use ndarray::Array3;
+use serde::Serialize;
+use vesal_bundle::deploy_plan::Label;
+use vesal_bundle::digest;
+use vesal_cli::Failure;
+use vesal_volume::LabelMap;
+
+/// Name of this format in the document itself.
+const FORMAT: &str = "vesal-predict";
+/// Version of the format.
+const FORMAT_VERSION: u32 = 1;
+
+/// What one `vesal predict` did.
+#[derive(Debug, Serialize)]
+pub struct RunRecord {
+    format: &'static str,
+    format_version: u32,
+    /// Programs and libraries by name.
+    pub versions: BTreeMap<&'static str, String>,
+    /// What segmented.
+    pub bundle: BundleRecord,
+    /// Where it ran.
+    pub device: DeviceRecord,
+    /// Seconds for opening the bundle and its networks.
+    pub load_seconds: f64,
+    /// Seconds from start to end.
+    pub total_seconds: f64,
+    /// Most memory held at once; null where the system does not tell.
+    pub peak_memory_bytes: Option<u64>,
+    /// What a reader of the results should know about the run as a whole.
+    pub warnings: Vec<String>,
+    /// The cases in their order.
+    pub cases: Vec<CaseRecord>,
+}
+
+/// The bundle of a run.
+#[derive(Debug, Serialize)]
+pub struct BundleRecord {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its manifest.
+    pub digest: String,
+    /// Number of networks.
+    pub members: usize,
+}
+
+/// The device of a run.
+#[derive(Debug, Serialize)]
+pub struct DeviceRecord {
+    /// What was asked for.
+    pub requested: String,
+    /// What was used; null if no case came so far.
+    pub used: Option<String>,
+    /// Processor threads.
+    pub threads: usize,
+}
+
+/// What became of a case.
+#[derive(Debug, Serialize)]
+pub struct CaseRecord {
+    /// Its name.
+    pub case: String,
+    /// Names of its files, one per channel.
+    pub input: Vec<String>,
+    /// What happened.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// Success or failure.
+#[derive(Debug, Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum Outcome {
+    /// The files are there.
+    Segmented(Segmented),
+    /// Nothing was written.
+    Failed {
+        /// The exit code that this failure alone would give.
+        exit_code: u8,
+        /// The message.
+        message: String,
+    },
+}
+
+/// A case that went well.
+#[derive(Debug, Serialize)]
+pub struct Segmented {
+    /// The label map.
+    pub output: OutputRecord,
+    /// The probabilities, if asked for.
+    pub probabilities: Option<OutputRecord>,
+    /// Seconds per stage.
+    pub seconds: StageSeconds,
+    /// Every label but background.
+    pub labels: Vec<LabelRecord>,
+    /// What a reader of the result should know.
+    pub warnings: Vec<String>,
+}
+
+/// Seconds of a case, to the millisecond.
+#[derive(Debug, Serialize)]
+pub struct StageSeconds {
+    /// Reading its files.
+    pub read: f64,
+    /// Preprocessing.
+    pub prepare: f64,
+    /// The networks, blending and averaging included.
+    pub network: f64,
+    /// Back to the grid of the scan.
+    pub restore: f64,
+    /// Writing and digesting the results.
+    pub write: f64,
+    /// All of it.
+    pub total: f64,
+}
+
+/// A file that was written.
+#[derive(Debug, Serialize)]
+pub struct OutputRecord {
+    /// Where it is.
+    pub path: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: String,
+}
+
+/// How much of a label there is.
+#[derive(Debug, PartialEq, Serialize)]
+pub struct LabelRecord {
+    /// Name of the label.
+    pub name: String,
+    /// Its value in the label map.
+    pub value: u16,
+    /// Number of voxels.
+    pub voxels: u64,
+    /// Their volume in ml.
+    pub ml: f64,
+}
+
+impl RunRecord {
+    /// A record without cases, figures yet to come.
+    pub fn new(bundle: BundleRecord, device: DeviceRecord) -> Self {
+        Self {
+            format: FORMAT,
+            format_version: FORMAT_VERSION,
+            versions: BTreeMap::from([("vesal", env!("CARGO_PKG_VERSION").to_owned())]),
+            bundle,
+            device,
+            load_seconds: 0.0,
+            total_seconds: 0.0,
+            peak_memory_bytes: None,
+            warnings: Vec::new(),
+            cases: Vec::new(),
+        }
+    }
+}
+
+impl Outcome {
+    /// A failure.
+    pub fn failed(failure: &Failure) -> Self {
+        let message = failure.render().trim_end().to_owned();
+        Self::Failed {
+            exit_code: failure.exit() as u8,
+            message,
+        }
+    }
+}
+
+impl OutputRecord {
+    /// The record of a file that is there.
+    ///
+    /// **Errors**: it cannot be read.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let (bytes, sha256) = digest::sha256_file(path)?;
+        Ok(Self {
+            path: path.display().to_string(),
+            bytes,
+            sha256,
+        })
+    }
+}
+
+/// Measures every label but background; a voxel has the volume that its affine spans.
+pub fn measure(map: &LabelMap, labels: &[Label]) -> Vec<LabelRecord> {
+    let voxels = count(&map.data);
+    let voxel_ml = map.affine.determinant().abs() / 1000.0;
+    let foreground = labels.iter().filter(|label| label.class_index != 0);
+    foreground
+        .map(|label| {
+            let voxels = voxels.get(&label.value).copied().unwrap_or(0);
+            LabelRecord {
+                name: label.name.clone(),
+                value: label.value,
+                voxels,
+                ml: voxels as f64 * voxel_ml,
+            }
+        })
+        .collect()
+}
+
+fn count(data: &Array3<u16>) -> BTreeMap<u16, u64> {
+    let mut counts = vec![0_u64; 1 << 16];
+    data.iter()
+        .for_each(|&value| counts[usize::from(value)] += 1);
+    (0..=u16::MAX)
+        .zip(counts)
+        .filter(|(_, voxels)| *voxels > 0)
+        .collect()
+}
+
+/// Seconds to the millisecond: what lies below is noise.
+pub fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use vesal_volume::Affine;
+
+    use super::*;
+
+    #[test]
+    fn labels_are_counted_and_measured() {
+        let label = |name: &str, value, class_index| Label {
+            name: name.into(),
+            value,
+            class_index,
+        };
+        let labels = [
+            label("background", 0, 0),
+            label("liver", 9, 1),
+            label("tumor", 300, 2),
+        ];
+        let data = Array3::from_shape_vec((1, 2, 2), vec![0, 9, 9, 7]).unwrap();
+        let map = LabelMap {
+            data,
+            affine: Affine::from_spacing([-2.0, 2.0, 5.0]),
+        };
+        let found = measure(&map, &labels);
+        assert_eq!(found.len(), 2);
+        assert_eq!((found[0].value, found[0].voxels), (9, 2));
+        assert!((found[0].ml - 0.04).abs() < 1e-12);
+        assert_eq!((found[1].voxels, found[1].ml), (0, 0.0));
+    }
+}

@@ -1,0 +1,306 @@
+//! Runs the program on small bundles and scans whose labels are known: the networks are 1x1x1 convolutions.
+
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use ndarray::{Array3, Array4, Axis};
+use vesal_bundle::BundleWriter;
+use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Label, Modality};
+use vesal_bundle::manifest::{
+    self, Manifest, Member, MemberProvenance, NetworkInterface, Provenance,
+};
+use vesal_bundle::probe::Probe;
+use vesal_engine::{Device, EngineOptions, install, library, record_probe};
+use vesal_io::nifti::{self, WriteOptions};
+use vesal_volume::preprocess::Step;
+use vesal_volume::window::{Blend, Padding, WindowPlan};
+use vesal_volume::{Affine, Volume};
+
+const CONV_A: &[u8] = include_bytes!("../../engine/tests/fixtures/conv_a.onnx");
+const CONV_B: &[u8] = include_bytes!("../../engine/tests/fixtures/conv_b.onnx");
+const CONV_TWO: &[u8] = include_bytes!("../../engine/tests/fixtures/conv_two.onnx");
+const OVERFLOW: &[u8] = include_bytes!("../../engine/tests/fixtures/overflow.onnx");
+
+/// Label values by class.
+pub const LABELS: [u16; 3] = [0, 5, 2];
+/// Weight and bias of each class in the two single-channel networks.
+const CLASSES: [[(f32, f32); 3]; 2] = [
+    [(0.5, 0.25), (-1.0, 0.0), (2.0, -0.5)],
+    [(-0.75, 0.0), (0.5, 0.125), (1.0, 0.25)],
+];
+/// Weights of the two networks in the ensemble.
+const WEIGHTS: [f64; 2] = [1.0, 2.0];
+
+/// What the program did.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Self {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+}
+
+/// The program, untouched by variables of whoever runs the tests.
+pub fn vesal() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vesal"));
+    for name in [
+        "VESAL_DEVICE",
+        "VESAL_THREADS",
+        "VESAL_BATCH",
+        "ORT_DYLIB_PATH",
+    ] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs it with these arguments.
+pub fn run<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = A>) -> Ran {
+    vesal().args(arguments).output().expect("runs").into()
+}
+
+/// The same with the tests' own ONNX Runtime, on the processor.
+pub fn with_runtime() -> Command {
+    let mut command = vesal();
+    command
+        .env("ORT_DYLIB_PATH", runtime().path())
+        .env("VESAL_DEVICE", "cpu");
+    command
+}
+
+/// ONNX Runtime, found or fetched.
+pub fn runtime() -> &'static library::Runtime {
+    library::load(&install::find_or_fetch().expect("ONNX Runtime")).expect("loads")
+}
+
+fn plan(channels: &[&str]) -> DeployPlan {
+    let label = |class_index: usize| Label {
+        name: ["background", "soft tissue", "bone"][class_index].into(),
+        value: LABELS[class_index],
+        class_index,
+    };
+    let channel = |name: &&str| Channel {
+        name: (*name).into(),
+        modality: Modality::Mri,
+    };
+    DeployPlan {
+        format: deploy_plan::FORMAT.into(),
+        format_version: deploy_plan::FORMAT_VERSION,
+        name: "ramps".into(),
+        channels: channels.iter().map(channel).collect(),
+        labels: (0..3).map(label).collect(),
+        activation: Activation::Softmax,
+        preprocessing: vec![
+            Step::OrientRas,
+            Step::CropForeground {
+                threshold: -100.0,
+                margin: 0,
+            },
+        ],
+        window: WindowPlan {
+            size: [8, 6, 4],
+            overlap: [0.5, 0.625, 0.25],
+            blend: Blend::Gaussian { sigma_scale: 0.125 },
+            padding: Padding::Constant(0.0),
+        },
+    }
+}
+
+fn write_bundle(path: &Path, channels: &[&str], networks: &[(&[u8], f64)], probe: Probe) {
+    let mut writer = BundleWriter::create(path, false).expect("created");
+    writer
+        .add(
+            "deploy_plan.json",
+            &plan(channels).to_json().expect("valid"),
+        )
+        .expect("added");
+    writer
+        .add("probe.json", &probe.to_json().expect("serializable"))
+        .expect("added");
+    let mut members = Vec::new();
+    for (index, (network, weight)) in networks.iter().enumerate() {
+        let file = format!("members/{index}.onnx");
+        writer.add(&file, network).expect("added");
+        let provenance = MemberProvenance::ImportedMonai {
+            checkpoint: format!("model_{index}.pt"),
+            checkpoint_sha256: "0".repeat(64),
+            epoch: Some(40),
+            best_metric: Some(0.875),
+        };
+        members.push(Member {
+            file,
+            weight: *weight,
+            provenance,
+        });
+    }
+    let manifest = Manifest {
+        format: manifest::FORMAT.into(),
+        format_version: manifest::FORMAT_VERSION,
+        name: "ramps-1".into(),
+        deploy_plan: "deploy_plan.json".into(),
+        probe: "probe.json".into(),
+        network: interface(),
+        members,
+        provenance: Provenance {
+            versions: BTreeMap::from([("vesal".into(), "0.1.0".into())]),
+            data_stats_sha256: None,
+        },
+        files: BTreeMap::new(),
+    };
+    writer.finish(manifest).expect("written");
+}
+
+fn interface() -> NetworkInterface {
+    NetworkInterface {
+        opset: 20,
+        input: "image".into(),
+        output: "logits".into(),
+    }
+}
+
+fn probe(channels: &[&str], networks: &[(&[u8], f64)]) -> Probe {
+    runtime();
+    let options = EngineOptions {
+        device: Device::Cpu,
+        ..EngineOptions::default()
+    };
+    record_probe(&plan(channels), &interface(), networks, &options).expect("recorded")
+}
+
+/// Writes an ensemble of two networks on one channel, its probe changed as asked.
+pub fn bundle_with(folder: &Path, change: impl FnOnce(&mut Probe)) -> PathBuf {
+    let networks = [(CONV_A, WEIGHTS[0]), (CONV_B, WEIGHTS[1])];
+    let mut probe = probe(&["image"], &networks);
+    change(&mut probe);
+    let path = folder.join("ramps-1");
+    write_bundle(&path, &["image"], &networks, probe);
+    path
+}
+
+/// Writes an ensemble of two networks on one channel.
+pub fn bundle(folder: &Path) -> PathBuf {
+    bundle_with(folder, |_| {})
+}
+
+/// Writes a network on the channels `t1` and `t2`.
+pub fn two_channel_bundle(folder: &Path) -> PathBuf {
+    let path = folder.join("two-1");
+    let networks = [(CONV_TWO, 1.0)];
+    write_bundle(
+        &path,
+        &["t1", "t2"],
+        &networks,
+        probe(&["t1", "t2"], &networks),
+    );
+    path
+}
+
+/// Writes a network whose logits are not finite.
+pub fn overflowing_bundle(folder: &Path) -> PathBuf {
+    let path = folder.join("overflow-1");
+    write_bundle(
+        &path,
+        &["image"],
+        &[(OVERFLOW, 1.0)],
+        probe(&["image"], &[(CONV_A, 1.0)]),
+    );
+    path
+}
+
+/// An oblique, left-handed affine, as scanners write them.
+pub fn affine() -> Affine {
+    let (sin, cos) = 0.2_f64.sin_cos();
+    let linear = [
+        [-1.5 * cos, 0.0, 2.5 * sin],
+        [0.0, -1.25, 0.0],
+        [1.5 * sin, 0.0, 2.5 * cos],
+    ];
+    Affine::from_parts(linear, [90.5, 110.25, -60.0])
+}
+
+/// Intensities from -2 to 2 that differ along every axis.
+pub fn scan(shape: [usize; 3]) -> Volume {
+    let [x, y, z] = shape;
+    let last = (x * 37 + y * 11 + z) as f32;
+    let data = Array4::from_shape_fn((1, x, y, z), |(_, i, j, k)| {
+        (i * 37 + j * 11 + k) as f32 / last * 4.0 - 2.0
+            + if (i + j + k) % 2 == 0 { 0.1 } else { 0.0 }
+    });
+    Volume {
+        data,
+        affine: affine(),
+    }
+}
+
+/// Writes a volume.
+pub fn write_scan(path: &Path, volume: &Volume) {
+    fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+    nifti::write_volume(path, volume, &WriteOptions::default()).expect("written");
+}
+
+/// Probabilities that the ensemble of [`bundle`] gives, computed here voxel by voxel.
+pub fn direct_probabilities(volume: &Volume) -> Array4<f64> {
+    let image = volume.data.index_axis(Axis(0), 0);
+    let (x, y, z) = image.dim();
+    let mut mean = Array4::zeros((3, x, y, z));
+    for ((i, j, k), &value) in image.indexed_iter() {
+        for (classes, weight) in CLASSES.iter().zip(WEIGHTS) {
+            let exponentials = classes.map(|(slope, bias)| f64::from(slope * value + bias).exp());
+            let sum: f64 = exponentials.iter().sum();
+            for class in 0..3 {
+                mean[[class, i, j, k]] +=
+                    weight / (WEIGHTS[0] + WEIGHTS[1]) * exponentials[class] / sum;
+            }
+        }
+    }
+    mean
+}
+
+/// The labels that follow from them.
+pub fn direct_labels(volume: &Volume) -> Array3<u16> {
+    let probabilities = direct_probabilities(volume);
+    let (_, x, y, z) = probabilities.dim();
+    Array3::from_shape_fn((x, y, z), |(i, j, k)| {
+        let of = |class: usize| probabilities[[class, i, j, k]];
+        let best = (1..3).fold(
+            0,
+            |best, class| if of(class) > of(best) { class } else { best },
+        );
+        LABELS[best]
+    })
+}
+
+/// Names in a folder, sorted; empty if there is none.
+pub fn listing(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let mut names: Vec<String> = entries
+        .map(|entry| {
+            entry
+                .expect("readable")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+/// Text with a folder's path replaced, for comparison with what is expected.
+pub fn without_path(text: &str, folder: &Path) -> String {
+    text.replace(&folder.display().to_string(), "[folder]")
+}
