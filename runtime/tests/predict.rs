@@ -171,6 +171,7 @@ fn a_batch_goes_on_past_bad_cases_and_ends_with_7() {
     let mut not_finite = scan([9, 7, 5]);
     not_finite.data[[0, 1, 2, 3]] = f32::NAN;
     write_scan(&input.join("c.nii.gz"), &not_finite);
+    fs::write(input.join("e.nii.gz"), "").unwrap();
     fs::write(input.join("notes.txt"), "no image").unwrap();
     let out = folder.path().join("out");
     let absent = folder.path().join("absent.nii.gz");
@@ -201,6 +202,7 @@ fn a_batch_goes_on_past_bad_cases_and_ends_with_7() {
             ("b", "failed", Some(3)),
             ("c", "failed", Some(3)),
             ("d", "segmented", None),
+            ("e", "failed", Some(3)),
             ("absent", "failed", Some(3)),
         ]
     );
@@ -212,7 +214,7 @@ fn a_batch_goes_on_past_bad_cases_and_ends_with_7() {
     );
     assert!(
         ran.stderr
-            .ends_with("error: 3 of 5 cases failed: b, c, absent\n"),
+            .ends_with("error: 4 of 6 cases failed: b, c, e, absent\n"),
         "{}",
         ran.stderr
     );

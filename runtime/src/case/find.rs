@@ -127,7 +127,7 @@ fn find_in(path: &Path, channels: &[String]) -> Vec<Candidate> {
     if metadata.is_dir() {
         let images = match images_in(path) {
             Ok(images) => images,
-            Err(reason) => return failed(unreadable(reason)),
+            Err(error) => return failed(error),
         };
         if images.is_empty() {
             return failed(FindError::NoImages {
@@ -169,17 +169,25 @@ fn single(path: PathBuf) -> Candidate {
     }
 }
 
-/// The files of a folder that are NIfTI by their first bytes, sorted; hidden ones are left out.
-fn images_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+/// The files of a folder that are NIfTI by their first bytes or by their names, sorted; hidden ones are left out.
+///
+/// A file that only its name declares is damaged: it is to fail, not to be missing without a word.
+fn images_in(folder: &Path) -> Result<Vec<PathBuf>, FindError> {
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        |reason| FindError::Unreadable { path, reason }
+    };
     let mut images = Vec::new();
-    for entry in folder.read_dir()? {
-        let entry = entry?;
-        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+    for entry in folder.read_dir().map_err(unreadable(folder))? {
+        let entry = entry.map_err(unreadable(folder))?;
+        let name = entry.file_name().to_string_lossy().to_lowercase();
         let path = entry.path();
-        if hidden || !path.is_file() {
+        if name.starts_with('.') || !path.is_file() {
             continue;
         }
-        if matches!(sniff::sniff(&path)?.content, Content::Nifti { .. }) {
+        let named = name.ends_with(".nii") || name.ends_with(".nii.gz");
+        let content = sniff::sniff(&path).map_err(unreadable(&path));
+        if named || matches!(content?.content, Content::Nifti { .. }) {
             images.push(path);
         }
     }
