@@ -13,9 +13,14 @@ fn files(criterion: &mut Criterion) {
     let phantom = phantom([128; 3]).expect("a phantom");
     let image = folder.path().join("image.nii.gz");
     let labels = folder.path().join("labels.nii.gz");
-    let options = WriteOptions { overwrite: true, ..WriteOptions::default() };
+    let options = WriteOptions {
+        overwrite: true,
+        ..WriteOptions::default()
+    };
     write_volume(&image, &phantom.volume, &options).expect("written");
-    criterion.bench_function("read a 128³ nii.gz", |b| b.iter(|| read_volume(&image).expect("read")));
+    criterion.bench_function("read a 128³ nii.gz", |b| {
+        b.iter(|| read_volume(&image).expect("read"))
+    });
     criterion.bench_function("write a 128³ label map", |b| {
         b.iter(|| write_label_map(&labels, &phantom.labels, &options).expect("written"));
     });
@@ -25,9 +30,17 @@ fn prepare(criterion: &mut Criterion) {
     let phantom = phantom([128; 3]).expect("a phantom");
     let steps = [
         Step::OrientRas,
-        Step::CropForeground { threshold: 0.0, margin: 10 },
-        Step::Resample { spacing: [1.5, 1.5, 2.0], keep: [1.0, 1.0] },
-        Step::Normalize { channels: vec![Normalization::ZScoreNonzero] },
+        Step::CropForeground {
+            threshold: 0.0,
+            margin: 10,
+        },
+        Step::Resample {
+            spacing: [1.5, 1.5, 2.0],
+            keep: [1.0, 1.0],
+        },
+        Step::Normalize {
+            channels: vec![Normalization::ZScoreNonzero],
+        },
     ];
     criterion.bench_function("preprocess 128³", |b| {
         b.iter_batched(
@@ -59,10 +72,20 @@ fn predict(criterion: &mut Criterion) {
 }
 
 fn measure(criterion: &mut Criterion) {
-    let (a, b) = (phantom([96; 3]).expect("a phantom"), phantom([96; 3]).expect("a phantom"));
+    let (a, b) = (
+        phantom([96; 3]).expect("a phantom"),
+        phantom([96; 3]).expect("a phantom"),
+    );
     criterion.bench_function("Dice and surface distances of two labels, 96³", |bencher| {
         bencher.iter(|| {
-            measure_labels(a.labels.data.view(), b.labels.data.view(), &[1, 2], [1.2; 3], 1.0).expect("measured")
+            measure_labels(
+                a.labels.data.view(),
+                b.labels.data.view(),
+                &[1, 2],
+                [1.2; 3],
+                1.0,
+            )
+            .expect("measured")
         });
     });
 }

@@ -10,7 +10,11 @@ use vesal_volume::window::{Blend, Padding, PatchPredictor, WindowPlan};
 ///
 /// **Errors**: [`PhantomError`] for a shape too small.
 pub fn phantom(shape: [usize; 3]) -> Result<Phantom, PhantomError> {
-    make_phantom(&PhantomSettings { shape, spacing_mm: [1.2; 3], ..PhantomSettings::new(1) })
+    make_phantom(&PhantomSettings {
+        shape,
+        spacing_mm: [1.2; 3],
+        ..PhantomSettings::new(1)
+    })
 }
 
 /// Windows as Auto3DSeg places them.

@@ -10,18 +10,46 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
     ("vesal-cli", &[], false, false),
     ("vesal-io", &["vesal-volume"], false, false),
     ("vesal-bundle", &["vesal-volume"], false, false),
-    ("vesal-engine", &["vesal-volume", "vesal-bundle"], false, true),
-    ("vesal", &["vesal-engine", "vesal-bundle", "vesal-io", "vesal-volume", "vesal-cli"], false, false),
+    (
+        "vesal-engine",
+        &["vesal-volume", "vesal-bundle"],
+        false,
+        true,
+    ),
+    (
+        "vesal",
+        &[
+            "vesal-engine",
+            "vesal-bundle",
+            "vesal-io",
+            "vesal-volume",
+            "vesal-cli",
+        ],
+        false,
+        false,
+    ),
     ("vesal-models", &[], true, false),
     (
         "vesal-trainer",
-        &["vesal-models", "vesal-volume", "vesal-io", "vesal-bundle", "vesal-cli"],
+        &[
+            "vesal-models",
+            "vesal-volume",
+            "vesal-io",
+            "vesal-bundle",
+            "vesal-cli",
+        ],
         true,
         false,
     ),
     (
         "vesal-exporter",
-        &["vesal-models", "vesal-bundle", "vesal-volume", "vesal-engine", "vesal-cli"],
+        &[
+            "vesal-models",
+            "vesal-bundle",
+            "vesal-volume",
+            "vesal-engine",
+            "vesal-cli",
+        ],
         true,
         false,
     ),
@@ -33,8 +61,16 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
 fn crates_depend_only_along_the_allowed_edges() {
     let metadata = MetadataCommand::new().no_deps().exec().unwrap();
     let allowed: BTreeMap<_, _> = ALLOWED.iter().map(|row| (row.0, row)).collect();
-    let members: BTreeSet<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
-    assert_eq!(members, allowed.keys().copied().collect(), "crates of the workspace");
+    let members: BTreeSet<&str> = metadata
+        .packages
+        .iter()
+        .map(|package| package.name.as_str())
+        .collect();
+    assert_eq!(
+        members,
+        allowed.keys().copied().collect(),
+        "crates of the workspace"
+    );
 
     for package in &metadata.packages {
         let (_, crates, burn, ort) = allowed[package.name.as_str()];
@@ -44,10 +80,22 @@ fn crates_depend_only_along_the_allowed_edges() {
             }
             let name = dependency.name.as_str();
             if members.contains(name) {
-                assert!(crates.contains(&name), "{} → {name} is no allowed edge", package.name);
+                assert!(
+                    crates.contains(&name),
+                    "{} → {name} is no allowed edge",
+                    package.name
+                );
             }
-            assert!(*burn || !name.starts_with("burn"), "{} → {name}: Burn stays out of it", package.name);
-            assert!(*ort || name != "ort", "{} → {name}: only the engine touches ONNX Runtime", package.name);
+            assert!(
+                *burn || !name.starts_with("burn"),
+                "{} → {name}: Burn stays out of it",
+                package.name
+            );
+            assert!(
+                *ort || name != "ort",
+                "{} → {name}: only the engine touches ONNX Runtime",
+                package.name
+            );
         }
     }
 }
@@ -59,12 +107,19 @@ fn no_training_library_is_in_the_runtime_graph() {
     let name = |id: &cargo_metadata::PackageId| metadata[id].name.as_str();
     let nodes: BTreeMap<_, _> = resolve.nodes.iter().map(|node| (&node.id, node)).collect();
 
-    let root = resolve.nodes.iter().find(|node| name(&node.id) == "vesal").unwrap();
+    let root = resolve
+        .nodes
+        .iter()
+        .find(|node| name(&node.id) == "vesal")
+        .unwrap();
     let mut seen = BTreeSet::from([&root.id]);
     let mut queue = vec![&root.id];
     while let Some(id) = queue.pop() {
         for dependency in &nodes[id].deps {
-            let normal = dependency.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal);
+            let normal = dependency
+                .dep_kinds
+                .iter()
+                .any(|kind| kind.kind == DependencyKind::Normal);
             if normal && seen.insert(&dependency.pkg) {
                 queue.push(&dependency.pkg);
             }
@@ -73,8 +128,13 @@ fn no_training_library_is_in_the_runtime_graph() {
     let training: Vec<_> = seen
         .iter()
         .map(|id| name(id))
-        .filter(|name| name.starts_with("burn") || name.starts_with("cubecl") || *name == "vesal-models")
+        .filter(|name| {
+            name.starts_with("burn") || name.starts_with("cubecl") || *name == "vesal-models"
+        })
         .collect();
     assert!(training.is_empty(), "in the graph of `vesal`: {training:?}");
-    assert!(seen.iter().any(|id| name(id) == "ort"), "the walk found ONNX Runtime's binding");
+    assert!(
+        seen.iter().any(|id| name(id) == "ort"),
+        "the walk found ONNX Runtime's binding"
+    );
 }

@@ -21,7 +21,9 @@ const SETTINGS: &[&str] = &[
 ];
 
 fn main() -> ExitCode {
-    println!("building vesal-train, vesal-export and vesal, and getting ONNX Runtime where it is missing");
+    println!(
+        "building vesal-train, vesal-export and vesal, and getting ONNX Runtime where it is missing"
+    );
     let programs = programs();
     let start = Instant::now();
     let folder = std::env::args_os()
@@ -29,7 +31,10 @@ fn main() -> ExitCode {
         .map_or_else(|| workspace().join("target/vesal-demo"), PathBuf::from);
     match demo(programs, &folder) {
         Ok(()) => {
-            println!("\nthe demo took {:.0} s after the build", start.elapsed().as_secs_f64());
+            println!(
+                "\nthe demo took {:.0} s after the build",
+                start.elapsed().as_secs_f64()
+            );
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -48,12 +53,19 @@ fn demo(programs: &Programs, folder: &Path) -> Result<(), Box<dyn std::error::Er
     let [data, work, bundle, out] =
         ["data", "work", "phantom.bundle", "predicted"].map(|name| folder.join(name));
 
-    println!("\n1. twelve phantoms to learn from, three held out: {}", data.display());
+    println!(
+        "\n1. twelve phantoms to learn from, three held out: {}",
+        data.display()
+    );
     let dataset = PhantomDataset::write(&data, 12, 3)?;
 
     println!("\n2. analyze, plan, train two folds");
     let mut train = Command::new(&programs.train);
-    train.args(["auto", "--folds", "2", "--input"]).arg(&dataset.task).arg("--work-dir").arg(&work);
+    train
+        .args(["auto", "--folds", "2", "--input"])
+        .arg(&dataset.task)
+        .arg("--work-dir")
+        .arg(&work);
     for setting in SETTINGS {
         train.args(["--set", setting]);
     }
@@ -61,7 +73,12 @@ fn demo(programs: &Programs, folder: &Path) -> Result<(), Box<dyn std::error::Er
 
     println!("\n3. export the folds to ONNX, pack them into a bundle, verify it on this machine");
     show_and_run(
-        Command::new(&programs.export).arg("bundle").arg("--work-dir").arg(&work).arg("--output").arg(&bundle),
+        Command::new(&programs.export)
+            .arg("bundle")
+            .arg("--work-dir")
+            .arg(&work)
+            .arg("--output")
+            .arg(&bundle),
     )?;
     show_and_run(Command::new(&programs.vesal).arg("verify").arg(&bundle))?;
 
@@ -83,7 +100,12 @@ fn demo(programs: &Programs, folder: &Path) -> Result<(), Box<dyn std::error::Er
     let table = dice_table(&dataset.held_out, &dataset.labels, predicted)?;
     print_table(&table, &dataset.labels);
 
-    println!("\nbundle:     {}\nlabel maps: {}\nall files:  {}", bundle.display(), out.display(), folder.display());
+    println!(
+        "\nbundle:     {}\nlabel maps: {}\nall files:  {}",
+        bundle.display(),
+        out.display(),
+        folder.display()
+    );
     println!(
         "\nThe same with your own data (task.yaml and datalist in Auto3DSeg's format, see docs/training.md):\n\n  \
          vesal-train auto --input task.yaml --work-dir work\n  \
@@ -100,12 +122,26 @@ fn show_and_run(command: &mut Command) -> Result<(), Box<dyn std::error::Error>>
         .chain(command.get_args())
         .map(|word| {
             let path = Path::new(word);
-            let name = if path.is_absolute() { path.file_name().unwrap_or(word) } else { word };
+            let name = if path.is_absolute() {
+                path.file_name().unwrap_or(word)
+            } else {
+                word
+            };
             name.to_string_lossy().into_owned()
         })
-        .map(|word| if word.contains([' ', '#', '[']) { format!("'{word}'") } else { word })
+        .map(|word| {
+            if word.contains([' ', '#', '[']) {
+                format!("'{word}'")
+            } else {
+                word
+            }
+        })
         .collect();
     println!("   $ {}", shown.join(" "));
     let status = command.status()?;
-    if status.success() { Ok(()) } else { Err(format!("`{}` ended with {status}", shown[0]).into()) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("`{}` ended with {status}", shown[0]).into())
+    }
 }

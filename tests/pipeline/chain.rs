@@ -45,14 +45,23 @@ fn chain() -> &'static Chain {
             .arg(&work)
             .arg("--output")
             .arg(&bundle));
-        Chain { _folder: folder, dataset, work, bundle }
+        Chain {
+            _folder: folder,
+            dataset,
+            work,
+            bundle,
+        }
     })
 }
 
 /// `vesal-train auto` over two folds.
 fn auto(task: &Path, work: &Path) -> Command {
     let mut command = Command::new(&programs().train);
-    command.args(["auto", "--folds", "2", "--input"]).arg(task).arg("--work-dir").arg(work);
+    command
+        .args(["auto", "--folds", "2", "--input"])
+        .arg(task)
+        .arg("--work-dir")
+        .arg(work);
     for setting in SETTINGS {
         command.args(["--set", setting]);
     }
@@ -65,7 +74,9 @@ fn json(path: &Path) -> Value {
 
 #[test]
 fn a_bundle_verifies_where_it_is_deployed() {
-    run(Command::new(&programs().vesal).arg("verify").arg(&chain().bundle));
+    run(Command::new(&programs().vesal)
+        .arg("verify")
+        .arg(&chain().bundle));
     let manifest = json(&chain().bundle.join("manifest.json"));
     assert_eq!(manifest["members"].as_array().unwrap().len(), 2);
 }
@@ -78,19 +89,40 @@ fn the_deploy_plan_travels_byte_for_byte() {
 
 #[test]
 fn label_maps_lie_on_the_grid_of_their_scans() {
-    let Chain { dataset, bundle, .. } = chain();
+    let Chain {
+        dataset, bundle, ..
+    } = chain();
     let out = tempfile::tempdir().unwrap();
-    let images: Vec<_> = dataset.held_out.iter().map(|scan| scan.image.clone()).collect();
+    let images: Vec<_> = dataset
+        .held_out
+        .iter()
+        .map(|scan| scan.image.clone())
+        .collect();
     run(predict(bundle, &images, out.path()).arg("--probabilities"));
     for scan in &dataset.held_out {
         let path = out.path().join(format!("{}_seg.nii.gz", scan.name));
-        let (input, output) = (read_header(&scan.image).unwrap(), read_header(&path).unwrap());
+        let (input, output) = (
+            read_header(&scan.image).unwrap(),
+            read_header(&path).unwrap(),
+        );
         assert_eq!(input.geometry(), output.geometry());
         let labels = read_label_map(&path).unwrap();
-        assert!(labels.data.iter().all(|value| usize::from(*value) <= dataset.labels.len()));
-        assert!(out.path().join(format!("{}_prob.nii.gz", scan.name)).is_file());
+        assert!(
+            labels
+                .data
+                .iter()
+                .all(|value| usize::from(*value) <= dataset.labels.len())
+        );
+        assert!(
+            out.path()
+                .join(format!("{}_prob.nii.gz", scan.name))
+                .is_file()
+        );
     }
-    let stray: Vec<_> = std::fs::read_dir(out.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let stray: Vec<_> = std::fs::read_dir(out.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(stray.len(), 2 * dataset.held_out.len(), "{stray:?}");
 }
 
@@ -112,7 +144,12 @@ fn the_trainers_score_is_the_deployed_one() {
             .unwrap()
             .iter()
             .filter(|case| case["fold"] == fold)
-            .map(|case| Path::new(case["image"].as_str().unwrap()).file_name().unwrap().to_owned())
+            .map(|case| {
+                Path::new(case["image"].as_str().unwrap())
+                    .file_name()
+                    .unwrap()
+                    .to_owned()
+            })
             .collect();
         let scans: Vec<_> = dataset
             .training
@@ -125,11 +162,15 @@ fn the_trainers_score_is_the_deployed_one() {
         let out = folder.path().join(format!("out{fold}"));
         let images: Vec<_> = scans.iter().map(|scan| scan.image.clone()).collect();
         run(&mut predict(&bundle, &images, &out));
-        let table =
-            dice_table(&scans, &dataset.labels, |scan| out.join(format!("{}_seg.nii.gz", scan.name))).unwrap();
+        let table = dice_table(&scans, &dataset.labels, |scan| {
+            out.join(format!("{}_seg.nii.gz", scan.name))
+        })
+        .unwrap();
         let record = json(&work.join(format!("segresnet_{fold}/run.json")));
         for (label, deployed) in dataset.labels.iter().zip(mean_dice(&table)) {
-            let trained = record["score"]["dice_by_label"][&label.name].as_f64().unwrap();
+            let trained = record["score"]["dice_by_label"][&label.name]
+                .as_f64()
+                .unwrap();
             assert!(
                 (trained - deployed).abs() < 0.001,
                 "fold {fold}, {}: trainer {trained}, deployed {deployed}",
@@ -145,16 +186,24 @@ fn a_second_auto_keeps_what_is_done() {
     let record = work.join("segresnet_1/run.json");
     let before = std::fs::metadata(&record).unwrap().modified().unwrap();
     run(&mut auto(&dataset.task, work));
-    assert_eq!(std::fs::metadata(&record).unwrap().modified().unwrap(), before);
-    let status: Value =
-        serde_json::from_str(&run(Command::new(&programs().train).args(["status", "--json", "--work-dir"]).arg(work)))
-            .unwrap();
+    assert_eq!(
+        std::fs::metadata(&record).unwrap().modified().unwrap(),
+        before
+    );
+    let status: Value = serde_json::from_str(&run(Command::new(&programs().train)
+        .args(["status", "--json", "--work-dir"])
+        .arg(work)))
+    .unwrap();
     assert!(status.to_string().contains("finished"), "{status}");
 }
 
 fn predict(bundle: &Path, images: &[PathBuf], out: &Path) -> Command {
     let mut command = Command::new(&programs().vesal);
-    command.args(["predict", "--device", "cpu", "--bundle"]).arg(bundle).arg("--input").args(images);
+    command
+        .args(["predict", "--device", "cpu", "--bundle"])
+        .arg(bundle)
+        .arg("--input")
+        .args(images);
     command.arg("--output").arg(out);
     command
 }

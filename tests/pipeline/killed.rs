@@ -17,7 +17,11 @@ fn a_killed_fit_resumes_and_ends_like_one_that_was_not() {
     let [whole, killed] = ["whole", "killed"].map(|name| {
         let work = path.join(name);
         let mut analyze = Command::new(&programs().train);
-        analyze.args(["analyze", "--folds", "2", "--input"]).arg(&dataset.task).arg("--work-dir").arg(&work);
+        analyze
+            .args(["analyze", "--folds", "2", "--input"])
+            .arg(&dataset.task)
+            .arg("--work-dir")
+            .arg(&work);
         run(&mut analyze);
         let mut plan = Command::new(&programs().train);
         plan.arg("plan").arg("--work-dir").arg(&work);
@@ -32,7 +36,11 @@ fn a_killed_fit_resumes_and_ends_like_one_that_was_not() {
     let mut deaths = 0;
     // Each start lives a little longer, so that deaths fall on loading, steps, validations and writes.
     for life in (1..).map(|n| Duration::from_millis(170 * n)) {
-        let mut child = fit(&killed).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = fit(&killed)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let end = Instant::now() + life;
         let finished = loop {
             if let Some(status) = child.try_wait().unwrap() {
@@ -54,8 +62,12 @@ fn a_killed_fit_resumes_and_ends_like_one_that_was_not() {
     }
     assert!(deaths >= 2, "the fit was killed {deaths} times");
 
-    let weights = |work: &Path| std::fs::read(work.join("segresnet_0/weights.safetensors")).unwrap();
-    assert!(weights(&whole) == weights(&killed), "weights differ from an uninterrupted training");
+    let weights =
+        |work: &Path| std::fs::read(work.join("segresnet_0/weights.safetensors")).unwrap();
+    assert!(
+        weights(&whole) == weights(&killed),
+        "weights differ from an uninterrupted training"
+    );
 }
 
 fn fit(work: &Path) -> Command {
@@ -66,7 +78,9 @@ fn fit(work: &Path) -> Command {
 
 /// Every file that is there is complete.
 fn assert_whole(run_dir: &Path) {
-    let Ok(entries) = std::fs::read_dir(run_dir) else { return };
+    let Ok(entries) = std::fs::read_dir(run_dir) else {
+        return;
+    };
     for path in entries.map(|entry| entry.unwrap().path()) {
         let bytes = std::fs::read(&path).unwrap();
         match path.extension().and_then(|extension| extension.to_str()) {
@@ -82,6 +96,14 @@ fn safetensors_bytes(bytes: &[u8], path: &PathBuf) -> u64 {
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap());
     let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length as usize])
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let ends = header.as_object().unwrap().iter().filter(|(name, _)| *name != "__metadata__");
-    8 + length + ends.map(|(_, tensor)| tensor["data_offsets"][1].as_u64().unwrap()).max().unwrap_or(0)
+    let ends = header
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(name, _)| *name != "__metadata__");
+    8 + length
+        + ends
+            .map(|(_, tensor)| tensor["data_offsets"][1].as_u64().unwrap())
+            .max()
+            .unwrap_or(0)
 }

@@ -75,8 +75,16 @@ impl PhantomDataset {
         );
         std::fs::write(&task, text)?;
 
-        let labels = (1..).zip(names).map(|(value, name)| Label { name, value }).collect();
-        Ok(Self { task, training: training.to_vec(), held_out: held_out.to_vec(), labels })
+        let labels = (1..)
+            .zip(names)
+            .map(|(value, name)| Label { name, value })
+            .collect();
+        Ok(Self {
+            task,
+            training: training.to_vec(),
+            held_out: held_out.to_vec(),
+            labels,
+        })
     }
 }
 
@@ -89,7 +97,8 @@ fn write_scan(folder: &Path, index: usize) -> Result<Scan, Box<dyn Error>> {
         ..PhantomSettings::new(index as u64 + 1)
     })?;
     let name = format!("phantom_{:02}", index + 1);
-    let [image, label] = ["images", "labels"].map(|kind| folder.join(kind).join(format!("{name}.nii.gz")));
+    let [image, label] =
+        ["images", "labels"].map(|kind| folder.join(kind).join(format!("{name}.nii.gz")));
     write_volume(&image, &phantom.volume, &WriteOptions::default())?;
     write_label_map(&label, &phantom.labels, &WriteOptions::default())?;
     Ok(Scan { name, image, label })

@@ -27,10 +27,19 @@ pub fn dice_table(
 ) -> Result<Vec<Row>, Box<dyn Error>> {
     let mut rows = Vec::new();
     for scan in scans {
-        let (truth, found) = (read_label_map(&scan.label)?, read_label_map(&predicted(scan))?);
+        let (truth, found) = (
+            read_label_map(&scan.label)?,
+            read_label_map(&predicted(scan))?,
+        );
         check_grid(&truth, &found, &scan.label)?;
-        let dice = labels.iter().map(|label| dice(&truth, &found, label.value)).collect();
-        rows.push(Row { name: scan.name.clone(), dice });
+        let dice = labels
+            .iter()
+            .map(|label| dice(&truth, &found, label.value))
+            .collect();
+        rows.push(Row {
+            name: scan.name.clone(),
+            dice,
+        });
     }
     Ok(rows)
 }
@@ -47,7 +56,12 @@ pub fn dice(truth: &LabelMap, found: &LabelMap, value: u16) -> f64 {
 
 fn check_grid(truth: &LabelMap, found: &LabelMap, path: &Path) -> Result<(), Box<dyn Error>> {
     let (a, b) = (truth.geometry(), found.geometry());
-    let affine = a.affine.0.as_flattened().iter().zip(b.affine.0.as_flattened());
+    let affine = a
+        .affine
+        .0
+        .as_flattened()
+        .iter()
+        .zip(b.affine.0.as_flattened());
     let apart = affine.map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
     if a.shape != b.shape || apart > 1e-4 {
         return Err(format!("prediction is on grid {b:?}, {} on {a:?}", path.display()).into());
@@ -60,7 +74,11 @@ pub fn mean_dice(table: &[Row]) -> Vec<f64> {
     let labels = table.first().map_or(0, |row| row.dice.len());
     (0..labels)
         .map(|label| {
-            let present: Vec<f64> = table.iter().map(|row| row.dice[label]).filter(|dice| !dice.is_nan()).collect();
+            let present: Vec<f64> = table
+                .iter()
+                .map(|row| row.dice[label])
+                .filter(|dice| !dice.is_nan())
+                .collect();
             present.iter().sum::<f64>() / present.len() as f64
         })
         .collect()
@@ -68,7 +86,10 @@ pub fn mean_dice(table: &[Row]) -> Vec<f64> {
 
 /// Prints scans × labels, and the mean of each label.
 pub fn print_table(table: &[Row], labels: &[Label]) {
-    let header: String = labels.iter().map(|label| format!("{:>12}", label.name)).collect();
+    let header: String = labels
+        .iter()
+        .map(|label| format!("{:>12}", label.name))
+        .collect();
     println!("{:<16}{header}", "scan");
     let line = |name: &str, dice: &[f64]| {
         let cells: String = dice.iter().map(|dice| format!("{dice:>12.3}")).collect();
