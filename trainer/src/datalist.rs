@@ -1,1 +1,396 @@
-//! datalist
+//! The datalist: which files make a case, in Auto3DSeg's JSON.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+/// Keys of the lists that are read.
+const TRAINING: &str = "training";
+const VALIDATION: &str = "validation";
+const TESTING: &str = "testing";
+/// Endings that are no part of a case's name.
+const EXTENSIONS: [&str; 6] = [".nii.gz", ".nii", ".hdr.gz", ".img.gz", ".hdr", ".img"];
+
+/// One subject at one time, with files as the datalist names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Case {
+    /// Name, unique in its datalist: the first image's file name without extension; where several cases share that,
+    /// their whole path with `_` for `/`.
+    pub id: String,
+    /// Files of the channels, relative to the data root.
+    pub images: Vec<String>,
+    /// File of the label map, relative to the data root.
+    pub label: Option<String>,
+    /// Fold in which the case is held out, where the datalist gives one.
+    pub fold: Option<usize>,
+}
+
+/// The cases of a datalist.
+///
+/// **Definition**: `{"training": [{"image": FILE or [FILES], "label": FILE, "fold": N}], "validation": [...],
+/// "testing": [...]}`. Other keys are left alone, apart from further images (`image2`), which are an error.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Datalist {
+    /// Cases to train on, and if they have folds, to validate on.
+    pub training: Vec<Case>,
+    /// Cases to validate on.
+    pub validation: Vec<Case>,
+    /// Cases without a part in the training.
+    pub testing: Vec<Case>,
+}
+
+/// Why a datalist cannot be used.
+#[derive(Debug, Error)]
+pub enum DatalistError {
+    /// Not JSON.
+    #[error("the datalist is not JSON")]
+    Json {
+        /// Where and what.
+        source: serde_json::Error,
+    },
+    /// JSON of another form.
+    #[error("the datalist has {found} as `{list}`, expected a list of cases")]
+    List {
+        /// The list.
+        list: &'static str,
+        /// What stands there.
+        found: &'static str,
+    },
+    /// No case to train on.
+    #[error("the datalist has no case under `training`")]
+    Empty,
+    /// One item breaks a rule.
+    #[error("item {index} of `{list}` in the datalist: {rule}")]
+    Item {
+        /// The list.
+        list: &'static str,
+        /// Position in it, from 0.
+        index: usize,
+        /// The rule.
+        rule: ItemError,
+    },
+    /// Two cases have the same images.
+    #[error("items {first} and {second} of the datalist's training and validation cases are both `{id}`")]
+    Duplicate {
+        /// Position of the first, from 0.
+        first: usize,
+        /// Position of the second.
+        second: usize,
+        /// Their name.
+        id: String,
+    },
+}
+
+/// Why an item is no case.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ItemError {
+    /// Not an object.
+    #[error("it is {found}, expected an object with `image` and `label`")]
+    NoObject {
+        /// What it is.
+        found: &'static str,
+    },
+    /// No image.
+    #[error("it has no `image`, expected a file or a list of files")]
+    NoImage,
+    /// Something else than files.
+    #[error("`{key}` is {found}, expected {expected}")]
+    Files {
+        /// The key.
+        key: &'static str,
+        /// What it is.
+        found: &'static str,
+        /// What it has to be.
+        expected: &'static str,
+    },
+    /// A fold that is no number.
+    #[error("`fold` is {found}, expected a whole number from 0")]
+    Fold {
+        /// What it is.
+        found: String,
+    },
+    /// Images under another key.
+    #[error("it has further images under `{key}`, expected all channels as a list under `image`")]
+    FurtherImages {
+        /// The key.
+        key: String,
+    },
+    /// A path that the data root cannot carry along.
+    #[error("`{path}` is outside of the data root")]
+    Outside {
+        /// The path.
+        path: String,
+    },
+}
+
+impl DatalistError {
+    /// What the reader can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Item { rule: ItemError::Outside { .. }, .. } => {
+                Some("set `dataroot` to a folder that holds all files, and list them relative to it")
+            }
+            Self::Empty | Self::List { .. } => Some(
+                "a datalist is `{\"training\": [{\"image\": \"images/a.nii.gz\", \"label\": \"labels/a.nii.gz\"}]}`",
+            ),
+            _ => None,
+        }
+    }
+}
+
+impl Datalist {
+    /// Decodes a datalist; absolute paths become relative to `dataroot`.
+    ///
+    /// **Errors**: [`DatalistError`] names the list and the item.
+    pub fn from_json(bytes: &[u8], dataroot: &Path) -> Result<Self, DatalistError> {
+        let value: Value = serde_json::from_slice(bytes).map_err(|source| DatalistError::Json { source })?;
+        let Value::Object(mut lists) = value else {
+            return Err(DatalistError::List { list: TRAINING, found: kind(&value) });
+        };
+        let mut datalist = Self {
+            training: cases(&mut lists, TRAINING, dataroot)?,
+            validation: cases(&mut lists, VALIDATION, dataroot)?,
+            testing: cases(&mut lists, TESTING, dataroot)?,
+        };
+        if datalist.training.is_empty() {
+            return Err(DatalistError::Empty);
+        }
+        datalist.name_cases()?;
+        Ok(datalist)
+    }
+
+    /// The bytes of a file that reads as this datalist.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut lists = Map::new();
+        for (list, cases) in
+            [(TRAINING, &self.training), (VALIDATION, &self.validation), (TESTING, &self.testing)]
+        {
+            if !cases.is_empty() || list == TRAINING {
+                lists.insert(list.to_owned(), cases.iter().map(item).collect());
+            }
+        }
+        let mut text = format!("{:#}", Value::Object(lists));
+        text.push('\n');
+        text.into_bytes()
+    }
+
+    /// Gives every case its unique name.
+    fn name_cases(&mut self) -> Result<(), DatalistError> {
+        let mut shared = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        for case in self.training.iter().chain(&self.validation) {
+            if !seen.insert(stem(&case.images[0])) {
+                shared.insert(stem(&case.images[0]));
+            }
+        }
+        let mut positions = BTreeMap::new();
+        for (second, case) in self.training.iter_mut().chain(&mut self.validation).enumerate() {
+            case.id = name(&case.images[0], &shared);
+            if let Some(first) = positions.insert(case.id.clone(), second) {
+                return Err(DatalistError::Duplicate { first, second, id: case.id.clone() });
+            }
+        }
+        for case in &mut self.testing {
+            case.id = name(&case.images[0], &shared);
+        }
+        Ok(())
+    }
+}
+
+/// File name without the ending of an image.
+fn stem(path: &str) -> String {
+    without_extension(path.rsplit('/').next().unwrap_or(path)).to_owned()
+}
+
+fn name(path: &str, shared: &BTreeSet<String>) -> String {
+    let stem = stem(path);
+    if shared.contains(&stem) { without_extension(path).replace('/', "_") } else { stem }
+}
+
+fn without_extension(name: &str) -> &str {
+    let lower = name.to_ascii_lowercase();
+    let ending = EXTENSIONS.into_iter().find(|ending| lower.ends_with(ending));
+    ending.map_or(name, |ending| &name[..name.len() - ending.len()])
+}
+
+fn item(case: &Case) -> Value {
+    let mut item = Map::new();
+    let image = match case.images.as_slice() {
+        [image] => json!(image),
+        images => json!(images),
+    };
+    item.insert("image".to_owned(), image);
+    if let Some(label) = &case.label {
+        item.insert("label".to_owned(), json!(label));
+    }
+    if let Some(fold) = case.fold {
+        item.insert("fold".to_owned(), json!(fold));
+    }
+    Value::Object(item)
+}
+
+fn cases(
+    lists: &mut Map<String, Value>,
+    list: &'static str,
+    dataroot: &Path,
+) -> Result<Vec<Case>, DatalistError> {
+    let items = match lists.remove(list) {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(Value::Array(items)) => items,
+        Some(other) => return Err(DatalistError::List { list, found: kind(&other) }),
+    };
+    let in_list = |(index, value)| {
+        // Auto3DSeg lists test cases as bare files, too.
+        let parsed = match value {
+            Value::String(_) if list == TESTING => parse(json!({ "image": value }), dataroot),
+            value => parse(value, dataroot),
+        };
+        parsed.map_err(|rule| DatalistError::Item { list, index, rule })
+    };
+    items.into_iter().enumerate().map(in_list).collect()
+}
+
+fn parse(value: Value, dataroot: &Path) -> Result<Case, ItemError> {
+    let Value::Object(mut item) = value else {
+        return Err(ItemError::NoObject { found: kind(&value) });
+    };
+    let images = match item.remove("image") {
+        None | Some(Value::Null) => return Err(ItemError::NoImage),
+        Some(value) => files("image", value, dataroot)?,
+    };
+    let label = match item.remove("label") {
+        None | Some(Value::Null) => None,
+        Some(value) => match <[String; 1]>::try_from(files("label", value, dataroot)?) {
+            Ok([label]) => Some(label),
+            Err(_) => {
+                let (found, expected) = ("a list of several files", "one file");
+                return Err(ItemError::Files { key: "label", found, expected });
+            }
+        },
+    };
+    let fold = match item.remove("fold") {
+        None | Some(Value::Null) => None,
+        Some(value) => {
+            let whole = value.as_u64().and_then(|fold| usize::try_from(fold).ok());
+            Some(whole.ok_or_else(|| ItemError::Fold { found: value.to_string() })?)
+        }
+    };
+    match item.keys().find(|key| key.starts_with("image")) {
+        Some(key) => Err(ItemError::FurtherImages { key: key.clone() }),
+        None => Ok(Case { id: String::new(), images, label, fold }),
+    }
+}
+
+fn files(key: &'static str, value: Value, dataroot: &Path) -> Result<Vec<String>, ItemError> {
+    let wrong = |found| ItemError::Files { key, found, expected: "a file or a list of files" };
+    let values = match value {
+        Value::Array(values) => values,
+        value => vec![value],
+    };
+    if values.is_empty() {
+        return Err(wrong("an empty list"));
+    }
+    let file = |value: Value| match value {
+        Value::String(path) if !path.is_empty() => relative(&path, dataroot),
+        other => Err(wrong(kind(&other))),
+    };
+    values.into_iter().map(file).collect()
+}
+
+/// A path without its data root; `.` is dropped, and what would leave the data root is an error.
+fn relative(path: &str, dataroot: &Path) -> Result<String, ItemError> {
+    let outside = || ItemError::Outside { path: path.to_owned() };
+    let as_path = Path::new(path);
+    let inner = if as_path.is_absolute() {
+        let root = std::path::absolute(dataroot).unwrap_or_else(|_| dataroot.to_owned());
+        as_path.strip_prefix(&root).map_err(|_| outside())?.to_owned()
+    } else {
+        PathBuf::from(path)
+    };
+    let mut parts = Vec::new();
+    for component in inner.components() {
+        match component {
+            Component::Normal(part) => parts.push(part.to_string_lossy().into_owned()),
+            Component::CurDir => {}
+            Component::ParentDir => parts.pop().map(drop).ok_or_else(outside)?,
+            Component::RootDir | Component::Prefix(_) => return Err(outside()),
+        }
+    }
+    if parts.is_empty() { Err(outside()) } else { Ok(parts.join("/")) }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(text) if text.is_empty() => "an empty text",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Datalist, DatalistError> {
+        Datalist::from_json(text.as_bytes(), Path::new("/data"))
+    }
+
+    #[test]
+    fn cases_are_named_by_their_files_and_survive_writing() {
+        let text = r#"{"name": "x", "training": [
+            {"image": "images/a.b.nii.gz", "label": "labels/a.nii.gz", "fold": 1},
+            {"image": ["/data/p1/t1.nii", "./p1/t2.nii"], "label": ["p1/seg.nii"]},
+            {"image": "p2/t1.nii", "class": 3}],
+            "testing": ["c.NII.GZ", {"image": "d.nii"}]}"#;
+        let datalist = read(text).unwrap();
+        let ids: Vec<_> = datalist.training.iter().map(|case| case.id.as_str()).collect();
+        assert_eq!(ids, ["a.b", "p1_t1", "p2_t1"]);
+        assert_eq!(datalist.training[1].images, ["p1/t1.nii", "p1/t2.nii"]);
+        assert_eq!(datalist.training[1].label.as_deref(), Some("p1/seg.nii"));
+        assert_eq!(datalist.training[2].label, None);
+        assert_eq!(datalist.testing[0].id, "c");
+        let written = datalist.to_json();
+        assert_eq!(Datalist::from_json(&written, Path::new("elsewhere")).unwrap(), datalist);
+        assert!(!String::from_utf8(written).unwrap().contains("/data"));
+    }
+
+    #[test]
+    fn errors_name_the_item() {
+        let message =
+            |items: &str| read(&format!(r#"{{"training": [{{"image": "a"}}, {items}]}}"#)).unwrap_err();
+        for (items, expected) in [
+            (
+                "3",
+                "item 1 of `training` in the datalist: it is a number, expected an object with `image` and `label`",
+            ),
+            (r#"{"label": "b"}"#, "it has no `image`"),
+            (r#"{"image": []}"#, "`image` is an empty list, expected a file or a list of files"),
+            (r#"{"image": [""]}"#, "`image` is an empty text"),
+            (
+                r#"{"image": "b", "label": ["x", "y"]}"#,
+                "`label` is a list of several files, expected one file",
+            ),
+            (r#"{"image": "b", "fold": -1}"#, "`fold` is -1, expected a whole number from 0"),
+            (r#"{"image": "b", "image2": "c"}"#, "further images under `image2`"),
+            (r#"{"image": "../b"}"#, "`../b` is outside of the data root"),
+            (r#"{"image": "/elsewhere/b"}"#, "`/elsewhere/b` is outside of the data root"),
+            (
+                r#"{"image": "x/../a"}"#,
+                "items 0 and 1 of the datalist's training and validation cases are both `a`",
+            ),
+        ] {
+            let error = message(items).to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        assert!(matches!(read("{}"), Err(DatalistError::Empty)));
+        assert!(matches!(read("[]"), Err(DatalistError::List { list: "training", found: "a list" })));
+        assert!(matches!(read(r#"{"training": {}}"#), Err(DatalistError::List { .. })));
+        assert!(matches!(read("{"), Err(DatalistError::Json { .. })));
+    }
+}

@@ -1,1 +1,235 @@
-//! folds
+//! Folds: which cases are held out in which run.
+
+use thiserror::Error;
+
+use crate::datalist::Datalist;
+
+/// Folds made where the datalist gives none.
+const DEFAULT_FOLDS: usize = 5;
+
+/// Where the folds come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FoldSource {
+    /// From the datalist's `fold` numbers.
+    Given,
+    /// From the datalist's `validation` list: one run, fold 0.
+    ValidationList,
+    /// From a seeded shuffle.
+    Seeded,
+}
+
+/// Folds of a datalist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folds {
+    /// Where they come from.
+    pub source: FoldSource,
+    /// Folds to train, in order.
+    pub runs: Vec<usize>,
+}
+
+/// Why the cases cannot be divided.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum FoldError {
+    /// Some cases have a fold and some have not.
+    #[error("case `{without}` of the datalist has no `fold`, expected one because `{with}` has")]
+    Partial {
+        /// A case with a fold.
+        with: String,
+        /// A case without.
+        without: String,
+    },
+    /// A fold without cases below the highest.
+    #[error("the datalist has no case of fold {missing}, expected every fold from 0 to {highest}")]
+    Gap {
+        /// The fold without cases.
+        missing: usize,
+        /// The highest fold.
+        highest: usize,
+    },
+    /// Nothing would be left to train on.
+    #[error("all cases of the datalist have fold 0, expected at least two folds")]
+    Single,
+    /// More folds wanted than there are.
+    #[error("{wanted} folds are wanted, the datalist gives {given}")]
+    TooMany {
+        /// Folds wanted.
+        wanted: usize,
+        /// Folds of the datalist.
+        given: usize,
+    },
+    /// A number of folds into which the cases cannot be split.
+    #[error(
+        "{cases} cases cannot be split into {wanted} folds, expected 2 folds or more, and no more than cases"
+    )]
+    Split {
+        /// Number of cases.
+        cases: usize,
+        /// Folds wanted.
+        wanted: usize,
+    },
+}
+
+impl FoldError {
+    /// What the reader can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Partial { .. } | Self::Gap { .. } | Self::Single => {
+                Some("take out every `fold` to have the cases split at random")
+            }
+            Self::Split { wanted: 1, .. } => Some("`--only-folds 0` trains one fold of several"),
+            Self::TooMany { .. } | Self::Split { .. } => None,
+        }
+    }
+}
+
+/// Gives every training case its fold and moves validation cases among them.
+///
+/// **Definition**: fold numbers of the datalist stand, and `wanted` limits how many of them are trained; where it has
+/// none but a `validation` list, that is fold 0, the training list fold 1, and fold 0 the only run; otherwise the
+/// cases are split into `wanted` folds (5) by a shuffle that depends on `seed` and their number alone. Sizes of folds
+/// differ by at most one. Once folds are given, the validation list is left alone, as in Auto3DSeg.
+///
+/// **Source**: MONAI 1.6.1 `AutoRunner.inspect_datalist_folds`; there, the split is scikit-learn's `KFold`, whose
+/// shuffle this one does not repeat.
+///
+/// **Errors**: [`FoldError`]; the datalist is then as before.
+pub fn assign(datalist: &mut Datalist, wanted: Option<usize>, seed: u64) -> Result<Folds, FoldError> {
+    if let Some(with) = datalist.training.iter().find(|case| case.fold.is_some()) {
+        let with = with.id.clone();
+        return given(datalist, wanted, with);
+    }
+    if !datalist.validation.is_empty() {
+        if let Some(wanted) = wanted.filter(|&wanted| wanted != 1) {
+            return Err(FoldError::TooMany { wanted, given: 1 });
+        }
+        datalist.training.iter_mut().for_each(|case| case.fold = Some(1));
+        datalist.validation.iter_mut().for_each(|case| case.fold = Some(0));
+        datalist.training.append(&mut datalist.validation);
+        return Ok(Folds { source: FoldSource::ValidationList, runs: vec![0] });
+    }
+    let (cases, wanted) = (datalist.training.len(), wanted.unwrap_or(DEFAULT_FOLDS));
+    if wanted < 2 || wanted > cases {
+        return Err(FoldError::Split { cases, wanted });
+    }
+    for (case, fold) in datalist.training.iter_mut().zip(split(cases, wanted, seed)) {
+        case.fold = Some(fold);
+    }
+    Ok(Folds { source: FoldSource::Seeded, runs: (0..wanted).collect() })
+}
+
+fn given(datalist: &Datalist, wanted: Option<usize>, with: String) -> Result<Folds, FoldError> {
+    if let Some(without) = datalist.training.iter().find(|case| case.fold.is_none()) {
+        return Err(FoldError::Partial { with, without: without.id.clone() });
+    }
+    let mut present: Vec<usize> = datalist.training.iter().filter_map(|case| case.fold).collect();
+    present.sort_unstable();
+    present.dedup();
+    let highest = present.last().copied().unwrap_or(0);
+    if let Some((missing, _)) = present.iter().enumerate().find(|(expected, fold)| expected != *fold) {
+        return Err(FoldError::Gap { missing, highest });
+    }
+    let given = present.len();
+    match wanted {
+        _ if given < 2 => Err(FoldError::Single),
+        Some(wanted) if wanted == 0 || wanted > given => Err(FoldError::TooMany { wanted, given }),
+        wanted => Ok(Folds { source: FoldSource::Given, runs: (0..wanted.unwrap_or(given)).collect() }),
+    }
+}
+
+/// The fold of each of `cases` cases: a shuffle cut into `folds` parts, the first ones longer by one.
+fn split(cases: usize, folds: usize, seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..cases).collect();
+    let mut state = seed;
+    for last in (1..cases).rev() {
+        // The high half of a product with the number of choices is a choice without bias worth speaking of.
+        let choice = (u128::from(splitmix(&mut state)) * (last as u128 + 1)) >> 64;
+        order.swap(last, choice as usize);
+    }
+    let mut assigned = vec![0; cases];
+    let (least, longer) = (cases / folds, cases % folds);
+    let mut shuffled = order.into_iter();
+    for fold in 0..folds {
+        for case in shuffled.by_ref().take(least + usize::from(fold < longer)) {
+            assigned[case] = fold;
+        }
+    }
+    assigned
+}
+
+/// The next number of a SplitMix64 sequence.
+///
+/// **Source**: Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators".
+fn splitmix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datalist::Case;
+
+    fn cases(folds: &[Option<usize>]) -> Vec<Case> {
+        let case = |(index, &fold): (usize, &Option<usize>)| Case {
+            id: format!("case_{index}"),
+            images: vec![format!("{index}.nii")],
+            label: None,
+            fold,
+        };
+        folds.iter().enumerate().map(case).collect()
+    }
+
+    fn with_folds(folds: &[Option<usize>], wanted: Option<usize>) -> Result<Folds, FoldError> {
+        assign(&mut Datalist { training: cases(folds), ..Default::default() }, wanted, 0)
+    }
+
+    #[test]
+    fn splitmix_gives_the_published_sequence() {
+        let mut state = 1_234_567;
+        assert_eq!(splitmix(&mut state), 6_457_827_717_110_365_317);
+        assert_eq!(splitmix(&mut state), 3_203_168_211_198_807_973);
+    }
+
+    #[test]
+    fn given_folds_stand_and_have_to_be_contiguous() {
+        let folds = with_folds(&[Some(1), Some(0), Some(2)], None).unwrap();
+        assert_eq!(folds, Folds { source: FoldSource::Given, runs: vec![0, 1, 2] });
+        assert_eq!(with_folds(&[Some(1), Some(0), Some(2)], Some(1)).unwrap().runs, [0]);
+        assert_eq!(with_folds(&[Some(0), Some(2)], None), Err(FoldError::Gap { missing: 1, highest: 2 }));
+        assert_eq!(with_folds(&[Some(1), Some(2)], None), Err(FoldError::Gap { missing: 0, highest: 2 }));
+        assert_eq!(with_folds(&[Some(0), Some(0)], None), Err(FoldError::Single));
+        assert!(matches!(with_folds(&[Some(0), None], None), Err(FoldError::Partial { .. })));
+        let found = with_folds(&[Some(0), Some(1)], Some(3));
+        assert_eq!(found, Err(FoldError::TooMany { wanted: 3, given: 2 }));
+    }
+
+    #[test]
+    fn a_validation_list_is_fold_0() {
+        let mut datalist =
+            Datalist { training: cases(&[None; 3]), validation: cases(&[None; 2]), ..Default::default() };
+        let folds = assign(&mut datalist, None, 0).unwrap();
+        assert_eq!(folds, Folds { source: FoldSource::ValidationList, runs: vec![0] });
+        let found: Vec<_> = datalist.training.iter().filter_map(|case| case.fold).collect();
+        assert_eq!(found, [1, 1, 1, 0, 0]);
+        assert!(datalist.validation.is_empty());
+    }
+
+    #[test]
+    fn seeded_folds_are_even_and_repeatable() {
+        let folds = split(23, 5, 0);
+        let sizes: Vec<_> = (0..5).map(|fold| folds.iter().filter(|&&f| f == fold).count()).collect();
+        assert_eq!(sizes, [5, 5, 5, 4, 4]);
+        assert_eq!(folds, split(23, 5, 0));
+        assert_ne!(folds, split(23, 5, 1));
+        let mut datalist = Datalist { training: cases(&[None; 23]), ..Default::default() };
+        assert_eq!(assign(&mut datalist, None, 0).unwrap().runs, [0, 1, 2, 3, 4]);
+        let found: Vec<_> = datalist.training.iter().filter_map(|case| case.fold).collect();
+        assert_eq!(found, folds);
+        assert_eq!(with_folds(&[None; 3], None), Err(FoldError::Split { cases: 3, wanted: 5 }));
+        assert_eq!(with_folds(&[None; 3], Some(1)), Err(FoldError::Split { cases: 3, wanted: 1 }));
+    }
+}

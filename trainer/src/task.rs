@@ -1,1 +1,379 @@
-//! task
+//! The task: `task.yaml`, Auto3DSeg's description of a dataset and what to learn from it.
+
+mod overrides;
+mod suggest;
+
+pub use overrides::{NormalizeMode, OverrideError, Overrides};
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_yaml_ng::{Mapping, Value};
+use thiserror::Error;
+use vesal_bundle::deploy_plan::{MAX_LABELS, Modality};
+use vesal_bundle::name::{self, NameError};
+
+/// Keys of `task.yaml` that are not overrides.
+const KEYS: [&str; 7] = ["name", "task", "modality", "datalist", "dataroot", "class_names", "num_fold"];
+/// The one kind of task.
+const SEGMENTATION: &str = "segmentation";
+
+/// What `task.yaml` says.
+///
+/// **Definition**: `name`, `modality`, `datalist`, `dataroot` and `class_names` have to be there; `task` may be, and
+/// is `segmentation` then; so may `num_fold` and every name in [`Overrides::NAMES`].
+///
+/// **Source**: Auto3DSeg's input file. Unlike there, a key that means nothing is an error, and what the user sets is
+/// never overwritten by a rule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// Name of the task.
+    pub name: String,
+    /// Modality of all channels.
+    pub modality: Modality,
+    /// Datalist as written; see [`locate_datalist`](Self::locate_datalist).
+    pub datalist: PathBuf,
+    /// Folder that the datalist's paths start from, as written; see
+    /// [`locate_dataroot`](Self::locate_dataroot).
+    pub dataroot: PathBuf,
+    /// Names of labels 1, 2, … in this order; background is not among them.
+    pub class_names: Vec<String>,
+    /// Number of folds, where the user wants another than the datalist's or 5.
+    pub num_fold: Option<usize>,
+    /// Decisions that the user takes.
+    pub overrides: Overrides,
+}
+
+/// Why a task cannot be used.
+#[derive(Debug, Error)]
+pub enum TaskError {
+    /// The system refuses the file.
+    #[error("cannot read the task `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// Not YAML, or no mapping of keys to values.
+    #[error("the task is no YAML mapping of keys to values")]
+    Yaml {
+        /// Where and what.
+        source: serde_yaml_ng::Error,
+    },
+    /// A key has to be there.
+    #[error("the task has no `{key}`")]
+    Missing {
+        /// The key.
+        key: &'static str,
+    },
+    /// A key that means nothing.
+    #[error("the task has the unknown key `{key}`{}; known are: {}", suggest::phrase(suggestion), known.join(", "))]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// A known key that looks like it.
+        suggestion: Option<&'static str>,
+        /// All known keys.
+        known: Vec<&'static str>,
+    },
+    /// A value of the wrong kind.
+    #[error("`{key}` of the task is {found}, expected {expected}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        found: String,
+        /// What it has to be.
+        expected: &'static str,
+    },
+    /// A name that breaks the rules for names.
+    #[error("`{key}` of the task has an unusable name")]
+    Name {
+        /// The key.
+        key: &'static str,
+        /// The rule.
+        source: NameError,
+    },
+    /// Regions are labels of labels.
+    #[error("`class_names` of the task describes regions (`name` and `index`), expected a list of names")]
+    Regions,
+    /// Two labels share a name.
+    #[error("`class_names` of the task has `{name}` twice")]
+    TwiceNamed {
+        /// The name.
+        name: String,
+    },
+    /// Background is label 0 without being listed.
+    #[error("`class_names` of the task begins with `{name}`, expected the labels 1, 2, … only")]
+    Background {
+        /// The name.
+        name: String,
+    },
+    /// An override that cannot be used.
+    #[error(transparent)]
+    Override(#[from] OverrideError),
+    /// A file or folder is in none of the places where it may be.
+    #[error("`{key}` of the task is not found at {}", quoted(tried))]
+    NotFound {
+        /// `datalist` or `dataroot`.
+        key: &'static str,
+        /// The places.
+        tried: Vec<PathBuf>,
+    },
+}
+
+impl TaskError {
+    /// What the reader can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing { .. } | Self::Yaml { .. } => Some(
+                "a task needs `name`, `modality: ct|mri`, `datalist`, `dataroot` and `class_names: [first, second]`",
+            ),
+            Self::Background { .. } => Some("leave background out: it is always label 0"),
+            Self::Regions => Some("give one name per label; overlapping regions cannot be trained yet"),
+            Self::NotFound { .. } => {
+                Some("relative paths start from the folder of the task file, then from the current folder")
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Task {
+    /// Reads a task file and gives its bytes as well.
+    ///
+    /// **Errors**: [`TaskError`].
+    pub fn read(path: &Path) -> Result<(Self, Vec<u8>), TaskError> {
+        let bytes =
+            std::fs::read(path).map_err(|source| TaskError::Read { path: path.to_owned(), source })?;
+        Ok((Self::from_yaml(&bytes)?, bytes))
+    }
+
+    /// Decodes a task.
+    ///
+    /// **Errors**: [`TaskError`].
+    pub fn from_yaml(bytes: &[u8]) -> Result<Self, TaskError> {
+        let mut entries: Mapping =
+            serde_yaml_ng::from_slice(bytes).map_err(|source| TaskError::Yaml { source })?;
+        if let Some(value) = entries.remove("task") {
+            let found = text("task", value)?;
+            if !found.eq_ignore_ascii_case(SEGMENTATION) {
+                return Err(TaskError::Value { key: "task", found, expected: "`segmentation`" });
+            }
+        }
+        let name = text("name", required(&mut entries, "name")?)?;
+        name::check(&name).map_err(|source| TaskError::Name { key: "name", source })?;
+        let modality = modality(required(&mut entries, "modality")?)?;
+        let datalist = text("datalist", required(&mut entries, "datalist")?)?.into();
+        let dataroot = text("dataroot", required(&mut entries, "dataroot")?)?.into();
+        let class_names = class_names(required(&mut entries, "class_names")?)?;
+        let num_fold = entries.remove("num_fold").map(num_fold).transpose()?;
+        let mut overrides = Overrides::default();
+        for (key, value) in entries {
+            let key = match key {
+                Value::String(key) => key,
+                other => describe(&other),
+            };
+            if !Overrides::NAMES.contains(&key.as_str()) {
+                let known: Vec<_> = KEYS.into_iter().chain(Overrides::NAMES).collect();
+                let suggestion = suggest::closest(&key, known.iter().copied());
+                return Err(TaskError::UnknownKey { key, suggestion, known });
+            }
+            overrides.set(&key, value)?;
+        }
+        Ok(Self { name, modality, datalist, dataroot, class_names, num_fold, overrides })
+    }
+
+    /// Finds the datalist of a task that was read from `task_path`.
+    ///
+    /// **Definition**: an absolute path is taken as it is; a relative one starts from the folder of the task file, or
+    /// where that leads nowhere, from the current folder.
+    ///
+    /// **Errors**: [`TaskError::NotFound`] with all places that were tried.
+    pub fn locate_datalist(&self, task_path: &Path) -> Result<PathBuf, TaskError> {
+        find("datalist", task_path, &self.datalist)
+    }
+
+    /// Finds the data of a task that was read from `task_path`, as [`locate_datalist`](Self::locate_datalist) does.
+    ///
+    /// **Errors**: [`TaskError::NotFound`] with all places that were tried.
+    pub fn locate_dataroot(&self, task_path: &Path) -> Result<PathBuf, TaskError> {
+        find("dataroot", task_path, &self.dataroot)
+    }
+}
+
+/// Finds what a task names: see [`Task::locate_datalist`].
+fn find(key: &'static str, task_path: &Path, written: &Path) -> Result<PathBuf, TaskError> {
+    let folder = task_path.parent().unwrap_or(Path::new(""));
+    let mut tried = vec![folder.join(written)];
+    if tried[0] != written {
+        tried.push(written.to_owned());
+    }
+    match tried.iter().find(|path| path.exists()) {
+        Some(path) => Ok(path.clone()),
+        None => Err(TaskError::NotFound { key, tried }),
+    }
+}
+
+fn required(entries: &mut Mapping, key: &'static str) -> Result<Value, TaskError> {
+    match entries.remove(key) {
+        None | Some(Value::Null) => Err(TaskError::Missing { key }),
+        Some(value) => Ok(value),
+    }
+}
+
+fn text(key: &'static str, value: Value) -> Result<String, TaskError> {
+    match value {
+        Value::String(text) if !text.is_empty() => Ok(text),
+        Value::Number(number) => Ok(number.to_string()),
+        other => Err(TaskError::Value { key, found: describe(&other), expected: "a text" }),
+    }
+}
+
+fn modality(value: Value) -> Result<Modality, TaskError> {
+    let found = text("modality", value)?;
+    match found.to_ascii_lowercase().as_str() {
+        "ct" => Ok(Modality::Ct),
+        "mri" => Ok(Modality::Mri),
+        _ => {
+            Err(TaskError::Value { key: "modality", found: format!("`{found}`"), expected: "`ct` or `mri`" })
+        }
+    }
+}
+
+fn class_names(value: Value) -> Result<Vec<String>, TaskError> {
+    const KEY: &str = "class_names";
+    let expected = "a list of names, one for each label from 1";
+    let items = match value {
+        Value::Sequence(items) if !items.is_empty() && items.len() < MAX_LABELS => items,
+        other => return Err(TaskError::Value { key: KEY, found: describe(&other), expected }),
+    };
+    if items.iter().any(Value::is_mapping) {
+        return Err(TaskError::Regions);
+    }
+    let mut names: Vec<String> = Vec::with_capacity(items.len());
+    for item in items {
+        let name = text(KEY, item)?;
+        name::check(&name).map_err(|source| TaskError::Name { key: KEY, source })?;
+        if name.eq_ignore_ascii_case("background") {
+            return Err(TaskError::Background { name });
+        }
+        if names.contains(&name) {
+            return Err(TaskError::TwiceNamed { name });
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+fn num_fold(value: Value) -> Result<usize, TaskError> {
+    let whole = value.as_u64().and_then(|found| usize::try_from(found).ok());
+    whole.filter(|&found| found > 0).ok_or_else(|| TaskError::Value {
+        key: "num_fold",
+        found: describe(&value),
+        expected: "a whole number from 1",
+    })
+}
+
+/// A value as one line of YAML.
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "empty".to_owned(),
+        Value::Bool(found) => found.to_string(),
+        Value::Number(found) => found.to_string(),
+        Value::String(found) => format!("{found:?}"),
+        Value::Sequence(items) => format!("a list of {}", items.len()),
+        Value::Mapping(entries) => format!("a mapping of {}", entries.len()),
+        Value::Tagged(tagged) => format!("tagged {}", tagged.tag),
+    }
+}
+
+fn quoted(paths: &[PathBuf]) -> String {
+    let quoted: Vec<_> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
+    quoted.join(" or ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train_plan::CropMode;
+
+    const GOOD: &str = "
+name: Task04_Hippocampus
+task: segmentation
+modality: MRI
+datalist: datalist.json
+dataroot: data
+class_names: [anterior, posterior]
+";
+
+    fn parse(extra: &str) -> Result<Task, TaskError> {
+        Task::from_yaml(format!("{GOOD}{extra}").as_bytes())
+    }
+
+    #[test]
+    fn a_task_reads_with_its_overrides() {
+        let task = parse("num_epochs: 5\nroi_size: [32, 48, 32]\nnetwork#init_filters: 8\ncrop_mode: rand\n");
+        let task = task.unwrap();
+        assert_eq!((task.name.as_str(), task.modality), ("Task04_Hippocampus", Modality::Mri));
+        assert_eq!(task.class_names, ["anterior", "posterior"]);
+        assert_eq!(task.overrides.num_epochs, Some(5));
+        assert_eq!(task.overrides.roi_size, Some([32, 48, 32]));
+        assert_eq!(task.overrides.init_filters, Some(8));
+        assert_eq!(task.overrides.crop_mode, Some(CropMode::Rand));
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_a_suggestion() {
+        let error = parse("num_epoch: 5\n").unwrap_err().to_string();
+        assert!(error.contains("unknown key `num_epoch`, did you mean `num_epochs`?"), "{error}");
+        assert!(error.contains("network#blocks_down"), "{error}");
+        let error = parse("multigpu: true\n").unwrap_err().to_string();
+        assert!(!error.contains("did you mean"), "{error}");
+    }
+
+    #[test]
+    fn other_modalities_and_tasks_are_refused() {
+        let pet = GOOD.replace("MRI", "pet");
+        let error = Task::from_yaml(pet.as_bytes()).unwrap_err();
+        assert_eq!(error.to_string(), "`modality` of the task is `pet`, expected `ct` or `mri`");
+        let detection = GOOD.replace("task: segmentation", "task: detection");
+        assert!(matches!(Task::from_yaml(detection.as_bytes()), Err(TaskError::Value { key: "task", .. })));
+        for key in ["name", "modality", "datalist", "dataroot", "class_names"] {
+            let without: String =
+                GOOD.lines().filter(|line| !line.starts_with(key)).map(|line| format!("{line}\n")).collect();
+            assert!(
+                matches!(Task::from_yaml(without.as_bytes()), Err(TaskError::Missing { key: k }) if k == key),
+                "{key}"
+            );
+        }
+        for bad in ["", "[1, 2]", "a: b: c", "{"] {
+            assert!(Task::from_yaml(bad.as_bytes()).is_err());
+        }
+    }
+
+    #[test]
+    fn class_names_are_the_foreground() {
+        let with = |names: &str| Task::from_yaml(GOOD.replace("[anterior, posterior]", names).as_bytes());
+        assert!(matches!(with("[background, a]"), Err(TaskError::Background { .. })));
+        assert!(matches!(with("[a, a]"), Err(TaskError::TwiceNamed { .. })));
+        assert!(matches!(with("[{name: a, index: [1]}]"), Err(TaskError::Regions)));
+        assert!(matches!(with("[]"), Err(TaskError::Value { key: "class_names", .. })));
+        assert!(matches!(with("anterior"), Err(TaskError::Value { key: "class_names", .. })));
+        assert!(matches!(with("[\" a\"]"), Err(TaskError::Name { .. })));
+    }
+
+    #[test]
+    fn paths_start_from_the_folder_of_the_task() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("task.yaml");
+        let task = parse("").unwrap();
+        let error = task.locate_datalist(&path).unwrap_err();
+        assert!(matches!(error, TaskError::NotFound { key: "datalist", .. }));
+        std::fs::write(folder.path().join("datalist.json"), "{}").unwrap();
+        std::fs::create_dir(folder.path().join("data")).unwrap();
+        assert_eq!(task.locate_dataroot(&path).unwrap(), folder.path().join("data"));
+        assert_eq!(task.locate_datalist(&path).unwrap(), folder.path().join("datalist.json"));
+    }
+}

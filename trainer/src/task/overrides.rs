@@ -1,0 +1,323 @@
+//! Decisions that the user takes instead of the planner's rules.
+
+use serde::{Deserialize, Serialize};
+use serde_yaml_ng::{Mapping, Value};
+use thiserror::Error;
+
+use super::suggest;
+use crate::train_plan::CropMode;
+use vesal_bundle::deploy_plan::MAX_WINDOW_SIDE;
+
+/// How intensities are normalized, by Auto3DSeg's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NormalizeMode {
+    /// The range of intensities through a sigmoid: CT.
+    #[serde(alias = "ct")]
+    Range,
+    /// Zero mean and unit deviation over the voxels that are not zero: MR.
+    #[serde(alias = "mri", alias = "mr")]
+    Meanstd,
+    /// Intensities as they are.
+    None,
+}
+
+/// Settings by their Auto3DSeg names: in `task.yaml`, and on the command line as `--set NAME=VALUE`.
+///
+/// What is set survives every rule of the planner.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Overrides {
+    /// Passes over the training cases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_epochs: Option<usize>,
+    /// Patches per step, distributed to cases and crops by the crop mode; taken literally, as cases per step, where
+    /// `num_crops_per_image` is set as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_images_per_batch: Option<usize>,
+    /// Epochs between validations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_epochs_per_validation: Option<usize>,
+    /// Epochs over which the learning rate rises.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_warmup_epochs: Option<usize>,
+    /// Mixed precision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub use_amp: Option<bool>,
+    /// Peak learning rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
+    /// Patch in voxels, `[X, Y, Z]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roi_size: Option<[usize; 3]>,
+    /// Patches cut from each case of a step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_crops_per_image: Option<usize>,
+    /// Steps per case and epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_steps_per_image: Option<usize>,
+    /// Where patches are cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crop_mode: Option<CropMode>,
+    /// Whether images are resampled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resample: Option<bool>,
+    /// Target spacing in mm, `[X, Y, Z]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resample_resolution: Option<[f64; 3]>,
+    /// Intensities that the `range` normalization maps to sigmoid(-1) and sigmoid(1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intensity_bounds: Option<[f64; 2]>,
+    /// How intensities are normalized.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normalize_mode: Option<NormalizeMode>,
+    /// Channels of the network's first level.
+    #[serde(rename = "network#init_filters", skip_serializing_if = "Option::is_none")]
+    pub init_filters: Option<usize>,
+    /// Residual blocks of each level of the network.
+    #[serde(rename = "network#blocks_down", skip_serializing_if = "Option::is_none")]
+    pub blocks_down: Option<Vec<usize>>,
+    /// Seed of weights, sampling, augmentation and generated folds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+}
+
+/// Why a setting cannot be used.
+#[derive(Debug, Error)]
+pub enum OverrideError {
+    /// A name that means nothing.
+    #[error("`{name}` is no setting{}; settings are: {}", suggest::phrase(suggestion), Overrides::NAMES.join(", "))]
+    Unknown {
+        /// The name.
+        name: String,
+        /// A setting that looks like it.
+        suggestion: Option<&'static str>,
+    },
+    /// Not `NAME=VALUE`.
+    #[error("{found:?} sets nothing, expected NAME=VALUE")]
+    Form {
+        /// The text.
+        found: String,
+    },
+    /// Not YAML.
+    #[error("the value of `{name}` is no YAML")]
+    Yaml {
+        /// The setting.
+        name: String,
+        /// Where and what.
+        source: serde_yaml_ng::Error,
+    },
+    /// A value of another kind.
+    #[error("`{name}` has a value of the wrong kind")]
+    Kind {
+        /// The setting.
+        name: String,
+        /// What was found and expected.
+        source: serde_yaml_ng::Error,
+    },
+    /// A value out of range.
+    #[error("`{name}` is {found}, expected {expected}")]
+    Range {
+        /// The setting.
+        name: &'static str,
+        /// Its value.
+        found: String,
+        /// The range.
+        expected: &'static str,
+    },
+}
+
+impl Overrides {
+    /// All settings.
+    pub const NAMES: [&'static str; 17] = [
+        "num_epochs",
+        "num_images_per_batch",
+        "num_epochs_per_validation",
+        "num_warmup_epochs",
+        "use_amp",
+        "learning_rate",
+        "roi_size",
+        "num_crops_per_image",
+        "num_steps_per_image",
+        "crop_mode",
+        "resample",
+        "resample_resolution",
+        "intensity_bounds",
+        "normalize_mode",
+        "network#init_filters",
+        "network#blocks_down",
+        "seed",
+    ];
+
+    /// Sets one by name; an empty value leaves it to the rules again.
+    ///
+    /// **Errors**: [`OverrideError`]; the settings are then as before.
+    pub fn set(&mut self, name: &str, value: Value) -> Result<(), OverrideError> {
+        if !Self::NAMES.contains(&name) {
+            let suggestion = suggest::closest(name, Self::NAMES.into_iter());
+            return Err(OverrideError::Unknown { name: name.to_owned(), suggestion });
+        }
+        let kind = |source| OverrideError::Kind { name: name.to_owned(), source };
+        let mut entries: Mapping =
+            serde_yaml_ng::to_value(&*self).and_then(serde_yaml_ng::from_value).map_err(kind)?;
+        entries.insert(name.into(), value);
+        let changed: Self = serde_yaml_ng::from_value(entries.into()).map_err(kind)?;
+        changed.check()?;
+        *self = changed;
+        Ok(())
+    }
+
+    /// Sets one from `NAME=VALUE`, the value being YAML.
+    ///
+    /// **Errors**: as [`set`](Self::set).
+    ///
+    /// **Examples**
+    ///
+    /// ```
+    /// # use vesal_trainer::task::Overrides;
+    /// let mut overrides = Overrides::default();
+    /// overrides.set_text("roi_size=[32, 48, 32]").unwrap();
+    /// assert_eq!(overrides.roi_size, Some([32, 48, 32]));
+    /// ```
+    pub fn set_text(&mut self, text: &str) -> Result<(), OverrideError> {
+        let (name, value) =
+            text.split_once('=').ok_or_else(|| OverrideError::Form { found: text.to_owned() })?;
+        let name = name.trim();
+        let value = serde_yaml_ng::from_str(value)
+            .map_err(|source| OverrideError::Yaml { name: name.to_owned(), source })?;
+        self.set(name, value)
+    }
+
+    /// These settings where they are set, those of `base` elsewhere.
+    pub fn over(&self, base: &Self) -> Self {
+        Self {
+            num_epochs: self.num_epochs.or(base.num_epochs),
+            num_images_per_batch: self.num_images_per_batch.or(base.num_images_per_batch),
+            num_epochs_per_validation: self.num_epochs_per_validation.or(base.num_epochs_per_validation),
+            num_warmup_epochs: self.num_warmup_epochs.or(base.num_warmup_epochs),
+            use_amp: self.use_amp.or(base.use_amp),
+            learning_rate: self.learning_rate.or(base.learning_rate),
+            roi_size: self.roi_size.or(base.roi_size),
+            num_crops_per_image: self.num_crops_per_image.or(base.num_crops_per_image),
+            num_steps_per_image: self.num_steps_per_image.or(base.num_steps_per_image),
+            crop_mode: self.crop_mode.or(base.crop_mode),
+            resample: self.resample.or(base.resample),
+            resample_resolution: self.resample_resolution.or(base.resample_resolution),
+            intensity_bounds: self.intensity_bounds.or(base.intensity_bounds),
+            normalize_mode: self.normalize_mode.or(base.normalize_mode),
+            init_filters: self.init_filters.or(base.init_filters),
+            blocks_down: self.blocks_down.clone().or_else(|| base.blocks_down.clone()),
+            seed: self.seed.or(base.seed),
+        }
+    }
+
+    fn check(&self) -> Result<(), OverrideError> {
+        let counts = [
+            ("num_epochs", self.num_epochs),
+            ("num_images_per_batch", self.num_images_per_batch),
+            ("num_epochs_per_validation", self.num_epochs_per_validation),
+            ("num_crops_per_image", self.num_crops_per_image),
+            ("num_steps_per_image", self.num_steps_per_image),
+            ("network#init_filters", self.init_filters),
+        ];
+        for (name, count) in counts {
+            in_range(name, count, "at least 1", |&count| count > 0)?;
+        }
+        in_range("learning_rate", self.learning_rate, "a positive number", |&rate| {
+            rate > 0.0 && rate.is_finite()
+        })?;
+        in_range("roi_size", self.roi_size, "1 to 1024 voxels on every axis", |roi| {
+            roi.iter().all(|side| (1..=MAX_WINDOW_SIDE).contains(side))
+        })?;
+        in_range(
+            "resample_resolution",
+            self.resample_resolution,
+            "0.001 to 1000 mm on every axis",
+            |spacing| spacing.iter().all(|mm| (1e-3..=1e3).contains(mm)),
+        )?;
+        in_range("intensity_bounds", self.intensity_bounds, "[low, high] with low < high", |[low, high]| {
+            low < high && low.is_finite() && high.is_finite()
+        })?;
+        in_range(
+            "network#blocks_down",
+            self.blocks_down.clone(),
+            "at least one level of at least 1 block",
+            |levels| !levels.is_empty() && levels.iter().all(|&blocks| blocks > 0),
+        )
+    }
+}
+
+fn in_range<T: std::fmt::Debug>(
+    name: &'static str,
+    value: Option<T>,
+    expected: &'static str,
+    holds: impl Fn(&T) -> bool,
+) -> Result<(), OverrideError> {
+    match value {
+        Some(value) if !holds(&value) => {
+            Err(OverrideError::Range { name, found: format!("{value:?}"), expected })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(texts: &[&str]) -> Result<Overrides, OverrideError> {
+        let mut overrides = Overrides::default();
+        texts.iter().try_for_each(|text| overrides.set_text(text))?;
+        Ok(overrides)
+    }
+
+    #[test]
+    fn every_name_sets_its_field_and_only_known_names_are_listed() {
+        let all = set(&[
+            "num_epochs=1",
+            "num_images_per_batch=2",
+            "num_epochs_per_validation=3",
+            "num_warmup_epochs=0",
+            "use_amp=false",
+            "learning_rate=1e-3",
+            "roi_size=[16, 16, 16]",
+            "num_crops_per_image=4",
+            "num_steps_per_image=5",
+            "crop_mode=ratio",
+            "resample=true",
+            "resample_resolution=[1, 1, 2.5]",
+            "intensity_bounds=[-100, 200.5]",
+            "normalize_mode=ct",
+            "network#init_filters=8",
+            "network#blocks_down=[1, 2]",
+            "seed=7",
+        ])
+        .unwrap();
+        let Value::Mapping(entries) = serde_yaml_ng::to_value(&all).unwrap() else { panic!("a mapping") };
+        let names: Vec<_> = entries.keys().filter_map(Value::as_str).collect();
+        assert_eq!(names, Overrides::NAMES);
+        assert_eq!(all.normalize_mode, Some(NormalizeMode::Range));
+        assert_eq!(Overrides::default().over(&all), all);
+        assert_eq!(all.over(&Overrides::default()), all);
+    }
+
+    #[test]
+    fn a_later_setting_wins_and_an_empty_one_takes_it_back() {
+        assert_eq!(set(&["num_epochs=5", "num_epochs=7"]).unwrap().num_epochs, Some(7));
+        assert_eq!(set(&["num_epochs=5", "num_epochs="]).unwrap(), Overrides::default());
+        assert_eq!(set(&["num_epochs=5", "num_epochs=null"]).unwrap(), Overrides::default());
+    }
+
+    #[test]
+    fn bad_settings_say_what_is_wrong() {
+        let message = |text: &str| set(&[text]).unwrap_err().to_string();
+        assert!(message("roi_sise=[1]").starts_with("`roi_sise` is no setting, did you mean `roi_size`?"));
+        assert_eq!(message("num_epochs"), "\"num_epochs\" sets nothing, expected NAME=VALUE");
+        assert_eq!(message("num_epochs=0"), "`num_epochs` is 0, expected at least 1");
+        assert_eq!(message("learning_rate=-1"), "`learning_rate` is -1.0, expected a positive number");
+        assert!(matches!(set(&["roi_size=[1, 2]"]), Err(OverrideError::Kind { .. })));
+        assert!(matches!(set(&["use_amp=maybe"]), Err(OverrideError::Kind { .. })));
+        assert!(matches!(set(&["roi_size=[1"]), Err(OverrideError::Yaml { .. })));
+        assert!(matches!(set(&["learning_rate=.nan"]), Err(OverrideError::Range { .. })));
+    }
+}

@@ -1,0 +1,45 @@
+//! Guesses what a misspelled name was meant to be.
+
+/// The name that differs least from `found`, if it is close enough to be meant.
+pub(super) fn closest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let found = found.to_ascii_lowercase();
+    let scored = names.map(|name| (edits(&found, name), name));
+    let (distance, name) = scored.min_by_key(|(distance, _)| *distance)?;
+    (distance <= 1 + name.len() / 5).then_some(name)
+}
+
+/// `, did you mean …?` or nothing.
+pub(super) fn phrase(suggestion: &Option<&str>) -> String {
+    suggestion.map(|name| format!(", did you mean `{name}`?")).unwrap_or_default()
+}
+
+/// Levenshtein's distance: insertions, deletions and replacements between two texts.
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn close_names_are_suggested_and_far_ones_are_not() {
+        assert_eq!(edits("kitten", "sitting"), 3);
+        assert_eq!(edits("", "abc"), 3);
+        let names = ["num_epochs", "roi_size", "seed"];
+        assert_eq!(closest("num_epoch", names.into_iter()), Some("num_epochs"));
+        assert_eq!(closest("ROI_size", names.into_iter()), Some("roi_size"));
+        assert_eq!(closest("batch", names.into_iter()), None);
+    }
+}
