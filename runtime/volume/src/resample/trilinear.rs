@@ -108,3 +108,24 @@ fn eight(source: &[f32], [nx, ny, nz]: [usize; 3], [x, y, z]: [f64; 3]) -> f32 {
     let plane = |x: usize| y.mix(line(x, y.low), line(x, y.high));
     x.mix(plane(x.low), plane(x.high))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_share_of_a_neighbor_survives() {
+        let tap = Tap::new(1.0 - f64::EPSILON / 2.0, 3);
+        assert_eq!((tap.low, tap.high), (0, 1));
+        assert!(tap.mix(100.0, 0.0) > 0.0);
+        let exact = Tap::new(1.0, 3);
+        assert_eq!(exact.mix(0.0, 100.0), 0.0);
+    }
+
+    #[test]
+    fn the_last_voxel_has_no_neighbor_beyond() {
+        let tap = Tap::new(2.0, 3);
+        assert_eq!((tap.low, tap.high), (2, 2));
+        assert_eq!(tap.mix(7.0, 7.0), 7.0);
+    }
+}
