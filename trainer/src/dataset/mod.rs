@@ -1,1 +1,54 @@
-//! dataset
+//! Training data: cases read and preprocessed once, and an endless, reproducible supply of patches.
+
+mod batch;
+mod case;
+mod classes;
+mod crop;
+mod loader;
+
+pub use batch::{Batch, EpochPlan};
+pub use case::{CaseError, load_training, load_validation};
+pub use classes::ClassVoxels;
+pub use crop::{crop_start, cut};
+pub use loader::{Feed, Sampling, feed};
+
+use ndarray::{Array3, Array4};
+use vesal_volume::LabelMap;
+use vesal_volume::preprocess::Trace;
+
+/// A case to cut patches from.
+#[derive(Debug, Clone)]
+pub struct TrainingVolume {
+    /// Preprocessed intensities, `[C, X, Y, Z]`.
+    pub image: Array4<f32>,
+    /// Class indices on the same grid, `[X, Y, Z]`.
+    pub classes: Array3<u16>,
+    /// Where each class is.
+    pub voxels: ClassVoxels,
+}
+
+/// A case to score predictions on.
+#[derive(Debug, Clone)]
+pub struct ValidationVolume {
+    /// Preprocessed intensities, `[C, X, Y, Z]`.
+    pub image: Array4<f32>,
+    /// How to bring predictions back to the grid of the label map.
+    pub trace: Trace,
+    /// True labels on the grid of the files.
+    pub labels: LabelMap,
+}
+
+impl TrainingVolume {
+    /// Memory that the case takes, in bytes.
+    pub fn bytes(&self) -> u64 {
+        (self.image.len() * size_of::<f32>() + self.classes.len() * size_of::<u16>()) as u64
+            + self.voxels.bytes()
+    }
+}
+
+impl ValidationVolume {
+    /// Memory that the case takes, in bytes.
+    pub fn bytes(&self) -> u64 {
+        (self.image.len() * size_of::<f32>() + self.labels.data.len() * size_of::<u16>()) as u64
+    }
+}

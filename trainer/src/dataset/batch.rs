@@ -1,0 +1,123 @@
+//! What is trained on in which step.
+
+use super::{TrainingVolume, crop_start, cut};
+use crate::augment::{Rng, augment};
+use crate::train_plan::TrainPlan;
+
+/// Patches of one optimization step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// Intensities, `[N, C, X, Y, Z]` in row-major order.
+    pub images: Vec<f32>,
+    /// Class indices, `[N, X, Y, Z]` in row-major order.
+    pub classes: Vec<i32>,
+    /// `[N, C, X, Y, Z]`.
+    pub shape: [usize; 5],
+}
+
+/// Which cases the steps of an epoch take.
+///
+/// Every case comes once per epoch and in random order; where the last group of cases is incomplete, it is filled
+/// with the first ones of the epoch, so that all batches have one shape.
+#[derive(Debug, Clone, Copy)]
+pub struct EpochPlan {
+    cases: usize,
+    images_per_batch: usize,
+    steps_per_image: usize,
+    key: [u64; 2],
+}
+
+impl EpochPlan {
+    /// Epochs over this many cases.
+    pub fn new(cases: usize, plan: &TrainPlan, fold: usize) -> Self {
+        Self {
+            cases,
+            images_per_batch: plan.num_images_per_batch.max(1),
+            steps_per_image: plan.num_steps_per_image.max(1),
+            key: [plan.seed, fold as u64],
+        }
+    }
+
+    /// Optimization steps per epoch.
+    pub fn steps(&self) -> usize {
+        self.cases.div_ceil(self.images_per_batch) * self.steps_per_image
+    }
+
+    /// Cases of every step of an epoch (from 0), in order.
+    pub fn groups(&self, epoch: usize) -> Vec<Vec<usize>> {
+        let mut order: Vec<usize> = (0..self.cases).collect();
+        Rng::new(&[self.key[0], self.key[1], epoch as u64]).shuffle(&mut order);
+        (0..self.steps())
+            .map(|step| {
+                let first = step / self.steps_per_image * self.images_per_batch;
+                (first..first + self.images_per_batch).map(|position| order[position % self.cases]).collect()
+            })
+            .collect()
+    }
+
+    /// The random numbers of one patch: the same in a resumed training as in one without a break.
+    fn rng(&self, epoch: usize, step: usize, patch: usize) -> Rng {
+        Rng::new(&[self.key[0], self.key[1], epoch as u64, step as u64, patch as u64])
+    }
+
+    /// Cuts and augments the patches of a step (from 0).
+    pub fn batch(
+        &self,
+        cases: &[TrainingVolume],
+        plan: &TrainPlan,
+        epoch: usize,
+        step: usize,
+        group: &[usize],
+    ) -> Batch {
+        let crops = plan.num_crops_per_image.max(1);
+        let [x, y, z] = plan.roi_size;
+        let channels = group.first().map_or(0, |&case| cases[case].image.dim().0);
+        let shape = [group.len() * crops, channels, x, y, z];
+        let mut batch = Batch {
+            images: Vec::with_capacity(shape.iter().product()),
+            classes: Vec::with_capacity(shape[0] * x * y * z),
+            shape,
+        };
+        for (index, case) in
+            group.iter().flat_map(|&case| std::iter::repeat_n(&cases[case], crops)).enumerate()
+        {
+            let mut rng = self.rng(epoch, step, index);
+            let start = crop_start(case, plan.roi_size, plan.crop_mode, &mut rng);
+            let mut patch = cut(case, start, plan.roi_size);
+            augment(&mut patch, &mut rng);
+            batch.images.extend(patch.image.iter());
+            batch.classes.extend(patch.classes.iter().map(|&class| i32::from(class)));
+        }
+        batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn epochs(cases: usize, images_per_batch: usize, steps_per_image: usize) -> EpochPlan {
+        EpochPlan { cases, images_per_batch, steps_per_image, key: [5, 0] }
+    }
+
+    #[test]
+    fn every_case_comes_once_per_epoch() {
+        let plan = epochs(6, 2, 1);
+        let (mut first, second) = (plan.groups(0).concat(), plan.groups(1).concat());
+        assert_ne!(first, second);
+        assert_eq!(first, plan.groups(0).concat());
+        first.sort_unstable();
+        assert_eq!(first, [0, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn an_incomplete_group_is_filled_from_the_start() {
+        let groups = epochs(5, 2, 2).groups(3);
+        assert_eq!(groups.len(), epochs(5, 2, 2).steps());
+        assert_eq!(groups.len(), 6);
+        assert_eq!(groups[0], groups[1]);
+        assert_eq!(groups[4][1], groups[0][0]);
+        let few = epochs(1, 3, 1).groups(0);
+        assert_eq!(few, [[0, 0, 0]]);
+    }
+}
