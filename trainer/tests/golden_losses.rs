@@ -1,0 +1,97 @@
+//! Loss and learning rate against the reference.
+
+use std::path::PathBuf;
+
+use burn::backend::Autodiff;
+use burn::tensor::{Int, Tensor, TensorData};
+use burn_flex::Flex;
+use serde_json::Value;
+use vesal_trainer::fit::schedule::warmup_cosine;
+use vesal_trainer::loss::{deep_supervision, dice_ce};
+
+const TOLERANCE: f64 = 1e-5;
+
+/// Cases of a golden file; none when it is absent, which is a failure where `CI` is `true`.
+fn golden(name: &str) -> Vec<Value> {
+    let shared = std::env::var_os("VESAL_SHARED")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")));
+    let path = shared.join("golden").join(name);
+    if !path.is_file() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "golden file is missing: {}", path.display());
+        println!("skipped: no golden file at {}", path.display());
+        return Vec::new();
+    }
+    let mut json: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let Value::Array(cases) = json["cases"].take() else { panic!("{name} has no list of cases") };
+    assert!(!cases.is_empty());
+    cases
+}
+
+fn numbers(array: &Value) -> Vec<f32> {
+    array["data"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect()
+}
+
+fn shape(array: &Value) -> Vec<usize> {
+    array["shape"].as_array().unwrap().iter().map(|value| value.as_u64().unwrap() as usize).collect()
+}
+
+fn logits(array: &Value) -> Tensor<Autodiff<Flex>, 5> {
+    let data = TensorData::new(numbers(array), shape(array));
+    Tensor::from_data(data, &Default::default()).require_grad()
+}
+
+/// `[N, 1, X, Y, Z]` in the file.
+fn classes(array: &Value) -> Tensor<Autodiff<Flex>, 4, Int> {
+    let [n, _, x, y, z] = shape(array).try_into().unwrap();
+    let classes: Vec<i32> = numbers(array).into_iter().map(|value| value as i32).collect();
+    Tensor::from_data(TensorData::new(classes, [n, x, y, z]), &Default::default())
+}
+
+#[test]
+fn golden_losses() {
+    let cases = golden("losses.json");
+    for (index, case) in cases.iter().enumerate() {
+        let expected = case["loss"].as_f64().unwrap();
+        let target = classes(&case["target"]);
+        let found = match case["kind"].as_str().unwrap() {
+            "dice_ce_softmax" => {
+                let input = logits(&case["logits"]);
+                let loss = dice_ce(input.clone(), target);
+                let gradient = input.grad(&loss.backward()).unwrap().into_data().into_vec::<f32>().unwrap();
+                let expected = numbers(&case["gradient"]);
+                assert_eq!(gradient.len(), expected.len());
+                for (voxel, (found, expected)) in gradient.iter().zip(expected).enumerate() {
+                    let difference = f64::from((found - expected).abs());
+                    assert!(
+                        difference <= TOLERANCE,
+                        "case {index}, gradient {voxel}: {found}, not {expected}"
+                    );
+                }
+                loss
+            }
+            "deep_supervision" => {
+                deep_supervision(case["logits"].as_array().unwrap().iter().map(logits).collect(), target)
+            }
+            other => panic!("unknown kind {other}"),
+        };
+        let found = f64::from(found.into_scalar());
+        assert!((found - expected).abs() <= TOLERANCE, "case {index}: {found}, not {expected}");
+    }
+}
+
+#[test]
+fn golden_schedule() {
+    for case in golden("schedule.json") {
+        let count = |key: &str| case[key].as_u64().unwrap() as usize;
+        let (base, multiplier) = (case["base"].as_f64().unwrap(), case["multiplier"].as_f64().unwrap());
+        let expected = case["lr"].as_array().unwrap();
+        assert_eq!(expected.len(), count("total"));
+        for (epoch, expected) in expected.iter().enumerate() {
+            let expected = expected.as_f64().unwrap();
+            let found = base * warmup_cosine(epoch, count("warmup"), count("total"), multiplier);
+            let allowed = (1e-6 * expected.abs()).max(1e-9 * base);
+            assert!((found - expected).abs() <= allowed, "epoch {epoch}: {found}, not {expected}");
+        }
+    }
+}
