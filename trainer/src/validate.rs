@@ -1,1 +1,197 @@
-//! validate
+//! Scoring a network on held-out cases, through the stitcher and the inverse that deployment uses.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::marker::PhantomData;
+use std::ops::ControlFlow;
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData};
+use ndarray::{Array5, ArrayView5};
+use thiserror::Error;
+use vesal_bundle::DeployPlan;
+use vesal_bundle::run_record::Score;
+use vesal_models::SegmentationNetwork;
+use vesal_volume::LabelMap;
+use vesal_volume::measure::{EmptyTruth, MeasureError, label_overlaps};
+use vesal_volume::postprocess::softmax_in_place;
+use vesal_volume::preprocess::PreprocessError;
+use vesal_volume::window::{PatchPredictor, StitchError, stitch_with_progress};
+
+use crate::dataset::ValidationVolume;
+
+/// Why a case cannot be scored.
+#[derive(Debug, Error)]
+pub enum ValidateError {
+    /// The windows of the case cannot be predicted.
+    #[error("cannot predict the volume")]
+    Stitch(#[from] StitchError<Infallible>),
+    /// The prediction cannot be brought to the label map's grid, or holds NaN.
+    #[error("cannot bring the prediction back to the grid of the label map")]
+    Invert(#[from] PreprocessError),
+    /// Prediction and truth cannot be compared.
+    #[error("cannot compare prediction and label map")]
+    Measure(#[from] MeasureError),
+}
+
+/// Predicts patches with a Burn network.
+#[derive(Debug)]
+pub struct BurnPredictor<'a, N, B: Backend> {
+    network: &'a N,
+    classes: usize,
+    device: &'a B::Device,
+    backend: PhantomData<B>,
+}
+
+impl<'a, N: SegmentationNetwork<B>, B: Backend> BurnPredictor<'a, N, B> {
+    /// A predictor of this many classes.
+    pub fn new(network: &'a N, classes: usize, device: &'a B::Device) -> Self {
+        Self { network, classes, device, backend: PhantomData }
+    }
+}
+
+impl<N: SegmentationNetwork<B>, B: Backend> PatchPredictor for BurnPredictor<'_, N, B> {
+    type Error = Infallible;
+
+    fn output_channels(&self) -> usize {
+        self.classes
+    }
+
+    /// One patch: GPU backends tune their kernels for every shape that they meet, which takes minutes.
+    fn max_batch(&self) -> usize {
+        1
+    }
+
+    fn predict(&mut self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>, Infallible> {
+        let (n, c, x, y, z) = patches.dim();
+        let data = TensorData::new(patches.iter().copied().collect::<Vec<f32>>(), [n, c, x, y, z]);
+        let logits = self.network.forward(Tensor::from_data(data, self.device));
+        let dims = logits.dims();
+        let mut values = logits.into_data().iter::<f32>().collect::<Vec<_>>().into_iter();
+        Ok(Array5::from_shape_simple_fn(dims, || values.next().unwrap_or(f32::NAN)))
+    }
+}
+
+/// Segments a case: the labels that a deployed ensemble of this one network would write.
+///
+/// `Ok(None)` as soon as `proceed` says so.
+///
+/// **Errors**: [`ValidateError`].
+pub fn segment<P: PatchPredictor<Error = Infallible>>(
+    case: &ValidationVolume,
+    plan: &DeployPlan,
+    predictor: &mut P,
+    proceed: &dyn Fn() -> bool,
+) -> Result<Option<LabelMap>, ValidateError> {
+    let progress = |_| if proceed() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+    let mut probabilities = match stitch_with_progress(case.image.view(), &plan.window, predictor, progress) {
+        Err(StitchError::Cancelled { .. }) => return Ok(None),
+        other => other?,
+    };
+    softmax_in_place(probabilities.view_mut());
+    let values: Vec<u16> = plan.labels.iter().map(|label| label.value).collect();
+    Ok(Some(case.trace.invert_argmax(probabilities.view(), &values)?))
+}
+
+/// Gathers the Dice of every label over cases.
+#[derive(Debug, Clone)]
+pub struct Scores {
+    names: Vec<String>,
+    values: Vec<u16>,
+    /// Sum and number of defined Dice values per label.
+    sums: Vec<(f64, usize)>,
+    cases: usize,
+}
+
+impl Scores {
+    /// No case yet; the plan's labels without background.
+    pub fn new(plan: &DeployPlan) -> Self {
+        let labels = plan.labels.iter().filter(|label| label.class_index > 0);
+        let (names, values): (Vec<_>, Vec<_>) = labels.map(|label| (label.name.clone(), label.value)).unzip();
+        let sums = vec![(0.0, 0); values.len()];
+        Self { names, values, sums, cases: 0 }
+    }
+
+    /// Adds a case, `truth` and `prediction` on one grid.
+    ///
+    /// **Errors**: they have different shapes.
+    pub fn add(&mut self, truth: &LabelMap, prediction: &LabelMap) -> Result<(), MeasureError> {
+        let overlaps = label_overlaps(truth.data.view(), prediction.data.view(), &self.values)?;
+        for (overlap, (sum, count)) in overlaps.iter().zip(&mut self.sums) {
+            if let Some(dice) = overlap.dice(EmptyTruth::Undefined) {
+                *sum += dice;
+                *count += 1;
+            }
+        }
+        self.cases += 1;
+        Ok(())
+    }
+
+    /// The score of an epoch (from 1).
+    ///
+    /// **Definition**: per label the mean over the cases that have it, then the mean over the labels that any case
+    /// has; 0 where there is none.
+    ///
+    /// **Source**: MONAI 1.6.1 `DiceHelper(ignore_empty=True)`, averaged as Auto3DSeg's segresnet does.
+    pub fn finish(self, epoch: usize) -> Score {
+        let means: Vec<Option<f64>> =
+            self.sums.iter().map(|&(sum, count)| (count > 0).then(|| sum / count as f64)).collect();
+        let defined: Vec<f64> = means.iter().copied().flatten().collect();
+        let mean_dice = defined.iter().sum::<f64>() / defined.len().max(1) as f64;
+        let dice_by_label: BTreeMap<_, _> = self.names.into_iter().zip(means).collect();
+        Score { epoch, mean_dice, dice_by_label, cases: self.cases }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::aview1;
+    use vesal_bundle::deploy_plan::{self, Activation, Channel, Label, Modality};
+    use vesal_volume::Affine;
+    use vesal_volume::window::{Blend, Padding, WindowPlan};
+
+    use super::*;
+
+    fn plan() -> DeployPlan {
+        let label = |class_index, name: &str, value| Label { name: name.into(), value, class_index };
+        DeployPlan {
+            format: deploy_plan::FORMAT.into(),
+            format_version: deploy_plan::FORMAT_VERSION,
+            name: "test".into(),
+            channels: vec![Channel { name: "image".into(), modality: Modality::Mri }],
+            labels: vec![label(0, "background", 0), label(1, "a", 3), label(2, "b", 7), label(3, "c", 9)],
+            activation: Activation::Softmax,
+            preprocessing: Vec::new(),
+            window: WindowPlan {
+                size: [4; 3],
+                overlap: [0.5; 3],
+                blend: Blend::Constant,
+                padding: Padding::Constant(0.0),
+            },
+        }
+    }
+
+    fn map(labels: [u16; 4]) -> LabelMap {
+        LabelMap { data: aview1(&labels).to_shape((1, 1, 4)).unwrap().into_owned(), affine: Affine::IDENTITY }
+    }
+
+    #[test]
+    fn a_score_is_the_mean_over_labels_of_means_over_cases() {
+        let mut scores = Scores::new(&plan());
+        scores.add(&map([3, 3, 0, 7]), &map([3, 0, 0, 7])).unwrap();
+        scores.add(&map([3, 0, 0, 0]), &map([0, 0, 7, 0])).unwrap();
+        let score = scores.finish(4);
+        assert_eq!(score.dice_by_label["a"], Some((2.0 / 3.0 + 0.0) / 2.0));
+        assert_eq!(score.dice_by_label["b"], Some(1.0));
+        assert_eq!(score.dice_by_label["c"], None);
+        assert!((score.mean_dice - 2.0 / 3.0).abs() < 1e-12);
+        assert_eq!((score.epoch, score.cases), (4, 2));
+    }
+
+    #[test]
+    fn without_any_label_the_score_is_zero() {
+        let mut scores = Scores::new(&plan());
+        scores.add(&map([0; 4]), &map([3; 4])).unwrap();
+        assert_eq!(scores.finish(1).mean_dice, 0.0);
+    }
+}

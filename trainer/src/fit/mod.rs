@@ -1,1 +1,124 @@
-//! fit
+//! Training of one fold: from cases and plans to the best weights and a run record.
+//!
+//! A run directory holds `checkpoint.safetensors` (everything that a later start needs to go on where this one was),
+//! `weights.safetensors` (the best weights so far, with their score), `metrics.csv` and `validation.csv`, and, once
+//! finished, `run.json`. Every file is replaced in one step, so that a killed process leaves none half-written, and
+//! starting the same run again resumes it.
+
+mod checkpoint;
+mod data;
+mod device;
+mod error;
+mod metrics;
+mod observer;
+mod plans;
+mod run_dir;
+pub mod schedule;
+mod tensor_file;
+mod training;
+
+pub use device::{DeviceError, TrainDevice};
+pub use error::FitError;
+pub use observer::{FitObserver, Start, StepReport, ValidationReport};
+pub use run_dir::status;
+pub use tensor_file::TensorFileError;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use burn::backend::Autodiff;
+use burn_flex::Flex;
+use vesal_bundle::run_record::Score;
+
+use plans::Plans;
+use training::train;
+
+/// One case of a datalist with everything that training reads of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrainingCase {
+    /// Name for reports, without identifying content.
+    pub id: String,
+    /// One file per channel, in the plan's channel order; or a single file that holds all channels.
+    pub images: Vec<PathBuf>,
+    /// Label map on the images' grid.
+    pub label: PathBuf,
+    /// Fold in which the case is held out for validation.
+    pub fold: usize,
+}
+
+/// What to train.
+#[derive(Debug, Clone)]
+pub struct FitRequest {
+    /// Where checkpoints, weights, metrics and the run record go; a directory inside the work directory.
+    pub run_dir: PathBuf,
+    /// Cases of this fold are held out for validation, all others are trained on.
+    pub fold: usize,
+    /// Cases of all folds.
+    pub cases: Vec<TrainingCase>,
+    /// `deploy_plan.json`.
+    pub deploy_plan_path: PathBuf,
+    /// `train_plan.json`.
+    pub train_plan_path: PathBuf,
+    /// Data stats that the plans came from; the run record names them.
+    pub data_stats_path: PathBuf,
+    /// Where to compute.
+    pub device: TrainDevice,
+    /// Set from outside to stop at the next step, after a checkpoint.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// How a call of [`run`] ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FitOutcome {
+    /// All epochs are done and `run.json` is written.
+    Finished {
+        /// Score of the best weights.
+        score: Score,
+    },
+    /// Stopped on request; the next call goes on here.
+    Stopped {
+        /// Epoch under way, from 1.
+        epoch: usize,
+        /// Steps done in it.
+        step: usize,
+    },
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunStatus {
+    /// Epochs done.
+    pub epoch: usize,
+    /// Epochs in all.
+    pub num_epochs: usize,
+    /// Best mean Dice so far.
+    pub best_dice: Option<f64>,
+    /// Epoch of the best mean Dice, from 1.
+    pub best_epoch: Option<usize>,
+    /// Whether `run.json` is written.
+    pub finished: bool,
+}
+
+/// Trains one fold, or goes on with it where an earlier call stopped.
+///
+/// A finished run returns its score at once.
+///
+/// **Errors**: [`FitError`]; what was checkpointed before stays.
+pub fn run(request: &FitRequest, observer: &mut dyn FitObserver) -> Result<FitOutcome, FitError> {
+    let plans = Plans::read(request)?;
+    let earlier = run_dir::find_earlier(&request.run_dir, &plans.identity)?;
+    if let Some(run_dir::Earlier { finished: true, best: Some(score), .. }) = earlier {
+        return Ok(FitOutcome::Finished { score });
+    }
+    match request.device {
+        TrainDevice::Cpu => train::<Autodiff<Flex>>(request, &plans, earlier, &Default::default(), observer),
+        #[cfg(feature = "cuda")]
+        TrainDevice::Cuda(index) => {
+            let device = burn_cuda::CudaDevice::new(index);
+            train::<Autodiff<burn_cuda::Cuda<f32, i32>>>(request, &plans, earlier, &device, observer)
+        }
+        #[cfg(not(feature = "cuda"))]
+        device @ TrainDevice::Cuda(_) => Err(DeviceError::NotBuilt { device }.into()),
+    }
+}

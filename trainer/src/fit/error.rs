@@ -1,0 +1,175 @@
+//! Why a training stops.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+use vesal_bundle::deploy_plan::PlanError;
+use vesal_bundle::run_record::RunRecordError;
+use vesal_io::atomic::AtomicError;
+use vesal_models::ConfigError;
+
+use super::DeviceError;
+use super::tensor_file::TensorFileError;
+use crate::dataset::CaseError;
+use crate::validate::ValidateError;
+
+/// Why a training cannot start or go on.
+#[derive(Debug, Error)]
+pub enum FitError {
+    /// The device cannot be used.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The system refuses a file.
+    #[error("cannot use `{}`", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// A file cannot be put in its place.
+    #[error(transparent)]
+    Write(#[from] AtomicError),
+    /// The deploy plan cannot be used.
+    #[error("cannot use the deploy plan `{}`", path.display())]
+    DeployPlan {
+        /// The file.
+        path: PathBuf,
+        /// The rule that it breaks.
+        source: PlanError,
+    },
+    /// The train plan is not the JSON that it should be.
+    #[error("cannot use the train plan `{}`", path.display())]
+    TrainPlan {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// The train plan names another format or version.
+    #[error("train plan `{}` has format `{found}`, expected `{expected}`", path.display())]
+    TrainPlanFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its format and version.
+        found: String,
+        /// The format and version that this program reads.
+        expected: String,
+    },
+    /// The planned network cannot be built.
+    #[error("the train plan has an unusable network")]
+    Network(#[from] ConfigError),
+    /// The two plans contradict each other, or the train plan itself.
+    #[error("the train plan has {what} {found}, expected {expected}")]
+    Plans {
+        /// Which figure.
+        what: &'static str,
+        /// Its value.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// Nothing to train or to validate on.
+    #[error("fold {fold} leaves no cases for {purpose}: {held_out} of {total} cases are in this fold")]
+    NoCases {
+        /// Fold held out.
+        fold: usize,
+        /// Training or validation.
+        purpose: &'static str,
+        /// Cases of the fold.
+        held_out: usize,
+        /// Cases of all folds.
+        total: usize,
+    },
+    /// A case cannot be used.
+    #[error(transparent)]
+    Case(#[from] CaseError),
+    /// The run directory holds another training.
+    #[error("run directory `{}` holds a training with another {difference}", run_dir.display())]
+    OtherRun {
+        /// The run directory.
+        run_dir: PathBuf,
+        /// What differs: fold, deploy plan, train plan or list of cases.
+        difference: &'static str,
+    },
+    /// A checkpoint or weights file cannot be read or written.
+    #[error(transparent)]
+    TensorFile(#[from] TensorFileError),
+    /// The loss is no number any more.
+    #[error(
+        "the loss is {loss} at step {step} of epoch {epoch}, expected a finite number; learning rate {learning_rate:e}"
+    )]
+    Diverged {
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step in the epoch, from 1.
+        step: usize,
+        /// The loss.
+        loss: f32,
+        /// Learning rate of the step.
+        learning_rate: f64,
+    },
+    /// A validation case cannot be scored.
+    #[error("cannot score case `{case}` after epoch {epoch}")]
+    Validate {
+        /// The case.
+        case: String,
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Why.
+        source: Box<ValidateError>,
+    },
+    /// A thread that prepares batches ended early.
+    #[error("no batch is ready for step {step} of epoch {epoch}: the thread that prepares it has ended")]
+    Feed {
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step in the epoch, from 1.
+        step: usize,
+    },
+    /// The best weights have gone.
+    #[error("`{}` is absent or of another training", path.display())]
+    NoWeights {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The run record cannot be read or written.
+    #[error(transparent)]
+    Record(#[from] RunRecordError),
+    /// A file lies on another drive than the run directory.
+    #[error("`{}` cannot be named relative to `{}`", path.display(), run_dir.display())]
+    NotRelative {
+        /// The file.
+        path: PathBuf,
+        /// The run directory.
+        run_dir: PathBuf,
+    },
+}
+
+impl FitError {
+    /// What the reader can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Device(error) => error.hint(),
+            Self::Write(error) => error.hint(),
+            Self::Case(error) => error.hint(),
+            Self::DeployPlan { source, .. } => source.hint(),
+            Self::Record(error) => error.hint(),
+            Self::TrainPlan { .. } | Self::TrainPlanFormat { .. } | Self::Network(_) | Self::Plans { .. } => {
+                Some("plan again")
+            }
+            Self::NoCases { .. } => Some("assign folds so that each holds out some cases and leaves others"),
+            Self::OtherRun { .. } => {
+                Some("restore what changed to go on with it, or remove the run directory to start over")
+            }
+            Self::TensorFile(TensorFileError::Read { .. } | TensorFileError::Write(_)) => None,
+            Self::TensorFile(_) | Self::NoWeights { .. } => Some("remove the run directory to start over"),
+            Self::Diverged { .. } => {
+                Some("plan with a lower `learning_rate`, then remove the run directory to start over")
+            }
+            Self::NotRelative { .. } => Some("keep plans, data stats and runs in one work directory"),
+            Self::Io { .. } | Self::Validate { .. } | Self::Feed { .. } => None,
+        }
+    }
+}

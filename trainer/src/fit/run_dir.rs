@@ -1,0 +1,162 @@
+//! What a run directory says about the training in it.
+
+use std::path::{Component, Path, PathBuf};
+
+use vesal_bundle::run_record::{self, FileRef, RunRecord, Score};
+use vesal_models::NetworkConfig;
+
+use super::checkpoint::{CHECKPOINT_FILE, CheckpointHead, Identity, WEIGHTS_FILE, WeightsHead};
+use super::metrics::{METRICS_FILE, VALIDATION_FILE};
+use super::plans::Plans;
+use super::{FitError, FitRequest, RunStatus, tensor_file};
+
+/// What an earlier call left.
+#[derive(Debug)]
+pub struct Earlier {
+    /// Its latest state.
+    pub checkpoint: CheckpointHead,
+    /// Score of its best weights.
+    pub best: Option<Score>,
+    /// Whether the run record is written.
+    pub finished: bool,
+}
+
+/// Finds what an earlier call left; without a checkpoint, what little it may have left is removed.
+///
+/// **Errors**: [`FitError::OtherRun`] for the state of another training; unreadable or irremovable files.
+pub fn find_earlier(run_dir: &Path, identity: &Identity) -> Result<Option<Earlier>, FitError> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| FitError::Io { path, source }
+    };
+    std::fs::create_dir_all(run_dir).map_err(io(run_dir))?;
+    let checkpoint: Option<CheckpointHead> = tensor_file::read_head(&run_dir.join(CHECKPOINT_FILE))?;
+    let Some(checkpoint) = checkpoint else {
+        for name in [run_record::FILE_NAME, WEIGHTS_FILE, METRICS_FILE, VALIDATION_FILE] {
+            let path = run_dir.join(name);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(&path)(error)),
+                _ => {}
+            }
+        }
+        return Ok(None);
+    };
+    if let Some(difference) = difference(&checkpoint.identity, identity) {
+        return Err(FitError::OtherRun { run_dir: run_dir.to_owned(), difference });
+    }
+    let weights: Option<WeightsHead> = tensor_file::read_head(&run_dir.join(WEIGHTS_FILE))?;
+    let best = weights.filter(|head| head.identity == *identity).map(|head| head.score);
+    Ok(Some(Earlier { checkpoint, best, finished: run_dir.join(run_record::FILE_NAME).is_file() }))
+}
+
+fn difference(found: &Identity, expected: &Identity) -> Option<&'static str> {
+    [
+        (found.fold != expected.fold, "fold"),
+        (found.deploy_plan != expected.deploy_plan, "deploy plan"),
+        (found.train_plan != expected.train_plan, "train plan"),
+        (found.cases != expected.cases, "list of cases"),
+    ]
+    .into_iter()
+    .find_map(|(differs, what)| differs.then_some(what))
+}
+
+/// Tells how far the run of this directory is; `None` if none was started there, or its files cannot be read.
+pub fn status(run_dir: &Path) -> Option<RunStatus> {
+    let checkpoint: CheckpointHead = tensor_file::read_head(&run_dir.join(CHECKPOINT_FILE)).ok()??;
+    let weights: Option<WeightsHead> = tensor_file::read_head(&run_dir.join(WEIGHTS_FILE)).ok()?;
+    let best = weights.filter(|head| head.identity == checkpoint.identity).map(|head| head.score);
+    Some(RunStatus {
+        epoch: checkpoint.position.epochs,
+        num_epochs: checkpoint.num_epochs,
+        best_dice: best.as_ref().map(|score| score.mean_dice),
+        best_epoch: best.map(|score| score.epoch),
+        finished: run_dir.join(run_record::FILE_NAME).is_file(),
+    })
+}
+
+/// Writes the run record: from now on the run is finished.
+///
+/// **Errors**: a file that the record names cannot be read, or the record cannot be written.
+pub fn write_record(
+    request: &FitRequest,
+    plans: &Plans,
+    score: Score,
+    backend: &str,
+) -> Result<(), FitError> {
+    let run_dir = &request.run_dir;
+    let refer = |path: &Path| -> Result<FileRef, FitError> {
+        Ok(FileRef::to_file(run_dir, &relative(run_dir, path)?)?)
+    };
+    let burn = burn_store::SafetensorsStore::default_metadata();
+    let versions = [
+        ("vesal-trainer", Some(env!("CARGO_PKG_VERSION"))),
+        // Burn's crates have one version; this is the one that says it.
+        ("burn", burn.get("version").map(String::as_str)),
+        ("burn-backend", Some(backend)),
+    ];
+    let record = RunRecord::<NetworkConfig> {
+        format: run_record::FORMAT.into(),
+        format_version: run_record::FORMAT_VERSION,
+        algorithm: plans.train.algorithm.clone(),
+        fold: request.fold,
+        network: plans.train.network.clone(),
+        weights: refer(&run_dir.join(WEIGHTS_FILE))?,
+        deploy_plan: refer(&request.deploy_plan_path)?,
+        data_stats: refer(&request.data_stats_path)?,
+        score,
+        versions: versions
+            .into_iter()
+            .filter_map(|(name, version)| Some((name.into(), version?.into())))
+            .collect(),
+    };
+    Ok(record.write(&run_dir.join(run_record::FILE_NAME))?)
+}
+
+/// Names a file relative to a directory, with forward slashes.
+fn relative(directory: &Path, file: &Path) -> Result<String, FitError> {
+    let absolute =
+        |path: &Path| path.canonicalize().map_err(|source| FitError::Io { path: path.to_owned(), source });
+    let (from, to) = (absolute(directory)?, absolute(file)?);
+    let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    let up = from.components().skip(shared).map(|_| Some(".."));
+    let down = to.components().skip(shared).map(|component| match component {
+        Component::Normal(name) => name.to_str(),
+        _ => None,
+    });
+    let parts: Option<Vec<&str>> = up.chain(down).collect();
+    match parts {
+        Some(parts) if shared > 0 => Ok(parts.join("/")),
+        _ => Err(FitError::NotRelative { path: PathBuf::from(file), run_dir: PathBuf::from(directory) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_named_relative_to_the_run() {
+        let work = tempfile::tempdir().unwrap();
+        let run = work.path().join("segresnet_0");
+        std::fs::create_dir(&run).unwrap();
+        for (file, expected) in
+            [(work.path().join("plan.json"), "../plan.json"), (run.join("w.bin"), "w.bin")]
+        {
+            std::fs::write(&file, b"x").unwrap();
+            assert_eq!(relative(&run, &file).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn an_unfinished_start_leaves_no_trace() {
+        let work = tempfile::tempdir().unwrap();
+        let run = work.path().join("segresnet_0");
+        let digest = String::new;
+        let identity = Identity { fold: 0, deploy_plan: digest(), train_plan: digest(), cases: digest() };
+        assert!(find_earlier(&run, &identity).unwrap().is_none());
+        std::fs::write(run.join(METRICS_FILE), b"epoch\n1\n").unwrap();
+        assert!(find_earlier(&run, &identity).unwrap().is_none());
+        assert!(!run.join(METRICS_FILE).exists());
+        assert_eq!(status(&run), None);
+    }
+}

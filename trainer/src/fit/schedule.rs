@@ -1,0 +1,109 @@
+//! What happens in which epoch: the learning rate and the validations.
+
+use std::f64::consts::{FRAC_PI_2, PI};
+
+/// Factor of the learning rate in the first epoch of a warm-up.
+pub const WARMUP_MULTIPLIER: f64 = 0.1;
+
+/// Factor of the peak learning rate in an epoch (from 0) out of `total`.
+///
+/// **Definition**: with `w` warm-up epochs, `m + (1 - m) epoch / w` before epoch `w`; then
+/// `(1 + cos(π (epoch - w) / max(1, total - w))) / 2`, at least 0.
+///
+/// **Source**: MONAI 1.6.1 `WarmupCosineSchedule`.
+///
+/// ```
+/// use vesal_trainer::fit::schedule::warmup_cosine;
+///
+/// assert_eq!(warmup_cosine(0, 3, 300, 0.1), 0.1);
+/// assert_eq!(warmup_cosine(3, 3, 300, 0.1), 1.0);
+/// assert!(warmup_cosine(299, 3, 300, 0.1) < 1e-4);
+/// ```
+pub fn warmup_cosine(epoch: usize, warmup: usize, total: usize, multiplier: f64) -> f64 {
+    if epoch < warmup {
+        return multiplier + (1.0 - multiplier) * epoch as f64 / warmup as f64;
+    }
+    let progress = (epoch - warmup) as f64 / total.saturating_sub(warmup).max(1) as f64;
+    (0.5 * (1.0 + (PI * progress).cos())).max(0.0)
+}
+
+/// Epochs (from 1, ascending) after which the network is validated; always the last one.
+///
+/// **Definition**: with `every`, its multiples. Without, sparse at first and dense at the end: the steps between
+/// `trunc(epochs sin(x))` at `max(10, trunc(fraction epochs))` even positions `x` of a quarter wave, largest first,
+/// with `fraction = min(0.3, 0.16 crops)`.
+///
+/// **Source**: Auto3DSeg segresnet `schedule_validation_epochs`; there a given interval leaves out the last epoch.
+///
+/// ```
+/// use vesal_trainer::fit::schedule::validation_epochs;
+///
+/// assert_eq!(validation_epochs(10, Some(4), 1), [4, 8, 10]);
+/// let epochs = validation_epochs(300, None, 1);
+/// assert_eq!((epochs.len(), &epochs[..2], &epochs[43..]), (46, &[10, 20][..], &[298, 299, 300][..]));
+/// ```
+pub fn validation_epochs(epochs: usize, every: Option<usize>, crops: usize) -> Vec<usize> {
+    let mut schedule: Vec<usize> = match every {
+        Some(every) => (1..).map(|k| k * every.max(1)).take_while(|&epoch| epoch < epochs).collect(),
+        None => {
+            let mut sum = 0;
+            let mut steps = quarter_wave_steps(epochs, (0.16 * crops as f64).min(0.3));
+            steps.sort_unstable_by(|a, b| b.cmp(a));
+            steps.pop();
+            steps.into_iter().map(|step| (sum += step, sum).1).collect()
+        }
+    };
+    if epochs > 0 {
+        schedule.push(epochs);
+    }
+    schedule
+}
+
+/// Distances between the distinct values of a quarter sine wave from 0 to `epochs`, truncated.
+fn quarter_wave_steps(epochs: usize, fraction: f64) -> Vec<usize> {
+    let points = ((fraction * epochs as f64) as usize).max(10);
+    let step = FRAC_PI_2 / (points - 1) as f64;
+    // The last point lies at the wave's crest exactly; a rounded one could miss it.
+    let wave = (0..points - 1).map(|k| ((k as f64 * step).sin() * epochs as f64) as usize);
+    let mut values: Vec<usize> = wave.chain([epochs]).collect();
+    values.dedup();
+    values.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_cadence_of_308_epochs_has_47_validations() {
+        let epochs = validation_epochs(308, None, 1);
+        assert_eq!(epochs.len(), 47);
+        assert_eq!(epochs.last(), Some(&308));
+    }
+
+    #[test]
+    fn every_schedule_ascends_to_the_last_epoch() {
+        for total in 1..400 {
+            for (every, crops) in
+                [(None, 1), (None, 2), (None, 9), (Some(1), 1), (Some(7), 1), (Some(500), 1)]
+            {
+                let epochs = validation_epochs(total, every, crops);
+                assert!(epochs.windows(2).all(|pair| pair[0] < pair[1]), "{total} {every:?}: {epochs:?}");
+                assert_eq!(epochs.last(), Some(&total));
+                assert!(epochs[0] > 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_zero_interval_validates_every_epoch() {
+        assert_eq!(validation_epochs(3, Some(0), 1), [1, 2, 3]);
+        assert!(validation_epochs(0, None, 1).is_empty());
+    }
+
+    #[test]
+    fn warm_up_as_long_as_the_training_stays_defined() {
+        assert!((warmup_cosine(4, 5, 5, 0.1) - 0.82).abs() < 1e-12);
+        assert_eq!(warmup_cosine(5, 5, 5, 0.1), 1.0);
+    }
+}

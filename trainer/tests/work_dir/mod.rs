@@ -1,0 +1,125 @@
+//! A small work directory: bright boxes in noise, two folds, and plans for a network that trains in seconds.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use ndarray::{Array3, Axis};
+use tempfile::TempDir;
+use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Label, Modality};
+use vesal_io::nifti::{self, WriteOptions};
+use vesal_models::{NetworkConfig, SegResNetDsConfig};
+use vesal_trainer::augment::Rng;
+use vesal_trainer::fit::{FitRequest, TrainDevice, TrainingCase};
+use vesal_trainer::train_plan::{self, CropMode, TrainPlan};
+use vesal_volume::preprocess::{Normalization, Step};
+use vesal_volume::window::{Blend, Padding, WindowPlan};
+use vesal_volume::{Affine, LabelMap, Volume};
+
+pub struct WorkDir {
+    directory: TempDir,
+    cases: Vec<TrainingCase>,
+    pub plan: TrainPlan,
+}
+
+impl WorkDir {
+    pub fn new(cases: usize, side: usize, patch: usize) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let cases = (0..cases).map(|index| write_case(directory.path(), index, side)).collect();
+        let label = |class_index, name: &str, value| Label { name: name.into(), value, class_index };
+        let deploy = DeployPlan {
+            format: deploy_plan::FORMAT.into(),
+            format_version: deploy_plan::FORMAT_VERSION,
+            name: "boxes".into(),
+            channels: vec![Channel { name: "image".into(), modality: Modality::Mri }],
+            labels: vec![label(0, "background", 0), label(1, "bright", 2), label(2, "brighter", 5)],
+            activation: Activation::Softmax,
+            preprocessing: vec![
+                Step::OrientRas,
+                Step::Normalize { channels: vec![Normalization::ZScoreNonzero] },
+            ],
+            window: WindowPlan {
+                size: [patch; 3],
+                overlap: [0.5; 3],
+                blend: Blend::Gaussian { sigma_scale: 0.125 },
+                padding: Padding::Constant(0.0),
+            },
+        };
+        std::fs::write(directory.path().join("deploy_plan.json"), deploy.to_json().unwrap()).unwrap();
+        std::fs::write(directory.path().join("data_stats.json"), b"{}").unwrap();
+        let network = NetworkConfig::SegresnetDs(SegResNetDsConfig {
+            in_channels: 1,
+            out_channels: 3,
+            init_filters: 4,
+            blocks_down: vec![1, 1],
+            dsdepth: 2,
+            resolution: None,
+        });
+        let plan = TrainPlan {
+            format: train_plan::FORMAT.into(),
+            format_version: train_plan::FORMAT_VERSION,
+            algorithm: "segresnet".into(),
+            network,
+            roi_size: [patch; 3],
+            num_images_per_batch: 1,
+            num_crops_per_image: 2,
+            num_steps_per_image: 1,
+            crop_mode: CropMode::Ratio,
+            num_epochs: 3,
+            num_epochs_per_validation: Some(1),
+            num_warmup_epochs: 1,
+            learning_rate: 2e-3,
+            weight_decay: 1e-5,
+            use_amp: false,
+            seed: 11,
+        };
+        let work = Self { directory, cases, plan };
+        work.write_plan();
+        work
+    }
+
+    pub fn write_plan(&self) {
+        std::fs::write(self.path("train_plan.json"), serde_json::to_vec(&self.plan).unwrap()).unwrap();
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    pub fn request(&self, run: &str) -> FitRequest {
+        FitRequest {
+            run_dir: self.path(run),
+            fold: 0,
+            cases: self.cases.clone(),
+            deploy_plan_path: self.path("deploy_plan.json"),
+            train_plan_path: self.path("train_plan.json"),
+            data_stats_path: self.path("data_stats.json"),
+            device: TrainDevice::Cpu,
+            stop: Arc::new(AtomicBool::new(false)),
+        }
+    }
+}
+
+fn write_case(directory: &Path, index: usize, side: usize) -> TrainingCase {
+    let mut rng = Rng::new(&[index as u64]);
+    let mut labels = Array3::<u16>::zeros((side, side, side));
+    for value in [2, 5] {
+        let size = side / 3;
+        let start: [usize; 3] = std::array::from_fn(|_| rng.below(side - size));
+        let [x, y, z] = start.map(|first| first..first + size);
+        labels.slice_mut(ndarray::s![x, y, z]).fill(value);
+    }
+    let image = labels.mapv(|value| 100.0 + 30.0 * f32::from(value) + 10.0 * rng.normal_pair()[0] as f32);
+    let affine = Affine::from_spacing([1.0, 1.0, 1.5]);
+    let (image_path, label_path) =
+        (directory.join(format!("image_{index}.nii.gz")), directory.join(format!("label_{index}.nii.gz")));
+    let volume = Volume { data: image.insert_axis(Axis(0)), affine };
+    nifti::write_volume(&image_path, &volume, &WriteOptions::default()).unwrap();
+    nifti::write_label_map(&label_path, &LabelMap { data: labels, affine }, &WriteOptions::default())
+        .unwrap();
+    TrainingCase { id: format!("case_{index}"), images: vec![image_path], label: label_path, fold: index % 2 }
+}
