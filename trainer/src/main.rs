@@ -1,2 +1,30 @@
-//! The `vesal-train` binary.
-fn main() {}
+//! `vesal-train` trains networks that segment 3-D medical images.
+
+mod cli;
+mod commands;
+
+use std::panic;
+use std::process::ExitCode;
+
+use clap::Parser;
+use vesal_cli::{Exit, Failure};
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    panic::catch_unwind(|| vesal_cli::run(|| run(cli))).unwrap_or_else(|_| {
+        eprintln!("error: vesal-train stopped because of a mistake in its own code, described above");
+        Exit::Bug.into()
+    })
+}
+
+fn run(cli: Cli) -> Result<Exit, Failure> {
+    match cli.command {
+        Command::Auto(arguments) => commands::auto::run(&arguments),
+        Command::Analyze(arguments) => commands::analyze::run(&arguments),
+        Command::Plan(arguments) => commands::plan::run(&arguments),
+        Command::Fit(arguments) => commands::fit::run(&arguments),
+        Command::Status(arguments) => commands::status::run(&arguments),
+    }
+}

@@ -1,1 +1,259 @@
-//! run_dir
+//! The work directory: every file that the stages hand on to each other.
+//!
+//! ```text
+//! task.yaml               the task, as given
+//! datalist.json           cases with their folds, paths relative to the data root
+//! work.json               where the data are; from what each stage was made
+//! datastats.yaml          facts about all cases; datastats_by_case.yaml: about each
+//! deploy_plan.json        what inference needs to know
+//! train_plan.json         what only training needs to know
+//! segresnet_0/ ...        one run per fold
+//! ```
+//!
+//! The data root in `work.json` is the only absolute path, so that a work directory can move. A stage is done again
+//! only where what it was made from has changed. Every file is replaced in one step.
+
+mod error;
+mod record;
+mod stages;
+
+pub use error::{Fault, WorkError};
+pub use record::{AnalysisRecord, PlanRecord, WorkRecord};
+pub use stages::Made;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use vesal_bundle::{deploy_plan, digest};
+use vesal_io::atomic;
+
+use crate::datalist::Datalist;
+use crate::folds;
+use crate::planner::Budget;
+use crate::task::{Overrides, Task};
+
+/// The task, as given.
+const TASK: &str = "task.yaml";
+/// The datalist with folds.
+const DATALIST: &str = "datalist.json";
+/// The record of the work directory.
+const RECORD: &str = "work.json";
+/// Facts about all cases.
+const DATA_STATS: &str = "datastats.yaml";
+/// Facts about every case.
+const DATA_STATS_BY_CASE: &str = "datastats_by_case.yaml";
+/// What inference needs to know.
+const DEPLOY_PLAN: &str = deploy_plan::FILE_NAME;
+/// What only training needs to know.
+const TRAIN_PLAN: &str = "train_plan.json";
+/// Name of a run directory without its fold.
+const RUN: &str = "segresnet_";
+
+/// What a command line adds to a work directory; what it does not mention stays as it was.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Request<'a> {
+    /// Task to set the directory up with.
+    pub input: Option<&'a Path>,
+    /// Number of folds, when setting up.
+    pub folds: Option<usize>,
+    /// `NAME=VALUE` settings.
+    pub settings: &'a [String],
+    /// Where the data are, instead of where the task or the directory says.
+    pub dataroot: Option<&'a Path>,
+    /// Memory of the device to plan for, in GiB.
+    pub device_memory_gib: Option<f64>,
+}
+
+/// A work directory with its task and cases.
+#[derive(Debug)]
+pub struct WorkDir {
+    path: PathBuf,
+    dataroot: PathBuf,
+    task: Task,
+    datalist: Datalist,
+    record: WorkRecord,
+}
+
+impl WorkDir {
+    /// Sets up a work directory with `request.input`, or opens one that was set up before, and remembers the
+    /// settings.
+    ///
+    /// **Definition**: a task replaces what was there; what the stages wrote stays until they find it out of date.
+    ///
+    /// **Errors**: [`WorkError`].
+    pub fn prepare(path: &Path, request: &Request<'_>) -> Result<Self, WorkError> {
+        let earlier: Option<WorkRecord> = match read_record(path) {
+            Ok(record) => Some(record),
+            Err(WorkError::NotSetUp { .. }) if request.input.is_some() => None,
+            Err(error) => return Err(error),
+        };
+        let mut settings = earlier.as_ref().map(|record| record.settings.clone()).unwrap_or_default();
+        request.settings.iter().try_for_each(|text| settings.set_text(text))?;
+        let remembered = earlier.as_ref().map(|record| record.device_memory_gib);
+        let device_memory_gib =
+            request.device_memory_gib.or(remembered).unwrap_or(Budget::default().device_memory_gib);
+        let work = match (request.input, earlier) {
+            (Some(input), earlier) => {
+                Self::set_up(path, input, request, earlier, settings, device_memory_gib)?
+            }
+            (None, Some(earlier)) => {
+                let record = WorkRecord { settings, device_memory_gib, ..earlier };
+                Self::open_with(path, record, request.dataroot)?
+            }
+            (None, None) => return Err(WorkError::NotSetUp { path: path.to_owned() }),
+        };
+        work.write_record()?;
+        Ok(work)
+    }
+
+    /// Opens a work directory without changing it; `dataroot` says where the data are, if they have moved.
+    ///
+    /// **Errors**: [`WorkError`].
+    pub fn open(path: &Path, dataroot: Option<&Path>) -> Result<Self, WorkError> {
+        Self::open_with(path, read_record(path)?, dataroot)
+    }
+
+    fn set_up(
+        path: &Path,
+        input: &Path,
+        request: &Request<'_>,
+        earlier: Option<WorkRecord>,
+        settings: Overrides,
+        device_memory_gib: f64,
+    ) -> Result<Self, WorkError> {
+        let (task, task_bytes) = Task::read(input)?;
+        let datalist_path = task.locate_datalist(input)?;
+        let dataroot = present(match request.dataroot {
+            Some(dataroot) => dataroot.to_owned(),
+            None => task.locate_dataroot(input)?,
+        })?;
+        let bytes = read(&datalist_path)?;
+        let mut datalist = Datalist::from_json(&bytes, &dataroot)
+            .map_err(|source| WorkError::Datalist { path: datalist_path, source })?;
+        let seed = settings.over(&task.overrides).seed.unwrap_or(0);
+        let folds = folds::assign(&mut datalist, request.folds.or(task.num_fold), seed)?;
+        std::fs::create_dir_all(path)
+            .map_err(|source| WorkError::MakeDirectory { path: path.to_owned(), source })?;
+        atomic::write_file(&path.join(TASK), &task_bytes, true)?;
+        atomic::write_file(&path.join(DATALIST), &datalist.to_json(), true)?;
+        let (analysis, plan) = earlier.map(|record| (record.analysis, record.plan)).unwrap_or_default();
+        let record = WorkRecord {
+            format: record::FORMAT.to_owned(),
+            format_version: record::FORMAT_VERSION,
+            dataroot: dataroot.to_string_lossy().into_owned(),
+            fold_source: folds.source,
+            folds: folds.runs,
+            settings,
+            device_memory_gib,
+            analysis,
+            plan,
+        };
+        Ok(Self { path: path.to_owned(), dataroot, task, datalist, record })
+    }
+
+    fn open_with(path: &Path, record: WorkRecord, dataroot: Option<&Path>) -> Result<Self, WorkError> {
+        let dataroot = dataroot.map_or_else(|| PathBuf::from(&record.dataroot), Path::to_owned);
+        let (task, _) = Task::read(&path.join(TASK))?;
+        let list = path.join(DATALIST);
+        let datalist = Datalist::from_json(&read(&list)?, &dataroot)
+            .map_err(|source| WorkError::Datalist { path: list, source })?;
+        Ok(Self { path: path.to_owned(), dataroot, task, datalist, record })
+    }
+
+    /// Folds to train.
+    pub fn folds(&self) -> &[usize] {
+        &self.record.folds
+    }
+
+    /// Number of cases with folds.
+    pub fn cases(&self) -> usize {
+        self.datalist.training.len()
+    }
+
+    /// Names of labels 1, 2, ….
+    pub fn class_names(&self) -> &[String] {
+        &self.task.class_names
+    }
+
+    /// Whether there are data stats.
+    pub fn is_analyzed(&self) -> bool {
+        self.record.analysis.is_some()
+    }
+
+    /// Whether there are plans.
+    pub fn is_planned(&self) -> bool {
+        self.record.plan.is_some()
+    }
+
+    /// The run directory of a fold.
+    pub fn run_dir(&self, fold: usize) -> PathBuf {
+        self.path.join(format!("{RUN}{fold}"))
+    }
+
+    fn write_record(&self) -> Result<(), WorkError> {
+        self.write_json(RECORD, &self.record)
+    }
+
+    fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), WorkError> {
+        let path = self.path.join(name);
+        let mut bytes = serde_json::to_vec_pretty(value)
+            .map_err(|source| WorkError::Json { path: path.clone(), source })?;
+        bytes.push(b'\n');
+        Ok(atomic::write_file(&path, &bytes, true)?)
+    }
+
+    fn write_yaml(&self, name: &str, value: &impl Serialize) -> Result<(), WorkError> {
+        let path = self.path.join(name);
+        let text = serde_yaml_ng::to_string(value)
+            .map_err(|source| WorkError::Yaml { path: path.clone(), source })?;
+        Ok(atomic::write_file(&path, text.as_bytes(), true)?)
+    }
+
+    /// SHA-256 of a file of the directory; `None` where it cannot be read.
+    fn digest(&self, name: &str) -> Option<String> {
+        digest::sha256_file(&self.path.join(name)).ok().map(|(_, sha256)| sha256)
+    }
+}
+
+/// The data root as an absolute path.
+fn present(dataroot: PathBuf) -> Result<PathBuf, WorkError> {
+    if !dataroot.is_dir() {
+        return Err(WorkError::NoDataroot { path: dataroot });
+    }
+    std::path::absolute(&dataroot).map_err(|source| WorkError::Read { path: dataroot, source })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, WorkError> {
+    std::fs::read(path).map_err(|source| WorkError::Read { path: path.to_owned(), source })
+}
+
+fn read_record(directory: &Path) -> Result<WorkRecord, WorkError> {
+    let path = directory.join(RECORD);
+    let bytes = match std::fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(WorkError::NotSetUp { path: directory.to_owned() });
+        }
+        other => other.map_err(|source| WorkError::Read { path: path.clone(), source })?,
+    };
+    parse_versioned(&path, &bytes, record::FORMAT, record::FORMAT_VERSION)
+}
+
+/// Decodes JSON that names its format and version.
+fn parse_versioned<T: DeserializeOwned>(
+    path: &Path,
+    bytes: &[u8],
+    format: &str,
+    version: u32,
+) -> Result<T, WorkError> {
+    let json = |source| WorkError::Json { path: path.to_owned(), source };
+    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(json)?;
+    let found = (value["format"].as_str(), value["format_version"].as_u64());
+    if found != (Some(format), Some(u64::from(version))) {
+        let found = format!("{} version {}", value["format"], value["format_version"]);
+        let expected = format!("\"{format}\" version {version}");
+        return Err(WorkError::Version { path: path.to_owned(), found, expected });
+    }
+    serde_json::from_value(value).map_err(json)
+}

@@ -1,0 +1,189 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use vesal_trainer::fit::TrainDevice;
+
+/// Trains networks that segment 3-D medical images, from a task and a datalist in Auto3DSeg's format.
+#[derive(Debug, Parser)]
+#[command(
+    name = "vesal-train",
+    version,
+    propagate_version = false,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  vesal-train auto --input task.yaml --work-dir work          Analyze, plan, train every fold, print the scores
+  vesal-train auto --work-dir work                            Go on where it was stopped
+  vesal-train plan --work-dir work --explain                  Tell every decision and its reason
+  vesal-train plan --work-dir work --set num_epochs=100       Decide otherwise
+  vesal-train fit --work-dir work --fold 0 --device cuda:0    Train one fold on a GPU
+
+Exit codes:
+  0 done    2 wrong command line    3 task, datalist or images    4 plan or run    5 device or training
+  6 output  7 done, some cases were left out    130 stopped with Ctrl-C    1 a mistake in vesal-train itself"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Do everything: analyze, plan, train every fold, print the scores
+    Auto(AutoArguments),
+    /// Check and measure the images: write data stats
+    Analyze(AnalyzeArguments),
+    /// Decide how to preprocess and train: write plans
+    Plan(PlanArguments),
+    /// Train one fold, or go on with it
+    Fit(FitArguments),
+    /// Show how far every fold is
+    Status(StatusArguments),
+}
+
+/// Which work directory.
+#[derive(Debug, Args)]
+pub struct WorkArguments {
+    /// Folder that all stages write to and read from
+    #[arg(long, value_name = "DIR")]
+    pub work_dir: PathBuf,
+    /// Folder of the images, where it is not the one that the task names
+    #[arg(long, value_name = "DIR", env = "VESAL_DATAROOT")]
+    pub dataroot: Option<PathBuf>,
+}
+
+/// What to set a work directory up with.
+#[derive(Debug, Args)]
+pub struct SetUpArguments {
+    /// Task (task.yaml); needed once, when the work directory is new
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// Number of folds: to split the cases into (5), or of those in the datalist, how many to train
+    #[arg(long, value_name = "K", requires = "input")]
+    pub folds: Option<usize>,
+}
+
+/// Decisions of the user.
+#[derive(Debug, Args)]
+#[command(after_help = SETTINGS_HELP)]
+pub struct SettingArguments {
+    /// Decide something yourself, such as roi_size=[64,64,64]; may be repeated; kept in the work directory, and taken
+    /// back with NAME=
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub settings: Vec<String>,
+    /// Memory of the device to plan for: more makes larger batches [default: 16]
+    #[arg(long, value_name = "GIB", value_parser = memory)]
+    pub device_memory_gib: Option<f64>,
+}
+
+const SETTINGS_HELP: &str = "\
+Settings, in task.yaml or with --set NAME=VALUE:
+  num_epochs, num_warmup_epochs, learning_rate         schedule
+  num_images_per_batch                                 patches per step
+  num_crops_per_image, num_steps_per_image, crop_mode  sampling of patches (ratio, rand)
+  num_epochs_per_validation                            cadence of validation
+  roi_size                                             patch in voxels
+  resample, resample_resolution                        whether and to which spacing in mm images are resampled
+  normalize_mode, intensity_bounds                     range (CT), meanstd (MR), none
+  network#init_filters, network#blocks_down            size of the network
+  use_amp                                              mixed precision
+  seed                                                 weights, sampling, generated folds";
+
+/// Arguments of `auto`.
+#[derive(Debug, Args)]
+pub struct AutoArguments {
+    #[command(flatten)]
+    pub set_up: SetUpArguments,
+    #[command(flatten)]
+    pub work: WorkArguments,
+    #[command(flatten)]
+    pub settings: SettingArguments,
+    /// Train these folds only, such as 0,1
+    #[arg(long, value_name = "FOLDS", value_delimiter = ',')]
+    pub only_folds: Vec<usize>,
+    /// Where to compute: cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu", env = "VESAL_DEVICE")]
+    pub device: TrainDevice,
+}
+
+/// Arguments of `analyze`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A case that cannot be used (file missing or unreadable, image and label on different grids, labels without a name) is
+reported and left out; the exit code is then 7.")]
+pub struct AnalyzeArguments {
+    #[command(flatten)]
+    pub set_up: SetUpArguments,
+    #[command(flatten)]
+    pub work: WorkArguments,
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArguments {
+    #[command(flatten)]
+    pub work: WorkArguments,
+    #[command(flatten)]
+    pub settings: SettingArguments,
+    /// Print every decision, its rule, and the facts that it was applied to
+    #[arg(long)]
+    pub explain: bool,
+    /// Print the decisions as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `fit`.
+#[derive(Debug, Args)]
+pub struct FitArguments {
+    #[command(flatten)]
+    pub work: WorkArguments,
+    /// Fold to hold out for validation; the others are trained on
+    #[arg(long, value_name = "K")]
+    pub fold: usize,
+    /// Where to compute: cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu", env = "VESAL_DEVICE")]
+    pub device: TrainDevice,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    /// Folder that all stages write to and read from
+    #[arg(long, value_name = "DIR")]
+    pub work_dir: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Reads a memory size in GiB.
+fn memory(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(gib) if (0.1..=1e5).contains(&gib) => Ok(gib),
+        _ => Err("expected a number of GiB from 0.1 to 100000".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_setting_is_in_the_help() {
+        for name in vesal_trainer::task::Overrides::NAMES {
+            assert!(SETTINGS_HELP.contains(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! One module per command, and what they share.
+
+pub mod analyze;
+pub mod auto;
+pub mod fit;
+pub mod plan;
+mod progress;
+mod scores;
+pub mod status;
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use vesal_cli::{Exit, Failure};
+use vesal_trainer::analyze::stats::ExcludedCase;
+use vesal_trainer::run_dir::{Fault, Made, Request, WorkDir, WorkError};
+
+use crate::cli::{SetUpArguments, SettingArguments, WorkArguments};
+use progress::AnalysisProgress;
+
+/// Opens or sets up the work directory.
+fn prepare(
+    work: &WorkArguments,
+    set_up: Option<&SetUpArguments>,
+    settings: Option<&SettingArguments>,
+) -> Result<WorkDir, Failure> {
+    let request = Request {
+        input: set_up.and_then(|set_up| set_up.input.as_deref()),
+        folds: set_up.and_then(|set_up| set_up.folds),
+        settings: settings.map(|settings| settings.settings.as_slice()).unwrap_or_default(),
+        dataroot: work.dataroot.as_deref(),
+        device_memory_gib: settings.and_then(|settings| settings.device_memory_gib),
+    };
+    let attempt = format!("cannot prepare the work directory `{}`", work.work_dir.display());
+    WorkDir::prepare(&work.work_dir, &request).map_err(|error| failure(error).attempting(attempt))
+}
+
+/// Runs the analysis where it is needed, and tells which cases are left out.
+fn analyze_cases(work: &mut WorkDir, again: bool) -> Result<Vec<ExcludedCase>, Failure> {
+    let progress = AnalysisProgress::new(work.cases());
+    let done = work.analyze(again, |case| progress.case_done(case));
+    drop(progress);
+    let (made, excluded) = done.map_err(|error| failure(error).attempting("cannot analyze the cases"))?;
+    let usable = work.cases() - excluded.len();
+    match made {
+        Made::Now => eprintln!("analyzed {usable} cases"),
+        Made::Before => eprintln!("{usable} cases were analyzed before"),
+    }
+    for ExcludedCase { case, reason } in &excluded {
+        eprintln!("warning: case `{case}` is left out: {reason}");
+    }
+    Ok(excluded)
+}
+
+/// How a command ends that leaves these cases out.
+fn exit(excluded: &[ExcludedCase]) -> Exit {
+    if excluded.is_empty() { Exit::Success } else { Exit::FailedCases }
+}
+
+/// What a work directory refuses, as a program says it.
+fn failure(error: WorkError) -> Failure {
+    let exit = match error.fault() {
+        Fault::Usage => Exit::Usage,
+        Fault::Input => Exit::Input,
+        Fault::Plan => Exit::Bundle,
+        Fault::Output => Exit::Output,
+    };
+    let hint = error.hint();
+    Failure::new(exit, error).hint(hint)
+}
+
+/// Prints data. A reader that has had enough is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Output, error).attempting("cannot write to stdout"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints one JSON document.
+fn print_json(document: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(document).map_err(|error| Failure::new(Exit::Bug, error))?;
+    print(&format!("{text}\n"))
+}
+
+/// Columns, the first to the left and the others to the right.
+fn table(rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<String> = row
+            .iter()
+            .enumerate()
+            .map(|(column, cell)| match column {
+                0 => format!("{cell:<0$}", width(0)),
+                _ => format!("{cell:>0$}", width(column)),
+            })
+            .collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_align() {
+        let rows = [vec!["fold".to_owned(), "Dice".to_owned()], vec!["10".to_owned(), "0.81234".to_owned()]];
+        assert_eq!(table(&rows), "fold     Dice\n10    0.81234\n");
+    }
+}

@@ -1,0 +1,126 @@
+//! Progress on stderr, only where a person watches: on a terminal.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use vesal_trainer::fit::{FitObserver, Start, StepReport, ValidationReport};
+
+/// The bar of an analysis.
+#[derive(Debug)]
+pub struct AnalysisProgress(ProgressBar);
+
+impl AnalysisProgress {
+    /// A bar over this many cases.
+    pub fn new(cases: usize) -> Self {
+        Self(bar(cases, "analyzing [{bar:30}] {pos}/{len} {msg}"))
+    }
+
+    /// One more case is done.
+    pub fn case_done(&self, case: &str) {
+        self.0.set_message(case.to_owned());
+        self.0.inc(1);
+    }
+}
+
+impl Drop for AnalysisProgress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// The bar of a training.
+#[derive(Debug)]
+pub struct FitProgress {
+    fold: usize,
+    bar: ProgressBar,
+    start: Option<Start>,
+    best: Option<f64>,
+    loss: f32,
+}
+
+impl FitProgress {
+    /// A bar for the training of this fold.
+    pub fn new(fold: usize) -> Self {
+        Self { fold, bar: ProgressBar::hidden(), start: None, best: None, loss: f32::NAN }
+    }
+
+    fn show(&self, epoch: usize, doing: &str) {
+        let best = self.best.map(|dice| format!(" best Dice {dice:.4}")).unwrap_or_default();
+        let epochs = self.start.as_ref().map_or(0, |start| start.num_epochs);
+        self.bar.set_message(format!("epoch {epoch}/{epochs} loss {:.4}{best}{doing}", self.loss));
+    }
+
+    /// Prints a line to stderr without disturbing the bar.
+    fn print(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("{text}"));
+    }
+}
+
+impl FitObserver for FitProgress {
+    fn loading(&mut self, done: usize, total: usize) {
+        if self.bar.is_hidden() && done <= 1 {
+            self.bar = bar(total, "fold {prefix}: reading cases [{bar:30}] {pos}/{len}");
+            self.bar.set_prefix(self.fold.to_string());
+        }
+        self.bar.set_position(done as u64);
+    }
+
+    fn started(&mut self, start: &Start) {
+        let (epochs, steps) = start.resumed_after.unwrap_or((0, 0));
+        let Start { num_epochs, steps_per_epoch, training_cases, validation_cases, parameters, .. } = *start;
+        self.bar.finish_and_clear();
+        self.bar = bar(num_epochs * steps_per_epoch, "fold {prefix} [{bar:30}] {msg} {eta} left");
+        self.bar.set_prefix(self.fold.to_string());
+        self.bar.set_position((epochs * steps_per_epoch + steps) as u64);
+        // What was done before does not tell how fast the rest will go.
+        self.bar.reset_eta();
+        self.start = Some(start.clone());
+        let resumed = match start.resumed_after {
+            Some((epochs, steps)) => format!(", going on after {epochs} epochs and {steps} steps"),
+            None => String::new(),
+        };
+        self.print(&format!(
+            "fold {}: {training_cases} cases to train, {validation_cases} to validate, {num_epochs} epochs of \
+             {steps_per_epoch} steps, {parameters} parameters{resumed}",
+            self.fold
+        ));
+    }
+
+    fn step(&mut self, report: &StepReport) {
+        self.loss = report.loss;
+        let steps = self.start.as_ref().map_or(0, |start| start.steps_per_epoch);
+        self.bar.set_position(((report.epoch - 1) * steps + report.step) as u64);
+        self.show(report.epoch, "");
+    }
+
+    fn validating(&mut self, epoch: usize, done: usize, total: usize) {
+        self.show(epoch, &format!(", validating {done}/{total}"));
+    }
+
+    fn validated(&mut self, report: &ValidationReport) {
+        let dice = report.score.mean_dice;
+        if report.best {
+            self.best = Some(dice);
+        }
+        let mark = if report.best { ", the best so far" } else { "" };
+        self.print(&format!("fold {}: Dice {dice:.4} after epoch {}{mark}", self.fold, report.score.epoch));
+    }
+
+    fn warning(&mut self, message: &str) {
+        self.print(&format!("warning: {message}"));
+    }
+}
+
+impl Drop for FitProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A bar that shows on a terminal only.
+fn bar(length: usize, template: &str) -> ProgressBar {
+    let bar = ProgressBar::new(length as u64);
+    // The templates are constant and valid; the default style would do as well.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}

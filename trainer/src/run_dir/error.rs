@@ -1,0 +1,184 @@
+//! Why a work directory cannot be used.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+use vesal_io::atomic::AtomicError;
+
+use crate::analyze::AnalyzeError;
+use crate::datalist::DatalistError;
+use crate::folds::FoldError;
+use crate::planner::PlannerError;
+use crate::task::{OverrideError, TaskError};
+
+/// Why a stage cannot be done.
+#[derive(Debug, Error)]
+pub enum WorkError {
+    /// The task cannot be used.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Setting(#[from] OverrideError),
+    /// The datalist cannot be used.
+    #[error("cannot use the datalist `{}`", path.display())]
+    Datalist {
+        /// The file.
+        path: PathBuf,
+        /// The rule.
+        source: DatalistError,
+    },
+    /// The cases cannot be divided into folds.
+    #[error(transparent)]
+    Folds(#[from] FoldError),
+    /// The directory was never set up.
+    #[error("`{}` is no work directory: it has no `work.json`", path.display())]
+    NotSetUp {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The data are elsewhere.
+    #[error("the data root `{}` is not there", path.display())]
+    NoDataroot {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The system refuses a file.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error(transparent)]
+    Write(#[from] AtomicError),
+    /// The directory cannot be made.
+    #[error("cannot make the directory `{}`", path.display())]
+    MakeDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// `work.json` or the train plan does not follow its format.
+    #[error("`{}` does not follow its format", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        source: serde_json::Error,
+    },
+    /// The data stats do not follow their format.
+    #[error("`{}` does not follow its format", path.display())]
+    Yaml {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        source: serde_yaml_ng::Error,
+    },
+    /// A file of another format or version.
+    #[error("`{}` is {found}, expected {expected}", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Format and version found.
+        found: String,
+        /// Format and version that this program reads.
+        expected: String,
+    },
+    /// The analysis fails.
+    #[error(transparent)]
+    Analyze(#[from] AnalyzeError),
+    /// The planning fails.
+    #[error(transparent)]
+    Plan(#[from] PlannerError),
+    /// A stage that has to come first was not done.
+    #[error("there is no `{missing}` in the work directory")]
+    StageMissing {
+        /// The file that the stage writes.
+        missing: &'static str,
+        /// The command that writes it.
+        command: &'static str,
+    },
+    /// A file changed after another was made from it.
+    #[error("`{file}` is not what it was when the plan was made")]
+    Changed {
+        /// The file.
+        file: &'static str,
+    },
+    /// A fold that is not to be trained.
+    #[error("fold {found} is not among the folds to train, which are {folds:?}")]
+    NoSuchFold {
+        /// The fold.
+        found: usize,
+        /// Folds to train.
+        folds: Vec<usize>,
+    },
+}
+
+/// What kind of thing a [`WorkError`] is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The command line.
+    Usage,
+    /// Tasks, datalists, images.
+    Input,
+    /// Plans and records.
+    Plan,
+    /// Files to write.
+    Output,
+}
+
+impl WorkError {
+    /// What kind of thing is at fault.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Setting(_)
+            | Self::NoSuchFold { .. }
+            | Self::StageMissing { .. }
+            | Self::NotSetUp { .. } => Fault::Usage,
+            Self::Task(_)
+            | Self::Datalist { .. }
+            | Self::Folds(_)
+            | Self::NoDataroot { .. }
+            | Self::Read { .. }
+            | Self::Analyze(_) => Fault::Input,
+            Self::Json { .. }
+            | Self::Yaml { .. }
+            | Self::Version { .. }
+            | Self::Plan(_)
+            | Self::Changed { .. } => Fault::Plan,
+            Self::Write(_) | Self::MakeDirectory { .. } => Fault::Output,
+        }
+    }
+
+    /// What the reader can do about it.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Task(error) => error.hint(),
+            Self::Datalist { source, .. } => source.hint(),
+            Self::Folds(error) => error.hint(),
+            Self::Plan(error) => error.hint(),
+            Self::Write(error) => error.hint(),
+            Self::NotSetUp { .. } => Some("`--input task.yaml` sets it up"),
+            Self::NoDataroot { .. } => {
+                Some("tell where the data are with `--dataroot DIR` or VESAL_DATAROOT")
+            }
+            Self::StageMissing { command, .. } => {
+                return Some(format!("run `{command} --work-dir DIR` first"));
+            }
+            Self::Changed { .. } => Some(
+                "run `vesal-train plan --work-dir DIR` to plan again; change decisions with `--set NAME=VALUE`, not in the files",
+            ),
+            Self::Json { .. } | Self::Yaml { .. } => Some("remove it and run the stage that writes it again"),
+            Self::Version { .. } => {
+                Some("another version of Vesal wrote it: start with a new work directory")
+            }
+            _ => None,
+        };
+        text.map(str::to_owned)
+    }
+}

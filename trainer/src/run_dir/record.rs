@@ -1,0 +1,62 @@
+//! What a work directory remembers about itself: `work.json`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::analyze::stats::ExcludedCase;
+use crate::folds::FoldSource;
+use crate::task::Overrides;
+
+/// Name of this format in the file itself.
+pub(super) const FORMAT: &str = "vesal-work";
+/// Version of the format that this code writes and reads.
+pub(super) const FORMAT_VERSION: u32 = 1;
+
+/// `work.json`: where the data are, and from what each stage was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkRecord {
+    /// Always `vesal-work`.
+    pub format: String,
+    /// Always 1.
+    pub format_version: u32,
+    /// Folder that the datalist's paths start from: the one absolute path of the work directory.
+    pub dataroot: String,
+    /// Where the folds come from.
+    pub fold_source: FoldSource,
+    /// Folds to train.
+    pub folds: Vec<usize>,
+    /// Settings from command lines; they win over those of the task.
+    pub settings: Overrides,
+    /// Memory of the device to plan for, in GiB.
+    pub device_memory_gib: f64,
+    /// The data stats, once measured.
+    pub analysis: Option<AnalysisRecord>,
+    /// The plans, once made.
+    pub plan: Option<PlanRecord>,
+}
+
+/// From what the data stats were made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnalysisRecord {
+    /// SHA-256 over the cases, the sizes of their files and the number of classes.
+    pub inputs: String,
+    /// SHA-256 of `datastats.yaml`.
+    pub data_stats: String,
+    /// Cases that cannot be used; no stage after the analysis reads them.
+    pub excluded: Vec<ExcludedCase>,
+}
+
+/// From what the plans were made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanRecord {
+    /// SHA-256 over everything that the planner was told.
+    pub inputs: String,
+    /// SHA-256 of `datastats.yaml`.
+    pub data_stats: String,
+    /// SHA-256 of `deploy_plan.json`.
+    pub deploy_plan: String,
+    /// SHA-256 of `train_plan.json`.
+    pub train_plan: String,
+}

@@ -1,0 +1,207 @@
+//! What each stage reads, writes, and takes as reason to run again.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use serde_json::json;
+use vesal_bundle::digest;
+use vesal_io::atomic;
+
+use super::record::{AnalysisRecord, PlanRecord};
+use super::{DATA_STATS, DATA_STATS_BY_CASE, DEPLOY_PLAN, TRAIN_PLAN, WorkDir, WorkError, read};
+use crate::analyze::stats::{DataStats, DataStatsByCase, ExcludedCase};
+use crate::analyze::{self, CaseError, Excluded};
+use crate::datalist::Case;
+use crate::fit::{FitRequest, TrainDevice, TrainingCase};
+use crate::planner::{self, Budget, Goal, Plans};
+
+/// Rises when the same images would give other data stats.
+const ANALYSIS_VERSION: u32 = 1;
+/// Rises when the same data stats would give other plans.
+const PLANNER_VERSION: u32 = 1;
+
+/// Whether a stage had something to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// It ran.
+    Now,
+    /// What it makes was there and up to date.
+    Before,
+}
+
+impl WorkDir {
+    /// Measures the cases and writes the data stats, unless they are up to date or `again` is asked for.
+    ///
+    /// `observe` is called with each case that is done. Gives the cases that cannot be used.
+    ///
+    /// **Errors**: [`WorkError`].
+    pub fn analyze(
+        &mut self,
+        again: bool,
+        observe: impl FnMut(&str),
+    ) -> Result<(Made, Vec<ExcludedCase>), WorkError> {
+        if !self.dataroot.is_dir() {
+            return Err(WorkError::NoDataroot { path: self.dataroot.clone() });
+        }
+        let inputs = self.analysis_inputs();
+        if let Some(done) = &self.record.analysis
+            && !again
+            && done.inputs == inputs
+            && self.digest(DATA_STATS).as_ref() == Some(&done.data_stats)
+        {
+            return Ok((Made::Before, done.excluded.clone()));
+        }
+        let most = u16::try_from(self.task.class_names.len()).unwrap_or(u16::MAX);
+        let analysis = analyze::analyze(&self.datalist.training, &self.dataroot, most, observe)?;
+        let excluded: Vec<_> = analysis.excluded.iter().map(|case| self.excluded(case)).collect();
+        let stats = DataStats { stats_summary: analysis.summary };
+        self.write_yaml(DATA_STATS, &stats)?;
+        let by_case = DataStatsByCase {
+            stats_summary: stats.stats_summary,
+            stats_by_cases: analysis.cases,
+            excluded_cases: excluded.clone(),
+        };
+        self.write_yaml(DATA_STATS_BY_CASE, &by_case)?;
+        let data_stats = self.digest(DATA_STATS).unwrap_or_default();
+        self.record.analysis = Some(AnalysisRecord { inputs, data_stats, excluded: excluded.clone() });
+        self.write_record()?;
+        Ok((Made::Now, excluded))
+    }
+
+    /// Plans from the data stats, unless the plans are up to date or `again` is asked for.
+    ///
+    /// Gives the plans as well, for they can be derived at any time.
+    ///
+    /// **Errors**: [`WorkError`].
+    pub fn plan(&mut self, again: bool) -> Result<(Made, Plans), WorkError> {
+        let missing = WorkError::StageMissing { missing: DATA_STATS, command: "vesal-train analyze" };
+        let path = self.path.join(DATA_STATS);
+        if !path.exists() {
+            return Err(missing);
+        }
+        let bytes = read(&path)?;
+        let data_stats = digest::sha256(&bytes);
+        let stats: DataStats =
+            serde_yaml_ng::from_slice(&bytes).map_err(|source| WorkError::Yaml { path, source })?;
+        let overrides = self.record.settings.over(&self.task.overrides);
+        let goal = Goal {
+            name: &self.task.name,
+            modality: self.task.modality,
+            class_names: &self.task.class_names,
+            overrides: &overrides,
+        };
+        let device_memory_gib = self.record.device_memory_gib;
+        let plans = planner::plan(&stats.stats_summary, &goal, &Budget { device_memory_gib })?;
+        let inputs = fingerprint(&json!([
+            PLANNER_VERSION,
+            data_stats,
+            goal.name,
+            goal.modality,
+            goal.class_names,
+            overrides,
+            device_memory_gib
+        ]));
+        if let Some(done) = &self.record.plan
+            && !again
+            && done.inputs == inputs
+            && self.digest(DEPLOY_PLAN).as_ref() == Some(&done.deploy_plan)
+            && self.digest(TRAIN_PLAN).as_ref() == Some(&done.train_plan)
+        {
+            return Ok((Made::Before, plans));
+        }
+        let deploy = plans.deploy.to_json().map_err(planner::PlannerError::from)?;
+        atomic::write_file(&self.path.join(DEPLOY_PLAN), &deploy, true)?;
+        self.write_json(TRAIN_PLAN, &plans.train)?;
+        self.record.plan = Some(PlanRecord {
+            inputs,
+            data_stats,
+            deploy_plan: digest::sha256(&deploy),
+            train_plan: self.digest(TRAIN_PLAN).unwrap_or_default(),
+        });
+        self.write_record()?;
+        Ok((Made::Now, plans))
+    }
+
+    /// What to train for a fold.
+    ///
+    /// **Errors**: [`WorkError`] for a fold that is not to be trained, for plans that are absent, and for plans or data
+    /// stats that are not those of the planning.
+    pub fn fit_request(
+        &self,
+        fold: usize,
+        device: TrainDevice,
+        stop: Arc<AtomicBool>,
+    ) -> Result<FitRequest, WorkError> {
+        if !self.record.folds.contains(&fold) {
+            return Err(WorkError::NoSuchFold { found: fold, folds: self.record.folds.clone() });
+        }
+        let missing = || WorkError::StageMissing { missing: DEPLOY_PLAN, command: "vesal-train plan" };
+        let plan = self.record.plan.as_ref().ok_or_else(missing)?;
+        for (file, expected) in
+            [(DATA_STATS, &plan.data_stats), (DEPLOY_PLAN, &plan.deploy_plan), (TRAIN_PLAN, &plan.train_plan)]
+        {
+            if digest::sha256(&read(&self.path.join(file))?) != *expected {
+                return Err(WorkError::Changed { file });
+            }
+        }
+        if !self.dataroot.is_dir() {
+            return Err(WorkError::NoDataroot { path: self.dataroot.clone() });
+        }
+        Ok(FitRequest {
+            run_dir: self.run_dir(fold),
+            fold,
+            cases: self.usable_cases().filter_map(|case| self.training_case(case)).collect(),
+            deploy_plan_path: self.path.join(DEPLOY_PLAN),
+            train_plan_path: self.path.join(TRAIN_PLAN),
+            data_stats_path: self.path.join(DATA_STATS),
+            device,
+            stop,
+        })
+    }
+
+    fn usable_cases(&self) -> impl Iterator<Item = &Case> {
+        let excluded = self.record.analysis.as_ref().map(|done| done.excluded.as_slice()).unwrap_or_default();
+        self.datalist.training.iter().filter(|case| excluded.iter().all(|other| other.case != case.id))
+    }
+
+    fn training_case(&self, case: &Case) -> Option<TrainingCase> {
+        Some(TrainingCase {
+            id: case.id.clone(),
+            images: case.images.iter().map(|image| self.dataroot.join(image)).collect(),
+            label: self.dataroot.join(case.label.as_ref()?),
+            fold: case.fold?,
+        })
+    }
+
+    /// Digest of what the data stats depend on. Sizes of files stand for their content.
+    fn analysis_inputs(&self) -> String {
+        let size = |file: &String| std::fs::metadata(self.dataroot.join(file)).ok().map(|found| found.len());
+        let case = |case: &Case| {
+            let sizes: Vec<_> = case.images.iter().chain(&case.label).map(size).collect();
+            json!([case.id, case.images, case.label, sizes])
+        };
+        let cases: Vec<_> = self.datalist.training.iter().map(case).collect();
+        fingerprint(&json!([ANALYSIS_VERSION, self.task.class_names.len(), cases]))
+    }
+
+    /// The reason in words, without the folder that only this machine has.
+    fn excluded(&self, excluded: &Excluded) -> ExcludedCase {
+        let root = format!("{}/", self.dataroot.display());
+        ExcludedCase { case: excluded.id.clone(), reason: reason(&excluded.reason).replace(&root, "") }
+    }
+}
+
+/// An error and its causes on one line.
+fn reason(error: &CaseError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+fn fingerprint(value: &serde_json::Value) -> String {
+    digest::sha256(value.to_string().as_bytes())
+}
