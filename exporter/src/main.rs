@@ -1,2 +1,7 @@
 //! The `vesal-export` binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vesal_cli::run(vesal_exporter::cli::run)
+}

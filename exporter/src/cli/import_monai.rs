@@ -1,0 +1,103 @@
+//! `vesal-export import-monai`
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use vesal_bundle::deploy_plan::Modality;
+use vesal_cli::{Exit, Failure};
+
+use super::parse::{bounds, overlap, sizes, spacing};
+use super::{Common, assemble_exit, progress};
+use crate::import::{ImportError, Overrides, PlanningError, import};
+
+/// Packs checkpoints of MONAI's SegResNetDS
+///
+/// Several checkpoints become one ensemble. Tensors and settings are read without running anything in the files. What a
+/// checkpoint says about its preprocessing is taken; flags win over it.
+#[derive(Debug, Args)]
+pub(super) struct ImportMonai {
+    /// Checkpoints, as `torch.save` writes them
+    #[arg(required = true, value_name = "CHECKPOINT")]
+    checkpoints: Vec<PathBuf>,
+    /// Sliding window in voxels, as in training
+    #[arg(long, value_name = "X,Y,Z", value_parser = sizes)]
+    roi: Option<[usize; 3]>,
+    /// Shared fraction of neighboring windows, one number or three [default: 0.625]
+    #[arg(long, value_name = "FRACTION", value_parser = overlap)]
+    overlap: Option<[f64; 3]>,
+    /// Spacing in mm to resample images to
+    #[arg(long, value_name = "X,Y,Z", value_parser = spacing)]
+    spacing: Option<[f64; 3]>,
+    /// Imaging modality, which decides about normalization
+    #[arg(long)]
+    modality: Option<ModalityFlag>,
+    /// Range of intensities that CT is normalized by
+    #[arg(long, value_name = "LOW,HIGH", value_parser = bounds, allow_hyphen_values = true)]
+    bounds: Option<[f32; 2]>,
+    /// Names of all classes in order, background first
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    labels: Option<Vec<String>>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ModalityFlag {
+    /// Magnetic resonance: z-score of the voxels that are not zero
+    Mri,
+    /// Computed tomography: sigmoid of a range
+    Ct,
+}
+
+impl From<ModalityFlag> for Modality {
+    fn from(flag: ModalityFlag) -> Self {
+        match flag {
+            ModalityFlag::Mri => Self::Mri,
+            ModalityFlag::Ct => Self::Ct,
+        }
+    }
+}
+
+impl ImportMonai {
+    pub fn run(self) -> Result<Exit, Failure> {
+        let flags = Overrides {
+            name: self.common.name.clone(),
+            roi: self.roi,
+            overlap: self.overlap,
+            spacing: self.spacing,
+            modality: self.modality.map(Modality::from),
+            bounds: self.bounds,
+            labels: self.labels,
+        };
+        let imported = import(
+            &self.checkpoints,
+            &flags,
+            &self.common.destination(),
+            &mut progress,
+        );
+        let imported = imported.map_err(|error| {
+            let hint = error.hint();
+            Failure::new(exit(&error), error)
+                .attempting("cannot import")
+                .hint(hint)
+        })?;
+        self.common
+            .report(&imported.assembled, imported.assumptions)
+    }
+}
+
+fn exit(error: &ImportError) -> Exit {
+    match error {
+        ImportError::NoCheckpoints => Exit::Usage,
+        ImportError::Planning { source, .. } => match source {
+            PlanningError::NoWindow | PlanningError::NoBounds | PlanningError::UnusedBounds => {
+                Exit::Usage
+            }
+            PlanningError::Window { .. } | PlanningError::Labels { .. } => Exit::Usage,
+            PlanningError::NoSpacing => Exit::Input,
+        },
+        ImportError::Plan(_) => Exit::Bundle,
+        ImportError::Assemble(error) => assemble_exit(error),
+        _ => Exit::Input,
+    }
+}

@@ -1,0 +1,16 @@
+//! Imports networks that other programs trained.
+
+mod archive;
+mod checkpoint;
+mod labels;
+mod monai;
+mod network;
+pub mod pickle;
+mod plan;
+mod settings;
+
+pub use archive::ArchiveError;
+pub use checkpoint::{Checkpoint, CheckpointError};
+pub use monai::{ImportError, Imported, import};
+pub use plan::{Overrides, PlanningError};
+pub use settings::{NormalizeMode, Settings, SettingsError};

@@ -1,0 +1,240 @@
+//! MONAI's SegResNetDS checkpoints into a bundle.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use vesal_bundle::deploy_plan::PlanError;
+use vesal_bundle::digest;
+use vesal_bundle::manifest::MemberProvenance;
+use vesal_models::NetworkConfig;
+
+use super::checkpoint::{Checkpoint, CheckpointError};
+use super::plan::{self, Overrides, Planned, PlanningError};
+use super::settings::{Settings, SettingsError};
+use crate::architecture::{self, ArchitectureError};
+use crate::assemble::{self, AssembleError, Assembled, Candidate, Destination, Frame};
+use crate::weights::{self, WeightsError};
+
+/// Why checkpoints do not become a bundle.
+#[derive(Debug, Error)]
+pub enum ImportError {
+    /// Nothing to import.
+    #[error("no checkpoint is given, expected at least 1")]
+    NoCheckpoints,
+    /// A checkpoint cannot be read.
+    #[error("cannot read the checkpoint `{}`", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: CheckpointError,
+    },
+    /// The file cannot be read for its digest.
+    #[error("cannot read the checkpoint `{}`", path.display())]
+    Digest {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Its configuration cannot be honored.
+    #[error("the configuration in `{}` cannot be honored", path.display())]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: SettingsError,
+    },
+    /// Its network cannot be told.
+    #[error("the network of `{}` cannot be told from its weights", path.display())]
+    Architecture {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ArchitectureError,
+    },
+    /// Its weights do not go into its network.
+    #[error("the weights in `{}` are unusable", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: WeightsError,
+    },
+    /// No plan follows.
+    #[error("`{}` and the command line do not say how to use the network", path.display())]
+    Planning {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: PlanningError,
+    },
+    /// Networks that cannot vote together.
+    #[error("`{}` and `{}` differ in {what}, expected the same for an ensemble", first.display(), second.display())]
+    Disagree {
+        /// One checkpoint.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+        /// In what they differ.
+        what: &'static str,
+    },
+    /// The plan breaks a rule.
+    #[error("the deploy plan that follows is unusable")]
+    Plan(#[from] PlanError),
+    /// The bundle cannot be put together.
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+}
+
+impl ImportError {
+    /// A remedy, where there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Checkpoint { source, .. } => source.hint().map(str::to_owned),
+            Self::Planning { source, .. } => source.hint(),
+            Self::Disagree { .. } => Some(
+                "flags win over what checkpoints say and make them agree; else import them apart"
+                    .into(),
+            ),
+            Self::Assemble(error) => error.hint().map(str::to_owned),
+            _ => None,
+        }
+    }
+}
+
+/// An imported bundle.
+#[derive(Debug)]
+pub struct Imported {
+    /// The bundle.
+    pub assembled: Assembled,
+    /// What neither checkpoints nor flags state and was assumed.
+    pub assumptions: Vec<String>,
+}
+
+/// Imports checkpoints as the members of one ensemble.
+///
+/// **Errors**: [`ImportError`]; nothing is written then.
+pub fn import(
+    checkpoints: &[PathBuf],
+    flags: &Overrides,
+    destination: &Destination,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Imported, ImportError> {
+    let prepared = assemble::prepare(destination)?;
+    let name = assemble::file_name(&destination.output);
+    let mut agreed: Option<(&Path, Planned)> = None;
+    let mut candidates = Vec::new();
+    for (index, path) in checkpoints.iter().enumerate() {
+        progress(&format!("{}: reading weights", assemble::file_name(path)));
+        let (planned, candidate) = load(path, index, flags, &name)?;
+        match &agreed {
+            None => agreed = Some((path, planned)),
+            Some((first, expected)) => {
+                if let Some(what) = difference(&planned, expected) {
+                    let (first, second) = (first.to_path_buf(), path.clone());
+                    return Err(ImportError::Disagree {
+                        first,
+                        second,
+                        what,
+                    });
+                }
+            }
+        }
+        candidates.push(candidate);
+    }
+    let Some((_, Planned { plan, assumptions })) = agreed else {
+        return Err(ImportError::NoCheckpoints);
+    };
+    let plan_bytes = plan.to_json()?;
+    let frame = Frame {
+        name: plan.name.clone(),
+        plan: &plan,
+        plan_bytes: &plan_bytes,
+        data_stats_sha256: None,
+    };
+    let assembled = assemble::assemble(prepared, &frame, candidates, progress)?;
+    Ok(Imported {
+        assembled,
+        assumptions,
+    })
+}
+
+fn load(
+    path: &Path,
+    index: usize,
+    flags: &Overrides,
+    name: &str,
+) -> Result<(Planned, Candidate), ImportError> {
+    let at = || path.to_path_buf();
+    let (_, checkpoint_sha256) =
+        digest::sha256_file(path).map_err(|source| ImportError::Digest { path: at(), source })?;
+    let checkpoint =
+        Checkpoint::read(path).map_err(|source| ImportError::Checkpoint { path: at(), source })?;
+    let settings = match &checkpoint.config {
+        Some(config) => Settings::from_config(config)
+            .map_err(|source| ImportError::Settings { path: at(), source })?,
+        None => Settings::default(),
+    };
+    let config = match &settings.network {
+        Some(network) => NetworkConfig::SegresnetDs(network.clone()),
+        None => {
+            let tensors = checkpoint.tensors.iter();
+            let shapes = tensors
+                .map(|(name, data)| (name.as_str(), data.shape.to_vec()))
+                .collect();
+            architecture::infer(&shapes)
+                .map_err(|source| ImportError::Architecture { path: at(), source })?
+        }
+    };
+    let planned = plan::plan(&settings, flags, &config, name)
+        .map_err(|source| ImportError::Planning { path: at(), source })?;
+    let network = weights::load(&config, checkpoint.tensors, &Default::default())
+        .map_err(|source| ImportError::Weights { path: at(), source })?;
+    let provenance = MemberProvenance::ImportedMonai {
+        checkpoint: printable(&assemble::file_name(path)),
+        checkpoint_sha256,
+        epoch: checkpoint.epoch,
+        best_metric: checkpoint.best_metric,
+    };
+    let file = format!("members/model-{index}.onnx");
+    Ok((
+        planned,
+        Candidate {
+            file,
+            config,
+            network,
+            provenance,
+        },
+    ))
+}
+
+/// A file name that a manifest may hold.
+fn printable(name: &str) -> String {
+    let name: String = name
+        .trim()
+        .chars()
+        .map(|c| if c.is_control() { '_' } else { c })
+        .take(120)
+        .collect();
+    let name = name.trim_end();
+    if name.is_empty() {
+        "checkpoint".into()
+    } else {
+        name.into()
+    }
+}
+
+/// In what two plans differ.
+fn difference(found: &Planned, expected: &Planned) -> Option<&'static str> {
+    let (a, b) = (&found.plan, &expected.plan);
+    [
+        ("channels", a.channels == b.channels),
+        ("labels", a.labels == b.labels),
+        ("preprocessing", a.preprocessing == b.preprocessing),
+        ("window", a.window == b.window),
+    ]
+    .into_iter()
+    .find(|(_, same)| !same)
+    .map(|(what, _)| what)
+}

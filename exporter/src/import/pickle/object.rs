@@ -1,0 +1,137 @@
+//! What a pickle can hold.
+
+/// Place of an object in its arena.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(pub(super) usize);
+
+/// Element type of a tensor's storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorageType {
+    /// 64-bit floats.
+    Double,
+    /// 32-bit floats.
+    Float,
+    /// 16-bit IEEE floats.
+    Half,
+    /// 16-bit brain floats.
+    BFloat16,
+    /// Something else, of which only the size matters to nobody.
+    Other,
+}
+
+/// Where the elements of a tensor are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    /// Element type.
+    pub kind: StorageType,
+    /// Name of the archive's entry.
+    pub key: String,
+}
+
+/// A view of a storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tensor {
+    /// The storage.
+    pub storage: Storage,
+    /// First element.
+    pub offset: usize,
+    /// Shape.
+    pub shape: Vec<usize>,
+    /// Elements between neighbors, per axis.
+    pub strides: Vec<usize>,
+}
+
+/// Functions and types that a pickle may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    OrderedDict,
+    RebuildTensor,
+    RebuildParameter,
+    Size,
+    StorageType(StorageType),
+    /// A type that is only ever a value: `torch.float32`.
+    ElementType,
+    Device,
+    NumpyScalar,
+    NumpyType,
+    Encode,
+}
+
+/// An element type of NumPy, as far as scalars of it are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NumpyType {
+    /// `f8`
+    Float64,
+    /// `f4`
+    Float32,
+    /// `i8`
+    Int64,
+    /// `i4`
+    Int32,
+}
+
+/// One object.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Object {
+    /// `None`
+    None,
+    /// `True`, `False`
+    Bool(bool),
+    /// An integer of at most 64 bits.
+    Int(i64),
+    /// A float.
+    Float(f64),
+    /// A text.
+    Text(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// A list, tuple or set.
+    Sequence(Vec<Id>),
+    /// A dictionary in order of insertion.
+    Dict(Vec<(Id, Id)>),
+    /// A function or type.
+    #[allow(private_interfaces)]
+    Known(Known),
+    /// A tensor's storage.
+    Storage(Storage),
+    /// A tensor.
+    Tensor(Tensor),
+    /// An element type of NumPy.
+    NumpyType(NumpyType),
+    /// Something harmless that nobody asks for: a device, an element type, a larger integer.
+    Opaque,
+}
+
+/// The objects of a pickle.
+#[derive(Debug, Clone, Default)]
+pub struct Arena {
+    objects: Vec<Object>,
+}
+
+impl Arena {
+    pub(super) fn add(&mut self, object: Object) -> Id {
+        self.objects.push(object);
+        Id(self.objects.len() - 1)
+    }
+
+    pub(super) fn get_mut(&mut self, id: Id) -> &mut Object {
+        &mut self.objects[id.0]
+    }
+
+    /// The object at a place.
+    pub fn get(&self, id: Id) -> &Object {
+        &self.objects[id.0]
+    }
+
+    /// The value under a text key of a dictionary; the last one, if there are several.
+    pub fn entry(&self, dict: Id, key: &str) -> Option<Id> {
+        let Object::Dict(entries) = self.get(dict) else {
+            return None;
+        };
+        entries
+            .iter()
+            .rev()
+            .find(|(found, _)| matches!(self.get(*found), Object::Text(text) if text == key))
+            .map(|(_, value)| *value)
+    }
+}

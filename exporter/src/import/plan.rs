@@ -1,0 +1,479 @@
+//! The deploy plan of an imported network: from the checkpoint's settings and the user's flags, which win.
+
+use thiserror::Error;
+use vesal_bundle::DeployPlan;
+use vesal_bundle::deploy_plan::{self, Activation, Channel, Label, Modality};
+use vesal_models::NetworkConfig;
+use vesal_volume::preprocess::{Normalization, Step};
+use vesal_volume::window::{Blend, Padding, WindowPlan};
+
+use super::labels;
+use super::settings::{NormalizeMode, Settings};
+
+/// Shared fraction of neighboring windows in MONAI's Auto3DSeg.
+const OVERLAP: f64 = 0.625;
+/// Width of the importance map in MONAI's sliding window inference.
+const SIGMA_SCALE: f64 = 0.125;
+/// Voxels kept around the foreground.
+const MARGIN: usize = 10;
+/// Spacings that Auto3DSeg keeps, as factors of the target.
+const KEPT_SPACINGS: [f64; 2] = [0.75, 1.25];
+
+/// What the user states; it wins over the checkpoint.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Overrides {
+    /// Name of the task.
+    pub name: Option<String>,
+    /// Window in voxels.
+    pub roi: Option<[usize; 3]>,
+    /// Shared fraction of neighboring windows.
+    pub overlap: Option<[f64; 3]>,
+    /// Spacing in mm to resample to.
+    pub spacing: Option<[f64; 3]>,
+    /// Imaging modality.
+    pub modality: Option<Modality>,
+    /// Range of intensities of CT.
+    pub bounds: Option<[f32; 2]>,
+    /// Names of all classes.
+    pub labels: Option<Vec<String>>,
+}
+
+/// Why no plan follows from checkpoint and flags.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum PlanningError {
+    /// Neither checkpoint nor flags state the window.
+    #[error("the checkpoint does not state the window (`roi_size`)")]
+    NoWindow,
+    /// Neither checkpoint nor flags state the range of intensities.
+    #[error(
+        "the checkpoint does not state the range of intensities (`intensity_bounds`) that CT is normalized by"
+    )]
+    NoBounds,
+    /// A range for images that are not normalized by one.
+    #[error("a range of intensities is given, and the images are not normalized by one")]
+    UnusedBounds,
+    /// Resampling without a spacing.
+    #[error(
+        "the checkpoint resamples images and does not state the spacing (`resample_resolution`)"
+    )]
+    NoSpacing,
+    /// A window that the network's strides do not divide.
+    #[error("the window is {found:?} voxels, expected multiples of {factor:?}")]
+    Window {
+        /// The window.
+        found: [usize; 3],
+        /// What it must be a multiple of.
+        factor: [usize; 3],
+    },
+    /// Not one name per class.
+    #[error("{found} labels are named, the network has {expected} classes, background included")]
+    Labels {
+        /// Names.
+        found: usize,
+        /// Classes.
+        expected: usize,
+    },
+}
+
+impl PlanningError {
+    /// A remedy, where there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoWindow => Some("`--roi X,Y,Z` states it, in voxels, as in training".into()),
+            Self::NoBounds => Some("`--bounds LOW,HIGH` states it, as in training".into()),
+            Self::UnusedBounds => Some("leave `--bounds` out, or state `--modality ct`".into()),
+            Self::NoSpacing => Some("`--spacing X,Y,Z` states it, in mm".into()),
+            Self::Window { found, factor } => {
+                let nearest =
+                    |axis: usize| found[axis].div_ceil(factor[axis]).max(1) * factor[axis];
+                let [x, y, z] = [nearest(0), nearest(1), nearest(2)];
+                Some(format!("`--roi {x},{y},{z}` is the next larger one"))
+            }
+            Self::Labels { .. } => {
+                Some("`--labels background,...` names every class in order".into())
+            }
+        }
+    }
+}
+
+/// A plan, and what had to be assumed for it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Planned {
+    pub plan: DeployPlan,
+    pub assumptions: Vec<String>,
+}
+
+/// Plans inference with an imported network.
+///
+/// **Source**: Auto3DSeg's segresnet template: orientation, foreground crop, resampling, normalization, in this order.
+pub(super) fn plan(
+    settings: &Settings,
+    flags: &Overrides,
+    network: &NetworkConfig,
+    name: &str,
+) -> Result<Planned, PlanningError> {
+    let mut assumptions = Vec::new();
+    let modality = flags.modality.or(settings.modality).unwrap_or_else(|| {
+        assumptions.push("the modality is MRI; `--modality ct` states another one".into());
+        Modality::Mri
+    });
+    let normalization = normalization(settings, flags, modality)?;
+    let channels = network.in_channels();
+
+    let mut preprocessing = Vec::new();
+    if settings.orientation_ras != Some(false) {
+        preprocessing.push(Step::OrientRas);
+    }
+    if settings.crop_foreground != Some(false) {
+        preprocessing.push(Step::CropForeground {
+            threshold: 0.,
+            margin: MARGIN,
+        });
+    }
+    preprocessing.extend(resampling(settings, flags)?);
+    preprocessing.push(Step::Normalize {
+        channels: vec![normalization; channels],
+    });
+
+    let plan = DeployPlan {
+        format: deploy_plan::FORMAT.into(),
+        format_version: deploy_plan::FORMAT_VERSION,
+        name: flags
+            .name
+            .clone()
+            .or_else(|| settings.name.clone())
+            .unwrap_or_else(|| name.into()),
+        channels: name_channels(channels, modality),
+        labels: name_labels(settings, flags, network.out_channels(), &mut assumptions)?,
+        activation: Activation::Softmax,
+        preprocessing,
+        window: WindowPlan {
+            size: window(settings, flags, network)?,
+            overlap: flags.overlap.or(settings.overlap).unwrap_or([OVERLAP; 3]),
+            blend: Blend::Gaussian {
+                sigma_scale: SIGMA_SCALE,
+            },
+            padding: Padding::Constant(0.),
+        },
+    };
+    Ok(Planned { plan, assumptions })
+}
+
+/// How intensities are normalized: by the stated modality, else as the checkpoint says, else by its modality.
+fn normalization(
+    settings: &Settings,
+    flags: &Overrides,
+    modality: Modality,
+) -> Result<Normalization, PlanningError> {
+    let by_modality = match modality {
+        Modality::Ct => NormalizeMode::Range,
+        Modality::Mri => NormalizeMode::ZScore,
+    };
+    let mode = match flags.modality {
+        Some(_) => by_modality,
+        None => settings.normalize_mode.unwrap_or(by_modality),
+    };
+    match mode {
+        NormalizeMode::Range => {
+            let [low, high] = flags
+                .bounds
+                .or(settings.intensity_bounds)
+                .ok_or(PlanningError::NoBounds)?;
+            Ok(Normalization::SigmoidRange { low, high })
+        }
+        _ if flags.bounds.is_some() => Err(PlanningError::UnusedBounds),
+        NormalizeMode::ZScore => Ok(Normalization::ZScoreNonzero),
+        NormalizeMode::None => Ok(Normalization::Identity),
+    }
+}
+
+fn resampling(settings: &Settings, flags: &Overrides) -> Result<Option<Step>, PlanningError> {
+    // Only Auto3DSeg's settings say whether images are resampled, and only it keeps similar spacings.
+    let keep = if settings.resample.is_some() {
+        KEPT_SPACINGS
+    } else {
+        [1., 1.]
+    };
+    let spacing = match (flags.spacing, settings.resample) {
+        (Some(spacing), _) => spacing,
+        (None, Some(true)) => settings
+            .resample_resolution
+            .ok_or(PlanningError::NoSpacing)?,
+        (None, _) => return Ok(None),
+    };
+    Ok(Some(Step::Resample { spacing, keep }))
+}
+
+fn window(
+    settings: &Settings,
+    flags: &Overrides,
+    network: &NetworkConfig,
+) -> Result<[usize; 3], PlanningError> {
+    let found = flags
+        .roi
+        .or(settings.roi_size)
+        .ok_or(PlanningError::NoWindow)?;
+    let factor = network.shape_factor();
+    let fits = (0..3).all(|axis| found[axis] > 0 && found[axis].is_multiple_of(factor[axis]));
+    if fits {
+        Ok(found)
+    } else {
+        Err(PlanningError::Window { found, factor })
+    }
+}
+
+fn name_channels(count: usize, modality: Modality) -> Vec<Channel> {
+    let name = |index| {
+        if count == 1 {
+            "image".to_owned()
+        } else {
+            format!("image {index}")
+        }
+    };
+    (0..count)
+        .map(|index| Channel {
+            name: name(index),
+            modality,
+        })
+        .collect()
+}
+
+fn name_labels(
+    settings: &Settings,
+    flags: &Overrides,
+    classes: usize,
+    assumptions: &mut Vec<String>,
+) -> Result<Vec<Label>, PlanningError> {
+    if let Some(names) = &flags.labels {
+        let exact = Some(names).filter(|names| names.len() == classes);
+        return exact
+            .and_then(|names| labels::name_classes(names, classes))
+            .ok_or(PlanningError::Labels {
+                found: names.len(),
+                expected: classes,
+            });
+    }
+    match &settings.class_names {
+        Some(names) => labels::name_classes(names, classes).ok_or(PlanningError::Labels {
+            found: names.len(),
+            expected: classes,
+        }),
+        None => {
+            assumptions.push(
+                "classes have no names and are numbered; `--labels background,...` names them"
+                    .into(),
+            );
+            Ok(labels::number_classes(classes))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::import::SettingsError;
+
+    fn settings(config: Value) -> Result<Settings, SettingsError> {
+        let Value::Object(config) = config else {
+            panic!("no dictionary")
+        };
+        Settings::from_config(&config)
+    }
+
+    fn network() -> Value {
+        json!({
+            "_target_": "SegResNetDS", "init_filters": 8, "blocks_down": [1, 2, 2], "in_channels": 1,
+            "out_channels": 3, "dsdepth": 2, "norm": "INSTANCE"
+        })
+    }
+
+    fn planned(config: Value, flags: &Overrides) -> Result<Planned, PlanningError> {
+        let settings = settings(config).unwrap();
+        let network = NetworkConfig::SegresnetDs(settings.network.clone().unwrap());
+        plan(&settings, flags, &network, "task")
+    }
+
+    fn roi(roi: [usize; 3]) -> Overrides {
+        Overrides {
+            roi: Some(roi),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_bare_network_is_planned_from_flags() {
+        let flags = Overrides {
+            spacing: Some([1.5, 1.5, 2.]),
+            modality: Some(Modality::Ct),
+            bounds: Some([-100., 200.]),
+            labels: Some(
+                ["background", "anterior", "posterior"]
+                    .map(str::to_owned)
+                    .to_vec(),
+            ),
+            ..roi([32, 48, 32])
+        };
+        let Planned { plan, assumptions } = planned(json!({"network": network()}), &flags).unwrap();
+        assert_eq!(assumptions, Vec::<String>::new());
+        assert_eq!(
+            plan.preprocessing,
+            [
+                Step::OrientRas,
+                Step::CropForeground {
+                    threshold: 0.,
+                    margin: 10
+                },
+                Step::Resample {
+                    spacing: [1.5, 1.5, 2.],
+                    keep: [1., 1.]
+                },
+                Step::Normalize {
+                    channels: vec![Normalization::SigmoidRange {
+                        low: -100.,
+                        high: 200.
+                    }]
+                },
+            ]
+        );
+        assert_eq!(plan.window.overlap, [0.625; 3]);
+        assert_eq!(plan.labels[2].name, "posterior");
+        plan.validate().unwrap();
+    }
+
+    #[test]
+    fn hyperparameters_of_auto3dseg_are_taken_and_flags_win() {
+        let mut net = network();
+        net["in_channels"] = json!("@input_channels");
+        net["norm"] = json!(["INSTANCE_NVFUSER", {"affine": true}]);
+        net["act"] = json!(["relu", {"inplace": false}]);
+        let config = json!({
+            "network": net, "input_channels": 2, "roi_size": [64, 64, 32], "modality": "CT",
+            "normalize_mode": "range", "intensity_bounds": [-50, 250.5], "resample": true,
+            "resample_resolution": [0.8, 0.8, 1.5], "class_names": ["a", {"name": "b", "index": [2]}],
+            "orientation_ras": true, "crop_foreground": false, "sigmoid": false, "task": "spleen",
+            "extra_modalities": {}, "custom_data_transforms": [], "anisotropic_scales": false
+        });
+        let plan = planned(config.clone(), &Overrides::default()).unwrap().plan;
+        assert_eq!(plan.name, "spleen");
+        assert_eq!(plan.channels.len(), 2);
+        let names: Vec<&str> = plan
+            .labels
+            .iter()
+            .map(|label| label.name.as_str())
+            .collect();
+        assert_eq!(names, ["background", "a", "b"]);
+        let range = Normalization::SigmoidRange {
+            low: -50.,
+            high: 250.5,
+        };
+        assert_eq!(
+            plan.preprocessing,
+            [
+                Step::OrientRas,
+                Step::Resample {
+                    spacing: [0.8, 0.8, 1.5],
+                    keep: [0.75, 1.25]
+                },
+                Step::Normalize {
+                    channels: vec![range; 2]
+                },
+            ]
+        );
+        let flags = Overrides {
+            modality: Some(Modality::Mri),
+            name: Some("n".into()),
+            ..roi([8; 3])
+        };
+        let plan = planned(config, &flags).unwrap().plan;
+        assert_eq!((plan.name.as_str(), plan.window.size), ("n", [8; 3]));
+        assert_eq!(
+            plan.preprocessing.last(),
+            Some(&Step::Normalize {
+                channels: vec![Normalization::ZScoreNonzero; 2]
+            })
+        );
+    }
+
+    #[test]
+    fn what_is_missing_or_does_not_fit_names_its_flag() {
+        let config = || json!({"network": network()});
+        let ct = Overrides {
+            modality: Some(Modality::Ct),
+            ..roi([32; 3])
+        };
+        let names = Overrides {
+            labels: Some(vec!["a".into()]),
+            ..roi([32; 3])
+        };
+        let unused = Overrides {
+            bounds: Some([0., 1.]),
+            ..roi([32; 3])
+        };
+        for (flags, flag) in [
+            (Overrides::default(), "--roi X,Y,Z"),
+            (roi([30, 32, 0]), "--roi 32,32,4"),
+            (ct, "--bounds"),
+            (names, "--labels"),
+            (unused, "--bounds"),
+        ] {
+            let error = planned(config(), &flags).unwrap_err();
+            assert!(error.hint().unwrap().contains(flag), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_bundle_cannot_express_is_refused() {
+        let with = |field: &str, value: Value| {
+            let mut config = json!({"network": network()});
+            config[field] = value;
+            settings(config)
+        };
+        let network_with = |field: &str, value: Value| {
+            let mut net = network();
+            net[field] = value;
+            settings(json!({"network": net}))
+        };
+        for (outcome, field) in [
+            (with("sigmoid", json!(true)), "config.sigmoid"),
+            (
+                with("extra_modalities", json!({"image2": "pet"})),
+                "config.extra_modalities",
+            ),
+            (
+                with("normalize_mode", json!("pet")),
+                "config.normalize_mode",
+            ),
+            (with("modality", json!("pet")), "config.modality"),
+            (network_with("norm", json!("BATCH")), "config.network.norm"),
+            (
+                network_with("norm", json!(["INSTANCE", {"eps": 1e-3}])),
+                "config.network.norm",
+            ),
+            (network_with("norm", Value::Null), "config.network.norm"),
+            (
+                network_with("_target_", json!("SegResNetDS2")),
+                "config.network._target_",
+            ),
+            (
+                network_with("upsample_mode", json!("nontrainable")),
+                "config.network.upsample_mode",
+            ),
+            (network_with("act", json!("prelu")), "config.network.act"),
+            (
+                network_with("spatial_dims", json!(2)),
+                "config.network.spatial_dims",
+            ),
+        ] {
+            match outcome {
+                Err(SettingsError::Unsupported { field: found, .. }) => assert_eq!(found, field),
+                other => panic!("{field}: {other:?}"),
+            }
+        }
+        assert!(matches!(
+            with("roi_size", json!([1, 2])),
+            Err(SettingsError::Field { field, .. }) if field == "config.roi_size"
+        ));
+    }
+}

@@ -1,0 +1,324 @@
+//! Why a model is refused.
+
+use thiserror::Error;
+
+use crate::onnx::proto::AttributeType;
+use crate::onnx::{IR_VERSION, MAX_MODEL_BYTES, OPSET};
+
+/// First rule that a model breaks.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum CheckError {
+    /// Larger than a protobuf message can be.
+    #[error("the model has {found} bytes, at most {MAX_MODEL_BYTES} are allowed")]
+    TooLarge {
+        /// Size in bytes.
+        found: usize,
+    },
+    /// No protobuf message of an ONNX model.
+    #[error("the bytes are no ONNX model")]
+    Decode(#[from] prost::DecodeError),
+    /// Another version of the file format.
+    #[error("the model has IR version {found:?}, expected {IR_VERSION}")]
+    IrVersion {
+        /// The version, if stated.
+        found: Option<i64>,
+    },
+    /// The operator set is not stated exactly once.
+    #[error("the model imports the default operator set {found} times, expected once")]
+    OpsetImports {
+        /// How often.
+        found: usize,
+    },
+    /// Another version of the operator set.
+    #[error("the model has opset {found:?}, expected {OPSET}")]
+    Opset {
+        /// The version, if stated.
+        found: Option<i64>,
+    },
+    /// Operators from elsewhere.
+    #[error("the model uses the operator domain {domain:?}, expected the default domain only")]
+    Domain {
+        /// The domain.
+        domain: String,
+    },
+    /// A part that networks have no use for.
+    #[error("the model has {part}, expected none")]
+    Part {
+        /// Which part.
+        part: &'static str,
+    },
+    /// No graph.
+    #[error("the model has no graph")]
+    NoGraph,
+    /// Something has no name, or one that is no name.
+    #[error("{what} {index} has the name {found:?}, expected printable characters without spaces")]
+    Name {
+        /// Of what: graph, input, node, ….
+        what: &'static str,
+        /// Its position, from 0.
+        index: usize,
+        /// The name.
+        found: String,
+    },
+    /// Two nodes share a name.
+    #[error("two nodes have the name `{node}`")]
+    NodeTwice {
+        /// The name.
+        node: String,
+    },
+    /// A graph without inputs or outputs.
+    #[error("the graph has no {what}, expected at least one")]
+    Empty {
+        /// Inputs, outputs or nodes.
+        what: &'static str,
+    },
+    /// A value is given twice: the graph is not in single assignment form.
+    #[error("the value `{value}` is given twice")]
+    Twice {
+        /// The value.
+        value: String,
+    },
+    /// A value is taken before any node gives it: cyclic, unsorted or missing.
+    #[error(
+        "node `{node}` takes the value `{value}`, which no earlier node, input or initializer gives"
+    )]
+    Undefined {
+        /// The node.
+        node: String,
+        /// The value.
+        value: String,
+    },
+    /// An output that nothing gives.
+    #[error("the output `{output}` is given by no node")]
+    NoOutput {
+        /// The output.
+        output: String,
+    },
+    /// A value whose type is missing or unsuitable.
+    #[error("the value `{value}` has no usable type: {problem}")]
+    Type {
+        /// The value.
+        value: String,
+        /// What is wrong.
+        problem: TypeProblem,
+    },
+    /// A weight that contradicts itself.
+    #[error("the initializer `{initializer}` is unusable: {problem}")]
+    Initializer {
+        /// The initializer.
+        initializer: String,
+        /// What is wrong.
+        problem: InitializerProblem,
+    },
+    /// An operator that networks have no use for.
+    #[error(
+        "node `{node}` has the operator {found:?}, expected Conv, ConvTranspose, InstanceNormalization, Relu or Add"
+    )]
+    Operator {
+        /// The node.
+        node: String,
+        /// The operator.
+        found: String,
+    },
+    /// A wrong number of inputs or outputs.
+    #[error("node `{node}` has {found} {what}, expected {least} to {most}")]
+    Arity {
+        /// The node.
+        node: String,
+        /// Inputs or outputs.
+        what: &'static str,
+        /// How many it has.
+        found: usize,
+        /// Smallest allowed number.
+        least: usize,
+        /// Largest allowed number.
+        most: usize,
+    },
+    /// A parameter that the operator does not have, or not like this.
+    #[error("node `{node}`: attribute `{attribute}` {problem}")]
+    Attribute {
+        /// The node.
+        node: String,
+        /// The attribute.
+        attribute: String,
+        /// What is wrong.
+        problem: AttributeProblem,
+    },
+    /// Shapes that the operator cannot take.
+    #[error("node `{node}`: {problem}")]
+    Shape {
+        /// The node.
+        node: String,
+        /// What is wrong.
+        problem: ShapeProblem,
+    },
+    /// The shape that follows from the graph is not the declared one.
+    #[error("the value `{value}` has shape {found}, its declaration says {expected}")]
+    Declaration {
+        /// The value.
+        value: String,
+        /// The shape that follows.
+        found: String,
+        /// The declared shape.
+        expected: String,
+    },
+}
+
+/// What is wrong with the type of a value.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum TypeProblem {
+    /// Not stated, or no tensor.
+    #[error("it is no tensor type")]
+    NoTensor,
+    /// No shape.
+    #[error("it has no shape")]
+    NoShape,
+    /// Another element type.
+    #[error("it has element type {found:?}, expected 1 (32-bit float)")]
+    Element {
+        /// The element type, if stated.
+        found: Option<i32>,
+    },
+    /// A size that is neither a positive number nor a name.
+    #[error("axis {axis} has neither a positive size nor a name")]
+    Axis {
+        /// The axis, from 0.
+        axis: usize,
+    },
+}
+
+/// What is wrong with an initializer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum InitializerProblem {
+    /// The elements are elsewhere.
+    #[error("its elements are in another file")]
+    External,
+    /// Only a part of it is here.
+    #[error("it is a segment of another tensor")]
+    Segment,
+    /// Another element type.
+    #[error("it has element type {found:?}, expected 1 (32-bit float)")]
+    Element {
+        /// The element type, if stated.
+        found: Option<i32>,
+    },
+    /// Elements in two places, or in none.
+    #[error("its elements are in {found} places, expected raw data alone")]
+    Places {
+        /// In how many fields.
+        found: usize,
+    },
+    /// A negative size, or too many elements.
+    #[error("it has dims {found:?}, expected positive sizes of less than 2^31 bytes together")]
+    Dims {
+        /// The sizes.
+        found: Vec<i64>,
+    },
+    /// The elements do not fill the shape.
+    #[error("it has {found} bytes, its dims need {expected}")]
+    Bytes {
+        /// Bytes there.
+        found: usize,
+        /// Bytes needed.
+        expected: usize,
+    },
+}
+
+/// What is wrong with an attribute.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AttributeProblem {
+    /// The operator has none of this name.
+    #[error("is none of operator {operator}")]
+    Unknown {
+        /// The operator.
+        operator: String,
+    },
+    /// Given twice.
+    #[error("is given twice")]
+    Twice,
+    /// Refers to a function.
+    #[error("refers to the attribute of a function")]
+    Reference,
+    /// Another type.
+    #[error("has type {found:?}, expected {expected:?}")]
+    Type {
+        /// The type, if it is one.
+        found: Option<AttributeType>,
+        /// The operator's.
+        expected: AttributeType,
+    },
+    /// A value in a field that does not belong to its type.
+    #[error("has a value of another type than it states")]
+    Field,
+    /// A list of the wrong length.
+    #[error("has {found} values, expected {expected}")]
+    Length {
+        /// Values there.
+        found: usize,
+        /// Values needed.
+        expected: usize,
+    },
+    /// A value out of range.
+    #[error("is {found}, expected {expected}")]
+    Range {
+        /// The value.
+        found: String,
+        /// The range.
+        expected: &'static str,
+    },
+    /// A value that contradicts the weights.
+    #[error("is {found:?}, the weights have {expected:?}")]
+    Weights {
+        /// The value.
+        found: Vec<i64>,
+        /// What follows from the weights.
+        expected: Vec<i64>,
+    },
+}
+
+/// What is wrong with the shapes that an operator gets.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ShapeProblem {
+    /// Too few axes.
+    #[error("its {input} has {found} axes, expected {expected}")]
+    Rank {
+        /// Which input.
+        input: &'static str,
+        /// Axes there.
+        found: usize,
+        /// Axes needed.
+        expected: String,
+    },
+    /// Channels do not pair.
+    #[error("its {input} has {found} channels, expected {expected}")]
+    Channels {
+        /// Which input.
+        input: &'static str,
+        /// Channels there.
+        found: String,
+        /// Channels needed.
+        expected: String,
+    },
+    /// A size that has to be known is free.
+    #[error("axis {axis} of its input has no fixed size")]
+    Free {
+        /// The axis, from 0.
+        axis: usize,
+    },
+    /// Nothing would be left.
+    #[error("its output would have size {found} on axis {axis}, expected at least 1")]
+    Vanishes {
+        /// The axis, from 0.
+        axis: usize,
+        /// The size.
+        found: i64,
+    },
+    /// Two shapes that cannot be added.
+    #[error("it adds shapes {left} and {right}")]
+    Broadcast {
+        /// One shape.
+        left: String,
+        /// The other.
+        right: String,
+    },
+}

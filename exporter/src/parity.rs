@@ -1,0 +1,201 @@
+//! Whole-tensor comparison of a network in Burn with its ONNX form in ONNX Runtime.
+
+use burn::tensor::{Tensor, TensorData};
+use burn_flex::Flex;
+use ndarray::{Array5, ShapeError};
+use thiserror::Error;
+use vesal_bundle::DeployPlan;
+use vesal_bundle::deploy_plan::{self, Activation, Channel, Label, Modality};
+use vesal_bundle::manifest::NetworkInterface;
+use vesal_bundle::probe::ProbeInput;
+use vesal_engine::library::Runtime;
+use vesal_engine::{Device, OnnxPredictor, PredictorError};
+use vesal_models::{NetworkConfig, SegResNetDs, SegmentationNetwork};
+use vesal_volume::window::{Blend, Padding, PatchPredictor, WindowPlan};
+
+use crate::lower::{self, INPUT, LowerError, OUTPUT};
+use crate::onnx::OPSET;
+
+/// Largest tolerated difference, as a fraction of the largest logit or of 1, whichever is more.
+///
+/// Both sides compute in 32-bit floats and add in different orders; a wrong padding, stride or weight is off by orders of
+/// magnitude more.
+pub const TOLERANCE: f64 = 1e-4;
+/// Longest side of the window that an export is compared on.
+const MAX_SIDE: usize = 64;
+/// Seed of the compared input.
+const SEED: u32 = 20_250;
+
+/// Why a network and its ONNX form cannot be compared, or differ.
+#[derive(Debug, Error)]
+pub enum ParityError {
+    /// The network cannot be lowered.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    /// ONNX Runtime refuses or fails.
+    #[error(transparent)]
+    Predictor(#[from] PredictorError),
+    /// The input does not have the shape that it states.
+    #[error("the compared input has no shape")]
+    Input(#[from] ShapeError),
+    /// Burn's logits cannot be read.
+    #[error("the network gives no 32-bit floats in Burn")]
+    Logits,
+    /// They differ.
+    #[error(
+        "Burn and ONNX Runtime differ by {difference:e} on the same weights and input, expected at most {limit:e}"
+    )]
+    Differ {
+        /// Largest absolute difference of a logit.
+        difference: f64,
+        /// Largest tolerated one.
+        limit: f64,
+    },
+}
+
+/// How well Burn and ONNX Runtime agree.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Parity {
+    /// Largest absolute difference of a logit.
+    pub max_difference: f64,
+    /// Largest absolute logit.
+    pub max_logit: f64,
+    /// Window that was compared.
+    pub window: [usize; 3],
+}
+
+impl Parity {
+    /// Largest tolerated difference.
+    pub fn limit(&self) -> f64 {
+        TOLERANCE * self.max_logit.max(1.)
+    }
+}
+
+/// Interface that all exported networks have.
+pub fn interface() -> NetworkInterface {
+    NetworkInterface {
+        opset: OPSET,
+        input: INPUT.into(),
+        output: OUTPUT.into(),
+    }
+}
+
+/// Runs an ONNX network in ONNX Runtime on the processor.
+///
+/// **Shapes**: `[N, C, X, Y, Z]` → `[N, K, X, Y, Z]`; `[X, Y, Z]` is the network's window.
+///
+/// **Errors**: ONNX Runtime refuses the network or fails.
+pub fn run_onnx(
+    runtime: &'static Runtime,
+    onnx: &[u8],
+    config: &NetworkConfig,
+    input: &Array5<f32>,
+) -> Result<Array5<f32>, PredictorError> {
+    let (_, _, x, y, z) = input.dim();
+    let plan = plain_plan(config, [x, y, z]);
+    let mut predictor =
+        OnnxPredictor::new(runtime, onnx, &interface(), &plan, Device::Cpu, None, None)?;
+    predictor.predict(input.view())
+}
+
+/// Compares a network with its ONNX form on an input.
+///
+/// **Errors**: [`ParityError`]; [`ParityError::Differ`] beyond [`TOLERANCE`].
+pub fn compare_on(
+    runtime: &'static Runtime,
+    network: &SegResNetDs<Flex>,
+    config: &NetworkConfig,
+    input: &Array5<f32>,
+) -> Result<Parity, ParityError> {
+    let (n, c, x, y, z) = input.dim();
+    let window = [x, y, z];
+    let onnx = lower::to_onnx(network, config, window)?;
+    let found = run_onnx(runtime, &onnx, config, input)?;
+
+    let values: Vec<f32> = input.iter().copied().collect();
+    let tensor = Tensor::<Flex, 5>::from_data(
+        TensorData::new(values, [n, c, x, y, z]),
+        &Default::default(),
+    );
+    let logits = network.forward(tensor).into_data();
+    let expected = logits.as_slice::<f32>().map_err(|_| ParityError::Logits)?;
+    if expected.len() != found.len() {
+        return Err(ParityError::Logits);
+    }
+
+    let mut parity = Parity {
+        max_difference: 0.,
+        max_logit: 0.,
+        window,
+    };
+    for (found, expected) in found.iter().zip(expected) {
+        let difference = f64::from((found - expected).abs());
+        // NaN is a difference too.
+        if difference.is_nan() || difference > parity.max_difference {
+            parity.max_difference = difference;
+        }
+        parity.max_logit = parity.max_logit.max(f64::from(expected.abs()));
+    }
+    let limit = parity.limit();
+    if parity.max_difference <= limit {
+        Ok(parity)
+    } else {
+        Err(ParityError::Differ {
+            difference: parity.max_difference,
+            limit,
+        })
+    }
+}
+
+/// Compares a network with its ONNX form on one seeded window: the deployed one, shortened to 64 voxels a side or two
+/// strides of the whole network, because Burn on a processor takes minutes for the largest.
+///
+/// **Errors**: as [`compare_on`].
+pub fn compare(
+    runtime: &'static Runtime,
+    network: &SegResNetDs<Flex>,
+    config: &NetworkConfig,
+    window: [usize; 3],
+) -> Result<Parity, ParityError> {
+    lower::check_window(config, window)?;
+    let factors = config.shape_factor();
+    let window = std::array::from_fn(|axis| {
+        let factor = factors[axis];
+        window[axis].min((MAX_SIDE / factor).max(2) * factor)
+    });
+    let input = ProbeInput::new(SEED, config.in_channels(), window);
+    compare_on(
+        runtime,
+        network,
+        config,
+        &Array5::from_shape_vec(input.shape, input.values())?,
+    )
+}
+
+/// A plan whose only content is the shape of a network.
+fn plain_plan(config: &NetworkConfig, window: [usize; 3]) -> DeployPlan {
+    let channel = |index| Channel {
+        name: format!("image {index}"),
+        modality: Modality::Mri,
+    };
+    let label = |class_index| Label {
+        name: format!("class {class_index}"),
+        value: 0,
+        class_index,
+    };
+    DeployPlan {
+        format: deploy_plan::FORMAT.into(),
+        format_version: deploy_plan::FORMAT_VERSION,
+        name: "parity".into(),
+        channels: (0..config.in_channels()).map(channel).collect(),
+        labels: (0..config.out_channels()).map(label).collect(),
+        activation: Activation::Softmax,
+        preprocessing: Vec::new(),
+        window: WindowPlan {
+            size: window,
+            overlap: [0.; 3],
+            blend: Blend::Constant,
+            padding: Padding::Constant(0.),
+        },
+    }
+}

@@ -1,0 +1,209 @@
+//! Putting stored weights into a network: every parameter exactly once, of the right shape, and finite.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use burn::module::ParamId;
+use burn::tensor::backend::Backend;
+use burn::tensor::{DType, TensorData};
+use burn_store::{ModuleSnapshot, ModuleStore, SafetensorsStore, TensorSnapshot};
+use thiserror::Error;
+use vesal_models::{ConfigError, NetworkConfig, SegResNetDs};
+
+use crate::architecture::{self, ArchitectureError};
+
+/// Tensors of 32-bit floats by parameter path.
+pub type Tensors = BTreeMap<String, TensorData>;
+
+/// Most names that a message lists.
+const LISTED: usize = 5;
+
+/// Why weights do not go into a network.
+#[derive(Debug, Error)]
+pub enum WeightsError {
+    /// No safetensors file.
+    #[error("the weights are no safetensors file: {problem}")]
+    Safetensors {
+        /// What the reader reports.
+        problem: String,
+    },
+    /// A tensor that cannot be read as 32-bit floats.
+    #[error("tensor `{tensor}` has elements of type {found}, expected floats")]
+    Type {
+        /// The tensor.
+        tensor: String,
+        /// Its element type.
+        found: String,
+    },
+    /// A tensor whose data cannot be had.
+    #[error("tensor `{tensor}` cannot be read: {problem}")]
+    Tensor {
+        /// The tensor.
+        tensor: String,
+        /// What the reader reports.
+        problem: String,
+    },
+    /// The network's description is out of range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The tensors belong to another network.
+    #[error("the weights belong to another network than the one described")]
+    Architecture(#[from] ArchitectureError),
+    /// Parameters without a tensor.
+    #[error("the weights lack {count} parameters of the network: {}", list(names))]
+    Missing {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        names: Vec<String>,
+    },
+    /// Tensors without a parameter.
+    #[error(
+        "the weights have {count} tensors that the network has no parameter for: {}",
+        list(names)
+    )]
+    Unused {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        names: Vec<String>,
+    },
+    /// A tensor of another shape.
+    #[error("tensor `{tensor}` has shape {found:?}, expected {expected:?}")]
+    Shape {
+        /// The tensor.
+        tensor: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The parameter's shape.
+        expected: Vec<usize>,
+    },
+    /// A tensor with an infinity or something that is no number.
+    #[error("tensor `{tensor}` has a value that is infinite or not a number")]
+    NotFinite {
+        /// The tensor.
+        tensor: String,
+    },
+}
+
+fn list(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}
+
+/// Reads the tensors of a safetensors file.
+///
+/// **Errors**: the bytes are no such file, or a tensor has no floats.
+pub fn from_safetensors(bytes: Vec<u8>) -> Result<Tensors, WeightsError> {
+    let mut store = SafetensorsStore::from_bytes(Some(bytes));
+    let snapshots = store
+        .get_all_snapshots()
+        .map_err(|error| WeightsError::Safetensors {
+            problem: error.to_string(),
+        })?;
+    snapshots
+        .iter()
+        .map(|(name, snapshot)| Ok((name.clone(), read(name, snapshot)?)))
+        .collect()
+}
+
+fn read(name: &str, snapshot: &TensorSnapshot) -> Result<TensorData, WeightsError> {
+    if !matches!(
+        snapshot.dtype,
+        DType::F64 | DType::F32 | DType::F16 | DType::BF16
+    ) {
+        return Err(WeightsError::Type {
+            tensor: name.into(),
+            found: format!("{:?}", snapshot.dtype),
+        });
+    }
+    let data = snapshot.to_data().map_err(|error| WeightsError::Tensor {
+        tensor: name.into(),
+        problem: error.to_string(),
+    })?;
+    Ok(data.convert::<f32>())
+}
+
+/// Builds a network with these weights.
+///
+/// The description is compared with the tensors' shapes before anything is built, so that a wrong one costs no memory.
+///
+/// **Errors**: [`WeightsError`].
+pub fn load<B: Backend>(
+    config: &NetworkConfig,
+    tensors: Tensors,
+    device: &B::Device,
+) -> Result<SegResNetDs<B>, WeightsError> {
+    config.validate()?;
+    let shapes = tensors
+        .iter()
+        .map(|(name, data)| (name.as_str(), data.shape.to_vec()))
+        .collect();
+    architecture::compare(config, &architecture::infer(&shapes)?)?;
+
+    let mut network = config.init::<B>(device)?;
+    let expected: BTreeMap<String, Vec<usize>> = network
+        .collect(None, None, true)
+        .iter()
+        .map(|parameter| (parameter.full_path(), parameter.shape.to_vec()))
+        .collect();
+    let wanted: BTreeSet<&String> = expected.keys().collect();
+    let found: BTreeSet<&String> = tensors.keys().collect();
+    let first = |names: &[&&String]| {
+        names
+            .iter()
+            .take(LISTED)
+            .map(|name| name.to_string())
+            .collect()
+    };
+    let missing: Vec<_> = wanted.difference(&found).collect();
+    if !missing.is_empty() {
+        return Err(WeightsError::Missing {
+            count: missing.len(),
+            names: first(&missing),
+        });
+    }
+    let unused: Vec<_> = found.difference(&wanted).collect();
+    if !unused.is_empty() {
+        return Err(WeightsError::Unused {
+            count: unused.len(),
+            names: first(&unused),
+        });
+    }
+
+    let mut snapshots = Vec::with_capacity(tensors.len());
+    for (name, data) in tensors {
+        let (found, expected) = (data.shape.to_vec(), &expected[&name]);
+        if found != *expected {
+            return Err(WeightsError::Shape {
+                tensor: name,
+                found,
+                expected: expected.clone(),
+            });
+        }
+        match data.as_slice::<f32>() {
+            Ok(values) if values.iter().all(|value| value.is_finite()) => {}
+            Ok(_) => return Err(WeightsError::NotFinite { tensor: name }),
+            Err(_) => {
+                return Err(WeightsError::Type {
+                    tensor: name,
+                    found: format!("{:?}", data.dtype),
+                });
+            }
+        }
+        let path = name.split('.').map(str::to_owned).collect();
+        snapshots.push(TensorSnapshot::from_data(
+            data,
+            path,
+            Vec::new(),
+            ParamId::new(),
+        ));
+    }
+    let applied = network.apply(snapshots, None, None, true);
+    match applied.errors.first() {
+        None => Ok(network),
+        Some(error) => Err(WeightsError::Tensor {
+            tensor: String::new(),
+            problem: error.to_string(),
+        }),
+    }
+}

@@ -1,0 +1,78 @@
+//! Imported checkpoints in ONNX Runtime against the reference's stored outputs.
+
+mod support;
+
+use std::fs::File;
+
+use ndarray::{ArrayD, Ix5};
+use ndarray_npy::NpzReader;
+use support::{golden, runtime};
+use vesal_exporter::assemble::Destination;
+use vesal_exporter::import::{Checkpoint, Overrides, Settings, import};
+use vesal_exporter::{lower, parity, weights};
+use vesal_models::NetworkConfig;
+
+const TOLERANCE: f32 = 1e-4;
+
+fn check(name: &str) {
+    let Some(folder) = golden() else { return };
+    let path = folder.join(format!("{name}.pt"));
+    let mut arrays =
+        NpzReader::new(File::open(folder.join(format!("{name}.npz"))).unwrap()).unwrap();
+    let mut array = |name: &str| -> ndarray::Array5<f32> {
+        let array: ArrayD<f32> = arrays.by_name(name).unwrap();
+        array.into_dimensionality::<Ix5>().unwrap()
+    };
+    let (input, expected) = (array("input"), array("output"));
+    let (_, _, x, y, z) = input.dim();
+
+    let checkpoint = Checkpoint::read(&path).unwrap();
+    let settings = Settings::from_config(checkpoint.config.as_ref().unwrap()).unwrap();
+    let config = NetworkConfig::SegresnetDs(settings.network.unwrap());
+    let network =
+        weights::load::<burn_flex::Flex>(&config, checkpoint.tensors, &Default::default()).unwrap();
+    let onnx = lower::to_onnx(&network, &config, [x, y, z]).unwrap();
+    let found = parity::run_onnx(runtime(), &onnx, &config, &input).unwrap();
+    assert_eq!(found.shape(), expected.shape());
+    let difference = found
+        .iter()
+        .zip(&expected)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0., f32::max);
+    println!("{name}: logits differ by {difference:e}");
+    assert!(
+        difference <= TOLERANCE,
+        "{name}: logits differ by {difference}"
+    );
+
+    let directory = tempfile::tempdir().unwrap();
+    let destination = Destination {
+        output: directory.path().join(name),
+        overwrite: false,
+        library: Some(runtime().path().into()),
+    };
+    let flags = Overrides {
+        roi: Some([x, y, z]),
+        ..Default::default()
+    };
+    let imported = import(&[path.clone(), path], &flags, &destination, &mut |_| {}).unwrap();
+    let bundle = imported.assembled.bundle;
+    assert_eq!(bundle.manifest().members.len(), 2);
+    assert_eq!(bundle.member_bytes(0).unwrap(), onnx);
+    assert_eq!(bundle.plan().window.size, [x, y, z]);
+}
+
+#[test]
+fn golden_isotropic_four_levels() {
+    check("iso4");
+}
+
+#[test]
+fn golden_isotropic_five_levels() {
+    check("iso5");
+}
+
+#[test]
+fn golden_anisotropic() {
+    check("aniso");
+}

@@ -1,0 +1,195 @@
+//! Checkpoints become a bundle, from the command line.
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use support::checkpoint::{Layout, Pickled, dict, int, text, tuple, write};
+use support::{config, runtime, tensors};
+use vesal_bundle::Bundle;
+use vesal_bundle::manifest::MemberProvenance;
+use vesal_engine::{Device, EngineOptions, verify};
+
+fn network_settings() -> Pickled {
+    dict(&[
+        ("_target_", text("SegResNetDS")),
+        ("init_filters", int(4)),
+        ("blocks_down", tuple(&[int(1), int(2)])),
+        ("in_channels", int(1)),
+        ("out_channels", int(3)),
+        ("dsdepth", int(2)),
+        ("norm", text("INSTANCE_NVFUSER")),
+    ])
+}
+
+fn checkpoint(path: &Path, seed: u32, settings: Pickled) {
+    let config = config(&[1, 2], [1, 3], None);
+    write(
+        path,
+        &tensors(&config, seed),
+        "",
+        Layout::ChannelsLast,
+        &[("config", settings), ("epoch", int(8))],
+    );
+}
+
+fn export(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_vesal-export"))
+        .current_dir(directory)
+        .args(["import-monai", "--output", "bundle", "--ort-lib"])
+        .arg(runtime().path())
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn two_checkpoints_become_an_ensemble() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    for seed in [1, 2] {
+        let settings = dict(&[("network", network_settings())]);
+        checkpoint(&place.join(format!("fold{seed}.pt")), seed, settings);
+    }
+    let flags = [
+        "--roi",
+        "8,8,12",
+        "--modality",
+        "ct",
+        "--bounds",
+        "-100,250",
+        "--labels",
+        "background,a,b",
+    ];
+    let output = export(
+        place,
+        &[
+            &["fold1.pt", "fold2.pt", "--json", "--name", "spleen"][..],
+            &flags,
+        ]
+        .concat(),
+    );
+    assert!(output.status.success(), "{}", stderr(&output));
+    let bundle = Bundle::open(&place.join("bundle")).unwrap();
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["digest"], bundle.digest());
+    assert_eq!(summary["members"].as_array().unwrap().len(), 2);
+    assert_eq!(summary["assumptions"].as_array().unwrap().len(), 0);
+    let parity = &summary["members"][1]["parity"];
+    assert!(parity["max_difference"].as_f64().unwrap() <= parity["limit"].as_f64().unwrap());
+    assert_eq!(bundle.manifest().name, "spleen");
+    assert!(matches!(
+        &bundle.manifest().members[1].provenance,
+        MemberProvenance::ImportedMonai { checkpoint, epoch: Some(8), best_metric: None, .. } if checkpoint == "fold2.pt"
+    ));
+    let options = EngineOptions {
+        device: Device::Cpu,
+        library: Some(runtime().path().into()),
+        ..Default::default()
+    };
+    assert!(verify(&bundle, &options).unwrap().passed());
+
+    let output = export(place, &[&["fold1.pt"][..], &flags].concat());
+    assert_eq!(output.status.code(), Some(6));
+    assert!(
+        stderr(&output).contains("`--overwrite` replaces it"),
+        "{}",
+        stderr(&output)
+    );
+    let output = export(place, &[&["fold1.pt", "--overwrite"][..], &flags].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn what_is_not_stated_is_asked_for_or_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    checkpoint(
+        &place.join("model.pt"),
+        1,
+        dict(&[("network", network_settings())]),
+    );
+    let output = export(place, &["model.pt"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("hint: `--roi X,Y,Z`"),
+        "{}",
+        stderr(&output)
+    );
+    let output = export(place, &["model.pt", "--roi", "8,9,8"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("hint: `--roi 8,10,8`"),
+        "{}",
+        stderr(&output)
+    );
+    let output = export(place, &["model.pt", "--roi", "8,8,8"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("assumed: the modality is MRI"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn checkpoints_that_disagree_are_no_ensemble() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    for (seed, modality) in [(1, "mri"), (2, "ct")] {
+        let bounds = tuple(&[int(0), int(9)]);
+        let settings = dict(&[
+            ("network", network_settings()),
+            ("modality", text(modality)),
+            ("intensity_bounds", bounds),
+            ("roi_size", tuple(&[int(8), int(8), int(8)])),
+        ]);
+        checkpoint(&place.join(format!("{modality}.pt")), seed, settings);
+    }
+    let output = export(place, &["mri.pt", "ct.pt"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        stderr(&output).contains("differ in channels"),
+        "{}",
+        stderr(&output)
+    );
+    let output = export(place, &["mri.pt", "ct.pt", "--modality", "ct"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+#[test]
+fn a_runtime_that_is_not_there_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    checkpoint(
+        &directory.path().join("model.pt"),
+        1,
+        dict(&[("network", network_settings())]),
+    );
+    let output = Command::new(env!("CARGO_BIN_EXE_vesal-export"))
+        .current_dir(directory.path())
+        .args([
+            "import-monai",
+            "--output",
+            "bundle",
+            "--roi",
+            "8,8,8",
+            "--ort-lib",
+            "nowhere",
+            "model.pt",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    assert!(
+        stderr(&output).contains("vesal setup"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(!directory.path().join("bundle").exists());
+}

@@ -1,0 +1,99 @@
+//! Small networks with weights from a formula, and ONNX Runtime to run them.
+
+#![allow(dead_code, reason = "every test uses its part")]
+
+pub mod checkpoint;
+
+use std::path::PathBuf;
+
+use burn::tensor::TensorData;
+use burn_flex::Flex;
+use burn_store::ModuleSnapshot;
+use ndarray::Array5;
+use vesal_bundle::probe::ProbeInput;
+use vesal_engine::install;
+use vesal_engine::library::{self, Runtime};
+use vesal_exporter::weights::{self, Tensors};
+use vesal_models::{NetworkConfig, SegResNetDs, SegResNetDsConfig};
+
+/// ONNX Runtime, found or fetched.
+pub fn runtime() -> &'static Runtime {
+    library::load(&install::find_or_fetch().expect("ONNX Runtime")).expect("loads")
+}
+
+pub fn config(
+    blocks_down: &[usize],
+    channels: [usize; 2],
+    resolution: Option<[f64; 3]>,
+) -> NetworkConfig {
+    NetworkConfig::SegresnetDs(SegResNetDsConfig {
+        in_channels: channels[0],
+        out_channels: channels[1],
+        init_filters: 4,
+        blocks_down: blocks_down.to_vec(),
+        dsdepth: 2,
+        resolution,
+    })
+}
+
+/// Numbers in `[-1, 1)` that follow from a seed.
+pub fn numbers(seed: u32, count: usize) -> Vec<f32> {
+    let values = ProbeInput::new(seed, 1, [count, 1, 1]).values();
+    values.into_iter().map(|value| value / 2.).collect()
+}
+
+/// Weights from a formula: every tensor has its own numbers, norms scale by about 1.
+pub fn tensors(config: &NetworkConfig, seed: u32) -> Tensors {
+    let network = config
+        .init::<Flex>(&Default::default())
+        .expect("a valid network");
+    let parameters = network.collect(None, None, true);
+    let tensors = parameters.iter().enumerate().map(|(index, parameter)| {
+        let (name, shape) = (parameter.full_path(), parameter.shape.to_vec());
+        let count = shape.iter().product();
+        let fan_in = shape.iter().skip(1).product::<usize>() as f32;
+        let mut values = numbers(seed + index as u32, count);
+        if name.contains("norm") && name.ends_with("weight") {
+            values
+                .iter_mut()
+                .for_each(|value| *value = 1. + 0.5 * *value);
+        } else if shape.len() > 1 {
+            values
+                .iter_mut()
+                .for_each(|value| *value *= 3. / fan_in.sqrt());
+        }
+        (name, TensorData::new(values, shape))
+    });
+    tensors.collect()
+}
+
+pub fn network(config: &NetworkConfig, seed: u32) -> SegResNetDs<Flex> {
+    weights::load(config, tensors(config, seed), &Default::default()).expect("fitting weights")
+}
+
+pub fn input(seed: u32, shape: [usize; 5]) -> Array5<f32> {
+    let count = shape.iter().product();
+    let values = numbers(seed, count)
+        .into_iter()
+        .map(|value| 2. * value)
+        .collect();
+    Array5::from_shape_vec(shape, values).expect("as many values")
+}
+
+/// Folder of the golden networks; none when absent, which is a failure where `CI` is `true`.
+pub fn golden() -> Option<PathBuf> {
+    let shared = std::env::var_os("VESAL_SHARED")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")));
+    let folder = shared.join("golden/segresnet_ds");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "golden networks are missing: {}",
+        folder.display()
+    );
+    println!("skipped: no golden networks at {}", folder.display());
+    None
+}
