@@ -1,25 +1,35 @@
-//! Imported checkpoints in ONNX Runtime against the reference's stored outputs.
+//! Imported checkpoints against the reference's stored outputs: in Burn, with deep supervision, and in ONNX Runtime.
 
 mod support;
 
 use std::fs::File;
 
-use ndarray::{ArrayD, Ix5};
+use burn::tensor::{Tensor, TensorData};
+use burn_flex::Flex;
+use ndarray::{Array5, ArrayD, Ix5};
 use ndarray_npy::NpzReader;
 use support::{golden, runtime};
 use vesal_exporter::assemble::Destination;
 use vesal_exporter::import::{Checkpoint, Overrides, Settings, import};
 use vesal_exporter::{lower, parity, weights};
-use vesal_models::NetworkConfig;
+use vesal_models::{NetworkConfig, SegResNetDs, SegmentationNetwork};
 
 const TOLERANCE: f32 = 1e-4;
+
+fn assert_close(name: &str, found: Tensor<Flex, 5>, expected: &Array5<f32>) {
+    assert_eq!(found.dims().as_slice(), expected.shape());
+    let found = found.into_data().into_vec::<f32>().unwrap();
+    let difference = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0., f32::max);
+    assert!(difference <= TOLERANCE, "{name}: logits differ by {difference} in Burn");
+}
 
 fn check(name: &str) {
     let Some(folder) = golden() else { return };
     let path = folder.join(format!("{name}.pt"));
     let mut arrays =
         NpzReader::new(File::open(folder.join(format!("{name}.npz"))).unwrap()).unwrap();
-    let mut array = |name: &str| -> ndarray::Array5<f32> {
+    let stored = arrays.names().unwrap();
+    let mut array = |name: &str| -> Array5<f32> {
         let array: ArrayD<f32> = arrays.by_name(name).unwrap();
         array.into_dimensionality::<Ix5>().unwrap()
     };
