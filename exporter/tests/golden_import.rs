@@ -19,8 +19,15 @@ const TOLERANCE: f32 = 1e-4;
 fn assert_close(name: &str, found: Tensor<Flex, 5>, expected: &Array5<f32>) {
     assert_eq!(found.dims().as_slice(), expected.shape());
     let found = found.into_data().into_vec::<f32>().unwrap();
-    let difference = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0., f32::max);
-    assert!(difference <= TOLERANCE, "{name}: logits differ by {difference} in Burn");
+    let difference = found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0., f32::max);
+    assert!(
+        difference <= TOLERANCE,
+        "{name}: logits differ by {difference} in Burn"
+    );
 }
 
 fn check(name: &str) {

@@ -35,7 +35,7 @@ fn a_killed_fit_resumes_and_ends_like_one_that_was_not() {
 
     let mut deaths = 0;
     // Each start lives a little longer, so that deaths fall on loading, steps, validations and writes.
-    for life in (1..).map(|n| Duration::from_millis(170 * n)) {
+    for life in (1..).map(|n| Duration::from_millis(350 * n)) {
         let mut child = fit(&killed)
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -72,7 +72,9 @@ pub enum DatalistError {
         rule: ItemError,
     },
     /// Two cases have the same images.
-    #[error("items {first} and {second} of the datalist's training and validation cases are both `{id}`")]
+    #[error(
+        "items {first} and {second} of the datalist's training and validation cases are both `{id}`"
+    )]
     Duplicate {
         /// Position of the first, from 0.
         first: usize,
@@ -129,9 +131,12 @@ impl DatalistError {
     /// What the reader can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Item { rule: ItemError::Outside { .. }, .. } => {
-                Some("set `dataroot` to a folder that holds all files, and list them relative to it")
-            }
+            Self::Item {
+                rule: ItemError::Outside { .. },
+                ..
+            } => Some(
+                "set `dataroot` to a folder that holds all files, and list them relative to it",
+            ),
             Self::Empty | Self::List { .. } => Some(
                 "a datalist is `{\"training\": [{\"image\": \"images/a.nii.gz\", \"label\": \"labels/a.nii.gz\"}]}`",
             ),
@@ -145,9 +150,13 @@ impl Datalist {
     ///
     /// **Errors**: [`DatalistError`] names the list and the item.
     pub fn from_json(bytes: &[u8], dataroot: &Path) -> Result<Self, DatalistError> {
-        let value: Value = serde_json::from_slice(bytes).map_err(|source| DatalistError::Json { source })?;
+        let value: Value =
+            serde_json::from_slice(bytes).map_err(|source| DatalistError::Json { source })?;
         let Value::Object(mut lists) = value else {
-            return Err(DatalistError::List { list: TRAINING, found: kind(&value) });
+            return Err(DatalistError::List {
+                list: TRAINING,
+                found: kind(&value),
+            });
         };
         let mut datalist = Self {
             training: cases(&mut lists, TRAINING, dataroot)?,
@@ -164,9 +173,11 @@ impl Datalist {
     /// The bytes of a file that reads as this datalist.
     pub fn to_json(&self) -> Vec<u8> {
         let mut lists = Map::new();
-        for (list, cases) in
-            [(TRAINING, &self.training), (VALIDATION, &self.validation), (TESTING, &self.testing)]
-        {
+        for (list, cases) in [
+            (TRAINING, &self.training),
+            (VALIDATION, &self.validation),
+            (TESTING, &self.testing),
+        ] {
             if !cases.is_empty() || list == TRAINING {
                 lists.insert(list.to_owned(), cases.iter().map(item).collect());
             }
@@ -186,10 +197,19 @@ impl Datalist {
             }
         }
         let mut positions = BTreeMap::new();
-        for (second, case) in self.training.iter_mut().chain(&mut self.validation).enumerate() {
+        for (second, case) in self
+            .training
+            .iter_mut()
+            .chain(&mut self.validation)
+            .enumerate()
+        {
             case.id = name(&case.images[0], &shared);
             if let Some(first) = positions.insert(case.id.clone(), second) {
-                return Err(DatalistError::Duplicate { first, second, id: case.id.clone() });
+                return Err(DatalistError::Duplicate {
+                    first,
+                    second,
+                    id: case.id.clone(),
+                });
             }
         }
         for case in &mut self.testing {
@@ -206,12 +226,18 @@ fn stem(path: &str) -> String {
 
 fn name(path: &str, shared: &BTreeSet<String>) -> String {
     let stem = stem(path);
-    if shared.contains(&stem) { without_extension(path).replace('/', "_") } else { stem }
+    if shared.contains(&stem) {
+        without_extension(path).replace('/', "_")
+    } else {
+        stem
+    }
 }
 
 fn without_extension(name: &str) -> &str {
     let lower = name.to_ascii_lowercase();
-    let ending = EXTENSIONS.into_iter().find(|ending| lower.ends_with(ending));
+    let ending = EXTENSIONS
+        .into_iter()
+        .find(|ending| lower.ends_with(ending));
     ending.map_or(name, |ending| &name[..name.len() - ending.len()])
 }
 
@@ -239,7 +265,12 @@ fn cases(
     let items = match lists.remove(list) {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(items)) => items,
-        Some(other) => return Err(DatalistError::List { list, found: kind(&other) }),
+        Some(other) => {
+            return Err(DatalistError::List {
+                list,
+                found: kind(&other),
+            });
+        }
     };
     let in_list = |(index, value)| {
         // Auto3DSeg lists test cases as bare files, too.
@@ -254,7 +285,9 @@ fn cases(
 
 fn parse(value: Value, dataroot: &Path) -> Result<Case, ItemError> {
     let Value::Object(mut item) = value else {
-        return Err(ItemError::NoObject { found: kind(&value) });
+        return Err(ItemError::NoObject {
+            found: kind(&value),
+        });
     };
     let images = match item.remove("image") {
         None | Some(Value::Null) => return Err(ItemError::NoImage),
@@ -266,7 +299,11 @@ fn parse(value: Value, dataroot: &Path) -> Result<Case, ItemError> {
             Ok([label]) => Some(label),
             Err(_) => {
                 let (found, expected) = ("a list of several files", "one file");
-                return Err(ItemError::Files { key: "label", found, expected });
+                return Err(ItemError::Files {
+                    key: "label",
+                    found,
+                    expected,
+                });
             }
         },
     };
@@ -274,17 +311,28 @@ fn parse(value: Value, dataroot: &Path) -> Result<Case, ItemError> {
         None | Some(Value::Null) => None,
         Some(value) => {
             let whole = value.as_u64().and_then(|fold| usize::try_from(fold).ok());
-            Some(whole.ok_or_else(|| ItemError::Fold { found: value.to_string() })?)
+            Some(whole.ok_or_else(|| ItemError::Fold {
+                found: value.to_string(),
+            })?)
         }
     };
     match item.keys().find(|key| key.starts_with("image")) {
         Some(key) => Err(ItemError::FurtherImages { key: key.clone() }),
-        None => Ok(Case { id: String::new(), images, label, fold }),
+        None => Ok(Case {
+            id: String::new(),
+            images,
+            label,
+            fold,
+        }),
     }
 }
 
 fn files(key: &'static str, value: Value, dataroot: &Path) -> Result<Vec<String>, ItemError> {
-    let wrong = |found| ItemError::Files { key, found, expected: "a file or a list of files" };
+    let wrong = |found| ItemError::Files {
+        key,
+        found,
+        expected: "a file or a list of files",
+    };
     let values = match value {
         Value::Array(values) => values,
         value => vec![value],
@@ -301,11 +349,16 @@ fn files(key: &'static str, value: Value, dataroot: &Path) -> Result<Vec<String>
 
 /// A path without its data root; `.` is dropped, and what would leave the data root is an error.
 fn relative(path: &str, dataroot: &Path) -> Result<String, ItemError> {
-    let outside = || ItemError::Outside { path: path.to_owned() };
+    let outside = || ItemError::Outside {
+        path: path.to_owned(),
+    };
     let as_path = Path::new(path);
     let inner = if as_path.is_absolute() {
         let root = std::path::absolute(dataroot).unwrap_or_else(|_| dataroot.to_owned());
-        as_path.strip_prefix(&root).map_err(|_| outside())?.to_owned()
+        as_path
+            .strip_prefix(&root)
+            .map_err(|_| outside())?
+            .to_owned()
     } else {
         PathBuf::from(path)
     };
@@ -318,7 +371,11 @@ fn relative(path: &str, dataroot: &Path) -> Result<String, ItemError> {
             Component::RootDir | Component::Prefix(_) => return Err(outside()),
         }
     }
-    if parts.is_empty() { Err(outside()) } else { Ok(parts.join("/")) }
+    if parts.is_empty() {
+        Err(outside())
+    } else {
+        Ok(parts.join("/"))
+    }
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -349,37 +406,57 @@ mod tests {
             {"image": "p2/t1.nii", "class": 3}],
             "testing": ["c.NII.GZ", {"image": "d.nii"}]}"#;
         let datalist = read(text).unwrap();
-        let ids: Vec<_> = datalist.training.iter().map(|case| case.id.as_str()).collect();
+        let ids: Vec<_> = datalist
+            .training
+            .iter()
+            .map(|case| case.id.as_str())
+            .collect();
         assert_eq!(ids, ["a.b", "p1_t1", "p2_t1"]);
         assert_eq!(datalist.training[1].images, ["p1/t1.nii", "p1/t2.nii"]);
         assert_eq!(datalist.training[1].label.as_deref(), Some("p1/seg.nii"));
         assert_eq!(datalist.training[2].label, None);
         assert_eq!(datalist.testing[0].id, "c");
         let written = datalist.to_json();
-        assert_eq!(Datalist::from_json(&written, Path::new("elsewhere")).unwrap(), datalist);
+        assert_eq!(
+            Datalist::from_json(&written, Path::new("elsewhere")).unwrap(),
+            datalist
+        );
         assert!(!String::from_utf8(written).unwrap().contains("/data"));
     }
 
     #[test]
     fn errors_name_the_item() {
-        let message =
-            |items: &str| read(&format!(r#"{{"training": [{{"image": "a"}}, {items}]}}"#)).unwrap_err();
+        let message = |items: &str| {
+            read(&format!(r#"{{"training": [{{"image": "a"}}, {items}]}}"#)).unwrap_err()
+        };
         for (items, expected) in [
             (
                 "3",
                 "item 1 of `training` in the datalist: it is a number, expected an object with `image` and `label`",
             ),
             (r#"{"label": "b"}"#, "it has no `image`"),
-            (r#"{"image": []}"#, "`image` is an empty list, expected a file or a list of files"),
+            (
+                r#"{"image": []}"#,
+                "`image` is an empty list, expected a file or a list of files",
+            ),
             (r#"{"image": [""]}"#, "`image` is an empty text"),
             (
                 r#"{"image": "b", "label": ["x", "y"]}"#,
                 "`label` is a list of several files, expected one file",
             ),
-            (r#"{"image": "b", "fold": -1}"#, "`fold` is -1, expected a whole number from 0"),
-            (r#"{"image": "b", "image2": "c"}"#, "further images under `image2`"),
+            (
+                r#"{"image": "b", "fold": -1}"#,
+                "`fold` is -1, expected a whole number from 0",
+            ),
+            (
+                r#"{"image": "b", "image2": "c"}"#,
+                "further images under `image2`",
+            ),
             (r#"{"image": "../b"}"#, "`../b` is outside of the data root"),
-            (r#"{"image": "/elsewhere/b"}"#, "`/elsewhere/b` is outside of the data root"),
+            (
+                r#"{"image": "/elsewhere/b"}"#,
+                "`/elsewhere/b` is outside of the data root",
+            ),
             (
                 r#"{"image": "x/../a"}"#,
                 "items 0 and 1 of the datalist's training and validation cases are both `a`",
@@ -389,8 +466,17 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
         assert!(matches!(read("{}"), Err(DatalistError::Empty)));
-        assert!(matches!(read("[]"), Err(DatalistError::List { list: "training", found: "a list" })));
-        assert!(matches!(read(r#"{"training": {}}"#), Err(DatalistError::List { .. })));
+        assert!(matches!(
+            read("[]"),
+            Err(DatalistError::List {
+                list: "training",
+                found: "a list"
+            })
+        ));
+        assert!(matches!(
+            read(r#"{"training": {}}"#),
+            Err(DatalistError::List { .. })
+        ));
         assert!(matches!(read("{"), Err(DatalistError::Json { .. })));
     }
 }

@@ -94,7 +94,11 @@ impl FoldError {
 /// shuffle this one does not repeat.
 ///
 /// **Errors**: [`FoldError`]; the datalist is then as before.
-pub fn assign(datalist: &mut Datalist, wanted: Option<usize>, seed: u64) -> Result<Folds, FoldError> {
+pub fn assign(
+    datalist: &mut Datalist,
+    wanted: Option<usize>,
+    seed: u64,
+) -> Result<Folds, FoldError> {
     if let Some(with) = datalist.training.iter().find(|case| case.fold.is_some()) {
         let with = with.id.clone();
         return given(datalist, wanted, with);
@@ -103,10 +107,19 @@ pub fn assign(datalist: &mut Datalist, wanted: Option<usize>, seed: u64) -> Resu
         if let Some(wanted) = wanted.filter(|&wanted| wanted != 1) {
             return Err(FoldError::TooMany { wanted, given: 1 });
         }
-        datalist.training.iter_mut().for_each(|case| case.fold = Some(1));
-        datalist.validation.iter_mut().for_each(|case| case.fold = Some(0));
+        datalist
+            .training
+            .iter_mut()
+            .for_each(|case| case.fold = Some(1));
+        datalist
+            .validation
+            .iter_mut()
+            .for_each(|case| case.fold = Some(0));
         datalist.training.append(&mut datalist.validation);
-        return Ok(Folds { source: FoldSource::ValidationList, runs: vec![0] });
+        return Ok(Folds {
+            source: FoldSource::ValidationList,
+            runs: vec![0],
+        });
     }
     let (cases, wanted) = (datalist.training.len(), wanted.unwrap_or(DEFAULT_FOLDS));
     if wanted < 2 || wanted > cases {
@@ -115,25 +128,42 @@ pub fn assign(datalist: &mut Datalist, wanted: Option<usize>, seed: u64) -> Resu
     for (case, fold) in datalist.training.iter_mut().zip(split(cases, wanted, seed)) {
         case.fold = Some(fold);
     }
-    Ok(Folds { source: FoldSource::Seeded, runs: (0..wanted).collect() })
+    Ok(Folds {
+        source: FoldSource::Seeded,
+        runs: (0..wanted).collect(),
+    })
 }
 
 fn given(datalist: &Datalist, wanted: Option<usize>, with: String) -> Result<Folds, FoldError> {
     if let Some(without) = datalist.training.iter().find(|case| case.fold.is_none()) {
-        return Err(FoldError::Partial { with, without: without.id.clone() });
+        return Err(FoldError::Partial {
+            with,
+            without: without.id.clone(),
+        });
     }
-    let mut present: Vec<usize> = datalist.training.iter().filter_map(|case| case.fold).collect();
+    let mut present: Vec<usize> = datalist
+        .training
+        .iter()
+        .filter_map(|case| case.fold)
+        .collect();
     present.sort_unstable();
     present.dedup();
     let highest = present.last().copied().unwrap_or(0);
-    if let Some((missing, _)) = present.iter().enumerate().find(|(expected, fold)| expected != *fold) {
+    if let Some((missing, _)) = present
+        .iter()
+        .enumerate()
+        .find(|(expected, fold)| expected != *fold)
+    {
         return Err(FoldError::Gap { missing, highest });
     }
     let given = present.len();
     match wanted {
         _ if given < 2 => Err(FoldError::Single),
         Some(wanted) if wanted == 0 || wanted > given => Err(FoldError::TooMany { wanted, given }),
-        wanted => Ok(Folds { source: FoldSource::Given, runs: (0..wanted.unwrap_or(given)).collect() }),
+        wanted => Ok(Folds {
+            source: FoldSource::Given,
+            runs: (0..wanted.unwrap_or(given)).collect(),
+        }),
     }
 }
 
@@ -184,7 +214,14 @@ mod tests {
     }
 
     fn with_folds(folds: &[Option<usize>], wanted: Option<usize>) -> Result<Folds, FoldError> {
-        assign(&mut Datalist { training: cases(folds), ..Default::default() }, wanted, 0)
+        assign(
+            &mut Datalist {
+                training: cases(folds),
+                ..Default::default()
+            },
+            wanted,
+            0,
+        )
     }
 
     #[test]
@@ -197,23 +234,71 @@ mod tests {
     #[test]
     fn given_folds_stand_and_have_to_be_contiguous() {
         let folds = with_folds(&[Some(1), Some(0), Some(2)], None).unwrap();
-        assert_eq!(folds, Folds { source: FoldSource::Given, runs: vec![0, 1, 2] });
-        assert_eq!(with_folds(&[Some(1), Some(0), Some(2)], Some(1)).unwrap().runs, [0]);
-        assert_eq!(with_folds(&[Some(0), Some(2)], None), Err(FoldError::Gap { missing: 1, highest: 2 }));
-        assert_eq!(with_folds(&[Some(1), Some(2)], None), Err(FoldError::Gap { missing: 0, highest: 2 }));
-        assert_eq!(with_folds(&[Some(0), Some(0)], None), Err(FoldError::Single));
-        assert!(matches!(with_folds(&[Some(0), None], None), Err(FoldError::Partial { .. })));
+        assert_eq!(
+            folds,
+            Folds {
+                source: FoldSource::Given,
+                runs: vec![0, 1, 2]
+            }
+        );
+        assert_eq!(
+            with_folds(&[Some(1), Some(0), Some(2)], Some(1))
+                .unwrap()
+                .runs,
+            [0]
+        );
+        assert_eq!(
+            with_folds(&[Some(0), Some(2)], None),
+            Err(FoldError::Gap {
+                missing: 1,
+                highest: 2
+            })
+        );
+        assert_eq!(
+            with_folds(&[Some(1), Some(2)], None),
+            Err(FoldError::Gap {
+                missing: 0,
+                highest: 2
+            })
+        );
+        assert_eq!(
+            with_folds(&[Some(0), Some(0)], None),
+            Err(FoldError::Single)
+        );
+        assert!(matches!(
+            with_folds(&[Some(0), None], None),
+            Err(FoldError::Partial { .. })
+        ));
         let found = with_folds(&[Some(0), Some(1)], Some(3));
-        assert_eq!(found, Err(FoldError::TooMany { wanted: 3, given: 2 }));
+        assert_eq!(
+            found,
+            Err(FoldError::TooMany {
+                wanted: 3,
+                given: 2
+            })
+        );
     }
 
     #[test]
     fn a_validation_list_is_fold_0() {
-        let mut datalist =
-            Datalist { training: cases(&[None; 3]), validation: cases(&[None; 2]), ..Default::default() };
+        let mut datalist = Datalist {
+            training: cases(&[None; 3]),
+            validation: cases(&[None; 2]),
+            ..Default::default()
+        };
         let folds = assign(&mut datalist, None, 0).unwrap();
-        assert_eq!(folds, Folds { source: FoldSource::ValidationList, runs: vec![0] });
-        let found: Vec<_> = datalist.training.iter().filter_map(|case| case.fold).collect();
+        assert_eq!(
+            folds,
+            Folds {
+                source: FoldSource::ValidationList,
+                runs: vec![0]
+            }
+        );
+        let found: Vec<_> = datalist
+            .training
+            .iter()
+            .filter_map(|case| case.fold)
+            .collect();
         assert_eq!(found, [1, 1, 1, 0, 0]);
         assert!(datalist.validation.is_empty());
     }
@@ -221,15 +306,39 @@ mod tests {
     #[test]
     fn seeded_folds_are_even_and_repeatable() {
         let folds = split(23, 5, 0);
-        let sizes: Vec<_> = (0..5).map(|fold| folds.iter().filter(|&&f| f == fold).count()).collect();
+        let sizes: Vec<_> = (0..5)
+            .map(|fold| folds.iter().filter(|&&f| f == fold).count())
+            .collect();
         assert_eq!(sizes, [5, 5, 5, 4, 4]);
         assert_eq!(folds, split(23, 5, 0));
         assert_ne!(folds, split(23, 5, 1));
-        let mut datalist = Datalist { training: cases(&[None; 23]), ..Default::default() };
-        assert_eq!(assign(&mut datalist, None, 0).unwrap().runs, [0, 1, 2, 3, 4]);
-        let found: Vec<_> = datalist.training.iter().filter_map(|case| case.fold).collect();
+        let mut datalist = Datalist {
+            training: cases(&[None; 23]),
+            ..Default::default()
+        };
+        assert_eq!(
+            assign(&mut datalist, None, 0).unwrap().runs,
+            [0, 1, 2, 3, 4]
+        );
+        let found: Vec<_> = datalist
+            .training
+            .iter()
+            .filter_map(|case| case.fold)
+            .collect();
         assert_eq!(found, folds);
-        assert_eq!(with_folds(&[None; 3], None), Err(FoldError::Split { cases: 3, wanted: 5 }));
-        assert_eq!(with_folds(&[None; 3], Some(1)), Err(FoldError::Split { cases: 3, wanted: 1 }));
+        assert_eq!(
+            with_folds(&[None; 3], None),
+            Err(FoldError::Split {
+                cases: 3,
+                wanted: 5
+            })
+        );
+        assert_eq!(
+            with_folds(&[None; 3], Some(1)),
+            Err(FoldError::Split {
+                cases: 3,
+                wanted: 1
+            })
+        );
     }
 }

@@ -5,8 +5,8 @@
 
 pub mod analyze;
 pub mod augment;
-pub mod dataset;
 pub mod datalist;
+pub mod dataset;
 pub mod fit;
 pub mod folds;
 pub mod loss;

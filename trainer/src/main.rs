@@ -14,7 +14,9 @@ use crate::cli::{Cli, Command};
 fn main() -> ExitCode {
     let cli = Cli::parse();
     panic::catch_unwind(|| vesal_cli::run(|| run(cli))).unwrap_or_else(|_| {
-        eprintln!("error: vesal-train stopped because of a mistake in its own code, described above");
+        eprintln!(
+            "error: vesal-train stopped because of a mistake in its own code, described above"
+        );
         Exit::Bug.into()
     })
 }

@@ -89,20 +89,36 @@ impl WorkDir {
             Err(WorkError::NotSetUp { .. }) if request.input.is_some() => None,
             Err(error) => return Err(error),
         };
-        let mut settings = earlier.as_ref().map(|record| record.settings.clone()).unwrap_or_default();
-        request.settings.iter().try_for_each(|text| settings.set_text(text))?;
+        let mut settings = earlier
+            .as_ref()
+            .map(|record| record.settings.clone())
+            .unwrap_or_default();
+        request
+            .settings
+            .iter()
+            .try_for_each(|text| settings.set_text(text))?;
         let remembered = earlier.as_ref().map(|record| record.device_memory_gib);
-        let device_memory_gib =
-            request.device_memory_gib.or(remembered).unwrap_or(Budget::default().device_memory_gib);
+        let device_memory_gib = request
+            .device_memory_gib
+            .or(remembered)
+            .unwrap_or(Budget::default().device_memory_gib);
         let work = match (request.input, earlier) {
             (Some(input), earlier) => {
                 Self::set_up(path, input, request, earlier, settings, device_memory_gib)?
             }
             (None, Some(earlier)) => {
-                let record = WorkRecord { settings, device_memory_gib, ..earlier };
+                let record = WorkRecord {
+                    settings,
+                    device_memory_gib,
+                    ..earlier
+                };
                 Self::open_with(path, record, request.dataroot)?
             }
-            (None, None) => return Err(WorkError::NotSetUp { path: path.to_owned() }),
+            (None, None) => {
+                return Err(WorkError::NotSetUp {
+                    path: path.to_owned(),
+                });
+            }
         };
         work.write_record()?;
         Ok(work)
@@ -130,15 +146,22 @@ impl WorkDir {
             None => task.locate_dataroot(input)?,
         })?;
         let bytes = read(&datalist_path)?;
-        let mut datalist = Datalist::from_json(&bytes, &dataroot)
-            .map_err(|source| WorkError::Datalist { path: datalist_path, source })?;
+        let mut datalist =
+            Datalist::from_json(&bytes, &dataroot).map_err(|source| WorkError::Datalist {
+                path: datalist_path,
+                source,
+            })?;
         let seed = settings.over(&task.overrides).seed.unwrap_or(0);
         let folds = folds::assign(&mut datalist, request.folds.or(task.num_fold), seed)?;
-        std::fs::create_dir_all(path)
-            .map_err(|source| WorkError::MakeDirectory { path: path.to_owned(), source })?;
+        std::fs::create_dir_all(path).map_err(|source| WorkError::MakeDirectory {
+            path: path.to_owned(),
+            source,
+        })?;
         atomic::write_file(&path.join(TASK), &task_bytes, true)?;
         atomic::write_file(&path.join(DATALIST), &datalist.to_json(), true)?;
-        let (analysis, plan) = earlier.map(|record| (record.analysis, record.plan)).unwrap_or_default();
+        let (analysis, plan) = earlier
+            .map(|record| (record.analysis, record.plan))
+            .unwrap_or_default();
         let record = WorkRecord {
             format: record::FORMAT.to_owned(),
             format_version: record::FORMAT_VERSION,
@@ -150,16 +173,32 @@ impl WorkDir {
             analysis,
             plan,
         };
-        Ok(Self { path: path.to_owned(), dataroot, task, datalist, record })
+        Ok(Self {
+            path: path.to_owned(),
+            dataroot,
+            task,
+            datalist,
+            record,
+        })
     }
 
-    fn open_with(path: &Path, record: WorkRecord, dataroot: Option<&Path>) -> Result<Self, WorkError> {
+    fn open_with(
+        path: &Path,
+        record: WorkRecord,
+        dataroot: Option<&Path>,
+    ) -> Result<Self, WorkError> {
         let dataroot = dataroot.map_or_else(|| PathBuf::from(&record.dataroot), Path::to_owned);
         let (task, _) = Task::read(&path.join(TASK))?;
         let list = path.join(DATALIST);
         let datalist = Datalist::from_json(&read(&list)?, &dataroot)
             .map_err(|source| WorkError::Datalist { path: list, source })?;
-        Ok(Self { path: path.to_owned(), dataroot, task, datalist, record })
+        Ok(Self {
+            path: path.to_owned(),
+            dataroot,
+            task,
+            datalist,
+            record,
+        })
     }
 
     /// Folds to train.
@@ -198,22 +237,28 @@ impl WorkDir {
 
     fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), WorkError> {
         let path = self.path.join(name);
-        let mut bytes = serde_json::to_vec_pretty(value)
-            .map_err(|source| WorkError::Json { path: path.clone(), source })?;
+        let mut bytes = serde_json::to_vec_pretty(value).map_err(|source| WorkError::Json {
+            path: path.clone(),
+            source,
+        })?;
         bytes.push(b'\n');
         Ok(atomic::write_file(&path, &bytes, true)?)
     }
 
     fn write_yaml(&self, name: &str, value: &impl Serialize) -> Result<(), WorkError> {
         let path = self.path.join(name);
-        let text = serde_yaml_ng::to_string(value)
-            .map_err(|source| WorkError::Yaml { path: path.clone(), source })?;
+        let text = serde_yaml_ng::to_string(value).map_err(|source| WorkError::Yaml {
+            path: path.clone(),
+            source,
+        })?;
         Ok(atomic::write_file(&path, text.as_bytes(), true)?)
     }
 
     /// SHA-256 of a file of the directory; `None` where it cannot be read.
     fn digest(&self, name: &str) -> Option<String> {
-        digest::sha256_file(&self.path.join(name)).ok().map(|(_, sha256)| sha256)
+        digest::sha256_file(&self.path.join(name))
+            .ok()
+            .map(|(_, sha256)| sha256)
     }
 }
 
@@ -222,20 +267,31 @@ fn present(dataroot: PathBuf) -> Result<PathBuf, WorkError> {
     if !dataroot.is_dir() {
         return Err(WorkError::NoDataroot { path: dataroot });
     }
-    std::path::absolute(&dataroot).map_err(|source| WorkError::Read { path: dataroot, source })
+    std::path::absolute(&dataroot).map_err(|source| WorkError::Read {
+        path: dataroot,
+        source,
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, WorkError> {
-    std::fs::read(path).map_err(|source| WorkError::Read { path: path.to_owned(), source })
+    std::fs::read(path).map_err(|source| WorkError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn read_record(directory: &Path) -> Result<WorkRecord, WorkError> {
     let path = directory.join(RECORD);
     let bytes = match std::fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(WorkError::NotSetUp { path: directory.to_owned() });
+            return Err(WorkError::NotSetUp {
+                path: directory.to_owned(),
+            });
         }
-        other => other.map_err(|source| WorkError::Read { path: path.clone(), source })?,
+        other => other.map_err(|source| WorkError::Read {
+            path: path.clone(),
+            source,
+        })?,
     };
     parse_versioned(&path, &bytes, record::FORMAT, record::FORMAT_VERSION)
 }
@@ -247,13 +303,20 @@ fn parse_versioned<T: DeserializeOwned>(
     format: &str,
     version: u32,
 ) -> Result<T, WorkError> {
-    let json = |source| WorkError::Json { path: path.to_owned(), source };
+    let json = |source| WorkError::Json {
+        path: path.to_owned(),
+        source,
+    };
     let value: serde_json::Value = serde_json::from_slice(bytes).map_err(json)?;
     let found = (value["format"].as_str(), value["format_version"].as_u64());
     if found != (Some(format), Some(u64::from(version))) {
         let found = format!("{} version {}", value["format"], value["format_version"]);
         let expected = format!("\"{format}\" version {version}");
-        return Err(WorkError::Version { path: path.to_owned(), found, expected });
+        return Err(WorkError::Version {
+            path: path.to_owned(),
+            found,
+            expected,
+        });
     }
     serde_json::from_value(value).map_err(json)
 }

@@ -14,7 +14,15 @@ use vesal_bundle::deploy_plan::{MAX_LABELS, Modality};
 use vesal_bundle::name::{self, NameError};
 
 /// Keys of `task.yaml` that are not overrides.
-const KEYS: [&str; 7] = ["name", "task", "modality", "datalist", "dataroot", "class_names", "num_fold"];
+const KEYS: [&str; 7] = [
+    "name",
+    "task",
+    "modality",
+    "datalist",
+    "dataroot",
+    "class_names",
+    "num_fold",
+];
 /// The one kind of task.
 const SEGMENTATION: &str = "segmentation";
 
@@ -96,7 +104,9 @@ pub enum TaskError {
         source: NameError,
     },
     /// Regions are labels of labels.
-    #[error("`class_names` of the task describes regions (`name` and `index`), expected a list of names")]
+    #[error(
+        "`class_names` of the task describes regions (`name` and `index`), expected a list of names"
+    )]
     Regions,
     /// Two labels share a name.
     #[error("`class_names` of the task has `{name}` twice")]
@@ -131,10 +141,12 @@ impl TaskError {
                 "a task needs `name`, `modality: ct|mri`, `datalist`, `dataroot` and `class_names: [first, second]`",
             ),
             Self::Background { .. } => Some("leave background out: it is always label 0"),
-            Self::Regions => Some("give one name per label; overlapping regions cannot be trained yet"),
-            Self::NotFound { .. } => {
-                Some("relative paths start from the folder of the task file, then from the current folder")
+            Self::Regions => {
+                Some("give one name per label; overlapping regions cannot be trained yet")
             }
+            Self::NotFound { .. } => Some(
+                "relative paths start from the folder of the task file, then from the current folder",
+            ),
             _ => None,
         }
     }
@@ -145,8 +157,10 @@ impl Task {
     ///
     /// **Errors**: [`TaskError`].
     pub fn read(path: &Path) -> Result<(Self, Vec<u8>), TaskError> {
-        let bytes =
-            std::fs::read(path).map_err(|source| TaskError::Read { path: path.to_owned(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| TaskError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         Ok((Self::from_yaml(&bytes)?, bytes))
     }
 
@@ -159,11 +173,18 @@ impl Task {
         if let Some(value) = entries.remove("task") {
             let found = text("task", value)?;
             if !found.eq_ignore_ascii_case(SEGMENTATION) {
-                return Err(TaskError::Value { key: "task", found, expected: "`segmentation`" });
+                return Err(TaskError::Value {
+                    key: "task",
+                    found,
+                    expected: "`segmentation`",
+                });
             }
         }
         let name = text("name", required(&mut entries, "name")?)?;
-        name::check(&name).map_err(|source| TaskError::Name { key: "name", source })?;
+        name::check(&name).map_err(|source| TaskError::Name {
+            key: "name",
+            source,
+        })?;
         let modality = modality(required(&mut entries, "modality")?)?;
         let datalist = text("datalist", required(&mut entries, "datalist")?)?.into();
         let dataroot = text("dataroot", required(&mut entries, "dataroot")?)?.into();
@@ -178,11 +199,23 @@ impl Task {
             if !Overrides::NAMES.contains(&key.as_str()) {
                 let known: Vec<_> = KEYS.into_iter().chain(Overrides::NAMES).collect();
                 let suggestion = suggest::closest(&key, known.iter().copied());
-                return Err(TaskError::UnknownKey { key, suggestion, known });
+                return Err(TaskError::UnknownKey {
+                    key,
+                    suggestion,
+                    known,
+                });
             }
             overrides.set(&key, value)?;
         }
-        Ok(Self { name, modality, datalist, dataroot, class_names, num_fold, overrides })
+        Ok(Self {
+            name,
+            modality,
+            datalist,
+            dataroot,
+            class_names,
+            num_fold,
+            overrides,
+        })
     }
 
     /// Finds the datalist of a task that was read from `task_path`.
@@ -227,7 +260,11 @@ fn text(key: &'static str, value: Value) -> Result<String, TaskError> {
     match value {
         Value::String(text) if !text.is_empty() => Ok(text),
         Value::Number(number) => Ok(number.to_string()),
-        other => Err(TaskError::Value { key, found: describe(&other), expected: "a text" }),
+        other => Err(TaskError::Value {
+            key,
+            found: describe(&other),
+            expected: "a text",
+        }),
     }
 }
 
@@ -236,9 +273,11 @@ fn modality(value: Value) -> Result<Modality, TaskError> {
     match found.to_ascii_lowercase().as_str() {
         "ct" => Ok(Modality::Ct),
         "mri" => Ok(Modality::Mri),
-        _ => {
-            Err(TaskError::Value { key: "modality", found: format!("`{found}`"), expected: "`ct` or `mri`" })
-        }
+        _ => Err(TaskError::Value {
+            key: "modality",
+            found: format!("`{found}`"),
+            expected: "`ct` or `mri`",
+        }),
     }
 }
 
@@ -247,7 +286,13 @@ fn class_names(value: Value) -> Result<Vec<String>, TaskError> {
     let expected = "a list of names, one for each label from 1";
     let items = match value {
         Value::Sequence(items) if !items.is_empty() && items.len() < MAX_LABELS => items,
-        other => return Err(TaskError::Value { key: KEY, found: describe(&other), expected }),
+        other => {
+            return Err(TaskError::Value {
+                key: KEY,
+                found: describe(&other),
+                expected,
+            });
+        }
     };
     if items.iter().any(Value::is_mapping) {
         return Err(TaskError::Regions);
@@ -269,11 +314,13 @@ fn class_names(value: Value) -> Result<Vec<String>, TaskError> {
 
 fn num_fold(value: Value) -> Result<usize, TaskError> {
     let whole = value.as_u64().and_then(|found| usize::try_from(found).ok());
-    whole.filter(|&found| found > 0).ok_or_else(|| TaskError::Value {
-        key: "num_fold",
-        found: describe(&value),
-        expected: "a whole number from 1",
-    })
+    whole
+        .filter(|&found| found > 0)
+        .ok_or_else(|| TaskError::Value {
+            key: "num_fold",
+            found: describe(&value),
+            expected: "a whole number from 1",
+        })
 }
 
 /// A value as one line of YAML.
@@ -290,7 +337,10 @@ fn describe(value: &Value) -> String {
 }
 
 fn quoted(paths: &[PathBuf]) -> String {
-    let quoted: Vec<_> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
+    let quoted: Vec<_> = paths
+        .iter()
+        .map(|path| format!("`{}`", path.display()))
+        .collect();
     quoted.join(" or ")
 }
 
@@ -314,9 +364,14 @@ class_names: [anterior, posterior]
 
     #[test]
     fn a_task_reads_with_its_overrides() {
-        let task = parse("num_epochs: 5\nroi_size: [32, 48, 32]\nnetwork#init_filters: 8\ncrop_mode: rand\n");
+        let task = parse(
+            "num_epochs: 5\nroi_size: [32, 48, 32]\nnetwork#init_filters: 8\ncrop_mode: rand\n",
+        );
         let task = task.unwrap();
-        assert_eq!((task.name.as_str(), task.modality), ("Task04_Hippocampus", Modality::Mri));
+        assert_eq!(
+            (task.name.as_str(), task.modality),
+            ("Task04_Hippocampus", Modality::Mri)
+        );
         assert_eq!(task.class_names, ["anterior", "posterior"]);
         assert_eq!(task.overrides.num_epochs, Some(5));
         assert_eq!(task.overrides.roi_size, Some([32, 48, 32]));
@@ -327,7 +382,10 @@ class_names: [anterior, posterior]
     #[test]
     fn an_unknown_key_is_an_error_with_a_suggestion() {
         let error = parse("num_epoch: 5\n").unwrap_err().to_string();
-        assert!(error.contains("unknown key `num_epoch`, did you mean `num_epochs`?"), "{error}");
+        assert!(
+            error.contains("unknown key `num_epoch`, did you mean `num_epochs`?"),
+            "{error}"
+        );
         assert!(error.contains("network#blocks_down"), "{error}");
         let error = parse("multigpu: true\n").unwrap_err().to_string();
         assert!(!error.contains("did you mean"), "{error}");
@@ -337,12 +395,21 @@ class_names: [anterior, posterior]
     fn other_modalities_and_tasks_are_refused() {
         let pet = GOOD.replace("MRI", "pet");
         let error = Task::from_yaml(pet.as_bytes()).unwrap_err();
-        assert_eq!(error.to_string(), "`modality` of the task is `pet`, expected `ct` or `mri`");
+        assert_eq!(
+            error.to_string(),
+            "`modality` of the task is `pet`, expected `ct` or `mri`"
+        );
         let detection = GOOD.replace("task: segmentation", "task: detection");
-        assert!(matches!(Task::from_yaml(detection.as_bytes()), Err(TaskError::Value { key: "task", .. })));
+        assert!(matches!(
+            Task::from_yaml(detection.as_bytes()),
+            Err(TaskError::Value { key: "task", .. })
+        ));
         for key in ["name", "modality", "datalist", "dataroot", "class_names"] {
-            let without: String =
-                GOOD.lines().filter(|line| !line.starts_with(key)).map(|line| format!("{line}\n")).collect();
+            let without: String = GOOD
+                .lines()
+                .filter(|line| !line.starts_with(key))
+                .map(|line| format!("{line}\n"))
+                .collect();
             assert!(
                 matches!(Task::from_yaml(without.as_bytes()), Err(TaskError::Missing { key: k }) if k == key),
                 "{key}"
@@ -355,12 +422,31 @@ class_names: [anterior, posterior]
 
     #[test]
     fn class_names_are_the_foreground() {
-        let with = |names: &str| Task::from_yaml(GOOD.replace("[anterior, posterior]", names).as_bytes());
-        assert!(matches!(with("[background, a]"), Err(TaskError::Background { .. })));
+        let with =
+            |names: &str| Task::from_yaml(GOOD.replace("[anterior, posterior]", names).as_bytes());
+        assert!(matches!(
+            with("[background, a]"),
+            Err(TaskError::Background { .. })
+        ));
         assert!(matches!(with("[a, a]"), Err(TaskError::TwiceNamed { .. })));
-        assert!(matches!(with("[{name: a, index: [1]}]"), Err(TaskError::Regions)));
-        assert!(matches!(with("[]"), Err(TaskError::Value { key: "class_names", .. })));
-        assert!(matches!(with("anterior"), Err(TaskError::Value { key: "class_names", .. })));
+        assert!(matches!(
+            with("[{name: a, index: [1]}]"),
+            Err(TaskError::Regions)
+        ));
+        assert!(matches!(
+            with("[]"),
+            Err(TaskError::Value {
+                key: "class_names",
+                ..
+            })
+        ));
+        assert!(matches!(
+            with("anterior"),
+            Err(TaskError::Value {
+                key: "class_names",
+                ..
+            })
+        ));
         assert!(matches!(with("[\" a\"]"), Err(TaskError::Name { .. })));
     }
 
@@ -370,10 +456,22 @@ class_names: [anterior, posterior]
         let path = folder.path().join("task.yaml");
         let task = parse("").unwrap();
         let error = task.locate_datalist(&path).unwrap_err();
-        assert!(matches!(error, TaskError::NotFound { key: "datalist", .. }));
+        assert!(matches!(
+            error,
+            TaskError::NotFound {
+                key: "datalist",
+                ..
+            }
+        ));
         std::fs::write(folder.path().join("datalist.json"), "{}").unwrap();
         std::fs::create_dir(folder.path().join("data")).unwrap();
-        assert_eq!(task.locate_dataroot(&path).unwrap(), folder.path().join("data"));
-        assert_eq!(task.locate_datalist(&path).unwrap(), folder.path().join("datalist.json"));
+        assert_eq!(
+            task.locate_dataroot(&path).unwrap(),
+            folder.path().join("data")
+        );
+        assert_eq!(
+            task.locate_datalist(&path).unwrap(),
+            folder.path().join("datalist.json")
+        );
     }
 }

@@ -46,7 +46,12 @@ pub struct BurnPredictor<'a, N, B: Backend> {
 impl<'a, N: SegmentationNetwork<B>, B: Backend> BurnPredictor<'a, N, B> {
     /// A predictor of this many classes.
     pub fn new(network: &'a N, classes: usize, device: &'a B::Device) -> Self {
-        Self { network, classes, device, backend: PhantomData }
+        Self {
+            network,
+            classes,
+            device,
+            backend: PhantomData,
+        }
     }
 }
 
@@ -64,11 +69,20 @@ impl<N: SegmentationNetwork<B>, B: Backend> PatchPredictor for BurnPredictor<'_,
 
     fn predict(&mut self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>, Infallible> {
         let (n, c, x, y, z) = patches.dim();
-        let data = TensorData::new(patches.iter().copied().collect::<Vec<f32>>(), [n, c, x, y, z]);
+        let data = TensorData::new(
+            patches.iter().copied().collect::<Vec<f32>>(),
+            [n, c, x, y, z],
+        );
         let logits = self.network.forward(Tensor::from_data(data, self.device));
         let dims = logits.dims();
-        let mut values = logits.into_data().iter::<f32>().collect::<Vec<_>>().into_iter();
-        Ok(Array5::from_shape_simple_fn(dims, || values.next().unwrap_or(f32::NAN)))
+        let mut values = logits
+            .into_data()
+            .iter::<f32>()
+            .collect::<Vec<_>>()
+            .into_iter();
+        Ok(Array5::from_shape_simple_fn(dims, || {
+            values.next().unwrap_or(f32::NAN)
+        }))
     }
 }
 
@@ -83,14 +97,23 @@ pub fn segment<P: PatchPredictor<Error = Infallible>>(
     predictor: &mut P,
     proceed: &dyn Fn() -> bool,
 ) -> Result<Option<LabelMap>, ValidateError> {
-    let progress = |_| if proceed() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
-    let mut probabilities = match stitch_with_progress(case.image.view(), &plan.window, predictor, progress) {
-        Err(StitchError::Cancelled { .. }) => return Ok(None),
-        other => other?,
+    let progress = |_| {
+        if proceed() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     };
+    let mut probabilities =
+        match stitch_with_progress(case.image.view(), &plan.window, predictor, progress) {
+            Err(StitchError::Cancelled { .. }) => return Ok(None),
+            other => other?,
+        };
     softmax_in_place(probabilities.view_mut());
     let values: Vec<u16> = plan.labels.iter().map(|label| label.value).collect();
-    Ok(Some(case.trace.invert_argmax(probabilities.view(), &values)?))
+    Ok(Some(
+        case.trace.invert_argmax(probabilities.view(), &values)?,
+    ))
 }
 
 /// Gathers the Dice of every label over cases.
@@ -107,9 +130,16 @@ impl Scores {
     /// No case yet; the plan's labels without background.
     pub fn new(plan: &DeployPlan) -> Self {
         let labels = plan.labels.iter().filter(|label| label.class_index > 0);
-        let (names, values): (Vec<_>, Vec<_>) = labels.map(|label| (label.name.clone(), label.value)).unzip();
+        let (names, values): (Vec<_>, Vec<_>) = labels
+            .map(|label| (label.name.clone(), label.value))
+            .unzip();
         let sums = vec![(0.0, 0); values.len()];
-        Self { names, values, sums, cases: 0 }
+        Self {
+            names,
+            values,
+            sums,
+            cases: 0,
+        }
     }
 
     /// Adds a case, `truth` and `prediction` on one grid.
@@ -134,12 +164,20 @@ impl Scores {
     ///
     /// **Source**: MONAI 1.6.1 `DiceHelper(ignore_empty=True)`, averaged as Auto3DSeg's segresnet does.
     pub fn finish(self, epoch: usize) -> Score {
-        let means: Vec<Option<f64>> =
-            self.sums.iter().map(|&(sum, count)| (count > 0).then(|| sum / count as f64)).collect();
+        let means: Vec<Option<f64>> = self
+            .sums
+            .iter()
+            .map(|&(sum, count)| (count > 0).then(|| sum / count as f64))
+            .collect();
         let defined: Vec<f64> = means.iter().copied().flatten().collect();
         let mean_dice = defined.iter().sum::<f64>() / defined.len().max(1) as f64;
         let dice_by_label: BTreeMap<_, _> = self.names.into_iter().zip(means).collect();
-        Score { epoch, mean_dice, dice_by_label, cases: self.cases }
+        Score {
+            epoch,
+            mean_dice,
+            dice_by_label,
+            cases: self.cases,
+        }
     }
 }
 
@@ -153,13 +191,25 @@ mod tests {
     use super::*;
 
     fn plan() -> DeployPlan {
-        let label = |class_index, name: &str, value| Label { name: name.into(), value, class_index };
+        let label = |class_index, name: &str, value| Label {
+            name: name.into(),
+            value,
+            class_index,
+        };
         DeployPlan {
             format: deploy_plan::FORMAT.into(),
             format_version: deploy_plan::FORMAT_VERSION,
             name: "test".into(),
-            channels: vec![Channel { name: "image".into(), modality: Modality::Mri }],
-            labels: vec![label(0, "background", 0), label(1, "a", 3), label(2, "b", 7), label(3, "c", 9)],
+            channels: vec![Channel {
+                name: "image".into(),
+                modality: Modality::Mri,
+            }],
+            labels: vec![
+                label(0, "background", 0),
+                label(1, "a", 3),
+                label(2, "b", 7),
+                label(3, "c", 9),
+            ],
             activation: Activation::Softmax,
             preprocessing: Vec::new(),
             window: WindowPlan {
@@ -172,7 +222,10 @@ mod tests {
     }
 
     fn map(labels: [u16; 4]) -> LabelMap {
-        LabelMap { data: aview1(&labels).to_shape((1, 1, 4)).unwrap().into_owned(), affine: Affine::IDENTITY }
+        LabelMap {
+            data: aview1(&labels).to_shape((1, 1, 4)).unwrap().into_owned(),
+            affine: Affine::IDENTITY,
+        }
     }
 
     #[test]

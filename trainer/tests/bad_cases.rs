@@ -20,7 +20,10 @@ fn reason(add: impl FnOnce(&mut Dataset)) -> CaseError {
     let alone = run(&dataset).unwrap();
     add(&mut dataset);
     let mut analysis = run(&dataset).unwrap();
-    assert_eq!(analysis.summary, alone.summary, "the good cases are measured as if they were alone");
+    assert_eq!(
+        analysis.summary, alone.summary,
+        "the good cases are measured as if they were alone"
+    );
     assert_eq!(analysis.excluded.len(), 1);
     let excluded = analysis.excluded.remove(0);
     assert_eq!(excluded.id, "bad");
@@ -49,10 +52,19 @@ fn missing_and_unreadable_files_are_reported() {
 fn image_and_label_have_to_share_a_grid() {
     let shape = reason(|dataset| {
         dataset.image("bad", &image(0), Affine::IDENTITY);
-        dataset.label("bad", &labels().slice_move(ndarray::s![.., ..9, ..]).to_owned(), Affine::IDENTITY);
+        dataset.label(
+            "bad",
+            &labels().slice_move(ndarray::s![.., ..9, ..]).to_owned(),
+            Affine::IDENTITY,
+        );
         dataset.list("bad");
     });
-    let CaseError::Shape { found, expected, .. } = shape else { panic!("{shape}") };
+    let CaseError::Shape {
+        found, expected, ..
+    } = shape
+    else {
+        panic!("{shape}")
+    };
     assert_eq!((found, expected), ([12, 9, 8], SHAPE));
 
     let mut shifted = Affine::IDENTITY;
@@ -63,7 +75,10 @@ fn image_and_label_have_to_share_a_grid() {
             dataset.label("bad", &labels(), affine);
             dataset.list("bad");
         });
-        assert!(matches!(place, CaseError::Place { found_mm, .. } if found_mm > 0.9), "{place}");
+        assert!(
+            matches!(place, CaseError::Place { found_mm, .. } if found_mm > 0.9),
+            "{place}"
+        );
     }
 }
 
@@ -77,7 +92,9 @@ fn labels_without_a_name_and_intensities_that_are_no_numbers_are_reported() {
         dataset.label("bad", &labels, Affine::IDENTITY);
         dataset.list("bad");
     });
-    let CaseError::Labels { found, most, .. } = unnamed else { panic!("{unnamed}") };
+    let CaseError::Labels { found, most, .. } = unnamed else {
+        panic!("{unnamed}")
+    };
     assert_eq!((found, most), (vec![3, 7], 2));
 
     let not_finite = reason(|dataset| {
@@ -88,7 +105,10 @@ fn labels_without_a_name_and_intensities_that_are_no_numbers_are_reported() {
         dataset.label("bad", &labels(), Affine::IDENTITY);
         dataset.list("bad");
     });
-    assert!(matches!(not_finite, CaseError::NonFinite { voxels: 2 }), "{not_finite}");
+    assert!(
+        matches!(not_finite, CaseError::NonFinite { voxels: 2 }),
+        "{not_finite}"
+    );
 }
 
 #[test]
@@ -96,9 +116,19 @@ fn cases_with_another_number_of_channels_are_left_out() {
     let odd = reason(|dataset| {
         dataset.image("bad", &image(0), Affine::IDENTITY);
         dataset.label("bad", &labels(), Affine::IDENTITY);
-        dataset.item(json!({"image": ["bad.nii.gz", "case_0.nii.gz"], "label": "bad_label.nii.gz"}));
+        dataset
+            .item(json!({"image": ["bad.nii.gz", "case_0.nii.gz"], "label": "bad_label.nii.gz"}));
     });
-    assert!(matches!(odd, CaseError::Channels { found: 2, expected: 1 }), "{odd}");
+    assert!(
+        matches!(
+            odd,
+            CaseError::Channels {
+                found: 2,
+                expected: 1
+            }
+        ),
+        "{odd}"
+    );
 }
 
 #[test]
@@ -107,13 +137,19 @@ fn nothing_usable_is_an_error_with_the_first_reason() {
     dataset.list("bad");
     dataset.list("worse");
     let error = run(&dataset).unwrap_err();
-    assert_eq!(error.to_string(), "none of the 2 cases can be used; the first is `bad`");
+    assert_eq!(
+        error.to_string(),
+        "none of the 2 cases can be used; the first is `bad`"
+    );
 
     let mut dataset = Dataset::new(0);
     dataset.image("empty", &image(0), Affine::IDENTITY);
     dataset.label("empty", &labels().mapv(|_| 0), Affine::IDENTITY);
     dataset.list("empty");
-    assert!(matches!(run(&dataset), Err(AnalyzeError::NoForeground { cases: 1 })));
+    assert!(matches!(
+        run(&dataset),
+        Err(AnalyzeError::NoForeground { cases: 1 })
+    ));
 }
 
 #[test]
@@ -134,7 +170,10 @@ fn cases_without_foreground_leave_its_figures_alone() {
 fn axes_are_measured_in_ras_and_channels_apart() {
     let mut dataset = Dataset::new(0);
     // Axes run to the left, superior and anterior; the second channel is 1000 times the first.
-    let affine = Affine::from_parts([[-1.0, 0.0, 0.0], [0.0, 0.0, 3.0], [0.0, 2.0, 0.0]], [0.0; 3]);
+    let affine = Affine::from_parts(
+        [[-1.0, 0.0, 0.0], [0.0, 0.0, 3.0], [0.0, 2.0, 0.0]],
+        [0.0; 3],
+    );
     dataset.image("a", &image(0), affine);
     dataset.image("b", &image(0).mapv(|value| 1000.0 * value), affine);
     dataset.label("a", &labels(), affine);
@@ -144,9 +183,18 @@ fn axes_are_measured_in_ras_and_channels_apart() {
     assert_eq!(summary.image_stats.spacing.median, [1.0, 3.0, 2.0]);
     assert_eq!(summary.image_stats.sizemm.median, [12.0, 24.0, 20.0]);
     assert_eq!(summary.image_stats.channels.max, 2);
-    let [first, second] = summary.image_foreground_stats.intensity_by_channel.as_slice() else { panic!() };
+    let [first, second] = summary
+        .image_foreground_stats
+        .intensity_by_channel
+        .as_slice()
+    else {
+        panic!()
+    };
     assert!((second.mean / first.mean - 1000.0).abs() < 1e-3);
-    assert!((summary.image_foreground_stats.intensity.mean - (first.mean + second.mean) / 2.0).abs() < 1e-6);
+    assert!(
+        (summary.image_foreground_stats.intensity.mean - (first.mean + second.mean) / 2.0).abs()
+            < 1e-6
+    );
 }
 
 #[test]

@@ -10,7 +10,10 @@ use serde_json::Value;
 
 fn vesal_train(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vesal-train"));
-    command.args(arguments).env_remove("VESAL_DATAROOT").env_remove("VESAL_DEVICE");
+    command
+        .args(arguments)
+        .env_remove("VESAL_DATAROOT")
+        .env_remove("VESAL_DEVICE");
     command.output().unwrap()
 }
 
@@ -38,29 +41,61 @@ fn stages_of_a_work_directory() {
     let work = folder.path().join("work");
     let work = utf8(&work);
 
-    let analyzed = vesal_train(&["analyze", "--input", utf8(&task), "--folds", "2", "--work-dir", work]);
+    let analyzed = vesal_train(&[
+        "analyze",
+        "--input",
+        utf8(&task),
+        "--folds",
+        "2",
+        "--work-dir",
+        work,
+    ]);
     exits(&analyzed, 7);
     assert_eq!(stdout(&analyzed), "");
     let told = stderr(&analyzed);
     assert!(told.contains("analyzed 4 cases"), "{told}");
-    assert!(told.contains("warning: case `missing` is left out: cannot read `missing.nii.gz`"), "{told}");
+    assert!(
+        told.contains("warning: case `missing` is left out: cannot read `missing.nii.gz`"),
+        "{told}"
+    );
 
-    let planned = vesal_train(&["plan", "--work-dir", work, "--explain", "--set", "num_epochs=7"]);
+    let planned = vesal_train(&[
+        "plan",
+        "--work-dir",
+        work,
+        "--explain",
+        "--set",
+        "num_epochs=7",
+    ]);
     exits(&planned, 0);
     let explained = stdout(&planned);
-    assert!(explained.contains("num_epochs: 7\n    rule: as set by you\n"), "{explained}");
-    assert!(explained.contains("normalize_mode: meanstd\n"), "{explained}");
+    assert!(
+        explained.contains("num_epochs: 7\n    rule: as set by you\n"),
+        "{explained}"
+    );
+    assert!(
+        explained.contains("normalize_mode: meanstd\n"),
+        "{explained}"
+    );
 
     let status = vesal_train(&["status", "--work-dir", work, "--json"]);
     exits(&status, 0);
     let status: Value = serde_json::from_slice(&status.stdout).unwrap();
-    assert_eq!((&status["format"], &status["format_version"]), (&"vesal-status".into(), &1.into()));
-    assert_eq!((&status["analyzed"], &status["planned"]), (&true.into(), &true.into()));
+    assert_eq!(
+        (&status["format"], &status["format_version"]),
+        (&"vesal-status".into(), &1.into())
+    );
+    assert_eq!(
+        (&status["analyzed"], &status["planned"]),
+        (&true.into(), &true.into())
+    );
     assert_eq!(status["runs"].as_array().unwrap().len(), 2);
     assert_eq!(status["runs"][1]["state"], "to do");
     let status = stdout(&vesal_train(&["status", "--work-dir", work]));
     assert!(
-        status.contains("fold  state  epoch  best Dice  at epoch\n0     to do      -          -         -\n"),
+        status.contains(
+            "fold  state  epoch  best Dice  at epoch\n0     to do      -          -         -\n"
+        ),
         "{status}"
     );
 
@@ -78,7 +113,11 @@ fn errors_tell_what_to_do_and_exit_by_their_kind() {
 
     let none = vesal_train(&["auto", "--work-dir", work]);
     exits(&none, 2);
-    assert!(stderr(&none).contains("\nhint: `--input task.yaml` sets it up\n"), "{}", stderr(&none));
+    assert!(
+        stderr(&none).contains("\nhint: `--input task.yaml` sets it up\n"),
+        "{}",
+        stderr(&none)
+    );
 
     let task = dataset.write_task("num_epoch: 3\n");
     let unknown = vesal_train(&["auto", "--input", utf8(&task), "--work-dir", work]);
@@ -86,18 +125,37 @@ fn errors_tell_what_to_do_and_exit_by_their_kind() {
     assert!(stderr(&unknown).contains("unknown key `num_epoch`, did you mean `num_epochs`?"));
 
     let task = dataset.write_task("");
-    let setting =
-        vesal_train(&["auto", "--input", utf8(&task), "--work-dir", work, "--set", "roi_sise=[8, 8, 8]"]);
+    let setting = vesal_train(&[
+        "auto",
+        "--input",
+        utf8(&task),
+        "--work-dir",
+        work,
+        "--set",
+        "roi_sise=[8, 8, 8]",
+    ]);
     exits(&setting, 2);
     assert!(stderr(&setting).contains("`roi_sise` is no setting, did you mean `roi_size`?"));
 
     let roi = ["--folds", "2", "--set", "roi_size=[9, 8, 8]"];
-    let patch =
-        vesal_train(&[&["auto", "--input", utf8(&task), "--work-dir", work], roi.as_slice()].concat());
+    let patch = vesal_train(
+        &[
+            &["auto", "--input", utf8(&task), "--work-dir", work],
+            roi.as_slice(),
+        ]
+        .concat(),
+    );
     exits(&patch, 4);
-    assert!(stderr(&patch).contains("the nearest are [8, 8, 8] and [12, 8, 8]"), "{}", stderr(&patch));
+    assert!(
+        stderr(&patch).contains("the nearest are [8, 8, 8] and [12, 8, 8]"),
+        "{}",
+        stderr(&patch)
+    );
 
-    exits(&vesal_train(&["fit", "--work-dir", work, "--fold", "0", "--device", "gpu"]), 2);
+    exits(
+        &vesal_train(&["fit", "--work-dir", work, "--fold", "0", "--device", "gpu"]),
+        2,
+    );
     exits(&vesal_train(&["fit", "--work-dir", work, "--fold", "0"]), 2);
     exits(&vesal_train(&["nonsense"]), 2);
     exits(&vesal_train(&["--version"]), 0);

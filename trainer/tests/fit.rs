@@ -22,7 +22,12 @@ struct Interrupter {
 
 impl Interrupter {
     fn new(request: &fit::FitRequest, steps_left: Option<usize>) -> Self {
-        Self { stop: request.stop.clone(), steps_left, resumed_after: None, steps: 0 }
+        Self {
+            stop: request.stop.clone(),
+            steps_left,
+            resumed_after: None,
+            steps: 0,
+        }
     }
 }
 
@@ -47,7 +52,10 @@ impl FitObserver for Interrupter {
 
 /// Rows without their last column, the seconds.
 fn without_seconds(table: &str) -> Vec<&str> {
-    table.lines().map(|row| row.rsplit_once(',').unwrap().0).collect()
+    table
+        .lines()
+        .map(|row| row.rsplit_once(',').unwrap().0)
+        .collect()
 }
 
 #[test]
@@ -58,8 +66,11 @@ fn an_interrupted_training_ends_as_one_without_a_break() {
     };
 
     // After 1 of 3 steps, then at the end of an epoch (before its validation), then in the next validation.
-    let stops =
-        [(Some(1), None, (1, 1)), (Some(2), Some((0, 1)), (1, 3)), (Some(usize::MAX), Some((0, 3)), (1, 3))];
+    let stops = [
+        (Some(1), None, (1, 1)),
+        (Some(2), Some((0, 1)), (1, 3)),
+        (Some(usize::MAX), Some((0, 3)), (1, 3)),
+    ];
     for (stop, resumed_after, (epoch, step)) in stops {
         let request = work.request("parts");
         let mut observer = Interrupter::new(&request, stop);
@@ -67,11 +78,19 @@ fn an_interrupted_training_ends_as_one_without_a_break() {
         assert_eq!(outcome, FitOutcome::Stopped { epoch, step });
         assert_eq!(observer.resumed_after, resumed_after);
         let status = fit::status(&request.run_dir).unwrap();
-        assert_eq!((status.epoch, status.num_epochs, status.finished), (0, 3, false));
+        assert_eq!(
+            (status.epoch, status.num_epochs, status.finished),
+            (0, 3, false)
+        );
     }
     let request = work.request("parts");
     let mut observer = Interrupter::new(&request, None);
-    assert_eq!(fit::run(&request, &mut observer).unwrap(), FitOutcome::Finished { score: score.clone() });
+    assert_eq!(
+        fit::run(&request, &mut observer).unwrap(),
+        FitOutcome::Finished {
+            score: score.clone()
+        }
+    );
     assert_eq!(observer.steps, 6);
 
     let read = |name: &str| std::fs::read(work.path(name)).unwrap();
@@ -81,7 +100,10 @@ fn an_interrupted_training_ends_as_one_without_a_break() {
     for table in ["metrics.csv", "validation.csv"] {
         let [whole, parts] = ["whole", "parts"].map(|run| work.read(&format!("{run}/{table}")));
         assert_eq!(without_seconds(&whole), without_seconds(&parts));
-        assert_eq!(whole.lines().count(), if table == "metrics.csv" { 10 } else { 4 });
+        assert_eq!(
+            whole.lines().count(),
+            if table == "metrics.csv" { 10 } else { 4 }
+        );
     }
 
     let expected = RunStatus {
@@ -102,7 +124,10 @@ fn an_interrupted_training_ends_as_one_without_a_break() {
 
     // Finished: the next call has nothing to do.
     let mut observer = Interrupter::new(&request, None);
-    assert_eq!(fit::run(&request, &mut observer).unwrap(), FitOutcome::Finished { score });
+    assert_eq!(
+        fit::run(&request, &mut observer).unwrap(),
+        FitOutcome::Finished { score }
+    );
     assert_eq!(observer.steps, 0);
 }
 
@@ -114,15 +139,21 @@ fn a_killed_training_goes_on_from_its_checkpoint() {
     let request = work.request("run");
     fit::run(&request, &mut Interrupter::new(&request, Some(1))).unwrap();
     let checkpoint = std::fs::read(work.path("run/checkpoint.safetensors")).unwrap();
-    let FitOutcome::Finished { score } = fit::run(&work.request("run"), &mut ()).unwrap() else { panic!() };
+    let FitOutcome::Finished { score } = fit::run(&work.request("run"), &mut ()).unwrap() else {
+        panic!()
+    };
     let weights = std::fs::read(work.path("run/weights.safetensors")).unwrap();
 
     // As if killed after the last validation: all files are new, but for the checkpoint.
     std::fs::remove_file(work.path("run/run.json")).unwrap();
     std::fs::write(work.path("run/checkpoint.safetensors"), checkpoint).unwrap();
     std::fs::write(work.path("run/.weights.safetensors.x.part"), b"half").unwrap();
-    assert_eq!(fit::run(&work.request("run"), &mut ()).unwrap(), FitOutcome::Finished { score });
+    assert_eq!(
+        fit::run(&work.request("run"), &mut ()).unwrap(),
+        FitOutcome::Finished { score }
+    );
     assert!(std::fs::read(work.path("run/weights.safetensors")).unwrap() == weights);
+    assert!(!work.path("run/.weights.safetensors.x.part").exists());
     assert_eq!(work.read("run/metrics.csv").lines().count(), 7);
     assert_eq!(work.read("run/validation.csv").lines().count(), 4);
 }
@@ -136,8 +167,17 @@ fn another_plan_is_refused_and_says_what_to_do() {
     work.plan.learning_rate = 1e-3;
     work.write_plan();
     let error = fit::run(&work.request("run"), &mut ()).unwrap_err();
-    assert!(error.to_string().ends_with("holds a training with another train plan"), "{error}");
-    assert!(error.hint().is_some_and(|hint| hint.contains("remove the run directory")));
+    assert!(
+        error
+            .to_string()
+            .ends_with("holds a training with another train plan"),
+        "{error}"
+    );
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| hint.contains("remove the run directory"))
+    );
 
     work.plan.roi_size = [8, 8, 7];
     work.write_plan();
@@ -154,7 +194,10 @@ fn a_diverging_loss_is_named() {
     work.plan.learning_rate = 1e30;
     work.write_plan();
     let error = fit::run(&work.request("run"), &mut ()).unwrap_err();
-    assert!(matches!(error, FitError::Diverged { epoch: 1, .. }), "{error}");
+    assert!(
+        matches!(error, FitError::Diverged { epoch: 1, .. }),
+        "{error}"
+    );
     assert!(error.hint().is_some());
 }
 
@@ -164,17 +207,27 @@ fn folds_without_cases_are_refused() {
     let mut request = work.request("run");
     request.fold = 7;
     let error = fit::run(&request, &mut ()).unwrap_err().to_string();
-    assert_eq!(error, "fold 7 leaves no cases for validation: 0 of 4 cases are in this fold");
+    assert_eq!(
+        error,
+        "fold 7 leaves no cases for validation: 0 of 4 cases are in this fold"
+    );
 }
 
 #[test]
 fn an_unknown_label_is_named() {
     let work = WorkDir::new(2, 8, 8);
-    let deploy = work.read("deploy_plan.json").replace("\"value\": 5", "\"value\": 6");
+    let deploy = work
+        .read("deploy_plan.json")
+        .replace("\"value\": 5", "\"value\": 6");
     assert_ne!(deploy, work.read("deploy_plan.json"));
     std::fs::write(work.path("deploy_plan.json"), deploy).unwrap();
-    let error = fit::run(&work.request("run"), &mut ()).unwrap_err().to_string();
-    assert!(error.contains("voxels of label 5, expected one of [0, 2, 6]"), "{error}");
+    let error = fit::run(&work.request("run"), &mut ())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("voxels of label 5, expected one of [0, 2, 6]"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -7,7 +7,12 @@ use vesal_models::SegResNetDsConfig;
 use vesal_trainer::planner::autoscale;
 
 fn numbers(value: &Value) -> [f64; 3] {
-    let numbers: Vec<f64> = value.as_array().unwrap().iter().map(|n| n.as_f64().unwrap()).collect();
+    let numbers: Vec<f64> = value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|n| n.as_f64().unwrap())
+        .collect();
     numbers.try_into().unwrap()
 }
 
@@ -17,7 +22,9 @@ fn whole(value: &Value) -> usize {
 
 #[test]
 fn golden_autoscale() {
-    let Some(path) = shared::find("golden/autoscale.json") else { return };
+    let Some(path) = shared::find("golden/autoscale.json") else {
+        return;
+    };
     let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let cases = file["cases"].as_array().unwrap();
     assert!(!cases.is_empty());
@@ -26,19 +33,33 @@ fn golden_autoscale() {
         let anisotropic = case["anisotropic"].as_bool().unwrap();
         let classes = whole(&case["classes"]);
         let at_16 = autoscale(size, spacing, anisotropic, classes, 16.0);
-        assert_eq!(at_16.roi.map(|side| side as f64), numbers(&case["roi"]), "{case}");
+        assert_eq!(
+            at_16.roi.map(|side| side as f64),
+            numbers(&case["roi"]),
+            "{case}"
+        );
         assert_eq!(at_16.levels, whole(&case["levels"]), "{case}");
         assert_eq!(at_16.init_filters, whole(&case["filters"]), "{case}");
         let by_memory = case["batch"].as_object().unwrap();
         assert!(!by_memory.is_empty());
         for (memory_gib, expected) in by_memory {
-            let found = autoscale(size, spacing, anisotropic, classes, memory_gib.parse().unwrap());
+            let found = autoscale(
+                size,
+                spacing,
+                anisotropic,
+                classes,
+                memory_gib.parse().unwrap(),
+            );
             assert_eq!(
                 found.roi.map(|side| side as f64),
                 numbers(&expected["roi"]),
                 "{memory_gib} GiB: {case}"
             );
-            assert_eq!(found.batch, whole(&expected["batch"]), "{memory_gib} GiB: {case}");
+            assert_eq!(
+                found.batch,
+                whole(&expected["batch"]),
+                "{memory_gib} GiB: {case}"
+            );
             // The patch fits the network that is built for it.
             let network = SegResNetDsConfig {
                 in_channels: 1,
@@ -49,7 +70,10 @@ fn golden_autoscale() {
                 resolution: anisotropic.then_some(spacing),
             };
             let factor = network.shape_factor();
-            assert!((0..3).all(|axis| found.roi[axis].is_multiple_of(factor[axis])), "{factor:?}: {case}");
+            assert!(
+                (0..3).all(|axis| found.roi[axis].is_multiple_of(factor[axis])),
+                "{factor:?}: {case}"
+            );
         }
     }
 }

@@ -11,7 +11,13 @@ use vesal_trainer::datalist::Datalist;
 const RELATIVE_TOLERANCE: f64 = 1e-4;
 
 /// Compares every number of `expected` with the one at the same place of `found`, and counts them.
-fn compare(place: &str, expected: &Value, found: &Value, skip: &dyn Fn(&str) -> bool, counted: &mut usize) {
+fn compare(
+    place: &str,
+    expected: &Value,
+    found: &Value,
+    skip: &dyn Fn(&str) -> bool,
+    counted: &mut usize,
+) {
     if skip(place) {
         return;
     }
@@ -19,7 +25,9 @@ fn compare(place: &str, expected: &Value, found: &Value, skip: &dyn Fn(&str) -> 
         (Value::Mapping(expected), Value::Mapping(found)) => {
             for (key, expected) in expected {
                 let place = format!("{place}/{}", key.as_str().unwrap());
-                let found = found.get(key).unwrap_or_else(|| panic!("`{place}` is missing"));
+                let found = found
+                    .get(key)
+                    .unwrap_or_else(|| panic!("`{place}` is missing"));
                 compare(&place, expected, found, skip, counted);
             }
         }
@@ -32,7 +40,10 @@ fn compare(place: &str, expected: &Value, found: &Value, skip: &dyn Fn(&str) -> 
         (Value::Number(expected), Value::Number(found)) => {
             let (expected, found) = (expected.as_f64().unwrap(), found.as_f64().unwrap());
             let allowed = RELATIVE_TOLERANCE * expected.abs();
-            assert!((expected - found).abs() <= allowed, "{place}: expected {expected}, found {found}");
+            assert!(
+                (expected - found).abs() <= allowed,
+                "{place}: expected {expected}, found {found}"
+            );
             *counted += 1;
         }
         (expected, found) => panic!("{place}: expected {expected:?}, found {found:?}"),
@@ -43,8 +54,12 @@ fn compare(place: &str, expected: &Value, found: &Value, skip: &dyn Fn(&str) -> 
 /// about the cropped image cannot be compared.
 #[test]
 fn golden_datastats() {
-    let Some(golden) = shared::find("golden/hippocampus_datastats.yaml") else { return };
-    let Some(dataroot) = shared::find("data/hippocampus") else { return };
+    let Some(golden) = shared::find("golden/hippocampus_datastats.yaml") else {
+        return;
+    };
+    let Some(dataroot) = shared::find("data/hippocampus") else {
+        return;
+    };
     let golden: Value = serde_yaml_ng::from_slice(&std::fs::read(golden).unwrap()).unwrap();
     let datalist = std::fs::read(dataroot.join("datalist.json")).unwrap();
     let datalist = Datalist::from_json(&datalist, &dataroot).unwrap();
@@ -54,7 +69,11 @@ fn golden_datastats() {
 
     let crop_differs = analysis.cases.iter().any(|case| {
         let stats = &case.image_stats;
-        stats.shape.iter().zip(&stats.cropped_shape).any(|(whole, cropped)| whole[0] != cropped[0])
+        stats
+            .shape
+            .iter()
+            .zip(&stats.cropped_shape)
+            .any(|(whole, cropped)| whole[0] != cropped[0])
     });
     let about_the_crop = BTreeSet::from(["/image_stats/cropped_shape", "/image_stats/intensity"]);
     let skip = |place: &str| crop_differs && about_the_crop.contains(place);

@@ -18,22 +18,38 @@ fn golden(name: &str) -> Vec<Value> {
         .unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")));
     let path = shared.join("golden").join(name);
     if !path.is_file() {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "golden file is missing: {}", path.display());
+        assert!(
+            std::env::var("CI").as_deref() != Ok("true"),
+            "golden file is missing: {}",
+            path.display()
+        );
         println!("skipped: no golden file at {}", path.display());
         return Vec::new();
     }
     let mut json: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let Value::Array(cases) = json["cases"].take() else { panic!("{name} has no list of cases") };
+    let Value::Array(cases) = json["cases"].take() else {
+        panic!("{name} has no list of cases")
+    };
     assert!(!cases.is_empty());
     cases
 }
 
 fn numbers(array: &Value) -> Vec<f32> {
-    array["data"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect()
+    array["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|value| value.as_f64().unwrap() as f32)
+        .collect()
 }
 
 fn shape(array: &Value) -> Vec<usize> {
-    array["shape"].as_array().unwrap().iter().map(|value| value.as_u64().unwrap() as usize).collect()
+    array["shape"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|value| value.as_u64().unwrap() as usize)
+        .collect()
 }
 
 fn logits(array: &Value) -> Tensor<Autodiff<Flex>, 5> {
@@ -44,7 +60,10 @@ fn logits(array: &Value) -> Tensor<Autodiff<Flex>, 5> {
 /// `[N, 1, X, Y, Z]` in the file.
 fn classes(array: &Value) -> Tensor<Autodiff<Flex>, 4, Int> {
     let [n, _, x, y, z] = shape(array).try_into().unwrap();
-    let classes: Vec<i32> = numbers(array).into_iter().map(|value| value as i32).collect();
+    let classes: Vec<i32> = numbers(array)
+        .into_iter()
+        .map(|value| value as i32)
+        .collect();
     Tensor::from_data(TensorData::new(classes, [n, x, y, z]), &Default::default())
 }
 
@@ -58,7 +77,12 @@ fn golden_losses() {
             "dice_ce_softmax" => {
                 let input = logits(&case["logits"]);
                 let loss = dice_ce(input.clone(), target);
-                let gradient = input.grad(&loss.backward()).unwrap().into_data().into_vec::<f32>().unwrap();
+                let gradient = input
+                    .grad(&loss.backward())
+                    .unwrap()
+                    .into_data()
+                    .into_vec::<f32>()
+                    .unwrap();
                 let expected = numbers(&case["gradient"]);
                 assert_eq!(gradient.len(), expected.len());
                 for (voxel, (found, expected)) in gradient.iter().zip(expected).enumerate() {
@@ -70,13 +94,22 @@ fn golden_losses() {
                 }
                 loss
             }
-            "deep_supervision" => {
-                deep_supervision(case["logits"].as_array().unwrap().iter().map(logits).collect(), target)
-            }
+            "deep_supervision" => deep_supervision(
+                case["logits"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(logits)
+                    .collect(),
+                target,
+            ),
             other => panic!("unknown kind {other}"),
         };
         let found = f64::from(found.into_scalar());
-        assert!((found - expected).abs() <= TOLERANCE, "case {index}: {found}, not {expected}");
+        assert!(
+            (found - expected).abs() <= TOLERANCE,
+            "case {index}: {found}, not {expected}"
+        );
     }
 }
 
@@ -84,14 +117,20 @@ fn golden_losses() {
 fn golden_schedule() {
     for case in golden("schedule.json") {
         let count = |key: &str| case[key].as_u64().unwrap() as usize;
-        let (base, multiplier) = (case["base"].as_f64().unwrap(), case["multiplier"].as_f64().unwrap());
+        let (base, multiplier) = (
+            case["base"].as_f64().unwrap(),
+            case["multiplier"].as_f64().unwrap(),
+        );
         let expected = case["lr"].as_array().unwrap();
         assert_eq!(expected.len(), count("total"));
         for (epoch, expected) in expected.iter().enumerate() {
             let expected = expected.as_f64().unwrap();
             let found = base * warmup_cosine(epoch, count("warmup"), count("total"), multiplier);
             let allowed = (1e-6 * expected.abs()).max(1e-9 * base);
-            assert!((found - expected).abs() <= allowed, "epoch {epoch}: {found}, not {expected}");
+            assert!(
+                (found - expected).abs() <= allowed,
+                "epoch {epoch}: {found}, not {expected}"
+            );
         }
     }
 }

@@ -17,7 +17,9 @@ fn stats() -> StatsSummary {
     let dataset = Dataset::new(3);
     let root = dataset.folder.path();
     let datalist = Datalist::from_json(&dataset.datalist(), root).unwrap();
-    analyze(&datalist.training, root, 2, |_| {}).unwrap().summary
+    analyze(&datalist.training, root, 2, |_| {})
+        .unwrap()
+        .summary
 }
 
 fn plan_with(
@@ -27,10 +29,23 @@ fn plan_with(
     memory: f64,
 ) -> Result<Plans, PlannerError> {
     let mut overrides = Overrides::default();
-    settings.iter().for_each(|text| overrides.set_text(text).unwrap());
+    settings
+        .iter()
+        .for_each(|text| overrides.set_text(text).unwrap());
     let class_names = ["first".to_owned(), "second".to_owned()];
-    let goal = Goal { name: "boxes", modality, class_names: &class_names, overrides: &overrides };
-    plan(stats, &goal, &Budget { device_memory_gib: memory })
+    let goal = Goal {
+        name: "boxes",
+        modality,
+        class_names: &class_names,
+        overrides: &overrides,
+    };
+    plan(
+        stats,
+        &goal,
+        &Budget {
+            device_memory_gib: memory,
+        },
+    )
 }
 
 fn mri(settings: &[&str]) -> Plans {
@@ -39,29 +54,73 @@ fn mri(settings: &[&str]) -> Plans {
 
 #[test]
 fn small_images_get_a_small_network_and_the_reference_schedule() {
-    let Plans { deploy, train, reasons } = mri(&[]);
-    assert_eq!((train.roi_size, deploy.window.size), ([12, 8, 8], [12, 8, 8]));
+    let Plans {
+        deploy,
+        train,
+        reasons,
+    } = mri(&[]);
     assert_eq!(
-        (train.crop_mode, train.num_images_per_batch, train.num_crops_per_image),
+        (train.roi_size, deploy.window.size),
+        ([12, 8, 8], [12, 8, 8])
+    );
+    assert_eq!(
+        (
+            train.crop_mode,
+            train.num_images_per_batch,
+            train.num_crops_per_image
+        ),
         (CropMode::Rand, 1, 1)
     );
-    assert_eq!((train.num_epochs, train.num_warmup_epochs, train.num_epochs_per_validation), (1250, 3, None));
-    assert_eq!((train.learning_rate, train.weight_decay, train.use_amp), (2e-4, 1e-5, true));
+    assert_eq!(
+        (
+            train.num_epochs,
+            train.num_warmup_epochs,
+            train.num_epochs_per_validation
+        ),
+        (1250, 3, None)
+    );
+    assert_eq!(
+        (train.learning_rate, train.weight_decay, train.use_amp),
+        (2e-4, 1e-5, true)
+    );
     let NetworkConfig::SegresnetDs(network) = &train.network;
-    assert_eq!((network.in_channels, network.out_channels, network.init_filters), (1, 3, 32));
-    assert_eq!((network.blocks_down.as_slice(), network.resolution), ([1, 2, 4].as_slice(), None));
-    let labels: Vec<_> = deploy.labels.iter().map(|label| (label.name.as_str(), label.value)).collect();
+    assert_eq!(
+        (
+            network.in_channels,
+            network.out_channels,
+            network.init_filters
+        ),
+        (1, 3, 32)
+    );
+    assert_eq!(
+        (network.blocks_down.as_slice(), network.resolution),
+        ([1, 2, 4].as_slice(), None)
+    );
+    let labels: Vec<_> = deploy
+        .labels
+        .iter()
+        .map(|label| (label.name.as_str(), label.value))
+        .collect();
     assert_eq!(labels, [("background", 0), ("first", 1), ("second", 2)]);
     assert_eq!(
         deploy.preprocessing,
         [
             Step::OrientRas,
-            Step::CropForeground { threshold: 0.0, margin: 10 },
-            Step::Normalize { channels: vec![Normalization::ZScoreNonzero] },
+            Step::CropForeground {
+                threshold: 0.0,
+                margin: 10
+            },
+            Step::Normalize {
+                channels: vec![Normalization::ZScoreNonzero]
+            },
         ]
     );
     assert_eq!(deploy.window.overlap, [0.625; 3]);
-    assert!(reasons.iter().all(|decision| decision.rule != "as set by you"));
+    assert!(
+        reasons
+            .iter()
+            .all(|decision| decision.rule != "as set by you")
+    );
 }
 
 #[test]
@@ -75,8 +134,14 @@ fn spacing_follows_the_reference() {
     stats.image_stats.sizemm.median = [200.0, 200.0, 120.0];
     stats.image_stats.sizemm.percentile_90_0 = [400.0, 400.0, 200.0];
     let plans = plan_with(&stats, Modality::Ct, &[], 16.0).unwrap();
-    let resample = Step::Resample { spacing: [0.8, 0.6, 3.0], keep: [0.75, 1.25] };
-    assert_eq!(plans.deploy.preprocessing[2], resample, "1.0 mm in y is more than 1.5 times 0.6 mm");
+    let resample = Step::Resample {
+        spacing: [0.8, 0.6, 3.0],
+        keep: [0.75, 1.25],
+    };
+    assert_eq!(
+        plans.deploy.preprocessing[2], resample,
+        "1.0 mm in y is more than 1.5 times 0.6 mm"
+    );
     let NetworkConfig::SegresnetDs(network) = &plans.train.network;
     assert_eq!(network.resolution, Some([0.8, 0.6, 3.0]));
     assert_eq!(plans.train.crop_mode, CropMode::Ratio);
@@ -87,7 +152,10 @@ fn spacing_follows_the_reference() {
     let plans = plan_with(&stats, Modality::Ct, &["resample=true"], 16.0).unwrap();
     assert_eq!(
         plans.deploy.preprocessing[2],
-        Step::Resample { spacing: [0.8, 0.6, 0.7], keep: [0.75, 1.25] }
+        Step::Resample {
+            spacing: [0.8, 0.6, 0.7],
+            keep: [0.75, 1.25]
+        }
     );
 }
 
@@ -96,46 +164,115 @@ fn ct_is_scaled_by_the_foreground() {
     let stats = stats();
     let plans = plan_with(&stats, Modality::Ct, &[], 16.0).unwrap();
     let foreground = &stats.image_foreground_stats.intensity;
-    let (low, high) = (foreground.percentile_00_5 as f32, foreground.percentile_99_5 as f32);
-    let range = |low, high| Step::Normalize { channels: vec![Normalization::SigmoidRange { low, high }] };
+    let (low, high) = (
+        foreground.percentile_00_5 as f32,
+        foreground.percentile_99_5 as f32,
+    );
+    let range = |low, high| Step::Normalize {
+        channels: vec![Normalization::SigmoidRange { low, high }],
+    };
     assert_eq!(plans.deploy.preprocessing.last(), Some(&range(low, high)));
-    let set = plan_with(&stats, Modality::Ct, &["intensity_bounds=[-100, 200]"], 16.0).unwrap();
+    let set = plan_with(
+        &stats,
+        Modality::Ct,
+        &["intensity_bounds=[-100, 200]"],
+        16.0,
+    )
+    .unwrap();
     assert_eq!(set.deploy.preprocessing.last(), Some(&range(-100.0, 200.0)));
     let mut flat = stats;
     flat.image_foreground_stats.intensity_by_channel[0].percentile_00_5 = high.into();
-    assert!(matches!(plan_with(&flat, Modality::Ct, &[], 16.0), Err(PlannerError::IntensityBounds { .. })));
+    assert!(matches!(
+        plan_with(&flat, Modality::Ct, &[], 16.0),
+        Err(PlannerError::IntensityBounds { .. })
+    ));
 }
 
 #[test]
 fn more_memory_gives_larger_batches_by_crop_mode() {
     let rand = plan_with(&stats(), Modality::Mri, &[], 80.0).unwrap().train;
-    assert_eq!((rand.num_images_per_batch, rand.num_crops_per_image, rand.num_epochs), (5, 1, 1250));
-    let ratio = plan_with(&stats(), Modality::Mri, &["crop_mode=ratio"], 80.0).unwrap().train;
-    assert_eq!((ratio.num_images_per_batch, ratio.num_crops_per_image, ratio.num_epochs), (1, 5, 416));
+    assert_eq!(
+        (
+            rand.num_images_per_batch,
+            rand.num_crops_per_image,
+            rand.num_epochs
+        ),
+        (5, 1, 1250)
+    );
+    let ratio = plan_with(&stats(), Modality::Mri, &["crop_mode=ratio"], 80.0)
+        .unwrap()
+        .train;
+    assert_eq!(
+        (
+            ratio.num_images_per_batch,
+            ratio.num_crops_per_image,
+            ratio.num_epochs
+        ),
+        (1, 5, 416)
+    );
 }
 
 #[test]
 fn a_batch_of_the_user_is_divided_like_any_other_unless_both_numbers_are_set() {
     let numbers = |settings: &[&str]| {
         let train = mri(settings).train;
-        (train.num_images_per_batch, train.num_crops_per_image, train.num_epochs)
+        (
+            train.num_images_per_batch,
+            train.num_crops_per_image,
+            train.num_epochs,
+        )
     };
-    assert_eq!(numbers(&["num_images_per_batch=2", "crop_mode=ratio"]), (1, 2, 625));
-    assert_eq!(numbers(&["num_images_per_batch=2", "crop_mode=rand"]), (2, 1, 1250));
-    assert_eq!(numbers(&["num_images_per_batch=2", "num_crops_per_image=4", "crop_mode=ratio"]), (2, 4, 416));
+    assert_eq!(
+        numbers(&["num_images_per_batch=2", "crop_mode=ratio"]),
+        (1, 2, 625)
+    );
+    assert_eq!(
+        numbers(&["num_images_per_batch=2", "crop_mode=rand"]),
+        (2, 1, 1250)
+    );
+    assert_eq!(
+        numbers(&[
+            "num_images_per_batch=2",
+            "num_crops_per_image=4",
+            "crop_mode=ratio"
+        ]),
+        (2, 4, 416)
+    );
     assert_eq!(numbers(&["num_crops_per_image=2"]), (1, 2, 625));
-    assert_eq!(numbers(&["num_images_per_batch=2", "crop_mode=ratio", "num_epochs=7"]), (1, 2, 7));
+    assert_eq!(
+        numbers(&["num_images_per_batch=2", "crop_mode=ratio", "num_epochs=7"]),
+        (1, 2, 7)
+    );
 }
 
 #[test]
 fn the_users_patch_survives_or_is_refused_with_the_nearest_ones() {
     let plans = mri(&["roi_size=[16, 4, 8]"]);
-    assert_eq!((plans.train.roi_size, plans.deploy.window.size), ([16, 4, 8], [16, 4, 8]));
-    let decision = plans.reasons.iter().find(|decision| decision.name == "roi_size").unwrap();
-    assert_eq!((decision.value.as_str(), decision.rule), ("[16, 4, 8]", "as set by you"));
-    assert!(decision.because.contains("[12, 8, 8]"), "{}", decision.because);
+    assert_eq!(
+        (plans.train.roi_size, plans.deploy.window.size),
+        ([16, 4, 8], [16, 4, 8])
+    );
+    let decision = plans
+        .reasons
+        .iter()
+        .find(|decision| decision.name == "roi_size")
+        .unwrap();
+    assert_eq!(
+        (decision.value.as_str(), decision.rule),
+        ("[16, 4, 8]", "as set by you")
+    );
+    assert!(
+        decision.because.contains("[12, 8, 8]"),
+        "{}",
+        decision.because
+    );
     let error = plan_with(&stats(), Modality::Mri, &["roi_size=[15, 3, 8]"], 16.0).unwrap_err();
-    assert!(error.to_string().ends_with("the nearest are [12, 4, 8] and [16, 4, 8]"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .ends_with("the nearest are [12, 4, 8] and [16, 4, 8]"),
+        "{error}"
+    );
     // With other levels, the rule's patch fits those.
     let deeper = mri(&["network#blocks_down=[1, 1, 1, 1]", "network#init_filters=8"]);
     assert_eq!(deeper.train.roi_size, [8, 8, 8]);

@@ -37,7 +37,8 @@ impl<B: Backend> InstanceNorm<B> {
         let flat = x.reshape([n, c, sx * sy * sz]);
         let centered = flat.clone() - flat.mean_dim(2);
         let variance = (centered.clone() * centered.clone()).mean_dim(2);
-        let scale = self.weight.val().reshape([1, c, 1]) * variance.add_scalar(self.epsilon).sqrt().recip();
+        let scale =
+            self.weight.val().reshape([1, c, 1]) * variance.add_scalar(self.epsilon).sqrt().recip();
         let y = centered * scale + self.bias.val().reshape([1, c, 1]);
         y.reshape([n, c, sx, sy, sz])
     }

@@ -39,7 +39,10 @@ impl SegResNetDsConfig {
             ("out_channels", self.out_channels, MAX_CHANNELS),
             ("init_filters", self.init_filters, MAX_CHANNELS),
         ];
-        let blocks = self.blocks_down.iter().map(|&blocks| ("blocks_down", blocks, MAX_BLOCKS));
+        let blocks = self
+            .blocks_down
+            .iter()
+            .map(|&blocks| ("blocks_down", blocks, MAX_BLOCKS));
         for (field, found, max) in counts.into_iter().chain(blocks) {
             if found == 0 {
                 return Err(ConfigError::Zero { field });
@@ -49,7 +52,10 @@ impl SegResNetDsConfig {
             }
         }
         if !(1..=MAX_LEVELS).contains(&self.blocks_down.len()) {
-            return Err(ConfigError::Levels { found: self.blocks_down.len(), max: MAX_LEVELS });
+            return Err(ConfigError::Levels {
+                found: self.blocks_down.len(),
+                max: MAX_LEVELS,
+            });
         }
         match self.resolution {
             Some(found) if !found.iter().all(|mm| mm.is_finite() && *mm > 0.0) => {
@@ -67,13 +73,21 @@ impl SegResNetDsConfig {
     /// **Source**: MONAI 1.6.1 `scales_for_resolution`.
     pub fn scales(&self) -> Vec<[usize; 3]> {
         let levels = self.blocks_down.len();
-        let Some(resolution) = self.resolution else { return vec![[2; 3]; levels] };
+        let Some(resolution) = self.resolution else {
+            return vec![[2; 3]; levels];
+        };
         let coarsest = resolution.into_iter().fold(f64::MIN, f64::max);
         // How many doublings the axis can take before it is as coarse as the coarsest.
         let doublings = resolution.map(|mm| (coarsest / mm).log2().floor() as u32);
         let most = doublings.into_iter().max().unwrap_or(0);
         (0..levels as u32)
-            .map(|level| if level < most { doublings.map(|d| if level >= d { 1 } else { 2 }) } else { [2; 3] })
+            .map(|level| {
+                if level < most {
+                    doublings.map(|d| if level >= d { 1 } else { 2 })
+                } else {
+                    [2; 3]
+                }
+            })
             .collect()
     }
 
@@ -110,18 +124,38 @@ mod tests {
     #[test]
     fn a_coarse_axis_waits_until_the_others_have_caught_up() {
         let scales = config(5, Some([0.625, 0.625, 3.6])).scales();
-        assert_eq!(scales, [[2, 2, 1], [2, 2, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2]]);
-        assert_eq!(config(5, Some([0.625, 0.625, 3.6])).shape_factor(), [16, 16, 4]);
+        assert_eq!(
+            scales,
+            [[2, 2, 1], [2, 2, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2]]
+        );
+        assert_eq!(
+            config(5, Some([0.625, 0.625, 3.6])).shape_factor(),
+            [16, 16, 4]
+        );
     }
 
     #[test]
     fn hostile_hyperparameters_are_refused() {
         let mut zero = config(2, None);
         zero.blocks_down[1] = 0;
-        assert_eq!(zero.validate(), Err(ConfigError::Zero { field: "blocks_down" }));
-        assert!(matches!(config(0, None).validate(), Err(ConfigError::Levels { found: 0, .. })));
-        assert!(matches!(config(40, None).validate(), Err(ConfigError::Levels { found: 40, .. })));
+        assert_eq!(
+            zero.validate(),
+            Err(ConfigError::Zero {
+                field: "blocks_down"
+            })
+        );
+        assert!(matches!(
+            config(0, None).validate(),
+            Err(ConfigError::Levels { found: 0, .. })
+        ));
+        assert!(matches!(
+            config(40, None).validate(),
+            Err(ConfigError::Levels { found: 40, .. })
+        ));
         let nan = config(2, Some([1.0, f64::NAN, 1.0]));
-        assert!(matches!(nan.validate(), Err(ConfigError::Resolution { .. })));
+        assert!(matches!(
+            nan.validate(),
+            Err(ConfigError::Resolution { .. })
+        ));
     }
 }

@@ -55,29 +55,60 @@ impl SegResNetDsConfig {
         let layers = self.blocks_down.iter().enumerate().map(|(level, &blocks)| {
             let kernel = kernel_for_scale(scales[level]);
             DownLayer {
-                blocks: (0..blocks).map(|_| ResidualBlock::new(filters(level), kernel, device)).collect(),
-                downsample: (level < last)
-                    .then(|| conv([filters(level), filters(level + 1)], kernel, scales[level], device)),
+                blocks: (0..blocks)
+                    .map(|_| ResidualBlock::new(filters(level), kernel, device))
+                    .collect(),
+                downsample: (level < last).then(|| {
+                    conv(
+                        [filters(level), filters(level + 1)],
+                        kernel,
+                        scales[level],
+                        device,
+                    )
+                }),
             }
         });
         let encoder = Encoder {
-            conv_init: conv([self.in_channels, filters(0)], kernel_for_scale(scales[0]), [1; 3], device),
+            conv_init: conv(
+                [self.in_channels, filters(0)],
+                kernel_for_scale(scales[0]),
+                [1; 3],
+                device,
+            ),
             layers: layers.collect(),
         };
 
-        let head = |level: usize| Conv3dConfig::new([filters(level), self.out_channels], [1; 3]).init(device);
+        let head = |level: usize| {
+            Conv3dConfig::new([filters(level), self.out_channels], [1; 3]).init(device)
+        };
         let mut up_layers: Vec<_> = (0..last)
             .rev()
             .map(|level| UpLayer {
-                upsample: Some(UpSample::new([filters(level + 1), filters(level)], scales[level], device)),
-                blocks: vec![ResidualBlock::new(filters(level), kernel_for_scale(scales[level]), device)],
+                upsample: Some(UpSample::new(
+                    [filters(level + 1), filters(level)],
+                    scales[level],
+                    device,
+                )),
+                blocks: vec![ResidualBlock::new(
+                    filters(level),
+                    kernel_for_scale(scales[level]),
+                    device,
+                )],
                 head: (level < self.dsdepth.max(1)).then(|| head(level)),
             })
             .collect();
         if last == 0 {
-            up_layers.push(UpLayer { upsample: None, blocks: Vec::new(), head: Some(head(0)) });
+            up_layers.push(UpLayer {
+                upsample: None,
+                blocks: Vec::new(),
+                head: Some(head(0)),
+            });
         }
-        SegResNetDs { encoder, up_layers, shape_factor: self.shape_factor() }
+        SegResNetDs {
+            encoder,
+            up_layers,
+            shape_factor: self.shape_factor(),
+        }
     }
 }
 

@@ -106,17 +106,20 @@ impl BundleError {
     /// A remedy, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NotADirectory { .. } | Self::NoManifest { .. } => {
-                Some("a bundle is a directory with a `manifest.json`, as `vesal-export bundle` writes it")
-            }
+            Self::NotADirectory { .. } | Self::NoManifest { .. } => Some(
+                "a bundle is a directory with a `manifest.json`, as `vesal-export bundle` writes it",
+            ),
             Self::Manifest(error) => error.hint(),
             Self::Plan(error) => error.hint(),
             Self::Probe(error) => error.hint(),
             Self::Document(error) => error.hint(),
-            Self::Unlisted { .. } => {
-                Some("move the file elsewhere: a bundle holds what its manifest lists, nothing more")
-            }
-            Self::Missing { .. } | Self::NotPlain { .. } | Self::Size { .. } | Self::Digest { .. } => {
+            Self::Unlisted { .. } => Some(
+                "move the file elsewhere: a bundle holds what its manifest lists, nothing more",
+            ),
+            Self::Missing { .. }
+            | Self::NotPlain { .. }
+            | Self::Size { .. }
+            | Self::Digest { .. } => {
                 Some("the bundle is damaged or was edited: get it again from where it came")
             }
             Self::Path(_) | Self::Read { .. } | Self::NoSuchMember { .. } => None,
@@ -140,19 +143,28 @@ impl Bundle {
     /// **Errors**: [`BundleError`], at the first thing that is wrong.
     pub fn open(directory: &Path) -> Result<Self, BundleError> {
         if !directory.is_dir() {
-            return Err(BundleError::NotADirectory { path: directory.into() });
+            return Err(BundleError::NotADirectory {
+                path: directory.into(),
+            });
         }
         let manifest_path = directory.join(manifest::FILE_NAME);
         match plain_file_size(&manifest_path) {
             Ok(Some(_)) => {}
             Ok(None) => {
-                return Err(BundleError::NotPlain { file: manifest::FILE_NAME.into() });
+                return Err(BundleError::NotPlain {
+                    file: manifest::FILE_NAME.into(),
+                });
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(BundleError::NoManifest { path: directory.into() });
+                return Err(BundleError::NoManifest {
+                    path: directory.into(),
+                });
             }
             Err(source) => {
-                return Err(BundleError::Read { path: manifest_path, source });
+                return Err(BundleError::Read {
+                    path: manifest_path,
+                    source,
+                });
             }
         }
         let manifest_bytes = document::read_limited(&manifest_path, manifest::MAX_FILE_BYTES)?;
@@ -161,10 +173,15 @@ impl Bundle {
         for file in manifest.files.keys() {
             check_file(directory, &manifest, file)?;
         }
-        let plan_bytes =
-            read_checked(directory, &manifest, &manifest.deploy_plan, deploy_plan::MAX_FILE_BYTES)?;
+        let plan_bytes = read_checked(
+            directory,
+            &manifest,
+            &manifest.deploy_plan,
+            deploy_plan::MAX_FILE_BYTES,
+        )?;
         let plan = DeployPlan::from_json(&plan_bytes)?;
-        let probe_bytes = read_checked(directory, &manifest, &manifest.probe, probe::MAX_FILE_BYTES)?;
+        let probe_bytes =
+            read_checked(directory, &manifest, &manifest.probe, probe::MAX_FILE_BYTES)?;
         let probe = Probe::from_json(&probe_bytes, &plan, manifest.members.len())?;
         Ok(Self {
             directory: directory.into(),
@@ -205,10 +222,16 @@ impl Bundle {
     /// **Errors**: no such member, or the file changed since the bundle was opened.
     pub fn member_bytes(&self, index: usize) -> Result<Vec<u8>, BundleError> {
         let members = &self.manifest.members;
-        let member = members
-            .get(index)
-            .ok_or(BundleError::NoSuchMember { found: index, last: members.len().saturating_sub(1) })?;
-        read_checked(&self.directory, &self.manifest, &member.file, manifest::MAX_ENTRY_BYTES)
+        let member = members.get(index).ok_or(BundleError::NoSuchMember {
+            found: index,
+            last: members.len().saturating_sub(1),
+        })?;
+        read_checked(
+            &self.directory,
+            &self.manifest,
+            &member.file,
+            manifest::MAX_ENTRY_BYTES,
+        )
     }
 }
 
@@ -230,7 +253,10 @@ fn check_listing(directory: &Path, manifest: &Manifest) -> Result<(), BundleErro
     }
     let mut pending = vec![(directory.to_path_buf(), String::new(), 0)];
     while let Some((folder, prefix, depth)) = pending.pop() {
-        let read = |source| BundleError::Read { path: folder.clone(), source };
+        let read = |source| BundleError::Read {
+            path: folder.clone(),
+            source,
+        };
         for entry in folder.read_dir().map_err(read)? {
             let entry = entry.map_err(read)?;
             let file = format!("{prefix}{}", entry.file_name().to_string_lossy());
@@ -253,8 +279,10 @@ fn check_listing(directory: &Path, manifest: &Manifest) -> Result<(), BundleErro
 /// Checks size and digest without holding the file in memory.
 fn check_file(directory: &Path, manifest: &Manifest, file: &str) -> Result<(), BundleError> {
     let path = checked_path(directory, manifest, file)?;
-    let (bytes, sha256) =
-        digest::sha256_file(&path).map_err(|source| BundleError::Read { path: path.clone(), source })?;
+    let (bytes, sha256) = digest::sha256_file(&path).map_err(|source| BundleError::Read {
+        path: path.clone(),
+        source,
+    })?;
     compare(manifest, file, bytes, sha256)
 }
 
@@ -277,7 +305,11 @@ fn checked_path(directory: &Path, manifest: &Manifest, file: &str) -> Result<Pat
     match plain_file_size(&path) {
         Ok(Some(found)) => match manifest.files.get(file) {
             Some(entry) if entry.bytes == found => Ok(path),
-            Some(entry) => Err(BundleError::Size { file: file.into(), found, expected: entry.bytes }),
+            Some(entry) => Err(BundleError::Size {
+                file: file.into(),
+                found,
+                expected: entry.bytes,
+            }),
             None => Err(BundleError::Unlisted { file: file.into() }),
         },
         Ok(None) => Err(BundleError::NotPlain { file: file.into() }),
@@ -291,12 +323,16 @@ fn checked_path(directory: &Path, manifest: &Manifest, file: &str) -> Result<Pat
 fn compare(manifest: &Manifest, file: &str, bytes: u64, sha256: String) -> Result<(), BundleError> {
     match manifest.files.get(file) {
         None => Err(BundleError::Unlisted { file: file.into() }),
-        Some(entry) if entry.bytes != bytes => {
-            Err(BundleError::Size { file: file.into(), found: bytes, expected: entry.bytes })
-        }
-        Some(entry) if entry.sha256 != sha256 => {
-            Err(BundleError::Digest { file: file.into(), found: sha256, expected: entry.sha256.clone() })
-        }
+        Some(entry) if entry.bytes != bytes => Err(BundleError::Size {
+            file: file.into(),
+            found: bytes,
+            expected: entry.bytes,
+        }),
+        Some(entry) if entry.sha256 != sha256 => Err(BundleError::Digest {
+            file: file.into(),
+            found: sha256,
+            expected: entry.sha256.clone(),
+        }),
         Some(_) => Ok(()),
     }
 }

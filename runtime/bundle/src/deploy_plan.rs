@@ -30,8 +30,11 @@ pub const MAX_WINDOW_SIDE: usize = 1024;
 /// Largest window in voxels.
 pub const MAX_WINDOW_VOXELS: usize = 1 << 27;
 
-const KIND: document::Kind =
-    document::Kind { format: FORMAT, version: FORMAT_VERSION, limit_bytes: MAX_FILE_BYTES };
+const KIND: document::Kind = document::Kind {
+    format: FORMAT,
+    version: FORMAT_VERSION,
+    limit_bytes: MAX_FILE_BYTES,
+};
 
 /// One input component of a case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -224,9 +227,22 @@ impl DeployPlan {
         name::check(&self.name).map_err(|source| PlanError::Name { of: "task", source })?;
         count("channels", self.channels.len(), 1, MAX_CHANNELS)?;
         count("labels", self.labels.len(), 2, MAX_LABELS)?;
-        count("preprocessing steps", self.preprocessing.len(), 0, MAX_STEPS)?;
-        unique_names("channel", "channels named", self.channels.iter().map(|channel| channel.name.as_str()))?;
-        unique_names("label", "labels named", self.labels.iter().map(|label| label.name.as_str()))?;
+        count(
+            "preprocessing steps",
+            self.preprocessing.len(),
+            0,
+            MAX_STEPS,
+        )?;
+        unique_names(
+            "channel",
+            "channels named",
+            self.channels.iter().map(|channel| channel.name.as_str()),
+        )?;
+        unique_names(
+            "label",
+            "labels named",
+            self.labels.iter().map(|label| label.name.as_str()),
+        )?;
         self.validate_labels()?;
         for (position, step) in self.preprocessing.iter().enumerate() {
             Self::validate_step(position, step)?;
@@ -240,13 +256,23 @@ impl DeployPlan {
         for (expected, label) in self.labels.iter().enumerate() {
             let found = label.class_index;
             if found != expected {
-                return Err(PlanError::ClassIndex { label: label.name.clone(), found, expected });
+                return Err(PlanError::ClassIndex {
+                    label: label.name.clone(),
+                    found,
+                    expected,
+                });
             }
             if expected == 0 && label.value != 0 {
-                return Err(PlanError::Background { label: label.name.clone(), found: label.value });
+                return Err(PlanError::Background {
+                    label: label.name.clone(),
+                    found: label.value,
+                });
             }
             if !values.insert(label.value) {
-                return Err(PlanError::Duplicate { of: "labels of value", what: label.value.to_string() });
+                return Err(PlanError::Duplicate {
+                    of: "labels of value",
+                    what: label.value.to_string(),
+                });
             }
         }
         Ok(())
@@ -254,17 +280,31 @@ impl DeployPlan {
 
     /// Limits that keep a plan from asking for more than any machine has.
     fn validate_step(position: usize, step: &Step) -> Result<(), PlanError> {
-        let broken =
-            |parameter, found, expected| Err(PlanError::Step { position, parameter, found, expected });
+        let broken = |parameter, found, expected| {
+            Err(PlanError::Step {
+                position,
+                parameter,
+                found,
+                expected,
+            })
+        };
         match step {
-            Step::CropForeground { threshold, .. } if !threshold.is_finite() => {
-                broken("the foreground threshold", threshold.to_string(), "a finite number")
-            }
+            Step::CropForeground { threshold, .. } if !threshold.is_finite() => broken(
+                "the foreground threshold",
+                threshold.to_string(),
+                "a finite number",
+            ),
             Step::CropForeground { margin, .. } if *margin > MAX_WINDOW_SIDE => {
                 broken("the margin in voxels", margin.to_string(), "0 to 1024")
             }
-            Step::Resample { spacing, .. } if !spacing.iter().all(|mm| (1e-3..=1e3).contains(mm)) => {
-                broken("the spacing in mm", format!("{spacing:?}"), "0.001 to 1000 on every axis")
+            Step::Resample { spacing, .. }
+                if !spacing.iter().all(|mm| (1e-3..=1e3).contains(mm)) =>
+            {
+                broken(
+                    "the spacing in mm",
+                    format!("{spacing:?}"),
+                    "0.001 to 1000 on every axis",
+                )
             }
             Step::OrientRas
             | Step::CropForeground { .. }
@@ -275,7 +315,16 @@ impl DeployPlan {
 }
 
 fn count(of: &'static str, found: usize, least: usize, most: usize) -> Result<(), PlanError> {
-    if (least..=most).contains(&found) { Ok(()) } else { Err(PlanError::Count { of, found, least, most }) }
+    if (least..=most).contains(&found) {
+        Ok(())
+    } else {
+        Err(PlanError::Count {
+            of,
+            found,
+            least,
+            most,
+        })
+    }
 }
 
 fn unique_names<'a>(
@@ -287,7 +336,10 @@ fn unique_names<'a>(
     for name in names {
         name::check(name).map_err(|source| PlanError::Name { of, source })?;
         if !seen.insert(name) {
-            return Err(PlanError::Duplicate { of: pair, what: format!("`{name}`") });
+            return Err(PlanError::Duplicate {
+                of: pair,
+                what: format!("`{name}`"),
+            });
         }
     }
     Ok(())
@@ -296,7 +348,9 @@ fn unique_names<'a>(
 fn validate_window(window: &WindowPlan) -> Result<(), PlanError> {
     window.validate()?;
     let found = window.size;
-    let voxels = found.iter().try_fold(1, |voxels: usize, &side| voxels.checked_mul(side));
+    let voxels = found
+        .iter()
+        .try_fold(1, |voxels: usize, &side| voxels.checked_mul(side));
     if found.iter().any(|&side| side > MAX_WINDOW_SIDE)
         || voxels.is_none_or(|voxels| voxels > MAX_WINDOW_VOXELS)
     {

@@ -40,7 +40,10 @@ pub fn sha256_file(path: &Path) -> io::Result<(u64, String)> {
 
 /// Whether a text has the form of a digest.
 pub fn is_digest(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == 64
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -60,13 +63,19 @@ mod tests {
         let bytes: Vec<u8> = (0..600_000_u32).map(|index| (index % 251) as u8).collect();
         let file = tempfile::NamedTempFile::new().expect("temporary file");
         std::fs::write(file.path(), &bytes).expect("written");
-        assert_eq!(sha256_file(file.path()).expect("read"), (600_000, sha256(&bytes)));
+        assert_eq!(
+            sha256_file(file.path()).expect("read"),
+            (600_000, sha256(&bytes))
+        );
     }
 
     #[test]
     fn only_lowercase_hexadecimal_of_the_right_length_is_a_digest() {
         let digest = sha256(b"");
-        assert_eq!(digest, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(
+            digest,
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
         assert!(is_digest(&digest));
         assert!(!is_digest(&digest.to_uppercase()));
         assert!(!is_digest(&digest[1..]));

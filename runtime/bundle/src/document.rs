@@ -71,7 +71,9 @@ impl DocumentError {
     /// A remedy, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Version { found, expected, .. } if *found > u64::from(*expected) => {
+            Self::Version {
+                found, expected, ..
+            } if *found > u64::from(*expected) => {
                 Some("a newer Vesal wrote it: update this program")
             }
             Self::Version { .. } => Some("an older Vesal wrote it: export the bundle again"),
@@ -102,26 +104,48 @@ struct Header {
 pub(crate) fn read_limited(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, DocumentError> {
     let read = |path: &Path| -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        File::open(path)?.take(limit_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+        File::open(path)?
+            .take(limit_bytes.saturating_add(1))
+            .read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    let bytes = read(path).map_err(|source| DocumentError::Read { path: path.into(), source })?;
+    let bytes = read(path).map_err(|source| DocumentError::Read {
+        path: path.into(),
+        source,
+    })?;
     if bytes.len() as u64 > limit_bytes {
-        return Err(DocumentError::TooLarge { name: file_name(path), limit_bytes });
+        return Err(DocumentError::TooLarge {
+            name: file_name(path),
+            limit_bytes,
+        });
     }
     Ok(bytes)
 }
 
 /// Parses a document: size, then format and version, then every field.
-pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], name: &str, kind: Kind) -> Result<T, DocumentError> {
+pub(crate) fn parse<T: DeserializeOwned>(
+    bytes: &[u8],
+    name: &str,
+    kind: Kind,
+) -> Result<T, DocumentError> {
     let name = || name.to_owned();
     if bytes.len() as u64 > kind.limit_bytes {
-        return Err(DocumentError::TooLarge { name: name(), limit_bytes: kind.limit_bytes });
+        return Err(DocumentError::TooLarge {
+            name: name(),
+            limit_bytes: kind.limit_bytes,
+        });
     }
-    let json = |source| DocumentError::Json { name: name(), source };
+    let json = |source| DocumentError::Json {
+        name: name(),
+        source,
+    };
     let header: Header = serde_json::from_slice(bytes).map_err(json)?;
     if header.format != kind.format {
-        return Err(DocumentError::Format { name: name(), found: header.format, expected: kind.format });
+        return Err(DocumentError::Format {
+            name: name(),
+            found: header.format,
+            expected: kind.format,
+        });
     }
     if header.format_version != u64::from(kind.version) {
         return Err(DocumentError::Version {
@@ -136,8 +160,10 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], name: &str, kind: Kind) -
 
 /// Writes a document as indented JSON.
 pub(crate) fn to_json<T: Serialize>(document: &T, name: &str) -> Result<Vec<u8>, DocumentError> {
-    let mut bytes = serde_json::to_vec_pretty(document)
-        .map_err(|source| DocumentError::Json { name: name.into(), source })?;
+    let mut bytes = serde_json::to_vec_pretty(document).map_err(|source| DocumentError::Json {
+        name: name.into(),
+        source,
+    })?;
     bytes.push(b'\n');
     Ok(bytes)
 }
@@ -145,8 +171,10 @@ pub(crate) fn to_json<T: Serialize>(document: &T, name: &str) -> Result<Vec<u8>,
 /// Writes a file beside its destination, syncs it and renames it there, so that it is never half written.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), DocumentError> {
     let write = || -> io::Result<()> {
-        let directory =
-            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let directory = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
         share(&mut builder, 0o666);
         let mut file = builder.tempfile_in(directory)?;
@@ -155,7 +183,10 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), DocumentErro
         file.persist(path)?;
         Ok(())
     };
-    write().map_err(|source| DocumentError::Write { path: path.into(), source })
+    write().map_err(|source| DocumentError::Write {
+        path: path.into(),
+        source,
+    })
 }
 
 /// Gives a temporary file or directory the permissions of any other new one, as the umask allows, for it outlives
@@ -169,5 +200,8 @@ pub(crate) fn share(builder: &mut tempfile::Builder<'_, '_>, mode: u32) {
 
 /// The last component of a path, for messages.
 pub(crate) fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }

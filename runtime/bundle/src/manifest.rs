@@ -28,8 +28,11 @@ pub const MAX_FILES: usize = 1024;
 /// Largest file of a bundle in bytes; ONNX itself ends at 2 GiB.
 pub const MAX_ENTRY_BYTES: u64 = 1 << 31;
 
-const KIND: document::Kind =
-    document::Kind { format: FORMAT, version: FORMAT_VERSION, limit_bytes: MAX_FILE_BYTES };
+const KIND: document::Kind = document::Kind {
+    format: FORMAT,
+    version: FORMAT_VERSION,
+    limit_bytes: MAX_FILE_BYTES,
+};
 
 /// Size and digest of one file of the bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,7 +178,9 @@ pub enum ManifestError {
         role: &'static str,
     },
     /// A listed file has no role.
-    #[error("the manifest lists `{file}`, which is neither the deploy plan, the probe nor a member")]
+    #[error(
+        "the manifest lists `{file}`, which is neither the deploy plan, the probe nor a member"
+    )]
     NoRole {
         /// The file.
         file: String,
@@ -264,12 +269,15 @@ impl Manifest {
     ///
     /// **Errors**: the first rule that is broken.
     pub fn validate(&self) -> Result<(), ManifestError> {
-        let named = |of, text: &str| name::check(text).map_err(|source| ManifestError::Name { of, source });
+        let named =
+            |of, text: &str| name::check(text).map_err(|source| ManifestError::Name { of, source });
         named("task name", &self.name)?;
         named("input name", &self.network.input)?;
         named("output name", &self.network.output)?;
         if self.network.opset < 1 {
-            return Err(ManifestError::Opset { found: self.network.opset });
+            return Err(ManifestError::Opset {
+                found: self.network.opset,
+            });
         }
         count("members", self.members.len(), 1, MAX_MEMBERS)?;
         count("files", self.files.len(), 1, MAX_FILES)?;
@@ -290,10 +298,16 @@ impl Manifest {
                 return Err(ManifestError::ListsItself);
             }
             if let Some(first) = lowercase.insert(file.to_ascii_lowercase(), file) {
-                return Err(ManifestError::SameIgnoringCase { first: first.clone(), second: file.clone() });
+                return Err(ManifestError::SameIgnoringCase {
+                    first: first.clone(),
+                    second: file.clone(),
+                });
             }
             if entry.bytes > MAX_ENTRY_BYTES {
-                return Err(ManifestError::FileSize { file: file.clone(), found: entry.bytes });
+                return Err(ManifestError::FileSize {
+                    file: file.clone(),
+                    found: entry.bytes,
+                });
             }
             digest_form(|| format!("`{file}`"), &entry.sha256)?;
         }
@@ -303,17 +317,29 @@ impl Manifest {
     /// Files with a role and listed files are the same set.
     fn validate_roles(&self) -> Result<(), ManifestError> {
         let mut seen = BTreeSet::new();
-        let members = self.members.iter().map(|member| (member.file.as_str(), "member"));
-        for (file, role) in [(self.deploy_plan.as_str(), "deploy plan"), (self.probe.as_str(), "probe")]
-            .into_iter()
-            .chain(members)
+        let members = self
+            .members
+            .iter()
+            .map(|member| (member.file.as_str(), "member"));
+        for (file, role) in [
+            (self.deploy_plan.as_str(), "deploy plan"),
+            (self.probe.as_str(), "probe"),
+        ]
+        .into_iter()
+        .chain(members)
         {
             path::check(file)?;
             if !self.files.contains_key(file) {
-                return Err(ManifestError::NotListed { file: file.into(), role });
+                return Err(ManifestError::NotListed {
+                    file: file.into(),
+                    role,
+                });
             }
             if !seen.insert(file) {
-                return Err(ManifestError::TwoRoles { file: file.into(), role });
+                return Err(ManifestError::TwoRoles {
+                    file: file.into(),
+                    role,
+                });
             }
         }
         match self.files.keys().find(|file| !seen.contains(file.as_str())) {
@@ -327,17 +353,39 @@ impl Member {
     fn validate(&self) -> Result<(), ManifestError> {
         let file = || self.file.clone();
         if !(self.weight.is_finite() && self.weight > 0.) {
-            return Err(ManifestError::Weight { file: file(), found: self.weight });
+            return Err(ManifestError::Weight {
+                file: file(),
+                found: self.weight,
+            });
         }
         match &self.provenance {
-            MemberProvenance::Trained { score, weights_sha256, .. } => {
-                digest_form(|| format!("the weights behind `{}`", self.file), weights_sha256)?;
-                score.validate().map_err(|source| ManifestError::Score { file: file(), source })
+            MemberProvenance::Trained {
+                score,
+                weights_sha256,
+                ..
+            } => {
+                digest_form(
+                    || format!("the weights behind `{}`", self.file),
+                    weights_sha256,
+                )?;
+                score.validate().map_err(|source| ManifestError::Score {
+                    file: file(),
+                    source,
+                })
             }
-            MemberProvenance::ImportedMonai { checkpoint, checkpoint_sha256, .. } => {
-                digest_form(|| format!("the checkpoint behind `{}`", self.file), checkpoint_sha256)?;
-                name::check(checkpoint)
-                    .map_err(|source| ManifestError::Name { of: "checkpoint name", source })
+            MemberProvenance::ImportedMonai {
+                checkpoint,
+                checkpoint_sha256,
+                ..
+            } => {
+                digest_form(
+                    || format!("the checkpoint behind `{}`", self.file),
+                    checkpoint_sha256,
+                )?;
+                name::check(checkpoint).map_err(|source| ManifestError::Name {
+                    of: "checkpoint name",
+                    source,
+                })
             }
         }
     }
@@ -347,7 +395,12 @@ fn count(of: &'static str, found: usize, least: usize, most: usize) -> Result<()
     if (least..=most).contains(&found) {
         Ok(())
     } else {
-        Err(ManifestError::Count { of, found, least, most })
+        Err(ManifestError::Count {
+            of,
+            found,
+            least,
+            most,
+        })
     }
 }
 
@@ -355,12 +408,17 @@ fn digest_form(of: impl FnOnce() -> String, found: &str) -> Result<(), ManifestE
     if digest::is_digest(found) {
         Ok(())
     } else {
-        Err(ManifestError::DigestForm { of: of(), found: found.chars().take(80).collect() })
+        Err(ManifestError::DigestForm {
+            of: of(),
+            found: found.chars().take(80).collect(),
+        })
     }
 }
 
 /// Reads the list of files and rejects a path that is listed twice, of which another reader might take the other one.
-fn unique_files<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, FileEntry>, D::Error> {
+fn unique_files<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, FileEntry>, D::Error> {
     struct Files;
     impl<'de> Visitor<'de> for Files {
         type Value = BTreeMap<String, FileEntry>;
@@ -373,10 +431,14 @@ fn unique_files<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<S
             let mut files = BTreeMap::new();
             while let Some((path, entry)) = map.next_entry::<String, FileEntry>()? {
                 if files.len() >= MAX_FILES {
-                    return Err(A::Error::custom(format_args!("more than {MAX_FILES} files")));
+                    return Err(A::Error::custom(format_args!(
+                        "more than {MAX_FILES} files"
+                    )));
                 }
                 if files.contains_key(&path) {
-                    return Err(A::Error::custom(format_args!("the file {path:?} is listed twice")));
+                    return Err(A::Error::custom(format_args!(
+                        "the file {path:?} is listed twice"
+                    )));
                 }
                 files.insert(path, entry);
             }

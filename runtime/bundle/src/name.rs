@@ -58,8 +58,14 @@ mod tests {
         assert_eq!(check("left hippocampus (anterior)"), Ok(()));
         assert_eq!(check("Milz"), Ok(()));
         assert_eq!(check(""), Err(NameError::Empty));
-        assert_eq!(check(&"x".repeat(121)), Err(NameError::TooLong { found: 121 }));
-        assert!(matches!(check("a\u{1b}[31m"), Err(NameError::Control { .. })));
+        assert_eq!(
+            check(&"x".repeat(121)),
+            Err(NameError::TooLong { found: 121 })
+        );
+        assert!(matches!(
+            check("a\u{1b}[31m"),
+            Err(NameError::Control { .. })
+        ));
         assert!(matches!(check("a "), Err(NameError::Padded { .. })));
     }
 }

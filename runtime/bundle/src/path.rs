@@ -36,7 +36,9 @@ pub enum PathRule {
     #[error("has an empty component")]
     EmptyComponent,
     /// ASCII letters, digits, `.`, `_` and `-`: no backslashes, colons, spaces or control characters.
-    #[error("has a character other than ASCII letters, digits, `.`, `_`, `-` and the separator `/`")]
+    #[error(
+        "has a character other than ASCII letters, digits, `.`, `_`, `-` and the separator `/`"
+    )]
     Character,
     /// Some systems drop a dot at the end.
     #[error("has a component that ends with a dot")]
@@ -50,7 +52,12 @@ pub enum PathRule {
 ///
 /// **Errors**: the first [`PathRule`] that it breaks.
 pub fn check(path: &str) -> Result<(), PathError> {
-    let broken = |rule| Err(PathError { path: path.chars().take(MAX_BYTES).collect(), rule });
+    let broken = |rule| {
+        Err(PathError {
+            path: path.chars().take(MAX_BYTES).collect(),
+            rule,
+        })
+    };
     if path.is_empty() {
         return broken(PathRule::Empty);
     }
@@ -67,7 +74,10 @@ pub fn check(path: &str) -> Result<(), PathError> {
         if component == "." || component == ".." {
             return broken(PathRule::Climbs);
         }
-        if !component.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')) {
+        if !component
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+        {
             return broken(PathRule::Character);
         }
         if component.ends_with('.') {
@@ -85,17 +95,27 @@ pub fn check(path: &str) -> Result<(), PathError> {
 /// **Errors**: see [`check`].
 pub fn join(directory: &Path, path: &str) -> Result<PathBuf, PathError> {
     check(path)?;
-    Ok(path.split('/').fold(directory.to_path_buf(), |joined, component| joined.join(component)))
+    Ok(path
+        .split('/')
+        .fold(directory.to_path_buf(), |joined, component| {
+            joined.join(component)
+        }))
 }
 
 fn is_device(component: &str) -> bool {
-    let stem = component.split('.').next().unwrap_or_default().to_ascii_uppercase();
+    let stem = component
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_uppercase();
     match stem.as_str() {
         "CON" | "PRN" | "AUX" | "NUL" => true,
         _ => stem
             .strip_prefix("COM")
             .or_else(|| stem.strip_prefix("LPT"))
-            .is_some_and(|number| number.len() == 1 && number.bytes().all(|byte| byte.is_ascii_digit())),
+            .is_some_and(|number| {
+                number.len() == 1 && number.bytes().all(|byte| byte.is_ascii_digit())
+            }),
     }
 }
 
@@ -109,14 +129,27 @@ mod tests {
 
     #[test]
     fn plain_relative_paths_are_accepted() {
-        for path in ["a", "members/fold-0.onnx", "deploy_plan.json", ".hidden", "a..b", "console.txt"] {
+        for path in [
+            "a",
+            "members/fold-0.onnx",
+            "deploy_plan.json",
+            ".hidden",
+            "a..b",
+            "console.txt",
+        ] {
             assert_eq!(rule(path), None, "{path}");
         }
     }
 
     #[test]
     fn path_traversal_is_rejected() {
-        for path in ["..", "../weights.onnx", "members/../../weights.onnx", "./a", "a/."] {
+        for path in [
+            "..",
+            "../weights.onnx",
+            "members/../../weights.onnx",
+            "./a",
+            "a/.",
+        ] {
             assert_eq!(rule(path), Some(PathRule::Climbs), "{path}");
         }
     }
@@ -129,7 +162,17 @@ mod tests {
 
     #[test]
     fn external_names_are_rejected() {
-        for path in ["C:\\a", "C:a", "a\\b", "\\\\server\\a", "file:a", "a b", "a\u{0}", "ä", "a\n"] {
+        for path in [
+            "C:\\a",
+            "C:a",
+            "a\\b",
+            "\\\\server\\a",
+            "file:a",
+            "a b",
+            "a\u{0}",
+            "ä",
+            "a\n",
+        ] {
             assert_eq!(rule(path), Some(PathRule::Character), "{path:?}");
         }
         for path in ["NUL", "con.onnx", "members/COM1", "lpt9.json"] {

@@ -20,8 +20,11 @@ pub const FILE_NAME: &str = "run.json";
 /// Largest file in bytes.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
 
-const KIND: document::Kind =
-    document::Kind { format: FORMAT, version: FORMAT_VERSION, limit_bytes: MAX_FILE_BYTES };
+const KIND: document::Kind = document::Kind {
+    format: FORMAT,
+    version: FORMAT_VERSION,
+    limit_bytes: MAX_FILE_BYTES,
+};
 
 /// A file named relative to the record that names it, with its digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,7 +90,9 @@ pub enum RunRecordError {
         source: NameError,
     },
     /// A path is empty, absolute or has backslashes.
-    #[error("the run record names the file {found:?}, expected a relative path with forward slashes")]
+    #[error(
+        "the run record names the file {found:?}, expected a relative path with forward slashes"
+    )]
     Path {
         /// The path.
         found: String,
@@ -127,7 +132,9 @@ impl RunRecordError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Document(error) => error.hint(),
-            Self::Digest { .. } => Some("the file changed after the training ended: train this fold again"),
+            Self::Digest { .. } => {
+                Some("the file changed after the training ended: train this fold again")
+            }
             _ => None,
         }
     }
@@ -142,11 +149,19 @@ impl Score {
             if (0. ..=1.).contains(&found) {
                 Ok(())
             } else {
-                Err(RunRecordError::Score { what: what.into(), found, expected: "0 to 1" })
+                Err(RunRecordError::Score {
+                    what: what.into(),
+                    found,
+                    expected: "0 to 1",
+                })
             }
         };
         if self.epoch == 0 {
-            return Err(RunRecordError::Score { what: "epoch".into(), found: 0., expected: "1 or more" });
+            return Err(RunRecordError::Score {
+                what: "epoch".into(),
+                found: 0.,
+                expected: "1 or more",
+            });
         }
         fraction("mean_dice", self.mean_dice)?;
         self.dice_by_label
@@ -163,9 +178,12 @@ impl FileRef {
     pub fn to_file(directory: &Path, path: &str) -> Result<Self, RunRecordError> {
         check_relative(path)?;
         let full = directory.join(path);
-        let (_, sha256) =
-            digest::sha256_file(&full).map_err(|source| DocumentError::Read { path: full, source })?;
-        Ok(Self { path: path.into(), sha256 })
+        let (_, sha256) = digest::sha256_file(&full)
+            .map_err(|source| DocumentError::Read { path: full, source })?;
+        Ok(Self {
+            path: path.into(),
+            sha256,
+        })
     }
 
     /// Reads the file and checks its digest; `directory` is the one of the record that names it.
@@ -189,7 +207,10 @@ impl FileRef {
     fn validate(&self) -> Result<(), RunRecordError> {
         check_relative(&self.path)?;
         if !digest::is_digest(&self.sha256) {
-            return Err(RunRecordError::DigestForm { file: self.path.clone(), found: self.sha256.clone() });
+            return Err(RunRecordError::DigestForm {
+                file: self.path.clone(),
+                found: self.sha256.clone(),
+            });
         }
         Ok(())
     }

@@ -88,12 +88,24 @@ impl BundleWriter {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
             _ => PathBuf::from("."),
         };
-        let write = |source| WriteError::Write { path: destination.into(), source };
+        let write = |source| WriteError::Write {
+            path: destination.into(),
+            source,
+        };
         fs::create_dir_all(&parent).map_err(write)?;
         let mut builder = tempfile::Builder::new();
         document::share(&mut builder, 0o777);
-        let directory = builder.prefix(".vesal-bundle-").tempdir_in(&parent).map_err(write)?;
-        Ok(Self { destination: destination.into(), overwrite, parent, directory, files: BTreeMap::new() })
+        let directory = builder
+            .prefix(".vesal-bundle-")
+            .tempdir_in(&parent)
+            .map_err(write)?;
+        Ok(Self {
+            destination: destination.into(),
+            overwrite,
+            parent,
+            directory,
+            files: BTreeMap::new(),
+        })
     }
 
     /// Adds a file.
@@ -105,7 +117,10 @@ impl BundleWriter {
             return Err(WriteError::Twice { file: path.into() });
         }
         write_synced(&full, bytes).map_err(|source| WriteError::Write { path: full, source })?;
-        let entry = FileEntry { bytes: bytes.len() as u64, sha256: digest::sha256(bytes) };
+        let entry = FileEntry {
+            bytes: bytes.len() as u64,
+            sha256: digest::sha256(bytes),
+        };
         self.files.insert(path.into(), entry);
         Ok(())
     }
@@ -121,12 +136,17 @@ impl BundleWriter {
         manifest.files = self.files;
         let staged = self.directory.path();
         let manifest_path = staged.join(manifest::FILE_NAME);
-        write_synced(&manifest_path, &manifest.to_json()?)
-            .map_err(|source| WriteError::Write { path: manifest_path, source })?;
+        write_synced(&manifest_path, &manifest.to_json()?).map_err(|source| WriteError::Write {
+            path: manifest_path,
+            source,
+        })?;
         sync_directory(staged);
         Bundle::open(staged)?;
         check_destination(&self.destination, self.overwrite)?;
-        let write = |source| WriteError::Write { path: self.destination.clone(), source };
+        let write = |source| WriteError::Write {
+            path: self.destination.clone(),
+            source,
+        };
         let replaced = if self.destination.exists() {
             let aside = tempfile::Builder::new()
                 .prefix(".vesal-replaced-")
@@ -156,9 +176,13 @@ fn check_destination(destination: &Path, overwrite: bool) -> Result<(), WriteErr
     if destination.symlink_metadata().is_err() {
         Ok(())
     } else if !overwrite {
-        Err(WriteError::Exists { path: destination.into() })
+        Err(WriteError::Exists {
+            path: destination.into(),
+        })
     } else if !destination.join(manifest::FILE_NAME).is_file() {
-        Err(WriteError::NotABundle { path: destination.into() })
+        Err(WriteError::NotABundle {
+            path: destination.into(),
+        })
     } else {
         Ok(())
     }

@@ -9,12 +9,17 @@ use serde_json::{Value, json};
 use vesal_bundle::DeployPlan;
 
 fn schema(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("schema")
+        .join(name);
     serde_json::from_slice(&std::fs::read(path).expect("schema")).expect("JSON")
 }
 
 fn keys(value: &Value) -> BTreeSet<String> {
-    value.as_object().map(|object| object.keys().cloned().collect()).unwrap_or_default()
+    value
+        .as_object()
+        .map(|object| object.keys().cloned().collect())
+        .unwrap_or_default()
 }
 
 /// Validates against the part of JSON Schema that these schemas use, and requires besides that an object of fixed
@@ -26,15 +31,24 @@ fn conforms(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
         let length = value.as_str().map(|text| text.chars().count() as f64);
         let items = value.as_array().map(|items| items.len() as f64);
         let properties = value.as_object().map(|object| object.len() as f64);
-        let at_least =
-            |found: Option<f64>| found.is_some_and(|found| found >= limit.as_f64().unwrap_or(f64::NAN));
-        let at_most =
-            |found: Option<f64>| found.is_some_and(|found| found <= limit.as_f64().unwrap_or(f64::NAN));
+        let at_least = |found: Option<f64>| {
+            found.is_some_and(|found| found >= limit.as_f64().unwrap_or(f64::NAN))
+        };
+        let at_most = |found: Option<f64>| {
+            found.is_some_and(|found| found <= limit.as_f64().unwrap_or(f64::NAN))
+        };
         let holds = match rule.as_str() {
             "$schema" | "title" | "$defs" => true,
             "$ref" => {
-                let pointer = limit.as_str().ok_or("a reference is a text")?.trim_start_matches('#');
-                return conforms(root, root.pointer(pointer).ok_or("a dangling reference")?, value);
+                let pointer = limit
+                    .as_str()
+                    .ok_or("a reference is a text")?
+                    .trim_start_matches('#');
+                return conforms(
+                    root,
+                    root.pointer(pointer).ok_or("a dangling reference")?,
+                    value,
+                );
             }
             "type" => match limit.as_str() {
                 Some("object") => value.is_object(),
@@ -46,10 +60,15 @@ fn conforms(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
                 _ => false,
             },
             "const" => value == limit,
-            "enum" => limit.as_array().is_some_and(|allowed| allowed.contains(value)),
+            "enum" => limit
+                .as_array()
+                .is_some_and(|allowed| allowed.contains(value)),
             "oneOf" => {
                 let alternatives = limit.as_array().ok_or("alternatives are an array")?;
-                alternatives.iter().filter(|alternative| conforms(root, alternative, value).is_ok()).count()
+                alternatives
+                    .iter()
+                    .filter(|alternative| conforms(root, alternative, value).is_ok())
+                    .count()
                     == 1
             }
             "required" => {
@@ -101,11 +120,15 @@ fn conforms(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
             "maxProperties" => at_most(properties),
             "pattern" => value.as_str().is_some_and(|text| match limit.as_str() {
                 Some("^[0-9a-f]{64}$") => vesal_bundle::digest::is_digest(text),
-                Some("^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$") => vesal_bundle::path::check(text).is_ok(),
+                Some("^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$") => {
+                    vesal_bundle::path::check(text).is_ok()
+                }
                 _ => false,
             }),
             _ => {
-                return Err(format!("the schema has a rule {rule} that this test does not know"));
+                return Err(format!(
+                    "the schema has a rule {rule} that this test does not know"
+                ));
             }
         };
         if !holds {
@@ -119,13 +142,21 @@ fn conforms(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
 fn a_written_manifest_has_exactly_the_schemas_fields() {
     let (_parent, path) = example::written();
     let manifest =
-        serde_json::from_slice(&std::fs::read(path.join("manifest.json")).expect("read")).expect("JSON");
+        serde_json::from_slice(&std::fs::read(path.join("manifest.json")).expect("read"))
+            .expect("JSON");
     let schema = schema("manifest.schema.json");
     conforms(&schema, &schema, &manifest).expect("conforms");
     let mut renamed = manifest.clone();
-    let opset = renamed["network"].as_object_mut().expect("object").remove("opset").expect("there");
+    let opset = renamed["network"]
+        .as_object_mut()
+        .expect("object")
+        .remove("opset")
+        .expect("there");
     renamed["network"]["operator_set"] = opset;
-    assert!(conforms(&schema, &schema, &renamed).is_err(), "a drifted field is noticed");
+    assert!(
+        conforms(&schema, &schema, &renamed).is_err(),
+        "a drifted field is noticed"
+    );
 }
 
 #[test]
@@ -140,5 +171,8 @@ fn a_written_plan_has_exactly_the_schemas_fields() {
     conforms(&schema, &schema, &plan).expect("conforms");
     DeployPlan::from_json(&serde_json::to_vec(&plan).expect("JSON")).expect("readable as well");
     plan["labels"][1]["color"] = json!("red");
-    assert!(conforms(&schema, &schema, &plan).is_err(), "a drifted field is noticed");
+    assert!(
+        conforms(&schema, &schema, &plan).is_err(),
+        "a drifted field is noticed"
+    );
 }

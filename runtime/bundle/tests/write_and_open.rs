@@ -16,11 +16,18 @@ fn a_written_bundle_opens_with_what_was_put_in() {
     assert_eq!(bundle.probe(), &example::probe(2));
     assert_eq!(bundle.manifest().members, example::manifest().members);
     assert_eq!(bundle.member_bytes(1).expect("member"), example::network(1));
-    assert!(matches!(bundle.member_bytes(2), Err(BundleError::NoSuchMember { found: 2, last: 1 })));
+    assert!(matches!(
+        bundle.member_bytes(2),
+        Err(BundleError::NoSuchMember { found: 2, last: 1 })
+    ));
     let manifest_bytes = fs::read(path.join("manifest.json")).expect("manifest");
     assert_eq!(bundle.digest(), digest::sha256(&manifest_bytes));
     let plan_bytes = fs::read(path.join("deploy_plan.json")).expect("plan");
-    assert_eq!(plan_bytes, example::plan().to_json().expect("valid"), "copied byte for byte");
+    assert_eq!(
+        plan_bytes,
+        example::plan().to_json().expect("valid"),
+        "copied byte for byte"
+    );
 }
 
 #[test]
@@ -35,9 +42,16 @@ fn a_moved_bundle_is_the_same_bundle() {
 #[test]
 fn an_existing_bundle_is_replaced_only_on_request() {
     let (parent, path) = example::written();
-    assert!(matches!(example::write(&path, false), Err(WriteError::Exists { .. })));
+    assert!(matches!(
+        example::write(&path, false),
+        Err(WriteError::Exists { .. })
+    ));
     example::write(&path, true).expect("replaced");
-    assert_eq!(example::listing(parent.path()), ["two-tissues-1"], "nothing is left beside it");
+    assert_eq!(
+        example::listing(parent.path()),
+        ["two-tissues-1"],
+        "nothing is left beside it"
+    );
 }
 
 #[test]
@@ -46,7 +60,10 @@ fn a_directory_that_is_no_bundle_is_never_replaced() {
     let precious = parent.path().join("precious");
     fs::create_dir(&precious).expect("created");
     fs::write(precious.join("data"), "data").expect("written");
-    assert!(matches!(example::write(&precious, true), Err(WriteError::NotABundle { .. })));
+    assert!(matches!(
+        example::write(&precious, true),
+        Err(WriteError::NotABundle { .. })
+    ));
     assert_eq!(example::listing(&precious), ["data"]);
 }
 
@@ -59,14 +76,28 @@ fn an_abandoned_or_unusable_bundle_leaves_nothing() {
     drop(writer);
     let mut writer = BundleWriter::create(&path, true).expect("created");
     writer.add("deploy_plan.json", b"{}").expect("added");
-    assert!(matches!(writer.finish(example::manifest()), Err(WriteError::Manifest(_))));
+    assert!(matches!(
+        writer.finish(example::manifest()),
+        Err(WriteError::Manifest(_))
+    ));
     let mut writer = BundleWriter::create(&path, true).expect("created");
-    for file in ["deploy_plan.json", "probe.json", "members/fold-0.onnx", "members/model.onnx"] {
+    for file in [
+        "deploy_plan.json",
+        "probe.json",
+        "members/fold-0.onnx",
+        "members/model.onnx",
+    ] {
         writer.add(file, b"{}").expect("added");
     }
-    assert!(matches!(writer.finish(example::manifest()), Err(WriteError::Unusable(BundleError::Plan(_)))));
+    assert!(matches!(
+        writer.finish(example::manifest()),
+        Err(WriteError::Unusable(BundleError::Plan(_)))
+    ));
     assert_eq!(example::listing(parent.path()), ["two-tissues-1"]);
-    assert_eq!(fs::read(path.join("manifest.json")).expect("manifest"), before);
+    assert_eq!(
+        fs::read(path.join("manifest.json")).expect("manifest"),
+        before
+    );
 }
 
 #[test]
@@ -74,8 +105,14 @@ fn a_file_cannot_be_added_twice_or_outside() {
     let (parent, _) = example::written();
     let mut writer = BundleWriter::create(&parent.path().join("new"), false).expect("created");
     writer.add("a.onnx", b"1").expect("added");
-    assert!(matches!(writer.add("a.onnx", b"2"), Err(WriteError::Twice { .. })));
-    assert!(matches!(writer.add("../a.onnx", b"2"), Err(WriteError::Path(_))));
+    assert!(matches!(
+        writer.add("a.onnx", b"2"),
+        Err(WriteError::Twice { .. })
+    ));
+    assert!(matches!(
+        writer.add("../a.onnx", b"2"),
+        Err(WriteError::Path(_))
+    ));
 }
 
 fn run_record(directory: &std::path::Path) -> RunRecord<BTreeMap<String, u32>> {
@@ -109,7 +146,10 @@ fn a_run_record_survives_writing_and_its_files_are_checked() {
     let run = directory.path().join("run");
     assert_eq!(read.weights.read(&run).expect("same file"), b"weights");
     fs::write(directory.path().join("deploy_plan.json"), "another plan").expect("written");
-    assert!(matches!(read.deploy_plan.read(&run), Err(RunRecordError::Digest { .. })));
+    assert!(matches!(
+        read.deploy_plan.read(&run),
+        Err(RunRecordError::Digest { .. })
+    ));
 }
 
 #[test]
@@ -119,12 +159,21 @@ fn a_run_record_that_cannot_be_is_rejected() {
     let good = run_record(directory.path());
     let mut record = good.clone();
     record.score.mean_dice = f64::NAN;
-    assert!(matches!(record.write(&path), Err(RunRecordError::Score { .. })));
+    assert!(matches!(
+        record.write(&path),
+        Err(RunRecordError::Score { .. })
+    ));
     let mut record = good.clone();
     record.weights.path = "/etc/passwd".into();
-    assert!(matches!(record.write(&path), Err(RunRecordError::Path { .. })));
+    assert!(matches!(
+        record.write(&path),
+        Err(RunRecordError::Path { .. })
+    ));
     let mut record = good;
     record.weights.sha256 = "AB".repeat(32);
-    assert!(matches!(record.write(&path), Err(RunRecordError::DigestForm { .. })));
+    assert!(matches!(
+        record.write(&path),
+        Err(RunRecordError::DigestForm { .. })
+    ));
     assert!(!path.exists());
 }

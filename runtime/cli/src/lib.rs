@@ -55,7 +55,12 @@ pub struct Failure {
 impl Failure {
     /// A failure with this exit code and cause.
     pub fn new(exit: Exit, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { exit, attempt: None, cause: cause.into(), hint: None }
+        Self {
+            exit,
+            attempt: None,
+            cause: cause.into(),
+            hint: None,
+        }
     }
 
     /// Says what was attempted: `cannot segment ...`.

@@ -67,7 +67,9 @@ impl FromStr for Device {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let index = |number: &str| match number.parse() {
-            Ok(index) if number.bytes().all(|byte| byte.is_ascii_digit()) => Some(Self::Cuda(index)),
+            Ok(index) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Some(Self::Cuda(index))
+            }
             _ => None,
         };
         match text {
@@ -107,10 +109,16 @@ impl DeviceError {
     /// A remedy, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NoProvider { device: Device::Cuda(_), .. } => {
-                Some("`vesal setup --cuda` fetches ONNX Runtime for NVIDIA GPUs; `--device cpu` needs none")
-            }
-            Self::Unusable { device: Device::Cuda(_), .. } => Some(
+            Self::NoProvider {
+                device: Device::Cuda(_),
+                ..
+            } => Some(
+                "`vesal setup --cuda` fetches ONNX Runtime for NVIDIA GPUs; `--device cpu` needs none",
+            ),
+            Self::Unusable {
+                device: Device::Cuda(_),
+                ..
+            } => Some(
                 "`vesal devices` lists what runs here; CUDA 13 and cuDNN 9 must be where the system finds libraries",
             ),
             _ => None,
@@ -148,9 +156,15 @@ pub fn available(runtime: &'static Runtime) -> Vec<Availability> {
 fn try_device(runtime: &'static Runtime, device: Device) -> Availability {
     let error = check_provider(runtime, device).err().or_else(|| {
         let session = session::build(runtime, RELU, device, None);
-        session.err().map(|source| DeviceError::Unusable { device, source })
+        session
+            .err()
+            .map(|source| DeviceError::Unusable { device, source })
     });
-    Availability { device, provider: provider(device), error }
+    Availability {
+        device,
+        provider: provider(device),
+        error,
+    }
 }
 
 /// The execution provider behind a device.
@@ -187,8 +201,20 @@ mod tests {
         for text in ["auto", "cpu", "cuda:0", "cuda:12"] {
             assert_eq!(text.parse::<Device>().expect("a device").to_string(), text);
         }
-        for text in ["", "CPU", "cuda:", "cuda:-1", "cuda:+1", "cuda:4294967296", "cuda0", "cuda:0:0"] {
-            assert_eq!(text.parse::<Device>(), Err(ParseDeviceError { found: text.into() }));
+        for text in [
+            "",
+            "CPU",
+            "cuda:",
+            "cuda:-1",
+            "cuda:+1",
+            "cuda:4294967296",
+            "cuda0",
+            "cuda:0:0",
+        ] {
+            assert_eq!(
+                text.parse::<Device>(),
+                Err(ParseDeviceError { found: text.into() })
+            );
         }
     }
 }

@@ -74,8 +74,13 @@ impl EngineError {
             Self::Library(error) => error.hint(),
             Self::Bundle(error) => error.hint(),
             Self::Member { source, .. }
-            | Self::Predict { source: StitchError::Predict { source, .. }, .. } => source.hint(),
-            Self::Channels { .. } => Some("`vesal inspect BUNDLE` lists the channels and their order"),
+            | Self::Predict {
+                source: StitchError::Predict { source, .. },
+                ..
+            } => source.hint(),
+            Self::Channels { .. } => {
+                Some("`vesal inspect BUNDLE` lists the channels and their order")
+            }
             _ => None,
         }
     }
@@ -151,7 +156,11 @@ impl Ensemble {
     /// **Errors**: ONNX Runtime is not at hand, or a network cannot be used on the device that was asked for.
     pub fn open(bundle: &Bundle, options: &EngineOptions) -> Result<Self, EngineError> {
         let manifest = bundle.manifest();
-        let weights: Vec<f64> = manifest.members.iter().map(|member| member.weight).collect();
+        let weights: Vec<f64> = manifest
+            .members
+            .iter()
+            .map(|member| member.weight)
+            .collect();
         Self::load(
             bundle.plan(),
             &manifest.network,
@@ -171,7 +180,13 @@ impl Ensemble {
         options: &EngineOptions,
     ) -> Result<Self, EngineError> {
         let weights: Vec<f64> = networks.iter().map(|(_, weight)| *weight).collect();
-        Self::load(plan, interface, &weights, &|member| Ok(networks[member].0.to_vec()), options)
+        Self::load(
+            plan,
+            interface,
+            &weights,
+            &|member| Ok(networks[member].0.to_vec()),
+            options,
+        )
     }
 
     fn load(
@@ -188,23 +203,42 @@ impl Ensemble {
         let load = |device| {
             let load_member = |(member, &weight)| {
                 let network = bytes(member)?;
-                OnnxPredictor::new(runtime, &network, interface, plan, device, options.threads, options.batch)
-                    .map(|predictor| (predictor, weight))
-                    .map_err(|source| EngineError::Member { member, source })
+                OnnxPredictor::new(
+                    runtime,
+                    &network,
+                    interface,
+                    plan,
+                    device,
+                    options.threads,
+                    options.batch,
+                )
+                .map(|predictor| (predictor, weight))
+                .map_err(|source| EngineError::Member { member, source })
             };
-            weights.iter().enumerate().map(load_member).collect::<Result<Vec<_>, _>>()
+            weights
+                .iter()
+                .enumerate()
+                .map(load_member)
+                .collect::<Result<Vec<_>, _>>()
         };
         let (device, members, fallback) = match options.device {
             Device::Auto => match load(Device::Cuda(0)) {
                 Ok(members) => (Device::Cuda(0), members, None),
-                Err(EngineError::Member { source: reason @ PredictorError::Device(_), .. }) => {
-                    (Device::Cpu, load(Device::Cpu)?, Some(reason))
-                }
+                Err(EngineError::Member {
+                    source: reason @ PredictorError::Device(_),
+                    ..
+                }) => (Device::Cpu, load(Device::Cpu)?, Some(reason)),
                 Err(error) => return Err(error),
             },
             device => (device, load(device)?, None),
         };
-        Ok(Self { plan: plan.clone(), members, device, fallback, runtime })
+        Ok(Self {
+            plan: plan.clone(),
+            members,
+            device,
+            fallback,
+            runtime,
+        })
     }
 
     /// Device that the networks run on; never [`Device::Auto`].
@@ -249,7 +283,10 @@ impl Ensemble {
     ) -> Result<Segmentation, EngineError> {
         let (found, expected) = (volume.channels(), &self.plan.channels);
         if found != expected.len() {
-            let expected = expected.iter().map(|channel| channel.name.clone()).collect();
+            let expected = expected
+                .iter()
+                .map(|channel| channel.name.clone())
+                .collect();
             return Err(EngineError::Channels { found, expected });
         }
         let mut times = StageTimes::default();
@@ -263,10 +300,16 @@ impl Ensemble {
         let mut windows = 0;
         let members = self.members.len();
         for (member, (predictor, weight)) in self.members.iter_mut().enumerate() {
-            let logits = stitch_with_progress(prepared.data.view(), &self.plan.window, predictor, |at| {
-                windows = at.total;
-                progress(Stage::Network { member, members, windows: at.done, total_windows: at.total })
-            });
+            let logits =
+                stitch_with_progress(prepared.data.view(), &self.plan.window, predictor, |at| {
+                    windows = at.total;
+                    progress(Stage::Network {
+                        member,
+                        members,
+                        windows: at.done,
+                        total_windows: at.total,
+                    })
+                });
             let logits = logits.map_err(|source| match source {
                 StitchError::Cancelled { .. } => EngineError::Stopped,
                 source => EngineError::Predict { member, source },
@@ -285,7 +328,12 @@ impl Ensemble {
             Output::LabelsAndProbabilities => Some(trace.invert_probabilities(mean)?),
         };
         times.restore = start.elapsed();
-        Ok(Segmentation { labels, probabilities, windows, times })
+        Ok(Segmentation {
+            labels,
+            probabilities,
+            windows,
+            times,
+        })
     }
 
     /// Logits of every member for one window, in turn, and the labels that the ensemble gives it.
@@ -298,8 +346,9 @@ impl Ensemble {
     ) -> Result<Vec<u16>, EngineError> {
         let mut mean = ProbabilityMean::new();
         for (member, (predictor, weight)) in self.members.iter_mut().enumerate() {
-            let logits =
-                predictor.predict(input.view()).map_err(|source| EngineError::Member { member, source })?;
+            let logits = predictor
+                .predict(input.view())
+                .map_err(|source| EngineError::Member { member, source })?;
             look(member, &logits);
             mean.add(logits.index_axis_move(Axis(0), 0), *weight)?;
         }
@@ -312,7 +361,10 @@ impl Ensemble {
     }
 }
 
-fn report(progress: &mut dyn FnMut(Stage) -> ControlFlow<()>, stage: Stage) -> Result<(), EngineError> {
+fn report(
+    progress: &mut dyn FnMut(Stage) -> ControlFlow<()>,
+    stage: Stage,
+) -> Result<(), EngineError> {
     match progress(stage) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(EngineError::Stopped),

@@ -44,13 +44,17 @@ impl Message {
     /// **Source**: field numbers of `onnx.proto`, ONNX 1.20.
     fn field(self, number: u64) -> Option<Self> {
         match (self, number) {
-            (Self::Model, 7) | (Self::Training, 1 | 2) | (Self::Attribute, 6 | 11) => Some(Self::Graph),
+            (Self::Model, 7) | (Self::Training, 1 | 2) | (Self::Attribute, 6 | 11) => {
+                Some(Self::Graph)
+            }
             (Self::Model, 8) => Some(Self::OperatorSet),
             (Self::Model, 20) => Some(Self::Training),
             (Self::Model, 25) => Some(Self::Function),
             (Self::Graph, 1) | (Self::Function, 7) => Some(Self::Node),
             (Self::Node, 5) | (Self::Function, 11) => Some(Self::Attribute),
-            (Self::Graph, 5) | (Self::Attribute, 5 | 10) | (Self::SparseTensor, 1 | 2) => Some(Self::Tensor),
+            (Self::Graph, 5) | (Self::Attribute, 5 | 10) | (Self::SparseTensor, 1 | 2) => {
+                Some(Self::Tensor)
+            }
             (Self::Graph, 15) | (Self::Attribute, 22 | 23) => Some(Self::SparseTensor),
             _ => None,
         }
@@ -73,7 +77,9 @@ impl Model {
         let (mut domain, mut version) = (&b""[..], None);
         while let Some((number, value)) = reader.field()? {
             match (message, number, value) {
-                (Message::Tensor, 8, Value::Bytes(text)) => name = std::str::from_utf8(text).unwrap_or("?"),
+                (Message::Tensor, 8, Value::Bytes(text)) => {
+                    name = std::str::from_utf8(text).unwrap_or("?")
+                }
                 (Message::Tensor, 13, Value::Bytes(_)) => external = true,
                 (Message::Tensor, 14, Value::Varint(location)) => external |= location != 0,
                 (Message::OperatorSet, 1, Value::Bytes(text)) => domain = text,
@@ -146,7 +152,9 @@ impl<'a> Reader<'a> {
 
     fn take(&mut self, length: u64) -> Result<&'a [u8], MalformedModel> {
         let rest = &self.bytes[self.at..];
-        let taken = usize::try_from(length).ok().and_then(|length| rest.get(..length));
+        let taken = usize::try_from(length)
+            .ok()
+            .and_then(|length| rest.get(..length));
         let taken = taken.ok_or(self.malformed())?;
         self.at += taken.len();
         Ok(taken)
@@ -165,7 +173,13 @@ mod tests {
 
     #[test]
     fn the_operator_set_is_found() {
-        assert_eq!(Model::inspect(CONV), Ok(Model { opset: Some(20), external: None }));
+        assert_eq!(
+            Model::inspect(CONV),
+            Ok(Model {
+                opset: Some(20),
+                external: None
+            })
+        );
     }
 
     #[test]
@@ -182,8 +196,13 @@ mod tests {
     #[test]
     fn broken_and_truncated_files_are_no_models() {
         assert!(Model::inspect(b"\x89PNG\r\n\x1a\n").is_err());
-        let whole = (0..CONV.len()).filter(|&length| Model::inspect(&CONV[..length]).is_ok()).count();
-        assert!(whole < 12, "cut between top-level fields alone it may pass: {whole}");
+        let whole = (0..CONV.len())
+            .filter(|&length| Model::inspect(&CONV[..length]).is_ok())
+            .count();
+        assert!(
+            whole < 12,
+            "cut between top-level fields alone it may pass: {whole}"
+        );
         for at in 0..CONV.len() {
             let mut bytes = CONV.to_vec();
             bytes[at] ^= 0xff;

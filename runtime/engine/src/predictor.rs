@@ -27,8 +27,11 @@ pub struct AxisSizes(pub Vec<Option<usize>>);
 
 impl fmt::Display for AxisSizes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sizes: Vec<String> =
-            self.0.iter().map(|size| size.map_or_else(|| "?".into(), |size| size.to_string())).collect();
+        let sizes: Vec<String> = self
+            .0
+            .iter()
+            .map(|size| size.map_or_else(|| "?".into(), |size| size.to_string()))
+            .collect();
         write!(formatter, "[{}]", sizes.join(", "))
     }
 }
@@ -163,20 +166,42 @@ impl OnnxPredictor {
             return Err(PredictorError::ExternalData { tensor });
         }
         if opset != Some(interface.opset) {
-            return Err(PredictorError::Opset { found: opset, expected: interface.opset });
+            return Err(PredictorError::Opset {
+                found: opset,
+                expected: interface.opset,
+            });
         }
         device::check_provider(runtime, device)?;
-        let session = session::build(runtime, network, device, threads).map_err(|source| match device {
-            Device::Cuda(_) => PredictorError::Device(DeviceError::Unusable { device, source }),
-            Device::Auto | Device::Cpu => PredictorError::Refused { source },
-        })?;
-        let ([x, y, z], channels, classes) = (plan.window.size, plan.channels.len(), plan.labels.len());
-        check_outlet("input", session.inputs(), &interface.input, [channels, x, y, z])?;
-        check_outlet("output", session.outputs(), &interface.output, [classes, x, y, z])?;
+        let session =
+            session::build(runtime, network, device, threads).map_err(|source| match device {
+                Device::Cuda(_) => PredictorError::Device(DeviceError::Unusable { device, source }),
+                Device::Auto | Device::Cpu => PredictorError::Refused { source },
+            })?;
+        let ([x, y, z], channels, classes) =
+            (plan.window.size, plan.channels.len(), plan.labels.len());
+        check_outlet(
+            "input",
+            session.inputs(),
+            &interface.input,
+            [channels, x, y, z],
+        )?;
+        check_outlet(
+            "output",
+            session.outputs(),
+            &interface.output,
+            [classes, x, y, z],
+        )?;
         let several = matches!(device, Device::Cuda(_)) && x * y * z <= GPU_BATCH_VOXELS;
         let max_batch = batch.map_or(if several { GPU_BATCH } else { 1 }, NonZeroUsize::get);
         let input = interface.input.clone();
-        Ok(Self { session, device, input, patch: [channels, x, y, z], classes, max_batch })
+        Ok(Self {
+            session,
+            device,
+            input,
+            patch: [channels, x, y, z],
+            classes,
+            max_batch,
+        })
     }
 
     /// Device that it runs on.
@@ -199,16 +224,25 @@ impl PatchPredictor for OnnxPredictor {
     fn predict(&mut self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>, PredictorError> {
         let (n, c, x, y, z) = patches.dim();
         if [c, x, y, z] != self.patch {
-            return Err(PredictorError::Patches { found: [n, c, x, y, z], expected: self.patch });
+            return Err(PredictorError::Patches {
+                found: [n, c, x, y, z],
+                expected: self.patch,
+            });
         }
         let run = |source| PredictorError::Run { source };
         let patches = patches.as_standard_layout();
         let input = TensorRef::from_array_view(&patches).map_err(run)?;
-        let outputs = self.session.run(ort::inputs![self.input.as_str() => input]).map_err(run)?;
+        let outputs = self
+            .session
+            .run(ort::inputs![self.input.as_str() => input])
+            .map_err(run)?;
         let logits = outputs[0].try_extract_array::<f32>().map_err(run)?;
         let expected = [n, self.classes, x, y, z];
         if logits.shape() != expected {
-            return Err(PredictorError::Output { found: logits.shape().to_vec(), expected });
+            return Err(PredictorError::Output {
+                found: logits.shape().to_vec(),
+                expected,
+            });
         }
         let values = logits.iter().filter(|logit| !logit.is_finite()).count();
         if values > 0 {
@@ -217,7 +251,10 @@ impl PatchPredictor for OnnxPredictor {
         let logits = logits.into_dimensionality::<Ix5>();
         logits
             .map(|logits| logits.to_owned())
-            .map_err(|_| PredictorError::Output { found: Vec::new(), expected })
+            .map_err(|_| PredictorError::Output {
+                found: Vec::new(),
+                expected,
+            })
     }
 }
 
@@ -234,15 +271,43 @@ fn check_outlet(
     if outlet.name() != name {
         return Err(names(what, outlets, name));
     }
-    let ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } = outlet.dtype() else {
-        return Err(PredictorError::ElementType { what, found: outlet.dtype().to_string() });
+    let ValueType::Tensor {
+        ty: TensorElementType::Float32,
+        shape,
+        ..
+    } = outlet.dtype()
+    else {
+        return Err(PredictorError::ElementType {
+            what,
+            found: outlet.dtype().to_string(),
+        });
     };
-    let found = AxisSizes(shape.iter().map(|&size| usize::try_from(size).ok()).collect());
+    let found = AxisSizes(
+        shape
+            .iter()
+            .map(|&size| usize::try_from(size).ok())
+            .collect(),
+    );
     let expected = AxisSizes(std::iter::once(None).chain(expected.map(Some)).collect());
-    if found == expected { Ok(()) } else { Err(PredictorError::Shape { what, found, expected }) }
+    if found == expected {
+        Ok(())
+    } else {
+        Err(PredictorError::Shape {
+            what,
+            found,
+            expected,
+        })
+    }
 }
 
 fn names(what: &'static str, outlets: &[Outlet], expected: &str) -> PredictorError {
-    let found = outlets.iter().map(|outlet| outlet.name().to_owned()).collect();
-    PredictorError::Names { what, found, expected: expected.into() }
+    let found = outlets
+        .iter()
+        .map(|outlet| outlet.name().to_owned())
+        .collect();
+    PredictorError::Names {
+        what,
+        found,
+        expected: expected.into(),
+    }
 }

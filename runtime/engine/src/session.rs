@@ -23,8 +23,8 @@ pub(crate) fn build(
     device: Device,
     threads: Option<NonZeroUsize>,
 ) -> Result<Session, ort::Error> {
-    let mut builder =
-        Session::builder(&runtime.environment)?.with_optimization_level(GraphOptimizationLevel::All)?;
+    let mut builder = Session::builder(&runtime.environment)?
+        .with_optimization_level(GraphOptimizationLevel::All)?;
     if let Some(threads) = threads {
         builder = builder.with_intra_threads(threads.get())?;
     }
@@ -36,7 +36,9 @@ pub(crate) fn build(
             .with_tf32(true)
             .build()
             .error_on_failure();
-        builder = builder.with_execution_providers([provider])?.with_disable_cpu_fallback()?;
+        builder = builder
+            .with_execution_providers([provider])?
+            .with_disable_cpu_fallback()?;
     }
     builder.commit_from_memory(network)
 }

@@ -67,7 +67,9 @@ pub struct VerifyReport {
 impl VerifyReport {
     /// Whether all differences are tolerated.
     pub fn passed(&self) -> bool {
-        self.logit_differences.iter().all(|difference| *difference <= self.tolerance.max_logit_difference)
+        self.logit_differences
+            .iter()
+            .all(|difference| *difference <= self.tolerance.max_logit_difference)
             && self.identical_labels >= self.tolerance.min_identical_labels
     }
 }
@@ -83,12 +85,23 @@ pub fn verify(bundle: &Bundle, options: &EngineOptions) -> Result<VerifyReport, 
     let mut logit_differences = Vec::new();
     let labels = ensemble.answer(&input, |member, logits| {
         let values: Vec<f32> = logits.iter().copied().collect();
-        let difference = |sample: &LogitSample| f64::from((values[sample.index] - sample.value).abs());
-        logit_differences.push(probe.members[member].logits.iter().map(difference).fold(0., f64::max));
+        let difference =
+            |sample: &LogitSample| f64::from((values[sample.index] - sample.value).abs());
+        logit_differences.push(
+            probe.members[member]
+                .logits
+                .iter()
+                .map(difference)
+                .fold(0., f64::max),
+        );
     })?;
     let time = start.elapsed();
     let expected = probe.labels.decode(labels.len())?;
-    let identical = labels.iter().zip(&expected).filter(|(found, expected)| found == expected).count();
+    let identical = labels
+        .iter()
+        .zip(&expected)
+        .filter(|(found, expected)| found == expected)
+        .count();
     Ok(VerifyReport {
         device: ensemble.device(),
         logit_differences,
@@ -115,10 +128,17 @@ pub fn record_probe(
     let mut members = Vec::new();
     let mut largest = 1_f64;
     let labels = ensemble.answer(&input_array(&input)?, |_, logits| {
-        largest = logits.iter().fold(largest, |largest, &logit| largest.max(f64::from(logit.abs())));
+        largest = logits.iter().fold(largest, |largest, &logit| {
+            largest.max(f64::from(logit.abs()))
+        });
         let values: Vec<f32> = logits.iter().copied().collect();
-        let logits = sample_indices(values.len()).map(|index| LogitSample { index, value: values[index] });
-        members.push(MemberProbe { logits: logits.collect() });
+        let logits = sample_indices(values.len()).map(|index| LogitSample {
+            index,
+            value: values[index],
+        });
+        members.push(MemberProbe {
+            logits: logits.collect(),
+        });
     })?;
     let probe = Probe {
         format: probe::FORMAT.into(),
@@ -159,7 +179,11 @@ mod tests {
         assert_eq!(all, [0, 1, 2, 3, 4, 5, 6, 7]);
         let spread: Vec<usize> = sample_indices(1_000_000).collect();
         assert_eq!(spread.len(), SAMPLES);
-        let widest = spread.windows(2).map(|pair| pair[1] - pair[0]).max().expect("several");
+        let widest = spread
+            .windows(2)
+            .map(|pair| pair[1] - pair[0])
+            .max()
+            .expect("several");
         assert!(widest < 1_000_000 / 100, "{widest}");
     }
 }

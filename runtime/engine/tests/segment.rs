@@ -5,7 +5,9 @@ mod example;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
-use example::{CLASSES_A, CLASSES_B, CONV_A, CONV_B, LABELS, bundle, direct, onward, options, plan, ramp};
+use example::{
+    CLASSES_A, CLASSES_B, CONV_A, CONV_B, LABELS, bundle, direct, onward, options, plan, ramp,
+};
 use ndarray::Array3;
 use vesal_engine::{Device, EngineError, EngineOptions, Ensemble, Output, PredictorError, Stage};
 use vesal_volume::postprocess::argmax_labels;
@@ -15,7 +17,11 @@ use vesal_volume::{Affine, Volume};
 
 fn identical(found: &Array3<u16>, expected: &Array3<u16>) -> f64 {
     assert_eq!(found.dim(), expected.dim());
-    let same = found.iter().zip(expected).filter(|(found, expected)| found == expected).count();
+    let same = found
+        .iter()
+        .zip(expected)
+        .filter(|(found, expected)| found == expected)
+        .count();
     same as f64 / found.len() as f64
 }
 
@@ -27,11 +33,13 @@ fn an_ensemble_gives_the_weighted_mean_of_probabilities() {
     for shape in [[13, 9, 7], [8, 6, 4], [3, 20, 2], [1, 1, 1]] {
         let volume = ramp(shape, Affine::from_spacing([1., 2., 3.]));
         let expected = direct(&volume, &[(&CLASSES_A, 2.), (&CLASSES_B, 1.)]);
-        let found =
-            ensemble.segment(volume.clone(), Output::LabelsAndProbabilities, &mut onward).expect("segmented");
+        let found = ensemble
+            .segment(volume.clone(), Output::LabelsAndProbabilities, &mut onward)
+            .expect("segmented");
         let probabilities = found.probabilities.expect("asked for");
-        let difference =
-            (&probabilities.data - &expected).iter().fold(0_f32, |largest, value| largest.max(value.abs()));
+        let difference = (&probabilities.data - &expected)
+            .iter()
+            .fold(0_f32, |largest, value| largest.max(value.abs()));
         assert!(difference < 1e-5, "{shape:?}: {difference}");
         let labels = argmax_labels(expected.view(), &LABELS).expect("finite");
         assert!(identical(&found.labels.data, &labels) > 0.999, "{shape:?}");
@@ -42,10 +50,16 @@ fn an_ensemble_gives_the_weighted_mean_of_probabilities() {
 
 #[test]
 fn all_three_labels_occur_so_that_the_comparison_means_something() {
-    let expected = direct(&ramp([13, 9, 7], Affine::IDENTITY), &[(&CLASSES_A, 2.), (&CLASSES_B, 1.)]);
+    let expected = direct(
+        &ramp([13, 9, 7], Affine::IDENTITY),
+        &[(&CLASSES_A, 2.), (&CLASSES_B, 1.)],
+    );
     let labels = argmax_labels(expected.view(), &LABELS).expect("finite");
     for label in LABELS {
-        assert!(labels.iter().filter(|found| **found == label).count() > 20, "{label}");
+        assert!(
+            labels.iter().filter(|found| **found == label).count() > 20,
+            "{label}"
+        );
     }
 }
 
@@ -56,13 +70,20 @@ fn a_member_is_loaded_once_and_batches_change_nothing() {
     let volume = ramp([21, 13, 9], Affine::IDENTITY);
     let mut results = Vec::new();
     for batch in [1, 3, 64] {
-        let options =
-            EngineOptions { batch: NonZeroUsize::new(batch), threads: NonZeroUsize::new(1), ..options() };
+        let options = EngineOptions {
+            batch: NonZeroUsize::new(batch),
+            threads: NonZeroUsize::new(1),
+            ..options()
+        };
         let mut ensemble = Ensemble::open(&bundle, &options).expect("opens");
         // The files may go once the networks are loaded.
         let output = Output::LabelsAndProbabilities;
-        let first = ensemble.segment(volume.clone(), output, &mut onward).expect("segmented");
-        let again = ensemble.segment(volume.clone(), output, &mut onward).expect("segmented");
+        let first = ensemble
+            .segment(volume.clone(), output, &mut onward)
+            .expect("segmented");
+        let again = ensemble
+            .segment(volume.clone(), output, &mut onward)
+            .expect("segmented");
         assert_eq!(first.labels, again.labels);
         results.push((first.labels, first.probabilities, first.windows));
     }
@@ -73,15 +94,25 @@ fn a_member_is_loaded_once_and_batches_change_nothing() {
 
 #[test]
 fn labels_come_back_to_the_grid_of_the_input() {
-    let normalize = Step::Normalize { channels: vec![Normalization::Identity] };
+    let normalize = Step::Normalize {
+        channels: vec![Normalization::Identity],
+    };
     let plan = plan(vec![Step::OrientRas, normalize]);
     let (_directory, bundle) = bundle(&plan, &[(CONV_A, 1.)]);
     let mut ensemble = Ensemble::open(&bundle, &options()).expect("opens");
     // Axes run to the inferior, the left and the anterior.
-    let affine = Affine([[0., -2., 0., 40.], [0., 0., 1.5, -7.], [-3., 0., 0., 90.], [0., 0., 0., 1.]]);
+    let affine = Affine([
+        [0., -2., 0., 40.],
+        [0., 0., 1.5, -7.],
+        [-3., 0., 0., 90.],
+        [0., 0., 0., 1.],
+    ]);
     let volume = ramp([13, 9, 7], affine);
-    let labels = argmax_labels(direct(&volume, &[(&CLASSES_A, 1.)]).view(), &LABELS).expect("finite");
-    let found = ensemble.segment(volume.clone(), Output::Labels, &mut onward).expect("segmented");
+    let labels =
+        argmax_labels(direct(&volume, &[(&CLASSES_A, 1.)]).view(), &LABELS).expect("finite");
+    let found = ensemble
+        .segment(volume.clone(), Output::Labels, &mut onward)
+        .expect("segmented");
     assert_eq!(found.labels.geometry(), volume.geometry());
     assert!(identical(&found.labels.data, &labels) > 0.999);
     assert!(found.probabilities.is_none());
@@ -91,27 +122,43 @@ fn labels_come_back_to_the_grid_of_the_input() {
 fn cropped_and_resampled_cases_come_back_too() {
     let plan = plan(vec![
         Step::OrientRas,
-        Step::CropForeground { threshold: 0.25, margin: 1 },
-        Step::Resample { spacing: [1., 1., 1.], keep: [1., 1.] },
+        Step::CropForeground {
+            threshold: 0.25,
+            margin: 1,
+        },
+        Step::Resample {
+            spacing: [1., 1., 1.],
+            keep: [1., 1.],
+        },
     ]);
     let (_directory, bundle) = bundle(&plan, &[(CONV_A, 1.)]);
     let mut ensemble = Ensemble::open(&bundle, &options()).expect("opens");
     // A smooth bump, on voxels of half a millimeter.
     let (x, y, z) = (30, 26, 22);
     let data = ndarray::Array4::from_shape_fn((1, x, y, z), |(_, i, j, k)| {
-        let distance = (i as f32 - 15.).powi(2) + (j as f32 - 13.).powi(2) + (k as f32 - 11.).powi(2);
+        let distance =
+            (i as f32 - 15.).powi(2) + (j as f32 - 13.).powi(2) + (k as f32 - 11.).powi(2);
         (3. - distance / 25.).max(0.)
     });
-    let volume = Volume { data, affine: Affine::from_spacing([0.5; 3]) };
-    let labels = argmax_labels(direct(&volume, &[(&CLASSES_A, 1.)]).view(), &LABELS).expect("finite");
+    let volume = Volume {
+        data,
+        affine: Affine::from_spacing([0.5; 3]),
+    };
+    let labels =
+        argmax_labels(direct(&volume, &[(&CLASSES_A, 1.)]).view(), &LABELS).expect("finite");
     let output = Output::LabelsAndProbabilities;
-    let found = ensemble.segment(volume.clone(), output, &mut onward).expect("segmented");
+    let found = ensemble
+        .segment(volume.clone(), output, &mut onward)
+        .expect("segmented");
     assert_eq!(found.labels.geometry(), volume.geometry());
     assert!(identical(&found.labels.data, &labels) > 0.98);
     assert!(labels.iter().any(|label| *label == 2));
     let probabilities = found.probabilities.expect("asked for");
     let from_probabilities = argmax_labels(probabilities.data.view(), &LABELS).expect("finite");
-    assert_eq!(from_probabilities, found.labels.data, "labels are the most probable classes");
+    assert_eq!(
+        from_probabilities, found.labels.data,
+        "labels are the most probable classes"
+    );
 }
 
 #[test]
@@ -127,17 +174,30 @@ fn progress_names_every_stage_and_can_stop_each() {
             ControlFlow::Continue(())
         })
         .expect("segmented");
-    let network =
-        |member, windows| Stage::Network { member, members: 2, windows, total_windows: found.windows };
+    let network = |member, windows| Stage::Network {
+        member,
+        members: 2,
+        windows,
+        total_windows: found.windows,
+    };
     assert_eq!(stages.first(), Some(&Stage::Prepare));
     assert_eq!(stages.last(), Some(&Stage::Restore));
-    for stage in [network(0, 0), network(0, found.windows), network(1, 0), network(1, found.windows)] {
+    for stage in [
+        network(0, 0),
+        network(0, found.windows),
+        network(1, 0),
+        network(1, found.windows),
+    ] {
         assert!(stages.contains(&stage), "{stage:?}");
     }
     for stop in [Stage::Prepare, network(0, 2), network(1, 0), Stage::Restore] {
         let error = ensemble
             .segment(volume.clone(), Output::Labels, &mut |stage| {
-                if stage == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                if stage == stop {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
             })
             .expect_err("stopped");
         assert!(matches!(error, EngineError::Stopped), "{error:?}");
@@ -149,12 +209,24 @@ fn a_case_with_other_channels_is_refused_by_name() {
     let plan = plan(Vec::new());
     let (_directory, bundle) = bundle(&plan, &[(CONV_A, 1.)]);
     let mut ensemble = Ensemble::open(&bundle, &options()).expect("opens");
-    let volume = Volume { data: ndarray::Array4::zeros((2, 8, 8, 8)), affine: Affine::IDENTITY };
-    let error = ensemble.segment(volume, Output::Labels, &mut onward).expect_err("two channels");
-    assert_eq!(error.to_string(), "the case has 2 channels, the bundle expects 1 (image)");
-    let volume =
-        Volume { data: ndarray::Array4::from_elem((1, 8, 8, 8), f32::NAN), affine: Affine::IDENTITY };
-    let error = ensemble.segment(volume, Output::Labels, &mut onward).expect_err("not finite");
+    let volume = Volume {
+        data: ndarray::Array4::zeros((2, 8, 8, 8)),
+        affine: Affine::IDENTITY,
+    };
+    let error = ensemble
+        .segment(volume, Output::Labels, &mut onward)
+        .expect_err("two channels");
+    assert_eq!(
+        error.to_string(),
+        "the case has 2 channels, the bundle expects 1 (image)"
+    );
+    let volume = Volume {
+        data: ndarray::Array4::from_elem((1, 8, 8, 8), f32::NAN),
+        affine: Affine::IDENTITY,
+    };
+    let error = ensemble
+        .segment(volume, Output::Labels, &mut onward)
+        .expect_err("not finite");
     assert!(matches!(error, EngineError::Preprocess(_)), "{error:?}");
 }
 
@@ -163,14 +235,26 @@ fn an_overflowing_network_is_an_error_and_no_background() {
     let plan = plan(Vec::new());
     let overflow = include_bytes!("fixtures/overflow.onnx");
     let networks: [(&[u8], f64); 1] = [(overflow, 1.)];
-    let mut ensemble =
-        Ensemble::from_networks(&plan, &example::interface(), &networks, &options()).expect("loads");
-    let volume = Volume { data: ndarray::Array4::from_elem((1, 8, 6, 4), 1e10), affine: Affine::IDENTITY };
-    let error = ensemble.segment(volume, Output::Labels, &mut onward).expect_err("overflows");
-    let EngineError::Predict { member: 0, source: StitchError::Predict { source, .. } } = error else {
+    let mut ensemble = Ensemble::from_networks(&plan, &example::interface(), &networks, &options())
+        .expect("loads");
+    let volume = Volume {
+        data: ndarray::Array4::from_elem((1, 8, 6, 4), 1e10),
+        affine: Affine::IDENTITY,
+    };
+    let error = ensemble
+        .segment(volume, Output::Labels, &mut onward)
+        .expect_err("overflows");
+    let EngineError::Predict {
+        member: 0,
+        source: StitchError::Predict { source, .. },
+    } = error
+    else {
         panic!("{error:?}")
     };
-    assert!(matches!(source, PredictorError::NotFinite { values: 576 }), "{source:?}");
+    assert!(
+        matches!(source, PredictorError::NotFinite { values: 576 }),
+        "{source:?}"
+    );
 }
 
 #[test]
@@ -178,11 +262,18 @@ fn an_explicit_gpu_never_falls_back() {
     let plan = plan(Vec::new());
     let (_directory, bundle) = bundle(&plan, &[(CONV_A, 1.)]);
     for index in [0, 15, u32::MAX] {
-        let options = EngineOptions { device: Device::Cuda(index), ..options() };
+        let options = EngineOptions {
+            device: Device::Cuda(index),
+            ..options()
+        };
         match Ensemble::open(&bundle, &options) {
             Ok(ensemble) => assert_eq!(ensemble.device(), Device::Cuda(index)),
             Err(error) => {
-                let EngineError::Member { member: 0, source: PredictorError::Device(_) } = &error else {
+                let EngineError::Member {
+                    member: 0,
+                    source: PredictorError::Device(_),
+                } = &error
+                else {
                     panic!("{error:?}")
                 };
                 assert!(error.hint().is_some());
@@ -195,10 +286,16 @@ fn an_explicit_gpu_never_falls_back() {
 fn only_auto_falls_back_and_says_so() {
     let plan = plan(Vec::new());
     let (_directory, bundle) = bundle(&plan, &[(CONV_A, 1.)]);
-    let options = EngineOptions { device: Device::Auto, ..options() };
+    let options = EngineOptions {
+        device: Device::Auto,
+        ..options()
+    };
     let ensemble = Ensemble::open(&bundle, &options).expect("opens");
     match ensemble.device() {
-        Device::Cpu => assert!(matches!(ensemble.fallback(), Some(PredictorError::Device(_)))),
+        Device::Cpu => assert!(matches!(
+            ensemble.fallback(),
+            Some(PredictorError::Device(_))
+        )),
         device => {
             assert_eq!(device, Device::Cuda(0));
             assert!(ensemble.fallback().is_none());

@@ -8,7 +8,8 @@ use vesal_bundle::probe::ExpectedLabels;
 use vesal_engine::{VerifyReport, verify};
 
 fn verified(change: impl FnOnce(&mut Probe)) -> VerifyReport {
-    let (_directory, bundle) = bundle_with(&plan(Vec::new()), &[(CONV_A, 1.), (CONV_B, 2.)], change);
+    let (_directory, bundle) =
+        bundle_with(&plan(Vec::new()), &[(CONV_A, 1.), (CONV_B, 2.)], change);
     verify(&bundle, &options()).expect("runs")
 }
 
@@ -49,7 +50,8 @@ fn wrong_labels_fail() {
 fn another_network_of_the_same_shape_fails() {
     let (_directory, made_for_a) = bundle(&plan(Vec::new()), &[(CONV_A, 1.)]);
     let probe = made_for_a.probe().clone();
-    let (_directory, swapped) = bundle_with(&plan(Vec::new()), &[(CONV_B, 1.)], |other| *other = probe);
+    let (_directory, swapped) =
+        bundle_with(&plan(Vec::new()), &[(CONV_B, 1.)], |other| *other = probe);
     assert!(!verify(&swapped, &options()).expect("runs").passed());
 }
 

@@ -50,7 +50,8 @@ impl VoxelBox {
     ///
     /// **Errors**: [`CropError::OutOfBounds`] where the box is empty or does not lie in the grid.
     pub fn margins(&self, shape: [usize; 3]) -> Result<Margins, CropError> {
-        let fits = (0..3).all(|axis| self.start[axis] < self.end[axis] && self.end[axis] <= shape[axis]);
+        let fits =
+            (0..3).all(|axis| self.start[axis] < self.end[axis] && self.end[axis] <= shape[axis]);
         if !fits {
             return Err(CropError::OutOfBounds {
                 start: self.start,
@@ -159,7 +160,9 @@ impl Margins {
     /// The padded grid; the voxels keep their places in the world.
     pub fn apply_to_geometry(&self, from: &Geometry) -> Geometry {
         Geometry {
-            shape: std::array::from_fn(|axis| self.before[axis] + from.shape[axis] + self.after[axis]),
+            shape: std::array::from_fn(|axis| {
+                self.before[axis] + from.shape[axis] + self.after[axis]
+            }),
             affine: from.affine.starting_at(self.before.map(|n| -(n as f64))),
         }
     }

@@ -75,7 +75,12 @@ impl Affine {
 
     /// Length in mm of one step along each voxel axis.
     pub fn spacing(&self) -> [f64; 3] {
-        std::array::from_fn(|column| (0..3).map(|row| self.0[row][column].powi(2)).sum::<f64>().sqrt())
+        std::array::from_fn(|column| {
+            (0..3)
+                .map(|row| self.0[row][column].powi(2))
+                .sum::<f64>()
+                .sqrt()
+        })
     }
 
     /// Rotation, zoom and shear: the matrix without its translation.
@@ -159,8 +164,9 @@ impl Affine {
     /// Volume spanned by unit vectors along the voxel axes: 1 where they are perpendicular, NaN for zero spacing.
     fn unit_volume(&self) -> f64 {
         let (linear, spacing) = (self.linear(), self.spacing());
-        let unit =
-            std::array::from_fn(|row| std::array::from_fn(|column| linear[row][column] / spacing[column]));
+        let unit = std::array::from_fn(|row| {
+            std::array::from_fn(|column| linear[row][column] / spacing[column])
+        });
         matrix::determinant(&unit).abs()
     }
 
@@ -220,7 +226,10 @@ impl Geometry {
         (self.shape == other.shape).then(|| {
             let pairs = self.corners().into_iter().zip(other.corners());
             pairs.fold(0.0, |largest, (a, b)| {
-                let distance = (0..3).map(|axis| (a[axis] - b[axis]).powi(2)).sum::<f64>().sqrt();
+                let distance = (0..3)
+                    .map(|axis| (a[axis] - b[axis]).powi(2))
+                    .sum::<f64>()
+                    .sqrt();
                 // A NaN must not pass for a short distance.
                 if distance > largest || distance.is_nan() {
                     distance
@@ -260,7 +269,12 @@ mod tests {
     #[test]
     fn inverse_composes_to_the_identity() {
         let found = oblique().inverse().unwrap().compose(&oblique());
-        for (found, expected) in found.0.iter().flatten().zip(Affine::IDENTITY.0.iter().flatten()) {
+        for (found, expected) in found
+            .0
+            .iter()
+            .flatten()
+            .zip(Affine::IDENTITY.0.iter().flatten())
+        {
             assert!((found - expected).abs() < 1e-12);
         }
     }
@@ -291,8 +305,14 @@ mod tests {
             Affine::from_spacing([1.0, 0.0, 1.0]).check(),
             Err(GeometryError::Singular { .. })
         ));
-        let flat = Affine::from_parts([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [0.0; 3]);
-        assert!(matches!(flat.inverse(), Err(GeometryError::Singular { .. })));
+        let flat = Affine::from_parts(
+            [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+            [0.0; 3],
+        );
+        assert!(matches!(
+            flat.inverse(),
+            Err(GeometryError::Singular { .. })
+        ));
         assert_eq!(Affine::from_spacing([1e-3, 1e3, 1.0]).check(), Ok(()));
     }
 

@@ -93,7 +93,10 @@ pub fn normalize(
 }
 
 /// Checks normalizations for a volume of `found` channels before it is there.
-pub(crate) fn check_normalizations(channels: &[Normalization], found: usize) -> Result<(), IntensityError> {
+pub(crate) fn check_normalizations(
+    channels: &[Normalization],
+    found: usize,
+) -> Result<(), IntensityError> {
     if found != channels.len() {
         return Err(IntensityError::ChannelCount {
             found,
@@ -110,7 +113,10 @@ pub(crate) fn check_normalizations(channels: &[Normalization], found: usize) -> 
     Ok(())
 }
 
-fn normalize_channel(channel: ArrayViewMut3<'_, f32>, normalization: Normalization) -> AppliedNormalization {
+fn normalize_channel(
+    channel: ArrayViewMut3<'_, f32>,
+    normalization: Normalization,
+) -> AppliedNormalization {
     match normalization {
         Normalization::SigmoidRange { low, high } => {
             map(channel, |x| sigmoid(2.0 * (x - low) / (high - low) - 1.0));
@@ -138,7 +144,14 @@ fn nonzero_statistics(channel: ArrayView3<'_, f32>) -> Option<(f64, f64)> {
     let (_, squares) = sum_nonzero(channel, |x| (x - mean).powi(2));
     let deviation = (squares / count as f64).sqrt();
     // Single precision divides by it: what vanishes there counts as zero.
-    Some((mean, if deviation as f32 == 0.0 { 1.0 } else { deviation }))
+    Some((
+        mean,
+        if deviation as f32 == 0.0 {
+            1.0
+        } else {
+            deviation
+        },
+    ))
 }
 
 /// Counts the nonzero voxels and sums a term over them. Slabs are added in order, whatever thread summed them.
@@ -152,9 +165,11 @@ fn sum_nonzero(channel: ArrayView3<'_, f32>, term: impl Fn(f64) -> f64 + Sync) -
                 .fold((0, 0.0), |(n, sum), &x| (n + 1, sum + term(f64::from(x))))
         })
         .collect();
-    parts.into_iter().fold((0, 0.0), |(n, sum), (part_n, part_sum)| {
-        (n + part_n, sum + part_sum)
-    })
+    parts
+        .into_iter()
+        .fold((0, 0.0), |(n, sum), (part_n, part_sum)| {
+            (n + part_n, sum + part_sum)
+        })
 }
 
 /// Replaces every voxel by a function of it, slabs in parallel.
@@ -224,7 +239,8 @@ mod tests {
 
     #[test]
     fn normalizations_are_undone() {
-        let original = Array4::from_shape_fn((3, 2, 3, 4), |(_, x, y, z)| (7 * x + 5 * y + 3 * z) as f32);
+        let original =
+            Array4::from_shape_fn((3, 2, 3, 4), |(_, x, y, z)| (7 * x + 5 * y + 3 * z) as f32);
         let mut data = original.clone();
         let channels = [
             Normalization::SigmoidRange {
@@ -239,7 +255,9 @@ mod tests {
             applied.invert(channel);
         }
         assert!(
-            data.iter().zip(&original).all(|(a, b)| (a - b).abs() < 1e-3),
+            data.iter()
+                .zip(&original)
+                .all(|(a, b)| (a - b).abs() < 1e-3),
             "{data}"
         );
     }
@@ -247,7 +265,10 @@ mod tests {
     #[test]
     fn bad_parameters_are_refused_and_change_nothing() {
         let mut data = Array4::from_elem((2, 1, 1, 1), 5.0_f32);
-        let range = Normalization::SigmoidRange { low: 1.0, high: 1.0 };
+        let range = Normalization::SigmoidRange {
+            low: 1.0,
+            high: 1.0,
+        };
         let error = normalize(&mut data, &[Normalization::ZScoreNonzero, range]).unwrap_err();
         assert_eq!(
             error,

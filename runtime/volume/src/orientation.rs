@@ -17,7 +17,9 @@ const TILE: usize = 16;
 
 /// Why axis codes are not an orientation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("orientation is `{found}`, expected one letter each of R or L, A or P and S or I, such as `RAS`")]
+#[error(
+    "orientation is `{found}`, expected one letter each of R or L, A or P and S or I, such as `RAS`"
+)]
 pub struct OrientationError {
     /// The codes found.
     pub found: String,
@@ -40,7 +42,12 @@ impl AxisCode {
     }
 
     fn from_letter(letter: char) -> Option<Self> {
-        let codes = (0..3).flat_map(|world_axis| [false, true].map(|reversed| Self { world_axis, reversed }));
+        let codes = (0..3).flat_map(|world_axis| {
+            [false, true].map(|reversed| Self {
+                world_axis,
+                reversed,
+            })
+        });
         codes.into_iter().find(|code| code.letter() == letter)
     }
 }
@@ -86,8 +93,9 @@ impl Orientation {
     pub fn of(affine: &Affine) -> Result<Self, GeometryError> {
         affine.check()?;
         let (linear, spacing) = (affine.linear(), affine.spacing());
-        let unit =
-            std::array::from_fn(|row| std::array::from_fn(|column| linear[row][column] / spacing[column]));
+        let unit = std::array::from_fn(|row| {
+            std::array::from_fn(|column| linear[row][column] / spacing[column])
+        });
         let rotation = matrix::nearest_orthogonal(&unit).ok_or_else(|| affine.singular())?;
         let strength = |column: usize| {
             (0..3)
@@ -122,7 +130,9 @@ impl Orientation {
 
 impl fmt::Display for Orientation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|code| write!(f, "{}", code.letter()))
+        self.0
+            .iter()
+            .try_for_each(|code| write!(f, "{}", code.letter()))
     }
 }
 
@@ -140,7 +150,11 @@ impl FromStr for Orientation {
             .ok_or_else(error)?;
         let codes = <[AxisCode; 3]>::try_from(codes).map_err(|_| error())?;
         let complete = (0..3).all(|axis| codes.iter().any(|code| code.world_axis == axis));
-        if complete { Ok(Self(codes)) } else { Err(error()) }
+        if complete {
+            Ok(Self(codes))
+        } else {
+            Err(error())
+        }
     }
 }
 
@@ -290,7 +304,10 @@ fn tiles(ny: usize, nz: usize) -> impl Iterator<Item = (usize, usize)> {
 /// Turns a volume into this orientation, and tells what was done.
 ///
 /// **Errors**: [`GeometryError`] for an affine that cannot be inverted.
-pub fn reorient_volume(volume: Volume, to: Orientation) -> Result<(Volume, AxisTransform), GeometryError> {
+pub fn reorient_volume(
+    volume: Volume,
+    to: Orientation,
+) -> Result<(Volume, AxisTransform), GeometryError> {
     let transform = AxisTransform::between(Orientation::of(&volume.affine)?, to);
     Ok((transform.apply_to_volume(volume), transform))
 }
@@ -313,7 +330,14 @@ mod tests {
     /// All 48 orientations.
     fn all() -> Vec<Orientation> {
         let mut all = Vec::new();
-        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        for order in [
+            [0, 1, 2],
+            [0, 2, 1],
+            [1, 0, 2],
+            [1, 2, 0],
+            [2, 0, 1],
+            [2, 1, 0],
+        ] {
             for flips in 0..8 {
                 all.push(Orientation(std::array::from_fn(|axis| AxisCode {
                     world_axis: order[axis],
@@ -345,7 +369,8 @@ mod tests {
         for from in all() {
             let mut linear = [[0.0; 3]; 3];
             for (axis, code) in from.codes().into_iter().enumerate() {
-                linear[code.world_axis][axis] = if code.reversed { -1.0 } else { 1.0 } * (axis + 1) as f64;
+                linear[code.world_axis][axis] =
+                    if code.reversed { -1.0 } else { 1.0 } * (axis + 1) as f64;
             }
             let tilt = [[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]];
             let affine = Affine::from_parts(matrix::multiply(&tilt, &linear), [1.0, 2.0, 3.0]);
@@ -382,10 +407,15 @@ mod tests {
         );
         assert_eq!(turned.data.dim(), (4, 2, 3));
         let place = |map: &LabelMap, at: (usize, usize, usize)| {
-            map.affine.voxel_to_world([at.0 as f64, at.1 as f64, at.2 as f64])
+            map.affine
+                .voxel_to_world([at.0 as f64, at.1 as f64, at.2 as f64])
         };
         for (at, &value) in turned.data.indexed_iter() {
-            let (source, _) = labels.data.indexed_iter().find(|(_, v)| **v == value).unwrap();
+            let (source, _) = labels
+                .data
+                .indexed_iter()
+                .find(|(_, v)| **v == value)
+                .unwrap();
             assert_eq!(place(&turned, at), place(&labels, source));
         }
     }

@@ -29,7 +29,9 @@ pub const MIN_AXIS_VOXELS: usize = 12;
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum PhantomError {
     /// The image would be too small to hold the organs.
-    #[error("phantom has shape {shape:?}, expected at least {MIN_AXIS_VOXELS} voxels along each axis")]
+    #[error(
+        "phantom has shape {shape:?}, expected at least {MIN_AXIS_VOXELS} voxels along each axis"
+    )]
     Shape {
         /// Shape found.
         shape: [usize; 3],
@@ -126,8 +128,9 @@ pub fn make_phantom(settings: &PhantomSettings) -> Result<Phantom, PhantomError>
             let mut noise = Random::new(settings.seed).fork(x as u64 + 1);
             for (index, (value, label)) in image.iter_mut().zip(labels).enumerate() {
                 let voxel = [x, index / shape[2], index % shape[2]];
-                let centered =
-                    std::array::from_fn(|axis| 2.0 * (voxel[axis] as f64 + 0.5) / shape[axis] as f64 - 1.0);
+                let centered = std::array::from_fn(|axis| {
+                    2.0 * (voxel[axis] as f64 + 0.5) / shape[axis] as f64 - 1.0
+                });
                 let noise = noise.normal();
                 (*value, *label) = patient.at(matrix::apply(&to_patient, &centered), noise);
             }
@@ -181,9 +184,21 @@ fn rotation(angle: f64) -> Matrix<3> {
     let ([x, y, z], (sin, cos)) = ([2.0 / 3.0, 1.0 / 3.0, 2.0 / 3.0], angle.sin_cos());
     let rest = 1.0 - cos;
     [
-        [cos + x * x * rest, x * y * rest - z * sin, x * z * rest + y * sin],
-        [y * x * rest + z * sin, cos + y * y * rest, y * z * rest - x * sin],
-        [z * x * rest - y * sin, z * y * rest + x * sin, cos + z * z * rest],
+        [
+            cos + x * x * rest,
+            x * y * rest - z * sin,
+            x * z * rest + y * sin,
+        ],
+        [
+            y * x * rest + z * sin,
+            cos + y * y * rest,
+            y * z * rest - x * sin,
+        ],
+        [
+            z * x * rest - y * sin,
+            z * y * rest + x * sin,
+            cos + z * z * rest,
+        ],
     ]
 }
 
@@ -245,7 +260,10 @@ mod tests {
         let mut best = 0.0_f64;
         for &start in &ends {
             for &end in ends.iter().filter(|end| **end > start) {
-                let hits = voxels[start..end].iter().filter(|(_, inside)| *inside).count() as f64;
+                let hits = voxels[start..end]
+                    .iter()
+                    .filter(|(_, inside)| *inside)
+                    .count() as f64;
                 best = best.max(2.0 * hits / (truth + (end - start) as f64));
             }
         }
@@ -278,9 +296,13 @@ mod tests {
             .unwrap();
             let mean_of = |label: u16| {
                 let pairs = phantom.volume.data.iter().zip(&phantom.labels.data);
-                let values: Vec<f32> = pairs.filter(|(_, l)| **l == label).map(|(x, _)| *x).collect();
+                let values: Vec<f32> = pairs
+                    .filter(|(_, l)| **l == label)
+                    .map(|(x, _)| *x)
+                    .collect();
                 let mean = values.iter().sum::<f32>() / values.len() as f32;
-                let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / values.len() as f32;
+                let variance =
+                    values.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / values.len() as f32;
                 (mean, variance.sqrt())
             };
             let ((liver, spread), (kidney, _)) = (mean_of(1), mean_of(2));
@@ -348,12 +370,17 @@ mod tests {
         };
         assert_eq!(
             make_phantom(&small),
-            Err(PhantomError::Shape { shape: [12, 11, 12] })
+            Err(PhantomError::Shape {
+                shape: [12, 11, 12]
+            })
         );
         let flat = PhantomSettings {
             spacing_mm: [1.0, 0.0, 1.0],
             ..PhantomSettings::new(0)
         };
-        assert!(matches!(make_phantom(&flat), Err(PhantomError::Spacing { .. })));
+        assert!(matches!(
+            make_phantom(&flat),
+            Err(PhantomError::Spacing { .. })
+        ));
     }
 }

@@ -117,7 +117,8 @@ pub fn resample_labels(labels: &LabelMap, to: &Geometry) -> Result<LabelMap, Res
 /// **Errors**: [`ResampleError::Geometry`] where `from` cannot be inverted.
 pub fn same_grid(from: &Geometry, to: &Geometry) -> Result<bool, ResampleError> {
     let relative = from.affine.map_from(&to.affine)?;
-    Ok(from.shape == to.shape && (close(&from.affine, &to.affine) || close(&relative, &Affine::IDENTITY)))
+    Ok(from.shape == to.shape
+        && (close(&from.affine, &to.affine) || close(&relative, &Affine::IDENTITY)))
 }
 
 /// Entry by entry: within [`AFFINE_TOLERANCE`] plus 1e-5 of the expected entry.
@@ -170,16 +171,19 @@ impl<'a> VolumeSampler<'a> {
         let (channels, ..) = self.source.dim();
         let mut output = Array4::zeros((channels, end - start, self.shape[1], self.shape[2]));
         let source = self.source.as_slice().unwrap_or_default();
-        let (per_channel, per_slab) = (source.len() / channels.max(1), self.shape[1] * self.shape[2]);
+        let (per_channel, per_slab) = (
+            source.len() / channels.max(1),
+            self.shape[1] * self.shape[2],
+        );
         if let Some(output) = output.as_slice_mut() {
-            output.par_chunks_mut(per_slab.max(1)).enumerate().for_each_init(
-                trilinear::Scratch::default,
-                |scratch, (index, slab)| {
+            output
+                .par_chunks_mut(per_slab.max(1))
+                .enumerate()
+                .for_each_init(trilinear::Scratch::default, |scratch, (index, slab)| {
                     let (channel, x) = (index / (end - start), start + index % (end - start));
                     let channel = &source[channel * per_channel..(channel + 1) * per_channel];
                     self.sampler.slab(channel, x, slab, scratch);
-                },
-            );
+                });
         }
         output
     }
@@ -218,7 +222,10 @@ mod tests {
         let volume = ramp(5);
         let to = spaced_geometry(&volume.geometry(), [spacing, 1.0, 1.0], [1.0, 1.0]).unwrap();
         let labels = LabelMap {
-            data: volume.data.slice(ndarray::s![0, .., .., ..]).mapv(|v| v as u16),
+            data: volume
+                .data
+                .slice(ndarray::s![0, .., .., ..])
+                .mapv(|v| v as u16),
             affine: volume.affine,
         };
         let nearest = resample_labels(&labels, &to).unwrap();
@@ -277,7 +284,10 @@ mod tests {
             assert!((value - volume.data[[c, j, k, 4 - i]]).abs() < 1e-3);
         }
         let labels = LabelMap {
-            data: volume.data.index_axis(ndarray::Axis(0), 0).mapv(|v| v as u16),
+            data: volume
+                .data
+                .index_axis(ndarray::Axis(0), 0)
+                .mapv(|v| v as u16),
             affine: volume.affine,
         };
         let found = resample_labels(&labels, &to).unwrap();
@@ -295,7 +305,10 @@ mod tests {
             data,
             affine: Affine::IDENTITY,
         };
-        let straight = Affine::from_parts([[0.7, 0., 0.], [0., 1.3, 0.], [0., 0., 0.9]], [0.2, -0.3, 0.1]);
+        let straight = Affine::from_parts(
+            [[0.7, 0., 0.], [0., 1.3, 0.], [0., 0., 0.9]],
+            [0.2, -0.3, 0.1],
+        );
         let mut tilted = straight;
         tilted.0[0][1] = 1e-4;
         let shape = [8, 6, 8];

@@ -19,7 +19,10 @@ impl Volume {
     /// Shape and affine of the grid that all channels share.
     pub fn geometry(&self) -> Geometry {
         let (_, x, y, z) = self.data.dim();
-        Geometry { shape: [x, y, z], affine: self.affine }
+        Geometry {
+            shape: [x, y, z],
+            affine: self.affine,
+        }
     }
 
     /// Number of channels.
@@ -43,6 +46,9 @@ impl LabelMap {
     /// Shape and affine of the grid.
     pub fn geometry(&self) -> Geometry {
         let (x, y, z) = self.data.dim();
-        Geometry { shape: [x, y, z], affine: self.affine }
+        Geometry {
+            shape: [x, y, z],
+            affine: self.affine,
+        }
     }
 }

@@ -12,7 +12,12 @@ const IMAGE_TOLERANCE: f64 = 1e-4;
 const AFFINE_TOLERANCE: f64 = 1e-6;
 
 fn affine(value: &Value) -> Affine {
-    let rows: Vec<Vec<f64>> = value.as_array().unwrap().iter().map(golden::numbers).collect();
+    let rows: Vec<Vec<f64>> = value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(golden::numbers)
+        .collect();
     Affine(std::array::from_fn(|row| {
         std::array::from_fn(|column| rows[row][column])
     }))
@@ -79,7 +84,12 @@ fn golden_reorientation_and_resampling_of_images() {
         assert_image(case, &ras.data, &image(&expected["ras_image"]));
         assert_affine(case, &ras.affine, &affine(&expected["ras_affine"]));
         let target = golden::numbers(&expected["target_spacing"]);
-        let to = spaced_geometry(&ras.geometry(), [target[0], target[1], target[2]], [1.0, 1.0]).unwrap();
+        let to = spaced_geometry(
+            &ras.geometry(),
+            [target[0], target[1], target[2]],
+            [1.0, 1.0],
+        )
+        .unwrap();
         let found = resample_volume(&ras, &to).unwrap();
         assert_image(case, &found.data, &image(&expected["resampled_image"]));
         assert_affine(case, &found.affine, &affine(&expected["resampled_affine"]));
@@ -98,10 +108,19 @@ fn golden_reorientation_and_resampling_of_labels() {
         };
         let (ras, _) = reorient_labels(map, Orientation::RAS).unwrap();
         let target = golden::numbers(&expected["target_spacing"]);
-        let to = spaced_geometry(&ras.geometry(), [target[0], target[1], target[2]], [1.0, 1.0]).unwrap();
+        let to = spaced_geometry(
+            &ras.geometry(),
+            [target[0], target[1], target[2]],
+            [1.0, 1.0],
+        )
+        .unwrap();
         let found = resample_labels(&ras, &to).unwrap();
         let expected_labels = labels(&expected["resampled_label"]);
-        assert_eq!(found.data.dim(), expected_labels.dim(), "case {case}: shape");
+        assert_eq!(
+            found.data.dim(),
+            expected_labels.dim(),
+            "case {case}: shape"
+        );
         assert_eq!(found.data, expected_labels, "case {case}");
         assert_affine(case, &found.affine, &affine(&expected["resampled_affine"]));
     }

@@ -5,7 +5,8 @@ mod golden;
 use ndarray::{Array3, Ix3};
 use serde_json::Value;
 use vesal_volume::measure::{
-    EmptyTruth, label_overlaps, label_surface_distances, mask_overlap, mask_surface_distances, measure_labels,
+    EmptyTruth, label_overlaps, label_surface_distances, mask_overlap, mask_surface_distances,
+    measure_labels,
 };
 
 fn labels(value: &Value) -> Array3<u16> {
@@ -34,13 +35,21 @@ fn golden_metrics() {
         let spacing: [f64; 3] = golden::numbers(&case["spacing"]).try_into().unwrap();
         let classes: Vec<u16> = (1..case["classes"].as_u64().unwrap() as u16).collect();
         let overlaps = label_overlaps(truth.view(), prediction.view(), &classes).unwrap();
-        let measures = measure_labels(truth.view(), prediction.view(), &classes, spacing, 1.0).unwrap();
+        let measures =
+            measure_labels(truth.view(), prediction.view(), &classes, spacing, 1.0).unwrap();
         for (at, &label) in classes.iter().enumerate() {
             let check = |key: &str, found| {
                 let expected = golden::array(&case[key])[at];
-                assert_equal(found, expected, &format!("case {index}, label {label}: {key}"));
+                assert_equal(
+                    found,
+                    expected,
+                    &format!("case {index}, label {label}: {key}"),
+                );
             };
-            check("dice_ignore_empty", overlaps[at].dice(EmptyTruth::Undefined));
+            check(
+                "dice_ignore_empty",
+                overlaps[at].dice(EmptyTruth::Undefined),
+            );
             check("dice_keep_empty", overlaps[at].dice(EmptyTruth::Score));
             check("dice_ignore_empty", measures[at].dice);
             check("hd95", measures[at].hausdorff95_mm);

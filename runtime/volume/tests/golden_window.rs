@@ -6,7 +6,9 @@ use std::convert::Infallible;
 
 use ndarray::{Array3, Array5, ArrayD, ArrayView5, Ix4, s};
 use serde_json::Value;
-use vesal_volume::window::{Blend, Padding, PatchPredictor, WindowGrid, WindowPlan, importance_map, stitch};
+use vesal_volume::window::{
+    Blend, Padding, PatchPredictor, WindowGrid, WindowPlan, importance_map, stitch,
+};
 
 /// A shape of up to three axes, the missing ones of extent 1.
 fn shape(value: &Value) -> [usize; 3] {
@@ -22,7 +24,12 @@ fn overlap(value: &Value) -> [f64; 3] {
     )
 }
 
-fn assert_close(found: impl IntoIterator<Item = f64>, expected: &ArrayD<f64>, tolerance: f64, case: usize) {
+fn assert_close(
+    found: impl IntoIterator<Item = f64>,
+    expected: &ArrayD<f64>,
+    tolerance: f64,
+    case: usize,
+) {
     let mut count = 0;
     for (found, &expected) in found.into_iter().zip(expected) {
         assert!(
@@ -54,7 +61,11 @@ fn golden_window_grid() {
             shape(&case["interval"])[..axes],
             "{case}"
         );
-        assert_eq!(grid.count(), case["windows"].as_u64().unwrap() as usize, "{case}");
+        assert_eq!(
+            grid.count(),
+            case["windows"].as_u64().unwrap() as usize,
+            "{case}"
+        );
         assert_eq!(grid.windows().count(), grid.count(), "{case}");
         let starts = grid.starts();
         for (found, expected) in starts.iter().zip(case["starts"].as_array().unwrap()) {
@@ -80,7 +91,11 @@ fn golden_importance() {
         let map = importance_map(shape(&case["shape_in"]), blend);
         // The stored map may be the one before small weights are raised.
         let stored = golden::array(&case["map"]);
-        let floor = stored.iter().copied().fold(f64::INFINITY, f64::min).max(1e-3);
+        let floor = stored
+            .iter()
+            .copied()
+            .fold(f64::INFINITY, f64::min)
+            .max(1e-3);
         let expected = stored.mapv(|weight| weight.max(floor));
         assert_close(
             map.iter().map(|&weight| f64::from(weight)),
@@ -113,11 +128,16 @@ impl PatchPredictor for Ramp {
         assert!(n <= self.max_batch);
         let mut output = Array5::zeros((n, 3, x, y, z));
         for (patch, mut output) in patches.outer_iter().zip(output.outer_iter_mut()) {
-            let (a, b) = (patch.slice(s![0, .., .., ..]), patch.slice(s![1, .., .., ..]));
+            let (a, b) = (
+                patch.slice(s![0, .., .., ..]),
+                patch.slice(s![1, .., .., ..]),
+            );
             output
                 .slice_mut(s![0, .., .., ..])
                 .assign(&(&a * 2.0 + &self.ramp));
-            output.slice_mut(s![1, .., .., ..]).assign(&(&b - &self.ramp));
+            output
+                .slice_mut(s![1, .., .., ..])
+                .assign(&(&b - &self.ramp));
             output
                 .slice_mut(s![2, .., .., ..])
                 .assign(&((&a + &b) * &self.ramp));

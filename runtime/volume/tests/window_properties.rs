@@ -65,7 +65,10 @@ const GAUSSIAN: Blend = Blend::Gaussian { sigma_scale: 0.125 };
 fn assert_close(found: &Array4<f32>, expected: &[f32]) {
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
-        assert!((found - expected).abs() < 2e-6, "{found}, expected {expected}");
+        assert!(
+            (found - expected).abs() < 2e-6,
+            "{found}, expected {expected}"
+        );
     }
 }
 
@@ -136,7 +139,9 @@ fn pads_a_small_volume_on_both_sides() {
 
 #[test]
 fn reads_patches_and_outputs_of_any_memory_layout() {
-    let volume = Array4::from_shape_fn((2, 7, 5, 6), |(c, x, y, z)| (c * 210 + x * 30 + y * 6 + z) as f32);
+    let volume = Array4::from_shape_fn((2, 7, 5, 6), |(c, x, y, z)| {
+        (c * 210 + x * 30 + y * 6 + z) as f32
+    });
     let fortran = |patches: ArrayView5<'_, f32>| {
         let mut output = Array5::zeros(ndarray::ShapeBuilder::f(patches.dim()));
         output.assign(&patches);
@@ -148,7 +153,10 @@ fn reads_patches_and_outputs_of_any_memory_layout() {
         answer: fortran,
     };
     let plan = constant([3, 4, 2], [0.5; 3]);
-    assert_eq!(stitch(volume.view(), &plan, &mut predictor).unwrap(), volume);
+    assert_eq!(
+        stitch(volume.view(), &plan, &mut predictor).unwrap(),
+        volume
+    );
     let flipped = volume.slice(s![.., ..;-1, .., ..;2]);
     assert_eq!(stitch(flipped, &plan, &mut predictor).unwrap(), flipped);
 }
@@ -170,12 +178,16 @@ fn reports_progress_and_stops_when_told() {
     .unwrap();
     assert_eq!(seen, [0, 2, 4, 5].map(|done| Progress { done, total: 5 }));
 
-    let stopped = stitch_with_progress(volume.view(), &plan, &mut predictor, |progress| {
-        match progress.done {
-            0 => ControlFlow::Continue(()),
-            _ => ControlFlow::Break(()),
-        }
-    });
+    let stopped =
+        stitch_with_progress(
+            volume.view(),
+            &plan,
+            &mut predictor,
+            |progress| match progress.done {
+                0 => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(()),
+            },
+        );
     assert!(matches!(
         stopped,
         Err(StitchError::Cancelled { done: 2, total: 5 })
@@ -262,7 +274,11 @@ fn cost_is_known_beforehand() {
     let plan = constant([32, 48, 32], [0.625; 3]);
     let cost = stitch_cost([1, 36, 50, 38], &plan, 3, 4).unwrap();
     assert_eq!(cost.windows, 8);
-    let (volume, window, plane) = (36 * 50 * 38, 32 * 48 * 32, 50 * 38 * rayon::current_num_threads());
+    let (volume, window, plane) = (
+        36 * 50 * 38,
+        32 * 48 * 32,
+        50 * 38 * rayon::current_num_threads(),
+    );
     let values = 3 * volume + 4 * window + 4 * 3 * window + window + plane;
     assert_eq!(cost.bytes, 4 * values as u64);
     let absurd = stitch_cost([1, usize::MAX, usize::MAX, 1], &plan, 3, 4).unwrap();

@@ -50,7 +50,9 @@ pub enum CaseError {
         expected: [usize; 3],
     },
     /// Two files lie in different places.
-    #[error("`{file}` lies up to {found_mm:.3} mm away from `{first}`, expected at most {allowed_mm:.3} mm")]
+    #[error(
+        "`{file}` lies up to {found_mm:.3} mm away from `{first}`, expected at most {allowed_mm:.3} mm"
+    )]
     Place {
         /// A file.
         file: String,
@@ -68,7 +70,9 @@ pub enum CaseError {
         voxels: usize,
     },
     /// Labels that the task does not name.
-    #[error("`{file}` has the labels {found:?}, expected 0 to {most}, as many as `class_names` has entries")]
+    #[error(
+        "`{file}` has the labels {found:?}, expected 0 to {most}, as many as `class_names` has entries"
+    )]
     Labels {
         /// The label map.
         file: String,
@@ -88,21 +92,35 @@ pub enum CaseError {
 }
 
 /// Reads a case, checks it, and measures it.
-pub(super) fn measure(case: &Case, dataroot: &Path, foreground_labels: u16) -> Result<CaseStats, CaseError> {
+pub(super) fn measure(
+    case: &Case,
+    dataroot: &Path,
+    foreground_labels: u16,
+) -> Result<CaseStats, CaseError> {
     let label_file = case.label.as_ref().ok_or(CaseError::NoLabel)?;
     let image = read_image(case, dataroot)?;
     let labels = read_label_map(dataroot.join(label_file))?;
     one_grid(case, &image.geometry(), label_file, &labels.geometry())?;
-    let (image, labels) = to_ras(image, labels)
-        .map_err(|source| CaseError::Geometry { file: case.images[0].clone(), source })?;
+    let (image, labels) = to_ras(image, labels).map_err(|source| CaseError::Geometry {
+        file: case.images[0].clone(),
+        source,
+    })?;
     let voxels = non_finite_voxels(&image);
     if voxels > 0 {
         return Err(CaseError::NonFinite { voxels });
     }
     let counts = count_labels(&labels);
-    let unnamed: Vec<u16> = counts.keys().copied().filter(|&label| label > foreground_labels).collect();
+    let unnamed: Vec<u16> = counts
+        .keys()
+        .copied()
+        .filter(|&label| label > foreground_labels)
+        .collect();
     if !unnamed.is_empty() {
-        return Err(CaseError::Labels { file: label_file.clone(), found: unnamed, most: foreground_labels });
+        return Err(CaseError::Labels {
+            file: label_file.clone(),
+            found: unnamed,
+            most: foreground_labels,
+        });
     }
     let (image_foreground_stats, label_stats) = measure_labels(&image, &labels, &counts);
     Ok(CaseStats {
@@ -146,15 +164,30 @@ fn one_grid(case: &Case, first: &Geometry, file: &str, found: &Geometry) -> Resu
     let Some(found_mm) = found.distance_mm(first) else {
         let (file, first_file) = names();
         let (found, expected) = (found.shape, first.shape);
-        return Err(CaseError::Shape { file, found, first: first_file, expected });
+        return Err(CaseError::Shape {
+            file,
+            found,
+            first: first_file,
+            expected,
+        });
     };
-    let allowed_mm = GRID_TOLERANCE_VOXELS * first.affine.spacing().into_iter().fold(f64::INFINITY, f64::min);
+    let allowed_mm = GRID_TOLERANCE_VOXELS
+        * first
+            .affine
+            .spacing()
+            .into_iter()
+            .fold(f64::INFINITY, f64::min);
     // A distance that is NaN does not pass.
     if found_mm <= allowed_mm {
         Ok(())
     } else {
         let (file, first) = names();
-        Err(CaseError::Place { file, found_mm, first, allowed_mm })
+        Err(CaseError::Place {
+            file,
+            found_mm,
+            first,
+            allowed_mm,
+        })
     }
 }
 
@@ -174,7 +207,11 @@ fn measure_image(image: &Volume) -> CaseImageStats {
     for channel in image.data.outer_iter() {
         let foreground = channel_box(channel, &affine);
         let VoxelBox { start, end } = foreground;
-        let inside = channel.slice(ndarray::s![start[0]..end[0], start[1]..end[1], start[2]..end[2]]);
+        let inside = channel.slice(ndarray::s![
+            start[0]..end[0],
+            start[1]..end[1],
+            start[2]..end[2]
+        ]);
         cropped_shape.push(foreground.shape());
         intensity.extend(describe(&mut inside.iter().copied().collect::<Vec<_>>()));
     }
@@ -190,15 +227,26 @@ fn measure_image(image: &Volume) -> CaseImageStats {
 
 /// The box of voxels above 0; the whole grid where there are none.
 fn channel_box(channel: ArrayView3<'_, f32>, affine: &vesal_volume::Affine) -> VoxelBox {
-    let single = Volume { data: channel.insert_axis(Axis(0)).to_owned(), affine: *affine };
+    let single = Volume {
+        data: channel.insert_axis(Axis(0)).to_owned(),
+        affine: *affine,
+    };
     foreground_box(&single, 0.0, 0).unwrap_or(VoxelBox::whole(single.geometry().shape))
 }
 
 fn count_labels(labels: &LabelMap) -> BTreeMap<u16, usize> {
     let mut counts = vec![0_usize; 1 << 16];
-    labels.data.iter().for_each(|&label| counts[usize::from(label)] += 1);
-    let present = counts.into_iter().enumerate().filter(|&(_, count)| count > 0);
-    present.map(|(label, count)| (label as u16, count)).collect()
+    labels
+        .data
+        .iter()
+        .for_each(|&label| counts[usize::from(label)] += 1);
+    let present = counts
+        .into_iter()
+        .enumerate()
+        .filter(|&(_, count)| count > 0);
+    present
+        .map(|(label, count)| (label as u16, count))
+        .collect()
 }
 
 fn measure_labels(
@@ -209,12 +257,17 @@ fn measure_labels(
     let voxels = labels.data.len() as f64;
     let mut label: Vec<CaseLabel> = counts
         .values()
-        .map(|&count| CaseLabel { foreground_percentage: count as f64 / voxels, image_intensity: Vec::new() })
+        .map(|&count| CaseLabel {
+            foreground_percentage: count as f64 / voxels,
+            image_intensity: Vec::new(),
+        })
         .collect();
     let mut foreground: Vec<IntensityStats> = Vec::new();
     for channel in image.data.outer_iter() {
-        let mut under: BTreeMap<u16, Vec<f32>> =
-            counts.iter().map(|(&label, &count)| (label, Vec::with_capacity(count))).collect();
+        let mut under: BTreeMap<u16, Vec<f32>> = counts
+            .iter()
+            .map(|(&label, &count)| (label, Vec::with_capacity(count)))
+            .collect();
         for (value, label) in channel.iter().zip(&labels.data) {
             if let Some(values) = under.get_mut(label) {
                 values.push(*value);
@@ -234,5 +287,10 @@ fn measure_labels(
         image_intensity: foreground.clone(),
         label,
     };
-    (CaseForegroundStats { intensity: foreground }, by_label)
+    (
+        CaseForegroundStats {
+            intensity: foreground,
+        },
+        by_label,
+    )
 }

@@ -87,7 +87,10 @@ pub fn analyze(
         match result {
             Ok(stats) if stats.image_stats.channels != expected => {
                 let found = stats.image_stats.channels;
-                excluded.push(Excluded { id, reason: CaseError::Channels { found, expected } });
+                excluded.push(Excluded {
+                    id,
+                    reason: CaseError::Channels { found, expected },
+                });
             }
             Ok(stats) => usable.push(stats),
             Err(reason) => excluded.push(Excluded { id, reason }),
@@ -96,10 +99,20 @@ pub fn analyze(
     if usable.is_empty() && !excluded.is_empty() {
         let Excluded { id, reason } = excluded.swap_remove(0);
         let source = Box::new(reason);
-        return Err(AnalyzeError::NoUsableCase { cases: cases.len(), id, source });
+        return Err(AnalyzeError::NoUsableCase {
+            cases: cases.len(),
+            id,
+            source,
+        });
     }
-    let summary = summary::summarize(&usable).ok_or(AnalyzeError::NoForeground { cases: usable.len() })?;
-    Ok(Analysis { summary, cases: usable, excluded })
+    let summary = summary::summarize(&usable).ok_or(AnalyzeError::NoForeground {
+        cases: usable.len(),
+    })?;
+    Ok(Analysis {
+        summary,
+        cases: usable,
+        excluded,
+    })
 }
 
 /// Measures cases on as many threads as there are cores, within what memory allows.
@@ -110,7 +123,9 @@ fn measure_all(
     mut receive: impl FnMut(usize, Result<CaseStats, CaseError>),
 ) {
     let next = AtomicUsize::new(0);
-    let threads = rayon::current_num_threads().min(MOST_AT_ONCE).min(cases.len());
+    let threads = rayon::current_num_threads()
+        .min(MOST_AT_ONCE)
+        .min(cases.len());
     // Own threads instead of a parallel iterator: a worker that waits inside a case would begin another one, and so
     // hold several in memory.
     std::thread::scope(|scope| {
@@ -119,7 +134,10 @@ fn measure_all(
             let (sender, next) = (sender.clone(), &next);
             scope.spawn(move || {
                 while let Some((position, case)) = take(cases, next) {
-                    if sender.send((position, case::measure(case, dataroot, foreground_labels))).is_err() {
+                    if sender
+                        .send((position, case::measure(case, dataroot, foreground_labels)))
+                        .is_err()
+                    {
                         return;
                     }
                 }
@@ -143,6 +161,8 @@ fn usual_channels<'a>(cases: impl Iterator<Item = &'a CaseStats>) -> usize {
     for case in cases {
         *counts.entry(case.image_stats.channels).or_default() += 1;
     }
-    let most = counts.into_iter().min_by_key(|&(_, count)| std::cmp::Reverse(count));
+    let most = counts
+        .into_iter()
+        .min_by_key(|&(_, count)| std::cmp::Reverse(count));
     most.map_or(1, |(channels, _)| channels)
 }

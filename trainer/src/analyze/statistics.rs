@@ -16,13 +16,19 @@ pub(super) fn describe(values: &mut [f32]) -> Option<IntensityStats> {
     let positions = PERCENTILES.map(|q| q / 100.0 * last as f64);
     let mut ranks = vec![0, last / 2, last];
     for position in positions {
-        ranks.extend([position.floor() as usize, (position.ceil() as usize).min(last)]);
+        ranks.extend([
+            position.floor() as usize,
+            (position.ceil() as usize).min(last),
+        ]);
     }
     ranks.sort_unstable();
     ranks.dedup();
     let count = values.len() as f64;
     let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
-    let squares = values.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>();
+    let squares = values
+        .iter()
+        .map(|&value| (f64::from(value) - mean).powi(2))
+        .sum::<f64>();
     place(values, 0, &ranks);
     let at = |rank: usize| f64::from(values[rank]);
     let [p00_5, p10, p90, p99_5] = positions.map(|position| {
@@ -102,21 +108,35 @@ pub(super) fn spread(values: &[f64]) -> Spread<f64> {
     sorted.sort_by(f64::total_cmp);
     let last = sorted.len() - 1;
     let at = |position: f64| {
-        let (below, above) =
-            (sorted[position.floor() as usize], sorted[(position.ceil() as usize).min(last)]);
+        let (below, above) = (
+            sorted[position.floor() as usize],
+            sorted[(position.ceil() as usize).min(last)],
+        );
         below + (above - below) * position.fract()
     };
     let count = sorted.len() as f64;
     let mean = sorted.iter().sum::<f64>() / count;
-    let variance = sorted.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+    let variance = sorted
+        .iter()
+        .map(|value| (value - mean).powi(2))
+        .sum::<f64>()
+        / count;
     let percentile = PERCENTILES.map(|q| at(q / 100.0 * last as f64));
-    Spread::new(sorted[last], mean, at(last as f64 / 2.0), sorted[0], variance.sqrt(), percentile)
+    Spread::new(
+        sorted[last],
+        mean,
+        at(last as f64 / 2.0),
+        sorted[0],
+        variance.sqrt(),
+        percentile,
+    )
 }
 
 /// [`spread`] of each of three axes.
 pub(super) fn spread_by_axis(values: &[[f64; 3]]) -> Spread<[f64; 3]> {
-    let axes: [Spread<f64>; 3] =
-        std::array::from_fn(|axis| spread(&values.iter().map(|value| value[axis]).collect::<Vec<_>>()));
+    let axes: [Spread<f64>; 3] = std::array::from_fn(|axis| {
+        spread(&values.iter().map(|value| value[axis]).collect::<Vec<_>>())
+    });
     let each = |figure: fn(&Spread<f64>) -> f64| std::array::from_fn(|axis| figure(&axes[axis]));
     Spread::new(
         each(|axis| axis.max),
@@ -136,14 +156,20 @@ mod tests {
     fn intensities_have_the_lower_median_and_linear_percentiles() {
         let mut values = [4.0, 1.0, 3.0, 2.0];
         let stats = describe(&mut values).unwrap();
-        assert_eq!((stats.min, stats.max, stats.mean, stats.median), (1.0, 4.0, 2.5, 2.0));
+        assert_eq!(
+            (stats.min, stats.max, stats.mean, stats.median),
+            (1.0, 4.0, 2.5, 2.0)
+        );
         assert!((stats.stdev - 1.25_f64.sqrt()).abs() < 1e-12);
         assert!((stats.percentile_10_0 - 1.3).abs() < 1e-12);
         assert!((stats.percentile_90_0 - 3.7).abs() < 1e-12);
         assert!((stats.percentile_99_5 - 3.985).abs() < 1e-12);
         assert_eq!(describe(&mut []), None);
         let one = describe(&mut [7.0]).unwrap();
-        assert_eq!((one.median, one.stdev, one.percentile_00_5), (7.0, 0.0, 7.0));
+        assert_eq!(
+            (one.median, one.stdev, one.percentile_00_5),
+            (7.0, 0.0, 7.0)
+        );
     }
 
     #[test]

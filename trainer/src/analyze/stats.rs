@@ -117,7 +117,12 @@ pub struct Spread<T, F = T> {
 impl<T: Copy, F> Spread<T, F> {
     /// Puts the figures together.
     pub(super) fn new(max: T, mean: F, median: F, min: T, stdev: F, percentile: [T; 4]) -> Self {
-        let [percentile_00_5, percentile_10_0, percentile_90_0, percentile_99_5] = percentile;
+        let [
+            percentile_00_5,
+            percentile_10_0,
+            percentile_90_0,
+            percentile_99_5,
+        ] = percentile;
         Self {
             max,
             mean,
@@ -135,7 +140,14 @@ impl<T: Copy, F> Spread<T, F> {
     /// The same spread of another type.
     pub(super) fn map<U: Copy>(self, convert: impl Fn(T) -> U) -> Spread<U, F> {
         let percentile = self.percentile.map(&convert);
-        Spread::new(convert(self.max), self.mean, self.median, convert(self.min), self.stdev, percentile)
+        Spread::new(
+            convert(self.max),
+            self.mean,
+            self.median,
+            convert(self.min),
+            self.stdev,
+            percentile,
+        )
     }
 }
 

@@ -15,7 +15,11 @@ use super::stats::{
 /// is cropped on all three axes. Cases without foreground do not enter the foreground's averages; the reference
 /// lets them count as one voxel of intensity 0.
 pub(super) fn summarize(cases: &[CaseStats]) -> Option<StatsSummary> {
-    let foreground = || cases.iter().map(|case| &case.image_foreground_stats.intensity);
+    let foreground = || {
+        cases
+            .iter()
+            .map(|case| &case.image_foreground_stats.intensity)
+    };
     let foreground_intensity = average(foreground().flatten())?;
     let channels = cases.iter().map(|case| case.image_stats.channels).max()?;
     let intensity_by_channel = (0..channels)
@@ -51,18 +55,34 @@ fn whole<'a>(shapes: impl Iterator<Item = &'a [usize; 3]>) -> Spread<[usize; 3],
 }
 
 fn summarize_labels(cases: &[CaseStats], image_intensity: IntensityStats) -> Option<LabelSummary> {
-    let labels: BTreeSet<u16> =
-        cases.iter().flat_map(|case| case.label_stats.labels.iter().copied()).collect();
+    let labels: BTreeSet<u16> = cases
+        .iter()
+        .flat_map(|case| case.label_stats.labels.iter().copied())
+        .collect();
     let summarize = |value: &u16| {
-        let of_case = |case: &'_ CaseStats| case.label_stats.labels.iter().position(|label| label == value);
-        let present: Vec<_> =
-            cases.iter().filter_map(|case| of_case(case).map(|at| &case.label_stats.label[at])).collect();
-        let shares: Vec<f64> = present.iter().map(|label| label.foreground_percentage).collect();
+        let of_case = |case: &'_ CaseStats| {
+            case.label_stats
+                .labels
+                .iter()
+                .position(|label| label == value)
+        };
+        let present: Vec<_> = cases
+            .iter()
+            .filter_map(|case| of_case(case).map(|at| &case.label_stats.label[at]))
+            .collect();
+        let shares: Vec<f64> = present
+            .iter()
+            .map(|label| label.foreground_percentage)
+            .collect();
         Some(LabelSpread {
             foreground_percentage: spread(&shares),
             image_intensity: average(present.iter().flat_map(|label| &label.image_intensity))?,
         })
     };
     let label = labels.iter().map(summarize).collect::<Option<_>>()?;
-    Some(LabelSummary { labels: labels.into_iter().collect(), image_intensity, label })
+    Some(LabelSummary {
+        labels: labels.into_iter().collect(),
+        image_intensity,
+        label,
+    })
 }

@@ -34,7 +34,10 @@ mod tests {
         add_noise(&mut image, 0.1, &mut Rng::new(&[1]));
         let mean = image.mean().unwrap();
         let variance = image.mapv(|value| (value - mean).powi(2)).mean().unwrap();
-        assert!((mean - 5.0).abs() < 0.005 && (variance.sqrt() - 0.1).abs() < 0.005, "{mean} {variance}");
+        assert!(
+            (mean - 5.0).abs() < 0.005 && (variance.sqrt() - 0.1).abs() < 0.005,
+            "{mean} {variance}"
+        );
     }
 
     #[test]

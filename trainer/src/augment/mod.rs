@@ -41,10 +41,21 @@ pub fn augment(patch: &mut Patch, rng: &mut Rng) {
         warp(patch, angles, scales);
     }
     if rng.chance(0.2) {
-        smooth(&mut patch.image, std::array::from_fn(|_| rng.uniform(0.5, 1.0)));
+        smooth(
+            &mut patch.image,
+            std::array::from_fn(|_| rng.uniform(0.5, 1.0)),
+        );
     }
-    let scale = if rng.chance(0.5) { 1.0 + rng.uniform(-0.3, 0.3) } else { 1.0 };
-    let shift = if rng.chance(0.5) { rng.uniform(-0.1, 0.1) } else { 0.0 };
+    let scale = if rng.chance(0.5) {
+        1.0 + rng.uniform(-0.3, 0.3)
+    } else {
+        1.0
+    };
+    let shift = if rng.chance(0.5) {
+        rng.uniform(-0.1, 0.1)
+    } else {
+        0.0
+    };
     scale_and_shift(&mut patch.image, scale as f32, shift as f32);
     if rng.chance(0.2) {
         let deviation = rng.uniform(0.0, 0.1);
@@ -84,7 +95,10 @@ mod tests {
             let mut flipped = patch();
             flip(&mut flipped, axis);
             assert_ne!(flipped, patch());
-            let first = flipped.image.index_axis(Axis(0), 0).mapv(|value| value as u16);
+            let first = flipped
+                .image
+                .index_axis(Axis(0), 0)
+                .mapv(|value| value as u16);
             assert_eq!(first, flipped.classes);
             flip(&mut flipped, axis);
             assert_eq!(flipped, patch());
@@ -101,7 +115,10 @@ mod tests {
         let mut distinct = 0;
         for seed in 0..50 {
             let patch = augmented(seed);
-            assert_eq!((patch.image.dim(), patch.classes.dim()), ((2, 5, 4, 3), (5, 4, 3)));
+            assert_eq!(
+                (patch.image.dim(), patch.classes.dim()),
+                ((2, 5, 4, 3), (5, 4, 3))
+            );
             assert_eq!(patch, augmented(seed));
             assert!(patch.image.iter().all(|value| value.is_finite()));
             distinct += usize::from(patch != augmented(seed + 1));

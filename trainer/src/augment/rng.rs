@@ -92,10 +92,17 @@ mod tests {
         let normal: Vec<f64> = (0..n / 2).flat_map(|_| rng.normal_pair()).collect();
         let moments = |values: &[f64]| {
             let mean = values.iter().sum::<f64>() / n as f64;
-            (mean, values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n as f64)
+            (
+                mean,
+                values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n as f64,
+            )
         };
-        let ((mean, variance), (normal_mean, normal_variance)) = (moments(&uniform), moments(&normal));
-        assert!((mean - 1.0).abs() < 0.03 && (variance - 16.0 / 12.0).abs() < 0.03, "{mean} {variance}");
+        let ((mean, variance), (normal_mean, normal_variance)) =
+            (moments(&uniform), moments(&normal));
+        assert!(
+            (mean - 1.0).abs() < 0.03 && (variance - 16.0 / 12.0).abs() < 0.03,
+            "{mean} {variance}"
+        );
         assert!(
             normal_mean.abs() < 0.03 && (normal_variance - 1.0).abs() < 0.03,
             "{normal_mean} {normal_variance}"
@@ -108,7 +115,10 @@ mod tests {
         let mut rng = Rng::new(&[3]);
         let mut counts = [0; 7];
         (0..70_000).for_each(|_| counts[rng.below(7)] += 1);
-        assert!(counts.iter().all(|count| (9_500..10_500).contains(count)), "{counts:?}");
+        assert!(
+            counts.iter().all(|count| (9_500..10_500).contains(count)),
+            "{counts:?}"
+        );
         assert_eq!(rng.below(0), 0);
     }
 

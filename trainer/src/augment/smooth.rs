@@ -21,19 +21,31 @@ pub fn smooth(image: &mut Array4<f32>, sigma: [f64; 3]) {
 fn kernel(sigma: f64) -> Vec<f32> {
     let reach = ((sigma * TRUNCATION).max(0.5) + 0.5) as usize;
     let edge = |distance: f64| erf(distance / (sigma * 2f64.sqrt()));
-    let weights: Vec<f64> =
-        (0..=reach).map(|k| 0.5 * (edge(k as f64 + 0.5) - edge(k as f64 - 0.5))).collect();
+    let weights: Vec<f64> = (0..=reach)
+        .map(|k| 0.5 * (edge(k as f64 + 0.5) - edge(k as f64 - 0.5)))
+        .collect();
     let sum = weights[0] + 2.0 * weights[1..].iter().sum::<f64>();
-    weights.into_iter().map(|weight| (weight / sum) as f32).collect()
+    weights
+        .into_iter()
+        .map(|weight| (weight / sum) as f32)
+        .collect()
 }
 
 /// Error function to 1.5e-7.
 ///
 /// **Source**: Abramowitz and Stegun 1964, 7.1.26.
 fn erf(x: f64) -> f64 {
-    const COEFFICIENTS: [f64; 5] = [1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592];
+    const COEFFICIENTS: [f64; 5] = [
+        1.061405429,
+        -1.453152027,
+        1.421413741,
+        -0.284496736,
+        0.254829592,
+    ];
     let t = 1.0 / (1.0 + 0.3275911 * x.abs());
-    let polynomial = COEFFICIENTS.into_iter().fold(0.0, |sum, coefficient| (sum + coefficient) * t);
+    let polynomial = COEFFICIENTS
+        .into_iter()
+        .fold(0.0, |sum, coefficient| (sum + coefficient) * t);
     (1.0 - polynomial * (-x * x).exp()).copysign(x)
 }
 
@@ -60,7 +72,10 @@ mod tests {
     fn a_constant_stays() {
         let mut image = Array4::from_elem((2, 3, 4, 1), 7.0);
         smooth(&mut image, [0.5, 0.7, 1.0]);
-        assert!(image.iter().all(|value| (value - 7.0).abs() < 1e-5), "{image}");
+        assert!(
+            image.iter().all(|value| (value - 7.0).abs() < 1e-5),
+            "{image}"
+        );
     }
 
     #[test]
@@ -77,16 +92,24 @@ mod tests {
                 image[index]
             };
             // Integrals of a Gaussian of deviation 0.5 over [-0.5, 0.5] and [0.5, 1.5], from a table.
-            assert!((at(0) - 0.6827).abs() < 1e-3 && (at(1) - 0.1573).abs() < 1e-3, "{} {}", at(0), at(1));
+            assert!(
+                (at(0) - 0.6827).abs() < 1e-3 && (at(1) - 0.1573).abs() < 1e-3,
+                "{} {}",
+                at(0),
+                at(1)
+            );
             assert!((image.sum() - 1.0).abs() < 1e-5);
         }
     }
 
     #[test]
     fn the_error_function_is_right() {
-        for (x, expected) in
-            [(0.0, 0.0), (0.5, 0.520_499_877_8), (1.0, 0.842_700_792_9), (-2.0, -0.995_322_265_0)]
-        {
+        for (x, expected) in [
+            (0.0, 0.0),
+            (0.5, 0.520_499_877_8),
+            (1.0, 0.842_700_792_9),
+            (-2.0, -0.995_322_265_0),
+        ] {
             assert!((erf(x) - expected).abs() < 2e-7, "{x}: {}", erf(x));
         }
     }

@@ -10,18 +10,31 @@ use crate::cli::AutoArguments;
 
 /// Does every stage that is not done yet and prints the scores.
 pub fn run(arguments: &AutoArguments) -> Result<Exit, Failure> {
-    let mut work = prepare(&arguments.work, Some(&arguments.set_up), Some(&arguments.settings))?;
+    let mut work = prepare(
+        &arguments.work,
+        Some(&arguments.set_up),
+        Some(&arguments.settings),
+    )?;
     let folds = match arguments.only_folds.as_slice() {
         [] => work.folds().to_vec(),
         chosen => chosen.to_vec(),
     };
     if let Some(&found) = folds.iter().find(|fold| !work.folds().contains(fold)) {
-        return Err(failure(WorkError::NoSuchFold { found, folds: work.folds().to_vec() }));
+        return Err(failure(WorkError::NoSuchFold {
+            found,
+            folds: work.folds().to_vec(),
+        }));
     }
     let excluded = analyze_cases(&mut work, false)?;
-    let (made, plans) = work.plan(false).map_err(|error| failure(error).attempting("cannot plan"))?;
+    let (made, plans) = work
+        .plan(false)
+        .map_err(|error| failure(error).attempting("cannot plan"))?;
     let plan = plans.train;
-    let state = if made == Made::Now { "planned" } else { "planned before" };
+    let state = if made == Made::Now {
+        "planned"
+    } else {
+        "planned before"
+    };
     eprintln!(
         "{state}: patches of {:?} voxels, {} epochs; `vesal-train plan --explain` tells why",
         plan.roi_size, plan.num_epochs

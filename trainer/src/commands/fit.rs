@@ -43,7 +43,9 @@ pub fn fit_fold(
     match outcome {
         Ok(FitOutcome::Finished { .. }) => Ok(true),
         Ok(FitOutcome::Stopped { epoch, step }) => {
-            eprintln!("stopped after step {step} of epoch {epoch}: the same command goes on from there");
+            eprintln!(
+                "stopped after step {step} of epoch {epoch}: the same command goes on from there"
+            );
             Ok(false)
         }
         Err(error) => Err(fit_failure(error).attempting(attempt)),
@@ -59,7 +61,8 @@ pub fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
             process::exit(Exit::Interrupted as i32);
         }
     });
-    listen.map_err(|error| Failure::new(Exit::Bug, error).attempting("cannot listen for Ctrl-C"))?;
+    listen
+        .map_err(|error| Failure::new(Exit::Bug, error).attempting("cannot listen for Ctrl-C"))?;
     Ok(stop)
 }
 

@@ -27,11 +27,16 @@ fn prepare(
     let request = Request {
         input: set_up.and_then(|set_up| set_up.input.as_deref()),
         folds: set_up.and_then(|set_up| set_up.folds),
-        settings: settings.map(|settings| settings.settings.as_slice()).unwrap_or_default(),
+        settings: settings
+            .map(|settings| settings.settings.as_slice())
+            .unwrap_or_default(),
         dataroot: work.dataroot.as_deref(),
         device_memory_gib: settings.and_then(|settings| settings.device_memory_gib),
     };
-    let attempt = format!("cannot prepare the work directory `{}`", work.work_dir.display());
+    let attempt = format!(
+        "cannot prepare the work directory `{}`",
+        work.work_dir.display()
+    );
     WorkDir::prepare(&work.work_dir, &request).map_err(|error| failure(error).attempting(attempt))
 }
 
@@ -40,7 +45,8 @@ fn analyze_cases(work: &mut WorkDir, again: bool) -> Result<Vec<ExcludedCase>, F
     let progress = AnalysisProgress::new(work.cases());
     let done = work.analyze(again, |case| progress.case_done(case));
     drop(progress);
-    let (made, excluded) = done.map_err(|error| failure(error).attempting("cannot analyze the cases"))?;
+    let (made, excluded) =
+        done.map_err(|error| failure(error).attempting("cannot analyze the cases"))?;
     let usable = work.cases() - excluded.len();
     match made {
         Made::Now => eprintln!("analyzed {usable} cases"),
@@ -54,7 +60,11 @@ fn analyze_cases(work: &mut WorkDir, again: bool) -> Result<Vec<ExcludedCase>, F
 
 /// How a command ends that leaves these cases out.
 fn exit(excluded: &[ExcludedCase]) -> Exit {
-    if excluded.is_empty() { Exit::Success } else { Exit::FailedCases }
+    if excluded.is_empty() {
+        Exit::Success
+    } else {
+        Exit::FailedCases
+    }
 }
 
 /// What a work directory refuses, as a program says it.
@@ -72,7 +82,10 @@ fn failure(error: WorkError) -> Failure {
 /// Prints data. A reader that has had enough is no failure.
 fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::new(Exit::Output, error).attempting("cannot write to stdout"))
         }
@@ -82,14 +95,19 @@ fn print(text: &str) -> Result<(), Failure> {
 
 /// Prints one JSON document.
 fn print_json(document: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(document).map_err(|error| Failure::new(Exit::Bug, error))?;
+    let text =
+        serde_json::to_string_pretty(document).map_err(|error| Failure::new(Exit::Bug, error))?;
     print(&format!("{text}\n"))
 }
 
 /// Columns, the first to the left and the others to the right.
 fn table(rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
     };
     let mut text = String::new();
     for row in rows {
@@ -113,7 +131,10 @@ mod tests {
 
     #[test]
     fn tables_align() {
-        let rows = [vec!["fold".to_owned(), "Dice".to_owned()], vec!["10".to_owned(), "0.81234".to_owned()]];
+        let rows = [
+            vec!["fold".to_owned(), "Dice".to_owned()],
+            vec!["10".to_owned(), "0.81234".to_owned()],
+        ];
         assert_eq!(table(&rows), "fold     Dice\n10    0.81234\n");
     }
 }

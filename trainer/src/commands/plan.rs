@@ -12,7 +12,9 @@ use crate::cli::PlanArguments;
 /// Plans anew and writes the plans.
 pub fn run(arguments: &PlanArguments) -> Result<Exit, Failure> {
     let mut work = prepare(&arguments.work, None, Some(&arguments.settings))?;
-    let (_, plans) = work.plan(true).map_err(|error| failure(error).attempting("cannot plan"))?;
+    let (_, plans) = work
+        .plan(true)
+        .map_err(|error| failure(error).attempting("cannot plan"))?;
     if arguments.json {
         print_json(&json!({
             "format": "vesal-decisions",
@@ -29,7 +31,13 @@ pub fn run(arguments: &PlanArguments) -> Result<Exit, Failure> {
 /// Every decision, its rule and its facts.
 fn explain(decisions: &[Decision]) -> String {
     let mut text = String::new();
-    for Decision { name, value, rule, because } in decisions {
+    for Decision {
+        name,
+        value,
+        rule,
+        because,
+    } in decisions
+    {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{name}: {value}\n    rule: {rule}");
         if !because.is_empty() {

@@ -39,13 +39,25 @@ pub struct FitProgress {
 impl FitProgress {
     /// A bar for the training of this fold.
     pub fn new(fold: usize) -> Self {
-        Self { fold, bar: ProgressBar::hidden(), start: None, best: None, loss: f32::NAN }
+        Self {
+            fold,
+            bar: ProgressBar::hidden(),
+            start: None,
+            best: None,
+            loss: f32::NAN,
+        }
     }
 
     fn show(&self, epoch: usize, doing: &str) {
-        let best = self.best.map(|dice| format!(" best Dice {dice:.4}")).unwrap_or_default();
+        let best = self
+            .best
+            .map(|dice| format!(" best Dice {dice:.4}"))
+            .unwrap_or_default();
         let epochs = self.start.as_ref().map_or(0, |start| start.num_epochs);
-        self.bar.set_message(format!("epoch {epoch}/{epochs} loss {:.4}{best}{doing}", self.loss));
+        self.bar.set_message(format!(
+            "epoch {epoch}/{epochs} loss {:.4}{best}{doing}",
+            self.loss
+        ));
     }
 
     /// Prints a line to stderr without disturbing the bar.
@@ -65,11 +77,22 @@ impl FitObserver for FitProgress {
 
     fn started(&mut self, start: &Start) {
         let (epochs, steps) = start.resumed_after.unwrap_or((0, 0));
-        let Start { num_epochs, steps_per_epoch, training_cases, validation_cases, parameters, .. } = *start;
+        let Start {
+            num_epochs,
+            steps_per_epoch,
+            training_cases,
+            validation_cases,
+            parameters,
+            ..
+        } = *start;
         self.bar.finish_and_clear();
-        self.bar = bar(num_epochs * steps_per_epoch, "fold {prefix} [{bar:30}] {msg} {eta} left");
+        self.bar = bar(
+            num_epochs * steps_per_epoch,
+            "fold {prefix} [{bar:30}] {msg} {eta} left",
+        );
         self.bar.set_prefix(self.fold.to_string());
-        self.bar.set_position((epochs * steps_per_epoch + steps) as u64);
+        self.bar
+            .set_position((epochs * steps_per_epoch + steps) as u64);
         // What was done before does not tell how fast the rest will go.
         self.bar.reset_eta();
         self.start = Some(start.clone());
@@ -87,7 +110,8 @@ impl FitObserver for FitProgress {
     fn step(&mut self, report: &StepReport) {
         self.loss = report.loss;
         let steps = self.start.as_ref().map_or(0, |start| start.steps_per_epoch);
-        self.bar.set_position(((report.epoch - 1) * steps + report.step) as u64);
+        self.bar
+            .set_position(((report.epoch - 1) * steps + report.step) as u64);
         self.show(report.epoch, "");
     }
 
@@ -101,7 +125,10 @@ impl FitObserver for FitProgress {
             self.best = Some(dice);
         }
         let mark = if report.best { ", the best so far" } else { "" };
-        self.print(&format!("fold {}: Dice {dice:.4} after epoch {}{mark}", self.fold, report.score.epoch));
+        self.print(&format!(
+            "fold {}: Dice {dice:.4} after epoch {}{mark}",
+            self.fold, report.score.epoch
+        ));
     }
 
     fn warning(&mut self, message: &str) {

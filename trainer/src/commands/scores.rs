@@ -11,9 +11,10 @@ use super::table;
 pub fn score_table(work: &WorkDir, folds: &[usize]) -> Result<String, Failure> {
     let mut scores = Vec::with_capacity(folds.len());
     for &fold in folds {
-        let record: RunRecord<NetworkConfig> =
-            RunRecord::read(&work.run_dir(fold).join(FILE_NAME)).map_err(|error| {
-                Failure::new(Exit::Bundle, error).attempting(format!("cannot read the score of fold {fold}"))
+        let record: RunRecord<NetworkConfig> = RunRecord::read(&work.run_dir(fold).join(FILE_NAME))
+            .map_err(|error| {
+                Failure::new(Exit::Bundle, error)
+                    .attempting(format!("cannot read the score of fold {fold}"))
             })?;
         scores.push((fold, record.score));
     }
@@ -21,7 +22,11 @@ pub fn score_table(work: &WorkDir, folds: &[usize]) -> Result<String, Failure> {
 }
 
 fn render(scores: &[(usize, Score)], labels: &[String]) -> String {
-    let mut rows = vec![["fold", "cases", "epoch", "mean Dice"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["fold", "cases", "epoch", "mean Dice"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     rows[0].extend(labels.iter().cloned());
     for (fold, score) in scores {
         let mut row = vec![
@@ -36,11 +41,13 @@ fn render(scores: &[(usize, Score)], labels: &[String]) -> String {
     if scores.len() > 1 {
         let mut row = vec!["mean".to_owned(), String::new(), String::new()];
         row.push(dice(mean(scores.iter().map(|(_, score)| score.mean_dice))));
-        row.extend(
-            labels
-                .iter()
-                .map(|label| dice(mean(scores.iter().filter_map(|(_, score)| of_label(score, label))))),
-        );
+        row.extend(labels.iter().map(|label| {
+            dice(mean(
+                scores
+                    .iter()
+                    .filter_map(|(_, score)| of_label(score, label)),
+            ))
+        }));
         rows.push(row);
     }
     table(&rows)
@@ -71,8 +78,10 @@ mod tests {
             dice_by_label: [("a".to_owned(), Some(a)), ("b".to_owned(), b)].into(),
             cases: 2,
         };
-        let text =
-            render(&[(0, score(0.5, None)), (1, score(0.75, Some(0.5)))], &["a".to_owned(), "b".to_owned()]);
+        let text = render(
+            &[(0, score(0.5, None)), (1, score(0.75, Some(0.5)))],
+            &["a".to_owned(), "b".to_owned()],
+        );
         assert_eq!(
             text,
             "fold  cases  epoch  mean Dice       a       b\n\

@@ -50,14 +50,22 @@ impl EpochPlan {
         (0..self.steps())
             .map(|step| {
                 let first = step / self.steps_per_image * self.images_per_batch;
-                (first..first + self.images_per_batch).map(|position| order[position % self.cases]).collect()
+                (first..first + self.images_per_batch)
+                    .map(|position| order[position % self.cases])
+                    .collect()
             })
             .collect()
     }
 
     /// The random numbers of one patch: the same in a resumed training as in one without a break.
     fn rng(&self, epoch: usize, step: usize, patch: usize) -> Rng {
-        Rng::new(&[self.key[0], self.key[1], epoch as u64, step as u64, patch as u64])
+        Rng::new(&[
+            self.key[0],
+            self.key[1],
+            epoch as u64,
+            step as u64,
+            patch as u64,
+        ])
     }
 
     /// Cuts and augments the patches of a step (from 0).
@@ -78,15 +86,19 @@ impl EpochPlan {
             classes: Vec::with_capacity(shape[0] * x * y * z),
             shape,
         };
-        for (index, case) in
-            group.iter().flat_map(|&case| std::iter::repeat_n(&cases[case], crops)).enumerate()
+        for (index, case) in group
+            .iter()
+            .flat_map(|&case| std::iter::repeat_n(&cases[case], crops))
+            .enumerate()
         {
             let mut rng = self.rng(epoch, step, index);
             let start = crop_start(case, plan.roi_size, plan.crop_mode, &mut rng);
             let mut patch = cut(case, start, plan.roi_size);
             augment(&mut patch, &mut rng);
             batch.images.extend(patch.image.iter());
-            batch.classes.extend(patch.classes.iter().map(|&class| i32::from(class)));
+            batch
+                .classes
+                .extend(patch.classes.iter().map(|&class| i32::from(class)));
         }
         batch
     }
@@ -97,7 +109,12 @@ mod tests {
     use super::*;
 
     fn epochs(cases: usize, images_per_batch: usize, steps_per_image: usize) -> EpochPlan {
-        EpochPlan { cases, images_per_batch, steps_per_image, key: [5, 0] }
+        EpochPlan {
+            cases,
+            images_per_batch,
+            steps_per_image,
+            key: [5, 0],
+        }
     }
 
     #[test]

@@ -100,12 +100,19 @@ pub fn load_training(
 ) -> Result<Vec<TrainingVolume>, CaseError> {
     load(cases, progress, |index, case| {
         let (volume, labels) = read(case, plan)?;
-        let failed = |source| CaseError::Preprocess { case: case.id.clone(), source };
+        let failed = |source| CaseError::Preprocess {
+            case: case.id.clone(),
+            source,
+        };
         let (volume, trace) = preprocess::execute(volume, &plan.preprocessing).map_err(failed)?;
         let labels = trace.prepare_labels(&labels).map_err(failed)?;
         let classes = to_classes(labels.data, plan);
         let voxels = ClassVoxels::new(classes.view(), &mut Rng::new(&[seed, index as u64]));
-        Ok(TrainingVolume { image: contiguous(volume.data), classes, voxels })
+        Ok(TrainingVolume {
+            image: contiguous(volume.data),
+            classes,
+            voxels,
+        })
     })
 }
 
@@ -121,11 +128,18 @@ pub fn load_validation(
 ) -> Result<Vec<ValidationVolume>, CaseError> {
     load(cases, progress, |_, case| {
         let (volume, labels) = read(case, plan)?;
-        let failed = |source| CaseError::Preprocess { case: case.id.clone(), source };
+        let failed = |source| CaseError::Preprocess {
+            case: case.id.clone(),
+            source,
+        };
         let (volume, trace) = preprocess::execute(volume, &plan.preprocessing).map_err(failed)?;
         // Refuses a label map on another grid, which could not be compared with predictions.
         trace.prepare_labels(&labels).map_err(failed)?;
-        Ok(ValidationVolume { image: contiguous(volume.data), trace, labels })
+        Ok(ValidationVolume {
+            image: contiguous(volume.data),
+            trace,
+            labels,
+        })
     })
 }
 
@@ -148,7 +162,10 @@ fn load<T: Send>(
 
 /// Reads all channels and the label map of a case, and checks that the plan knows them.
 fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Volume, LabelMap), CaseError> {
-    let failed = |source| CaseError::Read { case: case.id.clone(), source };
+    let failed = |source| CaseError::Read {
+        case: case.id.clone(),
+        source,
+    };
     let mut volumes = Vec::with_capacity(case.images.len());
     for path in &case.images {
         volumes.push(nifti::read_channels(path).map_err(failed)?);
@@ -156,7 +173,11 @@ fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Volume, LabelMap), Ca
     let volume = stack(case, volumes)?;
     let (found, expected) = (volume.channels(), plan.channels.len());
     if found != expected {
-        return Err(CaseError::Channels { case: case.id.clone(), found, expected });
+        return Err(CaseError::Channels {
+            case: case.id.clone(),
+            found,
+            expected,
+        });
     }
     let labels = nifti::read_label_map(&case.label).map_err(failed)?;
     let expected: Vec<u16> = plan.labels.iter().map(|label| label.value).collect();
@@ -176,12 +197,24 @@ fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Volume, LabelMap), Ca
 fn stack(case: &TrainingCase, mut volumes: Vec<Volume>) -> Result<Volume, CaseError> {
     let describe = |volume: &Volume| {
         let geometry = volume.geometry();
-        format!("shape {:?} and spacing {:.4?} mm", geometry.shape, geometry.affine.spacing())
+        format!(
+            "shape {:?} and spacing {:.4?} mm",
+            geometry.shape,
+            geometry.affine.spacing()
+        )
     };
     let [first, rest @ ..] = volumes.as_slice() else {
-        return Ok(Volume { data: Array4::zeros((0, 1, 1, 1)), affine: vesal_volume::Affine::IDENTITY });
+        return Ok(Volume {
+            data: Array4::zeros((0, 1, 1, 1)),
+            affine: vesal_volume::Affine::IDENTITY,
+        });
     };
-    let limit_mm = first.affine.spacing().into_iter().fold(f64::INFINITY, f64::min) / 2.0;
+    let limit_mm = first
+        .affine
+        .spacing()
+        .into_iter()
+        .fold(f64::INFINITY, f64::min)
+        / 2.0;
     for (index, volume) in rest.iter().enumerate() {
         let distance = volume.geometry().distance_mm(&first.geometry());
         if !distance.is_some_and(|mm| mm <= limit_mm) {
@@ -200,7 +233,10 @@ fn stack(case: &TrainingCase, mut volumes: Vec<Volume>) -> Result<Volume, CaseEr
     let views: Vec<_> = volumes.iter().map(|volume| volume.data.view()).collect();
     // Shapes agree, as the grids do.
     let data = concatenate(Axis(0), &views).unwrap_or_default();
-    Ok(Volume { data, affine: first.affine })
+    Ok(Volume {
+        data,
+        affine: first.affine,
+    })
 }
 
 /// Label values to class indices, in place.
@@ -210,10 +246,18 @@ fn to_classes(mut labels: Array3<u16>, plan: &DeployPlan) -> Array3<u16> {
         class_of[usize::from(label.value)] = label.class_index as u16;
     }
     labels.mapv_inplace(|value| class_of[usize::from(value)]);
-    if labels.is_standard_layout() { labels } else { labels.as_standard_layout().into_owned() }
+    if labels.is_standard_layout() {
+        labels
+    } else {
+        labels.as_standard_layout().into_owned()
+    }
 }
 
 /// The same array in row-major memory, which patches are cut from fastest.
 fn contiguous(array: Array4<f32>) -> Array4<f32> {
-    if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() }
+    if array.is_standard_layout() {
+        array
+    } else {
+        array.as_standard_layout().into_owned()
+    }
 }

@@ -35,8 +35,15 @@ impl ClassVoxels {
                 *slot = voxel as u64;
             }
         }
-        let present = lists.into_iter().map(|(_, list)| list).filter(|list| !list.is_empty()).collect();
-        Self { present, shape: classes.dim().into() }
+        let present = lists
+            .into_iter()
+            .map(|(_, list)| list)
+            .filter(|list| !list.is_empty())
+            .collect();
+        Self {
+            present,
+            shape: classes.dim().into(),
+        }
     }
 
     /// Draws a class among those present, each with the same chance, and one of its voxels; `None` in an empty map.
@@ -51,7 +58,10 @@ impl ClassVoxels {
 
     /// Memory in bytes.
     pub fn bytes(&self) -> u64 {
-        self.present.iter().map(|list| size_of_val(list.as_slice()) as u64).sum()
+        self.present
+            .iter()
+            .map(|list| size_of_val(list.as_slice()) as u64)
+            .sum()
     }
 }
 
@@ -73,7 +83,12 @@ mod tests {
             counts[usize::from(classes[voxels.draw(&mut rng).unwrap()])] += 1;
         }
         assert_eq!((counts[2], counts[3]), (0, 0));
-        assert!([0, 1, 4].iter().all(|&class| (2_800..3_200).contains(&counts[class])), "{counts:?}");
+        assert!(
+            [0, 1, 4]
+                .iter()
+                .all(|&class| (2_800..3_200).contains(&counts[class])),
+            "{counts:?}"
+        );
     }
 
     #[test]

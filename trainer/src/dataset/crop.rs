@@ -12,10 +12,16 @@ use crate::train_plan::CropMode;
 /// drawn at random and moved into the padded volume; otherwise every position has the same chance.
 ///
 /// **Source**: MONAI 1.6.1 `SpatialPad`, `RandCropByLabelClasses` (`correct_crop_centers`) and `RandSpatialCrop`.
-pub fn crop_start(case: &TrainingVolume, size: [usize; 3], mode: CropMode, rng: &mut Rng) -> [isize; 3] {
+pub fn crop_start(
+    case: &TrainingVolume,
+    size: [usize; 3],
+    mode: CropMode,
+    rng: &mut Rng,
+) -> [isize; 3] {
     let (x, y, z) = case.classes.dim();
     let shape = [x, y, z];
-    let padding: [usize; 3] = std::array::from_fn(|axis| size[axis].saturating_sub(shape[axis]) / 2);
+    let padding: [usize; 3] =
+        std::array::from_fn(|axis| size[axis].saturating_sub(shape[axis]) / 2);
     let room: [usize; 3] = std::array::from_fn(|axis| shape[axis].saturating_sub(size[axis]));
     let center = match mode {
         CropMode::Ratio => case.voxels.draw(rng),
@@ -36,15 +42,24 @@ pub fn crop_start(case: &TrainingVolume, size: [usize; 3], mode: CropMode, rng: 
 pub fn cut(case: &TrainingVolume, start: [isize; 3], size: [usize; 3]) -> Patch {
     let (channels, x, y, z) = case.image.dim();
     let [i, j, k] = size;
-    let mut patch = Patch { image: Array4::zeros((channels, i, j, k)), classes: Array3::zeros((i, j, k)) };
+    let mut patch = Patch {
+        image: Array4::zeros((channels, i, j, k)),
+        classes: Array3::zeros((i, j, k)),
+    };
     let [(sx, tx), (sy, ty), (sz, tz)] = [(x, 0), (y, 1), (z, 2)].map(|(length, axis)| {
         let clip = |position: isize| position.clamp(0, length as isize);
         let (first, end) = (clip(start[axis]), clip(start[axis] + size[axis] as isize));
         (first..end, first - start[axis]..end - start[axis])
     });
     let target = s![tx.clone(), ty.clone(), tz.clone()];
-    patch.classes.slice_mut(target).assign(&case.classes.slice(s![sx.clone(), sy.clone(), sz.clone()]));
-    patch.image.slice_mut(s![.., tx, ty, tz]).assign(&case.image.slice(s![.., sx, sy, sz]));
+    patch
+        .classes
+        .slice_mut(target)
+        .assign(&case.classes.slice(s![sx.clone(), sy.clone(), sz.clone()]));
+    patch
+        .image
+        .slice_mut(s![.., tx, ty, tz])
+        .assign(&case.image.slice(s![.., sx, sy, sz]));
     patch
 }
 
@@ -60,7 +75,11 @@ mod tests {
         let mut classes = Array3::zeros(shape);
         classes[[shape[0] - 1, shape[1] / 2, 0]] = 1;
         let voxels = ClassVoxels::new(classes.view(), &mut Rng::new(&[9]));
-        TrainingVolume { image, classes, voxels }
+        TrainingVolume {
+            image,
+            classes,
+            voxels,
+        }
     }
 
     #[test]
@@ -68,10 +87,20 @@ mod tests {
         let (case, size) = (case([9, 8, 7]), [4, 3, 7]);
         for mode in [CropMode::Ratio, CropMode::Rand] {
             let mut rng = Rng::new(&[2]);
-            let starts: Vec<_> = (0..2_000).map(|_| crop_start(&case, size, mode, &mut rng)).collect();
+            let starts: Vec<_> = (0..2_000)
+                .map(|_| crop_start(&case, size, mode, &mut rng))
+                .collect();
             for (axis, last) in [(0, 5), (1, 5), (2, 0)] {
-                assert_eq!(starts.iter().map(|start| start[axis]).min(), Some(0), "{mode:?}");
-                assert_eq!(starts.iter().map(|start| start[axis]).max(), Some(last), "{mode:?}");
+                assert_eq!(
+                    starts.iter().map(|start| start[axis]).min(),
+                    Some(0),
+                    "{mode:?}"
+                );
+                assert_eq!(
+                    starts.iter().map(|start| start[axis]).max(),
+                    Some(last),
+                    "{mode:?}"
+                );
             }
         }
     }
@@ -80,7 +109,13 @@ mod tests {
     fn half_of_the_patches_center_on_the_rare_class() {
         let (case, mut rng) = (case([30, 30, 30]), Rng::new(&[3]));
         let hits = (0..1_000)
-            .map(|_| cut(&case, crop_start(&case, [6, 6, 6], CropMode::Ratio, &mut rng), [6, 6, 6]))
+            .map(|_| {
+                cut(
+                    &case,
+                    crop_start(&case, [6, 6, 6], CropMode::Ratio, &mut rng),
+                    [6, 6, 6],
+                )
+            })
             .filter(|patch| patch.classes.iter().any(|&class| class == 1))
             .count();
         assert!((450..570).contains(&hits), "{hits}");
@@ -94,7 +129,13 @@ mod tests {
         let patch = cut(&case, start, [8, 4, 3]);
         assert_eq!(patch.image.dim(), (2, 8, 4, 3));
         let filled: Vec<bool> = (0..8).map(|x| patch.image[[1, x, 0, 0]] != 0.0).collect();
-        assert_eq!(filled, [false, false, true, true, true, false, false, false]);
-        assert_eq!(patch.image[[1, 2, 3, 1]], case.image[[1, 0, 3, (start[2] + 1) as usize]]);
+        assert_eq!(
+            filled,
+            [false, false, true, true, true, false, false, false]
+        );
+        assert_eq!(
+            patch.image[[1, 2, 3, 1]],
+            case.image[[1, 0, 3, (start[2] + 1) as usize]]
+        );
     }
 }

@@ -53,14 +53,22 @@ pub fn feed<'scope>(
         .map(|thread| {
             let (sender, receiver) = sync_channel(AHEAD);
             scope.spawn(move || {
-                let Sampling { cases, epochs, plan } = sampling;
+                let Sampling {
+                    cases,
+                    epochs,
+                    plan,
+                } = sampling;
                 let mut turn = 0;
                 for epoch in first_epoch..plan.num_epochs {
                     let skipped = if epoch == first_epoch { first_step } else { 0 };
                     for (step, group) in epochs.groups(epoch).iter().enumerate().skip(skipped) {
                         let mine = turn % threads == thread;
                         turn += 1;
-                        if mine && sender.send(epochs.batch(cases, plan, epoch, step, group)).is_err() {
+                        if mine
+                            && sender
+                                .send(epochs.batch(cases, plan, epoch, step, group))
+                                .is_err()
+                        {
                             return;
                         }
                     }

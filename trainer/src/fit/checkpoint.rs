@@ -66,7 +66,10 @@ pub struct WeightsHead {
 
 /// The reference's optimizer: AdamW with PyTorch's defaults.
 pub fn adam<N: AutodiffModule<B>, B: AutodiffBackend>(weight_decay: f64) -> AdamOf<N, B> {
-    AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(weight_decay as f32).init()
+    AdamWConfig::new()
+        .with_epsilon(1e-8)
+        .with_weight_decay(weight_decay as f32)
+        .init()
 }
 
 /// Writes the weights alone.
@@ -77,7 +80,11 @@ pub fn write_weights<N: AutodiffModule<B>, B: AutodiffBackend>(
     head: &WeightsHead,
     network: &N,
 ) -> Result<(), TensorFileError> {
-    tensor_file::write(path, head, &collect(network, &Record::<N, B>::default(), ""))
+    tensor_file::write(
+        path,
+        head,
+        &collect(network, &Record::<N, B>::default(), ""),
+    )
 }
 
 /// Writes the whole state.
@@ -89,7 +96,11 @@ pub fn write_checkpoint<N: AutodiffModule<B>, B: AutodiffBackend>(
     network: &N,
     optimizer: &AdamOf<N, B>,
 ) -> Result<(), TensorFileError> {
-    tensor_file::write(path, head, &collect(network, &optimizer.to_record(), WEIGHTS))
+    tensor_file::write(
+        path,
+        head,
+        &collect(network, &optimizer.to_record(), WEIGHTS),
+    )
 }
 
 /// Reads the whole state into a network and an optimizer of the same plan.
@@ -127,7 +138,12 @@ fn collect<N: AutodiffModule<B>, B: AutodiffBackend>(
     record: &Record<N, B>,
     prefix: &'static str,
 ) -> Vec<(String, Values)> {
-    let mut collector = Collector::<N, B> { modules: Vec::new(), prefix, record, tensors: Vec::new() };
+    let mut collector = Collector::<N, B> {
+        modules: Vec::new(),
+        prefix,
+        record,
+        tensors: Vec::new(),
+    };
     network.visit(&mut collector);
     collector.tensors
 }
@@ -151,12 +167,20 @@ impl<N: AutodiffModule<B>, B: AutodiffBackend> ModuleVisitor<B> for Collector<'_
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         let path = self.modules.join(".");
-        self.tensors.push((format!("{}{path}", self.prefix), values(param.val().inner())));
+        self.tensors.push((
+            format!("{}{path}", self.prefix),
+            values(param.val().inner()),
+        ));
         if let Some(record) = self.record.get(&param.id) {
             let AdamWState { momentum } = record.clone().into_state::<D>();
-            self.tensors.push((format!("{MOMENT_1}{path}"), values(momentum.moment_1)));
-            self.tensors.push((format!("{MOMENT_2}{path}"), values(momentum.moment_2)));
-            self.tensors.push((format!("{TIME}{path}"), Values::from_count(momentum.time as u64)));
+            self.tensors
+                .push((format!("{MOMENT_1}{path}"), values(momentum.moment_1)));
+            self.tensors
+                .push((format!("{MOMENT_2}{path}"), values(momentum.moment_2)));
+            self.tensors.push((
+                format!("{TIME}{path}"),
+                Values::from_count(momentum.time as u64),
+            ));
         }
     }
 }
@@ -177,7 +201,10 @@ impl<N: AutodiffModule<B>, B: AutodiffBackend> Restorer<'_, N, B> {
         shape: [usize; D],
     ) -> Result<Tensor<B::InnerBackend, D>, TensorFileError> {
         let values = self.tensors.values(name, &shape)?;
-        Ok(Tensor::from_data(TensorData::new(values, shape), self.device))
+        Ok(Tensor::from_data(
+            TensorData::new(values, shape),
+            self.device,
+        ))
     }
 
     fn state<const D: usize>(
@@ -211,10 +238,12 @@ impl<N: AutodiffModule<B>, B: AutodiffBackend> ModuleMapper<B> for Restorer<'_, 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         let (id, tensor, mapper) = param.consume();
         let (path, shape) = (self.modules.join("."), tensor.dims());
-        let restored = self.tensor(&format!("{WEIGHTS}{path}"), shape).and_then(|weights| {
-            let state = self.state(&path, shape)?;
-            Ok((weights, state))
-        });
+        let restored = self
+            .tensor(&format!("{WEIGHTS}{path}"), shape)
+            .and_then(|weights| {
+                let state = self.state(&path, shape)?;
+                Ok((weights, state))
+            });
         let tensor = match restored {
             Ok((weights, state)) => {
                 if let Some(state) = state {

@@ -25,8 +25,10 @@ impl<'a> Data<'a> {
         plans: &Plans,
         observer: &mut dyn FitObserver,
     ) -> Result<Self, FitError> {
-        let (held_out, trained): (Vec<_>, Vec<_>) =
-            request.cases.iter().partition::<Vec<&TrainingCase>, _>(|case| case.fold == request.fold);
+        let (held_out, trained): (Vec<_>, Vec<_>) = request
+            .cases
+            .iter()
+            .partition::<Vec<&TrainingCase>, _>(|case| case.fold == request.fold);
         for (cases, purpose) in [(&trained, "training"), (&held_out, "validation")] {
             if cases.is_empty() {
                 return Err(FitError::NoCases {
@@ -47,7 +49,9 @@ impl<'a> Data<'a> {
                 let _ = sender.send(done);
             };
             let training = load_training(&trained, &plans.deploy, plans.train.seed, &tell)?;
-            let validation = load_validation(&held_out, &plans.deploy, &|done| tell(training.len() + done))?;
+            let validation = load_validation(&held_out, &plans.deploy, &|done| {
+                tell(training.len() + done)
+            })?;
             Ok((training, validation))
         };
         let (training, validation) = thread::scope(|scope| {
@@ -61,12 +65,17 @@ impl<'a> Data<'a> {
             }
         })?;
         let names = held_out.iter().map(|case| case.id.as_str());
-        Ok(Self { training, validation: names.zip(validation).collect() })
+        Ok(Self {
+            training,
+            validation: names.zip(validation).collect(),
+        })
     }
 
     /// Memory that the cases take, in bytes.
     pub fn bytes(&self) -> u64 {
         let training = self.training.iter().map(TrainingVolume::bytes);
-        training.chain(self.validation.iter().map(|(_, case)| case.bytes())).sum()
+        training
+            .chain(self.validation.iter().map(|(_, case)| case.bytes()))
+            .sum()
     }
 }

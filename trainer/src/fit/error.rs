@@ -71,7 +71,9 @@ pub enum FitError {
         expected: String,
     },
     /// Nothing to train or to validate on.
-    #[error("fold {fold} leaves no cases for {purpose}: {held_out} of {total} cases are in this fold")]
+    #[error(
+        "fold {fold} leaves no cases for {purpose}: {held_out} of {total} cases are in this fold"
+    )]
     NoCases {
         /// Fold held out.
         fold: usize,
@@ -121,7 +123,9 @@ pub enum FitError {
         source: Box<ValidateError>,
     },
     /// A thread that prepares batches ended early.
-    #[error("no batch is ready for step {step} of epoch {epoch}: the thread that prepares it has ended")]
+    #[error(
+        "no batch is ready for step {step} of epoch {epoch}: the thread that prepares it has ended"
+    )]
     Feed {
         /// Epoch, from 1.
         epoch: usize,
@@ -156,19 +160,26 @@ impl FitError {
             Self::Case(error) => error.hint(),
             Self::DeployPlan { source, .. } => source.hint(),
             Self::Record(error) => error.hint(),
-            Self::TrainPlan { .. } | Self::TrainPlanFormat { .. } | Self::Network(_) | Self::Plans { .. } => {
-                Some("plan again")
+            Self::TrainPlan { .. }
+            | Self::TrainPlanFormat { .. }
+            | Self::Network(_)
+            | Self::Plans { .. } => Some("plan again"),
+            Self::NoCases { .. } => {
+                Some("assign folds so that each holds out some cases and leaves others")
             }
-            Self::NoCases { .. } => Some("assign folds so that each holds out some cases and leaves others"),
-            Self::OtherRun { .. } => {
-                Some("restore what changed to go on with it, or remove the run directory to start over")
-            }
+            Self::OtherRun { .. } => Some(
+                "restore what changed to go on with it, or remove the run directory to start over",
+            ),
             Self::TensorFile(TensorFileError::Read { .. } | TensorFileError::Write(_)) => None,
-            Self::TensorFile(_) | Self::NoWeights { .. } => Some("remove the run directory to start over"),
-            Self::Diverged { .. } => {
-                Some("plan with a lower `learning_rate`, then remove the run directory to start over")
+            Self::TensorFile(_) | Self::NoWeights { .. } => {
+                Some("remove the run directory to start over")
             }
-            Self::NotRelative { .. } => Some("keep plans, data stats and runs in one work directory"),
+            Self::Diverged { .. } => Some(
+                "plan with a lower `learning_rate`, then remove the run directory to start over",
+            ),
+            Self::NotRelative { .. } => {
+                Some("keep plans, data stats and runs in one work directory")
+            }
             Self::Io { .. } | Self::Validate { .. } | Self::Feed { .. } => None,
         }
     }

@@ -30,11 +30,14 @@ impl Metrics {
     /// **Errors**: [`FitError::Io`] and [`FitError::Write`].
     pub fn open(run_dir: &Path, labels: Vec<String>, position: Position) -> Result<Self, FitError> {
         let epoch_of = |row: &str| row.split(',').next()?.parse::<usize>().ok();
-        let steps =
-            Table::open(run_dir.join(METRICS_FILE), "epoch,step,loss,learning_rate,seconds", |row| {
+        let steps = Table::open(
+            run_dir.join(METRICS_FILE),
+            "epoch,step,loss,learning_rate,seconds",
+            |row| {
                 let step = row.split(',').nth(1)?.parse().ok()?;
                 Some((epoch_of(row)?, step) <= (position.epochs + 1, position.steps))
-            })?;
+            },
+        )?;
         let mut header = "epoch,mean_dice".to_owned();
         for label in &labels {
             header.push(',');
@@ -44,22 +47,40 @@ impl Metrics {
         let validations = Table::open(run_dir.join(VALIDATION_FILE), &header, |row| {
             Some(epoch_of(row)? <= position.epochs)
         })?;
-        Ok(Self { steps, validations, labels })
+        Ok(Self {
+            steps,
+            validations,
+            labels,
+        })
     }
 
     /// Adds a step.
     ///
     /// **Errors**: [`FitError::Io`].
     pub fn step(&mut self, report: &StepReport) -> Result<(), FitError> {
-        let StepReport { epoch, step, loss, learning_rate, duration } = report;
-        self.steps.append(&format!("{epoch},{step},{loss},{learning_rate:e},{:.4}", duration.as_secs_f64()))
+        let StepReport {
+            epoch,
+            step,
+            loss,
+            learning_rate,
+            duration,
+        } = report;
+        self.steps.append(&format!(
+            "{epoch},{step},{loss},{learning_rate:e},{:.4}",
+            duration.as_secs_f64()
+        ))
     }
 
     /// Adds a validation; a field is empty where Dice is undefined.
     ///
     /// **Errors**: [`FitError::Io`].
     pub fn validation(&mut self, report: &ValidationReport) -> Result<(), FitError> {
-        let Score { epoch, mean_dice, dice_by_label, .. } = &report.score;
+        let Score {
+            epoch,
+            mean_dice,
+            dice_by_label,
+            ..
+        } = &report.score;
         let mut row = format!("{epoch},{mean_dice:.6}");
         for label in &self.labels {
             row.push(',');
@@ -81,14 +102,21 @@ struct Table {
 
 impl Table {
     /// Opens a table for appending and keeps the rows that `keep` is sure about; a row cut off by a crash is dropped.
-    fn open(path: PathBuf, header: &str, keep: impl Fn(&str) -> Option<bool>) -> Result<Self, FitError> {
+    fn open(
+        path: PathBuf,
+        header: &str,
+        keep: impl Fn(&str) -> Option<bool>,
+    ) -> Result<Self, FitError> {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(FitError::Io { path, source }),
         };
         let complete = text.rfind('\n').map_or("", |end| &text[..end]);
-        let kept = complete.lines().skip(1).filter(|row| keep(row) == Some(true));
+        let kept = complete
+            .lines()
+            .skip(1)
+            .filter(|row| keep(row) == Some(true));
         let mut content = format!("{header}\n");
         for row in kept {
             content.push_str(row);
@@ -106,13 +134,20 @@ impl Table {
     fn append(&mut self, row: &str) -> Result<(), FitError> {
         self.file
             .write_all(format!("{row}\n").as_bytes())
-            .map_err(|source| FitError::Io { path: self.path.clone(), source })
+            .map_err(|source| FitError::Io {
+                path: self.path.clone(),
+                source,
+            })
     }
 }
 
 /// A name as one field.
 fn quoted(name: &str) -> String {
-    if name.contains([',', '"']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
+    if name.contains([',', '"']) {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    } else {
+        name.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -123,7 +158,13 @@ mod tests {
     use super::*;
 
     fn step(epoch: usize, step: usize) -> StepReport {
-        StepReport { epoch, step, loss: 0.5, learning_rate: 2e-4, duration: Duration::from_millis(1500) }
+        StepReport {
+            epoch,
+            step,
+            loss: 0.5,
+            learning_rate: 2e-4,
+            duration: Duration::from_millis(1500),
+        }
     }
 
     #[test]
@@ -135,10 +176,21 @@ mod tests {
             metrics.step(&report).unwrap();
         }
         for epoch in [1, 2] {
-            let dice_by_label =
-                BTreeMap::from([("left, upper".to_owned(), Some(0.75)), ("right".to_owned(), None)]);
-            let score = Score { epoch, mean_dice: 0.75, dice_by_label, cases: 3 };
-            let report = ValidationReport { score, best: true, duration: Duration::from_secs(2) };
+            let dice_by_label = BTreeMap::from([
+                ("left, upper".to_owned(), Some(0.75)),
+                ("right".to_owned(), None),
+            ]);
+            let score = Score {
+                epoch,
+                mean_dice: 0.75,
+                dice_by_label,
+                cases: 3,
+            };
+            let report = ValidationReport {
+                score,
+                best: true,
+                duration: Duration::from_secs(2),
+            };
             metrics.validation(&report).unwrap();
         }
         let path = directory.path().join(METRICS_FILE);
@@ -146,11 +198,22 @@ mod tests {
         cut_off.push_str("1,1");
         std::fs::write(&path, cut_off).unwrap();
 
-        Metrics::open(directory.path(), labels(), Position { epochs: 1, steps: 1 }).unwrap();
+        Metrics::open(
+            directory.path(),
+            labels(),
+            Position {
+                epochs: 1,
+                steps: 1,
+            },
+        )
+        .unwrap();
         let found = std::fs::read_to_string(&path).unwrap();
         let expected = "epoch,step,loss,learning_rate,seconds\n1,1,0.5,2e-4,1.5000\n1,2,0.5,2e-4,1.5000\n2,1,0.5,2e-4,1.5000\n";
         assert_eq!(found, expected);
         let found = std::fs::read_to_string(directory.path().join(VALIDATION_FILE)).unwrap();
-        assert_eq!(found, "epoch,mean_dice,\"left, upper\",right,seconds\n1,0.750000,0.750000,,2.000\n");
+        assert_eq!(
+            found,
+            "epoch,mean_dice,\"left, upper\",right,seconds\n1,0.750000,0.750000,,2.000\n"
+        );
     }
 }

@@ -108,15 +108,24 @@ pub struct RunStatus {
 pub fn run(request: &FitRequest, observer: &mut dyn FitObserver) -> Result<FitOutcome, FitError> {
     let plans = Plans::read(request)?;
     let earlier = run_dir::find_earlier(&request.run_dir, &plans.identity)?;
-    if let Some(run_dir::Earlier { finished: true, best: Some(score), .. }) = earlier {
+    if let Some(run_dir::Earlier {
+        finished: true,
+        best: Some(score),
+        ..
+    }) = earlier
+    {
         return Ok(FitOutcome::Finished { score });
     }
     match request.device {
-        TrainDevice::Cpu => train::<Autodiff<Flex>>(request, &plans, earlier, &Default::default(), observer),
+        TrainDevice::Cpu => {
+            train::<Autodiff<Flex>>(request, &plans, earlier, &Default::default(), observer)
+        }
         #[cfg(feature = "cuda")]
         TrainDevice::Cuda(index) => {
-            let device = burn_cuda::CudaDevice::new(index);
-            train::<Autodiff<burn_cuda::Cuda<f32, i32>>>(request, &plans, earlier, &device, observer)
+            let device = device::check_cuda(index)?;
+            train::<Autodiff<burn_cuda::Cuda<f32, i32>>>(
+                request, &plans, earlier, &device, observer,
+            )
         }
         #[cfg(not(feature = "cuda"))]
         device @ TrainDevice::Cuda(_) => Err(DeviceError::NotBuilt { device }.into()),

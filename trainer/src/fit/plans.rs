@@ -25,39 +25,69 @@ impl Plans {
     /// **Errors**: unreadable plans, and plans that contradict each other.
     pub fn read(request: &FitRequest) -> Result<Self, FitError> {
         let deploy_bytes = read(&request.deploy_plan_path)?;
-        let deploy = DeployPlan::from_json(&deploy_bytes)
-            .map_err(|source| FitError::DeployPlan { path: request.deploy_plan_path.clone(), source })?;
+        let deploy =
+            DeployPlan::from_json(&deploy_bytes).map_err(|source| FitError::DeployPlan {
+                path: request.deploy_plan_path.clone(),
+                source,
+            })?;
         let path = &request.train_plan_path;
         let train_bytes = read(path)?;
-        let failed = |source| FitError::TrainPlan { path: path.clone(), source };
+        let failed = |source| FitError::TrainPlan {
+            path: path.clone(),
+            source,
+        };
         let json: serde_json::Value = serde_json::from_slice(&train_bytes).map_err(failed)?;
-        let found = format!("{} {}", json["format"].as_str().unwrap_or_default(), json["format_version"]);
+        let found = format!(
+            "{} {}",
+            json["format"].as_str().unwrap_or_default(),
+            json["format_version"]
+        );
         let expected = format!("{FORMAT} {FORMAT_VERSION}");
         if found != expected {
-            return Err(FitError::TrainPlanFormat { path: path.clone(), found, expected });
+            return Err(FitError::TrainPlanFormat {
+                path: path.clone(),
+                found,
+                expected,
+            });
         }
         let train: TrainPlan = serde_json::from_slice(&train_bytes).map_err(failed)?;
         train.network.validate()?;
         check(&deploy, &train)?;
-        let cases: Vec<_> =
-            request.cases.iter().map(|case| format!("{} {:?}\n", case.fold, case.id)).collect();
+        let cases: Vec<_> = request
+            .cases
+            .iter()
+            .map(|case| format!("{} {:?}\n", case.fold, case.id))
+            .collect();
         let identity = Identity {
             fold: request.fold,
             deploy_plan: digest::sha256(&deploy_bytes),
             train_plan: digest::sha256(&train_bytes),
             cases: digest::sha256(cases.concat().as_bytes()),
         };
-        Ok(Self { deploy, train, identity })
+        Ok(Self {
+            deploy,
+            train,
+            identity,
+        })
     }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, FitError> {
-    std::fs::read(path).map_err(|source| FitError::Io { path: path.to_owned(), source })
+    std::fs::read(path).map_err(|source| FitError::Io {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Checks that the plans agree with each other and that training is possible under them.
 fn check(deploy: &DeployPlan, train: &TrainPlan) -> Result<(), FitError> {
-    let wrong = |what, found: String, expected: String| Err(FitError::Plans { what, found, expected });
+    let wrong = |what, found: String, expected: String| {
+        Err(FitError::Plans {
+            what,
+            found,
+            expected,
+        })
+    };
     let (found, expected) = (train.network.in_channels(), deploy.channels.len());
     if found != expected {
         return wrong(
@@ -79,7 +109,12 @@ fn check(deploy: &DeployPlan, train: &TrainPlan) -> Result<(), FitError> {
         return wrong("roi_size", format!("{:?}", train.roi_size), expected);
     }
     let factor = train.network.shape_factor();
-    if train.roi_size.iter().zip(factor).any(|(size, factor)| size % factor != 0) {
+    if train
+        .roi_size
+        .iter()
+        .zip(factor)
+        .any(|(size, factor)| size % factor != 0)
+    {
         return wrong(
             "roi_size",
             format!("{:?}", train.roi_size),
@@ -91,14 +126,27 @@ fn check(deploy: &DeployPlan, train: &TrainPlan) -> Result<(), FitError> {
         ("num_images_per_batch", train.num_images_per_batch),
         ("num_crops_per_image", train.num_crops_per_image),
         ("num_steps_per_image", train.num_steps_per_image),
-        ("num_epochs_per_validation", train.num_epochs_per_validation.unwrap_or(1)),
+        (
+            "num_epochs_per_validation",
+            train.num_epochs_per_validation.unwrap_or(1),
+        ),
     ];
     if let Some((what, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
         return wrong(what, "0".into(), "at least 1".into());
     }
-    let rates = [("learning_rate", train.learning_rate), ("weight_decay", train.weight_decay)];
-    if let Some((what, rate)) = rates.into_iter().find(|(_, rate)| !(rate.is_finite() && *rate >= 0.0)) {
-        return wrong(what, rate.to_string(), "a finite number of at least 0".into());
+    let rates = [
+        ("learning_rate", train.learning_rate),
+        ("weight_decay", train.weight_decay),
+    ];
+    if let Some((what, rate)) = rates
+        .into_iter()
+        .find(|(_, rate)| !(rate.is_finite() && *rate >= 0.0))
+    {
+        return wrong(
+            what,
+            rate.to_string(),
+            "a finite number of at least 0".into(),
+        );
     }
     Ok(())
 }

@@ -30,23 +30,66 @@ pub fn find_earlier(run_dir: &Path, identity: &Identity) -> Result<Option<Earlie
         move |source| FitError::Io { path, source }
     };
     std::fs::create_dir_all(run_dir).map_err(io(run_dir))?;
-    let checkpoint: Option<CheckpointHead> = tensor_file::read_head(&run_dir.join(CHECKPOINT_FILE))?;
+    remove_parts(run_dir).map_err(io(run_dir))?;
+    let checkpoint: Option<CheckpointHead> =
+        tensor_file::read_head(&run_dir.join(CHECKPOINT_FILE))?;
     let Some(checkpoint) = checkpoint else {
-        for name in [run_record::FILE_NAME, WEIGHTS_FILE, METRICS_FILE, VALIDATION_FILE] {
+        for name in [
+            run_record::FILE_NAME,
+            WEIGHTS_FILE,
+            METRICS_FILE,
+            VALIDATION_FILE,
+        ] {
             let path = run_dir.join(name);
             match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(&path)(error)),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(io(&path)(error));
+                }
                 _ => {}
             }
         }
         return Ok(None);
     };
     if let Some(difference) = difference(&checkpoint.identity, identity) {
-        return Err(FitError::OtherRun { run_dir: run_dir.to_owned(), difference });
+        return Err(FitError::OtherRun {
+            run_dir: run_dir.to_owned(),
+            difference,
+        });
     }
     let weights: Option<WeightsHead> = tensor_file::read_head(&run_dir.join(WEIGHTS_FILE))?;
-    let best = weights.filter(|head| head.identity == *identity).map(|head| head.score);
-    Ok(Some(Earlier { checkpoint, best, finished: run_dir.join(run_record::FILE_NAME).is_file() }))
+    let best = weights
+        .filter(|head| head.identity == *identity)
+        .map(|head| head.score);
+    Ok(Some(Earlier {
+        checkpoint,
+        best,
+        finished: run_dir.join(run_record::FILE_NAME).is_file(),
+    }))
+}
+
+/// Removes what a killed process was writing: files that never got their names.
+fn remove_parts(run_dir: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(run_dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let ours = [
+            CHECKPOINT_FILE,
+            WEIGHTS_FILE,
+            METRICS_FILE,
+            VALIDATION_FILE,
+            run_record::FILE_NAME,
+        ]
+        .iter()
+        .any(|file| {
+            name.strip_prefix('.')
+                .is_some_and(|rest| rest.starts_with(file))
+        });
+        if ours && name.ends_with(".part") && entry.file_type()?.is_file() {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn difference(found: &Identity, expected: &Identity) -> Option<&'static str> {
@@ -62,9 +105,12 @@ fn difference(found: &Identity, expected: &Identity) -> Option<&'static str> {
 
 /// Tells how far the run of this directory is; `None` if none was started there, or its files cannot be read.
 pub fn status(run_dir: &Path) -> Option<RunStatus> {
-    let checkpoint: CheckpointHead = tensor_file::read_head(&run_dir.join(CHECKPOINT_FILE)).ok()??;
+    let checkpoint: CheckpointHead =
+        tensor_file::read_head(&run_dir.join(CHECKPOINT_FILE)).ok()??;
     let weights: Option<WeightsHead> = tensor_file::read_head(&run_dir.join(WEIGHTS_FILE)).ok()?;
-    let best = weights.filter(|head| head.identity == checkpoint.identity).map(|head| head.score);
+    let best = weights
+        .filter(|head| head.identity == checkpoint.identity)
+        .map(|head| head.score);
     Some(RunStatus {
         epoch: checkpoint.position.epochs,
         num_epochs: checkpoint.num_epochs,
@@ -114,19 +160,33 @@ pub fn write_record(
 
 /// Names a file relative to a directory, with forward slashes.
 fn relative(directory: &Path, file: &Path) -> Result<String, FitError> {
-    let absolute =
-        |path: &Path| path.canonicalize().map_err(|source| FitError::Io { path: path.to_owned(), source });
+    let absolute = |path: &Path| {
+        path.canonicalize().map_err(|source| FitError::Io {
+            path: path.to_owned(),
+            source,
+        })
+    };
     let (from, to) = (absolute(directory)?, absolute(file)?);
-    let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    let shared = from
+        .components()
+        .zip(to.components())
+        .take_while(|(a, b)| a == b)
+        .count();
     let up = from.components().skip(shared).map(|_| Some(".."));
-    let down = to.components().skip(shared).map(|component| match component {
-        Component::Normal(name) => name.to_str(),
-        _ => None,
-    });
+    let down = to
+        .components()
+        .skip(shared)
+        .map(|component| match component {
+            Component::Normal(name) => name.to_str(),
+            _ => None,
+        });
     let parts: Option<Vec<&str>> = up.chain(down).collect();
     match parts {
         Some(parts) if shared > 0 => Ok(parts.join("/")),
-        _ => Err(FitError::NotRelative { path: PathBuf::from(file), run_dir: PathBuf::from(directory) }),
+        _ => Err(FitError::NotRelative {
+            path: PathBuf::from(file),
+            run_dir: PathBuf::from(directory),
+        }),
     }
 }
 
@@ -139,9 +199,10 @@ mod tests {
         let work = tempfile::tempdir().unwrap();
         let run = work.path().join("segresnet_0");
         std::fs::create_dir(&run).unwrap();
-        for (file, expected) in
-            [(work.path().join("plan.json"), "../plan.json"), (run.join("w.bin"), "w.bin")]
-        {
+        for (file, expected) in [
+            (work.path().join("plan.json"), "../plan.json"),
+            (run.join("w.bin"), "w.bin"),
+        ] {
             std::fs::write(&file, b"x").unwrap();
             assert_eq!(relative(&run, &file).unwrap(), expected);
         }
@@ -152,7 +213,12 @@ mod tests {
         let work = tempfile::tempdir().unwrap();
         let run = work.path().join("segresnet_0");
         let digest = String::new;
-        let identity = Identity { fold: 0, deploy_plan: digest(), train_plan: digest(), cases: digest() };
+        let identity = Identity {
+            fold: 0,
+            deploy_plan: digest(),
+            train_plan: digest(),
+            cases: digest(),
+        };
         assert!(find_earlier(&run, &identity).unwrap().is_none());
         std::fs::write(run.join(METRICS_FILE), b"epoch\n1\n").unwrap();
         assert!(find_earlier(&run, &identity).unwrap().is_none());

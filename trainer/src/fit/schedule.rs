@@ -44,7 +44,10 @@ pub fn warmup_cosine(epoch: usize, warmup: usize, total: usize, multiplier: f64)
 /// ```
 pub fn validation_epochs(epochs: usize, every: Option<usize>, crops: usize) -> Vec<usize> {
     let mut schedule: Vec<usize> = match every {
-        Some(every) => (1..).map(|k| k * every.max(1)).take_while(|&epoch| epoch < epochs).collect(),
+        Some(every) => (1..)
+            .map(|k| k * every.max(1))
+            .take_while(|&epoch| epoch < epochs)
+            .collect(),
         None => {
             let mut sum = 0;
             let mut steps = quarter_wave_steps(epochs, (0.16 * crops as f64).min(0.3));
@@ -84,11 +87,19 @@ mod tests {
     #[test]
     fn every_schedule_ascends_to_the_last_epoch() {
         for total in 1..400 {
-            for (every, crops) in
-                [(None, 1), (None, 2), (None, 9), (Some(1), 1), (Some(7), 1), (Some(500), 1)]
-            {
+            for (every, crops) in [
+                (None, 1),
+                (None, 2),
+                (None, 9),
+                (Some(1), 1),
+                (Some(7), 1),
+                (Some(500), 1),
+            ] {
                 let epochs = validation_epochs(total, every, crops);
-                assert!(epochs.windows(2).all(|pair| pair[0] < pair[1]), "{total} {every:?}: {epochs:?}");
+                assert!(
+                    epochs.windows(2).all(|pair| pair[0] < pair[1]),
+                    "{total} {every:?}: {epochs:?}"
+                );
                 assert_eq!(epochs.last(), Some(&total));
                 assert!(epochs[0] > 0);
             }

@@ -82,13 +82,20 @@ impl Values {
         Self {
             dtype: Dtype::F32,
             shape,
-            bytes: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            bytes: values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect(),
         }
     }
 
     /// One whole number.
     pub fn from_count(count: u64) -> Self {
-        Self { dtype: Dtype::U64, shape: Vec::new(), bytes: count.to_le_bytes().to_vec() }
+        Self {
+            dtype: Dtype::U64,
+            shape: Vec::new(),
+            bytes: count.to_le_bytes().to_vec(),
+        }
     }
 }
 
@@ -118,8 +125,12 @@ pub fn write(
     head: &impl Serialize,
     tensors: &[(String, Values)],
 ) -> Result<(), TensorFileError> {
-    let failed = |source| TensorFileError::Format { path: path.to_owned(), source };
-    let json = serde_json::to_string(head).map_err(|error| failed(SafeTensorError::JsonError(error)))?;
+    let failed = |source| TensorFileError::Format {
+        path: path.to_owned(),
+        source,
+    };
+    let json =
+        serde_json::to_string(head).map_err(|error| failed(SafeTensorError::JsonError(error)))?;
     // A single entry: several would be written in random order.
     let metadata = HashMap::from([(HEAD_KEY.to_owned(), json)]);
     let views = tensors.iter().map(|(name, values)| (name.as_str(), values));
@@ -136,7 +147,10 @@ pub fn read_head<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, TensorFi
         #[serde(rename = "__metadata__")]
         metadata: HashMap<String, String>,
     }
-    let refused = |source| TensorFileError::Read { path: path.to_owned(), source };
+    let refused = |source| TensorFileError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -147,13 +161,19 @@ pub fn read_head<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, TensorFi
     let mut header = Vec::new();
     let length = u64::from_le_bytes(length);
     if length <= MAX_HEADER_BYTES {
-        file.take(length).read_to_end(&mut header).map_err(refused)?;
+        file.take(length)
+            .read_to_end(&mut header)
+            .map_err(refused)?;
     }
     let header: Option<Header> = serde_json::from_slice(&header).ok();
-    let head = header.as_ref().and_then(|header| header.metadata.get(HEAD_KEY));
+    let head = header
+        .as_ref()
+        .and_then(|header| header.metadata.get(HEAD_KEY));
     match head.and_then(|json| serde_json::from_str(json).ok()) {
         Some(head) => Ok(Some(head)),
-        None => Err(TensorFileError::Head { path: path.to_owned() }),
+        None => Err(TensorFileError::Head {
+            path: path.to_owned(),
+        }),
     }
 }
 
@@ -169,18 +189,29 @@ impl TensorFile {
     ///
     /// **Errors**: [`TensorFileError::Read`].
     pub fn read(path: &Path) -> Result<Self, TensorFileError> {
-        let bytes =
-            std::fs::read(path).map_err(|source| TensorFileError::Read { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), bytes })
+        let bytes = std::fs::read(path).map_err(|source| TensorFileError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            bytes,
+        })
     }
 
     /// Finds the tensors in the bytes.
     ///
     /// **Errors**: [`TensorFileError::Format`].
     pub fn tensors(&self) -> Result<Tensors<'_>, TensorFileError> {
-        let tensors = SafeTensors::deserialize(&self.bytes)
-            .map_err(|source| TensorFileError::Format { path: self.path.clone(), source })?;
-        Ok(Tensors { path: &self.path, tensors })
+        let tensors =
+            SafeTensors::deserialize(&self.bytes).map_err(|source| TensorFileError::Format {
+                path: self.path.clone(),
+                source,
+            })?;
+        Ok(Tensors {
+            path: &self.path,
+            tensors,
+        })
     }
 }
 
@@ -202,7 +233,12 @@ impl Tensors<'_> {
     /// **Errors**: it is missing, or of another shape or type.
     pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, TensorFileError> {
         let bytes = self.bytes(name, Dtype::F32, shape)?;
-        Ok(bytes.as_chunks().0.iter().map(|&value| f32::from_le_bytes(value)).collect())
+        Ok(bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&value| f32::from_le_bytes(value))
+            .collect())
     }
 
     /// One whole number.
@@ -210,14 +246,21 @@ impl Tensors<'_> {
     /// **Errors**: it is missing, or of another shape or type.
     pub fn count(&self, name: &str) -> Result<u64, TensorFileError> {
         let bytes = self.bytes(name, Dtype::U64, &[])?;
-        Ok(bytes.as_chunks().0.first().map_or(0, |&value| u64::from_le_bytes(value)))
+        Ok(bytes
+            .as_chunks()
+            .0
+            .first()
+            .map_or(0, |&value| u64::from_le_bytes(value)))
     }
 
     fn bytes(&self, name: &str, dtype: Dtype, shape: &[usize]) -> Result<&[u8], TensorFileError> {
         let tensor = self
             .tensors
             .tensor(name)
-            .map_err(|_| TensorFileError::Missing { path: self.path.to_owned(), tensor: name.to_owned() })?;
+            .map_err(|_| TensorFileError::Missing {
+                path: self.path.to_owned(),
+                tensor: name.to_owned(),
+            })?;
         if tensor.dtype() != dtype || tensor.shape() != shape {
             return Err(TensorFileError::Tensor {
                 path: self.path.to_owned(),
@@ -240,7 +283,10 @@ mod tests {
         let path = directory.path().join("a.safetensors");
         assert_eq!(read_head::<Vec<u32>>(&path).unwrap(), None);
         let tensors = [
-            ("a.b".to_owned(), Values::from_f32(vec![2, 1], &[1.5, f32::MIN])),
+            (
+                "a.b".to_owned(),
+                Values::from_f32(vec![2, 1], &[1.5, f32::MIN]),
+            ),
             ("n".to_owned(), Values::from_count(9)),
         ];
         write(&path, &vec![1u32, 2], &tensors).unwrap();
@@ -251,14 +297,22 @@ mod tests {
         assert_eq!(found.count("n").unwrap(), 9);
         let error = found.values("a.b", &[1, 2]).unwrap_err().to_string();
         assert!(error.contains("F32 [2, 1], expected F32 [1, 2]"), "{error}");
-        assert!(matches!(found.count("m"), Err(TensorFileError::Missing { .. })));
+        assert!(matches!(
+            found.count("m"),
+            Err(TensorFileError::Missing { .. })
+        ));
     }
 
     #[test]
     fn foreign_bytes_are_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.safetensors");
-        for bytes in [&b""[..], b"\x02\0\0\0\0\0\0\0{}", b"\xff\xff\xff\xff\xff\xff\xff\xff{}", &[b'x'; 40]] {
+        for bytes in [
+            &b""[..],
+            b"\x02\0\0\0\0\0\0\0{}",
+            b"\xff\xff\xff\xff\xff\xff\xff\xff{}",
+            &[b'x'; 40],
+        ] {
             std::fs::write(&path, bytes).unwrap();
             assert!(read_head::<u32>(&path).is_err(), "{bytes:?}");
         }

@@ -13,8 +13,8 @@ use vesal_bundle::run_record::Score;
 use vesal_models::{ConfigError, NetworkConfig, SegResNetDs, SegmentationNetwork};
 
 use super::checkpoint::{
-    AdamOf, CHECKPOINT_FILE, CheckpointHead, Position, WEIGHTS_FILE, WeightsHead, adam, read_checkpoint,
-    write_checkpoint, write_weights,
+    AdamOf, CHECKPOINT_FILE, CheckpointHead, Position, WEIGHTS_FILE, WeightsHead, adam,
+    read_checkpoint, write_checkpoint, write_weights,
 };
 use super::data::Data;
 use super::metrics::Metrics;
@@ -54,7 +54,9 @@ pub fn train<B: AutodiffBackend>(
     let position = resumed_after.unwrap_or_default();
     let epochs = EpochPlan::new(data.training.len(), &plans.train, request.fold);
     if plans.train.use_amp {
-        observer.warning("`use_amp` is on, but this backend computes in f32: mixed precision is not used");
+        observer.warning(
+            "`use_amp` is on, but this backend computes in f32: mixed precision is not used",
+        );
     }
     observer.started(&Start {
         num_epochs: plans.train.num_epochs,
@@ -65,7 +67,12 @@ pub fn train<B: AutodiffBackend>(
         parameters: network.num_params(),
         resumed_after: resumed_after.map(|position| (position.epochs, position.steps)),
     });
-    let labels = plans.deploy.labels.iter().skip(1).map(|label| label.name.clone());
+    let labels = plans
+        .deploy
+        .labels
+        .iter()
+        .skip(1)
+        .map(|label| label.name.clone());
     let training = Training {
         request,
         plans,
@@ -80,7 +87,11 @@ pub fn train<B: AutodiffBackend>(
         optimizer,
     };
     thread::scope(|scope| {
-        let sampling = Sampling { cases: &data.training, epochs: &epochs, plan: &plans.train };
+        let sampling = Sampling {
+            cases: &data.training,
+            epochs: &epochs,
+            plan: &plans.train,
+        };
         let mut feed = feed(scope, sampling, position.epochs, position.steps);
         training.run(network, &mut feed, &data)
     })
@@ -131,10 +142,18 @@ impl<B: AutodiffBackend> Training<'_, B> {
         data: &Data<'_>,
     ) -> Result<FitOutcome, FitError> {
         let plan = &self.plans.train;
-        let validations =
-            validation_epochs(plan.num_epochs, plan.num_epochs_per_validation, plan.num_crops_per_image);
+        let validations = validation_epochs(
+            plan.num_epochs,
+            plan.num_epochs_per_validation,
+            plan.num_crops_per_image,
+        );
         for epoch in self.position.epochs..plan.num_epochs {
-            let factor = warmup_cosine(epoch, plan.num_warmup_epochs, plan.num_epochs, WARMUP_MULTIPLIER);
+            let factor = warmup_cosine(
+                epoch,
+                plan.num_warmup_epochs,
+                plan.num_epochs,
+                WARMUP_MULTIPLIER,
+            );
             while self.position.steps < self.steps_per_epoch {
                 if self.stopped() {
                     return self.stop(&network);
@@ -153,14 +172,27 @@ impl<B: AutodiffBackend> Training<'_, B> {
                     None => return self.stop(&network),
                 }
             }
-            self.position = Position { epochs: epoch + 1, steps: 0 };
-            if epoch + 1 == plan.num_epochs || self.saved_at.elapsed() > self.save_took * CHECKPOINT_SHARE {
+            self.position = Position {
+                epochs: epoch + 1,
+                steps: 0,
+            };
+            if epoch + 1 == plan.num_epochs
+                || self.saved_at.elapsed() > self.save_took * CHECKPOINT_SHARE
+            {
                 self.checkpoint(&network)?;
             }
         }
         let weights = self.request.run_dir.join(WEIGHTS_FILE);
-        let score = self.best.take().ok_or(FitError::NoWeights { path: weights })?;
-        write_record(self.request, self.plans, score.clone(), &B::name(self.device))?;
+        let score = self
+            .best
+            .take()
+            .ok_or(FitError::NoWeights { path: weights })?;
+        write_record(
+            self.request,
+            self.plans,
+            score.clone(),
+            &B::name(self.device),
+        )?;
         Ok(FitOutcome::Finished { score })
     }
 
@@ -180,10 +212,21 @@ impl<B: AutodiffBackend> Training<'_, B> {
         // Read after the step was handed to the device, which then computes without a gap.
         let loss: f32 = loss.into_scalar().elem();
         if !loss.is_finite() {
-            return Err(FitError::Diverged { epoch, step, loss, learning_rate });
+            return Err(FitError::Diverged {
+                epoch,
+                step,
+                loss,
+                learning_rate,
+            });
         }
         self.position.steps = step;
-        let report = StepReport { epoch, step, loss, learning_rate, duration: started.elapsed() };
+        let report = StepReport {
+            epoch,
+            step,
+            loss,
+            learning_rate,
+            duration: started.elapsed(),
+        };
         self.metrics.step(&report)?;
         self.observer.step(&report);
         Ok(network)
@@ -206,29 +249,50 @@ impl<B: AutodiffBackend> Training<'_, B> {
         let epoch = self.position.epochs + 1;
         let network = network.valid();
         let classes = self.plans.train.network.out_channels();
-        let mut predictor = BurnPredictor::<_, B::InnerBackend>::new(&network, classes, self.device);
+        let mut predictor =
+            BurnPredictor::<_, B::InnerBackend>::new(&network, classes, self.device);
         let mut scores = Scores::new(&self.plans.deploy);
         let proceed = || !self.request.stop.load(Ordering::Relaxed);
         self.observer.validating(epoch, 0, data.validation.len());
         for (index, (name, case)) in data.validation.iter().enumerate() {
             let failed = |error| {
                 let source = Box::new(error);
-                FitError::Validate { case: (*name).to_owned(), epoch, source }
+                FitError::Validate {
+                    case: (*name).to_owned(),
+                    epoch,
+                    source,
+                }
             };
-            let labels = segment(case, &self.plans.deploy, &mut predictor, &proceed).map_err(failed)?;
-            let Some(labels) = labels else { return Ok(None) };
-            scores.add(&case.labels, &labels).map_err(|error| failed(error.into()))?;
-            self.observer.validating(epoch, index + 1, data.validation.len());
+            let labels =
+                segment(case, &self.plans.deploy, &mut predictor, &proceed).map_err(failed)?;
+            let Some(labels) = labels else {
+                return Ok(None);
+            };
+            scores
+                .add(&case.labels, &labels)
+                .map_err(|error| failed(error.into()))?;
+            self.observer
+                .validating(epoch, index + 1, data.validation.len());
         }
         let score = scores.finish(epoch);
-        let best = self.best.as_ref().is_none_or(|best| score.mean_dice > best.mean_dice);
-        Ok(Some(ValidationReport { score, best, duration: started.elapsed() }))
+        let best = self
+            .best
+            .as_ref()
+            .is_none_or(|best| score.mean_dice > best.mean_dice);
+        Ok(Some(ValidationReport {
+            score,
+            best,
+            duration: started.elapsed(),
+        }))
     }
 
     /// Records a validation, and the weights if they are the best so far.
     fn keep(&mut self, network: &SegResNetDs<B>, report: ValidationReport) -> Result<(), FitError> {
         if report.best {
-            let head = WeightsHead { identity: self.plans.identity.clone(), score: report.score.clone() };
+            let head = WeightsHead {
+                identity: self.plans.identity.clone(),
+                score: report.score.clone(),
+            };
             write_weights(&self.request.run_dir.join(WEIGHTS_FILE), &head, network)?;
             self.best = Some(report.score.clone());
         }
@@ -244,10 +308,16 @@ impl<B: AutodiffBackend> Training<'_, B> {
             position: self.position,
             num_epochs: self.plans.train.num_epochs,
         };
-        write_checkpoint(&self.request.run_dir.join(CHECKPOINT_FILE), &head, network, &self.optimizer)?;
+        write_checkpoint(
+            &self.request.run_dir.join(CHECKPOINT_FILE),
+            &head,
+            network,
+            &self.optimizer,
+        )?;
         self.save_took = started.elapsed();
         self.saved_at = Instant::now();
-        self.observer.checkpointed(self.position.epochs, self.position.steps);
+        self.observer
+            .checkpointed(self.position.epochs, self.position.steps);
         Ok(())
     }
 
@@ -257,6 +327,9 @@ impl<B: AutodiffBackend> Training<'_, B> {
 
     fn stop(mut self, network: &SegResNetDs<B>) -> Result<FitOutcome, FitError> {
         self.checkpoint(network)?;
-        Ok(FitOutcome::Stopped { epoch: self.position.epochs + 1, step: self.position.steps })
+        Ok(FitOutcome::Stopped {
+            epoch: self.position.epochs + 1,
+            step: self.position.steps,
+        })
     }
 }

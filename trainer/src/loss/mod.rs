@@ -22,8 +22,11 @@ pub fn dice_ce<B: Backend>(logits: Tensor<B, 5>, classes: Tensor<B, 4, Int>) -> 
     let voxels = x * y * z;
     let logits = logits.reshape([n, k, voxels]);
     let indices = Tensor::<B, 1, Int>::arange(0..k as i64, &logits.device()).reshape([1, k, 1]);
-    let truth =
-        classes.reshape([n, 1, voxels]).expand([n, k, voxels]).equal(indices.expand([n, k, voxels])).float();
+    let truth = classes
+        .reshape([n, 1, voxels])
+        .expand([n, k, voxels])
+        .equal(indices.expand([n, k, voxels]))
+        .float();
 
     let max = logits.clone().detach().max_dim(1);
     let shifted = logits - max;
@@ -47,13 +50,19 @@ pub fn dice_ce<B: Backend>(logits: Tensor<B, 5>, classes: Tensor<B, 4, Int>) -> 
 /// [`downsample_classes`].
 ///
 /// **Source**: MONAI 1.6.1 `DeepSupervisionLoss`.
-pub fn deep_supervision<B: Backend>(outputs: Vec<Tensor<B, 5>>, classes: Tensor<B, 4, Int>) -> Tensor<B, 1> {
+pub fn deep_supervision<B: Backend>(
+    outputs: Vec<Tensor<B, 5>>,
+    classes: Tensor<B, 4, Int>,
+) -> Tensor<B, 1> {
     let device = classes.device();
-    outputs.into_iter().enumerate().fold(Tensor::zeros([1], &device), |sum, (level, logits)| {
-        let [_, _, x, y, z] = logits.dims();
-        let weight = 0.5f64.powi(level as i32).max(LEAST_WEIGHT);
-        sum + dice_ce(logits, downsample_classes(classes.clone(), [x, y, z])).mul_scalar(weight)
-    })
+    outputs
+        .into_iter()
+        .enumerate()
+        .fold(Tensor::zeros([1], &device), |sum, (level, logits)| {
+            let [_, _, x, y, z] = logits.dims();
+            let weight = 0.5f64.powi(level as i32).max(LEAST_WEIGHT);
+            sum + dice_ce(logits, downsample_classes(classes.clone(), [x, y, z])).mul_scalar(weight)
+        })
 }
 
 /// Picks the class at the center of each coarse voxel.
@@ -61,16 +70,24 @@ pub fn deep_supervision<B: Backend>(outputs: Vec<Tensor<B, 5>>, classes: Tensor<
 /// **Definition**: output `i` of `m` takes input `floor((i + 0.5) n / m)` of `n`, per axis.
 ///
 /// **Source**: PyTorch `interpolate(mode="nearest-exact")`.
-pub fn downsample_classes<B: Backend>(classes: Tensor<B, 4, Int>, shape: [usize; 3]) -> Tensor<B, 4, Int> {
+pub fn downsample_classes<B: Backend>(
+    classes: Tensor<B, 4, Int>,
+    shape: [usize; 3],
+) -> Tensor<B, 4, Int> {
     let device = classes.device();
-    shape.into_iter().enumerate().fold(classes, |classes, (axis, wanted)| {
-        let length = classes.dims()[axis + 1];
-        if length == wanted {
-            return classes;
-        }
-        let sources: Vec<i32> = (0..wanted).map(|i| ((2 * i + 1) * length / (2 * wanted)) as i32).collect();
-        classes.select(axis + 1, Tensor::from_ints(sources.as_slice(), &device))
-    })
+    shape
+        .into_iter()
+        .enumerate()
+        .fold(classes, |classes, (axis, wanted)| {
+            let length = classes.dims()[axis + 1];
+            if length == wanted {
+                return classes;
+            }
+            let sources: Vec<i32> = (0..wanted)
+                .map(|i| ((2 * i + 1) * length / (2 * wanted)) as i32)
+                .collect();
+            classes.select(axis + 1, Tensor::from_ints(sources.as_slice(), &device))
+        })
 }
 
 #[cfg(test)]
@@ -83,9 +100,12 @@ mod tests {
     #[test]
     fn classes_are_taken_at_voxel_centers() {
         let pick = |from: usize, to: usize| {
-            let classes =
-                Tensor::<Flex, 1, Int>::arange(0..from as i64, &Default::default()).reshape([1, from, 1, 1]);
-            downsample_classes(classes, [to, 1, 1]).into_data().iter::<i32>().collect::<Vec<_>>()
+            let classes = Tensor::<Flex, 1, Int>::arange(0..from as i64, &Default::default())
+                .reshape([1, from, 1, 1]);
+            downsample_classes(classes, [to, 1, 1])
+                .into_data()
+                .iter::<i32>()
+                .collect::<Vec<_>>()
         };
         assert_eq!(pick(6, 3), [1, 3, 5]);
         assert_eq!(pick(5, 7), [0, 1, 1, 2, 3, 3, 4]);
@@ -100,8 +120,9 @@ mod tests {
             let data = TensorData::new(vec![right, -right, -right, right], [1, 2, 2, 1, 1]);
             Tensor::<Flex, 5>::from_data(data, &device)
         };
-        let classes =
-            || Tensor::<Flex, 4, Int>::from_data(TensorData::new(vec![0i32, 1], [1, 2, 1, 1]), &device);
+        let classes = || {
+            Tensor::<Flex, 4, Int>::from_data(TensorData::new(vec![0i32, 1], [1, 2, 1, 1]), &device)
+        };
         let right: f32 = dice_ce(logits(500.0), classes()).into_scalar();
         let wrong: f32 = dice_ce(logits(-500.0), classes()).into_scalar();
         assert!(right.abs() < 1e-5, "{right}");

@@ -66,8 +66,17 @@ pub fn autoscale(
         factor[axis] * blocks as usize
     });
     let voxels = roi.iter().map(|&side| side as f64).product::<f64>();
-    let batch = if voxels < base * memory_factor { (1.1 * memory_factor) as usize } else { 1 };
-    Autoscale { roi, levels, init_filters: INIT_FILTERS, batch: batch.max(1) }
+    let batch = if voxels < base * memory_factor {
+        (1.1 * memory_factor) as usize
+    } else {
+        1
+    };
+    Autoscale {
+        roi,
+        levels,
+        init_filters: INIT_FILTERS,
+        batch: batch.max(1),
+    }
 }
 
 /// Grows a patch within the image until it has `voxels` voxels.
@@ -90,7 +99,11 @@ fn depth(roi: [f64; 3], spacing: [f64; 3], anisotropic: bool) -> (usize, [usize;
     let doublings = spacing.map(|mm| (coarsest / mm).log2().floor() as i32);
     let most = doublings.into_iter().max().unwrap_or(0);
     // How many times an axis is spared from being halved.
-    let spared = if anisotropic { doublings.map(|n| most - n) } else { [0; 3] };
+    let spared = if anisotropic {
+        doublings.map(|n| most - n)
+    } else {
+        [0; 3]
+    };
     let halvings = (0..3).map(|axis| roi[axis].max(1.0).log2().floor() as i32 + spared[axis]);
     let levels = halvings.min().unwrap_or(1).clamp(1, MAX_LEVELS);
     let factor = spared.map(|spared| 1_usize << ((levels - spared).max(1) - 1));
@@ -106,7 +119,13 @@ mod tests {
         for size in [[1.0; 3], [0.2, 300.0, 300.0], [5.0, 7.0, 2000.0]] {
             let found = autoscale(size, [1.0; 3], false, 2, 16.0);
             assert!((1..=5).contains(&found.levels), "{found:?}");
-            assert!(found.roi.iter().all(|side| side % (1 << (found.levels - 1)) == 0), "{found:?}");
+            assert!(
+                found
+                    .roi
+                    .iter()
+                    .all(|side| side % (1 << (found.levels - 1)) == 0),
+                "{found:?}"
+            );
         }
     }
 

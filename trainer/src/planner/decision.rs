@@ -48,7 +48,12 @@ impl Decisions {
         rule: &'static str,
         because: impl Into<String>,
     ) -> T {
-        self.0.push(Decision { name, value: show(&value), rule, because: because.into() });
+        self.0.push(Decision {
+            name,
+            value: show(&value),
+            rule,
+            because: because.into(),
+        });
         value
     }
 }
@@ -56,7 +61,10 @@ impl Decisions {
 /// A value as people write it in a task: `Ratio` is `ratio`, `Some([1.0])` is `[1.0]`, `None` is `none`.
 fn show(value: &impl Debug) -> String {
     let text = format!("{value:?}").to_ascii_lowercase();
-    match text.strip_prefix("some(").and_then(|text| text.strip_suffix(')')) {
+    match text
+        .strip_prefix("some(")
+        .and_then(|text| text.strip_suffix(')'))
+    {
         Some(inner) => inner.to_owned(),
         None => text,
     }

@@ -8,7 +8,9 @@ pub use autoscale::{Autoscale, autoscale};
 pub use decision::Decision;
 
 use thiserror::Error;
-use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Label, Modality, PlanError};
+use vesal_bundle::deploy_plan::{
+    self, Activation, Channel, DeployPlan, Label, Modality, PlanError,
+};
 use vesal_models::{ConfigError, NetworkConfig, SegResNetDsConfig};
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
@@ -50,7 +52,9 @@ pub struct Budget {
 impl Default for Budget {
     /// The memory that the reference's rules are made for.
     fn default() -> Self {
-        Self { device_memory_gib: 16.0 }
+        Self {
+            device_memory_gib: 16.0,
+        }
     }
 }
 
@@ -105,9 +109,9 @@ impl PlannerError {
     /// What the reader can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::RoiSize { .. } => {
-                Some("`--set roi_size=[X, Y, Z]`, or fewer levels with `--set network#blocks_down=[...]`")
-            }
+            Self::RoiSize { .. } => Some(
+                "`--set roi_size=[X, Y, Z]`, or fewer levels with `--set network#blocks_down=[...]`",
+            ),
             Self::IntensityBounds { .. } => {
                 Some("`--set intensity_bounds=[LOW, HIGH]`, or `--set normalize_mode=meanstd`")
             }
@@ -132,7 +136,11 @@ pub fn plan(stats: &StatsSummary, goal: &Goal<'_>, budget: &Budget) -> Result<Pl
         "output_classes",
         classes,
         "background and every class of the task",
-        format!("{} class names; labels {:?} occur", classes - 1, stats.label_stats.labels),
+        format!(
+            "{} class names; labels {:?} occur",
+            classes - 1,
+            stats.label_stats.labels
+        ),
     );
     let scaled = autoscale(
         stats.image_stats.sizemm.median,
@@ -141,16 +149,34 @@ pub fn plan(stats: &StatsSummary, goal: &Goal<'_>, budget: &Budget) -> Result<Pl
         classes,
         budget.device_memory_gib,
     );
-    let network =
-        rules::network(stats.image_stats.channels.max, classes, &scaled, &grid, overrides, &mut decisions);
+    let network = rules::network(
+        stats.image_stats.channels.max,
+        classes,
+        &scaled,
+        &grid,
+        overrides,
+        &mut decisions,
+    );
     network.validate()?;
     let roi = roi_size(&scaled, &network, overrides, &mut decisions)?;
     let normalization = normalization(stats, goal, &mut decisions)?;
     let network = NetworkConfig::SegresnetDs(network);
-    let train = rules::training(stats, &scaled, &grid, network, roi, overrides, &mut decisions);
+    let train = rules::training(
+        stats,
+        &scaled,
+        &grid,
+        network,
+        roi,
+        overrides,
+        &mut decisions,
+    );
     let deploy = deploy_plan(goal, roi, &grid, normalization);
     deploy.validate()?;
-    Ok(Plans { deploy, train, reasons: decisions.0 })
+    Ok(Plans {
+        deploy,
+        train,
+        reasons: decisions.0,
+    })
 }
 
 /// The patch, checked against the network.
@@ -165,7 +191,9 @@ fn roi_size(
         std::array::from_fn(|axis| factor[axis] * round(roi[axis], factor[axis]).max(1))
     };
     let longest = deploy_plan::MAX_WINDOW_SIDE;
-    let ruled = multiples(scaled.roi.map(|side| side.min(longest)), |side, factor| side / factor);
+    let ruled = multiples(scaled.roi.map(|side| side.min(longest)), |side, factor| {
+        side / factor
+    });
     let found = decisions.take(
         "roi_size",
         overrides.roi_size,
@@ -177,7 +205,12 @@ fn roi_size(
         return Ok(found);
     }
     let below = multiples(found, |side, factor| side / factor);
-    Err(PlannerError::RoiSize { found, factor, below, above: multiples(found, usize::div_ceil) })
+    Err(PlannerError::RoiSize {
+        found,
+        factor,
+        below,
+        above: multiples(found, usize::div_ceil),
+    })
 }
 
 /// One normalization per channel.
@@ -212,7 +245,10 @@ fn normalization(
                 );
                 let as_stored = (low as f32, high as f32);
                 if as_stored.0 < as_stored.1 {
-                    Ok(Normalization::SigmoidRange { low: as_stored.0, high: as_stored.1 })
+                    Ok(Normalization::SigmoidRange {
+                        low: as_stored.0,
+                        high: as_stored.1,
+                    })
                 } else {
                     Err(PlannerError::IntensityBounds { channel, low, high })
                 }
@@ -230,7 +266,11 @@ fn deploy_plan(
 ) -> DeployPlan {
     let count = normalization.len();
     let channel = |index: usize| Channel {
-        name: if count == 1 { "image".to_owned() } else { format!("image_{index}") },
+        name: if count == 1 {
+            "image".to_owned()
+        } else {
+            format!("image_{index}")
+        },
         modality: goal.modality,
     };
     let names = std::iter::once("background").chain(goal.class_names.iter().map(String::as_str));
@@ -239,9 +279,17 @@ fn deploy_plan(
         value: index as u16,
         class_index: index,
     };
-    let crop = Step::CropForeground { threshold: 0.0, margin: FOREGROUND_MARGIN };
-    let resample = grid.resample.then_some(Step::Resample { spacing: grid.spacing, keep: KEPT_SPACING });
-    let normalize = Step::Normalize { channels: normalization };
+    let crop = Step::CropForeground {
+        threshold: 0.0,
+        margin: FOREGROUND_MARGIN,
+    };
+    let resample = grid.resample.then_some(Step::Resample {
+        spacing: grid.spacing,
+        keep: KEPT_SPACING,
+    });
+    let normalize = Step::Normalize {
+        channels: normalization,
+    };
     DeployPlan {
         format: deploy_plan::FORMAT.to_owned(),
         format_version: deploy_plan::FORMAT_VERSION,
@@ -249,11 +297,17 @@ fn deploy_plan(
         channels: (0..count).map(channel).collect(),
         labels: names.enumerate().map(label).collect(),
         activation: Activation::Softmax,
-        preprocessing: [Step::OrientRas, crop].into_iter().chain(resample).chain([normalize]).collect(),
+        preprocessing: [Step::OrientRas, crop]
+            .into_iter()
+            .chain(resample)
+            .chain([normalize])
+            .collect(),
         window: WindowPlan {
             size: roi,
             overlap: [OVERLAP; 3],
-            blend: Blend::Gaussian { sigma_scale: SIGMA_SCALE },
+            blend: Blend::Gaussian {
+                sigma_scale: SIGMA_SCALE,
+            },
             padding: Padding::Constant(0.0),
         },
     }

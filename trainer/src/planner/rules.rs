@@ -47,7 +47,8 @@ pub(super) fn grid(stats: &StatsSummary, overrides: &Overrides, decisions: &mut 
         format!("it is {ratio:.3}"),
     );
     let (low, high) = (found.percentile_00_5, found.percentile_99_5);
-    let far = (0..3).any(|axis| low[axis] / spacing[axis] < 0.5 || high[axis] / spacing[axis] > 1.5);
+    let far =
+        (0..3).any(|axis| low[axis] / spacing[axis] < 0.5 || high[axis] / spacing[axis] > 1.5);
     let resample = decisions.take(
         "resample",
         overrides.resample,
@@ -55,7 +56,11 @@ pub(super) fn grid(stats: &StatsSummary, overrides: &Overrides, decisions: &mut 
         "yes where spacings of cases are below 0.5 or above 1.5 times the target",
         format!("spacing has the percentiles 0.5: {low:?} and 99.5: {high:?} mm"),
     );
-    Grid { spacing, anisotropic, resample }
+    Grid {
+        spacing,
+        anisotropic,
+        resample,
+    }
 }
 
 /// Decides the network.
@@ -112,7 +117,8 @@ pub(super) fn training(
     decisions: &mut Decisions,
 ) -> TrainPlan {
     let size_mm = stats.image_stats.sizemm.percentile_90_0;
-    let image: [usize; 3] = std::array::from_fn(|axis| (size_mm[axis] / grid.spacing[axis]) as usize);
+    let image: [usize; 3] =
+        std::array::from_fn(|axis| (size_mm[axis] / grid.spacing[axis]) as usize);
     let small = (0..3).any(|axis| (roi_size[axis] as f64) < 0.8 * image[axis] as f64);
     let crop_mode = decisions.take(
         "crop_mode",
@@ -121,8 +127,11 @@ pub(super) fn training(
         "ratio where the patch is below 0.8 of the 90th percentile of image sizes on some axis, else rand",
         format!("the patch is {roi_size:?}, the 90th percentile {image:?} voxels"),
     );
-    let (num_images_per_batch, num_crops_per_image) = batch(scaled, crop_mode, overrides, decisions);
-    let epochs = (80_000.0 / stats.n_cases as f64).ceil().clamp(300.0, 1250.0) as usize;
+    let (num_images_per_batch, num_crops_per_image) =
+        batch(scaled, crop_mode, overrides, decisions);
+    let epochs = (80_000.0 / stats.n_cases as f64)
+        .ceil()
+        .clamp(300.0, 1250.0) as usize;
     TrainPlan {
         format: train_plan::FORMAT.to_owned(),
         format_version: train_plan::FORMAT_VERSION,
@@ -153,10 +162,22 @@ pub(super) fn training(
             "none: sparse at first, dense at the end",
             "",
         ),
-        num_warmup_epochs: decisions.take("num_warmup_epochs", overrides.num_warmup_epochs, 3, "3", ""),
+        num_warmup_epochs: decisions.take(
+            "num_warmup_epochs",
+            overrides.num_warmup_epochs,
+            3,
+            "3",
+            "",
+        ),
         learning_rate: decisions.take("learning_rate", overrides.learning_rate, 2e-4, "0.0002", ""),
         weight_decay: WEIGHT_DECAY,
-        use_amp: decisions.take("use_amp", overrides.use_amp, true, "yes, where the device can", ""),
+        use_amp: decisions.take(
+            "use_amp",
+            overrides.use_amp,
+            true,
+            "yes, where the device can",
+            "",
+        ),
         seed: decisions.take("seed", overrides.seed, 0, "0", ""),
     }
 }
@@ -171,16 +192,32 @@ fn batch(
     let rule = "all patches of a step from one case with ratio, one patch from each case with rand";
     let patches = overrides.num_images_per_batch.unwrap_or(scaled.batch);
     let because = match overrides.num_images_per_batch {
-        Some(patches) => format!("num_images_per_batch={patches}, as set by you, is the number of patches"),
+        Some(patches) => {
+            format!("num_images_per_batch={patches}, as set by you, is the number of patches")
+        }
         None => format!("the memory holds {patches} patches"),
     };
     let (images, crops) = match crop_mode {
         CropMode::Ratio => (1, patches),
         CropMode::Rand => (patches, 1),
     };
-    let literally = overrides.num_images_per_batch.filter(|_| overrides.num_crops_per_image.is_some());
+    let literally = overrides
+        .num_images_per_batch
+        .filter(|_| overrides.num_crops_per_image.is_some());
     (
-        decisions.take("num_images_per_batch", literally, images, rule, because.clone()),
-        decisions.take("num_crops_per_image", overrides.num_crops_per_image, crops, rule, because),
+        decisions.take(
+            "num_images_per_batch",
+            literally,
+            images,
+            rule,
+            because.clone(),
+        ),
+        decisions.take(
+            "num_crops_per_image",
+            overrides.num_crops_per_image,
+            crops,
+            rule,
+            because,
+        ),
     )
 }

@@ -173,7 +173,9 @@ impl WorkError {
             Self::Changed { .. } => Some(
                 "run `vesal-train plan --work-dir DIR` to plan again; change decisions with `--set NAME=VALUE`, not in the files",
             ),
-            Self::Json { .. } | Self::Yaml { .. } => Some("remove it and run the stage that writes it again"),
+            Self::Json { .. } | Self::Yaml { .. } => {
+                Some("remove it and run the stage that writes it again")
+            }
             Self::Version { .. } => {
                 Some("another version of Vesal wrote it: start with a new work directory")
             }

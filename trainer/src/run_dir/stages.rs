@@ -41,7 +41,9 @@ impl WorkDir {
         observe: impl FnMut(&str),
     ) -> Result<(Made, Vec<ExcludedCase>), WorkError> {
         if !self.dataroot.is_dir() {
-            return Err(WorkError::NoDataroot { path: self.dataroot.clone() });
+            return Err(WorkError::NoDataroot {
+                path: self.dataroot.clone(),
+            });
         }
         let inputs = self.analysis_inputs();
         if let Some(done) = &self.record.analysis
@@ -53,8 +55,14 @@ impl WorkDir {
         }
         let most = u16::try_from(self.task.class_names.len()).unwrap_or(u16::MAX);
         let analysis = analyze::analyze(&self.datalist.training, &self.dataroot, most, observe)?;
-        let excluded: Vec<_> = analysis.excluded.iter().map(|case| self.excluded(case)).collect();
-        let stats = DataStats { stats_summary: analysis.summary };
+        let excluded: Vec<_> = analysis
+            .excluded
+            .iter()
+            .map(|case| self.excluded(case))
+            .collect();
+        let stats = DataStats {
+            stats_summary: analysis.summary,
+        };
         self.write_yaml(DATA_STATS, &stats)?;
         let by_case = DataStatsByCase {
             stats_summary: stats.stats_summary,
@@ -63,7 +71,11 @@ impl WorkDir {
         };
         self.write_yaml(DATA_STATS_BY_CASE, &by_case)?;
         let data_stats = self.digest(DATA_STATS).unwrap_or_default();
-        self.record.analysis = Some(AnalysisRecord { inputs, data_stats, excluded: excluded.clone() });
+        self.record.analysis = Some(AnalysisRecord {
+            inputs,
+            data_stats,
+            excluded: excluded.clone(),
+        });
         self.write_record()?;
         Ok((Made::Now, excluded))
     }
@@ -74,7 +86,10 @@ impl WorkDir {
     ///
     /// **Errors**: [`WorkError`].
     pub fn plan(&mut self, again: bool) -> Result<(Made, Plans), WorkError> {
-        let missing = WorkError::StageMissing { missing: DATA_STATS, command: "vesal-train analyze" };
+        let missing = WorkError::StageMissing {
+            missing: DATA_STATS,
+            command: "vesal-train analyze",
+        };
         let path = self.path.join(DATA_STATS);
         if !path.exists() {
             return Err(missing);
@@ -109,7 +124,10 @@ impl WorkDir {
         {
             return Ok((Made::Before, plans));
         }
-        let deploy = plans.deploy.to_json().map_err(planner::PlannerError::from)?;
+        let deploy = plans
+            .deploy
+            .to_json()
+            .map_err(planner::PlannerError::from)?;
         atomic::write_file(&self.path.join(DEPLOY_PLAN), &deploy, true)?;
         self.write_json(TRAIN_PLAN, &plans.train)?;
         self.record.plan = Some(PlanRecord {
@@ -133,24 +151,37 @@ impl WorkDir {
         stop: Arc<AtomicBool>,
     ) -> Result<FitRequest, WorkError> {
         if !self.record.folds.contains(&fold) {
-            return Err(WorkError::NoSuchFold { found: fold, folds: self.record.folds.clone() });
+            return Err(WorkError::NoSuchFold {
+                found: fold,
+                folds: self.record.folds.clone(),
+            });
         }
-        let missing = || WorkError::StageMissing { missing: DEPLOY_PLAN, command: "vesal-train plan" };
+        let missing = || WorkError::StageMissing {
+            missing: DEPLOY_PLAN,
+            command: "vesal-train plan",
+        };
         let plan = self.record.plan.as_ref().ok_or_else(missing)?;
-        for (file, expected) in
-            [(DATA_STATS, &plan.data_stats), (DEPLOY_PLAN, &plan.deploy_plan), (TRAIN_PLAN, &plan.train_plan)]
-        {
+        for (file, expected) in [
+            (DATA_STATS, &plan.data_stats),
+            (DEPLOY_PLAN, &plan.deploy_plan),
+            (TRAIN_PLAN, &plan.train_plan),
+        ] {
             if digest::sha256(&read(&self.path.join(file))?) != *expected {
                 return Err(WorkError::Changed { file });
             }
         }
         if !self.dataroot.is_dir() {
-            return Err(WorkError::NoDataroot { path: self.dataroot.clone() });
+            return Err(WorkError::NoDataroot {
+                path: self.dataroot.clone(),
+            });
         }
         Ok(FitRequest {
             run_dir: self.run_dir(fold),
             fold,
-            cases: self.usable_cases().filter_map(|case| self.training_case(case)).collect(),
+            cases: self
+                .usable_cases()
+                .filter_map(|case| self.training_case(case))
+                .collect(),
             deploy_plan_path: self.path.join(DEPLOY_PLAN),
             train_plan_path: self.path.join(TRAIN_PLAN),
             data_stats_path: self.path.join(DATA_STATS),
@@ -160,14 +191,26 @@ impl WorkDir {
     }
 
     fn usable_cases(&self) -> impl Iterator<Item = &Case> {
-        let excluded = self.record.analysis.as_ref().map(|done| done.excluded.as_slice()).unwrap_or_default();
-        self.datalist.training.iter().filter(|case| excluded.iter().all(|other| other.case != case.id))
+        let excluded = self
+            .record
+            .analysis
+            .as_ref()
+            .map(|done| done.excluded.as_slice())
+            .unwrap_or_default();
+        self.datalist
+            .training
+            .iter()
+            .filter(|case| excluded.iter().all(|other| other.case != case.id))
     }
 
     fn training_case(&self, case: &Case) -> Option<TrainingCase> {
         Some(TrainingCase {
             id: case.id.clone(),
-            images: case.images.iter().map(|image| self.dataroot.join(image)).collect(),
+            images: case
+                .images
+                .iter()
+                .map(|image| self.dataroot.join(image))
+                .collect(),
             label: self.dataroot.join(case.label.as_ref()?),
             fold: case.fold?,
         })
@@ -175,19 +218,30 @@ impl WorkDir {
 
     /// Digest of what the data stats depend on. Sizes of files stand for their content.
     fn analysis_inputs(&self) -> String {
-        let size = |file: &String| std::fs::metadata(self.dataroot.join(file)).ok().map(|found| found.len());
+        let size = |file: &String| {
+            std::fs::metadata(self.dataroot.join(file))
+                .ok()
+                .map(|found| found.len())
+        };
         let case = |case: &Case| {
             let sizes: Vec<_> = case.images.iter().chain(&case.label).map(size).collect();
             json!([case.id, case.images, case.label, sizes])
         };
         let cases: Vec<_> = self.datalist.training.iter().map(case).collect();
-        fingerprint(&json!([ANALYSIS_VERSION, self.task.class_names.len(), cases]))
+        fingerprint(&json!([
+            ANALYSIS_VERSION,
+            self.task.class_names.len(),
+            cases
+        ]))
     }
 
     /// The reason in words, without the folder that only this machine has.
     fn excluded(&self, excluded: &Excluded) -> ExcludedCase {
         let root = format!("{}/", self.dataroot.display());
-        ExcludedCase { case: excluded.id.clone(), reason: reason(&excluded.reason).replace(&root, "") }
+        ExcludedCase {
+            case: excluded.id.clone(),
+            reason: reason(&excluded.reason).replace(&root, ""),
+        }
     }
 }
 

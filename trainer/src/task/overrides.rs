@@ -72,10 +72,16 @@ pub struct Overrides {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normalize_mode: Option<NormalizeMode>,
     /// Channels of the network's first level.
-    #[serde(rename = "network#init_filters", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "network#init_filters",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub init_filters: Option<usize>,
     /// Residual blocks of each level of the network.
-    #[serde(rename = "network#blocks_down", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "network#blocks_down",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub blocks_down: Option<Vec<usize>>,
     /// Seed of weights, sampling, augmentation and generated folds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,11 +161,18 @@ impl Overrides {
     pub fn set(&mut self, name: &str, value: Value) -> Result<(), OverrideError> {
         if !Self::NAMES.contains(&name) {
             let suggestion = suggest::closest(name, Self::NAMES.into_iter());
-            return Err(OverrideError::Unknown { name: name.to_owned(), suggestion });
+            return Err(OverrideError::Unknown {
+                name: name.to_owned(),
+                suggestion,
+            });
         }
-        let kind = |source| OverrideError::Kind { name: name.to_owned(), source };
-        let mut entries: Mapping =
-            serde_yaml_ng::to_value(&*self).and_then(serde_yaml_ng::from_value).map_err(kind)?;
+        let kind = |source| OverrideError::Kind {
+            name: name.to_owned(),
+            source,
+        };
+        let mut entries: Mapping = serde_yaml_ng::to_value(&*self)
+            .and_then(serde_yaml_ng::from_value)
+            .map_err(kind)?;
         entries.insert(name.into(), value);
         let changed: Self = serde_yaml_ng::from_value(entries.into()).map_err(kind)?;
         changed.check()?;
@@ -180,11 +193,14 @@ impl Overrides {
     /// assert_eq!(overrides.roi_size, Some([32, 48, 32]));
     /// ```
     pub fn set_text(&mut self, text: &str) -> Result<(), OverrideError> {
-        let (name, value) =
-            text.split_once('=').ok_or_else(|| OverrideError::Form { found: text.to_owned() })?;
+        let (name, value) = text.split_once('=').ok_or_else(|| OverrideError::Form {
+            found: text.to_owned(),
+        })?;
         let name = name.trim();
-        let value = serde_yaml_ng::from_str(value)
-            .map_err(|source| OverrideError::Yaml { name: name.to_owned(), source })?;
+        let value = serde_yaml_ng::from_str(value).map_err(|source| OverrideError::Yaml {
+            name: name.to_owned(),
+            source,
+        })?;
         self.set(name, value)
     }
 
@@ -193,7 +209,9 @@ impl Overrides {
         Self {
             num_epochs: self.num_epochs.or(base.num_epochs),
             num_images_per_batch: self.num_images_per_batch.or(base.num_images_per_batch),
-            num_epochs_per_validation: self.num_epochs_per_validation.or(base.num_epochs_per_validation),
+            num_epochs_per_validation: self
+                .num_epochs_per_validation
+                .or(base.num_epochs_per_validation),
             num_warmup_epochs: self.num_warmup_epochs.or(base.num_warmup_epochs),
             use_amp: self.use_amp.or(base.use_amp),
             learning_rate: self.learning_rate.or(base.learning_rate),
@@ -206,7 +224,10 @@ impl Overrides {
             intensity_bounds: self.intensity_bounds.or(base.intensity_bounds),
             normalize_mode: self.normalize_mode.or(base.normalize_mode),
             init_filters: self.init_filters.or(base.init_filters),
-            blocks_down: self.blocks_down.clone().or_else(|| base.blocks_down.clone()),
+            blocks_down: self
+                .blocks_down
+                .clone()
+                .or_else(|| base.blocks_down.clone()),
             seed: self.seed.or(base.seed),
         }
     }
@@ -223,21 +244,30 @@ impl Overrides {
         for (name, count) in counts {
             in_range(name, count, "at least 1", |&count| count > 0)?;
         }
-        in_range("learning_rate", self.learning_rate, "a positive number", |&rate| {
-            rate > 0.0 && rate.is_finite()
-        })?;
-        in_range("roi_size", self.roi_size, "1 to 1024 voxels on every axis", |roi| {
-            roi.iter().all(|side| (1..=MAX_WINDOW_SIDE).contains(side))
-        })?;
+        in_range(
+            "learning_rate",
+            self.learning_rate,
+            "a positive number",
+            |&rate| rate > 0.0 && rate.is_finite(),
+        )?;
+        in_range(
+            "roi_size",
+            self.roi_size,
+            "1 to 1024 voxels on every axis",
+            |roi| roi.iter().all(|side| (1..=MAX_WINDOW_SIDE).contains(side)),
+        )?;
         in_range(
             "resample_resolution",
             self.resample_resolution,
             "0.001 to 1000 mm on every axis",
             |spacing| spacing.iter().all(|mm| (1e-3..=1e3).contains(mm)),
         )?;
-        in_range("intensity_bounds", self.intensity_bounds, "[low, high] with low < high", |[low, high]| {
-            low < high && low.is_finite() && high.is_finite()
-        })?;
+        in_range(
+            "intensity_bounds",
+            self.intensity_bounds,
+            "[low, high] with low < high",
+            |[low, high]| low < high && low.is_finite() && high.is_finite(),
+        )?;
         in_range(
             "network#blocks_down",
             self.blocks_down.clone(),
@@ -254,9 +284,11 @@ fn in_range<T: std::fmt::Debug>(
     holds: impl Fn(&T) -> bool,
 ) -> Result<(), OverrideError> {
     match value {
-        Some(value) if !holds(&value) => {
-            Err(OverrideError::Range { name, found: format!("{value:?}"), expected })
-        }
+        Some(value) if !holds(&value) => Err(OverrideError::Range {
+            name,
+            found: format!("{value:?}"),
+            expected,
+        }),
         _ => Ok(()),
     }
 }
@@ -293,7 +325,9 @@ mod tests {
             "seed=7",
         ])
         .unwrap();
-        let Value::Mapping(entries) = serde_yaml_ng::to_value(&all).unwrap() else { panic!("a mapping") };
+        let Value::Mapping(entries) = serde_yaml_ng::to_value(&all).unwrap() else {
+            panic!("a mapping")
+        };
         let names: Vec<_> = entries.keys().filter_map(Value::as_str).collect();
         assert_eq!(names, Overrides::NAMES);
         assert_eq!(all.normalize_mode, Some(NormalizeMode::Range));
@@ -303,21 +337,54 @@ mod tests {
 
     #[test]
     fn a_later_setting_wins_and_an_empty_one_takes_it_back() {
-        assert_eq!(set(&["num_epochs=5", "num_epochs=7"]).unwrap().num_epochs, Some(7));
-        assert_eq!(set(&["num_epochs=5", "num_epochs="]).unwrap(), Overrides::default());
-        assert_eq!(set(&["num_epochs=5", "num_epochs=null"]).unwrap(), Overrides::default());
+        assert_eq!(
+            set(&["num_epochs=5", "num_epochs=7"]).unwrap().num_epochs,
+            Some(7)
+        );
+        assert_eq!(
+            set(&["num_epochs=5", "num_epochs="]).unwrap(),
+            Overrides::default()
+        );
+        assert_eq!(
+            set(&["num_epochs=5", "num_epochs=null"]).unwrap(),
+            Overrides::default()
+        );
     }
 
     #[test]
     fn bad_settings_say_what_is_wrong() {
         let message = |text: &str| set(&[text]).unwrap_err().to_string();
-        assert!(message("roi_sise=[1]").starts_with("`roi_sise` is no setting, did you mean `roi_size`?"));
-        assert_eq!(message("num_epochs"), "\"num_epochs\" sets nothing, expected NAME=VALUE");
-        assert_eq!(message("num_epochs=0"), "`num_epochs` is 0, expected at least 1");
-        assert_eq!(message("learning_rate=-1"), "`learning_rate` is -1.0, expected a positive number");
-        assert!(matches!(set(&["roi_size=[1, 2]"]), Err(OverrideError::Kind { .. })));
-        assert!(matches!(set(&["use_amp=maybe"]), Err(OverrideError::Kind { .. })));
-        assert!(matches!(set(&["roi_size=[1"]), Err(OverrideError::Yaml { .. })));
-        assert!(matches!(set(&["learning_rate=.nan"]), Err(OverrideError::Range { .. })));
+        assert!(
+            message("roi_sise=[1]")
+                .starts_with("`roi_sise` is no setting, did you mean `roi_size`?")
+        );
+        assert_eq!(
+            message("num_epochs"),
+            "\"num_epochs\" sets nothing, expected NAME=VALUE"
+        );
+        assert_eq!(
+            message("num_epochs=0"),
+            "`num_epochs` is 0, expected at least 1"
+        );
+        assert_eq!(
+            message("learning_rate=-1"),
+            "`learning_rate` is -1.0, expected a positive number"
+        );
+        assert!(matches!(
+            set(&["roi_size=[1, 2]"]),
+            Err(OverrideError::Kind { .. })
+        ));
+        assert!(matches!(
+            set(&["use_amp=maybe"]),
+            Err(OverrideError::Kind { .. })
+        ));
+        assert!(matches!(
+            set(&["roi_size=[1"]),
+            Err(OverrideError::Yaml { .. })
+        ));
+        assert!(matches!(
+            set(&["learning_rate=.nan"]),
+            Err(OverrideError::Range { .. })
+        ));
     }
 }

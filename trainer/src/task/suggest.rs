@@ -10,7 +10,9 @@ pub(super) fn closest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> 
 
 /// `, did you mean …?` or nothing.
 pub(super) fn phrase(suggestion: &Option<&str>) -> String {
-    suggestion.map(|name| format!(", did you mean `{name}`?")).unwrap_or_default()
+    suggestion
+        .map(|name| format!(", did you mean `{name}`?"))
+        .unwrap_or_default()
 }
 
 /// Levenshtein's distance: insertions, deletions and replacements between two texts.

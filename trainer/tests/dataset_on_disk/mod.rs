@@ -21,7 +21,10 @@ pub struct Dataset {
 impl Dataset {
     /// Good cases `case_0`, `case_1`, ….
     pub fn new(cases: usize) -> Self {
-        let mut dataset = Self { folder: tempfile::tempdir().unwrap(), items: Vec::new() };
+        let mut dataset = Self {
+            folder: tempfile::tempdir().unwrap(),
+            items: Vec::new(),
+        };
         for index in 0..cases {
             let name = format!("case_{index}");
             dataset.image(&name, &image(index), Affine::IDENTITY);
@@ -36,13 +39,24 @@ impl Dataset {
     }
 
     pub fn image(&self, name: &str, data: &Array3<f32>, affine: Affine) {
-        let volume = Volume { data: data.clone().insert_axis(Axis(0)), affine };
+        let volume = Volume {
+            data: data.clone().insert_axis(Axis(0)),
+            affine,
+        };
         write_volume(self.path(&format!("{name}.nii.gz")), &volume, &overwrite()).unwrap();
     }
 
     pub fn label(&self, name: &str, data: &Array3<u16>, affine: Affine) {
-        let labels = LabelMap { data: data.clone(), affine };
-        write_label_map(self.path(&format!("{name}_label.nii.gz")), &labels, &overwrite()).unwrap();
+        let labels = LabelMap {
+            data: data.clone(),
+            affine,
+        };
+        write_label_map(
+            self.path(&format!("{name}_label.nii.gz")),
+            &labels,
+            &overwrite(),
+        )
+        .unwrap();
     }
 
     /// Puts the files of this name into the datalist.
@@ -74,7 +88,9 @@ impl Dataset {
 
 /// A ramp that starts above 0.
 pub fn image(offset: usize) -> Array3<f32> {
-    Array3::from_shape_fn(SHAPE, |(x, y, z)| (1 + offset + x + 10 * y + 100 * z) as f32)
+    Array3::from_shape_fn(SHAPE, |(x, y, z)| {
+        (1 + offset + x + 10 * y + 100 * z) as f32
+    })
 }
 
 /// Two boxes.
@@ -90,5 +106,8 @@ pub fn text(path: &Path) -> String {
 }
 
 fn overwrite() -> WriteOptions {
-    WriteOptions { overwrite: true, ..WriteOptions::default() }
+    WriteOptions {
+        overwrite: true,
+        ..WriteOptions::default()
+    }
 }

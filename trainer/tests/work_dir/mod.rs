@@ -25,18 +25,33 @@ pub struct WorkDir {
 impl WorkDir {
     pub fn new(cases: usize, side: usize, patch: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let cases = (0..cases).map(|index| write_case(directory.path(), index, side)).collect();
-        let label = |class_index, name: &str, value| Label { name: name.into(), value, class_index };
+        let cases = (0..cases)
+            .map(|index| write_case(directory.path(), index, side))
+            .collect();
+        let label = |class_index, name: &str, value| Label {
+            name: name.into(),
+            value,
+            class_index,
+        };
         let deploy = DeployPlan {
             format: deploy_plan::FORMAT.into(),
             format_version: deploy_plan::FORMAT_VERSION,
             name: "boxes".into(),
-            channels: vec![Channel { name: "image".into(), modality: Modality::Mri }],
-            labels: vec![label(0, "background", 0), label(1, "bright", 2), label(2, "brighter", 5)],
+            channels: vec![Channel {
+                name: "image".into(),
+                modality: Modality::Mri,
+            }],
+            labels: vec![
+                label(0, "background", 0),
+                label(1, "bright", 2),
+                label(2, "brighter", 5),
+            ],
             activation: Activation::Softmax,
             preprocessing: vec![
                 Step::OrientRas,
-                Step::Normalize { channels: vec![Normalization::ZScoreNonzero] },
+                Step::Normalize {
+                    channels: vec![Normalization::ZScoreNonzero],
+                },
             ],
             window: WindowPlan {
                 size: [patch; 3],
@@ -45,7 +60,11 @@ impl WorkDir {
                 padding: Padding::Constant(0.0),
             },
         };
-        std::fs::write(directory.path().join("deploy_plan.json"), deploy.to_json().unwrap()).unwrap();
+        std::fs::write(
+            directory.path().join("deploy_plan.json"),
+            deploy.to_json().unwrap(),
+        )
+        .unwrap();
         std::fs::write(directory.path().join("data_stats.json"), b"{}").unwrap();
         let network = NetworkConfig::SegresnetDs(SegResNetDsConfig {
             in_channels: 1,
@@ -73,13 +92,21 @@ impl WorkDir {
             use_amp: false,
             seed: 11,
         };
-        let work = Self { directory, cases, plan };
+        let work = Self {
+            directory,
+            cases,
+            plan,
+        };
         work.write_plan();
         work
     }
 
     pub fn write_plan(&self) {
-        std::fs::write(self.path("train_plan.json"), serde_json::to_vec(&self.plan).unwrap()).unwrap();
+        std::fs::write(
+            self.path("train_plan.json"),
+            serde_json::to_vec(&self.plan).unwrap(),
+        )
+        .unwrap();
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -113,13 +140,31 @@ fn write_case(directory: &Path, index: usize, side: usize) -> TrainingCase {
         let [x, y, z] = start.map(|first| first..first + size);
         labels.slice_mut(ndarray::s![x, y, z]).fill(value);
     }
-    let image = labels.mapv(|value| 100.0 + 30.0 * f32::from(value) + 10.0 * rng.normal_pair()[0] as f32);
+    let image =
+        labels.mapv(|value| 100.0 + 30.0 * f32::from(value) + 10.0 * rng.normal_pair()[0] as f32);
     let affine = Affine::from_spacing([1.0, 1.0, 1.5]);
-    let (image_path, label_path) =
-        (directory.join(format!("image_{index}.nii.gz")), directory.join(format!("label_{index}.nii.gz")));
-    let volume = Volume { data: image.insert_axis(Axis(0)), affine };
+    let (image_path, label_path) = (
+        directory.join(format!("image_{index}.nii.gz")),
+        directory.join(format!("label_{index}.nii.gz")),
+    );
+    let volume = Volume {
+        data: image.insert_axis(Axis(0)),
+        affine,
+    };
     nifti::write_volume(&image_path, &volume, &WriteOptions::default()).unwrap();
-    nifti::write_label_map(&label_path, &LabelMap { data: labels, affine }, &WriteOptions::default())
-        .unwrap();
-    TrainingCase { id: format!("case_{index}"), images: vec![image_path], label: label_path, fold: index % 2 }
+    nifti::write_label_map(
+        &label_path,
+        &LabelMap {
+            data: labels,
+            affine,
+        },
+        &WriteOptions::default(),
+    )
+    .unwrap();
+    TrainingCase {
+        id: format!("case_{index}"),
+        images: vec![image_path],
+        label: label_path,
+        fold: index % 2,
+    }
 }

@@ -30,7 +30,11 @@ impl ProbeInput {
     /// Describes an input of one window.
     pub fn new(seed: u32, channels: usize, window: [usize; 3]) -> Self {
         let [x, y, z] = window;
-        Self { generator: InputGenerator::SplitMix64Blocks, seed, shape: [1, channels, x, y, z] }
+        Self {
+            generator: InputGenerator::SplitMix64Blocks,
+            seed,
+            shape: [1, channels, x, y, z],
+        }
     }
 
     /// Makes the input.
@@ -90,7 +94,11 @@ mod tests {
         let outputs: Vec<u64> = (0..3).map(|index| splitmix64(1_234_567, index)).collect();
         assert_eq!(
             outputs,
-            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
+            [
+                6_457_827_717_110_365_317,
+                3_203_168_211_198_807_973,
+                9_817_491_932_198_370_423
+            ]
         );
     }
 

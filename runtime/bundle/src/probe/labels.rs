@@ -30,16 +30,26 @@ impl ExpectedLabels {
                 _ => runs.push((label, 1)),
             }
         }
-        Self { sha256: digest_of(labels), voxels: count(&runs), runs }
+        Self {
+            sha256: digest_of(labels),
+            voxels: count(&runs),
+            runs,
+        }
     }
 
     /// Decodes to labels in C order.
     ///
     /// **Errors**: the runs are not `voxels` long together; nothing is allocated then.
     pub fn decode(&self, voxels: usize) -> Result<Vec<u16>, ProbeError> {
-        let found = self.runs.iter().fold(0_u64, |sum, (_, length)| sum.saturating_add(*length));
+        let found = self
+            .runs
+            .iter()
+            .fold(0_u64, |sum, (_, length)| sum.saturating_add(*length));
         if found != voxels as u64 {
-            return Err(ProbeError::LabelVoxels { found, expected: voxels as u64 });
+            return Err(ProbeError::LabelVoxels {
+                found,
+                expected: voxels as u64,
+            });
         }
         Ok(self
             .runs
@@ -55,7 +65,9 @@ impl ExpectedLabels {
             return Err(ProbeError::LabelValue { found });
         }
         if self.voxels != count(&self.runs) {
-            return Err(ProbeError::Labels { what: "voxel counts" });
+            return Err(ProbeError::Labels {
+                what: "voxel counts",
+            });
         }
         if self.sha256 != digest_of(&labels) {
             return Err(ProbeError::Labels { what: "SHA-256" });
@@ -65,7 +77,10 @@ impl ExpectedLabels {
 }
 
 fn digest_of(labels: &[u16]) -> String {
-    let bytes: Vec<u8> = labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+    let bytes: Vec<u8> = labels
+        .iter()
+        .flat_map(|label| label.to_le_bytes())
+        .collect();
     digest::sha256(&bytes)
 }
 
@@ -86,7 +101,10 @@ mod tests {
         let labels = [0, 0, 0, 2, 2, 1, 0, 65535];
         let encoded = ExpectedLabels::encode(&labels);
         assert_eq!(encoded.runs, [(0, 3), (2, 2), (1, 1), (0, 1), (65535, 1)]);
-        assert_eq!(encoded.voxels, BTreeMap::from([(0, 4), (1, 1), (2, 2), (65535, 1)]));
+        assert_eq!(
+            encoded.voxels,
+            BTreeMap::from([(0, 4), (1, 1), (2, 2), (65535, 1)])
+        );
         assert_eq!(encoded.decode(8).expect("eight voxels"), labels);
     }
 
@@ -95,6 +113,12 @@ mod tests {
         let mut encoded = ExpectedLabels::encode(&[0, 1]);
         encoded.runs = vec![(0, u64::MAX), (1, u64::MAX)];
         let error = encoded.decode(2).expect_err("too long");
-        assert!(matches!(error, ProbeError::LabelVoxels { found: u64::MAX, expected: 2 }));
+        assert!(matches!(
+            error,
+            ProbeError::LabelVoxels {
+                found: u64::MAX,
+                expected: 2
+            }
+        ));
     }
 }

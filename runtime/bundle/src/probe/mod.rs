@@ -21,8 +21,11 @@ pub const FILE_NAME: &str = "probe.json";
 /// Largest file in bytes.
 pub const MAX_FILE_BYTES: u64 = 256 << 20;
 
-const KIND: document::Kind =
-    document::Kind { format: FORMAT, version: FORMAT_VERSION, limit_bytes: MAX_FILE_BYTES };
+const KIND: document::Kind = document::Kind {
+    format: FORMAT,
+    version: FORMAT_VERSION,
+    limit_bytes: MAX_FILE_BYTES,
+};
 
 /// One logit of a member's output.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -168,8 +171,10 @@ impl Probe {
     ///
     /// **Errors**: [`ProbeError`].
     pub fn to_json(&self) -> Result<Vec<u8>, ProbeError> {
-        let mut bytes = serde_json::to_vec(self)
-            .map_err(|source| DocumentError::Json { name: FILE_NAME.into(), source })?;
+        let mut bytes = serde_json::to_vec(self).map_err(|source| DocumentError::Json {
+            name: FILE_NAME.into(),
+            source,
+        })?;
         bytes.push(b'\n');
         Ok(bytes)
     }
@@ -184,27 +189,48 @@ impl Probe {
             return Err(ProbeError::Shape { found, expected });
         }
         if self.members.len() != members {
-            return Err(ProbeError::Members { found: self.members.len(), expected: members });
+            return Err(ProbeError::Members {
+                found: self.members.len(),
+                expected: members,
+            });
         }
         let limit = plan.labels.len() * x * y * z;
         for (member, answer) in self.members.iter().enumerate() {
             if answer.logits.is_empty() {
                 return Err(ProbeError::NoLogits { member });
             }
-            if let Some(&LogitSample { index, value }) =
-                answer.logits.iter().find(|sample| sample.index >= limit || !sample.value.is_finite())
+            if let Some(&LogitSample { index, value }) = answer
+                .logits
+                .iter()
+                .find(|sample| sample.index >= limit || !sample.value.is_finite())
             {
-                return Err(ProbeError::Logit { member, index, value, limit });
+                return Err(ProbeError::Logit {
+                    member,
+                    index,
+                    value,
+                    limit,
+                });
             }
         }
-        let Tolerance { max_logit_difference, min_identical_labels } = self.tolerance;
+        let Tolerance {
+            max_logit_difference,
+            min_identical_labels,
+        } = self.tolerance;
         if !(max_logit_difference.is_finite() && max_logit_difference > 0.) {
             let (what, expected) = ("max_logit_difference", "a positive number");
-            return Err(ProbeError::Tolerance { what, found: max_logit_difference, expected });
+            return Err(ProbeError::Tolerance {
+                what,
+                found: max_logit_difference,
+                expected,
+            });
         }
         if !(min_identical_labels > 0. && min_identical_labels <= 1.) {
             let (what, expected) = ("min_identical_labels", "more than 0 and at most 1");
-            return Err(ProbeError::Tolerance { what, found: min_identical_labels, expected });
+            return Err(ProbeError::Tolerance {
+                what,
+                found: min_identical_labels,
+                expected,
+            });
         }
         self.labels.validate(plan, x * y * z)
     }

@@ -7,8 +7,12 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Label, Modality};
-use vesal_bundle::manifest::{self, Manifest, Member, MemberProvenance, NetworkInterface, Provenance};
-use vesal_bundle::probe::{self, ExpectedLabels, LogitSample, MemberProbe, Probe, ProbeInput, Tolerance};
+use vesal_bundle::manifest::{
+    self, Manifest, Member, MemberProvenance, NetworkInterface, Provenance,
+};
+use vesal_bundle::probe::{
+    self, ExpectedLabels, LogitSample, MemberProbe, Probe, ProbeInput, Tolerance,
+};
 use vesal_bundle::run_record::Score;
 use vesal_bundle::{Bundle, BundleWriter, WriteError};
 use vesal_volume::preprocess::{Normalization, Step};
@@ -17,24 +21,47 @@ use vesal_volume::window::{Blend, Padding, WindowPlan};
 pub const WINDOW: [usize; 3] = [4, 3, 2];
 
 pub fn plan() -> DeployPlan {
-    let label = |name: &str, value, class_index| Label { name: name.into(), value, class_index };
+    let label = |name: &str, value, class_index| Label {
+        name: name.into(),
+        value,
+        class_index,
+    };
     DeployPlan {
         format: deploy_plan::FORMAT.into(),
         format_version: deploy_plan::FORMAT_VERSION,
         name: "two tissues".into(),
         channels: vec![
-            Channel { name: "ct".into(), modality: Modality::Ct },
-            Channel { name: "t1".into(), modality: Modality::Mri },
+            Channel {
+                name: "ct".into(),
+                modality: Modality::Ct,
+            },
+            Channel {
+                name: "t1".into(),
+                modality: Modality::Mri,
+            },
         ],
-        labels: vec![label("background", 0, 0), label("soft", 7, 1), label("hard", 3, 2)],
+        labels: vec![
+            label("background", 0, 0),
+            label("soft", 7, 1),
+            label("hard", 3, 2),
+        ],
         activation: Activation::Softmax,
         preprocessing: vec![
             Step::OrientRas,
-            Step::CropForeground { threshold: 0.5, margin: 10 },
-            Step::Resample { spacing: [1., 1.5, 2.], keep: [0.75, 1.25] },
+            Step::CropForeground {
+                threshold: 0.5,
+                margin: 10,
+            },
+            Step::Resample {
+                spacing: [1., 1.5, 2.],
+                keep: [0.75, 1.25],
+            },
             Step::Normalize {
                 channels: vec![
-                    Normalization::SigmoidRange { low: -200., high: 300. },
+                    Normalization::SigmoidRange {
+                        low: -200.,
+                        high: 300.,
+                    },
                     Normalization::ZScoreNonzero,
                 ],
             },
@@ -55,10 +82,18 @@ pub fn probe(members: usize) -> Probe {
         format_version: probe::FORMAT_VERSION,
         input: ProbeInput::new(11, 2, WINDOW),
         members: (0..members)
-            .map(|member| MemberProbe { logits: vec![LogitSample { index: 71, value: member as f32 - 0.5 }] })
+            .map(|member| MemberProbe {
+                logits: vec![LogitSample {
+                    index: 71,
+                    value: member as f32 - 0.5,
+                }],
+            })
             .collect(),
         labels: ExpectedLabels::encode(&labels),
-        tolerance: Tolerance { max_logit_difference: 1e-3, min_identical_labels: 0.999 },
+        tolerance: Tolerance {
+            max_logit_difference: 1e-3,
+            min_identical_labels: 0.999,
+        },
     }
 }
 
@@ -79,7 +114,11 @@ pub fn manifest() -> Manifest {
         name: "two tissues".into(),
         deploy_plan: "deploy_plan.json".into(),
         probe: "probe.json".into(),
-        network: NetworkInterface { opset: 20, input: "image".into(), output: "logits".into() },
+        network: NetworkInterface {
+            opset: 20,
+            input: "image".into(),
+            output: "logits".into(),
+        },
         members: vec![
             Member {
                 file: "members/fold-0.onnx".into(),
@@ -103,7 +142,10 @@ pub fn manifest() -> Manifest {
                 },
             },
         ],
-        provenance: Provenance { versions, data_stats_sha256: Some("ef".repeat(32)) },
+        provenance: Provenance {
+            versions,
+            data_stats_sha256: Some("ef".repeat(32)),
+        },
         files: BTreeMap::new(),
     }
 }
@@ -115,8 +157,14 @@ pub fn network(member: usize) -> Vec<u8> {
 pub fn write(destination: &Path, overwrite: bool) -> Result<Bundle, WriteError> {
     let mut writer = BundleWriter::create(destination, overwrite)?;
     let manifest = manifest();
-    writer.add(&manifest.deploy_plan, &plan().to_json().expect("valid plan"))?;
-    writer.add(&manifest.probe, &probe(2).to_json().expect("serializable probe"))?;
+    writer.add(
+        &manifest.deploy_plan,
+        &plan().to_json().expect("valid plan"),
+    )?;
+    writer.add(
+        &manifest.probe,
+        &probe(2).to_json().expect("serializable probe"),
+    )?;
     for (index, member) in manifest.members.iter().enumerate() {
         writer.add(&member.file, &network(index))?;
     }
@@ -136,7 +184,13 @@ pub fn listing(directory: &Path) -> Vec<String> {
     let mut names: Vec<String> = directory
         .read_dir()
         .expect("readable")
-        .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("readable")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     names.sort();
     names

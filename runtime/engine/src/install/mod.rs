@@ -105,9 +105,9 @@ impl InstallError {
     /// A remedy, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Platform { .. } => {
-                Some("build or get ONNX Runtime for this machine and name its library with `--ort-lib`")
-            }
+            Self::Platform { .. } => Some(
+                "build or get ONNX Runtime for this machine and name its library with `--ort-lib`",
+            ),
             Self::NoCache => Some("set HOME, or name the library with `--ort-lib`"),
             Self::Python { .. } => Some(
                 "install Python 3 with pip, or get ONNX Runtime yourself and name its library with `--ort-lib`",
@@ -153,7 +153,12 @@ pub fn fetch_into(cache: &Path, variant: Variant) -> Result<Found, InstallError>
         arch: std::env::consts::ARCH,
     })?;
     let folder = cache.join(variant.folder());
-    let present = || library_in(&folder).map(|path| Found { path, origin: Origin::Cache });
+    let present = || {
+        library_in(&folder).map(|path| Found {
+            path,
+            origin: Origin::Cache,
+        })
+    };
     let write = |path: &Path| {
         let path = path.to_path_buf();
         move |source| InstallError::Write { path, source }
@@ -165,21 +170,35 @@ pub fn fetch_into(cache: &Path, variant: Variant) -> Result<Found, InstallError>
     if let Some(found) = present() {
         return Ok(found);
     }
-    let staging = tempfile::Builder::new().prefix(".fetch-").tempdir_in(cache).map_err(write(cache))?;
+    let staging = tempfile::Builder::new()
+        .prefix(".fetch-")
+        .tempdir_in(cache)
+        .map_err(write(cache))?;
     let package = download(pin, staging.path())?;
     let unpacked = staging.path().join("library");
     fs::create_dir(&unpacked).map_err(write(&unpacked))?;
     unpack(&package, pin, &unpacked)?;
     fs::rename(&unpacked, &folder).map_err(write(&folder))?;
-    present().ok_or_else(|| LibraryError::NotFound { searched: vec![folder] }.into())
+    present().ok_or_else(|| {
+        LibraryError::NotFound {
+            searched: vec![folder],
+        }
+        .into()
+    })
 }
 
 /// Lets pip download the package and checks its digest once more.
 fn download(pin: &'static Pin, staging: &Path) -> Result<PathBuf, InstallError> {
     let requirements = staging.join("requirements.txt");
-    let text = format!("{}=={VERSION} --hash=sha256:{}\n", pin.variant.package(), pin.sha256);
-    fs::write(&requirements, text)
-        .map_err(|source| InstallError::Write { path: requirements.clone(), source })?;
+    let text = format!(
+        "{}=={VERSION} --hash=sha256:{}\n",
+        pin.variant.package(),
+        pin.sha256
+    );
+    fs::write(&requirements, text).map_err(|source| InstallError::Write {
+        path: requirements.clone(),
+        source,
+    })?;
     let packages = staging.join("packages");
     let run = |python: &str| {
         Command::new(python)
@@ -192,8 +211,19 @@ fn download(pin: &'static Pin, staging: &Path) -> Result<PathBuf, InstallError> 
                 "--disable-pip-version-check",
                 "--no-deps",
             ])
-            .args(["--only-binary=:all:", "--implementation", "cp", "--python-version", "3.12"])
-            .args(["--platform", pin.platform, "--require-hashes", "--requirement"])
+            .args([
+                "--only-binary=:all:",
+                "--implementation",
+                "cp",
+                "--python-version",
+                "3.12",
+            ])
+            .args([
+                "--platform",
+                pin.platform,
+                "--require-hashes",
+                "--requirement",
+            ])
             .arg(&requirements)
             .arg("--dest")
             .arg(&packages)
@@ -207,33 +237,61 @@ fn download(pin: &'static Pin, staging: &Path) -> Result<PathBuf, InstallError> 
     let output = output.map_err(|source| InstallError::Python { source })?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+        let lines: Vec<&str> = said
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
         let message = lines[lines.len().saturating_sub(3)..].join("; ");
-        return Err(InstallError::Pip { status: output.status, message });
+        return Err(InstallError::Pip {
+            status: output.status,
+            message,
+        });
     }
-    let wheels: Vec<PathBuf> =
-        packages.read_dir().into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let wheels: Vec<PathBuf> = packages
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
     let [wheel] = wheels.as_slice() else {
-        return Err(InstallError::Packages { found: wheels.len() });
+        return Err(InstallError::Packages {
+            found: wheels.len(),
+        });
     };
-    let (_, found) =
-        digest::sha256_file(wheel).map_err(|source| InstallError::Write { path: wheel.clone(), source })?;
+    let (_, found) = digest::sha256_file(wheel).map_err(|source| InstallError::Write {
+        path: wheel.clone(),
+        source,
+    })?;
     if found != pin.sha256 {
-        return Err(InstallError::Digest { found, expected: pin.sha256 });
+        return Err(InstallError::Digest {
+            found,
+            expected: pin.sha256,
+        });
     }
     Ok(wheel.clone())
 }
 
 /// Takes the pinned files out of the package, which is a zip archive.
 fn unpack(package: &Path, pin: &Pin, target: &Path) -> Result<(), InstallError> {
-    let of_package = |source| InstallError::Unpack { file: package.display().to_string(), source };
+    let of_package = |source| InstallError::Unpack {
+        file: package.display().to_string(),
+        source,
+    };
     let file = File::open(package).map_err(|source| of_package(source.into()))?;
     let mut archive = zip::ZipArchive::new(file).map_err(of_package)?;
     for name in pin.files {
-        let unpack = |source| InstallError::Unpack { file: (*name).into(), source };
-        let entry = archive.by_name(&format!("onnxruntime/capi/{name}")).map_err(unpack)?;
+        let unpack = |source| InstallError::Unpack {
+            file: (*name).into(),
+            source,
+        };
+        let entry = archive
+            .by_name(&format!("onnxruntime/capi/{name}"))
+            .map_err(unpack)?;
         let path = target.join(name);
-        let write = |source| InstallError::Write { path: path.clone(), source };
+        let write = |source| InstallError::Write {
+            path: path.clone(),
+            source,
+        };
         let mut library = File::create_new(&path).map_err(write)?;
         copy_limited(entry, &mut library).map_err(|source| unpack(source.into()))?;
         library.sync_all().map_err(write)?;
@@ -244,7 +302,10 @@ fn unpack(package: &Path, pin: &Pin, target: &Path) -> Result<(), InstallError> 
 fn copy_limited(from: impl Read, to: &mut impl Write) -> io::Result<()> {
     let copied = io::copy(&mut from.take(MAX_LIBRARY_BYTES + 1), to)?;
     if copied > MAX_LIBRARY_BYTES {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file exceeds 1 GiB"));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "the file exceeds 1 GiB",
+        ));
     }
     Ok(())
 }

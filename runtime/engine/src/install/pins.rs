@@ -71,7 +71,11 @@ pub(super) const PINS: [Pin; 6] = [
         variant: Variant::Cuda,
         platform: "win_amd64",
         sha256: "2bb1e9373baba88f6415257f5b6a589d23e23c16004f7d89adf4344eada5749e",
-        files: &["onnxruntime.dll", "onnxruntime_providers_shared.dll", "onnxruntime_providers_cuda.dll"],
+        files: &[
+            "onnxruntime.dll",
+            "onnxruntime_providers_shared.dll",
+            "onnxruntime_providers_cuda.dll",
+        ],
     },
 ];
 
@@ -81,7 +85,8 @@ impl Pin {
         let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
         // The packages need the GNU C library.
         let musl = cfg!(target_env = "musl");
-        PINS.iter().find(|pin| pin.os == os && pin.arch == arch && pin.variant == variant && !musl)
+        PINS.iter()
+            .find(|pin| pin.os == os && pin.arch == arch && pin.variant == variant && !musl)
     }
 }
 
@@ -93,11 +98,17 @@ mod tests {
 
     #[test]
     fn every_platform_and_variant_has_one_package_of_this_version() {
-        let keys: BTreeSet<_> = PINS.iter().map(|pin| (pin.os, pin.arch, pin.variant.package())).collect();
+        let keys: BTreeSet<_> = PINS
+            .iter()
+            .map(|pin| (pin.os, pin.arch, pin.variant.package()))
+            .collect();
         assert_eq!(keys.len(), PINS.len());
         for pin in &PINS {
             assert!(vesal_bundle::digest::is_digest(pin.sha256));
-            assert!(pin.os == "windows" || pin.files[0].contains(VERSION), "{pin:?}");
+            assert!(
+                pin.os == "windows" || pin.files[0].contains(VERSION),
+                "{pin:?}"
+            );
         }
     }
 }

@@ -26,7 +26,12 @@ pub(super) fn expected() -> String {
 fn describe_head(head: &[u8]) -> String {
     let half = |at: usize| Some(u16::from_le_bytes([*head.get(at)?, *head.get(at + 1)?]));
     let word = |at: usize| {
-        Some(u32::from_le_bytes([*head.get(at)?, *head.get(at + 1)?, *head.get(at + 2)?, *head.get(at + 3)?]))
+        Some(u32::from_le_bytes([
+            *head.get(at)?,
+            *head.get(at + 1)?,
+            *head.get(at + 2)?,
+            *head.get(at + 3)?,
+        ]))
     };
     let processor = |name: Option<&str>| name.unwrap_or("another processor").to_owned();
     if head.starts_with(b"\x7fELF") {
@@ -51,7 +56,9 @@ fn describe_head(head: &[u8]) -> String {
     let pe = word(0x3c).and_then(|at| usize::try_from(at).ok());
     if head.starts_with(b"MZ")
         && let Some(at) = pe
-        && head.get(at..).is_some_and(|rest| rest.starts_with(b"PE\0\0"))
+        && head
+            .get(at..)
+            .is_some_and(|rest| rest.starts_with(b"PE\0\0"))
     {
         let name = match half(at + 4) {
             Some(0x8664) => Some("x86_64"),
@@ -76,7 +83,10 @@ mod tests {
         assert_eq!(describe_head(&elf), "an ELF library for aarch64");
         elf[18] = 62;
         assert_eq!(describe_head(&elf), "an ELF library for x86_64");
-        assert_eq!(describe_head(&elf[..10]), "an ELF library for another processor");
+        assert_eq!(
+            describe_head(&elf[..10]),
+            "an ELF library for another processor"
+        );
         let mach = [0xcf, 0xfa, 0xed, 0xfe, 0x0c, 0, 0, 1];
         assert_eq!(describe_head(&mach), "a Mach-O library for aarch64");
         let mut pe = vec![0; 0x90];

@@ -45,32 +45,50 @@ struct Loaded {
     runtime: Option<&'static Runtime>,
 }
 
-static LOADED: Mutex<Loaded> = Mutex::new(Loaded { library: None, runtime: None });
+static LOADED: Mutex<Loaded> = Mutex::new(Loaded {
+    library: None,
+    runtime: None,
+});
 
 /// Loads the library that was found and starts ONNX Runtime without telemetry; the second time, gives what is loaded.
 ///
 /// **Errors**: the file cannot be used, or another one is in use.
 pub fn load(found: &Found) -> Result<&'static Runtime, LibraryError> {
-    let path = found.path.canonicalize().unwrap_or_else(|_| found.path.clone());
+    let path = found
+        .path
+        .canonicalize()
+        .unwrap_or_else(|_| found.path.clone());
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     match (&loaded.library, loaded.runtime) {
         (Some(library), _) if *library != path => {
-            return Err(LibraryError::AlreadyLoaded { loaded: library.clone(), requested: path });
+            return Err(LibraryError::AlreadyLoaded {
+                loaded: library.clone(),
+                requested: path,
+            });
         }
         (_, Some(runtime)) => return Ok(runtime),
         _ => {}
     }
     let version = version_of(&path)?;
     if !is_new_enough(&version) {
-        return Err(LibraryError::TooOld { path, found: version });
+        return Err(LibraryError::TooOld {
+            path,
+            found: version,
+        });
     }
     let builder = ort::init_from(&path).map_err(|error| match error {
-        ort::LoadDynamicError::Dlopen { error, path } => LibraryError::Load { path, source: error },
-        ort::LoadDynamicError::BadVersion { version_str, path } => {
-            LibraryError::TooOld { path, found: version_str }
-        }
+        ort::LoadDynamicError::Dlopen { error, path } => LibraryError::Load {
+            path,
+            source: error,
+        },
+        ort::LoadDynamicError::BadVersion { version_str, path } => LibraryError::TooOld {
+            path,
+            found: version_str,
+        },
         ort::LoadDynamicError::MissingApi { path } => LibraryError::NotOnnxRuntime { path },
-        ort::LoadDynamicError::InvalidVersionString => LibraryError::NotOnnxRuntime { path: path.clone() },
+        ort::LoadDynamicError::InvalidVersionString => {
+            LibraryError::NotOnnxRuntime { path: path.clone() }
+        }
     })?;
     loaded.library = Some(path.clone());
     let environment = builder
@@ -78,8 +96,12 @@ pub fn load(found: &Found) -> Result<&'static Runtime, LibraryError> {
         .with_telemetry(false)
         .build()
         .map_err(|source| LibraryError::Start { source })?;
-    let runtime: &'static Runtime =
-        Box::leak(Box::new(Runtime { environment, path, origin: found.origin, version }));
+    let runtime: &'static Runtime = Box::leak(Box::new(Runtime {
+        environment,
+        path,
+        origin: found.origin,
+        version,
+    }));
     loaded.runtime = Some(runtime);
     Ok(runtime)
 }
@@ -89,7 +111,10 @@ pub fn load(found: &Found) -> Result<&'static Runtime, LibraryError> {
 /// **Errors**: see [`find`] and [`load`].
 pub fn runtime(explicit: Option<&Path>) -> Result<&'static Runtime, LibraryError> {
     if explicit.is_none()
-        && let Some(runtime) = LOADED.lock().unwrap_or_else(PoisonError::into_inner).runtime
+        && let Some(runtime) = LOADED
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .runtime
     {
         return Ok(runtime);
     }
@@ -101,17 +126,25 @@ fn version_of(path: &Path) -> Result<String, LibraryError> {
     let expected = binary::expected();
     let found = binary::describe(path).unwrap_or_else(|error| format!("unreadable ({error})"));
     if found != expected && !is_universal(path) {
-        return Err(LibraryError::Binary { path: path.into(), found, expected });
+        return Err(LibraryError::Binary {
+            path: path.into(),
+            found,
+            expected,
+        });
     }
     let not_onnx_runtime = || LibraryError::NotOnnxRuntime { path: path.into() };
     // SAFETY: loading a library runs its initializers. It is one that the user named or installed as ONNX Runtime,
     // whose initializers only set up its own globals.
-    let library = unsafe { libloading::Library::new(path) }
-        .map_err(|source| LibraryError::Load { path: path.into(), source })?;
+    let library =
+        unsafe { libloading::Library::new(path) }.map_err(|source| LibraryError::Load {
+            path: path.into(),
+            source,
+        })?;
     // SAFETY: ONNX Runtime exports this symbol with this signature in every release since 1.0.
-    let api_base =
-        unsafe { library.get::<unsafe extern "C" fn() -> *const ort::sys::OrtApiBase>(b"OrtGetApiBase\0") }
-            .map_err(|_| not_onnx_runtime())?;
+    let api_base = unsafe {
+        library.get::<unsafe extern "C" fn() -> *const ort::sys::OrtApiBase>(b"OrtGetApiBase\0")
+    }
+    .map_err(|_| not_onnx_runtime())?;
     // SAFETY: the function takes nothing and returns a pointer to a static of the library, which is still loaded.
     let base = unsafe { api_base().as_ref() }.ok_or_else(not_onnx_runtime)?;
     // SAFETY: the pointer comes from the table of the library itself; the function takes nothing.
@@ -127,13 +160,17 @@ fn version_of(path: &Path) -> Result<String, LibraryError> {
 /// A Mach-O file for several processors, among which the system picks.
 fn is_universal(path: &Path) -> bool {
     let mut magic = [0; 4];
-    let read =
-        std::fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut magic));
+    let read = std::fs::File::open(path)
+        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut magic));
     cfg!(target_os = "macos") && read.is_ok() && magic == [0xca, 0xfe, 0xba, 0xbe]
 }
 
 fn is_new_enough(version: &str) -> bool {
-    let numbers = |text: &str| -> Vec<u32> { text.split('.').map_while(|part| part.parse().ok()).collect() };
+    let numbers = |text: &str| -> Vec<u32> {
+        text.split('.')
+            .map_while(|part| part.parse().ok())
+            .collect()
+    };
     numbers(version) >= numbers(MIN_VERSION)
 }
 
@@ -160,17 +197,26 @@ mod tests {
     fn a_file_that_is_no_library_is_said_to_be_none() {
         let file = tempfile::NamedTempFile::new().expect("temporary file");
         std::fs::write(file.path(), "text").expect("written");
-        let found = Found { path: file.path().into(), origin: Origin::Explicit };
+        let found = Found {
+            path: file.path().into(),
+            origin: Origin::Explicit,
+        };
         assert!(matches!(load(&found), Err(LibraryError::Binary { .. })));
     }
 
     #[test]
     fn a_library_that_is_another_one_is_said_to_be_another_one() {
         // A program is position-independent code without the symbol; some systems refuse to load it at all.
-        let found = Found { path: std::env::current_exe().expect("known"), origin: Origin::Explicit };
+        let found = Found {
+            path: std::env::current_exe().expect("known"),
+            origin: Origin::Explicit,
+        };
         let error = load(&found).expect_err("not ONNX Runtime");
         assert!(
-            matches!(error, LibraryError::NotOnnxRuntime { .. } | LibraryError::Load { .. }),
+            matches!(
+                error,
+                LibraryError::NotOnnxRuntime { .. } | LibraryError::Load { .. }
+            ),
             "{error:?}"
         );
     }

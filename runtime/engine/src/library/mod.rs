@@ -106,10 +106,12 @@ impl LibraryError {
     /// A remedy, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NotFound { .. } | Self::TooOld { .. } => Some("`vesal setup` fetches ONNX Runtime"),
-            Self::NotThere { .. } => {
-                Some("name the library's file or its folder, or nothing: `vesal setup` fetches ONNX Runtime")
+            Self::NotFound { .. } | Self::TooOld { .. } => {
+                Some("`vesal setup` fetches ONNX Runtime")
             }
+            Self::NotThere { .. } => Some(
+                "name the library's file or its folder, or nothing: `vesal setup` fetches ONNX Runtime",
+            ),
             Self::Binary { .. } | Self::Load { .. } | Self::NotOnnxRuntime { .. } => {
                 Some("remove the file or name another one; `vesal setup` fetches ONNX Runtime")
             }
@@ -119,5 +121,9 @@ impl LibraryError {
 }
 
 fn list(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ")
+    paths
+        .iter()
+        .map(|path| format!("`{}`", path.display()))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -25,13 +25,22 @@ pub struct Places {
 impl Places {
     /// Takes them from this process.
     pub fn of_this_process(explicit: Option<&Path>) -> Self {
-        let folder = |name| env::var_os(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from);
+        let folder = |name| {
+            env::var_os(name)
+                .filter(|value: &OsString| !value.is_empty())
+                .map(PathBuf::from)
+        };
         Self {
             explicit: explicit.map(Path::to_path_buf),
             environment: folder("ORT_DYLIB_PATH"),
-            executable: env::current_exe().ok().and_then(|path| Some(path.parent()?.to_path_buf())),
+            executable: env::current_exe()
+                .ok()
+                .and_then(|path| Some(path.parent()?.to_path_buf())),
             cache: cache_directory(),
-            python: ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(folder).collect(),
+            python: ["VIRTUAL_ENV", "CONDA_PREFIX"]
+                .into_iter()
+                .filter_map(folder)
+                .collect(),
         }
     }
 
@@ -46,27 +55,51 @@ impl Places {
         ];
         for (path, origin, named_by) in named {
             if let Some(path) = path {
-                let found = if path.is_file() { Some(path.clone()) } else { library_in(path) };
+                let found = if path.is_file() {
+                    Some(path.clone())
+                } else {
+                    library_in(path)
+                };
                 return match found {
                     Some(path) => Ok(Found { path, origin }),
-                    None => Err(LibraryError::NotThere { named_by, path: path.clone() }),
+                    None => Err(LibraryError::NotThere {
+                        named_by,
+                        path: path.clone(),
+                    }),
                 };
             }
         }
         let mut folders: Vec<(PathBuf, Origin)> = Vec::new();
-        folders.extend(self.executable.iter().map(|folder| (folder.clone(), Origin::Executable)));
+        folders.extend(
+            self.executable
+                .iter()
+                .map(|folder| (folder.clone(), Origin::Executable)),
+        );
         for variant in [Variant::Cuda, Variant::Cpu] {
-            folders.extend(self.cache.iter().map(|cache| (cache.join(variant.folder()), Origin::Cache)));
+            folders.extend(
+                self.cache
+                    .iter()
+                    .map(|cache| (cache.join(variant.folder()), Origin::Cache)),
+            );
         }
         for root in &self.python {
-            folders.extend(python_packages(root).into_iter().map(|folder| (folder, Origin::Python)));
+            folders.extend(
+                python_packages(root)
+                    .into_iter()
+                    .map(|folder| (folder, Origin::Python)),
+            );
         }
         for (folder, origin) in &folders {
             if let Some(path) = library_in(folder) {
-                return Ok(Found { path, origin: *origin });
+                return Ok(Found {
+                    path,
+                    origin: *origin,
+                });
             }
         }
-        Err(LibraryError::NotFound { searched: folders.into_iter().map(|(folder, _)| folder).collect() })
+        Err(LibraryError::NotFound {
+            searched: folders.into_iter().map(|(folder, _)| folder).collect(),
+        })
     }
 }
 
@@ -81,7 +114,11 @@ pub fn find(explicit: Option<&Path>) -> Result<Found, LibraryError> {
 ///
 /// `$XDG_CACHE_HOME/vesal` or `~/.cache/vesal`; on macOS `~/Library/Caches/vesal`; on Windows `%LOCALAPPDATA%\vesal`.
 pub fn cache_directory() -> Option<PathBuf> {
-    let folder = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder = |name| {
+        env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     let root = if cfg!(windows) {
         folder("LOCALAPPDATA")
     } else if cfg!(target_os = "macos") {
@@ -101,12 +138,16 @@ pub fn library_in(folder: &Path) -> Option<PathBuf> {
         .filter(|name| library_version(name).is_some())
         .collect();
     names.sort_by_key(|name| library_version(name));
-    let best = if names.iter().any(|name| library_version(name).is_some_and(|version| version.is_empty())) {
+    let best = if names
+        .iter()
+        .any(|name| library_version(name).is_some_and(|version| version.is_empty()))
+    {
         names.first()
     } else {
         names.last()
     };
-    best.map(|name| folder.join(name)).filter(|path| path.is_file())
+    best.map(|name| folder.join(name))
+        .filter(|path| path.is_file())
 }
 
 /// Numbers in the name of a library, none for a name without them; `None` for any other file.
@@ -114,14 +155,19 @@ fn library_version(name: &str) -> Option<Vec<u32>> {
     let version = if cfg!(windows) {
         return (name == "onnxruntime.dll").then(Vec::new);
     } else if cfg!(target_os = "macos") {
-        name.strip_prefix("libonnxruntime")?.strip_suffix(".dylib")?
+        name.strip_prefix("libonnxruntime")?
+            .strip_suffix(".dylib")?
     } else {
         name.strip_prefix("libonnxruntime.so")?
     };
     if version.is_empty() {
         return Some(Vec::new());
     }
-    version.strip_prefix('.')?.split('.').map(|number| number.parse().ok()).collect()
+    version
+        .strip_prefix('.')?
+        .split('.')
+        .map(|number| number.parse().ok())
+        .collect()
 }
 
 /// Folders of the `onnxruntime` package below the root of a Python environment.
@@ -136,7 +182,10 @@ fn python_packages(root: &Path) -> Vec<PathBuf> {
         .into_iter()
         .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("python3")))
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("python3"))
+        })
         .collect();
     versions.sort();
     versions.into_iter().rev().map(package).collect()
@@ -180,21 +229,65 @@ mod tests {
         };
         assert_eq!(
             searched,
-            [at("bin"), at("cache/onnxruntime-1.31.1-cuda"), at("cache/onnxruntime-1.31.1")]
+            [
+                at("bin"),
+                at("cache/onnxruntime-1.31.1-cuda"),
+                at("cache/onnxruntime-1.31.1")
+            ]
         );
-        let python = touch(at("venv/lib/python3.12/site-packages/onnxruntime/capi/libonnxruntime.so.1.31.1"));
-        touch(at("venv/lib/python3.12/site-packages/onnxruntime/capi/libonnxruntime_providers_shared.so"));
-        assert_eq!(places.find().expect("found"), Found { path: python, origin: Origin::Python });
+        let python = touch(at(
+            "venv/lib/python3.12/site-packages/onnxruntime/capi/libonnxruntime.so.1.31.1",
+        ));
+        touch(at(
+            "venv/lib/python3.12/site-packages/onnxruntime/capi/libonnxruntime_providers_shared.so",
+        ));
+        assert_eq!(
+            places.find().expect("found"),
+            Found {
+                path: python,
+                origin: Origin::Python
+            }
+        );
         let cache = touch(at("cache/onnxruntime-1.31.1/libonnxruntime.so.1.31.1"));
-        assert_eq!(places.find().expect("found"), Found { path: cache, origin: Origin::Cache });
+        assert_eq!(
+            places.find().expect("found"),
+            Found {
+                path: cache,
+                origin: Origin::Cache
+            }
+        );
         let beside = touch(at("bin/libonnxruntime.so"));
-        assert_eq!(places.find().expect("found"), Found { path: beside, origin: Origin::Executable });
+        assert_eq!(
+            places.find().expect("found"),
+            Found {
+                path: beside,
+                origin: Origin::Executable
+            }
+        );
         let environment = touch(at("env/libonnxruntime.so.1"));
-        let places = Places { environment: Some(at("env")), ..places };
-        assert_eq!(places.find().expect("found"), Found { path: environment, origin: Origin::Environment });
+        let places = Places {
+            environment: Some(at("env")),
+            ..places
+        };
+        assert_eq!(
+            places.find().expect("found"),
+            Found {
+                path: environment,
+                origin: Origin::Environment
+            }
+        );
         let explicit = touch(at("mine.so"));
-        let places = Places { explicit: Some(explicit.clone()), ..places };
-        assert_eq!(places.find().expect("found"), Found { path: explicit, origin: Origin::Explicit });
+        let places = Places {
+            explicit: Some(explicit.clone()),
+            ..places
+        };
+        assert_eq!(
+            places.find().expect("found"),
+            Found {
+                path: explicit,
+                origin: Origin::Explicit
+            }
+        );
     }
 
     #[test]
@@ -206,7 +299,13 @@ mod tests {
             executable: Some(root.path().join("bin")),
             ..Places::default()
         };
-        assert!(matches!(places.find(), Err(LibraryError::NotThere { named_by: "the command line", .. })));
+        assert!(matches!(
+            places.find(),
+            Err(LibraryError::NotThere {
+                named_by: "the command line",
+                ..
+            })
+        ));
     }
 
     #[test]
@@ -220,8 +319,14 @@ mod tests {
         ] {
             touch(root.path().join(name));
         }
-        assert_eq!(library_in(root.path()), Some(root.path().join("libonnxruntime.so.1.31.1")));
+        assert_eq!(
+            library_in(root.path()),
+            Some(root.path().join("libonnxruntime.so.1.31.1"))
+        );
         touch(root.path().join("libonnxruntime.so"));
-        assert_eq!(library_in(root.path()), Some(root.path().join("libonnxruntime.so")));
+        assert_eq!(
+            library_in(root.path()),
+            Some(root.path().join("libonnxruntime.so"))
+        );
     }
 }

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use ndarray::{Array4, Axis};
 use tempfile::TempDir;
 use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Label, Modality};
-use vesal_bundle::manifest::{self, Manifest, Member, MemberProvenance, NetworkInterface, Provenance};
+use vesal_bundle::manifest::{
+    self, Manifest, Member, MemberProvenance, NetworkInterface, Provenance,
+};
 use vesal_bundle::{Bundle, BundleWriter, Probe};
 use vesal_engine::{EngineOptions, Stage, install, library, record_probe};
 use vesal_volume::preprocess::Step;
@@ -34,7 +36,10 @@ pub fn runtime() -> &'static library::Runtime {
 
 pub fn options() -> EngineOptions {
     runtime();
-    EngineOptions { device: "cpu".parse().expect("a device"), ..EngineOptions::default() }
+    EngineOptions {
+        device: "cpu".parse().expect("a device"),
+        ..EngineOptions::default()
+    }
 }
 
 pub fn plan(preprocessing: Vec<Step>) -> DeployPlan {
@@ -47,7 +52,10 @@ pub fn plan(preprocessing: Vec<Step>) -> DeployPlan {
         format: deploy_plan::FORMAT.into(),
         format_version: deploy_plan::FORMAT_VERSION,
         name: "ramps".into(),
-        channels: vec![Channel { name: "image".into(), modality: Modality::Mri }],
+        channels: vec![Channel {
+            name: "image".into(),
+            modality: Modality::Mri,
+        }],
         labels: (0..3).map(label).collect(),
         activation: Activation::Softmax,
         preprocessing,
@@ -61,7 +69,11 @@ pub fn plan(preprocessing: Vec<Step>) -> DeployPlan {
 }
 
 pub fn interface() -> NetworkInterface {
-    NetworkInterface { opset: 20, input: "image".into(), output: "logits".into() }
+    NetworkInterface {
+        opset: 20,
+        input: "image".into(),
+        output: "logits".into(),
+    }
 }
 
 /// Writes a bundle of these networks and weights, with a probe that `change` may spoil.
@@ -74,8 +86,12 @@ pub fn bundle_with(
     change(&mut probe);
     let parent = TempDir::new().expect("temporary directory");
     let mut writer = BundleWriter::create(&parent.path().join("ramps"), false).expect("created");
-    writer.add("deploy_plan.json", &plan.to_json().expect("valid")).expect("added");
-    writer.add("probe.json", &probe.to_json().expect("serializable")).expect("added");
+    writer
+        .add("deploy_plan.json", &plan.to_json().expect("valid"))
+        .expect("added");
+    writer
+        .add("probe.json", &probe.to_json().expect("serializable"))
+        .expect("added");
     let mut members = Vec::new();
     for (index, (network, weight)) in networks.iter().enumerate() {
         let file = format!("members/{index}.onnx");
@@ -86,7 +102,11 @@ pub fn bundle_with(
             epoch: None,
             best_metric: None,
         };
-        members.push(Member { file, weight: *weight, provenance });
+        members.push(Member {
+            file,
+            weight: *weight,
+            provenance,
+        });
     }
     let bundle = writer.finish(Manifest {
         format: manifest::FORMAT.into(),
@@ -96,7 +116,10 @@ pub fn bundle_with(
         probe: "probe.json".into(),
         network: interface(),
         members,
-        provenance: Provenance { versions: BTreeMap::new(), data_stats_sha256: None },
+        provenance: Provenance {
+            versions: BTreeMap::new(),
+            data_stats_sha256: None,
+        },
         files: BTreeMap::new(),
     });
     (parent, bundle.expect("written"))
@@ -111,7 +134,8 @@ pub fn ramp(shape: [usize; 3], affine: Affine) -> Volume {
     let [x, y, z] = shape;
     let last = (x * 37 + y * 11 + z) as f32;
     let data = Array4::from_shape_fn((1, x, y, z), |(_, i, j, k)| {
-        ((i * 37 + j * 11 + k) as f32 / last * 4. - 2.) + if (i + j + k) % 2 == 0 { 0.1 } else { 0. }
+        ((i * 37 + j * 11 + k) as f32 / last * 4. - 2.)
+            + if (i + j + k) % 2 == 0 { 0.1 } else { 0. }
     });
     Volume { data, affine }
 }
@@ -127,7 +151,8 @@ pub fn direct(volume: &Volume, networks: &[(&[(f32, f32); 3], f64)]) -> Array4<f
             let exponentials = classes.map(|(slope, bias)| f64::from(slope * value + bias).exp());
             for (class, exponential) in exponentials.into_iter().enumerate() {
                 let probability = exponential / exponentials.iter().sum::<f64>();
-                mean[(class, position.0, position.1, position.2)] += (weight / total * probability) as f32;
+                mean[(class, position.0, position.1, position.2)] +=
+                    (weight / total * probability) as f32;
             }
         }
     }

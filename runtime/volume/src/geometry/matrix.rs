@@ -26,7 +26,9 @@ pub(crate) fn transpose<const N: usize>(a: &Matrix<N>) -> Matrix<N> {
 /// The product `a b`.
 pub(crate) fn multiply<const N: usize>(a: &Matrix<N>, b: &Matrix<N>) -> Matrix<N> {
     std::array::from_fn(|row| {
-        std::array::from_fn(|column| (0..N).fold(0.0, |sum, k| f64::mul_add(a[row][k], b[k][column], sum)))
+        std::array::from_fn(|column| {
+            (0..N).fold(0.0, |sum, k| f64::mul_add(a[row][k], b[k][column], sum))
+        })
     })
 }
 
@@ -37,7 +39,8 @@ pub(crate) fn apply<const N: usize>(a: &Matrix<N>, v: &[f64; N]) -> [f64; N] {
 
 /// The determinant of a 3×3 matrix.
 pub(crate) fn determinant(a: &Matrix<3>) -> f64 {
-    a[0][0] * (a[1][1] * a[2][2] - a[1][2] * a[2][1]) - a[0][1] * (a[1][0] * a[2][2] - a[1][2] * a[2][0])
+    a[0][0] * (a[1][1] * a[2][2] - a[1][2] * a[2][1])
+        - a[0][1] * (a[1][0] * a[2][2] - a[1][2] * a[2][0])
         + a[0][2] * (a[1][0] * a[2][1] - a[1][1] * a[2][0])
 }
 
@@ -77,7 +80,9 @@ pub(crate) fn solve<const N: usize>(a: &Matrix<N>, b: &Matrix<N>) -> Option<Matr
         for (k, &factor) in entries.iter().enumerate().skip(row + 1).rev() {
             eliminate(&mut x, row, k, factor);
         }
-        x[row].iter_mut().for_each(|value| *value *= entries[row].recip());
+        x[row]
+            .iter_mut()
+            .for_each(|value| *value *= entries[row].recip());
     }
     Some(x)
 }
@@ -103,7 +108,9 @@ pub(crate) fn cholesky(a: &Matrix<3>) -> Option<Matrix<3>> {
         }
         lower[column][column] = diagonal;
         for row in column + 1..3 {
-            let product = (0..column).fold(0.0, |sum, k| f64::mul_add(lower[row][k], lower[column][k], sum));
+            let product = (0..column).fold(0.0, |sum, k| {
+                f64::mul_add(lower[row][k], lower[column][k], sum)
+            });
             lower[row][column] = (a[row][column] - product) * diagonal.recip();
         }
     }
@@ -132,7 +139,10 @@ pub(crate) fn nearest_orthogonal(a: &Matrix<3>) -> Option<Matrix<3>> {
             break;
         }
     }
-    q.iter().flatten().all(|value| value.is_finite()).then_some(q)
+    q.iter()
+        .flatten()
+        .all(|value| value.is_finite())
+        .then_some(q)
 }
 
 #[cfg(test)]
@@ -145,7 +155,10 @@ mod tests {
         let b = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 10.0]];
         let x = solve(&a, &multiply(&a, &b)).unwrap();
         for (found, expected) in x.iter().flatten().zip(b.iter().flatten()) {
-            assert!((found - expected).abs() < 1e-12, "{found} is not {expected}");
+            assert!(
+                (found - expected).abs() < 1e-12,
+                "{found} is not {expected}"
+            );
         }
     }
 
@@ -166,7 +179,10 @@ mod tests {
         let lower = cholesky(&a).unwrap();
         let back = multiply(&lower, &transpose(&lower));
         for (found, expected) in back.iter().flatten().zip(a.iter().flatten()) {
-            assert!((found - expected).abs() < 1e-12, "{found} is not {expected}");
+            assert!(
+                (found - expected).abs() < 1e-12,
+                "{found} is not {expected}"
+            );
         }
     }
 

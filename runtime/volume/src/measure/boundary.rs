@@ -22,7 +22,10 @@ pub(super) fn bounds<T: Copy + Sync>(
                 let Some(first) = row.iter().position(|&value| inside(value)) else {
                     continue;
                 };
-                let last = row.iter().rposition(|&value| inside(value)).unwrap_or(first);
+                let last = row
+                    .iter()
+                    .rposition(|&value| inside(value))
+                    .unwrap_or(first);
                 let row = [x..x + 1, y..y + 1, first..last + 1];
                 found = Some(found.map_or(row.clone(), |bounds| union(bounds, row)));
             }
@@ -79,7 +82,10 @@ mod tests {
         assert_eq!(bounds(mask.view(), |inside| inside), None);
         mask[[1, 4, 2]] = true;
         mask[[3, 2, 5]] = true;
-        assert_eq!(bounds(mask.view(), |inside| inside), Some([1..4, 2..5, 2..6]));
+        assert_eq!(
+            bounds(mask.view(), |inside| inside),
+            Some([1..4, 2..5, 2..6])
+        );
     }
 
     #[test]

@@ -43,7 +43,9 @@ impl Overlap {
         match (self.truth, self.prediction, empty) {
             (0, _, EmptyTruth::Undefined) => None,
             (0, 0, EmptyTruth::Score) => Some(1.0),
-            (truth, prediction, _) => Some(2.0 * self.both as f64 / (truth as f64 + prediction as f64)),
+            (truth, prediction, _) => {
+                Some(2.0 * self.both as f64 / (truth as f64 + prediction as f64))
+            }
         }
     }
 }
@@ -57,11 +59,13 @@ pub fn mask_overlap(
 ) -> Result<Overlap, MeasureError> {
     check_shapes(&truth, &prediction)?;
     let mut overlap = Overlap::default();
-    Zip::from(truth).and(prediction).for_each(|&truth, &prediction| {
-        overlap.truth += u64::from(truth);
-        overlap.prediction += u64::from(prediction);
-        overlap.both += u64::from(truth && prediction);
-    });
+    Zip::from(truth)
+        .and(prediction)
+        .for_each(|&truth, &prediction| {
+            overlap.truth += u64::from(truth);
+            overlap.prediction += u64::from(prediction);
+            overlap.both += u64::from(truth && prediction);
+        });
     Ok(overlap)
 }
 
@@ -77,14 +81,16 @@ pub fn label_overlaps(
     // Label maps are mostly runs of equal pairs: a map lookup per run, not per voxel.
     let mut pairs = HashMap::new();
     let mut run = ((0, 0), 0u64);
-    Zip::from(truth).and(prediction).for_each(|&truth, &prediction| {
-        if run.0 == (truth, prediction) {
-            run.1 += 1;
-        } else {
-            *pairs.entry(run.0).or_insert(0) += run.1;
-            run = ((truth, prediction), 1);
-        }
-    });
+    Zip::from(truth)
+        .and(prediction)
+        .for_each(|&truth, &prediction| {
+            if run.0 == (truth, prediction) {
+                run.1 += 1;
+            } else {
+                *pairs.entry(run.0).or_insert(0) += run.1;
+                run = ((truth, prediction), 1);
+            }
+        });
     *pairs.entry(run.0).or_insert(0) += run.1;
     let count = |label: u16| {
         let mut overlap = Overlap::default();

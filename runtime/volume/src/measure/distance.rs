@@ -83,7 +83,11 @@ impl Envelope {
         let Self(parabolas) = self;
         let steepness = spacing * spacing;
         parabolas.clear();
-        for (index, &height) in line.iter().enumerate().filter(|(_, height)| height.is_finite()) {
+        for (index, &height) in line
+            .iter()
+            .enumerate()
+            .filter(|(_, height)| height.is_finite())
+        {
             let apex = index as f64;
             let mut from = f64::NEG_INFINITY;
             while let Some(last) = parabolas.last() {

@@ -98,7 +98,10 @@ pub fn measure_labels(
 }
 
 /// Checks that masks share a grid.
-fn check_shapes<A, B>(truth: &ArrayView3<'_, A>, prediction: &ArrayView3<'_, B>) -> Result<(), MeasureError> {
+fn check_shapes<A, B>(
+    truth: &ArrayView3<'_, A>,
+    prediction: &ArrayView3<'_, B>,
+) -> Result<(), MeasureError> {
     if truth.dim() == prediction.dim() {
         return Ok(());
     }
@@ -153,7 +156,11 @@ mod tests {
             (None, Some(f64::INFINITY))
         );
         assert_eq!(
-            (measures[2].dice, measures[2].hausdorff_mm, measures[2].truth_ml),
+            (
+                measures[2].dice,
+                measures[2].hausdorff_mm,
+                measures[2].truth_ml
+            ),
             (None, None, 0.0)
         );
     }

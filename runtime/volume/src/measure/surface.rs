@@ -33,7 +33,8 @@ impl SurfaceDistances {
     /// **Source**: MONAI 1.6.1 `compute_hausdorff_distance`, which gives NaN where either is empty; the rank is `f32`
     /// as in `torch.quantile`.
     pub fn hausdorff95_mm(&self) -> Option<f64> {
-        let quantile = quantile(&self.from_truth, 0.95)?.max(quantile(&self.from_prediction, 0.95)?);
+        let quantile =
+            quantile(&self.from_truth, 0.95)?.max(quantile(&self.from_prediction, 0.95)?);
         quantile.is_finite().then_some(quantile)
     }
 
@@ -106,8 +107,13 @@ fn surface_distances<T: Copy + Sync>(
     let cropped = match (bounds(truth, &inside), bounds(prediction, &inside)) {
         (Some(a), Some(b)) => union(a, b),
         (Some(one), None) | (None, Some(one)) => {
-            let [truth, prediction] = [truth, prediction].map(|values| boundary(values, &one, &inside));
-            let count = truth.iter().chain(&prediction).filter(|edge| **edge).count();
+            let [truth, prediction] =
+                [truth, prediction].map(|values| boundary(values, &one, &inside));
+            let count = truth
+                .iter()
+                .chain(&prediction)
+                .filter(|edge| **edge)
+                .count();
             let infinite = vec![f32::INFINITY; count];
             return Ok(SurfaceDistances {
                 from_truth: infinite.clone(),
@@ -161,7 +167,11 @@ mod tests {
         mask
     }
 
-    fn distances(truth: &Array3<bool>, prediction: &Array3<bool>, spacing: [f64; 3]) -> SurfaceDistances {
+    fn distances(
+        truth: &Array3<bool>,
+        prediction: &Array3<bool>,
+        spacing: [f64; 3],
+    ) -> SurfaceDistances {
         mask_surface_distances(truth.view(), prediction.view(), spacing).unwrap()
     }
 
@@ -192,7 +202,11 @@ mod tests {
         let empty = Array3::from_elem((9, 9, 9), false);
         let both = distances(&empty, &empty, [1.0; 3]);
         assert_eq!(
-            (both.hausdorff_mm(), both.hausdorff95_mm(), both.average_mm()),
+            (
+                both.hausdorff_mm(),
+                both.hausdorff95_mm(),
+                both.average_mm()
+            ),
             (None, None, None)
         );
         assert_eq!(both.surface_dice(1.0), Ok(None));

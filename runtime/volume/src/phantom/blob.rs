@@ -24,7 +24,11 @@ impl Blob {
             phase: random.between(0.0, std::f64::consts::TAU),
             height: random.between(0.3, 1.0) * height,
         });
-        Self { center, radii, waves }
+        Self {
+            center,
+            radii,
+            waves,
+        }
     }
 
     /// The same blob with other radii.
@@ -38,7 +42,8 @@ impl Blob {
 
     /// Distance to the surface, roughly; positive inside.
     pub(super) fn depth(&self, position: [f64; 3]) -> f64 {
-        let q: [f64; 3] = std::array::from_fn(|axis| (position[axis] - self.center[axis]) / self.radii[axis]);
+        let q: [f64; 3] =
+            std::array::from_fn(|axis| (position[axis] - self.center[axis]) / self.radii[axis]);
         let distance = q.iter().map(|x| x * x).sum::<f64>().sqrt();
         let dent: f64 = self.waves.iter().map(|wave| wave.at(q)).sum();
         let radius = self.radii.iter().sum::<f64>() / 3.0;

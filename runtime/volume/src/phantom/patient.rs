@@ -72,7 +72,9 @@ impl Patient {
             0.02,
         );
         let mut organ = |center: [f64; 3], radii: [f64; 3]| {
-            let center = std::array::from_fn(|axis| center[axis] + shift[axis] + random.between(-0.06, 0.06));
+            let center = std::array::from_fn(|axis| {
+                center[axis] + shift[axis] + random.between(-0.06, 0.06)
+            });
             let radii = radii.map(|radius| radius * random.between(0.88, 1.14));
             Blob::new(random, center, radii, 0.12)
         };
@@ -84,7 +86,11 @@ impl Patient {
             random.between(-1.0, 1.0),
         ];
         let bias_phase = random.between(0.0, std::f64::consts::TAU);
-        let voxel = settings.shape.iter().map(|&n| 2.0 / n as f64).fold(0.0, f64::max);
+        let voxel = settings
+            .shape
+            .iter()
+            .map(|&n| 2.0 / n as f64)
+            .fold(0.0, f64::max);
         Self {
             tissues,
             scanner: settings.scanner,
@@ -114,9 +120,11 @@ impl Patient {
             (liver_depth, tissues.liver),
             (kidney_depth, tissues.kidney),
         ];
-        let clean = layers.into_iter().fold(tissues.air, |below, (depth, tissue)| {
-            below + (tissue - below) * (0.5 + 0.5 * depth / self.edge).clamp(0.0, 1.0)
-        });
+        let clean = layers
+            .into_iter()
+            .fold(tissues.air, |below, (depth, tissue)| {
+                below + (tissue - below) * (0.5 + 0.5 * depth / self.edge).clamp(0.0, 1.0)
+            });
         let value = match self.scanner {
             Scanner::Ct => clean + tissues.noise * noise,
             Scanner::Mr => {

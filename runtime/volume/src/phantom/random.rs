@@ -62,7 +62,8 @@ mod tests {
         let mut random = Random::new(1).fork(2);
         let numbers: Vec<f64> = (0..20_000).map(|_| random.normal()).collect();
         let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
-        let variance = numbers.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / numbers.len() as f64;
+        let variance =
+            numbers.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / numbers.len() as f64;
         assert!(
             mean.abs() < 0.03 && (variance - 1.0).abs() < 0.03,
             "{mean} {variance}"

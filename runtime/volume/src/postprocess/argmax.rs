@@ -38,7 +38,10 @@ pub enum ArgmaxError {
 /// **Errors**: a table that is not one value per class, or a NaN, which would otherwise pass for background.
 ///
 /// **Source**: `torch.argmax` for ties; it lets NaN win, we refuse it.
-pub fn argmax_labels(probabilities: ArrayView4<'_, f32>, values: &[u16]) -> Result<Array3<u16>, ArgmaxError> {
+pub fn argmax_labels(
+    probabilities: ArrayView4<'_, f32>,
+    values: &[u16],
+) -> Result<Array3<u16>, ArgmaxError> {
     let (classes, x, y, z) = probabilities.dim();
     if classes == 0 || values.len() != classes {
         return Err(ArgmaxError::Table {
@@ -54,13 +57,19 @@ pub fn argmax_labels(probabilities: ArrayView4<'_, f32>, values: &[u16]) -> Resu
     let nan = slabs
         .into_par_iter()
         .enumerate()
-        .find_map_first(|(x, (labels, slab))| argmax_slab(slab, values, labels).then(|| first_nan(x, slab)))
+        .find_map_first(|(x, (labels, slab))| {
+            argmax_slab(slab, values, labels).then(|| first_nan(x, slab))
+        })
         .flatten();
     nan.map_or(Ok(labels), Err)
 }
 
 /// Labels one X position, `[K, Y, Z]` → `[Y, Z]`, and tells whether any value is NaN.
-fn argmax_slab(slab: ArrayView3<'_, f32>, values: &[u16], mut labels: ArrayViewMut2<'_, u16>) -> bool {
+fn argmax_slab(
+    slab: ArrayView3<'_, f32>,
+    values: &[u16],
+    mut labels: ArrayViewMut2<'_, u16>,
+) -> bool {
     let (_, rows, columns) = slab.dim();
     let mut best = Array2::from_elem((rows, columns), f32::NEG_INFINITY);
     let mut nan = false;
@@ -101,7 +110,11 @@ mod tests {
 
     #[test]
     fn maps_classes_to_label_values() {
-        let probabilities = array![[[[0.2f32, 0.6, 0.1]]], [[[0.5, 0.3, 0.1]]], [[[0.3, 0.1, 0.8]]]];
+        let probabilities = array![
+            [[[0.2f32, 0.6, 0.1]]],
+            [[[0.5, 0.3, 0.1]]],
+            [[[0.3, 0.1, 0.8]]]
+        ];
         assert_eq!(
             argmax_labels(probabilities.view(), &[0, 40, 300]),
             Ok(array![[[40, 0, 300]]])

@@ -69,12 +69,15 @@ impl ProbabilityMean {
         let share = (weight / self.weight) as f32;
         let means: Vec<_> = mean.axis_iter_mut(Axis(1)).collect();
         let slabs: Vec<_> = logits.axis_iter_mut(Axis(1)).collect();
-        means.into_par_iter().zip(slabs).for_each(|(means, mut slab)| {
-            softmax_slab(slab.view_mut());
-            Zip::from(means)
-                .and(&slab)
-                .for_each(|mean, value| *mean += share * (value - *mean));
-        });
+        means
+            .into_par_iter()
+            .zip(slabs)
+            .for_each(|(means, mut slab)| {
+                softmax_slab(slab.view_mut());
+                Zip::from(means)
+                    .and(&slab)
+                    .for_each(|mean, value| *mean += share * (value - *mean));
+            });
         Ok(())
     }
 
@@ -101,7 +104,10 @@ mod tests {
         let mut mean = ProbabilityMean::new();
         mean.add(logits(200.0), 3.0).unwrap();
         mean.add(logits(-200.0), 1.0).unwrap();
-        assert_eq!(mean.finish().unwrap(), array![[[[0.75, 0.5]]], [[[0.25, 0.5]]]]);
+        assert_eq!(
+            mean.finish().unwrap(),
+            array![[[[0.75, 0.5]]], [[[0.25, 0.5]]]]
+        );
     }
 
     #[test]
@@ -131,7 +137,10 @@ mod tests {
                 "{weight}"
             );
         }
-        assert_eq!(mean.finish().unwrap(), array![[[[1.0, 0.5]]], [[[0.0, 0.5]]]]);
+        assert_eq!(
+            mean.finish().unwrap(),
+            array![[[[1.0, 0.5]]], [[[0.0, 0.5]]]]
+        );
     }
 
     #[test]

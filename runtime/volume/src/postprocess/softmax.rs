@@ -43,7 +43,9 @@ pub(super) fn softmax_slab(mut slab: ArrayViewMut3<'_, f32>) {
             });
     }
     for class in slab.outer_iter_mut() {
-        Zip::from(class).and(&sum).for_each(|value, &sum| *value /= sum);
+        Zip::from(class)
+            .and(&sum)
+            .for_each(|value, &sum| *value /= sum);
     }
 }
 
@@ -60,7 +62,10 @@ mod tests {
         softmax_in_place(values.view_mut());
         let expected = 1.0 / (1.0 + (-1.0f32).exp());
         for voxel in 0..2 {
-            assert!((values[[0, 0, 0, voxel]] - expected).abs() < 1e-6, "{values}");
+            assert!(
+                (values[[0, 0, 0, voxel]] - expected).abs() < 1e-6,
+                "{values}"
+            );
         }
     }
 

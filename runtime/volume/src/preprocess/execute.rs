@@ -69,7 +69,8 @@ pub fn execute(mut volume: Volume, steps: &[Step]) -> Result<(Volume, Trace), Pr
     let input = volume.geometry();
     let mut applied = Vec::with_capacity(steps.len());
     for (index, step) in steps.iter().enumerate() {
-        let (after, step) = apply(volume, step).map_err(|source| PreprocessError::Step { index, source })?;
+        let (after, step) =
+            apply(volume, step).map_err(|source| PreprocessError::Step { index, source })?;
         volume = after;
         applied.push(step);
     }
@@ -166,7 +167,8 @@ impl Trace {
             affine: self.input.affine,
         };
         for (index, step) in self.steps.iter().enumerate() {
-            labels = repeat(labels, step).map_err(|source| PreprocessError::Step { index, source })?;
+            labels =
+                repeat(labels, step).map_err(|source| PreprocessError::Step { index, source })?;
         }
         Ok(labels)
     }
@@ -242,7 +244,10 @@ mod tests {
             Err(PreprocessError::LabelPlace { .. })
         ));
         let nearly = labels((4, 5, 6), Affine::from_spacing([1.01, 1.0, 2.0]));
-        assert_eq!(trace.prepare_labels(&nearly).unwrap().affine, trace.input.affine);
+        assert_eq!(
+            trace.prepare_labels(&nearly).unwrap().affine,
+            trace.input.affine
+        );
     }
 
     #[test]
@@ -269,7 +274,10 @@ mod tests {
             affine: Affine::from_spacing([0.0, 1.0, 1.0]),
             ..blank((1, 2, 2, 2))
         };
-        assert!(matches!(execute(volume, &[]), Err(PreprocessError::Geometry(_))));
+        assert!(matches!(
+            execute(volume, &[]),
+            Err(PreprocessError::Geometry(_))
+        ));
     }
 
     #[test]

@@ -25,7 +25,10 @@ impl Trace {
     /// **Errors**: [`PreprocessError::PredictionShape`] for another shape than the prepared volume's.
     ///
     /// **Source**: MONAI 1.6.1 `Invertd(nearest_interp=False)`.
-    pub fn invert_probabilities(&self, probabilities: Array4<f32>) -> Result<Volume, PreprocessError> {
+    pub fn invert_probabilities(
+        &self,
+        probabilities: Array4<f32>,
+    ) -> Result<Volume, PreprocessError> {
         self.check_shape(probabilities.view())?;
         let prepared = Volume {
             data: probabilities,
@@ -138,7 +141,8 @@ impl Trace {
         outside: u16,
     ) -> Result<LabelMap, PreprocessError> {
         for (index, step) in self.steps.iter().enumerate().take(end).rev() {
-            labels = undo_on_labels(labels, step, outside).map_err(|source| at_step(index, source))?;
+            labels =
+                undo_on_labels(labels, step, outside).map_err(|source| at_step(index, source))?;
         }
         Ok(labels)
     }
@@ -164,7 +168,12 @@ fn undo_on_volume(volume: Volume, step: &AppliedStep) -> Result<Volume, StepErro
             ..volume
         },
         AppliedStep::Resample { before, .. } => {
-            let sampler = VolumeSampler::new(volume.data.view(), &volume.affine, before, OFF_AXIS_TOLERANCE)?;
+            let sampler = VolumeSampler::new(
+                volume.data.view(),
+                &volume.affine,
+                before,
+                OFF_AXIS_TOLERANCE,
+            )?;
             Volume {
                 data: sampler.slabs(0, before.shape[0]),
                 affine: before.affine,
@@ -174,7 +183,11 @@ fn undo_on_volume(volume: Volume, step: &AppliedStep) -> Result<Volume, StepErro
     })
 }
 
-fn undo_on_labels(labels: LabelMap, step: &AppliedStep, outside: u16) -> Result<LabelMap, StepError> {
+fn undo_on_labels(
+    labels: LabelMap,
+    step: &AppliedStep,
+    outside: u16,
+) -> Result<LabelMap, StepError> {
     Ok(match step {
         AppliedStep::Orient { transform, before } => LabelMap {
             affine: before.affine,
@@ -209,16 +222,19 @@ fn resample_argmax(
     let mut labels = Array3::zeros(to);
     for start in (0..to[0]).step_by(slabs) {
         let end = (start + slabs).min(to[0]);
-        let block = argmax_labels(sampler.slabs(start, end).view(), values).map_err(|error| match error {
-            ArgmaxError::NotANumber {
-                class,
-                voxel: [x, y, z],
-            } => ArgmaxError::NotANumber {
-                class,
-                voxel: [start + x, y, z],
-            },
-            error @ ArgmaxError::Table { .. } => error,
-        })?;
+        let block =
+            argmax_labels(sampler.slabs(start, end).view(), values).map_err(
+                |error| match error {
+                    ArgmaxError::NotANumber {
+                        class,
+                        voxel: [x, y, z],
+                    } => ArgmaxError::NotANumber {
+                        class,
+                        voxel: [start + x, y, z],
+                    },
+                    error @ ArgmaxError::Table { .. } => error,
+                },
+            )?;
         labels.slice_mut(s![start..end, .., ..]).assign(&block);
     }
     Ok(labels)

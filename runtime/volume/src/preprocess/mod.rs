@@ -53,7 +53,9 @@ pub enum PreprocessError {
         shape: [usize; 3],
     },
     /// Intensities are NaN or infinite.
-    #[error("channel {channel} has {voxels} voxels that are NaN or infinite, expected finite intensities")]
+    #[error(
+        "channel {channel} has {voxels} voxels that are NaN or infinite, expected finite intensities"
+    )]
     NotFinite {
         /// Channel, from 0.
         channel: usize,
@@ -69,7 +71,9 @@ pub enum PreprocessError {
         expected: [usize; 3],
     },
     /// A label map lies elsewhere than its image.
-    #[error("label map lies up to {found_mm:.3} mm away from its image, expected at most {limit_mm:.3} mm")]
+    #[error(
+        "label map lies up to {found_mm:.3} mm away from its image, expected at most {limit_mm:.3} mm"
+    )]
     LabelPlace {
         /// Largest distance between corresponding corner voxels in mm.
         found_mm: f64,
@@ -140,7 +144,9 @@ pub fn check_steps(steps: &[Step], channels: usize) -> Result<(), PreprocessErro
     for (index, step) in steps.iter().enumerate() {
         let checked: Result<(), StepError> = match step {
             Step::OrientRas | Step::CropForeground { .. } => Ok(()),
-            Step::Resample { spacing, keep } => check_target(*spacing, *keep).map_err(StepError::from),
+            Step::Resample { spacing, keep } => {
+                check_target(*spacing, *keep).map_err(StepError::from)
+            }
             Step::Normalize { channels: each } => {
                 check_normalizations(each, channels).map_err(StepError::from)
             }

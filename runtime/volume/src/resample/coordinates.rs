@@ -37,7 +37,10 @@ impl Coordinates {
         }
         let from_normalized = matrix::solve(&normalizing(to.shape), &matrix::identity())
             .ok_or(ResampleError::TooLarge { shape: to.shape })?;
-        let theta = product(&product(&normalizing(from.shape), &relative.0), &from_normalized);
+        let theta = product(
+            &product(&normalizing(from.shape), &relative.0),
+            &from_normalized,
+        );
         Ok(Self {
             from: from.shape,
             to: to.shape,
@@ -71,8 +74,9 @@ impl Coordinates {
             let (by_x, by_y) = (across_x * x, across_y * y);
             let positions = self.positions[2].iter();
             coordinates.clear();
-            coordinates
-                .extend(positions.map(|z| self.unnormalize(axis, across_z * z + by_y + by_x + offset)));
+            coordinates.extend(
+                positions.map(|z| self.unnormalize(axis, across_z * z + by_y + by_x + offset)),
+            );
         }
     }
 
@@ -104,10 +108,14 @@ fn normalized_positions(n: usize) -> Vec<f64> {
         true => f64::mul_add(step, index as f64, -1.0),
         false => f64::mul_add(-step, (n - 1 - index) as f64, 1.0),
     };
-    (0..n).map(|index| position(index) * last / n as f64).collect()
+    (0..n)
+        .map(|index| position(index) * last / n as f64)
+        .collect()
 }
 
 /// The product `a b`, each term rounded before it is added: unlike NumPy's, `torch`'s small products do not fuse.
 fn product(a: &Matrix<4>, b: &Matrix<4>) -> Matrix<4> {
-    std::array::from_fn(|row| std::array::from_fn(|column| (0..4).map(|k| a[row][k] * b[k][column]).sum()))
+    std::array::from_fn(|row| {
+        std::array::from_fn(|column| (0..4).map(|k| a[row][k] * b[k][column]).sum())
+    })
 }

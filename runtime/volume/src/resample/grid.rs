@@ -45,11 +45,18 @@ pub fn spaced_geometry(
     let placed = corners.map(|corner| relative.voxel_to_world(corner));
     let least: [f64; 3] =
         std::array::from_fn(|axis| placed.iter().map(|p| p[axis]).fold(f64::INFINITY, f64::min));
-    let most: [f64; 3] =
-        std::array::from_fn(|axis| placed.iter().map(|p| p[axis]).fold(f64::NEG_INFINITY, f64::max));
-    let counts: [f64; 3] = std::array::from_fn(|axis| (most[axis] - least[axis] + 1.0).round_ties_even());
+    let most: [f64; 3] = std::array::from_fn(|axis| {
+        placed
+            .iter()
+            .map(|p| p[axis])
+            .fold(f64::NEG_INFINITY, f64::max)
+    });
+    let counts: [f64; 3] =
+        std::array::from_fn(|axis| (most[axis] - least[axis] + 1.0).round_ties_even());
     let shape = counts.map(|count| count as usize);
-    if !counts.iter().product::<f64>().is_finite() || counts.iter().product::<f64>() > MAX_VOXELS as f64 {
+    if !counts.iter().product::<f64>().is_finite()
+        || counts.iter().product::<f64>() > MAX_VOXELS as f64
+    {
         return Err(ResampleError::TooLarge { shape });
     }
     let first = placed
@@ -58,7 +65,9 @@ pub fn spaced_geometry(
     let origin = match first {
         Some(corner) => from.affine.voxel_to_world(corners[corner]),
         None => {
-            let old = from.affine.voxel_to_world(from.shape.map(|n| n as f64 / 2.0));
+            let old = from
+                .affine
+                .voxel_to_world(from.shape.map(|n| n as f64 / 2.0));
             let new = centered.voxel_to_world(counts.map(|n| n / 2.0));
             std::array::from_fn(|axis| old[axis] - new[axis])
         }
@@ -113,7 +122,8 @@ mod tests {
         let found = shape_at([512, 512, 90], flipped, [1.0; 3]);
         assert_eq!(found.shape, [410, 410, 268]);
         assert_eq!(found.affine, Affine::from_spacing([-1.0, -1.0, 1.0]));
-        let permuted = Affine::from_parts([[0., 0., -2.], [1.5, 0., 0.], [0., 1., 0.]], [5., -3., 7.]);
+        let permuted =
+            Affine::from_parts([[0., 0., -2.], [1.5, 0., 0.], [0., 1., 0.]], [5., -3., 7.]);
         let found = shape_at([10, 11, 12], permuted, [1.0; 3]);
         assert_eq!(found.shape, [14, 11, 23]);
         assert_eq!(

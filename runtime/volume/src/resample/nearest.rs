@@ -33,7 +33,10 @@ impl Nearest {
                 from: [_, ny, nz],
                 indices,
             } => {
-                for (&y, row) in indices[1].iter().zip(slab.chunks_exact_mut(indices[2].len())) {
+                for (&y, row) in indices[1]
+                    .iter()
+                    .zip(slab.chunks_exact_mut(indices[2].len()))
+                {
                     let start = (indices[0][x] * ny + y) * nz;
                     let line = &source[start..start + nz];
                     for (value, &z) in row.iter_mut().zip(&indices[2]) {

@@ -44,7 +44,10 @@ pub(super) struct Scratch {
 /// Interpolates at fixed coordinates.
 pub(super) enum Trilinear {
     /// Axes are interpolated one after the other.
-    Separable { from: [usize; 3], taps: [Vec<Tap>; 3] },
+    Separable {
+        from: [usize; 3],
+        taps: [Vec<Tap>; 3],
+    },
     /// Every voxel has its own eight neighbors.
     General(Coordinates),
 }
@@ -56,7 +59,12 @@ impl Trilinear {
             return Self::General(coordinates);
         }
         let from = coordinates.from;
-        let taps = [0, 1, 2].map(|axis| coordinates.along(axis).map(|c| Tap::new(c, from[axis])).collect());
+        let taps = [0, 1, 2].map(|axis| {
+            coordinates
+                .along(axis)
+                .map(|c| Tap::new(c, from[axis]))
+                .collect()
+        });
         Self::Separable { from, taps }
     }
 

@@ -21,7 +21,11 @@ impl Axis {
     fn new(volume: usize, window: usize, overlap: f64) -> Self {
         // Truncated in f64 like the reference: 10 voxels at overlap 0.8 step by 1, since 10 * (1 - 0.8) < 2.
         let step = (window as f64 * (1.0 - overlap)) as usize;
-        let interval = if window >= volume { window } else { step.max(1) };
+        let interval = if window >= volume {
+            window
+        } else {
+            step.max(1)
+        };
         Self {
             volume,
             window,
@@ -105,13 +109,18 @@ impl WindowGrid {
         if volume.contains(&0) {
             return Err(WindowError::EmptyVolume { shape: volume });
         }
-        let axes = std::array::from_fn(|axis| Axis::new(volume[axis], plan.size[axis], plan.overlap[axis]));
+        let axes = std::array::from_fn(|axis| {
+            Axis::new(volume[axis], plan.size[axis], plan.overlap[axis])
+        });
         Ok(Self { axes })
     }
 
     /// Number of windows.
     pub fn count(&self) -> usize {
-        self.axes.iter().map(Axis::count).fold(1, usize::saturating_mul)
+        self.axes
+            .iter()
+            .map(Axis::count)
+            .fold(1, usize::saturating_mul)
     }
 
     /// Shape that the windows cover: the volume, padded to at least the window, `[X, Y, Z]`.
@@ -137,8 +146,10 @@ impl WindowGrid {
     /// Start of every window in the padded volume, in the order in which they are predicted.
     pub fn windows(&self) -> impl Iterator<Item = [usize; 3]> + '_ {
         let [x, y, z] = &self.axes;
-        x.starts()
-            .flat_map(move |i| y.starts().flat_map(move |j| z.starts().map(move |k| [i, j, k])))
+        x.starts().flat_map(move |i| {
+            y.starts()
+                .flat_map(move |j| z.starts().map(move |k| [i, j, k]))
+        })
     }
 
     /// The part inside the volume of the window that starts here.
@@ -214,7 +225,10 @@ mod tests {
         let grid = WindowGrid::new([3, 4, 9], &plan([8, 4, 3], [0.0; 3])).unwrap();
         assert_eq!(grid.padding_before(), [2, 0, 0]);
         assert_eq!(grid.padded_shape(), [8, 4, 9]);
-        assert_eq!(grid.spans([0, 0, 6]).map(|span| span.volume), [0..3, 0..4, 6..9]);
+        assert_eq!(
+            grid.spans([0, 0, 6]).map(|span| span.volume),
+            [0..3, 0..4, 6..9]
+        );
         assert_eq!(grid.spans([0, 0, 6])[0].patch, 2);
     }
 

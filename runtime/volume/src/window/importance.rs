@@ -22,7 +22,11 @@ pub fn importance_map(size: [usize; 3], blend: Blend) -> Array3<f32> {
     };
     let [x, y, z] = size.map(|length| gaussian(length, sigma_scale));
     let mut map = Array3::from_shape_fn(size, |(i, j, k)| x[i] * y[j] * z[k]);
-    let floor = map.iter().copied().fold(f32::INFINITY, f32::min).max(MIN_WEIGHT);
+    let floor = map
+        .iter()
+        .copied()
+        .fold(f32::INFINITY, f32::min)
+        .max(MIN_WEIGHT);
     map.mapv_inplace(|weight| weight.max(floor));
     map
 }
@@ -94,7 +98,8 @@ mod tests {
     #[test]
     fn a_large_window_has_the_reference_share_at_the_floor() {
         let map = importance_map([96; 3], Blend::Gaussian { sigma_scale: 0.125 });
-        let floor = map.iter().filter(|&&weight| weight == MIN_WEIGHT).count() as f64 / map.len() as f64;
+        let floor =
+            map.iter().filter(|&&weight| weight == MIN_WEIGHT).count() as f64 / map.len() as f64;
         assert!((floor - 0.5797).abs() < 1e-4, "{floor}");
         let max = map.iter().copied().fold(0.0, f32::max);
         assert!((max - 0.997_399_3).abs() < 1e-6, "{max}");
@@ -105,7 +110,8 @@ mod tests {
         for sigma_scale in [1e-300, 1e-20, 1e30, 1e300] {
             let map = importance_map([5, 4, 1], Blend::Gaussian { sigma_scale });
             assert!(
-                map.iter().all(|weight| *weight >= MIN_WEIGHT && *weight <= 1.0),
+                map.iter()
+                    .all(|weight| *weight >= MIN_WEIGHT && *weight <= 1.0),
                 "{sigma_scale}: {map}"
             );
         }

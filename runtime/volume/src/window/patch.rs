@@ -62,7 +62,12 @@ mod tests {
             f32::NAN
         };
         let mut patch = Array4::from_elem((channels, size[0], size[1], size[2]), fill);
-        cut(volume.view(), &grid.spans([0; 3]), padding, patch.view_mut());
+        cut(
+            volume.view(),
+            &grid.spans([0; 3]),
+            padding,
+            patch.view_mut(),
+        );
         patch
     }
 
@@ -82,7 +87,12 @@ mod tests {
     fn the_nearest_voxel_surrounds_the_volume() {
         let volume = array![[[[1.0, 2.0], [3.0, 4.0]]]];
         let patch = padded(&volume, [3, 4, 3], Padding::Replicate);
-        let plane = array![[1.0, 2.0, 2.0], [1.0, 2.0, 2.0], [3.0, 4.0, 4.0], [3.0, 4.0, 4.0]];
+        let plane = array![
+            [1.0, 2.0, 2.0],
+            [1.0, 2.0, 2.0],
+            [3.0, 4.0, 4.0],
+            [3.0, 4.0, 4.0]
+        ];
         for x in 0..3 {
             assert_eq!(patch.slice(s![0, x, .., ..]), plane);
         }

@@ -250,7 +250,11 @@ fn accumulate(
             let source = from..from + z.volume.len();
             let target = target * volume[2];
             let sums = &mut sums[target + z.volume.start..target + z.volume.end];
-            for ((sum, value), weight) in sums.iter_mut().zip(&values[source.clone()]).zip(&weights[source]) {
+            for ((sum, value), weight) in sums
+                .iter_mut()
+                .zip(&values[source.clone()])
+                .zip(&weights[source])
+            {
                 *sum += value * weight;
             }
         }
@@ -287,11 +291,15 @@ fn normalize(sum: &mut Array4<f32>, grid: &WindowGrid, weights: &[f32], window: 
             for x_span in x_spans.iter().filter(|span| span.volume.contains(&x)) {
                 let first = (x_span.patch + x - x_span.volume.start) * window[1] * window[2];
                 let weights = &weights[first..first + window[1] * window[2]];
-                for (y_span, z_span) in y_spans.iter().flat_map(|y| z_spans.iter().map(move |z| (y, z))) {
+                for (y_span, z_span) in y_spans
+                    .iter()
+                    .flat_map(|y| z_spans.iter().map(move |z| (y, z)))
+                {
                     for (row, target) in y_span.volume.clone().enumerate() {
                         let from = (y_span.patch + row) * window[2] + z_span.patch;
                         let target = target * columns;
-                        let total = &mut total[target + z_span.volume.start..target + z_span.volume.end];
+                        let total =
+                            &mut total[target + z_span.volume.start..target + z_span.volume.end];
                         for (total, weight) in total.iter_mut().zip(&weights[from..]) {
                             *total += weight;
                         }
@@ -299,8 +307,14 @@ fn normalize(sum: &mut Array4<f32>, grid: &WindowGrid, weights: &[f32], window: 
                 }
             }
             for mut class in slab.outer_iter_mut() {
-                for (mut row, total) in class.rows_mut().into_iter().zip(total.chunks_exact(columns)) {
-                    row.iter_mut().zip(total).for_each(|(sum, weight)| *sum /= weight);
+                for (mut row, total) in class
+                    .rows_mut()
+                    .into_iter()
+                    .zip(total.chunks_exact(columns))
+                {
+                    row.iter_mut()
+                        .zip(total)
+                        .for_each(|(sum, weight)| *sum /= weight);
                 }
             }
         },
@@ -308,7 +322,10 @@ fn normalize(sum: &mut Array4<f32>, grid: &WindowGrid, weights: &[f32], window: 
 }
 
 /// The elements in row-major order, borrowed where they lie so in memory.
-fn contiguous<'a>(slice: Option<&'a [f32]>, elements: impl Iterator<Item = &'a f32>) -> Cow<'a, [f32]> {
+fn contiguous<'a>(
+    slice: Option<&'a [f32]>,
+    elements: impl Iterator<Item = &'a f32>,
+) -> Cow<'a, [f32]> {
     slice.map_or_else(|| Cow::Owned(elements.copied().collect()), Cow::Borrowed)
 }
 
@@ -316,7 +333,9 @@ fn contiguous<'a>(slice: Option<&'a [f32]>, elements: impl Iterator<Item = &'a f
 fn filled<E: std::error::Error>(shape: &[usize], value: f32) -> Result<Vec<f32>, StitchError<E>> {
     let length = usize::try_from(product(shape)).map_err(|_| too_large(shape))?;
     let mut elements = Vec::new();
-    elements.try_reserve_exact(length).map_err(|_| too_large(shape))?;
+    elements
+        .try_reserve_exact(length)
+        .map_err(|_| too_large(shape))?;
     elements.resize(length, value);
     Ok(elements)
 }

@@ -63,7 +63,10 @@ impl WindowPlan {
                 return Err(WindowError::ZeroSize { axis });
             }
             if !(0.0..1.0).contains(&overlap) {
-                return Err(WindowError::Overlap { axis, found: overlap });
+                return Err(WindowError::Overlap {
+                    axis,
+                    found: overlap,
+                });
             }
         }
         match self.blend {
@@ -158,7 +161,10 @@ mod tests {
             padding: Padding::Constant(f32::NAN),
             ..plan()
         };
-        assert!(matches!(bad.validate(), Err(WindowError::PaddingValue { .. })));
+        assert!(matches!(
+            bad.validate(),
+            Err(WindowError::PaddingValue { .. })
+        ));
     }
 
     #[test]

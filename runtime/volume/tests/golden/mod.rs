@@ -54,7 +54,8 @@ pub fn array(value: &Value) -> ArrayD<f64> {
         .into_iter()
         .map(|n| n as usize)
         .collect::<Vec<_>>();
-    ArrayD::from_shape_vec(IxDyn(&shape), numbers(&value["data"])).expect("stored shape and data agree")
+    ArrayD::from_shape_vec(IxDyn(&shape), numbers(&value["data"]))
+        .expect("stored shape and data agree")
 }
 
 /// A flat list of numbers with the same spelling of NaN and infinity as [`array`].
