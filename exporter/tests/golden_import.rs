@@ -46,8 +46,23 @@ fn check(name: &str) {
     let checkpoint = Checkpoint::read(&path).unwrap();
     let settings = Settings::from_config(checkpoint.config.as_ref().unwrap()).unwrap();
     let config = NetworkConfig::SegresnetDs(settings.network.unwrap());
-    let network =
-        weights::load::<burn_flex::Flex>(&config, checkpoint.tensors, &Default::default()).unwrap();
+    let device = Default::default();
+    let network: SegResNetDs<Flex> = weights::load(&config, checkpoint.tensors, &device).unwrap();
+
+    let values: Vec<f32> = input.iter().copied().collect();
+    let tensor =
+        Tensor::<Flex, 5>::from_data(TensorData::new(values, input.shape().to_vec()), &device);
+    assert_close(name, network.forward(tensor.clone()), &expected);
+    let deep = network.forward_training(tensor);
+    let count = stored
+        .iter()
+        .filter(|array| array.starts_with("deep"))
+        .count();
+    assert_eq!(deep.len(), count, "{name}: deep supervision outputs");
+    for (level, output) in deep.into_iter().enumerate() {
+        assert_close(name, output, &array(&format!("deep{level}")));
+    }
+
     let onnx = lower::to_onnx(&network, &config, [x, y, z]).unwrap();
     let found = parity::run_onnx(runtime(), &onnx, &config, &input).unwrap();
     assert_eq!(found.shape(), expected.shape());
@@ -56,10 +71,10 @@ fn check(name: &str) {
         .zip(&expected)
         .map(|(a, b)| (a - b).abs())
         .fold(0., f32::max);
-    println!("{name}: logits differ by {difference:e}");
+    println!("{name}: logits differ by {difference:e} in ONNX Runtime");
     assert!(
         difference <= TOLERANCE,
-        "{name}: logits differ by {difference}"
+        "{name}: logits differ by {difference} in ONNX Runtime"
     );
 
     let directory = tempfile::tempdir().unwrap();
