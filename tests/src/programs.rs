@@ -17,7 +17,8 @@ pub struct Programs {
 }
 
 /// Finds the programs, builds them with Cargo where they are missing or older than their sources, and makes sure that
-/// ONNX Runtime is there. Done once per process.
+/// ONNX Runtime is there. Done once per process. `VESAL_PROGRAMS` names a folder to take them from instead, such as
+/// `target/release`.
 ///
 /// # Panics
 ///
@@ -25,7 +26,11 @@ pub struct Programs {
 pub fn programs() -> &'static Programs {
     static PROGRAMS: OnceLock<Programs> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
-        let programs = beside_this_test().unwrap_or_else(build);
+        let chosen = std::env::var_os("VESAL_PROGRAMS").map(|folder| {
+            let folder = PathBuf::from(folder);
+            in_folder(&folder).unwrap_or_else(|| panic!("{} lacks a program", folder.display()))
+        });
+        let programs = chosen.or_else(beside_this_test).unwrap_or_else(build);
         let setup = Command::new(&programs.vesal)
             .arg("setup")
             .output()
@@ -48,20 +53,25 @@ fn beside_this_test() -> Option<Programs> {
         .parent()
         .filter(|folder| folder.ends_with("deps"))?
         .parent()?;
-    let find = |name: &str| {
-        Some(folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
-            .filter(|path| path.is_file())
-    };
-    let programs = Programs {
-        vesal: find("vesal")?,
-        train: find("vesal-train")?,
-        export: find("vesal-export")?,
-    };
+    let programs = in_folder(folder)?;
     let built = [&programs.vesal, &programs.train, &programs.export].map(|path| modified(path));
     let oldest = built.into_iter().min()?;
     let sources = ["runtime", "models", "trainer", "exporter"]
         .map(|name| newest_source(&workspace().join(name)));
     (sources.into_iter().max()? < oldest).then_some(programs)
+}
+
+/// The programs in this folder, if all are there.
+fn in_folder(folder: &Path) -> Option<Programs> {
+    let find = |name: &str| {
+        let path = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+        path.is_file().then_some(path)
+    };
+    Some(Programs {
+        vesal: find("vesal")?,
+        train: find("vesal-train")?,
+        export: find("vesal-export")?,
+    })
 }
 
 fn modified(path: &Path) -> SystemTime {
