@@ -13,8 +13,7 @@ use support::checkpoint::{
 use support::{config, network, tensors};
 use tempfile::TempDir;
 use vesal_exporter::architecture::ArchitectureError;
-use vesal_exporter::import::pickle::PickleError;
-use vesal_exporter::import::{ArchiveError, Checkpoint, CheckpointError};
+use vesal_exporter::import::{ArchiveError, Checkpoint, CheckpointError, PickleError};
 use vesal_exporter::lower;
 use vesal_exporter::weights::{self, WeightsError};
 

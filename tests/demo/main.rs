@@ -10,9 +10,9 @@ use vesal_tests::score::{dice_table, print_table};
 
 /// Decisions that make training short enough for two cores; everything else is planned from the data.
 const SETTINGS: &[&str] = &[
-    "num_epochs=12",
+    "num_epochs=18",
     "num_images_per_batch=2",
-    "num_epochs_per_validation=12",
+    "num_epochs_per_validation=18",
     "num_warmup_epochs=1",
     "learning_rate=0.003",
     "roi_size=[32, 32, 32]",

@@ -5,12 +5,13 @@ mod checkpoint;
 mod labels;
 mod monai;
 mod network;
-pub mod pickle;
+mod pickle;
 mod plan;
 mod settings;
 
 pub use archive::ArchiveError;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use monai::{ImportError, Imported, import};
+pub use pickle::PickleError;
 pub use plan::{Overrides, PlanningError};
 pub use settings::{NormalizeMode, Settings, SettingsError};

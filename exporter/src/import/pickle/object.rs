@@ -43,7 +43,7 @@ pub struct Tensor {
 
 /// Functions and types that a pickle may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
+pub enum Known {
     OrderedDict,
     RebuildTensor,
     RebuildParameter,
@@ -90,7 +90,6 @@ pub enum Object {
     /// A dictionary in order of insertion.
     Dict(Vec<(Id, Id)>),
     /// A function or type.
-    #[allow(private_interfaces)]
     Known(Known),
     /// A tensor's storage.
     Storage(Storage),
