@@ -21,7 +21,9 @@ use super::metrics::Metrics;
 use super::plans::Plans;
 use super::run_dir::{Earlier, write_record};
 use super::schedule::{WARMUP_MULTIPLIER, validation_epochs, warmup_cosine};
-use super::{FitError, FitObserver, FitOutcome, FitRequest, Start, StepReport, ValidationReport};
+use super::{
+    FitError, FitObserver, FitOutcome, FitRequest, Start, StepReport, TrainDevice, ValidationReport,
+};
 use crate::dataset::{Batch, EpochPlan, Feed, Sampling, feed};
 use crate::loss::deep_supervision;
 use crate::validate::{BurnPredictor, Scores, segment};
@@ -53,7 +55,8 @@ pub fn train<B: AutodiffBackend>(
     let resumed_after = earlier.as_ref().map(|earlier| earlier.checkpoint.position);
     let position = resumed_after.unwrap_or_default();
     let epochs = EpochPlan::new(data.training.len(), &plans.train, request.fold);
-    if plans.train.use_amp {
+    // A CPU has no mixed precision that anybody would expect.
+    if plans.train.use_amp && request.device != TrainDevice::Cpu {
         observer.warning(
             "`use_amp` is on, but this backend computes in f32: mixed precision is not used",
         );

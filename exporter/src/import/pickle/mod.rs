@@ -4,8 +4,9 @@
 //! only put data together; the name of any other one ends the reading. Objects live in an arena, so that sharing and
 //! cycles cost nothing, and every opcode allocates in proportion to its own bytes.
 
+mod calls;
 mod machine;
 mod object;
 
 pub use machine::{PickleError, read};
-pub use object::{Arena, Id, Object, Storage, StorageType, Tensor};
+pub use object::{Arena, Id, Object, StorageType, Tensor};
