@@ -1,0 +1,185 @@
+//! What stands in for the calls of a pickle.
+
+use super::machine::{Machine, PickleError};
+use super::object::{Id, Known, NumpyType, Object, Storage, StorageType, Tensor};
+
+/// Most arguments of a call. What one operation copies is bounded, so that time and memory grow with the pickle only.
+const MAX_ARGUMENTS: usize = 16;
+/// Most axes of a tensor.
+const MAX_AXES: usize = 8;
+/// Longest name of a storage, and text that stands for bytes.
+const MAX_TEXT_BYTES: usize = 64;
+
+impl Machine<'_> {
+    /// Stands in for a call: puts together what the few known functions would.
+    pub(super) fn reduce(&mut self) -> Result<(), PickleError> {
+        let operands = self.pop_many(2)?;
+        let (&Object::Known(function), Object::Sequence(arguments)) =
+            (self.arena.get(operands[0]), self.arena.get(operands[1]))
+        else {
+            return Err(self.operand("a function and its arguments"));
+        };
+        if arguments.len() > MAX_ARGUMENTS {
+            return Err(self.operand("at most 16 arguments"));
+        }
+        let arguments = arguments.clone();
+        let object = match (function, arguments.as_slice()) {
+            (Known::OrderedDict, []) => Object::Dict(Vec::new()),
+            (Known::RebuildTensor, [storage, offset, shape, strides, ..]) => {
+                self.tensor(*storage, *offset, *shape, *strides)?
+            }
+            (Known::RebuildParameter, [tensor, ..]) | (Known::Size, [tensor]) => {
+                self.stack.push(*tensor);
+                return Ok(());
+            }
+            (Known::Device, _) => Object::Opaque,
+            (Known::NumpyType, [code, ..]) => self.numpy_type(*code),
+            (Known::NumpyScalar, [kind, value]) => self.numpy_scalar(*kind, *value),
+            (Known::Encode, [text, ..]) => match self.arena.get(*text) {
+                // Latin 1: how protocol 2 writes bytes.
+                Object::Text(text) if text.len() <= MAX_TEXT_BYTES => {
+                    Object::Bytes(text.chars().filter_map(|c| u8::try_from(c).ok()).collect())
+                }
+                _ => return Err(self.operand("a short text")),
+            },
+            _ => return Err(self.operand("a function that puts data together, with its arguments")),
+        };
+        self.push(object);
+        Ok(())
+    }
+
+    /// Sets the state of an object: that of dictionaries is their attributes, of types their byte order; nobody asks.
+    pub(super) fn build(&mut self) -> Result<(), PickleError> {
+        self.pop()?;
+        match self.arena.get(self.top()?) {
+            Object::Dict(_) | Object::NumpyType(_) | Object::Opaque | Object::Tensor(_) => Ok(()),
+            _ => Err(self.operand("an object with a state")),
+        }
+    }
+
+    /// `("storage", type, key, location, elements)`
+    pub(super) fn persistent(&mut self) -> Result<(), PickleError> {
+        let id = self.pop()?;
+        let broken = self.operand("a storage");
+        let Object::Sequence(parts) = self.arena.get(id) else {
+            return Err(broken);
+        };
+        let [tag, kind, key, ..] = parts.as_slice() else {
+            return Err(broken);
+        };
+        match (
+            self.arena.get(*tag),
+            self.arena.get(*kind),
+            self.arena.get(*key),
+        ) {
+            (Object::Text(tag), Object::Known(Known::StorageType(kind)), Object::Text(key))
+                if tag == "storage" && key.len() <= MAX_TEXT_BYTES =>
+            {
+                let storage = Storage {
+                    kind: *kind,
+                    key: key.clone(),
+                };
+                self.push(Object::Storage(storage));
+                Ok(())
+            }
+            _ => Err(broken),
+        }
+    }
+
+    fn tensor(
+        &self,
+        storage: Id,
+        offset: Id,
+        shape: Id,
+        strides: Id,
+    ) -> Result<Object, PickleError> {
+        let size = |id: &Id| match self.arena.get(*id) {
+            Object::Int(size) => usize::try_from(*size).ok(),
+            _ => None,
+        };
+        let sizes = |id: Id| match self.arena.get(id) {
+            Object::Sequence(items) if items.len() <= MAX_AXES => {
+                items.iter().map(size).collect::<Option<Vec<_>>>()
+            }
+            _ => None,
+        };
+        match (
+            self.arena.get(storage),
+            size(&offset),
+            sizes(shape),
+            sizes(strides),
+        ) {
+            (Object::Storage(storage), Some(offset), Some(shape), Some(strides))
+                if shape.len() == strides.len() =>
+            {
+                Ok(Object::Tensor(Tensor {
+                    storage: storage.clone(),
+                    offset,
+                    shape,
+                    strides,
+                }))
+            }
+            _ => Err(self.operand("storage, offset, shape and strides of a tensor")),
+        }
+    }
+
+    fn numpy_type(&self, code: Id) -> Object {
+        let kind = match self.arena.get(code) {
+            Object::Text(code) => match code.as_str() {
+                "f8" => NumpyType::Float64,
+                "f4" => NumpyType::Float32,
+                "i8" => NumpyType::Int64,
+                "i4" => NumpyType::Int32,
+                _ => return Object::Opaque,
+            },
+            _ => return Object::Opaque,
+        };
+        Object::NumpyType(kind)
+    }
+
+    fn numpy_scalar(&self, kind: Id, value: Id) -> Object {
+        let (Object::NumpyType(kind), Object::Bytes(bytes)) =
+            (self.arena.get(kind), self.arena.get(value))
+        else {
+            return Object::Opaque;
+        };
+        let wide = <[u8; 8]>::try_from(bytes.as_slice()).ok();
+        let narrow = <[u8; 4]>::try_from(bytes.as_slice()).ok();
+        match (kind, wide, narrow) {
+            (NumpyType::Float64, Some(bytes), _) => Object::Float(f64::from_le_bytes(bytes)),
+            (NumpyType::Int64, Some(bytes), _) => Object::Int(i64::from_le_bytes(bytes)),
+            (NumpyType::Float32, _, Some(bytes)) => Object::Float(f32::from_le_bytes(bytes).into()),
+            (NumpyType::Int32, _, Some(bytes)) => Object::Int(i32::from_le_bytes(bytes).into()),
+            _ => Object::Opaque,
+        }
+    }
+}
+
+/// The harmless functions and types.
+pub(super) fn known(module: &str, name: &str) -> Option<Known> {
+    Some(match (module, name) {
+        ("collections", "OrderedDict") => Known::OrderedDict,
+        ("torch._utils", "_rebuild_tensor_v2") => Known::RebuildTensor,
+        ("torch._utils", "_rebuild_parameter") => Known::RebuildParameter,
+        ("torch", "Size") => Known::Size,
+        ("torch", "device") => Known::Device,
+        ("torch", "DoubleStorage") => Known::StorageType(StorageType::Double),
+        ("torch", "FloatStorage") => Known::StorageType(StorageType::Float),
+        ("torch", "HalfStorage") => Known::StorageType(StorageType::Half),
+        ("torch", "BFloat16Storage") => Known::StorageType(StorageType::BFloat16),
+        (
+            "torch",
+            "LongStorage" | "IntStorage" | "ShortStorage" | "CharStorage" | "ByteStorage"
+            | "BoolStorage",
+        ) => Known::StorageType(StorageType::Other),
+        (
+            "torch",
+            "float32" | "float64" | "float16" | "bfloat16" | "int64" | "int32" | "int16" | "int8"
+            | "uint8" | "bool",
+        ) => Known::ElementType,
+        ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Known::NumpyScalar,
+        ("numpy", "dtype") => Known::NumpyType,
+        ("_codecs", "encode") => Known::Encode,
+        _ => return None,
+    })
+}
