@@ -194,7 +194,13 @@ fn a_second_auto_keeps_what_is_done() {
         .args(["status", "--json", "--work-dir"])
         .arg(work)))
     .unwrap();
-    assert!(status.to_string().contains("finished"), "{status}");
+    let states: Vec<_> = status["runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| &run["state"])
+        .collect();
+    assert_eq!(states, ["done", "done"]);
 }
 
 fn predict(bundle: &Path, images: &[PathBuf], out: &Path) -> Command {
