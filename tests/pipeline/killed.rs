@@ -1,6 +1,6 @@
 //! Training that dies: nothing is half written, and the next start goes on.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -92,7 +92,7 @@ fn assert_whole(run_dir: &Path) {
 }
 
 /// Length that a safetensors file says it has.
-fn safetensors_bytes(bytes: &[u8], path: &PathBuf) -> u64 {
+fn safetensors_bytes(bytes: &[u8], path: &Path) -> u64 {
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap());
     let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length as usize])
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -29,7 +29,7 @@ pub fn dice_table(
     for scan in scans {
         let (truth, found) = (
             read_label_map(&scan.label)?,
-            read_label_map(&predicted(scan))?,
+            read_label_map(predicted(scan))?,
         );
         check_grid(&truth, &found, &scan.label)?;
         let dice = labels
