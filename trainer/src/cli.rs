@@ -71,7 +71,7 @@ pub struct SetUpArguments {
 #[derive(Debug, Args)]
 #[command(after_help = SETTINGS_HELP)]
 pub struct SettingArguments {
-    /// Decide something yourself, such as roi_size=[64,64,64]; may be repeated; kept in the work directory, and taken
+    /// Decide something yourself, such as num_epochs=100; may be repeated; kept in the work directory, and taken
     /// back with NAME=
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub settings: Vec<String>,
