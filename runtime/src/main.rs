@@ -9,7 +9,7 @@ mod outputs;
 mod peak_memory;
 mod progress;
 mod record;
-mod stdout;
+mod table;
 
 use std::panic;
 use std::process::ExitCode;

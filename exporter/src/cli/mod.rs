@@ -8,7 +8,7 @@ mod summary;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Exit, Failure, stdout};
 
 use crate::assemble::{AssembleError, Assembled, Destination};
 use summary::Summary;
@@ -61,9 +61,7 @@ impl Common {
         let summary = Summary::new(assembled, assumptions);
         eprint!("{}", summary.text());
         if self.json {
-            let json = serde_json::to_string_pretty(&summary)
-                .map_err(|error| Failure::new(Exit::Bug, error))?;
-            println!("{json}");
+            stdout::print_json(&summary)?;
         }
         Ok(Exit::Success)
     }

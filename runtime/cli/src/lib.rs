@@ -1,4 +1,4 @@
-//! What the command lines of all Vesal programs share: exit codes and the form of errors.
+//! What the command lines of all Vesal programs share: exit codes, the form of errors, and printing data.
 //!
 //! A message is complete when a radiographer can tell which file, an engineer which rule, and both what to do next:
 //!
@@ -8,6 +8,8 @@
 //!
 //! hint: `vesal inspect BUNDLE` lists the channels
 //! ```
+
+pub mod stdout;
 
 use std::error::Error;
 use std::fmt::Write as _;

@@ -4,7 +4,7 @@ use clap::CommandFactory;
 use vesal_cli::{Exit, Failure};
 
 use crate::cli::{Cli, CompletionsArguments};
-use crate::stdout;
+use vesal_cli::stdout;
 
 /// Prints the completions of a shell.
 pub fn run(arguments: &CompletionsArguments) -> Result<Exit, Failure> {

@@ -6,8 +6,9 @@ use vesal_engine::device::{self, Availability};
 use vesal_engine::library::{self, Origin, Runtime};
 
 use crate::cli::DevicesArguments;
-use crate::stdout::table;
-use crate::{failure, stdout};
+use crate::failure;
+use crate::table::table;
+use vesal_cli::stdout;
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]

@@ -8,7 +8,7 @@ use vesal_engine::install::{self, InstallError, VERSION, Variant};
 use vesal_engine::library::{cache_directory, library_in};
 
 use crate::cli::SetupArguments;
-use crate::stdout;
+use vesal_cli::stdout;
 
 /// Fetches the library unless it is there, and prints where it is.
 pub fn run(arguments: &SetupArguments) -> Result<Exit, Failure> {

@@ -9,9 +9,10 @@ use vesal_engine::verify::VerifyError;
 
 use crate::cli::VerifyArguments;
 use crate::commands::use_threads;
+use crate::failure;
 use crate::record::seconds;
-use crate::stdout::table;
-use crate::{failure, stdout};
+use crate::table::table;
+use vesal_cli::stdout;
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]

@@ -1,11 +1,12 @@
 //! `vesal-train auto`.
 
+use vesal_cli::stdout::print;
 use vesal_cli::{Exit, Failure};
 use vesal_trainer::run_dir::{Made, WorkError};
 
 use super::fit::{fit_fold, stop_on_interrupt};
 use super::scores::score_table;
-use super::{analyze_cases, exit, failure, prepare, print};
+use super::{analyze_cases, exit, failure, prepare};
 use crate::cli::AutoArguments;
 
 /// Does every stage that is not done yet and prints the scores.

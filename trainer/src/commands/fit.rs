@@ -4,13 +4,14 @@ use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use vesal_cli::stdout::print;
 use vesal_cli::{Exit, Failure};
 use vesal_trainer::fit::{self, FitError, FitOutcome, TrainDevice};
 use vesal_trainer::run_dir::WorkDir;
 
+use super::failure;
 use super::progress::FitProgress;
 use super::scores::score_table;
-use super::{failure, print};
 use crate::cli::FitArguments;
 
 /// Trains one fold and prints its score.

@@ -8,9 +8,6 @@ mod progress;
 mod scores;
 pub mod status;
 
-use std::io::{self, Write};
-
-use serde::Serialize;
 use vesal_cli::{Exit, Failure};
 use vesal_trainer::analyze::stats::ExcludedCase;
 use vesal_trainer::run_dir::{Fault, Made, Request, WorkDir, WorkError};
@@ -77,27 +74,6 @@ fn failure(error: WorkError) -> Failure {
     };
     let hint = error.hint();
     Failure::new(exit, error).hint(hint)
-}
-
-/// Prints data. A reader that has had enough is no failure.
-fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Output, error).attempting("cannot write to stdout"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Prints one JSON document.
-fn print_json(document: &impl Serialize) -> Result<(), Failure> {
-    let text =
-        serde_json::to_string_pretty(document).map_err(|error| Failure::new(Exit::Bug, error))?;
-    print(&format!("{text}\n"))
 }
 
 /// Columns, the first to the left and the others to the right.

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use serde_json::json;
+use vesal_cli::stdout::{print, print_json};
 use vesal_cli::{Exit, Failure};
 use vesal_trainer::planner::Decision;
 
-use super::{failure, prepare, print, print_json};
+use super::{failure, prepare};
 use crate::cli::PlanArguments;
 
 /// Plans anew and writes the plans.

@@ -1,11 +1,12 @@
 //! `vesal-train status`.
 
 use serde_json::json;
+use vesal_cli::stdout::{print, print_json};
 use vesal_cli::{Exit, Failure};
 use vesal_trainer::fit::{self, RunStatus};
 use vesal_trainer::run_dir::WorkDir;
 
-use super::{failure, print, print_json, table};
+use super::{failure, table};
 use crate::cli::StatusArguments;
 
 /// Prints how far every fold is.

@@ -11,7 +11,7 @@ use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 
 use crate::failure;
-use crate::stdout::table;
+use crate::table::table;
 
 /// What is known of a bundle.
 #[derive(Debug, Serialize)]

@@ -9,7 +9,7 @@ use serde::Serialize;
 use vesal_cli::{Exit, Failure};
 
 use crate::cli::InspectArguments;
-use crate::stdout;
+use vesal_cli::stdout;
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]

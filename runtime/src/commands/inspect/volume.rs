@@ -10,7 +10,7 @@ use vesal_volume::Affine;
 use vesal_volume::orientation::Orientation;
 
 use crate::failure;
-use crate::stdout::table;
+use crate::table::table;
 
 /// What is known of a volume.
 #[derive(Debug, Serialize)]

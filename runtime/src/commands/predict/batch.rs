@@ -11,6 +11,7 @@ use vesal_io::nifti::{self, WriteOptions};
 use super::Job;
 use crate::case::Checked;
 use crate::cli::PredictArguments;
+use crate::failure;
 use crate::interrupt::{self, Interrupted};
 use crate::outputs::Outputs;
 use crate::progress::Progress;
@@ -18,7 +19,8 @@ use crate::record::{
     self, CaseRecord, LabelRecord, Outcome, OutputRecord, RunRecord, Segmented, StageSeconds,
     seconds,
 };
-use crate::{failure, stdout};
+use crate::table::table;
+use vesal_cli::stdout;
 
 /// What all cases share.
 pub struct Batch<'a> {
@@ -160,9 +162,5 @@ fn text(case: &str, segmented: &Segmented) -> String {
     let row =
         |label: &LabelRecord| vec![format!("  {}", label.name), format!("{:.2} ml", label.ml)];
     let rows: Vec<_> = segmented.labels.iter().map(row).collect();
-    format!(
-        "{case}: {}\n{}",
-        segmented.output.path,
-        stdout::table(&rows)
-    )
+    format!("{case}: {}\n{}", segmented.output.path, table(&rows))
 }

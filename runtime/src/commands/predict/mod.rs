@@ -15,7 +15,8 @@ use self::prepare::Job;
 use crate::cli::PredictArguments;
 use crate::commands::use_threads;
 use crate::record::{BundleRecord, DeviceRecord, RunRecord, seconds};
-use crate::{failure, interrupt, outputs, peak_memory, stdout};
+use crate::{failure, interrupt, outputs, peak_memory};
+use vesal_cli::stdout;
 
 /// A batch that ran to its end and in which cases failed.
 #[derive(Debug, thiserror::Error)]
