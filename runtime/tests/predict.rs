@@ -3,29 +3,16 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
 
 use ndarray::{Array4, Axis, concatenate};
 use serde_json::Value;
 use support::{
-    Ran, bundle, direct_labels, direct_probabilities, listing, overflowing_bundle, scan,
+    Ran, bundle, direct_labels, direct_probabilities, listing, overflowing_bundle, predict, scan,
     two_channel_bundle, with_runtime, write_scan,
 };
 use tempfile::tempdir;
 use vesal_bundle::digest;
 use vesal_io::nifti;
-
-fn predict(bundle: &Path, inputs: &[&Path], output: &Path, flags: &[&str]) -> Ran {
-    let mut command = with_runtime();
-    command
-        .arg("predict")
-        .arg("--bundle")
-        .arg(bundle)
-        .arg("--input")
-        .args(inputs);
-    command.arg("--output").arg(output).args(flags);
-    command.output().expect("runs").into()
-}
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")

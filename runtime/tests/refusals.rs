@@ -6,23 +6,11 @@ use std::fs;
 use std::path::Path;
 
 use support::{
-    Ran, bundle, listing, run, scan, two_channel_bundle, vesal, with_runtime, without_path,
-    write_scan,
+    Ran, bundle, listing, predict, run, scan, two_channel_bundle, vesal, with_runtime,
+    without_path, write_scan,
 };
 use tempfile::tempdir;
 use vesal_volume::{Affine, Volume};
-
-fn predict(bundle: &Path, inputs: &[&Path], output: &Path, flags: &[&str]) -> Ran {
-    let mut command = with_runtime();
-    command
-        .arg("predict")
-        .arg("--bundle")
-        .arg(bundle)
-        .arg("--input")
-        .args(inputs);
-    command.arg("--output").arg(output).args(flags);
-    command.output().expect("runs").into()
-}
 
 #[test]
 fn a_bundle_that_is_none_ends_with_4() {

@@ -304,3 +304,16 @@ pub fn listing(folder: &Path) -> Vec<String> {
 pub fn without_path(text: &str, folder: &Path) -> String {
     text.replace(&folder.display().to_string(), "[folder]")
 }
+
+/// Runs `vesal predict` on these inputs.
+pub fn predict(bundle: &Path, inputs: &[&Path], output: &Path, flags: &[&str]) -> Ran {
+    let mut command = with_runtime();
+    command
+        .arg("predict")
+        .arg("--bundle")
+        .arg(bundle)
+        .arg("--input")
+        .args(inputs);
+    command.arg("--output").arg(output).args(flags);
+    command.output().expect("runs").into()
+}
