@@ -28,11 +28,13 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
         false,
         false,
     ),
-    ("vesal-models", &[], true, false),
+    ("vesal-kernels", &[], true, false),
+    ("vesal-models", &["vesal-kernels"], true, false),
     (
         "vesal-trainer",
         &[
             "vesal-models",
+            "vesal-kernels",
             "vesal-volume",
             "vesal-io",
             "vesal-bundle",

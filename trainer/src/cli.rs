@@ -43,6 +43,8 @@ pub enum Command {
     Fit(FitArguments),
     /// Show how far every fold is
     Status(StatusArguments),
+    /// Measure how long an optimization step takes, on random patches
+    Bench(BenchArguments),
 }
 
 /// Which work directory.
@@ -156,6 +158,51 @@ pub struct StatusArguments {
     /// Folder that all stages write to and read from
     #[arg(long, value_name = "DIR")]
     pub work_dir: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArguments {
+    /// Patch in voxels
+    #[arg(
+        long,
+        value_name = "X,Y,Z",
+        value_delimiter = ',',
+        default_value = "96,96,96"
+    )]
+    pub roi: Vec<usize>,
+    /// Patches per step
+    #[arg(long, value_name = "N", default_value = "2")]
+    pub batch: usize,
+    /// Channels of the network's first level
+    #[arg(long, value_name = "N", default_value = "32")]
+    pub filters: usize,
+    /// Residual blocks of every level
+    #[arg(
+        long,
+        value_name = "N,N,...",
+        value_delimiter = ',',
+        default_value = "1,2,2,4,4"
+    )]
+    pub blocks: Vec<usize>,
+    /// Channels of the images
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub channels: usize,
+    /// Classes, background included
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub classes: usize,
+    /// Steps to measure, after 5 that do not count
+    #[arg(long, value_name = "N", default_value = "20")]
+    pub steps: usize,
+    /// Where to compute: cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu", env = "VESAL_DEVICE")]
+    pub device: TrainDevice,
+    /// Compute in mixed precision, where the device has it
+    #[arg(long)]
+    pub amp: bool,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

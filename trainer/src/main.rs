@@ -28,5 +28,6 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Plan(arguments) => commands::plan::run(&arguments),
         Command::Fit(arguments) => commands::fit::run(&arguments),
         Command::Status(arguments) => commands::status::run(&arguments),
+        Command::Bench(arguments) => commands::bench::run(&arguments),
     }
 }

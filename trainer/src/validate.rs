@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::marker::PhantomData;
 use std::ops::ControlFlow;
 
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{FloatDType, Tensor, TensorData};
 use ndarray::{Array5, ArrayView5};
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::run_record::Score;
+use vesal_kernels::Layers;
 use vesal_models::SegmentationNetwork;
 use vesal_volume::LabelMap;
 use vesal_volume::measure::{EmptyTruth, MeasureError, label_overlaps};
@@ -19,6 +19,7 @@ use vesal_volume::preprocess::PreprocessError;
 use vesal_volume::window::{PatchPredictor, StitchError, stitch_with_progress};
 
 use crate::dataset::ValidationVolume;
+use crate::fit::Precision;
 
 /// Why a case cannot be scored.
 #[derive(Debug, Error)]
@@ -40,40 +41,51 @@ pub struct BurnPredictor<'a, N, B: Backend> {
     network: &'a N,
     classes: usize,
     device: &'a B::Device,
-    backend: PhantomData<B>,
+    precision: Precision,
+    max_batch: usize,
 }
 
 impl<'a, N: SegmentationNetwork<B>, B: Backend> BurnPredictor<'a, N, B> {
-    /// A predictor of this many classes.
-    pub fn new(network: &'a N, classes: usize, device: &'a B::Device) -> Self {
+    /// A predictor of this many classes, and of at most so many windows at once.
+    pub fn new(
+        network: &'a N,
+        classes: usize,
+        device: &'a B::Device,
+        precision: Precision,
+        max_batch: usize,
+    ) -> Self {
         Self {
             network,
             classes,
             device,
-            backend: PhantomData,
+            precision,
+            max_batch,
         }
     }
 }
 
-impl<N: SegmentationNetwork<B>, B: Backend> PatchPredictor for BurnPredictor<'_, N, B> {
+impl<N: SegmentationNetwork<B>, B: Layers> PatchPredictor for BurnPredictor<'_, N, B> {
     type Error = Infallible;
 
     fn output_channels(&self) -> usize {
         self.classes
     }
 
-    /// One patch: GPU backends tune their kernels for every shape that they meet, which takes minutes.
     fn max_batch(&self) -> usize {
-        1
+        self.max_batch
     }
 
     fn predict(&mut self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>, Infallible> {
         let (n, c, x, y, z) = patches.dim();
-        let data = TensorData::new(
-            patches.iter().copied().collect::<Vec<f32>>(),
-            [n, c, x, y, z],
-        );
-        let logits = self.network.forward(Tensor::from_data(data, self.device));
+        let values: Vec<f32> = patches.iter().copied().collect();
+        let count = values.len();
+        let images = Tensor::<B, 1>::from_data(TensorData::new(values, [count]), self.device)
+            .reshape([n, c, x, y, z]);
+        let images = match self.precision {
+            Precision::Single => images,
+            Precision::Mixed => images.cast(FloatDType::F16),
+        };
+        let logits = self.network.forward(images).cast(FloatDType::F32);
         let dims = logits.dims();
         let mut values = logits
             .into_data()

@@ -1,11 +1,12 @@
-//! Burn's AdamW against PyTorch's formula.
+//! The optimizer against PyTorch's formula.
 
 use burn::backend::Autodiff;
 use burn::module::{Module, Param};
-use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
+use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use burn_flex::Flex;
+use vesal_trainer::fit::optimizer::AdamW;
 
 type B = Autodiff<Flex>;
 
@@ -45,14 +46,11 @@ fn steps_follow_the_formula() {
     let mut line = Line {
         weight: Param::from_tensor(weight),
     };
-    let mut optimizer = AdamWConfig::new()
-        .with_epsilon(1e-8)
-        .with_weight_decay(decay as f32)
-        .init::<B, Line<B>>();
+    let mut optimizer = AdamW::<Flex>::new(decay);
     for factor in factors {
         let loss = (line.weight.val() * Tensor::from_floats(factor, &device)).sum();
         let gradients = GradientsParams::from_grads(loss.backward(), &line);
-        line = optimizer.step(rate, line, gradients);
+        (line, _) = optimizer.step::<B, _>(rate, line, gradients, 1.0, false);
     }
     let found = line.weight.val().into_data().into_vec::<f32>().unwrap();
     for (index, found) in found.into_iter().enumerate() {
@@ -65,4 +63,28 @@ fn steps_follow_the_formula() {
     }
     // The first step by hand: 0.5 (1 - 0.01 * 0.1) - 0.01 * 1 / (1 + 1e-8).
     assert!((reference(0.5, &[1.0], rate, decay) - 0.489_500_000_1).abs() < 1e-12);
+}
+
+#[test]
+fn a_guarded_step_with_an_infinite_gradient_changes_nothing() {
+    let device = Default::default();
+    let mut line = Line {
+        weight: Param::from_tensor(Tensor::<B, 1>::from_floats([0.5, -2.0], &device)),
+    };
+    let mut optimizer = AdamW::<Flex>::new(0.1);
+    for (factor, overflows) in [([2.0, 4.0], false), ([f32::INFINITY, 1.0], true)] {
+        let before = line.weight.val().into_data();
+        let loss = (line.weight.val() * Tensor::from_floats(factor, &device)).sum();
+        let gradients = GradientsParams::from_grads(loss.backward(), &line);
+        let norm;
+        (line, norm) = optimizer.step::<B, _>(0.01, line, gradients, 0.5, true);
+        assert_eq!(norm.unwrap().into_scalar().is_finite(), !overflows);
+        assert_eq!(line.weight.val().into_data() == before, overflows);
+    }
+    // The first step ignores the size of the gradient.
+    let found = line.weight.val().into_data().into_vec::<f32>().unwrap();
+    assert!(
+        (found[0] - (0.5 * (1.0 - 0.001) - 0.01)).abs() < 1e-6,
+        "{found:?}"
+    );
 }

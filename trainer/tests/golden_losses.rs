@@ -6,8 +6,9 @@ use burn::backend::Autodiff;
 use burn::tensor::{Int, Tensor, TensorData};
 use burn_flex::Flex;
 use serde_json::Value;
+use vesal_kernels::dice_ce;
 use vesal_trainer::fit::schedule::warmup_cosine;
-use vesal_trainer::loss::{deep_supervision, dice_ce};
+use vesal_trainer::loss::deep_supervision;
 
 const TOLERANCE: f64 = 1e-5;
 
@@ -57,6 +58,10 @@ fn logits(array: &Value) -> Tensor<Autodiff<Flex>, 5> {
     Tensor::from_data(data, &Default::default()).require_grad()
 }
 
+fn channels_last(logits: Tensor<Autodiff<Flex>, 5>) -> Tensor<Autodiff<Flex>, 5> {
+    logits.permute([0, 2, 3, 4, 1])
+}
+
 /// `[N, 1, X, Y, Z]` in the file.
 fn classes(array: &Value) -> Tensor<Autodiff<Flex>, 4, Int> {
     let [n, _, x, y, z] = shape(array).try_into().unwrap();
@@ -76,7 +81,7 @@ fn golden_losses() {
         let found = match case["kind"].as_str().unwrap() {
             "dice_ce_softmax" => {
                 let input = logits(&case["logits"]);
-                let loss = dice_ce(input.clone(), target);
+                let loss = dice_ce(channels_last(input.clone()), target);
                 let gradient = input
                     .grad(&loss.backward())
                     .unwrap()
@@ -99,7 +104,7 @@ fn golden_losses() {
                     .as_array()
                     .unwrap()
                     .iter()
-                    .map(logits)
+                    .map(|array| channels_last(logits(array)))
                     .collect(),
                 target,
             ),

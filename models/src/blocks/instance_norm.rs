@@ -2,6 +2,7 @@
 
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Tensor, backend::Backend};
+use vesal_kernels::{Layers, Linearity};
 
 /// Normalizes each channel of each case over space, then scales and shifts it with learned weights.
 ///
@@ -29,17 +30,14 @@ impl<B: Backend> InstanceNorm<B> {
         }
     }
 
-    /// Normalizes.
+    /// Normalizes, and applies what follows.
     ///
-    /// **Shapes**: `[N, C, X, Y, Z]` → the same.
-    pub fn forward(&self, x: Tensor<B, 5>) -> Tensor<B, 5> {
-        let [n, c, sx, sy, sz] = x.dims();
-        let flat = x.reshape([n, c, sx * sy * sz]);
-        let centered = flat.clone() - flat.mean_dim(2);
-        let variance = (centered.clone() * centered.clone()).mean_dim(2);
-        let scale =
-            self.weight.val().reshape([1, c, 1]) * variance.add_scalar(self.epsilon).sqrt().recip();
-        let y = centered * scale + self.bias.val().reshape([1, c, 1]);
-        y.reshape([n, c, sx, sy, sz])
+    /// **Shapes**: `[N, X, Y, Z, C]` → the same.
+    pub fn forward(&self, x: Tensor<B, 5>, linearity: Linearity) -> Tensor<B, 5>
+    where
+        B: Layers,
+    {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        vesal_kernels::instance_norm(x, weight, bias, self.epsilon as f32, linearity)
     }
 }

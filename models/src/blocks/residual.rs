@@ -34,11 +34,9 @@ impl<B: Backend> ResidualBlock<B> {
     ///
     /// **Shapes**: `[N, C, X, Y, Z]` → the same.
     pub fn run<O: NetworkOps<B>>(&self, ops: &mut O, x: O::Value) -> O::Value {
-        let y = ops.instance_norm(&self.norm1, x.clone());
-        let y = ops.relu(y);
+        let y = ops.norm_relu(&self.norm1, x.clone());
         let y = ops.conv(&self.conv1, y);
-        let y = ops.instance_norm(&self.norm2, y);
-        let y = ops.relu(y);
+        let y = ops.norm_relu(&self.norm2, y);
         let y = ops.conv(&self.conv2, y);
         ops.add(y, x)
     }

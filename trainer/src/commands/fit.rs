@@ -67,7 +67,7 @@ pub fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
     Ok(stop)
 }
 
-fn fit_failure(error: FitError) -> Failure {
+pub(super) fn fit_failure(error: FitError) -> Failure {
     let exit = match &error {
         FitError::Case(_) | FitError::NoCases { .. } => Exit::Input,
         FitError::DeployPlan { .. }

@@ -2,6 +2,7 @@
 
 pub mod analyze;
 pub mod auto;
+pub mod bench;
 pub mod fit;
 pub mod plan;
 mod progress;

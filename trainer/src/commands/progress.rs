@@ -34,6 +34,38 @@ pub struct FitProgress {
     start: Option<Start>,
     best: Option<f64>,
     loss: f32,
+    pace: Pace,
+}
+
+/// How fast steps are, smoothed over some tens of them.
+#[derive(Debug, Default)]
+struct Pace {
+    seconds: f64,
+    waiting: f64,
+}
+
+impl Pace {
+    fn step(&mut self, report: &StepReport) {
+        let (seconds, waiting) = (
+            report.duration.as_secs_f64(),
+            report.data_wait.as_secs_f64(),
+        );
+        let share = if self.seconds == 0.0 { 1.0 } else { 0.05 };
+        self.seconds += share * (seconds - self.seconds);
+        self.waiting += share * (waiting - self.waiting);
+    }
+}
+
+impl std::fmt::Display for Pace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.seconds <= 0.0 {
+            return Ok(());
+        }
+        let rate = 1.0 / self.seconds;
+        let digits = if rate < 10.0 { 2 } else { 0 };
+        let share = 100.0 * (self.waiting / self.seconds).min(1.0);
+        write!(f, " {rate:.digits$} steps/s, {share:.0} % waiting for data")
+    }
 }
 
 impl FitProgress {
@@ -45,6 +77,7 @@ impl FitProgress {
             start: None,
             best: None,
             loss: f32::NAN,
+            pace: Pace::default(),
         }
     }
 
@@ -55,8 +88,8 @@ impl FitProgress {
             .unwrap_or_default();
         let epochs = self.start.as_ref().map_or(0, |start| start.num_epochs);
         self.bar.set_message(format!(
-            "epoch {epoch}/{epochs} loss {:.4}{best}{doing}",
-            self.loss
+            "epoch {epoch}/{epochs} loss {:.4}{best}{}{doing}",
+            self.loss, self.pace
         ));
     }
 
@@ -109,6 +142,7 @@ impl FitObserver for FitProgress {
 
     fn step(&mut self, report: &StepReport) {
         self.loss = report.loss;
+        self.pace.step(report);
         let steps = self.start.as_ref().map_or(0, |start| start.steps_per_epoch);
         self.bar
             .set_position(((report.epoch - 1) * steps + report.step) as u64);
@@ -150,4 +184,26 @@ fn bar(length: usize, template: &str) -> ProgressBar {
         bar.set_style(style.progress_chars("=> "));
     }
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_pace_tells_steps_per_second_and_the_share_of_waiting() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.to_string(), "");
+        pace.step(&StepReport {
+            epoch: 1,
+            step: 1,
+            loss: 1.0,
+            learning_rate: 1e-4,
+            duration: Duration::from_millis(20),
+            data_wait: Duration::from_millis(1),
+        });
+        assert_eq!(pace.to_string(), " 50 steps/s, 5 % waiting for data");
+    }
 }

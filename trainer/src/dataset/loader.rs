@@ -1,17 +1,13 @@
 //! Preparing batches ahead of the steps that need them.
 
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread::{Scope, available_parallelism};
+use std::thread::Scope;
 
 use super::{Batch, EpochPlan, TrainingVolume};
 use crate::train_plan::TrainPlan;
 
 /// Batches that each thread holds ready.
 const AHEAD: usize = 2;
-/// Cores per preparing thread: the processor also computes, or drives the device that does.
-const CORES_PER_THREAD: usize = 4;
-/// Most threads that prepare batches.
-const MAX_THREADS: usize = 8;
 
 /// What batches are made of.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +18,8 @@ pub struct Sampling<'a> {
     pub epochs: &'a EpochPlan,
     /// Patch size, batch size, where to cut, number of epochs.
     pub plan: &'a TrainPlan,
+    /// Threads that prepare batches; at least one.
+    pub threads: usize,
 }
 
 /// Batches in the order of training.
@@ -47,8 +45,7 @@ pub fn feed<'scope>(
     first_epoch: usize,
     first_step: usize,
 ) -> Feed {
-    let cores = available_parallelism().map_or(1, |cores| cores.get());
-    let threads = (cores / CORES_PER_THREAD).clamp(1, MAX_THREADS);
+    let threads = sampling.threads.max(1);
     let receivers = (0..threads)
         .map(|thread| {
             let (sender, receiver) = sync_channel(AHEAD);
@@ -57,6 +54,7 @@ pub fn feed<'scope>(
                     cases,
                     epochs,
                     plan,
+                    ..
                 } = sampling;
                 let mut turn = 0;
                 for epoch in first_epoch..plan.num_epochs {

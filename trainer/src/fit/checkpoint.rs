@@ -2,25 +2,21 @@
 
 use std::path::Path;
 
-use burn::module::{AutodiffModule, ModuleMapper, ModuleVisitor, Param};
-use burn::optim::adaptor::OptimizerAdaptor;
-use burn::optim::record::AdaptorRecord;
-use burn::optim::{AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer};
-use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{Tensor, TensorData};
+use burn::module::{AutodiffModule, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::ops::FloatTensor;
+use burn::tensor::{Tensor, TensorData, TensorMetadata, TensorPrimitive};
 use serde::{Deserialize, Serialize};
 use vesal_bundle::run_record::Score;
+use vesal_kernels::Kernels;
 
-use super::tensor_file::{self, TensorFile, TensorFileError, Tensors, Values};
+use super::optimizer::{AdamW, State};
+use super::tensor_file::{TensorFile, TensorFileError, Tensors, Values};
 
 /// File of the latest state, in the run directory.
 pub const CHECKPOINT_FILE: &str = "checkpoint.safetensors";
 /// File of the best weights, in the run directory.
 pub const WEIGHTS_FILE: &str = "weights.safetensors";
-
-/// Optimizer of a network.
-pub type AdamOf<N, B> = OptimizerAdaptor<AdamW, N, B>;
-type Record<N, B> = <AdamOf<N, B> as Optimizer<N, B>>::Record;
 
 /// What a training was made from: a state of another one is of no use to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +41,7 @@ pub struct Position {
 }
 
 /// Facts in a checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointHead {
     /// Training that it belongs to.
     pub identity: Identity,
@@ -53,6 +49,10 @@ pub struct CheckpointHead {
     pub position: Position,
     /// Epochs in all.
     pub num_epochs: usize,
+    /// Steps that the optimizer's moments have seen.
+    pub optimizer_steps: u32,
+    /// Factor on the loss.
+    pub loss_scale: f32,
 }
 
 /// Facts beside the best weights. The score lives here and nowhere else, so that it cannot disagree with them.
@@ -64,66 +64,64 @@ pub struct WeightsHead {
     pub score: Score,
 }
 
-/// The reference's optimizer: AdamW with PyTorch's defaults.
-pub fn adam<N: AutodiffModule<B>, B: AutodiffBackend>(weight_decay: f64) -> AdamOf<N, B> {
-    AdamWConfig::new()
-        .with_epsilon(1e-8)
-        .with_weight_decay(weight_decay as f32)
-        .init()
+/// Gathers the weights alone.
+pub fn weights<N: AutodiffModule<B>, B: AutodiffBackend>(network: &N) -> Vec<(String, Values)> {
+    let mut collector = Collector {
+        modules: Vec::new(),
+        prefix: "",
+        state: |_| None,
+        tensors: Vec::new(),
+    };
+    network.visit(&mut collector);
+    collector.tensors
 }
 
-/// Writes the weights alone.
-///
-/// **Errors**: [`TensorFileError`].
-pub fn write_weights<N: AutodiffModule<B>, B: AutodiffBackend>(
-    path: &Path,
-    head: &WeightsHead,
-    network: &N,
-) -> Result<(), TensorFileError> {
-    tensor_file::write(
-        path,
-        head,
-        &collect(network, &Record::<N, B>::default(), ""),
-    )
-}
-
-/// Writes the whole state.
-///
-/// **Errors**: [`TensorFileError`].
-pub fn write_checkpoint<N: AutodiffModule<B>, B: AutodiffBackend>(
-    path: &Path,
-    head: &CheckpointHead,
-    network: &N,
-    optimizer: &AdamOf<N, B>,
-) -> Result<(), TensorFileError> {
-    tensor_file::write(
-        path,
-        head,
-        &collect(network, &optimizer.to_record(), WEIGHTS),
-    )
+/// Gathers the whole state.
+pub fn whole_state<N, B>(network: &N, optimizer: &AdamW<B::InnerBackend>) -> Vec<(String, Values)>
+where
+    N: AutodiffModule<B>,
+    B: AutodiffBackend,
+    B::InnerBackend: Kernels,
+{
+    let mut collector = Collector {
+        modules: Vec::new(),
+        prefix: WEIGHTS,
+        state: |id| {
+            let state = optimizer.states.get(&id)?;
+            Some(state.clone().map(values::<B::InnerBackend>))
+        },
+        tensors: Vec::new(),
+    };
+    network.visit(&mut collector);
+    collector.tensors
 }
 
 /// Reads the whole state into a network and an optimizer of the same plan.
 ///
 /// **Errors**: [`TensorFileError`].
-pub fn read_checkpoint<N: AutodiffModule<B>, B: AutodiffBackend>(
+pub fn read_checkpoint<N, B>(
     path: &Path,
     network: N,
-    optimizer: AdamOf<N, B>,
+    optimizer: &mut AdamW<B::InnerBackend>,
     device: &B::Device,
-) -> Result<(N, AdamOf<N, B>), TensorFileError> {
+) -> Result<N, TensorFileError>
+where
+    N: AutodiffModule<B>,
+    B: AutodiffBackend,
+    B::InnerBackend: Kernels,
+{
     let file = TensorFile::read(path)?;
-    let mut restorer = Restorer::<N, B> {
+    let mut restorer = Restorer::<B> {
         modules: Vec::new(),
         tensors: file.tensors()?,
         device,
-        record: Default::default(),
+        optimizer,
         error: None,
     };
     let network = network.map(&mut restorer);
     match restorer.error {
         Some(error) => Err(error),
-        None => Ok((network, optimizer.load_record(restorer.record))),
+        None => Ok(network),
     }
 }
 
@@ -131,32 +129,16 @@ pub fn read_checkpoint<N: AutodiffModule<B>, B: AutodiffBackend>(
 const WEIGHTS: &str = "weights.";
 const MOMENT_1: &str = "moment_1.";
 const MOMENT_2: &str = "moment_2.";
-const TIME: &str = "time.";
-
-fn collect<N: AutodiffModule<B>, B: AutodiffBackend>(
-    network: &N,
-    record: &Record<N, B>,
-    prefix: &'static str,
-) -> Vec<(String, Values)> {
-    let mut collector = Collector::<N, B> {
-        modules: Vec::new(),
-        prefix,
-        record,
-        tensors: Vec::new(),
-    };
-    network.visit(&mut collector);
-    collector.tensors
-}
 
 /// Gathers the values of all parameters, and of their optimizer states.
-struct Collector<'a, N: AutodiffModule<B>, B: AutodiffBackend> {
+struct Collector<F> {
     modules: Vec<String>,
     prefix: &'static str,
-    record: &'a Record<N, B>,
+    state: F,
     tensors: Vec<(String, Values)>,
 }
 
-impl<N: AutodiffModule<B>, B: AutodiffBackend> ModuleVisitor<B> for Collector<'_, N, B> {
+impl<B: AutodiffBackend, F: Fn(ParamId) -> Option<[Values; 2]>> ModuleVisitor<B> for Collector<F> {
     fn enter_module(&mut self, name: &str, _container: &str) {
         self.modules.push(name.to_owned());
     }
@@ -167,66 +149,68 @@ impl<N: AutodiffModule<B>, B: AutodiffBackend> ModuleVisitor<B> for Collector<'_
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         let path = self.modules.join(".");
+        let weights = param.val().inner().into_primitive().tensor();
         self.tensors.push((
             format!("{}{path}", self.prefix),
-            values(param.val().inner()),
+            values::<B::InnerBackend>(weights),
         ));
-        if let Some(record) = self.record.get(&param.id) {
-            let AdamWState { momentum } = record.clone().into_state::<D>();
-            self.tensors
-                .push((format!("{MOMENT_1}{path}"), values(momentum.moment_1)));
-            self.tensors
-                .push((format!("{MOMENT_2}{path}"), values(momentum.moment_2)));
-            self.tensors.push((
-                format!("{TIME}{path}"),
-                Values::from_count(momentum.time as u64),
-            ));
+        if let Some([first, second]) = (self.state)(param.id) {
+            self.tensors.push((format!("{MOMENT_1}{path}"), first));
+            self.tensors.push((format!("{MOMENT_2}{path}"), second));
         }
     }
 }
 
 /// Puts stored values into all parameters, and rebuilds their optimizer states.
-struct Restorer<'a, N: AutodiffModule<B>, B: AutodiffBackend> {
+struct Restorer<'a, B: AutodiffBackend>
+where
+    B::InnerBackend: Kernels,
+{
     modules: Vec<String>,
     tensors: Tensors<'a>,
     device: &'a B::Device,
-    record: Record<N, B>,
+    optimizer: &'a mut AdamW<B::InnerBackend>,
     error: Option<TensorFileError>,
 }
 
-impl<N: AutodiffModule<B>, B: AutodiffBackend> Restorer<'_, N, B> {
+impl<B: AutodiffBackend> Restorer<'_, B>
+where
+    B::InnerBackend: Kernels,
+{
+    /// A stored tensor, made flat because backends may pad the rows of other tensors.
     fn tensor<const D: usize>(
         &self,
         name: &str,
         shape: [usize; D],
     ) -> Result<Tensor<B::InnerBackend, D>, TensorFileError> {
         let values = self.tensors.values(name, &shape)?;
-        Ok(Tensor::from_data(
-            TensorData::new(values, shape),
-            self.device,
-        ))
+        let count = values.len();
+        let flat =
+            Tensor::<B::InnerBackend, 1>::from_data(TensorData::new(values, [count]), self.device);
+        Ok(flat.reshape(shape))
     }
 
     fn state<const D: usize>(
         &self,
         path: &str,
         shape: [usize; D],
-    ) -> Result<Option<AdamWState<B::InnerBackend, D>>, TensorFileError> {
-        let time = format!("{TIME}{path}");
-        if !self.tensors.contains(&time) {
+    ) -> Result<Option<State<B::InnerBackend>>, TensorFileError> {
+        let first = format!("{MOMENT_1}{path}");
+        if !self.tensors.contains(&first) {
             return Ok(None);
         }
-        let momentum = AdaptiveMomentumState {
-            time: self.tensors.count(&time)? as usize,
-            moment_1: self.tensor(&format!("{MOMENT_1}{path}"), shape)?,
-            moment_2: self.tensor(&format!("{MOMENT_2}{path}"), shape)?,
-            max_moment_2: None,
-        };
-        Ok(Some(AdamWState { momentum }))
+        let first = self.tensor(&first, shape)?;
+        let second = self.tensor(&format!("{MOMENT_2}{path}"), shape)?;
+        Ok(Some(
+            [first, second].map(|moment| moment.into_primitive().tensor()),
+        ))
     }
 }
 
-impl<N: AutodiffModule<B>, B: AutodiffBackend> ModuleMapper<B> for Restorer<'_, N, B> {
+impl<B: AutodiffBackend> ModuleMapper<B> for Restorer<'_, B>
+where
+    B::InnerBackend: Kernels,
+{
     fn enter_module(&mut self, name: &str, _container: &str) {
         self.modules.push(name.to_owned());
     }
@@ -247,7 +231,7 @@ impl<N: AutodiffModule<B>, B: AutodiffBackend> ModuleMapper<B> for Restorer<'_, 
         let tensor = match restored {
             Ok((weights, state)) => {
                 if let Some(state) = state {
-                    self.record.insert(id, AdaptorRecord::from_state(state));
+                    self.optimizer.states.insert(id, state);
                 }
                 Tensor::from_inner(weights).set_require_grad(tensor.is_require_grad())
             }
@@ -260,8 +244,11 @@ impl<N: AutodiffModule<B>, B: AutodiffBackend> ModuleMapper<B> for Restorer<'_, 
     }
 }
 
-fn values<B: burn::tensor::backend::Backend, const D: usize>(tensor: Tensor<B, D>) -> Values {
-    let shape = tensor.dims().to_vec();
-    let values: Vec<f32> = tensor.into_data().iter().collect();
+fn values<B: Backend>(tensor: FloatTensor<B>) -> Values {
+    let shape = tensor.shape().to_vec();
+    let count = tensor.shape().num_elements();
+    let flat = B::float_reshape(tensor, [count].into());
+    let flat = Tensor::<B, 1>::from_primitive(TensorPrimitive::Float(flat));
+    let values: Vec<f32> = flat.into_data().iter().collect();
     Values::from_f32(shape, &values)
 }

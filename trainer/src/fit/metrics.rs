@@ -32,7 +32,7 @@ impl Metrics {
         let epoch_of = |row: &str| row.split(',').next()?.parse::<usize>().ok();
         let steps = Table::open(
             run_dir.join(METRICS_FILE),
-            "epoch,step,loss,learning_rate,seconds",
+            "epoch,step,loss,learning_rate,seconds,data_wait_seconds",
             |row| {
                 let step = row.split(',').nth(1)?.parse().ok()?;
                 Some((epoch_of(row)?, step) <= (position.epochs + 1, position.steps))
@@ -64,10 +64,12 @@ impl Metrics {
             loss,
             learning_rate,
             duration,
+            data_wait,
         } = report;
         self.steps.append(&format!(
-            "{epoch},{step},{loss},{learning_rate:e},{:.4}",
-            duration.as_secs_f64()
+            "{epoch},{step},{loss},{learning_rate:e},{:.4},{:.4}",
+            duration.as_secs_f64(),
+            data_wait.as_secs_f64()
         ))
     }
 
@@ -164,6 +166,7 @@ mod tests {
             loss: 0.5,
             learning_rate: 2e-4,
             duration: Duration::from_millis(1500),
+            data_wait: Duration::ZERO,
         }
     }
 
@@ -208,7 +211,8 @@ mod tests {
         )
         .unwrap();
         let found = std::fs::read_to_string(&path).unwrap();
-        let expected = "epoch,step,loss,learning_rate,seconds\n1,1,0.5,2e-4,1.5000\n1,2,0.5,2e-4,1.5000\n2,1,0.5,2e-4,1.5000\n";
+        let expected = "epoch,step,loss,learning_rate,seconds,data_wait_seconds\n\
+            1,1,0.5,2e-4,1.5000,0.0000\n1,2,0.5,2e-4,1.5000,0.0000\n2,1,0.5,2e-4,1.5000,0.0000\n";
         assert_eq!(found, expected);
         let found = std::fs::read_to_string(directory.path().join(VALIDATION_FILE)).unwrap();
         assert_eq!(

@@ -5,20 +5,27 @@
 //! finished, `run.json`. Every file is replaced in one step, so that a killed process leaves none half-written, and
 //! starting the same run again resumes it.
 
+mod bench;
 mod checkpoint;
 mod data;
 mod device;
 mod error;
+mod learner;
+mod loss_scale;
 mod metrics;
 mod observer;
+pub mod optimizer;
 mod plans;
 mod run_dir;
 pub mod schedule;
 mod tensor_file;
 mod training;
+mod writer;
 
+pub use bench::{BenchRequest, StepTimes, bench};
 pub use device::{DeviceError, TrainDevice};
 pub use error::FitError;
+pub use learner::Precision;
 pub use observer::{FitObserver, Start, StepReport, ValidationReport};
 pub use run_dir::status;
 pub use tensor_file::TensorFileError;
@@ -123,7 +130,7 @@ pub fn run(request: &FitRequest, observer: &mut dyn FitObserver) -> Result<FitOu
         #[cfg(feature = "cuda")]
         TrainDevice::Cuda(index) => {
             let device = device::check_cuda(index)?;
-            train::<Autodiff<burn_cuda::Cuda<f32, i32>>>(
+            train::<Autodiff<vesal_kernels::cuda::Cuda>>(
                 request, &plans, earlier, &device, observer,
             )
         }

@@ -36,6 +36,8 @@ pub struct StepReport {
     pub learning_rate: f64,
     /// Wall time of the step, waiting for data included.
     pub duration: Duration,
+    /// Time for which its patches were waited for: the device may have had work meanwhile.
+    pub data_wait: Duration,
 }
 
 /// One validation.

@@ -71,7 +71,6 @@ pub enum TensorFileError {
 /// Values of one tensor on their way to a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Values {
-    dtype: Dtype,
     shape: Vec<usize>,
     bytes: Vec<u8>,
 }
@@ -80,7 +79,6 @@ impl Values {
     /// Values of a real tensor in row-major order.
     pub fn from_f32(shape: Vec<usize>, values: &[f32]) -> Self {
         Self {
-            dtype: Dtype::F32,
             shape,
             bytes: values
                 .iter()
@@ -88,20 +86,11 @@ impl Values {
                 .collect(),
         }
     }
-
-    /// One whole number.
-    pub fn from_count(count: u64) -> Self {
-        Self {
-            dtype: Dtype::U64,
-            shape: Vec::new(),
-            bytes: count.to_le_bytes().to_vec(),
-        }
-    }
 }
 
 impl View for &Values {
     fn dtype(&self) -> Dtype {
-        self.dtype
+        Dtype::F32
     }
 
     fn shape(&self) -> &[usize] {
@@ -232,7 +221,7 @@ impl Tensors<'_> {
     ///
     /// **Errors**: it is missing, or of another shape or type.
     pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, TensorFileError> {
-        let bytes = self.bytes(name, Dtype::F32, shape)?;
+        let bytes = self.bytes(name, shape)?;
         Ok(bytes
             .as_chunks()
             .0
@@ -241,19 +230,7 @@ impl Tensors<'_> {
             .collect())
     }
 
-    /// One whole number.
-    ///
-    /// **Errors**: it is missing, or of another shape or type.
-    pub fn count(&self, name: &str) -> Result<u64, TensorFileError> {
-        let bytes = self.bytes(name, Dtype::U64, &[])?;
-        Ok(bytes
-            .as_chunks()
-            .0
-            .first()
-            .map_or(0, |&value| u64::from_le_bytes(value)))
-    }
-
-    fn bytes(&self, name: &str, dtype: Dtype, shape: &[usize]) -> Result<&[u8], TensorFileError> {
+    fn bytes(&self, name: &str, shape: &[usize]) -> Result<&[u8], TensorFileError> {
         let tensor = self
             .tensors
             .tensor(name)
@@ -261,12 +238,12 @@ impl Tensors<'_> {
                 path: self.path.to_owned(),
                 tensor: name.to_owned(),
             })?;
-        if tensor.dtype() != dtype || tensor.shape() != shape {
+        if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
             return Err(TensorFileError::Tensor {
                 path: self.path.to_owned(),
                 tensor: name.to_owned(),
                 found: format!("{:?} {:?}", tensor.dtype(), tensor.shape()),
-                expected: format!("{dtype:?} {shape:?}"),
+                expected: format!("F32 {shape:?}"),
             });
         }
         Ok(tensor.data())
@@ -287,18 +264,16 @@ mod tests {
                 "a.b".to_owned(),
                 Values::from_f32(vec![2, 1], &[1.5, f32::MIN]),
             ),
-            ("n".to_owned(), Values::from_count(9)),
         ];
         write(&path, &vec![1u32, 2], &tensors).unwrap();
         assert_eq!(read_head::<Vec<u32>>(&path).unwrap(), Some(vec![1, 2]));
         let file = TensorFile::read(&path).unwrap();
         let found = file.tensors().unwrap();
         assert_eq!(found.values("a.b", &[2, 1]).unwrap(), [1.5, f32::MIN]);
-        assert_eq!(found.count("n").unwrap(), 9);
         let error = found.values("a.b", &[1, 2]).unwrap_err().to_string();
         assert!(error.contains("F32 [2, 1], expected F32 [1, 2]"), "{error}");
         assert!(matches!(
-            found.count("m"),
+            found.values("m", &[]),
             Err(TensorFileError::Missing { .. })
         ));
     }

@@ -2,30 +2,33 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, available_parallelism};
 use std::time::{Duration, Instant};
 
 use burn::module::{AutodiffModule, Module, ModuleVisitor, Param};
-use burn::optim::{GradientsParams, Optimizer};
+use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{ElementConversion, Tensor, TensorData};
 use vesal_bundle::run_record::Score;
-use vesal_models::{ConfigError, NetworkConfig, SegResNetDs, SegmentationNetwork};
+use vesal_kernels::{Kernels, Layers};
+use vesal_models::{ConfigError, NetworkConfig, SegResNetDs};
 
 use super::checkpoint::{
-    AdamOf, CHECKPOINT_FILE, CheckpointHead, Position, WEIGHTS_FILE, WeightsHead, adam,
-    read_checkpoint, write_checkpoint, write_weights,
+    CHECKPOINT_FILE, CheckpointHead, Position, WEIGHTS_FILE, WeightsHead, read_checkpoint, weights,
+    whole_state,
 };
 use super::data::Data;
+use super::learner::{Learner, Precision, Task};
+use super::loss_scale::LossScale;
 use super::metrics::Metrics;
+use super::optimizer::AdamW;
 use super::plans::Plans;
 use super::run_dir::{Earlier, write_record};
 use super::schedule::{WARMUP_MULTIPLIER, validation_epochs, warmup_cosine};
+use super::writer::Writer;
 use super::{
     FitError, FitObserver, FitOutcome, FitRequest, Start, StepReport, TrainDevice, ValidationReport,
 };
-use crate::dataset::{Batch, EpochPlan, Feed, Sampling, feed};
-use crate::loss::deep_supervision;
+use crate::dataset::{EpochPlan, Feed, Sampling, feed};
 use crate::validate::{BurnPredictor, Scores, segment};
 
 /// Longest time without a checkpoint while steps are taken.
@@ -38,29 +41,35 @@ const CHECKPOINT_SHARE: u32 = 20;
 /// Trains on one backend.
 ///
 /// **Errors**: [`FitError`].
-pub fn train<B: AutodiffBackend>(
+pub fn train<B>(
     request: &FitRequest,
     plans: &Plans,
     earlier: Option<Earlier>,
     device: &B::Device,
     observer: &mut dyn FitObserver,
-) -> Result<FitOutcome, FitError> {
+) -> Result<FitOutcome, FitError>
+where
+    B: AutodiffBackend + Layers,
+    B::InnerBackend: Kernels + Layers,
+{
     let data = Data::load(request, plans, observer)?;
     let mut network = initialize::<B>(&plans.train.network, plans.train.seed, device)?;
-    let mut optimizer = adam(plans.train.weight_decay);
-    if earlier.is_some() {
+    let mut optimizer = AdamW::new(plans.train.weight_decay);
+    let mut loss_scale = LossScale::default();
+    if let Some(earlier) = &earlier {
         let path = request.run_dir.join(CHECKPOINT_FILE);
-        (network, optimizer) = read_checkpoint(&path, network, optimizer, device)?;
+        network = read_checkpoint(&path, network, &mut optimizer, device)?;
+        optimizer.time = earlier.checkpoint.optimizer_steps;
+        loss_scale = LossScale::new(earlier.checkpoint.loss_scale);
     }
     let resumed_after = earlier.as_ref().map(|earlier| earlier.checkpoint.position);
     let position = resumed_after.unwrap_or_default();
     let epochs = EpochPlan::new(data.training.len(), &plans.train, request.fold);
-    // A CPU has no mixed precision that anybody would expect.
-    if plans.train.use_amp && request.device != TrainDevice::Cpu {
-        observer.warning(
-            "`use_amp` is on, but this backend computes in f32: mixed precision is not used",
-        );
-    }
+    // Processors gain nothing from half precision.
+    let precision = match request.device {
+        TrainDevice::Cuda(_) if plans.train.use_amp => Precision::Mixed,
+        _ => Precision::Single,
+    };
     observer.started(&Start {
         num_epochs: plans.train.num_epochs,
         steps_per_epoch: epochs.steps(),
@@ -85,23 +94,35 @@ pub fn train<B: AutodiffBackend>(
         position,
         best: earlier.and_then(|earlier| earlier.best),
         saved_at: Instant::now(),
-        save_took: Duration::ZERO,
+        gathering_took: Duration::ZERO,
+        writer: Writer::default(),
         observer,
-        optimizer,
+        precision,
     };
+    let learner = Learner::new(network, optimizer, loss_scale, precision);
     thread::scope(|scope| {
         let sampling = Sampling {
             cases: &data.training,
             epochs: &epochs,
             plan: &plans.train,
+            threads: feeding_threads(request.device),
         };
         let mut feed = feed(scope, sampling, position.epochs, position.steps);
-        training.run(network, &mut feed, &data)
+        training.run(learner, &mut feed, &data)
     })
 }
 
+/// Threads that prepare batches: all cores but one where a GPU computes, a quarter of them where they compute.
+fn feeding_threads(device: TrainDevice) -> usize {
+    let cores = available_parallelism().map_or(1, |cores| cores.get());
+    match device {
+        TrainDevice::Cpu => (cores / 4).clamp(1, 8),
+        TrainDevice::Cuda(_) => (cores - 1).clamp(1, 16),
+    }
+}
+
 /// Builds a network whose weights follow from the seed.
-fn initialize<B: AutodiffBackend>(
+pub fn initialize<B: AutodiffBackend>(
     config: &NetworkConfig,
     seed: u64,
     device: &B::Device,
@@ -130,17 +151,22 @@ struct Training<'a, B: AutodiffBackend> {
     observer: &'a mut dyn FitObserver,
     steps_per_epoch: usize,
     metrics: Metrics,
-    optimizer: AdamOf<SegResNetDs<B>, B>,
+    precision: Precision,
     position: Position,
     best: Option<Score>,
     saved_at: Instant,
-    save_took: Duration,
+    gathering_took: Duration,
+    writer: Writer,
 }
 
-impl<B: AutodiffBackend> Training<'_, B> {
+impl<B> Training<'_, B>
+where
+    B: AutodiffBackend + Layers,
+    B::InnerBackend: Kernels + Layers,
+{
     fn run(
         mut self,
-        mut network: SegResNetDs<B>,
+        mut learner: Learner<B>,
         feed: &mut Feed,
         data: &Data<'_>,
     ) -> Result<FitOutcome, FitError> {
@@ -159,32 +185,33 @@ impl<B: AutodiffBackend> Training<'_, B> {
             );
             while self.position.steps < self.steps_per_epoch {
                 if self.stopped() {
-                    return self.stop(&network);
+                    return self.stop(&mut learner);
                 }
-                network = self.step(network, feed, plan.learning_rate * factor)?;
+                learner = self.step(learner, feed, plan.learning_rate * factor)?;
                 if self.saved_at.elapsed() > CHECKPOINT_INTERVAL {
-                    self.checkpoint(&network)?;
+                    self.checkpoint(&mut learner)?;
                 }
             }
             if validations.binary_search(&(epoch + 1)).is_ok() {
                 if self.saved_at.elapsed() > WORTH_KEEPING {
-                    self.checkpoint(&network)?;
+                    self.checkpoint(&mut learner)?;
                 }
-                match self.validate(&network, data)? {
-                    Some(report) => self.keep(&network, report)?,
-                    None => return self.stop(&network),
+                self.settle(&mut learner)?;
+                match self.validate(&learner.network, data)? {
+                    Some(report) => self.keep(&learner.network, report)?,
+                    None => return self.stop(&mut learner),
                 }
+                learner.restart_clock();
             }
             self.position = Position {
                 epochs: epoch + 1,
                 steps: 0,
             };
-            if epoch + 1 == plan.num_epochs
-                || self.saved_at.elapsed() > self.save_took * CHECKPOINT_SHARE
-            {
-                self.checkpoint(&network)?;
+            if epoch + 1 == plan.num_epochs || self.checkpoint_is_due()? {
+                self.checkpoint(&mut learner)?;
             }
         }
+        self.writer.wait()?;
         let weights = self.request.run_dir.join(WEIGHTS_FILE);
         let score = self
             .best
@@ -202,44 +229,38 @@ impl<B: AutodiffBackend> Training<'_, B> {
     /// Takes the next step.
     fn step(
         &mut self,
-        network: SegResNetDs<B>,
+        learner: Learner<B>,
         feed: &mut Feed,
         learning_rate: f64,
-    ) -> Result<SegResNetDs<B>, FitError> {
-        let started = Instant::now();
+    ) -> Result<Learner<B>, FitError> {
+        let waiting = Instant::now();
         let (epoch, step) = (self.position.epochs + 1, self.position.steps + 1);
         let batch = feed.next_batch().ok_or(FitError::Feed { epoch, step })?;
-        let loss = self.loss(&network, batch);
-        let gradients = GradientsParams::from_grads(loss.backward(), &network);
-        let network = self.optimizer.step(learning_rate, network, gradients);
-        // Read after the step was handed to the device, which then computes without a gap.
-        let loss: f32 = loss.into_scalar().elem();
-        if !loss.is_finite() {
-            return Err(FitError::Diverged {
-                epoch,
-                step,
-                loss,
-                learning_rate,
-            });
-        }
-        self.position.steps = step;
-        let report = StepReport {
+        let task = Task {
             epoch,
             step,
-            loss,
             learning_rate,
-            duration: started.elapsed(),
+            batch,
+            data_wait: waiting.elapsed(),
         };
-        self.metrics.step(&report)?;
-        self.observer.step(&report);
-        Ok(network)
+        let (learner, report) = learner.step(task, self.device)?;
+        self.position.steps = step;
+        self.report(report)?;
+        Ok(learner)
     }
 
-    fn loss(&self, network: &SegResNetDs<B>, batch: Batch) -> Tensor<B, 1> {
-        let [n, _, x, y, z] = batch.shape;
-        let images = Tensor::from_data(TensorData::new(batch.images, batch.shape), self.device);
-        let classes = Tensor::from_data(TensorData::new(batch.classes, [n, x, y, z]), self.device);
-        deep_supervision(network.forward_training(images), classes)
+    /// Waits for the step under way.
+    fn settle(&mut self, learner: &mut Learner<B>) -> Result<(), FitError> {
+        let report = learner.settle()?;
+        self.report(report)
+    }
+
+    fn report(&mut self, report: Option<StepReport>) -> Result<(), FitError> {
+        if let Some(report) = report {
+            self.metrics.step(&report)?;
+            self.observer.step(&report);
+        }
+        Ok(())
     }
 
     /// Scores the network on all held-out cases; `None` if asked to stop meanwhile.
@@ -252,8 +273,13 @@ impl<B: AutodiffBackend> Training<'_, B> {
         let epoch = self.position.epochs + 1;
         let network = network.valid();
         let classes = self.plans.train.network.out_channels();
-        let mut predictor =
-            BurnPredictor::<_, B::InnerBackend>::new(&network, classes, self.device);
+        let mut predictor = BurnPredictor::<_, B::InnerBackend>::new(
+            &network,
+            classes,
+            self.device,
+            self.precision,
+            self.windows_at_once(),
+        );
         let mut scores = Scores::new(&self.plans.deploy);
         let proceed = || !self.request.stop.load(Ordering::Relaxed);
         self.observer.validating(epoch, 0, data.validation.len());
@@ -296,7 +322,8 @@ impl<B: AutodiffBackend> Training<'_, B> {
                 identity: self.plans.identity.clone(),
                 score: report.score.clone(),
             };
-            write_weights(&self.request.run_dir.join(WEIGHTS_FILE), &head, network)?;
+            let path = self.request.run_dir.join(WEIGHTS_FILE);
+            self.writer.write(&path, head, weights(network))?;
             self.best = Some(report.score.clone());
         }
         self.metrics.validation(&report)?;
@@ -304,32 +331,54 @@ impl<B: AutodiffBackend> Training<'_, B> {
         Ok(())
     }
 
-    fn checkpoint(&mut self, network: &SegResNetDs<B>) -> Result<(), FitError> {
+    fn checkpoint(&mut self, learner: &mut Learner<B>) -> Result<(), FitError> {
+        self.settle(learner)?;
         let started = Instant::now();
         let head = CheckpointHead {
             identity: self.plans.identity.clone(),
             position: self.position,
             num_epochs: self.plans.train.num_epochs,
+            optimizer_steps: learner.optimizer.time,
+            loss_scale: learner.loss_scale.scale,
         };
-        write_checkpoint(
-            &self.request.run_dir.join(CHECKPOINT_FILE),
-            &head,
-            network,
-            &self.optimizer,
-        )?;
-        self.save_took = started.elapsed();
+        let state = whole_state(&learner.network, &learner.optimizer);
+        self.gathering_took = started.elapsed();
+        let path = self.request.run_dir.join(CHECKPOINT_FILE);
+        self.writer.write(&path, head, state)?;
         self.saved_at = Instant::now();
+        learner.restart_clock();
         self.observer
             .checkpointed(self.position.epochs, self.position.steps);
         Ok(())
+    }
+
+    /// Whether checkpoints at the ends of epochs take little of the time.
+    fn checkpoint_is_due(&mut self) -> Result<bool, FitError> {
+        let Some(writing_took) = self.writer.took()? else {
+            return Ok(false);
+        };
+        let took = self.gathering_took + writing_took;
+        Ok(self.saved_at.elapsed() > took * CHECKPOINT_SHARE)
+    }
+
+    /// Windows that a validation predicts at once: without gradients, twice a step's patches fit easily.
+    fn windows_at_once(&self) -> usize {
+        let plan = &self.plans.train;
+        match self.request.device {
+            TrainDevice::Cpu => 1,
+            TrainDevice::Cuda(_) => {
+                2 * plan.num_images_per_batch.max(1) * plan.num_crops_per_image.max(1)
+            }
+        }
     }
 
     fn stopped(&self) -> bool {
         self.request.stop.load(Ordering::Relaxed)
     }
 
-    fn stop(mut self, network: &SegResNetDs<B>) -> Result<FitOutcome, FitError> {
-        self.checkpoint(network)?;
+    fn stop(mut self, learner: &mut Learner<B>) -> Result<FitOutcome, FitError> {
+        self.checkpoint(learner)?;
+        self.writer.wait()?;
         Ok(FitOutcome::Stopped {
             epoch: self.position.epochs + 1,
             step: self.position.steps,

@@ -1,0 +1,34 @@
+//! Tensors of the backend as slices and back.
+
+use burn::tensor::{Bytes, DType, Shape, TensorMetadata};
+use burn_flex::{FlexTensor, Layout};
+
+/// Whether all are of the type that these kernels compute with.
+pub fn single<'a>(tensors: impl IntoIterator<Item = &'a FlexTensor>) -> bool {
+    tensors
+        .into_iter()
+        .all(|tensor| tensor.dtype() == DType::F32)
+}
+
+/// Whether there is nothing to compute.
+pub fn empty(tensor: &FlexTensor) -> bool {
+    tensor.shape().num_elements() == 0
+}
+
+pub fn shape<const D: usize>(tensor: &FlexTensor) -> [usize; D] {
+    tensor.shape().dims()
+}
+
+/// A row-major tensor of the values.
+pub fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
+    FlexTensor::new(
+        Bytes::from_elems(values),
+        Layout::contiguous(Shape::from(shape)),
+        DType::F32,
+    )
+}
+
+/// Room for results.
+pub fn zeros(count: usize) -> Vec<f32> {
+    vec![0.0; count]
+}

@@ -1,0 +1,151 @@
+//! Kernels for the processor, in `f32`; other types go to the reference.
+
+mod channels;
+mod conv;
+mod dense;
+mod dice_ce;
+mod gather;
+mod lanes;
+mod norm;
+mod optimizer;
+mod packing;
+mod softmax;
+mod weight_gradient;
+mod window;
+
+use burn_flex::{Flex, FlexTensor};
+
+use crate::geometry::ConvGeometry;
+use crate::layers::Linearity;
+use crate::operations::{DiceCe, Kernels, NormGradients, Normalized};
+use crate::optimizer::{AdamWStep, Moments};
+use crate::reference;
+
+impl Kernels for Flex {
+    fn conv(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: Option<FlexTensor>,
+        geometry: ConvGeometry,
+    ) -> FlexTensor {
+        match dense::single([&x, &weight].into_iter().chain(&bias)) {
+            true => conv::conv(x, weight, bias, geometry),
+            false => reference::conv::<Self>(x, weight, bias, geometry),
+        }
+    }
+
+    fn conv_input_gradient(
+        gradient: FlexTensor,
+        weight: FlexTensor,
+        input_shape: [usize; 3],
+        geometry: ConvGeometry,
+    ) -> FlexTensor {
+        match dense::single([&gradient, &weight]) {
+            true => conv::conv_input_gradient(gradient, weight, input_shape, geometry),
+            false => {
+                reference::conv_input_gradient::<Self>(gradient, weight, input_shape, geometry)
+            }
+        }
+    }
+
+    fn conv_weight_gradient(
+        x: FlexTensor,
+        gradient: FlexTensor,
+        geometry: ConvGeometry,
+    ) -> FlexTensor {
+        match dense::single([&x, &gradient]) {
+            true => weight_gradient::conv_weight_gradient(x, gradient, geometry),
+            false => reference::conv_weight_gradient::<Self>(x, gradient, geometry),
+        }
+    }
+
+    fn bias_gradient(gradient: FlexTensor) -> FlexTensor {
+        let [_, x, y, z, channels] = dense::shape::<5>(&gradient);
+        let chunks = channels::Chunks {
+            channels,
+            case: x * y * z * channels,
+        };
+        if !dense::single([&gradient]) || chunks.case == 0 {
+            return reference::bias_gradient::<Self>(gradient);
+        }
+        let gradient = gradient.to_contiguous();
+        let sums = channels::channel_sums(gradient.storage(), chunks);
+        dense::tensor(sums, [channels])
+    }
+
+    fn instance_norm(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        epsilon: f32,
+        linearity: Linearity,
+    ) -> Normalized<Self> {
+        match dense::single([&x, &weight, &bias]) && !dense::empty(&x) {
+            true => norm::instance_norm(x, weight, bias, epsilon, linearity),
+            false => reference::instance_norm::<Self>(x, weight, bias, epsilon, linearity),
+        }
+    }
+
+    fn instance_norm_gradient(
+        x: FlexTensor,
+        statistics: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        gradient: FlexTensor,
+        linearity: Linearity,
+    ) -> NormGradients<Self> {
+        let compute = match dense::single([&x, &statistics, &weight, &bias, &gradient])
+            && !dense::empty(&x)
+        {
+            true => norm::instance_norm_gradient,
+            false => reference::instance_norm_gradient::<Self>,
+        };
+        compute(x, statistics, weight, bias, gradient, linearity)
+    }
+
+    fn dice_ce(logits: FlexTensor, classes: FlexTensor) -> DiceCe<Self> {
+        match dense::single([&logits]) && !dense::empty(&logits) {
+            true => dice_ce::dice_ce(logits, classes),
+            false => reference::dice_ce::<Self>(logits, classes),
+        }
+    }
+
+    fn dice_ce_gradient(
+        logits: FlexTensor,
+        classes: FlexTensor,
+        sums: FlexTensor,
+        gradient: FlexTensor,
+    ) -> FlexTensor {
+        match dense::single([&logits, &sums, &gradient]) && !dense::empty(&logits) {
+            true => dice_ce::dice_ce_gradient(logits, classes, sums, gradient),
+            false => reference::dice_ce_gradient::<Self>(logits, classes, sums, gradient),
+        }
+    }
+
+    fn squared_norm(tensors: &[FlexTensor]) -> FlexTensor {
+        match dense::single(tensors) {
+            true => optimizer::squared_norm(tensors),
+            false => reference::squared_norm::<Self>(tensors),
+        }
+    }
+
+    fn adamw(
+        parameters: Vec<Moments<Self>>,
+        step: AdamWStep,
+        guard: Option<FlexTensor>,
+    ) -> Vec<[FlexTensor; 3]> {
+        let tensors = parameters.iter().flat_map(|parameter| {
+            let Moments {
+                weights,
+                gradient,
+                first,
+                second,
+            } = parameter;
+            [weights, gradient, first, second]
+        });
+        match dense::single(tensors.chain(&guard)) {
+            true => optimizer::adamw(parameters, step, guard),
+            false => reference::adamw::<Self>(parameters, step, guard),
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! Instance normalization.
+
+use burn_flex::{Flex, FlexTensor};
+use rayon::prelude::*;
+
+use super::channels::{Chunks, RowSums, total};
+use super::dense;
+use super::lanes::{Lanes, Vectorized, vectorized};
+use crate::layers::Linearity;
+use crate::operations::{NormGradients, Normalized};
+
+pub fn instance_norm(
+    x: FlexTensor,
+    weight: FlexTensor,
+    bias: FlexTensor,
+    epsilon: f32,
+    linearity: Linearity,
+) -> Normalized<Flex> {
+    let shape @ [n, size_x, size_y, size_z, c] = dense::shape::<5>(&x);
+    let chunks = Chunks {
+        channels: c,
+        case: size_x * size_y * size_z * c,
+    };
+    let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
+    let x: &[f32] = x.storage();
+    let statistics = statistics(x, n, chunks, epsilon);
+    let (weight, bias): (&[f32], &[f32]) = (weight.storage(), bias.storage());
+    let affine: Vec<Affine> = statistics
+        .chunks_exact(2 * c)
+        .map(|statistics| Affine::new(statistics, weight, bias, chunks))
+        .collect();
+    let mut output = dense::zeros(x.len());
+    chunks
+        .of(x)
+        .into_par_iter()
+        .zip(chunks.of_mut(&mut output))
+        .for_each(|((case, x), output)| {
+            vectorized(Apply {
+                x,
+                affine: &affine[case],
+                relu: linearity == Linearity::Relu,
+                output,
+            })
+        });
+    Normalized {
+        output: dense::tensor(output, shape),
+        statistics: dense::tensor(statistics, [n, 2, c]),
+    }
+}
+
+pub fn instance_norm_gradient(
+    x: FlexTensor,
+    statistics: FlexTensor,
+    weight: FlexTensor,
+    bias: FlexTensor,
+    gradient: FlexTensor,
+    linearity: Linearity,
+) -> NormGradients<Flex> {
+    let shape @ [_, size_x, size_y, size_z, c] = dense::shape::<5>(&x);
+    let voxels = size_x * size_y * size_z;
+    let chunks = Chunks {
+        channels: c,
+        case: voxels * c,
+    };
+    let [x, statistics, weight, bias, gradient] =
+        [x, statistics, weight, bias, gradient].map(|tensor| tensor.to_contiguous());
+    let (x, gradient): (&[f32], &[f32]) = (x.storage(), gradient.storage());
+    let (weight, bias): (&[f32], &[f32]) = (weight.storage(), bias.storage());
+    let relu = linearity == Linearity::Relu;
+    let affine: Vec<Affine> = statistics
+        .storage::<f32>()
+        .chunks_exact(2 * c)
+        .map(|statistics| Affine::new(statistics, weight, bias, chunks))
+        .collect();
+    let partial: Vec<Vec<f64>> = chunks
+        .of(x)
+        .into_par_iter()
+        .zip(chunks.of(gradient))
+        .map(|((case, x), (_, gradient))| {
+            let mut sums = [vec![0.0; chunks.row()], vec![0.0; chunks.row()]];
+            let [total, along] = &mut sums;
+            vectorized(GradientSums {
+                x,
+                gradient,
+                affine: &affine[case],
+                relu,
+                total,
+                along,
+            });
+            sums.iter().flat_map(|sums| chunks.folded(sums)).collect()
+        })
+        .collect();
+    let by_case: Vec<Vec<f64>> = partial
+        .chunks(chunks.per_case().max(1))
+        .map(|partial| total(partial, 2 * c))
+        .collect();
+    let means: Vec<[Vec<f32>; 2]> = by_case
+        .iter()
+        .map(|sums| {
+            let mean = |sum: &f64| (sum / voxels as f64) as f32;
+            [
+                chunks.repeated(sums[..c].iter().map(mean)),
+                chunks.repeated(sums[c..].iter().map(mean)),
+            ]
+        })
+        .collect();
+    let mut input = dense::zeros(x.len());
+    chunks
+        .of(x)
+        .into_par_iter()
+        .zip(chunks.of(gradient))
+        .zip(chunks.of_mut(&mut input))
+        .for_each(|(((case, x), (_, gradient)), output)| {
+            let [total, along] = &means[case];
+            vectorized(InputGradient {
+                x,
+                gradient,
+                affine: &affine[case],
+                relu,
+                total,
+                along,
+                output,
+            })
+        });
+    let sums: Vec<f32> = total(&by_case, 2 * c).iter().map(|sum| *sum as f32).collect();
+    NormGradients {
+        input: dense::tensor(input, shape),
+        weight: dense::tensor(sums[c..].to_vec(), [c]),
+        bias: dense::tensor(sums[..c].to_vec(), [c]),
+    }
+}
+
+/// Mean and `1 / sqrt(var + epsilon)` per case and channel, `[N, 2, C]`.
+///
+/// Chunks have their own means, about which their squares are summed, so that nothing cancels.
+fn statistics(x: &[f32], cases: usize, chunks: Chunks, epsilon: f32) -> Vec<f32> {
+    let c = chunks.channels;
+    let moments: Vec<[Vec<f64>; 2]> = chunks
+        .of(x)
+        .into_par_iter()
+        .map(|(_, chunk)| {
+            let voxels = (chunk.len() / c) as f64;
+            let mut sums = vec![0.0; chunks.row()];
+            vectorized(RowSums {
+                values: chunk,
+                sums: &mut sums,
+            });
+            // Rounded as it is subtracted, so that the squares are about exactly this mean.
+            let means: Vec<f32> = chunks
+                .folded(&sums)
+                .iter()
+                .map(|sum| (sum / voxels) as f32)
+                .collect();
+            sums.fill(0.0);
+            vectorized(SquareSums {
+                values: chunk,
+                means: &chunks.repeated(means.iter().copied()),
+                sums: &mut sums,
+            });
+            let means = means.into_iter().map(f64::from).collect();
+            [means, chunks.folded(&sums)]
+        })
+        .collect();
+    let mut statistics = vec![0.0; cases * 2 * c];
+    let by_case = moments.chunks(chunks.per_case().max(1));
+    for (statistics, moments) in statistics.chunks_exact_mut(2 * c).zip(by_case) {
+        for channel in 0..c {
+            let (mut count, mut mean, mut squares) = (0.0, 0.0, 0.0);
+            for (index, [means, more]) in moments.iter().enumerate() {
+                let left = chunks.case - index * chunks.chunk();
+                let voxels = (left.min(chunks.chunk()) / c) as f64;
+                let difference = means[channel] - mean;
+                count += voxels;
+                mean += difference * voxels / count;
+                squares +=
+                    more[channel] + difference * difference * voxels * (count - voxels) / count;
+            }
+            statistics[channel] = mean as f32;
+            statistics[c + channel] = (squares / count + f64::from(epsilon)).sqrt().recip() as f32;
+        }
+    }
+    statistics
+}
+
+struct SquareSums<'a> {
+    values: &'a [f32],
+    means: &'a [f32],
+    sums: &'a mut [f32],
+}
+
+impl Vectorized for SquareSums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        for row in self.values.chunks(self.sums.len()) {
+            for ((sum, value), mean) in self.sums.iter_mut().zip(row).zip(self.means) {
+                let centered = value - mean;
+                *sum += centered * centered;
+            }
+        }
+    }
+}
+
+/// What normalizes a case, repeated to rows.
+struct Affine {
+    mean: Vec<f32>,
+    inverse: Vec<f32>,
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Affine {
+    fn new(statistics: &[f32], weight: &[f32], bias: &[f32], chunks: Chunks) -> Self {
+        let (mean, inverse) = statistics.split_at(chunks.channels);
+        let [mean, inverse, weight, bias] = [mean, inverse, weight, bias]
+            .map(|values| chunks.repeated(values.iter().copied()));
+        Self {
+            mean,
+            inverse,
+            weight,
+            bias,
+        }
+    }
+}
+
+struct Apply<'a> {
+    x: &'a [f32],
+    affine: &'a Affine,
+    relu: bool,
+    output: &'a mut [f32],
+}
+
+impl Vectorized for Apply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let Affine {
+            mean,
+            inverse,
+            weight,
+            bias,
+        } = self.affine;
+        let row = mean.len();
+        // Not a number must stay what it is, so that it is noticed.
+        let floor = if self.relu { 0.0 } else { f32::NEG_INFINITY };
+        for (x, output) in self.x.chunks(row).zip(self.output.chunks_mut(row)) {
+            let length = x.len();
+            let (mean, inverse) = (&mean[..length], &inverse[..length]);
+            let (weight, bias) = (&weight[..length], &bias[..length]);
+            let output = &mut output[..length];
+            for i in 0..length {
+                let y = (x[i] - mean[i]) * inverse[i] * weight[i] + bias[i];
+                output[i] = if y < floor { floor } else { y };
+            }
+        }
+    }
+}
+
+struct GradientSums<'a> {
+    x: &'a [f32],
+    gradient: &'a [f32],
+    affine: &'a Affine,
+    relu: bool,
+    total: &'a mut [f32],
+    along: &'a mut [f32],
+}
+
+impl Vectorized for GradientSums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let Affine {
+            mean,
+            inverse,
+            weight,
+            bias,
+        } = self.affine;
+        let row = mean.len();
+        let floor = if self.relu { 0.0 } else { f32::NEG_INFINITY };
+        for (x, gradient) in self.x.chunks(row).zip(self.gradient.chunks(row)) {
+            let length = x.len();
+            let (mean, inverse) = (&mean[..length], &inverse[..length]);
+            let (weight, bias) = (&weight[..length], &bias[..length]);
+            let gradient = &gradient[..length];
+            let (total, along) = (&mut self.total[..length], &mut self.along[..length]);
+            for i in 0..length {
+                let normalized = (x[i] - mean[i]) * inverse[i];
+                let off = normalized * weight[i] + bias[i] <= floor;
+                let gradient = if off { 0.0 } else { gradient[i] };
+                total[i] += gradient;
+                along[i] += gradient * normalized;
+            }
+        }
+    }
+}
+
+struct InputGradient<'a> {
+    x: &'a [f32],
+    gradient: &'a [f32],
+    affine: &'a Affine,
+    relu: bool,
+    /// Mean of the gradient.
+    total: &'a [f32],
+    /// Mean of the gradient times the normalized input.
+    along: &'a [f32],
+    output: &'a mut [f32],
+}
+
+impl Vectorized for InputGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let Affine {
+            mean,
+            inverse,
+            weight,
+            bias,
+        } = self.affine;
+        let row = mean.len();
+        let floor = if self.relu { 0.0 } else { f32::NEG_INFINITY };
+        let rows = self.x.chunks(row).zip(self.gradient.chunks(row));
+        for ((x, gradient), output) in rows.zip(self.output.chunks_mut(row)) {
+            let length = x.len();
+            let (mean, inverse) = (&mean[..length], &inverse[..length]);
+            let (weight, bias) = (&weight[..length], &bias[..length]);
+            let (total, along) = (&self.total[..length], &self.along[..length]);
+            let (gradient, output) = (&gradient[..length], &mut output[..length]);
+            for i in 0..length {
+                let normalized = (x[i] - mean[i]) * inverse[i];
+                let off = normalized * weight[i] + bias[i] <= floor;
+                let gradient = if off { 0.0 } else { gradient[i] };
+                let centered = gradient - (total[i] + normalized * along[i]);
+                output[i] = centered * (inverse[i] * weight[i]);
+            }
+        }
+    }
+}

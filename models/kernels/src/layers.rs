@@ -1,0 +1,171 @@
+//! What networks and losses are written in.
+
+use burn::tensor::backend::Backend;
+use burn::tensor::ops::{FloatTensor, IntTensor};
+use burn::tensor::{Int, Tensor, TensorPrimitive};
+use burn_flex::Flex;
+
+use crate::geometry::ConvGeometry;
+use crate::operations::Kernels;
+
+/// What follows a normalization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Linearity {
+    /// Nothing.
+    Linear,
+    /// `max(·, 0)`.
+    Relu,
+}
+
+/// A backend that computes layers; with gradients where it is an autodiff backend.
+///
+/// Called through the functions of this crate: [`conv`], [`conv_transpose`], [`instance_norm`], [`dice_ce`].
+pub trait Layers: Backend {
+    /// See [`conv`].
+    fn layer_conv(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        geometry: ConvGeometry,
+    ) -> FloatTensor<Self>;
+
+    /// See [`conv_transpose`].
+    fn layer_conv_transpose(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        output_shape: [usize; 3],
+        geometry: ConvGeometry,
+    ) -> FloatTensor<Self>;
+
+    /// See [`instance_norm`].
+    fn layer_instance_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f32,
+        linearity: Linearity,
+    ) -> FloatTensor<Self>;
+
+    /// See [`dice_ce`].
+    fn layer_dice_ce(logits: FloatTensor<Self>, classes: IntTensor<Self>) -> FloatTensor<Self>;
+}
+
+/// A plain backend computes its kernels and keeps nothing for gradients.
+macro_rules! layers_without_gradients {
+    ($backend:ty) => {
+        impl Layers for $backend {
+            fn layer_conv(
+                x: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                bias: Option<FloatTensor<Self>>,
+                geometry: ConvGeometry,
+            ) -> FloatTensor<Self> {
+                <Self as Kernels>::conv(x, weight, bias, geometry)
+            }
+
+            fn layer_conv_transpose(
+                x: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                output_shape: [usize; 3],
+                geometry: ConvGeometry,
+            ) -> FloatTensor<Self> {
+                <Self as Kernels>::conv_input_gradient(x, weight, output_shape, geometry)
+            }
+
+            fn layer_instance_norm(
+                x: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                bias: FloatTensor<Self>,
+                epsilon: f32,
+                linearity: Linearity,
+            ) -> FloatTensor<Self> {
+                <Self as Kernels>::instance_norm(x, weight, bias, epsilon, linearity).output
+            }
+
+            fn layer_dice_ce(
+                logits: FloatTensor<Self>,
+                classes: IntTensor<Self>,
+            ) -> FloatTensor<Self> {
+                <Self as Kernels>::dice_ce(logits, classes).loss
+            }
+        }
+    };
+}
+
+layers_without_gradients!(Flex);
+#[cfg(feature = "cuda")]
+layers_without_gradients!(crate::cuda::Cuda);
+
+/// Convolution plus bias.
+///
+/// **Shapes**: `x` `[N, X, Y, Z, C]`, `weight` `[K, C, kX, kY, kZ]`, `bias` `[K]` → `[N, X', Y', Z', K]`.
+pub fn conv<B: Layers>(
+    x: Tensor<B, 5>,
+    weight: Tensor<B, 5>,
+    bias: Option<Tensor<B, 1>>,
+    geometry: ConvGeometry,
+) -> Tensor<B, 5> {
+    let bias = bias.map(primitive);
+    tensor(B::layer_conv(primitive(x), primitive(weight), bias, geometry))
+}
+
+/// Transposed convolution: the gradient of a convolution of this geometry from `K` to `C` channels.
+///
+/// **Shapes**: `x` `[N, X, Y, Z, K]`, `weight` `[K, C, kX, kY, kZ]` → `[N, output_shape, C]`.
+pub fn conv_transpose<B: Layers>(
+    x: Tensor<B, 5>,
+    weight: Tensor<B, 5>,
+    output_shape: [usize; 3],
+    geometry: ConvGeometry,
+) -> Tensor<B, 5> {
+    tensor(B::layer_conv_transpose(
+        primitive(x),
+        primitive(weight),
+        output_shape,
+        geometry,
+    ))
+}
+
+/// Normalizes each channel of each case over space, scales and shifts it, and applies what follows.
+///
+/// **Shapes**: `x` `[N, X, Y, Z, C]`, `weight` and `bias` `[C]` → as `x`.
+///
+/// **Definition**: `(x - mean) / sqrt(var + epsilon) · weight + bias`, population variance.
+pub fn instance_norm<B: Layers>(
+    x: Tensor<B, 5>,
+    weight: Tensor<B, 1>,
+    bias: Tensor<B, 1>,
+    epsilon: f32,
+    linearity: Linearity,
+) -> Tensor<B, 5> {
+    tensor(B::layer_instance_norm(
+        primitive(x),
+        primitive(weight),
+        primitive(bias),
+        epsilon,
+        linearity,
+    ))
+}
+
+/// Dice loss plus cross entropy of logits against class indices, `[1]`, `f32`.
+///
+/// **Shapes**: `logits` `[N, X, Y, Z, K]`; `classes` `[N, X', Y', Z']` in `0..K`. Classes on a finer grid are taken at
+/// the center of each coarse voxel: output `i` of `m` takes input `floor((i + 0.5) n / m)` of `n`.
+///
+/// **Definition**: with `p = softmax(logits)` and the one-hot truth `g`, the mean over cases and classes, background
+/// included, of `1 - 2 Σ p g / (Σ p² + Σ g² + 1e-5)`, sums running over voxels; plus the mean over voxels of
+/// `-log p` of the true class.
+///
+/// **Source**: MONAI 1.6.1 `DiceCELoss(softmax=True, squared_pred=True, smooth_nr=0, smooth_dr=1e-5)`; PyTorch
+/// `interpolate(mode="nearest-exact")`.
+pub fn dice_ce<B: Layers>(logits: Tensor<B, 5>, classes: Tensor<B, 4, Int>) -> Tensor<B, 1> {
+    tensor(B::layer_dice_ce(primitive(logits), classes.into_primitive()))
+}
+
+fn primitive<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> FloatTensor<B> {
+    tensor.into_primitive().tensor()
+}
+
+fn tensor<B: Backend, const D: usize>(primitive: FloatTensor<B>) -> Tensor<B, D> {
+    Tensor::from_primitive(TensorPrimitive::Float(primitive))
+}

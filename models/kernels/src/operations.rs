@@ -1,0 +1,146 @@
+//! What a backend can compute better than by Burn's own operations.
+
+use burn::tensor::backend::Backend;
+use burn::tensor::ops::{FloatTensor, IntTensor};
+
+use crate::geometry::ConvGeometry;
+use crate::layers::Linearity;
+use crate::optimizer::{AdamWStep, Moments};
+use crate::reference;
+
+/// What an instance normalization gives.
+#[derive(Debug, Clone)]
+pub struct Normalized<B: Backend> {
+    /// The normalized activations, `[N, X, Y, Z, C]`.
+    pub output: FloatTensor<B>,
+    /// Mean and `1 / sqrt(var + epsilon)` per case and channel, `[N, 2, C]`, `f32`: what the gradient needs.
+    pub statistics: FloatTensor<B>,
+}
+
+/// Gradients of an instance normalization.
+#[derive(Debug, Clone)]
+pub struct NormGradients<B: Backend> {
+    /// With respect to the input, `[N, X, Y, Z, C]`.
+    pub input: FloatTensor<B>,
+    /// With respect to the scale, `[C]`.
+    pub weight: FloatTensor<B>,
+    /// With respect to the shift, `[C]`.
+    pub bias: FloatTensor<B>,
+}
+
+/// What the Dice and cross-entropy loss gives.
+#[derive(Debug, Clone)]
+pub struct DiceCe<B: Backend> {
+    /// The loss, `[1]`, `f32`.
+    pub loss: FloatTensor<B>,
+    /// `Σ p g`, `Σ p²` and `Σ g` over voxels, `[N, 3, K]`, `f32`: what the gradient needs.
+    pub sums: FloatTensor<B>,
+}
+
+/// The operations of training on a backend without autodiff, with their gradients.
+///
+/// Defaults use Burn's own operations. All tensors are dense and row-major where an implementation makes them; inputs
+/// may have any strides.
+pub trait Kernels: Backend {
+    /// Convolution plus bias.
+    ///
+    /// **Shapes**: `x` `[N, X, Y, Z, C]`, `weight` `[K, C, kX, kY, kZ]`, `bias` `[K]` → `[N, X', Y', Z', K]`.
+    fn conv(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        geometry: ConvGeometry,
+    ) -> FloatTensor<Self> {
+        reference::conv::<Self>(x, weight, bias, geometry)
+    }
+
+    /// Gradient of a convolution with respect to its input, which is also the transposed convolution.
+    ///
+    /// **Shapes**: `gradient` `[N, X', Y', Z', K]`, `weight` `[K, C, kX, kY, kZ]` → `[N, input_shape, C]`.
+    fn conv_input_gradient(
+        gradient: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        input_shape: [usize; 3],
+        geometry: ConvGeometry,
+    ) -> FloatTensor<Self> {
+        reference::conv_input_gradient::<Self>(gradient, weight, input_shape, geometry)
+    }
+
+    /// Gradient of a convolution with respect to its weights.
+    ///
+    /// **Shapes**: `x` `[N, X, Y, Z, C]`, `gradient` `[N, X', Y', Z', K]` → `[K, C, kX, kY, kZ]`, `f32`.
+    fn conv_weight_gradient(
+        x: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        geometry: ConvGeometry,
+    ) -> FloatTensor<Self> {
+        reference::conv_weight_gradient::<Self>(x, gradient, geometry)
+    }
+
+    /// Gradient with respect to a bias.
+    ///
+    /// **Shapes**: `[N, X, Y, Z, K]` → `[K]`, `f32`.
+    fn bias_gradient(gradient: FloatTensor<Self>) -> FloatTensor<Self> {
+        reference::bias_gradient::<Self>(gradient)
+    }
+
+    /// Instance normalization, then `max(·, 0)` if asked for.
+    ///
+    /// **Shapes**: `x` `[N, X, Y, Z, C]`, `weight` and `bias` `[C]`.
+    fn instance_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f32,
+        linearity: Linearity,
+    ) -> Normalized<Self> {
+        reference::instance_norm::<Self>(x, weight, bias, epsilon, linearity)
+    }
+
+    /// Gradients of [`instance_norm`](Self::instance_norm), from its input and statistics.
+    fn instance_norm_gradient(
+        x: FloatTensor<Self>,
+        statistics: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        linearity: Linearity,
+    ) -> NormGradients<Self> {
+        reference::instance_norm_gradient::<Self>(x, statistics, weight, bias, gradient, linearity)
+    }
+
+    /// Dice plus cross entropy of logits against class indices.
+    ///
+    /// **Shapes**: `logits` `[N, X, Y, Z, K]`; `classes` `[N, X', Y', Z']` in `0..K`, of the same shape or finer.
+    ///
+    /// **Definition**: see [`dice_ce`](crate::dice_ce()).
+    fn dice_ce(logits: FloatTensor<Self>, classes: IntTensor<Self>) -> DiceCe<Self> {
+        reference::dice_ce::<Self>(logits, classes)
+    }
+
+    /// Gradient of [`dice_ce`](Self::dice_ce) with respect to the logits, times `gradient` `[1]`.
+    fn dice_ce_gradient(
+        logits: FloatTensor<Self>,
+        classes: IntTensor<Self>,
+        sums: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        reference::dice_ce_gradient::<Self>(logits, classes, sums, gradient)
+    }
+
+    /// Sum of squares over all tensors, `[1]`, `f32`; not finite if any value is not.
+    fn squared_norm(tensors: &[FloatTensor<Self>]) -> FloatTensor<Self> {
+        reference::squared_norm::<Self>(tensors)
+    }
+
+    /// Updates parameters by one step, in place where nobody else holds them; the gradients are used up.
+    ///
+    /// With a `guard` `[1]`, nothing changes unless it is finite.
+    fn adamw(
+        parameters: Vec<Moments<Self>>,
+        step: AdamWStep,
+        guard: Option<FloatTensor<Self>>,
+    ) -> Vec<[FloatTensor<Self>; 3]> {
+        reference::adamw::<Self>(parameters, step, guard)
+    }
+}

@@ -1,0 +1,145 @@
+//! How long an optimization step takes, without data.
+
+use std::time::{Duration, Instant};
+
+use burn::backend::Autodiff;
+use burn::module::Module;
+use burn::tensor::backend::AutodiffBackend;
+use burn_flex::Flex;
+use vesal_kernels::{Kernels, Layers};
+use vesal_models::NetworkConfig;
+
+#[cfg(not(feature = "cuda"))]
+use super::DeviceError;
+use super::learner::{Learner, Precision, Task};
+use super::loss_scale::LossScale;
+use super::optimizer::AdamW;
+use super::training::initialize;
+use super::{FitError, TrainDevice};
+use crate::augment::Rng;
+use crate::dataset::Batch;
+
+/// Steps before the clock counts: kernels are chosen and memory is reserved.
+const WARM_UP: usize = 5;
+/// Learning rate and weight decay: they do not change the time.
+const LEARNING_RATE: f64 = 2e-4;
+const WEIGHT_DECAY: f64 = 1e-5;
+
+/// What to measure.
+#[derive(Debug, Clone)]
+pub struct BenchRequest {
+    /// Network to train.
+    pub network: NetworkConfig,
+    /// Patch in voxels.
+    pub roi_size: [usize; 3],
+    /// Patches per step.
+    pub batch: usize,
+    /// Steps that count; at least one.
+    pub steps: usize,
+    /// Where to compute.
+    pub device: TrainDevice,
+    /// Half precision, where the device has it.
+    pub use_amp: bool,
+}
+
+/// What was measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepTimes {
+    /// Wall time of each counted step, in order, the device's work included.
+    pub steps: Vec<Duration>,
+    /// From the call to the end of the first step.
+    pub first_step: Duration,
+    /// Parameters of the network.
+    pub parameters: usize,
+    /// Loss after the last step.
+    pub loss: f32,
+    /// Memory that the device's allocator holds at the end, in bytes; none where it is the processor's.
+    pub device_bytes: Option<u64>,
+}
+
+/// Takes optimization steps on random patches.
+///
+/// **Errors**: the device, the network, or the training itself.
+pub fn bench(request: &BenchRequest) -> Result<StepTimes, FitError> {
+    let started = Instant::now();
+    match request.device {
+        TrainDevice::Cpu => {
+            measure::<Autodiff<Flex>>(request, &Default::default(), started, || None)
+        }
+        #[cfg(feature = "cuda")]
+        TrainDevice::Cuda(index) => {
+            let device = super::device::check_cuda(index)?;
+            let used = || Some(vesal_kernels::cuda::reserved_bytes(&device));
+            measure::<Autodiff<vesal_kernels::cuda::Cuda>>(request, &device, started, used)
+        }
+        #[cfg(not(feature = "cuda"))]
+        device @ TrainDevice::Cuda(_) => Err(DeviceError::NotBuilt { device }.into()),
+    }
+}
+
+fn measure<B>(
+    request: &BenchRequest,
+    device: &B::Device,
+    started: Instant,
+    device_bytes: impl Fn() -> Option<u64>,
+) -> Result<StepTimes, FitError>
+where
+    B: AutodiffBackend + Layers,
+    B::InnerBackend: Kernels,
+{
+    let precision = match request.device {
+        TrainDevice::Cuda(_) if request.use_amp => Precision::Mixed,
+        _ => Precision::Single,
+    };
+    let network = initialize::<B>(&request.network, 0, device)?;
+    let parameters = network.num_params();
+    let optimizer = AdamW::new(WEIGHT_DECAY);
+    let mut learner = Learner::<B>::new(network, optimizer, LossScale::default(), precision);
+    let mut first_step = Duration::ZERO;
+    let (mut steps, mut loss) = (Vec::with_capacity(request.steps), f32::NAN);
+    for step in 1..=WARM_UP + request.steps.max(1) {
+        let batch = random_batch(request, step as u64);
+        learner.restart_clock();
+        let task = Task {
+            epoch: 1,
+            step,
+            learning_rate: LEARNING_RATE,
+            batch,
+            data_wait: Duration::ZERO,
+        };
+        (learner, _) = learner.step(task, device)?;
+        if let Some(report) = learner.settle()? {
+            loss = report.loss;
+            if step > WARM_UP {
+                steps.push(report.duration);
+            }
+        }
+        if step == 1 {
+            first_step = started.elapsed();
+        }
+    }
+    Ok(StepTimes {
+        steps,
+        first_step,
+        parameters,
+        loss,
+        device_bytes: device_bytes(),
+    })
+}
+
+/// Normal intensities and uniform classes.
+fn random_batch(request: &BenchRequest, seed: u64) -> Batch {
+    let mut rng = Rng::new(&[seed]);
+    let [x, y, z] = request.roi_size;
+    let shape = [request.batch, request.network.in_channels(), x, y, z];
+    let classes = request.network.out_channels();
+    Batch {
+        images: (0..shape.iter().product())
+            .map(|_| rng.uniform(-1.7, 1.7) as f32)
+            .collect(),
+        classes: (0..request.batch * x * y * z)
+            .map(|_| rng.below(classes) as i32)
+            .collect(),
+        shape,
+    }
+}

@@ -1,0 +1,156 @@
+//! AdamW over all parameters of a network at once.
+
+use std::collections::HashMap;
+
+use burn::module::{AutodiffModule, ModuleMapper, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::ops::FloatTensor;
+use burn::tensor::{Tensor, TensorMetadata, TensorPrimitive};
+use vesal_kernels::{AdamWStep, Kernels, Moments};
+
+/// Decay rates of the two moments: PyTorch's defaults.
+const BETAS: [f32; 2] = [0.9, 0.999];
+/// Added to the root of the second moment: PyTorch's default.
+const EPSILON: f32 = 1e-8;
+
+/// What the optimizer remembers of a parameter: running means of its gradient and of the gradient's square.
+pub type State<B> = [FloatTensor<B>; 2];
+
+/// The reference's optimizer: AdamW with PyTorch's defaults.
+#[derive(Debug)]
+pub struct AdamW<B: Kernels> {
+    /// Of every parameter that had a gradient.
+    pub states: HashMap<ParamId, State<B>>,
+    /// Steps taken.
+    pub time: u32,
+    weight_decay: f32,
+}
+
+impl<B: Kernels> AdamW<B> {
+    /// An optimizer before its first step.
+    pub fn new(weight_decay: f64) -> Self {
+        Self {
+            states: HashMap::new(),
+            time: 0,
+            weight_decay: weight_decay as f32,
+        }
+    }
+
+    /// Takes a step with gradients of the loss times `1 / gradient_factor`.
+    ///
+    /// With `guarded`, nothing changes where any gradient is infinite or not a number; the sum of the gradients'
+    /// squares, which tells, is returned for [`undo`](Self::undo).
+    pub fn step<A, N>(
+        &mut self,
+        rate: f64,
+        network: N,
+        gradients: GradientsParams,
+        gradient_factor: f32,
+        guarded: bool,
+    ) -> (N, Option<Tensor<B, 1>>)
+    where
+        A: AutodiffBackend<InnerBackend = B>,
+        N: AutodiffModule<A>,
+    {
+        let mut taker = Taker::<A, B> {
+            gradients,
+            states: &mut self.states,
+            ids: Vec::new(),
+            moments: Vec::new(),
+            blank: None,
+        };
+        let network = network.map(&mut taker);
+        let Taker { ids, moments, .. } = taker;
+        self.time += 1;
+        let step = AdamWStep {
+            rate: rate as f32,
+            betas: BETAS,
+            epsilon: EPSILON,
+            decay: self.weight_decay,
+            time: self.time,
+            gradient_factor,
+        };
+        let guard = guarded.then(|| {
+            let gradients: Vec<_> = moments
+                .iter()
+                .map(|moments| moments.gradient.clone())
+                .collect();
+            B::squared_norm(&gradients)
+        });
+        let updated = B::adamw(moments, step, guard.clone());
+        let mut weights = HashMap::with_capacity(ids.len());
+        for (id, [values, first, second]) in ids.into_iter().zip(updated) {
+            weights.insert(id, values);
+            self.states.insert(id, [first, second]);
+        }
+        let network = network.map(&mut Giver { weights });
+        let guard = guard.map(|guard| Tensor::from_primitive(TensorPrimitive::Float(guard)));
+        (network, guard)
+    }
+
+    /// Forgets a step that changed nothing.
+    pub fn undo(&mut self) {
+        self.time = self.time.saturating_sub(1);
+    }
+}
+
+/// Takes parameters out of a network, so that nobody else holds them and they are updated in place.
+struct Taker<'a, A: AutodiffBackend, B: Backend> {
+    gradients: GradientsParams,
+    states: &'a mut HashMap<ParamId, State<B>>,
+    ids: Vec<ParamId>,
+    moments: Vec<Moments<B>>,
+    blank: Option<Tensor<A, 1>>,
+}
+
+impl<A: AutodiffBackend<InnerBackend = B>, B: Kernels> ModuleMapper<A> for Taker<'_, A, B> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<A, D>>) -> Param<Tensor<A, D>> {
+        let (id, tensor, mapper) = param.consume();
+        let Some(gradient) = self.gradients.remove::<B, D>(id) else {
+            return Param::from_mapped_value(id, tensor, mapper);
+        };
+        let device = tensor.device();
+        let weights = tensor.inner().into_primitive().tensor();
+        let [first, second] = self.states.remove(&id).unwrap_or_else(|| {
+            let (shape, device) = (weights.shape(), B::float_device(&weights));
+            // Made flat, because backends may pad the rows of other tensors.
+            let zeros = || {
+                let flat = Tensor::<B, 1>::zeros([shape.num_elements()], &device);
+                B::float_reshape(flat.into_primitive().tensor(), shape.clone())
+            };
+            [zeros(), zeros()]
+        });
+        self.ids.push(id);
+        self.moments.push(Moments {
+            weights,
+            gradient: gradient.into_primitive().tensor(),
+            first,
+            second,
+        });
+        let blank = self
+            .blank
+            .get_or_insert_with(|| Tensor::zeros([1], &device))
+            .clone();
+        Param::from_mapped_value(id, blank.reshape([1; D]), mapper)
+    }
+}
+
+/// Puts updated parameters back.
+struct Giver<B: Backend> {
+    weights: HashMap<ParamId, FloatTensor<B>>,
+}
+
+impl<A: AutodiffBackend<InnerBackend = B>, B: Backend> ModuleMapper<A> for Giver<B> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<A, D>>) -> Param<Tensor<A, D>> {
+        let (id, tensor, mapper) = param.consume();
+        let tensor = match self.weights.remove(&id) {
+            Some(weights) => {
+                let weights = Tensor::<B, D>::from_primitive(TensorPrimitive::Float(weights));
+                Tensor::from_inner(weights).require_grad()
+            }
+            None => tensor,
+        };
+        Param::from_mapped_value(id, tensor, mapper)
+    }
+}
