@@ -15,6 +15,9 @@ mod operations;
 mod optimizer;
 mod reference;
 
+#[cfg(test)]
+mod testing;
+
 mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;

@@ -16,7 +16,7 @@ pub enum TrainDevice {
 }
 
 /// Why a device cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Error)]
 pub enum DeviceError {
     /// A name that means no device.
     #[error("device is {found:?}, expected `cpu`, `cuda` or `cuda:N`")]
@@ -30,11 +30,14 @@ pub enum DeviceError {
         /// The device.
         device: TrainDevice,
     },
-    /// A GPU that computes nothing.
-    #[error("cannot train on `{device}`: the GPU, its driver or NVRTC does not respond")]
-    NoResponse {
+    /// Something that training on a GPU needs is missing.
+    #[cfg(feature = "cuda")]
+    #[error("cannot train on `{device}`")]
+    Cuda {
         /// The device.
         device: TrainDevice,
+        /// What is missing.
+        source: vesal_kernels::cuda::CudaError,
     },
 }
 
@@ -43,8 +46,10 @@ impl DeviceError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Unknown { .. } => None,
-            Self::NoResponse { .. } => Some(
-                "`nvidia-smi` lists the GPUs and the driver; NVRTC comes with the CUDA toolkit",
+            #[cfg(feature = "cuda")]
+            Self::Cuda { .. } => Some(
+                "`nvidia-smi` lists the GPUs and the driver; NVRTC and headers come with the CUDA toolkit, cuDNN as \
+                 `pip install nvidia-cudnn-cu13`",
             ),
             Self::NotBuilt { .. } => {
                 Some("build with GPU support: `cargo build -p vesal-trainer --features cuda`")
@@ -53,26 +58,16 @@ impl DeviceError {
     }
 }
 
-/// Checks that a GPU computes, before any case is read.
+/// Checks that a GPU can train, before any case is read.
 ///
-/// **Errors**: [`DeviceError::NoResponse`].
+/// **Errors**: [`DeviceError::Cuda`].
 #[cfg(feature = "cuda")]
-pub fn check_cuda(index: usize) -> Result<burn_cuda::CudaDevice, DeviceError> {
-    use burn::tensor::Tensor;
-
-    let device = burn_cuda::CudaDevice::new(index);
-    let compute = || {
-        Tensor::<burn_cuda::Cuda<f32, i32>, 1>::ones([2], &device)
-            .sum()
-            .into_scalar()
-    };
-    // The backend panics where there is no such device.
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(compute)) {
-        Ok(2.0) => Ok(device),
-        _ => Err(DeviceError::NoResponse {
-            device: TrainDevice::Cuda(index),
-        }),
-    }
+pub fn check_cuda(index: usize) -> Result<vesal_kernels::cuda::CudaDevice, DeviceError> {
+    vesal_kernels::cuda::check(index).map_err(|source| DeviceError::Cuda {
+        device: TrainDevice::Cuda(index),
+        source,
+    })?;
+    Ok(vesal_kernels::cuda::CudaDevice::new(index))
 }
 
 impl FromStr for TrainDevice {
@@ -116,10 +111,10 @@ mod tests {
             ("cuda:0", TrainDevice::Cuda(0)),
             ("cuda:12", TrainDevice::Cuda(12)),
         ] {
-            assert_eq!(text.parse(), Ok(device));
+            assert_eq!(text.parse::<TrainDevice>().unwrap(), device);
             assert_eq!(device.to_string(), text);
         }
-        assert_eq!("cuda".parse(), Ok(TrainDevice::Cuda(0)));
+        assert_eq!("cuda".parse::<TrainDevice>().unwrap(), TrainDevice::Cuda(0));
         for text in [
             "",
             "gpu",

@@ -43,7 +43,9 @@ impl Chunks {
     /// All chunks in order, for writing.
     pub fn of_mut<'a>(&self, values: &'a mut [f32]) -> Vec<&'a mut [f32]> {
         let cases = values.chunks_exact_mut(self.case);
-        cases.flat_map(|values| values.chunks_mut(self.chunk())).collect()
+        cases
+            .flat_map(|values| values.chunks_mut(self.chunk()))
+            .collect()
     }
 
     /// Values per channel repeated to a row.

@@ -7,14 +7,11 @@ use rayon::prelude::*;
 
 use super::dense;
 use super::gather::{AxisClass, AxisGather, blocks};
-use super::lanes::{LANES, Lanes, Vectorized, vectorized};
-use super::packing::{ChannelBlock, WIDEST, WeightStrides, pack};
+use super::lanes::vectorized;
+use super::packing::{ChannelBlock, WeightStrides, pack};
+use super::tile::{Tiles, Voxel};
 use super::window::{Case, Window};
 use crate::geometry::ConvGeometry;
-
-/// Voxels per register tile with one and with two vectors of channels.
-const NARROW_VOXELS: usize = 10;
-const WIDE_VOXELS: usize = 6;
 
 pub fn conv(
     x: FlexTensor,
@@ -211,29 +208,30 @@ impl Correlation {
                 None => range.clone(),
             }
         };
-        let input = |axis: usize, b: isize| {
-            self.axes[axis].advance as isize * b + class.axes[axis].first
-        };
+        let input =
+            |axis: usize, b: isize| self.axes[axis].advance as isize * b + class.axes[axis].first;
         let output = |axis: usize, b: isize| {
             (self.axes[axis].step as isize * b + class.axes[axis].shift) as usize
         };
         let empty = class.axes.iter().any(|axis| axis.taps.is_empty());
         let per_x = share.outputs[1].len();
-        let mut voxels = Vec::new();
+        let channels = self.channels[1];
+        let advance = self.axes[2].advance * window.strides[2];
+        let mut voxels = Vec::with_capacity(within(0).len() * within(1).len() * within(2).len());
         for x in within(0) {
             for y in within(1) {
                 let row = (output(0, x) - share.outputs[0].start) * per_x
                     + (output(1, y) - share.outputs[1].start);
-                for z in within(2) {
-                    let start = match empty {
-                        true => 0,
-                        false => window.offset([input(0, x), input(1, y), input(2, z)]),
-                    };
-                    voxels.push(Voxel {
-                        start,
-                        row,
-                        z: output(2, z),
-                    });
+                let z = within(2);
+                let mut start = match empty || z.is_empty() {
+                    true => 0,
+                    false => window.offset([input(0, x), input(1, y), input(2, z.start)]),
+                };
+                let mut to = z.clone().next().map_or(0, |z| output(2, z)) * channels;
+                for _ in z {
+                    voxels.push(Voxel { start, row, to });
+                    start += if empty { 0 } else { advance };
+                    to += self.axes[2].step * channels;
                 }
             }
         }
@@ -246,126 +244,9 @@ impl Correlation {
             voxels,
             rows,
             run: taps_z * self.channels[0],
-            channels: self.channels[1],
             window: window.values,
             blocks: &class.blocks,
             output: &mut share.rows,
         }
     }
-}
-
-/// An output voxel.
-#[derive(Clone, Copy)]
-struct Voxel {
-    /// Where its first input is in the window.
-    start: usize,
-    /// Where it is in the output.
-    row: usize,
-    z: usize,
-}
-
-/// Output voxels of one class.
-struct Tiles<'a, 'b> {
-    voxels: Vec<Voxel>,
-    /// From the first input of a voxel to the first of each row of taps.
-    rows: Vec<usize>,
-    /// Inputs per row of taps.
-    run: usize,
-    /// Output channels.
-    channels: usize,
-    window: &'a [f32],
-    blocks: &'a [ChannelBlock],
-    output: &'a mut [&'b mut [f32]],
-}
-
-impl Vectorized for Tiles<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(mut self) {
-        for block in self.blocks {
-            match block.vectors {
-                1 => self.block::<L, NARROW_VOXELS, 1>(block),
-                _ => self.block::<L, WIDE_VOXELS, 2>(block),
-            }
-        }
-    }
-}
-
-impl Tiles<'_, '_> {
-    /// All voxels of a block of channels.
-    #[inline(always)]
-    fn block<L: Lanes, const M: usize, const V: usize>(&mut self, block: &ChannelBlock) {
-        let (weights, _) = block.weights.as_chunks::<V>();
-        for voxels in self.voxels.chunks(M) {
-            let mut starts = [voxels[0].start; M];
-            for (start, voxel) in starts.iter_mut().zip(voxels) {
-                *start = voxel.start;
-            }
-            let sums = tile::<L, M, V>(
-                self.window,
-                &starts,
-                &self.rows,
-                self.run,
-                weights,
-                &block.bias,
-            );
-            for (sums, voxel) in sums.iter().zip(voxels) {
-                let to = voxel.z * self.channels + block.first;
-                let to = &mut self.output[voxel.row][to..to + block.count];
-                match to.len() == V * LANES {
-                    true => {
-                        for (to, sum) in to.chunks_exact_mut(LANES).zip(sums) {
-                            to.copy_from_slice(&sum.values());
-                        }
-                    }
-                    false => {
-                        for (to, sum) in to.chunks_mut(LANES).zip(sums) {
-                            to.copy_from_slice(&sum.values()[..to.len()]);
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// `M` voxels by `V` vectors of channels, kept in registers over all inputs.
-#[inline(always)]
-fn tile<L: Lanes, const M: usize, const V: usize>(
-    window: &[f32],
-    starts: &[usize; M],
-    rows: &[usize],
-    run: usize,
-    weights: &[[[f32; LANES]; V]],
-    bias: &[[f32; LANES]; WIDEST],
-) -> [[L; V]; M] {
-    let zero = L::splat(0.0);
-    let mut sums = [[zero; V]; M];
-    for sums in &mut sums {
-        for (sum, bias) in sums.iter_mut().zip(bias) {
-            *sum = L::load(bias);
-        }
-    }
-    for (&row, weights) in rows.iter().zip(weights.chunks_exact(run.max(1))) {
-        // Slices of one known length need no checks in the inner loop.
-        let length = weights.len();
-        let mut inputs = [window; M];
-        for (input, &start) in inputs.iter_mut().zip(starts) {
-            *input = &window[start + row..][..length];
-        }
-        for i in 0..length {
-            let mut factors = [zero; V];
-            for (factor, weights) in factors.iter_mut().zip(&weights[i]) {
-                *factor = L::load(weights);
-            }
-            for m in 0..M {
-                let value = L::splat(inputs[m][i]);
-                for v in 0..V {
-                    sums[m][v] = value.multiply_add(factors[v], sums[m][v]);
-                }
-            }
-        }
-    }
-    sums
 }

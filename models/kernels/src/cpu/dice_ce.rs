@@ -6,8 +6,8 @@ use rayon::prelude::*;
 
 use super::channels::total;
 use super::dense;
-use super::softmax::{BLOCK, Softmax};
 use super::lanes::{Lanes, Vectorized, vectorized};
+use super::softmax::{BLOCK, Softmax};
 use crate::operations::DiceCe;
 
 /// Keeps the Dice loss of an absent class finite.
@@ -22,7 +22,11 @@ pub fn dice_ce(logits: FlexTensor, classes: FlexTensor) -> DiceCe<Flex> {
     let logits = logits.to_contiguous();
     let logits: &[f32] = logits.storage();
     let partial: Vec<Vec<f64>> = (0..n)
-        .flat_map(|case| (0..voxels).step_by(CHUNK).map(move |first| case * voxels + first))
+        .flat_map(|case| {
+            (0..voxels)
+                .step_by(CHUNK)
+                .map(move |first| case * voxels + first)
+        })
         .collect::<Vec<_>>()
         .into_par_iter()
         .map(|first| {
@@ -66,8 +70,7 @@ pub fn dice_ce_gradient(
     let shape @ [n, x, y, z, k] = dense::shape::<5>(&logits);
     let voxels = x * y * z;
     let labels = labels(classes, [n, x, y, z]);
-    let [logits, sums, gradient] =
-        [logits, sums, gradient].map(|tensor| tensor.to_contiguous());
+    let [logits, sums, gradient] = [logits, sums, gradient].map(|tensor| tensor.to_contiguous());
     let logits: &[f32] = logits.storage();
     let factor = f64::from(gradient.storage::<f32>()[0]);
     // d(1 - 2 I / S)/dp = -2 g / S + 4 I p / S².
@@ -100,7 +103,10 @@ pub fn dice_ce_gradient(
         .zip(&slopes)
         .flat_map(|(((output, logits), labels), slopes)| {
             let logits = logits.chunks(CHUNK * k);
-            let chunks = output.chunks_mut(CHUNK * k).zip(logits).zip(labels.chunks(CHUNK));
+            let chunks = output
+                .chunks_mut(CHUNK * k)
+                .zip(logits)
+                .zip(labels.chunks(CHUNK));
             chunks.map(move |((output, logits), labels)| Gradient {
                 logits,
                 labels,
@@ -240,7 +246,11 @@ impl Vectorized for Gradient<'_> {
             let mut mean = [0.0; BLOCK];
             for (class, p) in softmax.probabilities.iter().enumerate() {
                 for v in 0..BLOCK {
-                    let hit = if truth[v] == class as i32 { of_truth[class] } else { 0.0 };
+                    let hit = if truth[v] == class as i32 {
+                        of_truth[class]
+                    } else {
+                        0.0
+                    };
                     mean[v] += (by_probability[class] * p[v] - hit) * p[v];
                 }
             }

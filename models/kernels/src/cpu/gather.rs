@@ -46,8 +46,8 @@ impl AxisGather {
     /// Its gradient has one class per remainder of `p + padding` by the stride: input `p` met tap `t` in output
     /// `(p + padding - t) / stride`, where that is whole.
     pub fn input_gradient(inputs: usize, geometry: ConvGeometry, axis: usize) -> Self {
-        let [kernel, stride, padding] =
-            [geometry.kernel, geometry.stride, geometry.padding].map(|values| values[axis] as isize);
+        let [kernel, stride, padding] = [geometry.kernel, geometry.stride, geometry.padding]
+            .map(|values| values[axis] as isize);
         let class = |remainder: isize| {
             let taps: Vec<usize> = (remainder..kernel)
                 .step_by(stride as usize)
@@ -72,7 +72,12 @@ impl AxisGather {
 
     /// All `b` of outputs.
     pub fn range(&self) -> Range<isize> {
-        let occupied = || self.classes.iter().map(|class| class.range.clone()).filter(|range| !range.is_empty());
+        let occupied = || {
+            self.classes
+                .iter()
+                .map(|class| class.range.clone())
+                .filter(|range| !range.is_empty())
+        };
         let start = occupied().map(|range| range.start).min().unwrap_or(0);
         start..occupied().map(|range| range.end).max().unwrap_or(start)
     }
@@ -89,9 +94,7 @@ impl AxisGather {
             + advance * (range.end - 1);
         start..end.max(start)
     }
-}
 
-impl AxisGather {
     /// Outputs of a range of `b`.
     pub fn outputs(&self, range: &Range<isize>, outputs: usize) -> Range<usize> {
         let position = |b: isize| {
@@ -108,7 +111,8 @@ fn ceiling(numerator: isize, denominator: isize) -> isize {
 /// Values that a window should not exceed: half of a common second-level cache.
 const WINDOW_VALUES: usize = 96 * 1024;
 
-/// Splits the `b` of x and y into blocks whose windows fit the cache, at least `parts` of them if there are enough rows.
+/// Splits the `b` of x and y into blocks whose windows fit the cache, at least `parts` of them if there are enough
+/// rows.
 pub fn blocks(axes: &[AxisGather; 3], channels: usize, parts: usize) -> Vec<[Range<isize>; 2]> {
     let [x, y, z] = [0, 1, 2].map(|axis| axes[axis].range());
     let depth = axes[2].inputs(&z).len().max(1) * channels;

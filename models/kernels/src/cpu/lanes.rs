@@ -1,5 +1,8 @@
 //! Vectors of eight numbers, on whatever the processor has for them.
-#![allow(unsafe_code, reason = "vector instructions beyond the target's baseline")]
+#![allow(
+    unsafe_code,
+    reason = "vector instructions beyond the target's baseline"
+)]
 
 /// Numbers per vector.
 pub const LANES: usize = 8;
@@ -64,11 +67,9 @@ impl Lanes for Portable {
     // Not `mul_add`, which calls a library function on targets without the instruction.
     #[inline(always)]
     fn multiply_add(self, factor: Self, addend: Self) -> Self {
-        let mut sum = addend.0;
-        for lane in 0..LANES {
-            sum[lane] += self.0[lane] * factor.0[lane];
-        }
-        Self(sum)
+        Self(std::array::from_fn(|lane| {
+            self.0[lane] * factor.0[lane] + addend.0[lane]
+        }))
     }
 }
 

@@ -7,10 +7,13 @@ mod dice_ce;
 mod gather;
 mod lanes;
 mod norm;
+mod norm_gradient;
 mod optimizer;
 mod packing;
 mod softmax;
+mod tile;
 mod weight_gradient;
+mod weight_tile;
 mod window;
 
 use burn_flex::{Flex, FlexTensor};
@@ -97,7 +100,7 @@ impl Kernels for Flex {
         let compute = match dense::single([&x, &statistics, &weight, &bias, &gradient])
             && !dense::empty(&x)
         {
-            true => norm::instance_norm_gradient,
+            true => norm_gradient::instance_norm_gradient,
             false => reference::instance_norm_gradient::<Self>,
         };
         compute(x, statistics, weight, bias, gradient, linearity)
@@ -149,3 +152,6 @@ impl Kernels for Flex {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,8 +51,9 @@ pub fn adamw(
         .iter_mut()
         .zip(&gradients)
         .flat_map(|(tensors, gradient)| {
-            let [weights, first, second] =
-                tensors.each_mut().map(|tensor| tensor.storage_mut::<f32>().chunks_mut(CHUNK));
+            let [weights, first, second] = tensors
+                .each_mut()
+                .map(|tensor| tensor.storage_mut::<f32>().chunks_mut(CHUNK));
             let moments = first.zip(second);
             let values = weights.zip(gradient.storage::<f32>().chunks(CHUNK));
             values

@@ -35,7 +35,11 @@ impl Softmax {
         let mut largest = [f32::NEG_INFINITY; BLOCK];
         for logits in &self.probabilities {
             for v in 0..BLOCK {
-                largest[v] = if logits[v] > largest[v] { logits[v] } else { largest[v] };
+                largest[v] = if logits[v] > largest[v] {
+                    logits[v]
+                } else {
+                    largest[v]
+                };
             }
         }
         let mut sums = [0.0; BLOCK];
@@ -69,7 +73,13 @@ fn exponential(x: f32) -> f32 {
     // The logarithm of 2 in two parts, the first short enough for an exact product.
     let r = x - whole * 0.693_359_4 - whole * -2.121_944_4e-4;
     let mut series = 1.987_569_1e-4;
-    for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
+    for coefficient in [
+        1.398_2e-3,
+        8.333_452e-3,
+        4.166_579_6e-2,
+        1.666_666_5e-1,
+        0.5,
+    ] {
         series = series * r + coefficient;
     }
     let power = f32::from_bits(

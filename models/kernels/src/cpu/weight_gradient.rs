@@ -7,17 +7,21 @@ use rayon::prelude::*;
 
 use super::dense;
 use super::gather::{AxisGather, blocks};
-use super::lanes::{LANES, Lanes, Vectorized, vectorized};
+use super::lanes::{LANES, vectorized};
+use super::weight_tile::{Piece, Row, TILE_VECTORS};
 use super::window::{Case, Window};
 use crate::geometry::ConvGeometry;
 
-/// Vectors of inputs and output channels per register tile.
-const TILE_VECTORS: usize = 3;
-const TILE_CHANNELS: usize = 4;
-/// Independent pieces of work, where there are enough voxels and weights.
-const PIECES: usize = 32;
-/// Partial sums of voxels take no more values than this, unless a single set does.
+/// Groups of voxels with sums of their own, at most.
+const GROUPS: usize = 32;
+/// Voxels per group at least: fewer are not worth a set of sums.
+const GROUP_VOXELS: usize = 512;
+/// All sets of sums have no more values than this, unless a single one does.
 const PARTIAL_VALUES: usize = 1 << 20;
+/// Parts of a set of sums that are computed apart where there are few groups.
+const PARTS: usize = 8;
+/// Inputs and gradients that are read again and again while they are in the first-level cache.
+const CHUNK_VALUES: usize = 5 << 10;
 
 pub fn conv_weight_gradient(
     x: FlexTensor,
@@ -41,8 +45,8 @@ pub fn conv_weight_gradient(
 
 /// Sums over voxels of inputs times gradients.
 ///
-/// The inputs that meet one output through the taps of one x and y are contiguous, a run of `kZ · C`; they are summed in
-/// whole vectors, of which the last may reach beyond the run.
+/// The inputs that meet one output through the taps of one x and y are contiguous, a run of `kZ · C`; they are summed
+/// in whole vectors, of which the last may reach beyond the run.
 struct Reduction {
     axes: [AxisGather; 3],
     x_shape: [usize; 3],
@@ -76,11 +80,14 @@ impl Reduction {
             return weights;
         }
         // What is summed in which order must not depend on the number of threads.
-        let groups_wanted = (PARTIAL_VALUES / (vectors * LANES * k)).clamp(1, PIECES);
+        let voxels = cases * self.shape.iter().product::<usize>();
+        let groups_wanted = (PARTIAL_VALUES / (vectors * LANES * k))
+            .min(voxels / GROUP_VOXELS)
+            .clamp(1, GROUPS);
         let blocks = self.blocks(cases, groups_wanted);
         let per_group = blocks.len().div_ceil(groups_wanted);
         let groups: Vec<&[Block]> = blocks.chunks(per_group).collect();
-        let parts = (PIECES / groups.len()).max(1);
+        let parts = (GROUPS / groups.len()).clamp(1, PARTS);
         let per_part = vectors.div_ceil(parts).next_multiple_of(TILE_VECTORS);
         let mut partial = vec![[0.0; LANES]; groups.len() * vectors * k];
         let pieces: Vec<_> = partial
@@ -140,15 +147,32 @@ impl Reduction {
             self.axes[2].inputs(&self.axes[2].range()),
         ];
         let origin = [0, 1, 2].map(|axis| inputs[axis].start);
-        let window = Window::copy(case, origin, [0, 1, 2].map(|axis| inputs[axis].len()), buffer);
+        let window = Window::copy(
+            case,
+            origin,
+            [0, 1, 2].map(|axis| inputs[axis].len()),
+            buffer,
+        );
         let [size_x, size_y, size_z] = self.shape;
         let input = |axis: usize, b: isize| {
             self.axes[axis].advance as isize * b + self.axes[axis].classes[0].first
         };
-        let row = |x: isize, y: isize| Row {
-            start: window.offset([input(0, x), input(1, y), input(2, 0)]),
-            gradient: ((block.case * size_x + x as usize) * size_y + y as usize) * size_z * k,
-        };
+        let advance = self.axes[2].advance * window.strides[2];
+        // Rows are cut where they are too long for a chunk, and joined to one where they are short.
+        let fitting = (CHUNK_VALUES / (advance + k)).clamp(2 * LANES, 64 * LANES);
+        let length = size_z.div_ceil(size_z.div_ceil(fitting));
+        let mut rows = Vec::new();
+        for x in x_range.clone() {
+            for y in y_range.clone() {
+                let start = window.offset([input(0, x), input(1, y), input(2, 0)]);
+                let gradient = (block.case * size_x + x as usize) * size_y + y as usize;
+                rows.extend((0..size_z).step_by(length).map(|z| Row {
+                    start: start + z * advance,
+                    gradient: (gradient * size_z + z) * k,
+                    voxels: (size_z - z).min(length),
+                }));
+            }
+        }
         let per_run = self.vectors_per_run();
         let offset = |vector: usize| {
             let (run, within) = (vector / per_run, vector % per_run);
@@ -156,13 +180,9 @@ impl Reduction {
             tap_x * window.strides[0] + tap_y * window.strides[1] + within * LANES
         };
         Piece {
-            rows: x_range
-                .clone()
-                .flat_map(|x| y_range.clone().map(move |y| (x, y)))
-                .map(|(x, y)| row(x, y))
-                .collect(),
-            voxels: size_z,
-            advance: self.axes[2].advance * window.strides[2],
+            rows,
+            per_chunk: (fitting / length).max(1),
+            advance,
             channels: k,
             offsets: (first..first + sums.len() / k).map(offset).collect(),
             window: window.values,
@@ -176,134 +196,28 @@ impl Reduction {
         let [c, k] = self.channels;
         let [kernel_x, kernel_y, kernel_z] = self.kernel;
         let per_run = self.vectors_per_run();
-        for run in 0..kernel_x * kernel_y {
+        let runs = kernel_x * kernel_y;
+        let set = runs * per_run * k;
+        for run in 0..runs {
+            // Where in the run a lane is, counted because divisions take longer than all else here.
+            let (mut tap_z, mut input) = (0, 0);
             for vector in 0..per_run {
                 let at = (run * per_run + vector) * k + channel;
-                let group = kernel_x * kernel_y * per_run * k;
-                let mut sum = [0.0; LANES];
-                for partial in partial[at..].iter().step_by(group) {
-                    for (sum, value) in sum.iter_mut().zip(partial) {
+                let mut sums = [0.0; LANES];
+                for partial in partial[at..].iter().step_by(set) {
+                    for (sum, value) in sums.iter_mut().zip(partial) {
                         *sum += value;
                     }
                 }
-                for (lane, sum) in sum.into_iter().enumerate() {
-                    let (tap_z, input) = ((vector * LANES + lane) / c, (vector * LANES + lane) % c);
+                for sum in sums {
                     if tap_z < kernel_z {
-                        weights[(input * kernel_x * kernel_y + run) * kernel_z + tap_z] = sum;
+                        weights[(input * runs + run) * kernel_z + tap_z] = sum;
+                    }
+                    input += 1;
+                    if input == c {
+                        (tap_z, input) = (tap_z + 1, 0);
                     }
                 }
-            }
-        }
-    }
-}
-
-/// A row of output voxels along z.
-#[derive(Clone, Copy)]
-struct Row {
-    /// Where its first input is in the window.
-    start: usize,
-    /// Where its gradient is.
-    gradient: usize,
-}
-
-/// Some of the sums over the voxels of a block.
-struct Piece<'a> {
-    rows: Vec<Row>,
-    /// Per row.
-    voxels: usize,
-    /// From the first input of a voxel to that of the next.
-    advance: usize,
-    /// Of the gradient.
-    channels: usize,
-    /// From the first input of a voxel to each vector of inputs.
-    offsets: Vec<usize>,
-    window: &'a [f32],
-    gradient: &'a [f32],
-    /// `[offsets, channels]`.
-    sums: &'a mut [[f32; LANES]],
-}
-
-impl Vectorized for Piece<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(mut self) {
-        let mut first = 0;
-        while first < self.offsets.len() {
-            match self.offsets.len() - first {
-                1 => self.vectors::<L, 1>(first),
-                2 => self.vectors::<L, 2>(first),
-                _ => self.vectors::<L, TILE_VECTORS>(first),
-            }
-            first += TILE_VECTORS;
-        }
-    }
-}
-
-impl Piece<'_> {
-    /// All channels of `V` vectors of inputs.
-    #[inline(always)]
-    fn vectors<L: Lanes, const V: usize>(&mut self, first: usize) {
-        let mut channel = 0;
-        while channel < self.channels {
-            match self.channels - channel {
-                1 => self.tile::<L, V, 1>(first, channel),
-                2 => self.tile::<L, V, 2>(first, channel),
-                3 => self.tile::<L, V, 3>(first, channel),
-                _ => self.tile::<L, V, TILE_CHANNELS>(first, channel),
-            }
-            channel += TILE_CHANNELS;
-        }
-    }
-
-    /// `V` vectors of inputs by `K` channels, kept in registers over all voxels.
-    #[inline(always)]
-    fn tile<L: Lanes, const V: usize, const K: usize>(&mut self, first: usize, channel: usize) {
-        let mut sums = [[L::splat(0.0); K]; V];
-        for v in 0..V {
-            let from = (first + v) * self.channels + channel;
-            for (sum, from) in sums[v].iter_mut().zip(&self.sums[from..from + K]) {
-                *sum = L::load(from);
-            }
-        }
-        let mut offsets = [0; V];
-        offsets.copy_from_slice(&self.offsets[first..first + V]);
-        // Slices of known lengths need few checks in the inner loop.
-        let input_length = (self.voxels - 1) * self.advance + LANES;
-        let gradient_length = (self.voxels - 1) * self.channels + K;
-        for row in &self.rows {
-            let mut inputs = [self.window; V];
-            for (input, offset) in inputs.iter_mut().zip(offsets) {
-                *input = &self.window[row.start + offset..][..input_length];
-            }
-            let gradient = &self.gradient[row.gradient + channel..][..gradient_length];
-            let (mut input_at, mut gradient_at) = (0_usize, 0_usize);
-            for _ in 0..self.voxels {
-                let mut values = [L::splat(0.0); V];
-                for v in 0..V {
-                    values[v] = match inputs[v].get(input_at..) {
-                        Some(values) => match values.first_chunk() {
-                            Some(values) => L::load(values),
-                            None => break,
-                        },
-                        None => break,
-                    };
-                }
-                let Some(gradient) = gradient.get(gradient_at..).and_then(|g| g.first_chunk::<K>()) else { break };
-                for k in 0..K {
-                    let factor = L::splat(gradient[k]);
-                    for v in 0..V {
-                        sums[v][k] = values[v].multiply_add(factor, sums[v][k]);
-                    }
-                }
-                input_at = input_at.wrapping_add(self.advance);
-                gradient_at = gradient_at.wrapping_add(self.channels);
-            }
-        }
-        for v in 0..V {
-            let to = (first + v) * self.channels + channel;
-            for (to, sum) in self.sums[to..to + K].iter_mut().zip(sums[v]) {
-                *to = sum.values();
             }
         }
     }

@@ -1,0 +1,361 @@
+//! Checks every CUDA kernel against plain loops, then times them at the shapes of training.
+
+mod timing;
+mod truth;
+
+use std::process::ExitCode;
+
+use burn::tensor::ops::{FloatTensor, FloatTensorOps};
+use burn::tensor::{DType, FloatDType, Int, Tensor, TensorData, TensorPrimitive};
+use truth::Array;
+use vesal_kernels::cuda::{Cuda, CudaDevice, check};
+use vesal_kernels::{AdamWStep, ConvGeometry, Kernels, Linearity, Moments};
+
+/// How activations lie in memory.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Lie {
+    Dense,
+    /// A view of channels-first memory.
+    Permuted,
+    /// A slice of something larger.
+    Sliced,
+}
+
+fn primitive<const D: usize>(tensor: Tensor<Cuda, D>) -> FloatTensor<Cuda> {
+    tensor.into_primitive().tensor()
+}
+
+struct Checks {
+    device: CudaDevice,
+    failures: usize,
+}
+
+impl Checks {
+    fn tensor<const D: usize>(&self, array: &Array) -> Tensor<Cuda, D> {
+        let values: Vec<f32> = array.values.iter().map(|&value| value as f32).collect();
+        Tensor::from_data(TensorData::new(values, array.shape.clone()), &self.device)
+    }
+
+    fn activations(&self, array: &Array, dtype: DType, lie: Lie) -> FloatTensor<Cuda> {
+        let dtype = FloatDType::from(dtype);
+        primitive(match lie {
+            Lie::Dense => self.tensor::<5>(array).cast(dtype),
+            Lie::Permuted => {
+                let first = self.tensor::<5>(&array.channels_first()).cast(dtype);
+                first.permute([0, 2, 3, 4, 1])
+            }
+            Lie::Sliced => {
+                let tensor = self.tensor::<5>(array).cast(dtype);
+                let length = tensor.dims()[3];
+                Tensor::cat(vec![tensor.clone(), tensor], 3).narrow(3, length, length)
+            }
+        })
+    }
+
+    fn compare(&mut self, name: &str, computed: FloatTensor<Cuda>, truth: &Array, tolerance: f64) {
+        let data = read(computed);
+        let shape_fits = data.shape.iter().eq(truth.shape.iter());
+        let computed: Vec<f64> = data.iter::<f64>().collect();
+        let largest = truth.values.iter().fold(1e-30, |a: f64, b| a.max(b.abs()));
+        let difference = computed
+            .iter()
+            .zip(&truth.values)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, |a: f64, b| if b > a || b.is_nan() { b } else { a });
+        let error = difference / largest;
+        let passes = shape_fits && computed.len() == truth.values.len() && error <= tolerance;
+        if !passes {
+            self.failures += 1;
+        }
+        let verdict = if passes { "PASS" } else { "FAIL" };
+        println!("{verdict}  {error:9.2e}  (≤ {tolerance:.0e})  {name}");
+    }
+
+    fn convolution(&mut self, case: &ConvCase, dtype: DType, lie: Lie) {
+        let &ConvCase {
+            shape,
+            k,
+            geometry,
+            bias,
+        } = case;
+        let name = format!("{shape:?} → {k}, {geometry:?}, {dtype:?}, {lie:?}")
+            .replace("ConvGeometry ", "");
+        let [n, sx, sy, sz, c] = shape;
+        let [kx, ky, kz] = geometry.kernel;
+        let [ox, oy, oz] = geometry.output_shape([sx, sy, sz]);
+        let x = Array::random(&shape, 1);
+        let weight = Array::random(&[k, c, kx, ky, kz], 2);
+        let gradient = Array::random(&[n, ox, oy, oz, k], 3);
+        let bias = bias.then(|| Array::random(&[k], 4));
+        let to_x = self.activations(&x, dtype, lie);
+        let to_gradient = self.activations(&gradient, dtype, lie);
+        let w = primitive(self.tensor::<5>(&weight));
+        let b = bias.as_ref().map(|bias| primitive(self.tensor::<1>(bias)));
+        let tolerance = 2e-3;
+
+        let y = Cuda::conv(to_x.clone(), w.clone(), b, geometry);
+        let expected = truth::conv(&x, &weight, bias.as_ref(), geometry);
+        self.compare(&format!("conv {name}"), y, &expected, tolerance);
+
+        let y = Cuda::conv_input_gradient(to_gradient.clone(), w, [sx, sy, sz], geometry);
+        let expected = truth::input_gradient(&gradient, &weight, [sx, sy, sz], geometry);
+        self.compare(&format!("  input {name}"), y, &expected, tolerance);
+
+        let y = Cuda::conv_weight_gradient(to_x, to_gradient.clone(), geometry);
+        let expected = truth::weight_gradient(&x, &gradient, geometry);
+        self.compare(&format!("  weight {name}"), y, &expected, tolerance);
+
+        let y = Cuda::bias_gradient(to_gradient);
+        let expected = truth::bias_gradient(&gradient);
+        self.compare(&format!("  bias {name}"), y, &expected, 1e-5);
+    }
+
+    fn normalization(&mut self, shape: [usize; 5], dtype: DType, lie: Lie, linearity: Linearity) {
+        let name = format!("{shape:?}, {dtype:?}, {lie:?}, {linearity:?}");
+        let c = shape[4];
+        let mut x = Array::random(&shape, 1);
+        // Away from zero, so that cancellation would show.
+        for (index, value) in x.values.iter_mut().enumerate() {
+            *value += (index % c % 4) as f64;
+        }
+        let gradient = Array::random(&shape, 2);
+        let [weight, bias] = [3, 4].map(|seed| Array::random(&[c], seed));
+        let epsilon = 1e-5;
+        let to_x = self.activations(&x, dtype, lie);
+        let to_gradient = self.activations(&gradient, dtype, lie);
+        let [w, b] = [&weight, &bias].map(|array| primitive(self.tensor::<1>(array)));
+        let tolerance = if dtype == DType::F32 { 1e-4 } else { 2e-3 };
+
+        let [y, kept] = truth::instance_norm(&x, &weight, &bias, epsilon, linearity);
+        let computed = Cuda::instance_norm(
+            to_x.clone(),
+            w.clone(),
+            b.clone(),
+            epsilon as f32,
+            linearity,
+        );
+        self.compare(&format!("norm {name}"), computed.output, &y, tolerance);
+        let statistics = computed.statistics;
+        self.compare("  statistics", statistics.clone(), &kept, 1e-5);
+
+        let [input, to_weight, to_bias] =
+            truth::instance_norm_gradient(&x, &kept, &weight, &bias, &gradient, linearity);
+        let computed = Cuda::instance_norm_gradient(to_x, statistics, w, b, to_gradient, linearity);
+        self.compare("  input", computed.input, &input, tolerance);
+        self.compare("  weight", computed.weight, &to_weight, 1e-3);
+        self.compare("  bias", computed.bias, &to_bias, 1e-3);
+    }
+
+    fn loss(&mut self, shape: [usize; 5], fine: [usize; 3], dtype: DType, lie: Lie) {
+        let name = format!("{shape:?}, classes {fine:?}, {dtype:?}, {lie:?}");
+        let [n, .., k] = shape;
+        let mut logits = Array::random(&shape, 5);
+        logits.values.iter_mut().for_each(|value| *value *= 4.0);
+        let [x, y, z] = fine;
+        // Some of no class.
+        let classes: Vec<i32> = Array::random(&[n, x, y, z], 6)
+            .values
+            .iter()
+            .map(|value| (value * 256.0) as i32 % (k as i32 + 1))
+            .collect();
+        let data = TensorData::new(classes.clone(), [n, x, y, z]);
+        let tensor = Tensor::<Cuda, 4, Int>::from_data(data, &self.device);
+        let to_classes = tensor.into_primitive();
+        let to_logits = self.activations(&logits, dtype, lie);
+        let factor = 64.0;
+        let [loss, sums, gradient] = truth::dice_ce(&logits, &classes, fine, factor);
+        let computed = Cuda::dice_ce(to_logits.clone(), to_classes.clone());
+        self.compare(&format!("loss {name}"), computed.loss, &loss, 1e-5);
+        self.compare("  sums", computed.sums.clone(), &sums, 1e-5);
+        let upstream = primitive(Tensor::<Cuda, 1>::full([1], factor, &self.device));
+        let computed = Cuda::dice_ce_gradient(to_logits, to_classes, computed.sums, upstream);
+        let tolerance = if dtype == DType::F32 { 1e-4 } else { 2e-3 };
+        self.compare("  gradient", computed, &gradient, tolerance);
+    }
+
+    fn optimizer(&mut self, guard: Option<f32>) {
+        let step = AdamWStep {
+            rate: 0.01,
+            betas: [0.9, 0.999],
+            epsilon: 1e-8,
+            decay: 0.1,
+            time: 3,
+            gradient_factor: 0.25,
+        };
+        let shapes: Vec<[usize; 5]> = (0..200)
+            .map(|index| match index % 5 {
+                0 => [1, 1, 1, 1, 1 + index],
+                1 => [7, 5, 3, 3, 3],
+                2 => [32, 32, 3, 3, 1],
+                3 => [1, 1, 1, 1, 4096],
+                _ => [3, 1, 1, 1, 4097],
+            })
+            .collect();
+        let mut parameters = Vec::new();
+        let mut expected = Vec::new();
+        let mut gradients = Vec::new();
+        let mut squares = Array::zeros(&[1]);
+        for (index, shape) in shapes.iter().enumerate() {
+            let seed = 4 * index as u64;
+            let arrays = [0, 1, 2, 3].map(|part| Array::random(shape, 10 + seed + part));
+            let [w, g, m, mut v] = arrays;
+            v.values.iter_mut().for_each(|value| *value = value.abs());
+            let [weights, gradient, first, second] =
+                [&w, &g, &m, &v].map(|array| primitive(self.tensor::<5>(array)));
+            squares.values[0] += g.values.iter().map(|value| value * value).sum::<f64>();
+            gradients.push(gradient.clone());
+            parameters.push(Moments {
+                weights,
+                gradient,
+                first,
+                second,
+            });
+            let old = [&w, &g, &m, &v].map(|array| array.values.as_slice());
+            expected.push(match guard {
+                Some(guard) if !guard.is_finite() => [w.values, m.values, v.values],
+                _ => truth::adamw(old, step),
+            });
+        }
+        let name = format!("guard {guard:?}");
+        let norm = Cuda::squared_norm(&gradients);
+        self.compare(&format!("squared norm, {name}"), norm, &squares, 1e-5);
+        let guard = guard.map(|guard| {
+            primitive(Tensor::<Cuda, 1>::full([1], 1.0, &self.device).mul_scalar(guard))
+        });
+        let updated = Cuda::adamw(parameters, step, guard);
+        for part in 0..3 {
+            let tensors = updated.iter().map(|of| {
+                let tensor =
+                    Tensor::<Cuda, 5>::from_primitive(TensorPrimitive::Float(of[part].clone()));
+                let count = tensor.shape().num_elements();
+                tensor.reshape([count])
+            });
+            let whole = Tensor::<Cuda, 1>::cat(tensors.collect(), 0);
+            let values: Vec<f64> = expected.iter().flat_map(|of| of[part].clone()).collect();
+            let shape = vec![values.len()];
+            let truth = Array { shape, values };
+            self.compare(
+                &format!("  adamw part {part}"),
+                primitive(whole),
+                &truth,
+                1e-5,
+            );
+        }
+    }
+
+    /// Burn's launches and ours in turn, with memory that is let go at once.
+    fn order(&mut self) {
+        let base = Array::random(&[2, 32, 32, 32, 24], 7);
+        let x = self.tensor::<5>(&base);
+        let sums = truth::bias_gradient(&base);
+        let outputs: Vec<_> = (0..100)
+            .map(|turn| {
+                let scaled = x.clone().mul_scalar(turn as f32);
+                let sum = Cuda::bias_gradient(primitive(scaled));
+                Tensor::<Cuda, 1>::from_primitive(TensorPrimitive::Float(sum)).add_scalar(1.0)
+            })
+            .collect();
+        let mut truth = Array::zeros(&[100, 24]);
+        for (index, value) in truth.values.iter_mut().enumerate() {
+            *value = sums.values[index % 24] * (index / 24) as f64 + 1.0;
+        }
+        let stacked = Tensor::stack::<2>(outputs, 0);
+        self.compare("order among streams", primitive(stacked), &truth, 1e-5);
+    }
+}
+
+fn read(tensor: FloatTensor<Cuda>) -> TensorData {
+    let data = <Cuda as FloatTensorOps<Cuda>>::float_into_data(tensor);
+    burn::tensor::read_sync(data).expect("the device works")
+}
+
+struct ConvCase {
+    shape: [usize; 5],
+    k: usize,
+    geometry: ConvGeometry,
+    bias: bool,
+}
+
+fn conv_cases() -> Vec<ConvCase> {
+    let case = |shape, k, kernel, stride, padding, bias| ConvCase {
+        shape,
+        k,
+        geometry: ConvGeometry {
+            kernel,
+            stride,
+            padding,
+        },
+        bias,
+    };
+    vec![
+        case([2, 7, 6, 5, 8], 8, [3; 3], [1; 3], [1; 3], false),
+        case([2, 8, 9, 10, 32], 32, [3; 3], [1; 3], [1; 3], false),
+        case([2, 7, 6, 5, 1], 8, [3; 3], [1; 3], [1; 3], false),
+        case([2, 7, 6, 5, 5], 7, [3; 3], [1; 3], [1; 3], true),
+        case([2, 7, 6, 5, 5], 16, [3; 3], [2; 3], [1; 3], false),
+        case([2, 8, 6, 4, 16], 32, [3; 3], [2; 3], [1; 3], false),
+        case([1, 8, 6, 5, 16], 32, [3, 3, 1], [2, 2, 1], [1, 1, 0], false),
+        case([1, 8, 6, 5, 40], 24, [1, 3, 3], [1; 3], [0, 1, 1], false),
+        case([2, 5, 6, 7, 32], 3, [1; 3], [1; 3], [0; 3], true),
+        case([2, 8, 6, 4, 16], 32, [1; 3], [2; 3], [0; 3], false),
+        case([1, 8, 8, 8, 4], 4, [7; 3], [1; 3], [3; 3], false),
+        case([5, 2, 3, 2, 64], 64, [3; 3], [1; 3], [1; 3], false),
+    ]
+}
+
+fn main() -> ExitCode {
+    let index = std::env::var("CUDA_CHECK_DEVICE").map_or(0, |value| value.parse().unwrap_or(0));
+    if let Err(error) = check(index) {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
+    let mut checks = Checks {
+        device: CudaDevice { index },
+        failures: 0,
+    };
+    checks.order();
+    for guard in [None, Some(2.0), Some(f32::NAN), Some(f32::INFINITY)] {
+        checks.optimizer(guard);
+    }
+    let types = [DType::F32, DType::F16];
+    let lies = [Lie::Dense, Lie::Permuted, Lie::Sliced];
+    for dtype in types {
+        for lie in lies {
+            for shape in [
+                [2, 7, 6, 5, 8],
+                [2, 5, 6, 7, 5],
+                [1, 12, 13, 11, 24],
+                [3, 4, 5, 6, 33],
+                [5, 4, 6, 4, 256],
+                [2, 3, 3, 3, 264],
+                [1, 40, 41, 42, 32],
+                [1, 1, 1, 1, 16],
+            ] {
+                for linearity in [Linearity::Linear, Linearity::Relu] {
+                    checks.normalization(shape, dtype, lie, linearity);
+                }
+            }
+            for k in [2, 3, 4, 5, 8, 9, 33, 105] {
+                checks.loss([2, 9, 6, 5, k], [9, 6, 5], dtype, lie);
+                checks.loss([2, 9, 6, 5, k], [18, 13, 11], dtype, lie);
+            }
+        }
+    }
+    for dtype in types {
+        checks.loss([1, 2, 3, 2, 1024], [2, 3, 2], dtype, Lie::Dense);
+        checks.loss([1, 64, 64, 64, 3], [64; 3], dtype, Lie::Dense);
+    }
+    for case in conv_cases() {
+        for dtype in types {
+            for lie in lies {
+                checks.convolution(&case, dtype, lie);
+            }
+        }
+    }
+    println!("{} failures", checks.failures);
+    if checks.failures > 0 {
+        return ExitCode::FAILURE;
+    }
+    timing::print(&checks.device);
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,178 @@
+//! Gradients of instance normalization.
+
+use burn_flex::{Flex, FlexTensor};
+use rayon::prelude::*;
+
+use super::channels::{Chunks, total};
+use super::dense;
+use super::lanes::{Lanes, Vectorized, vectorized};
+use super::norm::Affine;
+use crate::layers::Linearity;
+use crate::operations::NormGradients;
+
+pub fn instance_norm_gradient(
+    x: FlexTensor,
+    statistics: FlexTensor,
+    weight: FlexTensor,
+    bias: FlexTensor,
+    gradient: FlexTensor,
+    linearity: Linearity,
+) -> NormGradients<Flex> {
+    let shape @ [_, size_x, size_y, size_z, c] = dense::shape::<5>(&x);
+    let voxels = size_x * size_y * size_z;
+    let chunks = Chunks {
+        channels: c,
+        case: voxels * c,
+    };
+    let [x, statistics, weight, bias, gradient] =
+        [x, statistics, weight, bias, gradient].map(|tensor| tensor.to_contiguous());
+    let (x, gradient): (&[f32], &[f32]) = (x.storage(), gradient.storage());
+    let (weight, bias): (&[f32], &[f32]) = (weight.storage(), bias.storage());
+    let relu = linearity == Linearity::Relu;
+    let affine: Vec<Affine> = statistics
+        .storage::<f32>()
+        .chunks_exact(2 * c)
+        .map(|statistics| Affine::new(statistics, weight, bias, chunks))
+        .collect();
+    let partial: Vec<Vec<f64>> = chunks
+        .of(x)
+        .into_par_iter()
+        .zip(chunks.of(gradient))
+        .map(|((case, x), (_, gradient))| {
+            let mut sums = [vec![0.0; chunks.row()], vec![0.0; chunks.row()]];
+            let [total, along] = &mut sums;
+            vectorized(GradientSums {
+                x,
+                gradient,
+                affine: &affine[case],
+                relu,
+                total,
+                along,
+            });
+            sums.iter().flat_map(|sums| chunks.folded(sums)).collect()
+        })
+        .collect();
+    let by_case: Vec<Vec<f64>> = partial
+        .chunks(chunks.per_case().max(1))
+        .map(|partial| total(partial, 2 * c))
+        .collect();
+    let means: Vec<[Vec<f32>; 2]> = by_case
+        .iter()
+        .map(|sums| {
+            let mean = |sum: &f64| (sum / voxels as f64) as f32;
+            [
+                chunks.repeated(sums[..c].iter().map(mean)),
+                chunks.repeated(sums[c..].iter().map(mean)),
+            ]
+        })
+        .collect();
+    let mut input = dense::zeros(x.len());
+    chunks
+        .of(x)
+        .into_par_iter()
+        .zip(chunks.of(gradient))
+        .zip(chunks.of_mut(&mut input))
+        .for_each(|(((case, x), (_, gradient)), output)| {
+            let [total, along] = &means[case];
+            vectorized(InputGradient {
+                x,
+                gradient,
+                affine: &affine[case],
+                relu,
+                total,
+                along,
+                output,
+            })
+        });
+    let sums: Vec<f32> = total(&by_case, 2 * c)
+        .iter()
+        .map(|sum| *sum as f32)
+        .collect();
+    NormGradients {
+        input: dense::tensor(input, shape),
+        weight: dense::tensor(sums[c..].to_vec(), [c]),
+        bias: dense::tensor(sums[..c].to_vec(), [c]),
+    }
+}
+
+struct GradientSums<'a> {
+    x: &'a [f32],
+    gradient: &'a [f32],
+    affine: &'a Affine,
+    relu: bool,
+    total: &'a mut [f32],
+    along: &'a mut [f32],
+}
+
+impl Vectorized for GradientSums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let Affine {
+            mean,
+            inverse,
+            weight,
+            bias,
+        } = self.affine;
+        let row = mean.len();
+        let floor = if self.relu { 0.0 } else { f32::NEG_INFINITY };
+        for (x, gradient) in self.x.chunks(row).zip(self.gradient.chunks(row)) {
+            let length = x.len();
+            let (mean, inverse) = (&mean[..length], &inverse[..length]);
+            let (weight, bias) = (&weight[..length], &bias[..length]);
+            let gradient = &gradient[..length];
+            let (total, along) = (&mut self.total[..length], &mut self.along[..length]);
+            for i in 0..length {
+                let normalized = (x[i] - mean[i]) * inverse[i];
+                let off = normalized * weight[i] + bias[i] <= floor;
+                let gradient = if off { 0.0 } else { gradient[i] };
+                total[i] += gradient;
+                along[i] += gradient * normalized;
+            }
+        }
+    }
+}
+
+struct InputGradient<'a> {
+    x: &'a [f32],
+    gradient: &'a [f32],
+    affine: &'a Affine,
+    relu: bool,
+    /// Mean of the gradient.
+    total: &'a [f32],
+    /// Mean of the gradient times the normalized input.
+    along: &'a [f32],
+    output: &'a mut [f32],
+}
+
+impl Vectorized for InputGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let Affine {
+            mean,
+            inverse,
+            weight,
+            bias,
+        } = self.affine;
+        let row = mean.len();
+        let floor = if self.relu { 0.0 } else { f32::NEG_INFINITY };
+        let rows = self.x.chunks(row).zip(self.gradient.chunks(row));
+        for ((x, gradient), output) in rows.zip(self.output.chunks_mut(row)) {
+            let length = x.len();
+            let (mean, inverse) = (&mean[..length], &inverse[..length]);
+            let (weight, bias) = (&weight[..length], &bias[..length]);
+            let (total, along) = (&self.total[..length], &self.along[..length]);
+            let (gradient, output) = (&gradient[..length], &mut output[..length]);
+            for i in 0..length {
+                let normalized = (x[i] - mean[i]) * inverse[i];
+                let off = normalized * weight[i] + bias[i] <= floor;
+                let gradient = if off { 0.0 } else { gradient[i] };
+                let centered = gradient - (total[i] + normalized * along[i]);
+                output[i] = centered * (inverse[i] * weight[i]);
+            }
+        }
+    }
+}

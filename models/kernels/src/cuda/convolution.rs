@@ -1,0 +1,239 @@
+//! Convolutions and their gradients.
+#![allow(unsafe_code, reason = "launches kernels")]
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use burn::tensor::DType;
+
+use super::cudnn::Plan;
+use super::error::CudaError;
+use super::gpu::{Gpu, argument};
+use super::operation::{Operation, ask};
+use super::problem::{Direction, Layout, Problem};
+use super::tensor::{MOST_BLOCKS, Precision, Strided, axes, is_single};
+use super::weights::Weights;
+use super::{Cuda, CudaTensor};
+use crate::geometry::ConvGeometry;
+use crate::reference;
+
+/// Whether cuDNN has a plan, by device and problem.
+static PLANNED: Mutex<Option<HashMap<(usize, Problem), bool>>> = Mutex::new(None);
+
+pub fn conv(
+    x: CudaTensor,
+    weight: CudaTensor,
+    bias: Option<CudaTensor>,
+    geometry: ConvGeometry,
+) -> CudaTensor {
+    let problem = Precision::of(&x).and_then(|precision| {
+        let [cases, voxels @ .., c] = axes::<5>(&x);
+        let [k, ..] = axes::<5>(&weight);
+        let problem = Problem {
+            direction: Direction::Forward,
+            precision,
+            cases,
+            channels: [c, k],
+            voxels: [voxels, geometry.output_shape(voxels)],
+            geometry,
+        };
+        let fits = |bias: &CudaTensor| is_single(bias) && axes::<1>(bias) == [k];
+        let known = are_weights_of(&problem, &weight) && bias.as_ref().is_none_or(fits);
+        (known && is_planned(&x, &problem)).then_some(problem)
+    });
+    let Some(problem) = problem else {
+        return reference::conv::<Cuda>(x, weight, bias, geometry);
+    };
+    let mut operation = Operation::beside(&x);
+    let dtype = x.dtype;
+    let x = operation.dense(x);
+    let weights = Weights::of(&weight);
+    let w = operation.strided(&weight);
+    let bias = bias.map(|bias| operation.dense(bias));
+    let [_, k] = problem.channels;
+    let (output, y) = operation.output(problem.activations(1), dtype);
+    operation.submit(move |gpu, at| {
+        compute(gpu, &problem, &weights, [at.of(x), at.of(w), at.of(y)])?;
+        let Some(bias) = bias else { return Ok(()) };
+        let count = problem.activations(1).iter().product::<usize>() as u32;
+        let kernel = format!("add_bias_{}", problem.precision.name());
+        let blocks = count.div_ceil(256).min(16 * gpu.multiprocessors);
+        let (y, bias, k) = (at.of(y), at.of(bias), k as u32);
+        let mut arguments = [
+            argument(&y),
+            argument(&bias),
+            argument(&count),
+            argument(&k),
+        ];
+        // SAFETY: `count` values of the output, and one bias per channel.
+        unsafe { gpu.launch(&kernel, [blocks, 1, 1], 256, 0, &mut arguments) }
+    });
+    output
+}
+
+pub fn input_gradient(
+    gradient: CudaTensor,
+    weight: CudaTensor,
+    input_shape: [usize; 3],
+    geometry: ConvGeometry,
+) -> CudaTensor {
+    let problem = Precision::of(&gradient).and_then(|precision| {
+        let [cases, voxels @ .., k] = axes::<5>(&gradient);
+        let [_, c, ..] = axes::<5>(&weight);
+        let problem = Problem {
+            direction: Direction::InputGradient,
+            precision,
+            cases,
+            channels: [c, k],
+            voxels: [input_shape, voxels],
+            geometry,
+        };
+        let known =
+            are_weights_of(&problem, &weight) && geometry.output_shape(input_shape) == voxels;
+        (known && is_planned(&gradient, &problem)).then_some(problem)
+    });
+    let Some(problem) = problem else {
+        return reference::conv_input_gradient::<Cuda>(gradient, weight, input_shape, geometry);
+    };
+    let mut operation = Operation::beside(&gradient);
+    let dtype = gradient.dtype;
+    let y = operation.dense(gradient);
+    let weights = Weights::of(&weight);
+    let w = operation.strided(&weight);
+    let (output, x) = operation.output(problem.activations(0), dtype);
+    operation
+        .submit(move |gpu, at| compute(gpu, &problem, &weights, [at.of(x), at.of(w), at.of(y)]));
+    output
+}
+
+pub fn weight_gradient(x: CudaTensor, gradient: CudaTensor, geometry: ConvGeometry) -> CudaTensor {
+    let problem = Precision::of(&x).and_then(|precision| {
+        let [cases, voxels @ .., c] = axes::<5>(&x);
+        let [own_cases, output @ .., k] = axes::<5>(&gradient);
+        let problem = Problem {
+            direction: Direction::WeightGradient,
+            precision,
+            cases,
+            channels: [c, k],
+            voxels: [voxels, output],
+            geometry,
+        };
+        let known = Precision::of(&gradient) == Some(precision)
+            && own_cases == cases
+            && geometry.output_shape(voxels) == output;
+        (known && is_planned(&x, &problem)).then_some(problem)
+    });
+    let Some(problem) = problem else {
+        return reference::conv_weight_gradient::<Cuda>(x, gradient, geometry);
+    };
+    let mut operation = Operation::beside(&x);
+    let x = operation.dense(x);
+    let y = operation.dense(gradient);
+    let [c, k] = problem.channels;
+    let [kx, ky, kz] = geometry.kernel;
+    let (output, w) = operation.output([k, c, kx, ky, kz], DType::F32);
+    let weights = Weights::of(&output);
+    operation
+        .submit(move |gpu, at| compute(gpu, &problem, &weights, [at.of(x), at.of(w), at.of(y)]));
+    output
+}
+
+fn are_weights_of(problem: &Problem, weight: &CudaTensor) -> bool {
+    let [c, k] = problem.channels;
+    let [x, y, z] = problem.geometry.kernel;
+    is_single(weight) && axes::<5>(weight) == [k, c, x, y, z]
+}
+
+fn is_planned(on: &CudaTensor, problem: &Problem) -> bool {
+    let fits = |side| (1..1 << 31).contains(&problem.activations(side).iter().product::<usize>());
+    if !fits(0) || !fits(1) || problem.channels[1] > MOST_BLOCKS {
+        return false;
+    }
+    let mut planned = PLANNED.lock().unwrap_or_else(|poison| poison.into_inner());
+    let planned = planned.get_or_insert_default();
+    *planned
+        .entry((on.device.index, *problem))
+        .or_insert_with(|| ask(&on.device, |gpu| Ok(gpu.cudnn()?.plan(problem).is_some())))
+}
+
+/// Launches a convolution, by the next best plan where one does not run.
+///
+/// Input, weights and output are dense but for the weights that are read, which lie as `weights` says.
+fn compute(
+    gpu: &mut Gpu,
+    problem: &Problem,
+    weights: &Weights,
+    buffers: [u64; 3],
+) -> Result<(), CudaError> {
+    loop {
+        let plan = gpu.cudnn()?.plan(problem).ok_or(CudaError::NoAlgorithm)?;
+        match compute_by(gpu, problem, &plan, weights, buffers) {
+            Err(CudaError::CudnnCall(_)) if gpu.cudnn()?.discard(problem) => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+fn compute_by(
+    gpu: &mut Gpu,
+    problem: &Problem,
+    plan: &Plan,
+    weights: &Weights,
+    [x, w, y]: [u64; 3],
+) -> Result<(), CudaError> {
+    let turns = plan.layout == Layout::ChannelsFirst;
+    let turned = |side| if turns { problem.bytes(side) } else { 0 };
+    let packed = weights.count() * problem.precision.bytes();
+    let [scratch, packed, turned_x, turned_y] =
+        gpu.scratch([plan.scratch, packed, turned(0), turned(1)])?;
+    let kernel = match problem.precision {
+        Precision::Half => "copy_2",
+        Precision::Single => "copy_4",
+    };
+    let sides = [(x, turned_x), (y, turned_y)];
+    // Which of input and output is written.
+    let written = match problem.direction {
+        Direction::Forward => Some(1),
+        Direction::InputGradient => Some(0),
+        Direction::WeightGradient => None,
+    };
+    // SAFETY: every buffer has the size of what the problem names, and scratch memory is laid out just above.
+    unsafe {
+        if turns {
+            for side in (0..2).filter(|&side| Some(side) != written) {
+                let (own, turned) = sides[side];
+                to_first(problem, side).copy(gpu, kernel, own, turned)?;
+            }
+        }
+        if written.is_some() {
+            weights.convert(gpu, problem, plan.layout, w, packed)?;
+        }
+        let [x, y] = sides.map(|(own, turned)| if turns { turned } else { own });
+        gpu.cudnn()?.run(plan, [x, packed, y, scratch])?;
+        match written {
+            None => weights.convert(gpu, problem, plan.layout, w, packed),
+            Some(side) if turns => {
+                let (own, turned) = sides[side];
+                to_last(problem, side).copy(gpu, kernel, turned, own)
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// `[N, V, C]` → `[N, C, V]`.
+fn to_first(problem: &Problem, side: usize) -> Strided {
+    let (v, c) = extent(problem, side);
+    Strided::new(&[problem.cases, c, v], &[v * c, 1, c])
+}
+
+/// `[N, C, V]` → `[N, V, C]`.
+fn to_last(problem: &Problem, side: usize) -> Strided {
+    let (v, c) = extent(problem, side);
+    Strided::new(&[problem.cases, v, c], &[v * c, 1, v])
+}
+
+fn extent(problem: &Problem, side: usize) -> (usize, usize) {
+    let [x, y, z] = problem.voxels[side];
+    (x * y * z, problem.channels[side])
+}

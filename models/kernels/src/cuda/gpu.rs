@@ -1,0 +1,201 @@
+//! What is kept per device: a stream, its order against CubeCL's, the compiled kernels and scratch memory.
+#![allow(unsafe_code, reason = "calls the CUDA driver")]
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ffi::{CString, c_void};
+
+use cudarc::driver::result as driver;
+use cudarc::driver::sys::{
+    CUcontext, CUdevice_attribute, CUevent, CUevent_flags, CUevent_wait_flags, CUfunction,
+    CUmodule, CUstream,
+};
+
+use super::cudnn::Cudnn;
+use super::error::{ContextEvent, CudaError, context_events};
+use super::program;
+
+/// Alignment of scratch memory, in bytes.
+const ALIGNMENT: usize = 512;
+
+/// Scratch memory grows by multiples of this.
+const GROWTH: usize = 64 << 20;
+
+thread_local! {
+    /// By index of the device. Lives on CubeCL's device threads.
+    static GPUS: RefCell<HashMap<usize, Gpu>> = RefCell::new(HashMap::new());
+}
+
+/// Runs something with the state of a device, on CubeCL's thread for it.
+pub fn with_gpu<R>(
+    index: usize,
+    work: impl FnOnce(&mut Gpu) -> Result<R, CudaError>,
+) -> Result<R, CudaError> {
+    GPUS.with_borrow_mut(|gpus| {
+        work(match gpus.entry(index) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(Gpu::new(index)?),
+        })
+    })
+}
+
+/// Pointer to a kernel's argument.
+pub fn argument<T>(value: &T) -> *mut c_void {
+    std::ptr::from_ref(value).cast_mut().cast()
+}
+
+/// The state of one device.
+pub struct Gpu {
+    context: CUcontext,
+    stream: CUstream,
+    /// All that CubeCL had launched before an operation, and the operation.
+    events: [CUevent; 2],
+    record_context: ContextEvent,
+    hold_context: ContextEvent,
+    module: CUmodule,
+    functions: HashMap<String, CUfunction>,
+    scratch: u64,
+    scratch_bytes: usize,
+    cudnn: Option<Cudnn>,
+    /// Multiprocessors.
+    pub multiprocessors: u32,
+}
+
+impl Gpu {
+    fn new(index: usize) -> Result<Self, CudaError> {
+        use CUdevice_attribute::{
+            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR,
+            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
+            CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT as MULTIPROCESSORS,
+        };
+        let [record_context, hold_context] = context_events()?;
+        let device = driver::device::get(i32::try_from(index).unwrap_or(i32::MAX))?;
+        // SAFETY: the device exists; the primary context is never released; the image is a whole one.
+        unsafe {
+            let context = match driver::ctx::get_current()? {
+                Some(context) => context,
+                None => {
+                    let context = driver::primary_ctx::retain(device)?;
+                    driver::ctx::set_current(context)?;
+                    context
+                }
+            };
+            let attribute = |which| driver::device::get_attribute(device, which);
+            let image = program::compile(attribute(MAJOR)? * 10 + attribute(MINOR)?)?;
+            let event = || driver::event::create(CUevent_flags::CU_EVENT_DISABLE_TIMING);
+            Ok(Self {
+                context,
+                stream: driver::stream::create(driver::stream::StreamKind::NonBlocking)?,
+                events: [event()?, event()?],
+                record_context,
+                hold_context,
+                module: driver::module::load_data(image.as_ptr().cast())?,
+                functions: HashMap::new(),
+                scratch: 0,
+                scratch_bytes: 0,
+                cudnn: None,
+                multiprocessors: u32::try_from(attribute(MULTIPROCESSORS)?).unwrap_or(1),
+            })
+        }
+    }
+
+    /// Runs launches after all that CubeCL has launched, and before all that it will launch.
+    pub fn ordered(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<(), CudaError>,
+    ) -> Result<(), CudaError> {
+        let [before, after] = self.events;
+        let default = CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;
+        // SAFETY: context, stream and events are of this device and never destroyed.
+        unsafe {
+            (self.record_context)(self.context, before).result()?;
+            driver::stream::wait_event(self.stream, before, default)?;
+        }
+        let outcome = work(self);
+        // SAFETY: as above.
+        unsafe {
+            driver::event::record(after, self.stream)?;
+            (self.hold_context)(self.context, after).result()?;
+        }
+        outcome
+    }
+
+    /// Scratch buffers for one operation, together: a second call may move them.
+    pub fn scratch<const N: usize>(&mut self, sizes: [usize; N]) -> Result<[u64; N], CudaError> {
+        let padded = sizes.map(|size| size.next_multiple_of(ALIGNMENT));
+        let total: usize = padded.iter().sum();
+        if total > self.scratch_bytes {
+            let bytes = total.next_multiple_of(GROWTH);
+            // SAFETY: nothing uses the old memory once the stream is idle, as no other stream ever does.
+            unsafe {
+                driver::stream::synchronize(self.stream)?;
+                if self.scratch != 0 {
+                    let old = std::mem::take(&mut self.scratch);
+                    self.scratch_bytes = 0;
+                    driver::free_sync(old)?;
+                }
+                self.scratch = driver::malloc_sync(bytes)?;
+            }
+            self.scratch_bytes = bytes;
+        }
+        let mut at = self.scratch;
+        Ok(padded.map(|size| {
+            let own = at;
+            at += size as u64;
+            own
+        }))
+    }
+
+    /// Size of the scratch memory.
+    pub fn scratch_bytes(&self) -> usize {
+        self.scratch_bytes
+    }
+
+    /// Launches one of our kernels.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must point to values of the types of the kernel's parameters, and the kernel must stay inside the
+    /// memory that they name.
+    pub unsafe fn launch(
+        &mut self,
+        kernel: &str,
+        grid: [u32; 3],
+        threads: u32,
+        shared_bytes: u32,
+        arguments: &mut [*mut c_void],
+    ) -> Result<(), CudaError> {
+        let function = match self.functions.get(kernel) {
+            Some(function) => *function,
+            None => {
+                let name = CString::new(kernel).expect("a name without zeros");
+                // SAFETY: the module is loaded and never unloaded.
+                let function = unsafe { driver::module::get_function(self.module, name)? };
+                self.functions.insert(kernel.to_owned(), function);
+                function
+            }
+        };
+        let [x, y, z] = grid;
+        // SAFETY: promised by the caller.
+        unsafe {
+            driver::launch_kernel(
+                function,
+                (x, y, z),
+                (threads, 1, 1),
+                shared_bytes,
+                self.stream,
+                arguments,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// cuDNN on this device's stream, loaded at first use.
+    pub fn cudnn(&mut self) -> Result<&mut Cudnn, CudaError> {
+        if self.cudnn.is_none() {
+            self.cudnn = Some(Cudnn::new(self.stream)?);
+        }
+        Ok(self.cudnn.as_mut().expect("made above"))
+    }
+}

@@ -1,0 +1,222 @@
+//! Dice plus cross entropy.
+#![allow(unsafe_code, reason = "launches kernels")]
+
+use burn::tensor::DType;
+
+use super::gpu::argument;
+use super::operation::Operation;
+use super::tensor::{Precision, axes, is_single, strides};
+use super::{Cuda, CudaTensor};
+use crate::operations::DiceCe;
+use crate::reference;
+
+/// Most classes whose sums fit shared memory.
+const MOST_CLASSES: usize = 1024;
+
+/// Threads of a block, as in loss.cu.
+const THREADS: usize = 256;
+
+/// Shared memory of a block, in bytes.
+const SHARED_BYTES: usize = 48 << 10;
+
+/// Blocks wanted per multiprocessor.
+const BLOCKS: usize = 8;
+
+/// Class indices on their own grid; laid out as in loss.cu.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+struct Classes {
+    strides: [u32; 4],
+    fine: [u32; 3],
+    coarse: [u32; 3],
+}
+
+/// Logits and classes that kernels can take.
+struct Labeled {
+    precision: Precision,
+    cases: usize,
+    voxels: usize,
+    count: usize,
+    classes: Classes,
+}
+
+impl Labeled {
+    fn of(logits: &CudaTensor, classes: &CudaTensor) -> Option<Self> {
+        let precision = Precision::of(logits)?;
+        let [cases, x, y, z, count] = axes::<5>(logits);
+        if classes.dtype != DType::I32
+            || classes.meta.shape().num_dims() != 4
+            || count > MOST_CLASSES
+        {
+            return None;
+        }
+        let [own_cases, fine @ ..] = axes::<4>(classes);
+        let coarse = [x, y, z];
+        let fits = own_cases == cases && fine.iter().zip(&coarse).all(|(fine, own)| fine >= own);
+        let whole = |values: [usize; 3]| values.map(|value| value as u32);
+        fits.then(|| Self {
+            precision,
+            cases,
+            voxels: x * y * z,
+            count,
+            classes: Classes {
+                strides: strides::<4>(classes).map(|stride| stride as u32),
+                fine: whole(fine),
+                coarse: whole(coarse),
+            },
+        })
+    }
+
+    /// The kernel for this many classes, and its warps and bytes of shared memory per block.
+    fn kernel(&self, stem: &str) -> (String, usize, usize) {
+        let name = self.precision.name();
+        let width = match self.count {
+            0..=4 => "4",
+            5..=8 => "8",
+            _ => {
+                let sums = 4 * (3 * self.count + 1);
+                let warps = (SHARED_BYTES / sums).clamp(1, THREADS / 32);
+                return (format!("{stem}_{name}_many"), warps, warps * sums);
+            }
+        };
+        (format!("{stem}_{name}_{width}"), THREADS / 32, 0)
+    }
+
+    /// Voxels that a block takes at once.
+    fn stride(&self, warps: usize) -> usize {
+        if self.count <= 8 { THREADS } else { warps }
+    }
+}
+
+pub fn dice_ce(logits: CudaTensor, classes: CudaTensor) -> DiceCe<Cuda> {
+    let Some(labeled) = Labeled::of(&logits, &classes) else {
+        return reference::dice_ce::<Cuda>(logits, classes);
+    };
+    let mut operation = Operation::beside(&logits);
+    let logits = operation.dense(logits);
+    let classes = operation.strided(&classes);
+    let (loss, to_loss) = operation.output([1], DType::F32);
+    let (sums, to_sums) = operation.output([labeled.cases, 3, labeled.count], DType::F32);
+    operation.submit(move |gpu, at| {
+        let Labeled {
+            cases,
+            voxels,
+            count,
+            classes: grid,
+            ..
+        } = labeled;
+        let (kernel, warps, shared_bytes) = labeled.kernel("loss_sums");
+        let most = (BLOCKS * gpu.multiprocessors as usize / cases).max(1);
+        let wanted = voxels.div_ceil(labeled.stride(warps)).min(most);
+        let chunk = voxels.div_ceil(wanted);
+        let chunks = voxels.div_ceil(chunk);
+        let outputs = cases * (3 * count + 1);
+        let [partials, entropies] = gpu.scratch([outputs * chunks * 4, cases * 4])?;
+        let [logits, classes, to_loss, to_sums] =
+            [logits, classes, to_loss, to_sums].map(|buffer| at.of(buffer));
+        let [cases, voxels, count, chunk, chunks] =
+            [cases, voxels, count, chunk, chunks].map(|value| value as u32);
+        // SAFETY: buffers hold what the shapes of the tensors say, partial sums one set per chunk.
+        unsafe {
+            gpu.launch(
+                &kernel,
+                [chunks, cases, 1],
+                32 * warps as u32,
+                shared_bytes as u32,
+                &mut [
+                    argument(&logits),
+                    argument(&classes),
+                    argument(&grid),
+                    argument(&partials),
+                    argument(&voxels),
+                    argument(&count),
+                    argument(&chunk),
+                ],
+            )?;
+            gpu.launch(
+                "combine_loss_sums",
+                [outputs.div_ceil(THREADS / 32) as u32, 1, 1],
+                THREADS as u32,
+                0,
+                &mut [
+                    argument(&partials),
+                    argument(&to_sums),
+                    argument(&entropies),
+                    argument(&cases),
+                    argument(&count),
+                    argument(&chunks),
+                ],
+            )?;
+            gpu.launch(
+                "combine_loss",
+                [1, 1, 1],
+                THREADS as u32,
+                0,
+                &mut [
+                    argument(&to_sums),
+                    argument(&entropies),
+                    argument(&to_loss),
+                    argument(&cases),
+                    argument(&count),
+                    argument(&voxels),
+                ],
+            )
+        }
+    });
+    DiceCe { loss, sums }
+}
+
+pub fn dice_ce_gradient(
+    logits: CudaTensor,
+    classes: CudaTensor,
+    sums: CudaTensor,
+    gradient: CudaTensor,
+) -> CudaTensor {
+    let known =
+        is_single(&sums) && is_single(&gradient) && gradient.meta.shape().num_elements() == 1;
+    let labeled = Labeled::of(&logits, &classes)
+        .filter(|own| known && sums.meta.shape().num_elements() == own.cases * 3 * own.count);
+    let Some(labeled) = labeled else {
+        return reference::dice_ce_gradient::<Cuda>(logits, classes, sums, gradient);
+    };
+    let mut operation = Operation::beside(&logits);
+    let (shape, dtype) = (logits.meta.shape().clone(), logits.dtype);
+    let logits = operation.dense(logits);
+    let classes = operation.strided(&classes);
+    let sums = operation.dense(sums);
+    let gradient = operation.dense(gradient);
+    let (output, into) = operation.output(shape, dtype);
+    operation.submit(move |gpu, at| {
+        let (kernel, warps, _) = labeled.kernel("loss_gradient");
+        let most = (BLOCKS * gpu.multiprocessors as usize / labeled.cases).max(1);
+        let blocks = labeled.voxels.div_ceil(labeled.stride(warps)).min(most);
+        let [logits, classes, sums, gradient, into] =
+            [logits, classes, sums, gradient, into].map(|buffer| at.of(buffer));
+        let grid = labeled.classes;
+        let (voxels, count) = (labeled.voxels as u32, labeled.count as u32);
+        let inverse_cases = 1.0 / (labeled.cases * labeled.count) as f32;
+        let inverse_voxels = 1.0 / (labeled.cases * labeled.voxels) as f32;
+        // SAFETY: buffers hold what the shapes of the tensors say.
+        unsafe {
+            gpu.launch(
+                &kernel,
+                [blocks as u32, labeled.cases as u32, 1],
+                32 * warps as u32,
+                0,
+                &mut [
+                    argument(&logits),
+                    argument(&classes),
+                    argument(&grid),
+                    argument(&sums),
+                    argument(&gradient),
+                    argument(&into),
+                    argument(&voxels),
+                    argument(&count),
+                    argument(&inverse_cases),
+                    argument(&inverse_voxels),
+                ],
+            )
+        }
+    });
+    output
+}

@@ -1,0 +1,114 @@
+//! Kernels for NVIDIA GPUs: cuDNN's convolutions and our own, on CubeCL's memory.
+//!
+//! An operation is a closure on CubeCL's device thread, in order with Burn's own launches. It launches on a stream of
+//! its own, which waits for all of CubeCL's streams and they for it, and never waits for the GPU itself.
+
+mod convolution;
+mod cudnn;
+mod error;
+mod gpu;
+mod loss;
+mod normalization;
+mod operation;
+mod optimizer;
+mod problem;
+mod program;
+mod tensor;
+mod usage;
+mod weights;
+
+use burn_cubecl::CubeBackend;
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::cuda::CudaRuntime;
+
+use crate::geometry::ConvGeometry;
+use crate::layers::Linearity;
+use crate::operations::{DiceCe, Kernels, NormGradients, Normalized};
+use crate::optimizer::{AdamWStep, Moments};
+
+pub use burn_cuda::CudaDevice;
+pub use error::{CudaError, check};
+pub use usage::reserved_bytes;
+
+/// Burn's CUDA backend without kernel fusion.
+pub type Cuda = CubeBackend<CudaRuntime, f32, i32, u8>;
+
+type CudaTensor = CubeTensor<CudaRuntime>;
+
+impl Kernels for Cuda {
+    fn conv(
+        x: CudaTensor,
+        weight: CudaTensor,
+        bias: Option<CudaTensor>,
+        geometry: ConvGeometry,
+    ) -> CudaTensor {
+        convolution::conv(x, weight, bias, geometry)
+    }
+
+    fn conv_input_gradient(
+        gradient: CudaTensor,
+        weight: CudaTensor,
+        input_shape: [usize; 3],
+        geometry: ConvGeometry,
+    ) -> CudaTensor {
+        convolution::input_gradient(gradient, weight, input_shape, geometry)
+    }
+
+    fn conv_weight_gradient(
+        x: CudaTensor,
+        gradient: CudaTensor,
+        geometry: ConvGeometry,
+    ) -> CudaTensor {
+        convolution::weight_gradient(x, gradient, geometry)
+    }
+
+    fn bias_gradient(gradient: CudaTensor) -> CudaTensor {
+        normalization::bias_gradient(gradient)
+    }
+
+    fn instance_norm(
+        x: CudaTensor,
+        weight: CudaTensor,
+        bias: CudaTensor,
+        epsilon: f32,
+        linearity: Linearity,
+    ) -> Normalized<Self> {
+        normalization::instance_norm(x, weight, bias, epsilon, linearity)
+    }
+
+    fn instance_norm_gradient(
+        x: CudaTensor,
+        statistics: CudaTensor,
+        weight: CudaTensor,
+        bias: CudaTensor,
+        gradient: CudaTensor,
+        linearity: Linearity,
+    ) -> NormGradients<Self> {
+        normalization::instance_norm_gradient(x, statistics, weight, bias, gradient, linearity)
+    }
+
+    fn dice_ce(logits: CudaTensor, classes: CudaTensor) -> DiceCe<Self> {
+        loss::dice_ce(logits, classes)
+    }
+
+    fn dice_ce_gradient(
+        logits: CudaTensor,
+        classes: CudaTensor,
+        sums: CudaTensor,
+        gradient: CudaTensor,
+    ) -> CudaTensor {
+        loss::dice_ce_gradient(logits, classes, sums, gradient)
+    }
+
+    fn squared_norm(tensors: &[CudaTensor]) -> CudaTensor {
+        optimizer::squared_norm(tensors)
+    }
+
+    fn adamw(
+        parameters: Vec<Moments<Self>>,
+        step: AdamWStep,
+        guard: Option<CudaTensor>,
+    ) -> Vec<[CudaTensor; 3]> {
+        optimizer::adamw(parameters, step, guard)
+    }
+}

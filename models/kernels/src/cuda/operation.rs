@@ -1,0 +1,206 @@
+//! An operation on tensors: its buffers, and the launches that CubeCL's device thread makes of it.
+#![allow(unsafe_code, reason = "launches kernels")]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+
+use burn::tensor::{DType, Shape};
+use cubecl::Runtime;
+use cubecl::client::ComputeClient;
+use cubecl::cuda::{CudaDevice, CudaRuntime};
+use cubecl::server::{Binding, ComputeServer};
+use cubecl_common::device::Device;
+use cubecl_common::device_handle::DeviceHandle;
+use cubecl_common::stream_id::StreamId;
+
+use super::CudaTensor;
+use super::error::CudaError;
+use super::gpu::{Gpu, with_gpu};
+use super::tensor::{Strided, is_dense};
+
+/// What went wrong on a device thread, where nobody can be told: the next operation panics with it.
+static FAILURE: Mutex<Option<String>> = Mutex::new(None);
+
+/// One of an operation's buffers.
+#[derive(Debug, Clone, Copy)]
+pub struct Buffer(usize);
+
+/// Where an operation's buffers are on the device.
+pub struct Addresses(Vec<u64>);
+
+impl Addresses {
+    /// The address of one.
+    pub fn of(&self, buffer: Buffer) -> u64 {
+        self.0[buffer.0]
+    }
+}
+
+struct Copied {
+    from: Buffer,
+    into: Buffer,
+    kernel: &'static str,
+    layout: Strided,
+}
+
+/// An operation in the making.
+pub struct Operation {
+    client: ComputeClient<CudaRuntime>,
+    device: CudaDevice,
+    bindings: Vec<Binding>,
+    copies: Vec<Copied>,
+}
+
+impl Operation {
+    /// On the device of a tensor.
+    pub fn beside(tensor: &CudaTensor) -> Self {
+        Self {
+            client: tensor.client.clone(),
+            device: tensor.device.clone(),
+            bindings: Vec::new(),
+            copies: Vec::new(),
+        }
+    }
+
+    fn bind(&mut self, tensor: &CudaTensor) -> Buffer {
+        self.bindings.push(tensor.handle.clone().binding());
+        Buffer(self.bindings.len() - 1)
+    }
+
+    /// A tensor as it lies.
+    pub fn strided(&mut self, tensor: &CudaTensor) -> Buffer {
+        self.bind(tensor)
+    }
+
+    /// A tensor without gaps and aligned: a copy where it is not.
+    pub fn dense(&mut self, tensor: CudaTensor) -> Buffer {
+        if is_dense(&tensor) {
+            return self.bind(&tensor);
+        }
+        self.copied(&tensor).1
+    }
+
+    /// A dense tensor to write into: this one if nobody else holds it, a copy otherwise.
+    pub fn writable(&mut self, tensor: CudaTensor) -> (CudaTensor, Buffer) {
+        if is_dense(&tensor) && tensor.handle.can_mut() {
+            let buffer = self.bind(&tensor);
+            return (tensor, buffer);
+        }
+        self.copied(&tensor)
+    }
+
+    fn copied(&mut self, tensor: &CudaTensor) -> (CudaTensor, Buffer) {
+        let from = self.bind(tensor);
+        let (copy, into) = self.output(tensor.meta.shape().clone(), tensor.dtype);
+        let shape: Vec<usize> = tensor.meta.shape().iter().copied().collect();
+        let strides: Vec<usize> = tensor.meta.strides().iter().copied().collect();
+        self.copies.push(Copied {
+            from,
+            into,
+            kernel: match tensor.dtype.size() {
+                2 => "copy_2",
+                _ => "copy_4",
+            },
+            layout: Strided::new(&shape, &strides),
+        });
+        (copy, into)
+    }
+
+    /// A new tensor, dense and row-major, with nothing in it.
+    pub fn output(&mut self, shape: impl Into<Shape>, dtype: DType) -> (CudaTensor, Buffer) {
+        let shape = shape.into();
+        let handle = self.client.empty(shape.num_elements() * dtype.size());
+        let tensor = CudaTensor::new_contiguous(
+            self.client.clone(),
+            self.device.clone(),
+            shape,
+            handle,
+            dtype,
+        );
+        let buffer = self.bind(&tensor);
+        (tensor, buffer)
+    }
+
+    /// Hands the launches to the device thread, after the copies that the inputs need.
+    ///
+    /// # Panics
+    ///
+    /// If an operation before has failed.
+    pub fn submit(
+        self,
+        work: impl FnOnce(&mut Gpu, &Addresses) -> Result<(), CudaError> + Send + 'static,
+    ) {
+        panic_if_failed();
+        let Self {
+            device,
+            bindings,
+            copies,
+            ..
+        } = self;
+        let index = device.index;
+        server(&device).submit(move |server| {
+            report(|| {
+                let stream = StreamId::current();
+                // Held until the launches are in order, so that no memory is reused before.
+                let resources = bindings
+                    .into_iter()
+                    .map(|binding| server.get_resource(binding, stream))
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(|error| CudaError::Memory(format!("{error:?}")))?;
+                let addresses =
+                    Addresses(resources.iter().map(|held| held.resource().ptr).collect());
+                with_gpu(index, |gpu| {
+                    gpu.ordered(|gpu| {
+                        for copy in &copies {
+                            let [from, into] = [copy.from, copy.into].map(|at| addresses.of(at));
+                            // SAFETY: a layout and a size of values that were read off the tensor.
+                            unsafe { copy.layout.copy(gpu, copy.kernel, from, into)? };
+                        }
+                        work(gpu, &addresses)
+                    })
+                })
+            });
+        });
+    }
+}
+
+/// Asks something of a device's thread and waits for the answer; not for the GPU.
+///
+/// # Panics
+///
+/// If it cannot be answered.
+pub fn ask<R: Send>(
+    device: &CudaDevice,
+    question: impl FnOnce(&mut Gpu) -> Result<R, CudaError> + Send,
+) -> R {
+    panic_if_failed();
+    let index = device.index;
+    match server(device).submit_blocking(move |_| with_gpu(index, question)) {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => panic!("{error}"),
+        Err(error) => panic!("CubeCL's device thread: {error:?}"),
+    }
+}
+
+fn server(device: &CudaDevice) -> DeviceHandle<<CudaRuntime as Runtime>::Server> {
+    DeviceHandle::new(device.to_id())
+}
+
+fn report(work: impl FnOnce() -> Result<(), CudaError>) {
+    let failure = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "a panic while launching kernels".to_owned(),
+    };
+    let mut first = FAILURE.lock().unwrap_or_else(|poison| poison.into_inner());
+    first.get_or_insert(failure);
+}
+
+fn panic_if_failed() {
+    let failure = FAILURE
+        .lock()
+        .unwrap_or_else(|poison| poison.into_inner())
+        .clone();
+    if let Some(failure) = failure {
+        panic!("a kernel could not be launched: {failure}");
+    }
+}

@@ -1,0 +1,182 @@
+//! The norm of all gradients and the optimizer's step, many tensors per launch.
+#![allow(unsafe_code, reason = "launches kernels")]
+
+use burn::tensor::DType;
+
+use super::gpu::argument;
+use super::operation::{Buffer, Operation};
+use super::tensor::is_single;
+use super::{Cuda, CudaTensor};
+use crate::optimizer::{AdamWStep, Moments};
+use crate::reference;
+
+/// Tensors of a launch, as in optimizer.cu.
+const TENSORS: usize = 90;
+
+/// Values that a block takes, as in optimizer.cu.
+const BLOCK_VALUES: usize = 4096;
+
+/// Threads of a block.
+const THREADS: u32 = 256;
+
+/// Threads of the block that adds up all partial sums.
+const COMBINE_THREADS: u32 = 1024;
+
+/// A tensor, or a parameter's four, in a launch; laid out as in optimizer.cu.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+struct Listed {
+    at: [u64; 4],
+    count: u32,
+    first: u32,
+}
+
+/// The tensors of a launch; laid out as in optimizer.cu.
+#[repr(C)]
+struct Tensors {
+    listed: [Listed; TENSORS],
+    count: u32,
+}
+
+impl Tensors {
+    /// As many launches as it takes, each with its number of blocks.
+    fn launches(all: &[([u64; 4], usize)]) -> Vec<(Self, u32)> {
+        all.chunks(TENSORS)
+            .map(|chunk| {
+                let mut listed = [Listed::default(); TENSORS];
+                let mut first = 0;
+                for (own, &(at, count)) in listed.iter_mut().zip(chunk) {
+                    *own = Listed {
+                        at,
+                        count: count as u32,
+                        first,
+                    };
+                    first += count.div_ceil(BLOCK_VALUES) as u32;
+                }
+                let count = chunk.len() as u32;
+                (Self { listed, count }, first)
+            })
+            .collect()
+    }
+}
+
+pub fn squared_norm(tensors: &[CudaTensor]) -> CudaTensor {
+    let Some(one) = tensors.first() else {
+        return reference::squared_norm::<Cuda>(tensors);
+    };
+    let known = |tensor: &CudaTensor| is_single(tensor) && tensor.device == one.device;
+    if !tensors.iter().all(known) {
+        return reference::squared_norm::<Cuda>(tensors);
+    }
+    let mut operation = Operation::beside(one);
+    let buffers: Vec<(Buffer, usize)> = tensors
+        .iter()
+        .map(|tensor| {
+            let count = tensor.meta.shape().num_elements();
+            (operation.dense(tensor.clone()), count)
+        })
+        .collect();
+    let (output, into) = operation.output([1], DType::F32);
+    operation.submit(move |gpu, at| {
+        let listed: Vec<_> = buffers
+            .iter()
+            .map(|&(buffer, count)| ([at.of(buffer), 0, 0, 0], count))
+            .collect();
+        let launches = Tensors::launches(&listed);
+        let count: u32 = launches.iter().map(|(_, blocks)| blocks).sum();
+        let [partials] = gpu.scratch([4 * count as usize])?;
+        let into = at.of(into);
+        let mut base: u32 = 0;
+        for (tensors, blocks) in &launches {
+            let mut arguments = [argument(tensors), argument(&partials), argument(&base)];
+            // SAFETY: dense buffers of the counts listed, and a partial sum per block.
+            unsafe { gpu.launch("square", [*blocks, 1, 1], THREADS, 0, &mut arguments)? };
+            base += blocks;
+        }
+        let mut arguments = [argument(&partials), argument(&into), argument(&count)];
+        // SAFETY: a partial sum per block, and one value to write.
+        unsafe {
+            gpu.launch(
+                "combine_squares",
+                [1, 1, 1],
+                COMBINE_THREADS,
+                0,
+                &mut arguments,
+            )
+        }
+    });
+    output
+}
+
+/// A step's factors; laid out as in optimizer.cu.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    kept: f32,
+    rate: f32,
+    decays: [f32; 2],
+    corrections: [f32; 2],
+    epsilon: f32,
+    gradient_factor: f32,
+}
+
+pub fn adamw(
+    parameters: Vec<Moments<Cuda>>,
+    step: AdamWStep,
+    guard: Option<CudaTensor>,
+) -> Vec<[CudaTensor; 3]> {
+    let Some(one) = parameters.first() else {
+        return Vec::new();
+    };
+    let device = one.weights.device.clone();
+    let known = |tensor: &CudaTensor| is_single(tensor) && tensor.device == device;
+    let are_known = parameters.iter().all(|parameter| {
+        let count = parameter.weights.meta.shape().num_elements();
+        [
+            &parameter.weights,
+            &parameter.gradient,
+            &parameter.first,
+            &parameter.second,
+        ]
+        .into_iter()
+        .all(|tensor| known(tensor) && tensor.meta.shape().num_elements() == count)
+    });
+    if !are_known || !guard.as_ref().is_none_or(known) {
+        return reference::adamw::<Cuda>(parameters, step, guard);
+    }
+    let mut operation = Operation::beside(&one.weights);
+    let guard = guard.map(|guard| operation.dense(guard));
+    let mut buffers = Vec::with_capacity(parameters.len());
+    let mut updated = Vec::with_capacity(parameters.len());
+    for parameter in parameters {
+        let count = parameter.weights.meta.shape().num_elements();
+        let gradient = operation.dense(parameter.gradient);
+        let (weights, w) = operation.writable(parameter.weights);
+        let (first, m) = operation.writable(parameter.first);
+        let (second, v) = operation.writable(parameter.second);
+        buffers.push(([w, gradient, m, v], count));
+        updated.push([weights, first, second]);
+    }
+    let factors = Step {
+        kept: 1.0 - step.rate * step.decay,
+        rate: step.rate,
+        decays: step.betas,
+        corrections: step.corrections(),
+        epsilon: step.epsilon,
+        gradient_factor: step.gradient_factor,
+    };
+    operation.submit(move |gpu, at| {
+        let listed: Vec<_> = buffers
+            .iter()
+            .map(|&(own, count)| (own.map(|buffer| at.of(buffer)), count))
+            .collect();
+        let guard = guard.map_or(0, |guard| at.of(guard));
+        for (tensors, blocks) in &Tensors::launches(&listed) {
+            let mut arguments = [argument(tensors), argument(&factors), argument(&guard)];
+            // SAFETY: dense buffers of the counts listed, each written by this operation alone.
+            unsafe { gpu.launch("adamw", [*blocks, 1, 1], THREADS, 0, &mut arguments)? };
+        }
+        Ok(())
+    });
+    updated
+}

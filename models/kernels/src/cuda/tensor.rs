@@ -1,0 +1,136 @@
+//! What kernels need to know of a tensor.
+#![allow(unsafe_code, reason = "launches kernels")]
+
+use burn::tensor::DType;
+
+use super::CudaTensor;
+use super::error::CudaError;
+use super::gpu::{Gpu, argument};
+
+/// Largest tensor: kernels count in 32 bits and look a block ahead.
+const MOST_VALUES: usize = 1 << 31;
+
+/// CUDA's limit on the second and third axis of a grid.
+pub const MOST_BLOCKS: usize = 65_535;
+
+/// Bytes that vector loads want buffers aligned to.
+const ALIGNMENT: u64 = 16;
+
+/// Type of activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// `f16`.
+    Half,
+    /// `f32`.
+    Single,
+}
+
+impl Precision {
+    /// That of a tensor that kernels can take: of rank 5, not empty, not huge.
+    pub fn of(activations: &CudaTensor) -> Option<Self> {
+        let shape = activations.meta.shape();
+        let fits = shape.num_dims() == 5
+            && (1..MOST_VALUES).contains(&shape.num_elements())
+            && shape[0] <= MOST_BLOCKS;
+        match activations.dtype {
+            DType::F16 if fits => Some(Self::Half),
+            DType::F32 if fits => Some(Self::Single),
+            _ => None,
+        }
+    }
+
+    /// Bytes per value.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::Half => 2,
+            Self::Single => 4,
+        }
+    }
+
+    /// As in the names of kernels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Half => "half",
+            Self::Single => "single",
+        }
+    }
+}
+
+/// Whether a tensor is of `f32`, not empty and not huge.
+pub fn is_single(tensor: &CudaTensor) -> bool {
+    let count = tensor.meta.shape().num_elements();
+    tensor.dtype == DType::F32
+        && tensor.meta.shape().num_dims() <= 5
+        && (1..MOST_VALUES).contains(&count)
+}
+
+/// Axes of a tensor of known rank.
+pub fn axes<const D: usize>(tensor: &CudaTensor) -> [usize; D] {
+    std::array::from_fn(|axis| tensor.meta.shape()[axis])
+}
+
+/// Strides of a tensor of known rank, in values.
+pub fn strides<const D: usize>(tensor: &CudaTensor) -> [usize; D] {
+    std::array::from_fn(|axis| tensor.meta.strides()[axis])
+}
+
+/// A layout that a copy reads: the shape of the result, and strides in the source.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct Strided {
+    count: u32,
+    shape: [u32; 5],
+    strides: [u32; 5],
+}
+
+impl Strided {
+    /// Of at most five axes.
+    pub fn new(shape: &[usize], strides: &[usize]) -> Self {
+        let missing = 5 - shape.len();
+        let padded = |values: &[usize], filler| {
+            std::array::from_fn(|axis| {
+                axis.checked_sub(missing)
+                    .map_or(filler, |axis| values[axis] as u32)
+            })
+        };
+        Self {
+            count: shape.iter().product::<usize>() as u32,
+            shape: padded(shape, 1),
+            strides: padded(strides, 0),
+        }
+    }
+
+    /// Copies into a dense buffer with one of the kernels `copy_…`.
+    ///
+    /// # Safety
+    ///
+    /// The buffers must have the types of the kernel and hold what the layout names.
+    pub unsafe fn copy(
+        self,
+        gpu: &mut Gpu,
+        kernel: &str,
+        from: u64,
+        into: u64,
+    ) -> Result<(), CudaError> {
+        let blocks = self.count.div_ceil(256).min(64 * gpu.multiprocessors);
+        let mut arguments = [argument(&from), argument(&into), argument(&self)];
+        // SAFETY: promised by the caller.
+        unsafe { gpu.launch(kernel, [blocks, 1, 1], 256, 0, &mut arguments) }
+    }
+}
+
+/// Whether a buffer can be read as a row-major array by vectors.
+pub fn is_dense(tensor: &CudaTensor) -> bool {
+    let aligned = tensor
+        .handle
+        .offset_start
+        .is_none_or(|offset| offset % ALIGNMENT == 0);
+    let mut expected = 1;
+    let axes = tensor.meta.shape().iter().zip(tensor.meta.strides().iter());
+    aligned
+        && axes.rev().all(|(&length, &stride)| {
+            let fits = length == 1 || stride == expected;
+            expected *= length;
+            fits
+        })
+}
