@@ -86,7 +86,9 @@ impl<B: Kernels> Backward<B, 2> for ConvTranspose {
         register::<B>(gradients, to_weight, || {
             B::conv_weight_gradient(gradient.clone(), x, geometry)
         });
-        register::<B>(gradients, to_x, || B::conv(gradient, weight, None, geometry));
+        register::<B>(gradients, to_x, || {
+            B::conv(gradient, weight, None, geometry)
+        });
     }
 }
 
@@ -94,10 +96,7 @@ impl<B: Kernels> Backward<B, 2> for ConvTranspose {
 struct InstanceNorm;
 
 impl<B: Kernels> Backward<B, 3> for InstanceNorm {
-    type State = (
-        [FloatTensor<B>; 4],
-        Linearity,
-    );
+    type State = ([FloatTensor<B>; 4], Linearity);
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let ([x, statistics, weight, bias], linearity) = ops.state;

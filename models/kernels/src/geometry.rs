@@ -46,10 +46,7 @@ mod tests {
             padding: [1, 1, 0],
         };
         assert_eq!(halving.output_shape([8, 7, 5]), [4, 4, 5]);
-        assert_eq!(
-            halving.transposed_shape([4, 4, 5], [1, 0, 0]),
-            [8, 7, 5]
-        );
+        assert_eq!(halving.transposed_shape([4, 4, 5], [1, 0, 0]), [8, 7, 5]);
     }
 
     #[test]

@@ -106,7 +106,12 @@ pub fn conv<B: Layers>(
     geometry: ConvGeometry,
 ) -> Tensor<B, 5> {
     let bias = bias.map(primitive);
-    tensor(B::layer_conv(primitive(x), primitive(weight), bias, geometry))
+    tensor(B::layer_conv(
+        primitive(x),
+        primitive(weight),
+        bias,
+        geometry,
+    ))
 }
 
 /// Transposed convolution: the gradient of a convolution of this geometry from `K` to `C` channels.
@@ -159,7 +164,10 @@ pub fn instance_norm<B: Layers>(
 /// **Source**: MONAI 1.6.1 `DiceCELoss(softmax=True, squared_pred=True, smooth_nr=0, smooth_dr=1e-5)`; PyTorch
 /// `interpolate(mode="nearest-exact")`.
 pub fn dice_ce<B: Layers>(logits: Tensor<B, 5>, classes: Tensor<B, 4, Int>) -> Tensor<B, 1> {
-    tensor(B::layer_dice_ce(primitive(logits), classes.into_primitive()))
+    tensor(B::layer_dice_ce(
+        primitive(logits),
+        classes.into_primitive(),
+    ))
 }
 
 fn primitive<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> FloatTensor<B> {

@@ -60,8 +60,7 @@ pub fn conv_input_gradient<B: Backend>(
     let plain = geometry.transposed_shape([x, y, z], [0; 3]);
     let extra = std::array::from_fn(|axis| input_shape[axis] - plain[axis]);
     let weight = same_type(tensor::<B, 5>(weight), gradient.dtype());
-    let options =
-        ConvTransposeOptions::new(geometry.stride, geometry.padding, extra, [1; 3], 1);
+    let options = ConvTransposeOptions::new(geometry.stride, geometry.padding, extra, [1; 3], 1);
     let y = module::conv_transpose3d(channels_first(gradient), weight, None, options);
     primitive(channels_last(y))
 }
@@ -134,7 +133,10 @@ pub fn instance_norm_gradient<B: Backend>(
     let x = single(x).reshape([n, voxels, c]);
     let gradient = single(tensor::<B, 5>(gradient)).reshape([n, voxels, c]);
     let statistics = tensor::<B, 3>(statistics);
-    let (mean, inverse) = (statistics.clone().narrow(1, 0, 1), statistics.narrow(1, 1, 1));
+    let (mean, inverse) = (
+        statistics.clone().narrow(1, 0, 1),
+        statistics.narrow(1, 1, 1),
+    );
     let weight = tensor::<B, 1>(weight).reshape([1, 1, c]);
     let bias = tensor::<B, 1>(bias).reshape([1, 1, c]);
     let normalized = (x - mean) * inverse.clone();
@@ -193,14 +195,16 @@ pub fn dice_ce_gradient<B: Backend>(
     let p = burn::tensor::activation::softmax(single(logits).reshape([n, voxels, k]), 2);
     let sums = tensor::<B, 3>(sums);
     let overlap = sums.clone().narrow(1, 0, 1);
-    let denominator = sums.narrow(1, 1, 2).sum_dim(1).add_scalar(SMOOTH_DENOMINATOR);
+    let denominator = sums
+        .narrow(1, 1, 2)
+        .sum_dim(1)
+        .add_scalar(SMOOTH_DENOMINATOR);
     let inverse = denominator.recip();
     // d(1 - 2 I / S)/dp = -2 g / S + 4 I p / S².
     let cases = (n * k) as f64;
     let dice = (overlap * inverse.clone() * p.clone()).mul_scalar(2.0) - truth.clone();
     let by_p = (dice * inverse).mul_scalar(2.0 / cases);
-    let through_softmax =
-        p.clone() * (by_p.clone() - (by_p * p.clone()).sum_dim(2));
+    let through_softmax = p.clone() * (by_p.clone() - (by_p * p.clone()).sum_dim(2));
     let entropy = (p - truth).div_scalar((n * voxels) as f64);
     let factor = tensor::<B, 1>(gradient).reshape([1, 1, 1]);
     let by_logits = (through_softmax + entropy) * factor;
@@ -208,11 +212,7 @@ pub fn dice_ce_gradient<B: Backend>(
 }
 
 /// `[N, voxels, K]`: 1 where a voxel of the coarse grid is of the class.
-fn one_hot<B: Backend>(
-    classes: IntTensor<B>,
-    [n, x, y, z]: [usize; 4],
-    k: usize,
-) -> Tensor<B, 3> {
+fn one_hot<B: Backend>(classes: IntTensor<B>, [n, x, y, z]: [usize; 4], k: usize) -> Tensor<B, 3> {
     let classes = downsample(Tensor::<B, 4, Int>::from_primitive(classes), [x, y, z]);
     let device = classes.device();
     let voxels = x * y * z;
@@ -279,8 +279,8 @@ pub fn adamw<B: Backend>(
             tensor::<B, 1>(B::float_reshape(values, [shape.num_elements()].into()))
         };
         let gradient = flat(parameter.gradient).mul_scalar(step.gradient_factor);
-        let first = flat(parameter.first).mul_scalar(beta_1)
-            + gradient.clone().mul_scalar(1.0 - beta_1);
+        let first =
+            flat(parameter.first).mul_scalar(beta_1) + gradient.clone().mul_scalar(1.0 - beta_1);
         let second = flat(parameter.second).mul_scalar(beta_2)
             + (gradient.clone() * gradient).mul_scalar(1.0 - beta_2);
         let direction = first.clone().mul_scalar(first_correction)
@@ -291,8 +291,7 @@ pub fn adamw<B: Backend>(
                 .add_scalar(step.epsilon);
         let weights = flat(parameter.weights).mul_scalar(1.0 - step.rate * step.decay)
             - direction.mul_scalar(step.rate);
-        [weights, first, second]
-            .map(|values| B::float_reshape(primitive(values), shape.clone()))
+        [weights, first, second].map(|values| B::float_reshape(primitive(values), shape.clone()))
     };
     parameters.into_iter().map(update).collect()
 }

@@ -259,12 +259,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.safetensors");
         assert_eq!(read_head::<Vec<u32>>(&path).unwrap(), None);
-        let tensors = [
-            (
-                "a.b".to_owned(),
-                Values::from_f32(vec![2, 1], &[1.5, f32::MIN]),
-            ),
-        ];
+        let tensors = [(
+            "a.b".to_owned(),
+            Values::from_f32(vec![2, 1], &[1.5, f32::MIN]),
+        )];
         write(&path, &vec![1u32, 2], &tensors).unwrap();
         assert_eq!(read_head::<Vec<u32>>(&path).unwrap(), Some(vec![1, 2]));
         let file = TensorFile::read(&path).unwrap();

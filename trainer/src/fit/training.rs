@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{self, available_parallelism};
 use std::time::{Duration, Instant};
 
-use burn::module::{AutodiffModule, Module, ModuleVisitor, Param};
+use burn::module::{AutodiffModule, Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use vesal_bundle::run_record::Score;
@@ -127,20 +127,29 @@ pub fn initialize<B: AutodiffBackend>(
     seed: u64,
     device: &B::Device,
 ) -> Result<SegResNetDs<B>, ConfigError> {
-    struct Force;
-    impl<B: Backend> ModuleVisitor<B> for Force {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-            param.val();
-        }
-    }
     // The generator belongs to the whole process: two trainings must not draw from it at once.
     static GENERATOR: Mutex<()> = Mutex::new(());
     let _drawing = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     B::seed(device, seed);
-    let network = config.init(device)?;
-    // Weights are drawn when they are first used.
-    network.visit(&mut Force);
+    let network = config.init(device)?.map(&mut Draw { device });
+    B::memory_cleanup(device);
     Ok(network)
+}
+
+/// Draws weights, which happens when they are first used, and puts them into memory without padding between rows.
+struct Draw<'a, D> {
+    device: &'a D,
+}
+
+impl<B: Backend> ModuleMapper<B> for Draw<'_, B::Device> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let (id, tensor, mapper) = param.consume();
+        let shape = tensor.shape();
+        let mut data = tensor.into_data();
+        data.shape = [shape.num_elements()].into();
+        let weights = Tensor::<B, 1>::from_data(data, self.device).reshape(shape);
+        Param::from_mapped_value(id, weights.require_grad(), mapper)
+    }
 }
 
 /// A training under way.

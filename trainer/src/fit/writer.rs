@@ -51,7 +51,11 @@ impl Writer {
     ///
     /// **Errors**: of that file.
     pub fn took(&mut self) -> Result<Option<Duration>, TensorFileError> {
-        if self.under_way.as_ref().is_some_and(|thread| !thread.is_finished()) {
+        if self
+            .under_way
+            .as_ref()
+            .is_some_and(|thread| !thread.is_finished())
+        {
             return Ok(None);
         }
         self.wait()?;
