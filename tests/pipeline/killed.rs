@@ -31,11 +31,13 @@ fn a_killed_fit_resumes_and_ends_like_one_that_was_not() {
         run(&mut plan);
         work
     });
+    let started = Instant::now();
     run(&mut fit(&whole));
+    let moment = (started.elapsed() / 8).max(Duration::from_millis(5));
 
     let mut deaths = 0;
     // Each start lives a little longer, so that deaths fall on loading, steps, validations and writes.
-    for life in (1..).map(|n| Duration::from_millis(350 * n)) {
+    for life in (1..).map(|n| moment * n) {
         let mut child = fit(&killed)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -49,7 +51,7 @@ fn a_killed_fit_resumes_and_ends_like_one_that_was_not() {
             if Instant::now() > end {
                 break None;
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(2));
         };
         if let Some(status) = finished {
             assert!(status.success(), "a resumed fit ends with {status}");
