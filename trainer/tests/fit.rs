@@ -61,6 +61,27 @@ fn without_seconds(table: &str) -> Vec<&str> {
         .collect()
 }
 
+/// Starts a second training of the same run while one is under way.
+struct Intruder(fit::FitRequest, Option<FitError>);
+
+impl FitObserver for Intruder {
+    fn started(&mut self, _start: &Start) {
+        self.1 = fit::run(&self.0, &mut ()).err();
+    }
+}
+
+#[test]
+fn two_trainings_of_one_run_do_not_mix() {
+    let work = WorkDir::new(4, 12, 8);
+    let mut intruder = Intruder(work.request("run"), None);
+    fit::run(&work.request("run"), &mut intruder).unwrap();
+    assert!(
+        matches!(intruder.1, Some(FitError::Busy { .. })),
+        "{:?}",
+        intruder.1
+    );
+}
+
 #[test]
 fn an_interrupted_training_ends_as_one_without_a_break() {
     let work = WorkDir::new(6, 12, 8);

@@ -76,6 +76,7 @@ pub(super) fn fit_failure(error: FitError) -> Failure {
         | FitError::Network(_)
         | FitError::Plans { .. }
         | FitError::OtherRun { .. }
+        | FitError::Busy { .. }
         | FitError::NoWeights { .. }
         | FitError::Record(_)
         | FitError::NotRelative { .. }

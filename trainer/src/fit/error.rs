@@ -132,6 +132,12 @@ pub enum FitError {
         /// Step in the epoch, from 1.
         step: usize,
     },
+    /// Two processes would write the same files.
+    #[error("another process trains in `{}`", run_dir.display())]
+    Busy {
+        /// The run directory.
+        run_dir: PathBuf,
+    },
     /// The best weights have gone.
     #[error("`{}` is absent or of another training", path.display())]
     NoWeights {
@@ -173,6 +179,9 @@ impl FitError {
             Self::TensorFile(TensorFileError::Read { .. } | TensorFileError::Write(_)) => None,
             Self::TensorFile(_) | Self::NoWeights { .. } => {
                 Some("remove the run directory to start over")
+            }
+            Self::Busy { .. } => {
+                Some("wait for it, or stop it: this command then goes on from there")
             }
             Self::Diverged { .. } => Some(
                 "plan with a lower `learning_rate`, then remove the run directory to start over",

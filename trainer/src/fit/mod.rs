@@ -114,6 +114,7 @@ pub struct RunStatus {
 /// **Errors**: [`FitError`]; what was checkpointed before stays.
 pub fn run(request: &FitRequest, observer: &mut dyn FitObserver) -> Result<FitOutcome, FitError> {
     let plans = Plans::read(request)?;
+    let _occupied = run_dir::occupy(&request.run_dir)?;
     let earlier = run_dir::find_earlier(&request.run_dir, &plans.identity)?;
     if let Some(run_dir::Earlier {
         finished: true,

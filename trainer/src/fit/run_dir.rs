@@ -1,5 +1,7 @@
 //! What a run directory says about the training in it.
 
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use vesal_bundle::run_record::{self, FileRef, RunRecord, Score};
@@ -9,6 +11,9 @@ use super::checkpoint::{CHECKPOINT_FILE, CheckpointHead, Identity, WEIGHTS_FILE,
 use super::metrics::{METRICS_FILE, VALIDATION_FILE};
 use super::plans::Plans;
 use super::{FitError, FitRequest, RunStatus, tensor_file};
+
+/// Locked while a process trains in the directory.
+const LOCK_FILE: &str = ".lock";
 
 /// What an earlier call left.
 #[derive(Debug)]
@@ -21,6 +26,29 @@ pub struct Earlier {
     pub finished: bool,
 }
 
+/// Makes a run directory this process's own, until the file that is returned is closed.
+///
+/// **Errors**: [`FitError::Busy`] while another process trains in it; a directory that cannot be written.
+pub fn occupy(run_dir: &Path) -> Result<File, FitError> {
+    let path = run_dir.join(LOCK_FILE);
+    let io = |source| FitError::Io {
+        path: path.clone(),
+        source,
+    };
+    std::fs::create_dir_all(run_dir).map_err(io)?;
+    let mut options = File::options();
+    let file = options.create(true).append(true).open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(FitError::Busy {
+            run_dir: run_dir.to_owned(),
+        }),
+        // Some network file systems have no locks.
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::Error(error)) => Err(io(error)),
+    }
+}
+
 /// Finds what an earlier call left; without a checkpoint, what little it may have left is removed.
 ///
 /// **Errors**: [`FitError::OtherRun`] for the state of another training; unreadable or irremovable files.
@@ -29,7 +57,6 @@ pub fn find_earlier(run_dir: &Path, identity: &Identity) -> Result<Option<Earlie
         let path = path.to_owned();
         move |source| FitError::Io { path, source }
     };
-    std::fs::create_dir_all(run_dir).map_err(io(run_dir))?;
     remove_parts(run_dir).map_err(io(run_dir))?;
     let checkpoint: Option<CheckpointHead> =
         tensor_file::read_head(&run_dir.join(CHECKPOINT_FILE))?;
