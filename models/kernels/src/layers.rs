@@ -3,10 +3,8 @@
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 use burn::tensor::{Int, Tensor, TensorPrimitive};
-use burn_flex::Flex;
 
 use crate::geometry::ConvGeometry;
-use crate::operations::Kernels;
 
 /// What follows a normalization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,51 +48,49 @@ pub trait Layers: Backend {
     fn layer_dice_ce(logits: FloatTensor<Self>, classes: IntTensor<Self>) -> FloatTensor<Self>;
 }
 
-/// A plain backend computes its kernels and keeps nothing for gradients.
+/// Computes the layers of a plain backend with its kernels, keeping nothing for gradients.
 macro_rules! layers_without_gradients {
     ($backend:ty) => {
-        impl Layers for $backend {
+        impl $crate::Layers for $backend {
             fn layer_conv(
-                x: FloatTensor<Self>,
-                weight: FloatTensor<Self>,
-                bias: Option<FloatTensor<Self>>,
-                geometry: ConvGeometry,
-            ) -> FloatTensor<Self> {
-                <Self as Kernels>::conv(x, weight, bias, geometry)
+                x: burn::tensor::ops::FloatTensor<Self>,
+                weight: burn::tensor::ops::FloatTensor<Self>,
+                bias: Option<burn::tensor::ops::FloatTensor<Self>>,
+                geometry: $crate::ConvGeometry,
+            ) -> burn::tensor::ops::FloatTensor<Self> {
+                <Self as $crate::Kernels>::conv(x, weight, bias, geometry)
             }
 
             fn layer_conv_transpose(
-                x: FloatTensor<Self>,
-                weight: FloatTensor<Self>,
+                x: burn::tensor::ops::FloatTensor<Self>,
+                weight: burn::tensor::ops::FloatTensor<Self>,
                 output_shape: [usize; 3],
-                geometry: ConvGeometry,
-            ) -> FloatTensor<Self> {
-                <Self as Kernels>::conv_input_gradient(x, weight, output_shape, geometry)
+                geometry: $crate::ConvGeometry,
+            ) -> burn::tensor::ops::FloatTensor<Self> {
+                <Self as $crate::Kernels>::conv_input_gradient(x, weight, output_shape, geometry)
             }
 
             fn layer_instance_norm(
-                x: FloatTensor<Self>,
-                weight: FloatTensor<Self>,
-                bias: FloatTensor<Self>,
+                x: burn::tensor::ops::FloatTensor<Self>,
+                weight: burn::tensor::ops::FloatTensor<Self>,
+                bias: burn::tensor::ops::FloatTensor<Self>,
                 epsilon: f32,
-                linearity: Linearity,
-            ) -> FloatTensor<Self> {
-                <Self as Kernels>::instance_norm(x, weight, bias, epsilon, linearity).output
+                linearity: $crate::Linearity,
+            ) -> burn::tensor::ops::FloatTensor<Self> {
+                <Self as $crate::Kernels>::instance_norm(x, weight, bias, epsilon, linearity).output
             }
 
             fn layer_dice_ce(
-                logits: FloatTensor<Self>,
-                classes: IntTensor<Self>,
-            ) -> FloatTensor<Self> {
-                <Self as Kernels>::dice_ce(logits, classes).loss
+                logits: burn::tensor::ops::FloatTensor<Self>,
+                classes: burn::tensor::ops::IntTensor<Self>,
+            ) -> burn::tensor::ops::FloatTensor<Self> {
+                <Self as $crate::Kernels>::dice_ce(logits, classes).loss
             }
         }
     };
 }
 
-layers_without_gradients!(Flex);
-#[cfg(feature = "cuda")]
-layers_without_gradients!(crate::cuda::Cuda);
+pub(crate) use layers_without_gradients;
 
 /// Convolution plus bias.
 ///

@@ -14,6 +14,7 @@ mod layers;
 mod operations;
 mod optimizer;
 mod reference;
+mod results;
 
 #[cfg(test)]
 mod testing;
@@ -24,5 +25,6 @@ pub mod cuda;
 
 pub use geometry::ConvGeometry;
 pub use layers::{Layers, Linearity, conv, conv_transpose, dice_ce, instance_norm};
-pub use operations::{DiceCe, Kernels, NormGradients, Normalized};
+pub use operations::Kernels;
 pub use optimizer::{AdamWStep, Moments};
+pub use results::{DiceCe, NormGradients, Normalized};

@@ -7,35 +7,7 @@ use crate::geometry::ConvGeometry;
 use crate::layers::Linearity;
 use crate::optimizer::{AdamWStep, Moments};
 use crate::reference;
-
-/// What an instance normalization gives.
-#[derive(Debug, Clone)]
-pub struct Normalized<B: Backend> {
-    /// The normalized activations, `[N, X, Y, Z, C]`.
-    pub output: FloatTensor<B>,
-    /// Mean and `1 / sqrt(var + epsilon)` per case and channel, `[N, 2, C]`, `f32`: what the gradient needs.
-    pub statistics: FloatTensor<B>,
-}
-
-/// Gradients of an instance normalization.
-#[derive(Debug, Clone)]
-pub struct NormGradients<B: Backend> {
-    /// With respect to the input, `[N, X, Y, Z, C]`.
-    pub input: FloatTensor<B>,
-    /// With respect to the scale, `[C]`.
-    pub weight: FloatTensor<B>,
-    /// With respect to the shift, `[C]`.
-    pub bias: FloatTensor<B>,
-}
-
-/// What the Dice and cross-entropy loss gives.
-#[derive(Debug, Clone)]
-pub struct DiceCe<B: Backend> {
-    /// The loss, `[1]`, `f32`.
-    pub loss: FloatTensor<B>,
-    /// `Σ p g`, `Σ p²` and `Σ g` over voxels, `[N, 3, K]`, `f32`: what the gradient needs.
-    pub sums: FloatTensor<B>,
-}
+use crate::results::{DiceCe, NormGradients, Normalized};
 
 /// The operations of training on a backend without autodiff, with their gradients.
 ///

@@ -7,8 +7,8 @@ use burn::tensor::{DType, FloatDType, Int, Tensor, TensorPrimitive};
 
 use crate::geometry::ConvGeometry;
 use crate::layers::Linearity;
-use crate::operations::{DiceCe, NormGradients, Normalized};
 use crate::optimizer::{AdamWStep, Moments};
+use crate::results::{DiceCe, NormGradients, Normalized};
 
 /// Keeps the Dice loss of an absent class finite.
 const SMOOTH_DENOMINATOR: f64 = 1e-5;

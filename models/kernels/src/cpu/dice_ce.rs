@@ -8,7 +8,7 @@ use super::channels::total;
 use super::dense;
 use super::lanes::{Lanes, Vectorized, vectorized};
 use super::softmax::{BLOCK, Softmax};
-use crate::operations::DiceCe;
+use crate::results::DiceCe;
 
 /// Keeps the Dice loss of an absent class finite.
 const SMOOTH_DENOMINATOR: f64 = 1e-5;

@@ -19,10 +19,13 @@ mod window;
 use burn_flex::{Flex, FlexTensor};
 
 use crate::geometry::ConvGeometry;
-use crate::layers::Linearity;
-use crate::operations::{DiceCe, Kernels, NormGradients, Normalized};
+use crate::layers::{Linearity, layers_without_gradients};
+use crate::operations::Kernels;
 use crate::optimizer::{AdamWStep, Moments};
 use crate::reference;
+use crate::results::{DiceCe, NormGradients, Normalized};
+
+layers_without_gradients!(Flex);
 
 impl Kernels for Flex {
     fn conv(

@@ -7,7 +7,7 @@ use super::channels::{Chunks, RowSums};
 use super::dense;
 use super::lanes::{Lanes, Vectorized, vectorized};
 use crate::layers::Linearity;
-use crate::operations::Normalized;
+use crate::results::Normalized;
 
 pub fn instance_norm(
     x: FlexTensor,

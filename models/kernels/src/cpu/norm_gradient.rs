@@ -8,7 +8,7 @@ use super::dense;
 use super::lanes::{Lanes, Vectorized, vectorized};
 use super::norm::Affine;
 use crate::layers::Linearity;
-use crate::operations::NormGradients;
+use crate::results::NormGradients;
 
 pub fn instance_norm_gradient(
     x: FlexTensor,

@@ -7,8 +7,8 @@ use super::gpu::argument;
 use super::operation::Operation;
 use super::tensor::{Precision, axes, is_single, strides};
 use super::{Cuda, CudaTensor};
-use crate::operations::DiceCe;
 use crate::reference;
+use crate::results::DiceCe;
 
 /// Most classes whose sums fit shared memory.
 const MOST_CLASSES: usize = 1024;

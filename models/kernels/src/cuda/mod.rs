@@ -22,9 +22,10 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::cuda::CudaRuntime;
 
 use crate::geometry::ConvGeometry;
-use crate::layers::Linearity;
-use crate::operations::{DiceCe, Kernels, NormGradients, Normalized};
+use crate::layers::{Linearity, layers_without_gradients};
+use crate::operations::Kernels;
 use crate::optimizer::{AdamWStep, Moments};
+use crate::results::{DiceCe, NormGradients, Normalized};
 
 pub use burn_cuda::CudaDevice;
 pub use error::{CudaError, check};
@@ -34,6 +35,8 @@ pub use usage::reserved_bytes;
 pub type Cuda = CubeBackend<CudaRuntime, f32, i32, u8>;
 
 type CudaTensor = CubeTensor<CudaRuntime>;
+
+layers_without_gradients!(Cuda);
 
 impl Kernels for Cuda {
     fn conv(

@@ -8,8 +8,8 @@ use super::operation::Operation;
 use super::tensor::{MOST_BLOCKS, Precision, axes, is_single};
 use super::{Cuda, CudaTensor};
 use crate::layers::Linearity;
-use crate::operations::{NormGradients, Normalized};
 use crate::reference;
+use crate::results::{NormGradients, Normalized};
 
 /// Threads of a block, as in channels.cu.
 const THREADS: usize = 256;
