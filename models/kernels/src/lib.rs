@@ -13,6 +13,7 @@ mod geometry;
 mod layers;
 mod operations;
 mod optimizer;
+mod reduction;
 mod reference;
 
 #[cfg(test)]
@@ -26,3 +27,4 @@ pub use geometry::ConvGeometry;
 pub use layers::{Layers, Linearity, conv, conv_transpose, dice_ce, instance_norm};
 pub use operations::{DiceCe, Kernels, NormGradients, Normalized};
 pub use optimizer::{AdamWStep, Moments};
+pub use reduction::Reduction;

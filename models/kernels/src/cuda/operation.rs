@@ -181,6 +181,21 @@ pub fn ask<R: Send>(
     }
 }
 
+/// Hands a device's thread what is still to be handed to it.
+pub fn flush(device: &CudaDevice) {
+    server(device).flush_queue();
+}
+
+/// Waits until a device's thread has launched everything so far; not for the GPU.
+///
+/// # Panics
+///
+/// If an operation has failed.
+pub fn wait_for_launches(device: &CudaDevice) {
+    ask(device, |_| Ok(()));
+    panic_if_failed();
+}
+
 fn server(device: &CudaDevice) -> DeviceHandle<<CudaRuntime as Runtime>::Server> {
     DeviceHandle::new(device.to_id())
 }
