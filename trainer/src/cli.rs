@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use vesal_trainer::fit::TrainDevice;
+use vesal_trainer::fit::TrainDevices;
 
 /// Trains networks that segment 3-D medical images, from a task and a datalist in Auto3DSeg's format.
 #[derive(Debug, Parser)]
@@ -109,7 +109,7 @@ pub struct AutoArguments {
     pub only_folds: Vec<usize>,
     /// Where to compute: cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu", env = "VESAL_DEVICE")]
-    pub device: TrainDevice,
+    pub device: TrainDevices,
 }
 
 /// Arguments of `analyze`.
@@ -149,7 +149,7 @@ pub struct FitArguments {
     pub fold: usize,
     /// Where to compute: cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu", env = "VESAL_DEVICE")]
-    pub device: TrainDevice,
+    pub device: TrainDevices,
 }
 
 /// Arguments of `status`.
@@ -199,7 +199,7 @@ pub struct BenchArguments {
     pub steps: usize,
     /// Where to compute: cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu", env = "VESAL_DEVICE")]
-    pub device: TrainDevice,
+    pub device: TrainDevices,
     /// Compute in mixed precision, where the device has it
     #[arg(long)]
     pub amp: bool,

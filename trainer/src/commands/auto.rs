@@ -42,7 +42,7 @@ pub fn run(arguments: &AutoArguments) -> Result<Exit, Failure> {
     );
     let stop = stop_on_interrupt()?;
     for &fold in &folds {
-        if !fit_fold(&work, fold, arguments.device, &stop)? {
+        if !fit_fold(&work, fold, arguments.device.clone(), &stop)? {
             return Ok(Exit::Interrupted);
         }
     }

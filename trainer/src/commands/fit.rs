@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use vesal_cli::stdout::print;
 use vesal_cli::{Exit, Failure};
-use vesal_trainer::fit::{self, FitError, FitOutcome, TrainDevice};
+use vesal_trainer::fit::{self, FitError, FitOutcome, TrainDevices};
 use vesal_trainer::run_dir::WorkDir;
 
 use super::failure;
@@ -20,7 +20,7 @@ pub fn run(arguments: &FitArguments) -> Result<Exit, Failure> {
     let work = WorkDir::open(&arguments.work.work_dir, arguments.work.dataroot.as_deref())
         .map_err(|error| failure(error).attempting(attempt()))?;
     let stop = stop_on_interrupt()?;
-    if !fit_fold(&work, arguments.fold, arguments.device, &stop)? {
+    if !fit_fold(&work, arguments.fold, arguments.device.clone(), &stop)? {
         return Ok(Exit::Interrupted);
     }
     print(&score_table(&work, &[arguments.fold])?)?;
@@ -31,12 +31,12 @@ pub fn run(arguments: &FitArguments) -> Result<Exit, Failure> {
 pub fn fit_fold(
     work: &WorkDir,
     fold: usize,
-    device: TrainDevice,
+    devices: TrainDevices,
     stop: &Arc<AtomicBool>,
 ) -> Result<bool, Failure> {
     let attempt = format!("cannot train fold {fold}");
     let request = work
-        .fit_request(fold, device, Arc::clone(stop))
+        .fit_request(fold, devices, Arc::clone(stop))
         .map_err(|error| failure(error).attempting(attempt.clone()))?;
     let mut progress = FitProgress::new(fold);
     let outcome = fit::run(&request, &mut progress);
@@ -80,7 +80,9 @@ pub(super) fn fit_failure(error: FitError) -> Failure {
         | FitError::Record(_)
         | FitError::NotRelative { .. }
         | FitError::TensorFile(_) => Exit::Bundle,
+        FitError::Shares { .. } => Exit::Usage,
         FitError::Device(_)
+        | FitError::Replica { .. }
         | FitError::Diverged { .. }
         | FitError::Validate { .. }
         | FitError::Feed { .. } => Exit::Device,
