@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use vesal_trainer::fit::TrainDevice;
+use vesal_trainer::fit::TrainDevices;
 
 /// Trains networks that segment 3-D medical images, from a task and a datalist in Auto3DSeg's format.
 #[derive(Debug, Parser)]
@@ -19,6 +19,7 @@ Examples:
   vesal-train plan --work-dir work --explain                  Tell every decision and its reason
   vesal-train plan --work-dir work --set num_epochs=100       Decide otherwise
   vesal-train fit --work-dir work --fold 0 --device cuda:0    Train one fold on a GPU
+  vesal-train auto --work-dir work --device cuda:0,cuda:1     Train two folds at once, each on a GPU
 
 Exit codes:
   0 done    2 wrong command line    3 task, datalist or images    4 plan or run    5 device or training
@@ -107,9 +108,14 @@ pub struct AutoArguments {
     /// Train these folds only, such as 0,1
     #[arg(long, value_name = "FOLDS", value_delimiter = ',')]
     pub only_folds: Vec<usize>,
-    /// Where to compute: cpu, cuda or cuda:N
-    #[arg(long, default_value = "cpu", env = "VESAL_DEVICE")]
-    pub device: TrainDevice,
+    /// Where to compute: cpu, cuda, cuda:N, or GPUs such as cuda:0,cuda:1 that each train a fold at a time
+    #[arg(
+        long,
+        value_name = "DEVICES",
+        default_value = "cpu",
+        env = "VESAL_DEVICE"
+    )]
+    pub device: TrainDevices,
 }
 
 /// Arguments of `analyze`.
@@ -147,9 +153,14 @@ pub struct FitArguments {
     /// Fold to hold out for validation; the others are trained on
     #[arg(long, value_name = "K")]
     pub fold: usize,
-    /// Where to compute: cpu, cuda or cuda:N
-    #[arg(long, default_value = "cpu", env = "VESAL_DEVICE")]
-    pub device: TrainDevice,
+    /// Where to compute: cpu, cuda, cuda:N, or GPUs such as cuda:0,cuda:1 that share the patches of each step
+    #[arg(
+        long,
+        value_name = "DEVICES",
+        default_value = "cpu",
+        env = "VESAL_DEVICE"
+    )]
+    pub device: TrainDevices,
 }
 
 /// Arguments of `status`.
@@ -197,9 +208,14 @@ pub struct BenchArguments {
     /// Steps to measure, after 5 that do not count
     #[arg(long, value_name = "N", default_value = "20")]
     pub steps: usize,
-    /// Where to compute: cpu, cuda or cuda:N
-    #[arg(long, default_value = "cpu", env = "VESAL_DEVICE")]
-    pub device: TrainDevice,
+    /// Where to compute: cpu, cuda, cuda:N, or GPUs such as cuda:0,cuda:1 that share the patches of each step
+    #[arg(
+        long,
+        value_name = "DEVICES",
+        default_value = "cpu",
+        env = "VESAL_DEVICE"
+    )]
+    pub device: TrainDevices,
     /// Compute in mixed precision, where the device has it
     #[arg(long)]
     pub amp: bool,

@@ -25,7 +25,7 @@ fn prepare(work: &Path, input: Option<&Path>, settings: &[&str]) -> Result<WorkD
 }
 
 fn fit_request(work: &WorkDir, fold: usize) -> Result<vesal_trainer::fit::FitRequest, WorkError> {
-    work.fit_request(fold, TrainDevice::Cpu, Arc::default())
+    work.fit_request(fold, TrainDevice::Cpu.into(), Arc::default())
 }
 
 #[test]

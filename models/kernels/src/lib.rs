@@ -13,6 +13,7 @@ mod geometry;
 mod layers;
 mod operations;
 mod optimizer;
+mod reduction;
 mod reference;
 mod results;
 
@@ -27,4 +28,5 @@ pub use geometry::ConvGeometry;
 pub use layers::{Layers, Linearity, conv, conv_transpose, dice_ce, instance_norm};
 pub use operations::Kernels;
 pub use optimizer::{AdamWStep, Moments};
+pub use reduction::Reduction;
 pub use results::{DiceCe, NormGradients, Normalized};

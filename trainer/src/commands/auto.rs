@@ -4,7 +4,7 @@ use vesal_cli::stdout::print;
 use vesal_cli::{Exit, Failure};
 use vesal_trainer::run_dir::{Made, WorkError};
 
-use super::fit::{fit_fold, stop_on_interrupt};
+use super::fit::Trainings;
 use super::scores::score_table;
 use super::{analyze_cases, exit, failure, prepare};
 use crate::cli::AutoArguments;
@@ -40,11 +40,8 @@ pub fn run(arguments: &AutoArguments) -> Result<Exit, Failure> {
         "{state}: patches of {:?} voxels, {} epochs; `vesal-train plan --explain` tells why",
         plan.roi_size, plan.num_epochs
     );
-    let stop = stop_on_interrupt()?;
-    for &fold in &folds {
-        if !fit_fold(&work, fold, arguments.device, &stop)? {
-            return Ok(Exit::Interrupted);
-        }
+    if !Trainings::new(&work)?.fit_all(&folds, &arguments.device)? {
+        return Ok(Exit::Interrupted);
     }
     print(&score_table(&work, &folds)?)?;
     Ok(exit(&excluded))

@@ -52,7 +52,7 @@ pub fn run(arguments: &BenchArguments) -> Result<Exit, Failure> {
         roi_size,
         batch: arguments.batch.max(1),
         steps: arguments.steps.max(1),
-        device: arguments.device,
+        devices: arguments.device.clone(),
         use_amp: arguments.amp,
     };
     let times = bench(&request).map_err(|error| fit_failure(error).attempting(attempt))?;
@@ -76,7 +76,7 @@ fn report(
         return print_json(&json!({
             "format": "vesal-step-times",
             "format_version": 1,
-            "device": request.device.to_string(),
+            "device": request.devices.to_string(),
             "amp": request.use_amp,
             "roi": request.roi_size,
             "batch": request.batch,

@@ -1,12 +1,14 @@
 //! `vesal-train fit`.
 
 use std::process;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
+use indicatif::MultiProgress;
 use vesal_cli::stdout::print;
 use vesal_cli::{Exit, Failure};
-use vesal_trainer::fit::{self, FitError, FitOutcome, TrainDevice};
+use vesal_trainer::fit::{self, FitError, FitOutcome, TrainDevice, TrainDevices};
 use vesal_trainer::run_dir::WorkDir;
 
 use super::failure;
@@ -19,42 +21,108 @@ pub fn run(arguments: &FitArguments) -> Result<Exit, Failure> {
     let attempt = || format!("cannot train fold {}", arguments.fold);
     let work = WorkDir::open(&arguments.work.work_dir, arguments.work.dataroot.as_deref())
         .map_err(|error| failure(error).attempting(attempt()))?;
-    let stop = stop_on_interrupt()?;
-    if !fit_fold(&work, arguments.fold, arguments.device, &stop)? {
+    let trainings = Trainings::new(&work)?;
+    if !trainings.fit(arguments.fold, arguments.device.clone())? {
         return Ok(Exit::Interrupted);
     }
     print(&score_table(&work, &[arguments.fold])?)?;
     Ok(Exit::Success)
 }
 
-/// Trains a fold; false where the user stopped it.
-pub fn fit_fold(
-    work: &WorkDir,
-    fold: usize,
-    device: TrainDevice,
-    stop: &Arc<AtomicBool>,
-) -> Result<bool, Failure> {
-    let attempt = format!("cannot train fold {fold}");
-    let request = work
-        .fit_request(fold, device, Arc::clone(stop))
-        .map_err(|error| failure(error).attempting(attempt.clone()))?;
-    let mut progress = FitProgress::new(fold);
-    let outcome = fit::run(&request, &mut progress);
-    drop(progress);
-    match outcome {
-        Ok(FitOutcome::Finished { .. }) => Ok(true),
-        Ok(FitOutcome::Stopped { epoch, step }) => {
-            eprintln!(
-                "stopped after step {step} of epoch {epoch}: the same command goes on from there"
-            );
-            Ok(false)
+/// Trainings of folds of one work directory, one after the other or several at once.
+#[derive(Debug)]
+pub struct Trainings<'a> {
+    work: &'a WorkDir,
+    stop: Arc<AtomicBool>,
+    bars: MultiProgress,
+}
+
+impl<'a> Trainings<'a> {
+    /// Trainings that Ctrl-C stops.
+    pub fn new(work: &'a WorkDir) -> Result<Self, Failure> {
+        Ok(Self {
+            work,
+            stop: stop_on_interrupt()?,
+            bars: MultiProgress::new(),
+        })
+    }
+
+    /// Trains a fold; false where it was stopped.
+    pub fn fit(&self, fold: usize, devices: TrainDevices) -> Result<bool, Failure> {
+        let attempt = format!("cannot train fold {fold}");
+        let request = self
+            .work
+            .fit_request(fold, devices, Arc::clone(&self.stop))
+            .map_err(|error| failure(error).attempting(attempt.clone()))?;
+        let mut progress = FitProgress::new(fold, self.bars.clone());
+        let outcome = fit::run(&request, &mut progress);
+        drop(progress);
+        match outcome {
+            Ok(FitOutcome::Finished { .. }) => Ok(true),
+            Ok(FitOutcome::Stopped { epoch, step }) => {
+                self.bars.suspend(|| {
+                    eprintln!(
+                        "fold {fold} stopped after step {step} of epoch {epoch}: the same command goes on from there"
+                    );
+                });
+                Ok(false)
+            }
+            Err(error) => Err(fit_failure(error).attempting(attempt)),
         }
-        Err(error) => Err(fit_failure(error).attempting(attempt)),
+    }
+
+    /// Trains folds, one on each device at a time; false where they were stopped.
+    ///
+    /// The first failure stops the others after a checkpoint.
+    pub fn fit_all(&self, folds: &[usize], devices: &TrainDevices) -> Result<bool, Failure> {
+        let (next, finished) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let failure = Mutex::new(None);
+        let fit_in_turn = |device: TrainDevice| {
+            let _stop = StopOnPanic(&self.stop);
+            while !self.stop.load(Ordering::Relaxed)
+                && let Some(&fold) = folds.get(next.fetch_add(1, Ordering::Relaxed))
+            {
+                match self.fit(fold, device.into()) {
+                    Ok(true) => {
+                        finished.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Ok(false) => return,
+                    Err(error) => {
+                        let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                        first.get_or_insert(error);
+                        self.stop.store(true, Ordering::Relaxed);
+                    }
+                }
+            }
+        };
+        let (first, others) = (devices.first(), &devices.all()[1..]);
+        thread::scope(|scope| {
+            for &device in others {
+                let fit_in_turn = &fit_in_turn;
+                scope.spawn(move || fit_in_turn(device));
+            }
+            fit_in_turn(first);
+        });
+        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(failure) => Err(failure),
+            None => Ok(finished.into_inner() == folds.len()),
+        }
+    }
+}
+
+/// Stops all trainings where one panics.
+struct StopOnPanic<'a>(&'a AtomicBool);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
     }
 }
 
 /// A flag that the first Ctrl-C raises; the second one ends the program at once.
-pub fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
+fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let raised = Arc::clone(&stop);
     let listen = ctrlc::set_handler(move || {
@@ -81,7 +149,9 @@ pub(super) fn fit_failure(error: FitError) -> Failure {
         | FitError::Record(_)
         | FitError::NotRelative { .. }
         | FitError::TensorFile(_) => Exit::Bundle,
+        FitError::Shares { .. } => Exit::Usage,
         FitError::Device(_)
+        | FitError::Replica { .. }
         | FitError::Diverged { .. }
         | FitError::Validate { .. }
         | FitError::Feed { .. } => Exit::Device,

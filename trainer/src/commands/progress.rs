@@ -1,6 +1,6 @@
 //! Progress on stderr, only where a person watches: on a terminal.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use vesal_trainer::fit::{FitObserver, Start, StepReport, ValidationReport};
 
 /// The bar of an analysis.
@@ -26,10 +26,11 @@ impl Drop for AnalysisProgress {
     }
 }
 
-/// The bar of a training.
+/// The bar of a training, among those of others.
 #[derive(Debug)]
 pub struct FitProgress {
     fold: usize,
+    bars: MultiProgress,
     bar: ProgressBar,
     start: Option<Start>,
     best: Option<f64>,
@@ -70,9 +71,10 @@ impl std::fmt::Display for Pace {
 
 impl FitProgress {
     /// A bar for the training of this fold.
-    pub fn new(fold: usize) -> Self {
+    pub fn new(fold: usize, bars: MultiProgress) -> Self {
         Self {
             fold,
+            bars,
             bar: ProgressBar::hidden(),
             start: None,
             best: None,
@@ -93,17 +95,24 @@ impl FitProgress {
         ));
     }
 
-    /// Prints a line to stderr without disturbing the bar.
+    /// Prints a line to stderr without disturbing the bars.
     fn print(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bars.suspend(|| eprintln!("{text}"));
+    }
+
+    /// Puts another bar in the place of the last one.
+    fn replace(&mut self, length: usize, template: &str) {
+        self.bar.finish_and_clear();
+        self.bars.remove(&self.bar);
+        self.bar = self.bars.add(bar(length, template));
+        self.bar.set_prefix(self.fold.to_string());
     }
 }
 
 impl FitObserver for FitProgress {
     fn loading(&mut self, done: usize, total: usize) {
         if self.bar.is_hidden() && done <= 1 {
-            self.bar = bar(total, "fold {prefix}: reading cases [{bar:30}] {pos}/{len}");
-            self.bar.set_prefix(self.fold.to_string());
+            self.replace(total, "fold {prefix}: reading cases [{bar:30}] {pos}/{len}");
         }
         self.bar.set_position(done as u64);
     }
@@ -118,12 +127,10 @@ impl FitObserver for FitProgress {
             parameters,
             ..
         } = *start;
-        self.bar.finish_and_clear();
-        self.bar = bar(
+        self.replace(
             num_epochs * steps_per_epoch,
             "fold {prefix} [{bar:30}] {msg} {eta} left",
         );
-        self.bar.set_prefix(self.fold.to_string());
         self.bar
             .set_position((epochs * steps_per_epoch + steps) as u64);
         // What was done before does not tell how fast the rest will go.
@@ -173,6 +180,7 @@ impl FitObserver for FitProgress {
 impl Drop for FitProgress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+        self.bars.remove(&self.bar);
     }
 }
 

@@ -15,6 +15,25 @@ pub struct Batch {
     pub shape: [usize; 5],
 }
 
+impl Batch {
+    /// Splits into contiguous shares whose numbers of patches differ by at most one, the larger ones first.
+    pub fn split(self, shares: usize) -> Vec<Self> {
+        let [patches, channels, x, y, z] = self.shape;
+        let voxels = x * y * z;
+        let (mut images, mut classes) = (self.images.into_iter(), self.classes.into_iter());
+        (0..shares)
+            .map(|share| {
+                let own = patches / shares + usize::from(share < patches % shares);
+                Self {
+                    images: images.by_ref().take(own * channels * voxels).collect(),
+                    classes: classes.by_ref().take(own * voxels).collect(),
+                    shape: [own, channels, x, y, z],
+                }
+            })
+            .collect()
+    }
+}
+
 /// Which cases the steps of an epoch take.
 ///
 /// Every case comes once per epoch and in random order; where the last group of cases is incomplete, it is filled
@@ -125,6 +144,24 @@ mod tests {
         assert_eq!(first, plan.groups(0).concat());
         first.sort_unstable();
         assert_eq!(first, [0, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn shares_are_contiguous_and_nearly_equal() {
+        let batch = Batch {
+            images: (0..10).map(|value| value as f32).collect(),
+            classes: (0..5).collect(),
+            shape: [5, 2, 1, 1, 1],
+        };
+        let shares = batch.clone().split(3);
+        let patches: Vec<_> = shares.iter().map(|share| share.shape[0]).collect();
+        assert_eq!(patches, [2, 2, 1]);
+        assert_eq!(shares[1].shape, [2, 2, 1, 1, 1]);
+        let images: Vec<_> = shares.iter().map(|share| share.images.clone()).collect();
+        let classes: Vec<_> = shares.iter().map(|share| share.classes.clone()).collect();
+        assert_eq!(images.concat(), batch.images);
+        assert_eq!(classes.concat(), batch.classes);
+        assert_eq!(batch.clone().split(1), [batch]);
     }
 
     #[test]

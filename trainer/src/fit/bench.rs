@@ -11,11 +11,11 @@ use vesal_models::NetworkConfig;
 
 #[cfg(not(feature = "cuda"))]
 use super::DeviceError;
-use super::learner::{Learner, Precision, Task};
-use super::loss_scale::LossScale;
-use super::optimizer::AdamW;
+use super::data_parallel::{DataParallel, Origin};
+use super::learner::{Precision, Task};
+use super::rank::Ranks;
 use super::training::initialize;
-use super::{FitError, TrainDevice};
+use super::{FitError, TrainDevice, TrainDevices};
 use crate::augment::Rng;
 use crate::dataset::Batch;
 
@@ -36,8 +36,8 @@ pub struct BenchRequest {
     pub batch: usize,
     /// Steps that count; at least one.
     pub steps: usize,
-    /// Where to compute.
-    pub device: TrainDevice,
+    /// Where to compute: on several devices, each takes a share of the patches.
+    pub devices: TrainDevices,
     /// Half precision, where the device has it.
     pub use_amp: bool,
 }
@@ -53,7 +53,7 @@ pub struct StepTimes {
     pub parameters: usize,
     /// Loss after the last step.
     pub loss: f32,
-    /// Memory that the device's allocator holds at the end, in bytes; none where it is the processor's.
+    /// Memory that the first device's allocator holds at the end, in bytes; none where it is the processor's.
     pub device_bytes: Option<u64>,
 }
 
@@ -62,15 +62,16 @@ pub struct StepTimes {
 /// **Errors**: the device, the network, or the training itself.
 pub fn bench(request: &BenchRequest) -> Result<StepTimes, FitError> {
     let started = Instant::now();
-    match request.device {
-        TrainDevice::Cpu => {
-            measure::<Autodiff<Flex>>(request, &Default::default(), started, || None)
+    match request.devices.first() {
+        name @ TrainDevice::Cpu => {
+            let ranks = Ranks::only(name, Default::default());
+            measure::<Autodiff<Flex>>(request, ranks, started, |_| None)
         }
         #[cfg(feature = "cuda")]
-        TrainDevice::Cuda(index) => {
-            let device = super::device::check_cuda(index)?;
-            let used = || Some(vesal_kernels::cuda::reserved_bytes(&device));
-            measure::<Autodiff<vesal_kernels::cuda::Cuda>>(request, &device, started, used)
+        TrainDevice::Cuda(_) => {
+            let ranks = super::device::cuda_ranks(&request.devices)?;
+            let used = |device: &_| Some(vesal_kernels::cuda::reserved_bytes(device));
+            measure::<Autodiff<vesal_kernels::cuda::Cuda>>(request, ranks, started, used)
         }
         #[cfg(not(feature = "cuda"))]
         device @ TrainDevice::Cuda(_) => Err(DeviceError::NotBuilt { device }.into()),
@@ -79,35 +80,42 @@ pub fn bench(request: &BenchRequest) -> Result<StepTimes, FitError> {
 
 fn measure<B>(
     request: &BenchRequest,
-    device: &B::Device,
+    ranks: Ranks<B>,
     started: Instant,
-    device_bytes: impl Fn() -> Option<u64>,
+    device_bytes: impl Fn(&B::Device) -> Option<u64>,
 ) -> Result<StepTimes, FitError>
 where
     B: AutodiffBackend + Layers,
     B::InnerBackend: Kernels,
 {
-    let precision = match request.device {
+    let precision = match request.devices.first() {
         TrainDevice::Cuda(_) if request.use_amp => Precision::Mixed,
         _ => Precision::Single,
     };
+    ranks.check_shares(request.batch)?;
+    let device = &ranks.first.device.clone();
     let network = initialize::<B>(&request.network, 0, device)?;
     let parameters = network.num_params();
-    let optimizer = AdamW::new(WEIGHT_DECAY);
-    let mut learner = Learner::<B>::new(network, optimizer, LossScale::default(), precision);
+    let origin = Origin {
+        weight_decay: WEIGHT_DECAY,
+        precision,
+        checkpoint: None,
+    };
+    let mut learner = DataParallel::new(network, ranks, &origin)?;
     let mut first_step = Duration::ZERO;
     let (mut steps, mut loss) = (Vec::with_capacity(request.steps), f32::NAN);
     for step in 1..=WARM_UP + request.steps.max(1) {
         let batch = random_batch(request, step as u64);
-        learner.restart_clock();
+        learner.first.restart_clock();
         let task = Task {
             epoch: 1,
             step,
             learning_rate: LEARNING_RATE,
             batch,
+            share: 1.0,
             data_wait: Duration::ZERO,
         };
-        (learner, _) = learner.step(task, device)?;
+        (learner, _) = learner.step(task)?;
         if let Some(report) = learner.settle()? {
             loss = report.loss;
             if step > WARM_UP {
@@ -123,7 +131,7 @@ where
         first_step,
         parameters,
         loss,
-        device_bytes: device_bytes(),
+        device_bytes: device_bytes(device),
     })
 }
 

@@ -5,6 +5,9 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+#[cfg(feature = "cuda")]
+use super::rank::{Rank, Ranks};
+
 /// A device to train on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TrainDevice {
@@ -19,9 +22,23 @@ pub enum TrainDevice {
 #[derive(Debug, Error)]
 pub enum DeviceError {
     /// A name that means no device.
-    #[error("device is {found:?}, expected `cpu`, `cuda` or `cuda:N`")]
+    #[error(
+        "device is {found:?}, expected `cpu`, `cuda`, `cuda:N`, or several GPUs as in `cuda:0,cuda:1`"
+    )]
     Unknown {
         /// The name.
+        found: String,
+    },
+    /// A device named twice.
+    #[error("devices are {found:?}, expected each only once")]
+    Repeated {
+        /// The names.
+        found: String,
+    },
+    /// The processor beside GPUs.
+    #[error("devices are {found:?}, expected `cpu` alone or GPUs only")]
+    Mixed {
+        /// The names.
         found: String,
     },
     /// A GPU asked of a build without GPU support.
@@ -45,11 +62,11 @@ impl DeviceError {
     /// What the reader can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Unknown { .. } => None,
+            Self::Unknown { .. } | Self::Repeated { .. } | Self::Mixed { .. } => None,
             #[cfg(feature = "cuda")]
             Self::Cuda { .. } => Some(
                 "`nvidia-smi` lists the GPUs and the driver; NVRTC and headers come with the CUDA toolkit, cuDNN as \
-                 `pip install nvidia-cudnn-cu13`",
+                 `pip install nvidia-cudnn-cu13`, NCCL for several GPUs as `pip install nvidia-nccl-cu13`",
             ),
             Self::NotBuilt { .. } => {
                 Some("build with GPU support: `cargo build -p vesal-trainer --features cuda`")
@@ -58,16 +75,104 @@ impl DeviceError {
     }
 }
 
-/// Checks that a GPU can train, before any case is read.
+/// Checks that GPUs can train, and connects them where there are several.
 ///
 /// **Errors**: [`DeviceError::Cuda`].
 #[cfg(feature = "cuda")]
-pub fn check_cuda(index: usize) -> Result<vesal_kernels::cuda::CudaDevice, DeviceError> {
-    vesal_kernels::cuda::check(index).map_err(|source| DeviceError::Cuda {
-        device: TrainDevice::Cuda(index),
-        source,
-    })?;
-    Ok(vesal_kernels::cuda::CudaDevice::new(index))
+pub fn cuda_ranks(
+    devices: &TrainDevices,
+) -> Result<Ranks<burn::backend::Autodiff<vesal_kernels::cuda::Cuda>>, DeviceError> {
+    use vesal_kernels::cuda::{Communicator, CudaDevice, CudaError, check, check_nccl};
+
+    let failed = |device, source: CudaError| DeviceError::Cuda { device, source };
+    let ready = |&name: &TrainDevice| {
+        let index = match name {
+            TrainDevice::Cpu => {
+                return Err(DeviceError::Mixed {
+                    found: devices.to_string(),
+                });
+            }
+            TrainDevice::Cuda(index) => index,
+        };
+        check(index).map_err(|source| failed(name, source))?;
+        Ok((name, CudaDevice::new(index)))
+    };
+    let ready = devices.0.iter().map(ready).collect::<Result<Vec<_>, _>>()?;
+    let several = |source| failed(devices.first(), source);
+    let communicators = match ready.as_slice() {
+        [_] => vec![None],
+        ready => {
+            check_nccl().map_err(several)?;
+            let devices: Vec<_> = ready.iter().map(|(_, device)| device.clone()).collect();
+            let connected = Communicator::connect(&devices).map_err(several)?;
+            connected.into_iter().map(Some).collect()
+        }
+    };
+    let mut ranks = ready
+        .into_iter()
+        .zip(communicators)
+        .map(|((name, device), communicator)| Rank {
+            name,
+            device,
+            reduction: communicator.map(|communicator| Box::new(communicator) as Box<_>),
+        });
+    Ok(Ranks {
+        first: ranks.next().expect("at least one device"),
+        others: ranks.collect(),
+    })
+}
+
+/// Devices to train on: at least one, all different, and the processor only alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrainDevices(Vec<TrainDevice>);
+
+impl TrainDevices {
+    /// The first one.
+    pub fn first(&self) -> TrainDevice {
+        self.0[0]
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[TrainDevice] {
+        &self.0
+    }
+}
+
+impl From<TrainDevice> for TrainDevices {
+    fn from(device: TrainDevice) -> Self {
+        Self(vec![device])
+    }
+}
+
+impl FromStr for TrainDevices {
+    type Err = DeviceError;
+
+    /// Reads names of devices, separated by commas.
+    fn from_str(text: &str) -> Result<Self, DeviceError> {
+        let devices = text
+            .split(',')
+            .map(str::parse)
+            .collect::<Result<Vec<TrainDevice>, _>>()?;
+        let found = || text.to_owned();
+        if devices.len() > 1 && devices.contains(&TrainDevice::Cpu) {
+            return Err(DeviceError::Mixed { found: found() });
+        }
+        let is_repeated = |(index, device)| devices[..index].contains(device);
+        if devices.iter().enumerate().any(is_repeated) {
+            return Err(DeviceError::Repeated { found: found() });
+        }
+        Ok(Self(devices))
+    }
+}
+
+impl fmt::Display for TrainDevices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, device) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "," };
+            write!(f, "{separator}{device}")?;
+        }
+        Ok(())
+    }
 }
 
 impl FromStr for TrainDevice {
@@ -125,6 +230,28 @@ mod tests {
             "cuda:99999999999999999999",
         ] {
             assert!(text.parse::<TrainDevice>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn several_gpus_are_different_and_without_the_processor() {
+        for text in ["cpu", "cuda:3", "cuda:0,cuda:1", "cuda:2,cuda:0,cuda:1"] {
+            let devices: TrainDevices = text.parse().unwrap();
+            assert_eq!(devices.to_string(), text);
+            assert_eq!(devices.all().len(), text.split(',').count());
+            assert_eq!(devices.first(), devices.all()[0]);
+        }
+        for (text, expected) in [
+            ("cuda,cuda:0", "each only once"),
+            ("cuda:1,cuda:0,cuda:1", "each only once"),
+            ("cpu,cpu", "`cpu` alone or GPUs only"),
+            ("cuda:0,cpu", "`cpu` alone or GPUs only"),
+            ("cuda:0,1", "as in `cuda:0,cuda:1`"),
+            ("cuda:0,", "as in `cuda:0,cuda:1`"),
+            ("", "as in `cuda:0,cuda:1`"),
+        ] {
+            let error = text.parse::<TrainDevices>().unwrap_err().to_string();
+            assert!(error.ends_with(expected), "{text}: {error}");
         }
     }
 }

@@ -9,8 +9,8 @@ use vesal_bundle::run_record::RunRecordError;
 use vesal_io::atomic::AtomicError;
 use vesal_models::ConfigError;
 
-use super::DeviceError;
 use super::tensor_file::TensorFileError;
+use super::{DeviceError, TrainDevice};
 use crate::dataset::CaseError;
 use crate::validate::ValidateError;
 
@@ -122,6 +122,22 @@ pub enum FitError {
         /// Why.
         source: Box<ValidateError>,
     },
+    /// More devices than patches.
+    #[error("a step has {patches} patches for {devices} devices, expected at least one for each")]
+    Shares {
+        /// Patches of a step.
+        patches: usize,
+        /// Devices to share them.
+        devices: usize,
+    },
+    /// Computing on one of several devices failed.
+    #[error("the training on `{device}` has ended: {reason}")]
+    Replica {
+        /// The device.
+        device: TrainDevice,
+        /// What its thread said.
+        reason: String,
+    },
     /// A thread that prepares batches ended early.
     #[error(
         "no batch is ready for step {step} of epoch {epoch}: the thread that prepares it has ended"
@@ -189,7 +205,10 @@ impl FitError {
             Self::NotRelative { .. } => {
                 Some("keep plans, data stats and runs in one work directory")
             }
-            Self::Io { .. } | Self::Validate { .. } | Self::Feed { .. } => None,
+            Self::Shares { .. } => Some("name fewer devices, or plan with more patches per step"),
+            Self::Io { .. } | Self::Replica { .. } | Self::Validate { .. } | Self::Feed { .. } => {
+                None
+            }
         }
     }
 }

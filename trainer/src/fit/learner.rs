@@ -1,5 +1,6 @@
 //! Optimization steps, handed to the device without waiting for their results.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use burn::optim::GradientsParams;
@@ -10,6 +11,7 @@ use vesal_models::{SegResNetDs, SegmentationNetwork};
 
 use super::loss_scale::LossScale;
 use super::optimizer::AdamW;
+use super::rank::Rank;
 use super::{FitError, StepReport};
 use crate::dataset::Batch;
 use crate::loss::deep_supervision;
@@ -23,7 +25,7 @@ pub enum Precision {
     Mixed,
 }
 
-/// A network that learns.
+/// A network that learns, on one device; where there are several, from a share of the patches.
 #[derive(Debug)]
 pub struct Learner<B: AutodiffBackend>
 where
@@ -35,8 +37,10 @@ where
     pub optimizer: AdamW<B::InnerBackend>,
     /// Factor on the loss.
     pub loss_scale: LossScale,
+    /// Where it computes.
+    pub rank: Rank<B>,
     precision: Precision,
-    under_way: Option<UnderWay<B::InnerBackend>>,
+    under_way: VecDeque<UnderWay<B::InnerBackend>>,
     settled_at: Instant,
 }
 
@@ -63,8 +67,25 @@ pub struct Task {
     pub learning_rate: f64,
     /// Patches.
     pub batch: Batch,
+    /// Which part of the step's patches these are, from 0 to 1.
+    pub share: f64,
     /// Time for which the batch was waited for.
     pub data_wait: Duration,
+}
+
+impl Task {
+    /// Shares the patches, at least one for each; all else is the same.
+    pub fn split(self, shares: usize) -> Vec<Self> {
+        let patches = self.batch.shape[0] as f64;
+        let batches = self.batch.split(shares).into_iter();
+        batches
+            .map(|batch| Self {
+                share: self.share * batch.shape[0] as f64 / patches,
+                batch,
+                ..self
+            })
+            .collect()
+    }
 }
 
 impl<B> Learner<B>
@@ -78,26 +99,22 @@ where
         optimizer: AdamW<B::InnerBackend>,
         loss_scale: LossScale,
         precision: Precision,
+        rank: Rank<B>,
     ) -> Self {
         Self {
             network,
             optimizer,
             loss_scale,
+            rank,
             precision,
-            under_way: None,
+            under_way: VecDeque::new(),
             settled_at: Instant::now(),
         }
     }
 
-    /// Starts a step and gives the report of the one before, so that the device always has work.
-    ///
-    /// **Errors**: [`FitError::Diverged`], of the step before.
-    pub fn step(
-        mut self,
-        task: Task,
-        device: &B::Device,
-    ) -> Result<(Self, Option<StepReport>), FitError> {
-        let loss = self.loss(task.batch, device);
+    /// Starts a step, without waiting for the device.
+    pub fn start(mut self, task: Task) -> Self {
+        let loss = self.loss(task.batch).mul_scalar(task.share);
         let (scaled, scale) = match self.precision {
             Precision::Single => (loss.clone(), 1.0),
             Precision::Mixed => {
@@ -106,6 +123,7 @@ where
             }
         };
         let gradients = GradientsParams::from_grads(scaled.backward(), &self.network);
+        let (loss, gradients) = self.rank.sum(&self.network, loss.inner(), gradients);
         let guarded = self.precision == Precision::Mixed;
         let (network, squared_norm) = self.optimizer.step::<B, _>(
             task.learning_rate,
@@ -115,25 +133,27 @@ where
             guarded,
         );
         self.network = network;
-        let before = self.under_way.replace(UnderWay {
+        self.under_way.push_back(UnderWay {
             epoch: task.epoch,
             step: task.step,
             learning_rate: task.learning_rate,
             data_wait: task.data_wait,
-            loss: loss.inner(),
+            loss,
             squared_norm,
             scale,
         });
-        let report = before.map(|before| self.report(before)).transpose()?;
-        Ok((self, report))
+        self
     }
 
-    /// Waits for the step under way.
+    /// Waits for the oldest step, if more than so many are under way: with one left, the device always has work.
     ///
     /// **Errors**: [`FitError::Diverged`].
-    pub fn settle(&mut self) -> Result<Option<StepReport>, FitError> {
-        let last = self.under_way.take();
-        last.map(|last| self.report(last)).transpose()
+    pub fn finish(&mut self, left: usize) -> Result<Option<StepReport>, FitError> {
+        if self.under_way.len() <= left {
+            return Ok(None);
+        }
+        let oldest = self.under_way.pop_front();
+        oldest.map(|oldest| self.report(oldest)).transpose()
     }
 
     /// Starts the clock anew after a pause.
@@ -173,7 +193,8 @@ where
         })
     }
 
-    fn loss(&self, batch: Batch, device: &B::Device) -> Tensor<B, 1> {
+    fn loss(&self, batch: Batch) -> Tensor<B, 1> {
+        let device = &self.rank.device;
         let [n, _, x, y, z] = batch.shape;
         // Uploaded flat, because backends may pad the rows of other tensors.
         let count = batch.images.len();

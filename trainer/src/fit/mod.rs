@@ -8,6 +8,7 @@
 mod bench;
 mod checkpoint;
 mod data;
+mod data_parallel;
 mod device;
 mod error;
 mod learner;
@@ -16,6 +17,7 @@ mod metrics;
 mod observer;
 pub mod optimizer;
 mod plans;
+mod rank;
 mod run_dir;
 pub mod schedule;
 mod tensor_file;
@@ -23,7 +25,7 @@ mod training;
 mod writer;
 
 pub use bench::{BenchRequest, StepTimes, bench};
-pub use device::{DeviceError, TrainDevice};
+pub use device::{DeviceError, TrainDevice, TrainDevices};
 pub use error::FitError;
 pub use learner::Precision;
 pub use observer::{FitObserver, Start, StepReport, ValidationReport};
@@ -39,6 +41,7 @@ use burn_flex::Flex;
 use vesal_bundle::run_record::Score;
 
 use plans::Plans;
+use rank::Ranks;
 use training::train;
 
 /// One case of a datalist with everything that training reads of it.
@@ -69,8 +72,8 @@ pub struct FitRequest {
     pub train_plan_path: PathBuf,
     /// Data stats that the plans came from; the run record names them.
     pub data_stats_path: PathBuf,
-    /// Where to compute.
-    pub device: TrainDevice,
+    /// Where to compute: on several devices, each takes a share of every step's patches.
+    pub devices: TrainDevices,
     /// Set from outside to stop at the next step, after a checkpoint.
     pub stop: Arc<AtomicBool>,
 }
@@ -124,16 +127,15 @@ pub fn run(request: &FitRequest, observer: &mut dyn FitObserver) -> Result<FitOu
     {
         return Ok(FitOutcome::Finished { score });
     }
-    match request.device {
-        TrainDevice::Cpu => {
-            train::<Autodiff<Flex>>(request, &plans, earlier, &Default::default(), observer)
+    match request.devices.first() {
+        name @ TrainDevice::Cpu => {
+            let ranks = Ranks::only(name, Default::default());
+            train::<Autodiff<Flex>>(request, &plans, earlier, ranks, observer)
         }
         #[cfg(feature = "cuda")]
-        TrainDevice::Cuda(index) => {
-            let device = device::check_cuda(index)?;
-            train::<Autodiff<vesal_kernels::cuda::Cuda>>(
-                request, &plans, earlier, &device, observer,
-            )
+        TrainDevice::Cuda(_) => {
+            let ranks = device::cuda_ranks(&request.devices)?;
+            train::<Autodiff<vesal_kernels::cuda::Cuda>>(request, &plans, earlier, ranks, observer)
         }
         #[cfg(not(feature = "cuda"))]
         device @ TrainDevice::Cuda(_) => Err(DeviceError::NotBuilt { device }.into()),

@@ -13,15 +13,14 @@ use vesal_kernels::{Kernels, Layers};
 use vesal_models::{ConfigError, NetworkConfig, SegResNetDs};
 
 use super::checkpoint::{
-    CHECKPOINT_FILE, CheckpointHead, Position, WEIGHTS_FILE, WeightsHead, read_checkpoint, weights,
-    whole_state,
+    CHECKPOINT_FILE, CheckpointHead, Position, WEIGHTS_FILE, WeightsHead, weights, whole_state,
 };
 use super::data::Data;
-use super::learner::{Learner, Precision, Task};
-use super::loss_scale::LossScale;
+use super::data_parallel::{DataParallel, Origin};
+use super::learner::{Precision, Task};
 use super::metrics::Metrics;
-use super::optimizer::AdamW;
 use super::plans::Plans;
+use super::rank::Ranks;
 use super::run_dir::{Earlier, write_record};
 use super::schedule::{WARMUP_MULTIPLIER, validation_epochs, warmup_cosine};
 use super::writer::Writer;
@@ -45,28 +44,22 @@ pub fn train<B>(
     request: &FitRequest,
     plans: &Plans,
     earlier: Option<Earlier>,
-    device: &B::Device,
+    ranks: Ranks<B>,
     observer: &mut dyn FitObserver,
 ) -> Result<FitOutcome, FitError>
 where
     B: AutodiffBackend + Layers,
     B::InnerBackend: Kernels + Layers,
 {
+    ranks.check_shares(patches_per_step(plans))?;
     let data = Data::load(request, plans, observer)?;
-    let mut network = initialize::<B>(&plans.train.network, plans.train.seed, device)?;
-    let mut optimizer = AdamW::new(plans.train.weight_decay);
-    let mut loss_scale = LossScale::default();
-    if let Some(earlier) = &earlier {
-        let path = request.run_dir.join(CHECKPOINT_FILE);
-        network = read_checkpoint(&path, network, &mut optimizer, device)?;
-        optimizer.time = earlier.checkpoint.optimizer_steps;
-        loss_scale = LossScale::new(earlier.checkpoint.loss_scale);
-    }
+    let device = &ranks.first.device.clone();
+    let network = initialize::<B>(&plans.train.network, plans.train.seed, device)?;
     let resumed_after = earlier.as_ref().map(|earlier| earlier.checkpoint.position);
     let position = resumed_after.unwrap_or_default();
     let epochs = EpochPlan::new(data.training.len(), &plans.train, request.fold);
     // Processors gain nothing from half precision.
-    let precision = match request.device {
+    let precision = match request.devices.first() {
         TrainDevice::Cuda(_) if plans.train.use_amp => Precision::Mixed,
         _ => Precision::Single,
     };
@@ -79,6 +72,15 @@ where
         parameters: network.num_params(),
         resumed_after: resumed_after.map(|position| (position.epochs, position.steps)),
     });
+    let origin = Origin {
+        weight_decay: plans.train.weight_decay,
+        precision,
+        checkpoint: earlier.as_ref().map(|earlier| {
+            let path = request.run_dir.join(CHECKPOINT_FILE);
+            (path, earlier.checkpoint.clone())
+        }),
+    };
+    let learner = DataParallel::new(network, ranks, &origin)?;
     let labels = plans
         .deploy
         .labels
@@ -99,17 +101,21 @@ where
         observer,
         precision,
     };
-    let learner = Learner::new(network, optimizer, loss_scale, precision);
     thread::scope(|scope| {
         let sampling = Sampling {
             cases: &data.training,
             epochs: &epochs,
             plan: &plans.train,
-            threads: feeding_threads(request.device),
+            threads: feeding_threads(request.devices.first()),
         };
         let mut feed = feed(scope, sampling, position.epochs, position.steps);
         training.run(learner, &mut feed, &data)
     })
+}
+
+/// Patches of a step, over all devices.
+fn patches_per_step(plans: &Plans) -> usize {
+    plans.train.num_images_per_batch.max(1) * plans.train.num_crops_per_image.max(1)
 }
 
 /// Threads that prepare batches: all cores but one where a GPU computes, a quarter of them where they compute.
@@ -131,17 +137,22 @@ pub fn initialize<B: AutodiffBackend>(
     static GENERATOR: Mutex<()> = Mutex::new(());
     let _drawing = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     B::seed(device, seed);
-    let network = config.init(device)?.map(&mut Draw { device });
+    let network = copy_to(config.init(device)?, device);
     B::memory_cleanup(device);
     Ok(network)
 }
 
-/// Draws weights, which happens when they are first used, and puts them into memory without padding between rows.
-struct Draw<'a, D> {
+/// Copies a network to a device.
+pub fn copy_to<B: AutodiffBackend>(network: SegResNetDs<B>, device: &B::Device) -> SegResNetDs<B> {
+    network.map(&mut Copy { device })
+}
+
+/// Copies weights into memory without padding between rows; draws them before, if they are used for the first time.
+struct Copy<'a, D> {
     device: &'a D,
 }
 
-impl<B: Backend> ModuleMapper<B> for Draw<'_, B::Device> {
+impl<B: Backend> ModuleMapper<B> for Copy<'_, B::Device> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         let (id, tensor, mapper) = param.consume();
         let shape = tensor.shape();
@@ -175,7 +186,7 @@ where
 {
     fn run(
         mut self,
-        mut learner: Learner<B>,
+        mut learner: DataParallel<B>,
         feed: &mut Feed,
         data: &Data<'_>,
     ) -> Result<FitOutcome, FitError> {
@@ -206,11 +217,11 @@ where
                     self.checkpoint(&mut learner)?;
                 }
                 self.settle(&mut learner)?;
-                match self.validate(&learner.network, data)? {
-                    Some(report) => self.keep(&learner.network, report)?,
+                match self.validate(&learner.first.network, data)? {
+                    Some(report) => self.keep(&learner.first.network, report)?,
                     None => return self.stop(&mut learner),
                 }
-                learner.restart_clock();
+                learner.first.restart_clock();
             }
             self.position = Position {
                 epochs: epoch + 1,
@@ -238,10 +249,10 @@ where
     /// Takes the next step.
     fn step(
         &mut self,
-        learner: Learner<B>,
+        learner: DataParallel<B>,
         feed: &mut Feed,
         learning_rate: f64,
-    ) -> Result<Learner<B>, FitError> {
+    ) -> Result<DataParallel<B>, FitError> {
         let waiting = Instant::now();
         let (epoch, step) = (self.position.epochs + 1, self.position.steps + 1);
         let batch = feed.next_batch().ok_or(FitError::Feed { epoch, step })?;
@@ -250,16 +261,17 @@ where
             step,
             learning_rate,
             batch,
+            share: 1.0,
             data_wait: waiting.elapsed(),
         };
-        let (learner, report) = learner.step(task, self.device)?;
+        let (learner, report) = learner.step(task)?;
         self.position.steps = step;
         self.report(report)?;
         Ok(learner)
     }
 
     /// Waits for the step under way.
-    fn settle(&mut self, learner: &mut Learner<B>) -> Result<(), FitError> {
+    fn settle(&mut self, learner: &mut DataParallel<B>) -> Result<(), FitError> {
         let report = learner.settle()?;
         self.report(report)
     }
@@ -340,22 +352,22 @@ where
         Ok(())
     }
 
-    fn checkpoint(&mut self, learner: &mut Learner<B>) -> Result<(), FitError> {
+    fn checkpoint(&mut self, learner: &mut DataParallel<B>) -> Result<(), FitError> {
         self.settle(learner)?;
         let started = Instant::now();
         let head = CheckpointHead {
             identity: self.plans.identity.clone(),
             position: self.position,
             num_epochs: self.plans.train.num_epochs,
-            optimizer_steps: learner.optimizer.time,
-            loss_scale: learner.loss_scale.scale,
+            optimizer_steps: learner.first.optimizer.time,
+            loss_scale: learner.first.loss_scale.scale,
         };
-        let state = whole_state(&learner.network, &learner.optimizer);
+        let state = whole_state(&learner.first.network, &learner.first.optimizer);
         self.gathering_took = started.elapsed();
         let path = self.request.run_dir.join(CHECKPOINT_FILE);
         self.writer.write(&path, head, state)?;
         self.saved_at = Instant::now();
-        learner.restart_clock();
+        learner.first.restart_clock();
         self.observer
             .checkpointed(self.position.epochs, self.position.steps);
         Ok(())
@@ -372,11 +384,10 @@ where
 
     /// Windows that a validation predicts at once: without gradients, twice a step's patches fit easily.
     fn windows_at_once(&self) -> usize {
-        let plan = &self.plans.train;
-        match self.request.device {
+        match self.request.devices.first() {
             TrainDevice::Cpu => 1,
             TrainDevice::Cuda(_) => {
-                2 * plan.num_images_per_batch.max(1) * plan.num_crops_per_image.max(1)
+                2 * patches_per_step(self.plans).div_ceil(self.request.devices.all().len())
             }
         }
     }
@@ -385,7 +396,7 @@ where
         self.request.stop.load(Ordering::Relaxed)
     }
 
-    fn stop(mut self, learner: &mut Learner<B>) -> Result<FitOutcome, FitError> {
+    fn stop(mut self, learner: &mut DataParallel<B>) -> Result<FitOutcome, FitError> {
         self.checkpoint(learner)?;
         self.writer.wait()?;
         Ok(FitOutcome::Stopped {

@@ -12,7 +12,7 @@ use super::{DATA_STATS, DATA_STATS_BY_CASE, DEPLOY_PLAN, TRAIN_PLAN, WorkDir, Wo
 use crate::analyze::stats::{DataStats, DataStatsByCase, ExcludedCase};
 use crate::analyze::{self, CaseError, Excluded};
 use crate::datalist::Case;
-use crate::fit::{FitRequest, TrainDevice, TrainingCase};
+use crate::fit::{FitRequest, TrainDevices, TrainingCase};
 use crate::planner::{self, Budget, Goal, Plans};
 
 /// Rises when the same images would give other data stats.
@@ -147,7 +147,7 @@ impl WorkDir {
     pub fn fit_request(
         &self,
         fold: usize,
-        device: TrainDevice,
+        devices: TrainDevices,
         stop: Arc<AtomicBool>,
     ) -> Result<FitRequest, WorkError> {
         if !self.record.folds.contains(&fold) {
@@ -185,7 +185,7 @@ impl WorkDir {
             deploy_plan_path: self.path.join(DEPLOY_PLAN),
             train_plan_path: self.path.join(TRAIN_PLAN),
             data_stats_path: self.path.join(DATA_STATS),
-            device,
+            devices,
             stop,
         })
     }

@@ -125,7 +125,7 @@ impl WorkDir {
             deploy_plan_path: self.path("deploy_plan.json"),
             train_plan_path: self.path("train_plan.json"),
             data_stats_path: self.path("data_stats.json"),
-            device: TrainDevice::Cpu,
+            devices: TrainDevice::Cpu.into(),
             stop: Arc::new(AtomicBool::new(false)),
         }
     }

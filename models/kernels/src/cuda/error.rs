@@ -9,6 +9,8 @@ use cudarc::driver::sys as driver_sys;
 use cudarc::nvrtc::result::NvrtcError;
 use cudarc::nvrtc::sys as nvrtc;
 
+use super::nccl::Nccl;
+
 /// Why CUDA cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CudaError {
@@ -38,6 +40,9 @@ pub enum CudaError {
     /// Burn's own kernels include them.
     #[error("CUDA's headers are not found: set CUDA_PATH to a folder with include/")]
     Headers,
+    /// No NCCL.
+    #[error("NCCL 2 (libnccl.so.2) is not found: add its folder to LD_LIBRARY_PATH")]
+    Nccl,
     /// A kernel source did not compile.
     #[error("the kernels do not compile: {0}")]
     Compilation(String),
@@ -56,6 +61,9 @@ pub enum CudaError {
     /// A call of NVRTC's.
     #[error("NVRTC: {0}")]
     NvrtcCall(#[from] NvrtcError),
+    /// A call of NCCL's.
+    #[error("NCCL: {0}")]
+    NcclCall(String),
 }
 
 /// A function that records or waits for an event on a whole context.
@@ -108,4 +116,11 @@ pub fn check(index: usize) -> Result<(), CudaError> {
         return Err(CudaError::CudnnVersion(version));
     }
     Ok(())
+}
+
+/// Whether NCCL is there, which computing on several devices at once needs.
+///
+/// **Errors**: [`CudaError::Nccl`].
+pub fn check_nccl() -> Result<(), CudaError> {
+    Nccl::get().map(|_| ())
 }

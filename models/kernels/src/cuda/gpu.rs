@@ -191,6 +191,22 @@ impl Gpu {
         Ok(())
     }
 
+    /// Copies between buffers of this device.
+    ///
+    /// # Safety
+    ///
+    /// Both buffers must have so many bytes.
+    pub unsafe fn copy(&mut self, from: u64, into: u64, bytes: usize) -> Result<(), CudaError> {
+        // SAFETY: promised by the caller.
+        unsafe { driver::memcpy_dtod_async(into, from, bytes, self.stream)? };
+        Ok(())
+    }
+
+    /// The stream that everything is launched on.
+    pub fn stream(&self) -> CUstream {
+        self.stream
+    }
+
     /// cuDNN on this device's stream, loaded at first use.
     pub fn cudnn(&mut self) -> Result<&mut Cudnn, CudaError> {
         if self.cudnn.is_none() {

@@ -3,11 +3,13 @@
 //! An operation is a closure on CubeCL's device thread, in order with Burn's own launches. It launches on a stream of
 //! its own, which waits for all of CubeCL's streams and they for it, and never waits for the GPU itself.
 
+mod communicator;
 mod convolution;
 mod cudnn;
 mod error;
 mod gpu;
 mod loss;
+mod nccl;
 mod normalization;
 mod operation;
 mod optimizer;
@@ -28,7 +30,8 @@ use crate::optimizer::{AdamWStep, Moments};
 use crate::results::{DiceCe, NormGradients, Normalized};
 
 pub use burn_cuda::CudaDevice;
-pub use error::{CudaError, check};
+pub use communicator::Communicator;
+pub use error::{CudaError, check, check_nccl};
 pub use usage::reserved_bytes;
 
 /// Burn's CUDA backend without kernel fusion.

@@ -1,8 +1,9 @@
 //! An operation on tensors: its buffers, and the launches that CubeCL's device thread makes of it.
 #![allow(unsafe_code, reason = "launches kernels")]
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::{DType, Shape};
 use cubecl::Runtime;
@@ -18,8 +19,8 @@ use super::error::CudaError;
 use super::gpu::{Gpu, with_gpu};
 use super::tensor::{Strided, is_dense};
 
-/// What went wrong on a device thread, where nobody can be told: the next operation panics with it.
-static FAILURE: Mutex<Option<String>> = Mutex::new(None);
+/// What went wrong first on a device's thread, where nobody can be told: the next operation on it panics with it.
+static FAILURES: Mutex<BTreeMap<usize, String>> = Mutex::new(BTreeMap::new());
 
 /// One of an operation's buffers.
 #[derive(Debug, Clone, Copy)]
@@ -124,12 +125,12 @@ impl Operation {
     ///
     /// # Panics
     ///
-    /// If an operation before has failed.
+    /// If an operation on the same device has failed before.
     pub fn submit(
         self,
         work: impl FnOnce(&mut Gpu, &Addresses) -> Result<(), CudaError> + Send + 'static,
     ) {
-        panic_if_failed();
+        panic_if_failed(&self.device);
         let Self {
             device,
             bindings,
@@ -138,7 +139,7 @@ impl Operation {
         } = self;
         let index = device.index;
         server(&device).submit(move |server| {
-            report(|| {
+            report(index, || {
                 let stream = StreamId::current();
                 // Held until the launches are in order, so that no memory is reused before.
                 let resources = bindings
@@ -172,7 +173,7 @@ pub fn ask<R: Send>(
     device: &CudaDevice,
     question: impl FnOnce(&mut Gpu) -> Result<R, CudaError> + Send,
 ) -> R {
-    panic_if_failed();
+    panic_if_failed(device);
     let index = device.index;
     match server(device).submit_blocking(move |_| with_gpu(index, question)) {
         Ok(Ok(answer)) => answer,
@@ -181,25 +182,39 @@ pub fn ask<R: Send>(
     }
 }
 
+/// Hands a device's thread what is still to be handed to it.
+pub fn flush(device: &CudaDevice) {
+    server(device).flush_queue();
+}
+
+/// Waits until a device's thread has launched everything so far; not for the GPU.
+///
+/// # Panics
+///
+/// If an operation has failed.
+pub fn wait_for_launches(device: &CudaDevice) {
+    ask(device, |_| Ok(()));
+    panic_if_failed(device);
+}
+
 fn server(device: &CudaDevice) -> DeviceHandle<<CudaRuntime as Runtime>::Server> {
     DeviceHandle::new(device.to_id())
 }
 
-fn report(work: impl FnOnce() -> Result<(), CudaError>) {
+fn report(index: usize, work: impl FnOnce() -> Result<(), CudaError>) {
     let failure = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),
         Err(_) => "a panic while launching kernels".to_owned(),
     };
-    let mut first = FAILURE.lock().unwrap_or_else(|poison| poison.into_inner());
-    first.get_or_insert(failure);
+    let mut failures = FAILURES.lock().unwrap_or_else(PoisonError::into_inner);
+    failures.entry(index).or_insert(failure);
 }
 
-fn panic_if_failed() {
-    let failure = FAILURE
-        .lock()
-        .unwrap_or_else(|poison| poison.into_inner())
-        .clone();
+fn panic_if_failed(device: &CudaDevice) {
+    let failures = FAILURES.lock().unwrap_or_else(PoisonError::into_inner);
+    let failure = failures.get(&device.index).cloned();
+    drop(failures);
     if let Some(failure) = failure {
         panic!("a kernel could not be launched: {failure}");
     }

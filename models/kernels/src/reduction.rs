@@ -1,0 +1,20 @@
+//! Sums over the devices of a training.
+
+use std::fmt::Debug;
+
+use burn::tensor::backend::Backend;
+use burn::tensor::ops::FloatTensor;
+
+/// One device's part in sums over several.
+///
+/// All devices must sum the same shapes in the same order: one that stays away keeps the others' devices waiting.
+pub trait Reduction<B: Backend>: Debug + Send {
+    /// Sums each tensor with its counterparts on the other devices, in place where nobody else holds it.
+    fn sum(&self, tensors: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>>;
+
+    /// Makes sure that everything computed so far gets to the device, without waiting for that.
+    fn flush(&self) {}
+
+    /// Waits until everything computed so far is with the device, not until it is done.
+    fn wait_for_launches(&self) {}
+}

@@ -1,0 +1,284 @@
+//! Training on several devices at once: each computes a share of every step's patches, their gradients are summed, and
+//! all take the same step.
+
+use std::any::Any;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+
+use burn::tensor::backend::AutodiffBackend;
+use vesal_kernels::{Kernels, Layers};
+use vesal_models::SegResNetDs;
+
+use super::checkpoint::{CheckpointHead, read_checkpoint};
+use super::learner::{Learner, Precision, Task};
+use super::loss_scale::LossScale;
+use super::optimizer::AdamW;
+use super::rank::{Rank, Ranks};
+use super::training::copy_to;
+use super::{FitError, StepReport, TrainDevice};
+
+/// What all replicas start from, but for the weights.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// What to compute in.
+    pub precision: Precision,
+    /// File of an earlier state to go on from, and the facts in it.
+    pub checkpoint: Option<(PathBuf, CheckpointHead)>,
+}
+
+impl Origin {
+    fn learner<B>(&self, mut network: SegResNetDs<B>, rank: Rank<B>) -> Result<Learner<B>, FitError>
+    where
+        B: AutodiffBackend + Layers,
+        B::InnerBackend: Kernels,
+    {
+        let mut optimizer = AdamW::new(self.weight_decay);
+        let mut loss_scale = LossScale::default();
+        if let Some((path, head)) = &self.checkpoint {
+            network = read_checkpoint(path, network, &mut optimizer, &rank.device)?;
+            optimizer.time = head.optimizer_steps;
+            loss_scale = LossScale::new(head.loss_scale);
+        }
+        Ok(Learner::new(
+            network,
+            optimizer,
+            loss_scale,
+            self.precision,
+            rank,
+        ))
+    }
+}
+
+/// A network that learns, on one device or, as replicas, on several.
+///
+/// The first replica lives on the thread that calls; every other one on a thread of its own for as long as the training
+/// lasts, because CubeCL keeps streams and memory per thread.
+#[derive(Debug)]
+pub struct DataParallel<B: AutodiffBackend>
+where
+    B::InnerBackend: Kernels,
+{
+    /// The first replica.
+    pub first: Learner<B>,
+    others: Replicas,
+}
+
+impl<B> DataParallel<B>
+where
+    B: AutodiffBackend + Layers,
+    B::InnerBackend: Kernels,
+{
+    /// Replicas of a network on all devices, at rest.
+    ///
+    /// **Errors**: of the checkpoint.
+    pub fn new(
+        network: SegResNetDs<B>,
+        ranks: Ranks<B>,
+        origin: &Origin,
+    ) -> Result<Self, FitError> {
+        let (sender, answers) = mpsc::channel();
+        let threads = ranks.others.into_iter().map(|rank| {
+            let (network, origin) = (network.clone(), origin.clone());
+            Replica::spawn(rank, network, origin, sender.clone())
+        });
+        let others = Replicas {
+            threads: threads.collect(),
+            answers,
+            abandoned: false,
+        };
+        Ok(Self {
+            first: origin.learner(network, ranks.first)?,
+            others,
+        })
+    }
+
+    /// Starts a step and gives the report of the one before, so that the devices always have work.
+    ///
+    /// Results are read only after all replicas have launched the step: a device waits in a sum for all others, and
+    /// would wait forever for one whose replica has failed.
+    ///
+    /// **Errors**: [`FitError::Diverged`], of the step before; [`FitError::Replica`].
+    pub fn step(mut self, task: Task) -> Result<(Self, Option<StepReport>), FitError> {
+        if self.others.threads.is_empty() {
+            self.first = self.first.start(task);
+            let report = self.first.finish(1)?;
+            return Ok((self, report));
+        }
+        let mut tasks = task.split(1 + self.others.threads.len()).into_iter();
+        let own = tasks.next().expect("a share for each device");
+        let (time, loss_scale) = (self.first.optimizer.time, self.first.loss_scale);
+        for (replica, task) in self.others.threads.iter().zip(tasks) {
+            let order = Order {
+                task,
+                time,
+                loss_scale,
+            };
+            if replica.orders.send(order).is_err() {
+                return Err(self.others.failure());
+            }
+        }
+        let name = self.first.rank.name;
+        let (first, mut others) = (self.first, self.others);
+        let mut first = others.guard(name, move || {
+            let first = first.start(own);
+            first.rank.flush();
+            first
+        })?;
+        others.wait_for_launches()?;
+        let report = others.guard(name, || first.finish(1))??;
+        Ok((Self { first, others }, report))
+    }
+
+    /// Waits for the step under way.
+    ///
+    /// **Errors**: [`FitError::Diverged`]; [`FitError::Replica`].
+    pub fn settle(&mut self) -> Result<Option<StepReport>, FitError> {
+        let Self { first, others } = self;
+        if others.threads.is_empty() {
+            return first.finish(0);
+        }
+        others.guard(first.rank.name, || first.finish(0))?
+    }
+}
+
+/// A step of a replica, with what the first one has learned from the steps before.
+struct Order {
+    task: Task,
+    time: u32,
+    loss_scale: LossScale,
+}
+
+/// Whether a replica has launched a step, or why it has ended.
+type Answer = Result<(), FitError>;
+
+#[derive(Debug)]
+struct Replica {
+    orders: Sender<Order>,
+    thread: JoinHandle<()>,
+}
+
+impl Replica {
+    fn spawn<B>(
+        rank: Rank<B>,
+        network: SegResNetDs<B>,
+        origin: Origin,
+        answers: Sender<Answer>,
+    ) -> Self
+    where
+        B: AutodiffBackend + Layers,
+        B::InnerBackend: Kernels,
+    {
+        let (orders, received) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let name = rank.name;
+            let work = || follow(rank, network, &origin, received, &answers);
+            let ended = catch_unwind(AssertUnwindSafe(work))
+                .unwrap_or_else(|panic| Err(panicked(name, panic.as_ref())));
+            if let Err(error) = ended {
+                // Nobody listens any more only when the training has ended.
+                let _ = answers.send(Err(error));
+            }
+        });
+        Self { orders, thread }
+    }
+}
+
+/// Takes the steps that are ordered, until there are no more.
+fn follow<B>(
+    rank: Rank<B>,
+    network: SegResNetDs<B>,
+    origin: &Origin,
+    orders: Receiver<Order>,
+    answers: &Sender<Answer>,
+) -> Result<(), FitError>
+where
+    B: AutodiffBackend + Layers,
+    B::InnerBackend: Kernels,
+{
+    let network = copy_to(network, &rank.device);
+    let mut learner = origin.learner(network, rank)?;
+    for order in orders {
+        learner.optimizer.time = order.time;
+        learner.loss_scale = order.loss_scale;
+        learner = learner.start(order.task);
+        learner.rank.wait_for_launches();
+        if answers.send(Ok(())).is_err() {
+            break;
+        }
+        // Only to see that the device still works: the first replica reports.
+        learner.finish(1)?;
+    }
+    Ok(())
+}
+
+/// All replicas but the first.
+#[derive(Debug)]
+struct Replicas {
+    threads: Vec<Replica>,
+    answers: Receiver<Answer>,
+    /// Whether one has failed: the others may then wait for it on their devices forever, and their threads are left to
+    /// the end of the process.
+    abandoned: bool,
+}
+
+impl Replicas {
+    /// Waits until every replica has launched its step.
+    fn wait_for_launches(&mut self) -> Result<(), FitError> {
+        (0..self.threads.len()).try_for_each(|_| self.answer())
+    }
+
+    fn answer(&mut self) -> Result<(), FitError> {
+        let answer = self.answers.recv().unwrap_or_else(|_| {
+            unreachable!("a replica ends only with an error or after its orders")
+        });
+        self.abandoned |= answer.is_err();
+        answer
+    }
+
+    /// Why a replica has ended.
+    fn failure(&mut self) -> FitError {
+        loop {
+            if let Err(error) = self.answer() {
+                return error;
+            }
+        }
+    }
+
+    /// Does something on the first replica; its panic is an error as any other replica's.
+    fn guard<R>(&mut self, device: TrainDevice, work: impl FnOnce() -> R) -> Result<R, FitError> {
+        catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+            self.abandoned = true;
+            panicked(device, panic.as_ref())
+        })
+    }
+}
+
+impl Drop for Replicas {
+    fn drop(&mut self) {
+        let abandoned = self.abandoned || thread::panicking();
+        for Replica { orders, thread } in mem::take(&mut self.threads) {
+            drop(orders);
+            if !abandoned {
+                // Its panic, if any, was an answer.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+fn panicked(device: TrainDevice, panic: &(dyn Any + Send)) -> FitError {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    FitError::Replica {
+        device,
+        reason: text.unwrap_or("a panic").to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
