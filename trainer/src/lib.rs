@@ -11,6 +11,7 @@ pub mod fit;
 pub mod folds;
 pub mod loss;
 pub mod planner;
+pub mod precision;
 pub mod run_dir;
 pub mod task;
 pub mod train_plan;

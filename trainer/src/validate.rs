@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
+use burn::tensor::FloatDType;
 use burn::tensor::backend::Backend;
-use burn::tensor::{FloatDType, Tensor, TensorData};
 use ndarray::{Array5, ArrayView5};
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
@@ -19,7 +19,7 @@ use vesal_volume::preprocess::PreprocessError;
 use vesal_volume::window::{PatchPredictor, StitchError, stitch_with_progress};
 
 use crate::dataset::ValidationVolume;
-use crate::fit::Precision;
+use crate::precision::Precision;
 
 /// Why a case cannot be scored.
 #[derive(Debug, Error)]
@@ -78,13 +78,7 @@ impl<N: SegmentationNetwork<B>, B: Layers> PatchPredictor for BurnPredictor<'_, 
     fn predict(&mut self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>, Infallible> {
         let (n, c, x, y, z) = patches.dim();
         let values: Vec<f32> = patches.iter().copied().collect();
-        let count = values.len();
-        let images = Tensor::<B, 1>::from_data(TensorData::new(values, [count]), self.device)
-            .reshape([n, c, x, y, z]);
-        let images = match self.precision {
-            Precision::Single => images,
-            Precision::Mixed => images.cast(FloatDType::F16),
-        };
+        let images = self.precision.upload(values, [n, c, x, y, z], self.device);
         let logits = self.network.forward(images).cast(FloatDType::F32);
         let dims = logits.dims();
         let mut values = logits

@@ -12,12 +12,13 @@ use vesal_models::NetworkConfig;
 #[cfg(not(feature = "cuda"))]
 use super::DeviceError;
 use super::data_parallel::{DataParallel, Origin};
-use super::learner::{Precision, Task};
+use super::learner::Task;
 use super::rank::Ranks;
 use super::training::initialize;
 use super::{FitError, TrainDevice, TrainDevices};
 use crate::augment::Rng;
 use crate::dataset::Batch;
+use crate::precision::Precision;
 
 /// Steps before the clock counts: kernels are chosen and memory is reserved.
 const WARM_UP: usize = 5;

@@ -13,12 +13,13 @@ use vesal_kernels::{Kernels, Layers};
 use vesal_models::SegResNetDs;
 
 use super::checkpoint::{CheckpointHead, read_checkpoint};
-use super::learner::{Learner, Precision, Task};
+use super::learner::{Learner, Task};
 use super::loss_scale::LossScale;
 use super::optimizer::AdamW;
 use super::rank::{Rank, Ranks};
 use super::training::copy_to;
 use super::{FitError, StepReport, TrainDevice};
+use crate::precision::Precision;
 
 /// What all replicas start from, but for the weights.
 #[derive(Debug, Clone)]

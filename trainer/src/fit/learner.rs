@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use burn::optim::GradientsParams;
 use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{ElementConversion, FloatDType, Int, Tensor, TensorData};
+use burn::tensor::{ElementConversion, Int, Tensor, TensorData};
 use vesal_kernels::{Kernels, Layers};
 use vesal_models::{SegResNetDs, SegmentationNetwork};
 
@@ -15,15 +15,7 @@ use super::rank::Rank;
 use super::{FitError, StepReport};
 use crate::dataset::Batch;
 use crate::loss::deep_supervision;
-
-/// What a network computes in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Precision {
-    /// `f32` throughout.
-    Single,
-    /// Activations in `f16`; weights, statistics and updates in `f32`; the loss scaled.
-    Mixed,
-}
+use crate::precision::Precision;
 
 /// A network that learns, on one device; where there are several, from a share of the patches.
 #[derive(Debug)]
@@ -196,18 +188,11 @@ where
     fn loss(&self, batch: Batch) -> Tensor<B, 1> {
         let device = &self.rank.device;
         let [n, _, x, y, z] = batch.shape;
-        // Uploaded flat, because backends may pad the rows of other tensors.
-        let count = batch.images.len();
-        let images = Tensor::<B, 1>::from_data(TensorData::new(batch.images, [count]), device)
-            .reshape(batch.shape);
+        let images = self.precision.upload(batch.images, batch.shape, device);
         let count = batch.classes.len();
         let classes =
             Tensor::<B, 1, Int>::from_data(TensorData::new(batch.classes, [count]), device)
                 .reshape([n, x, y, z]);
-        let images = match self.precision {
-            Precision::Single => images,
-            Precision::Mixed => images.cast(FloatDType::F16),
-        };
         deep_supervision(self.network.forward_training(images), classes)
     }
 }

@@ -27,7 +27,6 @@ mod writer;
 pub use bench::{BenchRequest, StepTimes, bench};
 pub use device::{DeviceError, TrainDevice, TrainDevices};
 pub use error::FitError;
-pub use learner::Precision;
 pub use observer::{FitObserver, Start, StepReport, ValidationReport};
 pub use run_dir::status;
 pub use tensor_file::TensorFileError;

@@ -17,7 +17,7 @@ use super::checkpoint::{
 };
 use super::data::Data;
 use super::data_parallel::{DataParallel, Origin};
-use super::learner::{Precision, Task};
+use super::learner::Task;
 use super::metrics::Metrics;
 use super::plans::Plans;
 use super::rank::Ranks;
@@ -28,6 +28,7 @@ use super::{
     FitError, FitObserver, FitOutcome, FitRequest, Start, StepReport, TrainDevice, ValidationReport,
 };
 use crate::dataset::{EpochPlan, Feed, Sampling, feed};
+use crate::precision::Precision;
 use crate::validate::{BurnPredictor, Scores, segment};
 
 /// Longest time without a checkpoint while steps are taken.
