@@ -29,4 +29,4 @@ pub use layers::{Layers, Linearity, conv, conv_transpose, dice_ce, instance_norm
 pub use operations::Kernels;
 pub use optimizer::{AdamWStep, Moments};
 pub use reduction::Reduction;
-pub use results::{DiceCe, NormGradients, Normalized};
+pub use results::{DiceCe, NormGradients, Normalized, Scalars};

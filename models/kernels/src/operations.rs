@@ -7,7 +7,7 @@ use crate::geometry::ConvGeometry;
 use crate::layers::Linearity;
 use crate::optimizer::{AdamWStep, Moments};
 use crate::reference;
-use crate::results::{DiceCe, NormGradients, Normalized};
+use crate::results::{DiceCe, NormGradients, Normalized, Scalars};
 
 /// The operations of training on a backend without autodiff, with their gradients.
 ///
@@ -103,6 +103,11 @@ pub trait Kernels: Backend {
     /// Sum of squares over all tensors, `[1]`, `f32`; not finite if any value is not.
     fn squared_norm(tensors: &[FloatTensor<Self>]) -> FloatTensor<Self> {
         reference::squared_norm::<Self>(tensors)
+    }
+
+    /// Asks for the values of tensors of one element each, in order.
+    fn read_scalars(tensors: Vec<FloatTensor<Self>>) -> Scalars {
+        reference::read_scalars::<Self>(tensors)
     }
 
     /// Updates parameters by one step, in place where nobody else holds them; the gradients are used up.

@@ -8,7 +8,7 @@ use burn::tensor::{DType, FloatDType, Int, Tensor, TensorPrimitive};
 use crate::geometry::ConvGeometry;
 use crate::layers::Linearity;
 use crate::optimizer::{AdamWStep, Moments};
-use crate::results::{DiceCe, NormGradients, Normalized};
+use crate::results::{DiceCe, NormGradients, Normalized, Scalars};
 
 /// Keeps the Dice loss of an absent class finite.
 const SMOOTH_DENOMINATOR: f64 = 1e-5;
@@ -254,6 +254,17 @@ pub fn squared_norm<B: Backend>(tensors: &[FloatTensor<B>]) -> FloatTensor<B> {
         Some(total) => primitive(total),
         None => primitive(Tensor::<B, 1>::zeros([1], &B::Device::default())),
     }
+}
+
+pub fn read_scalars<B: Backend>(tensors: Vec<FloatTensor<B>>) -> Scalars {
+    let read = |scalar| {
+        tensor::<B, 1>(scalar)
+            .into_data()
+            .iter::<f32>()
+            .next()
+            .unwrap_or(f32::NAN)
+    };
+    Scalars::new(move || tensors.into_iter().map(read).collect())
 }
 
 pub fn adamw<B: Backend>(

@@ -1,5 +1,7 @@
 //! What operations give, where it is more than a tensor.
 
+use std::fmt;
+
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 
@@ -30,4 +32,25 @@ pub struct DiceCe<B: Backend> {
     pub loss: FloatTensor<B>,
     /// `Σ p g`, `Σ p²` and `Σ g` over voxels, `[N, 3, K]`, `f32`: what the gradient needs.
     pub sums: FloatTensor<B>,
+}
+
+/// Numbers on their way from a device.
+pub struct Scalars(Box<dyn FnOnce() -> Vec<f32> + Send>);
+
+impl Scalars {
+    /// Numbers that this will give.
+    pub(crate) fn new(wait: impl FnOnce() -> Vec<f32> + Send + 'static) -> Self {
+        Self(Box::new(wait))
+    }
+
+    /// Waits for them, not for anything that was launched after they were asked for.
+    pub fn wait(self) -> Vec<f32> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Scalars {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scalars")
+    }
 }

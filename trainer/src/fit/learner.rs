@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use burn::optim::GradientsParams;
 use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{ElementConversion, Int, Tensor, TensorData};
-use vesal_kernels::{Kernels, Layers};
+use burn::tensor::{Int, Tensor, TensorData};
+use vesal_kernels::{Kernels, Layers, Scalars};
 use vesal_models::{SegResNetDs, SegmentationNetwork};
 
 use super::loss_scale::LossScale;
@@ -32,19 +32,19 @@ where
     /// Where it computes.
     pub rank: Rank<B>,
     precision: Precision,
-    under_way: VecDeque<UnderWay<B::InnerBackend>>,
+    under_way: VecDeque<UnderWay>,
     settled_at: Instant,
 }
 
 /// A step whose results the device has not been asked for.
 #[derive(Debug)]
-struct UnderWay<B: Kernels> {
+struct UnderWay {
     epoch: usize,
     step: usize,
     learning_rate: f64,
     data_wait: Duration,
-    loss: Tensor<B, 1>,
-    squared_norm: Option<Tensor<B, 1>>,
+    /// The loss and, where it guards the step, the sum of the gradients' squares.
+    results: Scalars,
     scale: f32,
 }
 
@@ -125,13 +125,14 @@ where
             guarded,
         );
         self.network = network;
+        let results = [Some(loss), squared_norm].into_iter().flatten();
+        let results = results.map(|tensor| tensor.into_primitive().tensor());
         self.under_way.push_back(UnderWay {
             epoch: task.epoch,
             step: task.step,
             learning_rate: task.learning_rate,
             data_wait: task.data_wait,
-            loss,
-            squared_norm,
+            results: B::InnerBackend::read_scalars(results.collect()),
             scale,
         });
         self
@@ -153,12 +154,12 @@ where
         self.settled_at = Instant::now();
     }
 
-    fn report(&mut self, done: UnderWay<B::InnerBackend>) -> Result<StepReport, FitError> {
-        let loss: f32 = done.loss.into_scalar().elem();
-        let finite = match done.squared_norm {
+    fn report(&mut self, done: UnderWay) -> Result<StepReport, FitError> {
+        let results = done.results.wait();
+        let loss = results.first().copied().unwrap_or(f32::NAN);
+        let finite = match results.get(1) {
             None => loss.is_finite(),
             Some(norm) => {
-                let norm: f32 = norm.into_scalar().elem();
                 if !norm.is_finite() {
                     self.optimizer.undo();
                 }

@@ -15,6 +15,7 @@ use cudarc::driver::sys::{
 use super::cudnn::Cudnn;
 use super::error::{ContextEvent, CudaError, context_events};
 use super::program;
+use super::readback::Pages;
 
 /// Alignment of scratch memory, in bytes.
 const ALIGNMENT: usize = 512;
@@ -60,6 +61,8 @@ pub struct Gpu {
     cudnn: Option<Cudnn>,
     /// Multiprocessors.
     pub multiprocessors: u32,
+    /// Where numbers for the host are written.
+    pub pages: Pages,
 }
 
 impl Gpu {
@@ -96,6 +99,7 @@ impl Gpu {
                 scratch_bytes: 0,
                 cudnn: None,
                 multiprocessors: u32::try_from(attribute(MULTIPROCESSORS)?).unwrap_or(1),
+                pages: Pages::default(),
             })
         }
     }
@@ -145,6 +149,11 @@ impl Gpu {
             at += size as u64;
             own
         }))
+    }
+
+    /// The device's primary context.
+    pub fn context(&self) -> CUcontext {
+        self.context
     }
 
     /// Size of the scratch memory.

@@ -15,6 +15,7 @@ mod operation;
 mod optimizer;
 mod problem;
 mod program;
+mod readback;
 mod tensor;
 mod usage;
 mod weights;
@@ -27,7 +28,7 @@ use crate::geometry::ConvGeometry;
 use crate::layers::{Linearity, layers_without_gradients};
 use crate::operations::Kernels;
 use crate::optimizer::{AdamWStep, Moments};
-use crate::results::{DiceCe, NormGradients, Normalized};
+use crate::results::{DiceCe, NormGradients, Normalized, Scalars};
 
 pub use burn_cuda::CudaDevice;
 pub use communicator::Communicator;
@@ -108,6 +109,10 @@ impl Kernels for Cuda {
 
     fn squared_norm(tensors: &[CudaTensor]) -> CudaTensor {
         optimizer::squared_norm(tensors)
+    }
+
+    fn read_scalars(tensors: Vec<CudaTensor>) -> Scalars {
+        readback::read_scalars(tensors)
     }
 
     fn adamw(

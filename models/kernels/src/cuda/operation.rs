@@ -211,7 +211,7 @@ fn report(index: usize, work: impl FnOnce() -> Result<(), CudaError>) {
     failures.entry(index).or_insert(failure);
 }
 
-fn panic_if_failed(device: &CudaDevice) {
+pub fn panic_if_failed(device: &CudaDevice) {
     let failures = FAILURES.lock().unwrap_or_else(PoisonError::into_inner);
     let failure = failures.get(&device.index).cloned();
     drop(failures);
