@@ -87,11 +87,13 @@ where
             let (network, origin) = (network.clone(), origin.clone());
             Replica::spawn(rank, network, origin, sender.clone())
         });
-        let others = Replicas {
+        let mut others = Replicas {
             threads: threads.collect(),
             answers,
             abandoned: false,
         };
+        // Copies are read off the first device: in its first sum, it would wait for replicas that wait for it.
+        others.wait_for_answers()?;
         Ok(Self {
             first: origin.learner(network, ranks.first)?,
             others,
@@ -130,7 +132,7 @@ where
             first.rank.flush();
             first
         })?;
-        others.wait_for_launches()?;
+        others.wait_for_answers()?;
         let report = others.guard(name, || first.finish(1))??;
         Ok((Self { first, others }, report))
     }
@@ -154,7 +156,7 @@ struct Order {
     loss_scale: LossScale,
 }
 
-/// Whether a replica has launched a step, or why it has ended.
+/// Whether a replica is ready or has launched a step, or why it has ended.
 type Answer = Result<(), FitError>;
 
 #[derive(Debug)]
@@ -203,6 +205,10 @@ where
 {
     let network = copy_to(network, &rank.device);
     let mut learner = origin.learner(network, rank)?;
+    learner.rank.wait_for_launches();
+    if answers.send(Ok(())).is_err() {
+        return Ok(());
+    }
     for order in orders {
         learner.optimizer.time = order.time;
         learner.loss_scale = order.loss_scale;
@@ -228,8 +234,8 @@ struct Replicas {
 }
 
 impl Replicas {
-    /// Waits until every replica has launched its step.
-    fn wait_for_launches(&mut self) -> Result<(), FitError> {
+    /// Waits until every replica is ready, or has launched its step.
+    fn wait_for_answers(&mut self) -> Result<(), FitError> {
         (0..self.threads.len()).try_for_each(|_| self.answer())
     }
 

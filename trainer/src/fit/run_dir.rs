@@ -49,7 +49,7 @@ pub fn occupy(run_dir: &Path) -> Result<File, FitError> {
     }
 }
 
-/// Finds what an earlier call left; without a checkpoint, what little it may have left is removed.
+/// Finds what an earlier call left in an occupied directory; without a checkpoint, what little it may have left is removed.
 ///
 /// **Errors**: [`FitError::OtherRun`] for the state of another training; unreadable or irremovable files.
 pub fn find_earlier(run_dir: &Path, identity: &Identity) -> Result<Option<Earlier>, FitError> {
@@ -246,6 +246,7 @@ mod tests {
             train_plan: digest(),
             cases: digest(),
         };
+        let _occupied = occupy(&run).unwrap();
         assert!(find_earlier(&run, &identity).unwrap().is_none());
         std::fs::write(run.join(METRICS_FILE), b"epoch\n1\n").unwrap();
         assert!(find_earlier(&run, &identity).unwrap().is_none());
