@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::datalist::Datalist;
+use crate::rng::Rng;
 
 /// Folds made where the datalist gives none.
 const DEFAULT_FOLDS: usize = 5;
@@ -170,12 +171,7 @@ fn given(datalist: &Datalist, wanted: Option<usize>, with: String) -> Result<Fol
 /// The fold of each of `cases` cases: a shuffle cut into `folds` parts, the first ones longer by one.
 fn split(cases: usize, folds: usize, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..cases).collect();
-    let mut state = seed;
-    for last in (1..cases).rev() {
-        // The high half of a product with the number of choices is a choice without bias worth speaking of.
-        let choice = (u128::from(splitmix(&mut state)) * (last as u128 + 1)) >> 64;
-        order.swap(last, choice as usize);
-    }
+    Rng::seeded(seed).shuffle(&mut order);
     let mut assigned = vec![0; cases];
     let (least, longer) = (cases / folds, cases % folds);
     let mut shuffled = order.into_iter();
@@ -185,17 +181,6 @@ fn split(cases: usize, folds: usize, seed: u64) -> Vec<usize> {
         }
     }
     assigned
-}
-
-/// The next number of a SplitMix64 sequence.
-///
-/// **Source**: Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators".
-fn splitmix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]
@@ -222,13 +207,6 @@ mod tests {
             wanted,
             0,
         )
-    }
-
-    #[test]
-    fn splitmix_gives_the_published_sequence() {
-        let mut state = 1_234_567;
-        assert_eq!(splitmix(&mut state), 6_457_827_717_110_365_317);
-        assert_eq!(splitmix(&mut state), 3_203_168_211_198_807_973);
     }
 
     #[test]

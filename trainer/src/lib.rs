@@ -12,6 +12,7 @@ pub mod folds;
 pub mod loss;
 pub mod planner;
 pub mod precision;
+pub mod rng;
 pub mod run_dir;
 pub mod task;
 pub mod train_plan;

@@ -2,7 +2,7 @@
 
 use ndarray::Array4;
 
-use super::Rng;
+use crate::rng::Rng;
 
 /// Replaces each value by `scale value + shift`.
 pub fn scale_and_shift(image: &mut Array4<f32>, scale: f32, shift: f32) {

@@ -2,15 +2,15 @@
 
 mod affine;
 mod intensity;
-mod rng;
 mod smooth;
 
 pub use affine::warp;
 pub use intensity::{add_noise, scale_and_shift};
-pub use rng::Rng;
 pub use smooth::smooth;
 
 use ndarray::{Array3, Array4, Axis};
+
+use crate::rng::Rng;
 
 /// A training sample: a piece of a case.
 #[derive(Debug, Clone, PartialEq)]

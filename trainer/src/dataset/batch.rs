@@ -1,7 +1,8 @@
 //! What is trained on in which step.
 
 use super::{TrainingVolume, crop_start, cut};
-use crate::augment::{Rng, augment};
+use crate::augment::augment;
+use crate::rng::Rng;
 use crate::train_plan::TrainPlan;
 
 /// Patches of one optimization step.

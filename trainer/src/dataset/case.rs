@@ -12,8 +12,8 @@ use vesal_volume::preprocess::{self, PreprocessError};
 use vesal_volume::{LabelMap, Volume};
 
 use super::{ClassVoxels, TrainingVolume, ValidationVolume};
-use crate::augment::Rng;
 use crate::fit::TrainingCase;
+use crate::rng::Rng;
 
 /// Why a case cannot be used.
 #[derive(Debug, Error)]

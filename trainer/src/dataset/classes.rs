@@ -2,7 +2,7 @@
 
 use ndarray::ArrayView3;
 
-use crate::augment::Rng;
+use crate::rng::Rng;
 
 /// Voxels that are remembered per class: more would not make patches more varied.
 const MAX_VOXELS_PER_CLASS: usize = 1 << 16;

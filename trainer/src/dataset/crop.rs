@@ -3,7 +3,8 @@
 use ndarray::{Array3, Array4, s};
 
 use super::TrainingVolume;
-use crate::augment::{Patch, Rng};
+use crate::augment::Patch;
+use crate::rng::Rng;
 use crate::train_plan::CropMode;
 
 /// Draws the first voxel of a patch in the volume, padded to at least the patch; negative where padding precedes it.

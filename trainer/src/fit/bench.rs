@@ -16,9 +16,9 @@ use super::learner::Task;
 use super::rank::Ranks;
 use super::training::initialize;
 use super::{FitError, TrainDevice, TrainDevices};
-use crate::augment::Rng;
 use crate::dataset::Batch;
 use crate::precision::Precision;
+use crate::rng::Rng;
 
 /// Steps before the clock counts: kernels are chosen and memory is reserved.
 const WARM_UP: usize = 5;

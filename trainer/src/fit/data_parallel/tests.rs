@@ -11,11 +11,11 @@ use vesal_kernels::Reduction;
 use vesal_models::{NetworkConfig, SegResNetDsConfig};
 
 use super::*;
-use crate::augment::Rng;
 use crate::dataset::Batch;
 use crate::fit::checkpoint::{Identity, Position, weights, whole_state};
 use crate::fit::tensor_file;
 use crate::fit::training::initialize;
+use crate::rng::Rng;
 
 type B = Autodiff<Flex>;
 

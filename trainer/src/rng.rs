@@ -20,6 +20,11 @@ impl Rng {
         Self { state }
     }
 
+    /// The generator's published sequence of this seed.
+    pub fn seeded(seed: u64) -> Self {
+        Self { state: seed }
+    }
+
     /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.state = self.state.wrapping_add(GOLDEN);
@@ -72,6 +77,13 @@ fn mix(mut z: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_seed_gives_the_published_sequence() {
+        let mut rng = Rng::seeded(1_234_567);
+        assert_eq!(rng.bits(), 6_457_827_717_110_365_317);
+        assert_eq!(rng.bits(), 3_203_168_211_198_807_973);
+    }
 
     #[test]
     fn keys_give_sequences_of_their_own() {
