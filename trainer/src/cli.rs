@@ -145,14 +145,9 @@ pub struct PlanArguments {
     pub json: bool,
 }
 
-/// Arguments of `fit`.
+/// Which devices to take steps on.
 #[derive(Debug, Args)]
-pub struct FitArguments {
-    #[command(flatten)]
-    pub work: WorkArguments,
-    /// Fold to hold out for validation; the others are trained on
-    #[arg(long, value_name = "K")]
-    pub fold: usize,
+pub struct DeviceArguments {
     /// Where to compute: cpu, cuda, cuda:N, or GPUs such as cuda:0,cuda:1 that share the patches of each step
     #[arg(
         long,
@@ -161,6 +156,18 @@ pub struct FitArguments {
         env = "VESAL_DEVICE"
     )]
     pub device: TrainDevices,
+}
+
+/// Arguments of `fit`.
+#[derive(Debug, Args)]
+pub struct FitArguments {
+    #[command(flatten)]
+    pub work: WorkArguments,
+    /// Fold to hold out for validation; the others are trained on
+    #[arg(long, value_name = "K")]
+    pub fold: usize,
+    #[command(flatten)]
+    pub devices: DeviceArguments,
 }
 
 /// Arguments of `status`.
@@ -208,14 +215,8 @@ pub struct BenchArguments {
     /// Steps to measure, after 5 that do not count
     #[arg(long, value_name = "N", default_value = "20")]
     pub steps: usize,
-    /// Where to compute: cpu, cuda, cuda:N, or GPUs such as cuda:0,cuda:1 that share the patches of each step
-    #[arg(
-        long,
-        value_name = "DEVICES",
-        default_value = "cpu",
-        env = "VESAL_DEVICE"
-    )]
-    pub device: TrainDevices,
+    #[command(flatten)]
+    pub devices: DeviceArguments,
     /// Compute in mixed precision, where the device has it
     #[arg(long)]
     pub amp: bool,

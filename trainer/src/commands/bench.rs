@@ -52,7 +52,7 @@ pub fn run(arguments: &BenchArguments) -> Result<Exit, Failure> {
         roi_size,
         batch: arguments.batch.max(1),
         steps: arguments.steps.max(1),
-        devices: arguments.device.clone(),
+        devices: arguments.devices.device.clone(),
         use_amp: arguments.amp,
     };
     let times = bench(&request).map_err(|error| fit_failure(error).attempting(attempt))?;

@@ -22,7 +22,7 @@ pub fn run(arguments: &FitArguments) -> Result<Exit, Failure> {
     let work = WorkDir::open(&arguments.work.work_dir, arguments.work.dataroot.as_deref())
         .map_err(|error| failure(error).attempting(attempt()))?;
     let trainings = Trainings::new(&work)?;
-    if !trainings.fit(arguments.fold, arguments.device.clone())? {
+    if !trainings.fit(arguments.fold, arguments.devices.device.clone())? {
         return Ok(Exit::Interrupted);
     }
     print(&score_table(&work, &[arguments.fold])?)?;

@@ -17,7 +17,6 @@ use super::rank::Ranks;
 use super::training::initialize;
 use super::{FitError, TrainDevice, TrainDevices};
 use crate::dataset::Batch;
-use crate::precision::Precision;
 use crate::rng::Rng;
 
 /// Steps before the clock counts: kernels are chosen and memory is reserved.
@@ -89,10 +88,7 @@ where
     B: AutodiffBackend + Layers,
     B::InnerBackend: Kernels,
 {
-    let precision = match request.devices.first() {
-        TrainDevice::Cuda(_) if request.use_amp => Precision::Mixed,
-        _ => Precision::Single,
-    };
+    let precision = request.devices.first().precision(request.use_amp);
     ranks.check_shares(request.batch)?;
     let device = &ranks.first.device.clone();
     let network = initialize::<B>(&request.network, 0, device)?;
@@ -136,7 +132,7 @@ where
     })
 }
 
-/// Normal intensities and uniform classes.
+/// Uniform intensities of about unit variance, and uniform classes.
 fn random_batch(request: &BenchRequest, seed: u64) -> Batch {
     let mut rng = Rng::new(&[seed]);
     let [x, y, z] = request.roi_size;

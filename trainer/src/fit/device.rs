@@ -7,6 +7,7 @@ use thiserror::Error;
 
 #[cfg(feature = "cuda")]
 use super::rank::{Rank, Ranks};
+use crate::precision::Precision;
 
 /// A device to train on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,6 +17,16 @@ pub enum TrainDevice {
     Cpu,
     /// The NVIDIA GPU of this index.
     Cuda(usize),
+}
+
+impl TrainDevice {
+    /// What a network computes in here. Processors gain nothing from half precision.
+    pub fn precision(self, use_amp: bool) -> Precision {
+        match self {
+            Self::Cuda(_) if use_amp => Precision::Mixed,
+            _ => Precision::Single,
+        }
+    }
 }
 
 /// Why a device cannot be used.

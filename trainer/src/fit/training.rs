@@ -59,11 +59,7 @@ where
     let resumed_after = earlier.as_ref().map(|earlier| earlier.checkpoint.position);
     let position = resumed_after.unwrap_or_default();
     let epochs = EpochPlan::new(data.training.len(), &plans.train, request.fold);
-    // Processors gain nothing from half precision.
-    let precision = match request.devices.first() {
-        TrainDevice::Cuda(_) if plans.train.use_amp => Precision::Mixed,
-        _ => Precision::Single,
-    };
+    let precision = request.devices.first().precision(plans.train.use_amp);
     observer.started(&Start {
         num_epochs: plans.train.num_epochs,
         steps_per_epoch: epochs.steps(),

@@ -18,6 +18,14 @@ pub struct Chunks {
 }
 
 impl Chunks {
+    /// How activations `[N, X, Y, Z, C]` are cut up.
+    pub fn of_shape([_, x, y, z, channels]: [usize; 5]) -> Self {
+        Self {
+            channels,
+            case: x * y * z * channels,
+        }
+    }
+
     /// Values per row.
     pub fn row(&self) -> usize {
         ROW.div_ceil(self.channels) * self.channels

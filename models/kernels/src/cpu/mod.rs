@@ -66,17 +66,13 @@ impl Kernels for Flex {
     }
 
     fn bias_gradient(gradient: FlexTensor) -> FlexTensor {
-        let [_, x, y, z, channels] = dense::shape::<5>(&gradient);
-        let chunks = channels::Chunks {
-            channels,
-            case: x * y * z * channels,
-        };
+        let chunks = channels::Chunks::of_shape(dense::shape(&gradient));
         if !dense::single([&gradient]) || chunks.case == 0 {
             return reference::bias_gradient::<Self>(gradient);
         }
         let gradient = gradient.to_contiguous();
         let sums = channels::channel_sums(gradient.storage(), chunks);
-        dense::tensor(sums, [channels])
+        dense::tensor(sums, [chunks.channels])
     }
 
     fn instance_norm(

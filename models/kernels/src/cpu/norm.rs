@@ -16,11 +16,8 @@ pub fn instance_norm(
     epsilon: f32,
     linearity: Linearity,
 ) -> Normalized<Flex> {
-    let shape @ [n, size_x, size_y, size_z, c] = dense::shape::<5>(&x);
-    let chunks = Chunks {
-        channels: c,
-        case: size_x * size_y * size_z * c,
-    };
+    let shape @ [n, .., c] = dense::shape::<5>(&x);
+    let chunks = Chunks::of_shape(shape);
     let (x, weight, bias) = (
         x.to_contiguous(),
         weight.to_contiguous(),
@@ -28,11 +25,7 @@ pub fn instance_norm(
     );
     let x: &[f32] = x.storage();
     let statistics = statistics(x, n, chunks, epsilon);
-    let (weight, bias): (&[f32], &[f32]) = (weight.storage(), bias.storage());
-    let affine: Vec<Affine> = statistics
-        .chunks_exact(2 * c)
-        .map(|statistics| Affine::new(statistics, weight, bias, chunks))
-        .collect();
+    let affine = Affine::of_cases(&statistics, weight.storage(), bias.storage(), chunks);
     let mut output = dense::zeros(x.len());
     chunks
         .of(x)
@@ -42,7 +35,7 @@ pub fn instance_norm(
             vectorized(Apply {
                 x,
                 affine: &affine[case],
-                relu: linearity == Linearity::Relu,
+                floor: floor(linearity),
                 output,
             })
         });
@@ -124,6 +117,14 @@ impl Vectorized for SquareSums<'_> {
     }
 }
 
+/// Least output of a normalization.
+pub fn floor(linearity: Linearity) -> f32 {
+    match linearity {
+        Linearity::Linear => f32::NEG_INFINITY,
+        Linearity::Relu => 0.0,
+    }
+}
+
 /// What normalizes a case, repeated to rows.
 pub struct Affine {
     pub mean: Vec<f32>,
@@ -133,7 +134,15 @@ pub struct Affine {
 }
 
 impl Affine {
-    pub fn new(statistics: &[f32], weight: &[f32], bias: &[f32], chunks: Chunks) -> Self {
+    /// Of every case, from statistics `[N, 2, C]`.
+    pub fn of_cases(statistics: &[f32], weight: &[f32], bias: &[f32], chunks: Chunks) -> Vec<Self> {
+        statistics
+            .chunks_exact(2 * chunks.channels)
+            .map(|statistics| Self::new(statistics, weight, bias, chunks))
+            .collect()
+    }
+
+    fn new(statistics: &[f32], weight: &[f32], bias: &[f32], chunks: Chunks) -> Self {
         let (mean, inverse) = statistics.split_at(chunks.channels);
         let [mean, inverse, weight, bias] =
             [mean, inverse, weight, bias].map(|values| chunks.repeated(values.iter().copied()));
@@ -149,7 +158,7 @@ impl Affine {
 struct Apply<'a> {
     x: &'a [f32],
     affine: &'a Affine,
-    relu: bool,
+    floor: f32,
     output: &'a mut [f32],
 }
 
@@ -165,8 +174,7 @@ impl Vectorized for Apply<'_> {
             bias,
         } = self.affine;
         let row = mean.len();
-        // Not a number must stay what it is, so that it is noticed.
-        let floor = if self.relu { 0.0 } else { f32::NEG_INFINITY };
+        let floor = self.floor;
         for (x, output) in self.x.chunks(row).zip(self.output.chunks_mut(row)) {
             let length = x.len();
             let (mean, inverse) = (&mean[..length], &inverse[..length]);
@@ -174,6 +182,7 @@ impl Vectorized for Apply<'_> {
             let output = &mut output[..length];
             for i in 0..length {
                 let y = (x[i] - mean[i]) * inverse[i] * weight[i] + bias[i];
+                // Not a number must stay what it is, so that it is noticed.
                 output[i] = if y < floor { floor } else { y };
             }
         }

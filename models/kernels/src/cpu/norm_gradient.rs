@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::channels::{Chunks, total};
 use super::dense;
 use super::lanes::{Lanes, Vectorized, vectorized};
-use super::norm::Affine;
+use super::norm::{Affine, floor};
 use crate::layers::Linearity;
 use crate::results::NormGradients;
 
@@ -18,22 +18,19 @@ pub fn instance_norm_gradient(
     gradient: FlexTensor,
     linearity: Linearity,
 ) -> NormGradients<Flex> {
-    let shape @ [_, size_x, size_y, size_z, c] = dense::shape::<5>(&x);
-    let voxels = size_x * size_y * size_z;
-    let chunks = Chunks {
-        channels: c,
-        case: voxels * c,
-    };
+    let shape @ [.., c] = dense::shape::<5>(&x);
+    let chunks = Chunks::of_shape(shape);
+    let voxels = chunks.case / c;
     let [x, statistics, weight, bias, gradient] =
         [x, statistics, weight, bias, gradient].map(|tensor| tensor.to_contiguous());
     let (x, gradient): (&[f32], &[f32]) = (x.storage(), gradient.storage());
-    let (weight, bias): (&[f32], &[f32]) = (weight.storage(), bias.storage());
-    let relu = linearity == Linearity::Relu;
-    let affine: Vec<Affine> = statistics
-        .storage::<f32>()
-        .chunks_exact(2 * c)
-        .map(|statistics| Affine::new(statistics, weight, bias, chunks))
-        .collect();
+    let floor = floor(linearity);
+    let affine = Affine::of_cases(
+        statistics.storage(),
+        weight.storage(),
+        bias.storage(),
+        chunks,
+    );
     let partial: Vec<Vec<f64>> = chunks
         .of(x)
         .into_par_iter()
@@ -45,7 +42,7 @@ pub fn instance_norm_gradient(
                 x,
                 gradient,
                 affine: &affine[case],
-                relu,
+                floor,
                 total,
                 along,
             });
@@ -78,7 +75,7 @@ pub fn instance_norm_gradient(
                 x,
                 gradient,
                 affine: &affine[case],
-                relu,
+                floor,
                 total,
                 along,
                 output,
@@ -99,7 +96,7 @@ struct GradientSums<'a> {
     x: &'a [f32],
     gradient: &'a [f32],
     affine: &'a Affine,
-    relu: bool,
+    floor: f32,
     total: &'a mut [f32],
     along: &'a mut [f32],
 }
@@ -116,7 +113,7 @@ impl Vectorized for GradientSums<'_> {
             bias,
         } = self.affine;
         let row = mean.len();
-        let floor = if self.relu { 0.0 } else { f32::NEG_INFINITY };
+        let floor = self.floor;
         for (x, gradient) in self.x.chunks(row).zip(self.gradient.chunks(row)) {
             let length = x.len();
             let (mean, inverse) = (&mean[..length], &inverse[..length]);
@@ -138,7 +135,7 @@ struct InputGradient<'a> {
     x: &'a [f32],
     gradient: &'a [f32],
     affine: &'a Affine,
-    relu: bool,
+    floor: f32,
     /// Mean of the gradient.
     total: &'a [f32],
     /// Mean of the gradient times the normalized input.
@@ -158,7 +155,7 @@ impl Vectorized for InputGradient<'_> {
             bias,
         } = self.affine;
         let row = mean.len();
-        let floor = if self.relu { 0.0 } else { f32::NEG_INFINITY };
+        let floor = self.floor;
         let rows = self.x.chunks(row).zip(self.gradient.chunks(row));
         for ((x, gradient), output) in rows.zip(self.output.chunks_mut(row)) {
             let length = x.len();
