@@ -4,7 +4,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use vesal_benches::{CopyPredictor, phantom, window_plan};
 use vesal_io::nifti::{WriteOptions, read_volume, write_label_map, write_volume};
 use vesal_volume::measure::measure_labels;
-use vesal_volume::postprocess::{ProbabilityMean, argmax_labels};
+use vesal_volume::postprocess::{Activation, ProbabilityMean, argmax_labels};
 use vesal_volume::preprocess::{Normalization, Step, execute};
 use vesal_volume::window::stitch;
 
@@ -45,7 +45,7 @@ fn prepare(criterion: &mut Criterion) {
     criterion.bench_function("preprocess 128³", |b| {
         b.iter_batched(
             || phantom.volume.clone(),
-            |volume| execute(volume, &steps).expect("prepared"),
+            |volume| execute(vec![volume], &steps).expect("prepared"),
             BatchSize::LargeInput,
         );
     });
@@ -62,7 +62,7 @@ fn predict(criterion: &mut Criterion) {
         b.iter_batched(
             || logits.clone(),
             |logits| {
-                let mut mean = ProbabilityMean::new();
+                let mut mean = ProbabilityMean::new(Activation::Softmax);
                 mean.add(logits, 1.0).expect("added");
                 argmax_labels(mean.finish().expect("a mean").view(), &[0, 1, 2]).expect("labels")
             },

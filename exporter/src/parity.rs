@@ -182,6 +182,7 @@ fn plain_plan(config: &NetworkConfig, window: [usize; 3]) -> DeployPlan {
         name: format!("class {class_index}"),
         value: 0,
         class_index,
+        index: None,
     };
     DeployPlan {
         format: deploy_plan::FORMAT.into(),

@@ -32,6 +32,7 @@ fn plan() -> DeployPlan {
         name: format!("class {class_index}"),
         value: class_index as u16,
         class_index,
+        index: None,
     };
     DeployPlan {
         format: deploy_plan::FORMAT.into(),

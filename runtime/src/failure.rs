@@ -83,13 +83,13 @@ pub fn engine(error: EngineError) -> Failure {
             | PredictorError::NotFinite { .. } => Exit::Device,
             _ => Exit::Bundle,
         },
-        EngineError::Preprocess(PreprocessError::Argmax(_)) => Exit::Device,
+        EngineError::Preprocess(PreprocessError::Labeling(_)) => Exit::Device,
         EngineError::Channels { .. } | EngineError::Preprocess(_) => Exit::Input,
         EngineError::Stopped => Exit::Interrupted,
         EngineError::Library(_)
         | EngineError::Predict { .. }
         | EngineError::Mean(_)
-        | EngineError::Argmax(_) => Exit::Device,
+        | EngineError::Labeling(_) => Exit::Device,
     };
     let hint = error.hint().map(str::to_owned);
     Failure::new(exit, error).hint(hint)

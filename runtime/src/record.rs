@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use ndarray::Array3;
 use serde::Serialize;
-use vesal_bundle::deploy_plan::Label;
+use vesal_bundle::DeployPlan;
+use vesal_bundle::deploy_plan::Activation;
 use vesal_bundle::digest;
 use vesal_cli::Failure;
 use vesal_volume::LabelMap;
@@ -188,14 +189,21 @@ impl OutputRecord {
     }
 }
 
-/// Measures every label but background; a voxel has the volume that its affine spans.
-pub fn measure(map: &LabelMap, labels: &[Label]) -> Vec<LabelRecord> {
-    let voxels = count(&map.data);
+/// Measures every label but background, or every region; a voxel has the volume that its affine spans.
+pub fn measure(map: &LabelMap, plan: &DeployPlan) -> Vec<LabelRecord> {
+    let counts = count(&map.data);
     let voxel_ml = map.affine.determinant().abs() / 1000.0;
-    let foreground = labels.iter().filter(|label| label.class_index != 0);
-    foreground
+    plan.foreground()
         .map(|label| {
-            let voxels = voxels.get(&label.value).copied().unwrap_or(0);
+            let belongs = |found: u16| match plan.activation {
+                Activation::Softmax => found == label.value,
+                Activation::Sigmoid => found & label.value != 0,
+            };
+            let voxels = counts
+                .iter()
+                .filter(|(found, _)| belongs(**found))
+                .map(|(_, voxels)| voxels)
+                .sum();
             LabelRecord {
                 name: label.name.clone(),
                 value: label.value,
@@ -223,31 +231,50 @@ pub fn seconds(time: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use vesal_bundle::deploy_plan::Label;
     use vesal_volume::Affine;
+    use vesal_volume::window::{Blend, Padding, WindowPlan};
 
     use super::*;
 
-    #[test]
-    fn labels_are_counted_and_measured() {
-        let label = |name: &str, value, class_index| Label {
-            name: name.into(),
+    fn plan(activation: Activation, values: [u16; 3]) -> DeployPlan {
+        let label = |(class_index, value): (usize, u16)| Label {
+            name: ["background", "liver", "tumor"][class_index].into(),
             value,
             class_index,
+            index: None,
         };
-        let labels = [
-            label("background", 0, 0),
-            label("liver", 9, 1),
-            label("tumor", 300, 2),
-        ];
+        DeployPlan {
+            format: String::new(),
+            format_version: 1,
+            name: "task".into(),
+            channels: Vec::new(),
+            labels: values.into_iter().enumerate().map(label).collect(),
+            activation,
+            preprocessing: Vec::new(),
+            window: WindowPlan {
+                size: [1; 3],
+                overlap: [0.0; 3],
+                blend: Blend::Constant,
+                padding: Padding::Constant(0.0),
+            },
+        }
+    }
+
+    #[test]
+    fn labels_are_counted_and_measured() {
         let data = Array3::from_shape_vec((1, 2, 2), vec![0, 9, 9, 7]).unwrap();
         let map = LabelMap {
             data,
             affine: Affine::from_spacing([-2.0, 2.0, 5.0]),
         };
-        let found = measure(&map, &labels);
+        let found = measure(&map, &plan(Activation::Softmax, [0, 9, 300]));
         assert_eq!(found.len(), 2);
         assert_eq!((found[0].value, found[0].voxels), (9, 2));
         assert!((found[0].ml - 0.04).abs() < 1e-12);
         assert_eq!((found[1].voxels, found[1].ml), (0, 0.0));
+        let found = measure(&map, &plan(Activation::Sigmoid, [1, 2, 4]));
+        let voxels: Vec<_> = found.iter().map(|region| region.voxels).collect();
+        assert_eq!(voxels, [3, 1, 1]);
     }
 }

@@ -91,7 +91,7 @@ Settings, in task.yaml or with --set NAME=VALUE:
   num_epochs_per_validation                            cadence of validation
   roi_size                                             patch in voxels
   resample, resample_resolution                        whether and to which spacing in mm images are resampled
-  normalize_mode, intensity_bounds                     range (CT), meanstd (MR), none
+  normalize_mode, intensity_bounds                     range (CT), meanstd (MR), meanstdtanh, pet, none
   network#init_filters, network#blocks_down            size of the network
   use_amp                                              mixed precision
   seed                                                 weights, sampling, generated folds";

@@ -19,18 +19,30 @@ pub struct Case {
     /// Name, unique in its datalist: the first image's file name without extension; where several cases share that,
     /// their whole path with `_` for `/`.
     pub id: String,
-    /// Files of the channels, relative to the data root.
+    /// Files of the channels that share the first grid, relative to the data root.
     pub images: Vec<String>,
+    /// Files of further images on grids of their own, in the order of [`Datalist::further`].
+    pub further: Vec<String>,
     /// File of the label map, relative to the data root.
     pub label: Option<String>,
     /// Fold in which the case is held out, where the datalist gives one.
     pub fold: Option<usize>,
+    /// Whose case it is, where the datalist says so: cases of one patient are never on both sides of a fold.
+    pub patient: Option<String>,
+}
+
+impl Case {
+    /// All files: images, further images and the label map.
+    pub fn files(&self) -> impl Iterator<Item = &String> {
+        self.images.iter().chain(&self.further).chain(&self.label)
+    }
 }
 
 /// The cases of a datalist.
 ///
-/// **Definition**: `{"training": [{"image": FILE or [FILES], "label": FILE, "fold": N}], "validation": [...],
-/// "testing": [...]}`. Other keys are left alone, apart from further images (`image2`), which are an error.
+/// **Definition**: `{"training": [{"image": FILE or [FILES], "label": FILE, "fold": N, "patient": TEXT}],
+/// "validation": [...], "testing": [...]}`, and a file for each of the keys that the task has under
+/// `extra_modalities`. Other keys are left alone, apart from images that the task does not name, such as `image2`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Datalist {
     /// Cases to train on, and if they have folds, to validate on.
@@ -39,6 +51,8 @@ pub struct Datalist {
     pub validation: Vec<Case>,
     /// Cases without a part in the training.
     pub testing: Vec<Case>,
+    /// Keys of images on grids of their own.
+    pub further: Vec<String>,
 }
 
 /// Why a datalist cannot be used.
@@ -101,7 +115,7 @@ pub enum ItemError {
     #[error("`{key}` is {found}, expected {expected}")]
     Files {
         /// The key.
-        key: &'static str,
+        key: String,
         /// What it is.
         found: &'static str,
         /// What it has to be.
@@ -113,11 +127,23 @@ pub enum ItemError {
         /// What it is.
         found: String,
     },
-    /// Images under another key.
-    #[error("it has further images under `{key}`, expected all channels as a list under `image`")]
-    FurtherImages {
+    /// An image that the task does not name.
+    #[error("it has an image under `{key}`, which the task does not name under `extra_modalities`")]
+    UnknownImage {
         /// The key.
         key: String,
+    },
+    /// An image that the task names is not there.
+    #[error("it has no `{key}`, which the task names under `extra_modalities`")]
+    MissingImage {
+        /// The key.
+        key: String,
+    },
+    /// A patient that is no text.
+    #[error("`patient` is {found}, expected a text or a number")]
+    Patient {
+        /// What it is.
+        found: &'static str,
     },
     /// A path that the data root cannot carry along.
     #[error("`{path}` is outside of the data root")]
@@ -137,6 +163,13 @@ impl DatalistError {
             } => Some(
                 "set `dataroot` to a folder that holds all files, and list them relative to it",
             ),
+            Self::Item {
+                rule: ItemError::UnknownImage { .. },
+                ..
+            } => Some(
+                "channels on one grid are a list under `image`; an image on a grid of its own needs an entry such as \
+                 `extra_modalities: {image2: pet}` in the task",
+            ),
             Self::Empty | Self::List { .. } => Some(
                 "a datalist is `{\"training\": [{\"image\": \"images/a.nii.gz\", \"label\": \"labels/a.nii.gz\"}]}`",
             ),
@@ -146,10 +179,15 @@ impl DatalistError {
 }
 
 impl Datalist {
-    /// Decodes a datalist; absolute paths become relative to `dataroot`.
+    /// Decodes a datalist; absolute paths become relative to `dataroot`. `further` has the keys of images on grids of
+    /// their own.
     ///
     /// **Errors**: [`DatalistError`] names the list and the item.
-    pub fn from_json(bytes: &[u8], dataroot: &Path) -> Result<Self, DatalistError> {
+    pub fn from_json(
+        bytes: &[u8],
+        dataroot: &Path,
+        further: &[String],
+    ) -> Result<Self, DatalistError> {
         let value: Value =
             serde_json::from_slice(bytes).map_err(|source| DatalistError::Json { source })?;
         let Value::Object(mut lists) = value else {
@@ -159,9 +197,10 @@ impl Datalist {
             });
         };
         let mut datalist = Self {
-            training: cases(&mut lists, TRAINING, dataroot)?,
-            validation: cases(&mut lists, VALIDATION, dataroot)?,
-            testing: cases(&mut lists, TESTING, dataroot)?,
+            training: cases(&mut lists, TRAINING, dataroot, further)?,
+            validation: cases(&mut lists, VALIDATION, dataroot, further)?,
+            testing: cases(&mut lists, TESTING, dataroot, further)?,
+            further: further.to_vec(),
         };
         if datalist.training.is_empty() {
             return Err(DatalistError::Empty);
@@ -179,12 +218,37 @@ impl Datalist {
             (TESTING, &self.testing),
         ] {
             if !cases.is_empty() || list == TRAINING {
-                lists.insert(list.to_owned(), cases.iter().map(item).collect());
+                lists.insert(
+                    list.to_owned(),
+                    cases.iter().map(|case| self.item(case)).collect(),
+                );
             }
         }
         let mut text = format!("{:#}", Value::Object(lists));
         text.push('\n');
         text.into_bytes()
+    }
+
+    fn item(&self, case: &Case) -> Value {
+        let mut item = Map::new();
+        let image = match case.images.as_slice() {
+            [image] => json!(image),
+            images => json!(images),
+        };
+        item.insert("image".to_owned(), image);
+        for (key, file) in self.further.iter().zip(&case.further) {
+            item.insert(key.clone(), json!(file));
+        }
+        if let Some(label) = &case.label {
+            item.insert("label".to_owned(), json!(label));
+        }
+        if let Some(fold) = case.fold {
+            item.insert("fold".to_owned(), json!(fold));
+        }
+        if let Some(patient) = &case.patient {
+            item.insert("patient".to_owned(), json!(patient));
+        }
+        Value::Object(item)
     }
 
     /// Gives every case its unique name.
@@ -241,26 +305,11 @@ fn without_extension(name: &str) -> &str {
     ending.map_or(name, |ending| &name[..name.len() - ending.len()])
 }
 
-fn item(case: &Case) -> Value {
-    let mut item = Map::new();
-    let image = match case.images.as_slice() {
-        [image] => json!(image),
-        images => json!(images),
-    };
-    item.insert("image".to_owned(), image);
-    if let Some(label) = &case.label {
-        item.insert("label".to_owned(), json!(label));
-    }
-    if let Some(fold) = case.fold {
-        item.insert("fold".to_owned(), json!(fold));
-    }
-    Value::Object(item)
-}
-
 fn cases(
     lists: &mut Map<String, Value>,
     list: &'static str,
     dataroot: &Path,
+    further: &[String],
 ) -> Result<Vec<Case>, DatalistError> {
     let items = match lists.remove(list) {
         None | Some(Value::Null) => return Ok(Vec::new()),
@@ -275,61 +324,74 @@ fn cases(
     let in_list = |(index, value)| {
         // Auto3DSeg lists test cases as bare files, too.
         let parsed = match value {
-            Value::String(_) if list == TESTING => parse(json!({ "image": value }), dataroot),
-            value => parse(value, dataroot),
+            Value::String(_) if list == TESTING => {
+                parse(json!({ "image": value }), dataroot, further)
+            }
+            value => parse(value, dataroot, further),
         };
         parsed.map_err(|rule| DatalistError::Item { list, index, rule })
     };
     items.into_iter().enumerate().map(in_list).collect()
 }
 
-fn parse(value: Value, dataroot: &Path) -> Result<Case, ItemError> {
+fn parse(value: Value, dataroot: &Path, further: &[String]) -> Result<Case, ItemError> {
     let Value::Object(mut item) = value else {
         return Err(ItemError::NoObject {
             found: kind(&value),
         });
     };
-    let images = match item.remove("image") {
-        None | Some(Value::Null) => return Err(ItemError::NoImage),
-        Some(value) => files("image", value, dataroot)?,
-    };
-    let label = match item.remove("label") {
-        None | Some(Value::Null) => None,
-        Some(value) => match <[String; 1]>::try_from(files("label", value, dataroot)?) {
-            Ok([label]) => Some(label),
-            Err(_) => {
-                let (found, expected) = ("a list of several files", "one file");
-                return Err(ItemError::Files {
-                    key: "label",
-                    found,
-                    expected,
-                });
-            }
-        },
-    };
-    let fold = match item.remove("fold") {
-        None | Some(Value::Null) => None,
-        Some(value) => {
-            let whole = value.as_u64().and_then(|fold| usize::try_from(fold).ok());
-            Some(whole.ok_or_else(|| ItemError::Fold {
-                found: value.to_string(),
-            })?)
-        }
+    let mut take = |key: &str| item.remove(key).filter(|value| !value.is_null());
+    let images = take("image").ok_or(ItemError::NoImage)?;
+    let images = files("image", images, dataroot)?;
+    let further = further.iter().map(|key| {
+        let value = take(key).ok_or_else(|| ItemError::MissingImage { key: key.clone() })?;
+        one_file(key, value, dataroot)
+    });
+    let further = further.collect::<Result<_, _>>()?;
+    let label = take("label")
+        .map(|value| one_file("label", value, dataroot))
+        .transpose()?;
+    let fold = take("fold").map(|value| {
+        let whole = value.as_u64().and_then(|fold| usize::try_from(fold).ok());
+        whole.ok_or_else(|| ItemError::Fold {
+            found: value.to_string(),
+        })
+    });
+    let patient = take("patient").map(|value| match value {
+        Value::String(name) => Ok(name),
+        Value::Number(number) => Ok(number.to_string()),
+        other => Err(ItemError::Patient {
+            found: kind(&other),
+        }),
+    });
+    let case = Case {
+        id: String::new(),
+        images,
+        further,
+        label,
+        fold: fold.transpose()?,
+        patient: patient.transpose()?,
     };
     match item.keys().find(|key| key.starts_with("image")) {
-        Some(key) => Err(ItemError::FurtherImages { key: key.clone() }),
-        None => Ok(Case {
-            id: String::new(),
-            images,
-            label,
-            fold,
+        Some(key) => Err(ItemError::UnknownImage { key: key.clone() }),
+        None => Ok(case),
+    }
+}
+
+fn one_file(key: &str, value: Value, dataroot: &Path) -> Result<String, ItemError> {
+    match <[String; 1]>::try_from(files(key, value, dataroot)?) {
+        Ok([file]) => Ok(file),
+        Err(_) => Err(ItemError::Files {
+            key: key.to_owned(),
+            found: "a list of several files",
+            expected: "one file",
         }),
     }
 }
 
-fn files(key: &'static str, value: Value, dataroot: &Path) -> Result<Vec<String>, ItemError> {
+fn files(key: &str, value: Value, dataroot: &Path) -> Result<Vec<String>, ItemError> {
     let wrong = |found| ItemError::Files {
-        key,
+        key: key.to_owned(),
         found,
         expected: "a file or a list of files",
     };
@@ -395,7 +457,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Datalist, DatalistError> {
-        Datalist::from_json(text.as_bytes(), Path::new("/data"))
+        Datalist::from_json(text.as_bytes(), Path::new("/data"), &[])
     }
 
     #[test]
@@ -418,10 +480,27 @@ mod tests {
         assert_eq!(datalist.testing[0].id, "c");
         let written = datalist.to_json();
         assert_eq!(
-            Datalist::from_json(&written, Path::new("elsewhere")).unwrap(),
+            Datalist::from_json(&written, Path::new("elsewhere"), &[]).unwrap(),
             datalist
         );
         assert!(!String::from_utf8(written).unwrap().contains("/data"));
+    }
+
+    #[test]
+    fn further_images_and_patients_survive_writing() {
+        let text = r#"{"training": [{"image": "ct.nii", "pet": "pet.nii", "image3": ["t1.nii"],
+            "label": "seg.nii", "patient": 17}]}"#;
+        let keys = ["pet".to_owned(), "image3".to_owned()];
+        let read = |bytes: &[u8]| Datalist::from_json(bytes, Path::new("/data"), &keys);
+        let datalist = read(text.as_bytes()).unwrap();
+        let case = &datalist.training[0];
+        assert_eq!(case.further, ["pet.nii", "t1.nii"]);
+        assert_eq!(case.patient.as_deref(), Some("17"));
+        let files: Vec<_> = case.files().collect();
+        assert_eq!(files, ["ct.nii", "pet.nii", "t1.nii", "seg.nii"]);
+        assert_eq!(read(&datalist.to_json()).unwrap(), datalist);
+        let error = read(br#"{"training": [{"image": "ct.nii", "pet": "p.nii"}]}"#).unwrap_err();
+        assert!(error.to_string().contains("it has no `image3`"), "{error}");
     }
 
     #[test]
@@ -450,7 +529,7 @@ mod tests {
             ),
             (
                 r#"{"image": "b", "image2": "c"}"#,
-                "further images under `image2`",
+                "an image under `image2`, which the task does not name",
             ),
             (r#"{"image": "../b"}"#, "`../b` is outside of the data root"),
             (

@@ -1,5 +1,8 @@
 //! Folds: which cases are held out in which run.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
 use crate::datalist::Datalist;
@@ -69,6 +72,16 @@ pub enum FoldError {
         /// Folds wanted.
         wanted: usize,
     },
+    /// Fewer patients than folds.
+    #[error(
+        "{patients} patients cannot be split into {wanted} folds, expected no more folds than patients"
+    )]
+    Patients {
+        /// Number of patients.
+        patients: usize,
+        /// Folds wanted.
+        wanted: usize,
+    },
 }
 
 impl FoldError {
@@ -79,6 +92,7 @@ impl FoldError {
                 Some("take out every `fold` to have the cases split at random")
             }
             Self::Split { wanted: 1, .. } => Some("`--only-folds 0` trains one fold of several"),
+            Self::Patients { .. } => Some("ask for fewer folds with `--folds K`"),
             Self::TooMany { .. } | Self::Split { .. } => None,
         }
     }
@@ -89,7 +103,7 @@ impl FoldError {
 /// **Definition**: fold numbers of the datalist stand, and `wanted` limits how many of them are trained; where it has
 /// none but a `validation` list, that is fold 0, the training list fold 1, and fold 0 the only run; otherwise the
 /// cases are split into `wanted` folds (5) by a shuffle that depends on `seed` and their number alone. Sizes of folds
-/// differ by at most one. Once folds are given, the validation list is left alone, as in Auto3DSeg.
+/// differ by at most one; where the datalist names patients, all cases of one are in the same fold. Once folds are given, the validation list is left alone, as in Auto3DSeg.
 ///
 /// **Source**: MONAI 1.6.1 `AutoRunner.inspect_datalist_folds`; there, the split is scikit-learn's `KFold`, whose
 /// shuffle this one does not repeat.
@@ -126,7 +140,11 @@ pub fn assign(
     if wanted < 2 || wanted > cases {
         return Err(FoldError::Split { cases, wanted });
     }
-    for (case, fold) in datalist.training.iter_mut().zip(split(cases, wanted, seed)) {
+    let assigned = match patients(datalist) {
+        Some(patients) => split_patients(&patients, wanted, seed)?,
+        None => split(cases, wanted, seed),
+    };
+    for (case, fold) in datalist.training.iter_mut().zip(assigned) {
         case.fold = Some(fold);
     }
     Ok(Folds {
@@ -168,6 +186,46 @@ fn given(datalist: &Datalist, wanted: Option<usize>, with: String) -> Result<Fol
     }
 }
 
+/// Cases of each patient, a case without one by itself; `None` where no patient is given.
+fn patients(datalist: &Datalist) -> Option<Vec<Vec<usize>>> {
+    let mut groups: BTreeMap<(Option<&str>, usize), Vec<usize>> = BTreeMap::new();
+    for (position, case) in datalist.training.iter().enumerate() {
+        let patient = case.patient.as_deref();
+        let own = if patient.is_some() { 0 } else { position };
+        groups.entry((patient, own)).or_default().push(position);
+    }
+    let given = groups.keys().any(|(patient, _)| patient.is_some());
+    given.then(|| groups.into_values().collect())
+}
+
+/// The fold of each case, such that no patient is in two: shuffled patients, those of most cases first, each go to
+/// the fold that has fewest cases so far.
+fn split_patients(
+    patients: &[Vec<usize>],
+    folds: usize,
+    seed: u64,
+) -> Result<Vec<usize>, FoldError> {
+    if patients.len() < folds {
+        return Err(FoldError::Patients {
+            patients: patients.len(),
+            wanted: folds,
+        });
+    }
+    let mut order: Vec<usize> = (0..patients.len()).collect();
+    Rng::seeded(seed).shuffle(&mut order);
+    order.sort_by_key(|&patient| Reverse(patients[patient].len()));
+    let mut assigned = vec![0; patients.iter().map(Vec::len).sum()];
+    let mut sizes = vec![0; folds];
+    for patient in order {
+        let fold = (0..folds).min_by_key(|&fold| sizes[fold]).unwrap_or(0);
+        sizes[fold] += patients[patient].len();
+        for &case in &patients[patient] {
+            assigned[case] = fold;
+        }
+    }
+    Ok(assigned)
+}
+
 /// The fold of each of `cases` cases: a shuffle cut into `folds` parts, the first ones longer by one.
 fn split(cases: usize, folds: usize, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..cases).collect();
@@ -192,8 +250,10 @@ mod tests {
         let case = |(index, &fold): (usize, &Option<usize>)| Case {
             id: format!("case_{index}"),
             images: vec![format!("{index}.nii")],
+            further: Vec::new(),
             label: None,
             fold,
+            patient: None,
         };
         folds.iter().enumerate().map(case).collect()
     }
@@ -254,6 +314,46 @@ mod tests {
                 wanted: 3,
                 given: 2
             })
+        );
+    }
+
+    #[test]
+    fn a_patient_is_in_one_fold() {
+        let mut datalist = Datalist {
+            training: cases(&[None; 12]),
+            ..Default::default()
+        };
+        let of = |index: usize| ["a", "b", "a", "c", "d", "d", "d", "e", "f", "g"].get(index);
+        for (index, case) in datalist.training.iter_mut().enumerate() {
+            case.patient = of(index).map(|&patient| patient.to_owned());
+        }
+        let folds = assign(&mut datalist, Some(3), 0).unwrap();
+        assert_eq!(
+            (folds.source, folds.runs),
+            (FoldSource::Seeded, vec![0, 1, 2])
+        );
+        let found: Vec<_> = datalist
+            .training
+            .iter()
+            .filter_map(|case| case.fold)
+            .collect();
+        assert_eq!(
+            (found[0], found[4], found[5]),
+            (found[2], found[5], found[6])
+        );
+        let sizes = [0, 1, 2].map(|fold| found.iter().filter(|&&found| found == fold).count());
+        assert_eq!(sizes, [4; 3]);
+        datalist.training.iter_mut().for_each(|case| {
+            case.fold = None;
+            case.patient = Some("x".to_owned());
+        });
+        let error = assign(&mut datalist, Some(2), 0).unwrap_err();
+        assert_eq!(
+            error,
+            FoldError::Patients {
+                patients: 1,
+                wanted: 2
+            }
         );
     }
 

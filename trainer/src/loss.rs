@@ -1,6 +1,11 @@
 //! Training loss: Dice plus cross entropy, on every deep supervision output.
 
+mod regions;
+
+pub use regions::region_dice_ce;
+
 use burn::tensor::{Int, Tensor};
+use vesal_bundle::deploy_plan::Activation;
 use vesal_kernels::{Layers, dice_ce};
 
 /// Least weight of a coarse output.
@@ -8,14 +13,16 @@ const LEAST_WEIGHT: f64 = 0.0625;
 
 /// Sums the loss over all outputs of a network, each coarser one with half the weight of the one before.
 ///
-/// **Shapes**: logits `[N, X, Y, Z, K]`, finest first; class indices `[N, X, Y, Z]` at the finest shape.
+/// **Shapes**: logits `[N, X, Y, Z, K]`, finest first; class indices, or regions as bits, `[N, X, Y, Z]` at the finest
+/// shape.
 ///
-/// **Definition**: [`dice_ce`] of every output, weights `max(0.5^level, 0.0625)`, not normalized.
+/// **Definition**: [`dice_ce`] or [`region_dice_ce`] of every output, weights `max(0.5^level, 0.0625)`, not normalized.
 ///
 /// **Source**: MONAI 1.6.1 `DeepSupervisionLoss`.
 pub fn deep_supervision<B: Layers>(
     outputs: Vec<Tensor<B, 5>>,
     classes: Tensor<B, 4, Int>,
+    activation: Activation,
 ) -> Tensor<B, 1> {
     let device = classes.device();
     outputs
@@ -23,7 +30,11 @@ pub fn deep_supervision<B: Layers>(
         .enumerate()
         .map(|(level, logits)| {
             let weight = 0.5f64.powi(level as i32).max(LEAST_WEIGHT);
-            dice_ce(logits, classes.clone()).mul_scalar(weight)
+            let loss = match activation {
+                Activation::Softmax => dice_ce(logits, classes.clone()),
+                Activation::Sigmoid => region_dice_ce(logits, classes.clone()),
+            };
+            loss.mul_scalar(weight)
         })
         .reduce(|sum, loss| sum + loss)
         .unwrap_or_else(|| Tensor::zeros([1], &device))

@@ -147,9 +147,11 @@ impl WorkDir {
         })?;
         let bytes = read(&datalist_path)?;
         let mut datalist =
-            Datalist::from_json(&bytes, &dataroot).map_err(|source| WorkError::Datalist {
-                path: datalist_path,
-                source,
+            Datalist::from_json(&bytes, &dataroot, &task.further_keys()).map_err(|source| {
+                WorkError::Datalist {
+                    path: datalist_path,
+                    source,
+                }
             })?;
         let seed = settings.over(&task.overrides).seed.unwrap_or(0);
         let folds = folds::assign(&mut datalist, request.folds.or(task.num_fold), seed)?;
@@ -190,7 +192,7 @@ impl WorkDir {
         let dataroot = dataroot.map_or_else(|| PathBuf::from(&record.dataroot), Path::to_owned);
         let (task, _) = Task::read(&path.join(TASK))?;
         let list = path.join(DATALIST);
-        let datalist = Datalist::from_json(&read(&list)?, &dataroot)
+        let datalist = Datalist::from_json(&read(&list)?, &dataroot, &task.further_keys())
             .map_err(|source| WorkError::Datalist { path: list, source })?;
         Ok(Self {
             path: path.to_owned(),
@@ -211,9 +213,9 @@ impl WorkDir {
         self.datalist.training.len()
     }
 
-    /// Names of labels 1, 2, ….
+    /// Names of the classes to segment.
     pub fn class_names(&self) -> &[String] {
-        &self.task.class_names
+        self.task.classes.names()
     }
 
     /// Whether there are data stats.

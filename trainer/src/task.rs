@@ -1,8 +1,10 @@
 //! The task: `task.yaml`, Auto3DSeg's description of a dataset and what to learn from it.
 
+mod classes;
 mod overrides;
 mod suggest;
 
+pub use classes::{ClassError, Classes};
 pub use overrides::{NormalizeMode, OverrideError, Overrides};
 
 use std::io;
@@ -10,17 +12,19 @@ use std::path::{Path, PathBuf};
 
 use serde_yaml_ng::{Mapping, Value};
 use thiserror::Error;
-use vesal_bundle::deploy_plan::{MAX_LABELS, Modality};
+use vesal_bundle::deploy_plan::Modality;
 use vesal_bundle::name::{self, NameError};
 
 /// Keys of `task.yaml` that are not overrides.
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 9] = [
     "name",
     "task",
     "modality",
+    "extra_modalities",
     "datalist",
     "dataroot",
     "class_names",
+    "sigmoid",
     "num_fold",
 ];
 /// The one kind of task.
@@ -29,7 +33,7 @@ const SEGMENTATION: &str = "segmentation";
 /// What `task.yaml` says.
 ///
 /// **Definition**: `name`, `modality`, `datalist`, `dataroot` and `class_names` have to be there; `task` may be, and
-/// is `segmentation` then; so may `num_fold` and every name in [`Overrides::NAMES`].
+/// is `segmentation` then; so may `extra_modalities`, `sigmoid`, `num_fold` and every name in [`Overrides::NAMES`].
 ///
 /// **Source**: Auto3DSeg's input file. Unlike there, a key that means nothing is an error, and what the user sets is
 /// never overwritten by a rule.
@@ -37,15 +41,17 @@ const SEGMENTATION: &str = "segmentation";
 pub struct Task {
     /// Name of the task.
     pub name: String,
-    /// Modality of all channels.
+    /// Modality of the first image.
     pub modality: Modality,
+    /// Keys and modalities of further images, each on a grid of its own.
+    pub extra_modalities: Vec<(String, Modality)>,
     /// Datalist as written; see [`locate_datalist`](Self::locate_datalist).
     pub datalist: PathBuf,
     /// Folder that the datalist's paths start from, as written; see
     /// [`locate_dataroot`](Self::locate_dataroot).
     pub dataroot: PathBuf,
-    /// Names of labels 1, 2, … in this order; background is not among them.
-    pub class_names: Vec<String>,
+    /// What to segment; background is not among them.
+    pub classes: Classes,
     /// Number of folds, where the user wants another than the datalist's or 5.
     pub num_fold: Option<usize>,
     /// Decisions that the user takes.
@@ -103,22 +109,16 @@ pub enum TaskError {
         /// The rule.
         source: NameError,
     },
-    /// Regions are labels of labels.
+    /// What to segment is unclear.
+    #[error(transparent)]
+    Classes(#[from] ClassError),
+    /// An extra modality whose key means something else, or comes twice.
     #[error(
-        "`class_names` of the task describes regions (`name` and `index`), expected a list of names"
+        "`extra_modalities` of the task has the key `{key}`, expected names of further images such as `image2`"
     )]
-    Regions,
-    /// Two labels share a name.
-    #[error("`class_names` of the task has `{name}` twice")]
-    TwiceNamed {
-        /// The name.
-        name: String,
-    },
-    /// Background is label 0 without being listed.
-    #[error("`class_names` of the task begins with `{name}`, expected the labels 1, 2, … only")]
-    Background {
-        /// The name.
-        name: String,
+    ExtraKey {
+        /// The key.
+        key: String,
     },
     /// An override that cannot be used.
     #[error(transparent)]
@@ -138,12 +138,9 @@ impl TaskError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Missing { .. } | Self::Yaml { .. } => Some(
-                "a task needs `name`, `modality: ct|mri`, `datalist`, `dataroot` and `class_names: [first, second]`",
+                "a task needs `name`, `modality: ct|mri|pet`, `datalist`, `dataroot` and `class_names: [first, second]`",
             ),
-            Self::Background { .. } => Some("leave background out: it is always label 0"),
-            Self::Regions => {
-                Some("give one name per label; overlapping regions cannot be trained yet")
-            }
+            Self::Classes(error) => Some(error.hint()),
             Self::NotFound { .. } => Some(
                 "relative paths start from the folder of the task file, then from the current folder",
             ),
@@ -185,10 +182,23 @@ impl Task {
             key: "name",
             source,
         })?;
-        let modality = modality(required(&mut entries, "modality")?)?;
+        let modality = modality("modality", required(&mut entries, "modality")?)?;
+        let extra_modalities = entries
+            .remove("extra_modalities")
+            .filter(|value| !value.is_null());
+        let extra_modalities = extra_modalities.map_or(Ok(Vec::new()), extra)?;
         let datalist = text("datalist", required(&mut entries, "datalist")?)?.into();
         let dataroot = text("dataroot", required(&mut entries, "dataroot")?)?.into();
-        let class_names = class_names(required(&mut entries, "class_names")?)?;
+        let class_names = required(&mut entries, "class_names")?;
+        let sigmoid = entries.remove("sigmoid").map(|value| match value {
+            Value::Bool(sigmoid) => Ok(sigmoid),
+            other => Err(TaskError::Value {
+                key: "sigmoid",
+                found: describe(&other),
+                expected: "true or false",
+            }),
+        });
+        let classes = Classes::parse(class_names, sigmoid.transpose()?)?;
         let num_fold = entries.remove("num_fold").map(num_fold).transpose()?;
         let mut overrides = Overrides::default();
         for (key, value) in entries {
@@ -210,12 +220,19 @@ impl Task {
         Ok(Self {
             name,
             modality,
+            extra_modalities,
             datalist,
             dataroot,
-            class_names,
+            classes,
             num_fold,
             overrides,
         })
+    }
+
+    /// Keys of further images in the datalist.
+    pub fn further_keys(&self) -> Vec<String> {
+        let keys = self.extra_modalities.iter();
+        keys.map(|(key, _)| key.clone()).collect()
     }
 
     /// Finds the datalist of a task that was read from `task_path`.
@@ -268,48 +285,44 @@ fn text(key: &'static str, value: Value) -> Result<String, TaskError> {
     }
 }
 
-fn modality(value: Value) -> Result<Modality, TaskError> {
-    let found = text("modality", value)?;
+fn modality(key: &'static str, value: Value) -> Result<Modality, TaskError> {
+    let found = text(key, value)?;
     match found.to_ascii_lowercase().as_str() {
         "ct" => Ok(Modality::Ct),
-        "mri" => Ok(Modality::Mri),
+        "mri" | "mr" => Ok(Modality::Mri),
+        "pet" | "pt" => Ok(Modality::Pet),
         _ => Err(TaskError::Value {
-            key: "modality",
+            key,
             found: format!("`{found}`"),
-            expected: "`ct` or `mri`",
+            expected: "`ct`, `mri` or `pet`",
         }),
     }
 }
 
-fn class_names(value: Value) -> Result<Vec<String>, TaskError> {
-    const KEY: &str = "class_names";
-    let expected = "a list of names, one for each label from 1";
-    let items = match value {
-        Value::Sequence(items) if !items.is_empty() && items.len() < MAX_LABELS => items,
+/// Keys of a datalist's items that name no further image.
+const ITEM_KEYS: [&str; 4] = ["image", "label", "fold", "patient"];
+
+fn extra(value: Value) -> Result<Vec<(String, Modality)>, TaskError> {
+    const KEY: &str = "extra_modalities";
+    let entries = match value {
+        Value::Mapping(entries) => entries,
         other => {
             return Err(TaskError::Value {
                 key: KEY,
                 found: describe(&other),
-                expected,
+                expected: "a mapping such as `{image2: pet}`",
             });
         }
     };
-    if items.iter().any(Value::is_mapping) {
-        return Err(TaskError::Regions);
-    }
-    let mut names: Vec<String> = Vec::with_capacity(items.len());
-    for item in items {
-        let name = text(KEY, item)?;
-        name::check(&name).map_err(|source| TaskError::Name { key: KEY, source })?;
-        if name.eq_ignore_ascii_case("background") {
-            return Err(TaskError::Background { name });
+    let entry = |(key, value): (Value, Value)| {
+        let key = text(KEY, key)?;
+        name::check(&key).map_err(|source| TaskError::Name { key: KEY, source })?;
+        if ITEM_KEYS.contains(&key.as_str()) {
+            return Err(TaskError::ExtraKey { key });
         }
-        if names.contains(&name) {
-            return Err(TaskError::TwiceNamed { name });
-        }
-        names.push(name);
-    }
-    Ok(names)
+        Ok((key, modality(KEY, value)?))
+    };
+    entries.into_iter().map(entry).collect()
 }
 
 fn num_fold(value: Value) -> Result<usize, TaskError> {
@@ -372,7 +385,7 @@ class_names: [anterior, posterior]
             (task.name.as_str(), task.modality),
             ("Task04_Hippocampus", Modality::Mri)
         );
-        assert_eq!(task.class_names, ["anterior", "posterior"]);
+        assert_eq!(task.classes.names(), ["anterior", "posterior"]);
         assert_eq!(task.overrides.num_epochs, Some(5));
         assert_eq!(task.overrides.roi_size, Some([32, 48, 32]));
         assert_eq!(task.overrides.init_filters, Some(8));
@@ -393,11 +406,11 @@ class_names: [anterior, posterior]
 
     #[test]
     fn other_modalities_and_tasks_are_refused() {
-        let pet = GOOD.replace("MRI", "pet");
-        let error = Task::from_yaml(pet.as_bytes()).unwrap_err();
+        let xray = GOOD.replace("MRI", "xray");
+        let error = Task::from_yaml(xray.as_bytes()).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`modality` of the task is `pet`, expected `ct` or `mri`"
+            "`modality` of the task is `xray`, expected `ct`, `mri` or `pet`"
         );
         let detection = GOOD.replace("task: segmentation", "task: detection");
         assert!(matches!(
@@ -421,33 +434,18 @@ class_names: [anterior, posterior]
     }
 
     #[test]
-    fn class_names_are_the_foreground() {
-        let with =
-            |names: &str| Task::from_yaml(GOOD.replace("[anterior, posterior]", names).as_bytes());
-        assert!(matches!(
-            with("[background, a]"),
-            Err(TaskError::Background { .. })
-        ));
-        assert!(matches!(with("[a, a]"), Err(TaskError::TwiceNamed { .. })));
-        assert!(matches!(
-            with("[{name: a, index: [1]}]"),
-            Err(TaskError::Regions)
-        ));
-        assert!(matches!(
-            with("[]"),
-            Err(TaskError::Value {
-                key: "class_names",
-                ..
-            })
-        ));
-        assert!(matches!(
-            with("anterior"),
-            Err(TaskError::Value {
-                key: "class_names",
-                ..
-            })
-        ));
-        assert!(matches!(with("[\" a\"]"), Err(TaskError::Name { .. })));
+    fn extra_modalities_keep_their_order() {
+        let task = parse("extra_modalities: {pet: pet, image2: mri}\n").unwrap();
+        assert_eq!(task.further_keys(), ["pet", "image2"]);
+        assert_eq!(task.extra_modalities[0].1, Modality::Pet);
+        for (bad, expected) in [
+            ("{label: mri}", "has the key `label`"),
+            ("{image2: xray}", "is `xray`, expected `ct`, `mri` or `pet`"),
+            ("[pet]", "is a list of 1, expected a mapping"),
+        ] {
+            let error = parse(&format!("extra_modalities: {bad}\n")).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+        }
     }
 
     #[test]

@@ -13,8 +13,8 @@ use vesal_bundle::run_record::Score;
 use vesal_kernels::Layers;
 use vesal_models::SegmentationNetwork;
 use vesal_volume::LabelMap;
-use vesal_volume::measure::{EmptyTruth, MeasureError, label_overlaps};
-use vesal_volume::postprocess::softmax_in_place;
+use vesal_volume::measure::{EmptyTruth, MeasureError, label_overlaps, region_overlaps};
+use vesal_volume::postprocess::Activation;
 use vesal_volume::preprocess::PreprocessError;
 use vesal_volume::window::{PatchPredictor, StitchError, stitch_with_progress};
 
@@ -115,11 +115,13 @@ pub fn segment<P: PatchPredictor<Error = Infallible>>(
             Err(StitchError::Cancelled { .. }) => return Ok(None),
             other => other?,
         };
-    softmax_in_place(probabilities.view_mut());
-    let values: Vec<u16> = plan.labels.iter().map(|label| label.value).collect();
-    Ok(Some(
-        case.trace.invert_argmax(probabilities.view(), &values)?,
-    ))
+    plan.activation
+        .probabilities_in_place(probabilities.view_mut());
+    Ok(Some(case.trace.invert_to_labels(
+        probabilities.view(),
+        plan.activation,
+        &plan.label_values(),
+    )?))
 }
 
 /// Gathers the Dice of every label over cases.
@@ -127,22 +129,24 @@ pub fn segment<P: PatchPredictor<Error = Infallible>>(
 pub struct Scores {
     names: Vec<String>,
     values: Vec<u16>,
+    activation: Activation,
     /// Sum and number of defined Dice values per label.
     sums: Vec<(f64, usize)>,
     cases: usize,
 }
 
 impl Scores {
-    /// No case yet; the plan's labels without background.
+    /// No case yet; the plan's labels without background, or its regions.
     pub fn new(plan: &DeployPlan) -> Self {
-        let labels = plan.labels.iter().filter(|label| label.class_index > 0);
-        let (names, values): (Vec<_>, Vec<_>) = labels
+        let (names, values): (Vec<_>, Vec<_>) = plan
+            .foreground()
             .map(|label| (label.name.clone(), label.value))
             .unzip();
         let sums = vec![(0.0, 0); values.len()];
         Self {
             names,
             values,
+            activation: plan.activation,
             sums,
             cases: 0,
         }
@@ -152,7 +156,11 @@ impl Scores {
     ///
     /// **Errors**: they have different shapes.
     pub fn add(&mut self, truth: &LabelMap, prediction: &LabelMap) -> Result<(), MeasureError> {
-        let overlaps = label_overlaps(truth.data.view(), prediction.data.view(), &self.values)?;
+        let overlaps = match self.activation {
+            Activation::Softmax => label_overlaps,
+            Activation::Sigmoid => region_overlaps,
+        };
+        let overlaps = overlaps(truth.data.view(), prediction.data.view(), &self.values)?;
         for (overlap, (sum, count)) in overlaps.iter().zip(&mut self.sums) {
             if let Some(dice) = overlap.dice(EmptyTruth::Undefined) {
                 *sum += dice;
@@ -190,7 +198,7 @@ impl Scores {
 #[cfg(test)]
 mod tests {
     use ndarray::aview1;
-    use vesal_bundle::deploy_plan::{self, Activation, Channel, Label, Modality};
+    use vesal_bundle::deploy_plan::{self, Channel, Label, Modality};
     use vesal_volume::Affine;
     use vesal_volume::window::{Blend, Padding, WindowPlan};
 
@@ -201,6 +209,7 @@ mod tests {
             name: name.into(),
             value,
             class_index,
+            index: None,
         };
         DeployPlan {
             format: deploy_plan::FORMAT.into(),
@@ -245,6 +254,26 @@ mod tests {
         assert_eq!(score.dice_by_label["c"], None);
         assert!((score.mean_dice - 2.0 / 3.0).abs() < 1e-12);
         assert_eq!((score.epoch, score.cases), (4, 2));
+    }
+
+    #[test]
+    fn regions_are_scored_where_they_overlap() {
+        let region = |class_index, name: &str, index| Label {
+            name: name.into(),
+            value: 1u16 << class_index,
+            class_index,
+            index: Some(index),
+        };
+        let plan = DeployPlan {
+            labels: vec![region(0, "whole", vec![1, 2]), region(1, "core", vec![2])],
+            activation: Activation::Sigmoid,
+            ..plan()
+        };
+        let mut scores = Scores::new(&plan);
+        scores.add(&map([3, 3, 1, 0]), &map([3, 1, 2, 0])).unwrap();
+        let score = scores.finish(1);
+        assert_eq!(score.dice_by_label["whole"], Some(0.8));
+        assert_eq!(score.dice_by_label["core"], Some(0.5));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use vesal_volume::Affine;
 
 fn run(dataset: &Dataset) -> Result<Analysis, AnalyzeError> {
     let root = dataset.folder.path();
-    let datalist = Datalist::from_json(&dataset.datalist(), root).unwrap();
+    let datalist = Datalist::from_json(&dataset.datalist(), root, &[]).unwrap();
     analyze(&datalist.training, root, 2, |_| {})
 }
 

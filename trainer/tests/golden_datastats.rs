@@ -62,7 +62,7 @@ fn golden_datastats() {
     };
     let golden: Value = serde_yaml_ng::from_slice(&std::fs::read(golden).unwrap()).unwrap();
     let datalist = std::fs::read(dataroot.join("datalist.json")).unwrap();
-    let datalist = Datalist::from_json(&datalist, &dataroot).unwrap();
+    let datalist = Datalist::from_json(&datalist, &dataroot, &[]).unwrap();
 
     let analysis = analyze(&datalist.training, &dataroot, 2, |_| {}).unwrap();
     assert!(analysis.excluded.is_empty(), "{:?}", analysis.excluded);

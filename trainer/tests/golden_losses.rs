@@ -6,11 +6,21 @@ use burn::backend::Autodiff;
 use burn::tensor::{Int, Tensor, TensorData};
 use burn_flex::Flex;
 use serde_json::Value;
+use vesal_bundle::deploy_plan::Activation;
 use vesal_kernels::dice_ce;
 use vesal_trainer::fit::schedule::warmup_cosine;
-use vesal_trainer::loss::deep_supervision;
+use vesal_trainer::loss::{deep_supervision, region_dice_ce};
 
 const TOLERANCE: f64 = 1e-5;
+/// See `the_loss_of_regions_is_that_of_each_by_itself`; the gradient at some logits, by row-major index.
+const REGION_LOSS: f64 = 1.095_955_6;
+const REGION_GRADIENT: [(usize, f32); 5] = [
+    (0, 0.007_267_139),
+    (1, 0.009_447_484),
+    (17, -0.011_358_913),
+    (50, 0.005_790_654_6),
+    (95, 0.005_447_231_2),
+];
 
 /// Cases of a golden file; none when it is absent, which is a failure where `CI` is `true`.
 fn golden(name: &str) -> Vec<Value> {
@@ -107,6 +117,7 @@ fn golden_losses() {
                     .map(|array| channels_last(logits(array)))
                     .collect(),
                 target,
+                Activation::Softmax,
             ),
             other => panic!("unknown kind {other}"),
         };
@@ -114,6 +125,33 @@ fn golden_losses() {
         assert!(
             (found - expected).abs() <= TOLERANCE,
             "case {index}: {found}, not {expected}"
+        );
+    }
+}
+
+/// Values of MONAI 1.6.1's `DiceCELoss(sigmoid=True, squared_pred=True, smooth_nr=0, smooth_dr=1e-5)` in single
+/// precision, one call per region: `logits = sin(0.7 i)`, the truth as in the test. Dice is the mean over regions of
+/// such calls, and so is the binary cross entropy.
+#[test]
+fn the_loss_of_regions_is_that_of_each_by_itself() {
+    type B = Autodiff<Flex>;
+    let device = Default::default();
+    let logits: Vec<f32> = (0..96).map(|i| (0.7 * i as f32).sin()).collect();
+    let logits = Tensor::<B, 1>::from_floats(logits.as_slice(), &device)
+        .reshape([2, 2, 3, 4, 2])
+        .require_grad();
+    let bits: Vec<i32> = (0..48).map(|i| (i * 7 / 3) % 4).collect();
+    let bits = Tensor::<B, 1, Int>::from_ints(bits.as_slice(), &device).reshape([2, 2, 3, 4]);
+    let loss = region_dice_ce(logits.clone(), bits);
+    let gradient = logits.grad(&loss.backward()).unwrap().into_data();
+    let gradient = gradient.into_vec::<f32>().unwrap();
+    let found = f64::from(loss.into_scalar());
+    assert!((found - REGION_LOSS).abs() < 1e-6, "{found}");
+    for (index, expected) in REGION_GRADIENT {
+        assert!(
+            (gradient[index] - expected).abs() < 1e-7,
+            "{index}: {}",
+            gradient[index]
         );
     }
 }

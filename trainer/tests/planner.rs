@@ -9,14 +9,14 @@ use vesal_trainer::analyze::analyze;
 use vesal_trainer::analyze::stats::StatsSummary;
 use vesal_trainer::datalist::Datalist;
 use vesal_trainer::planner::{Budget, Goal, PlannerError, Plans, plan};
-use vesal_trainer::task::Overrides;
+use vesal_trainer::task::{Classes, Overrides};
 use vesal_trainer::train_plan::CropMode;
 use vesal_volume::preprocess::{Normalization, Step};
 
 fn stats() -> StatsSummary {
     let dataset = Dataset::new(3);
     let root = dataset.folder.path();
-    let datalist = Datalist::from_json(&dataset.datalist(), root).unwrap();
+    let datalist = Datalist::from_json(&dataset.datalist(), root, &[]).unwrap();
     analyze(&datalist.training, root, 2, |_| {})
         .unwrap()
         .summary
@@ -32,11 +32,13 @@ fn plan_with(
     settings
         .iter()
         .for_each(|text| overrides.set_text(text).unwrap());
-    let class_names = ["first".to_owned(), "second".to_owned()];
+    let classes =
+        Classes::parse(serde_yaml_ng::from_str("[first, second]").unwrap(), None).unwrap();
     let goal = Goal {
         name: "boxes",
         modality,
-        class_names: &class_names,
+        extra_modalities: &[],
+        classes: &classes,
         overrides: &overrides,
     };
     plan(

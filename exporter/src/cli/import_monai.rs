@@ -34,7 +34,7 @@ pub(super) struct ImportMonai {
     /// Range of intensities that CT is normalized by
     #[arg(long, value_name = "LOW,HIGH", value_parser = bounds, allow_hyphen_values = true)]
     bounds: Option<[f32; 2]>,
-    /// Names of all classes in order, background first
+    /// Names of all classes in order, background first; or of all regions
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     labels: Option<Vec<String>>,
     #[command(flatten)]
@@ -47,6 +47,8 @@ enum ModalityFlag {
     Mri,
     /// Computed tomography: sigmoid of a range
     Ct,
+    /// Positron emission tomography: sigmoid of deviations from the smallest intensity
+    Pet,
 }
 
 impl From<ModalityFlag> for Modality {
@@ -54,6 +56,7 @@ impl From<ModalityFlag> for Modality {
         match flag {
             ModalityFlag::Mri => Self::Mri,
             ModalityFlag::Ct => Self::Ct,
+            ModalityFlag::Pet => Self::Pet,
         }
     }
 }
@@ -94,7 +97,7 @@ fn exit(error: &ImportError) -> Exit {
                 Exit::Usage
             }
             PlanningError::Window { .. } | PlanningError::Labels { .. } => Exit::Usage,
-            PlanningError::NoSpacing => Exit::Input,
+            PlanningError::NoSpacing | PlanningError::Channels { .. } => Exit::Input,
         },
         ImportError::Plan(_) => Exit::Bundle,
         ImportError::Assemble(error) => assemble_exit(error),

@@ -8,21 +8,40 @@ use super::settings::{Fields, SettingsError};
 /// Name of class 0 where nothing names it.
 const BACKGROUND: &str = "background";
 
-/// Reads `class_names`: texts, or dictionaries with a `name`.
-pub(super) fn read(config: &Fields<'_>) -> Result<Option<Vec<String>>, SettingsError> {
+/// A class by its name, with the labels of the training data that make it up where they are stated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassName {
+    /// Name.
+    pub name: String,
+    /// Labels.
+    pub index: Option<Vec<u16>>,
+}
+
+/// Reads `class_names`: texts, or dictionaries with a `name` and maybe an `index`.
+pub(super) fn read(config: &Fields<'_>) -> Result<Option<Vec<ClassName>>, SettingsError> {
     let names = match config.get("class_names") {
         None => return Ok(None),
         Some(Value::Array(names)) => names,
         Some(_) => return Err(config.broken("class_names", "a list of names")),
     };
-    let name = |value: &Value| match value {
-        Value::String(name) => Some(name.clone()),
-        Value::Object(class) => class.get("name")?.as_str().map(str::to_owned),
+    let label = |value: &Value| value.as_u64().and_then(|value| u16::try_from(value).ok());
+    let class = |value: &Value| match value {
+        Value::String(name) => Some(ClassName {
+            name: name.clone(),
+            index: None,
+        }),
+        Value::Object(class) => Some(ClassName {
+            name: class.get("name")?.as_str()?.to_owned(),
+            index: match class.get("index") {
+                None => None,
+                Some(index) => Some(index.as_array()?.iter().map(label).collect::<Option<_>>()?),
+            },
+        }),
         _ => None,
     };
     names
         .iter()
-        .map(name)
+        .map(class)
         .collect::<Option<Vec<_>>>()
         .map(Some)
         .ok_or_else(|| config.broken("class_names", "a list of names"))
@@ -40,28 +59,53 @@ pub(super) fn name_classes(names: &[String], classes: usize) -> Option<Vec<Label
     } else {
         return None;
     };
-    Some(label(names))
+    let labels = names.into_iter().enumerate();
+    let label = |(class_index, name): (usize, String)| Label {
+        name: name.trim().to_owned(),
+        value: u16::try_from(class_index).unwrap_or(u16::MAX),
+        class_index,
+        index: None,
+    };
+    Some(labels.map(label).collect())
+}
+
+/// Regions of this many outputs, each valued by a bit.
+pub(super) fn name_regions(classes: &[ClassName], outputs: usize) -> Option<Vec<Label>> {
+    let region = |(class_index, class): (usize, &ClassName)| Label {
+        name: class.name.trim().to_owned(),
+        value: bit(class_index),
+        class_index,
+        index: class.index.clone(),
+    };
+    (classes.len() == outputs).then(|| classes.iter().enumerate().map(region).collect())
 }
 
 /// Labels of classes that nothing names.
 pub(super) fn number_classes(classes: usize) -> Vec<Label> {
-    let name = |class| {
-        if class == 0 {
-            BACKGROUND.to_owned()
-        } else {
-            format!("class {class}")
-        }
+    let label = |class_index| Label {
+        name: match class_index {
+            0 => BACKGROUND.to_owned(),
+            _ => format!("class {class_index}"),
+        },
+        value: u16::try_from(class_index).unwrap_or(u16::MAX),
+        class_index,
+        index: None,
     };
-    label((0..classes).map(name).collect())
+    (0..classes).map(label).collect()
 }
 
-fn label(names: Vec<String>) -> Vec<Label> {
-    let labels = names.into_iter().enumerate();
-    labels
-        .map(|(class_index, name)| Label {
-            name: name.trim().to_owned(),
-            value: u16::try_from(class_index).unwrap_or(u16::MAX),
-            class_index,
-        })
-        .collect()
+/// Regions that nothing names.
+pub(super) fn number_regions(outputs: usize) -> Vec<Label> {
+    let region = |class_index| Label {
+        name: format!("region {}", class_index + 1),
+        value: bit(class_index),
+        class_index,
+        index: None,
+    };
+    (0..outputs).map(region).collect()
+}
+
+/// The bit of a region; 0, which no plan accepts, for more regions than a label map has bits.
+fn bit(class_index: usize) -> u16 {
+    1_u16.checked_shl(class_index as u32).unwrap_or(0)
 }

@@ -11,6 +11,7 @@ mod settings;
 
 pub use archive::ArchiveError;
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use labels::ClassName;
 pub use monai::{ImportError, Imported, import};
 pub use pickle::PickleError;
 pub use plan::{Overrides, PlanningError};

@@ -7,7 +7,7 @@ use vesal_models::NetworkConfig;
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 
-use super::labels;
+use super::labels::{self, ClassName};
 use super::settings::{NormalizeMode, Settings};
 
 /// Shared fraction of neighboring windows in MONAI's Auto3DSeg.
@@ -66,12 +66,24 @@ pub enum PlanningError {
         factor: [usize; 3],
     },
     /// Not one name per class.
-    #[error("{found} labels are named, the network has {expected} classes, background included")]
+    #[error("{found} labels are named, the network has {expected} {what}")]
     Labels {
         /// Names.
         found: usize,
-        /// Classes.
+        /// Outputs of the network.
         expected: usize,
+        /// What they are.
+        what: &'static str,
+    },
+    /// More images than the network has channels.
+    #[error(
+        "the checkpoint has {extra} `extra_modalities`, expected fewer than the {found} channels of its network"
+    )]
+    Channels {
+        /// Channels of the network.
+        found: usize,
+        /// Images beside the first.
+        extra: usize,
     },
 }
 
@@ -90,8 +102,9 @@ impl PlanningError {
                 Some(format!("`--roi {x},{y},{z}` is the next larger one"))
             }
             Self::Labels { .. } => {
-                Some("`--labels background,...` names every class in order".into())
+                Some("`--labels NAME,...` names every class or region in order".into())
             }
+            Self::Channels { .. } => None,
         }
     }
 }
@@ -118,21 +131,50 @@ pub(super) fn plan(
         Modality::Mri
     });
     let normalization = normalization(settings, flags, modality)?;
+    let extra = &settings.extra_modalities;
     let channels = network.in_channels();
+    let first_channels = channels.saturating_sub(extra.len());
+    if first_channels == 0 {
+        return Err(PlanningError::Channels {
+            found: channels,
+            extra: extra.len(),
+        });
+    }
+    let mut normalizations = vec![normalization; first_channels];
+    for (_, mode) in extra {
+        normalizations.push(normalize_as(*mode, settings, flags)?);
+    }
 
     let mut preprocessing = Vec::new();
     if settings.orientation_ras != Some(false) {
         preprocessing.push(Step::OrientRas);
     }
-    if settings.crop_foreground != Some(false) {
+    // Auto3DSeg crops no case whose images have grids of their own.
+    if settings.crop_foreground != Some(false) && extra.is_empty() {
         preprocessing.push(Step::CropForeground {
             threshold: 0.,
             margin: MARGIN,
         });
     }
     preprocessing.extend(resampling(settings, flags)?);
+    if !extra.is_empty() {
+        preprocessing.push(Step::ResampleToMatch { first_channels });
+    }
     preprocessing.push(Step::Normalize {
-        channels: vec![normalization; channels],
+        channels: normalizations,
+    });
+    let activation = match settings.sigmoid {
+        Some(true) => Activation::Sigmoid,
+        _ => Activation::Softmax,
+    };
+    let further = extra.iter().map(|(key, mode)| Channel {
+        name: key.clone(),
+        modality: match mode {
+            NormalizeMode::Range => Modality::Ct,
+            NormalizeMode::Deviation => Modality::Pet,
+            NormalizeMode::ZScore | NormalizeMode::ZScoreTanh => Modality::Mri,
+            NormalizeMode::None => modality,
+        },
     });
 
     let plan = DeployPlan {
@@ -143,9 +185,18 @@ pub(super) fn plan(
             .clone()
             .or_else(|| settings.name.clone())
             .unwrap_or_else(|| name.into()),
-        channels: name_channels(channels, modality),
-        labels: name_labels(settings, flags, network.out_channels(), &mut assumptions)?,
-        activation: Activation::Softmax,
+        channels: name_channels(first_channels, modality)
+            .into_iter()
+            .chain(further)
+            .collect(),
+        labels: name_labels(
+            settings,
+            flags,
+            activation,
+            network.out_channels(),
+            &mut assumptions,
+        )?,
+        activation,
         preprocessing,
         window: WindowPlan {
             size: window(settings, flags, network)?,
@@ -168,11 +219,28 @@ fn normalization(
     let by_modality = match modality {
         Modality::Ct => NormalizeMode::Range,
         Modality::Mri => NormalizeMode::ZScore,
+        Modality::Pet => NormalizeMode::Deviation,
     };
     let mode = match flags.modality {
         Some(_) => by_modality,
         None => settings.normalize_mode.unwrap_or(by_modality),
     };
+    let ranged = settings.extra_modalities.iter().map(|(_, mode)| *mode);
+    let ranged = ranged
+        .chain([mode])
+        .any(|mode| mode == NormalizeMode::Range);
+    if flags.bounds.is_some() && !ranged {
+        return Err(PlanningError::UnusedBounds);
+    }
+    normalize_as(mode, settings, flags)
+}
+
+/// The normalization of one image; Auto3DSeg has one range for all.
+fn normalize_as(
+    mode: NormalizeMode,
+    settings: &Settings,
+    flags: &Overrides,
+) -> Result<Normalization, PlanningError> {
     match mode {
         NormalizeMode::Range => {
             let [low, high] = flags
@@ -181,8 +249,9 @@ fn normalization(
                 .ok_or(PlanningError::NoBounds)?;
             Ok(Normalization::SigmoidRange { low, high })
         }
-        _ if flags.bounds.is_some() => Err(PlanningError::UnusedBounds),
         NormalizeMode::ZScore => Ok(Normalization::ZScoreNonzero),
+        NormalizeMode::ZScoreTanh => Ok(Normalization::ZScoreNonzeroTanh),
+        NormalizeMode::Deviation => Ok(Normalization::SigmoidDeviation),
         NormalizeMode::None => Ok(Normalization::Identity),
     }
 }
@@ -241,31 +310,47 @@ fn name_channels(count: usize, modality: Modality) -> Vec<Channel> {
 fn name_labels(
     settings: &Settings,
     flags: &Overrides,
+    activation: Activation,
     classes: usize,
     assumptions: &mut Vec<String>,
 ) -> Result<Vec<Label>, PlanningError> {
-    if let Some(names) = &flags.labels {
-        let exact = Some(names).filter(|names| names.len() == classes);
-        return exact
-            .and_then(|names| labels::name_classes(names, classes))
-            .ok_or(PlanningError::Labels {
-                found: names.len(),
-                expected: classes,
-            });
-    }
-    match &settings.class_names {
-        Some(names) => labels::name_classes(names, classes).ok_or(PlanningError::Labels {
-            found: names.len(),
-            expected: classes,
-        }),
-        None => {
-            assumptions.push(
-                "classes have no names and are numbered; `--labels background,...` names them"
-                    .into(),
-            );
-            Ok(labels::number_classes(classes))
+    let regions = activation == Activation::Sigmoid;
+    let wrong = |found: usize| PlanningError::Labels {
+        found,
+        expected: classes,
+        what: if regions {
+            "regions"
+        } else {
+            "classes, background included"
+        },
+    };
+    let stated = |name: &String| ClassName {
+        name: name.clone(),
+        index: None,
+    };
+    let named = match (&flags.labels, &settings.class_names) {
+        (Some(names), _) if names.len() != classes => return Err(wrong(names.len())),
+        (Some(names), _) => names.iter().map(stated).collect(),
+        (None, Some(names)) => names.clone(),
+        (None, None) => {
+            let (example, numbered) = if regions {
+                ("`--labels NAME,...`", labels::number_regions(classes))
+            } else {
+                ("`--labels background,...`", labels::number_classes(classes))
+            };
+            assumptions.push(format!(
+                "classes have no names and are numbered; {example} names them"
+            ));
+            return Ok(numbered);
         }
-    }
+    };
+    let labels = if regions {
+        labels::name_regions(&named, classes)
+    } else {
+        let names: Vec<_> = named.iter().map(|class| class.name.clone()).collect();
+        labels::name_classes(&names, classes)
+    };
+    labels.ok_or_else(|| wrong(named.len()))
 }
 
 #[cfg(test)]
@@ -397,6 +482,43 @@ mod tests {
     }
 
     #[test]
+    fn regions_and_further_images_are_taken() {
+        let mut net = network();
+        net["in_channels"] = json!(3);
+        let config = json!({
+            "network": net, "roi_size": [32, 32, 32], "modality": "ct", "intensity_bounds": [-100, 100],
+            "sigmoid": true, "extra_modalities": {"image2": "pet", "image3": "mri"},
+            "class_names": [{"name": "whole", "index": [1, 2]}, {"name": "core", "index": [2]},
+                            {"name": "rim", "index": [1]}]
+        });
+        let plan = planned(config, &Overrides::default()).unwrap().plan;
+        plan.validate().unwrap();
+        assert_eq!(plan.activation, Activation::Sigmoid);
+        assert_eq!((plan.labels[1].value, plan.labels[1].class_index), (2, 1));
+        assert_eq!(plan.labels[0].index, Some(vec![1, 2]));
+        let range = Normalization::SigmoidRange {
+            low: -100.,
+            high: 100.,
+        };
+        assert_eq!(
+            plan.preprocessing,
+            [
+                Step::OrientRas,
+                Step::ResampleToMatch { first_channels: 1 },
+                Step::Normalize {
+                    channels: vec![
+                        range,
+                        Normalization::SigmoidDeviation,
+                        Normalization::ZScoreNonzero
+                    ]
+                },
+            ]
+        );
+        assert_eq!(plan.channels[1].name, "image2");
+        assert_eq!(plan.channels[1].modality, Modality::Pet);
+    }
+
+    #[test]
     fn what_is_missing_or_does_not_fit_names_its_flag() {
         let config = || json!({"network": network()});
         let ct = Overrides {
@@ -436,16 +558,19 @@ mod tests {
             settings(json!({"network": net}))
         };
         for (outcome, field) in [
-            (with("sigmoid", json!(true)), "config.sigmoid"),
             (
-                with("extra_modalities", json!({"image2": "pet"})),
+                with("custom_data_transforms", json!([{"key": "crop"}])),
+                "config.custom_data_transforms",
+            ),
+            (
+                with("extra_modalities", json!({"image2": "log"})),
                 "config.extra_modalities",
             ),
             (
-                with("normalize_mode", json!("pet")),
+                with("normalize_mode", json!("log")),
                 "config.normalize_mode",
             ),
-            (with("modality", json!("pet")), "config.modality"),
+            (with("modality", json!("us")), "config.modality"),
             (network_with("norm", json!("BATCH")), "config.network.norm"),
             (
                 network_with("norm", json!(["INSTANCE", {"eps": 1e-3}])),

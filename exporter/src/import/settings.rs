@@ -8,7 +8,8 @@ use thiserror::Error;
 use vesal_bundle::deploy_plan::Modality;
 use vesal_models::SegResNetDsConfig;
 
-use super::{labels, network};
+use super::labels::{self, ClassName};
+use super::network;
 
 /// How intensities were normalized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,10 @@ pub enum NormalizeMode {
     Range,
     /// Z-score of the voxels that are not zero: `meanstd` or `mri`.
     ZScore,
+    /// The same through a hyperbolic tangent: `meanstdtanh`.
+    ZScoreTanh,
+    /// Sigmoid of deviations from the smallest intensity: `pet`.
+    Deviation,
     /// Not at all: `none`.
     None,
 }
@@ -43,7 +48,11 @@ pub struct Settings {
     /// Range of intensities.
     pub intensity_bounds: Option<[f32; 2]>,
     /// Names of the classes, background included or not.
-    pub class_names: Option<Vec<String>>,
+    pub class_names: Option<Vec<ClassName>>,
+    /// Whether classes are regions that may overlap.
+    pub sigmoid: Option<bool>,
+    /// Names of further images on grids of their own, and how they are normalized.
+    pub extra_modalities: Vec<(String, NormalizeMode)>,
     /// Whether images are turned to RAS.
     pub orientation_ras: Option<bool>,
     /// Whether images are cropped to what is above 0.
@@ -98,46 +107,73 @@ impl Settings {
             overlap: fields.numbers_or_one("overlap")?,
             resample: fields.flag("resample")?,
             resample_resolution: fields.numbers("resample_resolution")?,
-            modality: fields.choice("modality", "ct or mri", |text| match text {
+            modality: fields.choice("modality", "ct, mri or pet", |text| match text {
                 "ct" => Some(Modality::Ct),
                 "mri" | "mr" => Some(Modality::Mri),
+                "pet" | "pt" => Some(Modality::Pet),
                 _ => None,
             })?,
-            normalize_mode: fields.choice("normalize_mode", "range, meanstd or none", |text| {
-                match text {
-                    "range" | "ct" => Some(NormalizeMode::Range),
-                    "meanstd" | "mri" => Some(NormalizeMode::ZScore),
-                    "none" => Some(NormalizeMode::None),
-                    _ => None,
-                }
+            normalize_mode: fields.choice("normalize_mode", NormalizeMode::NAMES, |text| {
+                NormalizeMode::named(text)
             })?,
             intensity_bounds: fields
                 .numbers::<2>("intensity_bounds")?
                 .map(|bounds| bounds.map(|b| b as f32)),
             class_names: labels::read(&fields)?,
+            sigmoid: fields.flag("sigmoid")?,
+            extra_modalities: extra_modalities(&fields)?,
             orientation_ras: fields.flag("orientation_ras")?,
             crop_foreground: fields.flag("crop_foreground")?,
         })
     }
 }
 
-/// Refuses what would change the result without the bundle knowing.
-fn refuse_unsupported(fields: &Fields<'_>) -> Result<(), SettingsError> {
-    if fields.flag("sigmoid")? == Some(true) {
-        return Err(fields.unsupported("sigmoid", "classes that exclude each other: sigmoid false"));
-    }
-    for field in ["extra_modalities", "custom_data_transforms"] {
-        let empty = match fields.get(field) {
-            None | Some(Value::Null) => true,
-            Some(Value::Array(items)) => items.is_empty(),
-            Some(Value::Object(map)) => map.is_empty(),
-            Some(_) => false,
-        };
-        if !empty {
-            return Err(fields.unsupported(field, "none"));
+impl NormalizeMode {
+    const NAMES: &str = "range, meanstd, meanstdtanh, pet or none";
+
+    fn named(text: &str) -> Option<Self> {
+        match text {
+            "range" | "ct" => Some(Self::Range),
+            "meanstd" | "mri" => Some(Self::ZScore),
+            "meanstdtanh" => Some(Self::ZScoreTanh),
+            "pet" => Some(Self::Deviation),
+            "none" => Some(Self::None),
+            _ => None,
         }
     }
-    Ok(())
+}
+
+/// Further images in the order of their channels.
+fn extra_modalities(fields: &Fields<'_>) -> Result<Vec<(String, NormalizeMode)>, SettingsError> {
+    const FIELD: &str = "extra_modalities";
+    let map = match fields.get(FIELD) {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(items)) if items.is_empty() => return Ok(Vec::new()),
+        Some(Value::Object(map)) => map,
+        Some(_) => return Err(fields.broken(FIELD, "names of images with their modalities")),
+    };
+    let entry = |(key, mode): (&String, &Value)| {
+        let mode = mode.as_str().and_then(NormalizeMode::named);
+        let mode = mode.ok_or_else(|| fields.unsupported(FIELD, NormalizeMode::NAMES))?;
+        Ok((key.clone(), mode))
+    };
+    map.iter().map(entry).collect()
+}
+
+/// Refuses what would change the result without the bundle knowing.
+fn refuse_unsupported(fields: &Fields<'_>) -> Result<(), SettingsError> {
+    const FIELD: &str = "custom_data_transforms";
+    let empty = match fields.get(FIELD) {
+        None | Some(Value::Null) => true,
+        Some(Value::Array(items)) => items.is_empty(),
+        Some(Value::Object(map)) => map.is_empty(),
+        Some(_) => false,
+    };
+    if empty {
+        Ok(())
+    } else {
+        Err(fields.unsupported(FIELD, "none"))
+    }
 }
 
 /// The fields of a dictionary, with references `@name` to top-level fields resolved.

@@ -29,4 +29,5 @@ pub use layers::{Layers, Linearity, conv, conv_transpose, dice_ce, instance_norm
 pub use operations::Kernels;
 pub use optimizer::{AdamWStep, Moments};
 pub use reduction::Reduction;
+pub use reference::downsample;
 pub use results::{DiceCe, NormGradients, Normalized, Scalars};

@@ -227,7 +227,13 @@ fn one_hot<B: Backend>(classes: IntTensor<B>, [n, x, y, z]: [usize; 4], k: usize
 }
 
 /// Picks the class at the center of each coarse voxel.
-fn downsample<B: Backend>(classes: Tensor<B, 4, Int>, shape: [usize; 3]) -> Tensor<B, 4, Int> {
+///
+/// **Shapes**: `[N, X', Y', Z']` → `[N, X, Y, Z]`.
+///
+/// **Definition**: output `i` of `m` takes input `floor((i + 0.5) n / m)` of `n`, along each axis.
+///
+/// **Source**: PyTorch `interpolate(mode="nearest-exact")`.
+pub fn downsample<B: Backend>(classes: Tensor<B, 4, Int>, shape: [usize; 3]) -> Tensor<B, 4, Int> {
     let device = classes.device();
     shape
         .into_iter()

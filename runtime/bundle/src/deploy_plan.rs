@@ -1,11 +1,12 @@
 //! The deploy plan: everything inference needs to know about the data, decided once, at training.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use vesal_volume::preprocess::{PreprocessError, Step, check_steps};
+pub use vesal_volume::postprocess::Activation;
+use vesal_volume::preprocess::{PreprocessError, Step, check_steps, image_channels};
 use vesal_volume::window::{WindowError, WindowPlan};
 
 use crate::document::{self, DocumentError};
@@ -23,6 +24,8 @@ pub const MAX_FILE_BYTES: u64 = 1 << 20;
 pub const MAX_CHANNELS: usize = 64;
 /// Largest number of labels including background.
 pub const MAX_LABELS: usize = 1024;
+/// Largest number of regions that may overlap: each is a bit of a label map's 16.
+pub const MAX_REGIONS: usize = 16;
 /// Largest number of preprocessing steps.
 pub const MAX_STEPS: usize = 32;
 /// Longest side of a window in voxels.
@@ -54,26 +57,23 @@ pub enum Modality {
     Ct,
     /// Magnetic resonance, arbitrary units.
     Mri,
+    /// Positron emission tomography, activity or uptake.
+    Pet,
 }
 
-/// How logits become probabilities, and probabilities labels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Activation {
-    /// Classes exclude each other: softmax, then argmax; class 0 is background.
-    Softmax,
-}
-
-/// A value of the written label map.
+/// A label, or a region that may overlap others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Label {
     /// Name that people read.
     pub name: String,
-    /// Value in the label map.
+    /// Value in the label map; for a region the bit `2^class_index`, and a voxel holds the sum of its regions' bits.
     pub value: u16,
     /// Output channel of the network.
     pub class_index: usize,
+    /// Values in the label maps of the training data that make it up; absent: `value` itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<Vec<u16>>,
 }
 
 /// What turns a case into a label map, apart from the networks: `deploy_plan.json`.
@@ -90,7 +90,7 @@ pub struct DeployPlan {
     pub name: String,
     /// Input channels in network order.
     pub channels: Vec<Channel>,
-    /// Every class including background, in `class_index` order.
+    /// Every class in `class_index` order: labels with background, or regions without.
     pub labels: Vec<Label>,
     /// Logits → probabilities → labels.
     pub activation: Activation,
@@ -151,6 +151,36 @@ pub enum PlanError {
         label: String,
         /// Its value.
         found: u16,
+    },
+    /// A region is not the bit of its class.
+    #[error("region `{label}` has value {found}, expected {expected}, the bit of its class index")]
+    Region {
+        /// Name of the region.
+        label: String,
+        /// Its value.
+        found: u16,
+        /// Its bit.
+        expected: u16,
+    },
+    /// A label is made up of nothing, or of the same twice.
+    #[error(
+        "label `{label}` is made up of the values {found:?}, expected at least one, each once and above 0"
+    )]
+    Index {
+        /// Name of the label.
+        label: String,
+        /// Its index.
+        found: Vec<u16>,
+    },
+    /// Two labels that exclude each other are made up of one value.
+    #[error("labels `{first}` and `{second}` are both made up of the value {value}")]
+    SharedIndex {
+        /// The first label.
+        first: String,
+        /// The other.
+        second: String,
+        /// The value.
+        value: u16,
     },
     /// A preprocessing step has a parameter out of range.
     #[error("preprocessing step {position}: {parameter} is {found}, expected {expected}")]
@@ -226,7 +256,10 @@ impl DeployPlan {
     pub fn validate(&self) -> Result<(), PlanError> {
         name::check(&self.name).map_err(|source| PlanError::Name { of: "task", source })?;
         count("channels", self.channels.len(), 1, MAX_CHANNELS)?;
-        count("labels", self.labels.len(), 2, MAX_LABELS)?;
+        match self.activation {
+            Activation::Softmax => count("labels", self.labels.len(), 2, MAX_LABELS)?,
+            Activation::Sigmoid => count("regions", self.labels.len(), 1, MAX_REGIONS)?,
+        }
         count(
             "preprocessing steps",
             self.preprocessing.len(),
@@ -262,12 +295,7 @@ impl DeployPlan {
                     expected,
                 });
             }
-            if expected == 0 && label.value != 0 {
-                return Err(PlanError::Background {
-                    label: label.name.clone(),
-                    found: label.value,
-                });
-            }
+            self.validate_value(label)?;
             if !values.insert(label.value) {
                 return Err(PlanError::Duplicate {
                     of: "labels of value",
@@ -275,7 +303,85 @@ impl DeployPlan {
                 });
             }
         }
+        self.validate_indices()
+    }
+
+    fn validate_value(&self, label: &Label) -> Result<(), PlanError> {
+        let (found, name) = (label.value, || label.name.clone());
+        match self.activation {
+            Activation::Softmax if label.class_index == 0 && found != 0 => {
+                Err(PlanError::Background {
+                    label: name(),
+                    found,
+                })
+            }
+            Activation::Sigmoid if found != 1 << label.class_index => Err(PlanError::Region {
+                label: name(),
+                found,
+                expected: 1 << label.class_index,
+            }),
+            Activation::Softmax | Activation::Sigmoid => Ok(()),
+        }
+    }
+
+    /// What labels are made up of; only regions may share a value.
+    fn validate_indices(&self) -> Result<(), PlanError> {
+        let mut owners: BTreeMap<u16, &Label> = BTreeMap::new();
+        for label in &self.labels {
+            let Some(index) = &label.index else { continue };
+            let distinct: BTreeSet<_> = index.iter().collect();
+            if index.is_empty() || distinct.len() < index.len() || index.contains(&0) {
+                return Err(PlanError::Index {
+                    label: label.name.clone(),
+                    found: index.clone(),
+                });
+            }
+            for &value in index {
+                if let (Activation::Softmax, Some(first)) =
+                    (self.activation, owners.insert(value, label))
+                {
+                    return Err(PlanError::SharedIndex {
+                        first: first.name.clone(),
+                        second: label.name.clone(),
+                        value,
+                    });
+                }
+            }
+        }
         Ok(())
+    }
+
+    /// The value of every class, in `class_index` order.
+    pub fn label_values(&self) -> Vec<u16> {
+        self.labels.iter().map(|label| label.value).collect()
+    }
+
+    /// Every label but background; every region.
+    pub fn foreground(&self) -> impl Iterator<Item = &Label> {
+        let background = usize::from(self.activation == Activation::Softmax);
+        self.labels.iter().skip(background)
+    }
+
+    /// Channels of each image that a case consists of; see [`image_channels`].
+    pub fn image_channels(&self) -> Vec<usize> {
+        image_channels(&self.preprocessing, self.channels.len())
+    }
+
+    /// What each value in a label map of the training data is in a label map of this plan; `None` for values that the
+    /// plan does not know.
+    ///
+    /// **Definition**: where labels say what they are made up of, every other value is background.
+    pub fn annotated_value(&self, annotated: u16) -> Option<u16> {
+        let made_up = self.labels.iter().any(|label| label.index.is_some());
+        let holds = |label: &&Label| match &label.index {
+            Some(index) => index.contains(&annotated),
+            None => !made_up && label.value == annotated,
+        };
+        let mut holding = self.labels.iter().filter(holds).map(|label| label.value);
+        match holding.next() {
+            Some(first) => Some(holding.fold(first, |all, value| all | value)),
+            None => (made_up || annotated == 0).then_some(0),
+        }
     }
 
     /// Limits that keep a plan from asking for more than any machine has.
@@ -309,6 +415,7 @@ impl DeployPlan {
             Step::OrientRas
             | Step::CropForeground { .. }
             | Step::Resample { .. }
+            | Step::ResampleToMatch { .. }
             | Step::Normalize { .. } => Ok(()),
         }
     }

@@ -7,7 +7,7 @@ use ndarray::{Array5, Axis};
 use thiserror::Error;
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_bundle::{Bundle, BundleError, DeployPlan};
-use vesal_volume::postprocess::{ArgmaxError, MeanError, ProbabilityMean, argmax_labels};
+use vesal_volume::postprocess::{LabelingError, MeanError, ProbabilityMean};
 use vesal_volume::preprocess::{PreprocessError, execute};
 use vesal_volume::window::{PatchPredictor, StitchError, stitch_with_progress};
 use vesal_volume::{LabelMap, Volume};
@@ -61,7 +61,7 @@ pub enum EngineError {
     Mean(#[from] MeanError),
     /// Probabilities give no labels.
     #[error(transparent)]
-    Argmax(#[from] ArgmaxError),
+    Labeling(#[from] LabelingError),
     /// The caller asked to stop.
     #[error("stopped on request")]
     Stopped,
@@ -130,7 +130,7 @@ pub struct StageTimes {
 /// A segmented case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Segmentation {
-    /// Labels on the input's grid.
+    /// Labels on the grid of the first image; regions are bits.
     pub labels: LabelMap,
     /// Probabilities `[K, X, Y, Z]` on the input's grid, if asked for; 0 in every class where the case was cropped away.
     pub probabilities: Option<Volume>,
@@ -267,21 +267,25 @@ impl Ensemble {
     }
 
     /// Segments a case: preprocesses it, lets every member predict it window by window, averages probabilities, and
-    /// brings the most probable labels back to the input's grid.
+    /// brings the labels back to the grid of the first image.
     ///
     /// At any time one member's logits and one mean are in memory. `progress` is called at the begin of every stage and
     /// after every batch of windows, and stops the segmentation when it breaks.
     ///
-    /// **Shapes**: volume `[C, X, Y, Z]` → labels `[X, Y, Z]` on the same grid.
+    /// **Shapes**: images `[C, X, Y, Z]` with as many channels each as [`DeployPlan::image_channels`] says → labels
+    /// `[X, Y, Z]`.
     ///
     /// **Errors**: the case does not fit the plan, a network fails, or [`EngineError::Stopped`].
     pub fn segment(
         &mut self,
-        volume: Volume,
+        images: Vec<Volume>,
         output: Output,
         progress: &mut dyn FnMut(Stage) -> ControlFlow<()>,
     ) -> Result<Segmentation, EngineError> {
-        let (found, expected) = (volume.channels(), &self.plan.channels);
+        let (found, expected) = (
+            images.iter().map(Volume::channels).sum(),
+            &self.plan.channels,
+        );
         if found != expected.len() {
             let expected = expected
                 .iter()
@@ -292,11 +296,11 @@ impl Ensemble {
         let mut times = StageTimes::default();
         let start = Instant::now();
         report(progress, Stage::Prepare)?;
-        let (prepared, trace) = execute(volume, &self.plan.preprocessing)?;
+        let (prepared, trace) = execute(images, &self.plan.preprocessing)?;
         times.prepare = start.elapsed();
 
         let start = Instant::now();
-        let mut mean = ProbabilityMean::new();
+        let mut mean = ProbabilityMean::new(self.plan.activation);
         let mut windows = 0;
         let members = self.members.len();
         for (member, (predictor, weight)) in self.members.iter_mut().enumerate() {
@@ -322,7 +326,8 @@ impl Ensemble {
 
         let start = Instant::now();
         report(progress, Stage::Restore)?;
-        let labels = trace.invert_argmax(mean.view(), &self.label_values())?;
+        let labels =
+            trace.invert_to_labels(mean.view(), self.plan.activation, &self.plan.label_values())?;
         let probabilities = match output {
             Output::Labels => None,
             Output::LabelsAndProbabilities => Some(trace.invert_probabilities(mean)?),
@@ -344,7 +349,7 @@ impl Ensemble {
         input: &Array5<f32>,
         mut look: impl FnMut(usize, &Array5<f32>),
     ) -> Result<Vec<u16>, EngineError> {
-        let mut mean = ProbabilityMean::new();
+        let mut mean = ProbabilityMean::new(self.plan.activation);
         for (member, (predictor, weight)) in self.members.iter_mut().enumerate() {
             let logits = predictor
                 .predict(input.view())
@@ -352,12 +357,11 @@ impl Ensemble {
             look(member, &logits);
             mean.add(logits.index_axis_move(Axis(0), 0), *weight)?;
         }
-        let labels = argmax_labels(mean.finish()?.view(), &self.label_values())?;
+        let plan = &self.plan;
+        let labels = plan
+            .activation
+            .labels(mean.finish()?.view(), &plan.label_values())?;
         Ok(labels.iter().copied().collect())
-    }
-
-    fn label_values(&self) -> Vec<u16> {
-        self.plan.labels.iter().map(|label| label.value).collect()
     }
 }
 

@@ -34,7 +34,11 @@ fn an_ensemble_gives_the_weighted_mean_of_probabilities() {
         let volume = ramp(shape, Affine::from_spacing([1., 2., 3.]));
         let expected = direct(&volume, &[(&CLASSES_A, 2.), (&CLASSES_B, 1.)]);
         let found = ensemble
-            .segment(volume.clone(), Output::LabelsAndProbabilities, &mut onward)
+            .segment(
+                vec![volume.clone()],
+                Output::LabelsAndProbabilities,
+                &mut onward,
+            )
             .expect("segmented");
         let probabilities = found.probabilities.expect("asked for");
         let difference = (&probabilities.data - &expected)
@@ -79,10 +83,10 @@ fn a_member_is_loaded_once_and_batches_change_nothing() {
         // The files may go once the networks are loaded.
         let output = Output::LabelsAndProbabilities;
         let first = ensemble
-            .segment(volume.clone(), output, &mut onward)
+            .segment(vec![volume.clone()], output, &mut onward)
             .expect("segmented");
         let again = ensemble
-            .segment(volume.clone(), output, &mut onward)
+            .segment(vec![volume.clone()], output, &mut onward)
             .expect("segmented");
         assert_eq!(first.labels, again.labels);
         results.push((first.labels, first.probabilities, first.windows));
@@ -111,7 +115,7 @@ fn labels_come_back_to_the_grid_of_the_input() {
     let labels =
         argmax_labels(direct(&volume, &[(&CLASSES_A, 1.)]).view(), &LABELS).expect("finite");
     let found = ensemble
-        .segment(volume.clone(), Output::Labels, &mut onward)
+        .segment(vec![volume.clone()], Output::Labels, &mut onward)
         .expect("segmented");
     assert_eq!(found.labels.geometry(), volume.geometry());
     assert!(identical(&found.labels.data, &labels) > 0.999);
@@ -148,7 +152,7 @@ fn cropped_and_resampled_cases_come_back_too() {
         argmax_labels(direct(&volume, &[(&CLASSES_A, 1.)]).view(), &LABELS).expect("finite");
     let output = Output::LabelsAndProbabilities;
     let found = ensemble
-        .segment(volume.clone(), output, &mut onward)
+        .segment(vec![volume.clone()], output, &mut onward)
         .expect("segmented");
     assert_eq!(found.labels.geometry(), volume.geometry());
     assert!(identical(&found.labels.data, &labels) > 0.98);
@@ -169,7 +173,7 @@ fn progress_names_every_stage_and_can_stop_each() {
     let volume = ramp([13, 9, 7], Affine::IDENTITY);
     let mut stages = Vec::new();
     let found = ensemble
-        .segment(volume.clone(), Output::Labels, &mut |stage| {
+        .segment(vec![volume.clone()], Output::Labels, &mut |stage| {
             stages.push(stage);
             ControlFlow::Continue(())
         })
@@ -192,7 +196,7 @@ fn progress_names_every_stage_and_can_stop_each() {
     }
     for stop in [Stage::Prepare, network(0, 2), network(1, 0), Stage::Restore] {
         let error = ensemble
-            .segment(volume.clone(), Output::Labels, &mut |stage| {
+            .segment(vec![volume.clone()], Output::Labels, &mut |stage| {
                 if stage == stop {
                     ControlFlow::Break(())
                 } else {
@@ -214,7 +218,7 @@ fn a_case_with_other_channels_is_refused_by_name() {
         affine: Affine::IDENTITY,
     };
     let error = ensemble
-        .segment(volume, Output::Labels, &mut onward)
+        .segment(vec![volume], Output::Labels, &mut onward)
         .expect_err("two channels");
     assert_eq!(
         error.to_string(),
@@ -225,7 +229,7 @@ fn a_case_with_other_channels_is_refused_by_name() {
         affine: Affine::IDENTITY,
     };
     let error = ensemble
-        .segment(volume, Output::Labels, &mut onward)
+        .segment(vec![volume], Output::Labels, &mut onward)
         .expect_err("not finite");
     assert!(matches!(error, EngineError::Preprocess(_)), "{error:?}");
 }
@@ -242,7 +246,7 @@ fn an_overflowing_network_is_an_error_and_no_background() {
         affine: Affine::IDENTITY,
     };
     let error = ensemble
-        .segment(volume, Output::Labels, &mut onward)
+        .segment(vec![volume], Output::Labels, &mut onward)
         .expect_err("overflows");
     let EngineError::Predict {
         member: 0,

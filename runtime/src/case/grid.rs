@@ -1,4 +1,4 @@
-//! All channels of a case share one grid.
+//! Channels of one image share one grid.
 
 use vesal_volume::Geometry;
 

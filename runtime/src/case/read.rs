@@ -1,8 +1,9 @@
-//! Reading a case into one volume: headers first, so that what does not fit is known before any work.
+//! Reading the images of a case: headers first, so that what does not fit is known before any work.
 
 use std::path::PathBuf;
 
 use ndarray::{Axis, concatenate};
+use vesal_bundle::DeployPlan;
 use vesal_io::nifti::{self, AffineSource, Header, NiftiError, VoxelError, XForm};
 use vesal_volume::Volume;
 
@@ -12,6 +13,8 @@ use super::grid::{self, GridError};
 #[derive(Debug)]
 pub struct Checked {
     files: Vec<PathBuf>,
+    /// How many of the files are channels of each image.
+    images: Vec<usize>,
     /// Which world the first channel's affine leads to, to be passed on to outputs.
     pub space: XForm,
     /// What a reader of the result should know.
@@ -33,13 +36,15 @@ pub enum ReadError {
 }
 
 impl Checked {
-    /// Reads the headers of one file per channel; `channels` has their names.
+    /// Reads the headers of one file per channel of the plan.
     ///
-    /// **Errors**: a header is unusable or of several frames, or the channels lie on different grids.
-    pub fn headers(files: Vec<PathBuf>, channels: &[String]) -> Result<Self, ReadError> {
+    /// **Errors**: a header is unusable or of several frames, or channels of one image lie on different grids.
+    pub fn headers(files: Vec<PathBuf>, plan: &DeployPlan) -> Result<Self, ReadError> {
         let mut warnings = Vec::new();
         let mut first: Option<(&str, Header)> = None;
-        for (file, channel) in files.iter().zip(channels) {
+        let images = plan.image_channels();
+        for (position, (file, channel)) in files.iter().zip(&plan.channels).enumerate() {
+            let channel = &channel.name;
             let header = nifti::read_header(file)?;
             if header.frames() != 1 {
                 let reason = VoxelError::Frames {
@@ -58,30 +63,32 @@ impl Checked {
                 ));
             }
             match &first {
-                Some((name, first)) => {
+                Some((name, first)) if position < images[0] => {
                     grid::check((name, &first.geometry()), (channel, &header.geometry()))?
                 }
+                Some(_) => {}
                 None => first = Some((channel, header)),
             }
         }
         let space = first.map_or(XForm::Unknown, |(_, header)| header.space);
         Ok(Self {
             files,
+            images,
             space,
             warnings,
         })
     }
 
-    /// Reads the voxels of all channels.
+    /// Reads the voxels of all images.
     ///
     /// **Errors**: voxels are damaged or incomplete.
-    pub fn voxels(&self) -> Result<Volume, ReadError> {
-        stack(
-            self.files
-                .iter()
-                .map(nifti::read_volume)
-                .collect::<Result<_, _>>()?,
-        )
+    pub fn voxels(&self) -> Result<Vec<Volume>, ReadError> {
+        let mut files = self.files.iter();
+        let image = |&channels: &usize| {
+            let channels = files.by_ref().take(channels).map(nifti::read_volume);
+            stack(channels.collect::<Result<_, _>>()?)
+        };
+        self.images.iter().map(image).collect()
     }
 }
 

@@ -92,6 +92,7 @@ fn plan(channels: &[&str]) -> DeployPlan {
         name: ["background", "soft tissue", "bone"][class_index].into(),
         value: LABELS[class_index],
         class_index,
+        index: None,
     };
     let channel = |name: &&str| Channel {
         name: (*name).into(),

@@ -47,14 +47,31 @@ pub enum AppliedNormalization {
         /// Their population standard deviation, or 1 where that is 0.
         deviation: f64,
     },
+    /// `3 tanh(z / 3)` of that z-score where x is not zero.
+    ZScoreNonzeroTanh {
+        /// Mean of the voxels that were not zero.
+        mean: f64,
+        /// Their population standard deviation, or 1 where that is 0.
+        deviation: f64,
+    },
+    /// `sigmoid((x - min) / deviation)`.
+    SigmoidDeviation {
+        /// Smallest intensity.
+        min: f32,
+        /// Sample standard deviation, or 1 where that is 0.
+        deviation: f64,
+    },
     /// Nothing.
     Identity,
 }
 
+/// Where `3 tanh(z / 3)` levels off.
+const TANH_SCALE: f32 = 3.0;
+
 impl AppliedNormalization {
     /// Turns normalized values back into intensities.
     ///
-    /// **Definition**: sigmoid values are taken back by the logit, so 0 and 1 become infinite. Zeros of a z-score
+    /// **Definition**: sigmoid values are taken back by the logit and tanh by its inverse, so their limits become infinite. Zeros of a z-score
     /// stay zero; a voxel that was exactly the mean became zero and stays so, too.
     pub fn invert(&self, channel: ArrayViewMut3<'_, f32>) {
         match *self {
@@ -66,6 +83,16 @@ impl AppliedNormalization {
             Self::ZScoreNonzero { mean, deviation } => {
                 let (mean, deviation) = (mean as f32, deviation as f32);
                 map(channel, |z| if z == 0.0 { z } else { z * deviation + mean });
+            }
+            Self::ZScoreNonzeroTanh { mean, deviation } => {
+                let (mean, deviation) = (mean as f32, deviation as f32);
+                map(channel, |t| match t {
+                    0.0 => t,
+                    _ => TANH_SCALE * (t / TANH_SCALE).atanh() * deviation + mean,
+                });
+            }
+            Self::SigmoidDeviation { min, deviation } => {
+                map(channel, |p| (p / (1.0 - p)).ln() * deviation as f32 + min);
             }
             Self::Identity => {}
         }
@@ -80,7 +107,8 @@ impl AppliedNormalization {
 /// **Errors**: [`IntensityError`] for the wrong number of normalizations or an empty range. The data is then as
 /// before.
 ///
-/// **Source**: MONAI 1.6.1 `NormalizeIntensity(nonzero=True, channel_wise=True)`; Auto3DSeg's SegResNet for CT.
+/// **Source**: MONAI 1.6.1 `NormalizeIntensity(nonzero=True, channel_wise=True)`; Auto3DSeg's SegResNet for CT, PET and
+/// tanh.
 pub fn normalize(
     data: &mut Array4<f32>,
     channels: &[Normalization],
@@ -130,18 +158,46 @@ fn normalize_channel(
                 AppliedNormalization::ZScoreNonzero { mean, deviation }
             }
         },
+        Normalization::ZScoreNonzeroTanh => match nonzero_statistics(channel.view()) {
+            None => AppliedNormalization::Identity,
+            Some((mean, deviation)) => {
+                let (center, scale) = (mean as f32, deviation as f32);
+                map(channel, |x| match x {
+                    0.0 => x,
+                    _ => TANH_SCALE * ((x - center) / scale / TANH_SCALE).tanh(),
+                });
+                AppliedNormalization::ZScoreNonzeroTanh { mean, deviation }
+            }
+        },
+        Normalization::SigmoidDeviation => {
+            let (min, deviation) = min_and_sample_deviation(channel.view());
+            let scale = deviation as f32;
+            map(channel, |x| sigmoid((x - min) / scale));
+            AppliedNormalization::SigmoidDeviation { min, deviation }
+        }
         Normalization::Identity => AppliedNormalization::Identity,
     }
 }
 
+/// Smallest intensity and sample deviation of all voxels; a deviation of 0 counts as 1.
+fn min_and_sample_deviation(channel: ArrayView3<'_, f32>) -> (f32, f64) {
+    let count = channel.len() as f64;
+    let mean = sum_where(channel, |_| true, |x| x).1 / count.max(1.0);
+    let squares = sum_where(channel, |_| true, |x| (x - mean).powi(2)).1;
+    let min = channel.iter().copied().fold(f32::INFINITY, f32::min);
+    let deviation = (squares / (count - 1.0).max(1.0)).sqrt();
+    (min, if deviation > 0.0 { deviation } else { 1.0 })
+}
+
 /// Mean and population deviation of the nonzero voxels; `None` where there are none.
 fn nonzero_statistics(channel: ArrayView3<'_, f32>) -> Option<(f64, f64)> {
-    let (count, sum) = sum_nonzero(channel, |x| x);
+    let nonzero = |x: f32| x != 0.0;
+    let (count, sum) = sum_where(channel, nonzero, |x| x);
     if count == 0 {
         return None;
     }
     let mean = sum / count as f64;
-    let (_, squares) = sum_nonzero(channel, |x| (x - mean).powi(2));
+    let (_, squares) = sum_where(channel, nonzero, |x| (x - mean).powi(2));
     let deviation = (squares / count as f64).sqrt();
     // Single precision divides by it: what vanishes there counts as zero.
     Some((
@@ -154,14 +210,18 @@ fn nonzero_statistics(channel: ArrayView3<'_, f32>) -> Option<(f64, f64)> {
     ))
 }
 
-/// Counts the nonzero voxels and sums a term over them. Slabs are added in order, whatever thread summed them.
-fn sum_nonzero(channel: ArrayView3<'_, f32>, term: impl Fn(f64) -> f64 + Sync) -> (u64, f64) {
+/// Counts the voxels that `counts` and sums a term over them. Slabs are added in order, whatever thread summed them.
+fn sum_where(
+    channel: ArrayView3<'_, f32>,
+    counts: impl Fn(f32) -> bool + Sync,
+    term: impl Fn(f64) -> f64 + Sync,
+) -> (u64, f64) {
     let slabs: Vec<_> = channel.outer_iter().collect();
     let parts: Vec<(u64, f64)> = slabs
         .into_par_iter()
         .map(|slab| {
             slab.iter()
-                .filter(|x| **x != 0.0)
+                .filter(|x| counts(**x))
                 .fold((0, 0.0), |(n, sum), &x| (n + 1, sum + term(f64::from(x))))
         })
         .collect();
@@ -238,9 +298,34 @@ mod tests {
     }
 
     #[test]
+    fn tanh_levels_off_and_deviations_are_those_of_a_sample() {
+        let mut data = array![[[[0.0_f32, 1.0, 3.0, 0.0]]], [[[2.0, 4.0, 6.0, 4.0]]]];
+        let channels = [
+            Normalization::ZScoreNonzeroTanh,
+            Normalization::SigmoidDeviation,
+        ];
+        let applied = normalize(&mut data, &channels).unwrap();
+        let level = 3.0 * (1.0_f32 / 3.0).tanh();
+        assert_eq!(
+            data.index_axis(Axis(0), 0),
+            array![[[0.0, -level, level, 0.0]]]
+        );
+        let deviation = (8.0_f64 / 3.0).sqrt();
+        assert_eq!(
+            applied[1],
+            AppliedNormalization::SigmoidDeviation {
+                min: 2.0,
+                deviation
+            }
+        );
+        assert_eq!(data[[1, 0, 0, 0]], 0.5);
+        assert!((data[[1, 0, 0, 2]] - sigmoid(4.0 / deviation as f32)).abs() < 1e-6);
+    }
+
+    #[test]
     fn normalizations_are_undone() {
         let original =
-            Array4::from_shape_fn((3, 2, 3, 4), |(_, x, y, z)| (7 * x + 5 * y + 3 * z) as f32);
+            Array4::from_shape_fn((5, 2, 3, 4), |(_, x, y, z)| (7 * x + 5 * y + 3 * z) as f32);
         let mut data = original.clone();
         let channels = [
             Normalization::SigmoidRange {
@@ -249,6 +334,8 @@ mod tests {
             },
             Normalization::ZScoreNonzero,
             Normalization::Identity,
+            Normalization::ZScoreNonzeroTanh,
+            Normalization::SigmoidDeviation,
         ];
         let applied = normalize(&mut data, &channels).unwrap();
         for (channel, applied) in data.outer_iter_mut().zip(applied) {

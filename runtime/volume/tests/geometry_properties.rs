@@ -4,7 +4,7 @@ use ndarray::{Array3, Array4};
 use proptest::prelude::*;
 use vesal_volume::crop::{Margins, VoxelBox, foreground_box};
 use vesal_volume::orientation::{AxisTransform, Orientation, reorient_labels, reorient_volume};
-use vesal_volume::postprocess::argmax_labels;
+use vesal_volume::postprocess::{Activation, argmax_labels};
 use vesal_volume::preprocess::{Normalization, Step, execute};
 use vesal_volume::resample::{resample_labels, resample_volume, spaced_geometry};
 use vesal_volume::{Affine, Geometry, LabelMap, Volume};
@@ -184,13 +184,13 @@ proptest! {
             Step::Normalize { channels: vec![Normalization::ZScoreNonzero] },
         ];
         let original = volume(1, shape, affine);
-        let (prepared, trace) = execute(original.clone(), &steps).unwrap();
+        let (prepared, trace) = execute(vec![original.clone()], &steps).unwrap();
         prop_assert_eq!(prepared.geometry(), trace.prepared);
         let [x, y, z] = trace.prepared.shape;
         let probabilities = Array4::from_shape_fn((3, x, y, z), |(c, x, y, z)| {
             ((c * 7 + x * 5 + y * 3 + z * 11) % 13) as f32 / 13.0
         });
-        let picked = trace.invert_argmax(probabilities.view(), &[4, 5, 6]).unwrap();
+        let picked = trace.invert_to_labels(probabilities.view(), Activation::Softmax, &[4, 5, 6]).unwrap();
         let inverted = trace.invert_probabilities(probabilities).unwrap();
         prop_assert_eq!(inverted.geometry(), original.geometry());
         prop_assert_eq!(picked.geometry(), original.geometry());
@@ -200,7 +200,7 @@ proptest! {
     #[test]
     fn labels_come_back_where_nothing_was_resampled(affine in affines(), shape in shapes()) {
         let steps = [Step::OrientRas, Step::CropForeground { threshold: 5.0, margin: 0 }];
-        let (_, trace) = execute(volume(1, shape, affine), &steps).unwrap();
+        let (_, trace) = execute(vec![volume(1, shape, affine)], &steps).unwrap();
         let original = labels(shape, affine);
         let prepared = trace.prepare_labels(&original).unwrap();
         prop_assert_eq!(prepared.geometry(), trace.prepared);

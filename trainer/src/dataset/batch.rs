@@ -10,7 +10,7 @@ use crate::train_plan::TrainPlan;
 pub struct Batch {
     /// Intensities, `[N, C, X, Y, Z]` in row-major order.
     pub images: Vec<f32>,
-    /// Class indices, `[N, X, Y, Z]` in row-major order.
+    /// Class indices, `[N, X, Y, Z]` in row-major order; regions are bits.
     pub classes: Vec<i32>,
     /// `[N, C, X, Y, Z]`.
     pub shape: [usize; 5],

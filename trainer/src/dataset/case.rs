@@ -7,6 +7,7 @@ use ndarray::{Array3, Array4, Axis, concatenate};
 use rayon::prelude::*;
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
+use vesal_bundle::deploy_plan::Activation;
 use vesal_io::nifti::{self, NiftiError};
 use vesal_volume::preprocess::{self, PreprocessError};
 use vesal_volume::{LabelMap, Volume};
@@ -27,7 +28,7 @@ pub enum CaseError {
         source: NiftiError,
     },
     /// Channels of different grids.
-    #[error("case `{case}`: `{}` has {found}, `{}` has {expected}: all channels of a case must share one grid", path.display(), first.display())]
+    #[error("case `{case}`: `{}` has {found}, `{}` has {expected}: all channels under `image` must share one grid", path.display(), first.display())]
     Grid {
         /// The case.
         case: String,
@@ -78,7 +79,10 @@ impl CaseError {
     /// What the reader can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Grid { .. } => Some("resample the channels onto one grid first"),
+            Self::Grid { .. } => Some(
+                "resample the channels onto one grid first, or list the image under a key of its own and that key under \
+                 `extra_modalities` of the task",
+            ),
             Self::Label { .. } => {
                 Some("plan again from data stats that include this case, or correct the label map")
             }
@@ -99,12 +103,12 @@ pub fn load_training(
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Vec<TrainingVolume>, CaseError> {
     load(cases, progress, |index, case| {
-        let (volume, labels) = read(case, plan)?;
+        let (images, labels) = read(case, plan)?;
         let failed = |source| CaseError::Preprocess {
             case: case.id.clone(),
             source,
         };
-        let (volume, trace) = preprocess::execute(volume, &plan.preprocessing).map_err(failed)?;
+        let (volume, trace) = preprocess::execute(images, &plan.preprocessing).map_err(failed)?;
         let labels = trace.prepare_labels(&labels).map_err(failed)?;
         let classes = to_classes(labels.data, plan);
         let voxels = ClassVoxels::new(classes.view(), &mut Rng::new(&[seed, index as u64]));
@@ -127,12 +131,12 @@ pub fn load_validation(
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Vec<ValidationVolume>, CaseError> {
     load(cases, progress, |_, case| {
-        let (volume, labels) = read(case, plan)?;
+        let (images, labels) = read(case, plan)?;
         let failed = |source| CaseError::Preprocess {
             case: case.id.clone(),
             source,
         };
-        let (volume, trace) = preprocess::execute(volume, &plan.preprocessing).map_err(failed)?;
+        let (volume, trace) = preprocess::execute(images, &plan.preprocessing).map_err(failed)?;
         // Refuses a label map on another grid, which could not be compared with predictions.
         trace.prepare_labels(&labels).map_err(failed)?;
         Ok(ValidationVolume {
@@ -160,18 +164,25 @@ fn load<T: Send>(
         .collect()
 }
 
-/// Reads all channels and the label map of a case, and checks that the plan knows them.
-fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Volume, LabelMap), CaseError> {
+/// Reads all images and the label map of a case, checks that the plan knows them, and translates the labels to the
+/// plan's.
+fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Vec<Volume>, LabelMap), CaseError> {
     let failed = |source| CaseError::Read {
         case: case.id.clone(),
         source,
     };
-    let mut volumes = Vec::with_capacity(case.images.len());
+    let mut channels = Vec::with_capacity(case.images.len());
     for path in &case.images {
-        volumes.push(nifti::read_channels(path).map_err(failed)?);
+        channels.push(nifti::read_channels(path).map_err(failed)?);
     }
-    let volume = stack(case, volumes)?;
-    let (found, expected) = (volume.channels(), plan.channels.len());
+    let mut images = vec![stack(case, channels)?];
+    for path in &case.further {
+        images.push(nifti::read_volume(path).map_err(failed)?);
+    }
+    let (found, expected) = (
+        images.iter().map(Volume::channels).sum(),
+        plan.channels.len(),
+    );
     if found != expected {
         return Err(CaseError::Channels {
             case: case.id.clone(),
@@ -179,18 +190,30 @@ fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Volume, LabelMap), Ca
             expected,
         });
     }
-    let labels = nifti::read_label_map(&case.label).map_err(failed)?;
-    let expected: Vec<u16> = plan.labels.iter().map(|label| label.value).collect();
-    if let Some(&found) = labels.data.iter().find(|value| !expected.contains(value)) {
-        return Err(CaseError::Label {
-            case: case.id.clone(),
-            path: case.label.clone(),
-            found,
-            voxels: labels.data.iter().filter(|&&value| value == found).count(),
-            expected,
-        });
+    let mut labels = nifti::read_label_map(&case.label).map_err(failed)?;
+    translate(&mut labels, plan).map_err(|(found, voxels)| CaseError::Label {
+        case: case.id.clone(),
+        path: case.label.clone(),
+        found,
+        voxels,
+        expected: plan.labels.iter().map(|label| label.value).collect(),
+    })?;
+    Ok((images, labels))
+}
+
+/// Annotated labels to the plan's, in place; a label that the plan does not know is given back with its voxels.
+fn translate(labels: &mut LabelMap, plan: &DeployPlan) -> Result<(), (u16, usize)> {
+    let mut known: Vec<Option<Option<u16>>> = vec![None; usize::from(u16::MAX) + 1];
+    let mut value_of =
+        |found: u16| *known[usize::from(found)].get_or_insert_with(|| plan.annotated_value(found));
+    if let Some(&found) = labels.data.iter().find(|&&found| value_of(found).is_none()) {
+        let voxels = labels.data.iter().filter(|&&value| value == found).count();
+        return Err((found, voxels));
     }
-    Ok((volume, labels))
+    labels
+        .data
+        .mapv_inplace(|found| value_of(found).unwrap_or(0));
+    Ok(())
 }
 
 /// Joins the channels of several files.
@@ -239,13 +262,15 @@ fn stack(case: &TrainingCase, mut volumes: Vec<Volume>) -> Result<Volume, CaseEr
     })
 }
 
-/// Label values to class indices, in place.
+/// Label values to class indices, in place; regions stay bits.
 fn to_classes(mut labels: Array3<u16>, plan: &DeployPlan) -> Array3<u16> {
-    let mut class_of = vec![0; usize::from(u16::MAX) + 1];
-    for label in &plan.labels {
-        class_of[usize::from(label.value)] = label.class_index as u16;
+    if plan.activation == Activation::Softmax {
+        let mut class_of = vec![0; usize::from(u16::MAX) + 1];
+        for label in &plan.labels {
+            class_of[usize::from(label.value)] = label.class_index as u16;
+        }
+        labels.mapv_inplace(|value| class_of[usize::from(value)]);
     }
-    labels.mapv_inplace(|value| class_of[usize::from(value)]);
     if labels.is_standard_layout() {
         labels
     } else {

@@ -21,7 +21,7 @@ use vesal_volume::preprocess::Trace;
 pub struct TrainingVolume {
     /// Preprocessed intensities, `[C, X, Y, Z]`.
     pub image: Array4<f32>,
-    /// Class indices on the same grid, `[X, Y, Z]`.
+    /// Class indices on the same grid, `[X, Y, Z]`; regions are bits.
     pub classes: Array3<u16>,
     /// Where each class is.
     pub voxels: ClassVoxels,
@@ -34,7 +34,7 @@ pub struct ValidationVolume {
     pub image: Array4<f32>,
     /// How to bring predictions back to the grid of the label map.
     pub trace: Trace,
-    /// True labels on the grid of the files.
+    /// True labels, as the plan has them, on the grid of the first image.
     pub labels: LabelMap,
 }
 

@@ -6,6 +6,7 @@ use burn::backend::Autodiff;
 use burn::module::Module;
 use burn::tensor::backend::AutodiffBackend;
 use burn_flex::Flex;
+use vesal_bundle::deploy_plan::Activation;
 use vesal_kernels::{Kernels, Layers};
 use vesal_models::NetworkConfig;
 
@@ -96,6 +97,7 @@ where
     let origin = Origin {
         weight_decay: WEIGHT_DECAY,
         precision,
+        activation: Activation::Softmax,
         checkpoint: None,
     };
     let mut learner = DataParallel::new(network, ranks, &origin)?;

@@ -9,6 +9,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
 use burn::tensor::backend::AutodiffBackend;
+use vesal_bundle::deploy_plan::Activation;
 use vesal_kernels::{Kernels, Layers};
 use vesal_models::SegResNetDs;
 
@@ -28,6 +29,8 @@ pub struct Origin {
     pub weight_decay: f64,
     /// What to compute in.
     pub precision: Precision,
+    /// How logits become labels, and so what the loss is.
+    pub activation: Activation,
     /// File of an earlier state to go on from, and the facts in it.
     pub checkpoint: Option<(PathBuf, CheckpointHead)>,
 }
@@ -50,6 +53,7 @@ impl Origin {
             optimizer,
             loss_scale,
             self.precision,
+            self.activation,
             rank,
         ))
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Int, Tensor, TensorData};
+use vesal_bundle::deploy_plan::Activation;
 use vesal_kernels::{Kernels, Layers, Scalars};
 use vesal_models::{SegResNetDs, SegmentationNetwork};
 
@@ -32,6 +33,7 @@ where
     /// Where it computes.
     pub rank: Rank<B>,
     precision: Precision,
+    activation: Activation,
     under_way: VecDeque<UnderWay>,
     settled_at: Instant,
 }
@@ -91,6 +93,7 @@ where
         optimizer: AdamW<B::InnerBackend>,
         loss_scale: LossScale,
         precision: Precision,
+        activation: Activation,
         rank: Rank<B>,
     ) -> Self {
         Self {
@@ -99,6 +102,7 @@ where
             loss_scale,
             rank,
             precision,
+            activation,
             under_way: VecDeque::new(),
             settled_at: Instant::now(),
         }
@@ -194,6 +198,10 @@ where
         let classes =
             Tensor::<B, 1, Int>::from_data(TensorData::new(batch.classes, [count]), device)
                 .reshape([n, x, y, z]);
-        deep_supervision(self.network.forward_training(images), classes)
+        deep_supervision(
+            self.network.forward_training(images),
+            classes,
+            self.activation,
+        )
     }
 }

@@ -48,9 +48,11 @@ use training::train;
 pub struct TrainingCase {
     /// Name for reports, without identifying content.
     pub id: String,
-    /// One file per channel, in the plan's channel order; or a single file that holds all channels.
+    /// One file per channel on the first grid, in the plan's channel order; or a single file that holds all of them.
     pub images: Vec<PathBuf>,
-    /// Label map on the images' grid.
+    /// Further images, each a channel on a grid of its own, in the plan's channel order.
+    pub further: Vec<PathBuf>,
+    /// Label map on the grid of `images`.
     pub label: PathBuf,
     /// Fold in which the case is held out for validation.
     pub fold: usize,

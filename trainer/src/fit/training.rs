@@ -72,6 +72,7 @@ where
     let origin = Origin {
         weight_decay: plans.train.weight_decay,
         precision,
+        activation: plans.deploy.activation,
         checkpoint: earlier.as_ref().map(|earlier| {
             let path = request.run_dir.join(CHECKPOINT_FILE);
             (path, earlier.checkpoint.clone())

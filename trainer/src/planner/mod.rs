@@ -8,15 +8,13 @@ pub use autoscale::{Autoscale, autoscale};
 pub use decision::Decision;
 
 use thiserror::Error;
-use vesal_bundle::deploy_plan::{
-    self, Activation, Channel, DeployPlan, Label, Modality, PlanError,
-};
+use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Modality, PlanError};
 use vesal_models::{ConfigError, NetworkConfig, SegResNetDsConfig};
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 
 use crate::analyze::stats::StatsSummary;
-use crate::task::{NormalizeMode, Overrides};
+use crate::task::{Classes, NormalizeMode, Overrides};
 use crate::train_plan::TrainPlan;
 use decision::Decisions;
 
@@ -29,15 +27,22 @@ const OVERLAP: f64 = 0.625;
 /// Standard deviation of a window's weights as a fraction of its side.
 const SIGMA_SCALE: f64 = 0.125;
 
+/// Bounds of CT channels that no label lies on.
+///
+/// **Source**: Auto3DSeg's SegResNet where it has no bounds.
+const SOFT_TISSUE_HU: [f64; 2] = [-250.0, 250.0];
+
 /// What the planner has to know of a task.
 #[derive(Debug, Clone, Copy)]
 pub struct Goal<'a> {
     /// Name of the task.
     pub name: &'a str,
-    /// Modality of all channels.
+    /// Modality of the first image.
     pub modality: Modality,
-    /// Names of labels 1, 2, ….
-    pub class_names: &'a [String],
+    /// Keys and modalities of further images, each a channel on a grid of its own.
+    pub extra_modalities: &'a [(String, Modality)],
+    /// What to segment.
+    pub classes: &'a Classes,
     /// What the user decides.
     pub overrides: &'a Overrides,
 }
@@ -131,16 +136,22 @@ pub fn plan(stats: &StatsSummary, goal: &Goal<'_>, budget: &Budget) -> Result<Pl
     let mut decisions = Decisions::default();
     let overrides = goal.overrides;
     let grid = rules::grid(stats, overrides, &mut decisions);
-    let classes = goal.class_names.len() + 1;
+    let classes = goal.classes.outputs();
     decisions.ruled(
         "output_classes",
         classes,
-        "background and every class of the task",
+        "background and every class of the task, or every region where classes overlap",
         format!(
             "{} class names; labels {:?} occur",
-            classes - 1,
+            goal.classes.names().len(),
             stats.label_stats.labels
         ),
+    );
+    decisions.ruled(
+        "sigmoid",
+        goal.classes.activation() == Activation::Sigmoid,
+        "yes where classes overlap: each is a region by itself",
+        "`class_names` of the task",
     );
     let scaled = autoscale(
         stats.image_stats.sizemm.median,
@@ -150,7 +161,7 @@ pub fn plan(stats: &StatsSummary, goal: &Goal<'_>, budget: &Budget) -> Result<Pl
         budget.device_memory_gib,
     );
     let network = rules::network(
-        stats.image_stats.channels.max,
+        stats.image_stats.channels.max + goal.extra_modalities.len(),
         classes,
         &scaled,
         &grid,
@@ -219,42 +230,83 @@ fn normalization(
     goal: &Goal<'_>,
     decisions: &mut Decisions,
 ) -> Result<Vec<Normalization>, PlannerError> {
-    let (ruled, modality) = match goal.modality {
-        Modality::Ct => (NormalizeMode::Range, "ct"),
-        Modality::Mri => (NormalizeMode::Meanstd, "mri"),
-    };
+    let (ruled, modality) = mode_of(goal.modality);
     let mode = decisions.take(
         "normalize_mode",
         goal.overrides.normalize_mode,
         ruled,
-        "range for CT, meanstd over the voxels that are not zero for MR",
+        "range for CT, meanstd over the voxels that are not zero for MR, pet for PET",
         format!("the modality is {modality}"),
     );
     let foreground = &stats.image_foreground_stats.intensity_by_channel;
+    let mut channels = Vec::with_capacity(foreground.len() + goal.extra_modalities.len());
+    for (channel, stats) in foreground.iter().enumerate() {
+        let ruled = [stats.percentile_00_5, stats.percentile_99_5];
+        let rule = "0.5 % and 99.5 % of the intensities under labels, averaged over cases";
+        channels.push(normalize_as(mode, channel, ruled, rule, goal, decisions)?);
+    }
+    for (key, modality) in goal.extra_modalities {
+        let (ruled, modality) = mode_of(*modality);
+        let mode = decisions.ruled(
+            "extra_modalities",
+            ruled,
+            "range for CT, meanstd for MR, pet for PET",
+            format!("`{key}` is {modality}"),
+        );
+        let rule = "soft tissue in HU: labels lie on the grid of the first image";
+        let channel = channels.len();
+        channels.push(normalize_as(
+            mode,
+            channel,
+            SOFT_TISSUE_HU,
+            rule,
+            goal,
+            decisions,
+        )?);
+    }
+    Ok(channels)
+}
+
+/// How a modality is normalized, and its name.
+fn mode_of(modality: Modality) -> (NormalizeMode, &'static str) {
+    match modality {
+        Modality::Ct => (NormalizeMode::Range, "ct"),
+        Modality::Mri => (NormalizeMode::Meanstd, "mri"),
+        Modality::Pet => (NormalizeMode::Pet, "pet"),
+    }
+}
+
+/// The normalization of one channel; only ranges need bounds.
+fn normalize_as(
+    mode: NormalizeMode,
+    channel: usize,
+    ruled: [f64; 2],
+    rule: &'static str,
+    goal: &Goal<'_>,
+    decisions: &mut Decisions,
+) -> Result<Normalization, PlannerError> {
     match mode {
-        NormalizeMode::Meanstd => Ok(vec![Normalization::ZScoreNonzero; foreground.len()]),
-        NormalizeMode::None => Ok(vec![Normalization::Identity; foreground.len()]),
-        NormalizeMode::Range => {
-            let bounds = foreground.iter().enumerate().map(|(channel, stats)| {
-                let [low, high] = decisions.take(
-                    "intensity_bounds",
-                    goal.overrides.intensity_bounds,
-                    [stats.percentile_00_5, stats.percentile_99_5],
-                    "0.5 % and 99.5 % of the intensities under labels, averaged over cases",
-                    format!("channel {channel}"),
-                );
-                let as_stored = (low as f32, high as f32);
-                if as_stored.0 < as_stored.1 {
-                    Ok(Normalization::SigmoidRange {
-                        low: as_stored.0,
-                        high: as_stored.1,
-                    })
-                } else {
-                    Err(PlannerError::IntensityBounds { channel, low, high })
-                }
-            });
-            bounds.collect()
-        }
+        NormalizeMode::Meanstd => return Ok(Normalization::ZScoreNonzero),
+        NormalizeMode::Meanstdtanh => return Ok(Normalization::ZScoreNonzeroTanh),
+        NormalizeMode::Pet => return Ok(Normalization::SigmoidDeviation),
+        NormalizeMode::None => return Ok(Normalization::Identity),
+        NormalizeMode::Range => {}
+    }
+    let [low, high] = decisions.take(
+        "intensity_bounds",
+        goal.overrides.intensity_bounds,
+        ruled,
+        rule,
+        format!("channel {channel}"),
+    );
+    let as_stored = (low as f32, high as f32);
+    if as_stored.0 < as_stored.1 {
+        Ok(Normalization::SigmoidRange {
+            low: as_stored.0,
+            high: as_stored.1,
+        })
+    } else {
+        Err(PlannerError::IntensityBounds { channel, low, high })
     }
 }
 
@@ -264,29 +316,29 @@ fn deploy_plan(
     grid: &rules::Grid,
     normalization: Vec<Normalization>,
 ) -> DeployPlan {
-    let count = normalization.len();
-    let channel = |index: usize| Channel {
-        name: if count == 1 {
+    let first_channels = normalization.len() - goal.extra_modalities.len();
+    let first = (0..first_channels).map(|index| Channel {
+        name: if first_channels == 1 {
             "image".to_owned()
         } else {
             format!("image_{index}")
         },
         modality: goal.modality,
-    };
-    let names = std::iter::once("background").chain(goal.class_names.iter().map(String::as_str));
-    let label = |(index, name): (usize, &str)| Label {
-        name: name.to_owned(),
-        value: index as u16,
-        class_index: index,
-    };
-    let crop = Step::CropForeground {
+    });
+    let further = goal.extra_modalities.iter().map(|(key, modality)| Channel {
+        name: key.clone(),
+        modality: *modality,
+    });
+    let one_grid = goal.extra_modalities.is_empty();
+    let crop = one_grid.then_some(Step::CropForeground {
         threshold: 0.0,
         margin: FOREGROUND_MARGIN,
-    };
+    });
     let resample = grid.resample.then_some(Step::Resample {
         spacing: grid.spacing,
         keep: KEPT_SPACING,
     });
+    let matching = (!one_grid).then_some(Step::ResampleToMatch { first_channels });
     let normalize = Step::Normalize {
         channels: normalization,
     };
@@ -294,12 +346,13 @@ fn deploy_plan(
         format: deploy_plan::FORMAT.to_owned(),
         format_version: deploy_plan::FORMAT_VERSION,
         name: goal.name.to_owned(),
-        channels: (0..count).map(channel).collect(),
-        labels: names.enumerate().map(label).collect(),
-        activation: Activation::Softmax,
-        preprocessing: [Step::OrientRas, crop]
-            .into_iter()
+        channels: first.chain(further).collect(),
+        labels: goal.classes.labels(),
+        activation: goal.classes.activation(),
+        preprocessing: std::iter::once(Step::OrientRas)
+            .chain(crop)
             .chain(resample)
+            .chain(matching)
             .chain([normalize])
             .collect(),
         window: WindowPlan {

@@ -53,7 +53,11 @@ impl WorkDir {
         {
             return Ok((Made::Before, done.excluded.clone()));
         }
-        let most = u16::try_from(self.task.class_names.len()).unwrap_or(u16::MAX);
+        // Where classes join labels, the others are background.
+        let most = match self.task.classes.is_indexed() {
+            true => u16::MAX,
+            false => self.task.classes.names().len() as u16,
+        };
         let analysis = analyze::analyze(&self.datalist.training, &self.dataroot, most, observe)?;
         let excluded: Vec<_> = analysis
             .excluded
@@ -102,7 +106,8 @@ impl WorkDir {
         let goal = Goal {
             name: &self.task.name,
             modality: self.task.modality,
-            class_names: &self.task.class_names,
+            extra_modalities: &self.task.extra_modalities,
+            classes: &self.task.classes,
             overrides: &overrides,
         };
         let device_memory_gib = self.record.device_memory_gib;
@@ -112,7 +117,8 @@ impl WorkDir {
             data_stats,
             goal.name,
             goal.modality,
-            goal.class_names,
+            goal.extra_modalities,
+            goal.classes,
             overrides,
             device_memory_gib
         ]));
@@ -204,13 +210,12 @@ impl WorkDir {
     }
 
     fn training_case(&self, case: &Case) -> Option<TrainingCase> {
+        let located =
+            |files: &[String]| files.iter().map(|file| self.dataroot.join(file)).collect();
         Some(TrainingCase {
             id: case.id.clone(),
-            images: case
-                .images
-                .iter()
-                .map(|image| self.dataroot.join(image))
-                .collect(),
+            images: located(&case.images),
+            further: located(&case.further),
             label: self.dataroot.join(case.label.as_ref()?),
             fold: case.fold?,
         })
@@ -224,15 +229,11 @@ impl WorkDir {
                 .map(|found| found.len())
         };
         let case = |case: &Case| {
-            let sizes: Vec<_> = case.images.iter().chain(&case.label).map(size).collect();
-            json!([case.id, case.images, case.label, sizes])
+            let sizes: Vec<_> = case.files().map(size).collect();
+            json!([case.id, case.images, case.further, case.label, sizes])
         };
         let cases: Vec<_> = self.datalist.training.iter().map(case).collect();
-        fingerprint(&json!([
-            ANALYSIS_VERSION,
-            self.task.class_names.len(),
-            cases
-        ]))
+        fingerprint(&json!([ANALYSIS_VERSION, self.task.classes, cases]))
     }
 
     /// The reason in words, without the folder that only this machine has.

@@ -18,6 +18,10 @@ pub enum NormalizeMode {
     /// Zero mean and unit deviation over the voxels that are not zero: MR.
     #[serde(alias = "mri", alias = "mr")]
     Meanstd,
+    /// The same with outliers pressed together by a hyperbolic tangent.
+    Meanstdtanh,
+    /// Deviations from the smallest intensity through a sigmoid: PET.
+    Pet,
     /// Intensities as they are.
     None,
 }

@@ -32,6 +32,7 @@ impl WorkDir {
             name: name.into(),
             value,
             class_index,
+            index: None,
         };
         let deploy = DeployPlan {
             format: deploy_plan::FORMAT.into(),
@@ -164,6 +165,7 @@ fn write_case(directory: &Path, index: usize, side: usize) -> TrainingCase {
     TrainingCase {
         id: format!("case_{index}"),
         images: vec![image_path],
+        further: Vec::new(),
         label: label_path,
         fold: index % 2,
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ProbeError;
-use crate::deploy_plan::DeployPlan;
+use crate::deploy_plan::{Activation, DeployPlan};
 use crate::digest;
 
 /// Labels of one window in C order.
@@ -60,7 +60,12 @@ impl ExpectedLabels {
 
     pub(super) fn validate(&self, plan: &DeployPlan, voxels: usize) -> Result<(), ProbeError> {
         let labels = self.decode(voxels)?;
-        let known = |value: &u16| plan.labels.iter().any(|label| label.value == *value);
+        let values = plan.label_values();
+        let regions = values.iter().fold(0, |all, value| all | value);
+        let known = |value: &u16| match plan.activation {
+            Activation::Softmax => values.contains(value),
+            Activation::Sigmoid => value & !regions == 0,
+        };
         if let Some(&(found, _)) = self.runs.iter().find(|(value, _)| !known(value)) {
             return Err(ProbeError::LabelValue { found });
         }

@@ -67,7 +67,7 @@ pub struct Probe {
     pub input: ProbeInput,
     /// Answers of the members, in their order.
     pub members: Vec<MemberProbe>,
-    /// Labels of the ensemble: argmax over the weighted mean of the members' probabilities.
+    /// Labels of the ensemble, from the weighted mean of the members' probabilities.
     pub labels: ExpectedLabels,
     /// How far another machine may deviate.
     pub tolerance: Tolerance,

@@ -25,6 +25,7 @@ pub fn plan() -> DeployPlan {
         name: name.into(),
         value,
         class_index,
+        index: None,
     };
     DeployPlan {
         format: deploy_plan::FORMAT.into(),

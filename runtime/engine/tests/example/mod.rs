@@ -47,6 +47,7 @@ pub fn plan(preprocessing: Vec<Step>) -> DeployPlan {
         name: format!("class {class_index}"),
         value: LABELS[class_index],
         class_index,
+        index: None,
     };
     DeployPlan {
         format: deploy_plan::FORMAT.into(),

@@ -37,4 +37,4 @@ pub use read::{
     read_label_map_within, read_volume, read_volume_within,
 };
 pub use source::TRAILING_BYTES_MAX;
-pub use write::{WriteOptions, write_label_map, write_volume};
+pub use write::{WriteOptions, write_label_map, write_regions, write_volume};

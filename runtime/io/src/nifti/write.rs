@@ -71,6 +71,32 @@ pub fn write_label_map(
     }
 }
 
+/// Writes regions that may overlap as `.nii` or `.nii.gz`, by the name: one mask per region.
+///
+/// **Shapes**: a map `[X, Y, Z]` of bits → `[X, Y, Z, R]`, also where there is one region; mask `r` is 1 in the voxels
+/// that hold the bits of `regions[r]`.
+///
+/// **Definition**: `uint8`, unscaled; the affine as [`write_label_map`] does.
+///
+/// **Errors**: as [`write_label_map`].
+pub fn write_regions(
+    path: impl AsRef<Path>,
+    map: &LabelMap,
+    regions: &[u16],
+    options: &WriteOptions,
+) -> Result<(), NiftiError> {
+    let path = path.as_ref();
+    let (x, y, z) = map.data.dim();
+    let shape = [x, y, z, regions.len()];
+    let header = header(&shape, &map.affine, NiftiType::Uint8, options.space);
+    let header = header.map_err(NiftiError::write(path))?;
+    write(path, options, &header, |out| {
+        regions.iter().try_for_each(|region| {
+            encode(out, map.data.view(), |bits| [u8::from(bits & region != 0)])
+        })
+    })
+}
+
 /// Writes a volume as `.nii` or `.nii.gz`, by the name.
 ///
 /// **Shapes and units**: one channel as `[X, Y, Z]`, several as `[X, Y, Z, C]`.

@@ -79,13 +79,17 @@ impl Facts {
         group("digest", vec![format!("sha256 {}", self.digest)]);
         group("size", vec![size_text(self.bytes)]);
         group("channels", self.channels.iter().map(channel_text).collect());
-        group(
-            "labels",
-            self.labels
-                .iter()
-                .map(|label| format!("{} {}", label.value, label.name))
-                .collect(),
-        );
+        let (labels, each): (_, Vec<_>) = match self.activation {
+            Activation::Softmax => {
+                let text = |label: &Label| format!("{} {}", label.value, label.name);
+                ("labels", self.labels.iter().map(text).collect())
+            }
+            Activation::Sigmoid => {
+                let text = |region: &Label| format!("mask {}: {}", region.class_index, region.name);
+                ("regions", self.labels.iter().map(text).collect())
+            }
+        };
+        group(labels, each);
         group(
             "preprocessing",
             self.preprocessing
@@ -133,6 +137,14 @@ impl Facts {
             } => {
                 format!("resample to {spacing:.3?} mm; axes of {low} to {high} times that stay")
             }
+            Step::ResampleToMatch { first_channels } => {
+                let names = self.channels.iter().skip(*first_channels);
+                let names: Vec<_> = names.map(|channel| channel.name.as_str()).collect();
+                format!(
+                    "resample {} onto the grid of the first image",
+                    names.join(", ")
+                )
+            }
             Step::Normalize { channels } => {
                 let each = self.channels.iter().zip(channels);
                 let texts = each.map(|(channel, normalization)| {
@@ -142,6 +154,12 @@ impl Facts {
                         }
                         Normalization::ZScoreNonzero => {
                             "mean 0 and deviation 1 where not zero".into()
+                        }
+                        Normalization::ZScoreNonzeroTanh => {
+                            "mean 0 and deviation 1 where not zero, outliers pressed".into()
+                        }
+                        Normalization::SigmoidDeviation => {
+                            "sigmoid of deviations from the smallest".into()
                         }
                         Normalization::Identity => "as it is".into(),
                     };
@@ -177,6 +195,7 @@ fn channel_text(channel: &Channel) -> String {
     let modality = match channel.modality {
         Modality::Ct => "CT",
         Modality::Mri => "MR",
+        Modality::Pet => "PET",
     };
     format!("{} ({modality})", channel.name)
 }

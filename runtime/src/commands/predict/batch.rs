@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use vesal_bundle::Bundle;
+use vesal_bundle::deploy_plan::Activation;
 use vesal_cli::{Exit, Failure};
 use vesal_engine::{Ensemble, Output};
 use vesal_io::nifti::{self, WriteOptions};
@@ -103,7 +104,7 @@ impl Batch<'_> {
         };
         let start = Instant::now();
         progress.step("reading");
-        let volume = case.voxels().map_err(|error| failure::read(error, None))?;
+        let images = case.voxels().map_err(|error| failure::read(error, None))?;
         let read = start.elapsed();
 
         let wanted = if outputs.probabilities.is_some() {
@@ -112,7 +113,7 @@ impl Batch<'_> {
             Output::Labels
         };
         let found = ensemble
-            .segment(volume, wanted, &mut |stage| {
+            .segment(images, wanted, &mut |stage| {
                 progress.stage(stage);
                 interrupt::check()
             })
@@ -130,8 +131,15 @@ impl Batch<'_> {
             nifti::write_volume(path, volume, &options).map_err(failure::output)?;
             probabilities = Some(written(path)?);
         }
-        nifti::write_label_map(&outputs.labels, &found.labels, &options)
-            .map_err(failure::output)?;
+        let plan = self.bundle.plan();
+        match plan.activation {
+            Activation::Softmax => nifti::write_label_map(&outputs.labels, &found.labels, &options),
+            Activation::Sigmoid => {
+                let regions = plan.label_values();
+                nifti::write_regions(&outputs.labels, &found.labels, &regions, &options)
+            }
+        }
+        .map_err(failure::output)?;
         let output = written(&outputs.labels)?;
         let seconds = StageSeconds {
             read: seconds(read),
@@ -145,7 +153,7 @@ impl Batch<'_> {
             output,
             probabilities,
             seconds,
-            labels: record::measure(&found.labels, &self.bundle.plan().labels),
+            labels: record::measure(&found.labels, plan),
             warnings: case.warnings.clone(),
         })
     }

@@ -70,7 +70,7 @@ pub fn jobs(arguments: &PredictArguments, bundle: &Bundle) -> Result<Vec<Job>, F
             .map_err(failure::find)
             .and_then(|files: Vec<PathBuf>| {
                 let first = files.first().cloned();
-                Checked::headers(files, &channels)
+                Checked::headers(files, bundle.plan())
                     .map_err(|error| failure::read(error, first.as_deref()))
             });
         Job {

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use ndarray::ArrayView3;
 
-pub use dice::{EmptyTruth, Overlap, label_overlaps, mask_overlap};
+pub use dice::{EmptyTruth, Overlap, label_overlaps, mask_overlap, region_overlaps};
 pub use size::{label_volumes_ml, voxel_ml};
 pub use surface::{SurfaceDistances, label_surface_distances, mask_surface_distances};
 

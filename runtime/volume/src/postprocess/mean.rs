@@ -4,7 +4,7 @@ use ndarray::{Array4, Axis, Zip};
 use rayon::prelude::*;
 use thiserror::Error;
 
-use super::softmax::{softmax_in_place, softmax_slab};
+use super::Activation;
 
 /// Why probabilities cannot be averaged.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -32,17 +32,22 @@ pub enum MeanError {
 
 /// A weighted mean of class probabilities that holds one array, however many members it has.
 ///
-/// **Definition**: `sum(w softmax(logits)) / sum(w)`: probabilities are averaged, not logits.
-#[derive(Debug, Default)]
+/// **Definition**: `sum(w p) / sum(w)` of the members' probabilities `p`: they are averaged, not logits.
+#[derive(Debug)]
 pub struct ProbabilityMean {
+    activation: Activation,
     mean: Option<Array4<f32>>,
     weight: f64,
 }
 
 impl ProbabilityMean {
-    /// Starts a mean without members.
-    pub fn new() -> Self {
-        Self::default()
+    /// Starts a mean without members, of logits that become probabilities this way.
+    pub fn new(activation: Activation) -> Self {
+        Self {
+            activation,
+            mean: None,
+            weight: 0.0,
+        }
     }
 
     /// Adds one member's logits, `[K, X, Y, Z]`; the first member's array becomes the mean.
@@ -54,7 +59,7 @@ impl ProbabilityMean {
             return Err(MeanError::Weight { found: weight });
         }
         let Some(mean) = &mut self.mean else {
-            softmax_in_place(logits.view_mut());
+            self.activation.probabilities_in_place(logits.view_mut());
             self.mean = Some(logits);
             self.weight = weight;
             return Ok(());
@@ -67,13 +72,14 @@ impl ProbabilityMean {
         }
         self.weight += weight;
         let share = (weight / self.weight) as f32;
+        let activation = self.activation;
         let means: Vec<_> = mean.axis_iter_mut(Axis(1)).collect();
         let slabs: Vec<_> = logits.axis_iter_mut(Axis(1)).collect();
         means
             .into_par_iter()
             .zip(slabs)
             .for_each(|(means, mut slab)| {
-                softmax_slab(slab.view_mut());
+                activation.probabilities_of_slab(slab.view_mut());
                 Zip::from(means)
                     .and(&slab)
                     .for_each(|mean, value| *mean += share * (value - *mean));
@@ -101,7 +107,7 @@ mod tests {
 
     #[test]
     fn averages_probabilities_by_weight() {
-        let mut mean = ProbabilityMean::new();
+        let mut mean = ProbabilityMean::new(Activation::Softmax);
         mean.add(logits(200.0), 3.0).unwrap();
         mean.add(logits(-200.0), 1.0).unwrap();
         assert_eq!(
@@ -114,14 +120,25 @@ mod tests {
     fn one_member_is_its_softmax() {
         let mut expected = logits(1.5);
         super::super::softmax_in_place(expected.view_mut());
-        let mut mean = ProbabilityMean::new();
+        let mut mean = ProbabilityMean::new(Activation::Softmax);
         mean.add(logits(1.5), 1.0).unwrap();
         assert_eq!(mean.finish().unwrap(), expected);
     }
 
     #[test]
+    fn regions_are_averaged_each_on_its_own() {
+        let mut mean = ProbabilityMean::new(Activation::Sigmoid);
+        mean.add(logits(200.0), 1.0).unwrap();
+        mean.add(logits(-200.0), 3.0).unwrap();
+        assert_eq!(
+            mean.finish().unwrap(),
+            array![[[[0.25, 0.5]]], [[[0.5, 0.5]]]]
+        );
+    }
+
+    #[test]
     fn refuses_other_shapes_and_bad_weights_without_a_trace() {
-        let mut mean = ProbabilityMean::new();
+        let mut mean = ProbabilityMean::new(Activation::Softmax);
         mean.add(logits(200.0), 1.0).unwrap();
         let other = mean.add(Array4::zeros((3, 1, 1, 2)), 1.0).unwrap_err();
         assert_eq!(
@@ -145,6 +162,9 @@ mod tests {
 
     #[test]
     fn an_empty_ensemble_has_no_mean() {
-        assert_eq!(ProbabilityMean::new().finish(), Err(MeanError::Empty));
+        assert_eq!(
+            ProbabilityMean::new(Activation::Softmax).finish(),
+            Err(MeanError::Empty)
+        );
     }
 }

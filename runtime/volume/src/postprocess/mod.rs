@@ -1,9 +1,11 @@
-//! From logits to labels: softmax, the mean over an ensemble, argmax.
+//! From logits to labels: softmax or sigmoid, the mean over an ensemble, argmax or regions.
 
-mod argmax;
+mod activation;
+mod labeling;
 mod mean;
 mod softmax;
 
-pub use argmax::{ArgmaxError, argmax_labels};
+pub use activation::Activation;
+pub use labeling::{LabelingError, argmax_labels, region_labels};
 pub use mean::{MeanError, ProbabilityMean};
 pub use softmax::softmax_in_place;

@@ -1,8 +1,9 @@
 //! Runs the steps on a volume, and again on its labels.
 
+use ndarray::{Array4, Axis, s};
 use rayon::prelude::*;
 
-use super::{PreprocessError, Step, StepError, check_steps};
+use super::{PreprocessError, Step, StepError, check_steps, image_channels};
 use crate::crop::{VoxelBox, foreground_box};
 use crate::geometry::Geometry;
 use crate::intensity::{AppliedNormalization, normalize};
@@ -34,6 +35,8 @@ pub enum AppliedStep {
         /// The grid after.
         after: Geometry,
     },
+    /// Further images were resampled onto the volume's grid and became channels of it.
+    ResampleToMatch,
     /// The intensities were normalized.
     Normalize {
         /// What was done to each channel.
@@ -46,7 +49,7 @@ pub enum AppliedStep {
 /// It prepares label maps on the same grid in the same way, and brings predictions back to the input's grid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trace {
-    /// Grid of the volume as it came in.
+    /// Grid of the first image as it came in.
     pub input: Geometry,
     /// Grid of the prepared volume.
     pub prepared: Geometry,
@@ -54,23 +57,37 @@ pub struct Trace {
     pub steps: Vec<AppliedStep>,
 }
 
-/// Prepares a volume for the network, and records what was done.
+/// Prepares the images of a case for the network, and records what was done.
 ///
-/// Where no voxel exceeds the threshold, cropping to the foreground keeps the whole volume.
+/// The first image holds the grid that predictions come back to. Where no voxel exceeds the threshold, cropping to the
+/// foreground keeps the whole volume.
 ///
-/// **Errors**: [`PreprocessError`] for parameters that cannot be used, an empty volume, an unusable affine, and
-/// intensities that are not finite.
+/// **Shapes**: images `[C, X, Y, Z]` as [`image_channels`] says → one volume with the channels of all.
 ///
-/// **Source**: MONAI 1.6.1 `Orientation`, `CropForeground(allow_smaller=True)`, `Spacing` and `NormalizeIntensity`;
-/// without foreground, MONAI crops to nothing.
-pub fn execute(mut volume: Volume, steps: &[Step]) -> Result<(Volume, Trace), PreprocessError> {
-    check_steps(steps, volume.channels())?;
-    check_volume(&volume)?;
+/// **Errors**: [`PreprocessError`] for parameters that cannot be used, other images than the steps expect, an empty
+/// volume, an unusable affine, and intensities that are not finite.
+///
+/// **Source**: MONAI 1.6.1 `Orientation`, `CropForeground(allow_smaller=True)`, `Spacing`, `ResampleToMatch` and
+/// `NormalizeIntensity`; without foreground, MONAI crops to nothing.
+pub fn execute(images: Vec<Volume>, steps: &[Step]) -> Result<(Volume, Trace), PreprocessError> {
+    let found: Vec<usize> = images.iter().map(Volume::channels).collect();
+    check_steps(steps, found.iter().sum())?;
+    let expected = image_channels(steps, found.iter().sum());
+    let mut channel = 0;
+    for image in &images {
+        check_volume(image, channel)?;
+        channel += image.channels();
+    }
+    let mut images = images.into_iter();
+    let Some(mut volume) = images.next().filter(|_| found == expected) else {
+        return Err(PreprocessError::Images { found, expected });
+    };
+    let mut further: Vec<Volume> = images.collect();
     let input = volume.geometry();
     let mut applied = Vec::with_capacity(steps.len());
     for (index, step) in steps.iter().enumerate() {
-        let (after, step) =
-            apply(volume, step).map_err(|source| PreprocessError::Step { index, source })?;
+        let (after, step) = apply(volume, &mut further, step)
+            .map_err(|source| PreprocessError::Step { index, source })?;
         volume = after;
         applied.push(step);
     }
@@ -85,7 +102,12 @@ pub fn execute(mut volume: Volume, steps: &[Step]) -> Result<(Volume, Trace), Pr
     ))
 }
 
-fn apply(mut volume: Volume, step: &Step) -> Result<(Volume, AppliedStep), StepError> {
+/// Applies a step to the volume; a match takes the further images.
+fn apply(
+    mut volume: Volume,
+    further: &mut Vec<Volume>,
+    step: &Step,
+) -> Result<(Volume, AppliedStep), StepError> {
     let before = volume.geometry();
     match step {
         Step::OrientRas => {
@@ -111,6 +133,10 @@ fn apply(mut volume: Volume, step: &Step) -> Result<(Volume, AppliedStep), StepE
             };
             Ok((volume, AppliedStep::Resample { before, after }))
         }
+        Step::ResampleToMatch { .. } => {
+            let matched = match_images(volume, std::mem::take(further))?;
+            Ok((matched, AppliedStep::ResampleToMatch))
+        }
         Step::Normalize { channels } => {
             let channels = normalize(&mut volume.data, channels)?;
             Ok((volume, AppliedStep::Normalize { channels }))
@@ -118,8 +144,25 @@ fn apply(mut volume: Volume, step: &Step) -> Result<(Volume, AppliedStep), StepE
     }
 }
 
+/// Resamples further images onto the grid of the volume, one after the other, and appends their channels.
+fn match_images(volume: Volume, further: Vec<Volume>) -> Result<Volume, StepError> {
+    let to = volume.geometry();
+    let own = volume.channels();
+    let [x, y, z] = to.shape;
+    let mut data = Array4::zeros((own + further.len(), x, y, z));
+    data.slice_mut(s![..own, .., .., ..]).assign(&volume.data);
+    drop(volume.data);
+    for (mut channel, image) in data.outer_iter_mut().skip(own).zip(further) {
+        channel.assign(&resample_volume(&image, &to)?.data.index_axis(Axis(0), 0));
+    }
+    Ok(Volume {
+        data,
+        affine: to.affine,
+    })
+}
+
 /// Checks what arrives from outside.
-fn check_volume(volume: &Volume) -> Result<(), PreprocessError> {
+fn check_volume(volume: &Volume, first_channel: usize) -> Result<(), PreprocessError> {
     let (channels, shape) = (volume.channels(), volume.geometry().shape);
     if volume.data.is_empty() {
         return Err(PreprocessError::Empty { channels, shape });
@@ -132,7 +175,10 @@ fn check_volume(volume: &Volume) -> Result<(), PreprocessError> {
             .map(|slab| slab.iter().filter(|x| !x.is_finite()).count())
             .sum();
         if voxels > 0 {
-            return Err(PreprocessError::NotFinite { channel, voxels });
+            return Err(PreprocessError::NotFinite {
+                channel: first_channel + channel,
+                voxels,
+            });
         }
     }
     Ok(())
@@ -181,13 +227,13 @@ fn repeat(labels: LabelMap, step: &AppliedStep) -> Result<LabelMap, StepError> {
         AppliedStep::Crop { bounds, .. } => bounds.crop_labels(&labels)?,
         AppliedStep::Resample { before, after } if same_grid(before, after)? => labels,
         AppliedStep::Resample { after, .. } => resample_labels(&labels, after)?,
-        AppliedStep::Normalize { .. } => labels,
+        AppliedStep::ResampleToMatch | AppliedStep::Normalize { .. } => labels,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array3, Array4};
+    use ndarray::Array3;
 
     use super::*;
     use crate::geometry::Affine;
@@ -207,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_volume_without_foreground_is_kept_whole() {
-        let (volume, trace) = execute(blank((1, 4, 5, 6)), &[CROP]).unwrap();
+        let (volume, trace) = execute(vec![blank((1, 4, 5, 6))], &[CROP]).unwrap();
         assert_eq!(volume.data.dim(), (1, 4, 5, 6));
         assert_eq!(trace.prepared, trace.input);
     }
@@ -220,7 +266,7 @@ mod tests {
             data: Array3::from_shape_fn((6, 6, 6), |(x, y, z)| (x * 36 + y * 6 + z) as u16),
             affine: volume.affine,
         };
-        let (volume, trace) = execute(volume, &[CROP]).unwrap();
+        let (volume, trace) = execute(vec![volume], &[CROP]).unwrap();
         let labels = trace.prepare_labels(&labels).unwrap();
         assert_eq!(labels.geometry(), volume.geometry());
         assert_eq!(labels.data[[0, 0, 0]], 2 * 36 + 2 * 6 + 2);
@@ -228,7 +274,7 @@ mod tests {
 
     #[test]
     fn labels_on_another_grid_are_refused() {
-        let (_, trace) = execute(blank((1, 4, 5, 6)), &[]).unwrap();
+        let (_, trace) = execute(vec![blank((1, 4, 5, 6))], &[]).unwrap();
         let labels = |shape, affine| LabelMap {
             data: Array3::zeros(shape),
             affine,
@@ -254,7 +300,7 @@ mod tests {
     fn unusable_volumes_are_refused() {
         let mut volume = blank((2, 2, 2, 2));
         volume.data[[1, 0, 1, 0]] = f32::INFINITY;
-        let error = execute(volume, &[]).unwrap_err();
+        let error = execute(vec![volume], &[]).unwrap_err();
         assert_eq!(
             error,
             PreprocessError::NotFinite {
@@ -262,7 +308,7 @@ mod tests {
                 voxels: 1
             }
         );
-        let error = execute(blank((1, 2, 0, 2)), &[]).unwrap_err();
+        let error = execute(vec![blank((1, 2, 0, 2))], &[]).unwrap_err();
         assert_eq!(
             error,
             PreprocessError::Empty {
@@ -275,9 +321,40 @@ mod tests {
             ..blank((1, 2, 2, 2))
         };
         assert!(matches!(
-            execute(volume, &[]),
+            execute(vec![volume], &[]),
             Err(PreprocessError::Geometry(_))
         ));
+    }
+
+    #[test]
+    fn further_images_come_onto_the_first_grid() {
+        let first = blank((2, 3, 4, 5));
+        let ramp = Volume {
+            data: Array4::from_shape_fn((1, 9, 9, 9), |(_, x, _, z)| (10 * x + z) as f32),
+            affine: Affine::from_parts(
+                [[0.5, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+                [-1.0, 0.0, 1.0],
+            ),
+        };
+        let steps = [Step::ResampleToMatch { first_channels: 2 }];
+        let (volume, trace) = execute(vec![first.clone(), ramp.clone()], &steps).unwrap();
+        assert_eq!(volume.data.dim(), (3, 3, 4, 5));
+        // World x = 2 mm is index 6, world z = 4 mm index 3; z = 0 mm lies below the image, which goes on.
+        assert_eq!(volume.data[[2, 2, 1, 2]], 63.0);
+        assert_eq!(volume.data[[2, 0, 0, 0]], 20.0);
+        assert_eq!(trace.prepared, first.geometry());
+        let labels = LabelMap {
+            data: Array3::from_elem((3, 4, 5), 1),
+            affine: first.affine,
+        };
+        assert_eq!(trace.prepare_labels(&labels).unwrap(), labels);
+        assert_eq!(
+            execute(vec![ramp, first], &steps).unwrap_err(),
+            PreprocessError::Images {
+                found: vec![1, 2],
+                expected: vec![2, 1]
+            }
+        );
     }
 
     #[test]
@@ -288,7 +365,7 @@ mod tests {
                 channels: vec![Normalization::Identity],
             },
         ];
-        let error = execute(blank((2, 2, 2, 2)), &steps).unwrap_err();
+        let error = execute(vec![blank((2, 2, 2, 2))], &steps).unwrap_err();
         assert_eq!(error.to_string(), "preprocessing step 1 fails");
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert_eq!(
@@ -300,7 +377,7 @@ mod tests {
             keep: [1.0, 1.0],
         }];
         assert!(matches!(
-            execute(blank((1, 2, 2, 2)), &steps),
+            execute(vec![blank((1, 2, 2, 2))], &steps),
             Err(PreprocessError::Step { index: 0, .. })
         ));
     }

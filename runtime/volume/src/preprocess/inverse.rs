@@ -5,7 +5,7 @@ use ndarray::{Array3, Array4, ArrayView4, CowArray, s};
 use super::{AppliedStep, PreprocessError, StepError, Trace};
 use crate::crop::VoxelBox;
 use crate::geometry::Geometry;
-use crate::postprocess::{ArgmaxError, argmax_labels};
+use crate::postprocess::{Activation, LabelingError};
 use crate::resample::{VolumeSampler, resample_labels, same_grid};
 use crate::volume::{LabelMap, Volume};
 
@@ -54,34 +54,38 @@ impl Trace {
         self.undo_labels(prepared, self.steps.len(), 0)
     }
 
-    /// The most probable class of every voxel of the input's grid, as [`Trace::invert_probabilities`] followed by
-    /// [`argmax_labels`] would give it, without holding all probabilities on that grid.
+    /// The label of every voxel of the input's grid, as [`Trace::invert_probabilities`] followed by
+    /// [`Activation::labels`] would give it, without holding all probabilities on that grid.
     ///
     /// **Shapes**: `[K, X, Y, Z]` on the prepared grid → `[X, Y, Z]` on the input's; `values[k]` is the label of
-    /// class `k`, and `values[0]` fills what was cropped away.
+    /// class `k`; what was cropped away is [`Activation::outside`].
     ///
     /// **Errors**: [`PreprocessError::PredictionShape`] for another shape than the prepared volume's, and
-    /// [`PreprocessError::Argmax`].
-    pub fn invert_argmax(
+    /// [`PreprocessError::Labeling`].
+    pub fn invert_to_labels(
         &self,
         probabilities: ArrayView4<'_, f32>,
+        activation: Activation,
         values: &[u16],
     ) -> Result<LabelMap, PreprocessError> {
         self.check_shape(probabilities)?;
+        let outside = activation.outside(values);
         // Only resampling mixes voxels: the steps before the first resampling can be undone on labels.
         let Some((index, from, to)) = self.first_resampling()? else {
-            let data = argmax_labels(probabilities, values)?;
+            let data = activation.labels(probabilities, values)?;
             let labels = LabelMap {
                 data,
                 affine: self.prepared.affine,
             };
-            return self.undo_labels(labels, self.steps.len(), values[0]);
+            return self.undo_labels(labels, self.steps.len(), outside);
         };
         let later = &self.steps[index + 1..];
-        let resampled = if later
-            .iter()
-            .all(|step| matches!(step, AppliedStep::Normalize { .. }))
-        {
+        let resampled = if later.iter().all(|step| {
+            matches!(
+                step,
+                AppliedStep::ResampleToMatch | AppliedStep::Normalize { .. }
+            )
+        }) {
             CowArray::from(probabilities)
         } else {
             let prepared = Volume {
@@ -92,14 +96,15 @@ impl Trace {
         };
         let sampler = VolumeSampler::new(resampled.view(), &from.affine, &to, OFF_AXIS_TOLERANCE)
             .map_err(|e| at_step(index, e))?;
-        let data = resample_argmax(&sampler, resampled.dim().0, to.shape, values)?;
+        let label = |block: ArrayView4<'_, f32>| activation.labels(block, values);
+        let data = resample_to_labels(&sampler, resampled.dim().0, to.shape, label)?;
         self.undo_labels(
             LabelMap {
                 data,
                 affine: to.affine,
             },
             index,
-            values[0],
+            outside,
         )
     }
 
@@ -179,7 +184,7 @@ fn undo_on_volume(volume: Volume, step: &AppliedStep) -> Result<Volume, StepErro
                 affine: before.affine,
             }
         }
-        AppliedStep::Normalize { .. } => volume,
+        AppliedStep::ResampleToMatch | AppliedStep::Normalize { .. } => volume,
     })
 }
 
@@ -206,35 +211,32 @@ fn undo_on_labels(
             ..labels
         },
         AppliedStep::Resample { before, .. } => resample_labels(&labels, before)?,
-        AppliedStep::Normalize { .. } => labels,
+        AppliedStep::ResampleToMatch | AppliedStep::Normalize { .. } => labels,
     })
 }
 
 /// Resamples probabilities onto a grid and picks labels there, some slabs at a time.
-fn resample_argmax(
+fn resample_to_labels(
     sampler: &VolumeSampler<'_>,
     classes: usize,
     to: [usize; 3],
-    values: &[u16],
-) -> Result<Array3<u16>, ArgmaxError> {
+    label: impl Fn(ArrayView4<'_, f32>) -> Result<Array3<u16>, LabelingError>,
+) -> Result<Array3<u16>, LabelingError> {
     let slab_values = classes.max(1) * to[1] * to[2];
     let slabs = (BLOCK_VALUES / slab_values.max(1)).max(1);
     let mut labels = Array3::zeros(to);
     for start in (0..to[0]).step_by(slabs) {
         let end = (start + slabs).min(to[0]);
-        let block =
-            argmax_labels(sampler.slabs(start, end).view(), values).map_err(
-                |error| match error {
-                    ArgmaxError::NotANumber {
-                        class,
-                        voxel: [x, y, z],
-                    } => ArgmaxError::NotANumber {
-                        class,
-                        voxel: [start + x, y, z],
-                    },
-                    error @ ArgmaxError::Table { .. } => error,
-                },
-            )?;
+        let block = label(sampler.slabs(start, end).view()).map_err(|error| match error {
+            LabelingError::NotANumber {
+                class,
+                voxel: [x, y, z],
+            } => LabelingError::NotANumber {
+                class,
+                voxel: [start + x, y, z],
+            },
+            error @ LabelingError::Table { .. } => error,
+        })?;
         labels.slice_mut(s![start..end, .., ..]).assign(&block);
     }
     Ok(labels)

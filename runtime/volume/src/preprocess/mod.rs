@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::crop::CropError;
 use crate::geometry::GeometryError;
 use crate::intensity::{IntensityError, check_normalizations};
-use crate::postprocess::ArgmaxError;
+use crate::postprocess::LabelingError;
 use crate::resample::{ResampleError, check_target};
 
 mod execute;
@@ -28,10 +28,26 @@ pub enum StepError {
     /// The intensities cannot be normalized.
     #[error(transparent)]
     Normalize(#[from] IntensityError),
+    /// Nothing would be left to match, or nothing to match to.
+    #[error(
+        "the first image has {found} channels, expected at least 1 and fewer than all {channels} channels"
+    )]
+    MatchChannels {
+        /// Channels of the first image.
+        found: usize,
+        /// Channels of the case.
+        channels: usize,
+    },
+    /// Images are matched that have been matched before.
+    #[error("further images are resampled to match the first a second time, expected once")]
+    MatchedTwice,
+    /// Further images would never be normalized.
+    #[error("intensities are normalized before further images are resampled to match the first")]
+    NormalizedBeforeMatch,
 }
 
 /// Why a volume cannot be prepared, or a prediction not be brought back.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PreprocessError {
     /// A step failed.
     #[error("preprocessing step {index} fails")]
@@ -51,6 +67,14 @@ pub enum PreprocessError {
         channels: usize,
         /// Shape found.
         shape: [usize; 3],
+    },
+    /// Too few or too many images, or one with another number of channels.
+    #[error("case has images of {found:?} channels, expected {expected:?}")]
+    Images {
+        /// Channels of each image.
+        found: Vec<usize>,
+        /// Channels that each image is to have.
+        expected: Vec<usize>,
     },
     /// Intensities are NaN or infinite.
     #[error(
@@ -90,7 +114,7 @@ pub enum PreprocessError {
     },
     /// Probabilities give no labels.
     #[error(transparent)]
-    Argmax(#[from] ArgmaxError),
+    Labeling(#[from] LabelingError),
 }
 
 /// Intensity normalization of one channel.
@@ -106,6 +130,10 @@ pub enum Normalization {
     },
     /// Zero mean and unit population deviation over the voxels that are not zero; zeros stay zero: MR.
     ZScoreNonzero,
+    /// The same, then `3 tanh(z / 3)`: MR with bright outliers.
+    ZScoreNonzeroTanh,
+    /// `sigmoid((x - min) / deviation)` with the sample deviation over all voxels: PET.
+    SigmoidDeviation,
     /// Intensities as they are.
     Identity,
 }
@@ -130,6 +158,12 @@ pub enum Step {
         /// `[low, high]` factors of the target within which an axis is kept; `[1, 1]` keeps exact matches only.
         keep: [f64; 2],
     },
+    /// Resamples every further image, each on a grid of its own, onto the grid that the first has by now, and appends it
+    /// as a channel; beyond its border it takes the nearest voxel.
+    ResampleToMatch {
+        /// Channels of the first image; every other channel is an image of its own.
+        first_channels: usize,
+    },
     /// Normalizes each channel's intensities.
     Normalize {
         /// One per channel.
@@ -137,7 +171,20 @@ pub enum Step {
     },
 }
 
-/// Checks the parameters of all steps for a volume of so many channels, before any volume is there.
+/// Channels of each image that a case consists of: one image, or with [`Step::ResampleToMatch`] as many as have grids of
+/// their own.
+pub fn image_channels(steps: &[Step], channels: usize) -> Vec<usize> {
+    let first = steps.iter().find_map(|step| match step {
+        Step::ResampleToMatch { first_channels } => Some((*first_channels).min(channels)),
+        _ => None,
+    });
+    let first = first.unwrap_or(channels);
+    std::iter::once(first)
+        .chain(std::iter::repeat_n(1, channels - first))
+        .collect()
+}
+
+/// Checks the parameters of all steps for a case of so many channels, before any image is there.
 ///
 /// **Errors**: [`PreprocessError::Step`] for the first step whose parameters cannot be used.
 pub fn check_steps(steps: &[Step], channels: usize) -> Result<(), PreprocessError> {
@@ -147,6 +194,9 @@ pub fn check_steps(steps: &[Step], channels: usize) -> Result<(), PreprocessErro
             Step::Resample { spacing, keep } => {
                 check_target(*spacing, *keep).map_err(StepError::from)
             }
+            Step::ResampleToMatch { first_channels } => {
+                check_match(&steps[..index], *first_channels, channels)
+            }
             Step::Normalize { channels: each } => {
                 check_normalizations(each, channels).map_err(StepError::from)
             }
@@ -154,4 +204,20 @@ pub fn check_steps(steps: &[Step], channels: usize) -> Result<(), PreprocessErro
         checked.map_err(|source| PreprocessError::Step { index, source })?;
     }
     Ok(())
+}
+
+/// Checks a match against the steps before it.
+fn check_match(before: &[Step], found: usize, channels: usize) -> Result<(), StepError> {
+    for step in before {
+        match step {
+            Step::ResampleToMatch { .. } => return Err(StepError::MatchedTwice),
+            Step::Normalize { .. } => return Err(StepError::NormalizedBeforeMatch),
+            Step::OrientRas | Step::CropForeground { .. } | Step::Resample { .. } => {}
+        }
+    }
+    if (1..channels).contains(&found) {
+        Ok(())
+    } else {
+        Err(StepError::MatchChannels { found, channels })
+    }
 }

@@ -96,6 +96,7 @@ fn origin(precision: Precision) -> Origin {
     Origin {
         weight_decay: 1e-2,
         precision,
+        activation: Activation::Softmax,
         checkpoint: None,
     }
 }

@@ -4,9 +4,14 @@ use ndarray::{Array2, Array3, ArrayView3, ArrayView4, ArrayViewMut2, Axis, Zip};
 use rayon::prelude::*;
 use thiserror::Error;
 
+/// Probability above which a voxel belongs to a region.
+///
+/// **Source**: Auto3DSeg's SegResNet, `AsDiscrete(threshold=0.5)`.
+const REGION_THRESHOLD: f32 = 0.5;
+
 /// Why probabilities give no labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum ArgmaxError {
+pub enum LabelingError {
     /// A label table of the wrong length.
     #[error(
         "label table has {values} values for {classes} classes, expected one value per class and at least 1 class"
@@ -41,15 +46,50 @@ pub enum ArgmaxError {
 pub fn argmax_labels(
     probabilities: ArrayView4<'_, f32>,
     values: &[u16],
-) -> Result<Array3<u16>, ArgmaxError> {
+) -> Result<Array3<u16>, LabelingError> {
+    let first = values.first().copied().unwrap_or_default();
+    label_slabs(probabilities, values, first, argmax_slab)
+}
+
+/// Gives every voxel the values of all regions that it belongs to, joined by `|`.
+///
+/// **Shapes**: `[K, X, Y, Z]` → `[X, Y, Z]`; `values[k]`, a bit of its own, marks region `k`.
+///
+/// **Definition**: a voxel belongs to a region whose probability is above 0.5.
+///
+/// **Errors**: a table that is not one value per region, or a NaN.
+///
+/// ```
+/// use ndarray::array;
+/// use vesal_volume::postprocess::region_labels;
+///
+/// let whole_and_core = array![[[[0.9f32, 0.8, 0.1]]], [[[0.7, 0.5, 0.2]]]];
+/// let labels = region_labels(whole_and_core.view(), &[1, 2])?;
+/// assert_eq!(labels, array![[[3, 1, 0]]]);
+/// # Ok::<(), vesal_volume::postprocess::LabelingError>(())
+/// ```
+pub fn region_labels(
+    probabilities: ArrayView4<'_, f32>,
+    values: &[u16],
+) -> Result<Array3<u16>, LabelingError> {
+    label_slabs(probabilities, values, 0, region_slab)
+}
+
+/// Labels all X positions in parallel; `label` tells whether it met a NaN.
+fn label_slabs(
+    probabilities: ArrayView4<'_, f32>,
+    values: &[u16],
+    initial: u16,
+    label: impl Fn(ArrayView3<'_, f32>, &[u16], ArrayViewMut2<'_, u16>) -> bool + Sync,
+) -> Result<Array3<u16>, LabelingError> {
     let (classes, x, y, z) = probabilities.dim();
     if classes == 0 || values.len() != classes {
-        return Err(ArgmaxError::Table {
+        return Err(LabelingError::Table {
             values: values.len(),
             classes,
         });
     }
-    let mut labels = Array3::from_elem((x, y, z), values[0]);
+    let mut labels = Array3::from_elem((x, y, z), initial);
     let slabs: Vec<_> = labels
         .axis_iter_mut(Axis(0))
         .zip(probabilities.axis_iter(Axis(1)))
@@ -58,7 +98,7 @@ pub fn argmax_labels(
         .into_par_iter()
         .enumerate()
         .find_map_first(|(x, (labels, slab))| {
-            argmax_slab(slab, values, labels).then(|| first_nan(x, slab))
+            label(slab, values, labels).then(|| first_nan(x, slab))
         })
         .flatten();
     nan.map_or(Ok(labels), Err)
@@ -88,14 +128,34 @@ fn argmax_slab(
     nan
 }
 
+/// Marks the regions of one X position, `[K, Y, Z]` → `[Y, Z]`, and tells whether any value is NaN.
+fn region_slab(
+    slab: ArrayView3<'_, f32>,
+    values: &[u16],
+    mut labels: ArrayViewMut2<'_, u16>,
+) -> bool {
+    let mut nan = false;
+    for (region, &value) in slab.outer_iter().zip(values) {
+        Zip::from(&mut labels)
+            .and(region)
+            .for_each(|label, &probability| {
+                nan |= probability.is_nan();
+                if probability > REGION_THRESHOLD {
+                    *label |= value;
+                }
+            });
+    }
+    nan
+}
+
 /// The first NaN in voxel order.
-fn first_nan(x: usize, slab: ArrayView3<'_, f32>) -> Option<ArgmaxError> {
+fn first_nan(x: usize, slab: ArrayView3<'_, f32>) -> Option<LabelingError> {
     slab.lanes(Axis(0))
         .into_iter()
         .zip(ndarray::indices((slab.dim().1, slab.dim().2)))
         .find_map(|(lane, (y, z))| {
             let class = lane.iter().position(|value| value.is_nan())?;
-            Some(ArgmaxError::NotANumber {
+            Some(LabelingError::NotANumber {
                 class,
                 voxel: [x, y, z],
             })
@@ -135,7 +195,7 @@ mod tests {
     #[test]
     fn refuses_a_table_of_another_length() {
         let probabilities = Array4::zeros((2, 1, 1, 1));
-        let expected = Err(ArgmaxError::Table {
+        let expected = Err(LabelingError::Table {
             values: 3,
             classes: 2,
         });
@@ -148,7 +208,7 @@ mod tests {
         let mut probabilities = Array4::zeros((2, 3, 2, 2));
         probabilities[[1, 2, 0, 0]] = f32::NAN;
         probabilities[[1, 1, 0, 1]] = f32::NAN;
-        let expected = Err(ArgmaxError::NotANumber {
+        let expected = Err(LabelingError::NotANumber {
             class: 1,
             voxel: [1, 0, 1],
         });
