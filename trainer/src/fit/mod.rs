@@ -25,9 +25,11 @@ mod training;
 mod writer;
 
 pub use bench::{BenchRequest, StepTimes, bench};
+pub(crate) use checkpoint::CHECKPOINT_FILE;
 pub use device::{DeviceError, TrainDevice, TrainDevices};
 pub use error::FitError;
 pub use observer::{FitObserver, Start, StepReport, ValidationReport};
+pub(crate) use run_dir::occupy;
 pub use run_dir::{scores, status};
 pub use tensor_file::TensorFileError;
 

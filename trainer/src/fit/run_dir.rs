@@ -2,7 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use vesal_bundle::case_scores::{self, CaseScores};
 use vesal_bundle::run_record::{self, FileRef, RunRecord, Score};
@@ -13,6 +13,7 @@ use super::metrics::{METRICS_FILE, VALIDATION_FILE};
 use super::plans::Plans;
 use super::tensor_file::{self, TensorFileError};
 use super::{FitError, FitRequest, RunStatus};
+use crate::relative;
 
 /// Locked while a process trains in the directory.
 const LOCK_FILE: &str = ".lock";
@@ -248,28 +249,10 @@ fn relative(directory: &Path, file: &Path) -> Result<String, FitError> {
             source,
         })
     };
-    let (from, to) = (absolute(directory)?, absolute(file)?);
-    let shared = from
-        .components()
-        .zip(to.components())
-        .take_while(|(a, b)| a == b)
-        .count();
-    let up = from.components().skip(shared).map(|_| Some(".."));
-    let down = to
-        .components()
-        .skip(shared)
-        .map(|component| match component {
-            Component::Normal(name) => name.to_str(),
-            _ => None,
-        });
-    let parts: Option<Vec<&str>> = up.chain(down).collect();
-    match parts {
-        Some(parts) if shared > 0 => Ok(parts.join("/")),
-        _ => Err(FitError::NotRelative {
-            path: PathBuf::from(file),
-            run_dir: PathBuf::from(directory),
-        }),
-    }
+    relative::path(&absolute(directory)?, &absolute(file)?).ok_or_else(|| FitError::NotRelative {
+        path: PathBuf::from(file),
+        run_dir: PathBuf::from(directory),
+    })
 }
 
 #[cfg(test)]
