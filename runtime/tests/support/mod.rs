@@ -62,6 +62,7 @@ pub fn vesal() -> Command {
         "VESAL_DEVICE",
         "VESAL_THREADS",
         "VESAL_BATCH",
+        "VESAL_DATAROOT",
         "ORT_DYLIB_PATH",
     ] {
         command.env_remove(name);

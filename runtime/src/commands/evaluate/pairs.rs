@@ -90,7 +90,7 @@ enum Item {
         image: OneOrMany,
         label: Option<OneOrMany>,
     },
-    Image(String),
+    Image(#[expect(dead_code, reason = "an item without a label is left out")] String),
 }
 
 #[derive(Debug, Deserialize)]
@@ -214,8 +214,7 @@ fn case_names(images: &[String]) -> Vec<String> {
         .char_indices()
         .filter(|(_, character)| *character == '_')
         .map(|(at, _)| &first[..=at])
-        .filter(|start| stems.iter().all(|stem| stem.starts_with(start)))
-        .last()
+        .rfind(|start| stems.iter().all(|stem| stem.starts_with(start)))
         .map(|start| start[..start.len() - 1].to_owned());
     match shared {
         Some(shared) if stems.len() > 1 && !shared.is_empty() => vec![shared, first.clone()],
