@@ -110,6 +110,9 @@ fn a_work_directory_travels_whole() {
 
     let again = export(&work.work, &work.path("whole.zip"), WHOLE);
     assert!(matches!(again, Err(HistoryError::Destination(_))));
+    let nowhere = Some(Path::new("no-such-folder"));
+    assert!(import(&work.path("whole.zip"), &work.path("third"), nowhere).is_err());
+    assert!(!work.path("third").exists());
     let again = import(&work.path("whole.zip"), &elsewhere, None);
     assert!(matches!(again, Err(HistoryError::Destination(_))));
 }
@@ -178,7 +181,7 @@ fn listed(list: &mut Value, name: &str, bytes: &[u8]) {
 #[test]
 fn hostile_files_leave_nothing_behind() {
     type Change = fn(&mut Vec<(String, Vec<u8>)>, &mut Value, &mut ZipWriter<File>);
-    let attacks: [(&str, Change); 13] = [
+    let attacks: [(&str, Change); 14] = [
         ("has a component `.` or `..`", |entries, list, _| {
             listed(list, "../evil.json", b"{}");
             entries.push(("../evil.json".into(), b"{}".to_vec()));
@@ -213,7 +216,14 @@ fn hostile_files_leave_nothing_behind() {
             entries.push(("WORK.json".into(), b"{}".to_vec()));
         }),
         ("is compressed", |_, list, zip| {
-            let zeros = vec![0; 1 << 16];
+            let zeros = [0; 64];
+            listed(list, "bomb.json", &zeros);
+            let options = stored().compression_method(CompressionMethod::Deflated);
+            zip.start_file("bomb.json", options).unwrap();
+            zip.write_all(&zeros).unwrap();
+        }),
+        ("bytes in its list", |_, list, zip| {
+            let zeros = vec![0; 1 << 20];
             listed(list, "bomb.json", &zeros);
             let options = stored().compression_method(CompressionMethod::Deflated);
             zip.start_file("bomb.json", options).unwrap();

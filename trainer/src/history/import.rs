@@ -13,7 +13,7 @@ use zip::result::ZipError;
 use zip::{CompressionMethod, read::ZipFile};
 
 use super::{FORMAT, FORMAT_VERSION, History, HistoryError, LIST, MAX_FILES, MAX_LIST_BYTES};
-use crate::run_dir::{Request, WorkDir};
+use crate::run_dir::{Request, WorkDir, WorkError};
 
 /// Unpacks a history into a new work directory, whole or not at all; `dataroot` says where the data are on this machine.
 ///
@@ -23,6 +23,10 @@ pub fn import(
     work_dir: &Path,
     dataroot: Option<&Path>,
 ) -> Result<WorkDir, HistoryError> {
+    if let Some(path) = dataroot.filter(|path| !path.is_dir()) {
+        let path = path.to_owned();
+        return Err(WorkError::NoDataroot { path }.into());
+    }
     let staged = AtomicDirectory::create(work_dir, false)?;
     unpack(archive, staged.path())?;
     // Makes sure that it is one, before anyone sees it.
