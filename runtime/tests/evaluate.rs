@@ -95,6 +95,16 @@ fn what_cannot_be_compared_is_reported_and_the_rest_goes_on() {
 }
 
 #[test]
+fn without_any_prediction_there_is_no_mean() {
+    let folder = tempdir().unwrap();
+    write(&folder.path().join("truth/a.nii.gz"), 2, [1.0; 3]);
+    let ran = evaluate(&folder.path().join("truth"), folder.path(), &["--json"]);
+    assert_eq!(ran.code, Some(7));
+    let found: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(found["mean_dice"], Value::Null);
+}
+
+#[test]
 fn inputs_of_no_use_are_refused() {
     let folder = tempdir().unwrap();
     let (empty, absent) = (folder.path(), folder.path().join("absent"));

@@ -115,7 +115,10 @@ impl Summary {
             Combine::Mean => "the mean of probabilities",
             Combine::Vote => "a vote",
         };
-        lines.push(format!("ensemble: {}, by {combine}", selection.reason));
+        lines.push(format!(
+            "ensemble: {}; combined by {combine}",
+            selection.reason
+        ));
         if !selection.missing_folds.is_empty() {
             lines.push(format!("without the folds {:?}", selection.missing_folds));
         }

@@ -58,7 +58,7 @@ pub fn run(arguments: &ScoresArguments) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// A table of every fold's validation Dice and the mean over the cases of all of them.
+/// A table of every fold's validation Dice and, of several, the mean over the cases of all of them.
 pub fn score_table(work: &WorkDir, folds: &[usize]) -> Result<String, Failure> {
     let mut rows = Vec::with_capacity(folds.len());
     for &fold in folds {
@@ -70,8 +70,8 @@ pub fn score_table(work: &WorkDir, folds: &[usize]) -> Result<String, Failure> {
         rows.push((fold, record.score));
     }
     let scores = scores_of(work, folds).map_err(fit_failure)?;
-    let complete = scores.len() == folds.len();
-    let all = complete.then(|| out_of_fold(&scores));
+    let several = folds.len() > 1 && scores.len() == folds.len();
+    let all = several.then(|| out_of_fold(&scores));
     Ok(render(&rows, all.as_ref(), work.class_names()))
 }
 

@@ -15,8 +15,8 @@ pub struct Document {
     format_version: u32,
     /// Tolerance of the surface Dice in mm.
     tolerance_mm: f64,
-    /// Mean over labels of the mean Dice over the cases that have the label.
-    mean_dice: f64,
+    /// Mean over labels of the mean Dice over the cases that have the label; null where no case has any.
+    mean_dice: Option<f64>,
     /// Means by label, over the cases that have it.
     labels: BTreeMap<String, LabelMeans>,
     cases: Vec<CaseDocument>,
@@ -63,6 +63,8 @@ impl Document {
         failed: Vec<FailedCase>,
     ) -> Self {
         let scores: Vec<CaseScore> = cases.iter().map(CaseDocument::score).collect();
+        let mean = MeanScore::over(&scores);
+        let any = mean.dice_by_label.values().any(Option::is_some);
         let names: BTreeSet<&String> = cases.iter().flat_map(|case| case.labels.keys()).collect();
         let labels = names
             .into_iter()
@@ -72,7 +74,7 @@ impl Document {
             format: "vesal-evaluation",
             format_version: 1,
             tolerance_mm,
-            mean_dice: MeanScore::over(&scores).mean_dice,
+            mean_dice: any.then_some(mean.mean_dice),
             labels,
             cases,
             missing,
@@ -136,7 +138,7 @@ impl Document {
         rows.push(vec![
             "mean".into(),
             self.cases.len().to_string(),
-            fraction(Some(self.mean_dice)),
+            fraction(self.mean_dice),
         ]);
         text.push_str(&table(&rows));
         text
@@ -239,7 +241,7 @@ mod tests {
             ),
             (Some(0.75), Some(0.75), Some(3.0), 2)
         );
-        assert_eq!(document.mean_dice, 0.75);
+        assert_eq!(document.mean_dice, Some(0.75));
         assert!(!document.is_complete());
         assert_eq!(document.complaints(), ["case `d` has no prediction"]);
         assert!(
