@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use burn_flex::Flex;
 use thiserror::Error;
 use vesal_bundle::deploy_plan::{self, DeployPlan};
-use vesal_bundle::manifest::{self, Manifest, Member, MemberProvenance, Provenance};
+use vesal_bundle::manifest::{
+    self, EnsembleRecord, Manifest, Member, MemberProvenance, Provenance,
+};
 use vesal_bundle::probe::{self, ProbeError};
 use vesal_bundle::{Bundle, BundleWriter, WriteError};
 use vesal_engine::library::{self, LibraryError, Runtime};
@@ -84,6 +86,8 @@ impl AssembleError {
 pub struct Candidate {
     /// Its file in the bundle.
     pub file: String,
+    /// Its weight in the ensemble.
+    pub weight: f64,
     /// Its description.
     pub config: NetworkConfig,
     /// The network with its weights.
@@ -101,6 +105,8 @@ pub struct Frame<'a> {
     pub plan: &'a DeployPlan,
     /// Bytes of the plan's file.
     pub plan_bytes: &'a [u8],
+    /// How the networks are combined, and why it is them.
+    pub ensemble: EnsembleRecord,
     /// SHA-256 of the data stats, if known.
     pub data_stats_sha256: Option<String>,
 }
@@ -164,20 +170,30 @@ pub fn assemble(
         networks.push(onnx);
         members.push(Member {
             file: candidate.file,
-            weight: 1.,
+            weight: candidate.weight,
             provenance: candidate.provenance,
         });
     }
 
     progress("recording the probe");
-    let weighted: Vec<(&[u8], f64)> = networks.iter().map(|onnx| (onnx.as_slice(), 1.)).collect();
+    let weighted: Vec<(&[u8], f64)> = networks
+        .iter()
+        .zip(&members)
+        .map(|(onnx, member): (&Vec<u8>, &Member)| (onnx.as_slice(), member.weight))
+        .collect();
     let options = EngineOptions {
         device: Device::Cpu,
         library: Some(runtime.path().to_path_buf()),
         ..Default::default()
     };
     let interface = parity::interface();
-    let probe = record_probe(frame.plan, &interface, &weighted, &options)?;
+    let probe = record_probe(
+        frame.plan,
+        &interface,
+        &weighted,
+        frame.ensemble.combine,
+        &options,
+    )?;
     writer.add(deploy_plan::FILE_NAME, frame.plan_bytes)?;
     writer.add(probe::FILE_NAME, &probe.to_json()?)?;
     let bundle = writer.finish(Manifest {
@@ -188,6 +204,7 @@ pub fn assemble(
         probe: probe::FILE_NAME.into(),
         network: interface,
         members,
+        ensemble: frame.ensemble.clone(),
         provenance: Provenance {
             versions: BTreeMap::from([
                 ("vesal-export".into(), env!("CARGO_PKG_VERSION").into()),

@@ -2,7 +2,7 @@
 //!
 //! A network's forward pass is interpreted a second time, by a recorder instead of by Burn ([`lower`]); the graph is
 //! checked by ONNX's rules ([`onnx`]), compared with Burn in ONNX Runtime ([`parity`]) and put beside plan, probe and
-//! provenance into a bundle ([`assemble`]). Networks come from a work directory ([`package`]) or from MONAI
+//! provenance into a bundle ([`assemble`]). Networks come from a work directory ([`package`], which [`selection`] chooses from) or from MONAI
 //! checkpoints ([`import`](mod@import)). Trainer and exporter meet in files alone.
 
 pub mod architecture;
@@ -13,4 +13,6 @@ pub mod lower;
 pub mod onnx;
 pub mod package;
 pub mod parity;
+pub mod runs;
+pub mod selection;
 pub mod weights;

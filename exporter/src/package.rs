@@ -1,66 +1,28 @@
-//! Exports the trained folds of a work directory.
+//! Exports the trained runs of a work directory.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::PlanError;
 use vesal_bundle::manifest::MemberProvenance;
-use vesal_bundle::run_record::{self, RunRecord, RunRecordError};
-use vesal_models::NetworkConfig;
 
 use crate::assemble::{self, AssembleError, Assembled, Candidate, Destination, Frame};
+use crate::runs::{self, Run, RunsError};
+use crate::selection::{self, SelectionError, Wish};
 use crate::weights::{self, WeightsError};
-
-/// Beginning of the names of run directories: algorithm, underscore, fold.
-const RUN_PREFIX: &str = "segresnet_";
 
 /// Why a work directory does not become a bundle.
 #[derive(Debug, Error)]
 pub enum PackageError {
-    /// The work directory cannot be listed.
-    #[error("cannot read the work directory `{}`", path.display())]
-    WorkDirectory {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// No fold has ended.
-    #[error("`{}` has no finished fold, expected `{RUN_PREFIX}*/{}`", path.display(), run_record::FILE_NAME)]
-    NoRuns {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// A fold that was asked for has not ended.
-    #[error("fold {fold} is not finished; finished are {finished:?}")]
-    NoFold {
-        /// The fold.
-        fold: usize,
-        /// Finished folds.
-        finished: Vec<usize>,
-    },
-    /// Two runs of one fold.
-    #[error("`{first}` and `{second}` are both runs of fold {fold}, expected one")]
-    FoldTwice {
-        /// The fold.
-        fold: usize,
-        /// One run.
-        first: String,
-        /// The other.
-        second: String,
-    },
-    /// A run record is unusable.
-    #[error("the run `{run}` is unusable")]
-    Record {
-        /// The run.
-        run: String,
-        /// Why.
-        source: RunRecordError,
-    },
-    /// Runs under different plans or on different data cannot vote together.
+    /// Its runs cannot be told, or one is unusable.
+    #[error(transparent)]
+    Runs(#[from] RunsError),
+    /// No members can be chosen.
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    /// Runs under different plans or on different data cannot be one ensemble.
     #[error("the runs `{first}` and `{second}` have different {what}, expected the same")]
     Disagree {
         /// One run.
@@ -95,40 +57,34 @@ impl PackageError {
     /// A remedy, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NoRuns { .. } | Self::NoFold { .. } => {
-                Some("`vesal-train status --work-dir DIR` shows what is trained")
+            Self::Runs(error) => error.hint(),
+            Self::Selection(error) => error.hint(),
+            Self::Disagree { .. } => {
+                Some("`--folds` or an ensemble file exports those that belong together")
             }
-            Self::FoldTwice { .. } => Some("move one of them elsewhere"),
-            Self::Record { source, .. } => source.hint(),
-            Self::Disagree { .. } => Some("`--folds` exports those that belong together"),
             Self::Plan { source, .. } => source.hint(),
             Self::Assemble(error) => error.hint(),
-            Self::WorkDirectory { .. } | Self::Weights { .. } => None,
+            Self::Weights { .. } => None,
         }
     }
 }
 
-/// A finished run.
-struct Run {
-    name: String,
-    directory: PathBuf,
-    record: RunRecord<NetworkConfig>,
-}
-
-/// Exports the folds of a work directory: all finished ones, or those asked for.
+/// Exports chosen runs of a work directory as one ensemble.
 ///
 /// **Errors**: [`PackageError`]; nothing is written then.
 pub fn package(
     work_dir: &Path,
-    folds: Option<&[usize]>,
+    wish: &Wish,
     name: Option<&str>,
     destination: &Destination,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Assembled, PackageError> {
-    let runs = choose(find_runs(work_dir)?, folds)?;
+    let to_train = runs::folds_to_train(work_dir)?;
+    let selected = selection::select(runs::find(work_dir)?, to_train, wish)?;
     let prepared = assemble::prepare(destination)?;
-    let first = &runs[0];
-    for run in &runs[1..] {
+    let ensemble = selected.record()?;
+    let first = &selected.members[0].0;
+    for (run, _) in &selected.members[1..] {
         let differ = |what| PackageError::Disagree {
             first: first.name.clone(),
             second: run.name.clone(),
@@ -141,20 +97,17 @@ pub fn package(
             return Err(differ("data stats"));
         }
     }
-    let broken = |source| PackageError::Record {
-        run: first.name.clone(),
-        source,
-    };
+    let directory = &first.directory;
     let plan_bytes = first
         .record
         .deploy_plan
-        .read(&first.directory)
-        .map_err(broken)?;
+        .read(directory)
+        .map_err(first.broken())?;
     first
         .record
         .data_stats
-        .read(&first.directory)
-        .map_err(broken)?;
+        .read(directory)
+        .map_err(first.broken())?;
     let plan = DeployPlan::from_json(&plan_bytes).map_err(|source| PackageError::Plan {
         run: first.name.clone(),
         source,
@@ -163,102 +116,38 @@ pub fn package(
         name: name.unwrap_or(&plan.name).to_owned(),
         plan: &plan,
         plan_bytes: &plan_bytes,
+        ensemble,
         data_stats_sha256: Some(first.record.data_stats.sha256.clone()),
     };
-    let candidates = runs.into_iter().map(|run| {
+    let mut runs_of_fold: BTreeMap<usize, usize> = BTreeMap::new();
+    let candidates = selected.members.into_iter().map(|(run, weight)| {
         progress(&format!("{}: reading weights", run.name));
-        load(run)
+        let fold = run.record.fold;
+        let count = runs_of_fold.entry(fold).or_default();
+        *count += 1;
+        let file = match count {
+            1 => format!("members/fold-{fold}.onnx"),
+            count => format!("members/fold-{fold}-{count}.onnx"),
+        };
+        load(run, weight, file)
     });
     let candidates = candidates.collect::<Result<Vec<_>, _>>()?;
     Ok(assemble::assemble(prepared, &frame, candidates, progress)?)
 }
 
-/// Finished runs by fold.
-fn find_runs(work_dir: &Path) -> Result<BTreeMap<usize, Run>, PackageError> {
-    let unreadable = |source| PackageError::WorkDirectory {
-        path: work_dir.into(),
-        source,
-    };
-    let mut directories = Vec::new();
-    for entry in work_dir.read_dir().map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        if let Ok(name) = entry.file_name().into_string()
-            && name.starts_with(RUN_PREFIX)
-            && entry.path().join(run_record::FILE_NAME).is_file()
-        {
-            directories.push((name, entry.path()));
-        }
-    }
-    directories.sort();
-    let mut runs: BTreeMap<usize, Run> = BTreeMap::new();
-    for (name, directory) in directories {
-        let record: RunRecord<NetworkConfig> =
-            RunRecord::read(&directory.join(run_record::FILE_NAME)).map_err(|source| {
-                PackageError::Record {
-                    run: name.clone(),
-                    source,
-                }
-            })?;
-        let fold = record.fold;
-        if let Some(first) = runs.get(&fold) {
-            return Err(PackageError::FoldTwice {
-                fold,
-                first: first.name.clone(),
-                second: name,
-            });
-        }
-        runs.insert(
-            fold,
-            Run {
-                name,
-                directory,
-                record,
-            },
-        );
-    }
-    if runs.is_empty() {
-        return Err(PackageError::NoRuns {
-            path: work_dir.into(),
-        });
-    }
-    Ok(runs)
-}
-
-/// The runs of these folds, each once and in ascending order.
-fn choose(
-    mut runs: BTreeMap<usize, Run>,
-    folds: Option<&[usize]>,
-) -> Result<Vec<Run>, PackageError> {
-    if let Some(folds) = folds {
-        if let Some(&fold) = folds.iter().find(|fold| !runs.contains_key(fold)) {
-            return Err(PackageError::NoFold {
-                fold,
-                finished: runs.into_keys().collect(),
-            });
-        }
-        runs.retain(|fold, _| folds.contains(fold));
-    }
-    Ok(runs.into_values().collect())
-}
-
-fn load(run: Run) -> Result<Candidate, PackageError> {
-    let Run {
-        name,
-        directory,
-        record,
-    } = run;
-    let bytes = record
+fn load(run: Run, weight: f64, file: String) -> Result<Candidate, PackageError> {
+    let bytes = run
+        .record
         .weights
-        .read(&directory)
-        .map_err(|source| PackageError::Record {
-            run: name.clone(),
-            source,
-        })?;
+        .read(&run.directory)
+        .map_err(run.broken())?;
+    let Run { name, record, .. } = run;
     let network = weights::from_safetensors(bytes)
         .and_then(|tensors| weights::load(&record.network, tensors, &Default::default()))
         .map_err(|source| PackageError::Weights { run: name, source })?;
     Ok(Candidate {
-        file: format!("members/fold-{}.onnx", record.fold),
+        file,
+        weight,
         config: record.network,
         network,
         provenance: MemberProvenance::Trained {

@@ -1,115 +1,28 @@
 //! A work directory of finished folds becomes a bundle that verifies.
 
 mod support;
+mod work_dir;
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 
-use burn_store::{ModuleSnapshot, SafetensorsStore};
-use support::{config, network, runtime};
+use support::{network, runtime};
 use tempfile::TempDir;
-use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Label, Modality};
-use vesal_bundle::manifest::MemberProvenance;
-use vesal_bundle::run_record::{self, FileRef, RunRecord, RunRecordError, Score};
+use vesal_bundle::manifest::{MemberProvenance, SelectionRule};
+use vesal_bundle::run_record::RunRecordError;
 use vesal_bundle::{Bundle, WriteError, digest};
 use vesal_engine::{Device, EngineOptions, verify};
-use vesal_exporter::assemble::{AssembleError, Destination};
+use vesal_exporter::assemble::AssembleError;
 use vesal_exporter::lower;
 use vesal_exporter::package::{PackageError, package};
-use vesal_models::NetworkConfig;
-use vesal_volume::preprocess::{Normalization, Step};
-use vesal_volume::window::{Blend, Padding, WindowPlan};
+use vesal_exporter::runs::RunsError;
+use vesal_exporter::selection::{SelectionError, Wish};
+use work_dir::{WINDOW, destination, network_config, plan, work_dir, write_run};
 
-const WINDOW: [usize; 3] = [8, 12, 8];
-
-fn network_config() -> NetworkConfig {
-    config(&[1, 2, 1], [1, 3], None)
-}
-
-fn plan() -> DeployPlan {
-    let label = |class_index: usize| Label {
-        name: format!("class {class_index}"),
-        value: class_index as u16,
-        class_index,
-        index: None,
-    };
-    DeployPlan {
-        format: deploy_plan::FORMAT.into(),
-        format_version: deploy_plan::FORMAT_VERSION,
-        name: "phantom".into(),
-        channels: vec![Channel {
-            name: "image".into(),
-            modality: Modality::Mri,
-        }],
-        labels: (0..3).map(label).collect(),
-        activation: Activation::Softmax,
-        preprocessing: vec![
-            Step::OrientRas,
-            Step::Normalize {
-                channels: vec![Normalization::ZScoreNonzero],
-            },
-        ],
-        window: WindowPlan {
-            size: WINDOW,
-            overlap: [0.625; 3],
-            blend: Blend::Gaussian { sigma_scale: 0.125 },
-            padding: Padding::Constant(0.),
-        },
-    }
-}
-
-/// A work directory with these folds finished.
-fn work_dir(folds: &[usize]) -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    let root = directory.path();
-    // Not as this program would write it: the bytes have to be copied, not written anew.
-    let compact = serde_json::to_vec(&plan()).unwrap();
-    fs::write(root.join("deploy_plan.json"), compact).unwrap();
-    fs::write(root.join("data_stats.json"), b"{}").unwrap();
-    for &fold in folds {
-        write_run(root, fold);
-    }
-    fs::create_dir(root.join("segresnet_9")).unwrap();
-    directory
-}
-
-fn write_run(root: &Path, fold: usize) {
-    let run = root.join(format!("segresnet_{fold}"));
-    fs::create_dir_all(&run).unwrap();
-    let mut store = SafetensorsStore::from_file(run.join("best.safetensors")).overwrite(true);
-    network(&network_config(), fold as u32)
-        .save_into(&mut store)
-        .unwrap();
-    let dice_by_label = BTreeMap::from([
-        ("class 1".to_owned(), Some(0.75)),
-        ("class 2".to_owned(), None),
-    ]);
-    let record = RunRecord {
-        format: run_record::FORMAT.into(),
-        format_version: run_record::FORMAT_VERSION,
-        algorithm: "segresnet".into(),
-        fold,
-        network: network_config(),
-        weights: FileRef::to_file(&run, "best.safetensors").unwrap(),
-        deploy_plan: FileRef::to_file(&run, "../deploy_plan.json").unwrap(),
-        data_stats: FileRef::to_file(&run, "../data_stats.json").unwrap(),
-        score: Score {
-            epoch: 10 + fold,
-            mean_dice: 0.75,
-            dice_by_label,
-            cases: 4,
-        },
-        versions: BTreeMap::from([("vesal-train".to_owned(), "0.1.0".to_owned())]),
-    };
-    record.write(&run.join(run_record::FILE_NAME)).unwrap();
-}
-
-fn destination(output: PathBuf) -> Destination {
-    Destination {
-        output,
-        overwrite: false,
-        library: Some(runtime().path().into()),
+/// These folds, or those that are finished.
+fn of_folds(folds: Option<&[usize]>) -> Wish {
+    Wish {
+        folds: folds.map(<[usize]>::to_vec),
+        ..Wish::default()
     }
 }
 
@@ -117,7 +30,7 @@ fn refused(work_dir: &TempDir, folds: Option<&[usize]>) -> PackageError {
     let output = work_dir.path().join("bundle");
     let error = package(
         work_dir.path(),
-        folds,
+        &of_folds(folds),
         None,
         &destination(output.clone()),
         &mut |_| {},
@@ -133,7 +46,7 @@ fn folds_become_a_bundle_that_verifies() {
     let output = work.path().join("out/phantom-bundle");
     let assembled = package(
         work.path(),
-        None,
+        &Wish::default(),
         Some("brains"),
         &destination(output.clone()),
         &mut |_| {},
@@ -176,6 +89,10 @@ fn folds_become_a_bundle_that_verifies() {
         );
         assert_eq!(bundle.member_bytes(index).unwrap(), expected.unwrap());
     }
+    let ensemble = &manifest.ensemble;
+    assert_eq!(ensemble.selection.rule, SelectionRule::BestByFold);
+    let score = ensemble.out_of_fold.as_ref().unwrap();
+    assert_eq!((score.mean_dice, score.cases), (0.75, 2));
     let options = EngineOptions {
         device: Device::Cpu,
         ..Default::default()
@@ -185,7 +102,14 @@ fn folds_become_a_bundle_that_verifies() {
 
     // The same export again gives the same bundle, and replaces nothing unasked.
     let mut again = destination(output.clone());
-    let error = package(work.path(), None, Some("brains"), &again, &mut |_| {}).unwrap_err();
+    let error = package(
+        work.path(),
+        &Wish::default(),
+        Some("brains"),
+        &again,
+        &mut |_| {},
+    )
+    .unwrap_err();
     assert!(
         matches!(
             error,
@@ -194,7 +118,14 @@ fn folds_become_a_bundle_that_verifies() {
         "{error}"
     );
     again.overwrite = true;
-    let assembled = package(work.path(), None, Some("brains"), &again, &mut |_| {}).unwrap();
+    let assembled = package(
+        work.path(),
+        &Wish::default(),
+        Some("brains"),
+        &again,
+        &mut |_| {},
+    )
+    .unwrap();
     assert_eq!(assembled.bundle.digest(), bundle.digest());
 }
 
@@ -204,7 +135,7 @@ fn chosen_folds_are_exported_alone() {
     let output = work.path().join("bundle");
     let assembled = package(
         work.path(),
-        Some(&[2, 0, 2]),
+        &of_folds(Some(&[2, 0, 2])),
         None,
         &destination(output),
         &mut |_| {},
@@ -219,11 +150,11 @@ fn chosen_folds_are_exported_alone() {
         .collect();
     assert_eq!(files, ["members/fold-0.onnx", "members/fold-2.onnx"]);
     assert!(
-        matches!(refused(&work_dir(&[0]), Some(&[0, 4])), PackageError::NoFold { fold: 4, finished } if finished == [0])
+        matches!(refused(&work_dir(&[0]), Some(&[0, 4])), PackageError::Selection(SelectionError::MissingFolds { missing, finished }) if missing == [4] && finished == [0])
     );
     assert!(matches!(
         refused(&work_dir(&[]), None),
-        PackageError::NoRuns { .. }
+        PackageError::Runs(RunsError::None { .. })
     ));
 }
 
@@ -231,6 +162,7 @@ fn chosen_folds_are_exported_alone() {
 fn files_that_changed_after_training_are_refused() {
     for file in [
         "segresnet_0/best.safetensors",
+        "segresnet_0/scores.json",
         "deploy_plan.json",
         "data_stats.json",
     ] {
@@ -241,7 +173,7 @@ fn files_that_changed_after_training_are_refused() {
         fs::write(&path, bytes).unwrap();
         let error = refused(&work, None);
         assert!(
-            matches!(&error, PackageError::Record { source: RunRecordError::Digest { file: found, .. }, .. } if found.ends_with(file.rsplit('/').next().unwrap())),
+            matches!(&error, PackageError::Runs(RunsError::Record { source: RunRecordError::Digest { file: found, .. }, .. }) if found.ends_with(file.rsplit('/').next().unwrap())),
             "{error}"
         );
     }

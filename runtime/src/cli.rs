@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use vesal_engine::{Device, EngineOptions};
 
@@ -35,6 +35,8 @@ pub struct Cli {
 pub enum Command {
     /// Segment scans: write a label map for each
     Predict(PredictArguments),
+    /// Compare predicted label maps with true ones
+    Evaluate(EvaluateArguments),
     /// Show what an image or a bundle holds
     Inspect(InspectArguments),
     /// Check that a bundle is whole and computes on this machine what it should
@@ -91,6 +93,60 @@ pub struct PredictArguments {
     /// Where and how to compute.
     #[command(flatten)]
     pub compute: ComputeArguments,
+}
+
+/// Arguments of `evaluate`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Measures Dice, surface Dice, HD95 and volumes of every label of every case, and their means. Means are over the cases
+whose truth has the label. A case without a prediction is reported; the exit code is then 7.
+
+The prediction of the truth CASE.nii.gz is CASE_seg.nii.gz, that of a case of a datalist is named after its image.
+
+Examples:
+  vesal evaluate --truth labelsTs --prediction results
+  vesal evaluate --truth datalist.json --dataroot data --prediction results --bundle spleen-1.2.0 --json")]
+pub struct EvaluateArguments {
+    /// True label maps: a folder of them, or a datalist (JSON) whose cases have labels
+    #[arg(long, value_name = "PATH")]
+    pub truth: PathBuf,
+    /// Folder of the predictions
+    #[arg(long, value_name = "DIR")]
+    pub prediction: PathBuf,
+    /// What follows the case in the name of its prediction
+    #[arg(long, value_name = "TEXT", default_value = "_seg", value_parser = parse_suffix, allow_hyphen_values = true)]
+    pub suffix: String,
+    /// Bundle whose labels are compared and named; without it, every value in the label maps is
+    #[arg(long, value_name = "BUNDLE")]
+    pub bundle: Option<PathBuf>,
+    /// Which list of a datalist
+    #[arg(long, value_name = "LIST", default_value = "testing")]
+    pub list: DatalistPart,
+    /// Folder that the paths of a datalist start from; by default the datalist's own
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "VESAL_DATAROOT",
+        hide_env_values = true
+    )]
+    pub dataroot: Option<PathBuf>,
+    /// Distance up to which surfaces count as the same in surface Dice, in mm
+    #[arg(long, value_name = "MM", default_value = "1", value_parser = parse_tolerance)]
+    pub tolerance_mm: f64,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The lists of a datalist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DatalistPart {
+    /// Cases that no training saw
+    Testing,
+    /// Cases of all folds
+    Training,
+    /// Cases of the one validation list
+    Validation,
 }
 
 /// Arguments of `inspect`.
@@ -204,6 +260,13 @@ pub struct LibraryArguments {
     /// ONNX Runtime library to load, instead of the one that is found [env: ORT_DYLIB_PATH]
     #[arg(long, value_name = "FILE")]
     pub ort_lib: Option<PathBuf>,
+}
+
+fn parse_tolerance(text: &str) -> Result<f64, &'static str> {
+    match text.parse::<f64>() {
+        Ok(mm) if mm.is_finite() && mm >= 0.0 => Ok(mm),
+        _ => Err("expected a distance of at least 0 mm"),
+    }
 }
 
 fn parse_suffix(text: &str) -> Result<String, &'static str> {

@@ -181,6 +181,101 @@ fn the_trainers_score_is_the_deployed_one() {
 }
 
 #[test]
+fn the_bundle_carries_the_out_of_fold_score() {
+    let Chain { work, bundle, .. } = chain();
+    let scores: Value = serde_json::from_str(&run(Command::new(&programs().train)
+        .args(["scores", "--json", "--work-dir"])
+        .arg(work)))
+    .unwrap();
+    let manifest = json(&bundle.join("manifest.json"));
+    assert_eq!(scores["out_of_fold"], manifest["ensemble"]["out_of_fold"]);
+    assert_eq!(scores["out_of_fold"]["cases"], 6);
+    assert_eq!(scores["cases"].as_array().unwrap().len(), 6);
+    let names = manifest.to_string();
+    assert!(
+        !names.contains("phantom_0"),
+        "cases are not named in a bundle"
+    );
+}
+
+#[test]
+fn an_evaluation_of_test_cases_agrees_with_another_count() {
+    let Chain {
+        dataset, bundle, ..
+    } = chain();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let images: Vec<_> = dataset
+        .held_out
+        .iter()
+        .map(|scan| scan.image.clone())
+        .collect();
+    run(&mut predict(bundle, &images, &out));
+    let items: Vec<_> = dataset
+        .held_out
+        .iter()
+        .map(|scan| serde_json::json!({"image": scan.image, "label": scan.label}))
+        .collect();
+    let list = folder.path().join("datalist.json");
+    std::fs::write(&list, serde_json::json!({ "testing": items }).to_string()).unwrap();
+    let found: Value = serde_json::from_str(&run(Command::new(&programs().vesal)
+        .args(["evaluate", "--json", "--truth"])
+        .arg(&list)
+        .arg("--prediction")
+        .arg(&out)
+        .arg("--bundle")
+        .arg(bundle)))
+    .unwrap();
+    let table = dice_table(&dataset.held_out, &dataset.labels, |scan| {
+        out.join(format!("{}_seg.nii.gz", scan.name))
+    })
+    .unwrap();
+    for (label, expected) in dataset.labels.iter().zip(mean_dice(&table)) {
+        let dice = found["labels"][&label.name]["dice"].as_f64().unwrap();
+        assert!((dice - expected).abs() < 1e-9, "{}", label.name);
+    }
+}
+
+#[test]
+fn a_history_becomes_the_same_bundle_elsewhere() {
+    let Chain {
+        dataset,
+        work,
+        bundle,
+        ..
+    } = chain();
+    let folder = tempfile::tempdir().unwrap();
+    let [file, imported, again] =
+        ["history.zip", "imported", "again.bundle"].map(|name| folder.path().join(name));
+    run(Command::new(&programs().train)
+        .args(["export-history", "--only-trained", "--work-dir"])
+        .arg(work)
+        .arg("--out")
+        .arg(&file));
+    run(Command::new(&programs().train)
+        .arg("import-history")
+        .arg(&file)
+        .arg("--work-dir")
+        .arg(&imported)
+        .arg("--dataroot")
+        .arg(dataset.task.parent().unwrap()));
+    let record = imported.join("segresnet_0/run.json");
+    let before = std::fs::metadata(&record).unwrap().modified().unwrap();
+    run(Command::new(&programs().train)
+        .args(["auto", "--work-dir"])
+        .arg(&imported));
+    let after = std::fs::metadata(&record).unwrap().modified().unwrap();
+    assert_eq!(before, after, "what is trained stays trained");
+    run(Command::new(&programs().export)
+        .args(["bundle", "--work-dir"])
+        .arg(&imported)
+        .arg("--output")
+        .arg(&again));
+    let manifest = |bundle: &Path| std::fs::read(bundle.join("manifest.json")).unwrap();
+    assert!(manifest(bundle) == manifest(&again));
+}
+
+#[test]
 fn a_second_auto_keeps_what_is_done() {
     let Chain { dataset, work, .. } = chain();
     let record = work.join("segresnet_1/run.json");

@@ -20,6 +20,7 @@ Examples:
   vesal-train plan --work-dir work --set num_epochs=100       Decide otherwise
   vesal-train fit --work-dir work --fold 0 --device cuda:0    Train one fold on a GPU
   vesal-train auto --work-dir work --device cuda:0,cuda:1     Train two folds at once, each on a GPU
+  vesal-train scores --work-dir work --worst 20               Show the cases that are predicted worst
 
 Exit codes:
   0 done    2 wrong command line    3 task, datalist or images    4 plan or run    5 device or training
@@ -44,6 +45,12 @@ pub enum Command {
     Fit(FitArguments),
     /// Show how far every fold is
     Status(StatusArguments),
+    /// Show how well cases were predicted that a training did not see
+    Scores(ScoresArguments),
+    /// Write plans, data stats and runs into one file, to carry them to another machine
+    ExportHistory(ExportHistoryArguments),
+    /// Make a work directory of such a file
+    ImportHistory(ImportHistoryArguments),
     /// Measure how long an optimization step takes, on random patches
     Bench(BenchArguments),
 }
@@ -179,6 +186,57 @@ pub struct StatusArguments {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `scores`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every case is scored by the training that held it out, with its best weights so far. `all` is the mean over the cases of
+all folds: the score of the ensemble of one network per fold, each case predicted by the one that did not see it.")]
+pub struct ScoresArguments {
+    /// Folder that all stages write to and read from
+    #[arg(long, value_name = "DIR")]
+    pub work_dir: PathBuf,
+    /// How many of the worst cases to list
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub worst: usize,
+    /// Print one JSON object, with all cases
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `export-history`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The file holds the task, the datalist, data stats, plans, and every run with its best weights and metrics. It holds no
+images, and names cases as the datalist does.
+
+Examples:
+  vesal-train export-history --work-dir work --out spleen.zip --only-trained
+  vesal-train import-history spleen.zip --work-dir elsewhere --dataroot /data/spleen")]
+pub struct ExportHistoryArguments {
+    /// Folder that all stages write to and read from
+    #[arg(long, value_name = "DIR")]
+    pub work_dir: PathBuf,
+    /// File to write
+    #[arg(long, value_name = "FILE.zip")]
+    pub out: PathBuf,
+    /// Leave out runs that are not finished
+    #[arg(long)]
+    pub only_trained: bool,
+    /// Take checkpoints along, three times as large as the weights, from which unfinished runs go on
+    #[arg(long)]
+    pub with_checkpoints: bool,
+}
+
+/// Arguments of `import-history`.
+#[derive(Debug, Args)]
+pub struct ImportHistoryArguments {
+    /// File that `export-history` wrote
+    #[arg(value_name = "FILE.zip")]
+    pub archive: PathBuf,
+    #[command(flatten)]
+    pub work: WorkArguments,
 }
 
 /// Arguments of `bench`.

@@ -10,7 +10,8 @@
 //! segresnet_0/ ...        one run per fold
 //! ```
 //!
-//! The data root in `work.json` is the only absolute path, so that a work directory can move. A stage is done again
+//! No file holds an absolute path: the data root in `work.json` starts from the work directory, so that both can move
+//! together; where the data are elsewhere, `--dataroot` or `VESAL_DATAROOT` tells it. A stage is done again
 //! only where what it was made from has changed. Every file is replaced in one step.
 
 mod error;
@@ -32,6 +33,7 @@ use vesal_io::atomic;
 use crate::datalist::Datalist;
 use crate::folds;
 use crate::planner::Budget;
+use crate::relative;
 use crate::task::{Overrides, Task};
 
 /// The task, as given.
@@ -107,7 +109,12 @@ impl WorkDir {
                 Self::set_up(path, input, request, earlier, settings, device_memory_gib)?
             }
             (None, Some(earlier)) => {
+                let dataroot = match request.dataroot {
+                    Some(dataroot) => portable(path, &present(dataroot.to_owned())?),
+                    None => earlier.dataroot.clone(),
+                };
                 let record = WorkRecord {
+                    dataroot,
                     settings,
                     device_memory_gib,
                     ..earlier
@@ -159,6 +166,8 @@ impl WorkDir {
             path: path.to_owned(),
             source,
         })?;
+        let dataroot_text = portable(path, &dataroot);
+        let task_bytes = task.relocated(task_bytes, DATALIST, &dataroot_text)?;
         atomic::write_file(&path.join(TASK), &task_bytes, true)?;
         atomic::write_file(&path.join(DATALIST), &datalist.to_json(), true)?;
         let (analysis, plan) = earlier
@@ -167,7 +176,7 @@ impl WorkDir {
         let record = WorkRecord {
             format: record::FORMAT.to_owned(),
             format_version: record::FORMAT_VERSION,
-            dataroot: dataroot.to_string_lossy().into_owned(),
+            dataroot: dataroot_text,
             fold_source: folds.source,
             folds: folds.runs,
             settings,
@@ -189,7 +198,7 @@ impl WorkDir {
         record: WorkRecord,
         dataroot: Option<&Path>,
     ) -> Result<Self, WorkError> {
-        let dataroot = dataroot.map_or_else(|| PathBuf::from(&record.dataroot), Path::to_owned);
+        let dataroot = dataroot.map_or_else(|| path.join(&record.dataroot), Path::to_owned);
         let (task, _) = Task::read(&path.join(TASK))?;
         let list = path.join(DATALIST);
         let datalist = Datalist::from_json(&read(&list)?, &dataroot, &task.further_keys())
@@ -211,6 +220,21 @@ impl WorkDir {
     /// Number of cases with folds.
     pub fn cases(&self) -> usize {
         self.datalist.training.len()
+    }
+
+    /// Whether the data root is there.
+    pub fn has_data(&self) -> bool {
+        self.dataroot.is_dir()
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether a folder of this name in a work directory is a run.
+    pub fn is_run(name: &str) -> bool {
+        name.starts_with(RUN)
     }
 
     /// Names of the classes to segment.
@@ -273,6 +297,17 @@ fn present(dataroot: PathBuf) -> Result<PathBuf, WorkError> {
         path: dataroot,
         source,
     })
+}
+
+/// A data root as it starts from the work directory; absolute where no relative path leads there, such as to another
+/// drive.
+fn portable(work_dir: &Path, dataroot: &Path) -> String {
+    let full = |path: &Path| {
+        path.canonicalize()
+            .unwrap_or_else(|_| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
+    };
+    let (from, to) = (full(work_dir), full(dataroot));
+    relative::path(&from, &to).unwrap_or_else(|| dataroot.to_string_lossy().into_owned())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, WorkError> {

@@ -235,6 +235,28 @@ impl Task {
         keys.map(|(key, _)| key.clone()).collect()
     }
 
+    /// The task's file for another folder, where datalist and data lie elsewhere: as it was, unless it says absolutely
+    /// where they are.
+    ///
+    /// **Errors**: none for bytes that were read as a task.
+    pub(crate) fn relocated(
+        &self,
+        bytes: Vec<u8>,
+        datalist: &str,
+        dataroot: &str,
+    ) -> Result<Vec<u8>, TaskError> {
+        if !self.datalist.is_absolute() && !self.dataroot.is_absolute() {
+            return Ok(bytes);
+        }
+        let yaml = |source| TaskError::Yaml { source };
+        let mut entries: Mapping = serde_yaml_ng::from_slice(&bytes).map_err(yaml)?;
+        for (key, value) in [("datalist", datalist), ("dataroot", dataroot)] {
+            entries.insert(key.into(), value.into());
+        }
+        let text = serde_yaml_ng::to_string(&entries).map_err(yaml)?;
+        Ok(text.into_bytes())
+    }
+
     /// Finds the datalist of a task that was read from `task_path`.
     ///
     /// **Definition**: an absolute path is taken as it is; a relative one starts from the folder of the task file, or

@@ -1,6 +1,5 @@
 //! Scoring a network on held-out cases, through the stitcher and the inverse that deployment uses.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
@@ -9,11 +8,11 @@ use burn::tensor::backend::Backend;
 use ndarray::{Array5, ArrayView5};
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
-use vesal_bundle::run_record::Score;
+use vesal_bundle::case_scores::{CaseScore, LabelScore, MeanScore};
 use vesal_kernels::Layers;
 use vesal_models::SegmentationNetwork;
 use vesal_volume::LabelMap;
-use vesal_volume::measure::{EmptyTruth, MeasureError, label_overlaps, region_overlaps};
+use vesal_volume::measure::{EmptyTruth, MeasureError, label_overlaps, region_overlaps, voxel_ml};
 use vesal_volume::postprocess::Activation;
 use vesal_volume::preprocess::PreprocessError;
 use vesal_volume::window::{PatchPredictor, StitchError, stitch_with_progress};
@@ -124,15 +123,13 @@ pub fn segment<P: PatchPredictor<Error = Infallible>>(
     )?))
 }
 
-/// Gathers the Dice of every label over cases.
+/// Gathers how well every label of every case is predicted.
 #[derive(Debug, Clone)]
 pub struct Scores {
     names: Vec<String>,
     values: Vec<u16>,
     activation: Activation,
-    /// Sum and number of defined Dice values per label.
-    sums: Vec<(f64, usize)>,
-    cases: usize,
+    cases: Vec<CaseScore>,
 }
 
 impl Scores {
@@ -142,56 +139,47 @@ impl Scores {
             .foreground()
             .map(|label| (label.name.clone(), label.value))
             .unzip();
-        let sums = vec![(0.0, 0); values.len()];
         Self {
             names,
             values,
             activation: plan.activation,
-            sums,
-            cases: 0,
+            cases: Vec::new(),
         }
     }
 
     /// Adds a case, `truth` and `prediction` on one grid.
     ///
     /// **Errors**: they have different shapes.
-    pub fn add(&mut self, truth: &LabelMap, prediction: &LabelMap) -> Result<(), MeasureError> {
+    pub fn add(
+        &mut self,
+        case: &str,
+        truth: &LabelMap,
+        prediction: &LabelMap,
+    ) -> Result<(), MeasureError> {
+        let voxel_ml = voxel_ml(truth.affine.spacing())?;
         let overlaps = match self.activation {
             Activation::Softmax => label_overlaps,
             Activation::Sigmoid => region_overlaps,
         };
         let overlaps = overlaps(truth.data.view(), prediction.data.view(), &self.values)?;
-        for (overlap, (sum, count)) in overlaps.iter().zip(&mut self.sums) {
-            if let Some(dice) = overlap.dice(EmptyTruth::Undefined) {
-                *sum += dice;
-                *count += 1;
-            }
-        }
-        self.cases += 1;
+        let labels = self.names.iter().zip(overlaps).map(|(name, overlap)| {
+            let score = LabelScore {
+                dice: overlap.dice(EmptyTruth::Undefined),
+                truth_ml: overlap.truth as f64 * voxel_ml,
+                prediction_ml: overlap.prediction as f64 * voxel_ml,
+            };
+            (name.clone(), score)
+        });
+        self.cases.push(CaseScore {
+            case: case.to_owned(),
+            labels: labels.collect(),
+        });
         Ok(())
     }
 
-    /// The score of an epoch (from 1).
-    ///
-    /// **Definition**: per label the mean over the cases that have it, then the mean over the labels that any case
-    /// has; 0 where there is none.
-    ///
-    /// **Source**: MONAI 1.6.1 `DiceHelper(ignore_empty=True)`, averaged as Auto3DSeg's segresnet does.
-    pub fn finish(self, epoch: usize) -> Score {
-        let means: Vec<Option<f64>> = self
-            .sums
-            .iter()
-            .map(|&(sum, count)| (count > 0).then(|| sum / count as f64))
-            .collect();
-        let defined: Vec<f64> = means.iter().copied().flatten().collect();
-        let mean_dice = defined.iter().sum::<f64>() / defined.len().max(1) as f64;
-        let dice_by_label: BTreeMap<_, _> = self.names.into_iter().zip(means).collect();
-        Score {
-            epoch,
-            mean_dice,
-            dice_by_label,
-            cases: self.cases,
-        }
+    /// The mean over the cases, and every case's own score.
+    pub fn finish(self) -> (MeanScore, Vec<CaseScore>) {
+        (MeanScore::over(&self.cases), self.cases)
     }
 }
 
@@ -246,14 +234,25 @@ mod tests {
     #[test]
     fn a_score_is_the_mean_over_labels_of_means_over_cases() {
         let mut scores = Scores::new(&plan());
-        scores.add(&map([3, 3, 0, 7]), &map([3, 0, 0, 7])).unwrap();
-        scores.add(&map([3, 0, 0, 0]), &map([0, 0, 7, 0])).unwrap();
-        let score = scores.finish(4);
+        let cases = [
+            ("x", [3, 3, 0, 7], [3, 0, 0, 7]),
+            ("y", [3, 0, 0, 0], [0, 0, 7, 0]),
+        ];
+        for (case, truth, prediction) in cases {
+            scores.add(case, &map(truth), &map(prediction)).unwrap();
+        }
+        let (score, cases) = scores.finish();
         assert_eq!(score.dice_by_label["a"], Some((2.0 / 3.0 + 0.0) / 2.0));
         assert_eq!(score.dice_by_label["b"], Some(1.0));
         assert_eq!(score.dice_by_label["c"], None);
         assert!((score.mean_dice - 2.0 / 3.0).abs() < 1e-12);
-        assert_eq!((score.epoch, score.cases), (4, 2));
+        assert_eq!(score.cases, 2);
+        let of_y = LabelScore {
+            dice: None,
+            truth_ml: 0.0,
+            prediction_ml: 0.001,
+        };
+        assert_eq!((cases[1].case.as_str(), cases[1].labels["b"]), ("y", of_y));
     }
 
     #[test]
@@ -270,8 +269,9 @@ mod tests {
             ..plan()
         };
         let mut scores = Scores::new(&plan);
-        scores.add(&map([3, 3, 1, 0]), &map([3, 1, 2, 0])).unwrap();
-        let score = scores.finish(1);
+        let (truth, prediction) = (map([3, 3, 1, 0]), map([3, 1, 2, 0]));
+        scores.add("x", &truth, &prediction).unwrap();
+        let (score, _) = scores.finish();
         assert_eq!(score.dice_by_label["whole"], Some(0.8));
         assert_eq!(score.dice_by_label["core"], Some(0.5));
     }
@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn without_any_label_the_score_is_zero() {
         let mut scores = Scores::new(&plan());
-        scores.add(&map([0; 4]), &map([3; 4])).unwrap();
-        assert_eq!(scores.finish(1).mean_dice, 0.0);
+        scores.add("x", &map([0; 4]), &map([3; 4])).unwrap();
+        assert_eq!(scores.finish().0.mean_dice, 0.0);
     }
 }

@@ -5,6 +5,7 @@ mod work_dir;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use vesal_bundle::case_scores::{CaseScores, MeanScore};
 use vesal_bundle::run_record::RunRecord;
 use vesal_models::NetworkConfig;
 use vesal_trainer::fit::{
@@ -121,7 +122,21 @@ fn an_interrupted_training_ends_as_one_without_a_break() {
     let read = |name: &str| std::fs::read(work.path(name)).unwrap();
     assert!(read("whole/weights.safetensors") == read("parts/weights.safetensors"));
     assert!(read("whole/checkpoint.safetensors") == read("parts/checkpoint.safetensors"));
-    assert_eq!(work.read("whole/run.json"), work.read("parts/run.json"));
+    for document in ["run.json", "scores.json"] {
+        let [whole, parts] = ["whole", "parts"].map(|run| work.read(&format!("{run}/{document}")));
+        assert_eq!(whole, parts);
+    }
+    let scores = CaseScores::read(&work.path("parts/scores.json")).unwrap();
+    assert_eq!(
+        fit::scores(&work.path("parts")).unwrap().as_ref(),
+        Some(&scores)
+    );
+    assert_eq!(MeanScore::over(&scores.cases).at_epoch(scores.epoch), score);
+    let names: Vec<_> = scores.cases.iter().map(|case| case.case.as_str()).collect();
+    assert_eq!(names, ["case_0", "case_2", "case_4"]);
+    let bright = scores.cases[0].labels["bright"];
+    // 4 voxels on each side, of 1.5 mm³, less what the other box covers.
+    assert!((0.02..=0.096).contains(&bright.truth_ml), "{bright:?}");
     for table in ["metrics.csv", "validation.csv"] {
         let [whole, parts] = ["whole", "parts"].map(|run| work.read(&format!("{run}/{table}")));
         assert_eq!(without_seconds(&whole), without_seconds(&parts));
@@ -142,7 +157,8 @@ fn an_interrupted_training_ends_as_one_without_a_break() {
     let record = RunRecord::<NetworkConfig>::read(&work.path("parts/run.json")).unwrap();
     assert_eq!(record.score, score);
     assert_eq!(record.deploy_plan.path, "../deploy_plan.json");
-    for file in [&record.weights, &record.deploy_plan, &record.data_stats] {
+    let files = [&record.weights, &record.deploy_plan, &record.data_stats];
+    for file in files.into_iter().chain(&record.scores) {
         file.read(&request.run_dir).unwrap();
     }
     assert_eq!(record.versions["burn"], "0.21.0");
@@ -154,6 +170,16 @@ fn an_interrupted_training_ends_as_one_without_a_break() {
         FitOutcome::Finished { score }
     );
     assert_eq!(observer.steps, 0);
+    // Even where the state that it went through was left behind.
+    let status = fit::status(&request.run_dir);
+    std::fs::remove_file(work.path("parts/checkpoint.safetensors")).unwrap();
+    assert_eq!(fit::status(&request.run_dir), status);
+    assert!(matches!(
+        fit::run(&request, &mut observer),
+        Ok(FitOutcome::Finished { .. })
+    ));
+    assert_eq!(observer.steps, 0);
+    assert!(read("whole/weights.safetensors") == read("parts/weights.safetensors"));
 }
 
 #[test]
@@ -191,6 +217,8 @@ fn another_plan_is_refused_and_says_what_to_do() {
     fit::run(&work.request("run"), &mut ()).unwrap();
     work.plan.learning_rate = 1e-3;
     work.write_plan();
+    // Also without a checkpoint, a finished run is not trained over.
+    std::fs::remove_file(work.path("run/checkpoint.safetensors")).unwrap();
     let error = fit::run(&work.request("run"), &mut ()).unwrap_err();
     assert!(
         error

@@ -137,12 +137,7 @@ fn a_work_directory_can_move() {
     let root = dataset.folder.path().to_string_lossy().into_owned();
     for entry in path.read_dir().unwrap() {
         let file = entry.unwrap().path();
-        assert_eq!(
-            text(&file).contains(&root),
-            file.ends_with("work.json"),
-            "{}",
-            file.display()
-        );
+        assert!(!text(&file).contains(&root), "{}", file.display());
     }
 
     std::fs::rename(&path, &moved).unwrap();
@@ -161,7 +156,8 @@ fn a_work_directory_can_move() {
             .iter()
             .all(|case| case.label.starts_with(&data))
     );
-    let mut again = WorkDir::prepare(
+    // Told once, it is remembered, and both can move on together.
+    WorkDir::prepare(
         &moved,
         &Request {
             dataroot: Some(&data),
@@ -169,8 +165,32 @@ fn a_work_directory_can_move() {
         },
     )
     .unwrap();
+    let inner = folder.path().join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    for name in ["moved", "data"] {
+        std::fs::rename(folder.path().join(name), inner.join(name)).unwrap();
+    }
+    let mut again = prepare(&inner.join("moved"), None, &[]).unwrap();
     assert_eq!(again.analyze(false, |_| {}).unwrap().0, Made::Before);
     assert_eq!(again.plan(false).unwrap().0, Made::Before);
+    assert!(fit_request(&again, 1).unwrap().cases[0].label.is_file());
+}
+
+#[test]
+fn a_task_with_absolute_paths_leaves_none_in_the_work_directory() {
+    let dataset = Dataset::new(4);
+    let (task, folder) = (dataset.write_task(""), tempfile::tempdir().unwrap());
+    let root = dataset.folder.path().to_string_lossy().into_owned();
+    let absolute = text(&task)
+        .replace("dataroot: .", &format!("dataroot: {root}"))
+        .replace("datalist: ", &format!("datalist: {root}/"));
+    std::fs::write(&task, absolute).unwrap();
+    let path = folder.path().join("work");
+    prepare(&path, Some(&task), &[]).unwrap();
+    let copied = text(&path.join("task.yaml"));
+    assert!(!copied.contains(&root), "{copied}");
+    assert!(copied.contains("datalist: datalist.json"), "{copied}");
+    assert!(WorkDir::open(&path, None).unwrap().has_data());
 }
 
 #[test]

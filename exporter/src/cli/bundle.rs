@@ -2,35 +2,81 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use vesal_cli::{Exit, Failure};
+use vesal_volume::postprocess::Combine;
 
 use super::{Common, assemble_exit, progress};
 use crate::package::{PackageError, package};
+use crate::runs::RunsError;
+use crate::selection::{Choice, SelectionError, Wish};
 
-/// Packs the trained folds of a work directory
+/// Packs the trained runs of a work directory
 ///
-/// Every fold's best weights become an ONNX network, which is checked and compared with the trained one; all of them
-/// become one bundle, an ensemble.
+/// The best weights of each chosen run become an ONNX network, which is checked and compared with the trained one; all
+/// of them become one bundle, an ensemble.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+An ensemble file lists runs by name or by fold, with weights (1 if not given), and may say how to combine them:
+  combine: vote
+  members:
+    - {run: segresnet_0, weight: 2}
+    - {fold: 1}
+
+Examples:
+  vesal-export bundle --work-dir work --output spleen-1.0.0
+  vesal-export bundle --work-dir work --output spleen-1.0.0 --ensemble best-n:3
+  vesal-export bundle --work-dir work --output spleen-1.0.0 --ensemble chosen.yaml")]
 pub(super) struct Bundle {
     /// Work directory of `vesal-train`
     #[arg(long, value_name = "DIR")]
     work_dir: PathBuf,
-    /// Folds to pack; all finished ones if not given
+    /// Which runs: `best-by-fold` takes the best of each fold, `best-n:N` the N of highest mean Dice, `all` every
+    /// finished one, FILE.yaml those that it lists
+    #[arg(long, value_name = "CHOICE", default_value = "best-by-fold", value_parser = str::parse::<Choice>)]
+    ensemble: Choice,
+    /// How the members' predictions become one: `mean` of probabilities, or `vote` [default: mean, or what FILE.yaml says]
+    #[arg(long, value_name = "HOW", hide_possible_values = true)]
+    combine: Option<CombineFlag>,
+    /// Folds to choose from; all that the work directory is to train if not given
     #[arg(long, value_name = "FOLD,...", value_delimiter = ',')]
     folds: Option<Vec<usize>>,
+    /// Leave out folds without a finished run
+    #[arg(long)]
+    allow_missing_folds: bool,
     #[command(flatten)]
     common: Common,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum CombineFlag {
+    /// The weighted mean of the probabilities
+    Mean,
+    /// Weighted votes
+    Vote,
+}
+
+impl From<CombineFlag> for Combine {
+    fn from(flag: CombineFlag) -> Self {
+        match flag {
+            CombineFlag::Mean => Self::Mean,
+            CombineFlag::Vote => Self::Vote,
+        }
+    }
+}
+
 impl Bundle {
     pub fn run(&self) -> Result<Exit, Failure> {
-        let (folds, name) = (self.folds.as_deref(), self.common.name.as_deref());
+        let wish = Wish {
+            choice: self.ensemble.clone(),
+            folds: self.folds.clone(),
+            allow_missing_folds: self.allow_missing_folds,
+            combine: self.combine.map(Combine::from),
+        };
         let packed = package(
             &self.work_dir,
-            folds,
-            name,
+            &wish,
+            self.common.name.as_deref(),
             &self.common.destination(),
             &mut progress,
         );
@@ -48,6 +94,10 @@ fn exit(error: &PackageError) -> Exit {
     match error {
         PackageError::Plan { .. } => Exit::Bundle,
         PackageError::Assemble(error) => assemble_exit(error),
+        PackageError::Runs(RunsError::WorkRecord { .. } | RunsError::WorkFormat { .. }) => {
+            Exit::Bundle
+        }
+        PackageError::Selection(SelectionError::TooFew { .. }) => Exit::Usage,
         _ => Exit::Input,
     }
 }

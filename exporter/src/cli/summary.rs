@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
+use vesal_bundle::manifest::{EnsembleRecord, MemberProvenance};
+use vesal_volume::postprocess::Combine;
 
 use crate::assemble::Assembled;
 
@@ -22,12 +24,15 @@ pub(super) struct Summary {
     name: String,
     opset: i64,
     members: Vec<MemberSummary>,
+    ensemble: EnsembleRecord,
     assumptions: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
 struct MemberSummary {
     file: String,
+    weight: f64,
+    mean_dice: Option<f64>,
     bytes: u64,
     parity: ParitySummary,
 }
@@ -50,6 +55,11 @@ impl Summary {
             .zip(&assembled.parities)
             .map(|(member, parity)| MemberSummary {
                 file: member.file.clone(),
+                weight: member.weight,
+                mean_dice: match &member.provenance {
+                    MemberProvenance::Trained { score, .. } => Some(score.mean_dice),
+                    MemberProvenance::ImportedMonai { .. } => None,
+                },
                 bytes: manifest
                     .files
                     .get(&member.file)
@@ -69,6 +79,7 @@ impl Summary {
             name: manifest.name.clone(),
             opset: manifest.network.opset,
             members: members.collect(),
+            ensemble: manifest.ensemble.clone(),
             assumptions,
         }
     }
@@ -86,10 +97,35 @@ impl Summary {
                 limit,
                 ..
             } = &member.parity;
+            let dice = member.mean_dice.map(|dice| format!("Dice {dice:.4}, "));
             lines.push(format!(
-                "{}: {:.1} MB, differs from Burn by {max_difference:.1e} at most (limit {limit:.1e})",
+                "{}: {}weight {}, {:.1} MB, differs from Burn by {max_difference:.1e} at most (limit {limit:.1e})",
                 member.file,
+                dice.unwrap_or_default(),
+                member.weight,
                 member.bytes as f64 / 1e6,
+            ));
+        }
+        let EnsembleRecord {
+            combine,
+            selection,
+            out_of_fold,
+        } = &self.ensemble;
+        let combine = match combine {
+            Combine::Mean => "the mean of probabilities",
+            Combine::Vote => "a vote",
+        };
+        lines.push(format!(
+            "ensemble: {}; combined by {combine}",
+            selection.reason
+        ));
+        if !selection.missing_folds.is_empty() {
+            lines.push(format!("without the folds {:?}", selection.missing_folds));
+        }
+        if let Some(score) = out_of_fold {
+            lines.push(format!(
+                "out-of-fold Dice {:.4} over {} cases",
+                score.mean_dice, score.cases
             ));
         }
         lines.push(format!(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use vesal_bundle::deploy_plan::PlanError;
 use vesal_bundle::digest;
-use vesal_bundle::manifest::MemberProvenance;
+use vesal_bundle::manifest::{EnsembleRecord, MemberProvenance};
 use vesal_models::NetworkConfig;
 
 use super::checkpoint::{Checkpoint, CheckpointError};
@@ -151,6 +151,7 @@ pub fn import(
         name: plan.name.clone(),
         plan: &plan,
         plan_bytes: &plan_bytes,
+        ensemble: EnsembleRecord::default(),
         data_stats_sha256: None,
     };
     let assembled = assemble::assemble(prepared, &frame, candidates, progress)?;
@@ -202,6 +203,7 @@ fn load(
         planned,
         Candidate {
             file,
+            weight: 1.,
             config,
             network,
             provenance,

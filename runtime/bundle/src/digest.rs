@@ -1,7 +1,7 @@
 //! SHA-256 digests, written as 64 lowercase hexadecimal digits.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -21,15 +21,22 @@ pub fn sha256(bytes: &[u8]) -> String {
 ///
 /// **Errors**: whatever opening or reading the file gives.
 pub fn sha256_file(path: &Path) -> io::Result<(u64, String)> {
-    let mut file = File::open(path)?;
+    copy(&mut File::open(path)?, &mut io::sink())
+}
+
+/// Copies all bytes and gives their number and digest.
+///
+/// **Errors**: whatever reading or writing gives.
+pub fn copy(source: &mut impl Read, target: &mut impl Write) -> io::Result<(u64, String)> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 18];
     let mut bytes = 0;
     loop {
-        match file.read(&mut buffer) {
+        match source.read(&mut buffer) {
             Ok(0) => return Ok((bytes, hex(&hasher.finalize()))),
             Ok(read) => {
                 hasher.update(&buffer[..read]);
+                target.write_all(&buffer[..read])?;
                 bytes += read as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -5,9 +5,11 @@
 //! [`run_record::RunRecord`].
 
 pub mod bundle;
+pub mod case_scores;
 pub mod deploy_plan;
 pub mod digest;
 pub mod document;
+mod ensemble_record;
 pub mod manifest;
 pub mod name;
 pub mod path;

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::digest;
 use crate::document::{self, DocumentError};
+pub use crate::ensemble_record::{EnsembleRecord, Selection, SelectionRule};
 use crate::name::{self, NameError};
 use crate::path::{self, PathError};
 use crate::run_record::{RunRecordError, Score};
@@ -50,7 +51,7 @@ pub struct FileEntry {
 pub struct Member {
     /// Path of its ONNX file in the bundle.
     pub file: String,
-    /// Weight of its probabilities in the ensemble's mean; positive.
+    /// Weight of its probabilities in the ensemble's mean, or of its vote; positive.
     pub weight: f64,
     /// Where it came from.
     pub provenance: MemberProvenance,
@@ -124,8 +125,11 @@ pub struct Manifest {
     pub probe: String,
     /// Common interface of the networks.
     pub network: NetworkInterface,
-    /// Networks; their probabilities are averaged with their weights.
+    /// Networks, with the weights of their probabilities or votes.
     pub members: Vec<Member>,
+    /// What is done with their predictions, and how they were chosen.
+    #[serde(default)]
+    pub ensemble: EnsembleRecord,
     /// Origin.
     pub provenance: Provenance,
     /// Every file of the bundle except the manifest itself, by relative path with forward slashes.
@@ -221,6 +225,18 @@ pub enum ManifestError {
         /// Its weight.
         found: f64,
     },
+    /// The ensemble was chosen for no reason that fits the rules for names.
+    #[error("the manifest has an unusable reason for the choice of its members")]
+    Reason {
+        /// The rule.
+        source: NameError,
+    },
+    /// The ensemble's score cannot be one.
+    #[error("the ensemble has an impossible score")]
+    EnsembleScore {
+        /// The rule.
+        source: RunRecordError,
+    },
     /// A member's score cannot be one.
     #[error("member `{file}` has an impossible score")]
     Score {
@@ -284,6 +300,7 @@ impl Manifest {
         self.validate_files()?;
         self.validate_roles()?;
         self.members.iter().try_for_each(Member::validate)?;
+        self.ensemble.validate()?;
         match &self.provenance.data_stats_sha256 {
             Some(digest) => digest_form(|| "the data stats".into(), digest),
             None => Ok(()),

@@ -73,6 +73,9 @@ pub struct RunRecord<N> {
     pub data_stats: FileRef,
     /// Best validation score.
     pub score: Score,
+    /// The same for every case that was held out; see [`CaseScores`](crate::case_scores::CaseScores).
+    #[serde(default)]
+    pub scores: Option<FileRef>,
     /// Versions of the programs and libraries that trained it, by name.
     pub versions: BTreeMap<String, String>,
 }
@@ -145,17 +148,6 @@ impl Score {
     ///
     /// **Errors**: [`RunRecordError::Score`].
     pub fn validate(&self) -> Result<(), RunRecordError> {
-        let fraction = |what: &str, found: f64| {
-            if (0. ..=1.).contains(&found) {
-                Ok(())
-            } else {
-                Err(RunRecordError::Score {
-                    what: what.into(),
-                    found,
-                    expected: "0 to 1",
-                })
-            }
-        };
         if self.epoch == 0 {
             return Err(RunRecordError::Score {
                 what: "epoch".into(),
@@ -163,11 +155,7 @@ impl Score {
                 expected: "1 or more",
             });
         }
-        fraction("mean_dice", self.mean_dice)?;
-        self.dice_by_label
-            .iter()
-            .filter_map(|(label, dice)| Some((label, (*dice)?)))
-            .try_for_each(|(label, dice)| fraction(label, dice))
+        check_dice(self.mean_dice, &self.dice_by_label)
     }
 }
 
@@ -222,7 +210,8 @@ impl<N> RunRecord<N> {
     /// **Errors**: the first rule that is broken.
     pub fn validate(&self) -> Result<(), RunRecordError> {
         name::check(&self.algorithm).map_err(|source| RunRecordError::Algorithm { source })?;
-        for file in [&self.weights, &self.deploy_plan, &self.data_stats] {
+        let files = [&self.weights, &self.deploy_plan, &self.data_stats];
+        for file in files.into_iter().chain(&self.scores) {
             file.validate()?;
         }
         self.score.validate()
@@ -249,6 +238,27 @@ impl<N: Serialize> RunRecord<N> {
         self.validate()?;
         let bytes = document::to_json(self, &document::file_name(path))?;
         Ok(document::write_atomic(path, &bytes)?)
+    }
+}
+
+/// Checks that means of Dice are fractions.
+pub(crate) fn check_dice(
+    mean: f64,
+    by_label: &BTreeMap<String, Option<f64>>,
+) -> Result<(), RunRecordError> {
+    let labels = by_label
+        .iter()
+        .filter_map(|(label, dice)| Some((label.as_str(), (*dice)?)));
+    let broken = std::iter::once(("mean_dice", mean))
+        .chain(labels)
+        .find(|(_, dice)| !(0. ..=1.).contains(dice));
+    match broken {
+        Some((what, found)) => Err(RunRecordError::Score {
+            what: what.into(),
+            found,
+            expected: "0 to 1",
+        }),
+        None => Ok(()),
     }
 }
 

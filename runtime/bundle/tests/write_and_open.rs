@@ -131,6 +131,7 @@ fn run_record(directory: &std::path::Path) -> RunRecord<BTreeMap<String, u32>> {
         deploy_plan: FileRef::to_file(&run, "../deploy_plan.json").expect("readable"),
         data_stats: FileRef::to_file(&run, "../data_stats.json").expect("readable"),
         score: example::score(),
+        scores: None,
         versions: BTreeMap::new(),
     }
 }

@@ -7,7 +7,7 @@ use ndarray::{Array5, Axis};
 use thiserror::Error;
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_bundle::{Bundle, BundleError, DeployPlan};
-use vesal_volume::postprocess::{LabelingError, MeanError, ProbabilityMean};
+use vesal_volume::postprocess::{Combination, Combine, LabelingError, MeanError};
 use vesal_volume::preprocess::{PreprocessError, execute};
 use vesal_volume::window::{PatchPredictor, StitchError, stitch_with_progress};
 use vesal_volume::{LabelMap, Volume};
@@ -56,7 +56,7 @@ pub enum EngineError {
         /// Why.
         source: StitchError<PredictorError>,
     },
-    /// Probabilities cannot be averaged.
+    /// The members' predictions cannot be combined.
     #[error(transparent)]
     Mean(#[from] MeanError),
     /// Probabilities give no labels.
@@ -121,7 +121,7 @@ pub enum Stage {
 pub struct StageTimes {
     /// Preprocessing.
     pub prepare: Duration,
-    /// The networks, blending and averaging included.
+    /// The networks, blending and combining included.
     pub network: Duration,
     /// Back to the input's grid.
     pub restore: Duration,
@@ -132,7 +132,8 @@ pub struct StageTimes {
 pub struct Segmentation {
     /// Labels on the grid of the first image; regions are bits.
     pub labels: LabelMap,
-    /// Probabilities `[K, X, Y, Z]` on the input's grid, if asked for; 0 in every class where the case was cropped away.
+    /// Probabilities (of a vote: shares of the votes) `[K, X, Y, Z]` on the input's grid, if asked for; 0 in every class
+    /// where the case was cropped away.
     pub probabilities: Option<Volume>,
     /// Windows that each member predicted.
     pub windows: usize,
@@ -145,6 +146,7 @@ pub struct Segmentation {
 pub struct Ensemble {
     plan: DeployPlan,
     members: Vec<(OnnxPredictor, f64)>,
+    combine: Combine,
     device: Device,
     fallback: Option<PredictorError>,
     runtime: &'static Runtime,
@@ -161,16 +163,18 @@ impl Ensemble {
             .iter()
             .map(|member| member.weight)
             .collect();
-        Self::load(
+        let ensemble = Self::load(
             bundle.plan(),
             &manifest.network,
             &weights,
             &|member| Ok(bundle.member_bytes(member)?),
             options,
-        )
+        )?;
+        Ok(ensemble.combining(manifest.ensemble.combine))
     }
 
-    /// Loads networks that are not in a bundle yet: bytes of their ONNX files and weights.
+    /// Loads networks that are not in a bundle yet: bytes of their ONNX files and weights. Their probabilities are
+    /// averaged; see [`Ensemble::combining`].
     ///
     /// **Errors**: see [`Ensemble::open`].
     pub fn from_networks(
@@ -187,6 +191,11 @@ impl Ensemble {
             &|member| Ok(networks[member].0.to_vec()),
             options,
         )
+    }
+
+    /// The same networks, combined in this way.
+    pub fn combining(self, combine: Combine) -> Self {
+        Self { combine, ..self }
     }
 
     fn load(
@@ -235,6 +244,7 @@ impl Ensemble {
         Ok(Self {
             plan: plan.clone(),
             members,
+            combine: Combine::default(),
             device,
             fallback,
             runtime,
@@ -266,10 +276,11 @@ impl Ensemble {
         &self.plan
     }
 
-    /// Segments a case: preprocesses it, lets every member predict it window by window, averages probabilities, and
+    /// Segments a case: preprocesses it, lets every member predict it window by window, combines the predictions, and
     /// brings the labels back to the grid of the first image.
     ///
-    /// At any time one member's logits and one mean are in memory. `progress` is called at the begin of every stage and
+    /// At any time one member's logits and one combination are in memory. Votes are counted on the plan's grid, and
+    /// their shares brought back like probabilities. `progress` is called at the begin of every stage and
     /// after every batch of windows, and stops the segmentation when it breaks.
     ///
     /// **Shapes**: images `[C, X, Y, Z]` with as many channels each as [`DeployPlan::image_channels`] says → labels
@@ -300,7 +311,7 @@ impl Ensemble {
         times.prepare = start.elapsed();
 
         let start = Instant::now();
-        let mut mean = ProbabilityMean::new(self.plan.activation);
+        let mut combination = Combination::new(self.combine, self.plan.activation);
         let mut windows = 0;
         let members = self.members.len();
         for (member, (predictor, weight)) in self.members.iter_mut().enumerate() {
@@ -318,19 +329,22 @@ impl Ensemble {
                 StitchError::Cancelled { .. } => EngineError::Stopped,
                 source => EngineError::Predict { member, source },
             })?;
-            mean.add(logits, *weight)?;
+            combination.add(logits, *weight)?;
         }
         drop(prepared);
-        let mean = mean.finish()?;
+        let combined = combination.finish()?;
         times.network = start.elapsed();
 
         let start = Instant::now();
         report(progress, Stage::Restore)?;
-        let labels =
-            trace.invert_to_labels(mean.view(), self.plan.activation, &self.plan.label_values())?;
+        let labels = trace.invert_to_labels(
+            combined.view(),
+            self.plan.activation,
+            &self.plan.label_values(),
+        )?;
         let probabilities = match output {
             Output::Labels => None,
-            Output::LabelsAndProbabilities => Some(trace.invert_probabilities(mean)?),
+            Output::LabelsAndProbabilities => Some(trace.invert_probabilities(combined)?),
         };
         times.restore = start.elapsed();
         Ok(Segmentation {
@@ -349,18 +363,18 @@ impl Ensemble {
         input: &Array5<f32>,
         mut look: impl FnMut(usize, &Array5<f32>),
     ) -> Result<Vec<u16>, EngineError> {
-        let mut mean = ProbabilityMean::new(self.plan.activation);
+        let mut combination = Combination::new(self.combine, self.plan.activation);
         for (member, (predictor, weight)) in self.members.iter_mut().enumerate() {
             let logits = predictor
                 .predict(input.view())
                 .map_err(|source| EngineError::Member { member, source })?;
             look(member, &logits);
-            mean.add(logits.index_axis_move(Axis(0), 0), *weight)?;
+            combination.add(logits.index_axis_move(Axis(0), 0), *weight)?;
         }
         let plan = &self.plan;
         let labels = plan
             .activation
-            .labels(mean.finish()?.view(), &plan.label_values())?;
+            .labels(combination.finish()?.view(), &plan.label_values())?;
         Ok(labels.iter().copied().collect())
     }
 }

@@ -10,6 +10,7 @@ use vesal_bundle::probe::{
     self, ExpectedLabels, LogitSample, MemberProbe, Probe, ProbeError, ProbeInput, Tolerance,
 };
 use vesal_bundle::{Bundle, DeployPlan};
+use vesal_volume::postprocess::Combine;
 
 use crate::device::Device;
 use crate::ensemble::{EngineError, Ensemble};
@@ -111,7 +112,8 @@ pub fn verify(bundle: &Bundle, options: &EngineOptions) -> Result<VerifyReport, 
     })
 }
 
-/// Records the probe of networks that are about to become a bundle: bytes of their ONNX files and weights.
+/// Records the probe of networks that are about to become a bundle: bytes of their ONNX files and weights,
+/// and how they are combined.
 ///
 /// The recorded tolerances let another device pass that rounds otherwise (TF32), and fail one that computes wrongly:
 /// 1 % of the largest logit, and 99 % of identical labels.
@@ -121,9 +123,11 @@ pub fn record_probe(
     plan: &DeployPlan,
     interface: &NetworkInterface,
     networks: &[(&[u8], f64)],
+    combine: Combine,
     options: &EngineOptions,
 ) -> Result<Probe, VerifyError> {
-    let mut ensemble = Ensemble::from_networks(plan, interface, networks, options)?;
+    let ensemble = Ensemble::from_networks(plan, interface, networks, options)?;
+    let mut ensemble = ensemble.combining(combine);
     let input = ProbeInput::new(SEED, plan.channels.len(), plan.window.size);
     let mut members = Vec::new();
     let mut largest = 1_f64;

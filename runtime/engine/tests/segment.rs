@@ -10,7 +10,7 @@ use example::{
 };
 use ndarray::Array3;
 use vesal_engine::{Device, EngineError, EngineOptions, Ensemble, Output, PredictorError, Stage};
-use vesal_volume::postprocess::argmax_labels;
+use vesal_volume::postprocess::{Combine, argmax_labels};
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::StitchError;
 use vesal_volume::{Affine, Volume};
@@ -49,6 +49,36 @@ fn an_ensemble_gives_the_weighted_mean_of_probabilities() {
         assert!(identical(&found.labels.data, &labels) > 0.999, "{shape:?}");
         assert_eq!(found.labels.geometry(), volume.geometry());
         assert_eq!(probabilities.geometry(), volume.geometry());
+    }
+}
+
+#[test]
+fn a_vote_gives_what_most_weight_is_for_and_of_equals_the_lower_class() {
+    let plan = plan(Vec::new());
+    let volume = ramp([13, 9, 7], Affine::IDENTITY);
+    let [of_a, of_b] = [CLASSES_A, CLASSES_B].map(|classes| {
+        argmax_labels(direct(&volume, &[(&classes, 1.)]).view(), &[0, 1, 2]).expect("finite")
+    });
+    for (weights, expected) in [
+        ([2., 1.], of_a.mapv(|class| LABELS[usize::from(class)])),
+        (
+            [1., 1.],
+            ndarray::Zip::from(&of_a)
+                .and(&of_b)
+                .map_collect(|&a, &b| LABELS[usize::from(a.min(b))]),
+        ),
+    ] {
+        let networks: [(&[u8], f64); 2] = [(CONV_A, weights[0]), (CONV_B, weights[1])];
+        let ensemble = Ensemble::from_networks(&plan, &example::interface(), &networks, &options())
+            .expect("loads");
+        let found = ensemble
+            .combining(Combine::Vote)
+            .segment(vec![volume.clone()], Output::LabelsAndProbabilities, &mut onward)
+            .expect("segmented");
+        assert!(identical(&found.labels.data, &expected) > 0.999);
+        let shares = found.probabilities.expect("asked for").data;
+        let total = shares.sum_axis(ndarray::Axis(0));
+        assert!(total.iter().all(|total| (total - 1.).abs() < 1e-6));
     }
 }
 

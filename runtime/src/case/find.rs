@@ -172,7 +172,7 @@ fn single(path: PathBuf) -> Candidate {
 /// The files of a folder that are NIfTI by their first bytes or by their names, sorted; hidden ones are left out.
 ///
 /// A file that only its name declares is damaged: it is to fail, not to be missing without a word.
-fn images_in(folder: &Path) -> Result<Vec<PathBuf>, FindError> {
+pub fn images_in(folder: &Path) -> Result<Vec<PathBuf>, FindError> {
     let unreadable = |path: &Path| {
         let path = path.to_owned();
         |reason| FindError::Unreadable { path, reason }

@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod devices;
+pub mod evaluate;
 pub mod inspect;
 pub mod predict;
 pub mod setup;

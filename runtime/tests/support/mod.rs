@@ -11,11 +11,12 @@ use ndarray::{Array3, Array4, Axis};
 use vesal_bundle::BundleWriter;
 use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Label, Modality};
 use vesal_bundle::manifest::{
-    self, Manifest, Member, MemberProvenance, NetworkInterface, Provenance,
+    self, EnsembleRecord, Manifest, Member, MemberProvenance, NetworkInterface, Provenance,
 };
 use vesal_bundle::probe::Probe;
 use vesal_engine::{Device, EngineOptions, install, library, record_probe};
 use vesal_io::nifti::{self, WriteOptions};
+use vesal_volume::postprocess::Combine;
 use vesal_volume::preprocess::Step;
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 use vesal_volume::{Affine, Volume};
@@ -61,6 +62,7 @@ pub fn vesal() -> Command {
         "VESAL_DEVICE",
         "VESAL_THREADS",
         "VESAL_BATCH",
+        "VESAL_DATAROOT",
         "ORT_DYLIB_PATH",
     ] {
         command.env_remove(name);
@@ -160,6 +162,7 @@ fn write_bundle(path: &Path, channels: &[&str], networks: &[(&[u8], f64)], probe
             versions: BTreeMap::from([("vesal".into(), "0.1.0".into())]),
             data_stats_sha256: None,
         },
+        ensemble: EnsembleRecord::default(),
         files: BTreeMap::new(),
     };
     writer.finish(manifest).expect("written");
@@ -179,7 +182,14 @@ fn probe(channels: &[&str], networks: &[(&[u8], f64)]) -> Probe {
         device: Device::Cpu,
         ..EngineOptions::default()
     };
-    record_probe(&plan(channels), &interface(), networks, &options).expect("recorded")
+    record_probe(
+        &plan(channels),
+        &interface(),
+        networks,
+        Combine::Mean,
+        &options,
+    )
+    .expect("recorded")
 }
 
 /// Writes an ensemble of two networks on one channel, its probe changed as asked.

@@ -4,9 +4,10 @@ pub mod analyze;
 pub mod auto;
 pub mod bench;
 pub mod fit;
+pub mod history;
 pub mod plan;
 mod progress;
-mod scores;
+pub mod scores;
 pub mod status;
 
 use vesal_cli::{Exit, Failure};

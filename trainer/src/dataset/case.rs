@@ -7,7 +7,7 @@ use ndarray::{Array3, Array4, Axis, concatenate};
 use rayon::prelude::*;
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
-use vesal_bundle::deploy_plan::Activation;
+use vesal_bundle::deploy_plan::{Activation, UnknownLabel};
 use vesal_io::nifti::{self, NiftiError};
 use vesal_volume::preprocess::{self, PreprocessError};
 use vesal_volume::{LabelMap, Volume};
@@ -52,18 +52,14 @@ pub enum CaseError {
         expected: usize,
     },
     /// A label value without a class.
-    #[error("case `{case}`: `{}` has {voxels} voxels of label {found}, expected one of {expected:?}", path.display())]
+    #[error("case `{case}`: cannot use `{}`", path.display())]
     Label {
         /// The case.
         case: String,
         /// The label map.
         path: PathBuf,
         /// The value.
-        found: u16,
-        /// Voxels of that value.
-        voxels: usize,
-        /// Values of the plan.
-        expected: Vec<u16>,
+        source: UnknownLabel,
     },
     /// Preprocessing fails.
     #[error("cannot preprocess case `{case}`")]
@@ -191,29 +187,13 @@ fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Vec<Volume>, LabelMap
         });
     }
     let mut labels = nifti::read_label_map(&case.label).map_err(failed)?;
-    translate(&mut labels, plan).map_err(|(found, voxels)| CaseError::Label {
-        case: case.id.clone(),
-        path: case.label.clone(),
-        found,
-        voxels,
-        expected: plan.labels.iter().map(|label| label.value).collect(),
-    })?;
+    plan.translate(&mut labels)
+        .map_err(|source| CaseError::Label {
+            case: case.id.clone(),
+            path: case.label.clone(),
+            source,
+        })?;
     Ok((images, labels))
-}
-
-/// Annotated labels to the plan's, in place; a label that the plan does not know is given back with its voxels.
-fn translate(labels: &mut LabelMap, plan: &DeployPlan) -> Result<(), (u16, usize)> {
-    let mut known: Vec<Option<Option<u16>>> = vec![None; usize::from(u16::MAX) + 1];
-    let mut value_of =
-        |found: u16| *known[usize::from(found)].get_or_insert_with(|| plan.annotated_value(found));
-    if let Some(&found) = labels.data.iter().find(|&&found| value_of(found).is_none()) {
-        let voxels = labels.data.iter().filter(|&&value| value == found).count();
-        return Err((found, voxels));
-    }
-    labels
-        .data
-        .mapv_inplace(|found| value_of(found).unwrap_or(0));
-    Ok(())
 }
 
 /// Joins the channels of several files.

@@ -7,6 +7,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::ops::FloatTensor;
 use burn::tensor::{Tensor, TensorData, TensorMetadata, TensorPrimitive};
 use serde::{Deserialize, Serialize};
+use vesal_bundle::case_scores::CaseScore;
 use vesal_bundle::run_record::Score;
 use vesal_kernels::Kernels;
 
@@ -55,13 +56,17 @@ pub struct CheckpointHead {
     pub loss_scale: f32,
 }
 
-/// Facts beside the best weights. The score lives here and nowhere else, so that it cannot disagree with them.
+/// Facts beside the best weights. The scores live here, in one file with the weights, so that they cannot disagree; the
+/// end of the training copies them into files of their own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WeightsHead {
     /// Training that they come from.
     pub identity: Identity,
     /// Their score.
     pub score: Score,
+    /// The same for every case.
+    #[serde(default)]
+    pub cases: Vec<CaseScore>,
 }
 
 /// Gathers the weights alone.

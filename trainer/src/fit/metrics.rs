@@ -191,6 +191,7 @@ mod tests {
             };
             let report = ValidationReport {
                 score,
+                cases: Vec::new(),
                 best: true,
                 duration: Duration::from_secs(2),
             };

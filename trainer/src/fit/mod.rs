@@ -1,8 +1,8 @@
 //! Training of one fold: from cases and plans to the best weights and a run record.
 //!
 //! A run directory holds `checkpoint.safetensors` (everything that a later start needs to go on where this one was),
-//! `weights.safetensors` (the best weights so far, with their score), `metrics.csv` and `validation.csv`, and, once
-//! finished, `run.json`. Every file is replaced in one step, so that a killed process leaves none half-written, and
+//! `weights.safetensors` (the best weights so far, with their score by case), `metrics.csv` and `validation.csv`, and,
+//! once finished, `scores.json` and `run.json`. Every file is replaced in one step, so that a killed process leaves none half-written, and
 //! starting the same run again resumes it.
 
 mod bench;
@@ -25,10 +25,12 @@ mod training;
 mod writer;
 
 pub use bench::{BenchRequest, StepTimes, bench};
+pub(crate) use checkpoint::CHECKPOINT_FILE;
 pub use device::{DeviceError, TrainDevice, TrainDevices};
 pub use error::FitError;
 pub use observer::{FitObserver, Start, StepReport, ValidationReport};
-pub use run_dir::status;
+pub(crate) use run_dir::occupy;
+pub use run_dir::{scores, status};
 pub use tensor_file::TensorFileError;
 
 use std::path::PathBuf;
@@ -119,15 +121,10 @@ pub struct RunStatus {
 pub fn run(request: &FitRequest, observer: &mut dyn FitObserver) -> Result<FitOutcome, FitError> {
     let plans = Plans::read(request)?;
     let _occupied = run_dir::occupy(&request.run_dir)?;
-    let earlier = run_dir::find_earlier(&request.run_dir, &plans.identity)?;
-    if let Some(run_dir::Earlier {
-        finished: true,
-        best: Some(score),
-        ..
-    }) = earlier
-    {
+    if let Some(score) = run_dir::find_finished(&request.run_dir, &plans.identity)? {
         return Ok(FitOutcome::Finished { score });
     }
+    let earlier = run_dir::find_earlier(&request.run_dir, &plans.identity)?;
     match request.devices.first() {
         name @ TrainDevice::Cpu => {
             let ranks = Ranks::only(name, Default::default());

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use vesal_bundle::case_scores::CaseScore;
 use vesal_bundle::run_record::Score;
 
 /// The extent of a training, once its cases are loaded.
@@ -45,6 +46,8 @@ pub struct StepReport {
 pub struct ValidationReport {
     /// What was scored.
     pub score: Score,
+    /// The same for every case.
+    pub cases: Vec<CaseScore>,
     /// Whether it is the best so far.
     pub best: bool,
     /// Wall time.

@@ -2,15 +2,18 @@
 
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
+use vesal_bundle::case_scores::{self, CaseScores};
 use vesal_bundle::run_record::{self, FileRef, RunRecord, Score};
 use vesal_models::NetworkConfig;
 
 use super::checkpoint::{CHECKPOINT_FILE, CheckpointHead, Identity, WEIGHTS_FILE, WeightsHead};
 use super::metrics::{METRICS_FILE, VALIDATION_FILE};
 use super::plans::Plans;
-use super::{FitError, FitRequest, RunStatus, tensor_file};
+use super::tensor_file::{self, TensorFileError};
+use super::{FitError, FitRequest, RunStatus};
+use crate::relative;
 
 /// Locked while a process trains in the directory.
 const LOCK_FILE: &str = ".lock";
@@ -22,8 +25,6 @@ pub struct Earlier {
     pub checkpoint: CheckpointHead,
     /// Score of its best weights.
     pub best: Option<Score>,
-    /// Whether the run record is written.
-    pub finished: bool,
 }
 
 /// Makes a run directory this process's own, until the file that is returned is closed.
@@ -63,6 +64,7 @@ pub fn find_earlier(run_dir: &Path, identity: &Identity) -> Result<Option<Earlie
     let Some(checkpoint) = checkpoint else {
         for name in [
             run_record::FILE_NAME,
+            case_scores::FILE_NAME,
             WEIGHTS_FILE,
             METRICS_FILE,
             VALIDATION_FILE,
@@ -87,11 +89,45 @@ pub fn find_earlier(run_dir: &Path, identity: &Identity) -> Result<Option<Earlie
     let best = weights
         .filter(|head| head.identity == *identity)
         .map(|head| head.score);
-    Ok(Some(Earlier {
-        checkpoint,
-        best,
-        finished: run_dir.join(run_record::FILE_NAME).is_file(),
-    }))
+    Ok(Some(Earlier { checkpoint, best }))
+}
+
+/// The score of a finished run in an occupied directory, which needs no checkpoint for it.
+///
+/// **Errors**: [`FitError::OtherRun`] for another training; unreadable weights.
+pub fn find_finished(run_dir: &Path, identity: &Identity) -> Result<Option<Score>, FitError> {
+    if !run_dir.join(run_record::FILE_NAME).is_file() {
+        return Ok(None);
+    }
+    let weights: Option<WeightsHead> = tensor_file::read_head(&run_dir.join(WEIGHTS_FILE))?;
+    let Some(weights) = weights else {
+        return Ok(None);
+    };
+    match difference(&weights.identity, identity) {
+        None => Ok(Some(weights.score)),
+        Some(difference) => Err(FitError::OtherRun {
+            run_dir: run_dir.to_owned(),
+            difference,
+        }),
+    }
+}
+
+/// How well the best weights of a run, finished or not, predict each case that it held out; `None` where it has none.
+///
+/// **Errors**: the weights cannot be read.
+pub fn scores(run_dir: &Path) -> Result<Option<CaseScores>, TensorFileError> {
+    let weights: Option<WeightsHead> = tensor_file::read_head(&run_dir.join(WEIGHTS_FILE))?;
+    let status = status(run_dir);
+    Ok(weights
+        .filter(|weights| !weights.cases.is_empty())
+        .map(|weights| CaseScores {
+            format: case_scores::FORMAT.into(),
+            format_version: case_scores::FORMAT_VERSION,
+            fold: weights.identity.fold,
+            epoch: weights.score.epoch,
+            epochs_trained: status.map_or(weights.score.epoch, |status| status.epoch),
+            cases: weights.cases,
+        }))
 }
 
 /// Removes what a killed process was writing: files that never got their names.
@@ -105,6 +141,7 @@ fn remove_parts(run_dir: &Path) -> std::io::Result<()> {
             WEIGHTS_FILE,
             METRICS_FILE,
             VALIDATION_FILE,
+            case_scores::FILE_NAME,
             run_record::FILE_NAME,
         ]
         .iter()
@@ -132,18 +169,31 @@ fn difference(found: &Identity, expected: &Identity) -> Option<&'static str> {
 
 /// Tells how far the run of this directory is; `None` if none was started there, or its files cannot be read.
 pub fn status(run_dir: &Path) -> Option<RunStatus> {
-    let checkpoint: CheckpointHead =
-        tensor_file::read_head(&run_dir.join(CHECKPOINT_FILE)).ok()??;
+    let finished = run_dir.join(run_record::FILE_NAME).is_file();
+    let checkpoint: Option<CheckpointHead> =
+        tensor_file::read_head(&run_dir.join(CHECKPOINT_FILE)).ok()?;
     let weights: Option<WeightsHead> = tensor_file::read_head(&run_dir.join(WEIGHTS_FILE)).ok()?;
+    let same = |identity: &Identity| match &checkpoint {
+        Some(checkpoint) => checkpoint.identity == *identity,
+        None => finished,
+    };
     let best = weights
-        .filter(|head| head.identity == checkpoint.identity)
+        .filter(|head| same(&head.identity))
         .map(|head| head.score);
+    let (epoch, num_epochs) = match &checkpoint {
+        Some(checkpoint) => (checkpoint.position.epochs, checkpoint.num_epochs),
+        None if finished => {
+            let scores = CaseScores::read(&run_dir.join(case_scores::FILE_NAME)).ok()?;
+            (scores.epochs_trained, scores.epochs_trained)
+        }
+        None => return None,
+    };
     Some(RunStatus {
-        epoch: checkpoint.position.epochs,
-        num_epochs: checkpoint.num_epochs,
+        epoch,
+        num_epochs,
         best_dice: best.as_ref().map(|score| score.mean_dice),
         best_epoch: best.map(|score| score.epoch),
-        finished: run_dir.join(run_record::FILE_NAME).is_file(),
+        finished,
     })
 }
 
@@ -157,6 +207,11 @@ pub fn write_record(
     backend: &str,
 ) -> Result<(), FitError> {
     let run_dir = &request.run_dir;
+    let scores_path = run_dir.join(case_scores::FILE_NAME);
+    let scores = scores(run_dir)?;
+    if let Some(scores) = &scores {
+        scores.write(&scores_path)?;
+    }
     let refer = |path: &Path| -> Result<FileRef, FitError> {
         Ok(FileRef::to_file(run_dir, &relative(run_dir, path)?)?)
     };
@@ -177,6 +232,7 @@ pub fn write_record(
         deploy_plan: refer(&request.deploy_plan_path)?,
         data_stats: refer(&request.data_stats_path)?,
         score,
+        scores: scores.map(|_| refer(&scores_path)).transpose()?,
         versions: versions
             .into_iter()
             .filter_map(|(name, version)| Some((name.into(), version?.into())))
@@ -193,28 +249,10 @@ fn relative(directory: &Path, file: &Path) -> Result<String, FitError> {
             source,
         })
     };
-    let (from, to) = (absolute(directory)?, absolute(file)?);
-    let shared = from
-        .components()
-        .zip(to.components())
-        .take_while(|(a, b)| a == b)
-        .count();
-    let up = from.components().skip(shared).map(|_| Some(".."));
-    let down = to
-        .components()
-        .skip(shared)
-        .map(|component| match component {
-            Component::Normal(name) => name.to_str(),
-            _ => None,
-        });
-    let parts: Option<Vec<&str>> = up.chain(down).collect();
-    match parts {
-        Some(parts) if shared > 0 => Ok(parts.join("/")),
-        _ => Err(FitError::NotRelative {
-            path: PathBuf::from(file),
-            run_dir: PathBuf::from(directory),
-        }),
-    }
+    relative::path(&absolute(directory)?, &absolute(file)?).ok_or_else(|| FitError::NotRelative {
+        path: PathBuf::from(file),
+        run_dir: PathBuf::from(directory),
+    })
 }
 
 #[cfg(test)]

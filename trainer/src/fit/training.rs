@@ -317,18 +317,20 @@ where
                 return Ok(None);
             };
             scores
-                .add(&case.labels, &labels)
+                .add(name, &case.labels, &labels)
                 .map_err(|error| failed(error.into()))?;
             self.observer
                 .validating(epoch, index + 1, data.validation.len());
         }
-        let score = scores.finish(epoch);
+        let (mean, cases) = scores.finish();
+        let score = mean.at_epoch(epoch);
         let best = self
             .best
             .as_ref()
             .is_none_or(|best| score.mean_dice > best.mean_dice);
         Ok(Some(ValidationReport {
             score,
+            cases,
             best,
             duration: started.elapsed(),
         }))
@@ -340,6 +342,7 @@ where
             let head = WeightsHead {
                 identity: self.plans.identity.clone(),
                 score: report.score.clone(),
+                cases: report.cases.clone(),
             };
             let path = self.request.run_dir.join(WEIGHTS_FILE);
             self.writer.write(&path, head, weights(network))?;

@@ -19,7 +19,7 @@ pub struct WorkRecord {
     pub format: String,
     /// Always 1.
     pub format_version: u32,
-    /// Folder that the datalist's paths start from: the one absolute path of the work directory.
+    /// Folder that the datalist's paths start from, itself starting from the work directory.
     pub dataroot: String,
     /// Where the folds come from.
     pub fold_source: FoldSource,

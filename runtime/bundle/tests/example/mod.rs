@@ -6,15 +6,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
+use vesal_bundle::case_scores::MeanScore;
 use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Label, Modality};
 use vesal_bundle::manifest::{
-    self, Manifest, Member, MemberProvenance, NetworkInterface, Provenance,
+    self, EnsembleRecord, Manifest, Member, MemberProvenance, NetworkInterface, Provenance,
+    Selection, SelectionRule,
 };
 use vesal_bundle::probe::{
     self, ExpectedLabels, LogitSample, MemberProbe, Probe, ProbeInput, Tolerance,
 };
 use vesal_bundle::run_record::Score;
 use vesal_bundle::{Bundle, BundleWriter, WriteError};
+use vesal_volume::postprocess::Combine;
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 
@@ -143,6 +146,19 @@ pub fn manifest() -> Manifest {
                 },
             },
         ],
+        ensemble: EnsembleRecord {
+            combine: Combine::Vote,
+            selection: Selection {
+                rule: SelectionRule::BestByFold,
+                reason: "the best run of each fold by mean Dice, of 4 runs".into(),
+                missing_folds: vec![2],
+            },
+            out_of_fold: Some(MeanScore {
+                mean_dice: 0.875,
+                dice_by_label: score().dice_by_label,
+                cases: 4,
+            }),
+        },
         provenance: Provenance {
             versions,
             data_stats_sha256: Some("ef".repeat(32)),

@@ -10,10 +10,11 @@ use ndarray::{Array4, Axis};
 use tempfile::TempDir;
 use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Label, Modality};
 use vesal_bundle::manifest::{
-    self, Manifest, Member, MemberProvenance, NetworkInterface, Provenance,
+    self, EnsembleRecord, Manifest, Member, MemberProvenance, NetworkInterface, Provenance,
 };
 use vesal_bundle::{Bundle, BundleWriter, Probe};
 use vesal_engine::{EngineOptions, Stage, install, library, record_probe};
+use vesal_volume::postprocess::Combine;
 use vesal_volume::preprocess::Step;
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 use vesal_volume::{Affine, Volume};
@@ -83,7 +84,8 @@ pub fn bundle_with(
     networks: &[(&[u8], f64)],
     change: impl FnOnce(&mut Probe),
 ) -> (TempDir, Bundle) {
-    let mut probe = record_probe(plan, &interface(), networks, &options()).expect("recorded");
+    let mut probe =
+        record_probe(plan, &interface(), networks, Combine::Mean, &options()).expect("recorded");
     change(&mut probe);
     let parent = TempDir::new().expect("temporary directory");
     let mut writer = BundleWriter::create(&parent.path().join("ramps"), false).expect("created");
@@ -121,6 +123,7 @@ pub fn bundle_with(
             versions: BTreeMap::new(),
             data_stats_sha256: None,
         },
+        ensemble: EnsembleRecord::default(),
         files: BTreeMap::new(),
     });
     (parent, bundle.expect("written"))

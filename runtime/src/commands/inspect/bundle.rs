@@ -1,12 +1,17 @@
 //! The facts of a bundle.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 use vesal_bundle::Bundle;
+use vesal_bundle::case_scores::MeanScore;
 use vesal_bundle::deploy_plan::{Activation, Channel, DeployPlan, Label, Modality};
-use vesal_bundle::manifest::{Member, MemberProvenance, NetworkInterface, Provenance};
+use vesal_bundle::manifest::{
+    EnsembleRecord, Member, MemberProvenance, NetworkInterface, Provenance,
+};
 use vesal_cli::Failure;
+use vesal_volume::postprocess::Combine;
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 
@@ -28,6 +33,7 @@ pub struct Facts {
     window: WindowPlan,
     network: NetworkInterface,
     members: Vec<Member>,
+    ensemble: EnsembleRecord,
     provenance: Provenance,
 }
 
@@ -61,6 +67,7 @@ impl Facts {
             window,
             network: manifest.network,
             members: manifest.members,
+            ensemble: manifest.ensemble,
             provenance: manifest.provenance,
         })
     }
@@ -113,6 +120,7 @@ impl Facts {
             "members",
             self.members.iter().flat_map(member_text).collect(),
         );
+        group("ensemble", ensemble_text(&self.ensemble));
         if let Some(digest) = &self.provenance.data_stats_sha256 {
             group("data stats", vec![format!("sha256 {digest}")]);
         }
@@ -213,10 +221,6 @@ fn member_text(member: &Member) -> Vec<String> {
             score,
             ..
         } => {
-            let labels = score.dice_by_label.iter().map(|(label, dice)| match dice {
-                Some(dice) => format!("{label} {dice:.3}"),
-                None => format!("{label} absent"),
-            });
             vec![
                 format!(
                     "{file}: weight {weight}, {algorithm}, fold {fold}, epoch {}",
@@ -226,7 +230,7 @@ fn member_text(member: &Member) -> Vec<String> {
                     "  Dice {:.3} over {} cases ({})",
                     score.mean_dice,
                     score.cases,
-                    labels.collect::<Vec<_>>().join(", ")
+                    labels_text(&score.dice_by_label)
                 ),
             ]
         }
@@ -247,6 +251,42 @@ fn member_text(member: &Member) -> Vec<String> {
             )]
         }
     }
+}
+
+fn ensemble_text(ensemble: &EnsembleRecord) -> Vec<String> {
+    let EnsembleRecord {
+        combine,
+        selection,
+        out_of_fold,
+    } = ensemble;
+    let combine = match combine {
+        Combine::Mean => "weighted mean of probabilities",
+        Combine::Vote => "weighted vote",
+    };
+    let mut lines = vec![format!("{combine}; {}", selection.reason)];
+    if !selection.missing_folds.is_empty() {
+        lines.push(format!("without the folds {:?}", selection.missing_folds));
+    }
+    if let Some(score) = out_of_fold {
+        let MeanScore {
+            mean_dice,
+            dice_by_label,
+            cases,
+        } = score;
+        lines.push(format!(
+            "Dice {mean_dice:.3} out of fold over {cases} cases ({})",
+            labels_text(dice_by_label)
+        ));
+    }
+    lines
+}
+
+fn labels_text(dice_by_label: &BTreeMap<String, Option<f64>>) -> String {
+    let labels = dice_by_label.iter().map(|(label, dice)| match dice {
+        Some(dice) => format!("{label} {dice:.3}"),
+        None => format!("{label} absent"),
+    });
+    labels.collect::<Vec<_>>().join(", ")
 }
 
 fn size_text(bytes: u64) -> String {

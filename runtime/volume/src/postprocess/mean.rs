@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::Activation;
 
-/// Why probabilities cannot be averaged.
+/// Why predictions cannot be combined.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum MeanError {
     /// Members that predict different grids or classes.
@@ -55,21 +55,13 @@ impl ProbabilityMean {
     /// **Errors**: a shape unlike the first member's, or a weight that is not finite and above 0. The mean is then
     /// as before.
     pub fn add(&mut self, mut logits: Array4<f32>, weight: f64) -> Result<(), MeanError> {
-        if !(weight.is_finite() && weight > 0.0) {
-            return Err(MeanError::Weight { found: weight });
-        }
+        check_member(self.mean.as_ref(), &logits, weight)?;
         let Some(mean) = &mut self.mean else {
             self.activation.probabilities_in_place(logits.view_mut());
             self.mean = Some(logits);
             self.weight = weight;
             return Ok(());
         };
-        if mean.dim() != logits.dim() {
-            return Err(MeanError::Shape {
-                expected: mean.dim().into(),
-                found: logits.dim().into(),
-            });
-        }
         self.weight += weight;
         let share = (weight / self.weight) as f32;
         let activation = self.activation;
@@ -92,6 +84,24 @@ impl ProbabilityMean {
     /// **Errors**: no member was added.
     pub fn finish(self) -> Result<Array4<f32>, MeanError> {
         self.mean.ok_or(MeanError::Empty)
+    }
+}
+
+/// Checks that a member has the shape of those before it, and a weight that counts.
+pub(super) fn check_member(
+    before: Option<&Array4<f32>>,
+    member: &Array4<f32>,
+    weight: f64,
+) -> Result<(), MeanError> {
+    if !(weight.is_finite() && weight > 0.0) {
+        return Err(MeanError::Weight { found: weight });
+    }
+    match before {
+        Some(before) if before.dim() != member.dim() => Err(MeanError::Shape {
+            expected: before.dim().into(),
+            found: member.dim().into(),
+        }),
+        _ => Ok(()),
     }
 }
 

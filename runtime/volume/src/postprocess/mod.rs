@@ -1,11 +1,15 @@
-//! From logits to labels: softmax or sigmoid, the mean over an ensemble, argmax or regions.
+//! From logits to labels: softmax or sigmoid, the mean or the votes of an ensemble, argmax or regions.
 
 mod activation;
+mod combination;
 mod labeling;
 mod mean;
 mod softmax;
+mod vote;
 
 pub use activation::Activation;
+pub use combination::{Combination, Combine};
 pub use labeling::{LabelingError, argmax_labels, region_labels};
 pub use mean::{MeanError, ProbabilityMean};
 pub use softmax::softmax_in_place;
+pub use vote::{Ballot, Votes};

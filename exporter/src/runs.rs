@@ -1,0 +1,163 @@
+//! The finished runs of a work directory.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use thiserror::Error;
+use vesal_bundle::case_scores::CaseScores;
+use vesal_bundle::run_record::{self, RunRecord, RunRecordError};
+use vesal_models::NetworkConfig;
+
+/// What the trainer notes about the work directory; only its folds are read here.
+const WORK_RECORD: &str = "work.json";
+/// Format of that file.
+const WORK_FORMAT: &str = "vesal-work";
+
+/// Why the runs of a work directory cannot be told.
+#[derive(Debug, Error)]
+pub enum RunsError {
+    /// The work directory cannot be listed.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The directory or file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The record of the work directory has another form.
+    #[error("`{}` does not tell the folds to train", path.display())]
+    WorkRecord {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        source: serde_json::Error,
+    },
+    /// Another kind of file.
+    #[error("`{}` has the format {found:?}, expected {WORK_FORMAT:?}", path.display())]
+    WorkFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: String,
+    },
+    /// No run has ended.
+    #[error("`{}` has no finished run, expected `segresnet_*/{}`", path.display(), run_record::FILE_NAME)]
+    None {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A run record, or a file that it names, is unusable.
+    #[error("the run `{run}` is unusable")]
+    Record {
+        /// The run.
+        run: String,
+        /// Why.
+        source: RunRecordError,
+    },
+}
+
+impl RunsError {
+    /// A remedy, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::None { .. } => Some("`vesal-train status --work-dir DIR` shows what is trained"),
+            Self::Record { source, .. } => source.hint(),
+            Self::Read { .. } | Self::WorkRecord { .. } | Self::WorkFormat { .. } => None,
+        }
+    }
+}
+
+/// A finished run.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    /// Name of its directory.
+    pub name: String,
+    pub directory: PathBuf,
+    pub record: RunRecord<NetworkConfig>,
+}
+
+impl Run {
+    /// Makes an error of its record this run's.
+    pub fn broken(&self) -> impl Fn(RunRecordError) -> RunsError + use<> {
+        let run = self.name.clone();
+        move |source| RunsError::Record {
+            run: run.clone(),
+            source,
+        }
+    }
+
+    /// Scores of the cases that it held out, if it has them.
+    ///
+    /// **Errors**: they changed after the training, or are unreadable.
+    pub fn scores(&self) -> Result<Option<CaseScores>, RunsError> {
+        let Some(file) = &self.record.scores else {
+            return Ok(None);
+        };
+        file.read(&self.directory)
+            .and_then(|bytes| CaseScores::from_json(&bytes))
+            .map(Some)
+            .map_err(self.broken())
+    }
+}
+
+/// Finds the finished runs of a work directory, by fold and name: the folders with a run record.
+///
+/// **Errors**: there is none, or one is unreadable.
+pub(crate) fn find(work_dir: &Path) -> Result<Vec<Run>, RunsError> {
+    let unreadable = |source| RunsError::Read {
+        path: work_dir.into(),
+        source,
+    };
+    let mut runs = Vec::new();
+    for entry in work_dir.read_dir().map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let (directory, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy().into_owned();
+        let path = directory.join(run_record::FILE_NAME);
+        if name.starts_with('.') || !path.is_file() {
+            continue;
+        }
+        match RunRecord::read(&path) {
+            Ok(record) => runs.push(Run {
+                name,
+                directory,
+                record,
+            }),
+            Err(source) => return Err(RunsError::Record { run: name, source }),
+        }
+    }
+    if runs.is_empty() {
+        return Err(RunsError::None {
+            path: work_dir.into(),
+        });
+    }
+    runs.sort_by(|a, b| (a.record.fold, &a.name).cmp(&(b.record.fold, &b.name)));
+    Ok(runs)
+}
+
+/// Folds that a work directory is to train; `None` where nothing says it.
+///
+/// **Errors**: the directory's record is unreadable.
+pub(crate) fn folds_to_train(work_dir: &Path) -> Result<Option<Vec<usize>>, RunsError> {
+    #[derive(Deserialize)]
+    struct WorkFolds {
+        format: String,
+        folds: Vec<usize>,
+    }
+    let path = work_dir.join(WORK_RECORD);
+    let bytes = match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(RunsError::Read { path, source }),
+        Ok(bytes) => bytes,
+    };
+    match serde_json::from_slice::<WorkFolds>(&bytes) {
+        Ok(work) if work.format == WORK_FORMAT => Ok(Some(work.folds)),
+        Ok(work) => Err(RunsError::WorkFormat {
+            path,
+            found: work.format,
+        }),
+        Err(source) => Err(RunsError::WorkRecord { path, source }),
+    }
+}

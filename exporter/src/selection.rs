@@ -1,0 +1,272 @@
+//! Which runs become the members of an ensemble.
+
+mod file;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use thiserror::Error;
+use vesal_bundle::case_scores::MeanScore;
+use vesal_bundle::manifest::{EnsembleRecord, Selection, SelectionRule};
+use vesal_volume::postprocess::Combine;
+
+use crate::runs::{Run, RunsError};
+pub use file::EnsembleFileError;
+
+/// Beginning of the choice of so many best runs.
+const BEST_N: &str = "best-n:";
+
+/// Which runs to take.
+///
+/// **Source**: Auto3DSeg's `AlgoEnsembleBestByFold` and `AlgoEnsembleBestN`; there, a fold without a run becomes `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// The best run of each fold.
+    #[default]
+    BestByFold,
+    /// So many best runs.
+    BestN(usize),
+    /// Every finished run.
+    All,
+    /// What a file lists.
+    File(PathBuf),
+}
+
+impl FromStr for Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let lowercase = text.to_ascii_lowercase();
+        match (text, text.strip_prefix(BEST_N)) {
+            ("best-by-fold", _) => Ok(Self::BestByFold),
+            ("all", _) => Ok(Self::All),
+            (_, Some(count)) => match count.parse() {
+                Ok(count) if count > 0 => Ok(Self::BestN(count)),
+                _ => Err(format!(
+                    "expected a number of runs from 1, as in `{BEST_N}5`"
+                )),
+            },
+            _ if lowercase.ends_with(".yaml") || lowercase.ends_with(".yml") => {
+                Ok(Self::File(text.into()))
+            }
+            _ => Err(format!(
+                "expected `best-by-fold`, `{BEST_N}N`, `all`, or a file that ends with `.yaml`"
+            )),
+        }
+    }
+}
+
+/// What is asked of a selection.
+#[derive(Debug, Clone, Default)]
+pub struct Wish {
+    /// Which runs to take.
+    pub choice: Choice,
+    /// Folds to choose from; those that the work directory is to train if not given.
+    pub folds: Option<Vec<usize>>,
+    /// Whether folds without a finished run are left out.
+    pub allow_missing_folds: bool,
+    /// What to do with the members' predictions; as the file says, or the mean, if not given.
+    pub combine: Option<Combine>,
+}
+
+/// Why no runs can be chosen.
+#[derive(Debug, Error)]
+pub enum SelectionError {
+    /// Folds without a finished run.
+    #[error("{} no finished run; finished are {finished:?}", folds(missing))]
+    MissingFolds {
+        /// Folds that lack one.
+        missing: Vec<usize>,
+        /// Folds that have one.
+        finished: Vec<usize>,
+    },
+    /// Fewer runs than asked for.
+    #[error("{found} runs are finished, expected at least the {expected} of `{BEST_N}{expected}`")]
+    TooFew {
+        /// How many there are.
+        found: usize,
+        /// How many were asked for.
+        expected: usize,
+    },
+    /// The file is unusable.
+    #[error("cannot use the ensemble file `{}`", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: EnsembleFileError,
+    },
+}
+
+impl SelectionError {
+    /// A remedy, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::MissingFolds { finished, .. } if finished.is_empty() => {
+                Some("`vesal-train status --work-dir DIR` shows what is trained")
+            }
+            Self::MissingFolds { .. } => Some(
+                "train them with `vesal-train auto --work-dir DIR`, or go on without them with `--allow-missing-folds`",
+            ),
+            Self::TooFew { .. } => Some("ask for fewer, or for `all`"),
+            Self::File { source, .. } => source.hint(),
+        }
+    }
+}
+
+fn folds(missing: &[usize]) -> String {
+    match missing {
+        [fold] => format!("fold {fold} has"),
+        folds => format!("folds {folds:?} have"),
+    }
+}
+
+/// Runs with their weights, and why it is them.
+#[derive(Debug)]
+pub(crate) struct Selected {
+    pub members: Vec<(Run, f64)>,
+    pub combine: Combine,
+    pub selection: Selection,
+}
+
+/// Chooses among finished runs, which come by fold and name; `to_train` are the folds of the work directory.
+///
+/// **Errors**: [`SelectionError`].
+pub(crate) fn select(
+    mut runs: Vec<Run>,
+    to_train: Option<Vec<usize>>,
+    wish: &Wish,
+) -> Result<Selected, SelectionError> {
+    if let Some(folds) = &wish.folds {
+        runs.retain(|run| folds.contains(&run.record.fold));
+    }
+    let finished: BTreeSet<usize> = runs.iter().map(|run| run.record.fold).collect();
+    let wanted = wish.folds.clone().or(to_train).unwrap_or_default();
+    let wanted: BTreeSet<usize> = wanted.into_iter().collect();
+    let missing: Vec<usize> = wanted.difference(&finished).copied().collect();
+    let by_name = matches!(wish.choice, Choice::File(_));
+    if runs.is_empty() || !(missing.is_empty() || by_name || wish.allow_missing_folds) {
+        return Err(SelectionError::MissingFolds {
+            missing,
+            finished: finished.into_iter().collect(),
+        });
+    }
+    let total = runs.len();
+    let mut combine = Combine::default();
+    let (rule, reason, members) = match &wish.choice {
+        Choice::BestByFold => {
+            let best: Vec<_> = finished
+                .iter()
+                .filter_map(|&fold| best_of_fold(&runs, fold))
+                .collect();
+            let reason = format!(
+                "the best run of each of {} folds by mean Dice, of {total} runs",
+                best.len()
+            );
+            (SelectionRule::BestByFold, reason, alike(best))
+        }
+        &Choice::BestN(count) => {
+            if count > total {
+                return Err(SelectionError::TooFew {
+                    found: total,
+                    expected: count,
+                });
+            }
+            let mut places: Vec<usize> = (0..total).collect();
+            // Stable: of equals, those of lower folds.
+            places.sort_by(|&a, &b| dice(&runs[b]).total_cmp(&dice(&runs[a])));
+            places.truncate(count);
+            places.sort_unstable();
+            let best = places.into_iter().map(|place| runs[place].clone());
+            let reason = format!("the {count} best of {total} runs by mean Dice");
+            (SelectionRule::BestN, reason, alike(best.collect()))
+        }
+        Choice::All => {
+            let reason = format!("all {total} finished runs");
+            (SelectionRule::All, reason, alike(runs))
+        }
+        Choice::File(path) => {
+            let listed = file::read(path, &runs).map_err(|source| SelectionError::File {
+                path: path.clone(),
+                source,
+            })?;
+            combine = listed.combine;
+            let count = listed.members.len();
+            let reason = format!("the {count} of {total} runs that a file lists");
+            (SelectionRule::Custom, reason, listed.members)
+        }
+    };
+    Ok(Selected {
+        members,
+        combine: wish.combine.unwrap_or(combine),
+        selection: Selection {
+            rule,
+            reason,
+            missing_folds: if by_name { Vec::new() } else { missing },
+        },
+    })
+}
+
+impl Selected {
+    /// What the manifest says about it.
+    ///
+    /// **Definition**: the ensemble's score is the mean over cases of which exactly one member did not train on each,
+    /// namely the run that held it out; there is none where runs of one fold share their cases, for what several of
+    /// them give together is nobody's score.
+    ///
+    /// **Errors**: scores of a run that are unreadable, or changed after its training.
+    pub fn record(&self) -> Result<EnsembleRecord, RunsError> {
+        let scores: Option<Vec<_>> = self
+            .members
+            .iter()
+            .map(|(run, _)| run.scores())
+            .collect::<Result<_, _>>()?;
+        let cases: Vec<_> = scores
+            .into_iter()
+            .flatten()
+            .flat_map(|scores| scores.cases)
+            .collect();
+        let names: BTreeSet<&str> = cases.iter().map(|case| case.case.as_str()).collect();
+        let once = !cases.is_empty() && names.len() == cases.len();
+        Ok(EnsembleRecord {
+            combine: self.combine,
+            selection: self.selection.clone(),
+            out_of_fold: once.then(|| MeanScore::over(&cases)),
+        })
+    }
+}
+
+/// The run of highest mean Dice of a fold; of equals, the first by name.
+fn best_of_fold(runs: &[Run], fold: usize) -> Option<Run> {
+    let of_fold = runs.iter().filter(|run| run.record.fold == fold);
+    of_fold
+        .rev()
+        .max_by(|a, b| dice(a).total_cmp(&dice(b)))
+        .cloned()
+}
+
+fn dice(run: &Run) -> f64 {
+    run.record.score.mean_dice
+}
+
+fn alike(runs: Vec<Run>) -> Vec<(Run, f64)> {
+    runs.into_iter().map(|run| (run, 1.0)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_have_names() {
+        assert_eq!("best-by-fold".parse(), Ok(Choice::BestByFold));
+        assert_eq!("best-n:5".parse(), Ok(Choice::BestN(5)));
+        assert_eq!("all".parse(), Ok(Choice::All));
+        let file = Choice::File("a/b.YAML".into());
+        assert_eq!("a/b.YAML".parse(), Ok(file));
+        for wrong in ["best-n:0", "best-n:", "best-n", "best", "-1"] {
+            assert!(Choice::from_str(wrong).is_err(), "{wrong}");
+        }
+    }
+}

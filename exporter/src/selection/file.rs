@@ -1,0 +1,182 @@
+//! The file that lists the members of an ensemble.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use serde::Deserialize;
+use thiserror::Error;
+use vesal_volume::postprocess::Combine;
+
+use super::best_of_fold;
+use crate::runs::Run;
+
+/// Largest file in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Why a file lists no ensemble.
+#[derive(Debug, Error)]
+pub enum EnsembleFileError {
+    /// The system refuses it.
+    #[error("it cannot be read")]
+    Read(#[from] io::Error),
+    /// Larger than any real one.
+    #[error("it is larger than {MAX_FILE_BYTES} bytes")]
+    TooLarge,
+    /// Not YAML, or keys that mean nothing.
+    #[error("it does not follow its format")]
+    Yaml(#[from] serde_yaml_ng::Error),
+    /// Nothing is listed.
+    #[error("it has no members, expected at least 1")]
+    Empty,
+    /// A member that is no run.
+    #[error("member {index} has {found}, expected either of `run` and `fold`")]
+    Unnamed {
+        /// Position in the list, from 0.
+        index: usize,
+        /// What it has.
+        found: &'static str,
+    },
+    /// A weight that no mean can have.
+    #[error("member {index} has weight {found}, expected a positive number")]
+    Weight {
+        /// Position in the list, from 0.
+        index: usize,
+        /// Its weight.
+        found: f64,
+    },
+    /// A run that is not there, or not finished.
+    #[error("member {index} is the run `{run}`, expected a finished one: {}", known.join(", "))]
+    UnknownRun {
+        /// Position in the list, from 0.
+        index: usize,
+        /// The run.
+        run: String,
+        /// Finished runs.
+        known: Vec<String>,
+    },
+    /// A fold without a finished run.
+    #[error(
+        "member {index} is the run of fold {fold}, expected one of the finished folds {known:?}"
+    )]
+    UnknownFold {
+        /// Position in the list, from 0.
+        index: usize,
+        /// The fold.
+        fold: usize,
+        /// Folds with a finished run.
+        known: Vec<usize>,
+    },
+    /// A run that is listed twice.
+    #[error("members {first} and {second} are both the run `{run}`")]
+    Twice {
+        /// Position of one, from 0.
+        first: usize,
+        /// Position of the other.
+        second: usize,
+        /// The run.
+        run: String,
+    },
+}
+
+impl EnsembleFileError {
+    /// A remedy, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Yaml(_) | Self::Empty | Self::Unnamed { .. } => Some(
+                "an ensemble file is `{combine: mean, members: [{run: segresnet_0, weight: 2}, {fold: 1}]}`",
+            ),
+            Self::Twice { .. } => Some("list it once, with the weight that it is to have"),
+            Self::UnknownRun { .. } | Self::UnknownFold { .. } => {
+                Some("`vesal-train status --work-dir DIR` shows what is trained")
+            }
+            Self::Read(_) | Self::TooLarge | Self::Weight { .. } => None,
+        }
+    }
+}
+
+/// What a file lists.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub combine: Combine,
+    pub members: Vec<(Run, f64)>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EnsembleFile {
+    #[serde(default)]
+    combine: Combine,
+    members: Vec<Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    run: Option<String>,
+    fold: Option<usize>,
+    #[serde(default = "one")]
+    weight: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// Reads a file and finds its members among finished runs.
+///
+/// **Errors**: [`EnsembleFileError`].
+pub(super) fn read(path: &Path, runs: &[Run]) -> Result<Listed, EnsembleFileError> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(EnsembleFileError::TooLarge);
+    }
+    let file: EnsembleFile = serde_yaml_ng::from_slice(&bytes)?;
+    if file.members.is_empty() {
+        return Err(EnsembleFileError::Empty);
+    }
+    let mut members: Vec<(Run, f64)> = Vec::new();
+    for (index, entry) in file.members.into_iter().enumerate() {
+        let found = entry.weight;
+        if !(found.is_finite() && found > 0.0) {
+            return Err(EnsembleFileError::Weight { index, found });
+        }
+        let run = find(index, &entry, runs)?;
+        if let Some(first) = members.iter().position(|(other, _)| other.name == run.name) {
+            return Err(EnsembleFileError::Twice {
+                first,
+                second: index,
+                run: run.name,
+            });
+        }
+        members.push((run, found));
+    }
+    Ok(Listed {
+        combine: file.combine,
+        members,
+    })
+}
+
+fn find(index: usize, entry: &Entry, runs: &[Run]) -> Result<Run, EnsembleFileError> {
+    let unnamed = |found| Err(EnsembleFileError::Unnamed { index, found });
+    match (&entry.run, entry.fold) {
+        (Some(_), Some(_)) => unnamed("both"),
+        (None, None) => unnamed("neither"),
+        (Some(name), None) => {
+            let run = runs.iter().find(|run| run.name == *name);
+            run.cloned().ok_or_else(|| EnsembleFileError::UnknownRun {
+                index,
+                run: name.clone(),
+                known: runs.iter().map(|run| run.name.clone()).collect(),
+            })
+        }
+        (None, Some(fold)) => best_of_fold(runs, fold).ok_or_else(|| {
+            let mut known: Vec<usize> = runs.iter().map(|run| run.record.fold).collect();
+            known.dedup();
+            EnsembleFileError::UnknownFold { index, fold, known }
+        }),
+    }
+}

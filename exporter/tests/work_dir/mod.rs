@@ -1,0 +1,128 @@
+//! A work directory of finished runs, made without training.
+
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn_store::{ModuleSnapshot, SafetensorsStore};
+use tempfile::TempDir;
+use vesal_bundle::case_scores::{self, CaseScore, CaseScores, LabelScore, MeanScore};
+use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Label, Modality};
+use vesal_bundle::run_record::{self, FileRef, RunRecord};
+use vesal_exporter::assemble::Destination;
+use vesal_models::NetworkConfig;
+use vesal_volume::preprocess::{Normalization, Step};
+use vesal_volume::window::{Blend, Padding, WindowPlan};
+
+use crate::support::{config, network, runtime};
+
+pub const WINDOW: [usize; 3] = [8, 12, 8];
+
+pub fn network_config() -> NetworkConfig {
+    config(&[1, 2, 1], [1, 3], None)
+}
+
+pub fn plan() -> DeployPlan {
+    let label = |class_index: usize| Label {
+        name: format!("class {class_index}"),
+        value: class_index as u16,
+        class_index,
+        index: None,
+    };
+    DeployPlan {
+        format: deploy_plan::FORMAT.into(),
+        format_version: deploy_plan::FORMAT_VERSION,
+        name: "phantom".into(),
+        channels: vec![Channel {
+            name: "image".into(),
+            modality: Modality::Mri,
+        }],
+        labels: (0..3).map(label).collect(),
+        activation: Activation::Softmax,
+        preprocessing: vec![
+            Step::OrientRas,
+            Step::Normalize {
+                channels: vec![Normalization::ZScoreNonzero],
+            },
+        ],
+        window: WindowPlan {
+            size: WINDOW,
+            overlap: [0.625; 3],
+            blend: Blend::Gaussian { sigma_scale: 0.125 },
+            padding: Padding::Constant(0.),
+        },
+    }
+}
+
+/// A work directory with these folds finished.
+pub fn work_dir(folds: &[usize]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    // Not as this program would write it: the bytes have to be copied, not written anew.
+    let compact = serde_json::to_vec(&plan()).unwrap();
+    fs::write(root.join("deploy_plan.json"), compact).unwrap();
+    fs::write(root.join("data_stats.json"), b"{}").unwrap();
+    for &fold in folds {
+        write_run(root, fold);
+    }
+    fs::create_dir(root.join("segresnet_9")).unwrap();
+    directory
+}
+
+/// A finished run of a fold whose one held-out case is its own.
+pub fn write_run(root: &Path, fold: usize) {
+    write_named_run(root, &format!("segresnet_{fold}"), fold, 0.75);
+}
+
+/// A finished run with this Dice.
+pub fn write_named_run(root: &Path, name: &str, fold: usize, dice: f64) {
+    let run = root.join(name);
+    fs::create_dir_all(&run).unwrap();
+    let mut store = SafetensorsStore::from_file(run.join("best.safetensors")).overwrite(true);
+    network(&network_config(), fold as u32)
+        .save_into(&mut store)
+        .unwrap();
+    let label = |dice| LabelScore {
+        dice,
+        truth_ml: 1.,
+        prediction_ml: 1.,
+    };
+    let scores = CaseScores {
+        format: case_scores::FORMAT.into(),
+        format_version: case_scores::FORMAT_VERSION,
+        fold,
+        epoch: 10 + fold,
+        epochs_trained: 20,
+        cases: vec![CaseScore {
+            case: format!("case_{fold}"),
+            labels: [("class 1", Some(dice)), ("class 2", None)]
+                .map(|(name, dice)| (name.to_owned(), label(dice)))
+                .into(),
+        }],
+    };
+    scores.write(&run.join(case_scores::FILE_NAME)).unwrap();
+    let record = RunRecord {
+        format: run_record::FORMAT.into(),
+        format_version: run_record::FORMAT_VERSION,
+        algorithm: "segresnet".into(),
+        fold,
+        network: network_config(),
+        weights: FileRef::to_file(&run, "best.safetensors").unwrap(),
+        deploy_plan: FileRef::to_file(&run, "../deploy_plan.json").unwrap(),
+        data_stats: FileRef::to_file(&run, "../data_stats.json").unwrap(),
+        score: MeanScore::over(&scores.cases).at_epoch(10 + fold),
+        scores: Some(FileRef::to_file(&run, case_scores::FILE_NAME).unwrap()),
+        versions: BTreeMap::from([("vesal-train".to_owned(), "0.1.0".to_owned())]),
+    };
+    record.write(&run.join(run_record::FILE_NAME)).unwrap();
+}
+
+pub fn destination(output: PathBuf) -> Destination {
+    Destination {
+        output,
+        overwrite: false,
+        library: Some(runtime().path().into()),
+    }
+}

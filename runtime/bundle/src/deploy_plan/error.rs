@@ -1,0 +1,129 @@
+//! Why a deploy plan cannot be used.
+
+use thiserror::Error;
+use vesal_volume::preprocess::PreprocessError;
+use vesal_volume::window::WindowError;
+
+use super::{MAX_WINDOW_SIDE, MAX_WINDOW_VOXELS};
+use crate::document::DocumentError;
+use crate::name::NameError;
+
+/// Why a deploy plan cannot be used.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// Not readable as a deploy plan of this version.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// A name breaks the rules for names.
+    #[error("the deploy plan has an unusable name of its {of}")]
+    Name {
+        /// Whose name: task, channel or label.
+        of: &'static str,
+        /// The rule.
+        source: NameError,
+    },
+    /// Too few or too many of something.
+    #[error("the deploy plan has {found} {of}, expected {least} to {most}")]
+    Count {
+        /// Of what: channels, labels, preprocessing steps.
+        of: &'static str,
+        /// How many there are.
+        found: usize,
+        /// Smallest allowed number.
+        least: usize,
+        /// Largest allowed number.
+        most: usize,
+    },
+    /// Two channels or labels share a name or a value.
+    #[error("the deploy plan has two {of} {what}")]
+    Duplicate {
+        /// Of what.
+        of: &'static str,
+        /// What they share.
+        what: String,
+    },
+    /// Labels are not listed by class index 0, 1, 2, …
+    #[error("label `{label}` has class index {found}, expected {expected}")]
+    ClassIndex {
+        /// Name of the label.
+        label: String,
+        /// Its class index.
+        found: usize,
+        /// Its position.
+        expected: usize,
+    },
+    /// Class 0 is background and is written as 0.
+    #[error("label `{label}` of class index 0 has value {found}, expected 0 for background")]
+    Background {
+        /// Name of the label.
+        label: String,
+        /// Its value.
+        found: u16,
+    },
+    /// A region is not the bit of its class.
+    #[error("region `{label}` has value {found}, expected {expected}, the bit of its class index")]
+    Region {
+        /// Name of the region.
+        label: String,
+        /// Its value.
+        found: u16,
+        /// Its bit.
+        expected: u16,
+    },
+    /// A label is made up of nothing, or of the same twice.
+    #[error(
+        "label `{label}` is made up of the values {found:?}, expected at least one, each once and above 0"
+    )]
+    Index {
+        /// Name of the label.
+        label: String,
+        /// Its index.
+        found: Vec<u16>,
+    },
+    /// Two labels that exclude each other are made up of one value.
+    #[error("labels `{first}` and `{second}` are both made up of the value {value}")]
+    SharedIndex {
+        /// The first label.
+        first: String,
+        /// The other.
+        second: String,
+        /// The value.
+        value: u16,
+    },
+    /// A preprocessing step has a parameter out of range.
+    #[error("preprocessing step {position}: {parameter} is {found}, expected {expected}")]
+    Step {
+        /// Position of the step, from 0.
+        position: usize,
+        /// The parameter, with its unit.
+        parameter: &'static str,
+        /// Its value.
+        found: String,
+        /// The range.
+        expected: &'static str,
+    },
+    /// A preprocessing step cannot be executed.
+    #[error("the deploy plan's preprocessing is unusable")]
+    Preprocessing(#[from] PreprocessError),
+    /// Windows of this plan cannot be placed.
+    #[error("the deploy plan's window is unusable")]
+    Window(#[from] WindowError),
+    /// A window larger than any network takes.
+    #[error(
+        "the window has {found:?} voxels, expected at most {MAX_WINDOW_SIDE} along every axis and {MAX_WINDOW_VOXELS} in all"
+    )]
+    WindowSize {
+        /// Its size in voxels.
+        found: [usize; 3],
+    },
+}
+
+impl PlanError {
+    /// A remedy, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Document(error) => error.hint(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Writing a history.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use vesal_bundle::manifest::FileEntry;
+use vesal_bundle::{digest, path as names, run_record};
+use vesal_io::atomic::AtomicFile;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use super::{FORMAT, FORMAT_VERSION, History, HistoryError, LIST};
+use crate::fit::{CHECKPOINT_FILE, occupy};
+use crate::run_dir::WorkDir;
+
+/// Endings of the work directory's own files; what else lies there is the user's.
+const OWN_ENDINGS: [&str; 2] = [".json", ".yaml"];
+/// Deepest folder below a run directory.
+const MAX_DEPTH: usize = 4;
+
+/// What to export.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ExportOptions {
+    /// Leave out runs that are not finished.
+    pub only_trained: bool,
+    /// Take checkpoints along, from which unfinished runs go on.
+    pub with_checkpoints: bool,
+}
+
+/// What was exported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exported {
+    /// Names of the finished runs.
+    pub trained: Vec<String>,
+    /// Names of the other runs.
+    pub unfinished: Vec<String>,
+    /// Number of files.
+    pub files: usize,
+    /// Their size in bytes.
+    pub bytes: u64,
+}
+
+/// Writes plans, data stats and runs of a work directory into one file, never half.
+///
+/// **Errors**: [`HistoryError`]; a run that another process trains is an error.
+pub fn export(
+    work: &WorkDir,
+    output: &Path,
+    options: ExportOptions,
+) -> Result<Exported, HistoryError> {
+    let file = AtomicFile::create(output, false)?;
+    let mut exported = Exported {
+        trained: Vec::new(),
+        unfinished: Vec::new(),
+        files: 0,
+        bytes: 0,
+    };
+    let mut paths = Vec::new();
+    let mut occupied = Vec::new();
+    for (name, is_dir) in listing(work.path(), "")? {
+        if !is_dir && OWN_ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+            paths.push(name);
+            continue;
+        }
+        if !(is_dir && WorkDir::is_run(&name)) {
+            continue;
+        }
+        let finished = work
+            .path()
+            .join(&name)
+            .join(run_record::FILE_NAME)
+            .is_file();
+        if options.only_trained && !finished {
+            continue;
+        }
+        // Held to the end, so that no training changes what is read.
+        occupied.push(occupy(&work.path().join(&name))?);
+        walk(work.path(), &name, MAX_DEPTH, &mut paths)?;
+        if finished {
+            exported.trained.push(name);
+        } else {
+            exported.unfinished.push(name);
+        }
+    }
+    if !options.with_checkpoints {
+        paths.retain(|path| !path.ends_with(&format!("/{CHECKPOINT_FILE}")));
+    }
+    if options.only_trained && exported.trained.is_empty() {
+        return Err(HistoryError::NothingTrained {
+            path: work.path().to_owned(),
+        });
+    }
+    let mut archive = ZipWriter::new_stream(file);
+    let mut files = BTreeMap::new();
+    for path in paths {
+        names::check(&path)?;
+        let full = work.path().join(&path);
+        let unreadable = |source| HistoryError::Read {
+            path: full.clone(),
+            source,
+        };
+        let mut source = File::open(&full).map_err(unreadable)?;
+        start(&mut archive, &path)?;
+        let (bytes, sha256) = digest::copy(&mut source, &mut archive).map_err(unreadable)?;
+        exported.bytes += bytes;
+        files.insert(path, FileEntry { bytes, sha256 });
+    }
+    drop(occupied);
+    exported.files = files.len();
+    let history = History {
+        format: FORMAT.into(),
+        format_version: FORMAT_VERSION,
+        files,
+    };
+    let list =
+        serde_json::to_vec_pretty(&history).map_err(|source| HistoryError::List { source })?;
+    start(&mut archive, LIST)?;
+    let pack = |source| HistoryError::Pack {
+        file: LIST.into(),
+        source,
+    };
+    digest::copy(&mut list.as_slice(), &mut archive).map_err(|error| pack(error.into()))?;
+    archive.finish().map_err(pack)?.into_inner().commit()?;
+    Ok(exported)
+}
+
+fn start<W: std::io::Write + std::io::Seek>(
+    archive: &mut ZipWriter<W>,
+    file: &str,
+) -> Result<(), HistoryError> {
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .large_file(true);
+    archive
+        .start_file(file, options)
+        .map_err(|source| HistoryError::Pack {
+            file: file.into(),
+            source,
+        })
+}
+
+/// Gathers the files below a folder of the work directory.
+fn walk(
+    root: &Path,
+    folder: &str,
+    depth: usize,
+    files: &mut Vec<String>,
+) -> Result<(), HistoryError> {
+    for (name, is_dir) in listing(root, folder)? {
+        match (is_dir, depth) {
+            (false, _) => files.push(name),
+            (true, 0) => {}
+            (true, depth) => walk(root, &name, depth - 1, files)?,
+        }
+    }
+    Ok(())
+}
+
+/// Names in a folder as paths from the root, sorted, and whether each is a folder; hidden ones are left out.
+fn listing(root: &Path, folder: &str) -> Result<Vec<(String, bool)>, HistoryError> {
+    let full = root.join(folder);
+    let unreadable = |source| HistoryError::Read {
+        path: full.clone(),
+        source,
+    };
+    let mut found = Vec::new();
+    for entry in full.read_dir().map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') {
+            continue;
+        }
+        let path = match folder {
+            "" => name,
+            folder => format!("{folder}/{name}"),
+        };
+        let kind = entry.file_type().map_err(unreadable)?;
+        if kind.is_file() || kind.is_dir() {
+            found.push((path, kind.is_dir()));
+        } else if !folder.is_empty() {
+            return Err(HistoryError::NotPlain { file: path });
+        }
+    }
+    found.sort();
+    Ok(found)
+}

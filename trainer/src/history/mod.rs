@@ -1,0 +1,204 @@
+//! A work directory as one file: plans, data stats and runs, to be carried to another machine, bundled or gone on with.
+//!
+//! The file is a ZIP archive without compression. Its last entry, `history.json`, lists every other with size and
+//! SHA-256; a reader refuses what is not listed, not plain or not what the list says.
+
+mod export;
+mod import;
+
+pub use export::{ExportOptions, Exported, export};
+pub use import::import;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use vesal_bundle::manifest::FileEntry;
+use vesal_bundle::path::PathError;
+use vesal_io::atomic::AtomicError;
+use zip::result::ZipError;
+
+use crate::fit::FitError;
+use crate::run_dir::WorkError;
+
+/// Name of this format in the file itself.
+const FORMAT: &str = "vesal-history";
+/// Version of the format that this code writes and reads.
+const FORMAT_VERSION: u32 = 1;
+/// The list of the archive's files.
+const LIST: &str = "history.json";
+/// Largest list in bytes.
+const MAX_LIST_BYTES: u64 = 64 << 20;
+/// Largest number of files.
+const MAX_FILES: usize = 100_000;
+
+/// `history.json`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct History {
+    /// Always [`FORMAT`].
+    format: String,
+    /// Always [`FORMAT_VERSION`].
+    format_version: u32,
+    /// Every other file of the archive, by path in the work directory.
+    files: BTreeMap<String, FileEntry>,
+}
+
+/// Why a history cannot be written or read.
+#[derive(Debug, Error)]
+pub enum HistoryError {
+    /// The work directory cannot be used.
+    #[error(transparent)]
+    Work(#[from] WorkError),
+    /// A run cannot be read now.
+    #[error(transparent)]
+    Run(#[from] FitError),
+    /// A file cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The destination cannot be used.
+    #[error(transparent)]
+    Destination(#[from] AtomicError),
+    /// A file whose name does not travel.
+    #[error("a file of the history cannot be carried over")]
+    Path(#[from] PathError),
+    /// A link, device or the like.
+    #[error("`{file}` is a link or no plain file, expected a file of its own")]
+    NotPlain {
+        /// The file.
+        file: String,
+    },
+    /// There is nothing to export.
+    #[error("`{}` has no trained run", path.display())]
+    NothingTrained {
+        /// The work directory.
+        path: PathBuf,
+    },
+    /// The archive cannot be written.
+    #[error("cannot put `{file}` into the archive")]
+    Pack {
+        /// The file.
+        file: String,
+        /// Why.
+        source: ZipError,
+    },
+    /// No archive, or a broken one.
+    #[error("the file is no intact ZIP archive")]
+    Archive(#[from] ZipError),
+    /// Not a history of this version.
+    #[error("`{LIST}` of the archive does not follow its format")]
+    List {
+        /// Where and what.
+        source: serde_json::Error,
+    },
+    /// Another format or version.
+    #[error("`{LIST}` of the archive is {found}, expected {FORMAT} version {FORMAT_VERSION}")]
+    Version {
+        /// Format and version.
+        found: String,
+    },
+    /// Larger than any real one.
+    #[error("the archive has {found} {of}, at most {most} are allowed")]
+    TooMany {
+        /// Of what.
+        of: &'static str,
+        /// How many.
+        found: u64,
+        /// The limit.
+        most: u64,
+    },
+    /// A file that the list does not name.
+    #[error("the archive has `{file}`, which its list does not name")]
+    Unlisted {
+        /// The entry.
+        file: String,
+    },
+    /// A listed file is not there.
+    #[error("the archive lacks `{file}`")]
+    Missing {
+        /// The entry.
+        file: String,
+    },
+    /// Two names of one file on systems that ignore case.
+    #[error("the archive has `{first}` and `{second}`, which some systems take for one file")]
+    SameIgnoringCase {
+        /// One.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// An entry that is stored in another way.
+    #[error("`{file}` is compressed or encrypted in the archive, expected plain bytes")]
+    Stored {
+        /// The entry.
+        file: String,
+    },
+    /// The size is wrong.
+    #[error("`{file}` has {found} bytes in the archive, its list says {expected}")]
+    Size {
+        /// The entry.
+        file: String,
+        /// Its size in bytes.
+        found: u64,
+        /// The list's size in bytes.
+        expected: u64,
+    },
+    /// The digest is wrong.
+    #[error("`{file}` has SHA-256 {found} in the archive, its list says {expected}")]
+    Digest {
+        /// The entry.
+        file: String,
+        /// Its digest.
+        found: String,
+        /// The list's digest.
+        expected: String,
+    },
+}
+
+impl HistoryError {
+    /// What the reader can do about it.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Work(error) => return error.hint(),
+            Self::Run(error) => error.hint(),
+            Self::Destination(AtomicError::Exists { .. }) => Some("choose another place for it"),
+            Self::Destination(error) => error.hint(),
+            Self::Path(_) => Some("name it with letters, digits, `.`, `_` and `-`"),
+            Self::NothingTrained { .. } => {
+                Some("without `--only-trained`, plans and data stats are exported as well")
+            }
+            Self::NotPlain { .. } => Some("move it elsewhere, or put the file itself in its place"),
+            Self::Version { .. } => {
+                Some("another version of Vesal wrote it: export it again with this one")
+            }
+            Self::Archive(_)
+            | Self::List { .. }
+            | Self::TooMany { .. }
+            | Self::Unlisted { .. }
+            | Self::Missing { .. }
+            | Self::SameIgnoringCase { .. }
+            | Self::Stored { .. }
+            | Self::Size { .. }
+            | Self::Digest { .. } => Some(
+                "the file is damaged or no export of `vesal-train export-history`: get it again from where it came",
+            ),
+            Self::Read { .. } | Self::Write { .. } | Self::Pack { .. } => None,
+        };
+        text.map(str::to_owned)
+    }
+}
