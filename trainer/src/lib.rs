@@ -10,6 +10,7 @@ pub mod dataset;
 pub mod fit;
 pub mod folds;
 pub mod loss;
+pub mod memory;
 pub mod planner;
 pub mod precision;
 pub mod rng;

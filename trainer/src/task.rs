@@ -3,7 +3,7 @@
 mod overrides;
 mod suggest;
 
-pub use overrides::{NormalizeMode, OverrideError, Overrides};
+pub use overrides::{NormalizeMode, OverrideError, Overrides, ResampleMode};
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -18,6 +18,7 @@ mod observer;
 pub mod optimizer;
 mod plans;
 mod rank;
+mod room;
 mod run_dir;
 pub mod schedule;
 mod tensor_file;
@@ -28,6 +29,7 @@ pub use bench::{BenchRequest, StepTimes, bench};
 pub use device::{DeviceError, TrainDevice, TrainDevices};
 pub use error::FitError;
 pub use observer::{FitObserver, Start, StepReport, ValidationReport};
+pub use room::{Cases, Remedy, Shortage};
 pub use run_dir::status;
 pub use tensor_file::TensorFileError;
 
@@ -126,6 +128,7 @@ pub fn run(request: &FitRequest, observer: &mut dyn FitObserver) -> Result<FitOu
     {
         return Ok(FitOutcome::Finished { score });
     }
+    room::check(request, &plans)?;
     match request.devices.first() {
         name @ TrainDevice::Cpu => {
             let ranks = Ranks::only(name, Default::default());
