@@ -74,6 +74,7 @@ def made_up(rng: random.Random) -> dict:
     tiny = rng.random() < 0.15
     most = rng.choice([120, 250, 600])
     voxels = [rng.randint(2, 40) if tiny and rng.random() < 0.6 else rng.randint(20, most) for _ in range(3)]
+    growth = rng.choice([1.02, 1.15, 1.6])
     size = [round(n * mm, 3) for n, mm in zip(voxels, median)]
     task = {"modality": rng.choice(["CT", "MRI"])}
     mode = rng.choice([None, None, None, "auto", "median", "median10", "ones"])
@@ -90,7 +91,7 @@ def made_up(rng: random.Random) -> dict:
         "spacing": spacing,
         "sizemm": {
             "median": size,
-            "percentile_90_0": [round(mm * rng.uniform(1.0, 1.6), 3) for mm in size],
+            "percentile_90_0": [round(mm * rng.uniform(1.0, growth), 3) for mm in size],
         },
         "n_cases": rng.choice([1, 12, 30, 64, 100, 131, 200, 260, 267, 484, 1251]),
         "classes": rng.choice([2, 3, 4, 5, 14, 20, 21, 22, 30, 60, 105, rng.randint(2, 110)]),

@@ -40,11 +40,7 @@ const SETTINGS: &[(&str, &str, &[&str])] = &[
     ("auto_scale_allowed", "false", &[]),
     ("auto_scale_batch", "false", &[]),
     ("auto_scale_roi", "true", &[]),
-    (
-        "auto_scale_filters",
-        "true",
-        &["network#init_filters=32"],
-    ),
+    ("auto_scale_filters", "true", &["network#init_filters=32"]),
     (
         "intensity_bounds",
         "[-123.0, 456.0]",

@@ -30,6 +30,7 @@ pub fn run(arguments: &AutoArguments) -> Result<Exit, Failure> {
         &mut work,
         arguments.settings.device_memory,
         &arguments.device,
+        false,
     )?;
     let excluded = analyze_cases(&mut work, false)?;
     let (made, plans) = work

@@ -11,7 +11,7 @@ pub mod status;
 
 use vesal_cli::{Exit, Failure};
 use vesal_trainer::analyze::stats::ExcludedCase;
-use vesal_trainer::fit::TrainDevices;
+use vesal_trainer::fit::{TrainDevice, TrainDevices};
 use vesal_trainer::memory::{self, DeviceMemory, MemorySource};
 use vesal_trainer::planner::Budget;
 use vesal_trainer::run_dir::{Fault, Made, Request, WorkDir, WorkError};
@@ -41,16 +41,24 @@ fn prepare(
 }
 
 /// Decides which memory to plan for: what is asked for, or remembered, or else what the devices have.
+///
+/// What plans were made for stays, unless they are made `again`; then a GPU counts more than a machine without one.
 fn decide_memory(
     work: &mut WorkDir,
     asked: Option<MemoryArgument>,
     devices: &TrainDevices,
+    again: bool,
 ) -> Result<(), Failure> {
     let attempt = "cannot decide which memory to plan for";
     let remembered = work.budget();
+    let is_known = match remembered.source {
+        MemorySource::Set | MemorySource::Cuda => true,
+        MemorySource::Ram => devices.first() == TrainDevice::Cpu,
+        MemorySource::Default => false,
+    };
     let found = match asked {
         Some(MemoryArgument::Gib(gib)) => DeviceMemory::set(gib),
-        None if remembered.source != MemorySource::Default || work.is_planned() => return Ok(()),
+        None if is_known || (work.is_planned() && !again) => return Ok(()),
         None | Some(MemoryArgument::Detect) => memory::detect(devices)
             .map_err(|error| fit::fit_failure(error.into()).attempting(attempt))?,
     };

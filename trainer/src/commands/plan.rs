@@ -20,6 +20,7 @@ pub fn run(arguments: &PlanArguments) -> Result<Exit, Failure> {
         &mut work,
         arguments.settings.device_memory,
         &arguments.device,
+        true,
     )?;
     let (_, plans) = work
         .plan(true)

@@ -60,7 +60,7 @@ impl Scaling {
 /// **Definition**: the patch starts as 224×224×144 voxels or the median image, whichever is smaller on each axis, and
 /// grows by 15 % at a time, within the image, until it has as many voxels as the base patch; with `roi`, that many
 /// for every 16 GiB (20 % less where the spacing is anisotropic). The network gets as many levels as the shortest side
-/// can be halved, at most 5; an axis that is 2ⁿ times coarser than the finest is halved n times less. The patch is
+/// can be halved, at most 5 (and 5 where it is a single voxel); an axis that is 2ⁿ times coarser than the finest is halved n times less. The patch is
 /// rounded down to a multiple of what the network halves, at least twice that. With more than 20 classes, whose logits
 /// take the memory, the base shrinks, or only what the memory has beyond them counts. With `filters`, a patch below the
 /// base patch gives a first level of `8 ⌊4 base / patch⌋` channels, at least 32. With `batch`, a patch below what the
@@ -112,9 +112,13 @@ pub fn autoscale(
             base
         },
     );
-    let (levels, factor) = depth(roi, spacing, anisotropic, scaling.levels);
+    let Depth {
+        levels,
+        factor,
+        least,
+    } = depth(roi, spacing, anisotropic, scaling.levels);
     let roi: [usize; 3] = std::array::from_fn(|axis| {
-        let blocks = (roi[axis] / factor[axis] as f64).floor().max(2.0);
+        let blocks = (roi[axis] / factor[axis] as f64).floor().max(least);
         factor[axis] * blocks as usize
     });
     let voxels = roi.iter().map(|&side| side as f64).product::<f64>();
@@ -150,13 +154,17 @@ fn grow(largest: [f64; 3], image: [f64; 3], voxels: f64) -> [f64; 3] {
     roi
 }
 
-/// Levels of the network for a patch, and what the patch has to be a multiple of.
-fn depth(
-    roi: [f64; 3],
-    spacing: [f64; 3],
-    anisotropic: bool,
-    decided: Option<usize>,
-) -> (usize, [usize; 3]) {
+/// How deep a network is.
+struct Depth {
+    levels: usize,
+    /// What the patch has to be a multiple of.
+    factor: [usize; 3],
+    /// Multiples of it that the patch has at least.
+    least: f64,
+}
+
+/// Levels of the network for a patch.
+fn depth(roi: [f64; 3], spacing: [f64; 3], anisotropic: bool, decided: Option<usize>) -> Depth {
     let coarsest = spacing.into_iter().fold(f64::MIN, f64::max);
     let doublings = spacing.map(|mm| (coarsest / mm).log2().floor() as i32);
     let most = doublings.into_iter().max().unwrap_or(0);
@@ -167,12 +175,23 @@ fn depth(
         [0; 3]
     };
     let halvings = (0..3).map(|axis| roi[axis].max(1.0).log2().floor() as i32 + spared[axis]);
-    let levels = match decided {
-        Some(levels) => i32::try_from(levels).unwrap_or(i32::MAX).clamp(1, 30),
-        None => halvings.min().unwrap_or(1).clamp(1, MAX_LEVELS),
+    let levels = match (decided, halvings.min()) {
+        (Some(levels), _) => i32::try_from(levels).unwrap_or(i32::MAX).clamp(1, 30),
+        (None, Some(levels @ 1..)) => levels.min(MAX_LEVELS),
+        // A single voxel says nothing about depth: the patch will be padded.
+        (None, _) => {
+            return Depth {
+                levels: MAX_LEVELS as usize,
+                factor: [1; 3],
+                least: if anisotropic { 2.0 } else { 1.0 },
+            };
+        }
     };
-    let factor = spared.map(|spared| 1_usize << ((levels - spared).max(1) - 1));
-    (levels as usize, factor)
+    Depth {
+        levels: levels as usize,
+        factor: spared.map(|spared| 1_usize << ((levels - spared).max(1) - 1)),
+        least: 2.0,
+    }
 }
 
 #[cfg(test)]
@@ -182,7 +201,12 @@ mod tests {
     #[test]
     fn tiny_and_flat_images_still_give_a_network() {
         for size in [[1.0; 3], [0.2, 300.0, 300.0], [5.0, 7.0, 2000.0]] {
-            let found = autoscale(size, [1.0; 3], false, 2, &Scaling::NONE);
+            let levels = autoscale(size, [1.0; 3], false, 2, &Scaling::NONE).levels;
+            let decided = Scaling {
+                levels: Some(levels),
+                ..Scaling::NONE
+            };
+            let found = autoscale(size, [1.0; 3], false, 2, &decided);
             assert!((1..=5).contains(&found.levels), "{found:?}");
             assert!(
                 found

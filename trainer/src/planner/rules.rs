@@ -239,7 +239,7 @@ fn batch(
         Some(patches) => {
             format!("num_images_per_batch={patches}, as set by you, is the number of patches")
         }
-        None => format!("the memory holds {patches} patches"),
+        None => format!("patches of a step by memory: {patches}"),
     };
     let (images, crops) = match crop_mode {
         CropMode::Ratio if scaled.allowed => (1, patches),

@@ -143,8 +143,7 @@ pub(super) fn step_memory(train: &TrainPlan, budget: &Budget, decisions: &mut De
         (bytes as f64 / GIB * 10.0).ceil() / 10.0,
         "an estimate; a training that does not fit its device is refused before it starts",
         format!(
-            "{patches} patches of {:?} voxels in {}; {} parameters",
-            train.roi_size,
+            "patches of a step: {patches}, in {}; {} parameters",
             match precision {
                 Precision::Mixed => "mixed precision",
                 Precision::Single => "single precision",
