@@ -3,7 +3,7 @@
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
-use crate::segresnet_ds::{SegResNetDs, SegResNetDsConfig};
+use crate::segresnet_ds::{Activations, SegResNetDs, SegResNetDsConfig};
 
 /// Which network, with its hyperparameters: what plans, run records and exports carry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,20 @@ impl NetworkConfig {
     pub fn shape_factor(&self) -> [usize; 3] {
         match self {
             Self::SegresnetDs(config) => config.shape_factor(),
+        }
+    }
+
+    /// Parameters of the network.
+    pub fn parameters(&self) -> u64 {
+        match self {
+            Self::SegresnetDs(config) => config.parameters(),
+        }
+    }
+
+    /// What a training step on a patch of this size holds.
+    pub fn activations(&self, patch: [usize; 3]) -> Activations {
+        match self {
+            Self::SegresnetDs(config) => config.activations(patch),
         }
     }
 

@@ -10,4 +10,4 @@ pub mod segresnet_ds;
 
 pub use config::{ConfigError, NetworkConfig};
 pub use ops::{Eager, Heads, NetworkOps, SegmentationNetwork};
-pub use segresnet_ds::{SegResNetDs, SegResNetDsConfig};
+pub use segresnet_ds::{Activations, SegResNetDs, SegResNetDsConfig};

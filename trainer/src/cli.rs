@@ -85,9 +85,19 @@ pub struct SettingArguments {
     /// back with NAME=
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub settings: Vec<String>,
-    /// Memory of the device to plan for: more makes larger batches [default: 16]
-    #[arg(long, value_name = "GIB", value_parser = memory)]
-    pub device_memory_gib: Option<f64>,
+    /// Memory to plan for, in GiB, kept in the work directory: more makes larger batches. `detect` finds out what
+    /// --device has, as the first planning does
+    #[arg(long, value_name = "GIB|detect", value_parser = memory)]
+    pub device_memory: Option<MemoryArgument>,
+}
+
+/// Which memory to plan for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MemoryArgument {
+    /// So many GiB.
+    Gib(f64),
+    /// What the device has.
+    Detect,
 }
 
 const SETTINGS_HELP: &str = "\
@@ -98,6 +108,9 @@ Settings, in task.yaml or with --set NAME=VALUE:
   num_epochs_per_validation                            cadence of validation
   roi_size                                             patch in voxels
   resample, resample_resolution                        whether and to which spacing in mm images are resampled
+  resample_mode                                        else how spacing is chosen: auto, median, median10, ones
+  auto_scale_allowed, auto_scale_batch,                whether memory decides at all, about batches (true, true),
+  auto_scale_roi, auto_scale_filters                   about patches, about filters (false, false)
   normalize_mode, intensity_bounds                     range (CT), meanstd (MR), meanstdtanh, pet, none
   network#init_filters, network#blocks_down            size of the network
   use_amp                                              mixed precision
@@ -144,6 +157,14 @@ pub struct PlanArguments {
     pub work: WorkArguments,
     #[command(flatten)]
     pub settings: SettingArguments,
+    /// Where the folds will be trained: its memory is planned for, unless memory was set or detected before
+    #[arg(
+        long,
+        value_name = "DEVICES",
+        default_value = "cpu",
+        env = "VESAL_DEVICE"
+    )]
+    pub device: TrainDevices,
     /// Print every decision, its rule, and the facts that it was applied to
     #[arg(long)]
     pub explain: bool,
@@ -283,11 +304,12 @@ pub struct BenchArguments {
     pub json: bool,
 }
 
-/// Reads a memory size in GiB.
-fn memory(text: &str) -> Result<f64, String> {
+/// Reads a memory size in GiB, or `detect`.
+fn memory(text: &str) -> Result<MemoryArgument, String> {
     match text.parse() {
-        Ok(gib) if (0.1..=1e5).contains(&gib) => Ok(gib),
-        _ => Err("expected a number of GiB from 0.1 to 100000".to_owned()),
+        Ok(gib) if (0.1..=1e5).contains(&gib) => Ok(MemoryArgument::Gib(gib)),
+        _ if text == "detect" => Ok(MemoryArgument::Detect),
+        _ => Err("expected a number of GiB from 0.1 to 100000, or `detect`".to_owned()),
     }
 }
 

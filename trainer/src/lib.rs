@@ -11,6 +11,7 @@ pub mod fit;
 pub mod folds;
 pub mod history;
 pub mod loss;
+pub mod memory;
 pub mod planner;
 pub mod precision;
 mod relative;

@@ -64,8 +64,6 @@ pub struct Request<'a> {
     pub settings: &'a [String],
     /// Where the data are, instead of where the task or the directory says.
     pub dataroot: Option<&'a Path>,
-    /// Memory of the device to plan for, in GiB.
-    pub device_memory_gib: Option<f64>,
 }
 
 /// A work directory with its task and cases.
@@ -99,15 +97,8 @@ impl WorkDir {
             .settings
             .iter()
             .try_for_each(|text| settings.set_text(text))?;
-        let remembered = earlier.as_ref().map(|record| record.device_memory_gib);
-        let device_memory_gib = request
-            .device_memory_gib
-            .or(remembered)
-            .unwrap_or(Budget::default().device_memory_gib);
         let work = match (request.input, earlier) {
-            (Some(input), earlier) => {
-                Self::set_up(path, input, request, earlier, settings, device_memory_gib)?
-            }
+            (Some(input), earlier) => Self::set_up(path, input, request, earlier, settings)?,
             (None, Some(earlier)) => {
                 let dataroot = match request.dataroot {
                     Some(dataroot) => portable(path, &present(dataroot.to_owned())?),
@@ -116,7 +107,6 @@ impl WorkDir {
                 let record = WorkRecord {
                     dataroot,
                     settings,
-                    device_memory_gib,
                     ..earlier
                 };
                 Self::open_with(path, record, request.dataroot)?
@@ -144,7 +134,6 @@ impl WorkDir {
         request: &Request<'_>,
         earlier: Option<WorkRecord>,
         settings: Overrides,
-        device_memory_gib: f64,
     ) -> Result<Self, WorkError> {
         let (task, task_bytes) = Task::read(input)?;
         let datalist_path = task.locate_datalist(input)?;
@@ -170,6 +159,7 @@ impl WorkDir {
         let task_bytes = task.relocated(task_bytes, DATALIST, &dataroot_text)?;
         atomic::write_file(&path.join(TASK), &task_bytes, true)?;
         atomic::write_file(&path.join(DATALIST), &datalist.to_json(), true)?;
+        let memory = earlier.as_ref().map(WorkRecord::budget).unwrap_or_default();
         let (analysis, plan) = earlier
             .map(|record| (record.analysis, record.plan))
             .unwrap_or_default();
@@ -180,7 +170,8 @@ impl WorkDir {
             fold_source: folds.source,
             folds: folds.runs,
             settings,
-            device_memory_gib,
+            device_memory_gib: memory.device_memory_gib,
+            device_memory_source: memory.source,
             analysis,
             plan,
         };
@@ -250,6 +241,20 @@ impl WorkDir {
     /// Whether there are plans.
     pub fn is_planned(&self) -> bool {
         self.record.plan.is_some()
+    }
+
+    /// The memory to plan for.
+    pub fn budget(&self) -> Budget {
+        self.record.budget()
+    }
+
+    /// Changes the memory to plan for; plans that were made for another are made anew.
+    ///
+    /// **Errors**: the record cannot be written.
+    pub fn set_budget(&mut self, budget: Budget) -> Result<(), WorkError> {
+        self.record.device_memory_gib = budget.device_memory_gib;
+        self.record.device_memory_source = budget.source;
+        self.write_record()
     }
 
     /// The run directory of a fold.

@@ -5,7 +5,7 @@ mod overrides;
 mod suggest;
 
 pub use classes::{ClassError, Classes};
-pub use overrides::{NormalizeMode, OverrideError, Overrides};
+pub use overrides::{NormalizeMode, OverrideError, Overrides, ResampleMode};
 
 use std::io;
 use std::path::{Path, PathBuf};

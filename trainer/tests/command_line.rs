@@ -70,11 +70,16 @@ fn stages_of_a_work_directory() {
     exits(&planned, 0);
     let explained = stdout(&planned);
     assert!(
-        explained.contains("num_epochs: 7\n    rule: as set by you\n"),
+        explained
+            .contains("\nSCHEDULE\n  num_epochs                7\n      rule: as set by you\n"),
         "{explained}"
     );
     assert!(
-        explained.contains("normalize_mode: meanstd\n"),
+        explained.contains("\nINTENSITIES\n  normalize_mode            meanstd\n"),
+        "{explained}"
+    );
+    assert!(
+        explained.lines().all(|line| line.chars().count() <= 100),
         "{explained}"
     );
 
@@ -102,6 +107,65 @@ fn stages_of_a_work_directory() {
     let fold = vesal_train(&["fit", "--work-dir", work, "--fold", "2"]);
     exits(&fold, 2);
     assert!(stderr(&fold).contains("fold 2 is not among the folds to train, which are [0, 1]"));
+}
+
+#[test]
+fn memory_is_decided_once_and_respected() {
+    let dataset = Dataset::new(4);
+    let (task, folder) = (dataset.write_task(""), tempfile::tempdir().unwrap());
+    let work = folder.path().join("work");
+    let work = utf8(&work);
+    let set_up = ["analyze", "--input", utf8(&task), "--folds", "2"];
+    exits(
+        &vesal_train(&[set_up.as_slice(), &["--work-dir", work]].concat()),
+        0,
+    );
+    let plan = |more: &[&str]| {
+        let planned = vesal_train(&[&["plan", "--work-dir", work, "--json"], more].concat());
+        exits(&planned, 0);
+        let told: Value = serde_json::from_slice(&planned.stdout).unwrap();
+        assert_eq!(told["format_version"], 2);
+        let value = |name: &str| {
+            let decisions = told["decisions"].as_array().unwrap();
+            let decision = decisions.iter().find(|decision| decision["name"] == name);
+            decision.unwrap()["value"].as_f64().unwrap()
+        };
+        [
+            value("device_memory_gib"),
+            value("num_images_per_batch") * value("num_crops_per_image"),
+        ]
+    };
+    let [detected, patches] = plan(&[]);
+    assert!((0.1..=16.0).contains(&detected), "{detected}");
+    assert_eq!(patches, 1.0);
+    assert_eq!(plan(&["--device-memory", "80"]), [80.0, 5.0]);
+    assert_eq!(plan(&[]), [80.0, 5.0], "memory that was set is kept");
+    assert_eq!(plan(&["--device-memory", "detect"]), [detected, 1.0]);
+    for wrong in ["0", "much", "-3"] {
+        exits(
+            &vesal_train(&["plan", "--work-dir", work, "--device-memory", wrong]),
+            2,
+        );
+    }
+
+    // No machine has this much.
+    plan(&[
+        "--set",
+        "roi_size=[512, 512, 512]",
+        "--set",
+        "num_images_per_batch=4096",
+    ]);
+    let refused = vesal_train(&["fit", "--work-dir", work, "--fold", "0"]);
+    exits(&refused, 5);
+    let told = stderr(&refused);
+    assert!(
+        told.contains("4096 patches of [512, 512, 512] voxels")
+            && told.contains("GiB on `cpu`, which has")
+            && told
+                .contains("hint: `vesal-train plan --work-dir DIR --set num_images_per_batch=1 "),
+        "{told}"
+    );
+    assert!(!folder.path().join("work/segresnet_0/metrics.csv").exists());
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod shared;
 
 use serde_json::Value;
 use vesal_models::SegResNetDsConfig;
-use vesal_trainer::planner::autoscale;
+use vesal_trainer::planner::{Scaling, autoscale};
 
 fn numbers(value: &Value) -> [f64; 3] {
     let numbers: Vec<f64> = value
@@ -32,7 +32,12 @@ fn golden_autoscale() {
         let (size, spacing) = (numbers(&case["median_size_mm"]), numbers(&case["spacing"]));
         let anisotropic = case["anisotropic"].as_bool().unwrap();
         let classes = whole(&case["classes"]);
-        let at_16 = autoscale(size, spacing, anisotropic, classes, 16.0);
+        let by_batch = |memory_gib| Scaling {
+            memory_gib,
+            batch: true,
+            ..Scaling::NONE
+        };
+        let at_16 = autoscale(size, spacing, anisotropic, classes, &by_batch(16.0));
         assert_eq!(
             at_16.roi.map(|side| side as f64),
             numbers(&case["roi"]),
@@ -48,7 +53,7 @@ fn golden_autoscale() {
                 spacing,
                 anisotropic,
                 classes,
-                memory_gib.parse().unwrap(),
+                &by_batch(memory_gib.parse().unwrap()),
             );
             assert_eq!(
                 found.roi.map(|side| side as f64),

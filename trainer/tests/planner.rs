@@ -8,6 +8,7 @@ use vesal_models::NetworkConfig;
 use vesal_trainer::analyze::analyze;
 use vesal_trainer::analyze::stats::StatsSummary;
 use vesal_trainer::datalist::Datalist;
+use vesal_trainer::memory::MemorySource;
 use vesal_trainer::planner::{Budget, Goal, PlannerError, Plans, plan};
 use vesal_trainer::task::{Classes, Overrides};
 use vesal_trainer::train_plan::CropMode;
@@ -46,6 +47,7 @@ fn plan_with(
         &goal,
         &Budget {
             device_memory_gib: memory,
+            source: MemorySource::Set,
         },
     )
 }
@@ -118,11 +120,12 @@ fn small_images_get_a_small_network_and_the_reference_schedule() {
         ]
     );
     assert_eq!(deploy.window.overlap, [0.625; 3]);
-    assert!(
-        reasons
-            .iter()
-            .all(|decision| decision.rule != "as set by you")
-    );
+    let set: Vec<_> = reasons
+        .iter()
+        .filter(|decision| decision.rule == "as set by you")
+        .map(|decision| decision.name)
+        .collect();
+    assert_eq!(set, ["device_memory_gib"]);
 }
 
 #[test]
@@ -260,7 +263,7 @@ fn the_users_patch_survives_or_is_refused_with_the_nearest_ones() {
         .find(|decision| decision.name == "roi_size")
         .unwrap();
     assert_eq!(
-        (decision.value.as_str(), decision.rule),
+        (decision.value_text().as_str(), decision.rule),
         ("[16, 4, 8]", "as set by you")
     );
     assert!(
@@ -275,7 +278,7 @@ fn the_users_patch_survives_or_is_refused_with_the_nearest_ones() {
             .ends_with("the nearest are [12, 4, 8] and [16, 4, 8]"),
         "{error}"
     );
-    // With other levels, the rule's patch fits those.
+    // With other levels, the rule's patch fits those, with two voxels on the lowest level.
     let deeper = mri(&["network#blocks_down=[1, 1, 1, 1]", "network#init_filters=8"]);
-    assert_eq!(deeper.train.roi_size, [8, 8, 8]);
+    assert_eq!(deeper.train.roi_size, [16, 16, 16]);
 }

@@ -1,8 +1,10 @@
 //! SegResNetDS: a residual U-Net with deep supervision and kernels that follow anisotropic spacing.
 
 mod config;
+mod size;
 
 pub use config::SegResNetDsConfig;
+pub use size::Activations;
 
 use burn::module::Module;
 use burn::nn::conv::{Conv3d, Conv3dConfig};

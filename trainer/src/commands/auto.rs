@@ -6,7 +6,7 @@ use vesal_trainer::run_dir::{Made, WorkError};
 
 use super::fit::Trainings;
 use super::scores::score_table;
-use super::{analyze_cases, exit, failure, prepare};
+use super::{analyze_cases, decide_memory, exit, failure, prepare};
 use crate::cli::AutoArguments;
 
 /// Does every stage that is not done yet and prints the scores.
@@ -26,6 +26,12 @@ pub fn run(arguments: &AutoArguments) -> Result<Exit, Failure> {
             folds: work.folds().to_vec(),
         }));
     }
+    decide_memory(
+        &mut work,
+        arguments.settings.device_memory,
+        &arguments.device,
+        false,
+    )?;
     let excluded = analyze_cases(&mut work, false)?;
     let (made, plans) = work
         .plan(false)

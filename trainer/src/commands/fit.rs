@@ -151,12 +151,13 @@ pub(super) fn fit_failure(error: FitError) -> Failure {
         | FitError::TensorFile(_) => Exit::Bundle,
         FitError::Shares { .. } => Exit::Usage,
         FitError::Device(_)
+        | FitError::Memory(_)
         | FitError::Replica { .. }
         | FitError::Diverged { .. }
         | FitError::Validate { .. }
         | FitError::Feed { .. } => Exit::Device,
         FitError::Io { .. } | FitError::Write(_) => Exit::Output,
     };
-    let hint = error.hint().map(str::to_owned);
+    let hint = error.hint();
     Failure::new(exit, error).hint(hint)
 }

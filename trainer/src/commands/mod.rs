@@ -12,9 +12,12 @@ pub mod status;
 
 use vesal_cli::{Exit, Failure};
 use vesal_trainer::analyze::stats::ExcludedCase;
+use vesal_trainer::fit::{TrainDevice, TrainDevices};
+use vesal_trainer::memory::{self, DeviceMemory, MemorySource};
+use vesal_trainer::planner::Budget;
 use vesal_trainer::run_dir::{Fault, Made, Request, WorkDir, WorkError};
 
-use crate::cli::{SetUpArguments, SettingArguments, WorkArguments};
+use crate::cli::{MemoryArgument, SetUpArguments, SettingArguments, WorkArguments};
 use progress::AnalysisProgress;
 
 /// Opens or sets up the work directory.
@@ -30,13 +33,45 @@ fn prepare(
             .map(|settings| settings.settings.as_slice())
             .unwrap_or_default(),
         dataroot: work.dataroot.as_deref(),
-        device_memory_gib: settings.and_then(|settings| settings.device_memory_gib),
     };
     let attempt = format!(
         "cannot prepare the work directory `{}`",
         work.work_dir.display()
     );
     WorkDir::prepare(&work.work_dir, &request).map_err(|error| failure(error).attempting(attempt))
+}
+
+/// Decides which memory to plan for: what is asked for, or remembered, or else what the devices have.
+///
+/// What plans were made for stays, unless they are made `again`; then a GPU counts more than a machine without one.
+fn decide_memory(
+    work: &mut WorkDir,
+    asked: Option<MemoryArgument>,
+    devices: &TrainDevices,
+    again: bool,
+) -> Result<(), Failure> {
+    let attempt = "cannot decide which memory to plan for";
+    let remembered = work.budget();
+    let is_known = match remembered.source {
+        MemorySource::Set | MemorySource::Cuda => true,
+        MemorySource::Ram => devices.first() == TrainDevice::Cpu,
+        MemorySource::Default => false,
+    };
+    let found = match asked {
+        Some(MemoryArgument::Gib(gib)) => DeviceMemory::set(gib),
+        None if is_known || (work.is_planned() && !again) => return Ok(()),
+        None | Some(MemoryArgument::Detect) => memory::detect(devices)
+            .map_err(|error| fit::fit_failure(error.into()).attempting(attempt))?,
+    };
+    let budget = Budget {
+        device_memory_gib: found.gib,
+        source: found.source,
+    };
+    if budget == remembered {
+        return Ok(());
+    }
+    work.set_budget(budget)
+        .map_err(|error| failure(error).attempting(attempt))
 }
 
 /// Runs the analysis where it is needed, and tells which cases are left out.

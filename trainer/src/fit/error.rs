@@ -10,7 +10,7 @@ use vesal_io::atomic::AtomicError;
 use vesal_models::ConfigError;
 
 use super::tensor_file::TensorFileError;
-use super::{DeviceError, TrainDevice};
+use super::{DeviceError, Shortage, TrainDevice};
 use crate::dataset::CaseError;
 use crate::validate::ValidateError;
 
@@ -122,6 +122,9 @@ pub enum FitError {
         /// Why.
         source: Box<ValidateError>,
     },
+    /// Less memory than the training needs.
+    #[error(transparent)]
+    Memory(Box<Shortage>),
     /// More devices than patches.
     #[error("a step has {patches} patches for {devices} devices, expected at least one for each")]
     Shares {
@@ -175,8 +178,9 @@ pub enum FitError {
 
 impl FitError {
     /// What the reader can do about it.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Memory(shortage) => return Some(shortage.remedy.to_string()),
             Self::Device(error) => error.hint(),
             Self::Write(error) => error.hint(),
             Self::Case(error) => error.hint(),
@@ -209,6 +213,7 @@ impl FitError {
             Self::Io { .. } | Self::Replica { .. } | Self::Validate { .. } | Self::Feed { .. } => {
                 None
             }
-        }
+        };
+        text.map(str::to_owned)
     }
 }

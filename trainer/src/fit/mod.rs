@@ -18,6 +18,7 @@ mod observer;
 pub mod optimizer;
 mod plans;
 mod rank;
+mod room;
 mod run_dir;
 pub mod schedule;
 mod tensor_file;
@@ -29,6 +30,7 @@ pub(crate) use checkpoint::CHECKPOINT_FILE;
 pub use device::{DeviceError, TrainDevice, TrainDevices};
 pub use error::FitError;
 pub use observer::{FitObserver, Start, StepReport, ValidationReport};
+pub use room::{Cases, Remedy, Shortage};
 pub(crate) use run_dir::occupy;
 pub use run_dir::{scores, status};
 pub use tensor_file::TensorFileError;
@@ -125,6 +127,7 @@ pub fn run(request: &FitRequest, observer: &mut dyn FitObserver) -> Result<FitOu
         return Ok(FitOutcome::Finished { score });
     }
     let earlier = run_dir::find_earlier(&request.run_dir, &plans.identity)?;
+    room::check(request, &plans)?;
     match request.devices.first() {
         name @ TrainDevice::Cpu => {
             let ranks = Ranks::only(name, Default::default());

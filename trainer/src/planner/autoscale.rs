@@ -24,57 +24,118 @@ const MAX_LEVELS: i32 = 5;
 /// Channels of the first level.
 const INIT_FILTERS: usize = 32;
 
+/// What an autoscaling may change, and what it starts from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scaling {
+    /// Memory of the device in GiB; without any of the flags, 16.
+    pub memory_gib: f64,
+    /// More memory gives larger batches.
+    pub batch: bool,
+    /// More memory gives larger patches.
+    pub roi: bool,
+    /// Patches smaller than the base patch give wider networks.
+    pub filters: bool,
+    /// Levels of the network, where they are decided already.
+    pub levels: Option<usize>,
+}
+
+impl Scaling {
+    /// Nothing grows with memory: what fits 16 GiB.
+    pub const NONE: Self = Self {
+        memory_gib: BASE_MEMORY_GIB,
+        batch: false,
+        roi: false,
+        filters: false,
+        levels: None,
+    };
+
+    /// Whether anything is scaled.
+    pub fn any(&self) -> bool {
+        self.batch || self.roi || self.filters
+    }
+}
+
 /// Scales the patch, the network and the batch.
 ///
 /// **Definition**: the patch starts as 224×224×144 voxels or the median image, whichever is smaller on each axis, and
-/// grows by 15 % at a time, within the image, until it has as many voxels as the base patch. The network gets as many
-/// levels as the shortest side can be halved, at most 5; an axis that is 2ⁿ times coarser than the finest is halved n
-/// times less. The patch is rounded down to a multiple of what the network halves, at least twice that. With more
-/// than 20 classes, whose logits take the memory, the base shrinks. More memory gives larger batches, not larger
-/// patches.
+/// grows by 15 % at a time, within the image, until it has as many voxels as the base patch; with `roi`, that many
+/// for every 16 GiB (20 % less where the spacing is anisotropic). The network gets as many levels as the shortest side
+/// can be halved, at most 5 (and 5 where it is a single voxel); an axis that is 2ⁿ times coarser than the finest is halved n times less. The patch is
+/// rounded down to a multiple of what the network halves, at least twice that. With more than 20 classes, whose logits
+/// take the memory, the base shrinks, or only what the memory has beyond them counts. With `filters`, a patch below the
+/// base patch gives a first level of `8 ⌊4 base / patch⌋` channels, at least 32. With `batch`, a patch below what the
+/// memory holds gives `1.1` times the memory over 16 GiB, in whole patches.
 ///
-/// **Source**: Auto3DSeg's SegResNet template, `auto_adjust_network_settings` with `auto_scale_batch` on and
-/// `auto_scale_roi` and `auto_scale_filters` off, as its training runs it.
+/// **Source**: Auto3DSeg's SegResNet template, `auto_adjust_network_settings`.
 pub fn autoscale(
     median_size_mm: [f64; 3],
     spacing: [f64; 3],
     anisotropic: bool,
     classes: usize,
-    memory_gib: f64,
+    scaling: &Scaling,
 ) -> Autoscale {
     let image = std::array::from_fn(|axis| (median_size_mm[axis] / spacing[axis]).floor());
     let mut base = BASE_ROI.iter().product::<f64>();
     let mut largest = BASE_ROI;
-    let mut memory_factor = (memory_gib / BASE_MEMORY_GIB).max(1.0);
+    let mut scales_roi = scaling.roi;
+    let memory_gib = if scaling.any() {
+        scaling.memory_gib
+    } else {
+        BASE_MEMORY_GIB
+    };
+    let mut batch_factor = (memory_gib / BASE_MEMORY_GIB).max(1.0);
+    let mut patch_factor = if anisotropic {
+        (0.8 * batch_factor).max(1.0)
+    } else {
+        batch_factor
+    };
     if classes > FEW_CLASSES {
-        let mut adjusted = memory_gib / (0.2 * classes as f64 + 11.5);
+        let mut adjusted = memory_gib / (classes as f64 * 0.2 + 11.5);
         if memory_gib < 17.0 {
             adjusted /= 2.0;
         }
         if adjusted < 0.95 {
             base *= adjusted;
-            let side = 16.0 * (base.cbrt() / 16.0).floor().max(1.0);
-            (largest, memory_factor) = ([side; 3], 1.0);
+            let side = 16.0 * (base.powf(1.0 / 3.0) / 16.0).floor().max(1.0);
+            (largest, scales_roi) = ([side; 3], false);
+            (batch_factor, patch_factor) = (1.0, 1.0);
         } else {
-            memory_factor = adjusted;
+            (batch_factor, patch_factor) = (adjusted, adjusted);
         }
     }
-    let roi = grow(largest, image, base);
-    let (levels, factor) = depth(roi, spacing, anisotropic);
+    let roi = grow(
+        largest,
+        image,
+        if scales_roi {
+            base * patch_factor
+        } else {
+            base
+        },
+    );
+    let Depth {
+        levels,
+        factor,
+        least,
+    } = depth(roi, spacing, anisotropic, scaling.levels);
     let roi: [usize; 3] = std::array::from_fn(|axis| {
-        let blocks = (roi[axis] / factor[axis] as f64).floor().max(2.0);
+        let blocks = (roi[axis] / factor[axis] as f64).floor().max(least);
         factor[axis] * blocks as usize
     });
     let voxels = roi.iter().map(|&side| side as f64).product::<f64>();
-    let batch = if voxels < base * memory_factor {
-        (1.1 * memory_factor) as usize
+    let mut init_filters = INIT_FILTERS;
+    if scaling.filters && voxels < base * patch_factor {
+        init_filters = init_filters.max((4.0 * (base / voxels)).floor() as usize * 8);
+        batch_factor *= init_filters as f64 / INIT_FILTERS as f64;
+    }
+    let batch = if scaling.batch && voxels < base * batch_factor {
+        (1.1 * batch_factor) as usize
     } else {
         1
     };
     Autoscale {
         roi,
         levels,
-        init_filters: INIT_FILTERS,
+        init_filters,
         batch: batch.max(1),
     }
 }
@@ -93,8 +154,17 @@ fn grow(largest: [f64; 3], image: [f64; 3], voxels: f64) -> [f64; 3] {
     roi
 }
 
-/// Levels of the network for a patch, and what the patch has to be a multiple of.
-fn depth(roi: [f64; 3], spacing: [f64; 3], anisotropic: bool) -> (usize, [usize; 3]) {
+/// How deep a network is.
+struct Depth {
+    levels: usize,
+    /// What the patch has to be a multiple of.
+    factor: [usize; 3],
+    /// Multiples of it that the patch has at least.
+    least: f64,
+}
+
+/// Levels of the network for a patch.
+fn depth(roi: [f64; 3], spacing: [f64; 3], anisotropic: bool, decided: Option<usize>) -> Depth {
     let coarsest = spacing.into_iter().fold(f64::MIN, f64::max);
     let doublings = spacing.map(|mm| (coarsest / mm).log2().floor() as i32);
     let most = doublings.into_iter().max().unwrap_or(0);
@@ -105,9 +175,23 @@ fn depth(roi: [f64; 3], spacing: [f64; 3], anisotropic: bool) -> (usize, [usize;
         [0; 3]
     };
     let halvings = (0..3).map(|axis| roi[axis].max(1.0).log2().floor() as i32 + spared[axis]);
-    let levels = halvings.min().unwrap_or(1).clamp(1, MAX_LEVELS);
-    let factor = spared.map(|spared| 1_usize << ((levels - spared).max(1) - 1));
-    (levels as usize, factor)
+    let levels = match (decided, halvings.min()) {
+        (Some(levels), _) => i32::try_from(levels).unwrap_or(i32::MAX).clamp(1, 30),
+        (None, Some(levels @ 1..)) => levels.min(MAX_LEVELS),
+        // A single voxel says nothing about depth: the patch will be padded.
+        (None, _) => {
+            return Depth {
+                levels: MAX_LEVELS as usize,
+                factor: [1; 3],
+                least: if anisotropic { 2.0 } else { 1.0 },
+            };
+        }
+    };
+    Depth {
+        levels: levels as usize,
+        factor: spared.map(|spared| 1_usize << ((levels - spared).max(1) - 1)),
+        least: 2.0,
+    }
 }
 
 #[cfg(test)]
@@ -117,7 +201,12 @@ mod tests {
     #[test]
     fn tiny_and_flat_images_still_give_a_network() {
         for size in [[1.0; 3], [0.2, 300.0, 300.0], [5.0, 7.0, 2000.0]] {
-            let found = autoscale(size, [1.0; 3], false, 2, 16.0);
+            let levels = autoscale(size, [1.0; 3], false, 2, &Scaling::NONE).levels;
+            let decided = Scaling {
+                levels: Some(levels),
+                ..Scaling::NONE
+            };
+            let found = autoscale(size, [1.0; 3], false, 2, &decided);
             assert!((1..=5).contains(&found.levels), "{found:?}");
             assert!(
                 found
@@ -131,7 +220,14 @@ mod tests {
 
     #[test]
     fn batches_grow_with_memory_only() {
-        let at = |memory| autoscale([35.0, 51.0, 35.0], [1.0; 3], false, 3, memory);
+        let at = |memory_gib| {
+            let scaling = Scaling {
+                memory_gib,
+                batch: true,
+                ..Scaling::NONE
+            };
+            autoscale([35.0, 51.0, 35.0], [1.0; 3], false, 3, &scaling)
+        };
         assert_eq!(at(8.0), at(16.0));
         assert_eq!((at(80.0).roi, at(80.0).batch), (at(16.0).roi, 5));
     }

@@ -1,29 +1,83 @@
 //! Decisions with their reasons.
 
-use std::fmt::Debug;
+use std::fmt;
 
 use serde::Serialize;
+use serde_json::Value;
 
-/// One decision of a plan, for people to read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// What a decision is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    /// The grid that the network sees images on.
+    #[default]
+    Grid,
+    /// The network.
+    Network,
+    /// Patches, and how many a step takes.
+    Patches,
+    /// Epochs, validations, learning rate and what else follows time.
+    Schedule,
+    /// Intensities.
+    Intensities,
+}
+
+impl Group {
+    /// All groups, in the order that people read them.
+    pub const ALL: [Self; 5] = [
+        Self::Grid,
+        Self::Network,
+        Self::Patches,
+        Self::Schedule,
+        Self::Intensities,
+    ];
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Grid => "grid",
+            Self::Network => "network",
+            Self::Patches => "patches",
+            Self::Schedule => "schedule",
+            Self::Intensities => "intensities",
+        })
+    }
+}
+
+/// One decision of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Decision {
+    /// What it is about.
+    pub group: Group,
     /// What was decided, by its Auto3DSeg name.
     pub name: &'static str,
     /// The outcome.
-    pub value: String,
+    pub value: Value,
     /// The rule that was followed.
     pub rule: &'static str,
     /// The facts that it was applied to.
     pub because: String,
 }
 
+impl Decision {
+    /// The outcome as people write it in a task; numbers to six digits.
+    pub fn value_text(&self) -> String {
+        text(&self.value)
+    }
+}
+
 /// Collects decisions while they are taken.
 #[derive(Debug, Default)]
-pub(super) struct Decisions(pub(super) Vec<Decision>);
+pub(super) struct Decisions {
+    pub(super) taken: Vec<Decision>,
+    /// What the next ones are about.
+    pub(super) group: Group,
+}
 
 impl Decisions {
     /// Takes what the user set, or else what the rule gives, and remembers why.
-    pub(super) fn take<T: Debug>(
+    pub(super) fn take<T: Serialize>(
         &mut self,
         name: &'static str,
         set: Option<T>,
@@ -34,23 +88,24 @@ impl Decisions {
         match set {
             None => self.ruled(name, ruled, rule, because),
             Some(value) => {
-                let because = format!("the rule \"{rule}\" gives {}", show(&ruled));
+                let because = format!("the rule \"{rule}\" gives {}", text(&data(&ruled)));
                 self.ruled(name, value, "as set by you", because)
             }
         }
     }
 
     /// Remembers a decision that is not the user's to take.
-    pub(super) fn ruled<T: Debug>(
+    pub(super) fn ruled<T: Serialize>(
         &mut self,
         name: &'static str,
         value: T,
         rule: &'static str,
         because: impl Into<String>,
     ) -> T {
-        self.0.push(Decision {
+        self.taken.push(Decision {
+            group: self.group,
             name,
-            value: show(&value),
+            value: data(&value),
             rule,
             because: because.into(),
         });
@@ -58,14 +113,63 @@ impl Decisions {
     }
 }
 
-/// A value as people write it in a task: `Ratio` is `ratio`, `Some([1.0])` is `[1.0]`, `None` is `none`.
-fn show(value: &impl Debug) -> String {
-    let text = format!("{value:?}").to_ascii_lowercase();
-    match text
-        .strip_prefix("some(")
-        .and_then(|text| text.strip_suffix(')'))
-    {
-        Some(inner) => inner.to_owned(),
-        None => text,
+/// Numbers as people read them: `[0.79, 0.79, 1.6]`.
+pub(super) fn numbers(values: &[f64]) -> String {
+    text(&data(&values))
+}
+
+/// Settings are plain data; a number that JSON cannot hold becomes null.
+fn data(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::Bool(yes) => yes.to_string(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) => match number.as_f64() {
+            Some(real) if number.is_f64() => six_digits(real),
+            _ => number.to_string(),
+        },
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(text).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(fields) => {
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|(name, value)| format!("{name}: {}", text(value)))
+                .collect();
+            format!("{{{}}}", fields.join(", "))
+        }
+    }
+}
+
+fn six_digits(real: f64) -> String {
+    let rounded = format!("{real:.5e}").parse().unwrap_or(real);
+    format!("{rounded}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_read_like_a_task() {
+        for (value, expected) in [
+            (
+                data(&[0.789_000_034_332_275_4, 1.6, 5.0]),
+                "[0.789, 1.6, 5]",
+            ),
+            (data(&2e-4), "0.0002"),
+            (data(&-1024.0), "-1024"),
+            (data(&[32_usize, 48, 32]), "[32, 48, 32]"),
+            (data(&Some(true)), "true"),
+            (data(&None::<usize>), "none"),
+            (data(&Group::Grid), "grid"),
+        ] {
+            assert_eq!(text(&value), expected);
+        }
     }
 }

@@ -3,9 +3,11 @@
 mod autoscale;
 mod decision;
 mod rules;
+mod scale;
 
-pub use autoscale::{Autoscale, autoscale};
-pub use decision::Decision;
+pub use crate::memory::MemorySource;
+pub use autoscale::{Autoscale, Scaling, autoscale};
+pub use decision::{Decision, Group};
 
 use thiserror::Error;
 use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Modality, PlanError};
@@ -52,6 +54,8 @@ pub struct Goal<'a> {
 pub struct Budget {
     /// Memory of the device in GiB.
     pub device_memory_gib: f64,
+    /// Where that number comes from.
+    pub source: MemorySource,
 }
 
 impl Default for Budget {
@@ -59,6 +63,7 @@ impl Default for Budget {
     fn default() -> Self {
         Self {
             device_memory_gib: 16.0,
+            source: MemorySource::Default,
         }
     }
 }
@@ -120,6 +125,10 @@ impl PlannerError {
             Self::IntensityBounds { .. } => {
                 Some("`--set intensity_bounds=[LOW, HIGH]`, or `--set normalize_mode=meanstd`")
             }
+            Self::Network(ConfigError::TooLarge {
+                field: "init_filters",
+                ..
+            }) => Some("`--set auto_scale_filters=false`, or `--set network#init_filters=32`"),
             Self::Network(_) => None,
             Self::DeployPlan(error) => error.hint(),
         }
@@ -129,7 +138,8 @@ impl PlannerError {
 /// Decides everything that preprocessing, training and deployment need to know.
 ///
 /// **Definition**: the rules of Auto3DSeg's SegResNet; each stands in the `rule` of its [`Decision`]. What the user
-/// sets is taken as it is, and what follows from it follows from the user's value.
+/// sets is taken as it is, and what follows from it follows from the user's value. A patch has at most 1024 voxels along
+/// a side.
 ///
 /// **Errors**: [`PlannerError`] where the user's settings contradict each other or the data.
 pub fn plan(stats: &StatsSummary, goal: &Goal<'_>, budget: &Budget) -> Result<Plans, PlannerError> {
@@ -137,6 +147,7 @@ pub fn plan(stats: &StatsSummary, goal: &Goal<'_>, budget: &Budget) -> Result<Pl
     let overrides = goal.overrides;
     let grid = rules::grid(stats, overrides, &mut decisions);
     let classes = goal.classes.outputs();
+    decisions.group = Group::Network;
     decisions.ruled(
         "output_classes",
         classes,
@@ -153,13 +164,7 @@ pub fn plan(stats: &StatsSummary, goal: &Goal<'_>, budget: &Budget) -> Result<Pl
         "yes where classes overlap: each is a region by itself",
         "`class_names` of the task",
     );
-    let scaled = autoscale(
-        stats.image_stats.sizemm.median,
-        grid.spacing,
-        grid.anisotropic,
-        classes,
-        budget.device_memory_gib,
-    );
+    let scaled = scale::scale(stats, &grid, classes, budget, overrides, &mut decisions);
     let network = rules::network(
         stats.image_stats.channels.max + goal.extra_modalities.len(),
         classes,
@@ -169,7 +174,16 @@ pub fn plan(stats: &StatsSummary, goal: &Goal<'_>, budget: &Budget) -> Result<Pl
         &mut decisions,
     );
     network.validate()?;
-    let roi = roi_size(&scaled, &network, overrides, &mut decisions)?;
+    decisions.group = Group::Patches;
+    let because = scale::because(stats, &grid, classes, network.shape_factor());
+    let roi = roi_size(
+        &scaled.trained,
+        &network,
+        overrides,
+        &mut decisions,
+        because,
+    )?;
+    decisions.group = Group::Intensities;
     let normalization = normalization(stats, goal, &mut decisions)?;
     let network = NetworkConfig::SegresnetDs(network);
     let train = rules::training(
@@ -181,12 +195,14 @@ pub fn plan(stats: &StatsSummary, goal: &Goal<'_>, budget: &Budget) -> Result<Pl
         overrides,
         &mut decisions,
     );
+    decisions.group = Group::Patches;
+    scale::step_memory(&train, budget, &mut decisions);
     let deploy = deploy_plan(goal, roi, &grid, normalization);
     deploy.validate()?;
     Ok(Plans {
         deploy,
         train,
-        reasons: decisions.0,
+        reasons: decisions.taken,
     })
 }
 
@@ -196,6 +212,7 @@ fn roi_size(
     network: &SegResNetDsConfig,
     overrides: &Overrides,
     decisions: &mut Decisions,
+    because: String,
 ) -> Result<[usize; 3], PlannerError> {
     let factor = network.shape_factor();
     let multiples = |roi: [usize; 3], round: fn(usize, usize) -> usize| {
@@ -210,7 +227,7 @@ fn roi_size(
         overrides.roi_size,
         ruled,
         "grown to 224×224×144 voxels within the median image, then a multiple of what the network halves",
-        format!("network halves by {factor:?}"),
+        because,
     );
     if (0..3).all(|axis| found[axis].is_multiple_of(factor[axis])) {
         return Ok(found);

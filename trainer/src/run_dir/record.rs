@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::analyze::stats::ExcludedCase;
 use crate::folds::FoldSource;
+use crate::memory::MemorySource;
+use crate::planner::Budget;
 use crate::task::Overrides;
 
 /// Name of this format in the file itself.
@@ -29,10 +31,23 @@ pub struct WorkRecord {
     pub settings: Overrides,
     /// Memory of the device to plan for, in GiB.
     pub device_memory_gib: f64,
+    /// Where that number comes from.
+    #[serde(default)]
+    pub device_memory_source: MemorySource,
     /// The data stats, once measured.
     pub analysis: Option<AnalysisRecord>,
     /// The plans, once made.
     pub plan: Option<PlanRecord>,
+}
+
+impl WorkRecord {
+    /// The memory to plan for.
+    pub(super) fn budget(&self) -> Budget {
+        Budget {
+            device_memory_gib: self.device_memory_gib,
+            source: self.device_memory_source,
+        }
+    }
 }
 
 /// From what the data stats were made.

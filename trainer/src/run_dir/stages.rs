@@ -13,12 +13,12 @@ use crate::analyze::stats::{DataStats, DataStatsByCase, ExcludedCase};
 use crate::analyze::{self, CaseError, Excluded};
 use crate::datalist::Case;
 use crate::fit::{FitRequest, TrainDevices, TrainingCase};
-use crate::planner::{self, Budget, Goal, Plans};
+use crate::planner::{self, Goal, Plans};
 
 /// Rises when the same images would give other data stats.
 const ANALYSIS_VERSION: u32 = 1;
 /// Rises when the same data stats would give other plans.
-const PLANNER_VERSION: u32 = 1;
+const PLANNER_VERSION: u32 = 2;
 
 /// Whether a stage had something to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,8 +110,8 @@ impl WorkDir {
             classes: &self.task.classes,
             overrides: &overrides,
         };
-        let device_memory_gib = self.record.device_memory_gib;
-        let plans = planner::plan(&stats.stats_summary, &goal, &Budget { device_memory_gib })?;
+        let budget = self.record.budget();
+        let plans = planner::plan(&stats.stats_summary, &goal, &budget)?;
         let inputs = fingerprint(&json!([
             PLANNER_VERSION,
             data_stats,
@@ -120,7 +120,7 @@ impl WorkDir {
             goal.extra_modalities,
             goal.classes,
             overrides,
-            device_memory_gib
+            budget.device_memory_gib
         ]));
         if let Some(done) = &self.record.plan
             && !again

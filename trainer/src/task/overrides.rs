@@ -26,6 +26,20 @@ pub enum NormalizeMode {
     None,
 }
 
+/// Which spacing images are resampled to, by Auto3DSeg's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ResampleMode {
+    /// The median in x and y; in z the 10th percentile, at least the mean of x and y.
+    Auto,
+    /// The median.
+    Median,
+    /// The median in x and y, the 10th percentile in z.
+    Median10,
+    /// 1 mm.
+    Ones,
+}
+
 /// Settings by their Auto3DSeg names: in `task.yaml`, and on the command line as `--set NAME=VALUE`.
 ///
 /// What is set survives every rule of the planner.
@@ -69,6 +83,21 @@ pub struct Overrides {
     /// Target spacing in mm, `[X, Y, Z]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resample_resolution: Option<[f64; 3]>,
+    /// How the target spacing follows from those of the cases, where it is not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resample_mode: Option<ResampleMode>,
+    /// Whether patches, batches and filters may follow the device's memory at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_scale_allowed: Option<bool>,
+    /// Whether more memory gives larger batches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_scale_batch: Option<bool>,
+    /// Whether more memory gives larger patches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_scale_roi: Option<bool>,
+    /// Whether small patches give wider networks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_scale_filters: Option<bool>,
     /// Intensities that the `range` normalization maps to sigmoid(-1) and sigmoid(1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intensity_bounds: Option<[f64; 2]>,
@@ -139,7 +168,7 @@ pub enum OverrideError {
 
 impl Overrides {
     /// All settings.
-    pub const NAMES: [&'static str; 17] = [
+    pub const NAMES: [&'static str; 22] = [
         "num_epochs",
         "num_images_per_batch",
         "num_epochs_per_validation",
@@ -152,6 +181,11 @@ impl Overrides {
         "crop_mode",
         "resample",
         "resample_resolution",
+        "resample_mode",
+        "auto_scale_allowed",
+        "auto_scale_batch",
+        "auto_scale_roi",
+        "auto_scale_filters",
         "intensity_bounds",
         "normalize_mode",
         "network#init_filters",
@@ -225,6 +259,11 @@ impl Overrides {
             crop_mode: self.crop_mode.or(base.crop_mode),
             resample: self.resample.or(base.resample),
             resample_resolution: self.resample_resolution.or(base.resample_resolution),
+            resample_mode: self.resample_mode.or(base.resample_mode),
+            auto_scale_allowed: self.auto_scale_allowed.or(base.auto_scale_allowed),
+            auto_scale_batch: self.auto_scale_batch.or(base.auto_scale_batch),
+            auto_scale_roi: self.auto_scale_roi.or(base.auto_scale_roi),
+            auto_scale_filters: self.auto_scale_filters.or(base.auto_scale_filters),
             intensity_bounds: self.intensity_bounds.or(base.intensity_bounds),
             normalize_mode: self.normalize_mode.or(base.normalize_mode),
             init_filters: self.init_filters.or(base.init_filters),
@@ -322,6 +361,11 @@ mod tests {
             "crop_mode=ratio",
             "resample=true",
             "resample_resolution=[1, 1, 2.5]",
+            "resample_mode=median10",
+            "auto_scale_allowed=true",
+            "auto_scale_batch=false",
+            "auto_scale_roi=true",
+            "auto_scale_filters=true",
             "intensity_bounds=[-100, 200.5]",
             "normalize_mode=ct",
             "network#init_filters=8",

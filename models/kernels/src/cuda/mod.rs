@@ -33,7 +33,7 @@ use crate::results::{DiceCe, NormGradients, Normalized, Scalars};
 pub use burn_cuda::CudaDevice;
 pub use communicator::Communicator;
 pub use error::{CudaError, check, check_nccl};
-pub use usage::reserved_bytes;
+pub use usage::{DeviceMemory, memory, reserved_bytes};
 
 /// Burn's CUDA backend without kernel fusion.
 pub type Cuda = CubeBackend<CudaRuntime, f32, i32, u8>;

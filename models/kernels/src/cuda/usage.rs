@@ -1,9 +1,21 @@
-//! How much of the device's memory is taken.
+//! How much memory a device has, and how much is taken.
+#![allow(unsafe_code, reason = "asks the driver")]
 
 use cubecl::Runtime;
 use cubecl::cuda::{CudaDevice, CudaRuntime};
+use cudarc::driver::result as driver;
 
+use super::error::{CudaError, check};
 use super::operation::ask;
+
+/// Memory of a device, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceMemory {
+    /// In all.
+    pub total: u64,
+    /// Not taken by any process; a context of this process's is taken already.
+    pub free: u64,
+}
 
 /// Memory that tensors and scratch buffers hold on a device, in bytes: reserved, whether in use or not.
 pub fn reserved_bytes(device: &CudaDevice) -> u64 {
@@ -12,4 +24,27 @@ pub fn reserved_bytes(device: &CudaDevice) -> u64 {
         .memory_usage()
         .map_or(0, |usage| usage.bytes_reserved);
     tensors + ask(device, |gpu| Ok(gpu.scratch_bytes() as u64))
+}
+
+/// Asks how much memory a device has.
+///
+/// **Errors**: as [`check`], and where the driver refuses.
+pub fn memory(index: usize) -> Result<DeviceMemory, CudaError> {
+    check(index)?;
+    // On a thread of its own, so that no other thread's current context changes.
+    let asked = std::thread::spawn(move || {
+        let device = driver::device::get(i32::try_from(index).unwrap_or(i32::MAX))?;
+        // SAFETY: the device exists; its context is released once, after the last use.
+        unsafe {
+            let context = driver::primary_ctx::retain(device)?;
+            let found = driver::ctx::set_current(context).and_then(|()| driver::mem_get_info());
+            driver::primary_ctx::release(device)?;
+            found
+        }
+    });
+    let (free, total) = asked.join().map_err(|_| CudaError::Driver)??;
+    Ok(DeviceMemory {
+        total: total as u64,
+        free: free as u64,
+    })
 }

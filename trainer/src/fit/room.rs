@@ -1,0 +1,394 @@
+//! Whether a training fits in memory, found out before it starts.
+
+use std::fmt;
+use std::thread::available_parallelism;
+
+use thiserror::Error;
+use vesal_bundle::DeployPlan;
+use vesal_io::nifti;
+use vesal_models::NetworkConfig;
+use vesal_volume::preprocess::Step;
+
+use super::plans::Plans;
+use super::{FitError, FitRequest, TrainDevice, TrainingCase};
+use crate::memory::{self, GIB, HostMemory, StepMemory};
+use crate::precision::Precision;
+
+/// Most bytes per case of the indices of one class's voxels.
+const CLASS_INDEX_BYTES: u64 = 8 << 16;
+
+/// A training that needs more memory than there is.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "a step of {patches} patches of {patch:?} voxels{cases} needs about {:.1} GiB on `{device}`, which has {:.1} GiB free",
+    *needed as f64 / GIB,
+    *present as f64 / GIB
+)]
+pub struct Shortage {
+    /// Where.
+    pub device: TrainDevice,
+    /// Patches per step on this device.
+    pub patches: usize,
+    /// Patch in voxels.
+    pub patch: [usize; 3],
+    /// What else takes the memory.
+    pub cases: Cases,
+    /// Bytes that are needed, an estimate.
+    pub needed: u64,
+    /// Bytes that are free.
+    pub present: u64,
+    /// What would fit.
+    pub remedy: Remedy,
+}
+
+/// Cases that take memory beside a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cases {
+    /// How many.
+    pub count: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl fmt::Display for Cases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.count {
+            0 => Ok(()),
+            count => write!(f, " and {count} cases ({:.1} GiB)", self.bytes as f64 / GIB),
+        }
+    }
+}
+
+/// What would fit the memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    /// Other settings.
+    Plan(Vec<String>),
+    /// No patch fits; a smaller network might.
+    Network,
+    /// The cases alone take more.
+    Memory,
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plan(settings) => {
+                let settings: Vec<_> = settings.iter().map(|set| format!(" --set {set}")).collect();
+                write!(
+                    f,
+                    "`vesal-train plan --work-dir DIR{}` would fit; or train where there is more memory",
+                    settings.concat()
+                )
+            }
+            Self::Network => f.write_str(
+                "plan a smaller network, such as `--set network#init_filters=16`, or train where there is more memory",
+            ),
+            Self::Memory => f.write_str("train where there is more memory, or with fewer cases"),
+        }
+    }
+}
+
+/// Checks that steps fit their devices, and the cases the machine.
+///
+/// **Definition**: [`StepMemory`] against what is free on each device; cases by the headers of their files, after
+/// resampling, without cropping. A device or system that does not tell its memory is trusted.
+///
+/// **Errors**: [`FitError::Memory`], or a GPU that is not there.
+pub fn check(request: &FitRequest, plans: &Plans) -> Result<(), FitError> {
+    let devices = request.devices.all();
+    let train = &plans.train;
+    let demand = Demand {
+        network: &train.network,
+        patch: train.roi_size,
+        images: train.num_images_per_batch.max(1),
+        crops: train.num_crops_per_image.max(1),
+        devices: devices.len(),
+        precision: request.devices.first().precision(train.use_amp),
+    };
+    for &device in devices.iter().filter(|&&device| device != TrainDevice::Cpu) {
+        if let Some(room) = memory::room(device)? {
+            let takes = |step: StepMemory| step.on_gpu(room.total);
+            demand.check(device, Cases::default(), room.free, takes)?;
+        }
+    }
+    let Some(host) = HostMemory::read() else {
+        return Ok(());
+    };
+    let cases = Cases {
+        count: request.cases.len(),
+        bytes: bytes_of_cases(request, &plans.deploy),
+    };
+    let steps_here = devices.contains(&TrainDevice::Cpu);
+    demand.check(TrainDevice::Cpu, cases, host.available, |step| {
+        if steps_here { step.on_host() } else { 0 }
+    })
+}
+
+/// The steps of a plan.
+#[derive(Debug, Clone, Copy)]
+struct Demand<'a> {
+    network: &'a NetworkConfig,
+    patch: [usize; 3],
+    images: usize,
+    crops: usize,
+    /// Devices that share the patches.
+    devices: usize,
+    precision: Precision,
+}
+
+impl Demand<'_> {
+    fn check(
+        &self,
+        device: TrainDevice,
+        cases: Cases,
+        present: u64,
+        takes: impl Fn(StepMemory) -> u64,
+    ) -> Result<(), FitError> {
+        let bytes = |patch, patches| {
+            cases.bytes
+                + takes(StepMemory::new(
+                    self.network,
+                    patch,
+                    patches,
+                    self.precision,
+                ))
+        };
+        let patches = (self.images * self.crops).div_ceil(self.devices);
+        let needed = bytes(self.patch, patches);
+        if needed <= present {
+            return Ok(());
+        }
+        let remedy = if cases.bytes > present {
+            Remedy::Memory
+        } else {
+            self.remedy(patches, |patch, patches| bytes(patch, patches) <= present)
+        };
+        Err(FitError::Memory(Box::new(Shortage {
+            device,
+            patches,
+            patch: self.patch,
+            cases,
+            needed,
+            present,
+            remedy,
+        })))
+    }
+
+    /// The most patches that fit, or else the largest patch by shortening its longest side.
+    fn remedy(&self, patches: usize, fits: impl Fn([usize; 3], usize) -> bool) -> Remedy {
+        let fewer = (1..patches).rev().find(|&fewer| fits(self.patch, fewer));
+        if let Some(fewer) = fewer {
+            let fewer = fewer * self.devices;
+            return Remedy::Plan(vec![if self.crops > 1 && fewer >= self.images {
+                format!("num_crops_per_image={}", fewer / self.images)
+            } else {
+                format!("num_images_per_batch={fewer}")
+            }]);
+        }
+        let mut settings = Vec::new();
+        if patches > 1 {
+            settings.push(format!("num_images_per_batch={}", self.devices));
+        }
+        match smaller_patch(self.network, self.patch, |patch| fits(patch, 1)) {
+            Some([x, y, z]) => {
+                settings.push(format!("\"roi_size=[{x}, {y}, {z}]\""));
+                Remedy::Plan(settings)
+            }
+            None => Remedy::Network,
+        }
+    }
+}
+
+/// The first patch that fits while the longest side is made shorter by what the network halves.
+fn smaller_patch(
+    network: &NetworkConfig,
+    mut patch: [usize; 3],
+    fits: impl Fn([usize; 3]) -> bool,
+) -> Option<[usize; 3]> {
+    let factor = network.shape_factor();
+    loop {
+        let longest = (0..3)
+            .filter(|&axis| patch[axis] > 2 * factor[axis])
+            .max_by_key(|&axis| patch[axis])?;
+        patch[longest] -= factor[longest];
+        if fits(patch) {
+            return Some(patch);
+        }
+    }
+}
+
+/// What all cases take in memory, and on top of that the larger of reading them and of scoring one.
+fn bytes_of_cases(request: &FitRequest, plan: &DeployPlan) -> u64 {
+    let channels = plan.channels.len() as u64;
+    let classes = plan.labels.len() as u64;
+    let (mut sum, mut largest, mut largest_scored) = (0, 0, 0);
+    for case in &request.cases {
+        let Some((voxels, prepared)) = voxels(case, plan) else {
+            // Reading it will tell what is wrong.
+            continue;
+        };
+        sum += prepared * 4 * channels;
+        if case.fold == request.fold {
+            sum += 2 * voxels;
+            largest_scored = largest_scored.max(prepared);
+        } else {
+            sum += 2 * prepared + classes * CLASS_INDEX_BYTES.min(8 * prepared);
+        }
+        largest = largest.max(voxels.max(prepared));
+    }
+    let readers = available_parallelism().map_or(1, |cores| cores.get());
+    let reading = largest * (8 * channels + 2) * readers.min(request.cases.len()) as u64;
+    let scoring = largest_scored * 4 * (classes + 1);
+    sum + reading.max(scoring)
+}
+
+/// Voxels of a case before and after resampling, by the header of its first image.
+fn voxels(case: &TrainingCase, plan: &DeployPlan) -> Option<(u64, u64)> {
+    let geometry = nifti::read_header(case.images.first()?).ok()?.geometry();
+    let voxels: u64 = geometry.shape.iter().map(|&side| side as u64).product();
+    let target = plan.preprocessing.iter().find_map(|step| match step {
+        Step::Resample { spacing, .. } => Some(spacing),
+        _ => None,
+    });
+    let volume = |spacing: &[f64; 3]| spacing.iter().product::<f64>();
+    let prepared = match target {
+        Some(target) => {
+            (voxels as f64 * volume(&geometry.affine.spacing()) / volume(target)) as u64
+        }
+        None => voxels,
+    };
+    Some((voxels, prepared))
+}
+
+#[cfg(test)]
+mod tests {
+    use vesal_models::SegResNetDsConfig;
+
+    use super::*;
+
+    fn network(filters: usize) -> NetworkConfig {
+        NetworkConfig::SegresnetDs(SegResNetDsConfig {
+            in_channels: 1,
+            out_channels: 3,
+            init_filters: filters,
+            blocks_down: vec![1, 2, 2, 4],
+            dsdepth: 4,
+            resolution: None,
+        })
+    }
+
+    fn shortage(demand: Demand<'_>, cases: Cases, gib: f64) -> Option<Shortage> {
+        let outcome = demand.check(
+            TrainDevice::Cuda(1),
+            cases,
+            (gib * GIB) as u64,
+            |step: StepMemory| step.on_gpu((gib * GIB) as u64),
+        );
+        match outcome {
+            Ok(()) => None,
+            Err(FitError::Memory(shortage)) => Some(*shortage),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_what_would() {
+        let wide = network(32);
+        let demand = Demand {
+            network: &wide,
+            patch: [128; 3],
+            images: 1,
+            crops: 4,
+            devices: 1,
+            precision: Precision::Mixed,
+        };
+        let none = Cases::default();
+        assert_eq!(shortage(demand, none, 24.0), None);
+        let found = shortage(demand, none, 8.0).unwrap();
+        let text = found.to_string();
+        assert!(
+            text.starts_with("a step of 4 patches of [128, 128, 128] voxels needs about 1")
+                && text.ends_with(" GiB on `cuda:1`, which has 8.0 GiB free"),
+            "{text}"
+        );
+        assert_eq!(
+            found.remedy,
+            Remedy::Plan(vec!["num_crops_per_image=2".to_owned()])
+        );
+        // Two devices take half of it each; the setting is for both.
+        let shared = Demand {
+            devices: 2,
+            crops: 8,
+            ..demand
+        };
+        let found = shortage(shared, none, 8.0).unwrap();
+        assert_eq!(
+            found.remedy,
+            Remedy::Plan(vec!["num_crops_per_image=4".to_owned()])
+        );
+        let found = shortage(demand, none, 2.0).unwrap();
+        let Remedy::Plan(settings) = &found.remedy else {
+            panic!("{:?}", found.remedy)
+        };
+        assert_eq!(settings[0], "num_images_per_batch=1");
+        assert!(settings[1].starts_with("\"roi_size=["), "{settings:?}");
+        let hint = found.remedy.to_string();
+        assert!(
+            hint.starts_with("`vesal-train plan --work-dir DIR --set num_images_per_batch=1 --set"),
+            "{hint}"
+        );
+    }
+
+    #[test]
+    fn a_remedy_that_is_followed_fits() {
+        let wide = network(32);
+        let demand = |patch| Demand {
+            network: &wide,
+            patch,
+            images: 1,
+            crops: 1,
+            devices: 1,
+            precision: Precision::Single,
+        };
+        let mut patch = [320, 256, 160];
+        let found = shortage(demand(patch), Cases::default(), 10.0).unwrap();
+        let Remedy::Plan(settings) = &found.remedy else {
+            panic!("{:?}", found.remedy)
+        };
+        let numbers = settings[0]
+            .trim_start_matches("\"roi_size=[")
+            .trim_end_matches("]\"");
+        for (side, number) in patch.iter_mut().zip(numbers.split(", ")) {
+            *side = number.parse().unwrap();
+        }
+        assert!(patch.iter().all(|side| side % 8 == 0), "{patch:?}");
+        assert_eq!(shortage(demand(patch), Cases::default(), 10.0), None);
+    }
+
+    #[test]
+    fn networks_and_cases_that_never_fit_say_so() {
+        let (wide, small) = (network(256), network(8));
+        let demand = |network| Demand {
+            network,
+            patch: [16; 3],
+            images: 1,
+            crops: 1,
+            devices: 1,
+            precision: Precision::Mixed,
+        };
+        let found = shortage(demand(&wide), Cases::default(), 4.0).unwrap();
+        assert_eq!(found.remedy, Remedy::Network);
+        let cases = Cases {
+            count: 900,
+            bytes: 5 << 30,
+        };
+        let found = shortage(demand(&small), cases, 4.0).unwrap();
+        assert_eq!(found.remedy, Remedy::Memory);
+        assert!(
+            found
+                .to_string()
+                .contains(" and 900 cases (5.0 GiB) needs about 5.")
+        );
+    }
+}

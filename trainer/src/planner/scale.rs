@@ -1,0 +1,154 @@
+//! What fits the device's memory: autoscaling with the user's flags and Auto3DSeg's defaults.
+
+use super::autoscale::{Autoscale, Scaling, autoscale};
+use super::decision::{Decisions, Group, numbers};
+use super::rules::Grid;
+use super::{Budget, MemorySource};
+use crate::analyze::stats::StatsSummary;
+use crate::fit::TrainDevice;
+use crate::memory::{GIB, StepMemory};
+use crate::precision::Precision;
+use crate::task::Overrides;
+use crate::train_plan::TrainPlan;
+
+/// The network and its patches, scaled before and with the device's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Scaled {
+    /// Without what is scaled by default: the number of levels and the crop mode follow from it.
+    pub(super) base: Autoscale,
+    /// What is trained.
+    pub(super) trained: Autoscale,
+    /// Whether patches per step are distributed to cases and crops.
+    pub(super) allowed: bool,
+}
+
+/// Scales network and patches twice, as Auto3DSeg does: when it writes the configuration, by the flags that are set,
+/// and when it trains, by the flags with their defaults and the levels of the configuration.
+pub(super) fn scale(
+    stats: &StatsSummary,
+    grid: &Grid,
+    classes: usize,
+    budget: &Budget,
+    overrides: &Overrides,
+    decisions: &mut Decisions,
+) -> Scaled {
+    decisions.group = Group::Patches;
+    let memory_gib = decisions.ruled(
+        "device_memory_gib",
+        budget.device_memory_gib,
+        match budget.source {
+            MemorySource::Set => "as set by you",
+            MemorySource::Cuda => "the memory of the GPU to train on, of several the least",
+            MemorySource::Ram => {
+                "without a GPU, three quarters of the machine's memory, at most 16 GiB"
+            }
+            MemorySource::Default => "16 GiB, which the rules are made for",
+        },
+        "kept from the first planning on; `--device-memory` changes it",
+    );
+    let allowed = decisions.take(
+        "auto_scale_allowed",
+        overrides.auto_scale_allowed,
+        true,
+        "yes: batch, patch and filters may follow the memory",
+        "",
+    );
+    let batch = decisions.take(
+        "auto_scale_batch",
+        overrides.auto_scale_batch,
+        true,
+        "yes: more memory gives larger batches",
+        "",
+    );
+    let roi = decisions.take(
+        "auto_scale_roi",
+        overrides.auto_scale_roi,
+        false,
+        "no: more memory does not give larger patches",
+        "",
+    );
+    let filters = decisions.take(
+        "auto_scale_filters",
+        overrides.auto_scale_filters,
+        false,
+        "no: small patches do not give wider networks",
+        "",
+    );
+    let median_mm = stats.image_stats.sizemm.median;
+    let scaled_by =
+        |scaling: Scaling| autoscale(median_mm, grid.spacing, grid.anisotropic, classes, &scaling);
+    let base = scaled_by(Scaling {
+        memory_gib,
+        batch: overrides.auto_scale_batch.unwrap_or(false),
+        roi: overrides.auto_scale_roi.unwrap_or(false),
+        filters: overrides.auto_scale_filters.unwrap_or(false),
+        levels: None,
+    });
+    let scaling = Scaling {
+        memory_gib,
+        batch,
+        roi,
+        filters,
+        levels: Some(overrides.blocks_down.as_ref().map_or(base.levels, Vec::len)),
+    };
+    let mut trained = base;
+    if allowed && scaling.any() {
+        let grown = scaled_by(scaling);
+        trained.roi = grown.roi;
+        if batch {
+            trained.batch = grown.batch;
+        }
+        if filters {
+            trained.init_filters = grown.init_filters;
+        }
+    }
+    Scaled {
+        base,
+        trained,
+        allowed,
+    }
+}
+
+/// What the patch follows from, in words.
+pub(super) fn because(
+    stats: &StatsSummary,
+    grid: &Grid,
+    classes: usize,
+    factor: [usize; 3],
+) -> String {
+    let median_mm = stats.image_stats.sizemm.median;
+    let image: [f64; 3] =
+        std::array::from_fn(|axis| (median_mm[axis] / grid.spacing[axis]).floor());
+    format!(
+        "the median image has {} voxels; {classes} classes; the network halves by {factor:?}",
+        numbers(&image)
+    )
+}
+
+/// Tells what a step will take on the device that is planned for.
+pub(super) fn step_memory(train: &TrainPlan, budget: &Budget, decisions: &mut Decisions) {
+    let device = match budget.source {
+        MemorySource::Ram => TrainDevice::Cpu,
+        MemorySource::Default | MemorySource::Set | MemorySource::Cuda => TrainDevice::Cuda(0),
+    };
+    let precision = device.precision(train.use_amp);
+    let patches = train.num_images_per_batch * train.num_crops_per_image;
+    let step = StepMemory::new(&train.network, train.roi_size, patches, precision);
+    let bytes = match device {
+        TrainDevice::Cpu => step.on_host(),
+        TrainDevice::Cuda(_) => step.on_gpu((budget.device_memory_gib * GIB) as u64),
+    };
+    decisions.ruled(
+        "step_memory_gib",
+        (bytes as f64 / GIB * 10.0).ceil() / 10.0,
+        "an estimate; a training that does not fit its device is refused before it starts",
+        format!(
+            "patches of a step: {patches}, in {}; {} parameters",
+            match precision {
+                Precision::Mixed => "mixed precision",
+                Precision::Single => "single precision",
+            },
+            train.network.parameters()
+        ),
+    );
+}
