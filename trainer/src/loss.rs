@@ -1,7 +1,7 @@
 //! Training loss: Dice plus cross entropy, on every deep supervision output.
 
 use burn::tensor::{Int, Tensor};
-use vesal_kernels::{Layers, dice_ce};
+use vesal_kernels::{Layers, dice_ce, weighted_dice_ce};
 
 /// Least weight of a coarse output.
 const LEAST_WEIGHT: f64 = 0.0625;
@@ -10,12 +10,13 @@ const LEAST_WEIGHT: f64 = 0.0625;
 ///
 /// **Shapes**: logits `[N, X, Y, Z, K]`, finest first; class indices `[N, X, Y, Z]` at the finest shape.
 ///
-/// **Definition**: [`dice_ce`] of every output, weights `max(0.5^level, 0.0625)`, not normalized.
+/// **Definition**: [`dice_ce`] of every output, or [`weighted_dice_ce`] where classes have weights; weights of levels `max(0.5^level, 0.0625)`, not normalized.
 ///
 /// **Source**: MONAI 1.6.1 `DeepSupervisionLoss`.
 pub fn deep_supervision<B: Layers>(
     outputs: Vec<Tensor<B, 5>>,
     classes: Tensor<B, 4, Int>,
+    class_weights: Option<&[f64]>,
 ) -> Tensor<B, 1> {
     let device = classes.device();
     outputs
@@ -23,7 +24,11 @@ pub fn deep_supervision<B: Layers>(
         .enumerate()
         .map(|(level, logits)| {
             let weight = 0.5f64.powi(level as i32).max(LEAST_WEIGHT);
-            dice_ce(logits, classes.clone()).mul_scalar(weight)
+            let loss = match class_weights {
+                None => dice_ce(logits, classes.clone()),
+                Some(weights) => weighted_dice_ce(logits, classes.clone(), weights),
+            };
+            loss.mul_scalar(weight)
         })
         .reduce(|sum, loss| sum + loss)
         .unwrap_or_else(|| Tensor::zeros([1], &device))

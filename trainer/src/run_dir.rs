@@ -14,7 +14,9 @@
 //! only where what it was made from has changed. Every file is replaced in one step.
 
 mod error;
+mod memory;
 mod record;
+mod runs;
 mod stages;
 
 pub use error::{Fault, WorkError};
@@ -64,6 +66,8 @@ pub struct Request<'a> {
     pub dataroot: Option<&'a Path>,
     /// Memory of the device to plan for, in GiB.
     pub device_memory_gib: Option<f64>,
+    /// Memory of the host to plan for, in GiB.
+    pub host_memory_gib: Option<f64>,
 }
 
 /// A work directory with its task and cases.
@@ -102,7 +106,9 @@ impl WorkDir {
             .device_memory_gib
             .or(remembered)
             .unwrap_or(Budget::default().device_memory_gib);
-        let work = match (request.input, earlier) {
+        let remembered = earlier.as_ref().and_then(|record| record.host_memory_gib);
+        let host_memory_gib = request.host_memory_gib.or(remembered);
+        let mut work = match (request.input, earlier) {
             (Some(input), earlier) => {
                 Self::set_up(path, input, request, earlier, settings, device_memory_gib)?
             }
@@ -120,6 +126,7 @@ impl WorkDir {
                 });
             }
         };
+        work.record.host_memory_gib = host_memory_gib;
         work.write_record()?;
         Ok(work)
     }
@@ -170,6 +177,7 @@ impl WorkDir {
             folds: folds.runs,
             settings,
             device_memory_gib,
+            host_memory_gib: None,
             analysis,
             plan,
         };

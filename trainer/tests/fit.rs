@@ -102,7 +102,7 @@ fn an_interrupted_training_ends_as_one_without_a_break() {
         let outcome = fit::run(&request, &mut observer).unwrap();
         assert_eq!(outcome, FitOutcome::Stopped { epoch, step });
         assert_eq!(observer.resumed_after, resumed_after);
-        let status = fit::status(&request.run_dir).unwrap();
+        let status = fit::status(&request.run_dir, None).unwrap();
         assert_eq!(
             (status.epoch, status.num_epochs, status.finished),
             (0, 3, false)
@@ -131,14 +131,20 @@ fn an_interrupted_training_ends_as_one_without_a_break() {
         );
     }
 
+    let status = fit::status(&request.run_dir, None).unwrap();
+    assert!(status.steps_per_second.is_some_and(|rate| rate > 0.0));
     let expected = RunStatus {
         epoch: 3,
+        step: 0,
         num_epochs: 3,
         best_dice: Some(score.mean_dice),
         best_epoch: Some(score.epoch),
         finished: true,
+        running: false,
+        steps_per_second: status.steps_per_second,
+        seconds_left: None,
     };
-    assert_eq!(fit::status(&request.run_dir), Some(expected));
+    assert_eq!(status, expected);
     let record = RunRecord::<NetworkConfig>::read(&work.path("parts/run.json")).unwrap();
     assert_eq!(record.score, score);
     assert_eq!(record.deploy_plan.path, "../deploy_plan.json");

@@ -107,6 +107,7 @@ fn golden_losses() {
                     .map(|array| channels_last(logits(array)))
                     .collect(),
                 target,
+                None,
             ),
             other => panic!("unknown kind {other}"),
         };

@@ -44,6 +44,7 @@ fn plan_with(
         &goal,
         &Budget {
             device_memory_gib: memory,
+            ..Budget::default()
         },
     )
 }

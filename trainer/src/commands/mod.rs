@@ -30,6 +30,7 @@ fn prepare(
             .unwrap_or_default(),
         dataroot: work.dataroot.as_deref(),
         device_memory_gib: settings.and_then(|settings| settings.device_memory_gib),
+        host_memory_gib: settings.and_then(|settings| settings.max_ram),
     };
     let attempt = format!(
         "cannot prepare the work directory `{}`",

@@ -95,6 +95,8 @@ where
     let parameters = network.num_params();
     let origin = Origin {
         weight_decay: WEIGHT_DECAY,
+        max_norm: None,
+        class_weights: None,
         precision,
         checkpoint: None,
     };

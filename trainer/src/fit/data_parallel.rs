@@ -26,6 +26,10 @@ use crate::precision::Precision;
 pub struct Origin {
     /// Decoupled weight decay.
     pub weight_decay: f64,
+    /// Largest norm of all gradients together.
+    pub max_norm: Option<f64>,
+    /// Weight of each class in the loss.
+    pub class_weights: Option<Vec<f64>>,
     /// What to compute in.
     pub precision: Precision,
     /// File of an earlier state to go on from, and the facts in it.
@@ -38,7 +42,7 @@ impl Origin {
         B: AutodiffBackend + Layers,
         B::InnerBackend: Kernels,
     {
-        let mut optimizer = AdamW::new(self.weight_decay);
+        let mut optimizer = AdamW::new(self.weight_decay, self.max_norm);
         let mut loss_scale = LossScale::default();
         if let Some((path, head)) = &self.checkpoint {
             network = read_checkpoint(path, network, &mut optimizer, &rank.device)?;
@@ -50,6 +54,7 @@ impl Origin {
             optimizer,
             loss_scale,
             self.precision,
+            self.class_weights.clone(),
             rank,
         ))
     }

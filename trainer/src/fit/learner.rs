@@ -32,6 +32,7 @@ where
     /// Where it computes.
     pub rank: Rank<B>,
     precision: Precision,
+    class_weights: Option<Vec<f64>>,
     under_way: VecDeque<UnderWay>,
     settled_at: Instant,
 }
@@ -91,6 +92,7 @@ where
         optimizer: AdamW<B::InnerBackend>,
         loss_scale: LossScale,
         precision: Precision,
+        class_weights: Option<Vec<f64>>,
         rank: Rank<B>,
     ) -> Self {
         Self {
@@ -99,6 +101,7 @@ where
             loss_scale,
             rank,
             precision,
+            class_weights,
             under_way: VecDeque::new(),
             settled_at: Instant::now(),
         }
@@ -157,13 +160,14 @@ where
     fn report(&mut self, done: UnderWay) -> Result<StepReport, FitError> {
         let results = done.results.wait();
         let loss = results.first().copied().unwrap_or(f32::NAN);
-        let finite = match results.get(1) {
-            None => loss.is_finite(),
-            Some(norm) => {
-                if !norm.is_finite() {
+        let overflow = results.get(1).is_some_and(|norm| !norm.is_finite());
+        let finite = match self.precision {
+            Precision::Single => loss.is_finite() && !overflow,
+            Precision::Mixed => {
+                if overflow {
                     self.optimizer.undo();
                 }
-                self.loss_scale.learn(done.scale, !norm.is_finite())
+                self.loss_scale.learn(done.scale, overflow)
             }
         };
         if !finite {
@@ -194,6 +198,7 @@ where
         let classes =
             Tensor::<B, 1, Int>::from_data(TensorData::new(batch.classes, [count]), device)
                 .reshape([n, x, y, z]);
-        deep_supervision(self.network.forward_training(images), classes)
+        let outputs = self.network.forward_training(images);
+        deep_supervision(outputs, classes, self.class_weights.as_deref())
     }
 }

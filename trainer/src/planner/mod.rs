@@ -17,7 +17,7 @@ use vesal_volume::window::{Blend, Padding, WindowPlan};
 
 use crate::analyze::stats::StatsSummary;
 use crate::task::{NormalizeMode, Overrides};
-use crate::train_plan::TrainPlan;
+use crate::train_plan::{ControlError, TrainPlan};
 use decision::Decisions;
 
 /// Voxels kept around the box of voxels above 0.
@@ -47,6 +47,8 @@ pub struct Goal<'a> {
 pub struct Budget {
     /// Memory of the device in GiB.
     pub device_memory_gib: f64,
+    /// Memory of the host that may hold preprocessed cases, in GiB; none: any amount.
+    pub host_memory_gib: Option<f64>,
 }
 
 impl Default for Budget {
@@ -54,6 +56,7 @@ impl Default for Budget {
     fn default() -> Self {
         Self {
             device_memory_gib: 16.0,
+            host_memory_gib: None,
         }
     }
 }
@@ -100,6 +103,9 @@ pub enum PlannerError {
     /// The network cannot be built.
     #[error(transparent)]
     Network(#[from] ConfigError),
+    /// Settings of the training contradict the patch or the classes.
+    #[error(transparent)]
+    Controls(#[from] ControlError),
     /// The deploy plan breaks a rule of its format.
     #[error(transparent)]
     DeployPlan(#[from] PlanError),
@@ -115,6 +121,7 @@ impl PlannerError {
             Self::IntensityBounds { .. } => {
                 Some("`--set intensity_bounds=[LOW, HIGH]`, or `--set normalize_mode=meanstd`")
             }
+            Self::Controls(error) => error.hint(),
             Self::Network(_) => None,
             Self::DeployPlan(error) => error.hint(),
         }
@@ -167,9 +174,11 @@ pub fn plan(stats: &StatsSummary, goal: &Goal<'_>, budget: &Budget) -> Result<Pl
         &grid,
         network,
         roi,
+        budget.host_memory_gib,
         overrides,
         &mut decisions,
     );
+    train.check_controls()?;
     let deploy = deploy_plan(goal, roi, &grid, normalization);
     deploy.validate()?;
     Ok(Plans {

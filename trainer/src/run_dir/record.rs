@@ -29,6 +29,9 @@ pub struct WorkRecord {
     pub settings: Overrides,
     /// Memory of the device to plan for, in GiB.
     pub device_memory_gib: f64,
+    /// Memory of the host to plan for, in GiB; none before the first plan.
+    #[serde(default)]
+    pub host_memory_gib: Option<f64>,
     /// The data stats, once measured.
     pub analysis: Option<AnalysisRecord>,
     /// The plans, once made.

@@ -13,12 +13,15 @@ use crate::analyze::stats::{DataStats, DataStatsByCase, ExcludedCase};
 use crate::analyze::{self, CaseError, Excluded};
 use crate::datalist::Case;
 use crate::fit::{FitRequest, TrainDevices, TrainingCase};
+use crate::host_memory;
 use crate::planner::{self, Budget, Goal, Plans};
 
+/// Bytes of a GiB.
+const GIB: f64 = (1u64 << 30) as f64;
 /// Rises when the same images would give other data stats.
 const ANALYSIS_VERSION: u32 = 1;
 /// Rises when the same data stats would give other plans.
-const PLANNER_VERSION: u32 = 1;
+const PLANNER_VERSION: u32 = 2;
 
 /// Whether a stage had something to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +109,14 @@ impl WorkDir {
             overrides: &overrides,
         };
         let device_memory_gib = self.record.device_memory_gib;
-        let plans = planner::plan(&stats.stats_summary, &goal, &Budget { device_memory_gib })?;
+        // What this machine has when the first plan is made counts for all later ones: they are the same on another.
+        let detected = || Some(host_memory::default_budget()? as f64 / GIB);
+        let host_memory_gib = self.record.host_memory_gib.or_else(detected);
+        let budget = Budget {
+            device_memory_gib,
+            host_memory_gib,
+        };
+        let plans = planner::plan(&stats.stats_summary, &goal, &budget)?;
         let inputs = fingerprint(&json!([
             PLANNER_VERSION,
             data_stats,
@@ -114,7 +124,8 @@ impl WorkDir {
             goal.modality,
             goal.class_names,
             overrides,
-            device_memory_gib
+            device_memory_gib,
+            host_memory_gib
         ]));
         if let Some(done) = &self.record.plan
             && !again
@@ -130,6 +141,7 @@ impl WorkDir {
             .map_err(planner::PlannerError::from)?;
         atomic::write_file(&self.path.join(DEPLOY_PLAN), &deploy, true)?;
         self.write_json(TRAIN_PLAN, &plans.train)?;
+        self.record.host_memory_gib = host_memory_gib;
         self.record.plan = Some(PlanRecord {
             inputs,
             data_stats,
@@ -140,7 +152,7 @@ impl WorkDir {
         Ok((Made::Now, plans))
     }
 
-    /// What to train for a fold.
+    /// What to train for a fold, with the [default](host_memory::default_budget) memory for cases.
     ///
     /// **Errors**: [`WorkError`] for a fold that is not to be trained, for plans that are absent, and for plans or data
     /// stats that are not those of the planning.
@@ -186,11 +198,12 @@ impl WorkDir {
             train_plan_path: self.path.join(TRAIN_PLAN),
             data_stats_path: self.path.join(DATA_STATS),
             devices,
+            max_ram_bytes: host_memory::default_budget(),
             stop,
         })
     }
 
-    fn usable_cases(&self) -> impl Iterator<Item = &Case> {
+    pub(super) fn usable_cases(&self) -> impl Iterator<Item = &Case> {
         let excluded = self
             .record
             .analysis

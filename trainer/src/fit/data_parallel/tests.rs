@@ -95,6 +95,8 @@ fn learner(ranks: Ranks<B>, origin: &Origin) -> DataParallel<B> {
 fn origin(precision: Precision) -> Origin {
     Origin {
         weight_decay: 1e-2,
+        max_norm: None,
+        class_weights: None,
         precision,
         checkpoint: None,
     }
@@ -182,6 +184,8 @@ fn replicas_take_the_steps_of_one() {
         num_epochs: 1,
         optimizer_steps: half.first.optimizer.time,
         loss_scale: half.first.loss_scale.scale,
+        history: Vec::new(),
+        averaged_steps: 0,
     };
     let state = whole_state(&half.first.network, &half.first.optimizer);
     tensor_file::write(&path, &head, &state).unwrap();
