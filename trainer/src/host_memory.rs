@@ -20,7 +20,9 @@ pub fn default_budget() -> Option<u64> {
 fn available(root: &Path) -> Option<u64> {
     let system = fs::read_to_string(root.join("proc/meminfo")).ok();
     let system = system.and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("MemAvailable:"))?;
         let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
         Some(kib * 1024)
     });
@@ -64,7 +66,11 @@ fn group_limits(root: &Path, line: &str) -> Vec<u64> {
 /// Limit less usage, files that can be dropped aside; none without a limit.
 fn left_of(folder: &Path, [limit, usage, droppable]: [&str; 3]) -> Option<u64> {
     let number = |name: &str| -> Option<u64> {
-        fs::read_to_string(folder.join(name)).ok()?.trim().parse().ok()
+        fs::read_to_string(folder.join(name))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
     };
     let limit = number(limit).filter(|limit| *limit < NO_LIMIT)?;
     let statistics = fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
@@ -116,7 +122,10 @@ mod tests {
             ("proc/self/cgroup", "0::/a/b\n"),
             ("sys/fs/cgroup/a/memory.max", "600000\n"),
             ("sys/fs/cgroup/a/memory.current", "500000\n"),
-            ("sys/fs/cgroup/a/memory.stat", "anon 7\ninactive_file 300000\n"),
+            (
+                "sys/fs/cgroup/a/memory.stat",
+                "anon 7\ninactive_file 300000\n",
+            ),
             ("sys/fs/cgroup/a/b/memory.max", "max\n"),
         ]);
         assert_eq!(available(root.path()), Some(400_000));
@@ -129,13 +138,19 @@ mod tests {
             ("proc/self/cgroup", "5:cpu:/x\n4:memory:/docker/abc\n"),
             ("sys/fs/cgroup/memory/memory.limit_in_bytes", "70000\n"),
             ("sys/fs/cgroup/memory/memory.usage_in_bytes", "20000\n"),
-            ("sys/fs/cgroup/memory/memory.stat", "total_inactive_file 5000\n"),
+            (
+                "sys/fs/cgroup/memory/memory.stat",
+                "total_inactive_file 5000\n",
+            ),
         ]);
         assert_eq!(available(root.path()), Some(55_000));
         let root = system(&[
             MEMINFO,
             ("proc/self/cgroup", "4:memory:/\n"),
-            ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
+            (
+                "sys/fs/cgroup/memory/memory.limit_in_bytes",
+                "9223372036854771712\n",
+            ),
         ]);
         assert_eq!(available(root.path()), Some(1_024_000));
     }

@@ -139,7 +139,9 @@ pub enum ControlError {
         found: Vec<usize>,
     },
     /// More or fewer weights than classes.
-    #[error("`class_weights` has {found} weights, expected {expected}: background, then each class of the task")]
+    #[error(
+        "`class_weights` has {found} weights, expected {expected}: background, then each class of the task"
+    )]
     ClassWeights {
         /// Weights.
         found: usize,
@@ -165,9 +167,9 @@ impl ControlError {
             Self::Rotation { .. } => Some(
                 "`--set roi_size=[X, Y, Z]` with equal sides in that plane, or `--set augment_rots=` for none",
             ),
-            Self::ClassWeights { .. } => {
-                Some("`--set class_weights=[BACKGROUND, FIRST, ...]`, or `--set class_weights=` for none")
-            }
+            Self::ClassWeights { .. } => Some(
+                "`--set class_weights=[BACKGROUND, FIRST, ...]`, or `--set class_weights=` for none",
+            ),
             Self::Axes { .. } | Self::Range { .. } => Some("plan again"),
         }
     }
@@ -184,7 +186,9 @@ pub const EARLY_STOPPING_FRACTION: &str = "at least 0 and below 1";
 
 /// Whether these can be class weights.
 pub fn are_class_weights(weights: &[f64]) -> bool {
-    let each = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
+    let each = weights
+        .iter()
+        .all(|weight| weight.is_finite() && *weight >= 0.0);
     each && weights.iter().any(|weight| *weight > 0.0)
 }
 
@@ -248,7 +252,12 @@ impl TrainPlan {
             range("clip_grad_norm", fine, limit.to_string(), CLIP_GRAD_NORM)?;
         }
         if let Some(decay) = self.ema_decay {
-            range("ema_decay", is_fraction(decay), decay.to_string(), EMA_DECAY)?;
+            range(
+                "ema_decay",
+                is_fraction(decay),
+                decay.to_string(),
+                EMA_DECAY,
+            )?;
         }
         let fraction = self.early_stopping_fraction;
         range(

@@ -110,6 +110,9 @@ fn gradients_above_the_limit_are_scaled_down_together() {
     for (index, (start, found)) in [0.5, -2.0].into_iter().zip(found).enumerate() {
         let clipped = f64::from(gradients[0][index]) * limit / (5.0 + 1e-6);
         let expected = reference(start, &[clipped, f64::from(gradients[1][index])], 0.01, 0.0);
-        assert!((f64::from(found) - expected).abs() < 2e-6, "{found}, not {expected}");
+        assert!(
+            (f64::from(found) - expected).abs() < 2e-6,
+            "{found}, not {expected}"
+        );
     }
 }

@@ -47,7 +47,10 @@ fn assert_close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(found.len(), expected.len(), "{what}");
     for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
         let difference = (found - expected).abs();
-        assert!(difference <= tolerance, "{what}, {index}: {found}, not {expected}");
+        assert!(
+            difference <= tolerance,
+            "{what}, {index}: {found}, not {expected}"
+        );
     }
 }
 
@@ -99,7 +102,10 @@ fn weighted_losses_are_those_of_monai() {
     let classes: Vec<i32> = (0..24).map(|i| (i * i + i / 5) % 3).collect();
     let classes = Tensor::<B, 4, Int>::from_data(TensorData::new(classes, [2, 2, 3, 2]), &device);
     for case in expected()["weighted_dice_ce"].as_array().unwrap() {
-        let logits: Vec<f32> = wave(72, 1.3, -0.4).iter().map(|value| 2.0 * value).collect();
+        let logits: Vec<f32> = wave(72, 1.3, -0.4)
+            .iter()
+            .map(|value| 2.0 * value)
+            .collect();
         let logits = Tensor::<B, 5>::from_data(TensorData::new(logits, [2, 3, 2, 3, 2]), &device);
         let logits = logits.require_grad();
         let input = logits.clone().permute([0, 2, 3, 4, 1]);
@@ -148,7 +154,10 @@ fn every_set_of_changes_keeps_shape_and_follows_its_random_numbers() {
             let shapes = (patch.image.dim(), patch.classes.dim());
             assert_eq!(shapes, ((2, 5, 5, 3), (5, 5, 3)));
             assert_eq!(patch, augmented(&plan, seed));
-            assert!(patch.image.iter().all(|value| value.is_finite()), "{mode:?}");
+            assert!(
+                patch.image.iter().all(|value| value.is_finite()),
+                "{mode:?}"
+            );
             distinct += usize::from(patch != augmented(&plan, seed + 1));
         }
         assert!(distinct > 40, "{mode:?}: {distinct}");
@@ -274,7 +283,10 @@ fn every_control_resumes_bit_for_bit() {
     assert_same(&work, "whole", "parts");
     // Each control matters.
     for (run, change) in [
-        ("augment", &(|plan: &mut TrainPlan| plan.augment_rots.clear()) as &dyn Fn(&mut TrainPlan)),
+        (
+            "augment",
+            &(|plan: &mut TrainPlan| plan.augment_rots.clear()) as &dyn Fn(&mut TrainPlan),
+        ),
         ("weights", &|plan| plan.class_weights = None),
         ("clip", &|plan| plan.clip_grad_norm = None),
         ("average", &|plan| plan.ema_decay = None),
@@ -283,7 +295,8 @@ fn every_control_resumes_bit_for_bit() {
         change(&mut work.plan);
         work.write_plan();
         train(&work.request(run));
-        let weights = |run: &str| std::fs::read(work.path(&format!("{run}/weights.safetensors"))).unwrap();
+        let weights =
+            |run: &str| std::fs::read(work.path(&format!("{run}/weights.safetensors"))).unwrap();
         assert!(weights("whole") != weights(run), "{run}");
         work.plan = plan;
     }
@@ -342,9 +355,15 @@ fn a_training_ends_early_and_stays_finished() {
     let watcher = train(&request);
     let status = fit::status(&request.run_dir, None).unwrap();
     let score = status.best_dice.unwrap();
-    assert!(score > 0.0, "the test needs a start that hits something: {score}");
+    assert!(
+        score > 0.0,
+        "the test needs a start that hits something: {score}"
+    );
     // Half of the epochs, counted from 0, are over after epoch 14.
-    assert_eq!((watcher.steps, status.epoch, status.num_epochs), (14, 14, 24));
+    assert_eq!(
+        (watcher.steps, status.epoch, status.num_epochs),
+        (14, 14, 24)
+    );
     assert!(status.finished);
     assert_eq!(work.read("run/validation.csv").lines().count(), 15);
     assert_eq!(train(&request).steps, 0);
@@ -373,9 +392,16 @@ fn a_dice_near_0_stops_a_training_that_can_go_on_all_the_same() {
         error.to_string(),
         "the mean Dice is 0.0000 after 22 of 23 epochs, expected at least 0.01; learning rate 1e-30"
     );
-    assert!(error.hint().is_some_and(|hint| hint.contains("stop_on_lowacc=false")));
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| hint.contains("stop_on_lowacc=false"))
+    );
     let again = fit::run(&request, &mut ()).unwrap_err();
-    assert!(matches!(again, FitError::LowScore { epoch: 23, .. }), "{again}");
+    assert!(
+        matches!(again, FitError::LowScore { epoch: 23, .. }),
+        "{again}"
+    );
     work.plan.stop_on_lowacc = false;
     work.write_plan();
     assert_eq!(train(&request).steps, 0);
@@ -388,7 +414,10 @@ fn controls_that_do_not_fit_are_refused() {
     work.write_plan();
     let error = fit::run(&work.request("run"), &mut ()).unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
-    assert!(source.starts_with("`class_weights` has 2 weights, expected 3"), "{source}");
+    assert!(
+        source.starts_with("`class_weights` has 2 weights, expected 3"),
+        "{source}"
+    );
     assert!(error.hint().is_some());
 }
 
@@ -397,7 +426,13 @@ fn scalars(run_dir: &Path) -> Vec<(u64, String, f32)> {
     let mut files: Vec<_> = std::fs::read_dir(run_dir)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(EVENTS_PREFIX))
+        .filter(|path| {
+            path.file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with(EVENTS_PREFIX)
+        })
         .collect();
     files.sort();
     let mut scalars = Vec::new();
@@ -464,7 +499,10 @@ fn fields(mut bytes: &[u8]) -> Vec<(u64, Field<'_>)> {
                 let length = varint(&mut bytes) as usize;
                 (Field::Bytes(&bytes[..length]), length)
             }
-            5 => (Field::Float(f32::from_le_bytes(bytes[..4].try_into().unwrap())), 4),
+            5 => (
+                Field::Float(f32::from_le_bytes(bytes[..4].try_into().unwrap())),
+                4,
+            ),
             kind => panic!("kind {kind}"),
         };
         bytes = &bytes[length..];
@@ -486,18 +524,29 @@ fn event_files_tell_what_the_tables_tell_also_after_a_break() {
     let column = |table: &str, column: usize| -> Vec<f32> {
         let table = work.read(&format!("run/{table}"));
         let rows = table.lines().skip(1);
-        rows.map(|row| row.split(',').nth(column).unwrap().parse().unwrap()).collect()
+        rows.map(|row| row.split(',').nth(column).unwrap().parse().unwrap())
+            .collect()
     };
     let steps = |every: u64| (1..).map(move |k| k * every);
     let expected = |every, values: Vec<f32>| steps(every).zip(values).collect::<Vec<_>>();
     assert_eq!(of("train/loss"), expected(1, column("metrics.csv", 2)));
-    assert_eq!(of("train/learning_rate"), expected(1, column("metrics.csv", 3)));
+    assert_eq!(
+        of("train/learning_rate"),
+        expected(1, column("metrics.csv", 3))
+    );
     assert_eq!(of("train/seconds_per_step").len(), 9);
-    for (tag, index) in [("val/acc", 1), ("val_class/bright", 2), ("val_class/brighter", 3)] {
+    for (tag, index) in [
+        ("val/acc", 1),
+        ("val_class/bright", 2),
+        ("val_class/brighter", 3),
+    ] {
         let (found, rows) = (of(tag), expected(3, column("validation.csv", index)));
         assert_eq!(found.len(), 3);
         for ((step, value), (row, dice)) in found.into_iter().zip(rows) {
-            assert!(step == row && (value - dice).abs() < 1e-6, "{tag}: {value} at {step}");
+            assert!(
+                step == row && (value - dice).abs() < 1e-6,
+                "{tag}: {value} at {step}"
+            );
         }
     }
 }

@@ -158,7 +158,10 @@ mod tests {
         for seed in 0..20 {
             let shares = histogram_shares(16, &mut Rng::new(&[seed]));
             assert_eq!((shares.len(), shares[0], shares[15]), (16, 0.0, 1.0));
-            assert!(shares.windows(2).all(|pair| pair[0] <= pair[1]), "{shares:?}");
+            assert!(
+                shares.windows(2).all(|pair| pair[0] <= pair[1]),
+                "{shares:?}"
+            );
         }
     }
 }

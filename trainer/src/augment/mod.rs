@@ -143,7 +143,12 @@ fn maybe_add_noise(patch: &mut Patch, rng: &mut Rng) {
     }
 }
 
-fn maybe_adjust_contrast(patch: &mut Patch, [low, high]: [f64; 2], contrast: Contrast, rng: &mut Rng) {
+fn maybe_adjust_contrast(
+    patch: &mut Patch,
+    [low, high]: [f64; 2],
+    contrast: Contrast,
+    rng: &mut Rng,
+) {
     if rng.chance(0.2) {
         let gamma = rng.uniform(low, high);
         adjust_contrast(&mut patch.image, gamma as f32, contrast);

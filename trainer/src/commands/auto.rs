@@ -45,7 +45,11 @@ pub fn run(arguments: &AutoArguments) -> Result<Exit, Failure> {
         plan.roi_size, plan.num_epochs
     );
     let slots = slots(&work, arguments, folds.len())?;
-    let trainings = Trainings::new(&work, max_ram_bytes(arguments.settings.max_ram), slots.len())?;
+    let trainings = Trainings::new(
+        &work,
+        max_ram_bytes(arguments.settings.max_ram),
+        slots.len(),
+    )?;
     if !trainings.fit_all(&folds, &slots)? {
         return Ok(Exit::Interrupted);
     }
@@ -57,14 +61,19 @@ pub fn run(arguments: &AutoArguments) -> Result<Exit, Failure> {
 const CORES: usize = 4;
 
 /// The device of each training that runs at once: all devices in turn, each as often as it trains folds at once.
-fn slots(work: &WorkDir, arguments: &AutoArguments, folds: usize) -> Result<Vec<TrainDevice>, Failure> {
+fn slots(
+    work: &WorkDir,
+    arguments: &AutoArguments,
+    folds: usize,
+) -> Result<Vec<TrainDevice>, Failure> {
     let devices = arguments.device.all();
     let each = match arguments.parallel_folds {
         ParallelFolds::Count(count) => count.get(),
         // Plans are made to fill the memory of a GPU with one training.
         ParallelFolds::Auto if devices != [TrainDevice::Cpu] => 1,
         ParallelFolds::Auto => {
-            let budget = max_ram_bytes(arguments.settings.max_ram).or_else(host_memory::default_budget);
+            let budget =
+                max_ram_bytes(arguments.settings.max_ram).or_else(host_memory::default_budget);
             let fold_bytes = work.fold_bytes().map_err(failure)?;
             let fit = budget.map_or(folds, |bytes| (bytes as f64 / fold_bytes.max(1.0)) as usize);
             let cores = available_parallelism().map_or(1, |cores| cores.get());

@@ -20,7 +20,10 @@ pub fn run(arguments: &StatusArguments) -> Result<Exit, Failure> {
         .map(|&fold| (fold, work.run_status(fold)))
         .collect();
     if arguments.json {
-        let runs: Vec<_> = runs.iter().map(|(fold, status)| json(*fold, status.as_ref())).collect();
+        let runs: Vec<_> = runs
+            .iter()
+            .map(|(fold, status)| json(*fold, status.as_ref()))
+            .collect();
         print_json(&json!({
             "format": "vesal-status",
             "format_version": 1,
@@ -36,9 +39,20 @@ pub fn run(arguments: &StatusArguments) -> Result<Exit, Failure> {
         done(work.is_analyzed()),
         done(work.is_planned())
     );
-    let header = ["fold", "state", "epoch", "best Dice", "at epoch", "steps/s", "left"];
+    let header = [
+        "fold",
+        "state",
+        "epoch",
+        "best Dice",
+        "at epoch",
+        "steps/s",
+        "left",
+    ];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
-    rows.extend(runs.iter().map(|(fold, status)| row(*fold, status.as_ref())));
+    rows.extend(
+        runs.iter()
+            .map(|(fold, status)| row(*fold, status.as_ref())),
+    );
     text.push_str(&table(&rows));
     print(&text)?;
     Ok(Exit::Success)

@@ -43,7 +43,9 @@ impl CaseMemory {
     fn take(&self, bytes: u64) -> bool {
         let fits = |used: u64| {
             let sum = used.saturating_add(bytes);
-            self.budget_bytes.is_none_or(|budget| sum <= budget).then_some(sum)
+            self.budget_bytes
+                .is_none_or(|budget| sum <= budget)
+                .then_some(sum)
         };
         let relaxed = Ordering::Relaxed;
         let taken = self.used_bytes.fetch_update(relaxed, relaxed, fits).is_ok();
@@ -59,14 +61,24 @@ pub trait Volume: Clone + Send + Sync {
     /// Reads and preprocesses the case of this index.
     ///
     /// **Errors**: [`CaseError`].
-    fn load(case: &TrainingCase, index: usize, plan: &DeployPlan, seed: u64) -> Result<Self, CaseError>;
+    fn load(
+        case: &TrainingCase,
+        index: usize,
+        plan: &DeployPlan,
+        seed: u64,
+    ) -> Result<Self, CaseError>;
 
     /// Memory that the case takes, in bytes.
     fn bytes(&self) -> u64;
 }
 
 impl Volume for TrainingVolume {
-    fn load(case: &TrainingCase, index: usize, plan: &DeployPlan, seed: u64) -> Result<Self, CaseError> {
+    fn load(
+        case: &TrainingCase,
+        index: usize,
+        plan: &DeployPlan,
+        seed: u64,
+    ) -> Result<Self, CaseError> {
         load_training(case, index, plan, seed)
     }
 
@@ -116,7 +128,11 @@ impl<'a, V: Volume> Cases<'a, V> {
             progress(done.fetch_add(1, Ordering::Relaxed) + 1);
             Ok(volume.filter(|volume| memory.take(volume.bytes())))
         };
-        let kept = cases.par_iter().enumerate().map(load).collect::<Result<_, _>>()?;
+        let kept = cases
+            .par_iter()
+            .enumerate()
+            .map(load)
+            .collect::<Result<_, _>>()?;
         Ok(Self {
             cases,
             kept,

@@ -30,7 +30,10 @@ pub fn ends_early(history: &[(usize, f64)], plan: &TrainPlan) -> bool {
     }
     let crops = plan.num_crops_per_image;
     let interval = (RECENT * (plan.num_epochs * crops) as f64) as usize;
-    let recent = history.iter().filter(|(epoch, _)| (last - epoch) * crops < interval).count();
+    let recent = history
+        .iter()
+        .filter(|(epoch, _)| (last - epoch) * crops < interval)
+        .count();
     let deciding = &history[history.len() - recent.max(DECIDING)..];
     let scores = deciding.iter().map(|(_, dice)| *dice);
     let (low, high) = scores.fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), dice| {

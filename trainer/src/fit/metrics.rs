@@ -112,7 +112,11 @@ pub struct Pace {
 /// Reads the pace of a run off its metrics; none before the first step.
 pub fn pace(run_dir: &Path) -> Option<Pace> {
     let tail = tail(&run_dir.join(METRICS_FILE))?;
-    let rows: Vec<Vec<f64>> = tail.lines().filter_map(numbers).filter(|row| row.len() == 6).collect();
+    let rows: Vec<Vec<f64>> = tail
+        .lines()
+        .filter_map(numbers)
+        .filter(|row| row.len() == 6)
+        .collect();
     let last = rows.last()?;
     let mut seconds: Vec<f64> = rows.iter().map(|row| row[4]).collect();
     seconds.sort_unstable_by(f64::total_cmp);
@@ -126,7 +130,9 @@ pub fn pace(run_dir: &Path) -> Option<Pace> {
 /// Mean time of the last validations of a run, in seconds.
 pub fn validation_seconds(run_dir: &Path) -> Option<f64> {
     let tail = tail(&run_dir.join(VALIDATION_FILE))?;
-    let rows = tail.lines().filter_map(|row| row.rsplit(',').next()?.parse::<f64>().ok());
+    let rows = tail
+        .lines()
+        .filter_map(|row| row.rsplit(',').next()?.parse::<f64>().ok());
     let seconds: Vec<f64> = rows.collect();
     (!seconds.is_empty()).then(|| seconds.iter().sum::<f64>() / seconds.len() as f64)
 }
@@ -135,7 +141,8 @@ pub fn validation_seconds(run_dir: &Path) -> Option<f64> {
 fn tail(path: &Path) -> Option<String> {
     let mut file = File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).ok()?;
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))
+        .ok()?;
     let mut bytes = Vec::new();
     file.take(TAIL).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);

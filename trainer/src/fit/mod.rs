@@ -78,7 +78,8 @@ pub struct FitRequest {
     pub data_stats_path: PathBuf,
     /// Where to compute: on several devices, each takes a share of every step's patches.
     pub devices: TrainDevices,
-    /// Memory that preprocessed cases may take, in bytes; the others are read again in every epoch. None: any amount.
+    /// Memory that preprocessed cases may take, in bytes, none: any amount. The others are read again in every epoch, and
+    /// each thread that prepares batches holds one of them for a moment.
     pub max_ram_bytes: Option<u64>,
     /// Set from outside to stop at the next step, after a checkpoint.
     pub stop: Arc<AtomicBool>,

@@ -41,7 +41,11 @@ impl Extent {
     fn seconds_left(&self, done: Position, step_seconds: f64, validation_seconds: f64) -> f64 {
         let all = self.num_epochs * self.steps_per_epoch;
         let steps = all.saturating_sub(done.epochs * self.steps_per_epoch + done.steps);
-        let validations = self.validations.iter().filter(|epoch| **epoch > done.epochs).count();
+        let validations = self
+            .validations
+            .iter()
+            .filter(|epoch| **epoch > done.epochs)
+            .count();
         steps as f64 * step_seconds + validations as f64 * validation_seconds
     }
 }
@@ -82,12 +86,16 @@ pub fn status(run_dir: &Path, extent: Option<&Extent>) -> Option<RunStatus> {
     let best = weights.map(|head| head.score);
     let finished = run_dir.join(run_record::FILE_NAME).is_file();
     let pace = metrics::pace(run_dir);
-    let checked = checkpoint.as_ref().map_or(Position::default(), |head| head.position);
+    let checked = checkpoint
+        .as_ref()
+        .map_or(Position::default(), |head| head.position);
     let done = match pace {
         Some(pace) if running => later(checked, position(pace, extent)),
         _ => checked,
     };
-    let step_seconds = pace.map(|pace| pace.step_seconds).filter(|seconds| *seconds > 0.0);
+    let step_seconds = pace
+        .map(|pace| pace.step_seconds)
+        .filter(|seconds| *seconds > 0.0);
     let left = |(extent, seconds): (&Extent, f64)| {
         let validation_seconds = metrics::validation_seconds(run_dir).unwrap_or(0.0);
         extent.seconds_left(done, seconds, validation_seconds)
@@ -122,7 +130,11 @@ fn position(pace: Pace, extent: Option<&Extent>) -> Position {
 }
 
 fn later(a: Position, b: Position) -> Position {
-    if (a.epochs, a.steps) >= (b.epochs, b.steps) { a } else { b }
+    if (a.epochs, a.steps) >= (b.epochs, b.steps) {
+        a
+    } else {
+        b
+    }
 }
 
 #[cfg(test)]

@@ -81,7 +81,11 @@ where
             Some(earlier) => {
                 let path = request.run_dir.join(CHECKPOINT_FILE);
                 let averaged = read_average(&path, averaged, device)?;
-                Ok(Average::new(averaged, earlier.checkpoint.averaged_steps, decay))
+                Ok(Average::new(
+                    averaged,
+                    earlier.checkpoint.averaged_steps,
+                    decay,
+                ))
             }
         }
     });
@@ -302,7 +306,8 @@ where
         low.then_some(FitError::LowScore {
             epoch,
             num_epochs: plan.num_epochs,
-            dice,
+            // A sum of nothing is -0.
+            dice: dice + 0.0,
             learning_rate: plan.learning_rate,
         })
     }
@@ -326,7 +331,10 @@ where
             data_wait: waiting.elapsed(),
         };
         let (learner, report) = learner.step(task)?;
-        self.average = self.average.take().map(|average| average.add(&learner.first.network));
+        self.average = self
+            .average
+            .take()
+            .map(|average| average.add(&learner.first.network));
         self.position.steps = step;
         self.report(report)?;
         Ok(learner)
@@ -381,7 +389,9 @@ where
                 let Some(labels) = labels else {
                     return Ok(false);
                 };
-                scores.add(&case.labels, &labels).map_err(|error| failed(error.into()))?;
+                scores
+                    .add(&case.labels, &labels)
+                    .map_err(|error| failed(error.into()))?;
                 self.observer.validating(epoch, index + 1, total);
             }
             Ok::<_, FitError>(true)
@@ -412,7 +422,8 @@ where
             self.writer.write(&path, head, weights(network))?;
             self.best = Some(report.score.clone());
         }
-        self.history.push((report.score.epoch, report.score.mean_dice));
+        self.history
+            .push((report.score.epoch, report.score.mean_dice));
         self.metrics.validation(&report)?;
         self.events.validation(&report)?;
         self.observer.validated(&report);

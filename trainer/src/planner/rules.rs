@@ -212,7 +212,8 @@ fn steps_per_image(
     let all = stats.n_cases as f64 * case_gib(stats.image_stats.channels.max, image);
     let many = host_memory_gib.is_none_or(|budget| budget >= 0.75 * all);
     let steps = if many { 1 } else { (4 / patches.max(1)).max(1) };
-    let budget = host_memory_gib.map_or("any amount of".to_owned(), |gib| format!("{gib:.1} GiB of"));
+    let budget =
+        host_memory_gib.map_or("any amount of".to_owned(), |gib| format!("{gib:.1} GiB of"));
     decisions.take(
         "num_steps_per_image",
         overrides.num_steps_per_image,

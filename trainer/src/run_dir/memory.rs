@@ -37,7 +37,9 @@ fn cases_bytes(stats: &StatsSummary, deploy: &DeployPlan) -> f64 {
     });
     let image = &stats.image_stats;
     let spacing = resampled.unwrap_or(image.spacing.median);
-    let voxels: f64 = (0..3).map(|axis| image.sizemm.percentile_90_0[axis] / spacing[axis]).product();
+    let voxels: f64 = (0..3)
+        .map(|axis| image.sizemm.percentile_90_0[axis] / spacing[axis])
+        .product();
     stats.n_cases as f64 * voxels * (4 * deploy.channels.len() + 2) as f64
 }
 

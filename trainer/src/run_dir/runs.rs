@@ -14,7 +14,9 @@ impl WorkDir {
     fn extent(&self, fold: usize) -> Option<Extent> {
         let plan = std::fs::read(self.path.join(TRAIN_PLAN)).ok()?;
         let plan: TrainPlan = serde_json::from_slice(&plan).ok()?;
-        let trained = self.usable_cases().filter(|case| case.fold.is_some_and(|own| own != fold));
+        let trained = self
+            .usable_cases()
+            .filter(|case| case.fold.is_some_and(|own| own != fold));
         Some(Extent::new(&plan, trained.count(), fold))
     }
 }

@@ -213,7 +213,10 @@ pub fn check_adamw<B: Kernels>(tolerance: f32) {
         (limited, Some(f32::NAN)),
     ];
     for (step, guard) in steps {
-        let what = format!("step guarded by {guard:?} with a limit of {:?}", step.max_norm);
+        let what = format!(
+            "step guarded by {guard:?} with a limit of {:?}",
+            step.max_norm
+        );
         let guard = guard.map(|guard| TensorData::from([guard]));
         let shared: Vec<Moments<B>> = data.iter().map(moments::<B>).collect();
         let held: Vec<FloatTensor<B>> = shared.iter().map(|own| own.weights.clone()).collect();

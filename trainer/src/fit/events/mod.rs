@@ -65,7 +65,11 @@ impl Events {
         let number = number.map_or(0, |last| last + 1);
         let path = run_dir.join(format!("{EVENTS_PREFIX}{number:010}.{seconds}.vesal"));
         let mut options = File::options();
-        let file = options.create_new(true).append(true).open(&path).map_err(io(&path))?;
+        let file = options
+            .create_new(true)
+            .append(true)
+            .open(&path)
+            .map_err(io(&path))?;
         let mut events = Self {
             path,
             file,
@@ -148,7 +152,11 @@ fn files(run_dir: &Path) -> io::Result<Vec<PathBuf>> {
 /// Which start a file is from.
 fn number(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
-    name.strip_prefix(EVENTS_PREFIX)?.split('.').next()?.parse().ok()
+    name.strip_prefix(EVENTS_PREFIX)?
+        .split('.')
+        .next()?
+        .parse()
+        .ok()
 }
 
 /// Cuts a file at its first event after `progress`, or where a killed process left half a record.
@@ -162,7 +170,10 @@ fn cut(path: &Path, progress: Progress) -> io::Result<()> {
         kept += length;
     }
     if kept < bytes.len() {
-        File::options().write(true).open(path)?.set_len(kept as u64)?;
+        File::options()
+            .write(true)
+            .open(path)?
+            .set_len(kept as u64)?;
     }
     Ok(())
 }
@@ -171,7 +182,10 @@ fn is_after(event: &Event, progress: Progress) -> bool {
     let Some(summary) = &event.summary else {
         return false;
     };
-    let validates = summary.value.iter().any(|value| value.tag.starts_with(VALIDATION));
+    let validates = summary
+        .value
+        .iter()
+        .any(|value| value.tag.starts_with(VALIDATION));
     let done = match validates {
         true => progress.validated_steps,
         false => progress.steps,

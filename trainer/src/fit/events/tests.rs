@@ -38,7 +38,10 @@ fn found(run_dir: &Path) -> Vec<(i64, String)> {
         let mut rest = bytes.as_slice();
         while let Some((data, length)) = record::decode(rest) {
             let event = Event::decode(data).unwrap();
-            let values = event.summary.map(|summary| summary.value).unwrap_or_default();
+            let values = event
+                .summary
+                .map(|summary| summary.value)
+                .unwrap_or_default();
             found.extend(values.first().map(|value| (event.step, value.tag.clone())));
             rest = &rest[length..];
         }
