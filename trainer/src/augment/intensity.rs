@@ -33,8 +33,7 @@ pub fn add_noise(image: &mut Array4<f32>, deviation: f32, rng: &mut Rng) {
 pub fn shift_histogram(image: &mut Array4<f32>, shares: &[f32]) {
     let (low, high) = range(image);
     let last = shares.len().saturating_sub(1);
-    // Also where there is no intensity, or one that is no number.
-    if last == 0 || !(low < high) {
+    if last == 0 || low >= high {
         return;
     }
     let (width, steps) = (high - low, last as f32);

@@ -150,7 +150,7 @@ impl FitObserver for FitProgress {
         let cases = training_cases + validation_cases;
         if kept_cases < cases {
             self.print(&format!(
-                "fold {}: memory holds {kept_cases} of {cases} cases ({:.1} GiB), the others are read again in every \
+                "fold {}: memory holds {kept_cases} of {cases} cases ({:.2} GiB), the others are read again in every \
                  epoch; `--max-ram` allows more",
                 self.fold,
                 kept_bytes as f64 / (1u64 << 30) as f64

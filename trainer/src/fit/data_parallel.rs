@@ -15,9 +15,9 @@ use vesal_models::SegResNetDs;
 use super::checkpoint::{CheckpointHead, read_checkpoint};
 use super::learner::{Learner, Task};
 use super::loss_scale::LossScale;
+use super::network::copy_to;
 use super::optimizer::AdamW;
 use super::rank::{Rank, Ranks};
-use super::training::copy_to;
 use super::{FitError, StepReport, TrainDevice};
 use crate::precision::Precision;
 

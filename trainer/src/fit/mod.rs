@@ -17,6 +17,7 @@ pub mod history;
 mod learner;
 mod loss_scale;
 mod metrics;
+mod network;
 mod observer;
 pub mod optimizer;
 mod plans;

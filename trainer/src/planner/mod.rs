@@ -174,8 +174,10 @@ pub fn plan(stats: &StatsSummary, goal: &Goal<'_>, budget: &Budget) -> Result<Pl
         &grid,
         network,
         roi,
-        budget.host_memory_gib,
-        overrides,
+        &rules::Given {
+            overrides,
+            host_memory_gib: budget.host_memory_gib,
+        },
         &mut decisions,
     );
     train.check_controls()?;

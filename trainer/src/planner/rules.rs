@@ -106,6 +106,15 @@ pub(super) fn network(
     }
 }
 
+/// What the user decides, and the host allows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Given<'a> {
+    /// Decisions of the user.
+    pub(super) overrides: &'a Overrides,
+    /// Memory for preprocessed cases in GiB; none: any amount.
+    pub(super) host_memory_gib: Option<f64>,
+}
+
 /// Decides the training.
 pub(super) fn training(
     stats: &StatsSummary,
@@ -113,10 +122,10 @@ pub(super) fn training(
     grid: &Grid,
     network: NetworkConfig,
     roi_size: [usize; 3],
-    host_memory_gib: Option<f64>,
-    overrides: &Overrides,
+    given: &Given<'_>,
     decisions: &mut Decisions,
 ) -> TrainPlan {
+    let overrides = given.overrides;
     let size_mm = stats.image_stats.sizemm.percentile_90_0;
     let image: [usize; 3] =
         std::array::from_fn(|axis| (size_mm[axis] / grid.spacing[axis]) as usize);
@@ -134,8 +143,7 @@ pub(super) fn training(
         stats,
         image,
         num_images_per_batch * num_crops_per_image,
-        host_memory_gib,
-        overrides,
+        given,
         decisions,
     );
     let controls = controls(overrides, decisions);
@@ -205,21 +213,24 @@ fn steps_per_image(
     stats: &StatsSummary,
     image: [usize; 3],
     patches: usize,
-    host_memory_gib: Option<f64>,
-    overrides: &Overrides,
+    given: &Given<'_>,
     decisions: &mut Decisions,
 ) -> usize {
+    let Given {
+        overrides,
+        host_memory_gib,
+    } = *given;
     let all = stats.n_cases as f64 * case_gib(stats.image_stats.channels.max, image);
     let many = host_memory_gib.is_none_or(|budget| budget >= 0.75 * all);
     let steps = if many { 1 } else { (4 / patches.max(1)).max(1) };
     let budget =
-        host_memory_gib.map_or("any amount of".to_owned(), |gib| format!("{gib:.1} GiB of"));
+        host_memory_gib.map_or("any amount of".to_owned(), |gib| format!("{gib:.2} GiB of"));
     decisions.take(
         "num_steps_per_image",
         overrides.num_steps_per_image,
         steps,
         "1 where memory holds 0.75 of the cases; else 4 patches of a case each time that it is read",
-        format!("all cases take about {all:.1} GiB, {budget} memory may be used"),
+        format!("all cases take about {all:.2} GiB, {budget} memory may be used"),
     )
 }
 

@@ -13,8 +13,8 @@ use vesal_models::{NetworkConfig, SegResNetDsConfig};
 use super::*;
 use crate::dataset::Batch;
 use crate::fit::checkpoint::{Identity, Position, weights, whole_state};
+use crate::fit::network::initialize;
 use crate::fit::tensor_file;
-use crate::fit::training::initialize;
 use crate::rng::Rng;
 
 type B = Autodiff<Flex>;
