@@ -55,7 +55,7 @@ fn chain() -> &'static Chain {
 }
 
 /// `vesal-train auto` over two folds.
-fn auto(task: &Path, work: &Path) -> Command {
+pub fn auto(task: &Path, work: &Path) -> Command {
     let mut command = Command::new(&programs().train);
     command
         .args(["auto", "--folds", "2", "--input"])

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use vesal_tests::dataset::PhantomDataset;
 use vesal_tests::programs::{programs, run};
 
-use crate::chain::SETTINGS;
+use crate::chain::{SETTINGS, auto};
 
 #[test]
 fn a_killed_fit_resumes_and_ends_like_one_that_was_not() {
@@ -35,10 +35,62 @@ fn a_killed_fit_resumes_and_ends_like_one_that_was_not() {
     run(&mut fit(&whole));
     let moment = (started.elapsed() / 8).max(Duration::from_millis(5));
 
+    let deaths = kill_until_done(
+        || fit(&killed),
+        moment,
+        || {
+            assert_whole(&killed.join("segresnet_0"));
+        },
+    );
+    assert!(deaths >= 2, "the fit was killed {deaths} times");
+
+    let weights =
+        |work: &Path| std::fs::read(work.join("segresnet_0/weights.safetensors")).unwrap();
+    assert!(
+        weights(&whole) == weights(&killed),
+        "weights differ from an uninterrupted training"
+    );
+}
+
+#[test]
+fn a_killed_auto_resumes_wherever_it_was_also_with_folds_in_parallel() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().canonicalize().unwrap();
+    let dataset = PhantomDataset::write(&path.join("data"), 4, 0).unwrap();
+    let auto = |work: &Path, folds_at_once: &str| {
+        let mut command = auto(&dataset.task, work);
+        command.args(["--parallel-folds", folds_at_once]);
+        command
+    };
+    let [whole, killed] = ["whole", "killed"].map(|name| path.join(name));
+    // Found or built before the clock starts.
+    programs();
+    let started = Instant::now();
+    run(&mut auto(&whole, "1"));
+    let moment = (started.elapsed() / 8).max(Duration::from_millis(5));
+    let deaths = kill_until_done(
+        || auto(&killed, "2"),
+        moment,
+        || {
+            (0..2).for_each(|fold| assert_whole(&killed.join(format!("segresnet_{fold}"))));
+        },
+    );
+    assert!(deaths >= 2, "auto was killed {deaths} times");
+    for fold in 0..2 {
+        let weights = |work: &Path| {
+            std::fs::read(work.join(format!("segresnet_{fold}/weights.safetensors"))).unwrap()
+        };
+        assert!(weights(&whole) == weights(&killed), "fold {fold} differs");
+    }
+}
+
+/// Starts a program again and again and kills it, each time a little later, until it ends by itself; how often it was
+/// killed.
+fn kill_until_done(command: impl Fn() -> Command, moment: Duration, after: impl Fn()) -> usize {
     let mut deaths = 0;
     // Each start lives a little longer, so that deaths fall on loading, steps, validations and writes.
     for life in (1..).map(|n| moment * n) {
-        let mut child = fit(&killed)
+        let mut child = command()
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -54,22 +106,15 @@ fn a_killed_fit_resumes_and_ends_like_one_that_was_not() {
             std::thread::sleep(Duration::from_millis(2));
         };
         if let Some(status) = finished {
-            assert!(status.success(), "a resumed fit ends with {status}");
+            assert!(status.success(), "a resumed program ends with {status}");
             break;
         }
         child.kill().unwrap();
         child.wait().unwrap();
         deaths += 1;
-        assert_whole(&killed.join("segresnet_0"));
+        after();
     }
-    assert!(deaths >= 2, "the fit was killed {deaths} times");
-
-    let weights =
-        |work: &Path| std::fs::read(work.join("segresnet_0/weights.safetensors")).unwrap();
-    assert!(
-        weights(&whole) == weights(&killed),
-        "weights differ from an uninterrupted training"
-    );
+    deaths
 }
 
 fn fit(work: &Path) -> Command {

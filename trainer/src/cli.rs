@@ -1,6 +1,8 @@
 //! The command line.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use vesal_trainer::fit::TrainDevices;
@@ -21,6 +23,7 @@ Examples:
   vesal-train fit --work-dir work --fold 0 --device cuda:0    Train one fold on a GPU
   vesal-train auto --work-dir work --device cuda:0,cuda:1     Train two folds at once, each on a GPU
   vesal-train scores --work-dir work --worst 20               Show the cases that are predicted worst
+  vesal-train auto --work-dir work --parallel-folds auto      Train folds at once where memory and cores allow
 
 Exit codes:
   0 done    2 wrong command line    3 task, datalist or images    4 plan or run    5 device or training
@@ -89,6 +92,10 @@ pub struct SettingArguments {
     /// --device has, as the first planning does
     #[arg(long, value_name = "GIB|detect", value_parser = memory)]
     pub device_memory: Option<MemoryArgument>,
+    /// Memory that preprocessed cases may take, over all folds at once; the others are read again in every epoch
+    /// [default: half of what is available]
+    #[arg(long, value_name = "GIB", value_parser = ram)]
+    pub max_ram: Option<f64>,
 }
 
 /// Which memory to plan for.
@@ -114,6 +121,13 @@ Settings, in task.yaml or with --set NAME=VALUE:
   normalize_mode, intensity_bounds                     range (CT), meanstd (MR), meanstdtanh, pet, none
   network#init_filters, network#blocks_down            size of the network
   use_amp                                              mixed precision
+  augment_mode                                         default, none, ct_ax_1, mri_1: changes of patches
+  augment_flips, augment_rots                          axes to mirror, [0, 1, 2]; planes to turn, [[0, 1]]
+  class_weights                                        in the loss, background first, such as [1, 2, 2]
+  clip_grad_norm                                       largest norm of the gradients, such as 1
+  ema_decay                                            validate and export averaged weights, such as 0.999
+  early_stopping_fraction                              end where scores stay within this fraction (0: never)
+  stop_on_lowacc                                       give up where the Dice stays near 0
   seed                                                 weights, sampling, generated folds";
 
 /// Arguments of `auto`.
@@ -128,6 +142,9 @@ pub struct AutoArguments {
     /// Train these folds only, such as 0,1
     #[arg(long, value_name = "FOLDS", value_delimiter = ',')]
     pub only_folds: Vec<usize>,
+    /// Folds to train at once on each device: a number, or auto for as many as memory and cores allow
+    #[arg(long, value_name = "N|auto", default_value = "1")]
+    pub parallel_folds: ParallelFolds,
     /// Where to compute: cpu, cuda, cuda:N, or GPUs such as cuda:0,cuda:1 that each train a fold at a time
     #[arg(
         long,
@@ -196,6 +213,31 @@ pub struct FitArguments {
     pub fold: usize,
     #[command(flatten)]
     pub devices: DeviceArguments,
+    /// Memory that preprocessed cases may take; the others are read again in every epoch [default: half of what is
+    /// available]
+    #[arg(long, value_name = "GIB", value_parser = ram)]
+    pub max_ram: Option<f64>,
+}
+
+/// How many folds to train at once on each device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParallelFolds {
+    /// As many as memory and cores allow.
+    Auto,
+    /// This many.
+    Count(NonZeroUsize),
+}
+
+impl FromStr for ParallelFolds {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            Ok(count) => Ok(Self::Count(count)),
+            Err(_) if text == "auto" => Ok(Self::Auto),
+            Err(_) => Err("expected a number of at least 1, or `auto`"),
+        }
+    }
 }
 
 /// Arguments of `status`.
@@ -302,6 +344,14 @@ pub struct BenchArguments {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// Reads a memory size in GiB; 0 for none.
+fn ram(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(gib) if (0.0..=1e5).contains(&gib) => Ok(gib),
+        _ => Err("expected a number of GiB from 0 to 100000".to_owned()),
+    }
 }
 
 /// Reads a memory size in GiB, or `detect`.

@@ -15,7 +15,9 @@
 //! only where what it was made from has changed. Every file is replaced in one step.
 
 mod error;
+mod memory;
 mod record;
+mod runs;
 mod stages;
 
 pub use error::{Fault, WorkError};
@@ -64,6 +66,8 @@ pub struct Request<'a> {
     pub settings: &'a [String],
     /// Where the data are, instead of where the task or the directory says.
     pub dataroot: Option<&'a Path>,
+    /// Memory of the host to plan for, in GiB.
+    pub host_memory_gib: Option<f64>,
 }
 
 /// A work directory with its task and cases.
@@ -97,7 +101,9 @@ impl WorkDir {
             .settings
             .iter()
             .try_for_each(|text| settings.set_text(text))?;
-        let work = match (request.input, earlier) {
+        let remembered = earlier.as_ref().and_then(|record| record.host_memory_gib);
+        let host_memory_gib = request.host_memory_gib.or(remembered);
+        let mut work = match (request.input, earlier) {
             (Some(input), earlier) => Self::set_up(path, input, request, earlier, settings)?,
             (None, Some(earlier)) => {
                 let dataroot = match request.dataroot {
@@ -117,6 +123,7 @@ impl WorkDir {
                 });
             }
         };
+        work.record.host_memory_gib = host_memory_gib;
         work.write_record()?;
         Ok(work)
     }
@@ -172,6 +179,7 @@ impl WorkDir {
             settings,
             device_memory_gib: memory.device_memory_gib,
             device_memory_source: memory.source,
+            host_memory_gib: memory.host_memory_gib,
             analysis,
             plan,
         };
@@ -254,6 +262,7 @@ impl WorkDir {
     pub fn set_budget(&mut self, budget: Budget) -> Result<(), WorkError> {
         self.record.device_memory_gib = budget.device_memory_gib;
         self.record.device_memory_source = budget.source;
+        self.record.host_memory_gib = budget.host_memory_gib;
         self.write_record()
     }
 

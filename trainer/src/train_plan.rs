@@ -1,6 +1,9 @@
 //! The train plan: decisions that only training needs, `train_plan.json`.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 use vesal_models::NetworkConfig;
 
 /// Name of this format in the file itself.
@@ -16,6 +19,35 @@ pub enum CropMode {
     Ratio,
     /// Anywhere.
     Rand,
+}
+
+/// Set of random changes to patches, by Auto3DSeg's names.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AugmentMode {
+    /// Affine, smoothing, scale and shift of intensities, noise.
+    #[default]
+    Default,
+    /// Nothing.
+    None,
+    /// CT with axial slices: histogram shift, contrast, in-plane affine.
+    #[serde(rename = "ct_ax_1")]
+    CtAx1,
+    /// MR: affine, noise, smoothing, scale around the mean, contrast of the image and of its negative.
+    #[serde(rename = "mri_1")]
+    Mri1,
+}
+
+impl fmt::Debug for AugmentMode {
+    /// As in settings.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::None => "none",
+            Self::CtAx1 => "ct_ax_1",
+            Self::Mri1 => "mri_1",
+        })
+    }
 }
 
 /// `train_plan.json`. Field names are Auto3DSeg's where it has one.
@@ -54,4 +86,185 @@ pub struct TrainPlan {
     pub use_amp: bool,
     /// Seed of weights, sampling and augmentation.
     pub seed: u64,
+    /// Set of random changes to patches.
+    #[serde(default)]
+    pub augment_mode: AugmentMode,
+    /// Axes on which patches are mirrored at random.
+    #[serde(default = "all_axes")]
+    pub augment_flips: Vec<usize>,
+    /// Planes, as pairs of axes, in which patches are turned at random by multiples of 90 degrees.
+    #[serde(default)]
+    pub augment_rots: Vec<[usize; 2]>,
+    /// Weight of each class, background first, in Dice loss and cross entropy; none: all alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<Vec<f64>>,
+    /// Largest norm of all gradients together; none: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_grad_norm: Option<f64>,
+    /// Decay of the average of the weights that is validated and exported; none: the weights themselves are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema_decay: Option<f64>,
+    /// Relative change of the score below which the training ends early; 0: never.
+    #[serde(default)]
+    pub early_stopping_fraction: f64,
+    /// Whether a score near 0 after a quarter of the epochs is an error.
+    #[serde(default)]
+    pub stop_on_lowacc: bool,
+}
+
+/// The axes of a patch.
+fn all_axes() -> Vec<usize> {
+    vec![0, 1, 2]
+}
+
+/// Why the training controls of a plan cannot be used.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum ControlError {
+    /// A patch of another shape after a quarter turn.
+    #[error(
+        "`augment_rots` turns axes {axes:?} of a patch of {roi_size:?} voxels, expected sides of one length"
+    )]
+    Rotation {
+        /// The plane.
+        axes: [usize; 2],
+        /// Patch in voxels.
+        roi_size: [usize; 3],
+    },
+    /// Axes that a patch does not have, or has only once.
+    #[error("`{name}` names axes {found:?}, expected different ones of 0, 1 and 2")]
+    Axes {
+        /// The setting.
+        name: &'static str,
+        /// The axes.
+        found: Vec<usize>,
+    },
+    /// More or fewer weights than classes.
+    #[error(
+        "`class_weights` has {found} weights, expected {expected}: background, then each class of the task"
+    )]
+    ClassWeights {
+        /// Weights.
+        found: usize,
+        /// Classes, background included.
+        expected: usize,
+    },
+    /// A figure out of its range.
+    #[error("`{name}` is {found}, expected {expected}")]
+    Range {
+        /// The setting.
+        name: &'static str,
+        /// Its value.
+        found: String,
+        /// The range.
+        expected: &'static str,
+    },
+}
+
+impl ControlError {
+    /// What the reader can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Rotation { .. } => Some(
+                "`--set roi_size=[X, Y, Z]` with equal sides in that plane, or `--set augment_rots=` for none",
+            ),
+            Self::ClassWeights { .. } => Some(
+                "`--set class_weights=[BACKGROUND, FIRST, ...]`, or `--set class_weights=` for none",
+            ),
+            Self::Axes { .. } | Self::Range { .. } => Some("plan again"),
+        }
+    }
+}
+
+/// What class weights have to be.
+pub const CLASS_WEIGHTS: &str = "finite numbers of at least 0, not all of them 0";
+/// What a limit of the gradients' norm has to be.
+pub const CLIP_GRAD_NORM: &str = "a positive number";
+/// What a decay of averaged weights has to be.
+pub const EMA_DECAY: &str = "at least 0 and below 1";
+/// What a fraction for early stopping has to be.
+pub const EARLY_STOPPING_FRACTION: &str = "at least 0 and below 1";
+
+/// Whether these can be class weights.
+pub fn are_class_weights(weights: &[f64]) -> bool {
+    let each = weights
+        .iter()
+        .all(|weight| weight.is_finite() && *weight >= 0.0);
+    each && weights.iter().any(|weight| *weight > 0.0)
+}
+
+/// Whether this can be the largest norm of gradients.
+pub fn is_norm_limit(limit: f64) -> bool {
+    limit.is_finite() && limit as f32 > 0.0
+}
+
+/// Whether this is a number from 0 to below 1.
+pub fn is_fraction(value: f64) -> bool {
+    (0.0..1.0).contains(&value)
+}
+
+/// Whether these are axes of a patch, each at most once.
+pub fn are_axes(axes: &[usize]) -> bool {
+    (0..axes.len()).all(|i| axes[i] < 3 && !axes[..i].contains(&axes[i]))
+}
+
+impl TrainPlan {
+    /// Checks augmentation, weights and limits against patch and network.
+    ///
+    /// **Errors**: [`ControlError`].
+    pub fn check_controls(&self) -> Result<(), ControlError> {
+        let axes = |name, found: &[usize]| {
+            if are_axes(found) {
+                return Ok(());
+            }
+            let found = found.to_vec();
+            Err(ControlError::Axes { name, found })
+        };
+        axes("augment_flips", &self.augment_flips)?;
+        for &plane in &self.augment_rots {
+            axes("augment_rots", &plane)?;
+            if self.roi_size[plane[0]] != self.roi_size[plane[1]] {
+                return Err(ControlError::Rotation {
+                    axes: plane,
+                    roi_size: self.roi_size,
+                });
+            }
+        }
+        let range = |name, fine: bool, found: String, expected| {
+            if fine {
+                return Ok(());
+            }
+            Err(ControlError::Range {
+                name,
+                found,
+                expected,
+            })
+        };
+        if let Some(weights) = &self.class_weights {
+            let (found, expected) = (weights.len(), self.network.out_channels());
+            if found != expected {
+                return Err(ControlError::ClassWeights { found, expected });
+            }
+            let fine = are_class_weights(weights);
+            range("class_weights", fine, format!("{weights:?}"), CLASS_WEIGHTS)?;
+        }
+        if let Some(limit) = self.clip_grad_norm {
+            let fine = is_norm_limit(limit);
+            range("clip_grad_norm", fine, limit.to_string(), CLIP_GRAD_NORM)?;
+        }
+        if let Some(decay) = self.ema_decay {
+            range(
+                "ema_decay",
+                is_fraction(decay),
+                decay.to_string(),
+                EMA_DECAY,
+            )?;
+        }
+        let fraction = self.early_stopping_fraction;
+        range(
+            "early_stopping_fraction",
+            is_fraction(fraction),
+            fraction.to_string(),
+            EARLY_STOPPING_FRACTION,
+        )
+    }
 }

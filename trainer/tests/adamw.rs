@@ -46,7 +46,7 @@ fn steps_follow_the_formula() {
     let mut line = Line {
         weight: Param::from_tensor(weight),
     };
-    let mut optimizer = AdamW::<Flex>::new(decay);
+    let mut optimizer = AdamW::<Flex>::new(decay, None);
     for factor in factors {
         let loss = (line.weight.val() * Tensor::from_floats(factor, &device)).sum();
         let gradients = GradientsParams::from_grads(loss.backward(), &line);
@@ -71,7 +71,7 @@ fn a_guarded_step_with_an_infinite_gradient_changes_nothing() {
     let mut line = Line {
         weight: Param::from_tensor(Tensor::<B, 1>::from_floats([0.5, -2.0], &device)),
     };
-    let mut optimizer = AdamW::<Flex>::new(0.1);
+    let mut optimizer = AdamW::<Flex>::new(0.1, None);
     for (factor, overflows) in [([2.0, 4.0], false), ([f32::INFINITY, 1.0], true)] {
         let before = line.weight.val().into_data();
         let loss = (line.weight.val() * Tensor::from_floats(factor, &device)).sum();
@@ -87,4 +87,32 @@ fn a_guarded_step_with_an_infinite_gradient_changes_nothing() {
         (found[0] - (0.5 * (1.0 - 0.001) - 0.01)).abs() < 1e-6,
         "{found:?}"
     );
+}
+
+#[test]
+fn gradients_above_the_limit_are_scaled_down_together() {
+    let device = Default::default();
+    let mut line = Line {
+        weight: Param::from_tensor(Tensor::<B, 1>::from_floats([0.5, -2.0], &device)),
+    };
+    // Factors on the loss do not count: the norms are 5 and 0.5.
+    let (gradients, factor, limit) = ([[3.0, 4.0], [0.3, 0.4]], 0.5f32, 2.0);
+    let mut optimizer = AdamW::<Flex>::new(0.0, Some(limit));
+    for gradient in gradients {
+        let scaled = gradient.map(|value: f32| value / factor);
+        let loss = (line.weight.val() * Tensor::from_floats(scaled, &device)).sum();
+        let gradients = GradientsParams::from_grads(loss.backward(), &line);
+        let norm;
+        (line, norm) = optimizer.step::<B, _>(0.01, line, gradients, factor, false);
+        assert!(norm.is_some());
+    }
+    let found = line.weight.val().into_data().into_vec::<f32>().unwrap();
+    for (index, (start, found)) in [0.5, -2.0].into_iter().zip(found).enumerate() {
+        let clipped = f64::from(gradients[0][index]) * limit / (5.0 + 1e-6);
+        let expected = reference(start, &[clipped, f64::from(gradients[1][index])], 0.01, 0.0);
+        assert!(
+            (f64::from(found) - expected).abs() < 2e-6,
+            "{found}, not {expected}"
+        );
+    }
 }

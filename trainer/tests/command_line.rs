@@ -99,7 +99,7 @@ fn stages_of_a_work_directory() {
     let status = stdout(&vesal_train(&["status", "--work-dir", work]));
     assert!(
         status.contains(
-            "fold  state  epoch  best Dice  at epoch\n0     to do      -          -         -\n"
+            "fold  state  epoch  best Dice  at epoch  steps/s  left\n0     to do      -          -         -        -     -\n"
         ),
         "{status}"
     );

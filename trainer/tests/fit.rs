@@ -103,7 +103,7 @@ fn an_interrupted_training_ends_as_one_without_a_break() {
         let outcome = fit::run(&request, &mut observer).unwrap();
         assert_eq!(outcome, FitOutcome::Stopped { epoch, step });
         assert_eq!(observer.resumed_after, resumed_after);
-        let status = fit::status(&request.run_dir).unwrap();
+        let status = fit::status(&request.run_dir, None).unwrap();
         assert_eq!(
             (status.epoch, status.num_epochs, status.finished),
             (0, 3, false)
@@ -146,14 +146,20 @@ fn an_interrupted_training_ends_as_one_without_a_break() {
         );
     }
 
+    let status = fit::status(&request.run_dir, None).unwrap();
+    assert!(status.steps_per_second.is_some_and(|rate| rate > 0.0));
     let expected = RunStatus {
         epoch: 3,
+        step: 0,
         num_epochs: 3,
         best_dice: Some(score.mean_dice),
         best_epoch: Some(score.epoch),
         finished: true,
+        running: false,
+        steps_per_second: status.steps_per_second,
+        seconds_left: None,
     };
-    assert_eq!(fit::status(&request.run_dir), Some(expected));
+    assert_eq!(status, expected);
     let record = RunRecord::<NetworkConfig>::read(&work.path("parts/run.json")).unwrap();
     assert_eq!(record.score, score);
     assert_eq!(record.deploy_plan.path, "../deploy_plan.json");
@@ -171,9 +177,9 @@ fn an_interrupted_training_ends_as_one_without_a_break() {
     );
     assert_eq!(observer.steps, 0);
     // Even where the state that it went through was left behind.
-    let status = fit::status(&request.run_dir);
+    let status = fit::status(&request.run_dir, None);
     std::fs::remove_file(work.path("parts/checkpoint.safetensors")).unwrap();
-    assert_eq!(fit::status(&request.run_dir), status);
+    assert_eq!(fit::status(&request.run_dir, None), status);
     assert!(matches!(
         fit::run(&request, &mut observer),
         Ok(FitOutcome::Finished { .. })

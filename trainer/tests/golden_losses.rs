@@ -118,6 +118,7 @@ fn golden_losses() {
                     .collect(),
                 target,
                 Activation::Softmax,
+                None,
             ),
             other => panic!("unknown kind {other}"),
         };
@@ -142,7 +143,7 @@ fn the_loss_of_regions_is_that_of_each_by_itself() {
         .require_grad();
     let bits: Vec<i32> = (0..48).map(|i| (i * 7 / 3) % 4).collect();
     let bits = Tensor::<B, 1, Int>::from_ints(bits.as_slice(), &device).reshape([2, 2, 3, 4]);
-    let loss = region_dice_ce(logits.clone(), bits);
+    let loss = region_dice_ce(logits.clone(), bits, None);
     let gradient = logits.grad(&loss.backward()).unwrap().into_data();
     let gradient = gradient.into_vec::<f32>().unwrap();
     let found = f64::from(loss.into_scalar());

@@ -13,7 +13,7 @@ use vesal_trainer::fit::schedule::validation_epochs;
 use vesal_trainer::memory::{GIB, MemorySource, StepMemory};
 use vesal_trainer::planner::{Budget, Goal, Plans, plan};
 use vesal_trainer::precision::Precision;
-use vesal_trainer::task::Overrides;
+use vesal_trainer::task::{Classes, Overrides};
 use vesal_trainer::train_plan::CropMode;
 use vesal_volume::preprocess::{Normalization, Step};
 
@@ -73,13 +73,16 @@ fn planned(case: &Value, stats: &StatsSummary) -> Plans {
     let class_names: Vec<_> = (1..case["classes"].as_u64().unwrap())
         .map(|class| format!("class_{class}"))
         .collect();
+    let class_names = serde_yaml_ng::to_value(class_names).unwrap();
+    let classes = Classes::parse(class_names, None).unwrap();
     let goal = Goal {
         name: "golden",
         modality: match task["modality"].as_str().unwrap() {
             "CT" => Modality::Ct,
             _ => Modality::Mri,
         },
-        class_names: &class_names,
+        extra_modalities: &[],
+        classes: &classes,
         overrides: &overrides,
     };
     let budget = Budget {

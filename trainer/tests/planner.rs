@@ -48,6 +48,7 @@ fn plan_with(
         &Budget {
             device_memory_gib: memory,
             source: MemorySource::Set,
+            ..Budget::default()
         },
     )
 }

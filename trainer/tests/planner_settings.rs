@@ -10,7 +10,7 @@ use vesal_trainer::analyze::stats::StatsSummary;
 use vesal_trainer::datalist::Datalist;
 use vesal_trainer::memory::MemorySource;
 use vesal_trainer::planner::{Budget, Goal, Plans, plan};
-use vesal_trainer::task::Overrides;
+use vesal_trainer::task::{Classes, Overrides};
 
 /// A value for every setting, unlike what any rule gives below; what else has to be set for it to show.
 const SETTINGS: &[(&str, &str, &[&str])] = &[
@@ -69,10 +69,13 @@ fn planned(
     overrides: &Overrides,
 ) -> Plans {
     let class_names: Vec<_> = (1..classes).map(|class| format!("class_{class}")).collect();
+    let class_names = serde_yaml_ng::to_value(class_names).unwrap();
+    let classes = Classes::parse(class_names, None).unwrap();
     let goal = Goal {
         name: "settings",
         modality,
-        class_names: &class_names,
+        extra_modalities: &[],
+        classes: &classes,
         overrides,
     };
     let budget = Budget {

@@ -16,6 +16,7 @@ mod optimizer;
 mod reduction;
 mod reference;
 mod results;
+mod weighted;
 
 #[cfg(test)]
 mod testing;
@@ -31,3 +32,4 @@ pub use optimizer::{AdamWStep, Moments};
 pub use reduction::Reduction;
 pub use reference::downsample;
 pub use results::{DiceCe, NormGradients, Normalized, Scalars};
+pub use weighted::weighted_dice_ce;

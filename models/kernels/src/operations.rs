@@ -112,7 +112,8 @@ pub trait Kernels: Backend {
 
     /// Updates parameters by one step, in place where nobody else holds them; the gradients are used up.
     ///
-    /// With a `guard` `[1]`, nothing changes unless it is finite.
+    /// With a `guard` `[1]`, the [`squared_norm`](Self::squared_norm) of the gradients, nothing changes unless it is
+    /// finite, and the norm can be limited.
     fn adamw(
         parameters: Vec<Moments<Self>>,
         step: AdamWStep,

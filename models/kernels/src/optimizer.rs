@@ -5,7 +5,8 @@ use burn::tensor::ops::FloatTensor;
 
 /// Hyperparameters of one AdamW step.
 ///
-/// **Definition**: with the gradient `g' = g · gradient_factor`, `m ← β₁ m + (1 - β₁) g'`, `v ← β₂ v + (1 - β₂) g'²`,
+/// **Definition**: with the gradient `g' = g · gradient_factor` (times `max_norm / (norm + 1e-6)` where that is below 1,
+/// `norm` being that of all gradients together), `m ← β₁ m + (1 - β₁) g'`, `v ← β₂ v + (1 - β₂) g'²`,
 /// `w ← w (1 - rate · decay) - rate · (m / (1 - β₁ᵗ)) / (√(v / (1 - β₂ᵗ)) + ε)`.
 ///
 /// **Source**: Loshchilov & Hutter 2019, algorithm 2; PyTorch `AdamW`.
@@ -23,9 +24,27 @@ pub struct AdamWStep {
     pub time: u32,
     /// Multiplies every gradient: the inverse of a loss scale.
     pub gradient_factor: f32,
+    /// Largest norm of all gradients together, the factor above included; needs a guard.
+    pub max_norm: Option<f32>,
 }
 
+/// Keeps the factor of a gradient whose norm is 0 finite.
+const NORM_EPSILON: f32 = 1e-6;
+
 impl AdamWStep {
+    /// What every gradient is multiplied by, where the sum of their squares is known.
+    ///
+    /// **Source**: PyTorch `clip_grad_norm_`.
+    pub fn factor(&self, squared_norm: Option<f32>) -> f32 {
+        match (self.max_norm, squared_norm) {
+            (Some(most), Some(squares)) => {
+                let norm = squares.sqrt() * self.gradient_factor;
+                self.gradient_factor * (most / (norm + NORM_EPSILON)).min(1.0)
+            }
+            _ => self.gradient_factor,
+        }
+    }
+
     /// `1 / (1 - βᵗ)` of both moments.
     pub fn corrections(&self) -> [f32; 2] {
         let exponent = i32::try_from(self.time).unwrap_or(i32::MAX);

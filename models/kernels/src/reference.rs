@@ -11,7 +11,7 @@ use crate::optimizer::{AdamWStep, Moments};
 use crate::results::{DiceCe, NormGradients, Normalized, Scalars};
 
 /// Keeps the Dice loss of an absent class finite.
-const SMOOTH_DENOMINATOR: f64 = 1e-5;
+pub(crate) const SMOOTH_DENOMINATOR: f64 = 1e-5;
 
 fn tensor<B: Backend, const D: usize>(primitive: FloatTensor<B>) -> Tensor<B, D> {
     Tensor::from_primitive(TensorPrimitive::Float(primitive))
@@ -212,7 +212,11 @@ pub fn dice_ce_gradient<B: Backend>(
 }
 
 /// `[N, voxels, K]`: 1 where a voxel of the coarse grid is of the class.
-fn one_hot<B: Backend>(classes: IntTensor<B>, [n, x, y, z]: [usize; 4], k: usize) -> Tensor<B, 3> {
+pub(crate) fn one_hot<B: Backend>(
+    classes: IntTensor<B>,
+    [n, x, y, z]: [usize; 4],
+    k: usize,
+) -> Tensor<B, 3> {
     let classes = downsample(Tensor::<B, 4, Int>::from_primitive(classes), [x, y, z]);
     let device = classes.device();
     let voxels = x * y * z;
@@ -279,12 +283,9 @@ pub fn adamw<B: Backend>(
     guard: Option<FloatTensor<B>>,
 ) -> Vec<[FloatTensor<B>; 3]> {
     // Without fused kernels, the guard is worth a look from the host.
-    let proceed = guard.is_none_or(|guard| {
-        tensor::<B, 1>(guard)
-            .into_data()
-            .iter::<f32>()
-            .all(f32::is_finite)
-    });
+    let squares = guard.and_then(|guard| tensor::<B, 1>(guard).into_data().iter::<f32>().next());
+    let proceed = squares.is_none_or(f32::is_finite);
+    let factor = step.factor(squares);
     let [first_correction, second_correction] = step.corrections();
     let [beta_1, beta_2] = step.betas;
     let update = |parameter: Moments<B>| {
@@ -295,7 +296,7 @@ pub fn adamw<B: Backend>(
         let flat = |values: FloatTensor<B>| {
             tensor::<B, 1>(B::float_reshape(values, [shape.num_elements()].into()))
         };
-        let gradient = flat(parameter.gradient).mul_scalar(step.gradient_factor);
+        let gradient = flat(parameter.gradient).mul_scalar(factor);
         let first =
             flat(parameter.first).mul_scalar(beta_1) + gradient.clone().mul_scalar(1.0 - beta_1);
         let second = flat(parameter.second).mul_scalar(beta_2)
@@ -314,7 +315,7 @@ pub fn adamw<B: Backend>(
 }
 
 /// The tensor in `f32`.
-fn single<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Tensor<B, D> {
+pub(crate) fn single<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Tensor<B, D> {
     same_type(tensor, DType::F32)
 }
 

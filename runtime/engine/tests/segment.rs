@@ -73,7 +73,11 @@ fn a_vote_gives_what_most_weight_is_for_and_of_equals_the_lower_class() {
             .expect("loads");
         let found = ensemble
             .combining(Combine::Vote)
-            .segment(vec![volume.clone()], Output::LabelsAndProbabilities, &mut onward)
+            .segment(
+                vec![volume.clone()],
+                Output::LabelsAndProbabilities,
+                &mut onward,
+            )
             .expect("segmented");
         assert!(identical(&found.labels.data, &expected) > 0.999);
         let shares = found.probabilities.expect("asked for").data;

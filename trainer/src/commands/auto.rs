@@ -1,13 +1,17 @@
 //! `vesal-train auto`.
 
+use std::thread::available_parallelism;
+
 use vesal_cli::stdout::print;
 use vesal_cli::{Exit, Failure};
-use vesal_trainer::run_dir::{Made, WorkError};
+use vesal_trainer::fit::TrainDevice;
+use vesal_trainer::memory;
+use vesal_trainer::run_dir::{Made, WorkDir, WorkError};
 
-use super::fit::Trainings;
+use super::fit::{Trainings, max_ram_bytes};
 use super::scores::score_table;
 use super::{analyze_cases, decide_memory, exit, failure, prepare};
-use crate::cli::AutoArguments;
+use crate::cli::{AutoArguments, ParallelFolds};
 
 /// Does every stage that is not done yet and prints the scores.
 pub fn run(arguments: &AutoArguments) -> Result<Exit, Failure> {
@@ -46,9 +50,44 @@ pub fn run(arguments: &AutoArguments) -> Result<Exit, Failure> {
         "{state}: patches of {:?} voxels, {} epochs; `vesal-train plan --explain` tells why",
         plan.roi_size, plan.num_epochs
     );
-    if !Trainings::new(&work)?.fit_all(&folds, &arguments.device)? {
+    let slots = slots(&work, arguments, folds.len())?;
+    let trainings = Trainings::new(
+        &work,
+        max_ram_bytes(arguments.settings.max_ram),
+        slots.len(),
+    )?;
+    if !trainings.fit_all(&folds, &slots)? {
         return Ok(Exit::Interrupted);
     }
     print(&score_table(&work, &folds)?)?;
     Ok(exit(&excluded))
+}
+
+/// Cores that a fold should have where several train at once.
+const CORES: usize = 4;
+
+/// The device of each training that runs at once: all devices in turn, each as often as it trains folds at once.
+fn slots(
+    work: &WorkDir,
+    arguments: &AutoArguments,
+    folds: usize,
+) -> Result<Vec<TrainDevice>, Failure> {
+    let devices = arguments.device.all();
+    let each = match arguments.parallel_folds {
+        ParallelFolds::Count(count) => count.get(),
+        // Plans are made to fill the memory of a GPU with one training.
+        ParallelFolds::Auto if devices != [TrainDevice::Cpu] => 1,
+        ParallelFolds::Auto => {
+            let budget = max_ram_bytes(arguments.settings.max_ram).or_else(memory::cases_budget);
+            let fold_bytes = work.fold_bytes().map_err(failure)?;
+            let fit = budget.map_or(folds, |bytes| (bytes as f64 / fold_bytes.max(1.0)) as usize);
+            let cores = available_parallelism().map_or(1, |cores| cores.get());
+            fit.min(cores / CORES)
+        }
+    };
+    let slots = (each.max(1) * devices.len()).min(folds).max(1);
+    if slots > devices.len() {
+        eprintln!("{slots} folds at once");
+    }
+    Ok(devices.iter().copied().cycle().take(slots).collect())
 }

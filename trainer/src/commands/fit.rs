@@ -9,6 +9,7 @@ use indicatif::MultiProgress;
 use vesal_cli::stdout::print;
 use vesal_cli::{Exit, Failure};
 use vesal_trainer::fit::{self, FitError, FitOutcome, TrainDevice, TrainDevices};
+use vesal_trainer::memory;
 use vesal_trainer::run_dir::WorkDir;
 
 use super::failure;
@@ -21,7 +22,7 @@ pub fn run(arguments: &FitArguments) -> Result<Exit, Failure> {
     let attempt = || format!("cannot train fold {}", arguments.fold);
     let work = WorkDir::open(&arguments.work.work_dir, arguments.work.dataroot.as_deref())
         .map_err(|error| failure(error).attempting(attempt()))?;
-    let trainings = Trainings::new(&work)?;
+    let trainings = Trainings::new(&work, max_ram_bytes(arguments.max_ram), 1)?;
     if !trainings.fit(arguments.fold, arguments.devices.device.clone())? {
         return Ok(Exit::Interrupted);
     }
@@ -33,15 +34,23 @@ pub fn run(arguments: &FitArguments) -> Result<Exit, Failure> {
 #[derive(Debug)]
 pub struct Trainings<'a> {
     work: &'a WorkDir,
+    max_ram_bytes: Option<u64>,
+    at_once: u64,
     stop: Arc<AtomicBool>,
     bars: MultiProgress,
 }
 
 impl<'a> Trainings<'a> {
-    /// Trainings that Ctrl-C stops.
-    pub fn new(work: &'a WorkDir) -> Result<Self, Failure> {
+    /// Trainings that Ctrl-C stops, and that share this memory for cases, or else the default, when so many run at once.
+    pub fn new(
+        work: &'a WorkDir,
+        max_ram_bytes: Option<u64>,
+        at_once: usize,
+    ) -> Result<Self, Failure> {
         Ok(Self {
             work,
+            max_ram_bytes: max_ram_bytes.or_else(memory::cases_budget),
+            at_once: at_once.max(1) as u64,
             stop: stop_on_interrupt()?,
             bars: MultiProgress::new(),
         })
@@ -50,10 +59,11 @@ impl<'a> Trainings<'a> {
     /// Trains a fold; false where it was stopped.
     pub fn fit(&self, fold: usize, devices: TrainDevices) -> Result<bool, Failure> {
         let attempt = format!("cannot train fold {fold}");
-        let request = self
+        let mut request = self
             .work
             .fit_request(fold, devices, Arc::clone(&self.stop))
             .map_err(|error| failure(error).attempting(attempt.clone()))?;
+        request.max_ram_bytes = self.max_ram_bytes.map(|bytes| bytes / self.at_once);
         let mut progress = FitProgress::new(fold, self.bars.clone());
         let outcome = fit::run(&request, &mut progress);
         drop(progress);
@@ -71,10 +81,10 @@ impl<'a> Trainings<'a> {
         }
     }
 
-    /// Trains folds, one on each device at a time; false where they were stopped.
+    /// Trains folds, one in each slot at a time, which has the device given; false where they were stopped.
     ///
     /// The first failure stops the others after a checkpoint.
-    pub fn fit_all(&self, folds: &[usize], devices: &TrainDevices) -> Result<bool, Failure> {
+    pub fn fit_all(&self, folds: &[usize], slots: &[TrainDevice]) -> Result<bool, Failure> {
         let (next, finished) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let failure = Mutex::new(None);
         let fit_in_turn = |device: TrainDevice| {
@@ -95,19 +105,22 @@ impl<'a> Trainings<'a> {
                 }
             }
         };
-        let (first, others) = (devices.first(), &devices.all()[1..]);
         thread::scope(|scope| {
-            for &device in others {
+            for &device in slots {
                 let fit_in_turn = &fit_in_turn;
                 scope.spawn(move || fit_in_turn(device));
             }
-            fit_in_turn(first);
         });
         match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(failure) => Err(failure),
             None => Ok(finished.into_inner() == folds.len()),
         }
     }
+}
+
+/// Bytes of so many GiB.
+pub fn max_ram_bytes(gib: Option<f64>) -> Option<u64> {
+    gib.map(|gib| (gib * (1u64 << 30) as f64) as u64)
 }
 
 /// Stops all trainings where one panics.
@@ -143,6 +156,7 @@ pub(super) fn fit_failure(error: FitError) -> Failure {
         | FitError::TrainPlanFormat { .. }
         | FitError::Network(_)
         | FitError::Plans { .. }
+        | FitError::Controls(_)
         | FitError::OtherRun { .. }
         | FitError::Busy { .. }
         | FitError::NoWeights { .. }
@@ -154,6 +168,7 @@ pub(super) fn fit_failure(error: FitError) -> Failure {
         | FitError::Memory(_)
         | FitError::Replica { .. }
         | FitError::Diverged { .. }
+        | FitError::LowScore { .. }
         | FitError::Validate { .. }
         | FitError::Feed { .. } => Exit::Device,
         FitError::Io { .. } | FitError::Write(_) => Exit::Output,

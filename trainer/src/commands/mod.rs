@@ -33,6 +33,7 @@ fn prepare(
             .map(|settings| settings.settings.as_slice())
             .unwrap_or_default(),
         dataroot: work.dataroot.as_deref(),
+        host_memory_gib: settings.and_then(|settings| settings.max_ram),
     };
     let attempt = format!(
         "cannot prepare the work directory `{}`",
@@ -66,6 +67,7 @@ fn decide_memory(
     let budget = Budget {
         device_memory_gib: found.gib,
         source: found.source,
+        ..remembered
     };
     if budget == remembered {
         return Ok(());

@@ -125,6 +125,8 @@ impl FitObserver for FitProgress {
             training_cases,
             validation_cases,
             parameters,
+            kept_cases,
+            kept_bytes,
             ..
         } = *start;
         self.replace(
@@ -145,6 +147,15 @@ impl FitObserver for FitProgress {
              {steps_per_epoch} steps, {parameters} parameters{resumed}",
             self.fold
         ));
+        let cases = training_cases + validation_cases;
+        if kept_cases < cases {
+            self.print(&format!(
+                "fold {}: memory holds {kept_cases} of {cases} cases ({:.2} GiB), the others are read again in every \
+                 epoch; `--max-ram` allows more",
+                self.fold,
+                kept_bytes as f64 / (1u64 << 30) as f64
+            ));
+        }
     }
 
     fn step(&mut self, report: &StepReport) {

@@ -1,9 +1,9 @@
 //! `vesal-train status`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use vesal_cli::stdout::{print, print_json};
 use vesal_cli::{Exit, Failure};
-use vesal_trainer::fit::{self, RunStatus};
+use vesal_trainer::fit::RunStatus;
 use vesal_trainer::run_dir::WorkDir;
 
 use super::{failure, table};
@@ -17,21 +17,12 @@ pub fn run(arguments: &StatusArguments) -> Result<Exit, Failure> {
     let runs: Vec<_> = work
         .folds()
         .iter()
-        .map(|&fold| (fold, fit::status(&work.run_dir(fold))))
+        .map(|&fold| (fold, work.run_status(fold)))
         .collect();
     if arguments.json {
         let runs: Vec<_> = runs
             .iter()
-            .map(|(fold, status)| {
-                json!({
-                    "fold": fold,
-                    "state": state(status.as_ref()),
-                    "epoch": status.as_ref().map_or(0, |status| status.epoch),
-                    "num_epochs": status.as_ref().map(|status| status.num_epochs),
-                    "best_dice": status.as_ref().and_then(|status| status.best_dice),
-                    "best_epoch": status.as_ref().and_then(|status| status.best_epoch),
-                })
-            })
+            .map(|(fold, status)| json(*fold, status.as_ref()))
             .collect();
         print_json(&json!({
             "format": "vesal-status",
@@ -48,42 +39,82 @@ pub fn run(arguments: &StatusArguments) -> Result<Exit, Failure> {
         done(work.is_analyzed()),
         done(work.is_planned())
     );
-    let mut rows = vec![
-        ["fold", "state", "epoch", "best Dice", "at epoch"]
-            .map(str::to_owned)
-            .to_vec(),
+    let header = [
+        "fold",
+        "state",
+        "epoch",
+        "best Dice",
+        "at epoch",
+        "steps/s",
+        "left",
     ];
-    for (fold, status) in &runs {
-        let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
-        let epoch = status
-            .as_ref()
-            .map(|status| format!("{}/{}", status.epoch, status.num_epochs));
-        let dice = status
-            .as_ref()
-            .and_then(|status| status.best_dice)
-            .map(|dice| format!("{dice:.4}"));
-        let at = status
-            .as_ref()
-            .and_then(|status| status.best_epoch)
-            .map(|epoch| epoch.to_string());
-        let state = state(status.as_ref()).to_owned();
-        rows.push(vec![
-            fold.to_string(),
-            state,
-            or_dash(epoch),
-            or_dash(dice),
-            or_dash(at),
-        ]);
-    }
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    rows.extend(
+        runs.iter()
+            .map(|(fold, status)| row(*fold, status.as_ref())),
+    );
     text.push_str(&table(&rows));
     print(&text)?;
     Ok(Exit::Success)
 }
 
+fn json(fold: usize, status: Option<&RunStatus>) -> Value {
+    json!({
+        "fold": fold,
+        "state": state(status),
+        "epoch": status.map_or(0, |status| status.epoch),
+        "step": status.map_or(0, |status| status.step),
+        "num_epochs": status.map(|status| status.num_epochs),
+        "best_dice": status.and_then(|status| status.best_dice),
+        "best_epoch": status.and_then(|status| status.best_epoch),
+        "steps_per_second": status.and_then(|status| status.steps_per_second),
+        "seconds_left": status.and_then(|status| status.seconds_left),
+    })
+}
+
+fn row(fold: usize, status: Option<&RunStatus>) -> Vec<String> {
+    let cell = |text: &dyn Fn(&RunStatus) -> Option<String>| {
+        status.and_then(text).unwrap_or_else(|| "-".to_owned())
+    };
+    vec![
+        fold.to_string(),
+        state(status).to_owned(),
+        cell(&|status| Some(format!("{}/{}", status.epoch, status.num_epochs))),
+        cell(&|status| status.best_dice.map(|dice| format!("{dice:.4}"))),
+        cell(&|status| status.best_epoch.map(|epoch| epoch.to_string())),
+        cell(&|status| status.steps_per_second.map(|rate| format!("{rate:.2}"))),
+        cell(&|status| status.seconds_left.map(duration)),
+    ]
+}
+
 fn state(status: Option<&RunStatus>) -> &'static str {
     match status {
         None => "to do",
+        Some(status) if status.running => "running",
         Some(status) if status.finished => "done",
-        Some(_) => "begun",
+        Some(_) => "stopped",
+    }
+}
+
+/// A time in its two largest units.
+fn duration(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, ..) => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_in_two_units() {
+        let told = [0.4, 59.0, 61.0, 3_660.0, 90_000.0].map(duration);
+        assert_eq!(told, ["0 s", "59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);
     }
 }

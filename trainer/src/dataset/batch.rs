@@ -63,13 +63,18 @@ impl EpochPlan {
         self.cases.div_ceil(self.images_per_batch) * self.steps_per_image
     }
 
-    /// Cases of every step of an epoch (from 0), in order.
+    /// Consecutive steps that share their cases.
+    pub fn steps_per_image(&self) -> usize {
+        self.steps_per_image
+    }
+
+    /// Groups of cases of an epoch (from 0), in order; each is for [`steps_per_image`](Self::steps_per_image) steps.
     pub fn groups(&self, epoch: usize) -> Vec<Vec<usize>> {
         let mut order: Vec<usize> = (0..self.cases).collect();
         Rng::new(&[self.key[0], self.key[1], epoch as u64]).shuffle(&mut order);
-        (0..self.steps())
-            .map(|step| {
-                let first = step / self.steps_per_image * self.images_per_batch;
+        (0..self.cases.div_ceil(self.images_per_batch))
+            .map(|group| {
+                let first = group * self.images_per_batch;
                 (first..first + self.images_per_batch)
                     .map(|position| order[position % self.cases])
                     .collect()
@@ -88,18 +93,17 @@ impl EpochPlan {
         ])
     }
 
-    /// Cuts and augments the patches of a step (from 0).
+    /// Cuts and augments the patches of a step (from 0) out of its group of cases.
     pub fn batch(
         &self,
-        cases: &[TrainingVolume],
         plan: &TrainPlan,
         epoch: usize,
         step: usize,
-        group: &[usize],
+        group: &[&TrainingVolume],
     ) -> Batch {
         let crops = plan.num_crops_per_image.max(1);
         let [x, y, z] = plan.roi_size;
-        let channels = group.first().map_or(0, |&case| cases[case].image.dim().0);
+        let channels = group.first().map_or(0, |case| case.image.dim().0);
         let shape = [group.len() * crops, channels, x, y, z];
         let mut batch = Batch {
             images: Vec::with_capacity(shape.iter().product()),
@@ -108,13 +112,13 @@ impl EpochPlan {
         };
         for (index, case) in group
             .iter()
-            .flat_map(|&case| std::iter::repeat_n(&cases[case], crops))
+            .flat_map(|&case| std::iter::repeat_n(case, crops))
             .enumerate()
         {
             let mut rng = self.rng(epoch, step, index);
             let start = crop_start(case, plan.roi_size, plan.crop_mode, &mut rng);
             let mut patch = cut(case, start, plan.roi_size);
-            augment(&mut patch, &mut rng);
+            augment(&mut patch, plan, &mut rng);
             batch.images.extend(patch.image.iter());
             batch
                 .classes
@@ -168,10 +172,8 @@ mod tests {
     #[test]
     fn an_incomplete_group_is_filled_from_the_start() {
         let groups = epochs(5, 2, 2).groups(3);
-        assert_eq!(groups.len(), epochs(5, 2, 2).steps());
-        assert_eq!(groups.len(), 6);
-        assert_eq!(groups[0], groups[1]);
-        assert_eq!(groups[4][1], groups[0][0]);
+        assert_eq!((groups.len(), epochs(5, 2, 2).steps()), (3, 6));
+        assert_eq!(groups[2][1], groups[0][0]);
         let few = epochs(1, 3, 1).groups(0);
         assert_eq!(few, [[0, 0, 0]]);
     }

@@ -1,10 +1,8 @@
 //! Reading and preprocessing cases.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::{Array3, Array4, Axis, concatenate};
-use rayon::prelude::*;
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::{Activation, UnknownLabel};
@@ -87,77 +85,51 @@ impl CaseError {
     }
 }
 
-/// Loads the cases to train on, on all cores.
+/// Reads and preprocesses a case to train on, the one of this index.
 ///
-/// `progress` is told how many are done.
-///
-/// **Errors**: the first [`CaseError`] met.
+/// **Errors**: [`CaseError`].
 pub fn load_training(
-    cases: &[&TrainingCase],
+    case: &TrainingCase,
+    index: usize,
     plan: &DeployPlan,
     seed: u64,
-    progress: &(dyn Fn(usize) + Sync),
-) -> Result<Vec<TrainingVolume>, CaseError> {
-    load(cases, progress, |index, case| {
-        let (images, labels) = read(case, plan)?;
-        let failed = |source| CaseError::Preprocess {
-            case: case.id.clone(),
-            source,
-        };
-        let (volume, trace) = preprocess::execute(images, &plan.preprocessing).map_err(failed)?;
-        let labels = trace.prepare_labels(&labels).map_err(failed)?;
-        let classes = to_classes(labels.data, plan);
-        let voxels = ClassVoxels::new(classes.view(), &mut Rng::new(&[seed, index as u64]));
-        Ok(TrainingVolume {
-            image: contiguous(volume.data),
-            classes,
-            voxels,
-        })
+) -> Result<TrainingVolume, CaseError> {
+    let (images, labels) = read(case, plan)?;
+    let failed = |source| CaseError::Preprocess {
+        case: case.id.clone(),
+        source,
+    };
+    let (volume, trace) = preprocess::execute(images, &plan.preprocessing).map_err(failed)?;
+    let labels = trace.prepare_labels(&labels).map_err(failed)?;
+    let classes = to_classes(labels.data, plan);
+    let voxels = ClassVoxels::new(classes.view(), &mut Rng::new(&[seed, index as u64]));
+    Ok(TrainingVolume {
+        image: contiguous(volume.data),
+        classes,
+        voxels,
     })
 }
 
-/// Loads the cases to score, on all cores.
+/// Reads and preprocesses a case to score.
 ///
-/// `progress` is told how many are done.
-///
-/// **Errors**: the first [`CaseError`] met.
+/// **Errors**: [`CaseError`].
 pub fn load_validation(
-    cases: &[&TrainingCase],
+    case: &TrainingCase,
     plan: &DeployPlan,
-    progress: &(dyn Fn(usize) + Sync),
-) -> Result<Vec<ValidationVolume>, CaseError> {
-    load(cases, progress, |_, case| {
-        let (images, labels) = read(case, plan)?;
-        let failed = |source| CaseError::Preprocess {
-            case: case.id.clone(),
-            source,
-        };
-        let (volume, trace) = preprocess::execute(images, &plan.preprocessing).map_err(failed)?;
-        // Refuses a label map on another grid, which could not be compared with predictions.
-        trace.prepare_labels(&labels).map_err(failed)?;
-        Ok(ValidationVolume {
-            image: contiguous(volume.data),
-            trace,
-            labels,
-        })
+) -> Result<ValidationVolume, CaseError> {
+    let (images, labels) = read(case, plan)?;
+    let failed = |source| CaseError::Preprocess {
+        case: case.id.clone(),
+        source,
+    };
+    let (volume, trace) = preprocess::execute(images, &plan.preprocessing).map_err(failed)?;
+    // Refuses a label map on another grid, which could not be compared with predictions.
+    trace.prepare_labels(&labels).map_err(failed)?;
+    Ok(ValidationVolume {
+        image: contiguous(volume.data),
+        trace,
+        labels,
     })
-}
-
-fn load<T: Send>(
-    cases: &[&TrainingCase],
-    progress: &(dyn Fn(usize) + Sync),
-    one: impl Fn(usize, &TrainingCase) -> Result<T, CaseError> + Sync,
-) -> Result<Vec<T>, CaseError> {
-    let done = AtomicUsize::new(0);
-    cases
-        .par_iter()
-        .enumerate()
-        .map(|(index, case)| {
-            let loaded = one(index, case)?;
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1);
-            Ok(loaded)
-        })
-        .collect()
 }
 
 /// Reads all images and the label map of a case, checks that the plan knows them, and translates the labels to the

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
-use super::{Batch, EpochPlan, TrainingVolume};
+use super::{Batch, CaseError, Cases, EpochPlan, TrainingVolume};
 use crate::train_plan::TrainPlan;
 
 /// Batches that each thread holds ready.
@@ -13,7 +13,7 @@ const AHEAD: usize = 2;
 #[derive(Debug, Clone, Copy)]
 pub struct Sampling<'a> {
     /// Cases to cut from.
-    pub cases: &'a [TrainingVolume],
+    pub cases: &'a Cases<'a, TrainingVolume>,
     /// Order of cases and random numbers.
     pub epochs: &'a EpochPlan,
     /// Patch size, batch size, where to cut, number of epochs.
@@ -25,20 +25,32 @@ pub struct Sampling<'a> {
 /// Batches in the order of training.
 #[derive(Debug)]
 pub struct Feed {
-    receivers: Vec<Receiver<Batch>>,
+    receivers: Vec<Receiver<Prepared>>,
     next: usize,
 }
 
+/// A batch, and whether it is the last one of its cases before another thread's turn.
+type Prepared = Result<(Batch, bool), CaseError>;
+
 impl Feed {
     /// The next step's batch; `None` after the last epoch.
-    pub fn next_batch(&mut self) -> Option<Batch> {
-        let batch = self.receivers[self.next].recv().ok()?;
-        self.next = (self.next + 1) % self.receivers.len();
-        Some(batch)
+    ///
+    /// **Errors**: [`CaseError`] for a case that has to be read again.
+    pub fn next_batch(&mut self) -> Result<Option<Batch>, CaseError> {
+        let Ok(prepared) = self.receivers[self.next].recv() else {
+            return Ok(None);
+        };
+        let (batch, last) = prepared?;
+        if last {
+            self.next = (self.next + 1) % self.receivers.len();
+        }
+        Ok(Some(batch))
     }
 }
 
 /// Starts threads that prepare the batches from a step of an epoch (both from 0) on, until the feed is dropped.
+///
+/// All steps of the same cases are one thread's, so that a case that is not in memory is read once for them.
 pub fn feed<'scope>(
     scope: &'scope Scope<'scope, '_>,
     sampling: Sampling<'scope>,
@@ -50,23 +62,16 @@ pub fn feed<'scope>(
         .map(|thread| {
             let (sender, receiver) = sync_channel(AHEAD);
             scope.spawn(move || {
-                let Sampling {
-                    cases,
-                    epochs,
-                    plan,
-                    ..
-                } = sampling;
-                let mut turn = 0;
-                for epoch in first_epoch..plan.num_epochs {
+                let mut turns = (0..threads).cycle();
+                for epoch in first_epoch..sampling.plan.num_epochs {
                     let skipped = if epoch == first_epoch { first_step } else { 0 };
-                    for (step, group) in epochs.groups(epoch).iter().enumerate().skip(skipped) {
-                        let mine = turn % threads == thread;
-                        turn += 1;
-                        if mine
-                            && sender
-                                .send(epochs.batch(cases, plan, epoch, step, group))
-                                .is_err()
-                        {
+                    let groups = sampling.epochs.groups(epoch);
+                    let same = sampling.epochs.steps_per_image();
+                    for (index, group) in groups.iter().enumerate().skip(skipped / same) {
+                        let mine = turns.next() == Some(thread);
+                        let steps = (index * same).max(skipped)..(index + 1) * same;
+                        let send = |prepared| sender.send(prepared).ok();
+                        if mine && prepare(sampling, epoch, steps, group, send).is_none() {
                             return;
                         }
                     }
@@ -76,4 +81,34 @@ pub fn feed<'scope>(
         })
         .collect();
     Feed { receivers, next: 0 }
+}
+
+/// Prepares the batches of some steps of one group of cases; `None` when nobody wants more of them.
+fn prepare(
+    sampling: Sampling<'_>,
+    epoch: usize,
+    steps: std::ops::Range<usize>,
+    group: &[usize],
+    send: impl Fn(Prepared) -> Option<()>,
+) -> Option<()> {
+    let Sampling {
+        cases,
+        epochs,
+        plan,
+        ..
+    } = sampling;
+    let volumes: Result<Vec<_>, _> = group.iter().map(|&case| cases.get(case)).collect();
+    let volumes = match volumes {
+        Ok(volumes) => volumes,
+        Err(error) => {
+            send(Err(error));
+            return None;
+        }
+    };
+    let group: Vec<&TrainingVolume> = volumes.iter().map(AsRef::as_ref).collect();
+    let end = steps.end;
+    steps.into_iter().try_for_each(|step| {
+        let batch = epochs.batch(plan, epoch, step, &group);
+        send(Ok((batch, step + 1 == end)))
+    })
 }

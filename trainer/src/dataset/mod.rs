@@ -1,13 +1,15 @@
-//! Training data: cases read and preprocessed once, and an endless, reproducible supply of patches.
+//! Training data: cases read and preprocessed, kept as far as memory goes, and an endless, reproducible supply of patches.
 
 mod batch;
 mod case;
+mod cases;
 mod classes;
 mod crop;
 mod loader;
 
 pub use batch::{Batch, EpochPlan};
 pub use case::{CaseError, load_training, load_validation};
+pub use cases::{CaseMemory, Cases, Volume};
 pub use classes::ClassVoxels;
 pub use crop::{crop_start, cut};
 pub use loader::{Feed, Sampling, feed};

@@ -14,8 +14,8 @@ use vesal_models::NetworkConfig;
 use super::DeviceError;
 use super::data_parallel::{DataParallel, Origin};
 use super::learner::Task;
+use super::network::initialize;
 use super::rank::Ranks;
-use super::training::initialize;
 use super::{FitError, TrainDevice, TrainDevices};
 use crate::dataset::Batch;
 use crate::rng::Rng;
@@ -96,6 +96,8 @@ where
     let parameters = network.num_params();
     let origin = Origin {
         weight_decay: WEIGHT_DECAY,
+        max_norm: None,
+        class_weights: None,
         precision,
         activation: Activation::Softmax,
         checkpoint: None,

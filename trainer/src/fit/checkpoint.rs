@@ -26,7 +26,7 @@ pub struct Identity {
     pub fold: usize,
     /// SHA-256 of `deploy_plan.json`.
     pub deploy_plan: String,
-    /// SHA-256 of `train_plan.json`.
+    /// SHA-256 of the train plan, but for what only ends a training.
     pub train_plan: String,
     /// SHA-256 over the names and folds of all cases.
     pub cases: String,
@@ -54,6 +54,12 @@ pub struct CheckpointHead {
     pub optimizer_steps: u32,
     /// Factor on the loss.
     pub loss_scale: f32,
+    /// Validations so far: epoch, from 1, and mean Dice.
+    #[serde(default)]
+    pub history: Vec<(usize, f64)>,
+    /// Steps in the average of the weights; 0 where there is none.
+    #[serde(default)]
+    pub averaged_steps: u32,
 }
 
 /// Facts beside the best weights. The scores live here, in one file with the weights, so that they cannot disagree; the
@@ -71,9 +77,23 @@ pub struct WeightsHead {
 
 /// Gathers the weights alone.
 pub fn weights<N: AutodiffModule<B>, B: AutodiffBackend>(network: &N) -> Vec<(String, Values)> {
+    prefixed(network, "")
+}
+
+/// Gathers the average of the weights, as part of a whole state.
+pub fn averaged_weights<N: AutodiffModule<B>, B: AutodiffBackend>(
+    network: &N,
+) -> Vec<(String, Values)> {
+    prefixed(network, AVERAGE)
+}
+
+fn prefixed<N: AutodiffModule<B>, B: AutodiffBackend>(
+    network: &N,
+    prefix: &'static str,
+) -> Vec<(String, Values)> {
     let mut collector = Collector {
         modules: Vec::new(),
-        prefix: "",
+        prefix,
         state: |_| None,
         tensors: Vec::new(),
     };
@@ -115,9 +135,37 @@ where
     B: AutodiffBackend,
     B::InnerBackend: Kernels,
 {
+    restore(path, network, WEIGHTS, Some(optimizer), device)
+}
+
+/// Reads the average of the weights into a network of the same plan.
+///
+/// **Errors**: [`TensorFileError`].
+pub fn read_average<N, B>(path: &Path, network: N, device: &B::Device) -> Result<N, TensorFileError>
+where
+    N: AutodiffModule<B>,
+    B: AutodiffBackend,
+    B::InnerBackend: Kernels,
+{
+    restore(path, network, AVERAGE, None, device)
+}
+
+fn restore<N, B>(
+    path: &Path,
+    network: N,
+    prefix: &'static str,
+    optimizer: Option<&mut AdamW<B::InnerBackend>>,
+    device: &B::Device,
+) -> Result<N, TensorFileError>
+where
+    N: AutodiffModule<B>,
+    B: AutodiffBackend,
+    B::InnerBackend: Kernels,
+{
     let file = TensorFile::read(path)?;
     let mut restorer = Restorer::<B> {
         modules: Vec::new(),
+        prefix,
         tensors: file.tensors()?,
         device,
         optimizer,
@@ -132,6 +180,7 @@ where
 
 /// Prefixes of tensor names in a checkpoint.
 const WEIGHTS: &str = "weights.";
+const AVERAGE: &str = "average.";
 const MOMENT_1: &str = "moment_1.";
 const MOMENT_2: &str = "moment_2.";
 
@@ -166,15 +215,16 @@ impl<B: AutodiffBackend, F: Fn(ParamId) -> Option<[Values; 2]>> ModuleVisitor<B>
     }
 }
 
-/// Puts stored values into all parameters, and rebuilds their optimizer states.
+/// Puts stored values into all parameters, and rebuilds the states of their optimizer, if there is one.
 struct Restorer<'a, B: AutodiffBackend>
 where
     B::InnerBackend: Kernels,
 {
     modules: Vec<String>,
+    prefix: &'static str,
     tensors: Tensors<'a>,
     device: &'a B::Device,
-    optimizer: &'a mut AdamW<B::InnerBackend>,
+    optimizer: Option<&'a mut AdamW<B::InnerBackend>>,
     error: Option<TensorFileError>,
 }
 
@@ -201,7 +251,7 @@ where
         shape: [usize; D],
     ) -> Result<Option<State<B::InnerBackend>>, TensorFileError> {
         let first = format!("{MOMENT_1}{path}");
-        if !self.tensors.contains(&first) {
+        if self.optimizer.is_none() || !self.tensors.contains(&first) {
             return Ok(None);
         }
         let first = self.tensor(&first, shape)?;
@@ -228,15 +278,15 @@ where
         let (id, tensor, mapper) = param.consume();
         let (path, shape) = (self.modules.join("."), tensor.dims());
         let restored = self
-            .tensor(&format!("{WEIGHTS}{path}"), shape)
+            .tensor(&format!("{}{path}", self.prefix), shape)
             .and_then(|weights| {
                 let state = self.state(&path, shape)?;
                 Ok((weights, state))
             });
         let tensor = match restored {
             Ok((weights, state)) => {
-                if let Some(state) = state {
-                    self.optimizer.states.insert(id, state);
+                if let (Some(state), Some(optimizer)) = (state, &mut self.optimizer) {
+                    optimizer.states.insert(id, state);
                 }
                 Tensor::from_inner(weights).set_require_grad(tensor.is_require_grad())
             }

@@ -1,28 +1,32 @@
-//! The cases of a training, in memory.
+//! The cases of a training.
 
 use std::sync::mpsc;
 use std::thread;
 
 use super::plans::Plans;
 use super::{FitError, FitObserver, FitRequest, TrainingCase};
-use crate::dataset::{CaseError, TrainingVolume, ValidationVolume, load_training, load_validation};
+use crate::dataset::{CaseError, CaseMemory, Cases, TrainingVolume, ValidationVolume};
 
-/// Cases of both kinds, preprocessed.
+/// Cases of both kinds, in memory as far as they may be.
 #[derive(Debug)]
 pub struct Data<'a> {
     /// Cases to train on.
-    pub training: Vec<TrainingVolume>,
-    /// Cases to score, with their names.
-    pub validation: Vec<(&'a str, ValidationVolume)>,
+    pub training: Cases<'a, TrainingVolume>,
+    /// Cases to score.
+    pub validation: Cases<'a, ValidationVolume>,
+    /// Memory that they take, in bytes.
+    pub kept_bytes: u64,
 }
 
 impl<'a> Data<'a> {
-    /// Loads all cases of a request.
+    /// Reads the cases of a request until memory is full, those to train on first.
     ///
     /// **Errors**: no cases of one kind, or a case that cannot be used.
+    ///
+    /// **Source**: Auto3DSeg segresnet, `get_cache_rate` with `prioritise_train`.
     pub fn load(
         request: &'a FitRequest,
-        plans: &Plans,
+        plans: &'a Plans,
         observer: &mut dyn FitObserver,
     ) -> Result<Self, FitError> {
         let (held_out, trained): (Vec<_>, Vec<_>) = request
@@ -40,6 +44,8 @@ impl<'a> Data<'a> {
             }
         }
         let total = request.cases.len();
+        let memory = CaseMemory::new(request.max_ram_bytes);
+        let (plan, seed) = (&plans.deploy, plans.train.seed);
         let (sender, receiver) = mpsc::channel();
         let load = || -> Result<_, CaseError> {
             // Taken in, so that the receiver below ends with this thread's work.
@@ -48,10 +54,10 @@ impl<'a> Data<'a> {
             let tell = |done: usize| {
                 let _ = sender.send(done);
             };
-            let training = load_training(&trained, &plans.deploy, plans.train.seed, &tell)?;
-            let validation = load_validation(&held_out, &plans.deploy, &|done| {
-                tell(training.len() + done)
-            })?;
+            let before = trained.len();
+            let training = Cases::load(trained, plan, seed, &memory, &tell)?;
+            let tell_more = |done| tell(before + done);
+            let validation = Cases::load(held_out, plan, seed, &memory, &tell_more)?;
             Ok((training, validation))
         };
         let (training, validation) = thread::scope(|scope| {
@@ -64,18 +70,10 @@ impl<'a> Data<'a> {
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         })?;
-        let names = held_out.iter().map(|case| case.id.as_str());
         Ok(Self {
             training,
-            validation: names.zip(validation).collect(),
+            validation,
+            kept_bytes: memory.used_bytes(),
         })
-    }
-
-    /// Memory that the cases take, in bytes.
-    pub fn bytes(&self) -> u64 {
-        let training = self.training.iter().map(TrainingVolume::bytes);
-        training
-            .chain(self.validation.iter().map(|(_, case)| case.bytes()))
-            .sum()
     }
 }

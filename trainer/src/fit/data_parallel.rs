@@ -16,9 +16,9 @@ use vesal_models::SegResNetDs;
 use super::checkpoint::{CheckpointHead, read_checkpoint};
 use super::learner::{Learner, Task};
 use super::loss_scale::LossScale;
+use super::network::copy_to;
 use super::optimizer::AdamW;
 use super::rank::{Rank, Ranks};
-use super::training::copy_to;
 use super::{FitError, StepReport, TrainDevice};
 use crate::precision::Precision;
 
@@ -27,6 +27,10 @@ use crate::precision::Precision;
 pub struct Origin {
     /// Decoupled weight decay.
     pub weight_decay: f64,
+    /// Largest norm of all gradients together.
+    pub max_norm: Option<f64>,
+    /// Weight of each class in the loss.
+    pub class_weights: Option<Vec<f64>>,
     /// What to compute in.
     pub precision: Precision,
     /// How logits become labels, and so what the loss is.
@@ -41,7 +45,7 @@ impl Origin {
         B: AutodiffBackend + Layers,
         B::InnerBackend: Kernels,
     {
-        let mut optimizer = AdamW::new(self.weight_decay);
+        let mut optimizer = AdamW::new(self.weight_decay, self.max_norm);
         let mut loss_scale = LossScale::default();
         if let Some((path, head)) = &self.checkpoint {
             network = read_checkpoint(path, network, &mut optimizer, &rank.device)?;
@@ -54,6 +58,7 @@ impl Origin {
             loss_scale,
             self.precision,
             self.activation,
+            self.class_weights.clone(),
             rank,
         ))
     }

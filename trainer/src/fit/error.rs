@@ -12,6 +12,7 @@ use vesal_models::ConfigError;
 use super::tensor_file::TensorFileError;
 use super::{DeviceError, Shortage, TrainDevice};
 use crate::dataset::CaseError;
+use crate::train_plan::ControlError;
 use crate::validate::ValidateError;
 
 /// Why a training cannot start or go on.
@@ -70,6 +71,9 @@ pub enum FitError {
         /// What it should be.
         expected: String,
     },
+    /// The train plan's controls contradict its network or patch.
+    #[error("the train plan cannot be used")]
+    Controls(#[from] ControlError),
     /// Nothing to train or to validate on.
     #[error(
         "fold {fold} leaves no cases for {purpose}: {held_out} of {total} cases are in this fold"
@@ -98,9 +102,10 @@ pub enum FitError {
     /// A checkpoint or weights file cannot be read or written.
     #[error(transparent)]
     TensorFile(#[from] TensorFileError),
-    /// The loss is no number any more.
+    /// The loss or its gradients are no numbers any more.
     #[error(
-        "the loss is {loss} at step {step} of epoch {epoch}, expected a finite number; learning rate {learning_rate:e}"
+        "{} at step {step} of epoch {epoch}, expected finite numbers; learning rate {learning_rate:e}",
+        divergence(*loss)
     )]
     Diverged {
         /// Epoch, from 1.
@@ -110,6 +115,21 @@ pub enum FitError {
         /// The loss.
         loss: f32,
         /// Learning rate of the step.
+        learning_rate: f64,
+    },
+    /// The network segments next to nothing late in the training.
+    #[error(
+        "the mean Dice is {dice:.4} after {epoch} of {num_epochs} epochs, expected at least 0.01; learning rate \
+         {learning_rate:e}"
+    )]
+    LowScore {
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Epochs in all.
+        num_epochs: usize,
+        /// Its score.
+        dice: f64,
+        /// Peak learning rate.
         learning_rate: f64,
     },
     /// A validation case cannot be scored.
@@ -186,6 +206,7 @@ impl FitError {
             Self::Case(error) => error.hint(),
             Self::DeployPlan { source, .. } => source.hint(),
             Self::Record(error) => error.hint(),
+            Self::Controls(error) => error.hint(),
             Self::TrainPlan { .. }
             | Self::TrainPlanFormat { .. }
             | Self::Network(_)
@@ -204,7 +225,11 @@ impl FitError {
                 Some("wait for it, or stop it: this command then goes on from there")
             }
             Self::Diverged { .. } => Some(
-                "plan with a lower `learning_rate`, then remove the run directory to start over",
+                "plan with a lower `learning_rate`, or with `clip_grad_norm=1`, then remove the run directory to start over",
+            ),
+            Self::LowScore { .. } => Some(
+                "look at the labels, or plan with a lower `learning_rate` and remove the run directory to start over; to \
+                 go on from here all the same, plan with `stop_on_lowacc=false`",
             ),
             Self::NotRelative { .. } => {
                 Some("keep plans, data stats and runs in one work directory")
@@ -216,4 +241,11 @@ impl FitError {
         };
         text.map(str::to_owned)
     }
+}
+
+fn divergence(loss: f32) -> String {
+    if loss.is_finite() {
+        return format!("gradients are infinite or not numbers, the loss is {loss},");
+    }
+    format!("the loss is {loss}")
 }

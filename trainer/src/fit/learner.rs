@@ -34,6 +34,7 @@ where
     pub rank: Rank<B>,
     precision: Precision,
     activation: Activation,
+    class_weights: Option<Vec<f64>>,
     under_way: VecDeque<UnderWay>,
     settled_at: Instant,
 }
@@ -94,6 +95,7 @@ where
         loss_scale: LossScale,
         precision: Precision,
         activation: Activation,
+        class_weights: Option<Vec<f64>>,
         rank: Rank<B>,
     ) -> Self {
         Self {
@@ -103,6 +105,7 @@ where
             rank,
             precision,
             activation,
+            class_weights,
             under_way: VecDeque::new(),
             settled_at: Instant::now(),
         }
@@ -161,13 +164,14 @@ where
     fn report(&mut self, done: UnderWay) -> Result<StepReport, FitError> {
         let results = done.results.wait();
         let loss = results.first().copied().unwrap_or(f32::NAN);
-        let finite = match results.get(1) {
-            None => loss.is_finite(),
-            Some(norm) => {
-                if !norm.is_finite() {
+        let overflow = results.get(1).is_some_and(|norm| !norm.is_finite());
+        let finite = match self.precision {
+            Precision::Single => loss.is_finite() && !overflow,
+            Precision::Mixed => {
+                if overflow {
                     self.optimizer.undo();
                 }
-                self.loss_scale.learn(done.scale, !norm.is_finite())
+                self.loss_scale.learn(done.scale, overflow)
             }
         };
         if !finite {
@@ -202,6 +206,7 @@ where
             self.network.forward_training(images),
             classes,
             self.activation,
+            self.class_weights.as_deref(),
         )
     }
 }

@@ -1,7 +1,7 @@
 //! Metrics as comma-separated values, for people to plot.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use vesal_bundle::run_record::Score;
@@ -15,6 +15,9 @@ use super::{StepReport, ValidationReport};
 pub const METRICS_FILE: &str = "metrics.csv";
 /// Dice of every validation.
 pub const VALIDATION_FILE: &str = "validation.csv";
+
+/// Bytes at the end of a table that tell how things are lately.
+const TAIL: u64 = 4096;
 
 /// The metrics files of a run.
 #[derive(Debug)]
@@ -93,6 +96,63 @@ impl Metrics {
         row.push_str(&format!(",{:.3}", report.duration.as_secs_f64()));
         self.validations.append(&row)
     }
+}
+
+/// How fast a run is lately, and its last step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// Epoch of the last step, from 1.
+    pub epoch: usize,
+    /// The last step in it, from 1.
+    pub step: usize,
+    /// Median time of a step over the last rows.
+    pub step_seconds: f64,
+}
+
+/// Reads the pace of a run off its metrics; none before the first step.
+pub fn pace(run_dir: &Path) -> Option<Pace> {
+    let tail = tail(&run_dir.join(METRICS_FILE))?;
+    let rows: Vec<Vec<f64>> = tail
+        .lines()
+        .filter_map(numbers)
+        .filter(|row| row.len() == 6)
+        .collect();
+    let last = rows.last()?;
+    let mut seconds: Vec<f64> = rows.iter().map(|row| row[4]).collect();
+    seconds.sort_unstable_by(f64::total_cmp);
+    Some(Pace {
+        epoch: last[0] as usize,
+        step: last[1] as usize,
+        step_seconds: seconds[seconds.len() / 2],
+    })
+}
+
+/// Mean time of the last validations of a run, in seconds.
+pub fn validation_seconds(run_dir: &Path) -> Option<f64> {
+    let tail = tail(&run_dir.join(VALIDATION_FILE))?;
+    let rows = tail
+        .lines()
+        .filter_map(|row| row.rsplit(',').next()?.parse::<f64>().ok());
+    let seconds: Vec<f64> = rows.collect();
+    (!seconds.is_empty()).then(|| seconds.iter().sum::<f64>() / seconds.len() as f64)
+}
+
+/// The last complete rows of a table.
+fn tail(path: &Path) -> Option<String> {
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))
+        .ok()?;
+    let mut bytes = Vec::new();
+    file.take(TAIL).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let (_, rows) = text.split_once('\n')?;
+    let (rows, _) = rows.rsplit_once('\n')?;
+    Some(rows.to_owned())
+}
+
+fn numbers(row: &str) -> Option<Vec<f64>> {
+    row.split(',').map(|field| field.parse().ok()).collect()
 }
 
 /// One file of rows under a header.

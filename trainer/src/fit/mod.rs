@@ -1,19 +1,24 @@
 //! Training of one fold: from cases and plans to the best weights and a run record.
 //!
 //! A run directory holds `checkpoint.safetensors` (everything that a later start needs to go on where this one was),
-//! `weights.safetensors` (the best weights so far, with their score by case), `metrics.csv` and `validation.csv`, and,
-//! once finished, `scores.json` and `run.json`. Every file is replaced in one step, so that a killed process leaves none half-written, and
+//! `weights.safetensors` (the best weights so far, with their score by case), `metrics.csv` and `validation.csv`, as
+//! `events.out.tfevents.*` the same for TensorBoard, and, once finished, `scores.json` and `run.json`. Every file is
+//! replaced in one step, so that a killed process leaves none half-written, and
 //! starting the same run again resumes it.
 
+mod average;
 mod bench;
 mod checkpoint;
 mod data;
 mod data_parallel;
 mod device;
 mod error;
+mod events;
+pub mod history;
 mod learner;
 mod loss_scale;
 mod metrics;
+mod network;
 mod observer;
 pub mod optimizer;
 mod plans;
@@ -21,6 +26,7 @@ mod rank;
 mod room;
 mod run_dir;
 pub mod schedule;
+mod status;
 mod tensor_file;
 mod training;
 mod writer;
@@ -29,10 +35,12 @@ pub use bench::{BenchRequest, StepTimes, bench};
 pub(crate) use checkpoint::CHECKPOINT_FILE;
 pub use device::{DeviceError, TrainDevice, TrainDevices};
 pub use error::FitError;
+pub use events::EVENTS_PREFIX;
 pub use observer::{FitObserver, Start, StepReport, ValidationReport};
 pub use room::{Cases, Remedy, Shortage};
 pub(crate) use run_dir::occupy;
-pub use run_dir::{scores, status};
+pub use run_dir::scores;
+pub use status::{Extent, RunStatus, status};
 pub use tensor_file::TensorFileError;
 
 use std::path::PathBuf;
@@ -79,6 +87,9 @@ pub struct FitRequest {
     pub data_stats_path: PathBuf,
     /// Where to compute: on several devices, each takes a share of every step's patches.
     pub devices: TrainDevices,
+    /// Memory that preprocessed cases may take, in bytes, none: any amount. The others are read again in every epoch, and
+    /// each thread that prepares batches holds one of them for a moment.
+    pub max_ram_bytes: Option<u64>,
     /// Set from outside to stop at the next step, after a checkpoint.
     pub stop: Arc<AtomicBool>,
 }
@@ -98,21 +109,6 @@ pub enum FitOutcome {
         /// Steps done in it.
         step: usize,
     },
-}
-
-/// How far a run is.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunStatus {
-    /// Epochs done.
-    pub epoch: usize,
-    /// Epochs in all.
-    pub num_epochs: usize,
-    /// Best mean Dice so far.
-    pub best_dice: Option<f64>,
-    /// Epoch of the best mean Dice, from 1.
-    pub best_epoch: Option<usize>,
-    /// Whether `run.json` is written.
-    pub finished: bool,
 }
 
 /// Trains one fold, or goes on with it where an earlier call stopped.

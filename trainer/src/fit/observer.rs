@@ -16,8 +16,10 @@ pub struct Start {
     pub training_cases: usize,
     /// Cases held out.
     pub validation_cases: usize,
-    /// Memory that all cases take, in bytes.
-    pub cached_bytes: u64,
+    /// Cases in memory; the others are read again whenever they are needed.
+    pub kept_cases: usize,
+    /// Memory that they take, in bytes.
+    pub kept_bytes: u64,
     /// Parameters of the network.
     pub parameters: usize,
     /// Epochs and steps of the next epoch that an earlier call has done; none: a fresh start.

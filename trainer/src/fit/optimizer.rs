@@ -25,22 +25,24 @@ pub struct AdamW<B: Kernels> {
     /// Steps taken.
     pub time: u32,
     weight_decay: f32,
+    max_norm: Option<f32>,
 }
 
 impl<B: Kernels> AdamW<B> {
-    /// An optimizer before its first step.
-    pub fn new(weight_decay: f64) -> Self {
+    /// An optimizer before its first step, which limits the norm of all gradients together if asked to.
+    pub fn new(weight_decay: f64, max_norm: Option<f64>) -> Self {
         Self {
             states: HashMap::new(),
             time: 0,
             weight_decay: weight_decay as f32,
+            max_norm: max_norm.map(|norm| norm as f32),
         }
     }
 
     /// Takes a step with gradients of the loss times `1 / gradient_factor`.
     ///
-    /// With `guarded`, nothing changes where any gradient is infinite or not a number; the sum of the gradients'
-    /// squares, which tells, is returned for [`undo`](Self::undo).
+    /// With `guarded`, and where the norm is limited, nothing changes where any gradient is infinite or not a number;
+    /// the sum of the gradients' squares, which tells, is returned for [`undo`](Self::undo).
     pub fn step<A, N>(
         &mut self,
         rate: f64,
@@ -70,8 +72,9 @@ impl<B: Kernels> AdamW<B> {
             decay: self.weight_decay,
             time: self.time,
             gradient_factor,
+            max_norm: self.max_norm,
         };
-        let guard = guarded.then(|| {
+        let guard = (guarded || self.max_norm.is_some()).then(|| {
             let gradients: Vec<_> = moments
                 .iter()
                 .map(|moments| moments.gradient.clone())

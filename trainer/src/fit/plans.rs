@@ -58,10 +58,17 @@ impl Plans {
             .iter()
             .map(|case| format!("{} {:?}\n", case.fold, case.id))
             .collect();
+        // What only ends a training may change while it goes on.
+        let lasting = TrainPlan {
+            early_stopping_fraction: 0.0,
+            stop_on_lowacc: false,
+            ..train.clone()
+        };
+        let lasting = serde_json::to_vec(&lasting).map_err(failed)?;
         let identity = Identity {
             fold: request.fold,
             deploy_plan: digest::sha256(&deploy_bytes),
-            train_plan: digest::sha256(&train_bytes),
+            train_plan: digest::sha256(&lasting),
             cases: digest::sha256(cases.concat().as_bytes()),
         };
         Ok(Self {
@@ -148,5 +155,5 @@ fn check(deploy: &DeployPlan, train: &TrainPlan) -> Result<(), FitError> {
             "a finite number of at least 0".into(),
         );
     }
-    Ok(())
+    Ok(train.check_controls()?)
 }

@@ -240,7 +240,8 @@ fn bytes_of_cases(request: &FitRequest, plan: &DeployPlan) -> u64 {
     let readers = available_parallelism().map_or(1, |cores| cores.get());
     let reading = largest * (8 * channels + 2) * readers.min(request.cases.len()) as u64;
     let scoring = largest_scored * 4 * (classes + 1);
-    sum + reading.max(scoring)
+    // What does not fit is read again in every epoch.
+    sum.min(request.max_ram_bytes.unwrap_or(u64::MAX)) + reading.max(scoring)
 }
 
 /// Voxels of a case before and after resampling, by the header of its first image.

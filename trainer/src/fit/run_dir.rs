@@ -3,20 +3,28 @@
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use vesal_bundle::case_scores::{self, CaseScores};
 use vesal_bundle::run_record::{self, FileRef, RunRecord, Score};
 use vesal_models::NetworkConfig;
 
 use super::checkpoint::{CHECKPOINT_FILE, CheckpointHead, Identity, WEIGHTS_FILE, WeightsHead};
+use super::events;
 use super::metrics::{METRICS_FILE, VALIDATION_FILE};
 use super::plans::Plans;
+use super::status::status;
 use super::tensor_file::{self, TensorFileError};
-use super::{FitError, FitRequest, RunStatus};
+use super::{FitError, FitRequest};
 use crate::relative;
 
 /// Locked while a process trains in the directory.
 const LOCK_FILE: &str = ".lock";
+
+/// Who only looks whether a run is locked holds its lock for a moment.
+const LOCK_ATTEMPTS: usize = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// What an earlier call left.
 #[derive(Debug)]
@@ -39,15 +47,28 @@ pub fn occupy(run_dir: &Path) -> Result<File, FitError> {
     std::fs::create_dir_all(run_dir).map_err(io)?;
     let mut options = File::options();
     let file = options.create(true).append(true).open(&path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(FitError::Busy {
-            run_dir: run_dir.to_owned(),
-        }),
-        // Some network file systems have no locks.
-        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(file),
-        Err(TryLockError::Error(error)) => Err(io(error)),
+    for _ in 0..LOCK_ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            // Some network file systems have no locks.
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
+                return Ok(file);
+            }
+            Err(TryLockError::Error(error)) => return Err(io(error)),
+        }
     }
+    Err(FitError::Busy {
+        run_dir: run_dir.to_owned(),
+    })
+}
+
+/// Whether a process trains in a run directory.
+pub fn is_occupied(run_dir: &Path) -> bool {
+    let Ok(file) = File::open(run_dir.join(LOCK_FILE)) else {
+        return false;
+    };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 /// Finds what an earlier call left in an occupied directory; without a checkpoint, what little it may have left is removed.
@@ -77,6 +98,7 @@ pub fn find_earlier(run_dir: &Path, identity: &Identity) -> Result<Option<Earlie
                 _ => {}
             }
         }
+        events::remove(run_dir).map_err(io(run_dir))?;
         return Ok(None);
     };
     if let Some(difference) = difference(&checkpoint.identity, identity) {
@@ -117,7 +139,7 @@ pub fn find_finished(run_dir: &Path, identity: &Identity) -> Result<Option<Score
 /// **Errors**: the weights cannot be read.
 pub fn scores(run_dir: &Path) -> Result<Option<CaseScores>, TensorFileError> {
     let weights: Option<WeightsHead> = tensor_file::read_head(&run_dir.join(WEIGHTS_FILE))?;
-    let status = status(run_dir);
+    let status = status(run_dir, None);
     Ok(weights
         .filter(|weights| !weights.cases.is_empty())
         .map(|weights| CaseScores {
@@ -165,36 +187,6 @@ fn difference(found: &Identity, expected: &Identity) -> Option<&'static str> {
     ]
     .into_iter()
     .find_map(|(differs, what)| differs.then_some(what))
-}
-
-/// Tells how far the run of this directory is; `None` if none was started there, or its files cannot be read.
-pub fn status(run_dir: &Path) -> Option<RunStatus> {
-    let finished = run_dir.join(run_record::FILE_NAME).is_file();
-    let checkpoint: Option<CheckpointHead> =
-        tensor_file::read_head(&run_dir.join(CHECKPOINT_FILE)).ok()?;
-    let weights: Option<WeightsHead> = tensor_file::read_head(&run_dir.join(WEIGHTS_FILE)).ok()?;
-    let same = |identity: &Identity| match &checkpoint {
-        Some(checkpoint) => checkpoint.identity == *identity,
-        None => finished,
-    };
-    let best = weights
-        .filter(|head| same(&head.identity))
-        .map(|head| head.score);
-    let (epoch, num_epochs) = match &checkpoint {
-        Some(checkpoint) => (checkpoint.position.epochs, checkpoint.num_epochs),
-        None if finished => {
-            let scores = CaseScores::read(&run_dir.join(case_scores::FILE_NAME)).ok()?;
-            (scores.epochs_trained, scores.epochs_trained)
-        }
-        None => return None,
-    };
-    Some(RunStatus {
-        epoch,
-        num_epochs,
-        best_dice: best.as_ref().map(|score| score.mean_dice),
-        best_epoch: best.map(|score| score.epoch),
-        finished,
-    })
 }
 
 /// Writes the run record: from now on the run is finished.
@@ -289,6 +281,6 @@ mod tests {
         std::fs::write(run.join(METRICS_FILE), b"epoch\n1\n").unwrap();
         assert!(find_earlier(&run, &identity).unwrap().is_none());
         assert!(!run.join(METRICS_FILE).exists());
-        assert_eq!(status(&run), None);
+        assert!(is_occupied(&run) && super::super::status(&run, None).is_none());
     }
 }

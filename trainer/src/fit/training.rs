@@ -1,24 +1,27 @@
 //! The training itself.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
 use std::thread::{self, available_parallelism};
 use std::time::{Duration, Instant};
 
-use burn::module::{AutodiffModule, Module, ModuleMapper, Param};
-use burn::tensor::Tensor;
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::module::{AutodiffModule, Module};
+use burn::tensor::backend::AutodiffBackend;
 use vesal_bundle::run_record::Score;
 use vesal_kernels::{Kernels, Layers};
-use vesal_models::{ConfigError, NetworkConfig, SegResNetDs};
+use vesal_models::SegResNetDs;
 
+use super::average::Average;
 use super::checkpoint::{
-    CHECKPOINT_FILE, CheckpointHead, Position, WEIGHTS_FILE, WeightsHead, weights, whole_state,
+    CHECKPOINT_FILE, CheckpointHead, Position, WEIGHTS_FILE, WeightsHead, averaged_weights,
+    read_average, weights, whole_state,
 };
 use super::data::Data;
 use super::data_parallel::{DataParallel, Origin};
+use super::events::{Events, Progress};
+use super::history::{ends_early, has_diverged};
 use super::learner::Task;
 use super::metrics::Metrics;
+use super::network::{copy_to, initialize};
 use super::plans::Plans;
 use super::rank::Ranks;
 use super::run_dir::{Earlier, write_record};
@@ -65,12 +68,31 @@ where
         steps_per_epoch: epochs.steps(),
         training_cases: data.training.len(),
         validation_cases: data.validation.len(),
-        cached_bytes: data.bytes(),
+        kept_cases: data.training.kept() + data.validation.kept(),
+        kept_bytes: data.kept_bytes,
         parameters: network.num_params(),
         resumed_after: resumed_after.map(|position| (position.epochs, position.steps)),
     });
+    let average = plans.train.ema_decay.map(|decay| {
+        let averaged = copy_to(network.clone(), device);
+        match &earlier {
+            None => Ok(Average::new(averaged, 0, decay)),
+            Some(earlier) => {
+                let path = request.run_dir.join(CHECKPOINT_FILE);
+                let averaged = read_average(&path, averaged, device)?;
+                Ok(Average::new(
+                    averaged,
+                    earlier.checkpoint.averaged_steps,
+                    decay,
+                ))
+            }
+        }
+    });
+    let average = average.transpose().map_err(FitError::TensorFile)?;
     let origin = Origin {
         weight_decay: plans.train.weight_decay,
+        max_norm: plans.train.clip_grad_norm,
+        class_weights: plans.train.class_weights.clone(),
         precision,
         activation: plans.deploy.activation,
         checkpoint: earlier.as_ref().map(|earlier| {
@@ -79,6 +101,10 @@ where
         }),
     };
     let learner = DataParallel::new(network, ranks, &origin)?;
+    let progress = Progress {
+        steps: position.epochs * epochs.steps() + position.steps,
+        validated_steps: position.epochs * epochs.steps(),
+    };
     let labels = plans
         .deploy
         .labels
@@ -91,7 +117,13 @@ where
         device,
         steps_per_epoch: epochs.steps(),
         metrics: Metrics::open(&request.run_dir, labels.collect(), position)?,
+        events: Events::open(&request.run_dir, epochs.steps(), progress)?,
         position,
+        history: earlier
+            .as_ref()
+            .map(|earlier| earlier.checkpoint.history.clone())
+            .unwrap_or_default(),
+        average,
         best: earlier.and_then(|earlier| earlier.best),
         saved_at: Instant::now(),
         gathering_took: Duration::ZERO,
@@ -125,42 +157,6 @@ fn feeding_threads(device: TrainDevice) -> usize {
     }
 }
 
-/// Builds a network whose weights follow from the seed.
-pub fn initialize<B: AutodiffBackend>(
-    config: &NetworkConfig,
-    seed: u64,
-    device: &B::Device,
-) -> Result<SegResNetDs<B>, ConfigError> {
-    // The generator belongs to the whole process: two trainings must not draw from it at once.
-    static GENERATOR: Mutex<()> = Mutex::new(());
-    let _drawing = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
-    B::seed(device, seed);
-    let network = copy_to(config.init(device)?, device);
-    B::memory_cleanup(device);
-    Ok(network)
-}
-
-/// Copies a network to a device.
-pub fn copy_to<B: AutodiffBackend>(network: SegResNetDs<B>, device: &B::Device) -> SegResNetDs<B> {
-    network.map(&mut Copy { device })
-}
-
-/// Copies weights into memory without padding between rows; draws them before, if they are used for the first time.
-struct Copy<'a, D> {
-    device: &'a D,
-}
-
-impl<B: Backend> ModuleMapper<B> for Copy<'_, B::Device> {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-        let (id, tensor, mapper) = param.consume();
-        let shape = tensor.shape();
-        let mut data = tensor.into_data();
-        data.shape = [shape.num_elements()].into();
-        let weights = Tensor::<B, 1>::from_data(data, self.device).reshape(shape);
-        Param::from_mapped_value(id, weights.require_grad(), mapper)
-    }
-}
-
 /// A training under way.
 struct Training<'a, B: AutodiffBackend> {
     request: &'a FitRequest,
@@ -169,6 +165,9 @@ struct Training<'a, B: AutodiffBackend> {
     observer: &'a mut dyn FitObserver,
     steps_per_epoch: usize,
     metrics: Metrics,
+    events: Events,
+    history: Vec<(usize, f64)>,
+    average: Option<Average<B>>,
     precision: Precision,
     position: Position,
     best: Option<Score>,
@@ -195,6 +194,9 @@ where
             plan.num_crops_per_image,
         );
         for epoch in self.position.epochs..plan.num_epochs {
+            if self.position.steps == 0 && self.ends_early() {
+                break;
+            }
             let factor = warmup_cosine(
                 epoch,
                 plan.num_warmup_epochs,
@@ -215,8 +217,12 @@ where
                     self.checkpoint(&mut learner)?;
                 }
                 self.settle(&mut learner)?;
-                match self.validate(&learner.first.network, data)? {
-                    Some(report) => self.keep(&learner.first.network, report)?,
+                let network = match &self.average {
+                    Some(average) => average.network.clone(),
+                    None => learner.first.network.clone(),
+                };
+                match self.validate(&network, data)? {
+                    Some(report) => self.keep(&network, report)?,
                     None => return self.stop(&mut learner),
                 }
                 learner.first.restart_clock();
@@ -225,8 +231,14 @@ where
                 epochs: epoch + 1,
                 steps: 0,
             };
-            if epoch + 1 == plan.num_epochs || self.checkpoint_is_due()? {
+            let diverged = self.diverged();
+            let last = epoch + 1 == plan.num_epochs || self.ends_early() || diverged.is_some();
+            if last || self.checkpoint_is_due()? {
                 self.checkpoint(&mut learner)?;
+            }
+            if let Some(error) = diverged {
+                self.writer.wait()?;
+                return Err(error);
             }
         }
         self.writer.wait()?;
@@ -244,6 +256,26 @@ where
         Ok(FitOutcome::Finished { score })
     }
 
+    /// Whether more epochs are of no use.
+    fn ends_early(&self) -> bool {
+        let now = self.history.last().map(|(epoch, _)| *epoch) == Some(self.position.epochs);
+        now && ends_early(&self.history, &self.plans.train)
+    }
+
+    /// The error of a score that is too low, where the last epoch has one.
+    fn diverged(&self) -> Option<FitError> {
+        let &(epoch, dice) = self.history.last()?;
+        let plan = &self.plans.train;
+        let low = epoch == self.position.epochs && has_diverged(epoch, dice, plan);
+        low.then_some(FitError::LowScore {
+            epoch,
+            num_epochs: plan.num_epochs,
+            // A sum of nothing is -0.
+            dice: dice + 0.0,
+            learning_rate: plan.learning_rate,
+        })
+    }
+
     /// Takes the next step.
     fn step(
         &mut self,
@@ -253,7 +285,7 @@ where
     ) -> Result<DataParallel<B>, FitError> {
         let waiting = Instant::now();
         let (epoch, step) = (self.position.epochs + 1, self.position.steps + 1);
-        let batch = feed.next_batch().ok_or(FitError::Feed { epoch, step })?;
+        let batch = feed.next_batch()?.ok_or(FitError::Feed { epoch, step })?;
         let task = Task {
             epoch,
             step,
@@ -263,6 +295,10 @@ where
             data_wait: waiting.elapsed(),
         };
         let (learner, report) = learner.step(task)?;
+        self.average = self
+            .average
+            .take()
+            .map(|average| average.add(&learner.first.network));
         self.position.steps = step;
         self.report(report)?;
         Ok(learner)
@@ -277,6 +313,7 @@ where
     fn report(&mut self, report: Option<StepReport>) -> Result<(), FitError> {
         if let Some(report) = report {
             self.metrics.step(&report)?;
+            self.events.step(&report)?;
             self.observer.step(&report);
         }
         Ok(())
@@ -302,25 +339,29 @@ where
         let mut scores = Scores::new(&self.plans.deploy);
         let proceed = || !self.request.stop.load(Ordering::Relaxed);
         self.observer.validating(epoch, 0, data.validation.len());
-        for (index, (name, case)) in data.validation.iter().enumerate() {
-            let failed = |error| {
-                let source = Box::new(error);
-                FitError::Validate {
-                    case: (*name).to_owned(),
+        let plan = &self.plans.deploy;
+        let finished = thread::scope(|scope| {
+            let total = data.validation.len();
+            for (index, case) in data.validation.in_order(scope).iter().enumerate() {
+                let case = case?;
+                let failed = |error| FitError::Validate {
+                    case: data.validation.name(index).to_owned(),
                     epoch,
-                    source,
-                }
-            };
-            let labels =
-                segment(case, &self.plans.deploy, &mut predictor, &proceed).map_err(failed)?;
-            let Some(labels) = labels else {
-                return Ok(None);
-            };
-            scores
-                .add(name, &case.labels, &labels)
-                .map_err(|error| failed(error.into()))?;
-            self.observer
-                .validating(epoch, index + 1, data.validation.len());
+                    source: Box::new(error),
+                };
+                let labels = segment(&case, plan, &mut predictor, &proceed).map_err(failed)?;
+                let Some(labels) = labels else {
+                    return Ok(false);
+                };
+                scores
+                    .add(data.validation.name(index), &case.labels, &labels)
+                    .map_err(|error| failed(error.into()))?;
+                self.observer.validating(epoch, index + 1, total);
+            }
+            Ok::<_, FitError>(true)
+        })?;
+        if !finished {
+            return Ok(None);
         }
         let (mean, cases) = scores.finish();
         let score = mean.at_epoch(epoch);
@@ -348,7 +389,10 @@ where
             self.writer.write(&path, head, weights(network))?;
             self.best = Some(report.score.clone());
         }
+        self.history
+            .push((report.score.epoch, report.score.mean_dice));
         self.metrics.validation(&report)?;
+        self.events.validation(&report)?;
         self.observer.validated(&report);
         Ok(())
     }
@@ -362,8 +406,13 @@ where
             num_epochs: self.plans.train.num_epochs,
             optimizer_steps: learner.first.optimizer.time,
             loss_scale: learner.first.loss_scale.scale,
+            history: self.history.clone(),
+            averaged_steps: self.average.as_ref().map_or(0, |average| average.steps),
         };
-        let state = whole_state(&learner.first.network, &learner.first.optimizer);
+        let mut state = whole_state(&learner.first.network, &learner.first.optimizer);
+        if let Some(average) = &self.average {
+            state.extend(averaged_weights(&average.network));
+        }
         self.gathering_took = started.elapsed();
         let path = self.request.run_dir.join(CHECKPOINT_FILE);
         self.writer.write(&path, head, state)?;

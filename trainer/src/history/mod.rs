@@ -175,7 +175,7 @@ impl HistoryError {
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Work(error) => return error.hint(),
-            Self::Run(error) => error.hint(),
+            Self::Run(error) => return error.hint(),
             Self::Destination(AtomicError::Exists { .. }) => Some("choose another place for it"),
             Self::Destination(error) => error.hint(),
             Self::Path(_) => Some("name it with letters, digits, `.`, `_` and `-`"),

@@ -15,7 +15,7 @@ const SMOOTH_DENOMINATOR: f64 = 1e-5;
 ///
 /// **Definition**: with `p = sigmoid(logits)` and the truth `g`, the mean over cases and regions of
 /// `1 - 2 Σ p g / (Σ p² + Σ g² + 1e-5)`, sums running over voxels; plus the mean over voxels and regions of
-/// `-g log p - (1 - g) log(1 - p)`.
+/// `-g log p - (1 - g) log(1 - p)`. Weights multiply both terms of their region.
 ///
 /// **Source**: MONAI 1.6.1 `DiceCELoss(sigmoid=True, squared_pred=True, smooth_nr=0, smooth_dr=1e-5)` with one region.
 /// With several, that class takes the cross entropy of a softmax, under which regions compete for voxels that belong to
@@ -23,6 +23,7 @@ const SMOOTH_DENOMINATOR: f64 = 1e-5;
 pub fn region_dice_ce<B: Backend>(
     logits: Tensor<B, 5>,
     regions: Tensor<B, 4, Int>,
+    weights: Option<&[f64]>,
 ) -> Tensor<B, 1> {
     let [n, x, y, z, count] = logits.dims();
     let shape = [n, x * y * z, count];
@@ -35,8 +36,17 @@ pub fn region_dice_ce<B: Backend>(
     let dice = overlap.mul_scalar(-2.0) / sizes.add_scalar(SMOOTH_DENOMINATOR);
     // log(1 + exp(l)) without overflow.
     let softplus = relu(logits.clone()) + logits.clone().abs().neg().exp().log1p();
-    let entropy = softplus - logits * truth;
-    dice.mean().add_scalar(1.0) + entropy.mean()
+    let entropy = softplus - logits.clone() * truth;
+    let dice = dice.add_scalar(1.0);
+    match weights {
+        None => dice.mean() + entropy.mean(),
+        Some(weights) => {
+            let weights: Vec<f32> = weights.iter().map(|weight| *weight as f32).collect();
+            let weights = Tensor::<B, 1>::from_floats(weights.as_slice(), &logits.device());
+            let weights = weights.cast(FloatDType::F32).reshape([1, 1, count]);
+            (dice * weights.clone()).mean() + (entropy * weights).mean()
+        }
+    }
 }
 
 /// One mask of 0 and 1 per region from bits, `[N, X, Y, Z]` → `[N, voxels, R]`.

@@ -60,6 +60,12 @@ pub struct Room {
     pub free: u64,
 }
 
+/// Memory in bytes that preprocessed cases may take by default, half of what is available: the rest is for the training
+/// itself. `None` where the system does not tell.
+pub fn cases_budget() -> Option<u64> {
+    HostMemory::read().map(|host| host.available / 2)
+}
+
 /// Finds the memory to plan for.
 ///
 /// **Definition**: of GPUs the least total memory. Without a GPU, three quarters of the machine's memory (or of what

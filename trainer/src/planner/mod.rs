@@ -17,7 +17,7 @@ use vesal_volume::window::{Blend, Padding, WindowPlan};
 
 use crate::analyze::stats::StatsSummary;
 use crate::task::{Classes, NormalizeMode, Overrides};
-use crate::train_plan::TrainPlan;
+use crate::train_plan::{ControlError, TrainPlan};
 use decision::Decisions;
 
 /// Voxels kept around the box of voxels above 0.
@@ -56,6 +56,8 @@ pub struct Budget {
     pub device_memory_gib: f64,
     /// Where that number comes from.
     pub source: MemorySource,
+    /// Memory of the host that may hold preprocessed cases, in GiB; none: any amount.
+    pub host_memory_gib: Option<f64>,
 }
 
 impl Default for Budget {
@@ -64,6 +66,7 @@ impl Default for Budget {
         Self {
             device_memory_gib: 16.0,
             source: MemorySource::Default,
+            host_memory_gib: None,
         }
     }
 }
@@ -110,6 +113,9 @@ pub enum PlannerError {
     /// The network cannot be built.
     #[error(transparent)]
     Network(#[from] ConfigError),
+    /// Settings of the training contradict the patch or the classes.
+    #[error(transparent)]
+    Controls(#[from] ControlError),
     /// The deploy plan breaks a rule of its format.
     #[error(transparent)]
     DeployPlan(#[from] PlanError),
@@ -129,6 +135,7 @@ impl PlannerError {
                 field: "init_filters",
                 ..
             }) => Some("`--set auto_scale_filters=false`, or `--set network#init_filters=32`"),
+            Self::Controls(error) => error.hint(),
             Self::Network(_) => None,
             Self::DeployPlan(error) => error.hint(),
         }
@@ -192,9 +199,13 @@ pub fn plan(stats: &StatsSummary, goal: &Goal<'_>, budget: &Budget) -> Result<Pl
         &grid,
         network,
         roi,
-        overrides,
+        &rules::Given {
+            overrides,
+            host_memory_gib: budget.host_memory_gib,
+        },
         &mut decisions,
     );
+    train.check_controls()?;
     decisions.group = Group::Patches;
     scale::step_memory(&train, budget, &mut decisions);
     let deploy = deploy_plan(goal, roi, &grid, normalization);

@@ -7,7 +7,7 @@ use super::scale::Scaled;
 use crate::analyze::stats::StatsSummary;
 use crate::fit::schedule::validation_epochs;
 use crate::task::{Overrides, ResampleMode};
-use crate::train_plan::{self, CropMode, TrainPlan};
+use crate::train_plan::{self, AugmentMode, CropMode, TrainPlan};
 
 /// Deep supervision outputs.
 const DSDEPTH: usize = 4;
@@ -131,6 +131,15 @@ pub(super) fn network(
     }
 }
 
+/// What the user decides, and the host allows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Given<'a> {
+    /// Decisions of the user.
+    pub(super) overrides: &'a Overrides,
+    /// Memory for preprocessed cases in GiB; none: any amount.
+    pub(super) host_memory_gib: Option<f64>,
+}
+
 /// Decides the training.
 pub(super) fn training(
     stats: &StatsSummary,
@@ -138,9 +147,10 @@ pub(super) fn training(
     grid: &Grid,
     network: NetworkConfig,
     roi_size: [usize; 3],
-    overrides: &Overrides,
+    given: &Given<'_>,
     decisions: &mut Decisions,
 ) -> TrainPlan {
+    let overrides = given.overrides;
     decisions.group = Group::Patches;
     let size_mm = stats.image_stats.sizemm.percentile_90_0;
     let image: [usize; 3] =
@@ -156,16 +166,17 @@ pub(super) fn training(
     );
     let (num_images_per_batch, num_crops_per_image) =
         batch(scaled, crop_mode, overrides, decisions);
+    let num_steps_per_image = steps_per_image(
+        stats,
+        image,
+        num_images_per_batch * num_crops_per_image,
+        given,
+        decisions,
+    );
+    let controls = controls(overrides, decisions);
     let epochs = (80_000.0 / stats.n_cases as f64)
         .ceil()
         .clamp(300.0, 1250.0) as usize;
-    let num_steps_per_image = decisions.take(
-        "num_steps_per_image",
-        overrides.num_steps_per_image,
-        1,
-        "1: cases stay in memory, none has to be used up while it is there",
-        "",
-    );
     decisions.group = Group::Schedule;
     let num_epochs = decisions.take(
         "num_epochs",
@@ -209,6 +220,125 @@ pub(super) fn training(
             "",
         ),
         seed: decisions.take("seed", overrides.seed, 0, "0", ""),
+        augment_mode: controls.augment_mode,
+        augment_flips: controls.augment_flips,
+        augment_rots: controls.augment_rots,
+        class_weights: controls.class_weights,
+        clip_grad_norm: controls.clip_grad_norm,
+        ema_decay: controls.ema_decay,
+        early_stopping_fraction: controls.early_stopping_fraction,
+        stop_on_lowacc: controls.stop_on_lowacc,
+    }
+}
+
+/// Memory that a preprocessed case takes, in GiB: intensities, classes.
+pub(super) fn case_gib(channels: usize, shape: [usize; 3]) -> f64 {
+    let voxels: f64 = shape.iter().map(|&side| side as f64).product();
+    (4 * channels + 2) as f64 * voxels / (1u64 << 30) as f64
+}
+
+/// Decides how many steps a case is good for.
+fn steps_per_image(
+    stats: &StatsSummary,
+    image: [usize; 3],
+    patches: usize,
+    given: &Given<'_>,
+    decisions: &mut Decisions,
+) -> usize {
+    let Given {
+        overrides,
+        host_memory_gib,
+    } = *given;
+    let all = stats.n_cases as f64 * case_gib(stats.image_stats.channels.max, image);
+    let many = host_memory_gib.is_none_or(|budget| budget >= 0.75 * all);
+    let steps = if many { 1 } else { (4 / patches.max(1)).max(1) };
+    let budget =
+        host_memory_gib.map_or("any amount of".to_owned(), |gib| format!("{gib:.2} GiB of"));
+    decisions.take(
+        "num_steps_per_image",
+        overrides.num_steps_per_image,
+        steps,
+        "1 where memory holds 0.75 of the cases; else 4 patches of a case each time that it is read",
+        format!("all cases take about {all:.2} GiB, {budget} memory may be used"),
+    )
+}
+
+/// How the training is controlled.
+struct Controls {
+    augment_mode: AugmentMode,
+    augment_flips: Vec<usize>,
+    augment_rots: Vec<[usize; 2]>,
+    class_weights: Option<Vec<f64>>,
+    clip_grad_norm: Option<f64>,
+    ema_decay: Option<f64>,
+    early_stopping_fraction: f64,
+    stop_on_lowacc: bool,
+}
+
+/// Decides augmentation, and what weighs, limits, averages and ends the training.
+fn controls(overrides: &Overrides, decisions: &mut Decisions) -> Controls {
+    let augment_mode = decisions.take(
+        "augment_mode",
+        overrides.augment_mode,
+        AugmentMode::Default,
+        "default",
+        "",
+    );
+    let flips: &[usize] = match augment_mode {
+        AugmentMode::None => &[],
+        _ => &[0, 1, 2],
+    };
+    Controls {
+        augment_mode,
+        augment_flips: decisions.take(
+            "augment_flips",
+            overrides.augment_flips.clone(),
+            flips.to_vec(),
+            "all axes, unless augment_mode is none",
+            "leave out axis 0, left to right, where labels tell sides apart",
+        ),
+        augment_rots: decisions.take(
+            "augment_rots",
+            overrides.augment_rots.clone(),
+            Vec::new(),
+            "no planes",
+            "",
+        ),
+        class_weights: decisions.take(
+            "class_weights",
+            overrides.class_weights.clone().map(Some),
+            None,
+            "none: all classes alike",
+            "",
+        ),
+        clip_grad_norm: decisions.take(
+            "clip_grad_norm",
+            overrides.clip_grad_norm.map(Some),
+            None,
+            "none: gradients of any norm",
+            "",
+        ),
+        ema_decay: decisions.take(
+            "ema_decay",
+            overrides.ema_decay.map(Some),
+            None,
+            "none: the weights themselves are validated and exported",
+            "",
+        ),
+        early_stopping_fraction: decisions.take(
+            "early_stopping_fraction",
+            overrides.early_stopping_fraction,
+            0.001,
+            "0.001: after half of the epochs, end where scores of a tenth of them, at least 10, differ by less",
+            "",
+        ),
+        stop_on_lowacc: decisions.take(
+            "stop_on_lowacc",
+            overrides.stop_on_lowacc,
+            true,
+            "yes: a Dice below 0.01 after a quarter of the epochs, at least 20, is an error",
+            "",
+        ),
     }
 }
 

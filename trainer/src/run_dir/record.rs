@@ -34,6 +34,9 @@ pub struct WorkRecord {
     /// Where that number comes from.
     #[serde(default)]
     pub device_memory_source: MemorySource,
+    /// Memory of the host to plan for, in GiB; none before the first plan.
+    #[serde(default)]
+    pub host_memory_gib: Option<f64>,
     /// The data stats, once measured.
     pub analysis: Option<AnalysisRecord>,
     /// The plans, once made.
@@ -46,6 +49,7 @@ impl WorkRecord {
         Budget {
             device_memory_gib: self.device_memory_gib,
             source: self.device_memory_source,
+            host_memory_gib: self.host_memory_gib,
         }
     }
 }

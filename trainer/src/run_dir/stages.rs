@@ -13,7 +13,8 @@ use crate::analyze::stats::{DataStats, DataStatsByCase, ExcludedCase};
 use crate::analyze::{self, CaseError, Excluded};
 use crate::datalist::Case;
 use crate::fit::{FitRequest, TrainDevices, TrainingCase};
-use crate::planner::{self, Goal, Plans};
+use crate::memory::{GIB, cases_budget};
+use crate::planner::{self, Budget, Goal, Plans};
 
 /// Rises when the same images would give other data stats.
 const ANALYSIS_VERSION: u32 = 1;
@@ -110,7 +111,13 @@ impl WorkDir {
             classes: &self.task.classes,
             overrides: &overrides,
         };
-        let budget = self.record.budget();
+        // What this machine has when the first plan is made counts for all later ones: they are the same on another.
+        let detected = || Some(cases_budget()? as f64 / GIB);
+        let host_memory_gib = self.record.host_memory_gib.or_else(detected);
+        let budget = Budget {
+            host_memory_gib,
+            ..self.record.budget()
+        };
         let plans = planner::plan(&stats.stats_summary, &goal, &budget)?;
         let inputs = fingerprint(&json!([
             PLANNER_VERSION,
@@ -120,7 +127,8 @@ impl WorkDir {
             goal.extra_modalities,
             goal.classes,
             overrides,
-            budget.device_memory_gib
+            budget.device_memory_gib,
+            budget.host_memory_gib
         ]));
         if let Some(done) = &self.record.plan
             && !again
@@ -136,6 +144,7 @@ impl WorkDir {
             .map_err(planner::PlannerError::from)?;
         atomic::write_file(&self.path.join(DEPLOY_PLAN), &deploy, true)?;
         self.write_json(TRAIN_PLAN, &plans.train)?;
+        self.record.host_memory_gib = host_memory_gib;
         self.record.plan = Some(PlanRecord {
             inputs,
             data_stats,
@@ -146,7 +155,7 @@ impl WorkDir {
         Ok((Made::Now, plans))
     }
 
-    /// What to train for a fold.
+    /// What to train for a fold, with the [default](cases_budget) memory for cases.
     ///
     /// **Errors**: [`WorkError`] for a fold that is not to be trained, for plans that are absent, and for plans or data
     /// stats that are not those of the planning.
@@ -192,11 +201,12 @@ impl WorkDir {
             train_plan_path: self.path.join(TRAIN_PLAN),
             data_stats_path: self.path.join(DATA_STATS),
             devices,
+            max_ram_bytes: cases_budget(),
             stop,
         })
     }
 
-    fn usable_cases(&self) -> impl Iterator<Item = &Case> {
+    pub(super) fn usable_cases(&self) -> impl Iterator<Item = &Case> {
         let excluded = self
             .record
             .analysis

@@ -5,7 +5,7 @@ use serde_yaml_ng::{Mapping, Value};
 use thiserror::Error;
 
 use super::suggest;
-use crate::train_plan::CropMode;
+use crate::train_plan::{self, AugmentMode, CropMode};
 use vesal_bundle::deploy_plan::MAX_WINDOW_SIDE;
 
 /// How intensities are normalized, by Auto3DSeg's names.
@@ -119,6 +119,30 @@ pub struct Overrides {
     /// Seed of weights, sampling, augmentation and generated folds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// Set of random changes to patches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub augment_mode: Option<AugmentMode>,
+    /// Axes on which patches are mirrored at random: none of them for `[]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub augment_flips: Option<Vec<usize>>,
+    /// Planes in which patches are turned at random by multiples of 90 degrees.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub augment_rots: Option<Vec<[usize; 2]>>,
+    /// Weight of each class in the loss, background first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<Vec<f64>>,
+    /// Largest norm of all gradients together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_grad_norm: Option<f64>,
+    /// Decay of the average of the weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema_decay: Option<f64>,
+    /// Relative change of the score below which the training ends early; 0: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_stopping_fraction: Option<f64>,
+    /// Whether a score near 0 after a quarter of the epochs is an error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_on_lowacc: Option<bool>,
 }
 
 /// Why a setting cannot be used.
@@ -168,7 +192,7 @@ pub enum OverrideError {
 
 impl Overrides {
     /// All settings.
-    pub const NAMES: [&'static str; 22] = [
+    pub const NAMES: [&'static str; 30] = [
         "num_epochs",
         "num_images_per_batch",
         "num_epochs_per_validation",
@@ -191,6 +215,14 @@ impl Overrides {
         "network#init_filters",
         "network#blocks_down",
         "seed",
+        "augment_mode",
+        "augment_flips",
+        "augment_rots",
+        "class_weights",
+        "clip_grad_norm",
+        "ema_decay",
+        "early_stopping_fraction",
+        "stop_on_lowacc",
     ];
 
     /// Sets one by name; an empty value leaves it to the rules again.
@@ -267,11 +299,18 @@ impl Overrides {
             intensity_bounds: self.intensity_bounds.or(base.intensity_bounds),
             normalize_mode: self.normalize_mode.or(base.normalize_mode),
             init_filters: self.init_filters.or(base.init_filters),
-            blocks_down: self
-                .blocks_down
-                .clone()
-                .or_else(|| base.blocks_down.clone()),
+            blocks_down: first(&self.blocks_down, &base.blocks_down),
             seed: self.seed.or(base.seed),
+            augment_mode: self.augment_mode.or(base.augment_mode),
+            augment_flips: first(&self.augment_flips, &base.augment_flips),
+            augment_rots: first(&self.augment_rots, &base.augment_rots),
+            class_weights: first(&self.class_weights, &base.class_weights),
+            clip_grad_norm: self.clip_grad_norm.or(base.clip_grad_norm),
+            ema_decay: self.ema_decay.or(base.ema_decay),
+            early_stopping_fraction: self
+                .early_stopping_fraction
+                .or(base.early_stopping_fraction),
+            stop_on_lowacc: self.stop_on_lowacc.or(base.stop_on_lowacc),
         }
     }
 
@@ -316,8 +355,53 @@ impl Overrides {
             self.blocks_down.clone(),
             "at least one level of at least 1 block",
             |levels| !levels.is_empty() && levels.iter().all(|&blocks| blocks > 0),
+        )?;
+        self.check_controls()
+    }
+
+    fn check_controls(&self) -> Result<(), OverrideError> {
+        in_range(
+            "augment_flips",
+            self.augment_flips.clone(),
+            "different axes of 0, 1 and 2",
+            |axes| train_plan::are_axes(axes),
+        )?;
+        in_range(
+            "augment_rots",
+            self.augment_rots.clone(),
+            "pairs of different axes of 0, 1 and 2",
+            |planes| planes.iter().all(|axes| train_plan::are_axes(axes)),
+        )?;
+        in_range(
+            "class_weights",
+            self.class_weights.clone(),
+            train_plan::CLASS_WEIGHTS,
+            |weights| train_plan::are_class_weights(weights),
+        )?;
+        in_range(
+            "clip_grad_norm",
+            self.clip_grad_norm,
+            train_plan::CLIP_GRAD_NORM,
+            |&limit| train_plan::is_norm_limit(limit),
+        )?;
+        in_range(
+            "ema_decay",
+            self.ema_decay,
+            train_plan::EMA_DECAY,
+            |&decay| train_plan::is_fraction(decay),
+        )?;
+        in_range(
+            "early_stopping_fraction",
+            self.early_stopping_fraction,
+            train_plan::EARLY_STOPPING_FRACTION,
+            |&fraction| train_plan::is_fraction(fraction),
         )
     }
+}
+
+/// The first one that is set.
+fn first<T: Clone>(a: &Option<T>, b: &Option<T>) -> Option<T> {
+    a.as_ref().or(b.as_ref()).cloned()
 }
 
 fn in_range<T: std::fmt::Debug>(
@@ -371,6 +455,14 @@ mod tests {
             "network#init_filters=8",
             "network#blocks_down=[1, 2]",
             "seed=7",
+            "augment_mode=ct_ax_1",
+            "augment_flips=[1, 2]",
+            "augment_rots=[[0, 1]]",
+            "class_weights=[0.5, 1, 2]",
+            "clip_grad_norm=1",
+            "ema_decay=0.999",
+            "early_stopping_fraction=0",
+            "stop_on_lowacc=false",
         ])
         .unwrap();
         let Value::Mapping(entries) = serde_yaml_ng::to_value(&all).unwrap() else {
@@ -418,6 +510,20 @@ mod tests {
             message("learning_rate=-1"),
             "`learning_rate` is -1.0, expected a positive number"
         );
+        for text in [
+            "augment_flips=[0, 0]",
+            "augment_rots=[[1, 3]]",
+            "class_weights=[0, 0]",
+            "class_weights=[1, -1]",
+            "clip_grad_norm=0",
+            "ema_decay=1",
+            "early_stopping_fraction=-0.1",
+        ] {
+            let name = text.split('=').next().unwrap();
+            let told = message(text);
+            assert!(told.starts_with(&format!("`{name}` is ")), "{told}");
+        }
+        assert!(message("augment_mode=ct").contains("wrong kind"));
         assert!(matches!(
             set(&["roi_size=[1, 2]"]),
             Err(OverrideError::Kind { .. })

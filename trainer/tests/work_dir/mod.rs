@@ -11,7 +11,7 @@ use vesal_io::nifti::{self, WriteOptions};
 use vesal_models::{NetworkConfig, SegResNetDsConfig};
 use vesal_trainer::fit::{FitRequest, TrainDevice, TrainingCase};
 use vesal_trainer::rng::Rng;
-use vesal_trainer::train_plan::{self, CropMode, TrainPlan};
+use vesal_trainer::train_plan::{self, AugmentMode, CropMode, TrainPlan};
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 use vesal_volume::{Affine, LabelMap, Volume};
@@ -92,6 +92,14 @@ impl WorkDir {
             weight_decay: 1e-5,
             use_amp: false,
             seed: 11,
+            augment_mode: AugmentMode::Default,
+            augment_flips: vec![0, 1, 2],
+            augment_rots: Vec::new(),
+            class_weights: None,
+            clip_grad_norm: None,
+            ema_decay: None,
+            early_stopping_fraction: 0.0,
+            stop_on_lowacc: false,
         };
         let work = Self {
             directory,
@@ -118,6 +126,24 @@ impl WorkDir {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
 
+    /// Leaves only background in the label maps of a fold.
+    #[allow(dead_code, reason = "not every test needs it")]
+    pub fn hide_labels_of_fold(&self, fold: usize) {
+        for case in self.cases.iter().filter(|case| case.fold == fold) {
+            let mut map = nifti::read_label_map(&case.label).unwrap();
+            map.data.fill(0);
+            nifti::write_label_map(
+                &case.label,
+                &map,
+                &WriteOptions {
+                    overwrite: true,
+                    ..WriteOptions::default()
+                },
+            )
+            .unwrap();
+        }
+    }
+
     pub fn request(&self, run: &str) -> FitRequest {
         FitRequest {
             run_dir: self.path(run),
@@ -127,6 +153,7 @@ impl WorkDir {
             train_plan_path: self.path("train_plan.json"),
             data_stats_path: self.path("data_stats.json"),
             devices: TrainDevice::Cpu.into(),
+            max_ram_bytes: None,
             stop: Arc::new(AtomicBool::new(false)),
         }
     }

@@ -173,7 +173,7 @@ impl Checks {
         self.compare("  gradient", computed, &gradient, tolerance);
     }
 
-    fn optimizer(&mut self, guard: Option<f32>) {
+    fn optimizer(&mut self, guard: Option<f32>, max_norm: Option<f32>) {
         let step = AdamWStep {
             rate: 0.01,
             betas: [0.9, 0.999],
@@ -181,6 +181,7 @@ impl Checks {
             decay: 0.1,
             time: 3,
             gradient_factor: 0.25,
+            max_norm,
         };
         let shapes: Vec<[usize; 5]> = (0..200)
             .map(|index| match index % 5 {
@@ -213,10 +214,10 @@ impl Checks {
             let old = [&w, &g, &m, &v].map(|array| array.values.as_slice());
             expected.push(match guard {
                 Some(guard) if !guard.is_finite() => [w.values, m.values, v.values],
-                _ => truth::adamw(old, step),
+                _ => truth::adamw(old, step, guard),
             });
         }
-        let name = format!("guard {guard:?}");
+        let name = format!("guard {guard:?}, limit {max_norm:?}");
         let norm = Cuda::squared_norm(&gradients);
         self.compare(&format!("squared norm, {name}"), norm, &squares, 1e-5);
         let guard = guard.map(|guard| {
@@ -315,7 +316,10 @@ fn main() -> ExitCode {
     };
     checks.order();
     for guard in [None, Some(2.0), Some(f32::NAN), Some(f32::INFINITY)] {
-        checks.optimizer(guard);
+        checks.optimizer(guard, None);
+    }
+    for norm in [1.0, 256.0] {
+        checks.optimizer(Some(norm), Some(0.75));
     }
     let types = [DType::F32, DType::F16];
     let lies = [Lie::Dense, Lie::Permuted, Lie::Sliced];

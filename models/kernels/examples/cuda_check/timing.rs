@@ -125,6 +125,7 @@ fn optimizer(device: &CudaDevice) {
         decay: 0.1,
         time: 3,
         gradient_factor: 1.0,
+        max_norm: None,
     };
     let zeros = |shape| primitive(Tensor::<Cuda, 5>::zeros(shape, device));
     let mut state: Vec<_> = shapes.map(|shape| [0; 4].map(|_| zeros(shape))).collect();

@@ -290,14 +290,14 @@ pub fn dice_ce(logits: &Array, classes: &[i32], fine: [usize; 3], factor: f64) -
     [loss, sums, gradient]
 }
 
-/// Weights, first and second moment after a step.
-pub fn adamw([w, g, m, v]: [&[f64]; 4], step: AdamWStep) -> [Vec<f64>; 3] {
+/// Weights, first and second moment after a step; `squares` is the sum of all gradients' squares, where it is known.
+pub fn adamw([w, g, m, v]: [&[f64]; 4], step: AdamWStep, squares: Option<f32>) -> [Vec<f64>; 3] {
     let [b1, b2] = step.betas.map(f64::from);
     let [c1, c2] = step.corrections().map(f64::from);
     let rate = f64::from(step.rate);
     let mut output = [Vec::new(), Vec::new(), Vec::new()];
     for i in 0..w.len() {
-        let g = g[i] * f64::from(step.gradient_factor);
+        let g = g[i] * f64::from(step.factor(squares));
         let first = b1 * m[i] + (1.0 - b1) * g;
         let second = b2 * v[i] + (1.0 - b2) * g * g;
         let direction = first * c1 / ((second * c2).sqrt() + f64::from(step.epsilon));

@@ -28,11 +28,12 @@ pub fn adamw(
     step: AdamWStep,
     guard: Option<FlexTensor>,
 ) -> Vec<[FlexTensor; 3]> {
-    let finite = |guard: FlexTensor| {
+    let squares = guard.and_then(|guard| {
         let guard = guard.to_contiguous();
-        guard.storage::<f32>().iter().all(|value| value.is_finite())
-    };
-    let proceed = guard.is_none_or(finite);
+        guard.storage::<f32>().first().copied()
+    });
+    let proceed = squares.is_none_or(f32::is_finite);
+    let factor = step.factor(squares);
     let (mut updated, gradients): (Vec<[FlexTensor; 3]>, Vec<FlexTensor>) = parameters
         .into_iter()
         .map(|parameter| {
@@ -64,6 +65,7 @@ pub fn adamw(
                     first,
                     second,
                     step,
+                    factor,
                 })
         })
         .collect();
@@ -98,6 +100,7 @@ struct Update<'a> {
     first: &'a mut [f32],
     second: &'a mut [f32],
     step: AdamWStep,
+    factor: f32,
 }
 
 impl Vectorized for Update<'_> {
@@ -110,7 +113,6 @@ impl Vectorized for Update<'_> {
             betas: [beta_1, beta_2],
             epsilon,
             decay,
-            gradient_factor,
             ..
         } = self.step;
         let [first_correction, second_correction] = self.step.corrections();
@@ -120,7 +122,7 @@ impl Vectorized for Update<'_> {
         let gradient = &self.gradient[..length];
         let (first, second) = (&mut self.first[..length], &mut self.second[..length]);
         for i in 0..length {
-            let gradient = gradient[i] * gradient_factor;
+            let gradient = gradient[i] * self.factor;
             first[i] = first[i] * beta_1 + gradient * (1.0 - beta_1);
             second[i] = second[i] * beta_2 + gradient * gradient * (1.0 - beta_2);
             let direction =

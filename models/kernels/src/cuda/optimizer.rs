@@ -118,6 +118,8 @@ struct Step {
     corrections: [f32; 2],
     epsilon: f32,
     gradient_factor: f32,
+    /// Infinite where there is no limit.
+    max_norm: f32,
 }
 
 pub fn adamw(
@@ -164,6 +166,7 @@ pub fn adamw(
         corrections: step.corrections(),
         epsilon: step.epsilon,
         gradient_factor: step.gradient_factor,
+        max_norm: step.max_norm.unwrap_or(f32::INFINITY),
     };
     operation.submit(move |gpu, at| {
         let listed: Vec<_> = buffers

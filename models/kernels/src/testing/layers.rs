@@ -180,13 +180,18 @@ pub fn check_squared_norm<B: Kernels>(tolerance: f32) {
 
 /// The optimizer's step, guarded and not.
 pub fn check_adamw<B: Kernels>(tolerance: f32) {
-    let step = AdamWStep {
+    let free = AdamWStep {
         rate: 0.01,
         betas: [0.9, 0.999],
         epsilon: 1e-8,
         decay: 0.1,
         time: 3,
         gradient_factor: 0.25,
+        max_norm: None,
+    };
+    let limited = AdamWStep {
+        max_norm: Some(0.75),
+        ..free
     };
     let mut numbers = Numbers::new(11);
     let data: Vec<[TensorData; 4]> = [[3, 5, 7], [1, 1, 1], [9, 50, 60]]
@@ -197,8 +202,21 @@ pub fn check_adamw<B: Kernels>(tolerance: f32) {
             [weights, gradient, first, TensorData::new(second, shape)]
         })
         .collect();
-    for guard in [None, Some(1.0_f32), Some(f32::NAN), Some(f32::INFINITY)] {
-        let what = format!("step guarded by {guard:?}");
+    let steps = [
+        (free, None),
+        (free, Some(1.0_f32)),
+        (free, Some(f32::NAN)),
+        (free, Some(f32::INFINITY)),
+        // Norms of 0.25 and 4 after the factor.
+        (limited, Some(1.0)),
+        (limited, Some(256.0)),
+        (limited, Some(f32::NAN)),
+    ];
+    for (step, guard) in steps {
+        let what = format!(
+            "step guarded by {guard:?} with a limit of {:?}",
+            step.max_norm
+        );
         let guard = guard.map(|guard| TensorData::from([guard]));
         let shared: Vec<Moments<B>> = data.iter().map(moments::<B>).collect();
         let held: Vec<FloatTensor<B>> = shared.iter().map(|own| own.weights.clone()).collect();

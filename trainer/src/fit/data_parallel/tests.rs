@@ -13,8 +13,8 @@ use vesal_models::{NetworkConfig, SegResNetDsConfig};
 use super::*;
 use crate::dataset::Batch;
 use crate::fit::checkpoint::{Identity, Position, weights, whole_state};
+use crate::fit::network::initialize;
 use crate::fit::tensor_file;
-use crate::fit::training::initialize;
 use crate::rng::Rng;
 
 type B = Autodiff<Flex>;
@@ -95,6 +95,8 @@ fn learner(ranks: Ranks<B>, origin: &Origin) -> DataParallel<B> {
 fn origin(precision: Precision) -> Origin {
     Origin {
         weight_decay: 1e-2,
+        max_norm: None,
+        class_weights: None,
         precision,
         activation: Activation::Softmax,
         checkpoint: None,
@@ -183,6 +185,8 @@ fn replicas_take_the_steps_of_one() {
         num_epochs: 1,
         optimizer_steps: half.first.optimizer.time,
         loss_scale: half.first.loss_scale.scale,
+        history: Vec::new(),
+        averaged_steps: 0,
     };
     let state = whole_state(&half.first.network, &half.first.optimizer);
     tensor_file::write(&path, &head, &state).unwrap();

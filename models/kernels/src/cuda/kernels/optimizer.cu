@@ -64,6 +64,7 @@ struct Step {
     float second_correction;
     float epsilon;
     float gradient_factor;
+    float max_norm;
 };
 
 __device__ __forceinline__ void update(float& weight, float gradient, float& first, float& second, const Step& step) {
@@ -74,9 +75,14 @@ __device__ __forceinline__ void update(float& weight, float gradient, float& fir
     weight = weight * step.kept - direction * step.rate;
 }
 
-// Weights, gradient, first and second moment of each tensor. A guard that is not finite stops everything.
+// Weights, gradient, first and second moment of each tensor. The guard is the sum of the gradients' squares: one that
+// is not finite stops everything, and one above the limit makes all gradients smaller.
 extern "C" __global__ void adamw(const __grid_constant__ Tensors tensors, Step step, const float* guard) {
-    if (guard != nullptr && !(fabsf(*guard) <= 3.402823466e38f)) return;
+    if (guard != nullptr) {
+        if (!(fabsf(*guard) <= 3.402823466e38f)) return;
+        float norm = sqrtf(*guard) * step.gradient_factor;
+        step.gradient_factor *= fminf(step.max_norm / (norm + 1e-6f), 1.0f);
+    }
     const Listed& listed = tensors.listed[tensor_of(tensors, blockIdx.x)];
     u32 count = listed.count, begin = (blockIdx.x - listed.first) * BLOCK_VALUES;
     u32 end = min(begin + BLOCK_VALUES, count);

@@ -1,0 +1,186 @@
+//! Cases of a training: in memory as far as they may be, the others read again whenever they are needed.
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::Scope;
+
+use rayon::prelude::*;
+use vesal_bundle::DeployPlan;
+
+use super::{CaseError, TrainingVolume, ValidationVolume, load_training, load_validation};
+use crate::fit::TrainingCase;
+
+/// Memory for preprocessed cases, used up as they are kept.
+#[derive(Debug)]
+pub struct CaseMemory {
+    budget_bytes: Option<u64>,
+    used_bytes: AtomicU64,
+    full: AtomicBool,
+}
+
+impl CaseMemory {
+    /// Memory of this size; none: without bound.
+    pub fn new(budget_bytes: Option<u64>) -> Self {
+        Self {
+            budget_bytes,
+            used_bytes: AtomicU64::new(0),
+            full: AtomicBool::new(budget_bytes == Some(0)),
+        }
+    }
+
+    /// Bytes in use.
+    pub fn used_bytes(&self) -> u64 {
+        self.used_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether a case did not fit.
+    fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    /// Takes memory, if there is enough.
+    fn take(&self, bytes: u64) -> bool {
+        let fits = |used: u64| {
+            let sum = used.saturating_add(bytes);
+            self.budget_bytes
+                .is_none_or(|budget| sum <= budget)
+                .then_some(sum)
+        };
+        let relaxed = Ordering::Relaxed;
+        let taken = self.used_bytes.fetch_update(relaxed, relaxed, fits).is_ok();
+        if !taken {
+            self.full.store(true, relaxed);
+        }
+        taken
+    }
+}
+
+/// What a case becomes.
+pub trait Volume: Clone + Send + Sync {
+    /// Reads and preprocesses the case of this index.
+    ///
+    /// **Errors**: [`CaseError`].
+    fn load(
+        case: &TrainingCase,
+        index: usize,
+        plan: &DeployPlan,
+        seed: u64,
+    ) -> Result<Self, CaseError>;
+
+    /// Memory that the case takes, in bytes.
+    fn bytes(&self) -> u64;
+}
+
+impl Volume for TrainingVolume {
+    fn load(
+        case: &TrainingCase,
+        index: usize,
+        plan: &DeployPlan,
+        seed: u64,
+    ) -> Result<Self, CaseError> {
+        load_training(case, index, plan, seed)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes()
+    }
+}
+
+impl Volume for ValidationVolume {
+    fn load(case: &TrainingCase, _: usize, plan: &DeployPlan, _: u64) -> Result<Self, CaseError> {
+        load_validation(case, plan)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes()
+    }
+}
+
+/// Cases of one kind. What [`get`](Self::get) gives does not depend on which ones are in memory.
+#[derive(Debug)]
+pub struct Cases<'a, V> {
+    cases: Vec<&'a TrainingCase>,
+    kept: Vec<Option<V>>,
+    plan: &'a DeployPlan,
+    seed: u64,
+}
+
+impl<'a, V: Volume> Cases<'a, V> {
+    /// Reads cases on all cores and keeps them; once one does not fit, the others are left for when they are needed.
+    ///
+    /// `progress` is told how many are done.
+    ///
+    /// **Errors**: the first [`CaseError`] met.
+    pub fn load(
+        cases: Vec<&'a TrainingCase>,
+        plan: &'a DeployPlan,
+        seed: u64,
+        memory: &CaseMemory,
+        progress: &(dyn Fn(usize) + Sync),
+    ) -> Result<Self, CaseError> {
+        let done = AtomicUsize::new(0);
+        let load = |(index, case): (usize, &&TrainingCase)| {
+            let volume = match memory.is_full() {
+                true => None,
+                false => Some(V::load(case, index, plan, seed)?),
+            };
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+            Ok(volume.filter(|volume| memory.take(volume.bytes())))
+        };
+        let kept = cases
+            .par_iter()
+            .enumerate()
+            .map(load)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            cases,
+            kept,
+            plan,
+            seed,
+        })
+    }
+
+    /// Number of cases.
+    pub fn len(&self) -> usize {
+        self.cases.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.cases.is_empty()
+    }
+
+    /// Number of cases in memory.
+    pub fn kept(&self) -> usize {
+        self.kept.iter().flatten().count()
+    }
+
+    /// Name of a case.
+    pub fn name(&self, index: usize) -> &'a str {
+        &self.cases[index].id
+    }
+
+    /// A case, from memory or read anew.
+    ///
+    /// **Errors**: [`CaseError`].
+    pub fn get(&self, index: usize) -> Result<Cow<'_, V>, CaseError> {
+        match &self.kept[index] {
+            Some(volume) => Ok(Cow::Borrowed(volume)),
+            None => V::load(self.cases[index], index, self.plan, self.seed).map(Cow::Owned),
+        }
+    }
+
+    /// All cases in order; a thread reads the next one while one is in use.
+    pub fn in_order<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+    ) -> Receiver<Result<Cow<'scope, V>, CaseError>> {
+        // The one that waits to be sent is the one ahead.
+        let (sender, receiver) = sync_channel(0);
+        scope.spawn(move || {
+            (0..self.len()).try_for_each(|index| sender.send(self.get(index)).ok());
+        });
+        receiver
+    }
+}

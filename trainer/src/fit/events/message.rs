@@ -1,0 +1,85 @@
+//! The messages of event files.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prost::Message;
+
+/// A record of an event file.
+///
+/// **Source**: TensorFlow `event.proto`, the fields that scalars need.
+#[derive(Clone, PartialEq, Message)]
+pub struct Event {
+    /// Seconds since 1970.
+    #[prost(double, tag = "1")]
+    pub wall_time: f64,
+    /// Training step.
+    #[prost(int64, tag = "2")]
+    pub step: i64,
+    /// In the first record: version of the format.
+    #[prost(string, optional, tag = "3")]
+    pub file_version: Option<String>,
+    /// Values of the step.
+    #[prost(message, optional, tag = "5")]
+    pub summary: Option<Summary>,
+    /// Start or end of a session.
+    #[prost(message, optional, tag = "7")]
+    pub session_log: Option<SessionLog>,
+}
+
+impl Event {
+    /// Nothing yet, now.
+    pub fn now(step: usize) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            wall_time: since.unwrap_or_default().as_secs_f64(),
+            step: i64::try_from(step).unwrap_or(i64::MAX),
+            ..Self::default()
+        }
+    }
+}
+
+/// Values of a step.
+///
+/// **Source**: TensorFlow `summary.proto`.
+#[derive(Clone, PartialEq, Message)]
+pub struct Summary {
+    /// The values.
+    #[prost(message, repeated, tag = "1")]
+    pub value: Vec<Value>,
+}
+
+/// A named value.
+#[derive(Clone, PartialEq, Message)]
+pub struct Value {
+    /// Name.
+    #[prost(string, tag = "1")]
+    pub tag: String,
+    /// Scalar.
+    #[prost(float, optional, tag = "2")]
+    pub simple_value: Option<f32>,
+}
+
+impl Value {
+    /// A scalar.
+    pub fn new(tag: &str, value: f32) -> Self {
+        Self {
+            tag: tag.to_owned(),
+            simple_value: Some(value),
+        }
+    }
+}
+
+/// Start or end of a session.
+#[derive(Clone, PartialEq, Message)]
+pub struct SessionLog {
+    /// 1: start; events of its step and later that came before it are void.
+    #[prost(int32, tag = "1")]
+    pub status: i32,
+}
+
+impl SessionLog {
+    /// A start.
+    pub fn start() -> Self {
+        Self { status: 1 }
+    }
+}

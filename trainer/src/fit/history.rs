@@ -1,0 +1,53 @@
+//! What the scores so far say about going on.
+
+use crate::train_plan::TrainPlan;
+
+/// Validations before a training can end early, and the fewest that decide.
+const DECIDING: usize = 10;
+/// Share of the epochs whose validations decide.
+const RECENT: f64 = 0.1;
+/// Keeps the relative change finite.
+const EPSILON: f64 = 1e-8;
+/// A mean Dice below this is no success.
+const LEAST_DICE: f64 = 0.01;
+/// Epochs before which no score is too low.
+const PATIENCE: usize = 20;
+
+/// Whether the scores (epoch from 1, mean Dice) after the last validation say that more epochs are of no use.
+///
+/// **Definition**: after half of the epochs and more than 10 validations, those of the last tenth of the epochs decide,
+/// or the last 10 where they are fewer: all above 0, and `(max - min) / (max + 1e-8)` below `early_stopping_fraction`.
+///
+/// **Source**: Auto3DSeg segresnet, `early_stopping_fraction`.
+pub fn ends_early(history: &[(usize, f64)], plan: &TrainPlan) -> bool {
+    let Some(&(last, _)) = history.last() else {
+        return false;
+    };
+    // Epochs of the reference start at 0.
+    let late = 2 * (last - 1) > plan.num_epochs && history.len() > DECIDING;
+    if plan.early_stopping_fraction <= 0.0 || !late {
+        return false;
+    }
+    let crops = plan.num_crops_per_image;
+    let interval = (RECENT * (plan.num_epochs * crops) as f64) as usize;
+    let recent = history
+        .iter()
+        .filter(|(epoch, _)| (last - epoch) * crops < interval)
+        .count();
+    let deciding = &history[history.len() - recent.max(DECIDING)..];
+    let scores = deciding.iter().map(|(_, dice)| *dice);
+    let (low, high) = scores.fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), dice| {
+        (low.min(dice), high.max(dice))
+    });
+    low > 0.0 && (high - low) / (high + EPSILON) < plan.early_stopping_fraction
+}
+
+/// Whether a score (epoch from 1, mean Dice) tells that the training has diverged.
+///
+/// **Definition**: below 0.01 after a quarter of the epochs, and after at least 20.
+///
+/// **Source**: Auto3DSeg segresnet, `stop_on_lowacc`.
+pub fn has_diverged(epoch: usize, dice: f64, plan: &TrainPlan) -> bool {
+    let late = epoch.saturating_sub(1) > PATIENCE && 4 * (epoch - 1) > plan.num_epochs;
+    plan.stop_on_lowacc && late && dice < LEAST_DICE
+}

@@ -1,0 +1,44 @@
+//! Networks at the start, and copies of them.
+
+use std::sync::{Mutex, PoisonError};
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::Tensor;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use vesal_models::{ConfigError, NetworkConfig, SegResNetDs};
+
+/// Builds a network whose weights follow from the seed.
+pub fn initialize<B: AutodiffBackend>(
+    config: &NetworkConfig,
+    seed: u64,
+    device: &B::Device,
+) -> Result<SegResNetDs<B>, ConfigError> {
+    // The generator belongs to the whole process: two trainings must not draw from it at once.
+    static GENERATOR: Mutex<()> = Mutex::new(());
+    let _drawing = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    B::seed(device, seed);
+    let network = copy_to(config.init(device)?, device);
+    B::memory_cleanup(device);
+    Ok(network)
+}
+
+/// Copies a network to a device.
+pub fn copy_to<B: AutodiffBackend>(network: SegResNetDs<B>, device: &B::Device) -> SegResNetDs<B> {
+    network.map(&mut Copy { device })
+}
+
+/// Copies weights into memory without padding between rows; draws them before, if they are used for the first time.
+struct Copy<'a, D> {
+    device: &'a D,
+}
+
+impl<B: Backend> ModuleMapper<B> for Copy<'_, B::Device> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let (id, tensor, mapper) = param.consume();
+        let shape = tensor.shape();
+        let mut data = tensor.into_data();
+        data.shape = [shape.num_elements()].into();
+        let weights = Tensor::<B, 1>::from_data(data, self.device).reshape(shape);
+        Param::from_mapped_value(id, weights.require_grad(), mapper)
+    }
+}
