@@ -27,7 +27,7 @@ fn cases() -> Vec<Value> {
 fn stats() -> StatsSummary {
     let dataset = Dataset::new(1);
     let root = dataset.folder.path();
-    let datalist = Datalist::from_json(&dataset.datalist(), root).unwrap();
+    let datalist = Datalist::from_json(&dataset.datalist(), root, &[]).unwrap();
     analyze(&datalist.training, root, 2, |_| {})
         .unwrap()
         .summary
@@ -88,6 +88,7 @@ fn planned(case: &Value, stats: &StatsSummary) -> Plans {
     let budget = Budget {
         device_memory_gib: case["memory_gib"].as_f64().unwrap(),
         source: MemorySource::Set,
+        host_memory_gib: None,
     };
     plan(&stats, &goal, &budget).unwrap()
 }

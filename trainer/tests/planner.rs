@@ -283,3 +283,86 @@ fn the_users_patch_survives_or_is_refused_with_the_nearest_ones() {
     let deeper = mri(&["network#blocks_down=[1, 1, 1, 1]", "network#init_filters=8"]);
     assert_eq!(deeper.train.roi_size, [16, 16, 16]);
 }
+
+#[test]
+fn little_memory_for_cases_takes_more_steps_of_each() {
+    let steps = |host_memory_gib, settings: &[&str]| {
+        let mut overrides = Overrides::default();
+        settings
+            .iter()
+            .for_each(|text| overrides.set_text(text).unwrap());
+        let goal = Goal {
+            name: "boxes",
+            modality: Modality::Mri,
+            class_names: &["first".to_owned(), "second".to_owned()],
+            overrides: &overrides,
+        };
+        let budget = Budget {
+            host_memory_gib,
+            ..Budget::default()
+        };
+        plan(&stats(), &goal, &budget)
+            .unwrap()
+            .train
+            .num_steps_per_image
+    };
+    assert_eq!(steps(None, &[]), 1);
+    assert_eq!(steps(Some(1.0), &[]), 1);
+    assert_eq!(steps(Some(0.0), &[]), 4);
+    assert_eq!(steps(Some(0.0), &["num_images_per_batch=2"]), 2);
+    assert_eq!(steps(Some(0.0), &["num_images_per_batch=9"]), 1);
+    assert_eq!(steps(Some(0.0), &["num_steps_per_image=3"]), 3);
+}
+
+#[test]
+fn controls_have_the_references_defaults_and_fit_patch_and_classes() {
+    let train = mri(&[]).train;
+    assert_eq!(train.augment_flips, [0, 1, 2]);
+    assert_eq!(
+        (train.early_stopping_fraction, train.stop_on_lowacc),
+        (0.001, true)
+    );
+    assert_eq!(
+        (train.class_weights, train.clip_grad_norm, train.ema_decay),
+        (None, None, None)
+    );
+    assert!(mri(&["augment_mode=none"]).train.augment_flips.is_empty());
+    let kept = mri(&["augment_mode=none", "augment_flips=[1]"]).train;
+    assert_eq!(kept.augment_flips, [1]);
+    for (setting, expected) in [
+        (
+            "augment_rots=[[0, 1]]",
+            "`augment_rots` turns axes [0, 1] of a patch of [12, 8, 8] voxels, expected sides of one length",
+        ),
+        (
+            "class_weights=[1, 2]",
+            "`class_weights` has 2 weights, expected 3: background, then each class of the task",
+        ),
+    ] {
+        let error = plan_with(&stats(), Modality::Mri, &[setting], 16.0).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+        assert!(error.hint().is_some());
+    }
+    assert_eq!(mri(&["augment_rots=[[1, 2]]"]).train.augment_rots, [[1, 2]]);
+}
+
+#[test]
+fn train_plans_from_before_the_controls_still_read() {
+    let mut plan = serde_json::to_value(mri(&[]).train).unwrap();
+    let fields = plan.as_object_mut().unwrap();
+    for name in [
+        "augment_mode",
+        "augment_flips",
+        "augment_rots",
+        "early_stopping_fraction",
+        "stop_on_lowacc",
+    ] {
+        assert!(fields.remove(name).is_some(), "{name}");
+    }
+    let plan: vesal_trainer::train_plan::TrainPlan = serde_json::from_value(plan).unwrap();
+    assert_eq!(plan.augment_flips, [0, 1, 2]);
+    assert_eq!(
+        (plan.early_stopping_fraction, plan.stop_on_lowacc),
+        (0.0, false)
+    );
+}

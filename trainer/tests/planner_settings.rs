@@ -55,7 +55,7 @@ const SETTINGS: &[(&str, &str, &[&str])] = &[
 fn stats() -> StatsSummary {
     let dataset = Dataset::new(2);
     let root = dataset.folder.path();
-    let datalist = Datalist::from_json(&dataset.datalist(), root).unwrap();
+    let datalist = Datalist::from_json(&dataset.datalist(), root, &[]).unwrap();
     analyze(&datalist.training, root, 2, |_| {})
         .unwrap()
         .summary
@@ -81,6 +81,7 @@ fn planned(
     let budget = Budget {
         device_memory_gib: memory,
         source: MemorySource::Set,
+        host_memory_gib: None,
     };
     plan(stats, &goal, &budget).unwrap()
 }
