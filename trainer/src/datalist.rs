@@ -1,6 +1,6 @@
 //! The datalist: which files make a case, in Auto3DSeg's JSON.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -17,20 +17,31 @@ const EXTENSIONS: [&str; 6] = [".nii.gz", ".nii", ".hdr.gz", ".img.gz", ".hdr", 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
     /// Name, unique in its datalist: the first image's file name without extension; where several cases share that,
-    /// their whole path with `_` for `/`.
+    /// their whole path with `_` for `/`, and where they share that as well, with `_2` and so on.
     pub id: String,
-    /// Files of the channels, relative to the data root.
+    /// Files of the channels, relative to the data root; none where the datalist names a label map alone, which the
+    /// analysis reports.
     pub images: Vec<String>,
     /// File of the label map, relative to the data root.
     pub label: Option<String>,
     /// Fold in which the case is held out, where the datalist gives one.
     pub fold: Option<usize>,
+    /// Who the image is of, where the datalist tells: the same text for all cases of a person.
+    pub patient: Option<String>,
+}
+
+impl Case {
+    /// The file that the case is named after.
+    fn first_file(&self) -> &str {
+        let first = self.images.first().or(self.label.as_ref());
+        first.map_or("", String::as_str)
+    }
 }
 
 /// The cases of a datalist.
 ///
 /// **Definition**: `{"training": [{"image": FILE or [FILES], "label": FILE, "fold": N}], "validation": [...],
-/// "testing": [...]}`. Other keys are left alone, apart from further images (`image2`), which are an error.
+/// "testing": [...]}`, with `"patient"` beside `"fold"` where a person has several cases. Other keys are left alone, apart from further images (`image2`), which are an error.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Datalist {
     /// Cases to train on, and if they have folds, to validate on.
@@ -71,18 +82,6 @@ pub enum DatalistError {
         /// The rule.
         rule: ItemError,
     },
-    /// Two cases have the same images.
-    #[error(
-        "items {first} and {second} of the datalist's training and validation cases are both `{id}`"
-    )]
-    Duplicate {
-        /// Position of the first, from 0.
-        first: usize,
-        /// Position of the second.
-        second: usize,
-        /// Their name.
-        id: String,
-    },
 }
 
 /// Why an item is no case.
@@ -112,6 +111,12 @@ pub enum ItemError {
     Fold {
         /// What it is.
         found: String,
+    },
+    /// A patient that is neither text nor number.
+    #[error("`patient` is {found}, expected a text or a number")]
+    Patient {
+        /// What it is.
+        found: &'static str,
     },
     /// Images under another key.
     #[error("it has further images under `{key}`, expected all channels as a list under `image`")]
@@ -166,7 +171,7 @@ impl Datalist {
         if datalist.training.is_empty() {
             return Err(DatalistError::Empty);
         }
-        datalist.name_cases()?;
+        datalist.name_cases();
         Ok(datalist)
     }
 
@@ -188,39 +193,31 @@ impl Datalist {
     }
 
     /// Gives every case its unique name.
-    fn name_cases(&mut self) -> Result<(), DatalistError> {
+    fn name_cases(&mut self) {
         let mut shared = BTreeSet::new();
         let mut seen = BTreeSet::new();
         for case in self.training.iter().chain(&self.validation) {
-            if !seen.insert(stem(&case.images[0])) {
-                shared.insert(stem(&case.images[0]));
+            if !seen.insert(stem(case.first_file())) {
+                shared.insert(stem(case.first_file()));
             }
         }
-        let mut positions = BTreeMap::new();
-        for (second, case) in self
-            .training
-            .iter_mut()
-            .chain(&mut self.validation)
-            .enumerate()
-        {
-            case.id = name(&case.images[0], &shared);
-            if let Some(first) = positions.insert(case.id.clone(), second) {
-                return Err(DatalistError::Duplicate {
-                    first,
-                    second,
-                    id: case.id.clone(),
-                });
-            }
+        let mut taken = BTreeSet::new();
+        for case in self.training.iter_mut().chain(&mut self.validation) {
+            let first = name(case.first_file(), &shared);
+            let further = (2..).map(|count| format!("{first}_{count}"));
+            let free = std::iter::once(first.clone())
+                .chain(further)
+                .find(|id| taken.insert(id.clone()));
+            case.id = free.unwrap_or(first);
         }
         for case in &mut self.testing {
-            case.id = name(&case.images[0], &shared);
+            case.id = name(case.first_file(), &shared);
         }
-        Ok(())
     }
 }
 
 /// File name without the ending of an image.
-fn stem(path: &str) -> String {
+pub(crate) fn stem(path: &str) -> String {
     without_extension(path.rsplit('/').next().unwrap_or(path)).to_owned()
 }
 
@@ -243,16 +240,19 @@ fn without_extension(name: &str) -> &str {
 
 fn item(case: &Case) -> Value {
     let mut item = Map::new();
-    let image = match case.images.as_slice() {
-        [image] => json!(image),
-        images => json!(images),
+    match case.images.as_slice() {
+        [] => None,
+        [image] => item.insert("image".to_owned(), json!(image)),
+        images => item.insert("image".to_owned(), json!(images)),
     };
-    item.insert("image".to_owned(), image);
     if let Some(label) = &case.label {
         item.insert("label".to_owned(), json!(label));
     }
     if let Some(fold) = case.fold {
         item.insert("fold".to_owned(), json!(fold));
+    }
+    if let Some(patient) = &case.patient {
+        item.insert("patient".to_owned(), json!(patient));
     }
     Value::Object(item)
 }
@@ -290,7 +290,7 @@ fn parse(value: Value, dataroot: &Path) -> Result<Case, ItemError> {
         });
     };
     let images = match item.remove("image") {
-        None | Some(Value::Null) => return Err(ItemError::NoImage),
+        None | Some(Value::Null) => Vec::new(),
         Some(value) => files("image", value, dataroot)?,
     };
     let label = match item.remove("label") {
@@ -306,6 +306,19 @@ fn parse(value: Value, dataroot: &Path) -> Result<Case, ItemError> {
                 });
             }
         },
+    };
+    if images.is_empty() && label.is_none() {
+        return Err(ItemError::NoImage);
+    }
+    let patient = match item.remove("patient") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(patient)) => Some(patient),
+        Some(Value::Number(patient)) => Some(patient.to_string()),
+        Some(other) => {
+            return Err(ItemError::Patient {
+                found: kind(&other),
+            });
+        }
     };
     let fold = match item.remove("fold") {
         None | Some(Value::Null) => None,
@@ -323,6 +336,7 @@ fn parse(value: Value, dataroot: &Path) -> Result<Case, ItemError> {
             images,
             label,
             fold,
+            patient,
         }),
     }
 }
@@ -425,6 +439,18 @@ mod tests {
     }
 
     #[test]
+    fn equal_items_and_labels_alone_are_left_to_the_analysis() {
+        let text = r#"{"training": [{"image": "x/a.nii", "patient": 7}, {"image": "x/./a.nii"}, {"label": "x/b.nii"}]}"#;
+        let datalist = read(text).unwrap();
+        let ids: Vec<_> = datalist.training.iter().map(|case| &case.id).collect();
+        assert_eq!(ids, ["x_a", "x_a_2", "b"]);
+        assert_eq!(datalist.training[0].patient.as_deref(), Some("7"));
+        assert_eq!(datalist.training[2].images, [""; 0]);
+        let again = Datalist::from_json(&datalist.to_json(), Path::new("/data")).unwrap();
+        assert_eq!(again, datalist);
+    }
+
+    #[test]
     fn errors_name_the_item() {
         let message = |items: &str| {
             read(&format!(r#"{{"training": [{{"image": "a"}}, {items}]}}"#)).unwrap_err()
@@ -434,7 +460,11 @@ mod tests {
                 "3",
                 "item 1 of `training` in the datalist: it is a number, expected an object with `image` and `label`",
             ),
-            (r#"{"label": "b"}"#, "it has no `image`"),
+            (r#"{"fold": 1}"#, "it has no `image`"),
+            (
+                r#"{"image": "b", "patient": []}"#,
+                "`patient` is a list, expected a text or a number",
+            ),
             (
                 r#"{"image": []}"#,
                 "`image` is an empty list, expected a file or a list of files",
@@ -456,10 +486,6 @@ mod tests {
             (
                 r#"{"image": "/elsewhere/b"}"#,
                 "`/elsewhere/b` is outside of the data root",
-            ),
-            (
-                r#"{"image": "x/../a"}"#,
-                "items 0 and 1 of the datalist's training and validation cases are both `a`",
             ),
         ] {
             let error = message(items).to_string();

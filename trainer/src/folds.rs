@@ -194,6 +194,7 @@ mod tests {
             images: vec![format!("{index}.nii")],
             label: None,
             fold,
+            patient: None,
         };
         folds.iter().enumerate().map(case).collect()
     }

@@ -9,6 +9,7 @@ pub mod datalist;
 pub mod dataset;
 pub mod fit;
 pub mod folds;
+pub mod host_memory;
 pub mod loss;
 pub mod planner;
 pub mod precision;

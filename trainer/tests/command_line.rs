@@ -55,7 +55,9 @@ fn stages_of_a_work_directory() {
     let told = stderr(&analyzed);
     assert!(told.contains("analyzed 4 cases"), "{told}");
     assert!(
-        told.contains("warning: case `missing` is left out: cannot read `missing.nii.gz`"),
+        told.contains(
+            "left out: missing file (1)\n  missing  `missing.nii.gz`, `missing_label.nii.gz` are not there\n"
+        ),
         "{told}"
     );
 

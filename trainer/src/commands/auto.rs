@@ -26,7 +26,7 @@ pub fn run(arguments: &AutoArguments) -> Result<Exit, Failure> {
             folds: work.folds().to_vec(),
         }));
     }
-    let excluded = analyze_cases(&mut work, false)?;
+    let excluded = analyze_cases(&mut work)?;
     let (made, plans) = work
         .plan(false)
         .map_err(|error| failure(error).attempting("cannot plan"))?;
