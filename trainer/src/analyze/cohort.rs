@@ -9,7 +9,7 @@ use super::channel::Digest;
 use super::error::CaseError;
 use super::findings::{Finding, FindingKind, Position};
 use super::options::Options;
-use super::outliers::{THRESHOLD, outliers};
+use super::outliers::{Outlier, THRESHOLD, median, outliers};
 use super::sides;
 use crate::datalist::Case;
 
@@ -235,11 +235,11 @@ fn is_right_handed(codes: &str) -> bool {
     (reversed + swapped) % 2 == 0
 }
 
-/// Outliers of what `values` gives for each case, as findings; the text gets value, median and score.
+/// Outliers of what `values` gives for each case, as findings; `least` gets the median, the text value and median.
 fn outlying(
     cohort: &Cohort,
     kind: FindingKind,
-    least: f64,
+    least: impl Fn(f64) -> f64,
     values: impl Fn(&Measured) -> Option<f64>,
     text: impl Fn(f64, f64) -> String,
 ) -> Vec<Finding> {
@@ -247,7 +247,7 @@ fn outlying(
         .values()
         .filter_map(|measured| Some((measured, values(measured)?)))
         .unzip();
-    let finding = |outlier: super::outliers::Outlier| {
+    let finding = |outlier: Outlier| {
         let measured: &Measured = cases[outlier.position];
         let message = format!(
             "{} (modified z-score {:.1}, expected at most {THRESHOLD})",
@@ -266,6 +266,7 @@ fn outlying(
             ..Finding::about(&measured.stats.case, kind, message)
         }
     };
+    let least = least(median(&values));
     outliers(&values, least).into_iter().map(finding).collect()
 }
 
@@ -286,7 +287,7 @@ fn outlying_sizes(cohort: &Cohort) -> Vec<Finding> {
         outlying(
             cohort,
             FindingKind::OutlierSize,
-            LEAST_SIZE,
+            |median| LEAST_SIZE * median,
             |measured| Some(measured.stats.image_stats.sizemm[axis]),
             |value, median| {
                 format!(
@@ -304,7 +305,7 @@ fn outlying_spacings(cohort: &Cohort) -> Vec<Finding> {
         outlying(
             cohort,
             FindingKind::OutlierSpacing,
-            LEAST_SPACING,
+            |median| LEAST_SPACING * median,
             |measured| Some(measured.stats.image_stats.spacing[axis]),
             |value, median| {
                 format!(
@@ -317,26 +318,35 @@ fn outlying_spacings(cohort: &Cohort) -> Vec<Finding> {
     merged((0..3).flat_map(axis))
 }
 
-/// Medians in the foreground, where there is one, otherwise above 0.
+/// Medians in the foreground, where there is one, otherwise above 0; apart by more than intensities usually deviate
+/// within a case.
 fn outlying_intensities(cohort: &Cohort) -> Vec<Finding> {
+    let stats = |measured: &Measured, channel: usize| {
+        let foreground = measured.stats.image_foreground_stats.as_ref();
+        let foreground = foreground.and_then(|stats| stats.intensity.get(channel));
+        let whole = measured.stats.image_stats.intensity.get(channel);
+        foreground.or(whole).cloned()
+    };
     let channels = cohort
         .values()
         .map(|measured| measured.stats.image_stats.channels)
         .max()
         .unwrap_or(0);
     let channel = |channel: usize| {
+        let deviations: Vec<f64> = cohort
+            .values()
+            .filter_map(|measured| stats(measured, channel))
+            .map(|stats| stats.stdev)
+            .collect();
         outlying(
             cohort,
             FindingKind::OutlierIntensity,
-            0.0,
-            |measured| {
-                let foreground = measured.stats.image_foreground_stats.as_ref();
-                let foreground = foreground.and_then(|stats| stats.intensity.get(channel));
-                let whole = measured.stats.image_stats.intensity.get(channel);
-                foreground.or(whole).map(|stats| stats.median)
-            },
+            |_| median(&deviations),
+            |measured| stats(measured, channel).map(|stats| stats.median),
             |value, median| {
-                format!("channel {channel} has the median intensity {value:.6}, others {median:.6}")
+                format!(
+                    "channel {channel} has the median intensity {value}, the cases' median is {median}"
+                )
             },
         )
     };
