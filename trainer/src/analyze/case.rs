@@ -1,37 +1,23 @@
-//! What is measured on one case: first the headers, then the voxels, one channel at a time.
+//! What is measured on one case, one channel at a time.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use ndarray::{ArrayView3, Axis};
-use vesal_io::nifti::{AffineSource, DataType, Limits, NiftiFile};
+use vesal_io::nifti::{DataType, Limits, NiftiFile};
 use vesal_volume::measure::components;
 use vesal_volume::orientation::{AxisTransform, Orientation};
-use vesal_volume::{Affine, Geometry, LabelMap};
+use vesal_volume::{Geometry, LabelMap};
 
 use super::channel::{self, ChannelStats, Digest};
 use super::error::CaseError;
-use super::findings::{Finding, FindingKind};
+use super::findings::Finding;
 use super::labels::{Centroid, LabelIndex};
+use super::open::OpenCase;
 use super::options::Options;
 use super::stats::{
     CaseForegroundStats, CaseImageStats, CaseLabel, CaseLabelStats, CaseStats, IntensityStats,
 };
 use crate::datalist::Case;
-
-/// Largest distance between two grids that count as one, in voxels of the finest axis.
-const GRID_TOLERANCE_VOXELS: f64 = 0.1;
-/// The same between sform and qform: close to half turns, a stored quaternion is that imprecise.
-const QFORM_TOLERANCE_VOXELS: f64 = 0.5;
-
-/// A case whose headers are read and fit each other.
-pub(super) struct OpenCase<'a> {
-    case: &'a Case,
-    images: Vec<NiftiFile>,
-    labels: Option<(&'a String, NiftiFile)>,
-    geometry: Geometry,
-    orientation: Orientation,
-}
 
 /// A measured case.
 pub(super) struct Measured {
@@ -59,97 +45,6 @@ pub(super) struct Facts {
     pub right_mm: [f64; 2],
     /// A voxel in the middle of the foreground; of the grid where there is none.
     pub middle: [usize; 3],
-}
-
-/// Opens the files of a case and checks their headers; `labeled` tells whether it needs a label map.
-pub(super) fn open<'a>(
-    case: &'a Case,
-    dataroot: &Path,
-    labeled: bool,
-) -> Result<OpenCase<'a>, CaseError> {
-    let [first, ..] = case.images.as_slice() else {
-        let label = case.label.clone().unwrap_or_default();
-        return Err(CaseError::NoImage { label });
-    };
-    if labeled && case.label.is_none() {
-        return Err(CaseError::NoLabel);
-    }
-    if let Some(file) = case
-        .label
-        .as_ref()
-        .filter(|file| case.images.contains(file))
-    {
-        return Err(CaseError::LabelIsImage { file: file.clone() });
-    }
-    let (present, missing): (Vec<_>, Vec<_>) = case
-        .images
-        .iter()
-        .chain(&case.label)
-        .cloned()
-        .partition(|file| dataroot.join(file).exists());
-    if !missing.is_empty() {
-        return Err(CaseError::Missing { missing, present });
-    }
-    let read = |file: &String| NiftiFile::open(dataroot.join(file));
-    let images = case
-        .images
-        .iter()
-        .map(read)
-        .collect::<Result<Vec<_>, _>>()?;
-    let labels = match &case.label {
-        Some(file) => Some((file, read(file)?)),
-        None => None,
-    };
-    let geometry = images[0].header().geometry();
-    for (file, image) in case.images.iter().zip(&images).skip(1) {
-        one_grid(first, &geometry, file, &image.header().geometry())?;
-    }
-    if let Some((file, labels)) = &labels {
-        one_grid(first, &geometry, file, &labels.header().geometry())?;
-    }
-    let orientation = Orientation::of(&geometry.affine).map_err(|source| CaseError::Geometry {
-        file: first.clone(),
-        source,
-    })?;
-    Ok(OpenCase {
-        case,
-        images,
-        labels,
-        geometry,
-        orientation,
-    })
-}
-
-fn one_grid(
-    first: &str,
-    expected: &Geometry,
-    file: &str,
-    found: &Geometry,
-) -> Result<(), CaseError> {
-    let Some(found_mm) = found.distance_mm(expected) else {
-        return Err(CaseError::Shape {
-            file: file.to_owned(),
-            found: found.shape,
-            first: first.to_owned(),
-            expected: expected.shape,
-        });
-    };
-    let allowed_mm = GRID_TOLERANCE_VOXELS * finest(&expected.affine);
-    // A distance that is NaN does not pass.
-    if found_mm <= allowed_mm {
-        Ok(())
-    } else {
-        Err(CaseError::Place {
-            file: file.to_owned(),
-            found_mm,
-            first: first.to_owned(),
-            allowed_mm,
-        })
-    }
-}
-
-fn finest(affine: &Affine) -> f64 {
-    affine.spacing().into_iter().fold(f64::INFINITY, f64::min)
 }
 
 impl OpenCase<'_> {
@@ -244,58 +139,6 @@ impl OpenCase<'_> {
             facts,
             warnings,
         })
-    }
-
-    /// What is odd about the headers.
-    fn header_warnings(&self) -> Vec<Finding> {
-        let files = self.case.images.iter().zip(&self.images);
-        let label = self.labels.iter().map(|(file, labels)| (*file, labels));
-        let mut warnings = Vec::new();
-        let mut warn = |kind, file: &String, message: String| {
-            warnings.push(Finding {
-                files: vec![file.clone()],
-                ..Finding::about(&self.case.id, kind, message)
-            });
-        };
-        for (file, nifti) in files.clone().chain(label.clone()) {
-            let header = nifti.header();
-            let Geometry { shape, affine } = header.geometry();
-            if header.affine_source == AffineSource::Pixdim {
-                let message = format!("`{file}` has neither sform nor qform");
-                warn(FindingKind::UnknownOrientation, file, message);
-            }
-            let qform = header
-                .qform_beside_sform
-                .map(|affine| Geometry { shape, affine });
-            let apart = qform.and_then(|qform| qform.distance_mm(&header.geometry()));
-            if let Some(apart) = apart.filter(|&mm| mm > QFORM_TOLERANCE_VOXELS * finest(&affine)) {
-                let message =
-                    format!("sform and qform of `{file}` put voxels up to {apart:.2} mm apart");
-                warn(FindingKind::SformQformDiffer, file, message);
-            }
-        }
-        for (file, nifti) in files {
-            let name = nifti.header().data_type.name();
-            if matches!(
-                nifti.header().data_type,
-                DataType::U32 | DataType::I32 | DataType::U64 | DataType::I64
-            ) {
-                let message = format!(
-                    "`{file}` stores {name}, of which intensities keep 24 bits; expected up to 16 bits or float32"
-                );
-                warn(FindingKind::UnusualVoxelType, file, message);
-            }
-        }
-        for (file, nifti) in label {
-            if let Some(scaling) = nifti.header().scaling {
-                let message = format!(
-                    "label map `{file}` has scl_slope {} and scl_inter {}, expected none",
-                    scaling.slope, scaling.intercept
-                );
-                warn(FindingKind::UnusualVoxelType, file, message);
-            }
-        }
-        warnings
     }
 }
 

@@ -7,19 +7,15 @@ use vesal_io::nifti::DataType;
 use super::case::Measured;
 use super::channel::Digest;
 use super::error::CaseError;
-use super::findings::{Finding, FindingKind, Position};
+use super::findings::{Finding, FindingKind};
 use super::options::Options;
-use super::outliers::{Outlier, THRESHOLD, median, outliers};
+use super::outlying;
 use super::sides;
 use crate::datalist::Case;
 
 /// Measured cases by their position in the datalist.
 pub(super) type Cohort = BTreeMap<usize, Measured>;
 
-/// Least deviation of an outlier's spacing from the median, as a fraction of it.
-const LEAST_SPACING: f64 = 0.05;
-/// The same for physical size.
-const LEAST_SIZE: f64 = 0.2;
 /// Part of the cases that make a voxel type the usual one.
 const USUAL_TYPE: f64 = 0.9;
 
@@ -68,9 +64,7 @@ pub(super) fn warnings(cases: &[Case], cohort: &Cohort, options: &Options) -> Ve
     found.extend(absent_labels(cohort, options));
     found.extend(orientations(cohort));
     found.extend(sides::compare(cohort));
-    found.extend(outlying_sizes(cohort));
-    found.extend(outlying_spacings(cohort));
-    found.extend(outlying_intensities(cohort));
+    found.extend(outlying::find(cohort));
     found.extend(voxel_types(cohort));
     found
 }
@@ -233,136 +227,6 @@ fn is_right_handed(codes: &str) -> bool {
         .filter(|&(a, b)| axes[a] > axes[b])
         .count();
     (reversed + swapped) % 2 == 0
-}
-
-/// Outliers of what `values` gives for each case, as findings; `least` gets the median, the text value and median.
-fn outlying(
-    cohort: &Cohort,
-    kind: FindingKind,
-    least: impl Fn(f64) -> f64,
-    values: impl Fn(&Measured) -> Option<f64>,
-    text: impl Fn(f64, f64) -> String,
-) -> Vec<Finding> {
-    let (cases, values): (Vec<_>, Vec<_>) = cohort
-        .values()
-        .filter_map(|measured| Some((measured, values(measured)?)))
-        .unzip();
-    let finding = |outlier: Outlier| {
-        let measured: &Measured = cases[outlier.position];
-        let message = format!(
-            "{} (modified z-score {:.1}, expected at most {THRESHOLD})",
-            text(outlier.value, outlier.median),
-            outlier.score.abs()
-        );
-        Finding {
-            files: measured
-                .stats
-                .image_filepath
-                .first()
-                .into_iter()
-                .cloned()
-                .collect(),
-            position: look_at(measured),
-            ..Finding::about(&measured.stats.case, kind, message)
-        }
-    };
-    let least = least(median(&values));
-    outliers(&values, least).into_iter().map(finding).collect()
-}
-
-/// A place in the first image that shows what the case is.
-fn look_at(measured: &Measured) -> Option<Position> {
-    let file = measured.stats.image_filepath.first()?.clone();
-    Some(Position {
-        file,
-        voxel: measured.facts.middle,
-    })
-}
-
-/// World axes in the order of the figures.
-const AXES: [&str; 3] = ["right-left", "anterior-posterior", "superior-inferior"];
-
-fn outlying_sizes(cohort: &Cohort) -> Vec<Finding> {
-    let axis = |axis: usize| {
-        outlying(
-            cohort,
-            FindingKind::OutlierSize,
-            |median| LEAST_SIZE * median,
-            |measured| Some(measured.stats.image_stats.sizemm[axis]),
-            |value, median| {
-                format!(
-                    "extent {} is {value:.1} mm, median {median:.1} mm",
-                    AXES[axis]
-                )
-            },
-        )
-    };
-    merged((0..3).flat_map(axis))
-}
-
-fn outlying_spacings(cohort: &Cohort) -> Vec<Finding> {
-    let axis = |axis: usize| {
-        outlying(
-            cohort,
-            FindingKind::OutlierSpacing,
-            |median| LEAST_SPACING * median,
-            |measured| Some(measured.stats.image_stats.spacing[axis]),
-            |value, median| {
-                format!(
-                    "spacing {} is {value:.3} mm, median {median:.3} mm",
-                    AXES[axis]
-                )
-            },
-        )
-    };
-    merged((0..3).flat_map(axis))
-}
-
-/// Medians in the foreground, where there is one, otherwise above 0; apart by more than intensities usually deviate
-/// within a case.
-fn outlying_intensities(cohort: &Cohort) -> Vec<Finding> {
-    let stats = |measured: &Measured, channel: usize| {
-        let foreground = measured.stats.image_foreground_stats.as_ref();
-        let foreground = foreground.and_then(|stats| stats.intensity.get(channel));
-        let whole = measured.stats.image_stats.intensity.get(channel);
-        foreground.or(whole).cloned()
-    };
-    let channels = cohort
-        .values()
-        .map(|measured| measured.stats.image_stats.channels)
-        .max()
-        .unwrap_or(0);
-    let channel = |channel: usize| {
-        let deviations: Vec<f64> = cohort
-            .values()
-            .filter_map(|measured| stats(measured, channel))
-            .map(|stats| stats.stdev)
-            .collect();
-        outlying(
-            cohort,
-            FindingKind::OutlierIntensity,
-            |_| median(&deviations),
-            |measured| stats(measured, channel).map(|stats| stats.median),
-            |value, median| {
-                format!(
-                    "channel {channel} has the median intensity {value}, the cases' median is {median}"
-                )
-            },
-        )
-    };
-    merged((0..channels).flat_map(channel))
-}
-
-/// One finding per case.
-fn merged(findings: impl Iterator<Item = Finding>) -> Vec<Finding> {
-    let mut merged: Vec<Finding> = Vec::new();
-    for finding in findings {
-        match merged.iter_mut().find(|other| other.cases == finding.cases) {
-            Some(other) => other.message = format!("{}; {}", other.message, finding.message),
-            None => merged.push(finding),
-        }
-    }
-    merged
 }
 
 /// Cases stored in 8 bits among cases that are not, or the other way round.

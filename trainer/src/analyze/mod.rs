@@ -7,8 +7,10 @@ mod error;
 pub mod findings;
 mod histogram;
 mod labels;
+mod open;
 mod options;
 mod outliers;
+mod outlying;
 mod schedule;
 mod sides;
 mod statistics;
@@ -101,11 +103,11 @@ pub fn examine(
     let mut cohort = Cohort::new();
     let mut rejected: BTreeMap<usize, CaseError> = BTreeMap::new();
     let open = |position: usize| {
-        let opened = case::open(&cases[position], dataroot, labeled).map_err(Err)?;
+        let opened = open::open(&cases[position], dataroot, labeled)?;
         let bytes = opened.bytes();
         Ok((opened, bytes))
     };
-    let work = |_, opened: case::OpenCase<'_>| opened.measure(&options);
+    let work = |opened: open::OpenCase<'_>| opened.measure(&options);
     schedule::for_each(cases.len(), open, work, |position, result| {
         observe(&cases[position].id);
         match result {

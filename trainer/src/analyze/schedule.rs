@@ -65,13 +65,13 @@ impl Drop for Permit<'_> {
 /// Opens and works on each of `count` items, on as many threads as there are cores; `receive` gets the results in any
 /// order.
 ///
-/// **Definition**: `open` gives an item and the bytes that work on it takes, or the result at once. Together, items
+/// **Definition**: `open` gives an item and the bytes that work on it takes. Together, items
 /// take half of the memory that is free at the beginning, unless one alone needs more.
-pub(super) fn for_each<O, R: Send>(
+pub(super) fn for_each<O, R: Send, E: Send>(
     count: usize,
-    open: impl Fn(usize) -> Result<(O, u64), R> + Sync,
-    work: impl Fn(usize, O) -> R + Sync,
-    mut receive: impl FnMut(usize, R),
+    open: impl Fn(usize) -> Result<(O, u64), E> + Sync,
+    work: impl Fn(O) -> Result<R, E> + Sync,
+    mut receive: impl FnMut(usize, Result<R, E>),
 ) {
     let free = host_memory::available_bytes().map_or(u64::MAX, |bytes| bytes / MEMORY_SHARE);
     let (gate, next) = (Gate::new(free), AtomicUsize::new(0));
@@ -88,13 +88,10 @@ pub(super) fn for_each<O, R: Send>(
                     if position >= count {
                         return;
                     }
-                    let result = match open(position) {
-                        Ok((item, bytes)) => {
-                            let _room = gate.enter(bytes);
-                            work(position, item)
-                        }
-                        Err(result) => result,
-                    };
+                    let result = open(position).and_then(|(item, bytes)| {
+                        let _room = gate.enter(bytes);
+                        work(item)
+                    });
                     if sender.send((position, result)).is_err() {
                         return;
                     }
@@ -133,23 +130,24 @@ mod tests {
 
     #[test]
     fn every_item_gives_one_result() {
-        let mut found = Vec::new();
-        let open = |position| {
-            if position % 3 == 0 {
-                Err(0)
-            } else {
-                Ok((position, 1))
-            }
+        let open = |position| match position % 3 {
+            0 => Err(position),
+            _ => Ok((position, 1)),
         };
+        let mut found = Vec::new();
         for_each(
             20,
             open,
-            |_, item| 10 * item,
-            |position, result| found.push((position, result)),
+            |item| Ok(10 * item),
+            |position, result| {
+                found.push((position, result));
+            },
         );
         found.sort_unstable();
-        let expected =
-            (0..20).map(|position| (position, if position % 3 == 0 { 0 } else { 10 * position }));
-        assert_eq!(found, expected.collect::<Vec<_>>());
+        let expected = |position| match position % 3 {
+            0 => (position, Err(position)),
+            _ => (position, Ok(10 * position)),
+        };
+        assert_eq!(found, (0..20).map(expected).collect::<Vec<_>>());
     }
 }

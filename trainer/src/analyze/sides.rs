@@ -9,9 +9,10 @@ use super::labels::Centroid;
 
 /// Least distance from the middle, or of two labels, as a fraction of half the grid's width.
 const LEAST_OFFSET: f64 = 0.1;
-/// Part of the cases that have to agree about a side.
+/// Part of the cases, those in the middle included, that have to agree about a side; apart from one, so that few cases
+/// can tell.
 const AGREEMENT: f64 = 0.9;
-/// Cases that have to tell a side.
+/// Cases that have to agree.
 const LEAST_CASES: usize = 5;
 
 /// What lies on a side: a label with respect to the grid's middle, or to another label.
@@ -35,26 +36,26 @@ pub(super) fn compare(cohort: &Cohort) -> Vec<Finding> {
     let mut offsets: BTreeMap<What, Vec<Offset>> = BTreeMap::new();
     for (&position, measured) in cohort {
         for (what, right) in offsets_of(measured) {
-            if right.abs() >= LEAST_OFFSET {
-                offsets
-                    .entry(what)
-                    .or_default()
-                    .push(Offset { position, right });
-            }
+            let offset = Offset { position, right };
+            offsets.entry(what).or_default().push(offset);
         }
     }
     let mut labels_of: BTreeMap<usize, (Vec<u16>, String)> = BTreeMap::new();
     for (what, offsets) in &offsets {
-        let (right, left): (Vec<_>, Vec<_>) = offsets.iter().partition(|offset| offset.right > 0.0);
+        let beyond = |side: f64| {
+            let side = offsets
+                .iter()
+                .filter(move |offset| side * offset.right >= LEAST_OFFSET);
+            side.collect::<Vec<_>>()
+        };
+        let (right, left) = (beyond(1.0), beyond(-1.0));
         let (usual, odd) = if right.len() >= left.len() {
             (right, left)
         } else {
             (left, right)
         };
-        let agrees = usual.len() as f64 >= AGREEMENT * offsets.len() as f64
-            // One odd case among few is a tenth of them soon.
-            || odd.len() == 1;
-        if !agrees || usual.len() < LEAST_CASES {
+        let needed = AGREEMENT * (offsets.len() - odd.len().min(1)) as f64;
+        if usual.len() < LEAST_CASES || (usual.len() as f64) < needed {
             continue;
         }
         for odd in odd {

@@ -227,6 +227,9 @@ pub struct IntensityStats {
     pub min: f64,
     /// Population standard deviation.
     pub stdev: f64,
+    /// The four percentiles below, together; of single cases only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percentile: Option<[f64; 4]>,
     /// 0.5 % are below.
     pub percentile_00_5: f64,
     /// 10 % are below.
