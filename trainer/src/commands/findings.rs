@@ -57,7 +57,7 @@ pub fn tell(findings: &Findings, path: &Path) -> String {
     }
     let _ = writeln!(
         text,
-        "{} in {}, {n_excluded} of them left out; all are in `{}`",
+        "{}, {n_excluded} of {} left out; all findings are in `{}`",
         count(findings.len(), "finding"),
         count(*n_cases, "case"),
         path.display()
@@ -125,7 +125,7 @@ warning: empty label map (1)
   b  b is odd
   remedy: check that nothing is to be segmented in the image
 
-8 findings in 20 cases, 7 of them left out; all are in `w/findings.json`
+8 findings, 7 of 20 cases left out; all findings are in `w/findings.json`
 ";
         assert_eq!(text, expected);
         assert_eq!(tell(&Findings::new(20, Vec::new()), Path::new("x")), "");
