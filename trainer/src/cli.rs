@@ -158,13 +158,39 @@ pub struct AutoArguments {
 /// Arguments of `analyze`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A case that cannot be used (file missing or unreadable, image and label on different grids, labels without a name) is
-reported and left out; the exit code is then 7.")]
+Writes datastats.yaml and datastats_by_case.yaml in Auto3DSeg's form, and findings.json. A case that cannot be used
+(file missing or unreadable, image and label on different grids, labels without a name, ...) is reported and left out;
+the exit code is then 7. What is odd but usable is reported and kept.
+
+Examples:
+  vesal-train analyze --input task.yaml --work-dir work                    Check and measure a dataset
+  vesal-train analyze --input task.yaml --work-dir work --strict           Fail on any finding, as in a pipeline
+  vesal-train analyze --work-dir work --components                         Count connected components of each label
+  vesal-train analyze --work-dir work --histogram-bins 100 --histogram-range=-1000,1000")]
 pub struct AnalyzeArguments {
     #[command(flatten)]
     pub set_up: SetUpArguments,
     #[command(flatten)]
     pub work: WorkArguments,
+    /// Exit with 3 if anything was found, warnings included
+    #[arg(long)]
+    pub strict: bool,
+    /// Measure the connected components of each label: number and bounding boxes
+    #[arg(long)]
+    pub components: bool,
+    /// Write histograms of all voxels with this many bins
+    #[arg(long, value_name = "N")]
+    pub histogram_bins: Option<usize>,
+    /// Lower and upper end of the histograms, or such a pair for each channel
+    #[arg(
+        long,
+        value_name = "LO,HI",
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        default_value = "-500,500",
+        requires = "histogram_bins"
+    )]
+    pub histogram_range: Vec<f64>,
 }
 
 /// Arguments of `plan`.

@@ -1,6 +1,6 @@
 //! The datalist: which files make a case, in Auto3DSeg's JSON.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -17,9 +17,10 @@ const EXTENSIONS: [&str; 6] = [".nii.gz", ".nii", ".hdr.gz", ".img.gz", ".hdr", 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
     /// Name, unique in its datalist: the first image's file name without extension; where several cases share that,
-    /// their whole path with `_` for `/`.
+    /// their whole path with `_` for `/`, and where they share that as well, with `_2` and so on.
     pub id: String,
-    /// Files of the channels that share the first grid, relative to the data root.
+    /// Files of the channels that share the first grid, relative to the data root; none where the datalist names a label
+    /// map alone, which the analysis reports.
     pub images: Vec<String>,
     /// Files of further images on grids of their own, in the order of [`Datalist::further`].
     pub further: Vec<String>,
@@ -35,6 +36,12 @@ impl Case {
     /// All files: images, further images and the label map.
     pub fn files(&self) -> impl Iterator<Item = &String> {
         self.images.iter().chain(&self.further).chain(&self.label)
+    }
+
+    /// The file that the case is named after.
+    fn first_file(&self) -> &str {
+        let first = self.images.first().or(self.label.as_ref());
+        first.map_or("", String::as_str)
     }
 }
 
@@ -84,18 +91,6 @@ pub enum DatalistError {
         index: usize,
         /// The rule.
         rule: ItemError,
-    },
-    /// Two cases have the same images.
-    #[error(
-        "items {first} and {second} of the datalist's training and validation cases are both `{id}`"
-    )]
-    Duplicate {
-        /// Position of the first, from 0.
-        first: usize,
-        /// Position of the second.
-        second: usize,
-        /// Their name.
-        id: String,
     },
 }
 
@@ -205,7 +200,7 @@ impl Datalist {
         if datalist.training.is_empty() {
             return Err(DatalistError::Empty);
         }
-        datalist.name_cases()?;
+        datalist.name_cases();
         Ok(datalist)
     }
 
@@ -231,11 +226,11 @@ impl Datalist {
 
     fn item(&self, case: &Case) -> Value {
         let mut item = Map::new();
-        let image = match case.images.as_slice() {
-            [image] => json!(image),
-            images => json!(images),
+        match case.images.as_slice() {
+            [] => None,
+            [image] => item.insert("image".to_owned(), json!(image)),
+            images => item.insert("image".to_owned(), json!(images)),
         };
-        item.insert("image".to_owned(), image);
         for (key, file) in self.further.iter().zip(&case.further) {
             item.insert(key.clone(), json!(file));
         }
@@ -252,39 +247,31 @@ impl Datalist {
     }
 
     /// Gives every case its unique name.
-    fn name_cases(&mut self) -> Result<(), DatalistError> {
+    fn name_cases(&mut self) {
         let mut shared = BTreeSet::new();
         let mut seen = BTreeSet::new();
         for case in self.training.iter().chain(&self.validation) {
-            if !seen.insert(stem(&case.images[0])) {
-                shared.insert(stem(&case.images[0]));
+            if !seen.insert(stem(case.first_file())) {
+                shared.insert(stem(case.first_file()));
             }
         }
-        let mut positions = BTreeMap::new();
-        for (second, case) in self
-            .training
-            .iter_mut()
-            .chain(&mut self.validation)
-            .enumerate()
-        {
-            case.id = name(&case.images[0], &shared);
-            if let Some(first) = positions.insert(case.id.clone(), second) {
-                return Err(DatalistError::Duplicate {
-                    first,
-                    second,
-                    id: case.id.clone(),
-                });
-            }
+        let mut taken = BTreeSet::new();
+        for case in self.training.iter_mut().chain(&mut self.validation) {
+            let first = name(case.first_file(), &shared);
+            let further = (2..).map(|count| format!("{first}_{count}"));
+            let free = std::iter::once(first.clone())
+                .chain(further)
+                .find(|id| taken.insert(id.clone()));
+            case.id = free.unwrap_or(first);
         }
         for case in &mut self.testing {
-            case.id = name(&case.images[0], &shared);
+            case.id = name(case.first_file(), &shared);
         }
-        Ok(())
     }
 }
 
 /// File name without the ending of an image.
-fn stem(path: &str) -> String {
+pub(crate) fn stem(path: &str) -> String {
     without_extension(path.rsplit('/').next().unwrap_or(path)).to_owned()
 }
 
@@ -341,8 +328,10 @@ fn parse(value: Value, dataroot: &Path, further: &[String]) -> Result<Case, Item
         });
     };
     let mut take = |key: &str| item.remove(key).filter(|value| !value.is_null());
-    let images = take("image").ok_or(ItemError::NoImage)?;
-    let images = files("image", images, dataroot)?;
+    let images = take("image").map(|value| files("image", value, dataroot));
+    let images = images.transpose()?.unwrap_or_default();
+    // A label map alone is left to the analysis, which reports it.
+    let further = if images.is_empty() { &[] } else { further };
     let further = further.iter().map(|key| {
         let value = take(key).ok_or_else(|| ItemError::MissingImage { key: key.clone() })?;
         one_file(key, value, dataroot)
@@ -351,6 +340,9 @@ fn parse(value: Value, dataroot: &Path, further: &[String]) -> Result<Case, Item
     let label = take("label")
         .map(|value| one_file("label", value, dataroot))
         .transpose()?;
+    if images.is_empty() && label.is_none() {
+        return Err(ItemError::NoImage);
+    }
     let fold = take("fold").map(|value| {
         let whole = value.as_u64().and_then(|fold| usize::try_from(fold).ok());
         whole.ok_or_else(|| ItemError::Fold {
@@ -504,6 +496,18 @@ mod tests {
     }
 
     #[test]
+    fn equal_items_and_labels_alone_are_left_to_the_analysis() {
+        let text = r#"{"training": [{"image": "x/a.nii", "patient": 7}, {"image": "x/./a.nii"}, {"label": "x/b.nii"}]}"#;
+        let datalist = read(text).unwrap();
+        let ids: Vec<_> = datalist.training.iter().map(|case| &case.id).collect();
+        assert_eq!(ids, ["x_a", "x_a_2", "b"]);
+        assert_eq!(datalist.training[0].patient.as_deref(), Some("7"));
+        assert_eq!(datalist.training[2].images, [""; 0]);
+        let again = Datalist::from_json(&datalist.to_json(), Path::new("/data"), &[]).unwrap();
+        assert_eq!(again, datalist);
+    }
+
+    #[test]
     fn errors_name_the_item() {
         let message = |items: &str| {
             read(&format!(r#"{{"training": [{{"image": "a"}}, {items}]}}"#)).unwrap_err()
@@ -513,7 +517,11 @@ mod tests {
                 "3",
                 "item 1 of `training` in the datalist: it is a number, expected an object with `image` and `label`",
             ),
-            (r#"{"label": "b"}"#, "it has no `image`"),
+            (r#"{"fold": 1}"#, "it has no `image`"),
+            (
+                r#"{"image": "b", "patient": []}"#,
+                "`patient` is a list, expected a text or a number",
+            ),
             (
                 r#"{"image": []}"#,
                 "`image` is an empty list, expected a file or a list of files",
@@ -535,10 +543,6 @@ mod tests {
             (
                 r#"{"image": "/elsewhere/b"}"#,
                 "`/elsewhere/b` is outside of the data root",
-            ),
-            (
-                r#"{"image": "x/../a"}"#,
-                "items 0 and 1 of the datalist's training and validation cases are both `a`",
             ),
         ] {
             let error = message(items).to_string();

@@ -5,6 +5,7 @@
 //! datalist.json           cases with their folds, paths relative to the data root
 //! work.json               where the data are; from what each stage was made
 //! datastats.yaml          facts about all cases; datastats_by_case.yaml: about each
+//! findings.json           what is wrong or odd with them
 //! deploy_plan.json        what inference needs to know
 //! train_plan.json         what only training needs to know
 //! segresnet_0/ ...        one run per fold
@@ -32,6 +33,7 @@ use serde::de::DeserializeOwned;
 use vesal_bundle::{deploy_plan, digest};
 use vesal_io::atomic;
 
+use crate::analyze::findings::{self, Findings};
 use crate::datalist::Datalist;
 use crate::folds;
 use crate::planner::Budget;
@@ -48,6 +50,8 @@ const RECORD: &str = "work.json";
 const DATA_STATS: &str = "datastats.yaml";
 /// Facts about every case.
 const DATA_STATS_BY_CASE: &str = "datastats_by_case.yaml";
+/// What is wrong or odd with the cases.
+const FINDINGS: &str = "findings.json";
 /// What inference needs to know.
 const DEPLOY_PLAN: &str = deploy_plan::FILE_NAME;
 /// What only training needs to know.
@@ -239,6 +243,31 @@ impl WorkDir {
     /// Names of the classes to segment.
     pub fn class_names(&self) -> &[String] {
         self.task.classes.names()
+    }
+
+    /// What the analysis found.
+    ///
+    /// **Errors**: [`WorkError`] where there was none, or `findings.json` does not follow its format.
+    pub fn findings(&self) -> Result<Findings, WorkError> {
+        let path = self.findings_path();
+        let bytes = match std::fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(WorkError::StageMissing {
+                    missing: FINDINGS,
+                    command: "vesal-train analyze",
+                });
+            }
+            other => other.map_err(|source| WorkError::Read {
+                path: path.clone(),
+                source,
+            })?,
+        };
+        parse_versioned(&path, &bytes, findings::FORMAT, findings::FORMAT_VERSION)
+    }
+
+    /// Where the findings are.
+    pub fn findings_path(&self) -> PathBuf {
+        self.path.join(FINDINGS)
     }
 
     /// Whether there are data stats.

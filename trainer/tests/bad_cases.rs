@@ -4,6 +4,7 @@ mod dataset_on_disk;
 
 use dataset_on_disk::{Dataset, SHAPE, image, labels};
 use serde_json::json;
+use vesal_trainer::analyze::stats::StatsSummary;
 use vesal_trainer::analyze::{Analysis, AnalyzeError, CaseError, analyze};
 use vesal_trainer::datalist::Datalist;
 use vesal_volume::Affine;
@@ -12,6 +13,10 @@ fn run(dataset: &Dataset) -> Result<Analysis, AnalyzeError> {
     let root = dataset.folder.path();
     let datalist = Datalist::from_json(&dataset.datalist(), root, &[]).unwrap();
     analyze(&datalist.training, root, 2, |_| {})
+}
+
+fn summary(dataset: &Dataset) -> StatsSummary {
+    run(dataset).unwrap().summary.labeled().unwrap().clone()
 }
 
 /// The reason why the case `bad`, added to two good ones, is left out.
@@ -33,7 +38,7 @@ fn reason(add: impl FnOnce(&mut Dataset)) -> CaseError {
 #[test]
 fn missing_and_unreadable_files_are_reported() {
     let missing = reason(|dataset| dataset.list("bad"));
-    assert!(matches!(missing, CaseError::Nifti(_)), "{missing}");
+    assert!(matches!(missing, CaseError::Missing { .. }), "{missing}");
     assert!(missing.to_string().contains("bad.nii.gz"), "{missing}");
     let garbage = reason(|dataset| {
         std::fs::write(dataset.path("bad.nii.gz"), b"no image at all").unwrap();
@@ -92,10 +97,13 @@ fn labels_without_a_name_and_intensities_that_are_no_numbers_are_reported() {
         dataset.label("bad", &labels, Affine::IDENTITY);
         dataset.list("bad");
     });
-    let CaseError::Labels { found, most, .. } = unnamed else {
+    let CaseError::Labels {
+        found, named, at, ..
+    } = unnamed
+    else {
         panic!("{unnamed}")
     };
-    assert_eq!((found, most), (vec![3, 7], 2));
+    assert_eq!((found, named, at), (vec![3, 7], vec![0, 1, 2], [0, 0, 0]));
 
     let not_finite = reason(|dataset| {
         let mut image = image(0);
@@ -106,7 +114,14 @@ fn labels_without_a_name_and_intensities_that_are_no_numbers_are_reported() {
         dataset.list("bad");
     });
     assert!(
-        matches!(not_finite, CaseError::NonFinite { voxels: 2 }),
+        matches!(
+            not_finite,
+            CaseError::NonFinite {
+                voxels: 2,
+                at: [1, 1, 1],
+                ..
+            }
+        ),
         "{not_finite}"
     );
 }
@@ -155,11 +170,11 @@ fn nothing_usable_is_an_error_with_the_first_reason() {
 #[test]
 fn cases_without_foreground_leave_its_figures_alone() {
     let mut dataset = Dataset::new(1);
-    let alone = run(&dataset).unwrap().summary;
+    let alone = summary(&dataset);
     dataset.image("empty", &image(0), Affine::IDENTITY);
     dataset.label("empty", &labels().mapv(|_| 0), Affine::IDENTITY);
     dataset.list("empty");
-    let both = run(&dataset).unwrap().summary;
+    let both = summary(&dataset);
     assert_eq!(both.n_cases, 2);
     assert_eq!(both.image_foreground_stats, alone.image_foreground_stats);
     assert_eq!(both.label_stats.label[1], alone.label_stats.label[1]);
@@ -178,7 +193,7 @@ fn axes_are_measured_in_ras_and_channels_apart() {
     dataset.image("b", &image(0).mapv(|value| 1000.0 * value), affine);
     dataset.label("a", &labels(), affine);
     dataset.item(json!({"image": ["a.nii.gz", "b.nii.gz"], "label": "a_label.nii.gz"}));
-    let summary = run(&dataset).unwrap().summary;
+    let summary = summary(&dataset);
     assert_eq!(summary.image_stats.shape.max, [12, 8, 10]);
     assert_eq!(summary.image_stats.spacing.median, [1.0, 3.0, 2.0]);
     assert_eq!(summary.image_stats.sizemm.median, [12.0, 24.0, 20.0]);
@@ -206,7 +221,7 @@ fn the_crop_to_voxels_above_0_takes_every_axis() {
     dataset.image("a", &image, Affine::IDENTITY);
     dataset.label("a", &labels(), Affine::IDENTITY);
     dataset.list("a");
-    let stats = run(&dataset).unwrap().summary.image_stats;
+    let stats = summary(&dataset).image_stats;
     assert_eq!(stats.cropped_shape.max, [3, 7, 2]);
     assert_eq!((stats.intensity.min, stats.intensity.max), (5.0, 5.0));
 }

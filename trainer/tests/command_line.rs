@@ -5,8 +5,9 @@ mod dataset_on_disk;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use dataset_on_disk::Dataset;
+use dataset_on_disk::{Dataset, image, labels, text};
 use serde_json::Value;
+use vesal_volume::Affine;
 
 fn vesal_train(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vesal-train"));
@@ -55,7 +56,9 @@ fn stages_of_a_work_directory() {
     let told = stderr(&analyzed);
     assert!(told.contains("analyzed 4 cases"), "{told}");
     assert!(
-        told.contains("warning: case `missing` is left out: cannot read `missing.nii.gz`"),
+        told.contains(
+            "left out: missing file (1)\n  missing  `missing.nii.gz`, `missing_label.nii.gz` are not there\n"
+        ),
         "{told}"
     );
 
@@ -166,6 +169,71 @@ fn memory_is_decided_once_and_respected() {
         "{told}"
     );
     assert!(!folder.path().join("work/segresnet_0/metrics.csv").exists());
+}
+
+#[test]
+fn a_strict_analysis_fails_on_any_finding() {
+    let mut dataset = Dataset::new(4);
+    let (task, folder) = (dataset.write_task(""), tempfile::tempdir().unwrap());
+    let work = folder.path().join("work");
+    let analyze = |task: &Path, further: &[&str]| {
+        let usual = [
+            "analyze",
+            "--input",
+            utf8(task),
+            "--folds",
+            "2",
+            "--work-dir",
+            utf8(&work),
+        ];
+        vesal_train(&[&usual, further].concat())
+    };
+    exits(&analyze(&task, &["--strict"]), 0);
+
+    dataset.image("empty", &image(9), Affine::IDENTITY);
+    dataset.label("empty", &labels().mapv(|_| 0), Affine::IDENTITY);
+    dataset.list("empty");
+    let task = dataset.write_task("");
+    let kept = analyze(
+        &task,
+        &[
+            "--components",
+            "--histogram-bins",
+            "5",
+            "--histogram-range",
+            "-10,1000",
+        ],
+    );
+    exits(&kept, 0);
+    let told = stderr(&kept);
+    assert!(
+        told.contains("warning: empty label map (1)\n  empty  its label map has background only\n"),
+        "{told}"
+    );
+    assert!(told.contains("analyzed 5 cases"), "{told}");
+    let by_case = text(&work.join("datastats_by_case.yaml"));
+    for expected in ["ncomponents: 1", "bin_edges:", "intensity_histogram:"] {
+        assert!(by_case.contains(expected), "{by_case}");
+    }
+    let strict = analyze(&task, &["--strict"]);
+    exits(&strict, 3);
+    let told = stderr(&strict);
+    assert!(told.contains("1 finding in `"), "{told}");
+    assert!(
+        told.contains("findings.json`, expected none with `--strict`"),
+        "{told}"
+    );
+
+    exits(&analyze(&task, &["--histogram-range", "0,1"]), 2);
+    let falling = analyze(
+        &task,
+        &["--histogram-bins", "5", "--histogram-range", "1,0"],
+    );
+    exits(&falling, 2);
+    assert!(
+        stderr(&falling)
+            .contains("the histogram's range is 1 to 0, expected finite numbers in rising order")
+    );
 }
 
 #[test]

@@ -28,9 +28,8 @@ fn stats() -> StatsSummary {
     let dataset = Dataset::new(1);
     let root = dataset.folder.path();
     let datalist = Datalist::from_json(&dataset.datalist(), root, &[]).unwrap();
-    analyze(&datalist.training, root, 2, |_| {})
-        .unwrap()
-        .summary
+    let analysis = analyze(&datalist.training, root, 2, |_| {}).unwrap();
+    analysis.summary.labeled().unwrap().clone()
 }
 
 fn three(value: &Value) -> [f64; 3] {

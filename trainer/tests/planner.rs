@@ -18,9 +18,8 @@ fn stats() -> StatsSummary {
     let dataset = Dataset::new(3);
     let root = dataset.folder.path();
     let datalist = Datalist::from_json(&dataset.datalist(), root, &[]).unwrap();
-    analyze(&datalist.training, root, 2, |_| {})
-        .unwrap()
-        .summary
+    let analysis = analyze(&datalist.training, root, 2, |_| {}).unwrap();
+    analysis.summary.labeled().unwrap().clone()
 }
 
 fn plan_with(

@@ -1,6 +1,6 @@
 //! Boxes of voxels: finding the foreground, cropping, and padding as its inverse.
 
-use ndarray::{Array3, Array4, ArrayView3, s};
+use ndarray::{Array3, Array4, ArrayView3, Axis, s};
 use rayon::prelude::*;
 
 use crate::geometry::Geometry;
@@ -206,17 +206,22 @@ impl Margins {
 /// is no foreground.
 pub fn foreground_box(volume: &Volume, threshold: f32, margin: usize) -> Option<VoxelBox> {
     let shape = volume.geometry().shape;
-    let tight = (0..shape[0]).into_par_iter().filter_map(|x| {
-        let channels = volume.data.outer_iter();
-        channels
-            .filter_map(|channel| slab_box(channel, x, threshold))
-            .reduce(union)
-    });
-    let tight = tight.reduce_with(union)?;
+    let channels = volume.data.outer_iter();
+    let tight = channels
+        .filter_map(|channel| channel_foreground_box(channel, threshold))
+        .reduce(union)?;
     Some(VoxelBox {
         start: tight.start.map(|index| index.saturating_sub(margin)),
         end: std::array::from_fn(|axis| tight.end[axis].saturating_add(margin).min(shape[axis])),
     })
+}
+
+/// The bounding box of the voxels of one channel above `threshold`; `None` where there are none.
+pub fn channel_foreground_box(channel: ArrayView3<'_, f32>, threshold: f32) -> Option<VoxelBox> {
+    let slabs = (0..channel.len_of(Axis(0))).into_par_iter();
+    slabs
+        .filter_map(|x| slab_box(channel, x, threshold))
+        .reduce_with(union)
 }
 
 /// The foreground's box within one slab.

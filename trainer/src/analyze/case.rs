@@ -1,296 +1,309 @@
-//! What is measured on one case, and what makes a case unusable.
+//! What is measured on one case, one channel at a time.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::BTreeSet;
 
 use ndarray::{ArrayView3, Axis};
-use thiserror::Error;
-use vesal_io::nifti::{NiftiError, non_finite_voxels, read_channels, read_label_map, read_volume};
-use vesal_volume::crop::{VoxelBox, foreground_box};
-use vesal_volume::geometry::GeometryError;
-use vesal_volume::orientation::{Orientation, reorient_labels, reorient_volume};
-use vesal_volume::{Geometry, LabelMap, Volume};
+use vesal_io::nifti::{DataType, Limits, NiftiFile};
+use vesal_volume::measure::components;
+use vesal_volume::orientation::{AxisTransform, Orientation};
+use vesal_volume::{Geometry, LabelMap};
 
-use super::statistics::describe;
+use super::channel::{self, ChannelStats, Digest};
+use super::error::CaseError;
+use super::findings::Finding;
+use super::labels::{Centroid, LabelIndex};
+use super::open::OpenCase;
+use super::options::Options;
 use super::stats::{
     CaseForegroundStats, CaseImageStats, CaseLabel, CaseLabelStats, CaseStats, IntensityStats,
 };
 use crate::datalist::Case;
 
-/// Largest distance between two grids that count as one, in voxels of the finer axis.
-const GRID_TOLERANCE_VOXELS: f64 = 0.1;
-
-/// Why a case is left out.
-#[derive(Debug, Error)]
-pub enum CaseError {
-    /// The datalist names no label map.
-    #[error("the datalist names no label for it")]
-    NoLabel,
-    /// A file cannot be read.
-    #[error(transparent)]
-    Nifti(#[from] NiftiError),
-    /// An affine leads nowhere.
-    #[error("`{file}` has no usable grid")]
-    Geometry {
-        /// The file.
-        file: String,
-        /// The rule.
-        source: GeometryError,
-    },
-    /// Two files have different numbers of voxels.
-    #[error("`{file}` has the shape {found:?}, expected {expected:?} as `{first}` has")]
-    Shape {
-        /// A file.
-        file: String,
-        /// Its shape in voxels.
-        found: [usize; 3],
-        /// The case's first image.
-        first: String,
-        /// That one's shape.
-        expected: [usize; 3],
-    },
-    /// Two files lie in different places.
-    #[error(
-        "`{file}` lies up to {found_mm:.3} mm away from `{first}`, expected at most {allowed_mm:.3} mm"
-    )]
-    Place {
-        /// A file.
-        file: String,
-        /// Largest distance of corresponding voxels in mm.
-        found_mm: f64,
-        /// The case's first image.
-        first: String,
-        /// The tolerance in mm.
-        allowed_mm: f64,
-    },
-    /// Intensities that are no numbers.
-    #[error("its images have {voxels} voxels that are NaN or infinite")]
-    NonFinite {
-        /// How many.
-        voxels: usize,
-    },
-    /// Labels that the task does not name.
-    #[error(
-        "`{file}` has the labels {found:?}, expected 0 to {most}, as many as `class_names` has entries"
-    )]
-    Labels {
-        /// The label map.
-        file: String,
-        /// Labels that have no name.
-        found: Vec<u16>,
-        /// Largest label with a name.
-        most: u16,
-    },
-    /// A number of channels that other cases do not have.
-    #[error("it has {found} channels, expected {expected} as most cases have")]
-    Channels {
-        /// Its channels.
-        found: usize,
-        /// Those of most cases.
-        expected: usize,
-    },
+/// A measured case.
+pub(super) struct Measured {
+    /// What is written about it.
+    pub stats: CaseStats,
+    /// What is compared with other cases.
+    pub facts: Facts,
+    /// What is odd about it.
+    pub warnings: Vec<Finding>,
 }
 
-/// Reads a case, checks it, and measures it.
-pub(super) fn measure(
-    case: &Case,
-    dataroot: &Path,
-    foreground_labels: u16,
-) -> Result<CaseStats, CaseError> {
-    let label_file = case.label.as_ref().ok_or(CaseError::NoLabel)?;
-    let image = read_image(case, dataroot)?;
-    let labels = read_label_map(dataroot.join(label_file))?;
-    one_grid(case, &image.geometry(), label_file, &labels.geometry())?;
-    let (image, labels) = to_ras(image, labels).map_err(|source| CaseError::Geometry {
-        file: case.images[0].clone(),
-        source,
-    })?;
-    let voxels = non_finite_voxels(&image);
-    if voxels > 0 {
-        return Err(CaseError::NonFinite { voxels });
+/// What is compared between cases.
+pub(super) struct Facts {
+    /// Axis codes of its files.
+    pub orientation: Orientation,
+    /// Of each channel.
+    pub digests: Vec<Digest>,
+    /// Of the label map.
+    pub label_digest: Option<Digest>,
+    /// Stored type of the first image.
+    pub data_type: DataType,
+    /// Where each label besides 0 is.
+    pub centroids: Vec<Centroid>,
+    /// Where the grid begins and ends from left to right in mm.
+    pub right_mm: [f64; 2],
+    /// A voxel in the middle of the foreground; of the grid where there is none.
+    pub middle: [usize; 3],
+}
+
+impl OpenCase<'_> {
+    /// Most memory that measuring takes, in bytes: a file as stored and as decoded, the labels, and one channel's
+    /// voxels in another order.
+    pub fn bytes(&self) -> u64 {
+        let voxels = self
+            .geometry
+            .shape
+            .iter()
+            .map(|&side| side as u64)
+            .product::<u64>();
+        let mut most = 0;
+        let mut labels = 0;
+        if let Some((_, file)) = &self.labels {
+            labels = voxels * size_of::<u16>() as u64;
+            most = labels + file.header().voxel_bytes;
+        }
+        for image in &self.images {
+            let header = image.header();
+            let channel = voxels * size_of::<f32>() as u64;
+            let decoded = channel * header.frames() as u64;
+            most = most.max(labels + decoded + header.voxel_bytes.max(channel));
+        }
+        for image in &self.further {
+            let shape = image.header().geometry().shape;
+            let voxels: u64 = shape.iter().map(|&side| side as u64).product();
+            let decoded = voxels * size_of::<f32>() as u64;
+            most = most.max(labels + decoded + image.header().voxel_bytes.max(decoded));
+        }
+        most
     }
-    let counts = count_labels(&labels);
-    let unnamed: Vec<u16> = counts
-        .keys()
-        .copied()
-        .filter(|&label| label > foreground_labels)
-        .collect();
-    if !unnamed.is_empty() {
-        return Err(CaseError::Labels {
-            file: label_file.clone(),
-            found: unnamed,
-            most: foreground_labels,
-        });
+
+    /// Reads the voxels and measures them.
+    pub fn measure(self, options: &Options) -> Result<Measured, CaseError> {
+        let warnings = self.header_warnings();
+        let Self {
+            case,
+            images,
+            further,
+            labels,
+            geometry,
+            orientation,
+        } = self;
+        let data_type = images[0].header().data_type;
+        let (label_map, index) = match labels {
+            Some((file, labels)) => {
+                let map = labels.label_map(&Limits::default())?;
+                let index = LabelIndex::new(map.data.view());
+                if !options.others_are_background {
+                    check_names(file, &map, &index, &options.labels)?;
+                }
+                (Some(map), Some(index))
+            }
+            None => (None, None),
+        };
+        let grouped = label_map
+            .as_ref()
+            .map(|map| map.data.view())
+            .zip(index.as_ref());
+        let channels = measure_channels(case, images, grouped, options)?;
+        check_further(case, further)?;
+
+        let to_ras = AxisTransform::between(orientation, Orientation::RAS);
+        let centroids = index
+            .as_ref()
+            .map_or(Vec::new(), |index| index.centroids(&geometry.affine));
+        let facts = Facts {
+            orientation,
+            digests: channels.iter().map(|channel| channel.digest).collect(),
+            label_digest: label_map
+                .as_ref()
+                .map(|map| channel::digest_labels(map.data.view())),
+            data_type,
+            middle: middle(&centroids, geometry.shape),
+            centroids,
+            right_mm: right_mm(&geometry),
+        };
+        let label_stats = match (index, label_map) {
+            (Some(index), Some(map)) => Some(label_stats(index, map, to_ras, &channels, options)),
+            _ => None,
+        };
+        let foreground = label_stats
+            .as_ref()
+            .map(|stats| stats.image_intensity.clone());
+        let stats = CaseStats {
+            case: case.id.clone(),
+            image_filepath: case.images.clone(),
+            label_filepath: case.label.clone(),
+            orientation: orientation.to_string(),
+            image_stats: image_stats(&geometry, to_ras, &channels),
+            image_foreground_stats: foreground.map(|intensity| CaseForegroundStats { intensity }),
+            label_stats,
+            image_histogram: channels
+                .iter()
+                .map(|channel| channel.histogram.clone())
+                .collect(),
+            intensity_histogram: channels.into_iter().map(|channel| channel.plot).collect(),
+        };
+        Ok(Measured {
+            stats,
+            facts,
+            warnings,
+        })
     }
-    let (image_foreground_stats, label_stats) = measure_labels(&image, &labels, &counts);
-    Ok(CaseStats {
-        case: case.id.clone(),
-        image_filepath: case.images.clone(),
-        label_filepath: label_file.clone(),
-        image_stats: measure_image(&image),
-        image_foreground_stats,
-        label_stats,
+}
+
+fn check_names(
+    file: &str,
+    map: &LabelMap,
+    index: &LabelIndex,
+    named: &BTreeSet<u16>,
+) -> Result<(), CaseError> {
+    let is_unnamed = |label: &u16| *label > 0 && !named.contains(label);
+    let found: Vec<u16> = index.labels().filter(is_unnamed).collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let at = map
+        .data
+        .indexed_iter()
+        .find(|(_, label)| is_unnamed(label))
+        .map_or([0; 3], |(at, _)| at.into());
+    Err(CaseError::Labels {
+        file: file.to_owned(),
+        found,
+        named: std::iter::once(0).chain(named.iter().copied()).collect(),
+        at,
     })
 }
 
-/// Reads all channels: the one file with whatever it holds, or one channel from each of several files.
-fn read_image(case: &Case, dataroot: &Path) -> Result<Volume, CaseError> {
-    let [file] = case.images.as_slice() else {
-        let mut volumes = Vec::with_capacity(case.images.len());
-        for file in &case.images {
-            let volume = read_volume(dataroot.join(file))?;
-            let first = volumes.first().map_or(volume.geometry(), Volume::geometry);
-            one_grid(case, &first, file, &volume.geometry())?;
-            volumes.push(volume);
+/// Measures one channel after the other: those of the one file, or one of each of several files.
+fn measure_channels(
+    case: &Case,
+    images: Vec<NiftiFile>,
+    labels: Option<(ArrayView3<'_, u16>, &LabelIndex)>,
+    options: &Options,
+) -> Result<Vec<ChannelStats>, CaseError> {
+    let single = images.len() == 1;
+    let mut channels = Vec::new();
+    let mut scratch = Vec::new();
+    for (file, image) in case.images.iter().zip(images) {
+        let limits = Limits::default();
+        let volume = if single {
+            image.channels(&limits)
+        } else {
+            image.volume(&limits)
+        }?;
+        for voxels in volume.data.axis_iter(Axis(0)) {
+            let histogram = options.histogram.as_ref();
+            let histogram = histogram.map(|wanted| wanted.of_channel(channels.len()));
+            channels.push(channel::measure(
+                file,
+                voxels,
+                labels,
+                histogram,
+                &mut scratch,
+            )?);
         }
-        return Ok(stack(volumes));
-    };
-    Ok(read_channels(dataroot.join(file))?)
-}
-
-/// Joins volumes of one grid to the channels of one.
-fn stack(volumes: Vec<Volume>) -> Volume {
-    let affine = volumes[0].affine;
-    let [x, y, z] = volumes[0].geometry().shape;
-    let mut data = ndarray::Array4::zeros((volumes.len(), x, y, z));
-    for (mut channel, volume) in data.outer_iter_mut().zip(volumes) {
-        channel.assign(&volume.data.index_axis(Axis(0), 0));
     }
-    Volume { data, affine }
+    Ok(channels)
 }
 
-fn one_grid(case: &Case, first: &Geometry, file: &str, found: &Geometry) -> Result<(), CaseError> {
-    let names = || (file.to_owned(), case.images[0].clone());
-    let Some(found_mm) = found.distance_mm(first) else {
-        let (file, first_file) = names();
-        let (found, expected) = (found.shape, first.shape);
-        return Err(CaseError::Shape {
-            file,
-            found,
-            first: first_file,
-            expected,
-        });
-    };
-    let allowed_mm = GRID_TOLERANCE_VOXELS
-        * first
-            .affine
-            .spacing()
-            .into_iter()
-            .fold(f64::INFINITY, f64::min);
-    // A distance that is NaN does not pass.
-    if found_mm <= allowed_mm {
-        Ok(())
-    } else {
-        let (file, first) = names();
-        Err(CaseError::Place {
-            file,
-            found_mm,
-            first,
-            allowed_mm,
-        })
+/// Reads the images on grids of their own: they have to have one frame of intensities that differ.
+fn check_further(case: &Case, images: Vec<NiftiFile>) -> Result<(), CaseError> {
+    let mut scratch = Vec::new();
+    for (file, image) in case.further.iter().zip(images) {
+        let volume = image.volume(&Limits::default())?;
+        let voxels = volume.data.index_axis(Axis(0), 0);
+        channel::measure(file, voxels, None, None, &mut scratch)?;
     }
+    Ok(())
 }
 
-/// Turns image and label map alike, so that the voxels stay together whatever rounding their affines have.
-fn to_ras(image: Volume, mut labels: LabelMap) -> Result<(Volume, LabelMap), GeometryError> {
-    labels.affine = image.affine;
-    let (image, _) = reorient_volume(image, Orientation::RAS)?;
-    let (labels, _) = reorient_labels(labels, Orientation::RAS)?;
-    Ok((image, labels))
-}
-
-fn measure_image(image: &Volume) -> CaseImageStats {
-    let Geometry { shape, affine } = image.geometry();
-    let spacing = affine.spacing();
-    let mut cropped_shape = Vec::with_capacity(image.channels());
-    let mut intensity = Vec::with_capacity(image.channels());
-    for channel in image.data.outer_iter() {
-        let foreground = channel_box(channel, &affine);
-        let VoxelBox { start, end } = foreground;
-        let inside = channel.slice(ndarray::s![
-            start[0]..end[0],
-            start[1]..end[1],
-            start[2]..end[2]
-        ]);
-        cropped_shape.push(foreground.shape());
-        intensity.extend(describe(&mut inside.iter().copied().collect::<Vec<_>>()));
-    }
+fn image_stats(
+    geometry: &Geometry,
+    to_ras: AxisTransform,
+    channels: &[ChannelStats],
+) -> CaseImageStats {
+    let shape = to_ras.source.map(|axis| geometry.shape[axis]);
+    let spacing = to_ras.source.map(|axis| geometry.affine.spacing()[axis]);
+    let cropped = channels.iter().map(|channel| channel.foreground.shape());
     CaseImageStats {
-        shape: vec![shape; image.channels()],
-        channels: image.channels(),
-        cropped_shape,
+        shape: vec![shape; channels.len()],
+        channels: channels.len(),
+        cropped_shape: cropped
+            .map(|shape| to_ras.source.map(|axis| shape[axis]))
+            .collect(),
         spacing,
         sizemm: std::array::from_fn(|axis| shape[axis] as f64 * spacing[axis]),
-        intensity,
+        intensity: channels
+            .iter()
+            .map(|channel| channel.intensity.clone())
+            .collect(),
     }
 }
 
-/// The box of voxels above 0; the whole grid where there are none.
-fn channel_box(channel: ArrayView3<'_, f32>, affine: &vesal_volume::Affine) -> VoxelBox {
-    let single = Volume {
-        data: channel.insert_axis(Axis(0)).to_owned(),
-        affine: *affine,
-    };
-    foreground_box(&single, 0.0, 0).unwrap_or(VoxelBox::whole(single.geometry().shape))
-}
-
-fn count_labels(labels: &LabelMap) -> BTreeMap<u16, usize> {
-    let mut counts = vec![0_usize; 1 << 16];
-    labels
-        .data
-        .iter()
-        .for_each(|&label| counts[usize::from(label)] += 1);
-    let present = counts
-        .into_iter()
+fn label_stats(
+    index: LabelIndex,
+    map: LabelMap,
+    to_ras: AxisTransform,
+    channels: &[ChannelStats],
+    options: &Options,
+) -> CaseLabelStats {
+    let voxels = map.data.len() as f64;
+    let mut label: Vec<CaseLabel> = index
+        .labels()
         .enumerate()
-        .filter(|&(_, count)| count > 0);
-    present
-        .map(|(label, count)| (label as u16, count))
-        .collect()
-}
-
-fn measure_labels(
-    image: &Volume,
-    labels: &LabelMap,
-    counts: &BTreeMap<u16, usize>,
-) -> (CaseForegroundStats, CaseLabelStats) {
-    let voxels = labels.data.len() as f64;
-    let mut label: Vec<CaseLabel> = counts
-        .values()
-        .map(|&count| CaseLabel {
-            foreground_percentage: count as f64 / voxels,
-            image_intensity: Vec::new(),
+        .map(|(position, label)| CaseLabel {
+            foreground_percentage: index.count(label) as f64 / voxels,
+            image_intensity: channels
+                .iter()
+                .filter_map(|channel| channel.by_label.get(position).cloned())
+                .collect(),
+            shape: None,
+            ncomponents: None,
         })
         .collect();
-    let mut foreground: Vec<IntensityStats> = Vec::new();
-    for channel in image.data.outer_iter() {
-        let mut under: BTreeMap<u16, Vec<f32>> = counts
-            .iter()
-            .map(|(&label, &count)| (label, Vec::with_capacity(count)))
-            .collect();
-        for (value, label) in channel.iter().zip(&labels.data) {
-            if let Some(values) = under.get_mut(label) {
-                values.push(*value);
-            }
+    if options.components {
+        let ras = to_ras.apply_to_labels(map);
+        let found = components(ras.data.view());
+        for (stats, value) in label.iter_mut().zip(index.labels()) {
+            let of_label = found.iter().filter(|component| component.label == value);
+            let shapes: Vec<_> = of_label.map(|component| component.shape()).collect();
+            stats.ncomponents = Some(shapes.len());
+            stats.shape = Some(shapes);
         }
-        let mut any = Vec::new();
-        for (measured, (label, mut values)) in label.iter_mut().zip(under) {
-            measured.image_intensity.extend(describe(&mut values));
-            if label > 0 {
-                any.append(&mut values);
-            }
-        }
-        foreground.extend(describe(&mut any));
     }
-    let by_label = CaseLabelStats {
-        labels: counts.keys().copied().collect(),
-        image_intensity: foreground.clone(),
+    let foreground: Vec<IntensityStats> = channels
+        .iter()
+        .filter_map(|channel| channel.under_labels.clone())
+        .collect();
+    CaseLabelStats {
+        labels: index.labels().collect(),
+        image_intensity: foreground,
         label,
-    };
-    (
-        CaseForegroundStats {
-            intensity: foreground,
-        },
-        by_label,
-    )
+    }
+}
+
+/// The foreground's middle; the grid's where there is none.
+fn middle(centroids: &[Centroid], shape: [usize; 3]) -> [usize; 3] {
+    let voxels: f64 = centroids.iter().map(|label| label.voxels as f64).sum();
+    std::array::from_fn(|axis| {
+        if voxels == 0.0 {
+            return shape[axis] / 2;
+        }
+        let moment: f64 = centroids
+            .iter()
+            .map(|label| label.voxels as f64 * label.voxel[axis])
+            .sum();
+        (moment / voxels).round() as usize
+    })
+}
+
+/// The least and the largest right coordinate of the grid's corners in mm.
+fn right_mm(geometry: &Geometry) -> [f64; 2] {
+    let corners = geometry.corners().map(|corner| corner[0]);
+    [
+        corners.into_iter().fold(f64::INFINITY, f64::min),
+        corners.into_iter().fold(f64::NEG_INFINITY, f64::max),
+    ]
 }

@@ -1,34 +1,47 @@
-//! Analysis: measures a dataset and finds the cases that cannot be used.
+//! Analysis: measures a dataset, finds the cases that cannot be used and what is odd about the others.
 
 mod case;
+mod channel;
+mod cohort;
+mod error;
+pub mod findings;
+mod histogram;
+mod labels;
+mod open;
+mod options;
+mod outliers;
+mod outlying;
+mod schedule;
+mod sides;
 mod statistics;
 pub mod stats;
 mod summary;
+mod unused;
 
-pub use case::CaseError;
+pub use error::CaseError;
+pub use options::{HistogramError, HistogramOptions, Measures, Options};
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 
 use thiserror::Error;
 
 use crate::datalist::Case;
-use stats::{CaseStats, StatsSummary};
-
-/// Most cases that are in memory at once.
-const MOST_AT_ONCE: usize = 8;
+use cohort::Cohort;
+use findings::{Finding, Findings};
+use stats::{CaseStats, Summary};
 
 /// What an analysis gives.
 #[derive(Debug)]
 pub struct Analysis {
     /// Facts about all usable cases together.
-    pub summary: StatsSummary,
+    pub summary: Summary,
     /// Facts about each usable case, in the datalist's order.
     pub cases: Vec<CaseStats>,
     /// Cases that cannot be used, in the datalist's order.
     pub excluded: Vec<Excluded>,
+    /// Everything that was found; each excluded case has an error among it.
+    pub findings: Findings,
 }
 
 /// A case that cannot be used.
@@ -61,108 +74,116 @@ pub enum AnalyzeError {
     },
 }
 
-/// Measures all cases, each read and released on its own, some at a time.
+/// Measured cases and findings, before anything is said about all of them together.
+#[derive(Debug)]
+pub struct Examination {
+    cases: Vec<CaseStats>,
+    excluded: Vec<Excluded>,
+    /// Everything that was found.
+    pub findings: Findings,
+}
+
+/// Measures all cases, each file read once and each case released before the next, several at a time as far as cores
+/// and memory allow.
 ///
-/// `observe` is called with the name of each case that is done, in any order. `foreground_labels` is the largest label that the task names.
+/// `observe` is called with the name of each case that is done, in any order. Where no case has a label map, none needs
+/// one.
 ///
-/// **Definition**: see [`StatsSummary`]; the result does not depend on the number of threads.
+/// **Definition**: see [`stats::StatsSummary`]; the result does not depend on the number of threads.
+///
+/// **Errors**: none: a case that cannot be used is left out and among the findings.
+pub fn examine(
+    cases: &[Case],
+    dataroot: &Path,
+    options: impl Into<Options>,
+    mut observe: impl FnMut(&str),
+) -> Examination {
+    let options = options.into();
+    let labeled = cases.iter().any(|case| case.label.is_some());
+    let mut cohort = Cohort::new();
+    let mut rejected: BTreeMap<usize, CaseError> = BTreeMap::new();
+    let open = |position: usize| {
+        let opened = open::open(&cases[position], dataroot, labeled)?;
+        let bytes = opened.bytes();
+        Ok((opened, bytes))
+    };
+    let work = |opened: open::OpenCase<'_>| opened.measure(&options);
+    schedule::for_each(cases.len(), open, work, |position, result| {
+        observe(&cases[position].id);
+        match result {
+            Ok(measured) => {
+                cohort.insert(position, measured);
+            }
+            Err(reason) => {
+                rejected.insert(position, reason);
+            }
+        }
+    });
+    rejected.extend(cohort::reject(cases, &mut cohort));
+
+    let errors = rejected
+        .iter()
+        .map(|(&position, reason)| reason.finding(&cases[position].id, dataroot));
+    let mut found: Vec<Finding> = errors.collect();
+    for measured in cohort.values_mut() {
+        found.append(&mut measured.warnings);
+    }
+    found.extend(cohort::warnings(cases, &cohort, &options));
+    found.extend(unused::labels_without_image(cases, dataroot));
+    let excluded = |(position, reason): (usize, CaseError)| Excluded {
+        id: cases[position].id.clone(),
+        reason,
+    };
+    Examination {
+        cases: cohort
+            .into_values()
+            .map(|measured| measured.stats)
+            .collect(),
+        excluded: rejected.into_iter().map(excluded).collect(),
+        findings: Findings::new(cases.len(), found),
+    }
+}
+
+impl Examination {
+    /// Summarizes the usable cases.
+    ///
+    /// **Errors**: [`AnalyzeError`] where nothing remains.
+    pub fn summarize(mut self) -> Result<Analysis, AnalyzeError> {
+        if self.cases.is_empty() && !self.excluded.is_empty() {
+            let cases = self.excluded.len();
+            let Excluded { id, reason } = self.excluded.swap_remove(0);
+            return Err(AnalyzeError::NoUsableCase {
+                cases,
+                id,
+                source: Box::new(reason),
+            });
+        }
+        let labeled = self.cases.iter().any(|case| case.label_stats.is_some());
+        let summary = if labeled {
+            summary::summarize(&self.cases).map(Summary::Labeled)
+        } else {
+            summary::summarize_without_labels(&self.cases).map(Summary::ImagesOnly)
+        };
+        let summary = summary.ok_or(AnalyzeError::NoForeground {
+            cases: self.cases.len(),
+        })?;
+        Ok(Analysis {
+            summary,
+            cases: self.cases,
+            excluded: self.excluded,
+            findings: self.findings,
+        })
+    }
+}
+
+/// [`examine`]s the cases and summarizes the usable ones.
 ///
 /// **Errors**: [`AnalyzeError`] where nothing remains. A case that cannot be used is no error: it is left out.
 pub fn analyze(
     cases: &[Case],
     dataroot: &Path,
-    foreground_labels: u16,
-    mut observe: impl FnMut(&str),
+    options: impl Into<Options>,
+    observe: impl FnMut(&str),
 ) -> Result<Analysis, AnalyzeError> {
-    let mut results = BTreeMap::new();
-    measure_all(cases, dataroot, foreground_labels, |position, result| {
-        observe(&cases[position].id);
-        results.insert(position, result);
-    });
-    let mut usable = Vec::new();
-    let mut excluded = Vec::new();
-    let expected = usual_channels(results.values().flatten());
-    for (position, result) in results {
-        let id = cases[position].id.clone();
-        match result {
-            Ok(stats) if stats.image_stats.channels != expected => {
-                let found = stats.image_stats.channels;
-                excluded.push(Excluded {
-                    id,
-                    reason: CaseError::Channels { found, expected },
-                });
-            }
-            Ok(stats) => usable.push(stats),
-            Err(reason) => excluded.push(Excluded { id, reason }),
-        }
-    }
-    if usable.is_empty() && !excluded.is_empty() {
-        let Excluded { id, reason } = excluded.swap_remove(0);
-        let source = Box::new(reason);
-        return Err(AnalyzeError::NoUsableCase {
-            cases: cases.len(),
-            id,
-            source,
-        });
-    }
-    let summary = summary::summarize(&usable).ok_or(AnalyzeError::NoForeground {
-        cases: usable.len(),
-    })?;
-    Ok(Analysis {
-        summary,
-        cases: usable,
-        excluded,
-    })
-}
-
-/// Measures cases on as many threads as there are cores, within what memory allows.
-fn measure_all(
-    cases: &[Case],
-    dataroot: &Path,
-    foreground_labels: u16,
-    mut receive: impl FnMut(usize, Result<CaseStats, CaseError>),
-) {
-    let next = AtomicUsize::new(0);
-    let threads = rayon::current_num_threads()
-        .min(MOST_AT_ONCE)
-        .min(cases.len());
-    // Own threads instead of a parallel iterator: a worker that waits inside a case would begin another one, and so
-    // hold several in memory.
-    std::thread::scope(|scope| {
-        let (sender, receiver) = mpsc::channel();
-        for _ in 0..threads {
-            let (sender, next) = (sender.clone(), &next);
-            scope.spawn(move || {
-                while let Some((position, case)) = take(cases, next) {
-                    if sender
-                        .send((position, case::measure(case, dataroot, foreground_labels)))
-                        .is_err()
-                    {
-                        return;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        for (position, result) in receiver {
-            receive(position, result);
-        }
-    });
-}
-
-fn take<'a>(cases: &'a [Case], next: &AtomicUsize) -> Option<(usize, &'a Case)> {
-    let position = next.fetch_add(1, Ordering::Relaxed);
-    cases.get(position).map(|case| (position, case))
-}
-
-/// The number of channels that most cases have; of equals, the smaller.
-fn usual_channels<'a>(cases: impl Iterator<Item = &'a CaseStats>) -> usize {
-    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
-    for case in cases {
-        *counts.entry(case.image_stats.channels).or_default() += 1;
-    }
-    let most = counts
-        .into_iter()
-        .min_by_key(|&(_, count)| std::cmp::Reverse(count));
-    most.map_or(1, |(channels, _)| channels)
+    examine(cases, dataroot, options, observe).summarize()
 }

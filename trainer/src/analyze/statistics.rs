@@ -31,17 +31,19 @@ pub(super) fn describe(values: &mut [f32]) -> Option<IntensityStats> {
         .sum::<f64>();
     place(values, 0, &ranks);
     let at = |rank: usize| f64::from(values[rank]);
-    let [p00_5, p10, p90, p99_5] = positions.map(|position| {
+    let percentile = positions.map(|position| {
         let below = position.floor() as usize;
         let above = (position.ceil() as usize).min(last);
         at(below) + (at(above) - at(below)) * position.fract()
     });
+    let [p00_5, p10, p90, p99_5] = percentile;
     Some(IntensityStats {
         max: at(last),
         mean,
         median: at(last / 2),
         min: at(0),
         stdev: (squares / count).sqrt(),
+        percentile: Some(percentile),
         percentile_00_5: p00_5,
         percentile_10_0: p10,
         percentile_90_0: p90,
@@ -70,13 +72,17 @@ pub(super) fn average<'a>(all: impl Iterator<Item = &'a IntensityStats>) -> Opti
     for stats in all {
         count += 1.0;
         total = Some(match total {
-            None => stats.clone(),
+            None => IntensityStats {
+                percentile: None,
+                ..stats.clone()
+            },
             Some(total) => IntensityStats {
                 max: total.max.max(stats.max),
                 mean: total.mean + stats.mean,
                 median: total.median + stats.median,
                 min: total.min.min(stats.min),
                 stdev: total.stdev + stats.stdev,
+                percentile: None,
                 percentile_00_5: total.percentile_00_5 + stats.percentile_00_5,
                 percentile_10_0: total.percentile_10_0 + stats.percentile_10_0,
                 percentile_90_0: total.percentile_90_0 + stats.percentile_90_0,
@@ -90,6 +96,7 @@ pub(super) fn average<'a>(all: impl Iterator<Item = &'a IntensityStats>) -> Opti
         median: total.median / count,
         min: total.min,
         stdev: total.stdev / count,
+        percentile: None,
         percentile_00_5: total.percentile_00_5 / count,
         percentile_10_0: total.percentile_10_0 / count,
         percentile_90_0: total.percentile_90_0 / count,

@@ -2,18 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::histogram::{EvenHistogram, Histogram};
+
 /// `datastats.yaml`: facts measured on a dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DataStats {
+pub struct DataStats<S = StatsSummary> {
     /// Facts about all cases together.
-    pub stats_summary: StatsSummary,
+    pub stats_summary: S,
 }
 
 /// `datastats_by_case.yaml`: the same with every case on its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DataStatsByCase {
+pub struct DataStatsByCase<S = StatsSummary> {
     /// Facts about all cases together.
-    pub stats_summary: StatsSummary,
+    pub stats_summary: S,
     /// Facts about each case, in the datalist's order.
     pub stats_by_cases: Vec<CaseStats>,
     /// Cases that could not be used, and why.
@@ -30,6 +32,55 @@ pub struct ExcludedCase {
     pub reason: String,
 }
 
+/// Facts about all cases together: with labels, or of images alone.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+// One per dataset: its size does not matter.
+#[allow(clippy::large_enum_variant)]
+pub enum Summary {
+    /// Of images and labels.
+    Labeled(StatsSummary),
+    /// Of images alone, which nothing can be planned from.
+    ImagesOnly(ImagesSummary),
+}
+
+impl Summary {
+    /// The facts about images and labels, if there are labels.
+    pub fn labeled(&self) -> Option<&StatsSummary> {
+        match self {
+            Self::Labeled(summary) => Some(summary),
+            Self::ImagesOnly(_) => None,
+        }
+    }
+
+    /// Grids and intensities.
+    pub fn image_stats(&self) -> &ImageSummary {
+        match self {
+            Self::Labeled(summary) => &summary.image_stats,
+            Self::ImagesOnly(summary) => &summary.image_stats,
+        }
+    }
+}
+
+/// Facts about images without labels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImagesSummary {
+    /// Grids and intensities.
+    pub image_stats: ImageSummary,
+    /// Histograms, where they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_histogram: Option<HistogramSummary>,
+    /// Number of cases.
+    pub n_cases: usize,
+}
+
+/// Histograms over all cases.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HistogramSummary {
+    /// Per channel.
+    pub histogram: Vec<Histogram>,
+}
+
 /// Facts about all cases together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StatsSummary {
@@ -39,6 +90,9 @@ pub struct StatsSummary {
     pub image_foreground_stats: ForegroundSummary,
     /// Labels, their share of the volume and the intensities under them.
     pub label_stats: LabelSummary,
+    /// Histograms, where they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_histogram: Option<HistogramSummary>,
     /// Number of cases.
     pub n_cases: usize,
 }
@@ -58,6 +112,9 @@ pub struct ImageSummary {
     pub sizemm: Spread<[f64; 3]>,
     /// Intensities within the box of voxels above 0, averaged over cases and channels.
     pub intensity: IntensityStats,
+    /// The same for each channel.
+    #[serde(default)]
+    pub intensity_by_channel: Vec<IntensityStats>,
 }
 
 /// Intensities under any label.
@@ -87,6 +144,12 @@ pub struct LabelSpread {
     pub foreground_percentage: Spread<f64>,
     /// Intensities under it.
     pub image_intensity: IntensityStats,
+    /// Bounding boxes of its connected components in voxels, where they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Spread<[usize; 3], [f64; 3]>>,
+    /// Number of its connected components, where they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ncomponents: Option<Spread<usize, f64>>,
 }
 
 /// How something is spread over cases. Whole numbers have percentiles that are rounded down.
@@ -164,6 +227,9 @@ pub struct IntensityStats {
     pub min: f64,
     /// Population standard deviation.
     pub stdev: f64,
+    /// The four percentiles below, together; of single cases only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percentile: Option<[f64; 4]>,
     /// 0.5 % are below.
     pub percentile_00_5: f64,
     /// 10 % are below.
@@ -182,13 +248,23 @@ pub struct CaseStats {
     /// Its images, relative to the data root.
     pub image_filepath: Vec<String>,
     /// Its label map, relative to the data root.
-    pub label_filepath: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_filepath: Option<String>,
+    /// Axis codes of its files, such as `LPS`; all figures are in RAS.
+    pub orientation: String,
     /// Grid and intensities.
     pub image_stats: CaseImageStats,
-    /// Intensities under any label.
-    pub image_foreground_stats: CaseForegroundStats,
-    /// Labels.
-    pub label_stats: CaseLabelStats,
+    /// Intensities under any label; absent without a label map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_foreground_stats: Option<CaseForegroundStats>,
+    /// Labels; absent without a label map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_stats: Option<CaseLabelStats>,
+    /// All voxels of each channel in the bins that were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_histogram: Option<Vec<Histogram>>,
+    /// For plots, per channel: intensities under any label; within the box of voxels above 0 where there is none.
+    pub intensity_histogram: Vec<EvenHistogram>,
 }
 
 /// Grid and intensities of a case; lists have an entry per channel.
@@ -233,4 +309,10 @@ pub struct CaseLabel {
     pub foreground_percentage: f64,
     /// Intensities under it, per channel.
     pub image_intensity: Vec<IntensityStats>,
+    /// Bounding boxes of its connected components in voxels, where they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Vec<[usize; 3]>>,
+    /// Number of its connected components, where they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ncomponents: Option<usize>,
 }

@@ -36,7 +36,7 @@ pub fn run(arguments: &AutoArguments) -> Result<Exit, Failure> {
         &arguments.device,
         false,
     )?;
-    let excluded = analyze_cases(&mut work, false)?;
+    let excluded = analyze_cases(&mut work)?;
     let (made, plans) = work
         .plan(false)
         .map_err(|error| failure(error).attempting("cannot plan"))?;

@@ -3,6 +3,7 @@
 pub mod analyze;
 pub mod auto;
 pub mod bench;
+mod findings;
 pub mod fit;
 pub mod history;
 pub mod plan;
@@ -11,6 +12,7 @@ pub mod scores;
 pub mod status;
 
 use vesal_cli::{Exit, Failure};
+use vesal_trainer::analyze::Measures;
 use vesal_trainer::analyze::stats::ExcludedCase;
 use vesal_trainer::fit::{TrainDevice, TrainDevices};
 use vesal_trainer::memory::{self, DeviceMemory, MemorySource};
@@ -18,6 +20,7 @@ use vesal_trainer::planner::Budget;
 use vesal_trainer::run_dir::{Fault, Made, Request, WorkDir, WorkError};
 
 use crate::cli::{MemoryArgument, SetUpArguments, SettingArguments, WorkArguments};
+use findings::{count, tell};
 use progress::AnalysisProgress;
 
 /// Opens or sets up the work directory.
@@ -76,20 +79,38 @@ fn decide_memory(
         .map_err(|error| failure(error).attempting(attempt))
 }
 
-/// Runs the analysis where it is needed, and tells which cases are left out.
-fn analyze_cases(work: &mut WorkDir, again: bool) -> Result<Vec<ExcludedCase>, Failure> {
+/// Runs the analysis where it is needed, and tells what it found.
+fn analyze_cases(work: &mut WorkDir) -> Result<Vec<ExcludedCase>, Failure> {
+    analyze_watched(work, |work, observe| work.analyze(false, observe))
+}
+
+/// Runs the analysis anew with these measures, and tells what it found.
+fn analyze_cases_with(
+    work: &mut WorkDir,
+    measures: Measures,
+) -> Result<Vec<ExcludedCase>, Failure> {
+    analyze_watched(work, |work, observe| {
+        work.analyze_with(measures, true, observe)
+    })
+}
+
+fn analyze_watched(
+    work: &mut WorkDir,
+    analyze: impl FnOnce(&mut WorkDir, &dyn Fn(&str)) -> Result<(Made, Vec<ExcludedCase>), WorkError>,
+) -> Result<Vec<ExcludedCase>, Failure> {
     let progress = AnalysisProgress::new(work.cases());
-    let done = work.analyze(again, |case| progress.case_done(case));
+    let done = analyze(work, &|case| progress.case_done(case));
     drop(progress);
+    if let Ok(_) | Err(WorkError::Analyze(_)) = &done {
+        let found = work.findings().map_err(failure)?;
+        eprint!("{}", tell(&found, &work.findings_path()));
+    }
     let (made, excluded) =
         done.map_err(|error| failure(error).attempting("cannot analyze the cases"))?;
-    let usable = work.cases() - excluded.len();
+    let usable = count(work.cases() - excluded.len(), "case");
     match made {
-        Made::Now => eprintln!("analyzed {usable} cases"),
-        Made::Before => eprintln!("{usable} cases were analyzed before"),
-    }
-    for ExcludedCase { case, reason } in &excluded {
-        eprintln!("warning: case `{case}` is left out: {reason}");
+        Made::Now => eprintln!("analyzed {usable}"),
+        Made::Before => eprintln!("{usable} analyzed before"),
     }
     Ok(excluded)
 }

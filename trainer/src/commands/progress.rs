@@ -10,7 +10,10 @@ pub struct AnalysisProgress(ProgressBar);
 impl AnalysisProgress {
     /// A bar over this many cases.
     pub fn new(cases: usize) -> Self {
-        Self(bar(cases, "analyzing [{bar:30}] {pos}/{len} {msg}"))
+        Self(bar(
+            cases,
+            "analyzing [{bar:30}] {pos}/{len} {eta} left {msg}",
+        ))
     }
 
     /// One more case is done.

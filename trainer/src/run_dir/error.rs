@@ -92,6 +92,9 @@ pub enum WorkError {
     /// The analysis fails.
     #[error(transparent)]
     Analyze(#[from] AnalyzeError),
+    /// The data stats are about images alone.
+    #[error("the cases have no label maps, expected one for each case to plan and train")]
+    NoLabels,
     /// The planning fails.
     #[error(transparent)]
     Plan(#[from] PlannerError),
@@ -145,6 +148,7 @@ impl WorkError {
             | Self::Folds(_)
             | Self::NoDataroot { .. }
             | Self::Read { .. }
+            | Self::NoLabels
             | Self::Analyze(_) => Fault::Input,
             Self::Json { .. }
             | Self::Yaml { .. }
@@ -170,6 +174,12 @@ impl WorkError {
             Self::StageMissing { command, .. } => {
                 return Some(format!("run `{command} --work-dir DIR` first"));
             }
+            Self::Analyze(_) => {
+                Some("`findings.json` in the work directory tells what is wrong with each case")
+            }
+            Self::NoLabels => Some(
+                "add \"label\" to the cases of the datalist, then run `vesal-train analyze --input task.yaml` again",
+            ),
             Self::Changed { .. } => Some(
                 "run `vesal-train plan --work-dir DIR` to plan again; change decisions with `--set NAME=VALUE`, not in the files",
             ),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::analyze::Measures;
 use crate::analyze::stats::ExcludedCase;
 use crate::folds::FoldSource;
 use crate::memory::MemorySource;
@@ -58,8 +59,11 @@ impl WorkRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnalysisRecord {
-    /// SHA-256 over the cases, the sizes of their files and the number of classes.
+    /// SHA-256 over the cases, the sizes of their files, the labels and what was measured.
     pub inputs: String,
+    /// What was measured because it was asked for.
+    #[serde(default)]
+    pub measures: Measures,
     /// SHA-256 of `datastats.yaml`.
     pub data_stats: String,
     /// Cases that cannot be used; no stage after the analysis reads them.

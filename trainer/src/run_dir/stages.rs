@@ -1,5 +1,6 @@
 //! What each stage reads, writes, and takes as reason to run again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -8,16 +9,18 @@ use vesal_bundle::digest;
 use vesal_io::atomic;
 
 use super::record::{AnalysisRecord, PlanRecord};
-use super::{DATA_STATS, DATA_STATS_BY_CASE, DEPLOY_PLAN, TRAIN_PLAN, WorkDir, WorkError, read};
+use super::{
+    DATA_STATS, DATA_STATS_BY_CASE, DEPLOY_PLAN, FINDINGS, TRAIN_PLAN, WorkDir, WorkError, read,
+};
 use crate::analyze::stats::{DataStats, DataStatsByCase, ExcludedCase};
-use crate::analyze::{self, CaseError, Excluded};
+use crate::analyze::{self, Measures, Options};
 use crate::datalist::Case;
 use crate::fit::{FitRequest, TrainDevices, TrainingCase};
 use crate::memory::{GIB, cases_budget};
 use crate::planner::{self, Budget, Goal, Plans};
 
 /// Rises when the same images would give other data stats.
-const ANALYSIS_VERSION: u32 = 1;
+const ANALYSIS_VERSION: u32 = 2;
 /// Rises when the same data stats would give other plans.
 const PLANNER_VERSION: u32 = 2;
 
@@ -31,13 +34,32 @@ pub enum Made {
 }
 
 impl WorkDir {
-    /// Measures the cases and writes the data stats, unless they are up to date or `again` is asked for.
+    /// Measures the cases and writes data stats and findings, unless they are up to date or `again` is asked for; what
+    /// was measured beyond the usual is measured again.
     ///
     /// `observe` is called with each case that is done. Gives the cases that cannot be used.
     ///
-    /// **Errors**: [`WorkError`].
+    /// **Errors**: [`WorkError`]; the findings are written nevertheless where there are any.
     pub fn analyze(
         &mut self,
+        again: bool,
+        observe: impl FnMut(&str),
+    ) -> Result<(Made, Vec<ExcludedCase>), WorkError> {
+        let measures = self
+            .record
+            .analysis
+            .as_ref()
+            .map(|done| done.measures.clone())
+            .unwrap_or_default();
+        self.analyze_with(measures, again, observe)
+    }
+
+    /// [`WorkDir::analyze`], measuring this beyond the usual.
+    ///
+    /// **Errors**: as [`WorkDir::analyze`].
+    pub fn analyze_with(
+        &mut self,
+        measures: Measures,
         again: bool,
         observe: impl FnMut(&str),
     ) -> Result<(Made, Vec<ExcludedCase>), WorkError> {
@@ -46,24 +68,32 @@ impl WorkDir {
                 path: self.dataroot.clone(),
             });
         }
-        let inputs = self.analysis_inputs();
+        let inputs = self.analysis_inputs(&measures);
         if let Some(done) = &self.record.analysis
             && !again
             && done.inputs == inputs
             && self.digest(DATA_STATS).as_ref() == Some(&done.data_stats)
+            && self.findings_path().exists()
         {
             return Ok((Made::Before, done.excluded.clone()));
         }
-        // Where classes join labels, the others are background.
-        let most = match self.task.classes.is_indexed() {
-            true => u16::MAX,
-            false => self.task.classes.names().len() as u16,
+        let options = Options {
+            labels: self.labels(),
+            others_are_background: self.task.classes.is_indexed(),
+            histogram: measures.histogram.clone(),
+            components: measures.components,
         };
-        let analysis = analyze::analyze(&self.datalist.training, &self.dataroot, most, observe)?;
+        let examination =
+            analyze::examine(&self.datalist.training, &self.dataroot, options, observe);
+        self.write_json(FINDINGS, &examination.findings)?;
+        let analysis = examination.summarize()?;
         let excluded: Vec<_> = analysis
             .excluded
             .iter()
-            .map(|case| self.excluded(case))
+            .map(|excluded| ExcludedCase {
+                case: excluded.id.clone(),
+                reason: excluded.reason.message(&self.dataroot),
+            })
             .collect();
         let stats = DataStats {
             stats_summary: analysis.summary,
@@ -78,11 +108,17 @@ impl WorkDir {
         let data_stats = self.digest(DATA_STATS).unwrap_or_default();
         self.record.analysis = Some(AnalysisRecord {
             inputs,
+            measures,
             data_stats,
             excluded: excluded.clone(),
         });
         self.write_record()?;
         Ok((Made::Now, excluded))
+    }
+
+    /// Labels besides 0 that the task names.
+    fn labels(&self) -> BTreeSet<u16> {
+        self.task.classes.annotated().into_iter().collect()
     }
 
     /// Plans from the data stats, unless the plans are up to date or `again` is asked for.
@@ -101,8 +137,16 @@ impl WorkDir {
         }
         let bytes = read(&path)?;
         let data_stats = digest::sha256(&bytes);
-        let stats: DataStats =
-            serde_yaml_ng::from_slice(&bytes).map_err(|source| WorkError::Yaml { path, source })?;
+        let yaml = |source| WorkError::Yaml {
+            path: path.clone(),
+            source,
+        };
+        let value: serde_yaml_ng::Value = serde_yaml_ng::from_slice(&bytes).map_err(yaml)?;
+        let summary = &value["stats_summary"];
+        if summary.get("image_stats").is_some() && summary.get("label_stats").is_none() {
+            return Err(WorkError::NoLabels);
+        }
+        let stats: DataStats = serde_yaml_ng::from_value(value).map_err(yaml)?;
         let overrides = self.record.settings.over(&self.task.overrides);
         let goal = Goal {
             name: &self.task.name,
@@ -232,7 +276,7 @@ impl WorkDir {
     }
 
     /// Digest of what the data stats depend on. Sizes of files stand for their content.
-    fn analysis_inputs(&self) -> String {
+    fn analysis_inputs(&self, measures: &Measures) -> String {
         let size = |file: &String| {
             std::fs::metadata(self.dataroot.join(file))
                 .ok()
@@ -240,31 +284,19 @@ impl WorkDir {
         };
         let case = |case: &Case| {
             let sizes: Vec<_> = case.files().map(size).collect();
-            json!([case.id, case.images, case.further, case.label, sizes])
+            json!([
+                case.id,
+                case.images,
+                case.further,
+                case.label,
+                case.fold,
+                case.patient,
+                sizes
+            ])
         };
         let cases: Vec<_> = self.datalist.training.iter().map(case).collect();
-        fingerprint(&json!([ANALYSIS_VERSION, self.task.classes, cases]))
+        fingerprint(&json!([ANALYSIS_VERSION, self.labels(), measures, cases]))
     }
-
-    /// The reason in words, without the folder that only this machine has.
-    fn excluded(&self, excluded: &Excluded) -> ExcludedCase {
-        let root = format!("{}/", self.dataroot.display());
-        ExcludedCase {
-            case: excluded.id.clone(),
-            reason: reason(&excluded.reason).replace(&root, ""),
-        }
-    }
-}
-
-/// An error and its causes on one line.
-fn reason(error: &CaseError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 fn fingerprint(value: &serde_json::Value) -> String {

@@ -94,6 +94,12 @@ impl Placement {
         Ok((affine, source))
     }
 
+    /// The affine of the qform, if it has a code and can be used.
+    pub fn usable_qform(&self) -> Option<Affine> {
+        let coded = self.qform_coded.then(|| self.qform())?;
+        coded.and_then(|rows| self.in_mm(rows)).ok()
+    }
+
     /// The rows in mm, if they are an invertible map.
     fn in_mm(&self, rows: [[f64; 4]; 3]) -> Result<Affine, AffineDefect> {
         let mut affine = Affine::IDENTITY;

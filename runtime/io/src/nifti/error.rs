@@ -108,6 +108,21 @@ impl NiftiError {
         }
     }
 
+    /// The file, where the error is about one that is read or whose data do not fit.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Io { path, .. }
+            | Self::NotAFile { path }
+            | Self::Compression { path, .. }
+            | Self::HalfMissing { path, .. }
+            | Self::Header { path, .. }
+            | Self::Voxels { path, .. }
+            | Self::Labels { path, .. }
+            | Self::Write { path, .. } => Some(path),
+            Self::Output(_) => None,
+        }
+    }
+
     /// What a failed read means: damage if the decoder says so, otherwise a refusal of the system.
     pub(super) fn io(path: &Path) -> impl Fn(io::Error) -> Self {
         move |reason| {

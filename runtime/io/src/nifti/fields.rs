@@ -133,7 +133,12 @@ impl Fields {
             .ok_or_else(overflow)?;
         let scaling = self.scaling()?;
         let (sform, qform) = (space(self.codes.sform()), space(self.codes.qform()));
-        let (affine, affine_source) = self.placement(&dimensions, sform, qform).affine()?;
+        let placement = self.placement(&dimensions, sform, qform);
+        let (affine, affine_source) = placement.affine()?;
+        let qform_beside_sform = match affine_source {
+            AffineSource::Sform => placement.usable_qform(),
+            AffineSource::Qform | AffineSource::Pixdim => None,
+        };
         Ok(Header {
             version,
             layout,
@@ -142,6 +147,7 @@ impl Fields {
             dimensions,
             affine,
             affine_source,
+            qform_beside_sform,
             space: match affine_source {
                 AffineSource::Sform => sform,
                 AffineSource::Qform => qform,

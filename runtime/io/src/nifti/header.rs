@@ -124,6 +124,9 @@ pub struct Header {
     pub affine: Affine,
     /// Which fields gave the affine.
     pub affine_source: AffineSource,
+    /// The affine of the qform where the sform counts and the qform has a code, too, and can be used; of a consistent
+    /// file both are equal.
+    pub qform_beside_sform: Option<Affine>,
     /// Which world the affine leads to; unknown if it comes from `pixdim`.
     pub space: XForm,
     /// How stored numbers become values; `None` if they are the values.

@@ -33,8 +33,8 @@ pub use affine::{AffineDefect, AffineSource};
 pub use error::{HeaderError, LabelError, NiftiError, VoxelError, WriteError};
 pub use header::{ByteOrder, DataType, Header, Scaling};
 pub use read::{
-    Limits, non_finite_voxels, read_channels, read_channels_within, read_header, read_label_map,
-    read_label_map_within, read_volume, read_volume_within,
+    Limits, NiftiFile, non_finite_voxels, read_channels, read_channels_within, read_header,
+    read_label_map, read_label_map_within, read_volume, read_volume_within,
 };
 pub use source::TRAILING_BYTES_MAX;
 pub use write::{WriteOptions, write_label_map, write_regions, write_volume};

@@ -34,7 +34,7 @@ impl Default for Limits {
 /// **Errors**: [`NiftiError::Header`] with the rule that the header breaks; [`NiftiError::Io`],
 /// [`NiftiError::NotAFile`] and [`NiftiError::HalfMissing`] where there is none to read.
 pub fn read_header(path: impl AsRef<Path>) -> Result<Header, NiftiError> {
-    open(path.as_ref()).map(|opened| opened.header)
+    NiftiFile::open(path).map(|opened| opened.header)
 }
 
 /// Reads one scalar volume.
@@ -52,7 +52,7 @@ pub fn read_volume(path: impl AsRef<Path>) -> Result<Volume, NiftiError> {
 ///
 /// **Errors**: as [`read_volume`].
 pub fn read_volume_within(path: impl AsRef<Path>, limits: &Limits) -> Result<Volume, NiftiError> {
-    open(path.as_ref())?.one_frame()?.volume(limits)
+    NiftiFile::open(path)?.volume(limits)
 }
 
 /// Reads the channels of one file: the entries of the one dimension after the third that is longer than 1.
@@ -70,22 +70,7 @@ pub fn read_channels(path: impl AsRef<Path>) -> Result<Volume, NiftiError> {
 ///
 /// **Errors**: as [`read_channels`].
 pub fn read_channels_within(path: impl AsRef<Path>, limits: &Limits) -> Result<Volume, NiftiError> {
-    let opened = open(path.as_ref())?;
-    if opened
-        .header
-        .dimensions
-        .iter()
-        .skip(3)
-        .filter(|&&length| length > 1)
-        .count()
-        > 1
-    {
-        let shape = opened.header.dimensions.clone();
-        return Err(NiftiError::voxels(&opened.voxel_path)(
-            VoxelError::ChannelAxes { shape },
-        ));
-    }
-    opened.volume(limits)
+    NiftiFile::open(path)?.channels(limits)
 }
 
 /// Reads one label map.
@@ -106,18 +91,7 @@ pub fn read_label_map_within(
     path: impl AsRef<Path>,
     limits: &Limits,
 ) -> Result<LabelMap, NiftiError> {
-    let opened = open(path.as_ref())?.one_frame()?;
-    let (header, path, raw) = opened.voxels(limits)?;
-    let labels = decode::labels(&raw, &header)
-        .map_err(NiftiError::voxels(&path))?
-        .map_err(|reason| NiftiError::Labels {
-            path: path.clone(),
-            reason,
-        })?;
-    let Geometry { shape, affine } = header.geometry();
-    let data =
-        Array3::from_shape_vec(shape, labels).map_err(|_| short_of_voxels(&path, &header))?;
-    Ok(LabelMap { data, affine })
+    NiftiFile::open(path)?.label_map(limits)
 }
 
 /// Number of voxels, over all channels, that are NaN or infinite.
@@ -138,8 +112,8 @@ pub fn non_finite_voxels(volume: &Volume) -> usize {
         .count()
 }
 
-/// A file whose header is checked and whose voxels are still to be read.
-struct Opened {
+/// A file whose header is checked and whose voxels are still to be read: for those who decide by the header.
+pub struct NiftiFile {
     header: Header,
     /// The file that holds the voxels, as far as it is known without looking for the half of a pair.
     voxel_path: PathBuf,
@@ -147,25 +121,71 @@ struct Opened {
     voxels: Option<Source>,
 }
 
-fn open(path: &Path) -> Result<Opened, NiftiError> {
-    let header_path = header_half(path)?;
-    let source = Source::open(&header_path)?;
-    let mut header = Header::decode(&source.head).map_err(NiftiError::header(&header_path))?;
-    // Some tools write the magic of a pair into `.nii` files; no other file could hold their voxels.
-    if header.layout == NiftiLayout::Pair && extension(&header_path).as_deref() == Some("nii") {
-        header = header
-            .into_single()
-            .map_err(NiftiError::header(&header_path))?;
+impl NiftiFile {
+    /// Opens a file and checks its header.
+    ///
+    /// **Errors**: as [`read_header`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, NiftiError> {
+        let header_path = header_half(path.as_ref())?;
+        let source = Source::open(&header_path)?;
+        let mut header = Header::decode(&source.head).map_err(NiftiError::header(&header_path))?;
+        // Some tools write the magic of a pair into `.nii` files; no other file could hold their voxels.
+        if header.layout == NiftiLayout::Pair && extension(&header_path).as_deref() == Some("nii") {
+            header = header
+                .into_single()
+                .map_err(NiftiError::header(&header_path))?;
+        }
+        let voxels = (header.layout == NiftiLayout::Single).then_some(source);
+        Ok(Self {
+            header,
+            voxel_path: header_path,
+            voxels,
+        })
     }
-    let voxels = (header.layout == NiftiLayout::Single).then_some(source);
-    Ok(Opened {
-        header,
-        voxel_path: header_path,
-        voxels,
-    })
-}
 
-impl Opened {
+    /// What the header states.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Reads the one scalar volume as [`read_volume`] does.
+    ///
+    /// **Errors**: as [`read_volume`].
+    pub fn volume(self, limits: &Limits) -> Result<Volume, NiftiError> {
+        self.one_frame()?.frames(limits)
+    }
+
+    /// Reads the channels as [`read_channels`] does.
+    ///
+    /// **Errors**: as [`read_channels`].
+    pub fn channels(self, limits: &Limits) -> Result<Volume, NiftiError> {
+        let further = self.header.dimensions.iter().skip(3);
+        if further.filter(|&&length| length > 1).count() > 1 {
+            let shape = self.header.dimensions.clone();
+            return Err(NiftiError::voxels(&self.voxel_path)(
+                VoxelError::ChannelAxes { shape },
+            ));
+        }
+        self.frames(limits)
+    }
+
+    /// Reads the label map as [`read_label_map`] does.
+    ///
+    /// **Errors**: as [`read_label_map`].
+    pub fn label_map(self, limits: &Limits) -> Result<LabelMap, NiftiError> {
+        let (header, path, raw) = self.one_frame()?.voxels(limits)?;
+        let labels = decode::labels(&raw, &header)
+            .map_err(NiftiError::voxels(&path))?
+            .map_err(|reason| NiftiError::Labels {
+                path: path.clone(),
+                reason,
+            })?;
+        let Geometry { shape, affine } = header.geometry();
+        let data =
+            Array3::from_shape_vec(shape, labels).map_err(|_| short_of_voxels(&path, &header))?;
+        Ok(LabelMap { data, affine })
+    }
+
     fn one_frame(self) -> Result<Self, NiftiError> {
         match self.header.frames() {
             1 => Ok(self),
@@ -208,7 +228,7 @@ impl Opened {
         Ok((header, path, raw))
     }
 
-    fn volume(self, limits: &Limits) -> Result<Volume, NiftiError> {
+    fn frames(self, limits: &Limits) -> Result<Volume, NiftiError> {
         let (header, path, raw) = self.voxels(limits)?;
         let values = decode::intensities(&raw, &header).map_err(NiftiError::voxels(&path))?;
         drop(raw);

@@ -4,6 +4,7 @@
 //! voxels of a mask that touch its outside through a face; outside of the volume is outside of the mask.
 
 mod boundary;
+mod components;
 mod dice;
 mod distance;
 mod size;
@@ -14,6 +15,7 @@ use thiserror::Error;
 
 use ndarray::ArrayView3;
 
+pub use components::{Component, components};
 pub use dice::{EmptyTruth, Overlap, label_overlaps, mask_overlap, region_overlaps};
 pub use size::{label_volumes_ml, voxel_ml};
 pub use surface::{SurfaceDistances, label_surface_distances, mask_surface_distances};

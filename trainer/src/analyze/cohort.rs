@@ -1,0 +1,290 @@
+//! What shows only where cases are compared.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use vesal_io::nifti::DataType;
+
+use super::case::Measured;
+use super::channel::Digest;
+use super::error::CaseError;
+use super::findings::{Finding, FindingKind};
+use super::options::Options;
+use super::outlying;
+use super::sides;
+use crate::datalist::Case;
+
+/// Measured cases by their position in the datalist.
+pub(super) type Cohort = BTreeMap<usize, Measured>;
+
+/// Part of the cases that make a voxel type the usual one.
+const USUAL_TYPE: f64 = 0.9;
+
+/// Takes out the cases that cannot stay beside the others.
+pub(super) fn reject(cases: &[Case], cohort: &mut Cohort) -> Vec<(usize, CaseError)> {
+    let mut rejected = Vec::new();
+    let count = |measured: &Measured| measured.stats.image_stats.channels;
+    let expected = most_common(cohort.values().map(count)).map_or(1, |(channels, _)| channels);
+    for (&position, measured) in cohort.iter() {
+        let found = count(measured);
+        if found != expected {
+            rejected.push((position, CaseError::Channels { found, expected }));
+        }
+    }
+    for (position, _) in &rejected {
+        cohort.remove(position);
+    }
+    let mut first_of: BTreeMap<&[Digest], usize> = BTreeMap::new();
+    let mut in_other_fold = Vec::new();
+    for (&position, measured) in cohort.iter() {
+        let first = *first_of.entry(&measured.facts.digests).or_insert(position);
+        if let (Some(fold), Some(first_fold)) = (cases[position].fold, cases[first].fold)
+            && fold != first_fold
+        {
+            let reason = CaseError::OtherFold {
+                files: cases[position].images.clone(),
+                fold,
+                first: cases[first].id.clone(),
+                first_fold,
+            };
+            in_other_fold.push((position, reason));
+        }
+    }
+    for (position, _) in &in_other_fold {
+        cohort.remove(position);
+    }
+    rejected.append(&mut in_other_fold);
+    rejected
+}
+
+/// What is odd about cases among the others.
+pub(super) fn warnings(cases: &[Case], cohort: &Cohort, options: &Options) -> Vec<Finding> {
+    let mut found = duplicates(cases, cohort);
+    found.extend(patients(cases, cohort));
+    found.extend(empty_labels(cohort));
+    found.extend(absent_labels(cohort, options));
+    found.extend(orientations(cohort));
+    found.extend(sides::compare(cohort));
+    found.extend(outlying::find(cohort));
+    found.extend(voxel_types(cohort));
+    found
+}
+
+/// The most frequent value and how often it occurs; of equals, the smaller.
+fn most_common<T: Ord>(values: impl Iterator<Item = T>) -> Option<(T, usize)> {
+    let mut counts: BTreeMap<T, usize> = BTreeMap::new();
+    values.for_each(|value| *counts.entry(value).or_default() += 1);
+    counts
+        .into_iter()
+        .min_by_key(|&(_, count)| std::cmp::Reverse(count))
+}
+
+/// Channels with the same voxels, within a case or in different cases.
+fn duplicates(cases: &[Case], cohort: &Cohort) -> Vec<Finding> {
+    let mut first_of: BTreeMap<Digest, usize> = BTreeMap::new();
+    let mut found = Vec::new();
+    for (&position, measured) in cohort {
+        let case = &cases[position];
+        let digests = &measured.facts.digests;
+        let distinct: BTreeSet<_> = digests.iter().collect();
+        if distinct.len() < digests.len() {
+            let (all, different) = (digests.len(), distinct.len());
+            let message = format!("only {different} of its {all} channels differ from each other");
+            found.push(Finding {
+                files: case.images.clone(),
+                ..Finding::about(&case.id, FindingKind::DuplicateImages, message)
+            });
+        }
+        let first = digests
+            .iter()
+            .map(|digest| *first_of.entry(*digest).or_insert(position))
+            .find(|&first| first != position);
+        if let Some(first) = first {
+            let labels = if measured.facts.label_digest == cohort[&first].facts.label_digest {
+                "their label maps are equal"
+            } else {
+                "their label maps differ"
+            };
+            let other = &cases[first];
+            let message = format!("it has the voxels of case `{}`; {labels}", other.id);
+            found.push(Finding {
+                cases: vec![case.id.clone(), other.id.clone()],
+                files: case.images.iter().chain(&other.images).cloned().collect(),
+                ..Finding::about(&case.id, FindingKind::DuplicateImages, message)
+            });
+        }
+    }
+    found
+}
+
+fn patients(cases: &[Case], cohort: &Cohort) -> Vec<Finding> {
+    let mut of_patient: BTreeMap<&String, Vec<&Case>> = BTreeMap::new();
+    for case in cohort.keys().map(|&position| &cases[position]) {
+        if let Some(patient) = &case.patient {
+            of_patient.entry(patient).or_default().push(case);
+        }
+    }
+    let split = |cases: Vec<&Case>| {
+        let folds: BTreeSet<usize> = cases.iter().filter_map(|case| case.fold).collect();
+        let ids = cases.iter().map(|case| case.id.clone()).collect();
+        let message = format!("cases of one patient are in the folds {folds:?}");
+        (folds.len() > 1).then(|| Finding {
+            cases: ids,
+            ..Finding::about_dataset(FindingKind::PatientInTwoFolds, message)
+        })
+    };
+    of_patient.into_values().filter_map(split).collect()
+}
+
+fn empty_labels(cohort: &Cohort) -> Vec<Finding> {
+    let is_empty = |measured: &&Measured| {
+        let labels = measured.stats.label_stats.as_ref();
+        labels.is_some_and(|stats| stats.labels == [0])
+    };
+    let empty = cohort.values().filter(is_empty);
+    empty
+        .map(|measured| {
+            let message = "its label map has background only".to_owned();
+            Finding {
+                files: measured.stats.label_filepath.iter().cloned().collect(),
+                ..Finding::about(&measured.stats.case, FindingKind::EmptyLabel, message)
+            }
+        })
+        .collect()
+}
+
+fn absent_labels(cohort: &Cohort, options: &Options) -> Option<Finding> {
+    let mut labeled = false;
+    let mut absent = options.labels.clone();
+    for stats in cohort
+        .values()
+        .filter_map(|case| case.stats.label_stats.as_ref())
+    {
+        labeled = true;
+        stats.labels.iter().for_each(|label| {
+            absent.remove(label);
+        });
+    }
+    let labels: Vec<u16> = absent.into_iter().collect();
+    (labeled && !labels.is_empty()).then(|| {
+        let message = format!("no case has the labels {labels:?}, which the task names");
+        Finding {
+            labels,
+            ..Finding::about_dataset(FindingKind::LabelNeverOccurs, message)
+        }
+    })
+}
+
+/// One finding for each orientation beside that of more than half of the cases.
+fn orientations(cohort: &Cohort) -> Vec<Finding> {
+    let codes = |measured: &Measured| measured.facts.orientation.to_string();
+    let Some((usual, count)) = most_common(cohort.values().map(codes)) else {
+        return Vec::new();
+    };
+    if 2 * count <= cohort.len() {
+        return Vec::new();
+    }
+    let mut others: BTreeMap<String, Vec<&Measured>> = BTreeMap::new();
+    for measured in cohort.values() {
+        others.entry(codes(measured)).or_default().push(measured);
+    }
+    others.remove(&usual);
+    let finding = |(found, cases): (String, Vec<&Measured>)| {
+        let handed = if is_right_handed(&found) == is_right_handed(&usual) {
+            ""
+        } else {
+            ", which is its mirror image as far as the order of voxels goes"
+        };
+        let message = format!(
+            "axis codes are {found}, in {count} of {} cases {usual}{handed}",
+            cohort.len()
+        );
+        Finding {
+            cases: cases.iter().map(|case| case.stats.case.clone()).collect(),
+            files: cases
+                .iter()
+                .flat_map(|case| case.stats.image_filepath.first())
+                .cloned()
+                .collect(),
+            ..Finding::about_dataset(FindingKind::OrientationDiffers, message)
+        }
+    };
+    others.into_iter().map(finding).collect()
+}
+
+/// Whether voxel axes of these codes are right-handed.
+fn is_right_handed(codes: &str) -> bool {
+    let axes: Vec<usize> = codes
+        .chars()
+        .filter_map(|code| {
+            ["RL", "AP", "SI"]
+                .iter()
+                .position(|pair| pair.contains(code))
+        })
+        .collect();
+    let reversed = codes.chars().filter(|code| "LPI".contains(*code)).count();
+    let swapped = (0..axes.len())
+        .flat_map(|a| (a + 1..axes.len()).map(move |b| (a, b)))
+        .filter(|&(a, b)| axes[a] > axes[b])
+        .count();
+    (reversed + swapped) % 2 == 0
+}
+
+/// Cases stored in 8 bits among cases that are not, or the other way round.
+fn voxel_types(cohort: &Cohort) -> Vec<Finding> {
+    let in_8_bits =
+        |measured: &Measured| matches!(measured.facts.data_type, DataType::U8 | DataType::I8);
+    let Some((usual, count)) = most_common(cohort.values().map(in_8_bits)) else {
+        return Vec::new();
+    };
+    if count == cohort.len() || (count as f64) < USUAL_TYPE * cohort.len() as f64 {
+        return Vec::new();
+    }
+    let odd = cohort
+        .values()
+        .filter(|measured| in_8_bits(measured) != usual);
+    odd.map(|measured| {
+        let bits = if usual { "8 bits" } else { "more than 8 bits" };
+        let message = format!(
+            "its voxels are {}, in {count} of {} cases they have {bits}",
+            measured.facts.data_type.name(),
+            cohort.len()
+        );
+        Finding {
+            files: measured
+                .stats
+                .image_filepath
+                .first()
+                .into_iter()
+                .cloned()
+                .collect(),
+            ..Finding::about(&measured.stats.case, FindingKind::UnusualVoxelType, message)
+        }
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handedness_counts_swaps_and_reversals() {
+        for (codes, right) in [
+            ("RAS", true),
+            ("LAS", false),
+            ("LPS", true),
+            ("ARS", false),
+            ("ASR", true),
+            ("ILA", false),
+        ] {
+            assert_eq!(is_right_handed(codes), right, "{codes}");
+        }
+    }
+
+    #[test]
+    fn of_equally_frequent_values_the_smaller_counts() {
+        assert_eq!(most_common([2, 1, 2, 1].into_iter()), Some((1, 2)));
+        assert_eq!(most_common([2, 1, 2].into_iter()), Some((2, 2)));
+        assert_eq!(most_common(std::iter::empty::<u8>()), None);
+    }
+}

@@ -1,0 +1,250 @@
+//! What makes a case unusable.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use thiserror::Error;
+use vesal_io::nifti::NiftiError;
+use vesal_volume::geometry::GeometryError;
+
+use super::findings::{Finding, FindingKind, Position, Severity};
+
+/// Why a case is left out.
+#[derive(Debug, Error)]
+pub enum CaseError {
+    /// The datalist names no label map.
+    #[error("the datalist names no label for it")]
+    NoLabel,
+    /// The datalist names no image.
+    #[error("the datalist names the label map `{label}` without an image")]
+    NoImage {
+        /// The label map.
+        label: String,
+    },
+    /// The label map is one of the images.
+    #[error("`{file}` is both its image and its label map")]
+    LabelIsImage {
+        /// The file.
+        file: String,
+    },
+    /// Files are not there.
+    #[error("{} not there{}", list(missing), also(present))]
+    Missing {
+        /// Files that are not there.
+        missing: Vec<String>,
+        /// Files of the case that are.
+        present: Vec<String>,
+    },
+    /// A file cannot be read.
+    #[error(transparent)]
+    Nifti(#[from] NiftiError),
+    /// An affine leads nowhere.
+    #[error("`{file}` has no usable grid")]
+    Geometry {
+        /// The file.
+        file: String,
+        /// The rule.
+        source: GeometryError,
+    },
+    /// Two files have different numbers of voxels.
+    #[error("`{file}` has the shape {found:?}, expected {expected:?} as `{first}` has")]
+    Shape {
+        /// A file.
+        file: String,
+        /// Its shape in voxels.
+        found: [usize; 3],
+        /// The case's first image.
+        first: String,
+        /// That one's shape.
+        expected: [usize; 3],
+    },
+    /// Two files lie in different places.
+    #[error(
+        "`{file}` lies up to {found_mm:.3} mm away from `{first}`, expected at most {allowed_mm:.3} mm"
+    )]
+    Place {
+        /// A file.
+        file: String,
+        /// Largest distance of corresponding voxels in mm.
+        found_mm: f64,
+        /// The case's first image.
+        first: String,
+        /// The tolerance in mm.
+        allowed_mm: f64,
+    },
+    /// Intensities that are no numbers.
+    #[error("`{file}` has {voxels} voxels that are NaN or infinite, the first at {at:?}")]
+    NonFinite {
+        /// The image.
+        file: String,
+        /// How many.
+        voxels: usize,
+        /// Index of the first.
+        at: [usize; 3],
+    },
+    /// One intensity everywhere.
+    #[error("`{file}` has the intensity {value} everywhere")]
+    Constant {
+        /// The image.
+        file: String,
+        /// The intensity.
+        value: f32,
+    },
+    /// Labels that the task does not name.
+    #[error("`{file}` has the labels {found:?}, expected {named:?}, which the task names")]
+    Labels {
+        /// The label map.
+        file: String,
+        /// Labels that have no name.
+        found: Vec<u16>,
+        /// Labels with a name, 0 included.
+        named: Vec<u16>,
+        /// Index of the first voxel with such a label.
+        at: [usize; 3],
+    },
+    /// A number of channels that other cases do not have.
+    #[error("it has {found} channels, expected {expected} as most cases have")]
+    Channels {
+        /// Its channels.
+        found: usize,
+        /// Those of most cases.
+        expected: usize,
+    },
+    /// The voxels of a case in another fold.
+    #[error(
+        "its images have the voxels of case `{first}`, but it is in fold {fold} and that one in fold {first_fold}"
+    )]
+    OtherFold {
+        /// Its images.
+        files: Vec<String>,
+        /// Its fold.
+        fold: usize,
+        /// The case that stays.
+        first: String,
+        /// That one's fold.
+        first_fold: usize,
+    },
+}
+
+fn list(files: &[String]) -> String {
+    let names: Vec<_> = files.iter().map(|file| format!("`{file}`")).collect();
+    let verb = if files.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", names.join(", "))
+}
+
+fn also(present: &[String]) -> String {
+    match present {
+        [] => String::new(),
+        present => format!(", {}", list(present)),
+    }
+}
+
+impl CaseError {
+    /// What kind of finding this is.
+    pub fn kind(&self) -> FindingKind {
+        match self {
+            Self::NoLabel => FindingKind::ImageWithoutLabel,
+            Self::NoImage { .. } => FindingKind::LabelWithoutImage,
+            Self::LabelIsImage { .. } => FindingKind::LabelIsImage,
+            Self::Missing { .. } => FindingKind::MissingFile,
+            Self::Nifti(error) => nifti_kind(error),
+            Self::Geometry { .. } => FindingKind::UnreadableFile,
+            Self::Shape { .. } => FindingKind::ShapeMismatch,
+            Self::Place { .. } => FindingKind::AffineMismatch,
+            Self::NonFinite { .. } => FindingKind::NonFiniteImage,
+            Self::Constant { .. } => FindingKind::ConstantImage,
+            Self::Labels { .. } => FindingKind::UnexpectedLabels,
+            Self::Channels { .. } => FindingKind::ChannelCountDiffers,
+            Self::OtherFold { .. } => FindingKind::SameImageInTwoFolds,
+        }
+    }
+
+    /// The finding, with paths relative to `dataroot`.
+    pub fn finding(&self, case: &str, dataroot: &Path) -> Finding {
+        let kind = self.kind();
+        let hint = match self {
+            Self::Nifti(error) if kind == FindingKind::UnreadableFile => error.hint(),
+            _ => None,
+        };
+        Finding {
+            severity: Severity::Error,
+            hint: hint.unwrap_or(kind.hint()).to_owned(),
+            files: self.files(dataroot),
+            labels: match self {
+                Self::Labels { found, .. } => found.clone(),
+                _ => Vec::new(),
+            },
+            position: self.position(dataroot),
+            ..Finding::about(case, kind, self.message(dataroot))
+        }
+    }
+
+    /// The error and its causes on one line, without the folder that only this machine has.
+    pub fn message(&self, dataroot: &Path) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text.replace(&format!("{}/", dataroot.display()), "")
+    }
+
+    fn files(&self, dataroot: &Path) -> Vec<String> {
+        match self {
+            Self::NoLabel | Self::Channels { .. } => Vec::new(),
+            Self::NoImage { label: file }
+            | Self::LabelIsImage { file }
+            | Self::Geometry { file, .. }
+            | Self::NonFinite { file, .. }
+            | Self::Constant { file, .. }
+            | Self::Labels { file, .. } => vec![file.clone()],
+            Self::Missing { missing, .. } => missing.clone(),
+            Self::Nifti(error) => error
+                .path()
+                .map(|path| relative(path, dataroot))
+                .into_iter()
+                .collect(),
+            Self::Shape { file, first, .. } | Self::Place { file, first, .. } => {
+                vec![file.clone(), first.clone()]
+            }
+            Self::OtherFold { files, .. } => files.clone(),
+        }
+    }
+
+    fn position(&self, dataroot: &Path) -> Option<Position> {
+        let (file, voxel) = match self {
+            Self::NonFinite { file, at, .. } | Self::Labels { file, at, .. } => (file.clone(), *at),
+            Self::Nifti(NiftiError::Labels { path, reason }) => {
+                (relative(path, dataroot), reason.at)
+            }
+            _ => return None,
+        };
+        Some(Position { file, voxel })
+    }
+}
+
+fn relative(path: &Path, dataroot: &Path) -> String {
+    let inner = path.strip_prefix(dataroot).unwrap_or(path);
+    inner.to_string_lossy().into_owned()
+}
+
+fn nifti_kind(error: &NiftiError) -> FindingKind {
+    match error {
+        NiftiError::HalfMissing { .. } => FindingKind::MissingFile,
+        NiftiError::Io { reason, .. } if reason.kind() == ErrorKind::NotFound => {
+            FindingKind::MissingFile
+        }
+        NiftiError::Labels { reason, .. } => {
+            let first = reason.first;
+            if first.fract() != 0.0 || !first.is_finite() {
+                FindingKind::NonIntegerLabels
+            } else if first < 0.0 {
+                FindingKind::NegativeLabels
+            } else {
+                FindingKind::UnexpectedLabels
+            }
+        }
+        _ => FindingKind::UnreadableFile,
+    }
+}

@@ -1,0 +1,151 @@
+//! What an analysis is asked for.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::histogram::Bins;
+
+/// Most bins of a histogram.
+const MOST_BINS: usize = 100_000;
+
+/// What an analysis measures and expects.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Options {
+    /// Labels that the task names, besides 0.
+    pub labels: BTreeSet<u16>,
+    /// Whether other labels are background, instead of a mistake.
+    pub others_are_background: bool,
+    /// Histograms of all voxels.
+    pub histogram: Option<HistogramOptions>,
+    /// Whether to measure connected components of labels.
+    pub components: bool,
+}
+
+impl From<u16> for Options {
+    /// The labels 1 up to this one, and nothing that has to be asked for.
+    fn from(foreground_labels: u16) -> Self {
+        Self {
+            labels: (1..=foreground_labels).collect(),
+            ..Self::default()
+        }
+    }
+}
+
+/// What is measured only where it is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measures {
+    /// Histograms of all voxels.
+    pub histogram: Option<HistogramOptions>,
+    /// Connected components of labels.
+    pub components: bool,
+}
+
+/// Bins of the histograms.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HistogramOptions {
+    bins: usize,
+    ranges: Vec<[f64; 2]>,
+}
+
+/// Why there can be no such histogram.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum HistogramError {
+    /// A number of bins out of range.
+    #[error("histograms of {found} bins are asked for, expected 1 to {MOST_BINS}")]
+    Bins {
+        /// The number.
+        found: usize,
+    },
+    /// Bounds that are no pairs.
+    #[error("the histogram's range has {found} bounds, expected LO,HI or such a pair per channel")]
+    Bounds {
+        /// How many there are.
+        found: usize,
+    },
+    /// A range without extent.
+    #[error("the histogram's range is {from} to {to}, expected finite numbers in rising order")]
+    Range {
+        /// Lower bound.
+        from: f64,
+        /// Upper bound.
+        to: f64,
+    },
+}
+
+impl HistogramOptions {
+    /// Histograms of `bins` bins between pairs of bounds: one pair for each channel, of which the last serves further
+    /// channels as well.
+    ///
+    /// **Errors**: [`HistogramError`].
+    pub fn new(bins: usize, bounds: &[f64]) -> Result<Self, HistogramError> {
+        if !(1..=MOST_BINS).contains(&bins) {
+            return Err(HistogramError::Bins { found: bins });
+        }
+        let (pairs, rest) = bounds.as_chunks();
+        if pairs.is_empty() || !rest.is_empty() {
+            return Err(HistogramError::Bounds {
+                found: bounds.len(),
+            });
+        }
+        for &[from, to] in pairs {
+            // The width has to be finite, too.
+            if !(to - from).is_finite() || from >= to {
+                return Err(HistogramError::Range { from, to });
+            }
+        }
+        Ok(Self {
+            bins,
+            ranges: pairs.to_vec(),
+        })
+    }
+
+    /// The bins for a channel.
+    pub(super) fn of_channel(&self, channel: usize) -> Bins {
+        let range = self.ranges.get(channel).or(self.ranges.last());
+        let [from, to] = range.copied().unwrap_or([-500.0, 500.0]);
+        Bins {
+            count: self.bins,
+            from,
+            to,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_serve_channels_and_have_to_rise() {
+        let options = HistogramOptions::new(5, &[0.0, 1.0, -3.0, 3.0]).unwrap();
+        let from = |channel| options.of_channel(channel).from;
+        assert_eq!([from(0), from(1), from(2)], [0.0, -3.0, -3.0]);
+        assert!(matches!(
+            HistogramOptions::new(0, &[0.0, 1.0]),
+            Err(HistogramError::Bins { found: 0 })
+        ));
+        for bounds in [&[0.0][..], &[], &[1.0, 2.0, 3.0]] {
+            let error = HistogramOptions::new(5, bounds);
+            assert!(
+                matches!(error, Err(HistogramError::Bounds { .. })),
+                "{bounds:?}"
+            );
+        }
+        for bounds in [
+            [1.0, 1.0],
+            [2.0, 1.0],
+            [f64::NAN, 1.0],
+            [f64::MIN, f64::MAX],
+        ] {
+            let error = HistogramOptions::new(5, &bounds);
+            assert!(
+                matches!(error, Err(HistogramError::Range { .. })),
+                "{bounds:?}"
+            );
+        }
+    }
+}
