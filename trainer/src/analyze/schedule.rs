@@ -125,7 +125,8 @@ mod tests {
             }
         });
         assert!((1..=2).contains(&most.into_inner()));
-        assert_eq!((gate.lock().cases, gate.lock().bytes), (0, 0));
+        let inside = gate.lock();
+        assert_eq!((inside.cases, inside.bytes), (0, 0));
     }
 
     #[test]
