@@ -12,6 +12,7 @@ import ast
 import copy
 import importlib
 import json
+import os
 import random
 import sys
 import tempfile
@@ -189,7 +190,9 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--cases", type=int, default=200)
     arguments = parser.parse_args()
-    template = arguments.research_contributions / TEMPLATE
+    template, out = (arguments.research_contributions / TEMPLATE).resolve(), arguments.out.resolve()
+    # The template's log goes to the current folder.
+    os.chdir(tempfile.gettempdir())
     algo, utils = load(template)
     training = start_of_training(template)
     rng, cases = random.Random(0), []
@@ -201,8 +204,8 @@ def main() -> None:
             cases.append({**case, "expected": expected})
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
     source = "Auto3DSeg segresnet template, by tests/reference/make_planner_golden.py"
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(f'{{"source":"{source}","cases":[\n{lines}\n]}}\n')
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(f'{{"source":"{source}","cases":[\n{lines}\n]}}\n')
     print(f"{len(cases)} cases, {sum(not case['expected']['valid'] for case in cases)} with an invalid patch")
 
 
