@@ -246,7 +246,7 @@ fn incomplete_real_cases_are_each_reported() {
     let other = list["training"][20]["image"].clone();
     items.push(json!({"image": other, "label": label("281"), "fold": 3}));
     let datalist = json!({ "training": items }).to_string();
-    let datalist = Datalist::from_json(datalist.as_bytes(), &root).unwrap();
+    let datalist = Datalist::from_json(datalist.as_bytes(), &root, &[]).unwrap();
     let examination = examine(&datalist.training, &root, 2, |_| {});
     let errors: Vec<_> = examination
         .findings

@@ -22,6 +22,10 @@ fn stats() -> StatsSummary {
     analysis.summary.labeled().unwrap().clone()
 }
 
+fn classes() -> Classes {
+    Classes::parse(serde_yaml_ng::from_str("[first, second]").unwrap(), None).unwrap()
+}
+
 fn plan_with(
     stats: &StatsSummary,
     modality: Modality,
@@ -32,13 +36,11 @@ fn plan_with(
     settings
         .iter()
         .for_each(|text| overrides.set_text(text).unwrap());
-    let classes =
-        Classes::parse(serde_yaml_ng::from_str("[first, second]").unwrap(), None).unwrap();
     let goal = Goal {
         name: "boxes",
         modality,
         extra_modalities: &[],
-        classes: &classes,
+        classes: &classes(),
         overrides: &overrides,
     };
     plan(
@@ -293,7 +295,8 @@ fn little_memory_for_cases_takes_more_steps_of_each() {
         let goal = Goal {
             name: "boxes",
             modality: Modality::Mri,
-            class_names: &["first".to_owned(), "second".to_owned()],
+            extra_modalities: &[],
+            classes: &classes(),
             overrides: &overrides,
         };
         let budget = Budget {
