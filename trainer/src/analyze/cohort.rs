@@ -275,7 +275,7 @@ mod tests {
             ("LPS", true),
             ("ARS", false),
             ("ASR", true),
-            ("ILA", false),
+            ("ILA", true),
         ] {
             assert_eq!(is_right_handed(codes), right, "{codes}");
         }
