@@ -280,11 +280,11 @@ fn an_unknown_label_is_named() {
         .replace("\"value\": 5", "\"value\": 6");
     assert_ne!(deploy, work.read("deploy_plan.json"));
     std::fs::write(work.path("deploy_plan.json"), deploy).unwrap();
-    let error = fit::run(&work.request("run"), &mut ())
-        .unwrap_err()
-        .to_string();
+    let error = fit::run(&work.request("run"), &mut ()).unwrap_err();
+    let source = std::error::Error::source(&error).map(ToString::to_string);
+    let error = format!("{error}: {}", source.unwrap_or_default());
     assert!(
-        error.contains("voxels of label 5, expected one of [0, 2, 6]"),
+        error.contains("label_") && error.contains("voxels of label 5, expected one of [0, 2, 6]"),
         "{error}"
     );
 }

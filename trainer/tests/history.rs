@@ -85,6 +85,7 @@ fn a_work_directory_travels_whole() {
         "datastats.yaml",
         "datastats_by_case.yaml",
         "deploy_plan.json",
+        "findings.json",
         "history.json",
         "segresnet_0/checkpoint.safetensors",
         "segresnet_0/events/events.out.tfevents.1.host",

@@ -1,6 +1,6 @@
 //! The loss of regions that may overlap.
 
-use burn::tensor::activation::{relu, sigmoid};
+use burn::tensor::activation::{log_sigmoid, sigmoid};
 use burn::tensor::backend::Backend;
 use burn::tensor::{FloatDType, Int, Tensor};
 use vesal_kernels::downsample;
@@ -34,9 +34,8 @@ pub fn region_dice_ce<B: Backend>(
     let squares = (p.clone() * p).sum_dim(1);
     let sizes = squares + truth.clone().sum_dim(1);
     let dice = overlap.mul_scalar(-2.0) / sizes.add_scalar(SMOOTH_DENOMINATOR);
-    // log(1 + exp(l)) without overflow.
-    let softplus = relu(logits.clone()) + logits.clone().abs().neg().exp().log1p();
-    let entropy = softplus - logits.clone() * truth;
+    // -log(1 - p) without overflow.
+    let entropy = log_sigmoid(logits.clone().neg()).neg() - logits.clone() * truth;
     let dice = dice.add_scalar(1.0);
     match weights {
         None => dice.mean() + entropy.mean(),
