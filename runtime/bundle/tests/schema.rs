@@ -170,6 +170,19 @@ fn a_written_plan_has_exactly_the_schemas_fields() {
     plan["preprocessing"][3]["normalize"]["channels"] = json!(["identity", "z_score_nonzero"]);
     conforms(&schema, &schema, &plan).expect("conforms");
     DeployPlan::from_json(&serde_json::to_vec(&plan).expect("JSON")).expect("readable as well");
+    plan["channels"][1]["modality"] = json!("pet");
+    plan["activation"] = json!("sigmoid");
+    plan["labels"] = json!([
+        {"name": "whole", "value": 1, "class_index": 0, "index": [1, 2]},
+        {"name": "core", "value": 2, "class_index": 1, "index": [2]}
+    ]);
+    plan["preprocessing"] = json!([
+        "orient_ras",
+        {"resample_to_match": {"first_channels": 1}},
+        {"normalize": {"channels": ["z_score_nonzero_tanh", "sigmoid_deviation"]}}
+    ]);
+    conforms(&schema, &schema, &plan).expect("conforms");
+    DeployPlan::from_json(&serde_json::to_vec(&plan).expect("JSON")).expect("readable as well");
     plan["labels"][1]["color"] = json!("red");
     assert!(
         conforms(&schema, &schema, &plan).is_err(),
