@@ -66,9 +66,25 @@ pub struct PredictArguments {
     /// Folder of the bundle
     #[arg(long, value_name = "BUNDLE")]
     pub bundle: PathBuf,
-    /// Scans: files, or folders of files
+    /// Scans: files, folders of files, or datalists (JSON)
     #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
     pub input: Vec<PathBuf>,
+    /// Which list of a datalist: testing, training or validation
+    #[arg(
+        long,
+        value_enum,
+        default_value = "testing",
+        hide_possible_values = true
+    )]
+    pub list: DatalistPart,
+    /// Folder that the paths of a datalist start from; by default the datalist's own
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "VESAL_DATAROOT",
+        hide_env_values = true
+    )]
+    pub dataroot: Option<PathBuf>,
     /// Folder for the results; made if it does not exist
     #[arg(long, value_name = "DIR")]
     pub output: PathBuf,
@@ -119,8 +135,13 @@ pub struct EvaluateArguments {
     /// Bundle whose labels are compared and named; without it, every value in the label maps is
     #[arg(long, value_name = "BUNDLE")]
     pub bundle: Option<PathBuf>,
-    /// Which list of a datalist
-    #[arg(long, value_name = "LIST", default_value = "testing")]
+    /// Which list of a datalist: testing, training or validation
+    #[arg(
+        long,
+        value_name = "LIST",
+        hide_possible_values = true,
+        default_value = "testing"
+    )]
     pub list: DatalistPart,
     /// Folder that the paths of a datalist start from; by default the datalist's own
     #[arg(
@@ -147,6 +168,17 @@ pub enum DatalistPart {
     Training,
     /// Cases of the one validation list
     Validation,
+}
+
+impl DatalistPart {
+    /// Its key in the file.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Testing => "testing",
+            Self::Training => "training",
+            Self::Validation => "validation",
+        }
+    }
 }
 
 /// Arguments of `inspect`.

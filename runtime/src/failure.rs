@@ -12,6 +12,7 @@ use vesal_io::sniff::{self, Content};
 use vesal_volume::preprocess::PreprocessError;
 
 use crate::case::{FindError, ReadError};
+use crate::datalist::DatalistError;
 
 /// An input that cannot be read.
 pub fn input(error: NiftiError) -> Failure {
@@ -33,6 +34,12 @@ pub fn input(error: NiftiError) -> Failure {
 /// A case of which no files are found.
 pub fn find(error: FindError) -> Failure {
     let hint = error.hint();
+    Failure::new(Exit::Input, error).hint(hint)
+}
+
+/// A datalist that cannot be used.
+pub fn datalist(error: DatalistError) -> Failure {
+    let hint = error.hint().map(str::to_owned);
     Failure::new(Exit::Input, error).hint(hint)
 }
 

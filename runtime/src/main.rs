@@ -3,6 +3,7 @@
 mod case;
 mod cli;
 mod commands;
+mod datalist;
 mod failure;
 mod interrupt;
 mod outputs;

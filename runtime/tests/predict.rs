@@ -7,12 +7,13 @@ use std::fs;
 use ndarray::{Array4, Axis, concatenate};
 use serde_json::Value;
 use support::{
-    Ran, bundle, direct_labels, direct_probabilities, listing, overflowing_bundle, predict, scan,
-    two_channel_bundle, with_runtime, write_scan,
+    Ran, bundle, direct_labels, direct_probabilities, in_region, listing, overflowing_bundle,
+    predict, region_bundle, scan, two_channel_bundle, two_image_bundle, with_runtime, write_scan,
 };
 use tempfile::tempdir;
 use vesal_bundle::digest;
 use vesal_io::nifti;
+use vesal_volume::Affine;
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
@@ -60,6 +61,119 @@ fn the_label_map_is_the_direct_computation_on_the_grid_of_the_scan() {
     assert_eq!(
         ran.stderr, "",
         "nothing but trouble is said there when no terminal is there"
+    );
+}
+
+#[test]
+fn regions_that_overlap_are_masks_of_their_own() {
+    let folder = tempdir().unwrap();
+    let bundle = region_bundle(folder.path());
+    let input = folder.path().join("case_1.nii.gz");
+    let volume = scan([9, 7, 6]);
+    write_scan(&input, &volume);
+    let out = folder.path().join("out");
+    let ran = predict(&bundle, &[&input], &out, &["--json"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let masks = nifti::read_channels(out.join("case_1_seg.nii.gz")).unwrap();
+    let grid = nifti::read_header(&input).unwrap();
+    assert_eq!((masks.channels(), masks.affine), (3, grid.affine));
+    let image = volume.data.index_axis(Axis(0), 0);
+    let mut inside = [0; 3];
+    for (region, mask) in masks.data.outer_iter().enumerate() {
+        for (found, intensity) in mask.iter().zip(image) {
+            let expected = in_region(region, *intensity);
+            assert_eq!(*found, f32::from(u8::from(expected)));
+            inside[region] += usize::from(expected);
+        }
+    }
+    assert!(
+        inside.iter().sum::<usize>() > image.len(),
+        "some overlap: {inside:?}"
+    );
+    let labels = &json(&ran.stdout)["cases"][0]["labels"];
+    let told = [0, 1, 2].map(|region| labels[region]["voxels"].as_u64().unwrap() as usize);
+    assert_eq!(told, inside);
+}
+
+#[test]
+fn images_on_other_grids_come_onto_the_first() {
+    let folder = tempdir().unwrap();
+    let (first, mut second) = (scan([9, 7, 6]), scan([9, 7, 6]));
+    second.data.mapv_inplace(|value| 1.0 - value * value);
+    let same_grid = folder.path().join("same");
+    fs::create_dir(&same_grid).unwrap();
+    write_scan(&same_grid.join("a_t1.nii.gz"), &first);
+    write_scan(&same_grid.join("a_t2.nii.gz"), &second);
+    // The same voxels in the opposite order.
+    let [x, y, z] = second.geometry().shape;
+    let last = second
+        .affine
+        .voxel_to_world([x, y, z].map(|side| side as f64 - 1.0));
+    let linear = second.affine.linear().map(|row| row.map(|entry| -entry));
+    second.affine = Affine::from_parts(linear, last);
+    second.data.invert_axis(Axis(1));
+    second.data.invert_axis(Axis(2));
+    second.data.invert_axis(Axis(3));
+    let turned = folder.path().join("turned");
+    fs::create_dir(&turned).unwrap();
+    write_scan(&turned.join("a_t1.nii.gz"), &first);
+    write_scan(&turned.join("a_t2.nii.gz"), &second);
+    let (channels, images) = (
+        two_channel_bundle(folder.path()),
+        two_image_bundle(folder.path()),
+    );
+    let segment = |bundle, input: &std::path::Path, out: &str| {
+        let out = folder.path().join(out);
+        let ran = predict(bundle, &[input], &out, &[]);
+        (
+            ran.code,
+            nifti::read_label_map(out.join("a_seg.nii.gz")).ok(),
+        )
+    };
+    let (code, expected) = segment(&channels, &same_grid, "expected");
+    assert_eq!(code, Some(0));
+    assert_eq!(segment(&images, &turned, "found"), (Some(0), expected));
+    assert_eq!(segment(&channels, &turned, "refused"), (Some(3), None));
+}
+
+#[test]
+fn a_list_of_a_datalist_is_predicted() {
+    let folder = tempdir().unwrap();
+    let bundle = bundle(folder.path());
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    for case in ["a", "b"] {
+        write_scan(&data.join(format!("{case}.nii.gz")), &scan([9, 7, 6]));
+    }
+    let list = folder.path().join("datalist.json");
+    let text = r#"{"training": [{"image": "b.nii.gz", "fold": 0}],
+        "testing": ["a.nii.gz", {"image": ["a.nii.gz", "b.nii.gz"]}]}"#;
+    fs::write(&list, text).unwrap();
+    let data = data.to_str().unwrap();
+    let out = folder.path().join("out");
+    let ran = predict(
+        &bundle,
+        &[&list],
+        &out,
+        &["--dataroot", data, "--list", "training"],
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(listing(&out), ["b_seg.nii.gz"]);
+    let out = folder.path().join("other");
+    let ran = predict(&bundle, &[&list], &out, &["--dataroot", data]);
+    assert_eq!(ran.code, Some(7), "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("gives 2 images under `image`, the bundle expects 1"),
+        "{}",
+        ran.stderr
+    );
+    let ran = predict(&bundle, &[&list], &out, &["--list", "validation"]);
+    assert_eq!(ran.code, Some(3));
+    assert!(
+        ran.stderr.contains("has no case under `validation`"),
+        "{}",
+        ran.stderr
     );
 }
 

@@ -7,7 +7,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use vesal_bundle::DeployPlan;
 use vesal_io::sniff::{self, Content};
+
+use crate::cli::DatalistPart;
+use crate::datalist::{self, DatalistError, Listed};
 
 /// A case that was asked for, or why there is none.
 #[derive(Debug)]
@@ -65,6 +69,20 @@ pub enum FindError {
         /// The file that was looked for.
         expected: PathBuf,
     },
+    /// A case of a datalist with too few or too many images.
+    #[error("the datalist gives {found} images under `image`, the bundle expects {}: {}", channels.len(), list(channels))]
+    ListedImages {
+        /// How many there are.
+        found: usize,
+        /// Names of the channels on the first grid.
+        channels: Vec<String>,
+    },
+    /// A case of a datalist without one of the further images.
+    #[error("the datalist gives no image under `{channel}`, which the bundle expects")]
+    NotListed {
+        /// Name of the channel.
+        channel: String,
+    },
     /// Two files for one channel, such as `a_t1.nii` and `a_t1.nii.gz`.
     #[error("channel `{channel}` has two files, `{}` and `{}`", first.display(), second.display())]
     TwoFiles {
@@ -106,6 +124,42 @@ pub fn find(paths: &[PathBuf], channels: &[String]) -> Vec<Candidate> {
         .iter()
         .flat_map(|path| find_in(path, channels))
         .collect()
+}
+
+/// The cases of a list of a datalist; images on grids of their own stand under the names of their channels.
+///
+/// **Errors**: the datalist cannot be used. A case that lacks an image is no error but a candidate without files.
+pub fn find_listed(
+    path: &Path,
+    part: DatalistPart,
+    dataroot: Option<&Path>,
+    plan: &DeployPlan,
+) -> Result<Vec<Candidate>, DatalistError> {
+    let names = plan.channels.iter().map(|channel| channel.name.clone());
+    let mut channels: Vec<String> = names.collect();
+    let further = channels.split_off(plan.image_channels()[0]);
+    let files = |case: Listed| {
+        if case.images.len() != channels.len() {
+            return Err(FindError::ListedImages {
+                found: case.images.len(),
+                channels: channels.clone(),
+            });
+        }
+        let mut files = case.images;
+        for channel in &further {
+            let file = case.further.get(channel);
+            files.push(file.cloned().ok_or_else(|| FindError::NotListed {
+                channel: channel.clone(),
+            })?);
+        }
+        Ok(files)
+    };
+    let candidate = |case: Listed| Candidate {
+        name: case.names().into_iter().next().unwrap_or_default(),
+        files: files(case),
+    };
+    let cases = datalist::read(path, part, dataroot)?;
+    Ok(cases.into_iter().map(candidate).collect())
 }
 
 fn find_in(path: &Path, channels: &[String]) -> Vec<Candidate> {

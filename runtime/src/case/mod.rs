@@ -4,5 +4,5 @@ mod find;
 mod grid;
 mod read;
 
-pub use find::{Candidate, FindError, find, images_in};
+pub use find::{Candidate, FindError, find, find_listed, images_in};
 pub use read::{Checked, ReadError};

@@ -123,13 +123,10 @@ fn plan(channels: &[&str]) -> DeployPlan {
     }
 }
 
-fn write_bundle(path: &Path, channels: &[&str], networks: &[(&[u8], f64)], probe: Probe) {
+fn write_bundle(path: &Path, plan: &DeployPlan, networks: &[(&[u8], f64)], probe: Probe) {
     let mut writer = BundleWriter::create(path, false).expect("created");
     writer
-        .add(
-            "deploy_plan.json",
-            &plan(channels).to_json().expect("valid"),
-        )
+        .add("deploy_plan.json", &plan.to_json().expect("valid"))
         .expect("added");
     writer
         .add("probe.json", &probe.to_json().expect("serializable"))
@@ -176,29 +173,23 @@ fn interface() -> NetworkInterface {
     }
 }
 
-fn probe(channels: &[&str], networks: &[(&[u8], f64)]) -> Probe {
+fn probe(plan: &DeployPlan, networks: &[(&[u8], f64)]) -> Probe {
     runtime();
     let options = EngineOptions {
         device: Device::Cpu,
         ..EngineOptions::default()
     };
-    record_probe(
-        &plan(channels),
-        &interface(),
-        networks,
-        Combine::Mean,
-        &options,
-    )
-    .expect("recorded")
+    record_probe(plan, &interface(), networks, Combine::Mean, &options).expect("recorded")
 }
 
 /// Writes an ensemble of two networks on one channel, its probe changed as asked.
 pub fn bundle_with(folder: &Path, change: impl FnOnce(&mut Probe)) -> PathBuf {
     let networks = [(CONV_A, WEIGHTS[0]), (CONV_B, WEIGHTS[1])];
-    let mut probe = probe(&["image"], &networks);
+    let plan = plan(&["image"]);
+    let mut probe = probe(&plan, &networks);
     change(&mut probe);
     let path = folder.join("ramps-1");
-    write_bundle(&path, &["image"], &networks, probe);
+    write_bundle(&path, &plan, &networks, probe);
     path
 }
 
@@ -207,28 +198,48 @@ pub fn bundle(folder: &Path) -> PathBuf {
     bundle_with(folder, |_| {})
 }
 
+/// Writes one network with its plan.
+fn bundle_of(path: PathBuf, plan: &DeployPlan, network: &[u8]) -> PathBuf {
+    let networks = [(network, 1.0)];
+    write_bundle(&path, plan, &networks, probe(plan, &networks));
+    path
+}
+
 /// Writes a network on the channels `t1` and `t2`.
 pub fn two_channel_bundle(folder: &Path) -> PathBuf {
-    let path = folder.join("two-1");
-    let networks = [(CONV_TWO, 1.0)];
-    write_bundle(
-        &path,
-        &["t1", "t2"],
-        &networks,
-        probe(&["t1", "t2"], &networks),
-    );
-    path
+    bundle_of(folder.join("two-1"), &plan(&["t1", "t2"]), CONV_TWO)
+}
+
+/// Writes the same network for images `t1` and `t2` on grids of their own.
+pub fn two_image_bundle(folder: &Path) -> PathBuf {
+    let mut plan = plan(&["t1", "t2"]);
+    plan.preprocessing = vec![Step::OrientRas, Step::ResampleToMatch { first_channels: 1 }];
+    bundle_of(folder.join("images-1"), &plan, CONV_TWO)
+}
+
+/// Writes a network whose classes are regions that may overlap.
+pub fn region_bundle(folder: &Path) -> PathBuf {
+    let mut plan = plan(&["image"]);
+    plan.activation = Activation::Sigmoid;
+    for (class_index, label) in plan.labels.iter_mut().enumerate() {
+        label.name = format!("region {class_index}");
+        label.value = 1 << class_index;
+    }
+    bundle_of(folder.join("regions-1"), &plan, CONV_A)
+}
+
+/// Whether a voxel of this intensity belongs to a region of [`region_bundle`].
+pub fn in_region(region: usize, intensity: f32) -> bool {
+    let (weight, bias) = CLASSES[0][region];
+    weight * intensity + bias > 0.0
 }
 
 /// Writes a network whose logits are not finite.
 pub fn overflowing_bundle(folder: &Path) -> PathBuf {
     let path = folder.join("overflow-1");
-    write_bundle(
-        &path,
-        &["image"],
-        &[(OVERFLOW, 1.0)],
-        probe(&["image"], &[(CONV_A, 1.0)]),
-    );
+    let plan = plan(&["image"]);
+    let probe = probe(&plan, &[(CONV_A, 1.0)]);
+    write_bundle(&path, &plan, &[(OVERFLOW, 1.0)], probe);
     path
 }
 

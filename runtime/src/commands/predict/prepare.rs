@@ -7,6 +7,7 @@ use vesal_cli::Failure;
 
 use crate::case::{self, Checked};
 use crate::cli::PredictArguments;
+use crate::datalist::is_datalist;
 use crate::failure;
 use crate::outputs::{Claims, Outputs};
 
@@ -25,7 +26,7 @@ pub struct Job {
 
 /// Finds the cases and reads their headers.
 ///
-/// **Errors**: results would be written over each other, over inputs or over what is there. A case that is unusable is
+/// **Errors**: a datalist cannot be used; results would be written over each other, over inputs or over what is there. A case that is unusable is
 /// no error but a job without headers.
 pub fn jobs(arguments: &PredictArguments, bundle: &Bundle) -> Result<Vec<Job>, Failure> {
     let channels: Vec<String> = bundle
@@ -34,7 +35,16 @@ pub fn jobs(arguments: &PredictArguments, bundle: &Bundle) -> Result<Vec<Job>, F
         .iter()
         .map(|channel| channel.name.clone())
         .collect();
-    let candidates = case::find(&arguments.input, &channels);
+    let mut candidates = Vec::new();
+    for path in &arguments.input {
+        if is_datalist(path) {
+            let dataroot = arguments.dataroot.as_deref();
+            let listed = case::find_listed(path, arguments.list, dataroot, bundle.plan());
+            candidates.extend(listed.map_err(failure::datalist)?);
+        } else {
+            candidates.extend(case::find(std::slice::from_ref(path), &channels));
+        }
+    }
     let outputs_of = |name: &str| {
         Outputs::new(
             &arguments.output,
