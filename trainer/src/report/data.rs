@@ -269,7 +269,15 @@ fn spread(name: &str, values: &[f64]) -> Vec<String> {
         plot::median(&sorted),
         sorted.last().copied(),
     ];
-    let figures = figures.map(|value| value.map_or_else(|| "–".to_owned(), short));
+    let is_whole = values.iter().all(|value| value.fract() == 0.0);
+    let told = |value: f64| {
+        if is_whole {
+            value.to_string()
+        } else {
+            short(value)
+        }
+    };
+    let figures = figures.map(|value| value.map_or_else(|| "–".to_owned(), told));
     [vec![name.to_owned()], figures.to_vec()].concat()
 }
 

@@ -1,6 +1,7 @@
 //! What the analysis found, with pictures of the places.
 
 use super::page::{Section, escaped, figure};
+use super::png::{LINES, MARK_COLOR, NON_FINITE_COLOR};
 use super::slice::{Scan, SliceError};
 use super::{chain, count};
 use crate::analyze::findings::{Finding, FindingKind, Severity};
@@ -39,6 +40,7 @@ pub fn section(work: &WorkDir, left_out: &mut Vec<String>) -> Result<Section, Wo
     if !has_data {
         section.note("The images are not where the work directory remembers them, so there are no pictures; --dataroot DIR tells where they are.");
     }
+    let mut has_key = false;
     let mut kinds: Vec<(Severity, FindingKind)> = all
         .findings
         .iter()
@@ -73,7 +75,7 @@ pub fn section(work: &WorkDir, left_out: &mut Vec<String>) -> Result<Section, Wo
             .take(LISTED)
             .map(|finding| vec![named(&finding.cases), finding.message.clone()])
             .collect();
-        section.table(kind.title(), &["Case", "Found"], &rows);
+        section.table("What was found", &["Case", "Found"], &rows);
         if of_kind.len() > LISTED {
             section.note(&format!(
                 "{} more are in findings.json.",
@@ -94,6 +96,13 @@ pub fn section(work: &WorkDir, left_out: &mut Vec<String>) -> Result<Section, Wo
                     }
                 })
                 .collect();
+            if !pictures.is_empty() && !has_key {
+                has_key = true;
+                let names = work.class_names().iter().map(String::as_str);
+                let mut key: Vec<_> = LINES.into_iter().zip(names).collect();
+                key.extend([(MARK_COLOR, "place"), (NON_FINITE_COLOR, "no number")]);
+                section.key(&key);
+            }
             if !pictures.is_empty() {
                 section.markup(&format!(
                     "<div class=\"gallery pictures\">{}</div>",

@@ -36,12 +36,12 @@ impl Section {
 
     /// Adds a paragraph.
     pub fn paragraph(&mut self, text: &str) {
-        let _ = writeln!(self.body, "<p>{}</p>", escaped(text));
+        let _ = writeln!(self.body, "<p>{}</p>", with_code(text));
     }
 
     /// Adds a paragraph about something that is not there.
     pub fn note(&mut self, text: &str) {
-        let _ = writeln!(self.body, "<p class=\"note\">{}</p>", escaped(text));
+        let _ = writeln!(self.body, "<p class=\"note\">{}</p>", with_code(text));
     }
 
     /// Says which command makes what is missing here.
@@ -61,6 +61,19 @@ impl Section {
         }
     }
 
+    /// Adds what colors in pictures mean.
+    pub fn key(&mut self, colors: &[([u8; 3], &str)]) {
+        self.body.push_str("<p class=\"key\">");
+        for ([red, green, blue], name) in colors {
+            let _ = write!(
+                self.body,
+                "<span style=\"background:rgb({red},{green},{blue})\"></span><b>{}</b> ",
+                escaped(name)
+            );
+        }
+        self.body.push_str("</p>\n");
+    }
+
     /// Adds a table; the first cell of each row names it.
     pub fn table(&mut self, caption: &str, header: &[&str], rows: &[Vec<String>]) {
         let caption = escaped(caption);
@@ -69,14 +82,17 @@ impl Section {
             "<div class=\"wide\" role=\"region\" tabindex=\"0\" aria-label=\"{caption}\"><table><caption>{caption}</caption>"
         );
         self.body.push_str("<thead><tr>");
-        for name in header {
-            let _ = write!(self.body, "<th scope=\"col\">{}</th>", escaped(name));
+        for (column, name) in header.iter().enumerate() {
+            let first = rows.first().and_then(|row| row.get(column));
+            let is_right = column > 0 && first.is_some_and(|cell| is_number(cell));
+            let class = if is_right { " class=\"n\"" } else { "" };
+            let _ = write!(self.body, "<th scope=\"col\"{class}>{}</th>", escaped(name));
         }
         self.body.push_str("</tr></thead>\n<tbody>\n");
         for row in rows {
             self.body.push_str("<tr>");
             for (column, cell) in row.iter().enumerate() {
-                let cell_text = escaped(cell);
+                let cell_text = with_code(cell);
                 let _ = match column {
                     0 => write!(self.body, "<th scope=\"row\">{cell_text}</th>"),
                     _ if is_number(cell) => write!(self.body, "<td class=\"n\">{cell_text}</td>"),
@@ -91,7 +107,7 @@ impl Section {
 
 /// Whether a cell is set to the right.
 fn is_number(cell: &str) -> bool {
-    cell.starts_with(|first: char| first.is_ascii_digit() || first == '-')
+    cell.starts_with(|first: char| first.is_ascii_digit() || "-–".contains(first))
         && cell.len() < 14
         && !cell.contains(char::is_alphabetic)
 }
@@ -162,6 +178,24 @@ pub fn escaped(text: &str) -> String {
     safe
 }
 
+/// Escaped text, with what stands between backticks as code.
+pub fn with_code(text: &str) -> String {
+    let parts: Vec<String> = text.split('`').map(escaped).collect();
+    if parts.len() % 2 == 0 {
+        return parts.join("`");
+    }
+    let mut marked = String::new();
+    for (index, part) in parts.iter().enumerate() {
+        match index % 2 {
+            0 => marked.push_str(part),
+            _ => {
+                let _ = write!(marked, "<code>{part}</code>");
+            }
+        }
+    }
+    marked
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +206,12 @@ mod tests {
             escaped("a<b>&\"'\u{0}\u{202e}\n"),
             "a&lt;b&gt;&amp;&quot;&#39;\u{fffd}\u{fffd} "
         );
+    }
+
+    #[test]
+    fn only_pairs_of_backticks_are_code() {
+        assert_eq!(with_code("a `<b>` c"), "a <code>&lt;b&gt;</code> c");
+        assert_eq!(with_code("a ` c"), "a ` c");
     }
 
     #[test]

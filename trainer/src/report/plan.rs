@@ -1,6 +1,6 @@
 //! Every decision with its reason.
 
-use super::page::{Section, escaped};
+use super::page::{Section, escaped, with_code};
 use crate::planner::{Decision, Group};
 use crate::run_dir::{WorkDir, WorkError};
 
@@ -54,12 +54,12 @@ fn row(decision: &Decision) -> String {
     let rule = if decision.is_set() {
         "<span class=\"tag set\">set by you</span>".to_owned()
     } else {
-        escaped(decision.rule)
+        with_code(decision.rule)
     };
     format!(
-        "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{rule}</td><td>{}</td></tr>\n",
+        "<tr><th scope=\"row\"><code>{}</code></th><td class=\"v\">{}</td><td>{rule}</td><td>{}</td></tr>\n",
         escaped(decision.name),
         escaped(&decision.value_text()),
-        escaped(&decision.because)
+        with_code(&decision.because)
     )
 }

@@ -6,9 +6,9 @@ use super::axis::Axis;
 use super::page::escaped;
 
 const WIDTH: f64 = 420.0;
-const HEIGHT: f64 = 240.0;
+const HEIGHT: f64 = 250.0;
 const LEFT: f64 = 52.0;
-const TOP: f64 = 30.0;
+const TOP: f64 = 40.0;
 const BOTTOM: f64 = 42.0;
 /// Room on the right for the names of curves.
 const NAMES: f64 = 96.0;

@@ -11,6 +11,10 @@ pub const GRAYS: u8 = 244;
 pub const NON_FINITE: u8 = GRAYS;
 /// A place to look at.
 pub const MARK: u8 = GRAYS + 1;
+/// Color of [`NON_FINITE`].
+pub const NON_FINITE_COLOR: [u8; 3] = [255, 0, 255];
+/// Color of [`MARK`].
+pub const MARK_COLOR: [u8; 3] = [240, 228, 66];
 /// First of the [`LINES`] colors for outlines.
 pub const FIRST_LINE: u8 = GRAYS + 2;
 /// Colors that stand out of gray and that color-blind people can tell apart.
@@ -61,7 +65,8 @@ impl Picture {
         let mut palette: Vec<u8> = (0..GRAYS)
             .flat_map(|gray| [(u16::from(gray) * 255 / u16::from(GRAYS - 1)) as u8; 3])
             .collect();
-        palette.extend([255, 0, 255, 240, 228, 66]);
+        palette.extend(NON_FINITE_COLOR);
+        palette.extend(MARK_COLOR);
         palette.extend(LINES.as_flattened());
         let mut rows = Vec::with_capacity((self.width + 1) * self.height);
         for row in self.pixels.chunks_exact(self.width.max(1)) {

@@ -102,12 +102,7 @@ impl Scan {
 
     /// The slice with most voxels that `counts`, the middle one where none does.
     pub fn slice_with_most(&self, counts: impl Fn([usize; 3]) -> bool) -> usize {
-        let mut found = vec![0usize; self.slices()];
-        for ((x, y, z), _) in self.image.indexed_iter() {
-            if counts([x, y, z]) {
-                found[[x, y, z][self.axis]] += 1;
-            }
-        }
+        let found = self.voxels_by_slice(counts);
         let most = found.iter().copied().max().unwrap_or(0);
         match most {
             0 => self.slices() / 2,
@@ -115,12 +110,28 @@ impl Scan {
         }
     }
 
+    /// For each slice, whether any of its voxels `counts`.
+    pub fn slices_with(&self, counts: impl Fn([usize; 3]) -> bool) -> Vec<bool> {
+        let found = self.voxels_by_slice(counts);
+        found.into_iter().map(|number| number > 0).collect()
+    }
+
+    fn voxels_by_slice(&self, counts: impl Fn([usize; 3]) -> bool) -> Vec<usize> {
+        let mut found = vec![0; self.slices()];
+        for ((x, y, z), _) in self.image.indexed_iter() {
+            if counts([x, y, z]) {
+                found[self.slice_of([x, y, z])] += 1;
+            }
+        }
+        found
+    }
+
     /// Number of slices.
     pub fn slices(&self) -> usize {
         [self.image.dim().0, self.image.dim().1, self.image.dim().2][self.axis]
     }
 
-    /// In which direction the slices follow each other, as an index.
+    /// The slice that a voxel is in.
     pub fn slice_of(&self, voxel: [usize; 3]) -> usize {
         voxel[self.axis]
     }
@@ -134,7 +145,7 @@ impl Scan {
         }
     }
 
-    /// Draws a slice; later outlines cover earlier ones.
+    /// Draws a slice. Where outlines of one color each meet, they are white.
     pub fn draw(&self, slice: usize, outlines: &[&Outline], mark: Option<[usize; 3]>) -> Picture {
         let [across, down] = match self.axis {
             0 => [1, 2],
@@ -188,7 +199,11 @@ impl Scan {
                     ];
                     if own != 0 && beside.into_iter().flatten().any(|other| other != own) {
                         let line = FIRST_LINE + (usize::from(own - 1) % LINES.len()) as u8;
-                        picture.pixels[row * width + column] = outline.color.unwrap_or(line);
+                        let pixel = &mut picture.pixels[row * width + column];
+                        *pixel = match outline.color {
+                            Some(_) if *pixel >= FIRST_LINE => GRAYS - 1,
+                            color => color.unwrap_or(line),
+                        };
                     }
                 }
             }

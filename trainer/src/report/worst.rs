@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use vesal_bundle::case_scores::{CaseScore, CaseScores};
 
 use super::page::{Section, escaped, figure};
+use super::png::LINES;
 use super::slice::{Scan, SliceError};
 use super::{Options, chain, count, dice, short};
 use crate::fit::{self, HeldOut};
@@ -51,10 +52,11 @@ pub fn section(
         "The {} with the lowest mean Dice, predicted again with the best weights of the fold that held them out.",
         count(worst.len(), "case")
     ));
-    section.markup(
-        "<p class=\"key\"><span style=\"background:#56b4e9\"></span><b>truth</b>\
-         <span style=\"background:#e69f00\"></span><b>prediction</b>(covers the truth where both agree)</p>",
-    );
+    section.key(&[
+        (LINES[TRUTH], "truth"),
+        (LINES[PREDICTION], "prediction"),
+        ([255; 3], "both"),
+    ]);
     let mut pictures: HashMap<&str, String> = HashMap::new();
     for scores in scores {
         let of_fold: Vec<&str> = worst
@@ -127,7 +129,7 @@ pub fn section(
     section
 }
 
-/// The slice where most voxels differ, without and with outlines.
+/// The slice with truth where most voxels differ, without and with outlines.
 fn draw(held_out: HeldOut<'_>) -> Result<String, SliceError> {
     let HeldOut {
         case,
@@ -141,7 +143,12 @@ fn draw(held_out: HeldOut<'_>) -> Result<String, SliceError> {
     let prediction = scan
         .outline(prediction, Some(PREDICTION))
         .ok_or(SliceError::Empty)?;
-    let slice = scan.slice_with_most(|voxel| truth.differs(&prediction, voxel));
+    // Slices beyond the truth show less of what went wrong.
+    let has_truth = scan.slices_with(|voxel| truth.has(voxel, None));
+    let slice = scan.slice_with_most(|voxel| {
+        let slice = scan.slice_of(voxel);
+        has_truth[slice] && truth.differs(&prediction, voxel)
+    });
     let place = format!("slice {} of {}, {}", slice + 1, scan.slices(), scan.view());
     let alt = |what: &str| escaped(&format!("Slice of {}{what}", case.id));
     let plain = scan.draw(slice, &[], None).element(&alt(""));
