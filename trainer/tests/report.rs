@@ -28,7 +28,7 @@ fn dataset() -> Dataset {
     dataset.label(HOSTILE, &labels(), Affine::IDENTITY);
     dataset.list(HOSTILE);
     dataset.image("empty", &image(5), Affine::IDENTITY);
-    dataset.label("empty", &(labels() * 0), Affine::IDENTITY);
+    dataset.label("empty", &labels().mapv(|_| 0), Affine::IDENTITY);
     dataset.list("empty");
     dataset.list("missing");
     dataset

@@ -181,7 +181,7 @@ pub fn escaped(text: &str) -> String {
 /// Escaped text, with what stands between backticks as code.
 pub fn with_code(text: &str) -> String {
     let parts: Vec<String> = text.split('`').map(escaped).collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return parts.join("`");
     }
     let mut marked = String::new();

@@ -159,7 +159,7 @@ fn draw(held_out: HeldOut<'_>) -> Result<String, SliceError> {
         figure(&plain, &format!("Image, {place}.")),
         figure(
             &outlined,
-            &format!("Truth and prediction (weights of epoch {epoch}), where most voxels differ."),
+            &format!("Truth and prediction (weights of epoch {epoch}), where most voxels differ among the slices with truth."),
         ),
     ]
     .concat())
