@@ -58,21 +58,22 @@ fn round_step(least: f64) -> f64 {
     factor.unwrap_or(10.0) * power
 }
 
+/// As few digits as tell a tick from its neighbors.
 fn label(value: f64, step: f64) -> String {
-    let value = if value.abs() < step * 1e-6 {
-        0.0
-    } else {
-        value
-    };
-    if value.abs() >= 1e5 || step < 1e-3 {
-        if value == 0.0 {
-            return "0".to_owned();
-        }
-        let text = format!("{value:.1e}");
-        return text.replace(".0e", "e");
+    if value.abs() < step * 1e-6 {
+        let decimals = if step < 1e-3 { 0 } else { decimals(step) };
+        return format!("{:.decimals$}", 0.0);
     }
-    let decimals = (-step.log10().floor()).clamp(0.0, 4.0) as usize;
+    let digits = (value.abs().log10().floor() - step.log10().floor()).max(0.0) as usize;
+    if (value.abs() >= 1e5 || step < 1e-3) && digits <= 2 {
+        return format!("{value:.digits$e}").replace(".0e", "e");
+    }
+    let decimals = decimals(step);
     format!("{value:.decimals$}")
+}
+
+fn decimals(step: f64) -> usize {
+    (-step.log10().floor()).clamp(0.0, 9.0) as usize
 }
 
 #[cfg(test)]
@@ -96,6 +97,11 @@ mod tests {
             ["-1000", "-500", "0", "500", "1000"]
         );
         assert_eq!(labels(&[0.0, 2e-4])[1], "5e-5");
+        assert_eq!(
+            labels(&[0.9001, 0.9005])[..2],
+            ["0.9001", "0.9002"],
+            "neighbors differ"
+        );
         assert_eq!(labels(&[0.0, 3e5]), ["0", "1e5", "2e5", "3e5"]);
     }
 

@@ -67,11 +67,11 @@ fn grids(section: &mut Section, cases: &[CaseStats]) {
     let mut plots = vec![
         figure(
             &plot::strips(words("Shape", "voxels"), &shapes, None),
-            "A dot for each case; the line is the median.",
+            &plot::strips_caption(cases.len()),
         ),
         figure(
             &plot::strips(words("Spacing", "mm"), &spacings, None),
-            "A dot for each case; the line is the median.",
+            &plot::strips_caption(cases.len()),
         ),
     ];
     for (axis, (_, values)) in sizes.iter().enumerate() {
@@ -236,7 +236,7 @@ fn labels(section: &mut Section, work: &WorkDir, cases: &[CaseStats]) {
     };
     let mut plots = vec![figure(
         &plot::strips(words, &named[..named.len().min(LABELS)], None),
-        "A dot for each case that has the label; the line is the median.",
+        &plot::strips_caption(cases.len()),
     )];
     for (index, (name, values)) in named.iter().enumerate().take(COLORS - 1) {
         let (edges, counts) = plot::binned(values);

@@ -86,11 +86,17 @@ pub fn section(work: &WorkDir, left_out: &mut Vec<String>) -> Result<Section, Wo
             let pictures: Vec<String> = of_kind
                 .iter()
                 .filter(|_| shows_something(kind))
+                .flat_map(|finding| {
+                    finding
+                        .cases
+                        .iter()
+                        .take(2)
+                        .map(move |case| (finding, case))
+                })
                 .take(PICTURES)
-                .filter_map(|finding| match picture(work, finding) {
+                .filter_map(|(finding, case)| match picture(work, finding, case) {
                     Ok(picture) => picture,
                     Err(error) => {
-                        let case = named(&finding.cases);
                         left_out.push(format!("no picture of `{case}`: {}", chain(&error)));
                         None
                     }
@@ -122,16 +128,17 @@ fn shows_something(kind: FindingKind) -> bool {
     )
 }
 
-/// The slice of a finding; none where nothing can be seen of it.
-fn picture(work: &WorkDir, finding: &Finding) -> Result<Option<String>, SliceError> {
-    let Some(case) = finding.cases.first() else {
-        return Ok(None);
-    };
+/// The slice of a finding in one of its cases; none where nothing can be seen of it.
+fn picture(work: &WorkDir, finding: &Finding, case: &str) -> Result<Option<String>, SliceError> {
     let Some(files) = work.case(case) else {
         return Ok(None);
     };
     let root = work.dataroot();
-    let position = finding.position.as_ref();
+    let is_own = |file: &str| files.files().any(|own| own == file);
+    let position = finding
+        .position
+        .as_ref()
+        .filter(|position| is_own(&position.file));
     let is_image = |file: &str| {
         files
             .images

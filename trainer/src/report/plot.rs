@@ -183,6 +183,16 @@ pub fn strips(words: Words<'_>, rows: &[(String, Vec<f64>)], range: Option<[f64;
     text
 }
 
+/// What stands below [`strips`] of at most so many dots in a row.
+pub fn strips_caption(cases: usize) -> String {
+    let of = if cases > DOTS {
+        format!("A dot for each of about {DOTS} of {cases} cases")
+    } else {
+        "A dot for each case".to_owned()
+    };
+    format!("{of}; the line is the median.")
+}
+
 /// Counts of values in equal bins from the smallest to the largest, with the edges of the bins.
 pub fn binned(values: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let bins = ((values.len() as f64).sqrt().ceil() as usize).clamp(4, 30);

@@ -87,7 +87,7 @@ pub fn section(work: &WorkDir, scores: &[CaseScores]) -> Section {
     section.gallery(&[
         figure(
             &plot::strips(words, &strips, Some([0.0, 1.0])),
-            "A dot for each case that has the label; the line is the median.",
+            &plot::strips_caption(cases.len()),
         ),
         figure(
             &plot::bars(by_case, &edges, &counts, 0),
