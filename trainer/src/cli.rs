@@ -23,6 +23,7 @@ Examples:
   vesal-train fit --work-dir work --fold 0 --device cuda:0    Train one fold on a GPU
   vesal-train auto --work-dir work --device cuda:0,cuda:1     Train two folds at once, each on a GPU
   vesal-train scores --work-dir work --worst 20               Show the cases that are predicted worst
+  vesal-train report --work-dir work                          Write a page to look at: work/report.html
   vesal-train auto --work-dir work --parallel-folds auto      Train folds at once where memory and cores allow
 
 Exit codes:
@@ -50,6 +51,8 @@ pub enum Command {
     Status(StatusArguments),
     /// Show how well cases were predicted that a training did not see
     Scores(ScoresArguments),
+    /// Write one HTML page to look at: data, findings, plan, training, scores, worst cases
+    Report(ReportArguments),
     /// Write plans, data stats and runs into one file, to carry them to another machine
     ExportHistory(ExportHistoryArguments),
     /// Make a work directory of such a file
@@ -292,6 +295,36 @@ pub struct ScoresArguments {
     /// Print one JSON object, with all cases
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The page is one file without scripts that needs no network. It shows what there is so far: data stats, findings, the plan
+with its reasons, learning curves, scores of every held-out case, and the worst cases as overlays, predicted again with
+the best weights. It names cases as the datalist does and shows slices of their images.
+
+Examples:
+  vesal-train report --work-dir work                                     Write work/report.html
+  vesal-train report --work-dir work --worst 0 --output spleen.html      Predict nothing
+  vesal-train report --work-dir work --worst 10 --device cuda:0          Predict the 10 worst cases on a GPU")]
+pub struct ReportArguments {
+    #[command(flatten)]
+    pub work: WorkArguments,
+    /// File to write, replaced if it is there [default: report.html in the work directory]
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// How many of the worst cases to predict again and show
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub worst: usize,
+    /// Where to predict them: cpu, cuda or cuda:N
+    #[arg(
+        long,
+        value_name = "DEVICE",
+        default_value = "cpu",
+        env = "VESAL_DEVICE"
+    )]
+    pub device: TrainDevices,
 }
 
 /// Arguments of `export-history`.

@@ -15,6 +15,7 @@ pub mod memory;
 pub mod planner;
 pub mod precision;
 mod relative;
+pub mod report;
 pub mod rng;
 pub mod run_dir;
 pub mod task;

@@ -29,6 +29,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Fit(arguments) => commands::fit::run(&arguments),
         Command::Status(arguments) => commands::status::run(&arguments),
         Command::Scores(arguments) => commands::scores::run(&arguments),
+        Command::Report(arguments) => commands::report::run(&arguments),
         Command::ExportHistory(arguments) => commands::history::export(&arguments),
         Command::ImportHistory(arguments) => commands::history::import(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),

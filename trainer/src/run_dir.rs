@@ -16,6 +16,7 @@
 //! only where what it was made from has changed. Every file is replaced in one step.
 
 mod error;
+mod facts;
 mod memory;
 mod record;
 mod runs;

@@ -8,6 +8,7 @@ pub mod fit;
 pub mod history;
 pub mod plan;
 mod progress;
+pub mod report;
 pub mod scores;
 pub mod status;
 

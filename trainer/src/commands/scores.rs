@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use vesal_bundle::case_scores::{CaseScore, CaseScores, MeanScore};
+use vesal_bundle::case_scores::{CaseScores, MeanScore};
 use vesal_bundle::run_record::{FILE_NAME, RunRecord, Score};
 use vesal_cli::stdout::{print, print_json};
 use vesal_cli::{Exit, Failure};
@@ -34,7 +34,7 @@ pub fn run(arguments: &ScoresArguments) -> Result<Exit, Failure> {
         .attempting(attempt())
         .hint(hint));
     }
-    let labels = label_names(&work, &scores);
+    let labels = fit::label_names(work.class_names(), &scores);
     let absent: Vec<usize> = work
         .folds()
         .iter()
@@ -93,29 +93,6 @@ fn out_of_fold(scores: &[CaseScores]) -> MeanScore {
     MeanScore::over(scores.iter().flat_map(|scores| &scores.cases))
 }
 
-/// The task's names first, in its order.
-fn label_names(work: &WorkDir, scores: &[CaseScores]) -> Vec<String> {
-    let mut names = work.class_names().to_vec();
-    let cases = scores.iter().flat_map(|scores| &scores.cases);
-    for name in cases.flat_map(|case| case.labels.keys()) {
-        if !names.contains(name) {
-            names.push(name.clone());
-        }
-    }
-    names
-}
-
-/// Cases with their folds, the worst first; those without any label last.
-fn worst_first(scores: &[CaseScores]) -> Vec<(usize, &CaseScore)> {
-    let mut cases: Vec<_> = scores
-        .iter()
-        .flat_map(|scores| scores.cases.iter().map(|case| (scores.fold, case)))
-        .collect();
-    let dice = |case: &CaseScore| case.mean_dice().unwrap_or(f64::INFINITY);
-    cases.sort_by(|(_, a), (_, b)| dice(a).total_cmp(&dice(b)));
-    cases
-}
-
 fn document(work: &WorkDir, scores: &[CaseScores], absent: &[usize]) -> serde_json::Value {
     let folds: Vec<_> = scores
         .iter()
@@ -127,7 +104,7 @@ fn document(work: &WorkDir, scores: &[CaseScores], absent: &[usize]) -> serde_js
             })
         })
         .collect();
-    let cases: Vec<_> = worst_first(scores)
+    let cases: Vec<_> = fit::worst_first(scores)
         .into_iter()
         .map(|(fold, case)| {
             json!({
@@ -149,7 +126,7 @@ fn document(work: &WorkDir, scores: &[CaseScores], absent: &[usize]) -> serde_js
 }
 
 fn case_table(scores: &[CaseScores], labels: &[String], worst: usize) -> String {
-    let cases = worst_first(scores);
+    let cases = fit::worst_first(scores);
     let mut rows = vec![["case", "fold", "mean Dice"].map(str::to_owned).to_vec()];
     rows[0].extend(labels.iter().cloned());
     for (fold, case) in cases.iter().take(worst) {
@@ -223,7 +200,7 @@ fn dice(value: Option<f64>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use vesal_bundle::case_scores::{self, LabelScore};
+    use vesal_bundle::case_scores::{self, CaseScore, LabelScore};
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use vesal_cli::stdout::{print, print_json};
 use vesal_cli::{Exit, Failure};
-use vesal_trainer::fit::RunStatus;
+use vesal_trainer::fit::{RunStatus, state};
 use vesal_trainer::run_dir::WorkDir;
 
 use super::{failure, table};
@@ -85,15 +85,6 @@ fn row(fold: usize, status: Option<&RunStatus>) -> Vec<String> {
         cell(&|status| status.steps_per_second.map(|rate| format!("{rate:.2}"))),
         cell(&|status| status.seconds_left.map(duration)),
     ]
-}
-
-fn state(status: Option<&RunStatus>) -> &'static str {
-    match status {
-        None => "to do",
-        Some(status) if status.running => "running",
-        Some(status) if status.finished => "done",
-        Some(_) => "stopped",
-    }
 }
 
 /// A time in its two largest units.

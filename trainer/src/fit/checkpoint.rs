@@ -150,6 +150,18 @@ where
     restore(path, network, AVERAGE, None, device)
 }
 
+/// Reads the best weights into a network of the same plan.
+///
+/// **Errors**: [`TensorFileError`].
+pub fn read_weights<N, B>(path: &Path, network: N, device: &B::Device) -> Result<N, TensorFileError>
+where
+    N: AutodiffModule<B>,
+    B: AutodiffBackend,
+    B::InnerBackend: Kernels,
+{
+    restore(path, network, "", None, device)
+}
+
 fn restore<N, B>(
     path: &Path,
     network: N,

@@ -9,6 +9,7 @@
 mod average;
 mod bench;
 mod checkpoint;
+mod curves;
 mod data;
 mod data_parallel;
 mod device;
@@ -22,6 +23,7 @@ mod network;
 mod observer;
 pub mod optimizer;
 mod plans;
+mod predict;
 mod rank;
 mod room;
 mod run_dir;
@@ -33,14 +35,16 @@ mod writer;
 
 pub use bench::{BenchRequest, StepTimes, bench};
 pub(crate) use checkpoint::CHECKPOINT_FILE;
+pub use curves::{Curves, StepRow, ValidationRow, curves};
 pub use device::{DeviceError, TrainDevice, TrainDevices};
 pub use error::FitError;
 pub use events::EVENTS_PREFIX;
 pub use observer::{FitObserver, Start, StepReport, ValidationReport};
+pub use predict::{HeldOut, predict_held_out};
 pub use room::{Cases, Remedy, Shortage};
 pub(crate) use run_dir::occupy;
-pub use run_dir::scores;
-pub use status::{Extent, RunStatus, status};
+pub use run_dir::{label_names, scores, worst_first};
+pub use status::{Extent, RunStatus, state, status};
 pub use tensor_file::TensorFileError;
 
 use std::path::PathBuf;

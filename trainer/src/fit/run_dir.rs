@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use vesal_bundle::case_scores::{self, CaseScores};
+use vesal_bundle::case_scores::{self, CaseScore, CaseScores};
 use vesal_bundle::run_record::{self, FileRef, RunRecord, Score};
 use vesal_models::NetworkConfig;
 
@@ -152,6 +152,29 @@ pub fn scores(run_dir: &Path) -> Result<Option<CaseScores>, TensorFileError> {
         }))
 }
 
+/// Names of the labels that any case was scored for: these first, in their order.
+pub fn label_names(first: &[String], scores: &[CaseScores]) -> Vec<String> {
+    let mut names = first.to_vec();
+    let cases = scores.iter().flat_map(|scores| &scores.cases);
+    for name in cases.flat_map(|case| case.labels.keys()) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
+/// Cases with their folds, the worst first; those without any label last.
+pub fn worst_first(scores: &[CaseScores]) -> Vec<(usize, &CaseScore)> {
+    let mut cases: Vec<_> = scores
+        .iter()
+        .flat_map(|scores| scores.cases.iter().map(|case| (scores.fold, case)))
+        .collect();
+    let dice = |case: &CaseScore| case.mean_dice().unwrap_or(f64::INFINITY);
+    cases.sort_by(|(_, a), (_, b)| dice(a).total_cmp(&dice(b)));
+    cases
+}
+
 /// Removes what a killed process was writing: files that never got their names.
 fn remove_parts(run_dir: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(run_dir)? {
@@ -178,7 +201,8 @@ fn remove_parts(run_dir: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn difference(found: &Identity, expected: &Identity) -> Option<&'static str> {
+/// What differs between two trainings.
+pub fn difference(found: &Identity, expected: &Identity) -> Option<&'static str> {
     [
         (found.fold != expected.fold, "fold"),
         (found.deploy_plan != expected.deploy_plan, "deploy plan"),

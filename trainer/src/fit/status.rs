@@ -74,6 +74,16 @@ pub struct RunStatus {
     pub seconds_left: Option<f64>,
 }
 
+/// The state of a run in a word.
+pub fn state(status: Option<&RunStatus>) -> &'static str {
+    match status {
+        None => "to do",
+        Some(status) if status.running => "running",
+        Some(status) if status.finished => "done",
+        Some(_) => "stopped",
+    }
+}
+
 /// Tells how far the run of this directory is: where it goes on from, or while it runs where it is. `None` if none was
 /// started there, or its files cannot be read.
 pub fn status(run_dir: &Path, extent: Option<&Extent>) -> Option<RunStatus> {

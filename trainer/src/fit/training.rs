@@ -148,6 +148,14 @@ fn patches_per_step(plans: &Plans) -> usize {
     plans.train.num_images_per_batch.max(1) * plans.train.num_crops_per_image.max(1)
 }
 
+/// Windows that a validation predicts at once: without gradients, twice a step's patches fit easily.
+pub fn windows_at_once(request: &FitRequest, plans: &Plans) -> usize {
+    match request.devices.first() {
+        TrainDevice::Cpu => 1,
+        TrainDevice::Cuda(_) => 2 * patches_per_step(plans).div_ceil(request.devices.all().len()),
+    }
+}
+
 /// Threads that prepare batches: all cores but one where a GPU computes, a quarter of them where they compute.
 fn feeding_threads(device: TrainDevice) -> usize {
     let cores = available_parallelism().map_or(1, |cores| cores.get());
@@ -334,7 +342,7 @@ where
             classes,
             self.device,
             self.precision,
-            self.windows_at_once(),
+            windows_at_once(self.request, self.plans),
         );
         let mut scores = Scores::new(&self.plans.deploy);
         let proceed = || !self.request.stop.load(Ordering::Relaxed);
@@ -430,16 +438,6 @@ where
         };
         let took = self.gathering_took + writing_took;
         Ok(self.saved_at.elapsed() > took * CHECKPOINT_SHARE)
-    }
-
-    /// Windows that a validation predicts at once: without gradients, twice a step's patches fit easily.
-    fn windows_at_once(&self) -> usize {
-        match self.request.devices.first() {
-            TrainDevice::Cpu => 1,
-            TrainDevice::Cuda(_) => {
-                2 * patches_per_step(self.plans).div_ceil(self.request.devices.all().len())
-            }
-        }
     }
 
     fn stopped(&self) -> bool {

@@ -65,7 +65,15 @@ impl Decision {
     pub fn value_text(&self) -> String {
         text(&self.value)
     }
+
+    /// Whether the user took it.
+    pub fn is_set(&self) -> bool {
+        self.rule == SET_BY_USER
+    }
 }
+
+/// In place of a rule where the user decided.
+const SET_BY_USER: &str = "as set by you";
 
 /// Collects decisions while they are taken.
 #[derive(Debug, Default)]
@@ -89,7 +97,7 @@ impl Decisions {
             None => self.ruled(name, ruled, rule, because),
             Some(value) => {
                 let because = format!("the rule \"{rule}\" gives {}", text(&data(&ruled)));
-                self.ruled(name, value, "as set by you", because)
+                self.ruled(name, value, SET_BY_USER, because)
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::analyze::{self, Measures, Options};
 use crate::datalist::Case;
 use crate::fit::{FitRequest, TrainDevices, TrainingCase};
 use crate::memory::{GIB, cases_budget};
-use crate::planner::{self, Budget, Goal, Plans};
+use crate::planner::{self, Budget, Decision, Goal, Plans};
 
 /// Rises when the same images would give other data stats.
 const ANALYSIS_VERSION: u32 = 2;
@@ -31,6 +31,14 @@ pub enum Made {
     Now,
     /// What it makes was there and up to date.
     Before,
+}
+
+/// Plans, and what they follow from.
+struct Derived {
+    plans: Plans,
+    inputs: String,
+    data_stats: String,
+    host_memory_gib: Option<f64>,
 }
 
 impl WorkDir {
@@ -127,6 +135,54 @@ impl WorkDir {
     ///
     /// **Errors**: [`WorkError`].
     pub fn plan(&mut self, again: bool) -> Result<(Made, Plans), WorkError> {
+        let derived = self.derive_plans()?;
+        if !again && self.is_current(&derived) {
+            return Ok((Made::Before, derived.plans));
+        }
+        let Derived {
+            plans,
+            inputs,
+            data_stats,
+            host_memory_gib,
+        } = derived;
+        let deploy = plans
+            .deploy
+            .to_json()
+            .map_err(planner::PlannerError::from)?;
+        atomic::write_file(&self.path.join(DEPLOY_PLAN), &deploy, true)?;
+        self.write_json(TRAIN_PLAN, &plans.train)?;
+        self.record.host_memory_gib = host_memory_gib;
+        self.record.plan = Some(PlanRecord {
+            inputs,
+            data_stats,
+            deploy_plan: digest::sha256(&deploy),
+            train_plan: self.digest(TRAIN_PLAN).unwrap_or_default(),
+        });
+        self.write_record()?;
+        Ok((Made::Now, plans))
+    }
+
+    /// Decisions of the plans with their reasons, without writing anything; none where the plans are absent or were made
+    /// from something else.
+    ///
+    /// **Errors**: [`WorkError`].
+    pub fn decisions(&self) -> Result<Option<Vec<Decision>>, WorkError> {
+        if !self.is_planned() {
+            return Ok(None);
+        }
+        let derived = self.derive_plans()?;
+        Ok(self.is_current(&derived).then_some(derived.plans.reasons))
+    }
+
+    fn is_current(&self, derived: &Derived) -> bool {
+        self.record.plan.as_ref().is_some_and(|done| {
+            done.inputs == derived.inputs
+                && self.digest(DEPLOY_PLAN).as_ref() == Some(&done.deploy_plan)
+                && self.digest(TRAIN_PLAN).as_ref() == Some(&done.train_plan)
+        })
+    }
+
+    fn derive_plans(&self) -> Result<Derived, WorkError> {
         let missing = WorkError::StageMissing {
             missing: DATA_STATS,
             command: "vesal-train analyze",
@@ -174,29 +230,12 @@ impl WorkDir {
             budget.device_memory_gib,
             budget.host_memory_gib
         ]));
-        if let Some(done) = &self.record.plan
-            && !again
-            && done.inputs == inputs
-            && self.digest(DEPLOY_PLAN).as_ref() == Some(&done.deploy_plan)
-            && self.digest(TRAIN_PLAN).as_ref() == Some(&done.train_plan)
-        {
-            return Ok((Made::Before, plans));
-        }
-        let deploy = plans
-            .deploy
-            .to_json()
-            .map_err(planner::PlannerError::from)?;
-        atomic::write_file(&self.path.join(DEPLOY_PLAN), &deploy, true)?;
-        self.write_json(TRAIN_PLAN, &plans.train)?;
-        self.record.host_memory_gib = host_memory_gib;
-        self.record.plan = Some(PlanRecord {
+        Ok(Derived {
+            plans,
             inputs,
             data_stats,
-            deploy_plan: digest::sha256(&deploy),
-            train_plan: self.digest(TRAIN_PLAN).unwrap_or_default(),
-        });
-        self.write_record()?;
-        Ok((Made::Now, plans))
+            host_memory_gib,
+        })
     }
 
     /// What to train for a fold, with the [default](cases_budget) memory for cases.

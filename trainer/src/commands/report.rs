@@ -1,0 +1,45 @@
+//! `vesal-train report`.
+
+use vesal_cli::{Exit, Failure};
+use vesal_io::atomic;
+use vesal_trainer::report::{self, Options, ReportError};
+use vesal_trainer::run_dir::WorkDir;
+
+use super::failure;
+use super::fit::fit_failure;
+use crate::cli::ReportArguments;
+
+/// Name of the page in the work directory.
+const FILE: &str = "report.html";
+
+/// Writes the page.
+pub fn run(arguments: &ReportArguments) -> Result<Exit, Failure> {
+    let directory = &arguments.work.work_dir;
+    let attempt = || format!("cannot report on `{}`", directory.display());
+    let work = WorkDir::open(directory, arguments.work.dataroot.as_deref())
+        .map_err(|error| failure(error).attempting(attempt()))?;
+    let options = Options {
+        worst: arguments.worst,
+        devices: arguments.device.clone(),
+    };
+    let report = report::report(&work, &options).map_err(|error| {
+        let failure = match error {
+            ReportError::Work(error) => failure(error),
+            ReportError::Fit(error) => fit_failure(error),
+        };
+        failure.attempting(attempt())
+    })?;
+    let default = directory.join(FILE);
+    let path = arguments.output.as_ref().unwrap_or(&default);
+    atomic::write_file(path, report.html.as_bytes(), true).map_err(|error| {
+        let hint = error.hint().map(str::to_owned);
+        Failure::new(Exit::Output, error)
+            .attempting(attempt())
+            .hint(hint)
+    })?;
+    for note in &report.left_out {
+        eprintln!("note: {note}");
+    }
+    eprintln!("wrote `{}`", path.display());
+    Ok(Exit::Success)
+}

@@ -1,0 +1,65 @@
+//! Every decision with its reason.
+
+use super::page::{Section, escaped, with_code};
+use crate::planner::{Decision, Group};
+use crate::run_dir::{WorkDir, WorkError};
+
+/// The decisions by group.
+pub fn section(work: &WorkDir) -> Result<Section, WorkError> {
+    let mut section = Section::new("plan", "Plan");
+    let command = "vesal-train plan --work-dir DIR";
+    if !work.is_planned() {
+        section.missing("There is no plan yet.", command);
+        return Ok(section);
+    }
+    let Some(decisions) = work.decisions()? else {
+        section.missing(
+            "The plan was made from other data stats, settings or rules than those of now, so its reasons cannot be told.",
+            command,
+        );
+        return Ok(section);
+    };
+    let set = decisions
+        .iter()
+        .filter(|decision| decision.is_set())
+        .count();
+    if set > 0 {
+        section.markup(&format!(
+            "<p><span class=\"tag set\">set by you</span> {set} of {} decisions; the others follow from rules.</p>",
+            decisions.len()
+        ));
+    }
+    for group in Group::ALL {
+        let rows: String = decisions
+            .iter()
+            .filter(|decision| decision.group == group)
+            .map(row)
+            .collect();
+        if rows.is_empty() {
+            continue;
+        }
+        let name = group.to_string();
+        let title = name[..1].to_uppercase() + &name[1..];
+        section.heading(&title);
+        section.markup(&format!(
+            "<div class=\"wide\" role=\"region\" tabindex=\"0\" aria-label=\"Decisions: {name}\"><table><thead><tr>\
+             <th scope=\"col\">Decision</th><th scope=\"col\">Value</th><th scope=\"col\">Rule</th>\
+             <th scope=\"col\">Here</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        ));
+    }
+    Ok(section)
+}
+
+fn row(decision: &Decision) -> String {
+    let rule = if decision.is_set() {
+        "<span class=\"tag set\">set by you</span>".to_owned()
+    } else {
+        with_code(decision.rule)
+    };
+    format!(
+        "<tr><th scope=\"row\"><code>{}</code></th><td class=\"v\">{}</td><td>{rule}</td><td>{}</td></tr>\n",
+        escaped(decision.name),
+        escaped(&decision.value_text()),
+        with_code(&decision.because)
+    )
+}

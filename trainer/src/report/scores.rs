@@ -1,0 +1,162 @@
+//! Out-of-fold scores by label and case.
+
+use vesal_bundle::case_scores::{CaseScore, CaseScores, LabelScore, MeanScore};
+
+use super::page::{Section, figure};
+use super::plot::{self, Words};
+use super::{dice, short};
+use crate::fit;
+use crate::run_dir::WorkDir;
+
+/// Labels with columns of their own in the table of cases.
+const LABELS: usize = 6;
+/// Cases in the table.
+const CASES: usize = 200;
+/// Labels in the plot.
+const ROWS: usize = 40;
+
+/// Distributions over cases, and cases with the worst first.
+pub fn section(work: &WorkDir, scores: &[CaseScores]) -> Section {
+    let mut section = Section::new("scores", "Scores");
+    if scores.is_empty() {
+        section.missing(
+            "No case has been scored yet.",
+            "vesal-train auto --work-dir DIR",
+        );
+        return section;
+    }
+    let absent: Vec<String> = work
+        .folds()
+        .iter()
+        .filter(|fold| scores.iter().all(|scores| scores.fold != **fold))
+        .map(usize::to_string)
+        .collect();
+    if !absent.is_empty() {
+        section.note(&format!("Without scores yet: fold {}.", absent.join(", ")));
+    }
+    let labels = fit::label_names(work.class_names(), scores);
+    let cases = fit::worst_first(scores);
+    let all = MeanScore::over(scores.iter().flat_map(|scores| &scores.cases));
+    let values = |label: &str| -> Vec<f64> {
+        cases
+            .iter()
+            .filter_map(|(_, case)| case.labels.get(label)?.dice)
+            .collect()
+    };
+    let rows: Vec<Vec<String>> = labels
+        .iter()
+        .map(|label| {
+            let mut sorted = values(label);
+            sorted.sort_by(f64::total_cmp);
+            let of_label = all.dice_by_label.get(label).copied().flatten();
+            vec![
+                label.clone(),
+                sorted.len().to_string(),
+                dice(of_label),
+                dice(sorted.first().copied()),
+                dice(plot::median(&sorted)),
+                dice(sorted.last().copied()),
+            ]
+        })
+        .collect();
+    section.table(
+        "Dice of each label over held-out cases",
+        &["Label", "Cases", "Mean", "Worst", "Median", "Best"],
+        &rows,
+    );
+    let strips: Vec<(String, Vec<f64>)> = labels
+        .iter()
+        .take(ROWS)
+        .map(|label| (label.clone(), values(label)))
+        .collect();
+    let words = Words {
+        title: "Out-of-fold Dice of each label",
+        x: "Dice",
+        y: "",
+    };
+    let means: Vec<f64> = cases
+        .iter()
+        .filter_map(|(_, case)| case.mean_dice())
+        .collect();
+    let (edges, counts) = plot::binned(&means);
+    let by_case = Words {
+        title: "Mean Dice of cases",
+        x: "Dice",
+        y: "cases",
+    };
+    section.gallery(&[
+        figure(
+            &plot::strips(words, &strips, Some([0.0, 1.0])),
+            &plot::strips_caption(cases.len()),
+        ),
+        figure(
+            &plot::bars(by_case, &edges, &counts, 0),
+            "How many cases are predicted so well.",
+        ),
+    ]);
+    section.heading("Cases, worst first");
+    case_table(&mut section, &cases, &labels);
+    section
+}
+
+fn case_table(section: &mut Section, cases: &[(usize, &CaseScore)], labels: &[String]) {
+    let mut header = vec!["Case", "Fold", "Mean Dice"];
+    if labels.len() <= LABELS {
+        header.extend(labels.iter().map(String::as_str));
+    } else {
+        header.extend(["Worst label", "Its Dice"]);
+    }
+    header.extend(["Truth, ml", "Predicted, ml"]);
+    let rows: Vec<Vec<String>> = cases
+        .iter()
+        .take(CASES)
+        .map(|(fold, case)| {
+            let mut row = vec![case.case.clone(), fold.to_string(), dice(case.mean_dice())];
+            if labels.len() <= LABELS {
+                let of_label = |label| case.labels.get(label).and_then(|score| score.dice);
+                row.extend(labels.iter().map(|label| dice(of_label(label))));
+            } else {
+                let scored =
+                    |(label, score): (&String, &LabelScore)| Some((score.dice?, label.clone()));
+                let worst = case.labels.iter().filter_map(scored);
+                let worst = worst.min_by(|a, b| a.0.total_cmp(&b.0));
+                row.push(
+                    worst
+                        .as_ref()
+                        .map_or_else(|| "–".to_owned(), |(_, label)| label.clone()),
+                );
+                row.push(dice(worst.map(|(dice, _)| dice)));
+            }
+            row.push(volumes(case, labels, |score| score.truth_ml));
+            row.push(volumes(case, labels, |score| score.prediction_ml));
+            row
+        })
+        .collect();
+    section.table(
+        "Each case as predicted by the network that did not see it; volumes in the order of the labels",
+        &header,
+        &rows,
+    );
+    if cases.len() > CASES {
+        section.note(&format!(
+            "{} better cases are left out; vesal-train scores --json lists all.",
+            cases.len() - CASES
+        ));
+    }
+}
+
+/// The volume of each label, or their sum where there are many.
+fn volumes(case: &CaseScore, labels: &[String], of: impl Fn(&LabelScore) -> f64) -> String {
+    if labels.len() > LABELS {
+        return short(case.labels.values().map(of).sum());
+    }
+    let each: Vec<String> = labels
+        .iter()
+        .map(|label| {
+            case.labels
+                .get(label)
+                .map_or_else(|| "–".to_owned(), |score| short(of(score)))
+        })
+        .collect();
+    each.join(" / ")
+}

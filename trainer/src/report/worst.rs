@@ -1,0 +1,166 @@
+//! The worst cases, predicted again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use vesal_bundle::case_scores::{CaseScore, CaseScores};
+
+use super::page::{Section, escaped, figure};
+use super::png::LINES;
+use super::slice::{Scan, SliceError};
+use super::{Options, chain, count, dice, short};
+use crate::fit::{self, HeldOut};
+use crate::run_dir::WorkDir;
+
+/// Colors of outlines: truth and prediction.
+const TRUTH: usize = 0;
+const PREDICTION: usize = 1;
+
+/// Slices where truth and prediction differ most.
+pub fn section(
+    work: &WorkDir,
+    scores: &[CaseScores],
+    options: &Options,
+    left_out: &mut Vec<String>,
+) -> Section {
+    let mut section = Section::new("worst", "Worst cases");
+    if scores.is_empty() {
+        section.missing(
+            "No case has been scored yet.",
+            "vesal-train auto --work-dir DIR",
+        );
+        return section;
+    }
+    if options.worst == 0 {
+        section.note(
+            "Left out as asked for; --worst N predicts the N worst cases again and shows them.",
+        );
+        return section;
+    }
+    if !work.has_data() {
+        section.note("The images are not where the work directory remembers them; --dataroot DIR tells where they are.");
+        return section;
+    }
+    let all = fit::worst_first(scores);
+    let worst: Vec<(usize, &CaseScore)> = all
+        .into_iter()
+        .filter(|(_, case)| case.mean_dice().is_some())
+        .take(options.worst)
+        .collect();
+    section.paragraph(&format!(
+        "The {} with the lowest mean Dice, predicted again with the best weights of the fold that held them out.",
+        count(worst.len(), "case")
+    ));
+    section.key(&[
+        (LINES[TRUTH], "truth"),
+        (LINES[PREDICTION], "prediction"),
+        ([255; 3], "both"),
+    ]);
+    let mut pictures: HashMap<&str, String> = HashMap::new();
+    for scores in scores {
+        let of_fold: Vec<&str> = worst
+            .iter()
+            .filter(|(fold, _)| *fold == scores.fold)
+            .map(|(_, case)| case.case.as_str())
+            .collect();
+        if of_fold.is_empty() {
+            continue;
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        let fold = scores.fold;
+        let mut failed = |error: &dyn std::error::Error| {
+            left_out.push(format!("worst cases of fold {fold}: {}", chain(error)));
+        };
+        let request = match work.fit_request(fold, options.devices.clone(), stop) {
+            Ok(request) => request,
+            Err(error) => {
+                failed(&error);
+                continue;
+            }
+        };
+        let mut unseen = None;
+        let done = fit::predict_held_out(&request, &of_fold, |held_out| {
+            let name = of_fold.iter().find(|name| **name == held_out.case.id);
+            match (name, draw(held_out)) {
+                (Some(name), Ok(drawn)) => {
+                    pictures.insert(name, drawn);
+                }
+                (_, Err(error)) => unseen = Some(error),
+                (None, Ok(_)) => {}
+            }
+        });
+        if let Some(error) = unseen {
+            failed(&error);
+        }
+        if let Err(error) = done {
+            failed(&error);
+        }
+    }
+    for (fold, case) in worst {
+        let name = case.case.as_str();
+        section.heading(&format!(
+            "{name} (fold {fold}): mean Dice {}",
+            dice(case.mean_dice())
+        ));
+        let labels: Vec<String> = case
+            .labels
+            .iter()
+            .map(|(label, score)| {
+                format!(
+                    "{label}: Dice {}, {} ml predicted, {} ml true",
+                    dice(score.dice),
+                    short(score.prediction_ml),
+                    short(score.truth_ml)
+                )
+            })
+            .collect();
+        section.paragraph(&format!("{}.", labels.join("; ")));
+        match pictures.get(name) {
+            Some(drawn) => {
+                section.markup(&format!("<div class=\"gallery pictures\">{drawn}</div>"));
+            }
+            None => section.note(
+                "No picture: its files, or the weights and plans that it was scored with, are not what they were. \
+                 The program told more when it wrote this page.",
+            ),
+        }
+    }
+    section
+}
+
+/// The slice with truth where most voxels differ, without and with outlines.
+fn draw(held_out: HeldOut<'_>) -> Result<String, SliceError> {
+    let HeldOut {
+        case,
+        truth,
+        prediction,
+        epoch,
+    } = held_out;
+    let file = case.images.first().ok_or(SliceError::Empty)?;
+    let scan = Scan::read(file)?;
+    let truth = scan.outline(truth, Some(TRUTH)).ok_or(SliceError::Empty)?;
+    let prediction = scan
+        .outline(prediction, Some(PREDICTION))
+        .ok_or(SliceError::Empty)?;
+    // Slices beyond the truth show less of what went wrong.
+    let has_truth = scan.slices_with(|voxel| truth.has(voxel, None));
+    let slice = scan.slice_with_most(|voxel| {
+        let slice = scan.slice_of(voxel);
+        has_truth[slice] && truth.differs(&prediction, voxel)
+    });
+    let place = format!("slice {} of {}, {}", slice + 1, scan.slices(), scan.view());
+    let alt = |what: &str| escaped(&format!("Slice of {}{what}", case.id));
+    let plain = scan.draw(slice, &[], None).element(&alt(""));
+    let outlined = scan
+        .draw(slice, &[&truth, &prediction], None)
+        .element(&alt(" with outlines of truth and prediction"));
+    Ok([
+        figure(&plain, &format!("Image, {place}.")),
+        figure(
+            &outlined,
+            &format!("Truth and prediction (weights of epoch {epoch}), where most voxels differ among the slices with truth."),
+        ),
+    ]
+    .concat())
+}

@@ -1,0 +1,57 @@
+//! What a work directory tells those who only look.
+
+use std::path::Path;
+
+use serde::de::IgnoredAny;
+use vesal_bundle::deploy_plan::Modality;
+
+use super::{DATA_STATS_BY_CASE, WorkDir, WorkError, read};
+use crate::analyze::stats::{CaseStats, DataStatsByCase};
+use crate::datalist::Case;
+
+impl WorkDir {
+    /// Name of the task.
+    pub fn name(&self) -> &str {
+        &self.task.name
+    }
+
+    /// Modality of the first image.
+    pub fn modality(&self) -> Modality {
+        self.task.modality
+    }
+
+    /// Folder that the paths of the datalist start from.
+    pub fn dataroot(&self) -> &Path {
+        &self.dataroot
+    }
+
+    /// A case of the datalist.
+    pub fn case(&self, name: &str) -> Option<&Case> {
+        self.datalist.training.iter().find(|case| case.id == name)
+    }
+
+    /// What a label of the training data is called.
+    pub fn label_name(&self, value: u16) -> String {
+        let names = self.class_names();
+        match usize::from(value).checked_sub(1) {
+            None => "background".to_owned(),
+            Some(index) if index < names.len() && !self.task.classes.is_indexed() => {
+                names[index].clone()
+            }
+            Some(_) => format!("label {value}"),
+        }
+    }
+
+    /// Facts about each usable case, in the datalist's order; none before the analysis.
+    ///
+    /// **Errors**: [`WorkError`].
+    pub fn case_stats(&self) -> Result<Option<Vec<CaseStats>>, WorkError> {
+        let path = self.path.join(DATA_STATS_BY_CASE);
+        if !self.is_analyzed() || !path.exists() {
+            return Ok(None);
+        }
+        let stats: DataStatsByCase<IgnoredAny> = serde_yaml_ng::from_slice(&read(&path)?)
+            .map_err(|source| WorkError::Yaml { path, source })?;
+        Ok(Some(stats.stats_by_cases))
+    }
+}
