@@ -1,0 +1,120 @@
+//! Tests of settings.
+
+use super::*;
+
+fn set(texts: &[&str]) -> Result<Overrides, OverrideError> {
+    let mut overrides = Overrides::default();
+    texts.iter().try_for_each(|text| overrides.set_text(text))?;
+    Ok(overrides)
+}
+
+#[test]
+fn every_name_sets_its_field_and_only_known_names_are_listed() {
+    let all = set(&[
+        "num_epochs=1",
+        "num_images_per_batch=2",
+        "num_epochs_per_validation=3",
+        "num_warmup_epochs=0",
+        "use_amp=false",
+        "learning_rate=1e-3",
+        "roi_size=[16, 16, 16]",
+        "num_crops_per_image=4",
+        "num_steps_per_image=5",
+        "crop_mode=ratio",
+        "resample=true",
+        "resample_resolution=[1, 1, 2.5]",
+        "resample_mode=median10",
+        "auto_scale_allowed=true",
+        "auto_scale_batch=false",
+        "auto_scale_roi=true",
+        "auto_scale_filters=true",
+        "intensity_bounds=[-100, 200.5]",
+        "normalize_mode=ct",
+        "network#init_filters=8",
+        "network#blocks_down=[1, 2]",
+        "seed=7",
+        "augment_mode=ct_ax_1",
+        "augment_flips=[1, 2]",
+        "augment_rots=[[0, 1]]",
+        "class_weights=[0.5, 1, 2]",
+        "clip_grad_norm=1",
+        "ema_decay=0.999",
+        "early_stopping_fraction=0",
+        "stop_on_lowacc=false",
+    ])
+    .unwrap();
+    let Value::Mapping(entries) = serde_yaml_ng::to_value(&all).unwrap() else {
+        panic!("a mapping")
+    };
+    let names: Vec<_> = entries.keys().filter_map(Value::as_str).collect();
+    assert_eq!(names, Overrides::NAMES);
+    assert_eq!(all.normalize_mode, Some(NormalizeMode::Range));
+    assert_eq!(Overrides::default().over(&all), all);
+    assert_eq!(all.over(&Overrides::default()), all);
+}
+
+#[test]
+fn a_later_setting_wins_and_an_empty_one_takes_it_back() {
+    assert_eq!(
+        set(&["num_epochs=5", "num_epochs=7"]).unwrap().num_epochs,
+        Some(7)
+    );
+    assert_eq!(
+        set(&["num_epochs=5", "num_epochs="]).unwrap(),
+        Overrides::default()
+    );
+    assert_eq!(
+        set(&["num_epochs=5", "num_epochs=null"]).unwrap(),
+        Overrides::default()
+    );
+}
+
+#[test]
+fn bad_settings_say_what_is_wrong() {
+    let message = |text: &str| set(&[text]).unwrap_err().to_string();
+    assert!(
+        message("roi_sise=[1]").starts_with("`roi_sise` is no setting, did you mean `roi_size`?")
+    );
+    assert_eq!(
+        message("num_epochs"),
+        "\"num_epochs\" sets nothing, expected NAME=VALUE"
+    );
+    assert_eq!(
+        message("num_epochs=0"),
+        "`num_epochs` is 0, expected at least 1"
+    );
+    assert_eq!(
+        message("learning_rate=-1"),
+        "`learning_rate` is -1.0, expected a positive number"
+    );
+    for text in [
+        "augment_flips=[0, 0]",
+        "augment_rots=[[1, 3]]",
+        "class_weights=[0, 0]",
+        "class_weights=[1, -1]",
+        "clip_grad_norm=0",
+        "ema_decay=1",
+        "early_stopping_fraction=-0.1",
+    ] {
+        let name = text.split('=').next().unwrap();
+        let told = message(text);
+        assert!(told.starts_with(&format!("`{name}` is ")), "{told}");
+    }
+    assert!(message("augment_mode=ct").contains("wrong kind"));
+    assert!(matches!(
+        set(&["roi_size=[1, 2]"]),
+        Err(OverrideError::Kind { .. })
+    ));
+    assert!(matches!(
+        set(&["use_amp=maybe"]),
+        Err(OverrideError::Kind { .. })
+    ));
+    assert!(matches!(
+        set(&["roi_size=[1"]),
+        Err(OverrideError::Yaml { .. })
+    ));
+    assert!(matches!(
+        set(&["learning_rate=.nan"]),
+        Err(OverrideError::Range { .. })
+    ));
+}
