@@ -105,6 +105,7 @@ pub fn check(request: &FitRequest, plans: &Plans) -> Result<(), FitError> {
         crops: train.num_crops_per_image.max(1),
         devices: devices.len(),
         precision: request.devices.first().precision(train.use_amp),
+        averages: train.ema_decay.is_some(),
     };
     for &device in devices.iter().filter(|&&device| device != TrainDevice::Cpu) {
         if let Some(room) = memory::room(device)? {
@@ -135,6 +136,8 @@ struct Demand<'a> {
     /// Devices that share the patches.
     devices: usize,
     precision: Precision,
+    /// Whether the weights are averaged.
+    averages: bool,
 }
 
 impl Demand<'_> {
@@ -146,13 +149,11 @@ impl Demand<'_> {
         takes: impl Fn(StepMemory) -> u64,
     ) -> Result<(), FitError> {
         let bytes = |patch, patches| {
-            cases.bytes
-                + takes(StepMemory::new(
-                    self.network,
-                    patch,
-                    patches,
-                    self.precision,
-                ))
+            let mut step = StepMemory::new(self.network, patch, patches, self.precision);
+            if self.averages {
+                step = step.with_average(self.network);
+            }
+            cases.bytes + takes(step)
         };
         let patches = (self.images * self.crops).div_ceil(self.devices);
         let needed = bytes(self.patch, patches);
@@ -303,6 +304,7 @@ mod tests {
             crops: 4,
             devices: 1,
             precision: Precision::Mixed,
+            averages: false,
         };
         let none = Cases::default();
         assert_eq!(shortage(demand, none, 24.0), None);
@@ -351,6 +353,7 @@ mod tests {
             crops: 1,
             devices: 1,
             precision: Precision::Single,
+            averages: false,
         };
         let mut patch = [320, 256, 160];
         let found = shortage(demand(patch), Cases::default(), 10.0).unwrap();
@@ -377,6 +380,7 @@ mod tests {
             crops: 1,
             devices: 1,
             precision: Precision::Mixed,
+            averages: false,
         };
         let found = shortage(demand(&wide), Cases::default(), 4.0).unwrap();
         assert_eq!(found.remedy, Remedy::Network);

@@ -7,6 +7,8 @@ use crate::precision::Precision;
 /// Weights, gradients and both of AdamW's moments, in bytes per parameter; in mixed precision also a copy in `f16`.
 const BYTES_PER_PARAMETER: u64 = 16;
 const BYTES_PER_COPY: u64 = 2;
+/// The average of a parameter, where weights are averaged.
+const BYTES_PER_AVERAGE: u64 = 4;
 /// Activations and logits that a backward pass holds beside those kept for it: a gradient that comes, one that goes,
 /// and one that a skip connection waits with.
 const GRADIENTS: u64 = 3;
@@ -53,6 +55,14 @@ impl StepMemory {
             weights: network.parameters() * (BYTES_PER_PARAMETER + copy),
             tensors: patches * (numbers * real + inputs),
             head_scratch: patches * HEAD_SCRATCH * held.finest_logits * real,
+        }
+    }
+
+    /// The same where the weights are averaged as well.
+    pub fn with_average(self, network: &NetworkConfig) -> Self {
+        Self {
+            weights: self.weights + network.parameters() * BYTES_PER_AVERAGE,
+            ..self
         }
     }
 

@@ -133,7 +133,10 @@ pub(super) fn step_memory(train: &TrainPlan, budget: &Budget, decisions: &mut De
     };
     let precision = device.precision(train.use_amp);
     let patches = train.num_images_per_batch * train.num_crops_per_image;
-    let step = StepMemory::new(&train.network, train.roi_size, patches, precision);
+    let mut step = StepMemory::new(&train.network, train.roi_size, patches, precision);
+    if train.ema_decay.is_some() {
+        step = step.with_average(&train.network);
+    }
     let bytes = match device {
         TrainDevice::Cpu => step.on_host(),
         TrainDevice::Cuda(_) => step.on_gpu((budget.device_memory_gib * GIB) as u64),
