@@ -10,7 +10,7 @@ use vesal_volume::{Geometry, LabelMap};
 
 use super::channel::{self, ChannelStats, Digest};
 use super::error::CaseError;
-use super::findings::Finding;
+use super::findings::{Finding, FindingKind};
 use super::labels::{Centroid, LabelIndex};
 use super::open::OpenCase;
 use super::options::Options;
@@ -27,6 +27,22 @@ pub(super) struct Measured {
     pub facts: Facts,
     /// What is odd about it.
     pub warnings: Vec<Finding>,
+}
+
+impl Measured {
+    /// A finding about the case that its first image shows.
+    pub fn finding(&self, kind: FindingKind, message: String) -> Finding {
+        Finding {
+            files: self
+                .stats
+                .image_filepath
+                .first()
+                .into_iter()
+                .cloned()
+                .collect(),
+            ..Finding::about(&self.stats.case, kind, message)
+        }
+    }
 }
 
 /// What is compared between cases.

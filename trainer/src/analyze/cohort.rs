@@ -249,16 +249,7 @@ fn voxel_types(cohort: &Cohort) -> Vec<Finding> {
             measured.facts.data_type.name(),
             cohort.len()
         );
-        Finding {
-            files: measured
-                .stats
-                .image_filepath
-                .first()
-                .into_iter()
-                .cloned()
-                .collect(),
-            ..Finding::about(&measured.stats.case, FindingKind::UnusualVoxelType, message)
-        }
+        measured.finding(FindingKind::UnusualVoxelType, message)
     })
     .collect()
 }

@@ -38,15 +38,8 @@ fn outlying(
             outlier.score.abs()
         );
         Finding {
-            files: measured
-                .stats
-                .image_filepath
-                .first()
-                .into_iter()
-                .cloned()
-                .collect(),
             position: look_at(measured),
-            ..Finding::about(&measured.stats.case, kind, message)
+            ..measured.finding(kind, message)
         }
     };
     let least = least(median(&values));

@@ -75,17 +75,9 @@ fn grids(section: &mut Section, cases: &[CaseStats]) {
         ),
     ];
     for (axis, (_, values)) in sizes.iter().enumerate() {
-        let (edges, counts) = plot::binned(values);
         let title = format!("Size along {}", AXES[axis]);
-        let words = Words {
-            title: &title,
-            x: "mm",
-            y: "cases",
-        };
-        plots.push(figure(
-            &plot::bars(words, &edges, &counts, 0),
-            "How many cases are so large.",
-        ));
+        let caption = "How many cases are so large.";
+        plots.push(over_cases(&title, "mm", values, 0, caption));
     }
     section.gallery(&plots);
     let mut codes: BTreeMap<&str, usize> = BTreeMap::new();
@@ -131,19 +123,29 @@ fn intensities(section: &mut Section, cases: &[CaseStats]) {
             let stats = stats.and_then(|stats| stats.get(channel));
             Some(stats.or(case.image_stats.intensity.get(channel))?.median)
         });
-        let (edges, counts) = plot::binned(&medians.collect::<Vec<_>>());
         let title = format!("Median intensity of cases, channel {channel}");
-        let words = Words {
-            title: &title,
-            x: "intensity",
-            y: "cases",
-        };
-        plots.push(figure(
-            &plot::bars(words, &edges, &counts, 0),
-            "Far from the others: another scanner, scaling or modality.",
-        ));
+        let medians: Vec<f64> = medians.collect();
+        let caption = "Far from the others: another scanner, scaling or modality.";
+        plots.push(over_cases(&title, "intensity", &medians, 0, caption));
     }
     section.gallery(&plots);
+}
+
+/// A figure of how many cases have which value.
+pub(super) fn over_cases(
+    title: &str,
+    unit: &str,
+    values: &[f64],
+    color: usize,
+    caption: &str,
+) -> String {
+    let (edges, counts) = plot::binned(values);
+    let words = Words {
+        title,
+        x: unit,
+        y: "cases",
+    };
+    figure(&plot::bars(words, &edges, &counts, color), caption)
 }
 
 /// Histograms of different ranges in common bins, each counting alike, in percent.
@@ -239,17 +241,9 @@ fn labels(section: &mut Section, work: &WorkDir, cases: &[CaseStats]) {
         &plot::strips_caption(cases.len()),
     )];
     for (index, (name, values)) in named.iter().enumerate().take(COLORS - 1) {
-        let (edges, counts) = plot::binned(values);
         let title = format!("Volume of {name}");
-        let words = Words {
-            title: &title,
-            x: "ml",
-            y: "cases",
-        };
-        plots.push(figure(
-            &plot::bars(words, &edges, &counts, index),
-            "How many cases have so much of it.",
-        ));
+        let caption = "How many cases have so much of it.";
+        plots.push(over_cases(&title, "ml", values, index, caption));
     }
     section.gallery(&plots);
     if named.len() > LABELS {

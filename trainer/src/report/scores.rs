@@ -2,6 +2,7 @@
 
 use vesal_bundle::case_scores::{CaseScore, CaseScores, LabelScore, MeanScore};
 
+use super::data::over_cases;
 use super::page::{Section, figure};
 use super::plot::{self, Words};
 use super::{dice, short};
@@ -78,21 +79,13 @@ pub fn section(work: &WorkDir, scores: &[CaseScores]) -> Section {
         .iter()
         .filter_map(|(_, case)| case.mean_dice())
         .collect();
-    let (edges, counts) = plot::binned(&means);
-    let by_case = Words {
-        title: "Mean Dice of cases",
-        x: "Dice",
-        y: "cases",
-    };
+    let caption = "How many cases are predicted so well.";
     section.gallery(&[
         figure(
             &plot::strips(words, &strips, Some([0.0, 1.0])),
             &plot::strips_caption(cases.len()),
         ),
-        figure(
-            &plot::bars(by_case, &edges, &counts, 0),
-            "How many cases are predicted so well.",
-        ),
+        over_cases("Mean Dice of cases", "Dice", &means, 0, caption),
     ]);
     section.heading("Cases, worst first");
     case_table(&mut section, &cases, &labels);

@@ -22,7 +22,8 @@ impl Activation {
     ///
     /// **Shapes**: `[K, X, Y, Z]`.
     ///
-    /// **Definition**: [`softmax_in_place`](super::softmax_in_place), or `1 / (1 + exp(-l))` in `f32`.
+    /// **Definition**: `exp(l - max(l)) / sum(exp(l - max(l)))` over K, or `1 / (1 + exp(-l))`, in `f32`. A voxel with a
+    /// NaN or an infinite maximum gets NaN in every class of a softmax.
     ///
     /// ```
     /// use ndarray::array;
@@ -30,6 +31,10 @@ impl Activation {
     ///
     /// let mut values = array![[[[0.0f32, 200.0]]], [[[0.0, -200.0]]]];
     /// Activation::Sigmoid.probabilities_in_place(values.view_mut());
+    /// assert_eq!(values, array![[[[0.5, 1.0]]], [[[0.5, 0.0]]]]);
+    ///
+    /// let mut values = array![[[[0.0f32, 200.0]]], [[[0.0, -200.0]]]];
+    /// Activation::Softmax.probabilities_in_place(values.view_mut());
     /// assert_eq!(values, array![[[[0.5, 1.0]]], [[[0.5, 0.0]]]]);
     /// ```
     pub fn probabilities_in_place(self, mut logits: ArrayViewMut4<'_, f32>) {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Activation;
 use super::mean::{MeanError, ProbabilityMean};
-use super::vote::{Ballot, Votes};
+use super::vote::Votes;
 
 /// What an ensemble does with the predictions of its members.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,13 +30,9 @@ pub enum Combination {
 impl Combination {
     /// Starts without members.
     pub fn new(combine: Combine, activation: Activation) -> Self {
-        let ballot = match activation {
-            Activation::Softmax => Ballot::OneClass,
-            Activation::Sigmoid => Ballot::EachRegion,
-        };
         match combine {
             Combine::Mean => Self::Mean(ProbabilityMean::new(activation)),
-            Combine::Vote => Self::Vote(Votes::new(ballot), activation),
+            Combine::Vote => Self::Vote(Votes::new(activation), activation),
         }
     }
 

@@ -7,7 +7,7 @@ use thiserror::Error;
 /// Probability above which a voxel belongs to a region.
 ///
 /// **Source**: Auto3DSeg's SegResNet, `AsDiscrete(threshold=0.5)`.
-const REGION_THRESHOLD: f32 = 0.5;
+pub(super) const REGION_THRESHOLD: f32 = 0.5;
 
 /// Why probabilities give no labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

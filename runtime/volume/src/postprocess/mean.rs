@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn one_member_is_its_softmax() {
         let mut expected = logits(1.5);
-        super::super::softmax_in_place(expected.view_mut());
+        Activation::Softmax.probabilities_in_place(expected.view_mut());
         let mut mean = ProbabilityMean::new(Activation::Softmax);
         mean.add(logits(1.5), 1.0).unwrap();
         assert_eq!(mean.finish().unwrap(), expected);

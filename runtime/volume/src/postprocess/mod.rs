@@ -11,5 +11,4 @@ pub use activation::Activation;
 pub use combination::{Combination, Combine};
 pub use labeling::{LabelingError, argmax_labels, region_labels};
 pub use mean::{MeanError, ProbabilityMean};
-pub use softmax::softmax_in_place;
-pub use vote::{Ballot, Votes};
+pub use vote::Votes;

@@ -1,29 +1,13 @@
 //! Logits to probabilities of classes that exclude each other.
 
-use ndarray::{Array2, ArrayViewMut3, ArrayViewMut4, Axis, Zip};
-use rayon::prelude::*;
+use ndarray::{Array2, ArrayViewMut3, Zip};
 
-/// Turns logits into probabilities that sum to 1 over classes, in place.
+/// Turns logits of one X position into probabilities that sum to 1 over classes, in place.
 ///
-/// **Shapes**: `[K, X, Y, Z]`, softmax over K.
+/// **Shapes**: `[K, Y, Z]`, softmax over K.
 ///
 /// **Definition**: `exp(l - max(l)) / sum(exp(l - max(l)))` in `f32`. A voxel with a NaN or an infinite maximum gets
 /// NaN in every class.
-///
-/// ```
-/// use ndarray::array;
-/// use vesal_volume::postprocess::softmax_in_place;
-///
-/// let mut values = array![[[[0.0f32, 200.0]]], [[[0.0, -200.0]]]];
-/// softmax_in_place(values.view_mut());
-/// assert_eq!(values, array![[[[0.5, 1.0]]], [[[0.5, 0.0]]]]);
-/// ```
-pub fn softmax_in_place(mut logits: ArrayViewMut4<'_, f32>) {
-    let slabs: Vec<_> = logits.axis_iter_mut(Axis(1)).collect();
-    slabs.into_par_iter().for_each(softmax_slab);
-}
-
-/// Softmax of one X position, `[K, Y, Z]`.
 pub(super) fn softmax_slab(mut slab: ArrayViewMut3<'_, f32>) {
     let (_, rows, columns) = slab.dim();
     let mut max = Array2::from_elem((rows, columns), f32::NEG_INFINITY);
@@ -51,10 +35,14 @@ pub(super) fn softmax_slab(mut slab: ArrayViewMut3<'_, f32>) {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array4, array};
+    use ndarray::{Array4, ArrayViewMut4, array};
     use proptest::prelude::*;
 
-    use super::*;
+    use crate::postprocess::Activation;
+
+    fn softmax_in_place(logits: ArrayViewMut4<'_, f32>) {
+        Activation::Softmax.probabilities_in_place(logits);
+    }
 
     #[test]
     fn is_stable_for_large_logits() {

@@ -3,36 +3,30 @@
 use ndarray::{Array2, Array4, ArrayViewMut3, Axis, Zip};
 use rayon::prelude::*;
 
+use super::Activation;
+use super::labeling::REGION_THRESHOLD;
 use super::mean::{MeanError, check_member};
-
-/// What a member votes for at a voxel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ballot {
-    /// The most probable class alone; of equals, the one of lowest index.
-    OneClass,
-    /// Every region of a probability above 0.5.
-    EachRegion,
-}
 
 /// Weighted votes that hold one array, however many members there are.
 ///
-/// **Definition**: the share of class or region `k` is `sum(w [member votes for k]) / sum(w)`. The class of the largest
+/// **Definition**: a member votes for its most probable class alone (of equals, the one of lowest index), or for every
+/// region of a probability above 0.5. The share of class or region `k` is `sum(w [member votes for k]) / sum(w)`. The class of the largest
 /// share wins, of equals the one of lowest index; a region wins with a share above 0.5.
 ///
 /// **Source**: MONAI 1.6.1 `VoteEnsemble`, which knows no weights: with equal ones, the classes are those of its
 /// `num_classes` form, and the regions those of its rounded mean, where half of the members are no majority.
 #[derive(Debug)]
 pub struct Votes {
-    ballot: Ballot,
+    activation: Activation,
     votes: Option<Array4<f32>>,
     weight: f64,
 }
 
 impl Votes {
     /// Starts without members.
-    pub fn new(ballot: Ballot) -> Self {
+    pub fn new(activation: Activation) -> Self {
         Self {
-            ballot,
+            activation,
             votes: None,
             weight: 0.0,
         }
@@ -48,9 +42,9 @@ impl Votes {
         check_member(self.votes.as_ref(), &probabilities, weight)?;
         self.weight += weight;
         let slabs: Vec<_> = probabilities.axis_iter_mut(Axis(1)).collect();
-        let cast = |slab| match self.ballot {
-            Ballot::OneClass => vote_for_one(slab, weight as f32),
-            Ballot::EachRegion => vote_for_each(slab, weight as f32),
+        let cast = |slab| match self.activation {
+            Activation::Softmax => vote_for_one(slab, weight as f32),
+            Activation::Sigmoid => vote_for_each(slab, weight as f32),
         };
         slabs.into_par_iter().for_each(cast);
         match &mut self.votes {
@@ -103,7 +97,7 @@ fn vote_for_one(mut slab: ArrayViewMut3<'_, f32>, weight: f32) {
 
 /// Turns probabilities into a vote for each region.
 fn vote_for_each(mut slab: ArrayViewMut3<'_, f32>, weight: f32) {
-    slab.mapv_inplace(|probability| cast(probability, probability > 0.5, weight));
+    slab.mapv_inplace(|probability| cast(probability, probability > REGION_THRESHOLD, weight));
 }
 
 fn cast(probability: f32, chosen: bool, weight: f32) -> f32 {
@@ -125,8 +119,8 @@ mod tests {
         Array4::from_shape_vec((3, 1, 1, 1), probabilities.to_vec()).unwrap()
     }
 
-    fn shares(ballot: Ballot, members: &[([f32; 3], f64)]) -> Vec<f32> {
-        let mut votes = Votes::new(ballot);
+    fn shares(activation: Activation, members: &[([f32; 3], f64)]) -> Vec<f32> {
+        let mut votes = Votes::new(activation);
         for (probabilities, weight) in members {
             votes.add(voxel(*probabilities), *weight).unwrap();
         }
@@ -140,7 +134,7 @@ mod tests {
             ([0.0, 0.51, 0.49], 1.0),
             ([0.0, 0.0, 1.0], 1.0),
         ];
-        let found = shares(Ballot::OneClass, &members);
+        let found = shares(Activation::Softmax, &members);
         assert_eq!(found, [0.0, 2.0 / 3.0, 1.0 / 3.0]);
     }
 
@@ -153,9 +147,9 @@ mod tests {
                 ([0.4, 0.4, 0.2], 1.0),
             ]
         };
-        assert_eq!(shares(Ballot::OneClass, &of(2.0)), [0.25, 0.25, 0.5]);
+        assert_eq!(shares(Activation::Softmax, &of(2.0)), [0.25, 0.25, 0.5]);
         let third = 1.0 / 3.0;
-        let found = shares(Ballot::OneClass, &of(1.0));
+        let found = shares(Activation::Softmax, &of(1.0));
         assert_eq!(found, [third; 3]);
         let labels = super::super::argmax_labels(
             Array4::from_shape_vec((3, 1, 1, 1), found).unwrap().view(),
@@ -167,17 +161,17 @@ mod tests {
     #[test]
     fn regions_are_voted_for_one_by_one_and_half_is_no_majority() {
         let members = [([0.9, 0.5, 0.6], 1.0), ([0.6, 0.9, 0.2], 1.0)];
-        assert_eq!(shares(Ballot::EachRegion, &members), [1.0, 0.5, 0.5]);
+        assert_eq!(shares(Activation::Sigmoid, &members), [1.0, 0.5, 0.5]);
     }
 
     #[test]
     fn what_is_no_number_stays_and_shapes_and_weights_are_checked() {
         let found = shares(
-            Ballot::OneClass,
+            Activation::Softmax,
             &[([0.2, f32::NAN, 0.8], 1.0), ([0.0, 0.0, 1.0], 1.0)],
         );
         assert!(found[1].is_nan() && found[2] == 1.0, "{found:?}");
-        let mut votes = Votes::new(Ballot::OneClass);
+        let mut votes = Votes::new(Activation::Softmax);
         votes.add(voxel([1.0, 0.0, 0.0]), 1.0).unwrap();
         let other = votes.add(Array4::zeros((2, 1, 1, 1)), 1.0);
         assert!(matches!(other, Err(MeanError::Shape { .. })));
@@ -186,7 +180,7 @@ mod tests {
             assert!(matches!(refused, Err(MeanError::Weight { .. })), "{weight}");
         }
         assert_eq!(votes.finish().unwrap(), voxel([1.0, 0.0, 0.0]));
-        let none = Votes::new(Ballot::EachRegion).finish();
+        let none = Votes::new(Activation::Sigmoid).finish();
         assert_eq!(none, Err(MeanError::Empty));
     }
 }
