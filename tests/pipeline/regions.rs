@@ -89,6 +89,10 @@ fn regions_keep_their_overlap_from_training_to_deployment() {
         .arg("--prediction")
         .arg(&out)))
     .unwrap();
+    let validations = std::fs::read_to_string(work.join("segresnet_0/validation.csv")).unwrap();
+    let columns: Vec<_> = validations.lines().next().unwrap().split(',').collect();
+    let has = |name: &str| columns.iter().any(|column| column.contains(name));
+    assert!(has("whole") && has("core"), "{columns:?}");
     let record = std::fs::read(work.join("segresnet_0/run.json")).unwrap();
     let record: Value = serde_json::from_slice(&record).unwrap();
     for region in ["whole", "core"] {

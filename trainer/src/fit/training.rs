@@ -105,12 +105,7 @@ where
         steps: position.epochs * epochs.steps() + position.steps,
         validated_steps: position.epochs * epochs.steps(),
     };
-    let labels = plans
-        .deploy
-        .labels
-        .iter()
-        .skip(1)
-        .map(|label| label.name.clone());
+    let labels = plans.deploy.foreground().map(|label| label.name.clone());
     let training = Training {
         request,
         plans,
