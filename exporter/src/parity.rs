@@ -1,5 +1,7 @@
 //! Whole-tensor comparison of a network in Burn with its ONNX form in ONNX Runtime.
 
+use std::num::NonZeroUsize;
+
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
 use ndarray::{Array5, ShapeError};
@@ -91,11 +93,18 @@ pub fn run_onnx(
     config: &NetworkConfig,
     input: &Array5<f32>,
 ) -> Result<Array5<f32>, PredictorError> {
-    let (_, _, x, y, z) = input.dim();
+    let (n, _, x, y, z) = input.dim();
     let plan = plain_plan(config, [x, y, z]);
-    let mut predictor =
-        OnnxPredictor::new(runtime, onnx, &interface(), &plan, Device::Cpu, None, None)?;
-    predictor.predict(input.view())
+    let mut predictor = OnnxPredictor::new(
+        runtime,
+        onnx,
+        &interface(),
+        &plan,
+        Device::Cpu,
+        None,
+        NonZeroUsize::new(n),
+    )?;
+    Ok(predictor.predict(input.view())?.into_owned())
 }
 
 /// Compares a network with its ONNX form on an input.

@@ -6,16 +6,20 @@
 
 pub mod device;
 pub mod ensemble;
+pub mod error;
 pub mod install;
 pub mod library;
 mod model;
 pub mod options;
 pub mod predictor;
+pub mod segment;
 mod session;
 pub mod verify;
 
 pub use device::{Device, DeviceError};
-pub use ensemble::{EngineError, Ensemble, Output, Segmentation, Stage, StageTimes};
+pub use ensemble::Ensemble;
+pub use error::EngineError;
 pub use options::EngineOptions;
 pub use predictor::{OnnxPredictor, PredictorError};
+pub use segment::{PreparedCase, ProbabilitySink, Segmentation, SinkError, Stage, StageTimes};
 pub use verify::{VerifyReport, record_probe, verify};

@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
 
-use ndarray::{Array5, ArrayView5, Ix5};
+use ndarray::{ArrayView5, CowArray, Ix5, s};
+use ort::memory::Allocator;
+use ort::session::IoBinding;
 use ort::session::Session;
-use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::manifest::NetworkInterface;
@@ -135,12 +138,20 @@ impl PredictorError {
     }
 }
 
-/// One ONNX network on one device, for windows of one shape.
+/// One ONNX network on one device, for batches of windows of one shape, in memory of its own.
+///
+/// A batch that is not full is computed as if it were: one shape is what a device plans for.
 #[derive(Debug)]
 pub struct OnnxPredictor {
     session: Session,
+    binding: IoBinding,
     device: Device,
-    input: String,
+    name: String,
+    /// `[N, C, X, Y, Z]`.
+    input: Tensor<f32>,
+    /// `[N, K, X, Y, Z]`.
+    output: Tensor<f32>,
+    run_time: Duration,
     /// `[C, X, Y, Z]`.
     patch: [usize; 4],
     classes: usize,
@@ -193,11 +204,24 @@ impl OnnxPredictor {
         )?;
         let several = matches!(device, Device::Cuda(_)) && x * y * z <= GPU_BATCH_VOXELS;
         let max_batch = batch.map_or(if several { GPU_BATCH } else { 1 }, NonZeroUsize::get);
-        let input = interface.input.clone();
+        let tensor = |channels: usize| {
+            Tensor::new(&Allocator::default(), [max_batch, channels, x, y, z]).map_err(run)
+        };
+        let mut output: Tensor<f32> = tensor(classes)?;
+        let mut input: Tensor<f32> = tensor(channels)?;
+        input.extract_array_mut().fill(0.0);
+        let mut binding = session.create_binding().map_err(run)?;
+        binding
+            .bind_output(interface.output.as_str(), &mut output)
+            .map_err(run)?;
         Ok(Self {
             session,
+            binding,
             device,
+            name: interface.input.clone(),
             input,
+            output,
+            run_time: Duration::ZERO,
             patch: [channels, x, y, z],
             classes,
             max_batch,
@@ -207,6 +231,11 @@ impl OnnxPredictor {
     /// Device that it runs on.
     pub fn device(&self) -> Device {
         self.device
+    }
+
+    /// Time that ONNX Runtime has taken so far.
+    pub fn run_time(&self) -> Duration {
+        self.run_time
     }
 }
 
@@ -221,41 +250,62 @@ impl PatchPredictor for OnnxPredictor {
         self.max_batch
     }
 
-    fn predict(&mut self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>, PredictorError> {
+    fn predict(
+        &mut self,
+        patches: ArrayView5<'_, f32>,
+    ) -> Result<CowArray<'_, f32, Ix5>, PredictorError> {
         let (n, c, x, y, z) = patches.dim();
-        if [c, x, y, z] != self.patch {
+        if [c, x, y, z] != self.patch || n > self.max_batch {
             return Err(PredictorError::Patches {
                 found: [n, c, x, y, z],
                 expected: self.patch,
             });
         }
-        let run = |source| PredictorError::Run { source };
-        let patches = patches.as_standard_layout();
-        let input = TensorRef::from_array_view(&patches).map_err(run)?;
-        let outputs = self
-            .session
-            .run(ort::inputs![self.input.as_str() => input])
-            .map_err(run)?;
-        let logits = outputs[0].try_extract_array::<f32>().map_err(run)?;
-        let expected = [n, self.classes, x, y, z];
-        if logits.shape() != expected {
-            return Err(PredictorError::Output {
-                found: logits.shape().to_vec(),
-                expected,
-            });
+        let start = Instant::now();
+        self.fill(patches).map_err(run)?;
+        self.session.run_binding(&self.binding).map_err(run)?;
+        self.run_time += start.elapsed();
+        let logits = self.output.extract_array();
+        let expected = [self.max_batch, self.classes, x, y, z];
+        let output = || PredictorError::Output {
+            found: logits.shape().to_vec(),
+            expected,
+        };
+        let all = logits
+            .clone()
+            .into_dimensionality::<Ix5>()
+            .map_err(|_| output())?;
+        if all.shape() != expected {
+            return Err(output());
         }
+        let logits = all.slice_move(s![..n, .., .., .., ..]);
         let values = logits.iter().filter(|logit| !logit.is_finite()).count();
         if values > 0 {
             return Err(PredictorError::NotFinite { values });
         }
-        let logits = logits.into_dimensionality::<Ix5>();
-        logits
-            .map(|logits| logits.to_owned())
-            .map_err(|_| PredictorError::Output {
-                found: Vec::new(),
-                expected,
-            })
+        Ok(logits.into())
     }
+}
+
+impl OnnxPredictor {
+    /// Puts patches where the network reads them; what a batch lacks stays as it was.
+    fn fill(&mut self, patches: ArrayView5<'_, f32>) -> Result<(), ort::Error> {
+        let mut input = self.input.extract_array_mut();
+        let length: usize = patches.len();
+        match (patches.as_slice(), input.as_slice_mut()) {
+            (Some(patches), Some(input)) => input[..length].copy_from_slice(patches),
+            _ => input
+                .iter_mut()
+                .zip(&patches)
+                .for_each(|(to, from)| *to = *from),
+        }
+        // Bound anew every time: what lies in a device's own memory is copied there now.
+        self.binding.bind_input(self.name.as_str(), &self.input)
+    }
+}
+
+fn run(source: ort::Error) -> PredictorError {
+    PredictorError::Run { source }
 }
 
 /// Checks that there is one input or output, of this name, and that it takes windows of this shape in free number.

@@ -10,8 +10,10 @@ use crate::resample::{ResampleError, check_target};
 
 mod execute;
 mod inverse;
+mod restore;
 
 pub use execute::{AppliedStep, Trace, execute};
+pub use restore::{Restorer, TakeBlock};
 
 /// Why a single step cannot be applied or undone.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
