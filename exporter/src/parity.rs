@@ -13,10 +13,10 @@ use vesal_bundle::probe::ProbeInput;
 use vesal_engine::library::Runtime;
 use vesal_engine::{Device, OnnxPredictor, PredictorError};
 use vesal_models::{NetworkConfig, SegResNetDs, SegmentationNetwork};
+use vesal_onnx::OPSET;
 use vesal_volume::window::{Blend, Padding, PatchPredictor, WindowPlan};
 
 use crate::lower::{self, INPUT, LowerError, OUTPUT};
-use crate::onnx::OPSET;
 
 /// Largest tolerated difference, as a fraction of the largest logit or of 1, whichever is more.
 ///
