@@ -12,10 +12,17 @@ use crate::volume::{LabelMap, Volume};
 mod coordinates;
 mod grid;
 mod nearest;
+#[allow(dead_code)]
+mod plane;
+mod separable;
 mod trilinear;
 
 pub(crate) use grid::check_target;
 pub use grid::spaced_geometry;
+#[allow(unused_imports)]
+pub(crate) use plane::PlaneSampler;
+#[allow(unused_imports)]
+pub(crate) use trilinear::Scratch;
 
 use coordinates::Coordinates;
 use nearest::Nearest;
