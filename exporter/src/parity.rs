@@ -12,6 +12,7 @@ use vesal_bundle::manifest::NetworkInterface;
 use vesal_bundle::probe::ProbeInput;
 use vesal_engine::library::Runtime;
 use vesal_engine::{Device, OnnxPredictor, PredictorError};
+use vesal_onnx::Bytes;
 use vesal_models::{NetworkConfig, SegResNetDs, SegmentationNetwork};
 use vesal_onnx::OPSET;
 use vesal_volume::window::{Blend, Padding, PatchPredictor, WindowPlan};
@@ -97,14 +98,14 @@ pub fn run_onnx(
     let plan = plain_plan(config, [x, y, z]);
     let mut predictor = OnnxPredictor::new(
         runtime,
-        onnx,
+        Bytes::copy_from_slice(onnx),
         &interface(),
         &plan,
         Device::Cpu,
         None,
         NonZeroUsize::new(n),
     )?;
-    Ok(predictor.predict(input.view())?.into_owned())
+    predictor.logits(input.view())
 }
 
 /// Compares a network with its ONNX form on an input.

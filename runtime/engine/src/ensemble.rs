@@ -3,8 +3,8 @@
 use ndarray::{Array5, ArrayView5, Axis};
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_bundle::{Bundle, DeployPlan};
+use vesal_onnx::Bytes;
 use vesal_volume::postprocess::{Combination, Combine};
-use vesal_volume::window::PatchPredictor;
 
 use crate::device::{self, Device};
 use crate::error::EngineError;
@@ -38,7 +38,7 @@ impl Ensemble {
             bundle.plan(),
             &manifest.network,
             &weights,
-            &|member| Ok(bundle.member_bytes(member)?),
+            &|member| Ok(bundle.member_bytes(member)?.into()),
             options,
         )?;
         Ok(ensemble.combining(manifest.ensemble.combine))
@@ -59,7 +59,7 @@ impl Ensemble {
             plan,
             interface,
             &weights,
-            &|member| Ok(networks[member].0.to_vec()),
+            &|member| Ok(Bytes::copy_from_slice(networks[member].0)),
             options,
         )
     }
@@ -73,7 +73,7 @@ impl Ensemble {
         plan: &DeployPlan,
         interface: &NetworkInterface,
         weights: &[f64],
-        bytes: &dyn Fn(usize) -> Result<Vec<u8>, EngineError>,
+        bytes: &dyn Fn(usize) -> Result<Bytes, EngineError>,
         options: &EngineOptions,
     ) -> Result<Self, EngineError> {
         if weights.is_empty() {
@@ -85,7 +85,7 @@ impl Ensemble {
                 let network = bytes(member)?;
                 OnnxPredictor::new(
                     runtime,
-                    &network,
+                    network,
                     interface,
                     plan,
                     device,
@@ -158,10 +158,10 @@ impl Ensemble {
         let mut combination = Combination::new(self.combine, self.plan.activation);
         for (member, (predictor, weight)) in self.members.iter_mut().enumerate() {
             let logits = predictor
-                .predict(input.view())
+                .logits(input.view())
                 .map_err(|source| EngineError::Member { member, source })?;
             look(member, logits.view());
-            combination.add(logits.index_axis(Axis(0), 0).to_owned(), *weight)?;
+            combination.add(logits.index_axis_move(Axis(0), 0), *weight)?;
         }
         let plan = &self.plan;
         let labels = plan

@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use ndarray::{ArrayView5, CowArray, Ix5, s};
+use ndarray::{Array5, ArrayView5, Axis, CowArray, Ix5, s};
 use ort::memory::Allocator;
 use ort::session::IoBinding;
 use ort::session::Session;
@@ -12,6 +12,8 @@ use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::manifest::NetworkInterface;
+use vesal_onnx::{Bytes, Head, Network};
+use vesal_volume::postprocess::map_features;
 use vesal_volume::window::PatchPredictor;
 
 use crate::device::{self, Device, DeviceError};
@@ -154,8 +156,11 @@ pub struct OnnxPredictor {
     run_time: Duration,
     /// `[C, X, Y, Z]`.
     patch: [usize; 4],
-    classes: usize,
+    /// Channels of the output: logits, or the features that the head takes.
+    channels: usize,
+    head: Option<Head>,
     max_batch: usize,
+    activation_bytes: Result<u64, String>,
 }
 
 impl OnnxPredictor {
@@ -165,14 +170,14 @@ impl OnnxPredictor {
     /// **Errors**: the file is no network for this plan and interface, or the device does not run it.
     pub fn new(
         runtime: &'static Runtime,
-        network: &[u8],
+        network: Bytes,
         interface: &NetworkInterface,
         plan: &DeployPlan,
         device: Device,
         threads: Option<NonZeroUsize>,
         batch: Option<NonZeroUsize>,
     ) -> Result<Self, PredictorError> {
-        let Model { opset, external } = Model::inspect(network)?;
+        let Model { opset, external } = Model::inspect(&network)?;
         if let Some(tensor) = external {
             return Err(PredictorError::ExternalData { tensor });
         }
@@ -183,6 +188,8 @@ impl OnnxPredictor {
             });
         }
         device::check_provider(runtime, device)?;
+        let (rewritten, head, graph) = rewritten(&network);
+        let network = rewritten.as_deref().unwrap_or(&network);
         let session =
             session::build(runtime, network, device, threads).map_err(|source| match device {
                 Device::Cuda(_) => PredictorError::Device(DeviceError::Unusable { device, source }),
@@ -196,18 +203,28 @@ impl OnnxPredictor {
             &interface.input,
             [channels, x, y, z],
         )?;
+        let found = head.as_ref().map_or(classes, Head::classes);
+        if found != classes {
+            let axes = |classes| AxisSizes(vec![None, Some(classes), Some(x), Some(y), Some(z)]);
+            return Err(PredictorError::Shape {
+                what: "output",
+                found: axes(found),
+                expected: axes(classes),
+            });
+        }
+        let outputs = head.as_ref().map_or(classes, Head::features);
         check_outlet(
             "output",
             session.outputs(),
             &interface.output,
-            [classes, x, y, z],
+            [outputs, x, y, z],
         )?;
         let several = matches!(device, Device::Cuda(_)) && x * y * z <= GPU_BATCH_VOXELS;
         let max_batch = batch.map_or(if several { GPU_BATCH } else { 1 }, NonZeroUsize::get);
         let tensor = |channels: usize| {
             Tensor::new(&Allocator::default(), [max_batch, channels, x, y, z]).map_err(run)
         };
-        let mut output: Tensor<f32> = tensor(classes)?;
+        let mut output: Tensor<f32> = tensor(outputs)?;
         let mut input: Tensor<f32> = tensor(channels)?;
         input.extract_array_mut().fill(0.0);
         let mut binding = session.create_binding().map_err(run)?;
@@ -223,14 +240,56 @@ impl OnnxPredictor {
             output,
             run_time: Duration::ZERO,
             patch: [channels, x, y, z],
-            classes,
+            channels: outputs,
+            head,
             max_batch,
+            activation_bytes: graph.map_or_else(
+                || Err("not understood".into()),
+                |graph| graph.activation_bytes(max_batch, size_of::<f32>()),
+            ),
         })
     }
 
     /// Device that it runs on.
     pub fn device(&self) -> Device {
         self.device
+    }
+
+    /// The linear map from blended outputs to logits, where the network has more classes than features before them.
+    pub(crate) fn head(&self) -> Option<&Head> {
+        self.head.as_ref()
+    }
+
+    /// Most bytes that the network's activations take at once, or the operator that is not known.
+    pub(crate) fn activation_bytes(&self) -> Result<u64, &str> {
+        self.activation_bytes.as_ref().copied().map_err(String::as_str)
+    }
+
+    /// Bytes of the buffers that batches pass through.
+    pub(crate) fn buffer_bytes(&self) -> u64 {
+        let [channels, x, y, z] = self.patch;
+        (self.max_batch * (channels + self.channels) * x * y * z * size_of::<f32>()) as u64
+    }
+
+    /// Logits of a batch of windows.
+    ///
+    /// **Shapes**: `[N, C, X, Y, Z]` → `[N, K, X, Y, Z]`.
+    ///
+    /// **Errors**: as [`PatchPredictor::predict`].
+    pub fn logits(&mut self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>, PredictorError> {
+        let head = self.head.clone();
+        let outputs = self.predict(patches)?;
+        let Some(head) = head else {
+            return Ok(outputs.into_owned());
+        };
+        let (n, _, x, y, z) = outputs.dim();
+        let mut logits = Array5::zeros((n, head.classes(), x, y, z));
+        for (features, mut logits) in outputs.outer_iter().zip(logits.outer_iter_mut()) {
+            for (plane, mut to) in features.axis_iter(Axis(1)).zip(logits.axis_iter_mut(Axis(1))) {
+                to.assign(&map_features(plane, &head.weight, &head.bias));
+            }
+        }
+        Ok(logits)
     }
 
     /// Time that ONNX Runtime has taken so far.
@@ -243,7 +302,7 @@ impl PatchPredictor for OnnxPredictor {
     type Error = PredictorError;
 
     fn output_channels(&self) -> usize {
-        self.classes
+        self.channels
     }
 
     fn max_batch(&self) -> usize {
@@ -266,7 +325,7 @@ impl PatchPredictor for OnnxPredictor {
         self.session.run_binding(&self.binding).map_err(run)?;
         self.run_time += start.elapsed();
         let logits = self.output.extract_array();
-        let expected = [self.max_batch, self.classes, x, y, z];
+        let expected = [self.max_batch, self.channels, x, y, z];
         let output = || PredictorError::Output {
             found: logits.shape().to_vec(),
             expected,
@@ -306,6 +365,17 @@ impl OnnxPredictor {
 
 fn run(source: ort::Error) -> PredictorError {
     PredictorError::Run { source }
+}
+
+/// The network as it is run, its head, and its graph: a network that rewrites do not know stays as it is.
+fn rewritten(network: &Bytes) -> (Option<Vec<u8>>, Option<Head>, Option<Network>) {
+    let Ok(graph) = Network::decode(network.clone()) else {
+        return (None, None, None);
+    };
+    match graph.split_head() {
+        Ok((graph, head)) => (Some(graph.encode()), Some(head), Some(graph)),
+        Err(_) => (None, None, Some(graph)),
+    }
 }
 
 /// Checks that there is one input or output, of this name, and that it takes windows of this shape in free number.

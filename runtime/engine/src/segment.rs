@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ndarray::{Array3, ArrayView4};
 use vesal_bundle::DeployPlan;
-use vesal_volume::postprocess::{Combination, Combine};
+use vesal_volume::postprocess::{Combination, Combine, map_features};
 use vesal_volume::preprocess::{PreprocessError, Restorer, Trace, execute};
 use vesal_volume::window::{Blending, Walk};
 use vesal_volume::{Geometry, LabelMap, Volume};
@@ -193,6 +193,10 @@ impl Ensemble {
                     )?;
                     let begin = Instant::now();
                     while let Some(plane) = walk.pop() {
+                        let plane = match predictor.head() {
+                            Some(head) => map_features(plane.view(), &head.weight, &head.bias),
+                            None => plane,
+                        };
                         if let Some(plane) = joint.add(member, plane, *weight, plan)? {
                             output.push(plane)?;
                         }

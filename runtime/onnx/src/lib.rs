@@ -14,6 +14,7 @@
 
 mod builder;
 mod graph;
+mod memory;
 mod network;
 pub mod proto;
 mod refusal;
@@ -22,5 +23,6 @@ mod weights;
 
 pub use builder::{Axis, GraphBuilder, IR_VERSION, OPSET};
 pub use network::{Network, NetworkError};
+pub use prost::bytes::Bytes;
 pub use refusal::{HeadProblem, Refusal};
 pub use rewrite::{Head, Interface};
