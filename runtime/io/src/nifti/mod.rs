@@ -19,10 +19,13 @@
 //! [`TRAILING_BYTES_MAX`] after it: either its header or its content is wrong.
 
 mod affine;
+mod blocks;
 mod decode;
 mod error;
 mod fields;
+mod gzip;
 mod header;
+mod output;
 mod read;
 mod rotation;
 mod source;
