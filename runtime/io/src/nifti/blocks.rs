@@ -100,26 +100,26 @@ pub(super) fn decode<O: Copy + Default + Send>(
     let share = SHARE.min(x_len.div_ceil(rayon::current_num_threads()));
     let turn = |(index, columns): (usize, &mut [O])| {
         let x_start = index * share;
+        let x_count = columns.len() / column;
         let mut allowed = true;
-        let mut tile = [[O::default(); TILE]; SHARE];
-        let mut row = [O::default(); SHARE];
+        let mut rows = [[O::default(); SHARE]; TILE];
         for (y_index, y) in block.y.clone().enumerate() {
             for z_start in block.z.clone().step_by(TILE) {
                 let z_count = TILE.min(block.z.end - z_start);
-                let x_count = columns.len() / column;
-                for z in 0..z_count {
-                    let from = ((z_start + z - block.z.start) * block.y.len() + y_index)
-                        * row_bytes
-                        + x_start * layout.voxel_bytes;
+                // Reading comes first and alone: the processor then waits for many rows at the same time.
+                for (z, row) in rows[..z_count].iter_mut().enumerate() {
+                    let row_index = (z_start + z - block.z.start) * block.y.len() + y_index;
+                    let from = row_index * row_bytes + x_start * layout.voxel_bytes;
                     let stored = &raw[from..from + x_count * layout.voxel_bytes];
                     allowed &= decode_row(stored, &mut row[..x_count]);
-                    for (line, &value) in tile.iter_mut().zip(&row[..x_count]) {
-                        line[z] = value;
-                    }
                 }
-                for (line, column) in tile.iter().zip(columns.chunks_exact_mut(column)) {
+                for (x, column) in columns.chunks_exact_mut(column).enumerate() {
                     let to = y * z_len + z_start;
-                    copy_run(&line[..z_count], &mut column[to..to + z_count]);
+                    let run = &mut column[to..to + z_count];
+                    for (value, row) in run.iter_mut().zip(&rows) {
+                        // The remainder changes nothing and spares a check.
+                        *value = row[x % SHARE];
+                    }
                 }
             }
         }
@@ -132,9 +132,57 @@ pub(super) fn decode<O: Copy + Default + Send>(
         .reduce(|| true, |a, b| a & b)
 }
 
-/// Copies a few values: in place of a call, which would take longer than the copy.
+/// Encodes the voxels of a frame `[X, Y, Z]` in the order of the file.
+pub(super) fn encode<T: Copy + Send + Sync, const N: usize>(
+    frame: ArrayView3<'_, T>,
+    raw: &mut [u8],
+    bytes_of: impl Fn(T) -> [u8; N] + Sync,
+) {
+    let (x_len, y_len, z_len) = frame.dim();
+    let Some(&fill) = frame.first() else { return };
+    let Ok(mut raw) = ArrayViewMut3::from_shape((z_len, y_len, x_len * N), raw) else {
+        debug_assert!(false, "the buffer has not the size of the frame");
+        return;
+    };
+    // Threads share the rows.
+    let share = SHARE.min(y_len.div_ceil(rayon::current_num_threads()));
+    let rows: Vec<_> = raw
+        .axis_chunks_iter_mut(Axis(1), share)
+        .enumerate()
+        .collect();
+    rows.into_par_iter().for_each(|(index, mut raw)| {
+        let mut runs = [[fill; TILE]; 2 * TILE];
+        for (y_index, mut plane) in raw.axis_iter_mut(Axis(1)).enumerate() {
+            let source = frame.index_axis(Axis(1), index * share + y_index);
+            for x_start in (0..x_len).step_by(2 * TILE) {
+                let x_end = (x_start + 2 * TILE).min(x_len);
+                for z_start in (0..z_len).step_by(TILE) {
+                    let z_end = (z_start + TILE).min(z_len);
+                    let part = source.slice(s![x_start..x_end, z_start..z_end]);
+                    // Reading first, as above.
+                    for (line, run) in part.outer_iter().zip(&mut runs) {
+                        match line.as_slice() {
+                            Some(line) => copy_run(line, &mut run[..line.len()]),
+                            None => run.iter_mut().zip(line).for_each(|(to, &from)| *to = from),
+                        }
+                    }
+                    let runs = &runs[..x_end - x_start];
+                    let mut turned = plane.slice_mut(s![z_start..z_end, x_start * N..x_end * N]);
+                    for (z, mut to) in turned.outer_iter_mut().enumerate() {
+                        let bytes = to.as_slice_mut().map(|to| to.as_chunks_mut::<N>().0);
+                        for (to, run) in bytes.into_iter().flatten().zip(runs) {
+                            *to = bytes_of(run[z % TILE]);
+                        }
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// Copies a few values: a call would take longer than the copy.
 #[inline(always)]
-fn copy_run<O: Copy>(from: &[O], to: &mut [O]) {
+fn copy_run<T: Copy>(from: &[T], to: &mut [T]) {
     const STEP: usize = 8;
     let (from, from_rest) = from.as_chunks::<STEP>();
     let (to, to_rest) = to.as_chunks_mut::<STEP>();
@@ -144,49 +192,4 @@ fn copy_run<O: Copy>(from: &[O], to: &mut [O]) {
     for (to, from) in to_rest.iter_mut().zip(from_rest) {
         *to = *from;
     }
-}
-
-/// Encodes the voxels of a frame `[X, Y, Z]` in the order of the file.
-pub(super) fn encode<T: Copy + Sync, const N: usize>(
-    frame: ArrayView3<'_, T>,
-    raw: &mut [u8],
-    bytes_of: impl Fn(T) -> [u8; N] + Sync,
-) {
-    let (x_len, y_len, z_len) = frame.dim();
-    let Ok(mut raw) = ArrayViewMut3::from_shape((z_len, y_len, x_len * N), raw) else {
-        debug_assert!(false, "the buffer has not the size of the frame");
-        return;
-    };
-    let share = SHARE
-        .min(y_len.div_ceil(rayon::current_num_threads()))
-        .max(1);
-    let rows: Vec<_> = raw
-        .axis_chunks_iter_mut(Axis(1), share)
-        .enumerate()
-        .collect();
-    rows.into_par_iter().for_each(|(index, mut raw)| {
-        let mut tile = [[[0_u8; N]; TILE]; TILE];
-        for (y_index, mut plane) in raw.axis_iter_mut(Axis(1)).enumerate() {
-            let source = frame.index_axis(Axis(1), index * share + y_index);
-            for x_start in (0..x_len).step_by(TILE) {
-                let x_end = (x_start + TILE).min(x_len);
-                for z_start in (0..z_len).step_by(TILE) {
-                    let z_end = (z_start + TILE).min(z_len);
-                    let part = source.slice(s![x_start..x_end, z_start..z_end]);
-                    for (x, line) in part.outer_iter().enumerate() {
-                        for (row, &value) in tile.iter_mut().zip(line) {
-                            row[x] = bytes_of(value);
-                        }
-                    }
-                    let part = s![z_start..z_end, x_start * N..x_end * N];
-                    let mut turned = plane.slice_mut(part);
-                    for (row, mut to) in tile.iter().zip(turned.outer_iter_mut()) {
-                        if let Some(to) = to.as_slice_mut() {
-                            to.copy_from_slice(row[..x_end - x_start].as_flattened());
-                        }
-                    }
-                }
-            }
-        }
-    });
 }

@@ -11,10 +11,12 @@ trait Voxel: Copy {
     fn decode<const BIG: bool>(bytes: &[u8]) -> Self;
     fn to_f32(self) -> f32;
     fn to_f64(self) -> f64;
+    /// The number as a label, and whether it is one.
+    fn to_label(self) -> (u16, bool);
 }
 
 macro_rules! voxel {
-    ($($number:ty),*) => {$(
+    ($to_label:ident: $($number:ty),*) => {$(
         impl Voxel for $number {
             const BYTES: usize = size_of::<$number>();
 
@@ -37,10 +39,28 @@ macro_rules! voxel {
             fn to_f64(self) -> f64 {
                 self as f64
             }
+
+            #[inline(always)]
+            fn to_label(self) -> (u16, bool) {
+                $to_label(self)
+            }
         }
     )*};
 }
-voxel!(u8, i8, u16, i16, u32, i32, u64, i64, f32, f64);
+voxel!(whole_label: u8, i8, u16, i16, u32, i32, u64, i64);
+voxel!(real_label: f32, f64);
+
+/// Bits that do not fit are dropped.
+fn whole_label(value: impl Into<i128>) -> (u16, bool) {
+    let value = value.into();
+    (value as u16, (0..=0xffff).contains(&value))
+}
+
+/// The conversion saturates and drops fractions; NaN becomes 0 and differs from itself.
+fn real_label(value: impl Into<f64>) -> (u16, bool) {
+    let value = value.into();
+    (value as u16, f64::from(value as u16) == value)
+}
 
 /// The instance of a function that is generic over the stored type and whether its bytes are big-endian.
 macro_rules! instance {
@@ -107,24 +127,37 @@ fn scaled<T: Voxel, const BIG: bool>(stored: &[u8], scaling: Scaling) -> f64 {
 
 /// Decodes and scales rows of voxels to labels; says whether all are labels.
 pub(super) fn labels(header: &Header) -> DecodeRow<u16> {
-    let row: fn(&[u8], &mut [u16], Scaling) -> bool = instance!(header, label_row);
-    let scaling = scaling(header);
-    Box::new(move |raw, labels| row(raw, labels, scaling))
+    match header.scaling {
+        None => Box::new(instance!(header, stored_label_row)),
+        Some(scaling) => {
+            let row: fn(&[u8], &mut [u16], Scaling) -> bool = instance!(header, scaled_label_row);
+            Box::new(move |raw, labels| row(raw, labels, scaling))
+        }
+    }
 }
 
-fn label_row<T: Voxel, const BIG: bool>(raw: &[u8], labels: &mut [u16], scaling: Scaling) -> bool {
+fn stored_label_row<T: Voxel, const BIG: bool>(raw: &[u8], labels: &mut [u16]) -> bool {
     let mut all = true;
     for (label, stored) in labels.iter_mut().zip(raw.chunks_exact(T::BYTES)) {
-        let value = scaled::<T, BIG>(stored, scaling);
-        all &= is_label(value);
-        *label = value as u16;
+        let allowed;
+        (*label, allowed) = T::decode::<BIG>(stored).to_label();
+        all &= allowed;
     }
     all
 }
 
-/// The conversion saturates and drops fractions; NaN becomes 0 and differs from itself.
-fn is_label(value: f64) -> bool {
-    f64::from(value as u16) == value
+fn scaled_label_row<T: Voxel, const BIG: bool>(
+    raw: &[u8],
+    labels: &mut [u16],
+    scaling: Scaling,
+) -> bool {
+    let mut all = true;
+    for (label, stored) in labels.iter_mut().zip(raw.chunks_exact(T::BYTES)) {
+        let allowed;
+        (*label, allowed) = real_label(scaled::<T, BIG>(stored, scaling));
+        all &= allowed;
+    }
+    all
 }
 
 fn scaling(header: &Header) -> Scaling {
@@ -151,7 +184,10 @@ impl Others {
         let values = raw
             .chunks_exact(header.data_type.bytes())
             .map(|stored| value(stored, scaling));
-        for (index, value) in values.enumerate().filter(|&(_, value)| !is_label(value)) {
+        for (index, value) in values
+            .enumerate()
+            .filter(|&(_, value)| !real_label(value).1)
+        {
             self.count += 1;
             self.first.get_or_insert_with(|| {
                 let (x, row) = (index % x_len, index / x_len);

@@ -41,7 +41,7 @@ pub(super) fn compress(content: &[u8], level: Compression) -> io::Result<Pieces>
 
 fn deflate_piece(deflate: &mut Compress, piece: &[u8]) -> io::Result<Vec<u8>> {
     deflate.reset();
-    let mut out = Vec::with_capacity(piece.len() / 4 + 1024);
+    let mut out = Vec::with_capacity(piece.len() / 8 + 1024);
     loop {
         let taken = deflate.total_in() as usize;
         let status = deflate.compress_vec(&piece[taken..], &mut out, FlushCompress::Sync)?;
@@ -52,7 +52,9 @@ fn deflate_piece(deflate: &mut Compress, piece: &[u8]) -> io::Result<Vec<u8>> {
         if status != Status::Ok && out.len() < out.capacity() {
             return Err(io::Error::other("the compressor does not go on"));
         }
-        out.reserve(piece.len() / 2 + 1024);
+        // What cannot be compressed grows by a few bytes in 16 KiB.
+        let most = piece.len() + piece.len() / 1024 + 64;
+        out.reserve_exact(most.saturating_sub(out.len()).max(64));
     }
 }
 
