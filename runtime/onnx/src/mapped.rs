@@ -13,6 +13,8 @@ const LEAST_BYTES: usize = 1024;
 const EXTERNAL: i32 = 1;
 /// What weights are aligned to when they are written: as ONNX Runtime aligns its own memory.
 const ALIGNMENT: usize = 64;
+/// Attempts at aligning them; two or three suffice.
+const ROUNDS: usize = 8;
 
 /// One fact about where the elements of a tensor are.
 #[derive(Clone, PartialEq, Message)]
@@ -88,8 +90,7 @@ fn entry(key: &str, value: &str) -> Vec<u8> {
 /// can be mapped.
 ///
 /// **Definition**: spaces in the doc string of each weight move the next one. `before` is what the model has in front of its
-/// graph, in bytes. In the rare case that the spaces lengthen the field that holds a length, later weights are off: they
-/// are copied when the network is loaded, as those of other programs are.
+/// graph, in bytes. Spaces may lengthen the field that holds a length and so move what was right: hence several rounds.
 pub(crate) fn align(graph: &mut GraphProto, before: usize) {
     let front = GraphProto {
         node: std::mem::take(&mut graph.node),
@@ -98,23 +99,45 @@ pub(crate) fn align(graph: &mut GraphProto, before: usize) {
     };
     let front_bytes = front.encoded_len();
     (graph.node, graph.name) = (front.node, front.name);
-    let most = graph.encoded_len() + graph.initializer.len() * (ALIGNMENT + 2);
-    let mut at = before + 1 + length_delimiter_len(most) + front_bytes;
-    for index in 0..graph.initializer.len() {
-        let tensor = &graph.initializer[index];
-        let bytes = tensor.encoded_len();
-        let elements = at + 1 + length_delimiter_len(bytes) + bytes_before_elements(tensor);
-        if index > 0 && !elements.is_multiple_of(ALIGNMENT) {
-            // A doc string has two bytes of its own.
-            let spaces = (elements + 2).next_multiple_of(ALIGNMENT) - (elements + 2);
-            graph.initializer[index - 1].doc_string = Some(" ".repeat(spaces));
-            at += spaces + 2;
+    for _ in 0..ROUNDS {
+        let begin = before + 1 + length_delimiter_len(graph.encoded_len()) + front_bytes;
+        if align_once(&mut graph.initializer, begin) {
+            return;
         }
-        at += 1 + length_delimiter_len(bytes) + bytes;
     }
 }
 
-/// Bytes of a tensor's message in front of its elements.
+/// Moves the weights that are not aligned, the first of which begins here; whether none had to be.
+fn align_once(weights: &mut [TensorProto], begin: usize) -> bool {
+    let mut at = begin;
+    let mut aligned = true;
+    for index in 0..weights.len() {
+        let elements = at + bytes_before_elements(&weights[index]);
+        if let Some(previous) = index.checked_sub(1)
+            && !elements.is_multiple_of(ALIGNMENT)
+        {
+            let previous = &mut weights[previous];
+            let length = field_bytes(previous);
+            let spaces = previous.doc_string.as_ref().map(String::len);
+            // A doc string has two bytes of its own.
+            let least = elements - spaces.map_or(0, |spaces| spaces + 2) + 2;
+            let spaces = least.next_multiple_of(ALIGNMENT) - least;
+            previous.doc_string = Some(" ".repeat(spaces));
+            at = at + field_bytes(previous) - length;
+            aligned = false;
+        }
+        at += field_bytes(&weights[index]);
+    }
+    aligned
+}
+
+/// Bytes of a tensor as a field of its graph.
+fn field_bytes(tensor: &TensorProto) -> usize {
+    let bytes = tensor.encoded_len();
+    1 + length_delimiter_len(bytes) + bytes
+}
+
+/// Bytes of a tensor's field in front of its elements.
 fn bytes_before_elements(tensor: &TensorProto) -> usize {
     let front = TensorProto {
         dims: tensor.dims.clone(),
@@ -123,5 +146,6 @@ fn bytes_before_elements(tensor: &TensorProto) -> usize {
         ..Default::default()
     };
     let elements = tensor.raw_data.as_ref().map_or(0, Bytes::len);
-    front.encoded_len() + 1 + length_delimiter_len(elements)
+    let length = length_delimiter_len(tensor.encoded_len());
+    1 + length + front.encoded_len() + 1 + length_delimiter_len(elements)
 }
