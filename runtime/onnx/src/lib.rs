@@ -9,12 +9,15 @@
 //! | [`Network::half`] | weights and activations in 16-bit floats | rounded |
 //! | [`Network::split_head`] | the last 1×1×1 convolution is taken off | the rest of it, and a linear map |
 //!
+//! [`Network::encode_mapped`] leaves weights where they are, in the file, for ONNX Runtime to map.
+//!
 //! Written here rather than taken from the ONNX package, because few operators need little of it and Rust runs wherever
 //! the programs do.
 
 mod builder;
 mod graph;
 mod memory;
+mod mapped;
 mod network;
 pub mod proto;
 mod refusal;

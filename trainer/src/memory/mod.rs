@@ -1,6 +1,5 @@
 //! Memory: how much a machine has, and how much a training needs.
 
-
 mod step;
 
 pub use vesal_cli::host_memory::HostMemory;
