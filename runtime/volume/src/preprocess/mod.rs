@@ -8,9 +8,11 @@ use crate::intensity::{IntensityError, check_normalizations};
 use crate::postprocess::LabelingError;
 use crate::resample::{ResampleError, check_target};
 
+mod cost;
 mod execute;
 mod inverse;
 
+pub use cost::{PreprocessCost, cost};
 pub use execute::{AppliedStep, Trace, execute};
 
 /// Why a single step cannot be applied or undone.
