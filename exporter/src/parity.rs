@@ -11,7 +11,7 @@ use vesal_bundle::deploy_plan::{self, Activation, Channel, Label, Modality};
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_bundle::probe::ProbeInput;
 use vesal_engine::library::Runtime;
-use vesal_engine::{Device, OnnxPredictor, PredictorError};
+use vesal_engine::{Device, EngineOptions, OnnxPredictor, PredictorError};
 use vesal_models::{NetworkConfig, SegResNetDs, SegmentationNetwork};
 use vesal_onnx::OPSET;
 use vesal_volume::window::{Blend, Padding, PatchPredictor, WindowPlan};
@@ -95,15 +95,12 @@ pub fn run_onnx(
 ) -> Result<Array5<f32>, PredictorError> {
     let (n, _, x, y, z) = input.dim();
     let plan = plain_plan(config, [x, y, z]);
-    let mut predictor = OnnxPredictor::new(
-        runtime,
-        onnx,
-        &interface(),
-        &plan,
-        Device::Cpu,
-        None,
-        NonZeroUsize::new(n),
-    )?;
+    let options = EngineOptions {
+        batch: NonZeroUsize::new(n),
+        ..EngineOptions::default()
+    };
+    let mut predictor =
+        OnnxPredictor::new(runtime, onnx, &interface(), &plan, Device::Cpu, &options)?;
     Ok(predictor.predict(input.view())?.into_owned())
 }
 
