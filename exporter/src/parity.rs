@@ -11,11 +11,10 @@ use vesal_bundle::deploy_plan::{self, Activation, Channel, Label, Modality};
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_bundle::probe::ProbeInput;
 use vesal_engine::library::Runtime;
-use vesal_engine::{Device, OnnxPredictor, PredictorError};
-use vesal_onnx::Bytes;
+use vesal_engine::{Device, EngineOptions, OnnxPredictor, PredictorError};
 use vesal_models::{NetworkConfig, SegResNetDs, SegmentationNetwork};
-use vesal_onnx::OPSET;
-use vesal_volume::window::{Blend, Padding, PatchPredictor, WindowPlan};
+use vesal_onnx::{Bytes, OPSET};
+use vesal_volume::window::{Blend, Padding, WindowPlan};
 
 use crate::lower::{self, INPUT, LowerError, OUTPUT};
 
@@ -96,16 +95,13 @@ pub fn run_onnx(
 ) -> Result<Array5<f32>, PredictorError> {
     let (n, _, x, y, z) = input.dim();
     let plan = plain_plan(config, [x, y, z]);
-    let mut predictor = OnnxPredictor::new(
-        runtime,
-        Bytes::copy_from_slice(onnx),
-        &interface(),
-        &plan,
-        Device::Cpu,
-        None,
-        NonZeroUsize::new(n),
-    )?;
-    predictor.logits(input.view())
+    let options = EngineOptions {
+        batch: NonZeroUsize::new(n),
+        ..EngineOptions::default()
+    };
+    let onnx = Bytes::copy_from_slice(onnx);
+    OnnxPredictor::new(runtime, onnx, &interface(), &plan, Device::Cpu, &options)?
+        .logits(input.view())
 }
 
 /// Compares a network with its ONNX form on an input.

@@ -83,17 +83,9 @@ impl Ensemble {
         let load = |device| {
             let load_member = |(member, &weight)| {
                 let network = bytes(member)?;
-                OnnxPredictor::new(
-                    runtime,
-                    network,
-                    interface,
-                    plan,
-                    device,
-                    options.threads,
-                    options.batch,
-                )
-                .map(|predictor| (predictor, weight))
-                .map_err(|source| EngineError::Member { member, source })
+                OnnxPredictor::new(runtime, network, interface, plan, device, options)
+                    .map(|predictor| (predictor, weight))
+                    .map_err(|source| EngineError::Member { member, source })
             };
             weights
                 .iter()

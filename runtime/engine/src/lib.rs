@@ -19,7 +19,7 @@ pub mod verify;
 pub use device::{Device, DeviceError};
 pub use ensemble::Ensemble;
 pub use error::EngineError;
-pub use options::EngineOptions;
+pub use options::{ConvolutionSearch, EngineOptions, ParseOptionError, Precision};
 pub use predictor::{OnnxPredictor, PredictorError};
 pub use segment::{PreparedCase, ProbabilitySink, Segmentation, SinkError, Stage, StageTimes};
 pub use verify::{VerifyReport, record_probe, verify};

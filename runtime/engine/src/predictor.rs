@@ -19,6 +19,7 @@ use vesal_volume::window::PatchPredictor;
 use crate::device::{self, Device, DeviceError};
 use crate::library::Runtime;
 use crate::model::{MalformedModel, Model};
+use crate::options::EngineOptions;
 use crate::session;
 
 /// Windows per call on a GPU, if not given: more do not make it faster.
@@ -165,7 +166,7 @@ pub struct OnnxPredictor {
 
 impl OnnxPredictor {
     /// Makes a predictor of the bytes of an ONNX file, on exactly this device; [`Device::Auto`] means the processor
-    /// here, for only who holds all networks can choose.
+    /// here, for only who holds all networks can choose. The device of the options is not looked at.
     ///
     /// **Errors**: the file is no network for this plan and interface, or the device does not run it.
     pub fn new(
@@ -174,8 +175,7 @@ impl OnnxPredictor {
         interface: &NetworkInterface,
         plan: &DeployPlan,
         device: Device,
-        threads: Option<NonZeroUsize>,
-        batch: Option<NonZeroUsize>,
+        options: &EngineOptions,
     ) -> Result<Self, PredictorError> {
         let Model { opset, external } = Model::inspect(&network)?;
         if let Some(tensor) = external {
@@ -191,7 +191,7 @@ impl OnnxPredictor {
         let (rewritten, head, graph) = rewritten(&network);
         let network = rewritten.as_deref().unwrap_or(&network);
         let session =
-            session::build(runtime, network, device, threads).map_err(|source| match device {
+            session::build(runtime, network, device, options).map_err(|source| match device {
                 Device::Cuda(_) => PredictorError::Device(DeviceError::Unusable { device, source }),
                 Device::Auto | Device::Cpu => PredictorError::Refused { source },
             })?;
@@ -220,7 +220,8 @@ impl OnnxPredictor {
             [outputs, x, y, z],
         )?;
         let several = matches!(device, Device::Cuda(_)) && x * y * z <= GPU_BATCH_VOXELS;
-        let max_batch = batch.map_or(if several { GPU_BATCH } else { 1 }, NonZeroUsize::get);
+        let max_batch = if several { GPU_BATCH } else { 1 };
+        let max_batch = options.batch.map_or(max_batch, NonZeroUsize::get);
         let tensor = |channels: usize| {
             Tensor::new(&Allocator::default(), [max_batch, channels, x, y, z]).map_err(run)
         };
