@@ -87,34 +87,56 @@ fn entry(key: &str, value: &str) -> Vec<u8> {
 /// Makes the elements of weights begin at multiples of 64 bytes in a model file, all but the first weight's, so that they
 /// can be mapped.
 ///
-/// **Definition**: spaces in the doc string of each weight move the next one. `before` is what the model has in front of its
-/// graph, in bytes. In the rare case that the spaces lengthen the field that holds a length, later weights are off: they
-/// are copied when the network is loaded, as those of other programs are.
+/// **Definition**: weights have elements in `raw_data` alone; spaces in the doc string of each, which is behind its elements,
+/// move the next one. `before` is what the model has in front of its graph, in bytes.
 pub(crate) fn align(graph: &mut GraphProto, before: usize) {
+    // From the last to the first: spaces change the length of the field that says how long their own weight is, which is
+    // in front of its elements.
+    for index in (1..graph.initializer.len()).rev() {
+        let Some(next) = graph.initializer.get(index + 1) else {
+            continue;
+        };
+        let elements = graph.initializer[index].raw_data().len();
+        // A doc string has two bytes of its own.
+        let least = elements + 2 + bytes_before_elements(next);
+        let spaces = least.next_multiple_of(ALIGNMENT) - least;
+        graph.initializer[index].doc_string = Some(" ".repeat(spaces));
+    }
+    // The first ones move the second weight, and with it all others, to a multiple in the file.
+    let front = front_bytes(graph);
+    for spaces in 0..2 * ALIGNMENT {
+        let Some(first) = graph.initializer.first_mut() else {
+            return;
+        };
+        first.doc_string = Some(" ".repeat(spaces));
+        let first = field_bytes(first);
+        let begin = before + 1 + length_delimiter_len(graph.encoded_len()) + front + first;
+        let second = graph.initializer.get(1).map_or(0, bytes_before_elements);
+        if (begin + second).is_multiple_of(ALIGNMENT) {
+            return;
+        }
+    }
+}
+
+/// Bytes of a graph in front of its weights.
+fn front_bytes(graph: &mut GraphProto) -> usize {
     let front = GraphProto {
         node: std::mem::take(&mut graph.node),
         name: graph.name.take(),
         ..Default::default()
     };
-    let front_bytes = front.encoded_len();
+    let bytes = front.encoded_len();
     (graph.node, graph.name) = (front.node, front.name);
-    let most = graph.encoded_len() + graph.initializer.len() * (ALIGNMENT + 2);
-    let mut at = before + 1 + length_delimiter_len(most) + front_bytes;
-    for index in 0..graph.initializer.len() {
-        let tensor = &graph.initializer[index];
-        let bytes = tensor.encoded_len();
-        let elements = at + 1 + length_delimiter_len(bytes) + bytes_before_elements(tensor);
-        if index > 0 && !elements.is_multiple_of(ALIGNMENT) {
-            // A doc string has two bytes of its own.
-            let spaces = (elements + 2).next_multiple_of(ALIGNMENT) - (elements + 2);
-            graph.initializer[index - 1].doc_string = Some(" ".repeat(spaces));
-            at += spaces + 2;
-        }
-        at += 1 + length_delimiter_len(bytes) + bytes;
-    }
+    bytes
 }
 
-/// Bytes of a tensor's message in front of its elements.
+/// Bytes of a tensor as a field of its graph.
+fn field_bytes(tensor: &TensorProto) -> usize {
+    let bytes = tensor.encoded_len();
+    1 + length_delimiter_len(bytes) + bytes
+}
+
+/// Bytes of a tensor's field in front of its elements.
 fn bytes_before_elements(tensor: &TensorProto) -> usize {
     let front = TensorProto {
         dims: tensor.dims.clone(),
@@ -123,5 +145,6 @@ fn bytes_before_elements(tensor: &TensorProto) -> usize {
         ..Default::default()
     };
     let elements = tensor.raw_data.as_ref().map_or(0, Bytes::len);
-    front.encoded_len() + 1 + length_delimiter_len(elements)
+    let length = length_delimiter_len(tensor.encoded_len());
+    1 + length + front.encoded_len() + 1 + length_delimiter_len(elements)
 }
