@@ -33,6 +33,8 @@ pub struct RunRecord {
     pub load_seconds: f64,
     /// Seconds from start to end.
     pub total_seconds: f64,
+    /// Memory that the run was planned to take.
+    pub memory: MemoryRecord,
     /// Most memory held at once; null where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
     /// What a reader of the results should know about the run as a whole.
@@ -161,6 +163,7 @@ impl RunRecord {
             device,
             load_seconds: 0.0,
             total_seconds: 0.0,
+            memory: MemoryRecord::default(),
             peak_memory_bytes: None,
             warnings: Vec::new(),
             cases: Vec::new(),

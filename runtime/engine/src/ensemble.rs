@@ -10,6 +10,7 @@ use crate::device::{self, Device};
 use crate::error::EngineError;
 use crate::library::{Runtime, runtime};
 use crate::options::EngineOptions;
+use crate::plugin::Provider;
 use crate::predictor::{OnnxPredictor, PredictorError};
 
 /// The networks of a bundle, loaded once, and the plan around them.
@@ -19,6 +20,7 @@ pub struct Ensemble {
     pub(crate) members: Vec<(OnnxPredictor, f64)>,
     pub(crate) combine: Combine,
     device: Device,
+    provider: Provider,
     fallback: Option<PredictorError>,
     runtime: &'static Runtime,
 }
@@ -93,7 +95,11 @@ impl Ensemble {
                 .map(load_member)
                 .collect::<Result<Vec<_>, _>>()
         };
-        let (device, members, fallback) = match options.device {
+        let device = match options.device {
+            Device::Auto => options.provider.preferred(),
+            device => device,
+        };
+        let (device, members, fallback) = match device {
             Device::Auto => match load(Device::Cuda(0)) {
                 Ok(members) => (Device::Cuda(0), members, None),
                 Err(EngineError::Member {
@@ -109,6 +115,7 @@ impl Ensemble {
             members,
             combine: Combine::default(),
             device,
+            provider: options.provider,
             fallback,
             runtime,
         })
@@ -121,7 +128,10 @@ impl Ensemble {
 
     /// Execution provider behind that device.
     pub fn provider(&self) -> &'static str {
-        device::provider(self.device)
+        match self.provider {
+            Provider::Native => device::provider(self.device),
+            provider => provider.name(),
+        }
     }
 
     /// Why [`Device::Auto`] did not take the GPU, if it did not.
@@ -137,6 +147,10 @@ impl Ensemble {
     /// Plan around the networks.
     pub fn plan(&self) -> &DeployPlan {
         &self.plan
+    }
+
+    pub(crate) fn predictors(&self) -> impl Iterator<Item = &OnnxPredictor> {
+        self.members.iter().map(|(predictor, _)| predictor)
     }
 
     /// Logits of every member for one window, in turn, and the labels that the ensemble gives it.

@@ -20,7 +20,8 @@ use crate::device::{self, Device, DeviceError};
 use crate::library::Runtime;
 use crate::model::{MalformedModel, Model};
 use crate::options::EngineOptions;
-use crate::session;
+use crate::plugin::{PluginError, Provider};
+use crate::session::{self, SessionError};
 
 /// Windows per call on a GPU, if not given: more do not make it faster.
 const GPU_BATCH: usize = 4;
@@ -62,6 +63,9 @@ pub enum PredictorError {
         /// The manifest's.
         expected: i64,
     },
+    /// The provider cannot be used.
+    #[error(transparent)]
+    Plugin(PluginError),
     /// ONNX Runtime refuses it.
     #[error("ONNX Runtime refuses the network")]
     Refused {
@@ -134,6 +138,7 @@ impl PredictorError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Device(error) => error.hint(),
+            Self::Plugin(error) => error.hint(),
             Self::Run { .. } => Some("if memory is short, `--batch 1` needs least"),
             Self::Patches { .. } | Self::Output { .. } | Self::NotFinite { .. } => None,
             _ => Some("the bundle was put together wrongly: export it again"),
@@ -187,13 +192,18 @@ impl OnnxPredictor {
                 expected: interface.opset,
             });
         }
-        device::check_provider(runtime, device)?;
+        if options.provider == Provider::Native {
+            device::check_provider(runtime, device)?;
+        }
         let (rewritten, head, graph) = rewritten(&network);
         let network = rewritten.as_deref().unwrap_or(&network);
         let session =
-            session::build(runtime, network, device, options).map_err(|source| match device {
-                Device::Cuda(_) => PredictorError::Device(DeviceError::Unusable { device, source }),
-                Device::Auto | Device::Cpu => PredictorError::Refused { source },
+            session::build(runtime, network, device, options).map_err(|error| match error {
+                SessionError::Plugin(error) => PredictorError::Plugin(error),
+                SessionError::Refused(source) if device.is_gpu() => {
+                    PredictorError::Device(DeviceError::Unusable { device, source })
+                }
+                SessionError::Refused(source) => PredictorError::Refused { source },
             })?;
         let ([x, y, z], channels, classes) =
             (plan.window.size, plan.channels.len(), plan.labels.len());

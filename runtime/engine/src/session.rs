@@ -3,11 +3,30 @@
 use ort::ep::CUDA;
 use ort::ep::cuda::ConvAlgorithmSearch;
 use ort::session::Session;
-use ort::session::builder::GraphOptimizationLevel;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use thiserror::Error;
 
 use crate::device::Device;
 use crate::library::Runtime;
-use crate::options::{ConvolutionSearch, EngineOptions};
+use crate::options::{ConvolutionSearch, EngineOptions, Precision};
+use crate::plugin::{self, PluginError, Provider, ProviderOptions};
+
+/// Why a session cannot be made.
+#[derive(Debug, Error)]
+pub enum SessionError {
+    /// ONNX Runtime refuses.
+    #[error(transparent)]
+    Refused(#[from] ort::Error),
+    /// Another provider does.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+}
+
+impl From<ort::Error<SessionBuilder>> for SessionError {
+    fn from(error: ort::Error<SessionBuilder>) -> Self {
+        Self::Refused(error.into())
+    }
+}
 
 /// Makes a session of an ONNX file on exactly this device.
 ///
@@ -23,9 +42,21 @@ pub(crate) fn build(
     network: &[u8],
     device: Device,
     options: &EngineOptions,
-) -> Result<Session, ort::Error> {
+) -> Result<Session, SessionError> {
     let mut builder = Session::builder(&runtime.environment)?
-        .with_optimization_level(GraphOptimizationLevel::All)?;
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        // Between two windows other threads blend: those of the network would spin in their way.
+        .with_config_entry("session.force_spinning_stop", "1")?;
+    if options.provider != Provider::Native {
+        let settings = ProviderOptions {
+            device,
+            threads: options.threads,
+            half: options.precision == Precision::Float16,
+            cache: None,
+        };
+        builder = plugin::append(builder, runtime, options.provider, &settings)?;
+        return Ok(builder.commit_from_memory(network)?);
+    }
     if let Some(threads) = options.threads {
         builder = builder.with_intra_threads(threads.get())?;
     }
@@ -45,5 +76,5 @@ pub(crate) fn build(
             .with_execution_providers([provider])?
             .with_disable_cpu_fallback()?;
     }
-    builder.commit_from_memory(network)
+    Ok(builder.commit_from_memory(network)?)
 }
