@@ -2,29 +2,10 @@
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use vesal_benches::{CopyPredictor, phantom, window_plan};
-use vesal_io::nifti::{WriteOptions, read_volume, write_label_map, write_volume};
 use vesal_volume::measure::measure_labels;
 use vesal_volume::postprocess::{Activation, ProbabilityMean, argmax_labels};
 use vesal_volume::preprocess::{Normalization, Step, execute};
 use vesal_volume::window::stitch;
-
-fn files(criterion: &mut Criterion) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let phantom = phantom([128; 3]).expect("a phantom");
-    let image = folder.path().join("image.nii.gz");
-    let labels = folder.path().join("labels.nii.gz");
-    let options = WriteOptions {
-        overwrite: true,
-        ..WriteOptions::default()
-    };
-    write_volume(&image, &phantom.volume, &options).expect("written");
-    criterion.bench_function("read a 128³ nii.gz", |b| {
-        b.iter(|| read_volume(&image).expect("read"))
-    });
-    criterion.bench_function("write a 128³ label map", |b| {
-        b.iter(|| write_label_map(&labels, &phantom.labels, &options).expect("written"));
-    });
-}
 
 fn prepare(criterion: &mut Criterion) {
     let phantom = phantom([128; 3]).expect("a phantom");
@@ -93,6 +74,6 @@ fn measure(criterion: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10);
-    targets = files, prepare, predict, measure
+    targets = prepare, predict, measure
 }
 criterion_main!(benches);

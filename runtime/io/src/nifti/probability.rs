@@ -12,8 +12,9 @@ use vesal_volume::Affine;
 use crate::atomic::{self, AtomicError};
 use crate::nifti::blocks::{self, Block};
 use crate::nifti::error::{NiftiError, WriteError};
-use crate::nifti::output::is_compressed;
-use crate::nifti::write::{REAL_LEVEL, WriteOptions, output, volume_header};
+use crate::nifti::made_header::volume_header;
+use crate::nifti::output::{Output, is_compressed};
+use crate::nifti::write::{REAL_LEVEL, WriteOptions};
 use crate::positioned;
 
 /// Bytes of a voxel.
@@ -74,7 +75,8 @@ impl ProbabilityFile {
     ) -> Result<Self, NiftiError> {
         let path = path.as_ref();
         is_compressed(path)?;
-        let header = volume_header(shape, affine, options).map_err(NiftiError::write(path))?;
+        let header =
+            volume_header(shape, affine, options.space).map_err(NiftiError::write(path))?;
         let directory = atomic::check_destination(path, options.overwrite)?;
         let bytes = shape.iter().map(|&side| side as u64).product::<u64>() * VOXEL_BYTES as u64;
         let spill = tempfile::tempfile_in(directory)
@@ -174,7 +176,7 @@ impl ProbabilityFile {
     ///
     /// **Errors**: as [`write_volume`](super::write_volume).
     pub fn finish(self) -> Result<(), NiftiError> {
-        let output = output(&self.path, &self.options, &self.header, REAL_LEVEL);
+        let output = Output::new(&self.path, &self.options, &self.header, REAL_LEVEL);
         output.write(|block, raw| self.gather(block, raw))
     }
 
