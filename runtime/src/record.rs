@@ -13,6 +13,8 @@ use vesal_bundle::digest;
 use vesal_cli::Failure;
 use vesal_volume::LabelMap;
 
+use crate::memory::MemoryRecord;
+
 /// Name of this format in the document itself.
 const FORMAT: &str = "vesal-predict";
 /// Version of the format.

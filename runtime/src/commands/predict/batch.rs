@@ -103,7 +103,10 @@ impl Batch<'_> {
             // Where memory is short, a case begins when the one before is written.
             let (go_on, begin) = sync_channel(total + 1);
             let at_once = if record.memory.overlapped { total } else { 1 };
-            (0..at_once).for_each(|_| drop(go_on.send(())));
+            for _ in 0..at_once {
+                // There is room for all, and the other end is here.
+                let _ = go_on.send(());
+            }
             scope.spawn(move || prepare(jobs, bundle, &begin, &prepared));
             let publisher =
                 scope.spawn(|| publisher.publish_all(finished, record, &mut failures, go_on));
