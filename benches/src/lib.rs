@@ -1,6 +1,6 @@
 //! Inputs that the benchmarks share.
 
-use ndarray::{Array4, Array5, ArrayView5, concatenate};
+use ndarray::{Array4, Array5, ArrayView5, CowArray, Ix5, concatenate};
 use std::convert::Infallible;
 
 use vesal_volume::phantom::{Phantom, PhantomError, PhantomSettings, make_phantom};
@@ -71,8 +71,13 @@ impl PatchPredictor for CopyPredictor {
         1
     }
 
-    fn predict(&mut self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>, Infallible> {
+    fn predict(
+        &mut self,
+        patches: ArrayView5<'_, f32>,
+    ) -> Result<CowArray<'_, f32, Ix5>, Infallible> {
         let views = [patches.view(), patches.view(), patches.view()];
-        Ok(concatenate(ndarray::Axis(1), &views).unwrap_or_else(|_| Array5::zeros([0; 5])))
+        Ok(concatenate(ndarray::Axis(1), &views)
+            .unwrap_or_else(|_| Array5::zeros([0; 5]))
+            .into())
     }
 }

@@ -1,5 +1,7 @@
 //! Whole-tensor comparison of a network in Burn with its ONNX form in ONNX Runtime.
 
+use std::num::NonZeroUsize;
+
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
 use ndarray::{Array5, ShapeError};
@@ -9,12 +11,12 @@ use vesal_bundle::deploy_plan::{self, Activation, Channel, Label, Modality};
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_bundle::probe::ProbeInput;
 use vesal_engine::library::Runtime;
-use vesal_engine::{Device, OnnxPredictor, PredictorError};
+use vesal_engine::{Device, EngineOptions, OnnxPredictor, PredictorError};
 use vesal_models::{NetworkConfig, SegResNetDs, SegmentationNetwork};
-use vesal_volume::window::{Blend, Padding, PatchPredictor, WindowPlan};
+use vesal_onnx::{Bytes, OPSET};
+use vesal_volume::window::{Blend, Padding, WindowPlan};
 
 use crate::lower::{self, INPUT, LowerError, OUTPUT};
-use crate::onnx::OPSET;
 
 /// Largest tolerated difference, as a fraction of the largest logit or of 1, whichever is more.
 ///
@@ -91,11 +93,15 @@ pub fn run_onnx(
     config: &NetworkConfig,
     input: &Array5<f32>,
 ) -> Result<Array5<f32>, PredictorError> {
-    let (_, _, x, y, z) = input.dim();
+    let (n, _, x, y, z) = input.dim();
     let plan = plain_plan(config, [x, y, z]);
-    let mut predictor =
-        OnnxPredictor::new(runtime, onnx, &interface(), &plan, Device::Cpu, None, None)?;
-    predictor.predict(input.view())
+    let options = EngineOptions {
+        batch: NonZeroUsize::new(n),
+        ..EngineOptions::default()
+    };
+    let onnx = Bytes::copy_from_slice(onnx);
+    OnnxPredictor::new(runtime, onnx, &interface(), &plan, Device::Cpu, &options)?
+        .logits(input.view())
 }
 
 /// Compares a network with its ONNX form on an input.

@@ -8,11 +8,11 @@ use vesal_exporter::lower;
 use vesal_exporter::onnx::checker::{
     AttributeProblem, InitializerProblem, ShapeProblem, TypeProblem,
 };
-use vesal_exporter::onnx::proto::{
+use vesal_exporter::onnx::{CheckError, check, check_bytes};
+use vesal_onnx::proto::{
     AttributeProto, AttributeType, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
     ValueInfoProto,
 };
-use vesal_exporter::onnx::{CheckError, check, check_bytes};
 
 fn model() -> ModelProto {
     let config = config(&[1, 1], [1, 2], None);
@@ -39,10 +39,7 @@ fn attribute<'a>(model: &'a mut ModelProto, operator: &str, name: &str) -> &'a m
         .unwrap()
 }
 
-fn dimension(
-    info: &mut ValueInfoProto,
-    axis: usize,
-) -> &mut vesal_exporter::onnx::proto::DimensionProto {
+fn dimension(info: &mut ValueInfoProto, axis: usize) -> &mut vesal_onnx::proto::DimensionProto {
     let tensor = info.r#type.as_mut().unwrap().tensor_type.as_mut().unwrap();
     &mut tensor.shape.as_mut().unwrap().dim[axis]
 }
@@ -136,7 +133,7 @@ refused! {
         => CheckError::Initializer { problem: InitializerProblem::Places { found: 0 }, .. },
     initializers_have_data_once: |m| graph(m).initializer[0].float_data.push(0.)
         => CheckError::Initializer { problem: InitializerProblem::Places { found: 2 }, .. },
-    initializers_fill_their_dims: |m| { graph(m).initializer[0].raw_data.as_mut().unwrap().pop(); }
+    initializers_fill_their_dims: |m| { graph(m).initializer[0].raw_data.as_mut().unwrap().truncate(3); }
         => CheckError::Initializer { problem: InitializerProblem::Bytes { .. }, .. },
     initializers_have_positive_dims: |m| graph(m).initializer[0].dims[0] = -4
         => CheckError::Initializer { problem: InitializerProblem::Dims { .. }, .. },

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use vesal_engine::{Device, EngineOptions};
+use vesal_engine::{ConvolutionSearch, Device, EngineOptions, Precision};
 
 /// Segments 3-D medical images with a bundle of trained networks.
 #[derive(Debug, Parser)]
@@ -281,6 +281,8 @@ impl ComputeArguments {
             device: self.device,
             threads: self.threads,
             batch,
+            precision: Precision::default(),
+            search: ConvolutionSearch::default(),
             library: self.library.ort_lib.clone(),
         }
     }

@@ -93,7 +93,10 @@ pub fn engine(error: EngineError) -> Failure {
         EngineError::Preprocess(PreprocessError::Labeling(_)) => Exit::Device,
         EngineError::Channels { .. } | EngineError::Preprocess(_) => Exit::Input,
         EngineError::Stopped => Exit::Interrupted,
+        EngineError::Probabilities(_) => Exit::Output,
         EngineError::Library(_)
+        | EngineError::Window(_)
+        | EngineError::Shape(_)
         | EngineError::Predict { .. }
         | EngineError::Mean(_)
         | EngineError::Labeling(_) => Exit::Device,

@@ -1,30 +1,46 @@
 //! Progress on stderr, only where a person watches: on a terminal.
 
 use std::fmt::Display;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use vesal_engine::Stage;
 
-/// The bar of one case.
+/// The bar of a batch.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
+    total: usize,
+    begun: AtomicUsize,
 }
 
 impl Progress {
-    /// A bar for the case `name`, the `number`-th (from 1) of `total`.
-    pub fn new(name: &str, number: usize, total: usize) -> Self {
+    /// A bar for so many cases.
+    pub fn new(total: usize) -> Self {
         let bar = ProgressBar::no_length();
-        // Both templates are constant and valid; the default style would do as well.
-        if let Ok(style) = ProgressStyle::with_template("{prefix} {msg}") {
-            bar.set_style(style);
-        }
-        bar.set_prefix(format!("[{number}/{total}] {name}"));
-        Self { bar }
+        bar.set_prefix(format!("[1/{total}]"));
+        let progress = Self {
+            bar,
+            total,
+            begun: AtomicUsize::new(0),
+        };
+        progress.step("reading");
+        progress
+    }
+
+    /// Goes on to the next case.
+    pub fn case(&self, name: &str) {
+        let number = 1 + self.begun.fetch_add(1, Ordering::Relaxed);
+        self.bar
+            .set_prefix(format!("[{number}/{}] {name}", self.total));
     }
 
     /// Shows a step that has no length.
     pub fn step(&self, what: &'static str) {
+        // Both templates are constant and valid; the default style would do as well.
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {msg}") {
+            self.bar.set_style(style);
+        }
         self.bar.set_message(what);
     }
 
@@ -33,20 +49,14 @@ impl Progress {
         match stage {
             Stage::Prepare => self.step("preparing"),
             Stage::Network {
-                member,
-                members,
                 windows,
                 total_windows,
             } => {
-                self.bar
-                    .set_message(format!("network {}/{members}", member + 1));
-                if member == 0 && windows == 0 {
-                    self.begin(members * total_windows);
+                if windows == 0 {
+                    self.begin(total_windows);
                 }
-                self.bar
-                    .set_position((member * total_windows + windows) as u64);
+                self.bar.set_position(windows as u64);
             }
-            Stage::Restore => self.step("back to the grid of the scan"),
         }
     }
 
@@ -55,6 +65,7 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{prefix} {msg} [{bar:30}] {eta} left") {
             self.bar.set_style(style.progress_chars("=> "));
         }
+        self.bar.set_message("segmenting");
         self.bar.set_length(steps as u64);
         self.bar.reset();
     }
@@ -62,6 +73,11 @@ impl Progress {
     /// Prints a line to stderr without disturbing the bar.
     pub fn print(&self, text: impl Display) {
         self.bar.suspend(|| eprint!("{text}"));
+    }
+
+    /// Does something on the terminal that the bar must not disturb.
+    pub fn suspend<T>(&self, action: impl FnOnce() -> T) -> T {
+        self.bar.suspend(action)
     }
 }
 

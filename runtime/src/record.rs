@@ -97,6 +97,8 @@ pub struct Segmented {
     pub output: OutputRecord,
     /// The probabilities, if asked for.
     pub probabilities: Option<OutputRecord>,
+    /// Windows that each member predicted.
+    pub windows: usize,
     /// Seconds per stage.
     pub seconds: StageSeconds,
     /// Every label but background.
@@ -112,13 +114,15 @@ pub struct StageSeconds {
     pub read: f64,
     /// Preprocessing.
     pub prepare: f64,
-    /// The networks, blending and averaging included.
+    /// The networks alone.
     pub network: f64,
-    /// Back to the grid of the scan.
+    /// Cutting windows and blending the networks' outputs.
+    pub stitch: f64,
+    /// Combining members, back to the grid of the scan, and labels.
     pub restore: f64,
     /// Writing and digesting the results.
     pub write: f64,
-    /// All of it.
+    /// The sum; the cases of a batch overlap.
     pub total: f64,
 }
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use burn::tensor::FloatDType;
 use burn::tensor::backend::Backend;
-use ndarray::{Array5, ArrayView5};
+use ndarray::{Array3, Array5, ArrayView5, Axis, CowArray, Ix5};
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::case_scores::{CaseScore, LabelScore, MeanScore};
@@ -14,8 +14,8 @@ use vesal_models::SegmentationNetwork;
 use vesal_volume::LabelMap;
 use vesal_volume::measure::{EmptyTruth, MeasureError, label_overlaps, region_overlaps, voxel_ml};
 use vesal_volume::postprocess::Activation;
-use vesal_volume::preprocess::PreprocessError;
-use vesal_volume::window::{PatchPredictor, StitchError, stitch_with_progress};
+use vesal_volume::preprocess::{PreprocessError, Restorer};
+use vesal_volume::window::{PatchPredictor, StitchError, stitch_planes};
 
 use crate::dataset::ValidationVolume;
 use crate::precision::Precision;
@@ -74,7 +74,10 @@ impl<N: SegmentationNetwork<B>, B: Layers> PatchPredictor for BurnPredictor<'_, 
         self.max_batch
     }
 
-    fn predict(&mut self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>, Infallible> {
+    fn predict(
+        &mut self,
+        patches: ArrayView5<'_, f32>,
+    ) -> Result<CowArray<'_, f32, Ix5>, Infallible> {
         let (n, c, x, y, z) = patches.dim();
         let values: Vec<f32> = patches.iter().copied().collect();
         let images = self.precision.upload(values, [n, c, x, y, z], self.device);
@@ -85,9 +88,7 @@ impl<N: SegmentationNetwork<B>, B: Layers> PatchPredictor for BurnPredictor<'_, 
             .iter::<f32>()
             .collect::<Vec<_>>()
             .into_iter();
-        Ok(Array5::from_shape_simple_fn(dims, || {
-            values.next().unwrap_or(f32::NAN)
-        }))
+        Ok(Array5::from_shape_simple_fn(dims, || values.next().unwrap_or(f32::NAN)).into())
     }
 }
 
@@ -102,25 +103,32 @@ pub fn segment<P: PatchPredictor<Error = Infallible>>(
     predictor: &mut P,
     proceed: &dyn Fn() -> bool,
 ) -> Result<Option<LabelMap>, ValidateError> {
-    let progress = |_| {
-        if proceed() {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
+    let values = plan.label_values();
+    let mut restorer = Restorer::new(&case.trace, plan.activation, &values)?;
+    let progress = |_| match proceed() {
+        true => ControlFlow::Continue(()),
+        false => ControlFlow::Break(Ok(())),
+    };
+    let restore = |logits: Array3<f32>| {
+        // Rows take the place of planes, whose number decides over parallel work.
+        let mut plane = logits.insert_axis(Axis(2));
+        plan.activation.probabilities_in_place(plane.view_mut());
+        match restorer.push(plane.remove_axis(Axis(2)), None) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(Err(error)),
         }
     };
-    let mut probabilities =
-        match stitch_with_progress(case.image.view(), &plan.window, predictor, progress) {
-            Err(StitchError::Cancelled { .. }) => return Ok(None),
-            other => other?,
-        };
-    plan.activation
-        .probabilities_in_place(probabilities.view_mut());
-    Ok(Some(case.trace.invert_to_labels(
-        probabilities.view(),
-        plan.activation,
-        &plan.label_values(),
-    )?))
+    match stitch_planes(
+        case.image.view(),
+        &plan.window,
+        predictor,
+        progress,
+        restore,
+    )? {
+        ControlFlow::Continue(()) => Ok(Some(restorer.finish(None)?)),
+        ControlFlow::Break(Ok(())) => Ok(None),
+        ControlFlow::Break(Err(error)) => Err(error.into()),
+    }
 }
 
 /// Gathers how well every label of every case is predicted.

@@ -6,8 +6,10 @@ use burn::tensor::backend::Backend;
 use prost::Message;
 use thiserror::Error;
 use vesal_models::{Heads, NetworkConfig, SegResNetDs, SegmentationNetwork};
+use vesal_onnx::Axis;
+use vesal_onnx::proto::ModelProto;
 
-use crate::onnx::{Axis, CheckError, check_bytes, proto::ModelProto};
+use crate::onnx::{CheckError, check_bytes};
 use recorder::Recorder;
 
 /// Name of the graph's input, `[N, C, X, Y, Z]`.
@@ -96,7 +98,7 @@ pub fn lower<B: Backend>(
     let mut graph = recorder.finish()?;
     graph.rename(output, OUTPUT);
     graph.output(OUTPUT, &shape(config.out_channels()));
-    Ok(graph.finish())
+    Ok(graph.finish("vesal-export"))
 }
 
 /// Lowers a network and gives the bytes of its file, checked as they will be read.

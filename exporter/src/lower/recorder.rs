@@ -10,10 +10,10 @@ use burn::tensor::backend::Backend;
 use burn_store::ModuleSnapshot;
 use vesal_models::NetworkOps;
 use vesal_models::blocks::InstanceNorm;
+use vesal_onnx::GraphBuilder;
+use vesal_onnx::proto::AttributeProto;
 
 use super::LowerError;
-use crate::onnx::GraphBuilder;
-use crate::onnx::proto::AttributeProto;
 
 /// Interprets a forward pass by recording it; values are the names of tensors.
 pub(super) struct Recorder {

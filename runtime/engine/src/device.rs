@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use thiserror::Error;
 
 use crate::library::Runtime;
+use crate::options::EngineOptions;
 use crate::session;
 
 /// Most GPUs of one machine that are looked for.
@@ -155,7 +156,7 @@ pub fn available(runtime: &'static Runtime) -> Vec<Availability> {
 
 fn try_device(runtime: &'static Runtime, device: Device) -> Availability {
     let error = check_provider(runtime, device).err().or_else(|| {
-        let session = session::build(runtime, RELU, device, None);
+        let session = session::build(runtime, RELU, device, &EngineOptions::default());
         session
             .err()
             .map(|source| DeviceError::Unusable { device, source })

@@ -1,152 +1,23 @@
-//! A bundle ready to segment: its networks on a device, its plan around them.
+//! The networks of a bundle on a device.
 
-use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
-
-use ndarray::{Array5, Axis};
-use thiserror::Error;
+use ndarray::{Array5, ArrayView5, Axis};
 use vesal_bundle::manifest::NetworkInterface;
-use vesal_bundle::{Bundle, BundleError, DeployPlan};
-use vesal_volume::postprocess::{Combination, Combine, LabelingError, MeanError};
-use vesal_volume::preprocess::{PreprocessError, execute};
-use vesal_volume::window::{PatchPredictor, StitchError, stitch_with_progress};
-use vesal_volume::{LabelMap, Volume};
+use vesal_bundle::{Bundle, DeployPlan};
+use vesal_onnx::Bytes;
+use vesal_volume::postprocess::{Combination, Combine};
 
 use crate::device::{self, Device};
-use crate::library::{LibraryError, Runtime, runtime};
+use crate::error::EngineError;
+use crate::library::{Runtime, runtime};
 use crate::options::EngineOptions;
 use crate::predictor::{OnnxPredictor, PredictorError};
-
-/// Why a bundle cannot be run, or a case not be segmented.
-#[derive(Debug, Error)]
-pub enum EngineError {
-    /// ONNX Runtime is not at hand.
-    #[error(transparent)]
-    Library(#[from] LibraryError),
-    /// A member cannot be read.
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
-    /// A member cannot be used.
-    #[error("member {member} of the ensemble is unusable")]
-    Member {
-        /// The member, from 0.
-        member: usize,
-        /// Why.
-        source: PredictorError,
-    },
-    /// There is nothing to run.
-    #[error("the ensemble has no member, expected at least 1")]
-    NoMembers,
-    /// The case has other channels than the networks take.
-    #[error("the case has {found} channels, the bundle expects {} ({})", expected.len(), expected.join(", "))]
-    Channels {
-        /// How many it has.
-        found: usize,
-        /// Names of the expected ones.
-        expected: Vec<String>,
-    },
-    /// The case cannot be preprocessed, or its prediction not be brought back.
-    #[error("the case does not fit the deploy plan")]
-    Preprocess(#[from] PreprocessError),
-    /// A network fails on the case.
-    #[error("member {member} of the ensemble fails")]
-    Predict {
-        /// The member, from 0.
-        member: usize,
-        /// Why.
-        source: StitchError<PredictorError>,
-    },
-    /// The members' predictions cannot be combined.
-    #[error(transparent)]
-    Mean(#[from] MeanError),
-    /// Probabilities give no labels.
-    #[error(transparent)]
-    Labeling(#[from] LabelingError),
-    /// The caller asked to stop.
-    #[error("stopped on request")]
-    Stopped,
-}
-
-impl EngineError {
-    /// A remedy, where there is one.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Library(error) => error.hint(),
-            Self::Bundle(error) => error.hint(),
-            Self::Member { source, .. }
-            | Self::Predict {
-                source: StitchError::Predict { source, .. },
-                ..
-            } => source.hint(),
-            Self::Channels { .. } => {
-                Some("`vesal inspect BUNDLE` lists the channels and their order")
-            }
-            _ => None,
-        }
-    }
-}
-
-/// What a segmentation is to give.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Output {
-    /// The label map alone, which needs least memory.
-    #[default]
-    Labels,
-    /// The probabilities of all classes as well.
-    LabelsAndProbabilities,
-}
-
-/// Where a segmentation is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Preprocessing.
-    Prepare,
-    /// A member predicts windows.
-    Network {
-        /// The member, from 0.
-        member: usize,
-        /// Members of the ensemble.
-        members: usize,
-        /// Windows done.
-        windows: usize,
-        /// Windows in all.
-        total_windows: usize,
-    },
-    /// The prediction is brought back to the input's grid.
-    Restore,
-}
-
-/// Time of each stage.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct StageTimes {
-    /// Preprocessing.
-    pub prepare: Duration,
-    /// The networks, blending and combining included.
-    pub network: Duration,
-    /// Back to the input's grid.
-    pub restore: Duration,
-}
-
-/// A segmented case.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Segmentation {
-    /// Labels on the grid of the first image; regions are bits.
-    pub labels: LabelMap,
-    /// Probabilities (of a vote: shares of the votes) `[K, X, Y, Z]` on the input's grid, if asked for; 0 in every class
-    /// where the case was cropped away.
-    pub probabilities: Option<Volume>,
-    /// Windows that each member predicted.
-    pub windows: usize,
-    /// Time of each stage.
-    pub times: StageTimes,
-}
 
 /// The networks of a bundle, loaded once, and the plan around them.
 #[derive(Debug)]
 pub struct Ensemble {
-    plan: DeployPlan,
-    members: Vec<(OnnxPredictor, f64)>,
-    combine: Combine,
+    pub(crate) plan: DeployPlan,
+    pub(crate) members: Vec<(OnnxPredictor, f64)>,
+    pub(crate) combine: Combine,
     device: Device,
     fallback: Option<PredictorError>,
     runtime: &'static Runtime,
@@ -167,7 +38,7 @@ impl Ensemble {
             bundle.plan(),
             &manifest.network,
             &weights,
-            &|member| Ok(bundle.member_bytes(member)?),
+            &|member| Ok(bundle.member_bytes(member)?.into()),
             options,
         )?;
         Ok(ensemble.combining(manifest.ensemble.combine))
@@ -188,7 +59,7 @@ impl Ensemble {
             plan,
             interface,
             &weights,
-            &|member| Ok(networks[member].0.to_vec()),
+            &|member| Ok(Bytes::copy_from_slice(networks[member].0)),
             options,
         )
     }
@@ -202,7 +73,7 @@ impl Ensemble {
         plan: &DeployPlan,
         interface: &NetworkInterface,
         weights: &[f64],
-        bytes: &dyn Fn(usize) -> Result<Vec<u8>, EngineError>,
+        bytes: &dyn Fn(usize) -> Result<Bytes, EngineError>,
         options: &EngineOptions,
     ) -> Result<Self, EngineError> {
         if weights.is_empty() {
@@ -212,17 +83,9 @@ impl Ensemble {
         let load = |device| {
             let load_member = |(member, &weight)| {
                 let network = bytes(member)?;
-                OnnxPredictor::new(
-                    runtime,
-                    &network,
-                    interface,
-                    plan,
-                    device,
-                    options.threads,
-                    options.batch,
-                )
-                .map(|predictor| (predictor, weight))
-                .map_err(|source| EngineError::Member { member, source })
+                OnnxPredictor::new(runtime, network, interface, plan, device, options)
+                    .map(|predictor| (predictor, weight))
+                    .map_err(|source| EngineError::Member { member, source })
             };
             weights
                 .iter()
@@ -276,99 +139,20 @@ impl Ensemble {
         &self.plan
     }
 
-    /// Segments a case: preprocesses it, lets every member predict it window by window, combines the predictions, and
-    /// brings the labels back to the grid of the first image.
-    ///
-    /// At any time one member's logits and one combination are in memory. Votes are counted on the plan's grid, and
-    /// their shares brought back like probabilities. `progress` is called at the begin of every stage and
-    /// after every batch of windows, and stops the segmentation when it breaks.
-    ///
-    /// **Shapes**: images `[C, X, Y, Z]` with as many channels each as [`DeployPlan::image_channels`] says → labels
-    /// `[X, Y, Z]`.
-    ///
-    /// **Errors**: the case does not fit the plan, a network fails, or [`EngineError::Stopped`].
-    pub fn segment(
-        &mut self,
-        images: Vec<Volume>,
-        output: Output,
-        progress: &mut dyn FnMut(Stage) -> ControlFlow<()>,
-    ) -> Result<Segmentation, EngineError> {
-        let (found, expected) = (
-            images.iter().map(Volume::channels).sum(),
-            &self.plan.channels,
-        );
-        if found != expected.len() {
-            let expected = expected
-                .iter()
-                .map(|channel| channel.name.clone())
-                .collect();
-            return Err(EngineError::Channels { found, expected });
-        }
-        let mut times = StageTimes::default();
-        let start = Instant::now();
-        report(progress, Stage::Prepare)?;
-        let (prepared, trace) = execute(images, &self.plan.preprocessing)?;
-        times.prepare = start.elapsed();
-
-        let start = Instant::now();
-        let mut combination = Combination::new(self.combine, self.plan.activation);
-        let mut windows = 0;
-        let members = self.members.len();
-        for (member, (predictor, weight)) in self.members.iter_mut().enumerate() {
-            let logits =
-                stitch_with_progress(prepared.data.view(), &self.plan.window, predictor, |at| {
-                    windows = at.total;
-                    progress(Stage::Network {
-                        member,
-                        members,
-                        windows: at.done,
-                        total_windows: at.total,
-                    })
-                });
-            let logits = logits.map_err(|source| match source {
-                StitchError::Cancelled { .. } => EngineError::Stopped,
-                source => EngineError::Predict { member, source },
-            })?;
-            combination.add(logits, *weight)?;
-        }
-        drop(prepared);
-        let combined = combination.finish()?;
-        times.network = start.elapsed();
-
-        let start = Instant::now();
-        report(progress, Stage::Restore)?;
-        let labels = trace.invert_to_labels(
-            combined.view(),
-            self.plan.activation,
-            &self.plan.label_values(),
-        )?;
-        let probabilities = match output {
-            Output::Labels => None,
-            Output::LabelsAndProbabilities => Some(trace.invert_probabilities(combined)?),
-        };
-        times.restore = start.elapsed();
-        Ok(Segmentation {
-            labels,
-            probabilities,
-            windows,
-            times,
-        })
-    }
-
     /// Logits of every member for one window, in turn, and the labels that the ensemble gives it.
     ///
     /// **Shapes**: input `[1, C, X, Y, Z]`; logits `[1, K, X, Y, Z]`; labels `[X, Y, Z]` in C order.
     pub(crate) fn answer(
         &mut self,
         input: &Array5<f32>,
-        mut look: impl FnMut(usize, &Array5<f32>),
+        mut look: impl FnMut(usize, ArrayView5<'_, f32>),
     ) -> Result<Vec<u16>, EngineError> {
         let mut combination = Combination::new(self.combine, self.plan.activation);
         for (member, (predictor, weight)) in self.members.iter_mut().enumerate() {
             let logits = predictor
-                .predict(input.view())
+                .logits(input.view())
                 .map_err(|source| EngineError::Member { member, source })?;
-            look(member, &logits);
+            look(member, logits.view());
             combination.add(logits.index_axis_move(Axis(0), 0), *weight)?;
         }
         let plan = &self.plan;
@@ -376,15 +160,5 @@ impl Ensemble {
             .activation
             .labels(combination.finish()?.view(), &plan.label_values())?;
         Ok(labels.iter().copied().collect())
-    }
-}
-
-fn report(
-    progress: &mut dyn FnMut(Stage) -> ControlFlow<()>,
-    stage: Stage,
-) -> Result<(), EngineError> {
-    match progress(stage) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(()) => Err(EngineError::Stopped),
     }
 }

@@ -1,7 +1,12 @@
 //! How networks are run.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::device::Device;
 
@@ -14,6 +19,126 @@ pub struct EngineOptions {
     pub threads: Option<NonZeroUsize>,
     /// Windows per call of a network; 1 on a processor and up to 4 on a GPU if not given.
     pub batch: Option<NonZeroUsize>,
+    /// Numbers that the network computes with.
+    pub precision: Precision,
+    /// How a GPU's convolutions are chosen.
+    pub search: ConvolutionSearch,
     /// File or folder of ONNX Runtime's library; looked for if not given.
     pub library: Option<PathBuf>,
+}
+
+/// Numbers that a network computes with: `f32` or `f16`.
+///
+/// **Examples**
+/// ```
+/// use vesal_engine::Precision;
+///
+/// assert_eq!("f16".parse(), Ok(Precision::Float16));
+/// assert_eq!(Precision::default().to_string(), "f32");
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Precision {
+    /// Single precision; on a GPU, products of convolutions are rounded to TF32.
+    #[default]
+    #[serde(rename = "f32")]
+    Float32,
+    /// Half precision: weights and activations take half the memory.
+    #[serde(rename = "f16")]
+    Float16,
+}
+
+/// How a GPU's convolutions are chosen: `heuristic` or `exhaustive`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConvolutionSearch {
+    /// By cuDNN's rules.
+    #[default]
+    Heuristic,
+    /// By trying all of them, when a shape comes for the first time.
+    Exhaustive,
+}
+
+/// A text that names no choice.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the {what} is {found:?}, expected {expected}")]
+pub struct ParseOptionError {
+    /// What is chosen.
+    pub what: &'static str,
+    /// The text.
+    pub found: String,
+    /// The choices.
+    pub expected: &'static str,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Float32 => "f32",
+            Self::Float16 => "f16",
+        })
+    }
+}
+
+impl FromStr for Precision {
+    type Err = ParseOptionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "f32" => Ok(Self::Float32),
+            "f16" => Ok(Self::Float16),
+            _ => Err(ParseOptionError {
+                what: "precision",
+                found: text.into(),
+                expected: "`f32` or `f16`",
+            }),
+        }
+    }
+}
+
+impl fmt::Display for ConvolutionSearch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Heuristic => "heuristic",
+            Self::Exhaustive => "exhaustive",
+        })
+    }
+}
+
+impl FromStr for ConvolutionSearch {
+    type Err = ParseOptionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "heuristic" => Ok(Self::Heuristic),
+            "exhaustive" => Ok(Self::Exhaustive),
+            _ => Err(ParseOptionError {
+                what: "convolution search",
+                found: text.into(),
+                expected: "`heuristic` or `exhaustive`",
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_are_written_as_they_are_read() {
+        for text in ["f32", "f16"] {
+            assert_eq!(text.parse::<Precision>().unwrap().to_string(), text);
+        }
+        for text in ["heuristic", "exhaustive"] {
+            assert_eq!(text.parse::<ConvolutionSearch>().unwrap().to_string(), text);
+        }
+        assert!("fp16".parse::<Precision>().is_err());
+        assert_eq!(
+            "default"
+                .parse::<ConvolutionSearch>()
+                .unwrap_err()
+                .to_string(),
+            "the convolution search is \"default\", expected `heuristic` or `exhaustive`"
+        );
+    }
 }

@@ -2,18 +2,24 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
 
-use ndarray::{Array5, ArrayView5, Ix5};
+use ndarray::{Array5, ArrayView5, Axis, CowArray, Ix5, s};
+use ort::memory::Allocator;
+use ort::session::IoBinding;
 use ort::session::Session;
-use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::manifest::NetworkInterface;
+use vesal_onnx::{Bytes, Head, Network};
+use vesal_volume::postprocess::map_features;
 use vesal_volume::window::PatchPredictor;
 
 use crate::device::{self, Device, DeviceError};
 use crate::library::Runtime;
 use crate::model::{MalformedModel, Model};
+use crate::options::EngineOptions;
 use crate::session;
 
 /// Windows per call on a GPU, if not given: more do not make it faster.
@@ -135,33 +141,43 @@ impl PredictorError {
     }
 }
 
-/// One ONNX network on one device, for windows of one shape.
+/// One ONNX network on one device, for batches of windows of one shape, in memory of its own.
+///
+/// A batch that is not full is computed as if it were: one shape is what a device plans for.
 #[derive(Debug)]
 pub struct OnnxPredictor {
     session: Session,
+    binding: IoBinding,
     device: Device,
-    input: String,
+    name: String,
+    /// `[N, C, X, Y, Z]`.
+    input: Tensor<f32>,
+    /// `[N, K, X, Y, Z]`.
+    output: Tensor<f32>,
+    run_time: Duration,
     /// `[C, X, Y, Z]`.
     patch: [usize; 4],
-    classes: usize,
+    /// Channels of the output: logits, or the features that the head takes.
+    channels: usize,
+    head: Option<Head>,
     max_batch: usize,
+    activation_bytes: Result<u64, String>,
 }
 
 impl OnnxPredictor {
     /// Makes a predictor of the bytes of an ONNX file, on exactly this device; [`Device::Auto`] means the processor
-    /// here, for only who holds all networks can choose.
+    /// here, for only who holds all networks can choose. The device of the options is not looked at.
     ///
     /// **Errors**: the file is no network for this plan and interface, or the device does not run it.
     pub fn new(
         runtime: &'static Runtime,
-        network: &[u8],
+        network: Bytes,
         interface: &NetworkInterface,
         plan: &DeployPlan,
         device: Device,
-        threads: Option<NonZeroUsize>,
-        batch: Option<NonZeroUsize>,
+        options: &EngineOptions,
     ) -> Result<Self, PredictorError> {
-        let Model { opset, external } = Model::inspect(network)?;
+        let Model { opset, external } = Model::inspect(&network)?;
         if let Some(tensor) = external {
             return Err(PredictorError::ExternalData { tensor });
         }
@@ -172,8 +188,10 @@ impl OnnxPredictor {
             });
         }
         device::check_provider(runtime, device)?;
+        let (rewritten, head, graph) = rewritten(&network);
+        let network = rewritten.as_deref().unwrap_or(&network);
         let session =
-            session::build(runtime, network, device, threads).map_err(|source| match device {
+            session::build(runtime, network, device, options).map_err(|source| match device {
                 Device::Cuda(_) => PredictorError::Device(DeviceError::Unusable { device, source }),
                 Device::Auto | Device::Cpu => PredictorError::Refused { source },
             })?;
@@ -185,22 +203,51 @@ impl OnnxPredictor {
             &interface.input,
             [channels, x, y, z],
         )?;
+        let found = head.as_ref().map_or(classes, Head::classes);
+        if found != classes {
+            let axes = |classes| AxisSizes(vec![None, Some(classes), Some(x), Some(y), Some(z)]);
+            return Err(PredictorError::Shape {
+                what: "output",
+                found: axes(found),
+                expected: axes(classes),
+            });
+        }
+        let outputs = head.as_ref().map_or(classes, Head::features);
         check_outlet(
             "output",
             session.outputs(),
             &interface.output,
-            [classes, x, y, z],
+            [outputs, x, y, z],
         )?;
         let several = matches!(device, Device::Cuda(_)) && x * y * z <= GPU_BATCH_VOXELS;
-        let max_batch = batch.map_or(if several { GPU_BATCH } else { 1 }, NonZeroUsize::get);
-        let input = interface.input.clone();
+        let max_batch = if several { GPU_BATCH } else { 1 };
+        let max_batch = options.batch.map_or(max_batch, NonZeroUsize::get);
+        let tensor = |channels: usize| {
+            Tensor::new(&Allocator::default(), [max_batch, channels, x, y, z]).map_err(run)
+        };
+        let mut output: Tensor<f32> = tensor(outputs)?;
+        let mut input: Tensor<f32> = tensor(channels)?;
+        input.extract_array_mut().fill(0.0);
+        let mut binding = session.create_binding().map_err(run)?;
+        binding
+            .bind_output(interface.output.as_str(), &mut output)
+            .map_err(run)?;
         Ok(Self {
             session,
+            binding,
             device,
+            name: interface.input.clone(),
             input,
+            output,
+            run_time: Duration::ZERO,
             patch: [channels, x, y, z],
-            classes,
+            channels: outputs,
+            head,
             max_batch,
+            activation_bytes: graph.map_or_else(
+                || Err("not understood".into()),
+                |graph| graph.activation_bytes(max_batch, size_of::<f32>()),
+            ),
         })
     }
 
@@ -208,53 +255,127 @@ impl OnnxPredictor {
     pub fn device(&self) -> Device {
         self.device
     }
+
+    /// The linear map from blended outputs to logits, where the network has more classes than features before them.
+    pub(crate) fn head(&self) -> Option<&Head> {
+        self.head.as_ref()
+    }
+
+    /// Most bytes that the network's activations take at once, or the operator that is not known.
+    pub(crate) fn activation_bytes(&self) -> Result<u64, &str> {
+        self.activation_bytes.as_ref().copied().map_err(String::as_str)
+    }
+
+    /// Bytes of the buffers that batches pass through.
+    pub(crate) fn buffer_bytes(&self) -> u64 {
+        let [channels, x, y, z] = self.patch;
+        (self.max_batch * (channels + self.channels) * x * y * z * size_of::<f32>()) as u64
+    }
+
+    /// Logits of a batch of windows.
+    ///
+    /// **Shapes**: `[N, C, X, Y, Z]` → `[N, K, X, Y, Z]`.
+    ///
+    /// **Errors**: as [`PatchPredictor::predict`].
+    pub fn logits(&mut self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>, PredictorError> {
+        let head = self.head.clone();
+        let outputs = self.predict(patches)?;
+        let Some(head) = head else {
+            return Ok(outputs.into_owned());
+        };
+        let (n, _, x, y, z) = outputs.dim();
+        let mut logits = Array5::zeros((n, head.classes(), x, y, z));
+        for (features, mut logits) in outputs.outer_iter().zip(logits.outer_iter_mut()) {
+            for (plane, mut to) in features.axis_iter(Axis(1)).zip(logits.axis_iter_mut(Axis(1))) {
+                to.assign(&map_features(plane, &head.weight, &head.bias));
+            }
+        }
+        Ok(logits)
+    }
+
+    /// Time that ONNX Runtime has taken so far.
+    pub fn run_time(&self) -> Duration {
+        self.run_time
+    }
 }
 
 impl PatchPredictor for OnnxPredictor {
     type Error = PredictorError;
 
     fn output_channels(&self) -> usize {
-        self.classes
+        self.channels
     }
 
     fn max_batch(&self) -> usize {
         self.max_batch
     }
 
-    fn predict(&mut self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>, PredictorError> {
+    fn predict(
+        &mut self,
+        patches: ArrayView5<'_, f32>,
+    ) -> Result<CowArray<'_, f32, Ix5>, PredictorError> {
         let (n, c, x, y, z) = patches.dim();
-        if [c, x, y, z] != self.patch {
+        if [c, x, y, z] != self.patch || n > self.max_batch {
             return Err(PredictorError::Patches {
                 found: [n, c, x, y, z],
                 expected: self.patch,
             });
         }
-        let run = |source| PredictorError::Run { source };
-        let patches = patches.as_standard_layout();
-        let input = TensorRef::from_array_view(&patches).map_err(run)?;
-        let outputs = self
-            .session
-            .run(ort::inputs![self.input.as_str() => input])
-            .map_err(run)?;
-        let logits = outputs[0].try_extract_array::<f32>().map_err(run)?;
-        let expected = [n, self.classes, x, y, z];
-        if logits.shape() != expected {
-            return Err(PredictorError::Output {
-                found: logits.shape().to_vec(),
-                expected,
-            });
+        let start = Instant::now();
+        self.fill(patches).map_err(run)?;
+        self.session.run_binding(&self.binding).map_err(run)?;
+        self.run_time += start.elapsed();
+        let logits = self.output.extract_array();
+        let expected = [self.max_batch, self.channels, x, y, z];
+        let output = || PredictorError::Output {
+            found: logits.shape().to_vec(),
+            expected,
+        };
+        let all = logits
+            .clone()
+            .into_dimensionality::<Ix5>()
+            .map_err(|_| output())?;
+        if all.shape() != expected {
+            return Err(output());
         }
+        let logits = all.slice_move(s![..n, .., .., .., ..]);
         let values = logits.iter().filter(|logit| !logit.is_finite()).count();
         if values > 0 {
             return Err(PredictorError::NotFinite { values });
         }
-        let logits = logits.into_dimensionality::<Ix5>();
-        logits
-            .map(|logits| logits.to_owned())
-            .map_err(|_| PredictorError::Output {
-                found: Vec::new(),
-                expected,
-            })
+        Ok(logits.into())
+    }
+}
+
+impl OnnxPredictor {
+    /// Puts patches where the network reads them; what a batch lacks stays as it was.
+    fn fill(&mut self, patches: ArrayView5<'_, f32>) -> Result<(), ort::Error> {
+        let mut input = self.input.extract_array_mut();
+        let length: usize = patches.len();
+        match (patches.as_slice(), input.as_slice_mut()) {
+            (Some(patches), Some(input)) => input[..length].copy_from_slice(patches),
+            _ => input
+                .iter_mut()
+                .zip(&patches)
+                .for_each(|(to, from)| *to = *from),
+        }
+        // Bound anew every time: what lies in a device's own memory is copied there now.
+        self.binding.bind_input(self.name.as_str(), &self.input)
+    }
+}
+
+fn run(source: ort::Error) -> PredictorError {
+    PredictorError::Run { source }
+}
+
+/// The network as it is run, its head, and its graph: a network that rewrites do not know stays as it is.
+fn rewritten(network: &Bytes) -> (Option<Vec<u8>>, Option<Head>, Option<Network>) {
+    let Ok(graph) = Network::decode(network.clone()) else {
+        return (None, None, None);
+    };
+    match graph.split_head() {
+        Ok((graph, head)) => (Some(graph.encode()), Some(head), Some(graph)),
+        Err(_) => (None, None, Some(graph)),
     }
 }
 

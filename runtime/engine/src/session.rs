@@ -1,7 +1,5 @@
 //! Sessions of ONNX Runtime: one network on one device.
 
-use std::num::NonZeroUsize;
-
 use ort::ep::CUDA;
 use ort::ep::cuda::ConvAlgorithmSearch;
 use ort::session::Session;
@@ -9,30 +7,37 @@ use ort::session::builder::GraphOptimizationLevel;
 
 use crate::device::Device;
 use crate::library::Runtime;
+use crate::options::{ConvolutionSearch, EngineOptions};
 
 /// Makes a session of an ONNX file on exactly this device.
 ///
-/// On a GPU, convolutions are chosen by cuDNN's heuristic (its default algorithm is eight times slower) and use TF32,
-/// as PyTorch does: 10 bits of mantissa in products, sums in `f32`. No operator may stay on the processor: ONNX Runtime
-/// would put it there silently.
+/// On a GPU, convolutions are chosen as the options say (never by ONNX Runtime's default, eight times slower) and use
+/// TF32, as PyTorch does: 10 bits of mantissa in products, sums in `f32`. No operator may stay on the processor: ONNX
+/// Runtime would put it there silently.
+///
+/// The device is an argument because that of the options may be `auto`.
 ///
 /// **Errors**: the file is no valid network, or the device does not run all of it.
 pub(crate) fn build(
     runtime: &'static Runtime,
     network: &[u8],
     device: Device,
-    threads: Option<NonZeroUsize>,
+    options: &EngineOptions,
 ) -> Result<Session, ort::Error> {
     let mut builder = Session::builder(&runtime.environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?;
-    if let Some(threads) = threads {
+    if let Some(threads) = options.threads {
         builder = builder.with_intra_threads(threads.get())?;
     }
     if let Device::Cuda(index) = device {
+        let search = match options.search {
+            ConvolutionSearch::Heuristic => ConvAlgorithmSearch::Heuristic,
+            ConvolutionSearch::Exhaustive => ConvAlgorithmSearch::Exhaustive,
+        };
         // An index beyond what CUDA can count to is a GPU that is not there.
         let provider = CUDA::default()
             .with_device_id(i32::try_from(index).unwrap_or(i32::MAX))
-            .with_conv_algorithm_search(ConvAlgorithmSearch::Heuristic)
+            .with_conv_algorithm_search(search)
             .with_tf32(true)
             .build()
             .error_on_failure();

@@ -13,7 +13,8 @@ use vesal_bundle::{Bundle, DeployPlan};
 use vesal_volume::postprocess::Combine;
 
 use crate::device::Device;
-use crate::ensemble::{EngineError, Ensemble};
+use crate::ensemble::Ensemble;
+use crate::error::EngineError;
 use crate::options::EngineOptions;
 
 /// Most logits that a recorded probe has per member.

@@ -7,9 +7,10 @@ use std::ops::ControlFlow;
 
 use example::{
     CLASSES_A, CLASSES_B, CONV_A, CONV_B, LABELS, bundle, direct, onward, options, plan, ramp,
+    with_probabilities,
 };
 use ndarray::Array3;
-use vesal_engine::{Device, EngineError, EngineOptions, Ensemble, Output, PredictorError, Stage};
+use vesal_engine::{Device, EngineError, EngineOptions, Ensemble, PredictorError, Stage};
 use vesal_volume::postprocess::{Combine, argmax_labels};
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::StitchError;
@@ -33,14 +34,7 @@ fn an_ensemble_gives_the_weighted_mean_of_probabilities() {
     for shape in [[13, 9, 7], [8, 6, 4], [3, 20, 2], [1, 1, 1]] {
         let volume = ramp(shape, Affine::from_spacing([1., 2., 3.]));
         let expected = direct(&volume, &[(&CLASSES_A, 2.), (&CLASSES_B, 1.)]);
-        let found = ensemble
-            .segment(
-                vec![volume.clone()],
-                Output::LabelsAndProbabilities,
-                &mut onward,
-            )
-            .expect("segmented");
-        let probabilities = found.probabilities.expect("asked for");
+        let (found, probabilities) = with_probabilities(&mut ensemble, &volume);
         let difference = (&probabilities.data - &expected)
             .iter()
             .fold(0_f32, |largest, value| largest.max(value.abs()));
@@ -71,17 +65,9 @@ fn a_vote_gives_what_most_weight_is_for_and_of_equals_the_lower_class() {
         let networks: [(&[u8], f64); 2] = [(CONV_A, weights[0]), (CONV_B, weights[1])];
         let ensemble = Ensemble::from_networks(&plan, &example::interface(), &networks, &options())
             .expect("loads");
-        let found = ensemble
-            .combining(Combine::Vote)
-            .segment(
-                vec![volume.clone()],
-                Output::LabelsAndProbabilities,
-                &mut onward,
-            )
-            .expect("segmented");
+        let (found, shares) = with_probabilities(&mut ensemble.combining(Combine::Vote), &volume);
         assert!(identical(&found.labels.data, &expected) > 0.999);
-        let shares = found.probabilities.expect("asked for").data;
-        let total = shares.sum_axis(ndarray::Axis(0));
+        let total = shares.data.sum_axis(ndarray::Axis(0));
         assert!(total.iter().all(|total| (total - 1.).abs() < 1e-6));
     }
 }
@@ -115,15 +101,12 @@ fn a_member_is_loaded_once_and_batches_change_nothing() {
         };
         let mut ensemble = Ensemble::open(&bundle, &options).expect("opens");
         // The files may go once the networks are loaded.
-        let output = Output::LabelsAndProbabilities;
-        let first = ensemble
-            .segment(vec![volume.clone()], output, &mut onward)
-            .expect("segmented");
+        let (first, probabilities) = with_probabilities(&mut ensemble, &volume);
         let again = ensemble
-            .segment(vec![volume.clone()], output, &mut onward)
+            .segment(vec![volume.clone()], None, &mut onward)
             .expect("segmented");
         assert_eq!(first.labels, again.labels);
-        results.push((first.labels, first.probabilities, first.windows));
+        results.push((first.labels, probabilities, first.windows));
     }
     assert_eq!(results[0], results[1]);
     assert_eq!(results[0], results[2]);
@@ -149,11 +132,10 @@ fn labels_come_back_to_the_grid_of_the_input() {
     let labels =
         argmax_labels(direct(&volume, &[(&CLASSES_A, 1.)]).view(), &LABELS).expect("finite");
     let found = ensemble
-        .segment(vec![volume.clone()], Output::Labels, &mut onward)
+        .segment(vec![volume.clone()], None, &mut onward)
         .expect("segmented");
     assert_eq!(found.labels.geometry(), volume.geometry());
     assert!(identical(&found.labels.data, &labels) > 0.999);
-    assert!(found.probabilities.is_none());
 }
 
 #[test]
@@ -184,14 +166,10 @@ fn cropped_and_resampled_cases_come_back_too() {
     };
     let labels =
         argmax_labels(direct(&volume, &[(&CLASSES_A, 1.)]).view(), &LABELS).expect("finite");
-    let output = Output::LabelsAndProbabilities;
-    let found = ensemble
-        .segment(vec![volume.clone()], output, &mut onward)
-        .expect("segmented");
+    let (found, probabilities) = with_probabilities(&mut ensemble, &volume);
     assert_eq!(found.labels.geometry(), volume.geometry());
     assert!(identical(&found.labels.data, &labels) > 0.98);
     assert!(labels.iter().any(|label| *label == 2));
-    let probabilities = found.probabilities.expect("asked for");
     let from_probabilities = argmax_labels(probabilities.data.view(), &LABELS).expect("finite");
     assert_eq!(
         from_probabilities, found.labels.data,
@@ -207,30 +185,29 @@ fn progress_names_every_stage_and_can_stop_each() {
     let volume = ramp([13, 9, 7], Affine::IDENTITY);
     let mut stages = Vec::new();
     let found = ensemble
-        .segment(vec![volume.clone()], Output::Labels, &mut |stage| {
+        .segment(vec![volume.clone()], None, &mut |stage| {
             stages.push(stage);
             ControlFlow::Continue(())
         })
         .expect("segmented");
-    let network = |member, windows| Stage::Network {
-        member,
-        members: 2,
+    let total_windows = 2 * found.windows;
+    let network = |windows| Stage::Network {
         windows,
-        total_windows: found.windows,
+        total_windows,
     };
     assert_eq!(stages.first(), Some(&Stage::Prepare));
-    assert_eq!(stages.last(), Some(&Stage::Restore));
-    for stage in [
-        network(0, 0),
-        network(0, found.windows),
-        network(1, 0),
-        network(1, found.windows),
-    ] {
+    assert_eq!(stages.last(), Some(&network(total_windows)));
+    for stage in [network(0), network(1), network(found.windows)] {
         assert!(stages.contains(&stage), "{stage:?}");
     }
-    for stop in [Stage::Prepare, network(0, 2), network(1, 0), Stage::Restore] {
+    for stop in [
+        Stage::Prepare,
+        network(0),
+        network(2),
+        network(total_windows),
+    ] {
         let error = ensemble
-            .segment(vec![volume.clone()], Output::Labels, &mut |stage| {
+            .segment(vec![volume.clone()], None, &mut |stage| {
                 if stage == stop {
                     ControlFlow::Break(())
                 } else {
@@ -252,7 +229,7 @@ fn a_case_with_other_channels_is_refused_by_name() {
         affine: Affine::IDENTITY,
     };
     let error = ensemble
-        .segment(vec![volume], Output::Labels, &mut onward)
+        .segment(vec![volume], None, &mut onward)
         .expect_err("two channels");
     assert_eq!(
         error.to_string(),
@@ -263,7 +240,7 @@ fn a_case_with_other_channels_is_refused_by_name() {
         affine: Affine::IDENTITY,
     };
     let error = ensemble
-        .segment(vec![volume], Output::Labels, &mut onward)
+        .segment(vec![volume], None, &mut onward)
         .expect_err("not finite");
     assert!(matches!(error, EngineError::Preprocess(_)), "{error:?}");
 }
@@ -280,7 +257,7 @@ fn an_overflowing_network_is_an_error_and_no_background() {
         affine: Affine::IDENTITY,
     };
     let error = ensemble
-        .segment(vec![volume], Output::Labels, &mut onward)
+        .segment(vec![volume], None, &mut onward)
         .expect_err("overflows");
     let EngineError::Predict {
         member: 0,

@@ -1,11 +1,13 @@
 //! What must hold for every grid: transforms undo each other and voxels stay where they are in the world.
 
-use ndarray::{Array3, Array4};
+use ndarray::{Array3, Array4, ArrayView4, Axis, s};
 use proptest::prelude::*;
 use vesal_volume::crop::{Margins, VoxelBox, foreground_box};
 use vesal_volume::orientation::{AxisTransform, Orientation, reorient_labels, reorient_volume};
 use vesal_volume::postprocess::{Activation, argmax_labels};
-use vesal_volume::preprocess::{Normalization, Step, cost, execute};
+use vesal_volume::preprocess::{
+    Normalization, PreprocessError, Restorer, Step, cost, execute,
+};
 use vesal_volume::resample::{resample_labels, resample_volume, spaced_geometry};
 use vesal_volume::{Affine, Geometry, LabelMap, Volume};
 
@@ -195,6 +197,71 @@ proptest! {
         prop_assert_eq!(inverted.geometry(), original.geometry());
         prop_assert_eq!(picked.geometry(), original.geometry());
         prop_assert_eq!(picked.data, argmax_labels(inverted.data.view(), &[4, 5, 6]).unwrap());
+    }
+
+    #[test]
+    fn planes_are_restored_to_what_the_whole_gives(
+        affine in affines(), shape in shapes(), spacing in prop::array::uniform3(0.5..3.0_f64), order in 0..6usize, regions in prop::bool::ANY,
+    ) {
+        let resample = Step::Resample { spacing, keep: [1.0, 1.0] };
+        let crop = Step::CropForeground { threshold: 5.0, margin: 1 };
+        let normalize = Step::Normalize { channels: vec![Normalization::ZScoreNonzero] };
+        let steps = match order {
+            0 => vec![Step::OrientRas, crop, resample, normalize],
+            1 => vec![Step::OrientRas, resample],
+            2 => vec![crop, Step::OrientRas, normalize],
+            3 => vec![Step::OrientRas, resample, crop],
+            4 => vec![resample, Step::OrientRas],
+            _ => vec![],
+        };
+        let (_, trace) = execute(vec![volume(1, shape, affine)], &steps).unwrap();
+        let [x, y, z] = trace.prepared.shape;
+        let probabilities = Array4::from_shape_fn((3, x, y, z), |(c, x, y, z)| {
+            ((c * 7 + x * 5 + y * 3 + z * 11) % 13) as f32 / 13.0
+        });
+        let activation = if regions { Activation::Sigmoid } else { Activation::Softmax };
+        let values = [1, 2, 4];
+        let labels = trace.invert_to_labels(probabilities.view(), activation, &values).unwrap();
+        let whole = trace.invert_probabilities(probabilities.clone()).unwrap();
+
+        let mut found = Array4::zeros(whole.data.raw_dim());
+        let mut last = None;
+        let axis = trace.plane_axis();
+        let gathered = matches!(order, 3 | 4);
+        let mut take = |[i, j, k]: [usize; 3], block: ArrayView4<'_, f32>| {
+            let (_, x, y, z) = block.dim();
+            if !gathered {
+                let at = [i, j, k][axis];
+                assert!(last.is_none_or(|last: usize| last != at), "planes follow each other along axis {axis}");
+                last = Some(at);
+            }
+            found.slice_mut(s![.., i..i + x, j..j + y, k..k + z]).assign(&block);
+        };
+        let mut restorer = Restorer::new(&trace, activation, &values).unwrap();
+        for plane in probabilities.axis_iter(Axis(1)) {
+            restorer.push(plane.to_owned(), Some(&mut take)).unwrap();
+        }
+        let surplus = restorer.push(Array3::zeros((3, y, z)), None);
+        let refused = matches!(surplus, Err(PreprocessError::PredictionShape { .. }));
+        prop_assert!(refused);
+        prop_assert_eq!(restorer.finish(Some(&mut take)).unwrap(), labels);
+        prop_assert_eq!(found, whole.data);
+    }
+
+    #[test]
+    fn planes_that_are_missing_or_no_numbers_are_refused(affine in affines(), spacing in 0.5..3.0_f64) {
+        let steps = [Step::OrientRas, Step::Resample { spacing: [spacing; 3], keep: [1.0, 1.0] }];
+        let (_, trace) = execute(vec![volume(1, [6, 7, 8], affine)], &steps).unwrap();
+        let [x, y, z] = trace.prepared.shape;
+        let restorer = Restorer::new(&trace, Activation::Softmax, &[0, 1]).unwrap();
+        let missing = restorer.finish(None);
+        let refused = matches!(missing, Err(PreprocessError::PredictionShape { .. }));
+        prop_assert!(refused);
+        let mut restorer = Restorer::new(&trace, Activation::Softmax, &[0, 1]).unwrap();
+        let nan = (0..x).try_for_each(|_| restorer.push(Array3::from_elem((2, y, z), f32::NAN), None));
+        let end = nan.and_then(|()| restorer.finish(None).map(|_| ()));
+        let refused = matches!(end, Err(PreprocessError::Labeling(_)));
+        prop_assert!(refused, "{end:?}");
     }
 
     #[test]

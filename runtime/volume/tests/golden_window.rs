@@ -4,7 +4,7 @@ mod golden;
 
 use std::convert::Infallible;
 
-use ndarray::{Array3, Array5, ArrayD, ArrayView5, Ix4, s};
+use ndarray::{Array3, Array5, ArrayD, ArrayView5, CowArray, Ix4, Ix5, s};
 use serde_json::Value;
 use vesal_volume::window::{
     Blend, Padding, PatchPredictor, WindowGrid, WindowPlan, importance_map, stitch,
@@ -123,7 +123,10 @@ impl PatchPredictor for Ramp {
         self.max_batch
     }
 
-    fn predict(&mut self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>, Infallible> {
+    fn predict(
+        &mut self,
+        patches: ArrayView5<'_, f32>,
+    ) -> Result<CowArray<'_, f32, Ix5>, Infallible> {
         let (n, _, x, y, z) = patches.dim();
         assert!(n <= self.max_batch);
         let mut output = Array5::zeros((n, 3, x, y, z));
@@ -142,7 +145,7 @@ impl PatchPredictor for Ramp {
                 .slice_mut(s![2, .., .., ..])
                 .assign(&((&a + &b) * &self.ramp));
         }
-        Ok(output)
+        Ok(output.into())
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use ndarray::{Array4, Array5, ArrayView5, Axis, s};
+use ndarray::{Array4, Array5, ArrayView5, Axis, CowArray, Ix5, s};
 use proptest::prelude::*;
 use vesal_volume::window::{
-    Blend, Padding, PatchPredictor, Progress, StitchError, WindowPlan, stitch, stitch_cost,
-    stitch_with_progress,
+    Blend, Padding, PatchPredictor, Progress, StitchError, WindowPlan, stitch, stitch_planes,
+    walk_bytes,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +31,8 @@ impl<F: FnMut(ArrayView5<'_, f32>) -> Result<Array5<f32>, Broken>> PatchPredicto
         self.max_batch
     }
 
-    fn predict(&mut self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>, Broken> {
-        (self.answer)(patches)
+    fn predict(&mut self, patches: ArrayView5<'_, f32>) -> Result<CowArray<'_, f32, Ix5>, Broken> {
+        (self.answer)(patches).map(CowArray::from)
     }
 }
 
@@ -171,27 +171,36 @@ fn reports_progress_and_stops_when_told() {
         answer: |patches: ArrayView5<'_, f32>| Ok(patches.to_owned()),
     };
     let mut seen = Vec::new();
-    stitch_with_progress(volume.view(), &plan, &mut predictor, |progress| {
-        seen.push(progress);
-        ControlFlow::Continue(())
-    })
-    .unwrap();
+    let mut planes = 0;
+    let end = stitch_planes(
+        volume.view(),
+        &plan,
+        &mut predictor,
+        |progress| {
+            seen.push(progress);
+            ControlFlow::<()>::Continue(())
+        },
+        |plane| {
+            assert_eq!(plane.dim(), (1, 1, 1));
+            planes += 1;
+            ControlFlow::Continue(())
+        },
+    );
+    assert!(matches!(end, Ok(ControlFlow::Continue(()))));
     assert_eq!(seen, [0, 2, 4, 5].map(|done| Progress { done, total: 5 }));
+    assert_eq!(planes, 10);
 
-    let stopped =
-        stitch_with_progress(
-            volume.view(),
-            &plan,
-            &mut predictor,
-            |progress| match progress.done {
-                0 => ControlFlow::Continue(()),
-                _ => ControlFlow::Break(()),
-            },
-        );
-    assert!(matches!(
-        stopped,
-        Err(StitchError::Cancelled { done: 2, total: 5 })
-    ));
+    let stopped = stitch_planes(
+        volume.view(),
+        &plan,
+        &mut predictor,
+        |progress| match progress.done {
+            0 => ControlFlow::Continue(()),
+            done => ControlFlow::Break(done),
+        },
+        |_| ControlFlow::Continue(()),
+    );
+    assert!(matches!(stopped, Ok(ControlFlow::Break(2))));
 }
 
 #[test]
@@ -270,19 +279,20 @@ fn refuses_empty_volumes_and_predictors_and_absurd_sizes() {
 }
 
 #[test]
-fn cost_is_known_beforehand() {
+fn memory_is_known_beforehand() {
     let plan = constant([32, 48, 32], [0.625; 3]);
-    let cost = stitch_cost([1, 36, 50, 38], &plan, 3, 4).unwrap();
-    assert_eq!(cost.windows, 8);
-    let (volume, window, plane) = (
-        36 * 50 * 38,
-        32 * 48 * 32,
-        50 * 38 * rayon::current_num_threads(),
+    let bytes = walk_bytes([1, 100, 50, 38], &plan, 3, 4).unwrap();
+    // Four windows in a layer: a batch of four may lie in two layers, 12 voxels apart.
+    let (planes, window) = ((32 + 12 + 1) * 50 * 38, 32 * 48 * 32);
+    let values = 3 * planes + 50 * 38 + 4 * window + 4 * 3 * window + window;
+    assert_eq!(bytes, 4 * values as u64);
+    let alone = walk_bytes([1, 100, 50, 38], &plan, 3, 1).unwrap();
+    assert_eq!(
+        bytes - alone,
+        4 * (3 * 12 * 50 * 38 + 3 * 4 * window) as u64
     );
-    let values = 3 * volume + 4 * window + 4 * 3 * window + window + plane;
-    assert_eq!(cost.bytes, 4 * values as u64);
-    let absurd = stitch_cost([1, usize::MAX, usize::MAX, 1], &plan, 3, 4).unwrap();
-    assert_eq!(absurd.bytes, u64::MAX);
+    let absurd = walk_bytes([1, usize::MAX, usize::MAX, 1], &plan, 3, 4).unwrap();
+    assert_eq!(absurd, u64::MAX);
 }
 
 fn any_plan() -> impl Strategy<Value = WindowPlan> {

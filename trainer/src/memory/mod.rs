@@ -1,9 +1,8 @@
 //! Memory: how much a machine has, and how much a training needs.
 
-mod host;
 mod step;
 
-pub use host::HostMemory;
+pub use vesal_cli::host_memory::HostMemory;
 pub use step::StepMemory;
 
 use serde::{Deserialize, Serialize};

@@ -1,9 +1,10 @@
 //! Why a model is refused.
 
 use thiserror::Error;
+use vesal_onnx::proto::AttributeType;
+use vesal_onnx::{IR_VERSION, OPSET};
 
-use crate::onnx::proto::AttributeType;
-use crate::onnx::{IR_VERSION, MAX_MODEL_BYTES, OPSET};
+use crate::onnx::MAX_MODEL_BYTES;
 
 /// First rule that a model breaks.
 #[derive(Debug, Clone, PartialEq, Error)]

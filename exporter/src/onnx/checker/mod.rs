@@ -12,12 +12,13 @@ mod values;
 use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
+use vesal_onnx::proto::{GraphProto, ModelProto, NodeProto};
+use vesal_onnx::{IR_VERSION, OPSET};
 
 pub use error::{AttributeProblem, CheckError, InitializerProblem, ShapeProblem, TypeProblem};
 use shapes::Shape;
 
-use super::proto::{GraphProto, ModelProto, NodeProto};
-use super::{IR_VERSION, MAX_MODEL_BYTES, OPSET};
+use super::MAX_MODEL_BYTES;
 
 /// Decodes a model and checks it.
 ///

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use vesal_onnx::proto::{AttributeProto, AttributeType, NodeProto};
+
 use super::error::{AttributeProblem, CheckError};
-use crate::onnx::proto::{AttributeProto, AttributeType, NodeProto};
 
 /// An operator that networks use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +162,18 @@ fn check_value(
         (!attribute.floats.is_empty(), AttributeType::Floats),
         (!attribute.ints.is_empty(), AttributeType::Ints),
         (!attribute.strings.is_empty(), AttributeType::Strings),
+        (!attribute.tensors.is_empty(), AttributeType::Tensors),
+        (!attribute.graphs.is_empty(), AttributeType::Graphs),
+        (
+            attribute.sparse_tensor.is_some(),
+            AttributeType::SparseTensor,
+        ),
+        (
+            !attribute.sparse_tensors.is_empty(),
+            AttributeType::SparseTensors,
+        ),
+        (attribute.tp.is_some(), AttributeType::TypeProto),
+        (!attribute.type_protos.is_empty(), AttributeType::TypeProtos),
     ];
     let used: Vec<AttributeType> = used
         .into_iter()

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use vesal_onnx::proto::{AttributeProto, NodeProto};
+
 use super::error::{AttributeProblem, CheckError, ShapeProblem};
 use super::operators::Operator;
-use crate::onnx::proto::NodeProto;
 
 /// Size of one axis.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,7 +193,7 @@ impl Node<'_> {
         dims.collect::<Result<_, _>>().map(Shape)
     }
 
-    fn find(&self, attribute: &str) -> Option<&crate::onnx::proto::AttributeProto> {
+    fn find(&self, attribute: &str) -> Option<&AttributeProto> {
         self.node
             .attribute
             .iter()

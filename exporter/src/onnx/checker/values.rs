@@ -1,9 +1,10 @@
 //! Types and weights.
 
+use vesal_onnx::proto::{DataType, TensorProto, ValueInfoProto};
+
 use super::error::{CheckError, InitializerProblem, TypeProblem};
 use super::shapes::{Dim, Shape};
 use crate::onnx::MAX_MODEL_BYTES;
-use crate::onnx::proto::{DataType, TensorProto, ValueInfoProto};
 
 /// Shape of a declared value.
 pub(super) fn declared_shape(value: &str, info: &ValueInfoProto) -> Result<Shape, CheckError> {
@@ -58,11 +59,11 @@ pub(super) fn initializer_shape(name: &str, tensor: &TensorProto) -> Result<Shap
     let raw = tensor
         .raw_data
         .as_ref()
-        .filter(|_| tensor.float_data.is_empty())
+        .filter(|_| tensor.places() == 1)
         .ok_or_else(|| {
-            let found =
-                usize::from(tensor.raw_data.is_some()) + usize::from(!tensor.float_data.is_empty());
-            broken(InitializerProblem::Places { found })
+            broken(InitializerProblem::Places {
+                found: tensor.places(),
+            })
         })?;
     let expected = tensor
         .dims

@@ -6,18 +6,21 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use ndarray::{Array4, Axis};
+use ndarray::{Array4, ArrayView4, Axis, s};
 use tempfile::TempDir;
 use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Label, Modality};
 use vesal_bundle::manifest::{
     self, EnsembleRecord, Manifest, Member, MemberProvenance, NetworkInterface, Provenance,
 };
 use vesal_bundle::{Bundle, BundleWriter, Probe};
-use vesal_engine::{EngineOptions, Stage, install, library, record_probe};
+use vesal_engine::{
+    EngineOptions, Ensemble, ProbabilitySink, Segmentation, SinkError, Stage, install, library,
+    record_probe,
+};
 use vesal_volume::postprocess::Combine;
 use vesal_volume::preprocess::Step;
 use vesal_volume::window::{Blend, Padding, WindowPlan};
-use vesal_volume::{Affine, Volume};
+use vesal_volume::{Affine, Geometry, Volume};
 
 pub const WINDOW: [usize; 3] = [8, 6, 4];
 pub const LABELS: [u16; 3] = [0, 5, 2];
@@ -161,6 +164,42 @@ pub fn direct(volume: &Volume, networks: &[(&[(f32, f32); 3], f64)]) -> Array4<f
         }
     }
     mean
+}
+
+/// Gathers all probabilities.
+#[derive(Default)]
+struct Gathered(Option<Volume>);
+
+impl ProbabilitySink for Gathered {
+    fn begin(&mut self, classes: usize, grid: &Geometry, _: usize) -> Result<(), SinkError> {
+        let [x, y, z] = grid.shape;
+        self.0 = Some(Volume {
+            data: Array4::zeros((classes, x, y, z)),
+            affine: grid.affine,
+        });
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        [i, j, k]: [usize; 3],
+        block: ArrayView4<'_, f32>,
+    ) -> Result<(), SinkError> {
+        let (_, x, y, z) = block.dim();
+        let volume = self.0.as_mut().ok_or("nothing was begun")?;
+        let mut to = volume.data.slice_mut(s![.., i..i + x, j..j + y, k..k + z]);
+        to.assign(&block);
+        Ok(())
+    }
+}
+
+/// Segments a volume, and gathers the probabilities of all classes.
+pub fn with_probabilities(ensemble: &mut Ensemble, volume: &Volume) -> (Segmentation, Volume) {
+    let mut gathered = Gathered::default();
+    let found = ensemble
+        .segment(vec![volume.clone()], Some(&mut gathered), &mut onward)
+        .expect("segmented");
+    (found, gathered.0.expect("begun"))
 }
 
 pub fn onward(_: Stage) -> ControlFlow<()> {

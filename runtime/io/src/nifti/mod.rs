@@ -19,10 +19,14 @@
 //! [`TRAILING_BYTES_MAX`] after it: either its header or its content is wrong.
 
 mod affine;
+mod blocks;
 mod decode;
 mod error;
 mod fields;
+mod gzip;
 mod header;
+mod output;
+mod probability;
 mod read;
 mod rotation;
 mod source;
@@ -32,6 +36,7 @@ pub use ::nifti::XForm;
 pub use affine::{AffineDefect, AffineSource};
 pub use error::{HeaderError, LabelError, NiftiError, VoxelError, WriteError};
 pub use header::{ByteOrder, DataType, Header, Scaling};
+pub use probability::ProbabilityFile;
 pub use read::{
     Limits, NiftiFile, non_finite_voxels, read_channels, read_channels_within, read_header,
     read_label_map, read_label_map_within, read_volume, read_volume_within,

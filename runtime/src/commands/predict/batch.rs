@@ -1,27 +1,25 @@
-//! The loop over cases.
+//! The cases of a batch: while one is segmented, the next is read and prepared, and the one before is written.
 
-use std::path::Path;
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use vesal_bundle::Bundle;
-use vesal_bundle::deploy_plan::Activation;
-use vesal_cli::{Exit, Failure};
-use vesal_engine::{Ensemble, Output};
-use vesal_io::nifti::{self, WriteOptions};
+use vesal_cli::{Exit, Failure, stdout};
+use vesal_engine::{EngineError, Ensemble, PreparedCase, ProbabilitySink, Segmentation};
+use vesal_io::nifti::{WriteOptions, XForm};
 
 use super::Job;
-use crate::case::Checked;
+use super::write::{Probabilities, Written, write};
 use crate::cli::PredictArguments;
 use crate::failure;
 use crate::interrupt::{self, Interrupted};
 use crate::outputs::Outputs;
 use crate::progress::Progress;
 use crate::record::{
-    self, CaseRecord, LabelRecord, Outcome, OutputRecord, RunRecord, Segmented, StageSeconds,
-    seconds,
+    CaseRecord, LabelRecord, Outcome, RunRecord, Segmented, StageSeconds, measure, seconds,
 };
 use crate::table::table;
-use vesal_cli::stdout;
 
 /// What all cases share.
 pub struct Batch<'a> {
@@ -33,52 +31,214 @@ pub struct Batch<'a> {
     pub ensemble: Option<Ensemble>,
 }
 
+/// A case on its way, and what became of it so far.
+struct OnItsWay<T> {
+    name: String,
+    input: Vec<String>,
+    outputs: Outputs,
+    result: Result<T, Failure>,
+}
+
+/// A case that is read and prepared.
+struct Ready {
+    case: PreparedCase,
+    space: XForm,
+    warnings: Vec<String>,
+    read: Duration,
+}
+
+/// A case that is segmented.
+struct Done {
+    found: Segmentation,
+    probabilities: Option<Probabilities>,
+    space: XForm,
+    warnings: Vec<String>,
+    read: Duration,
+}
+
+impl<T> OnItsWay<T> {
+    fn then<U>(self, step: impl FnOnce(T, &Outputs) -> Result<U, Failure>) -> OnItsWay<U> {
+        let Self {
+            name,
+            input,
+            outputs,
+            result,
+        } = self;
+        OnItsWay {
+            result: result.and_then(|value| step(value, &outputs)),
+            name,
+            input,
+            outputs,
+        }
+    }
+}
+
 impl Batch<'_> {
-    /// Segments one case after the other, notes them in the record, and gives the failures by case.
+    /// Segments the cases in order, notes them in the record, and gives the failures by case.
     ///
     /// **Errors**: the user stops it, or stdout cannot be written.
     pub fn run(
-        mut self,
+        self,
         jobs: Vec<Job>,
         record: &mut RunRecord,
     ) -> Result<Vec<(String, Failure)>, Failure> {
         let total = jobs.len();
+        let progress = Progress::new(total);
+        let Self {
+            arguments,
+            bundle,
+            mut ensemble,
+        } = self;
+        let publisher = Publisher {
+            arguments,
+            bundle,
+            progress: &progress,
+            total,
+        };
         let mut failures = Vec::new();
-        for (done, job) in jobs.into_iter().enumerate() {
-            let Job {
+        let published = thread::scope(|scope| {
+            // Without room between them, one case at most is ahead and one behind.
+            let (prepared, cases) = sync_channel(0);
+            let (segmented, finished) = sync_channel(0);
+            scope.spawn(move || prepare(jobs, bundle, &prepared));
+            let publisher = scope.spawn(|| publisher.publish_all(finished, record, &mut failures));
+            segment(cases, &mut ensemble, arguments, &progress, &segmented);
+            drop(segmented);
+            publisher.join()
+        });
+        match published {
+            Ok(published) => published?,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+        if interrupt::requested() {
+            let done = record.cases.len();
+            return Err(Failure::new(Exit::Interrupted, Interrupted { done, total }));
+        }
+        Ok(failures)
+    }
+}
+
+/// Reads and prepares one case after the other, until nobody takes them.
+fn prepare(jobs: Vec<Job>, bundle: &Bundle, to: &SyncSender<OnItsWay<Ready>>) {
+    for job in jobs {
+        let Job {
+            name,
+            input,
+            checked,
+            outputs,
+        } = job;
+        let result = checked.and_then(|checked| {
+            let start = Instant::now();
+            let images = checked
+                .voxels()
+                .map_err(|error| failure::read(error, None))?;
+            let read = start.elapsed();
+            let case = PreparedCase::new(images, bundle.plan()).map_err(failure::engine)?;
+            Ok(Ready {
+                case,
+                space: checked.space,
+                warnings: checked.warnings,
+                read,
+            })
+        });
+        let case = OnItsWay {
+            name,
+            input,
+            outputs,
+            result,
+        };
+        if interrupt::requested() || to.send(case).is_err() {
+            return;
+        }
+    }
+}
+
+/// Segments the cases that are prepared.
+fn segment(
+    cases: Receiver<OnItsWay<Ready>>,
+    ensemble: &mut Option<Ensemble>,
+    arguments: &PredictArguments,
+    progress: &Progress,
+    to: &SyncSender<OnItsWay<Done>>,
+) {
+    for case in cases {
+        progress.case(&case.name);
+        let case = case.then(|ready, outputs| {
+            let Some(ensemble) = ensemble else {
+                return Err(failure::engine(EngineError::NoMembers));
+            };
+            let options = WriteOptions {
+                overwrite: arguments.overwrite,
+                space: ready.space,
+            };
+            let mut probabilities = outputs
+                .probabilities
+                .as_deref()
+                .map(|path| Probabilities::new(path, options));
+            let sink = probabilities
+                .as_mut()
+                .map(|sink| sink as &mut dyn ProbabilitySink);
+            let found = ensemble
+                .segment_prepared(ready.case, sink, &mut |stage| {
+                    progress.stage(stage);
+                    interrupt::check()
+                })
+                .map_err(failure::engine)?;
+            Ok(Done {
+                found,
+                probabilities,
+                space: ready.space,
+                warnings: ready.warnings,
+                read: ready.read,
+            })
+        });
+        if interrupt::requested() && case.result.is_err() || to.send(case).is_err() {
+            return;
+        }
+        if interrupt::requested() {
+            return;
+        }
+    }
+}
+
+/// Writes and tells what was found.
+struct Publisher<'a> {
+    arguments: &'a PredictArguments,
+    bundle: &'a Bundle,
+    progress: &'a Progress,
+    total: usize,
+}
+
+impl Publisher<'_> {
+    /// Writes the results of one case after the other, and notes them.
+    fn publish_all(
+        &self,
+        cases: Receiver<OnItsWay<Done>>,
+        record: &mut RunRecord,
+        failures: &mut Vec<(String, Failure)>,
+    ) -> Result<(), Failure> {
+        for case in cases {
+            let case = case.then(|done, outputs| self.write(done, outputs));
+            let OnItsWay {
                 name,
                 input,
-                checked,
-                outputs,
-            } = job;
-            let progress = Progress::new(&name, done + 1, total);
-            let attempt = format!(
-                "cannot run `{}` on case `{name}`",
-                self.bundle.manifest().name
-            );
-            let result = checked
-                .and_then(|checked| self.segment(&checked, &outputs, &progress))
-                .map_err(|failure| failure.attempting(attempt));
-            if interrupt::requested() {
-                let done = done + usize::from(result.is_ok());
-                return Err(Failure::new(Exit::Interrupted, Interrupted { done, total }));
-            }
+                result,
+                ..
+            } = case;
             let outcome = match result {
                 Ok(segmented) => {
-                    for warning in &segmented.warnings {
-                        progress.print(format!("warning: case `{name}`: {warning}\n"));
-                    }
-                    if !self.arguments.json {
-                        drop(progress);
-                        stdout::print(&text(&name, &segmented))?;
-                    }
+                    self.tell(&name, &segmented)?;
                     Outcome::Segmented(segmented)
                 }
                 Err(failure) => {
+                    let failure = failure.attempting(format!(
+                        "cannot run `{}` on case `{name}`",
+                        self.bundle.manifest().name
+                    ));
                     let outcome = Outcome::failed(&failure);
                     // A case that is alone has its message printed at the very end.
-                    if total > 1 {
-                        progress.print(failure.render());
+                    if self.total > 1 {
+                        self.progress.print(failure.render());
                     }
                     failures.push((name.clone(), failure));
                     outcome
@@ -90,80 +250,66 @@ impl Batch<'_> {
                 outcome,
             });
         }
-        Ok(failures)
+        Ok(())
     }
 
-    fn segment(
-        &mut self,
-        case: &Checked,
-        outputs: &Outputs,
-        progress: &Progress,
-    ) -> Result<Segmented, Failure> {
-        let Some(ensemble) = &mut self.ensemble else {
-            return Err(failure::engine(vesal_engine::EngineError::NoMembers));
-        };
+    fn write(&self, done: Done, outputs: &Outputs) -> Result<Segmented, Failure> {
         let start = Instant::now();
-        progress.step("reading");
-        let images = case.voxels().map_err(|error| failure::read(error, None))?;
-        let read = start.elapsed();
-
-        let wanted = if outputs.probabilities.is_some() {
-            Output::LabelsAndProbabilities
-        } else {
-            Output::Labels
-        };
-        let found = ensemble
-            .segment(images, wanted, &mut |stage| {
-                progress.stage(stage);
-                interrupt::check()
-            })
-            .map_err(failure::engine)?;
-
-        let writing = Instant::now();
-        progress.step("writing");
+        let plan = self.bundle.plan();
         let options = WriteOptions {
             overwrite: self.arguments.overwrite,
-            space: case.space,
+            space: done.space,
         };
-        // The label map comes last: where it is, everything is.
-        let mut probabilities = None;
-        if let (Some(path), Some(volume)) = (&outputs.probabilities, &found.probabilities) {
-            nifti::write_volume(path, volume, &options).map_err(failure::output)?;
-            probabilities = Some(written(path)?);
-        }
-        let plan = self.bundle.plan();
-        match plan.activation {
-            Activation::Softmax => nifti::write_label_map(&outputs.labels, &found.labels, &options),
-            Activation::Sigmoid => {
-                let regions = plan.label_values();
-                nifti::write_regions(&outputs.labels, &found.labels, &regions, &options)
-            }
-        }
-        .map_err(failure::output)?;
-        let output = written(&outputs.labels)?;
-        let seconds = StageSeconds {
-            read: seconds(read),
-            prepare: seconds(found.times.prepare),
-            network: seconds(found.times.network),
-            restore: seconds(found.times.restore),
-            write: seconds(writing.elapsed()),
-            total: seconds(start.elapsed()),
-        };
+        let Written {
+            output,
+            probabilities,
+        } = write(
+            &outputs.labels,
+            &done.found.labels,
+            plan,
+            done.probabilities,
+            &options,
+        )?;
+        let labels = measure(&done.found.labels, plan);
+        let (times, write) = (done.found.times, start.elapsed());
+        let stages = [
+            done.read,
+            times.prepare,
+            times.network,
+            times.stitch,
+            times.restore,
+            write,
+        ];
+        let [read, prepare, network, stitch, restore, write] = stages.map(seconds);
         Ok(Segmented {
             output,
             probabilities,
-            seconds,
-            labels: record::measure(&found.labels, plan),
-            warnings: case.warnings.clone(),
+            windows: done.found.windows,
+            seconds: StageSeconds {
+                read,
+                prepare,
+                network,
+                stitch,
+                restore,
+                write,
+                total: seconds(stages.iter().sum()),
+            },
+            labels,
+            warnings: done.warnings,
         })
     }
-}
 
-fn written(path: &Path) -> Result<OutputRecord, Failure> {
-    OutputRecord::of(path).map_err(|error| {
-        Failure::new(Exit::Output, error)
-            .attempting(format!("cannot read back `{}`", path.display()))
-    })
+    fn tell(&self, case: &str, segmented: &Segmented) -> Result<(), Failure> {
+        for warning in &segmented.warnings {
+            self.progress
+                .print(format!("warning: case `{case}`: {warning}\n"));
+        }
+        if self.arguments.json {
+            return Ok(());
+        }
+        self.progress
+            .suspend(|| stdout::print(&text(case, segmented)))
+    }
 }
 
 fn text(case: &str, segmented: &Segmented) -> String {

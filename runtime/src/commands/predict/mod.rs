@@ -2,6 +2,7 @@
 
 mod batch;
 mod prepare;
+mod write;
 
 use std::time::Instant;
 

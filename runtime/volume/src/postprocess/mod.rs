@@ -3,12 +3,14 @@
 mod activation;
 mod combination;
 mod labeling;
+mod linear;
 mod mean;
 mod softmax;
 mod vote;
 
 pub use activation::Activation;
 pub use combination::{Combination, Combine};
+pub use linear::map_features;
 pub use labeling::{LabelingError, argmax_labels, region_labels};
 pub use mean::{MeanError, ProbabilityMean};
 pub use vote::Votes;

@@ -10,11 +10,11 @@ use crate::resample::{VolumeSampler, resample_labels, same_grid};
 use crate::volume::{LabelMap, Volume};
 
 /// Probabilities that exist at once on the input's grid while labels are picked: 64 MiB.
-const BLOCK_VALUES: usize = 1 << 24;
+pub(super) const BLOCK_VALUES: usize = 1 << 24;
 
 /// Displacement in voxels across the grid that is dropped when probabilities are resampled: the noise of affines that
 /// were stored in `f32` stays below it.
-const OFF_AXIS_TOLERANCE: f64 = 1e-4;
+pub(super) const OFF_AXIS_TOLERANCE: f64 = 1e-4;
 
 impl Trace {
     /// Brings probabilities back to the input's grid: resampled trilinearly, padded with zeros where the volume was
@@ -109,7 +109,9 @@ impl Trace {
     }
 
     /// The first step that resampled, with the grids after and before it.
-    fn first_resampling(&self) -> Result<Option<(usize, Geometry, Geometry)>, PreprocessError> {
+    pub(super) fn first_resampling(
+        &self,
+    ) -> Result<Option<(usize, Geometry, Geometry)>, PreprocessError> {
         for (index, step) in self.steps.iter().enumerate() {
             if let AppliedStep::Resample { before, after } = step
                 && !same_grid(after, before).map_err(|source| at_step(index, source))?
@@ -242,7 +244,7 @@ fn resample_to_labels(
     Ok(labels)
 }
 
-fn at_step(index: usize, source: impl Into<StepError>) -> PreprocessError {
+pub(super) fn at_step(index: usize, source: impl Into<StepError>) -> PreprocessError {
     PreprocessError::Step {
         index,
         source: source.into(),

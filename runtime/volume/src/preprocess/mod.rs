@@ -11,9 +11,11 @@ use crate::resample::{ResampleError, check_target};
 mod cost;
 mod execute;
 mod inverse;
+mod restore;
 
 pub use cost::{PreprocessCost, cost};
 pub use execute::{AppliedStep, Trace, execute};
+pub use restore::{Restorer, TakeBlock};
 
 /// Why a single step cannot be applied or undone.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]

@@ -152,6 +152,37 @@ impl WindowGrid {
         })
     }
 
+    /// Start of a window by its place in the order of prediction.
+    pub fn window(&self, index: usize) -> Option<[usize; 3]> {
+        let [x, y, z] = &self.axes;
+        let row = index / z.count();
+        let (i, j, k) = (row / y.count(), row % y.count(), index % z.count());
+        (i < x.count()).then(|| [x.start(i), y.start(j), z.start(k)])
+    }
+
+    /// Most planes along X that are incomplete or not yet taken, if complete ones are taken after every `batch` windows.
+    pub fn planes_held(&self, batch: usize) -> usize {
+        let [x, y, z] = &self.axes;
+        // A batch may reach beyond the layer of windows that it completes.
+        let further = (batch.max(1) - 1).div_ceil(y.count().saturating_mul(z.count()));
+        let last = x.count() - 1;
+        let reach = |first: usize| {
+            let end = x.span(x.start((first + further).min(last))).volume.end;
+            end - x.span(x.start(first)).volume.start
+        };
+        // Layers are alike but for the last two.
+        [
+            0,
+            last.saturating_sub(1 + further),
+            last.saturating_sub(further),
+            last,
+        ]
+        .into_iter()
+        .map(reach)
+        .max()
+        .unwrap_or(0)
+    }
+
     /// The part inside the volume of the window that starts here.
     pub(super) fn spans(&self, start: [usize; 3]) -> [Span; 3] {
         std::array::from_fn(|axis| self.axes[axis].span(start[axis]))

@@ -1,17 +1,19 @@
 //! Sliding windows: where they lie, how they are weighted, and how their outputs are stitched into a volume.
 
+mod blending;
 mod grid;
 mod importance;
 mod patch;
 mod stitch;
 mod validate;
 
+pub use blending::{Blending, Stitcher};
 pub use grid::WindowGrid;
 pub use importance::importance_map;
-pub use stitch::{Progress, StitchCost, StitchError, stitch, stitch_cost, stitch_with_progress};
+pub use stitch::{Progress, StitchError, Walk, stitch, stitch_planes, walk_bytes};
 pub use validate::WindowError;
 
-use ndarray::{Array5, ArrayView5};
+use ndarray::{ArrayView5, CowArray, Ix5};
 use serde::{Deserialize, Serialize};
 
 /// How a window's output is weighted where windows overlap.
@@ -65,5 +67,8 @@ pub trait PatchPredictor {
     /// Predicts a batch.
     ///
     /// **Shapes**: `[N, C, X, Y, Z]` → `[N, K, X, Y, Z]` with the same N and spatial shape.
-    fn predict(&mut self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>, Self::Error>;
+    fn predict(
+        &mut self,
+        patches: ArrayView5<'_, f32>,
+    ) -> Result<CowArray<'_, f32, Ix5>, Self::Error>;
 }

@@ -1,17 +1,14 @@
 //! Predicting a volume window by window and blending the outputs.
 
-use std::borrow::Cow;
+use std::convert::Infallible;
 use std::ops::ControlFlow;
 
-use ndarray::{Array4, Array5, ArrayView4, Axis, s};
-use rayon::prelude::*;
+use ndarray::{Array3, Array4, Array5, ArrayView4, Axis, s};
 use thiserror::Error;
 
-use super::grid::Span;
-use super::{Padding, PatchPredictor, WindowError, WindowGrid, WindowPlan, importance_map, patch};
-
-/// Values per window (voxels times channels) from which blending it is worth waking other threads.
-const PARALLEL_VALUES: usize = 1 << 17;
+use super::{
+    Blending, Padding, PatchPredictor, Stitcher, WindowError, WindowGrid, WindowPlan, patch,
+};
 
 /// Why a volume cannot be predicted.
 #[derive(Debug, Error)]
@@ -56,14 +53,6 @@ pub enum StitchError<E: std::error::Error + 'static> {
         /// Shape of the output.
         found: [usize; 5],
     },
-    /// The caller asked to stop.
-    #[error("prediction stopped after {done} of {total} windows")]
-    Cancelled {
-        /// Windows predicted.
-        done: usize,
-        /// Windows of the volume.
-        total: usize,
-    },
 }
 
 /// How far a prediction is.
@@ -75,41 +64,34 @@ pub struct Progress {
     pub total: usize,
 }
 
-/// What predicting a volume takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StitchCost {
-    /// Windows to predict.
-    pub windows: usize,
-    /// Peak memory in bytes on top of the input volume and of what the predictor allocates inside: the output,
-    /// one batch of patches and its prediction, and the blending weights.
-    pub bytes: u64,
-}
-
-/// Computes what [`stitch`] takes for a volume of this shape, `[C, X, Y, Z]`, before anything is allocated.
+/// Computes the most memory in bytes that a [`Walk`] over a volume of this shape takes, `[C, X, Y, Z]`, before anything
+/// is allocated: blended planes, a batch of patches and its prediction, and the blending weights; on top of the
+/// volume and of what the predictor allocates inside.
 ///
 /// **Errors**: an invalid plan, or a volume without voxels. Sizes that exceed 64 bits saturate.
-pub fn stitch_cost(
+pub fn walk_bytes(
     volume: [usize; 4],
     plan: &WindowPlan,
     output_channels: usize,
     max_batch: usize,
-) -> Result<StitchCost, WindowError> {
+) -> Result<u64, WindowError> {
     let [channels, x, y, z] = volume;
-    let windows = WindowGrid::new([x, y, z], plan)?.count();
-    let batch = max_batch.min(windows);
+    let grid = WindowGrid::new([x, y, z], plan)?;
+    let batch = max_batch.min(grid.count());
     let [i, j, k] = plan.size;
     let values = [
-        product(&[output_channels, x, y, z]),
+        // One more than is held: a plane in the hands of who takes it; and the sum of weights over a plane.
+        product(&[output_channels, grid.planes_held(batch) + 1, y, z]),
+        product(&[y, z]),
         product(&[batch, channels, i, j, k]),
         product(&[batch, output_channels, i, j, k]),
         product(&[i, j, k]),
-        product(&[rayon::current_num_threads(), y, z]),
     ];
     let bytes = values
         .into_iter()
         .fold(0, u64::saturating_add)
         .saturating_mul(size_of::<f32>() as u64);
-    Ok(StitchCost { windows, bytes })
+    Ok(bytes)
 }
 
 fn product(factors: &[usize]) -> u64 {
@@ -118,37 +100,109 @@ fn product(factors: &[usize]) -> u64 {
         .fold(1, |product, &factor| product.saturating_mul(factor as u64))
 }
 
-/// Predicts a volume window by window and blends the outputs.
-///
-/// **Shapes**: `[C, X, Y, Z]` → `[K, X, Y, Z]` with K the predictor's output channels.
-///
-/// **Definition**: `out = sum(w p) / sum(w)` over the windows that cover a voxel, with `p` a window's output and
-/// `w` its [`importance_map`], both in `f32`; padding is cut off again.
-///
-/// **Errors**: an invalid plan, an empty volume or predictor, a failed prediction or one of the wrong shape, or too
-/// little memory.
-///
-/// **Source**: MONAI 1.6.1 `sliding_window_inference`. Here the sum of weights is computed plane by plane at the
-/// end, so that no second volume is held, and padding is never materialized beyond a patch.
-pub fn stitch<P: PatchPredictor>(
-    volume: ArrayView4<'_, f32>,
-    plan: &WindowPlan,
-    predictor: &mut P,
-) -> Result<Array4<f32>, StitchError<P::Error>> {
-    stitch_with_progress(volume, plan, predictor, |_| ControlFlow::Continue(()))
+/// One predictor's way through the windows of a volume, from its first X position to its last.
+#[derive(Debug)]
+pub struct Walk<'a> {
+    blending: &'a Blending,
+    volume: ArrayView4<'a, f32>,
+    padding: Padding,
+    output_channels: usize,
+    patches: Array5<f32>,
+    stitcher: Stitcher<'a>,
+    done: usize,
 }
 
-/// Does what [`stitch`] does and reports after every batch of windows, and once before the first.
-///
-/// **Errors**: those of [`stitch`], and [`StitchError::Cancelled`] as soon as `progress` breaks.
-pub fn stitch_with_progress<P: PatchPredictor>(
+impl<'a> Walk<'a> {
+    /// Starts before the first window of a volume, `[C, X, Y, Z]`, whose shape is that of the blending.
+    ///
+    /// **Errors**: an empty volume or predictor, or too little memory for a batch.
+    pub fn new<P: PatchPredictor>(
+        volume: ArrayView4<'a, f32>,
+        plan: &WindowPlan,
+        blending: &'a Blending,
+        predictor: &P,
+    ) -> Result<Self, StitchError<P::Error>> {
+        let batch = predictor.max_batch().min(blending.grid().count());
+        Ok(Self {
+            blending,
+            volume,
+            padding: plan.padding,
+            output_channels: predictor.output_channels(),
+            patches: patches(volume, plan, predictor, batch)?,
+            stitcher: Stitcher::new(blending, predictor.output_channels()),
+            done: 0,
+        })
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        Progress {
+            done: self.done,
+            total: self.blending.grid().count(),
+        }
+    }
+
+    /// Lets the predictor predict the next batch, and blends it; does nothing after the last.
+    ///
+    /// **Errors**: the prediction fails or has the wrong shape.
+    pub fn step<P: PatchPredictor>(
+        &mut self,
+        predictor: &mut P,
+    ) -> Result<(), StitchError<P::Error>> {
+        let Progress { done, total } = self.progress();
+        let grid = self.blending.grid();
+        let windows: Vec<_> = (done..total)
+            .take(self.patches.dim().0)
+            .filter_map(|index| Some(grid.spans(grid.window(index)?)))
+            .collect();
+        if windows.is_empty() {
+            return Ok(());
+        }
+        for (spans, patch) in windows.iter().zip(self.patches.outer_iter_mut()) {
+            patch::cut(self.volume, spans, self.padding, patch);
+        }
+        let output = predictor
+            .predict(self.patches.slice(s![..windows.len(), .., .., .., ..]))
+            .map_err(|source| StitchError::Predict {
+                window: done + 1,
+                total,
+                source,
+            })?;
+        let [i, j, k] = self.blending.window();
+        let expected = [windows.len(), self.output_channels, i, j, k];
+        if output.shape() != expected {
+            let (n, c, i, j, k) = output.dim();
+            return Err(StitchError::OutputShape {
+                expected,
+                found: [n, c, i, j, k],
+            });
+        }
+        for output in output.outer_iter() {
+            match output.as_slice() {
+                Some(values) => self.stitcher.add(values),
+                None => self
+                    .stitcher
+                    .add(&output.iter().copied().collect::<Vec<_>>()),
+            }
+        }
+        self.done += windows.len();
+        Ok(())
+    }
+
+    /// Takes the next plane along X that no further window reaches, `[K, Y, Z]`, if there is one.
+    pub fn pop(&mut self) -> Option<Array3<f32>> {
+        self.stitcher.pop()
+    }
+}
+
+/// Room for a batch of patches, filled with what surrounds the volume.
+fn patches<P: PatchPredictor>(
     volume: ArrayView4<'_, f32>,
     plan: &WindowPlan,
-    predictor: &mut P,
-    mut progress: impl FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Array4<f32>, StitchError<P::Error>> {
-    let (channels, x, y, z) = volume.dim();
-    let grid = WindowGrid::new([x, y, z], plan)?;
+    predictor: &P,
+    batch: usize,
+) -> Result<Array5<f32>, StitchError<P::Error>> {
+    let channels = volume.dim().0;
     if channels == 0 {
         return Err(StitchError::NoChannels);
     }
@@ -159,174 +213,84 @@ pub fn stitch_with_progress<P: PatchPredictor>(
             output_channels,
         });
     }
-    let total = grid.count();
-    let batch = max_batch.min(total);
-    let [i, j, k] = plan.size;
     let fill = match plan.padding {
         Padding::Constant(value) => value,
         Padding::Replicate => 0.0,
     };
+    let [i, j, k] = plan.size;
+    let shape = [batch, channels, i, j, k];
+    Array5::from_shape_vec(shape, filled(&shape, fill)?).map_err(|_| too_large(&shape))
+}
 
-    let mut report = |done| match progress(Progress { done, total }) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(()) => Err(StitchError::Cancelled { done, total }),
-    };
-    report(0)?;
-    let shape = [output_channels, x, y, z];
-    let mut sum = filled(&shape, 0.0)?;
-    let mut patches = Array5::from_shape_vec(
-        [batch, channels, i, j, k],
-        filled(&[batch, channels, i, j, k], fill)?,
-    )
-    .map_err(|_| too_large(&[batch, channels, i, j, k]))?;
-    let map = importance_map(plan.size, plan.blend);
-    let weights = contiguous(map.as_slice(), map.iter());
-
-    let mut starts = grid.windows();
-    let mut done = 0;
-    while done < total {
-        let windows: Vec<_> = starts
-            .by_ref()
-            .take(batch)
-            .map(|start| grid.spans(start))
-            .collect();
-        for (spans, patch) in windows.iter().zip(patches.outer_iter_mut()) {
-            patch::cut(volume, spans, plan.padding, patch);
-        }
-        let output = predictor
-            .predict(patches.slice(s![..windows.len(), .., .., .., ..]))
-            .map_err(|source| StitchError::Predict {
-                window: done + 1,
-                total,
-                source,
-            })?;
-        let expected = [windows.len(), output_channels, i, j, k];
-        if output.shape() != expected {
-            let (n, c, i, j, k) = output.dim();
-            return Err(StitchError::OutputShape {
-                expected,
-                found: [n, c, i, j, k],
-            });
-        }
-        let values = contiguous(output.as_slice(), output.iter());
-        for (spans, values) in windows
-            .iter()
-            .zip(values.chunks_exact(output_channels * i * j * k))
-        {
-            accumulate(&mut sum, [x, y, z], values, &weights, plan.size, spans);
-        }
-        done += windows.len();
-        report(done)?;
-    }
-    drop(patches);
-
-    let mut output = Array4::from_shape_vec(shape, sum).map_err(|_| too_large(&shape))?;
-    normalize(&mut output, &grid, &weights, plan.size);
+/// Predicts a volume window by window and blends the outputs.
+///
+/// **Shapes**: `[C, X, Y, Z]` → `[K, X, Y, Z]` with K the predictor's output channels.
+///
+/// **Definition**: the planes of a [`Walk`], all of them at once; padding is cut off again.
+///
+/// **Errors**: an invalid plan, an empty volume or predictor, a failed prediction or one of the wrong shape, or too
+/// little memory.
+pub fn stitch<P: PatchPredictor>(
+    volume: ArrayView4<'_, f32>,
+    plan: &WindowPlan,
+    predictor: &mut P,
+) -> Result<Array4<f32>, StitchError<P::Error>> {
+    let (_, x, y, z) = volume.dim();
+    let grid = WindowGrid::new([x, y, z], plan)?;
+    let batch = predictor.max_batch().min(grid.count());
+    // Before the weights of a window are computed: a window that is too large shows here.
+    drop(patches(volume, plan, predictor, batch)?);
+    let shape = [predictor.output_channels(), x, y, z];
+    let mut output =
+        Array4::from_shape_vec(shape, filled(&shape, 0.0)?).map_err(|_| too_large(&shape))?;
+    let mut planes = output.axis_iter_mut(Axis(1));
+    let ControlFlow::Continue(()) = stitch_planes::<P, Infallible>(
+        volume,
+        plan,
+        predictor,
+        |_| ControlFlow::Continue(()),
+        |plane| {
+            if let Some(mut to) = planes.next() {
+                to.assign(&plane);
+            }
+            ControlFlow::Continue(())
+        },
+    )?;
+    drop(planes);
     Ok(output)
 }
 
-/// Adds one window's weighted output to the sum.
+/// Does what [`stitch`] does and hands every plane, `[K, Y, Z]`, to `take` as soon as it is complete, in the order of X.
 ///
-/// **Shapes**: `sum` is `[K, volume]`, `values` is `[K, window]`, `weights` is `[window]`, all row-major.
-fn accumulate(
-    sum: &mut [f32],
-    volume: [usize; 3],
-    values: &[f32],
-    weights: &[f32],
-    window: [usize; 3],
-    spans: &[Span; 3],
-) {
-    let plane = volume[1] * volume[2];
-    let window_plane = window[1] * window[2];
-    let [x, y, z] = spans;
-    let add_plane = |index: usize, sums: &mut [f32], values: &[f32]| {
-        let first = (x.patch + index) * window_plane;
-        let (values, weights) = (
-            &values[first..first + window_plane],
-            &weights[first..first + window_plane],
-        );
-        for (row, target) in y.volume.clone().enumerate() {
-            let from = (y.patch + row) * window[2] + z.patch;
-            let source = from..from + z.volume.len();
-            let target = target * volume[2];
-            let sums = &mut sums[target + z.volume.start..target + z.volume.end];
-            for ((sum, value), weight) in sums
-                .iter_mut()
-                .zip(&values[source.clone()])
-                .zip(&weights[source])
-            {
-                *sum += value * weight;
+/// `progress` is called before the first batch of windows and after every one. What one of the two breaks with is
+/// returned.
+///
+/// **Errors**: those of [`stitch`].
+pub fn stitch_planes<P: PatchPredictor, B>(
+    volume: ArrayView4<'_, f32>,
+    plan: &WindowPlan,
+    predictor: &mut P,
+    mut progress: impl FnMut(Progress) -> ControlFlow<B>,
+    mut take: impl FnMut(Array3<f32>) -> ControlFlow<B>,
+) -> Result<ControlFlow<B>, StitchError<P::Error>> {
+    let (_, x, y, z) = volume.dim();
+    let blending = Blending::new([x, y, z], plan)?;
+    let mut walk = Walk::new(volume, plan, &blending, predictor)?;
+    loop {
+        let at = walk.progress();
+        if let ControlFlow::Break(reason) = progress(at) {
+            return Ok(ControlFlow::Break(reason));
+        }
+        while let Some(plane) = walk.pop() {
+            if let ControlFlow::Break(reason) = take(plane) {
+                return Ok(ControlFlow::Break(reason));
             }
         }
-    };
-    let parallel = values.len() >= PARALLEL_VALUES;
-    for (sums, values) in sum
-        .chunks_exact_mut(volume[0] * plane)
-        .zip(values.chunks_exact(weights.len()))
-    {
-        let planes = &mut sums[x.volume.start * plane..x.volume.end * plane];
-        if parallel {
-            planes
-                .par_chunks_mut(plane)
-                .enumerate()
-                .for_each(|(index, sums)| add_plane(index, sums, values));
-        } else {
-            planes
-                .chunks_mut(plane)
-                .enumerate()
-                .for_each(|(index, sums)| add_plane(index, sums, values));
+        if at.done == at.total {
+            return Ok(ControlFlow::Continue(()));
         }
+        walk.step(predictor)?;
     }
-}
-
-/// Divides the sum by the weights of the windows that cover each voxel.
-fn normalize(sum: &mut Array4<f32>, grid: &WindowGrid, weights: &[f32], window: [usize; 3]) {
-    let (_, _, rows, columns) = sum.dim();
-    let [x_spans, y_spans, z_spans] = [0, 1, 2].map(|axis| grid.axis_spans(axis));
-    let slabs: Vec<_> = sum.axis_iter_mut(Axis(1)).enumerate().collect();
-    slabs.into_par_iter().for_each_init(
-        || vec![0.0f32; rows * columns],
-        |total, (x, mut slab)| {
-            total.fill(0.0);
-            for x_span in x_spans.iter().filter(|span| span.volume.contains(&x)) {
-                let first = (x_span.patch + x - x_span.volume.start) * window[1] * window[2];
-                let weights = &weights[first..first + window[1] * window[2]];
-                for (y_span, z_span) in y_spans
-                    .iter()
-                    .flat_map(|y| z_spans.iter().map(move |z| (y, z)))
-                {
-                    for (row, target) in y_span.volume.clone().enumerate() {
-                        let from = (y_span.patch + row) * window[2] + z_span.patch;
-                        let target = target * columns;
-                        let total =
-                            &mut total[target + z_span.volume.start..target + z_span.volume.end];
-                        for (total, weight) in total.iter_mut().zip(&weights[from..]) {
-                            *total += weight;
-                        }
-                    }
-                }
-            }
-            for mut class in slab.outer_iter_mut() {
-                for (mut row, total) in class
-                    .rows_mut()
-                    .into_iter()
-                    .zip(total.chunks_exact(columns))
-                {
-                    row.iter_mut()
-                        .zip(total)
-                        .for_each(|(sum, weight)| *sum /= weight);
-                }
-            }
-        },
-    );
-}
-
-/// The elements in row-major order, borrowed where they lie so in memory.
-fn contiguous<'a>(
-    slice: Option<&'a [f32]>,
-    elements: impl Iterator<Item = &'a f32>,
-) -> Cow<'a, [f32]> {
-    slice.map_or_else(|| Cow::Owned(elements.copied().collect()), Cow::Borrowed)
 }
 
 /// Allocates an array's elements, with an error instead of an abort when memory is short.

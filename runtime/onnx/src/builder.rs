@@ -1,10 +1,20 @@
 //! Puts a graph together.
 
-use super::proto::{
-    AttributeProto, AttributeType, DataType, DimensionProto, GraphProto, ModelProto, NodeProto,
+use prost::Message;
+
+use crate::mapped::align;
+use crate::proto::{
+    AttributeProto, DataType, DimensionProto, GraphProto, ModelProto, NodeProto,
     OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
-use super::{IR_VERSION, OPSET};
+
+/// Operator set of the default domain that exported networks use.
+///
+/// 20 is old enough for every current runtime and converter, and no operator that the networks need has gained
+/// anything since.
+pub const OPSET: i64 = 20;
+/// Version of the file format that belongs to [`OPSET`].
+pub const IR_VERSION: i64 = 9;
 
 /// Size of one axis of an input or output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,16 +56,15 @@ impl GraphBuilder {
     ///
     /// **Shapes**: `values` in C order, as many as the product of `shape`.
     pub fn initializer(&mut self, name: &str, shape: &[usize], values: &[f32]) {
+        let bytes: Vec<u8> = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
         self.graph.initializer.push(TensorProto {
             dims: shape.iter().map(|&size| size as i64).collect(),
             data_type: Some(DataType::Float as i32),
             name: Some(name.into()),
-            raw_data: Some(
-                values
-                    .iter()
-                    .flat_map(|value| value.to_le_bytes())
-                    .collect(),
-            ),
+            raw_data: Some(bytes.into()),
             ..Default::default()
         });
     }
@@ -81,59 +90,25 @@ impl GraphBuilder {
 
     /// Gives a value another name wherever a node gives or takes it.
     pub fn rename(&mut self, from: &str, to: &str) {
-        for node in &mut self.graph.node {
-            for value in node.input.iter_mut().chain(&mut node.output) {
-                if value == from {
-                    *value = to.into();
-                }
-            }
-        }
+        self.graph.rename(from, to);
     }
 
-    /// The model.
-    pub fn finish(self) -> ModelProto {
-        ModelProto {
+    /// The model, as made by this program. Its weights are aligned, so that they can be mapped from its file.
+    pub fn finish(mut self, producer: &str) -> ModelProto {
+        let front = ModelProto {
             ir_version: Some(IR_VERSION),
-            producer_name: Some("vesal-export".into()),
+            producer_name: Some(producer.into()),
             producer_version: Some(env!("CARGO_PKG_VERSION").into()),
+            ..Default::default()
+        };
+        align(&mut self.graph, front.encoded_len());
+        ModelProto {
             opset_import: vec![OperatorSetIdProto {
                 domain: Some(String::new()),
                 version: Some(OPSET),
             }],
             graph: Some(self.graph),
-            ..Default::default()
-        }
-    }
-}
-
-impl AttributeProto {
-    /// An attribute that holds one integer.
-    pub fn int(name: &str, value: usize) -> Self {
-        Self {
-            name: Some(name.into()),
-            i: Some(value as i64),
-            r#type: Some(AttributeType::Int as i32),
-            ..Default::default()
-        }
-    }
-
-    /// An attribute that holds integers.
-    pub fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> Self {
-        Self {
-            name: Some(name.into()),
-            ints: values.into_iter().map(|value| value as i64).collect(),
-            r#type: Some(AttributeType::Ints as i32),
-            ..Default::default()
-        }
-    }
-
-    /// An attribute that holds one float.
-    pub fn float(name: &str, value: f32) -> Self {
-        Self {
-            name: Some(name.into()),
-            f: Some(value),
-            r#type: Some(AttributeType::Float as i32),
-            ..Default::default()
+            ..front
         }
     }
 }
@@ -144,11 +119,11 @@ fn value_info(name: &str, shape: &[Axis<'_>]) -> ValueInfoProto {
         .map(|axis| match *axis {
             Axis::Fixed(size) => DimensionProto {
                 dim_value: Some(size as i64),
-                dim_param: None,
+                ..Default::default()
             },
             Axis::Free(name) => DimensionProto {
-                dim_value: None,
                 dim_param: Some(name.into()),
+                ..Default::default()
             },
         })
         .collect();
@@ -160,6 +135,8 @@ fn value_info(name: &str, shape: &[Axis<'_>]) -> ValueInfoProto {
         name: Some(name.into()),
         r#type: Some(TypeProto {
             tensor_type: Some(tensor),
+            ..Default::default()
         }),
+        ..Default::default()
     }
 }

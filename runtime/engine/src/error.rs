@@ -1,0 +1,90 @@
+//! Why a bundle cannot be run.
+
+use ndarray::ShapeError;
+use thiserror::Error;
+use vesal_bundle::BundleError;
+use vesal_volume::postprocess::{LabelingError, MeanError};
+use vesal_volume::preprocess::PreprocessError;
+use vesal_volume::window::{StitchError, WindowError};
+
+use crate::library::LibraryError;
+use crate::predictor::PredictorError;
+use crate::segment::SinkError;
+
+/// Why a bundle cannot be run, or a case not be segmented.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// ONNX Runtime is not at hand.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// A member cannot be read.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// A member cannot be used.
+    #[error("member {member} of the ensemble is unusable")]
+    Member {
+        /// The member, from 0.
+        member: usize,
+        /// Why.
+        source: PredictorError,
+    },
+    /// There is nothing to run.
+    #[error("the ensemble has no member, expected at least 1")]
+    NoMembers,
+    /// The case has other channels than the networks take.
+    #[error("the case has {found} channels, the bundle expects {} ({})", expected.len(), expected.join(", "))]
+    Channels {
+        /// How many it has.
+        found: usize,
+        /// Names of the expected ones.
+        expected: Vec<String>,
+    },
+    /// The case cannot be preprocessed, or its prediction not be brought back.
+    #[error("the case does not fit the deploy plan")]
+    Preprocess(#[from] PreprocessError),
+    /// A network fails on the case.
+    #[error("member {member} of the ensemble fails")]
+    Predict {
+        /// The member, from 0.
+        member: usize,
+        /// Why.
+        source: StitchError<PredictorError>,
+    },
+    /// Windows cannot be placed on the case.
+    #[error(transparent)]
+    Window(#[from] WindowError),
+    /// Probabilities cannot be put where they should go.
+    #[error("cannot store the probabilities")]
+    Probabilities(#[source] SinkError),
+    /// The members' predictions cannot be combined.
+    #[error(transparent)]
+    Mean(#[from] MeanError),
+    /// Probabilities give no labels.
+    #[error(transparent)]
+    Labeling(#[from] LabelingError),
+    /// Arrays do not have the shapes that they were made with.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// The caller asked to stop.
+    #[error("stopped on request")]
+    Stopped,
+}
+
+impl EngineError {
+    /// A remedy, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Library(error) => error.hint(),
+            Self::Bundle(error) => error.hint(),
+            Self::Member { source, .. }
+            | Self::Predict {
+                source: StitchError::Predict { source, .. },
+                ..
+            } => source.hint(),
+            Self::Channels { .. } => {
+                Some("`vesal inspect BUNDLE` lists the channels and their order")
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What rewrites ask of a graph.
+
+use std::collections::BTreeSet;
+
+use crate::network::is_default_domain;
+use crate::proto::{DimensionProto, GraphProto, NodeProto, TensorProto, ValueInfoProto};
+use crate::refusal::Refusal;
+
+impl GraphProto {
+    /// Gives a value another name wherever a node gives or takes it.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) {
+        for node in &mut self.node {
+            for value in node.input.iter_mut().chain(&mut node.output) {
+                if value == from {
+                    *value = to.into();
+                }
+            }
+        }
+    }
+
+    /// A name that no value and no node has yet.
+    pub(crate) fn fresh(&self, base: &str) -> String {
+        let values = self
+            .node
+            .iter()
+            .flat_map(|node| node.input.iter().chain(&node.output));
+        let infos = self
+            .input
+            .iter()
+            .chain(&self.output)
+            .chain(&self.value_info);
+        let taken: BTreeSet<&str> = values
+            .map(String::as_str)
+            .chain(self.node.iter().filter_map(|node| node.name.as_deref()))
+            .chain(infos.filter_map(|info| info.name.as_deref()))
+            .chain(
+                self.initializer
+                    .iter()
+                    .filter_map(|tensor| tensor.name.as_deref()),
+            )
+            .collect();
+        let mut name = base.to_owned();
+        let mut uses = 1;
+        while taken.contains(name.as_str()) {
+            uses += 1;
+            name = format!("{base}.{uses}");
+        }
+        name
+    }
+
+    /// The weight of this name.
+    pub(crate) fn weight(&self, name: &str) -> Option<&TensorProto> {
+        self.initializer
+            .iter()
+            .find(|tensor| tensor.name.as_deref() == Some(name))
+    }
+
+    /// Positions of the nodes that give a value.
+    pub(crate) fn givers(&self, value: &str) -> Vec<usize> {
+        let gives = |node: &NodeProto| node.output.iter().any(|output| output == value);
+        (0..self.node.len())
+            .filter(|&index| gives(&self.node[index]))
+            .collect()
+    }
+
+    /// How often nodes take a value.
+    pub(crate) fn uses(&self, value: &str) -> usize {
+        self.node
+            .iter()
+            .flat_map(|node| &node.input)
+            .filter(|input| *input == value)
+            .count()
+    }
+
+    /// Checks that no weight is an input too, which a caller could replace.
+    ///
+    /// **Errors**: one is.
+    pub(crate) fn no_replaceable_weights(&self) -> Result<(), Refusal> {
+        let weights: BTreeSet<_> = self
+            .initializer
+            .iter()
+            .filter_map(|tensor| tensor.name.as_deref())
+            .collect();
+        let inputs = self.input.iter().filter_map(|input| input.name.as_deref());
+        match inputs.into_iter().find(|input| weights.contains(input)) {
+            Some(tensor) => Err(Refusal::Replaceable {
+                tensor: tensor.into(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that no node has a graph of its own, which could take any value of this one.
+    ///
+    /// **Errors**: one has.
+    pub(crate) fn no_subgraphs(&self) -> Result<(), Refusal> {
+        let has = |node: &&NodeProto| {
+            node.attribute
+                .iter()
+                .any(|attribute| attribute.g.is_some() || !attribute.graphs.is_empty())
+        };
+        match self.node.iter().find(has) {
+            Some(node) => Err(Refusal::Subgraph { node: node.label() }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl NodeProto {
+    /// What messages call the node.
+    pub(crate) fn label(&self) -> String {
+        self.name
+            .clone()
+            .filter(|name| !name.is_empty())
+            .or_else(|| self.output.first().cloned())
+            .unwrap_or_default()
+    }
+
+    /// Operator, with its domain if that is not the default one.
+    pub(crate) fn operator(&self) -> String {
+        let operator = self.op_type.clone().unwrap_or_default();
+        match self.domain.as_deref() {
+            domain if is_default_domain(domain) => operator,
+            domain => format!("{}.{operator}", domain.unwrap_or_default()),
+        }
+    }
+}
+
+impl ValueInfoProto {
+    /// Sizes of the value, if it is a tensor of declared shape.
+    pub(crate) fn axes(&mut self) -> Option<&mut [DimensionProto]> {
+        let tensor = self.r#type.as_mut()?.tensor_type.as_mut()?;
+        Some(&mut tensor.shape.as_mut()?.dim)
+    }
+
+    /// Number of the element type in the format, if the value is a tensor.
+    pub(crate) fn element(&mut self) -> Option<&mut i32> {
+        let tensor = self.r#type.as_mut()?.tensor_type.as_mut()?;
+        tensor.elem_type.as_mut()
+    }
+}
+
+/// The only one of a graph's inputs or outputs, and its name.
+///
+/// **Errors**: none or several.
+pub(crate) fn only<'a>(
+    what: &'static str,
+    infos: &'a mut [ValueInfoProto],
+) -> Result<(&'a mut ValueInfoProto, String), Refusal> {
+    let found = infos.len();
+    match infos {
+        [info] => {
+            let name = info.name.clone().unwrap_or_default();
+            Ok((info, name))
+        }
+        _ => Err(Refusal::Count { what, found }),
+    }
+}

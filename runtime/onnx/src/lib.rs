@@ -1,0 +1,31 @@
+//! ONNX networks as data: their messages, a builder, and rewrites that make a network faster or smaller.
+//!
+//! [`Network`] decodes and encodes a file, without copying its weights more than once. Its rewrites give another network
+//! or a [`Refusal`]: a graph that has anything a rewrite does not know is left as it is.
+//!
+//! | rewrite | what it changes | the function |
+//! |---|---|---|
+//! | [`Network::fix_batch`] | the free batch axis gets a size | stays the same, bit for bit |
+//! | [`Network::half`] | weights and activations in 16-bit floats | rounded |
+//! | [`Network::split_head`] | the last 1×1×1 convolution is taken off | the rest of it, and a linear map |
+//!
+//! [`Network::encode_mapped`] leaves weights where they are, in the file, for ONNX Runtime to map.
+//!
+//! Written here rather than taken from the ONNX package, because few operators need little of it and Rust runs wherever
+//! the programs do.
+
+mod builder;
+mod graph;
+mod memory;
+mod mapped;
+mod network;
+pub mod proto;
+mod refusal;
+mod rewrite;
+mod weights;
+
+pub use builder::{Axis, GraphBuilder, IR_VERSION, OPSET};
+pub use network::{Network, NetworkError};
+pub use prost::bytes::Bytes;
+pub use refusal::{HeadProblem, Refusal};
+pub use rewrite::{Head, Interface};

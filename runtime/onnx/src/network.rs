@@ -1,0 +1,127 @@
+//! A network as it is read, rewritten and written.
+
+use prost::Message;
+use prost::bytes::Bytes;
+use thiserror::Error;
+
+use crate::proto::{GraphProto, ModelProto};
+use crate::refusal::Refusal;
+
+/// Why bytes are no network that can be rewritten.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum NetworkError {
+    /// No protobuf message of an ONNX model.
+    #[error("the bytes are no ONNX model")]
+    Malformed(#[from] prost::DecodeError),
+    /// Something would be lost: fields that ONNX 1.23 does not have, or fields given twice.
+    #[error(
+        "the model has {found} bytes, {kept} of which are understood: a newer version of ONNX wrote it, or no program of ONNX"
+    )]
+    Lossy {
+        /// Size of the model in bytes.
+        found: usize,
+        /// Bytes that it would have if it were encoded again.
+        kept: usize,
+    },
+}
+
+/// An ONNX network: a model file, decoded.
+///
+/// Weights are views of the bytes it was decoded from, so that clones and rewrites share them.
+#[derive(Debug, Clone)]
+pub struct Network {
+    model: ModelProto,
+    /// What it was decoded from, if it was.
+    source: Bytes,
+}
+
+impl Network {
+    /// Decodes a model file. Nothing in it is checked beyond its encoding; rewrites look at what they need.
+    ///
+    /// **Errors**: the bytes are no model, or not all of them can be kept.
+    pub fn decode(bytes: impl Into<Bytes>) -> Result<Self, NetworkError> {
+        let bytes = bytes.into();
+        let found = bytes.len();
+        let source = bytes.clone();
+        let model = ModelProto::decode(bytes)?;
+        // An encoding has one length whatever the order of its fields: a shorter one has lost some.
+        let kept = model.encoded_len();
+        if kept != found {
+            return Err(NetworkError::Lossy { found, kept });
+        }
+        Ok(Self { model, source })
+    }
+
+    /// Encodes the network as a model file.
+    pub fn encode(&self) -> Vec<u8> {
+        self.model.encode_to_vec()
+    }
+
+    /// The model.
+    pub fn model(&self) -> &ModelProto {
+        &self.model
+    }
+
+    /// The bytes it was decoded from, those of a network that it was rewritten from included.
+    pub(crate) fn source(&self) -> &Bytes {
+        &self.source
+    }
+
+    /// Another network, in whose graph something is changed.
+    ///
+    /// **Errors**: no graph, a part beside it that speaks of the same values, or what `change` refuses.
+    pub(crate) fn rewritten<T>(
+        &self,
+        change: impl FnOnce(&mut GraphProto) -> Result<T, Refusal>,
+    ) -> Result<(Self, T), Refusal> {
+        let mut model = self.model.clone();
+        let graph = model.graph.as_mut().ok_or(Refusal::NoGraph)?;
+        let parts = [
+            ("training graphs", model.training_info.len()),
+            ("functions", model.functions.len()),
+            ("device configurations", model.configuration.len()),
+            ("sparse initializers", graph.sparse_initializer.len()),
+            (
+                "quantization annotations",
+                graph.quantization_annotation.len(),
+            ),
+        ];
+        if let Some((part, _)) = parts.into_iter().find(|(_, count)| *count > 0) {
+            return Err(Refusal::Part { part });
+        }
+        let result = change(graph)?;
+        let source = self.source.clone();
+        Ok((Self { model, source }, result))
+    }
+
+    /// Version of the default operator set, if it is imported once.
+    pub(crate) fn opset(&self) -> Option<i64> {
+        let mut imports = self
+            .model
+            .opset_import
+            .iter()
+            .filter(|import| is_default_domain(import.domain.as_deref()));
+        match (imports.next(), imports.next()) {
+            (Some(import), None) => import.version,
+            _ => None,
+        }
+    }
+}
+
+/// Whether a domain is that of the standard operators.
+pub(crate) fn is_default_domain(domain: Option<&str>) -> bool {
+    matches!(domain, None | Some("" | "ai.onnx"))
+}
+
+impl PartialEq for Network {
+    fn eq(&self, other: &Self) -> bool {
+        self.model == other.model
+    }
+}
+
+impl From<ModelProto> for Network {
+    fn from(model: ModelProto) -> Self {
+        let source = Bytes::new();
+        Self { model, source }
+    }
+}

@@ -1,0 +1,437 @@
+//! Brings a prediction back to the input's grid plane by plane, while it is still being made.
+
+use std::collections::VecDeque;
+
+use ndarray::{Array3, Array4, ArrayView4, ArrayViewMut3, Axis, s};
+use rayon::prelude::*;
+
+use super::inverse::{BLOCK_VALUES, OFF_AXIS_TOLERANCE, at_step};
+use super::{AppliedStep, PreprocessError, Step, Trace};
+use crate::postprocess::{Activation, LabelingError};
+use crate::resample::{PlaneSampler, Scratch};
+use crate::volume::LabelMap;
+
+/// Takes probabilities on the input's grid as they are restored: a block `[K, X, Y, Z]` and the input voxel that its first
+/// one is. What is never given was cropped away, and is 0.
+pub type TakeBlock<'a> = dyn FnMut([usize; 3], ArrayView4<'_, f32>) + 'a;
+
+/// Turns planes of probabilities on the prepared grid into labels on the input's grid: all that
+/// [`Trace::invert_to_labels`] and [`Trace::invert_probabilities`] do, without holding all probabilities on either grid.
+///
+/// Where a plan undoes other steps than orientation and crop after the last resampling, or resamples onto a turned grid,
+/// planes are gathered after all.
+pub struct Restorer<'a> {
+    trace: &'a Trace,
+    activation: Activation,
+    values: &'a [u16],
+    labels: LabelMap,
+    source: Source,
+}
+
+/// What becomes of a prepared plane.
+enum Source {
+    /// It is a plane of the grid before the first `steps` steps are undone.
+    Same { next: usize, steps: usize },
+    /// Planes of that grid lie between prepared ones.
+    Resampled {
+        sampler: PlaneSampler,
+        steps: usize,
+        to: [usize; 3],
+        /// Prepared planes from `first` on, each `[K, Y, Z]`.
+        planes: VecDeque<Array3<f32>>,
+        first: usize,
+        next: usize,
+    },
+    /// All are needed at once.
+    Gathered { all: Array4<f32>, next: usize },
+}
+
+impl<'a> Restorer<'a> {
+    /// Starts without planes; `values[k]` is the label of class `k`.
+    ///
+    /// **Errors**: an affine cannot be used, or a table of labels is empty.
+    pub fn new(
+        trace: &'a Trace,
+        activation: Activation,
+        values: &'a [u16],
+    ) -> Result<Self, PreprocessError> {
+        let source = Source::new(trace, values.len())?;
+        // What is gathered makes its labels at the end.
+        let shape = match source {
+            Source::Gathered { .. } => [0; 3],
+            _ => trace.input.shape,
+        };
+        let outside = activation.outside(values);
+        Ok(Self {
+            trace,
+            activation,
+            values,
+            labels: LabelMap {
+                data: Array3::from_elem(shape, outside),
+                affine: trace.input.affine,
+            },
+            source,
+        })
+    }
+
+    /// Most memory in bytes that restoring takes, its labels included: for a plan, the input's shape, the prepared one, and
+    /// so many classes.
+    pub fn bytes(steps: &[Step], input: [usize; 3], prepared: [usize; 3], classes: usize) -> u64 {
+        let product = |shape: &[usize]| {
+            shape
+                .iter()
+                .fold(1_u64, |product, &n| product.saturating_mul(n as u64))
+        };
+        let labels = product(&input).saturating_mul(size_of::<u16>() as u64);
+        let value = size_of::<f32>() as u64;
+        let resampling = steps
+            .iter()
+            .position(|step| matches!(step, Step::Resample { .. }));
+        let after = resampling.map_or(&[][..], |index| &steps[index + 1..]);
+        if !after.iter().all(keeps_planes) {
+            let all = product(&[classes]).saturating_mul(product(&prepared));
+            return labels
+                .saturating_mul(2)
+                .saturating_add(all.saturating_mul(2).saturating_mul(value))
+                .saturating_add((BLOCK_VALUES as u64).saturating_mul(value));
+        }
+        // Reorientation may put any two axes into a plane.
+        let [mut x, mut y, mut z] = input;
+        if x > y {
+            std::mem::swap(&mut x, &mut y);
+        }
+        if x > z {
+            std::mem::swap(&mut x, &mut z);
+        }
+        let plane = product(&[classes, y, z]);
+        let block = plane.saturating_mul(planes_at_once(classes, [x, y, z]) as u64);
+        let waiting = product(&[classes, prepared[1], prepared[2]])
+            .saturating_mul(planes_at_once(classes, [x, y, z]) as u64 + 2);
+        labels.saturating_add(block.saturating_add(waiting).saturating_mul(value))
+    }
+
+    /// Takes the next prepared plane, `[K, Y, Z]`; probabilities that can be restored now go to `take`.
+    ///
+    /// **Errors**: a plane of another shape or more of them than the prepared grid has, or probabilities that are not
+    /// numbers.
+    pub fn push(
+        &mut self,
+        plane: Array3<f32>,
+        take: Option<&mut TakeBlock<'_>>,
+    ) -> Result<(), PreprocessError> {
+        let expected = self.trace.prepared.shape;
+        let (classes, y, z) = plane.dim();
+        let found = [self.pushed() + 1, y, z];
+        if found[0] > expected[0] || found[1..] != expected[1..] {
+            return Err(PreprocessError::PredictionShape { found, expected });
+        }
+        if classes != self.values.len() {
+            let values = self.values.len();
+            return Err(LabelingError::Table { values, classes }.into());
+        }
+        match &mut self.source {
+            Source::Same { next, steps } => {
+                let (x, steps) = (*next, *steps);
+                *next += 1;
+                let block = plane.view().insert_axis(Axis(1));
+                self.place(x, steps, block, take)
+            }
+            Source::Resampled { planes, .. } => {
+                planes.push_back(match plane.is_standard_layout() {
+                    true => plane,
+                    false => plane.as_standard_layout().into_owned(),
+                });
+                self.restore(false, take)
+            }
+            Source::Gathered { all, next } => {
+                all.slice_mut(s![.., *next, .., ..]).assign(&plane);
+                *next += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives the labels once all prepared planes were pushed.
+    ///
+    /// **Errors**: probabilities that are not numbers, or fewer planes than the prepared grid has.
+    pub fn finish(mut self, take: Option<&mut TakeBlock<'_>>) -> Result<LabelMap, PreprocessError> {
+        let expected = self.trace.prepared.shape;
+        if self.pushed() != expected[0] {
+            let found = [self.pushed(), expected[1], expected[2]];
+            return Err(PreprocessError::PredictionShape { found, expected });
+        }
+        if let Source::Gathered { all, .. } = self.source {
+            let (activation, trace) = (self.activation, self.trace);
+            let labels = trace.invert_to_labels(all.view(), activation, self.values)?;
+            if let Some(take) = take {
+                take([0; 3], trace.invert_probabilities(all)?.data.view());
+            }
+            return Ok(labels);
+        }
+        self.restore(true, take)?;
+        Ok(self.labels)
+    }
+
+    /// Prepared planes so far.
+    fn pushed(&self) -> usize {
+        match &self.source {
+            Source::Same { next, .. } | Source::Gathered { next, .. } => *next,
+            Source::Resampled { planes, first, .. } => first + planes.len(),
+        }
+    }
+
+    /// Restores the planes that lie between those at hand: some at once, or all that are left.
+    fn restore(
+        &mut self,
+        all: bool,
+        mut take: Option<&mut TakeBlock<'_>>,
+    ) -> Result<(), PreprocessError> {
+        loop {
+            let Source::Resampled {
+                sampler,
+                steps,
+                to,
+                planes,
+                first,
+                next,
+            } = &mut self.source
+            else {
+                return Ok(());
+            };
+            let at_once = planes_at_once(self.values.len(), *to);
+            let end = *first + planes.len();
+            let ready = (*next..to[0])
+                .take(at_once)
+                .take_while(|&x| sampler.neighbors(x)[1] < end)
+                .count();
+            if ready == 0 || !all && ready < at_once {
+                return Ok(());
+            }
+            let (start, steps) = (*next, *steps);
+            let block = resampled(sampler, planes, *first, *to, start..start + ready);
+            *next += ready;
+            let needed = if *next < to[0] {
+                sampler.neighbors(*next)[0]
+            } else {
+                end
+            };
+            while *first < needed.min(end) && planes.pop_front().is_some() {
+                *first += 1;
+            }
+            self.place(start, steps, block.view(), take.as_deref_mut())?;
+        }
+    }
+
+    /// Labels a block of planes that begins at `x`, and puts it where the first `steps` steps took it from.
+    fn place(
+        &mut self,
+        x: usize,
+        steps: usize,
+        block: ArrayView4<'_, f32>,
+        take: Option<&mut TakeBlock<'_>>,
+    ) -> Result<(), PreprocessError> {
+        let labels = label_rows(self.activation, block, self.values).map_err(|error| {
+            PreprocessError::from(match error {
+                LabelingError::NotANumber {
+                    class,
+                    voxel: [row, y, z],
+                } => LabelingError::NotANumber {
+                    class,
+                    voxel: [x + row, y, z],
+                },
+                error @ LabelingError::Table { .. } => error,
+            })
+        })?;
+        let steps = &self.trace.steps[..steps];
+        let planes = labels.dim().0;
+        let mut to = prepared_view(self.labels.data.view_mut(), steps);
+        to.slice_mut(s![x..x + planes, .., ..]).assign(&labels);
+        if let Some(take) = take {
+            let (start, block) = undone(steps, [x, 0, 0], block);
+            take(start, block);
+        }
+        Ok(())
+    }
+}
+
+impl Source {
+    fn new(trace: &Trace, classes: usize) -> Result<Self, PreprocessError> {
+        let [x, y, z] = trace.prepared.shape;
+        let gathered = || Self::Gathered {
+            all: Array4::zeros((classes, x, y, z)),
+            next: 0,
+        };
+        let Some((index, from, to)) = trace.first_resampling()? else {
+            return Ok(Self::Same {
+                next: 0,
+                steps: trace.steps.len(),
+            });
+        };
+        let same_planes = trace.steps[index + 1..].iter().all(|step| {
+            matches!(
+                step,
+                AppliedStep::ResampleToMatch | AppliedStep::Normalize { .. }
+            )
+        });
+        if !same_planes {
+            return Ok(gathered());
+        }
+        let sampler = PlaneSampler::new(&from, &to, OFF_AXIS_TOLERANCE);
+        let Some(sampler) = sampler.map_err(|source| at_step(index, source))? else {
+            return Ok(gathered());
+        };
+        let in_order = (1..to.shape[0]).all(|x| sampler.neighbors(x - 1) <= sampler.neighbors(x));
+        if !in_order {
+            return Ok(gathered());
+        }
+        Ok(Self::Resampled {
+            sampler,
+            steps: index,
+            to: to.shape,
+            planes: VecDeque::new(),
+            first: 0,
+            next: 0,
+        })
+    }
+}
+
+/// Whether undoing a step leaves planes where they are.
+fn keeps_planes(step: &Step) -> bool {
+    matches!(step, Step::ResampleToMatch { .. } | Step::Normalize { .. })
+}
+
+/// Planes `[K, Y, Z]` that are restored at once: enough for all threads, within [`BLOCK_VALUES`].
+fn planes_at_once(classes: usize, [_, y, z]: [usize; 3]) -> usize {
+    let fitting = BLOCK_VALUES / classes.saturating_mul(y).saturating_mul(z).max(1);
+    fitting.clamp(1, 2 * rayon::current_num_threads())
+}
+
+/// Interpolates planes of the output between the prepared ones at hand, `[K, planes, Y, Z]`.
+fn resampled(
+    sampler: &PlaneSampler,
+    planes: &VecDeque<Array3<f32>>,
+    first: usize,
+    [_, y, z]: [usize; 3],
+    range: std::ops::Range<usize>,
+) -> Array4<f32> {
+    let classes = planes.front().map_or(0, |plane| plane.dim().0);
+    let mut block = Array4::zeros((classes, range.len(), y, z));
+    let channel = |x: usize, class: usize| {
+        let plane = planes.get(x - first).and_then(|plane| plane.as_slice());
+        let values = plane.unwrap_or_default();
+        let length = values.len() / classes.max(1);
+        &values[class * length..(class + 1) * length]
+    };
+    if let Some(block) = block.as_slice_mut() {
+        block
+            .par_chunks_exact_mut((y * z).max(1))
+            .enumerate()
+            .for_each_init(Scratch::default, |scratch, (index, output)| {
+                let (class, x) = (index / range.len(), range.start + index % range.len());
+                let [low, high] = sampler.neighbors(x);
+                sampler.plane(
+                    x,
+                    channel(low, class),
+                    channel(high, class),
+                    output,
+                    scratch,
+                );
+            });
+    }
+    block
+}
+
+/// Labels of a block `[K, X, Y, Z]`, its rows in parallel however few planes it has.
+fn label_rows(
+    activation: Activation,
+    block: ArrayView4<'_, f32>,
+    values: &[u16],
+) -> Result<Array3<u16>, LabelingError> {
+    let (classes, x, y, z) = block.dim();
+    let rows = match block.to_shape((classes, x * y, 1, z)) {
+        Ok(rows) if x < 2 * rayon::current_num_threads() => rows,
+        _ => return activation.labels(block, values),
+    };
+    let labels = activation
+        .labels(rows.view(), values)
+        .map_err(|error| match error {
+            LabelingError::NotANumber {
+                class,
+                voxel: [row, _, z],
+            } => LabelingError::NotANumber {
+                class,
+                voxel: [row / y, row % y, z],
+            },
+            error @ LabelingError::Table { .. } => error,
+        })?;
+    let (labels, _) = labels.into_raw_vec_and_offset();
+    Ok(Array3::from_shape_vec((x, y, z), labels).unwrap_or_default())
+}
+
+/// The part of a map on the input's grid that steps took from it, as they oriented it.
+fn prepared_view<'a>(
+    mut view: ArrayViewMut3<'a, u16>,
+    steps: &[AppliedStep],
+) -> ArrayViewMut3<'a, u16> {
+    for step in steps {
+        match step {
+            AppliedStep::Orient { transform, .. } => {
+                view = view.permuted_axes(transform.source);
+                for axis in (0..3).filter(|&axis| transform.flip[axis]) {
+                    view.invert_axis(Axis(axis));
+                }
+            }
+            AppliedStep::Crop { bounds, .. } => {
+                let [x, y, z] = [0, 1, 2].map(|axis| bounds.start[axis]..bounds.end[axis]);
+                view = view.slice_move(s![x, y, z]);
+            }
+            AppliedStep::Resample { .. }
+            | AppliedStep::ResampleToMatch
+            | AppliedStep::Normalize { .. } => {}
+        }
+    }
+    view
+}
+
+/// A block that starts at this voxel after the steps, as it was before them.
+fn undone<'a>(
+    steps: &[AppliedStep],
+    mut start: [usize; 3],
+    mut block: ArrayView4<'a, f32>,
+) -> ([usize; 3], ArrayView4<'a, f32>) {
+    for step in steps.iter().rev() {
+        match step {
+            AppliedStep::Orient { transform, before } => {
+                let shape = [block.dim().1, block.dim().2, block.dim().3];
+                let after: [usize; 3] = transform.source.map(|source| before.shape[source]);
+                for axis in (0..3).filter(|&axis| transform.flip[axis]) {
+                    start[axis] = after[axis] - start[axis] - shape[axis];
+                    block.invert_axis(Axis(axis + 1));
+                }
+                let source = transform.inverse().source;
+                start = source.map(|axis| start[axis]);
+                block = block.permuted_axes([0, source[0] + 1, source[1] + 1, source[2] + 1]);
+            }
+            AppliedStep::Crop { bounds, .. } => {
+                for (start, offset) in start.iter_mut().zip(bounds.start) {
+                    *start += offset;
+                }
+            }
+            AppliedStep::Resample { .. }
+            | AppliedStep::ResampleToMatch
+            | AppliedStep::Normalize { .. } => {}
+        }
+    }
+    (start, block)
+}
+
+impl Trace {
+    /// Axis of the input along which planes of the prepared grid follow each other.
+    pub fn plane_axis(&self) -> usize {
+        let orient = |axis: usize, step: &AppliedStep| match step {
+            AppliedStep::Orient { transform, .. } => transform.source[axis],
+            _ => axis,
+        };
+        self.steps.iter().rev().fold(0, orient)
+    }
+}
