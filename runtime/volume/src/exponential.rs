@@ -36,8 +36,8 @@ pub(crate) fn exp_f64(x: f64) -> f64 {
     let rounded = x * std::f64::consts::LOG2_E + ROUNDING;
     let r = x - (rounded - ROUNDING) * std::f64::consts::LN_2;
     let square = r * r;
-    let high = (r / 40_320.0 + 1.0 / 5_040.0) * square + (r / 720.0 + 1.0 / 120.0);
-    let p = (r / 24.0 + 1.0 / 6.0) + high * square;
+    let high = ((1.0 / 40_320.0) * r + 1.0 / 5_040.0) * square + ((1.0 / 720.0) * r + 1.0 / 120.0);
+    let p = ((1.0 / 24.0) * r + 1.0 / 6.0) + high * square;
     let power = 1.0 + (r + square * (0.5 + r * p));
     power * f64::from_bits(rounded.to_bits().wrapping_add(1023) << 52)
 }
