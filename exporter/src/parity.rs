@@ -11,7 +11,7 @@ use vesal_bundle::deploy_plan::{self, Activation, Channel, Label, Modality};
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_bundle::probe::ProbeInput;
 use vesal_engine::library::Runtime;
-use vesal_engine::{Device, OnnxPredictor, PredictorError};
+use vesal_engine::{Device, EngineOptions, OnnxPredictor, PredictorError};
 use vesal_models::{NetworkConfig, SegResNetDs, SegmentationNetwork};
 use vesal_onnx::OPSET;
 use vesal_volume::window::{Blend, Padding, PatchPredictor, WindowPlan};
@@ -101,8 +101,10 @@ pub fn run_onnx(
         &interface(),
         &plan,
         Device::Cpu,
-        None,
-        NonZeroUsize::new(n),
+        &EngineOptions {
+            batch: NonZeroUsize::new(n),
+            ..EngineOptions::default()
+        },
     )?;
     Ok(predictor.predict(input.view())?.into_owned())
 }

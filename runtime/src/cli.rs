@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use vesal_engine::{Device, EngineOptions};
+use vesal_engine::{Device, EngineOptions, Precision};
 
 /// Segments 3-D medical images with a bundle of trained networks.
 #[derive(Debug, Parser)]
@@ -279,6 +279,7 @@ impl ComputeArguments {
     pub fn engine_options(&self, batch: Option<NonZeroUsize>) -> EngineOptions {
         EngineOptions {
             device: self.device,
+            precision: Precision::default(),
             threads: self.threads,
             batch,
             library: self.library.ort_lib.clone(),

@@ -155,7 +155,7 @@ pub fn available(runtime: &'static Runtime) -> Vec<Availability> {
 
 fn try_device(runtime: &'static Runtime, device: Device) -> Availability {
     let error = check_provider(runtime, device).err().or_else(|| {
-        let session = session::build(runtime, RELU, device, None);
+        let session = session::build(runtime, RELU, device, None, None);
         session
             .err()
             .map(|source| DeviceError::Unusable { device, source })

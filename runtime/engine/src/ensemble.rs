@@ -6,7 +6,7 @@ use vesal_bundle::{Bundle, DeployPlan};
 use vesal_volume::postprocess::{Combination, Combine};
 use vesal_volume::window::PatchPredictor;
 
-use crate::device::{self, Device};
+use crate::device::Device;
 use crate::error::EngineError;
 use crate::library::{Runtime, runtime};
 use crate::options::EngineOptions;
@@ -89,8 +89,7 @@ impl Ensemble {
                     interface,
                     plan,
                     device,
-                    options.threads,
-                    options.batch,
+                    options,
                 )
                 .map(|predictor| (predictor, weight))
                 .map_err(|source| EngineError::Member { member, source })
@@ -127,9 +126,11 @@ impl Ensemble {
         self.device
     }
 
-    /// Execution provider behind that device.
-    pub fn provider(&self) -> &'static str {
-        device::provider(self.device)
+    /// How the networks run there: the execution provider, the precision, and what is computed beside ONNX Runtime.
+    pub fn execution(&self) -> &str {
+        self.members
+            .first()
+            .map_or("", |(predictor, _)| predictor.execution())
     }
 
     /// Why [`Device::Auto`] did not take the GPU, if it did not.

@@ -4,9 +4,12 @@
 //! [`OnnxPredictor`] is one network, [`Ensemble`] a bundle ready to segment volumes, and [`verify`](mod@verify) replays
 //! the probe of a bundle.
 
+#[allow(unsafe_code, reason = "calling the driver of GPUs")]
+mod cuda;
 pub mod device;
 pub mod ensemble;
 pub mod error;
+mod form;
 pub mod install;
 pub mod library;
 mod model;
@@ -15,11 +18,13 @@ pub mod predictor;
 pub mod segment;
 mod session;
 pub mod verify;
+mod walk;
 
+pub use cuda::CudaError;
 pub use device::{Device, DeviceError};
 pub use ensemble::Ensemble;
 pub use error::EngineError;
-pub use options::EngineOptions;
+pub use options::{EngineOptions, Precision};
 pub use predictor::{OnnxPredictor, PredictorError};
 pub use segment::{PreparedCase, ProbabilitySink, Segmentation, SinkError, Stage, StageTimes};
 pub use verify::{VerifyReport, record_probe, verify};
