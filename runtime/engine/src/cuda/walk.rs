@@ -60,8 +60,9 @@ impl<'a> CudaWalk<'a> {
     ) -> Result<Self, CudaError> {
         let grid = blending.grid();
         let shape = blending.shape();
-        // One layer of windows more than the host's walk holds: it can be queued before the planes of the last are taken.
-        let ring = (grid.planes_held(batch) + grid.interval()[0]).min(shape[0]);
+        // Room for further batches while the planes that the last one completed are still being taken.
+        let ring = grid.planes_held(batch.saturating_mul(IN_FLIGHT + 1));
+        let ring = ring.min(shape[0]);
         let layout = Layout {
             shape,
             window: blending.window(),
