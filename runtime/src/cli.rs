@@ -3,10 +3,10 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use crate::memory;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use crate::memory;
-use vesal_engine::{Provider, ConvolutionSearch, Device, EngineOptions, Precision};
+use vesal_engine::{ConvolutionSearch, Device, EngineOptions, Precision, Provider};
 
 /// Segments 3-D medical images with a bundle of trained networks.
 #[derive(Debug, Parser)]
@@ -287,6 +287,7 @@ impl ComputeArguments {
             batch,
             provider: Provider::default(),
             precision: Precision::default(),
+            max_vram: None,
             search: ConvolutionSearch::default(),
             library: self.library.ort_lib.clone(),
         }

@@ -27,7 +27,9 @@ pub enum MemoryError {
         source_of_limit: Limit,
     },
     /// Nobody knows.
-    #[error("the memory that the network's operator `{operator}` takes is not known, so that `--max-ram` cannot be kept")]
+    #[error(
+        "the memory that the network's operator `{operator}` takes is not known, so that `--max-ram` cannot be kept"
+    )]
     Unknown {
         /// The operator.
         operator: String,
@@ -98,8 +100,10 @@ impl MemoryPlan {
         let networks = match ensemble.network_bytes() {
             Ok(bytes) => bytes,
             Err(operator) if max_ram.is_some() => {
-                return Err(Failure::new(Exit::Bundle, MemoryError::Unknown { operator })
-                    .hint(Some("leave `--max-ram` out".into())));
+                return Err(
+                    Failure::new(Exit::Bundle, MemoryError::Unknown { operator })
+                        .hint(Some("leave `--max-ram` out".into())),
+                );
             }
             Err(_) => 0,
         };
@@ -136,7 +140,11 @@ impl MemoryPlan {
                 .saturating_add(fitting[at].segment)
                 .saturating_add(ahead)
         };
-        let overlapping = (0..fitting.len()).map(together).max().unwrap_or(0).max(alone);
+        let overlapping = (0..fitting.len())
+            .map(together)
+            .max()
+            .unwrap_or(0)
+            .max(alone);
         let limit = self.limit.map(|(limit, _)| limit);
         let fits = |bytes: u64| limit.is_none_or(|limit| self.base.saturating_add(bytes) <= limit);
         let overlapped = fitting.len() > 1 && fits(overlapping);
@@ -188,7 +196,10 @@ fn resident_bytes() -> Option<u64> {
 /// Reads a size: a number with `K`, `M`, `G` or `T` (powers of 1024), or bytes.
 pub fn parse_size(text: &str) -> Result<u64, &'static str> {
     const EXPECTED: &str = "expected a size such as 1500M or 4G";
-    let text = text.trim().trim_end_matches(['B', 'b']).trim_end_matches('i');
+    let text = text
+        .trim()
+        .trim_end_matches(['B', 'b'])
+        .trim_end_matches('i');
     let (number, shift) = match text.char_indices().last() {
         Some((end, unit)) if unit.is_ascii_alphabetic() => {
             let shift = match unit.to_ascii_uppercase() {

@@ -39,7 +39,10 @@ mod tests {
     #[test]
     fn the_high_water_mark_is_read_in_bytes() {
         assert_eq!(
-            parse("VmPeak:\t  9 kB\nVmHWM:\t   1234 kB\nVmRSS:\t 1 kB\n", "VmHWM:"),
+            parse(
+                "VmPeak:\t  9 kB\nVmHWM:\t   1234 kB\nVmRSS:\t 1 kB\n",
+                "VmHWM:"
+            ),
             Some(1234 * 1024)
         );
         assert_eq!(parse("VmPeak:\t  9 kB\n", "VmHWM:"), None);

@@ -163,7 +163,7 @@ pub fn available(runtime: &'static Runtime) -> Vec<Availability> {
 
 fn try_device(runtime: &'static Runtime, device: Device) -> Availability {
     let error = check_provider(runtime, device).err().or_else(|| {
-        let session = session::build(runtime, RELU, device, &EngineOptions::default());
+        let session = session::build(runtime, RELU, device, &EngineOptions::default(), None);
         match session {
             Err(SessionError::Refused(source)) => Some(DeviceError::Unusable { device, source }),
             // Without another provider, no plugin is asked.

@@ -6,11 +6,10 @@ use vesal_bundle::{Bundle, DeployPlan};
 use vesal_onnx::Bytes;
 use vesal_volume::postprocess::{Combination, Combine};
 
-use crate::device::{self, Device};
+use crate::device::Device;
 use crate::error::EngineError;
 use crate::library::{Runtime, runtime};
 use crate::options::EngineOptions;
-use crate::plugin::Provider;
 use crate::predictor::{OnnxPredictor, PredictorError};
 
 /// The networks of a bundle, loaded once, and the plan around them.
@@ -20,7 +19,6 @@ pub struct Ensemble {
     pub(crate) members: Vec<(OnnxPredictor, f64)>,
     pub(crate) combine: Combine,
     device: Device,
-    provider: Provider,
     fallback: Option<PredictorError>,
     runtime: &'static Runtime,
 }
@@ -115,7 +113,6 @@ impl Ensemble {
             members,
             combine: Combine::default(),
             device,
-            provider: options.provider,
             fallback,
             runtime,
         })
@@ -126,12 +123,11 @@ impl Ensemble {
         self.device
     }
 
-    /// Execution provider behind that device.
-    pub fn provider(&self) -> &'static str {
-        match self.provider {
-            Provider::Native => device::provider(self.device),
-            provider => provider.name(),
-        }
+    /// How the networks run there: the execution provider, the precision, and what is computed beside ONNX Runtime.
+    pub fn execution(&self) -> &str {
+        self.members
+            .first()
+            .map_or("", |(predictor, _)| predictor.execution())
     }
 
     /// Why [`Device::Auto`] did not take the GPU, if it did not.

@@ -10,7 +10,7 @@ mod vote;
 
 pub use activation::Activation;
 pub use combination::{Combination, Combine};
-pub use linear::map_features;
 pub use labeling::{LabelingError, argmax_labels, region_labels};
+pub use linear::map_features;
 pub use mean::{MeanError, ProbabilityMean};
 pub use vote::Votes;
