@@ -11,7 +11,7 @@ pub(crate) enum MemberWalk<'a> {
     /// Windows are cut and blended on the processor.
     Host(Walk<'a>),
     /// They are where the network runs.
-    Cuda(Box<CudaWalk<'a>>),
+    Cuda(CudaWalk<'a>),
 }
 
 impl<'a> MemberWalk<'a> {
@@ -31,7 +31,7 @@ impl<'a> MemberWalk<'a> {
             total,
             source,
         })? {
-            Some(walk) => Ok(Self::Cuda(Box::new(walk))),
+            Some(walk) => Ok(Self::Cuda(walk)),
             None => Ok(Self::Host(Walk::new(volume, plan, blending, predictor)?)),
         }
     }

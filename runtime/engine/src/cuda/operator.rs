@@ -93,7 +93,7 @@ impl Kernel for NormReluKernel {
             .map(|&size| usize::try_from(size).ok())
             .collect();
         let Some([volumes, x, y, z, channels]) =
-            sizes.as_deref().and_then(<[_]>::as_array).copied()
+            sizes.and_then(|sizes| <[usize; 5]>::try_from(sizes).ok())
         else {
             return Err(Error::new(format!(
                 "the input has shape {:?}, expected [N, X, Y, Z, C]",

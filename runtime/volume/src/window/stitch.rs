@@ -256,7 +256,6 @@ pub fn stitch<P: PatchPredictor>(
             ControlFlow::Continue(())
         },
     )?;
-    drop(planes);
     Ok(output)
 }
 
