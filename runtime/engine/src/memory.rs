@@ -73,6 +73,20 @@ impl Ensemble {
         })
     }
 
+    /// Bounds the GPU memory that a case takes beside the networks: the planes of the prepared volume and of the blended
+    /// outputs that are there at a time, and the networks' inputs and outputs. Nothing on a processor.
+    ///
+    /// **Errors**: the case does not fit the plan.
+    pub fn device_memory(&self, images: &[(Geometry, usize)]) -> Result<u64, EngineError> {
+        let preprocess = cost(images, &self.plan.preprocessing)?;
+        let mut total = 0_u64;
+        for predictor in self.predictors() {
+            let bytes = predictor.device_bytes(preprocess.shape, &self.plan.window)?;
+            total = total.saturating_add(bytes);
+        }
+        Ok(total)
+    }
+
     /// Bounds the host memory that the networks take when they run, on top of what loading them took.
     ///
     /// **Errors**: the operator whose memory is not known.

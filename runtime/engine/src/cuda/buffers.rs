@@ -28,7 +28,7 @@ impl Transfer {
 
 /// Memory for one volume at a time.
 pub(super) struct Buffers {
-    /// The volume, `[C, X, Y, Z]`.
+    /// A ring of planes of the volume, `[C, ring, Y, Z]`.
     pub(super) volume: DeviceMemory,
     /// A ring of planes, each `[K + 1, Y, Z]`.
     pub(super) sums: DeviceMemory,
@@ -50,8 +50,8 @@ impl Buffers {
         old: Option<Self>,
         layout: &Layout,
     ) -> Result<Self, CudaError> {
-        let [channels, classes] = layout.channels;
-        let volume = channels * layout.shape[0] * layout.plane();
+        let [_, classes] = layout.channels;
+        let volume = layout.volume();
         let sums = layout.ring * layout.row();
         let staging = staging_floats(layout);
         let slot = classes * layout.plane();

@@ -210,7 +210,7 @@ pub(crate) struct Layout {
     pub(crate) window: [usize; 3],
     /// Channels of the volume, and of the outputs.
     pub(crate) channels: [usize; 2],
-    /// Blended planes that there is room for.
+    /// Planes of the volume and blended ones that there is room for.
     pub(crate) ring: usize,
 }
 
@@ -221,6 +221,11 @@ impl Layout {
 
     pub(crate) fn window_voxels(&self) -> usize {
         self.window.iter().product()
+    }
+
+    /// Floats of the part of the volume that is there at a time.
+    pub(crate) fn volume(&self) -> usize {
+        self.channels[0] * self.ring * self.plane()
     }
 
     /// Floats of one blended plane, the sums of the weights included.
@@ -270,8 +275,9 @@ impl StitchKernels {
         stream: &Stream,
     ) -> Result<(), CudaError> {
         let [channels, _] = layout.channels;
-        let from = volume.at(0, channels * layout.shape[0] * layout.plane())?;
+        let from = volume.at(0, layout.volume())?;
         let (shape, window) = (Sizes::new(layout.shape)?, Sizes::new(layout.window)?);
+        let ring = int("planes", layout.ring)?;
         let replicate = i32::from(fill.is_none());
         let fill = fill.unwrap_or_default();
         let grid = layout.window_grid(channels)?;
@@ -283,7 +289,7 @@ impl StitchKernels {
                 grid,
                 [THREADS as u32, 1],
                 stream.handle(),
-                arguments![from, patch, shape, window, origin, replicate, fill],
+                arguments![from, patch, shape, window, origin, ring, replicate, fill],
             )
         }
     }

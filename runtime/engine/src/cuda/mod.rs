@@ -18,4 +18,4 @@ mod walk;
 pub(crate) use accelerator::Accelerator;
 pub use driver::CudaError;
 pub(crate) use kernels::Element;
-pub(crate) use walk::CudaWalk;
+pub(crate) use walk::{CudaWalk, device_bytes};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ndarray::{Array3, ArrayView4, s};
 use ort::session::Session;
-use vesal_volume::window::{Blending, Padding, Progress, WindowPlan};
+use vesal_volume::window::{Blending, Padding, Progress, WindowError, WindowGrid, WindowPlan};
 
 use super::accelerator::Accelerator;
 use super::buffers::{Buffers, Transfer};
@@ -18,7 +18,7 @@ use crate::predictor::PredictorError;
 const IN_FLIGHT: usize = 2;
 
 /// A network's way through the windows of a volume, as [`vesal_volume::window::Walk`] goes it, but on a GPU: the
-/// volume goes there once, windows are cut and blended there, and only complete planes come back.
+/// volume goes there plane by plane, once, windows are cut and blended there, and only complete planes come back.
 ///
 /// The host only queues work. Given the same outputs of the network, planes agree with the host's bit for bit.
 pub(crate) struct CudaWalk<'a> {
@@ -60,15 +60,7 @@ impl<'a> CudaWalk<'a> {
     ) -> Result<Self, CudaError> {
         let grid = blending.grid();
         let shape = blending.shape();
-        // Room for further batches while the planes that the last one completed are still being taken.
-        let ring = grid.planes_held(batch.saturating_mul(IN_FLIGHT + 1));
-        let ring = ring.min(shape[0]);
-        let layout = Layout {
-            shape,
-            window: blending.window(),
-            channels: [volume.dim().0, classes],
-            ring,
-        };
+        let layout = layout(grid, shape, plan.size, [volume.dim().0, batch, classes]);
         // What another walk has left behind, if it was stopped.
         accelerator.compute.synchronize()?;
         accelerator.copies.synchronize()?;
@@ -239,7 +231,8 @@ impl<'a> CudaWalk<'a> {
         Ok(true)
     }
 
-    /// Sends the planes of the volume up to `end` to the GPU, and lets what comes next there wait for them.
+    /// Sends the planes of the volume up to `end` to the GPU, and lets what comes next there wait for them. Windows that
+    /// reach whatever lay at their place in the ring are done: it has been taken.
     fn upload(&mut self, end: usize, accelerator: &mut Accelerator) -> Result<(), CudaError> {
         let Some(buffers) = &mut accelerator.buffers else {
             return Ok(());
@@ -248,21 +241,22 @@ impl<'a> CudaWalk<'a> {
             return Ok(());
         }
         let (gpu, copies) = (&accelerator.gpu, &accelerator.copies);
-        let ([planes, ..], plane) = (self.layout.shape, self.layout.plane());
+        let (ring, plane) = (self.layout.ring, self.layout.plane());
         let channels = self.layout.channels[0];
         while self.uploaded < end {
             let Transfer { memory, done } = &mut buffers.staging[self.staging];
             self.staging = 1 - self.staging;
             // A volume without voxels has no planes.
             let count = (memory.len() / (channels * plane).max(1))
+                .max(1)
                 .min(end - self.uploaded)
-                .max(1);
+                .min(ring - self.uploaded % ring);
             let range = self.uploaded..self.uploaded + count;
             done.synchronize()?;
             let part = self.volume.slice(s![.., range.clone(), .., ..]);
             copy(part, memory.as_mut_slice());
             for channel in 0..channels {
-                let (from, to) = (channel * count, channel * planes + range.start);
+                let (from, to) = (channel * count, channel * ring + range.start % ring);
                 let floats = count * plane;
                 gpu.upload(
                     memory,
@@ -317,6 +311,51 @@ impl<'a> CudaWalk<'a> {
     }
 }
 
+/// Sizes of a walk over a volume `[X, Y, Z]` of so many channels, in batches, for outputs of so many channels.
+fn layout(
+    grid: &WindowGrid,
+    shape: [usize; 3],
+    window: [usize; 3],
+    [channels, batch, classes]: [usize; 3],
+) -> Layout {
+    // Room for further batches while the planes that the last one completed are still being taken.
+    let ring = grid.planes_held(batch.saturating_mul(IN_FLIGHT + 1));
+    Layout {
+        shape,
+        window,
+        channels: [channels, classes],
+        ring: ring.min(shape[0]),
+    }
+}
+
+/// Bytes of a GPU's memory that a walk over a volume `[C, X, Y, Z]` takes beside the network, whose input and output for a
+/// batch are counted; sizes that exceed 64 bits saturate.
+///
+/// **Errors**: an invalid plan, or a volume without voxels.
+pub(crate) fn device_bytes(
+    [channels, x, y, z]: [usize; 4],
+    plan: &WindowPlan,
+    [batch, classes]: [usize; 2],
+) -> Result<u64, WindowError> {
+    let grid = WindowGrid::new([x, y, z], plan)?;
+    let layout = layout(&grid, [x, y, z], plan.size, [channels, batch, classes]);
+    let [i, j, k] = plan.size;
+    let floats = [
+        [channels, layout.ring, y, z, 1],
+        [classes.saturating_add(1), layout.ring, y, z, 1],
+        [1, 1, i, j, k],
+        [batch, channels, i, j, k],
+        [batch, classes, i, j, k],
+    ];
+    let product = |factors: [usize; 5]| {
+        let bytes = size_of::<f32>() as u64;
+        factors.iter().fold(bytes, |product, &factor| {
+            product.saturating_mul(factor as u64)
+        })
+    };
+    Ok(floats.map(product).into_iter().fold(0, u64::saturating_add))
+}
+
 /// Copies a part of a volume, one channel after the other.
 fn copy(part: ArrayView4<'_, f32>, to: &mut [f32]) {
     let length: usize = part.shape()[1..].iter().product();
@@ -328,5 +367,31 @@ fn copy(part: ArrayView4<'_, f32>, to: &mut [f32]) {
                 .zip(channel)
                 .for_each(|(to, from)| *to = *from),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vesal_volume::window::Blend;
+
+    use super::*;
+
+    #[test]
+    fn memory_does_not_grow_with_the_length_of_the_volume() {
+        let plan = WindowPlan {
+            size: [96; 3],
+            overlap: [0.5; 3],
+            blend: Blend::Constant,
+            padding: Padding::Constant(0.),
+        };
+        let bytes = |x| device_bytes([1, x, 512, 275], &plan, [4, 3]).unwrap();
+        // One layer of windows and the step to the next: 144 planes of a channel, 3 classes and their weights.
+        let planes = 144 * 512 * 275 * (1 + 3 + 1);
+        let windows = 96 * 96 * 96 * (1 + 4 + 4 * 3);
+        assert_eq!(bytes(512), 4 * (planes + windows));
+        assert_eq!(bytes(5120), bytes(512));
+        assert!(bytes(96) < bytes(512));
+        let huge = device_bytes([1, usize::MAX, usize::MAX, usize::MAX], &plan, [4, 3]);
+        assert_eq!(huge.unwrap(), u64::MAX);
     }
 }

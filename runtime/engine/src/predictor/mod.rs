@@ -14,9 +14,9 @@ use vesal_bundle::DeployPlan;
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_onnx::{Bytes, Head};
 use vesal_volume::postprocess::map_features;
-use vesal_volume::window::{Blending, PatchPredictor, WindowPlan};
+use vesal_volume::window::{Blending, PatchPredictor, WindowError, WindowPlan};
 
-use crate::cuda::{Accelerator, CudaWalk, Element};
+use crate::cuda::{Accelerator, CudaWalk, Element, device_bytes};
 use crate::device::{self, Device, DeviceError};
 use crate::form::Form;
 use crate::library::Runtime;
@@ -171,6 +171,23 @@ impl OnnxPredictor {
     pub(crate) fn buffer_bytes(&self) -> u64 {
         let [channels, x, y, z] = self.patch;
         (self.max_batch * (channels + self.channels) * x * y * z * size_of::<f32>()) as u64
+    }
+
+    /// Bytes of a GPU's memory that a volume `[X, Y, Z]` takes beside the network; 0 where windows are blended on the host.
+    ///
+    /// **Errors**: an invalid plan, or a volume without voxels.
+    pub(crate) fn device_bytes(
+        &self,
+        [x, y, z]: [usize; 3],
+        plan: &WindowPlan,
+    ) -> Result<u64, WindowError> {
+        match self.accelerator {
+            Some(_) => {
+                let outputs = [self.max_batch, self.channels];
+                device_bytes([self.patch[0], x, y, z], plan, outputs)
+            }
+            None => Ok(0),
+        }
     }
 
     /// Logits of a batch of windows.

@@ -1,7 +1,8 @@
 // Cutting windows out of a volume and blending what a network makes of them, in the arithmetic of the host: products and
 // sums are rounded one by one (no fused multiply-add) and divisions are IEEE's, so that results agree bit for bit.
 //
-// Blended planes lie in a ring of `ring` planes along X, each [K + 1, Y, Z]: K channels and the sum of the weights.
+// Of the volume and of what is blended, `ring` planes along X are there at a time: plane x lies at x % ring. The volume is
+// [C, ring, Y, Z], blended planes are [ring, K + 1, Y, Z]: K channels and the sum of the weights.
 // nvcc compiles this to stitch.fatbin: see build.sh.
 
 struct Sizes {
@@ -10,18 +11,18 @@ struct Sizes {
 
 extern "C" {
 
-// One window, [C, window], of a volume [C, X, Y, Z], from `origin` on; <<<(ceil(wy * wz / 256), wx, C), 256>>>.
+// One window, [C, window], of a volume, from `origin` on; <<<(ceil(wy * wz / 256), wx, C), 256>>>.
 // Outside of the volume lies its nearest voxel, or the constant `fill`.
 __global__ void __launch_bounds__(256)
     cut_window(const float* __restrict__ volume, float* __restrict__ patch, Sizes shape, Sizes window, Sizes origin,
-               int replicate, float fill) {
+               int ring, int replicate, float fill) {
   const int index = blockIdx.x * 256 + threadIdx.x;
   if (index >= window.y * window.z) return;
   const int i = blockIdx.y, channel = blockIdx.z;
   const int x = origin.x + i, y = origin.y + index / window.z, z = origin.z + index % window.z;
   const int cx = min(max(x, 0), shape.x - 1), cy = min(max(y, 0), shape.y - 1), cz = min(max(z, 0), shape.z - 1);
   const bool inside = cx == x && cy == y && cz == z;
-  const size_t from = (((size_t)channel * shape.x + cx) * shape.y + cy) * shape.z + cz;
+  const size_t from = (((size_t)channel * ring + cx % ring) * shape.y + cy) * shape.z + cz;
   const size_t to = ((size_t)channel * window.x + i) * window.y * window.z + index;
   patch[to] = inside || replicate ? volume[from] : fill;
 }
