@@ -198,10 +198,10 @@ impl Check {
         let plan = plan(1, 3, window(size, 0.5, Padding::Constant(0.)));
         let mut labels = Vec::new();
         for (precision, batch) in [
+            (Precision::Float16, 4),
+            (Precision::Float32, 4),
             (Precision::Float16, 1),
             (Precision::Float16, 8),
-            (Precision::Float32, 4),
-            (Precision::Float16, 4),
         ] {
             let options = EngineOptions {
                 device: GPU,
@@ -247,6 +247,9 @@ impl Check {
             };
             let mut segmentation = None;
             for members in [1, 5] {
+                if members > 1 && precision == Precision::Float32 {
+                    continue;
+                }
                 let networks = vec![(&onnx[..], 1.); members];
                 let mut ensemble =
                     Ensemble::from_networks(&plan, &interface(), &networks, &options)?;
@@ -268,7 +271,7 @@ impl Check {
             }
             labels.extend(segmentation);
         }
-        if let [single, half] = &labels[..] {
+        if let [half, single] = &labels[..] {
             let same = Zip::from(&single.data)
                 .and(&half.data)
                 .fold(0, |count, a, b| count + usize::from(a == b));
