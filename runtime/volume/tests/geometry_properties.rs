@@ -5,9 +5,7 @@ use proptest::prelude::*;
 use vesal_volume::crop::{Margins, VoxelBox, foreground_box};
 use vesal_volume::orientation::{AxisTransform, Orientation, reorient_labels, reorient_volume};
 use vesal_volume::postprocess::{Activation, argmax_labels};
-use vesal_volume::preprocess::{
-    Normalization, PreprocessError, Restorer, Step, cost, execute,
-};
+use vesal_volume::preprocess::{Normalization, PreprocessError, Restorer, Step, cost, execute};
 use vesal_volume::resample::{resample_labels, resample_volume, spaced_geometry};
 use vesal_volume::{Affine, Geometry, LabelMap, Volume};
 

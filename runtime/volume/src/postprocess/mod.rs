@@ -10,7 +10,8 @@ mod vote;
 
 pub use activation::Activation;
 pub use combination::{Combination, Combine};
-pub use linear::map_features;
+pub(crate) use labeling::label_row;
 pub use labeling::{LabelingError, argmax_labels, region_labels};
+pub use linear::map_features;
 pub use mean::{MeanError, ProbabilityMean};
 pub use vote::Votes;
