@@ -3,9 +3,10 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use crate::memory;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use vesal_engine::{ConvolutionSearch, Device, EngineOptions, Precision};
+use vesal_engine::{ConvolutionSearch, Device, EngineOptions, Precision, Provider};
 
 /// Segments 3-D medical images with a bundle of trained networks.
 #[derive(Debug, Parser)]
@@ -106,6 +107,9 @@ pub struct PredictArguments {
     /// Windows that a network computes at once; fewer need less memory
     #[arg(long, value_name = "N", env = "VESAL_BATCH", hide_env_values = true)]
     pub batch: Option<NonZeroUsize>,
+    /// Most memory of the machine that the run may take, as in 4G or 1500M; by default what is free
+    #[arg(long, value_name = "SIZE", env = "VESAL_MAX_RAM", hide_env_values = true, value_parser = memory::parse_size)]
+    pub max_ram: Option<u64>,
     /// Where and how to compute.
     #[command(flatten)]
     pub compute: ComputeArguments,
@@ -281,7 +285,9 @@ impl ComputeArguments {
             device: self.device,
             threads: self.threads,
             batch,
+            provider: Provider::default(),
             precision: Precision::default(),
+            max_vram: None,
             search: ConvolutionSearch::default(),
             library: self.library.ort_lib.clone(),
         }

@@ -6,6 +6,7 @@ mod commands;
 mod datalist;
 mod failure;
 mod interrupt;
+mod memory;
 mod outputs;
 mod peak_memory;
 mod progress;

@@ -13,6 +13,8 @@ use vesal_bundle::digest;
 use vesal_cli::Failure;
 use vesal_volume::LabelMap;
 
+use crate::memory::MemoryRecord;
+
 /// Name of this format in the document itself.
 const FORMAT: &str = "vesal-predict";
 /// Version of the format.
@@ -33,6 +35,8 @@ pub struct RunRecord {
     pub load_seconds: f64,
     /// Seconds from start to end.
     pub total_seconds: f64,
+    /// Memory that the run was planned to take.
+    pub memory: MemoryRecord,
     /// Most memory held at once; null where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
     /// What a reader of the results should know about the run as a whole.
@@ -161,6 +165,7 @@ impl RunRecord {
             device,
             load_seconds: 0.0,
             total_seconds: 0.0,
+            memory: MemoryRecord::default(),
             peak_memory_bytes: None,
             warnings: Vec::new(),
             cases: Vec::new(),

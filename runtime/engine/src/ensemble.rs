@@ -6,7 +6,7 @@ use vesal_bundle::{Bundle, DeployPlan};
 use vesal_onnx::Bytes;
 use vesal_volume::postprocess::{Combination, Combine};
 
-use crate::device::{self, Device};
+use crate::device::Device;
 use crate::error::EngineError;
 use crate::library::{Runtime, runtime};
 use crate::options::EngineOptions;
@@ -93,7 +93,11 @@ impl Ensemble {
                 .map(load_member)
                 .collect::<Result<Vec<_>, _>>()
         };
-        let (device, members, fallback) = match options.device {
+        let device = match options.device {
+            Device::Auto => options.provider.preferred(),
+            device => device,
+        };
+        let (device, members, fallback) = match device {
             Device::Auto => match load(Device::Cuda(0)) {
                 Ok(members) => (Device::Cuda(0), members, None),
                 Err(EngineError::Member {
@@ -119,9 +123,11 @@ impl Ensemble {
         self.device
     }
 
-    /// Execution provider behind that device.
-    pub fn provider(&self) -> &'static str {
-        device::provider(self.device)
+    /// How the networks run there: the execution provider, the precision, and what is computed beside ONNX Runtime.
+    pub fn execution(&self) -> &str {
+        self.members
+            .first()
+            .map_or("", |(predictor, _)| predictor.execution())
     }
 
     /// Why [`Device::Auto`] did not take the GPU, if it did not.
@@ -137,6 +143,10 @@ impl Ensemble {
     /// Plan around the networks.
     pub fn plan(&self) -> &DeployPlan {
         &self.plan
+    }
+
+    pub(crate) fn predictors(&self) -> impl Iterator<Item = &OnnxPredictor> {
+        self.members.iter().map(|(predictor, _)| predictor)
     }
 
     /// Logits of every member for one window, in turn, and the labels that the ensemble gives it.

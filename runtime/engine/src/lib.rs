@@ -1,14 +1,18 @@
 //! Runs the networks of a bundle through ONNX Runtime: the only crate that touches it.
 //!
 //! [`library`] finds and loads ONNX Runtime, [`install`] fetches it, [`device`] says what it can run on,
-//! [`plugin`] adds other providers, [`OnnxPredictor`] is one network, [`Ensemble`] a bundle ready to segment volumes, and [`verify`](mod@verify) replays
-//! the probe of a bundle.
+//! [`plugin`] adds other providers, [`OnnxPredictor`] is one network, [`Ensemble`] a bundle ready to segment volumes,
+//! [`memory`] bounds what that takes, and [`verify`](mod@verify) replays the probe of a bundle.
 
+#[allow(unsafe_code, reason = "calling the driver of GPUs")]
+mod cuda;
 pub mod device;
 pub mod ensemble;
 pub mod error;
+mod form;
 pub mod install;
 pub mod library;
+pub mod memory;
 mod model;
 pub mod options;
 pub mod plugin;
@@ -16,10 +20,13 @@ pub mod predictor;
 pub mod segment;
 mod session;
 pub mod verify;
+mod walk;
 
+pub use cuda::CudaError;
 pub use device::{Device, DeviceError};
 pub use ensemble::Ensemble;
 pub use error::EngineError;
+pub use memory::CaseMemory;
 pub use options::{ConvolutionSearch, EngineOptions, ParseOptionError, Precision};
 pub use plugin::Provider;
 pub use predictor::{OnnxPredictor, PredictorError};

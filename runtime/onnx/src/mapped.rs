@@ -13,8 +13,6 @@ const LEAST_BYTES: usize = 1024;
 const EXTERNAL: i32 = 1;
 /// What weights are aligned to when they are written: as ONNX Runtime aligns its own memory.
 const ALIGNMENT: usize = 64;
-/// Attempts at aligning them; two or three suffice.
-const ROUNDS: usize = 8;
 
 /// One fact about where the elements of a tensor are.
 #[derive(Clone, PartialEq, Message)]
@@ -89,46 +87,47 @@ fn entry(key: &str, value: &str) -> Vec<u8> {
 /// Makes the elements of weights begin at multiples of 64 bytes in a model file, all but the first weight's, so that they
 /// can be mapped.
 ///
-/// **Definition**: spaces in the doc string of each weight move the next one. `before` is what the model has in front of its
-/// graph, in bytes. Spaces may lengthen the field that holds a length and so move what was right: hence several rounds.
+/// **Definition**: weights have elements in `raw_data` alone; spaces in the doc string of each, which is behind its elements,
+/// move the next one. `before` is what the model has in front of its graph, in bytes.
 pub(crate) fn align(graph: &mut GraphProto, before: usize) {
-    let front = GraphProto {
-        node: std::mem::take(&mut graph.node),
-        name: graph.name.take(),
-        ..Default::default()
-    };
-    let front_bytes = front.encoded_len();
-    (graph.node, graph.name) = (front.node, front.name);
-    for _ in 0..ROUNDS {
-        let begin = before + 1 + length_delimiter_len(graph.encoded_len()) + front_bytes;
-        if align_once(&mut graph.initializer, begin) {
+    // From the last to the first: spaces change the length of the field that says how long their own weight is, which is
+    // in front of its elements.
+    for index in (1..graph.initializer.len()).rev() {
+        let Some(next) = graph.initializer.get(index + 1) else {
+            continue;
+        };
+        let elements = graph.initializer[index].raw_data().len();
+        // A doc string has two bytes of its own.
+        let least = elements + 2 + bytes_before_elements(next);
+        let spaces = least.next_multiple_of(ALIGNMENT) - least;
+        graph.initializer[index].doc_string = Some(" ".repeat(spaces));
+    }
+    // The first ones move the second weight, and with it all others, to a multiple in the file.
+    let front = front_bytes(graph);
+    for spaces in 0..2 * ALIGNMENT {
+        let Some(first) = graph.initializer.first_mut() else {
+            return;
+        };
+        first.doc_string = Some(" ".repeat(spaces));
+        let first = field_bytes(first);
+        let begin = before + 1 + length_delimiter_len(graph.encoded_len()) + front + first;
+        let second = graph.initializer.get(1).map_or(0, bytes_before_elements);
+        if (begin + second).is_multiple_of(ALIGNMENT) {
             return;
         }
     }
 }
 
-/// Moves the weights that are not aligned, the first of which begins here; whether none had to be.
-fn align_once(weights: &mut [TensorProto], begin: usize) -> bool {
-    let mut at = begin;
-    let mut aligned = true;
-    for index in 0..weights.len() {
-        let elements = at + bytes_before_elements(&weights[index]);
-        if let Some(previous) = index.checked_sub(1)
-            && !elements.is_multiple_of(ALIGNMENT)
-        {
-            let previous = &mut weights[previous];
-            let length = field_bytes(previous);
-            let spaces = previous.doc_string.as_ref().map(String::len);
-            // A doc string has two bytes of its own.
-            let least = elements - spaces.map_or(0, |spaces| spaces + 2) + 2;
-            let spaces = least.next_multiple_of(ALIGNMENT) - least;
-            previous.doc_string = Some(" ".repeat(spaces));
-            at = at + field_bytes(previous) - length;
-            aligned = false;
-        }
-        at += field_bytes(&weights[index]);
-    }
-    aligned
+/// Bytes of a graph in front of its weights.
+fn front_bytes(graph: &mut GraphProto) -> usize {
+    let front = GraphProto {
+        node: std::mem::take(&mut graph.node),
+        name: graph.name.take(),
+        ..Default::default()
+    };
+    let bytes = front.encoded_len();
+    (graph.node, graph.name) = (front.node, front.name);
+    bytes
 }
 
 /// Bytes of a tensor as a field of its graph.

@@ -82,12 +82,13 @@ fn shapes(graph: &GraphProto, batch: usize) -> Result<BTreeMap<String, Vec<u64>>
             .as_ref()
             .and_then(|value| value.tensor_type.as_ref()?.shape.as_ref())
             .map(|shape| {
-                let size = |(axis, dimension): (usize, &crate::proto::DimensionProto)| {
-                    match dimension.dim_value {
+                let size =
+                    |(axis, dimension): (usize, &crate::proto::DimensionProto)| match dimension
+                        .dim_value
+                    {
                         Some(size) => u64::try_from(size).ok(),
                         None => (axis == 0).then_some(batch as u64),
-                    }
-                };
+                    };
                 shape.dim.iter().enumerate().map(size).collect()
             });
         let name = input.name.clone().unwrap_or_default();
@@ -102,7 +103,12 @@ fn shapes(graph: &GraphProto, batch: usize) -> Result<BTreeMap<String, Vec<u64>>
         .map(|tensor| (tensor.name.as_deref().unwrap_or_default(), &tensor.dims[..]))
         .collect();
     for node in &graph.node {
-        let input = |index: usize| node.input.get(index).map(String::as_str).unwrap_or_default();
+        let input = |index: usize| {
+            node.input
+                .get(index)
+                .map(String::as_str)
+                .unwrap_or_default()
+        };
         let operator = node.op_type.as_deref().unwrap_or_default();
         let from: Option<&Vec<u64>> = shapes.get(input(0));
         let shape = match operator {

@@ -30,7 +30,7 @@ pub enum NetworkError {
 /// Weights are views of the bytes it was decoded from, so that clones and rewrites share them.
 #[derive(Debug, Clone)]
 pub struct Network {
-    model: ModelProto,
+    pub(crate) model: ModelProto,
     /// What it was decoded from, if it was.
     source: Bytes,
 }

@@ -2,8 +2,8 @@
 
 mod step;
 
-pub use vesal_cli::host_memory::HostMemory;
 pub use step::StepMemory;
+pub use vesal_cli::host_memory::HostMemory;
 
 use serde::{Deserialize, Serialize};
 

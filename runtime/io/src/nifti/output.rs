@@ -10,20 +10,42 @@ use crate::atomic::{AtomicError, AtomicFile};
 use crate::nifti::blocks::{Block, Layout};
 use crate::nifti::error::{NiftiError, WriteError};
 use crate::nifti::gzip::{self, Member};
-use crate::nifti::write::{WriteOptions, encode_header};
+use crate::nifti::made_header::encode_header;
+use crate::nifti::write::WriteOptions;
 use crate::sniff::split_extension;
 
 /// A NIfTI file that is about to be written.
 pub(super) struct Output<'a> {
-    pub path: &'a Path,
-    pub options: &'a WriteOptions,
-    pub header: &'a NiftiHeader,
-    pub layout: Layout,
-    /// How hard to try if the file is compressed.
-    pub level: Compression,
+    path: &'a Path,
+    options: &'a WriteOptions,
+    header: &'a NiftiHeader,
+    layout: Layout,
+    level: Compression,
 }
 
-impl Output<'_> {
+impl<'a> Output<'a> {
+    /// The file of a header that was made here; `level` counts if its name says that it is compressed.
+    pub fn new(
+        path: &'a Path,
+        options: &'a WriteOptions,
+        header: &'a NiftiHeader,
+        level: Compression,
+    ) -> Self {
+        let [_, x, y, z, frames, ..] = header.dim.map(usize::from);
+        let layout = Layout {
+            shape: [x, y, z],
+            frames,
+            voxel_bytes: header.bitpix as usize / 8,
+        };
+        Self {
+            path,
+            options,
+            header,
+            layout,
+            level,
+        }
+    }
+
     /// Writes header and voxels, compressed if the name says so; `encode` gives the bytes of a block.
     pub fn write(
         &self,

@@ -12,8 +12,9 @@ use vesal_volume::Affine;
 use crate::atomic::{self, AtomicError};
 use crate::nifti::blocks::{self, Block};
 use crate::nifti::error::{NiftiError, WriteError};
-use crate::nifti::output::is_compressed;
-use crate::nifti::write::{REAL_LEVEL, WriteOptions, output, volume_header};
+use crate::nifti::made_header::volume_header;
+use crate::nifti::output::{Output, is_compressed};
+use crate::nifti::write::{REAL_LEVEL, WriteOptions};
 use crate::positioned;
 
 /// Bytes of a voxel.
@@ -74,7 +75,8 @@ impl ProbabilityFile {
     ) -> Result<Self, NiftiError> {
         let path = path.as_ref();
         is_compressed(path)?;
-        let header = volume_header(shape, affine, options).map_err(NiftiError::write(path))?;
+        let header =
+            volume_header(shape, affine, options.space).map_err(NiftiError::write(path))?;
         let directory = atomic::check_destination(path, options.overwrite)?;
         let bytes = shape.iter().map(|&side| side as u64).product::<u64>() * VOXEL_BYTES as u64;
         let spill = tempfile::tempfile_in(directory)
@@ -151,10 +153,17 @@ impl ProbabilityFile {
         raw: &mut Vec<u8>,
     ) -> io::Result<()> {
         let order = &self.order;
-        let turned = part.permuted_axes(order.axes);
-        let (inner, outer, slabs) = turned.dim();
-        raw.resize(turned.len() * VOXEL_BYTES, 0);
-        blocks::encode(turned, raw, f32::to_le_bytes);
+        let (inner, outer, slabs) = part.view().permuted_axes(order.axes).dim();
+        raw.resize(part.len() * VOXEL_BYTES, 0);
+        match order.axes {
+            [0, 1, 2] => blocks::encode(part, raw, f32::to_le_bytes),
+            [_, _, slab] => raw
+                .chunks_exact_mut(inner * outer * VOXEL_BYTES)
+                .zip(part.axis_iter(Axis(slab)))
+                .for_each(|(raw, plane)| {
+                    blocks::encode(plane.insert_axis(Axis(1)), raw, f32::to_le_bytes);
+                }),
+        }
         let start = order.axes.map(|axis| start[axis]);
         // What lies in one piece in the file: everything, planes, or rows only.
         let piece = match (inner == order.sides[0], outer == order.sides[1]) {
@@ -174,7 +183,7 @@ impl ProbabilityFile {
     ///
     /// **Errors**: as [`write_volume`](super::write_volume).
     pub fn finish(self) -> Result<(), NiftiError> {
-        let output = output(&self.path, &self.options, &self.header, REAL_LEVEL);
+        let output = Output::new(&self.path, &self.options, &self.header, REAL_LEVEL);
         output.write(|block, raw| self.gather(block, raw))
     }
 
@@ -183,9 +192,9 @@ impl ProbabilityFile {
         let Block { frame, y, z } = block;
         let x = 0..self.shape[1];
         // A block has several planes or some of the rows of one: in each slab its voxels are one piece.
-        let (slabs, inner, to_xyz) = match self.order.axes {
-            [_, _, 0] => (x, y.clone(), [0, 2, 1]),
-            [_, _, 1] => (y.clone(), x, [2, 0, 1]),
+        let (slabs, inner) = match self.order.axes {
+            [_, _, 0] => (x, y.clone()),
+            [_, _, 1] => (y.clone(), x),
             _ => {
                 let at = [0, y.start, z.start];
                 return positioned::read_at(&self.spill, raw, self.order.offset(*frame, at));
@@ -202,7 +211,19 @@ impl ProbabilityFile {
         let (voxels, _) = pieces.as_chunks::<VOXEL_BYTES>();
         let voxels = ArrayView3::from_shape((slabs.len(), z.len(), inner.len()), voxels)
             .map_err(io::Error::other)?;
-        blocks::encode(voxels.permuted_axes(to_xyz), raw, |bytes| bytes);
+        let planes = raw.par_chunks_mut(raw.len() / z.len()).enumerate();
+        planes.for_each(|(index, raw)| {
+            let plane = voxels.index_axis(Axis(1), index);
+            if self.order.axes[2] == 0 {
+                blocks::encode(plane.insert_axis(Axis(1)), raw, |bytes| bytes);
+            } else {
+                // Its rows are those of the file.
+                let (raw, _) = raw.as_chunks_mut();
+                raw.iter_mut()
+                    .zip(plane)
+                    .for_each(|(to, &voxel)| *to = voxel);
+            }
+        });
         Ok(())
     }
 
