@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use ndarray::{Array3, Array4, ArrayView4, ArrayViewMut3, Axis, s};
+use ndarray::{Array3, Array4, ArrayView1, ArrayView4, ArrayViewMut2, ArrayViewMut3, Axis, s};
 use rayon::prelude::*;
 
 use super::inverse::{BLOCK_VALUES, OFF_AXIS_TOLERANCE, at_step};
 use super::{AppliedStep, PreprocessError, Step, Trace};
-use crate::postprocess::{Activation, LabelingError};
-use crate::resample::{PlaneSampler, Scratch};
+use crate::postprocess::{Activation, LabelingError, label_row};
+use crate::resample::{PlaneSampler, RowScratch, Scratch};
 use crate::volume::LabelMap;
 
 /// Takes probabilities on the input's grid as they are restored: a block `[K, X, Y, Z]` and the input voxel that its first
@@ -208,7 +208,22 @@ impl<'a> Restorer<'a> {
                 return Ok(());
             }
             let (start, steps) = (*next, *steps);
-            let block = resampled(sampler, planes, *first, *to, start..start + ready);
+            let block = match take {
+                Some(_) => resampled(sampler, planes, *first, *to, start..start + ready),
+                // Labels alone need no block of probabilities.
+                None => {
+                    let labels =
+                        prepared_view(self.labels.data.view_mut(), &self.trace.steps[..steps]);
+                    let labels = labels.slice_move(s![start..start + ready, .., ..]);
+                    let plane =
+                        |x: usize| planes.get(x - *first).and_then(|plane| plane.as_slice());
+                    let label = |classes: &[&[f32]], labels: &mut [u16]| {
+                        label_row(self.activation, classes, self.values, labels)
+                    };
+                    resample_to_labels(sampler, plane, start, labels, label)?;
+                    Array4::default([0; 4])
+                }
+            };
             *next += ready;
             let needed = if *next < to[0] {
                 sampler.neighbors(*next)[0]
@@ -218,7 +233,9 @@ impl<'a> Restorer<'a> {
             while *first < needed.min(end) && planes.pop_front().is_some() {
                 *first += 1;
             }
-            self.place(start, steps, block.view(), take.as_deref_mut())?;
+            if take.is_some() {
+                self.place(start, steps, block.view(), take.as_deref_mut())?;
+            }
         }
     }
 
@@ -339,6 +356,48 @@ fn resampled(
             });
     }
     block
+}
+
+/// Rows that one thread interpolates and labels at a time.
+const BAND: usize = 64;
+
+/// Labels planes of the output from `start` on, between the prepared ones, `[K, Y, Z]`, that `plane` gives.
+fn resample_to_labels<'a>(
+    sampler: &PlaneSampler,
+    plane: impl Fn(usize) -> Option<&'a [f32]> + Sync,
+    start: usize,
+    mut labels: ArrayViewMut3<'_, u16>,
+    label: impl Fn(&[&[f32]], &mut [u16]) -> Result<(), (usize, usize)> + Sync,
+) -> Result<(), LabelingError> {
+    let mut bands = Vec::new();
+    for (x, mut rest) in (start..).zip(labels.outer_iter_mut()) {
+        let rows = rest.dim().0;
+        for y in (0..rows).step_by(BAND) {
+            let (band, after) = rest.split_at(Axis(0), BAND.min(rows - y));
+            bands.push((x, y, band));
+            rest = after;
+        }
+    }
+    let label_band = |(scratch, row): &mut (RowScratch, Vec<u16>), (x, y, mut band)| {
+        let band: &mut ArrayViewMut2<'_, u16> = &mut band;
+        let (rows, voxels) = band.dim();
+        row.resize(voxels, 0);
+        let mut nan = None;
+        let neighbors = sampler.neighbors(x).map(|x| plane(x).unwrap_or_default());
+        sampler.rows(x, y..y + rows, neighbors, scratch, |at, classes| {
+            if let Err((z, class)) = label(classes, row) {
+                let voxel = [x, at, z];
+                nan.get_or_insert(LabelingError::NotANumber { class, voxel });
+            }
+            band.row_mut(at - y).assign(&ArrayView1::from(&row[..]));
+        });
+        nan
+    };
+    let nan = bands
+        .into_par_iter()
+        .map_init(Default::default, label_band)
+        .find_first(Option::is_some);
+    nan.flatten().map_or(Ok(()), Err)
 }
 
 /// Labels of a block `[K, X, Y, Z]`, its rows in parallel however few planes it has.
