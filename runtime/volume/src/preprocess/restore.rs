@@ -151,6 +151,48 @@ impl<'a> Restorer<'a> {
         }
     }
 
+    /// Takes the next prepared planes, as [`Self::push`] takes one, and labels them in parallel where nothing is resampled.
+    ///
+    /// **Errors**: those of [`Self::push`].
+    pub fn push_all(
+        &mut self,
+        planes: Vec<Array3<f32>>,
+        mut take: Option<&mut TakeBlock<'_>>,
+    ) -> Result<(), PreprocessError> {
+        let several = planes.len() > 1;
+        let Source::Same { next, steps } = &mut self.source else {
+            for plane in planes {
+                self.push(plane, take.as_deref_mut())?;
+            }
+            return Ok(());
+        };
+        let (first, steps) = (*next, *steps);
+        let shape = self.trace.prepared.shape;
+        let fits = |plane: &Array3<f32>| {
+            let (classes, y, z) = plane.dim();
+            classes == self.values.len() && [y, z] == shape[1..]
+        };
+        if !several || first + planes.len() > shape[0] || !planes.iter().all(fits) {
+            for plane in planes {
+                self.push(plane, take.as_deref_mut())?;
+            }
+            return Ok(());
+        }
+        *next += planes.len();
+        let (activation, values) = (self.activation, self.values);
+        let label = |(index, plane): (usize, &Array3<f32>)| {
+            let block = plane.view().insert_axis(Axis(1));
+            labels_at(first + index, activation, block, values)
+        };
+        let labels: Result<Vec<_>, _> = planes.par_iter().enumerate().map(label).collect();
+        for (index, (labels, plane)) in labels?.iter().zip(&planes).enumerate() {
+            let block = plane.view().insert_axis(Axis(1));
+            let take = take.as_deref_mut();
+            self.put(first + index, steps, labels, block, take);
+        }
+        Ok(())
+    }
+
     /// Gives the labels once all prepared planes were pushed.
     ///
     /// **Errors**: probabilities that are not numbers, or fewer planes than the prepared grid has.
@@ -247,27 +289,28 @@ impl<'a> Restorer<'a> {
         block: ArrayView4<'_, f32>,
         take: Option<&mut TakeBlock<'_>>,
     ) -> Result<(), PreprocessError> {
-        let labels = label_rows(self.activation, block, self.values).map_err(|error| {
-            PreprocessError::from(match error {
-                LabelingError::NotANumber {
-                    class,
-                    voxel: [row, y, z],
-                } => LabelingError::NotANumber {
-                    class,
-                    voxel: [x + row, y, z],
-                },
-                error @ LabelingError::Table { .. } => error,
-            })
-        })?;
+        let labels = labels_at(x, self.activation, block, self.values)?;
+        self.put(x, steps, &labels, block, take);
+        Ok(())
+    }
+
+    /// Puts the labels of a block that begins at `x` where the first `steps` steps took it from.
+    fn put(
+        &mut self,
+        x: usize,
+        steps: usize,
+        labels: &Array3<u16>,
+        block: ArrayView4<'_, f32>,
+        take: Option<&mut TakeBlock<'_>>,
+    ) {
         let steps = &self.trace.steps[..steps];
         let planes = labels.dim().0;
         let mut to = prepared_view(self.labels.data.view_mut(), steps);
-        to.slice_mut(s![x..x + planes, .., ..]).assign(&labels);
+        to.slice_mut(s![x..x + planes, .., ..]).assign(labels);
         if let Some(take) = take {
             let (start, block) = undone(steps, [x, 0, 0], block);
             take(start, block);
         }
-        Ok(())
     }
 }
 
@@ -398,6 +441,26 @@ fn resample_to_labels<'a>(
         .map_init(Default::default, label_band)
         .find_first(Option::is_some);
     nan.flatten().map_or(Ok(()), Err)
+}
+
+/// Labels of a block `[K, X, Y, Z]` that begins at plane `x`.
+fn labels_at(
+    x: usize,
+    activation: Activation,
+    block: ArrayView4<'_, f32>,
+    values: &[u16],
+) -> Result<Array3<u16>, PreprocessError> {
+    let labels = label_rows(activation, block, values).map_err(|error| match error {
+        LabelingError::NotANumber {
+            class,
+            voxel: [row, y, z],
+        } => LabelingError::NotANumber {
+            class,
+            voxel: [x + row, y, z],
+        },
+        error @ LabelingError::Table { .. } => error,
+    });
+    Ok(labels?)
 }
 
 /// Labels of a block `[K, X, Y, Z]`, its rows in parallel however few planes it has.
