@@ -7,7 +7,9 @@ PYTHON is an interpreter that has MONAI. Both programs are started anew for ever
 time and the peak of resident memory are those of the whole process with its children, start and imports included. The
 reference's own work, without imports, is timed as well. Prints medians over rounds, and their ratios.
 """
-import argparse, json, pathlib, re, statistics, subprocess, sys, tempfile
+import argparse, json, pathlib, re, statistics, sys, tempfile
+
+from measure import run
 
 PEER = """
 import json, sys, time
@@ -18,24 +20,6 @@ analyzer = DataAnalyzer(json.load(open(datalist)), dataroot, output_path=output,
 analyzer.get_all_case_stats()
 print(time.perf_counter() - started)
 """
-
-
-def run(command):
-    """Runs a program; gives its output, the seconds it took and its peak memory in MiB."""
-    watcher = (
-        "import json, resource, subprocess, sys, time\n"
-        "started = time.perf_counter()\n"
-        "done = subprocess.run(sys.argv[1:], capture_output=True, text=True)\n"
-        "seconds = time.perf_counter() - started\n"
-        "peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024\n"
-        "print(json.dumps([done.returncode, done.stdout, done.stderr, seconds, peak]))\n"
-    )
-    # A process of its own for each measurement: the peak of children never falls.
-    done = subprocess.run([sys.executable, "-c", watcher] + command, capture_output=True, text=True, check=True)
-    code, stdout, stderr, seconds, peak = json.loads(done.stdout)
-    if code not in (0, 7):
-        sys.exit(f"{' '.join(command)} failed:\n{stderr[-2000:]}")
-    return stdout, seconds, peak
 
 
 def field(task, name):
@@ -60,11 +44,13 @@ def main():
     for _ in range(arguments.rounds):
         with tempfile.TemporaryDirectory() as folder:
             ours = [arguments.vesal, "analyze", "--input", str(arguments.task), "--work-dir", f"{folder}/work"]
-            _, seconds, peak = run(ours + (["--components"] if arguments.components else []))
+            ours += ["--components"] if arguments.components else []
+            vesal = run(ours, accepted=(0, 7))
             peer = [arguments.python, "-c", PEER, str(datalist), str(dataroot), f"{folder}/stats.yaml"]
-            stdout, peer_seconds, peer_peak = run(peer + [str(int(arguments.components))])
-            own = float(stdout.strip().splitlines()[-1])
-            rows.append({"vesal_s": seconds, "vesal_mib": peak, "peer_s": peer_seconds, "peer_own_s": own, "peer_mib": peer_peak})
+            peer = run(peer + [str(int(arguments.components))])
+            own = float(peer["stdout"].strip().splitlines()[-1])
+            row = {"vesal_s": vesal["seconds"], "vesal_mib": vesal["rss_mib"], "peer_s": peer["seconds"]}
+            rows.append(row | {"peer_own_s": own, "peer_mib": peer["rss_mib"]})
     median = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
     print(f"{'':16}{'vesal':>10}{'MONAI':>10}{'ratio':>10}")
     for name, ours, peer in [("wall s", "vesal_s", "peer_s"), ("without imports", "vesal_s", "peer_own_s"), ("peak MiB", "vesal_mib", "peer_mib")]:

@@ -8,7 +8,9 @@ step_ms_median as its last line. Both train SegResNetDS with DiceCE, deep superv
 end with the device's work. Device memory is the most that nvidia-smi shows beyond what was taken before, so that
 contexts, libraries and caches count for both. Prints a table of medians over rounds, and their ratios.
 """
-import argparse, json, statistics, subprocess, sys, threading, time
+import argparse, json, statistics, sys
+
+from measure import run
 
 CASES = {
     "small": ["--roi", "32,48,32", "--batch", "5", "--filters", "32", "--blocks", "1,2,2,4,4"],
@@ -17,34 +19,10 @@ CASES = {
 }
 
 
-def used_mib():
-    query = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits", "--id=0"]
-    return float(subprocess.run(query, capture_output=True, text=True, check=True).stdout)
-
-
-def run(command, watch):
-    """Runs a program; gives its JSON, the seconds it took and the device memory that it took, in MiB."""
-    before, most, ended = used_mib() if watch else 0.0, [0.0], threading.Event()
-
-    def sample():
-        while not ended.is_set():
-            most[0] = max(most[0], used_mib())
-            time.sleep(0.05)
-
-    thread = threading.Thread(target=sample)
-    if watch:
-        thread.start()
-    started = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True)
-    seconds = time.perf_counter() - started
-    ended.set()
-    if watch:
-        thread.join()
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    text = done.stdout
-    document = text[text.index("{"):] if text.lstrip().startswith("{\n") else text.strip().splitlines()[-1]
-    return json.loads(document), seconds, most[0] - before
+def document_of(done):
+    """The JSON that a program printed: all of its output, or the last line."""
+    text = done["stdout"]
+    return json.loads(text[text.index("{"):] if text.lstrip().startswith("{\n") else text.strip().splitlines()[-1])
 
 
 def main():
@@ -66,10 +44,13 @@ def main():
     for case in cases:
         rows = []
         for _ in range(arguments.rounds):
-            ours = run([arguments.vesal, "bench", "--json"] + CASES[case] + extra, gpu)
-            peer = run([sys.executable, arguments.peer] + CASES[case] + peer_extra, gpu)
-            rows.append((ours[0]["step_ms_median"], peer[0]["step_ms_median"], ours[2], peer[2], ours[0]["first_step_s"]))
-            record.append({"case": case, "vesal": ours[0], "peer": peer[0], "vesal_mib": ours[2], "peer_mib": peer[2], "vesal_s": ours[1], "peer_s": peer[1]})
+            ours_run = run([arguments.vesal, "bench", "--json"] + CASES[case] + extra, gpu)
+            peer_run = run([sys.executable, arguments.peer] + CASES[case] + peer_extra, gpu)
+            ours, peer = document_of(ours_run), document_of(peer_run)
+            mib, peer_mib = (measured["device_mib"] or 0.0 for measured in (ours_run, peer_run))
+            rows.append((ours["step_ms_median"], peer["step_ms_median"], mib, peer_mib, ours["first_step_s"]))
+            entry = {"case": case, "vesal": ours, "peer": peer, "vesal_mib": mib, "peer_mib": peer_mib}
+            record.append(entry | {"vesal_s": ours_run["seconds"], "peer_s": peer_run["seconds"]})
         ms, peer_ms, mib, peer_mib, first = (statistics.median(column) for column in zip(*rows))
         memory = f"{mib:11.0f}{peer_mib:10.0f}{mib / peer_mib:8.2f}" if gpu else f"{'-':>11}{'-':>10}{'-':>8}"
         print(f"{case:8}{ms:10.2f}{peer_ms:10.2f}{ms / peer_ms:8.2f}{memory}{first:14.2f}", flush=True)

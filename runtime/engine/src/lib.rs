@@ -1,7 +1,7 @@
 //! Runs the networks of a bundle through ONNX Runtime: the only crate that touches it.
 //!
 //! [`library`] finds and loads ONNX Runtime, [`install`] fetches it, [`device`] says what it can run on,
-//! [`OnnxPredictor`] is one network, [`Ensemble`] a bundle ready to segment volumes, and [`verify`](mod@verify) replays
+//! [`plugin`] adds other providers, [`OnnxPredictor`] is one network, [`Ensemble`] a bundle ready to segment volumes, and [`verify`](mod@verify) replays
 //! the probe of a bundle.
 
 pub mod device;
@@ -11,6 +11,7 @@ pub mod install;
 pub mod library;
 mod model;
 pub mod options;
+pub mod plugin;
 pub mod predictor;
 pub mod segment;
 mod session;
@@ -20,6 +21,7 @@ pub use device::{Device, DeviceError};
 pub use ensemble::Ensemble;
 pub use error::EngineError;
 pub use options::{ConvolutionSearch, EngineOptions, ParseOptionError, Precision};
+pub use plugin::Provider;
 pub use predictor::{OnnxPredictor, PredictorError};
 pub use segment::{PreparedCase, ProbabilitySink, Segmentation, SinkError, Stage, StageTimes};
 pub use verify::{VerifyReport, record_probe, verify};

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub use self::load::{MIN_VERSION, Runtime, load, runtime};
+pub(crate) use self::places::site_packages;
 pub use self::places::{Places, cache_directory, find, library_in};
 
 /// Where a library was found.

@@ -172,9 +172,15 @@ fn library_version(name: &str) -> Option<Vec<u32>> {
 
 /// Folders of the `onnxruntime` package below the root of a Python environment.
 fn python_packages(root: &Path) -> Vec<PathBuf> {
-    let package = |site: PathBuf| site.join("site-packages").join("onnxruntime").join("capi");
+    let package = |site: PathBuf| site.join("onnxruntime").join("capi");
+    site_packages(root).into_iter().map(package).collect()
+}
+
+/// Where the packages of a Python environment lie, below its root; of several versions of Python the newest first.
+pub(crate) fn site_packages(root: &Path) -> Vec<PathBuf> {
+    let site = |folder: PathBuf| folder.join("site-packages");
     if cfg!(windows) {
-        return vec![package(root.join("Lib"))];
+        return vec![site(root.join("Lib"))];
     }
     let mut versions: Vec<PathBuf> = root
         .join("lib")
@@ -188,7 +194,7 @@ fn python_packages(root: &Path) -> Vec<PathBuf> {
         })
         .collect();
     versions.sort();
-    versions.into_iter().rev().map(package).collect()
+    versions.into_iter().rev().map(site).collect()
 }
 
 impl Variant {

@@ -1,0 +1,112 @@
+//! The places where plugins are looked for.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use super::{PluginError, Provider};
+use crate::library::{Places, site_packages};
+
+/// The environment variable that names a plugin, its folder, or a folder of plugins.
+pub const VARIABLE: &str = "VESAL_PLUGIN_DIR";
+
+/// Everything that decides where plugins are looked for.
+#[derive(Debug, Clone, Default)]
+pub struct Locations {
+    /// Value of [`VARIABLE`].
+    pub explicit: Option<PathBuf>,
+    /// Folder of the executable.
+    pub executable: Option<PathBuf>,
+    /// Folder of this program in the user's cache.
+    pub cache: Option<PathBuf>,
+    /// Roots of active Python environments.
+    pub python: Vec<PathBuf>,
+}
+
+impl Locations {
+    /// Takes them from this process.
+    pub fn of_this_process() -> Self {
+        let Places {
+            executable,
+            cache,
+            python,
+            ..
+        } = Places::of_this_process(None);
+        Self {
+            explicit: env::var_os(VARIABLE)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from),
+            executable,
+            cache,
+            python,
+        }
+    }
+
+    /// Finds the plugin of a provider in the first place that has one: what [`VARIABLE`] names, beside the executable,
+    /// the user's cache, the active Python environment. In each, the plugin lies in the folder of its Python package or
+    /// immediately.
+    ///
+    /// **Errors**: [`VARIABLE`] names a place without it (the others are not looked at then), or it is nowhere.
+    pub fn find(&self, provider: Provider) -> Result<PathBuf, PluginError> {
+        let Some(names) = names(provider) else {
+            return Err(PluginError::NotFound {
+                provider,
+                searched: Vec::new(),
+            });
+        };
+        if let Some(path) = &self.explicit {
+            let file = Some(path.clone()).filter(|path| path.is_file());
+            return file
+                .or_else(|| plugin_in(path, &names))
+                .ok_or_else(|| PluginError::NotThere {
+                    provider,
+                    path: path.clone(),
+                });
+        }
+        let environments = self.python.iter().flat_map(|root| site_packages(root));
+        let folders: Vec<PathBuf> = (self.executable.iter().cloned())
+            .chain(self.cache.iter().cloned())
+            .chain(environments)
+            .collect();
+        folders
+            .iter()
+            .find_map(|folder| plugin_in(folder, &names))
+            .ok_or(PluginError::NotFound {
+                provider,
+                searched: folders,
+            })
+    }
+}
+
+/// How a plugin is called.
+struct Names {
+    /// Folder of its Python package.
+    folder: &'static str,
+    /// Its library, without what systems add.
+    library: &'static str,
+}
+
+fn names(provider: Provider) -> Option<Names> {
+    match provider {
+        Provider::Native => None,
+        Provider::OpenVino => Some(Names {
+            folder: "onnxruntime_ep_openvino",
+            library: "onnxruntime_providers_openvino_plugin",
+        }),
+        Provider::TensorRtRtx => Some(Names {
+            folder: "onnxruntime_ep_nv_tensorrt_rtx",
+            library: "onnxruntime_providers_nv_tensorrt_rtx",
+        }),
+    }
+}
+
+fn plugin_in(folder: &Path, names: &Names) -> Option<PathBuf> {
+    let file = format!(
+        "{}{}{}",
+        env::consts::DLL_PREFIX,
+        names.library,
+        env::consts::DLL_SUFFIX
+    );
+    [folder.join(names.folder).join(&file), folder.join(&file)]
+        .into_iter()
+        .find(|path| path.is_file())
+}
