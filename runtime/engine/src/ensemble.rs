@@ -10,6 +10,7 @@ use crate::device::{self, Device};
 use crate::error::EngineError;
 use crate::library::{Runtime, runtime};
 use crate::options::EngineOptions;
+use crate::plugin::Provider;
 use crate::predictor::{OnnxPredictor, PredictorError};
 
 /// The networks of a bundle, loaded once, and the plan around them.
@@ -19,6 +20,7 @@ pub struct Ensemble {
     pub(crate) members: Vec<(OnnxPredictor, f64)>,
     pub(crate) combine: Combine,
     device: Device,
+    provider: Provider,
     fallback: Option<PredictorError>,
     runtime: &'static Runtime,
 }
@@ -93,7 +95,12 @@ impl Ensemble {
                 .map(load_member)
                 .collect::<Result<Vec<_>, _>>()
         };
-        let (device, members, fallback) = match options.device {
+        let device = match options.provider {
+            Provider::Native => options.device,
+            provider if options.device == Device::Auto => provider.preferred(),
+            _ => options.device,
+        };
+        let (device, members, fallback) = match device {
             Device::Auto => match load(Device::Cuda(0)) {
                 Ok(members) => (Device::Cuda(0), members, None),
                 Err(EngineError::Member {
@@ -109,6 +116,7 @@ impl Ensemble {
             members,
             combine: Combine::default(),
             device,
+            provider: options.provider,
             fallback,
             runtime,
         })
@@ -119,9 +127,19 @@ impl Ensemble {
         self.device
     }
 
-    /// Execution provider behind that device.
+    /// Execution provider that runs them there.
     pub fn provider(&self) -> &'static str {
-        device::provider(self.device)
+        match self.provider {
+            Provider::Native => device::provider(self.device),
+            provider => provider.name(),
+        }
+    }
+
+    /// Windows per call of a network.
+    pub fn batch(&self) -> usize {
+        self.members
+            .first()
+            .map_or(1, |(member, _)| member.max_batch())
     }
 
     /// Why [`Device::Auto`] did not take the GPU, if it did not.

@@ -1,8 +1,8 @@
 //! Runs the networks of a bundle through ONNX Runtime: the only crate that touches it.
 //!
 //! [`library`] finds and loads ONNX Runtime, [`install`] fetches it, [`device`] says what it can run on,
-//! [`plugin`] adds other providers, [`OnnxPredictor`] is one network, [`Ensemble`] a bundle ready to segment volumes, and [`verify`](mod@verify) replays
-//! the probe of a bundle.
+//! [`plugin`] adds other providers, [`OnnxPredictor`] is one network, [`Ensemble`] a bundle ready to segment volumes,
+//! [`verify`](mod@verify) replays the probe of a bundle, and [`trial`](mod@trial) measures what settings are worth.
 
 pub mod device;
 pub mod ensemble;
@@ -15,6 +15,7 @@ pub mod plugin;
 pub mod predictor;
 pub mod segment;
 mod session;
+pub mod trial;
 pub mod verify;
 
 pub use device::{Device, DeviceError};
@@ -24,4 +25,5 @@ pub use options::{ConvolutionSearch, EngineOptions, ParseOptionError, Precision}
 pub use plugin::Provider;
 pub use predictor::{OnnxPredictor, PredictorError};
 pub use segment::{PreparedCase, ProbabilitySink, Segmentation, SinkError, Stage, StageTimes};
+pub use trial::{Trial, trial};
 pub use verify::{VerifyReport, record_probe, verify};

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::device::Device;
+use crate::plugin::Provider;
 
 /// How networks are run; the default lets everything be chosen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct EngineOptions {
     pub threads: Option<NonZeroUsize>,
     /// Windows per call of a network; 1 on a processor and up to 4 on a GPU if not given.
     pub batch: Option<NonZeroUsize>,
+    /// Who runs them there.
+    pub provider: Provider,
     /// Numbers that the network computes with.
     pub precision: Precision,
     /// How a GPU's convolutions are chosen.

@@ -18,6 +18,7 @@ use crate::device::{self, Device, DeviceError};
 use crate::library::Runtime;
 use crate::model::{MalformedModel, Model};
 use crate::options::EngineOptions;
+use crate::plugin::{PluginError, Provider};
 use crate::session;
 
 /// Windows per call on a GPU, if not given: more do not make it faster.
@@ -69,6 +70,9 @@ pub enum PredictorError {
     /// The device refuses it.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// The provider is not there or refuses it.
+    #[error(transparent)]
+    Provider(#[from] PluginError),
     /// Inputs or outputs have other names, or there are several.
     #[error("the network's {what}s are {found:?}, expected only {expected:?}")]
     Names {
@@ -132,6 +136,7 @@ impl PredictorError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Device(error) => error.hint(),
+            Self::Provider(error) => error.hint(),
             Self::Run { .. } => Some("if memory is short, `--batch 1` needs least"),
             Self::Patches { .. } | Self::Output { .. } | Self::NotFinite { .. } => None,
             _ => Some("the bundle was put together wrongly: export it again"),
@@ -182,12 +187,15 @@ impl OnnxPredictor {
                 expected: interface.opset,
             });
         }
-        device::check_provider(runtime, device)?;
-        let session =
+        let session = if options.provider == Provider::Native {
+            device::check_provider(runtime, device)?;
             session::build(runtime, network, device, options).map_err(|source| match device {
                 Device::Cuda(_) => PredictorError::Device(DeviceError::Unusable { device, source }),
                 Device::Auto | Device::Cpu => PredictorError::Refused { source },
-            })?;
+            })?
+        } else {
+            session::build_with(runtime, network, device, options)?
+        };
         let ([x, y, z], channels, classes) =
             (plan.window.size, plan.channels.len(), plan.labels.len());
         check_outlet(

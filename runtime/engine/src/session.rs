@@ -3,11 +3,12 @@
 use ort::ep::CUDA;
 use ort::ep::cuda::ConvAlgorithmSearch;
 use ort::session::Session;
-use ort::session::builder::GraphOptimizationLevel;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
 use crate::device::Device;
-use crate::library::Runtime;
-use crate::options::{ConvolutionSearch, EngineOptions};
+use crate::library::{Runtime, cache_directory};
+use crate::options::{ConvolutionSearch, EngineOptions, Precision};
+use crate::plugin::{self, PluginError, ProviderOptions};
 
 /// Makes a session of an ONNX file on exactly this device.
 ///
@@ -24,11 +25,7 @@ pub(crate) fn build(
     device: Device,
     options: &EngineOptions,
 ) -> Result<Session, ort::Error> {
-    let mut builder = Session::builder(&runtime.environment)?
-        .with_optimization_level(GraphOptimizationLevel::All)?;
-    if let Some(threads) = options.threads {
-        builder = builder.with_intra_threads(threads.get())?;
-    }
+    let mut builder = begin(runtime, options)?;
     if let Device::Cuda(index) = device {
         let search = match options.search {
             ConvolutionSearch::Heuristic => ConvAlgorithmSearch::Heuristic,
@@ -46,4 +43,36 @@ pub(crate) fn build(
             .with_disable_cpu_fallback()?;
     }
     builder.commit_from_memory(network)
+}
+
+/// Makes a session that another provider than ONNX Runtime's own runs, all of it.
+///
+/// **Errors**: the provider is not there, is for another device, or refuses the network.
+pub(crate) fn build_with(
+    runtime: &'static Runtime,
+    network: &[u8],
+    device: Device,
+    options: &EngineOptions,
+) -> Result<Session, PluginError> {
+    let provider = options.provider;
+    let start = |source| PluginError::Start { provider, source };
+    let provider_options = ProviderOptions {
+        device,
+        threads: options.threads,
+        half: options.precision == Precision::Float16,
+        cache: cache_directory().map(|cache| cache.join(provider.name())),
+    };
+    let builder = begin(runtime, options).map_err(start)?;
+    plugin::append(builder, runtime, provider, &provider_options)?
+        .commit_from_memory(network)
+        .map_err(start)
+}
+
+fn begin(runtime: &'static Runtime, options: &EngineOptions) -> Result<SessionBuilder, ort::Error> {
+    let builder = Session::builder(&runtime.environment)?
+        .with_optimization_level(GraphOptimizationLevel::All)?;
+    Ok(match options.threads {
+        Some(threads) => builder.with_intra_threads(threads.get())?,
+        None => builder,
+    })
 }

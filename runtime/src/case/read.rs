@@ -79,6 +79,11 @@ impl Checked {
         })
     }
 
+    /// Its files, one per channel.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
     /// Reads the voxels of all images.
     ///
     /// **Errors**: voxels are damaged or incomplete.
