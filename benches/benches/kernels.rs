@@ -118,7 +118,7 @@ fn crop(criterion: &mut Criterion) {
     group.bench_function(BenchmarkId::new("box", name(SHAPE)), |b| {
         b.iter_batched(
             || scan.clone(),
-            |scan| bounds.crop_volume(&scan).expect("cropped"),
+            |scan| bounds.crop_volume(scan).expect("cropped"),
             BatchSize::LargeInput,
         );
     });

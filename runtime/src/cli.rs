@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use crate::memory;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use vesal_engine::{ConvolutionSearch, Device, EngineOptions, Precision, Provider};
@@ -110,6 +111,9 @@ pub struct PredictArguments {
     /// Windows that a network computes at once; fewer need less memory
     #[arg(long, value_name = "N", env = "VESAL_BATCH", hide_env_values = true)]
     pub batch: Option<NonZeroUsize>,
+    /// Most memory of the machine that the run may take, as in 4G or 1500M; by default what is free
+    #[arg(long, value_name = "SIZE", env = "VESAL_MAX_RAM", hide_env_values = true, value_parser = memory::parse_size)]
+    pub max_ram: Option<u64>,
     /// Where and how to compute.
     #[command(flatten)]
     pub compute: ComputeArguments,
@@ -250,6 +254,9 @@ pub struct BenchArguments {
     /// Windows that a network computes at once; fewer need less memory
     #[arg(long, value_name = "N", env = "VESAL_BATCH", hide_env_values = true)]
     pub batch: Option<NonZeroUsize>,
+    /// Most memory of the machine that the run may take, as in 4G or 1500M; by default what is free
+    #[arg(long, value_name = "SIZE", env = "VESAL_MAX_RAM", hide_env_values = true, value_parser = memory::parse_size)]
+    pub max_ram: Option<u64>,
     /// Where and how to compute.
     #[command(flatten)]
     pub compute: ComputeArguments,
@@ -377,6 +384,7 @@ impl ComputeArguments {
             batch,
             provider: self.provider.unwrap_or_default(),
             precision: self.precision.unwrap_or_default(),
+            max_vram: None,
             search: ConvolutionSearch::default(),
             library: self.library.ort_lib.clone(),
         }

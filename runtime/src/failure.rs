@@ -86,7 +86,7 @@ pub fn engine(error: EngineError) -> Failure {
         EngineError::Bundle(_) | EngineError::NoMembers => Exit::Bundle,
         EngineError::Member { source, .. } => match source {
             PredictorError::Device(_)
-            | PredictorError::Provider(_)
+            | PredictorError::Plugin(_)
             | PredictorError::Run { .. }
             | PredictorError::NotFinite { .. } => Exit::Device,
             _ => Exit::Bundle,

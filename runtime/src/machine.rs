@@ -7,6 +7,7 @@ use std::process::Command;
 use std::thread;
 
 use serde::{Deserialize, Serialize};
+use vesal_cli::host_memory::HostMemory;
 
 /// Where Linux's NVIDIA driver tells what GPUs there are.
 const NVIDIA_GPUS: &str = "/proc/driver/nvidia/gpus";
@@ -29,7 +30,7 @@ pub struct Machine {
     /// Its processors.
     #[serde(flatten)]
     pub processors: Processors,
-    /// Its memory; null where the system does not tell.
+    /// Memory that this process may use at most; null where the system does not tell.
     pub memory_bytes: Option<u64>,
     /// Its system, and the version where there is a name for it.
     pub os: String,
@@ -49,18 +50,12 @@ impl Processors {
 impl Machine {
     /// This one.
     pub fn here() -> Self {
-        let memory = field("/proc/meminfo", "MemTotal:");
         Self {
             processors: Processors::here(),
-            memory_bytes: memory.as_deref().and_then(kibibytes),
+            memory_bytes: HostMemory::read().map(|memory| memory.total),
             os: os().unwrap_or_else(|| std::env::consts::OS.to_owned()),
         }
     }
-}
-
-/// Memory that processes can get without swapping, where the system tells.
-pub fn available_memory() -> Option<u64> {
-    kibibytes(&field("/proc/meminfo", "MemAvailable:")?)
 }
 
 fn cpu() -> Option<String> {
@@ -127,12 +122,6 @@ fn field(file: &str, begin: &str) -> Option<String> {
     Some(rest.trim().to_owned())
 }
 
-/// Bytes of a figure such as `123 kB`.
-fn kibibytes(figure: &str) -> Option<u64> {
-    let number = figure.strip_suffix("kB")?.trim();
-    number.parse::<u64>().ok()?.checked_mul(1024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,7 +147,5 @@ mod tests {
         let machine = Machine::here();
         assert!(!machine.processors.cpu.is_empty() && machine.processors.cores > 0);
         assert_eq!(machine, Machine::here());
-        assert_eq!(kibibytes("12 kB"), Some(12288));
-        assert_eq!(kibibytes("12 MB"), None);
     }
 }

@@ -7,6 +7,7 @@ mod datalist;
 mod failure;
 mod interrupt;
 mod machine;
+mod memory;
 mod outputs;
 mod peak_memory;
 mod process_age;

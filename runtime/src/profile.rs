@@ -125,6 +125,7 @@ impl Settings {
             provider: self.provider,
             precision: self.precision,
             search: self.search,
+            max_vram: None,
             library: library.map(Path::to_path_buf),
         }
     }

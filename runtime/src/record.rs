@@ -14,6 +14,7 @@ use vesal_cli::Failure;
 use vesal_engine::{Device, Precision};
 use vesal_volume::LabelMap;
 
+use crate::memory::MemoryRecord;
 use crate::profile::Opened;
 
 /// Name of this format in the document itself.
@@ -36,6 +37,8 @@ pub struct RunRecord {
     pub load_seconds: f64,
     /// Seconds from start to end.
     pub total_seconds: f64,
+    /// Memory that the run was planned to take.
+    pub memory: MemoryRecord,
     /// Most memory held at once; null where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
     /// What a reader of the results should know about the run as a whole.
@@ -64,8 +67,9 @@ pub struct DeviceRecord {
     pub used: Option<String>,
     /// Processor threads.
     pub threads: usize,
-    /// Execution provider; null if no case came so far.
-    pub provider: Option<&'static str>,
+    /// How the networks run there: the provider, the precision, and what is computed beside ONNX Runtime; null if no
+    /// case came so far.
+    pub execution: Option<String>,
     /// Numbers that the networks computed with; null if no case came so far.
     pub precision: Option<Precision>,
     /// Windows per call of a network; null if no case came so far.
@@ -81,7 +85,7 @@ impl DeviceRecord {
             requested: requested.to_string(),
             used: None,
             threads: rayon::current_num_threads(),
-            provider: None,
+            execution: None,
             precision: None,
             batch: None,
             profile: None,
@@ -95,7 +99,7 @@ impl DeviceRecord {
         } = opened;
         self.used = Some(ensemble.device().to_string());
         self.threads = options.threads.map_or(self.threads, usize::from);
-        self.provider = Some(ensemble.provider());
+        self.execution = Some(ensemble.execution().to_owned());
         self.precision = Some(options.precision);
         self.batch = Some(ensemble.batch());
         let file = |path: &PathBuf| path.display().to_string();
@@ -201,6 +205,7 @@ impl RunRecord {
             device,
             load_seconds: 0.0,
             total_seconds: 0.0,
+            memory: MemoryRecord::default(),
             peak_memory_bytes: None,
             warnings: Vec::new(),
             cases: Vec::new(),

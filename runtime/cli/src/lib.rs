@@ -9,6 +9,7 @@
 //! hint: `vesal inspect BUNDLE` lists the channels
 //! ```
 
+pub mod host_memory;
 pub mod stdout;
 
 use std::error::Error;

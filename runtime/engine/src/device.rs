@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::library::Runtime;
 use crate::options::EngineOptions;
-use crate::session;
+use crate::session::{self, SessionError};
 
 /// Most GPUs of one machine that are looked for.
 const MAX_GPUS: u32 = 16;
@@ -37,6 +37,13 @@ pub enum Device {
     Cpu,
     /// An NVIDIA GPU by its index.
     Cuda(u32),
+}
+
+impl Device {
+    /// Whether it is a GPU, with memory of its own.
+    pub fn is_gpu(self) -> bool {
+        matches!(self, Self::Cuda(_))
+    }
 }
 
 impl fmt::Display for Device {
@@ -156,10 +163,12 @@ pub fn available(runtime: &'static Runtime) -> Vec<Availability> {
 
 fn try_device(runtime: &'static Runtime, device: Device) -> Availability {
     let error = check_provider(runtime, device).err().or_else(|| {
-        let session = session::build(runtime, RELU, device, &EngineOptions::default());
-        session
-            .err()
-            .map(|source| DeviceError::Unusable { device, source })
+        let session = session::build(runtime, RELU, device, &EngineOptions::default(), None);
+        match session {
+            Err(SessionError::Refused(source)) => Some(DeviceError::Unusable { device, source }),
+            // Without another provider, no plugin is asked.
+            Ok(_) | Err(SessionError::Plugin(_)) => None,
+        }
     });
     Availability {
         device,

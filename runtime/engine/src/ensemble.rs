@@ -3,14 +3,14 @@
 use ndarray::{Array5, ArrayView5, Axis};
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_bundle::{Bundle, DeployPlan};
+use vesal_onnx::Bytes;
 use vesal_volume::postprocess::{Combination, Combine};
 use vesal_volume::window::PatchPredictor;
 
-use crate::device::{self, Device};
+use crate::device::Device;
 use crate::error::EngineError;
 use crate::library::{Runtime, runtime};
 use crate::options::EngineOptions;
-use crate::plugin::Provider;
 use crate::predictor::{OnnxPredictor, PredictorError};
 
 /// The networks of a bundle, loaded once, and the plan around them.
@@ -20,7 +20,6 @@ pub struct Ensemble {
     pub(crate) members: Vec<(OnnxPredictor, f64)>,
     pub(crate) combine: Combine,
     device: Device,
-    provider: Provider,
     fallback: Option<PredictorError>,
     runtime: &'static Runtime,
 }
@@ -40,7 +39,7 @@ impl Ensemble {
             bundle.plan(),
             &manifest.network,
             &weights,
-            &|member| Ok(bundle.member_bytes(member)?),
+            &|member| Ok(bundle.member_bytes(member)?.into()),
             options,
         )?;
         Ok(ensemble.combining(manifest.ensemble.combine))
@@ -61,7 +60,7 @@ impl Ensemble {
             plan,
             interface,
             &weights,
-            &|member| Ok(networks[member].0.to_vec()),
+            &|member| Ok(Bytes::copy_from_slice(networks[member].0)),
             options,
         )
     }
@@ -75,7 +74,7 @@ impl Ensemble {
         plan: &DeployPlan,
         interface: &NetworkInterface,
         weights: &[f64],
-        bytes: &dyn Fn(usize) -> Result<Vec<u8>, EngineError>,
+        bytes: &dyn Fn(usize) -> Result<Bytes, EngineError>,
         options: &EngineOptions,
     ) -> Result<Self, EngineError> {
         if weights.is_empty() {
@@ -85,7 +84,7 @@ impl Ensemble {
         let load = |device| {
             let load_member = |(member, &weight)| {
                 let network = bytes(member)?;
-                OnnxPredictor::new(runtime, &network, interface, plan, device, options)
+                OnnxPredictor::new(runtime, network, interface, plan, device, options)
                     .map(|predictor| (predictor, weight))
                     .map_err(|source| EngineError::Member { member, source })
             };
@@ -95,10 +94,9 @@ impl Ensemble {
                 .map(load_member)
                 .collect::<Result<Vec<_>, _>>()
         };
-        let device = match options.provider {
-            Provider::Native => options.device,
-            provider if options.device == Device::Auto => provider.preferred(),
-            _ => options.device,
+        let device = match options.device {
+            Device::Auto => options.provider.preferred(),
+            device => device,
         };
         let (device, members, fallback) = match device {
             Device::Auto => match load(Device::Cuda(0)) {
@@ -116,7 +114,6 @@ impl Ensemble {
             members,
             combine: Combine::default(),
             device,
-            provider: options.provider,
             fallback,
             runtime,
         })
@@ -127,19 +124,16 @@ impl Ensemble {
         self.device
     }
 
-    /// Execution provider that runs them there.
-    pub fn provider(&self) -> &'static str {
-        match self.provider {
-            Provider::Native => device::provider(self.device),
-            provider => provider.name(),
-        }
+    /// How the networks run there: the execution provider, the precision, and what is computed beside ONNX Runtime.
+    pub fn execution(&self) -> &str {
+        self.members
+            .first()
+            .map_or("", |(predictor, _)| predictor.execution())
     }
 
     /// Windows per call of a network.
     pub fn batch(&self) -> usize {
-        self.members
-            .first()
-            .map_or(1, |(member, _)| member.max_batch())
+        self.predictors().next().map_or(1, OnnxPredictor::max_batch)
     }
 
     /// Why [`Device::Auto`] did not take the GPU, if it did not.
@@ -157,6 +151,10 @@ impl Ensemble {
         &self.plan
     }
 
+    pub(crate) fn predictors(&self) -> impl Iterator<Item = &OnnxPredictor> {
+        self.members.iter().map(|(predictor, _)| predictor)
+    }
+
     /// Logits of every member for one window, in turn, and the labels that the ensemble gives it.
     ///
     /// **Shapes**: input `[1, C, X, Y, Z]`; logits `[1, K, X, Y, Z]`; labels `[X, Y, Z]` in C order.
@@ -168,10 +166,10 @@ impl Ensemble {
         let mut combination = Combination::new(self.combine, self.plan.activation);
         for (member, (predictor, weight)) in self.members.iter_mut().enumerate() {
             let logits = predictor
-                .predict(input.view())
+                .logits(input.view())
                 .map_err(|source| EngineError::Member { member, source })?;
             look(member, logits.view());
-            combination.add(logits.index_axis(Axis(0), 0).to_owned(), *weight)?;
+            combination.add(logits.index_axis_move(Axis(0), 0), *weight)?;
         }
         let plan = &self.plan;
         let labels = plan

@@ -2,13 +2,17 @@
 //!
 //! [`library`] finds and loads ONNX Runtime, [`install`] fetches it, [`device`] says what it can run on,
 //! [`plugin`] adds other providers, [`OnnxPredictor`] is one network, [`Ensemble`] a bundle ready to segment volumes,
-//! [`verify`](mod@verify) replays the probe of a bundle, and [`trial`](mod@trial) measures what settings are worth.
+//! [`memory`] bounds what that takes, and [`verify`](mod@verify) replays the probe of a bundle.
 
+#[allow(unsafe_code, reason = "calling the driver of GPUs")]
+mod cuda;
 pub mod device;
 pub mod ensemble;
 pub mod error;
+mod form;
 pub mod install;
 pub mod library;
+pub mod memory;
 mod model;
 pub mod options;
 pub mod plugin;
@@ -17,10 +21,13 @@ pub mod segment;
 mod session;
 pub mod trial;
 pub mod verify;
+mod walk;
 
+pub use cuda::CudaError;
 pub use device::{Device, DeviceError};
 pub use ensemble::Ensemble;
 pub use error::EngineError;
+pub use memory::CaseMemory;
 pub use options::{ConvolutionSearch, EngineOptions, ParseOptionError, Precision};
 pub use plugin::Provider;
 pub use predictor::{OnnxPredictor, PredictorError};

@@ -20,12 +20,14 @@ pub struct EngineOptions {
     pub threads: Option<NonZeroUsize>,
     /// Windows per call of a network; 1 on a processor and up to 4 on a GPU if not given.
     pub batch: Option<NonZeroUsize>,
-    /// Who runs them there.
+    /// Who runs the networks there.
     pub provider: Provider,
     /// Numbers that the network computes with.
     pub precision: Precision,
     /// How a GPU's convolutions are chosen.
     pub search: ConvolutionSearch,
+    /// Most bytes of a GPU's memory that each network may take; all that is free if not given.
+    pub max_vram: Option<u64>,
     /// File or folder of ONNX Runtime's library; looked for if not given.
     pub library: Option<PathBuf>,
 }

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use ndarray::{Array3, Array4, ArrayView4};
 use vesal_bundle::DeployPlan;
 use vesal_bundle::probe::ProbeInput;
-use vesal_volume::postprocess::{Combination, Combine};
+use vesal_volume::postprocess::{Combination, Combine, map_features};
 use vesal_volume::preprocess::{PreprocessError, Restorer, Trace, execute};
-use vesal_volume::window::{Blending, Walk};
+use vesal_volume::window::Blending;
 use vesal_volume::{Affine, Geometry, LabelMap, Volume};
 
 use crate::ensemble::Ensemble;
 use crate::error::EngineError;
+use crate::walk::MemberWalk;
 
 /// Seed of made-up cases.
 const SEED: u32 = 1543;
@@ -55,7 +56,7 @@ pub enum Stage {
 pub struct StageTimes {
     /// Preprocessing.
     pub prepare: Duration,
-    /// The networks alone.
+    /// The networks alone; on a GPU, waiting for them.
     pub network: Duration,
     /// Cutting windows and blending outputs.
     pub stitch: Duration,
@@ -107,7 +108,7 @@ impl PreparedCase {
         })
     }
 
-    /// Makes up a case of as many windows in a row, of noise as in probes, on which networks take the time that they take.
+    /// Makes up a case of as many windows in a row, of noise as in probes: networks take as long for it as for any other.
     ///
     /// **Errors**: a case so long cannot be made.
     pub fn made_up(plan: &DeployPlan, windows: usize) -> Result<Self, EngineError> {
@@ -185,28 +186,24 @@ impl Ensemble {
         let windows = blending.grid().count();
         let total_windows = windows * self.members.len();
         let mut walks = Vec::with_capacity(self.members.len());
-        for (member, (predictor, _)) in self.members.iter().enumerate() {
-            let walk = Walk::new(volume.data.view(), &plan.window, &blending, predictor);
+        for (member, (predictor, _)) in self.members.iter_mut().enumerate() {
+            let walk = MemberWalk::new(volume.data.view(), &plan.window, &blending, predictor);
             walks.push(walk.map_err(|source| EngineError::Predict { member, source })?);
         }
-        let mut done = 0;
-        report(
-            progress,
-            Stage::Network {
-                windows: done,
-                total_windows,
-            },
-        )?;
-        while done < total_windows {
-            for (member, walk) in walks.iter_mut().enumerate() {
+        let begun = Stage::Network {
+            windows: 0,
+            total_windows,
+        };
+        report(progress, begun)?;
+        while walks.iter().any(|walk| walk.progress().done < windows) {
+            for member in 0..walks.len() {
+                let failed = |source| EngineError::Predict { member, source };
                 let (predictor, weight) = &mut self.members[member];
                 // On to the next plane that is complete; the other members follow.
                 let taken = joint.taken[member];
-                while joint.taken[member] == taken && walk.progress().done < windows {
-                    let before = walk.progress().done;
-                    walk.step(predictor)
-                        .map_err(|source| EngineError::Predict { member, source })?;
-                    done += walk.progress().done - before;
+                while joint.taken[member] == taken && walks[member].progress().done < windows {
+                    walks[member].step(predictor).map_err(failed)?;
+                    let done = walks.iter().map(|walk| walk.progress().done).sum();
                     report(
                         progress,
                         Stage::Network {
@@ -214,13 +211,17 @@ impl Ensemble {
                             total_windows,
                         },
                     )?;
-                    let begin = Instant::now();
-                    while let Some(plane) = walk.pop() {
+                    while let Some(plane) = walks[member].pop(predictor).map_err(failed)? {
+                        let begin = Instant::now();
+                        let plane = match predictor.head() {
+                            Some(head) => map_features(plane.view(), &head.weight, &head.bias),
+                            None => plane,
+                        };
                         if let Some(plane) = joint.add(member, plane, *weight, plan)? {
                             output.push(plane)?;
                         }
+                        restore += begin.elapsed();
                     }
-                    restore += begin.elapsed();
                 }
             }
         }

@@ -1,20 +1,40 @@
 //! Sessions of ONNX Runtime: one network on one device.
 
-use ort::ep::CUDA;
 use ort::ep::cuda::ConvAlgorithmSearch;
+use ort::ep::{ArenaExtendStrategy, CUDA};
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use thiserror::Error;
 
+use crate::cuda::{Accelerator, Element};
 use crate::device::Device;
-use crate::library::{Runtime, cache_directory};
+use crate::library::Runtime;
 use crate::options::{ConvolutionSearch, EngineOptions, Precision};
-use crate::plugin::{self, PluginError, ProviderOptions};
+use crate::plugin::{self, PluginError, Provider, ProviderOptions};
 
-/// Makes a session of an ONNX file on exactly this device.
+/// Why a session cannot be made.
+#[derive(Debug, Error)]
+pub enum SessionError {
+    /// ONNX Runtime refuses.
+    #[error(transparent)]
+    Refused(#[from] ort::Error),
+    /// Another provider does.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+}
+
+impl From<ort::Error<SessionBuilder>> for SessionError {
+    fn from(error: ort::Error<SessionBuilder>) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// Makes a session of an ONNX file on exactly this device; on a GPU on the accelerator's stream and with its operators
+/// for networks of this element type, if there is one.
 ///
-/// On a GPU, convolutions are chosen as the options say (never by ONNX Runtime's default, eight times slower) and use
-/// TF32, as PyTorch does: 10 bits of mantissa in products, sums in `f32`. No operator may stay on the processor: ONNX
-/// Runtime would put it there silently.
+/// On a GPU, convolutions are chosen as the options say (never by ONNX Runtime's default, eight times slower), on
+/// channels-last volumes, and use TF32, as PyTorch does: 10 bits of mantissa in products, sums in `f32`. Memory grows
+/// by what is asked for. No operator may stay on the processor: ONNX Runtime would put it there silently.
 ///
 /// The device is an argument because that of the options may be `auto`.
 ///
@@ -24,55 +44,50 @@ pub(crate) fn build(
     network: &[u8],
     device: Device,
     options: &EngineOptions,
-) -> Result<Session, ort::Error> {
-    let mut builder = begin(runtime, options)?;
+    accelerator: Option<(&Accelerator, Element)>,
+) -> Result<Session, SessionError> {
+    let mut builder = Session::builder(&runtime.environment)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        // Between two windows other threads blend: those of the network would spin in their way.
+        .with_config_entry("session.force_spinning_stop", "1")?;
+    if options.provider != Provider::Native {
+        let settings = ProviderOptions {
+            device,
+            threads: options.threads,
+            half: options.precision == Precision::Float16,
+            cache: None,
+        };
+        builder = plugin::append(builder, runtime, options.provider, &settings)?;
+        return Ok(builder.commit_from_memory(network)?);
+    }
+    if let Some(threads) = options.threads {
+        builder = builder.with_intra_threads(threads.get())?;
+    }
     if let Device::Cuda(index) = device {
         let search = match options.search {
             ConvolutionSearch::Heuristic => ConvAlgorithmSearch::Heuristic,
             ConvolutionSearch::Exhaustive => ConvAlgorithmSearch::Exhaustive,
         };
         // An index beyond what CUDA can count to is a GPU that is not there.
-        let provider = CUDA::default()
+        let mut provider = CUDA::default()
             .with_device_id(i32::try_from(index).unwrap_or(i32::MAX))
             .with_conv_algorithm_search(search)
-            .with_tf32(true)
-            .build()
-            .error_on_failure();
+            .with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested)
+            .with_prefer_nhwc(true)
+            .with_tf32(true);
+        if let Some(bytes) = options.max_vram {
+            provider = provider.with_memory_limit(usize::try_from(bytes).unwrap_or(usize::MAX));
+        }
+        if let Some((accelerator, element)) = accelerator {
+            // SAFETY: whoever holds the session keeps the accelerator, and its stream, for longer.
+            #[allow(unsafe_code)]
+            let on_stream = unsafe { provider.with_compute_stream(accelerator.stream()) };
+            provider = on_stream;
+            builder = builder.with_operators(accelerator.operators(element)?)?;
+        }
         builder = builder
-            .with_execution_providers([provider])?
+            .with_execution_providers([provider.build().error_on_failure()])?
             .with_disable_cpu_fallback()?;
     }
-    builder.commit_from_memory(network)
-}
-
-/// Makes a session that another provider than ONNX Runtime's own runs, all of it.
-///
-/// **Errors**: the provider is not there, is for another device, or refuses the network.
-pub(crate) fn build_with(
-    runtime: &'static Runtime,
-    network: &[u8],
-    device: Device,
-    options: &EngineOptions,
-) -> Result<Session, PluginError> {
-    let provider = options.provider;
-    let start = |source| PluginError::Start { provider, source };
-    let provider_options = ProviderOptions {
-        device,
-        threads: options.threads,
-        half: options.precision == Precision::Float16,
-        cache: cache_directory().map(|cache| cache.join(provider.name())),
-    };
-    let builder = begin(runtime, options).map_err(start)?;
-    plugin::append(builder, runtime, provider, &provider_options)?
-        .commit_from_memory(network)
-        .map_err(start)
-}
-
-fn begin(runtime: &'static Runtime, options: &EngineOptions) -> Result<SessionBuilder, ort::Error> {
-    let builder = Session::builder(&runtime.environment)?
-        .with_optimization_level(GraphOptimizationLevel::All)?;
-    Ok(match options.threads {
-        Some(threads) => builder.with_intra_threads(threads.get())?,
-        None => builder,
-    })
+    Ok(builder.commit_from_memory(network)?)
 }

@@ -23,8 +23,8 @@ const LONG: Duration = Duration::from_secs(5);
 pub struct Trial {
     /// How its answers to the probe compare.
     pub report: VerifyReport,
-    /// Execution provider that ran it.
-    pub provider: &'static str,
+    /// How the networks ran; see [`Ensemble::execution`].
+    pub execution: String,
     /// Windows per call of a network.
     pub batch: usize,
     /// Windows of the case, over all members.
@@ -78,7 +78,7 @@ pub fn trial(
     }
     Ok(Trial {
         report,
-        provider: ensemble.provider(),
+        execution: ensemble.execution().to_owned(),
         batch: ensemble.batch(),
         windows: windows * bundle.manifest().members.len(),
         load,

@@ -39,7 +39,10 @@ fn session(network: &Network) -> Session {
 }
 
 fn run(network: &Network, images: &Array5<f32>) -> ArrayD<f32> {
-    let mut session = session(network);
+    run_session(session(network), images)
+}
+
+fn run_session(mut session: Session, images: &Array5<f32>) -> ArrayD<f32> {
     let input = TensorRef::from_array_view(images).expect("a tensor");
     let outputs = session.run(ort::inputs!["image" => input]).expect("runs");
     let output = outputs[0].try_extract_array::<f32>().expect("floats");
@@ -74,6 +77,23 @@ fn a_fixed_batch_changes_no_bit() {
         let images = images(batch);
         assert_eq!(run(&fixed, &images), run(&network, &images));
     }
+}
+
+#[test]
+fn mapped_weights_change_no_bit() {
+    let folder = tempfile::tempdir().expect("temporary directory");
+    let file = Network::from(EXAMPLE.model()).encode();
+    std::fs::write(folder.path().join("net.onnx"), &file).expect("written");
+    let network = Network::decode(file).expect("a network");
+    let mapped = network.encode_mapped("net.onnx").expect("encoded");
+    assert!(4 * mapped.len() < network.encode().len());
+    let key = "session.model_external_initializers_file_folder_path";
+    let session = Session::builder(environment())
+        .and_then(|builder| Ok(builder.with_config_entry(key, folder.path().to_string_lossy())?))
+        .and_then(|mut builder| builder.commit_from_memory(&mapped));
+    let images = images(2);
+    let found = run_session(session.expect("a session"), &images);
+    assert_eq!(found, run(&network, &images));
 }
 
 #[test]

@@ -67,10 +67,7 @@ impl AtomicFile {
     ///
     /// **Errors**: [`AtomicError::Exists`] at once, before any work, if `path` exists and `overwrite` is false.
     pub fn create(path: &Path, overwrite: bool) -> Result<Self, AtomicError> {
-        let (directory, name) = destination(path, overwrite)?;
-        if path.is_dir() {
-            return Err(io_error(path)(io::ErrorKind::IsADirectory.into()));
-        }
+        let (directory, name) = file_destination(path, overwrite)?;
         let mut builder = Builder::new();
         let prefix = temporary_prefix(name);
         builder.prefix(&prefix).suffix(".part");
@@ -212,6 +209,19 @@ impl AtomicDirectory {
         let _ = temporary.keep();
         sync_parent(&path)
     }
+}
+
+/// Checks that a file may be written to `path`, as [`AtomicFile::create`] does; gives its directory.
+pub(crate) fn check_destination(path: &Path, overwrite: bool) -> Result<&Path, AtomicError> {
+    file_destination(path, overwrite).map(|(directory, _)| directory)
+}
+
+fn file_destination(path: &Path, overwrite: bool) -> Result<(&Path, &OsStr), AtomicError> {
+    let destination = destination(path, overwrite)?;
+    if path.is_dir() {
+        return Err(io_error(path)(io::ErrorKind::IsADirectory.into()));
+    }
+    Ok(destination)
 }
 
 /// Checks that `path` may be written; gives its directory and its name there.

@@ -5,4 +5,5 @@
 
 pub mod atomic;
 pub mod nifti;
+mod positioned;
 pub mod sniff;

@@ -77,6 +77,44 @@ fn attack_huge_dimensions_without_voxels() {
 }
 
 #[test]
+fn attack_dimensions_that_only_the_first_block_backs() {
+    // 100 MB by the header, of which 8.4 are there, and their end is seen before memory is taken for the rest.
+    let fields = Fields {
+        dim: vec![3, 512, 512, 400],
+        ..Fields::default()
+    };
+    let whole = fields.single(&vec![3; 32 << 18]);
+    let mut state = 1_u64;
+    let noise = (0..200_000).map(|_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 56) as u8
+    });
+    let noise: Vec<u8> = noise.collect();
+    // Noise in front makes the file long enough for its header at first sight.
+    let bytes = [&whole[..352], &noise, &whole[352 + noise.len()..]].concat();
+    assert!(matches!(
+        voxel_error("a.nii.gz", &gzip(&bytes)),
+        VoxelError::Implausible { .. }
+    ));
+    // A file that is cut late is what it is: cut.
+    let fields = Fields {
+        dim: vec![3, 512, 512, 70],
+        ..Fields::default()
+    };
+    let bytes = fields.single(&vec![3; 66 << 18]);
+    let cut = voxel_error("a.nii.gz", &gzip(&bytes));
+    assert_eq!(
+        cut,
+        VoxelError::Truncated {
+            found: 66 << 18,
+            expected: 70 << 18
+        }
+    );
+}
+
+#[test]
 fn attack_limit_is_the_callers() {
     let directory = tempfile::tempdir().unwrap();
     let path = save(

@@ -1,5 +1,8 @@
 //! Puts a graph together.
 
+use prost::Message;
+
+use crate::mapped::align;
 use crate::proto::{
     AttributeProto, DataType, DimensionProto, GraphProto, ModelProto, NodeProto,
     OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
@@ -90,18 +93,22 @@ impl GraphBuilder {
         self.graph.rename(from, to);
     }
 
-    /// The model, as made by this program.
-    pub fn finish(self, producer: &str) -> ModelProto {
-        ModelProto {
+    /// The model, as made by this program. Its weights are aligned, so that they can be mapped from its file.
+    pub fn finish(mut self, producer: &str) -> ModelProto {
+        let front = ModelProto {
             ir_version: Some(IR_VERSION),
             producer_name: Some(producer.into()),
             producer_version: Some(env!("CARGO_PKG_VERSION").into()),
+            ..Default::default()
+        };
+        align(&mut self.graph, front.encoded_len());
+        ModelProto {
             opset_import: vec![OperatorSetIdProto {
                 domain: Some(String::new()),
                 version: Some(OPSET),
             }],
             graph: Some(self.graph),
-            ..Default::default()
+            ..front
         }
     }
 }

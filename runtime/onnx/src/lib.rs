@@ -7,13 +7,18 @@
 //! |---|---|---|
 //! | [`Network::fix_batch`] | the free batch axis gets a size | stays the same, bit for bit |
 //! | [`Network::half`] | weights and activations in 16-bit floats | rounded |
+//! | [`Network::fuse_norm_relu`] | instance normalization and ReLU become one operator | stays the same, to rounding |
 //! | [`Network::split_head`] | the last 1×1×1 convolution is taken off | the rest of it, and a linear map |
+//!
+//! [`Network::encode_mapped`] leaves weights where they are, in the file, for ONNX Runtime to map.
 //!
 //! Written here rather than taken from the ONNX package, because few operators need little of it and Rust runs wherever
 //! the programs do.
 
 mod builder;
 mod graph;
+mod mapped;
+mod memory;
 mod network;
 pub mod proto;
 mod refusal;
@@ -22,5 +27,6 @@ mod weights;
 
 pub use builder::{Axis, GraphBuilder, IR_VERSION, OPSET};
 pub use network::{Network, NetworkError};
+pub use prost::bytes::Bytes;
 pub use refusal::{HeadProblem, Refusal};
-pub use rewrite::{Head, Interface};
+pub use rewrite::{DOMAIN, Head, Interface, NORM_RELU};

@@ -28,9 +28,11 @@ pub enum NetworkError {
 /// An ONNX network: a model file, decoded.
 ///
 /// Weights are views of the bytes it was decoded from, so that clones and rewrites share them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Network {
-    model: ModelProto,
+    pub(crate) model: ModelProto,
+    /// What it was decoded from, if it was.
+    source: Bytes,
 }
 
 impl Network {
@@ -40,13 +42,14 @@ impl Network {
     pub fn decode(bytes: impl Into<Bytes>) -> Result<Self, NetworkError> {
         let bytes = bytes.into();
         let found = bytes.len();
+        let source = bytes.clone();
         let model = ModelProto::decode(bytes)?;
         // An encoding has one length whatever the order of its fields: a shorter one has lost some.
         let kept = model.encoded_len();
         if kept != found {
             return Err(NetworkError::Lossy { found, kept });
         }
-        Ok(Self { model })
+        Ok(Self { model, source })
     }
 
     /// Encodes the network as a model file.
@@ -57,6 +60,11 @@ impl Network {
     /// The model.
     pub fn model(&self) -> &ModelProto {
         &self.model
+    }
+
+    /// The bytes it was decoded from, those of a network that it was rewritten from included.
+    pub(crate) fn source(&self) -> &Bytes {
+        &self.source
     }
 
     /// Another network, in whose graph something is changed.
@@ -82,7 +90,8 @@ impl Network {
             return Err(Refusal::Part { part });
         }
         let result = change(graph)?;
-        Ok((Self { model }, result))
+        let source = self.source.clone();
+        Ok((Self { model, source }, result))
     }
 
     /// Version of the default operator set, if it is imported once.
@@ -104,8 +113,15 @@ pub(crate) fn is_default_domain(domain: Option<&str>) -> bool {
     matches!(domain, None | Some("" | "ai.onnx"))
 }
 
+impl PartialEq for Network {
+    fn eq(&self, other: &Self) -> bool {
+        self.model == other.model
+    }
+}
+
 impl From<ModelProto> for Network {
     fn from(model: ModelProto) -> Self {
-        Self { model }
+        let source = Bytes::new();
+        Self { model, source }
     }
 }

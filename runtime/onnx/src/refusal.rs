@@ -60,6 +60,16 @@ pub enum Refusal {
         /// The expected one.
         expected: DataType,
     },
+    /// Not as many axes as volumes have.
+    #[error("{value:?} has {found} axes, expected {expected}")]
+    Axes {
+        /// The value.
+        value: String,
+        /// Its axes; 0 if they are not declared.
+        found: usize,
+        /// The expected number.
+        expected: usize,
+    },
     /// A weight that is an input too, so that a caller may replace it.
     #[error("the weight {tensor:?} is an input too, expected a constant")]
     Replaceable {

@@ -51,7 +51,7 @@ impl TensorProto {
     }
 
     /// As many elements as the shape has, if they are all in this tensor.
-    fn elements(&self) -> Option<usize> {
+    pub(crate) fn elements(&self) -> Option<usize> {
         let here = self.places() <= 1
             && self.segment.is_none()
             && self.external_data.is_empty()
@@ -62,7 +62,7 @@ impl TensorProto {
         })
     }
 
-    fn unusable(&self) -> Refusal {
+    pub(crate) fn unusable(&self) -> Refusal {
         Refusal::Weight {
             tensor: self.label(),
             dims: self.dims.clone(),

@@ -9,7 +9,7 @@ use vesal_onnx::proto::{
     AttributeProto, DataType, DimensionProto, GraphProto, ModelProto, NodeProto, TensorProto,
     ValueInfoProto,
 };
-use vesal_onnx::{HeadProblem, Interface, Network, Refusal};
+use vesal_onnx::{DOMAIN, HeadProblem, Interface, NORM_RELU, Network, Refusal};
 
 const EXAMPLE: Example = Example {
     features: 2,
@@ -300,6 +300,10 @@ fn half(network: &Network) -> Option<Refusal> {
     network.half(Interface::Single).err()
 }
 
+fn norm(network: &Network) -> Option<Refusal> {
+    network.fuse_norm_relu().err()
+}
+
 fn head(network: &Network) -> Option<Refusal> {
     network.split_head().err()
 }
@@ -340,6 +344,12 @@ refused! {
     }, half => Refusal::Replaceable { .. },
     half_needs_a_node_before_the_output: |m| graph(m).output[0].name = Some("image".into()), half
         => Refusal::NoNode { .. },
+    norms_know_operators: |m| node(m, "skip").op_type = Some("Reshape".into()), norm
+        => Refusal::Operator { found, .. } if found == "Reshape",
+    norms_need_volumes: |m| {
+        let kind = graph(m).input[0].r#type.as_mut().unwrap().tensor_type.as_mut().unwrap();
+        kind.shape.as_mut().unwrap().dim.pop();
+    }, norm => Refusal::Axes { found: 4, expected: 5, .. },
     heads_have_one_voxel: |m| node(m, "head").attribute[0].ints[1] = 3, head
         => Refusal::NoHead { why: HeadProblem::Attribute { attribute } } if attribute == "kernel_shape",
     heads_are_not_strided: |m| node(m, "head").attribute[2].ints[0] = 2, head
@@ -400,4 +410,82 @@ fn heads_are_only_taken_off_where_that_saves_something() {
         Network::from(model).split_head(),
         Err(Refusal::NoHead { why })
     );
+}
+
+/// A model whose channels can be normalized together with the ReLU.
+fn wide() -> ModelProto {
+    Example {
+        features: 8,
+        ..EXAMPLE
+    }
+    .model()
+}
+
+#[test]
+fn norms_and_relus_become_one_operator() {
+    let network = Network::from(wide());
+    let count = |network: &Network, operator: &str| {
+        let nodes = of(network).node.iter();
+        nodes.filter(|node| node.op_type() == operator).count()
+    };
+    let norms = count(&network, "InstanceNormalization");
+    let (fused, number) = network.fuse_norm_relu().unwrap();
+    assert_eq!(number, norms);
+    assert_eq!(count(&fused, NORM_RELU), norms);
+    assert_eq!(count(&fused, "Transpose"), 2 * norms);
+    assert_eq!(
+        count(&fused, "InstanceNormalization") + count(&fused, "Relu"),
+        0
+    );
+    let imports = &fused.model().opset_import;
+    assert_eq!((imports[1].domain(), imports[1].version()), (DOMAIN, 1));
+
+    // Every value is given before it is taken, by one node.
+    let mut given = vec!["image".to_owned()];
+    let weights = of(&fused).initializer.iter();
+    given.extend(weights.map(|tensor| tensor.name().to_owned()));
+    for node in &of(&fused).node {
+        assert!(
+            node.input.iter().all(|input| given.contains(input)),
+            "{node:?}"
+        );
+        assert!(
+            !node.output.iter().any(|output| given.contains(output)),
+            "{node:?}"
+        );
+        given.extend(node.output.iter().cloned());
+    }
+    let norm = of(&fused)
+        .node
+        .iter()
+        .find(|node| node.op_type() == NORM_RELU)
+        .unwrap();
+    assert_eq!(norm.domain(), DOMAIN);
+    assert_eq!(norm.attribute, [AttributeProto::float("epsilon", 1e-5)]);
+
+    // Again: nothing is left.
+    assert_eq!(fused.fuse_norm_relu(), Ok((fused.clone(), 0)));
+
+    // Scales stay 32-bit floats when the rest is halved.
+    let half = fused.half(Interface::Single).unwrap();
+    let element = |name: &str| weight(of(&half), name).data_type();
+    assert_eq!(element(&norm.input[1]), DataType::Float as i32);
+    assert_eq!(element("first.weight"), DataType::Float16 as i32);
+}
+
+#[test]
+fn norms_that_do_not_fit_stay() {
+    let fused = |model: ModelProto| Network::from(model).fuse_norm_relu().unwrap().1;
+    let all = fused(wide());
+    // Two and four channels.
+    assert_eq!(fused(model()), 0);
+    let mut changed = wide();
+    node(&mut changed, "down.norm1.relu").op_type = Some("LeakyRelu".into());
+    assert_eq!(fused(changed), all - 1);
+    let mut changed = wide();
+    node(&mut changed, "skip").input[1] = "down.norm1".into();
+    assert_eq!(fused(changed), all - 1);
+    let mut changed = wide();
+    graph(&mut changed).output[0].name = Some("down.norm1".into());
+    assert_eq!(fused(changed), all - 1);
 }

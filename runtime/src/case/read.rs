@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ndarray::{Axis, concatenate};
 use vesal_bundle::DeployPlan;
 use vesal_io::nifti::{self, AffineSource, Header, NiftiError, VoxelError, XForm};
-use vesal_volume::Volume;
+use vesal_volume::{Geometry, Volume};
 
 use super::grid::{self, GridError};
 
@@ -19,6 +19,10 @@ pub struct Checked {
     pub space: XForm,
     /// What a reader of the result should know.
     pub warnings: Vec<String>,
+    /// Grid and channels of each image.
+    grids: Vec<(Geometry, usize)>,
+    /// Most bytes that reading takes.
+    reading_bytes: u64,
 }
 
 /// Why a case cannot be read.
@@ -43,6 +47,7 @@ impl Checked {
         let mut warnings = Vec::new();
         let mut first: Option<(&str, Header)> = None;
         let images = plan.image_channels();
+        let mut headers = Vec::new();
         for (position, (file, channel)) in files.iter().zip(&plan.channels).enumerate() {
             let channel = &channel.name;
             let header = nifti::read_header(file)?;
@@ -62,6 +67,7 @@ impl Checked {
                     "channel `{channel}` states no orientation (neither sform nor qform): left and right are a guess"
                 ));
             }
+            headers.push((header.geometry(), header.volume_peak_bytes()));
             match &first {
                 Some((name, first)) if position < images[0] => {
                     grid::check((name, &first.geometry()), (channel, &header.geometry()))?
@@ -70,18 +76,43 @@ impl Checked {
                 None => first = Some((channel, header)),
             }
         }
+        let mut grids = Vec::new();
+        let mut reading_bytes = 0_u64;
+        let mut rest = &headers[..];
+        for &channels in &images {
+            let (of_image, others) = rest.split_at(channels.min(rest.len()));
+            rest = others;
+            if let Some((grid, bytes)) = of_image.first() {
+                grids.push((*grid, channels));
+                // Several channels are read one by one and then put together.
+                let copies = if channels > 1 { 2 * channels as u64 } else { 1 };
+                reading_bytes = reading_bytes.saturating_add(bytes.saturating_mul(copies));
+            }
+        }
         let space = first.map_or(XForm::Unknown, |(_, header)| header.space);
         Ok(Self {
             files,
             images,
             space,
             warnings,
+            grids,
+            reading_bytes,
         })
     }
 
     /// Its files, one per channel.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
+    }
+
+    /// Grid and number of channels of each image.
+    pub fn grids(&self) -> &[(Geometry, usize)] {
+        &self.grids
+    }
+
+    /// Most bytes that reading the voxels takes, the volumes included.
+    pub fn reading_bytes(&self) -> u64 {
+        self.reading_bytes
     }
 
     /// Reads the voxels of all images.

@@ -4,6 +4,7 @@ use serde::Serialize;
 use vesal_cli::{Exit, Failure};
 use vesal_engine::device::{self, Availability};
 use vesal_engine::library::{self, Origin, Runtime};
+use vesal_engine::plugin::{self, Provider, Source};
 
 use crate::cli::DevicesArguments;
 use crate::failure;
@@ -17,6 +18,7 @@ struct Document {
     format_version: u32,
     onnxruntime: LibraryDocument,
     devices: Vec<DeviceDocument>,
+    providers: Vec<ProviderDocument>,
 }
 
 #[derive(Debug, Serialize)]
@@ -24,6 +26,14 @@ struct LibraryDocument {
     version: String,
     path: String,
     origin: Origin,
+}
+
+#[derive(Debug, Serialize)]
+struct ProviderDocument {
+    provider: Provider,
+    source: Option<String>,
+    usable: bool,
+    reason: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,6 +57,7 @@ pub fn run(arguments: &DevicesArguments) -> Result<Exit, Failure> {
         format_version: 1,
         onnxruntime: loaded(runtime),
         devices,
+        providers: plugin::available(runtime).iter().map(offered).collect(),
     };
     if arguments.json {
         stdout::print_json(&document)?;
@@ -73,6 +84,19 @@ fn described(found: Availability) -> DeviceDocument {
     }
 }
 
+fn offered(found: &plugin::Availability) -> ProviderDocument {
+    let source = found.source.as_ref().map(|source| match source {
+        Source::BuiltIn => "the loaded library".to_owned(),
+        Source::Plugin(library) => library.display().to_string(),
+    });
+    ProviderDocument {
+        provider: found.provider,
+        source,
+        usable: found.error.is_none(),
+        reason: found.error.as_ref().map(|error| failure::one_line(error)),
+    }
+}
+
 fn text(document: &Document) -> String {
     let row = |device: &DeviceDocument| {
         let state = device
@@ -82,6 +106,19 @@ fn text(document: &Document) -> String {
         vec![device.device.clone(), state]
     };
     let LibraryDocument { version, path, .. } = &document.onnxruntime;
-    let rows: Vec<_> = document.devices.iter().map(row).collect();
-    format!("ONNX Runtime {version} from {path}\n\n{}", table(&rows))
+    let devices: Vec<_> = document.devices.iter().map(row).collect();
+    let row = |provider: &ProviderDocument| {
+        let state = match (&provider.source, &provider.reason) {
+            (None, _) => "not installed".into(),
+            (Some(source), None) => format!("ready, from {source}"),
+            (Some(_), Some(reason)) => format!("not usable: {reason}"),
+        };
+        vec![provider.provider.to_string(), state]
+    };
+    let providers: Vec<_> = document.providers.iter().map(row).collect();
+    format!(
+        "ONNX Runtime {version} from {path}\n\n{}\nOther providers, for `--provider`:\n{}",
+        table(&devices),
+        table(&providers)
+    )
 }

@@ -66,21 +66,37 @@ impl VoxelBox {
         })
     }
 
-    /// Cuts this box out of a volume.
+    /// Cuts this box out of a volume, within the memory that the volume holds.
     ///
     /// **Errors**: [`CropError::OutOfBounds`] where the box is empty or does not lie in the volume.
-    pub fn crop_volume(&self, volume: &Volume) -> Result<Volume, CropError> {
+    pub fn crop_volume(&self, volume: Volume) -> Result<Volume, CropError> {
         let from = volume.geometry();
         self.margins(from.shape)?;
-        let [x, y, z] = self.shape();
-        let mut data = Array4::zeros((volume.channels(), x, y, z));
-        for (channel, mut output) in volume.data.outer_iter().zip(data.outer_iter_mut()) {
-            if let Some(output) = output.as_slice_mut() {
-                self.fill(channel, output);
+        let (channels, [x, y, z]) = (volume.channels(), self.shape());
+        let data = if volume.data.is_standard_layout() {
+            volume.data
+        } else {
+            volume.data.as_standard_layout().into_owned()
+        };
+        let (mut values, first) = data.into_raw_vec_and_offset();
+        let (first, [_, ny, nz]) = (first.unwrap_or(0), from.shape);
+        let mut kept = 0;
+        // Rows move toward the front, past none that is still to move.
+        for channel in 0..channels {
+            for slab in self.start[0]..self.end[0] {
+                for row in self.start[1]..self.end[1] {
+                    let row = ((channel * from.shape[0] + slab) * ny + row) * nz;
+                    let at = first + row + self.start[2];
+                    values.copy_within(at..at + z, kept);
+                    kept += z;
+                }
             }
         }
+        values.truncate(kept);
+        values.shrink_to_fit();
         Ok(Volume {
-            data,
+            // As many values were kept.
+            data: Array4::from_shape_vec((channels, x, y, z), values).unwrap_or_default(),
             affine: from.part(self.start, self.shape()).affine,
         })
     }
@@ -224,18 +240,47 @@ pub fn channel_foreground_box(channel: ArrayView3<'_, f32>, threshold: f32) -> O
         .reduce_with(union)
 }
 
-/// The foreground's box within one slab.
+/// The foreground's box within one slab: rows are searched from outside until a voxel is met, and in between only beyond
+/// what is known to be foreground.
 fn slab_box(channel: ArrayView3<'_, f32>, x: usize, threshold: f32) -> Option<VoxelBox> {
-    let plane = channel.slice(s![x, .., ..]);
-    let rows = plane.outer_iter().enumerate().filter_map(|(y, row)| {
-        let first = row.iter().position(|value| *value > threshold)?;
-        let after_last = row.len() - row.iter().rev().position(|value| *value > threshold)?;
-        Some(VoxelBox {
-            start: [x, y, first],
-            end: [x + 1, y + 1, after_last],
-        })
-    });
-    rows.reduce(union)
+    let plane = channel.index_axis(Axis(0), x);
+    let plane = plane.as_standard_layout();
+    let (ny, nz) = plane.dim();
+    let values = plane.as_slice().unwrap_or_default();
+    let row = |y: usize| &values[y * nz..(y + 1) * nz];
+    let holds = |y: &usize| first_above(row(*y), threshold).is_some();
+    let top = (0..ny).find(holds)?;
+    let bottom = (top..ny).rev().find(holds).unwrap_or(top);
+    let (mut first, mut after_last) = (nz, 0);
+    for y in top..=bottom {
+        let row = row(y);
+        first = first_above(&row[..first], threshold).unwrap_or(first);
+        after_last += last_above(&row[after_last..], threshold).map_or(0, |z| z + 1);
+    }
+    Some(VoxelBox {
+        start: [x, top, first],
+        end: [x + 1, bottom + 1, after_last],
+    })
+}
+
+/// Values that are compared together.
+const COMPARED: usize = 32;
+
+/// Position of the first value above the threshold.
+fn first_above(values: &[f32], threshold: f32) -> Option<usize> {
+    let above = |value: &f32| *value > threshold;
+    let clear = |chunk: &&[f32]| !chunk.iter().fold(false, |any, value| any | above(value));
+    let skipped = values.chunks_exact(COMPARED).take_while(clear).count() * COMPARED;
+    let found = values[skipped..].iter().position(above)?;
+    Some(skipped + found)
+}
+
+/// Position of the last value above the threshold.
+fn last_above(values: &[f32], threshold: f32) -> Option<usize> {
+    let above = |value: &f32| *value > threshold;
+    let clear = |chunk: &&[f32]| !chunk.iter().fold(false, |any, value| any | above(value));
+    let skipped = values.rchunks_exact(COMPARED).take_while(clear).count() * COMPARED;
+    values[..values.len() - skipped].iter().rposition(above)
 }
 
 /// The smallest box that holds both.
@@ -300,7 +345,7 @@ mod tests {
             ([2, 2, 2], [2, 3, 3]),
             ([3, 0, 0], [1, 1, 1]),
         ] {
-            let found = VoxelBox { start, end }.crop_volume(&volume((1, 6, 7, 8)));
+            let found = VoxelBox { start, end }.crop_volume(volume((1, 6, 7, 8)));
             assert_eq!(
                 found,
                 Err(CropError::OutOfBounds {
@@ -318,7 +363,7 @@ mod tests {
             start: [1, 2, 3],
             end: [3, 4, 5],
         }
-        .crop_volume(&volume((1, 6, 7, 8)))
+        .crop_volume(volume((1, 6, 7, 8)))
         .unwrap();
         assert_eq!(cropped.affine.origin(), [1.0, 4.0, 9.0]);
         assert_eq!(cropped.data.dim(), (1, 2, 2, 2));

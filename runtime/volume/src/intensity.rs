@@ -3,6 +3,7 @@
 use ndarray::{Array4, ArrayView3, ArrayViewMut3, Axis};
 use rayon::prelude::*;
 
+use crate::exponential::{exp, exp_f64};
 use crate::preprocess::Normalization;
 
 /// Why intensities cannot be normalized.
@@ -154,7 +155,10 @@ fn normalize_channel(
             None => AppliedNormalization::Identity,
             Some((mean, deviation)) => {
                 let (center, scale) = (mean as f32, deviation as f32);
-                map(channel, |x| if x == 0.0 { x } else { (x - center) / scale });
+                map(channel, |x| {
+                    let score = (x - center) / scale;
+                    if x == 0.0 { x } else { score }
+                });
                 AppliedNormalization::ZScoreNonzero { mean, deviation }
             }
         },
@@ -162,9 +166,9 @@ fn normalize_channel(
             None => AppliedNormalization::Identity,
             Some((mean, deviation)) => {
                 let (center, scale) = (mean as f32, deviation as f32);
-                map(channel, |x| match x {
-                    0.0 => x,
-                    _ => TANH_SCALE * ((x - center) / scale / TANH_SCALE).tanh(),
+                map(channel, |x| {
+                    let level = TANH_SCALE * tanh((x - center) / scale / TANH_SCALE);
+                    if x == 0.0 { x } else { level }
                 });
                 AppliedNormalization::ZScoreNonzeroTanh { mean, deviation }
             }
@@ -184,7 +188,11 @@ fn min_and_sample_deviation(channel: ArrayView3<'_, f32>) -> (f32, f64) {
     let count = channel.len() as f64;
     let mean = sum_where(channel, |_| true, |x| x).1 / count.max(1.0);
     let squares = sum_where(channel, |_| true, |x| (x - mean).powi(2)).1;
-    let min = channel.iter().copied().fold(f32::INFINITY, f32::min);
+    let slabs: Vec<_> = channel.outer_iter().collect();
+    let min = slabs
+        .into_par_iter()
+        .map(|slab| slab.iter().copied().fold(f32::INFINITY, f32::min))
+        .reduce(|| f32::INFINITY, f32::min);
     let deviation = (squares / (count - 1.0).max(1.0)).sqrt();
     (min, if deviation > 0.0 { deviation } else { 1.0 })
 }
@@ -210,26 +218,47 @@ fn nonzero_statistics(channel: ArrayView3<'_, f32>) -> Option<(f64, f64)> {
     ))
 }
 
+/// Slabs that are summed side by side: additions of one sum wait for each other, those of several do not.
+const SIDE_BY_SIDE: usize = 4;
+
 /// Counts the voxels that `counts` and sums a term over them. Slabs are added in order, whatever thread summed them.
 fn sum_where(
     channel: ArrayView3<'_, f32>,
     counts: impl Fn(f32) -> bool + Sync,
     term: impl Fn(f64) -> f64 + Sync,
 ) -> (u64, f64) {
-    let slabs: Vec<_> = channel.outer_iter().collect();
-    let parts: Vec<(u64, f64)> = slabs
-        .into_par_iter()
-        .map(|slab| {
-            slab.iter()
-                .filter(|x| counts(**x))
-                .fold((0, 0.0), |(n, sum), &x| (n + 1, sum + term(f64::from(x))))
+    let channel = channel.as_standard_layout();
+    let voxels = channel.as_slice().unwrap_or_default();
+    let per_slab = (channel.dim().1 * channel.dim().2).max(1);
+    let add = |(count, sum): &mut (u64, f64), x: f32| {
+        let counted = counts(x);
+        *count += u64::from(counted);
+        *sum += if counted { term(f64::from(x)) } else { 0.0 };
+    };
+    let parts: Vec<[(u64, f64); SIDE_BY_SIDE]> = voxels
+        .par_chunks(SIDE_BY_SIDE * per_slab)
+        .map(|slabs| {
+            let mut sums = [(0, 0.0); SIDE_BY_SIDE];
+            if slabs.len() == SIDE_BY_SIDE * per_slab {
+                let (a, b) = slabs.split_at(2 * per_slab);
+                let ((a, b), (c, d)) = (a.split_at(per_slab), b.split_at(per_slab));
+                for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(d) {
+                    for (sum, x) in sums.iter_mut().zip([a, b, c, d]) {
+                        add(sum, *x);
+                    }
+                }
+            } else {
+                for (sum, slab) in sums.iter_mut().zip(slabs.chunks(per_slab)) {
+                    slab.iter().for_each(|x| add(sum, *x));
+                }
+            }
+            sums
         })
         .collect();
-    parts
-        .into_iter()
-        .fold((0, 0.0), |(n, sum), (part_n, part_sum)| {
-            (n + part_n, sum + part_sum)
-        })
+    let parts = parts.iter().flatten();
+    parts.fold((0, 0.0), |(n, sum), (part_n, part_sum)| {
+        (n + part_n, sum + part_sum)
+    })
 }
 
 /// Replaces every voxel by a function of it, slabs in parallel.
@@ -241,7 +270,15 @@ fn map(mut channel: ArrayViewMut3<'_, f32>, function: impl Fn(f32) -> f32 + Sync
 }
 
 fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
+    1.0 / (1.0 + exp(-x))
+}
+
+fn tanh(x: f32) -> f32 {
+    // Beyond 20, the result is 1 in single precision.
+    let x = if x > 20.0 { 20.0 } else { x };
+    let x = if x < -20.0 { -20.0 } else { x };
+    let e = exp_f64(2.0 * f64::from(x));
+    ((e - 1.0) / (e + 1.0)) as f32
 }
 
 #[cfg(test)]

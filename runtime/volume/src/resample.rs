@@ -17,8 +17,8 @@ mod plane;
 mod separable;
 mod trilinear;
 
-pub(crate) use grid::check_target;
 pub use grid::spaced_geometry;
+pub(crate) use grid::{check_target, spaced_bound};
 #[allow(unused_imports)]
 pub(crate) use plane::PlaneSampler;
 #[allow(unused_imports)]
@@ -35,6 +35,10 @@ pub const MAX_VOXELS: usize = 1 << 31;
 ///
 /// **Source**: MONAI 1.6.1 `AFFINE_TOL`.
 const AFFINE_TOLERANCE: f64 = 1e-3;
+
+/// Displacement across the grid that is dropped when images are resampled: none. Normalization tells zeros from voxels
+/// that took 1e-16 of a neighbor, as the reference does.
+const EXACT: f64 = 0.0;
 
 /// Why a volume cannot be resampled.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -87,12 +91,28 @@ pub fn resample_volume(volume: &Volume, to: &Geometry) -> Result<Volume, Resampl
     if same_grid(&from, to)? {
         return Ok(volume.clone());
     }
-    // Exact: normalization tells zeros from voxels that took 1e-16 of a neighbor, as the reference does.
-    let sampler = VolumeSampler::new(volume.data.view(), &from.affine, to, 0.0)?;
+    let sampler = VolumeSampler::new(volume.data.view(), &from.affine, to, EXACT)?;
     Ok(Volume {
         data: sampler.slabs(0, to.shape[0]),
         affine: to.affine,
     })
+}
+
+/// Does what [`resample_volume`] does into an array of the output's size, `[C, X, Y, Z]`, also where the grids agree.
+pub(crate) fn resample_into(
+    volume: &Volume,
+    to: &Geometry,
+    output: &mut [f32],
+) -> Result<(), ResampleError> {
+    if same_grid(&volume.geometry(), to)? {
+        for (output, value) in output.iter_mut().zip(&volume.data) {
+            *output = *value;
+        }
+        return Ok(());
+    }
+    let sampler = VolumeSampler::new(volume.data.view(), &volume.affine, to, EXACT)?;
+    sampler.fill(0, to.shape[0], output);
+    Ok(())
 }
 
 /// Resamples labels onto the grid `to`, taking the nearest voxel; halves round to the even index.
@@ -177,22 +197,23 @@ impl<'a> VolumeSampler<'a> {
     pub(crate) fn slabs(&self, start: usize, end: usize) -> Array4<f32> {
         let (channels, ..) = self.source.dim();
         let mut output = Array4::zeros((channels, end - start, self.shape[1], self.shape[2]));
-        let source = self.source.as_slice().unwrap_or_default();
-        let (per_channel, per_slab) = (
-            source.len() / channels.max(1),
-            self.shape[1] * self.shape[2],
-        );
-        if let Some(output) = output.as_slice_mut() {
-            output
-                .par_chunks_mut(per_slab.max(1))
-                .enumerate()
-                .for_each_init(trilinear::Scratch::default, |scratch, (index, slab)| {
-                    let (channel, x) = (index / (end - start), start + index % (end - start));
-                    let channel = &source[channel * per_channel..(channel + 1) * per_channel];
-                    self.sampler.slab(channel, x, slab, scratch);
-                });
-        }
+        self.fill(start, end, output.as_slice_mut().unwrap_or_default());
         output
+    }
+
+    /// Writes these slabs to an array of their size.
+    fn fill(&self, start: usize, end: usize, output: &mut [f32]) {
+        let source = self.source.as_slice().unwrap_or_default();
+        let per_channel = source.len() / self.source.dim().0.max(1);
+        let per_slab = (self.shape[1] * self.shape[2]).max(1);
+        output.par_chunks_mut(per_slab).enumerate().for_each_init(
+            Scratch::default,
+            |scratch, (index, slab)| {
+                let (channel, x) = (index / (end - start), start + index % (end - start));
+                let channel = &source[channel * per_channel..(channel + 1) * per_channel];
+                self.sampler.slab(channel, x, slab, scratch);
+            },
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use vesal_volume::crop::{Margins, VoxelBox, foreground_box};
 use vesal_volume::orientation::{AxisTransform, Orientation, reorient_labels, reorient_volume};
 use vesal_volume::postprocess::{Activation, argmax_labels};
-use vesal_volume::preprocess::{Normalization, PreprocessError, Restorer, Step, execute};
+use vesal_volume::preprocess::{Normalization, PreprocessError, Restorer, Step, cost, execute};
 use vesal_volume::resample::{resample_labels, resample_volume, spaced_geometry};
 use vesal_volume::{Affine, Geometry, LabelMap, Volume};
 
@@ -95,7 +95,7 @@ proptest! {
         let padded = margins.pad_volume(&original, value);
         let expected: [usize; 3] = std::array::from_fn(|axis| shape[axis].max(least[axis]));
         prop_assert_eq!(padded.geometry().shape, expected);
-        let back = margins.inner(shape).crop_volume(&padded).unwrap();
+        let back = margins.inner(shape).crop_volume(padded).unwrap();
         prop_assert_eq!(&back.data, &original.data);
         prop_assert!(close(&back.geometry(), &original.geometry()));
     }
@@ -124,7 +124,7 @@ proptest! {
         match foreground_box(&volume, threshold, 0) {
             None => prop_assert!(!volume.data.iter().any(above)),
             Some(bounds) => {
-                let cropped = bounds.crop_volume(&volume).unwrap();
+                let cropped = bounds.crop_volume(volume.clone()).unwrap();
                 let total = volume.data.iter().filter(|x| above(x)).count();
                 prop_assert_eq!(cropped.data.iter().filter(|x| above(x)).count(), total);
                 for axis in 1..4 {
@@ -260,6 +260,28 @@ proptest! {
         let end = nan.and_then(|()| restorer.finish(None).map(|_| ()));
         let refused = matches!(end, Err(PreprocessError::Labeling(_)));
         prop_assert!(refused, "{end:?}");
+    }
+
+    #[test]
+    fn no_crop_makes_a_prepared_grid_larger_than_foretold(affine in affines(), shear in -0.2..0.2_f64, spacing in prop::array::uniform3(prop_oneof![Just(0.75), Just(1.0), Just(1.5), 0.3..3.0_f64]), straight in any::<bool>(), shape in shapes(), threshold in -12.0..20.0_f32, keep in any::<bool>()) {
+        let keep = if keep { [0.7, 1.4] } else { [1.0, 1.0] };
+        // Halves of voxels, which round either way, where nothing is oblique.
+        let mut affine = if straight { Affine::from_spacing([0.75, 1.5, 0.5]) } else { affine };
+        if !straight {
+            affine.0[0][1] += shear;
+        }
+        let steps = [
+            Step::CropForeground { threshold, margin: 0 },
+            Step::Resample { spacing, keep },
+            Step::OrientRas,
+            Step::Resample { spacing: [1.0; 3], keep: [0.5, 2.0] },
+        ];
+        let original = volume(2, shape, affine);
+        let foretold = cost(&[(original.geometry(), 2)], &steps).unwrap();
+        let (prepared, _) = execute(vec![original], &steps).unwrap();
+        let shape = prepared.geometry().shape;
+        prop_assert!((0..3).all(|axis| shape[axis] <= foretold.shape[axis]), "{:?} {:?}", shape, foretold);
+        prop_assert!(prepared.data.len() as u64 * 4 <= foretold.bytes);
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! Memory: how much a machine has, and how much a training needs.
 
-mod host;
 mod step;
 
-pub use host::HostMemory;
 pub use step::StepMemory;
+pub use vesal_cli::host_memory::HostMemory;
 
 use serde::{Deserialize, Serialize};
 

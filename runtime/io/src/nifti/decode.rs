@@ -1,31 +1,32 @@
-//! Voxel bytes → arrays, and the change from the order of the file (X fastest) to that of memory (Z fastest).
+//! Stored voxels → values: every type in both byte orders, scaled or not.
 
-use crate::nifti::error::{LabelError, VoxelError};
+use crate::nifti::blocks::Block;
+use crate::nifti::error::LabelError;
 use crate::nifti::header::{ByteOrder, DataType, Header, Scaling};
-
-/// Edge of the blocks of the X-Z plane that are turned at once; both sides of a block fit the first-level cache.
-const BLOCK: usize = 32;
 
 /// A type of stored voxel.
 trait Voxel: Copy {
     const BYTES: usize;
     /// Decodes `BYTES` bytes.
-    fn decode(bytes: &[u8], byte_order: ByteOrder) -> Self;
+    fn decode<const BIG: bool>(bytes: &[u8]) -> Self;
     fn to_f32(self) -> f32;
     fn to_f64(self) -> f64;
+    /// The number as a label, and whether it is one.
+    fn to_label(self) -> (u16, bool);
 }
 
 macro_rules! voxel {
-    ($($number:ty),*) => {$(
+    ($to_label:ident: $($number:ty),*) => {$(
         impl Voxel for $number {
             const BYTES: usize = size_of::<$number>();
 
             #[inline(always)]
-            fn decode(bytes: &[u8], byte_order: ByteOrder) -> Self {
+            fn decode<const BIG: bool>(bytes: &[u8]) -> Self {
                 let bytes = std::array::from_fn(|index| bytes[index]);
-                match byte_order {
-                    ByteOrder::Little => <$number>::from_le_bytes(bytes),
-                    ByteOrder::Big => <$number>::from_be_bytes(bytes),
+                if BIG {
+                    <$number>::from_be_bytes(bytes)
+                } else {
+                    <$number>::from_le_bytes(bytes)
                 }
             }
 
@@ -38,119 +39,171 @@ macro_rules! voxel {
             fn to_f64(self) -> f64 {
                 self as f64
             }
+
+            #[inline(always)]
+            fn to_label(self) -> (u16, bool) {
+                $to_label(self)
+            }
         }
     )*};
 }
-voxel!(u8, i8, u16, i16, u32, i32, u64, i64, f32, f64);
+voxel!(whole_label: u8, i8, u16, i16, u32, i32, u64, i64);
+voxel!(real_label: f32, f64);
 
-/// Calls a function that is generic over the stored type.
-macro_rules! for_type {
-    ($data_type:expr, $function:ident $arguments:tt) => {
-        match $data_type {
-            DataType::U8 => $function::<u8> $arguments,
-            DataType::I8 => $function::<i8> $arguments,
-            DataType::U16 => $function::<u16> $arguments,
-            DataType::I16 => $function::<i16> $arguments,
-            DataType::U32 => $function::<u32> $arguments,
-            DataType::I32 => $function::<i32> $arguments,
-            DataType::U64 => $function::<u64> $arguments,
-            DataType::I64 => $function::<i64> $arguments,
-            DataType::F32 => $function::<f32> $arguments,
-            DataType::F64 => $function::<f64> $arguments,
+/// Bits that do not fit are dropped.
+fn whole_label(value: impl Into<i128>) -> (u16, bool) {
+    let value = value.into();
+    (value as u16, (0..=0xffff).contains(&value))
+}
+
+/// The conversion saturates and drops fractions; NaN becomes 0 and differs from itself.
+fn real_label(value: impl Into<f64>) -> (u16, bool) {
+    let value = value.into();
+    (value as u16, f64::from(value as u16) == value)
+}
+
+/// The instance of a function that is generic over the stored type and whether its bytes are big-endian.
+macro_rules! instance {
+    ($header:expr, $function:ident) => {
+        match $header.byte_order {
+            ByteOrder::Little => instance!($header, $function, false),
+            ByteOrder::Big => instance!($header, $function, true),
+        }
+    };
+    ($header:expr, $function:ident, $big:literal) => {
+        match $header.data_type {
+            DataType::U8 => $function::<u8, $big>,
+            DataType::I8 => $function::<i8, $big>,
+            DataType::U16 => $function::<u16, $big>,
+            DataType::I16 => $function::<i16, $big>,
+            DataType::U32 => $function::<u32, $big>,
+            DataType::I32 => $function::<i32, $big>,
+            DataType::U64 => $function::<u64, $big>,
+            DataType::I64 => $function::<i64, $big>,
+            DataType::F32 => $function::<f32, $big>,
+            DataType::F64 => $function::<f64, $big>,
         }
     };
 }
 
-/// Decodes and scales voxels to `[C, X, Y, Z]`, C being the number of frames in `raw`.
-pub(super) fn intensities(raw: &[u8], header: &Header) -> Result<Vec<f32>, VoxelError> {
-    for_type!(header.data_type, typed_intensities(raw, header))
-}
+/// Decodes a row of stored voxels; says whether all of its values are allowed.
+pub(super) type DecodeRow<O> = Box<dyn Fn(&[u8], &mut [O]) -> bool + Send + Sync>;
 
-fn typed_intensities<T: Voxel>(raw: &[u8], header: &Header) -> Result<Vec<f32>, VoxelError> {
+/// Decodes and scales rows of voxels; every value is allowed.
+pub(super) fn intensities(header: &Header) -> DecodeRow<f32> {
     match header.scaling {
-        None => turn::<T, f32>(raw, header, |stored| stored.to_f32()),
-        Some(Scaling { slope, intercept }) => turn::<T, f32>(raw, header, |stored| {
-            (stored.to_f64() * slope + intercept) as f32
-        }),
-    }
-}
-
-/// Decodes and scales the voxels of one frame to labels `[X, Y, Z]`; the inner error counts those that are none.
-pub(super) fn labels(
-    raw: &[u8],
-    header: &Header,
-) -> Result<Result<Vec<u16>, LabelError>, VoxelError> {
-    for_type!(header.data_type, typed_labels(raw, header))
-}
-
-fn typed_labels<T: Voxel>(
-    raw: &[u8],
-    header: &Header,
-) -> Result<Result<Vec<u16>, LabelError>, VoxelError> {
-    let Scaling { slope, intercept } = header.scaling.unwrap_or(Scaling {
-        slope: 1.0,
-        intercept: 0.0,
-    });
-    let value = |stored: T| stored.to_f64() * slope + intercept;
-    // The conversion saturates and drops fractions; NaN becomes 0 and differs from itself.
-    let is_label = |value: f64| f64::from(value as u16) == value;
-    let mut all = true;
-    let data = turn::<T, u16>(raw, header, |stored| {
-        let value = value(stored);
-        all &= is_label(value);
-        value as u16
-    })?;
-    if all {
-        return Ok(Ok(data));
-    }
-    let values = raw
-        .chunks_exact(T::BYTES)
-        .map(|bytes| value(T::decode(bytes, header.byte_order)));
-    let mut others = values.enumerate().filter(|&(_, value)| !is_label(value));
-    let (index, first) = others.next().unwrap_or((0, f64::NAN));
-    let [x, y, _] = header.geometry().shape;
-    Ok(Err(LabelError {
-        count: 1 + others.count(),
-        voxels: data.len(),
-        first,
-        at: [index % x, index / x % y, index / x / y],
-    }))
-}
-
-/// Decodes each voxel, maps it and puts it where C order wants it.
-fn turn<T: Voxel, O: Copy + Default>(
-    raw: &[u8],
-    header: &Header,
-    mut map: impl FnMut(T) -> O,
-) -> Result<Vec<O>, VoxelError> {
-    let [x_len, y_len, z_len] = header.geometry().shape;
-    let frame = x_len * y_len * z_len;
-    let voxels = raw.len() / T::BYTES;
-    let mut turned: Vec<O> = Vec::new();
-    let bytes = (voxels * size_of::<O>()) as u64;
-    turned
-        .try_reserve_exact(voxels)
-        .map_err(|_| VoxelError::OutOfMemory { bytes })?;
-    turned.resize(voxels, O::default());
-    for (raw, turned) in raw
-        .chunks_exact(frame * T::BYTES)
-        .zip(turned.chunks_exact_mut(frame))
-    {
-        for y in 0..y_len {
-            for x_start in (0..x_len).step_by(BLOCK) {
-                let x_count = BLOCK.min(x_len - x_start);
-                for z_start in (0..z_len).step_by(BLOCK) {
-                    for z in z_start..(z_start + BLOCK).min(z_len) {
-                        let from = ((z * y_len + y) * x_len + x_start) * T::BYTES;
-                        let row = &raw[from..from + x_count * T::BYTES];
-                        for (x, stored) in row.chunks_exact(T::BYTES).enumerate() {
-                            let value = map(T::decode(stored, header.byte_order));
-                            turned[((x_start + x) * y_len + y) * z_len + z] = value;
-                        }
-                    }
-                }
-            }
+        None => {
+            let row: fn(&[u8], &mut [f32]) = instance!(header, stored_row);
+            Box::new(move |raw, values| {
+                row(raw, values);
+                true
+            })
+        }
+        Some(scaling) => {
+            let row: fn(&[u8], &mut [f32], Scaling) = instance!(header, scaled_row);
+            Box::new(move |raw, values| {
+                row(raw, values, scaling);
+                true
+            })
         }
     }
-    Ok(turned)
+}
+
+fn stored_row<T: Voxel, const BIG: bool>(raw: &[u8], values: &mut [f32]) {
+    for (value, stored) in values.iter_mut().zip(raw.chunks_exact(T::BYTES)) {
+        *value = T::decode::<BIG>(stored).to_f32();
+    }
+}
+
+fn scaled_row<T: Voxel, const BIG: bool>(raw: &[u8], values: &mut [f32], scaling: Scaling) {
+    for (value, stored) in values.iter_mut().zip(raw.chunks_exact(T::BYTES)) {
+        *value = scaled::<T, BIG>(stored, scaling) as f32;
+    }
+}
+
+fn scaled<T: Voxel, const BIG: bool>(stored: &[u8], scaling: Scaling) -> f64 {
+    T::decode::<BIG>(stored).to_f64() * scaling.slope + scaling.intercept
+}
+
+/// Decodes and scales rows of voxels to labels; says whether all are labels.
+pub(super) fn labels(header: &Header) -> DecodeRow<u16> {
+    match header.scaling {
+        None => Box::new(instance!(header, stored_label_row)),
+        Some(scaling) => {
+            let row: fn(&[u8], &mut [u16], Scaling) -> bool = instance!(header, scaled_label_row);
+            Box::new(move |raw, labels| row(raw, labels, scaling))
+        }
+    }
+}
+
+fn stored_label_row<T: Voxel, const BIG: bool>(raw: &[u8], labels: &mut [u16]) -> bool {
+    let mut all = true;
+    for (label, stored) in labels.iter_mut().zip(raw.chunks_exact(T::BYTES)) {
+        let allowed;
+        (*label, allowed) = T::decode::<BIG>(stored).to_label();
+        all &= allowed;
+    }
+    all
+}
+
+fn scaled_label_row<T: Voxel, const BIG: bool>(
+    raw: &[u8],
+    labels: &mut [u16],
+    scaling: Scaling,
+) -> bool {
+    let mut all = true;
+    for (label, stored) in labels.iter_mut().zip(raw.chunks_exact(T::BYTES)) {
+        let allowed;
+        (*label, allowed) = real_label(scaled::<T, BIG>(stored, scaling));
+        all &= allowed;
+    }
+    all
+}
+
+fn scaling(header: &Header) -> Scaling {
+    header.scaling.unwrap_or(Scaling {
+        slope: 1.0,
+        intercept: 0.0,
+    })
+}
+
+/// The values of a label map that are no labels.
+#[derive(Debug, Default)]
+pub(super) struct Others {
+    count: usize,
+    /// The first one in the order of the file, and its voxel.
+    first: Option<(f64, [usize; 3])>,
+}
+
+impl Others {
+    /// Looks through the stored voxels of a block that has some; blocks come in the order of the file.
+    pub fn add(&mut self, raw: &[u8], block: &Block, header: &Header) {
+        let value: fn(&[u8], Scaling) -> f64 = instance!(header, scaled);
+        let scaling = scaling(header);
+        let [x_len, _, _] = header.geometry().shape;
+        let values = raw
+            .chunks_exact(header.data_type.bytes())
+            .map(|stored| value(stored, scaling));
+        for (index, value) in values
+            .enumerate()
+            .filter(|&(_, value)| !real_label(value).1)
+        {
+            self.count += 1;
+            self.first.get_or_insert_with(|| {
+                let (x, row) = (index % x_len, index / x_len);
+                let [y, z] = [row % block.y.len(), row / block.y.len()];
+                (value, [x, block.y.start + y, block.z.start + z])
+            });
+        }
+    }
+
+    /// What to say about them, if there are any among so many voxels.
+    pub fn error(&self, voxels: usize) -> Option<LabelError> {
+        self.first.map(|(first, at)| LabelError {
+            count: self.count,
+            voxels,
+            first,
+            at,
+        })
+    }
 }

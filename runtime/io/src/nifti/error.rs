@@ -346,6 +346,16 @@ pub enum WriteError {
         /// `[X, Y, Z]` or `[X, Y, Z, C]`.
         shape: Vec<usize>,
     },
+    /// A part of it does not fit.
+    #[error("a block of {block:?} voxels at {start:?} does not lie within its {shape:?}")]
+    Block {
+        /// The first voxel `[X, Y, Z]`.
+        start: [usize; 3],
+        /// The shape `[K, X, Y, Z]` of the block.
+        block: [usize; 4],
+        /// The shape `[K, X, Y, Z]` of the whole.
+        shape: [usize; 4],
+    },
     /// The affine cannot be stored.
     #[error("its affine is unusable: {defect}")]
     Affine {

@@ -4,6 +4,7 @@ use ::nifti::{NiftiType, XForm};
 use vesal_volume::{Affine, Geometry};
 
 use crate::nifti::affine::AffineSource;
+use crate::nifti::blocks::Layout;
 use crate::nifti::error::HeaderError;
 use crate::nifti::fields::{Fields, minimum_offset};
 use crate::sniff::{Content, NiftiLayout, NiftiVersion, sniff_bytes};
@@ -12,6 +13,9 @@ use crate::sniff::{Content, NiftiLayout, NiftiVersion, sniff_bytes};
 pub(super) const NIFTI1_BYTES: usize = 348;
 /// Bytes of a NIfTI-2 header.
 pub(super) const NIFTI2_BYTES: usize = 540;
+
+/// What a reader takes beside the voxels: the buffer of the file and the state of the decoder, rounded up.
+const READER_BYTES: u64 = 1 << 20;
 
 /// How the bytes of a number are ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,5 +184,49 @@ impl Header {
     /// Product of the dimensions after the third: time points, channels or both.
     pub fn frames(&self) -> usize {
         self.dimensions.iter().skip(3).product()
+    }
+
+    /// Most memory that reading the file as a volume takes at once, in bytes: the volume itself as `f32`, and what a
+    /// few blocks of the file take on their way.
+    ///
+    /// **Examples**
+    /// ```
+    /// use vesal_io::nifti::{WriteOptions, read_header, write_volume};
+    /// # use vesal_volume::{Affine, Volume};
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("a.nii");
+    /// let volume = Volume { data: ndarray::Array4::zeros((1, 9, 8, 7)), affine: Affine::IDENTITY };
+    /// write_volume(&path, &volume, &WriteOptions::default()).unwrap();
+    /// // As decoded, as stored, and the buffers of a decoder.
+    /// let expected = 9 * 8 * 7 * (4 + 4) + (1 << 20);
+    /// assert_eq!(read_header(&path).unwrap().volume_peak_bytes(), expected);
+    /// ```
+    pub fn volume_peak_bytes(&self) -> u64 {
+        self.peak_bytes(size_of::<f32>())
+    }
+
+    /// Most memory that reading the file as a label map takes at once, in bytes; see
+    /// [`volume_peak_bytes`](Self::volume_peak_bytes).
+    pub fn label_map_peak_bytes(&self) -> u64 {
+        self.peak_bytes(size_of::<u16>())
+    }
+
+    fn peak_bytes(&self, decoded: usize) -> u64 {
+        let blocks = (2 * self.stored().largest_block() as u64).min(self.voxel_bytes);
+        self.voxels().saturating_mul(decoded as u64) + blocks + READER_BYTES
+    }
+
+    /// Number of voxels of all frames.
+    pub(super) fn voxels(&self) -> u64 {
+        self.voxel_bytes / self.data_type.bytes() as u64
+    }
+
+    /// How the voxels are stored.
+    pub(super) fn stored(&self) -> Layout {
+        Layout {
+            shape: self.geometry().shape,
+            frames: self.frames(),
+            voxel_bytes: self.data_type.bytes(),
+        }
     }
 }

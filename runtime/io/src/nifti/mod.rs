@@ -15,14 +15,23 @@
 //! Values are `stored × scl_slope + scl_inter`, computed in `f64`; a slope of zero or without a finite value means
 //! none. Voxels that are NaN or infinite stay as they are; [`non_finite_voxels`] counts them.
 //!
+//! Voxels are decompressed and decoded, or encoded and compressed, block by block on the threads of the pool: the bytes
+//! of a file never exist beside the whole array. A compressed file is one gzip member; its bytes depend on its content
+//! alone.
+//!
 //! A file that ends before its last voxel is an error. So is one that goes on for more than
 //! [`TRAILING_BYTES_MAX`] after it: either its header or its content is wrong.
 
 mod affine;
+mod blocks;
 mod decode;
 mod error;
 mod fields;
+mod gzip;
 mod header;
+mod made_header;
+mod output;
+mod probability;
 mod read;
 mod rotation;
 mod source;
@@ -32,6 +41,7 @@ pub use ::nifti::XForm;
 pub use affine::{AffineDefect, AffineSource};
 pub use error::{HeaderError, LabelError, NiftiError, VoxelError, WriteError};
 pub use header::{ByteOrder, DataType, Header, Scaling};
+pub use probability::ProbabilityFile;
 pub use read::{
     Limits, NiftiFile, non_finite_voxels, read_channels, read_channels_within, read_header,
     read_label_map, read_label_map_within, read_volume, read_volume_within,

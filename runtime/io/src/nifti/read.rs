@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array3, Array4};
 use vesal_volume::{Geometry, LabelMap, Volume};
 
-use crate::nifti::decode;
+use crate::nifti::blocks::{self, Block};
+use crate::nifti::decode::{self, Others};
 use crate::nifti::error::{NiftiError, VoxelError};
 use crate::nifti::header::Header;
 use crate::nifti::source::Source;
@@ -173,13 +174,19 @@ impl NiftiFile {
     ///
     /// **Errors**: as [`read_label_map`].
     pub fn label_map(self, limits: &Limits) -> Result<LabelMap, NiftiError> {
-        let (header, path, raw) = self.one_frame()?.voxels(limits)?;
-        let labels = decode::labels(&raw, &header)
-            .map_err(NiftiError::voxels(&path))?
-            .map_err(|reason| NiftiError::Labels {
-                path: path.clone(),
-                reason,
-            })?;
+        let opened = self.one_frame()?;
+        let header = opened.header.clone();
+        let row = decode::labels(&header);
+        let layout = header.stored();
+        let mut others = Others::default();
+        let (path, labels) = opened.decoded(limits, |raw, block, frame| {
+            if !blocks::decode(raw, &layout, block, frame, &row) {
+                others.add(raw, block, &header);
+            }
+        })?;
+        if let Some(reason) = others.error(labels.len()) {
+            return Err(NiftiError::Labels { path, reason });
+        }
         let Geometry { shape, affine } = header.geometry();
         let data =
             Array3::from_shape_vec(shape, labels).map_err(|_| short_of_voxels(&path, &header))?;
@@ -199,39 +206,13 @@ impl NiftiFile {
         }
     }
 
-    /// The header, the file of the voxels and their bytes: exactly as many as the header states.
-    fn voxels(self, limits: &Limits) -> Result<(Header, PathBuf, Vec<u8>), NiftiError> {
-        let Self {
-            header,
-            voxel_path,
-            voxels,
-        } = self;
-        let decoded =
-            header.voxel_bytes / header.data_type.bytes() as u64 * size_of::<f32>() as u64;
-        let needed = decoded.max(header.voxel_offset + header.voxel_bytes);
-        if needed > limits.max_voxel_bytes {
-            let limit = limits.max_voxel_bytes;
-            return Err(NiftiError::voxels(&voxel_path)(VoxelError::TooLarge {
-                needed,
-                limit,
-            }));
-        }
-        let (path, source) = match voxels {
-            Some(source) => (voxel_path, source),
-            None => {
-                let path = other_half(&voxel_path, "img")?;
-                let source = Source::open(&path)?;
-                (path, source)
-            }
-        };
-        let raw = source.read_at(header.voxel_offset, header.voxel_bytes)?;
-        Ok((header, path, raw))
-    }
-
     fn frames(self, limits: &Limits) -> Result<Volume, NiftiError> {
-        let (header, path, raw) = self.voxels(limits)?;
-        let values = decode::intensities(&raw, &header).map_err(NiftiError::voxels(&path))?;
-        drop(raw);
+        let header = self.header.clone();
+        let row = decode::intensities(&header);
+        let layout = header.stored();
+        let (path, values) = self.decoded(limits, |raw, block, frame| {
+            blocks::decode(raw, &layout, block, frame, &row);
+        })?;
         let Geometry {
             shape: [x, y, z],
             affine,
@@ -240,6 +221,84 @@ impl NiftiFile {
             .map_err(|_| short_of_voxels(&path, &header))?;
         Ok(Volume { data, affine })
     }
+
+    /// Reads all voxels: `decode` turns the bytes of a block into its frame while the next block is read.
+    ///
+    /// Gives the file that holds the voxels, too.
+    fn decoded<O: Copy + Default + Send>(
+        self,
+        limits: &Limits,
+        mut decode: impl FnMut(&[u8], &Block, &mut [O]) + Send,
+    ) -> Result<(PathBuf, Vec<O>), NiftiError> {
+        let (header, path, source) = self.source(limits)?;
+        let layout = header.stored();
+        let mut stored = source.voxels(header.voxel_offset, header.voxel_bytes)?;
+        let mut blocks = layout.blocks();
+        let Some(mut block) = blocks.next() else {
+            return Err(short_of_voxels(&path, &header));
+        };
+        let mut raw = vec![0; layout.bytes_of(&block)];
+        let mut ahead = Vec::new();
+        stored.fill(&mut raw)?;
+        // Only a file that has a block, and can have the rest, gets the memory for all of them.
+        stored.check_rest()?;
+        let mut values = zeros::<O>(&header).map_err(NiftiError::voxels(&path))?;
+        let frame = values.len() / header.frames();
+        loop {
+            let values = &mut values[block.frame * frame..][..frame];
+            let Some(next) = blocks.next() else {
+                let (end, ()) = rayon::join(|| stored.finish(), || decode(&raw, &block, values));
+                end?;
+                break;
+            };
+            ahead.resize(layout.bytes_of(&next), 0);
+            let (read, ()) =
+                rayon::join(|| stored.fill(&mut ahead), || decode(&raw, &block, values));
+            read?;
+            std::mem::swap(&mut raw, &mut ahead);
+            block = next;
+        }
+        Ok((path, values))
+    }
+
+    /// The header, the file that holds the voxels, and that file opened, unless it asks for too much.
+    fn source(self, limits: &Limits) -> Result<(Header, PathBuf, Source), NiftiError> {
+        let Self {
+            header,
+            voxel_path,
+            voxels,
+        } = self;
+        let decoded = header.voxels() * size_of::<f32>() as u64;
+        let needed = decoded.max(header.voxel_offset + header.voxel_bytes);
+        if needed > limits.max_voxel_bytes {
+            let limit = limits.max_voxel_bytes;
+            return Err(NiftiError::voxels(&voxel_path)(VoxelError::TooLarge {
+                needed,
+                limit,
+            }));
+        }
+        Ok(match voxels {
+            Some(source) => (header, voxel_path, source),
+            None => {
+                let path = other_half(&voxel_path, "img")?;
+                let source = Source::open(&path)?;
+                (header, path, source)
+            }
+        })
+    }
+}
+
+/// Memory for all voxels. The system provides it when it is first written to, hence by those who decode.
+fn zeros<O: Copy + Default>(header: &Header) -> Result<Vec<O>, VoxelError> {
+    let too_much = || VoxelError::OutOfMemory {
+        bytes: header.voxels().saturating_mul(size_of::<O>() as u64),
+    };
+    let voxels = usize::try_from(header.voxels()).map_err(|_| too_much())?;
+    // The other way to make a vector of zeros ends the program if there is no memory.
+    Vec::<O>::new()
+        .try_reserve_exact(voxels)
+        .map_err(|_| too_much())?;
+    Ok(vec![O::default(); voxels])
 }
 
 /// What remains to be said when the number of decoded voxels is not that of the header.

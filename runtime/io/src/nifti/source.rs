@@ -1,7 +1,7 @@
 //! The bytes of a file, decompressed if need be, and never more of them than its header lets expect.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::GzDecoder;
@@ -49,11 +49,7 @@ impl Source {
         } else {
             Rest::Plain(file)
         };
-        let head = match &mut rest {
-            Rest::Plain(file) => read_up_to(file, NIFTI2_BYTES),
-            Rest::Gzip(members) => read_up_to(members, NIFTI2_BYTES),
-        }
-        .map_err(&failed)?;
+        let head = read_up_to(&mut rest, NIFTI2_BYTES).map_err(&failed)?;
         Ok(Self {
             head,
             path: path.to_owned(),
@@ -62,87 +58,144 @@ impl Source {
         })
     }
 
-    /// Reads the `expected` bytes that start at `offset`.
+    /// Skips to the `expected` voxel bytes, which start at `offset`.
     ///
-    /// Memory grows with the bytes that the file really has. After the last one the file may go on for
-    /// [`TRAILING_BYTES_MAX`] bytes; reading on to the end also checks the checksum of a compressed file.
-    pub fn read_at(self, offset: u64, expected: u64) -> Result<Vec<u8>, NiftiError> {
+    /// **Errors**: the length of the file already shows that they are not there, or that too much follows them.
+    pub fn voxels(self, offset: u64, expected: u64) -> Result<Voxels, NiftiError> {
         let Self {
             head,
             path,
             rest,
             file_bytes,
         } = self;
-        let refused = NiftiError::voxels(&path);
-        let too_long = VoxelError::TooLong {
+        rest.check(file_bytes, offset, expected)
+            .map_err(NiftiError::voxels(&path))?;
+        let mut voxels = Voxels {
+            stream: Cursor::new(head).chain(rest),
+            path,
+            file_bytes,
             expected,
-            allowed: TRAILING_BYTES_MAX,
+            found: 0,
         };
-        match rest {
-            Rest::Plain(file) => {
-                let found = file_bytes.saturating_sub(offset);
-                if found < expected {
-                    return Err(refused(VoxelError::Truncated { found, expected }));
+        let skipped = io::copy(&mut (&mut voxels.stream).take(offset), &mut io::sink())
+            .map_err(|reason| voxels.ended(reason))?;
+        if skipped < offset {
+            return Err(voxels.truncated());
+        }
+        Ok(voxels)
+    }
+}
+
+/// The voxel bytes of a file, to be taken in order.
+pub(super) struct Voxels {
+    stream: io::Chain<Cursor<Vec<u8>>, Rest>,
+    path: PathBuf,
+    file_bytes: u64,
+    expected: u64,
+    found: u64,
+}
+
+impl Voxels {
+    /// Fills a buffer with the next bytes.
+    pub fn fill(&mut self, mut buffer: &mut [u8]) -> Result<(), NiftiError> {
+        while !buffer.is_empty() {
+            match self.stream.read(buffer) {
+                Ok(0) => return Err(self.truncated()),
+                Ok(count) => {
+                    self.found += count as u64;
+                    buffer = &mut buffer[count..];
                 }
-                if found - expected > TRAILING_BYTES_MAX {
-                    return Err(refused(too_long));
-                }
-                read_span(&mut Cursor::new(head).chain(file), &path, offset, expected)
+                Err(reason) if reason.kind() == io::ErrorKind::Interrupted => {}
+                Err(reason) => return Err(self.ended(reason)),
             }
-            Rest::Gzip(members) => {
-                let needed = offset + expected;
-                if needed / DEFLATE_EXPANSION_MAX > file_bytes {
-                    return Err(refused(VoxelError::Implausible {
-                        compressed: file_bytes,
-                        expected: needed,
-                    }));
-                }
-                let mut stream = Cursor::new(head).chain(members);
-                let bytes = read_span(&mut stream, &path, offset, expected)?;
-                let trailing = io::copy(&mut stream.take(TRAILING_BYTES_MAX + 1), &mut io::sink())
-                    .map_err(NiftiError::io(&path))?;
-                if trailing > TRAILING_BYTES_MAX {
-                    Err(refused(too_long))
-                } else {
-                    Ok(bytes)
-                }
-            }
+        }
+        Ok(())
+    }
+
+    /// Whether what is left of the file may hold the bytes that are still to come: to be asked before memory is
+    /// taken for all of them.
+    pub fn check_rest(&self) -> Result<(), NiftiError> {
+        let (_, rest) = self.stream.get_ref();
+        let needed = self.expected - self.found;
+        implausible(rest.unread(self.file_bytes), needed, self.file_bytes)
+            .map_err(NiftiError::voxels(&self.path))
+    }
+
+    /// Reads on to the end of the file, at most [`TRAILING_BYTES_MAX`]: that checks the checksum of a compressed one.
+    pub fn finish(mut self) -> Result<(), NiftiError> {
+        let mut rest = (&mut self.stream).take(TRAILING_BYTES_MAX + 1);
+        let trailing = io::copy(&mut rest, &mut io::sink()).map_err(NiftiError::io(&self.path))?;
+        if trailing > TRAILING_BYTES_MAX {
+            return Err(NiftiError::voxels(&self.path)(VoxelError::TooLong {
+                expected: self.expected,
+                allowed: TRAILING_BYTES_MAX,
+            }));
+        }
+        Ok(())
+    }
+
+    fn ended(&self, reason: io::Error) -> NiftiError {
+        match reason.kind() {
+            io::ErrorKind::UnexpectedEof => self.truncated(),
+            _ => NiftiError::io(&self.path)(reason),
+        }
+    }
+
+    fn truncated(&self) -> NiftiError {
+        NiftiError::voxels(&self.path)(VoxelError::Truncated {
+            found: self.found,
+            expected: self.expected,
+        })
+    }
+}
+
+/// Refuses `expected` bytes that no deflate stream of `unread` bytes can hold.
+fn implausible(unread: u64, expected: u64, compressed: u64) -> Result<(), VoxelError> {
+    if expected / DEFLATE_EXPANSION_MAX > unread {
+        return Err(VoxelError::Implausible {
+            compressed,
+            expected,
+        });
+    }
+    Ok(())
+}
+
+impl Rest {
+    /// What the length of the file already tells.
+    fn check(&self, file_bytes: u64, offset: u64, expected: u64) -> Result<(), VoxelError> {
+        let found = file_bytes.saturating_sub(offset);
+        match self {
+            Self::Gzip(_) => implausible(file_bytes, offset + expected, file_bytes),
+            Self::Plain(_) if found < expected => Err(VoxelError::Truncated { found, expected }),
+            Self::Plain(_) if found - expected > TRAILING_BYTES_MAX => Err(VoxelError::TooLong {
+                expected,
+                allowed: TRAILING_BYTES_MAX,
+            }),
+            Self::Plain(_) => Ok(()),
+        }
+    }
+
+    /// Bytes of the file that the decoder has not taken; all that may come where nothing is compressed.
+    fn unread(&self, file_bytes: u64) -> u64 {
+        match self {
+            Self::Plain(_) => u64::MAX,
+            Self::Gzip(members) => members.decoder.as_ref().map_or(0, |decoder| {
+                let buffered = decoder.get_ref();
+                // Without a position all of it counts as unread.
+                let position = buffered.get_ref().stream_position().unwrap_or(0);
+                file_bytes.saturating_sub(position) + buffered.buffer().len() as u64
+            }),
         }
     }
 }
 
-/// Skips `offset` bytes and reads the `expected` ones that follow.
-fn read_span(
-    stream: &mut impl Read,
-    path: &Path,
-    offset: u64,
-    expected: u64,
-) -> Result<Vec<u8>, NiftiError> {
-    let refused = NiftiError::voxels(path);
-    let ended = |reason: io::Error, found: u64| match reason.kind() {
-        io::ErrorKind::UnexpectedEof => refused(VoxelError::Truncated { found, expected }),
-        _ => NiftiError::io(path)(reason),
-    };
-    let skipped =
-        io::copy(&mut stream.take(offset), &mut io::sink()).map_err(|reason| ended(reason, 0))?;
-    if skipped < offset {
-        return Err(refused(VoxelError::Truncated { found: 0, expected }));
-    }
-    let too_much = || refused(VoxelError::OutOfMemory { bytes: expected });
-    let length = usize::try_from(expected).map_err(|_| too_much())?;
-    let mut bytes: Vec<u8> = Vec::new();
-    while bytes.len() < length {
-        let step = (length - bytes.len()).min(bytes.len().max(1 << 20));
-        bytes.try_reserve_exact(step).map_err(|_| too_much())?;
-        let before = bytes.len();
-        let read = stream.take(step as u64).read_to_end(&mut bytes);
-        let found = bytes.len() as u64;
-        read.map_err(|reason| ended(reason, found))?;
-        if bytes.len() - before < step {
-            return Err(refused(VoxelError::Truncated { found, expected }));
+impl Read for Rest {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(file) => file.read(buffer),
+            Self::Gzip(members) => members.read(buffer),
         }
     }
-    Ok(bytes)
 }
 
 /// The decompressed bytes of all gzip members that follow each other; what else comes behind them is left alone.

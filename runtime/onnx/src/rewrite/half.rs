@@ -6,6 +6,7 @@ use crate::graph::only;
 use crate::network::{Network, is_default_domain};
 use crate::proto::{AttributeProto, DataType, GraphProto, NodeProto, ValueInfoProto};
 use crate::refusal::Refusal;
+use crate::rewrite::norm_relu::{DOMAIN, NORM_RELU};
 
 /// Element type of a network's input and output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +22,8 @@ pub enum Interface {
 /// **Source**: the operator schemas of ONNX 1.23, whose newest set is 28.
 const OPSETS: [i64; 2] = [13, 28];
 
-/// Operators whose float inputs and output share one element type, which may be 16-bit floats. Of `Resize` that is the
-/// first input alone: scales are always 32-bit floats.
+/// Operators whose float inputs and output share one element type, which may be 16-bit floats. Of `Resize` and of
+/// [`NORM_RELU`] that is the first input alone: scales are always 32-bit floats.
 const OPERATORS: &[&str] = &[
     "Add",
     "Concat",
@@ -32,6 +33,7 @@ const OPERATORS: &[&str] = &[
     "LeakyRelu",
     "Relu",
     RESIZE,
+    "Transpose",
 ];
 const RESIZE: &str = "Resize";
 
@@ -70,10 +72,13 @@ impl Network {
     }
 }
 
-fn check_operator(node: &NodeProto) -> Result<(), Refusal> {
+/// Checks that an operator is known: it takes and gives one element type, and keeps the number of axes.
+///
+/// **Errors**: it is not.
+pub(super) fn check_operator(node: &NodeProto) -> Result<(), Refusal> {
     let known = is_default_domain(node.domain.as_deref())
         && OPERATORS.contains(&node.op_type.as_deref().unwrap_or_default());
-    if !known {
+    if !known && !is_norm_relu(node) {
         return Err(Refusal::Operator {
             node: node.label(),
             found: node.operator(),
@@ -83,9 +88,13 @@ fn check_operator(node: &NodeProto) -> Result<(), Refusal> {
     Ok(())
 }
 
+fn is_norm_relu(node: &NodeProto) -> bool {
+    node.domain.as_deref() == Some(DOMAIN) && node.op_type.as_deref() == Some(NORM_RELU)
+}
+
 /// Inputs of a node that become 16-bit floats, and those that stay as they are.
 fn inputs(node: &NodeProto) -> (&[String], &[String]) {
-    let halved = if node.op_type.as_deref() == Some(RESIZE) {
+    let halved = if node.op_type.as_deref() == Some(RESIZE) || is_norm_relu(node) {
         1
     } else {
         node.input.len()

@@ -2,7 +2,9 @@
 
 mod fix_batch;
 mod half;
+mod norm_relu;
 mod split_head;
 
 pub use half::Interface;
+pub use norm_relu::{DOMAIN, NORM_RELU};
 pub use split_head::Head;

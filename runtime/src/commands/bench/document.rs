@@ -96,7 +96,7 @@ impl Document {
                 format!(
                     "{} ({}), {} threads",
                     or_unknown(device.used.as_deref()),
-                    or_unknown(device.provider),
+                    or_unknown(device.execution.as_deref()),
                     device.threads
                 ),
             ),

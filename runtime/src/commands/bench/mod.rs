@@ -21,6 +21,7 @@ use crate::commands::predict::prepare::{self, Job};
 use crate::commands::predict::{new_record, open};
 use crate::commands::use_threads;
 use crate::machine::{Machine, gpu_memory_in_use};
+use crate::memory::MemoryPlan;
 use crate::record::{CaseRecord, Outcome, RunRecord, seconds};
 use crate::{failure, interrupt, outputs, peak_memory, process_age};
 
@@ -74,6 +75,7 @@ fn as_predict(arguments: &BenchArguments, output: &Path) -> PredictArguments {
         json: true,
         report: None,
         batch: arguments.batch,
+        max_ram: arguments.max_ram,
         compute: arguments.compute.clone(),
     }
 }
@@ -170,9 +172,12 @@ impl Bench<'_> {
     /// Segments cases as `predict` does; gives their records and the time of all.
     fn segment(
         &mut self,
-        jobs: Vec<Job>,
+        mut jobs: Vec<Job>,
         ensemble: &mut Ensemble,
     ) -> Result<(Vec<CaseRecord>, Duration), Failure> {
+        let mut cases: Vec<_> = jobs.iter_mut().map(|job| &mut job.checked).collect();
+        let plan = MemoryPlan::new(ensemble, self.arguments.max_ram)?;
+        self.record.memory = plan.settle(ensemble, &mut cases);
         let start = Instant::now();
         let batch = Batch {
             arguments: self.arguments,

@@ -104,8 +104,16 @@ impl Batch<'_> {
             // Without room between them, one case at most is ahead and one behind.
             let (prepared, cases) = sync_channel(0);
             let (segmented, finished) = sync_channel(0);
-            scope.spawn(move || prepare(jobs, bundle, &prepared));
-            let publisher = scope.spawn(|| publisher.publish_all(finished, record, &mut failures));
+            // Where memory is short, a case begins when the one before is written.
+            let (go_on, begin) = sync_channel(total + 1);
+            let at_once = if record.memory.overlapped { total } else { 1 };
+            for _ in 0..at_once {
+                // There is room for all, and the other end is here.
+                let _ = go_on.send(());
+            }
+            scope.spawn(move || prepare(jobs, bundle, &begin, &prepared));
+            let publisher =
+                scope.spawn(|| publisher.publish_all(finished, record, &mut failures, go_on));
             segment(cases, ensemble, arguments, &progress, &segmented);
             drop(segmented);
             publisher.join()
@@ -122,9 +130,17 @@ impl Batch<'_> {
     }
 }
 
-/// Reads and prepares one case after the other, until nobody takes them.
-fn prepare(jobs: Vec<Job>, bundle: &Bundle, to: &SyncSender<OnItsWay<Ready>>) {
+/// Reads and prepares one case after the other as it is told to begin, until nobody takes them.
+fn prepare(
+    jobs: Vec<Job>,
+    bundle: &Bundle,
+    begin: &Receiver<()>,
+    to: &SyncSender<OnItsWay<Ready>>,
+) {
     for job in jobs {
+        if begin.recv().is_err() {
+            return;
+        }
         let Job {
             name,
             input,
@@ -221,6 +237,7 @@ impl Publisher<'_> {
         cases: Receiver<OnItsWay<Done>>,
         record: &mut RunRecord,
         failures: &mut Vec<(String, Failure)>,
+        go_on: SyncSender<()>,
     ) -> Result<(), Failure> {
         for case in cases {
             let case = case.then(|done, outputs| self.write(done, outputs));
@@ -254,6 +271,8 @@ impl Publisher<'_> {
                 input,
                 outcome,
             });
+            // Nobody listens once all cases have begun.
+            let _ = go_on.try_send(());
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use self::batch::Batch;
 use self::prepare::Job;
 use crate::cli::PredictArguments;
 use crate::commands::use_threads;
+use crate::memory::MemoryPlan;
 use crate::record::{BundleRecord, DeviceRecord, RunRecord, seconds};
 use crate::{failure, interrupt, outputs, peak_memory, profile};
 use vesal_cli::stdout;
@@ -37,7 +38,7 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
     use_threads(arguments.compute.threads)?;
     let bundle = Bundle::open(&arguments.bundle)
         .map_err(|error| failure::bundle(&arguments.bundle, error))?;
-    let jobs = prepare::jobs(arguments, &bundle)?;
+    let mut jobs = prepare::jobs(arguments, &bundle)?;
     outputs::create_folder(&arguments.output)?;
     if let Some(report) = &arguments.report {
         outputs::check_folder_of(report)?;
@@ -50,6 +51,10 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
         None
     };
     record.load_seconds = seconds(start.elapsed());
+    if let Some(ensemble) = &ensemble {
+        let mut cases: Vec<_> = jobs.iter_mut().map(|job| &mut job.checked).collect();
+        record.memory = MemoryPlan::new(ensemble, arguments.max_ram)?.settle(ensemble, &mut cases);
+    }
     let total = jobs.len();
     let failures = Batch {
         arguments,

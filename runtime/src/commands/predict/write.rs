@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array4, ArrayView4, s};
+use ndarray::ArrayView4;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::Activation;
 use vesal_cli::{Exit, Failure};
 use vesal_engine::{ProbabilitySink, SinkError};
-use vesal_io::nifti::{self, WriteOptions};
-use vesal_volume::{Geometry, LabelMap, Volume};
+use vesal_io::nifti::{self, ProbabilityFile, WriteOptions};
+use vesal_volume::{Geometry, LabelMap};
 
 use crate::failure;
 use crate::record::OutputRecord;
@@ -25,7 +25,7 @@ pub struct Written {
 pub struct Probabilities {
     path: PathBuf,
     options: WriteOptions,
-    file: Option<Volume>,
+    file: Option<ProbabilityFile>,
 }
 
 impl Probabilities {
@@ -40,23 +40,17 @@ impl Probabilities {
 }
 
 impl ProbabilitySink for Probabilities {
-    fn begin(&mut self, classes: usize, grid: &Geometry, _: usize) -> Result<(), SinkError> {
+    fn begin(&mut self, classes: usize, grid: &Geometry, axis: usize) -> Result<(), SinkError> {
         let [x, y, z] = grid.shape;
-        self.file = Some(Volume {
-            data: Array4::zeros((classes, x, y, z)),
-            affine: grid.affine,
-        });
+        let shape = [classes, x, y, z];
+        let file = ProbabilityFile::create(&self.path, shape, &grid.affine, axis, &self.options)?;
+        self.file = Some(file);
         Ok(())
     }
 
     fn write(&mut self, start: [usize; 3], block: ArrayView4<'_, f32>) -> Result<(), SinkError> {
         match &mut self.file {
-            Some(file) => {
-                let ([i, j, k], (_, x, y, z)) = (start, block.dim());
-                let mut to = file.data.slice_mut(s![.., i..i + x, j..j + y, k..k + z]);
-                to.assign(&block);
-                Ok(())
-            }
+            Some(file) => Ok(file.write(start, block)?),
             None => Err("blocks come before their grid".into()),
         }
     }
@@ -75,10 +69,10 @@ pub fn write(
     let probabilities = match probabilities {
         Some(Probabilities {
             path,
-            options,
             file: Some(file),
+            ..
         }) => {
-            nifti::write_volume(&path, &file, &options).map_err(failure::output)?;
+            file.finish().map_err(failure::output)?;
             Some(written(&path)?)
         }
         _ => None,

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use vesal_bundle::Bundle;
+use vesal_cli::host_memory::HostMemory;
 use vesal_cli::{Exit, Failure, stdout};
 use vesal_engine::library::{self, Runtime};
 use vesal_engine::plugin::OTHERS;
@@ -18,7 +19,7 @@ use self::search::{Attempt, Measured, Space, explore};
 use crate::case::{self, Checked};
 use crate::cli::TuneArguments;
 use crate::commands::verify::replay_failure;
-use crate::machine::{Machine, available_memory};
+use crate::machine::Machine;
 use crate::profile::{Profile, ProfileError, Settings, Subject, forget};
 use crate::progress::Progress;
 use crate::{failure, interrupt, peak_memory};
@@ -166,7 +167,7 @@ fn windows(settings: &Settings) -> usize {
 /// Why a batch is not tried: on a processor, one of double size may need as much again as was needed so far.
 fn too_large(settings: &Settings) -> Option<String> {
     let larger = settings.batch.is_some_and(|batch| batch.get() > 1);
-    let (peak, free) = peak_memory::bytes().zip(available_memory())?;
+    let (peak, free) = (peak_memory::bytes()?, HostMemory::read()?.available);
     let gigabytes = |bytes: u64| bytes as f64 / 1e9;
     (larger && settings.device == Device::Cpu && peak > free).then(|| {
         format!(

@@ -1,6 +1,6 @@
 //! Probabilities to labels.
 
-use ndarray::{Array2, Array3, ArrayView3, ArrayView4, ArrayViewMut2, Axis, Zip};
+use ndarray::{Array3, ArrayView2, ArrayView3, ArrayView4, Axis, CowArray, Ix2};
 use rayon::prelude::*;
 use thiserror::Error;
 
@@ -47,8 +47,7 @@ pub fn argmax_labels(
     probabilities: ArrayView4<'_, f32>,
     values: &[u16],
 ) -> Result<Array3<u16>, LabelingError> {
-    let first = values.first().copied().unwrap_or_default();
-    label_slabs(probabilities, values, first, argmax_slab)
+    label_slabs(probabilities, values, argmax)
 }
 
 /// Gives every voxel the values of all regions that it belongs to, joined by `|`.
@@ -72,15 +71,18 @@ pub fn region_labels(
     probabilities: ArrayView4<'_, f32>,
     values: &[u16],
 ) -> Result<Array3<u16>, LabelingError> {
-    label_slabs(probabilities, values, 0, region_slab)
+    label_slabs(probabilities, values, mark_regions)
 }
 
-/// Labels all X positions in parallel; `label` tells whether it met a NaN.
+/// Labels some voxels and tells whether any value is NaN. Takes one slice of voxels per class and the value of each
+/// class, of which there is at least one.
+type Label = fn(&[&[f32]], &[u16], &mut [u16]) -> bool;
+
+/// Labels all X positions in parallel.
 fn label_slabs(
     probabilities: ArrayView4<'_, f32>,
     values: &[u16],
-    initial: u16,
-    label: impl Fn(ArrayView3<'_, f32>, &[u16], ArrayViewMut2<'_, u16>) -> bool + Sync,
+    label: Label,
 ) -> Result<Array3<u16>, LabelingError> {
     let (classes, x, y, z) = probabilities.dim();
     if classes == 0 || values.len() != classes {
@@ -89,7 +91,7 @@ fn label_slabs(
             classes,
         });
     }
-    let mut labels = Array3::from_elem((x, y, z), initial);
+    let mut labels = Array3::zeros((x, y, z));
     let slabs: Vec<_> = labels
         .axis_iter_mut(Axis(0))
         .zip(probabilities.axis_iter(Axis(1)))
@@ -98,52 +100,78 @@ fn label_slabs(
         .into_par_iter()
         .enumerate()
         .find_map_first(|(x, (labels, slab))| {
-            label(slab, values, labels).then(|| first_nan(x, slab))
+            let copies: Vec<_> = slab.outer_iter().map(contiguous).collect();
+            let classes: Vec<&[f32]> = copies.iter().filter_map(|class| class.as_slice()).collect();
+            // Made in this layout.
+            let labels = labels.into_slice().unwrap_or_default();
+            label(&classes, values, labels).then(|| first_nan(x, slab))
         })
         .flatten();
     nan.map_or(Ok(labels), Err)
 }
 
-/// Labels one X position, `[K, Y, Z]` → `[Y, Z]`, and tells whether any value is NaN.
-fn argmax_slab(
-    slab: ArrayView3<'_, f32>,
-    values: &[u16],
-    mut labels: ArrayViewMut2<'_, u16>,
-) -> bool {
-    let (_, rows, columns) = slab.dim();
-    let mut best = Array2::from_elem((rows, columns), f32::NEG_INFINITY);
+/// The plane itself, or a copy where its voxels do not lie one after the other.
+fn contiguous(plane: ArrayView2<'_, f32>) -> CowArray<'_, f32, Ix2> {
+    if plane.is_standard_layout() {
+        plane.into()
+    } else {
+        plane.as_standard_layout().into_owned().into()
+    }
+}
+
+/// Voxels whose classes are compared together.
+const BLOCK: usize = 512;
+
+/// Gives every voxel the value of its most probable class, of equals the one of lowest index, and tells whether any
+/// probability is NaN.
+pub(crate) fn argmax(classes: &[&[f32]], values: &[u16], labels: &mut [u16]) -> bool {
+    let first = values.first().copied().map_or(0, u32::from);
     let mut nan = false;
-    for (class, &value) in slab.outer_iter().zip(values) {
-        Zip::from(&mut best)
-            .and(&mut labels)
-            .and(class)
-            .for_each(|best, label, &probability| {
-                nan |= probability.is_nan();
-                if probability > *best {
-                    *best = probability;
-                    *label = value;
-                }
-            });
+    for (block, labels) in labels.chunks_mut(BLOCK).enumerate() {
+        let start = block * BLOCK;
+        let mut best = [f32::NEG_INFINITY; BLOCK];
+        // As wide as probabilities, so that both are compared in vectors.
+        let mut choice = [first; BLOCK];
+        let mut unordered = 0;
+        for (class, &value) in classes.iter().zip(values) {
+            let class = &class[start..start + labels.len()];
+            for ((&probability, best), choice) in class.iter().zip(&mut best).zip(&mut choice) {
+                unordered |= u32::from(probability.is_nan());
+                let better = probability > *best;
+                *best = if better { probability } else { *best };
+                *choice = if better { u32::from(value) } else { *choice };
+            }
+        }
+        for (label, choice) in labels.iter_mut().zip(choice) {
+            *label = choice as u16;
+        }
+        nan |= unordered != 0;
     }
     nan
 }
 
-/// Marks the regions of one X position, `[K, Y, Z]` → `[Y, Z]`, and tells whether any value is NaN.
-fn region_slab(
-    slab: ArrayView3<'_, f32>,
-    values: &[u16],
-    mut labels: ArrayViewMut2<'_, u16>,
-) -> bool {
+/// Gives every voxel the values of all its regions joined by `|`, and tells whether any probability is NaN.
+pub(crate) fn mark_regions(classes: &[&[f32]], values: &[u16], labels: &mut [u16]) -> bool {
     let mut nan = false;
-    for (region, &value) in slab.outer_iter().zip(values) {
-        Zip::from(&mut labels)
-            .and(region)
-            .for_each(|label, &probability| {
-                nan |= probability.is_nan();
-                if probability > REGION_THRESHOLD {
-                    *label |= value;
-                }
-            });
+    for (block, labels) in labels.chunks_mut(BLOCK).enumerate() {
+        let start = block * BLOCK;
+        let mut marks = [0_u32; BLOCK];
+        let mut unordered = 0;
+        for (region, &value) in classes.iter().zip(values) {
+            let region = &region[start..start + labels.len()];
+            for (&probability, marks) in region.iter().zip(&mut marks) {
+                unordered |= u32::from(probability.is_nan());
+                *marks |= if probability > REGION_THRESHOLD {
+                    u32::from(value)
+                } else {
+                    0
+                };
+            }
+        }
+        for (label, marks) in labels.iter_mut().zip(marks) {
+            *label = marks as u16;
+        }
+        nan |= unordered != 0;
     }
     nan
 }
@@ -190,6 +218,29 @@ mod tests {
         );
         let none = Array4::from_elem((2, 1, 1, 1), f32::NEG_INFINITY);
         assert_eq!(argmax_labels(none.view(), &[3, 4]), Ok(array![[[3]]]));
+    }
+
+    #[test]
+    fn every_voxel_of_many_is_labeled_in_any_layout() {
+        let probabilities = Array4::from_shape_fn((5, 3, 17, 19), |(k, x, y, z)| {
+            ((k * 389 + x * 193 + y * 71 + z * 37) % 101) as f32 / 100.0
+        });
+        let values = [1, 2, 4, 8, 16];
+        let classes = argmax_labels(probabilities.view(), &values).unwrap();
+        let regions = region_labels(probabilities.view(), &values).unwrap();
+        for (x, y, z) in ndarray::indices(classes.dim()) {
+            let of = |k: usize| probabilities[[k, x, y, z]];
+            let best = (0..5)
+                .rev()
+                .max_by(|&a, &b| of(a).total_cmp(&of(b)))
+                .unwrap();
+            assert_eq!(classes[[x, y, z]], values[best]);
+            let marks = (0..5).filter(|&k| of(k) > 0.5).map(|k| values[k]).sum();
+            assert_eq!(regions[[x, y, z]], marks);
+        }
+        let turned = probabilities.permuted_axes([0, 3, 1, 2]);
+        let labels = argmax_labels(turned.view(), &values).unwrap();
+        assert_eq!(labels, classes.permuted_axes([2, 0, 1]));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod activation;
 mod combination;
 mod labeling;
+mod linear;
 mod mean;
 mod softmax;
 mod vote;
@@ -10,5 +11,6 @@ mod vote;
 pub use activation::Activation;
 pub use combination::{Combination, Combine};
 pub use labeling::{LabelingError, argmax_labels, region_labels};
+pub use linear::map_features;
 pub use mean::{MeanError, ProbabilityMean};
 pub use vote::Votes;

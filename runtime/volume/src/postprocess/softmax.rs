@@ -1,6 +1,11 @@
 //! Logits to probabilities of classes that exclude each other.
 
-use ndarray::{Array2, ArrayViewMut3, Zip};
+use ndarray::ArrayViewMut3;
+
+use crate::exponential::exp;
+
+/// Voxels whose classes are turned together: for a hundred classes, they stay in the first cache.
+const BLOCK: usize = 64;
 
 /// Turns logits of one X position into probabilities that sum to 1 over classes, in place.
 ///
@@ -9,27 +14,42 @@ use ndarray::{Array2, ArrayViewMut3, Zip};
 /// **Definition**: `exp(l - max(l)) / sum(exp(l - max(l)))` in `f32`. A voxel with a NaN or an infinite maximum gets
 /// NaN in every class.
 pub(super) fn softmax_slab(mut slab: ArrayViewMut3<'_, f32>) {
-    let (_, rows, columns) = slab.dim();
-    let mut max = Array2::from_elem((rows, columns), f32::NEG_INFINITY);
-    for class in slab.outer_iter() {
-        Zip::from(&mut max)
-            .and(class)
-            .for_each(|max, &logit| *max = max.max(logit));
+    let contiguous = slab.outer_iter().all(|class| class.is_standard_layout());
+    if contiguous {
+        let classes = slab.outer_iter_mut();
+        let mut classes: Vec<&mut [f32]> = classes.filter_map(|class| class.into_slice()).collect();
+        softmax(&mut classes);
+    } else {
+        let mut copy = slab.as_standard_layout().into_owned();
+        softmax_slab(copy.view_mut());
+        slab.assign(&copy);
     }
-    let mut sum = Array2::<f32>::zeros((rows, columns));
-    for class in slab.outer_iter_mut() {
-        Zip::from(class)
-            .and(&max)
-            .and(&mut sum)
-            .for_each(|value, &max, sum| {
-                *value = (*value - max).exp();
+}
+
+/// Turns logits into probabilities in place: one slice of voxels per class.
+pub(crate) fn softmax(classes: &mut [&mut [f32]]) {
+    let voxels = classes.first().map_or(0, |class| class.len());
+    for start in (0..voxels).step_by(BLOCK) {
+        let end = (start + BLOCK).min(voxels);
+        let mut max = [f32::NEG_INFINITY; BLOCK];
+        for class in classes.iter() {
+            for (max, &logit) in max.iter_mut().zip(&class[start..end]) {
+                *max = max.max(logit);
+            }
+        }
+        let mut sum = [0.0; BLOCK];
+        for class in classes.iter_mut() {
+            let values = class[start..end].iter_mut();
+            for ((value, max), sum) in values.zip(&max).zip(&mut sum) {
+                *value = exp(*value - max);
                 *sum += *value;
-            });
-    }
-    for class in slab.outer_iter_mut() {
-        Zip::from(class)
-            .and(&sum)
-            .for_each(|value, &sum| *value /= sum);
+            }
+        }
+        for class in classes.iter_mut() {
+            for (value, sum) in class[start..end].iter_mut().zip(&sum) {
+                *value /= sum;
+            }
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Runs the steps on a volume, and again on its labels.
 
-use ndarray::{Array4, Axis, s};
+use ndarray::{Array4, ArrayView2, s};
 use rayon::prelude::*;
 
 use super::{PreprocessError, Step, StepError, check_steps, image_channels};
@@ -8,7 +8,9 @@ use crate::crop::{VoxelBox, foreground_box};
 use crate::geometry::Geometry;
 use crate::intensity::{AppliedNormalization, normalize};
 use crate::orientation::{AxisTransform, Orientation, reorient_volume};
-use crate::resample::{resample_labels, resample_volume, same_grid, spaced_geometry};
+use crate::resample::{
+    resample_into, resample_labels, resample_volume, same_grid, spaced_geometry,
+};
 use crate::volume::{LabelMap, Volume};
 
 /// A step that was applied, with what is needed to repeat and to undo it.
@@ -58,6 +60,9 @@ pub struct Trace {
 }
 
 /// Prepares the images of a case for the network, and records what was done.
+///
+/// Memory: besides the images, only a step that changes the grid's size or the order of axes takes any, for its result;
+/// [`cost`](super::cost) tells how much at most.
 ///
 /// The first image holds the grid that predictions come back to. Where no voxel exceeds the threshold, cropping to the
 /// foreground keeps the whole volume.
@@ -120,7 +125,7 @@ fn apply(
             let volume = if bounds == whole {
                 volume
             } else {
-                bounds.crop_volume(&volume)?
+                bounds.crop_volume(volume)?
             };
             Ok((volume, AppliedStep::Crop { bounds, before }))
         }
@@ -151,9 +156,9 @@ fn match_images(volume: Volume, further: Vec<Volume>) -> Result<Volume, StepErro
     let [x, y, z] = to.shape;
     let mut data = Array4::zeros((own + further.len(), x, y, z));
     data.slice_mut(s![..own, .., .., ..]).assign(&volume.data);
-    drop(volume.data);
+    drop(volume);
     for (mut channel, image) in data.outer_iter_mut().skip(own).zip(further) {
-        channel.assign(&resample_volume(&image, &to)?.data.index_axis(Axis(0), 0));
+        resample_into(&image, &to, channel.as_slice_mut().unwrap_or_default())?;
     }
     Ok(Volume {
         data,
@@ -170,10 +175,7 @@ fn check_volume(volume: &Volume, first_channel: usize) -> Result<(), PreprocessE
     volume.affine.check()?;
     for (channel, data) in volume.data.outer_iter().enumerate() {
         let slabs: Vec<_> = data.outer_iter().collect();
-        let voxels = slabs
-            .into_par_iter()
-            .map(|slab| slab.iter().filter(|x| !x.is_finite()).count())
-            .sum();
+        let voxels = slabs.into_par_iter().map(not_finite).sum();
         if voxels > 0 {
             return Err(PreprocessError::NotFinite {
                 channel: first_channel + channel,
@@ -182,6 +184,20 @@ fn check_volume(volume: &Volume, first_channel: usize) -> Result<(), PreprocessE
         }
     }
     Ok(())
+}
+
+/// Counts the voxels of a slab that are NaN or infinite.
+fn not_finite(slab: ArrayView2<'_, f32>) -> usize {
+    let rows = slab.outer_iter();
+    rows.map(|row| match row.as_slice() {
+        // Counted in 32 bits, which vectorizes: a chunk is shorter than that.
+        Some(row) => row
+            .chunks(1 << 16)
+            .map(|row| row.iter().map(|x| u32::from(!x.is_finite())).sum::<u32>() as usize)
+            .sum(),
+        None => row.iter().filter(|x| !x.is_finite()).count(),
+    })
+    .sum()
 }
 
 impl Trace {

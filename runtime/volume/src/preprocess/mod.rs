@@ -8,10 +8,12 @@ use crate::intensity::{IntensityError, check_normalizations};
 use crate::postprocess::LabelingError;
 use crate::resample::{ResampleError, check_target};
 
+mod cost;
 mod execute;
 mod inverse;
 mod restore;
 
+pub use cost::{PreprocessCost, cost};
 pub use execute::{AppliedStep, Trace, execute};
 pub use restore::{Restorer, TakeBlock};
 

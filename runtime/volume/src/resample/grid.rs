@@ -26,33 +26,15 @@ pub fn spaced_geometry(
     spacing: [f64; 3],
     keep: [f64; 2],
 ) -> Result<Geometry, ResampleError> {
-    check_target(spacing, keep)?;
-    from.affine.check()?;
-    if from.shape.contains(&0) {
-        return Err(ResampleError::Empty { shape: from.shape });
-    }
-    let current = from.affine.spacing();
-    let [low, high] = keep;
-    let kept: [f64; 3] = std::array::from_fn(|axis| {
-        let (target, mm) = (spacing[axis], current[axis]);
-        let range = low * target - AFFINE_TOLERANCE..=high * target + AFFINE_TOLERANCE;
-        if range.contains(&mm) { mm } else { target }
-    });
-    let linear = zoomed(&from.affine.linear(), kept).ok_or_else(|| from.affine.singular())?;
-    let centered = Affine::from_parts(linear, [0.0; 3]);
-    let relative = centered.map_from(&from.affine)?;
+    let Spaced {
+        linear,
+        placed,
+        least,
+        counts,
+    } = Spaced::new(from, spacing, keep)?;
     let corners = corner_voxels(from.shape);
-    let placed = corners.map(|corner| relative.voxel_to_world(corner));
-    let least: [f64; 3] =
-        std::array::from_fn(|axis| placed.iter().map(|p| p[axis]).fold(f64::INFINITY, f64::min));
-    let most: [f64; 3] = std::array::from_fn(|axis| {
-        placed
-            .iter()
-            .map(|p| p[axis])
-            .fold(f64::NEG_INFINITY, f64::max)
-    });
-    let counts: [f64; 3] =
-        std::array::from_fn(|axis| (most[axis] - least[axis] + 1.0).round_ties_even());
+    let centered = Affine::from_parts(linear, [0.0; 3]);
+    let counts = counts.map(f64::round_ties_even);
     let shape = counts.map(|count| count as usize);
     if !counts.iter().product::<f64>().is_finite()
         || counts.iter().product::<f64>() > MAX_VOXELS as f64
@@ -76,6 +58,71 @@ pub fn spaced_geometry(
         shape,
         affine: Affine::from_parts(linear, origin),
     })
+}
+
+/// A grid at this spacing that has at least as many voxels along each axis as the one of any box of `from`, however
+/// large; its origin means nothing.
+///
+/// **Errors**: as [`spaced_geometry`], except for overlarge grids.
+pub(crate) fn spaced_bound(
+    from: &Geometry,
+    spacing: [f64; 3],
+    keep: [f64; 2],
+) -> Result<Geometry, ResampleError> {
+    let Spaced { linear, counts, .. } = Spaced::new(from, spacing, keep)?;
+    Ok(Geometry {
+        // A box elsewhere has rounding errors of its own.
+        shape: counts.map(|count| (count + 1e-6).round() as usize),
+        affine: Affine::from_parts(linear, [0.0; 3]),
+    })
+}
+
+/// How a grid lies in its axes at another spacing.
+struct Spaced {
+    /// The axes at the new spacing.
+    linear: matrix::Matrix<3>,
+    /// Corner voxels in steps of them.
+    placed: [[f64; 3]; 8],
+    /// The smallest of these along each axis.
+    least: [f64; 3],
+    /// Voxels along each axis, not rounded.
+    counts: [f64; 3],
+}
+
+impl Spaced {
+    fn new(from: &Geometry, spacing: [f64; 3], keep: [f64; 2]) -> Result<Self, ResampleError> {
+        check_target(spacing, keep)?;
+        from.affine.check()?;
+        if from.shape.contains(&0) {
+            return Err(ResampleError::Empty { shape: from.shape });
+        }
+        let current = from.affine.spacing();
+        let [low, high] = keep;
+        let kept: [f64; 3] = std::array::from_fn(|axis| {
+            let (target, mm) = (spacing[axis], current[axis]);
+            let range = low * target - AFFINE_TOLERANCE..=high * target + AFFINE_TOLERANCE;
+            if range.contains(&mm) { mm } else { target }
+        });
+        let linear = zoomed(&from.affine.linear(), kept).ok_or_else(|| from.affine.singular())?;
+        let centered = Affine::from_parts(linear, [0.0; 3]);
+        let relative = centered.map_from(&from.affine)?;
+        let placed = corner_voxels(from.shape).map(|corner| relative.voxel_to_world(corner));
+        let least: [f64; 3] = std::array::from_fn(|axis| {
+            placed.iter().map(|p| p[axis]).fold(f64::INFINITY, f64::min)
+        });
+        let most: [f64; 3] = std::array::from_fn(|axis| {
+            placed
+                .iter()
+                .map(|p| p[axis])
+                .fold(f64::NEG_INFINITY, f64::max)
+        });
+        Ok(Self {
+            linear,
+            placed,
+            least,
+            counts: std::array::from_fn(|axis| most[axis] - least[axis] + 1.0),
+        })
+    }
 }
 
 /// Checks the target of a resampling before any volume is there.

@@ -1,0 +1,123 @@
+//! What one network is driven with on a GPU.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
+use ort::operator::OperatorDomain;
+use ort::session::{IoBinding, NoSelectedOutputs, RunOptions, Session};
+use ort::value::Tensor;
+
+use super::buffers::Buffers;
+use super::driver::CudaError;
+use super::gpu::{Gpu, Stream};
+use super::kernels::{Element, NormKernels, StitchKernels};
+use super::operator;
+
+/// What one network is driven with on a GPU: streams, kernels, and memory that is kept from case to case.
+pub(crate) struct Accelerator {
+    // Dropped in this order: the binding keeps the session, which keeps to the stream.
+    pub(super) bound: Option<Bound>,
+    pub(super) buffers: Option<Buffers>,
+    norm: Arc<NormKernels>,
+    pub(super) stitch: StitchKernels,
+    /// Everything that computes, ONNX Runtime included.
+    pub(super) compute: Stream,
+    /// Copies to and from the host.
+    pub(super) copies: Stream,
+    pub(super) gpu: Arc<Gpu>,
+}
+
+/// Inputs and outputs of the network in the GPU's memory.
+pub(super) struct Bound {
+    binding: IoBinding,
+    options: RunOptions<NoSelectedOutputs>,
+    /// `[N, C, window]` and `[N, K, window]`.
+    input: Tensor<f32>,
+    output: Tensor<f32>,
+}
+
+impl fmt::Debug for Accelerator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Accelerator")
+            .field("device", &self.gpu.index())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Accelerator {
+    /// Prepares the GPU of this index.
+    ///
+    /// **Errors**: no driver, no such GPU, or one that the kernels are not for.
+    pub(crate) fn open(index: u32) -> Result<Self, CudaError> {
+        let gpu = Gpu::open(index)?;
+        Ok(Self {
+            compute: Stream::new(&gpu)?,
+            copies: Stream::new(&gpu)?,
+            stitch: StitchKernels::load(&gpu)?,
+            norm: Arc::new(NormKernels::load(&gpu)?),
+            bound: None,
+            buffers: None,
+            gpu,
+        })
+    }
+
+    /// Stream that the session must run on.
+    pub(crate) fn stream(&self) -> *mut () {
+        self.compute.handle().cast()
+    }
+
+    /// Operators that networks of this element type may use.
+    pub(crate) fn operators(&self, element: Element) -> Result<OperatorDomain, ort::Error> {
+        operator::domain(Arc::clone(&self.norm), element)
+    }
+
+    /// Binds the session's input and output to the GPU's memory, once.
+    pub(crate) fn bind(
+        &mut self,
+        session: &Session,
+        [input_name, output_name]: [&str; 2],
+        [input, output]: [[usize; 5]; 2],
+    ) -> Result<(), ort::Error> {
+        if self.bound.is_some() {
+            return Ok(());
+        }
+        let index = i32::try_from(self.gpu.index()).unwrap_or(i32::MAX);
+        let memory = MemoryInfo::new(
+            AllocationDevice::CUDA,
+            index,
+            AllocatorType::Device,
+            MemoryType::Default,
+        )?;
+        let allocator = Allocator::new(session, memory)?;
+        let input: Tensor<f32> = Tensor::new(&allocator, input)?;
+        let mut output: Tensor<f32> = Tensor::new(&allocator, output)?;
+        let mut binding = session.create_binding()?;
+        binding.bind_input(input_name, &input)?;
+        binding.bind_output(output_name, &mut output)?;
+        let mut options = RunOptions::new()?;
+        options.disable_device_sync()?;
+        self.bound = Some(Bound {
+            binding,
+            options,
+            input,
+            output,
+        });
+        Ok(())
+    }
+}
+
+impl Bound {
+    /// Addresses of the input and of the output.
+    pub(super) fn addresses(&self) -> [u64; 2] {
+        [self.input.data_ptr() as u64, self.output.data_ptr() as u64]
+    }
+
+    /// Queues a run of the network behind everything else on its stream.
+    pub(super) fn run(&self, session: &mut Session) -> Result<(), ort::Error> {
+        session
+            .run_binding_with_options(&self.binding, &self.options)
+            .map(drop)
+    }
+}

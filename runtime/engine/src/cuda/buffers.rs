@@ -1,0 +1,85 @@
+//! Memory around a network, kept from case to case.
+
+use std::sync::Arc;
+
+use super::driver::CudaError;
+use super::gpu::{DeviceMemory, Event, Gpu, PinnedMemory};
+use super::kernels::Layout;
+
+/// Floats of one of the two buffers through which a volume goes to the GPU: 8 MiB.
+const STAGING: usize = 1 << 21;
+/// Planes that are on their way to the host at once.
+const SLOTS: usize = 4;
+
+/// Pinned memory, and when the GPU is done with it.
+pub(super) struct Transfer {
+    pub(super) memory: PinnedMemory,
+    pub(super) done: Event,
+}
+
+impl Transfer {
+    fn new(gpu: &Arc<Gpu>, floats: usize) -> Result<Self, CudaError> {
+        Ok(Self {
+            memory: PinnedMemory::new(gpu, floats)?,
+            done: Event::new(gpu)?,
+        })
+    }
+}
+
+/// Memory for one volume at a time.
+pub(super) struct Buffers {
+    /// The volume, `[C, X, Y, Z]`.
+    pub(super) volume: DeviceMemory,
+    /// A ring of planes, each `[K + 1, Y, Z]`.
+    pub(super) sums: DeviceMemory,
+    /// Of the voxels of a window.
+    pub(super) weights: DeviceMemory,
+    pub(super) staging: [Transfer; 2],
+    /// Planes `[K, Y, Z]`.
+    pub(super) slots: Vec<Transfer>,
+    /// When the staging buffers have reached the GPU.
+    pub(super) uploaded: Event,
+}
+
+impl Buffers {
+    /// Makes room for a volume: what is large enough already is kept.
+    ///
+    /// **Errors**: too little memory.
+    pub(super) fn fit(
+        gpu: &Arc<Gpu>,
+        old: Option<Self>,
+        layout: &Layout,
+    ) -> Result<Self, CudaError> {
+        let [channels, classes] = layout.channels;
+        let volume = channels * layout.shape[0] * layout.plane();
+        let sums = layout.ring * layout.row();
+        let staging = staging_floats(layout);
+        let slot = classes * layout.plane();
+        if let Some(old) = old {
+            let enough = old.volume.len() >= volume
+                && old.sums.len() >= sums
+                && old.weights.len() >= layout.window_voxels()
+                && old.staging.iter().all(|at| at.memory.len() >= staging)
+                && old.slots.iter().all(|at| at.memory.len() >= slot);
+            if enough {
+                return Ok(old);
+            }
+            // Freed before anything larger is asked for.
+            drop(old);
+        }
+        let slots = (0..SLOTS).map(|_| Transfer::new(gpu, slot));
+        Ok(Self {
+            volume: DeviceMemory::new(gpu, volume)?,
+            sums: DeviceMemory::new(gpu, sums)?,
+            weights: DeviceMemory::new(gpu, layout.window_voxels())?,
+            staging: [Transfer::new(gpu, staging)?, Transfer::new(gpu, staging)?],
+            slots: slots.collect::<Result<_, _>>()?,
+            uploaded: Event::new(gpu)?,
+        })
+    }
+}
+
+/// Floats of a staging buffer: at least one plane of all channels, and a window's weights in pieces.
+fn staging_floats(layout: &Layout) -> usize {
+    STAGING.max(layout.channels[0] * layout.plane())
+}

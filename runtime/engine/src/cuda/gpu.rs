@@ -1,0 +1,462 @@
+//! One GPU: its context, streams, events and memory.
+
+use std::ffi::{CString, c_int, c_void};
+use std::ptr::{NonNull, null_mut};
+use std::sync::Arc;
+
+use super::driver::{CudaError, Driver, Handle, NOT_READY};
+
+/// A stream that does not wait for the default one.
+const NON_BLOCKING: u32 = 1;
+/// An event without a time.
+const NO_TIMING: u32 = 2;
+
+/// One GPU, in the context that ONNX Runtime uses as well.
+pub(crate) struct Gpu {
+    driver: &'static Driver,
+    index: u32,
+    device: c_int,
+    context: Handle,
+}
+
+// SAFETY: the driver may be called from any thread; handles are only passed to it.
+unsafe impl Send for Gpu {}
+// SAFETY: as above.
+unsafe impl Sync for Gpu {}
+
+impl Gpu {
+    /// Opens the GPU of this index, counted as ONNX Runtime does.
+    ///
+    /// **Errors**: no driver, or no such GPU.
+    pub(crate) fn open(index: u32) -> Result<Arc<Self>, CudaError> {
+        let driver = Driver::get()?;
+        let ordinal = c_int::try_from(index).unwrap_or(c_int::MAX);
+        let (mut device, mut context) = (0, null_mut());
+        // SAFETY: both pointers are written to.
+        driver.check(index, "cuDeviceGet", unsafe {
+            (driver.device)(&raw mut device, ordinal)
+        })?;
+        // SAFETY: the pointer is written to; the device is one that the driver gave.
+        driver.check(index, "cuDevicePrimaryCtxRetain", unsafe {
+            (driver.context_retain)(&raw mut context, device)
+        })?;
+        Ok(Arc::new(Self {
+            driver,
+            index,
+            device,
+            context,
+        }))
+    }
+
+    /// Index of the GPU.
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Makes the calling thread work in the GPU's context, and calls the driver.
+    fn call(
+        &self,
+        name: &'static str,
+        call: impl FnOnce(&Driver) -> c_int,
+    ) -> Result<(), CudaError> {
+        self.enter()?;
+        self.driver.check(self.index, name, call(self.driver))
+    }
+
+    fn enter(&self) -> Result<(), CudaError> {
+        // SAFETY: the context lives as long as `self`.
+        let code = unsafe { (self.driver.context_enter)(self.context) };
+        self.driver.check(self.index, "cuCtxSetCurrent", code)
+    }
+
+    /// Sets floats to 0, in the order of the stream.
+    pub(crate) fn zero(
+        &self,
+        memory: &DeviceMemory,
+        first: usize,
+        floats: usize,
+        stream: &Stream,
+    ) -> Result<(), CudaError> {
+        let to = memory.at(first, floats)?;
+        // SAFETY: `at` has checked that the floats lie in the allocation.
+        self.call("cuMemsetD32Async", |driver| unsafe {
+            (driver.fill)(to, 0, floats, stream.handle)
+        })
+    }
+
+    /// Copies floats to the GPU, in the order of the stream; they must stay as they are until it has come to that.
+    pub(crate) fn upload(
+        &self,
+        from: &PinnedMemory,
+        offset: usize,
+        memory: &DeviceMemory,
+        first: usize,
+        floats: usize,
+        stream: &Stream,
+    ) -> Result<(), CudaError> {
+        let (from, to) = (from.at(offset, floats)?, memory.at(first, floats)?);
+        // SAFETY: `at` has checked that the floats lie in both allocations.
+        self.call("cuMemcpyHtoDAsync", |driver| unsafe {
+            (driver.upload)(to, from, floats * size_of::<f32>(), stream.handle)
+        })
+    }
+
+    /// Copies floats from the GPU, in the order of the stream.
+    pub(crate) fn download(
+        &self,
+        memory: &DeviceMemory,
+        first: usize,
+        to: &mut PinnedMemory,
+        floats: usize,
+        stream: &Stream,
+    ) -> Result<(), CudaError> {
+        let (from, to) = (memory.at(first, floats)?, to.at(0, floats)?);
+        // SAFETY: `at` has checked that the floats lie in both allocations.
+        self.call("cuMemcpyDtoHAsync", |driver| unsafe {
+            (driver.download)(to, from, floats * size_of::<f32>(), stream.handle)
+        })
+    }
+
+    /// Lets a stream wait for an event of another one.
+    pub(crate) fn wait(&self, stream: &Stream, event: &Event) -> Result<(), CudaError> {
+        // SAFETY: both handles are alive.
+        self.call("cuStreamWaitEvent", |driver| unsafe {
+            (driver.stream_wait)(stream.handle, event.handle, 0)
+        })
+    }
+}
+
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        // SAFETY: the context was retained once.
+        unsafe { (self.driver.context_release)(self.device) };
+    }
+}
+
+/// An order of work on a GPU.
+pub(crate) struct Stream {
+    gpu: Arc<Gpu>,
+    handle: Handle,
+}
+
+// SAFETY: as for `Gpu`.
+unsafe impl Send for Stream {}
+// SAFETY: as for `Gpu`.
+unsafe impl Sync for Stream {}
+
+impl Stream {
+    pub(crate) fn new(gpu: &Arc<Gpu>) -> Result<Self, CudaError> {
+        let mut handle = null_mut();
+        // SAFETY: the pointer is written to.
+        gpu.call("cuStreamCreate", |driver| unsafe {
+            (driver.stream_create)(&raw mut handle, NON_BLOCKING)
+        })?;
+        let gpu = Arc::clone(gpu);
+        Ok(Self { gpu, handle })
+    }
+
+    /// The driver's handle, which ONNX Runtime takes.
+    pub(crate) fn handle(&self) -> Handle {
+        self.handle
+    }
+
+    /// Waits until all its work is done.
+    ///
+    /// **Errors**: work has failed.
+    pub(crate) fn synchronize(&self) -> Result<(), CudaError> {
+        // SAFETY: the handle is alive.
+        self.gpu.call("cuStreamSynchronize", |driver| unsafe {
+            (driver.stream_synchronize)(self.handle)
+        })
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // SAFETY: the handle is alive and not used again; its work goes on to its end.
+        let _ = self.gpu.call("cuStreamDestroy", |driver| unsafe {
+            (driver.stream_destroy)(self.handle)
+        });
+    }
+}
+
+/// A place in the order of a stream.
+pub(crate) struct Event {
+    gpu: Arc<Gpu>,
+    handle: Handle,
+}
+
+// SAFETY: as for `Gpu`.
+unsafe impl Send for Event {}
+
+impl Event {
+    pub(crate) fn new(gpu: &Arc<Gpu>) -> Result<Self, CudaError> {
+        let mut handle = null_mut();
+        // SAFETY: the pointer is written to.
+        gpu.call("cuEventCreate", |driver| unsafe {
+            (driver.event_create)(&raw mut handle, NO_TIMING)
+        })?;
+        let gpu = Arc::clone(gpu);
+        Ok(Self { gpu, handle })
+    }
+
+    /// Puts the event behind all work that the stream has so far.
+    pub(crate) fn record(&self, stream: &Stream) -> Result<(), CudaError> {
+        // SAFETY: both handles are alive.
+        self.gpu.call("cuEventRecord", |driver| unsafe {
+            (driver.event_record)(self.handle, stream.handle)
+        })
+    }
+
+    /// Waits until the stream is there; an event that was never recorded is.
+    ///
+    /// **Errors**: work before it has failed.
+    pub(crate) fn synchronize(&self) -> Result<(), CudaError> {
+        // SAFETY: the handle is alive.
+        self.gpu.call("cuEventSynchronize", |driver| unsafe {
+            (driver.event_synchronize)(self.handle)
+        })
+    }
+
+    /// Whether the stream is there.
+    ///
+    /// **Errors**: work before it has failed.
+    pub(crate) fn is_done(&self) -> Result<bool, CudaError> {
+        self.gpu.enter()?;
+        // SAFETY: the handle is alive.
+        match unsafe { (self.gpu.driver.event_query)(self.handle) } {
+            NOT_READY => Ok(false),
+            code => self
+                .gpu
+                .driver
+                .check(self.gpu.index, "cuEventQuery", code)
+                .map(|()| true),
+        }
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: the handle is alive and not used again.
+        let _ = self.gpu.call("cuEventDestroy", |driver| unsafe {
+            (driver.event_destroy)(self.handle)
+        });
+    }
+}
+
+/// Floats in a GPU's memory.
+pub(crate) struct DeviceMemory {
+    gpu: Arc<Gpu>,
+    address: u64,
+    floats: usize,
+}
+
+impl DeviceMemory {
+    /// Allocates, without setting them.
+    ///
+    /// **Errors**: too little memory.
+    pub(crate) fn new(gpu: &Arc<Gpu>, floats: usize) -> Result<Self, CudaError> {
+        let mut address = 0;
+        let bytes = floats.max(1).saturating_mul(size_of::<f32>());
+        // SAFETY: the pointer is written to.
+        gpu.call("cuMemAlloc", |driver| unsafe {
+            (driver.memory_allocate)(&raw mut address, bytes)
+        })?;
+        let gpu = Arc::clone(gpu);
+        Ok(Self {
+            gpu,
+            address,
+            floats,
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.floats
+    }
+
+    /// Address of the float at `first`, behind which there are at least `floats`.
+    ///
+    /// **Errors**: there are not.
+    pub(crate) fn at(&self, first: usize, floats: usize) -> Result<u64, CudaError> {
+        inside(first, floats, self.floats)?;
+        Ok(self.address + (first * size_of::<f32>()) as u64)
+    }
+}
+
+impl Drop for DeviceMemory {
+    fn drop(&mut self) {
+        // SAFETY: allocated once and not used again; the driver waits for work that uses it.
+        let _ = self.gpu.call("cuMemFree", |driver| unsafe {
+            (driver.memory_free)(self.address)
+        });
+    }
+}
+
+/// Floats in the host's memory that stay where they are, so that a GPU copies them without the processor.
+pub(crate) struct PinnedMemory {
+    gpu: Arc<Gpu>,
+    address: NonNull<f32>,
+    floats: usize,
+}
+
+// SAFETY: owned memory.
+unsafe impl Send for PinnedMemory {}
+
+impl PinnedMemory {
+    /// Allocates zeros.
+    ///
+    /// **Errors**: too little memory that can be pinned.
+    pub(crate) fn new(gpu: &Arc<Gpu>, floats: usize) -> Result<Self, CudaError> {
+        let mut address = null_mut();
+        let bytes = floats.max(1).saturating_mul(size_of::<f32>());
+        // SAFETY: the pointer is written to.
+        gpu.call("cuMemHostAlloc", |driver| unsafe {
+            (driver.host_allocate)(&raw mut address, bytes, 0)
+        })?;
+        let address: *mut f32 = address.cast();
+        // SAFETY: so many bytes were allocated, for anything of a GPU's alignment; zeros are floats.
+        unsafe { address.write_bytes(0, floats) };
+        Ok(Self {
+            gpu: Arc::clone(gpu),
+            address: NonNull::new(address).unwrap_or(NonNull::dangling()),
+            floats,
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.floats
+    }
+
+    fn at(&self, first: usize, floats: usize) -> Result<*mut c_void, CudaError> {
+        inside(first, floats, self.floats)?;
+        // SAFETY: inside of the allocation.
+        Ok(unsafe { self.address.as_ptr().add(first) }.cast())
+    }
+
+    /// The floats; nobody may call this while a GPU writes to them.
+    pub(crate) fn as_slice(&self) -> &[f32] {
+        // SAFETY: so many floats were allocated and set.
+        unsafe { std::slice::from_raw_parts(self.address.as_ptr(), self.floats) }
+    }
+
+    /// The floats; nobody may call this while a GPU reads or writes them.
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
+        // SAFETY: so many floats were allocated and set; borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.address.as_ptr(), self.floats) }
+    }
+}
+
+impl Drop for PinnedMemory {
+    fn drop(&mut self) {
+        // SAFETY: allocated once and not used again.
+        let _ = self.gpu.call("cuMemFreeHost", |driver| unsafe {
+            (driver.host_free)(self.address.as_ptr().cast())
+        });
+    }
+}
+
+/// Checks that floats lie in an allocation.
+fn inside(first: usize, floats: usize, most: usize) -> Result<(), CudaError> {
+    let end = first.saturating_add(floats);
+    if end <= most {
+        return Ok(());
+    }
+    Err(CudaError::TooLarge {
+        what: "the end of an access to memory",
+        found: end,
+        most,
+    })
+}
+
+/// Machine code on a GPU.
+pub(crate) struct Module {
+    gpu: Arc<Gpu>,
+    handle: Handle,
+}
+
+// SAFETY: as for `Gpu`.
+unsafe impl Send for Module {}
+// SAFETY: as for `Gpu`.
+unsafe impl Sync for Module {}
+
+impl Module {
+    /// Loads what nvcc compiled.
+    ///
+    /// **Errors**: it holds nothing for this GPU.
+    pub(crate) fn load(gpu: &Arc<Gpu>, image: &'static [u8]) -> Result<Self, CudaError> {
+        let mut handle = null_mut();
+        // SAFETY: the pointer is written to; an image states its own length and was made by nvcc.
+        gpu.call("cuModuleLoadData", |driver| unsafe {
+            (driver.module_load)(&raw mut handle, image.as_ptr().cast())
+        })?;
+        let gpu = Arc::clone(gpu);
+        Ok(Self { gpu, handle })
+    }
+
+    /// Finds a kernel by its name.
+    ///
+    /// **Errors**: there is none.
+    pub(crate) fn kernel(&self, name: &'static str) -> Result<Kernel, CudaError> {
+        let mut handle = null_mut();
+        let symbol = CString::new(name).unwrap_or_default();
+        // SAFETY: the pointer is written to; the module is alive and the name ends with a zero.
+        self.gpu.call("cuModuleGetFunction", |driver| unsafe {
+            (driver.module_function)(&raw mut handle, self.handle, symbol.as_ptr())
+        })?;
+        Ok(Kernel { handle })
+    }
+
+    /// Launches a kernel of this module in the order of a stream.
+    ///
+    /// # Safety
+    ///
+    /// Arguments are what the kernel takes, and what it reads and writes with them is allocated until it has run.
+    ///
+    /// **Errors**: the driver refuses the grid.
+    pub(crate) unsafe fn launch(
+        &self,
+        kernel: Kernel,
+        grid: [u32; 3],
+        block: [u32; 2],
+        stream: Handle,
+        arguments: &mut [*mut c_void],
+    ) -> Result<(), CudaError> {
+        let ([x, y, z], [i, j]) = (grid, block);
+        // SAFETY: the kernel belongs to this module; the rest is the caller's promise.
+        self.gpu.call("cuLaunchKernel", |driver| unsafe {
+            (driver.launch)(
+                kernel.handle,
+                x,
+                y,
+                z,
+                i,
+                j,
+                1,
+                0,
+                stream,
+                arguments.as_mut_ptr(),
+                null_mut(),
+            )
+        })
+    }
+}
+
+impl Drop for Module {
+    fn drop(&mut self) {
+        // SAFETY: the handle is alive and not used again.
+        let _ = self.gpu.call("cuModuleUnload", |driver| unsafe {
+            (driver.module_unload)(self.handle)
+        });
+    }
+}
+
+/// A kernel of a module.
+#[derive(Clone, Copy)]
+pub(crate) struct Kernel {
+    handle: Handle,
+}
+
+// SAFETY: as for `Gpu`.
+unsafe impl Send for Kernel {}
+// SAFETY: as for `Gpu`.
+unsafe impl Sync for Kernel {}

@@ -1,0 +1,388 @@
+//! The program's own kernels, compiled beforehand; see `kernels/build.sh`.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use super::driver::{CudaError, Handle};
+use super::gpu::{DeviceMemory, Gpu, Kernel, Module, Stream};
+
+/// Bytes at an address that the driver likes.
+#[repr(C, align(16))]
+struct Aligned<T: ?Sized>(T);
+
+static NORM_RELU: &Aligned<[u8]> = &Aligned(*include_bytes!("kernels/norm_relu.fatbin"));
+static STITCH: &Aligned<[u8]> = &Aligned(*include_bytes!("kernels/stitch.fatbin"));
+
+/// Threads of a block.
+const THREADS: usize = 256;
+/// Channels that a thread of a normalization takes at once, and voxels.
+const LANES: usize = 8;
+const ROWS: usize = 4;
+
+/// Size of an element of a network's activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Element {
+    F16,
+    F32,
+}
+
+/// Three numbers as kernels take them.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sizes([i32; 3]);
+
+impl Sizes {
+    /// **Errors**: a size that a kernel cannot count to.
+    pub(crate) fn new(sizes: [usize; 3]) -> Result<Self, CudaError> {
+        let mut all = [0; 3];
+        for (to, size) in all.iter_mut().zip(sizes) {
+            *to = int("a size", size)?;
+        }
+        Ok(Self(all))
+    }
+
+    /// A position before the volume or in it: where a window begins in the padded volume, less the padding.
+    pub(crate) fn origin(start: [usize; 3], before: [usize; 3]) -> Result<Self, CudaError> {
+        let (Self(start), Self(before)) = (Self::new(start)?, Self::new(before)?);
+        Ok(Self(std::array::from_fn(|axis| start[axis] - before[axis])))
+    }
+}
+
+fn int(what: &'static str, value: usize) -> Result<i32, CudaError> {
+    i32::try_from(value).map_err(|_| CudaError::TooLarge {
+        what,
+        found: value,
+        most: i32::MAX as usize,
+    })
+}
+
+/// Number of blocks along an axis of a grid.
+fn blocks(value: usize, most: usize) -> Result<u32, CudaError> {
+    match u32::try_from(value) {
+        Ok(blocks) if value <= most => Ok(blocks.max(1)),
+        _ => Err(CudaError::TooLarge {
+            what: "the number of blocks of a kernel",
+            found: value,
+            most,
+        }),
+    }
+}
+
+/// Most blocks along the first axis of a grid, and along the others.
+const MAX_BLOCKS: [usize; 2] = [i32::MAX as usize, u16::MAX as usize];
+
+/// Pointers to the arguments of a kernel, each of which lives until the call is over.
+macro_rules! arguments {
+    ($($argument:expr),* $(,)?) => {
+        &mut [$((&raw const $argument).cast::<c_void>().cast_mut()),*]
+    };
+}
+
+/// What [`NormKernels::launch`] reads and writes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NormRelu {
+    pub(crate) element: Element,
+    /// Volumes, voxels of each, and channels.
+    pub(crate) shape: [usize; 3],
+    pub(crate) epsilon: f32,
+    pub(crate) input: *const c_void,
+    pub(crate) scale: *const c_void,
+    pub(crate) bias: *const c_void,
+    pub(crate) output: *mut c_void,
+    /// [`scratch`] floats.
+    pub(crate) scratch: *mut c_void,
+}
+
+/// Blocks per volume that take its statistics: few for a small one, and for all together as many as an H100 runs at
+/// once.
+fn statistic_blocks([volumes, voxels, channels]: [usize; 3]) -> usize {
+    let work = voxels.saturating_mul(channels / LANES) / (LANES * THREADS);
+    work.clamp(1, (1056 / volumes.max(1)).max(1))
+}
+
+/// Floats that a normalization works in.
+pub(crate) fn scratch(shape: [usize; 3]) -> usize {
+    let [volumes, _, channels] = shape;
+    volumes * (statistic_blocks(shape) + 1) * channels * 2
+}
+
+/// Instance normalization and ReLU.
+pub(crate) struct NormKernels {
+    module: Module,
+    statistics: [Kernel; 2],
+    apply: [Kernel; 2],
+    coefficients: Kernel,
+}
+
+impl NormKernels {
+    /// Loads the kernels onto a GPU.
+    ///
+    /// **Errors**: the driver refuses them.
+    pub(crate) fn load(gpu: &Arc<Gpu>) -> Result<Self, CudaError> {
+        let module = Module::load(gpu, &NORM_RELU.0)?;
+        Ok(Self {
+            statistics: [
+                module.kernel("statistics_f16")?,
+                module.kernel("statistics_f32")?,
+            ],
+            apply: [module.kernel("apply_f16")?, module.kernel("apply_f32")?],
+            coefficients: module.kernel("coefficients")?,
+            module,
+        })
+    }
+
+    /// Normalizes, in the order of a stream of ONNX Runtime's.
+    ///
+    /// # Safety
+    ///
+    /// The pointers are to a GPU's memory of the sizes that the shape says, which stays allocated until the stream has
+    /// come so far.
+    ///
+    /// **Errors**: sizes that the kernels cannot count to, or the driver refuses.
+    pub(crate) unsafe fn launch(&self, task: &NormRelu, stream: Handle) -> Result<(), CudaError> {
+        let [volumes, voxels, channels] = task.shape;
+        if volumes == 0 || voxels == 0 {
+            return Ok(());
+        }
+        let parts = statistic_blocks(task.shape);
+        let per_block = ROWS * (THREADS / (channels / LANES).clamp(1, THREADS));
+        let batch = blocks(volumes, MAX_BLOCKS[1])?;
+        let (input, scale, bias) = (task.input, task.scale, task.bias);
+        let (output, partial, epsilon) = (task.output, task.scratch, task.epsilon);
+        // SAFETY: inside of the scratch memory, whose size is what `scratch` says.
+        let coefficients: *mut f32 =
+            unsafe { partial.cast::<f32>().add(volumes * parts * channels * 2) };
+        let (voxel_count, channel_count) = (int("voxels", voxels)?, int("channels", channels)?);
+        let part_count = int("parts", parts)?;
+        let element = task.element as usize;
+        let statistics_grid = [blocks(parts, MAX_BLOCKS[0])?, batch, 1];
+        let coefficients_grid = [blocks(channels.div_ceil(32), MAX_BLOCKS[0])?, batch, 1];
+        let apply_grid = [blocks(voxels.div_ceil(per_block), MAX_BLOCKS[0])?, batch, 1];
+        let block = [THREADS as u32, 1];
+        // SAFETY: the arguments are those of the kernels in `norm_relu.cu`, the memory is the caller's promise.
+        unsafe {
+            self.module.launch(
+                self.statistics[element],
+                statistics_grid,
+                block,
+                stream,
+                arguments![input, partial, voxel_count, channel_count],
+            )?;
+            self.module.launch(
+                self.coefficients,
+                coefficients_grid,
+                [32, 16],
+                stream,
+                arguments![
+                    partial,
+                    scale,
+                    bias,
+                    coefficients,
+                    part_count,
+                    voxel_count,
+                    channel_count,
+                    epsilon,
+                ],
+            )?;
+            self.module.launch(
+                self.apply[element],
+                apply_grid,
+                block,
+                stream,
+                arguments![input, coefficients, output, voxel_count, channel_count],
+            )
+        }
+    }
+}
+
+/// Cutting and blending windows.
+pub(crate) struct StitchKernels {
+    module: Module,
+    cut: Kernel,
+    add: Kernel,
+    divide: Kernel,
+}
+
+/// Sizes of a volume and of what is done with it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layout {
+    pub(crate) shape: [usize; 3],
+    pub(crate) window: [usize; 3],
+    /// Channels of the volume, and of the outputs.
+    pub(crate) channels: [usize; 2],
+    /// Blended planes that there is room for.
+    pub(crate) ring: usize,
+}
+
+impl Layout {
+    pub(crate) fn plane(&self) -> usize {
+        self.shape[1] * self.shape[2]
+    }
+
+    pub(crate) fn window_voxels(&self) -> usize {
+        self.window.iter().product()
+    }
+
+    /// Floats of one blended plane, the sums of the weights included.
+    pub(crate) fn row(&self) -> usize {
+        (self.channels[1] + 1) * self.plane()
+    }
+
+    fn window_grid(&self, z: usize) -> Result<[u32; 3], CudaError> {
+        let [x, rows, columns] = self.window;
+        Ok([
+            blocks((rows * columns).div_ceil(THREADS), MAX_BLOCKS[0])?,
+            blocks(x, MAX_BLOCKS[1])?,
+            blocks(z, MAX_BLOCKS[1])?,
+        ])
+    }
+}
+
+impl StitchKernels {
+    /// Loads the kernels onto a GPU.
+    ///
+    /// **Errors**: the driver refuses them.
+    pub(crate) fn load(gpu: &Arc<Gpu>) -> Result<Self, CudaError> {
+        let module = Module::load(gpu, &STITCH.0)?;
+        Ok(Self {
+            cut: module.kernel("cut_window")?,
+            add: module.kernel("add_window")?,
+            divide: module.kernel("divide_planes")?,
+            module,
+        })
+    }
+
+    /// Copies the window at `origin` out of the volume to `patch`, the address of `[C, window]` floats; outside of the
+    /// volume lies `fill`, or its nearest voxel if there is none.
+    ///
+    /// # Safety
+    ///
+    /// There are so many floats at `patch`, and they stay allocated until the stream has come so far.
+    ///
+    /// **Errors**: sizes that the kernel cannot count to, or the driver refuses.
+    pub(crate) unsafe fn cut(
+        &self,
+        layout: &Layout,
+        volume: &DeviceMemory,
+        patch: u64,
+        origin: Sizes,
+        fill: Option<f32>,
+        stream: &Stream,
+    ) -> Result<(), CudaError> {
+        let [channels, _] = layout.channels;
+        let from = volume.at(0, channels * layout.shape[0] * layout.plane())?;
+        let (shape, window) = (Sizes::new(layout.shape)?, Sizes::new(layout.window)?);
+        let replicate = i32::from(fill.is_none());
+        let fill = fill.unwrap_or_default();
+        let grid = layout.window_grid(channels)?;
+        // SAFETY: the arguments are those of the kernel in `stitch.cu`; the volume was checked, the patch is the caller's
+        // promise.
+        unsafe {
+            self.module.launch(
+                self.cut,
+                grid,
+                [THREADS as u32, 1],
+                stream.handle(),
+                arguments![from, patch, shape, window, origin, replicate, fill],
+            )
+        }
+    }
+
+    /// Adds the weighted output of the window at `origin`, `[K, window]` floats at the address `output`.
+    ///
+    /// # Safety
+    ///
+    /// There are so many floats at `output`, and they stay allocated until the stream has come so far.
+    ///
+    /// **Errors**: sizes that the kernel cannot count to, or the driver refuses.
+    pub(crate) unsafe fn add(
+        &self,
+        layout: &Layout,
+        output: u64,
+        weights: &DeviceMemory,
+        sums: &DeviceMemory,
+        origin: Sizes,
+        stream: &Stream,
+    ) -> Result<(), CudaError> {
+        let weights = weights.at(0, layout.window_voxels())?;
+        let sums = sums.at(0, layout.ring * layout.row())?;
+        let (shape, window) = (Sizes::new(layout.shape)?, Sizes::new(layout.window)?);
+        let channels = int("channels", layout.channels[1])?;
+        let ring = int("planes", layout.ring)?;
+        let grid = layout.window_grid(1)?;
+        // SAFETY: as for `cut`.
+        unsafe {
+            self.module.launch(
+                self.add,
+                grid,
+                [THREADS as u32, 1],
+                stream.handle(),
+                arguments![output, weights, sums, shape, window, origin, channels, ring],
+            )
+        }
+    }
+
+    /// Divides planes by the sums of the weights.
+    ///
+    /// **Errors**: sizes that the kernel cannot count to, or the driver refuses.
+    pub(crate) fn divide(
+        &self,
+        layout: &Layout,
+        sums: &DeviceMemory,
+        planes: std::ops::Range<usize>,
+        stream: &Stream,
+    ) -> Result<(), CudaError> {
+        if planes.is_empty() {
+            return Ok(());
+        }
+        let sums = sums.at(0, layout.ring * layout.row())?;
+        let plane = int("voxels of a plane", layout.plane())?;
+        let channels = int("channels", layout.channels[1])?;
+        let (first, ring) = (int("planes", planes.start)?, int("planes", layout.ring)?);
+        let grid = [
+            blocks(layout.plane().div_ceil(THREADS), MAX_BLOCKS[0])?,
+            blocks(planes.len(), MAX_BLOCKS[1])?,
+            1,
+        ];
+        // SAFETY: the arguments are those of the kernel in `stitch.cu`; the sums were checked.
+        unsafe {
+            self.module.launch(
+                self.divide,
+                grid,
+                [THREADS as u32, 1],
+                stream.handle(),
+                arguments![sums, plane, channels, first, ring],
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_are_shared_among_few_blocks() {
+        assert_eq!(statistic_blocks([4, 96 * 96 * 96, 32]), 264);
+        assert_eq!(statistic_blocks([1, 6 * 6 * 6, 256]), 3);
+        assert_eq!(statistic_blocks([5000, 96 * 96 * 96, 8]), 1);
+        assert_eq!(scratch([2, 1, 8]), 2 * 2 * 8 * 2);
+    }
+
+    #[test]
+    fn origins_lie_before_padded_volumes() {
+        let origin = Sizes::origin([0, 5, 48], [23, 0, 0]);
+        assert_eq!(origin.ok(), Some(Sizes([-23, 5, 48])));
+        assert!(matches!(
+            Sizes::new([1, 1 << 40, 1]),
+            Err(CudaError::TooLarge { .. })
+        ));
+    }
+
+    #[test]
+    fn kernels_are_fat_binaries() {
+        for image in [&NORM_RELU.0, &STITCH.0] {
+            assert_eq!(image[..4], 0xba55_ed50_u32.to_le_bytes());
+        }
+    }
+}

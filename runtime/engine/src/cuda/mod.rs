@@ -1,0 +1,21 @@
+//! What runs on an NVIDIA GPU beside ONNX Runtime: a fused normalization inside of networks, and cutting and blending
+//! of windows around them, so that the GPU never waits for the host.
+//!
+//! The driver is loaded at run time and the kernels are compiled beforehand (`kernels/build.sh`): building needs nothing of
+//! CUDA, and without a GPU none of this is touched. ONNX Runtime's sessions run on a stream of ours, in whose order the
+//! kernels lie as well.
+
+#![warn(clippy::undocumented_unsafe_blocks)]
+
+mod accelerator;
+mod buffers;
+mod driver;
+mod gpu;
+mod kernels;
+mod operator;
+mod walk;
+
+pub(crate) use accelerator::Accelerator;
+pub use driver::CudaError;
+pub(crate) use kernels::Element;
+pub(crate) use walk::CudaWalk;

@@ -1,0 +1,154 @@
+//! [`NORM_RELU`](vesal_onnx::NORM_RELU) as an operator of ONNX Runtime.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use ort::Error;
+use ort::ep::CUDA;
+use ort::ep::ExecutionProvider;
+use ort::operator::{
+    ComputeContext, Kernel, KernelContext, Operator, OperatorDomain, OperatorInput, OperatorOutput,
+    ShapeInferenceContext,
+};
+use ort::value::{DynTensorValueType, TensorElementType, ValueRef};
+use vesal_onnx::{DOMAIN, NORM_RELU};
+
+use super::kernels::{Element, NormKernels, NormRelu, scratch};
+
+/// The operators of this program for networks of one element type.
+pub(super) fn domain(kernels: Arc<NormKernels>, element: Element) -> Result<OperatorDomain, Error> {
+    OperatorDomain::new(DOMAIN)?.add(NormReluOperator { kernels, element })
+}
+
+struct NormReluOperator {
+    kernels: Arc<NormKernels>,
+    element: Element,
+}
+
+impl Operator for NormReluOperator {
+    type Kernel<'attr> = NormReluKernel;
+
+    fn name(&self) -> &str {
+        NORM_RELU
+    }
+
+    fn execution_provider_type(&self) -> Option<&str> {
+        Some(CUDA::NAME)
+    }
+
+    fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
+        let float = TensorElementType::Float32;
+        [self.element.of_ort(), float, float].map(OperatorInput::required)
+    }
+
+    fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
+        [self.element.of_ort(), TensorElementType::Float32].map(OperatorOutput::required)
+    }
+
+    fn create_kernel<'attr>(
+        &self,
+        context: &KernelContext<'attr>,
+    ) -> Result<NormReluKernel, Error> {
+        let epsilon = context
+            .get::<f32>("epsilon")
+            .ok_or_else(|| Error::new("attribute `epsilon` is missing"))?;
+        Ok(NormReluKernel {
+            kernels: Arc::clone(&self.kernels),
+            element: self.element,
+            epsilon,
+        })
+    }
+
+    /// Without a known shape, ONNX Runtime leaves the transposes around the operator where they are.
+    fn infer_shape(&self, context: &mut ShapeInferenceContext) -> Result<(), Error> {
+        match context.inputs().first() {
+            Some(input) => context.set_output(0, input),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Element {
+    fn of_ort(self) -> TensorElementType {
+        match self {
+            Self::F16 => TensorElementType::Float16,
+            Self::F32 => TensorElementType::Float32,
+        }
+    }
+}
+
+struct NormReluKernel {
+    kernels: Arc<NormKernels>,
+    element: Element,
+    epsilon: f32,
+}
+
+impl Kernel for NormReluKernel {
+    fn compute(&mut self, context: &ComputeContext) -> Result<(), Error> {
+        let input = tensor(context, 0)?;
+        let (scale, bias) = (tensor(context, 1)?, tensor(context, 2)?);
+        let sizes: Option<Vec<usize>> = input
+            .shape()
+            .iter()
+            .map(|&size| usize::try_from(size).ok())
+            .collect();
+        let Some([volumes, x, y, z, channels]) =
+            sizes.as_deref().and_then(<[_]>::as_array).copied()
+        else {
+            return Err(Error::new(format!(
+                "the input has shape {:?}, expected [N, X, Y, Z, C]",
+                input.shape()
+            )));
+        };
+        for parameter in [&scale, &bias] {
+            if **parameter.shape() != [channels as i64] {
+                return Err(Error::new(format!(
+                    "scale or bias has shape {:?}, expected [{channels}]",
+                    parameter.shape()
+                )));
+            }
+        }
+        let shape = [volumes, x * y * z, channels];
+        let floats = scratch(shape) as i64;
+        let output = pointer_mut(context, 0, input.shape().to_vec())?;
+        let scratch = pointer_mut(context, 1, vec![floats])?;
+        let stream = context
+            .stream()?
+            .map_or(std::ptr::null_mut(), |stream| stream.as_ptr().cast());
+        let task = NormRelu {
+            element: self.element,
+            shape,
+            epsilon: self.epsilon,
+            input: input.data_ptr().cast(),
+            scale: scale.data_ptr().cast(),
+            bias: bias.data_ptr().cast(),
+            output,
+            scratch,
+        };
+        // SAFETY: ONNX Runtime gives memory of the shapes that were checked or asked for, and keeps it for its stream.
+        unsafe { self.kernels.launch(&task, stream) }.map_err(|error| Error::new(error.to_string()))
+    }
+}
+
+fn tensor(
+    context: &ComputeContext,
+    index: usize,
+) -> Result<ValueRef<'_, DynTensorValueType>, Error> {
+    let value = context.input(index)?;
+    let missing = || Error::new(format!("input {index} is missing"));
+    value.ok_or_else(missing)?.downcast()
+}
+
+/// Address of an output, which is allocated.
+fn pointer_mut(
+    context: &ComputeContext,
+    index: usize,
+    shape: Vec<i64>,
+) -> Result<*mut c_void, Error> {
+    let value = context.output(index, shape)?;
+    let missing = || Error::new(format!("output {index} is missing"));
+    let value = value
+        .ok_or_else(missing)?
+        .downcast::<DynTensorValueType>()?;
+    Ok(value.data_ptr().cast_mut().cast())
+}

@@ -1,0 +1,85 @@
+//! The form in which a network is run: what is rewritten when it is loaded. The bundle's bytes stay what they are.
+
+use std::num::NonZeroUsize;
+
+use vesal_onnx::{Bytes, Head, Interface, Network};
+
+use crate::device::Device;
+use crate::options::{EngineOptions, Precision};
+use crate::plugin::Provider;
+use crate::predictor::RewriteError;
+
+/// A network in the form in which it is run.
+#[derive(Debug)]
+pub(crate) struct Form {
+    /// Its ONNX file.
+    pub bytes: Bytes,
+    /// Size of its batch axis, if that is not free.
+    pub batch: Option<NonZeroUsize>,
+    /// Its last convolution, where that is applied after blending.
+    pub head: Option<Head>,
+    /// Instance normalizations that are one operator with the ReLU after them.
+    pub fused: usize,
+    /// Most bytes that activations take at once, or the operator that is not known.
+    pub activation_bytes: Result<u64, String>,
+}
+
+impl Form {
+    /// Rewrites a network for a device: without its last convolution where that has more classes than features, in 16-bit
+    /// floats if asked for, on a GPU and for providers that compile with a batch of fixed size, and on a GPU, where `fuse`
+    /// says so, with fused normalizations. What a network does not allow is left, but for the precision.
+    ///
+    /// **Errors**: it cannot be computed in this precision.
+    pub(crate) fn of(
+        bytes: &Bytes,
+        device: Device,
+        options: &EngineOptions,
+        batch: NonZeroUsize,
+        fuse: bool,
+    ) -> Result<Self, RewriteError> {
+        let native = options.provider == Provider::Native;
+        // Other providers round by themselves, where they are told to.
+        let half = native && options.precision == Precision::Float16;
+        let mut form = Self {
+            bytes: bytes.clone(),
+            batch: None,
+            head: None,
+            fused: 0,
+            activation_bytes: Err("unknown".into()),
+        };
+        let mut network = match Network::decode(bytes.clone()) {
+            Ok(network) => network,
+            Err(_) if !half => return Ok(form),
+            Err(error) => return Err(error.into()),
+        };
+        let element = if half {
+            size_of::<u16>()
+        } else {
+            size_of::<f32>()
+        };
+        form.activation_bytes = network.activation_bytes(batch.get(), element);
+        let mut changed = false;
+        if let Ok((rewritten, head)) = network.split_head() {
+            (network, form.head, changed) = (rewritten, Some(head), true);
+        }
+        // Before the precision: scales then stay 32-bit floats.
+        if device.is_gpu()
+            && fuse
+            && let Ok((rewritten, fused)) = network.fuse_norm_relu()
+        {
+            (network, form.fused, changed) = (rewritten, fused, true);
+        }
+        if half {
+            (network, changed) = (network.half(Interface::Single)?, true);
+        }
+        if (device.is_gpu() || !native)
+            && let Ok(rewritten) = network.fix_batch(batch)
+        {
+            (network, form.batch, changed) = (rewritten, Some(batch), true);
+        }
+        if changed {
+            form.bytes = network.encode().into();
+        }
+        Ok(form)
+    }
+}

@@ -1,0 +1,162 @@
+//! Why a network cannot be used.
+
+use std::fmt;
+
+use thiserror::Error;
+use vesal_onnx::{NetworkError, Refusal};
+
+use crate::cuda::CudaError;
+use crate::device::DeviceError;
+use crate::model::MalformedModel;
+use crate::options::Precision;
+use crate::plugin::PluginError;
+
+/// A shape with free axes, as in `[?, 1, 96, 96, 96]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AxisSizes(pub Vec<Option<usize>>);
+
+impl fmt::Display for AxisSizes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sizes: Vec<String> = self
+            .0
+            .iter()
+            .map(|size| size.map_or_else(|| "?".into(), |size| size.to_string()))
+            .collect();
+        write!(formatter, "[{}]", sizes.join(", "))
+    }
+}
+
+/// Why a network cannot be used or fails.
+#[derive(Debug, Error)]
+pub enum PredictorError {
+    /// No ONNX file.
+    #[error(transparent)]
+    Malformed(#[from] MalformedModel),
+    /// Its values lie in another file.
+    #[error("the network keeps tensor {tensor:?} in another file, expected all of it in one")]
+    ExternalData {
+        /// Name of the tensor.
+        tensor: String,
+    },
+    /// Another operator set than the manifest states.
+    #[error("the network has opset {}, expected {expected}", found.map_or("none".into(), |found| found.to_string()))]
+    Opset {
+        /// Its operator set.
+        found: Option<i64>,
+        /// The manifest's.
+        expected: i64,
+    },
+    /// It does not become what was asked for.
+    #[error("the network cannot be computed in {precision}")]
+    Precision {
+        /// What was asked for.
+        precision: Precision,
+        /// Why.
+        source: RewriteError,
+    },
+    /// The GPU fails beside ONNX Runtime.
+    #[error(transparent)]
+    Cuda(#[from] CudaError),
+    /// The provider cannot be used.
+    #[error(transparent)]
+    Plugin(PluginError),
+    /// ONNX Runtime refuses it.
+    #[error("ONNX Runtime refuses the network")]
+    Refused {
+        /// Why.
+        source: ort::Error,
+    },
+    /// The device refuses it.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// Inputs or outputs have other names, or there are several.
+    #[error("the network's {what}s are {found:?}, expected only {expected:?}")]
+    Names {
+        /// Input or output.
+        what: &'static str,
+        /// Their names.
+        found: Vec<String>,
+        /// The one name in the manifest.
+        expected: String,
+    },
+    /// No tensor of `float32`.
+    #[error("the network's {what} holds {found}, expected a tensor of f32")]
+    ElementType {
+        /// Input or output.
+        what: &'static str,
+        /// What it holds.
+        found: String,
+    },
+    /// A shape that the plan's windows do not fit.
+    #[error("the network's {what} has shape {found}, the deploy plan needs {expected}")]
+    Shape {
+        /// Input or output.
+        what: &'static str,
+        /// Its shape.
+        found: AxisSizes,
+        /// The plan's.
+        expected: AxisSizes,
+    },
+    /// It was given something else than windows of the plan.
+    #[error("the patches have shape {found:?}, the network takes {expected:?} after the batch")]
+    Patches {
+        /// Their shape.
+        found: [usize; 5],
+        /// Channels and window.
+        expected: [usize; 4],
+    },
+    /// No memory for its input and output.
+    #[error("the network's input and output cannot be allocated")]
+    Memory,
+    /// It failed while running.
+    #[error("the network fails")]
+    Run {
+        /// Why.
+        source: ort::Error,
+    },
+    /// Its output has another shape than it promised.
+    #[error("the network's output has shape {found:?}, expected {expected:?}")]
+    Output {
+        /// Its shape.
+        found: Vec<usize>,
+        /// What was promised.
+        expected: [usize; 5],
+    },
+    /// It overflowed.
+    #[error("the network returns {values} logits that are NaN or infinite")]
+    NotFinite {
+        /// How many.
+        values: usize,
+    },
+}
+
+/// Why a network is not rewritten.
+#[derive(Debug, Error)]
+pub enum RewriteError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// It has something that a rewrite does not know.
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+}
+
+impl PredictorError {
+    /// A remedy, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Device(error) => error.hint(),
+            Self::Plugin(error) => error.hint(),
+            Self::Precision { .. } => Some("every network runs in f32"),
+            Self::Cuda(error) if error.is_out_of_memory() => {
+                Some("`--batch 1` needs least memory on the GPU")
+            }
+            Self::Cuda(_) => Some("`vesal devices` lists what runs here"),
+            Self::Run { .. } => Some("if memory is short, `--batch 1` needs least"),
+            Self::Memory | Self::Patches { .. } | Self::Output { .. } | Self::NotFinite { .. } => {
+                None
+            }
+            _ => Some("the bundle was put together wrongly: export it again"),
+        }
+    }
+}

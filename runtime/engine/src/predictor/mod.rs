@@ -1,0 +1,427 @@
+//! One ONNX network as a predictor of patches.
+
+mod error;
+mod interface;
+
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
+
+use ndarray::{Array3, Array5, ArrayView4, ArrayView5, Axis, CowArray, Ix5, s};
+use ort::memory::Allocator;
+use ort::session::{IoBinding, Session};
+use ort::value::Tensor;
+use vesal_bundle::DeployPlan;
+use vesal_bundle::manifest::NetworkInterface;
+use vesal_onnx::{Bytes, Head};
+use vesal_volume::postprocess::map_features;
+use vesal_volume::window::{Blending, PatchPredictor, WindowPlan};
+
+use crate::cuda::{Accelerator, CudaWalk, Element};
+use crate::device::{self, Device, DeviceError};
+use crate::form::Form;
+use crate::library::Runtime;
+use crate::model::Model;
+use crate::options::{EngineOptions, Precision};
+use crate::plugin::Provider;
+use crate::session::{self, SessionError};
+
+pub use error::{AxisSizes, PredictorError, RewriteError};
+
+/// Windows per call on a GPU, if not given: more do not make it faster.
+const GPU_BATCH: NonZeroUsize = NonZeroUsize::new(4).expect("positive");
+/// Largest window of which a GPU gets several per call, if not given.
+const GPU_BATCH_VOXELS: usize = 128 * 128 * 128;
+
+/// One ONNX network on one device, for batches of windows of one shape, in memory of its own.
+///
+/// A batch that is not full is computed as if it were: one shape is what a device plans for.
+#[derive(Debug)]
+pub struct OnnxPredictor {
+    /// On a GPU made when it is first needed: windows that are cut there need none.
+    host: Option<HostMemory>,
+    session: Session,
+    accelerator: Option<Accelerator>,
+    device: Device,
+    execution: String,
+    interface: NetworkInterface,
+    run_time: Duration,
+    /// `[C, X, Y, Z]`.
+    patch: [usize; 4],
+    /// Channels of the output: logits, or the features that the head takes.
+    channels: usize,
+    head: Option<Head>,
+    max_batch: usize,
+    activation_bytes: Result<u64, String>,
+}
+
+/// Input and output of a network in the host's memory.
+#[derive(Debug)]
+struct HostMemory {
+    binding: IoBinding,
+    /// `[N, C, X, Y, Z]`.
+    input: Tensor<f32>,
+    /// `[N, K, X, Y, Z]`.
+    output: Tensor<f32>,
+}
+
+impl OnnxPredictor {
+    /// Makes a predictor of the bytes of an ONNX file, on exactly this device and with the options' precision, threads and
+    /// batch; [`Device::Auto`] means the processor here, for only who holds all networks can choose.
+    ///
+    /// **Errors**: the file is no network for this plan and interface, or the device does not run it.
+    pub fn new(
+        runtime: &'static Runtime,
+        network: Bytes,
+        interface: &NetworkInterface,
+        plan: &DeployPlan,
+        device: Device,
+        options: &EngineOptions,
+    ) -> Result<Self, PredictorError> {
+        let Model { opset, external } = Model::inspect(&network)?;
+        if let Some(tensor) = external {
+            return Err(PredictorError::ExternalData { tensor });
+        }
+        if opset != Some(interface.opset) {
+            return Err(PredictorError::Opset {
+                found: opset,
+                expected: interface.opset,
+            });
+        }
+        if options.provider == Provider::Native {
+            device::check_provider(runtime, device)?;
+        }
+        let ([x, y, z], channels, classes) =
+            (plan.window.size, plan.channels.len(), plan.labels.len());
+        let several = matches!(device, Device::Cuda(_)) && x * y * z <= GPU_BATCH_VOXELS;
+        let usual = if several {
+            GPU_BATCH
+        } else {
+            NonZeroUsize::MIN
+        };
+        let batch = options.batch.unwrap_or(usual);
+        let load = Load {
+            runtime,
+            network: &network,
+            device,
+            options,
+            batch,
+        };
+        let (session, accelerator, form, execution) = load.session()?;
+        let found = form.head.as_ref().map_or(classes, Head::classes);
+        if found != classes {
+            let axes = |classes| AxisSizes(vec![None, Some(classes), Some(x), Some(y), Some(z)]);
+            return Err(PredictorError::Shape {
+                what: "output",
+                found: axes(found),
+                expected: axes(classes),
+            });
+        }
+        let outputs_per_voxel = form.head.as_ref().map_or(classes, Head::features);
+        let fixed = form.batch.map(NonZeroUsize::get);
+        let (input, output) = (&interface.input, &interface.output);
+        let window = |channels| [channels, x, y, z];
+        let [inputs, outputs] = [session.inputs(), session.outputs()];
+        interface::check_outlet("input", inputs, input, fixed, window(channels))?;
+        interface::check_outlet("output", outputs, output, fixed, window(outputs_per_voxel))?;
+        let mut predictor = Self {
+            host: None,
+            session,
+            accelerator,
+            device,
+            execution,
+            interface: interface.clone(),
+            run_time: Duration::ZERO,
+            patch: [channels, x, y, z],
+            channels: outputs_per_voxel,
+            head: form.head,
+            max_batch: batch.get(),
+            activation_bytes: form.activation_bytes,
+        };
+        if predictor.accelerator.is_none() {
+            predictor.host()?;
+        }
+        Ok(predictor)
+    }
+
+    /// Device that it runs on.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// How it runs there: the execution provider, the precision, and what is computed beside ONNX Runtime, or why
+    /// nothing is.
+    pub fn execution(&self) -> &str {
+        &self.execution
+    }
+
+    /// The linear map from blended outputs to logits, where the network has more classes than features before them.
+    pub(crate) fn head(&self) -> Option<&Head> {
+        self.head.as_ref()
+    }
+
+    /// Most bytes that the network's activations take at once, or the operator that is not known.
+    pub(crate) fn activation_bytes(&self) -> Result<u64, &str> {
+        self.activation_bytes
+            .as_ref()
+            .copied()
+            .map_err(String::as_str)
+    }
+
+    /// Bytes of the buffers that batches pass through.
+    pub(crate) fn buffer_bytes(&self) -> u64 {
+        let [channels, x, y, z] = self.patch;
+        (self.max_batch * (channels + self.channels) * x * y * z * size_of::<f32>()) as u64
+    }
+
+    /// Logits of a batch of windows.
+    ///
+    /// **Shapes**: `[N, C, X, Y, Z]` → `[N, K, X, Y, Z]`.
+    ///
+    /// **Errors**: as [`PatchPredictor::predict`].
+    pub fn logits(&mut self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>, PredictorError> {
+        let head = self.head.clone();
+        let outputs = self.predict(patches)?;
+        let Some(head) = head else {
+            return Ok(outputs.into_owned());
+        };
+        let (n, _, x, y, z) = outputs.dim();
+        let mut logits = Array5::zeros((n, head.classes(), x, y, z));
+        for (features, mut logits) in outputs.outer_iter().zip(logits.outer_iter_mut()) {
+            let planes = features.axis_iter(Axis(1));
+            for (plane, mut to) in planes.zip(logits.axis_iter_mut(Axis(1))) {
+                to.assign(&map_features(plane, &head.weight, &head.bias));
+            }
+        }
+        Ok(logits)
+    }
+
+    /// Time that ONNX Runtime has taken so far; on a GPU the time that the host has waited for it.
+    pub fn run_time(&self) -> Duration {
+        self.run_time
+    }
+
+    /// Input and output in the host's memory.
+    fn host(&mut self) -> Result<&mut HostMemory, PredictorError> {
+        if self.host.is_none() {
+            let [channels, x, y, z] = self.patch;
+            let tensor = |channels: usize| {
+                let shape = [self.max_batch, channels, x, y, z];
+                Tensor::new(&Allocator::default(), shape).map_err(run)
+            };
+            let mut output: Tensor<f32> = tensor(self.channels)?;
+            let mut input: Tensor<f32> = tensor(channels)?;
+            input.extract_array_mut().fill(0.0);
+            let mut binding = self.session.create_binding().map_err(run)?;
+            binding
+                .bind_output(self.interface.output.as_str(), &mut output)
+                .map_err(run)?;
+            return Ok(self.host.insert(HostMemory {
+                binding,
+                input,
+                output,
+            }));
+        }
+        self.host.as_mut().ok_or(PredictorError::Memory)
+    }
+
+    /// Starts a way through the windows of a volume on the GPU; none if this is no GPU, or one without enough memory for
+    /// the volume besides the network.
+    ///
+    /// **Errors**: the GPU fails.
+    pub(crate) fn cuda_walk<'a>(
+        &mut self,
+        volume: ArrayView4<'a, f32>,
+        plan: &WindowPlan,
+        blending: &'a Blending,
+    ) -> Result<Option<CudaWalk<'a>>, PredictorError> {
+        let Some(accelerator) = &mut self.accelerator else {
+            return Ok(None);
+        };
+        let ([channels, x, y, z], batch) = (self.patch, self.max_batch);
+        if volume.dim().0 != channels || plan.size != [x, y, z] {
+            return Ok(None);
+        }
+        let names = [&*self.interface.input, &*self.interface.output];
+        let shapes = [channels, self.channels].map(|channels| [batch, channels, x, y, z]);
+        accelerator
+            .bind(&self.session, names, shapes)
+            .map_err(run)?;
+        let sizes = [batch, self.channels];
+        match CudaWalk::new(volume, plan, blending, sizes, accelerator) {
+            Ok(walk) => Ok(Some(walk)),
+            Err(error) if error.is_out_of_memory() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Goes a step of a way that [`Self::cuda_walk`] has begun.
+    ///
+    /// **Errors**: the network or the GPU fails.
+    pub(crate) fn step(&mut self, walk: &mut CudaWalk<'_>) -> Result<(), PredictorError> {
+        if let Some(accelerator) = &mut self.accelerator {
+            self.run_time += walk.step(&mut self.session, accelerator)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a plane from a way that [`Self::cuda_walk`] has begun.
+    ///
+    /// **Errors**: the network or the GPU fails.
+    pub(crate) fn pop(
+        &mut self,
+        walk: &mut CudaWalk<'_>,
+    ) -> Result<Option<Array3<f32>>, PredictorError> {
+        match &mut self.accelerator {
+            Some(accelerator) => walk.pop(&mut self.session, accelerator),
+            None => Ok(None),
+        }
+    }
+}
+
+/// How a network is loaded.
+struct Load<'a> {
+    runtime: &'static Runtime,
+    network: &'a Bytes,
+    device: Device,
+    options: &'a EngineOptions,
+    batch: NonZeroUsize,
+}
+
+/// A session, what drives it, the form of its network, and how it runs.
+type Loaded = (Session, Option<Accelerator>, Form, String);
+
+impl Load<'_> {
+    /// Makes a session: on a GPU with our own kernels if they can be used there.
+    fn session(&self) -> Result<Loaded, PredictorError> {
+        let provider = match self.options.provider {
+            Provider::Native => device::provider(self.device),
+            other => other.name(),
+        };
+        let text = |rest: &str| format!("{provider}, {}{rest}", self.options.precision);
+        let index = match self.device {
+            Device::Cuda(index) if self.options.provider == Provider::Native => index,
+            _ => {
+                let (session, form) = self.build(None)?;
+                return Ok((session, None, form, text("")));
+            }
+        };
+        let without = match Accelerator::open(index) {
+            Ok(accelerator) => match self.build(Some(&accelerator)) {
+                Ok((session, form)) => {
+                    let rest =
+                        format!(", {} fused normalizations, stitched on the GPU", form.fused);
+                    return Ok((session, Some(accelerator), form, text(&rest)));
+                }
+                Err(error @ PredictorError::Precision { .. }) => return Err(error),
+                Err(error) => error.to_string(),
+            },
+            Err(error) => error.to_string(),
+        };
+        let (session, form) = self.build(None)?;
+        let rest = format!(", stitched on the processor: {without}");
+        Ok((session, None, form, text(&rest)))
+    }
+
+    fn build(&self, accelerator: Option<&Accelerator>) -> Result<(Session, Form), PredictorError> {
+        let Self {
+            runtime,
+            device,
+            options,
+            ..
+        } = *self;
+        let precision = options.precision;
+        let form = Form::of(
+            self.network,
+            device,
+            options,
+            self.batch,
+            accelerator.is_some(),
+        )
+        .map_err(|source| PredictorError::Precision { precision, source })?;
+        let element = match precision {
+            Precision::Float16 => Element::F16,
+            Precision::Float32 => Element::F32,
+        };
+        let accelerator = accelerator.map(|accelerator| (accelerator, element));
+        let session = session::build(runtime, &form.bytes, device, options, accelerator);
+        let session = session.map_err(|error| match error {
+            SessionError::Plugin(error) => PredictorError::Plugin(error),
+            SessionError::Refused(source) if device.is_gpu() => {
+                PredictorError::Device(DeviceError::Unusable { device, source })
+            }
+            SessionError::Refused(source) => PredictorError::Refused { source },
+        })?;
+        Ok((session, form))
+    }
+}
+
+impl PatchPredictor for OnnxPredictor {
+    type Error = PredictorError;
+
+    fn output_channels(&self) -> usize {
+        self.channels
+    }
+
+    fn max_batch(&self) -> usize {
+        self.max_batch
+    }
+
+    fn predict(
+        &mut self,
+        patches: ArrayView5<'_, f32>,
+    ) -> Result<CowArray<'_, f32, Ix5>, PredictorError> {
+        let (n, c, x, y, z) = patches.dim();
+        if [c, x, y, z] != self.patch || n > self.max_batch {
+            return Err(PredictorError::Patches {
+                found: [n, c, x, y, z],
+                expected: self.patch,
+            });
+        }
+        let expected = [self.max_batch, self.channels, x, y, z];
+        let start = Instant::now();
+        self.host()?;
+        let host = self.host.as_mut().ok_or(PredictorError::Memory)?;
+        host.fill(&self.interface.input, patches).map_err(run)?;
+        self.session.run_binding(&host.binding).map_err(run)?;
+        self.run_time += start.elapsed();
+        let logits = host.output.extract_array();
+        let output = || PredictorError::Output {
+            found: logits.shape().to_vec(),
+            expected,
+        };
+        let all = logits
+            .clone()
+            .into_dimensionality::<Ix5>()
+            .map_err(|_| output())?;
+        if all.shape() != expected {
+            return Err(output());
+        }
+        let logits = all.slice_move(s![..n, .., .., .., ..]);
+        let values = logits.iter().filter(|logit| !logit.is_finite()).count();
+        if values > 0 {
+            return Err(PredictorError::NotFinite { values });
+        }
+        Ok(logits.into())
+    }
+}
+
+impl HostMemory {
+    /// Puts patches where the network reads them; what a batch lacks stays as it was.
+    fn fill(&mut self, name: &str, patches: ArrayView5<'_, f32>) -> Result<(), ort::Error> {
+        let mut input = self.input.extract_array_mut();
+        let length: usize = patches.len();
+        match (patches.as_slice(), input.as_slice_mut()) {
+            (Some(patches), Some(input)) => input[..length].copy_from_slice(patches),
+            _ => input
+                .iter_mut()
+                .zip(&patches)
+                .for_each(|(to, from)| *to = *from),
+        }
+        // Bound anew every time: what lies in a device's own memory is copied there now.
+        self.binding.bind_input(name, &self.input)
+    }
+}
+
+fn run(source: ort::Error) -> PredictorError {
+    PredictorError::Run { source }
+}

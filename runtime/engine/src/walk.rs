@@ -1,0 +1,112 @@
+//! A member's way through the windows of a volume, wherever it runs.
+
+use ndarray::{Array3, ArrayView4};
+use vesal_volume::window::{Blending, Progress, StitchError, Walk, WindowPlan};
+
+use crate::cuda::CudaWalk;
+use crate::predictor::{OnnxPredictor, PredictorError};
+
+/// A member's way through the windows of a volume.
+pub(crate) enum MemberWalk<'a> {
+    /// Windows are cut and blended on the processor.
+    Host(Walk<'a>),
+    /// They are where the network runs.
+    Cuda(Box<CudaWalk<'a>>),
+}
+
+impl<'a> MemberWalk<'a> {
+    /// Starts before the first window of a volume, `[C, X, Y, Z]`.
+    ///
+    /// **Errors**: those of [`Walk::new`], or the GPU fails.
+    pub(crate) fn new(
+        volume: ArrayView4<'a, f32>,
+        plan: &WindowPlan,
+        blending: &'a Blending,
+        predictor: &mut OnnxPredictor,
+    ) -> Result<Self, StitchError<PredictorError>> {
+        let total = blending.grid().count();
+        let walk = predictor.cuda_walk(volume, plan, blending);
+        match walk.map_err(|source| StitchError::Predict {
+            window: 1,
+            total,
+            source,
+        })? {
+            Some(walk) => Ok(Self::Cuda(Box::new(walk))),
+            None => Ok(Self::Host(Walk::new(volume, plan, blending, predictor)?)),
+        }
+    }
+
+    /// How far it is.
+    pub(crate) fn progress(&self) -> Progress {
+        match self {
+            Self::Host(walk) => walk.progress(),
+            Self::Cuda(walk) => walk.progress(),
+        }
+    }
+
+    /// Predicts the next batch.
+    ///
+    /// **Errors**: the prediction fails.
+    pub(crate) fn step(
+        &mut self,
+        predictor: &mut OnnxPredictor,
+    ) -> Result<(), StitchError<PredictorError>> {
+        match self {
+            Self::Host(walk) => walk.step(predictor),
+            Self::Cuda(walk) => predictor
+                .step(walk)
+                .map_err(|source| walk_error(walk, source)),
+        }
+    }
+
+    /// Takes the next plane along X that no further window reaches, `[K, Y, Z]`, if there is one.
+    ///
+    /// **Errors**: the prediction of later windows fails, on a GPU.
+    pub(crate) fn pop(
+        &mut self,
+        predictor: &mut OnnxPredictor,
+    ) -> Result<Option<Array3<f32>>, StitchError<PredictorError>> {
+        match self {
+            Self::Host(walk) => Ok(walk.pop()),
+            Self::Cuda(walk) => predictor
+                .pop(walk)
+                .map_err(|source| walk_error(walk, source)),
+        }
+    }
+}
+
+fn walk_error(walk: &CudaWalk<'_>, source: PredictorError) -> StitchError<PredictorError> {
+    let Progress { done, total } = walk.progress();
+    StitchError::Predict {
+        window: done + 1,
+        total,
+        source,
+    }
+}
+
+impl OnnxPredictor {
+    /// Predicts a volume, `[C, X, Y, Z]`, and hands every plane, `[K, Y, Z]`, to `take` as soon as it is complete, in the
+    /// order of X; windows are cut and blended on the device that the network runs on.
+    ///
+    /// **Errors**: an invalid plan, too little memory, or the network or the device fails.
+    pub fn predict_planes(
+        &mut self,
+        volume: ArrayView4<'_, f32>,
+        plan: &WindowPlan,
+        mut take: impl FnMut(Array3<f32>),
+    ) -> Result<(), StitchError<PredictorError>> {
+        let (_, x, y, z) = volume.dim();
+        let blending = Blending::new([x, y, z], plan)?;
+        let mut walk = MemberWalk::new(volume, plan, &blending, self)?;
+        loop {
+            while let Some(plane) = walk.pop(self)? {
+                take(plane);
+            }
+            let Progress { done, total } = walk.progress();
+            if done == total {
+                return Ok(());
+            }
+            walk.step(self)?;
+        }
+    }
+}
