@@ -6,8 +6,10 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use ndarray::{Array3, Array4, ArrayView4};
+use rayon::prelude::*;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::probe::ProbeInput;
+use vesal_onnx::Head;
 use vesal_volume::postprocess::{Combination, Combine, map_features};
 use vesal_volume::preprocess::{PreprocessError, Restorer, Trace, execute};
 use vesal_volume::window::Blending;
@@ -211,15 +213,15 @@ impl Ensemble {
                             total_windows,
                         },
                     )?;
-                    while let Some(plane) = walks[member].pop(predictor).map_err(failed)? {
-                        let begin = Instant::now();
-                        let plane = match predictor.head() {
-                            Some(head) => map_features(plane.view(), &head.weight, &head.bias),
-                            None => plane,
-                        };
-                        if let Some(plane) = joint.add(member, plane, *weight, plan)? {
-                            output.push(plane)?;
+                    loop {
+                        let planes = walks[member].pop_some(predictor).map_err(failed)?;
+                        if planes.is_empty() {
+                            break;
                         }
+                        let begin = Instant::now();
+                        let complete =
+                            joint.add(member, planes, predictor.head(), *weight, plan)?;
+                        output.push(complete)?;
                         restore += begin.elapsed();
                     }
                 }
@@ -263,34 +265,42 @@ struct Joint {
 }
 
 impl Joint {
-    /// Adds a member's next plane, `[K, Y, Z]`; gives the next one that all members have completed.
+    /// Adds a member's next planes, `[K, Y, Z]` once its head, if it has one, is applied; gives those that all members
+    /// have completed now.
     fn add(
         &mut self,
         member: usize,
-        plane: Array3<f32>,
+        planes: Vec<Array3<f32>>,
+        head: Option<&Head>,
         weight: f64,
         plan: &DeployPlan,
-    ) -> Result<Option<Array3<f32>>, EngineError> {
-        let index = self.taken[member] - self.done;
-        self.taken[member] += 1;
-        if index == self.planes.len() {
+    ) -> Result<Vec<Array3<f32>>, EngineError> {
+        let first = self.taken[member] - self.done;
+        self.taken[member] += planes.len();
+        while self.planes.len() < first + planes.len() {
             let combination = Combination::new(self.combine, plan.activation);
             self.planes.push_back(combination);
         }
-        // Rows take the place of planes, whose number decides over parallel work.
-        let (classes, y, z) = plane.dim();
-        let rows = plane.into_shape_with_order((classes, y, 1, z))?;
-        self.planes[index].add(rows, weight)?;
-        if self.taken.iter().any(|&taken| taken <= self.done) {
-            return Ok(None);
-        }
-        self.done += 1;
-        let Some(complete) = self.planes.pop_front() else {
-            return Ok(None);
+        let add = |(combination, plane): (&mut Combination, Array3<f32>)| {
+            let plane = match head {
+                Some(head) => map_features(plane.view(), &head.weight, &head.bias),
+                None => plane,
+            };
+            // Rows take the place of planes, whose number decides over parallel work.
+            let (classes, y, z) = plane.dim();
+            let rows = plane.into_shape_with_order((classes, y, 1, z))?;
+            Ok::<_, EngineError>(combination.add(rows, weight)?)
         };
-        Ok(Some(
-            complete.finish()?.into_shape_with_order((classes, y, z))?,
-        ))
+        let pairs: Vec<_> = self.planes.range_mut(first..).zip(planes).collect();
+        pairs.into_par_iter().try_for_each(add)?;
+        let complete = self.taken.iter().min().map_or(0, |taken| taken - self.done);
+        self.done += complete;
+        let finish = |combination: Combination| {
+            let mean = combination.finish()?;
+            let (classes, y, _, z) = mean.dim();
+            Ok(mean.into_shape_with_order((classes, y, z))?)
+        };
+        self.planes.drain(..complete).map(finish).collect()
     }
 }
 
@@ -317,9 +327,11 @@ impl<'a, 's> Restoring<'a, 's> {
         })
     }
 
-    fn push(&mut self, plane: Array3<f32>) -> Result<(), EngineError> {
+    fn push(&mut self, planes: Vec<Array3<f32>>) -> Result<(), EngineError> {
         let restorer = &mut self.restorer;
-        storing(&mut self.probabilities, |take| restorer.push(plane, take))
+        storing(&mut self.probabilities, |take| {
+            restorer.push_all(planes, take)
+        })
     }
 
     fn finish(mut self) -> Result<LabelMap, EngineError> {

@@ -84,6 +84,31 @@ fn walk_error(walk: &CudaWalk<'_>, source: PredictorError) -> StitchError<Predic
     }
 }
 
+/// Values of the planes that are taken at once from a GPU: 32 MiB.
+const VALUES_AT_ONCE: usize = 8 << 20;
+
+impl MemberWalk<'_> {
+    /// Takes complete planes, in the order of X: on a processor one after the other, so that no more of them wait than must;
+    /// from a GPU as many as there are, within 32 MiB.
+    ///
+    /// **Errors**: those of [`Self::pop`].
+    pub(crate) fn pop_some(
+        &mut self,
+        predictor: &mut OnnxPredictor,
+    ) -> Result<Vec<Array3<f32>>, StitchError<PredictorError>> {
+        let mut planes: Vec<Array3<f32>> = Vec::new();
+        let mut values = 0;
+        while let Some(plane) = self.pop(predictor)? {
+            values += plane.len();
+            planes.push(plane);
+            if matches!(self, Self::Host(_)) || values >= VALUES_AT_ONCE {
+                break;
+            }
+        }
+        Ok(planes)
+    }
+}
+
 impl OnnxPredictor {
     /// Predicts a volume, `[C, X, Y, Z]`, and hands every plane, `[K, Y, Z]`, to `take` as soon as it is complete, in the
     /// order of X; windows are cut and blended on the device that the network runs on.

@@ -64,7 +64,7 @@ struct Worst {
 /// Opens the bundle, which checks that it is whole, replays the probe and prints how far the answers are apart.
 pub fn run(arguments: &VerifyArguments) -> Result<Exit, Failure> {
     use_threads(arguments.compute.threads)?;
-    let bundle = Bundle::open(&arguments.bundle)
+    let bundle = Bundle::open_for_use(&arguments.bundle)
         .map_err(|error| failure::bundle(&arguments.bundle, error))?;
     let attempt = format!("cannot verify `{}`", bundle.manifest().name);
     let mut opened = profile::open(&bundle, &arguments.compute, None)

@@ -200,6 +200,7 @@ proptest! {
     #[test]
     fn planes_are_restored_to_what_the_whole_gives(
         affine in affines(), shape in shapes(), spacing in prop::array::uniform3(0.5..3.0_f64), order in 0..6usize, regions in prop::bool::ANY,
+        at_once in 1..5usize,
     ) {
         let resample = Step::Resample { spacing, keep: [1.0, 1.0] };
         let crop = Step::CropForeground { threshold: 5.0, margin: 1 };
@@ -236,8 +237,9 @@ proptest! {
             found.slice_mut(s![.., i..i + x, j..j + y, k..k + z]).assign(&block);
         };
         let mut restorer = Restorer::new(&trace, activation, &values).unwrap();
-        for plane in probabilities.axis_iter(Axis(1)) {
-            restorer.push(plane.to_owned(), Some(&mut take)).unwrap();
+        let planes: Vec<_> = probabilities.axis_iter(Axis(1)).map(|plane| plane.to_owned()).collect();
+        for planes in planes.chunks(at_once) {
+            restorer.push_all(planes.to_vec(), Some(&mut take)).unwrap();
         }
         let surplus = restorer.push(Array3::zeros((3, y, z)), None);
         let refused = matches!(surplus, Err(PreprocessError::PredictionShape { .. }));
@@ -260,6 +262,21 @@ proptest! {
         let end = nan.and_then(|()| restorer.finish(None).map(|_| ()));
         let refused = matches!(end, Err(PreprocessError::Labeling(_)));
         prop_assert!(refused, "{end:?}");
+    }
+
+    #[test]
+    fn several_planes_are_labeled_only_if_all_are_numbers(affine in affines(), bad in 1..4usize) {
+        let (_, trace) = execute(vec![volume(1, [5, 3, 2], affine)], &[]).unwrap();
+        let mut restorer = Restorer::new(&trace, Activation::Softmax, &[0, 1]).unwrap();
+        restorer.push(Array3::zeros((2, 3, 2)), None).unwrap();
+        let mut planes = vec![Array3::zeros((2, 3, 2)); 3];
+        planes[bad - 1][[1, 2, 0]] = f32::NAN;
+        let error = restorer.push_all(planes, None);
+        let expected = vesal_volume::postprocess::LabelingError::NotANumber { class: 1, voxel: [bad, 2, 0] };
+        prop_assert!(matches!(&error, Err(PreprocessError::Labeling(found)) if *found == expected), "{error:?}");
+        let surplus = restorer.push_all(vec![Array3::zeros((2, 3, 2)); 5], None);
+        let refused = matches!(surplus, Err(PreprocessError::PredictionShape { .. }));
+        prop_assert!(refused);
     }
 
     #[test]

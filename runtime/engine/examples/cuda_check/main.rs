@@ -19,7 +19,6 @@ use vesal_bundle::deploy_plan::{self, Activation, Channel, Label, Modality};
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_engine::library::Runtime;
 use vesal_engine::{Device, EngineOptions, Ensemble, OnnxPredictor, Precision, library};
-use vesal_onnx::Bytes;
 use vesal_volume::window::{Blend, Padding, PatchPredictor, WindowPlan, stitch};
 use vesal_volume::{Affine, Volume};
 
@@ -93,7 +92,7 @@ impl Check {
         let interface = interface();
         Ok(OnnxPredictor::new(
             self.runtime,
-            Bytes::copy_from_slice(onnx),
+            onnx.into(),
             &interface,
             plan,
             device,
@@ -230,31 +229,41 @@ impl Check {
                 short * 1e3,
                 long * 1e3,
             );
-            drop(predictor);
             if quick || batch != 4 {
                 continue;
             }
-            let mut ensemble =
-                Ensemble::from_networks(&plan, &interface(), &[(&onnx, 1.)], &options)?;
+            let scan = noise(1, CLINICAL);
+            for _ in 0..2 {
+                let start = Instant::now();
+                predictor.predict_planes(scan.view(), &plan.window, drop)?;
+                let total = start.elapsed().as_secs_f64();
+                println!("     {CLINICAL:?}, {precision}: planes alone in {total:.3} s");
+            }
+            drop(predictor);
             let volume = Volume {
-                data: noise(1, CLINICAL),
+                data: scan,
                 affine: Affine::from_spacing([0.8, 0.8, 1.]),
             };
             let mut segmentation = None;
-            for _ in 0..3 {
-                let images = vec![volume.clone()];
-                let start = Instant::now();
-                let onward = &mut |_| ControlFlow::Continue(());
-                let found = ensemble.segment(images, None, onward)?;
-                let total = start.elapsed().as_secs_f64();
-                let ideal = per_window * found.windows as f64;
-                println!(
-                    "     {CLINICAL:?}, {precision}: {} windows, {total:.3} s = {:.3} of windows x time per window; {:?}",
-                    found.windows,
-                    total / ideal,
-                    found.times,
-                );
-                segmentation = Some(found.labels);
+            for members in [1, 5] {
+                let networks = vec![(&onnx[..], 1.); members];
+                let mut ensemble =
+                    Ensemble::from_networks(&plan, &interface(), &networks, &options)?;
+                for _ in 0..3 {
+                    let images = vec![volume.clone()];
+                    let start = Instant::now();
+                    let onward = &mut |_| ControlFlow::Continue(());
+                    let found = ensemble.segment(images, None, onward)?;
+                    let total = start.elapsed().as_secs_f64();
+                    let ideal = per_window * (found.windows * members) as f64;
+                    println!(
+                        "     {CLINICAL:?}, {precision}, {members} members: {} windows each, {total:.3} s = {:.3} of windows x time per window; {:?}",
+                        found.windows,
+                        total / ideal,
+                        found.times,
+                    );
+                    segmentation.get_or_insert(found.labels);
+                }
             }
             labels.extend(segmentation);
         }

@@ -36,7 +36,7 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
     let start = Instant::now();
     interrupt::listen()?;
     use_threads(arguments.compute.threads)?;
-    let bundle = Bundle::open(&arguments.bundle)
+    let bundle = Bundle::open_for_use(&arguments.bundle)
         .map_err(|error| failure::bundle(&arguments.bundle, error))?;
     let mut jobs = prepare::jobs(arguments, &bundle)?;
     outputs::create_folder(&arguments.output)?;

@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use ndarray::{Array3, Array4, ArrayView4, ArrayViewMut3, Axis, s};
+use ndarray::{Array3, Array4, ArrayView1, ArrayView4, ArrayViewMut2, ArrayViewMut3, Axis, s};
 use rayon::prelude::*;
 
 use super::inverse::{BLOCK_VALUES, OFF_AXIS_TOLERANCE, at_step};
 use super::{AppliedStep, PreprocessError, Step, Trace};
-use crate::postprocess::{Activation, LabelingError};
-use crate::resample::{PlaneSampler, Scratch};
+use crate::postprocess::{Activation, LabelingError, label_row};
+use crate::resample::{PlaneSampler, RowScratch, Scratch};
 use crate::volume::LabelMap;
 
 /// Takes probabilities on the input's grid as they are restored: a block `[K, X, Y, Z]` and the input voxel that its first
@@ -151,6 +151,48 @@ impl<'a> Restorer<'a> {
         }
     }
 
+    /// Takes the next prepared planes, as [`Self::push`] takes one, and labels them in parallel where nothing is resampled.
+    ///
+    /// **Errors**: those of [`Self::push`].
+    pub fn push_all(
+        &mut self,
+        planes: Vec<Array3<f32>>,
+        mut take: Option<&mut TakeBlock<'_>>,
+    ) -> Result<(), PreprocessError> {
+        let several = planes.len() > 1;
+        let Source::Same { next, steps } = &mut self.source else {
+            for plane in planes {
+                self.push(plane, take.as_deref_mut())?;
+            }
+            return Ok(());
+        };
+        let (first, steps) = (*next, *steps);
+        let shape = self.trace.prepared.shape;
+        let fits = |plane: &Array3<f32>| {
+            let (classes, y, z) = plane.dim();
+            classes == self.values.len() && [y, z] == shape[1..]
+        };
+        if !several || first + planes.len() > shape[0] || !planes.iter().all(fits) {
+            for plane in planes {
+                self.push(plane, take.as_deref_mut())?;
+            }
+            return Ok(());
+        }
+        *next += planes.len();
+        let (activation, values) = (self.activation, self.values);
+        let label = |(index, plane): (usize, &Array3<f32>)| {
+            let block = plane.view().insert_axis(Axis(1));
+            labels_at(first + index, activation, block, values)
+        };
+        let labels: Result<Vec<_>, _> = planes.par_iter().enumerate().map(label).collect();
+        for (index, (labels, plane)) in labels?.iter().zip(&planes).enumerate() {
+            let block = plane.view().insert_axis(Axis(1));
+            let take = take.as_deref_mut();
+            self.put(first + index, steps, labels, block, take);
+        }
+        Ok(())
+    }
+
     /// Gives the labels once all prepared planes were pushed.
     ///
     /// **Errors**: probabilities that are not numbers, or fewer planes than the prepared grid has.
@@ -208,7 +250,22 @@ impl<'a> Restorer<'a> {
                 return Ok(());
             }
             let (start, steps) = (*next, *steps);
-            let block = resampled(sampler, planes, *first, *to, start..start + ready);
+            let block = match take {
+                Some(_) => resampled(sampler, planes, *first, *to, start..start + ready),
+                // Labels alone need no block of probabilities.
+                None => {
+                    let labels =
+                        prepared_view(self.labels.data.view_mut(), &self.trace.steps[..steps]);
+                    let labels = labels.slice_move(s![start..start + ready, .., ..]);
+                    let plane =
+                        |x: usize| planes.get(x - *first).and_then(|plane| plane.as_slice());
+                    let label = |classes: &[&[f32]], labels: &mut [u16]| {
+                        label_row(self.activation, classes, self.values, labels)
+                    };
+                    resample_to_labels(sampler, plane, start, labels, label)?;
+                    Array4::default([0; 4])
+                }
+            };
             *next += ready;
             let needed = if *next < to[0] {
                 sampler.neighbors(*next)[0]
@@ -218,7 +275,9 @@ impl<'a> Restorer<'a> {
             while *first < needed.min(end) && planes.pop_front().is_some() {
                 *first += 1;
             }
-            self.place(start, steps, block.view(), take.as_deref_mut())?;
+            if take.is_some() {
+                self.place(start, steps, block.view(), take.as_deref_mut())?;
+            }
         }
     }
 
@@ -230,27 +289,28 @@ impl<'a> Restorer<'a> {
         block: ArrayView4<'_, f32>,
         take: Option<&mut TakeBlock<'_>>,
     ) -> Result<(), PreprocessError> {
-        let labels = label_rows(self.activation, block, self.values).map_err(|error| {
-            PreprocessError::from(match error {
-                LabelingError::NotANumber {
-                    class,
-                    voxel: [row, y, z],
-                } => LabelingError::NotANumber {
-                    class,
-                    voxel: [x + row, y, z],
-                },
-                error @ LabelingError::Table { .. } => error,
-            })
-        })?;
+        let labels = labels_at(x, self.activation, block, self.values)?;
+        self.put(x, steps, &labels, block, take);
+        Ok(())
+    }
+
+    /// Puts the labels of a block that begins at `x` where the first `steps` steps took it from.
+    fn put(
+        &mut self,
+        x: usize,
+        steps: usize,
+        labels: &Array3<u16>,
+        block: ArrayView4<'_, f32>,
+        take: Option<&mut TakeBlock<'_>>,
+    ) {
         let steps = &self.trace.steps[..steps];
         let planes = labels.dim().0;
         let mut to = prepared_view(self.labels.data.view_mut(), steps);
-        to.slice_mut(s![x..x + planes, .., ..]).assign(&labels);
+        to.slice_mut(s![x..x + planes, .., ..]).assign(labels);
         if let Some(take) = take {
             let (start, block) = undone(steps, [x, 0, 0], block);
             take(start, block);
         }
-        Ok(())
     }
 }
 
@@ -339,6 +399,68 @@ fn resampled(
             });
     }
     block
+}
+
+/// Rows that one thread interpolates and labels at a time.
+const BAND: usize = 64;
+
+/// Labels planes of the output from `start` on, between the prepared ones, `[K, Y, Z]`, that `plane` gives.
+fn resample_to_labels<'a>(
+    sampler: &PlaneSampler,
+    plane: impl Fn(usize) -> Option<&'a [f32]> + Sync,
+    start: usize,
+    mut labels: ArrayViewMut3<'_, u16>,
+    label: impl Fn(&[&[f32]], &mut [u16]) -> Result<(), (usize, usize)> + Sync,
+) -> Result<(), LabelingError> {
+    let mut bands = Vec::new();
+    for (x, mut rest) in (start..).zip(labels.outer_iter_mut()) {
+        let rows = rest.dim().0;
+        for y in (0..rows).step_by(BAND) {
+            let (band, after) = rest.split_at(Axis(0), BAND.min(rows - y));
+            bands.push((x, y, band));
+            rest = after;
+        }
+    }
+    let label_band = |(scratch, row): &mut (RowScratch, Vec<u16>), (x, y, mut band)| {
+        let band: &mut ArrayViewMut2<'_, u16> = &mut band;
+        let (rows, voxels) = band.dim();
+        row.resize(voxels, 0);
+        let mut nan = None;
+        let neighbors = sampler.neighbors(x).map(|x| plane(x).unwrap_or_default());
+        sampler.rows(x, y..y + rows, neighbors, scratch, |at, classes| {
+            if let Err((z, class)) = label(classes, row) {
+                let voxel = [x, at, z];
+                nan.get_or_insert(LabelingError::NotANumber { class, voxel });
+            }
+            band.row_mut(at - y).assign(&ArrayView1::from(&row[..]));
+        });
+        nan
+    };
+    let nan = bands
+        .into_par_iter()
+        .map_init(Default::default, label_band)
+        .find_first(Option::is_some);
+    nan.flatten().map_or(Ok(()), Err)
+}
+
+/// Labels of a block `[K, X, Y, Z]` that begins at plane `x`.
+fn labels_at(
+    x: usize,
+    activation: Activation,
+    block: ArrayView4<'_, f32>,
+    values: &[u16],
+) -> Result<Array3<u16>, PreprocessError> {
+    let labels = label_rows(activation, block, values).map_err(|error| match error {
+        LabelingError::NotANumber {
+            class,
+            voxel: [row, y, z],
+        } => LabelingError::NotANumber {
+            class,
+            voxel: [x + row, y, z],
+        },
+        error @ LabelingError::Table { .. } => error,
+    });
+    Ok(labels?)
 }
 
 /// Labels of a block `[K, X, Y, Z]`, its rows in parallel however few planes it has.
