@@ -8,6 +8,7 @@ use ndarray::{Array5, ArrayView5, Axis};
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_bundle::{Bundle, DeployPlan};
 use vesal_volume::postprocess::{Combination, Combine};
+use vesal_volume::window::PatchPredictor;
 
 use crate::device::Device;
 use crate::error::EngineError;
@@ -158,6 +159,11 @@ impl Ensemble {
         self.members
             .first()
             .map_or("", |(predictor, _)| predictor.execution())
+    }
+
+    /// Windows per call of a network.
+    pub fn batch(&self) -> usize {
+        self.predictors().next().map_or(1, OnnxPredictor::max_batch)
     }
 
     /// Why [`Device::Auto`] did not take the GPU, if it did not.
