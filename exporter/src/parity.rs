@@ -13,7 +13,7 @@ use vesal_bundle::probe::ProbeInput;
 use vesal_engine::library::Runtime;
 use vesal_engine::{Device, EngineOptions, OnnxPredictor, PredictorError};
 use vesal_models::{NetworkConfig, SegResNetDs, SegmentationNetwork};
-use vesal_onnx::{Bytes, OPSET};
+use vesal_onnx::OPSET;
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 
 use crate::lower::{self, INPUT, LowerError, OUTPUT};
@@ -99,9 +99,15 @@ pub fn run_onnx(
         batch: NonZeroUsize::new(n),
         ..EngineOptions::default()
     };
-    let onnx = Bytes::copy_from_slice(onnx);
-    OnnxPredictor::new(runtime, onnx, &interface(), &plan, Device::Cpu, &options)?
-        .logits(input.view())
+    OnnxPredictor::new(
+        runtime,
+        onnx.into(),
+        &interface(),
+        &plan,
+        Device::Cpu,
+        &options,
+    )?
+    .logits(input.view())
 }
 
 /// Compares a network with its ONNX form on an input.

@@ -91,7 +91,7 @@ fn check(name: &str) {
     let imported = import(&[path.clone(), path], &flags, &destination, &mut |_| {}).unwrap();
     let bundle = imported.assembled.bundle;
     assert_eq!(bundle.manifest().members.len(), 2);
-    assert_eq!(bundle.member_bytes(0).unwrap(), onnx);
+    assert_eq!(*bundle.member_bytes(0).unwrap(), onnx);
     assert_eq!(bundle.plan().window.size, [x, y, z]);
 }
 

@@ -87,7 +87,7 @@ fn folds_become_a_bundle_that_verifies() {
             &network_config(),
             WINDOW,
         );
-        assert_eq!(bundle.member_bytes(index).unwrap(), expected.unwrap());
+        assert_eq!(*bundle.member_bytes(index).unwrap(), expected.unwrap());
     }
     let ensemble = &manifest.ensemble;
     assert_eq!(ensemble.selection.rule, SelectionRule::BestByFold);

@@ -42,6 +42,10 @@ pub enum Command {
     Inspect(InspectArguments),
     /// Check that a bundle is whole and computes on this machine what it should
     Verify(VerifyArguments),
+    /// Measure how long every stage takes here, and how much memory
+    Bench(BenchArguments),
+    /// Find the fastest settings for a bundle on this machine, and keep them for the other commands
+    Tune(TuneArguments),
     /// List what networks can run on here
     Devices(DevicesArguments),
     /// Get ONNX Runtime, the library that runs the networks
@@ -222,6 +226,80 @@ pub struct VerifyArguments {
     pub compute: ComputeArguments,
 }
 
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Segments the scans: first from the start of the program, then one by one again and again, and at last all together as
+`predict` does. Results go into a temporary folder. docs/deploying.md says what the figures mean.
+
+Examples:
+  vesal bench spleen-1.2.0 scan.nii.gz
+  vesal bench spleen-1.2.0 scans --rounds 20 --device cuda:0 --report bench.json")]
+pub struct BenchArguments {
+    /// Folder of the bundle
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// Scans: files or folders of files
+    #[arg(value_name = "INPUT", required = true)]
+    pub input: Vec<PathBuf>,
+    /// How often every scan is segmented when everything is warm
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub rounds: NonZeroUsize,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Write the JSON to this file as well, in place of what is there
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Windows that a network computes at once; fewer need less memory
+    #[arg(long, value_name = "N", env = "VESAL_BATCH", hide_env_values = true)]
+    pub batch: Option<NonZeroUsize>,
+    /// Most memory of the machine that the run may take, as in 4G or 1500M; by default what is free
+    #[arg(long, value_name = "SIZE", env = "VESAL_MAX_RAM", hide_env_values = true, value_parser = memory::parse_size)]
+    pub max_ram: Option<u64>,
+    /// Where and how to compute.
+    #[command(flatten)]
+    pub compute: ComputeArguments,
+}
+
+/// Arguments of `tune`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Tries providers, precisions, threads, numbers of windows at once, and ways to choose convolutions. Settings with which
+the bundle's test fails are not taken. The best are kept as a profile in a folder of your user account; `predict`,
+`bench` and `verify` use it for the same bundle, machine, ONNX Runtime and `--device`.
+
+Examples:
+  vesal tune spleen-1.2.0
+  vesal tune spleen-1.2.0 --device cpu --input scan.nii.gz
+  vesal tune spleen-1.2.0 --forget")]
+pub struct TuneArguments {
+    /// Folder of the bundle
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// Measure with this scan, all of it, instead of a few made-up windows: a file, or the folder of one case
+    #[arg(long, value_name = "SCAN")]
+    pub input: Option<PathBuf>,
+    /// Where networks run: `cpu`, `cuda`, `cuda:N`, or `auto`, which tries the processor and the first GPU
+    #[arg(
+        long,
+        value_name = "DEVICE",
+        env = "VESAL_DEVICE",
+        default_value = "auto",
+        hide_env_values = true
+    )]
+    pub device: Device,
+    /// Remove the profiles of this bundle instead
+    #[arg(long, conflicts_with = "input")]
+    pub forget: bool,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Which library.
+    #[command(flatten)]
+    pub library: LibraryArguments,
+}
+
 /// Arguments of `devices`.
 #[derive(Debug, Args)]
 pub struct DevicesArguments {
@@ -259,7 +337,7 @@ pub struct CompletionsArguments {
 }
 
 /// Where and how to compute.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ComputeArguments {
     /// Where networks run: `cpu`, `cuda`, `cuda:N`, or `auto`, which takes a GPU if one works
     #[arg(
@@ -270,23 +348,42 @@ pub struct ComputeArguments {
         hide_env_values = true
     )]
     pub device: Device,
+    /// Who runs them there: `native` (ONNX Runtime itself), `openvino` or `tensorrt-rtx`
+    #[arg(
+        long,
+        value_name = "PROVIDER",
+        env = "VESAL_PROVIDER",
+        hide_env_values = true
+    )]
+    pub provider: Option<Provider>,
+    /// Numbers that networks compute with: `f32` or `f16`
+    #[arg(
+        long,
+        value_name = "PRECISION",
+        env = "VESAL_PRECISION",
+        hide_env_values = true
+    )]
+    pub precision: Option<Precision>,
     /// Number of processor threads; by default one per core
     #[arg(long, value_name = "N", env = "VESAL_THREADS", hide_env_values = true)]
     pub threads: Option<NonZeroUsize>,
+    /// Ignore what `vesal tune` found best for this bundle and machine
+    #[arg(long)]
+    pub no_profile: bool,
     /// Which library.
     #[command(flatten)]
     pub library: LibraryArguments,
 }
 
 impl ComputeArguments {
-    /// The same for the engine, with the number of windows at once.
+    /// The same for the engine, with the number of windows at once and defaults for what is left open.
     pub fn engine_options(&self, batch: Option<NonZeroUsize>) -> EngineOptions {
         EngineOptions {
             device: self.device,
             threads: self.threads,
             batch,
-            provider: Provider::default(),
-            precision: Precision::default(),
+            provider: self.provider.unwrap_or_default(),
+            precision: self.precision.unwrap_or_default(),
             max_vram: None,
             search: ConvolutionSearch::default(),
             library: self.library.ort_lib.clone(),
@@ -295,7 +392,7 @@ impl ComputeArguments {
 }
 
 /// Which ONNX Runtime to load.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct LibraryArguments {
     /// ONNX Runtime library to load, instead of the one that is found [env: ORT_DYLIB_PATH]
     #[arg(long, value_name = "FILE")]

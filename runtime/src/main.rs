@@ -6,9 +6,12 @@ mod commands;
 mod datalist;
 mod failure;
 mod interrupt;
+mod machine;
 mod memory;
 mod outputs;
 mod peak_memory;
+mod process_age;
+mod profile;
 mod progress;
 mod record;
 mod table;
@@ -22,6 +25,7 @@ use vesal_cli::{Exit, Failure};
 use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
+    process_age::begin();
     // Only the command line is looked at before this: `--version` and `--help` end here.
     let cli = Cli::parse();
     panic::catch_unwind(|| vesal_cli::run(|| run(cli))).unwrap_or_else(|_| {
@@ -36,6 +40,8 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments),
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Verify(arguments) => commands::verify::run(&arguments),
+        Command::Bench(arguments) => commands::bench::run(&arguments),
+        Command::Tune(arguments) => commands::tune::run(&arguments),
         Command::Devices(arguments) => commands::devices::run(&arguments),
         Command::Setup(arguments) => commands::setup::run(&arguments),
         Command::Completions(arguments) => commands::completions::run(&arguments),

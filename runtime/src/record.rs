@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ndarray::Array3;
@@ -11,9 +11,11 @@ use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::Activation;
 use vesal_bundle::digest;
 use vesal_cli::Failure;
+use vesal_engine::{Device, Precision};
 use vesal_volume::LabelMap;
 
 use crate::memory::MemoryRecord;
+use crate::profile::Opened;
 
 /// Name of this format in the document itself.
 const FORMAT: &str = "vesal-predict";
@@ -46,7 +48,7 @@ pub struct RunRecord {
 }
 
 /// The bundle of a run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct BundleRecord {
     /// Its name.
     pub name: String,
@@ -57,7 +59,7 @@ pub struct BundleRecord {
 }
 
 /// The device of a run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct DeviceRecord {
     /// What was asked for.
     pub requested: String,
@@ -65,6 +67,44 @@ pub struct DeviceRecord {
     pub used: Option<String>,
     /// Processor threads.
     pub threads: usize,
+    /// How the networks run there: the provider, the precision, and what is computed beside ONNX Runtime; null if no
+    /// case came so far.
+    pub execution: Option<String>,
+    /// Numbers that the networks computed with; null if no case came so far.
+    pub precision: Option<Precision>,
+    /// Windows per call of a network; null if no case came so far.
+    pub batch: Option<usize>,
+    /// File of the profile that decided what the command line did not; null if none did.
+    pub profile: Option<String>,
+}
+
+impl DeviceRecord {
+    /// A device that was asked for and not used yet.
+    pub fn new(requested: Device) -> Self {
+        Self {
+            requested: requested.to_string(),
+            used: None,
+            threads: rayon::current_num_threads(),
+            execution: None,
+            precision: None,
+            batch: None,
+            profile: None,
+        }
+    }
+
+    /// Notes what is used.
+    pub fn note(&mut self, opened: &Opened) {
+        let Opened {
+            ensemble, options, ..
+        } = opened;
+        self.used = Some(ensemble.device().to_string());
+        self.threads = options.threads.map_or(self.threads, usize::from);
+        self.execution = Some(ensemble.execution().to_owned());
+        self.precision = Some(options.precision);
+        self.batch = Some(ensemble.batch());
+        let file = |path: &PathBuf| path.display().to_string();
+        self.profile = opened.profile.as_ref().map(file);
+    }
 }
 
 /// What became of a case.

@@ -16,6 +16,8 @@ fn help_says_what_there_is() {
         "evaluate",
         "inspect",
         "verify",
+        "bench",
+        "tune",
         "devices",
         "setup",
         "completions",
@@ -47,7 +49,7 @@ fn version_is_all_that_version_prints_and_loads_nothing() {
 
 #[test]
 fn wrong_usage_ends_with_2() {
-    let wrong: [&[&str]; 8] = [
+    let wrong: [&[&str]; 11] = [
         &[],
         &["segment"],
         &["predict", "--input", "a.nii.gz", "--output", "out"],
@@ -69,6 +71,9 @@ fn wrong_usage_ends_with_2() {
         &[
             "predict", "--bundle", "b", "--input", "a", "--output", "o", "--suffix", "../x",
         ],
+        &["bench", "b"],
+        &["verify", "b", "--precision", "f8"],
+        &["tune", "b", "--provider", "native"],
         &["completions", "tcsh"],
     ];
     for arguments in wrong {

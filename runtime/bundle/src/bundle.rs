@@ -1,8 +1,10 @@
 //! Opening a bundle: nothing in it is used before its size and digest were checked.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -142,6 +144,18 @@ impl Bundle {
     ///
     /// **Errors**: [`BundleError`], at the first thing that is wrong.
     pub fn open(directory: &Path) -> Result<Self, BundleError> {
+        let bundle = Self::open_for_use(directory)?;
+        for member in &bundle.manifest.members {
+            check_file(directory, &bundle.manifest, &member.file)?;
+        }
+        Ok(bundle)
+    }
+
+    /// Opens a bundle whose members are about to be loaded: of their files, existence and size are checked now, and what
+    /// they hold when they are read, so that they are read once.
+    ///
+    /// **Errors**: [`BundleError`], at the first thing that is wrong.
+    pub fn open_for_use(directory: &Path) -> Result<Self, BundleError> {
         if !directory.is_dir() {
             return Err(BundleError::NotADirectory {
                 path: directory.into(),
@@ -170,8 +184,17 @@ impl Bundle {
         let manifest_bytes = document::read_limited(&manifest_path, manifest::MAX_FILE_BYTES)?;
         let manifest = Manifest::from_json(&manifest_bytes)?;
         check_listing(directory, &manifest)?;
+        let members: BTreeSet<&str> = manifest
+            .members
+            .iter()
+            .map(|member| member.file.as_str())
+            .collect();
         for file in manifest.files.keys() {
-            check_file(directory, &manifest, file)?;
+            if members.contains(file.as_str()) {
+                checked_path(directory, &manifest, file)?;
+            } else {
+                check_file(directory, &manifest, file)?;
+            }
         }
         let plan_bytes = read_checked(
             directory,
@@ -217,22 +240,60 @@ impl Bundle {
         &self.probe
     }
 
-    /// Reads the ONNX file of a member and checks its digest once more: what is used is what was checked.
+    /// Reads the ONNX file of a member and checks its digest: what is used is what was checked.
     ///
-    /// **Errors**: no such member, or the file changed since the bundle was opened.
-    pub fn member_bytes(&self, index: usize) -> Result<Vec<u8>, BundleError> {
+    /// **Errors**: no such member, or the file is not what the manifest says.
+    pub fn member_bytes(&self, index: usize) -> Result<Arc<[u8]>, BundleError> {
+        let bytes = self.read_member(index)?;
+        self.check_member(index, &bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads the ONNX file of a member, whose digest [`Bundle::check_member`] checks: that may happen while the network
+    /// is loaded, as long as it is not used before.
+    ///
+    /// **Errors**: no such member, or a file of another size.
+    pub fn read_member(&self, index: usize) -> Result<Arc<[u8]>, BundleError> {
+        let file = self.member_file(index)?;
+        let path = checked_path(&self.directory, &self.manifest, file)?;
+        read_exactly(&path).map_err(|source| BundleError::Read { path, source })
+    }
+
+    /// Checks that bytes are those of a member.
+    ///
+    /// **Errors**: no such member, or another digest.
+    pub fn check_member(&self, index: usize, bytes: &[u8]) -> Result<(), BundleError> {
+        let file = self.member_file(index)?;
+        compare(
+            &self.manifest,
+            file,
+            bytes.len() as u64,
+            digest::sha256(bytes),
+        )
+    }
+
+    fn member_file(&self, index: usize) -> Result<&str, BundleError> {
         let members = &self.manifest.members;
         let member = members.get(index).ok_or(BundleError::NoSuchMember {
             found: index,
             last: members.len().saturating_sub(1),
         })?;
-        read_checked(
-            &self.directory,
-            &self.manifest,
-            &member.file,
-            manifest::MAX_ENTRY_BYTES,
-        )
+        Ok(&member.file)
     }
+}
+
+/// Reads a file as long as it is now, without a second copy of it.
+fn read_exactly(path: &Path) -> io::Result<Arc<[u8]>> {
+    let mut file = File::open(path)?;
+    let length = usize::try_from(file.metadata()?.len())
+        .ok()
+        .filter(|&length| length as u64 <= manifest::MAX_ENTRY_BYTES)
+        .ok_or(io::ErrorKind::FileTooLarge)?;
+    let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
+    if let Some(bytes) = Arc::get_mut(&mut bytes) {
+        file.read_exact(bytes)?;
+    }
+    Ok(bytes)
 }
 
 /// Size of a plain file, `None` for anything else; links are not followed.

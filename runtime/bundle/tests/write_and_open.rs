@@ -15,7 +15,10 @@ fn a_written_bundle_opens_with_what_was_put_in() {
     assert_eq!(bundle.plan(), &example::plan());
     assert_eq!(bundle.probe(), &example::probe(2));
     assert_eq!(bundle.manifest().members, example::manifest().members);
-    assert_eq!(bundle.member_bytes(1).expect("member"), example::network(1));
+    assert_eq!(
+        *bundle.member_bytes(1).expect("member"),
+        example::network(1)
+    );
     assert!(matches!(
         bundle.member_bytes(2),
         Err(BundleError::NoSuchMember { found: 2, last: 1 })

@@ -8,6 +8,7 @@ use ort::ep::{CPU, CUDA, ExecutionProvider};
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
+use crate::form::Form;
 use crate::library::Runtime;
 use crate::options::EngineOptions;
 use crate::session::{self, SessionError};
@@ -163,7 +164,13 @@ pub fn available(runtime: &'static Runtime) -> Vec<Availability> {
 
 fn try_device(runtime: &'static Runtime, device: Device) -> Availability {
     let error = check_provider(runtime, device).err().or_else(|| {
-        let session = session::build(runtime, RELU, device, &EngineOptions::default(), None);
+        let session = session::build(
+            runtime,
+            &Form::plain(RELU),
+            device,
+            &EngineOptions::default(),
+            None,
+        );
         match session {
             Err(SessionError::Refused(source)) => Some(DeviceError::Unusable { device, source }),
             // Without another provider, no plugin is asked.

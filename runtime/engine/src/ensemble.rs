@@ -1,16 +1,26 @@
 //! The networks of a bundle on a device.
 
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::thread;
+
 use ndarray::{Array5, ArrayView5, Axis};
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_bundle::{Bundle, DeployPlan};
-use vesal_onnx::Bytes;
 use vesal_volume::postprocess::{Combination, Combine};
+use vesal_volume::window::PatchPredictor;
 
 use crate::device::Device;
 use crate::error::EngineError;
 use crate::library::{Runtime, runtime};
 use crate::options::EngineOptions;
 use crate::predictor::{OnnxPredictor, PredictorError};
+
+/// Files of networks: how to read one, and how to check what was read.
+struct Networks<'a> {
+    read: &'a dyn Fn(usize) -> Result<Arc<[u8]>, EngineError>,
+    check: &'a (dyn Fn(usize, &[u8]) -> Result<(), EngineError> + Sync),
+}
 
 /// The networks of a bundle, loaded once, and the plan around them.
 #[derive(Debug)]
@@ -38,7 +48,10 @@ impl Ensemble {
             bundle.plan(),
             &manifest.network,
             &weights,
-            &|member| Ok(bundle.member_bytes(member)?.into()),
+            &Networks {
+                read: &|member| Ok(bundle.read_member(member)?),
+                check: &|member, bytes| Ok(bundle.check_member(member, bytes)?),
+            },
             options,
         )?;
         Ok(ensemble.combining(manifest.ensemble.combine))
@@ -59,7 +72,10 @@ impl Ensemble {
             plan,
             interface,
             &weights,
-            &|member| Ok(Bytes::copy_from_slice(networks[member].0)),
+            &Networks {
+                read: &|member| Ok(networks[member].0.into()),
+                check: &|_, _| Ok(()),
+            },
             options,
         )
     }
@@ -73,7 +89,7 @@ impl Ensemble {
         plan: &DeployPlan,
         interface: &NetworkInterface,
         weights: &[f64],
-        bytes: &dyn Fn(usize) -> Result<Bytes, EngineError>,
+        networks: &Networks<'_>,
         options: &EngineOptions,
     ) -> Result<Self, EngineError> {
         if weights.is_empty() {
@@ -82,10 +98,25 @@ impl Ensemble {
         let runtime = runtime(options.library.as_deref())?;
         let load = |device| {
             let load_member = |(member, &weight)| {
-                let network = bytes(member)?;
-                OnnxPredictor::new(runtime, network, interface, plan, device, options)
-                    .map(|predictor| (predictor, weight))
-                    .map_err(|source| EngineError::Member { member, source })
+                let network = (networks.read)(member)?;
+                thread::scope(|scope| {
+                    // A digest takes as long as the rest: nothing is used before it is checked.
+                    let checked = scope.spawn(|| (networks.check)(member, &network));
+                    let predictor = OnnxPredictor::new(
+                        runtime,
+                        network.clone(),
+                        interface,
+                        plan,
+                        device,
+                        options,
+                    );
+                    checked
+                        .join()
+                        .unwrap_or_else(|panic| resume_unwind(panic))?;
+                    predictor
+                        .map(|predictor| (predictor, weight))
+                        .map_err(|source| EngineError::Member { member, source })
+                })
             };
             weights
                 .iter()
@@ -128,6 +159,11 @@ impl Ensemble {
         self.members
             .first()
             .map_or("", |(predictor, _)| predictor.execution())
+    }
+
+    /// Windows per call of a network.
+    pub fn batch(&self) -> usize {
+        self.predictors().next().map_or(1, OnnxPredictor::max_batch)
     }
 
     /// Why [`Device::Auto`] did not take the GPU, if it did not.

@@ -1,6 +1,7 @@
 //! The form in which a network is run: what is rewritten when it is loaded. The bundle's bytes stay what they are.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use vesal_onnx::{Bytes, Head, Interface, Network};
 
@@ -9,11 +10,17 @@ use crate::options::{EngineOptions, Precision};
 use crate::plugin::Provider;
 use crate::predictor::RewriteError;
 
+/// Name of the file in memory that holds a network's weights.
+pub(crate) const WEIGHTS: &str = "weights";
+
 /// A network in the form in which it is run.
 #[derive(Debug)]
 pub(crate) struct Form {
     /// Its ONNX file.
     pub bytes: Bytes,
+    /// What that file calls [`WEIGHTS`]: the file of the bundle, of which ONNX Runtime takes the weights without parsing
+    /// them.
+    pub weights: Option<Arc<[u8]>>,
     /// Size of its batch axis, if that is not free.
     pub batch: Option<NonZeroUsize>,
     /// Its last convolution, where that is applied after blending.
@@ -25,13 +32,25 @@ pub(crate) struct Form {
 }
 
 impl Form {
+    /// A network as it is.
+    pub(crate) fn plain(bytes: &'static [u8]) -> Self {
+        Self {
+            bytes: Bytes::from_static(bytes),
+            weights: None,
+            batch: None,
+            head: None,
+            fused: 0,
+            activation_bytes: Err("unknown".into()),
+        }
+    }
+
     /// Rewrites a network for a device: without its last convolution where that has more classes than features, in 16-bit
     /// floats if asked for, on a GPU and for providers that compile with a batch of fixed size, and on a GPU, where `fuse`
     /// says so, with fused normalizations. What a network does not allow is left, but for the precision.
     ///
     /// **Errors**: it cannot be computed in this precision.
     pub(crate) fn of(
-        bytes: &Bytes,
+        file: &Arc<[u8]>,
         device: Device,
         options: &EngineOptions,
         batch: NonZeroUsize,
@@ -40,14 +59,16 @@ impl Form {
         let native = options.provider == Provider::Native;
         // Other providers round by themselves, where they are told to.
         let half = native && options.precision == Precision::Float16;
+        let bytes = Bytes::from_owner(file.clone());
         let mut form = Self {
             bytes: bytes.clone(),
+            weights: None,
             batch: None,
             head: None,
             fused: 0,
             activation_bytes: Err("unknown".into()),
         };
-        let mut network = match Network::decode(bytes.clone()) {
+        let mut network = match Network::decode(bytes) {
             Ok(network) => network,
             Err(_) if !half => return Ok(form),
             Err(error) => return Err(error.into()),
@@ -77,7 +98,9 @@ impl Form {
         {
             (network, form.batch, changed) = (rewritten, Some(batch), true);
         }
-        if changed {
+        if native && let Ok(bytes) = network.encode_mapped(WEIGHTS) {
+            (form.bytes, form.weights) = (bytes.into(), Some(file.clone()));
+        } else if changed {
             form.bytes = network.encode().into();
         }
         Ok(form)

@@ -19,6 +19,7 @@ pub mod plugin;
 pub mod predictor;
 pub mod segment;
 mod session;
+pub mod trial;
 pub mod verify;
 mod walk;
 
@@ -31,4 +32,5 @@ pub use options::{ConvolutionSearch, EngineOptions, ParseOptionError, Precision}
 pub use plugin::Provider;
 pub use predictor::{OnnxPredictor, PredictorError};
 pub use segment::{PreparedCase, ProbabilitySink, Segmentation, SinkError, Stage, StageTimes};
+pub use trial::{Trial, trial};
 pub use verify::{VerifyReport, record_probe, verify};

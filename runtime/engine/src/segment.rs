@@ -5,18 +5,22 @@ use std::error::Error;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use ndarray::{Array3, ArrayView4};
+use ndarray::{Array3, Array4, ArrayView4};
 use rayon::prelude::*;
 use vesal_bundle::DeployPlan;
+use vesal_bundle::probe::ProbeInput;
 use vesal_onnx::Head;
 use vesal_volume::postprocess::{Combination, Combine, map_features};
 use vesal_volume::preprocess::{PreprocessError, Restorer, Trace, execute};
 use vesal_volume::window::Blending;
-use vesal_volume::{Geometry, LabelMap, Volume};
+use vesal_volume::{Affine, Geometry, LabelMap, Volume};
 
 use crate::ensemble::Ensemble;
 use crate::error::EngineError;
 use crate::walk::MemberWalk;
+
+/// Seed of made-up cases.
+const SEED: u32 = 1543;
 
 /// Why probabilities cannot be stored.
 pub type SinkError = Box<dyn Error + Send + Sync>;
@@ -74,7 +78,7 @@ pub struct Segmentation {
 }
 
 /// A case that is ready for the networks.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PreparedCase {
     volume: Volume,
     trace: Trace,
@@ -103,6 +107,25 @@ impl PreparedCase {
             volume,
             trace,
             time,
+        })
+    }
+
+    /// Makes up a case of as many windows in a row, of noise as in probes: networks take as long for it as for any other.
+    ///
+    /// **Errors**: a case so long cannot be made.
+    pub fn made_up(plan: &DeployPlan, windows: usize) -> Result<Self, EngineError> {
+        let [x, y, z] = plan.window.size;
+        let step = (x as f64 * (1.0 - plan.window.overlap[0])) as usize;
+        let x = x + step.max(1) * windows.saturating_sub(1);
+        let noise = ProbeInput::new(SEED, plan.channels.len(), [x, y, z]);
+        let data = Array4::from_shape_vec((plan.channels.len(), x, y, z), noise.values())?;
+        let start = Instant::now();
+        let affine = Affine::from_spacing([1.0; 3]);
+        let (volume, trace) = execute(vec![Volume { data, affine }], &[])?;
+        Ok(Self {
+            volume,
+            trace,
+            time: start.elapsed(),
         })
     }
 

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::cuda::{Accelerator, Element};
 use crate::device::Device;
+use crate::form::{Form, WEIGHTS};
 use crate::library::Runtime;
 use crate::options::{ConvolutionSearch, EngineOptions, Precision};
 use crate::plugin::{self, PluginError, Provider, ProviderOptions};
@@ -41,7 +42,7 @@ impl From<ort::Error<SessionBuilder>> for SessionError {
 /// **Errors**: the file is no valid network, or the device does not run all of it.
 pub(crate) fn build(
     runtime: &'static Runtime,
-    network: &[u8],
+    network: &Form,
     device: Device,
     options: &EngineOptions,
     accelerator: Option<(&Accelerator, Element)>,
@@ -50,6 +51,9 @@ pub(crate) fn build(
         .with_optimization_level(GraphOptimizationLevel::All)?
         // Between two windows other threads blend: those of the network would spin in their way.
         .with_config_entry("session.force_spinning_stop", "1")?;
+    if let Some(weights) = &network.weights {
+        builder = builder.with_external_initializer_file_in_memory(WEIGHTS, weights.clone())?;
+    }
     if options.provider != Provider::Native {
         let settings = ProviderOptions {
             device,
@@ -58,7 +62,7 @@ pub(crate) fn build(
             cache: None,
         };
         builder = plugin::append(builder, runtime, options.provider, &settings)?;
-        return Ok(builder.commit_from_memory(network)?);
+        return Ok(builder.commit_from_memory(&network.bytes)?);
     }
     if let Some(threads) = options.threads {
         builder = builder.with_intra_threads(threads.get())?;
@@ -89,5 +93,5 @@ pub(crate) fn build(
             .with_execution_providers([provider.build().error_on_failure()])?
             .with_disable_cpu_fallback()?;
     }
-    Ok(builder.commit_from_memory(network)?)
+    Ok(builder.commit_from_memory(&network.bytes)?)
 }

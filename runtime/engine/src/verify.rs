@@ -80,7 +80,13 @@ impl VerifyReport {
 ///
 /// **Errors**: the networks cannot be run; answers that deviate are no error, see [`VerifyReport::passed`].
 pub fn verify(bundle: &Bundle, options: &EngineOptions) -> Result<VerifyReport, VerifyError> {
-    let mut ensemble = Ensemble::open(bundle, options)?;
+    replay(bundle, &mut Ensemble::open(bundle, options)?)
+}
+
+/// The same with the networks of the bundle that are loaded already.
+///
+/// **Errors**: see [`verify`].
+pub fn replay(bundle: &Bundle, ensemble: &mut Ensemble) -> Result<VerifyReport, VerifyError> {
     let probe = bundle.probe();
     let input = input_array(&probe.input)?;
     let start = Instant::now();

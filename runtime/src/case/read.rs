@@ -100,6 +100,11 @@ impl Checked {
         })
     }
 
+    /// Its files, one per channel.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
     /// Grid and number of channels of each image.
     pub fn grids(&self) -> &[(Geometry, usize)] {
         &self.grids

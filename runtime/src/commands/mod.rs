@@ -1,11 +1,13 @@
 //! One module per command.
 
+pub mod bench;
 pub mod completions;
 pub mod devices;
 pub mod evaluate;
 pub mod inspect;
 pub mod predict;
 pub mod setup;
+pub mod tune;
 pub mod verify;
 
 use std::num::NonZeroUsize;

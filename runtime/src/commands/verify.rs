@@ -1,17 +1,19 @@
 //! `vesal verify`: replays the probe of a bundle.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 use vesal_bundle::Bundle;
 use vesal_bundle::manifest::Member;
 use vesal_cli::{Exit, Failure};
 use vesal_engine::VerifyReport;
-use vesal_engine::verify::VerifyError;
+use vesal_engine::verify::{VerifyError, replay};
 
 use crate::cli::VerifyArguments;
 use crate::commands::use_threads;
-use crate::failure;
 use crate::record::seconds;
 use crate::table::table;
+use crate::{failure, profile};
 use vesal_cli::stdout;
 
 /// What `--json` prints.
@@ -22,6 +24,7 @@ struct Document {
     bundle: String,
     digest: String,
     device: String,
+    profile: Option<String>,
     passed: bool,
     members: Vec<MemberDocument>,
     max_logit_difference: f64,
@@ -61,13 +64,15 @@ struct Worst {
 /// Opens the bundle, which checks that it is whole, replays the probe and prints how far the answers are apart.
 pub fn run(arguments: &VerifyArguments) -> Result<Exit, Failure> {
     use_threads(arguments.compute.threads)?;
-    let bundle = Bundle::open(&arguments.bundle)
+    let bundle = Bundle::open_for_use(&arguments.bundle)
         .map_err(|error| failure::bundle(&arguments.bundle, error))?;
     let attempt = format!("cannot verify `{}`", bundle.manifest().name);
-    let report = vesal_engine::verify(&bundle, &arguments.compute.engine_options(None))
+    let mut opened = profile::open(&bundle, &arguments.compute, None)
+        .map_err(|error| failure::engine(error).attempting(&attempt))?;
+    let report = replay(&bundle, &mut opened.ensemble)
         .map_err(|error| replay_failure(error).attempting(&attempt))?;
     if arguments.json {
-        stdout::print_json(&document(&bundle, &report))?;
+        stdout::print_json(&document(&bundle, &report, opened.profile))?;
     } else {
         stdout::print(&text(&bundle, &report))?;
     }
@@ -89,7 +94,8 @@ pub fn run(arguments: &VerifyArguments) -> Result<Exit, Failure> {
         .hint("do not use this bundle on this device; see whether another passes, such as `--device cpu`".to_owned()))
 }
 
-fn replay_failure(error: VerifyError) -> Failure {
+/// A probe that cannot be replayed, as a failure.
+pub fn replay_failure(error: VerifyError) -> Failure {
     match error {
         VerifyError::Engine(error) => failure::engine(error),
         error => {
@@ -99,7 +105,7 @@ fn replay_failure(error: VerifyError) -> Failure {
     }
 }
 
-fn document(bundle: &Bundle, report: &VerifyReport) -> Document {
+fn document(bundle: &Bundle, report: &VerifyReport, profile: Option<PathBuf>) -> Document {
     let each = bundle
         .manifest()
         .members
@@ -115,6 +121,7 @@ fn document(bundle: &Bundle, report: &VerifyReport) -> Document {
         bundle: bundle.manifest().name.clone(),
         digest: bundle.digest().to_owned(),
         device: report.device.to_string(),
+        profile: profile.map(|path| path.display().to_string()),
         passed: report.passed(),
         members: each.map(member).collect(),
         max_logit_difference: report.tolerance.max_logit_difference,

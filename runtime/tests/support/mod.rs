@@ -60,6 +60,9 @@ pub fn vesal() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vesal"));
     for name in [
         "VESAL_DEVICE",
+        "VESAL_PROVIDER",
+        "VESAL_PRECISION",
+        "VESAL_PLUGIN_DIR",
         "VESAL_THREADS",
         "VESAL_BATCH",
         "VESAL_DATAROOT",

@@ -12,16 +12,13 @@ use crate::volume::{LabelMap, Volume};
 mod coordinates;
 mod grid;
 mod nearest;
-#[allow(dead_code)]
 mod plane;
 mod separable;
 mod trilinear;
 
 pub use grid::spaced_geometry;
 pub(crate) use grid::{check_target, spaced_bound};
-#[allow(unused_imports)]
-pub(crate) use plane::PlaneSampler;
-#[allow(unused_imports)]
+pub(crate) use plane::{PlaneSampler, RowScratch};
 pub(crate) use trilinear::Scratch;
 
 use coordinates::Coordinates;

@@ -19,7 +19,6 @@ use vesal_bundle::deploy_plan::{self, Activation, Channel, Label, Modality};
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_engine::library::Runtime;
 use vesal_engine::{Device, EngineOptions, Ensemble, OnnxPredictor, Precision, library};
-use vesal_onnx::Bytes;
 use vesal_volume::window::{Blend, Padding, PatchPredictor, WindowPlan, stitch};
 use vesal_volume::{Affine, Volume};
 
@@ -93,7 +92,7 @@ impl Check {
         let interface = interface();
         Ok(OnnxPredictor::new(
             self.runtime,
-            Bytes::copy_from_slice(onnx),
+            onnx.into(),
             &interface,
             plan,
             device,

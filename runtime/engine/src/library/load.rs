@@ -69,7 +69,7 @@ pub fn load(found: &Found) -> Result<&'static Runtime, LibraryError> {
         (_, Some(runtime)) => return Ok(runtime),
         _ => {}
     }
-    let version = version_of(&path)?;
+    let (version, _loaded) = version_of(&path)?;
     if !is_new_enough(&version) {
         return Err(LibraryError::TooOld {
             path,
@@ -122,7 +122,9 @@ pub fn runtime(explicit: Option<&Path>) -> Result<&'static Runtime, LibraryError
 }
 
 /// Asks a library for its version.
-fn version_of(path: &Path) -> Result<String, LibraryError> {
+///
+/// The library stays loaded as long as what is returned with its version: loading it again then costs nothing.
+fn version_of(path: &Path) -> Result<(String, libloading::Library), LibraryError> {
     let expected = binary::expected();
     let found = binary::describe(path).unwrap_or_else(|error| format!("unreadable ({error})"));
     if found != expected && !is_universal(path) {
@@ -154,7 +156,9 @@ fn version_of(path: &Path) -> Result<String, LibraryError> {
     }
     // SAFETY: a static, zero-terminated text of the library, which is still loaded; it is copied at once.
     let version = unsafe { CStr::from_ptr(version) };
-    Ok(version.to_string_lossy().into_owned())
+    let version = version.to_string_lossy().into_owned();
+    drop(api_base);
+    Ok((version, library))
 }
 
 /// A Mach-O file for several processors, among which the system picks.

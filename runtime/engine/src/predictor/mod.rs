@@ -4,6 +4,7 @@ mod error;
 mod interface;
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ndarray::{Array3, Array5, ArrayView4, ArrayView5, Axis, CowArray, Ix5, s};
@@ -12,7 +13,7 @@ use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::manifest::NetworkInterface;
-use vesal_onnx::{Bytes, Head};
+use vesal_onnx::Head;
 use vesal_volume::postprocess::map_features;
 use vesal_volume::window::{Blending, PatchPredictor, WindowError, WindowPlan};
 
@@ -71,7 +72,7 @@ impl OnnxPredictor {
     /// **Errors**: the file is no network for this plan and interface, or the device does not run it.
     pub fn new(
         runtime: &'static Runtime,
-        network: Bytes,
+        network: Arc<[u8]>,
         interface: &NetworkInterface,
         plan: &DeployPlan,
         device: Device,
@@ -298,7 +299,7 @@ impl OnnxPredictor {
 /// How a network is loaded.
 struct Load<'a> {
     runtime: &'static Runtime,
-    network: &'a Bytes,
+    network: &'a Arc<[u8]>,
     device: Device,
     options: &'a EngineOptions,
     batch: NonZeroUsize,
@@ -360,7 +361,7 @@ impl Load<'_> {
             Precision::Float32 => Element::F32,
         };
         let accelerator = accelerator.map(|accelerator| (accelerator, element));
-        let session = session::build(runtime, &form.bytes, device, options, accelerator);
+        let session = session::build(runtime, &form, device, options, accelerator);
         let session = session.map_err(|error| match error {
             SessionError::Plugin(error) => PredictorError::Plugin(error),
             SessionError::Refused(source) if device.is_gpu() => {

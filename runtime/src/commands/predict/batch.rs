@@ -27,8 +27,10 @@ pub struct Batch<'a> {
     pub arguments: &'a PredictArguments,
     /// The bundle.
     pub bundle: &'a Bundle,
+    /// Whether cases are told as they are done.
+    pub tell: bool,
     /// Its networks; none if no case is usable.
-    pub ensemble: Option<Ensemble>,
+    pub ensemble: Option<&'a mut Ensemble>,
 }
 
 /// A case on its way, and what became of it so far.
@@ -87,12 +89,14 @@ impl Batch<'_> {
         let Self {
             arguments,
             bundle,
-            mut ensemble,
+            tell,
+            ensemble,
         } = self;
         let publisher = Publisher {
             arguments,
             bundle,
             progress: &progress,
+            tell,
             total,
         };
         let mut failures = Vec::new();
@@ -110,7 +114,7 @@ impl Batch<'_> {
             scope.spawn(move || prepare(jobs, bundle, &begin, &prepared));
             let publisher =
                 scope.spawn(|| publisher.publish_all(finished, record, &mut failures, go_on));
-            segment(cases, &mut ensemble, arguments, &progress, &segmented);
+            segment(cases, ensemble, arguments, &progress, &segmented);
             drop(segmented);
             publisher.join()
         });
@@ -172,7 +176,7 @@ fn prepare(
 /// Segments the cases that are prepared.
 fn segment(
     cases: Receiver<OnItsWay<Ready>>,
-    ensemble: &mut Option<Ensemble>,
+    mut ensemble: Option<&mut Ensemble>,
     arguments: &PredictArguments,
     progress: &Progress,
     to: &SyncSender<OnItsWay<Done>>,
@@ -180,7 +184,7 @@ fn segment(
     for case in cases {
         progress.case(&case.name);
         let case = case.then(|ready, outputs| {
-            let Some(ensemble) = ensemble else {
+            let Some(ensemble) = ensemble.as_deref_mut() else {
                 return Err(failure::engine(EngineError::NoMembers));
             };
             let options = WriteOptions {
@@ -222,6 +226,7 @@ struct Publisher<'a> {
     arguments: &'a PredictArguments,
     bundle: &'a Bundle,
     progress: &'a Progress,
+    tell: bool,
     total: usize,
 }
 
@@ -319,6 +324,9 @@ impl Publisher<'_> {
     }
 
     fn tell(&self, case: &str, segmented: &Segmented) -> Result<(), Failure> {
+        if !self.tell {
+            return Ok(());
+        }
         for warning in &segmented.warnings {
             self.progress
                 .print(format!("warning: case `{case}`: {warning}\n"));

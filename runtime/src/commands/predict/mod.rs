@@ -1,7 +1,7 @@
 //! `vesal predict`: cases in, label maps out.
 
-mod batch;
-mod prepare;
+pub mod batch;
+pub mod prepare;
 mod write;
 
 use std::time::Instant;
@@ -17,7 +17,7 @@ use crate::cli::PredictArguments;
 use crate::commands::use_threads;
 use crate::memory::MemoryPlan;
 use crate::record::{BundleRecord, DeviceRecord, RunRecord, seconds};
-use crate::{failure, interrupt, outputs, peak_memory};
+use crate::{failure, interrupt, outputs, peak_memory, profile};
 use vesal_cli::stdout;
 
 /// A batch that ran to its end and in which cases failed.
@@ -36,7 +36,7 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
     let start = Instant::now();
     interrupt::listen()?;
     use_threads(arguments.compute.threads)?;
-    let bundle = Bundle::open(&arguments.bundle)
+    let bundle = Bundle::open_for_use(&arguments.bundle)
         .map_err(|error| failure::bundle(&arguments.bundle, error))?;
     let mut jobs = prepare::jobs(arguments, &bundle)?;
     outputs::create_folder(&arguments.output)?;
@@ -45,7 +45,7 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
     }
 
     let mut record = new_record(arguments, &bundle);
-    let ensemble = if jobs.iter().any(|job| job.checked.is_ok()) {
+    let mut ensemble = if jobs.iter().any(|job| job.checked.is_ok()) {
         Some(open(arguments, &bundle, &mut record)?)
     } else {
         None
@@ -59,7 +59,8 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
     let failures = Batch {
         arguments,
         bundle: &bundle,
-        ensemble,
+        tell: true,
+        ensemble: ensemble.as_mut(),
     }
     .run(jobs, &mut record)?;
     record.total_seconds = seconds(start.elapsed());
@@ -68,37 +69,40 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
     conclude(failures, total)
 }
 
-fn new_record(arguments: &PredictArguments, bundle: &Bundle) -> RunRecord {
+/// A record without cases.
+pub fn new_record(arguments: &PredictArguments, bundle: &Bundle) -> RunRecord {
     let bundle = BundleRecord {
         name: bundle.manifest().name.clone(),
         digest: bundle.digest().to_owned(),
         members: bundle.manifest().members.len(),
     };
-    let device = DeviceRecord {
-        requested: arguments.compute.device.to_string(),
-        used: None,
-        threads: rayon::current_num_threads(),
-    };
-    RunRecord::new(bundle, device)
+    RunRecord::new(bundle, DeviceRecord::new(arguments.compute.device))
 }
 
 /// Loads the networks and notes what they run on.
-fn open(
+///
+/// **Errors**: they cannot be loaded.
+pub fn open(
     arguments: &PredictArguments,
     bundle: &Bundle,
     record: &mut RunRecord,
 ) -> Result<Ensemble, Failure> {
-    let ensemble = Ensemble::open(bundle, &arguments.compute.engine_options(arguments.batch))
-        .map_err(|error| {
-            failure::engine(error).attempting(format!(
-                "cannot load the networks of `{}`",
-                bundle.manifest().name
-            ))
-        })?;
+    let opened = profile::open(bundle, &arguments.compute, arguments.batch).map_err(|error| {
+        failure::engine(error).attempting(format!(
+            "cannot load the networks of `{}`",
+            bundle.manifest().name
+        ))
+    })?;
+    record.device.note(&opened);
+    if let Some(reason) = &opened.unusable {
+        let warning = format!("the profile is not used: {}", failure::one_line(reason));
+        eprintln!("note: {warning}");
+        record.warnings.push(warning);
+    }
+    let ensemble = opened.ensemble;
     record
         .versions
         .insert("onnxruntime", ensemble.runtime().version().to_owned());
-    record.device.used = Some(ensemble.device().to_string());
     if let Some(reason) = ensemble.fallback() {
         let warning = format!(
             "running on `{}`: {}",

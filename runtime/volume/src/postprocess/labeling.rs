@@ -4,6 +4,8 @@ use ndarray::{Array3, ArrayView2, ArrayView3, ArrayView4, Axis, CowArray, Ix2};
 use rayon::prelude::*;
 use thiserror::Error;
 
+use super::Activation;
+
 /// Probability above which a voxel belongs to a region.
 ///
 /// **Source**: Auto3DSeg's SegResNet, `AsDiscrete(threshold=0.5)`.
@@ -120,11 +122,34 @@ fn contiguous(plane: ArrayView2<'_, f32>) -> CowArray<'_, f32, Ix2> {
 }
 
 /// Voxels whose classes are compared together.
-const BLOCK: usize = 512;
+const BLOCK: usize = 128;
+
+/// Labels a row of voxels as [`Activation::labels`] does: one slice per class, of which there are as many as values.
+///
+/// **Errors**: the position and the class of the first NaN.
+pub(crate) fn label_row(
+    activation: Activation,
+    classes: &[&[f32]],
+    values: &[u16],
+    labels: &mut [u16],
+) -> Result<(), (usize, usize)> {
+    let nan = match activation {
+        Activation::Softmax => argmax(classes, values, labels),
+        Activation::Sigmoid => mark_regions(classes, values, labels),
+    };
+    if !nan {
+        return Ok(());
+    }
+    let first = (0..labels.len()).find_map(|z| {
+        let class = classes.iter().position(|class| class[z].is_nan())?;
+        Some((z, class))
+    });
+    first.map_or(Ok(()), Err)
+}
 
 /// Gives every voxel the value of its most probable class, of equals the one of lowest index, and tells whether any
 /// probability is NaN.
-pub(crate) fn argmax(classes: &[&[f32]], values: &[u16], labels: &mut [u16]) -> bool {
+fn argmax(classes: &[&[f32]], values: &[u16], labels: &mut [u16]) -> bool {
     let first = values.first().copied().map_or(0, u32::from);
     let mut nan = false;
     for (block, labels) in labels.chunks_mut(BLOCK).enumerate() {
@@ -137,9 +162,10 @@ pub(crate) fn argmax(classes: &[&[f32]], values: &[u16], labels: &mut [u16]) -> 
             let class = &class[start..start + labels.len()];
             for ((&probability, best), choice) in class.iter().zip(&mut best).zip(&mut choice) {
                 unordered |= u32::from(probability.is_nan());
-                let better = probability > *best;
-                *best = if better { probability } else { *best };
-                *choice = if better { u32::from(value) } else { *choice };
+                // Masks, not branches: every voxel takes the same instructions.
+                let better = u32::from(probability > *best).wrapping_neg();
+                *best = best.max(probability);
+                *choice = *choice & !better | u32::from(value) & better;
             }
         }
         for (label, choice) in labels.iter_mut().zip(choice) {
@@ -151,7 +177,7 @@ pub(crate) fn argmax(classes: &[&[f32]], values: &[u16], labels: &mut [u16]) -> 
 }
 
 /// Gives every voxel the values of all its regions joined by `|`, and tells whether any probability is NaN.
-pub(crate) fn mark_regions(classes: &[&[f32]], values: &[u16], labels: &mut [u16]) -> bool {
+fn mark_regions(classes: &[&[f32]], values: &[u16], labels: &mut [u16]) -> bool {
     let mut nan = false;
     for (block, labels) in labels.chunks_mut(BLOCK).enumerate() {
         let start = block * BLOCK;

@@ -10,6 +10,7 @@ mod vote;
 
 pub use activation::Activation;
 pub use combination::{Combination, Combine};
+pub(crate) use labeling::label_row;
 pub use labeling::{LabelingError, argmax_labels, region_labels};
 pub use linear::map_features;
 pub use mean::{MeanError, ProbabilityMean};

@@ -27,7 +27,7 @@ pub(super) fn softmax_slab(mut slab: ArrayViewMut3<'_, f32>) {
 }
 
 /// Turns logits into probabilities in place: one slice of voxels per class.
-pub(crate) fn softmax(classes: &mut [&mut [f32]]) {
+fn softmax(classes: &mut [&mut [f32]]) {
     let voxels = classes.first().map_or(0, |class| class.len());
     for start in (0..voxels).step_by(BLOCK) {
         let end = (start + BLOCK).min(voxels);

@@ -2,7 +2,7 @@
 
 use super::ResampleError;
 use super::coordinates::Coordinates;
-use super::separable::Separable;
+use super::separable::{Buffers, Separable};
 use super::trilinear::Scratch;
 use crate::geometry::Geometry;
 
@@ -44,8 +44,50 @@ impl PlaneSampler {
         scratch: &mut Scratch,
     ) {
         self.separable
-            .plane(x, low, high, output, &mut scratch.buffers);
+            .plane(x, [low, high], output, &mut scratch.buffers);
     }
+
+    /// Gives rows of output plane `x` to `visit`, one after the other, each with all its channels: the values of
+    /// [`PlaneSampler::plane`], which stay in the cache and need no plane.
+    ///
+    /// **Shapes**: `low` and `high` are `[K, Y, Z]` of the input; `visit` takes Y and one slice of Z per channel.
+    pub(crate) fn rows(
+        &self,
+        x: usize,
+        rows: std::ops::Range<usize>,
+        [low, high]: [&[f32]; 2],
+        scratch: &mut RowScratch,
+        mut visit: impl FnMut(usize, &[&[f32]]),
+    ) {
+        let (per_plane, nz) = (
+            self.separable.values_per_plane(),
+            self.separable.values_per_row(),
+        );
+        let channels = low.len() / per_plane;
+        scratch.rows.resize(channels * nz, 0.0);
+        scratch.buffers.resize_with(channels, Buffers::default);
+        scratch.buffers.iter_mut().for_each(Buffers::forget);
+        let planes = low
+            .chunks_exact(per_plane)
+            .zip(high.chunks_exact(per_plane));
+        for y in rows {
+            let outputs = scratch.rows.chunks_exact_mut(nz);
+            for (((low, high), row), buffers) in
+                planes.clone().zip(outputs).zip(&mut scratch.buffers)
+            {
+                self.separable.row([x, y], [low, high], row, buffers);
+            }
+            let rows: Vec<&[f32]> = scratch.rows.chunks_exact(nz).collect();
+            visit(y, &rows);
+        }
+    }
+}
+
+/// Buffers that one thread reuses for rows.
+#[derive(Default)]
+pub(crate) struct RowScratch {
+    buffers: Vec<Buffers>,
+    rows: Vec<f32>,
 }
 
 #[cfg(test)]
@@ -87,6 +129,22 @@ mod tests {
                 sampler.plane(x, low.as_slice().unwrap(), high.as_slice().unwrap(), &mut plane, &mut scratch);
                 let bits = plane.iter().map(|value| value.to_bits());
                 prop_assert!(bits.eq(whole.slice(s![channel, x, .., ..]).iter().map(|value| value.to_bits())));
+            }
+            let first = shapes[4] / 2;
+            let mut scratch = RowScratch::default();
+            for x in 0..shapes[3] {
+                let planes = sampler.neighbors(x).map(|x| data.slice(s![.., x, .., ..]).to_owned());
+                let [low, high] = [0, 1].map(|side| planes[side].as_slice().unwrap());
+                let mut next = first;
+                sampler.rows(x, first..shapes[4], [low, high], &mut scratch, |y, rows| {
+                    assert_eq!((y, rows.len()), (next, 2));
+                    next += 1;
+                    for (channel, row) in rows.iter().enumerate() {
+                        let expected = whole.slice(s![channel, x, y, ..]).to_vec();
+                        assert_eq!(*row, expected);
+                    }
+                });
+                prop_assert_eq!(next, shapes[4]);
             }
         }
     }

@@ -133,6 +133,11 @@ impl Separable {
         })
     }
 
+    /// Values of one output row.
+    pub(super) fn values_per_row(&self) -> usize {
+        self.line.low.len()
+    }
+
     /// Values of one input plane.
     pub(super) fn values_per_plane(&self) -> usize {
         self.from[1] * self.from[2]
@@ -154,18 +159,31 @@ impl Separable {
     pub(super) fn plane(
         &self,
         x: usize,
-        low: &[f32],
-        high: &[f32],
+        neighbors: [&[f32]; 2],
         output: &mut [f32],
         buffers: &mut Buffers,
     ) {
-        let (across, nz) = (self.taps[0][x], self.from[2]);
+        buffers.forget();
+        let rows = output.chunks_exact_mut(self.line.low.len());
+        for (y, row) in (0..self.taps[1].len()).zip(rows) {
+            self.row([x, y], neighbors, row, buffers);
+        }
+    }
+
+    /// Fills one row of such a plane; the buffers are to forget what they hold before those of another plane or channel.
+    pub(super) fn row(
+        &self,
+        [x, y]: [usize; 2],
+        [low, high]: [&[f32]; 2],
+        row: &mut [f32],
+        buffers: &mut Buffers,
+    ) {
+        let (across, tap, nz) = (self.taps[0][x], self.taps[1][y], self.from[2]);
         let Buffers {
             low: first,
             high: second,
             between,
         } = buffers;
-        (first.y, second.y) = (None, None);
         let hold = |held: &mut Held, y: usize| {
             if held.y != Some(y) {
                 let part = y * nz..(y + 1) * nz;
@@ -173,20 +191,23 @@ impl Separable {
                 held.y = Some(y);
             }
         };
-        let rows = output.chunks_exact_mut(self.line.low.len());
-        for (&tap, row) in self.taps[1].iter().zip(rows) {
-            if second.y == Some(tap.low) {
-                std::mem::swap(first, second);
-            }
-            hold(first, tap.low);
-            if tap.high_weight == 0.0 {
-                self.line.fill(&first.line, row);
-            } else {
-                hold(second, tap.high);
-                mix_line(&first.line[..nz], &second.line[..nz], tap, between);
-                self.line.fill(between, row);
-            }
+        if second.y == Some(tap.low) {
+            std::mem::swap(first, second);
         }
+        hold(first, tap.low);
+        if tap.high_weight == 0.0 {
+            self.line.fill(&first.line, row);
+        } else {
+            hold(second, tap.high);
+            mix_line(&first.line[..nz], &second.line[..nz], tap, between);
+            self.line.fill(between, row);
+        }
+    }
+}
+
+impl Buffers {
+    pub(super) fn forget(&mut self) {
+        (self.low.y, self.high.y) = (None, None);
     }
 }
 
@@ -281,8 +302,8 @@ mod tests {
             let mut plane = vec![0.0; to.shape[1] * to.shape[2]];
             for (x, expected) in expected.chunks_exact(plane.len()).enumerate() {
                 let planes: Vec<_> = source.chunks_exact(separable.values_per_plane()).collect();
-                let [low, high] = separable.neighbors(x).map(|x| planes[x]);
-                separable.plane(x, low, high, &mut plane, &mut buffers);
+                let neighbors = separable.neighbors(x).map(|x| planes[x]);
+                separable.plane(x, neighbors, &mut plane, &mut buffers);
                 let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
                 prop_assert_eq!(bits(&plane), bits(expected));
             }

@@ -32,10 +32,10 @@ impl Trilinear {
         match self {
             Self::Separable(separable) => {
                 let per_plane = separable.values_per_plane();
-                let [low, high] = separable
+                let neighbors = separable
                     .neighbors(x)
                     .map(|x| &source[x * per_plane..(x + 1) * per_plane]);
-                separable.plane(x, low, high, slab, &mut scratch.buffers);
+                separable.plane(x, neighbors, slab, &mut scratch.buffers);
             }
             Self::General(coordinates) => {
                 for (y, row) in slab.chunks_exact_mut(coordinates.to[2]).enumerate() {

@@ -1,0 +1,88 @@
+//! Trying how fast a bundle runs with some options, and whether it computes rightly with them.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use vesal_bundle::Bundle;
+
+use crate::ensemble::Ensemble;
+use crate::error::EngineError;
+use crate::options::EngineOptions;
+use crate::segment::PreparedCase;
+use crate::verify::{VerifyError, VerifyReport, replay};
+
+/// Fewest rounds that are measured, unless one takes many times [`SPAN`].
+const MIN_ROUNDS: usize = 3;
+/// Time after which no further round begins.
+const SPAN: Duration = Duration::from_secs(1);
+/// Rounds of this length are measured once.
+const LONG: Duration = Duration::from_secs(5);
+
+/// How a bundle ran with some options.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// How its answers to the probe compare.
+    pub report: VerifyReport,
+    /// How the networks ran; see [`Ensemble::execution`].
+    pub execution: String,
+    /// Windows per call of a network.
+    pub batch: usize,
+    /// Windows of the case, over all members.
+    pub windows: usize,
+    /// Time for opening the networks.
+    pub load: Duration,
+    /// Time of the first round, in which a device may still choose how to compute.
+    pub first: Duration,
+    /// Times of the rounds after it, each over all windows: prediction, stitching and labels.
+    pub rounds: Vec<Duration>,
+}
+
+impl Trial {
+    /// The shortest time of a window: whatever else the machine does only makes it longer.
+    pub fn window_time(&self) -> Option<Duration> {
+        let fastest = self.rounds.iter().min()?;
+        Some(fastest.div_f64(self.windows.max(1) as f64))
+    }
+}
+
+/// Replays the probe of a bundle with these options, then segments the case again and again: once to get everything
+/// going, then for about a second and at least three times; a case that takes five seconds or more, once.
+///
+/// **Errors**: the networks cannot be run, or `progress` breaks ([`EngineError::Stopped`]). Answers that deviate are
+/// no error.
+pub fn trial(
+    bundle: &Bundle,
+    options: &EngineOptions,
+    case: &PreparedCase,
+    progress: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Result<Trial, VerifyError> {
+    let start = Instant::now();
+    let mut ensemble = Ensemble::open(bundle, options)?;
+    let load = start.elapsed();
+    let report = replay(bundle, &mut ensemble)?;
+    let mut windows = 0;
+    let mut round = |ensemble: &mut Ensemble| -> Result<Duration, EngineError> {
+        let case = case.clone();
+        let start = Instant::now();
+        let found = ensemble.segment_prepared(case, None, &mut |_| progress())?;
+        windows = found.windows;
+        Ok(start.elapsed())
+    };
+    let first = round(&mut ensemble)?;
+    let (begin, mut rounds) = (Instant::now(), Vec::new());
+    while rounds.is_empty()
+        || begin.elapsed() < SPAN
+        || rounds.len() < MIN_ROUNDS && begin.elapsed() < LONG
+    {
+        rounds.push(round(&mut ensemble)?);
+    }
+    Ok(Trial {
+        report,
+        execution: ensemble.execution().to_owned(),
+        batch: ensemble.batch(),
+        windows: windows * bundle.manifest().members.len(),
+        load,
+        first,
+        rounds,
+    })
+}

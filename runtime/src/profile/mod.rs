@@ -1,0 +1,292 @@
+//! Profiles: the settings that `vesal tune` found best for a bundle on a machine.
+
+mod open;
+
+use std::fs;
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use vesal_bundle::{Bundle, digest};
+use vesal_engine::library::cache_directory;
+use vesal_engine::{ConvolutionSearch, Device, EngineOptions, Precision, Provider};
+use vesal_io::atomic::{self, AtomicError};
+
+pub use self::open::{Opened, open};
+use crate::machine::Processors;
+
+/// Name of this format in the document itself.
+const FORMAT: &str = "vesal-profile";
+/// Version of the format.
+const FORMAT_VERSION: u32 = 1;
+/// Largest file that is read.
+const MAX_FILE_BYTES: u64 = 1 << 16;
+
+/// What a profile holds for: nothing of it may differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subject {
+    /// SHA-256 of the bundle's manifest.
+    pub bundle: String,
+    /// Processors of the machine.
+    pub machine: Processors,
+    /// Version of ONNX Runtime.
+    pub onnxruntime: String,
+    /// The device that was asked for.
+    #[serde(with = "text")]
+    pub device: Device,
+}
+
+/// How networks are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The device; never `auto`.
+    #[serde(with = "text")]
+    pub device: Device,
+    /// Who runs them there.
+    #[serde(with = "text")]
+    pub provider: Provider,
+    /// Numbers that they compute with.
+    pub precision: Precision,
+    /// How a GPU's convolutions are chosen.
+    pub search: ConvolutionSearch,
+    /// Processor threads of the networks; null for one per core.
+    pub threads: Option<NonZeroUsize>,
+    /// Windows per call; null for what the device gets by default.
+    pub batch: Option<NonZeroUsize>,
+}
+
+/// The settings that were best.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    format: String,
+    format_version: u32,
+    /// What it holds for.
+    pub subject: Subject,
+    /// The best settings.
+    pub settings: Settings,
+    /// Milliseconds of a window with them.
+    pub window_ms: f64,
+    /// Version of the program that measured.
+    pub vesal: String,
+}
+
+/// Why a profile cannot be kept or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// The user has no cache folder.
+    #[error(
+        "there is no folder for the profile: neither a home nor a cache folder of the user is known"
+    )]
+    NoCache,
+    /// The system refuses.
+    #[error("cannot change the profiles in `{}`", folder.display())]
+    Folder {
+        /// Their folder.
+        folder: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// The file cannot be written.
+    #[error(transparent)]
+    Write(#[from] AtomicError),
+}
+
+impl Subject {
+    /// What a profile must hold for to be used here.
+    pub fn new(bundle: &Bundle, onnxruntime: &str, device: Device) -> Self {
+        Self {
+            bundle: bundle.digest().to_owned(),
+            machine: Processors::here(),
+            onnxruntime: onnxruntime.to_owned(),
+            device,
+        }
+    }
+
+    /// Its file: the name tells subjects apart, the content says which one it is.
+    fn file(&self) -> Option<PathBuf> {
+        let text = serde_json::to_vec(self).ok()?;
+        let name = &digest::sha256(&text)[..32];
+        Some(folder()?.join(format!("{name}.json")))
+    }
+}
+
+impl Settings {
+    /// The same for the engine.
+    pub fn engine_options(self, library: Option<&Path>) -> EngineOptions {
+        EngineOptions {
+            device: self.device,
+            threads: self.threads,
+            batch: self.batch,
+            provider: self.provider,
+            precision: self.precision,
+            search: self.search,
+            max_vram: None,
+            library: library.map(Path::to_path_buf),
+        }
+    }
+}
+
+impl Profile {
+    /// Settings that were measured.
+    pub fn new(subject: Subject, settings: Settings, window_ms: f64) -> Self {
+        Self {
+            format: FORMAT.into(),
+            format_version: FORMAT_VERSION,
+            subject,
+            settings,
+            window_ms,
+            vesal: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+
+    /// Reads the profile of a subject; a file that is absent, damaged or of something else is no profile.
+    fn find(subject: &Subject) -> Option<(PathBuf, Self)> {
+        let path = subject.file()?;
+        let profile = read(&path)?;
+        (profile.subject == *subject).then_some((path, profile))
+    }
+
+    /// Keeps it for the user, in place of what was kept for the same subject; gives the file.
+    ///
+    /// **Errors**: [`ProfileError`].
+    pub fn keep(&self) -> Result<PathBuf, ProfileError> {
+        let path = self.subject.file().ok_or(ProfileError::NoCache)?;
+        let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+        let failed = |source| ProfileError::Folder {
+            folder: folder.clone(),
+            source,
+        };
+        fs::create_dir_all(&folder).map_err(failed)?;
+        let text = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
+        atomic::write_file(&path, &text, true)?;
+        Ok(path)
+    }
+}
+
+/// Removes all profiles of a bundle; gives their files.
+///
+/// **Errors**: a file cannot be removed.
+pub fn forget(bundle: &Bundle) -> Result<Vec<PathBuf>, ProfileError> {
+    let folder = folder().ok_or(ProfileError::NoCache)?;
+    let mut forgotten = Vec::new();
+    for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if read(&path).is_some_and(|profile| profile.subject.bundle == bundle.digest()) {
+            fs::remove_file(&path).map_err(|source| ProfileError::Folder {
+                folder: folder.clone(),
+                source,
+            })?;
+            forgotten.push(path);
+        }
+    }
+    forgotten.sort();
+    Ok(forgotten)
+}
+
+fn folder() -> Option<PathBuf> {
+    Some(cache_directory()?.join("profiles"))
+}
+
+fn read(path: &Path) -> Option<Profile> {
+    if fs::metadata(path).ok()?.len() > MAX_FILE_BYTES {
+        return None;
+    }
+    let profile: Profile = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    let known = profile.format == FORMAT && profile.format_version == FORMAT_VERSION;
+    (known && profile.settings.device != Device::Auto).then_some(profile)
+}
+
+/// Values in the form in which users write them.
+mod text {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(value)
+    }
+
+    pub fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
+        let text = String::deserialize(from)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub fn profile() -> Profile {
+        let subject = Subject {
+            bundle: "0".repeat(64),
+            machine: Processors {
+                cpu: "some processor".into(),
+                cores: 4,
+                gpus: vec!["some GPU".into()],
+            },
+            onnxruntime: "1.31.1".into(),
+            device: Device::Auto,
+        };
+        let settings = Settings {
+            device: Device::Cuda(0),
+            provider: Provider::Native,
+            precision: Precision::Float16,
+            search: ConvolutionSearch::Exhaustive,
+            threads: None,
+            batch: NonZeroUsize::new(4),
+        };
+        Profile::new(subject, settings, 2.5)
+    }
+
+    #[test]
+    fn a_profile_is_read_as_it_was_written_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        let profile = profile();
+        let text = serde_json::to_string(&profile).unwrap();
+        for (change, readable) in [
+            (text.clone(), true),
+            (
+                text.replace("\"format_version\":1", "\"format_version\":2"),
+                false,
+            ),
+            (
+                text.replace("\"device\":\"cuda:0\"", "\"device\":\"auto\""),
+                false,
+            ),
+            (text.replace("\"f16\"", "\"f8\""), false),
+            (text.replace("\"batch\":4", "\"batch\":0"), false),
+            (text[..text.len() / 2].to_owned(), false),
+        ] {
+            fs::write(&path, &change).unwrap();
+            assert_eq!(read(&path).is_some(), readable, "{change}");
+            if readable {
+                assert_eq!(read(&path), Some(profile.clone()));
+            }
+        }
+    }
+
+    #[test]
+    fn another_subject_has_another_file() {
+        let subject = profile().subject;
+        let mut others = vec![subject.clone(); 5];
+        others[0].bundle.replace_range(..1, "1");
+        others[1].machine.cores = 8;
+        others[2].machine.gpus.clear();
+        others[3].onnxruntime = "1.32.0".into();
+        others[4].device = Device::Cpu;
+        for other in others {
+            assert_ne!(other.file(), subject.file(), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Loading networks by the command line and a profile.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use vesal_bundle::Bundle;
+use vesal_engine::{Device, EngineError, EngineOptions, Ensemble, PredictorError, library};
+
+use super::{Profile, Settings, Subject, folder};
+use crate::cli::ComputeArguments;
+
+/// Networks that are loaded, and how it was decided how they run.
+#[derive(Debug)]
+pub struct Opened {
+    /// The networks.
+    pub ensemble: Ensemble,
+    /// What they run with.
+    pub options: EngineOptions,
+    /// File of the profile that decided what the command line did not.
+    pub profile: Option<PathBuf>,
+    /// A profile that was not used because its device does not work here any more, and why.
+    pub unusable: Option<EngineError>,
+}
+
+/// Loads the networks of a bundle as the command line says; what it leaves open, the profile decides, if there is one
+/// for this bundle and machine.
+///
+/// Where the device is `auto` and that of the profile does not work, it is as if there were no profile.
+///
+/// **Errors**: see [`Ensemble::open`].
+pub fn open(
+    bundle: &Bundle,
+    compute: &ComputeArguments,
+    batch: Option<NonZeroUsize>,
+) -> Result<Opened, EngineError> {
+    let plain = compute.engine_options(batch);
+    let mut unusable = None;
+    if let Some((path, profile)) = find(bundle, compute) {
+        let options = merge(&profile.settings, compute, batch);
+        match Ensemble::open(bundle, &options) {
+            Ok(ensemble) => {
+                return Ok(Opened {
+                    ensemble,
+                    options,
+                    profile: Some(path),
+                    unusable,
+                });
+            }
+            Err(
+                error @ EngineError::Member {
+                    source: PredictorError::Device(_),
+                    ..
+                },
+            ) if compute.device == Device::Auto => unusable = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Opened {
+        ensemble: Ensemble::open(bundle, &plain)?,
+        options: plain,
+        profile: None,
+        unusable,
+    })
+}
+
+fn find(bundle: &Bundle, compute: &ComputeArguments) -> Option<(PathBuf, Profile)> {
+    // Without any profile, nothing is asked of the machine.
+    if compute.no_profile || !folder()?.is_dir() {
+        return None;
+    }
+    // A library that cannot be loaded is reported by who needs it.
+    let runtime = library::runtime(compute.library.ort_lib.as_deref()).ok()?;
+    let found = Profile::find(&Subject::new(bundle, runtime.version(), compute.device))?;
+    // Its figures belong to its provider.
+    let provider = found.1.settings.provider;
+    (compute.provider.unwrap_or(provider) == provider).then_some(found)
+}
+
+/// What the command line says, and the profile where it says nothing.
+fn merge(
+    profile: &Settings,
+    compute: &ComputeArguments,
+    batch: Option<NonZeroUsize>,
+) -> EngineOptions {
+    Settings {
+        precision: compute.precision.unwrap_or(profile.precision),
+        threads: compute.threads.or(profile.threads),
+        batch: batch.or(profile.batch),
+        ..*profile
+    }
+    .engine_options(compute.library.ort_lib.as_deref())
+}
+
+#[cfg(test)]
+mod tests {
+    use vesal_engine::Precision;
+
+    use super::super::tests::profile;
+    use super::*;
+
+    fn compute() -> ComputeArguments {
+        ComputeArguments {
+            device: Device::Auto,
+            provider: None,
+            precision: None,
+            threads: None,
+            no_profile: false,
+            library: crate::cli::LibraryArguments { ort_lib: None },
+        }
+    }
+
+    #[test]
+    fn what_the_command_line_says_counts_before_the_profile() {
+        let settings = profile().settings;
+        let options = merge(&settings, &compute(), None);
+        assert_eq!(options, settings.engine_options(None));
+        let mut compute = compute();
+        compute.precision = Some(Precision::Float32);
+        compute.threads = NonZeroUsize::new(3);
+        let options = merge(&settings, &compute, NonZeroUsize::new(1));
+        assert_eq!(
+            (options.precision, options.threads, options.batch),
+            (
+                Precision::Float32,
+                NonZeroUsize::new(3),
+                NonZeroUsize::new(1)
+            )
+        );
+        assert_eq!(
+            (options.device, options.search),
+            (settings.device, settings.search)
+        );
+    }
+}
