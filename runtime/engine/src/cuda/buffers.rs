@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::driver::CudaError;
-use super::gpu::{DeviceMemory, Event, Gpu, PinnedMemory};
+use super::gpu::{Event, Gpu};
 use super::kernels::Layout;
+use super::memory::{DeviceMemory, PinnedMemory};
 
 /// Floats of one of the two buffers through which a volume goes to the GPU: 8 MiB.
 const STAGING: usize = 1 << 21;

@@ -4,7 +4,9 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use super::driver::{CudaError, Handle};
-use super::gpu::{DeviceMemory, Gpu, Kernel, Module, Stream};
+use super::gpu::{Gpu, Stream};
+use super::memory::DeviceMemory;
+use super::module::{Kernel, Module};
 
 /// Bytes at an address that the driver likes.
 #[repr(C, align(16))]

@@ -12,6 +12,8 @@ mod buffers;
 mod driver;
 mod gpu;
 mod kernels;
+mod memory;
+mod module;
 mod operator;
 mod walk;
 
