@@ -1,14 +1,19 @@
 //! Brings a prediction back to the input's grid plane by plane, while it is still being made.
 
+mod place;
+mod planes;
+
 use std::collections::VecDeque;
 
-use ndarray::{Array3, Array4, ArrayView1, ArrayView4, ArrayViewMut2, ArrayViewMut3, Axis, s};
+use ndarray::{Array3, Array4, ArrayView4, Axis, s};
 use rayon::prelude::*;
 
+use self::place::{prepared_view, undone};
+use self::planes::{labels_at, resample_to_labels, resampled};
 use super::inverse::{BLOCK_VALUES, OFF_AXIS_TOLERANCE, at_step};
 use super::{AppliedStep, PreprocessError, Step, Trace};
 use crate::postprocess::{Activation, LabelingError, label_row};
-use crate::resample::{PlaneSampler, RowScratch, Scratch};
+use crate::resample::PlaneSampler;
 use crate::volume::LabelMap;
 
 /// Takes probabilities on the input's grid as they are restored: a block `[K, X, Y, Z]` and the input voxel that its first
@@ -364,187 +369,6 @@ fn keeps_planes(step: &Step) -> bool {
 fn planes_at_once(classes: usize, [_, y, z]: [usize; 3]) -> usize {
     let fitting = BLOCK_VALUES / classes.saturating_mul(y).saturating_mul(z).max(1);
     fitting.clamp(1, 2 * rayon::current_num_threads())
-}
-
-/// Interpolates planes of the output between the prepared ones at hand, `[K, planes, Y, Z]`.
-fn resampled(
-    sampler: &PlaneSampler,
-    planes: &VecDeque<Array3<f32>>,
-    first: usize,
-    [_, y, z]: [usize; 3],
-    range: std::ops::Range<usize>,
-) -> Array4<f32> {
-    let classes = planes.front().map_or(0, |plane| plane.dim().0);
-    let mut block = Array4::zeros((classes, range.len(), y, z));
-    let channel = |x: usize, class: usize| {
-        let plane = planes.get(x - first).and_then(|plane| plane.as_slice());
-        let values = plane.unwrap_or_default();
-        let length = values.len() / classes.max(1);
-        &values[class * length..(class + 1) * length]
-    };
-    if let Some(block) = block.as_slice_mut() {
-        block
-            .par_chunks_exact_mut((y * z).max(1))
-            .enumerate()
-            .for_each_init(Scratch::default, |scratch, (index, output)| {
-                let (class, x) = (index / range.len(), range.start + index % range.len());
-                let [low, high] = sampler.neighbors(x);
-                sampler.plane(
-                    x,
-                    channel(low, class),
-                    channel(high, class),
-                    output,
-                    scratch,
-                );
-            });
-    }
-    block
-}
-
-/// Rows that one thread interpolates and labels at a time.
-const BAND: usize = 64;
-
-/// Labels planes of the output from `start` on, between the prepared ones, `[K, Y, Z]`, that `plane` gives.
-fn resample_to_labels<'a>(
-    sampler: &PlaneSampler,
-    plane: impl Fn(usize) -> Option<&'a [f32]> + Sync,
-    start: usize,
-    mut labels: ArrayViewMut3<'_, u16>,
-    label: impl Fn(&[&[f32]], &mut [u16]) -> Result<(), (usize, usize)> + Sync,
-) -> Result<(), LabelingError> {
-    let mut bands = Vec::new();
-    for (x, mut rest) in (start..).zip(labels.outer_iter_mut()) {
-        let rows = rest.dim().0;
-        for y in (0..rows).step_by(BAND) {
-            let (band, after) = rest.split_at(Axis(0), BAND.min(rows - y));
-            bands.push((x, y, band));
-            rest = after;
-        }
-    }
-    let label_band = |(scratch, row): &mut (RowScratch, Vec<u16>), (x, y, mut band)| {
-        let band: &mut ArrayViewMut2<'_, u16> = &mut band;
-        let (rows, voxels) = band.dim();
-        row.resize(voxels, 0);
-        let mut nan = None;
-        let neighbors = sampler.neighbors(x).map(|x| plane(x).unwrap_or_default());
-        sampler.rows(x, y..y + rows, neighbors, scratch, |at, classes| {
-            if let Err((z, class)) = label(classes, row) {
-                let voxel = [x, at, z];
-                nan.get_or_insert(LabelingError::NotANumber { class, voxel });
-            }
-            band.row_mut(at - y).assign(&ArrayView1::from(&row[..]));
-        });
-        nan
-    };
-    let nan = bands
-        .into_par_iter()
-        .map_init(Default::default, label_band)
-        .find_first(Option::is_some);
-    nan.flatten().map_or(Ok(()), Err)
-}
-
-/// Labels of a block `[K, X, Y, Z]` that begins at plane `x`.
-fn labels_at(
-    x: usize,
-    activation: Activation,
-    block: ArrayView4<'_, f32>,
-    values: &[u16],
-) -> Result<Array3<u16>, PreprocessError> {
-    let labels = label_rows(activation, block, values).map_err(|error| match error {
-        LabelingError::NotANumber {
-            class,
-            voxel: [row, y, z],
-        } => LabelingError::NotANumber {
-            class,
-            voxel: [x + row, y, z],
-        },
-        error @ LabelingError::Table { .. } => error,
-    });
-    Ok(labels?)
-}
-
-/// Labels of a block `[K, X, Y, Z]`, its rows in parallel however few planes it has.
-fn label_rows(
-    activation: Activation,
-    block: ArrayView4<'_, f32>,
-    values: &[u16],
-) -> Result<Array3<u16>, LabelingError> {
-    let (classes, x, y, z) = block.dim();
-    let rows = match block.to_shape((classes, x * y, 1, z)) {
-        Ok(rows) if x < 2 * rayon::current_num_threads() => rows,
-        _ => return activation.labels(block, values),
-    };
-    let labels = activation
-        .labels(rows.view(), values)
-        .map_err(|error| match error {
-            LabelingError::NotANumber {
-                class,
-                voxel: [row, _, z],
-            } => LabelingError::NotANumber {
-                class,
-                voxel: [row / y, row % y, z],
-            },
-            error @ LabelingError::Table { .. } => error,
-        })?;
-    let (labels, _) = labels.into_raw_vec_and_offset();
-    Ok(Array3::from_shape_vec((x, y, z), labels).unwrap_or_default())
-}
-
-/// The part of a map on the input's grid that steps took from it, as they oriented it.
-fn prepared_view<'a>(
-    mut view: ArrayViewMut3<'a, u16>,
-    steps: &[AppliedStep],
-) -> ArrayViewMut3<'a, u16> {
-    for step in steps {
-        match step {
-            AppliedStep::Orient { transform, .. } => {
-                view = view.permuted_axes(transform.source);
-                for axis in (0..3).filter(|&axis| transform.flip[axis]) {
-                    view.invert_axis(Axis(axis));
-                }
-            }
-            AppliedStep::Crop { bounds, .. } => {
-                let [x, y, z] = [0, 1, 2].map(|axis| bounds.start[axis]..bounds.end[axis]);
-                view = view.slice_move(s![x, y, z]);
-            }
-            AppliedStep::Resample { .. }
-            | AppliedStep::ResampleToMatch
-            | AppliedStep::Normalize { .. } => {}
-        }
-    }
-    view
-}
-
-/// A block that starts at this voxel after the steps, as it was before them.
-fn undone<'a>(
-    steps: &[AppliedStep],
-    mut start: [usize; 3],
-    mut block: ArrayView4<'a, f32>,
-) -> ([usize; 3], ArrayView4<'a, f32>) {
-    for step in steps.iter().rev() {
-        match step {
-            AppliedStep::Orient { transform, before } => {
-                let shape = [block.dim().1, block.dim().2, block.dim().3];
-                let after: [usize; 3] = transform.source.map(|source| before.shape[source]);
-                for axis in (0..3).filter(|&axis| transform.flip[axis]) {
-                    start[axis] = after[axis] - start[axis] - shape[axis];
-                    block.invert_axis(Axis(axis + 1));
-                }
-                let source = transform.inverse().source;
-                start = source.map(|axis| start[axis]);
-                block = block.permuted_axes([0, source[0] + 1, source[1] + 1, source[2] + 1]);
-            }
-            AppliedStep::Crop { bounds, .. } => {
-                for (start, offset) in start.iter_mut().zip(bounds.start) {
-                    *start += offset;
-                }
-            }
-            AppliedStep::Resample { .. }
-            | AppliedStep::ResampleToMatch
-            | AppliedStep::Normalize { .. } => {}
-        }
-    }
-    (start, block)
 }
 
 impl Trace {
