@@ -82,13 +82,14 @@ fn merge(
     compute: &ComputeArguments,
     batch: Option<NonZeroUsize>,
 ) -> EngineOptions {
-    Settings {
+    EngineOptions {
+        device: profile.device,
+        provider: profile.provider,
         precision: compute.precision.unwrap_or(profile.precision),
+        search: profile.search,
         threads: compute.threads.or(profile.threads),
-        batch: batch.or(profile.batch),
-        ..*profile
+        ..compute.engine_options(batch.or(profile.batch))
     }
-    .engine_options(compute.library.ort_lib.as_deref())
 }
 
 #[cfg(test)]
