@@ -16,10 +16,13 @@ use crate::library::{Runtime, runtime};
 use crate::options::EngineOptions;
 use crate::predictor::{OnnxPredictor, PredictorError};
 
+/// Checks what was read of a member.
+type Check<'a> = dyn Fn(usize, &[u8]) -> Result<(), EngineError> + Sync + 'a;
+
 /// Files of networks: how to read one, and how to check what was read.
 struct Networks<'a> {
     read: &'a dyn Fn(usize) -> Result<Arc<[u8]>, EngineError>,
-    check: &'a (dyn Fn(usize, &[u8]) -> Result<(), EngineError> + Sync),
+    check: &'a Check<'a>,
 }
 
 /// The networks of a bundle, loaded once, and the plan around them.

@@ -188,8 +188,8 @@ fn blocks_outside_of_the_volume_are_refused() {
         let (classes, x, y, z) = block.dim();
         let expected = WriteError::Block {
             start,
-            block: [classes, x, y, z],
-            shape,
+            block: Box::new([classes, x, y, z]),
+            shape: Box::new(shape),
         };
         assert_eq!(reason, expected);
     }

@@ -157,7 +157,6 @@ fn version_of(path: &Path) -> Result<(String, libloading::Library), LibraryError
     // SAFETY: a static, zero-terminated text of the library, which is still loaded; it is copied at once.
     let version = unsafe { CStr::from_ptr(version) };
     let version = version.to_string_lossy().into_owned();
-    drop(api_base);
     Ok((version, library))
 }
 

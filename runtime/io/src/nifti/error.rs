@@ -352,9 +352,9 @@ pub enum WriteError {
         /// The first voxel `[X, Y, Z]`.
         start: [usize; 3],
         /// The shape `[K, X, Y, Z]` of the block.
-        block: [usize; 4],
+        block: Box<[usize; 4]>,
         /// The shape `[K, X, Y, Z]` of the whole.
-        shape: [usize; 4],
+        shape: Box<[usize; 4]>,
     },
     /// The affine cannot be stored.
     #[error("its affine is unusable: {defect}")]

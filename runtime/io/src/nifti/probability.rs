@@ -115,8 +115,8 @@ impl ProbabilityFile {
         if classes != expected || !(0..3).all(fits) {
             return Err(NiftiError::write(&self.path)(WriteError::Block {
                 start,
-                block: [classes, x, y, z],
-                shape: self.shape,
+                block: Box::new([classes, x, y, z]),
+                shape: Box::new(self.shape),
             }));
         }
         if block.is_empty() {
