@@ -364,6 +364,9 @@ pub struct ComputeArguments {
         hide_env_values = true
     )]
     pub precision: Option<Precision>,
+    /// Most memory of a GPU that the run may take, as in 4G; by default what is free
+    #[arg(long, value_name = "SIZE", env = "VESAL_MAX_VRAM", hide_env_values = true, value_parser = memory::parse_size)]
+    pub max_vram: Option<u64>,
     /// Number of processor threads; by default one per core
     #[arg(long, value_name = "N", env = "VESAL_THREADS", hide_env_values = true)]
     pub threads: Option<NonZeroUsize>,
@@ -384,7 +387,7 @@ impl ComputeArguments {
             batch,
             provider: self.provider.unwrap_or_default(),
             precision: self.precision.unwrap_or_default(),
-            max_vram: None,
+            max_vram: self.max_vram,
             search: ConvolutionSearch::default(),
             library: self.library.ort_lib.clone(),
         }

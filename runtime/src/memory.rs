@@ -26,9 +26,17 @@ pub enum MemoryError {
         /// Who says so.
         source_of_limit: Limit,
     },
+    /// It takes more of a GPU than it may.
+    #[error("it takes {} of the GPU's memory, expected at most {} (`--max-vram`)", Size(*needed), Size(*limit))]
+    DeviceBudget {
+        /// Bytes that it takes.
+        needed: u64,
+        /// Bytes that it may take.
+        limit: u64,
+    },
     /// Nobody knows.
     #[error(
-        "the memory that the network's operator `{operator}` takes is not known, so that `--max-ram` cannot be kept"
+        "the memory that the network's operator `{operator}` takes is not known, so that `--max-ram` and `--max-vram` cannot be kept"
     )]
     Unknown {
         /// The operator.
@@ -85,13 +93,23 @@ pub struct MemoryPlan {
     limit: Option<(u64, Limit)>,
     /// The process and its networks.
     base: u64,
+    /// Most bytes of the GPU, and what the networks take of it.
+    device: Option<(u64, u64)>,
 }
 
 impl MemoryPlan {
     /// Looks at a process whose networks are loaded.
     ///
     /// **Errors**: a limit was set, and the networks' memory is not known.
-    pub fn new(ensemble: &Ensemble, max_ram: Option<u64>) -> Result<Self, Failure> {
+    pub fn new(
+        ensemble: &Ensemble,
+        max_ram: Option<u64>,
+        max_vram: Option<u64>,
+    ) -> Result<Self, Failure> {
+        let unknown = |operator| {
+            Failure::new(Exit::Bundle, MemoryError::Unknown { operator })
+                .hint(Some("leave the limit out".into()))
+        };
         let resident = resident_bytes().unwrap_or(0);
         let limit = max_ram.map(|bytes| (bytes, Limit::Set)).or_else(|| {
             let free = HostMemory::read()?.available;
@@ -99,16 +117,16 @@ impl MemoryPlan {
         });
         let networks = match ensemble.network_bytes() {
             Ok(bytes) => bytes,
-            Err(operator) if max_ram.is_some() => {
-                return Err(
-                    Failure::new(Exit::Bundle, MemoryError::Unknown { operator })
-                        .hint(Some("leave `--max-ram` out".into())),
-                );
-            }
+            Err(operator) if max_ram.is_some() => return Err(unknown(operator)),
             Err(_) => 0,
+        };
+        let device = match max_vram {
+            Some(limit) => Some((limit, ensemble.device_network_bytes().map_err(unknown)?)),
+            None => None,
         };
         Ok(Self {
             limit,
+            device,
             base: resident
                 .saturating_add(networks)
                 .saturating_add(MARGIN_BYTES),
@@ -161,6 +179,20 @@ impl MemoryPlan {
         let memory = ensemble
             .case_memory(case.grids())
             .map_err(failure::engine)?;
+        if let Some((limit, networks)) = self.device {
+            let case = ensemble
+                .device_memory(case.grids())
+                .map_err(failure::engine)?;
+            let needed = networks.saturating_add(case);
+            if needed > limit {
+                let remedy = format!(
+                    "it fits with `--max-vram {}M`; `--precision f16` and `--batch 1` need least",
+                    needed.div_ceil(1 << 20)
+                );
+                let error = MemoryError::DeviceBudget { needed, limit };
+                return Err(Failure::new(Exit::Input, error).hint(Some(remedy)));
+            }
+        }
         let needed = self
             .base
             .saturating_add(alone(&memory))

@@ -234,3 +234,48 @@ fn a_device_that_was_asked_for_is_not_replaced_by_another() {
     assert!(ran.stderr.contains("device `cuda:15`"), "{}", ran.stderr);
     assert_eq!(listing(&out), [""; 0]);
 }
+
+#[test]
+fn a_case_that_takes_more_memory_than_allowed_is_refused_before_any_work() {
+    let folder = tempdir().unwrap();
+    let bundle = bundle(folder.path());
+    let path = folder.path().join("a.nii.gz");
+    write_scan(&path, &scan([13, 9, 7]));
+    let out = folder.path().join("out");
+    let ran = predict(&bundle, &[&path], &out, &["--max-ram", "1M"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    for part in [
+        "of memory, expected at most 1 MiB (`--max-ram`)",
+        "hint: it fits with `--max-ram ",
+    ] {
+        assert!(ran.stderr.contains(part), "{}", ran.stderr);
+    }
+    assert!(listing(&out).is_empty());
+
+    // What the message says suffices.
+    let needed = ran.stderr.split("--max-ram ").nth(1).unwrap();
+    let needed = needed.split('`').next().unwrap();
+    let ran = predict(&bundle, &[&path], &out, &["--max-ram", needed]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
+
+#[test]
+fn the_record_tells_what_was_planned() {
+    let folder = tempdir().unwrap();
+    let bundle = bundle(folder.path());
+    let scans = ["a.nii.gz", "b.nii.gz", "c.nii.gz"].map(|name| folder.path().join(name));
+    for path in &scans {
+        write_scan(path, &scan([13, 9, 7]));
+    }
+    let inputs: Vec<&Path> = scans.iter().map(|path| path.as_path()).collect();
+    let out = folder.path().join("out");
+    let ran = predict(&bundle, &inputs, &out, &["--json", "--max-ram", "4G"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let record: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let memory = &record["memory"];
+    assert_eq!(memory["overlapped"], true);
+    assert_eq!(memory["limit_bytes"], 4_u64 << 30);
+    let [planned, peak] = [&memory["planned_bytes"], &record["peak_memory_bytes"]]
+        .map(|bytes| bytes.as_u64().unwrap());
+    assert!(peak <= planned, "{peak} bytes were held, {planned} planned");
+}

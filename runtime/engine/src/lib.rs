@@ -9,6 +9,7 @@ mod cuda;
 pub mod device;
 pub mod ensemble;
 pub mod error;
+mod finish;
 mod form;
 pub mod install;
 pub mod library;

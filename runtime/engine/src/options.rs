@@ -26,7 +26,7 @@ pub struct EngineOptions {
     pub precision: Precision,
     /// How a GPU's convolutions are chosen.
     pub search: ConvolutionSearch,
-    /// Most bytes of a GPU's memory that each network may take; all that is free if not given.
+    /// Most bytes of a GPU's memory that a run may take; all that is free if not given.
     pub max_vram: Option<u64>,
     /// File or folder of ONNX Runtime's library; looked for if not given.
     pub library: Option<PathBuf>,

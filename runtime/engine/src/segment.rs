@@ -1,24 +1,27 @@
 //! Segmenting a case: planes are restored and labeled while later windows are still to be predicted.
 
-use std::collections::VecDeque;
 use std::error::Error;
 use std::ops::ControlFlow;
+use std::panic::resume_unwind;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ndarray::{Array3, Array4, ArrayView4};
-use rayon::prelude::*;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::probe::ProbeInput;
-use vesal_onnx::Head;
-use vesal_volume::postprocess::{Combination, Combine, map_features};
-use vesal_volume::preprocess::{PreprocessError, Restorer, Trace, execute};
+use vesal_volume::preprocess::{PreprocessError, Trace, execute};
 use vesal_volume::window::Blending;
 use vesal_volume::{Affine, Geometry, LabelMap, Volume};
 
 use crate::ensemble::Ensemble;
 use crate::error::EngineError;
+use crate::finish::Finisher;
+use crate::predictor::OnnxPredictor;
 use crate::walk::MemberWalk;
 
+/// Layers of planes of each member that may wait to be restored while a GPU goes on.
+const LAYERS_WAITING: usize = 1;
 /// Seed of made-up cases.
 const SEED: u32 = 1543;
 
@@ -62,7 +65,7 @@ pub struct StageTimes {
     pub network: Duration,
     /// Cutting windows and blending outputs.
     pub stitch: Duration,
-    /// Combining members, and back to the input's grid.
+    /// Combining members, and back to the input's grid; beside the other stages on a GPU.
     pub restore: Duration,
 }
 
@@ -143,7 +146,7 @@ impl Ensemble {
     pub fn segment(
         &mut self,
         images: Vec<Volume>,
-        probabilities: Option<&mut dyn ProbabilitySink>,
+        probabilities: Option<&mut (dyn ProbabilitySink + Send)>,
         progress: &mut dyn FnMut(Stage) -> ControlFlow<()>,
     ) -> Result<Segmentation, EngineError> {
         report(progress, Stage::Prepare)?;
@@ -164,7 +167,7 @@ impl Ensemble {
     pub fn segment_prepared(
         &mut self,
         case: PreparedCase,
-        probabilities: Option<&mut dyn ProbabilitySink>,
+        probabilities: Option<&mut (dyn ProbabilitySink + Send)>,
         progress: &mut dyn FnMut(Stage) -> ControlFlow<()>,
     ) -> Result<Segmentation, EngineError> {
         let PreparedCase {
@@ -172,74 +175,75 @@ impl Ensemble {
             trace,
             time,
         } = case;
-        let plan = &self.plan;
         let (start, already) = (Instant::now(), self.network_time());
+        let beside = self.device().is_gpu();
+        let plan = &self.plan;
         let values = plan.label_values();
-        let mut output = Restoring::new(&trace, plan, &values, probabilities)?;
-        let mut joint = Joint {
-            combine: self.combine,
-            planes: VecDeque::new(),
-            taken: vec![0; self.members.len()],
-            done: 0,
-        };
-        let mut restore = Duration::ZERO;
-
+        let heads = self.members.iter();
+        let heads = heads.map(|(predictor, weight)| (predictor.head().cloned(), *weight));
+        let mut finisher = Finisher::new(
+            plan,
+            heads.collect(),
+            self.combine,
+            &trace,
+            &values,
+            probabilities,
+        )?;
         let blending = Blending::new(trace.prepared.shape, &plan.window)?;
         let windows = blending.grid().count();
-        let total_windows = windows * self.members.len();
         let mut walks = Vec::with_capacity(self.members.len());
         for (member, (predictor, _)) in self.members.iter_mut().enumerate() {
             let walk = MemberWalk::new(volume.data.view(), &plan.window, &blending, predictor);
             walks.push(walk.map_err(|source| EngineError::Predict { member, source })?);
         }
-        let begun = Stage::Network {
-            windows: 0,
-            total_windows,
-        };
-        report(progress, begun)?;
-        while walks.iter().any(|walk| walk.progress().done < windows) {
-            for member in 0..walks.len() {
-                let failed = |source| EngineError::Predict { member, source };
-                let (predictor, weight) = &mut self.members[member];
-                // On to the next plane that is complete; the other members follow.
-                let taken = joint.taken[member];
-                while joint.taken[member] == taken && walks[member].progress().done < windows {
-                    walks[member].step(predictor).map_err(failed)?;
-                    let done = walks.iter().map(|walk| walk.progress().done).sum();
-                    report(
-                        progress,
-                        Stage::Network {
-                            windows: done,
-                            total_windows,
-                        },
-                    )?;
-                    loop {
-                        let planes = walks[member].pop_some(predictor).map_err(failed)?;
-                        if planes.is_empty() {
-                            break;
-                        }
-                        let begin = Instant::now();
-                        let complete =
-                            joint.add(member, planes, predictor.head(), *weight, plan)?;
-                        output.push(complete)?;
-                        restore += begin.elapsed();
+        let members = &mut self.members;
+        let finished = if beside {
+            // A GPU computes while the host combines and restores: no window waits for that.
+            thread::scope(|scope| {
+                let (send, planes) = sync_channel(LAYERS_WAITING * members.len());
+                let finisher = scope.spawn(move || {
+                    for (member, planes) in planes {
+                        finisher.take(member, planes)?;
                     }
+                    finisher.finish()
+                });
+                let mut take = |member, planes| {
+                    // Whoever does not listen any more has failed, and says so in the end.
+                    let taken = send.send((member, planes));
+                    taken.map_err(|_| EngineError::Stopped)
+                };
+                let driven = drive(members, &mut walks, windows, progress, &mut take);
+                drop(send);
+                let finished = finisher.join().unwrap_or_else(|panic| resume_unwind(panic));
+                match (driven, finished) {
+                    (Ok(()) | Err(EngineError::Stopped), Err(error))
+                        if !matches!(
+                            error,
+                            EngineError::Preprocess(PreprocessError::PredictionShape { .. })
+                        ) =>
+                    {
+                        Err(error)
+                    }
+                    (driven, finished) => driven.and(finished),
                 }
-            }
-        }
+            })?
+        } else {
+            let mut take = |member, planes| finisher.take(member, planes);
+            drive(members, &mut walks, windows, progress, &mut take)?;
+            finisher.finish()?
+        };
+        let (labels, restore) = finished;
         drop(walks);
         drop(volume);
-        let begin = Instant::now();
-        let labels = output.finish()?;
-        restore += begin.elapsed();
         let network = self.network_time() - already;
+        let beside = if beside { Duration::ZERO } else { restore };
         Ok(Segmentation {
             labels,
             windows,
             times: StageTimes {
                 prepare: time,
                 network,
-                stitch: start.elapsed().saturating_sub(network + restore),
+                stitch: start.elapsed().saturating_sub(network + beside),
                 restore,
             },
         })
@@ -254,111 +258,42 @@ impl Ensemble {
     }
 }
 
-/// Planes that some members have completed and others not.
-struct Joint {
-    combine: Combine,
-    planes: VecDeque<Combination>,
-    /// Planes taken from each member.
-    taken: Vec<usize>,
-    /// Planes that left.
-    done: usize,
-}
-
-impl Joint {
-    /// Adds a member's next planes, `[K, Y, Z]` once its head, if it has one, is applied; gives those that all members
-    /// have completed now.
-    fn add(
-        &mut self,
-        member: usize,
-        planes: Vec<Array3<f32>>,
-        head: Option<&Head>,
-        weight: f64,
-        plan: &DeployPlan,
-    ) -> Result<Vec<Array3<f32>>, EngineError> {
-        let first = self.taken[member] - self.done;
-        self.taken[member] += planes.len();
-        while self.planes.len() < first + planes.len() {
-            let combination = Combination::new(self.combine, plan.activation);
-            self.planes.push_back(combination);
-        }
-        let add = |(combination, plane): (&mut Combination, Array3<f32>)| {
-            let plane = match head {
-                Some(head) => map_features(plane.view(), &head.weight, &head.bias),
-                None => plane,
-            };
-            // Rows take the place of planes, whose number decides over parallel work.
-            let (classes, y, z) = plane.dim();
-            let rows = plane.into_shape_with_order((classes, y, 1, z))?;
-            Ok::<_, EngineError>(combination.add(rows, weight)?)
-        };
-        let pairs: Vec<_> = self.planes.range_mut(first..).zip(planes).collect();
-        pairs.into_par_iter().try_for_each(add)?;
-        let complete = self.taken.iter().min().map_or(0, |taken| taken - self.done);
-        self.done += complete;
-        let finish = |combination: Combination| {
-            let mean = combination.finish()?;
-            let (classes, y, _, z) = mean.dim();
-            Ok(mean.into_shape_with_order((classes, y, z))?)
-        };
-        self.planes.drain(..complete).map(finish).collect()
-    }
-}
-
-/// Labels and probabilities on their way to the input's grid.
-struct Restoring<'a, 's> {
-    restorer: Restorer<'a>,
-    probabilities: Option<&'s mut dyn ProbabilitySink>,
-}
-
-impl<'a, 's> Restoring<'a, 's> {
-    fn new(
-        trace: &'a Trace,
-        plan: &DeployPlan,
-        values: &'a [u16],
-        mut probabilities: Option<&'s mut dyn ProbabilitySink>,
-    ) -> Result<Self, EngineError> {
-        if let Some(sink) = &mut probabilities {
-            sink.begin(values.len(), &trace.input, trace.plane_axis())
-                .map_err(EngineError::Probabilities)?;
-        }
-        Ok(Self {
-            restorer: Restorer::new(trace, plan.activation, values)?,
-            probabilities,
-        })
-    }
-
-    fn push(&mut self, planes: Vec<Array3<f32>>) -> Result<(), EngineError> {
-        let restorer = &mut self.restorer;
-        storing(&mut self.probabilities, |take| {
-            restorer.push_all(planes, take)
-        })
-    }
-
-    fn finish(mut self) -> Result<LabelMap, EngineError> {
-        let restorer = self.restorer;
-        storing(&mut self.probabilities, |take| restorer.finish(take))
-    }
-}
-
-/// Lets a step of restoration hand its blocks to the sink, if there is one.
-fn storing<T>(
-    probabilities: &mut Option<&mut dyn ProbabilitySink>,
-    step: impl FnOnce(
-        Option<&mut vesal_volume::preprocess::TakeBlock<'_>>,
-    ) -> Result<T, PreprocessError>,
-) -> Result<T, EngineError> {
-    let Some(sink) = probabilities else {
-        return Ok(step(None)?);
+/// Lets all members predict all windows, and hands over the planes that are complete.
+fn drive(
+    members: &mut [(OnnxPredictor, f64)],
+    walks: &mut [MemberWalk<'_>],
+    windows: usize,
+    progress: &mut dyn FnMut(Stage) -> ControlFlow<()>,
+    take: &mut dyn FnMut(usize, Vec<Array3<f32>>) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    let total_windows = windows * walks.len();
+    let at = |windows| Stage::Network {
+        windows,
+        total_windows,
     };
-    let mut stored = Ok(());
-    let mut take = |start: [usize; 3], block: ArrayView4<'_, f32>| {
-        if stored.is_ok() {
-            stored = sink.write(start, block);
+    report(progress, at(0))?;
+    while walks.iter().any(|walk| walk.progress().done < windows) {
+        for member in 0..walks.len() {
+            let failed = |source| EngineError::Predict { member, source };
+            let (predictor, _) = &mut members[member];
+            // On to the next plane that is complete; the other members follow.
+            let mut taken = 0;
+            while taken == 0 && walks[member].progress().done < windows {
+                walks[member].step(predictor).map_err(failed)?;
+                let done = walks.iter().map(|walk| walk.progress().done).sum();
+                report(progress, at(done))?;
+                loop {
+                    let planes = walks[member].pop_some(predictor).map_err(failed)?;
+                    if planes.is_empty() {
+                        break;
+                    }
+                    taken += planes.len();
+                    take(member, planes)?;
+                }
+            }
         }
-    };
-    let result = step(Some(&mut take))?;
-    stored.map_err(EngineError::Probabilities)?;
-    Ok(result)
+    }
+    Ok(())
 }
 
 fn report(

@@ -10,10 +10,12 @@ use example::{
     with_probabilities,
 };
 use ndarray::Array3;
-use vesal_engine::{Device, EngineError, EngineOptions, Ensemble, PredictorError, Stage};
-use vesal_volume::postprocess::{Combine, argmax_labels};
-use vesal_volume::preprocess::{Normalization, Step};
-use vesal_volume::window::StitchError;
+use vesal_engine::{
+    Device, EngineError, EngineOptions, Ensemble, OnnxPredictor, PredictorError, Stage,
+};
+use vesal_volume::postprocess::{Combination, Combine, argmax_labels};
+use vesal_volume::preprocess::{Normalization, Step, execute};
+use vesal_volume::window::{StitchError, stitch};
 use vesal_volume::{Affine, Volume};
 
 fn identical(found: &Array3<u16>, expected: &Array3<u16>) -> f64 {
@@ -175,6 +177,47 @@ fn cropped_and_resampled_cases_come_back_too() {
         from_probabilities, found.labels.data,
         "labels are the most probable classes"
     );
+}
+
+#[test]
+fn streaming_gives_bit_for_bit_what_the_whole_gives() {
+    let plan = plan(vec![
+        Step::OrientRas,
+        Step::CropForeground {
+            threshold: -1.5,
+            margin: 1,
+        },
+        Step::Resample {
+            spacing: [0.8, 1.1, 1.3],
+            keep: [1., 1.],
+        },
+    ]);
+    let members = [(CONV_A, 2.), (CONV_B, 1.)];
+    let (_directory, bundle) = bundle(&plan, &members);
+    let mut ensemble = Ensemble::open(&bundle, &options()).expect("opens");
+    let volume = ramp([23, 14, 9], Affine::from_spacing([-1., 1.2, 2.]));
+    let (found, probabilities) = with_probabilities(&mut ensemble, &volume);
+
+    let (prepared, trace) = execute(vec![volume], &plan.preprocessing).expect("prepared");
+    let mut combination = Combination::new(Combine::Mean, plan.activation);
+    for (network, weight) in members {
+        let mut predictor = OnnxPredictor::new(
+            example::runtime(),
+            network.into(),
+            &example::interface(),
+            &plan,
+            Device::Cpu,
+            &options(),
+        )
+        .expect("loads");
+        let logits = stitch(prepared.data.view(), &plan.window, &mut predictor).expect("stitched");
+        combination.add(logits, weight).expect("of one shape");
+    }
+    let whole = combination.finish().expect("two members");
+    let labels = trace.invert_to_labels(whole.view(), plan.activation, &LABELS);
+    assert_eq!(found.labels, labels.expect("finite"));
+    let whole = trace.invert_probabilities(whole).expect("of its shape");
+    assert_eq!(probabilities, whole);
 }
 
 #[test]

@@ -101,6 +101,7 @@ mod tests {
 
     fn compute() -> ComputeArguments {
         ComputeArguments {
+            max_vram: None,
             device: Device::Auto,
             provider: None,
             precision: None,

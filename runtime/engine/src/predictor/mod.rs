@@ -21,6 +21,7 @@ use crate::cuda::{Accelerator, CudaWalk, Element, device_bytes};
 use crate::device::{self, Device, DeviceError};
 use crate::form::Form;
 use crate::library::Runtime;
+use crate::memory;
 use crate::model::Model;
 use crate::options::{EngineOptions, Precision};
 use crate::plugin::Provider;
@@ -53,6 +54,8 @@ pub struct OnnxPredictor {
     head: Option<Head>,
     max_batch: usize,
     activation_bytes: Result<u64, String>,
+    /// Bytes of the weights, in the precision that is computed in.
+    weight_bytes: u64,
 }
 
 /// Input and output of a network in the host's memory.
@@ -99,7 +102,12 @@ impl OnnxPredictor {
         } else {
             NonZeroUsize::MIN
         };
-        let batch = options.batch.unwrap_or(usual);
+        let batch = options.batch.unwrap_or_else(|| match options.max_vram {
+            Some(limit) if device.is_gpu() => {
+                memory::fitting_batch(&network, options, usual, limit)
+            }
+            _ => usual,
+        });
         let load = Load {
             runtime,
             network: &network,
@@ -137,6 +145,7 @@ impl OnnxPredictor {
             head: form.head,
             max_batch: batch.get(),
             activation_bytes: form.activation_bytes,
+            weight_bytes: memory::weight_bytes(&network, options),
         };
         if predictor.accelerator.is_none() {
             predictor.host()?;
@@ -166,6 +175,14 @@ impl OnnxPredictor {
             .as_ref()
             .copied()
             .map_err(String::as_str)
+    }
+
+    /// Most bytes of a GPU's memory that ONNX Runtime takes for the network.
+    ///
+    /// **Errors**: the operator whose memory is not known.
+    pub(crate) fn device_network_bytes(&self) -> Result<u64, &str> {
+        let activations = self.activation_bytes()?;
+        Ok(memory::device_network_bytes(self.weight_bytes, activations))
     }
 
     /// Bytes of the buffers that batches pass through.

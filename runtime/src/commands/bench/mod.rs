@@ -176,7 +176,11 @@ impl Bench<'_> {
         ensemble: &mut Ensemble,
     ) -> Result<(Vec<CaseRecord>, Duration), Failure> {
         let mut cases: Vec<_> = jobs.iter_mut().map(|job| &mut job.checked).collect();
-        let plan = MemoryPlan::new(ensemble, self.arguments.max_ram)?;
+        let plan = MemoryPlan::new(
+            ensemble,
+            self.arguments.max_ram,
+            self.arguments.compute.max_vram,
+        )?;
         self.record.memory = plan.settle(ensemble, &mut cases);
         let start = Instant::now();
         let batch = Batch {

@@ -197,7 +197,7 @@ fn segment(
                 .map(|path| Probabilities::new(path, options));
             let sink = probabilities
                 .as_mut()
-                .map(|sink| sink as &mut dyn ProbabilitySink);
+                .map(|sink| sink as &mut (dyn ProbabilitySink + Send));
             let found = ensemble
                 .segment_prepared(ready.case, sink, &mut |stage| {
                     progress.stage(stage);

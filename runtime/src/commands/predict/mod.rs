@@ -53,7 +53,8 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
     record.load_seconds = seconds(start.elapsed());
     if let Some(ensemble) = &ensemble {
         let mut cases: Vec<_> = jobs.iter_mut().map(|job| &mut job.checked).collect();
-        record.memory = MemoryPlan::new(ensemble, arguments.max_ram)?.settle(ensemble, &mut cases);
+        record.memory = MemoryPlan::new(ensemble, arguments.max_ram, arguments.compute.max_vram)?
+            .settle(ensemble, &mut cases);
     }
     let total = jobs.len();
     let failures = Batch {
