@@ -150,13 +150,15 @@ impl MemoryPlan {
             }
         }
         let alone = fitting.iter().map(alone).max().unwrap_or(0);
-        // The case behind is written, the one ahead waits prepared or is being prepared.
+        // The case behind is written, the one ahead is prepared, and the one after it read.
         let together = |at: usize| {
             let behind = at.checked_sub(1).map_or(0, |last| fitting[last].labels);
             let ahead = fitting.get(at + 1).map_or(0, |next| next.prepare);
+            let after = fitting.get(at + 2).map_or(0, |next| next.images);
             behind
                 .saturating_add(fitting[at].segment)
                 .saturating_add(ahead)
+                .saturating_add(after)
         };
         let overlapping = (0..fitting.len())
             .map(together)

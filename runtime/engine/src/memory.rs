@@ -65,10 +65,10 @@ pub(crate) fn fitting_batch(
 /// Most bytes of host memory that the stages of a case take, each with what it needs of the stages before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CaseMemory {
+    /// The images.
+    pub images: u64,
     /// The images, and what preprocessing them takes.
     pub prepare: u64,
-    /// The prepared volume, which waits for the networks.
-    pub prepared: u64,
     /// The prepared volume, blended planes, planes on their way back, and labels.
     pub segment: u64,
     /// The labels, until they are written.
@@ -114,9 +114,13 @@ impl Ensemble {
             let waiting = bytes(&[classes, layer, y, z], size_of::<f32>());
             segment = segment.saturating_add(waiting);
         }
+        let voxels = |(grid, channels): &(Geometry, usize)| {
+            let [x, y, z] = grid.shape;
+            bytes(&[*channels, x, y, z], size_of::<f32>())
+        };
         Ok(CaseMemory {
+            images: images.iter().map(voxels).fold(0, u64::saturating_add),
             prepare: preprocess.bytes,
-            prepared,
             segment,
             labels: bytes(&input, size_of::<u16>()),
         })

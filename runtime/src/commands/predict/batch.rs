@@ -1,4 +1,4 @@
-//! The cases of a batch: while one is segmented, the next is read and prepared, and the one before is written.
+//! The cases of a batch: while one is segmented, the next is prepared, the one after it read, and the one before written.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -8,6 +8,7 @@ use vesal_bundle::Bundle;
 use vesal_cli::{Exit, Failure, stdout};
 use vesal_engine::{EngineError, Ensemble, PreparedCase, ProbabilitySink, Segmentation};
 use vesal_io::nifti::{WriteOptions, XForm};
+use vesal_volume::Volume;
 
 use super::Job;
 use super::write::{Probabilities, Written, write};
@@ -39,6 +40,14 @@ struct OnItsWay<T> {
     input: Vec<String>,
     outputs: Outputs,
     result: Result<T, Failure>,
+}
+
+/// A case that is read.
+struct Images {
+    images: Vec<Volume>,
+    space: XForm,
+    warnings: Vec<String>,
+    read: Duration,
 }
 
 /// A case that is read and prepared.
@@ -101,7 +110,8 @@ impl Batch<'_> {
         };
         let mut failures = Vec::new();
         let published = thread::scope(|scope| {
-            // Without room between them, one case at most is ahead and one behind.
+            // Without room between them, one case at most is with each.
+            let (images, read_cases) = sync_channel(0);
             let (prepared, cases) = sync_channel(0);
             let (segmented, finished) = sync_channel(0);
             // Where memory is short, a case begins when the one before is written.
@@ -111,7 +121,8 @@ impl Batch<'_> {
                 // There is room for all, and the other end is here.
                 let _ = go_on.send(());
             }
-            scope.spawn(move || prepare(jobs, bundle, &begin, &prepared));
+            scope.spawn(move || read(jobs, &begin, &images));
+            scope.spawn(move || prepare(read_cases, bundle, &prepared));
             let publisher =
                 scope.spawn(|| publisher.publish_all(finished, record, &mut failures, go_on));
             segment(cases, ensemble, arguments, &progress, &segmented);
@@ -130,13 +141,8 @@ impl Batch<'_> {
     }
 }
 
-/// Reads and prepares one case after the other as it is told to begin, until nobody takes them.
-fn prepare(
-    jobs: Vec<Job>,
-    bundle: &Bundle,
-    begin: &Receiver<()>,
-    to: &SyncSender<OnItsWay<Ready>>,
-) {
+/// Reads one case after the other as it is told to begin, until nobody takes them.
+fn read(jobs: Vec<Job>, begin: &Receiver<()>, to: &SyncSender<OnItsWay<Images>>) {
     for job in jobs {
         if begin.recv().is_err() {
             return;
@@ -152,13 +158,11 @@ fn prepare(
             let images = checked
                 .voxels()
                 .map_err(|error| failure::read(error, None))?;
-            let read = start.elapsed();
-            let case = PreparedCase::new(images, bundle.plan()).map_err(failure::engine)?;
-            Ok(Ready {
-                case,
+            Ok(Images {
+                images,
                 space: checked.space,
                 warnings: checked.warnings,
-                read,
+                read: start.elapsed(),
             })
         });
         let case = OnItsWay {
@@ -167,6 +171,23 @@ fn prepare(
             outputs,
             result,
         };
+        if interrupt::requested() || to.send(case).is_err() {
+            return;
+        }
+    }
+}
+
+/// Prepares the cases that are read, until nobody takes them.
+fn prepare(cases: Receiver<OnItsWay<Images>>, bundle: &Bundle, to: &SyncSender<OnItsWay<Ready>>) {
+    for case in cases {
+        let case = case.then(|read, _| {
+            Ok(Ready {
+                case: PreparedCase::new(read.images, bundle.plan()).map_err(failure::engine)?,
+                space: read.space,
+                warnings: read.warnings,
+                read: read.read,
+            })
+        });
         if interrupt::requested() || to.send(case).is_err() {
             return;
         }
