@@ -78,11 +78,11 @@ impl Form {
         } else {
             size_of::<f32>()
         };
-        form.activation_bytes = network.activation_bytes(batch.get(), element);
         let mut changed = false;
         if let Ok((rewritten, head)) = network.split_head() {
             (network, form.head, changed) = (rewritten, Some(head), true);
         }
+        form.activation_bytes = network.activation_bytes(batch.get(), element);
         // Before the precision: scales then stay 32-bit floats.
         if device.is_gpu()
             && fuse
