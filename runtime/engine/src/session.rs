@@ -49,8 +49,8 @@ pub(crate) fn build(
 ) -> Result<Session, SessionError> {
     let mut builder = Session::builder(&runtime.environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
-        // Between two windows other threads blend: those of the network would spin in their way.
-        .with_config_entry("session.force_spinning_stop", "1")?;
+        // Waiting threads that spin gain nothing here, take a fifth more processor time, and are in the way of blending.
+        .with_intra_op_spinning(false)?;
     if let Some(weights) = &network.weights {
         builder = builder.with_external_initializer_file_in_memory(WEIGHTS, weights.clone())?;
     }
