@@ -108,12 +108,9 @@ pub struct PredictArguments {
     /// Write the record of the run to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Windows that a network computes at once; fewer need less memory
-    #[arg(long, value_name = "N", env = "VESAL_BATCH", hide_env_values = true)]
-    pub batch: Option<NonZeroUsize>,
-    /// Most memory of the machine that the run may take, as in 4G or 1500M; by default what is free
-    #[arg(long, value_name = "SIZE", env = "VESAL_MAX_RAM", hide_env_values = true, value_parser = memory::parse_size)]
-    pub max_ram: Option<u64>,
+    /// How much at once.
+    #[command(flatten)]
+    pub limits: LimitArguments,
     /// Where and how to compute.
     #[command(flatten)]
     pub compute: ComputeArguments,
@@ -251,12 +248,9 @@ pub struct BenchArguments {
     /// Write the JSON to this file as well, in place of what is there
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Windows that a network computes at once; fewer need less memory
-    #[arg(long, value_name = "N", env = "VESAL_BATCH", hide_env_values = true)]
-    pub batch: Option<NonZeroUsize>,
-    /// Most memory of the machine that the run may take, as in 4G or 1500M; by default what is free
-    #[arg(long, value_name = "SIZE", env = "VESAL_MAX_RAM", hide_env_values = true, value_parser = memory::parse_size)]
-    pub max_ram: Option<u64>,
+    /// How much at once.
+    #[command(flatten)]
+    pub limits: LimitArguments,
     /// Where and how to compute.
     #[command(flatten)]
     pub compute: ComputeArguments,
@@ -334,6 +328,17 @@ pub struct CompletionsArguments {
     /// Which shell
     #[arg(value_name = "SHELL")]
     pub shell: Shell,
+}
+
+/// How much a run may do and hold at once.
+#[derive(Debug, Clone, Args)]
+pub struct LimitArguments {
+    /// Windows that a network computes at once; fewer need less memory
+    #[arg(long, value_name = "N", env = "VESAL_BATCH", hide_env_values = true)]
+    pub batch: Option<NonZeroUsize>,
+    /// Most memory of the machine that the run may take, as in 4G or 1500M; by default what is free
+    #[arg(long, value_name = "SIZE", env = "VESAL_MAX_RAM", hide_env_values = true, value_parser = memory::parse_size)]
+    pub max_ram: Option<u64>,
 }
 
 /// Where and how to compute.

@@ -9,6 +9,7 @@ use vesal_engine::{CaseMemory, Ensemble};
 
 use crate::case::Checked;
 use crate::failure;
+use crate::peak_memory;
 
 /// What one thread and another hold for a moment: blocks of files on their way, buffers of the allocator.
 const MARGIN_BYTES: u64 = 64 << 20;
@@ -110,7 +111,7 @@ impl MemoryPlan {
             Failure::new(Exit::Bundle, MemoryError::Unknown { operator })
                 .hint(Some("leave the limit out".into()))
         };
-        let resident = resident_bytes().unwrap_or(0);
+        let resident = peak_memory::current_bytes().unwrap_or(0);
         let limit = max_ram.map(|bytes| (bytes, Limit::Set)).or_else(|| {
             let free = HostMemory::read()?.available;
             Some((free.saturating_add(resident), Limit::Free))
@@ -220,11 +221,6 @@ impl MemoryPlan {
 /// What a case takes that nothing overlaps.
 fn alone(memory: &CaseMemory) -> u64 {
     memory.prepare.max(memory.segment)
-}
-
-/// Resident memory of this process in bytes, where the system tells.
-fn resident_bytes() -> Option<u64> {
-    crate::peak_memory::current_bytes()
 }
 
 /// Reads a size: a number with `K`, `M`, `G` or `T` (powers of 1024), or bytes.

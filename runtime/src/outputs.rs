@@ -5,7 +5,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use vesal_cli::{Exit, Failure};
+use serde::Serialize;
+use vesal_cli::{Exit, Failure, stdout};
+use vesal_io::atomic;
 
 /// The files of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,6 +181,17 @@ pub fn create_folder(path: &Path) -> Result<(), OutputError> {
     fs::create_dir_all(path).map_err(|reason| OutputError::Folder {
         path: path.to_owned(),
         reason,
+    })
+}
+
+/// Writes a document as JSON.
+///
+/// **Errors**: the file exists and may not be replaced, or cannot be written.
+pub fn write_json(path: &Path, document: &impl Serialize, overwrite: bool) -> Result<(), Failure> {
+    let text = stdout::to_json(document)?;
+    atomic::write_file(path, text.as_bytes(), overwrite).map_err(|error| {
+        let hint = error.hint().map(str::to_owned);
+        Failure::new(Exit::Output, error).hint(hint)
     })
 }
 

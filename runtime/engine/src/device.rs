@@ -7,6 +7,7 @@ use std::str::FromStr;
 use ort::ep::{CPU, CUDA, ExecutionProvider};
 use serde::{Serialize, Serializer};
 use thiserror::Error;
+use vesal_onnx::Bytes;
 
 use crate::form::Form;
 use crate::library::Runtime;
@@ -17,7 +18,7 @@ use crate::session::{self, SessionError};
 const MAX_GPUS: u32 = 16;
 
 /// A network of one operator, to see whether a device runs anything.
-const RELU: &[u8] = include_bytes!("relu.onnx");
+pub(crate) const RELU: &[u8] = include_bytes!("relu.onnx");
 
 /// Where networks run: `auto`, `cpu`, `cuda` or `cuda:1`.
 ///
@@ -166,7 +167,7 @@ fn try_device(runtime: &'static Runtime, device: Device) -> Availability {
     let error = check_provider(runtime, device).err().or_else(|| {
         let session = session::build(
             runtime,
-            &Form::plain(RELU),
+            &Form::plain(Bytes::from_static(RELU)),
             device,
             &EngineOptions::default(),
             None,

@@ -33,9 +33,9 @@ pub(crate) struct Form {
 
 impl Form {
     /// A network as it is.
-    pub(crate) fn plain(bytes: &'static [u8]) -> Self {
+    pub(crate) fn plain(bytes: Bytes) -> Self {
         Self {
-            bytes: Bytes::from_static(bytes),
+            bytes,
             weights: None,
             batch: None,
             head: None,
@@ -60,14 +60,7 @@ impl Form {
         // Other providers round by themselves, where they are told to.
         let half = native && options.precision == Precision::Float16;
         let bytes = Bytes::from_owner(file.clone());
-        let mut form = Self {
-            bytes: bytes.clone(),
-            weights: None,
-            batch: None,
-            head: None,
-            fused: 0,
-            activation_bytes: Err("unknown".into()),
-        };
+        let mut form = Self::plain(bytes.clone());
         let mut network = match Network::decode(bytes) {
             Ok(network) => network,
             Err(_) if !half => return Ok(form),

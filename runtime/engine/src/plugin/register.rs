@@ -14,11 +14,8 @@ use ort::session::builder::SessionBuilder;
 
 use super::find::Locations;
 use super::{Availability, OTHERS, PluginError, Provider, ProviderOptions};
-use crate::device::Device;
+use crate::device::{Device, RELU};
 use crate::library::Runtime;
-
-/// A network of one operator, to see whether a provider runs anything.
-const RELU: &[u8] = include_bytes!("../relu.onnx");
 
 /// Where a provider comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,19 +9,17 @@ use std::time::{Duration, Instant};
 use vesal_bundle::{Bundle, digest};
 use vesal_cli::{Exit, Failure, stdout};
 use vesal_engine::{Device, Ensemble};
-use vesal_io::atomic;
 
 use self::document::{
     BatchDocument, CaseDocument, ColdDocument, Document, InputDocument, MemoryDocument,
 };
 use self::figures::{Sample, Stages};
 use crate::cli::{BenchArguments, DatalistPart, PredictArguments};
-use crate::commands::predict::batch::Batch;
+use crate::commands::predict::batch::{Batch, attempted};
 use crate::commands::predict::prepare::{self, Job};
 use crate::commands::predict::{new_record, open};
 use crate::commands::use_threads;
 use crate::machine::{Machine, gpu_memory_in_use};
-use crate::memory::MemoryPlan;
 use crate::record::{CaseRecord, Outcome, RunRecord, seconds};
 use crate::{failure, interrupt, outputs, peak_memory, process_age};
 
@@ -38,7 +36,7 @@ pub fn run(arguments: &BenchArguments) -> Result<Exit, Failure> {
         Failure::new(Exit::Output, error).attempting("cannot make a temporary folder")
     })?;
     let predict = as_predict(arguments, folder.path());
-    let bundle = Bundle::open(&arguments.bundle)
+    let bundle = Bundle::open_for_use(&arguments.bundle)
         .map_err(|error| failure::bundle(&arguments.bundle, error))?;
     let mut bench = Bench {
         arguments: &predict,
@@ -47,11 +45,7 @@ pub fn run(arguments: &BenchArguments) -> Result<Exit, Failure> {
     };
     let document = bench.measure(arguments.rounds.get())?;
     if let Some(path) = &arguments.report {
-        let text = stdout::to_json(&document)?;
-        atomic::write_file(path, text.as_bytes(), true).map_err(|error| {
-            let hint = error.hint().map(str::to_owned);
-            Failure::new(Exit::Output, error).hint(hint)
-        })?;
+        outputs::write_json(path, &document, true)?;
     }
     if arguments.json {
         stdout::print_json(&document)?;
@@ -74,8 +68,7 @@ fn as_predict(arguments: &BenchArguments, output: &Path) -> PredictArguments {
         suffix: "_seg".into(),
         json: true,
         report: None,
-        batch: arguments.batch,
-        max_ram: arguments.max_ram,
+        limits: arguments.limits.clone(),
         compute: arguments.compute.clone(),
     }
 }
@@ -158,30 +151,18 @@ impl Bench<'_> {
                 let Job { name, checked, .. } = jobs.swap_remove(unusable);
                 match checked {
                     Ok(_) => Ok(jobs),
-                    Err(failure) => Err(self.attempted(&name, failure)),
+                    Err(failure) => Err(attempted(failure, self.bundle, &name)),
                 }
             }
         }
     }
 
-    fn attempted(&self, case: &str, failure: Failure) -> Failure {
-        let bundle = &self.bundle.manifest().name;
-        failure.attempting(format!("cannot run `{bundle}` on case `{case}`"))
-    }
-
     /// Segments cases as `predict` does; gives their records and the time of all.
     fn segment(
         &mut self,
-        mut jobs: Vec<Job>,
+        jobs: Vec<Job>,
         ensemble: &mut Ensemble,
     ) -> Result<(Vec<CaseRecord>, Duration), Failure> {
-        let mut cases: Vec<_> = jobs.iter_mut().map(|job| &mut job.checked).collect();
-        let plan = MemoryPlan::new(
-            ensemble,
-            self.arguments.max_ram,
-            self.arguments.compute.max_vram,
-        )?;
-        self.record.memory = plan.settle(ensemble, &mut cases);
         let start = Instant::now();
         let batch = Batch {
             arguments: self.arguments,
@@ -192,7 +173,7 @@ impl Bench<'_> {
         let failures = batch.run(jobs, &mut self.record)?;
         let total = start.elapsed();
         match failures.into_iter().next() {
-            Some((case, failure)) => Err(self.attempted(&case, failure)),
+            Some((_, failure)) => Err(failure),
             None => Ok((std::mem::take(&mut self.record.cases), total)),
         }
     }

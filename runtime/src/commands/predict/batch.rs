@@ -15,6 +15,7 @@ use super::write::{Probabilities, Written, write};
 use crate::cli::PredictArguments;
 use crate::failure;
 use crate::interrupt::{self, Interrupted};
+use crate::memory::MemoryPlan;
 use crate::outputs::Outputs;
 use crate::progress::Progress;
 use crate::record::{
@@ -85,12 +86,12 @@ impl<T> OnItsWay<T> {
 }
 
 impl Batch<'_> {
-    /// Segments the cases in order, notes them in the record, and gives the failures by case.
+    /// Segments the cases in order as far as memory allows, notes them in the record, and gives the failures by case.
     ///
-    /// **Errors**: the user stops it, or stdout cannot be written.
+    /// **Errors**: a limit of memory cannot be kept, the user stops it, or stdout cannot be written.
     pub fn run(
         self,
-        jobs: Vec<Job>,
+        mut jobs: Vec<Job>,
         record: &mut RunRecord,
     ) -> Result<Vec<(String, Failure)>, Failure> {
         let total = jobs.len();
@@ -101,6 +102,12 @@ impl Batch<'_> {
             tell,
             ensemble,
         } = self;
+        if let Some(ensemble) = ensemble.as_deref() {
+            let (max_ram, max_vram) = (arguments.limits.max_ram, arguments.compute.max_vram);
+            let mut cases: Vec<_> = jobs.iter_mut().map(|job| &mut job.checked).collect();
+            record.memory =
+                MemoryPlan::new(ensemble, max_ram, max_vram)?.settle(ensemble, &mut cases);
+        }
         let publisher = Publisher {
             arguments,
             bundle,
@@ -139,6 +146,12 @@ impl Batch<'_> {
         }
         Ok(failures)
     }
+}
+
+/// A failure that says what was tried: to run this bundle on this case.
+pub fn attempted(failure: Failure, bundle: &Bundle, case: &str) -> Failure {
+    let bundle = &bundle.manifest().name;
+    failure.attempting(format!("cannot run `{bundle}` on case `{case}`"))
 }
 
 /// Reads one case after the other as it is told to begin, until nobody takes them.
@@ -274,10 +287,7 @@ impl Publisher<'_> {
                     Outcome::Segmented(segmented)
                 }
                 Err(failure) => {
-                    let failure = failure.attempting(format!(
-                        "cannot run `{}` on case `{name}`",
-                        self.bundle.manifest().name
-                    ));
+                    let failure = attempted(failure, self.bundle, &name);
                     let outcome = Outcome::failed(&failure);
                     // A case that is alone has its message printed at the very end.
                     if self.total > 1 {

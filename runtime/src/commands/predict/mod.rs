@@ -9,13 +9,11 @@ use std::time::Instant;
 use vesal_bundle::Bundle;
 use vesal_cli::{Exit, Failure};
 use vesal_engine::Ensemble;
-use vesal_io::atomic;
 
 use self::batch::Batch;
 use self::prepare::Job;
 use crate::cli::PredictArguments;
 use crate::commands::use_threads;
-use crate::memory::MemoryPlan;
 use crate::record::{BundleRecord, DeviceRecord, RunRecord, seconds};
 use crate::{failure, interrupt, outputs, peak_memory, profile};
 use vesal_cli::stdout;
@@ -38,7 +36,7 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
     use_threads(arguments.compute.threads)?;
     let bundle = Bundle::open_for_use(&arguments.bundle)
         .map_err(|error| failure::bundle(&arguments.bundle, error))?;
-    let mut jobs = prepare::jobs(arguments, &bundle)?;
+    let jobs = prepare::jobs(arguments, &bundle)?;
     outputs::create_folder(&arguments.output)?;
     if let Some(report) = &arguments.report {
         outputs::check_folder_of(report)?;
@@ -51,11 +49,6 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
         None
     };
     record.load_seconds = seconds(start.elapsed());
-    if let Some(ensemble) = &ensemble {
-        let mut cases: Vec<_> = jobs.iter_mut().map(|job| &mut job.checked).collect();
-        record.memory = MemoryPlan::new(ensemble, arguments.max_ram, arguments.compute.max_vram)?
-            .settle(ensemble, &mut cases);
-    }
     let total = jobs.len();
     let failures = Batch {
         arguments,
@@ -88,12 +81,13 @@ pub fn open(
     bundle: &Bundle,
     record: &mut RunRecord,
 ) -> Result<Ensemble, Failure> {
-    let opened = profile::open(bundle, &arguments.compute, arguments.batch).map_err(|error| {
-        failure::engine(error).attempting(format!(
-            "cannot load the networks of `{}`",
-            bundle.manifest().name
-        ))
-    })?;
+    let opened =
+        profile::open(bundle, &arguments.compute, arguments.limits.batch).map_err(|error| {
+            failure::engine(error).attempting(format!(
+                "cannot load the networks of `{}`",
+                bundle.manifest().name
+            ))
+        })?;
     record.device.note(&opened);
     if let Some(reason) = &opened.unusable {
         let warning = format!("the profile is not used: {}", failure::one_line(reason));
@@ -119,11 +113,7 @@ pub fn open(
 /// Puts the record where it was asked for.
 fn publish(arguments: &PredictArguments, record: &RunRecord) -> Result<(), Failure> {
     if let Some(path) = &arguments.report {
-        let text = stdout::to_json(record)?;
-        atomic::write_file(path, text.as_bytes(), arguments.overwrite).map_err(|error| {
-            let hint = error.hint().map(str::to_owned);
-            Failure::new(Exit::Output, error).hint(hint)
-        })?;
+        outputs::write_json(path, record, arguments.overwrite)?;
     }
     if arguments.json {
         stdout::print_json(record)

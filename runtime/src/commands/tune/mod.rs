@@ -46,7 +46,7 @@ struct NotOneCase {
 /// Measures, prints what was measured, and keeps the best settings; or removes what was kept.
 pub fn run(arguments: &TuneArguments) -> Result<Exit, Failure> {
     interrupt::listen()?;
-    let bundle = Bundle::open(&arguments.bundle)
+    let bundle = Bundle::open_for_use(&arguments.bundle)
         .map_err(|error| failure::bundle(&arguments.bundle, error))?;
     if arguments.forget {
         return remove(&bundle, arguments.json);
