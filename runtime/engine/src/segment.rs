@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ndarray::{Array3, Array4, ArrayView4};
 use vesal_bundle::DeployPlan;
 use vesal_bundle::probe::ProbeInput;
-use vesal_volume::preprocess::{PreprocessError, Trace, execute};
+use vesal_volume::preprocess::{Trace, execute};
 use vesal_volume::window::Blending;
 use vesal_volume::{Affine, Geometry, LabelMap, Volume};
 
@@ -207,24 +207,19 @@ impl Ensemble {
                     }
                     finisher.finish()
                 });
+                let mut failed = false;
                 let mut take = |member, planes| {
                     // Whoever does not listen any more has failed, and says so in the end.
                     let taken = send.send((member, planes));
+                    failed = taken.is_err();
                     taken.map_err(|_| EngineError::Stopped)
                 };
                 let driven = drive(members, &mut walks, windows, progress, &mut take);
                 drop(send);
                 let finished = finisher.join().unwrap_or_else(|panic| resume_unwind(panic));
-                match (driven, finished) {
-                    (Ok(()) | Err(EngineError::Stopped), Err(error))
-                        if !matches!(
-                            error,
-                            EngineError::Preprocess(PreprocessError::PredictionShape { .. })
-                        ) =>
-                    {
-                        Err(error)
-                    }
-                    (driven, finished) => driven.and(finished),
+                match driven {
+                    Err(error) if !failed => Err(error),
+                    _ => finished,
                 }
             })?
         } else {
