@@ -151,9 +151,9 @@ impl MemoryPlan {
             }
         }
         let alone = fitting.iter().map(alone).max().unwrap_or(0);
-        // The case behind is written, the one ahead is prepared, and the one after it read.
+        // The case behind is finished and written, the one ahead is prepared, and the one after it read.
         let together = |at: usize| {
-            let behind = at.checked_sub(1).map_or(0, |last| fitting[last].labels);
+            let behind = at.checked_sub(1).map_or(0, |last| fitting[last].finish);
             let ahead = fitting.get(at + 1).map_or(0, |next| next.prepare);
             let after = fitting.get(at + 2).map_or(0, |next| next.images);
             behind

@@ -28,7 +28,7 @@ struct Networks<'a> {
 /// The networks of a bundle, loaded once, and the plan around them.
 #[derive(Debug)]
 pub struct Ensemble {
-    pub(crate) plan: DeployPlan,
+    pub(crate) plan: Arc<DeployPlan>,
     pub(crate) members: Vec<(OnnxPredictor, f64)>,
     pub(crate) combine: Combine,
     device: Device,
@@ -143,7 +143,7 @@ impl Ensemble {
             device => (device, load(device)?, None),
         };
         Ok(Self {
-            plan: plan.clone(),
+            plan: Arc::new(plan.clone()),
             members,
             combine: Combine::default(),
             device,

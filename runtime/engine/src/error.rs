@@ -7,9 +7,9 @@ use vesal_volume::postprocess::{LabelingError, MeanError};
 use vesal_volume::preprocess::PreprocessError;
 use vesal_volume::window::{StitchError, WindowError};
 
+use crate::finish::SinkError;
 use crate::library::LibraryError;
 use crate::predictor::PredictorError;
-use crate::segment::SinkError;
 
 /// Why a bundle cannot be run, or a case not be segmented.
 #[derive(Debug, Error)]

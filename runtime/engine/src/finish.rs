@@ -1,61 +1,108 @@
 //! From completed planes of all members to labels on the input's grid.
 
 use std::collections::VecDeque;
+use std::error::Error;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ndarray::{Array3, ArrayView4};
 use rayon::prelude::*;
 use vesal_bundle::DeployPlan;
 use vesal_onnx::Head;
-use vesal_volume::LabelMap;
 use vesal_volume::postprocess::{Combination, Combine, map_features};
 use vesal_volume::preprocess::{PreprocessError, Restorer, TakeBlock, Trace};
+use vesal_volume::{Geometry, LabelMap};
 
 use crate::error::EngineError;
-use crate::segment::ProbabilitySink;
+
+/// Why probabilities cannot be stored.
+pub type SinkError = Box<dyn Error + Send + Sync>;
+
+/// Where probabilities go as they are made, so that they need not exist in memory.
+pub trait ProbabilitySink {
+    /// Is told what is coming: the number of classes, the input's grid, and the axis along which blocks follow each
+    /// other.
+    ///
+    /// **Errors**: whatever keeps it from storing.
+    fn begin(&mut self, classes: usize, grid: &Geometry, axis: usize) -> Result<(), SinkError>;
+
+    /// Takes a block `[K, X, Y, Z]` that begins at this voxel of the input's grid. What no block holds is 0.
+    ///
+    /// **Errors**: whatever keeps it from storing.
+    fn write(&mut self, start: [usize; 3], block: ArrayView4<'_, f32>) -> Result<(), SinkError>;
+    /// Is told that all is there.
+    ///
+    /// **Errors**: whatever keeps it from storing.
+    fn finish(&mut self) -> Result<(), SinkError>;
+}
+
+/// A place for probabilities that goes with its case.
+pub(crate) type Sink = Box<dyn ProbabilitySink + Send>;
+
+/// Takes a member's next planes, `[K, Y, Z]` each.
+pub(crate) type TakePlanes<'a> = dyn FnMut(usize, Vec<Array3<f32>>) -> Result<(), EngineError> + 'a;
+
+/// What it takes to bring the predictions of a case back to its grid.
+pub(crate) struct Finishing {
+    pub(crate) plan: Arc<DeployPlan>,
+    /// Head and weight of each.
+    pub(crate) members: Vec<(Option<Head>, f64)>,
+    pub(crate) combine: Combine,
+    pub(crate) trace: Trace,
+    pub(crate) probabilities: Option<Sink>,
+}
+
+/// Labels of a case.
+pub(crate) struct Finished {
+    pub(crate) labels: LabelMap,
+    /// Time that it took to come to them from planes.
+    pub(crate) time: Duration,
+}
+
+impl Finishing {
+    /// Takes the planes that `feed` hands over, until it returns.
+    ///
+    /// **Errors**: the grids cannot be related, probabilities not be stored, or `feed` fails.
+    pub(crate) fn run(
+        mut self,
+        feed: impl FnOnce(&mut TakePlanes<'_>) -> Result<(), EngineError>,
+    ) -> Result<Finished, EngineError> {
+        let values = self.plan.label_values();
+        let sink = self.probabilities.as_mut();
+        let mut finisher = Finisher {
+            plan: &self.plan,
+            joint: Joint {
+                combine: self.combine,
+                planes: VecDeque::new(),
+                taken: vec![0; self.members.len()],
+                done: 0,
+            },
+            members: &self.members,
+            output: Restoring::new(&self.trace, &self.plan, &values, sink)?,
+            time: Duration::ZERO,
+        };
+        feed(&mut |member, planes| finisher.take(member, planes))?;
+        let finished = finisher.finish()?;
+        if let Some(mut sink) = self.probabilities {
+            sink.finish().map_err(EngineError::Probabilities)?;
+        }
+        Ok(finished)
+    }
+}
 
 /// What becomes of the planes that members have completed.
-pub(crate) struct Finisher<'a, 's> {
+struct Finisher<'a> {
     plan: &'a DeployPlan,
     /// Head and weight of each.
-    members: Vec<(Option<Head>, f64)>,
+    members: &'a [(Option<Head>, f64)],
     joint: Joint,
-    output: Restoring<'a, 's>,
+    output: Restoring<'a>,
     time: Duration,
 }
 
-impl<'a, 's> Finisher<'a, 's> {
-    /// Starts without planes: `members` are head and weight of each, `values[k]` is the label of class `k`.
-    ///
-    /// **Errors**: the grids cannot be related, or probabilities not be stored.
-    pub(crate) fn new(
-        plan: &'a DeployPlan,
-        members: Vec<(Option<Head>, f64)>,
-        combine: Combine,
-        trace: &'a Trace,
-        values: &'a [u16],
-        probabilities: Option<&'s mut (dyn ProbabilitySink + Send)>,
-    ) -> Result<Self, EngineError> {
-        Ok(Self {
-            plan,
-            joint: Joint {
-                combine,
-                planes: VecDeque::new(),
-                taken: vec![0; members.len()],
-                done: 0,
-            },
-            members,
-            output: Restoring::new(trace, plan, values, probabilities)?,
-            time: Duration::ZERO,
-        })
-    }
-
+impl Finisher<'_> {
     /// Takes a member's next planes.
-    pub(crate) fn take(
-        &mut self,
-        member: usize,
-        planes: Vec<Array3<f32>>,
-    ) -> Result<(), EngineError> {
+    fn take(&mut self, member: usize, planes: Vec<Array3<f32>>) -> Result<(), EngineError> {
         let begin = Instant::now();
         let (head, weight) = &self.members[member];
         let complete = self
@@ -66,11 +113,12 @@ impl<'a, 's> Finisher<'a, 's> {
         Ok(())
     }
 
-    /// Labels, and the time that was taken.
-    pub(crate) fn finish(self) -> Result<(LabelMap, Duration), EngineError> {
+    fn finish(self) -> Result<Finished, EngineError> {
         let begin = Instant::now();
-        let labels = self.output.finish()?;
-        Ok((labels, self.time + begin.elapsed()))
+        Ok(Finished {
+            labels: self.output.finish()?,
+            time: self.time + begin.elapsed(),
+        })
     }
 }
 
@@ -125,17 +173,17 @@ impl Joint {
 }
 
 /// Labels and probabilities on their way to the input's grid.
-struct Restoring<'a, 's> {
+struct Restoring<'a> {
     restorer: Restorer<'a>,
-    probabilities: Option<&'s mut (dyn ProbabilitySink + Send)>,
+    probabilities: Option<&'a mut Sink>,
 }
 
-impl<'a, 's> Restoring<'a, 's> {
+impl<'a> Restoring<'a> {
     fn new(
         trace: &'a Trace,
         plan: &DeployPlan,
         values: &'a [u16],
-        mut probabilities: Option<&'s mut (dyn ProbabilitySink + Send)>,
+        mut probabilities: Option<&'a mut Sink>,
     ) -> Result<Self, EngineError> {
         if let Some(sink) = &mut probabilities {
             sink.begin(values.len(), &trace.input, trace.plane_axis())
@@ -162,7 +210,7 @@ impl<'a, 's> Restoring<'a, 's> {
 
 /// Lets a step of restoration hand its blocks to the sink, if there is one.
 fn storing<T>(
-    probabilities: &mut Option<&mut (dyn ProbabilitySink + Send)>,
+    probabilities: &mut Option<&mut Sink>,
     step: impl FnOnce(Option<&mut TakeBlock<'_>>) -> Result<T, PreprocessError>,
 ) -> Result<T, EngineError> {
     let Some(sink) = probabilities else {

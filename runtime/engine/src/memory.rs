@@ -11,6 +11,8 @@ use vesal_volume::window::{PatchPredictor, walk_bytes};
 use crate::ensemble::Ensemble;
 use crate::error::EngineError;
 use crate::options::{EngineOptions, Precision};
+use crate::unfinished::LOTS_WAITING;
+use crate::walk::LOT_BYTES;
 
 /// What ONNX Runtime's arena holds for each byte that the graph's activations need: it grows by doubling, and keeps what a
 /// first run took one by one beside the one block of later runs.
@@ -71,8 +73,8 @@ pub struct CaseMemory {
     pub prepare: u64,
     /// The prepared volume, blended planes, planes on their way back, and labels.
     pub segment: u64,
-    /// The labels, until they are written.
-    pub labels: u64,
+    /// What is left once all windows are predicted, until it is written: the labels, and on a GPU planes on their way back.
+    pub finish: u64,
 }
 
 impl Ensemble {
@@ -92,12 +94,21 @@ impl Ensemble {
         };
         let prepared = bytes(&[channels, x, y, z], size_of::<f32>());
         let input = images.first().map_or([0; 3], |(grid, _)| grid.shape);
-        let mut segment = prepared.saturating_add(Restorer::bytes(
-            &plan.preprocessing,
-            input,
-            preprocess.shape,
-            classes,
-        ));
+        let restore = Restorer::bytes(&plan.preprocessing, input, preprocess.shape, classes);
+        let mut segment = prepared.saturating_add(restore);
+        let mut finish = bytes(&input, size_of::<u16>());
+        if self.device().is_gpu() {
+            let mut waiting = 0_u64;
+            for predictor in self.predictors() {
+                let plane = bytes(&[predictor.output_channels(), y, z], size_of::<f32>());
+                let lot = LOT_BYTES.saturating_add(plane);
+                // Those that wait, the one that is taken, and the one that is put together.
+                let lots = lot.saturating_mul(LOTS_WAITING as u64 + 2);
+                waiting = waiting.saturating_add(lots.min(plane.saturating_mul(x as u64)));
+            }
+            segment = segment.saturating_add(waiting);
+            finish = restore.saturating_add(waiting);
+        }
         let mut layer = 0;
         for predictor in self.predictors() {
             let outputs = predictor.output_channels();
@@ -122,7 +133,7 @@ impl Ensemble {
             images: images.iter().map(voxels).fold(0, u64::saturating_add),
             prepare: preprocess.bytes,
             segment,
-            labels: bytes(&input, size_of::<u16>()),
+            finish,
         })
     }
 

@@ -8,7 +8,7 @@ use vesal_bundle::Bundle;
 use crate::ensemble::Ensemble;
 use crate::error::EngineError;
 use crate::options::EngineOptions;
-use crate::segment::PreparedCase;
+use crate::prepared::PreparedCase;
 use crate::verify::{VerifyError, VerifyReport, replay};
 
 /// Fewest rounds that are measured, unless one takes many times [`SPAN`].
@@ -64,8 +64,9 @@ pub fn trial(
     let mut round = |ensemble: &mut Ensemble| -> Result<Duration, EngineError> {
         let case = case.clone();
         let start = Instant::now();
-        let found = ensemble.segment_prepared(case, None, &mut |_| progress())?;
-        windows = found.windows;
+        let found = ensemble.predict_prepared(case, None, &mut |_| progress())?;
+        windows = found.windows();
+        found.finish()?;
         Ok(start.elapsed())
     };
     let first = round(&mut ensemble)?;

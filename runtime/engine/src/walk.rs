@@ -84,8 +84,8 @@ fn walk_error(walk: &CudaWalk<'_>, source: PredictorError) -> StitchError<Predic
     }
 }
 
-/// Values of the planes that are taken at once from a GPU: 32 MiB.
-const VALUES_AT_ONCE: usize = 8 << 20;
+/// Bytes of the planes that are taken at once from a GPU, up to the last of them.
+pub(crate) const LOT_BYTES: u64 = 32 << 20;
 
 impl MemberWalk<'_> {
     /// Takes complete planes, in the order of X: on a processor one after the other, so that no more of them wait than must;
@@ -97,11 +97,11 @@ impl MemberWalk<'_> {
         predictor: &mut OnnxPredictor,
     ) -> Result<Vec<Array3<f32>>, StitchError<PredictorError>> {
         let mut planes: Vec<Array3<f32>> = Vec::new();
-        let mut values = 0;
+        let mut bytes = 0;
         while let Some(plane) = self.pop(predictor)? {
-            values += plane.len();
+            bytes += (plane.len() * size_of::<f32>()) as u64;
             planes.push(plane);
-            if matches!(self, Self::Host(_)) || values >= VALUES_AT_ONCE {
+            if matches!(self, Self::Host(_)) || bytes >= LOT_BYTES {
                 break;
             }
         }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::mpsc::{Sender, channel};
 
 use ndarray::{Array4, ArrayView4, Axis, s};
 use tempfile::TempDir;
@@ -166,14 +167,16 @@ pub fn direct(volume: &Volume, networks: &[(&[(f32, f32); 3], f64)]) -> Array4<f
     mean
 }
 
-/// Gathers all probabilities.
-#[derive(Default)]
-struct Gathered(Option<Volume>);
+/// Gathers all probabilities, and gives them away once all are there.
+struct Gathered {
+    volume: Option<Volume>,
+    to: Sender<Volume>,
+}
 
 impl ProbabilitySink for Gathered {
     fn begin(&mut self, classes: usize, grid: &Geometry, _: usize) -> Result<(), SinkError> {
         let [x, y, z] = grid.shape;
-        self.0 = Some(Volume {
+        self.volume = Some(Volume {
             data: Array4::zeros((classes, x, y, z)),
             affine: grid.affine,
         });
@@ -186,20 +189,26 @@ impl ProbabilitySink for Gathered {
         block: ArrayView4<'_, f32>,
     ) -> Result<(), SinkError> {
         let (_, x, y, z) = block.dim();
-        let volume = self.0.as_mut().ok_or("nothing was begun")?;
+        let volume = self.volume.as_mut().ok_or("nothing was begun")?;
         let mut to = volume.data.slice_mut(s![.., i..i + x, j..j + y, k..k + z]);
         to.assign(&block);
         Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        let volume = self.volume.take().ok_or("nothing was begun")?;
+        Ok(self.to.send(volume)?)
     }
 }
 
 /// Segments a volume, and gathers the probabilities of all classes.
 pub fn with_probabilities(ensemble: &mut Ensemble, volume: &Volume) -> (Segmentation, Volume) {
-    let mut gathered = Gathered::default();
+    let (to, gathered) = channel();
+    let sink = Box::new(Gathered { volume: None, to });
     let found = ensemble
-        .segment(vec![volume.clone()], Some(&mut gathered), &mut onward)
+        .segment(vec![volume.clone()], Some(sink), &mut onward)
         .expect("segmented");
-    (found, gathered.0.expect("begun"))
+    (found, gathered.recv().expect("finished"))
 }
 
 pub fn onward(_: Stage) -> ControlFlow<()> {

@@ -1,4 +1,5 @@
-//! The cases of a batch: while one is segmented, the next is prepared, the one after it read, and the one before written.
+//! The cases of a batch: while one is predicted, the next is prepared, the one after it read, and the one before finished
+//! and written.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use vesal_bundle::Bundle;
 use vesal_cli::{Exit, Failure, stdout};
-use vesal_engine::{EngineError, Ensemble, PreparedCase, ProbabilitySink, Segmentation};
+use vesal_engine::{EngineError, Ensemble, PreparedCase, ProbabilitySink, Unfinished};
 use vesal_io::nifti::{WriteOptions, XForm};
 use vesal_volume::Volume;
 
@@ -59,10 +60,9 @@ struct Ready {
     read: Duration,
 }
 
-/// A case that is segmented.
-struct Done {
-    found: Segmentation,
-    probabilities: Option<Probabilities>,
+/// A case whose windows are predicted.
+struct Predicted {
+    found: Unfinished,
     space: XForm,
     warnings: Vec<String>,
     read: Duration,
@@ -120,7 +120,7 @@ impl Batch<'_> {
             // Without room between them, one case at most is with each.
             let (images, read_cases) = sync_channel(0);
             let (prepared, cases) = sync_channel(0);
-            let (segmented, finished) = sync_channel(0);
+            let (predicted, predictions) = sync_channel(0);
             // Where memory is short, a case begins when the one before is written.
             let (go_on, begin) = sync_channel(total + 1);
             let at_once = if record.memory.overlapped { total } else { 1 };
@@ -131,9 +131,9 @@ impl Batch<'_> {
             scope.spawn(move || read(jobs, &begin, &images));
             scope.spawn(move || prepare(read_cases, bundle, &prepared));
             let publisher =
-                scope.spawn(|| publisher.publish_all(finished, record, &mut failures, go_on));
-            segment(cases, ensemble, arguments, &progress, &segmented);
-            drop(segmented);
+                scope.spawn(|| publisher.publish_all(predictions, record, &mut failures, go_on));
+            predict(cases, ensemble, arguments, &progress, &predicted);
+            drop(predicted);
             publisher.join()
         });
         match published {
@@ -207,13 +207,13 @@ fn prepare(cases: Receiver<OnItsWay<Images>>, bundle: &Bundle, to: &SyncSender<O
     }
 }
 
-/// Segments the cases that are prepared.
-fn segment(
+/// Predicts the cases that are prepared.
+fn predict(
     cases: Receiver<OnItsWay<Ready>>,
     mut ensemble: Option<&mut Ensemble>,
     arguments: &PredictArguments,
     progress: &Progress,
-    to: &SyncSender<OnItsWay<Done>>,
+    to: &SyncSender<OnItsWay<Predicted>>,
 ) {
     for case in cases {
         progress.case(&case.name);
@@ -225,22 +225,17 @@ fn segment(
                 overwrite: arguments.overwrite,
                 space: ready.space,
             };
-            let mut probabilities = outputs
-                .probabilities
-                .as_deref()
-                .map(|path| Probabilities::new(path, options));
-            let sink = probabilities
-                .as_mut()
-                .map(|sink| sink as &mut (dyn ProbabilitySink + Send));
+            let sink = outputs.probabilities.as_deref().map(|path| {
+                Box::new(Probabilities::new(path, options)) as Box<dyn ProbabilitySink + Send>
+            });
             let found = ensemble
-                .segment_prepared(ready.case, sink, &mut |stage| {
+                .predict_prepared(ready.case, sink, &mut |stage| {
                     progress.stage(stage);
                     interrupt::check()
                 })
                 .map_err(failure::engine)?;
-            Ok(Done {
+            Ok(Predicted {
                 found,
-                probabilities,
                 space: ready.space,
                 warnings: ready.warnings,
                 read: ready.read,
@@ -255,7 +250,7 @@ fn segment(
     }
 }
 
-/// Writes and tells what was found.
+/// Finishes cases, writes and tells what was found.
 struct Publisher<'a> {
     arguments: &'a PredictArguments,
     bundle: &'a Bundle,
@@ -265,16 +260,16 @@ struct Publisher<'a> {
 }
 
 impl Publisher<'_> {
-    /// Writes the results of one case after the other, and notes them.
+    /// Finishes one case after the other, writes its results, and notes them.
     fn publish_all(
         &self,
-        cases: Receiver<OnItsWay<Done>>,
+        cases: Receiver<OnItsWay<Predicted>>,
         record: &mut RunRecord,
         failures: &mut Vec<(String, Failure)>,
         go_on: SyncSender<()>,
     ) -> Result<(), Failure> {
         for case in cases {
-            let case = case.then(|done, outputs| self.write(done, outputs));
+            let case = case.then(|predicted, outputs| self.publish(predicted, outputs));
             let OnItsWay {
                 name,
                 input,
@@ -308,27 +303,22 @@ impl Publisher<'_> {
         Ok(())
     }
 
-    fn write(&self, done: Done, outputs: &Outputs) -> Result<Segmented, Failure> {
+    fn publish(&self, predicted: Predicted, outputs: &Outputs) -> Result<Segmented, Failure> {
+        let found = predicted.found.finish().map_err(failure::engine)?;
         let start = Instant::now();
         let plan = self.bundle.plan();
         let options = WriteOptions {
             overwrite: self.arguments.overwrite,
-            space: done.space,
+            space: predicted.space,
         };
         let Written {
             output,
             probabilities,
-        } = write(
-            &outputs.labels,
-            &done.found.labels,
-            plan,
-            done.probabilities,
-            &options,
-        )?;
-        let labels = measure(&done.found.labels, plan);
-        let (times, write) = (done.found.times, start.elapsed());
+        } = write(outputs, &found.labels, plan, &options)?;
+        let labels = measure(&found.labels, plan);
+        let (times, write) = (found.times, start.elapsed());
         let stages = [
-            done.read,
+            predicted.read,
             times.prepare,
             times.network,
             times.stitch,
@@ -339,7 +329,7 @@ impl Publisher<'_> {
         Ok(Segmented {
             output,
             probabilities,
-            windows: done.found.windows,
+            windows: found.windows,
             seconds: StageSeconds {
                 read,
                 prepare,
@@ -350,7 +340,7 @@ impl Publisher<'_> {
                 total: seconds(stages.iter().sum()),
             },
             labels,
-            warnings: done.warnings,
+            warnings: predicted.warnings,
         })
     }
 

@@ -11,6 +11,7 @@ use vesal_io::nifti::{self, ProbabilityFile, WriteOptions};
 use vesal_volume::{Geometry, LabelMap};
 
 use crate::failure;
+use crate::outputs::Outputs;
 use crate::record::OutputRecord;
 
 /// The files of a case.
@@ -54,29 +55,26 @@ impl ProbabilitySink for Probabilities {
             None => Err("blocks come before their grid".into()),
         }
     }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        match self.file.take() {
+            Some(file) => Ok(file.finish()?),
+            None => Err("the end comes before the grid".into()),
+        }
+    }
 }
 
-/// Writes the results of a case. The label map comes last: where it is, everything is.
+/// Writes the label map of a case whose probabilities, if asked for, are there: it comes last, so that everything is there
+/// where it is.
 ///
 /// **Errors**: a file cannot be written.
 pub fn write(
-    path: &Path,
+    outputs: &Outputs,
     labels: &LabelMap,
     plan: &DeployPlan,
-    probabilities: Option<Probabilities>,
     options: &WriteOptions,
 ) -> Result<Written, Failure> {
-    let probabilities = match probabilities {
-        Some(Probabilities {
-            path,
-            file: Some(file),
-            ..
-        }) => {
-            file.finish().map_err(failure::output)?;
-            Some(written(&path)?)
-        }
-        _ => None,
-    };
+    let path = &outputs.labels;
     match plan.activation {
         Activation::Softmax => nifti::write_label_map(path, labels, options),
         Activation::Sigmoid => nifti::write_regions(path, labels, &plan.label_values(), options),
@@ -84,7 +82,7 @@ pub fn write(
     .map_err(failure::output)?;
     Ok(Written {
         output: written(path)?,
-        probabilities,
+        probabilities: outputs.probabilities.as_deref().map(written).transpose()?,
     })
 }
 
