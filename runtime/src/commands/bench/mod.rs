@@ -94,7 +94,7 @@ impl Bench<'_> {
         let age = || process_age::age().saturating_sub(asking);
 
         let cases = self.jobs()?;
-        let mut ensemble = open(self.arguments, self.bundle, &mut self.record)?;
+        let mut ensemble = open(self.arguments, self.bundle, &cases, &mut self.record)?;
         let ready = age();
         let first = cases.into_iter().take(1).collect();
         let (first, _) = self.segment(first, &mut ensemble)?;

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod prepare;
 mod write;
 
+use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use vesal_bundle::Bundle;
@@ -44,7 +45,7 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
 
     let mut record = new_record(arguments, &bundle);
     let mut ensemble = if jobs.iter().any(|job| job.checked.is_ok()) {
-        Some(open(arguments, &bundle, &mut record)?)
+        Some(open(arguments, &bundle, &jobs, &mut record)?)
     } else {
         None
     };
@@ -73,21 +74,33 @@ pub fn new_record(arguments: &PredictArguments, bundle: &Bundle) -> RunRecord {
     RunRecord::new(bundle, DeviceRecord::new(arguments.compute.device))
 }
 
-/// Loads the networks and notes what they run on.
+/// Loads the networks for these cases and notes what they run on.
 ///
 /// **Errors**: they cannot be loaded.
 pub fn open(
     arguments: &PredictArguments,
     bundle: &Bundle,
+    jobs: &[Job],
     record: &mut RunRecord,
 ) -> Result<Ensemble, Failure> {
-    let opened =
-        profile::open(bundle, &arguments.compute, arguments.limits.batch).map_err(|error| {
+    let load = |batch| {
+        profile::open(bundle, &arguments.compute, batch).map_err(|error| {
             failure::engine(error).attempting(format!(
                 "cannot load the networks of `{}`",
                 bundle.manifest().name
             ))
-        })?;
+        })
+    };
+    let mut opened = load(arguments.limits.batch)?;
+    if let (Some(limit), None) = (arguments.compute.max_vram, arguments.limits.batch) {
+        // Who chose the batch did not know the cases.
+        while let Some(half) = NonZeroUsize::new(opened.ensemble.batch() / 2)
+            && !fit(&opened.ensemble, jobs, limit)
+        {
+            drop(opened);
+            opened = load(Some(half))?;
+        }
+    }
     record.device.note(&opened);
     if let Some(reason) = &opened.unusable {
         let warning = format!("the profile is not used: {}", failure::one_line(reason));
@@ -108,6 +121,16 @@ pub fn open(
         record.warnings.push(warning);
     }
     Ok(ensemble)
+}
+
+/// Whether the networks and every usable case beside them take at most so many bytes of a GPU, as far as that is known.
+fn fit(ensemble: &Ensemble, jobs: &[Job], limit: u64) -> bool {
+    let networks = ensemble.device_network_bytes().unwrap_or(0);
+    let mut usable = jobs.iter().filter_map(|job| job.checked.as_ref().ok());
+    usable.all(|case| {
+        let case = ensemble.device_memory(case.grids()).unwrap_or(0);
+        networks.saturating_add(case) <= limit
+    })
 }
 
 /// Puts the record where it was asked for.
