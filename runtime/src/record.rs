@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ndarray::Array3;
+use rayon::prelude::*;
 use serde::Serialize;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::Activation;
@@ -238,6 +239,9 @@ impl OutputRecord {
     }
 }
 
+/// Voxels that one thread counts before others may take some.
+const COUNTED_AT_ONCE: usize = 1 << 20;
+
 /// Measures every label but background, or every region; a voxel has the volume that its affine spans.
 pub fn measure(map: &LabelMap, plan: &DeployPlan) -> Vec<LabelRecord> {
     let counts = count(&map.data);
@@ -264,13 +268,26 @@ pub fn measure(map: &LabelMap, plan: &DeployPlan) -> Vec<LabelRecord> {
 }
 
 fn count(data: &Array3<u16>) -> BTreeMap<u16, u64> {
-    let mut counts = vec![0_u64; 1 << 16];
-    data.iter()
-        .for_each(|&value| counts[usize::from(value)] += 1);
+    let none = || vec![0_u64; 1 << 16];
+    let counts = match data.as_slice_memory_order() {
+        Some(values) => values
+            .par_chunks(COUNTED_AT_ONCE)
+            .fold(none, |counts, values| counted(counts, values.iter()))
+            .reduce(none, |mut sum, counts| {
+                sum.iter_mut().zip(counts).for_each(|(sum, n)| *sum += n);
+                sum
+            }),
+        None => counted(none(), data.iter()),
+    };
     (0..=u16::MAX)
         .zip(counts)
         .filter(|(_, voxels)| *voxels > 0)
         .collect()
+}
+
+fn counted<'a>(mut counts: Vec<u64>, values: impl Iterator<Item = &'a u16>) -> Vec<u64> {
+    values.for_each(|&value| counts[usize::from(value)] += 1);
+    counts
 }
 
 /// Seconds to the millisecond: what lies below is noise.

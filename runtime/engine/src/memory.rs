@@ -8,11 +8,11 @@ use vesal_volume::Geometry;
 use vesal_volume::preprocess::{Restorer, cost};
 use vesal_volume::window::{PatchPredictor, walk_bytes};
 
+use crate::cuda::lot_bytes;
 use crate::ensemble::Ensemble;
 use crate::error::EngineError;
 use crate::options::{EngineOptions, Precision};
 use crate::unfinished::LOTS_WAITING;
-use crate::walk::LOT_BYTES;
 
 /// What ONNX Runtime's arena holds for each byte that the graph's activations need: it grows by doubling, and keeps what a
 /// first run took one by one beside the one block of later runs.
@@ -73,7 +73,8 @@ pub struct CaseMemory {
     pub prepare: u64,
     /// The prepared volume, blended planes, planes on their way back, and labels.
     pub segment: u64,
-    /// What is left once all windows are predicted, until it is written: the labels, and on a GPU planes on their way back.
+    /// What is left once all windows are predicted, until it is written: the labels, and on a GPU planes on their way back
+    /// and the prepared volume, which is freed beside the next case.
     pub finish: u64,
 }
 
@@ -98,16 +99,17 @@ impl Ensemble {
         let mut segment = prepared.saturating_add(restore);
         let mut finish = bytes(&input, size_of::<u16>());
         if self.device().is_gpu() {
-            let mut waiting = 0_u64;
-            for predictor in self.predictors() {
+            let lots = self.predictors().map(|predictor| {
                 let plane = bytes(&[predictor.output_channels(), y, z], size_of::<f32>());
-                let lot = LOT_BYTES.saturating_add(plane);
-                // Those that wait, the one that is taken, and the one that is put together.
-                let lots = lot.saturating_mul(LOTS_WAITING as u64 + 2);
-                waiting = waiting.saturating_add(lots.min(plane.saturating_mul(x as u64)));
-            }
-            segment = segment.saturating_add(waiting);
-            finish = restore.saturating_add(waiting);
+                lot_bytes(plane)
+            });
+            let lots = lots.fold(0, u64::saturating_add);
+            // Those that wait, and the one that is taken; two more that a GPU copies to.
+            let waiting = lots.saturating_mul(LOTS_WAITING as u64 + 1);
+            segment = segment
+                .saturating_add(waiting)
+                .saturating_add(lots.saturating_mul(2));
+            finish = restore.saturating_add(waiting).saturating_add(prepared);
         }
         let mut layer = 0;
         for predictor in self.predictors() {

@@ -131,7 +131,8 @@ impl Ensemble {
             stitch: start.elapsed().saturating_sub(network + restored),
             restore: restored,
         };
-        Ok(Unfinished::new(rest, windows, times))
+        drop(walks);
+        Ok(Unfinished::new(rest, volume, windows, times))
     }
 
     /// Time that the networks took so far.
@@ -168,7 +169,7 @@ fn drive(
                 let done = walks.iter().map(|walk| walk.progress().done).sum();
                 report(progress, at(done))?;
                 loop {
-                    let planes = walks[member].pop_some(predictor).map_err(failed)?;
+                    let planes = walks[member].pop(predictor).map_err(failed)?;
                     if planes.is_empty() {
                         break;
                     }

@@ -5,12 +5,14 @@ use std::panic::resume_unwind;
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
 
+use vesal_volume::Volume;
+
 use crate::error::EngineError;
 use crate::finish::{Finished, Finishing, TakePlanes};
 use crate::segment::{Segmentation, StageTimes};
 
 /// Lots of planes of each member that may wait to be restored while a GPU goes on.
-pub(crate) const LOTS_WAITING: usize = 1;
+pub(crate) const LOTS_WAITING: usize = 3;
 
 /// A case that is predicted: on a GPU its last planes are still restored, beside whatever comes next.
 ///
@@ -18,6 +20,8 @@ pub(crate) const LOTS_WAITING: usize = 1;
 #[must_use = "it has no labels before it is finished"]
 pub struct Unfinished {
     rest: Option<Rest>,
+    /// What was predicted: to free so much takes time that a GPU need not wait for.
+    spent: Option<Volume>,
     windows: usize,
     times: StageTimes,
 }
@@ -70,8 +74,9 @@ impl Rest {
 }
 
 impl Unfinished {
-    pub(crate) fn new(rest: Rest, windows: usize, times: StageTimes) -> Self {
+    pub(crate) fn new(rest: Rest, spent: Volume, windows: usize, times: StageTimes) -> Self {
         Self {
+            spent: matches!(rest, Rest::Beside(_)).then_some(spent),
             rest: Some(rest),
             windows,
             times,
@@ -87,6 +92,7 @@ impl Unfinished {
     ///
     /// **Errors**: the predictions give no labels, or probabilities cannot be stored.
     pub fn finish(mut self) -> Result<Segmentation, EngineError> {
+        drop(self.spent.take());
         let rest = self.rest.take().ok_or(EngineError::Stopped)?;
         let Finished { labels, time } = rest.finish()?;
         let times = StageTimes {
@@ -131,7 +137,7 @@ mod tests {
     use vesal_volume::postprocess::Combine;
     use vesal_volume::preprocess::execute;
     use vesal_volume::window::{Blend, Padding, WindowPlan};
-    use vesal_volume::{Affine, Geometry, Volume};
+    use vesal_volume::{Affine, Geometry};
 
     use super::*;
     use crate::finish::{ProbabilitySink, SinkError};
@@ -164,12 +170,15 @@ mod tests {
     }
 
     /// A case of `[2, 1, 1]` voxels.
-    fn finishing(probabilities: Option<Box<dyn ProbabilitySink + Send>>) -> Finishing {
-        let volume = Volume {
+    fn volume() -> Volume {
+        Volume {
             data: Array4::zeros((1, 2, 1, 1)),
             affine: Affine::IDENTITY,
-        };
-        let (_, trace) = execute(vec![volume], &[]).expect("no steps");
+        }
+    }
+
+    fn finishing(probabilities: Option<Box<dyn ProbabilitySink + Send>>) -> Finishing {
+        let (_, trace) = execute(vec![volume()], &[]).expect("no steps");
         Finishing {
             plan: Arc::new(plan()),
             members: vec![(None, 1.0)],
@@ -206,7 +215,7 @@ mod tests {
             take(0, vec![plane([1.0, 0.0])])
         });
         let rest = rest.expect("fed");
-        let found = Unfinished::new(rest, 1, StageTimes::default()).finish();
+        let found = Unfinished::new(rest, volume(), 1, StageTimes::default()).finish();
         let labels = found.expect("finished").labels.data;
         assert_eq!(labels.iter().copied().collect::<Vec<_>>(), [7, 0]);
     }
@@ -232,7 +241,8 @@ mod tests {
     #[test]
     fn a_case_without_all_its_planes_has_no_labels() {
         let rest = Rest::beside(finishing(None), |take| take(0, vec![plane([0.0, 1.0])]));
-        let found = Unfinished::new(rest.expect("fed"), 1, StageTimes::default()).finish();
+        let rest = rest.expect("fed");
+        let found = Unfinished::new(rest, volume(), 1, StageTimes::default()).finish();
         let error = found.expect_err("a plane is missing");
         assert!(matches!(error, EngineError::Preprocess(_)), "{error:?}");
     }

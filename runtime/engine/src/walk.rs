@@ -59,15 +59,16 @@ impl<'a> MemberWalk<'a> {
         }
     }
 
-    /// Takes the next plane along X that no further window reaches, `[K, Y, Z]`, if there is one.
+    /// Takes the next planes along X that no further window reaches, `[K, Y, Z]` each, in their order; none if there are
+    /// none: on a processor one, so that no more of them wait than must, from a GPU a lot.
     ///
     /// **Errors**: the prediction of later windows fails, on a GPU.
     pub(crate) fn pop(
         &mut self,
         predictor: &mut OnnxPredictor,
-    ) -> Result<Option<Array3<f32>>, StitchError<PredictorError>> {
+    ) -> Result<Vec<Array3<f32>>, StitchError<PredictorError>> {
         match self {
-            Self::Host(walk) => Ok(walk.pop()),
+            Self::Host(walk) => Ok(walk.pop().into_iter().collect()),
             Self::Cuda(walk) => predictor
                 .pop(walk)
                 .map_err(|source| walk_error(walk, source)),
@@ -81,31 +82,6 @@ fn walk_error(walk: &CudaWalk<'_>, source: PredictorError) -> StitchError<Predic
         window: done + 1,
         total,
         source,
-    }
-}
-
-/// Bytes of the planes that are taken at once from a GPU, up to the last of them.
-pub(crate) const LOT_BYTES: u64 = 32 << 20;
-
-impl MemberWalk<'_> {
-    /// Takes complete planes, in the order of X: on a processor one after the other, so that no more of them wait than must;
-    /// from a GPU as many as there are, within 32 MiB.
-    ///
-    /// **Errors**: those of [`Self::pop`].
-    pub(crate) fn pop_some(
-        &mut self,
-        predictor: &mut OnnxPredictor,
-    ) -> Result<Vec<Array3<f32>>, StitchError<PredictorError>> {
-        let mut planes: Vec<Array3<f32>> = Vec::new();
-        let mut bytes = 0;
-        while let Some(plane) = self.pop(predictor)? {
-            bytes += (plane.len() * size_of::<f32>()) as u64;
-            planes.push(plane);
-            if matches!(self, Self::Host(_)) || bytes >= LOT_BYTES {
-                break;
-            }
-        }
-        Ok(planes)
     }
 }
 
@@ -124,8 +100,12 @@ impl OnnxPredictor {
         let blending = Blending::new([x, y, z], plan)?;
         let mut walk = MemberWalk::new(volume, plan, &blending, self)?;
         loop {
-            while let Some(plane) = walk.pop(self)? {
-                take(plane);
+            loop {
+                let planes = walk.pop(self)?;
+                if planes.is_empty() {
+                    break;
+                }
+                planes.into_iter().for_each(&mut take);
             }
             let Progress { done, total } = walk.progress();
             if done == total {

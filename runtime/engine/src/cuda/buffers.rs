@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::download::lot_planes;
 use super::driver::CudaError;
 use super::gpu::{Event, Gpu};
 use super::kernels::Layout;
@@ -9,8 +10,6 @@ use super::memory::{DeviceMemory, PinnedMemory};
 
 /// Floats of one of the two buffers through which a volume goes to the GPU: 8 MiB.
 const STAGING: usize = 1 << 21;
-/// Planes that are on their way to the host at once.
-const SLOTS: usize = 4;
 
 /// Pinned memory, and when the GPU is done with it.
 pub(super) struct Transfer {
@@ -36,8 +35,8 @@ pub(super) struct Buffers {
     /// Of the voxels of a window.
     pub(super) weights: DeviceMemory,
     pub(super) staging: [Transfer; 2],
-    /// Planes `[K, Y, Z]`.
-    pub(super) slots: Vec<Transfer>,
+    /// Lots of planes `[K, Y, Z]`.
+    pub(super) lots: [Transfer; 2],
     /// When the staging buffers have reached the GPU.
     pub(super) uploaded: Event,
 }
@@ -55,26 +54,25 @@ impl Buffers {
         let volume = layout.volume();
         let sums = layout.ring * layout.row();
         let staging = staging_floats(layout);
-        let slot = classes * layout.plane();
+        let lot = classes * layout.plane() * lot_planes(layout);
         if let Some(old) = old {
             let enough = old.volume.len() >= volume
                 && old.sums.len() >= sums
                 && old.weights.len() >= layout.window_voxels()
                 && old.staging.iter().all(|at| at.memory.len() >= staging)
-                && old.slots.iter().all(|at| at.memory.len() >= slot);
+                && old.lots.iter().all(|at| at.memory.len() >= lot);
             if enough {
                 return Ok(old);
             }
             // Freed before anything larger is asked for.
             drop(old);
         }
-        let slots = (0..SLOTS).map(|_| Transfer::new(gpu, slot));
         Ok(Self {
             volume: DeviceMemory::new(gpu, volume)?,
             sums: DeviceMemory::new(gpu, sums)?,
             weights: DeviceMemory::new(gpu, layout.window_voxels())?,
             staging: [Transfer::new(gpu, staging)?, Transfer::new(gpu, staging)?],
-            slots: slots.collect::<Result<_, _>>()?,
+            lots: [Transfer::new(gpu, lot)?, Transfer::new(gpu, lot)?],
             uploaded: Event::new(gpu)?,
         })
     }

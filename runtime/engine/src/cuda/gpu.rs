@@ -102,16 +102,16 @@ impl Gpu {
         })
     }
 
-    /// Copies floats from the GPU, in the order of the stream.
+    /// Copies floats from the GPU, in the order of the stream, to where they are not looked at before that.
     pub(crate) fn download(
         &self,
         memory: &DeviceMemory,
         first: usize,
-        to: &mut PinnedMemory,
+        (to, offset): (&mut PinnedMemory, usize),
         floats: usize,
         stream: &Stream,
     ) -> Result<(), CudaError> {
-        let (from, to) = (memory.at(first, floats)?, to.at(0, floats)?);
+        let (from, to) = (memory.at(first, floats)?, to.at(offset, floats)?);
         // SAFETY: `at` has checked that the floats lie in both allocations.
         self.call("cuMemcpyDtoHAsync", |driver| unsafe {
             (driver.download)(to, from, floats * size_of::<f32>(), stream.handle)

@@ -9,6 +9,7 @@
 
 mod accelerator;
 mod buffers;
+mod download;
 mod driver;
 mod gpu;
 mod kernels;
@@ -18,6 +19,7 @@ mod operator;
 mod walk;
 
 pub(crate) use accelerator::Accelerator;
+pub(crate) use download::lot_bytes;
 pub use driver::CudaError;
 pub(crate) use kernels::Element;
 pub(crate) use walk::{CudaWalk, device_bytes};

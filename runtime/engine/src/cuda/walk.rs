@@ -9,6 +9,7 @@ use vesal_volume::window::{Blending, Padding, Progress, WindowError, WindowGrid,
 
 use super::accelerator::Accelerator;
 use super::buffers::{Buffers, Transfer};
+use super::download::Downloads;
 use super::driver::CudaError;
 use super::gpu::Event;
 use super::kernels::{Layout, Sizes};
@@ -40,10 +41,9 @@ pub(crate) struct CudaWalk<'a> {
     flights: VecDeque<(usize, Event)>,
     /// Events of batches that are done, to be used again.
     idle: Vec<Event>,
-    /// Planes whose division is queued, planes on their way to the host, and planes taken.
+    /// Planes whose division is queued.
     divided: usize,
-    copied: usize,
-    taken: usize,
+    downloads: Downloads,
 }
 
 impl<'a> CudaWalk<'a> {
@@ -83,8 +83,7 @@ impl<'a> CudaWalk<'a> {
             flights: VecDeque::new(),
             idle: Vec::new(),
             divided: 0,
-            copied: 0,
-            taken: 0,
+            downloads: Downloads::default(),
         };
         walk.upload_weights(accelerator)?;
         Ok(walk)
@@ -117,14 +116,15 @@ impl<'a> CudaWalk<'a> {
         Ok(start.elapsed())
     }
 
-    /// Takes the next plane along X that no further window reaches, `[K, Y, Z]`, if there is one; queues further batches.
+    /// Takes the next planes along X that no further window reaches, `[K, Y, Z]` each: a lot, or none; queues further
+    /// batches.
     ///
     /// **Errors**: the network or the GPU fails.
     pub(crate) fn pop(
         &mut self,
         session: &mut Session,
         accelerator: &mut Accelerator,
-    ) -> Result<Option<Array3<f32>>, PredictorError> {
+    ) -> Result<Vec<Array3<f32>>, PredictorError> {
         while let Some((end, event)) = self.flights.front()
             && event.is_done()?
         {
@@ -134,29 +134,7 @@ impl<'a> CudaWalk<'a> {
         }
         self.queue(session, accelerator)?;
         let complete = self.blending.complete_planes(self.done);
-        if self.taken >= complete {
-            return Ok(None);
-        }
-        let Some(buffers) = &mut accelerator.buffers else {
-            return Ok(None);
-        };
-        let floats = self.layout.channels[1] * self.layout.plane();
-        let slots = buffers.slots.len();
-        while self.copied < complete.min(self.taken + slots) {
-            let Transfer { memory, done } = &mut buffers.slots[self.copied % slots];
-            let from = self.copied % self.layout.ring * self.layout.row();
-            let (gpu, copies) = (&accelerator.gpu, &accelerator.copies);
-            // Nothing to wait for: the host knows that the plane is complete.
-            gpu.download(&buffers.sums, from, memory, floats, copies)?;
-            done.record(copies)?;
-            self.copied += 1;
-        }
-        let Transfer { memory, done } = &buffers.slots[self.taken % slots];
-        done.synchronize()?;
-        self.taken += 1;
-        let [_, y, z] = self.layout.shape;
-        let plane = memory.as_slice()[..floats].to_vec();
-        Ok(Array3::from_shape_vec((self.layout.channels[1], y, z), plane).ok())
+        self.downloads.take(complete, &self.layout, accelerator)
     }
 
     /// Queues batches as long as few are in flight and there is room for what they blend.
@@ -185,7 +163,7 @@ impl<'a> CudaWalk<'a> {
         let before = grid.padding_before();
         let end = (last[0] + self.layout.window[0]).saturating_sub(before[0]);
         let end = end.min(self.layout.shape[0]);
-        if end > self.taken + self.layout.ring {
+        if end > self.downloads.taken() + self.layout.ring {
             return Ok(false);
         }
         self.upload(end, accelerator)?;

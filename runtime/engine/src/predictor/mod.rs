@@ -299,16 +299,16 @@ impl OnnxPredictor {
         Ok(())
     }
 
-    /// Takes a plane from a way that [`Self::cuda_walk`] has begun.
+    /// Takes planes from a way that [`Self::cuda_walk`] has begun.
     ///
     /// **Errors**: the network or the GPU fails.
     pub(crate) fn pop(
         &mut self,
         walk: &mut CudaWalk<'_>,
-    ) -> Result<Option<Array3<f32>>, PredictorError> {
+    ) -> Result<Vec<Array3<f32>>, PredictorError> {
         match &mut self.accelerator {
             Some(accelerator) => walk.pop(&mut self.session, accelerator),
-            None => Ok(None),
+            None => Ok(Vec::new()),
         }
     }
 }

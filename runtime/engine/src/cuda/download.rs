@@ -1,0 +1,108 @@
+//! Complete planes on their way from a GPU to the host.
+
+use std::collections::VecDeque;
+
+use ndarray::{Array3, ArrayView3, ShapeError};
+use rayon::prelude::*;
+
+use super::accelerator::Accelerator;
+use super::buffers::{Buffers, Transfer};
+use super::driver::CudaError;
+use super::kernels::Layout;
+use crate::predictor::PredictorError;
+
+/// Most bytes of the planes that come to the host as one lot, if one plane is not larger: 32 MiB.
+const LOT_BYTES: usize = 32 << 20;
+
+/// Planes of a lot.
+pub(super) fn lot_planes(layout: &Layout) -> usize {
+    let plane = layout.channels[1] * layout.plane() * size_of::<f32>();
+    (LOT_BYTES / plane.max(1)).clamp(1, layout.ring.max(1))
+}
+
+/// Most bytes of host memory that a lot of planes of so many bytes takes.
+pub(crate) fn lot_bytes(plane: u64) -> u64 {
+    plane.max(LOT_BYTES as u64)
+}
+
+/// Planes that come to the host in lots: while one is copied there, the one before is taken.
+#[derive(Debug, Default)]
+pub(super) struct Downloads {
+    /// Which buffer they come to, and how many planes they are.
+    under_way: VecDeque<(usize, usize)>,
+    /// Buffer of the next one.
+    next: usize,
+    /// Planes that are sent, and planes that are taken.
+    sent: usize,
+    taken: usize,
+}
+
+impl Downloads {
+    /// Planes that are taken: nothing reads their place on the GPU any more.
+    pub(super) fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// Takes the next lot of the planes before `complete`, `[K, Y, Z]` each, in the order of X; none if all are taken.
+    ///
+    /// The host must know that they are complete: nothing else waits for that.
+    ///
+    /// **Errors**: the GPU fails.
+    pub(super) fn take(
+        &mut self,
+        complete: usize,
+        layout: &Layout,
+        accelerator: &mut Accelerator,
+    ) -> Result<Vec<Array3<f32>>, PredictorError> {
+        self.send(complete, layout, accelerator)?;
+        let (Some((buffer, count)), Some(buffers)) =
+            (self.under_way.pop_front(), &accelerator.buffers)
+        else {
+            return Ok(Vec::new());
+        };
+        let Transfer { memory, done } = &buffers.lots[buffer];
+        done.synchronize()?;
+        let [_, y, z] = layout.shape;
+        let (classes, floats) = (layout.channels[1], layout.channels[1] * layout.plane());
+        // Many threads, for memory that is new to the process comes slowly to each.
+        let planes = memory.as_slice()[..count * floats]
+            .par_chunks_exact(floats.max(1))
+            .map(|plane| Ok(ArrayView3::from_shape((classes, y, z), plane)?.to_owned()))
+            .collect::<Result<_, ShapeError>>();
+        self.taken += count;
+        self.send(complete, layout, accelerator)?;
+        planes.map_err(|_| PredictorError::Memory)
+    }
+
+    /// Sends the planes before `complete` on their way as long as there is a buffer for them.
+    fn send(
+        &mut self,
+        complete: usize,
+        layout: &Layout,
+        accelerator: &mut Accelerator,
+    ) -> Result<(), CudaError> {
+        let Accelerator {
+            gpu,
+            copies,
+            buffers: Some(Buffers { lots, sums, .. }),
+            ..
+        } = accelerator
+        else {
+            return Ok(());
+        };
+        let floats = layout.channels[1] * layout.plane();
+        while self.under_way.len() < lots.len() && self.sent < complete {
+            let Transfer { memory, done } = &mut lots[self.next];
+            let count = lot_planes(layout).min(complete - self.sent);
+            for plane in 0..count {
+                let from = (self.sent + plane) % layout.ring * layout.row();
+                gpu.download(sums, from, (memory, plane * floats), floats, copies)?;
+            }
+            done.record(copies)?;
+            self.under_way.push_back((self.next, count));
+            self.next = (self.next + 1) % 2;
+            self.sent += count;
+        }
+        Ok(())
+    }
+}
