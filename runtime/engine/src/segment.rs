@@ -34,9 +34,9 @@ pub enum Stage {
 pub struct StageTimes {
     /// Preprocessing.
     pub prepare: Duration,
-    /// The networks alone; on a GPU, waiting for them.
+    /// The networks alone; where a GPU cuts and blends windows by itself, that as well.
     pub network: Duration,
-    /// Cutting windows and blending outputs.
+    /// Cutting windows and blending outputs; what is left of that behind the last window, where a GPU does it.
     pub stitch: Duration,
     /// Combining members, and back to the input's grid; beside the other stages on a GPU.
     pub restore: Duration,
@@ -112,15 +112,23 @@ impl Ensemble {
             walks.push(walk.map_err(|source| EngineError::Predict { member, source })?);
         }
         let members = &mut self.members;
-        let mut feed =
-            |take: &mut TakePlanes<'_>| drive(members, &mut walks, windows, progress, take);
+        let mut last = start;
+        let mut feed = |take: &mut TakePlanes<'_>| {
+            last = drive(members, &mut walks, windows, progress, take)?;
+            Ok(())
+        };
         // A GPU computes while the host combines and restores: no window waits for that, not even the next case's.
         let rest = if beside {
             Rest::beside(finishing, feed)?
         } else {
             Rest::Done(finishing.run(&mut feed)?)
         };
-        let network = self.network_time() - already;
+        let network = if walks.iter().all(MemberWalk::is_queued) {
+            last - start
+        } else {
+            self.network_time() - already
+        };
+        drop(walks);
         let restored = match &rest {
             Rest::Done(finished) => finished.time,
             Rest::Beside(_) => Duration::ZERO,
@@ -131,7 +139,6 @@ impl Ensemble {
             stitch: start.elapsed().saturating_sub(network + restored),
             restore: restored,
         };
-        drop(walks);
         Ok(Unfinished::new(rest, volume, windows, times))
     }
 
@@ -144,20 +151,21 @@ impl Ensemble {
     }
 }
 
-/// Lets all members predict all windows, and hands over the planes that are complete.
+/// Lets all members predict all windows, and hands over the planes that are complete; gives the time of the last window.
 fn drive(
     members: &mut [(OnnxPredictor, f64)],
     walks: &mut [MemberWalk<'_>],
     windows: usize,
     progress: &mut dyn FnMut(Stage) -> ControlFlow<()>,
     take: &mut TakePlanes<'_>,
-) -> Result<(), EngineError> {
+) -> Result<Instant, EngineError> {
     let total_windows = windows * walks.len();
     let at = |windows| Stage::Network {
         windows,
         total_windows,
     };
     report(progress, at(0))?;
+    let mut last = Instant::now();
     while walks.iter().any(|walk| walk.progress().done < windows) {
         for member in 0..walks.len() {
             let failed = |source| EngineError::Predict { member, source };
@@ -166,10 +174,15 @@ fn drive(
             let mut taken = 0;
             while taken == 0 && walks[member].progress().done < windows {
                 walks[member].step(predictor).map_err(failed)?;
+                last = Instant::now();
                 let done = walks.iter().map(|walk| walk.progress().done).sum();
                 report(progress, at(done))?;
                 loop {
+                    let done = walks[member].progress().done;
                     let planes = walks[member].pop(predictor).map_err(failed)?;
+                    if walks[member].progress().done > done {
+                        last = Instant::now();
+                    }
                     if planes.is_empty() {
                         break;
                     }
@@ -179,7 +192,7 @@ fn drive(
             }
         }
     }
-    Ok(())
+    Ok(last)
 }
 
 fn report(

@@ -36,6 +36,11 @@ impl<'a> MemberWalk<'a> {
         }
     }
 
+    /// Whether the host only queues windows, and does not see how long the network takes.
+    pub(crate) fn is_queued(&self) -> bool {
+        matches!(self, Self::Cuda(_))
+    }
+
     /// How far it is.
     pub(crate) fn progress(&self) -> Progress {
         match self {

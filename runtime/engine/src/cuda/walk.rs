@@ -1,7 +1,6 @@
 //! A network's way through the windows of a volume on a GPU.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
 
 use ndarray::{Array3, ArrayView4, s};
 use ort::session::Session;
@@ -97,23 +96,21 @@ impl<'a> CudaWalk<'a> {
         }
     }
 
-    /// Waits for the oldest batch, and queues further ones; gives the time that it took.
+    /// Waits for the oldest batch, and queues further ones.
     ///
     /// **Errors**: the network or the GPU fails.
     pub(crate) fn step(
         &mut self,
         session: &mut Session,
         accelerator: &mut Accelerator,
-    ) -> Result<Duration, PredictorError> {
-        let start = Instant::now();
+    ) -> Result<(), PredictorError> {
         self.queue(session, accelerator)?;
         if let Some((end, event)) = self.flights.pop_front() {
             event.synchronize()?;
             self.done = end;
             self.idle.push(event);
         }
-        self.queue(session, accelerator)?;
-        Ok(start.elapsed())
+        self.queue(session, accelerator)
     }
 
     /// Takes the next planes along X that no further window reaches, `[K, Y, Z]` each: a lot, or none; queues further

@@ -230,7 +230,7 @@ impl OnnxPredictor {
         Ok(logits)
     }
 
-    /// Time that ONNX Runtime has taken so far; on a GPU the time that the host has waited for it.
+    /// Time that ONNX Runtime has taken so far, as far as the host waited for it.
     pub fn run_time(&self) -> Duration {
         self.run_time
     }
@@ -294,7 +294,7 @@ impl OnnxPredictor {
     /// **Errors**: the network or the GPU fails.
     pub(crate) fn step(&mut self, walk: &mut CudaWalk<'_>) -> Result<(), PredictorError> {
         if let Some(accelerator) = &mut self.accelerator {
-            self.run_time += walk.step(&mut self.session, accelerator)?;
+            walk.step(&mut self.session, accelerator)?;
         }
         Ok(())
     }
