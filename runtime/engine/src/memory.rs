@@ -23,7 +23,7 @@ const KERNEL_BYTES: u64 = 16 << 20;
 /// What CUDA, its libraries and our kernels take of a GPU's memory before any network is there.
 const CONTEXT_BYTES: u64 = 640 << 20;
 /// What convolutions on a GPU take for each byte of activations: themselves, and room to work in.
-const WORKSPACE_FACTOR: u64 = 2;
+const WORKSPACE_FACTOR: u64 = 3;
 
 /// Bytes of a network's weights in the precision that is computed in.
 pub(crate) fn weight_bytes(network: &[u8], options: &EngineOptions) -> u64 {
