@@ -150,17 +150,23 @@ fn load_companions(provider: Provider, plugin: &Path) {
         .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()))
         .collect();
-    for prefix in wanted {
-        let is_wanted = |path: &&PathBuf| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let name = name.strip_prefix("lib").unwrap_or(&name);
-            let rest = name.strip_prefix(prefix);
-            rest.is_some_and(|rest| rest.starts_with(['.', '_']) || rest.starts_with("64_"))
-        };
-        if let Some(path) = files.iter().find(is_wanted) {
+    for name in wanted {
+        for path in files.iter().filter(|path| is_library(path, name)) {
             let _ = ort::util::preload_dylib(path);
         }
     }
+}
+
+/// Whether a file is the library of this name, in some version: there may be others of names that begin alike, and headers.
+pub(super) fn is_library(path: &Path, name: &str) -> bool {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let versioned = file.strip_prefix("lib").unwrap_or(&file);
+    let Some(rest) = versioned.strip_prefix(name) else {
+        return false;
+    };
+    // `libcudart.so.13.4.36`, `cudart64_13.dll`, `tensorrt_rtx_1_7.dll`
+    let version = |c: char| c.is_ascii_digit() || c == '_';
+    rest == ".so" || rest.starts_with(".so.") || rest.trim_start_matches(version) == ".dll"
 }
 
 /// The name by which ONNX Runtime knows a provider.

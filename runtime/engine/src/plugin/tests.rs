@@ -1,9 +1,11 @@
 use std::fs;
+use std::path::Path;
 
 use ndarray::Array5;
 use ort::session::Session;
 use ort::value::TensorRef;
 
+use super::register::is_library;
 use super::*;
 use crate::install;
 use crate::library::{self, Runtime};
@@ -154,5 +156,27 @@ fn openvino_computes_what_onnx_runtime_does() {
             assert!(difference < 1e-5, "logits differ by {difference}");
         }
         Err(error) => eprintln!("skipped: {error}"),
+    }
+}
+
+#[test]
+fn companions_are_libraries_of_that_name_in_any_version() {
+    let is = |file: &str, name| is_library(&Path::new("plugins").join(file), name);
+    for file in [
+        "libtensorrt_rtx.so.1.7.1",
+        "libtensorrt_rtx.so",
+        "tensorrt_rtx_1_7.dll",
+    ] {
+        assert!(is(file, "tensorrt_rtx"), "{file}");
+    }
+    assert!(is("cudart64_13.dll", "cudart"));
+    for file in [
+        "tensorrt_rtx_provider_options.h",
+        "libtensorrt_onnxparser_rtx.so.1",
+        "libonnxruntime_providers_nv_tensorrt_rtx.so",
+        "libtensorrt_rtx.so_",
+        "tensorrt_rtx",
+    ] {
+        assert!(!is(file, "tensorrt_rtx"), "{file}");
     }
 }
