@@ -211,7 +211,9 @@ impl PluginError {
                     "the plugin takes processors of Intel only; `pip install onnxruntime-openvino` brings an ONNX Runtime \
                      with OpenVINO for any x86-64 processor, which `--ort-lib` names",
                 ),
-                Provider::TensorRtRtx => Some("it takes GPUs of compute capability 7.5 and newer"),
+                Provider::TensorRtRtx => Some(
+                    "it takes GPUs of compute capability 8.6, 8.9, and 12.0 or newer: RTX, not A100 or H100",
+                ),
                 Provider::Native => None,
             },
             Self::Register { .. } => Some(
