@@ -7,9 +7,11 @@ use vesal_volume::postprocess::{LabelingError, MeanError};
 use vesal_volume::preprocess::PreprocessError;
 use vesal_volume::window::{StitchError, WindowError};
 
-use crate::finish::SinkError;
 use crate::library::LibraryError;
 use crate::predictor::PredictorError;
+
+/// Why probabilities cannot be stored.
+pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a bundle cannot be run, or a case not be segmented.
 #[derive(Debug, Error)]

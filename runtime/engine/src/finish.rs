@@ -1,7 +1,6 @@
 //! From completed planes of all members to labels on the input's grid.
 
 use std::collections::VecDeque;
-use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,10 +12,7 @@ use vesal_volume::postprocess::{Combination, Combine, map_features};
 use vesal_volume::preprocess::{PreprocessError, Restorer, TakeBlock, Trace};
 use vesal_volume::{Geometry, LabelMap};
 
-use crate::error::EngineError;
-
-/// Why probabilities cannot be stored.
-pub type SinkError = Box<dyn Error + Send + Sync>;
+use crate::error::{EngineError, SinkError};
 
 /// Where probabilities go as they are made, so that they need not exist in memory.
 pub trait ProbabilitySink {

@@ -12,7 +12,7 @@ use crate::cuda::lot_bytes;
 use crate::ensemble::Ensemble;
 use crate::error::EngineError;
 use crate::options::{EngineOptions, Precision};
-use crate::unfinished::LOTS_WAITING;
+use crate::segmentation::LOTS_WAITING;
 
 /// What ONNX Runtime's arena holds for each byte that the graph's activations need: it grows by doubling, and keeps what a
 /// first run took one by one beside the one block of later runs.

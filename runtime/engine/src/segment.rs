@@ -4,15 +4,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use vesal_volume::Volume;
 use vesal_volume::window::Blending;
-use vesal_volume::{LabelMap, Volume};
 
 use crate::ensemble::Ensemble;
 use crate::error::EngineError;
 use crate::finish::{Finishing, ProbabilitySink, TakePlanes};
 use crate::predictor::OnnxPredictor;
 use crate::prepared::PreparedCase;
-use crate::unfinished::{Rest, Unfinished};
+use crate::segmentation::{Rest, Segmentation, StageTimes, Unfinished};
 use crate::walk::MemberWalk;
 
 /// Where a segmentation is.
@@ -27,30 +27,6 @@ pub enum Stage {
         /// Windows in all, over all members.
         total_windows: usize,
     },
-}
-
-/// Time of each stage.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct StageTimes {
-    /// Preprocessing.
-    pub prepare: Duration,
-    /// The networks alone; where a GPU cuts and blends windows by itself, that as well.
-    pub network: Duration,
-    /// Cutting windows and blending outputs; what is left of that behind the last window, where a GPU does it.
-    pub stitch: Duration,
-    /// Combining members, and back to the input's grid; beside the other stages on a GPU.
-    pub restore: Duration,
-}
-
-/// A segmented case.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Segmentation {
-    /// Labels on the grid of the first image; regions are bits.
-    pub labels: LabelMap,
-    /// Windows that each member predicted.
-    pub windows: usize,
-    /// Time of each stage.
-    pub times: StageTimes,
 }
 
 impl Ensemble {

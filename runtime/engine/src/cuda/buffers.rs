@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::download::lot_planes;
 use super::driver::CudaError;
 use super::gpu::{Event, Gpu};
 use super::kernels::Layout;
@@ -10,6 +9,9 @@ use super::memory::{DeviceMemory, PinnedMemory};
 
 /// Floats of one of the two buffers through which a volume goes to the GPU: 8 MiB.
 const STAGING: usize = 1 << 21;
+
+/// Most bytes of the planes that come to the host as one lot, if one plane is not larger: 32 MiB.
+const LOT_BYTES: usize = 32 << 20;
 
 /// Pinned memory, and when the GPU is done with it.
 pub(super) struct Transfer {
@@ -81,4 +83,15 @@ impl Buffers {
 /// Floats of a staging buffer: at least one plane of all channels, and a window's weights in pieces.
 fn staging_floats(layout: &Layout) -> usize {
     STAGING.max(layout.channels[0] * layout.plane())
+}
+
+/// Planes of a lot.
+pub(super) fn lot_planes(layout: &Layout) -> usize {
+    let plane = layout.channels[1] * layout.plane() * size_of::<f32>();
+    (LOT_BYTES / plane.max(1)).clamp(1, layout.ring.max(1))
+}
+
+/// Most bytes of host memory that a lot of planes of so many bytes takes.
+pub(crate) fn lot_bytes(plane: u64) -> u64 {
+    plane.max(LOT_BYTES as u64)
 }

@@ -6,24 +6,10 @@ use ndarray::{Array3, ArrayView3, ShapeError};
 use rayon::prelude::*;
 
 use super::accelerator::Accelerator;
-use super::buffers::{Buffers, Transfer};
+use super::buffers::{Buffers, Transfer, lot_planes};
 use super::driver::CudaError;
 use super::kernels::Layout;
 use crate::predictor::PredictorError;
-
-/// Most bytes of the planes that come to the host as one lot, if one plane is not larger: 32 MiB.
-const LOT_BYTES: usize = 32 << 20;
-
-/// Planes of a lot.
-pub(super) fn lot_planes(layout: &Layout) -> usize {
-    let plane = layout.channels[1] * layout.plane() * size_of::<f32>();
-    (LOT_BYTES / plane.max(1)).clamp(1, layout.ring.max(1))
-}
-
-/// Most bytes of host memory that a lot of planes of so many bytes takes.
-pub(crate) fn lot_bytes(plane: u64) -> u64 {
-    plane.max(LOT_BYTES as u64)
-}
 
 /// Planes that come to the host in lots: while one is copied there, the one before is taken.
 #[derive(Debug, Default)]

@@ -19,7 +19,7 @@ mod operator;
 mod walk;
 
 pub(crate) use accelerator::Accelerator;
-pub(crate) use download::lot_bytes;
+pub(crate) use buffers::lot_bytes;
 pub use driver::CudaError;
 pub(crate) use kernels::Element;
 pub(crate) use walk::{CudaWalk, device_bytes};

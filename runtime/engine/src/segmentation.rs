@@ -1,18 +1,42 @@
-//! Cases that are predicted, and whose last planes may still be on their way to labels.
+//! What becomes of cases that are predicted: the last planes may still be on their way to labels.
 
 use std::fmt;
 use std::panic::resume_unwind;
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use vesal_volume::Volume;
+use vesal_volume::{LabelMap, Volume};
 
 use crate::error::EngineError;
 use crate::finish::{Finished, Finishing, TakePlanes};
-use crate::segment::{Segmentation, StageTimes};
 
 /// Lots of planes of each member that may wait to be restored while a GPU goes on.
 pub(crate) const LOTS_WAITING: usize = 3;
+
+/// Time of each stage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StageTimes {
+    /// Preprocessing.
+    pub prepare: Duration,
+    /// The networks alone; where a GPU cuts and blends windows by itself, that as well.
+    pub network: Duration,
+    /// Cutting windows and blending outputs; what is left of that behind the last window, where a GPU does it.
+    pub stitch: Duration,
+    /// Combining members, and back to the input's grid; beside the other stages on a GPU.
+    pub restore: Duration,
+}
+
+/// A segmented case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Segmentation {
+    /// Labels on the grid of the first image; regions are bits.
+    pub labels: LabelMap,
+    /// Windows that each member predicted.
+    pub windows: usize,
+    /// Time of each stage.
+    pub times: StageTimes,
+}
 
 /// A case that is predicted: on a GPU its last planes are still restored, beside whatever comes next.
 ///
@@ -140,7 +164,8 @@ mod tests {
     use vesal_volume::{Affine, Geometry};
 
     use super::*;
-    use crate::finish::{ProbabilitySink, SinkError};
+    use crate::error::SinkError;
+    use crate::finish::ProbabilitySink;
 
     fn plan() -> DeployPlan {
         let label = |class_index| Label {
