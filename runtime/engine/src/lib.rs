@@ -4,6 +4,8 @@
 //! [`plugin`] adds other providers, [`OnnxPredictor`] is one network, [`Ensemble`] a bundle ready to segment volumes,
 //! [`memory`] bounds what that takes, and [`verify`](mod@verify) replays the probe of a bundle.
 
+#[allow(unsafe_code, reason = "instructions of processors")]
+mod cpu;
 #[allow(unsafe_code, reason = "calling the driver of GPUs")]
 mod cuda;
 pub mod device;
