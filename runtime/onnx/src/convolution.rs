@@ -17,12 +17,16 @@ pub struct VolumeConvolution {
     pub after: [usize; 3],
     /// Voxels of a channel of the input.
     pub input: [usize; 3],
+    /// Zeros behind the output, if it is a transposed convolution: then stride and padding are those of the convolution whose
+    /// transpose it is.
+    pub transposed: Option<[usize; 3]>,
 }
 
 impl VolumeConvolution {
     /// Voxels of a channel of the output; none if the sizes do not go together.
     ///
-    /// **Definition**: `(input + before + after - kernel) / stride + 1` along every axis, rounded down.
+    /// **Definition**: `(input + before + after - kernel) / stride + 1` along every axis, rounded down; transposed
+    /// `(input - 1) * stride + kernel - before - after`, and the zeros behind.
     ///
     /// **Examples**
     /// ```
@@ -36,17 +40,27 @@ impl VolumeConvolution {
     ///     before: [1; 3],
     ///     after: [1; 3],
     ///     input: [4, 5, 6],
+    ///     transposed: None,
     /// };
     /// assert_eq!(halved.output(), Some([2, 3, 3]));
+    /// let doubled = VolumeConvolution { transposed: Some([1; 3]), ..halved };
+    /// assert_eq!(doubled.output(), Some([8, 10, 12]));
     /// ```
     pub fn output(&self) -> Option<[usize; 3]> {
         let mut output = [0; 3];
         for axis in 0..3 {
-            let padded = self.input[axis]
-                .checked_add(self.before[axis])?
-                .checked_add(self.after[axis])?;
-            let free = padded.checked_sub(self.kernel[axis])?;
-            output[axis] = free.checked_div(self.stride[axis])? + 1;
+            let (size, kernel, stride) = (self.input[axis], self.kernel[axis], self.stride[axis]);
+            let padding = self.before[axis].checked_add(self.after[axis])?;
+            output[axis] = match self.transposed {
+                Some(extra) => (size.checked_sub(1)?.checked_mul(stride)?)
+                    .checked_add(kernel)?
+                    .checked_add(extra[axis])?
+                    .checked_sub(padding)?,
+                None => {
+                    let free = size.checked_add(padding)?.checked_sub(kernel)?;
+                    free.checked_div(stride)? + 1
+                }
+            };
         }
         Some(output)
     }

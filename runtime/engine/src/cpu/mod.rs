@@ -7,9 +7,12 @@
 #![warn(clippy::undocumented_unsafe_blocks)]
 
 mod convolution;
+mod doubling;
 mod operator;
 mod pack;
+mod plan;
 mod plane;
+mod scratch;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -23,8 +26,8 @@ use std::thread::available_parallelism;
 use vesal_onnx::VolumeConvolution;
 
 use crate::options::{EngineOptions, ParseOptionError};
-use convolution::Convolution;
 pub(crate) use operator::operators;
+use plan::Convolution;
 
 /// Environment variable that says whose convolutions run on the processor: `own` or `onnxruntime`.
 const VARIABLE: &str = "VESAL_CONVOLUTIONS";
@@ -103,10 +106,10 @@ impl Processor {
 
     /// Plans a convolution; none if ONNX Runtime computes it as fast.
     pub(crate) fn plan(self, sizes: &VolumeConvolution) -> Option<Convolution> {
-        let strided = sizes.stride != [1; 3] && self.instructions != Instructions::Avx512;
+        let strided = sizes.stride != [1; 3] && sizes.transposed.is_none();
         let slow = sizes.taps() == 1
             || sizes.channels < FEW_CHANNELS
-            || strided && sizes.filters < FEW_FILTERS;
+            || strided && sizes.filters < FEW_FILTERS && self.instructions == Instructions::Avx2;
         (!slow).then(|| Convolution::new(self, *sizes)).flatten()
     }
 }

@@ -12,7 +12,8 @@ use ort::value::{TensorElementType, ValueType};
 use vesal_onnx::{CONVOLUTION, DOMAIN, VolumeConvolution};
 
 use super::Processor;
-use super::convolution::{Convolution, Scratch};
+use super::plan::Convolution;
+use super::scratch::Scratch;
 
 /// The operators of this program for a session on this processor.
 pub(crate) fn operators(processor: Processor) -> Result<OperatorDomain, Error> {
@@ -33,6 +34,8 @@ struct Steps {
     stride: [usize; 3],
     /// Zeros before the first voxel and behind the last one.
     pads: [usize; 6],
+    /// Zeros behind the output, if it is transposed.
+    output_padding: Option<[usize; 3]>,
 }
 
 impl Operator for ConvolutionOperator {
@@ -108,13 +111,20 @@ impl Steps {
         Ok(Self {
             stride: list("strides", &attribute("strides")?)?,
             pads: list("pads", &attribute("pads")?)?,
+            output_padding: attribute("output_padding")
+                .ok()
+                .map(|sizes| list("output_padding", &sizes))
+                .transpose()?,
         })
     }
 
     /// Sizes of a convolution of these shapes, and of its output, if they go together.
     fn sizes(&self, input: &[i64], weights: &[i64]) -> Option<(VolumeConvolution, [usize; 3])> {
         let [_, channels, x, y, z] = list::<5>("", input).ok()?;
-        let [filters, of, kernel @ ..] = list::<5>("", weights).ok()?;
+        let [mut filters, mut of, kernel @ ..] = list::<5>("", weights).ok()?;
+        if self.output_padding.is_some() {
+            (filters, of) = (of, filters);
+        }
         let [a, b, c, d, e, f] = self.pads;
         let sizes = VolumeConvolution {
             channels,
@@ -124,6 +134,7 @@ impl Steps {
             before: [a, b, c],
             after: [d, e, f],
             input: [x, y, z],
+            transposed: self.output_padding,
         };
         let output = sizes.output().filter(|_| of == channels)?;
         Some((sizes, output))

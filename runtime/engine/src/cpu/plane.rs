@@ -59,12 +59,22 @@ impl Rows {
         ((self.count + 2) * self.pitch() + 1 + PANEL).next_multiple_of(LANES)
     }
 
-    /// Where the voxels that a position sees are, for every channel, mix, row and voxel of the kernel.
+    /// Floats of sums of a block's positions, in whole panels.
+    pub fn width(&self) -> usize {
+        (self.groups(self.count) * LANES).next_multiple_of(PANEL)
+    }
+
+    /// Where position 0 sees a row and voxel of a sum of planes, both from the one before it.
+    pub fn offset(&self, sum: usize, row: usize, voxel: usize) -> u32 {
+        (sum * self.stride() + row * self.pitch() + voxel) as u32
+    }
+
+    /// Where the voxels that position 0 sees are, for every sum of planes and row and voxel of kernels of 3×3.
     pub fn offsets(&self, sums: usize) -> Vec<u32> {
         let mut offsets = Vec::with_capacity(sums * 9);
         for sum in 0..sums {
             for tap in 0..9 {
-                offsets.push((sum * self.stride() + tap / 3 * self.pitch() + tap % 3) as u32);
+                offsets.push(self.offset(sum, tap / 3, tap % 3));
             }
         }
         offsets

@@ -101,14 +101,16 @@ impl Algorithm {
         self.products.iter().all(|product| product.kernel.is_some())
     }
 
+    /// Sums of planes that a product takes.
+    pub fn mixes(&self) -> usize {
+        self.products
+            .first()
+            .map_or(0, |product| product.mixes.len())
+    }
+
     /// Products for so many planes, each with the weights of one plane.
     pub fn cost(&self, planes: usize) -> usize {
-        let mixes: usize = self
-            .products
-            .iter()
-            .map(|product| product.mixes.len())
-            .sum();
-        planes.div_ceil(self.planes) * mixes
+        planes.div_ceil(self.planes) * self.products.len() * self.mixes()
     }
 
     /// Weights of a product.

@@ -12,14 +12,15 @@ use crate::rewrite::norm_relu::DOMAIN;
 /// Operator of [`DOMAIN`] that convolves volumes.
 ///
 /// **Shapes**: input `[N, C, X, Y, Z]`, weights `[F, C, kernel]` and perhaps bias `[F]`; output `[N, F, X', Y', Z']`. Its
-/// attributes are `strides` and `pads`, both always stated, as those of the standard's `Conv`.
+/// attributes are `strides` and `pads`, both always stated, as those of the standard's `Conv`. With the attribute
+/// `output_padding` it is the standard's `ConvTranspose`, of weights `[C, F, kernel]`.
 pub const CONVOLUTION: &str = "Convolution";
 
 impl Network {
     /// Makes every 3-D convolution of which `takes` says so a [`CONVOLUTION`]; gives their number as well.
     ///
-    /// **Definition**: a `Conv` of one group, not dilated, with stated padding and constant weights of 32-bit floats, whose
-    /// input has a known shape; its weights stay what and where they are.
+    /// **Definition**: a `Conv` or `ConvTranspose` of one group, not dilated, with stated padding and constant weights of 32-bit
+    /// floats, whose input has a known shape; its weights stay what and where they are.
     ///
     /// **Errors**: a weight that a caller may replace, graphs in graphs, or an operator of which is not known what shape it
     /// gives.
@@ -53,15 +54,22 @@ fn sizes(
     node: &NodeProto,
     shapes: &BTreeMap<String, Vec<u64>>,
 ) -> Option<VolumeConvolution> {
-    let is_conv =
-        node.op_type.as_deref() == Some("Conv") && is_default_domain(node.domain.as_deref());
-    if !is_conv || node.output.len() != 1 || !(2..=3).contains(&node.input.len()) {
+    let transposed = match node.op_type.as_deref() {
+        Some("Conv") => false,
+        Some("ConvTranspose") => true,
+        _ => return None,
+    };
+    let known = is_default_domain(node.domain.as_deref());
+    if !known || node.output.len() != 1 || !(2..=3).contains(&node.input.len()) {
         return None;
     }
     let weight = graph.weight(&node.input[1])?;
-    let [filters, channels, x, y, z] = weight.dims[..] else {
+    let [mut filters, mut channels, x, y, z] = weight.dims[..] else {
         return None;
     };
+    if transposed {
+        (filters, channels) = (channels, filters);
+    }
     let size = |size: i64| usize::try_from(size).ok().filter(|size| *size > 0);
     let mut sizes = VolumeConvolution {
         channels: size(channels)?,
@@ -71,6 +79,7 @@ fn sizes(
         before: [0; 3],
         after: [0; 3],
         input: [0; 3],
+        transposed: transposed.then_some([0; 3]),
     };
     let [_, found, input @ ..] = &shapes.get(&node.input[0])?[..] else {
         return None;
@@ -98,6 +107,7 @@ fn sizes(
                 let [a, b, c, d, e, f] = list(&attribute.ints)?;
                 (sizes.before, sizes.after) = ([a, b, c], [d, e, f]);
             }
+            "output_padding" if transposed => sizes.transposed = Some(list(&attribute.ints)?),
             _ => return None,
         }
     }
@@ -119,5 +129,9 @@ fn replace(node: &mut NodeProto, sizes: &VolumeConvolution) {
         AttributeProto::ints("strides", sizes.stride),
         AttributeProto::ints("pads", pads),
     ];
+    if let Some(extra) = sizes.transposed {
+        let extra = AttributeProto::ints("output_padding", extra);
+        node.attribute.push(extra);
+    }
     node.input.retain(|input| !input.is_empty());
 }
