@@ -31,7 +31,7 @@ pub use device::{Device, DeviceError};
 pub use ensemble::Ensemble;
 pub use error::EngineError;
 pub use memory::CaseMemory;
-pub use options::{ConvolutionSearch, EngineOptions, ParseOptionError, Precision};
+pub use options::{ConvolutionSearch, Convolutions, EngineOptions, ParseOptionError, Precision};
 pub use plugin::Provider;
 pub use predictor::{OnnxPredictor, PredictorError};
 pub use segment::{PreparedCase, ProbabilitySink, Segmentation, SinkError, Stage, StageTimes};

@@ -5,6 +5,15 @@
 //! that takes fewer products, several planes of the output are computed at once ([`winograd`]).
 
 #![warn(clippy::undocumented_unsafe_blocks)]
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(
+        dead_code,
+        unused_variables,
+        unreachable_code,
+        reason = "no value of `Instructions` is ever made"
+    )
+)]
 
 mod convolution;
 mod doubling;
@@ -18,23 +27,18 @@ mod tests;
 mod tile;
 mod winograd;
 
-use std::env;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
 use vesal_onnx::VolumeConvolution;
 
-use crate::options::{EngineOptions, ParseOptionError};
+use crate::options::{Convolutions, EngineOptions};
 pub(crate) use operator::operators;
 use plan::Convolution;
 
-/// Environment variable that says whose convolutions run on the processor: `own` or `onnxruntime`.
-const VARIABLE: &str = "VESAL_CONVOLUTIONS";
 /// Channels below which ONNX Runtime is as fast.
 const FEW_CHANNELS: usize = 4;
-/// Filters below which it is faster at steps of several voxels, without AVX-512.
-const FEW_FILTERS: usize = 32;
 
 /// Instructions of a processor that the convolutions are written in.
 ///
@@ -42,8 +46,10 @@ const FEW_FILTERS: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Instructions {
     /// AVX-512F, AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
     Avx512,
     /// AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
     Avx2,
 }
 
@@ -76,32 +82,30 @@ impl Instructions {
         }
         &[]
     }
+
+    /// Filters below which ONNX Runtime is faster at steps of several voxels.
+    fn least_strided_filters(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => 1,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => 32,
+        }
+    }
 }
 
 impl Processor {
-    /// What own convolutions are computed with; nothing where the processor is not one of those they are written for, or
-    /// where the user does not want them.
-    ///
-    /// **Errors**: the environment variable says neither.
-    pub(crate) fn here(options: &EngineOptions) -> Result<Option<Self>, ParseOptionError> {
-        let wanted = env::var_os(VARIABLE).map(|text| text.to_string_lossy().into_owned());
-        match wanted.as_deref() {
-            None | Some("" | "own") => {}
-            Some("onnxruntime") => return Ok(None),
-            Some(found) => {
-                return Err(ParseOptionError {
-                    what: "variable VESAL_CONVOLUTIONS",
-                    found: found.into(),
-                    expected: "`own` or `onnxruntime`",
-                });
-            }
+    /// What own convolutions are computed with; nothing where they are not wanted, or where the processor is none of those
+    /// that they are written for.
+    pub(crate) fn here(options: &EngineOptions) -> Option<Self> {
+        if options.convolutions == Convolutions::OnnxRuntime {
+            return None;
         }
         let workers = options.threads.or_else(|| available_parallelism().ok());
-        let of = |&instructions: &Instructions| Self {
-            instructions,
+        Some(Self {
+            instructions: *Instructions::all().first()?,
             workers: workers.map_or(1, NonZeroUsize::get),
-        };
-        Ok(Instructions::all().first().map(of))
+        })
     }
 
     /// Plans a convolution; none if ONNX Runtime computes it as fast.
@@ -109,7 +113,7 @@ impl Processor {
         let strided = sizes.stride != [1; 3] && sizes.transposed.is_none();
         let slow = sizes.taps() == 1
             || sizes.channels < FEW_CHANNELS
-            || strided && sizes.filters < FEW_FILTERS && self.instructions == Instructions::Avx2;
+            || strided && sizes.filters < self.instructions.least_strided_filters();
         (!slow).then(|| Convolution::new(self, *sizes)).flatten()
     }
 }
@@ -130,8 +134,10 @@ impl KernelBytes {
 
 impl fmt::Display for Instructions {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
+        formatter.write_str(match *self {
+            #[cfg(target_arch = "x86_64")]
             Self::Avx512 => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
             Self::Avx2 => "AVX2",
         })
     }

@@ -92,13 +92,14 @@ impl Rows {
     ) {
         match instructions {
             // SAFETY: the processor has these instructions.
+            #[cfg(target_arch = "x86_64")]
             Instructions::Avx512 | Instructions::Avx2 => unsafe {
                 self.fill_avx2(input, mixes, x, rows, to);
             },
         }
     }
 
-    #[target_feature(enable = "avx2,fma")]
+    #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma"))]
     fn fill_avx2(
         &self,
         input: &[f32],
@@ -159,7 +160,7 @@ impl Rows {
 
 /// Weighted sum of rows of the same length.
 #[inline]
-#[target_feature(enable = "avx2,fma")]
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma"))]
 fn mix_rows<const COUNT: usize>(rows: [(&[f32], f32); COUNT], to: &mut [f32]) {
     let length = to.len();
     let rows = rows.map(|(row, factor)| (&row[..length], factor));

@@ -8,7 +8,7 @@ use vesal_onnx::{NetworkError, Refusal};
 use crate::cuda::CudaError;
 use crate::device::DeviceError;
 use crate::model::MalformedModel;
-use crate::options::{ParseOptionError, Precision};
+use crate::options::Precision;
 use crate::plugin::PluginError;
 
 /// A shape with free axes, as in `[?, 1, 96, 96, 96]`.
@@ -46,9 +46,6 @@ pub enum PredictorError {
         /// The manifest's.
         expected: i64,
     },
-    /// How it is to be run is said wrongly.
-    #[error(transparent)]
-    Option(#[from] ParseOptionError),
     /// It does not become what was asked for.
     #[error("the network cannot be computed in {precision}")]
     Precision {
@@ -156,11 +153,9 @@ impl PredictorError {
             }
             Self::Cuda(_) => Some("`vesal devices` lists what runs here"),
             Self::Run { .. } => Some("if memory is short, `--batch 1` needs least"),
-            Self::Option(_)
-            | Self::Memory
-            | Self::Patches { .. }
-            | Self::Output { .. }
-            | Self::NotFinite { .. } => None,
+            Self::Memory | Self::Patches { .. } | Self::Output { .. } | Self::NotFinite { .. } => {
+                None
+            }
             _ => Some("the bundle was put together wrongly: export it again"),
         }
     }

@@ -372,7 +372,7 @@ impl Load<'_> {
     /// Makes a session on the processor: with our own convolutions if they can be used there.
     fn on_processor(&self, text: impl Fn(&str) -> String) -> Result<Loaded, PredictorError> {
         let mut rest = String::new();
-        if let Some(processor) = Processor::here(self.options)? {
+        if let Some(processor) = Processor::here(self.options) {
             match self.build(None, Kernels::Cpu(processor)) {
                 Ok((session, form)) => {
                     let own = form.own.map(|own| {

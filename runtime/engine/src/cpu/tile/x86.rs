@@ -1,75 +1,38 @@
-//! The innermost loop: a tile of sums in registers.
+//! Tiles in the registers of x86-64.
 
 use std::arch::x86_64::*;
 
-use super::Instructions;
+use super::{LANES, Tile};
 
-/// Positions in a group: one register of AVX-512, two of AVX2.
-pub(super) const LANES: usize = 16;
-/// Groups in a panel.
-pub(super) const GROUPS: usize = 3;
-/// Positions in a panel.
-pub(super) const PANEL: usize = GROUPS * LANES;
-/// Most filters in a tile.
-pub(super) const MAX_ROWS: usize = 8;
 /// Weights that share a line of the cache.
 const LINE: usize = 16;
 
-/// A tile of the output: some filters at the positions of a panel.
-///
-/// **Definition**: `c[r, p] += factor · Σ_k a[r, k] b[offsets[k] + p]` for every target `c`.
-#[derive(Clone, Copy)]
-pub(super) struct Tile<'a> {
-    /// First weight.
-    pub a: *const f32,
-    /// From row to row of the weights.
-    pub a_stride: usize,
-    /// Input of the first position.
-    pub b: *const f32,
-    /// Where the inputs of every weight are.
-    pub offsets: &'a [u32],
-    /// Where to add the sums, and times what.
-    pub targets: &'a [(*mut f32, f32)],
-    /// From row to row of the targets.
-    pub c_stride: usize,
-    /// Weights that are needed next: they are fetched meanwhile.
-    pub next: *const f32,
+/// Calls a function for a tile of so many rows and groups.
+macro_rules! of_size {
+    ($function:ident, $tile:ident, $rows:ident, $groups:ident, $row_counts:tt) => {
+        match $groups {
+            1 => of_size!($function, $tile, $rows, 1 $row_counts),
+            2 => of_size!($function, $tile, $rows, 2 $row_counts),
+            _ => of_size!($function, $tile, $rows, 3 $row_counts),
+        }
+    };
+    ($function:ident, $tile:ident, $rows:ident, $groups:literal [$($count:literal)*]) => {
+        match $rows {
+            // SAFETY: what the caller promises.
+            $($count => unsafe { $function::<$count, $groups>($tile) },)*
+            rows => unreachable!("a tile of {rows} rows"),
+        }
+    };
 }
 
-impl Instructions {
-    /// Filters in a tile: as many as leave registers for inputs and weights.
-    pub(super) fn rows(self) -> usize {
-        match self {
-            Self::Avx512 => MAX_ROWS,
-            Self::Avx2 => 6,
-        }
-    }
+/// Computes a tile with AVX-512F.
+pub(super) unsafe fn tile_avx512(rows: usize, groups: usize, tile: &Tile<'_>) {
+    of_size!(avx512, tile, rows, groups, [1 2 3 4 5 6 7 8])
+}
 
-    /// Computes a tile.
-    ///
-    /// # Safety
-    ///
-    /// `rows` is 1 to [`Self::rows`] and `groups` 1 to [`GROUPS`]; weights and inputs of all of `offsets` and targets of all
-    /// rows are there, `groups * LANES` positions of each; nobody else uses the targets.
-    pub(super) unsafe fn tile(self, rows: usize, groups: usize, tile: &Tile<'_>) {
-        macro_rules! rows {
-            ($function:ident, $groups:literal, [$($rows:literal)*]) => {
-                match rows {
-                    // SAFETY: the processor has these instructions; the rest is what the caller promises.
-                    $($rows => unsafe { $function::<$rows, $groups>(tile) },)*
-                    _ => unreachable!("a tile of {rows} rows"),
-                }
-            };
-        }
-        match (self, groups) {
-            (Self::Avx512, 1) => rows!(avx512, 1, [1 2 3 4 5 6 7 8]),
-            (Self::Avx512, 2) => rows!(avx512, 2, [1 2 3 4 5 6 7 8]),
-            (Self::Avx512, _) => rows!(avx512, 3, [1 2 3 4 5 6 7 8]),
-            (Self::Avx2, 1) => rows!(avx2, 1, [1 2 3 4 5 6]),
-            (Self::Avx2, 2) => rows!(avx2, 2, [1 2 3 4 5 6]),
-            (Self::Avx2, _) => rows!(avx2, 3, [1 2 3 4 5 6]),
-        }
-    }
+/// Computes a tile with AVX2 and FMA.
+pub(super) unsafe fn tile_avx2(rows: usize, groups: usize, tile: &Tile<'_>) {
+    of_size!(avx2, tile, rows, groups, [1 2 3 4 5 6])
 }
 
 #[target_feature(enable = "avx512f")]
