@@ -67,6 +67,8 @@ impl VolumeConvolution {
 
     /// Weights of a filter and channel.
     pub fn taps(&self) -> usize {
-        self.kernel.iter().product()
+        self.kernel
+            .iter()
+            .fold(1, |taps, size| taps.saturating_mul(*size))
     }
 }

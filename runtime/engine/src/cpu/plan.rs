@@ -21,6 +21,9 @@ const PANELS: usize = 5;
 const TRANSFORMED_BYTES: usize = 4 << 20;
 /// Channels below which fewer products gain nothing: sums are moved too often.
 const FEW: usize = 6;
+/// Most voxels along an axis, and most channels: what is larger is no window of a scan.
+const MAX_VOXELS: usize = 1 << 12;
+const MAX_CHANNELS: usize = 1 << 16;
 /// Planes that a doubled plane looks at.
 const DOUBLED: &[Mix] = &[&[(0, 1.)], &[(1, 1.)]];
 
@@ -101,14 +104,16 @@ impl Convolution {
             workers,
         } = processor;
         let output = layer.output()?;
+        let sizes = [layer.input, output].concat();
         let known = layer
             .kernel
             .iter()
-            .all(|size| (1..=MAX_KERNEL).contains(size));
-        let empty = [&layer.input[..], &[layer.channels, layer.filters]]
-            .concat()
-            .contains(&0);
-        if !known || empty {
+            .all(|size| (1..=MAX_KERNEL).contains(size))
+            && sizes.iter().all(|size| (1..=MAX_VOXELS).contains(size))
+            && [layer.channels, layer.filters]
+                .iter()
+                .all(|count| (1..=MAX_CHANNELS).contains(count));
+        if !known {
             return None;
         }
         let workers = workers.max(1);

@@ -88,7 +88,9 @@ fn sizes(
     let bias = node.input.get(2).filter(|name| !name.is_empty());
     let floats = |name: &String, dims: &[i64]| {
         let weight = graph.weight(name)?;
-        (weight.data_type == Some(DataType::Float as i32) && weight.dims == dims).then_some(())
+        let bytes = weight.elements()?.checked_mul(size_of::<f32>())?;
+        let whole = weight.raw_data.as_ref()?.len() == bytes && weight.dims == dims;
+        (whole && weight.data_type == Some(DataType::Float as i32)).then_some(())
     };
     floats(&node.input[1], &weight.dims)?;
     if let Some(bias) = bias {
