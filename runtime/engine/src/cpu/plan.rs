@@ -136,16 +136,24 @@ impl Convolution {
             let block = positions.div_ceil(blocks).next_multiple_of(PANEL);
             (Method::Packed(block), positions.div_ceil(block), block)
         };
-        // Channels that are multiplied in one go.
-        let (taps, floats) = match &method {
+        // Channels that are multiplied in one go: as many for any number of workers, so that sums are too.
+        let (taps, floats, most) = match &method {
             Method::Planes(rows, _) => {
                 let mixes = algorithm(&layer).mixes();
-                (9 * mixes, rows.stride() * mixes)
+                (9 * mixes, rows.stride() * mixes, rows.stride() * mixes)
             }
-            Method::Doubled(rows) => (8, rows.stride() * DOUBLED.len()),
-            Method::Packed(_) => (layer.taps(), width * layer.taps()),
+            Method::Doubled(rows) => {
+                let floats = rows.stride() * DOUBLED.len();
+                (8, floats, floats)
+            }
+            Method::Packed(_) => {
+                let positions: usize = output.iter().product();
+                let most = positions.next_multiple_of(PANEL).min(PANELS * PANEL);
+                let taps = layer.taps();
+                (taps, width * taps, most * taps)
+            }
         };
-        let most = (DEPTH / taps).min(2 * CACHED / floats).max(1);
+        let most = (DEPTH / taps).min(2 * CACHED / most).max(1);
         let part = layer.channels.div_ceil(layer.channels.div_ceil(most));
         let fills = fills(&layer, &method, part)?;
         let targets = match method {

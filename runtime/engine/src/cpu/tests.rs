@@ -146,6 +146,7 @@ fn check(sizes: &VolumeConvolution, random: &mut Random, scratch: &Scratch) {
     let scale = expected
         .iter()
         .fold(1_f32, |most, value| most.max(value.abs()));
+    let mut first = None;
     for &instructions in Instructions::all() {
         for workers in [1, 3] {
             let processor = Processor {
@@ -160,6 +161,9 @@ fn check(sizes: &VolumeConvolution, random: &mut Random, scratch: &Scratch) {
                     "{sizes:?}, {processor:?}, voxel {at}: {found} instead of {expected}"
                 );
             }
+            // The same sums in the same order, whoever computes them.
+            let first = first.get_or_insert_with(|| found.clone());
+            assert!(found == *first, "{sizes:?}, {processor:?}");
         }
     }
 }
