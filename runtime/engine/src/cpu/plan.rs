@@ -104,12 +104,14 @@ impl Convolution {
             workers,
         } = processor;
         let output = layer.output()?;
-        let sizes = [layer.input, output].concat();
+        let sizes = [layer.input, output, layer.stride].concat();
+        let pads = [layer.before, layer.after].concat();
         let known = layer
             .kernel
             .iter()
             .all(|size| (1..=MAX_KERNEL).contains(size))
             && sizes.iter().all(|size| (1..=MAX_VOXELS).contains(size))
+            && pads.iter().all(|size| (0..=MAX_VOXELS).contains(size))
             && [layer.channels, layer.filters]
                 .iter()
                 .all(|count| (1..=MAX_CHANNELS).contains(count));

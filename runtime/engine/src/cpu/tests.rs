@@ -281,6 +281,15 @@ fn sizes_that_are_not_known_are_not_planned() {
         .is_none()
     );
     assert!(plan(doubling(8, 8, [8; 3], 3)).is_some());
+    let (before, stride) = ([1 << 40, 1, 1], [1 << 40, 1, 1]);
+    assert!(
+        plan(VolumeConvolution {
+            before,
+            stride,
+            ..same(8, 8, [8; 3])
+        })
+        .is_none()
+    );
     let transposed = Some([0; 3]);
     assert!(
         plan(VolumeConvolution {
