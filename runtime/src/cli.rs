@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::memory;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use vesal_engine::{ConvolutionSearch, Device, EngineOptions, Precision, Provider};
+use vesal_engine::{ConvolutionSearch, Convolutions, Device, EngineOptions, Precision, Provider};
 
 /// Segments 3-D medical images with a bundle of trained networks.
 #[derive(Debug, Parser)]
@@ -369,6 +369,14 @@ pub struct ComputeArguments {
         hide_env_values = true
     )]
     pub precision: Option<Precision>,
+    /// Whose convolutions run on a processor: `own`, where they are faster, or `onnxruntime`
+    #[arg(
+        long,
+        value_name = "WHOSE",
+        env = "VESAL_CONVOLUTIONS",
+        hide_env_values = true
+    )]
+    pub convolutions: Option<Convolutions>,
     /// Most memory of a GPU that the run may take, as in 4G; by default what is free
     #[arg(long, value_name = "SIZE", env = "VESAL_MAX_VRAM", hide_env_values = true, value_parser = memory::parse_size)]
     pub max_vram: Option<u64>,
@@ -394,6 +402,7 @@ impl ComputeArguments {
             precision: self.precision.unwrap_or_default(),
             max_vram: self.max_vram,
             search: ConvolutionSearch::default(),
+            convolutions: self.convolutions.unwrap_or_default(),
             library: self.library.ort_lib.clone(),
         }
     }

@@ -58,7 +58,18 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
         false,
     ),
     ("vesal-tests", &["vesal-volume", "vesal-io"], false, false),
-    ("vesal-benches", &["vesal-volume", "vesal-io"], false, false),
+    (
+        "vesal-benches",
+        &[
+            "vesal-volume",
+            "vesal-io",
+            "vesal-bundle",
+            "vesal-onnx",
+            "vesal-engine",
+        ],
+        false,
+        false,
+    ),
 ];
 
 #[test]

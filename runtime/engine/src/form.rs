@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use vesal_onnx::{Bytes, Head, Interface, Network};
 
+use crate::cpu::{KernelBytes, Processor};
 use crate::device::Device;
 use crate::options::{EngineOptions, Precision};
 use crate::plugin::Provider;
@@ -27,8 +28,30 @@ pub(crate) struct Form {
     pub head: Option<Head>,
     /// Instance normalizations that are one operator with the ReLU after them.
     pub fused: usize,
+    /// Convolutions that are an operator of ours, and what computes them.
+    pub own: Option<Own>,
     /// Most bytes that activations take at once, or the operator that is not known.
     pub activation_bytes: Result<u64, String>,
+}
+
+/// Operators of ours in a network.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Own {
+    pub processor: Processor,
+    /// How many.
+    pub convolutions: usize,
+    /// What they take beside activations.
+    pub bytes: KernelBytes,
+}
+
+/// What may be computed by operators of ours.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kernels {
+    None,
+    /// Normalizations on a GPU.
+    Gpu,
+    /// Convolutions on this processor.
+    Cpu(Processor),
 }
 
 impl Form {
@@ -40,13 +63,14 @@ impl Form {
             batch: None,
             head: None,
             fused: 0,
+            own: None,
             activation_bytes: Err("unknown".into()),
         }
     }
 
     /// Rewrites a network for a device: without its last convolution where that has more classes than features, in 16-bit
-    /// floats if asked for, on a GPU and for providers that compile with a batch of fixed size, and on a GPU, where `fuse`
-    /// says so, with fused normalizations. What a network does not allow is left, but for the precision.
+    /// floats if asked for, on a GPU and for providers that compile with a batch of fixed size, and with operators of ours
+    /// where these may be. What a network does not allow is left, but for the precision.
     ///
     /// **Errors**: it cannot be computed in this precision.
     pub(crate) fn of(
@@ -54,7 +78,7 @@ impl Form {
         device: Device,
         options: &EngineOptions,
         batch: NonZeroUsize,
-        fuse: bool,
+        kernels: Kernels,
     ) -> Result<Self, RewriteError> {
         let native = options.provider == Provider::Native;
         // Other providers round by themselves, where they are told to.
@@ -78,10 +102,30 @@ impl Form {
         form.activation_bytes = network.activation_bytes(batch.get(), element);
         // Before the precision: scales then stay 32-bit floats.
         if device.is_gpu()
-            && fuse
+            && matches!(kernels, Kernels::Gpu)
             && let Ok((rewritten, fused)) = network.fuse_norm_relu()
         {
             (network, form.fused, changed) = (rewritten, fused, true);
+        }
+        if let Kernels::Cpu(processor) = kernels
+            && native
+            && !half
+        {
+            let mut bytes = KernelBytes::default();
+            let planned = network.own_convolutions(|sizes| {
+                let convolution = processor.plan(sizes);
+                convolution
+                    .inspect(|convolution| bytes.add(convolution))
+                    .is_some()
+            });
+            if let Ok((rewritten, convolutions @ 1..)) = planned {
+                (network, changed) = (rewritten, true);
+                form.own = Some(Own {
+                    processor,
+                    convolutions,
+                    bytes,
+                });
+            }
         }
         if half {
             (network, changed) = (network.half(Interface::Single)?, true);

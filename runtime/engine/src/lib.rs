@@ -4,6 +4,8 @@
 //! [`plugin`] adds other providers, [`OnnxPredictor`] is one network, [`Ensemble`] a bundle ready to segment volumes,
 //! [`memory`] bounds what that takes, and [`verify`](mod@verify) replays the probe of a bundle.
 
+#[allow(unsafe_code, reason = "instructions of processors")]
+mod cpu;
 #[allow(unsafe_code, reason = "calling the driver of GPUs")]
 mod cuda;
 pub mod device;
@@ -32,7 +34,7 @@ pub use ensemble::Ensemble;
 pub use error::{EngineError, SinkError};
 pub use finish::ProbabilitySink;
 pub use memory::CaseMemory;
-pub use options::{ConvolutionSearch, EngineOptions, ParseOptionError, Precision};
+pub use options::{ConvolutionSearch, Convolutions, EngineOptions, ParseOptionError, Precision};
 pub use plugin::Provider;
 pub use predictor::{OnnxPredictor, PredictorError};
 pub use prepared::PreparedCase;

@@ -180,6 +180,7 @@ impl Ensemble {
             total = total
                 .saturating_add(activations)
                 .saturating_add(predictor.buffer_bytes())
+                .saturating_add(predictor.kernel_bytes())
                 .saturating_add(KERNEL_BYTES);
         }
         Ok(total)

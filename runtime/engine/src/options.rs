@@ -26,6 +26,8 @@ pub struct EngineOptions {
     pub precision: Precision,
     /// How a GPU's convolutions are chosen.
     pub search: ConvolutionSearch,
+    /// Whose convolutions run on a processor.
+    pub convolutions: Convolutions,
     /// Most bytes of a GPU's memory that a run may take; all that is free if not given.
     pub max_vram: Option<u64>,
     /// File or folder of ONNX Runtime's library; looked for if not given.
@@ -61,6 +63,18 @@ pub enum ConvolutionSearch {
     Heuristic,
     /// By trying all of them, when a shape comes for the first time.
     Exhaustive,
+}
+
+/// Whose convolutions run on a processor: `own` or `onnxruntime`.
+///
+/// Only provider `native` in single precision has a choice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Convolutions {
+    /// This program's, where the processor is one that they are written for and they are faster.
+    #[default]
+    Own,
+    /// ONNX Runtime's.
+    OnnxRuntime,
 }
 
 /// A text that names no choice.
@@ -125,6 +139,31 @@ impl FromStr for ConvolutionSearch {
     }
 }
 
+impl fmt::Display for Convolutions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Own => "own",
+            Self::OnnxRuntime => "onnxruntime",
+        })
+    }
+}
+
+impl FromStr for Convolutions {
+    type Err = ParseOptionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "own" => Ok(Self::Own),
+            "onnxruntime" => Ok(Self::OnnxRuntime),
+            _ => Err(ParseOptionError {
+                what: "choice of convolutions",
+                found: text.into(),
+                expected: "`own` or `onnxruntime`",
+            }),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +176,10 @@ mod tests {
         for text in ["heuristic", "exhaustive"] {
             assert_eq!(text.parse::<ConvolutionSearch>().unwrap().to_string(), text);
         }
+        for text in ["own", "onnxruntime"] {
+            assert_eq!(text.parse::<Convolutions>().unwrap().to_string(), text);
+        }
+        assert!("ours".parse::<Convolutions>().is_err());
         assert!("fp16".parse::<Precision>().is_err());
         assert_eq!(
             "default"

@@ -6,6 +6,7 @@ use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use thiserror::Error;
 
+use crate::cpu;
 use crate::cuda::{Accelerator, Element};
 use crate::device::Device;
 use crate::form::{Form, WEIGHTS};
@@ -30,8 +31,8 @@ impl From<ort::Error<SessionBuilder>> for SessionError {
     }
 }
 
-/// Makes a session of an ONNX file on exactly this device; on a GPU on the accelerator's stream and with its operators
-/// for networks of this element type, if there is one.
+/// Makes a session of an ONNX file on exactly this device, with the operators of ours that it has; on a GPU on the
+/// accelerator's stream and with its operators for networks of this element type, if there is one.
 ///
 /// On a GPU, convolutions are chosen as the options say (never by ONNX Runtime's default, eight times slower), on
 /// channels-last volumes, and use TF32, as PyTorch does: 10 bits of mantissa in products, sums in `f32`. Memory grows
@@ -63,6 +64,9 @@ pub(crate) fn build(
         };
         builder = plugin::append(builder, runtime, options.provider, &settings)?;
         return Ok(builder.commit_from_memory(&network.bytes)?);
+    }
+    if let Some(own) = &network.own {
+        builder = builder.with_operators(cpu::operators(own.processor)?)?;
     }
     if let Some(threads) = options.threads {
         builder = builder.with_intra_threads(threads.get())?;

@@ -15,7 +15,7 @@ use vesal_volume::postprocess::Combine;
 use crate::device::Device;
 use crate::ensemble::Ensemble;
 use crate::error::EngineError;
-use crate::options::EngineOptions;
+use crate::options::{Convolutions, EngineOptions};
 
 /// Most logits that a recorded probe has per member.
 const SAMPLES: usize = 256;
@@ -123,7 +123,8 @@ pub fn replay(bundle: &Bundle, ensemble: &mut Ensemble) -> Result<VerifyReport, 
 /// and how they are combined.
 ///
 /// The recorded tolerances let another device pass that rounds otherwise (TF32), and fail one that computes wrongly:
-/// 1 % of the largest logit, and 99 % of identical labels.
+/// 1 % of the largest logit, and 99 % of identical labels. Convolutions are ONNX Runtime's whatever the options say: what a
+/// probe is for is to judge others.
 ///
 /// **Errors**: the networks cannot be run.
 pub fn record_probe(
@@ -133,7 +134,11 @@ pub fn record_probe(
     combine: Combine,
     options: &EngineOptions,
 ) -> Result<Probe, VerifyError> {
-    let ensemble = Ensemble::from_networks(plan, interface, networks, options)?;
+    let options = EngineOptions {
+        convolutions: Convolutions::OnnxRuntime,
+        ..options.clone()
+    };
+    let ensemble = Ensemble::from_networks(plan, interface, networks, &options)?;
     let mut ensemble = ensemble.combining(combine);
     let input = ProbeInput::new(SEED, plan.channels.len(), plan.window.size);
     let mut members = Vec::new();

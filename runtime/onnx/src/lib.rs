@@ -8,6 +8,7 @@
 //! | [`Network::fix_batch`] | the free batch axis gets a size | stays the same, bit for bit |
 //! | [`Network::half`] | weights and activations in 16-bit floats | rounded |
 //! | [`Network::fuse_norm_relu`] | instance normalization and ReLU become one operator | stays the same, to rounding |
+//! | [`Network::own_convolutions`] | convolutions become an operator of ours | stays the same, to rounding |
 //! | [`Network::split_head`] | the last 1×1×1 convolution is taken off | the rest of it, and a linear map |
 //!
 //! [`Network::encode_mapped`] leaves weights where they are, in the file, for ONNX Runtime to map.
@@ -16,6 +17,7 @@
 //! the programs do.
 
 mod builder;
+mod convolution;
 mod graph;
 mod mapped;
 mod memory;
@@ -26,7 +28,8 @@ mod rewrite;
 mod weights;
 
 pub use builder::{Axis, GraphBuilder, IR_VERSION, OPSET};
+pub use convolution::VolumeConvolution;
 pub use network::{Network, NetworkError};
 pub use prost::bytes::Bytes;
 pub use refusal::{HeadProblem, Refusal};
-pub use rewrite::{DOMAIN, Head, Interface, NORM_RELU};
+pub use rewrite::{CONVOLUTION, DOMAIN, Head, Interface, NORM_RELU};

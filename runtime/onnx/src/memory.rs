@@ -74,7 +74,12 @@ fn activations(node: &NodeProto) -> impl Iterator<Item = &String> {
 }
 
 /// Shape of every activation.
-fn shapes(graph: &GraphProto, batch: usize) -> Result<BTreeMap<String, Vec<u64>>, String> {
+///
+/// **Errors**: the operator or input whose shape is not known.
+pub(crate) fn shapes(
+    graph: &GraphProto,
+    batch: usize,
+) -> Result<BTreeMap<String, Vec<u64>>, String> {
     let mut shapes = BTreeMap::new();
     for input in &graph.input {
         let shape = input

@@ -70,6 +70,12 @@ pub enum Refusal {
         /// The expected number.
         expected: usize,
     },
+    /// A value whose shape is not known.
+    #[error("the shape of what {what} gives is not known")]
+    UnknownShape {
+        /// The operator, or the input.
+        what: String,
+    },
     /// A weight that is an input too, so that a caller may replace it.
     #[error("the weight {tensor:?} is an input too, expected a constant")]
     Replaceable {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use vesal_bundle::{Bundle, digest};
 use vesal_engine::library::cache_directory;
-use vesal_engine::{ConvolutionSearch, Device, EngineOptions, Precision, Provider};
+use vesal_engine::{ConvolutionSearch, Convolutions, Device, EngineOptions, Precision, Provider};
 use vesal_io::atomic::{self, AtomicError};
 
 pub use self::open::{Opened, open};
@@ -124,6 +124,7 @@ impl Settings {
             provider: self.provider,
             precision: self.precision,
             search: self.search,
+            convolutions: Convolutions::default(),
             max_vram: None,
             library: library.map(Path::to_path_buf),
         }

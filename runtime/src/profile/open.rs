@@ -106,6 +106,7 @@ mod tests {
             provider: None,
             precision: None,
             threads: None,
+            convolutions: None,
             no_profile: false,
             library: crate::cli::LibraryArguments { ort_lib: None },
         }

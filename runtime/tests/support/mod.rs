@@ -62,6 +62,7 @@ pub fn vesal() -> Command {
         "VESAL_DEVICE",
         "VESAL_PROVIDER",
         "VESAL_PRECISION",
+        "VESAL_CONVOLUTIONS",
         "VESAL_PLUGIN_DIR",
         "VESAL_THREADS",
         "VESAL_BATCH",

@@ -17,9 +17,10 @@ use vesal_onnx::Head;
 use vesal_volume::postprocess::map_features;
 use vesal_volume::window::{Blending, PatchPredictor, WindowError, WindowPlan};
 
+use crate::cpu::Processor;
 use crate::cuda::{Accelerator, CudaWalk, Element, device_bytes};
 use crate::device::{self, Device, DeviceError};
-use crate::form::Form;
+use crate::form::{Form, Kernels};
 use crate::library::Runtime;
 use crate::memory;
 use crate::model::Model;
@@ -54,6 +55,8 @@ pub struct OnnxPredictor {
     head: Option<Head>,
     max_batch: usize,
     activation_bytes: Result<u64, String>,
+    /// Most bytes of host memory that operators of ours take beside activations.
+    kernel_bytes: u64,
     /// Bytes of the weights, in the precision that is computed in.
     weight_bytes: u64,
 }
@@ -145,6 +148,7 @@ impl OnnxPredictor {
             head: form.head,
             max_batch: batch.get(),
             activation_bytes: form.activation_bytes,
+            kernel_bytes: form.own.map_or(0, |own| own.bytes.total()),
             weight_bytes: memory::weight_bytes(&network, options),
         };
         if predictor.accelerator.is_none() {
@@ -175,6 +179,11 @@ impl OnnxPredictor {
             .as_ref()
             .copied()
             .map_err(String::as_str)
+    }
+
+    /// Most bytes of host memory that operators of ours take beside activations.
+    pub(crate) fn kernel_bytes(&self) -> u64 {
+        self.kernel_bytes
     }
 
     /// Most bytes of a GPU's memory that ONNX Runtime takes for the network.
@@ -335,13 +344,16 @@ impl Load<'_> {
         let text = |rest: &str| format!("{provider}, {}{rest}", self.options.precision);
         let index = match self.device {
             Device::Cuda(index) if self.options.provider == Provider::Native => index,
+            Device::Cpu | Device::Auto if self.options.provider == Provider::Native => {
+                return self.on_processor(text);
+            }
             _ => {
-                let (session, form) = self.build(None)?;
+                let (session, form) = self.build(None, Kernels::None)?;
                 return Ok((session, None, form, text("")));
             }
         };
         let without = match Accelerator::open(index) {
-            Ok(accelerator) => match self.build(Some(&accelerator)) {
+            Ok(accelerator) => match self.build(Some(&accelerator), Kernels::Gpu) {
                 Ok((session, form)) => {
                     let rest =
                         format!(", {} fused normalizations, stitched on the GPU", form.fused);
@@ -352,12 +364,40 @@ impl Load<'_> {
             },
             Err(error) => error.to_string(),
         };
-        let (session, form) = self.build(None)?;
+        let (session, form) = self.build(None, Kernels::None)?;
         let rest = format!(", stitched on the processor: {without}");
         Ok((session, None, form, text(&rest)))
     }
 
-    fn build(&self, accelerator: Option<&Accelerator>) -> Result<(Session, Form), PredictorError> {
+    /// Makes a session on the processor: with our own convolutions if they can be used there.
+    fn on_processor(&self, text: impl Fn(&str) -> String) -> Result<Loaded, PredictorError> {
+        let mut rest = String::new();
+        if let Some(processor) = Processor::here(self.options) {
+            match self.build(None, Kernels::Cpu(processor)) {
+                Ok((session, form)) => {
+                    let own = form.own.map(|own| {
+                        let (count, instructions) = (own.convolutions, processor.instructions);
+                        format!(", {count} own convolutions ({instructions})")
+                    });
+                    return Ok((session, None, form, text(&own.unwrap_or_default())));
+                }
+                Err(error @ PredictorError::Refused { .. }) => {
+                    let source = std::error::Error::source(&error);
+                    let why = source.map_or_else(|| error.to_string(), ToString::to_string);
+                    rest = format!(", no own convolutions: {why}");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let (session, form) = self.build(None, Kernels::None)?;
+        Ok((session, None, form, text(&rest)))
+    }
+
+    fn build(
+        &self,
+        accelerator: Option<&Accelerator>,
+        kernels: Kernels,
+    ) -> Result<(Session, Form), PredictorError> {
         let Self {
             runtime,
             device,
@@ -365,14 +405,8 @@ impl Load<'_> {
             ..
         } = *self;
         let precision = options.precision;
-        let form = Form::of(
-            self.network,
-            device,
-            options,
-            self.batch,
-            accelerator.is_some(),
-        )
-        .map_err(|source| PredictorError::Precision { precision, source })?;
+        let form = Form::of(self.network, device, options, self.batch, kernels)
+            .map_err(|source| PredictorError::Precision { precision, source })?;
         let element = match precision {
             Precision::Float16 => Element::F16,
             Precision::Float32 => Element::F32,

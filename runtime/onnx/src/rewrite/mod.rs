@@ -3,8 +3,10 @@
 mod fix_batch;
 mod half;
 mod norm_relu;
+mod own_convolutions;
 mod split_head;
 
 pub use half::Interface;
 pub use norm_relu::{DOMAIN, NORM_RELU};
+pub use own_convolutions::CONVOLUTION;
 pub use split_head::Head;

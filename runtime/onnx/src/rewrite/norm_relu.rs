@@ -35,14 +35,21 @@ impl Network {
     /// **Errors**: an operator that may change the number of axes, or an input of other than five axes.
     pub fn fuse_norm_relu(&self) -> Result<(Self, usize), Refusal> {
         let (mut network, fused) = self.rewritten(fuse)?;
+        if fused > 0 {
+            network.import_own_domain();
+        }
+        Ok((network, fused))
+    }
+
+    /// Says that the network has operators of [`DOMAIN`].
+    pub(super) fn import_own_domain(&mut self) {
         let known = |import: &OperatorSetIdProto| import.domain.as_deref() == Some(DOMAIN);
-        if fused > 0 && !network.model.opset_import.iter().any(known) {
-            network.model.opset_import.push(OperatorSetIdProto {
+        if !self.model.opset_import.iter().any(known) {
+            self.model.opset_import.push(OperatorSetIdProto {
                 domain: Some(DOMAIN.into()),
                 version: Some(1),
             });
         }
-        Ok((network, fused))
     }
 }
 

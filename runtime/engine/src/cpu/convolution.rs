@@ -1,0 +1,284 @@
+//! A planned convolution, computed.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::plan::{Convolution, Method, Product, Source};
+use super::scratch::Scratch;
+use super::tile::{GROUPS, LANES, PANEL, Tile};
+use super::winograd::Algorithm;
+
+/// Most sums that a product is added to.
+const MAX_TARGETS: usize = 4;
+
+/// Runs a function for every number below the first argument, some at the same time.
+pub(crate) type Parallel<'a> = dyn Fn(usize, &(dyn Fn(usize) + Sync + Send)) + 'a;
+
+/// A part of the output.
+struct Task {
+    filters: Range<usize>,
+    /// First plane; 0 for packed positions.
+    plane: usize,
+    /// Rows of a plane, or positions.
+    at: Range<usize>,
+}
+
+/// Where a task's sums go.
+struct Output(*mut f32);
+
+// SAFETY: tasks write disjoint parts of it.
+unsafe impl Sync for Output {}
+
+impl Convolution {
+    /// Weights as [`Self::run`] takes them, where these are others than the network's.
+    pub(crate) fn transform(&self, weights: &[f32], parallel: &Parallel<'_>) -> Option<Vec<f32>> {
+        if self.takes_own_weights() {
+            return None;
+        }
+        assert_eq!(
+            weights.len(),
+            self.layer.filters * self.layer.channels * self.layer.taps()
+        );
+        let mut transformed = vec![0.; self.weights()];
+        let mut rest = &mut transformed[..];
+        let mut parts = Vec::new();
+        for product in self.products() {
+            let (part, others) = std::mem::take(&mut rest).split_at_mut(product.weights.len());
+            rest = others;
+            parts.push(Mutex::new((product, part)));
+        }
+        parallel(parts.len(), &|index| {
+            let mut part = parts[index].lock().unwrap_or_else(PoisonError::into_inner);
+            let (product, to) = &mut *part;
+            match &product.source {
+                Source::Network => {}
+                Source::Planes(kernel) => Algorithm::transform(*kernel, weights, 9, to),
+                Source::Class(class) => class.weights(&self.layer, weights, to),
+            }
+        });
+        drop(parts);
+        Some(transformed)
+    }
+
+    /// Computes the convolution of a volume.
+    ///
+    /// **Shapes**: input `[channels, input]`; weights the network's, or what [`Self::transform`] made of them; bias `[filters]`
+    /// or nothing; output `[filters, output]`.
+    pub(crate) fn run(
+        &self,
+        [input, weights, bias]: [&[f32]; 3],
+        output: &mut [f32],
+        scratch: &Scratch,
+        parallel: &Parallel<'_>,
+    ) {
+        let filters = self.layer.filters;
+        let voxels: usize = self.layer.input.iter().product();
+        assert_eq!(input.len(), self.layer.channels * voxels);
+        assert_eq!(weights.len(), self.weights());
+        assert!(bias.is_empty() || bias.len() == filters);
+        assert_eq!(
+            output.len(),
+            filters * self.output.iter().product::<usize>()
+        );
+        let shares = filters.div_ceil(self.share);
+        let tasks = self.blocks * shares;
+        let output = Output(output.as_mut_ptr());
+        let next = AtomicUsize::new(0);
+        parallel(self.workers.min(tasks), &|_| {
+            let mut piece = scratch.take(self.inputs + self.sums());
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= tasks {
+                    break;
+                }
+                let first = index % shares * self.share;
+                let task = self.task(index / shares, first..filters.min(first + self.share));
+                let (inputs, sums) = piece.floats().split_at_mut(self.inputs);
+                let sums = &mut sums[..self.sums()];
+                self.compute(&task, [input, weights], inputs, sums);
+                self.write(&task, sums, bias, &output);
+            }
+            scratch.give_back(piece);
+        });
+    }
+
+    fn task(&self, block: usize, filters: Range<usize>) -> Task {
+        let (plane, first, length, end) = match &self.method {
+            Method::Planes(rows, _) | Method::Doubled(rows) => {
+                let planes = match self.method {
+                    Method::Planes(_, planes) => planes,
+                    _ => 1,
+                };
+                let (step, block) = (block / rows.blocks(), block % rows.blocks());
+                (
+                    step * planes,
+                    block * rows.count,
+                    rows.count,
+                    self.layer.input[1],
+                )
+            }
+            Method::Packed(length) => (0, block * length, *length, self.output.iter().product()),
+        };
+        Task {
+            filters,
+            plane,
+            at: first..end.min(first + length),
+        }
+    }
+
+    /// Computes the sums of a task, `[targets, share, width]`.
+    fn compute(
+        &self,
+        task: &Task,
+        [input, weights]: [&[f32]; 2],
+        inputs: &mut [f32],
+        sums: &mut [f32],
+    ) {
+        sums.fill(0.);
+        let voxels: usize = self.layer.input.iter().product();
+        for first in (0..self.layer.channels).step_by(self.part) {
+            let channels = first..self.layer.channels.min(first + self.part);
+            let input = &input[channels.start * voxels..channels.end * voxels];
+            for fill in &self.fills {
+                let (groups, panel) = match &self.method {
+                    Method::Planes(rows, _) | Method::Doubled(rows) => {
+                        let at = task.at.clone();
+                        rows.fill(self.instructions, input, fill.mixes, task.plane, at, inputs);
+                        (rows.groups(task.at.len()), PANEL)
+                    }
+                    Method::Packed(_) => {
+                        let panel = channels.len() * self.layer.taps() * PANEL;
+                        let starts = task.at.clone().step_by(PANEL);
+                        for (start, to) in starts.zip(inputs.chunks_mut(panel)) {
+                            let positions = start..task.at.end.min(start + PANEL);
+                            self.instructions
+                                .pack(&self.layer, self.output, input, positions, to);
+                        }
+                        (task.at.len().div_ceil(LANES), panel)
+                    }
+                };
+                for product in &fill.products {
+                    self.multiply(
+                        task,
+                        product,
+                        &channels,
+                        groups,
+                        [inputs, weights],
+                        panel,
+                        sums,
+                    );
+                }
+            }
+        }
+    }
+
+    /// Adds a product of weights and of inputs of some channels to the sums; the inputs of a panel are `panel` floats behind
+    /// those of the one before.
+    #[allow(clippy::too_many_arguments)]
+    fn multiply(
+        &self,
+        task: &Task,
+        product: &Product,
+        channels: &Range<usize>,
+        groups: usize,
+        [inputs, weights]: [&[f32]; 2],
+        panel: usize,
+        sums: &mut [f32],
+    ) {
+        let weights = &weights[product.weights.clone()];
+        let offsets = &product.offsets[..channels.len() * product.taps];
+        let farthest = offsets.iter().max().map_or(0, |offset| *offset as usize);
+        let a_stride = self.layer.channels * product.taps;
+        let rows = self.instructions.rows();
+        for row in task.filters.clone().step_by(rows) {
+            let count = rows.min(task.filters.end - row);
+            let a = &weights[row * a_stride + channels.start * product.taps..];
+            assert!(a.len() >= (count - 1) * a_stride + offsets.len());
+            for (index, group) in (0..groups).step_by(GROUPS).enumerate() {
+                let b = &inputs[index * panel..];
+                assert!(b.len() >= farthest + PANEL);
+                let mut targets = [(sums.as_mut_ptr(), 0.); MAX_TARGETS];
+                for (to, &(target, factor)) in targets.iter_mut().zip(&product.targets) {
+                    let row = target * self.share + row - task.filters.start;
+                    let sums = &mut sums[row * self.width + index * PANEL..];
+                    assert!(sums.len() >= (count - 1) * self.width + PANEL);
+                    *to = (sums.as_mut_ptr(), factor);
+                }
+                let tile = Tile {
+                    a: a.as_ptr(),
+                    a_stride,
+                    b: b.as_ptr(),
+                    offsets,
+                    targets: &targets[..product.targets.len()],
+                    c_stride: self.width,
+                    next: match index {
+                        0 => a.as_ptr().wrapping_add(rows * a_stride),
+                        _ => a.as_ptr(),
+                    },
+                };
+                // SAFETY: weights, inputs and sums are as long as was checked; the sums are borrowed here.
+                unsafe {
+                    self.instructions
+                        .tile(count, (groups - group).min(GROUPS), &tile);
+                }
+            }
+        }
+    }
+
+    /// Writes a task's part of the output.
+    fn write(&self, task: &Task, sums: &[f32], bias: &[f32], output: &Output) {
+        let [planes, height, width] = self.output;
+        for filter in task.filters.clone() {
+            let bias = bias.get(filter).copied().unwrap_or_default();
+            let of = |target: usize, first: usize, length: usize| {
+                let row = target * self.share + filter - task.filters.start;
+                &sums[row * self.width + first..][..length]
+            };
+            let to = |plane: usize, row: usize, length: usize| {
+                let voxel = ((filter * planes + plane) * height + row) * width;
+                // SAFETY: the output has these rows, and no other task writes them, nor this one while it has them.
+                unsafe { std::slice::from_raw_parts_mut(output.0.add(voxel), length) }
+            };
+            match &self.method {
+                Method::Planes(rows, several) => {
+                    for target in 0..(*several).min(planes - task.plane) {
+                        for (index, row) in task.at.clone().enumerate() {
+                            let sums = of(target, index * rows.pitch(), width);
+                            add(to(task.plane + target, row, width), sums, bias);
+                        }
+                    }
+                }
+                Method::Doubled(rows) => {
+                    for [x, y] in [[0, 0], [0, 1], [1, 0], [1, 1]] {
+                        for (index, row) in task.at.clone().enumerate() {
+                            let sums = |z| of(4 * x + 2 * y + z, index * rows.pitch(), width / 2);
+                            let to = to(2 * task.plane + x, 2 * row + y, width);
+                            let (pairs, _) = to.as_chunks_mut();
+                            for ([even, odd], (a, b)) in
+                                pairs.iter_mut().zip(sums(0).iter().zip(sums(1)))
+                            {
+                                (*even, *odd) = (a + bias, b + bias);
+                            }
+                        }
+                    }
+                }
+                Method::Packed(_) => {
+                    let length = task.at.len();
+                    // SAFETY: as above, for positions.
+                    let to = unsafe {
+                        let first = filter * planes * height * width + task.at.start;
+                        std::slice::from_raw_parts_mut(output.0.add(first), length)
+                    };
+                    add(to, of(0, 0, length), bias);
+                }
+            }
+        }
+    }
+}
+
+fn add(to: &mut [f32], sums: &[f32], bias: f32) {
+    for (to, sum) in to.iter_mut().zip(sums) {
+        *to = sum + bias;
+    }
+}

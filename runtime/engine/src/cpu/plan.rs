@@ -1,0 +1,310 @@
+//! How a convolution is computed.
+
+use std::ops::Range;
+
+use vesal_onnx::VolumeConvolution;
+
+use super::doubling::{self, Class};
+use super::pack::MAX_KERNEL;
+use super::plane::Rows;
+use super::tile::{LANES, PANEL};
+use super::winograd::{self, Algorithm, Mix};
+use super::{Instructions, Processor};
+
+/// Weights of a filter that are multiplied in one go, about: those of a tile's filters stay in the innermost cache.
+const DEPTH: usize = 432;
+/// Floats of inputs, and of sums, that are in work at a time, about: they stay in the second cache.
+const CACHED: usize = 1 << 15;
+/// Most panels of packed positions at a time.
+const PANELS: usize = 5;
+/// Most bytes of weights that are kept in another form than the network's: as many as caches may hold.
+const TRANSFORMED_BYTES: usize = 4 << 20;
+/// Channels below which fewer products gain nothing: sums are moved too often.
+const FEW: usize = 6;
+/// Most voxels along an axis, and most channels: what is larger is no window of a scan.
+const MAX_VOXELS: usize = 1 << 12;
+const MAX_CHANNELS: usize = 1 << 16;
+/// Planes that a doubled plane looks at.
+const DOUBLED: &[Mix] = &[&[(0, 1.)], &[(1, 1.)]];
+
+/// A convolution that is planned for a processor.
+#[derive(Debug)]
+pub(crate) struct Convolution {
+    pub(super) instructions: Instructions,
+    pub(super) layer: VolumeConvolution,
+    pub(super) output: [usize; 3],
+    pub(super) method: Method,
+    /// What is done for every part of the channels.
+    pub(super) fills: Vec<Fill>,
+    /// Blocks of the output, with all filters.
+    pub(super) blocks: usize,
+    /// Sums that a filter and position have.
+    pub(super) targets: usize,
+    /// Floats of sums of a filter and target.
+    pub(super) width: usize,
+    /// Filters of a task.
+    pub(super) share: usize,
+    /// Channels that are multiplied in one go.
+    pub(super) part: usize,
+    /// Floats that a worker puts inputs into.
+    pub(super) inputs: usize,
+    pub(super) workers: usize,
+}
+
+/// How inputs are put together, and positions are divided.
+#[derive(Debug)]
+pub(super) enum Method {
+    /// Rows of so many planes of the output at once.
+    Planes(Rows, usize),
+    /// Rows of a plane of the input, which become twice as many of two planes.
+    Doubled(Rows),
+    /// So many positions.
+    Packed(usize),
+}
+
+/// Inputs that are put together, and what they are multiplied with.
+#[derive(Debug)]
+pub(super) struct Fill {
+    /// Sums of planes; none where positions are packed.
+    pub mixes: &'static [Mix],
+    pub products: Vec<Product>,
+}
+
+/// A product of inputs and weights.
+#[derive(Debug)]
+pub(super) struct Product {
+    /// Weights of a filter and channel.
+    pub taps: usize,
+    /// Where the inputs of the weights of the channels are.
+    pub offsets: Vec<u32>,
+    /// Its part of all weights, `[filters, channels, taps]`.
+    pub weights: Range<usize>,
+    /// Sums that it is added to, and times what.
+    pub targets: Vec<(usize, f32)>,
+    /// What makes its weights of the network's.
+    pub source: Source,
+}
+
+/// Where a product's weights come from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// They are the network's, where they lie.
+    Network,
+    /// Sums of planes of kernels.
+    Planes([f64; 3]),
+    /// Some voxels of kernels.
+    Class(Class),
+}
+
+impl Convolution {
+    /// Plans a convolution; none if its sizes do not go together, or are none of those that it is written for.
+    pub(crate) fn new(processor: Processor, layer: VolumeConvolution) -> Option<Self> {
+        let Processor {
+            instructions,
+            workers,
+        } = processor;
+        let output = layer.output()?;
+        let sizes = [layer.input, output, layer.stride].concat();
+        let pads = [layer.before, layer.after].concat();
+        let known = layer
+            .kernel
+            .iter()
+            .all(|size| (1..=MAX_KERNEL).contains(size))
+            && sizes.iter().all(|size| (1..=MAX_VOXELS).contains(size))
+            && pads.iter().all(|size| (0..=MAX_VOXELS).contains(size))
+            && [layer.channels, layer.filters]
+                .iter()
+                .all(|count| (1..=MAX_CHANNELS).contains(count));
+        if !known {
+            return None;
+        }
+        let workers = workers.max(1);
+        let (method, blocks, width) = if layer.transposed.is_some() {
+            let rows = Rows::new(layer.input, layer.filters);
+            (
+                Method::Doubled(rows),
+                rows.blocks() * layer.input[0],
+                rows.width(),
+            )
+        } else if in_planes(&layer) {
+            let rows = Rows::new(output, layer.filters);
+            let planes = algorithm(&layer).planes;
+            let blocks = rows.blocks() * output[0].div_ceil(planes);
+            (Method::Planes(rows, planes), blocks, rows.width())
+        } else {
+            let positions: usize = output.iter().product();
+            let blocks = positions.div_ceil(PANELS * PANEL).next_multiple_of(workers);
+            let blocks = blocks.min(positions.div_ceil(PANEL));
+            let block = positions.div_ceil(blocks).next_multiple_of(PANEL);
+            (Method::Packed(block), positions.div_ceil(block), block)
+        };
+        // Channels that are multiplied in one go: as many for any number of workers, so that sums are too.
+        let (taps, floats, most) = match &method {
+            Method::Planes(rows, _) => {
+                let mixes = algorithm(&layer).mixes();
+                (9 * mixes, rows.stride() * mixes, rows.stride() * mixes)
+            }
+            Method::Doubled(rows) => {
+                let floats = rows.stride() * DOUBLED.len();
+                (8, floats, floats)
+            }
+            Method::Packed(_) => {
+                let positions: usize = output.iter().product();
+                let most = positions.next_multiple_of(PANEL).min(PANELS * PANEL);
+                let taps = layer.taps();
+                (taps, width * taps, most * taps)
+            }
+        };
+        let most = (DEPTH / taps).min(2 * CACHED / most).max(1);
+        let part = layer.channels.div_ceil(layer.channels.div_ceil(most));
+        let fills = fills(&layer, &method, part)?;
+        let targets = match method {
+            Method::Planes(_, planes) => planes,
+            Method::Doubled(_) => 8,
+            Method::Packed(_) => 1,
+        };
+        // Whole tiles of filters, and work for everybody.
+        let rows = instructions.rows();
+        let tiles = layer.filters.div_ceil(rows);
+        let most = (CACHED / (width * targets) / rows).max(1);
+        let shares = tiles.div_ceil(most).max(workers.div_ceil(blocks));
+        let share = tiles.div_ceil(shares) * rows;
+        Some(Self {
+            instructions,
+            layer,
+            output,
+            method,
+            fills,
+            blocks,
+            targets,
+            width,
+            share,
+            part,
+            inputs: part * floats,
+            workers,
+        })
+    }
+
+    /// Floats of sums that a worker has.
+    pub(super) fn sums(&self) -> usize {
+        self.targets * self.share * self.width
+    }
+
+    /// Bytes that the workers take.
+    pub(crate) fn scratch_bytes(&self) -> usize {
+        let floats = (self.inputs + self.sums()).next_multiple_of(LANES);
+        self.workers * floats * size_of::<f32>()
+    }
+
+    pub(super) fn products(&self) -> impl Iterator<Item = &Product> {
+        self.fills.iter().flat_map(|fill| &fill.products)
+    }
+
+    /// Weights that it takes.
+    pub(super) fn weights(&self) -> usize {
+        self.products()
+            .map(|product| product.weights.end)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Whether these are the network's.
+    pub(super) fn takes_own_weights(&self) -> bool {
+        let own = |product: &Product| matches!(product.source, Source::Network);
+        self.products().all(own)
+    }
+
+    /// Bytes of the weights that are kept in another form.
+    pub(crate) fn transformed_bytes(&self) -> usize {
+        match self.takes_own_weights() {
+            true => 0,
+            false => self.weights() * size_of::<f32>(),
+        }
+    }
+}
+
+/// Whether kernels have 3×3×3 voxels, there is as much output as input, and planes are large enough.
+fn in_planes(layer: &VolumeConvolution) -> bool {
+    let VolumeConvolution {
+        kernel,
+        stride,
+        before,
+        after,
+        input: [_, y, z],
+        ..
+    } = *layer;
+    [kernel, stride, before, after] == [[3; 3], [1; 3], [1; 3], [1; 3]] && y * z >= PANEL
+}
+
+/// The algorithm with the fewest products whose weights are not too many.
+fn algorithm(layer: &VolumeConvolution) -> &'static Algorithm {
+    let fits = |algorithm: &&Algorithm| {
+        let bytes =
+            algorithm.products.len() * layer.filters * layer.channels * 9 * size_of::<f32>();
+        !algorithm.transforms() || layer.channels >= FEW && bytes <= TRANSFORMED_BYTES
+    };
+    [&winograd::FOUR, &winograd::TWO, &winograd::DIRECT]
+        .into_iter()
+        .filter(fits)
+        .min_by_key(|algorithm| algorithm.cost(layer.input[0]))
+        .unwrap_or(&winograd::DIRECT)
+}
+
+fn fills(layer: &VolumeConvolution, method: &Method, part: usize) -> Option<Vec<Fill>> {
+    let pairs = layer.filters * layer.channels;
+    let mut end = 0;
+    let mut product = |taps: usize, offsets: Vec<u32>, targets: &[(usize, f32)], source| {
+        let start = end;
+        end += pairs * taps;
+        Product {
+            taps,
+            offsets,
+            weights: start..end,
+            targets: targets.to_vec(),
+            source,
+        }
+    };
+    Some(match method {
+        Method::Planes(rows, _) => {
+            let fill = |of: &'static winograd::Product| Fill {
+                mixes: of.mixes,
+                products: vec![product(
+                    9 * of.mixes.len(),
+                    rows.offsets(part * of.mixes.len()),
+                    of.targets,
+                    of.kernel.map_or(Source::Network, Source::Planes),
+                )],
+            };
+            algorithm(layer).products.iter().map(fill).collect()
+        }
+        Method::Doubled(rows) => {
+            let [_, y, z] = layer.input;
+            if y * z < PANEL || pairs * layer.taps() * size_of::<f32>() > TRANSFORMED_BYTES {
+                return None;
+            }
+            let of = |class: Class| {
+                let mut offsets = Vec::with_capacity(part * class.taps.len());
+                for channel in 0..part {
+                    for (_, [x, y, z]) in &class.taps {
+                        offsets.push(rows.offset(channel * DOUBLED.len() + x, y + 1, z + 1));
+                    }
+                }
+                let targets = [(class.index, 1.)];
+                product(class.taps.len(), offsets, &targets, Source::Class(class))
+            };
+            vec![Fill {
+                mixes: DOUBLED,
+                products: doubling::classes(layer)?.into_iter().map(of).collect(),
+            }]
+        }
+        Method::Packed(_) => {
+            let offsets = (0..part * layer.taps())
+                .map(|k| (k * PANEL) as u32)
+                .collect();
+            vec![Fill {
+                mixes: &[],
+                products: vec![product(layer.taps(), offsets, &[(0, 1.)], Source::Network)],
+            }]
+        }
+    })
+}

@@ -1,0 +1,55 @@
+//! Memory that workers compute in.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::tile::LANES;
+
+/// Floats on a line of the cache.
+#[repr(align(64))]
+#[derive(Clone, Copy)]
+struct Line {
+    #[allow(dead_code, reason = "lines are seen as one slice of floats")]
+    floats: [f32; LANES],
+}
+
+/// Memory of one worker.
+#[derive(Default)]
+pub(crate) struct Piece(Vec<Line>);
+
+/// Memory of workers, kept from layer to layer.
+#[derive(Default)]
+pub(crate) struct Scratch(Mutex<Vec<Piece>>);
+
+impl Scratch {
+    /// A piece of at least so many floats, whatever they are.
+    pub fn take(&self, floats: usize) -> Piece {
+        let lines = floats.div_ceil(LANES);
+        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match free {
+            Some(piece) if piece.0.len() >= lines => piece,
+            too_short => {
+                drop(too_short);
+                Piece(vec![
+                    Line {
+                        floats: [0.; LANES]
+                    };
+                    lines
+                ])
+            }
+        }
+    }
+
+    /// Gives a piece back for the next worker.
+    pub fn give_back(&self, piece: Piece) {
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        free.push(piece);
+    }
+}
+
+impl Piece {
+    /// Its floats, from the beginning of a line.
+    pub fn floats(&mut self) -> &mut [f32] {
+        // SAFETY: lines are as long as their floats and follow one another.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LANES) }
+    }
+}
