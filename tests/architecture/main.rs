@@ -58,18 +58,7 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
         false,
     ),
     ("vesal-tests", &["vesal-volume", "vesal-io"], false, false),
-    (
-        "vesal-benches",
-        &[
-            "vesal-volume",
-            "vesal-io",
-            "vesal-bundle",
-            "vesal-onnx",
-            "vesal-engine",
-        ],
-        false,
-        false,
-    ),
+    ("vesal-benches", &["vesal-volume", "vesal-io"], false, false),
 ];
 
 #[test]

@@ -11,6 +11,7 @@ use network::{Example, Random};
 use vesal_bundle::DeployPlan;
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_engine::{Convolutions, Device, EngineOptions, Ensemble, OnnxPredictor, Precision};
+use vesal_onnx::proto::ModelProto;
 use vesal_onnx::{Network, OPSET};
 
 const EXAMPLE: Example = Example {
@@ -33,6 +34,15 @@ fn interface() -> NetworkInterface {
     }
 }
 
+/// The example, one of whose convolutions has a bias.
+fn model() -> ModelProto {
+    let mut model = EXAMPLE.model();
+    let nodes = &mut model.graph.as_mut().expect("a graph").node;
+    let node = nodes.iter_mut().find(|node| node.name() == "down.conv1");
+    node.expect("a node").input.push("down.norm1.bias".into());
+    model
+}
+
 fn options(convolutions: Convolutions) -> EngineOptions {
     EngineOptions {
         convolutions,
@@ -41,7 +51,7 @@ fn options(convolutions: Convolutions) -> EngineOptions {
 }
 
 fn predictor(options: &EngineOptions) -> OnnxPredictor {
-    let network = Network::from(EXAMPLE.model()).encode();
+    let network = Network::from(model()).encode();
     let (plan, interface) = (plan(), interface());
     let runtime = example::runtime();
     OnnxPredictor::new(
@@ -129,7 +139,7 @@ fn other_precisions_keep_their_convolutions() {
 #[test]
 fn what_own_convolutions_take_is_planned() {
     let bytes = |convolutions| {
-        let network = Network::from(EXAMPLE.model()).encode();
+        let network = Network::from(model()).encode();
         let networks = [(&network[..], 1.)];
         let ensemble =
             Ensemble::from_networks(&plan(), &interface(), &networks, &options(convolutions));

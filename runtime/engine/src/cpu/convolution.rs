@@ -24,6 +24,15 @@ struct Task {
     at: Range<usize>,
 }
 
+/// Inputs of a task's positions.
+struct Panels<'a> {
+    inputs: &'a [f32],
+    /// Groups of positions.
+    groups: usize,
+    /// From panel to panel of the inputs.
+    stride: usize,
+}
+
 /// Where a task's sums go.
 struct Output(*mut f32);
 
@@ -105,18 +114,10 @@ impl Convolution {
 
     fn task(&self, block: usize, filters: Range<usize>) -> Task {
         let (plane, first, length, end) = match &self.method {
-            Method::Planes(rows, _) | Method::Doubled(rows) => {
-                let planes = match self.method {
-                    Method::Planes(_, planes) => planes,
-                    _ => 1,
-                };
+            Method::Planes { rows, planes, .. } => {
                 let (step, block) = (block / rows.blocks(), block % rows.blocks());
-                (
-                    step * planes,
-                    block * rows.count,
-                    rows.count,
-                    self.layer.input[1],
-                )
+                let end = self.layer.input[1];
+                (step * planes, block * rows.count, rows.count, end)
             }
             Method::Packed(length) => (0, block * length, *length, self.output.iter().product()),
         };
@@ -141,49 +142,46 @@ impl Convolution {
             let channels = first..self.layer.channels.min(first + self.part);
             let input = &input[channels.start * voxels..channels.end * voxels];
             for fill in &self.fills {
-                let (groups, panel) = match &self.method {
-                    Method::Planes(rows, _) | Method::Doubled(rows) => {
+                let panels = match &self.method {
+                    Method::Planes { rows, .. } => {
                         let at = task.at.clone();
                         rows.fill(self.instructions, input, fill.mixes, task.plane, at, inputs);
-                        (rows.groups(task.at.len()), PANEL)
+                        Panels {
+                            inputs,
+                            groups: rows.groups(task.at.len()),
+                            stride: PANEL,
+                        }
                     }
                     Method::Packed(_) => {
-                        let panel = channels.len() * self.layer.taps() * PANEL;
+                        let stride = channels.len() * self.layer.taps() * PANEL;
                         let starts = task.at.clone().step_by(PANEL);
-                        for (start, to) in starts.zip(inputs.chunks_mut(panel)) {
-                            let positions = start..task.at.end.min(start + PANEL);
+                        for (start, to) in starts.zip(inputs.chunks_mut(stride)) {
+                            let at = start..task.at.end.min(start + PANEL);
                             self.instructions
-                                .pack(&self.layer, self.output, input, positions, to);
+                                .pack(&self.layer, self.output, input, at, to);
                         }
-                        (task.at.len().div_ceil(LANES), panel)
+                        Panels {
+                            inputs,
+                            groups: task.at.len().div_ceil(LANES),
+                            stride,
+                        }
                     }
                 };
                 for product in &fill.products {
-                    self.multiply(
-                        task,
-                        product,
-                        &channels,
-                        groups,
-                        [inputs, weights],
-                        panel,
-                        sums,
-                    );
+                    self.multiply(&task.filters, product, &channels, &panels, weights, sums);
                 }
             }
         }
     }
 
-    /// Adds a product of weights and of inputs of some channels to the sums; the inputs of a panel are `panel` floats behind
-    /// those of the one before.
-    #[allow(clippy::too_many_arguments)]
+    /// Adds a product of weights and of inputs of some channels to the sums.
     fn multiply(
         &self,
-        task: &Task,
+        filters: &Range<usize>,
         product: &Product,
         channels: &Range<usize>,
-        groups: usize,
-        [inputs, weights]: [&[f32]; 2],
-        panel: usize,
+        panels: &Panels<'_>,
+        weights: &[f32],
         sums: &mut [f32],
     ) {
         let weights = &weights[product.weights.clone()];
@@ -191,17 +189,17 @@ impl Convolution {
         let farthest = offsets.iter().max().map_or(0, |offset| *offset as usize);
         let a_stride = self.layer.channels * product.taps;
         let rows = self.instructions.rows();
-        for row in task.filters.clone().step_by(rows) {
-            let count = rows.min(task.filters.end - row);
+        for row in filters.clone().step_by(rows) {
+            let count = rows.min(filters.end - row);
             let a = &weights[row * a_stride + channels.start * product.taps..];
             assert!(a.len() >= (count - 1) * a_stride + offsets.len());
-            for (index, group) in (0..groups).step_by(GROUPS).enumerate() {
-                let b = &inputs[index * panel..];
+            for (panel, group) in (0..panels.groups).step_by(GROUPS).enumerate() {
+                let b = &panels.inputs[panel * panels.stride..];
                 assert!(b.len() >= farthest + PANEL);
                 let mut targets = [(sums.as_mut_ptr(), 0.); MAX_TARGETS];
                 for (to, &(target, factor)) in targets.iter_mut().zip(&product.targets) {
-                    let row = target * self.share + row - task.filters.start;
-                    let sums = &mut sums[row * self.width + index * PANEL..];
+                    let row = target * self.share + row - filters.start;
+                    let sums = &mut sums[row * self.width + panel * PANEL..];
                     assert!(sums.len() >= (count - 1) * self.width + PANEL);
                     *to = (sums.as_mut_ptr(), factor);
                 }
@@ -212,16 +210,14 @@ impl Convolution {
                     offsets,
                     targets: &targets[..product.targets.len()],
                     c_stride: self.width,
-                    next: match index {
+                    next: match panel {
                         0 => a.as_ptr().wrapping_add(rows * a_stride),
                         _ => a.as_ptr(),
                     },
                 };
-                // SAFETY: weights, inputs and sums are as long as was checked; the sums are borrowed here.
-                unsafe {
-                    self.instructions
-                        .tile(count, (groups - group).min(GROUPS), &tile);
-                }
+                let groups = GROUPS.min(panels.groups - group);
+                // SAFETY: weights, inputs and sums are as long as was checked, and nobody else has the sums.
+                unsafe { self.instructions.tile(count, groups, &tile) };
             }
         }
     }
@@ -241,7 +237,11 @@ impl Convolution {
                 unsafe { std::slice::from_raw_parts_mut(output.0.add(voxel), length) }
             };
             match &self.method {
-                Method::Planes(rows, several) => {
+                Method::Planes {
+                    rows,
+                    planes: several,
+                    doubled: false,
+                } => {
                     for target in 0..(*several).min(planes - task.plane) {
                         for (index, row) in task.at.clone().enumerate() {
                             let sums = of(target, index * rows.pitch(), width);
@@ -249,7 +249,7 @@ impl Convolution {
                         }
                     }
                 }
-                Method::Doubled(rows) => {
+                Method::Planes { rows, .. } => {
                     for [x, y] in [[0, 0], [0, 1], [1, 0], [1, 1]] {
                         for (index, row) in task.at.clone().enumerate() {
                             let sums = |z| of(4 * x + 2 * y + z, index * rows.pitch(), width / 2);

@@ -54,10 +54,12 @@ pub(crate) struct Convolution {
 /// How inputs are put together, and positions are divided.
 #[derive(Debug)]
 pub(super) enum Method {
-    /// Rows of so many planes of the output at once.
-    Planes(Rows, usize),
-    /// Rows of a plane of the input, which become twice as many of two planes.
-    Doubled(Rows),
+    /// Rows of so many planes at once; doubled, where each plane and row becomes two of twice the length.
+    Planes {
+        rows: Rows,
+        planes: usize,
+        doubled: bool,
+    },
     /// So many positions.
     Packed(usize),
 }
@@ -119,18 +121,17 @@ impl Convolution {
             return None;
         }
         let workers = workers.max(1);
-        let (method, blocks, width) = if layer.transposed.is_some() {
+        let doubled = layer.transposed.is_some();
+        let (method, blocks, width) = if doubled || in_planes(&layer) {
             let rows = Rows::new(layer.input, layer.filters);
-            (
-                Method::Doubled(rows),
-                rows.blocks() * layer.input[0],
-                rows.width(),
-            )
-        } else if in_planes(&layer) {
-            let rows = Rows::new(output, layer.filters);
-            let planes = algorithm(&layer).planes;
-            let blocks = rows.blocks() * output[0].div_ceil(planes);
-            (Method::Planes(rows, planes), blocks, rows.width())
+            let planes = if doubled { 1 } else { algorithm(&layer).planes };
+            let blocks = rows.blocks() * layer.input[0].div_ceil(planes);
+            let method = Method::Planes {
+                rows,
+                planes,
+                doubled,
+            };
+            (method, blocks, rows.width())
         } else {
             let positions: usize = output.iter().product();
             let blocks = positions.div_ceil(PANELS * PANEL).next_multiple_of(workers);
@@ -140,13 +141,12 @@ impl Convolution {
         };
         // Channels that are multiplied in one go: as many for any number of workers, so that sums are too.
         let (taps, floats, most) = match &method {
-            Method::Planes(rows, _) => {
-                let mixes = algorithm(&layer).mixes();
-                (9 * mixes, rows.stride() * mixes, rows.stride() * mixes)
-            }
-            Method::Doubled(rows) => {
-                let floats = rows.stride() * DOUBLED.len();
-                (8, floats, floats)
+            Method::Planes { rows, .. } => {
+                let (mixes, taps) = match doubled {
+                    true => (DOUBLED.len(), 8),
+                    false => (algorithm(&layer).mixes(), 9 * algorithm(&layer).mixes()),
+                };
+                (taps, rows.stride() * mixes, rows.stride() * mixes)
             }
             Method::Packed(_) => {
                 let positions: usize = output.iter().product();
@@ -159,8 +159,8 @@ impl Convolution {
         let part = layer.channels.div_ceil(layer.channels.div_ceil(most));
         let fills = fills(&layer, &method, part)?;
         let targets = match method {
-            Method::Planes(_, planes) => planes,
-            Method::Doubled(_) => 8,
+            Method::Planes { doubled: true, .. } => 8,
+            Method::Planes { planes, .. } => planes,
             Method::Packed(_) => 1,
         };
         // Whole tiles of filters, and work for everybody.
@@ -265,7 +265,11 @@ fn fills(layer: &VolumeConvolution, method: &Method, part: usize) -> Option<Vec<
         }
     };
     Some(match method {
-        Method::Planes(rows, _) => {
+        Method::Planes {
+            rows,
+            doubled: false,
+            ..
+        } => {
             let fill = |of: &'static winograd::Product| Fill {
                 mixes: of.mixes,
                 products: vec![product(
@@ -277,7 +281,7 @@ fn fills(layer: &VolumeConvolution, method: &Method, part: usize) -> Option<Vec<
             };
             algorithm(layer).products.iter().map(fill).collect()
         }
-        Method::Doubled(rows) => {
+        Method::Planes { rows, .. } => {
             let [_, y, z] = layer.input;
             if y * z < PANEL || pairs * layer.taps() * size_of::<f32>() > TRANSFORMED_BYTES {
                 return None;

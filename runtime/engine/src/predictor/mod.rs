@@ -2,6 +2,7 @@
 
 mod error;
 mod interface;
+mod load;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -17,16 +18,15 @@ use vesal_onnx::Head;
 use vesal_volume::postprocess::map_features;
 use vesal_volume::window::{Blending, PatchPredictor, WindowError, WindowPlan};
 
-use crate::cpu::Processor;
-use crate::cuda::{Accelerator, CudaWalk, Element, device_bytes};
-use crate::device::{self, Device, DeviceError};
-use crate::form::{Form, Kernels};
+use crate::cuda::{Accelerator, CudaWalk, device_bytes};
+use crate::device::{self, Device};
 use crate::library::Runtime;
 use crate::memory;
 use crate::model::Model;
-use crate::options::{EngineOptions, Precision};
+use crate::options::EngineOptions;
 use crate::plugin::Provider;
-use crate::session::{self, SessionError};
+
+use load::Load;
 
 pub use error::{AxisSizes, PredictorError, RewriteError};
 
@@ -319,108 +319,6 @@ impl OnnxPredictor {
             Some(accelerator) => walk.pop(&mut self.session, accelerator),
             None => Ok(Vec::new()),
         }
-    }
-}
-
-/// How a network is loaded.
-struct Load<'a> {
-    runtime: &'static Runtime,
-    network: &'a Arc<[u8]>,
-    device: Device,
-    options: &'a EngineOptions,
-    batch: NonZeroUsize,
-}
-
-/// A session, what drives it, the form of its network, and how it runs.
-type Loaded = (Session, Option<Accelerator>, Form, String);
-
-impl Load<'_> {
-    /// Makes a session: on a GPU with our own kernels if they can be used there.
-    fn session(&self) -> Result<Loaded, PredictorError> {
-        let provider = match self.options.provider {
-            Provider::Native => device::provider(self.device),
-            other => other.name(),
-        };
-        let text = |rest: &str| format!("{provider}, {}{rest}", self.options.precision);
-        let index = match self.device {
-            Device::Cuda(index) if self.options.provider == Provider::Native => index,
-            Device::Cpu | Device::Auto if self.options.provider == Provider::Native => {
-                return self.on_processor(text);
-            }
-            _ => {
-                let (session, form) = self.build(None, Kernels::None)?;
-                return Ok((session, None, form, text("")));
-            }
-        };
-        let without = match Accelerator::open(index) {
-            Ok(accelerator) => match self.build(Some(&accelerator), Kernels::Gpu) {
-                Ok((session, form)) => {
-                    let rest =
-                        format!(", {} fused normalizations, stitched on the GPU", form.fused);
-                    return Ok((session, Some(accelerator), form, text(&rest)));
-                }
-                Err(error @ PredictorError::Precision { .. }) => return Err(error),
-                Err(error) => error.to_string(),
-            },
-            Err(error) => error.to_string(),
-        };
-        let (session, form) = self.build(None, Kernels::None)?;
-        let rest = format!(", stitched on the processor: {without}");
-        Ok((session, None, form, text(&rest)))
-    }
-
-    /// Makes a session on the processor: with our own convolutions if they can be used there.
-    fn on_processor(&self, text: impl Fn(&str) -> String) -> Result<Loaded, PredictorError> {
-        let mut rest = String::new();
-        if let Some(processor) = Processor::here(self.options) {
-            match self.build(None, Kernels::Cpu(processor)) {
-                Ok((session, form)) => {
-                    let own = form.own.map(|own| {
-                        let (count, instructions) = (own.convolutions, processor.instructions);
-                        format!(", {count} own convolutions ({instructions})")
-                    });
-                    return Ok((session, None, form, text(&own.unwrap_or_default())));
-                }
-                Err(error @ PredictorError::Refused { .. }) => {
-                    let source = std::error::Error::source(&error);
-                    let why = source.map_or_else(|| error.to_string(), ToString::to_string);
-                    rest = format!(", no own convolutions: {why}");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        let (session, form) = self.build(None, Kernels::None)?;
-        Ok((session, None, form, text(&rest)))
-    }
-
-    fn build(
-        &self,
-        accelerator: Option<&Accelerator>,
-        kernels: Kernels,
-    ) -> Result<(Session, Form), PredictorError> {
-        let Self {
-            runtime,
-            device,
-            options,
-            ..
-        } = *self;
-        let precision = options.precision;
-        let form = Form::of(self.network, device, options, self.batch, kernels)
-            .map_err(|source| PredictorError::Precision { precision, source })?;
-        let element = match precision {
-            Precision::Float16 => Element::F16,
-            Precision::Float32 => Element::F32,
-        };
-        let accelerator = accelerator.map(|accelerator| (accelerator, element));
-        let session = session::build(runtime, &form, device, options, accelerator);
-        let session = session.map_err(|error| match error {
-            SessionError::Plugin(error) => PredictorError::Plugin(error),
-            SessionError::Refused(source) if device.is_gpu() => {
-                PredictorError::Device(DeviceError::Unusable { device, source })
-            }
-            SessionError::Refused(source) => PredictorError::Refused { source },
-        })?;
-        Ok((session, form))
     }
 }
 

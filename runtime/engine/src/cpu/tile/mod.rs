@@ -13,6 +13,7 @@ pub(super) const GROUPS: usize = 3;
 pub(super) const PANEL: usize = GROUPS * LANES;
 /// Most filters in a tile.
 pub(super) const MAX_ROWS: usize = 8;
+
 /// A tile of the output: some filters at the positions of a panel.
 ///
 /// **Definition**: `c[r, p] += factor · Σ_k a[r, k] b[offsets[k] + p]` for every target `c`.
