@@ -1,4 +1,4 @@
-//! Where networks run: the user's choice, and what this machine has.
+//! Where networks run: the user's choice, and what the loaded library is built for.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,15 +7,8 @@ use std::str::FromStr;
 use ort::ep::{CPU, CUDA, ExecutionProvider};
 use serde::{Serialize, Serializer};
 use thiserror::Error;
-use vesal_onnx::Bytes;
 
-use crate::form::Form;
 use crate::library::Runtime;
-use crate::options::EngineOptions;
-use crate::session::{self, SessionError};
-
-/// Most GPUs of one machine that are looked for.
-const MAX_GPUS: u32 = 16;
 
 /// A network of one operator, to see whether a device runs anything.
 pub(crate) const RELU: &[u8] = include_bytes!("relu.onnx");
@@ -133,55 +126,6 @@ impl DeviceError {
             ),
             _ => None,
         }
-    }
-}
-
-/// A device of this machine, and whether it runs networks.
-#[derive(Debug)]
-pub struct Availability {
-    /// The device.
-    pub device: Device,
-    /// The execution provider behind it.
-    pub provider: &'static str,
-    /// Why it cannot be used, if it cannot.
-    pub error: Option<DeviceError>,
-}
-
-/// Lists the devices that this program knows, and tries each: the processor, and GPUs from 0 until one does not run.
-pub fn available(runtime: &'static Runtime) -> Vec<Availability> {
-    let mut devices = vec![try_device(runtime, Device::Cpu)];
-    for index in 0..MAX_GPUS {
-        let gpu = try_device(runtime, Device::Cuda(index));
-        let usable = gpu.error.is_none();
-        if usable || index == 0 {
-            devices.push(gpu);
-        }
-        if !usable {
-            break;
-        }
-    }
-    devices
-}
-
-fn try_device(runtime: &'static Runtime, device: Device) -> Availability {
-    let error = check_provider(runtime, device).err().or_else(|| {
-        let session = session::build(
-            runtime,
-            &Form::plain(Bytes::from_static(RELU)),
-            device,
-            &EngineOptions::default(),
-            None,
-        );
-        match session {
-            Err(SessionError::Refused(source)) => Some(DeviceError::Unusable { device, source }),
-            // Without another provider, no plugin is asked.
-            Ok(_) | Err(SessionError::Plugin(_)) => None,
-        }
-    });
-    Availability {
-        device,
-        provider: provider(device),
-        error,
     }
 }
 

@@ -3,16 +3,27 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use vesal_onnx::{Bytes, Head, Interface, Network};
+use thiserror::Error;
+use vesal_onnx::{Bytes, Head, Interface, Network, NetworkError, Refusal};
 
 use crate::cpu::{KernelBytes, Processor};
 use crate::device::Device;
 use crate::options::{EngineOptions, Precision};
 use crate::plugin::Provider;
-use crate::predictor::RewriteError;
 
 /// Name of the file in memory that holds a network's weights.
 pub(crate) const WEIGHTS: &str = "weights";
+
+/// Why a network is not rewritten.
+#[derive(Debug, Error)]
+pub enum RewriteError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// It has something that a rewrite does not know.
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+}
 
 /// A network in the form in which it is run.
 #[derive(Debug)]

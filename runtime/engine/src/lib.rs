@@ -1,9 +1,10 @@
 //! Runs the networks of a bundle through ONNX Runtime: the only crate that touches it.
 //!
-//! [`library`] finds and loads ONNX Runtime, [`install`] fetches it, [`device`] says what it can run on,
+//! [`library`] finds and loads ONNX Runtime, [`install`] fetches it, [`availability`] says what it can run on,
 //! [`plugin`] adds other providers, [`OnnxPredictor`] is one network, [`Ensemble`] a bundle ready to segment volumes,
 //! [`memory`] bounds what that takes, and [`verify`](mod@verify) replays the probe of a bundle.
 
+pub mod availability;
 #[allow(unsafe_code, reason = "instructions of processors")]
 mod cpu;
 #[allow(unsafe_code, reason = "calling the driver of GPUs")]
@@ -17,6 +18,7 @@ pub mod install;
 pub mod library;
 pub mod memory;
 mod model;
+mod network_memory;
 pub mod options;
 pub mod plugin;
 pub mod predictor;

@@ -1,9 +1,5 @@
 //! What a case takes in memory, from its headers alone.
 
-use std::num::NonZeroUsize;
-use std::sync::Arc;
-
-use vesal_onnx::{Bytes, Network};
 use vesal_volume::Geometry;
 use vesal_volume::preprocess::{Restorer, cost};
 use vesal_volume::window::{PatchPredictor, walk_bytes};
@@ -11,7 +7,7 @@ use vesal_volume::window::{PatchPredictor, walk_bytes};
 use crate::cuda::lot_bytes;
 use crate::ensemble::Ensemble;
 use crate::error::EngineError;
-use crate::options::{EngineOptions, Precision};
+use crate::network_memory::CONTEXT_BYTES;
 use crate::segmentation::LOTS_WAITING;
 
 /// What ONNX Runtime's arena holds for each byte that the graph's activations need: it grows by doubling, and keeps what a
@@ -19,50 +15,6 @@ use crate::segmentation::LOTS_WAITING;
 const ARENA_FACTOR: u64 = 3;
 /// Columns of its unrolled convolutions that ONNX Runtime's kernels hold per thread, and what else they take.
 const KERNEL_BYTES: u64 = 16 << 20;
-
-/// What CUDA, its libraries and our kernels take of a GPU's memory before any network is there.
-const CONTEXT_BYTES: u64 = 640 << 20;
-/// What convolutions on a GPU take for each byte of activations: themselves, and room to work in.
-const WORKSPACE_FACTOR: u64 = 3;
-
-/// Bytes of a network's weights in the precision that is computed in.
-pub(crate) fn weight_bytes(network: &[u8], options: &EngineOptions) -> u64 {
-    network.len() as u64 * element_bytes(options) as u64 / size_of::<f32>() as u64
-}
-
-fn element_bytes(options: &EngineOptions) -> usize {
-    match options.precision {
-        Precision::Float16 => size_of::<u16>(),
-        Precision::Float32 => size_of::<f32>(),
-    }
-}
-
-/// Most bytes of a GPU's memory that ONNX Runtime takes for a network with these weights and activations.
-pub(crate) fn device_network_bytes(weights: u64, activations: u64) -> u64 {
-    weights.saturating_add(activations.saturating_mul(WORKSPACE_FACTOR))
-}
-
-/// The largest batch, at most the usual one, with which a network keeps within so many bytes of a GPU's memory; 1 if none
-/// does.
-pub(crate) fn fitting_batch(
-    network: &Arc<[u8]>,
-    options: &EngineOptions,
-    usual: NonZeroUsize,
-    limit: u64,
-) -> NonZeroUsize {
-    let Ok(graph) = Network::decode(Bytes::from_owner(network.clone())) else {
-        return usual;
-    };
-    let weights = weight_bytes(network, options);
-    let fits = |batch: &NonZeroUsize| {
-        let activations = graph.activation_bytes(batch.get(), element_bytes(options));
-        activations.is_ok_and(|activations| {
-            device_network_bytes(weights, activations).saturating_add(CONTEXT_BYTES) <= limit
-        })
-    };
-    let halves = std::iter::successors(Some(usual), |batch| NonZeroUsize::new(batch.get() / 2));
-    halves.into_iter().find(fits).unwrap_or(NonZeroUsize::MIN)
-}
 
 /// Most bytes of host memory that the stages of a case take, each with what it needs of the stages before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

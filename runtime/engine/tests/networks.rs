@@ -6,7 +6,9 @@ use example::{CONV_A, interface, options, plan, runtime};
 use vesal_bundle::DeployPlan;
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_engine::library::{Found, LibraryError, Origin, load};
-use vesal_engine::{Device, EngineError, EngineOptions, Ensemble, PredictorError, device, install};
+use vesal_engine::{
+    Device, EngineError, EngineOptions, Ensemble, PredictorError, availability, install,
+};
 
 fn refused(network: &[u8], interface: &NetworkInterface, plan: &DeployPlan) -> PredictorError {
     match Ensemble::from_networks(plan, interface, &[(CONV_A, 1.), (network, 1.)], &options()) {
@@ -111,7 +113,7 @@ fn bytes_that_are_no_network_are_refused() {
 
 #[test]
 fn the_processor_is_always_available() {
-    let devices = device::available(runtime());
+    let devices = availability::available(runtime());
     assert_eq!(devices[0].device, Device::Cpu);
     assert_eq!(devices[0].provider, "CPUExecutionProvider");
     assert!(devices[0].error.is_none());

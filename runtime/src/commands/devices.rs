@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use vesal_cli::{Exit, Failure};
-use vesal_engine::device::{self, Availability};
+use vesal_engine::availability::{self, Availability};
 use vesal_engine::library::{self, Origin, Runtime};
 use vesal_engine::plugin::{self, Provider, Source};
 
@@ -48,7 +48,7 @@ struct DeviceDocument {
 pub fn run(arguments: &DevicesArguments) -> Result<Exit, Failure> {
     let runtime = library::runtime(arguments.library.ort_lib.as_deref())
         .map_err(|error| failure::library(error).attempting("cannot list devices"))?;
-    let devices = device::available(runtime)
+    let devices = availability::available(runtime)
         .into_iter()
         .map(described)
         .collect();

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use thiserror::Error;
-use vesal_onnx::{NetworkError, Refusal};
 
 use crate::cuda::CudaError;
 use crate::device::DeviceError;
+use crate::form::RewriteError;
 use crate::model::MalformedModel;
 use crate::options::Precision;
 use crate::plugin::PluginError;
@@ -128,17 +128,6 @@ pub enum PredictorError {
         /// How many.
         values: usize,
     },
-}
-
-/// Why a network is not rewritten.
-#[derive(Debug, Error)]
-pub enum RewriteError {
-    /// It cannot be read.
-    #[error(transparent)]
-    Network(#[from] NetworkError),
-    /// It has something that a rewrite does not know.
-    #[error(transparent)]
-    Refusal(#[from] Refusal),
 }
 
 impl PredictorError {

@@ -21,14 +21,15 @@ use vesal_volume::window::{Blending, PatchPredictor, WindowError, WindowPlan};
 use crate::cuda::{Accelerator, CudaWalk, device_bytes};
 use crate::device::{self, Device};
 use crate::library::Runtime;
-use crate::memory;
 use crate::model::Model;
+use crate::network_memory;
 use crate::options::EngineOptions;
 use crate::plugin::Provider;
 
 use load::Load;
 
-pub use error::{AxisSizes, PredictorError, RewriteError};
+pub use crate::form::RewriteError;
+pub use error::{AxisSizes, PredictorError};
 
 /// Windows per call on a GPU, if not given: more do not make it faster.
 const GPU_BATCH: NonZeroUsize = NonZeroUsize::new(4).expect("positive");
@@ -107,7 +108,7 @@ impl OnnxPredictor {
         };
         let batch = options.batch.unwrap_or_else(|| match options.max_vram {
             Some(limit) if device.is_gpu() => {
-                memory::fitting_batch(&network, options, usual, limit)
+                network_memory::fitting_batch(&network, options, usual, limit)
             }
             _ => usual,
         });
@@ -149,7 +150,7 @@ impl OnnxPredictor {
             max_batch: batch.get(),
             activation_bytes: form.activation_bytes,
             kernel_bytes: form.own.map_or(0, |own| own.bytes.total()),
-            weight_bytes: memory::weight_bytes(&network, options),
+            weight_bytes: network_memory::weight_bytes(&network, options),
         };
         if predictor.accelerator.is_none() {
             predictor.host()?;
@@ -191,7 +192,10 @@ impl OnnxPredictor {
     /// **Errors**: the operator whose memory is not known.
     pub(crate) fn device_network_bytes(&self) -> Result<u64, &str> {
         let activations = self.activation_bytes()?;
-        Ok(memory::device_network_bytes(self.weight_bytes, activations))
+        Ok(network_memory::device_network_bytes(
+            self.weight_bytes,
+            activations,
+        ))
     }
 
     /// Bytes of the buffers that batches pass through.
