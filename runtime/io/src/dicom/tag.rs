@@ -1,0 +1,94 @@
+//! Names of the attributes that are read: PS3.6.
+
+use std::fmt;
+
+/// An attribute's group and element.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(
+    /// Group.
+    pub u16,
+    /// Element.
+    pub u16,
+);
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({:04X},{:04X})", self.0, self.1)
+    }
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+macro_rules! tags {
+    ($($name:ident = $group:literal, $element:literal;)*) => {
+        $(pub(super) const $name: Tag = Tag($group, $element);)*
+    };
+}
+
+tags! {
+    TRANSFER_SYNTAX_UID = 0x0002, 0x0010;
+    DIRECTORY_RECORD_SEQUENCE = 0x0004, 0x1220;
+    REFERENCED_FILE_ID = 0x0004, 0x1500;
+    IMAGE_TYPE = 0x0008, 0x0008;
+    SOP_CLASS_UID = 0x0008, 0x0016;
+    SOP_INSTANCE_UID = 0x0008, 0x0018;
+    ACQUISITION_TIME = 0x0008, 0x0032;
+    MODALITY = 0x0008, 0x0060;
+    SERIES_DESCRIPTION = 0x0008, 0x103e;
+    FRAME_TYPE = 0x0008, 0x9007;
+    SLICE_THICKNESS = 0x0018, 0x0050;
+    ECHO_TIME = 0x0018, 0x0081;
+    ECHO_NUMBERS = 0x0018, 0x0086;
+    SPACING_BETWEEN_SLICES = 0x0018, 0x0088;
+    TRIGGER_TIME = 0x0018, 0x1060;
+    EFFECTIVE_ECHO_TIME = 0x0018, 0x9082;
+    DIFFUSION_B_VALUE = 0x0018, 0x9087;
+    MR_ECHO_SEQUENCE = 0x0018, 0x9114;
+    MR_DIFFUSION_SEQUENCE = 0x0018, 0x9117;
+    MR_IMAGE_FRAME_TYPE_SEQUENCE = 0x0018, 0x9226;
+    CT_IMAGE_FRAME_TYPE_SEQUENCE = 0x0018, 0x9329;
+    NOMINAL_CARDIAC_TRIGGER_DELAY_TIME = 0x0020, 0x9153;
+    CARDIAC_SYNCHRONIZATION_SEQUENCE = 0x0018, 0x9118;
+    STUDY_INSTANCE_UID = 0x0020, 0x000d;
+    SERIES_INSTANCE_UID = 0x0020, 0x000e;
+    SERIES_NUMBER = 0x0020, 0x0011;
+    ACQUISITION_NUMBER = 0x0020, 0x0012;
+    IMAGE_POSITION = 0x0020, 0x0032;
+    IMAGE_ORIENTATION = 0x0020, 0x0037;
+    FRAME_OF_REFERENCE_UID = 0x0020, 0x0052;
+    TEMPORAL_POSITION_IDENTIFIER = 0x0020, 0x0100;
+    STACK_ID = 0x0020, 0x9056;
+    FRAME_CONTENT_SEQUENCE = 0x0020, 0x9111;
+    PLANE_POSITION_SEQUENCE = 0x0020, 0x9113;
+    PLANE_ORIENTATION_SEQUENCE = 0x0020, 0x9116;
+    TEMPORAL_POSITION_INDEX = 0x0020, 0x9128;
+    FRAME_ACQUISITION_NUMBER = 0x0020, 0x9156;
+    SAMPLES_PER_PIXEL = 0x0028, 0x0002;
+    PHOTOMETRIC_INTERPRETATION = 0x0028, 0x0004;
+    NUMBER_OF_FRAMES = 0x0028, 0x0008;
+    ROWS = 0x0028, 0x0010;
+    COLUMNS = 0x0028, 0x0011;
+    PIXEL_SPACING = 0x0028, 0x0030;
+    BITS_ALLOCATED = 0x0028, 0x0100;
+    BITS_STORED = 0x0028, 0x0101;
+    HIGH_BIT = 0x0028, 0x0102;
+    PIXEL_REPRESENTATION = 0x0028, 0x0103;
+    RESCALE_INTERCEPT = 0x0028, 0x1052;
+    RESCALE_SLOPE = 0x0028, 0x1053;
+    MODALITY_LUT_SEQUENCE = 0x0028, 0x3000;
+    PIXEL_MEASURES_SEQUENCE = 0x0028, 0x9110;
+    PIXEL_VALUE_TRANSFORMATION_SEQUENCE = 0x0028, 0x9145;
+    FRAME_REFERENCE_TIME = 0x0054, 0x1300;
+    SHARED_FUNCTIONAL_GROUPS_SEQUENCE = 0x5200, 0x9229;
+    PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE = 0x5200, 0x9230;
+    FLOAT_PIXEL_DATA = 0x7fe0, 0x0008;
+    DOUBLE_FLOAT_PIXEL_DATA = 0x7fe0, 0x0009;
+    PIXEL_DATA = 0x7fe0, 0x0010;
+    ITEM = 0xfffe, 0xe000;
+    ITEM_DELIMITATION = 0xfffe, 0xe00d;
+    SEQUENCE_DELIMITATION = 0xfffe, 0xe0dd;
+}
