@@ -151,7 +151,8 @@ fn golden_transfer_syntaxes_decode_within_their_bounds() {
             .next()
             .unwrap()
         {
-            "50" => 64.0,
+            // Two steps of 8 bits, each 32.12 HU; libjpeg comes to the same.
+            "50" => 64.25,
             "51" | "53" | "55" => 36.0,
             "81" => 1.0,
             "91" => 5.0,

@@ -206,6 +206,11 @@ impl Element {
         Ok(value)
     }
 
+    /// Whether only its tag tells what it holds.
+    fn is_untold(&self) -> bool {
+        matches!(self.representation.as_ref(), None | Some(b"UN"))
+    }
+
     fn is_sequence(&self) -> bool {
         self.length == UNDEFINED || self.representation == Some(*b"SQ")
     }
@@ -307,7 +312,10 @@ pub(super) fn walk(
                 }));
             }
             tag::PIXEL_DATA if element.length == UNDEFINED => skip_fragments(stream, encoding)?,
-            sequence if element.is_sequence() => {
+            sequence
+                if element.is_sequence()
+                    || element.is_untold() && visitor.enters(&path, sequence) =>
+            {
                 let end = end(stream.position())?;
                 if let Some(end) = end
                     && !visitor.enters(&path, sequence)

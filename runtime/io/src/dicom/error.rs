@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use vesal_volume::resample::ResampleError;
 
 use crate::dicom::codec::CodecError;
-use crate::dicom::stack::Finding;
+use crate::dicom::finding::Finding;
 use crate::dicom::tag::Tag;
 
 /// Why a series cannot be read; the message names the file and the rule, and no value that identifies a patient.

@@ -15,7 +15,9 @@
 
 mod codec;
 mod dataset;
+mod elements;
 mod error;
+mod finding;
 mod frame;
 mod header;
 mod layout;
@@ -30,8 +32,9 @@ mod tag;
 
 pub use codec::CodecError;
 pub use error::{DicomError, HeaderError, PixelError};
+pub use finding::Finding;
 pub use frame::Key;
 pub use scan::{Scan, SkipReason, Skipped, scan};
-pub use stack::{Assessment, Finding, Grade, Policy, Slice, Stack};
+pub use stack::{Assessment, Grade, Policy, Slice, Stack};
 pub use syntax::TransferSyntax;
 pub use tag::Tag;
