@@ -339,6 +339,15 @@ fn a_dicomdir_leads_to_its_files() {
         ["it is a DICOMDIR", "a DICOMDIR names it, but it is absent"]
     );
 
+    // In the folder that it describes, it is one file of many.
+    let meta = Elements::default()
+        .text((0x0002, 0x0002), b"UI", "1.2.840.10008.1.3.10")
+        .text((0x0002, 0x0010), b"UI", EXPLICIT);
+    save(folder.path(), "DICOMDIR", &with_meta(meta));
+    let found = look(folder.path());
+    assert_eq!((found.stacks.len(), found.skipped.len()), (1, 1));
+    assert!(matches!(found.skipped[0].reason, SkipReason::Directory));
+
     let path = save(
         folder.path(),
         "DICOMDIR",

@@ -85,9 +85,17 @@ impl Encoding {
     }
 }
 
-/// Opens a file and reads its file meta information (PS3.10 7.1): the UID of the transfer syntax. The stream stands at
-/// the data set and is still to be inflated, where the syntax says so.
-pub(super) fn open(file: File) -> Result<(Stream, String), HeaderError> {
+/// What the file meta information tells.
+pub(super) struct Meta {
+    /// UID of the transfer syntax.
+    pub syntax: String,
+    /// UID of the class of the object; a DICOMDIR states it here alone.
+    pub class: Option<String>,
+}
+
+/// Opens a file and reads its file meta information (PS3.10 7.1). The stream stands at the data set and is still to be
+/// inflated, where the syntax says so.
+pub(super) fn open(file: File) -> Result<(Stream, Meta), HeaderError> {
     let mut stream = Stream::new(file).map_err(HeaderError::io)?;
     let mut preamble = [0; 132];
     match stream.exact(&mut preamble) {
@@ -95,7 +103,7 @@ pub(super) fn open(file: File) -> Result<(Stream, String), HeaderError> {
         Ok(()) | Err(HeaderError::Truncated { .. }) => return Err(HeaderError::NotDicom),
         Err(reason) => return Err(reason),
     }
-    let mut syntax = None;
+    let (mut syntax, mut class) = (None, None);
     loop {
         let start = stream.position();
         let mut group = [0; 2];
@@ -109,18 +117,16 @@ pub(super) fn open(file: File) -> Result<(Stream, String), HeaderError> {
         let Some(element) = Element::read(&mut stream, Encoding::META)? else {
             break;
         };
-        if element.tag == tag::TRANSFER_SYNTAX_UID {
-            syntax = Some(text(&element.value(&mut stream)?));
-        } else {
-            stream.skip(u64::from(element.length))?;
+        match element.tag {
+            tag::TRANSFER_SYNTAX_UID => syntax = Some(text(&element.value(&mut stream)?)),
+            tag::MEDIA_STORAGE_CLASS_UID => class = Some(text(&element.value(&mut stream)?)),
+            _ => stream.skip(u64::from(element.length))?,
         }
     }
-    Ok((
-        stream,
-        syntax.ok_or(HeaderError::Missing {
-            tag: tag::TRANSFER_SYNTAX_UID,
-        })?,
-    ))
+    let syntax = syntax.ok_or(HeaderError::Missing {
+        tag: tag::TRANSFER_SYNTAX_UID,
+    })?;
+    Ok((stream, Meta { syntax, class }))
 }
 
 /// Text without the padding that DICOM puts behind it; bytes that are not UTF-8 count as Latin-1.

@@ -75,8 +75,8 @@ const CLASSES: [&str; 11] = [
 
 /// Reads the header of a file.
 pub(super) fn read(path: &Path, file: File) -> Result<Header, NoImage> {
-    let (mut stream, uid) = dataset::open(file).map_err(|reason| NoImage::Defect(reason, None))?;
-    let known = TransferSyntax::of(&uid);
+    let (mut stream, meta) = dataset::open(file).map_err(|reason| NoImage::Defect(reason, None))?;
+    let known = TransferSyntax::of(&meta.syntax);
     // The header of a syntax whose pixels cannot be decoded is explicit and little endian as a rule (PS3.5 A.4).
     let syntax = known.unwrap_or(TransferSyntax::ExplicitLittle);
     if syntax == TransferSyntax::Deflated {
@@ -87,7 +87,8 @@ pub(super) fn read(path: &Path, file: File) -> Result<Header, NoImage> {
     let walked = dataset::walk(&mut stream, encoding, &mut elements);
     let series = elements.text(tag::SERIES_INSTANCE_UID);
     let defect = |reason| NoImage::Defect(reason, series.clone());
-    let class = elements.text(tag::SOP_CLASS_UID).unwrap_or_default();
+    let class = elements.text(tag::SOP_CLASS_UID).or(meta.class);
+    let class = class.unwrap_or_default();
     if !CLASSES.contains(&class.as_str()) {
         return Err(match walked {
             Err(reason) if class.is_empty() => defect(reason),
@@ -96,7 +97,7 @@ pub(super) fn read(path: &Path, file: File) -> Result<Header, NoImage> {
     }
     let pixels = walked.map_err(defect)?.ok_or(NoImage::NoPixels)?;
     if known.is_none() {
-        return Err(defect(HeaderError::Syntax { uid }));
+        return Err(defect(HeaderError::Syntax { uid: meta.syntax }));
     }
     if elements.number(tag::SAMPLES_PER_PIXEL).map_err(defect)? > Some(1)
         || elements

@@ -182,6 +182,11 @@ impl Elements {
 /// Preamble and file meta information.
 pub fn head(syntax: &str) -> Vec<u8> {
     let meta = Elements::default().text((0x0002, 0x0010), b"UI", syntax);
+    with_meta(meta)
+}
+
+/// Preamble and other file meta information.
+pub fn with_meta(meta: Elements) -> Vec<u8> {
     let mut bytes = vec![0; 128];
     bytes.extend(b"DICM");
     bytes.extend(meta.encode(EXPLICIT));
