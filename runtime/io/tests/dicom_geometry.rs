@@ -197,6 +197,17 @@ fn tilted_slices_are_resampled_onto_a_rectangular_grid() {
 }
 
 #[test]
+fn no_gantry_tilts_so_far() {
+    let places: Vec<f64> = (0..4).map(|k| 2.5 * f64::from(k)).collect();
+    let found = refusal(&tilted(60., &places), Policy::Resample);
+    assert!(matches!(found, Finding::Tilt { degrees } if (degrees - 60.).abs() < 1e-9));
+    assert_eq!(
+        found.to_string(),
+        "its slices are stacked along a line that is tilted by 60.00 degrees against their normal"
+    );
+}
+
+#[test]
 fn slices_off_the_line_are_refused() {
     let mut images = series(5);
     images[2] = images[2].clone().at([14., 20., 5.]);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Finding {
     /// A lone slice, whose depth is only stated.
-    #[error("it is a single slice, whose depth of {depth_mm} mm is as stated")]
+    #[error("it is a single slice, whose depth of {depth_mm:.3} mm is as stated")]
     SingleSlice {
         /// Stated distance or thickness.
         depth_mm: f64,
@@ -18,7 +18,9 @@ pub enum Finding {
         slices: usize,
     },
     /// Slices are missing between others that lie evenly.
-    #[error("{missing} slices are missing in {gaps} places, the others lie {spacing_mm} mm apart")]
+    #[error(
+        "{missing} slices are missing in {gaps} places, the others lie {spacing_mm:.3} mm apart"
+    )]
     Missing {
         /// Slices that are not there.
         missing: usize,
@@ -28,7 +30,7 @@ pub enum Finding {
         spacing_mm: f64,
     },
     /// Slices lie at uneven distances: more than 2 % of the distance, and 0.01 mm, from where they would be.
-    #[error("its slices lie between {least_mm} and {most_mm} mm apart")]
+    #[error("its slices lie between {least_mm:.3} and {most_mm:.3} mm apart")]
     UnevenSpacing {
         /// Smallest distance along the normal.
         least_mm: f64,
@@ -37,7 +39,7 @@ pub enum Finding {
     },
     /// Slices are displaced within their planes, each against the one before: by a tilted gantry.
     #[error(
-        "its slices are stacked along a line that is tilted by {degrees} degrees against their normal"
+        "its slices are stacked along a line that is tilted by {degrees:.2} degrees against their normal"
     )]
     Tilt {
         /// Angle between the line and the normal.
@@ -60,7 +62,9 @@ pub enum Finding {
         places: usize,
     },
     /// A gap that is too large for interpolation.
-    #[error("a gap of {gap_mm} mm lies between slices that are {spacing_mm} mm apart elsewhere")]
+    #[error(
+        "a gap of {gap_mm:.3} mm lies between slices that are {spacing_mm:.3} mm apart elsewhere"
+    )]
     LargeGap {
         /// The gap.
         gap_mm: f64,
@@ -68,7 +72,7 @@ pub enum Finding {
         spacing_mm: f64,
     },
     /// Slices are displaced within their planes, and not along one line.
-    #[error("its slices lie up to {off_mm} mm off the line through the first and the last")]
+    #[error("its slices lie up to {off_mm:.3} mm off the line through the first and the last")]
     OffLine {
         /// Largest distance from the line.
         off_mm: f64,

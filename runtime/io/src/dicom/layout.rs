@@ -23,6 +23,9 @@ const STRAIGHT_PIXELS: f64 = 0.5;
 /// Displacement within the planes off the line of the others, in pixels, that is let pass.
 const OFF_LINE_PIXELS: f64 = 0.1;
 
+/// Largest tilt that is resampled: gantries reach 30 degrees.
+const TILT_DEGREES_MAX: f64 = 45.0;
+
 /// Gaps beyond this many steps are not interpolated: two slices in a row may be missing.
 const GAP_STEPS_MAX: f64 = 3.5;
 
@@ -154,13 +157,17 @@ impl Layout {
         let aside = dot(aside, aside).sqrt();
         let mut target = even;
         if aside > STRAIGHT_PIXELS * pixel {
-            findings.push(Finding::Tilt {
-                degrees: aside.atan2(height).to_degrees(),
-            });
+            let degrees = aside.atan2(height).to_degrees();
+            let tilt = Finding::Tilt { degrees };
+            if degrees > TILT_DEGREES_MAX {
+                return Err(tilt);
+            }
             let spacing = [first.pixel_mm[0], first.pixel_mm[1], height / steps as f64];
-            // Spacings are positive and the axes span space, as the header's checks have shown; a grid that is too
-            // large is the volume's own, and refused where it is read.
-            target = spaced_geometry(&even, spacing, [1.0, 1.0]).unwrap_or(even);
+            let Ok(rectangular) = spaced_geometry(&even, spacing, [1.0, 1.0]) else {
+                return Err(tilt);
+            };
+            target = rectangular;
+            findings.push(tilt);
         }
         Ok(Self {
             read: [image.columns, image.rows, slices.len()],

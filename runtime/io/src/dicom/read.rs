@@ -16,6 +16,9 @@ use crate::nifti::Limits;
 /// Slices that are decoded at once, and written side by side: a voxel's neighbors in memory are of the next slices.
 const BLOCK_SLICES: usize = 16;
 
+/// Bytes that decoding takes for each pixel of a frame: the most is JPEG 2000's, for coefficients and their transform.
+const DECODER_BYTES_PER_PIXEL: u64 = 24;
+
 impl Assessment {
     /// Reads the volume.
     ///
@@ -91,6 +94,43 @@ impl Assessment {
             series: self.series.clone(),
             reason,
         })
+    }
+
+    /// The most memory in bytes that [`Assessment::read`] takes with so many threads, the volume included; 0 for a
+    /// refused stack.
+    pub fn peak_bytes(&self, threads: usize) -> u64 {
+        let (Some(layout), Some(slice)) = (&self.layout, self.slices.first()) else {
+            return 0;
+        };
+        let array = |shape: [usize; 3]| {
+            shape
+                .iter()
+                .fold(4_u64, |bytes, &n| bytes.saturating_mul(n as u64))
+        };
+        let [columns, rows, slices] = layout.read;
+        let pixels = (columns * rows) as u64;
+        let frames = 4 * pixels * slices.min(BLOCK_SLICES) as u64;
+        let decoders = DECODER_BYTES_PER_PIXEL * pixels * threads.min(slices) as u64;
+        // Fragments of frames that share a file.
+        let places = 48 * slice.image.header.frames.len() as u64;
+        let (read, even, target) = (
+            array(layout.read),
+            array(layout.even.shape),
+            array(layout.target.shape),
+        );
+        let blended = if layout.blends.is_some() {
+            read.saturating_add(even)
+        } else {
+            0
+        };
+        let straightened = if layout.target == layout.even {
+            0
+        } else {
+            even.saturating_add(target)
+        };
+        read.saturating_add(frames + decoders + places)
+            .max(blended)
+            .max(straightened)
     }
 
     fn check(&self, shape: [usize; 3], limits: &Limits) -> Result<(), DicomError> {
