@@ -12,14 +12,14 @@ pub enum Finding {
         depth_mm: f64,
     },
     /// Slices that are the same in place and pixels as others, and left out.
-    #[error("{slices} slices are copies of others and left out")]
+    #[error("copies of other slices, left out: {slices}")]
     Copies {
         /// How many.
         slices: usize,
     },
     /// Slices are missing between others that lie evenly.
     #[error(
-        "{missing} slices are missing in {gaps} places, the others lie {spacing_mm:.3} mm apart"
+        "slices missing: {missing}, in gaps: {gaps}; the others lie {spacing_mm:.3} mm apart"
     )]
     Missing {
         /// Slices that are not there.
@@ -46,7 +46,7 @@ pub enum Finding {
         degrees: f64,
     },
     /// Files of the series cannot be used.
-    #[error("{files} files of its series cannot be used, the first is `{}`", first.display())]
+    #[error("files of its series that cannot be used: {files}, the first is `{}`", first.display())]
     Unread {
         /// How many.
         files: usize,
@@ -55,7 +55,7 @@ pub enum Finding {
     },
     /// Different slices at one place, and nothing tells which belong together.
     #[error(
-        "{places} places have several slices that differ, and no attribute tells which belong together"
+        "places with several slices that differ: {places}; no attribute tells which belong together"
     )]
     Conflict {
         /// Places with such slices.
