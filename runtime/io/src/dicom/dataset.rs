@@ -15,7 +15,7 @@ use crate::dicom::tag::{self, Tag};
 const DEPTH_MAX: usize = 64;
 
 /// Bytes of a value that is kept; those of the attributes that are asked for are far shorter.
-const VALUE_BYTES_MAX: u64 = 1 << 16;
+pub(super) const VALUE_BYTES_MAX: u64 = 1 << 16;
 
 /// A stated length that means: up to the delimiter.
 const UNDEFINED: u32 = u32::MAX;
@@ -26,6 +26,10 @@ pub(super) trait Visitor {
     fn enters(&self, path: &[Tag], sequence: Tag) -> bool;
     /// Whether the value of this element is to be read.
     fn wants(&self, path: &[Tag], tag: Tag) -> bool;
+    /// Bytes of a value that are let pass.
+    fn longest(&self, _tag: Tag) -> u64 {
+        VALUE_BYTES_MAX
+    }
     /// Takes note that an item begins, the last of `path`.
     fn begins(&mut self, path: &[Tag]);
     /// Takes a value that was asked for.
@@ -118,8 +122,12 @@ pub(super) fn open(file: File) -> Result<(Stream, Meta), HeaderError> {
             break;
         };
         match element.tag {
-            tag::TRANSFER_SYNTAX_UID => syntax = Some(text(&element.value(&mut stream)?)),
-            tag::MEDIA_STORAGE_CLASS_UID => class = Some(text(&element.value(&mut stream)?)),
+            tag::TRANSFER_SYNTAX_UID => {
+                syntax = Some(text(&element.value(&mut stream, VALUE_BYTES_MAX)?))
+            }
+            tag::MEDIA_STORAGE_CLASS_UID => {
+                class = Some(text(&element.value(&mut stream, VALUE_BYTES_MAX)?))
+            }
             _ => stream.skip(u64::from(element.length))?,
         }
     }
@@ -198,13 +206,13 @@ impl Element {
     }
 
     /// Reads the value.
-    fn value(&self, stream: &mut Stream) -> Result<Vec<u8>, HeaderError> {
+    fn value(&self, stream: &mut Stream, limit: u64) -> Result<Vec<u8>, HeaderError> {
         let length = u64::from(self.length);
-        if length > VALUE_BYTES_MAX {
+        if length > limit {
             return Err(HeaderError::LongValue {
                 tag: self.tag,
                 found: length,
-                limit: VALUE_BYTES_MAX,
+                limit,
             });
         }
         let mut value = vec![0; length as usize];
@@ -345,7 +353,7 @@ pub(super) fn walk(
             tag => {
                 end(stream.position())?;
                 if visitor.wants(&path, tag) {
-                    let value = element.value(stream)?;
+                    let value = element.value(stream, visitor.longest(tag))?;
                     visitor.value(&path, tag, value);
                 } else {
                     stream.skip(u64::from(element.length))?;

@@ -18,9 +18,7 @@ pub enum Finding {
         slices: usize,
     },
     /// Slices are missing between others that lie evenly.
-    #[error(
-        "slices missing: {missing}, in gaps: {gaps}; the others lie {spacing_mm:.3} mm apart"
-    )]
+    #[error("slices missing: {missing}, in gaps: {gaps}; the others lie {spacing_mm:.3} mm apart")]
     Missing {
         /// Slices that are not there.
         missing: usize,
