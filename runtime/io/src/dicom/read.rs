@@ -34,22 +34,20 @@ impl Assessment {
     /// **Errors**: [`DicomError::Refused`] for a stack without a volume; [`DicomError::TooLarge`] and
     /// [`DicomError::Implausible`] before memory is taken; otherwise what is wrong with a file.
     pub fn read(&self, limits: &Limits) -> Result<Volume, DicomError> {
-        if let Some(refused) = self.refusal_error() {
-            return Err(refused);
-        }
-        let Some(layout) = &self.layout else {
-            return Err(DicomError::OutOfMemory {
+        let layout = self
+            .outcome
+            .as_ref()
+            .map_err(|reason| DicomError::Refused {
                 series: self.series.clone(),
-                bytes: 0,
-            });
-        };
+                reason: reason.clone(),
+            })?;
         self.check(layout.read, limits)?;
         self.check(layout.even.shape, limits)?;
         self.check(layout.target.shape, limits)?;
         let fragments = self.fragments()?;
         let mut data = self.zeros(layout.read)?;
         let [columns, rows, slices] = layout.read;
-        let blocks = self.slices.chunks(BLOCK_SLICES);
+        let blocks = self.slices().chunks(BLOCK_SLICES);
         for (start, block) in (0..).step_by(BLOCK_SLICES).zip(blocks) {
             let frames: Vec<Vec<f32>> = block
                 .par_iter()
@@ -82,7 +80,8 @@ impl Assessment {
                 });
         }
         let [x, y, z] = layout.even.shape;
-        let data = Array4::from_shape_vec((1, x, y, z), data).map_err(|_| self.too_large(&[]))?;
+        let data = Array4::from_shape_vec((1, x, y, z), data)
+            .map_err(|_| self.too_large(&layout.even.shape))?;
         let volume = Volume {
             data,
             affine: layout.even.affine,
@@ -99,7 +98,7 @@ impl Assessment {
     /// The most memory in bytes that [`Assessment::read`] takes with so many threads, the volume included; 0 for a
     /// refused stack.
     pub fn peak_bytes(&self, threads: usize) -> u64 {
-        let (Some(layout), Some(slice)) = (&self.layout, self.slices.first()) else {
+        let (Ok(layout), Some(slice)) = (&self.outcome, self.slices().first()) else {
             return 0;
         };
         let array = |shape: [usize; 3]| {
@@ -150,11 +149,11 @@ impl Assessment {
     /// Finds the fragments of images with several frames, and checks that all files may hold what they state.
     fn fragments(&self) -> Result<FragmentsOf, DicomError> {
         let mut images: HashMap<*const Image, &Arc<Image>> = HashMap::new();
-        for slice in &self.slices {
+        for slice in self.slices() {
             images.insert(Arc::as_ptr(&slice.image), &slice.image);
         }
         let expected = self
-            .slices
+            .slices()
             .iter()
             .map(|slice| slice.image.header.frame_bytes())
             .fold(0, u64::saturating_add);

@@ -148,17 +148,11 @@ impl Stack {
                 let reason = findings.remove(index);
                 Ok(Assessment::refused(self, findings, reason))
             }
-            (must, _) => Ok(Assessment {
+            _ => Ok(Assessment {
                 series: self.series().to_owned(),
-                grade: if must.is_some() {
-                    Grade::Resampled
-                } else {
-                    Grade::Ok
-                },
-                refusal: None,
                 findings,
                 slices: order.slices,
-                layout: Some(layout),
+                outcome: Ok(layout),
             }),
         }
     }
@@ -199,33 +193,36 @@ impl fmt::Display for Grade {
 #[derive(Debug, Clone)]
 pub struct Assessment {
     pub(super) series: String,
-    grade: Grade,
-    refusal: Option<Finding>,
     findings: Vec<Finding>,
-    pub(super) slices: Vec<Slice>,
-    pub(super) layout: Option<Layout>,
+    slices: Vec<Slice>,
+    /// How the slices make a volume, or why they make none.
+    pub(super) outcome: Result<Layout, Finding>,
 }
 
 impl Assessment {
     fn refused(stack: &Stack, findings: Vec<Finding>, reason: Finding) -> Self {
         Self {
             series: stack.series().to_owned(),
-            grade: Grade::Refused,
-            refusal: Some(reason),
             findings,
             slices: Vec::new(),
-            layout: None,
+            outcome: Err(reason),
         }
     }
 
     /// How far the volume is to be trusted.
     pub fn grade(&self) -> Grade {
-        self.grade
+        if self.outcome.is_err() {
+            Grade::Refused
+        } else if self.findings.iter().any(Finding::needs_resampling) {
+            Grade::Resampled
+        } else {
+            Grade::Ok
+        }
     }
 
     /// Why there is no volume; `None` where there is one.
     pub fn refusal(&self) -> Option<&Finding> {
-        self.refusal.as_ref()
+        self.outcome.as_ref().err()
     }
 
     /// What else is noteworthy; why a volume is resampled, above all.
@@ -240,14 +237,6 @@ impl Assessment {
 
     /// The grid of the volume; `None` where there is none.
     pub fn geometry(&self) -> Option<Geometry> {
-        self.layout.as_ref().map(|layout| layout.target)
-    }
-
-    /// The reason of a refusal as an error.
-    pub(super) fn refusal_error(&self) -> Option<DicomError> {
-        Some(DicomError::Refused {
-            series: self.series.clone(),
-            reason: self.refusal.clone()?,
-        })
+        self.outcome.as_ref().ok().map(|layout| layout.target)
     }
 }
