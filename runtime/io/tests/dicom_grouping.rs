@@ -24,6 +24,7 @@ fn other_objects_are_skipped_with_a_reason() {
         );
     }
     assert_eq!(reason(&class("1.9")), "it is an object of class 1.9");
+    assert_eq!(reason(&class(SENTINEL)), "it is an object of no class");
     assert!(matches!(
         skipped(&class("1.2.840.10008.1.3.10")),
         SkipReason::Directory

@@ -88,7 +88,7 @@ pub(super) fn read(path: &Path, file: File) -> Result<Header, NoImage> {
     let series = elements.text(tag::SERIES_INSTANCE_UID);
     let defect = |reason| NoImage::Defect(reason, series.clone());
     let class = elements.text(tag::SOP_CLASS_UID).or(meta.class);
-    let class = class.unwrap_or_default();
+    let class = class.filter(|class| is_uid(class)).unwrap_or_default();
     if !CLASSES.contains(&class.as_str()) {
         return Err(match walked {
             Err(reason) if class.is_empty() => defect(reason),
@@ -97,7 +97,14 @@ pub(super) fn read(path: &Path, file: File) -> Result<Header, NoImage> {
     }
     let pixels = walked.map_err(defect)?.ok_or(NoImage::NoPixels)?;
     if known.is_none() {
-        return Err(defect(HeaderError::Syntax { uid: meta.syntax }));
+        return Err(defect(if is_uid(&meta.syntax) {
+            HeaderError::Syntax { uid: meta.syntax }
+        } else {
+            HeaderError::Malformed {
+                tag: tag::TRANSFER_SYNTAX_UID,
+                expected: "a UID",
+            }
+        }));
     }
     if elements.number(tag::SAMPLES_PER_PIXEL).map_err(defect)? > Some(1)
         || elements
@@ -113,6 +120,14 @@ pub(super) fn read(path: &Path, file: File) -> Result<Header, NoImage> {
     let header = Header::new(&elements, syntax, class, pixels, frames).map_err(defect)?;
     header.check_length(path, stream.rest()).map_err(defect)?;
     Ok(header)
+}
+
+/// Whether a text is a UID (PS3.5 9.1), and no other text that had better not be shown.
+fn is_uid(text: &str) -> bool {
+    text.len() <= 64
+        && text
+            .bytes()
+            .all(|byte| byte == b'.' || byte.is_ascii_digit())
 }
 
 impl Header {
