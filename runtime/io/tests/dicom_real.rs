@@ -1,4 +1,4 @@
-//! DICOM series of scanners and of other tools; affines of hippocampus crops are those of dcm2niix v1.0.20250506.
+//! DICOM series of scanners and of other tools; affines of hippocampus crops are those of dcm2niix v1.0.20260724.
 
 mod synthetic;
 
