@@ -4,6 +4,7 @@
 //! file itself does not back.
 
 pub mod atomic;
+pub mod dicom;
 pub mod nifti;
 mod positioned;
 pub mod sniff;

@@ -1,0 +1,418 @@
+//! Walks over the elements of a data set without recursion and without keeping what is not asked for.
+//!
+//! Attributes that name a patient are passed over unread: they never enter memory. An element's stated length is
+//! believed only as far as the file goes, and sequences within sequences only to [`DEPTH_MAX`].
+
+use std::fs::File;
+use std::io;
+
+use crate::dicom::error::HeaderError;
+use crate::dicom::stream::Stream;
+use crate::dicom::syntax::TransferSyntax;
+use crate::dicom::tag::{self, Tag};
+
+/// Sequences and items that may lie within each other.
+const DEPTH_MAX: usize = 64;
+
+/// Bytes of a value that is kept; those of the attributes that are asked for are far shorter.
+pub(super) const VALUE_BYTES_MAX: u64 = 1 << 16;
+
+/// A stated length that means: up to the delimiter.
+const UNDEFINED: u32 = u32::MAX;
+
+/// Says what of a data set is read, and takes it.
+pub(super) trait Visitor {
+    /// Whether the items of this sequence hold something to be read.
+    fn enters(&self, path: &[Tag], sequence: Tag) -> bool;
+    /// Whether the value of this element is to be read.
+    fn wants(&self, path: &[Tag], tag: Tag) -> bool;
+    /// Bytes of a value that are let pass.
+    fn longest(&self, _tag: Tag) -> u64 {
+        VALUE_BYTES_MAX
+    }
+    /// Takes note that an item begins, the last of `path`.
+    fn begins(&mut self, path: &[Tag]);
+    /// Takes a value that was asked for.
+    fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>);
+}
+
+/// Where pixels are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PixelElement {
+    /// Which of the attributes that hold pixels.
+    pub tag: Tag,
+    /// Position of the first byte of its value: in the file, or in the inflated data set.
+    pub offset: u64,
+    /// Stated bytes; `None` where fragments follow.
+    pub length: Option<u64>,
+    /// Whether its words, rather than its bytes, are in the data set's byte order.
+    pub words: bool,
+}
+
+/// How elements are encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Encoding {
+    /// Whether the value representation is left to the dictionary.
+    pub implicit: bool,
+    /// Whether the most significant byte comes first.
+    pub big: bool,
+}
+
+impl Encoding {
+    const META: Self = Self {
+        implicit: false,
+        big: false,
+    };
+
+    /// The encoding of the data set in a transfer syntax.
+    pub fn of(syntax: TransferSyntax) -> Self {
+        Self {
+            implicit: syntax == TransferSyntax::ImplicitLittle,
+            big: syntax == TransferSyntax::ExplicitBig,
+        }
+    }
+
+    pub fn u16(self, bytes: [u8; 2]) -> u16 {
+        if self.big {
+            u16::from_be_bytes(bytes)
+        } else {
+            u16::from_le_bytes(bytes)
+        }
+    }
+
+    pub fn u32(self, bytes: [u8; 4]) -> u32 {
+        if self.big {
+            u32::from_be_bytes(bytes)
+        } else {
+            u32::from_le_bytes(bytes)
+        }
+    }
+}
+
+/// What the file meta information tells.
+pub(super) struct Meta {
+    /// UID of the transfer syntax.
+    pub syntax: String,
+    /// UID of the class of the object; a DICOMDIR states it here alone.
+    pub class: Option<String>,
+}
+
+/// Opens a file and reads its file meta information (PS3.10 7.1). The stream stands at the data set and is still to be
+/// inflated, where the syntax says so.
+pub(super) fn open(file: File) -> Result<(Stream, Meta), HeaderError> {
+    let mut stream = Stream::new(file).map_err(HeaderError::io)?;
+    let mut preamble = [0; 132];
+    match stream.exact(&mut preamble) {
+        Ok(()) if preamble.ends_with(b"DICM") => {}
+        Ok(()) | Err(HeaderError::Truncated { .. }) => return Err(HeaderError::NotDicom),
+        Err(reason) => return Err(reason),
+    }
+    let (mut syntax, mut class) = (None, None);
+    loop {
+        let start = stream.position();
+        let mut group = [0; 2];
+        if !stream.fill(&mut group)? {
+            break;
+        }
+        stream.go_to(start)?;
+        if group != [2, 0] {
+            break;
+        }
+        let Some(element) = Element::read(&mut stream, Encoding::META)? else {
+            break;
+        };
+        match element.tag {
+            tag::TRANSFER_SYNTAX_UID => {
+                syntax = Some(text(&element.value(&mut stream, VALUE_BYTES_MAX)?))
+            }
+            tag::MEDIA_STORAGE_CLASS_UID => {
+                class = Some(text(&element.value(&mut stream, VALUE_BYTES_MAX)?))
+            }
+            _ => stream.skip(u64::from(element.length))?,
+        }
+    }
+    let syntax = syntax.ok_or(HeaderError::Missing {
+        tag: tag::TRANSFER_SYNTAX_UID,
+    })?;
+    Ok((stream, Meta { syntax, class }))
+}
+
+/// Text without the padding that DICOM puts behind it; bytes that are not UTF-8 count as Latin-1.
+pub(super) fn text(value: &[u8]) -> String {
+    let text = match std::str::from_utf8(value) {
+        Ok(text) => text.to_owned(),
+        Err(_) => value.iter().map(|&byte| char::from(byte)).collect(),
+    };
+    text.trim_matches(|c: char| c == '\0' || c.is_whitespace())
+        .to_owned()
+}
+
+/// A tag with the length of its value.
+struct Element {
+    tag: Tag,
+    representation: Option<[u8; 2]>,
+    length: u32,
+}
+
+impl Element {
+    /// Reads the head of an element or item; `None` at the end of the data.
+    fn read(stream: &mut Stream, encoding: Encoding) -> Result<Option<Self>, HeaderError> {
+        let start = stream.position();
+        let mut head = [0; 8];
+        if !stream.fill(&mut head)? {
+            return Ok(None);
+        }
+        let [g0, g1, e0, e1, v0, v1, l0, l1] = head;
+        let tag = Tag(encoding.u16([g0, g1]), encoding.u16([e0, e1]));
+        if encoding.implicit || tag.0 == 0xfffe {
+            return Ok(Some(Self {
+                tag,
+                representation: None,
+                length: encoding.u32([v0, v1, l0, l1]),
+            }));
+        }
+        let representation = [v0, v1];
+        if !representation.iter().all(u8::is_ascii_uppercase) {
+            return Err(HeaderError::Representation { tag, at: start });
+        }
+        let long = matches!(
+            &representation,
+            b"OB"
+                | b"OD"
+                | b"OF"
+                | b"OL"
+                | b"OV"
+                | b"OW"
+                | b"SQ"
+                | b"SV"
+                | b"UC"
+                | b"UN"
+                | b"UR"
+                | b"UT"
+                | b"UV"
+        );
+        let length = if long {
+            let mut length = [0; 4];
+            stream.exact(&mut length)?;
+            encoding.u32(length)
+        } else {
+            u32::from(encoding.u16([l0, l1]))
+        };
+        Ok(Some(Self {
+            tag,
+            representation: Some(representation),
+            length,
+        }))
+    }
+
+    /// Reads the value.
+    fn value(&self, stream: &mut Stream, limit: u64) -> Result<Vec<u8>, HeaderError> {
+        let length = u64::from(self.length);
+        if length > limit {
+            return Err(HeaderError::LongValue {
+                tag: self.tag,
+                found: length,
+                limit,
+            });
+        }
+        let mut value = vec![0; length as usize];
+        stream.exact(&mut value)?;
+        Ok(value)
+    }
+
+    /// Whether only its tag tells what it holds.
+    fn is_untold(&self) -> bool {
+        matches!(self.representation.as_ref(), None | Some(b"UN"))
+    }
+
+    fn is_sequence(&self) -> bool {
+        self.length == UNDEFINED || self.representation == Some(*b"SQ")
+    }
+}
+
+/// A sequence or an item that has begun.
+struct Level {
+    /// The sequence, also of an item.
+    sequence: Tag,
+    /// Whether an item of it, rather than the sequence itself.
+    item: bool,
+    /// Position behind it; `None` where a delimiter ends it.
+    end: Option<u64>,
+    encoding: Encoding,
+}
+
+/// Walks over a data set up to its pixels, or to its end where it has none.
+pub(super) fn walk(
+    stream: &mut Stream,
+    encoding: Encoding,
+    visitor: &mut impl Visitor,
+) -> Result<Option<PixelElement>, HeaderError> {
+    let mut levels: Vec<Level> = Vec::new();
+    let mut path: Vec<Tag> = Vec::new();
+    loop {
+        if let Some(end) = levels.last().and_then(|level| level.end) {
+            let position = stream.position();
+            if position > end {
+                return Err(HeaderError::Overrun { at: position });
+            }
+            if position == end {
+                close(&mut levels, &mut path);
+                continue;
+            }
+        }
+        let encoding = levels.last().map_or(encoding, |level| level.encoding);
+        let Some(element) = Element::read(stream, encoding)? else {
+            return if levels.is_empty() {
+                Ok(None)
+            } else {
+                Err(HeaderError::Truncated {
+                    at: stream.position(),
+                })
+            };
+        };
+        let stray = HeaderError::Stray {
+            tag: element.tag,
+            at: stream.position(),
+        };
+        let parent_end = levels.iter().rev().find_map(|level| level.end);
+        let end = |position: u64| -> Result<Option<u64>, HeaderError> {
+            if element.length == UNDEFINED {
+                return Ok(None);
+            }
+            let end = position + u64::from(element.length);
+            let beyond = stream
+                .rest()
+                .is_some_and(|rest| u64::from(element.length) > rest);
+            if beyond {
+                Err(HeaderError::Truncated { at: position })
+            } else if parent_end.is_some_and(|parent| end > parent) {
+                Err(HeaderError::Overrun { at: position })
+            } else {
+                Ok(Some(end))
+            }
+        };
+        if let Some(level) = levels.last_mut().filter(|level| !level.item) {
+            match element.tag {
+                tag::ITEM => {
+                    let (sequence, end) = (level.sequence, end(stream.position())?);
+                    let level = Level {
+                        sequence,
+                        item: true,
+                        end,
+                        encoding,
+                    };
+                    push(&mut levels, level)?;
+                    path.push(sequence);
+                    visitor.begins(&path);
+                }
+                tag::SEQUENCE_DELIMITATION if level.end.is_none() => close(&mut levels, &mut path),
+                _ => return Err(stray),
+            }
+            continue;
+        }
+        match element.tag {
+            tag::ITEM_DELIMITATION if levels.last().is_some_and(|level| level.end.is_none()) => {
+                close(&mut levels, &mut path);
+            }
+            Tag(0xfffe, _) => return Err(stray),
+            tag::PIXEL_DATA | tag::FLOAT_PIXEL_DATA | tag::DOUBLE_FLOAT_PIXEL_DATA
+                if levels.is_empty() =>
+            {
+                return Ok(Some(PixelElement {
+                    tag: element.tag,
+                    offset: stream.position(),
+                    length: (element.length != UNDEFINED).then_some(u64::from(element.length)),
+                    words: element.representation != Some(*b"OB"),
+                }));
+            }
+            tag::PIXEL_DATA if element.length == UNDEFINED => skip_fragments(stream, encoding)?,
+            sequence
+                if element.is_sequence()
+                    || element.is_untold() && visitor.enters(&path, sequence) =>
+            {
+                let end = end(stream.position())?;
+                if let Some(end) = end
+                    && !visitor.enters(&path, sequence)
+                {
+                    stream.skip(end - stream.position())?;
+                    continue;
+                }
+                // What an unknown sequence of undefined length holds is implicit (PS3.5 6.2.2, note 4).
+                let unknown = element.representation == Some(*b"UN");
+                let level = Level {
+                    sequence,
+                    item: false,
+                    end,
+                    encoding: Encoding {
+                        implicit: encoding.implicit || unknown,
+                        ..encoding
+                    },
+                };
+                push(&mut levels, level)?;
+            }
+            tag => {
+                end(stream.position())?;
+                if visitor.wants(&path, tag) {
+                    let value = element.value(stream, visitor.longest(tag))?;
+                    visitor.value(&path, tag, value);
+                } else {
+                    stream.skip(u64::from(element.length))?;
+                }
+            }
+        }
+    }
+}
+
+fn push(levels: &mut Vec<Level>, level: Level) -> Result<(), HeaderError> {
+    if levels.len() == DEPTH_MAX {
+        return Err(HeaderError::Depth { limit: DEPTH_MAX });
+    }
+    levels.push(level);
+    Ok(())
+}
+
+fn close(levels: &mut Vec<Level>, path: &mut Vec<Tag>) {
+    if levels.pop().is_some_and(|level| level.item) {
+        path.pop();
+    }
+}
+
+/// Passes over compressed pixels that are not those of the image: an icon's.
+fn skip_fragments(stream: &mut Stream, encoding: Encoding) -> Result<(), HeaderError> {
+    while let Some(length) = next_fragment(stream, encoding)? {
+        stream.skip(u64::from(length))?;
+    }
+    Ok(())
+}
+
+/// Reads the head of the next fragment of compressed pixels: its length, or `None` behind the last.
+pub(super) fn next_fragment(
+    stream: &mut Stream,
+    encoding: Encoding,
+) -> Result<Option<u32>, HeaderError> {
+    let position = stream.position();
+    match Element::read(stream, encoding)? {
+        Some(Element {
+            tag: tag::ITEM,
+            length,
+            ..
+        }) if length != UNDEFINED => Ok(Some(length)),
+        Some(Element {
+            tag: tag::SEQUENCE_DELIMITATION,
+            ..
+        }) => Ok(None),
+        Some(element) => Err(HeaderError::Stray {
+            tag: element.tag,
+            at: position,
+        }),
+        None => Err(HeaderError::Truncated { at: position }),
+    }
+}
+
+impl HeaderError {
+    pub(super) fn io(reason: io::Error) -> Self {
+        Self::Io {
+            kind: reason.kind(),
+        }
+    }
+}

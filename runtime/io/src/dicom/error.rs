@@ -1,0 +1,295 @@
+//! Why DICOM files cannot be read.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use vesal_volume::geometry::GeometryError;
+use vesal_volume::resample::ResampleError;
+
+use crate::dicom::codec::CodecError;
+use crate::dicom::finding::Finding;
+use crate::dicom::tag::Tag;
+
+/// Why a series cannot be read; the message names the file and the rule, and no value that identifies a patient.
+#[derive(Debug, thiserror::Error)]
+pub enum DicomError {
+    /// The system cannot read a file or folder.
+    #[error("cannot read `{}`: {reason}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system answered.
+        reason: io::Error,
+    },
+    /// The header breaks a rule of the format, or has changed since it was scanned.
+    #[error("cannot read the DICOM header of `{}`: {reason}", path.display())]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// The rule.
+        reason: HeaderError,
+    },
+    /// The pixels do not fit the header.
+    #[error("cannot read frame {frame} of `{}`: {reason}", path.display())]
+    Pixels {
+        /// The file.
+        path: PathBuf,
+        /// The frame, from 1.
+        frame: usize,
+        /// The rule.
+        reason: PixelError,
+    },
+    /// The slices make no volume under the policy.
+    #[error("series {series} is refused: {reason}")]
+    Refused {
+        /// UID of the series.
+        series: String,
+        /// Why.
+        reason: Finding,
+    },
+    /// The volume needs more memory than the caller allows.
+    #[error("the voxels of series {series} need {needed} bytes, the limit is {limit} bytes")]
+    TooLarge {
+        /// UID of the series.
+        series: String,
+        /// Bytes as `f32`.
+        needed: u64,
+        /// The caller's limit.
+        limit: u64,
+    },
+    /// The files are so small that they cannot hold what their headers state.
+    #[error(
+        "the {found} bytes of pixels of series {series} cannot hold the {expected} bytes that its headers state"
+    )]
+    Implausible {
+        /// UID of the series.
+        series: String,
+        /// Bytes of the files.
+        found: u64,
+        /// Bytes by the headers.
+        expected: u64,
+    },
+    /// The machine has not enough memory.
+    #[error("this machine cannot provide the {bytes} bytes of memory that series {series} needs")]
+    OutOfMemory {
+        /// UID of the series.
+        series: String,
+        /// Bytes asked for.
+        bytes: u64,
+    },
+    /// The slices cannot be put onto an even grid.
+    #[error("cannot resample series {series}: {reason}")]
+    Resample {
+        /// UID of the series.
+        series: String,
+        /// Why.
+        reason: ResampleError,
+    },
+}
+
+impl DicomError {
+    /// What the reader can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused { reason, .. } => reason.hint(),
+            Self::Header {
+                reason: HeaderError::Truncated { .. } | HeaderError::Deflate { .. },
+                ..
+            }
+            | Self::Pixels { .. }
+            | Self::Implausible { .. } => {
+                Some("send or export the series again: it is incomplete or damaged")
+            }
+            _ => None,
+        }
+    }
+
+    /// The file, where the error is about one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Io { path, .. } | Self::Header { path, .. } | Self::Pixels { path, .. } => {
+                Some(path)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Which rule a header breaks; positions are bytes of the file, of a deflated data set bytes once inflated.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum HeaderError {
+    /// The system cannot read on.
+    #[error("the system cannot read it: {kind}")]
+    Io {
+        /// What the system answered.
+        kind: io::ErrorKind,
+    },
+    /// No `DICM` behind a preamble of 128 bytes.
+    #[error("it has no `DICM` at byte 128")]
+    NotDicom,
+    /// The file ends within an element.
+    #[error("it ends within an element, after byte {at}")]
+    Truncated {
+        /// Where.
+        at: u64,
+    },
+    /// The deflate stream is damaged.
+    #[error("its deflate stream is damaged after {at} bytes")]
+    Deflate {
+        /// Inflated bytes so far.
+        at: u64,
+    },
+    /// A header that inflates without end.
+    #[error("its header goes on for more than {limit} bytes")]
+    TooLong {
+        /// Bytes that are let pass.
+        limit: u64,
+    },
+    /// An element reaches beyond the item that holds it.
+    #[error("an element reaches beyond its item or sequence at byte {at}")]
+    Overrun {
+        /// Where.
+        at: u64,
+    },
+    /// An item or delimiter where none can be, or an element where an item has to be.
+    #[error("{tag} is out of place at byte {at}")]
+    Stray {
+        /// What stands there.
+        tag: Tag,
+        /// Where.
+        at: u64,
+    },
+    /// The value representation is no pair of letters.
+    #[error("{tag} at byte {at} has no value representation")]
+    Representation {
+        /// The attribute.
+        tag: Tag,
+        /// Where.
+        at: u64,
+    },
+    /// Sequences within sequences, deeper than any real file.
+    #[error("its sequences lie more than {limit} deep within each other")]
+    Depth {
+        /// Levels that are let pass.
+        limit: usize,
+    },
+    /// A value that is read is absurdly long.
+    #[error("{tag} states {found} bytes, expected at most {limit}")]
+    LongValue {
+        /// The attribute.
+        tag: Tag,
+        /// Stated bytes.
+        found: u64,
+        /// Bytes that are let pass.
+        limit: u64,
+    },
+    /// An attribute that is needed is absent or empty.
+    #[error("{tag} is absent or empty")]
+    Missing {
+        /// The attribute.
+        tag: Tag,
+    },
+    /// A value is no number, or not as many numbers as it has to be.
+    #[error("{tag} does not hold {expected}")]
+    Malformed {
+        /// The attribute.
+        tag: Tag,
+        /// What it has to hold.
+        expected: &'static str,
+    },
+    /// A number is out of range.
+    #[error("{tag} is {found}, expected {expected}")]
+    Range {
+        /// The attribute.
+        tag: Tag,
+        /// The number.
+        found: f64,
+        /// What is allowed.
+        expected: &'static str,
+    },
+    /// The pixels cannot be there: fewer bytes than rows, columns and frames need.
+    #[error("its pixels take {expected} bytes, found {found}")]
+    PixelBytes {
+        /// Bytes that are there, or stated.
+        found: u64,
+        /// Bytes by rows, columns, bits and frames.
+        expected: u64,
+    },
+    /// A transfer syntax that cannot be decoded.
+    #[error("its transfer syntax {uid} cannot be decoded")]
+    Syntax {
+        /// The UID.
+        uid: String,
+    },
+    /// Values that are not stored as numbers of 8, 16 or 32 bits.
+    #[error("its pixels are real numbers, expected integers")]
+    RealPixels,
+    /// Values that a table translates.
+    #[error("its values are translated by a Modality LUT, which is not supported")]
+    ModalityLut,
+    /// Frames have no functional groups of their own.
+    #[error("it has {frames} frames but {groups} items of per-frame functional groups")]
+    FunctionalGroups {
+        /// Number of frames.
+        frames: u64,
+        /// Items of the sequence.
+        groups: usize,
+    },
+}
+
+/// Why the pixels of a frame cannot be read.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PixelError {
+    /// The fragments are damaged, or the deflate stream is.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// A fragment reaches beyond the file.
+    #[error("a fragment of {stated} bytes is stated where {rest} are left")]
+    Fragment {
+        /// Stated bytes.
+        stated: u64,
+        /// Bytes up to the end of the file.
+        rest: u64,
+    },
+    /// The fragments cannot be told apart by frames.
+    #[error(
+        "{fragments} fragments and {offsets} offsets do not tell where its {frames} frames are"
+    )]
+    Fragments {
+        /// Fragments behind the offset table.
+        fragments: usize,
+        /// Entries of the offset table.
+        offsets: usize,
+        /// Frames by the header.
+        frames: u64,
+    },
+    /// The compressed bytes are so few that they cannot hold the frame.
+    #[error("{found} compressed bytes cannot hold a frame of {expected} bytes")]
+    Implausible {
+        /// Compressed bytes.
+        found: u64,
+        /// Bytes of the frame.
+        expected: u64,
+    },
+    /// The compressed frame is damaged or of another shape.
+    #[error("its compressed pixels cannot be decoded: {0}")]
+    Codec(#[from] CodecError),
+}
+
+/// Why contours make no mask on a grid.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum StructureError {
+    /// The grid has no inverse.
+    #[error(transparent)]
+    Geometry(#[from] GeometryError),
+    /// A contour does not lie in a slice.
+    #[error(
+        "contour {contour} reaches over {slices:.2} slices of the grid, expected it within one"
+    )]
+    NotInSlice {
+        /// Its number among the closed contours, from 1.
+        contour: usize,
+        /// Slices between its corners.
+        slices: f64,
+    },
+}

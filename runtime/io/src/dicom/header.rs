@@ -1,0 +1,203 @@
+//! What a header says about the image in its file.
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::dicom::dataset::{self, Encoding, PixelElement};
+use crate::dicom::elements::Elements;
+use crate::dicom::error::HeaderError;
+use crate::dicom::frame::{Frame, frames};
+use crate::dicom::syntax::TransferSyntax;
+use crate::dicom::tag;
+
+/// How pixels are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PixelFormat {
+    /// Bits of a pixel in memory: 8, 16 or 32.
+    pub allocated: u32,
+    /// Bits of them that count.
+    pub stored: u32,
+    /// The highest of these, from 0.
+    pub high: u32,
+    /// Whether they are a two's complement.
+    pub signed: bool,
+}
+
+/// An image or the frames of one, all of the same shape and format.
+#[derive(Debug, Clone)]
+pub(super) struct Header {
+    pub syntax: TransferSyntax,
+    pub instance: String,
+    pub study: String,
+    pub series: String,
+    pub frame_of_reference: Option<String>,
+    pub class: String,
+    pub modality: String,
+    pub description: Option<String>,
+    pub series_number: Option<i64>,
+    pub columns: usize,
+    pub rows: usize,
+    pub format: PixelFormat,
+    pub pixels: PixelElement,
+    pub frames: Vec<Frame>,
+}
+
+/// Why a file is no image of a stack.
+#[derive(Debug)]
+pub(super) enum NoImage {
+    /// Another class of object; its UID, empty where it states none.
+    Class(String),
+    /// An overview image.
+    Localizer,
+    /// Several samples per pixel, or a palette.
+    Color,
+    /// An image without pixels.
+    NoPixels,
+    /// The header is unusable; with the UID of its series, where that was read.
+    Defect(HeaderError, Option<String>),
+}
+
+/// Classes of objects that are slices or frames in space: CT, MR, PET, their enhanced and converted kinds, and
+/// 3D X-ray (PS3.4 annex B.5).
+const CLASSES: [&str; 11] = [
+    "1.2.840.10008.5.1.4.1.1.2",
+    "1.2.840.10008.5.1.4.1.1.2.1",
+    "1.2.840.10008.5.1.4.1.1.2.2",
+    "1.2.840.10008.5.1.4.1.1.4",
+    "1.2.840.10008.5.1.4.1.1.4.1",
+    "1.2.840.10008.5.1.4.1.1.4.4",
+    "1.2.840.10008.5.1.4.1.1.128",
+    "1.2.840.10008.5.1.4.1.1.128.1",
+    "1.2.840.10008.5.1.4.1.1.130",
+    "1.2.840.10008.5.1.4.1.1.13.1.1",
+    "1.2.840.10008.5.1.4.1.1.13.1.2",
+];
+
+/// Reads the header of a file.
+pub(super) fn read(path: &Path, file: File) -> Result<Header, NoImage> {
+    let (mut stream, meta) = dataset::open(file).map_err(|reason| NoImage::Defect(reason, None))?;
+    let known = TransferSyntax::of(&meta.syntax);
+    // The header of a syntax whose pixels cannot be decoded is explicit and little endian as a rule (PS3.5 A.4).
+    let syntax = known.unwrap_or(TransferSyntax::ExplicitLittle);
+    if syntax == TransferSyntax::Deflated {
+        stream = stream.deflated();
+    }
+    let encoding = Encoding::of(syntax);
+    let mut elements = Elements::new(encoding);
+    let walked = dataset::walk(&mut stream, encoding, &mut elements);
+    let series = elements.text(tag::SERIES_INSTANCE_UID);
+    let defect = |reason| NoImage::Defect(reason, series.clone());
+    let class = elements.text(tag::SOP_CLASS_UID).or(meta.class);
+    let class = class.filter(|class| is_uid(class)).unwrap_or_default();
+    if !CLASSES.contains(&class.as_str()) {
+        return Err(match walked {
+            Err(reason) if class.is_empty() => defect(reason),
+            _ => NoImage::Class(class),
+        });
+    }
+    let pixels = walked.map_err(defect)?.ok_or(NoImage::NoPixels)?;
+    if known.is_none() {
+        return Err(defect(if is_uid(&meta.syntax) {
+            HeaderError::Syntax { uid: meta.syntax }
+        } else {
+            HeaderError::Malformed {
+                tag: tag::TRANSFER_SYNTAX_UID,
+                expected: "a UID",
+            }
+        }));
+    }
+    if elements.number(tag::SAMPLES_PER_PIXEL).map_err(defect)? > Some(1)
+        || elements
+            .text(tag::PHOTOMETRIC_INTERPRETATION)
+            .is_some_and(|text| !text.starts_with("MONOCHROME"))
+    {
+        return Err(NoImage::Color);
+    }
+    let frames = frames(&elements).map_err(defect)?;
+    if frames.iter().any(|frame| frame.is_localizer()) {
+        return Err(NoImage::Localizer);
+    }
+    let header = Header::new(&elements, syntax, class, pixels, frames).map_err(defect)?;
+    header.check_length(path, stream.rest()).map_err(defect)?;
+    Ok(header)
+}
+
+/// Whether a text is a UID (PS3.5 9.1), and no other text that had better not be shown.
+fn is_uid(text: &str) -> bool {
+    text.len() <= 64
+        && text
+            .bytes()
+            .all(|byte| byte == b'.' || byte.is_ascii_digit())
+}
+
+impl Header {
+    fn new(
+        elements: &Elements,
+        syntax: TransferSyntax,
+        class: String,
+        pixels: PixelElement,
+        frames: Vec<Frame>,
+    ) -> Result<Self, HeaderError> {
+        if pixels.tag != tag::PIXEL_DATA {
+            return Err(HeaderError::RealPixels);
+        }
+        if elements.modality_lut {
+            return Err(HeaderError::ModalityLut);
+        }
+        let required = |tag| elements.text(tag).ok_or(HeaderError::Missing { tag });
+        Ok(Self {
+            syntax,
+            instance: required(tag::SOP_INSTANCE_UID)?,
+            study: required(tag::STUDY_INSTANCE_UID)?,
+            series: required(tag::SERIES_INSTANCE_UID)?,
+            frame_of_reference: elements.text(tag::FRAME_OF_REFERENCE_UID),
+            class,
+            modality: elements.text(tag::MODALITY).unwrap_or_default(),
+            description: elements.text(tag::SERIES_DESCRIPTION),
+            series_number: elements.integer(tag::SERIES_NUMBER),
+            columns: elements.extent(tag::COLUMNS)?,
+            rows: elements.extent(tag::ROWS)?,
+            format: elements.format()?,
+            pixels,
+            frames,
+        })
+    }
+
+    /// Bytes of one frame as stored without compression.
+    pub fn frame_bytes(&self) -> u64 {
+        // Rows and columns have 16 bits each.
+        (self.rows * self.columns) as u64 * u64::from(self.format.allocated / 8)
+    }
+
+    /// Checks that the pixels are there, as far as that shows without reading them.
+    fn check_length(&self, path: &Path, rest: Option<u64>) -> Result<(), HeaderError> {
+        let expected = self.frame_bytes().saturating_mul(self.frames.len() as u64);
+        let Some(stated) = self.pixels.length else {
+            return if self.syntax.is_encapsulated() {
+                Ok(())
+            } else {
+                Err(HeaderError::PixelBytes { found: 0, expected })
+            };
+        };
+        if self.syntax.is_encapsulated() {
+            return Err(HeaderError::Malformed {
+                tag: tag::PIXEL_DATA,
+                expected: "fragments, as its transfer syntax demands",
+            });
+        }
+        let there = match rest {
+            Some(rest) => rest,
+            // No deflate stream expands more than 1032 times: 258 bytes from two bits.
+            None => path
+                .metadata()
+                .map_err(HeaderError::io)?
+                .len()
+                .saturating_mul(1032),
+        };
+        let found = stated.min(there);
+        if found < expected {
+            return Err(HeaderError::PixelBytes { found, expected });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,291 @@
+//! How the slices of a stack lie to each other, and the grid that they make.
+
+use vesal_volume::resample::spaced_geometry;
+use vesal_volume::{Affine, Geometry};
+
+use crate::dicom::error::DicomError;
+use crate::dicom::finding::Finding;
+use crate::dicom::frame::{Frame, dot};
+use crate::dicom::pixels::is_equal;
+use crate::dicom::stack::Slice;
+
+/// Slices whose positions differ by less are at one place.
+pub(super) const SAME_MM: f64 = 1e-3;
+
+/// Distance from an even position that is let pass: a share of the step, and at least so many mm.
+const UNEVEN: f64 = 0.02;
+const UNEVEN_MM: f64 = 0.01;
+
+/// Displacement from first to last slice within their planes, in pixels, that counts as straight: the affine follows
+/// it exactly, and no voxel is displaced by it against its neighbors.
+const STRAIGHT_PIXELS: f64 = 0.5;
+
+/// Displacement within the planes off the line of the others, in pixels, that is let pass.
+const OFF_LINE_PIXELS: f64 = 0.1;
+
+/// Largest tilt that is resampled: gantries reach 30 degrees.
+const TILT_DEGREES_MAX: f64 = 45.0;
+
+/// Gaps beyond this many steps are not interpolated: two slices in a row may be missing.
+const GAP_STEPS_MAX: f64 = 3.5;
+
+/// The slices of a stack from first to last, each place once.
+pub(super) struct Order {
+    pub slices: Vec<Slice>,
+    /// Copies that are left out.
+    pub dropped: usize,
+}
+
+impl Order {
+    /// Sorts slices along their normal and leaves out copies; the inner error is the reason to refuse them.
+    pub fn of(slices: &[Slice]) -> Result<Result<Self, Finding>, DicomError> {
+        let mut kept: Vec<Slice> = Vec::with_capacity(slices.len());
+        let (mut dropped, mut conflicts) = (0, 0);
+        for place in places(slices) {
+            let (first, others) = (place[0], &place[1..]);
+            let mut differs = false;
+            for other in others {
+                differs |= !is_equal(first, other)?;
+            }
+            conflicts += usize::from(differs);
+            dropped += others.len();
+            kept.push(first.clone());
+        }
+        Ok(if conflicts > 0 {
+            Err(Finding::Conflict { places: conflicts })
+        } else {
+            Ok(Self {
+                slices: kept,
+                dropped,
+            })
+        })
+    }
+}
+
+/// The slices along their normal, those at one place together and in the order of their files.
+pub(super) fn places(slices: &[Slice]) -> Vec<Vec<&Slice>> {
+    let Some(first) = slices.first() else {
+        return Vec::new();
+    };
+    let normal = first.place().normal_lps();
+    let along = |slice: &Slice| dot(slice.place().position_lps, normal);
+    let mut sorted: Vec<&Slice> = slices.iter().collect();
+    sorted.sort_by(|a, b| along(a).total_cmp(&along(b)));
+    let mut places: Vec<Vec<&Slice>> = Vec::new();
+    for slice in sorted {
+        let same = |place: &&mut Vec<&Slice>| {
+            let offset = difference(slice.place(), place[0].place());
+            dot(offset, offset).sqrt() < SAME_MM
+        };
+        // Several lines of slices may be interleaved at one height; these are told of as off the line.
+        let near = places
+            .iter_mut()
+            .rev()
+            .take_while(|place| along(slice) - along(place[0]) < SAME_MM);
+        match near.into_iter().find(same) {
+            Some(place) => place.push(slice),
+            None => places.push(vec![slice]),
+        }
+    }
+    for place in &mut places {
+        place.sort_by(|a, b| (a.path(), a.frame).cmp(&(b.path(), b.frame)));
+    }
+    places
+}
+
+fn difference(a: &Frame, b: &Frame) -> [f64; 3] {
+    std::array::from_fn(|axis| a.position_lps[axis] - b.position_lps[axis])
+}
+
+/// The grid of a volume, and how slices come to it.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    /// Columns, rows and slices as they are read.
+    pub read: [usize; 3],
+    /// For each slice of an even stack that is to be made, the slice before it and the share of the next; `None`
+    /// where the slices are even as they are.
+    pub blends: Option<Vec<(usize, f32)>>,
+    /// The even grid, whose slices may be displaced against each other.
+    pub even: Geometry,
+    /// The grid of the volume: `even`, or a rectangular one.
+    pub target: Geometry,
+}
+
+impl Layout {
+    /// Lays out slices that are sorted and at places of their own.
+    pub fn of(slices: &[Slice], findings: &mut Vec<Finding>) -> Result<Self, Finding> {
+        let (first, last) = match slices {
+            [] => return Err(Finding::NoDepth),
+            [only] => return Self::single(only, findings),
+            [first, .., last] => (first.place(), last.place()),
+        };
+        let normal = first.normal_lps();
+        let whole = difference(last, first);
+        let height = dot(whole, normal);
+        if height < SAME_MM {
+            // Side by side.
+            return Err(Finding::OffLine {
+                off_mm: dot(whole, whole).sqrt(),
+            });
+        }
+        let along: Vec<f64> = slices
+            .iter()
+            .map(|slice| dot(difference(slice.place(), first), normal))
+            .collect();
+        let pixel = first.pixel_mm[0].min(first.pixel_mm[1]);
+        let off_mm = slices
+            .iter()
+            .zip(&along)
+            .map(|(slice, along)| {
+                let offset = difference(slice.place(), first);
+                let off: [f64; 3] =
+                    std::array::from_fn(|axis| offset[axis] - whole[axis] * along / height);
+                dot(off, off).sqrt()
+            })
+            .fold(0.0, f64::max);
+        if off_mm > OFF_LINE_PIXELS * pixel {
+            return Err(Finding::OffLine { off_mm });
+        }
+        let (steps, blends) = blends(&along, findings)?;
+        let step = whole.map(|mm| mm / steps as f64);
+        let image = &slices[0].image.header;
+        let even = Geometry {
+            shape: [image.columns, image.rows, steps + 1],
+            affine: affine(first, step),
+        };
+        let aside: [f64; 3] = std::array::from_fn(|axis| whole[axis] - height * normal[axis]);
+        let aside = dot(aside, aside).sqrt();
+        let mut target = even;
+        if aside > STRAIGHT_PIXELS * pixel {
+            let degrees = aside.atan2(height).to_degrees();
+            let tilt = Finding::Tilt { degrees };
+            if degrees > TILT_DEGREES_MAX {
+                return Err(tilt);
+            }
+            let spacing = [first.pixel_mm[0], first.pixel_mm[1], height / steps as f64];
+            let Ok(rectangular) = spaced_geometry(&even, spacing, [1.0, 1.0]) else {
+                return Err(tilt);
+            };
+            target = rectangular;
+            findings.push(tilt);
+        }
+        Ok(Self {
+            read: [image.columns, image.rows, slices.len()],
+            blends,
+            even,
+            target,
+        })
+    }
+
+    fn single(only: &Slice, findings: &mut Vec<Finding>) -> Result<Self, Finding> {
+        let place = only.place();
+        let depth_mm = place.depth_mm.ok_or(Finding::NoDepth)?;
+        findings.push(Finding::SingleSlice { depth_mm });
+        let shape = [only.image.header.columns, only.image.header.rows, 1];
+        let step = place.normal_lps().map(|component| component * depth_mm);
+        let even = Geometry {
+            shape,
+            affine: affine(place, step),
+        };
+        Ok(Self {
+            read: shape,
+            blends: None,
+            even,
+            target: even,
+        })
+    }
+}
+
+/// Steps of the even grid between the first slice and the last, and how its slices are blended from those at `along`.
+type Blends = (usize, Option<Vec<(usize, f32)>>);
+
+fn blends(along: &[f64], findings: &mut Vec<Finding>) -> Result<Blends, Finding> {
+    let count = along.len() - 1;
+    let height = along[count];
+    if is_even(along) {
+        return Ok((count, None));
+    }
+    let gaps: Vec<f64> = along.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let mut sorted = gaps.clone();
+    sorted.sort_by(f64::total_cmp);
+    let spacing_mm = sorted[(count - 1) / 2];
+    let (least_mm, most_mm) = (sorted[0], sorted[count - 1]);
+    if most_mm > GAP_STEPS_MAX * spacing_mm {
+        return Err(Finding::LargeGap {
+            gap_mm: most_mm,
+            spacing_mm,
+        });
+    }
+    let missing_in = |gap: &f64| (gap / spacing_mm).round().max(1.0) as usize - 1;
+    let missing: usize = gaps.iter().map(missing_in).sum();
+    let steps = count + missing;
+    let step = height / steps as f64;
+    let mut slot = 0;
+    let in_slots = gaps.iter().zip(&along[1..]).all(|(gap, at)| {
+        slot += 1 + missing_in(gap);
+        is_near(*at, slot as f64 * step, step)
+    });
+    let steps = if missing > 0 && in_slots {
+        findings.push(Finding::Missing {
+            missing,
+            gaps: gaps.iter().filter(|gap| missing_in(gap) > 0).count(),
+            spacing_mm: step,
+        });
+        steps
+    } else {
+        findings.push(Finding::UnevenSpacing { least_mm, most_mm });
+        (height / spacing_mm).round().max(1.0) as usize
+    };
+    let step = height / steps as f64;
+    let blend = |index: usize| {
+        let at = index as f64 * step;
+        // Both ends are slices of their own.
+        let before = along.partition_point(|mm| *mm <= at).clamp(1, count) - 1;
+        let share = (at - along[before]) / (along[before + 1] - along[before]);
+        let (whole, share) = if is_near(at, along[before], step) {
+            (before, 0.0)
+        } else if is_near(at, along[before + 1], step) {
+            (before, 1.0)
+        } else {
+            (before, share.clamp(0.0, 1.0))
+        };
+        (whole, share as f32)
+    };
+    Ok((steps, Some((0..=steps).map(blend).collect())))
+}
+
+/// Whether positions lie evenly.
+pub(super) fn is_even(along: &[f64]) -> bool {
+    let (Some(first), Some(last), steps) = (along.first(), along.last(), along.len() - 1) else {
+        return true;
+    };
+    let step = (last - first) / steps.max(1) as f64;
+    along
+        .iter()
+        .enumerate()
+        .all(|(index, at)| is_near(*at, first + index as f64 * step, step))
+}
+
+fn is_near(at: f64, expected: f64, step: f64) -> bool {
+    (at - expected).abs() <= (UNEVEN * step).max(UNEVEN_MM)
+}
+
+/// The affine of a grid whose first slice is `first`: columns, rows, and a step between slices.
+fn affine(first: &Frame, step_lps: [f64; 3]) -> Affine {
+    let columns = [
+        first
+            .along_row_lps
+            .map(|component| component * first.pixel_mm[0]),
+        first
+            .along_column_lps
+            .map(|component| component * first.pixel_mm[1]),
+        step_lps,
+    ];
+    // From LPS to RAS.
+    const SIGN: [f64; 3] = [-1.0, -1.0, 1.0];
+    // Adding zero turns -0 into 0.
+    Affine::from_parts(
+        std::array::from_fn(|row| std::array::from_fn(|axis| SIGN[row] * columns[axis][row] + 0.0)),
+        std::array::from_fn(|row| SIGN[row] * first.position_lps[row] + 0.0),
+    )
+}

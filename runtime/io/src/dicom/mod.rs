@@ -1,0 +1,42 @@
+//! DICOM: slices of CT, MR, PET and 3D X-ray, one in a file or many, as volumes.
+//!
+//! [`scan`] looks at files and gives stacks; [`Stack::assess`] says what volume a stack makes and grades it;
+//! [`Assessment::read`] reads it. [`read_structures`] reads regions that are drawn as contours. World space leaves here as RAS+ millimeters: DICOM's own LPS ends in this module.
+//!
+//! The walk over a data set is this module's own, without recursion and with every length held against the file, and
+//! only attributes that are asked for are read: names, dates of birth and the like never enter memory. A file whose
+//! header is damaged refuses the stacks of its series rather than leaving a hole in them.
+//!
+//! **Transfer syntaxes**: implicit and explicit little endian, explicit big endian, deflated; RLE; JPEG baseline,
+//! extended, progressive (8 and 12 bits) and lossless; JPEG-LS; JPEG 2000.
+//!
+//! **Not read**: Modality LUTs, real-valued pixels, colors, frames without functional groups; files without the
+//! preamble of PS3.10; b-values in private attributes.
+
+mod codec;
+mod dataset;
+mod elements;
+mod error;
+mod finding;
+mod frame;
+mod header;
+mod layout;
+mod pixels;
+mod read;
+mod scan;
+mod separate;
+mod stack;
+mod stream;
+mod structures;
+mod syntax;
+mod tag;
+
+pub use codec::CodecError;
+pub use error::{DicomError, HeaderError, PixelError, StructureError};
+pub use finding::Finding;
+pub use frame::Key;
+pub use scan::{Scan, SkipReason, Skipped, scan};
+pub use stack::{Assessment, Grade, Policy, Slice, Stack};
+pub use structures::{Region, Structures, read_structures};
+pub use syntax::TransferSyntax;
+pub use tag::Tag;

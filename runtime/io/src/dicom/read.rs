@@ -1,0 +1,210 @@
+//! Reads the volume of a stack.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ndarray::Array4;
+use rayon::prelude::*;
+use vesal_volume::Volume;
+use vesal_volume::resample::resample_volume;
+
+use crate::dicom::error::DicomError;
+use crate::dicom::pixels::{Fragments, Image, is_plausible};
+use crate::dicom::stack::{Assessment, Slice};
+use crate::nifti::Limits;
+
+/// Slices that are decoded at once, and written side by side: a voxel's neighbors in memory are of the next slices.
+const BLOCK_SLICES: usize = 16;
+
+/// Bytes that decoding takes for each pixel of a frame: the most is JPEG 2000's, for coefficients and their transform.
+const DECODER_BYTES_PER_PIXEL: u64 = 24;
+
+impl Assessment {
+    /// Reads the volume.
+    ///
+    /// **Shapes and units**: one channel `[1, X, Y, Z]` on the grid of [`Assessment::geometry`]: columns, rows, slices.
+    /// Values are `stored × slope + intercept` of each slice, computed in `f32`: Hounsfield units of CT, the series' units of
+    /// PET, arbitrary ones of MR. Pixels of a padding value stay what they are stored as, and MONOCHROME1, which asks
+    /// for an inverted display, changes no value: that is what converters to NIfTI do as well, and networks learn
+    /// from.
+    ///
+    /// Besides the array, memory is taken for 16 slices, and for what decodes one of them on each thread; where slices
+    /// are resampled, for a second array.
+    ///
+    /// **Errors**: [`DicomError::Refused`] for a stack without a volume; [`DicomError::TooLarge`] and
+    /// [`DicomError::Implausible`] before memory is taken; otherwise what is wrong with a file.
+    pub fn read(&self, limits: &Limits) -> Result<Volume, DicomError> {
+        let layout = self
+            .outcome
+            .as_ref()
+            .map_err(|reason| DicomError::Refused {
+                series: self.series.clone(),
+                reason: reason.clone(),
+            })?;
+        self.check(layout.read, limits)?;
+        self.check(layout.even.shape, limits)?;
+        self.check(layout.target.shape, limits)?;
+        let fragments = self.fragments()?;
+        let mut data = self.zeros(layout.read)?;
+        let [columns, rows, slices] = layout.read;
+        let blocks = self.slices().chunks(BLOCK_SLICES);
+        for (start, block) in (0..).step_by(BLOCK_SLICES).zip(blocks) {
+            let frames: Vec<Vec<f32>> = block
+                .par_iter()
+                .map(|slice| fragments.read(slice))
+                .collect::<Result<_, _>>()?;
+            data.par_chunks_mut(rows * slices)
+                .enumerate()
+                .for_each(|(x, slab)| {
+                    for (y, line) in slab.chunks_mut(slices).enumerate() {
+                        let pixel = y * columns + x;
+                        for (voxel, frame) in line[start..].iter_mut().zip(&frames) {
+                            *voxel = frame[pixel];
+                        }
+                    }
+                });
+        }
+        if let Some(blends) = &layout.blends {
+            let even = self.zeros(layout.even.shape)?;
+            let whole = std::mem::replace(&mut data, even);
+            data.par_chunks_mut(blends.len())
+                .zip(whole.par_chunks(slices))
+                .for_each(|(even, line)| {
+                    for (voxel, &(before, share)) in even.iter_mut().zip(blends) {
+                        *voxel = match share {
+                            0.0 => line[before],
+                            1.0 => line[before + 1],
+                            _ => line[before] + share * (line[before + 1] - line[before]),
+                        };
+                    }
+                });
+        }
+        let [x, y, z] = layout.even.shape;
+        let data = Array4::from_shape_vec((1, x, y, z), data)
+            .map_err(|_| self.too_large(&layout.even.shape))?;
+        let volume = Volume {
+            data,
+            affine: layout.even.affine,
+        };
+        if layout.target == layout.even {
+            return Ok(volume);
+        }
+        resample_volume(&volume, &layout.target).map_err(|reason| DicomError::Resample {
+            series: self.series.clone(),
+            reason,
+        })
+    }
+
+    /// The most memory in bytes that [`Assessment::read`] takes with so many threads, the volume included; 0 for a
+    /// refused stack.
+    pub fn peak_bytes(&self, threads: usize) -> u64 {
+        let (Ok(layout), Some(slice)) = (&self.outcome, self.slices().first()) else {
+            return 0;
+        };
+        let array = |shape: [usize; 3]| {
+            shape
+                .iter()
+                .fold(4_u64, |bytes, &n| bytes.saturating_mul(n as u64))
+        };
+        let [columns, rows, slices] = layout.read;
+        let pixels = (columns * rows) as u64;
+        let frames = 4 * pixels * slices.min(BLOCK_SLICES) as u64;
+        let decoders = DECODER_BYTES_PER_PIXEL * pixels * threads.min(slices) as u64;
+        // Fragments of frames that share a file.
+        let places = 48 * slice.image.header.frames.len() as u64;
+        let (read, even, target) = (
+            array(layout.read),
+            array(layout.even.shape),
+            array(layout.target.shape),
+        );
+        let blended = if layout.blends.is_some() {
+            read.saturating_add(even)
+        } else {
+            0
+        };
+        let straightened = if layout.target == layout.even {
+            0
+        } else {
+            even.saturating_add(target)
+        };
+        read.saturating_add(frames + decoders + places)
+            .max(blended)
+            .max(straightened)
+    }
+
+    fn check(&self, shape: [usize; 3], limits: &Limits) -> Result<(), DicomError> {
+        let needed = shape
+            .iter()
+            .fold(4_u64, |product, &n| product.saturating_mul(n as u64));
+        if needed > limits.max_voxel_bytes {
+            return Err(DicomError::TooLarge {
+                series: self.series.clone(),
+                needed,
+                limit: limits.max_voxel_bytes,
+            });
+        }
+        Ok(())
+    }
+
+    /// Finds the fragments of images with several frames, and checks that all files may hold what they state.
+    fn fragments(&self) -> Result<FragmentsOf, DicomError> {
+        let mut images: HashMap<*const Image, &Arc<Image>> = HashMap::new();
+        for slice in self.slices() {
+            images.insert(Arc::as_ptr(&slice.image), &slice.image);
+        }
+        let expected = self
+            .slices()
+            .iter()
+            .map(|slice| slice.image.header.frame_bytes())
+            .fold(0, u64::saturating_add);
+        let mut found = 0_u64;
+        for image in images.values() {
+            let metadata = image.path.metadata().map_err(DicomError::io(&image.path))?;
+            found = found.saturating_add(metadata.len());
+        }
+        if !is_plausible(found, expected) {
+            return Err(DicomError::Implausible {
+                series: self.series.clone(),
+                found,
+                expected,
+            });
+        }
+        let several: Vec<&Arc<Image>> = images
+            .into_values()
+            .filter(|image| image.header.frames.len() > 1)
+            .collect();
+        let found = several
+            .into_par_iter()
+            .map(|image| Ok((Arc::as_ptr(image) as usize, image.fragments()?)))
+            .collect::<Result<_, DicomError>>()?;
+        Ok(FragmentsOf(found))
+    }
+
+    fn zeros(&self, shape: [usize; 3]) -> Result<Vec<f32>, DicomError> {
+        let voxels = shape.iter().product();
+        let mut data = Vec::new();
+        data.try_reserve_exact(voxels)
+            .map_err(|_| self.too_large(&shape))?;
+        data.resize(voxels, 0.0);
+        Ok(data)
+    }
+
+    fn too_large(&self, shape: &[usize]) -> DicomError {
+        DicomError::OutOfMemory {
+            series: self.series.clone(),
+            bytes: 4 * shape.iter().product::<usize>() as u64,
+        }
+    }
+}
+
+/// The fragments of images with several frames, by the images' addresses.
+struct FragmentsOf(HashMap<usize, Fragments>);
+
+impl FragmentsOf {
+    fn read(&self, slice: &Slice) -> Result<Vec<f32>, DicomError> {
+        match self.0.get(&(Arc::as_ptr(&slice.image) as usize)) {
+            Some(fragments) => slice.image.read(slice.frame, fragments),
+            None => slice.image.read(slice.frame, &slice.image.fragments()?),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Transfer syntaxes: how a data set and its pixels are encoded.
+
+use std::fmt;
+
+/// A transfer syntax whose pixels can be decoded.
+///
+/// **Source**: PS3.5 section 10, PS3.6 annex A.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TransferSyntax {
+    /// Implicit VR little endian.
+    ImplicitLittle,
+    /// Explicit VR little endian.
+    ExplicitLittle,
+    /// Explicit VR big endian (retired).
+    ExplicitBig,
+    /// Explicit VR little endian in a deflate stream.
+    Deflated,
+    /// Run lengths of bytes.
+    Rle,
+    /// JPEG with cosine transform or lossless, Huffman coded: baseline, extended, progressive, lossless.
+    Jpeg(&'static str),
+    /// JPEG-LS, lossless or near-lossless.
+    JpegLs(&'static str),
+    /// JPEG 2000, reversible or not.
+    Jpeg2000(&'static str),
+}
+
+/// UIDs of the encapsulated syntaxes of JPEG's families below `1.2.840.10008.1.2.4.`.
+const JPEG: [&str; 6] = ["50", "51", "53", "55", "57", "70"];
+const JPEG_LS: [&str; 2] = ["80", "81"];
+const JPEG_2000: [&str; 2] = ["90", "91"];
+
+impl TransferSyntax {
+    /// The syntax with this UID; `None` where its pixels cannot be decoded.
+    ///
+    /// **Examples**
+    /// ```
+    /// use vesal_io::dicom::TransferSyntax;
+    /// assert_eq!(TransferSyntax::of("1.2.840.10008.1.2.5"), Some(TransferSyntax::Rle));
+    /// assert_eq!(TransferSyntax::of("1.2.840.10008.1.2.4.100"), None);
+    /// ```
+    pub fn of(uid: &str) -> Option<Self> {
+        let rest = uid.strip_prefix("1.2.840.10008.1.2")?;
+        let known = |family: &[&'static str], make: fn(&'static str) -> Self| {
+            let last = rest.strip_prefix(".4.")?;
+            family
+                .iter()
+                .find(|known| **known == last)
+                .map(|known| make(known))
+        };
+        match rest {
+            "" => Some(Self::ImplicitLittle),
+            ".1" => Some(Self::ExplicitLittle),
+            ".1.99" => Some(Self::Deflated),
+            ".2" => Some(Self::ExplicitBig),
+            ".5" => Some(Self::Rle),
+            _ => known(&JPEG, Self::Jpeg)
+                .or_else(|| known(&JPEG_LS, Self::JpegLs))
+                .or_else(|| known(&JPEG_2000, Self::Jpeg2000)),
+        }
+    }
+
+    /// Whether pixels come as fragments of compressed frames.
+    pub fn is_encapsulated(self) -> bool {
+        matches!(
+            self,
+            Self::Rle | Self::Jpeg(_) | Self::JpegLs(_) | Self::Jpeg2000(_)
+        )
+    }
+}
+
+impl fmt::Display for TransferSyntax {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ImplicitLittle => write!(f, "1.2.840.10008.1.2"),
+            Self::ExplicitLittle => write!(f, "1.2.840.10008.1.2.1"),
+            Self::Deflated => write!(f, "1.2.840.10008.1.2.1.99"),
+            Self::ExplicitBig => write!(f, "1.2.840.10008.1.2.2"),
+            Self::Rle => write!(f, "1.2.840.10008.1.2.5"),
+            Self::Jpeg(last) | Self::JpegLs(last) | Self::Jpeg2000(last) => {
+                write!(f, "1.2.840.10008.1.2.4.{last}")
+            }
+        }
+    }
+}
