@@ -1,10 +1,11 @@
 //! A member's way through the windows of a volume, wherever it runs.
 
 use ndarray::{Array3, ArrayView4};
+use rayon::prelude::*;
 use vesal_volume::window::{Blending, Progress, StitchError, Walk, WindowPlan};
 
 use crate::cuda::CudaWalk;
-use crate::predictor::{OnnxPredictor, PredictorError};
+use crate::predictor::{OnnxPredictor, PredictorError, check_finite};
 
 /// A member's way through the windows of a volume.
 pub(crate) enum MemberWalk<'a> {
@@ -58,35 +59,40 @@ impl<'a> MemberWalk<'a> {
     ) -> Result<(), StitchError<PredictorError>> {
         match self {
             Self::Host(walk) => walk.step(predictor),
-            Self::Cuda(walk) => predictor
-                .step(walk)
-                .map_err(|source| walk_error(walk, source)),
+            Self::Cuda(walk) => {
+                let stepped = predictor.step(walk);
+                stepped.map_err(|source| self.failed(source))
+            }
         }
     }
 
     /// Takes the next planes along X that no further window reaches, `[K, Y, Z]` each, in their order; none if there are
     /// none: on a processor one, so that no more of them wait than must, from a GPU a lot.
     ///
-    /// **Errors**: the prediction of later windows fails, on a GPU.
+    /// **Errors**: a value of them is not finite: here every voxel is looked at once, and not in every window that holds
+    /// it; on a GPU, the prediction of later windows fails.
     pub(crate) fn pop(
         &mut self,
         predictor: &mut OnnxPredictor,
     ) -> Result<Vec<Array3<f32>>, StitchError<PredictorError>> {
-        match self {
+        let planes = match self {
             Self::Host(walk) => Ok(walk.pop().into_iter().collect()),
-            Self::Cuda(walk) => predictor
-                .pop(walk)
-                .map_err(|source| walk_error(walk, source)),
-        }
+            Self::Cuda(walk) => predictor.pop(walk),
+        };
+        let checked = planes.and_then(|planes: Vec<Array3<f32>>| {
+            planes.par_iter().try_for_each(check_finite)?;
+            Ok(planes)
+        });
+        checked.map_err(|source| self.failed(source))
     }
-}
 
-fn walk_error(walk: &CudaWalk<'_>, source: PredictorError) -> StitchError<PredictorError> {
-    let Progress { done, total } = walk.progress();
-    StitchError::Predict {
-        window: done + 1,
-        total,
-        source,
+    fn failed(&self, source: PredictorError) -> StitchError<PredictorError> {
+        let Progress { done, total } = self.progress();
+        StitchError::Predict {
+            window: total.min(done + 1),
+            total,
+            source,
+        }
     }
 }
 

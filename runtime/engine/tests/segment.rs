@@ -310,7 +310,7 @@ fn an_overflowing_network_is_an_error_and_no_background() {
         panic!("{error:?}")
     };
     assert!(
-        matches!(source, PredictorError::NotFinite { values: 576 }),
+        matches!(source, PredictorError::NotFinite { values: 72 }),
         "{source:?}"
     );
 }

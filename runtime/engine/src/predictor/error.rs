@@ -123,7 +123,7 @@ pub enum PredictorError {
         expected: [usize; 5],
     },
     /// It overflowed.
-    #[error("the network returns {values} logits that are NaN or infinite")]
+    #[error("the network gives {values} values that are NaN or infinite")]
     NotFinite {
         /// How many.
         values: usize,

@@ -8,7 +8,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ndarray::{Array3, Array5, ArrayView4, ArrayView5, Axis, CowArray, Ix5, s};
+use ndarray::{
+    Array3, Array5, ArrayBase, ArrayView4, ArrayView5, Axis, CowArray, Data, Dimension, Ix5, s,
+};
 use ort::memory::Allocator;
 use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
@@ -225,10 +227,11 @@ impl OnnxPredictor {
     ///
     /// **Shapes**: `[N, C, X, Y, Z]` → `[N, K, X, Y, Z]`.
     ///
-    /// **Errors**: as [`PatchPredictor::predict`].
+    /// **Errors**: as [`PatchPredictor::predict`], or a value is not finite.
     pub fn logits(&mut self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>, PredictorError> {
         let head = self.head.clone();
         let outputs = self.predict(patches)?;
+        check_finite(&outputs)?;
         let Some(head) = head else {
             return Ok(outputs.into_owned());
         };
@@ -368,11 +371,17 @@ impl PatchPredictor for OnnxPredictor {
             return Err(output());
         }
         let logits = all.slice_move(s![..n, .., .., .., ..]);
-        let values = logits.iter().filter(|logit| !logit.is_finite()).count();
-        if values > 0 {
-            return Err(PredictorError::NotFinite { values });
-        }
         Ok(logits.into())
+    }
+}
+
+/// Checks that no value is NaN or infinite.
+pub(crate) fn check_finite<S: Data<Elem = f32>, D: Dimension>(
+    values: &ArrayBase<S, D>,
+) -> Result<(), PredictorError> {
+    match values.iter().filter(|value| !value.is_finite()).count() {
+        0 => Ok(()),
+        values => Err(PredictorError::NotFinite { values }),
     }
 }
 
