@@ -6,7 +6,7 @@ mod support;
 
 use std::fs;
 
-use support::{Ran, vesal};
+use support::{Ran, listing, vesal, with_runtime};
 use tempfile::tempdir;
 use vesal_engine::install::{VERSION, Variant};
 
@@ -52,4 +52,18 @@ fn without_python_the_remedy_is_named() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn starting_onnx_runtime_notes_nothing_about_the_user() {
+    let home = tempdir().unwrap();
+    let mut command = with_runtime();
+    command
+        .env("HOME", home.path())
+        .env_remove("XDG_CACHE_HOME")
+        .env_remove("XDG_DATA_HOME")
+        .arg("devices");
+    let ran = Ran::from(command.output().unwrap());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(listing(home.path()), Vec::<String>::new());
 }

@@ -68,6 +68,7 @@ pub fn vesal() -> Command {
         "VESAL_BATCH",
         "VESAL_DATAROOT",
         "ORT_DYLIB_PATH",
+        "ORT_DISABLE_TELEMETRY",
     ] {
         command.env_remove(name);
     }

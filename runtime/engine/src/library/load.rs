@@ -2,6 +2,7 @@
 
 #![warn(clippy::undocumented_unsafe_blocks)]
 
+use std::env;
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -12,6 +13,9 @@ use super::{Found, LibraryError, Origin, binary, find};
 
 /// Oldest ONNX Runtime that has what this program calls.
 pub const MIN_VERSION: &str = "1.24";
+
+/// Environment variable by which ONNX Runtime notes nothing, if it is set.
+const NO_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
 
 /// ONNX Runtime, loaded and started, for the rest of the process.
 #[derive(Debug)]
@@ -69,6 +73,7 @@ pub fn load(found: &Found) -> Result<&'static Runtime, LibraryError> {
         (_, Some(runtime)) => return Ok(runtime),
         _ => {}
     }
+    without_telemetry();
     let (version, _loaded) = version_of(&path)?;
     if !is_new_enough(&version) {
         return Err(LibraryError::TooOld {
@@ -104,6 +109,18 @@ pub fn load(found: &Found) -> Result<&'static Runtime, LibraryError> {
     }));
     loaded.runtime = Some(runtime);
     Ok(runtime)
+}
+
+/// Keeps ONNX Runtime from noting what it does.
+///
+/// Its builds for Linux write down when they start, and every error, with the program's path and the machine, for the
+/// network, in a database in the user's cache; being told later, as [`load`] tells it too, leaves what was noted until then.
+fn without_telemetry() {
+    if env::var_os(NO_TELEMETRY).is_none() {
+        // SAFETY: once, before any library is loaded that would look at the environment beside Rust's own functions, which
+        // wait for each other.
+        unsafe { env::set_var(NO_TELEMETRY, "1") };
+    }
 }
 
 /// Gives ONNX Runtime: the one in use if no library is named, else finds and loads one.

@@ -1,7 +1,10 @@
 //! ONNX Runtime's library: where it lies, and loading it once per process.
 
 mod binary;
-#[allow(unsafe_code, reason = "asking a C library for its version")]
+#[allow(
+    unsafe_code,
+    reason = "asking a C library for its version, and keeping it quiet"
+)]
 mod load;
 mod places;
 
