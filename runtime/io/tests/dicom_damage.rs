@@ -4,31 +4,11 @@ mod dicom_files;
 mod synthetic;
 
 use std::fs;
-use std::path::Path;
 
+use dicom_files::reading::reasons;
 use dicom_files::*;
 use tempfile::tempdir;
-use vesal_io::dicom::{HeaderError, Policy, SkipReason, scan};
-use vesal_io::nifti::Limits;
-
-/// Scans a file and reads what stacks it gives: the reasons for whatever fails, or nothing.
-fn reasons(path: &Path) -> Vec<String> {
-    let found = scan(&[path]).unwrap();
-    let mut reasons: Vec<String> = found
-        .skipped
-        .iter()
-        .map(|file| file.reason.to_string())
-        .collect();
-    for stack in &found.stacks {
-        let read = stack
-            .assess(Policy::Resample)
-            .and_then(|assessment| assessment.read(&Limits::default()));
-        if let Err(error) = read {
-            reasons.push(error.to_string());
-        }
-    }
-    reasons
-}
+use vesal_io::dicom::{HeaderError, SkipReason, scan};
 
 #[test]
 fn files_cut_off_anywhere_give_reasons() {

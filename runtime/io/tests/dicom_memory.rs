@@ -5,8 +5,8 @@
 mod dicom_files;
 
 use std::fs;
-use std::path::Path;
 
+use dicom_files::reading::reasons;
 use dicom_files::*;
 use tempfile::tempdir;
 use vesal_io::dicom::{Policy, scan};
@@ -35,25 +35,6 @@ fn peak<T>(work: impl FnOnce() -> T) -> (T, u64) {
 }
 
 const MIB: u64 = 1 << 20;
-
-/// Scans a file and reads what stacks it gives: the reasons for whatever fails, or nothing.
-fn reasons(path: &Path) -> Vec<String> {
-    let found = scan(&[path]).unwrap();
-    let mut reasons: Vec<String> = found
-        .skipped
-        .iter()
-        .map(|file| file.reason.to_string())
-        .collect();
-    for stack in &found.stacks {
-        let read = stack
-            .assess(Policy::Resample)
-            .and_then(|assessment| assessment.read(&Limits::default()));
-        if let Err(error) = read {
-            reasons.push(error.to_string());
-        }
-    }
-    reasons
-}
 
 fn element(tag: Tag, vr: &[u8; 2], length: u32) -> Vec<u8> {
     let mut bytes = [tag.0.to_le_bytes(), tag.1.to_le_bytes()].concat();

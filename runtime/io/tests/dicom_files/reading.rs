@@ -95,3 +95,22 @@ pub fn defect(image: &Elements) -> HeaderError {
         other => panic!("{other}"),
     }
 }
+
+/// Scans a file and reads what stacks it gives: the reasons for whatever fails, or nothing.
+pub fn reasons(path: &Path) -> Vec<String> {
+    let found = scan(&[path]).unwrap();
+    let mut reasons: Vec<String> = found
+        .skipped
+        .iter()
+        .map(|file| file.reason.to_string())
+        .collect();
+    for stack in &found.stacks {
+        let read = stack
+            .assess(Policy::Resample)
+            .and_then(|assessment| assessment.read(&Limits::default()));
+        if let Err(error) = read {
+            reasons.push(error.to_string());
+        }
+    }
+    reasons
+}
