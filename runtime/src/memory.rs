@@ -14,6 +14,9 @@ use crate::peak_memory;
 /// What one thread and another hold for a moment: blocks of files on their way, buffers of the allocator.
 const MARGIN_BYTES: u64 = 64 << 20;
 
+/// What a process takes before its first case differs by less from run to run.
+const SLACK_BYTES: u64 = 16 << 20;
+
 /// Why a case is not begun.
 #[derive(Debug, thiserror::Error)]
 pub enum MemoryError {
@@ -209,7 +212,7 @@ impl MemoryPlan {
                 };
                 let remedy = format!(
                     "it fits with `--max-ram {}M`, on a machine that has as much",
-                    needed.div_ceil(1 << 20)
+                    needed.saturating_add(SLACK_BYTES).div_ceil(1 << 20)
                 );
                 Err(Failure::new(Exit::Input, error).hint(Some(remedy)))
             }
