@@ -1,0 +1,30 @@
+//! An example network that tests change, and its parts.
+
+use vesal_onnx::Network;
+use vesal_onnx::proto::{GraphProto, ModelProto, NodeProto};
+
+use crate::example::Example;
+
+pub const EXAMPLE: Example = Example {
+    features: 2,
+    classes: 3,
+    window: [4, 6, 8],
+    seed: 1,
+};
+
+pub fn model() -> ModelProto {
+    EXAMPLE.model()
+}
+
+pub fn graph(model: &mut ModelProto) -> &mut GraphProto {
+    model.graph.as_mut().unwrap()
+}
+
+pub fn of(network: &Network) -> &GraphProto {
+    network.model().graph.as_ref().unwrap()
+}
+
+pub fn node<'a>(model: &'a mut ModelProto, name: &str) -> &'a mut NodeProto {
+    let mut nodes = graph(model).node.iter_mut();
+    nodes.find(|node| node.name() == name).unwrap()
+}
