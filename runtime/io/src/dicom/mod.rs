@@ -27,6 +27,7 @@ mod stack;
 mod stream;
 mod syntax;
 mod tag;
+pub mod write;
 
 pub use codec::CodecError;
 pub use error::{DicomError, HeaderError, PixelError};
