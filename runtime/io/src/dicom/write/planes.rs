@@ -124,6 +124,18 @@ pub(super) struct Present {
     pub rows: Range<usize>,
 }
 
+impl Present {
+    /// A segment that is to be told of where it is not.
+    pub fn nothing(segment: u16) -> Self {
+        Self {
+            segment,
+            voxels: 0,
+            columns: 0..0,
+            rows: 0..0,
+        }
+    }
+}
+
 /// For each plane the segments that are in it, by their index.
 pub(super) fn presence(
     planes: &Planes,

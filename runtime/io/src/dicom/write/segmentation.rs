@@ -49,8 +49,8 @@ impl Form {
 /// Writes a segmentation.
 ///
 /// **Definition**: segments are numbered from 1 in their order; in a label map a segment has its value for number, and
-/// the background is described as number 0. Planes without any voxel of a segment have no frame, but a segmentation
-/// of nothing has one empty frame. Frames lie plane after plane along the normal, in a plane by segment. Where the
+/// the background is described as number 0. Planes without any voxel of a segment have no frame, but for a
+/// few empty ones that fill up the last bytes, and one where there is nothing at all. Frames lie plane after plane along the normal, in a plane by segment. Where the
 /// grid is that of the source, each frame refers to the source's frame at its place; otherwise all of them refer to
 /// the whole series.
 ///
@@ -105,12 +105,11 @@ impl<'a> Writing<'a> {
         let meaning = Meaning::of(segmented);
         let mut present = presence(&planes, segmented, &meaning)?;
         if present.iter().all(Vec::is_empty) {
-            present[0].push(Present {
-                segment: 0,
-                voxels: 0,
-                columns: 0..0,
-                rows: 0..0,
-            });
+            present[0].push(Present::nothing(0));
+        }
+        if form == Form::Binary {
+            let pixels = planes.columns() * planes.rows();
+            fill_up(&mut present, segmented.segments.len() as u16, pixels);
         }
         let mut frames = Vec::new();
         for (plane, present) in present.iter().enumerate() {
@@ -446,6 +445,32 @@ impl<'a> Writing<'a> {
                 [Items::new().short(tags::REFERENCED_SEGMENT_NUMBER, segment + 1)],
             ),
             None => items,
+        }
+    }
+}
+
+/// Adds empty frames until the bits of all fill an even number of bytes.
+///
+/// Pixels are padded to an even length; cornerstone3D 5 refuses what is padded, or takes it for frames that begin at
+/// bytes of their own where the lengths agree, and shows them displaced.
+fn fill_up(present: &mut [Vec<Present>], segments: u16, pixels: usize) {
+    let unused = (8 - pixels % 8) % 8;
+    let is_plain = |frames: usize| {
+        let last = frames * (pixels % 16) % 16;
+        let bytes_even = last == 0 || last > 8;
+        bytes_even && (frames == 1 || unused == 0 || frames * unused >= 8)
+    };
+    let mut frames = present.iter().map(Vec::len).sum();
+    for plane in present {
+        for segment in 0..segments {
+            if is_plain(frames) {
+                return;
+            }
+            let place = plane.partition_point(|one| one.segment < segment);
+            if plane.get(place).is_none_or(|one| one.segment != segment) {
+                plane.insert(place, Present::nothing(segment));
+                frames += 1;
+            }
         }
     }
 }

@@ -22,25 +22,59 @@ const CHARACTER_SET: Tag = Tag(0x0008, 0x0005);
 const IDENTITY_REMOVED: Tag = Tag(0x0012, 0x0062);
 const DEIDENTIFICATION_METHOD: Tag = Tag(0x0012, 0x0063);
 
-/// Attributes of patient and study that are copied, and whether a file must have them.
-const PATIENT_AND_STUDY: [(Tag, VR, bool); 16] = [
-    (Tag(0x0008, 0x0020), VR::DA, true),
-    (Tag(0x0008, 0x0030), VR::TM, true),
-    (Tag(0x0008, 0x0050), VR::SH, true),
-    (Tag(0x0008, 0x0090), VR::PN, true),
-    (Tag(0x0008, 0x1030), VR::LO, false),
-    (Tag(0x0010, 0x0010), VR::PN, true),
-    (Tag(0x0010, 0x0020), VR::LO, true),
-    (Tag(0x0010, 0x0021), VR::LO, false),
-    (Tag(0x0010, 0x0030), VR::DA, true),
-    (Tag(0x0010, 0x0040), VR::CS, true),
-    (Tag(0x0010, 0x1010), VR::AS, false),
-    (Tag(0x0010, 0x1020), VR::DS, false),
-    (Tag(0x0010, 0x1030), VR::DS, false),
-    (IDENTITY_REMOVED, VR::CS, false),
-    (DEIDENTIFICATION_METHOD, VR::LO, false),
-    (Tag(0x0020, 0x0010), VR::SH, true),
+/// What is done with an attribute of the source.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Copy {
+    /// It tells patient and study from others, and stands in every file as it does in the source.
+    Identity,
+    /// The same, but left out where the source has none.
+    Further,
+    /// It describes, and is left empty where it breaks the rules of its representation.
+    Description,
+    /// The same, but left out.
+    Detail,
+}
+
+/// Attributes of patient and study that are copied.
+const PATIENT_AND_STUDY: [(Tag, VR, Copy); 16] = [
+    (Tag(0x0008, 0x0020), VR::DA, Copy::Identity),
+    (Tag(0x0008, 0x0030), VR::TM, Copy::Identity),
+    (Tag(0x0008, 0x0050), VR::SH, Copy::Identity),
+    (Tag(0x0008, 0x0090), VR::PN, Copy::Identity),
+    (Tag(0x0008, 0x1030), VR::LO, Copy::Detail),
+    (Tag(0x0010, 0x0010), VR::PN, Copy::Identity),
+    (Tag(0x0010, 0x0020), VR::LO, Copy::Identity),
+    (Tag(0x0010, 0x0021), VR::LO, Copy::Further),
+    (Tag(0x0010, 0x0030), VR::DA, Copy::Identity),
+    (Tag(0x0010, 0x0040), VR::CS, Copy::Identity),
+    (Tag(0x0010, 0x1010), VR::AS, Copy::Detail),
+    (Tag(0x0010, 0x1020), VR::DS, Copy::Detail),
+    (Tag(0x0010, 0x1030), VR::DS, Copy::Detail),
+    (IDENTITY_REMOVED, VR::CS, Copy::Further),
+    (DEIDENTIFICATION_METHOD, VR::LO, Copy::Further),
+    (Tag(0x0020, 0x0010), VR::SH, Copy::Description),
 ];
+
+/// Whether a value keeps to the rules of its representation (PS3.5 6.2).
+fn is_lawful(vr: VR, value: &[u8]) -> bool {
+    // Bytes of another character set than UTF-8 are characters for the most part.
+    let text = std::str::from_utf8(value).unwrap_or_default();
+    let characters = match text {
+        "" => value.len(),
+        text => text.chars().count(),
+    };
+    match vr {
+        VR::SH => characters <= 16,
+        VR::LO => characters <= 64,
+        VR::AS => {
+            text.len() == 4
+                && text[..3].bytes().all(|byte| byte.is_ascii_digit())
+                && text.ends_with(['D', 'W', 'M', 'Y'])
+        }
+        VR::DS => text.len() <= 16 && text.trim().parse().is_ok_and(f64::is_finite),
+        _ => true,
+    }
+}
 
 const POSITION_REFERENCE: Tag = Tag(0x0020, 0x1040);
 
@@ -240,9 +274,12 @@ impl Source {
         if !set.is_empty() {
             items = items.bytes(CHARACTER_SET.into(), VR::CS, set);
         }
-        for (tag, vr, required) in PATIENT_AND_STUDY {
-            let value = self.value(tag);
-            if value.is_empty() && !required {
+        for (tag, vr, copy) in PATIENT_AND_STUDY {
+            let mut value = self.value(tag);
+            if matches!(copy, Copy::Description | Copy::Detail) && !is_lawful(vr, value) {
+                value = &[];
+            }
+            if value.is_empty() && matches!(copy, Copy::Further | Copy::Detail) {
                 continue;
             }
             items = match &recode {
