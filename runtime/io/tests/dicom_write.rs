@@ -295,7 +295,7 @@ fn voxels_are_at_their_places_in_every_order_and_direction_of_axes() {
 #[test]
 fn grids_of_their_own_refer_to_the_whole_series() {
     let (source, map, instances) = case([9, 8, 4], &[1, 2], 9);
-    // Another grid: voxels of half the size, turned against the source.
+    // Another grid: voxels of half the size, turned against the source and perpendicular all the same.
     let (sin, cos) = 0.1_f64.sin_cos();
     let map = LabelMap {
         affine: map.affine.compose(&Affine::from_parts(
@@ -324,10 +324,7 @@ fn grids_of_their_own_refer_to_the_whole_series() {
         Form::Binary,
         &options(),
     );
-    // Spacings of the source differ, so that turned axes are sheared unless they are made perpendicular again.
-    if let Err(DicomWriteError::Write { reason, .. }) = &written {
-        panic!("{reason}");
-    }
+    written.unwrap();
     let file = open(&path);
     let found = binary_voxels(&file, &map);
     for value in [1, 2] {
@@ -545,14 +542,6 @@ fn patient_and_study_are_in_the_file_and_nowhere_else() {
 #[test]
 fn texts_of_two_character_sets_are_brought_together() {
     let mut series = Series::oblique([4, 4, 3]);
-    let name = |file: &std::path::Path| -> Vec<u8> {
-        let file = open(file);
-        file.element(tags::PATIENT_NAME)
-            .unwrap()
-            .to_bytes()
-            .unwrap()
-            .into_owned()
-    };
     let mut write = |set, patient: &[u8], label: &str| {
         series.character_set = set;
         series.patient = patient.to_vec();
@@ -590,7 +579,7 @@ fn texts_of_two_character_sets_are_brought_together() {
     let (_, _, bytes) = write(code_extensions, japanese, "kidney").unwrap();
     assert!(holds(&bytes, japanese));
     let refused = write(code_extensions, japanese, "Gef\u{e4}\u{df}");
-    let error = refused.unwrap_err();
+    let error = refused.map(|(set, ..)| set).unwrap_err();
     assert!(matches!(
         &error,
         DicomWriteError::Write {
@@ -599,7 +588,6 @@ fn texts_of_two_character_sets_are_brought_together() {
         }
     ));
     assert!(error.hint().is_some() && !error.to_string().contains("Yamada"));
-    let _ = name;
 }
 
 #[test]

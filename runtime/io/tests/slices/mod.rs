@@ -197,7 +197,7 @@ pub fn random_map(shape: [usize; 3], values: &[u16], seed: u64) -> Array3<u16> {
         }
     }
     for voxel in &mut data {
-        if random.next() % 20 == 0 {
+        if random.next().is_multiple_of(20) {
             *voxel = values[random.next() as usize % values.len()];
         }
     }

@@ -78,6 +78,11 @@ fn is_lawful(vr: VR, value: &[u8]) -> bool {
 
 const POSITION_REFERENCE: Tag = Tag(0x0020, 0x1040);
 
+/// Whether a value is ASCII in every character set: without escapes to others, which are of 7 bits as well.
+fn is_plain(value: &[u8]) -> bool {
+    value.iter().all(|byte| byte.is_ascii() && *byte != 0x1b)
+}
+
 /// What made the images; a contribution must name its manufacturer.
 const MANUFACTURER: Tag = Tag(0x0008, 0x0070);
 const SCANNER: [(Tag, VR); 4] = [
@@ -257,7 +262,7 @@ impl Source {
         let (set, recode) = match foreign {
             None => (stated, None),
             Some(_) if stated == UNICODE => (stated, None),
-            Some(_) if self.copied.values().all(|value| value.is_ascii()) => (UNICODE, None),
+            Some(_) if self.copied.values().all(|value| is_plain(value)) => (UNICODE, None),
             Some(text) => {
                 // What code extensions switch between cannot be told apart here.
                 let codec = std::str::from_utf8(stated)
@@ -341,7 +346,7 @@ impl Source {
 
     /// A value that a file of any character set can hold.
     fn ascii(&self, tag: Tag) -> Option<&[u8]> {
-        Some(self.value(tag)).filter(|value| !value.is_empty() && value.is_ascii())
+        Some(self.value(tag)).filter(|value| !value.is_empty() && is_plain(value))
     }
 
     fn value(&self, tag: Tag) -> &[u8] {
