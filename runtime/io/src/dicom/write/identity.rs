@@ -6,9 +6,8 @@ use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
 use crate::dicom::stack::Grade;
-use crate::dicom::write::code::{
-    ACQUISITION_EQUIPMENT, ARTIFICIAL_INTELLIGENCE, PROCESSING_EQUIPMENT, check_text,
-};
+use crate::dicom::write::algorithm::{Algorithm, MANUFACTURER, Moment};
+use crate::dicom::write::code::{ACQUISITION_EQUIPMENT, PROCESSING_EQUIPMENT};
 use crate::dicom::write::elements::Items;
 use crate::dicom::write::error::{DicomWriteError, Unwritable};
 use crate::dicom::write::output::{Output, Syntax};
@@ -16,105 +15,7 @@ use crate::dicom::write::segment::Segment;
 use crate::dicom::write::source::{SeriesInstances, Source};
 use crate::dicom::write::uid::{digest, is_uid, uid};
 
-/// Who stands for the program.
-const MANUFACTURER: &str = "Vesal";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// What made a result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Algorithm {
-    /// Name of the bundle: at most 64 characters.
-    pub name: String,
-    /// Version of the bundle.
-    pub version: String,
-    /// SHA-256 of the bundle in hexadecimal.
-    pub digest: String,
-    /// Settings that change what it finds; they count for the UIDs.
-    pub parameters: Option<String>,
-}
-
-impl Algorithm {
-    fn check(&self) -> Result<(), Unwritable> {
-        check_text("name of the algorithm", &self.name, 64)?;
-        check_text("version of the algorithm", &self.version, 64)?;
-        check_text("digest of the algorithm", &self.digest, 64)?;
-        match &self.parameters {
-            Some(text) => check_text("parameters of the algorithm", text, 1024),
-            None => Ok(()),
-        }
-    }
-
-    fn texts(&self) -> impl Iterator<Item = &str> {
-        [&self.name, &self.version, &self.digest]
-            .into_iter()
-            .chain(&self.parameters)
-            .map(String::as_str)
-    }
-
-    /// Digest and settings as one text.
-    pub(super) fn settings(&self) -> String {
-        match &self.parameters {
-            Some(parameters) => format!("sha256 {}; {parameters}", self.digest),
-            None => format!("sha256 {}", self.digest),
-        }
-    }
-
-    /// **Source**: PS3.3 table 10-19.
-    pub(super) fn identification(&self) -> Items {
-        Items::new()
-            .code(
-                tags::ALGORITHM_FAMILY_CODE_SEQUENCE,
-                &ARTIFICIAL_INTELLIGENCE,
-            )
-            .text(tags::ALGORITHM_NAME, VR::LO, &self.name)
-            .text(tags::ALGORITHM_VERSION, VR::LO, &self.version)
-            .text(tags::ALGORITHM_PARAMETERS, VR::LT, &self.settings())
-            .text(tags::ALGORITHM_SOURCE, VR::LO, MANUFACTURER)
-    }
-}
-
-/// A date and time of the local clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
-    /// Year, four digits.
-    pub year: u16,
-    /// Month, from 1.
-    pub month: u8,
-    /// Day, from 1.
-    pub day: u8,
-    /// Hour, from 0.
-    pub hour: u8,
-    /// Minute.
-    pub minute: u8,
-    /// Second.
-    pub second: u8,
-}
-
-impl Moment {
-    fn check(&self) -> Result<(), Unwritable> {
-        let days = match self.month {
-            2 => 29,
-            4 | 6 | 9 | 11 => 30,
-            _ => 31,
-        };
-        let is_date = (1000..=9999).contains(&self.year)
-            && (1..=12).contains(&self.month)
-            && (1..=days).contains(&self.day);
-        if is_date && self.hour < 24 && self.minute < 60 && self.second < 60 {
-            Ok(())
-        } else {
-            Err(Unwritable::Moment)
-        }
-    }
-
-    pub(super) fn date(&self) -> String {
-        format!("{:04}{:02}{:02}", self.year, self.month, self.day)
-    }
-
-    pub(super) fn time(&self) -> String {
-        format!("{:02}{:02}{:02}", self.hour, self.minute, self.second)
-    }
-}
 
 /// How to write a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -267,7 +168,7 @@ impl<'a> Identity<'a> {
     /// Attributes of patient, study, series, equipment and instance; `texts` are those of the result.
     pub fn common<'t>(&'t self, texts: impl Iterator<Item = &'t str>) -> Result<Items, Unwritable> {
         let ours = texts.chain(self.algorithm.texts());
-        let patient_and_study = self.source.patient_and_study(ours)?;
+        let patient_and_study = self.source.copied.patient_and_study(ours)?;
         let number = self.options.series_number.map_or_else(
             || {
                 let source = self.source.series_number.unwrap_or(0).clamp(0, 10_000_000);
@@ -294,7 +195,7 @@ impl<'a> Identity<'a> {
                 &format!("{} {}", self.algorithm.name, self.algorithm.version),
             ),
         ];
-        equipment.extend(self.source.scanner().map(|scanner| {
+        equipment.extend(self.source.copied.scanner().map(|scanner| {
             scanner.code(
                 tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE,
                 &ACQUISITION_EQUIPMENT,
@@ -302,6 +203,7 @@ impl<'a> Identity<'a> {
         }));
         Ok(self
             .equipment(patient_and_study)
+            .uid(tags::STUDY_INSTANCE_UID, &self.source.study)
             .uid(tags::SOP_CLASS_UID, self.kind.class)
             .uid(tags::SOP_INSTANCE_UID, &self.instance())
             .uid(tags::SERIES_INSTANCE_UID, &self.series())
@@ -356,38 +258,4 @@ pub(super) fn instance(class: &str, uid: &str) -> Items {
 pub(super) fn instances(series: &SeriesInstances) -> Vec<Items> {
     let instances = series.instances.iter();
     instances.map(|(class, uid)| instance(class, uid)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn moments_are_dates_and_times() {
-        let moment = Moment {
-            year: 2026,
-            month: 2,
-            day: 9,
-            hour: 7,
-            minute: 5,
-            second: 0,
-        };
-        assert_eq!(
-            (moment.date(), moment.time()),
-            ("20260209".into(), "070500".into())
-        );
-        assert_eq!(moment.check(), Ok(()));
-        for wrong in [
-            Moment {
-                month: 13,
-                ..moment
-            },
-            Moment { day: 30, ..moment },
-            Moment { day: 0, ..moment },
-            Moment { hour: 24, ..moment },
-            Moment { year: 26, ..moment },
-        ] {
-            assert_eq!(wrong.check(), Err(Unwritable::Moment));
-        }
-    }
 }

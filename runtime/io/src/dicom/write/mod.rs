@@ -7,12 +7,16 @@
 //! Planes, directions and positions are computed from the affine of the label map. Where its grid is that of the
 //! source, in whatever order and direction its axes run, planes are the source's own and refer to its instances.
 
+mod algorithm;
 mod catalog;
 mod code;
 mod color;
 mod contour;
+mod copied;
+mod derivation;
 mod elements;
 mod error;
+mod frames;
 mod grid;
 mod identity;
 mod output;
@@ -25,9 +29,10 @@ mod source;
 mod structures;
 mod uid;
 
+pub use algorithm::{Algorithm, Moment};
 pub use code::Code;
 pub use error::{DicomWriteError, Unwritable};
-pub use identity::{Algorithm, Moment, Reference, ResultOptions};
+pub use identity::{Reference, ResultOptions};
 pub use report::write_report;
 pub use segment::{Segment, Segmented};
 pub use segmentation::{Form, write_segmentation};

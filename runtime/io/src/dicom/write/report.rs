@@ -5,12 +5,13 @@ use std::path::Path;
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
+use crate::dicom::write::algorithm::Algorithm;
 use crate::dicom::write::code::{ARTIFICIAL_INTELLIGENCE, Code};
 use crate::dicom::write::elements::{Items, decimal};
 use crate::dicom::write::error::{DicomWriteError, Unwritable};
 use crate::dicom::write::grid::Planes;
 use crate::dicom::write::identity::{
-    Algorithm, Identity, Kind, Reference, ResultOptions, instance, instances,
+    Identity, Kind, Reference, ResultOptions, instance, instances,
 };
 use crate::dicom::write::output::Syntax;
 use crate::dicom::write::planes::{Meaning, presence, voxels};

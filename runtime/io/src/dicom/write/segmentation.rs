@@ -4,21 +4,20 @@ use std::path::Path;
 
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
-use rayon::prelude::*;
 
-use crate::dicom::write::code::{BACKGROUND, Code, SEGMENTATION, SOURCE_IMAGE};
+use crate::dicom::write::algorithm::Algorithm;
+use crate::dicom::write::code::{BACKGROUND, Code};
 use crate::dicom::write::color;
+use crate::dicom::write::derivation::{derivation, references};
 use crate::dicom::write::elements::Items;
 use crate::dicom::write::error::{DicomWriteError, Unwritable};
+use crate::dicom::write::frames::fill_up;
 use crate::dicom::write::grid::Planes;
-use crate::dicom::write::identity::{
-    Algorithm, Identity, Kind, Reference, ResultOptions, instance, instances,
-};
-use crate::dicom::write::output::{Output, Syntax, VALUE_BYTES_MAX};
-use crate::dicom::write::planes::{Block, Meaning, Present, presence};
-use crate::dicom::write::rle;
+use crate::dicom::write::identity::{Identity, Kind, Reference, ResultOptions};
+use crate::dicom::write::output::{Syntax, VALUE_BYTES_MAX};
+use crate::dicom::write::planes::{Meaning, Present, presence};
 use crate::dicom::write::segment::{Segment, Segmented};
-use crate::dicom::write::source::{Source, SourceFrame};
+use crate::dicom::write::source::Source;
 
 /// How a segmentation holds its voxels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,14 +76,14 @@ pub fn write_segmentation(
 /// Frames, by plane and segment; of a label map by plane alone.
 type FramesOf = Vec<(usize, Option<u16>)>;
 
-struct Writing<'a> {
-    segmented: &'a Segmented<'a>,
+pub(super) struct Writing<'a> {
+    pub segmented: &'a Segmented<'a>,
     identity: Identity<'a>,
-    planes: Planes<'a>,
-    meaning: Meaning,
-    present: Vec<Vec<Present>>,
+    pub planes: Planes<'a>,
+    pub meaning: Meaning,
+    pub present: Vec<Vec<Present>>,
     form: Form,
-    frames: FramesOf,
+    pub frames: FramesOf,
     top: Items,
 }
 
@@ -176,109 +175,7 @@ impl<'a> Writing<'a> {
         Ok(self.identity.reference(numbers.collect()))
     }
 
-    fn pixels(&self) -> u64 {
-        self.planes.columns() as u64 * self.planes.rows() as u64
-    }
-
-    /// Bytes of all bits, an even number.
-    fn pixel_bytes(&self) -> u64 {
-        let bits = self.pixels().saturating_mul(self.frames.len() as u64);
-        bits.div_ceil(8).next_multiple_of(2)
-    }
-
-    fn bits(&self, output: &mut Output) -> Result<(), DicomWriteError> {
-        let length = self.pixel_bytes();
-        output.pixels(Some(length as u32))?;
-        let pixels = self.pixels() as usize;
-        // Frames follow each other without a gap, so a byte may hold the end of one and the start of the next.
-        let (mut frames, mut carried) = (0_usize, 0_u8);
-        for block in self.planes.blocks() {
-            let starts: Vec<usize> = self.present[block.planes.clone()]
-                .iter()
-                .scan(frames, |frames, present| {
-                    let start = *frames;
-                    *frames += present.len();
-                    Some(start)
-                })
-                .collect();
-            let packed: Vec<Vec<u8>> = block
-                .planes
-                .clone()
-                .into_par_iter()
-                .zip(&starts)
-                .map(|(plane, start)| {
-                    let shift = (start % 8) * (pixels % 8) % 8;
-                    self.pack(&block, plane, shift)
-                })
-                .collect();
-            for (plane, mut bytes) in block.planes.clone().zip(packed) {
-                frames += self.present[plane].len();
-                let Some(first) = bytes.first_mut() else {
-                    continue;
-                };
-                *first |= carried;
-                carried = 0;
-                if !((frames % 8) * (pixels % 8)).is_multiple_of(8) {
-                    carried = bytes.pop().unwrap_or(0);
-                }
-                output.bytes(&bytes)?;
-            }
-        }
-        let bits = pixels as u64 * frames as u64;
-        if !bits.is_multiple_of(8) {
-            output.bytes(&[carried])?;
-        }
-        if !bits.div_ceil(8).is_multiple_of(2) {
-            output.bytes(&[0])?;
-        }
-        Ok(())
-    }
-
-    /// The bits of a plane's frames, behind `shift` bits that belong to the plane before.
-    fn pack(&self, block: &Block, plane: usize, shift: usize) -> Vec<u8> {
-        let present = &self.present[plane];
-        let pixels = self.pixels() as usize;
-        let mut starts = vec![0; self.segmented.segments.len()];
-        for (index, present) in present.iter().enumerate() {
-            starts[usize::from(present.segment)] = shift + index * pixels;
-        }
-        if present.is_empty() {
-            return Vec::new();
-        }
-        let mut bytes = vec![0_u8; (shift + present.len() * pixels).div_ceil(8)];
-        let values = block.rows(plane).flatten();
-        for (pixel, value) in values.enumerate() {
-            self.meaning.each(*value, |segment| {
-                let bit = starts[usize::from(segment)] + pixel;
-                bytes[bit / 8] |= 1 << (bit % 8);
-            });
-        }
-        bytes
-    }
-
-    fn runs(&self, output: &mut Output) -> Result<(), DicomWriteError> {
-        output.pixels(None)?;
-        let columns = self.planes.columns();
-        let bytes = usize::from(self.bits_allocated() / 8);
-        for block in self.planes.blocks() {
-            let fragments: Vec<Vec<u8>> = block
-                .planes
-                .clone()
-                .into_par_iter()
-                .filter(|plane| !self.present[*plane].is_empty())
-                .map(|plane| {
-                    let values: Vec<u16> = block.rows(plane).flatten().copied().collect();
-                    rle::encode(&values, columns, bytes)
-                })
-                .collect();
-            for fragment in fragments {
-                output.fragment(&fragment)?;
-            }
-        }
-        output.end_sequence()
-    }
-
-    fn bits_allocated(&self) -> u16 {
+    pub fn bits_allocated(&self) -> u16 {
         let values = self.segmented.segments.iter().map(|segment| segment.value);
         match self.form {
             Form::Binary => 1,
@@ -312,7 +209,7 @@ impl<'a> Writing<'a> {
         let mut items = identity
             .content_moment(common)
             .with(identity.source.frame_of_reference())
-            .with(identity.source.loss())
+            .with(identity.source.copied.loss())
             .word(tags::IMAGE_TYPE, "DERIVED\\PRIMARY")
             .word(tags::CONTENT_LABEL, "SEGMENTATION")
             .text(tags::CONTENT_DESCRIPTION, VR::LO, identity.grade())
@@ -449,32 +346,6 @@ impl<'a> Writing<'a> {
     }
 }
 
-/// Adds empty frames until the bits of all fill an even number of bytes.
-///
-/// Pixels are padded to an even length; cornerstone3D 5 refuses what is padded, or takes it for frames that begin at
-/// bytes of their own where the lengths agree, and shows them displaced.
-fn fill_up(present: &mut [Vec<Present>], segments: u16, pixels: usize) {
-    let unused = (8 - pixels % 8) % 8;
-    let is_plain = |frames: usize| {
-        let last = frames * (pixels % 16) % 16;
-        let bytes_even = last == 0 || last > 8;
-        bytes_even && (frames == 1 || unused == 0 || frames * unused >= 8)
-    };
-    let mut frames = present.iter().map(Vec::len).sum();
-    for plane in present {
-        for segment in 0..segments {
-            if is_plain(frames) {
-                return;
-            }
-            let place = plane.partition_point(|one| one.segment < segment);
-            if plane.get(place).is_none_or(|one| one.segment != segment) {
-                plane.insert(place, Present::nothing(segment));
-                frames += 1;
-            }
-        }
-    }
-}
-
 fn described(number: u16, name: &str, [category, kind]: [&Code; 2], side: Option<&Code>) -> Items {
     let kind = match side {
         Some(side) => kind
@@ -488,50 +359,4 @@ fn described(number: u16, name: &str, [category, kind]: [&Code; 2], side: Option
         .word(tags::SEGMENT_ALGORITHM_TYPE, "AUTOMATIC")
         .code(tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE, category)
         .sequence(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, [kind])
-}
-
-/// How frames of the source became one of the result.
-fn derivation<'f>(frames: impl Iterator<Item = &'f SourceFrame>, same_places: bool) -> Items {
-    let images = frames.map(|frame| {
-        let image = instance(&frame.class, &frame.instance)
-            .code(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, &SOURCE_IMAGE)
-            .word(
-                tags::SPATIAL_LOCATIONS_PRESERVED,
-                if same_places { "YES" } else { "NO" },
-            );
-        match frame.number {
-            Some(number) => image.integer(tags::REFERENCED_FRAME_NUMBER, number),
-            None => image,
-        }
-    });
-    Items::new()
-        .code(tags::DERIVATION_CODE_SEQUENCE, &SEGMENTATION)
-        .sequence(tags::SOURCE_IMAGE_SEQUENCE, images)
-}
-
-/// Adds references to all instances of the input (PS3.3 C.12.2).
-fn references(source: &Source, items: Items) -> Items {
-    let (mut own, mut elsewhere) = (Vec::new(), Vec::new());
-    for series in source.all_series() {
-        let item = Items::new()
-            .uid(tags::SERIES_INSTANCE_UID, series.series)
-            .sequence(tags::REFERENCED_INSTANCE_SEQUENCE, instances(&series));
-        if series.study == source.study {
-            own.push(item);
-        } else {
-            elsewhere.push(
-                Items::new()
-                    .uid(tags::STUDY_INSTANCE_UID, series.study)
-                    .sequence(tags::REFERENCED_SERIES_SEQUENCE, [item]),
-            );
-        }
-    }
-    let items = items.sequence(tags::REFERENCED_SERIES_SEQUENCE, own);
-    if elsewhere.is_empty() {
-        return items;
-    }
-    items.sequence(
-        tags::STUDIES_CONTAINING_OTHER_REFERENCED_INSTANCES_SEQUENCE,
-        elsewhere,
-    )
 }

@@ -6,14 +6,13 @@ use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use rayon::prelude::*;
 
+use crate::dicom::write::algorithm::Algorithm;
 use crate::dicom::write::catalog::ANATOMICAL;
 use crate::dicom::write::contour::{Corner, Mask, outlines};
 use crate::dicom::write::elements::{Items, decimal};
 use crate::dicom::write::error::{DicomWriteError, Unwritable};
 use crate::dicom::write::grid::Planes;
-use crate::dicom::write::identity::{
-    Algorithm, Identity, Kind, Reference, ResultOptions, instance,
-};
+use crate::dicom::write::identity::{Identity, Kind, Reference, ResultOptions, instance};
 use crate::dicom::write::output::{Output, Syntax};
 use crate::dicom::write::planes::{Block, Meaning, Present, presence};
 use crate::dicom::write::segment::{Segment, Segmented};
