@@ -1,9 +1,12 @@
 //! Made-up series, written with another implementation than the one that reads them, and results about them.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod read;
+
 use std::path::{Path, PathBuf};
 
-use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_core::value::DataSetSequence;
+use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::{FileDicomObject, FileMetaTableBuilder, InMemDicomObject};
 use ndarray::Array3;
@@ -15,6 +18,7 @@ use vesal_io::dicom::{Policy, scan};
 use vesal_volume::LabelMap;
 
 pub const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
+pub const ENHANCED_CT: &str = "1.2.840.10008.5.1.4.1.1.2.1";
 /// Stands for what identifies a patient.
 pub const SENTINEL: &str = "Sentinel^Patient";
 
@@ -94,20 +98,7 @@ impl Series {
             put(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
             let name = PrimitiveValue::U8(self.patient.clone().into());
             object.put(DataElement::new(tags::PATIENT_NAME, VR::PN, name));
-            for (tag, value) in [
-                (tags::ROWS, self.rows),
-                (tags::COLUMNS, self.columns),
-                (tags::SAMPLES_PER_PIXEL, 1),
-                (tags::BITS_ALLOCATED, 16),
-                (tags::BITS_STORED, 16),
-                (tags::HIGH_BIT, 15),
-                (tags::PIXEL_REPRESENTATION, 0),
-            ] {
-                object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
-            }
-            let count = usize::from(self.rows) * usize::from(self.columns);
-            let pixels = PrimitiveValue::U16(vec![index as u16; count].into());
-            object.put(DataElement::new(tags::PIXEL_DATA, VR::OW, pixels));
+            self.put_pixels(&mut object, vec![index as u16; self.pixels()]);
             let meta = FileMetaTableBuilder::new()
                 .media_storage_sop_class_uid(CT)
                 .media_storage_sop_instance_uid(&instance)
@@ -116,6 +107,103 @@ impl Series {
             let path = folder.join(format!("{:03}.dcm", self.places.len() - index));
             file.write_to_file(path).unwrap();
         }
+    }
+
+    /// Saves the series as the frames of one enhanced image, the last slice first.
+    pub fn save_enhanced(&self, path: &Path) {
+        let item = |elements: &[(Tag, VR, String)]| {
+            let mut item = InMemDicomObject::new_empty();
+            for (tag, vr, text) in elements {
+                item.put(DataElement::new(
+                    *tag,
+                    *vr,
+                    PrimitiveValue::from(text.as_str()),
+                ));
+            }
+            item
+        };
+        let put = |object: &mut InMemDicomObject, tag, items: Vec<InMemDicomObject>| {
+            object.put(DataElement::new(tag, VR::SQ, DataSetSequence::from(items)));
+        };
+        let mut object = item(&[
+            (tags::SOP_CLASS_UID, VR::UI, ENHANCED_CT.to_owned()),
+            (tags::SOP_INSTANCE_UID, VR::UI, "1.2.3.4.1".to_owned()),
+            (tags::MODALITY, VR::CS, "CT".to_owned()),
+            (tags::STUDY_INSTANCE_UID, VR::UI, "1.2.3.1".to_owned()),
+            (tags::SERIES_INSTANCE_UID, VR::UI, "1.2.3.2".to_owned()),
+            (tags::FRAME_OF_REFERENCE_UID, VR::UI, "1.2.3.3".to_owned()),
+            (
+                tags::PHOTOMETRIC_INTERPRETATION,
+                VR::CS,
+                "MONOCHROME2".to_owned(),
+            ),
+            (
+                tags::NUMBER_OF_FRAMES,
+                VR::IS,
+                self.places.len().to_string(),
+            ),
+        ]);
+        let mut shared = InMemDicomObject::new_empty();
+        let orientation = join(&self.orientation);
+        put(
+            &mut shared,
+            tags::PLANE_ORIENTATION_SEQUENCE,
+            vec![item(&[(
+                tags::IMAGE_ORIENTATION_PATIENT,
+                VR::DS,
+                orientation,
+            )])],
+        );
+        put(
+            &mut shared,
+            tags::PIXEL_MEASURES_SEQUENCE,
+            vec![item(&[(tags::PIXEL_SPACING, VR::DS, join(&self.spacing))])],
+        );
+        put(
+            &mut object,
+            tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
+            vec![shared],
+        );
+        let frames = self.places.iter().rev().map(|place| {
+            let position: [f64; 3] =
+                std::array::from_fn(|axis| self.first[axis] + place * self.step[axis]);
+            let position = item(&[(tags::IMAGE_POSITION_PATIENT, VR::DS, join(&position))]);
+            let mut frame = InMemDicomObject::new_empty();
+            put(&mut frame, tags::PLANE_POSITION_SEQUENCE, vec![position]);
+            frame
+        });
+        let frames = frames.collect();
+        put(
+            &mut object,
+            tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
+            frames,
+        );
+        self.put_pixels(&mut object, vec![7; self.pixels() * self.places.len()]);
+        let meta = FileMetaTableBuilder::new()
+            .media_storage_sop_class_uid(ENHANCED_CT)
+            .media_storage_sop_instance_uid("1.2.3.4.1")
+            .transfer_syntax("1.2.840.10008.1.2.1");
+        object.with_meta(meta).unwrap().write_to_file(path).unwrap();
+    }
+
+    fn pixels(&self) -> usize {
+        usize::from(self.rows) * usize::from(self.columns)
+    }
+
+    fn put_pixels(&self, object: &mut InMemDicomObject, pixels: Vec<u16>) {
+        for (tag, value) in [
+            (tags::ROWS, self.rows),
+            (tags::COLUMNS, self.columns),
+            (tags::SAMPLES_PER_PIXEL, 1),
+            (tags::BITS_ALLOCATED, 16),
+            (tags::BITS_STORED, 16),
+            (tags::HIGH_BIT, 15),
+            (tags::PIXEL_REPRESENTATION, 0),
+        ] {
+            object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
+        }
+        let pixels = PrimitiveValue::U16(pixels.into());
+        object.put(DataElement::new(tags::PIXEL_DATA, VR::OW, pixels));
     }
 
     /// The source of results about this series.
