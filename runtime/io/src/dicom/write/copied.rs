@@ -20,7 +20,7 @@ const DEIDENTIFICATION_METHOD: Tag = Tag(0x0012, 0x0063);
 
 /// What is done with an attribute of the source.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Copy {
+enum Rule {
     /// It tells patient and study from others, and stands in every file as it does in the source.
     Identity,
     /// The same, but left out where the source has none.
@@ -32,23 +32,23 @@ enum Copy {
 }
 
 /// Attributes of patient and study that are copied.
-const PATIENT_AND_STUDY: [(Tag, VR, Copy); 16] = [
-    (Tag(0x0008, 0x0020), VR::DA, Copy::Identity),
-    (Tag(0x0008, 0x0030), VR::TM, Copy::Identity),
-    (Tag(0x0008, 0x0050), VR::SH, Copy::Identity),
-    (Tag(0x0008, 0x0090), VR::PN, Copy::Identity),
-    (Tag(0x0008, 0x1030), VR::LO, Copy::Detail),
-    (Tag(0x0010, 0x0010), VR::PN, Copy::Identity),
-    (Tag(0x0010, 0x0020), VR::LO, Copy::Identity),
-    (Tag(0x0010, 0x0021), VR::LO, Copy::Further),
-    (Tag(0x0010, 0x0030), VR::DA, Copy::Identity),
-    (Tag(0x0010, 0x0040), VR::CS, Copy::Identity),
-    (Tag(0x0010, 0x1010), VR::AS, Copy::Detail),
-    (Tag(0x0010, 0x1020), VR::DS, Copy::Detail),
-    (Tag(0x0010, 0x1030), VR::DS, Copy::Detail),
-    (IDENTITY_REMOVED, VR::CS, Copy::Further),
-    (DEIDENTIFICATION_METHOD, VR::LO, Copy::Further),
-    (Tag(0x0020, 0x0010), VR::SH, Copy::Description),
+const PATIENT_AND_STUDY: [(Tag, VR, Rule); 16] = [
+    (Tag(0x0008, 0x0020), VR::DA, Rule::Identity),
+    (Tag(0x0008, 0x0030), VR::TM, Rule::Identity),
+    (Tag(0x0008, 0x0050), VR::SH, Rule::Identity),
+    (Tag(0x0008, 0x0090), VR::PN, Rule::Identity),
+    (Tag(0x0008, 0x1030), VR::LO, Rule::Detail),
+    (Tag(0x0010, 0x0010), VR::PN, Rule::Identity),
+    (Tag(0x0010, 0x0020), VR::LO, Rule::Identity),
+    (Tag(0x0010, 0x0021), VR::LO, Rule::Further),
+    (Tag(0x0010, 0x0030), VR::DA, Rule::Identity),
+    (Tag(0x0010, 0x0040), VR::CS, Rule::Identity),
+    (Tag(0x0010, 0x1010), VR::AS, Rule::Detail),
+    (Tag(0x0010, 0x1020), VR::DS, Rule::Detail),
+    (Tag(0x0010, 0x1030), VR::DS, Rule::Detail),
+    (IDENTITY_REMOVED, VR::CS, Rule::Further),
+    (DEIDENTIFICATION_METHOD, VR::LO, Rule::Further),
+    (Tag(0x0020, 0x0010), VR::SH, Rule::Description),
 ];
 
 /// Whether a value keeps to the rules of its representation (PS3.5 6.2).
@@ -145,12 +145,12 @@ impl Copied {
         if !set.is_empty() {
             items = items.bytes(CHARACTER_SET.into(), VR::CS, set);
         }
-        for (tag, vr, copy) in PATIENT_AND_STUDY {
+        for (tag, vr, rule) in PATIENT_AND_STUDY {
             let mut value = self.value(tag);
-            if matches!(copy, Copy::Description | Copy::Detail) && !is_lawful(vr, value) {
+            if matches!(rule, Rule::Description | Rule::Detail) && !is_lawful(vr, value) {
                 value = &[];
             }
-            if value.is_empty() && matches!(copy, Copy::Further | Copy::Detail) {
+            if value.is_empty() && matches!(rule, Rule::Further | Rule::Detail) {
                 continue;
             }
             items = match &recode {
