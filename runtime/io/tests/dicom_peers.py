@@ -58,6 +58,15 @@ def check_highdicom(folder, name, labels, affine, segments):
     compare(f"highdicom {name}", found, volume.affine, labels, affine)
 
 
+def check_regions(folder, shape, affine):
+    bits = np.fromfile(folder / "regions.raw", "<u2").reshape(shape)
+    volume = hd.seg.segread(folder / "regions.dcm").get_volume(combine_segments=False, rtol=1e-4)
+    for channel, bit in enumerate([1, 2, 4]):
+        region = (bits & bit > 0).astype(np.uint16)
+        found = volume.array[..., channel].astype(np.uint16)
+        compare(f"region {bit}", found, volume.affine, region, affine)
+
+
 def read_nrrd(path):
     header, data = path.read_bytes().split(b"\n\n", 1)
     fields = dict(
@@ -165,6 +174,8 @@ def main(root):
             check_highdicom(folder, name, labels, affine, segments)
             if labels.any():
                 check_dcmqi(folder, name, labels, affine, segments)
+        if (folder / "regions.dcm").exists():
+            check_regions(folder, labels.shape, affine)
         check_report(folder, labels, affine, segments)
         check_structures(folder, labels, affine, segments)
         print(f"{folder.name}: highdicom, dcmqi and scikit-image agree")

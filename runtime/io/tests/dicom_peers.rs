@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ndarray::Array3;
-use slices::{Series, Written, random_map, source, write_all};
+use slices::{Series, Written, algorithm, options, random_map, source, write_all};
 use synthetic::shared_data;
-use vesal_io::dicom::write::{Segment, Source};
+use vesal_io::dicom::write::{Form, Segment, Segmented, Source, write_segmentation};
 use vesal_io::dicom::{Policy, scan};
 use vesal_volume::{Geometry, LabelMap};
 
@@ -97,6 +97,38 @@ fn segments() -> Vec<Segment> {
     ]
 }
 
+/// Writes regions that overlap, and their bits beside them.
+fn write_regions(folder: &Path, grid: &Geometry, source: &Source) {
+    let map = LabelMap {
+        data: random_map(grid.shape, &[1, 2, 3, 5, 7], 4),
+        affine: grid.affine,
+    };
+    let segments: Vec<Segment> = [1, 2, 4]
+        .map(|bit| Segment::named(bit, format!("{bit}")))
+        .into();
+    let segmented = Segmented {
+        map: &map,
+        segments: &segments,
+        regions: true,
+    };
+    let path = folder.join("regions.dcm");
+    write_segmentation(
+        &path,
+        &segmented,
+        source,
+        &algorithm(),
+        Form::Binary,
+        &options(),
+    )
+    .unwrap();
+    let bits: Vec<u8> = map
+        .data
+        .iter()
+        .flat_map(|bits| bits.to_le_bytes())
+        .collect();
+    fs::write(folder.join("regions.raw"), bits).unwrap();
+}
+
 /// Results about real series, and about made-up ones.
 fn results(root: &Path) -> Vec<(PathBuf, Written)> {
     let mut results = Vec::new();
@@ -116,6 +148,7 @@ fn results(root: &Path) -> Vec<(PathBuf, Written)> {
     let oblique = grid(folder.path(), Policy::Strict);
     let from = source(folder.path(), Policy::Strict);
     add("oblique", shapes(&oblique), &from);
+    write_regions(&root.join("oblique"), &oblique, &from);
     let empty = LabelMap {
         data: Array3::zeros(oblique.shape),
         affine: oblique.affine,
