@@ -38,7 +38,7 @@ pub enum Command {
     Predict(PredictArguments),
     /// Compare predicted label maps with true ones
     Evaluate(EvaluateArguments),
-    /// Show what an image or a bundle holds
+    /// Show what an image, DICOM files or a bundle hold
     Inspect(InspectArguments),
     /// Check that a bundle is whole and computes on this machine what it should
     Verify(VerifyArguments),
@@ -189,12 +189,16 @@ impl DatalistPart {
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Of DICOM files, the slices that belong together are listed with a grade: ok; resampled, where they lie unevenly or are
+tilted and would have to be interpolated; refused, with the reason. So is every file that is no slice.
+
 Examples:
   vesal inspect scan.nii.gz
+  vesal inspect dicom/study_7
   vesal inspect spleen-1.2.0
   vesal inspect case_012/*.nii.gz --json")]
 pub struct InspectArguments {
-    /// NIfTI files or bundles
+    /// NIfTI files, DICOM files, folders or a DICOMDIR, or bundles
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
     /// Print JSON instead of text

@@ -7,6 +7,7 @@ use vesal_bundle::BundleError;
 use vesal_cli::{Exit, Failure};
 use vesal_engine::library::LibraryError;
 use vesal_engine::{EngineError, PredictorError};
+use vesal_io::dicom::DicomError;
 use vesal_io::nifti::{HeaderError, NiftiError};
 use vesal_io::sniff::{self, Content};
 use vesal_volume::preprocess::PreprocessError;
@@ -28,6 +29,12 @@ pub fn input(error: NiftiError) -> Failure {
     } else {
         error.hint().map(str::to_owned)
     };
+    Failure::new(Exit::Input, error).hint(hint)
+}
+
+/// DICOM files that cannot be read.
+pub fn dicom(error: DicomError) -> Failure {
+    let hint = error.hint().map(str::to_owned);
     Failure::new(Exit::Input, error).hint(hint)
 }
 

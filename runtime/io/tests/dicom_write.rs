@@ -11,10 +11,10 @@ use slices::read::{
     text, texts, turned,
 };
 use slices::{ENHANCED_CT, Series, algorithm, open, options, source, write_all};
-use vesal_io::dicom::Policy;
 use vesal_io::dicom::write::{
     DicomWriteError, Form, ResultOptions, Segment, Segmented, Unwritable, write_segmentation,
 };
+use vesal_io::dicom::{Policy, read_structures};
 use vesal_volume::{Affine, LabelMap};
 
 #[test]
@@ -239,6 +239,14 @@ fn contours_enclose_the_voxels_and_refer_to_their_images() {
     let folder = tempfile::tempdir().unwrap();
     let written = write_all(folder.path(), &map, &source, &segments(&values)).unwrap();
     let file = open(&written.structures.0);
+    let read = read_structures(&written.structures.0).unwrap();
+    for (region, value) in read.regions.iter().zip(values) {
+        let mask = region.mask(&map.geometry()).unwrap();
+        assert_eq!(
+            places(&mask.data, |found| found > 0),
+            places(&map.data, |found| found == value)
+        );
+    }
     let to_map = map.affine.inverse().unwrap();
     for (roi, value) in items(&file, tags::ROI_CONTOUR_SEQUENCE).iter().zip(values) {
         let mut found = BTreeSet::new();

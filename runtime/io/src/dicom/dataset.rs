@@ -15,7 +15,7 @@ use crate::dicom::tag::{self, Tag};
 const DEPTH_MAX: usize = 64;
 
 /// Bytes of a value that is kept; those of the attributes that are asked for are far shorter.
-const VALUE_BYTES_MAX: u64 = 1 << 16;
+pub(super) const VALUE_BYTES_MAX: u64 = 1 << 16;
 
 /// A stated length that means: up to the delimiter.
 const UNDEFINED: u32 = u32::MAX;
@@ -26,6 +26,10 @@ pub(super) trait Visitor {
     fn enters(&self, path: &[Tag], sequence: Tag) -> bool;
     /// Whether the value of this element is to be read.
     fn wants(&self, path: &[Tag], tag: Tag) -> bool;
+    /// Bytes of a value that are let pass.
+    fn longest(&self, _tag: Tag) -> u64 {
+        VALUE_BYTES_MAX
+    }
     /// Takes note that an item begins, the last of `path`.
     fn begins(&mut self, path: &[Tag]);
     /// Takes a value that was asked for.
@@ -85,9 +89,17 @@ impl Encoding {
     }
 }
 
-/// Opens a file and reads its file meta information (PS3.10 7.1): the UID of the transfer syntax. The stream stands at
-/// the data set and is still to be inflated, where the syntax says so.
-pub(super) fn open(file: File) -> Result<(Stream, String), HeaderError> {
+/// What the file meta information tells.
+pub(super) struct Meta {
+    /// UID of the transfer syntax.
+    pub syntax: String,
+    /// UID of the class of the object; a DICOMDIR states it here alone.
+    pub class: Option<String>,
+}
+
+/// Opens a file and reads its file meta information (PS3.10 7.1). The stream stands at the data set and is still to be
+/// inflated, where the syntax says so.
+pub(super) fn open(file: File) -> Result<(Stream, Meta), HeaderError> {
     let mut stream = Stream::new(file).map_err(HeaderError::io)?;
     let mut preamble = [0; 132];
     match stream.exact(&mut preamble) {
@@ -95,7 +107,7 @@ pub(super) fn open(file: File) -> Result<(Stream, String), HeaderError> {
         Ok(()) | Err(HeaderError::Truncated { .. }) => return Err(HeaderError::NotDicom),
         Err(reason) => return Err(reason),
     }
-    let mut syntax = None;
+    let (mut syntax, mut class) = (None, None);
     loop {
         let start = stream.position();
         let mut group = [0; 2];
@@ -109,18 +121,20 @@ pub(super) fn open(file: File) -> Result<(Stream, String), HeaderError> {
         let Some(element) = Element::read(&mut stream, Encoding::META)? else {
             break;
         };
-        if element.tag == tag::TRANSFER_SYNTAX_UID {
-            syntax = Some(text(&element.value(&mut stream)?));
-        } else {
-            stream.skip(u64::from(element.length))?;
+        match element.tag {
+            tag::TRANSFER_SYNTAX_UID => {
+                syntax = Some(text(&element.value(&mut stream, VALUE_BYTES_MAX)?))
+            }
+            tag::MEDIA_STORAGE_CLASS_UID => {
+                class = Some(text(&element.value(&mut stream, VALUE_BYTES_MAX)?))
+            }
+            _ => stream.skip(u64::from(element.length))?,
         }
     }
-    Ok((
-        stream,
-        syntax.ok_or(HeaderError::Missing {
-            tag: tag::TRANSFER_SYNTAX_UID,
-        })?,
-    ))
+    let syntax = syntax.ok_or(HeaderError::Missing {
+        tag: tag::TRANSFER_SYNTAX_UID,
+    })?;
+    Ok((stream, Meta { syntax, class }))
 }
 
 /// Text without the padding that DICOM puts behind it; bytes that are not UTF-8 count as Latin-1.
@@ -192,18 +206,23 @@ impl Element {
     }
 
     /// Reads the value.
-    fn value(&self, stream: &mut Stream) -> Result<Vec<u8>, HeaderError> {
+    fn value(&self, stream: &mut Stream, limit: u64) -> Result<Vec<u8>, HeaderError> {
         let length = u64::from(self.length);
-        if length > VALUE_BYTES_MAX {
+        if length > limit {
             return Err(HeaderError::LongValue {
                 tag: self.tag,
                 found: length,
-                limit: VALUE_BYTES_MAX,
+                limit,
             });
         }
         let mut value = vec![0; length as usize];
         stream.exact(&mut value)?;
         Ok(value)
+    }
+
+    /// Whether only its tag tells what it holds.
+    fn is_untold(&self) -> bool {
+        matches!(self.representation.as_ref(), None | Some(b"UN"))
     }
 
     fn is_sequence(&self) -> bool {
@@ -307,7 +326,10 @@ pub(super) fn walk(
                 }));
             }
             tag::PIXEL_DATA if element.length == UNDEFINED => skip_fragments(stream, encoding)?,
-            sequence if element.is_sequence() => {
+            sequence
+                if element.is_sequence()
+                    || element.is_untold() && visitor.enters(&path, sequence) =>
+            {
                 let end = end(stream.position())?;
                 if let Some(end) = end
                     && !visitor.enters(&path, sequence)
@@ -331,7 +353,7 @@ pub(super) fn walk(
             tag => {
                 end(stream.position())?;
                 if visitor.wants(&path, tag) {
-                    let value = element.value(stream)?;
+                    let value = element.value(stream, visitor.longest(tag))?;
                     visitor.value(&path, tag, value);
                 } else {
                     stream.skip(u64::from(element.length))?;

@@ -3,10 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use vesal_volume::geometry::GeometryError;
 use vesal_volume::resample::ResampleError;
 
 use crate::dicom::codec::CodecError;
-use crate::dicom::stack::Finding;
+use crate::dicom::finding::Finding;
 use crate::dicom::tag::Tag;
 
 /// Why a series cannot be read; the message names the file and the rule, and no value that identifies a patient.
@@ -273,4 +274,22 @@ pub enum PixelError {
     /// The compressed frame is damaged or of another shape.
     #[error("its compressed pixels cannot be decoded: {0}")]
     Codec(#[from] CodecError),
+}
+
+/// Why contours make no mask on a grid.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum StructureError {
+    /// The grid has no inverse.
+    #[error(transparent)]
+    Geometry(#[from] GeometryError),
+    /// A contour does not lie in a slice.
+    #[error(
+        "contour {contour} reaches over {slices:.2} slices of the grid, expected it within one"
+    )]
+    NotInSlice {
+        /// Its number among the closed contours, from 1.
+        contour: usize,
+        /// Slices between its corners.
+        slices: f64,
+    },
 }

@@ -1,7 +1,7 @@
 //! Where a frame lies, how its values are scaled, and what tells it from others at the same place.
 
+use crate::dicom::elements::{Elements, Values};
 use crate::dicom::error::HeaderError;
-use crate::dicom::header::{Elements, Values};
 use crate::dicom::tag;
 
 /// Largest deviation of a direction from unit length, and of two from a right angle.

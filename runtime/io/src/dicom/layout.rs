@@ -4,9 +4,10 @@ use vesal_volume::resample::spaced_geometry;
 use vesal_volume::{Affine, Geometry};
 
 use crate::dicom::error::DicomError;
+use crate::dicom::finding::Finding;
 use crate::dicom::frame::{Frame, dot};
 use crate::dicom::pixels::is_equal;
-use crate::dicom::stack::{Finding, Slice};
+use crate::dicom::stack::Slice;
 
 /// Slices whose positions differ by less are at one place.
 pub(super) const SAME_MM: f64 = 1e-3;
@@ -21,6 +22,9 @@ const STRAIGHT_PIXELS: f64 = 0.5;
 
 /// Displacement within the planes off the line of the others, in pixels, that is let pass.
 const OFF_LINE_PIXELS: f64 = 0.1;
+
+/// Largest tilt that is resampled: gantries reach 30 degrees.
+const TILT_DEGREES_MAX: f64 = 45.0;
 
 /// Gaps beyond this many steps are not interpolated: two slices in a row may be missing.
 const GAP_STEPS_MAX: f64 = 3.5;
@@ -118,6 +122,12 @@ impl Layout {
         let normal = first.normal_lps();
         let whole = difference(last, first);
         let height = dot(whole, normal);
+        if height < SAME_MM {
+            // Side by side.
+            return Err(Finding::OffLine {
+                off_mm: dot(whole, whole).sqrt(),
+            });
+        }
         let along: Vec<f64> = slices
             .iter()
             .map(|slice| dot(difference(slice.place(), first), normal))
@@ -133,12 +143,8 @@ impl Layout {
                 dot(off, off).sqrt()
             })
             .fold(0.0, f64::max);
-        // A height of zero gives no number.
-        if off_mm.is_nan() || off_mm > OFF_LINE_PIXELS * pixel {
-            let aside = dot(whole, whole).sqrt();
-            return Err(Finding::OffLine {
-                off_mm: if off_mm.is_nan() { aside } else { off_mm },
-            });
+        if off_mm > OFF_LINE_PIXELS * pixel {
+            return Err(Finding::OffLine { off_mm });
         }
         let (steps, blends) = blends(&along, findings)?;
         let step = whole.map(|mm| mm / steps as f64);
@@ -151,13 +157,17 @@ impl Layout {
         let aside = dot(aside, aside).sqrt();
         let mut target = even;
         if aside > STRAIGHT_PIXELS * pixel {
-            findings.push(Finding::Tilt {
-                degrees: aside.atan2(height).to_degrees(),
-            });
+            let degrees = aside.atan2(height).to_degrees();
+            let tilt = Finding::Tilt { degrees };
+            if degrees > TILT_DEGREES_MAX {
+                return Err(tilt);
+            }
             let spacing = [first.pixel_mm[0], first.pixel_mm[1], height / steps as f64];
-            // Spacings are positive and the axes span space, as the header's checks have shown; a grid that is too
-            // large is the volume's own, and refused where it is read.
-            target = spaced_geometry(&even, spacing, [1.0, 1.0]).unwrap_or(even);
+            let Ok(rectangular) = spaced_geometry(&even, spacing, [1.0, 1.0]) else {
+                return Err(tilt);
+            };
+            target = rectangular;
+            findings.push(tilt);
         }
         Ok(Self {
             read: [image.columns, image.rows, slices.len()],
@@ -198,7 +208,7 @@ fn blends(along: &[f64], findings: &mut Vec<Finding>) -> Result<Blends, Finding>
     let gaps: Vec<f64> = along.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let mut sorted = gaps.clone();
     sorted.sort_by(f64::total_cmp);
-    let spacing_mm = sorted[sorted.len() / 2];
+    let spacing_mm = sorted[(count - 1) / 2];
     let (least_mm, most_mm) = (sorted[0], sorted[count - 1]);
     if most_mm > GAP_STEPS_MAX * spacing_mm {
         return Err(Finding::LargeGap {

@@ -1,7 +1,7 @@
 //! DICOM: slices of CT, MR, PET and 3D X-ray, one in a file or many, as volumes.
 //!
 //! [`scan`] looks at files and gives stacks; [`Stack::assess`] says what volume a stack makes and grades it;
-//! [`Assessment::read`] reads it. World space leaves here as RAS+ millimeters: DICOM's own LPS ends in this module.
+//! [`Assessment::read`] reads it. [`read_structures`] reads regions that are drawn as contours. World space leaves here as RAS+ millimeters: DICOM's own LPS ends in this module.
 //!
 //! The walk over a data set is this module's own, without recursion and with every length held against the file, and
 //! only attributes that are asked for are read: names, dates of birth and the like never enter memory. A file whose
@@ -15,7 +15,9 @@
 
 mod codec;
 mod dataset;
+mod elements;
 mod error;
+mod finding;
 mod frame;
 mod header;
 mod layout;
@@ -25,14 +27,17 @@ mod scan;
 mod separate;
 mod stack;
 mod stream;
+mod structures;
 mod syntax;
 mod tag;
 pub mod write;
 
 pub use codec::CodecError;
-pub use error::{DicomError, HeaderError, PixelError};
+pub use error::{DicomError, HeaderError, PixelError, StructureError};
+pub use finding::Finding;
 pub use frame::Key;
 pub use scan::{Scan, SkipReason, Skipped, scan};
-pub use stack::{Assessment, Finding, Grade, Policy, Slice, Stack};
+pub use stack::{Assessment, Grade, Policy, Slice, Stack};
+pub use structures::{Region, Structures, read_structures};
 pub use syntax::TransferSyntax;
 pub use tag::Tag;

@@ -212,6 +212,7 @@ struct Scale {
 }
 
 impl Scale {
+    #[inline]
     fn value(self, pattern: u32) -> f32 {
         let PixelFormat {
             stored,

@@ -16,6 +16,9 @@ use crate::nifti::Limits;
 /// Slices that are decoded at once, and written side by side: a voxel's neighbors in memory are of the next slices.
 const BLOCK_SLICES: usize = 16;
 
+/// Bytes that decoding takes for each pixel of a frame: the most is JPEG 2000's, for coefficients and their transform.
+const DECODER_BYTES_PER_PIXEL: u64 = 24;
+
 impl Assessment {
     /// Reads the volume.
     ///
@@ -31,22 +34,20 @@ impl Assessment {
     /// **Errors**: [`DicomError::Refused`] for a stack without a volume; [`DicomError::TooLarge`] and
     /// [`DicomError::Implausible`] before memory is taken; otherwise what is wrong with a file.
     pub fn read(&self, limits: &Limits) -> Result<Volume, DicomError> {
-        if let Some(refused) = self.refusal_error() {
-            return Err(refused);
-        }
-        let Some(layout) = &self.layout else {
-            return Err(DicomError::OutOfMemory {
+        let layout = self
+            .outcome
+            .as_ref()
+            .map_err(|reason| DicomError::Refused {
                 series: self.series.clone(),
-                bytes: 0,
-            });
-        };
+                reason: reason.clone(),
+            })?;
         self.check(layout.read, limits)?;
         self.check(layout.even.shape, limits)?;
         self.check(layout.target.shape, limits)?;
         let fragments = self.fragments()?;
         let mut data = self.zeros(layout.read)?;
         let [columns, rows, slices] = layout.read;
-        let blocks = self.slices.chunks(BLOCK_SLICES);
+        let blocks = self.slices().chunks(BLOCK_SLICES);
         for (start, block) in (0..).step_by(BLOCK_SLICES).zip(blocks) {
             let frames: Vec<Vec<f32>> = block
                 .par_iter()
@@ -79,7 +80,8 @@ impl Assessment {
                 });
         }
         let [x, y, z] = layout.even.shape;
-        let data = Array4::from_shape_vec((1, x, y, z), data).map_err(|_| self.too_large(&[]))?;
+        let data = Array4::from_shape_vec((1, x, y, z), data)
+            .map_err(|_| self.too_large(&layout.even.shape))?;
         let volume = Volume {
             data,
             affine: layout.even.affine,
@@ -91,6 +93,43 @@ impl Assessment {
             series: self.series.clone(),
             reason,
         })
+    }
+
+    /// The most memory in bytes that [`Assessment::read`] takes with so many threads, the volume included; 0 for a
+    /// refused stack.
+    pub fn peak_bytes(&self, threads: usize) -> u64 {
+        let (Ok(layout), Some(slice)) = (&self.outcome, self.slices().first()) else {
+            return 0;
+        };
+        let array = |shape: [usize; 3]| {
+            shape
+                .iter()
+                .fold(4_u64, |bytes, &n| bytes.saturating_mul(n as u64))
+        };
+        let [columns, rows, slices] = layout.read;
+        let pixels = (columns * rows) as u64;
+        let frames = 4 * pixels * slices.min(BLOCK_SLICES) as u64;
+        let decoders = DECODER_BYTES_PER_PIXEL * pixels * threads.min(slices) as u64;
+        // Fragments of frames that share a file.
+        let places = 48 * slice.image.header.frames.len() as u64;
+        let (read, even, target) = (
+            array(layout.read),
+            array(layout.even.shape),
+            array(layout.target.shape),
+        );
+        let blended = if layout.blends.is_some() {
+            read.saturating_add(even)
+        } else {
+            0
+        };
+        let straightened = if layout.target == layout.even {
+            0
+        } else {
+            even.saturating_add(target)
+        };
+        read.saturating_add(frames + decoders + places)
+            .max(blended)
+            .max(straightened)
     }
 
     fn check(&self, shape: [usize; 3], limits: &Limits) -> Result<(), DicomError> {
@@ -110,11 +149,11 @@ impl Assessment {
     /// Finds the fragments of images with several frames, and checks that all files may hold what they state.
     fn fragments(&self) -> Result<FragmentsOf, DicomError> {
         let mut images: HashMap<*const Image, &Arc<Image>> = HashMap::new();
-        for slice in &self.slices {
+        for slice in self.slices() {
             images.insert(Arc::as_ptr(&slice.image), &slice.image);
         }
         let expected = self
-            .slices
+            .slices()
             .iter()
             .map(|slice| slice.image.header.frame_bytes())
             .fold(0, u64::saturating_add);

@@ -227,11 +227,11 @@ impl DicomError {
 /// The files that a DICOMDIR names; `None` where the file is none.
 fn directory(path: &Path) -> Result<Option<Vec<PathBuf>>, DicomError> {
     let file = File::open(path).map_err(DicomError::io(path))?;
-    let Ok((mut stream, uid)) = dataset::open(file) else {
+    let Ok((mut stream, meta)) = dataset::open(file) else {
         return Ok(None);
     };
     // A DICOMDIR is explicit and little endian (PS3.10 8.6), and its class stands in the file meta information alone.
-    if TransferSyntax::of(&uid) != Some(TransferSyntax::ExplicitLittle) {
+    if TransferSyntax::of(&meta.syntax) != Some(TransferSyntax::ExplicitLittle) {
         return Ok(None);
     }
     let mut records = Records::default();

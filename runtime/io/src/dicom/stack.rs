@@ -7,6 +7,7 @@ use std::sync::Arc;
 use vesal_volume::Geometry;
 
 use crate::dicom::error::DicomError;
+use crate::dicom::finding::Finding;
 use crate::dicom::frame::{Frame, Key};
 use crate::dicom::layout::{Layout, Order};
 use crate::dicom::pixels::Image;
@@ -147,17 +148,11 @@ impl Stack {
                 let reason = findings.remove(index);
                 Ok(Assessment::refused(self, findings, reason))
             }
-            (must, _) => Ok(Assessment {
+            _ => Ok(Assessment {
                 series: self.series().to_owned(),
-                grade: if must.is_some() {
-                    Grade::Resampled
-                } else {
-                    Grade::Ok
-                },
-                refusal: None,
                 findings,
                 slices: order.slices,
-                layout: Some(layout),
+                outcome: Ok(layout),
             }),
         }
     }
@@ -194,140 +189,40 @@ impl fmt::Display for Grade {
     }
 }
 
-/// What is noteworthy about the slices of a stack.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Finding {
-    /// A lone slice, whose depth is only stated.
-    #[error("it is a single slice, whose depth of {depth_mm} mm is as stated")]
-    SingleSlice {
-        /// Stated distance or thickness.
-        depth_mm: f64,
-    },
-    /// Slices that are the same in place and pixels as others, and left out.
-    #[error("{slices} slices are copies of others and left out")]
-    Copies {
-        /// How many.
-        slices: usize,
-    },
-    /// Slices are missing between others that lie evenly.
-    #[error("{missing} slices are missing in {gaps} places, the others lie {spacing_mm} mm apart")]
-    Missing {
-        /// Slices that are not there.
-        missing: usize,
-        /// Places where they are not.
-        gaps: usize,
-        /// Distance between slices.
-        spacing_mm: f64,
-    },
-    /// Slices lie at uneven distances: more than 2 % of the distance, and 0.01 mm, from where they would be.
-    #[error("its slices lie between {least_mm} and {most_mm} mm apart")]
-    UnevenSpacing {
-        /// Smallest distance along the normal.
-        least_mm: f64,
-        /// Largest distance along the normal.
-        most_mm: f64,
-    },
-    /// Slices are displaced within their planes, each against the one before: by a tilted gantry.
-    #[error(
-        "its slices are stacked along a line that is tilted by {degrees} degrees against their normal"
-    )]
-    Tilt {
-        /// Angle between the line and the normal.
-        degrees: f64,
-    },
-    /// Files of the series cannot be used.
-    #[error("{files} files of its series cannot be used, the first is `{}`", first.display())]
-    Unread {
-        /// How many.
-        files: usize,
-        /// The first of them.
-        first: PathBuf,
-    },
-    /// Different slices at one place, and nothing tells which belong together.
-    #[error(
-        "{places} places have several slices that differ, and no attribute tells which belong together"
-    )]
-    Conflict {
-        /// Places with such slices.
-        places: usize,
-    },
-    /// A gap that is too large for interpolation.
-    #[error("a gap of {gap_mm} mm lies between slices that are {spacing_mm} mm apart elsewhere")]
-    LargeGap {
-        /// The gap.
-        gap_mm: f64,
-        /// Distance between the others (median).
-        spacing_mm: f64,
-    },
-    /// Slices are displaced within their planes, and not along one line.
-    #[error("its slices lie up to {off_mm} mm off the line through the first and the last")]
-    OffLine {
-        /// Largest distance from the line.
-        off_mm: f64,
-    },
-    /// A lone slice of unknown depth.
-    #[error("it is a single slice that states neither thickness nor distance")]
-    NoDepth,
-}
-
-impl Finding {
-    /// Whether a volume needs to be resampled for it.
-    pub fn needs_resampling(&self) -> bool {
-        matches!(
-            self,
-            Self::Missing { .. } | Self::UnevenSpacing { .. } | Self::Tilt { .. }
-        )
-    }
-
-    /// What the reader can do about it.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Missing { .. } | Self::LargeGap { .. } => {
-                Some("send or export the whole series again, or allow resampling for small gaps")
-            }
-            Self::UnevenSpacing { .. } | Self::Tilt { .. } => {
-                Some("allow resampling by the true positions of the slices")
-            }
-            Self::Unread { .. } => {
-                Some("send or export the series again: some of its files are incomplete or damaged")
-            }
-            Self::Conflict { .. } => Some("give only the files of one phase or acquisition"),
-            _ => None,
-        }
-    }
-}
-
 /// What volume a stack makes.
 #[derive(Debug, Clone)]
 pub struct Assessment {
     pub(super) series: String,
-    grade: Grade,
-    refusal: Option<Finding>,
     findings: Vec<Finding>,
-    pub(super) slices: Vec<Slice>,
-    pub(super) layout: Option<Layout>,
+    slices: Vec<Slice>,
+    /// How the slices make a volume, or why they make none.
+    pub(super) outcome: Result<Layout, Finding>,
 }
 
 impl Assessment {
     fn refused(stack: &Stack, findings: Vec<Finding>, reason: Finding) -> Self {
         Self {
             series: stack.series().to_owned(),
-            grade: Grade::Refused,
-            refusal: Some(reason),
             findings,
             slices: Vec::new(),
-            layout: None,
+            outcome: Err(reason),
         }
     }
 
     /// How far the volume is to be trusted.
     pub fn grade(&self) -> Grade {
-        self.grade
+        if self.outcome.is_err() {
+            Grade::Refused
+        } else if self.findings.iter().any(Finding::needs_resampling) {
+            Grade::Resampled
+        } else {
+            Grade::Ok
+        }
     }
 
     /// Why there is no volume; `None` where there is one.
     pub fn refusal(&self) -> Option<&Finding> {
-        self.refusal.as_ref()
+        self.outcome.as_ref().err()
     }
 
     /// What else is noteworthy; why a volume is resampled, above all.
@@ -342,14 +237,6 @@ impl Assessment {
 
     /// The grid of the volume; `None` where there is none.
     pub fn geometry(&self) -> Option<Geometry> {
-        self.layout.as_ref().map(|layout| layout.target)
-    }
-
-    /// The reason of a refusal as an error.
-    pub(super) fn refusal_error(&self) -> Option<DicomError> {
-        Some(DicomError::Refused {
-            series: self.series.clone(),
-            reason: self.refusal.clone()?,
-        })
+        self.outcome.as_ref().ok().map(|layout| layout.target)
     }
 }

@@ -1,12 +1,15 @@
-//! `vesal inspect`: what an image or a bundle holds.
+//! `vesal inspect`: what an image, DICOM files or a bundle hold.
 
 mod bundle;
+mod series;
 mod volume;
 
 use std::path::Path;
 
 use serde::Serialize;
+use vesal_bundle::manifest;
 use vesal_cli::{Exit, Failure};
+use vesal_io::sniff::{self, Content};
 
 use crate::cli::InspectArguments;
 use vesal_cli::stdout;
@@ -24,13 +27,23 @@ struct Document {
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Item {
     Volume(Box<volume::Facts>),
+    Dicom(Box<series::Facts>),
     Bundle(Box<bundle::Facts>),
 }
 
 impl Item {
     fn of(path: &Path) -> Result<Self, Failure> {
         if path.is_dir() {
+            if !path.join(manifest::FILE_NAME).exists() {
+                let scan = series::scan(path)?;
+                if series::found_any(&scan) {
+                    return Ok(Self::Dicom(Box::new(series::Facts::of(path, &scan)?)));
+                }
+            }
             Ok(Self::Bundle(Box::new(bundle::Facts::of(path)?)))
+        } else if sniff::sniff(path).is_ok_and(|found| found.content == Content::Dicom) {
+            let scan = series::scan(path)?;
+            Ok(Self::Dicom(Box::new(series::Facts::of(path, &scan)?)))
         } else {
             Ok(Self::Volume(Box::new(volume::Facts::of(path)?)))
         }
@@ -39,6 +52,7 @@ impl Item {
     fn text(&self) -> String {
         match self {
             Self::Volume(facts) => facts.text(),
+            Self::Dicom(facts) => facts.text(),
             Self::Bundle(facts) => facts.text(),
         }
     }

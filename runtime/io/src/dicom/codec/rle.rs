@@ -98,7 +98,7 @@ mod tests {
         ));
         let short = frame(&[&[254, 7], &[1, 1, 2]]);
         assert_eq!(decode(&short, shape, 16), Err(CodecError::Ended));
-        assert_eq!(decode(&bytes[..70], shape, 16).is_err(), true);
+        assert!(decode(&bytes[..70], shape, 16).is_err());
         assert_eq!(decode(&[], shape, 16), Err(CodecError::Ended));
     }
 }

@@ -107,8 +107,8 @@ impl Copied {
     /// Reads what is copied from the header of a slice.
     pub fn read(slice: &Slice) -> Result<Self, HeaderError> {
         let file = File::open(slice.path()).map_err(HeaderError::io)?;
-        let (mut stream, uid) = dataset::open(file)?;
-        let syntax = TransferSyntax::of(&uid).unwrap_or(TransferSyntax::ExplicitLittle);
+        let (mut stream, meta) = dataset::open(file)?;
+        let syntax = TransferSyntax::of(&meta.syntax).unwrap_or(TransferSyntax::ExplicitLittle);
         if syntax == TransferSyntax::Deflated {
             stream = stream.deflated();
         }

@@ -8,6 +8,7 @@ use dicom_dictionary_std::tags;
 use vesal_volume::Geometry;
 
 use crate::dicom::error::DicomError;
+use crate::dicom::finding::Finding;
 use crate::dicom::stack::{Assessment, Grade, Slice};
 use crate::dicom::tag::Tag;
 use crate::dicom::write::copied::Copied;
@@ -77,12 +78,10 @@ impl Source {
     /// **Errors**: [`DicomError::Refused`] for a stack without a volume; otherwise what is wrong with the file.
     pub fn of(assessment: &Assessment) -> Result<Self, DicomError> {
         let (Some(grid), Some(first)) = (assessment.geometry(), assessment.slices().first()) else {
-            return Err(assessment
-                .refusal_error()
-                .unwrap_or_else(|| DicomError::OutOfMemory {
-                    series: assessment.series.clone(),
-                    bytes: 0,
-                }));
+            return Err(DicomError::Refused {
+                series: assessment.series.clone(),
+                reason: assessment.refusal().cloned().unwrap_or(Finding::NoDepth),
+            });
         };
         let header = &first.image.header;
         let frame_of_reference = header.frame_of_reference.clone();

@@ -11,7 +11,7 @@ pub(super) fn decode(
     tables: &Tables,
 ) -> Result<Vec<u16>, CodecError> {
     let columns = frame.shape.columns;
-    if tables.restart % columns != 0 {
+    if !tables.restart.is_multiple_of(columns) {
         return Err(CodecError::Damaged(
             "their restart interval is no number of lines",
         ));

@@ -1,0 +1,108 @@
+//! What is to be said about the slices of a stack.
+
+use std::path::PathBuf;
+
+/// What is noteworthy about the slices of a stack.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Finding {
+    /// A lone slice, whose depth is only stated.
+    #[error("it is a single slice, whose depth of {depth_mm:.3} mm is as stated")]
+    SingleSlice {
+        /// Stated distance or thickness.
+        depth_mm: f64,
+    },
+    /// Slices that are the same in place and pixels as others, and left out.
+    #[error("copies of other slices, left out: {slices}")]
+    Copies {
+        /// How many.
+        slices: usize,
+    },
+    /// Slices are missing between others that lie evenly.
+    #[error("slices missing: {missing}, in gaps: {gaps}; the others lie {spacing_mm:.3} mm apart")]
+    Missing {
+        /// Slices that are not there.
+        missing: usize,
+        /// Places where they are not.
+        gaps: usize,
+        /// Distance between slices.
+        spacing_mm: f64,
+    },
+    /// Slices lie at uneven distances: more than 2 % of the distance, and 0.01 mm, from where they would be.
+    #[error("its slices lie between {least_mm:.3} and {most_mm:.3} mm apart")]
+    UnevenSpacing {
+        /// Smallest distance along the normal.
+        least_mm: f64,
+        /// Largest distance along the normal.
+        most_mm: f64,
+    },
+    /// Slices are displaced within their planes, each against the one before: by a tilted gantry.
+    #[error(
+        "its slices are stacked along a line that is tilted by {degrees:.2} degrees against their normal"
+    )]
+    Tilt {
+        /// Angle between the line and the normal.
+        degrees: f64,
+    },
+    /// Files of the series cannot be used.
+    #[error("files of its series that cannot be used: {files}, the first is `{}`", first.display())]
+    Unread {
+        /// How many.
+        files: usize,
+        /// The first of them.
+        first: PathBuf,
+    },
+    /// Different slices at one place, and nothing tells which belong together.
+    #[error(
+        "places with several slices that differ: {places}; no attribute tells which belong together"
+    )]
+    Conflict {
+        /// Places with such slices.
+        places: usize,
+    },
+    /// A gap that is too large for interpolation.
+    #[error(
+        "a gap of {gap_mm:.3} mm lies between slices that are {spacing_mm:.3} mm apart elsewhere"
+    )]
+    LargeGap {
+        /// The gap.
+        gap_mm: f64,
+        /// Distance between the others (median).
+        spacing_mm: f64,
+    },
+    /// Slices are displaced within their planes, and not along one line.
+    #[error("its slices lie up to {off_mm:.3} mm off the line through the first and the last")]
+    OffLine {
+        /// Largest distance from the line.
+        off_mm: f64,
+    },
+    /// A lone slice of unknown depth.
+    #[error("it is a single slice that states neither thickness nor distance")]
+    NoDepth,
+}
+
+impl Finding {
+    /// Whether a volume needs to be resampled for it.
+    pub fn needs_resampling(&self) -> bool {
+        matches!(
+            self,
+            Self::Missing { .. } | Self::UnevenSpacing { .. } | Self::Tilt { .. }
+        )
+    }
+
+    /// What the reader can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing { .. } | Self::LargeGap { .. } => {
+                Some("send or export the whole series again, or allow resampling for small gaps")
+            }
+            Self::UnevenSpacing { .. } | Self::Tilt { .. } => {
+                Some("allow resampling by the true positions of the slices")
+            }
+            Self::Unread { .. } => {
+                Some("send or export the series again: some of its files are incomplete or damaged")
+            }
+            Self::Conflict { .. } => Some("give only the files of one phase or acquisition"),
+            _ => None,
+        }
+    }
+}

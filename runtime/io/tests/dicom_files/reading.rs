@@ -1,0 +1,97 @@
+//! Scans and reads made-up series.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::path::Path;
+
+use tempfile::{TempDir, tempdir};
+use vesal_io::dicom::{
+    Assessment, DicomError, Finding, Grade, HeaderError, Policy, Scan, SkipReason, Stack, scan,
+};
+use vesal_io::nifti::Limits;
+use vesal_volume::Volume;
+
+use super::*;
+
+pub fn folder(images: &[Elements]) -> (TempDir, Scan) {
+    let folder = tempdir().unwrap();
+    save_all(folder.path(), images, EXPLICIT);
+    let found = look(folder.path());
+    (folder, found)
+}
+
+pub fn look(folder: &Path) -> Scan {
+    let found = scan(&[folder]).unwrap();
+    let told = format!("{found:?}");
+    assert!(!told.contains(SENTINEL) && !told.contains("SENTINEL"));
+    found
+}
+
+pub fn assess(stack: &Stack, policy: Policy) -> Assessment {
+    let assessment = stack.assess(policy).unwrap();
+    assert_eq!(
+        assessment.refusal().is_some(),
+        assessment.grade() == Grade::Refused
+    );
+    assert_eq!(
+        assessment.geometry().is_none(),
+        assessment.grade() == Grade::Refused
+    );
+    assessment
+}
+
+pub fn read(assessment: &Assessment) -> Volume {
+    let volume = assessment.read(&Limits::default()).unwrap();
+    assert_eq!(assessment.geometry(), Some(volume.geometry()));
+    volume
+}
+
+/// The volume of the only stack, which nothing is to be said of.
+pub fn plain(images: &[Elements]) -> Volume {
+    let (_folder, found) = folder(images);
+    assert_eq!((found.stacks.len(), found.skipped.len()), (1, 0));
+    let assessment = assess(&found.stacks[0], Policy::Strict);
+    assert_eq!(
+        (assessment.grade(), assessment.findings()),
+        (Grade::Ok, &[][..])
+    );
+    read(&assessment)
+}
+
+/// Why the only stack is refused under a policy.
+pub fn refusal(images: &[Elements], policy: Policy) -> Finding {
+    let (_folder, found) = folder(images);
+    assert_eq!(found.stacks.len(), 1);
+    let assessment = assess(&found.stacks[0], policy);
+    let error = assessment.read(&Limits::default()).unwrap_err();
+    assert!(matches!(error, DicomError::Refused { .. }), "{error}");
+    assert!(error.to_string().starts_with("series 1.2.1 is refused: "));
+    assessment.refusal().unwrap().clone()
+}
+
+/// The volume of the only stack, resampled for the finding that the strict policy refuses it for.
+pub fn resampled(images: &[Elements]) -> (Finding, Volume) {
+    let (_folder, found) = folder(images);
+    let assessment = assess(&found.stacks[0], Policy::Resample);
+    assert_eq!(assessment.grade(), Grade::Resampled);
+    let [finding] = assessment.findings() else {
+        panic!("{:?}", assessment.findings());
+    };
+    assert!(finding.needs_resampling() && finding.hint().is_some());
+    let strict = assess(&found.stacks[0], Policy::Strict);
+    assert_eq!(strict.refusal(), Some(finding));
+    (finding.clone(), read(&assessment))
+}
+
+/// Why the only file is skipped.
+pub fn skipped(image: &Elements) -> SkipReason {
+    let (_folder, mut found) = folder(std::slice::from_ref(image));
+    assert_eq!((found.stacks.len(), found.skipped.len()), (0, 1));
+    found.skipped.remove(0).reason
+}
+
+pub fn defect(image: &Elements) -> HeaderError {
+    match skipped(image) {
+        SkipReason::Defect(reason) => reason,
+        other => panic!("{other}"),
+    }
+}

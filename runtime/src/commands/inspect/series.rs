@@ -1,0 +1,207 @@
+//! The stacks of slices in DICOM files.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+use vesal_cli::{Exit, Failure};
+use vesal_io::dicom::{self, Assessment, Policy, Scan, SkipReason, Stack};
+use vesal_volume::Affine;
+use vesal_volume::orientation::Orientation;
+
+use crate::failure;
+use crate::table::table;
+
+/// What is known of DICOM files.
+#[derive(Debug, Serialize)]
+pub struct Facts {
+    path: String,
+    stacks: Vec<StackFacts>,
+    skipped: Vec<SkippedFacts>,
+}
+
+#[derive(Debug, Serialize)]
+struct StackFacts {
+    study: String,
+    series: String,
+    frame_of_reference: Option<String>,
+    series_number: Option<i64>,
+    modality: String,
+    description: Option<String>,
+    told_apart_by: BTreeMap<&'static str, String>,
+    slices: usize,
+    grade: String,
+    /// Why the stack is refused.
+    refusal: Option<String>,
+    /// Why it would be resampled, and what else is noteworthy.
+    findings: Vec<String>,
+    grid: Option<GridFacts>,
+}
+
+#[derive(Debug, Serialize)]
+struct GridFacts {
+    shape: [usize; 3],
+    spacing_mm: [f64; 3],
+    orientation: String,
+    affine: Affine,
+}
+
+#[derive(Debug, Serialize)]
+struct SkippedFacts {
+    path: String,
+    reason: String,
+}
+
+impl Facts {
+    /// Scans a folder, a file or what a DICOMDIR names, and grades the stacks as far as resampling could bring them.
+    ///
+    /// **Errors**: the path cannot be read.
+    pub fn of(path: &Path, scan: &Scan) -> Result<Self, Failure> {
+        Ok(Self {
+            path: path.display().to_string(),
+            stacks: scan
+                .stacks
+                .iter()
+                .map(StackFacts::of)
+                .collect::<Result<_, _>>()?,
+            skipped: scan
+                .skipped
+                .iter()
+                .map(|file| SkippedFacts {
+                    path: file.path.display().to_string(),
+                    reason: file.reason.to_string(),
+                })
+                .collect(),
+        })
+    }
+
+    /// The facts for people.
+    pub fn text(&self) -> String {
+        let head = [
+            "  series",
+            "modality",
+            "description",
+            "slices",
+            "shape",
+            "spacing (mm)",
+            "axes",
+            "grade",
+        ];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        rows.extend(self.stacks.iter().map(StackFacts::row));
+        let mut text = format!("{}\n", self.path);
+        if !self.stacks.is_empty() {
+            text += &table(&rows);
+        }
+        for stack in &self.stacks {
+            for remark in stack.refusal.iter().chain(&stack.findings) {
+                text += &format!("  {}: {remark}\n", stack.name());
+            }
+        }
+        let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for file in &self.skipped {
+            by_reason.entry(&file.reason).or_default().push(&file.path);
+        }
+        for (reason, files) in by_reason {
+            let others = match files.len() - 1 {
+                0 => String::new(),
+                others => format!(" and {others} more"),
+            };
+            text += &format!("  skipped `{}`{others}: {reason}\n", files[0]);
+        }
+        text
+    }
+}
+
+/// Scans a path.
+///
+/// **Errors**: it cannot be read.
+pub fn scan(path: &Path) -> Result<Scan, Failure> {
+    dicom::scan(&[path]).map_err(|error| {
+        failure::dicom(error).attempting(format!("cannot inspect `{}`", path.display()))
+    })
+}
+
+/// Whether any of the files looked at is a DICOM file.
+pub fn found_any(scan: &Scan) -> bool {
+    let is_dicom =
+        |reason: &SkipReason| !matches!(reason, SkipReason::NotDicom | SkipReason::LinkedFolder);
+    !scan.stacks.is_empty() || scan.skipped.iter().any(|file| is_dicom(&file.reason))
+}
+
+impl StackFacts {
+    fn of(stack: &Stack) -> Result<Self, Failure> {
+        let assessment = stack.assess(Policy::Resample).map_err(failure::dicom)?;
+        Ok(Self {
+            study: stack.study().to_owned(),
+            series: stack.series().to_owned(),
+            frame_of_reference: stack.frame_of_reference().map(str::to_owned),
+            series_number: stack.series_number(),
+            modality: stack.modality().to_owned(),
+            description: stack.description().map(str::to_owned),
+            told_apart_by: stack
+                .told_apart_by()
+                .iter()
+                .map(|(key, value)| (key.name(), value.clone()))
+                .collect(),
+            slices: stack.slices().len(),
+            grade: assessment.grade().to_string(),
+            refusal: assessment.refusal().map(ToString::to_string),
+            findings: assessment
+                .findings()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            grid: GridFacts::of(&assessment)?,
+        })
+    }
+
+    /// How the stack is called in remarks.
+    fn name(&self) -> String {
+        let number = self
+            .series_number
+            .map_or("-".to_owned(), |number| number.to_string());
+        let parts = self
+            .told_apart_by
+            .iter()
+            .map(|(key, value)| format!(" {key} {value}"));
+        format!("{number}{}", parts.collect::<Vec<_>>().join(","))
+    }
+
+    fn row(&self) -> Vec<String> {
+        let (shape, spacing, axes) = match &self.grid {
+            Some(grid) => (
+                format!("{:?}", grid.shape),
+                format!("{:.3?}", grid.spacing_mm),
+                grid.orientation.clone(),
+            ),
+            None => ("-".into(), "-".into(), "-".into()),
+        };
+        vec![
+            format!("  {}", self.name()),
+            self.modality.clone(),
+            self.description.clone().unwrap_or_default(),
+            self.slices.to_string(),
+            shape,
+            spacing,
+            axes,
+            self.grade.clone(),
+        ]
+    }
+}
+
+impl GridFacts {
+    fn of(assessment: &Assessment) -> Result<Option<Self>, Failure> {
+        let Some(geometry) = assessment.geometry() else {
+            return Ok(None);
+        };
+        let orientation =
+            Orientation::of(&geometry.affine).map_err(|error| Failure::new(Exit::Input, error))?;
+        Ok(Some(Self {
+            shape: geometry.shape,
+            spacing_mm: geometry.affine.spacing(),
+            orientation: orientation.to_string(),
+            affine: geometry.affine,
+        }))
+    }
+}
