@@ -30,6 +30,7 @@ mod stream;
 mod structures;
 mod syntax;
 mod tag;
+pub mod write;
 
 pub use codec::CodecError;
 pub use error::{DicomError, HeaderError, PixelError, StructureError};

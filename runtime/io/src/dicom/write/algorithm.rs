@@ -1,0 +1,141 @@
+//! What made a result, and when.
+
+use dicom_core::VR;
+use dicom_dictionary_std::tags;
+
+use crate::dicom::write::code::{ARTIFICIAL_INTELLIGENCE, check_text};
+use crate::dicom::write::elements::Items;
+use crate::dicom::write::error::Unwritable;
+
+/// Who stands for the program.
+pub(super) const MANUFACTURER: &str = "Vesal";
+
+/// What made a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Algorithm {
+    /// Name of the bundle: at most 64 characters.
+    pub name: String,
+    /// Version of the bundle.
+    pub version: String,
+    /// SHA-256 of the bundle in hexadecimal.
+    pub digest: String,
+    /// Settings that change what it finds; they count for the UIDs.
+    pub parameters: Option<String>,
+}
+
+impl Algorithm {
+    pub(super) fn check(&self) -> Result<(), Unwritable> {
+        check_text("name of the algorithm", &self.name, 64)?;
+        check_text("version of the algorithm", &self.version, 64)?;
+        check_text("digest of the algorithm", &self.digest, 64)?;
+        match &self.parameters {
+            Some(text) => check_text("parameters of the algorithm", text, 1024),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        [&self.name, &self.version, &self.digest]
+            .into_iter()
+            .chain(&self.parameters)
+            .map(String::as_str)
+    }
+
+    /// Digest and settings as one text.
+    pub(super) fn settings(&self) -> String {
+        match &self.parameters {
+            Some(parameters) => format!("sha256 {}; {parameters}", self.digest),
+            None => format!("sha256 {}", self.digest),
+        }
+    }
+
+    /// **Source**: PS3.3 table 10-19.
+    pub(super) fn identification(&self) -> Items {
+        Items::new()
+            .code(
+                tags::ALGORITHM_FAMILY_CODE_SEQUENCE,
+                &ARTIFICIAL_INTELLIGENCE,
+            )
+            .text(tags::ALGORITHM_NAME, VR::LO, &self.name)
+            .text(tags::ALGORITHM_VERSION, VR::LO, &self.version)
+            .text(tags::ALGORITHM_PARAMETERS, VR::LT, &self.settings())
+            .text(tags::ALGORITHM_SOURCE, VR::LO, MANUFACTURER)
+    }
+}
+
+/// A date and time of the local clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Year, four digits.
+    pub year: u16,
+    /// Month, from 1.
+    pub month: u8,
+    /// Day, from 1.
+    pub day: u8,
+    /// Hour, from 0.
+    pub hour: u8,
+    /// Minute.
+    pub minute: u8,
+    /// Second.
+    pub second: u8,
+}
+
+impl Moment {
+    pub(super) fn check(&self) -> Result<(), Unwritable> {
+        let days = match self.month {
+            2 => 29,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
+        let is_date = (1000..=9999).contains(&self.year)
+            && (1..=12).contains(&self.month)
+            && (1..=days).contains(&self.day);
+        if is_date && self.hour < 24 && self.minute < 60 && self.second < 60 {
+            Ok(())
+        } else {
+            Err(Unwritable::Moment)
+        }
+    }
+
+    pub(super) fn date(&self) -> String {
+        format!("{:04}{:02}{:02}", self.year, self.month, self.day)
+    }
+
+    pub(super) fn time(&self) -> String {
+        format!("{:02}{:02}{:02}", self.hour, self.minute, self.second)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_dates_and_times() {
+        let moment = Moment {
+            year: 2026,
+            month: 2,
+            day: 9,
+            hour: 7,
+            minute: 5,
+            second: 0,
+        };
+        assert_eq!(
+            (moment.date(), moment.time()),
+            ("20260209".into(), "070500".into())
+        );
+        assert_eq!(moment.check(), Ok(()));
+        for wrong in [
+            Moment {
+                month: 13,
+                ..moment
+            },
+            Moment { day: 30, ..moment },
+            Moment { day: 0, ..moment },
+            Moment { hour: 24, ..moment },
+            Moment { year: 26, ..moment },
+        ] {
+            assert_eq!(wrong.check(), Err(Unwritable::Moment));
+        }
+    }
+}

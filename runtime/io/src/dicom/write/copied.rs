@@ -1,0 +1,242 @@
+//! What of a source's header stands in results as well.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+
+use dicom_core::VR;
+use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
+
+use crate::dicom::dataset::{self, Encoding, Visitor};
+use crate::dicom::error::HeaderError;
+use crate::dicom::stack::Slice;
+use crate::dicom::syntax::TransferSyntax;
+use crate::dicom::tag::Tag;
+use crate::dicom::write::elements::Items;
+use crate::dicom::write::error::Unwritable;
+
+const CHARACTER_SET: Tag = Tag(0x0008, 0x0005);
+const IDENTITY_REMOVED: Tag = Tag(0x0012, 0x0062);
+const DEIDENTIFICATION_METHOD: Tag = Tag(0x0012, 0x0063);
+
+/// What is done with an attribute of the source.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// It tells patient and study from others, and stands in every file as it does in the source.
+    Identity,
+    /// The same, but left out where the source has none.
+    Further,
+    /// It describes, and is left empty where it breaks the rules of its representation.
+    Description,
+    /// The same, but left out.
+    Detail,
+}
+
+/// Attributes of patient and study that are copied.
+const PATIENT_AND_STUDY: [(Tag, VR, Rule); 16] = [
+    (Tag(0x0008, 0x0020), VR::DA, Rule::Identity),
+    (Tag(0x0008, 0x0030), VR::TM, Rule::Identity),
+    (Tag(0x0008, 0x0050), VR::SH, Rule::Identity),
+    (Tag(0x0008, 0x0090), VR::PN, Rule::Identity),
+    (Tag(0x0008, 0x1030), VR::LO, Rule::Detail),
+    (Tag(0x0010, 0x0010), VR::PN, Rule::Identity),
+    (Tag(0x0010, 0x0020), VR::LO, Rule::Identity),
+    (Tag(0x0010, 0x0021), VR::LO, Rule::Further),
+    (Tag(0x0010, 0x0030), VR::DA, Rule::Identity),
+    (Tag(0x0010, 0x0040), VR::CS, Rule::Identity),
+    (Tag(0x0010, 0x1010), VR::AS, Rule::Detail),
+    (Tag(0x0010, 0x1020), VR::DS, Rule::Detail),
+    (Tag(0x0010, 0x1030), VR::DS, Rule::Detail),
+    (IDENTITY_REMOVED, VR::CS, Rule::Further),
+    (DEIDENTIFICATION_METHOD, VR::LO, Rule::Further),
+    (Tag(0x0020, 0x0010), VR::SH, Rule::Description),
+];
+
+/// Whether a value keeps to the rules of its representation (PS3.5 6.2).
+fn is_lawful(vr: VR, value: &[u8]) -> bool {
+    // Bytes of another character set than UTF-8 are characters for the most part.
+    let text = std::str::from_utf8(value).unwrap_or_default();
+    let characters = match text {
+        "" => value.len(),
+        text => text.chars().count(),
+    };
+    match vr {
+        VR::SH => characters <= 16,
+        VR::LO => characters <= 64,
+        VR::AS => {
+            text.len() == 4
+                && text[..3].bytes().all(|byte| byte.is_ascii_digit())
+                && text.ends_with(['D', 'W', 'M', 'Y'])
+        }
+        VR::DS => text.len() <= 16 && text.trim().parse().is_ok_and(f64::is_finite),
+        _ => true,
+    }
+}
+
+const POSITION_REFERENCE: Tag = Tag(0x0020, 0x1040);
+
+/// Whether a value is ASCII in every character set: without escapes to others, which are of 7 bits as well.
+fn is_plain(value: &[u8]) -> bool {
+    value.iter().all(|byte| byte.is_ascii() && *byte != 0x1b)
+}
+
+/// What made the images; a contribution must name its manufacturer.
+const MANUFACTURER: Tag = Tag(0x0008, 0x0070);
+const SCANNER: [(Tag, VR); 4] = [
+    (MANUFACTURER, VR::LO),
+    (Tag(0x0008, 0x1090), VR::LO),
+    (Tag(0x0018, 0x1000), VR::LO),
+    (Tag(0x0018, 0x1020), VR::LO),
+];
+
+/// What lossy compression has done to the images.
+const LOSSY: Tag = Tag(0x0028, 0x2110);
+const LOSS: [(Tag, VR); 3] = [
+    (LOSSY, VR::CS),
+    (Tag(0x0028, 0x2112), VR::DS),
+    (Tag(0x0028, 0x2114), VR::CS),
+];
+
+/// UTF-8.
+const UNICODE: &[u8] = b"ISO_IR 192";
+
+/// Values as they are encoded in the source; they leave this only for a file that is written.
+#[derive(Clone)]
+pub(super) struct Copied(BTreeMap<Tag, Vec<u8>>);
+
+impl Copied {
+    /// Reads what is copied from the header of a slice.
+    pub fn read(slice: &Slice) -> Result<Self, HeaderError> {
+        let file = File::open(slice.path()).map_err(HeaderError::io)?;
+        let (mut stream, meta) = dataset::open(file)?;
+        let syntax = TransferSyntax::of(&meta.syntax).unwrap_or(TransferSyntax::ExplicitLittle);
+        if syntax == TransferSyntax::Deflated {
+            stream = stream.deflated();
+        }
+        let mut copied = Self(BTreeMap::new());
+        dataset::walk(&mut stream, Encoding::of(syntax), &mut copied)?;
+        Ok(copied)
+    }
+
+    /// Patient and study as they stand in the source, and the character set of the whole file,
+    /// which must hold `ours` as well.
+    pub fn patient_and_study<'a>(
+        &self,
+        mut ours: impl Iterator<Item = &'a str>,
+    ) -> Result<Items, Unwritable> {
+        let stated = self.value(CHARACTER_SET);
+        let foreign = ours.find(|text| !text.is_ascii());
+        let (set, recode) = match foreign {
+            None => (stated, None),
+            Some(_) if stated == UNICODE => (stated, None),
+            Some(_) if self.0.values().all(|value| is_plain(value)) => (UNICODE, None),
+            Some(text) => {
+                // What code extensions switch between cannot be told apart here.
+                let codec = std::str::from_utf8(stated)
+                    .ok()
+                    .filter(|set| !set.contains('\\') && !set.contains("2022"))
+                    .and_then(SpecificCharacterSet::from_code)
+                    .ok_or_else(|| Unwritable::CharacterSet {
+                        text: text.to_owned(),
+                    })?;
+                (UNICODE, Some((codec, text)))
+            }
+        };
+        let mut items = Items::new();
+        if !set.is_empty() {
+            items = items.bytes(CHARACTER_SET.into(), VR::CS, set);
+        }
+        for (tag, vr, rule) in PATIENT_AND_STUDY {
+            let mut value = self.value(tag);
+            if matches!(rule, Rule::Description | Rule::Detail) && !is_lawful(vr, value) {
+                value = &[];
+            }
+            if value.is_empty() && matches!(rule, Rule::Further | Rule::Detail) {
+                continue;
+            }
+            items = match &recode {
+                Some((codec, text)) => {
+                    let decoded = codec.decode(value).map_err(|_| Unwritable::CharacterSet {
+                        text: (*text).to_owned(),
+                    })?;
+                    items.text(tag.into(), vr, &decoded)
+                }
+                None => items.bytes(tag.into(), vr, value),
+            };
+        }
+        if self.value(IDENTITY_REMOVED) == b"YES" && self.value(DEIDENTIFICATION_METHOD).is_empty()
+        {
+            items = items.text(
+                DEIDENTIFICATION_METHOD.into(),
+                VR::LO,
+                "as of the source images",
+            );
+        }
+        Ok(items)
+    }
+
+    /// What the frame of reference is named after.
+    pub fn position_reference(&self) -> &[u8] {
+        self.ascii(POSITION_REFERENCE).unwrap_or_default()
+    }
+
+    /// What made the images; `None` where its maker is not stated.
+    pub fn scanner(&self) -> Option<Items> {
+        self.ascii(MANUFACTURER)?;
+        Some(
+            SCANNER
+                .iter()
+                .fold(Items::new(), |items, (tag, vr)| match self.ascii(*tag) {
+                    Some(value) => items.bytes((*tag).into(), *vr, value),
+                    None => items,
+                }),
+        )
+    }
+
+    /// Whether the images went through lossy compression, and what it did.
+    pub fn loss(&self) -> Items {
+        if self.value(LOSSY) != b"01" {
+            return Items::new().word(LOSSY.into(), "00");
+        }
+        LOSS.iter()
+            .filter(|(tag, _)| !self.value(*tag).is_empty())
+            .fold(Items::new(), |items, (tag, vr)| {
+                items.bytes((*tag).into(), *vr, self.value(*tag))
+            })
+    }
+
+    /// A value that a file of any character set can hold.
+    fn ascii(&self, tag: Tag) -> Option<&[u8]> {
+        Some(self.value(tag)).filter(|value| !value.is_empty() && is_plain(value))
+    }
+
+    fn value(&self, tag: Tag) -> &[u8] {
+        self.0.get(&tag).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Visitor for Copied {
+    fn enters(&self, _: &[Tag], _: Tag) -> bool {
+        false
+    }
+
+    fn wants(&self, path: &[Tag], tag: Tag) -> bool {
+        path.is_empty()
+            && (tag == CHARACTER_SET
+                || PATIENT_AND_STUDY.iter().any(|(wanted, ..)| *wanted == tag)
+                || tag == POSITION_REFERENCE
+                || SCANNER
+                    .iter()
+                    .chain(&LOSS)
+                    .any(|(wanted, _)| *wanted == tag))
+    }
+
+    fn begins(&mut self, _: &[Tag]) {}
+
+    fn value(&mut self, _: &[Tag], tag: Tag, value: Vec<u8>) {
+        let end = value
+            .iter()
+            .rposition(|byte| !matches!(*byte, 0 | b' '))
+            .map_or(0, |at| at + 1);
+        self.0.entry(tag).or_insert_with(|| value[..end].to_vec());
+    }
+}

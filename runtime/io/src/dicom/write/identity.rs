@@ -1,0 +1,261 @@
+//! What all kinds of results share: who made them, when, of what, and under which UIDs.
+
+use std::path::Path;
+
+use dicom_core::VR;
+use dicom_dictionary_std::tags;
+
+use crate::dicom::stack::Grade;
+use crate::dicom::write::algorithm::{Algorithm, MANUFACTURER, Moment};
+use crate::dicom::write::code::{ACQUISITION_EQUIPMENT, PROCESSING_EQUIPMENT};
+use crate::dicom::write::elements::Items;
+use crate::dicom::write::error::{DicomWriteError, Unwritable};
+use crate::dicom::write::output::{Output, Syntax};
+use crate::dicom::write::segment::Segment;
+use crate::dicom::write::source::{SeriesInstances, Source};
+use crate::dicom::write::uid::{digest, is_uid, uid};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// How to write a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResultOptions {
+    /// Whether an existing file may be replaced.
+    pub overwrite: bool,
+    /// When the result was made.
+    pub made: Moment,
+    /// Number of its series; `None` takes one that is unlikely to be another's: 100 times the source's, and 1 for a
+    /// segmentation, 2 for structures, 3 for a report.
+    pub series_number: Option<u32>,
+}
+
+/// A result that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// UID of its class.
+    pub class: String,
+    /// UID of its series.
+    pub series: String,
+    /// UID of its instance.
+    pub instance: String,
+    /// Numbers of its segments or structures, in the order of those given.
+    pub numbers: Vec<u16>,
+}
+
+/// A kind of result.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kind {
+    /// Counts for the UIDs.
+    pub name: &'static str,
+    pub class: &'static str,
+    pub modality: &'static str,
+    /// What is added to 100 times the number of the source's series.
+    pub number: u32,
+    /// What the series is called, behind the algorithm's name.
+    pub description: &'static str,
+}
+
+/// A result of a kind, about to be written.
+pub(super) struct Identity<'a> {
+    pub kind: Kind,
+    pub source: &'a Source,
+    pub algorithm: &'a Algorithm,
+    pub options: &'a ResultOptions,
+    /// Of source and algorithm, in hexadecimal.
+    digest: String,
+}
+
+impl<'a> Identity<'a> {
+    pub fn new(
+        kind: Kind,
+        source: &'a Source,
+        algorithm: &'a Algorithm,
+        options: &'a ResultOptions,
+    ) -> Result<Self, Unwritable> {
+        algorithm.check()?;
+        options.made.check()?;
+        if options
+            .series_number
+            .is_some_and(|number| number > i32::MAX as u32)
+        {
+            return Err(Unwritable::TooMany {
+                what: "as the number of a series",
+                found: u64::from(options.series_number.unwrap_or_default()),
+                limit: i32::MAX as u64,
+            });
+        }
+        let input = hexadecimal(&source.digest());
+        let texts = std::iter::once(input.as_str()).chain(algorithm.texts());
+        let identity = Self {
+            kind,
+            source,
+            algorithm,
+            options,
+            digest: hexadecimal(&digest(texts)),
+        };
+        let uids = [
+            ("study", source.study.as_str()),
+            ("frame of reference", &source.frame_of_reference),
+        ];
+        for (what, text) in uids {
+            if !is_uid(text) {
+                return Err(Unwritable::Uid { what });
+            }
+        }
+        for series in source.all_series() {
+            let instances = series.instances.iter();
+            let mut uids = instances.flat_map(|(class, instance)| [*class, *instance]);
+            if !is_uid(series.series) || !uids.all(is_uid) {
+                return Err(Unwritable::Uid {
+                    what: "series or an instance of it",
+                });
+            }
+        }
+        Ok(identity)
+    }
+
+    /// The UID of a part of this result.
+    pub fn uid(&self, part: &str) -> String {
+        uid(&digest([&self.digest, self.kind.name, part]))
+    }
+
+    /// By what a segment is known in all kinds of results.
+    pub fn tracking_uid(&self, segment: &Segment) -> String {
+        uid(&digest([
+            self.digest.as_str(),
+            "segment",
+            &segment.value.to_string(),
+        ]))
+    }
+
+    /// The bundle as a device, whatever it is run on.
+    pub fn device_uid(&self) -> String {
+        let algorithm = self.algorithm;
+        uid(&digest([
+            "device",
+            &algorithm.name,
+            &algorithm.version,
+            &algorithm.digest,
+        ]))
+    }
+
+    pub fn series(&self) -> String {
+        self.uid("series")
+    }
+
+    pub fn instance(&self) -> String {
+        self.uid("instance")
+    }
+
+    pub fn reference(&self, numbers: Vec<u16>) -> Reference {
+        Reference {
+            class: self.kind.class.to_owned(),
+            series: self.series(),
+            instance: self.instance(),
+            numbers,
+        }
+    }
+
+    pub fn create<'p>(
+        &self,
+        path: &'p Path,
+        syntax: Syntax,
+    ) -> Result<Output<'p>, DicomWriteError> {
+        let overwrite = self.options.overwrite;
+        Output::create(path, overwrite, self.kind.class, &self.instance(), syntax)
+    }
+
+    /// Attributes of patient, study, series, equipment and instance; `texts` are those of the result.
+    pub fn common<'t>(&'t self, texts: impl Iterator<Item = &'t str>) -> Result<Items, Unwritable> {
+        let ours = texts.chain(self.algorithm.texts());
+        let patient_and_study = self.source.copied.patient_and_study(ours)?;
+        let number = self.options.series_number.map_or_else(
+            || {
+                let source = self.source.series_number.unwrap_or(0).clamp(0, 10_000_000);
+                100 * source + i64::from(self.kind.number)
+            },
+            i64::from,
+        );
+        // A description has 64 characters.
+        let name: String = self.algorithm.name.chars().take(40).collect();
+        let description = format!("{name} {}", self.kind.description);
+        let mut equipment = vec![
+            self.equipment(Items::new().code(
+                tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE,
+                &PROCESSING_EQUIPMENT,
+            ))
+            .text(
+                tags::CONTRIBUTION_DATE_TIME,
+                VR::DT,
+                &format!("{}{}", self.options.made.date(), self.options.made.time()),
+            )
+            .text(
+                tags::CONTRIBUTION_DESCRIPTION,
+                VR::ST,
+                &format!("{} {}", self.algorithm.name, self.algorithm.version),
+            ),
+        ];
+        equipment.extend(self.source.copied.scanner().map(|scanner| {
+            scanner.code(
+                tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE,
+                &ACQUISITION_EQUIPMENT,
+            )
+        }));
+        Ok(self
+            .equipment(patient_and_study)
+            .uid(tags::STUDY_INSTANCE_UID, &self.source.study)
+            .uid(tags::SOP_CLASS_UID, self.kind.class)
+            .uid(tags::SOP_INSTANCE_UID, &self.instance())
+            .uid(tags::SERIES_INSTANCE_UID, &self.series())
+            .word(tags::MODALITY, self.kind.modality)
+            .integer(tags::SERIES_NUMBER, number)
+            .text(tags::SERIES_DESCRIPTION, VR::LO, &description)
+            .integer(tags::INSTANCE_NUMBER, 1)
+            .sequence(tags::CONTRIBUTING_EQUIPMENT_SEQUENCE, equipment))
+    }
+
+    /// Date and time of the content.
+    pub fn content_moment(&self, items: Items) -> Items {
+        let made = self.options.made;
+        items.text(tags::CONTENT_DATE, VR::DA, &made.date()).text(
+            tags::CONTENT_TIME,
+            VR::TM,
+            &made.time(),
+        )
+    }
+
+    fn equipment(&self, items: Items) -> Items {
+        items
+            .text(tags::MANUFACTURER, VR::LO, MANUFACTURER)
+            .text(tags::MANUFACTURER_MODEL_NAME, VR::LO, "vesal")
+            // What was made by one bundle was made by one device.
+            .text(tags::DEVICE_SERIAL_NUMBER, VR::LO, &self.algorithm.digest)
+            .text(tags::SOFTWARE_VERSIONS, VR::LO, VERSION)
+    }
+
+    /// What is to be known of the grid.
+    pub fn grade(&self) -> &'static str {
+        match self.source.grade {
+            Grade::Ok => "geometry ok: on the planes of the source",
+            Grade::Resampled => "geometry resampled: source planes uneven or tilted",
+            Grade::Refused => "geometry refused",
+        }
+    }
+}
+
+fn hexadecimal(digest: &[u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A reference to an instance.
+pub(super) fn instance(class: &str, uid: &str) -> Items {
+    Items::new()
+        .uid(tags::REFERENCED_SOP_CLASS_UID, class)
+        .uid(tags::REFERENCED_SOP_INSTANCE_UID, uid)
+}
+
+/// References to all instances of a series.
+pub(super) fn instances(series: &SeriesInstances) -> Vec<Items> {
+    let instances = series.instances.iter();
+    instances.map(|(class, uid)| instance(class, uid)).collect()
+}

@@ -1,0 +1,40 @@
+//! Results as DICOM: segmentations, structure sets and reports of volumes that viewers and archives take.
+//!
+//! A [`Source`] says what a result refers to, [`Segmented`] what was found, [`Algorithm`] by what; the same source,
+//! algorithm and kind of result have the same UIDs every time. Patient and study are copied from the source into the
+//! files, byte for byte, and appear nowhere else.
+//!
+//! Planes, directions and positions are computed from the affine of the label map. Where its grid is that of the
+//! source, in whatever order and direction its axes run, planes are the source's own and refer to its instances.
+
+mod algorithm;
+mod catalog;
+mod code;
+mod color;
+mod contour;
+mod copied;
+mod derivation;
+mod elements;
+mod error;
+mod frames;
+mod grid;
+mod identity;
+mod output;
+mod planes;
+mod report;
+mod rle;
+mod segment;
+mod segmentation;
+mod source;
+mod structures;
+mod uid;
+
+pub use algorithm::{Algorithm, Moment};
+pub use code::Code;
+pub use error::{DicomWriteError, Unwritable};
+pub use identity::{Reference, ResultOptions};
+pub use report::write_report;
+pub use segment::{Segment, Segmented};
+pub use segmentation::{Form, write_segmentation};
+pub use source::Source;
+pub use structures::write_structures;

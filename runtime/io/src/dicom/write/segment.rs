@@ -1,0 +1,122 @@
+//! What was found: a map and what its values mean.
+
+use vesal_volume::LabelMap;
+
+use crate::dicom::write::catalog::{self, TISSUE};
+use crate::dicom::write::code::{Code, check_text};
+use crate::dicom::write::color;
+use crate::dicom::write::error::Unwritable;
+
+/// A label or region of a result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Segment {
+    /// Its value in the map; of a region its bit.
+    pub value: u16,
+    /// What people call it: at most 64 characters.
+    pub name: String,
+    /// What kind of thing it is: an anatomical structure, an altered one, a substance.
+    pub category: Code,
+    /// What it is.
+    pub kind: Code,
+    /// Its side, where it has one.
+    pub modifier: Option<Code>,
+    /// Color for display in sRGB; `None` gives one by the value.
+    pub color: Option<[u8; 3]>,
+}
+
+impl Segment {
+    /// A segment that is known by name alone.
+    ///
+    /// **Definition**: common organs and lesions are found by their English name, with a side before or behind it;
+    /// what is not found is coded as tissue, and the name says the rest.
+    pub fn named(value: u16, name: impl Into<String>) -> Self {
+        let name = name.into();
+        let (category, kind, modifier) =
+            catalog::find(&name).unwrap_or_else(|| (TISSUE.clone(), TISSUE.clone(), None));
+        Self {
+            value,
+            name,
+            category,
+            kind,
+            modifier,
+            color: None,
+        }
+    }
+
+    pub(super) fn color(&self, index: usize) -> [u8; 3] {
+        self.color.unwrap_or_else(|| color::of_number(index))
+    }
+
+    fn check(&self) -> Result<(), Unwritable> {
+        check_text("name of a segment", &self.name, 64)?;
+        self.category.check()?;
+        self.kind.check()?;
+        self.modifier.as_ref().map_or(Ok(()), Code::check)
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let codes = [&self.category, &self.kind].into_iter();
+        std::iter::once(self.name.as_str()).chain(
+            codes
+                .chain(&self.modifier)
+                .flat_map(|code| [&*code.value, &*code.scheme, &*code.meaning]),
+        )
+    }
+}
+
+/// A map and what its values mean.
+#[derive(Debug, Clone, Copy)]
+pub struct Segmented<'a> {
+    /// Labels, or the sums of the bits of regions.
+    pub map: &'a LabelMap,
+    /// What they mean, in the order in which segments are numbered.
+    pub segments: &'a [Segment],
+    /// Whether values are sums of bits, one for each region, so that regions may overlap.
+    pub regions: bool,
+}
+
+impl<'a> Segmented<'a> {
+    pub(super) fn texts(&self) -> impl Iterator<Item = &'a str> {
+        self.segments.iter().flat_map(Segment::texts)
+    }
+
+    /// Whether a value stands for a segment.
+    pub(super) fn holds(&self, segment: &Segment, value: u16) -> bool {
+        if self.regions {
+            value & segment.value != 0
+        } else {
+            value == segment.value
+        }
+    }
+
+    /// Checks the segments, without looking at the map.
+    pub(super) fn check(&self) -> Result<(), Unwritable> {
+        if self.segments.is_empty() {
+            return Err(Unwritable::NoSegments);
+        }
+        for (index, segment) in self.segments.iter().enumerate() {
+            segment.check()?;
+            let expected = match self.regions {
+                true if !segment.value.is_power_of_two() => "one bit",
+                false if segment.value == 0 => "more than 0, which is background",
+                _ => "",
+            };
+            if !expected.is_empty() {
+                return Err(Unwritable::Value {
+                    segment: segment.name.clone(),
+                    value: segment.value,
+                    expected,
+                });
+            }
+            let same = |other: &&Segment| other.value == segment.value;
+            if let Some(first) = self.segments[..index].iter().find(same) {
+                return Err(Unwritable::Duplicate {
+                    first: first.name.clone(),
+                    second: segment.name.clone(),
+                    value: segment.value,
+                });
+            }
+        }
+        Ok(())
+    }
+}

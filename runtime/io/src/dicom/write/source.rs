@@ -1,0 +1,185 @@
+//! What a result refers to.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use dicom_core::VR;
+use dicom_dictionary_std::tags;
+use vesal_volume::Geometry;
+
+use crate::dicom::error::DicomError;
+use crate::dicom::finding::Finding;
+use crate::dicom::stack::{Assessment, Grade, Slice};
+use crate::dicom::tag::Tag;
+use crate::dicom::write::copied::Copied;
+use crate::dicom::write::elements::Items;
+use crate::dicom::write::uid::{digest, uid};
+
+/// What a result refers to: a series and its slices, its patient and study.
+///
+/// Patient and study leave this only for a file that is written.
+#[derive(Clone)]
+pub struct Source {
+    pub(super) study: String,
+    pub(super) series: String,
+    pub(super) series_number: Option<i64>,
+    pub(super) modality: String,
+    pub(super) frame_of_reference: String,
+    pub(super) grade: Grade,
+    pub(super) grid: Geometry,
+    /// The frames of the series in the order of its slices.
+    pub(super) frames: Vec<SourceFrame>,
+    /// Other series that the result was made of, with their studies.
+    pub(super) others: Vec<OtherSeries>,
+    pub(super) copied: Copied,
+}
+
+impl fmt::Debug for Source {
+    /// Series and number of slices: nothing of the patient.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("series", &self.series)
+            .field("grade", &self.grade)
+            .field("frames", &self.frames.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A frame of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SourceFrame {
+    pub class: String,
+    pub instance: String,
+    /// From 1; `None` where the instance is a single image.
+    pub number: Option<u32>,
+}
+
+impl SourceFrame {
+    fn of(slice: &Slice) -> Self {
+        Self {
+            class: slice.class().to_owned(),
+            instance: slice.instance().to_owned(),
+            number: (slice.image.header.frames.len() > 1).then_some(slice.frame_number() as u32),
+        }
+    }
+}
+
+/// A further series of the input.
+#[derive(Clone)]
+pub(super) struct OtherSeries {
+    pub study: String,
+    pub series: String,
+    pub frames: Vec<SourceFrame>,
+}
+
+impl Source {
+    /// The series whose grid a result is predicted on; the header of its first slice is read.
+    ///
+    /// **Errors**: [`DicomError::Refused`] for a stack without a volume; otherwise what is wrong with the file.
+    pub fn of(assessment: &Assessment) -> Result<Self, DicomError> {
+        let (Some(grid), Some(first)) = (assessment.geometry(), assessment.slices().first()) else {
+            return Err(DicomError::Refused {
+                series: assessment.series.clone(),
+                reason: assessment.refusal().cloned().unwrap_or(Finding::NoDepth),
+            });
+        };
+        let header = &first.image.header;
+        let frame_of_reference = header.frame_of_reference.clone();
+        Ok(Self {
+            study: header.study.clone(),
+            series: header.series.clone(),
+            series_number: header.series_number,
+            modality: header.modality.clone(),
+            // Results need one; images that state none are alone in theirs.
+            frame_of_reference: frame_of_reference
+                .unwrap_or_else(|| uid(&digest(["frame of reference", &header.series]))),
+            grade: assessment.grade(),
+            grid,
+            frames: assessment.slices().iter().map(SourceFrame::of).collect(),
+            others: Vec::new(),
+            copied: Copied::read(first).map_err(|reason| DicomError::Header {
+                path: first.path().to_owned(),
+                reason,
+            })?,
+        })
+    }
+
+    /// The same with a further series, from which other channels of the input were read.
+    pub fn and(mut self, further: &Assessment) -> Self {
+        if let Some(first) = further.slices().first() {
+            self.others.push(OtherSeries {
+                study: first.image.header.study.clone(),
+                series: further.series.clone(),
+                frames: further.slices().iter().map(SourceFrame::of).collect(),
+            });
+        }
+        self
+    }
+
+    /// The frames of the planes; `None` where the grid's planes are not the slices of the series.
+    pub(super) fn planes(&self) -> Option<&[SourceFrame]> {
+        let [_, _, planes] = self.grid.shape;
+        (self.grade == Grade::Ok && self.frames.len() == planes).then_some(self.frames.as_slice())
+    }
+
+    /// Digest of all that the result was made of.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        let frames = |frames: &[SourceFrame]| -> Vec<String> {
+            frames
+                .iter()
+                .map(|frame| format!("{} {}", frame.instance, frame.number.unwrap_or(0)))
+                .collect()
+        };
+        let mut texts = vec![self.study.clone(), self.series.clone()];
+        texts.extend(frames(&self.frames));
+        for other in &self.others {
+            texts.extend([other.study.clone(), other.series.clone()]);
+            texts.extend(frames(&other.frames));
+        }
+        digest(texts.iter().map(String::as_str))
+    }
+
+    /// All series, this one first: study, series, and the class and UID of each instance once.
+    pub(super) fn all_series(&self) -> Vec<SeriesInstances<'_>> {
+        let own = (&self.study, &self.series, &self.frames);
+        let others = self.others.iter();
+        std::iter::once(own)
+            .chain(others.map(|other| (&other.study, &other.series, &other.frames)))
+            .map(|(study, series, frames)| {
+                let mut seen = BTreeSet::new();
+                let instances = frames
+                    .iter()
+                    .filter(|frame| seen.insert(&frame.instance))
+                    .map(|frame| (frame.class.as_str(), frame.instance.as_str()))
+                    .collect();
+                SeriesInstances {
+                    study,
+                    series,
+                    instances,
+                }
+            })
+            .collect()
+    }
+
+    /// The frame of reference of the grid.
+    pub(super) fn frame_of_reference(&self) -> Items {
+        let reference = self.copied.position_reference();
+        Items::new()
+            .uid(tags::FRAME_OF_REFERENCE_UID, &self.frame_of_reference)
+            .bytes(tags::POSITION_REFERENCE_INDICATOR, VR::LO, reference)
+    }
+}
+
+/// A series and its instances.
+pub(super) struct SeriesInstances<'a> {
+    pub study: &'a str,
+    pub series: &'a str,
+    /// Class and UID of each.
+    pub instances: Vec<(&'a str, &'a str)>,
+}
+
+impl From<Tag> for dicom_core::Tag {
+    fn from(Tag(group, element): Tag) -> Self {
+        Self(group, element)
+    }
+}
