@@ -304,11 +304,12 @@ mod tests {
     use super::*;
 
     fn plan(activation: Activation, values: [u16; 3]) -> DeployPlan {
-        let label = |(class_index, value): (usize, u16)| Label {
-            name: ["background", "liver", "tumor"][class_index].into(),
-            value,
-            class_index,
-            index: None,
+        let label = |(class_index, value): (usize, u16)| {
+            Label::new(
+                ["background", "liver", "tumor"][class_index],
+                value,
+                class_index,
+            )
         };
         DeployPlan {
             format: String::new(),
