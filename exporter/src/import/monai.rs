@@ -167,6 +167,7 @@ pub fn import(
     let plan_bytes = plan.to_json()?;
     let frame = Frame {
         name: plan.name.clone(),
+        version: destination.version.clone(),
         plan: &plan,
         plan_bytes: &plan_bytes,
         ensemble: EnsembleRecord::default(),

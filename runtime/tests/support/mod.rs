@@ -156,6 +156,7 @@ fn write_bundle(path: &Path, plan: &DeployPlan, networks: &[(&[u8], f64)], probe
         format: manifest::FORMAT.into(),
         format_version: manifest::FORMAT_VERSION,
         name: "ramps-1".into(),
+        version: Some("1.2.0".into()),
         deploy_plan: "deploy_plan.json".into(),
         probe: "probe.json".into(),
         network: interface(),

@@ -25,6 +25,7 @@ use crate::table::table;
 pub struct Facts {
     path: String,
     name: String,
+    version: Option<String>,
     digest: String,
     bytes: u64,
     task: String,
@@ -59,6 +60,7 @@ impl Facts {
         Ok(Self {
             path: path.display().to_string(),
             name: manifest.name,
+            version: manifest.version,
             digest,
             bytes: manifest.files.values().map(|file| file.bytes).sum(),
             task,
@@ -83,7 +85,11 @@ impl Facts {
                 rows.push(vec![format!("  {name}"), value]);
             }
         };
-        group("bundle", vec![self.name.clone()]);
+        let version = self.version.as_deref().unwrap_or_default();
+        group(
+            "bundle",
+            vec![format!("{} {version}", self.name).trim_end().to_owned()],
+        );
         group("task", vec![self.task.clone()]);
         group("digest", vec![format!("sha256 {}", self.digest)]);
         group("size", vec![size_text(self.bytes)]);
