@@ -14,6 +14,7 @@ use crate::dicom::header::{self, NoImage};
 use crate::dicom::pixels::Image;
 use crate::dicom::separate::stacks;
 use crate::dicom::stack::{Slice, Stack};
+use crate::dicom::structures;
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag::{self, Tag};
 
@@ -76,17 +77,29 @@ pub enum SkipReason {
     Absent,
 }
 
-/// Names of classes that are often seen beside images.
+/// Names of classes that are often seen beside images (PS3.4 annex B.5).
 fn class_name(class: &str) -> String {
     let name = match class.strip_prefix("1.2.840.10008.5.1.4.1.1.") {
-        Some("7") => "a secondary capture",
+        Some(rest) if rest == "7" || rest.starts_with("7.") => "a secondary capture",
+        Some("4.2") => "a spectrum",
+        Some("4.3") => "a color image",
+        Some("30") => "a parametric map",
+        Some("66") => "raw data",
+        Some("66.1" | "66.2" | "66.3") => "a registration or fiducials",
         Some("66.4") => "a segmentation",
+        Some("66.5") => "a surface segmentation",
+        Some("66.7") => "a label map segmentation",
+        Some("67") => "a real world value mapping",
+        Some("481.1") => "a radiotherapy image",
         Some("481.2") => "a dose",
         Some("481.3") => "a structure set",
         Some("481.5") => "a treatment plan",
+        Some("481.8") => "an ion treatment plan",
         Some("104.1") => "a PDF document",
+        Some("104.3" | "104.4" | "104.5") => "a surface model",
         Some(rest) if rest.starts_with("88.") => "a structured report",
         Some(rest) if rest.starts_with("11.") => "a presentation state",
+        Some(rest) if rest.starts_with("9.") => "a waveform",
         _ if class.is_empty() => "an object of no class",
         _ => return format!("an object of class {class}"),
     };
@@ -158,6 +171,15 @@ pub fn scan<P: AsRef<Path>>(paths: &[P]) -> Result<Scan, DicomError> {
 }
 
 impl Scan {
+    /// The files that are structure sets, by path.
+    pub fn structure_sets(&self) -> impl Iterator<Item = &Path> {
+        let is_set = |file: &&Skipped| matches!(&file.reason, SkipReason::Class { class } if class == structures::CLASS);
+        self.skipped
+            .iter()
+            .filter(is_set)
+            .map(|file| file.path.as_path())
+    }
+
     fn skip(&mut self, path: PathBuf, reason: SkipReason) {
         self.skipped.push(Skipped { path, reason });
     }
@@ -222,6 +244,13 @@ impl DicomError {
             reason,
         }
     }
+
+    pub(super) fn header(path: &Path) -> impl Fn(HeaderError) -> Self {
+        move |reason| Self::Header {
+            path: path.to_owned(),
+            reason,
+        }
+    }
 }
 
 /// The files that a DICOMDIR names; `None` where the file is none.
@@ -239,10 +268,7 @@ fn directory(path: &Path) -> Result<Option<Vec<PathBuf>>, DicomError> {
     if let Err(reason) = dataset::walk(&mut stream, encoding, &mut records)
         && records.is_directory
     {
-        return Err(DicomError::Header {
-            path: path.to_owned(),
-            reason,
-        });
+        return Err(DicomError::header(path)(reason));
     }
     if !records.is_directory {
         return Ok(None);
@@ -253,13 +279,10 @@ fn directory(path: &Path) -> Result<Option<Vec<PathBuf>>, DicomError> {
         match plain_path(&id) {
             Some(below) => files.push(existing(folder, &below)),
             None => {
-                return Err(DicomError::Header {
-                    path: path.to_owned(),
-                    reason: HeaderError::Malformed {
-                        tag: tag::REFERENCED_FILE_ID,
-                        expected: "names of folders and a file below its own",
-                    },
-                });
+                return Err(DicomError::header(path)(HeaderError::Malformed {
+                    tag: tag::REFERENCED_FILE_ID,
+                    expected: "names of folders and a file below its own",
+                }));
             }
         }
     }

@@ -10,6 +10,7 @@ use vesal_volume::Affine;
 use vesal_volume::orientation::Orientation;
 
 use crate::failure;
+use crate::skipped;
 use crate::table::table;
 
 /// What is known of DICOM files.
@@ -98,16 +99,9 @@ impl Facts {
                 text += &format!("  {}: {remark}\n", stack.name());
             }
         }
-        let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for file in &self.skipped {
-            by_reason.entry(&file.reason).or_default().push(&file.path);
-        }
-        for (reason, files) in by_reason {
-            let others = match files.len() - 1 {
-                0 => String::new(),
-                others => format!(" and {others} more"),
-            };
-            text += &format!("  skipped `{}`{others}: {reason}\n", files[0]);
+        let skipped = self.skipped.iter();
+        for line in skipped::lines(skipped.map(|file| (&*file.path, &*file.reason))) {
+            text += &format!("  {line}\n");
         }
         text
     }
