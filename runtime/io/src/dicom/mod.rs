@@ -14,6 +14,7 @@
 //! **Not read**: Modality LUTs, real-valued pixels, colors, frames without functional groups; files without the
 //! preamble of PS3.10; b-values in private attributes.
 
+mod class;
 mod codec;
 mod dataset;
 mod elements;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use crate::dicom::class;
 use crate::dicom::dataset::{self, Encoding, Visitor, text};
 use crate::dicom::error::{DicomError, HeaderError};
 use crate::dicom::header::{self, NoImage};
@@ -49,7 +50,7 @@ pub enum SkipReason {
     #[error("it is a DICOMDIR")]
     Directory,
     /// An object of another class than CT, MR, PET and 3D X-ray images: a report, contours, a segmentation.
-    #[error("it is {}", class_name(class))]
+    #[error("it is {}", class::name(class))]
     Class {
         /// UID of the class.
         class: String,
@@ -75,35 +76,6 @@ pub enum SkipReason {
     /// A DICOMDIR names it, but there is no such file.
     #[error("a DICOMDIR names it, but it is absent")]
     Absent,
-}
-
-/// Names of classes that are often seen beside images (PS3.4 annex B.5).
-fn class_name(class: &str) -> String {
-    let name = match class.strip_prefix("1.2.840.10008.5.1.4.1.1.") {
-        Some(rest) if rest == "7" || rest.starts_with("7.") => "a secondary capture",
-        Some("4.2") => "a spectrum",
-        Some("4.3") => "a color image",
-        Some("30") => "a parametric map",
-        Some("66") => "raw data",
-        Some("66.1" | "66.2" | "66.3") => "a registration or fiducials",
-        Some("66.4") => "a segmentation",
-        Some("66.5") => "a surface segmentation",
-        Some("66.7") => "a label map segmentation",
-        Some("67") => "a real world value mapping",
-        Some("481.1") => "a radiotherapy image",
-        Some("481.2") => "a dose",
-        Some("481.3") => "a structure set",
-        Some("481.5") => "a treatment plan",
-        Some("481.8") => "an ion treatment plan",
-        Some("104.1") => "a PDF document",
-        Some("104.3" | "104.4" | "104.5") => "a surface model",
-        Some(rest) if rest.starts_with("88.") => "a structured report",
-        Some(rest) if rest.starts_with("11.") => "a presentation state",
-        Some(rest) if rest.starts_with("9.") => "a waveform",
-        _ if class.is_empty() => "an object of no class",
-        _ => return format!("an object of class {class}"),
-    };
-    name.to_owned()
 }
 
 /// Looks at files, folders with all that is below them, and the files that a DICOMDIR names.

@@ -130,7 +130,9 @@ pub fn paint(
         }
         let value = choices[choice].value;
         let mut enclosed = 0_usize;
+        let mut drawn = Vec::new();
         let beyond = region.fill(grid, |z, inside| {
+            drawn.push(z);
             for ((x, y), _) in inside.indexed_iter().filter(|(_, inside)| **inside) {
                 let voxel = &mut data[[x, y, z]];
                 let (before, mut mark) = (*voxel & !CONTESTED, *voxel & CONTESTED);
@@ -150,6 +152,15 @@ pub fn paint(
         let of = || format!("structure {number} of `{}`", set.display());
         if enclosed == 0 {
             warnings.push(format!("{} encloses no voxel", of()));
+        }
+        if let [first, .., last] = drawn[..]
+            && last - first >= drawn.len()
+        {
+            let left_out = last - first + 1 - drawn.len();
+            warnings.push(format!(
+                "{} has no contour in slices between others: {left_out}",
+                of()
+            ));
         }
         if beyond > 0 {
             warnings.push(format!("{} has contours beyond the image: {beyond}", of()));
