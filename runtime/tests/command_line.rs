@@ -15,6 +15,7 @@ fn help_says_what_there_is() {
         "predict",
         "evaluate",
         "inspect",
+        "convert",
         "verify",
         "bench",
         "tune",

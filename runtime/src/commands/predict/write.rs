@@ -7,7 +7,6 @@ use vesal_bundle::deploy_plan::{Activation, Concept, Label};
 use vesal_bundle::{Bundle, DeployPlan};
 use vesal_cli::{Exit, Failure};
 use vesal_engine::{ProbabilitySink, SinkError};
-use vesal_io::dicom::Grade;
 use vesal_io::dicom::write::{
     Algorithm, Code, DicomWriteError, Form, Moment, Reference, ResultOptions, Segment, Segmented,
     Source, write_report, write_segmentation, write_structures,
@@ -15,7 +14,7 @@ use vesal_io::dicom::write::{
 use vesal_io::nifti::{self, ProbabilityFile, WriteOptions};
 use vesal_volume::{Geometry, LabelMap};
 
-use crate::case::Origin;
+use crate::case::{Origin, geometry_note};
 use crate::cli::OutputFormat;
 use crate::failure;
 use crate::outputs::Outputs;
@@ -106,11 +105,7 @@ impl<'a> Writer<'a> {
         WriteOptions {
             overwrite: self.overwrite,
             space: origin.space,
-            note: origin.grade.map(|grade| match grade {
-                Grade::Ok => "geometry ok",
-                Grade::Resampled => "geometry resampled",
-                Grade::Refused => "geometry refused",
-            }),
+            note: origin.grade.map(geometry_note),
         }
     }
 
