@@ -78,7 +78,7 @@ fn every_series_is_converted_or_told() {
     assert!(
         ran.stderr
             .contains("series 1.2.20 is refused: slices missing: 1")
-            && ran.stderr.contains("hint: `--geometry resample`"),
+            && ran.stderr.contains("`--geometry resample`"),
         "{}",
         ran.stderr
     );

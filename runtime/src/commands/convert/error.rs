@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use vesal_cli::{Exit, Failure};
-use vesal_io::dicom::{DicomError, StructureError};
+use vesal_io::dicom::StructureError;
 
 use super::StructureChoice;
-use crate::failure;
 
 /// Why something is not converted.
 #[derive(Debug, thiserror::Error)]
@@ -133,15 +132,4 @@ impl From<ConvertError> for Failure {
         let hint = error.hint();
         Failure::new(exit, error).hint(hint)
     }
-}
-
-/// A series that cannot be read, or makes no volume.
-pub fn dicom(error: DicomError) -> Failure {
-    let resample = match &error {
-        DicomError::Refused { reason, .. } if reason.needs_resampling() => {
-            Some("`--geometry resample` interpolates between the slices by their true positions")
-        }
-        _ => None,
-    };
-    failure::dicom(error).hint(resample.map(str::to_owned))
 }

@@ -180,7 +180,9 @@ fn write_image(
     path: &Path,
     options: &WriteOptions,
 ) -> Result<ImageFile, Failure> {
-    let volume = assessment.read(&Limits::default()).map_err(error::dicom)?;
+    let volume = assessment
+        .read(&Limits::default())
+        .map_err(failure::dicom)?;
     nifti::write_smallest(path, &volume, options).map_err(failure::output)?;
     let grid = volume.geometry();
     Ok(ImageFile {

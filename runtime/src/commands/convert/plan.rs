@@ -6,11 +6,10 @@ use rayon::current_num_threads;
 use vesal_cli::Failure;
 use vesal_io::dicom::{Assessment, DicomError, Policy, Stack};
 
-use super::error;
 use crate::case;
 use crate::cli::ConvertArguments;
-use crate::memory;
 use crate::outputs::Claims;
+use crate::{failure, memory};
 
 /// One stack of slices on its way to files.
 #[derive(Debug)]
@@ -54,9 +53,9 @@ pub fn jobs<'a>(
 fn assess(stack: &Stack, arguments: &ConvertArguments) -> Result<Assessment, Failure> {
     let assessment = stack
         .assess(Policy::from(arguments.geometry))
-        .map_err(error::dicom)?;
+        .map_err(failure::dicom)?;
     if let Some(reason) = assessment.refusal() {
-        return Err(error::dicom(DicomError::Refused {
+        return Err(failure::dicom(DicomError::Refused {
             series: stack.series().to_owned(),
             reason: reason.clone(),
         }));
