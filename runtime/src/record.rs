@@ -13,6 +13,7 @@ use vesal_bundle::deploy_plan::{Activation, Channel};
 use vesal_bundle::digest;
 use vesal_cli::Failure;
 use vesal_engine::{Device, Precision};
+use vesal_io::dicom::Stack;
 use vesal_volume::LabelMap;
 
 use crate::case::Assessed;
@@ -135,12 +136,22 @@ pub struct SeriesRecord {
     pub study: String,
     /// UID of the series.
     pub series: String,
+    /// What tells it from other volumes of the series: phases, echoes and the like.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub told_apart_by: BTreeMap<&'static str, String>,
     /// Slices of the volume; of a refused series all that there are.
     pub slices: usize,
     /// How far its volume is to be trusted: ok, resampled or refused.
     pub grade: String,
     /// Why it is refused or resampled, and what else is noteworthy.
     pub findings: Vec<String>,
+}
+
+/// What tells a stack from others of its series.
+pub fn told_apart_by(stack: &Stack) -> BTreeMap<&'static str, String> {
+    let told = stack.told_apart_by().iter();
+    told.map(|(key, value)| (key.name(), value.clone()))
+        .collect()
 }
 
 impl SeriesRecord {
@@ -158,6 +169,7 @@ impl SeriesRecord {
                 channel: channel.name.clone(),
                 study: stack.study().to_owned(),
                 series: stack.series().to_owned(),
+                told_apart_by: told_apart_by(stack),
                 slices: slices.len(),
                 grade: assessment.grade().to_string(),
                 findings: findings

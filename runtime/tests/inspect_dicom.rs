@@ -72,7 +72,7 @@ fn stacks_are_listed_with_their_grades() {
     assert_eq!(item["stacks"][2]["grid"], Value::Null);
     assert_eq!(item["skipped"].as_array().unwrap().len(), 2);
 
-    // A single file, too, and a folder of nothing is still no bundle.
+    // A single file, too, and a folder of nothing is neither bundle nor series.
     let ran = run(["inspect".as_ref(), at("d").join("x").as_os_str()]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(
@@ -81,5 +81,10 @@ fn stacks_are_listed_with_their_grades() {
         ran.stdout
     );
     let ran = run([OsStr::new("inspect"), at("e").as_os_str()]);
-    assert_eq!(ran.code, Some(4), "{}", ran.stderr);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("is no bundle and holds no DICOM files"),
+        "{}",
+        ran.stderr
+    );
 }

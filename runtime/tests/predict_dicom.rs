@@ -232,6 +232,20 @@ fn series_of_other_modalities_and_other_files_are_told_of() {
     let ran = predict(&bundle, &[&input], &out, &["--series", "image=7"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert_eq!(listing(&out), ["1.2.1_seg.dcm", "1.2.7_seg.dcm"]);
+    // A folder with both kinds is neither.
+    support::write_scan(&input.join("mr/a.nii.gz"), &scan(SHAPE));
+    let ran = predict(&bundle, &[&input.join("mr")], &out, &["--overwrite"]);
+    assert_eq!(ran.code, Some(3));
+    assert!(
+        ran.stderr.contains("holds NIfTI and DICOM files"),
+        "{}",
+        ran.stderr
+    );
+    let one = input.join("mr/a.nii.gz");
+    let ran = predict(&bundle, &[&one], &out, &["--series", "image=4"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("no input is DICOM"), "{}", ran.stderr);
+    fs::remove_file(&one).unwrap();
     // A folder with nothing at all.
     let empty = folder.path().join("empty");
     fs::create_dir(&empty).unwrap();
@@ -431,4 +445,37 @@ fn codes_of_labels_are_those_of_the_rules() {
             assert!(contains(&out.join(name), text), "{name} {text}");
         }
     }
+}
+
+#[test]
+fn a_case_that_cannot_be_written_whole_leaves_nothing() {
+    let folder = tempdir().unwrap();
+    let (input, out) = (folder.path().join("study"), folder.path().join("out"));
+    write(&input, &slices(&scan(SHAPE), About::default()));
+    let bundle = bundle(folder.path());
+    let blocked = out.join("1.2.1_seg.dcm");
+    fs::create_dir_all(&blocked).unwrap();
+    let flags = ["--format", "nifti,seg", "--overwrite"];
+    let ran = predict(&bundle, &[&input], &out, &flags);
+    assert_eq!(ran.code, Some(6), "{}", ran.stderr);
+    assert_eq!(listing(&out), ["1.2.1_seg.dcm"]);
+}
+
+#[test]
+fn texts_of_headers_do_not_reach_the_terminal_raw() {
+    let folder = tempdir().unwrap();
+    let input = folder.path().join("study");
+    let about = About {
+        description: "a\u{1b}[31mred\u{7}\nline",
+        ..About::default()
+    };
+    write(&input, &slices(&scan(SHAPE), about));
+    let ran = support::run(["inspect".as_ref(), input.as_os_str()]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(
+        ran.stdout.contains("a\u{b7}[31mred\u{b7}\u{b7}line"),
+        "{}",
+        ran.stdout
+    );
+    assert!(!ran.stdout.contains('\u{1b}'));
 }

@@ -53,14 +53,32 @@ fn the_same_input_has_the_same_uids_and_another_has_others() {
     other.digest = "5d".repeat(32);
     let mut tuned = algorithm();
     tuned.parameters = None;
+    let mut colored = segments.clone();
+    colored[0].color = Some([1, 2, 3]);
+    let mut renamed = segments.clone();
+    renamed[0].name = "another name".into();
+    let of = |segments| {
+        let segmented = Segmented {
+            segments,
+            ..segmented
+        };
+        let (algorithm, form) = (algorithm(), Form::Binary);
+        write_segmentation(&path, &segmented, &source, &algorithm, form, &options).unwrap()
+    };
+    let label_map = write(&source, &algorithm(), Form::LabelMap, &options);
+    let report =
+        |about| write_report(&path, &segmented, about, &source, &algorithm(), &options).unwrap();
     let mut all = BTreeSet::from([first.instance.clone(), first.series.clone()]);
     for reference in [
-        write(&source, &algorithm(), Form::LabelMap, &options),
+        of(&colored),
+        of(&renamed),
+        report(&label_map),
+        label_map.clone(),
         write(&source, &other, Form::Binary, &options),
         write(&source, &tuned, Form::Binary, &options),
         write(&other_source, &algorithm(), Form::Binary, &options),
         write_structures(&path, &segmented, &source, &algorithm(), &options).unwrap(),
-        write_report(&path, &segmented, &first, &source, &algorithm(), &options).unwrap(),
+        report(&first),
     ] {
         assert!(all.insert(reference.instance) && all.insert(reference.series));
     }

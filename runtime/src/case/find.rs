@@ -64,6 +64,12 @@ pub enum FindError {
     /// DICOM files from which no case can be made.
     #[error(transparent)]
     Series(#[from] SeriesError),
+    /// A folder of which no one can say what is meant.
+    #[error("folder `{}` holds NIfTI and DICOM files, expected one of them", path.display())]
+    Both {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A folder without images.
     #[error("folder `{}` has no NIfTI files, and no DICOM files in it or below", path.display())]
     NoImages {
@@ -138,6 +144,10 @@ impl FindError {
                 "subfolders are not searched for NIfTI files: give the folder that holds them"
                     .into(),
             ),
+            Self::Both { .. } => Some(
+                "give the NIfTI files one by one, or move them out of the way of the DICOM files"
+                    .into(),
+            ),
             Self::TwoFiles { .. } => Some("remove one of them".into()),
             Self::Series(error) => error.hint(),
             _ => None,
@@ -171,6 +181,9 @@ pub fn find(paths: &[PathBuf], channels: &[Channel], chosen: &[ChosenSeries]) ->
         let Found { candidates, notes } = series::find(&dicom, channels, chosen);
         found.candidates.splice(place..place, candidates);
         found.notes.extend(notes);
+    } else if !chosen.is_empty() {
+        let note = "`--series` chooses among DICOM series, and no input is DICOM";
+        found.notes.push(note.into());
     }
     found
 }
@@ -229,6 +242,11 @@ fn find_in(path: &Path, channels: &[String]) -> Option<Vec<Candidate>> {
         };
         if images.is_empty() {
             return None;
+        }
+        if holds_dicom(path) {
+            return failed(FindError::Both {
+                path: path.to_owned(),
+            });
         }
         if channels.len() == 1 {
             return Some(images.into_iter().map(single).collect());
@@ -298,6 +316,16 @@ pub fn images_in(folder: &Path) -> Result<Vec<PathBuf>, FindError> {
     }
     images.sort();
     Ok(images)
+}
+
+/// Whether a folder itself holds DICOM files.
+fn holds_dicom(folder: &Path) -> bool {
+    let entries = folder.read_dir().into_iter().flatten().flatten();
+    let files = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file());
+    let mut contents = files.filter_map(|path| sniff::sniff(&path).ok());
+    contents.any(|found| found.content == Content::Dicom)
 }
 
 /// Groups images by what stands before `_CHANNEL` in their names; images of no channel belong to no case.

@@ -142,14 +142,14 @@ impl Checked {
                 }
                 .into());
             };
-            let about = match assessment.grade() {
-                Grade::Resampled => "is resampled: ",
-                _ => "",
-            };
-            let findings = assessment.findings().iter();
-            warnings.extend(
-                findings.map(|finding| format!("channel `{}` {about}{finding}", channel.name)),
-            );
+            for finding in assessment.findings() {
+                let about = if finding.needs_resampling() {
+                    " is resampled"
+                } else {
+                    ""
+                };
+                warnings.push(format!("channel `{}`{about}: {finding}", channel.name));
+            }
             if stack.frame_of_reference() != stacks[0].stack.frame_of_reference() {
                 warnings.push(format!(
                     "channel `{}` has another frame of reference than `{}`: nothing says that they are aligned",

@@ -109,6 +109,8 @@ pub enum SeriesError {
         channel: String,
         /// The series that it takes.
         found: Vec<String>,
+        /// Whether they are parts of one series.
+        phases: bool,
     },
     /// One series for two channels.
     #[error("channels `{first}` and `{second}` both take series {series}")]
@@ -142,8 +144,13 @@ impl SeriesError {
         };
         match self {
             Self::Dicom(error) => error.hint().map(str::to_owned),
-            Self::Unusable { .. } => None,
+            Self::Unusable { .. } => {
+                Some("`vesal inspect` lists every file with its reason".to_owned())
+            }
             Self::None { channels, .. } => Some(choose(channels.first()?)),
+            Self::Several { phases: true, .. } => {
+                Some("give only the files of one phase or acquisition".to_owned())
+            }
             Self::Missing { channel, .. } | Self::Several { channel, .. } => Some(choose(channel)),
             Self::Same { second, .. } => Some(choose(second)),
             Self::FrameOfReference { second, .. } => Some(format!(
@@ -334,10 +341,15 @@ impl Taking<'_> {
                     });
                 }
                 _ => {
+                    let series: BTreeSet<&str> = taken
+                        .iter()
+                        .map(|&index| stacks[index].0.series())
+                        .collect();
                     return Err(SeriesError::Several {
                         study: study.to_owned(),
                         channel: channel.name.clone(),
                         found: describe(taken),
+                        phases: series.len() == 1,
                     });
                 }
             };
@@ -390,6 +402,13 @@ impl Taking<'_> {
             Which::Description(pattern) => {
                 let mut of_hand = channel.clone();
                 of_hand.series_descriptions = vec![pattern.clone()];
+                // Where no modality is stated, the description is all that there is.
+                let stated = modality.trim();
+                let modality = if stated.is_empty() {
+                    channel.modality.in_dicom()
+                } else {
+                    stated
+                };
                 of_hand.takes(modality, description)
             }
         })
@@ -401,7 +420,10 @@ fn described(stack: &Stack) -> String {
     let number = stack
         .series_number()
         .map_or(String::new(), |number| format!("number {number}, "));
-    let modality = stack.modality();
+    let modality = match stack.modality() {
+        "" => "no modality",
+        modality => modality,
+    };
     let slices = stack.slices().len();
     let told: Vec<String> = stack
         .told_apart_by()

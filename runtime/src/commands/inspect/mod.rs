@@ -4,7 +4,7 @@ mod bundle;
 mod series;
 mod volume;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use vesal_bundle::manifest;
@@ -31,6 +31,13 @@ enum Item {
     Bundle(Box<bundle::Facts>),
 }
 
+/// A folder of which nothing is known.
+#[derive(Debug, thiserror::Error)]
+#[error("folder `{}` is no bundle and holds no DICOM files", path.display())]
+struct NothingThere {
+    path: PathBuf,
+}
+
 impl Item {
     fn of(path: &Path) -> Result<Self, Failure> {
         if path.is_dir() {
@@ -39,6 +46,9 @@ impl Item {
                 if scan.has_dicom() {
                     return Ok(Self::Dicom(Box::new(series::Facts::of(path, &scan)?)));
                 }
+                let path = path.to_owned();
+                return Err(Failure::new(Exit::Input, NothingThere { path })
+                    .hint("NIfTI files are named one by one, as in `scans/*.nii.gz`".to_owned()));
             }
             Ok(Self::Bundle(Box::new(bundle::Facts::of(path)?)))
         } else if sniff::sniff(path).is_ok_and(|found| found.content == Content::Dicom) {

@@ -10,6 +10,7 @@ use vesal_volume::Affine;
 use vesal_volume::orientation::Orientation;
 
 use crate::failure;
+use crate::record::told_apart_by;
 use crate::skipped;
 use crate::table::table;
 
@@ -126,11 +127,7 @@ impl StackFacts {
             series_number: stack.series_number(),
             modality: stack.modality().to_owned(),
             description: stack.description().map(str::to_owned),
-            told_apart_by: stack
-                .told_apart_by()
-                .iter()
-                .map(|(key, value)| (key.name(), value.clone()))
-                .collect(),
+            told_apart_by: told_apart_by(stack),
             slices: stack.slices().len(),
             grade: assessment.grade().to_string(),
             refusal: assessment.refusal().map(ToString::to_string),
@@ -167,7 +164,7 @@ impl StackFacts {
         vec![
             format!("  {}", self.name()),
             self.modality.clone(),
-            self.description.clone().unwrap_or_default(),
+            self.description.as_deref().map(shown).unwrap_or_default(),
             self.slices.to_string(),
             shape,
             spacing,
@@ -175,6 +172,15 @@ impl StackFacts {
             self.grade.clone(),
         ]
     }
+}
+
+/// A text of a foreign file as a terminal can be trusted with it: of 64 characters at most, without control.
+fn shown(text: &str) -> String {
+    let visible = |character: char| match character {
+        control if control.is_control() => '\u{b7}',
+        other => other,
+    };
+    text.chars().take(64).map(visible).collect()
 }
 
 impl GridFacts {

@@ -63,11 +63,14 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
         tell: true,
         ensemble: ensemble.as_mut(),
     }
-    .run(jobs, &mut record)?;
+    .run(jobs, &mut record);
     record.total_seconds = seconds(start.elapsed());
     record.peak_memory_bytes = peak_memory::bytes();
-    publish(arguments, &record)?;
-    conclude(failures, total)
+    // What was done before the user stopped it is done.
+    if failures.is_ok() || interrupt::requested() {
+        publish(arguments, &record)?;
+    }
+    conclude(failures?, total)
 }
 
 /// A record without cases.

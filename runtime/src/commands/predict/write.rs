@@ -1,5 +1,6 @@
 //! Writing what was found in a case.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use ndarray::ArrayView4;
@@ -111,7 +112,7 @@ impl<'a> Writer<'a> {
 
     /// Writes the files of a case whose probabilities, if asked for, are there already.
     ///
-    /// **Errors**: a file cannot be written; those before it stay.
+    /// **Errors**: a file cannot be written; those of the case that are there by then are removed.
     pub fn write(
         &self,
         outputs: &Outputs,
@@ -119,6 +120,25 @@ impl<'a> Writer<'a> {
         origin: &Origin,
     ) -> Result<Vec<OutputRecord>, Failure> {
         let mut written = Vec::new();
+        let result = self.write_each(outputs, labels, origin, &mut written);
+        if result.is_err() {
+            let there = outputs.found.iter().take(written.len());
+            let paths = there.map(|(_, path)| path);
+            for path in paths.chain(&outputs.probabilities) {
+                // A case that failed has no results; what cannot be removed is told by the failure's cause anyway.
+                let _ = fs::remove_file(path);
+            }
+        }
+        result.map(|()| written)
+    }
+
+    fn write_each(
+        &self,
+        outputs: &Outputs,
+        labels: &LabelMap,
+        origin: &Origin,
+        written: &mut Vec<OutputRecord>,
+    ) -> Result<(), Failure> {
         let mut segmentation = None;
         for (format, path) in &outputs.found {
             match (format, &origin.source) {
@@ -136,7 +156,7 @@ impl<'a> Writer<'a> {
         if let Some(path) = &outputs.probabilities {
             written.push(record(PROBABILITIES, path)?);
         }
-        Ok(written)
+        Ok(())
     }
 
     fn label_map(&self, path: &Path, labels: &LabelMap, origin: &Origin) -> Result<(), Failure> {

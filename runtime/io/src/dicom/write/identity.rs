@@ -11,7 +11,7 @@ use crate::dicom::write::code::{ACQUISITION_EQUIPMENT, PROCESSING_EQUIPMENT};
 use crate::dicom::write::elements::Items;
 use crate::dicom::write::error::{DicomWriteError, Unwritable};
 use crate::dicom::write::output::{Output, Syntax};
-use crate::dicom::write::segment::Segment;
+use crate::dicom::write::segment::{Segment, Segmented};
 use crate::dicom::write::source::{SeriesInstances, Source};
 use crate::dicom::write::uid::{digest, is_uid, uid};
 
@@ -61,13 +61,16 @@ pub(super) struct Identity<'a> {
     pub source: &'a Source,
     pub algorithm: &'a Algorithm,
     pub options: &'a ResultOptions,
-    /// Of source and algorithm, in hexadecimal.
+    /// Of source, algorithm and segments, in hexadecimal.
     digest: String,
+    /// UID of the instance that this one is about.
+    about: String,
 }
 
 impl<'a> Identity<'a> {
     pub fn new(
         kind: Kind,
+        segmented: &Segmented,
         source: &'a Source,
         algorithm: &'a Algorithm,
         options: &'a ResultOptions,
@@ -85,13 +88,18 @@ impl<'a> Identity<'a> {
             });
         }
         let input = hexadecimal(&source.digest());
-        let texts = std::iter::once(input.as_str()).chain(algorithm.texts());
+        let segments: Vec<String> = segmented.segments.iter().map(Segment::looks).collect();
+        let texts = std::iter::once(input.as_str())
+            .chain(algorithm.texts())
+            .chain(segmented.texts())
+            .chain(segments.iter().map(String::as_str));
         let identity = Self {
             kind,
             source,
             algorithm,
             options,
             digest: hexadecimal(&digest(texts)),
+            about: String::new(),
         };
         let uids = [
             ("study", source.study.as_str()),
@@ -114,9 +122,17 @@ impl<'a> Identity<'a> {
         Ok(identity)
     }
 
+    /// The same of a result that is about another one.
+    pub fn about(self, instance: &str) -> Self {
+        Self {
+            about: instance.to_owned(),
+            ..self
+        }
+    }
+
     /// The UID of a part of this result.
     pub fn uid(&self, part: &str) -> String {
-        uid(&digest([&self.digest, self.kind.name, part]))
+        uid(&digest([&self.digest, self.kind.name, &self.about, part]))
     }
 
     /// By what a segment is known in all kinds of results.
@@ -237,7 +253,7 @@ impl<'a> Identity<'a> {
     pub fn grade(&self) -> &'static str {
         match self.source.grade {
             Grade::Ok => "geometry ok: on the planes of the source",
-            Grade::Resampled => "geometry resampled: source planes uneven or tilted",
+            Grade::Resampled => "geometry resampled: source planes uneven, tilted or missing",
             Grade::Refused => "geometry refused",
         }
     }

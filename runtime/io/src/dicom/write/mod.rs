@@ -1,7 +1,7 @@
 //! Results as DICOM: segmentations, structure sets and reports of volumes that viewers and archives take.
 //!
 //! A [`Source`] says what a result refers to, [`Segmented`] what was found, [`Algorithm`] by what; the same source,
-//! algorithm and kind of result have the same UIDs every time. Patient and study are copied from the source into the
+//! segments, algorithm and kind of result have the same UIDs every time. Patient and study are copied from the source into the
 //! files, byte for byte, and appear nowhere else.
 //!
 //! Planes, directions and positions are computed from the affine of the label map. Where its grid is that of the

@@ -47,7 +47,9 @@ pub fn write_report(
 ) -> Result<Reference, DicomWriteError> {
     let path = path.as_ref();
     let failed = DicomWriteError::write(path);
-    let identity = Identity::new(KIND, source, algorithm, options).map_err(&failed)?;
+    let identity = Identity::new(KIND, segmented, source, algorithm, options)
+        .map_err(&failed)?
+        .about(&segmentation.instance);
     let report = report(segmented, segmentation, &identity).map_err(&failed)?;
     let mut output = identity.create(path, Syntax::Explicit)?;
     output.elements(&report)?;

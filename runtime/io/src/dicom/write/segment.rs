@@ -54,6 +54,11 @@ impl Segment {
         self.modifier.as_ref().map_or(Ok(()), Code::check)
     }
 
+    /// What counts for identity beside texts.
+    pub(super) fn looks(&self) -> String {
+        format!("{} {:?}", self.value, self.color)
+    }
+
     fn texts(&self) -> impl Iterator<Item = &str> {
         let codes = [&self.category, &self.kind].into_iter();
         std::iter::once(self.name.as_str()).chain(

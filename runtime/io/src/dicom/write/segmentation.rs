@@ -99,7 +99,7 @@ impl<'a> Writing<'a> {
             return Err(Unwritable::Overlap);
         }
         segmented.check()?;
-        let identity = Identity::new(form.kind(), source, algorithm, options)?;
+        let identity = Identity::new(form.kind(), segmented, source, algorithm, options)?;
         let planes = Planes::of(segmented.map, source)?;
         let meaning = Meaning::of(segmented);
         let mut present = presence(&planes, segmented, &meaning)?;

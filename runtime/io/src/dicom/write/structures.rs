@@ -57,7 +57,7 @@ pub fn write_structures(
 ) -> Result<Reference, DicomWriteError> {
     let path = path.as_ref();
     let failed = DicomWriteError::write(path);
-    let identity = Identity::new(KIND, source, algorithm, options).map_err(&failed)?;
+    let identity = Identity::new(KIND, segmented, source, algorithm, options).map_err(&failed)?;
     segmented.check().map_err(&failed)?;
     let planes = Planes::of(segmented.map, source).map_err(&failed)?;
     let present = presence(&planes, segmented, &Meaning::of(segmented)).map_err(&failed)?;
