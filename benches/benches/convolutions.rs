@@ -78,16 +78,8 @@ impl Net {
 
     fn plan(&self) -> DeployPlan {
         let name = |index: usize| format!("{index}");
-        let label = |index: usize| Label {
-            name: name(index),
-            value: index as u16,
-            class_index: index,
-            index: None,
-        };
-        let channel = |index: usize| Channel {
-            name: name(index),
-            modality: Modality::Mri,
-        };
+        let label = |index: usize| Label::new(name(index), index as u16, index);
+        let channel = |index: usize| Channel::new(name(index), Modality::Mri);
         DeployPlan {
             format: deploy_plan::FORMAT.into(),
             format_version: deploy_plan::FORMAT_VERSION,

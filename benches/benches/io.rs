@@ -20,6 +20,7 @@ const SLAB: usize = 16;
 const OPTIONS: WriteOptions = WriteOptions {
     overwrite: true,
     space: vesal_io::nifti::XForm::ScannerAnat,
+    note: None,
 };
 
 fn scan() -> Phantom {

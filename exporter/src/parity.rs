@@ -186,16 +186,8 @@ pub fn compare(
 
 /// A plan whose only content is the shape of a network.
 fn plain_plan(config: &NetworkConfig, window: [usize; 3]) -> DeployPlan {
-    let channel = |index| Channel {
-        name: format!("image {index}"),
-        modality: Modality::Mri,
-    };
-    let label = |class_index| Label {
-        name: format!("class {class_index}"),
-        value: 0,
-        class_index,
-        index: None,
-    };
+    let channel = |index| Channel::new(format!("image {index}"), Modality::Mri);
+    let label = |class_index| Label::new(format!("class {class_index}"), 0, class_index);
     DeployPlan {
         format: deploy_plan::FORMAT.into(),
         format_version: deploy_plan::FORMAT_VERSION,

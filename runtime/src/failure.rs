@@ -4,10 +4,12 @@ use std::error::Error;
 use std::path::Path;
 
 use vesal_bundle::BundleError;
+use vesal_bundle::dicom_rules::RulesError;
 use vesal_cli::{Exit, Failure};
 use vesal_engine::library::LibraryError;
 use vesal_engine::{EngineError, PredictorError};
 use vesal_io::dicom::DicomError;
+use vesal_io::dicom::write::DicomWriteError;
 use vesal_io::nifti::{HeaderError, NiftiError};
 use vesal_io::sniff::{self, Content};
 use vesal_volume::preprocess::PreprocessError;
@@ -25,7 +27,7 @@ pub fn input(error: NiftiError) -> Failure {
         _ => false,
     };
     let hint = if dicom {
-        Some("it is a DICOM file: convert its series to NIfTI first".to_owned())
+        Some("it is a DICOM file: name its folder as an input of its own".to_owned())
     } else {
         error.hint().map(str::to_owned)
     };
@@ -34,7 +36,13 @@ pub fn input(error: NiftiError) -> Failure {
 
 /// DICOM files that cannot be read.
 pub fn dicom(error: DicomError) -> Failure {
-    let hint = error.hint().map(str::to_owned);
+    let hint = match &error {
+        DicomError::Refused { reason, .. } if reason.needs_resampling() => Some(format!(
+            "{}: `--geometry resample`",
+            reason.hint().unwrap_or("resample it")
+        )),
+        _ => error.hint().map(str::to_owned),
+    };
     Failure::new(Exit::Input, error).hint(hint)
 }
 
@@ -54,6 +62,7 @@ pub fn datalist(error: DatalistError) -> Failure {
 pub fn read(error: ReadError, file: Option<&Path>) -> Failure {
     match error {
         ReadError::Nifti(error) => input(error),
+        ReadError::Dicom(error) => dicom(error),
         ReadError::Grid(error) => {
             let hint = file.map(|file| {
                 format!(
@@ -71,6 +80,20 @@ pub fn read(error: ReadError, file: Option<&Path>) -> Failure {
 pub fn output(error: NiftiError) -> Failure {
     let hint = error.hint().map(str::to_owned);
     Failure::new(Exit::Output, error).hint(hint)
+}
+
+/// An output that cannot be written as DICOM.
+pub fn dicom_output(error: DicomWriteError) -> Failure {
+    let hint = error.hint().map(str::to_owned);
+    Failure::new(Exit::Output, error).hint(hint)
+}
+
+/// Rules of DICOM that cannot be used; `path` is their file.
+pub fn rules(path: &Path, error: RulesError) -> Failure {
+    let hint = error.hint().map(str::to_owned);
+    Failure::new(Exit::Input, error)
+        .attempting(format!("cannot use the rules `{}`", path.display()))
+        .hint(hint)
 }
 
 /// A bundle that cannot be opened.

@@ -9,11 +9,13 @@ use serde::Serialize;
 use vesal_cli::{Exit, Failure, stdout};
 use vesal_io::atomic;
 
+use crate::cli::OutputFormat;
+
 /// The files of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outputs {
-    /// The label map.
-    pub labels: PathBuf,
+    /// What was found, in each format.
+    pub found: Vec<(OutputFormat, PathBuf)>,
     /// One probability per class, if asked for.
     pub probabilities: Option<PathBuf>,
 }
@@ -92,9 +94,25 @@ impl From<OutputError> for Failure {
 
 impl Outputs {
     /// The files of a case in a folder.
-    pub fn new(folder: &Path, case: &str, suffix: &str, probabilities: bool) -> Self {
+    pub fn new(
+        folder: &Path,
+        case: &str,
+        suffix: &str,
+        formats: &[OutputFormat],
+        probabilities: bool,
+    ) -> Self {
+        let name = |format: OutputFormat| match format {
+            OutputFormat::Nifti => format!("{case}{suffix}.nii.gz"),
+            OutputFormat::Seg => format!("{case}{suffix}.dcm"),
+            OutputFormat::Labelmap => format!("{case}_labelmap.dcm"),
+            OutputFormat::Rtstruct => format!("{case}_rtstruct.dcm"),
+            OutputFormat::Report => format!("{case}_report.dcm"),
+        };
         Self {
-            labels: folder.join(format!("{case}{suffix}.nii.gz")),
+            found: formats
+                .iter()
+                .map(|&format| (format, folder.join(name(format))))
+                .collect(),
             probabilities: probabilities.then(|| folder.join(format!("{case}_prob.nii.gz"))),
         }
     }
@@ -109,10 +127,16 @@ impl Claims {
     ///
     /// **Errors**: [`OutputError::Collision`].
     pub fn claim(&mut self, input: &Path, outputs: &Outputs) -> Result<(), OutputError> {
-        self.claim_file(
-            &outputs.labels,
-            format!("the label map of `{}`", input.display()),
-        )?;
+        for (format, path) in &outputs.found {
+            let what = match format {
+                OutputFormat::Nifti => "label map",
+                OutputFormat::Seg => "DICOM segmentation",
+                OutputFormat::Labelmap => "DICOM label map",
+                OutputFormat::Rtstruct => "structure set",
+                OutputFormat::Report => "report",
+            };
+            self.claim_file(path, format!("the {what} of `{}`", input.display()))?;
+        }
         let Some(probabilities) = &outputs.probabilities else {
             return Ok(());
         };
@@ -217,7 +241,9 @@ mod tests {
     #[test]
     fn results_that_want_one_file_are_named() {
         let mut claims = Claims::default();
-        let outputs = |case: &str, suffix: &str| Outputs::new(Path::new("out"), case, suffix, true);
+        let outputs = |case: &str, suffix: &str| {
+            Outputs::new(Path::new("out"), case, suffix, &[OutputFormat::Nifti], true)
+        };
         claims
             .claim(Path::new("a.nii"), &outputs("a", "_seg"))
             .unwrap();
@@ -243,7 +269,7 @@ mod tests {
         claims
             .claim(
                 Path::new("other.nii"),
-                &Outputs::new(folder.path(), "a", "", false),
+                &Outputs::new(folder.path(), "a", "", &[OutputFormat::Nifti], false),
             )
             .unwrap();
         let error = claims

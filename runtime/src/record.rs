@@ -9,12 +9,13 @@ use ndarray::Array3;
 use rayon::prelude::*;
 use serde::Serialize;
 use vesal_bundle::DeployPlan;
-use vesal_bundle::deploy_plan::Activation;
+use vesal_bundle::deploy_plan::{Activation, Channel};
 use vesal_bundle::digest;
 use vesal_cli::Failure;
 use vesal_engine::{Device, Precision};
 use vesal_volume::LabelMap;
 
+use crate::case::Assessed;
 use crate::memory::MemoryRecord;
 use crate::profile::Opened;
 
@@ -113,11 +114,58 @@ impl DeviceRecord {
 pub struct CaseRecord {
     /// Its name.
     pub case: String,
-    /// Names of its files, one per channel.
+    /// Names of its files, or UIDs of its DICOM series, one per channel.
     pub input: Vec<String>,
+    /// What is known of its DICOM series.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub series: Vec<SeriesRecord>,
     /// What happened.
     #[serde(flatten)]
     pub outcome: Outcome,
+}
+
+/// A DICOM series that is a channel.
+#[derive(Debug, Clone, Serialize)]
+pub struct SeriesRecord {
+    /// Name of the channel.
+    pub channel: String,
+    /// UID of the study.
+    pub study: String,
+    /// UID of the series.
+    pub series: String,
+    /// Slices of the volume; of a refused series all that there are.
+    pub slices: usize,
+    /// How far its volume is to be trusted: ok, resampled or refused.
+    pub grade: String,
+    /// Why it is refused or resampled, and what else is noteworthy.
+    pub findings: Vec<String>,
+}
+
+impl SeriesRecord {
+    /// What is known of the series of these channels.
+    pub fn of(assessed: &[Assessed], plan: &DeployPlan) -> Vec<Self> {
+        let channels = plan.channels.iter().zip(assessed);
+        let record = |(channel, assessed): (&Channel, &Assessed)| {
+            let Assessed { stack, assessment } = assessed;
+            let slices = match assessment.refusal() {
+                None => assessment.slices(),
+                Some(_) => stack.slices(),
+            };
+            let findings = assessment.refusal().into_iter();
+            Self {
+                channel: channel.name.clone(),
+                study: stack.study().to_owned(),
+                series: stack.series().to_owned(),
+                slices: slices.len(),
+                grade: assessment.grade().to_string(),
+                findings: findings
+                    .chain(assessment.findings())
+                    .map(ToString::to_string)
+                    .collect(),
+            }
+        };
+        channels.map(record).collect()
+    }
 }
 
 /// Success or failure.
@@ -138,10 +186,8 @@ pub enum Outcome {
 /// A case that went well.
 #[derive(Debug, Serialize)]
 pub struct Segmented {
-    /// The label map.
-    pub output: OutputRecord,
-    /// The probabilities, if asked for.
-    pub probabilities: Option<OutputRecord>,
+    /// Its files: what was found in each format, and then the probabilities, if asked for.
+    pub outputs: Vec<OutputRecord>,
     /// Windows that each member predicted.
     pub windows: usize,
     /// Seconds per stage.
@@ -174,6 +220,8 @@ pub struct StageSeconds {
 /// A file that was written.
 #[derive(Debug, Serialize)]
 pub struct OutputRecord {
+    /// What it is: `nifti`, `seg`, `labelmap`, `rtstruct`, `report` or `probabilities`.
+    pub format: &'static str,
     /// Where it is.
     pub path: String,
     /// Its length in bytes.
@@ -229,9 +277,10 @@ impl OutputRecord {
     /// The record of a file that is there.
     ///
     /// **Errors**: it cannot be read.
-    pub fn of(path: &Path) -> io::Result<Self> {
+    pub fn of(format: &'static str, path: &Path) -> io::Result<Self> {
         let (bytes, sha256) = digest::sha256_file(path)?;
         Ok(Self {
+            format,
             path: path.display().to_string(),
             bytes,
             sha256,
@@ -304,11 +353,12 @@ mod tests {
     use super::*;
 
     fn plan(activation: Activation, values: [u16; 3]) -> DeployPlan {
-        let label = |(class_index, value): (usize, u16)| Label {
-            name: ["background", "liver", "tumor"][class_index].into(),
-            value,
-            class_index,
-            index: None,
+        let label = |(class_index, value): (usize, u16)| {
+            Label::new(
+                ["background", "liver", "tumor"][class_index],
+                value,
+                class_index,
+            )
         };
         DeployPlan {
             format: String::new(),

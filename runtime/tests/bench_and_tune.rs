@@ -84,7 +84,7 @@ fn a_bench_says_what_was_measured_where_with_what() {
     let predicted = support::predict(&path, &[&first], &out, &["--json"]);
     assert_eq!(
         found["cases"][0]["label_map_sha256"],
-        json(&predicted)["cases"][0]["output"]["sha256"]
+        json(&predicted)["cases"][0]["outputs"][0]["sha256"]
     );
     assert_eq!(listing(Path::new(scans)), ["a.nii.gz", "b.nii.gz"]);
 

@@ -235,13 +235,13 @@ fn the_record_names_files_times_labels_and_digests() {
         (&"case_1".into(), &"segmented".into())
     );
     assert_eq!(case["input"], Value::from(vec!["case_1.nii"]));
-    assert_eq!(case["probabilities"], Value::Null);
+    assert_eq!(case["outputs"].as_array().unwrap().len(), 1);
     assert_eq!(case["warnings"], Value::Array(vec![]));
     let path = out.join("case_1-labels.nii.gz");
     let written = fs::read(&path).unwrap();
-    assert_eq!(case["output"]["path"], path.to_str().unwrap());
-    assert_eq!(case["output"]["bytes"], written.len());
-    assert_eq!(case["output"]["sha256"], digest::sha256(&written));
+    assert_eq!(case["outputs"][0]["path"], path.to_str().unwrap());
+    assert_eq!(case["outputs"][0]["bytes"], written.len());
+    assert_eq!(case["outputs"][0]["sha256"], digest::sha256(&written));
     for stage in ["read", "prepare", "network", "restore", "write", "total"] {
         assert!(case["seconds"][stage].is_f64(), "{stage}");
     }

@@ -201,20 +201,12 @@ mod tests {
     use super::*;
 
     fn plan() -> DeployPlan {
-        let label = |class_index, name: &str, value| Label {
-            name: name.into(),
-            value,
-            class_index,
-            index: None,
-        };
+        let label = |class_index, name: &str, value| Label::new(name, value, class_index);
         DeployPlan {
             format: deploy_plan::FORMAT.into(),
             format_version: deploy_plan::FORMAT_VERSION,
             name: "test".into(),
-            channels: vec![Channel {
-                name: "image".into(),
-                modality: Modality::Mri,
-            }],
+            channels: vec![Channel::new("image", Modality::Mri)],
             labels: vec![
                 label(0, "background", 0),
                 label(1, "a", 3),
@@ -266,10 +258,8 @@ mod tests {
     #[test]
     fn regions_are_scored_where_they_overlap() {
         let region = |class_index, name: &str, index| Label {
-            name: name.into(),
-            value: 1u16 << class_index,
-            class_index,
             index: Some(index),
+            ..Label::new(name, 1u16 << class_index, class_index)
         };
         let plan = DeployPlan {
             labels: vec![region(0, "whole", vec![1, 2]), region(1, "core", vec![2])],

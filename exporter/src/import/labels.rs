@@ -60,49 +60,38 @@ pub(super) fn name_classes(names: &[String], classes: usize) -> Option<Vec<Label
         return None;
     };
     let labels = names.into_iter().enumerate();
-    let label = |(class_index, name): (usize, String)| Label {
-        name: name.trim().to_owned(),
-        value: u16::try_from(class_index).unwrap_or(u16::MAX),
-        class_index,
-        index: None,
-    };
+    let label = |(class, name): (usize, String)| Label::new(name.trim(), value(class), class);
     Some(labels.map(label).collect())
 }
 
 /// Regions of this many outputs, each valued by a bit.
 pub(super) fn name_regions(classes: &[ClassName], outputs: usize) -> Option<Vec<Label>> {
     let region = |(class_index, class): (usize, &ClassName)| Label {
-        name: class.name.trim().to_owned(),
-        value: bit(class_index),
-        class_index,
         index: class.index.clone(),
+        ..Label::new(class.name.trim(), bit(class_index), class_index)
     };
     (classes.len() == outputs).then(|| classes.iter().enumerate().map(region).collect())
 }
 
 /// Labels of classes that nothing names.
 pub(super) fn number_classes(classes: usize) -> Vec<Label> {
-    let label = |class_index| Label {
-        name: match class_index {
-            0 => BACKGROUND.to_owned(),
-            _ => format!("class {class_index}"),
-        },
-        value: u16::try_from(class_index).unwrap_or(u16::MAX),
-        class_index,
-        index: None,
+    let name = |class| match class {
+        0 => BACKGROUND.to_owned(),
+        _ => format!("class {class}"),
     };
+    let label = |class| Label::new(name(class), value(class), class);
     (0..classes).map(label).collect()
 }
 
 /// Regions that nothing names.
 pub(super) fn number_regions(outputs: usize) -> Vec<Label> {
-    let region = |class_index| Label {
-        name: format!("region {}", class_index + 1),
-        value: bit(class_index),
-        class_index,
-        index: None,
-    };
+    let region = |class| Label::new(format!("region {}", class + 1), bit(class), class);
     (0..outputs).map(region).collect()
+}
+
+/// The value of a class: its index.
+fn value(class_index: usize) -> u16 {
+    u16::try_from(class_index).unwrap_or(u16::MAX)
 }
 
 /// The bit of a region; 0, which no plan accepts, for more regions than a label map has bits.

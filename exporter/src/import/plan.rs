@@ -167,15 +167,14 @@ pub(super) fn plan(
         Some(true) => Activation::Sigmoid,
         _ => Activation::Softmax,
     };
-    let further = extra.iter().map(|(key, mode)| Channel {
-        name: key.clone(),
-        modality: match mode {
-            NormalizeMode::Range => Modality::Ct,
-            NormalizeMode::Deviation => Modality::Pet,
-            NormalizeMode::ZScore | NormalizeMode::ZScoreTanh => Modality::Mri,
-            NormalizeMode::None => modality,
-        },
-    });
+    let modality_of = |mode: &NormalizeMode| match mode {
+        NormalizeMode::Range => Modality::Ct,
+        NormalizeMode::Deviation => Modality::Pet,
+        NormalizeMode::ZScore | NormalizeMode::ZScoreTanh => Modality::Mri,
+        NormalizeMode::None => modality,
+    };
+    let further = extra.iter();
+    let further = further.map(|(key, mode)| Channel::new(key.clone(), modality_of(mode)));
 
     let plan = DeployPlan {
         format: deploy_plan::FORMAT.into(),
@@ -300,10 +299,7 @@ fn name_channels(count: usize, modality: Modality) -> Vec<Channel> {
         }
     };
     (0..count)
-        .map(|index| Channel {
-            name: name(index),
-            modality,
-        })
+        .map(|index| Channel::new(name(index), modality))
         .collect()
 }
 

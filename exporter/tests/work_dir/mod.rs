@@ -25,20 +25,18 @@ pub fn network_config() -> NetworkConfig {
 }
 
 pub fn plan() -> DeployPlan {
-    let label = |class_index: usize| Label {
-        name: format!("class {class_index}"),
-        value: class_index as u16,
-        class_index,
-        index: None,
+    let label = |class_index: usize| {
+        Label::new(
+            format!("class {class_index}"),
+            class_index as u16,
+            class_index,
+        )
     };
     DeployPlan {
         format: deploy_plan::FORMAT.into(),
         format_version: deploy_plan::FORMAT_VERSION,
         name: "phantom".into(),
-        channels: vec![Channel {
-            name: "image".into(),
-            modality: Modality::Mri,
-        }],
+        channels: vec![Channel::new("image", Modality::Mri)],
         labels: (0..3).map(label).collect(),
         activation: Activation::Softmax,
         preprocessing: vec![

@@ -11,9 +11,16 @@ use vesal_volume::window::WindowPlan;
 use crate::document;
 use crate::name;
 
+mod channel;
+mod code;
 mod error;
 mod labels;
 
+pub use channel::{Channel, MAX_PATTERN_CHARACTERS, MAX_PATTERNS, Modality, PatternError};
+pub use code::{
+    CodeError, Concept, LabelCode, MAX_MEANING_CHARACTERS, MAX_SCHEME_CHARACTERS,
+    MAX_VALUE_CHARACTERS,
+};
 pub use error::PlanError;
 pub use labels::{Label, UnknownLabel};
 
@@ -43,28 +50,6 @@ const KIND: document::Kind = document::Kind {
     version: FORMAT_VERSION,
     limit_bytes: MAX_FILE_BYTES,
 };
-
-/// One input component of a case.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Channel {
-    /// Name, unique within the plan: `image` for single-channel tasks.
-    pub name: String,
-    /// What produced it.
-    pub modality: Modality,
-}
-
-/// Imaging modality of a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Modality {
-    /// Computed tomography, Hounsfield units.
-    Ct,
-    /// Magnetic resonance, arbitrary units.
-    Mri,
-    /// Positron emission tomography, activity or uptake.
-    Pet,
-}
 
 /// What turns a case into a label map, apart from the networks: `deploy_plan.json`.
 ///
@@ -146,6 +131,9 @@ impl DeployPlan {
             "labels named",
             self.labels.iter().map(|label| label.name.as_str()),
         )?;
+        for channel in &self.channels {
+            Channel::check_patterns(&channel.name, &channel.series_descriptions)?;
+        }
         labels::validate(&self.labels, self.activation)?;
         for (position, step) in self.preprocessing.iter().enumerate() {
             Self::validate_step(position, step)?;

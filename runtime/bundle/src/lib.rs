@@ -7,6 +7,7 @@
 pub mod bundle;
 pub mod case_scores;
 pub mod deploy_plan;
+pub mod dicom_rules;
 pub mod digest;
 pub mod document;
 mod ensemble_record;
@@ -19,6 +20,7 @@ pub mod writer;
 
 pub use bundle::{Bundle, BundleError};
 pub use deploy_plan::DeployPlan;
+pub use dicom_rules::DicomRules;
 pub use manifest::Manifest;
 pub use probe::Probe;
 pub use writer::{BundleWriter, WriteError};

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use vesal_bundle::DeployPlan;
+use vesal_bundle::{DeployPlan, DicomRules};
 
 fn schema(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -22,8 +22,19 @@ fn keys(value: &Value) -> BTreeSet<String> {
         .unwrap_or_default()
 }
 
+/// Fields that are not written where they say nothing.
+const OPTIONAL: [&str; 7] = [
+    "series_descriptions",
+    "index",
+    "code",
+    "modifier",
+    "color",
+    "channels",
+    "labels",
+];
+
 /// Validates against the part of JSON Schema that these schemas use, and requires besides that an object of fixed
-/// fields has all of them: what the code writes and the schema describes are then the same set.
+/// fields has all of them but [`OPTIONAL`] ones: what the code writes and the schema describes are then the same set.
 fn conforms(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     let fail = |rule: &str| Err(format!("{value} against {rule} of {schema}"));
     for (rule, limit) in schema.as_object().ok_or("a schema is an object")? {
@@ -40,15 +51,12 @@ fn conforms(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
         let holds = match rule.as_str() {
             "$schema" | "title" | "$defs" => true,
             "$ref" => {
-                let pointer = limit
-                    .as_str()
-                    .ok_or("a reference is a text")?
-                    .trim_start_matches('#');
-                return conforms(
-                    root,
-                    root.pointer(pointer).ok_or("a dangling reference")?,
-                    value,
-                );
+                let reference = limit.as_str().ok_or("a reference is a text")?;
+                let (file, pointer) = reference.split_once('#').ok_or("a place in a file")?;
+                let other = (!file.is_empty()).then(|| self::schema(file));
+                let root = other.as_ref().unwrap_or(root);
+                let target = root.pointer(pointer).ok_or("a dangling reference")?;
+                return conforms(root, target, value);
             }
             "type" => match limit.as_str() {
                 Some("object") => value.is_object(),
@@ -79,11 +87,17 @@ fn conforms(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
                     .filter_map(Value::as_str)
                     .map(str::to_owned)
                     .collect();
-                required == keys(&schema["properties"]) && required == keys(value)
+                let left_out = &keys(&schema["properties"]) - &required;
+                left_out
+                    .iter()
+                    .all(|name| OPTIONAL.contains(&name.as_str()))
+                    && required.is_subset(&keys(value))
             }
             "properties" => {
                 for (name, property) in limit.as_object().ok_or("properties are an object")? {
-                    conforms(root, property, &value[name])?;
+                    if let Some(value) = value.get(name) {
+                        conforms(root, property, value)?;
+                    }
                 }
                 true
             }
@@ -120,6 +134,11 @@ fn conforms(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
             "maxProperties" => at_most(properties),
             "pattern" => value.as_str().is_some_and(|text| match limit.as_str() {
                 Some("^[0-9a-f]{64}$") => vesal_bundle::digest::is_digest(text),
+                Some("\\S") => !text.trim().is_empty(),
+                Some(r"^[!-\[\]-~]([ -\[\]-~]*[!-\[\]-~])?$") => {
+                    let printable = |c: char| matches!(c, ' '..='~') && c != '\\';
+                    !text.is_empty() && text.trim() == text && text.chars().all(printable)
+                }
                 Some("^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$") => {
                     vesal_bundle::path::check(text).is_ok()
                 }
@@ -188,4 +207,50 @@ fn a_written_plan_has_exactly_the_schemas_fields() {
         conforms(&schema, &schema, &plan).is_err(),
         "a drifted field is noticed"
     );
+}
+
+#[test]
+fn a_plan_with_rules_of_dicom_has_exactly_the_schemas_fields() {
+    let schema = schema("deploy-plan.schema.json");
+    let mut plan = example::plan();
+    example::rules().apply(&mut plan).expect("applies");
+    plan.labels[1].index = Some(vec![4]);
+    let plan: Value = serde_json::from_slice(&plan.to_json().expect("valid")).expect("JSON");
+    conforms(&schema, &schema, &plan).expect("conforms");
+    for (written, described) in [
+        (&plan["channels"][1], "/properties/channels/items"),
+        (&plan["labels"][1], "/properties/labels/items"),
+        (&plan["labels"][1]["code"], "/$defs/label_code"),
+    ] {
+        let described = schema.pointer(described).expect("there");
+        assert_eq!(keys(written), keys(&described["properties"]));
+    }
+    for (place, bad) in [
+        ("/channels/1/series_descriptions/0", json!(" ")),
+        ("/labels/1/code/color/0", json!(256)),
+        ("/labels/1/code/type/value", json!("a\\b")),
+    ] {
+        let mut plan = plan.clone();
+        *plan.pointer_mut(place).expect("there") = bad;
+        conforms(&schema, &schema, &plan).expect_err(place);
+        DeployPlan::from_json(&serde_json::to_vec(&plan).expect("JSON")).expect_err(place);
+    }
+}
+
+#[test]
+fn rules_of_dicom_conform_to_their_schema() {
+    let schema = schema("dicom-rules.schema.json");
+    let mut rules = example::rules_document();
+    conforms(&schema, &schema, &rules).expect("conforms");
+    assert_eq!(keys(&rules), keys(&schema["properties"]));
+    let read = |rules: &Value| {
+        DicomRules::from_json(&serde_json::to_vec(rules).expect("JSON"), "rules.json")
+    };
+    assert_eq!(read(&rules).expect("readable as well"), example::rules());
+    rules["channels"]["t1"]["modality"] = json!("mri");
+    conforms(&schema, &schema, &rules).expect_err("a drifted field is noticed");
+    read(&rules).expect_err("by the reader as well");
+    let nothing = json!({"format": "vesal-dicom-rules", "format_version": 1});
+    conforms(&schema, &schema, &nothing).expect("conforms");
+    assert!(read(&nothing).expect("readable as well").is_empty());
 }

@@ -168,20 +168,18 @@ mod tests {
     use crate::finish::ProbabilitySink;
 
     fn plan() -> DeployPlan {
-        let label = |class_index| Label {
-            name: format!("class {class_index}"),
-            value: [0, 7][class_index],
-            class_index,
-            index: None,
+        let label = |class_index| {
+            Label::new(
+                format!("class {class_index}"),
+                [0, 7][class_index],
+                class_index,
+            )
         };
         DeployPlan {
             format: FORMAT.into(),
             format_version: FORMAT_VERSION,
             name: "two".into(),
-            channels: vec![Channel {
-                name: "image".into(),
-                modality: Modality::Mri,
-            }],
+            channels: vec![Channel::new("image", Modality::Mri)],
             labels: (0..2).map(label).collect(),
             activation: Activation::Softmax,
             preprocessing: Vec::new(),

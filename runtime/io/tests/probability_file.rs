@@ -13,6 +13,7 @@ use vesal_volume::{Affine, Volume};
 const OPTIONS: WriteOptions = WriteOptions {
     overwrite: false,
     space: vesal_io::nifti::XForm::ScannerAnat,
+    note: None,
 };
 
 fn affine() -> Affine {

@@ -1,25 +1,47 @@
 //! From paths to cases.
 //!
 //! With one channel, every NIfTI file is a case. With several, a case is one file per channel in one folder, named
-//! `CASE_CHANNEL.nii.gz`; a folder may hold many cases.
+//! `CASE_CHANNEL.nii.gz`; a folder may hold many cases. What is DICOM is looked at together, wherever it lies: see
+//! [`super::series`].
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use vesal_bundle::DeployPlan;
+use vesal_bundle::deploy_plan::Channel;
+use vesal_io::dicom::Stack;
 use vesal_io::sniff::{self, Content};
 
+use super::series::{self, ChosenSeries, SeriesError};
 use crate::cli::DatalistPart;
 use crate::datalist::{self, DatalistError, Listed};
+
+/// What was asked for.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The cases, in the order of the paths.
+    pub candidates: Vec<Candidate>,
+    /// What was found and is part of no case.
+    pub notes: Vec<String>,
+}
 
 /// A case that was asked for, or why there is none.
 #[derive(Debug)]
 pub struct Candidate {
     /// What its outputs are named after.
     pub name: String,
-    /// One file per channel, in the order of the channels.
-    pub files: Result<Vec<PathBuf>, FindError>,
+    /// What it is read from.
+    pub input: Result<Input, FindError>,
+}
+
+/// What a case is read from, in the order of the channels.
+#[derive(Debug)]
+pub enum Input {
+    /// A NIfTI file for each channel.
+    Files(Vec<PathBuf>),
+    /// DICOM slices for each channel.
+    Stacks(Vec<Stack>),
 }
 
 /// Why a path is no case.
@@ -39,8 +61,11 @@ pub enum FindError {
         /// The path.
         path: PathBuf,
     },
+    /// DICOM files from which no case can be made.
+    #[error(transparent)]
+    Series(#[from] SeriesError),
     /// A folder without images.
-    #[error("folder `{}` has no NIfTI files", path.display())]
+    #[error("folder `{}` has no NIfTI files, and no DICOM files in it or below", path.display())]
     NoImages {
         /// The folder.
         path: PathBuf,
@@ -109,21 +134,45 @@ impl FindError {
                     names.join(", ")
                 ))
             }
-            Self::NoImages { .. } => {
-                Some("subfolders are not searched: give the folder that holds the images".into())
-            }
+            Self::NoImages { .. } => Some(
+                "subfolders are not searched for NIfTI files: give the folder that holds them"
+                    .into(),
+            ),
             Self::TwoFiles { .. } => Some("remove one of them".into()),
+            Self::Series(error) => error.hint(),
             _ => None,
         }
     }
 }
 
 /// Finds the cases that `paths` name, in their order; the files of a folder are sorted by name.
-pub fn find(paths: &[PathBuf], channels: &[String]) -> Vec<Candidate> {
-    paths
+///
+/// A folder without NIfTI files is searched for DICOM, with all that is below it.
+pub fn find(paths: &[PathBuf], channels: &[Channel], chosen: &[ChosenSeries]) -> Found {
+    let names: Vec<String> = channels
         .iter()
-        .flat_map(|path| find_in(path, channels))
-        .collect()
+        .map(|channel| channel.name.clone())
+        .collect();
+    let mut found = Found::default();
+    let mut dicom: Vec<&Path> = Vec::new();
+    let mut place = 0;
+    for path in paths {
+        match find_in(path, &names) {
+            Some(candidates) => found.candidates.extend(candidates),
+            None => {
+                if dicom.is_empty() {
+                    place = found.candidates.len();
+                }
+                dicom.push(path);
+            }
+        }
+    }
+    if !dicom.is_empty() {
+        let Found { candidates, notes } = series::find(&dicom, channels, chosen);
+        found.candidates.splice(place..place, candidates);
+        found.notes.extend(notes);
+    }
+    found
 }
 
 /// The cases of a list of a datalist; images on grids of their own stand under the names of their channels.
@@ -152,24 +201,19 @@ pub fn find_listed(
                 channel: channel.clone(),
             })?);
         }
-        Ok(files)
+        Ok(Input::Files(files))
     };
     let candidate = |case: Listed| Candidate {
         name: case.names().into_iter().next().unwrap_or_default(),
-        files: files(case),
+        input: files(case),
     };
     let cases = datalist::read(path, part, dataroot)?;
     Ok(cases.into_iter().map(candidate).collect())
 }
 
-fn find_in(path: &Path, channels: &[String]) -> Vec<Candidate> {
-    let failed = |error| {
-        let name = sniff::case_name(path).unwrap_or_else(|| path.display().to_string());
-        vec![Candidate {
-            name,
-            files: Err(error),
-        }]
-    };
+/// The cases at a path; `None` where it may be DICOM.
+fn find_in(path: &Path, channels: &[String]) -> Option<Vec<Candidate>> {
+    let failed = |error| Some(vec![Candidate::failed(path, error)]);
     let unreadable = |reason| FindError::Unreadable {
         path: path.to_owned(),
         reason,
@@ -184,12 +228,10 @@ fn find_in(path: &Path, channels: &[String]) -> Vec<Candidate> {
             Err(error) => return failed(error),
         };
         if images.is_empty() {
-            return failed(FindError::NoImages {
-                path: path.to_owned(),
-            });
+            return None;
         }
         if channels.len() == 1 {
-            return images.into_iter().map(single).collect();
+            return Some(images.into_iter().map(single).collect());
         }
         let cases = group(path, images, channels);
         if cases.is_empty() {
@@ -198,10 +240,12 @@ fn find_in(path: &Path, channels: &[String]) -> Vec<Candidate> {
                 channels: channels.to_vec(),
             });
         }
-        return cases;
+        return Some(cases);
     }
-    if channels.len() == 1 {
-        vec![single(path.to_owned())]
+    if sniff::sniff(path).is_ok_and(|found| found.content == Content::Dicom) {
+        None
+    } else if channels.len() == 1 {
+        Some(vec![single(path.to_owned())])
     } else {
         failed(FindError::OneFile {
             path: path.to_owned(),
@@ -210,16 +254,23 @@ fn find_in(path: &Path, channels: &[String]) -> Vec<Candidate> {
     }
 }
 
+impl Candidate {
+    /// What was asked for at a path, and is no case.
+    pub(super) fn failed(path: &Path, error: FindError) -> Self {
+        Self {
+            name: sniff::case_name(path).unwrap_or_else(|| path.display().to_string()),
+            input: Err(error),
+        }
+    }
+}
+
 fn single(path: PathBuf) -> Candidate {
     match sniff::case_name(&path) {
         Some(name) => Candidate {
             name,
-            files: Ok(vec![path]),
+            input: Ok(Input::Files(vec![path])),
         },
-        None => Candidate {
-            name: path.display().to_string(),
-            files: Err(FindError::NoName { path }),
-        },
+        None => Candidate::failed(&path.clone(), FindError::NoName { path }),
     }
 }
 
@@ -289,18 +340,19 @@ fn group(folder: &Path, images: Vec<PathBuf>, channels: &[String]) -> Vec<Candid
                 }
             }
         };
-        channels.iter().enumerate().map(take).collect()
+        let files = channels.iter().enumerate().map(take);
+        files.collect::<Result<_, _>>().map(Input::Files)
     };
     by_case
         .into_iter()
         .map(|(name, found)| Candidate {
-            files: complete(&name, found),
+            input: complete(&name, found),
             name,
         })
         .collect()
 }
 
-fn list(names: &[String]) -> String {
+pub(super) fn list(names: &[String]) -> String {
     names
         .iter()
         .map(|name| format!("`{name}`"))
@@ -310,6 +362,8 @@ fn list(names: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use vesal_bundle::deploy_plan::Modality;
+
     use super::*;
 
     fn names(list: &[&str]) -> Vec<String> {
@@ -338,12 +392,12 @@ mod tests {
         let cases = group(Path::new("in"), images, &channels);
         assert_eq!(cases.len(), 2);
         assert_eq!(cases[0].name, "a");
-        assert_eq!(
-            cases[0].files.as_ref().unwrap(),
-            &paths("in", &["a_t2.nii.gz", "a_late_t2.nii.gz"])
-        );
+        let Ok(Input::Files(files)) = &cases[0].input else {
+            panic!("{:?}", cases[0]);
+        };
+        assert_eq!(files, &paths("in", &["a_t2.nii.gz", "a_late_t2.nii.gz"]));
         assert_eq!(cases[1].name, "b_1");
-        let error = cases[1].files.as_ref().unwrap_err();
+        let error = cases[1].input.as_ref().unwrap_err();
         assert_eq!(
             error.to_string(),
             "channel `late_t2` is absent, expected `in/b_1_late_t2.nii.gz`"
@@ -357,7 +411,7 @@ mod tests {
         assert!(matches!(
             &cases[..],
             [Candidate {
-                files: Err(FindError::TwoFiles { .. }),
+                input: Err(FindError::TwoFiles { .. }),
                 ..
             }]
         ));
@@ -365,10 +419,17 @@ mod tests {
 
     #[test]
     fn a_bad_path_is_a_failed_case_and_others_stay() {
+        let channel = Channel {
+            name: "image".into(),
+            modality: Modality::Ct,
+            series_descriptions: Vec::new(),
+        };
         let found = find(
             &paths("no-such-folder", &["a.nii", "b.nii"]),
-            &names(&["image"]),
-        );
+            &[channel],
+            &[],
+        )
+        .candidates;
         assert_eq!(
             found
                 .iter()
@@ -379,7 +440,7 @@ mod tests {
         assert!(
             found
                 .iter()
-                .all(|case| matches!(case.files, Err(FindError::Unreadable { .. })))
+                .all(|case| matches!(case.input, Err(FindError::Unreadable { .. })))
         );
     }
 }

@@ -3,6 +3,8 @@
 mod find;
 mod grid;
 mod read;
+mod series;
 
-pub use find::{Candidate, FindError, find, find_listed, images_in};
-pub use read::{Checked, ReadError};
+pub use find::{Candidate, FindError, Input, find, find_listed, images_in};
+pub use read::{Assessed, Checked, Origin, ReadError};
+pub use series::{ChosenSeries, skipped};

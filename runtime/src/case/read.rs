@@ -1,10 +1,12 @@
 //! Reading the images of a case: headers first, so that what does not fit is known before any work.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ndarray::{Axis, concatenate};
 use vesal_bundle::DeployPlan;
-use vesal_io::nifti::{self, AffineSource, Header, NiftiError, VoxelError, XForm};
+use vesal_io::dicom::write::Source;
+use vesal_io::dicom::{Assessment, DicomError, Finding, Grade, Policy, Slice, Stack};
+use vesal_io::nifti::{self, AffineSource, Limits, NiftiError, VoxelError, XForm};
 use vesal_volume::{Geometry, Volume};
 
 use super::grid::{self, GridError};
@@ -12,17 +14,42 @@ use super::grid::{self, GridError};
 /// A case whose headers fit together.
 #[derive(Debug)]
 pub struct Checked {
-    files: Vec<PathBuf>,
-    /// How many of the files are channels of each image.
+    source: Images,
+    /// How many of the channels are those of each image.
     images: Vec<usize>,
     /// Which world the first channel's affine leads to, to be passed on to outputs.
-    pub space: XForm,
+    space: XForm,
     /// What a reader of the result should know.
     pub warnings: Vec<String>,
-    /// Grid and channels of each image.
     grids: Vec<(Geometry, usize)>,
-    /// Most bytes that reading takes.
     reading_bytes: u64,
+}
+
+/// What is read, one of it per channel.
+#[derive(Debug)]
+enum Images {
+    Files(Vec<PathBuf>),
+    Stacks(Vec<Assessment>),
+}
+
+/// What outputs need to know of the input.
+#[derive(Debug)]
+pub struct Origin {
+    /// Which world the grid's affine leads to.
+    pub space: XForm,
+    /// The series that results refer to; `None` where the input is no DICOM.
+    pub source: Option<Source>,
+    /// How far the first channel's grid is to be trusted; `None` where the input is no DICOM.
+    pub grade: Option<Grade>,
+}
+
+/// A stack and what volume it makes.
+#[derive(Debug)]
+pub struct Assessed {
+    /// The stack.
+    pub stack: Stack,
+    /// Its volume.
+    pub assessment: Assessment,
 }
 
 /// Why a case cannot be read.
@@ -31,6 +58,9 @@ pub enum ReadError {
     /// A file is unusable.
     #[error(transparent)]
     Nifti(#[from] NiftiError),
+    /// A series is unusable.
+    #[error(transparent)]
+    Dicom(#[from] DicomError),
     /// The channels do not lie on each other.
     #[error(transparent)]
     Grid(#[from] GridError),
@@ -39,17 +69,30 @@ pub enum ReadError {
     Changed,
 }
 
+impl Assessed {
+    /// Grades stacks under a policy.
+    ///
+    /// **Errors**: slices at one place cannot be read to be compared.
+    pub fn of(stacks: Vec<Stack>, policy: Policy) -> Result<Vec<Self>, DicomError> {
+        let assess = |stack: Stack| {
+            Ok(Self {
+                assessment: stack.assess(policy)?,
+                stack,
+            })
+        };
+        stacks.into_iter().map(assess).collect()
+    }
+}
+
 impl Checked {
-    /// Reads the headers of one file per channel of the plan.
+    /// Reads the headers of one NIfTI file per channel of the plan.
     ///
     /// **Errors**: a header is unusable or of several frames, or channels of one image lie on different grids.
-    pub fn headers(files: Vec<PathBuf>, plan: &DeployPlan) -> Result<Self, ReadError> {
+    pub fn files(files: Vec<PathBuf>, plan: &DeployPlan) -> Result<Self, ReadError> {
         let mut warnings = Vec::new();
-        let mut first: Option<(&str, Header)> = None;
-        let images = plan.image_channels();
-        let mut headers = Vec::new();
+        let mut space = XForm::Unknown;
+        let mut facts = Vec::new();
         for (position, (file, channel)) in files.iter().zip(&plan.channels).enumerate() {
-            let channel = &channel.name;
             let header = nifti::read_header(file)?;
             if header.frames() != 1 {
                 let reason = VoxelError::Frames {
@@ -64,21 +107,74 @@ impl Checked {
             }
             if header.affine_source == AffineSource::Pixdim {
                 warnings.push(format!(
-                    "channel `{channel}` states no orientation (neither sform nor qform): left and right are a guess"
+                    "channel `{}` states no orientation (neither sform nor qform): left and right are a guess",
+                    channel.name
                 ));
             }
-            headers.push((header.geometry(), header.volume_peak_bytes()));
-            match &first {
-                Some((name, first)) if position < images[0] => {
-                    grid::check((name, &first.geometry()), (channel, &header.geometry()))?
+            if position == 0 {
+                space = header.space;
+            }
+            facts.push((header.geometry(), header.volume_peak_bytes()));
+        }
+        Self::new(Images::Files(files), &facts, plan, space, warnings)
+    }
+
+    /// Takes one DICOM stack per channel of the plan.
+    ///
+    /// **Errors**: [`DicomError::Refused`] for a stack without a volume; channels of one image lie on different grids.
+    pub fn stacks(stacks: Vec<Assessed>, plan: &DeployPlan) -> Result<Self, ReadError> {
+        let mut warnings = Vec::new();
+        let mut facts = Vec::new();
+        for (Assessed { stack, assessment }, channel) in stacks.iter().zip(&plan.channels) {
+            let Some(geometry) = assessment.geometry() else {
+                return Err(DicomError::Refused {
+                    series: stack.series().to_owned(),
+                    reason: assessment.refusal().cloned().unwrap_or(Finding::NoDepth),
                 }
-                Some(_) => {}
-                None => first = Some((channel, header)),
+                .into());
+            };
+            let about = match assessment.grade() {
+                Grade::Resampled => "is resampled: ",
+                _ => "",
+            };
+            let findings = assessment.findings().iter();
+            warnings.extend(
+                findings.map(|finding| format!("channel `{}` {about}{finding}", channel.name)),
+            );
+            if stack.frame_of_reference() != stacks[0].stack.frame_of_reference() {
+                warnings.push(format!(
+                    "channel `{}` has another frame of reference than `{}`: nothing says that they are aligned",
+                    channel.name, plan.channels[0].name
+                ));
+            }
+            facts.push((
+                geometry,
+                assessment.peak_bytes(rayon::current_num_threads()),
+            ));
+        }
+        let assessments = stacks.into_iter().map(|stack| stack.assessment).collect();
+        let space = XForm::ScannerAnat;
+        Self::new(Images::Stacks(assessments), &facts, plan, space, warnings)
+    }
+
+    /// Puts together what is known of each channel: its grid, and the most bytes that reading it takes.
+    fn new(
+        source: Images,
+        facts: &[(Geometry, u64)],
+        plan: &DeployPlan,
+        space: XForm,
+        warnings: Vec<String>,
+    ) -> Result<Self, ReadError> {
+        let images = plan.image_channels();
+        if let (Some((first, _)), Some(&channels)) = (facts.first(), images.first()) {
+            let name = |position: usize| plan.channels[position].name.as_str();
+            for (position, (grid, _)) in facts.iter().enumerate().take(channels).skip(1) {
+                grid::check((name(0), first), (name(position), grid))?;
             }
         }
         let mut grids = Vec::new();
         let mut reading_bytes = 0_u64;
-        let mut rest = &headers[..];
+        let mut rest = facts;
         for &channels in &images {
             let (of_image, others) = rest.split_at(channels.min(rest.len()));
             rest = others;
@@ -89,9 +185,8 @@ impl Checked {
                 reading_bytes = reading_bytes.saturating_add(bytes.saturating_mul(copies));
             }
         }
-        let space = first.map_or(XForm::Unknown, |(_, header)| header.space);
         Ok(Self {
-            files,
+            source,
             images,
             space,
             warnings,
@@ -100,9 +195,18 @@ impl Checked {
         })
     }
 
-    /// Its files, one per channel.
-    pub fn files(&self) -> &[PathBuf] {
-        &self.files
+    /// All its files.
+    pub fn paths(&self) -> Vec<&Path> {
+        match &self.source {
+            Images::Files(files) => files.iter().map(PathBuf::as_path).collect(),
+            Images::Stacks(stacks) => {
+                let slices = stacks.iter().flat_map(Assessment::slices);
+                let mut paths: Vec<_> = slices.map(Slice::path).collect();
+                // Frames of one file follow each other.
+                paths.dedup();
+                paths
+            }
+        }
     }
 
     /// Grid and number of channels of each image.
@@ -115,13 +219,41 @@ impl Checked {
         self.reading_bytes
     }
 
+    /// What results refer to; of a DICOM series the header of its first slice is read for it.
+    ///
+    /// **Errors**: that header has changed.
+    pub fn origin(&self) -> Result<Origin, ReadError> {
+        let (source, grade) = match &self.source {
+            Images::Files(_) => (None, None),
+            Images::Stacks(stacks) => {
+                let (first, others) = stacks.split_first().ok_or(ReadError::Changed)?;
+                let source = others.iter().fold(Source::of(first)?, Source::and);
+                (Some(source), Some(first.grade()))
+            }
+        };
+        Ok(Origin {
+            space: self.space,
+            source,
+            grade,
+        })
+    }
+
     /// Reads the voxels of all images.
     ///
     /// **Errors**: voxels are damaged or incomplete.
     pub fn voxels(&self) -> Result<Vec<Volume>, ReadError> {
-        let mut files = self.files.iter();
-        let image = |&channels: &usize| {
-            let channels = files.by_ref().take(channels).map(nifti::read_volume);
+        let mut channels: Box<dyn Iterator<Item = Result<Volume, ReadError>>> = match &self.source {
+            Images::Files(files) => {
+                Box::new(files.iter().map(|file| Ok(nifti::read_volume(file)?)))
+            }
+            Images::Stacks(stacks) => Box::new(
+                stacks
+                    .iter()
+                    .map(|stack| Ok(stack.read(&Limits::default())?)),
+            ),
+        };
+        let image = |&count: &usize| {
+            let channels = channels.by_ref().take(count);
             stack(channels.collect::<Result<_, _>>()?)
         };
         self.images.iter().map(image).collect()

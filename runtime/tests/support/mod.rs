@@ -95,16 +95,14 @@ pub fn runtime() -> &'static library::Runtime {
 }
 
 fn plan(channels: &[&str]) -> DeployPlan {
-    let label = |class_index: usize| Label {
-        name: ["background", "soft tissue", "bone"][class_index].into(),
-        value: LABELS[class_index],
-        class_index,
-        index: None,
+    let label = |class_index: usize| {
+        Label::new(
+            ["background", "soft tissue", "bone"][class_index],
+            LABELS[class_index],
+            class_index,
+        )
     };
-    let channel = |name: &&str| Channel {
-        name: (*name).into(),
-        modality: Modality::Mri,
-    };
+    let channel = |name: &&str| Channel::new(*name, Modality::Mri);
     DeployPlan {
         format: deploy_plan::FORMAT.into(),
         format_version: deploy_plan::FORMAT_VERSION,

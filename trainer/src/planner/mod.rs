@@ -345,18 +345,13 @@ fn deploy_plan(
     normalization: Vec<Normalization>,
 ) -> DeployPlan {
     let first_channels = normalization.len() - goal.extra_modalities.len();
-    let first = (0..first_channels).map(|index| Channel {
-        name: if first_channels == 1 {
-            "image".to_owned()
-        } else {
-            format!("image_{index}")
-        },
-        modality: goal.modality,
-    });
-    let further = goal.extra_modalities.iter().map(|(key, modality)| Channel {
-        name: key.clone(),
-        modality: *modality,
-    });
+    let name = |index| match first_channels {
+        1 => "image".to_owned(),
+        _ => format!("image_{index}"),
+    };
+    let first = (0..first_channels).map(|index| Channel::new(name(index), goal.modality));
+    let further = goal.extra_modalities.iter();
+    let further = further.map(|(key, modality)| Channel::new(key.clone(), *modality));
     let one_grid = goal.extra_modalities.is_empty();
     let crop = one_grid.then_some(Step::CropForeground {
         threshold: 0.0,

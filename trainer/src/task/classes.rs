@@ -215,27 +215,18 @@ impl Classes {
             (None, false) => None,
         };
         let region = |(class, name): (usize, &String)| Label {
-            name: name.clone(),
-            value: 1 << class,
-            class_index: class,
             index: index_of(class),
+            ..Label::new(name.clone(), 1 << class, class)
         };
         let label = |(class, name): (usize, &String)| Label {
-            name: name.clone(),
-            value: class as u16 + 1,
-            class_index: class + 1,
             index: index_of(class),
+            ..Label::new(name.clone(), class as u16 + 1, class + 1)
         };
         let names = self.names.iter().enumerate();
         if self.sigmoid {
             return names.map(region).collect();
         }
-        let background = Label {
-            name: BACKGROUND.to_owned(),
-            value: 0,
-            class_index: 0,
-            index: None,
-        };
+        let background = Label::new(BACKGROUND, 0, 0);
         std::iter::once(background)
             .chain(names.map(label))
             .collect()

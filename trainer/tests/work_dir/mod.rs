@@ -28,20 +28,12 @@ impl WorkDir {
         let cases = (0..cases)
             .map(|index| write_case(directory.path(), index, side))
             .collect();
-        let label = |class_index, name: &str, value| Label {
-            name: name.into(),
-            value,
-            class_index,
-            index: None,
-        };
+        let label = |class_index, name: &str, value| Label::new(name, value, class_index);
         let deploy = DeployPlan {
             format: deploy_plan::FORMAT.into(),
             format_version: deploy_plan::FORMAT_VERSION,
             name: "boxes".into(),
-            channels: vec![Channel {
-                name: "image".into(),
-                modality: Modality::Mri,
-            }],
+            channels: vec![Channel::new("image", Modality::Mri)],
             labels: vec![
                 label(0, "background", 0),
                 label(1, "bright", 2),

@@ -4,7 +4,7 @@ use thiserror::Error;
 use vesal_volume::preprocess::PreprocessError;
 use vesal_volume::window::WindowError;
 
-use super::{MAX_WINDOW_SIDE, MAX_WINDOW_VOXELS};
+use super::{CodeError, MAX_WINDOW_SIDE, MAX_WINDOW_VOXELS, PatternError};
 use crate::document::DocumentError;
 use crate::name::NameError;
 
@@ -90,6 +90,12 @@ pub enum PlanError {
         /// The value.
         value: u16,
     },
+    /// Patterns of series descriptions that cannot be used.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// A label's code that cannot be used.
+    #[error(transparent)]
+    Code(#[from] CodeError),
     /// A preprocessing step has a parameter out of range.
     #[error("preprocessing step {position}: {parameter} is {found}, expected {expected}")]
     Step {
@@ -123,6 +129,8 @@ impl PlanError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Document(error) => error.hint(),
+            Self::Pattern(error) => Some(error.hint()),
+            Self::Code(error) => Some(error.hint()),
             _ => None,
         }
     }

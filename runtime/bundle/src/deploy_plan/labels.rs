@@ -7,7 +7,7 @@ use thiserror::Error;
 use vesal_volume::LabelMap;
 use vesal_volume::preprocess::image_channels;
 
-use super::{Activation, DeployPlan, PlanError};
+use super::{Activation, CodeError, DeployPlan, LabelCode, PlanError};
 
 /// A label, or a region that may overlap others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,22 @@ pub struct Label {
     /// Values in the label maps of the training data that make it up; absent: `value` itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<Vec<u16>>,
+    /// What it is in codes, for results in DICOM; background has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<LabelCode>,
+}
+
+impl Label {
+    /// A label that is made up of its own value and has no code.
+    pub fn new(name: impl Into<String>, value: u16, class_index: usize) -> Self {
+        Self {
+            name: name.into(),
+            value,
+            class_index,
+            index: None,
+            code: None,
+        }
+    }
 }
 
 /// A value in a label map that is none of the plan's.
@@ -102,6 +118,7 @@ pub(super) fn validate(labels: &[Label], activation: Activation) -> Result<(), P
             });
         }
         validate_value(label, activation)?;
+        validate_code(label, activation)?;
         if !values.insert(label.value) {
             return Err(PlanError::Duplicate {
                 of: "labels of value",
@@ -125,6 +142,18 @@ fn validate_value(label: &Label, activation: Activation) -> Result<(), PlanError
             expected: 1 << label.class_index,
         }),
         Activation::Softmax | Activation::Sigmoid => Ok(()),
+    }
+}
+
+fn validate_code(label: &Label, activation: Activation) -> Result<(), CodeError> {
+    match &label.code {
+        Some(_) if activation == Activation::Softmax && label.class_index == 0 => {
+            Err(CodeError::Background {
+                label: label.name.clone(),
+            })
+        }
+        Some(code) => code.check(&label.name),
+        None => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use vesal_bundle::case_scores::MeanScore;
 use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Label, Modality};
@@ -16,7 +17,7 @@ use vesal_bundle::probe::{
     self, ExpectedLabels, LogitSample, MemberProbe, Probe, ProbeInput, Tolerance,
 };
 use vesal_bundle::run_record::Score;
-use vesal_bundle::{Bundle, BundleWriter, WriteError};
+use vesal_bundle::{Bundle, BundleWriter, DicomRules, WriteError, dicom_rules};
 use vesal_volume::postprocess::Combine;
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
@@ -24,25 +25,14 @@ use vesal_volume::window::{Blend, Padding, WindowPlan};
 pub const WINDOW: [usize; 3] = [4, 3, 2];
 
 pub fn plan() -> DeployPlan {
-    let label = |name: &str, value, class_index| Label {
-        name: name.into(),
-        value,
-        class_index,
-        index: None,
-    };
+    let label = |name: &str, value, class_index| Label::new(name, value, class_index);
     DeployPlan {
         format: deploy_plan::FORMAT.into(),
         format_version: deploy_plan::FORMAT_VERSION,
         name: "two tissues".into(),
         channels: vec![
-            Channel {
-                name: "ct".into(),
-                modality: Modality::Ct,
-            },
-            Channel {
-                name: "t1".into(),
-                modality: Modality::Mri,
-            },
+            Channel::new("ct", Modality::Ct),
+            Channel::new("t1", Modality::Mri),
         ],
         labels: vec![
             label("background", 0, 0),
@@ -77,6 +67,34 @@ pub fn plan() -> DeployPlan {
             padding: Padding::Constant(0.),
         },
     }
+}
+
+/// Rules of DICOM for the plan, as they stand in a file.
+pub fn rules_document() -> Value {
+    let concept =
+        |value: &str, meaning: &str| json!({"value": value, "scheme": "SCT", "meaning": meaning});
+    json!({
+        "format": dicom_rules::FORMAT,
+        "format_version": dicom_rules::FORMAT_VERSION,
+        "channels": {"t1": {"series_descriptions": ["*t1*", "mprage"]}},
+        "labels": {
+            "soft": {
+                "category": concept("91723000", "Anatomical Structure"),
+                "type": concept("64033007", "Kidney"),
+                "modifier": concept("7771000", "Left"),
+                "color": [200, 100, 0]
+            },
+            "hard": {
+                "category": concept("49755003", "Morphologically Altered Structure"),
+                "type": concept("108369006", "Neoplasm")
+            }
+        }
+    })
+}
+
+pub fn rules() -> DicomRules {
+    let bytes = serde_json::to_vec(&rules_document()).expect("JSON");
+    DicomRules::from_json(&bytes, "rules.json").expect("valid")
 }
 
 pub fn probe(members: usize) -> Probe {

@@ -29,15 +29,13 @@ const GPU: Device = Device::Cuda(0);
 const CLINICAL: [usize; 3] = [512, 512, 275];
 
 fn plan(channels: usize, classes: usize, window: WindowPlan) -> DeployPlan {
-    let channel = |index: usize| Channel {
-        name: format!("channel {index}"),
-        modality: Modality::Mri,
-    };
-    let label = |class_index: usize| Label {
-        name: format!("class {class_index}"),
-        value: class_index as u16,
-        class_index,
-        index: None,
+    let channel = |index: usize| Channel::new(format!("channel {index}"), Modality::Mri);
+    let label = |class_index: usize| {
+        Label::new(
+            format!("class {class_index}"),
+            class_index as u16,
+            class_index,
+        )
     };
     DeployPlan {
         format: deploy_plan::FORMAT.into(),

@@ -48,20 +48,18 @@ pub fn options() -> EngineOptions {
 }
 
 pub fn plan(preprocessing: Vec<Step>) -> DeployPlan {
-    let label = |class_index: usize| Label {
-        name: format!("class {class_index}"),
-        value: LABELS[class_index],
-        class_index,
-        index: None,
+    let label = |class_index: usize| {
+        Label::new(
+            format!("class {class_index}"),
+            LABELS[class_index],
+            class_index,
+        )
     };
     DeployPlan {
         format: deploy_plan::FORMAT.into(),
         format_version: deploy_plan::FORMAT_VERSION,
         name: "ramps".into(),
-        channels: vec![Channel {
-            name: "image".into(),
-            modality: Modality::Mri,
-        }],
+        channels: vec![Channel::new("image", Modality::Mri)],
         labels: (0..3).map(label).collect(),
         activation: Activation::Softmax,
         preprocessing,

@@ -29,6 +29,13 @@ pub struct Scan {
     pub skipped: Vec<Skipped>,
 }
 
+impl Scan {
+    /// Whether any of the files is DICOM.
+    pub fn has_dicom(&self) -> bool {
+        !self.stacks.is_empty() || self.skipped.iter().any(|file| file.reason.is_dicom())
+    }
+}
+
 /// A file that is part of no stack.
 #[derive(Debug)]
 pub struct Skipped {
@@ -74,6 +81,13 @@ pub enum SkipReason {
     /// A DICOMDIR names it, but there is no such file.
     #[error("a DICOMDIR names it, but it is absent")]
     Absent,
+}
+
+impl SkipReason {
+    /// Whether the file is DICOM all the same, as far as that is known.
+    pub fn is_dicom(&self) -> bool {
+        !matches!(self, Self::NotDicom | Self::LinkedFolder)
+    }
 }
 
 /// Names of classes that are often seen beside images.

@@ -5,6 +5,7 @@ use vesal_volume::Affine;
 
 use crate::nifti::affine;
 use crate::nifti::error::WriteError;
+use crate::nifti::write::WriteOptions;
 
 /// Where the voxels start: after the header and four bytes that announce no extensions.
 const VOXEL_OFFSET: u16 = 352;
@@ -13,11 +14,11 @@ const VOXEL_OFFSET: u16 = 352;
 pub(super) fn volume_header(
     [channels, x, y, z]: [usize; 4],
     affine: &Affine,
-    space: XForm,
+    options: &WriteOptions,
 ) -> Result<NiftiHeader, WriteError> {
     let all = [x, y, z, channels];
     let shape = if channels == 1 { &all[..3] } else { &all[..] };
-    header(shape, affine, NiftiType::Float32, space)
+    header(shape, affine, NiftiType::Float32, options)
 }
 
 /// The header of a grid of this shape.
@@ -25,7 +26,7 @@ pub(super) fn header(
     shape: &[usize],
     affine: &Affine,
     data_type: NiftiType,
-    space: XForm,
+    options: &WriteOptions,
 ) -> Result<NiftiHeader, WriteError> {
     let mut dim = [1; 8];
     dim[0] = shape.len() as u16;
@@ -48,12 +49,17 @@ pub(super) fn header(
     let qform = affine::qform_of(&stored);
     let [quatern_b, quatern_c, quatern_d] = qform.quaternion.map(|part| part as f32);
     let [x_mm, y_mm, z_mm] = stored.spacing().map(|length| length as f32);
-    let code = if space == XForm::Unknown {
-        XForm::AlignedAnat
-    } else {
-        space
+    let code = match options.space {
+        XForm::Unknown => XForm::AlignedAnat,
+        space => space,
     } as i16;
     let mut descrip = b"Vesal".to_vec();
+    if let Some(note) = options.note {
+        descrip.extend(b"; ");
+        descrip.extend(note.as_bytes());
+    }
+    // The last byte ends the text.
+    descrip.truncate(79);
     descrip.resize(80, 0);
     Ok(NiftiHeader {
         regular: b'r',

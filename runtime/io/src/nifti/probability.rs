@@ -75,8 +75,7 @@ impl ProbabilityFile {
     ) -> Result<Self, NiftiError> {
         let path = path.as_ref();
         is_compressed(path)?;
-        let header =
-            volume_header(shape, affine, options.space).map_err(NiftiError::write(path))?;
+        let header = volume_header(shape, affine, options).map_err(NiftiError::write(path))?;
         let directory = atomic::check_destination(path, options.overwrite)?;
         let bytes = shape.iter().map(|&side| side as u64).product::<u64>() * VOXEL_BYTES as u64;
         let spill = tempfile::tempfile_in(directory)

@@ -26,6 +26,8 @@ pub struct WriteOptions {
     /// Which world the affine leads to: the `space` of the header that the grid comes from. Unknown is written as
     /// aligned, because a reader would otherwise not use the affine.
     pub space: XForm,
+    /// What the header's description says behind the program's name; what is beyond 72 bytes is cut off.
+    pub note: Option<&'static str>,
 }
 
 impl Default for WriteOptions {
@@ -34,6 +36,7 @@ impl Default for WriteOptions {
         Self {
             overwrite: false,
             space: XForm::AlignedAnat,
+            note: None,
         }
     }
 }
@@ -53,9 +56,8 @@ pub fn write_label_map(
 ) -> Result<(), NiftiError> {
     let path = path.as_ref();
     let shape = label_map.data.shape();
-    let space = options.space;
     if fits_bytes(label_map) {
-        let header = header(shape, &label_map.affine, NiftiType::Uint8, space);
+        let header = header(shape, &label_map.affine, NiftiType::Uint8, options);
         let header = header.map_err(NiftiError::write(path))?;
         let output = Output::new(path, options, &header, LABEL_LEVEL);
         output.write(|block, raw| {
@@ -64,7 +66,7 @@ pub fn write_label_map(
             Ok(())
         })
     } else {
-        let header = header(shape, &label_map.affine, NiftiType::Uint16, space);
+        let header = header(shape, &label_map.affine, NiftiType::Uint16, options);
         let header = header.map_err(NiftiError::write(path))?;
         let output = Output::new(path, options, &header, LABEL_LEVEL);
         output.write(|block, raw| {
@@ -106,7 +108,7 @@ pub fn write_regions(
     let path = path.as_ref();
     let (x, y, z) = map.data.dim();
     let shape = [x, y, z, regions.len()];
-    let header = header(&shape, &map.affine, NiftiType::Uint8, options.space);
+    let header = header(&shape, &map.affine, NiftiType::Uint8, options);
     let header = header.map_err(NiftiError::write(path))?;
     let output = Output::new(path, options, &header, LABEL_LEVEL);
     output.write(|block, raw| {
@@ -131,7 +133,7 @@ pub fn write_volume(
 ) -> Result<(), NiftiError> {
     let path = path.as_ref();
     let (channels, x, y, z) = volume.data.dim();
-    let header = volume_header([channels, x, y, z], &volume.affine, options.space);
+    let header = volume_header([channels, x, y, z], &volume.affine, options);
     let header = header.map_err(NiftiError::write(path))?;
     let output = Output::new(path, options, &header, REAL_LEVEL);
     output.write(|block, raw| {

@@ -3,10 +3,10 @@
 mod document;
 mod figures;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use vesal_bundle::{Bundle, digest};
+use vesal_bundle::{Bundle, DeployPlan, digest};
 use vesal_cli::{Exit, Failure, stdout};
 use vesal_engine::{Device, Ensemble};
 
@@ -14,7 +14,7 @@ use self::document::{
     BatchDocument, CaseDocument, ColdDocument, Document, InputDocument, MemoryDocument,
 };
 use self::figures::{Sample, Stages};
-use crate::cli::{BenchArguments, DatalistPart, PredictArguments};
+use crate::cli::{BenchArguments, DatalistPart, OutputFormat, PredictArguments};
 use crate::commands::predict::batch::{Batch, attempted};
 use crate::commands::predict::prepare::{self, Job};
 use crate::commands::predict::{new_record, open};
@@ -41,6 +41,7 @@ pub fn run(arguments: &BenchArguments) -> Result<Exit, Failure> {
     let mut bench = Bench {
         arguments: &predict,
         bundle: &bundle,
+        plan: prepare::plan(&predict, &bundle)?,
         record: new_record(&predict, &bundle),
     };
     let document = bench.measure(arguments.rounds.get())?;
@@ -63,11 +64,14 @@ fn as_predict(arguments: &BenchArguments, output: &Path) -> PredictArguments {
         list: DatalistPart::Testing,
         dataroot: None,
         output: output.to_owned(),
+        // Those of DICOM hold the time.
+        format: vec![OutputFormat::Nifti],
         probabilities: false,
         overwrite: true,
         suffix: "_seg".into(),
         json: true,
         report: None,
+        dicom: arguments.dicom.clone(),
         limits: arguments.limits.clone(),
         compute: arguments.compute.clone(),
     }
@@ -77,6 +81,7 @@ fn as_predict(arguments: &BenchArguments, output: &Path) -> PredictArguments {
 struct Bench<'a> {
     arguments: &'a PredictArguments,
     bundle: &'a Bundle,
+    plan: DeployPlan,
     record: RunRecord,
 }
 
@@ -144,7 +149,7 @@ impl Bench<'_> {
 
     /// The cases, with headers read and every one usable.
     fn jobs(&self) -> Result<Vec<Job>, Failure> {
-        let mut jobs = prepare::jobs(self.arguments, self.bundle)?;
+        let mut jobs = prepare::jobs(self.arguments, &self.plan)?.jobs;
         match jobs.iter().position(|job| job.checked.is_err()) {
             None => Ok(jobs),
             Some(unusable) => {
@@ -167,6 +172,7 @@ impl Bench<'_> {
         let batch = Batch {
             arguments: self.arguments,
             bundle: self.bundle,
+            plan: &self.plan,
             tell: false,
             ensemble: Some(ensemble),
         };
@@ -193,15 +199,16 @@ impl Bench<'_> {
             .collect();
         let mut cases = Vec::new();
         for (job, (record, samples)) in self.jobs()?.into_iter().zip(found) {
-            let (windows, output) = match record.outcome {
-                Outcome::Segmented(segmented) => (segmented.windows, segmented.output.sha256),
+            let (windows, outputs) = match record.outcome {
+                Outcome::Segmented(segmented) => (segmented.windows, segmented.outputs),
                 Outcome::Failed { .. } => continue,
             };
+            let label_map = outputs.into_iter().next();
             cases.push(CaseDocument {
                 input: inputs(&job)?,
                 case: record.case,
                 windows,
-                label_map_sha256: output,
+                label_map_sha256: label_map.map(|output| output.sha256).unwrap_or_default(),
                 stages: Stages::of(&samples, members),
             });
         }
@@ -227,8 +234,7 @@ fn inputs(job: &Job) -> Result<Vec<InputDocument>, Failure> {
     let Ok(checked) = &job.checked else {
         return Ok(Vec::new());
     };
-    let files = checked.files().iter();
-    let document = |file: &PathBuf| {
+    let document = |file: &Path| {
         let (bytes, sha256) = digest::sha256_file(file).map_err(|error| {
             Failure::new(Exit::Input, error)
                 .attempting(format!("cannot read `{}` again", file.display()))
@@ -240,5 +246,5 @@ fn inputs(job: &Job) -> Result<Vec<InputDocument>, Failure> {
             sha256,
         })
     };
-    files.map(document).collect()
+    checked.paths().into_iter().map(document).collect()
 }

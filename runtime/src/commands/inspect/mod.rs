@@ -36,7 +36,7 @@ impl Item {
         if path.is_dir() {
             if !path.join(manifest::FILE_NAME).exists() {
                 let scan = series::scan(path)?;
-                if series::found_any(&scan) {
+                if scan.has_dicom() {
                     return Ok(Self::Dicom(Box::new(series::Facts::of(path, &scan)?)));
                 }
             }

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use serde::Serialize;
 use vesal_cli::{Exit, Failure};
-use vesal_io::dicom::{self, Assessment, Policy, Scan, SkipReason, Stack};
+use vesal_io::dicom::{self, Assessment, Policy, Scan, Stack};
 use vesal_volume::Affine;
 use vesal_volume::orientation::Orientation;
 
-use crate::failure;
 use crate::table::table;
+use crate::{case, failure};
 
 /// What is known of DICOM files.
 #[derive(Debug, Serialize)]
@@ -18,6 +18,9 @@ pub struct Facts {
     path: String,
     stacks: Vec<StackFacts>,
     skipped: Vec<SkippedFacts>,
+    /// The skipped files by reason, for people.
+    #[serde(skip)]
+    remarks: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -72,6 +75,7 @@ impl Facts {
                     reason: file.reason.to_string(),
                 })
                 .collect(),
+            remarks: case::skipped(scan),
         })
     }
 
@@ -98,16 +102,8 @@ impl Facts {
                 text += &format!("  {}: {remark}\n", stack.name());
             }
         }
-        let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for file in &self.skipped {
-            by_reason.entry(&file.reason).or_default().push(&file.path);
-        }
-        for (reason, files) in by_reason {
-            let others = match files.len() - 1 {
-                0 => String::new(),
-                others => format!(" and {others} more"),
-            };
-            text += &format!("  skipped `{}`{others}: {reason}\n", files[0]);
+        for remark in &self.remarks {
+            text += &format!("  {remark}\n");
         }
         text
     }
@@ -120,13 +116,6 @@ pub fn scan(path: &Path) -> Result<Scan, Failure> {
     dicom::scan(&[path]).map_err(|error| {
         failure::dicom(error).attempting(format!("cannot inspect `{}`", path.display()))
     })
-}
-
-/// Whether any of the files looked at is a DICOM file.
-pub fn found_any(scan: &Scan) -> bool {
-    let is_dicom =
-        |reason: &SkipReason| !matches!(reason, SkipReason::NotDicom | SkipReason::LinkedFolder);
-    !scan.stacks.is_empty() || scan.skipped.iter().any(|file| is_dicom(&file.reason))
 }
 
 impl StackFacts {

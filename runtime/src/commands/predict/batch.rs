@@ -5,14 +5,14 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use vesal_bundle::Bundle;
+use vesal_bundle::{Bundle, DeployPlan};
 use vesal_cli::{Exit, Failure, stdout};
 use vesal_engine::{EngineError, Ensemble, PreparedCase, ProbabilitySink, Unfinished};
-use vesal_io::nifti::{WriteOptions, XForm};
 use vesal_volume::Volume;
 
 use super::Job;
-use super::write::{Probabilities, Written, write};
+use super::write::{PROBABILITIES, Probabilities, Writer};
+use crate::case::Origin;
 use crate::cli::PredictArguments;
 use crate::failure;
 use crate::interrupt::{self, Interrupted};
@@ -20,7 +20,8 @@ use crate::memory::MemoryPlan;
 use crate::outputs::Outputs;
 use crate::progress::Progress;
 use crate::record::{
-    CaseRecord, LabelRecord, Outcome, RunRecord, Segmented, StageSeconds, measure, seconds,
+    CaseRecord, LabelRecord, Outcome, RunRecord, Segmented, SeriesRecord, StageSeconds, measure,
+    seconds,
 };
 use crate::table::table;
 
@@ -30,6 +31,8 @@ pub struct Batch<'a> {
     pub arguments: &'a PredictArguments,
     /// The bundle.
     pub bundle: &'a Bundle,
+    /// The bundle's plan, with the user's rules.
+    pub plan: &'a DeployPlan,
     /// Whether cases are told as they are done.
     pub tell: bool,
     /// Its networks; none if no case is usable.
@@ -40,6 +43,7 @@ pub struct Batch<'a> {
 struct OnItsWay<T> {
     name: String,
     input: Vec<String>,
+    series: Vec<SeriesRecord>,
     outputs: Outputs,
     result: Result<T, Failure>,
 }
@@ -47,7 +51,12 @@ struct OnItsWay<T> {
 /// A case that is read.
 struct Images {
     images: Vec<Volume>,
-    space: XForm,
+    about: About,
+}
+
+/// What is known of a case since it was read.
+struct About {
+    origin: Origin,
     warnings: Vec<String>,
     read: Duration,
 }
@@ -55,17 +64,13 @@ struct Images {
 /// A case that is read and prepared.
 struct Ready {
     case: PreparedCase,
-    space: XForm,
-    warnings: Vec<String>,
-    read: Duration,
+    about: About,
 }
 
 /// A case whose windows are predicted.
 struct Predicted {
     found: Unfinished,
-    space: XForm,
-    warnings: Vec<String>,
-    read: Duration,
+    about: About,
 }
 
 impl<T> OnItsWay<T> {
@@ -73,6 +78,7 @@ impl<T> OnItsWay<T> {
         let Self {
             name,
             input,
+            series,
             outputs,
             result,
         } = self;
@@ -80,6 +86,7 @@ impl<T> OnItsWay<T> {
             result: result.and_then(|value| step(value, &outputs)),
             name,
             input,
+            series,
             outputs,
         }
     }
@@ -99,9 +106,11 @@ impl Batch<'_> {
         let Self {
             arguments,
             bundle,
+            plan,
             tell,
             ensemble,
         } = self;
+        let writer = Writer::new(bundle, plan, arguments.overwrite);
         if let Some(ensemble) = ensemble.as_deref() {
             let (max_ram, max_vram) = (arguments.limits.max_ram, arguments.compute.max_vram);
             let mut cases: Vec<_> = jobs.iter_mut().map(|job| &mut job.checked).collect();
@@ -111,6 +120,8 @@ impl Batch<'_> {
         let publisher = Publisher {
             arguments,
             bundle,
+            plan,
+            writer: &writer,
             progress: &progress,
             tell,
             total,
@@ -132,7 +143,7 @@ impl Batch<'_> {
             scope.spawn(move || prepare(read_cases, bundle, &prepared));
             let publisher =
                 scope.spawn(|| publisher.publish_all(predictions, record, &mut failures, go_on));
-            predict(cases, ensemble, arguments, &progress, &predicted);
+            predict(cases, ensemble, &writer, &progress, &predicted);
             drop(predicted);
             publisher.join()
         });
@@ -163,24 +174,28 @@ fn read(jobs: Vec<Job>, begin: &Receiver<()>, to: &SyncSender<OnItsWay<Images>>)
         let Job {
             name,
             input,
+            series,
             checked,
             outputs,
         } = job;
         let result = checked.and_then(|checked| {
             let start = Instant::now();
-            let images = checked
-                .voxels()
-                .map_err(|error| failure::read(error, None))?;
+            let failed = |error| failure::read(error, None);
+            let origin = checked.origin().map_err(failed)?;
+            let images = checked.voxels().map_err(failed)?;
             Ok(Images {
                 images,
-                space: checked.space,
-                warnings: checked.warnings,
-                read: start.elapsed(),
+                about: About {
+                    origin,
+                    warnings: checked.warnings,
+                    read: start.elapsed(),
+                },
             })
         });
         let case = OnItsWay {
             name,
             input,
+            series,
             outputs,
             result,
         };
@@ -196,9 +211,7 @@ fn prepare(cases: Receiver<OnItsWay<Images>>, bundle: &Bundle, to: &SyncSender<O
         let case = case.then(|read, _| {
             Ok(Ready {
                 case: PreparedCase::new(read.images, bundle.plan()).map_err(failure::engine)?,
-                space: read.space,
-                warnings: read.warnings,
-                read: read.read,
+                about: read.about,
             })
         });
         if interrupt::requested() || to.send(case).is_err() {
@@ -211,7 +224,7 @@ fn prepare(cases: Receiver<OnItsWay<Images>>, bundle: &Bundle, to: &SyncSender<O
 fn predict(
     cases: Receiver<OnItsWay<Ready>>,
     mut ensemble: Option<&mut Ensemble>,
-    arguments: &PredictArguments,
+    writer: &Writer,
     progress: &Progress,
     to: &SyncSender<OnItsWay<Predicted>>,
 ) {
@@ -221,10 +234,7 @@ fn predict(
             let Some(ensemble) = ensemble.as_deref_mut() else {
                 return Err(failure::engine(EngineError::NoMembers));
             };
-            let options = WriteOptions {
-                overwrite: arguments.overwrite,
-                space: ready.space,
-            };
+            let options = writer.nifti_options(&ready.about.origin);
             let sink = outputs.probabilities.as_deref().map(|path| {
                 Box::new(Probabilities::new(path, options)) as Box<dyn ProbabilitySink + Send>
             });
@@ -236,9 +246,7 @@ fn predict(
                 .map_err(failure::engine)?;
             Ok(Predicted {
                 found,
-                space: ready.space,
-                warnings: ready.warnings,
-                read: ready.read,
+                about: ready.about,
             })
         });
         if interrupt::requested() && case.result.is_err() || to.send(case).is_err() {
@@ -254,6 +262,8 @@ fn predict(
 struct Publisher<'a> {
     arguments: &'a PredictArguments,
     bundle: &'a Bundle,
+    plan: &'a DeployPlan,
+    writer: &'a Writer<'a>,
     progress: &'a Progress,
     tell: bool,
     total: usize,
@@ -273,6 +283,7 @@ impl Publisher<'_> {
             let OnItsWay {
                 name,
                 input,
+                series,
                 result,
                 ..
             } = case;
@@ -295,6 +306,7 @@ impl Publisher<'_> {
             record.cases.push(CaseRecord {
                 case: name,
                 input,
+                series,
                 outcome,
             });
             // Nobody listens once all cases have begun.
@@ -306,19 +318,12 @@ impl Publisher<'_> {
     fn publish(&self, predicted: Predicted, outputs: &Outputs) -> Result<Segmented, Failure> {
         let found = predicted.found.finish().map_err(failure::engine)?;
         let start = Instant::now();
-        let plan = self.bundle.plan();
-        let options = WriteOptions {
-            overwrite: self.arguments.overwrite,
-            space: predicted.space,
-        };
-        let Written {
-            output,
-            probabilities,
-        } = write(outputs, &found.labels, plan, &options)?;
-        let labels = measure(&found.labels, plan);
+        let about = predicted.about;
+        let written = self.writer.write(outputs, &found.labels, &about.origin)?;
+        let labels = measure(&found.labels, self.plan);
         let (times, write) = (found.times, start.elapsed());
         let stages = [
-            predicted.read,
+            about.read,
             times.prepare,
             times.network,
             times.stitch,
@@ -327,8 +332,7 @@ impl Publisher<'_> {
         ];
         let [read, prepare, network, stitch, restore, write] = stages.map(seconds);
         Ok(Segmented {
-            output,
-            probabilities,
+            outputs: written,
             windows: found.windows,
             seconds: StageSeconds {
                 read,
@@ -340,7 +344,7 @@ impl Publisher<'_> {
                 total: seconds(stages.iter().sum()),
             },
             labels,
-            warnings: predicted.warnings,
+            warnings: about.warnings,
         })
     }
 
@@ -364,5 +368,11 @@ fn text(case: &str, segmented: &Segmented) -> String {
     let row =
         |label: &LabelRecord| vec![format!("  {}", label.name), format!("{:.2} ml", label.ml)];
     let rows: Vec<_> = segmented.labels.iter().map(row).collect();
-    format!("{case}: {}\n{}", segmented.output.path, table(&rows))
+    let found = segmented
+        .outputs
+        .iter()
+        .filter(|output| output.format != PROBABILITIES);
+    let paths = found.map(|output| output.path.as_str());
+    let paths = paths.collect::<Vec<_>>().join(", ");
+    format!("{case}: {paths}\n{}", table(&rows))
 }

@@ -12,7 +12,7 @@ use vesal_cli::{Exit, Failure};
 use vesal_engine::Ensemble;
 
 use self::batch::Batch;
-use self::prepare::Job;
+use self::prepare::{Job, Jobs};
 use crate::cli::PredictArguments;
 use crate::commands::use_threads;
 use crate::record::{BundleRecord, DeviceRecord, RunRecord, seconds};
@@ -37,13 +37,18 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
     use_threads(arguments.compute.threads)?;
     let bundle = Bundle::open_for_use(&arguments.bundle)
         .map_err(|error| failure::bundle(&arguments.bundle, error))?;
-    let jobs = prepare::jobs(arguments, &bundle)?;
+    let plan = prepare::plan(arguments, &bundle)?;
+    let Jobs { jobs, notes } = prepare::jobs(arguments, &plan)?;
     outputs::create_folder(&arguments.output)?;
     if let Some(report) = &arguments.report {
         outputs::check_folder_of(report)?;
     }
 
     let mut record = new_record(arguments, &bundle);
+    for note in notes {
+        eprintln!("note: {note}");
+        record.warnings.push(note);
+    }
     let mut ensemble = if jobs.iter().any(|job| job.checked.is_ok()) {
         Some(open(arguments, &bundle, &jobs, &mut record)?)
     } else {
@@ -54,6 +59,7 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
     let failures = Batch {
         arguments,
         bundle: &bundle,
+        plan: &plan,
         tell: true,
         ensemble: ensemble.as_mut(),
     }

@@ -3,24 +3,31 @@
 use std::path::{Path, PathBuf};
 
 use ndarray::ArrayView4;
-use vesal_bundle::DeployPlan;
-use vesal_bundle::deploy_plan::Activation;
+use vesal_bundle::deploy_plan::{Activation, Concept, Label};
+use vesal_bundle::{Bundle, DeployPlan};
 use vesal_cli::{Exit, Failure};
 use vesal_engine::{ProbabilitySink, SinkError};
+use vesal_io::dicom::Grade;
+use vesal_io::dicom::write::{
+    Algorithm, Code, DicomWriteError, Form, Moment, Reference, ResultOptions, Segment, Segmented,
+    Source, write_report, write_segmentation, write_structures,
+};
 use vesal_io::nifti::{self, ProbabilityFile, WriteOptions};
 use vesal_volume::{Geometry, LabelMap};
 
+use crate::case::Origin;
+use crate::cli::OutputFormat;
 use crate::failure;
 use crate::outputs::Outputs;
 use crate::record::OutputRecord;
 
-/// The files of a case.
-pub struct Written {
-    /// The label map.
-    pub output: OutputRecord,
-    /// The probabilities, if asked for.
-    pub probabilities: Option<OutputRecord>,
-}
+/// What the probabilities of classes are called in the record of a run.
+pub const PROBABILITIES: &str = "probabilities";
+
+/// A report without what it reports on.
+#[derive(Debug, thiserror::Error)]
+#[error("a `report` refers to the segments of a `seg` or `labelmap`, and neither is written")]
+struct NoSegments;
 
 /// Probabilities on their way to a file.
 pub struct Probabilities {
@@ -64,30 +71,180 @@ impl ProbabilitySink for Probabilities {
     }
 }
 
-/// Writes the label map of a case whose probabilities, if asked for, are there: it comes last, so that everything is there
-/// where it is.
-///
-/// **Errors**: a file cannot be written.
-pub fn write(
-    outputs: &Outputs,
-    labels: &LabelMap,
-    plan: &DeployPlan,
-    options: &WriteOptions,
-) -> Result<Written, Failure> {
-    let path = &outputs.labels;
-    match plan.activation {
-        Activation::Softmax => nifti::write_label_map(path, labels, options),
-        Activation::Sigmoid => nifti::write_regions(path, labels, &plan.label_values(), options),
-    }
-    .map_err(failure::output)?;
-    Ok(Written {
-        output: written(path)?,
-        probabilities: outputs.probabilities.as_deref().map(written).transpose()?,
-    })
+/// Writes what is found in cases.
+pub struct Writer<'a> {
+    plan: &'a DeployPlan,
+    overwrite: bool,
+    segments: Vec<Segment>,
+    algorithm: Algorithm,
 }
 
-fn written(path: &Path) -> Result<OutputRecord, Failure> {
-    OutputRecord::of(path).map_err(|error| {
+impl<'a> Writer<'a> {
+    /// For the results of a bundle; `plan` is the bundle's, with the user's rules.
+    pub fn new(bundle: &Bundle, plan: &'a DeployPlan, overwrite: bool) -> Self {
+        let manifest = bundle.manifest();
+        let digest = bundle.digest().to_owned();
+        Self {
+            plan,
+            overwrite,
+            segments: plan.foreground().map(segment).collect(),
+            algorithm: Algorithm {
+                name: manifest.name.clone(),
+                version: digest.chars().take(12).collect(),
+                digest,
+                parameters: None,
+            },
+        }
+    }
+
+    /// How NIfTI files of a case are written.
+    pub fn nifti_options(&self, origin: &Origin) -> WriteOptions {
+        WriteOptions {
+            overwrite: self.overwrite,
+            space: origin.space,
+            note: origin.grade.map(|grade| match grade {
+                Grade::Ok => "geometry ok",
+                Grade::Resampled => "geometry resampled",
+                Grade::Refused => "geometry refused",
+            }),
+        }
+    }
+
+    /// Writes the files of a case whose probabilities, if asked for, are there already.
+    ///
+    /// **Errors**: a file cannot be written; those before it stay.
+    pub fn write(
+        &self,
+        outputs: &Outputs,
+        labels: &LabelMap,
+        origin: &Origin,
+    ) -> Result<Vec<OutputRecord>, Failure> {
+        let mut written = Vec::new();
+        let mut segmentation = None;
+        for (format, path) in &outputs.found {
+            match (format, &origin.source) {
+                (OutputFormat::Nifti, _) => self.label_map(path, labels, origin)?,
+                (&format, None) => return Err(no_source(format)),
+                (&format, Some(source)) => {
+                    let result = self.dicom(format, path, labels, source, segmentation.as_ref())?;
+                    if matches!(format, OutputFormat::Seg | OutputFormat::Labelmap) {
+                        segmentation.get_or_insert(result);
+                    }
+                }
+            }
+            written.push(record(format.name(), path)?);
+        }
+        if let Some(path) = &outputs.probabilities {
+            written.push(record(PROBABILITIES, path)?);
+        }
+        Ok(written)
+    }
+
+    fn label_map(&self, path: &Path, labels: &LabelMap, origin: &Origin) -> Result<(), Failure> {
+        let options = self.nifti_options(origin);
+        match self.plan.activation {
+            Activation::Softmax => nifti::write_label_map(path, labels, &options),
+            Activation::Sigmoid => {
+                nifti::write_regions(path, labels, &self.plan.label_values(), &options)
+            }
+        }
+        .map_err(failure::output)
+    }
+
+    fn dicom(
+        &self,
+        format: OutputFormat,
+        path: &Path,
+        map: &LabelMap,
+        source: &Source,
+        segmentation: Option<&Reference>,
+    ) -> Result<Reference, Failure> {
+        let segmented = Segmented {
+            map,
+            segments: &self.segments,
+            regions: self.plan.activation == Activation::Sigmoid,
+        };
+        let options = ResultOptions {
+            overwrite: self.overwrite,
+            made: Moment::now(),
+            series_number: None,
+        };
+        let algorithm = &self.algorithm;
+        let form = |form| write_segmentation(path, &segmented, source, algorithm, form, &options);
+        let result: Result<Reference, DicomWriteError> = match (format, segmentation) {
+            (OutputFormat::Labelmap, _) => form(Form::LabelMap),
+            (OutputFormat::Rtstruct, _) => {
+                write_structures(path, &segmented, source, algorithm, &options)
+            }
+            (OutputFormat::Report, Some(segmentation)) => {
+                write_report(path, &segmented, segmentation, source, algorithm, &options)
+            }
+            (OutputFormat::Report, None) => return Err(Failure::new(Exit::Usage, NoSegments)),
+            (OutputFormat::Nifti | OutputFormat::Seg, _) => form(Form::Binary),
+        };
+        result.map_err(failure::dicom_output)
+    }
+}
+
+/// Checks that these formats can be written of the results of a plan.
+///
+/// **Errors**: a report without a segmentation, a label map of regions that may overlap.
+pub fn check_formats(formats: &[OutputFormat], plan: &DeployPlan) -> Result<(), Failure> {
+    let has = |format| formats.contains(&format);
+    if has(OutputFormat::Report) && !has(OutputFormat::Seg) && !has(OutputFormat::Labelmap) {
+        return Err(Failure::new(Exit::Usage, NoSegments)
+            .hint("name both, as in `--format seg,report`".to_owned()));
+    }
+    if has(OutputFormat::Labelmap) && plan.activation == Activation::Sigmoid {
+        return Err(Failure::new(Exit::Usage, Overlapping)
+            .hint("`--format seg` holds regions that overlap".to_owned()));
+    }
+    Ok(())
+}
+
+/// The failure of a format of DICOM for a scan that is none.
+pub fn no_source(format: OutputFormat) -> Failure {
+    Failure::new(Exit::Input, NoSource { format })
+        .hint("leave `--format` out, or give `nifti`".to_owned())
+}
+
+/// A format of DICOM for a scan that is none.
+#[derive(Debug, thiserror::Error)]
+#[error("a `{}` refers to the DICOM series that it is found in, and the scan is NIfTI", format.name())]
+struct NoSource {
+    format: OutputFormat,
+}
+
+/// Values of a label map cannot overlap.
+#[derive(Debug, thiserror::Error)]
+#[error("the bundle finds regions that may overlap, which a `labelmap` cannot hold")]
+struct Overlapping;
+
+/// A label as a segment: by its code, or by its name alone.
+fn segment(label: &Label) -> Segment {
+    let Some(code) = &label.code else {
+        return Segment::named(label.value, &label.name);
+    };
+    Segment {
+        value: label.value,
+        name: label.name.clone(),
+        category: concept(&code.category),
+        kind: concept(&code.kind),
+        modifier: code.modifier.as_ref().map(concept),
+        color: code.color,
+    }
+}
+
+fn concept(concept: &Concept) -> Code {
+    Code {
+        value: concept.value.clone().into(),
+        scheme: concept.scheme.clone().into(),
+        meaning: concept.meaning.clone().into(),
+    }
+}
+
+fn record(format: &'static str, path: &Path) -> Result<OutputRecord, Failure> {
+    OutputRecord::of(format, path).map_err(|error| {
         Failure::new(Exit::Output, error)
             .attempting(format!("cannot read back `{}`", path.display()))
     })

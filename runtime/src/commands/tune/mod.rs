@@ -13,10 +13,11 @@ use vesal_engine::library::{self, Runtime};
 use vesal_engine::plugin::OTHERS;
 use vesal_engine::verify::VerifyError;
 use vesal_engine::{Device, EngineError, PreparedCase, Provider, trial};
+use vesal_io::dicom::Policy;
 
 use self::document::{Document, Forgotten};
 use self::search::{Attempt, Measured, Space, explore};
-use crate::case::{self, Checked};
+use crate::case::{self, Assessed, Checked, Input, ReadError};
 use crate::cli::TuneArguments;
 use crate::commands::verify::replay_failure;
 use crate::machine::Machine;
@@ -181,22 +182,21 @@ fn too_large(settings: &Settings) -> Option<String> {
 /// The one case at this path, ready for the networks.
 fn prepared(path: &Path, bundle: &Bundle) -> Result<PreparedCase, Failure> {
     let plan = bundle.plan();
-    let channels: Vec<String> = plan
-        .channels
-        .iter()
-        .map(|channel| channel.name.clone())
-        .collect();
-    let mut found = case::find(&[path.to_owned()], &channels);
+    let mut found = case::find(&[path.to_owned()], &plan.channels, &[]).candidates;
     let count = found.len();
     let (Some(candidate), 1) = (found.pop(), count) else {
         return Err(Failure::new(Exit::Input, NotOneCase { found: count })
             .hint("name a file, or a folder with one case".to_owned()));
     };
-    let files = candidate.files.map_err(failure::find)?;
-    let first = files.first().cloned();
-    let images = Checked::headers(files, plan)
+    let checked = match candidate.input.map_err(failure::find)? {
+        Input::Files(files) => Checked::files(files, plan),
+        Input::Stacks(stacks) => Assessed::of(stacks, Policy::Resample)
+            .map_err(ReadError::from)
+            .and_then(|assessed| Checked::stacks(assessed, plan)),
+    };
+    let images = checked
         .and_then(|checked| checked.voxels())
-        .map_err(|error| failure::read(error, first.as_deref()))?;
+        .map_err(|error| failure::read(error, Some(path)))?;
     PreparedCase::new(images, plan).map_err(failure::engine)
 }
 

@@ -1,5 +1,6 @@
 //! What made a result, and when.
 
+use chrono::{Datelike, Timelike};
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
@@ -81,6 +82,20 @@ pub struct Moment {
 }
 
 impl Moment {
+    /// Now, by the local clock.
+    pub fn now() -> Self {
+        let now = chrono::Local::now();
+        // Each fits: a year of four digits, and a second that is not the 61st.
+        Self {
+            year: u16::try_from(now.year()).unwrap_or(9999),
+            month: now.month() as u8,
+            day: now.day() as u8,
+            hour: now.hour() as u8,
+            minute: now.minute() as u8,
+            second: now.second() as u8,
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), Unwritable> {
         let days = match self.month {
             2 => 29,

@@ -1,0 +1,433 @@
+//! From DICOM files to cases: which series are the channels of one.
+//!
+//! With one channel, every stack of slices that it takes is a case. With several, a study is a case, and each channel
+//! must take exactly one of its stacks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::str::FromStr;
+
+use vesal_bundle::deploy_plan::Channel;
+use vesal_io::dicom::{self, DicomError, Scan, Stack};
+
+use super::find::{Candidate, FindError, Found, Input, list};
+
+/// Series that a message lists before it counts.
+const LISTED: usize = 6;
+
+/// A series that was chosen by hand for a channel: `CHANNEL=WHICH`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChosenSeries {
+    /// Name of the channel.
+    pub channel: String,
+    /// Which series.
+    pub which: Which,
+}
+
+/// How a series is chosen by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// By its UID, whatever made it.
+    Uid(String),
+    /// By its number, whatever made it.
+    Number(i64),
+    /// By a pattern of its description, among those of the channel's modality.
+    Description(String),
+}
+
+impl FromStr for ChosenSeries {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (channel, which) = match text.split_once('=') {
+            Some((channel, which)) if !channel.trim().is_empty() && !which.trim().is_empty() => {
+                (channel.trim(), which.trim())
+            }
+            _ => return Err("expected CHANNEL=SERIES, as in `t1=*T1*`, `t1=4` or `t1=1.2.840.7`"),
+        };
+        let is_uid = |text: &str| {
+            text.contains('.')
+                && text
+                    .bytes()
+                    .all(|byte| byte == b'.' || byte.is_ascii_digit())
+        };
+        let which = match which.parse() {
+            Ok(number) => Which::Number(number),
+            Err(_) if is_uid(which) => Which::Uid(which.to_owned()),
+            Err(_) => Which::Description(which.to_owned()),
+        };
+        Ok(Self {
+            channel: channel.to_owned(),
+            which,
+        })
+    }
+}
+
+/// Why no case can be made of DICOM files. Series are named by UID and modality, never by texts of their operators.
+#[derive(Debug, thiserror::Error)]
+pub enum SeriesError {
+    /// The files cannot be looked at.
+    #[error(transparent)]
+    Dicom(#[from] DicomError),
+    /// No file is a slice that can be used.
+    #[error("no DICOM file holds a slice that can be used: {}", some(reasons))]
+    Unusable {
+        /// Why not, with files.
+        reasons: Vec<String>,
+    },
+    /// No series is one of the bundle's.
+    #[error("no series is taken by {}; there are {}", list(channels), some(found))]
+    None {
+        /// Names of the channels.
+        channels: Vec<String>,
+        /// The series that there are.
+        found: Vec<String>,
+    },
+    /// A study without a series for one of the channels.
+    #[error(
+        "no series of study {study} is taken by channel `{channel}`; there are {}",
+        some(found)
+    )]
+    Missing {
+        /// UID of the study.
+        study: String,
+        /// The channel.
+        channel: String,
+        /// The series that there are.
+        found: Vec<String>,
+    },
+    /// Several series for one channel.
+    #[error("channel `{channel}` takes {} series of study {study}: {}", found.len(), some(found))]
+    Several {
+        /// UID of the study.
+        study: String,
+        /// The channel.
+        channel: String,
+        /// The series that it takes.
+        found: Vec<String>,
+    },
+    /// One series for two channels.
+    #[error("channels `{first}` and `{second}` both take series {series}")]
+    Same {
+        /// A channel.
+        first: String,
+        /// Another.
+        second: String,
+        /// UID of the series.
+        series: String,
+    },
+    /// Series whose places nothing relates.
+    #[error(
+        "series of channels `{first}` and `{second}` have different frames of reference, expected one for all channels"
+    )]
+    FrameOfReference {
+        /// The first channel.
+        first: String,
+        /// The deviating one.
+        second: String,
+    },
+}
+
+impl SeriesError {
+    /// What the reader can do about it.
+    pub fn hint(&self) -> Option<String> {
+        let choose = |channel: &str| {
+            format!(
+                "`vesal inspect` lists the series; choose one with `--series {channel}=UID`, or by number or description"
+            )
+        };
+        match self {
+            Self::Dicom(error) => error.hint().map(str::to_owned),
+            Self::Unusable { .. } => None,
+            Self::None { channels, .. } => Some(choose(channels.first()?)),
+            Self::Missing { channel, .. } | Self::Several { channel, .. } => Some(choose(channel)),
+            Self::Same { second, .. } => Some(choose(second)),
+            Self::FrameOfReference { second, .. } => Some(format!(
+                "if they are aligned all the same, choose the series by hand: `--series {second}=UID`"
+            )),
+        }
+    }
+}
+
+/// Makes cases of what files and folders hold.
+pub(super) fn find(paths: &[&Path], channels: &[Channel], chosen: &[ChosenSeries]) -> Found {
+    let scan = match dicom::scan(paths) {
+        Ok(scan) => scan,
+        Err(error) => {
+            let path = error.path().unwrap_or(paths[0]).to_owned();
+            return Found {
+                candidates: vec![Candidate::failed(&path, SeriesError::from(error).into())],
+                notes: Vec::new(),
+            };
+        }
+    };
+    let mut found = Found::default();
+    let without = paths
+        .iter()
+        .filter(|path| path.is_dir() && !holds(&scan, path));
+    found.candidates.extend(without.map(|&path| {
+        let path = path.to_owned();
+        Candidate::failed(&path.clone(), FindError::NoImages { path })
+    }));
+    if !scan.has_dicom() {
+        return found;
+    }
+    let skipped = skipped(&scan);
+    if scan.stacks.is_empty() {
+        let error = SeriesError::Unusable { reasons: skipped };
+        let candidate = Candidate::failed(paths[0], error.into());
+        found.candidates.push(candidate);
+        return found;
+    }
+    found.notes.extend(skipped);
+    let names = names(&scan.stacks);
+    let named: Vec<Named> = scan.stacks.into_iter().zip(names).collect();
+    let taking = Taking { channels, chosen };
+    let (cases, over) = match channels {
+        [channel] => taking.each(channel, named),
+        _ => taking.studies(named),
+    };
+    if cases.is_empty() {
+        let channels = channels.iter().map(|channel| channel.name.clone());
+        let error = SeriesError::None {
+            channels: channels.collect(),
+            found: over,
+        };
+        let path = paths[0];
+        found.candidates.push(Candidate::failed(path, error.into()));
+    } else if !over.is_empty() {
+        let over = some(&over);
+        found
+            .notes
+            .push(format!("series that no channel takes, passed over: {over}"));
+    }
+    found.candidates.extend(cases);
+    found
+}
+
+/// Which files are part of no stack, a line for each reason.
+pub fn skipped(scan: &Scan) -> Vec<String> {
+    let mut by_reason: BTreeMap<String, Vec<&Path>> = BTreeMap::new();
+    for file in &scan.skipped {
+        let files = by_reason.entry(file.reason.to_string()).or_default();
+        files.push(&file.path);
+    }
+    let line = |(reason, files): (String, Vec<&Path>)| {
+        let others = match files.len() - 1 {
+            0 => String::new(),
+            others => format!(" and {others} more"),
+        };
+        format!("skipped `{}`{others}: {reason}", files[0].display())
+    };
+    by_reason.into_iter().map(line).collect()
+}
+
+/// A stack and what a case is called whose first channel it is.
+type Named = (Stack, String);
+
+/// Whether anything below a folder is DICOM.
+fn holds(scan: &Scan, folder: &Path) -> bool {
+    let in_stacks = |stack: &Stack| {
+        let mut files = stack.slices().iter().map(dicom::Slice::path);
+        files.any(|file| file.starts_with(folder))
+    };
+    let mut skipped = scan.skipped.iter().filter(|file| file.reason.is_dicom());
+    scan.stacks.iter().any(in_stacks) || skipped.any(|file| file.path.starts_with(folder))
+}
+
+/// Names for the outputs of stacks: the UID of the series, and a number behind it from the second stack of a series on.
+fn names(stacks: &[Stack]) -> Vec<String> {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    let name = |stack: &'_ Stack, nth: usize| {
+        let safe = |character: char| match character {
+            '0'..='9' | 'a'..='z' | 'A'..='Z' | '.' | '-' => character,
+            _ => '_',
+        };
+        let uid: String = stack.series().chars().map(safe).collect();
+        match nth {
+            1 => uid,
+            _ => format!("{uid}_{nth}"),
+        }
+    };
+    stacks
+        .iter()
+        .map(|stack| {
+            let nth = seen.entry(stack.series()).or_insert(0);
+            *nth += 1;
+            name(stack, *nth)
+        })
+        .collect()
+}
+
+/// Which channels take what.
+struct Taking<'a> {
+    channels: &'a [Channel],
+    chosen: &'a [ChosenSeries],
+}
+
+impl Taking<'_> {
+    /// Every stack that the channel takes is a case; the others are described.
+    fn each(&self, channel: &Channel, stacks: Vec<Named>) -> (Vec<Candidate>, Vec<String>) {
+        let mut over = Vec::new();
+        let mut cases = Vec::new();
+        for (stack, name) in stacks {
+            if self.takes(channel, &stack) {
+                let input = Ok(Input::Stacks(vec![stack]));
+                cases.push(Candidate { name, input });
+            } else {
+                over.push(described(&stack));
+            }
+        }
+        (cases, over)
+    }
+
+    /// Every study of which a channel takes something is a case; what no channel takes is described.
+    fn studies(&self, stacks: Vec<Named>) -> (Vec<Candidate>, Vec<String>) {
+        let mut studies: BTreeMap<String, Vec<Named>> = BTreeMap::new();
+        for named in stacks {
+            let study = studies.entry(named.0.study().to_owned()).or_default();
+            study.push(named);
+        }
+        let mut cases = Vec::new();
+        let mut over = Vec::new();
+        for (study, stacks) in studies {
+            let taken = |channel: &Channel| -> BTreeSet<usize> {
+                let stacks = stacks.iter().enumerate();
+                stacks
+                    .filter(|(_, (stack, _))| self.takes(channel, stack))
+                    .map(|(index, _)| index)
+                    .collect()
+            };
+            let taken: Vec<BTreeSet<usize>> = self.channels.iter().map(taken).collect();
+            for (index, (stack, _)) in stacks.iter().enumerate() {
+                if !taken.iter().any(|taken| taken.contains(&index)) {
+                    over.push(described(stack));
+                }
+            }
+            let Some(any) = taken.iter().flatten().next() else {
+                continue;
+            };
+            let first = taken.first().and_then(BTreeSet::first).unwrap_or(any);
+            cases.push(Candidate {
+                name: stacks[*first].1.clone(),
+                input: self
+                    .one_each(&study, &stacks, &taken)
+                    .map(Input::Stacks)
+                    .map_err(FindError::from),
+            });
+        }
+        (cases, over)
+    }
+
+    /// The stack of each channel.
+    fn one_each(
+        &self,
+        study: &str,
+        stacks: &[Named],
+        taken: &[BTreeSet<usize>],
+    ) -> Result<Vec<Stack>, SeriesError> {
+        let describe = |indices: &BTreeSet<usize>| {
+            let stacks = indices.iter().map(|&index| described(&stacks[index].0));
+            stacks.collect()
+        };
+        let mut owners: BTreeMap<usize, &Channel> = BTreeMap::new();
+        let mut chosen = Vec::new();
+        for (channel, taken) in self.channels.iter().zip(taken) {
+            let index = match (taken.first(), taken.len()) {
+                (Some(&index), 1) => index,
+                (None, _) => {
+                    return Err(SeriesError::Missing {
+                        study: study.to_owned(),
+                        channel: channel.name.clone(),
+                        found: describe(&(0..stacks.len()).collect()),
+                    });
+                }
+                _ => {
+                    return Err(SeriesError::Several {
+                        study: study.to_owned(),
+                        channel: channel.name.clone(),
+                        found: describe(taken),
+                    });
+                }
+            };
+            if let Some(first) = owners.insert(index, channel) {
+                return Err(SeriesError::Same {
+                    first: first.name.clone(),
+                    second: channel.name.clone(),
+                    series: stacks[index].0.series().to_owned(),
+                });
+            }
+            chosen.push(stacks[index].0.clone());
+        }
+        self.check_frames(&chosen)?;
+        Ok(chosen)
+    }
+
+    /// Channels that were not chosen by hand lie in the first one's frame of reference.
+    fn check_frames(&self, chosen: &[Stack]) -> Result<(), SeriesError> {
+        for (channel, stack) in self.channels.iter().zip(chosen).skip(1) {
+            let first = chosen[0].frame_of_reference();
+            let differ = first.is_none() || stack.frame_of_reference() != first;
+            if differ && self.by_hand(channel).next().is_none() {
+                return Err(SeriesError::FrameOfReference {
+                    first: self.channels[0].name.clone(),
+                    second: channel.name.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn by_hand(&self, channel: &Channel) -> impl Iterator<Item = &Which> {
+        let of_channel = self
+            .chosen
+            .iter()
+            .filter(|chosen| chosen.channel == channel.name);
+        of_channel.map(|chosen| &chosen.which)
+    }
+
+    /// Whether a channel takes a stack: by hand, and otherwise by the plan.
+    fn takes(&self, channel: &Channel, stack: &Stack) -> bool {
+        let (modality, description) = (stack.modality(), stack.description());
+        let mut by_hand = self.by_hand(channel).peekable();
+        if by_hand.peek().is_none() {
+            return channel.takes(modality, description);
+        }
+        by_hand.any(|which| match which {
+            Which::Uid(uid) => stack.series() == uid,
+            Which::Number(number) => stack.series_number() == Some(*number),
+            Which::Description(pattern) => {
+                let mut of_hand = channel.clone();
+                of_hand.series_descriptions = vec![pattern.clone()];
+                of_hand.takes(modality, description)
+            }
+        })
+    }
+}
+
+/// A stack for those who have to choose: UID, number, modality, slices, and what tells it from others of its series.
+fn described(stack: &Stack) -> String {
+    let number = stack
+        .series_number()
+        .map_or(String::new(), |number| format!("number {number}, "));
+    let modality = stack.modality();
+    let slices = stack.slices().len();
+    let told: Vec<String> = stack
+        .told_apart_by()
+        .iter()
+        .map(|(key, value)| format!(", {} {value}", key.name()))
+        .collect();
+    let series = stack.series();
+    let told = told.concat();
+    format!("{series} ({number}{modality}, slices: {slices}{told})")
+}
+
+/// The first few of a list.
+fn some(found: &[String]) -> String {
+    let listed = found.iter().take(LISTED).cloned().collect::<Vec<_>>();
+    let more = match found.len().saturating_sub(LISTED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", listed.join(", "))
+}
