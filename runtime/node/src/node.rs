@@ -234,6 +234,7 @@ impl Node {
         for thread in self.threads {
             let _ = thread.join();
         }
+        self.shared.stop.finish();
         if let Some(http) = self.http {
             http.join();
         }

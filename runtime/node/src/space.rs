@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::Limits;
 
-/// How long a look at the file system is believed, and how many bytes may be written meanwhile.
+/// How long a look at the file system is believed.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// How long the size of the storage folder is believed.
@@ -44,15 +44,8 @@ pub struct Space {
     bytes: Option<u64>,
     /// Bytes that came since the folder was counted.
     added: AtomicU64,
-    seen: Mutex<Option<Seen>>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Seen {
-    disk: Instant,
-    used: Option<Usage>,
-    counted: Instant,
-    storage: u64,
+    disk: Mutex<Option<(Instant, Option<Usage>)>>,
+    counted: Mutex<Option<(Instant, u64)>>,
 }
 
 /// Of a file system.
@@ -78,7 +71,8 @@ impl Space {
             share: limits.disk_share,
             bytes: limits.storage_bytes,
             added: AtomicU64::new(0),
-            seen: Mutex::new(None),
+            disk: Mutex::new(None),
+            counted: Mutex::new(None),
         }
     }
 
@@ -91,56 +85,56 @@ impl Space {
     ///
     /// **Errors**: [`NoSpace`]. A file system that cannot be asked counts as having room: writing will tell.
     pub fn check(&self, storage: &Path) -> Result<(), NoSpace> {
-        let seen = self.look(storage);
-        if let Some(used) = seen.used.map(Usage::share)
+        if let Some(used) = self.disk(storage).map(Usage::share)
             && used > self.share
         {
             let limit = self.share;
             return Err(NoSpace::Disk { used, limit });
         }
-        let used = seen.storage + self.added.load(Ordering::Relaxed);
         match self.bytes {
-            Some(limit) if used >= limit => Err(NoSpace::Storage { used, limit }),
-            _ => Ok(()),
+            Some(limit) => {
+                let used = self.storage(storage);
+                if used >= limit {
+                    Err(NoSpace::Storage { used, limit })
+                } else {
+                    Ok(())
+                }
+            }
+            None => Ok(()),
         }
     }
 
     /// Bytes of the storage folder, and of its file system.
     pub fn figures(&self, storage: &Path) -> (u64, Option<Usage>) {
-        let seen = self.look(storage);
-        (seen.storage + self.added.load(Ordering::Relaxed), seen.used)
+        (self.storage(storage), self.disk(storage))
     }
 
-    fn look(&self, storage: &Path) -> Seen {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let full = |seen: &Seen| {
-            self.bytes
-                .is_some_and(|limit| seen.storage + self.added.load(Ordering::Relaxed) >= limit)
-        };
-        let mut current = match *seen {
-            // Where it seems full, what was removed meanwhile matters at once.
-            Some(seen)
-                if now - seen.counted < COUNTED && !(full(&seen) && now - seen.counted > FRESH) =>
-            {
-                seen
-            }
+    fn disk(&self, storage: &Path) -> Option<Usage> {
+        let mut seen = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
+        match *seen {
+            Some((at, usage)) if at.elapsed() < FRESH => usage,
             _ => {
-                self.added.store(0, Ordering::Relaxed);
-                Seen {
-                    disk: now,
-                    used: usage(storage),
-                    counted: now,
-                    storage: size(storage).unwrap_or(0),
-                }
+                let usage = usage(storage);
+                *seen = Some((Instant::now(), usage));
+                usage
             }
-        };
-        if now - current.disk > FRESH {
-            current.disk = now;
-            current.used = usage(storage);
         }
-        *seen = Some(current);
-        current
+    }
+
+    fn storage(&self, storage: &Path) -> u64 {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let added = self.added.load(Ordering::Relaxed);
+        if let Some((at, bytes)) = *counted {
+            let full = self.bytes.is_some_and(|limit| bytes + added >= limit);
+            // Where it seems full, what was removed meanwhile matters soon.
+            if at.elapsed() < if full { FRESH } else { COUNTED } {
+                return bytes + added;
+            }
+        }
+        self.added.store(0, Ordering::Relaxed);
+        let bytes = size(storage).unwrap_or(0);
+        *counted = Some((Instant::now(), bytes));
+        bytes
     }
 }
 

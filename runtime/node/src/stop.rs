@@ -19,6 +19,12 @@ impl Stop {
         self.requested.store(true, Ordering::Release);
     }
 
+    /// Ends what still goes on.
+    pub fn finish(&self) {
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.requested.store(true, Ordering::Release);
+    }
+
     /// Whether nothing new is to begin.
     pub fn is_requested(&self) -> bool {
         self.requested.load(Ordering::Acquire)

@@ -104,6 +104,9 @@ pub enum Fault {
     /// Results would go nowhere.
     #[error("is empty while `keep` is \"none\": results would go nowhere")]
     Nowhere,
+    /// A report without what it reports on.
+    #[error("has `report` without `seg` or `labelmap`, whose segments it refers to")]
+    LoneReport,
     /// Results that no archive takes.
     #[error("has no DICOM format (seg, labelmap, rtstruct, report) to send to a destination")]
     NothingToSend,

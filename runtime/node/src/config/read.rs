@@ -413,6 +413,10 @@ fn services(
             let expected = "at least one format";
             return Err((key("formats"), Fault::Empty { expected }));
         }
+        let has = |format: &str| table.formats.iter().any(|known| known == format);
+        if has("report") && !has("seg") && !has("labelmap") {
+            return Err((key("formats"), Fault::LoneReport));
+        }
         if !table.destinations.is_empty() && table.formats.iter().all(|format| format == "nifti") {
             return Err((key("formats"), Fault::NothingToSend));
         }
@@ -548,7 +552,7 @@ mod tests {
         assert!(told.limits.storage_bytes.take().is_some());
         assert_eq!(
             told.services[0].dicom_rules.take().unwrap(),
-            Path::new("/etc/vesal/rules.toml")
+            Path::new("/etc/vesal/rules.json")
         );
         told.services[0].options.clear();
         let Callers::Listed(callers) = &mut told.callers else {
@@ -556,6 +560,20 @@ mod tests {
         };
         assert!(callers[0].address.take().is_some());
         assert_eq!(told, config);
+    }
+
+    #[test]
+    fn the_manual_has_every_key() {
+        let manual = include_str!("../../../../docs/node.md");
+        for line in EXAMPLE.lines() {
+            let line = line.trim_start_matches("# ");
+            match line.split_once(" = ") {
+                Some((key, _)) if !key.contains(' ') => {
+                    assert!(manual.contains(&format!("`{key}`")), "{key}");
+                }
+                _ => {}
+            }
+        }
     }
 
     #[test]
@@ -606,6 +624,11 @@ mod tests {
             (
                 "# formats = [\"seg\"]",
                 "formats = [\"pdf\"]",
+                "service[0].formats",
+            ),
+            (
+                "# formats = [\"seg\"]",
+                "formats = [\"report\"]",
                 "service[0].formats",
             ),
             (
