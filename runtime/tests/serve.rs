@@ -18,7 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use dicom_files::{EXPLICIT, Elements, SENTINEL};
-use orthanc::{Orthanc, free_port, http, program, wait_for};
+use orthanc::{Orthanc, Running, free_port, http, program, wait_for};
 use support::{bundle, run, scan, with_runtime};
 use support_dicom::{About, slices};
 use tempfile::tempdir;
@@ -31,7 +31,6 @@ struct Node {
     child: Child,
     settings: PathBuf,
     log: PathBuf,
-    port: u16,
     http: u16,
 }
 
@@ -75,7 +74,6 @@ options = ["--threads", "1"]
             child,
             settings,
             log,
-            port,
             http,
         };
         node.wait();
@@ -126,8 +124,14 @@ options = ["--threads", "1"]
 
     /// Asks it to end; its exit code.
     fn end(&mut self) -> Option<i32> {
-        let kill = Command::new("kill").arg(self.child.id().to_string());
-        assert!({ kill }.status().unwrap().success());
+        let process = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .arg(process)
+                .status()
+                .unwrap()
+                .success()
+        );
         let end = Instant::now() + Duration::from_secs(20);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -295,12 +299,12 @@ fn tools_of_dcmtk_are_understood() {
     let (images, results) = (folder.path().join("images"), folder.path().join("results"));
     support_dicom::write(&images, &series(1));
     fs::create_dir(&results).unwrap();
-    let mut archive = Command::new(storescp)
-        .args(["-aet", "ARCHIVE", "-od"])
-        .arg(&results)
-        .arg(archive_port.to_string())
-        .spawn()
-        .unwrap();
+    let _archive = Running::start(
+        Command::new(storescp)
+            .args(["-aet", "ARCHIVE", "-pm", "+xa", "-od"])
+            .arg(&results)
+            .arg(archive_port.to_string()),
+    );
     let formats = "formats = [\"seg\", \"labelmap\", \"rtstruct\", \"report\"]";
     let mut node = Node::new(folder.path(), archive_port, port, formats);
     let scu = |program: &Path, called: &str, more: &[&str]| {
@@ -335,10 +339,27 @@ fn tools_of_dcmtk_are_understood() {
     assert!(check.stderr.contains("in use by another node"));
     wait_for("it is done", Duration::from_secs(60), || node.done() == 1);
     assert_eq!(fs::read_dir(&results).unwrap().count(), 4);
-    assert_eq!(node.port, port);
+    // A slice is missing: it will never do, and the reason names nobody.
+    let incomplete = folder.path().join("incomplete");
+    let mut slices = series(2);
+    slices.remove(3);
+    support_dicom::write(&incomplete, &slices);
+    assert!(scu(
+        &storescu,
+        "VESAL",
+        &["+sd", incomplete.to_str().unwrap()]
+    ));
+    let failed = || {
+        let jobs = node.jobs();
+        let failed = jobs.iter().find(|job| job["state"] == "failed");
+        failed.map(|job| job["reason"].to_string())
+    };
+    wait_for("it fails", Duration::from_secs(60), || failed().is_some());
+    let reason = failed().unwrap();
+    assert!(reason.contains("is refused: slices missing: 1"), "{reason}");
+    nameless(&reason, "the reason");
+    assert_eq!(fs::read_dir(&results).unwrap().count(), 4);
     assert_eq!(node.end(), Some(0));
-    let _ = archive.kill();
-    let _ = archive.wait();
 }
 
 #[test]

@@ -234,16 +234,13 @@ fn instances_that_are_not_what_they_say_are_refused() {
 #[test]
 fn a_full_disk_refuses_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let node = node(folder.path(), "[limits]\nstorage_mib = 1");
-    let http = node.http_address().unwrap();
-    assert_eq!(get(http, "/health").0, 200);
     let filler = folder.path().join("filler");
     fs::write(&filler, vec![0; 1 << 20]).unwrap();
-    thread::sleep(Duration::from_millis(1100));
+    let node = node(folder.path(), "[limits]\nstorage_mib = 1");
+    let http = node.http_address().unwrap();
     let mut sender = Sender::open(node.address());
-    wait_for("it is noticed", || {
-        sender.slice(1, 1) == Said::Status(0xa700)
-    });
+    assert_eq!(sender.slice(1, 1), Said::Status(0xa700));
+    assert!(states(&node).is_empty());
     let (status, body) = get(http, "/health");
     assert_eq!(status, 503);
     assert!(body.contains("\"space\""), "{body}");

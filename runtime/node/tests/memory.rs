@@ -6,6 +6,7 @@ mod dicom_files;
 mod support;
 
 use std::fs;
+use std::thread;
 
 use support::{Sender, config, free_port, start, wait_for};
 
@@ -21,9 +22,9 @@ fn peak() -> u64 {
 fn two_hundred_hostile_associations_cost_no_memory() {
     let folder = tempfile::tempdir().unwrap();
     let node = start(config(folder.path(), free_port(), "", ""));
-    let attack = |round: usize| {
+    let attack = &|kind: usize| {
         let mut sender = Sender::open(node.address());
-        match round % 5 {
+        match kind {
             // The longest PDU that is let pass, and then silence.
             0 => {
                 sender.put(&[4, 0, 0, 4, 0, 0]);
@@ -56,10 +57,20 @@ fn two_hundred_hostile_associations_cost_no_memory() {
             }
         }
     };
-    (0..20).for_each(attack);
+    // Five at once, each of another kind.
+    let attack_all = |rounds: usize| {
+        for _ in 0..rounds {
+            thread::scope(|scope| {
+                for kind in 0..5 {
+                    scope.spawn(move || attack(kind));
+                }
+            });
+        }
+    };
+    attack_all(5);
     wait_for("they are gone", || node.shared().slots.connections() == 0);
     let before = peak();
-    (0..200).for_each(attack);
+    attack_all(40);
     wait_for("they are gone", || node.shared().slots.connections() == 0);
     let grown = peak() - before;
     assert!(grown < 8 << 20, "{grown} bytes more than {before}");

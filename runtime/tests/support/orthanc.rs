@@ -31,9 +31,30 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("its number").port()
 }
 
+/// A process that ends with the test.
+pub struct Running(pub Child);
+
+impl Running {
+    /// Starts a program, whose words nobody hears.
+    pub fn start(command: &mut Command) -> Self {
+        let silent = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Self(silent.spawn().expect("starts"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// An archive.
 pub struct Orthanc {
-    child: Child,
+    _process: Running,
     http: u16,
     pub dicom: u16,
 }
@@ -56,14 +77,11 @@ impl Orthanc {
         );
         let path = folder.join("orthanc.json");
         fs::write(&path, settings).expect("written");
-        let child = Command::new(program)
-            .arg(&path)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("starts");
-        let orthanc = Self { child, http, dicom };
+        let orthanc = Self {
+            _process: Running::start(Command::new(program).arg(&path)),
+            http,
+            dicom,
+        };
         wait_for("Orthanc answers", Duration::from_secs(30), || {
             orthanc.get("/system").0 == 200
         });
@@ -91,18 +109,12 @@ impl Orthanc {
     }
 }
 
-impl Drop for Orthanc {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// Asks a server at a port of this machine: status and body; 0 where it does not answer.
 pub fn http(port: u16, method: &str, path: &str, body: &[u8]) -> (u16, String) {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
         return (0, String::new());
     };
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
     let head = format!(
         "{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
         body.len()
