@@ -257,10 +257,7 @@ fn fifty_series_survive_five_kills() {
     nameless(&node.log(), "the log");
     let mut files = 0;
     visit(&node_folder.join("storage"), &mut |path| {
-        assert!(
-            !path.extension().is_some_and(|end| end == "dcm"),
-            "{path:?}"
-        );
+        assert!(path.extension().is_none_or(|end| end != "dcm"), "{path:?}");
         nameless(
             &String::from_utf8_lossy(&fs::read(path).unwrap()),
             &path.display().to_string(),

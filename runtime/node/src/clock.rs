@@ -22,7 +22,7 @@ impl Time {
     /// The time now; 0 on a machine that stands before 1970.
     pub fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        Self(since.map_or(0, |since| millis(since)))
+        Self(since.map_or(0, millis))
     }
 
     /// So much later.

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::clock::Time;
-use crate::config::Config;
+use crate::config::{Callers, Config};
 use crate::log;
 use crate::metrics::Metrics;
 use crate::queue::{OpenError, Queue};
@@ -187,6 +187,15 @@ impl Node {
                 .collect::<Vec<_>>()
                 .join(", ")
         ));
+        match &shared.config.callers {
+            Callers::Listed(callers) if callers.is_empty() => {
+                log::warning("nobody may send: the settings list no `[[caller]]`");
+            }
+            Callers::Any if !shared.config.bind.is_loopback() => {
+                log::warning("anybody in the network may send: `callers.any` is true");
+            }
+            _ => {}
+        }
         if let Some(http) = &node.http {
             log::info(format_args!(
                 "health, queue and metrics at http://{}",

@@ -253,6 +253,68 @@ fn a_full_disk_refuses_and_says_so() {
     node.stop();
 }
 
+/// A file system of its own, where this user may mount one.
+#[cfg(target_os = "linux")]
+struct SmallDisk(tempfile::TempDir);
+
+#[cfg(target_os = "linux")]
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"])
+            .arg(folder.path())
+            .output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Self(folder));
+        }
+        eprintln!("skipped: no file system can be mounted here");
+        None
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount")
+            .arg(self.0.path())
+            .status();
+    }
+}
+
+/// The watermark is off: the disk itself says that it is full.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_without_a_byte_left_loses_nothing() {
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
+    let storage = disk.0.path().join("storage");
+    let node = node(&storage, "[limits]\ndisk_share = 1.0");
+    let mut sender = Sender::open(node.address());
+    assert_eq!(sender.slice(1, 0), Said::Status(0));
+    let large = |k: usize| {
+        let (uid, elements) = slice(1, k);
+        let pixels = Value::Numbers(vec![0; 400 << 10]);
+        (uid, elements.value(PIXELS, b"OW", pixels).encode(EXPLICIT))
+    };
+    let mut taken = 1;
+    for k in 1..8 {
+        let (uid, bytes) = large(k);
+        match sender.store(&uid, &bytes) {
+            Said::Status(0) => taken += 1,
+            Said::Status(0xa700) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((2..8).contains(&taken), "{taken}");
+    assert_eq!(incoming(&storage), 0);
+    let arrived = || node.shared().queue.jobs(9)[0].arrived;
+    assert_eq!(arrived(), taken);
+    sender.release();
+    node.stop();
+}
+
 #[test]
 fn http_answers_three_addresses_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();

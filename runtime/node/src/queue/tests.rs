@@ -206,6 +206,28 @@ fn what_arrives_during_a_prediction_makes_another() {
 }
 
 #[test]
+fn what_arrives_before_results_are_taken_replaces_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (queue, mut archive) = (open(&config(folder.path())), Vec::new());
+    send(&queue, "1.1", 1).unwrap();
+    queue.settle();
+    let ticket = queue.take_run().unwrap().unwrap();
+    predict(&ticket);
+    queue.ran(&ticket, &RunEnd::Done).unwrap();
+    // The destination is away; sent again unchanged, it waits as before.
+    let ticket = queue.take_send().unwrap().unwrap();
+    let end = SendEnd::Retry("nobody there".to_owned());
+    queue.sent(&ticket.key, &end).unwrap();
+    assert_eq!(send(&queue, "1.1", 1).unwrap(), Admitted::Known);
+    queue.settle();
+    assert_eq!(state(&queue), State::Sending);
+    send(&queue, "1.2", 2).unwrap();
+    advance(&queue, &mut archive).unwrap();
+    assert_eq!(archive.len(), 1);
+    assert_eq!(archive[0].lines().count(), 2);
+}
+
+#[test]
 fn failures_are_tried_again_and_then_stay() {
     let folder = tempfile::tempdir().unwrap();
     let queue = open(&config(folder.path()));
