@@ -209,6 +209,11 @@ fn instances_that_are_not_what_they_say_are_refused() {
         sender.store(&uid, &none.encode(EXPLICIT)),
         Said::Status(0xc000)
     );
+    let none = elements.clone().without(PIXELS);
+    assert_eq!(
+        sender.store(&uid, &none.encode(EXPLICIT)),
+        Said::Status(0xc000)
+    );
     // A name where a UID should be.
     let name = elements.clone().text((0x0020, 0x000d), b"UI", "DOE^JOHN");
     assert_eq!(

@@ -54,6 +54,8 @@ pub struct Instance {
     pub syntax: String,
     /// Byte of the file at which the data set begins, behind the meta information.
     pub data_set: u64,
+    /// Whether it has pixels.
+    pub has_pixels: bool,
 }
 
 impl Instance {
@@ -75,7 +77,8 @@ impl Instance {
             stream = stream.deflated();
         }
         let mut uids = Uids::default();
-        if let Some(pixels) = dataset::walk(&mut stream, Encoding::of(syntax), &mut uids)?
+        let pixels = dataset::walk(&mut stream, Encoding::of(syntax), &mut uids)?;
+        if let Some(pixels) = pixels
             && let (Some(length), Some(rest)) = (pixels.length, stream.rest())
             && length > rest
         {
@@ -92,6 +95,7 @@ impl Instance {
             series: checked(series, TAGS[3])?,
             syntax: meta.syntax,
             data_set,
+            has_pixels: pixels.is_some(),
         })
     }
 }

@@ -1,5 +1,7 @@
 //! The settings of a node: one TOML file.
 
+mod check;
+mod document;
 mod error;
 mod read;
 

@@ -379,3 +379,58 @@ fn first_node(
             .as_ref()
             .is_some_and(|fuse| fuse.load(std::sync::atomic::Ordering::SeqCst) > 0)
 }
+
+#[test]
+fn what_is_kept_is_what_was_asked_for() {
+    for (keep, left) in [
+        (Keep::None, &["job.json", "known"][..]),
+        (Keep::Results, &["job.json", "known", "run-"]),
+        (Keep::All, &["input", "job.json", "known", "run-"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(folder.path());
+        config.retention.keep = keep;
+        let mut archive = Vec::new();
+        let queue = open(&config);
+        send(&queue, "1.1", 1).unwrap();
+        advance(&queue, &mut archive).unwrap();
+        let of = queue.units()[&key(&queue)].folder.clone();
+        let found: Vec<String> = folder::names(&of.0).unwrap().into_keys().collect();
+        assert_eq!(found.len(), left.len(), "{found:?}");
+        for (found, left) in found.iter().zip(left) {
+            assert!(found.starts_with(left), "{found}");
+        }
+        // Later, nothing is.
+        drop(queue);
+        config.retention.kept = Duration::ZERO;
+        let queue = open(&config);
+        queue.tidy();
+        let found: Vec<String> = folder::names(&of.0).unwrap().into_keys().collect();
+        assert_eq!(found, ["job.json", "known"]);
+        drop(queue);
+        config.retention.ledger = Duration::ZERO;
+        let queue = open(&config);
+        queue.tidy();
+        assert!(!of.0.exists() && queue.jobs(9).is_empty());
+    }
+}
+
+#[test]
+fn undelivered_results_do_not_stay_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.retention.undelivered = Duration::ZERO;
+    config.retry.send_attempts = 1;
+    let queue = open(&config);
+    send(&queue, "1.1", 1).unwrap();
+    queue.settle();
+    let ticket = queue.take_run().unwrap().unwrap();
+    predict(&ticket);
+    queue.ran(&ticket, &RunEnd::Done).unwrap();
+    let ticket = queue.take_send().unwrap().unwrap();
+    let end = SendEnd::Retry("nobody there".to_owned());
+    assert_eq!(queue.sent(&ticket.key, &end).unwrap(), State::Failed);
+    let job = &queue.jobs(9)[0];
+    assert_eq!(job.reason.as_deref(), Some("nobody there"));
+    assert!(!ticket.results.values().any(|path| path.exists()));
+}

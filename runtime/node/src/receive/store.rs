@@ -42,6 +42,9 @@ pub enum Refusal {
     /// Its data set is of another instance than the command says.
     #[error("its data set is not what the command says")]
     Mismatch,
+    /// It is an image without pixels.
+    #[error("it has no pixels")]
+    NoPixels,
     /// Its data set cannot be read.
     #[error("its data set cannot be read: {0}")]
     Unreadable(vesal_io::dicom::HeaderError),
@@ -55,7 +58,7 @@ impl Refusal {
             Self::Class => status::CLASS,
             Self::Uid => status::INSTANCE,
             Self::Mismatch => status::MISMATCH,
-            Self::Unreadable(_) => status::UNREADABLE,
+            Self::NoPixels | Self::Unreadable(_) => status::UNREADABLE,
         }
     }
 
@@ -68,6 +71,7 @@ impl Refusal {
             Self::Class => "class",
             Self::Uid => "uid",
             Self::Mismatch => "mismatch",
+            Self::NoPixels => "pixels",
             Self::Unreadable(_) => "unreadable",
         }
     }
@@ -146,6 +150,9 @@ impl Incoming {
         let found = Instance::read(&self.path).map_err(Refusal::Unreadable)?;
         if found.class != self.class || found.instance != self.instance {
             return Err(Refusal::Mismatch);
+        }
+        if !found.has_pixels {
+            return Err(Refusal::NoPixels);
         }
         let key = Key::new(
             &shared.queue.services()[service],

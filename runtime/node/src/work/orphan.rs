@@ -58,3 +58,34 @@ pub fn end(jobs: &Path) {
 /// Elsewhere they end by themselves, and find no folder for their results.
 #[cfg(not(target_os = "linux"))]
 pub fn end(_: &Path) {}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn only_predictions_below_the_folder_are_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("script");
+        fs::write(&script, "sleep 5; exit 0\n").unwrap();
+        let jobs = folder.path().join("jobs");
+        let start = |output: &Path| {
+            let mut command = Command::new("sh");
+            command.arg(&script).arg("predict").arg(output);
+            command.spawn().unwrap()
+        };
+        let mut ours = start(&jobs.join("a/run-b"));
+        let mut other = start(&folder.path().join("other/a/run-b"));
+        while fs::read(format!("/proc/{}/cmdline", ours.id()))
+            .is_ok_and(|line| !line.windows(7).any(|part| part == b"predict"))
+        {}
+        end(&jobs);
+        assert_eq!(ours.wait().unwrap().code(), None);
+        assert!(other.try_wait().unwrap().is_none());
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+}
