@@ -16,10 +16,8 @@ pub fn program(name: &str) -> Option<PathBuf> {
         .map(|folder| folder.join(name))
         .find(|path| path.is_file());
     if found.is_none() {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "`{name}` is not installed"
-        );
+        let required = std::env::var("CI").is_ok_and(|value| value == "true");
+        assert!(!required, "`{name}` is not installed");
         eprintln!("skipped: `{name}` is not installed");
     }
     found

@@ -1,5 +1,6 @@
 //! An instance on its way to the disk.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,8 +13,6 @@ use crate::network::command::status;
 use crate::node::Shared;
 use crate::queue::{Admitted, Key, Name};
 use crate::space::NoSpace;
-
-use std::collections::HashSet;
 
 /// Bytes between looks at the room on the disk.
 const LOOK: u64 = 8 << 20;

@@ -3,6 +3,7 @@
 mod requester;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use requester::{SendError, echo};
 
@@ -12,8 +13,7 @@ use crate::metrics::Counter;
 use crate::network::wire::WireError;
 use crate::node::Shared;
 use crate::queue::{SendEnd, SendTicket};
-use crate::work::settle;
-use std::time::Duration;
+use crate::work::note;
 
 /// Pause between looks for something to send.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
@@ -24,7 +24,7 @@ pub fn send(shared: &Shared) {
         match shared.queue.take_send() {
             Ok(Some(ticket)) => {
                 let end = deliver(shared, &ticket);
-                let Some(state) = settle(shared, || shared.queue.sent(&ticket.key, &end)) else {
+                let Some(state) = note(shared, || shared.queue.sent(&ticket.key, &end)) else {
                     return;
                 };
                 match &end {

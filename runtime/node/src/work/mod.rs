@@ -79,7 +79,7 @@ fn run(shared: &Shared, predict: &dyn Predict, ticket: &RunTicket) {
     let title = service.ae_title.as_str();
     shared.metrics.count(Counter::Runs, &[title, outcome]);
     shared.metrics.time(Counter::RunSeconds, &[title], time);
-    let Some(state) = settle(shared, || shared.queue.ran(ticket, &end)) else {
+    let Some(state) = note(shared, || shared.queue.ran(ticket, &end)) else {
         return;
     };
     let seconds = time.as_secs_f64();
@@ -98,9 +98,9 @@ fn run(shared: &Shared, predict: &dyn Predict, ticket: &RunTicket) {
 }
 
 /// Notes an end until the disk lets it; `None` where the node stops before. What is not noted is done again.
-pub fn settle(shared: &Shared, mut note: impl FnMut() -> std::io::Result<State>) -> Option<State> {
+pub fn note(shared: &Shared, mut write: impl FnMut() -> std::io::Result<State>) -> Option<State> {
     loop {
-        match note() {
+        match write() {
             Ok(state) => return Some(state),
             Err(reason) => {
                 log::error(format_args!("the queue cannot be written: {reason}"));
