@@ -101,6 +101,8 @@ pub struct Candidate {
 pub struct Frame<'a> {
     /// Name of the task.
     pub name: String,
+    /// Version of the bundle, if its makers count.
+    pub version: Option<String>,
     /// The deploy plan.
     pub plan: &'a DeployPlan,
     /// Bytes of the plan's file.
@@ -116,6 +118,8 @@ pub struct Frame<'a> {
 pub struct Destination {
     /// Directory of the bundle.
     pub output: PathBuf,
+    /// Version of the bundle, if its makers count.
+    pub version: Option<String>,
     /// Whether a bundle there may be replaced.
     pub overwrite: bool,
     /// File or folder of ONNX Runtime's library; looked for if not given.
@@ -200,6 +204,7 @@ pub fn assemble(
         format: manifest::FORMAT.into(),
         format_version: manifest::FORMAT_VERSION,
         name: frame.name.clone(),
+        version: frame.version.clone(),
         deploy_plan: deploy_plan::FILE_NAME.into(),
         probe: probe::FILE_NAME.into(),
         network: interface,

@@ -114,6 +114,7 @@ pub fn package(
     })?;
     let frame = Frame {
         name: name.unwrap_or(&plan.name).to_owned(),
+        version: destination.version.clone(),
         plan: &plan,
         plan_bytes: &plan_bytes,
         ensemble,

@@ -81,6 +81,7 @@ fn check(name: &str) {
     let directory = tempfile::tempdir().unwrap();
     let destination = Destination {
         output: directory.path().join(name),
+        version: None,
         overwrite: false,
         library: Some(runtime().path().into()),
     };

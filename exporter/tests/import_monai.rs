@@ -139,6 +139,57 @@ fn what_is_not_stated_is_asked_for_or_said() {
 }
 
 #[test]
+fn rules_of_dicom_come_into_the_plan() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    let settings = dict(&[("network", network_settings())]);
+    checkpoint(&place.join("model.pt"), 1, settings);
+    let export_with = |rules: serde_json::Value, labels: &str| {
+        std::fs::write(place.join("rules.json"), rules.to_string()).unwrap();
+        let flags = ["model.pt", "--roi", "8,8,8", "--labels", labels];
+        export(
+            place,
+            &[&flags[..], &["--dicom-rules", "rules.json"]].concat(),
+        )
+    };
+    let concept = |value: &str, meaning: &str| serde_json::json!({"value": value, "scheme": "SCT", "meaning": meaning});
+    let rules = serde_json::json!({
+        "format": "vesal-dicom-rules",
+        "format_version": 1,
+        "channels": {"image": {"series_descriptions": ["*t1*"]}},
+        "labels": {
+            "tumor": {"category": concept("49755003", "Morphologically Altered Structure"),
+                "type": concept("108369006", "Neoplasm")}
+        }
+    });
+    let output = export_with(rules.clone(), "background,liver,lesion");
+    assert_eq!(output.status.code(), Some(3));
+    let text = stderr(&output);
+    assert!(
+        text.contains("cannot use the rules of DICOM in `rules.json`"),
+        "{text}"
+    );
+    assert!(
+        text.contains("the label `tumor`, expected one of `liver`, `lesion`"),
+        "{text}"
+    );
+    assert!(!place.join("bundle").exists());
+    let output = export_with(rules, "background,liver,tumor");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let bundle = Bundle::open(&place.join("bundle")).unwrap();
+    let plan = bundle.plan();
+    assert_eq!(plan.channels[0].series_descriptions, ["*t1*"]);
+    let code = plan.labels[2].code.as_ref().unwrap();
+    assert_eq!(code.kind.meaning, "Neoplasm");
+    assert_eq!(plan.labels[1].code, None);
+    std::fs::remove_dir_all(place.join("bundle")).unwrap();
+    let output = export_with(serde_json::json!({}), "background,liver,tumor");
+    assert_eq!(output.status.code(), Some(3));
+    let text = stderr(&output);
+    assert!(text.contains("hint: rules begin with"), "{text}");
+}
+
+#[test]
 fn checkpoints_that_disagree_are_no_ensemble() {
     let directory = tempfile::tempdir().unwrap();
     let place = directory.path();

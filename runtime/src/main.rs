@@ -14,6 +14,7 @@ mod process_age;
 mod profile;
 mod progress;
 mod record;
+mod skipped;
 mod table;
 
 use std::panic;
@@ -40,6 +41,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments),
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
+        Command::Convert(arguments) => commands::convert::run(&arguments),
         Command::Verify(arguments) => commands::verify::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Tune(arguments) => commands::tune::run(&arguments),

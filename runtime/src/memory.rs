@@ -115,10 +115,7 @@ impl MemoryPlan {
                 .hint(Some("leave the limit out".into()))
         };
         let resident = peak_memory::current_bytes().unwrap_or(0);
-        let limit = max_ram.map(|bytes| (bytes, Limit::Set)).or_else(|| {
-            let free = HostMemory::read()?.available;
-            Some((free.saturating_add(resident), Limit::Free))
-        });
+        let limit = limit(max_ram, resident);
         let networks = match ensemble.network_bytes() {
             Ok(bytes) => bytes,
             Err(operator) if max_ram.is_some() => return Err(unknown(operator)),
@@ -204,21 +201,43 @@ impl MemoryPlan {
             .saturating_add(alone(&memory))
             .max(self.base.saturating_add(case.reading_bytes()));
         match self.limit {
-            Some((limit, source_of_limit)) if needed > limit => {
-                let error = MemoryError::Budget {
-                    needed,
-                    limit,
-                    source_of_limit,
-                };
-                let remedy = format!(
-                    "it fits with `--max-ram {}M`, on a machine that has as much",
-                    needed.saturating_add(SLACK_BYTES).div_ceil(1 << 20)
-                );
-                Err(Failure::new(Exit::Input, error).hint(Some(remedy)))
-            }
+            Some(limit) if needed > limit.0 => Err(exceeded(needed, limit)),
             _ => Ok(memory),
         }
     }
+}
+
+/// Refuses work without networks that takes so many bytes beside what the process holds already.
+///
+/// **Errors**: it is more than there may be.
+pub fn check(bytes: u64, max_ram: Option<u64>) -> Result<(), Failure> {
+    let resident = peak_memory::current_bytes().unwrap_or(0);
+    let needed = resident.saturating_add(MARGIN_BYTES).saturating_add(bytes);
+    match limit(max_ram, resident) {
+        Some(limit) if needed > limit.0 => Err(exceeded(needed, limit)),
+        _ => Ok(()),
+    }
+}
+
+/// The most that a process may hold that holds so much already.
+fn limit(max_ram: Option<u64>, resident: u64) -> Option<(u64, Limit)> {
+    max_ram.map(|bytes| (bytes, Limit::Set)).or_else(|| {
+        let free = HostMemory::read()?.available;
+        Some((free.saturating_add(resident), Limit::Free))
+    })
+}
+
+fn exceeded(needed: u64, (limit, source_of_limit): (u64, Limit)) -> Failure {
+    let error = MemoryError::Budget {
+        needed,
+        limit,
+        source_of_limit,
+    };
+    let remedy = format!(
+        "it fits with `--max-ram {}M`, on a machine that has as much",
+        needed.saturating_add(SLACK_BYTES).div_ceil(1 << 20)
+    );
+    Failure::new(Exit::Input, error).hint(Some(remedy))
 }
 
 /// What a case takes that nothing overlaps.

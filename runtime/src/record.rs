@@ -54,6 +54,8 @@ pub struct RunRecord {
 pub struct BundleRecord {
     /// Its name.
     pub name: String,
+    /// Its version, if its makers count.
+    pub version: Option<String>,
     /// SHA-256 of its manifest.
     pub digest: String,
     /// Number of networks.

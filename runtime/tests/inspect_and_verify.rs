@@ -3,7 +3,9 @@
 mod support;
 
 use serde_json::Value;
-use support::{Ran, bundle, bundle_with, run, scan, with_runtime, without_path, write_scan};
+use support::{
+    Ran, bundle, bundle_with, bundle_with_rules, run, scan, with_runtime, without_path, write_scan,
+};
 use tempfile::tempdir;
 use vesal_bundle::Bundle;
 
@@ -57,6 +59,24 @@ fn bundles_are_described_for_people_and_programs() {
     assert_eq!(item["digest"], opened.digest());
     assert_eq!(item["members"].as_array().unwrap().len(), 2);
     assert_eq!(item["window"]["size"], Value::from(vec![8, 6, 4]));
+}
+
+#[test]
+fn rules_of_dicom_are_shown() {
+    let folder = tempdir().unwrap();
+    let path = bundle_with_rules(folder.path());
+    let ran = run(["inspect".as_ref(), path.as_os_str()]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let lines: Vec<_> = ran.stdout.lines().skip(5).take(6).collect();
+    insta::assert_snapshot!("inspect_bundle_with_rules", lines.join("\n"));
+    let ran = run(["inspect".as_ref(), path.as_os_str(), "--json".as_ref()]);
+    let found: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let item = &found["items"][0];
+    assert_eq!(item["channels"][0].get("series_descriptions"), None);
+    assert_eq!(item["channels"][1]["series_descriptions"][1], "*flair*");
+    assert_eq!(item["labels"][1].get("code"), None);
+    assert_eq!(item["labels"][2]["code"]["type"]["value"], "272673000");
+    assert_eq!(item["labels"][2]["code"]["color"][1], 214);
 }
 
 #[test]

@@ -97,7 +97,10 @@ fn a_series_gives_every_format_of_result() {
     let digest = record["bundle"]["digest"].as_str().unwrap();
     for name in ["seg.dcm", "labelmap.dcm", "report.dcm"] {
         let path = out.join(format!("1.2.1_{name}"));
-        assert!(contains(&path, digest), "{name}");
+        assert!(
+            contains(&path, digest) && contains(&path, "1.2.0"),
+            "{name}"
+        );
         assert!(contains(&path, "geometry ok"), "{name}");
         assert!(contains(&path, SENTINEL), "{name}");
     }

@@ -42,7 +42,10 @@ fn regions_keep_their_overlap_from_training_to_deployment() {
     let text = json!({ "training": cases, "testing": held_out }).to_string();
     std::fs::write(&list, text).unwrap();
     let task = "name: regions\nmodality: MRI\nextra_modalities: {pet: pet}\ndatalist: datalist.json\ndataroot: .\n\
-                class_names: [{name: whole, index: [1, 2]}, {name: core, index: [2]}]\n";
+                class_names: [{name: whole, index: [1, 2]}, {name: core, index: [2]}]\n\
+                dicom:\n  channels: {pet: {series_descriptions: ['*corrected*']}}\n  \
+                labels: {core: {category: {value: '49755003', scheme: SCT, meaning: Morphologically Altered Structure},\n    \
+                type: {value: '6574001', scheme: SCT, meaning: Necrosis}}}\n";
     std::fs::write(&dataset.task, task).unwrap();
     let (work, bundle, out) = (path.join("work"), path.join("bundle"), path.join("out"));
     let mut auto = Command::new(&programs().train);
@@ -62,6 +65,15 @@ fn regions_keep_their_overlap_from_training_to_deployment() {
         .arg("--output")
         .arg(&bundle));
     run(Command::new(&programs().vesal).arg("verify").arg(&bundle));
+    let inspected = run(Command::new(&programs().vesal)
+        .args(["inspect", "--json"])
+        .arg(&bundle));
+    let inspected: Value = serde_json::from_str(&inspected).unwrap();
+    let plan = &inspected["items"][0];
+    let patterns = &plan["channels"][1]["series_descriptions"];
+    assert_eq!(*patterns, json!(["*corrected*"]));
+    let code = &plan["labels"][1]["code"]["type"];
+    assert_eq!(code["meaning"], "Necrosis");
     run(Command::new(&programs().vesal)
         .args(["predict", "--device", "cpu", "--bundle"])
         .arg(&bundle)

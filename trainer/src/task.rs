@@ -1,22 +1,24 @@
 //! The task: `task.yaml`, Auto3DSeg's description of a dataset and what to learn from it.
 
 mod classes;
+mod dicom;
+mod error;
 mod overrides;
 mod suggest;
 
 pub use classes::{ClassError, Classes};
+pub use error::TaskError;
 pub use overrides::{NormalizeMode, OverrideError, Overrides, ResampleMode};
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_yaml_ng::{Mapping, Value};
-use thiserror::Error;
+use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::Modality;
-use vesal_bundle::name::{self, NameError};
+use vesal_bundle::name;
 
 /// Keys of `task.yaml` that are not overrides.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "name",
     "task",
     "modality",
@@ -26,6 +28,7 @@ const KEYS: [&str; 9] = [
     "class_names",
     "sigmoid",
     "num_fold",
+    "dicom",
 ];
 /// The one kind of task.
 const SEGMENTATION: &str = "segmentation";
@@ -33,7 +36,8 @@ const SEGMENTATION: &str = "segmentation";
 /// What `task.yaml` says.
 ///
 /// **Definition**: `name`, `modality`, `datalist`, `dataroot` and `class_names` have to be there; `task` may be, and
-/// is `segmentation` then; so may `extra_modalities`, `sigmoid`, `num_fold` and every name in [`Overrides::NAMES`].
+/// is `segmentation` then; so may `extra_modalities`, `sigmoid`, `num_fold`, `dicom` and every name in
+/// [`Overrides::NAMES`].
 ///
 /// **Source**: Auto3DSeg's input file. Unlike there, a key that means nothing is an error, and what the user sets is
 /// never overwritten by a rule.
@@ -54,99 +58,10 @@ pub struct Task {
     pub classes: Classes,
     /// Number of folds, where the user wants another than the datalist's or 5.
     pub num_fold: Option<usize>,
+    /// What the plan is to say about DICOM.
+    pub dicom: DicomRules,
     /// Decisions that the user takes.
     pub overrides: Overrides,
-}
-
-/// Why a task cannot be used.
-#[derive(Debug, Error)]
-pub enum TaskError {
-    /// The system refuses the file.
-    #[error("cannot read the task `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system answered.
-        source: io::Error,
-    },
-    /// Not YAML, or no mapping of keys to values.
-    #[error("the task is no YAML mapping of keys to values")]
-    Yaml {
-        /// Where and what.
-        source: serde_yaml_ng::Error,
-    },
-    /// A key has to be there.
-    #[error("the task has no `{key}`")]
-    Missing {
-        /// The key.
-        key: &'static str,
-    },
-    /// A key that means nothing.
-    #[error("the task has the unknown key `{key}`{}; known are: {}", suggest::phrase(suggestion), known.join(", "))]
-    UnknownKey {
-        /// The key.
-        key: String,
-        /// A known key that looks like it.
-        suggestion: Option<&'static str>,
-        /// All known keys.
-        known: Vec<&'static str>,
-    },
-    /// A value of the wrong kind.
-    #[error("`{key}` of the task is {found}, expected {expected}")]
-    Value {
-        /// The key.
-        key: &'static str,
-        /// Its value.
-        found: String,
-        /// What it has to be.
-        expected: &'static str,
-    },
-    /// A name that breaks the rules for names.
-    #[error("`{key}` of the task has an unusable name")]
-    Name {
-        /// The key.
-        key: &'static str,
-        /// The rule.
-        source: NameError,
-    },
-    /// What to segment is unclear.
-    #[error(transparent)]
-    Classes(#[from] ClassError),
-    /// An extra modality whose key means something else, or comes twice.
-    #[error(
-        "`extra_modalities` of the task has the key `{key}`, expected names of further images such as `image2`"
-    )]
-    ExtraKey {
-        /// The key.
-        key: String,
-    },
-    /// An override that cannot be used.
-    #[error(transparent)]
-    Override(#[from] OverrideError),
-    /// A file or folder is in none of the places where it may be.
-    #[error("`{key}` of the task is not found at {}", quoted(tried))]
-    NotFound {
-        /// `datalist` or `dataroot`.
-        key: &'static str,
-        /// The places.
-        tried: Vec<PathBuf>,
-    },
-}
-
-impl TaskError {
-    /// What the reader can do about it.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Missing { .. } | Self::Yaml { .. } => Some(
-                "a task needs `name`, `modality: ct|mri|pet`, `datalist`, `dataroot` and `class_names: [first, second]`",
-            ),
-            Self::Classes(error) => Some(error.hint()),
-            Self::NotFound { .. } => Some(
-                "relative paths start from the folder of the task file, then from the current folder",
-            ),
-            _ => None,
-        }
-    }
 }
 
 impl Task {
@@ -200,6 +115,10 @@ impl Task {
         });
         let classes = Classes::parse(class_names, sigmoid.transpose()?)?;
         let num_fold = entries.remove("num_fold").map(num_fold).transpose()?;
+        let further = extra_modalities.iter().map(|(key, _)| key.as_str());
+        let dicom = entries.remove("dicom").filter(|value| !value.is_null());
+        let dicom = dicom.map(|value| dicom::parse(value, further, &classes));
+        let dicom = dicom.transpose()?.unwrap_or_default();
         let mut overrides = Overrides::default();
         for (key, value) in entries {
             let key = match key {
@@ -225,6 +144,7 @@ impl Task {
             dataroot,
             classes,
             num_fold,
+            dicom,
             overrides,
         })
     }
@@ -369,14 +289,6 @@ fn describe(value: &Value) -> String {
         Value::Mapping(entries) => format!("a mapping of {}", entries.len()),
         Value::Tagged(tagged) => format!("tagged {}", tagged.tag),
     }
-}
-
-fn quoted(paths: &[PathBuf]) -> String {
-    let quoted: Vec<_> = paths
-        .iter()
-        .map(|path| format!("`{}`", path.display()))
-        .collect();
-    quoted.join(" or ")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod dataset_on_disk;
 
 use dataset_on_disk::Dataset;
 use serde_json::{Value, json};
+use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::Modality;
 use vesal_models::NetworkConfig;
 use vesal_trainer::analyze::analyze;
@@ -82,6 +83,7 @@ fn planned(case: &Value, stats: &StatsSummary) -> Plans {
         },
         extra_modalities: &[],
         classes: &classes,
+        dicom: &DicomRules::default(),
         overrides: &overrides,
     };
     let budget = Budget {

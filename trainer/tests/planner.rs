@@ -3,6 +3,7 @@
 mod dataset_on_disk;
 
 use dataset_on_disk::Dataset;
+use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::Modality;
 use vesal_models::NetworkConfig;
 use vesal_trainer::analyze::analyze;
@@ -41,6 +42,7 @@ fn plan_with(
         modality,
         extra_modalities: &[],
         classes: &classes(),
+        dicom: &DicomRules::default(),
         overrides: &overrides,
     };
     plan(
@@ -297,6 +299,7 @@ fn little_memory_for_cases_takes_more_steps_of_each() {
             modality: Modality::Mri,
             extra_modalities: &[],
             classes: &classes(),
+            dicom: &DicomRules::default(),
             overrides: &overrides,
         };
         let budget = Budget {
@@ -346,6 +349,39 @@ fn controls_have_the_references_defaults_and_fit_patch_and_classes() {
         assert!(error.hint().is_some());
     }
     assert_eq!(mri(&["augment_rots=[[1, 2]]"]).train.augment_rots, [[1, 2]]);
+}
+
+#[test]
+fn rules_of_dicom_come_into_the_plan_or_do_not_fit_it() {
+    let planned = |channel: &str| {
+        let concept = r#"{"value": "10200004", "scheme": "SCT", "meaning": "Liver"}"#;
+        let dicom = format!(
+            r#"{{"channels": {{"{channel}": {{"series_descriptions": ["*portal*"]}}}},
+                "labels": {{"second": {{"category": {concept}, "type": {concept}}}}}}}"#
+        );
+        let goal = Goal {
+            name: "boxes",
+            modality: Modality::Ct,
+            extra_modalities: &[("t1".to_owned(), Modality::Mri)],
+            classes: &classes(),
+            dicom: &serde_json::from_str(&dicom).unwrap(),
+            overrides: &Overrides::default(),
+        };
+        plan(&stats(), &goal, &Budget::default())
+    };
+    let deploy = planned("t1").unwrap().deploy;
+    assert!(deploy.channels[0].series_descriptions.is_empty());
+    assert_eq!(deploy.channels[1].series_descriptions, ["*portal*"]);
+    assert_eq!(deploy.labels[1].code, None);
+    assert_eq!(
+        deploy.labels[2].code.as_ref().unwrap().kind.meaning,
+        "Liver"
+    );
+    let error = planned("image_0").unwrap_err();
+    assert!(
+        matches!(&error, PlannerError::Dicom(error) if error.to_string().ends_with("expected one of `image`, `t1`")),
+        "{error:?}"
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod dataset_on_disk;
 
 use dataset_on_disk::Dataset;
 use serde_json::{Value, json};
+use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::Modality;
 use vesal_trainer::analyze::analyze;
 use vesal_trainer::analyze::stats::StatsSummary;
@@ -87,6 +88,7 @@ fn planned(
         modality,
         extra_modalities: &[],
         classes: &classes,
+        dicom: &DicomRules::default(),
         overrides,
     };
     let budget = Budget {

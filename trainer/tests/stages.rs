@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dataset_on_disk::{Dataset, image, labels, text};
+use vesal_bundle::DeployPlan;
 use vesal_trainer::fit::TrainDevice;
 use vesal_trainer::run_dir::{Fault, Made, Request, WorkDir, WorkError};
 use vesal_volume::Affine;
@@ -80,6 +81,19 @@ fn stages_run_once_and_again_when_something_changed() {
     ));
     assert_eq!(complete.plan(false).unwrap().0, Made::Now);
     assert_eq!(fit_request(&complete, 0).unwrap().cases.len(), 5);
+
+    let nothing = dataset.write_task("dicom: {}\n");
+    let mut complete = prepare(&path, Some(&nothing), &[]).unwrap();
+    assert_eq!(complete.plan(false).unwrap().0, Made::Before);
+    let dicom = "dicom: {channels: {image: {series_descriptions: ['*t1*']}}}\n";
+    let mut complete = prepare(&path, Some(&dataset.write_task(dicom)), &[]).unwrap();
+    assert_eq!(complete.analyze(false, |_| {}).unwrap().0, Made::Before);
+    let (made, plans) = complete.plan(false).unwrap();
+    assert_eq!(made, Made::Now);
+    assert_eq!(plans.deploy.channels[0].series_descriptions, ["*t1*"]);
+    assert_eq!(complete.plan(false).unwrap().0, Made::Before);
+    let written = DeployPlan::read(&path.join("deploy_plan.json")).unwrap();
+    assert_eq!(written, plans.deploy);
 }
 
 #[test]

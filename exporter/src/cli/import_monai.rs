@@ -37,6 +37,9 @@ pub(super) struct ImportMonai {
     /// Names of all classes in order, background first; or of all regions
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     labels: Option<Vec<String>>,
+    /// Rules of DICOM: which series the channels are read from, and what labels are in codes
+    #[arg(long, value_name = "FILE")]
+    dicom_rules: Option<PathBuf>,
     #[command(flatten)]
     common: Common,
 }
@@ -71,6 +74,7 @@ impl ImportMonai {
             modality: self.modality.map(Modality::from),
             bounds: self.bounds,
             labels: self.labels,
+            dicom_rules: self.dicom_rules,
         };
         let imported = import(
             &self.checkpoints,

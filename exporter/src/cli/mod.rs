@@ -8,6 +8,7 @@ mod summary;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use vesal_bundle::manifest::{ManifestError, check_version};
 use vesal_cli::{Exit, Failure, stdout};
 
 use crate::assemble::{AssembleError, Assembled, Destination};
@@ -36,6 +37,9 @@ struct Common {
     /// Name of the task in the bundle
     #[arg(long)]
     name: Option<String>,
+    /// Version of the bundle, as in `1.2.0`; DICOM results name it
+    #[arg(long, value_name = "VERSION", value_parser = parse_version)]
+    bundle_version: Option<String>,
     /// Replace a bundle that is there
     #[arg(long)]
     overwrite: bool,
@@ -51,6 +55,7 @@ impl Common {
     fn destination(&self) -> Destination {
         Destination {
             output: self.output.clone(),
+            version: self.bundle_version.clone(),
             overwrite: self.overwrite,
             library: self.ort_lib.clone(),
         }
@@ -65,6 +70,10 @@ impl Common {
         }
         Ok(Exit::Success)
     }
+}
+
+fn parse_version(text: &str) -> Result<String, ManifestError> {
+    check_version(text).map(|()| text.to_owned())
 }
 
 /// Runs the program on its command line.

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use vesal_bundle::deploy_plan::PlanError;
-use vesal_bundle::digest;
+use vesal_bundle::dicom_rules::RulesError;
 use vesal_bundle::manifest::{EnsembleRecord, MemberProvenance};
+use vesal_bundle::{DicomRules, digest};
 use vesal_models::NetworkConfig;
 
 use super::checkpoint::{Checkpoint, CheckpointError};
@@ -79,6 +80,14 @@ pub enum ImportError {
         /// In what they differ.
         what: &'static str,
     },
+    /// Rules of DICOM that cannot be read, or do not fit the plan.
+    #[error("cannot use the rules of DICOM in `{}`", path.display())]
+    Rules {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: RulesError,
+    },
     /// The plan breaks a rule.
     #[error("the deploy plan that follows is unusable")]
     Plan(#[from] PlanError),
@@ -97,6 +106,7 @@ impl ImportError {
                 "flags win over what checkpoints say and make them agree; else import them apart"
                     .into(),
             ),
+            Self::Rules { source, .. } => source.hint().map(str::to_owned),
             Self::Assemble(error) => error.hint().map(str::to_owned),
             _ => None,
         }
@@ -122,6 +132,7 @@ pub fn import(
     progress: &mut dyn FnMut(&str),
 ) -> Result<Imported, ImportError> {
     let prepared = assemble::prepare(destination)?;
+    let rules = flags.dicom_rules.as_deref().map(read_rules).transpose()?;
     let name = assemble::file_name(&destination.output);
     let mut agreed: Option<(&Path, Planned)> = None;
     let mut candidates = Vec::new();
@@ -143,12 +154,20 @@ pub fn import(
         }
         candidates.push(candidate);
     }
-    let Some((_, Planned { plan, assumptions })) = agreed else {
+    let Some((_, planned)) = agreed else {
         return Err(ImportError::NoCheckpoints);
     };
+    let Planned {
+        mut plan,
+        assumptions,
+    } = planned;
+    if let Some((path, rules)) = rules {
+        rules.apply(&mut plan).map_err(unusable(path))?;
+    }
     let plan_bytes = plan.to_json()?;
     let frame = Frame {
         name: plan.name.clone(),
+        version: destination.version.clone(),
         plan: &plan,
         plan_bytes: &plan_bytes,
         ensemble: EnsembleRecord::default(),
@@ -159,6 +178,16 @@ pub fn import(
         assembled,
         assumptions,
     })
+}
+
+fn read_rules(path: &Path) -> Result<(&Path, DicomRules), ImportError> {
+    let rules = DicomRules::read(path).map_err(unusable(path))?;
+    Ok((path, rules))
+}
+
+fn unusable(path: &Path) -> impl FnOnce(RulesError) -> ImportError {
+    let path = path.to_owned();
+    |source| ImportError::Rules { path, source }
 }
 
 fn load(

@@ -1,5 +1,7 @@
 //! The deploy plan of an imported network: from the checkpoint's settings and the user's flags, which win.
 
+use std::path::PathBuf;
+
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::{self, Activation, Channel, Label, Modality};
@@ -36,6 +38,8 @@ pub struct Overrides {
     pub bounds: Option<[f32; 2]>,
     /// Names of all classes.
     pub labels: Option<Vec<String>>,
+    /// File of rules of DICOM for the plan.
+    pub dicom_rules: Option<PathBuf>,
 }
 
 /// Why no plan follows from checkpoint and flags.

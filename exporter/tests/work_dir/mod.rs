@@ -120,6 +120,7 @@ pub fn write_named_run(root: &Path, name: &str, fold: usize, dice: f64) {
 pub fn destination(output: PathBuf) -> Destination {
     Destination {
         output,
+        version: None,
         overwrite: false,
         library: Some(runtime().path().into()),
     }

@@ -116,6 +116,7 @@ impl RulesError {
             Self::Document(
                 DocumentError::Json { .. }
                 | DocumentError::Format { .. }
+                | DocumentError::Version { found: 0, .. }
                 | DocumentError::TooLarge { .. },
             ) => Some(
                 r#"rules begin with "format": "vesal-dicom-rules" and "format_version": 1 and have "channels", "labels" or both"#,

@@ -14,6 +14,7 @@ mod ensemble_record;
 pub mod manifest;
 pub mod name;
 pub mod path;
+pub mod pattern;
 pub mod probe;
 pub mod run_record;
 pub mod writer;

@@ -109,6 +109,23 @@ pub struct NetworkInterface {
     pub output: String,
 }
 
+/// Longest version in characters.
+pub const MAX_VERSION_CHARACTERS: usize = 64;
+
+/// Checks that a text is a version: ASCII letters, digits, `.`, `+`, `-` and `_`.
+///
+/// **Errors**: [`ManifestError::Version`].
+pub fn check_version(found: &str) -> Result<(), ManifestError> {
+    let lawful = |byte: u8| byte.is_ascii_alphanumeric() || b".+-_".contains(&byte);
+    if (1..=MAX_VERSION_CHARACTERS).contains(&found.len()) && found.bytes().all(lawful) {
+        Ok(())
+    } else {
+        Err(ManifestError::Version {
+            found: found.chars().take(80).collect(),
+        })
+    }
+}
+
 /// `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -119,6 +136,9 @@ pub struct Manifest {
     pub format_version: u32,
     /// Name of the task.
     pub name: String,
+    /// Version, as its makers count, such as `1.2.0`; absent where they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Path of the deploy plan.
     pub deploy_plan: String,
     /// Path of the probe.
@@ -150,6 +170,14 @@ pub enum ManifestError {
         of: &'static str,
         /// The rule.
         source: NameError,
+    },
+    /// A version breaks the rules for versions.
+    #[error(
+        "the version {found:?} is not 1 to {MAX_VERSION_CHARACTERS} ASCII letters, digits, `.`, `+`, `-` and `_`"
+    )]
+    Version {
+        /// The version.
+        found: String,
     },
     /// A path breaks the rules for paths.
     #[error("the manifest names a file outside the rules")]
@@ -288,6 +316,7 @@ impl Manifest {
         let named =
             |of, text: &str| name::check(text).map_err(|source| ManifestError::Name { of, source });
         named("task name", &self.name)?;
+        self.version.as_deref().map_or(Ok(()), check_version)?;
         named("input name", &self.network.input)?;
         named("output name", &self.network.output)?;
         if self.network.opset < 1 {

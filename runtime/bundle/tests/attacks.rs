@@ -499,3 +499,14 @@ fn probes_that_prove_nothing_are_refused() {
         ProbeError::Tolerance { .. }
     ));
 }
+
+#[test]
+fn version_that_is_none() {
+    for version in ["", "1.0\n2", "a b", "../1", &"1".repeat(65)] {
+        let error = open_with(|manifest| manifest["version"] = json!(version));
+        assert!(
+            matches!(error, BundleError::Manifest(ManifestError::Version { .. })),
+            "{error:?}"
+        );
+    }
+}

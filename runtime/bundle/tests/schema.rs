@@ -23,7 +23,8 @@ fn keys(value: &Value) -> BTreeSet<String> {
 }
 
 /// Fields that are not written where they say nothing.
-const OPTIONAL: [&str; 7] = [
+const OPTIONAL: [&str; 8] = [
+    "version",
     "series_descriptions",
     "index",
     "code",
@@ -134,6 +135,9 @@ fn conforms(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
             "maxProperties" => at_most(properties),
             "pattern" => value.as_str().is_some_and(|text| match limit.as_str() {
                 Some("^[0-9a-f]{64}$") => vesal_bundle::digest::is_digest(text),
+                Some("^[A-Za-z0-9.+_-]{1,64}$") => {
+                    vesal_bundle::manifest::check_version(text).is_ok()
+                }
                 Some("\\S") => !text.trim().is_empty(),
                 Some(r"^[!-\[\]-~]([ -\[\]-~]*[!-\[\]-~])?$") => {
                     let printable = |c: char| matches!(c, ' '..='~') && c != '\\';

@@ -1,67 +1,31 @@
-//! Results checked and read by tools that nobody here wrote: dciodvfy, dcmtk, highdicom, dcmqi, dcmjs.
-//!
-//! A tool that is absent is told of and skipped; with `CI=true` it must be there. `VESAL_DICOM_PYTHON` names a Python
-//! with highdicom, dcmqi and scikit-image (default: `python3`), `VESAL_DICOM_NODE` a folder whose `node_modules` has
-//! dcmjs; `VESAL_DICOM_KEEP` a new folder in which results stay.
+//! Results checked and read by tools that nobody here wrote: dciodvfy, dcmtk, highdicom, dcmqi, dcmjs; series read by
+//! one, dcm2niix. `VESAL_DICOM_KEEP` names a new folder in which results stay.
 
+mod peers;
 mod slices;
 mod synthetic;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use ndarray::Array3;
 use slices::{Series, Written, algorithm, options, random_map, source, write_all};
 use synthetic::shared_data;
 use vesal_io::dicom::write::{Form, Segment, Segmented, Source, write_segmentation};
 use vesal_io::dicom::{Policy, scan};
+use vesal_io::nifti;
+use vesal_volume::orientation::{Orientation, reorient_volume};
 use vesal_volume::{Geometry, LabelMap};
-
-/// Runs a program; `None` (printed) where it is absent, which with `CI=true` it must not be.
-fn run(program: impl AsRef<Path>, arguments: &[&Path]) -> Option<(bool, String)> {
-    let program = program.as_ref();
-    match Command::new(program).args(arguments).output() {
-        Ok(output) => {
-            let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-            text += &String::from_utf8_lossy(&output.stderr);
-            Some((output.status.success(), text))
-        }
-        Err(reason) => {
-            assert!(!in_ci(), "{}: {reason}", program.display());
-            println!("skipped: {}: {reason}", program.display());
-            None
-        }
-    }
-}
-
-fn in_ci() -> bool {
-    std::env::var("CI").as_deref() == Ok("true")
-}
 
 /// Writes results and the truth beside them.
 fn write(folder: &Path, map: &LabelMap, source: &Source, segments: &[Segment]) -> Written {
     fs::create_dir_all(folder).unwrap();
     let written = write_all(folder, map, source, segments).unwrap();
-    let values: Vec<u8> = map.data.iter().flat_map(|v| v.to_le_bytes()).collect();
-    fs::write(folder.join("truth.raw"), values).unwrap();
-    let rows: Vec<String> = map.affine.0.iter().map(|row| format!("{row:?}")).collect();
-    let shape = map.data.shape();
-    let segments: Vec<String> = segments
+    let segments: Vec<(u16, &str)> = segments
         .iter()
-        .map(|segment| {
-            format!(
-                r#"{{"value": {}, "name": "{}"}}"#,
-                segment.value, segment.name
-            )
-        })
+        .map(|segment| (segment.value, segment.name.as_str()))
         .collect();
-    let truth = format!(
-        r#"{{"shape": {shape:?}, "affine": [{}], "segments": [{}]}}"#,
-        rows.join(", "),
-        segments.join(", ")
-    );
-    fs::write(folder.join("truth.json"), truth).unwrap();
+    peers::write_truth(folder, map, &segments);
     written
 }
 
@@ -186,41 +150,37 @@ fn peers_accept_and_read_results() {
     let kept = std::env::var_os("VESAL_DICOM_KEEP").map(PathBuf::from);
     let root = kept.unwrap_or_else(|| scratch.path().to_owned());
     let results = results(&root);
-    let mut found_fault = false;
-    for (folder, written) in &results {
-        for path in [
-            &written.segmentation.0,
-            &written.structures.0,
-            &written.report.0,
-        ] {
-            if let Some((_, text)) = run("dciodvfy", &[path]) {
-                for line in text.lines().filter(|line| line.starts_with("Error")) {
-                    println!("dciodvfy: {}: {line}", path.display());
-                    found_fault = true;
-                }
-            }
-            for tool in ["dcmdump", "dcmftest"] {
-                if let Some((passed, text)) = run(tool, &[path]) {
-                    assert!(passed, "{tool}: {}: {text}", path.display());
-                }
+    let folders: Vec<&Path> = results.iter().map(|(folder, _)| folder.as_path()).collect();
+    peers::check(&root, &folders);
+}
+
+#[test]
+fn dcm2niix_reads_the_same_volumes() {
+    let made = tempfile::tempdir().unwrap();
+    Series::oblique([37, 29, 13]).save(made.path());
+    let mut folders = vec![made.path().to_owned()];
+    for study in ["Study1", "Study2", "Study3"] {
+        folders.extend(shared_data(&format!("dicom/hippocrop/{study}")));
+    }
+    for folder in folders {
+        let out = tempfile::tempdir().unwrap();
+        let arguments = ["-f", "found", "-z", "n", "-b", "n", "-o"].map(Path::new);
+        let arguments = [&arguments[..], &[out.path(), &folder]].concat();
+        let Some((passed, text)) = peers::run("dcm2niix", &arguments) else {
+            return;
+        };
+        assert!(passed, "{text}");
+        let theirs = nifti::read_volume(out.path().join("found.nii")).unwrap();
+        let scan = scan(&[&folder]).unwrap();
+        let assessment = scan.stacks[0].assess(Policy::Strict).unwrap();
+        let ours = assessment.read(&nifti::Limits::default()).unwrap();
+        let [ours, theirs] =
+            [ours, theirs].map(|volume| reorient_volume(volume, Orientation::RAS).unwrap().0);
+        assert_eq!(ours.data, theirs.data, "{}", folder.display());
+        for (ours, theirs) in ours.affine.0.iter().zip(theirs.affine.0) {
+            for (ours, theirs) in ours.iter().zip(theirs) {
+                assert!((ours - theirs).abs() <= 1e-4, "{}", folder.display());
             }
         }
-        if let Some((passed, text)) = run("dsrdump", &[&written.report.0]) {
-            assert!(passed, "dsrdump: {}: {text}", folder.display());
-        }
-    }
-    assert!(!found_fault, "dciodvfy finds errors");
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let python = std::env::var_os("VESAL_DICOM_PYTHON").unwrap_or("python3".into());
-    if let Some((passed, text)) = run(&python, &[&tests.join("dicom_peers.py"), &root]) {
-        println!("{text}");
-        assert!(passed || (!in_ci() && text.contains("ModuleNotFoundError")));
-    }
-    let node = std::env::var_os("VESAL_DICOM_NODE").map(PathBuf::from);
-    let modules = node.unwrap_or_default().join("node_modules");
-    let script = tests.join("dicom_peers.cjs");
-    if let Some((passed, text)) = run("node", &[&script, &root, &modules]) {
-        println!("{text}");
-        assert!(passed || (!in_ci() && text.contains("MODULE_NOT_FOUND")));
     }
 }

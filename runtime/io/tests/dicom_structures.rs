@@ -2,18 +2,14 @@
 
 mod dicom_files;
 
+use dicom_files::structures::{contour, structure_set};
 use dicom_files::*;
 use tempfile::tempdir;
-use vesal_io::dicom::{DicomError, HeaderError, StructureError, Structures, read_structures};
+use vesal_io::dicom::{
+    DicomError, HeaderError, StructureError, Structures, read_structure_references,
+    read_structures, scan,
+};
 use vesal_volume::{Affine, Geometry};
-
-const CLASS: &str = "1.2.840.10008.5.1.4.1.1.481.3";
-
-fn contour(kind: &str, corners: &[[f64; 3]]) -> Elements {
-    Elements::default()
-        .text((0x3006, 0x0042), b"CS", kind)
-        .numbers((0x3006, 0x0050), corners.as_flattened())
-}
 
 /// A square around the middle of the grid, at this height.
 fn square(half: f64, z: f64) -> [[f64; 3]; 4] {
@@ -26,18 +22,7 @@ fn square(half: f64, z: f64) -> [[f64; 3]; 4] {
 }
 
 fn set(contours: Vec<Elements>) -> Elements {
-    let region = Elements::default()
-        .text((0x3006, 0x0022), b"IS", "7")
-        .text((0x3006, 0x0024), b"UI", "1.2.9")
-        .text((0x3006, 0x0026), b"LO", "lesion");
-    let drawn = Elements::default()
-        .value((0x3006, 0x0040), b"SQ", Value::Items(contours))
-        .text((0x3006, 0x0084), b"IS", "7");
-    Elements::default()
-        .text(SOP_CLASS, b"UI", CLASS)
-        .text((0x0010, 0x0010), b"PN", SENTINEL)
-        .value((0x3006, 0x0020), b"SQ", Value::Items(vec![region]))
-        .value((0x3006, 0x0039), b"SQ", Value::Items(vec![drawn]))
+    structure_set(&[("lesion", 7, contours)], None)
 }
 
 fn read(set: &Elements, syntax: &str) -> Result<Structures, DicomError> {
@@ -129,4 +114,46 @@ fn unusable_sets_are_refused() {
     assert!(matches!(header(&image()), HeaderError::Malformed { .. }));
     let nameless = set(vec![]).value((0x3006, 0x0020), b"SQ", Value::Items(vec![]));
     assert!(matches!(header(&nameless), HeaderError::Malformed { .. }));
+}
+
+#[test]
+fn sets_say_on_which_images_they_were_drawn() {
+    let folder = tempdir().unwrap();
+    let series = |uid: &str, acquisition: &str, instance: &str| -> Vec<Elements> {
+        let image = |image: Elements| {
+            image
+                .text(SERIES, b"UI", uid)
+                .text(ACQUISITION, b"IS", acquisition)
+                .text((0x0008, 0x0018), b"UI", instance)
+        };
+        dicom_files::series(3).into_iter().map(image).collect()
+    };
+    let mut images = series("1.2.1", "1", "5.1");
+    images.extend(series("1.2.1", "2", "5.2"));
+    images.extend(series("1.2.2", "1", "6.1"));
+    save_all(folder.path(), &images, EXPLICIT);
+    let stacks = scan(&[folder.path()]).unwrap().stacks;
+    assert_eq!(stacks.len(), 3);
+    let of = |drawn_on: Option<(&str, &[&str])>| {
+        let contours = vec![contour("CLOSED_PLANAR", &square(2.5, 0.))];
+        let set = structure_set(&[("lesion", 7, contours)], drawn_on);
+        let path = save(folder.path(), "set", &set.file(EXPLICIT));
+        let references = read_structure_references(path).unwrap();
+        assert!(!format!("{references:?}").contains("SENTINEL"));
+        references.stacks(&stacks)
+    };
+    assert_eq!(of(Some(("1.2.1", &["5.2"]))), [1]);
+    assert_eq!(of(Some(("1.2.1", &["5.1", "5.2", "8.8"]))), [0, 1]);
+    assert_eq!(of(Some(("1.2.1", &[]))), [0, 1]);
+    // Copies with new names, and images of a series that are named by mistake.
+    assert_eq!(of(Some(("1.2.2", &["7.7"]))), [2]);
+    assert_eq!(of(Some(("1.2.2", &["5.1"]))), [2]);
+    assert_eq!(of(Some(("1.2.3", &["5.1"]))), [0; 0]);
+    assert_eq!(of(None), [0, 1, 2]);
+    let found = scan(&[folder.path()]).unwrap();
+    let sets: Vec<_> = found.structure_sets().collect();
+    assert_eq!(sets, [folder.path().join("set")]);
+    let image = folder.path().join("999");
+    let error = read_structure_references(image).unwrap_err();
+    assert!(matches!(error, DicomError::Header { .. }));
 }

@@ -9,7 +9,7 @@ use synthetic::Fields;
 use vesal_io::atomic::AtomicError;
 use vesal_io::nifti::{
     AffineSource, DataType, NiftiError, WriteError, WriteOptions, XForm, read_channels,
-    read_header, read_label_map, read_volume, write_label_map, write_volume,
+    read_header, read_label_map, read_volume, write_label_map, write_smallest, write_volume,
 };
 use vesal_volume::{Affine, LabelMap, Volume};
 
@@ -103,6 +103,45 @@ fn volumes_come_back_with_their_channels() {
         );
         assert_eq!(read_volume(&path).is_ok(), channels == 1);
     }
+}
+
+#[test]
+fn whole_numbers_take_sixteen_bits_and_others_stay_exact() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.nii.gz");
+    let options = WriteOptions {
+        overwrite: true,
+        ..WriteOptions::default()
+    };
+    let mut volume = Volume {
+        data: Array4::from_shape_fn((1, 4, 5, 33), |(_, x, y, z)| (x + 7 * y + 31 * z) as f32),
+        affine: oblique(),
+    };
+    for (odd, expected) in [
+        (-32768.0, DataType::I16),
+        (32767.0, DataType::I16),
+        (-0.0, DataType::I16),
+        (32768.0, DataType::F32),
+        (-32769.0, DataType::F32),
+        (0.5, DataType::F32),
+        (f32::NAN, DataType::F32),
+        (f32::INFINITY, DataType::F32),
+    ] {
+        volume.data[[0, 3, 4, 32]] = odd;
+        write_smallest(&path, &volume, &options).unwrap();
+        let header = read_header(&path).unwrap();
+        assert_eq!(header.data_type, expected, "{odd}");
+        let same = |(a, b): (&f32, &f32)| a == b || (a.is_nan() && b.is_nan());
+        let read = read_volume(&path).unwrap();
+        assert!(read.data.iter().zip(&volume.data).all(same), "{odd}");
+        assert_eq!(read.affine, rounded(volume.affine));
+    }
+    let pair = Volume {
+        data: Array4::zeros((2, 4, 5, 3)),
+        affine: oblique(),
+    };
+    write_smallest(&path, &pair, &options).unwrap();
+    assert_eq!(read_channels(&path).unwrap().data, pair.data);
 }
 
 #[test]

@@ -6,5 +6,5 @@ mod read;
 mod series;
 
 pub use find::{Candidate, FindError, Input, find, find_listed, images_in};
-pub use read::{Assessed, Checked, Origin, ReadError};
-pub use series::{ChosenSeries, skipped};
+pub use read::{Assessed, Checked, Origin, ReadError, geometry_note};
+pub use series::{ChosenSeries, names};

@@ -43,6 +43,15 @@ pub struct Origin {
     pub grade: Option<Grade>,
 }
 
+/// What NIfTI files say about the geometry of the series that they come from.
+pub fn geometry_note(grade: Grade) -> &'static str {
+    match grade {
+        Grade::Ok => "geometry ok",
+        Grade::Resampled => "geometry resampled",
+        Grade::Refused => "geometry refused",
+    }
+}
+
 /// A stack and what volume it makes.
 #[derive(Debug)]
 pub struct Assessed {

@@ -11,9 +11,13 @@ use vesal_bundle::deploy_plan::Channel;
 use vesal_io::dicom::{self, DicomError, Scan, Stack};
 
 use super::find::{Candidate, FindError, Found, Input, list};
+use crate::skipped;
 
 /// Series that a message lists before it counts.
 const LISTED: usize = 6;
+
+/// Characters of a UID at most (PS3.5 9.1).
+const UID_CHARACTERS: usize = 64;
 
 /// A series that was chosen by hand for a channel: `CHANNEL=WHICH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,7 +176,7 @@ pub(super) fn find(paths: &[&Path], channels: &[Channel], chosen: &[ChosenSeries
     if !scan.has_dicom() {
         return found;
     }
-    let skipped = skipped(&scan);
+    let skipped = skipped::told(scan.skipped.iter());
     if scan.stacks.is_empty() {
         let error = SeriesError::Unusable { reasons: skipped };
         let candidate = Candidate::failed(paths[0], error.into());
@@ -205,23 +209,6 @@ pub(super) fn find(paths: &[&Path], channels: &[Channel], chosen: &[ChosenSeries
     found
 }
 
-/// Which files are part of no stack, a line for each reason.
-pub fn skipped(scan: &Scan) -> Vec<String> {
-    let mut by_reason: BTreeMap<String, Vec<&Path>> = BTreeMap::new();
-    for file in &scan.skipped {
-        let files = by_reason.entry(file.reason.to_string()).or_default();
-        files.push(&file.path);
-    }
-    let line = |(reason, files): (String, Vec<&Path>)| {
-        let others = match files.len() - 1 {
-            0 => String::new(),
-            others => format!(" and {others} more"),
-        };
-        format!("skipped `{}`{others}: {reason}", files[0].display())
-    };
-    by_reason.into_iter().map(line).collect()
-}
-
 /// A stack and what a case is called whose first channel it is.
 type Named = (Stack, String);
 
@@ -235,15 +222,19 @@ fn holds(scan: &Scan, folder: &Path) -> bool {
     scan.stacks.iter().any(in_stacks) || skipped.any(|file| file.path.starts_with(folder))
 }
 
-/// Names for the outputs of stacks: the UID of the series, and a number behind it from the second stack of a series on.
-fn names(stacks: &[Stack]) -> Vec<String> {
+/// Names for the files of stacks: the UID of the series, and a number behind it from the second stack of a series on.
+///
+/// A UID is no more than a text of a foreign file: what could lead elsewhere than to a file's name is replaced.
+pub fn names(stacks: &[Stack]) -> Vec<String> {
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-    let name = |stack: &'_ Stack, nth: usize| {
-        let safe = |character: char| match character {
-            '0'..='9' | 'a'..='z' | 'A'..='Z' | '.' | '-' => character,
-            _ => '_',
-        };
-        let uid: String = stack.series().chars().map(safe).collect();
+    let safe = |(at, character): (usize, char)| match character {
+        '.' if at == 0 => '_',
+        '0'..='9' | 'a'..='z' | 'A'..='Z' | '.' | '-' => character,
+        _ => '_',
+    };
+    let name = |stack: &Stack, nth: usize| {
+        let characters = stack.series().chars().take(UID_CHARACTERS).enumerate();
+        let uid: String = characters.map(safe).collect();
         match nth {
             1 => uid,
             _ => format!("{uid}_{nth}"),

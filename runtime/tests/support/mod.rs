@@ -9,7 +9,9 @@ use std::process::{Command, Output};
 
 use ndarray::{Array3, Array4, Axis};
 use vesal_bundle::BundleWriter;
-use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Label, Modality};
+use vesal_bundle::deploy_plan::{
+    self, Activation, Channel, Concept, DeployPlan, Label, LabelCode, Modality,
+};
 use vesal_bundle::manifest::{
     self, EnsembleRecord, Manifest, Member, MemberProvenance, NetworkInterface, Provenance,
 };
@@ -154,6 +156,7 @@ fn write_bundle(path: &Path, plan: &DeployPlan, networks: &[(&[u8], f64)], probe
         format: manifest::FORMAT.into(),
         format_version: manifest::FORMAT_VERSION,
         name: "ramps-1".into(),
+        version: Some("1.2.0".into()),
         deploy_plan: "deploy_plan.json".into(),
         probe: "probe.json".into(),
         network: interface(),
@@ -211,6 +214,24 @@ fn bundle_of(path: PathBuf, plan: &DeployPlan, network: &[u8]) -> PathBuf {
 /// Writes a network on the channels `t1` and `t2`.
 pub fn two_channel_bundle(folder: &Path) -> PathBuf {
     bundle_of(folder.join("two-1"), &plan(&["t1", "t2"]), CONV_TWO)
+}
+
+/// Writes the same network; a channel has patterns, a label a code.
+pub fn bundle_with_rules(folder: &Path) -> PathBuf {
+    let concept = |value: &str, meaning: &str| Concept {
+        value: value.into(),
+        scheme: "SCT".into(),
+        meaning: meaning.into(),
+    };
+    let mut plan = plan(&["t1", "t2"]);
+    plan.channels[1].series_descriptions = vec!["t2*".into(), "*flair*".into()];
+    plan.labels[2].code = Some(LabelCode {
+        category: concept("91723000", "Anatomical Structure"),
+        kind: concept("272673000", "Bone"),
+        modifier: Some(concept("7771000", "Left")),
+        color: Some([241, 214, 145]),
+    });
+    bundle_of(folder.join("rules-1"), &plan, CONV_TWO)
 }
 
 /// Writes the same network for images `t1` and `t2` on grids of their own.

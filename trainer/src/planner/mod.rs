@@ -10,7 +10,9 @@ pub use autoscale::{Autoscale, Scaling, autoscale};
 pub use decision::{Decision, Group};
 
 use thiserror::Error;
+use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Modality, PlanError};
+use vesal_bundle::dicom_rules::RulesError;
 use vesal_models::{ConfigError, NetworkConfig, SegResNetDsConfig};
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
@@ -45,6 +47,8 @@ pub struct Goal<'a> {
     pub extra_modalities: &'a [(String, Modality)],
     /// What to segment.
     pub classes: &'a Classes,
+    /// What the plan is to say about DICOM.
+    pub dicom: &'a DicomRules,
     /// What the user decides.
     pub overrides: &'a Overrides,
 }
@@ -116,6 +120,9 @@ pub enum PlannerError {
     /// Settings of the training contradict the patch or the classes.
     #[error(transparent)]
     Controls(#[from] ControlError),
+    /// What the task says about DICOM does not fit its data.
+    #[error("`dicom` of the task does not fit the channels and labels of the plan")]
+    Dicom(#[from] RulesError),
     /// The deploy plan breaks a rule of its format.
     #[error(transparent)]
     DeployPlan(#[from] PlanError),
@@ -137,6 +144,7 @@ impl PlannerError {
             }) => Some("`--set auto_scale_filters=false`, or `--set network#init_filters=32`"),
             Self::Controls(error) => error.hint(),
             Self::Network(_) => None,
+            Self::Dicom(error) => error.hint(),
             Self::DeployPlan(error) => error.hint(),
         }
     }
@@ -208,7 +216,8 @@ pub fn plan(stats: &StatsSummary, goal: &Goal<'_>, budget: &Budget) -> Result<Pl
     train.check_controls()?;
     decisions.group = Group::Patches;
     scale::step_memory(&train, budget, &mut decisions);
-    let deploy = deploy_plan(goal, roi, &grid, normalization);
+    let mut deploy = deploy_plan(goal, roi, &grid, normalization);
+    goal.dicom.apply(&mut deploy)?;
     deploy.validate()?;
     Ok(Plans {
         deploy,

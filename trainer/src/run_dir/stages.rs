@@ -209,6 +209,7 @@ impl WorkDir {
             modality: self.task.modality,
             extra_modalities: &self.task.extra_modalities,
             classes: &self.task.classes,
+            dicom: &self.task.dicom,
             overrides: &overrides,
         };
         // What this machine has when the first plan is made counts for all later ones: they are the same on another.
@@ -219,7 +220,7 @@ impl WorkDir {
             ..self.record.budget()
         };
         let plans = planner::plan(&stats.stats_summary, &goal, &budget)?;
-        let inputs = fingerprint(&json!([
+        let mut inputs = json!([
             PLANNER_VERSION,
             data_stats,
             goal.name,
@@ -229,10 +230,14 @@ impl WorkDir {
             overrides,
             budget.device_memory_gib,
             budget.host_memory_gib
-        ]));
+        ]);
+        // A task without it keeps the digest that plans were made with before there was such a key.
+        if let (false, Some(inputs)) = (goal.dicom.is_empty(), inputs.as_array_mut()) {
+            inputs.push(json!(goal.dicom));
+        }
         Ok(Derived {
             plans,
-            inputs,
+            inputs: fingerprint(&inputs),
             data_stats,
             host_memory_gib,
         })

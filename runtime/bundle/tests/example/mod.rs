@@ -134,6 +134,7 @@ pub fn manifest() -> Manifest {
         format: manifest::FORMAT.into(),
         format_version: manifest::FORMAT_VERSION,
         name: "two tissues".into(),
+        version: Some("1.2.0".into()),
         deploy_plan: "deploy_plan.json".into(),
         probe: "probe.json".into(),
         network: NetworkInterface {

@@ -117,6 +117,7 @@ pub fn bundle_with(
         format: manifest::FORMAT.into(),
         format_version: manifest::FORMAT_VERSION,
         name: "ramps".into(),
+        version: None,
         deploy_plan: "deploy_plan.json".into(),
         probe: "probe.json".into(),
         network: interface(),

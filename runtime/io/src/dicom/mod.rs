@@ -1,7 +1,8 @@
 //! DICOM: slices of CT, MR, PET and 3D X-ray, one in a file or many, as volumes.
 //!
 //! [`scan`] looks at files and gives stacks; [`Stack::assess`] says what volume a stack makes and grades it;
-//! [`Assessment::read`] reads it. [`read_structures`] reads regions that are drawn as contours. World space leaves here as RAS+ millimeters: DICOM's own LPS ends in this module.
+//! [`Assessment::read`] reads it. [`read_structures`] reads regions that are drawn as contours, and
+//! [`read_structure_references`] on which images. World space leaves here as RAS+ millimeters: DICOM's own LPS ends in this module.
 //!
 //! The walk over a data set is this module's own, without recursion and with every length held against the file, and
 //! only attributes that are asked for are read: names, dates of birth and the like never enter memory. A file whose
@@ -13,6 +14,7 @@
 //! **Not read**: Modality LUTs, real-valued pixels, colors, frames without functional groups; files without the
 //! preamble of PS3.10; b-values in private attributes.
 
+mod class;
 mod codec;
 mod dataset;
 mod elements;
@@ -42,6 +44,9 @@ pub use instance::{
 };
 pub use scan::{Scan, SkipReason, Skipped, scan};
 pub use stack::{Assessment, Grade, Policy, Slice, Stack};
-pub use structures::{Region, Structures, read_structures};
+pub use structures::{
+    ReferencedSeries, Region, StructureReferences, Structures, read_structure_references,
+    read_structures,
+};
 pub use syntax::TransferSyntax;
 pub use tag::Tag;

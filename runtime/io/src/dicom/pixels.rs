@@ -175,10 +175,7 @@ impl Image {
         }
         let samples = codec::decode(header.syntax, &compressed, shape, header.format)?;
         drop(compressed);
-        Ok(samples
-            .into_iter()
-            .map(|sample| scale.value(sample.into()))
-            .collect())
+        Ok(scale.values(samples.into_iter().map(u32::from)))
     }
 }
 
@@ -212,46 +209,46 @@ struct Scale {
 }
 
 impl Scale {
-    #[inline]
-    fn value(self, pattern: u32) -> f32 {
+    /// The values of stored patterns. What their format decides is decided once, so that many are scaled at a time.
+    fn values(self, patterns: impl Iterator<Item = u32>) -> Vec<f32> {
         let PixelFormat {
             stored,
             high,
             signed,
             ..
         } = self.format;
-        // The stored bits at the upper end, so that a shift brings the sign along.
-        let aligned = pattern << (31 - high);
+        // The stored bits go to the upper end, so that the shift back brings the sign along.
+        let (up, down) = (31 - high, 32 - stored);
         if stored > 24 {
-            let number = if signed {
-                f64::from((aligned as i32) >> (32 - stored))
+            let value = |number: f64| (number * self.slope + self.intercept) as f32;
+            return if signed {
+                let numbers = patterns.map(|pattern| (pattern << up) as i32 >> down);
+                numbers.map(|number| value(number.into())).collect()
             } else {
-                f64::from(aligned >> (32 - stored))
+                let numbers = patterns.map(|pattern| pattern << up >> down);
+                numbers.map(|number| value(number.into())).collect()
             };
-            return (number * self.slope + self.intercept) as f32;
         }
-        let number = if signed {
-            (aligned as i32) >> (32 - stored)
-        } else {
-            (aligned >> (32 - stored)) as i32
-        };
         // Steps of `f32`, in which converters to NIfTI compute: voxels are bit for bit those that networks learn from.
-        number as f32 * self.slope as f32 + self.intercept as f32
+        let (slope, intercept) = (self.slope as f32, self.intercept as f32);
+        let value = |number: i32| number as f32 * slope + intercept;
+        if signed {
+            let numbers = patterns.map(|pattern| (pattern << up) as i32 >> down);
+            numbers.map(value).collect()
+        } else {
+            let numbers = patterns.map(|pattern| (pattern << up >> down) as i32);
+            numbers.map(value).collect()
+        }
     }
 
     fn native(self, bytes: &[u8], encoding: Encoding) -> Vec<f32> {
-        match self.format.allocated {
-            8 => bytes.iter().map(|&byte| self.value(byte.into())).collect(),
-            16 => {
-                let words = bytes.as_chunks().0.iter();
-                words
-                    .map(|word| self.value(encoding.u16(*word).into()))
-                    .collect()
-            }
-            _ => {
-                let words = bytes.as_chunks().0.iter();
-                words.map(|word| self.value(encoding.u32(*word))).collect()
-            }
+        let (pairs, fours) = (bytes.as_chunks().0.iter(), bytes.as_chunks().0.iter());
+        match (self.format.allocated, encoding.big) {
+            (8, _) => self.values(bytes.iter().map(|&byte| byte.into())),
+            (16, false) => self.values(pairs.map(|&word| u16::from_le_bytes(word).into())),
+            (16, true) => self.values(pairs.map(|&word| u16::from_be_bytes(word).into())),
+            (_, false) => self.values(fours.map(|&word| u32::from_le_bytes(word))),
+            (_, true) => self.values(fours.map(|&word| u32::from_be_bytes(word))),
         }
     }
 }
@@ -272,7 +269,7 @@ mod tests {
             slope: 2.0,
             intercept: 1.0,
         }
-        .value(pattern)
+        .values(std::iter::once(pattern))[0]
     }
 
     #[test]

@@ -16,6 +16,9 @@ use crate::nifti::Limits;
 /// Slices that are decoded at once, and written side by side: a voxel's neighbors in memory are of the next slices.
 const BLOCK_SLICES: usize = 16;
 
+/// Edge of the tiles of rows and columns that are turned at once: a line of the cache.
+const TILE: usize = 16;
+
 /// Bytes that decoding takes for each pixel of a frame: the most is JPEG 2000's, for coefficients and their transform.
 const DECODER_BYTES_PER_PIXEL: u64 = 24;
 
@@ -53,16 +56,7 @@ impl Assessment {
                 .par_iter()
                 .map(|slice| fragments.read(slice))
                 .collect::<Result<_, _>>()?;
-            data.par_chunks_mut(rows * slices)
-                .enumerate()
-                .for_each(|(x, slab)| {
-                    for (y, line) in slab.chunks_mut(slices).enumerate() {
-                        let pixel = y * columns + x;
-                        for (voxel, frame) in line[start..].iter_mut().zip(&frames) {
-                            *voxel = frame[pixel];
-                        }
-                    }
-                });
+            turn(&frames, [columns, rows, slices], start, &mut data);
         }
         if let Some(blends) = &layout.blends {
             let even = self.zeros(layout.even.shape)?;
@@ -182,11 +176,13 @@ impl Assessment {
 
     fn zeros(&self, shape: [usize; 3]) -> Result<Vec<f32>, DicomError> {
         let voxels = shape.iter().product();
-        let mut data = Vec::new();
-        data.try_reserve_exact(voxels)
+        // Only asks: memory that the system hands out as zeros is first touched by the threads that fill it.
+        let mut asked = Vec::<f32>::new();
+        asked
+            .try_reserve_exact(voxels)
             .map_err(|_| self.too_large(&shape))?;
-        data.resize(voxels, 0.0);
-        Ok(data)
+        drop(asked);
+        Ok(vec![0.0; voxels])
     }
 
     fn too_large(&self, shape: &[usize]) -> DicomError {
@@ -195,6 +191,41 @@ impl Assessment {
             bytes: 4 * shape.iter().product::<usize>() as u64,
         }
     }
+}
+
+/// Puts frames, row by row, into an array `[X, Y, Z]` of this shape, from slice `start` on.
+fn turn(frames: &[Vec<f32>], [columns, rows, slices]: [usize; 3], start: usize, data: &mut [f32]) {
+    data.par_chunks_mut(TILE * rows * slices)
+        .enumerate()
+        .for_each(|(index, slabs)| {
+            let x_start = index * TILE;
+            let x_count = TILE.min(columns - x_start);
+            let mut tile = [[[0.0; TILE]; BLOCK_SLICES]; TILE];
+            for y_start in (0..rows).step_by(TILE) {
+                let y_count = TILE.min(rows - y_start);
+                // Reading first, by lines of the cache, and writing then run by run along the slices.
+                for (y, lines) in tile[..y_count].iter_mut().enumerate() {
+                    let pixel = (y_start + y) * columns + x_start;
+                    for (line, frame) in lines.iter_mut().zip(frames) {
+                        let row = &frame[pixel..pixel + x_count];
+                        match row.first_chunk() {
+                            // A call would take longer than the copy.
+                            Some(whole) => *line = *whole,
+                            None => line[..x_count].copy_from_slice(row),
+                        }
+                    }
+                }
+                for (x, slab) in slabs.chunks_mut(rows * slices).enumerate() {
+                    for (y, lines) in tile[..y_count].iter().enumerate() {
+                        let run = &mut slab[(y_start + y) * slices + start..][..frames.len()];
+                        for (voxel, line) in run.iter_mut().zip(lines) {
+                            // The remainder changes nothing and spares a check.
+                            *voxel = line[x % TILE];
+                        }
+                    }
+                }
+            }
+        });
 }
 
 /// The fragments of images with several frames, by the images' addresses.

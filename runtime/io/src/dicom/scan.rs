@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use crate::dicom::class;
 use crate::dicom::dataset::{self, Encoding, Visitor, text};
 use crate::dicom::error::{DicomError, HeaderError};
 use crate::dicom::header::{self, NoImage};
 use crate::dicom::pixels::Image;
 use crate::dicom::separate::stacks;
 use crate::dicom::stack::{Slice, Stack};
+use crate::dicom::structures;
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag::{self, Tag};
 
@@ -55,7 +57,7 @@ pub enum SkipReason {
     #[error("it is a DICOMDIR")]
     Directory,
     /// An object of another class than CT, MR, PET and 3D X-ray images: a report, contours, a segmentation.
-    #[error("it is {}", class_name(class))]
+    #[error("it is {}", class::name(class))]
     Class {
         /// UID of the class.
         class: String,
@@ -88,23 +90,6 @@ impl SkipReason {
     pub fn is_dicom(&self) -> bool {
         !matches!(self, Self::NotDicom | Self::LinkedFolder)
     }
-}
-
-/// Names of classes that are often seen beside images.
-fn class_name(class: &str) -> String {
-    let name = match class.strip_prefix("1.2.840.10008.5.1.4.1.1.") {
-        Some("7") => "a secondary capture",
-        Some("66.4") => "a segmentation",
-        Some("481.2") => "a dose",
-        Some("481.3") => "a structure set",
-        Some("481.5") => "a treatment plan",
-        Some("104.1") => "a PDF document",
-        Some(rest) if rest.starts_with("88.") => "a structured report",
-        Some(rest) if rest.starts_with("11.") => "a presentation state",
-        _ if class.is_empty() => "an object of no class",
-        _ => return format!("an object of class {class}"),
-    };
-    name.to_owned()
 }
 
 /// Looks at files, folders with all that is below them, and the files that a DICOMDIR names.
@@ -172,6 +157,15 @@ pub fn scan<P: AsRef<Path>>(paths: &[P]) -> Result<Scan, DicomError> {
 }
 
 impl Scan {
+    /// The files that are structure sets, by path.
+    pub fn structure_sets(&self) -> impl Iterator<Item = &Path> {
+        let is_set = |file: &&Skipped| matches!(&file.reason, SkipReason::Class { class } if class == structures::CLASS);
+        self.skipped
+            .iter()
+            .filter(is_set)
+            .map(|file| file.path.as_path())
+    }
+
     fn skip(&mut self, path: PathBuf, reason: SkipReason) {
         self.skipped.push(Skipped { path, reason });
     }
@@ -236,6 +230,13 @@ impl DicomError {
             reason,
         }
     }
+
+    pub(super) fn header(path: &Path) -> impl Fn(HeaderError) -> Self {
+        move |reason| Self::Header {
+            path: path.to_owned(),
+            reason,
+        }
+    }
 }
 
 /// The files that a DICOMDIR names; `None` where the file is none.
@@ -253,10 +254,7 @@ fn directory(path: &Path) -> Result<Option<Vec<PathBuf>>, DicomError> {
     if let Err(reason) = dataset::walk(&mut stream, encoding, &mut records)
         && records.is_directory
     {
-        return Err(DicomError::Header {
-            path: path.to_owned(),
-            reason,
-        });
+        return Err(DicomError::header(path)(reason));
     }
     if !records.is_directory {
         return Ok(None);
@@ -267,13 +265,10 @@ fn directory(path: &Path) -> Result<Option<Vec<PathBuf>>, DicomError> {
         match plain_path(&id) {
             Some(below) => files.push(existing(folder, &below)),
             None => {
-                return Err(DicomError::Header {
-                    path: path.to_owned(),
-                    reason: HeaderError::Malformed {
-                        tag: tag::REFERENCED_FILE_ID,
-                        expected: "names of folders and a file below its own",
-                    },
-                });
+                return Err(DicomError::header(path)(HeaderError::Malformed {
+                    tag: tag::REFERENCED_FILE_ID,
+                    expected: "names of folders and a file below its own",
+                }));
             }
         }
     }

@@ -1,22 +1,21 @@
-//! Structure sets (RTSTRUCT): regions drawn as contours, as masks.
+//! Structure sets (RTSTRUCT): regions drawn as contours.
+
+mod mask;
+mod references;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use ndarray::Array3;
-use vesal_volume::{Geometry, LabelMap};
-
 use crate::dicom::dataset::{self, Encoding, Visitor, text};
-use crate::dicom::error::{DicomError, HeaderError, StructureError};
+use crate::dicom::error::{DicomError, HeaderError};
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag::{self, Tag};
 
-/// The class of a structure set.
-const CLASS: &str = "1.2.840.10008.5.1.4.1.1.481.3";
+pub use references::{ReferencedSeries, StructureReferences, read_structure_references};
 
-/// Largest distance in slices between points of one contour.
-const PLANAR: f64 = 0.25;
+/// The class of a structure set.
+pub(super) const CLASS: &str = "1.2.840.10008.5.1.4.1.1.481.3";
 
 /// The regions of a structure set.
 #[derive(Debug, Clone, Default)]
@@ -45,95 +44,44 @@ pub struct Region {
 /// **Errors**: [`DicomError::Header`] for a file that is none, or whose header or contours are damaged.
 pub fn read_structures(path: impl AsRef<Path>) -> Result<Structures, DicomError> {
     let path = path.as_ref();
-    let file = File::open(path).map_err(DicomError::io(path))?;
-    read(file).map_err(|reason| DicomError::Header {
-        path: path.to_owned(),
-        reason,
-    })
+    let mut found = Contours::default();
+    visit(path, &mut found)?;
+    found.structures().map_err(DicomError::header(path))
 }
 
-fn read(file: File) -> Result<Structures, HeaderError> {
+/// Shows a visitor the structure set of a file.
+fn visit(path: &Path, found: &mut (impl Visitor + Classed)) -> Result<(), DicomError> {
+    let file = File::open(path).map_err(DicomError::io(path))?;
+    walk(file, found).map_err(DicomError::header(path))
+}
+
+fn walk(file: File, found: &mut (impl Visitor + Classed)) -> Result<(), HeaderError> {
     let (mut stream, meta) = dataset::open(file)?;
     let syntax = TransferSyntax::of(&meta.syntax).filter(|syntax| !syntax.is_encapsulated());
     let syntax = syntax.ok_or(HeaderError::Syntax { uid: meta.syntax })?;
     if syntax == TransferSyntax::Deflated {
         stream = stream.deflated();
     }
-    let mut found = Contours::default();
-    dataset::walk(&mut stream, Encoding::of(syntax), &mut found)?;
-    if found.class.as_deref() != Some(CLASS) {
+    dataset::walk(&mut stream, Encoding::of(syntax), found)?;
+    if found.class() != Some(CLASS) {
         return Err(HeaderError::Malformed {
             tag: tag::SOP_CLASS_UID,
             expected: "the class of a structure set",
         });
     }
-    found.structures()
+    Ok(())
 }
 
-impl Region {
-    /// The voxels whose centers the contours enclose: 1 inside, 0 outside.
-    ///
-    /// **Definition**: each contour counts for the slice nearest to it; in a slice, a center is inside where a line from
-    /// it leaves an odd number of times, so that a contour within another cuts a hole.
-    ///
-    /// **Errors**: [`StructureError`] for contours that do not lie in the slices of the grid, and for a grid without
-    /// inverse.
-    ///
-    /// **Source**: PS3.3 C.8.8.6.
-    pub fn mask(&self, grid: &Geometry) -> Result<LabelMap, StructureError> {
-        let to_voxel = grid.affine.inverse()?;
-        let [columns, rows, slices] = grid.shape;
-        let mut data = Array3::zeros(grid.shape);
-        for (index, contour) in self.contours.iter().enumerate() {
-            let corners: Vec<[f64; 3]> = contour
-                .iter()
-                .map(|&corner| to_voxel.voxel_to_world(corner))
-                .collect();
-            let depths = || corners.iter().map(|corner| corner[2]);
-            let (least, most) = (
-                depths().fold(f64::INFINITY, f64::min),
-                depths().fold(f64::NEG_INFINITY, f64::max),
-            );
-            if most - least > PLANAR {
-                return Err(StructureError::NotInSlice {
-                    contour: index + 1,
-                    slices: most - least,
-                });
-            }
-            let slice = ((least + most) / 2.0).round();
-            if slice < 0.0 || slice >= slices as f64 {
-                continue;
-            }
-            for y in 0..rows {
-                for [from, to] in inside(&corners, y as f64) {
-                    // Centers from `from` up to but not at `to`.
-                    let start = from.ceil().clamp(0.0, columns as f64) as usize;
-                    let end = to.ceil().clamp(0.0, columns as f64) as usize;
-                    for x in start..end {
-                        data[[x, y, slice as usize]] ^= 1;
-                    }
-                }
-            }
-        }
-        Ok(LabelMap {
-            data,
-            affine: grid.affine,
-        })
+/// Knows what class of object it was shown.
+trait Classed {
+    /// UID of the class.
+    fn class(&self) -> Option<&str>;
+}
+
+impl Classed for Contours {
+    fn class(&self) -> Option<&str> {
+        self.class.as_deref()
     }
-}
-
-/// The parts of a row that a contour encloses.
-fn inside(corners: &[[f64; 3]], y: f64) -> Vec<[f64; 2]> {
-    let next = corners.iter().cycle().skip(1);
-    let mut crossings: Vec<f64> = corners
-        .iter()
-        .zip(next)
-        // Of a corner on the row, only the edge that comes from above counts.
-        .filter(|(a, b)| (a[1] <= y) != (b[1] <= y))
-        .map(|(a, b)| a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0]))
-        .collect();
-    crossings.sort_by(f64::total_cmp);
-    crossings.as_chunks().0.to_vec()
 }
 
 /// What is read of a structure set.

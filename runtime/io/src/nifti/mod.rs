@@ -47,4 +47,4 @@ pub use read::{
     read_label_map, read_label_map_within, read_volume, read_volume_within,
 };
 pub use source::TRAILING_BYTES_MAX;
-pub use write::{WriteOptions, write_label_map, write_regions, write_volume};
+pub use write::{WriteOptions, write_label_map, write_regions, write_smallest, write_volume};

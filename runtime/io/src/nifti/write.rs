@@ -143,6 +143,50 @@ pub fn write_volume(
     })
 }
 
+/// Writes a volume of one channel as `.nii` or `.nii.gz`, by the name, in the smallest type that holds its voxels.
+///
+/// **Shapes and units**: `[1, X, Y, Z]` as `[X, Y, Z]`; of several channels, each as a grid.
+///
+/// **Definition**: `int16` if every voxel is a whole number from -32768 to 32767, as stored values of scanners are;
+/// otherwise `float32`. Both read as the very same numbers.
+///
+/// **Errors**: as [`write_label_map`].
+pub fn write_smallest(
+    path: impl AsRef<Path>,
+    volume: &Volume,
+    options: &WriteOptions,
+) -> Result<(), NiftiError> {
+    let path = path.as_ref();
+    let (channels, x, y, z) = volume.data.dim();
+    if channels != 1 || !fits_shorts(volume) {
+        return write_volume(path, volume, options);
+    }
+    let header = header(&[x, y, z], &volume.affine, NiftiType::Int16, options);
+    let header = header.map_err(NiftiError::write(path))?;
+    let output = Output::new(path, options, &header, REAL_LEVEL);
+    output.write(|block, raw| {
+        let voxels = volume.data.index_axis(Axis(0), block.frame);
+        blocks::encode(part(voxels, block), raw, |voxel| {
+            (voxel as i16).to_le_bytes()
+        });
+        Ok(())
+    })
+}
+
+/// Whether every voxel is a whole number of 16 bits.
+fn fits_shorts(volume: &Volume) -> bool {
+    let planes = 0..volume.data.len_of(Axis(1));
+    // A conversion saturates, and NaN becomes 0; no branch, hence many voxels at a time.
+    let fits = |fits: bool, voxel: &f32| fits & (f32::from(*voxel as i16) == *voxel);
+    planes.into_par_iter().all(|x| {
+        let plane = volume.data.index_axis(Axis(1), x);
+        match plane.as_slice() {
+            Some(plane) => plane.iter().fold(true, fits),
+            None => plane.iter().fold(true, fits),
+        }
+    })
+}
+
 /// The voxels of a block.
 fn part<'a, T>(frame: ArrayView3<'a, T>, block: &Block) -> ArrayView3<'a, T> {
     frame.slice_move(s![.., block.y.clone(), block.z.clone()])

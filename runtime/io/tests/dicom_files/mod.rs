@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod reading;
+pub mod structures;
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -1,11 +1,16 @@
 //! Hand-made NIfTI files: every field as a number, no check at all.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+#[path = "../shared/mod.rs"]
+mod shared;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+#[allow(unused_imports, reason = "each test file uses a part of it")]
+pub use shared::shared_data;
 
 /// Fields of a header; `Default` is a valid 3×4×5 `uint8` grid with a 1 mm sform.
 #[derive(Debug, Clone)]
@@ -172,23 +177,4 @@ pub fn save(directory: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = directory.join(name);
     std::fs::write(&path, bytes).unwrap();
     path
-}
-
-/// The data folder beside the checkout, or `None` (printed) where there is none; with `CI=true` there must be one.
-pub fn shared_data(folder: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("VESAL_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let path = root.join("data").join(folder);
-    if path.is_dir() {
-        return Some(path);
-    }
-    assert!(
-        std::env::var("CI").as_deref() != Ok("true"),
-        "{} is absent",
-        path.display()
-    );
-    println!("skipped: {} is absent", path.display());
-    None
 }

@@ -6,7 +6,9 @@ use std::path::Path;
 use serde::Serialize;
 use vesal_bundle::Bundle;
 use vesal_bundle::case_scores::MeanScore;
-use vesal_bundle::deploy_plan::{Activation, Channel, DeployPlan, Label, Modality};
+use vesal_bundle::deploy_plan::{
+    Activation, Channel, Concept, DeployPlan, Label, LabelCode, Modality,
+};
 use vesal_bundle::manifest::{
     EnsembleRecord, Member, MemberProvenance, NetworkInterface, Provenance,
 };
@@ -23,6 +25,7 @@ use crate::table::table;
 pub struct Facts {
     path: String,
     name: String,
+    version: Option<String>,
     digest: String,
     bytes: u64,
     task: String,
@@ -57,6 +60,7 @@ impl Facts {
         Ok(Self {
             path: path.display().to_string(),
             name: manifest.name,
+            version: manifest.version,
             digest,
             bytes: manifest.files.values().map(|file| file.bytes).sum(),
             task,
@@ -81,19 +85,25 @@ impl Facts {
                 rows.push(vec![format!("  {name}"), value]);
             }
         };
-        group("bundle", vec![self.name.clone()]);
+        let version = self.version.as_deref().unwrap_or_default();
+        group(
+            "bundle",
+            vec![format!("{} {version}", self.name).trim_end().to_owned()],
+        );
         group("task", vec![self.task.clone()]);
         group("digest", vec![format!("sha256 {}", self.digest)]);
         group("size", vec![size_text(self.bytes)]);
         group("channels", self.channels.iter().map(channel_text).collect());
         let (labels, each): (_, Vec<_>) = match self.activation {
             Activation::Softmax => {
-                let text = |label: &Label| format!("{} {}", label.value, label.name);
-                ("labels", self.labels.iter().map(text).collect())
+                let lines =
+                    |label: &Label| label_text(format!("{} {}", label.value, label.name), label);
+                ("labels", self.labels.iter().flat_map(lines).collect())
             }
             Activation::Sigmoid => {
                 let text = |region: &Label| format!("mask {}: {}", region.class_index, region.name);
-                ("regions", self.labels.iter().map(text).collect())
+                let lines = |region: &Label| label_text(text(region), region);
+                ("regions", self.labels.iter().flat_map(lines).collect())
             }
         };
         group(labels, each);
@@ -205,7 +215,42 @@ fn channel_text(channel: &Channel) -> String {
         Modality::Mri => "MR",
         Modality::Pet => "PET",
     };
-    format!("{} ({modality})", channel.name)
+    let patterns = channel.series_descriptions.iter();
+    let patterns: Vec<_> = patterns.map(|pattern| format!("`{pattern}`")).collect();
+    let series = match patterns.as_slice() {
+        [] => String::new(),
+        patterns => format!(", series described as {}", patterns.join(" or ")),
+    };
+    format!("{} ({modality}){series}", channel.name)
+}
+
+/// A label, and below it what it is in codes.
+fn label_text(label: String, Label { code, .. }: &Label) -> Vec<String> {
+    let mut lines = vec![label];
+    if let Some(LabelCode {
+        category,
+        kind,
+        modifier,
+        color,
+    }) = code
+    {
+        let concepts = [category, kind].into_iter().chain(modifier);
+        let mut parts: Vec<_> = concepts.map(concept_text).collect();
+        if let Some([red, green, blue]) = color {
+            parts.push(format!("#{red:02x}{green:02x}{blue:02x}"));
+        }
+        lines.push(format!("  {}", parts.join(", ")));
+    }
+    lines
+}
+
+fn concept_text(concept: &Concept) -> String {
+    let Concept {
+        value,
+        scheme,
+        meaning,
+    } = concept;
+    format!("{meaning} ({scheme} {value})")
 }
 
 fn member_text(member: &Member) -> Vec<String> {

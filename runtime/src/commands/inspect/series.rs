@@ -9,8 +9,9 @@ use vesal_io::dicom::{self, Assessment, Policy, Scan, Stack};
 use vesal_volume::Affine;
 use vesal_volume::orientation::Orientation;
 
+use crate::failure;
+use crate::skipped;
 use crate::table::table;
-use crate::{case, failure};
 
 /// What is known of DICOM files.
 #[derive(Debug, Serialize)]
@@ -18,9 +19,6 @@ pub struct Facts {
     path: String,
     stacks: Vec<StackFacts>,
     skipped: Vec<SkippedFacts>,
-    /// The skipped files by reason, for people.
-    #[serde(skip)]
-    remarks: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -75,7 +73,6 @@ impl Facts {
                     reason: file.reason.to_string(),
                 })
                 .collect(),
-            remarks: case::skipped(scan),
         })
     }
 
@@ -102,8 +99,9 @@ impl Facts {
                 text += &format!("  {}: {remark}\n", stack.name());
             }
         }
-        for remark in &self.remarks {
-            text += &format!("  {remark}\n");
+        let skipped = self.skipped.iter();
+        for line in skipped::lines(skipped.map(|file| (&*file.path, &*file.reason))) {
+            text += &format!("  {line}\n");
         }
         text
     }

@@ -368,11 +368,16 @@ fn text(case: &str, segmented: &Segmented) -> String {
     let row =
         |label: &LabelRecord| vec![format!("  {}", label.name), format!("{:.2} ml", label.ml)];
     let rows: Vec<_> = segmented.labels.iter().map(row).collect();
-    let found = segmented
+    let mut found = segmented
         .outputs
         .iter()
         .filter(|output| output.format != PROBABILITIES);
-    let paths = found.map(|output| output.path.as_str());
-    let paths = paths.collect::<Vec<_>>().join(", ");
-    format!("{case}: {paths}\n{}", table(&rows))
+    let first = found.next().map_or("", |output| &output.path);
+    let others: Vec<_> = found.map(|output| output.format).collect();
+    let also = if others.is_empty() {
+        String::new()
+    } else {
+        format!(" (also {})", others.join(", "))
+    };
+    format!("{case}: {first}{also}\n{}", table(&rows))
 }

@@ -74,6 +74,7 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
 pub fn new_record(arguments: &PredictArguments, bundle: &Bundle) -> RunRecord {
     let bundle = BundleRecord {
         name: bundle.manifest().name.clone(),
+        version: bundle.manifest().version.clone(),
         digest: bundle.digest().to_owned(),
         members: bundle.manifest().members.len(),
     };

@@ -7,7 +7,6 @@ use vesal_bundle::deploy_plan::{Activation, Concept, Label};
 use vesal_bundle::{Bundle, DeployPlan};
 use vesal_cli::{Exit, Failure};
 use vesal_engine::{ProbabilitySink, SinkError};
-use vesal_io::dicom::Grade;
 use vesal_io::dicom::write::{
     Algorithm, Code, DicomWriteError, Form, Moment, Reference, ResultOptions, Segment, Segmented,
     Source, write_report, write_segmentation, write_structures,
@@ -15,7 +14,7 @@ use vesal_io::dicom::write::{
 use vesal_io::nifti::{self, ProbabilityFile, WriteOptions};
 use vesal_volume::{Geometry, LabelMap};
 
-use crate::case::Origin;
+use crate::case::{Origin, geometry_note};
 use crate::cli::OutputFormat;
 use crate::failure;
 use crate::outputs::Outputs;
@@ -89,8 +88,12 @@ impl<'a> Writer<'a> {
             overwrite,
             segments: plan.foreground().map(segment).collect(),
             algorithm: Algorithm {
-                name: manifest.name.clone(),
-                version: digest.chars().take(12).collect(),
+                name: short(&manifest.name),
+                // What is not counted is told apart by its digest.
+                version: match &manifest.version {
+                    Some(version) => version.clone(),
+                    None => digest.chars().take(12).collect(),
+                },
                 digest,
                 parameters: None,
             },
@@ -102,11 +105,7 @@ impl<'a> Writer<'a> {
         WriteOptions {
             overwrite: self.overwrite,
             space: origin.space,
-            note: origin.grade.map(|grade| match grade {
-                Grade::Ok => "geometry ok",
-                Grade::Resampled => "geometry resampled",
-                Grade::Refused => "geometry refused",
-            }),
+            note: origin.grade.map(geometry_note),
         }
     }
 
@@ -222,17 +221,24 @@ struct Overlapping;
 
 /// A label as a segment: by its code, or by its name alone.
 fn segment(label: &Label) -> Segment {
+    let name = short(&label.name);
     let Some(code) = &label.code else {
-        return Segment::named(label.value, &label.name);
+        return Segment::named(label.value, name);
     };
     Segment {
         value: label.value,
-        name: label.name.clone(),
+        name,
         category: concept(&code.category),
         kind: concept(&code.kind),
         modifier: code.modifier.as_ref().map(concept),
         color: code.color,
     }
+}
+
+/// A name as DICOM takes it: 64 characters, and no backslash, which parts values.
+fn short(name: &str) -> String {
+    let safe = name.chars().take(64).collect::<String>().replace('\\', "/");
+    safe.trim_end().to_owned()
 }
 
 fn concept(concept: &Concept) -> Code {
@@ -248,4 +254,17 @@ fn record(format: &'static str, path: &Path) -> Result<OutputRecord, Failure> {
         Failure::new(Exit::Output, error)
             .attempting(format!("cannot read back `{}`", path.display()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_shortened_to_what_dicom_takes() {
+        assert_eq!(short("left kidney"), "left kidney");
+        assert_eq!(short(r"gray\white"), "gray/white");
+        let long = format!("{} end", "é".repeat(63));
+        assert_eq!(short(&long), "é".repeat(63));
+    }
 }

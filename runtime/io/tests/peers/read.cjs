@@ -1,6 +1,6 @@
 // Reads results with dcmjs and compares them with the truth beside them.
 //
-// Run by dicom_peers.rs: node dicom_peers.cjs FOLDER NODE_MODULES, each folder below FOLDER holding results and truth.
+// Run by the tests: node read.cjs FOLDER NODE_MODULES, each folder below FOLDER holding results and truth.
 
 const fs = require("fs");
 const path = require("path");

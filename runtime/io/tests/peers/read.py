@@ -1,6 +1,6 @@
 """Reads results with highdicom, dcmqi, pydicom and scikit-image, and compares them with the truth beside them.
 
-Run by dicom_peers.rs: python3 dicom_peers.py FOLDER, each folder below it holding results and truth.
+Run by the tests: python3 read.py FOLDER, each folder below it holding results and truth.
 """
 
 import gzip

@@ -1,0 +1,127 @@
+//! Why a task cannot be used.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+use vesal_bundle::dicom_rules::RulesError;
+use vesal_bundle::name::NameError;
+
+use super::suggest;
+use super::{ClassError, OverrideError};
+
+/// Why a task cannot be used.
+#[derive(Debug, Error)]
+pub enum TaskError {
+    /// The system refuses the file.
+    #[error("cannot read the task `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// Not YAML, or no mapping of keys to values.
+    #[error("the task is no YAML mapping of keys to values")]
+    Yaml {
+        /// Where and what.
+        source: serde_yaml_ng::Error,
+    },
+    /// A key has to be there.
+    #[error("the task has no `{key}`")]
+    Missing {
+        /// The key.
+        key: &'static str,
+    },
+    /// A key that means nothing.
+    #[error("the task has the unknown key `{key}`{}; known are: {}", suggest::phrase(suggestion), known.join(", "))]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// A known key that looks like it.
+        suggestion: Option<&'static str>,
+        /// All known keys.
+        known: Vec<&'static str>,
+    },
+    /// A value of the wrong kind.
+    #[error("`{key}` of the task is {found}, expected {expected}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        found: String,
+        /// What it has to be.
+        expected: &'static str,
+    },
+    /// A name that breaks the rules for names.
+    #[error("`{key}` of the task has an unusable name")]
+    Name {
+        /// The key.
+        key: &'static str,
+        /// The rule.
+        source: NameError,
+    },
+    /// What to segment is unclear.
+    #[error(transparent)]
+    Classes(#[from] ClassError),
+    /// An extra modality whose key means something else, or comes twice.
+    #[error(
+        "`extra_modalities` of the task has the key `{key}`, expected names of further images such as `image2`"
+    )]
+    ExtraKey {
+        /// The key.
+        key: String,
+    },
+    /// What it says about DICOM is not in the form that is asked for.
+    #[error("`dicom` of the task does not follow its format")]
+    DicomForm {
+        /// Where and what.
+        source: serde_yaml_ng::Error,
+    },
+    /// What it says about DICOM does not fit the rest of it.
+    #[error("`dicom` of the task is unusable")]
+    Dicom {
+        /// Why.
+        source: RulesError,
+    },
+    /// An override that cannot be used.
+    #[error(transparent)]
+    Override(#[from] OverrideError),
+    /// A file or folder is in none of the places where it may be.
+    #[error("`{key}` of the task is not found at {}", quoted(tried))]
+    NotFound {
+        /// `datalist` or `dataroot`.
+        key: &'static str,
+        /// The places.
+        tried: Vec<PathBuf>,
+    },
+}
+
+impl TaskError {
+    /// What the reader can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing { .. } | Self::Yaml { .. } => Some(
+                "a task needs `name`, `modality: ct|mri|pet`, `datalist`, `dataroot` and `class_names: [first, second]`",
+            ),
+            Self::Classes(error) => Some(error.hint()),
+            Self::DicomForm { .. } => Some(
+                "`channels: {image: {series_descriptions: ['*t1*']}}` and `labels: {liver: {category: ..., type: {value: \
+                 '10200004', scheme: SCT, meaning: Liver}}}`; codes of digits need quotes",
+            ),
+            Self::Dicom { source } => source.hint(),
+            Self::NotFound { .. } => Some(
+                "relative paths start from the folder of the task file, then from the current folder",
+            ),
+            _ => None,
+        }
+    }
+}
+
+fn quoted(paths: &[PathBuf]) -> String {
+    let quoted: Vec<_> = paths
+        .iter()
+        .map(|path| format!("`{}`", path.display()))
+        .collect();
+    quoted.join(" or ")
+}
