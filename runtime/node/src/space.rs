@@ -206,9 +206,7 @@ mod tests {
         let usage = usage(folder.path()).unwrap();
         assert!(usage.free <= usage.total && (0.0..=1.0).contains(&usage.share()));
         let space = Space::new(&limits(1e-12, None));
-        assert!(matches!(
-            space.check(folder.path()),
-            Err(NoSpace::Disk { .. }) | Ok(())
-        ));
+        let is_full = matches!(space.check(folder.path()), Err(NoSpace::Disk { .. }));
+        assert_eq!(is_full, usage.share() > 1e-12);
     }
 }
