@@ -2,9 +2,11 @@
 
 mod convert;
 mod predict;
+mod serve;
 
 pub use self::convert::ConvertArguments;
 pub use self::predict::{DicomArguments, GeometryPolicy, OutputFormat, PredictArguments};
+pub use self::serve::ServeArguments;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -42,6 +44,8 @@ pub struct Cli {
 pub enum Command {
     /// Segment scans: write a label map for each
     Predict(PredictArguments),
+    /// Receive DICOM series, segment them and send the results on, for as long as it runs
+    Serve(ServeArguments),
     /// Compare predicted label maps with true ones
     Evaluate(EvaluateArguments),
     /// Show what an image, DICOM files or a bundle hold

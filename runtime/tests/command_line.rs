@@ -13,6 +13,7 @@ fn help_says_what_there_is() {
     insta::assert_snapshot!("help", overview.stdout);
     for command in [
         "predict",
+        "serve",
         "evaluate",
         "inspect",
         "convert",

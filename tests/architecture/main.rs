@@ -25,10 +25,12 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
             "vesal-io",
             "vesal-volume",
             "vesal-cli",
+            "vesal-node",
         ],
         false,
         false,
     ),
+    ("vesal-node", &["vesal-io"], false, false),
     ("vesal-kernels", &[], true, false),
     ("vesal-models", &["vesal-kernels"], true, false),
     (

@@ -7,6 +7,7 @@ pub mod devices;
 pub mod evaluate;
 pub mod inspect;
 pub mod predict;
+pub mod serve;
 pub mod setup;
 pub mod tune;
 pub mod verify;

@@ -7,6 +7,7 @@ use crate::dicom::dataset::{self, Encoding, PixelElement};
 use crate::dicom::elements::Elements;
 use crate::dicom::error::HeaderError;
 use crate::dicom::frame::{Frame, frames};
+use crate::dicom::instance::IMAGE_CLASSES;
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag;
 
@@ -57,22 +58,6 @@ pub(super) enum NoImage {
     Defect(HeaderError, Option<String>),
 }
 
-/// Classes of objects that are slices or frames in space: CT, MR, PET, their enhanced and converted kinds, and
-/// 3D X-ray (PS3.4 annex B.5).
-const CLASSES: [&str; 11] = [
-    "1.2.840.10008.5.1.4.1.1.2",
-    "1.2.840.10008.5.1.4.1.1.2.1",
-    "1.2.840.10008.5.1.4.1.1.2.2",
-    "1.2.840.10008.5.1.4.1.1.4",
-    "1.2.840.10008.5.1.4.1.1.4.1",
-    "1.2.840.10008.5.1.4.1.1.4.4",
-    "1.2.840.10008.5.1.4.1.1.128",
-    "1.2.840.10008.5.1.4.1.1.128.1",
-    "1.2.840.10008.5.1.4.1.1.130",
-    "1.2.840.10008.5.1.4.1.1.13.1.1",
-    "1.2.840.10008.5.1.4.1.1.13.1.2",
-];
-
 /// Reads the header of a file.
 pub(super) fn read(path: &Path, file: File) -> Result<Header, NoImage> {
     let (mut stream, meta) = dataset::open(file).map_err(|reason| NoImage::Defect(reason, None))?;
@@ -89,7 +74,7 @@ pub(super) fn read(path: &Path, file: File) -> Result<Header, NoImage> {
     let defect = |reason| NoImage::Defect(reason, series.clone());
     let class = elements.text(tag::SOP_CLASS_UID).or(meta.class);
     let class = class.filter(|class| is_uid(class)).unwrap_or_default();
-    if !CLASSES.contains(&class.as_str()) {
+    if !IMAGE_CLASSES.contains(&class.as_str()) {
         return Err(match walked {
             Err(reason) if class.is_empty() => defect(reason),
             _ => NoImage::Class(class),

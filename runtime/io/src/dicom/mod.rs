@@ -22,6 +22,7 @@ mod error;
 mod finding;
 mod frame;
 mod header;
+mod instance;
 mod layout;
 mod pixels;
 mod read;
@@ -38,6 +39,9 @@ pub use codec::CodecError;
 pub use error::{DicomError, HeaderError, PixelError, StructureError};
 pub use finding::Finding;
 pub use frame::Key;
+pub use instance::{
+    IMAGE_CLASSES, IMPLEMENTATION_VERSION, Instance, implementation_class, meta_information,
+};
 pub use scan::{Scan, SkipReason, Skipped, scan};
 pub use stack::{Assessment, Grade, Policy, Slice, Stack};
 pub use structures::{

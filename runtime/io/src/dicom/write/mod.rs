@@ -27,7 +27,7 @@ mod segment;
 mod segmentation;
 mod source;
 mod structures;
-mod uid;
+pub(super) mod uid;
 
 pub use algorithm::{Algorithm, Moment};
 pub use code::Code;

@@ -8,12 +8,11 @@ use dicom_dictionary_std::tags;
 use dicom_encoding::encode::explicit_le::ExplicitVRLittleEndianEncoder;
 use dicom_encoding::encode::implicit_le::ImplicitVRLittleEndianEncoder;
 use dicom_encoding::encode::{EncodeTo, EncoderFor};
-use dicom_object::FileMetaTableBuilder;
 
 use crate::atomic::{AtomicError, AtomicFile};
+use crate::dicom::instance::meta_information;
 use crate::dicom::write::elements::Items;
 use crate::dicom::write::error::{DicomWriteError, Unwritable};
-use crate::dicom::write::uid::{digest, uid};
 
 /// How elements and pixels are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,20 +59,11 @@ impl<'a> Output<'a> {
             path,
             file: AtomicFile::create(path, overwrite)?,
             syntax,
-            buffer: vec![0; 128],
+            buffer: Vec::new(),
         };
-        output.buffer.extend(b"DICM");
-        let version = concat!("VESAL_", env!("CARGO_PKG_VERSION"));
-        let meta = FileMetaTableBuilder::new()
-            .media_storage_sop_class_uid(class)
-            .media_storage_sop_instance_uid(instance)
-            .transfer_syntax(syntax.uid())
-            .implementation_class_uid(uid(&digest(["vesal", "implementation"])))
-            .implementation_version_name(&version[..version.len().min(16)])
-            .build();
-        let encoded = meta
-            .map(|meta| meta.write(&mut output.buffer))
-            .is_ok_and(|written| written.is_ok());
+        let meta = meta_information(class, instance, syntax.uid());
+        let encoded = meta.is_some();
+        output.buffer = meta.unwrap_or_default();
         output.put(encoded)?;
         Ok(output)
     }

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 /// Digest of texts; where one ends and the next begins counts.
-pub(super) fn digest<'a>(texts: impl IntoIterator<Item = &'a str>) -> [u8; 32] {
+pub(in crate::dicom) fn digest<'a>(texts: impl IntoIterator<Item = &'a str>) -> [u8; 32] {
     let mut hash = Sha256::new();
     for text in texts {
         hash.update((text.len() as u64).to_le_bytes());
@@ -15,7 +15,7 @@ pub(super) fn digest<'a>(texts: impl IntoIterator<Item = &'a str>) -> [u8; 32] {
 /// A UID made of a digest: a UUID of version 8 as a decimal number under `2.25`.
 ///
 /// **Source**: PS3.5 B.2; RFC 9562 section 5.8.
-pub(super) fn uid(digest: &[u8; 32]) -> String {
+pub(in crate::dicom) fn uid(digest: &[u8; 32]) -> String {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
     bytes[6] = bytes[6] & 0x0f | 0x80;
@@ -24,7 +24,7 @@ pub(super) fn uid(digest: &[u8; 32]) -> String {
 }
 
 /// Whether a text can stand where UIDs do (PS3.5 9.1); numbers with leading zeros are let pass, as they are in use.
-pub(super) fn is_uid(text: &str) -> bool {
+pub(in crate::dicom) fn is_uid(text: &str) -> bool {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     text.len() <= 64 && text.split('.').all(is_number)
 }

@@ -1,0 +1,166 @@
+//! Files as others send and keep them: which object a file holds, and the meta information in front of a data set.
+
+use std::fs::File;
+use std::path::Path;
+
+use dicom_object::FileMetaTableBuilder;
+
+use crate::dicom::dataset::{self, Encoding, Visitor, text};
+use crate::dicom::error::HeaderError;
+use crate::dicom::syntax::TransferSyntax;
+use crate::dicom::tag::{self, Tag};
+use crate::dicom::write::uid::{digest, is_uid, uid};
+
+/// Classes of objects that are slices or frames in space: CT, MR, PET, their enhanced and converted kinds, and
+/// 3D X-ray.
+///
+/// **Source**: PS3.4 annex B.5.
+pub const IMAGE_CLASSES: [&str; 11] = [
+    "1.2.840.10008.5.1.4.1.1.2",
+    "1.2.840.10008.5.1.4.1.1.2.1",
+    "1.2.840.10008.5.1.4.1.1.2.2",
+    "1.2.840.10008.5.1.4.1.1.4",
+    "1.2.840.10008.5.1.4.1.1.4.1",
+    "1.2.840.10008.5.1.4.1.1.4.4",
+    "1.2.840.10008.5.1.4.1.1.128",
+    "1.2.840.10008.5.1.4.1.1.128.1",
+    "1.2.840.10008.5.1.4.1.1.130",
+    "1.2.840.10008.5.1.4.1.1.13.1.1",
+    "1.2.840.10008.5.1.4.1.1.13.1.2",
+];
+
+/// Name of this program and its version as others see it; at most 16 characters.
+pub const IMPLEMENTATION_VERSION: &str = concat!("VESAL_", env!("CARGO_PKG_VERSION"));
+
+const _: () = assert!(IMPLEMENTATION_VERSION.len() <= 16);
+
+/// UID of this program as a writer and a peer of others (PS3.7 D.3.3.2).
+pub fn implementation_class() -> String {
+    uid(&digest(["vesal", "implementation"]))
+}
+
+/// The UIDs of an object, and where its data set begins. Nothing else of the data set is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// UID of its class.
+    pub class: String,
+    /// UID of the object.
+    pub instance: String,
+    /// UID of its study.
+    pub study: String,
+    /// UID of its series.
+    pub series: String,
+    /// UID of the transfer syntax.
+    pub syntax: String,
+    /// Byte of the file at which the data set begins, behind the meta information.
+    pub data_set: u64,
+    /// Whether it has pixels.
+    pub has_pixels: bool,
+}
+
+impl Instance {
+    /// Reads the UIDs of a file, and walks to its pixels or its end.
+    ///
+    /// **Errors**: as for any header; a UID is absent or is none; pixels that state their length are not all there.
+    pub fn read(path: &Path) -> Result<Self, HeaderError> {
+        let file = File::open(path).map_err(HeaderError::io)?;
+        let (mut stream, meta) = dataset::open(file)?;
+        let data_set = stream.position();
+        let Some(syntax) = TransferSyntax::of(&meta.syntax) else {
+            return Err(if is_uid(&meta.syntax) {
+                HeaderError::Syntax { uid: meta.syntax }
+            } else {
+                malformed(tag::TRANSFER_SYNTAX_UID)
+            });
+        };
+        if syntax == TransferSyntax::Deflated {
+            stream = stream.deflated();
+        }
+        let mut uids = Uids::default();
+        let pixels = dataset::walk(&mut stream, Encoding::of(syntax), &mut uids)?;
+        if let Some(pixels) = pixels
+            && let (Some(length), Some(rest)) = (pixels.length, stream.rest())
+            && length > rest
+        {
+            return Err(HeaderError::PixelBytes {
+                found: rest,
+                expected: length,
+            });
+        }
+        let [class, instance, study, series] = uids.0;
+        Ok(Self {
+            class: checked(class, TAGS[0])?,
+            instance: checked(instance, TAGS[1])?,
+            study: checked(study, TAGS[2])?,
+            series: checked(series, TAGS[3])?,
+            syntax: meta.syntax,
+            data_set,
+            has_pixels: pixels.is_some(),
+        })
+    }
+}
+
+const TAGS: [Tag; 4] = [
+    tag::SOP_CLASS_UID,
+    tag::SOP_INSTANCE_UID,
+    tag::STUDY_INSTANCE_UID,
+    tag::SERIES_INSTANCE_UID,
+];
+
+fn malformed(tag: Tag) -> HeaderError {
+    HeaderError::Malformed {
+        tag,
+        expected: "a UID",
+    }
+}
+
+fn checked(value: Option<String>, tag: Tag) -> Result<String, HeaderError> {
+    let uid = value.ok_or(HeaderError::Missing { tag })?;
+    if is_uid(&uid) {
+        Ok(uid)
+    } else {
+        Err(malformed(tag))
+    }
+}
+
+#[derive(Default)]
+struct Uids([Option<String>; 4]);
+
+impl Visitor for Uids {
+    fn enters(&self, _: &[Tag], _: Tag) -> bool {
+        false
+    }
+
+    fn wants(&self, path: &[Tag], tag: Tag) -> bool {
+        path.is_empty() && TAGS.contains(&tag)
+    }
+
+    fn begins(&mut self, _: &[Tag]) {}
+
+    fn value(&mut self, _: &[Tag], tag: Tag, value: Vec<u8>) {
+        for (wanted, uid) in TAGS.iter().zip(&mut self.0) {
+            if *wanted == tag {
+                let text = text(&value);
+                *uid = uid.take().or((!text.is_empty()).then_some(text));
+            }
+        }
+    }
+}
+
+/// Preamble and meta information (PS3.10 7.1) that stand in front of a data set in a file; `None` for texts that
+/// cannot be encoded.
+pub fn meta_information(class: &str, instance: &str, syntax: &str) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; 128];
+    bytes.extend(b"DICM");
+    FileMetaTableBuilder::new()
+        .media_storage_sop_class_uid(class)
+        .media_storage_sop_instance_uid(instance)
+        .transfer_syntax(syntax)
+        .implementation_class_uid(implementation_class())
+        .implementation_version_name(IMPLEMENTATION_VERSION)
+        .build()
+        .ok()?
+        .write(&mut bytes)
+        .ok()?;
+    Some(bytes)
+}

@@ -1,0 +1,323 @@
+//! Holds the tables of a file of settings against the rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::config::document::{
+    CallerTable, CallersTable, DestinationTable, Document, LimitsTable, RetentionTable, RetryTable,
+    ServiceTable,
+};
+use crate::config::{
+    Caller, Callers, Config, Destination, Fault, Keep, Limits, Retention, Retry, Service,
+};
+
+type Checked<T> = Result<T, (String, Fault)>;
+
+impl Document {
+    pub fn check(self, folder: &Path) -> Checked<Config> {
+        let destinations = destinations(self.destination)?;
+        let keep = self.retention.keep;
+        let services = services(self.service, folder, &destinations, keep)?;
+        Ok(Config {
+            storage: folder.join(self.node.storage),
+            bind: self.node.bind,
+            port: self.node.port,
+            workers: count("node.workers", self.node.workers)?,
+            http: self
+                .http
+                .enabled
+                .then_some((self.http.bind, self.http.port)),
+            limits: self.limits.check()?,
+            retry: self.retry.check()?,
+            retention: self.retention.check()?,
+            callers: callers(self.callers, self.caller)?,
+            destinations,
+            services,
+        })
+    }
+}
+
+impl LimitsTable {
+    fn check(self) -> Checked<Limits> {
+        if !(self.disk_share > 0.0 && self.disk_share <= 1.0) {
+            let fault = Fault::Number {
+                found: self.disk_share,
+                expected: "more than 0 and at most 1",
+            };
+            return Err(("limits.disk_share".to_owned(), fault));
+        }
+        Ok(Limits {
+            associations: count("limits.associations", self.associations)?,
+            associations_per_caller: count(
+                "limits.associations_per_caller",
+                self.associations_per_caller,
+            )?,
+            negotiation: seconds("limits.negotiation_seconds", self.negotiation_seconds)?,
+            idle: seconds("limits.idle_seconds", self.idle_seconds)?,
+            association: seconds("limits.association_seconds", self.association_seconds)?,
+            instance_bytes: mebibytes("limits.instance_mib", self.instance_mib)?,
+            disk_share: self.disk_share,
+            storage_bytes: self
+                .storage_mib
+                .map(|mib| mebibytes("limits.storage_mib", mib))
+                .transpose()?,
+            shutdown: pause("limits.shutdown_seconds", self.shutdown_seconds)?,
+            run: time("limits.run_minutes", self.run_minutes, 60.0, "minutes")?,
+            stuck: time("limits.stuck_minutes", self.stuck_minutes, 60.0, "minutes")?,
+        })
+    }
+}
+
+impl RetryTable {
+    fn check(self) -> Checked<Retry> {
+        Ok(Retry {
+            run_attempts: count("retry.run_attempts", self.run_attempts as usize)? as u32,
+            run_pause: pause("retry.run_pause_seconds", self.run_pause_seconds)?,
+            send_attempts: count("retry.send_attempts", self.send_attempts as usize)? as u32,
+            send_pause: seconds("retry.send_pause_seconds", self.send_pause_seconds)?,
+            send_pause_max: seconds("retry.send_pause_max_seconds", self.send_pause_max_seconds)?,
+            undelivered_pause: time(
+                "retry.undelivered_pause_hours",
+                self.undelivered_pause_hours,
+                3600.0,
+                "hours",
+            )?,
+        })
+    }
+}
+
+impl RetentionTable {
+    fn check(self) -> Checked<Retention> {
+        let (hours, days) = (3600.0, 86_400.0);
+        Ok(Retention {
+            keep: self.keep,
+            kept: duration("retention.keep_hours", self.keep_hours, hours, "hours", 0.0)?,
+            failed: duration(
+                "retention.failed_hours",
+                self.failed_hours,
+                hours,
+                "hours",
+                0.0,
+            )?,
+            undelivered: time(
+                "retention.undelivered_days",
+                self.undelivered_days,
+                days,
+                "days",
+            )?,
+            ledger: time("retention.ledger_days", self.ledger_days, days, "days")?,
+        })
+    }
+}
+
+fn callers(table: CallersTable, callers: Vec<CallerTable>) -> Checked<Callers> {
+    let listed = callers
+        .into_iter()
+        .enumerate()
+        .map(|(index, caller)| {
+            Ok(Caller {
+                ae_title: ae_title(&format!("caller[{index}].ae_title"), &caller.ae_title)?,
+                address: caller.address.map(|address| address.to_canonical()),
+            })
+        })
+        .collect::<Checked<_>>()?;
+    Ok(if table.any {
+        Callers::Any
+    } else {
+        Callers::Listed(listed)
+    })
+}
+
+fn destinations(tables: Vec<DestinationTable>) -> Checked<BTreeMap<String, Destination>> {
+    let mut destinations = BTreeMap::new();
+    for (index, table) in tables.into_iter().enumerate() {
+        let key = |name: &str| format!("destination[{index}].{name}");
+        let is_name = |text: &str| {
+            !text.is_empty()
+                && text.len() <= 64
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        };
+        if !is_name(&table.name) {
+            return Err((
+                key("name"),
+                Fault::Word {
+                    found: table.name,
+                    expected: "names of up to 64 letters, digits, `-`, `_` and `.`",
+                },
+            ));
+        }
+        if table.host.trim().is_empty() {
+            let expected = "a host name or an address";
+            return Err((key("host"), Fault::Empty { expected }));
+        }
+        if table.port == 0 {
+            let (found, expected) = (0.0, "a port of 1 to 65535");
+            return Err((key("port"), Fault::Number { found, expected }));
+        }
+        let destination = Destination {
+            ae_title: ae_title(&key("ae_title"), &table.ae_title)?,
+            host: table.host.trim().to_owned(),
+            port: table.port,
+            calling_ae_title: ae_title(&key("calling_ae_title"), &table.calling_ae_title)?,
+        };
+        let name = table.name.clone();
+        if destinations.insert(name, destination).is_some() {
+            return Err((key("name"), Fault::Twice { found: table.name }));
+        }
+    }
+    Ok(destinations)
+}
+
+const FORMATS: [&str; 5] = ["nifti", "seg", "labelmap", "rtstruct", "report"];
+
+fn services(
+    tables: Vec<ServiceTable>,
+    folder: &Path,
+    known: &BTreeMap<String, Destination>,
+    keep: Keep,
+) -> Checked<Vec<Service>> {
+    if tables.is_empty() {
+        let expected = "at least one `[[service]]`";
+        return Err(("service".to_owned(), Fault::Empty { expected }));
+    }
+    let mut titles = BTreeSet::new();
+    let mut services = Vec::new();
+    for (index, table) in tables.into_iter().enumerate() {
+        let key = |name: &str| format!("service[{index}].{name}");
+        let title = ae_title(&key("ae_title"), &table.ae_title)?;
+        if !titles.insert(title.clone()) {
+            return Err((key("ae_title"), Fault::Twice { found: title }));
+        }
+        if let Some(found) = table.destinations.iter().find(|n| !known.contains_key(*n)) {
+            let found = found.clone();
+            return Err((key("destinations"), Fault::NoDestination { found }));
+        }
+        if table.destinations.is_empty() && keep == Keep::None {
+            return Err((key("destinations"), Fault::Nowhere));
+        }
+        if let Some(found) = table
+            .formats
+            .iter()
+            .find(|f| !FORMATS.contains(&f.as_str()))
+        {
+            let fault = Fault::Word {
+                found: found.clone(),
+                expected: "nifti, seg, labelmap, rtstruct, report",
+            };
+            return Err((key("formats"), fault));
+        }
+        if table.formats.is_empty() {
+            let expected = "at least one format";
+            return Err((key("formats"), Fault::Empty { expected }));
+        }
+        let has = |format: &str| table.formats.iter().any(|known| known == format);
+        if has("report") && !has("seg") && !has("labelmap") {
+            return Err((key("formats"), Fault::LoneReport));
+        }
+        if !table.destinations.is_empty() && table.formats.iter().all(|format| format == "nifti") {
+            return Err((key("formats"), Fault::NothingToSend));
+        }
+        if !["strict", "resample"].contains(&table.geometry.as_str()) {
+            let fault = Fault::Word {
+                found: table.geometry,
+                expected: "strict, resample",
+            };
+            return Err((key("geometry"), fault));
+        }
+        services.push(Service {
+            ae_title: title,
+            bundle: folder.join(table.bundle),
+            unit: table.unit,
+            quiet: pause(&key("quiet_seconds"), table.quiet_seconds)?,
+            cut_quiet: pause(&key("cut_quiet_seconds"), table.cut_quiet_seconds)?,
+            hold: pause(&key("hold_seconds"), table.hold_seconds)?,
+            formats: table.formats,
+            destinations: table.destinations,
+            geometry: table.geometry,
+            dicom_rules: table.dicom_rules.map(|rules| folder.join(rules)),
+            series: table.series,
+            options: table.options,
+        });
+    }
+    Ok(services)
+}
+
+fn ae_title(key: &str, text: &str) -> Checked<String> {
+    let trimmed = text.trim_matches(' ');
+    let fits = (1..=16).contains(&trimmed.len())
+        && trimmed
+            .bytes()
+            .all(|byte| (b' '..=b'~').contains(&byte) && byte != b'\\');
+    if fits {
+        Ok(trimmed.to_owned())
+    } else {
+        let found = text.to_owned();
+        Err((key.to_owned(), Fault::AeTitle { found }))
+    }
+}
+
+fn count(key: &str, number: usize) -> Checked<usize> {
+    if (1..=1000).contains(&number) {
+        Ok(number)
+    } else {
+        let fault = Fault::Number {
+            found: number as f64,
+            expected: "1 to 1000",
+        };
+        Err((key.to_owned(), fault))
+    }
+}
+
+fn mebibytes(key: &str, mib: u64) -> Checked<u64> {
+    match mib.checked_mul(1 << 20) {
+        Some(bytes) if bytes > 0 => Ok(bytes),
+        _ => {
+            let fault = Fault::Number {
+                found: mib as f64,
+                expected: "1 or more",
+            };
+            Err((key.to_owned(), fault))
+        }
+    }
+}
+
+/// The longest time that a setting can hold, in seconds: ten years.
+const LONGEST: f64 = 3650.0 * 86_400.0;
+
+/// A time that may be zero.
+fn pause(key: &str, number: f64) -> Checked<Duration> {
+    duration(key, number, 1.0, "seconds", 0.0)
+}
+
+fn seconds(key: &str, number: f64) -> Checked<Duration> {
+    time(key, number, 1.0, "seconds")
+}
+
+/// A time of at least a tenth of a second.
+fn time(key: &str, number: f64, seconds: f64, unit: &'static str) -> Checked<Duration> {
+    duration(key, number, seconds, unit, 0.1)
+}
+
+/// A time in units of so many seconds, at least so many seconds long.
+fn duration(
+    key: &str,
+    number: f64,
+    seconds: f64,
+    unit: &'static str,
+    least: f64,
+) -> Checked<Duration> {
+    if (least..=LONGEST).contains(&(number * seconds)) {
+        Ok(Duration::from_secs_f64(number * seconds))
+    } else {
+        let fault = Fault::Time {
+            found: number,
+            least: least / seconds,
+            most: LONGEST / seconds,
+            unit,
+        };
+        Err((key.to_owned(), fault))
+    }
+}

@@ -1,0 +1,44 @@
+//! Reads a file of settings.
+
+use std::fs;
+use std::path::Path;
+
+use crate::config::document::Document;
+use crate::config::{Config, ConfigError};
+
+/// Every setting with its meaning and default.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// **Errors**: it cannot be read, has a key that no setting has, or a value that breaks a rule.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|reason| ConfigError::Io {
+            path: path.to_owned(),
+            reason,
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// Takes the text of a file; `path` is where its own paths start from, and what errors name.
+    ///
+    /// **Errors**: as [`Config::read`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let document: Document = toml::from_str(text).map_err(|error| ConfigError::Syntax {
+            path: path.to_owned(),
+            message: error.to_string().trim().to_owned(),
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        document
+            .check(folder)
+            .map_err(|(key, fault)| ConfigError::Value {
+                path: path.to_owned(),
+                key,
+                fault,
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests;

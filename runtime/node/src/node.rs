@@ -1,0 +1,283 @@
+//! A node: its threads and what they share.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::clock::Time;
+use crate::config::{Callers, Config};
+use crate::log;
+use crate::metrics::Metrics;
+use crate::queue::{OpenError, Queue};
+use crate::receive::{Listener, Slots};
+use crate::send;
+use crate::space::Space;
+use crate::status::HttpServer;
+use crate::stop::Stop;
+use crate::work::{self, Predict};
+
+/// Threads that send results: one destination that does not answer should not hold up all others.
+const SENDERS: usize = 2;
+
+/// Pause between looks whether jobs are complete.
+const SETTLE_PAUSE: Duration = Duration::from_millis(100);
+
+/// Pause between looks for what is too old.
+const TIDY_PAUSE: Duration = Duration::from_secs(30);
+
+/// What the threads of a node share.
+pub struct Shared {
+    /// The settings.
+    pub config: Config,
+    /// The jobs.
+    pub queue: Queue,
+    /// Room on the disk.
+    pub space: Space,
+    /// Counters.
+    pub metrics: Metrics,
+    /// The end.
+    pub stop: Arc<Stop>,
+    /// Connections.
+    pub slots: Slots,
+    /// How destinations do.
+    pub destinations: Destinations,
+}
+
+/// Failures of destinations.
+#[derive(Debug, Default)]
+pub struct Destinations(Mutex<BTreeMap<String, Failing>>);
+
+/// A destination whose last try failed.
+#[derive(Debug, Clone)]
+pub struct Failing {
+    /// Since when.
+    pub since: Time,
+    /// Tries in a row.
+    pub failures: u32,
+    /// Why the last one.
+    pub reason: String,
+}
+
+impl Destinations {
+    /// Notes how a try went.
+    pub fn note(&self, name: &str, failure: Option<String>) {
+        let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match failure {
+            None => {
+                failing.remove(name);
+            }
+            Some(reason) => {
+                let entry = failing.entry(name.to_owned()).or_insert(Failing {
+                    since: Time::now(),
+                    failures: 0,
+                    reason: String::new(),
+                });
+                entry.failures += 1;
+                entry.reason = reason;
+            }
+        }
+    }
+
+    /// Those whose last try failed.
+    pub fn failing(&self) -> BTreeMap<String, Failing> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// Why a node cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The queue cannot be opened.
+    #[error(transparent)]
+    Queue(#[from] OpenError),
+    /// An address cannot be had.
+    #[error("cannot listen at {address} port {port}: {reason}")]
+    Listen {
+        /// The address.
+        address: IpAddr,
+        /// The port.
+        port: u16,
+        /// What the system answered.
+        reason: io::Error,
+    },
+    /// The system gives no thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+}
+
+impl StartError {
+    /// What the reader can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Queue(error) => error.hint(),
+            Self::Listen { .. } => Some(
+                "`bind` and `port` in the settings say where to listen; is another program there?",
+            ),
+            Self::Thread(_) => None,
+        }
+    }
+}
+
+/// A node that runs.
+pub struct Node {
+    shared: Arc<Shared>,
+    listener: Listener,
+    http: Option<HttpServer>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Opens the queue, goes on where the last node was, and listens.
+    ///
+    /// **Errors**: [`StartError`].
+    pub fn start(config: Config, predict: Arc<dyn Predict>) -> Result<Self, StartError> {
+        let shared = Arc::new(Shared {
+            queue: Queue::open(&config)?,
+            space: Space::new(&config.limits),
+            metrics: Metrics::default(),
+            stop: Arc::default(),
+            slots: Slots::default(),
+            destinations: Destinations::default(),
+            config,
+        });
+        let config = &shared.config;
+        let listen_error = |address, port| {
+            move |reason| StartError::Listen {
+                address,
+                port,
+                reason,
+            }
+        };
+        let http = config
+            .http
+            .map(|(bind, port)| {
+                HttpServer::start(&shared, bind, port).map_err(listen_error(bind, port))
+            })
+            .transpose()?;
+        let listener = Listener::start(&shared).map_err(listen_error(config.bind, config.port))?;
+        let mut node = Self {
+            shared: Arc::clone(&shared),
+            listener,
+            http,
+            threads: Vec::new(),
+        };
+        node.spawn("keep", keep)?;
+        for _ in 0..SENDERS {
+            node.spawn("send", send::send)?;
+        }
+        for _ in 0..shared.config.workers {
+            let predict = Arc::clone(&predict);
+            node.spawn("predict", move |shared| work::work(shared, &predict))?;
+        }
+        log::info(format_args!(
+            "vesal {} listens at {} for {}",
+            env!("CARGO_PKG_VERSION"),
+            node.listener.address(),
+            shared
+                .config
+                .services
+                .iter()
+                .map(|service| service.ae_title.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        ));
+        match &shared.config.callers {
+            Callers::Listed(callers) if callers.is_empty() => {
+                log::warning("nobody may send: the settings list no `[[caller]]`");
+            }
+            Callers::Any if !shared.config.bind.is_loopback() => {
+                log::warning("anybody in the network may send: `callers.any` is true");
+            }
+            _ => {}
+        }
+        if let Some(http) = &node.http {
+            log::info(format_args!(
+                "health, queue and metrics at http://{}",
+                http.address()
+            ));
+        }
+        Ok(node)
+    }
+
+    fn spawn(
+        &mut self,
+        name: &str,
+        work: impl Fn(&Shared) + Send + 'static,
+    ) -> Result<(), StartError> {
+        let shared = Arc::clone(&self.shared);
+        let name = name.to_owned();
+        let thread = thread::Builder::new()
+            .name(name.clone())
+            .spawn(move || guard(&shared, &name, work))
+            .map_err(StartError::Thread)?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Where it listens for associations.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// Where it tells health, queue and metrics.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(HttpServer::address)
+    }
+
+    /// What its threads share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Ends: takes no new associations, gives those that are open and the predictions their time, and waits.
+    pub fn stop(self) {
+        log::info("stopping");
+        self.shared.stop.request(self.shared.config.limits.shutdown);
+        self.listener.join(&self.shared);
+        for thread in self.threads {
+            let _ = thread.join();
+        }
+        self.shared.stop.finish();
+        if let Some(http) = self.http {
+            http.join();
+        }
+        log::info("stopped");
+    }
+}
+
+/// Does the work of a thread again if it ends by a mistake, which must not end the node's work for good.
+fn guard(shared: &Shared, name: &str, work: impl Fn(&Shared)) {
+    loop {
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(shared)));
+        if caught.is_ok() {
+            return;
+        }
+        log::error(format_args!(
+            "thread `{name}` ended by a mistake in vesal itself, and begins again"
+        ));
+        if !shared.stop.pause(Duration::from_secs(1)) {
+            return;
+        }
+    }
+}
+
+/// Looks after the jobs.
+fn keep(shared: &Shared) {
+    let mut tidied: Option<Instant> = None;
+    loop {
+        shared.queue.settle();
+        if tidied.is_none_or(|tidied| tidied.elapsed() >= TIDY_PAUSE) {
+            shared.queue.tidy();
+            tidied = Some(Instant::now());
+        }
+        if !shared.stop.pause(SETTLE_PAUSE) {
+            return;
+        }
+    }
+}

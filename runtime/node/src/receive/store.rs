@@ -1,0 +1,179 @@
+//! An instance on its way to the disk.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sha2::{Digest, Sha256};
+use vesal_io::dicom::{Instance, meta_information};
+
+use crate::network::command::status;
+use crate::node::Shared;
+use crate::queue::{Admitted, Key, Name};
+use crate::space::NoSpace;
+
+/// Bytes between looks at the room on the disk.
+const LOOK: u64 = 8 << 20;
+
+/// Why an instance is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// There is no room.
+    #[error("no space: {0}")]
+    Space(#[from] NoSpace),
+    /// It is too large.
+    #[error("it is larger than {limit} bytes")]
+    Large {
+        /// Bytes that are let pass.
+        limit: u64,
+    },
+    /// The system cannot write it.
+    #[error("it cannot be written: {0}")]
+    Io(#[from] io::Error),
+    /// Its class is not that of its presentation context.
+    #[error("its class is not the one that was agreed on")]
+    Class,
+    /// Its UID is none.
+    #[error("its UID is none")]
+    Uid,
+    /// Its data set is of another instance than the command says.
+    #[error("its data set is not what the command says")]
+    Mismatch,
+    /// It is an image without pixels.
+    #[error("it has no pixels")]
+    NoPixels,
+    /// Its data set cannot be read.
+    #[error("its data set cannot be read: {0}")]
+    Unreadable(vesal_io::dicom::HeaderError),
+}
+
+impl Refusal {
+    /// The status of the answer.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Space(_) | Self::Large { .. } | Self::Io(_) => status::RESOURCES,
+            Self::Class => status::CLASS,
+            Self::Uid => status::INSTANCE,
+            Self::Mismatch => status::MISMATCH,
+            Self::NoPixels | Self::Unreadable(_) => status::UNREADABLE,
+        }
+    }
+
+    /// A word for counters.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Space(_) => "space",
+            Self::Large { .. } => "size",
+            Self::Io(_) => "io",
+            Self::Class => "class",
+            Self::Uid => "uid",
+            Self::Mismatch => "mismatch",
+            Self::NoPixels => "pixels",
+            Self::Unreadable(_) => "unreadable",
+        }
+    }
+}
+
+/// A file that is being received; dropped before it is kept, it is removed.
+pub struct Incoming {
+    file: File,
+    path: PathBuf,
+    class: String,
+    instance: String,
+    hash: Sha256,
+    bytes: u64,
+    looked: u64,
+    limit: u64,
+}
+
+/// Numbers the files of this process.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+impl Incoming {
+    /// Begins a file with its meta information.
+    ///
+    /// **Errors**: no room, or the system cannot write.
+    pub fn begin(
+        shared: &Shared,
+        class: &str,
+        instance: &str,
+        syntax: &str,
+    ) -> Result<Self, Refusal> {
+        shared.space.check(shared.queue.storage())?;
+        let head = meta_information(class, instance, syntax).ok_or(Refusal::Uid)?;
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = shared.queue.incoming().join(format!("{number}.part"));
+        let mut incoming = Self {
+            file: File::options().write(true).create_new(true).open(&path)?,
+            path,
+            class: class.to_owned(),
+            instance: instance.to_owned(),
+            hash: Sha256::new(),
+            bytes: head.len() as u64,
+            looked: 0,
+            limit: shared.config.limits.instance_bytes,
+        };
+        incoming.hash.update(syntax);
+        incoming.file.write_all(&head)?;
+        Ok(incoming)
+    }
+
+    /// Appends bytes of the data set.
+    ///
+    /// **Errors**: no room, too large, or the system cannot write.
+    pub fn write(&mut self, shared: &Shared, bytes: &[u8]) -> Result<(), Refusal> {
+        self.bytes += bytes.len() as u64;
+        if self.bytes > self.limit {
+            return Err(Refusal::Large { limit: self.limit });
+        }
+        if self.bytes - self.looked > LOOK {
+            self.looked = self.bytes;
+            shared.space.check(shared.queue.storage())?;
+        }
+        self.hash.update(bytes);
+        Ok(self.file.write_all(bytes)?)
+    }
+
+    /// Puts the whole file into the queue; gives its bytes.
+    ///
+    /// **Errors**: the system cannot write; the data set cannot be read, or is not what the command says.
+    pub fn keep(
+        mut self,
+        shared: &Shared,
+        service: usize,
+        touched: &mut HashSet<Key>,
+    ) -> Result<(u64, Admitted), Refusal> {
+        self.file.sync_all()?;
+        let found = Instance::read(&self.path).map_err(Refusal::Unreadable)?;
+        if found.class != self.class || found.instance != self.instance {
+            return Err(Refusal::Mismatch);
+        }
+        if !found.has_pixels {
+            return Err(Refusal::NoPixels);
+        }
+        let key = Key::new(
+            &shared.queue.services()[service],
+            &found.study,
+            &found.series,
+        );
+        let name = Name::new(&found.instance, &self.hash.finalize_reset());
+        let admitted = shared
+            .queue
+            .admit(service, &key, &name, &self.path, touched)?;
+        if admitted == Admitted::New {
+            self.path = PathBuf::new();
+            shared.space.add(self.bytes);
+        }
+        Ok((self.bytes, admitted))
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if self.path != Path::new("") {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Whether somebody should look after a node, and its figures.
+
+use serde::Serialize;
+
+use crate::metrics::Text;
+use crate::node::Shared;
+use crate::queue::State;
+
+/// Tries in a row from which a destination counts as failing.
+const FAILURES: u32 = 3;
+
+/// What a node says of itself.
+#[derive(Debug, Serialize)]
+pub struct Health {
+    /// `ok` or `degraded`.
+    pub status: &'static str,
+    /// Why it is not `ok`.
+    pub problems: Vec<Problem>,
+}
+
+/// Something that somebody should look at.
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    /// A word: `space`, `destination`, `undelivered`, `stuck`, `stopping`.
+    pub kind: &'static str,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Health {
+    /// Looks at a node.
+    pub fn of(shared: &Shared) -> Self {
+        let mut problems = Vec::new();
+        let mut problem = |kind, message| problems.push(Problem { kind, message });
+        if let Err(full) = shared.space.check(shared.queue.storage()) {
+            problem("space", format!("instances are refused: {full}"));
+        }
+        for (name, failing) in shared.destinations.failing() {
+            if failing.failures >= FAILURES {
+                let message = format!(
+                    "destination `{name}` fails since {}: {}",
+                    failing.since.text(),
+                    failing.reason
+                );
+                problem("destination", message);
+            }
+        }
+        match shared.queue.undelivered() {
+            0 => {}
+            count => problem(
+                "undelivered",
+                format!("results of {count} jobs are not delivered"),
+            ),
+        }
+        let wait = shared.queue.longest_wait();
+        if wait >= shared.config.limits.stuck {
+            let minutes = wait.as_secs() / 60;
+            problem("stuck", format!("a job waits for {minutes} minutes"));
+        }
+        if shared.stop.is_requested() {
+            problem("stopping", "the node stops".to_owned());
+        }
+        Self {
+            status: if problems.is_empty() {
+                "ok"
+            } else {
+                "degraded"
+            },
+            problems,
+        }
+    }
+}
+
+/// The metrics of a node, as text.
+pub fn metrics(shared: &Shared) -> String {
+    let mut text = Text::default();
+    text.family("vesal_info", "gauge", "Version of the program.");
+    text.sample("vesal_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    let healthy = Health::of(shared).problems.is_empty();
+    text.gauge(
+        "vesal_healthy",
+        "Whether /health answers 200.",
+        f64::from(u8::from(healthy)),
+    );
+    text.gauge(
+        "vesal_connections",
+        "Open DICOM connections.",
+        shared.slots.connections() as f64,
+    );
+    text.family("vesal_jobs", "gauge", "Jobs, by where they are.");
+    for (service, counts) in shared.queue.counts() {
+        for (state, count) in State::ALL.iter().zip(counts) {
+            let labels = [("service", service.as_str()), ("state", state.word())];
+            text.sample("vesal_jobs", &labels, count as f64);
+        }
+    }
+    text.gauge(
+        "vesal_longest_wait_seconds",
+        "Time that the job waits which waits longest for its prediction or to be sent.",
+        shared.queue.longest_wait().as_secs_f64(),
+    );
+    let (storage, disk) = shared.space.figures(shared.queue.storage());
+    text.gauge(
+        "vesal_storage_bytes",
+        "Bytes of the storage folder.",
+        storage as f64,
+    );
+    if let Some(disk) = disk {
+        text.gauge(
+            "vesal_disk_free_bytes",
+            "Free bytes of the file system of the storage folder.",
+            disk.free as f64,
+        );
+        text.gauge(
+            "vesal_disk_used_ratio",
+            "Share of the file system of the storage folder that is used.",
+            disk.share(),
+        );
+    }
+    shared.metrics.text(&mut text);
+    text.into_string()
+}

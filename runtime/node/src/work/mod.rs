@@ -1,0 +1,113 @@
+//! Has complete jobs predicted.
+
+mod child;
+mod message;
+pub(crate) mod orphan;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use child::ChildProcess;
+
+use crate::config::Service;
+use crate::log;
+use crate::metrics::Counter;
+use crate::node::Shared;
+use crate::queue::{RunEnd, RunTicket, State};
+use crate::stop::Stop;
+
+/// What is to be predicted, and where the results go.
+#[derive(Debug)]
+pub struct Order<'a> {
+    /// Bundle and settings.
+    pub service: &'a Service,
+    /// Folder of the images.
+    pub input: &'a Path,
+    /// Empty folder for the results.
+    pub output: &'a Path,
+    /// How long it may take.
+    pub limit: Duration,
+}
+
+/// Who predicts.
+pub trait Predict: Send + Sync {
+    /// Predicts; ends soon when the node is to stop.
+    fn predict(&self, order: &Order<'_>, stop: &Stop) -> RunEnd;
+}
+
+/// Pause behind a failure of the disk.
+const DISK_PAUSE: Duration = Duration::from_secs(5);
+
+/// Pause between looks for something to do.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
+
+/// Predicts one job after the other until the node stops.
+pub fn work(shared: &Shared, predict: &Arc<dyn Predict>) {
+    while !shared.stop.is_requested() {
+        match shared.queue.take_run() {
+            Ok(Some(ticket)) => run(shared, predict.as_ref(), &ticket),
+            Ok(None) => {
+                shared.stop.pause(LOOK_PAUSE);
+            }
+            Err(reason) => {
+                log::error(format_args!("no job can be begun: {reason}"));
+                shared.stop.pause(DISK_PAUSE);
+            }
+        }
+    }
+}
+
+fn run(shared: &Shared, predict: &dyn Predict, ticket: &RunTicket) {
+    let service = &shared.queue.services()[ticket.service];
+    let order = Order {
+        service,
+        input: &ticket.input,
+        output: &ticket.output,
+        limit: shared.config.limits.run,
+    };
+    log::info(format_args!("job {}: is predicted", ticket.key));
+    let start = Instant::now();
+    let end = predict.predict(&order, &shared.stop);
+    let time = start.elapsed();
+    let (outcome, reason) = match &end {
+        RunEnd::Done => ("done", None),
+        RunEnd::Failed(reason) => ("failed", Some(reason)),
+        RunEnd::Retry(reason) => ("retry", Some(reason)),
+        RunEnd::Interrupted => ("interrupted", None),
+    };
+    let title = service.ae_title.as_str();
+    shared.metrics.count(Counter::Runs, &[title, outcome]);
+    shared.metrics.time(Counter::RunSeconds, &[title], time);
+    let Some(state) = note(shared, || shared.queue.ran(ticket, &end)) else {
+        return;
+    };
+    let seconds = time.as_secs_f64();
+    match reason {
+        None => log::info(format_args!(
+            "job {}: prediction {outcome} after {seconds:.1} s, now {}",
+            ticket.key,
+            state.word()
+        )),
+        Some(reason) => log::warning(format_args!(
+            "job {}: prediction {outcome} after {seconds:.1} s, now {}: {reason}",
+            ticket.key,
+            state.word()
+        )),
+    }
+}
+
+/// Notes an end until the disk lets it; `None` where the node stops before. What is not noted is done again.
+pub fn note(shared: &Shared, mut write: impl FnMut() -> std::io::Result<State>) -> Option<State> {
+    loop {
+        match write() {
+            Ok(state) => return Some(state),
+            Err(reason) => {
+                log::error(format_args!("the queue cannot be written: {reason}"));
+                if !shared.stop.pause(DISK_PAUSE) {
+                    return None;
+                }
+            }
+        }
+    }
+}

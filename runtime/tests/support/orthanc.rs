@@ -1,0 +1,136 @@
+//! Orthanc and dcmtk as peers: programs that nobody here wrote.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Where a program is; `None`, and a word about it, where it is not. CI has to have it.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    let found = folders
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file());
+    if found.is_none() {
+        let required = std::env::var("CI").is_ok_and(|value| value == "true");
+        assert!(!required, "`{name}` is not installed");
+        eprintln!("skipped: `{name}` is not installed");
+    }
+    found
+}
+
+/// A port that nobody listens at.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("its number").port()
+}
+
+/// A process that ends with the test.
+pub struct Running(pub Child);
+
+impl Running {
+    /// Starts a program, whose words nobody hears.
+    pub fn start(command: &mut Command) -> Self {
+        let silent = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Self(silent.spawn().expect("starts"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// An archive.
+pub struct Orthanc {
+    _process: Running,
+    http: u16,
+    pub dicom: u16,
+}
+
+impl Orthanc {
+    /// Starts one that can send to a node at this port.
+    pub fn start(program: &Path, folder: &Path, node: u16) -> Self {
+        fs::create_dir_all(folder).expect("made");
+        let (http, dicom) = (free_port(), free_port());
+        let settings = format!(
+            r#"{{
+                "Name": "archive", "StorageDirectory": "{0}/files", "IndexDirectory": "{0}/files",
+                "HttpPort": {http}, "DicomPort": {dicom}, "DicomAet": "ARCHIVE",
+                "RemoteAccessAllowed": false, "AuthenticationEnabled": false, "Plugins": [],
+                "DicomCheckCalledAet": true, "DicomAlwaysAllowStore": true, "DicomScuTimeout": 5,
+                "DicomAssociationCloseDelay": 0, "OverwriteInstances": false,
+                "DicomModalities": {{ "node": ["VESAL", "127.0.0.1", {node}] }}
+            }}"#,
+            folder.display()
+        );
+        let path = folder.join("orthanc.json");
+        fs::write(&path, settings).expect("written");
+        let orthanc = Self {
+            _process: Running::start(Command::new(program).arg(&path)),
+            http,
+            dicom,
+        };
+        wait_for("Orthanc answers", Duration::from_secs(30), || {
+            orthanc.get("/system").0 == 200
+        });
+        orthanc
+    }
+
+    pub fn get(&self, path: &str) -> (u16, String) {
+        http(self.http, "GET", path, b"")
+    }
+
+    pub fn post(&self, path: &str, body: &[u8]) -> (u16, String) {
+        http(self.http, "POST", path, body)
+    }
+
+    /// What it holds, as a document.
+    pub fn json(&self, path: &str) -> serde_json::Value {
+        serde_json::from_str(&self.get(path).1).expect("JSON")
+    }
+
+    /// How many instances it holds.
+    pub fn instances(&self) -> u64 {
+        self.json("/statistics")["CountInstances"]
+            .as_u64()
+            .expect("a number")
+    }
+}
+
+/// Asks a server at a port of this machine: status and body; 0 where it does not answer.
+pub fn http(port: u16, method: &str, path: &str, body: &[u8]) -> (u16, String) {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
+        return (0, String::new());
+    };
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
+    let head = format!(
+        "{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let _ = stream.write_all(&[head.as_bytes(), body].concat());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split(' ').nth(1).unwrap_or("0");
+    (status.parse().unwrap_or(0), body.to_owned())
+}
+
+/// Waits until something is so.
+pub fn wait_for(what: &str, time: Duration, mut so: impl FnMut() -> bool) {
+    let end = Instant::now() + time;
+    while !so() {
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
