@@ -5,24 +5,27 @@
 //! [`read_structure_references`] on which images. World space leaves here as RAS+ millimeters: DICOM's own LPS ends in this module.
 //!
 //! The walk over a data set is this module's own, without recursion and with every length held against the file, and
-//! only attributes that are asked for are read: names, dates of birth and the like never enter memory. A file whose
-//! header is damaged refuses the stacks of its series rather than leaving a hole in them.
+//! only attributes that are asked for are read: dates of birth and the like never enter memory, and of a patient's name
+//! and ID a digest is kept, to tell patients apart. A file whose header is damaged refuses the stacks of its series
+//! rather than leaving a hole in them; where its series is unknown, the stacks that have slices beside it.
 //!
 //! **Transfer syntaxes**: implicit and explicit little endian, explicit big endian, deflated; RLE; JPEG baseline,
 //! extended, progressive (8 and 12 bits) and lossless; JPEG-LS; JPEG 2000.
 //!
-//! **Not read**: Modality LUTs, real-valued pixels, colors, frames without functional groups; files without the
-//! preamble of PS3.10; b-values in private attributes.
+//! **Not read**: Modality LUTs, real-valued pixels, colors, frames without functional groups; b-values in
+//! private attributes.
 
 mod class;
 mod codec;
 mod dataset;
+mod directory;
 mod elements;
 mod error;
 mod finding;
 mod frame;
 mod header;
 mod layout;
+mod lost;
 mod pixels;
 mod read;
 mod scan;
@@ -32,6 +35,7 @@ mod stream;
 mod structures;
 mod syntax;
 mod tag;
+mod uid;
 pub mod write;
 
 pub use codec::CodecError;

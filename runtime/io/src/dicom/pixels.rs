@@ -21,6 +21,8 @@ const PLAIN_FRAME_BYTES: u64 = 8 << 20;
 #[derive(Debug)]
 pub(super) struct Image {
     pub path: PathBuf,
+    /// Bytes of the file when it was scanned.
+    pub bytes: u64,
     pub header: Header,
 }
 
