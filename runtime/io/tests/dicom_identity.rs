@@ -45,6 +45,10 @@ fn padding_makes_no_other_patient() {
     images[0] = change(0, &format!(" {SENTINEL}  "));
     images[1] = change(1, &format!("{SENTINEL}^^^"));
     plain(&images);
+    // No image is refused for a long one.
+    let long = format!("{SENTINEL}{}", "^".repeat(70_000));
+    images[2] = series(4)[2].clone().text(PATIENT_NAME, b"UN", &long);
+    plain(&images);
     let nobody = |image: Elements| image.without(PATIENT_NAME).without(PATIENT_ID);
     let mut images: Vec<_> = series(3).into_iter().map(nobody).collect();
     images[1] = images[1].clone().text(PATIENT_NAME, b"PN", "  ");

@@ -116,9 +116,11 @@ fn a_dicomdir_leads_to_its_files() {
     let folder = tempdir().unwrap();
     let below = folder.path().join("images");
     std::fs::create_dir(&below).unwrap();
-    save_all(&below, &series(3), EXPLICIT);
+    let images = series(3);
+    save_all(&below, &images[1..], EXPLICIT);
+    save(&below, "IM7", &images[0].file(EXPLICIT));
     // In upper case, as the standard has it; the folder here is in lower case.
-    let ids = ["IMAGES\\999", "IMAGES\\998", "IMAGES\\997", "IMAGES\\996"];
+    let ids = ["IMAGES\\999", "IMAGES\\998", "IMAGES\\IM7", "IMAGES\\996"];
     let path = save(folder.path(), "DICOMDIR", &directory(&ids));
     let found = scan(&[&path]).unwrap();
     assert_eq!(found.stacks.len(), 1);
@@ -136,7 +138,7 @@ fn a_dicomdir_leads_to_its_files() {
     // The file that is absent may be a slice at an end.
     let unread = Finding::Unread {
         files: 1,
-        first: folder.path().join("IMAGES/996"),
+        first: folder.path().join("images/996"),
     };
     assert_eq!(
         assess(&found.stacks[0], Policy::Resample).refusal(),

@@ -44,15 +44,16 @@ pub(super) fn named(path: &Path) -> Result<Option<Vec<PathBuf>>, DicomError> {
     Ok(Some(files))
 }
 
-/// Where a file lies: as it is named, or in lower case, as some systems copy it.
+/// Where a file lies: each part as it is named, or in lower case, as some systems copy it.
 fn existing(folder: &Path, below: &str) -> PathBuf {
-    let named = folder.join(below);
-    let lower = folder.join(below.to_lowercase());
-    if !named.exists() && lower.exists() {
-        lower
-    } else {
-        named
-    }
+    below.split('/').fold(folder.to_owned(), |folder, part| {
+        let (named, lower) = (folder.join(part), folder.join(part.to_lowercase()));
+        if !named.exists() && lower.exists() {
+            lower
+        } else {
+            named
+        }
+    })
 }
 
 /// A file ID as a path; `None` where it leads anywhere else than below the folder of its DICOMDIR.

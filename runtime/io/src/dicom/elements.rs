@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::dicom::dataset::{Encoding, Visitor, text};
+use crate::dicom::dataset::{Encoding, VALUE_BYTES_MAX, Visitor, text};
 use crate::dicom::error::HeaderError;
 use crate::dicom::header::PixelFormat;
 use crate::dicom::tag::{self, Tag};
@@ -57,6 +57,9 @@ const TOP: [Tag; 35] = [
     tag::RESCALE_SLOPE,
     tag::FRAME_REFERENCE_TIME,
 ];
+
+/// Bytes of a patient's name and ID that are let pass: no image is refused for a long one.
+const PATIENT_BYTES_MAX: u64 = 1 << 20;
 
 /// Functional groups and the attributes that are read from each.
 const GROUPS: [(Tag, &[Tag]); 10] = [
@@ -114,6 +117,13 @@ impl Visitor for Elements {
                 GROUPS.iter().any(|(group, _)| *group == sequence)
             }
             _ => false,
+        }
+    }
+
+    fn longest(&self, tag: Tag) -> u64 {
+        match tag {
+            tag::PATIENT_NAME | tag::PATIENT_ID => PATIENT_BYTES_MAX,
+            _ => VALUE_BYTES_MAX,
         }
     }
 

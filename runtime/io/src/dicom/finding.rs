@@ -128,9 +128,10 @@ impl Finding {
             Self::UnevenSpacing { .. } | Self::Tilt { .. } => {
                 Some("allow resampling by the true positions of the slices")
             }
-            Self::Unread { .. } | Self::Implausible { .. } => {
-                Some("send or export the series again: some of its files are incomplete or damaged")
-            }
+            Self::Unread { .. } | Self::Implausible { .. } => Some(
+                "send or export the series again: some of its files are incomplete or damaged; \
+                     move files beside it that are none of its slices elsewhere",
+            ),
             Self::Patients { .. } => Some("give only the files of one patient"),
             Self::SameInstance { .. } => {
                 Some("export the series again: every image has to have a UID of its own")
