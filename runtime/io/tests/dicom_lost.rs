@@ -244,7 +244,7 @@ fn a_folder_that_cannot_be_listed_leaves_the_others() {
     fs::remove_file(&last).unwrap();
     let closed = folder.path().join("closed");
     fs::create_dir(&closed).unwrap();
-    fs::set_permissions(&closed, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
     // A superuser may list it all the same.
     let barred = fs::read_dir(&closed).is_err();
     let found = scan(&[folder.path()]).unwrap();
