@@ -25,6 +25,7 @@ mod finding;
 mod frame;
 mod header;
 mod layout;
+mod listing;
 mod lost;
 mod pixels;
 mod read;
