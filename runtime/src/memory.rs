@@ -237,7 +237,12 @@ fn exceeded(needed: u64, (limit, source_of_limit): (u64, Limit)) -> Failure {
         "it fits with `--max-ram {}M`, on a machine that has as much",
         needed.saturating_add(SLACK_BYTES).div_ceil(1 << 20)
     );
-    Failure::new(Exit::Input, error).hint(Some(remedy))
+    let exit = match source_of_limit {
+        Limit::Set => Exit::Input,
+        // Later there may be more.
+        Limit::Free => Exit::Device,
+    };
+    Failure::new(exit, error).hint(Some(remedy))
 }
 
 /// What a case takes that nothing overlaps.

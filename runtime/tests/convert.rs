@@ -316,7 +316,7 @@ fn nothing_that_names_a_patient_comes_along() {
         }
     }
     assert!(!folder.path().join("escaped.nii.gz").exists());
-    assert!(out.join("_._escaped.nii.gz").exists());
+    assert!(!listing(&out).iter().any(|name| name.contains("escaped")));
     let mut files = vec![fs::read(&list).unwrap()];
     for name in listing(&out) {
         let mut bytes = Vec::new();
@@ -324,7 +324,7 @@ fn nothing_that_names_a_patient_comes_along() {
         GzDecoder::new(file).read_to_end(&mut bytes).unwrap();
         files.push(bytes);
     }
-    assert_eq!(files.len(), 4);
+    assert_eq!(files.len(), 3);
     for bytes in files {
         let text = String::from_utf8_lossy(&bytes);
         assert!(!text.contains("SENTINEL") && !text.contains("19990101"));

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use flate2::read::GzDecoder;
 
+use crate::dicom::TransferSyntax;
+
 /// Bytes of a file that are enough to tell what it is.
 pub const SNIFF_BYTES: usize = 352;
 
@@ -24,7 +26,7 @@ pub enum Content {
     },
     /// An Analyze 7.5 header: a predecessor of NIfTI without an affine.
     Analyze,
-    /// A DICOM file with its preamble (PS3.10 7.1).
+    /// A DICOM file, with its preamble (PS3.10 7.1) or as a data set alone.
     Dicom,
     /// Something else; the voxels of a `.hdr`/`.img` pair, too, which have no magic of their own.
     Unknown,
@@ -87,14 +89,24 @@ pub fn sniff_bytes(head: &[u8]) -> Content {
     {
         return Content::Analyze;
     }
+    if TransferSyntax::of_bare(head).is_some() {
+        return Content::Dicom;
+    }
     Content::Unknown
 }
 
 /// Tells what a file is by its first bytes, whatever its name; a gzip stream is looked into.
 ///
-/// **Errors**: what the system answers when the file cannot be read. A damaged gzip stream is no error but
+/// **Errors**: what the system answers when the file cannot be read; pipes, devices and the like are not even opened.
+/// A damaged gzip stream is no error but
 /// [`Content::Unknown`], unless enough of it can be decompressed.
 pub fn sniff(path: &Path) -> io::Result<Sniffed> {
+    let kind = path.metadata()?.file_type();
+    // A pipe or a device would wait for ever; of folders, the system tells.
+    if !kind.is_file() && !kind.is_dir() {
+        let reason = "it is no regular file";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+    }
     let head = read_up_to(&mut File::open(path)?, SNIFF_BYTES)?;
     if !head.starts_with(&GZIP_MAGIC) {
         return Ok(Sniffed {

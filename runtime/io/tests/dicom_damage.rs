@@ -29,7 +29,8 @@ fn files_cut_off_anywhere_give_reasons() {
             assert!(
                 matches!(
                     only.reason,
-                    SkipReason::NotDicom
+                    SkipReason::Blank
+                        | SkipReason::NotDicom
                         | SkipReason::NoPixels
                         | SkipReason::Class { .. }
                         | SkipReason::Defect(

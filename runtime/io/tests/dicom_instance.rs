@@ -40,7 +40,7 @@ fn uids_are_read_in_every_encoding() {
 fn what_is_cut_or_lacks_a_uid_is_refused() {
     assert!(matches!(
         read(&image().without(SERIES), EXPLICIT),
-        Err(HeaderError::Missing { tag }) if tag.to_string() == "(0020,000E)"
+        Err(HeaderError::Missing { tag }) if tag.to_string() == "Series Instance UID (0020,000E)"
     ));
     assert!(matches!(
         read(&image().text(SERIES, b"UI", "DOE^JOHN"), EXPLICIT),

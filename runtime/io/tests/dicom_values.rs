@@ -81,6 +81,7 @@ fn every_native_syntax_gives_the_same_volume() {
     let folder = tempdir().unwrap();
     for k in 0..2 {
         let image = image()
+            .text(INSTANCE, b"UI", &format!("1.2.3.{k}"))
             .at([0., 0., f64::from(k)])
             .short(ALLOCATED, 8)
             .short(STORED, 8)

@@ -16,9 +16,6 @@ use crate::skipped;
 /// Series that a message lists before it counts.
 const LISTED: usize = 6;
 
-/// Characters of a UID at most (PS3.5 9.1).
-const UID_CHARACTERS: usize = 64;
-
 /// A series that was chosen by hand for a channel: `CHANNEL=WHICH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChosenSeries {
@@ -230,22 +227,12 @@ fn holds(scan: &Scan, folder: &Path) -> bool {
 }
 
 /// Names for the files of stacks: the UID of the series, and a number behind it from the second stack of a series on.
-///
-/// A UID is no more than a text of a foreign file: what could lead elsewhere than to a file's name is replaced.
 pub fn names(stacks: &[Stack]) -> Vec<String> {
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-    let safe = |(at, character): (usize, char)| match character {
-        '.' if at == 0 => '_',
-        '0'..='9' | 'a'..='z' | 'A'..='Z' | '.' | '-' => character,
-        _ => '_',
-    };
-    let name = |stack: &Stack, nth: usize| {
-        let characters = stack.series().chars().take(UID_CHARACTERS).enumerate();
-        let uid: String = characters.map(safe).collect();
-        match nth {
-            1 => uid,
-            _ => format!("{uid}_{nth}"),
-        }
+    let name = |stack: &Stack, nth: usize| match nth {
+        // Of a UID there are digits and dots alone.
+        1 => stack.series().to_owned(),
+        _ => format!("{}_{nth}", stack.series()),
     };
     stacks
         .iter()

@@ -1,4 +1,22 @@
-//! Names of the classes of objects that are no images of a stack.
+//! Classes of objects: those of images that are read, and what others are called.
+
+/// Classes of objects that are slices or frames in space: CT, MR, PET, their enhanced and converted kinds, and
+/// 3D X-ray.
+///
+/// **Source**: PS3.4 annex B.5.
+pub const IMAGE_CLASSES: [&str; 11] = [
+    "1.2.840.10008.5.1.4.1.1.2",
+    "1.2.840.10008.5.1.4.1.1.2.1",
+    "1.2.840.10008.5.1.4.1.1.2.2",
+    "1.2.840.10008.5.1.4.1.1.4",
+    "1.2.840.10008.5.1.4.1.1.4.1",
+    "1.2.840.10008.5.1.4.1.1.4.4",
+    "1.2.840.10008.5.1.4.1.1.128",
+    "1.2.840.10008.5.1.4.1.1.128.1",
+    "1.2.840.10008.5.1.4.1.1.130",
+    "1.2.840.10008.5.1.4.1.1.13.1.1",
+    "1.2.840.10008.5.1.4.1.1.13.1.2",
+];
 
 /// What an object of this class is called; the class itself where it is seldom seen beside images.
 ///

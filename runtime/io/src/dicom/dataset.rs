@@ -10,6 +10,7 @@ use crate::dicom::error::HeaderError;
 use crate::dicom::stream::Stream;
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag::{self, Tag};
+use crate::sniff::{SNIFF_BYTES, read_up_to};
 
 /// Sequences and items that may lie within each other.
 const DEPTH_MAX: usize = 64;
@@ -97,16 +98,29 @@ pub(super) struct Meta {
     pub class: Option<String>,
 }
 
-/// Opens a file and reads its file meta information (PS3.10 7.1). The stream stands at the data set and is still to be
+/// Opens a file and reads its file meta information (PS3.10 7.1); of a data set without any, it shows. The stream stands at the data set and is still to be
 /// inflated, where the syntax says so.
 pub(super) fn open(file: File) -> Result<(Stream, Meta), HeaderError> {
     let mut stream = Stream::new(file).map_err(HeaderError::io)?;
-    let mut preamble = [0; 132];
-    match stream.exact(&mut preamble) {
-        Ok(()) if preamble.ends_with(b"DICM") => {}
-        Ok(()) | Err(HeaderError::Truncated { .. }) => return Err(HeaderError::NotDicom),
-        Err(reason) => return Err(reason),
+    let head = read_up_to(&mut stream, SNIFF_BYTES).map_err(HeaderError::io)?;
+    if head.get(128..132) != Some(b"DICM") {
+        return match TransferSyntax::of_bare(&head) {
+            Some(syntax) => {
+                stream.go_to(0)?;
+                let syntax = syntax.to_string();
+                Ok((
+                    stream,
+                    Meta {
+                        syntax,
+                        class: None,
+                    },
+                ))
+            }
+            None if head.iter().take(132).all(|byte| *byte == 0) => Err(HeaderError::Blank),
+            None => Err(HeaderError::NotDicom),
+        };
     }
+    stream.go_to(132)?;
     let (mut syntax, mut class) = (None, None);
     loop {
         let start = stream.position();

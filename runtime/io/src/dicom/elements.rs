@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::dicom::dataset::{Encoding, Visitor, text};
+use sha2::{Digest, Sha256};
+
+use crate::dicom::dataset::{Encoding, VALUE_BYTES_MAX, Visitor, text};
 use crate::dicom::error::HeaderError;
-use crate::dicom::header::PixelFormat;
+use crate::dicom::pixel_format::PixelFormat;
 use crate::dicom::tag::{self, Tag};
 
 /// The values of a header that are asked for.
@@ -18,13 +20,15 @@ pub(super) struct Elements {
 }
 
 /// Attributes of the data set itself.
-const TOP: [Tag; 33] = [
+const TOP: [Tag; 35] = [
     tag::IMAGE_TYPE,
     tag::SOP_CLASS_UID,
     tag::SOP_INSTANCE_UID,
     tag::ACQUISITION_TIME,
     tag::MODALITY,
     tag::SERIES_DESCRIPTION,
+    tag::PATIENT_NAME,
+    tag::PATIENT_ID,
     tag::SLICE_THICKNESS,
     tag::ECHO_TIME,
     tag::ECHO_NUMBERS,
@@ -53,6 +57,9 @@ const TOP: [Tag; 33] = [
     tag::RESCALE_SLOPE,
     tag::FRAME_REFERENCE_TIME,
 ];
+
+/// Bytes of a patient's name and ID that are let pass: no image is refused for a long one.
+const PATIENT_BYTES_MAX: u64 = 1 << 20;
 
 /// Functional groups and the attributes that are read from each.
 const GROUPS: [(Tag, &[Tag]); 10] = [
@@ -88,6 +95,15 @@ const GROUPS: [(Tag, &[Tag]); 10] = [
     ),
 ];
 
+/// What is kept of a value that identifies a patient: padding, also by empty components of a name, does not count.
+fn digest(value: &[u8]) -> Vec<u8> {
+    let is_padding = |byte: &u8| matches!(byte, b' ' | b'\0' | b'^' | b'=');
+    let start = value.iter().take_while(|byte| **byte == b' ').count();
+    let end = value.iter().rposition(|byte| !is_padding(byte));
+    let text = end.map_or(&[][..], |end| &value[start..=end]);
+    Sha256::digest(text).to_vec()
+}
+
 fn is_functional(sequence: Tag) -> bool {
     sequence == tag::SHARED_FUNCTIONAL_GROUPS_SEQUENCE
         || sequence == tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE
@@ -101,6 +117,13 @@ impl Visitor for Elements {
                 GROUPS.iter().any(|(group, _)| *group == sequence)
             }
             _ => false,
+        }
+    }
+
+    fn longest(&self, tag: Tag) -> u64 {
+        match tag {
+            tag::PATIENT_NAME | tag::PATIENT_ID => PATIENT_BYTES_MAX,
+            _ => VALUE_BYTES_MAX,
         }
     }
 
@@ -125,6 +148,10 @@ impl Visitor for Elements {
     }
 
     fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>) {
+        let value = match tag {
+            tag::PATIENT_NAME | tag::PATIENT_ID => digest(&value),
+            _ => value,
+        };
         let into = match path.first() {
             None => &mut self.top,
             Some(step) if *step == tag::SHARED_FUNCTIONAL_GROUPS_SEQUENCE => &mut self.shared,
@@ -146,6 +173,20 @@ impl Elements {
             per_frame: Vec::new(),
             modality_lut: false,
         }
+    }
+
+    /// Digest of the patient's name and ID, without padding; what is absent counts as empty.
+    pub fn patient(&self) -> [u8; 8] {
+        let mut both = Vec::new();
+        for tag in [tag::PATIENT_NAME, tag::PATIENT_ID] {
+            match self.top.get(&tag) {
+                Some(digest) => both.extend(digest),
+                None => both.extend(digest(&[])),
+            }
+        }
+        let mut short = [0; 8];
+        short.copy_from_slice(&digest(&both)[..8]);
+        short
     }
 
     /// What is known of a frame, from 0: its own functional groups, the shared ones, the data set.

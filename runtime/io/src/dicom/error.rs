@@ -21,6 +21,12 @@ pub enum DicomError {
         /// What the system answered.
         reason: io::Error,
     },
+    /// Neither file nor folder but a pipe, a device or the like.
+    #[error("`{}` is no regular file", path.display())]
+    Irregular {
+        /// What it is called.
+        path: PathBuf,
+    },
     /// The header breaks a rule of the format, or has changed since it was scanned.
     #[error("cannot read the DICOM header of `{}`: {reason}", path.display())]
     Header {
@@ -57,18 +63,6 @@ pub enum DicomError {
         /// The caller's limit.
         limit: u64,
     },
-    /// The files are so small that they cannot hold what their headers state.
-    #[error(
-        "the {found} bytes of pixels of series {series} cannot hold the {expected} bytes that its headers state"
-    )]
-    Implausible {
-        /// UID of the series.
-        series: String,
-        /// Bytes of the files.
-        found: u64,
-        /// Bytes by the headers.
-        expected: u64,
-    },
     /// The machine has not enough memory.
     #[error("this machine cannot provide the {bytes} bytes of memory that series {series} needs")]
     OutOfMemory {
@@ -96,10 +90,10 @@ impl DicomError {
                 reason: HeaderError::Truncated { .. } | HeaderError::Deflate { .. },
                 ..
             }
-            | Self::Pixels { .. }
-            | Self::Implausible { .. } => {
+            | Self::Pixels { .. } => {
                 Some("send or export the series again: it is incomplete or damaged")
             }
+            Self::Irregular { .. } => Some("give a file or a folder"),
             _ => None,
         }
     }
@@ -107,9 +101,10 @@ impl DicomError {
     /// The file, where the error is about one.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Io { path, .. } | Self::Header { path, .. } | Self::Pixels { path, .. } => {
-                Some(path)
-            }
+            Self::Io { path, .. }
+            | Self::Irregular { path }
+            | Self::Header { path, .. }
+            | Self::Pixels { path, .. } => Some(path),
             _ => None,
         }
     }
@@ -124,9 +119,12 @@ pub enum HeaderError {
         /// What the system answered.
         kind: io::ErrorKind,
     },
-    /// No `DICM` behind a preamble of 128 bytes.
+    /// No `DICM` behind a preamble of 128 bytes, nor a data set without both.
     #[error("it has no `DICM` at byte 128")]
     NotDicom,
+    /// Nothing, or nothing but zeros where preamble and `DICM` have to be.
+    #[error("it is empty or begins with zeros alone")]
+    Blank,
     /// The file ends within an element.
     #[error("it ends within an element, after byte {at}")]
     Truncated {
@@ -198,7 +196,7 @@ pub enum HeaderError {
         expected: &'static str,
     },
     /// A number is out of range.
-    #[error("{tag} is {found}, expected {expected}")]
+    #[error("{tag} is {}, expected {expected}", number(*found))]
     Range {
         /// The attribute.
         tag: Tag,
@@ -235,6 +233,15 @@ pub enum HeaderError {
         /// Items of the sequence.
         groups: usize,
     },
+}
+
+/// A number without a tail of zeros.
+fn number(number: f64) -> String {
+    if number.abs() < 1e12 {
+        number.to_string()
+    } else {
+        format!("{number:e}")
+    }
 }
 
 /// Why the pixels of a frame cannot be read.

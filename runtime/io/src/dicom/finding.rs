@@ -43,13 +43,43 @@ pub enum Finding {
         /// Angle between the line and the normal.
         degrees: f64,
     },
-    /// Files of the series cannot be used.
-    #[error("files of its series that cannot be used: {files}, the first is `{}`", first.display())]
+    /// The series makes several stacks, which differ in what no series should.
+    #[error("it is one of {stacks} stacks of its series, which differ in {}", differ_in.join(" and "))]
+    Torn {
+        /// How many, not counting phases and the like.
+        stacks: usize,
+        /// In what.
+        differ_in: Vec<&'static str>,
+    },
+    /// Files of the series, or files beside it whose series is unknown, cannot be used.
+    #[error("files that are or may be of it cannot be used: {files}, the first is `{}`", first.display())]
     Unread {
         /// How many.
         files: usize,
         /// The first of them.
         first: PathBuf,
+    },
+    /// The files name different patients.
+    #[error("its files name different patients: {patients}")]
+    Patients {
+        /// How many.
+        patients: usize,
+    },
+    /// Different files call themselves the same instance.
+    #[error("SOP Instance UIDs that different files of it share: {instances}")]
+    SameInstance {
+        /// How many.
+        instances: usize,
+    },
+    /// The files are so small that they cannot hold what their headers state.
+    #[error(
+        "its files of {found} bytes cannot hold the {expected} bytes of pixels that their headers state"
+    )]
+    Implausible {
+        /// Bytes of the files.
+        found: u64,
+        /// Bytes by the headers.
+        expected: u64,
     },
     /// Different slices at one place, and nothing tells which belong together.
     #[error(
@@ -98,8 +128,13 @@ impl Finding {
             Self::UnevenSpacing { .. } | Self::Tilt { .. } => {
                 Some("allow resampling by the true positions of the slices")
             }
-            Self::Unread { .. } => {
-                Some("send or export the series again: some of its files are incomplete or damaged")
+            Self::Unread { .. } | Self::Implausible { .. } => Some(
+                "send or export the series again: some of its files are incomplete or damaged; \
+                     move files beside it that are none of its slices elsewhere",
+            ),
+            Self::Patients { .. } => Some("give only the files of one patient"),
+            Self::SameInstance { .. } => {
+                Some("export the series again: every image has to have a UID of its own")
             }
             Self::Conflict { .. } => Some("give only the files of one phase or acquisition"),
             _ => None,

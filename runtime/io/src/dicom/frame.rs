@@ -2,7 +2,10 @@
 
 use crate::dicom::elements::{Elements, Values};
 use crate::dicom::error::HeaderError;
-use crate::dicom::tag;
+use crate::dicom::tag::{self, Tag};
+
+/// Farthest from the origin that anything lies, and longest distance: no scanner is a kilometer long.
+const FAR_MM: f64 = 1e6;
 
 /// Largest deviation of a direction from unit length, and of two from a right angle.
 const DIRECTION_TOLERANCE: f64 = 0.01;
@@ -141,6 +144,7 @@ impl Frame {
         let position_lps = values
             .decimals(tag::IMAGE_POSITION)?
             .ok_or(missing(tag::IMAGE_POSITION))?;
+        within(tag::IMAGE_POSITION, &position_lps)?;
         let orientation: [f64; 6] = values
             .decimals(tag::IMAGE_ORIENTATION)?
             .ok_or(missing(tag::IMAGE_ORIENTATION))?;
@@ -156,11 +160,11 @@ impl Frame {
                 expected: "more than 0 mm",
             });
         }
+        within(tag::PIXEL_SPACING, &pixel_mm)?;
         let depth = |tag| -> Result<Option<f64>, HeaderError> {
-            Ok(values
-                .decimals::<1>(tag)?
-                .map(|[mm]| mm)
-                .filter(|mm| *mm > 0.0))
+            let stated = values.decimals::<1>(tag)?.unwrap_or_default();
+            within(tag, &stated)?;
+            Ok(Some(stated[0]).filter(|mm| *mm > 0.0))
         };
         let scale = |tag, default| -> Result<f64, HeaderError> {
             Ok(values.decimals::<1>(tag)?.map_or(default, |[value]| value))
@@ -235,6 +239,18 @@ fn is_localizer(image_type: &str) -> bool {
     image_type
         .split('\\')
         .any(|value| matches!(value.trim(), "LOCALIZER" | "SCOUT"))
+}
+
+/// Checks that coordinates or distances can be of a scanner.
+fn within(tag: Tag, mm: &[f64]) -> Result<(), HeaderError> {
+    match mm.iter().find(|mm| mm.abs() > FAR_MM) {
+        Some(&found) => Err(HeaderError::Range {
+            tag,
+            found,
+            expected: "at most 1000000 mm",
+        }),
+        None => Ok(()),
+    }
 }
 
 /// The directions of rows and columns at unit length.

@@ -3,31 +3,22 @@
 use std::fs::File;
 use std::path::Path;
 
+use crate::dicom::class::IMAGE_CLASSES;
 use crate::dicom::dataset::{self, Encoding, PixelElement};
 use crate::dicom::elements::Elements;
 use crate::dicom::error::HeaderError;
 use crate::dicom::frame::{Frame, frames};
-use crate::dicom::instance::IMAGE_CLASSES;
+use crate::dicom::pixel_format::PixelFormat;
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag;
-
-/// How pixels are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PixelFormat {
-    /// Bits of a pixel in memory: 8, 16 or 32.
-    pub allocated: u32,
-    /// Bits of them that count.
-    pub stored: u32,
-    /// The highest of these, from 0.
-    pub high: u32,
-    /// Whether they are a two's complement.
-    pub signed: bool,
-}
+use crate::dicom::uid::{is_uid, no_uid};
 
 /// An image or the frames of one, all of the same shape and format.
 #[derive(Debug, Clone)]
 pub(super) struct Header {
     pub syntax: TransferSyntax,
+    /// Digest of the patient's name and ID.
+    pub patient: [u8; 8],
     pub instance: String,
     pub study: String,
     pub series: String,
@@ -46,14 +37,14 @@ pub(super) struct Header {
 /// Why a file is no image of a stack.
 #[derive(Debug)]
 pub(super) enum NoImage {
-    /// Another class of object; its UID, empty where it states none.
+    /// Another class of object; its UID.
     Class(String),
     /// An overview image.
     Localizer,
     /// Several samples per pixel, or a palette.
     Color,
-    /// An image without pixels.
-    NoPixels,
+    /// An image without pixels; with the UID of its series, where it states one.
+    NoPixels(Option<String>),
     /// The header is unusable; with the UID of its series, where that was read.
     Defect(HeaderError, Option<String>),
 }
@@ -71,24 +62,25 @@ pub(super) fn read(path: &Path, file: File) -> Result<Header, NoImage> {
     let mut elements = Elements::new(encoding);
     let walked = dataset::walk(&mut stream, encoding, &mut elements);
     let series = elements.text(tag::SERIES_INSTANCE_UID);
+    let series = series.filter(|series| is_uid(series));
     let defect = |reason| NoImage::Defect(reason, series.clone());
-    let class = elements.text(tag::SOP_CLASS_UID).or(meta.class);
-    let class = class.filter(|class| is_uid(class)).unwrap_or_default();
-    if !IMAGE_CLASSES.contains(&class.as_str()) {
-        return Err(match walked {
-            Err(reason) if class.is_empty() => defect(reason),
-            _ => NoImage::Class(class),
-        });
+    let Some(class) = elements.text(tag::SOP_CLASS_UID).or(meta.class) else {
+        let tag = tag::SOP_CLASS_UID;
+        return Err(defect(walked.err().unwrap_or(HeaderError::Missing { tag })));
+    };
+    if !is_uid(&class) {
+        return Err(defect(no_uid(tag::SOP_CLASS_UID)));
     }
-    let pixels = walked.map_err(defect)?.ok_or(NoImage::NoPixels)?;
+    if !IMAGE_CLASSES.contains(&class.as_str()) {
+        return Err(NoImage::Class(class));
+    }
+    let pixels = walked.map_err(defect)?;
+    let pixels = pixels.ok_or_else(|| NoImage::NoPixels(series.clone()))?;
     if known.is_none() {
         return Err(defect(if is_uid(&meta.syntax) {
             HeaderError::Syntax { uid: meta.syntax }
         } else {
-            HeaderError::Malformed {
-                tag: tag::TRANSFER_SYNTAX_UID,
-                expected: "a UID",
-            }
+            no_uid(tag::TRANSFER_SYNTAX_UID)
         }));
     }
     if elements.number(tag::SAMPLES_PER_PIXEL).map_err(defect)? > Some(1)
@@ -107,12 +99,11 @@ pub(super) fn read(path: &Path, file: File) -> Result<Header, NoImage> {
     Ok(header)
 }
 
-/// Whether a text is a UID (PS3.5 9.1), and no other text that had better not be shown.
-fn is_uid(text: &str) -> bool {
-    text.len() <= 64
-        && text
-            .bytes()
-            .all(|byte| byte == b'.' || byte.is_ascii_digit())
+/// Whether a text is a code string (PS3.5 6.2).
+fn is_code(text: &str) -> bool {
+    let of_code =
+        |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b" _".contains(&byte);
+    text.len() <= 16 && text.bytes().all(of_code)
 }
 
 impl Header {
@@ -129,15 +120,21 @@ impl Header {
         if elements.modality_lut {
             return Err(HeaderError::ModalityLut);
         }
-        let required = |tag| elements.text(tag).ok_or(HeaderError::Missing { tag });
+        let uid = |tag| match elements.text(tag) {
+            Some(uid) if !is_uid(&uid) => Err(no_uid(tag)),
+            uid => Ok(uid),
+        };
+        let required = |tag| uid(tag)?.ok_or(HeaderError::Missing { tag });
+        let modality = elements.text(tag::MODALITY).filter(|text| is_code(text));
         Ok(Self {
             syntax,
+            patient: elements.patient(),
             instance: required(tag::SOP_INSTANCE_UID)?,
             study: required(tag::STUDY_INSTANCE_UID)?,
             series: required(tag::SERIES_INSTANCE_UID)?,
-            frame_of_reference: elements.text(tag::FRAME_OF_REFERENCE_UID),
+            frame_of_reference: uid(tag::FRAME_OF_REFERENCE_UID)?,
             class,
-            modality: elements.text(tag::MODALITY).unwrap_or_default(),
+            modality: modality.unwrap_or_default(),
             description: elements.text(tag::SERIES_DESCRIPTION),
             series_number: elements.integer(tag::SERIES_NUMBER),
             columns: elements.extent(tag::COLUMNS)?,

@@ -9,25 +9,8 @@ use crate::dicom::dataset::{self, Encoding, Visitor, text};
 use crate::dicom::error::HeaderError;
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag::{self, Tag};
-use crate::dicom::write::uid::{digest, is_uid, uid};
-
-/// Classes of objects that are slices or frames in space: CT, MR, PET, their enhanced and converted kinds, and
-/// 3D X-ray.
-///
-/// **Source**: PS3.4 annex B.5.
-pub const IMAGE_CLASSES: [&str; 11] = [
-    "1.2.840.10008.5.1.4.1.1.2",
-    "1.2.840.10008.5.1.4.1.1.2.1",
-    "1.2.840.10008.5.1.4.1.1.2.2",
-    "1.2.840.10008.5.1.4.1.1.4",
-    "1.2.840.10008.5.1.4.1.1.4.1",
-    "1.2.840.10008.5.1.4.1.1.4.4",
-    "1.2.840.10008.5.1.4.1.1.128",
-    "1.2.840.10008.5.1.4.1.1.128.1",
-    "1.2.840.10008.5.1.4.1.1.130",
-    "1.2.840.10008.5.1.4.1.1.13.1.1",
-    "1.2.840.10008.5.1.4.1.1.13.1.2",
-];
+use crate::dicom::uid::{is_uid, no_uid};
+use crate::dicom::write::uid::{digest, uid};
 
 /// Name of this program and its version as others see it; at most 16 characters.
 pub const IMPLEMENTATION_VERSION: &str = concat!("VESAL_", env!("CARGO_PKG_VERSION"));
@@ -70,7 +53,7 @@ impl Instance {
             return Err(if is_uid(&meta.syntax) {
                 HeaderError::Syntax { uid: meta.syntax }
             } else {
-                malformed(tag::TRANSFER_SYNTAX_UID)
+                no_uid(tag::TRANSFER_SYNTAX_UID)
             });
         };
         if syntax == TransferSyntax::Deflated {
@@ -107,19 +90,12 @@ const TAGS: [Tag; 4] = [
     tag::SERIES_INSTANCE_UID,
 ];
 
-fn malformed(tag: Tag) -> HeaderError {
-    HeaderError::Malformed {
-        tag,
-        expected: "a UID",
-    }
-}
-
 fn checked(value: Option<String>, tag: Tag) -> Result<String, HeaderError> {
     let uid = value.ok_or(HeaderError::Missing { tag })?;
     if is_uid(&uid) {
         Ok(uid)
     } else {
-        Err(malformed(tag))
+        Err(no_uid(tag))
     }
 }
 

@@ -5,18 +5,20 @@
 //! [`read_structure_references`] on which images. World space leaves here as RAS+ millimeters: DICOM's own LPS ends in this module.
 //!
 //! The walk over a data set is this module's own, without recursion and with every length held against the file, and
-//! only attributes that are asked for are read: names, dates of birth and the like never enter memory. A file whose
-//! header is damaged refuses the stacks of its series rather than leaving a hole in them.
+//! only attributes that are asked for are read: dates of birth and the like never enter memory, and of a patient's name
+//! and ID a digest is kept, to tell patients apart. A file whose header is damaged refuses the stacks of its series
+//! rather than leaving a hole in them; where its series is unknown, the stacks that have slices beside it.
 //!
 //! **Transfer syntaxes**: implicit and explicit little endian, explicit big endian, deflated; RLE; JPEG baseline,
 //! extended, progressive (8 and 12 bits) and lossless; JPEG-LS; JPEG 2000.
 //!
-//! **Not read**: Modality LUTs, real-valued pixels, colors, frames without functional groups; files without the
-//! preamble of PS3.10; b-values in private attributes.
+//! **Not read**: Modality LUTs, real-valued pixels, colors, frames without functional groups; b-values in
+//! private attributes.
 
 mod class;
 mod codec;
 mod dataset;
+mod directory;
 mod elements;
 mod error;
 mod finding;
@@ -24,6 +26,9 @@ mod frame;
 mod header;
 mod instance;
 mod layout;
+mod listing;
+mod lost;
+mod pixel_format;
 mod pixels;
 mod read;
 mod scan;
@@ -33,15 +38,15 @@ mod stream;
 mod structures;
 mod syntax;
 mod tag;
+mod uid;
 pub mod write;
 
+pub use class::IMAGE_CLASSES;
 pub use codec::CodecError;
 pub use error::{DicomError, HeaderError, PixelError, StructureError};
 pub use finding::Finding;
 pub use frame::Key;
-pub use instance::{
-    IMAGE_CLASSES, IMPLEMENTATION_VERSION, Instance, implementation_class, meta_information,
-};
+pub use instance::{IMPLEMENTATION_VERSION, Instance, implementation_class, meta_information};
 pub use scan::{Scan, SkipReason, Skipped, scan};
 pub use stack::{Assessment, Grade, Policy, Slice, Stack};
 pub use structures::{

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use crate::dicom::codec::{self, Shape, rle};
 use crate::dicom::dataset::{self, Encoding, next_fragment};
 use crate::dicom::error::{DicomError, HeaderError, PixelError};
-use crate::dicom::header::{Header, PixelFormat};
+use crate::dicom::header::Header;
+use crate::dicom::pixel_format::PixelFormat;
 use crate::dicom::stack::Slice;
 use crate::dicom::stream::Stream;
 use crate::dicom::syntax::TransferSyntax;
@@ -21,6 +22,8 @@ const PLAIN_FRAME_BYTES: u64 = 8 << 20;
 #[derive(Debug)]
 pub(super) struct Image {
     pub path: PathBuf,
+    /// Bytes of the file when it was scanned.
+    pub bytes: u64,
     pub header: Header,
 }
 

@@ -9,7 +9,7 @@ use vesal_volume::Volume;
 use vesal_volume::resample::resample_volume;
 
 use crate::dicom::error::DicomError;
-use crate::dicom::pixels::{Fragments, Image, is_plausible};
+use crate::dicom::pixels::{Fragments, Image};
 use crate::dicom::stack::{Assessment, Slice};
 use crate::nifti::Limits;
 
@@ -34,8 +34,8 @@ impl Assessment {
     /// Besides the array, memory is taken for 16 slices, and for what decodes one of them on each thread; where slices
     /// are resampled, for a second array.
     ///
-    /// **Errors**: [`DicomError::Refused`] for a stack without a volume; [`DicomError::TooLarge`] and
-    /// [`DicomError::Implausible`] before memory is taken; otherwise what is wrong with a file.
+    /// **Errors**: [`DicomError::Refused`] for a stack without a volume; [`DicomError::TooLarge`] before memory is
+    /// taken; otherwise what is wrong with a file.
     pub fn read(&self, limits: &Limits) -> Result<Volume, DicomError> {
         let layout = self
             .outcome
@@ -140,28 +140,11 @@ impl Assessment {
         Ok(())
     }
 
-    /// Finds the fragments of images with several frames, and checks that all files may hold what they state.
+    /// Finds the fragments of images with several frames.
     fn fragments(&self) -> Result<FragmentsOf, DicomError> {
         let mut images: HashMap<*const Image, &Arc<Image>> = HashMap::new();
         for slice in self.slices() {
             images.insert(Arc::as_ptr(&slice.image), &slice.image);
-        }
-        let expected = self
-            .slices()
-            .iter()
-            .map(|slice| slice.image.header.frame_bytes())
-            .fold(0, u64::saturating_add);
-        let mut found = 0_u64;
-        for image in images.values() {
-            let metadata = image.path.metadata().map_err(DicomError::io(&image.path))?;
-            found = found.saturating_add(metadata.len());
-        }
-        if !is_plausible(found, expected) {
-            return Err(DicomError::Implausible {
-                series: self.series.clone(),
-                found,
-                expected,
-            });
         }
         let several: Vec<&Arc<Image>> = images
             .into_values()

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::dicom::frame::{Frame, Key, dot};
+use crate::dicom::finding::Finding;
+use crate::dicom::frame::{Key, dot};
 use crate::dicom::header::Header;
 use crate::dicom::layout::{is_even, places};
 use crate::dicom::stack::{Slice, Stack};
@@ -20,6 +21,12 @@ const EVEN_SLICES: usize = 3;
 /// What may tell apart slices that lie unevenly together: nothing that changes from slice to slice.
 const UNEVEN_KEYS: [Key; 3] = [Key::StackId, Key::ImageType, Key::Acquisition];
 
+/// What the stacks of a series have in common.
+struct OfSeries<'a> {
+    unread: &'a [PathBuf],
+    torn: Option<Finding>,
+}
+
 /// Groups slices into stacks.
 pub(super) fn stacks(slices: Vec<Slice>, unread: &BTreeMap<String, Vec<PathBuf>>) -> Vec<Stack> {
     let mut by_series: BTreeMap<(String, String), Vec<Vec<Slice>>> = BTreeMap::new();
@@ -34,9 +41,13 @@ pub(super) fn stacks(slices: Vec<Slice>, unread: &BTreeMap<String, Vec<PathBuf>>
     }
     let mut stacks = Vec::new();
     for ((_, series), groups) in by_series {
-        let unread = unread.get(&series).cloned().unwrap_or_default();
+        let unread = unread.get(&series).map_or(&[][..], Vec::as_slice);
+        let of_series = OfSeries {
+            unread,
+            torn: torn(&groups),
+        };
         for group in groups {
-            separate(group, Vec::new(), &unread, &mut stacks);
+            separate(group, Vec::new(), &of_series, &mut stacks);
         }
     }
     stacks
@@ -44,20 +55,53 @@ pub(super) fn stacks(slices: Vec<Slice>, unread: &BTreeMap<String, Vec<PathBuf>>
 
 /// Whether slices may be of one stack, whatever their places.
 fn belong(a: &Slice, b: &Slice) -> bool {
-    let same_header = |a: &Header, b: &Header| {
-        a.frame_of_reference == b.frame_of_reference
-            && a.modality == b.modality
-            && (a.columns, a.rows) == (b.columns, b.rows)
-    };
+    differences(a, b).next().is_none()
+}
+
+/// In what slices differ that are not of one stack.
+fn differences(a: &Slice, b: &Slice) -> impl Iterator<Item = &'static str> {
     let near = |a: &[f64], b: &[f64], tolerance: f64| {
         a.iter().zip(b).all(|(a, b)| (a - b).abs() <= tolerance)
     };
-    let same_place = |a: &Frame, b: &Frame| {
-        near(&a.along_row_lps, &b.along_row_lps, SAME_DIRECTION)
-            && near(&a.along_column_lps, &b.along_column_lps, SAME_DIRECTION)
-            && near(&a.pixel_mm, &b.pixel_mm, SAME_SPACING * a.pixel_mm[0])
-    };
-    same_header(&a.image.header, &b.image.header) && same_place(a.place(), b.place())
+    let ((image_a, a), (image_b, b)) = [a, b]
+        .map(|slice| (&slice.image.header, slice.place()))
+        .into();
+    let same_orientation = near(&a.along_row_lps, &b.along_row_lps, SAME_DIRECTION)
+        && near(&a.along_column_lps, &b.along_column_lps, SAME_DIRECTION);
+    let of_shape = |header: &Header| (header.columns, header.rows);
+    [
+        ("modality", image_a.modality == image_b.modality),
+        (
+            "frame of reference",
+            image_a.frame_of_reference == image_b.frame_of_reference,
+        ),
+        ("shape", of_shape(image_a) == of_shape(image_b)),
+        (
+            "pixel spacing",
+            near(&a.pixel_mm, &b.pixel_mm, SAME_SPACING * a.pixel_mm[0]),
+        ),
+        ("orientation", same_orientation),
+    ]
+    .into_iter()
+    .filter(|(_, same)| !same)
+    .map(|(what, _)| what)
+}
+
+/// That a series makes several stacks.
+fn torn(groups: &[Vec<Slice>]) -> Option<Finding> {
+    let (first, others) = groups.split_first()?;
+    let mut differ_in: Vec<&str> = Vec::new();
+    for other in others {
+        for what in differences(&first[0], &other[0]) {
+            if !differ_in.contains(&what) {
+                differ_in.push(what);
+            }
+        }
+    }
+    (!others.is_empty()).then_some(Finding::Torn {
+        stacks: groups.len(),
+        differ_in,
+    })
 }
 
 /// Most slices at one place.
@@ -69,7 +113,7 @@ fn most_at_one_place(slices: &[Slice]) -> usize {
 fn separate(
     slices: Vec<Slice>,
     told: Vec<(Key, String)>,
-    unread: &[PathBuf],
+    of_series: &OfSeries,
     stacks: &mut Vec<Stack>,
 ) {
     let most = most_at_one_place(&slices);
@@ -99,7 +143,7 @@ fn separate(
         if parts.len() > 1 && divides(&parts) {
             for (value, part) in parts {
                 let told = told.iter().cloned().chain([(key, value)]).collect();
-                separate(part, told, unread, stacks);
+                separate(part, told, of_series, stacks);
             }
             return;
         }
@@ -107,7 +151,8 @@ fn separate(
     stacks.push(Stack {
         slices,
         told_apart_by: told,
-        unread: unread.to_owned(),
+        unread: of_series.unread.to_owned(),
+        torn: of_series.torn.clone(),
     });
 }
 

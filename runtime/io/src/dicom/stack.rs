@@ -1,5 +1,6 @@
 //! Stacks: the slices that may make one volume.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use crate::dicom::error::DicomError;
 use crate::dicom::finding::Finding;
 use crate::dicom::frame::{Frame, Key};
 use crate::dicom::layout::{Layout, Order};
-use crate::dicom::pixels::Image;
+use crate::dicom::pixels::{Image, is_plausible};
 
 /// One frame of an image file.
 #[derive(Debug, Clone)]
@@ -51,6 +52,8 @@ pub struct Stack {
     pub(super) slices: Vec<Slice>,
     pub(super) told_apart_by: Vec<(Key, String)>,
     pub(super) unread: Vec<PathBuf>,
+    /// That there are other stacks of the series, where nothing tells them apart but what no series should differ in.
+    pub(super) torn: Option<Finding>,
 }
 
 impl Stack {
@@ -104,7 +107,8 @@ impl Stack {
         &self.told_apart_by
     }
 
-    /// Files of the series that cannot be used, in which slices of this stack may be.
+    /// Files that cannot be used, in which slices of this stack may be: of its series; where their series is unknown,
+    /// beside its slices or named by the same DICOMDIR.
     pub fn unread(&self) -> &[PathBuf] {
         &self.unread
     }
@@ -121,12 +125,15 @@ impl Stack {
     ///
     /// **Errors**: [`DicomError`] where slices at the same place cannot be read to be compared.
     pub fn assess(&self, policy: Policy) -> Result<Assessment, DicomError> {
-        let mut findings = Vec::new();
+        let mut findings: Vec<Finding> = self.torn.iter().cloned().collect();
         if let Some(first) = self.unread.first() {
             let reason = Finding::Unread {
                 files: self.unread.len(),
                 first: first.clone(),
             };
+            return Ok(Assessment::refused(self, findings, reason));
+        }
+        if let Some(reason) = self.patients().or_else(|| self.implausible()) {
             return Ok(Assessment::refused(self, findings, reason));
         }
         let order = match Order::of(&self.slices)? {
@@ -137,6 +144,9 @@ impl Stack {
             findings.push(Finding::Copies {
                 slices: order.dropped,
             });
+        }
+        if let Some(reason) = same_instance(&order.slices) {
+            return Ok(Assessment::refused(self, findings, reason));
         }
         let layout = match Layout::of(&order.slices, &mut findings) {
             Ok(layout) => layout,
@@ -156,6 +166,48 @@ impl Stack {
             }),
         }
     }
+}
+
+impl Stack {
+    fn images(&self) -> impl Iterator<Item = &Image> {
+        let mut seen = HashSet::new();
+        let images = self.slices.iter().map(|slice| &*slice.image);
+        images.filter(move |image| seen.insert(std::ptr::from_ref(*image)))
+    }
+
+    /// That the files name several patients.
+    fn patients(&self) -> Option<Finding> {
+        let patients: BTreeSet<_> = self.images().map(|image| image.header.patient).collect();
+        (patients.len() > 1).then_some(Finding::Patients {
+            patients: patients.len(),
+        })
+    }
+
+    /// That the files cannot hold the pixels.
+    fn implausible(&self) -> Option<Finding> {
+        let slices = self.slices.iter();
+        let expected = slices
+            .map(|slice| slice.image.header.frame_bytes())
+            .fold(0, u64::saturating_add);
+        let found = self
+            .images()
+            .map(|image| image.bytes)
+            .fold(0, u64::saturating_add);
+        (!is_plausible(found, expected)).then_some(Finding::Implausible { found, expected })
+    }
+}
+
+/// That several files call themselves the same instance.
+fn same_instance(slices: &[Slice]) -> Option<Finding> {
+    let mut files: BTreeMap<&str, BTreeSet<&Path>> = BTreeMap::new();
+    for slice in slices {
+        files
+            .entry(slice.instance())
+            .or_default()
+            .insert(slice.path());
+    }
+    let instances = files.values().filter(|files| files.len() > 1).count();
+    (instances > 0).then_some(Finding::SameInstance { instances })
 }
 
 /// What to do with slices that do not lie evenly and straight behind each other.

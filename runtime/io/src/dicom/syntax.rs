@@ -60,6 +60,16 @@ impl TransferSyntax {
         }
     }
 
+    /// The syntax of a data set that begins a file, without preamble and file meta information, as old archives
+    /// and some converters leave them; `None` where the bytes begin none.
+    ///
+    /// **Definition**: two elements of group 0008 with short values, in order, explicit or implicit; little endian.
+    pub(crate) fn of_bare(head: &[u8]) -> Option<Self> {
+        [Self::ExplicitLittle, Self::ImplicitLittle]
+            .into_iter()
+            .find(|syntax| begins(head, *syntax == Self::ImplicitLittle))
+    }
+
     /// Whether pixels come as fragments of compressed frames.
     pub fn is_encapsulated(self) -> bool {
         matches!(
@@ -67,6 +77,33 @@ impl TransferSyntax {
             Self::Rle | Self::Jpeg(_) | Self::JpegLs(_) | Self::Jpeg2000(_)
         )
     }
+}
+
+/// Bytes of the first values of a data set that are let pass.
+const FIRST_VALUE_MAX: u32 = 256;
+
+fn begins(head: &[u8], implicit: bool) -> bool {
+    let (mut at, mut before) = (0, None);
+    for _ in 0..2 {
+        let Some(&[8, 0, e0, e1, v0, v1, l0, l1]) = head.get(at..).and_then(<[u8]>::first_chunk)
+        else {
+            return false;
+        };
+        let element = Some(u16::from_le_bytes([e0, e1]));
+        let length = if implicit {
+            u32::from_le_bytes([v0, v1, l0, l1])
+        } else if [v0, v1].iter().all(u8::is_ascii_uppercase) {
+            u32::from(u16::from_le_bytes([l0, l1]))
+        } else {
+            return false;
+        };
+        if element <= before || length > FIRST_VALUE_MAX {
+            return false;
+        }
+        before = element;
+        at += 8 + length as usize;
+    }
+    true
 }
 
 impl fmt::Display for TransferSyntax {

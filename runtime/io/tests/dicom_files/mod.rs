@@ -14,6 +14,11 @@ use flate2::write::DeflateEncoder;
 pub type Tag = (u16, u16);
 
 pub const SOP_CLASS: Tag = (0x0008, 0x0016);
+pub const INSTANCE: Tag = (0x0008, 0x0018);
+pub const MODALITY: Tag = (0x0008, 0x0060);
+pub const PATIENT_NAME: Tag = (0x0010, 0x0010);
+pub const PATIENT_ID: Tag = (0x0010, 0x0020);
+pub const STUDY: Tag = (0x0020, 0x000d);
 pub const IMAGE_TYPE: Tag = (0x0008, 0x0008);
 pub const ECHO_TIME: Tag = (0x0018, 0x0081);
 pub const SERIES: Tag = (0x0020, 0x000e);
@@ -47,6 +52,9 @@ pub const RLE: &str = "1.2.840.10008.1.2.5";
 pub const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
 pub const MR: &str = "1.2.840.10008.5.1.4.1.1.4";
 pub const ENHANCED_MR: &str = "1.2.840.10008.5.1.4.1.1.4.1";
+
+/// The instance of an image, unless it is one of many.
+pub const MADE_UP: &str = "1.2.3";
 
 /// What stands where a patient's name and the like would.
 pub const SENTINEL: &str = "SENTINEL^PATIENT";
@@ -210,12 +218,12 @@ fn encapsulated(fragments: &[Vec<u8>]) -> Vec<u8> {
 pub fn image() -> Elements {
     Elements::default()
         .text(SOP_CLASS, b"UI", CT)
-        .text((0x0008, 0x0018), b"UI", "1.2.3")
-        .text((0x0008, 0x0060), b"CS", "CT")
+        .text(INSTANCE, b"UI", MADE_UP)
+        .text(MODALITY, b"CS", "CT")
         .text((0x0008, 0x103e), b"LO", "made up")
-        .text((0x0010, 0x0010), b"PN", SENTINEL)
-        .text((0x0010, 0x0020), b"LO", SENTINEL)
-        .text((0x0020, 0x000d), b"UI", "1.2")
+        .text(PATIENT_NAME, b"PN", SENTINEL)
+        .text(PATIENT_ID, b"LO", SENTINEL)
+        .text(STUDY, b"UI", "1.2")
         .text(SERIES, b"UI", "1.2.1")
         .text(FRAME_OF_REFERENCE, b"UI", "1.2.9")
         .numbers(ORIENTATION, &[1., 0., 0., 0., 1., 0.])
@@ -242,9 +250,15 @@ pub fn series(slices: usize) -> Vec<Elements> {
         .collect()
 }
 
-/// Writes files in the reverse of their order, so that names say nothing.
+/// Writes files in the reverse of their order, so that names say nothing; each is an instance of its own, unless it
+/// says another.
 pub fn save_all(folder: &Path, images: &[Elements], syntax: &str) {
     for (index, image) in images.iter().enumerate() {
+        let mut image = image.clone();
+        if matches!(image.0.get(&INSTANCE), Some((_, Value::Bytes(uid))) if uid.starts_with(MADE_UP.as_bytes()))
+        {
+            image = image.text(INSTANCE, b"UI", &format!("{MADE_UP}.{index}"));
+        }
         save(folder, &format!("{:03}", 999 - index), &image.file(syntax));
     }
 }

@@ -12,7 +12,7 @@ mod jpeg_2000;
 mod jpeg_ls;
 pub(super) mod rle;
 
-use crate::dicom::header::PixelFormat;
+use crate::dicom::pixel_format::PixelFormat;
 use crate::dicom::syntax::TransferSyntax;
 
 /// The shape of a frame by its header.

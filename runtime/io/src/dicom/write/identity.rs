@@ -6,6 +6,7 @@ use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
 use crate::dicom::stack::Grade;
+use crate::dicom::uid::is_uid;
 use crate::dicom::write::algorithm::{Algorithm, MANUFACTURER, Moment};
 use crate::dicom::write::code::{ACQUISITION_EQUIPMENT, PROCESSING_EQUIPMENT};
 use crate::dicom::write::elements::Items;
@@ -13,7 +14,7 @@ use crate::dicom::write::error::{DicomWriteError, Unwritable};
 use crate::dicom::write::output::{Output, Syntax};
 use crate::dicom::write::segment::{Segment, Segmented};
 use crate::dicom::write::source::{SeriesInstances, Source};
-use crate::dicom::write::uid::{digest, is_uid, uid};
+use crate::dicom::write::uid::{digest, uid};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 

@@ -1,0 +1,102 @@
+//! The files that paths lead to.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::dicom::directory;
+use crate::dicom::error::DicomError;
+use crate::dicom::lost::Lost;
+use crate::dicom::scan::{SkipReason, Skipped};
+
+/// The files to look at, and what is known before.
+#[derive(Default)]
+pub(super) struct Listing {
+    pub files: BTreeSet<PathBuf>,
+    pub skipped: Vec<Skipped>,
+    pub lost: Vec<Lost>,
+    /// What each DICOMDIR names.
+    pub directories: Vec<BTreeSet<PathBuf>>,
+}
+
+impl Listing {
+    /// Adds a file, what is below a folder, or what a DICOMDIR names.
+    pub fn add(&mut self, path: &Path) -> Result<(), DicomError> {
+        let metadata = path.metadata().map_err(DicomError::io(path))?;
+        if metadata.is_dir() {
+            return self.add_folder(path);
+        }
+        // A pipe or a device would wait for ever.
+        if !metadata.is_file() {
+            return Err(DicomError::Irregular {
+                path: path.to_owned(),
+            });
+        }
+        match directory::named(path)? {
+            Some(named) => {
+                self.skip(path.to_owned(), SkipReason::Directory);
+                for path in &named {
+                    if path.is_file() {
+                        self.files.insert(path.clone());
+                    } else {
+                        self.lost.push(Lost::certain(path));
+                        self.skip(path.clone(), SkipReason::Absent);
+                    }
+                }
+                self.directories.push(named.into_iter().collect());
+            }
+            None => {
+                self.files.insert(path.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the files below a folder.
+    fn add_folder(&mut self, top: &Path) -> Result<(), DicomError> {
+        let mut folders = vec![top.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(reason) if folder != top => {
+                    self.skip(folder, SkipReason::Io(reason));
+                    continue;
+                }
+                Err(reason) => return Err(DicomError::io(&folder)(reason)),
+            };
+            for entry in entries {
+                let entry = entry.map_err(DicomError::io(&folder))?;
+                let path = entry.path();
+                if entry.file_type().map_err(DicomError::io(&path))?.is_dir() {
+                    folders.push(path);
+                } else {
+                    self.add_entry(path);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what lies in a folder and is none itself, but may be a link to one.
+    fn add_entry(&mut self, path: PathBuf) {
+        match path.metadata() {
+            Ok(metadata) if metadata.is_file() => {
+                self.files.insert(path);
+            }
+            Ok(metadata) if metadata.is_dir() => self.skip(path, SkipReason::LinkedFolder),
+            Ok(_) => self.skip(path, SkipReason::Irregular),
+            Err(_) if path.is_symlink() => {
+                self.lost.push(Lost::if_alike(&path));
+                self.skip(path, SkipReason::BrokenLink);
+            }
+            Err(reason) => {
+                self.lost.push(Lost::certain(&path));
+                self.skip(path, SkipReason::Io(reason));
+            }
+        }
+    }
+
+    fn skip(&mut self, path: PathBuf, reason: SkipReason) {
+        self.skipped.push(Skipped { path, reason });
+    }
+}

@@ -1,0 +1,31 @@
+//! What can stand where UIDs do.
+
+use crate::dicom::error::HeaderError;
+use crate::dicom::tag::Tag;
+
+/// Whether a text is a UID (PS3.5 9.1); numbers with leading zeros are let pass, as they are in use.
+pub(super) fn is_uid(text: &str) -> bool {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    text.len() <= 64 && text.split('.').all(is_number)
+}
+
+/// The error of a text that is none.
+pub(super) fn no_uid(tag: Tag) -> HeaderError {
+    HeaderError::Malformed {
+        tag,
+        expected: "a UID",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_that_are_no_uids_are_told() {
+        for text in ["", "1..2", "1.a", "1.2.", &"1".repeat(65)] {
+            assert!(!is_uid(text), "{text}");
+        }
+        assert!(is_uid("1.2.840.0.10008"));
+    }
+}
