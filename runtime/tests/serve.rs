@@ -384,5 +384,37 @@ fn settings_that_cannot_be_are_refused() {
         .stdout
         .replace("\"bundle\"", &format!("{:?}", two.to_str().unwrap()));
     refused(&text, 2, "its bundle has 2 channels: t1, t2");
+    // What would fail every job is known before.
+    let study = text.replace("# unit = \"series\"", "unit = \"study\"");
+    for (from, to, code, message) in [
+        (
+            r#"# options = ["--device", "cpu"]"#,
+            r#"options = ["--devcie", "cpu"]"#,
+            2,
+            "unexpected argument '--devcie'",
+        ),
+        (
+            r#"# options = ["--device", "cpu"]"#,
+            r#"options = ["--output", "x"]"#,
+            2,
+            "'--output <DIR>' cannot be used multiple times",
+        ),
+        (
+            r#"# dicom_rules = "rules.json""#,
+            r#"dicom_rules = "rules.json""#,
+            3,
+            "rules.json",
+        ),
+        ("# series = []", r#"series = ["foo"]"#, 2, "CHANNEL=SERIES"),
+        (
+            "# series = []",
+            r#"series = ["t3=4"]"#,
+            2,
+            "no channel `t3`",
+        ),
+    ] {
+        assert!(study.contains(from));
+        refused(&study.replace(from, to), code, message);
+    }
     assert_eq!(run(["serve"]).code, Some(2));
 }

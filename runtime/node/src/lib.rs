@@ -25,4 +25,4 @@ pub mod work;
 
 pub use config::{Config, ConfigError};
 pub use node::{Node, Shared, StartError};
-pub use work::{ChildProcess, Predict};
+pub use work::{ChildProcess, Order, Predict};

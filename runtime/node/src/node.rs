@@ -19,8 +19,11 @@ use crate::status::HttpServer;
 use crate::stop::Stop;
 use crate::work::{self, Predict};
 
-/// Threads that send results: one destination that does not answer should not hold up all others.
-const SENDERS: usize = 2;
+/// Threads that send results at most: one for each service, so that a destination that does not answer holds up no other.
+const SENDERS_MAX: usize = 16;
+
+/// What failures of the disk are noted under.
+pub const STORAGE: &str = "storage";
 
 /// Pause between looks whether jobs are complete.
 const SETTLE_PAUSE: Duration = Duration::from_millis(100);
@@ -43,14 +46,16 @@ pub struct Shared {
     /// Connections.
     pub slots: Slots,
     /// How destinations do.
-    pub destinations: Destinations,
+    pub destinations: Failures,
+    /// How receiving does, by what it needs: [`STORAGE`].
+    pub receiving: Failures,
 }
 
-/// Failures of destinations.
+/// Failures in a row of what may work again.
 #[derive(Debug, Default)]
-pub struct Destinations(Mutex<BTreeMap<String, Failing>>);
+pub struct Failures(Mutex<BTreeMap<String, Failing>>);
 
-/// A destination whose last try failed.
+/// Something whose last try failed.
 #[derive(Debug, Clone)]
 pub struct Failing {
     /// Since when.
@@ -61,7 +66,7 @@ pub struct Failing {
     pub reason: String,
 }
 
-impl Destinations {
+impl Failures {
     /// Notes how a try went.
     pub fn note(&self, name: &str, failure: Option<String>) {
         let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -143,7 +148,8 @@ impl Node {
             metrics: Metrics::default(),
             stop: Arc::default(),
             slots: Slots::default(),
-            destinations: Destinations::default(),
+            destinations: Failures::default(),
+            receiving: Failures::default(),
             config,
         });
         let config = &shared.config;
@@ -168,7 +174,7 @@ impl Node {
             threads: Vec::new(),
         };
         node.spawn("keep", keep)?;
-        for _ in 0..SENDERS {
+        for _ in 0..shared.config.services.len().clamp(1, SENDERS_MAX) {
             node.spawn("send", send::send)?;
         }
         for _ in 0..shared.config.workers {

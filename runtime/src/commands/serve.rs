@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use clap::Parser;
 use vesal_bundle::Bundle;
 use vesal_cli::{Exit, Failure, stdout};
 use vesal_node::config::{EXAMPLE, Grouping, Service};
 use vesal_node::queue::{OpenError, Queue};
 use vesal_node::stop::Stop;
-use vesal_node::{ChildProcess, Config, Node, StartError, send};
+use vesal_node::{ChildProcess, Config, Node, Order, StartError, send};
 
-use crate::cli::ServeArguments;
-use crate::{failure, interrupt};
+use crate::cli::{Cli, Command, PredictArguments, ServeArguments};
+use crate::commands::predict::prepare;
+use crate::{failure, interrupt, profile};
 
 /// A service whose jobs could never be predicted.
 #[derive(Debug, thiserror::Error)]
@@ -37,11 +39,10 @@ pub fn run(arguments: &ServeArguments) -> Result<Exit, Failure> {
         let hint = error.hint().map(str::to_owned);
         Failure::new(Exit::Usage, error).hint(hint)
     })?;
-    for service in &config.services {
-        check_service(service)?;
-    }
+    let services = config.services.iter().map(check_service);
+    let services = services.collect::<Result<Vec<_>, _>>()?;
     if arguments.check {
-        return check(&config, path);
+        return check(&config, &services, path);
     }
     interrupt::listen()?;
     let program = env::current_exe().map_err(|error| {
@@ -55,8 +56,14 @@ pub fn run(arguments: &ServeArguments) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Opens the bundle of a service.
-fn check_service(service: &Service) -> Result<(), Failure> {
+/// What a service is predicted with.
+struct Checked {
+    bundle: Bundle,
+    arguments: PredictArguments,
+}
+
+/// Opens the bundle of a service, and checks what `vesal predict` is going to be told.
+fn check_service(service: &Service) -> Result<Checked, Failure> {
     let bundle =
         Bundle::open(&service.bundle).map_err(|error| failure::bundle(&service.bundle, error))?;
     let channels = &bundle.plan().channels;
@@ -70,11 +77,58 @@ fn check_service(service: &Service) -> Result<(), Failure> {
         let hint = "set its `unit` to \"study\"".to_owned();
         return Err(Failure::new(Exit::Usage, error).hint(hint));
     }
-    Ok(())
+    let order = Order {
+        service,
+        input: Path::new("input"),
+        output: Path::new("output"),
+        limit: Duration::ZERO,
+    };
+    let attempt = format!(
+        "jobs of service {} could not be predicted",
+        service.ae_title
+    );
+    let told = std::iter::once("vesal".into()).chain(ChildProcess::arguments(&order));
+    let arguments = match Cli::try_parse_from(told) {
+        Ok(Cli {
+            command: Command::Predict(arguments),
+        }) => arguments,
+        Ok(_) => return Err(Failure::new(Exit::Usage, Options).attempting(attempt)),
+        Err(error) => {
+            let first = error.to_string();
+            let first = first.lines().next().unwrap_or_default();
+            let reason = first.trim_start_matches("error: ").to_owned();
+            let hint = "see `options`, `series` and `dicom_rules` of the service".to_owned();
+            return Err(Failure::new(Exit::Usage, reason)
+                .attempting(attempt)
+                .hint(hint));
+        }
+    };
+    prepare::plan(&arguments, &bundle).map_err(|failure| failure.attempting(attempt))?;
+    Ok(Checked { bundle, arguments })
 }
 
+/// Options that are no options of `vesal predict`.
+#[derive(Debug, thiserror::Error)]
+#[error("its `options` are no options of `vesal predict`")]
+struct Options;
+
 /// Says what of the settings works here.
-fn check(config: &Config, path: &Path) -> Result<Exit, Failure> {
+fn check(config: &Config, services: &[Checked], path: &Path) -> Result<Exit, Failure> {
+    for (service, Checked { bundle, arguments }) in config.services.iter().zip(services) {
+        let batch = arguments.limits.batch;
+        let opened = profile::open(bundle, &arguments.compute, batch).map_err(|error| {
+            let attempt = format!(
+                "the networks of service {} cannot be loaded",
+                service.ae_title
+            );
+            failure::engine(error).attempting(attempt)
+        })?;
+        stdout::print(&format!(
+            "service {}: runs on `{}`\n",
+            service.ae_title,
+            opened.ensemble.device()
+        ))?;
+    }
     match Queue::open(config) {
         Ok(queue) => {
             let jobs = queue.jobs(usize::MAX).len();

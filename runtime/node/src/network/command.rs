@@ -89,7 +89,8 @@ impl Command {
                 0x0110 | 0x0120 => command.message = number()?,
                 0x0800 => data = Some(number()?),
                 0x0900 => command.status = Some(number()?),
-                0x1000 => command.instance = uid(value).ok_or(BROKEN)?,
+                // What is none is answered as such; its data set still comes.
+                0x1000 => command.instance = uid(value).unwrap_or_default(),
                 _ => {}
             }
         }
@@ -204,9 +205,12 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_no_uids_are_refused() {
+    fn texts_that_are_no_uids_are_not_taken() {
         let mut store = store();
         store.instance = "DOE^JOHN".to_owned();
+        let found = Command::decode(&store.encode()).unwrap();
+        assert_eq!((found.instance.as_str(), found.has_data), ("", true));
+        store.class = "DOE^JOHN".to_owned();
         assert!(Command::decode(&store.encode()).is_err());
     }
 

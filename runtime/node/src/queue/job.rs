@@ -79,6 +79,12 @@ pub struct Job {
     /// Instances that are predicted.
     #[serde(default)]
     pub instances: usize,
+    /// Whether instances may be missing: an association broke off, or some were refused, and nobody sent again.
+    #[serde(default)]
+    pub doubt: bool,
+    /// Whether a failure is none of its images': it is tried again when the node starts.
+    #[serde(default)]
+    pub again_at_start: bool,
     /// Tries in its state that failed.
     #[serde(default)]
     pub attempts: u32,
@@ -115,6 +121,8 @@ impl Job {
             created: now,
             changed: now,
             instances: 0,
+            doubt: false,
+            again_at_start: false,
             attempts: 0,
             interrupted: 0,
             not_before: Time::default(),
@@ -132,6 +140,7 @@ impl Job {
             state,
             changed: now,
             attempts: 0,
+            again_at_start: false,
             not_before: Time::default(),
             reason: None,
             ..self.clone()

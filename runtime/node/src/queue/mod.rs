@@ -59,8 +59,9 @@ struct Unit {
     open: usize,
     /// When its last instance came, or the node began.
     last: Instant,
-    /// Whether an association into it broke off.
-    cut: bool,
+    /// Whose association into it broke off or had instances refused, and has not been made good; empty where the node
+    /// itself was down.
+    cut: Option<String>,
     /// Whether it is being predicted or sent.
     busy: bool,
     /// Whether files besides what is noted may be there.
@@ -162,13 +163,18 @@ impl Queue {
         Ok(Unit::new(folder, job, Some(service)))
     }
 
-    /// Ends the hold of an association over the jobs that it has sent into; `whole` says whether it ended as agreed.
-    pub fn leave(&self, touched: &HashSet<Key>, whole: bool) {
+    /// Ends the hold of an association over the jobs that it has sent into; `whole` says whether it ended as agreed, and
+    /// everything was taken. What one caller left undone, another does not make good.
+    pub fn leave(&self, touched: &HashSet<Key>, caller: &str, whole: bool) {
         let mut units = self.units();
         for key in touched {
             if let Some(unit) = units.get_mut(key) {
                 unit.open = unit.open.saturating_sub(1);
-                unit.cut = !whole;
+                match &unit.cut {
+                    _ if !whole => unit.cut = Some(caller.to_owned()),
+                    Some(by) if by.is_empty() || by == caller => unit.cut = None,
+                    _ => {}
+                }
             }
         }
     }
@@ -183,7 +189,7 @@ impl Unit {
             arrived: Instances::new(),
             open: 0,
             last: Instant::now(),
-            cut: false,
+            cut: None,
             busy: false,
             has_files: true,
         }

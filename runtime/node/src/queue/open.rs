@@ -130,8 +130,16 @@ impl Queue {
     fn recover_unit(&self, key: &Key, unit: &mut Unit) -> io::Result<()> {
         unit.arrived = unit.folder.instances(&unit.folder.arrived())?;
         // Whoever was sending, was cut off by our end.
-        unit.cut = true;
+        unit.cut = Some(String::new());
         let now = Time::now();
+        if unit.job.state == State::Failed
+            && unit.job.again_at_start
+            && !unit.folder.instances(&unit.folder.input())?.is_empty()
+        {
+            log::info(format_args!("job {key}: is tried again"));
+            let job = unit.job.into_state(State::Queued, now);
+            unit.turn_into(&self.files, job)?;
+        }
         if unit.job.state == State::Running {
             let interrupted = unit.job.interrupted + 1;
             let mut job = if interrupted > INTERRUPTED_MAX {
@@ -170,6 +178,10 @@ fn lock(storage: &Path) -> Result<File, OpenError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(storage).map_err(&io)?;
+    // One that was there may be open to others.
+    #[cfg(unix)]
+    fs::set_permissions(storage, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .map_err(&io)?;
     let path = storage.join("lock");
     let file = File::options()
         .create(true)

@@ -1,6 +1,6 @@
 //! Jobs on their way: predicted, then sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -110,7 +110,9 @@ impl Queue {
                 RunEnd::Failed(reason) => failed(&unit.job, reason, now),
                 RunEnd::Interrupted => unit.job.into_state(State::Queued, now),
                 RunEnd::Retry(reason) if unit.job.attempts + 1 >= self.retry.run_attempts => {
-                    failed(&unit.job, reason, now)
+                    let mut job = failed(&unit.job, reason, now);
+                    job.again_at_start = true;
+                    job
                 }
                 RunEnd::Retry(reason) => {
                     let pause = pause(self.retry.run_pause, unit.job.attempts, Duration::MAX);
@@ -161,8 +163,17 @@ impl Queue {
     pub fn take_send(&self) -> io::Result<Option<SendTicket>> {
         let now = Time::now();
         let mut units = self.units();
+        // A destination that does not answer holds up no other service.
+        let sends = |unit: &Unit| matches!(unit.job.state, State::Sending | State::Undelivered);
+        let busy: HashSet<usize> = units
+            .values()
+            .filter(|unit| unit.busy && sends(unit))
+            .filter_map(|unit| unit.service)
+            .collect();
         let waiting = units.iter_mut().filter(|(_, unit)| {
-            unit.is_ready(State::Sending, now) || unit.is_ready(State::Undelivered, now)
+            let is_free = unit.service.is_none_or(|service| !busy.contains(&service));
+            is_free
+                && (unit.is_ready(State::Sending, now) || unit.is_ready(State::Undelivered, now))
         });
         let Some((key, unit)) =
             waiting.min_by_key(|(_, unit)| (unit.job.not_before, unit.job.changed))

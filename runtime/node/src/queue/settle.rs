@@ -95,9 +95,14 @@ impl Queue {
         .without_results();
         job.instances = all.len();
         job.interrupted = 0;
+        job.doubt = unit.cut.take().is_some();
         unit.turn_into(files, job)?;
         unit.folder.remove_runs(files, None)?;
         match &unit.job.reason {
+            None if unit.job.doubt => log::warning(format_args!(
+                "job {key}: nothing more comes for its {} instances, though an association broke off, instances were refused or the node was down",
+                all.len()
+            )),
             None => log::info(format_args!(
                 "job {key}: complete with {} instances",
                 all.len()
@@ -116,7 +121,7 @@ enum Settled {
 }
 
 fn is_quiet(unit: &Unit, service: &Service) -> bool {
-    let quiet = if unit.cut {
+    let quiet = if unit.cut.is_some() {
         service.cut_quiet
     } else {
         service.quiet

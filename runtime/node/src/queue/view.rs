@@ -1,11 +1,15 @@
 //! What others may know of the queue.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::clock::Time;
-use crate::queue::{Queue, State};
+use crate::queue::{Job, Queue, State};
+
+/// Jobs in a row that fail before a service counts as failing.
+const FAILED_JOBS: usize = 3;
 
 /// A job as it is told.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,6 +28,8 @@ pub struct JobView {
     pub created: String,
     /// When it came into its state.
     pub changed: String,
+    /// Whether instances may be missing.
+    pub doubt: bool,
     /// Tries in its state that failed.
     pub attempts: u32,
     /// When the next try is due.
@@ -55,6 +61,7 @@ impl Queue {
                 arrived: unit.arrived.len(),
                 created: job.created.text(),
                 changed: job.changed.text(),
+                doubt: job.doubt,
                 attempts: job.attempts,
                 not_before: due.then(|| job.not_before.text()),
                 reason: job.reason.clone(),
@@ -63,20 +70,46 @@ impl Queue {
         view.collect()
     }
 
-    /// Jobs of each service in each state.
-    pub fn counts(&self) -> Vec<(String, [usize; State::ALL.len()])> {
-        let mut counts: Vec<_> = self
-            .services
-            .iter()
+    /// Jobs of each service in each state; also of services that the settings no longer have.
+    pub fn counts(&self) -> BTreeMap<String, [usize; State::ALL.len()]> {
+        let services = self.services.iter();
+        let mut counts: BTreeMap<_, _> = services
             .map(|service| (service.ae_title.clone(), [0; State::ALL.len()]))
             .collect();
         for unit in self.units().values() {
-            let state = State::ALL.iter().position(|state| *state == unit.job.state);
-            if let (Some(service), Some(state)) = (unit.service, state) {
-                counts[service].1[state] += 1;
+            let counts = counts.entry(unit.job.service.clone()).or_default();
+            if let Some(state) = State::ALL.iter().position(|state| *state == unit.job.state) {
+                counts[state] += 1;
             }
         }
         counts
+    }
+
+    /// Jobs that wait for services that the settings no longer have.
+    pub fn orphans(&self) -> usize {
+        let units = self.units();
+        let orphans = units
+            .values()
+            .filter(|unit| unit.service.is_none() && !unit.job.state.is_final());
+        orphans.count()
+    }
+
+    /// Services of which the last few jobs all failed, with the reason of the last.
+    pub fn failing(&self) -> BTreeMap<String, String> {
+        let units = self.units();
+        let mut ended: BTreeMap<&str, Vec<&Job>> = BTreeMap::new();
+        for unit in units.values().filter(|unit| unit.job.state.is_final()) {
+            let jobs = ended.entry(&unit.job.service).or_default();
+            jobs.push(&unit.job);
+        }
+        let failing = |(service, mut jobs): (&str, Vec<&Job>)| {
+            jobs.sort_by_key(|job| u64::MAX - job.changed.0);
+            jobs.truncate(FAILED_JOBS);
+            let all = jobs.iter().all(|job| job.state == State::Failed);
+            let reason = jobs.first()?.reason.clone().unwrap_or_default();
+            (all && jobs.len() == FAILED_JOBS).then(|| (service.to_owned(), reason))
+        };
+        ended.into_iter().filter_map(failing).collect()
     }
 
     /// How long the job has waited that waits longest for a prediction or to be sent.

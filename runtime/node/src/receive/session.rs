@@ -9,7 +9,7 @@ use crate::metrics::Counter;
 use crate::network::association::{Rejection, Request, verdict};
 use crate::network::command::{COMMAND_BYTES_MAX, Command, field, status};
 use crate::network::wire::{Piece, Wire, WireError, data, kind, piece, piece_bytes};
-use crate::node::Shared;
+use crate::node::{STORAGE, Shared};
 use crate::queue::{Admitted, Key};
 use crate::receive::listener::CallerSlot;
 use crate::receive::negotiate::{VERIFICATION, answers, service};
@@ -288,6 +288,7 @@ impl Session {
             Sink::Waste(code, _) => code,
             Sink::File(incoming) => match incoming.keep(&shared, self.service, &mut self.touched) {
                 Ok((bytes, admitted)) => {
+                    shared.receiving.note(STORAGE, None);
                     self.count(bytes, admitted);
                     status::SUCCESS
                 }
@@ -310,6 +311,10 @@ impl Session {
     /// Counts and logs a refusal; gives its status. Of many in a row only the first is logged.
     fn refuse(&mut self, refusal: &Refusal) -> u16 {
         self.refused += 1;
+        if let Refusal::Io(_) = refusal {
+            let receiving = &self.shared.receiving;
+            receiving.note(STORAGE, Some(refusal.to_string()));
+        }
         let labels = [self.title(), refusal.word()];
         self.shared.metrics.count(Counter::Refused, &labels);
         if self.refused == 1 {
@@ -330,7 +335,8 @@ impl Session {
     fn end(mut self, wire: &mut Wire, ended: &Result<(), WireError>) {
         // What was half received goes now.
         self.message = None;
-        self.shared.queue.leave(&self.touched, ended.is_ok());
+        let whole = ended.is_ok() && self.refused == 0;
+        self.shared.queue.leave(&self.touched, &self.caller, whole);
         let (caller, title) = (&self.caller, self.title());
         let counts = format!("{} instances taken, {} refused", self.taken, self.refused);
         match ended {

@@ -29,7 +29,7 @@ pub fn send(shared: &Shared) {
                 };
                 match &end {
                     SendEnd::Retry(reason) => log::warning(format_args!(
-                        "job {}: not delivered, now {}: {reason}",
+                        "job {}: not delivered everywhere, now {}: {reason}",
                         ticket.key,
                         state.word()
                     )),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::metrics::Text;
-use crate::node::Shared;
+use crate::node::{STORAGE, Shared};
 use crate::queue::State;
 
 /// Tries in a row from which a destination counts as failing.
@@ -21,7 +21,7 @@ pub struct Health {
 /// Something that somebody should look at.
 #[derive(Debug, Serialize)]
 pub struct Problem {
-    /// A word: `space`, `destination`, `undelivered`, `stuck`, `stopping`.
+    /// A word: `space`, `storage`, `destination`, `failed`, `service`, `undelivered`, `stuck`, `stopping`.
     pub kind: &'static str,
     /// What is wrong.
     pub message: String,
@@ -34,6 +34,22 @@ impl Health {
         let mut problem = |kind, message| problems.push(Problem { kind, message });
         if let Err(full) = shared.space.check(shared.queue.storage()) {
             problem("space", format!("instances are refused: {full}"));
+        }
+        for failing in shared.receiving.failing().into_values() {
+            let since = failing.since.text();
+            let message = format!("instances are refused since {since}: {}", failing.reason);
+            problem(STORAGE, message);
+        }
+        for (service, reason) in shared.queue.failing() {
+            let message = format!("the last jobs of {service} failed, the last one: {reason}");
+            problem("failed", message);
+        }
+        match shared.queue.orphans() {
+            0 => {}
+            count => problem(
+                "service",
+                format!("{count} jobs wait for services that the settings do not have"),
+            ),
         }
         for (name, failing) in shared.destinations.failing() {
             if failing.failures >= FAILURES {

@@ -1,5 +1,6 @@
 //! Predicts in a process of its own: `vesal predict`. Whatever happens to it, the node goes on.
 
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
@@ -87,32 +88,39 @@ impl Tail {
 }
 
 impl ChildProcess {
-    fn command(&self, order: &Order<'_>) -> Command {
+    /// What it is told: the arguments of `vesal predict`.
+    pub fn arguments(order: &Order<'_>) -> Vec<OsString> {
         let service = order.service;
-        let mut command = Command::new(&self.program);
-        command
-            .arg("predict")
-            .arg("--bundle")
-            .arg(&service.bundle)
-            .arg("--input")
-            .arg(order.input)
-            .arg("--output")
-            .arg(order.output)
-            .arg("--format")
-            .arg(service.formats.join(","))
-            .arg("--geometry")
-            .arg(&service.geometry)
-            .arg("--report")
-            .arg(order.output.join("report.json"))
-            .arg("--overwrite");
+        let mut arguments: Vec<OsString> = vec![
+            "predict".into(),
+            "--bundle".into(),
+            service.bundle.clone().into(),
+            "--input".into(),
+            order.input.into(),
+            "--output".into(),
+            order.output.into(),
+            "--format".into(),
+            service.formats.join(",").into(),
+            "--geometry".into(),
+            service.geometry.clone().into(),
+            "--report".into(),
+            order.output.join("report.json").into(),
+            "--overwrite".into(),
+        ];
         if let Some(rules) = &service.dicom_rules {
-            command.arg("--dicom-rules").arg(rules);
+            arguments.extend(["--dicom-rules".into(), rules.into()]);
         }
         for series in &service.series {
-            command.arg("--series").arg(series);
+            arguments.extend(["--series".into(), series.into()]);
         }
+        arguments.extend(service.options.iter().map(OsString::from));
+        arguments
+    }
+
+    fn command(&self, order: &Order<'_>) -> Command {
+        let mut command = Command::new(&self.program);
         command
-            .args(&service.options)
+            .args(Self::arguments(order))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
@@ -173,8 +181,8 @@ fn ask(child: &mut Child) -> std::io::Result<()> {
 fn judge(status: ExitStatus, reason: &str, stops: bool) -> RunEnd {
     match status.code() {
         Some(0) => RunEnd::Done,
-        // The images, the bundle or the settings are such that it will never do.
-        Some(2 | 3 | 4 | 7) => RunEnd::Failed(reason.to_owned()),
+        // The images are such that it will never do; bundle and settings can be mended.
+        Some(3 | 7) => RunEnd::Failed(reason.to_owned()),
         Some(130) if stops => RunEnd::Interrupted,
         // What a mistake in the code prints, may be anything.
         Some(1) => RunEnd::Retry("it ended by a mistake in vesal itself".to_owned()),
@@ -218,6 +226,10 @@ mod tests {
         assert_eq!(
             end("echo 'error: no images' >&2; exit 3"),
             RunEnd::Failed("no images".to_owned())
+        );
+        assert_eq!(
+            end("echo 'error: no bundle' >&2; exit 4"),
+            RunEnd::Retry("no bundle".to_owned())
         );
         assert_eq!(
             end("echo 'error: no memory' >&2; exit 5"),
