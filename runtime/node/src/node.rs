@@ -47,7 +47,7 @@ pub struct Shared {
     pub slots: Slots,
     /// How destinations do.
     pub destinations: Failures,
-    /// How receiving does, by what it needs: [`STORAGE`].
+    /// How receiving does, by what it needs: `storage`.
     pub receiving: Failures,
 }
 
