@@ -236,14 +236,14 @@ fn find_in(path: &Path, channels: &[String]) -> Option<Vec<Candidate>> {
         Err(reason) => return failed(unreadable(reason)),
     };
     if metadata.is_dir() {
-        let images = match images_in(path) {
-            Ok(images) => images,
+        let Contents { images, has_dicom } = match Contents::of(path) {
+            Ok(contents) => contents,
             Err(error) => return failed(error),
         };
         if images.is_empty() {
             return None;
         }
-        if holds_dicom(path) {
+        if has_dicom {
             return failed(FindError::Both {
                 path: path.to_owned(),
             });
@@ -296,36 +296,45 @@ fn single(path: PathBuf) -> Candidate {
 ///
 /// A file that only its name declares is damaged: it is to fail, not to be missing without a word.
 pub fn images_in(folder: &Path) -> Result<Vec<PathBuf>, FindError> {
-    let unreadable = |path: &Path| {
-        let path = path.to_owned();
-        |reason| FindError::Unreadable { path, reason }
-    };
-    let mut images = Vec::new();
-    for entry in folder.read_dir().map_err(unreadable(folder))? {
-        let entry = entry.map_err(unreadable(folder))?;
-        let name = entry.file_name().to_string_lossy().to_lowercase();
-        let path = entry.path();
-        if name.starts_with('.') || !path.is_file() {
-            continue;
-        }
-        let named = name.ends_with(".nii") || name.ends_with(".nii.gz");
-        let content = sniff::sniff(&path).map_err(unreadable(&path));
-        if named || matches!(content?.content, Content::Nifti { .. }) {
-            images.push(path);
-        }
-    }
-    images.sort();
-    Ok(images)
+    Ok(Contents::of(folder)?.images)
 }
 
-/// Whether a folder itself holds DICOM files.
-fn holds_dicom(folder: &Path) -> bool {
-    let entries = folder.read_dir().into_iter().flatten().flatten();
-    let files = entries
-        .map(|entry| entry.path())
-        .filter(|path| path.is_file());
-    let mut contents = files.filter_map(|path| sniff::sniff(&path).ok());
-    contents.any(|found| found.content == Content::Dicom)
+/// What a folder itself holds.
+struct Contents {
+    /// The NIfTI files, see [`images_in`].
+    images: Vec<PathBuf>,
+    /// Whether any file is DICOM.
+    has_dicom: bool,
+}
+
+impl Contents {
+    fn of(folder: &Path) -> Result<Self, FindError> {
+        let unreadable = |path: &Path| {
+            let path = path.to_owned();
+            |reason| FindError::Unreadable { path, reason }
+        };
+        let mut images = Vec::new();
+        let mut has_dicom = false;
+        for entry in folder.read_dir().map_err(unreadable(folder))? {
+            let entry = entry.map_err(unreadable(folder))?;
+            let name = entry.file_name().to_string_lossy().to_lowercase();
+            let path = entry.path();
+            if !path.is_file() {
+                continue;
+            }
+            let content = sniff::sniff(&path).map(|found| found.content);
+            has_dicom |= matches!(content, Ok(Content::Dicom));
+            if name.starts_with('.') {
+                continue;
+            }
+            let named = name.ends_with(".nii") || name.ends_with(".nii.gz");
+            if named || matches!(content.map_err(unreadable(&path))?, Content::Nifti { .. }) {
+                images.push(path);
+            }
+        }
+        images.sort();
+        Ok(Self { images, has_dicom })
+    }
 }
 
 /// Groups images by what stands before `_CHANNEL` in their names; images of no channel belong to no case.

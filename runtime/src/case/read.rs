@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{Axis, concatenate};
 use vesal_bundle::DeployPlan;
 use vesal_io::dicom::write::Source;
-use vesal_io::dicom::{Assessment, DicomError, Finding, Grade, Policy, Slice, Stack};
+use vesal_io::dicom::{Assessment, DicomError, Grade, Policy, Slice, Stack};
 use vesal_io::nifti::{self, AffineSource, Limits, NiftiError, VoxelError, XForm};
 use vesal_volume::{Geometry, Volume};
 
@@ -135,13 +135,7 @@ impl Checked {
         let mut warnings = Vec::new();
         let mut facts = Vec::new();
         for (Assessed { stack, assessment }, channel) in stacks.iter().zip(&plan.channels) {
-            let Some(geometry) = assessment.geometry() else {
-                return Err(DicomError::Refused {
-                    series: stack.series().to_owned(),
-                    reason: assessment.refusal().cloned().unwrap_or(Finding::NoDepth),
-                }
-                .into());
-            };
+            let geometry = assessment.grid()?;
             for finding in assessment.findings() {
                 let about = if finding.needs_resampling() {
                     " is resampled"

@@ -37,13 +37,7 @@ impl Assessment {
     /// **Errors**: [`DicomError::Refused`] for a stack without a volume; [`DicomError::TooLarge`] before memory is
     /// taken; otherwise what is wrong with a file.
     pub fn read(&self, limits: &Limits) -> Result<Volume, DicomError> {
-        let layout = self
-            .outcome
-            .as_ref()
-            .map_err(|reason| DicomError::Refused {
-                series: self.series.clone(),
-                reason: reason.clone(),
-            })?;
+        let layout = self.layout()?;
         self.check(layout.read, limits)?;
         self.check(layout.even.shape, limits)?;
         self.check(layout.target.shape, limits)?;

@@ -35,6 +35,19 @@ impl Scan {
     pub fn has_dicom(&self) -> bool {
         !self.stacks.is_empty() || self.skipped.iter().any(|file| file.reason.is_dicom())
     }
+
+    /// The files that are structure sets, by path.
+    pub fn structure_sets(&self) -> impl Iterator<Item = &Path> {
+        let is_set = |file: &&Skipped| matches!(&file.reason, SkipReason::Class { class } if class == structures::CLASS);
+        self.skipped
+            .iter()
+            .filter(is_set)
+            .map(|file| file.path.as_path())
+    }
+
+    fn skip(&mut self, path: PathBuf, reason: SkipReason) {
+        self.skipped.push(Skipped { path, reason });
+    }
 }
 
 /// A file that is part of no stack.
@@ -175,21 +188,6 @@ impl Image {
             bytes,
             header,
         })
-    }
-}
-
-impl Scan {
-    /// The files that are structure sets, by path.
-    pub fn structure_sets(&self) -> impl Iterator<Item = &Path> {
-        let is_set = |file: &&Skipped| matches!(&file.reason, SkipReason::Class { class } if class == structures::CLASS);
-        self.skipped
-            .iter()
-            .filter(is_set)
-            .map(|file| file.path.as_path())
-    }
-
-    fn skip(&mut self, path: PathBuf, reason: SkipReason) {
-        self.skipped.push(Skipped { path, reason });
     }
 }
 

@@ -287,6 +287,23 @@ impl Assessment {
         &self.slices
     }
 
+    /// How the slices make a volume.
+    ///
+    /// **Errors**: [`DicomError::Refused`] where they make none.
+    pub(super) fn layout(&self) -> Result<&Layout, DicomError> {
+        self.outcome.as_ref().map_err(|reason| DicomError::Refused {
+            series: self.series.clone(),
+            reason: reason.clone(),
+        })
+    }
+
+    /// The grid of the volume.
+    ///
+    /// **Errors**: [`DicomError::Refused`] where there is no volume.
+    pub fn grid(&self) -> Result<Geometry, DicomError> {
+        Ok(self.layout()?.target)
+    }
+
     /// The grid of the volume; `None` where there is none.
     pub fn geometry(&self) -> Option<Geometry> {
         self.outcome.as_ref().ok().map(|layout| layout.target)

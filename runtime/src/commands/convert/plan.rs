@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::current_num_threads;
 use vesal_cli::Failure;
-use vesal_io::dicom::{Assessment, DicomError, Policy, Stack};
+use vesal_io::dicom::{Assessment, Policy, Stack};
 
 use crate::case;
 use crate::cli::ConvertArguments;
@@ -54,12 +54,7 @@ fn assess(stack: &Stack, arguments: &ConvertArguments) -> Result<Assessment, Fai
     let assessment = stack
         .assess(Policy::from(arguments.geometry))
         .map_err(failure::dicom)?;
-    if let Some(reason) = assessment.refusal() {
-        return Err(failure::dicom(DicomError::Refused {
-            series: stack.series().to_owned(),
-            reason: reason.clone(),
-        }));
-    }
+    assessment.grid().map_err(failure::dicom)?;
     // A label map and what else labels need take less than the image did.
     memory::check(
         assessment.peak_bytes(current_num_threads()),

@@ -77,10 +77,11 @@ impl Source {
     ///
     /// **Errors**: [`DicomError::Refused`] for a stack without a volume; otherwise what is wrong with the file.
     pub fn of(assessment: &Assessment) -> Result<Self, DicomError> {
-        let (Some(grid), Some(first)) = (assessment.geometry(), assessment.slices().first()) else {
+        let grid = assessment.grid()?;
+        let Some(first) = assessment.slices().first() else {
             return Err(DicomError::Refused {
                 series: assessment.series.clone(),
-                reason: assessment.refusal().cloned().unwrap_or(Finding::NoDepth),
+                reason: Finding::NoDepth,
             });
         };
         let header = &first.image.header;
