@@ -6,11 +6,12 @@
 //!
 //! Of a data set only UIDs are read here, and logs, metrics and the queue's notes hold digests of these.
 //!
-//! **Threads**: one per connection, one that looks after the queue, some that predict and send. Waits are bounded by
+//! **Threads**: one per connection, one that looks after the queue, one that asks sources, some that predict and send. Waits are bounded by
 //! [`config::Limits`], memory by the number of connections.
 
 pub mod clock;
 pub mod config;
+pub mod find;
 pub mod log;
 pub mod metrics;
 pub mod network;
@@ -24,5 +25,5 @@ pub mod stop;
 pub mod work;
 
 pub use config::{Config, ConfigError};
-pub use node::{Node, Shared, StartError};
+pub use node::{Node, Shared, StartError, check_tls};
 pub use work::{ChildProcess, Order, Predict};

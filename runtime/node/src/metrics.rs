@@ -24,9 +24,11 @@ pub enum Counter {
     Sent,
     /// Tries to send to a destination that failed.
     SendFailures,
+    /// Questions to a source, by outcome.
+    Questions,
 }
 
-const COUNTERS: [(Counter, &str, &[&str], &str); 8] = [
+const COUNTERS: [(Counter, &str, &[&str], &str); 9] = [
     (
         Counter::Associations,
         "vesal_associations_total",
@@ -74,6 +76,12 @@ const COUNTERS: [(Counter, &str, &[&str], &str); 8] = [
         "vesal_send_failures_total",
         &["destination"],
         "Tries to send to a destination that failed.",
+    ),
+    (
+        Counter::Questions,
+        "vesal_source_questions_total",
+        &["source", "outcome"],
+        "Questions to a source how many instances there are.",
     ),
 ];
 

@@ -7,10 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rustls::ServerConfig;
+
 use crate::clock::Time;
 use crate::config::{Callers, Config};
-use crate::log;
+use crate::find::{self, Sources};
+use crate::log::{self, Often};
 use crate::metrics::Metrics;
+use crate::network::tls::{self, SetupError, open_keys};
 use crate::queue::{OpenError, Queue};
 use crate::receive::{Listener, Slots};
 use crate::send;
@@ -49,6 +53,10 @@ pub struct Shared {
     pub destinations: Failures,
     /// How receiving does, by what it needs: `storage`.
     pub receiving: Failures,
+    /// Who can be asked how many instances there are.
+    pub sources: Sources,
+    /// Warnings about connections that are not served.
+    pub rejected: Often,
 }
 
 /// Failures in a row of what may work again.
@@ -111,6 +119,9 @@ pub enum StartError {
         /// What the system answered.
         reason: io::Error,
     },
+    /// Certificates or keys cannot be used.
+    #[error("cannot speak TLS: {0}")]
+    Tls(#[from] SetupError),
     /// The system gives no thread.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -124,6 +135,7 @@ impl StartError {
             Self::Listen { .. } => Some(
                 "`bind` and `port` in the settings say where to listen; is another program there?",
             ),
+            Self::Tls(error) => Some(error.hint()),
             Self::Thread(_) => None,
         }
     }
@@ -133,6 +145,7 @@ impl StartError {
 pub struct Node {
     shared: Arc<Shared>,
     listener: Listener,
+    tls_listener: Option<Listener>,
     http: Option<HttpServer>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -142,14 +155,17 @@ impl Node {
     ///
     /// **Errors**: [`StartError`].
     pub fn start(config: Config, predict: Arc<dyn Predict>) -> Result<Self, StartError> {
+        let tls = check_tls(&config)?;
         let shared = Arc::new(Shared {
             queue: Queue::open(&config)?,
             space: Space::new(&config.limits),
             metrics: Metrics::default(),
             stop: Arc::default(),
-            slots: Slots::default(),
+            slots: Slots::new(&config),
             destinations: Failures::default(),
             receiving: Failures::default(),
+            sources: Sources::default(),
+            rejected: Often::default(),
             config,
         });
         let config = &shared.config;
@@ -162,14 +178,23 @@ impl Node {
         };
         let http = config
             .http
-            .map(|(bind, port)| {
-                HttpServer::start(&shared, bind, port).map_err(listen_error(bind, port))
+            .as_ref()
+            .map(|http| {
+                HttpServer::start(&shared, http).map_err(listen_error(http.bind, http.port))
             })
             .transpose()?;
-        let listener = Listener::start(&shared).map_err(listen_error(config.bind, config.port))?;
+        let listen = |port, tls| {
+            Listener::start(&shared, port, tls).map_err(listen_error(config.bind, port))
+        };
+        // A port of its own, or the only one.
+        let (main, second) = match config.tls.as_ref().and_then(|settings| settings.port) {
+            Some(port) => (None, Some(listen(port, tls)?)),
+            None => (tls, None),
+        };
         let mut node = Self {
+            listener: listen(config.port, main)?,
             shared: Arc::clone(&shared),
-            listener,
+            tls_listener: second,
             http,
             threads: Vec::new(),
         };
@@ -177,38 +202,62 @@ impl Node {
         for _ in 0..shared.config.services.len().clamp(1, SENDERS_MAX) {
             node.spawn("send", send::send)?;
         }
+        if !shared.config.sources.is_empty() {
+            node.spawn("ask", find::ask)?;
+        }
         for _ in 0..shared.config.workers {
             let predict = Arc::clone(&predict);
             node.spawn("predict", move |shared| work::work(shared, &predict))?;
         }
-        log::info(format_args!(
-            "vesal {} listens at {} for {}",
-            env!("CARGO_PKG_VERSION"),
-            node.listener.address(),
-            shared
-                .config
-                .services
-                .iter()
-                .map(|service| service.ae_title.as_str())
-                .collect::<Vec<_>>()
-                .join(", ")
-        ));
-        match &shared.config.callers {
+        node.tell();
+        Ok(node)
+    }
+
+    /// Says where it listens, and to whom.
+    fn tell(&self) {
+        let config = &self.shared.config;
+        let services = config.services.iter();
+        let services: Vec<_> = services.map(|service| service.ae_title.as_str()).collect();
+        let listens = |address: SocketAddr, how: &str| {
+            log::info(format_args!(
+                "vesal {} listens at {address}{how} for {}",
+                env!("CARGO_PKG_VERSION"),
+                services.join(", ")
+            ));
+        };
+        match (&self.tls_listener, &config.tls) {
+            (None, Some(_)) => listens(self.address(), " with TLS"),
+            _ => listens(self.address(), ""),
+        }
+        if let Some(listener) = &self.tls_listener {
+            listens(listener.address(), " with TLS");
+        }
+        match &config.callers {
             Callers::Listed(callers) if callers.is_empty() => {
                 log::warning("nobody may send: the settings list no `[[caller]]`");
             }
-            Callers::Any if !shared.config.bind.is_loopback() => {
+            Callers::Any if !config.bind.is_loopback() => {
                 log::warning("anybody in the network may send: `callers.any` is true");
             }
             _ => {}
         }
-        if let Some(http) = &node.http {
+        if let Some(http) = &self.http {
+            let address = http.address();
             log::info(format_args!(
-                "health, queue and metrics at http://{}",
-                http.address()
+                "health, queue and metrics at http://{address}"
+            ));
+            if !address.ip().is_loopback() {
+                log::warning(
+                    "anybody in the network may read health, queue and metrics: `http.bind` is not this machine alone",
+                );
+            }
+        }
+        for key in open_keys(config) {
+            log::warning(format_args!(
+                "others than its owner may read the key `{}`",
+                key.display()
             ));
         }
-        Ok(node)
     }
 
     fn spawn(
@@ -231,6 +280,11 @@ impl Node {
         self.listener.address()
     }
 
+    /// Where it listens for associations with TLS, if that is a port of its own.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_listener.as_ref().map(Listener::address)
+    }
+
     /// Where it tells health, queue and metrics.
     pub fn http_address(&self) -> Option<SocketAddr> {
         self.http.as_ref().map(HttpServer::address)
@@ -246,6 +300,9 @@ impl Node {
         log::info("stopping");
         self.shared.stop.request(self.shared.config.limits.shutdown);
         self.listener.join(&self.shared);
+        if let Some(listener) = self.tls_listener {
+            listener.join(&self.shared);
+        }
         for thread in self.threads {
             let _ = thread.join();
         }
@@ -255,6 +312,21 @@ impl Node {
         }
         log::info("stopped");
     }
+}
+
+/// Reads every certificate and key of the settings; gives what is listened with.
+///
+/// **Errors**: one cannot be used.
+pub fn check_tls(config: &Config) -> Result<Option<Arc<ServerConfig>>, SetupError> {
+    let destinations = config.destinations.values();
+    let sources = config.sources.iter().map(|source| &source.peer);
+    for tls in destinations
+        .chain(sources)
+        .filter_map(|peer| peer.tls.as_ref())
+    {
+        tls::client(tls)?;
+    }
+    config.tls.as_ref().map(tls::server).transpose()
 }
 
 /// Does the work of a thread again if it ends by a mistake, which must not end the node's work for good.
@@ -278,6 +350,7 @@ fn keep(shared: &Shared) {
     let mut tidied: Option<Instant> = None;
     loop {
         shared.queue.settle();
+        shared.rejected.sum_up();
         if tidied.is_none_or(|tidied| tidied.elapsed() >= TIDY_PAUSE) {
             shared.queue.tidy();
             tidied = Some(Instant::now());

@@ -1,6 +1,7 @@
 //! `vesal serve`: a DICOM node.
 
 use std::env;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -12,7 +13,7 @@ use vesal_cli::{Exit, Failure, stdout};
 use vesal_node::config::{EXAMPLE, Grouping, Service};
 use vesal_node::queue::{OpenError, Queue};
 use vesal_node::stop::Stop;
-use vesal_node::{ChildProcess, Config, Node, Order, StartError, send};
+use vesal_node::{ChildProcess, Config, Node, Order, StartError, check_tls, log, send};
 
 use crate::cli::{Cli, Command, PredictArguments, ServeArguments};
 use crate::commands::predict::prepare;
@@ -39,6 +40,7 @@ pub fn run(arguments: &ServeArguments) -> Result<Exit, Failure> {
         let hint = error.hint().map(str::to_owned);
         Failure::new(Exit::Usage, error).hint(hint)
     })?;
+    log::install(log_settings(&config)?, Box::new(io::stderr()));
     let services = config.services.iter().map(check_service);
     let services = services.collect::<Result<Vec<_>, _>>()?;
     if arguments.check {
@@ -54,6 +56,18 @@ pub fn run(arguments: &ServeArguments) -> Result<Exit, Failure> {
     }
     node.stop();
     Ok(Exit::Success)
+}
+
+/// What is logged and how, by the environment and the settings.
+fn log_settings(config: &Config) -> Result<log::Settings, Failure> {
+    let mut settings = config.log;
+    if let Some(word) = env::var_os("VESAL_LOG") {
+        settings.level = word.to_string_lossy().parse().map_err(|error| {
+            Failure::new(Exit::Usage, error)
+                .attempting("cannot use the environment variable VESAL_LOG")
+        })?;
+    }
+    Ok(settings)
 }
 
 /// What a service is predicted with.
@@ -129,6 +143,7 @@ fn check(config: &Config, services: &[Checked], path: &Path) -> Result<Exit, Fai
             opened.ensemble.device()
         ))?;
     }
+    check_tls(config).map_err(|error| start(error.into()))?;
     match Queue::open(config) {
         Ok(queue) => {
             let jobs = queue.jobs(usize::MAX).len();
@@ -145,6 +160,13 @@ fn check(config: &Config, services: &[Checked], path: &Path) -> Result<Exit, Fai
             Err(error) => eprintln!("warning: destination `{name}`: {error}"),
         }
     }
+    for source in &config.sources {
+        let name = &source.name;
+        match send::echo(&source.peer, &config.limits, &stop) {
+            Ok(()) => stdout::print(&format!("source `{name}`: is there\n"))?,
+            Err(error) => eprintln!("warning: source `{name}`: {error}"),
+        }
+    }
     stdout::print(&format!("the settings `{}` can be used\n", path.display()))?;
     Ok(Exit::Success)
 }
@@ -152,6 +174,7 @@ fn check(config: &Config, services: &[Checked], path: &Path) -> Result<Exit, Fai
 fn start(error: StartError) -> Failure {
     let exit = match &error {
         StartError::Queue(_) => Exit::Output,
+        StartError::Tls(_) => Exit::Usage,
         StartError::Listen { .. } | StartError::Thread(_) => Exit::Device,
     };
     let hint = error.hint().map(str::to_owned);

@@ -60,6 +60,11 @@ pub struct Orthanc {
 impl Orthanc {
     /// Starts one that can send to a node at this port.
     pub fn start(program: &Path, folder: &Path, node: u16) -> Self {
+        Self::start_with(program, folder, node, "", "")
+    }
+
+    /// The same with further settings, of its own and of the node: `, "NAME": VALUE`.
+    pub fn start_with(program: &Path, folder: &Path, node: u16, own: &str, of: &str) -> Self {
         fs::create_dir_all(folder).expect("made");
         let (http, dicom) = (free_port(), free_port());
         let settings = format!(
@@ -69,7 +74,9 @@ impl Orthanc {
                 "RemoteAccessAllowed": false, "AuthenticationEnabled": false, "Plugins": [],
                 "DicomCheckCalledAet": true, "DicomAlwaysAllowStore": true, "DicomScuTimeout": 5,
                 "DicomAssociationCloseDelay": 0, "OverwriteInstances": false,
-                "DicomModalities": {{ "node": ["VESAL", "127.0.0.1", {node}] }}
+                "DicomModalities": {{
+                    "node": {{ "AET": "VESAL", "Host": "127.0.0.1", "Port": {node}{of} }}
+                }}{own}
             }}"#,
             folder.display()
         );

@@ -5,18 +5,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::document::{
-    CallerTable, CallersTable, DestinationTable, Document, LimitsTable, RetentionTable, RetryTable,
+    CallerTable, CallersTable, Document, HttpTable, LimitsTable, RetentionTable, RetryTable,
     ServiceTable,
 };
+use crate::config::peers;
 use crate::config::{
-    Caller, Callers, Config, Destination, Fault, Keep, Limits, Retention, Retry, Service,
+    Caller, Callers, Config, Destination, Fault, Http, Keep, Limits, Retention, Retry, Service,
 };
 
-type Checked<T> = Result<T, (String, Fault)>;
+pub(super) type Checked<T> = Result<T, (String, Fault)>;
 
 impl Document {
     pub fn check(self, folder: &Path) -> Checked<Config> {
-        let destinations = destinations(self.destination)?;
+        let destinations = peers::destinations(self.destination, folder)?;
         let keep = self.retention.keep;
         let services = services(self.service, folder, &destinations, keep)?;
         Ok(Config {
@@ -24,17 +25,31 @@ impl Document {
             bind: self.node.bind,
             port: self.node.port,
             workers: count("node.workers", self.node.workers)?,
-            http: self
-                .http
-                .enabled
-                .then_some((self.http.bind, self.http.port)),
+            log: self.log,
+            tls: self.tls.map(|tls| tls.check(folder)),
+            http: self.http.check()?,
             limits: self.limits.check()?,
             retry: self.retry.check()?,
             retention: self.retention.check()?,
             callers: callers(self.callers, self.caller)?,
             destinations,
+            sources: peers::sources(self.source, folder)?,
             services,
         })
+    }
+}
+
+impl HttpTable {
+    fn check(self) -> Checked<Option<Http>> {
+        if self.host_names.iter().any(|name| name.trim().is_empty()) {
+            let expected = "host names";
+            return Err(("http.host_names".to_owned(), Fault::Empty { expected }));
+        }
+        Ok(self.enabled.then_some(Http {
+            bind: self.bind,
+            port: self.port,
+            host_names: self.host_names,
+        }))
     }
 }
 
@@ -53,6 +68,11 @@ impl LimitsTable {
                 "limits.associations_per_caller",
                 self.associations_per_caller,
             )?,
+            connections_per_address: count(
+                "limits.connections_per_address",
+                self.connections_per_address,
+            )?,
+            first_byte: seconds("limits.first_byte_seconds", self.first_byte_seconds)?,
             negotiation: seconds("limits.negotiation_seconds", self.negotiation_seconds)?,
             idle: seconds("limits.idle_seconds", self.idle_seconds)?,
             association: seconds("limits.association_seconds", self.association_seconds)?,
@@ -129,48 +149,6 @@ fn callers(table: CallersTable, callers: Vec<CallerTable>) -> Checked<Callers> {
     })
 }
 
-fn destinations(tables: Vec<DestinationTable>) -> Checked<BTreeMap<String, Destination>> {
-    let mut destinations = BTreeMap::new();
-    for (index, table) in tables.into_iter().enumerate() {
-        let key = |name: &str| format!("destination[{index}].{name}");
-        let is_name = |text: &str| {
-            !text.is_empty()
-                && text.len() <= 64
-                && text
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-        };
-        if !is_name(&table.name) {
-            return Err((
-                key("name"),
-                Fault::Word {
-                    found: table.name,
-                    expected: "names of up to 64 letters, digits, `-`, `_` and `.`",
-                },
-            ));
-        }
-        if table.host.trim().is_empty() {
-            let expected = "a host name or an address";
-            return Err((key("host"), Fault::Empty { expected }));
-        }
-        if table.port == 0 {
-            let (found, expected) = (0.0, "a port of 1 to 65535");
-            return Err((key("port"), Fault::Number { found, expected }));
-        }
-        let destination = Destination {
-            ae_title: ae_title(&key("ae_title"), &table.ae_title)?,
-            host: table.host.trim().to_owned(),
-            port: table.port,
-            calling_ae_title: ae_title(&key("calling_ae_title"), &table.calling_ae_title)?,
-        };
-        let name = table.name.clone();
-        if destinations.insert(name, destination).is_some() {
-            return Err((key("name"), Fault::Twice { found: table.name }));
-        }
-    }
-    Ok(destinations)
-}
-
 const FORMATS: [&str; 5] = ["nifti", "seg", "labelmap", "rtstruct", "report"];
 
 fn services(
@@ -245,7 +223,7 @@ fn services(
     Ok(services)
 }
 
-fn ae_title(key: &str, text: &str) -> Checked<String> {
+pub(super) fn ae_title(key: &str, text: &str) -> Checked<String> {
     let trimmed = text.trim_matches(' ');
     let fits = (1..=16).contains(&trimmed.len())
         && trimmed

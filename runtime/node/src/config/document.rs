@@ -5,12 +5,17 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::config::peers::{DestinationTable, ServerTlsTable, SourceTable};
 use crate::config::{Grouping, Keep};
+use crate::log;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Document {
     pub node: NodeTable,
+    #[serde(default)]
+    pub log: log::Settings,
+    pub tls: Option<ServerTlsTable>,
     #[serde(default)]
     pub http: HttpTable,
     #[serde(default)]
@@ -25,6 +30,8 @@ pub(super) struct Document {
     pub caller: Vec<CallerTable>,
     #[serde(default)]
     pub destination: Vec<DestinationTable>,
+    #[serde(default)]
+    pub source: Vec<SourceTable>,
     #[serde(default)]
     pub service: Vec<ServiceTable>,
 }
@@ -72,11 +79,14 @@ table!(HttpTable {
     enabled: bool = true,
     bind: IpAddr = loopback(),
     port: u16 = 11180,
+    host_names: Vec<String> = Vec::new(),
 });
 
 table!(LimitsTable {
     associations: usize = 20,
     associations_per_caller: usize = 8,
+    connections_per_address: usize = 10,
+    first_byte_seconds: f64 = 3.0,
     negotiation_seconds: f64 = 10.0,
     idle_seconds: f64 = 60.0,
     association_seconds: f64 = 3600.0,
@@ -112,21 +122,6 @@ table!(CallersTable { any: bool = false });
 pub(super) struct CallerTable {
     pub ae_title: String,
     pub address: Option<IpAddr>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct DestinationTable {
-    pub name: String,
-    pub ae_title: String,
-    pub host: String,
-    pub port: u16,
-    #[serde(default = "own_title")]
-    pub calling_ae_title: String,
-}
-
-fn own_title() -> String {
-    "VESAL".to_owned()
 }
 
 #[derive(Deserialize)]

@@ -3,14 +3,18 @@
 mod check;
 mod document;
 mod error;
+mod peers;
 mod read;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::log;
+
 pub use error::{ConfigError, Fault};
+pub use peers::{ClientTls, Destination, Identity, ServerTls, Source};
 pub use read::EXAMPLE;
 
 /// Everything that a node is told.
@@ -24,8 +28,12 @@ pub struct Config {
     pub port: u16,
     /// Predictions at once.
     pub workers: usize,
+    /// What is logged, and how.
+    pub log: log::Settings,
+    /// TLS for associations that others ask for; `None` for none.
+    pub tls: Option<ServerTls>,
     /// Where health, queue and metrics are told; `None` for nowhere.
-    pub http: Option<(IpAddr, u16)>,
+    pub http: Option<Http>,
     /// How much at once.
     pub limits: Limits,
     /// When to try again, and how often.
@@ -36,8 +44,21 @@ pub struct Config {
     pub callers: Callers,
     /// Where results go, by name.
     pub destinations: BTreeMap<String, Destination>,
+    /// Who can be asked how many instances there are.
+    pub sources: Vec<Source>,
     /// What is done with what is sent, one for each called AE title.
     pub services: Vec<Service>,
+}
+
+/// Where health, queue and metrics are told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Http {
+    /// Address to listen at.
+    pub bind: IpAddr,
+    /// Port to listen at; 0 takes a free one.
+    pub port: u16,
+    /// Names that requests may give this host, besides its address and `localhost`.
+    pub host_names: Vec<String>,
 }
 
 /// How much at once, and for how long.
@@ -47,7 +68,11 @@ pub struct Limits {
     pub associations: usize,
     /// Associations of one caller at once.
     pub associations_per_caller: usize,
-    /// Time to ask for an association, and for the other side's answer.
+    /// Connections of one address at once.
+    pub connections_per_address: usize,
+    /// Time for the first byte of a connection.
+    pub first_byte: Duration,
+    /// Time to ask for an association, TLS included, and for the other side's answer.
     pub negotiation: Duration,
     /// Time without a whole PDU.
     pub idle: Duration,
@@ -130,6 +155,16 @@ pub struct Caller {
 }
 
 impl Callers {
+    /// The addresses that may connect, where every caller has one; `None` where others may be right.
+    pub fn addresses(&self) -> Option<BTreeSet<IpAddr>> {
+        match self {
+            Self::Listed(callers) if !callers.is_empty() => {
+                callers.iter().map(|caller| caller.address).collect()
+            }
+            _ => None,
+        }
+    }
+
     /// Whether this one may send.
     pub fn allow(&self, ae_title: &str, address: IpAddr) -> bool {
         match self {
@@ -142,19 +177,6 @@ impl Callers {
             }),
         }
     }
-}
-
-/// Where results go.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Destination {
-    /// Its AE title.
-    pub ae_title: String,
-    /// Its host name or address.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// The AE title that this node calls itself there.
-    pub calling_ae_title: String,
 }
 
 /// What is done with what is sent to an AE title.

@@ -5,10 +5,15 @@ use crate::network::wire::WireError;
 /// Bytes of a command set; real ones have some hundred.
 pub const COMMAND_BYTES_MAX: usize = 1 << 14;
 
+/// The class of C-ECHO.
+pub const VERIFICATION: &str = "1.2.840.10008.1.1";
+
 /// Kinds of commands.
 pub mod field {
     /// C-STORE-RQ.
     pub const STORE: u16 = 0x0001;
+    /// C-FIND-RQ.
+    pub const FIND: u16 = 0x0020;
     /// C-ECHO-RQ.
     pub const ECHO: u16 = 0x0030;
     /// C-CANCEL-RQ.
@@ -29,6 +34,8 @@ pub mod status {
     pub const INSTANCE: u16 = 0x0117;
     /// No such command.
     pub const OPERATION: u16 = 0x0211;
+    /// A match, more of which come; some keys may not have been looked at.
+    pub const PENDING: [u16; 2] = [0xff00, 0xff01];
     /// No room.
     pub const RESOURCES: u16 = 0xa700;
     /// The data set is not what the command says.
@@ -123,7 +130,7 @@ impl Command {
         let is_answer = self.field & field::ANSWER != 0;
         let message = if is_answer { 0x0120 } else { 0x0110 };
         put(message, &self.message.to_le_bytes());
-        if self.field == field::STORE {
+        if matches!(self.field, field::STORE | field::FIND) {
             // Medium priority.
             put(0x0700, &[0, 0]);
         }

@@ -1,10 +1,11 @@
 //! PDUs on a connection, each within a time and a size.
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::network::connection::Connection;
+use crate::network::tls::TlsFault;
 use crate::stop::Stop;
 
 /// Bytes of a PDU's variable part that this side asks for and sends.
@@ -12,6 +13,9 @@ pub const PDU_BYTES: u32 = 1 << 16;
 
 /// Bytes that are let pass: senders exist that count the head or round up.
 const PDU_BYTES_MAX: u32 = 1 << 18;
+
+/// How the record of a TLS handshake begins: its type, and the first byte of any version.
+const TLS_HANDSHAKE: [u8; 2] = [22, 3];
 
 /// How often a wait looks whether it is to end.
 const SLICE: Duration = Duration::from_millis(100);
@@ -69,6 +73,12 @@ pub enum WireError {
     /// The peer refuses.
     #[error("the association was rejected: {0}")]
     Rejected(&'static str),
+    /// TLS where there is none.
+    #[error("a TLS handshake came to a port that takes none")]
+    UnexpectedTls,
+    /// TLS does not come about, or breaks.
+    #[error("TLS: {0}")]
+    Tls(TlsFault),
     /// The system reports an error.
     #[error("the connection failed: {0}")]
     Io(io::ErrorKind),
@@ -76,6 +86,10 @@ pub enum WireError {
 
 impl WireError {
     fn io(reason: &io::Error) -> Self {
+        let within = reason.get_ref();
+        if let Some(fault) = within.and_then(|within| within.downcast_ref::<TlsFault>()) {
+            return Self::Tls(fault.clone());
+        }
         match reason.kind() {
             io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted
@@ -88,10 +102,12 @@ impl WireError {
 
 /// A connection.
 pub struct Wire {
-    stream: TcpStream,
+    connection: Connection,
     body: Vec<u8>,
     /// Time for a PDU.
     idle: Duration,
+    /// When the first byte has to be there.
+    first: Instant,
     /// When all ends.
     end: Instant,
     stop: Arc<Stop>,
@@ -102,24 +118,29 @@ impl Wire {
     ///
     /// **Errors**: the system cannot set its times.
     pub fn new(
-        stream: TcpStream,
+        connection: impl Into<Connection>,
         idle: Duration,
         total: Duration,
         stop: Arc<Stop>,
     ) -> Result<Self, WireError> {
-        stream
-            .set_nonblocking(false)
-            .and_then(|()| stream.set_read_timeout(Some(SLICE)))
-            .and_then(|()| stream.set_write_timeout(Some(SLICE)))
-            .and_then(|()| stream.set_nodelay(true))
+        let connection = connection.into();
+        connection
+            .set_slice(SLICE)
             .map_err(|reason| WireError::io(&reason))?;
+        let end = Instant::now() + total;
         Ok(Self {
-            stream,
+            connection,
             body: Vec::new(),
             idle,
-            end: Instant::now() + total,
+            first: end,
+            end,
             stop,
         })
+    }
+
+    /// Sets the time for the first byte.
+    pub fn set_first(&mut self, first: Duration) {
+        self.first = Instant::now() + first;
     }
 
     /// Sets the time for a PDU.
@@ -133,36 +154,44 @@ impl Wire {
     pub fn read(&mut self, idle: bool) -> Result<(u8, &[u8]), WireError> {
         let end = self.end.min(Instant::now() + self.idle);
         let mut head = [0; 6];
-        self.fill(Into::Head(&mut head), end, idle)?;
-        let [kind, _, l0, l1, l2, l3] = head;
+        self.fill(Part::Head(&mut head), end, idle)?;
+        let [kind, version, l0, l1, l2, l3] = head;
+        if [kind, version] == TLS_HANDSHAKE {
+            return Err(WireError::UnexpectedTls);
+        }
         let length = u32::from_be_bytes([l0, l1, l2, l3]);
         if length > PDU_BYTES_MAX {
             let limit = PDU_BYTES_MAX;
             return Err(WireError::TooLong { length, limit });
         }
-        self.fill(Into::Body(length as usize), end, false)?;
+        self.fill(Part::Body(length as usize), end, false)?;
         if kind == kind::ABORT {
             return Err(WireError::Aborted);
         }
         Ok((kind, &self.body))
     }
 
-    fn fill(&mut self, into: Into, end: Instant, idle: bool) -> Result<(), WireError> {
+    fn fill(&mut self, into: Part<'_>, end: Instant, idle: bool) -> Result<(), WireError> {
         let buffer = match into {
-            Into::Head(head) => head.as_mut_slice(),
-            Into::Body(length) => {
+            Part::Head(head) => head.as_mut_slice(),
+            Part::Body(length) => {
                 self.body.resize(length, 0);
                 &mut self.body
             }
         };
         let mut filled = 0;
         while filled < buffer.len() {
-            match self.stream.read(&mut buffer[filled..]) {
+            match self.connection.read(&mut buffer[filled..]) {
                 Ok(0) => return Err(WireError::Closed),
                 Ok(count) => filled += count,
                 Err(reason) if is_slice(&reason) => {}
                 Err(reason) => return Err(WireError::io(&reason)),
             }
+            let end = if self.connection.has_heard() {
+                end
+            } else {
+                end.min(self.first)
+            };
             check(&self.stop, end, idle && filled == 0)?;
         }
         Ok(())
@@ -174,7 +203,7 @@ impl Wire {
     pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), WireError> {
         let end = self.end.min(Instant::now() + self.idle);
         while !bytes.is_empty() {
-            match self.stream.write(bytes) {
+            match self.connection.write(bytes) {
                 Ok(0) => return Err(WireError::Closed),
                 Ok(count) => bytes = &bytes[count..],
                 Err(reason) if is_slice(&reason) => {}
@@ -184,7 +213,13 @@ impl Wire {
                 check(&self.stop, end, false)?;
             }
         }
-        Ok(())
+        loop {
+            match self.connection.flush() {
+                Ok(()) => return Ok(()),
+                Err(reason) if is_slice(&reason) => check(&self.stop, end, false)?,
+                Err(reason) => return Err(WireError::io(&reason)),
+            }
+        }
     }
 
     /// Ends the association, saying why as far as DICOM has words for it, and the connection.
@@ -204,21 +239,21 @@ impl Wire {
 
     /// Ends the connection in a way that lets what was sent arrive.
     pub fn close(&mut self) {
-        let _ = self.stream.shutdown(Shutdown::Write);
+        self.connection.end();
         // Closing with unread bytes would reset the connection, and the peer might lose our last words.
         let end = Instant::now() + Duration::from_millis(500);
-        let mut waste = [0; 4096];
-        while Instant::now() < end && self.stream.read(&mut waste).is_ok_and(|count| count > 0) {}
-        let _ = self.stream.shutdown(Shutdown::Both);
+        while Instant::now() < end && self.connection.waste() {}
+        self.connection.close();
     }
 }
 
-enum Into<'a> {
+enum Part<'a> {
     Head(&'a mut [u8; 6]),
     Body(usize),
 }
 
-fn is_slice(reason: &io::Error) -> bool {
+/// Whether a read or write ended because its time was over.
+pub(super) fn is_slice(reason: &io::Error) -> bool {
     matches!(
         reason.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted

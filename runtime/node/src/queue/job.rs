@@ -82,6 +82,9 @@ pub struct Job {
     /// Whether instances may be missing: an association broke off, or some were refused, and nobody sent again.
     #[serde(default)]
     pub doubt: bool,
+    /// Instances that its source has, where one could be asked.
+    #[serde(default)]
+    pub expected: Option<usize>,
     /// Whether a failure is none of its images': it is tried again when the node starts.
     #[serde(default)]
     pub again_at_start: bool,
@@ -122,6 +125,7 @@ impl Job {
             changed: now,
             instances: 0,
             doubt: false,
+            expected: None,
             again_at_start: false,
             attempts: 0,
             interrupted: 0,
@@ -145,6 +149,12 @@ impl Job {
             reason: None,
             ..self.clone()
         }
+    }
+
+    /// Whether its source has more instances than came.
+    pub fn lacks(&self) -> bool {
+        self.expected
+            .is_some_and(|expected| expected > self.instances)
     }
 
     /// The same without results.

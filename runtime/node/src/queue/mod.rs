@@ -4,6 +4,7 @@
 //! again, or is waiting to be taken in. Every change is one rename of a file that is on the disk already, and comes
 //! after what it relies on.
 
+mod count;
 mod files;
 mod folder;
 mod job;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+pub use count::{Counted, Held, Unsettled};
 use folder::Folder;
 pub use job::{Job, Key, Name, State, digest, hexadecimal};
 pub use open::OpenError;
@@ -62,6 +64,8 @@ struct Unit {
     /// Whose association into it broke off or had instances refused, and has not been made good; empty where the node
     /// itself was down.
     cut: Option<String>,
+    /// What a source said of it.
+    counted: Option<Counted>,
     /// Whether it is being predicted or sent.
     busy: bool,
     /// Whether files besides what is noted may be there.
@@ -190,6 +194,7 @@ impl Unit {
             open: 0,
             last: Instant::now(),
             cut: None,
+            counted: None,
             busy: false,
             has_files: true,
         }

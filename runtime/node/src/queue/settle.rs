@@ -41,7 +41,7 @@ impl Queue {
         };
         let waits = unit.job.state == State::Collecting || !unit.arrived.is_empty();
         let at_rest = !unit.busy && unit.job.state != State::Running;
-        waits && at_rest && is_quiet(unit, service)
+        waits && at_rest && (unit.count_agrees() || is_quiet(unit, service))
     }
 
     fn settle_unit(&self, key: &Key, unit: &mut Unit) -> io::Result<Settled> {
@@ -95,10 +95,20 @@ impl Queue {
         .without_results();
         job.instances = all.len();
         job.interrupted = 0;
-        job.doubt = unit.cut.take().is_some();
+        let was_cut = unit.cut.take().is_some();
+        job.expected = unit.counted.take().map(|counted| counted.expected);
+        job.doubt = match job.expected {
+            Some(expected) if expected >= all.len() => expected > all.len(),
+            _ => was_cut,
+        };
         unit.turn_into(files, job)?;
         unit.folder.remove_runs(files, None)?;
         match &unit.job.reason {
+            None if unit.job.lacks() => log::warning(format_args!(
+                "job {key}: nothing more comes for its {} instances, of which its source has {}",
+                all.len(),
+                unit.job.expected.unwrap_or_default()
+            )),
             None if unit.job.doubt => log::warning(format_args!(
                 "job {key}: nothing more comes for its {} instances, though an association broke off, instances were refused or the node was down",
                 all.len()

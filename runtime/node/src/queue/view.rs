@@ -30,6 +30,9 @@ pub struct JobView {
     pub changed: String,
     /// Whether instances may be missing.
     pub doubt: bool,
+    /// Instances that its source has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<usize>,
     /// Tries in its state that failed.
     pub attempts: u32,
     /// When the next try is due.
@@ -62,6 +65,7 @@ impl Queue {
                 created: job.created.text(),
                 changed: job.changed.text(),
                 doubt: job.doubt,
+                expected: job.expected,
                 attempts: job.attempts,
                 not_before: due.then(|| job.not_before.text()),
                 reason: job.reason.clone(),

@@ -1,33 +1,61 @@
-//! Waits for connections and gives each a thread, up to a number.
+//! Waits for connections and gives each a thread, up to a number; those that have not asked for an association yet
+//! do not keep others out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rustls::ServerConfig;
+
+use crate::config::Config;
 use crate::log;
 use crate::metrics::Counter;
+use crate::network::connection::Connection;
+use crate::network::pool::{Places, Pool};
+use crate::network::tls::TlsStream;
 use crate::node::Shared;
 use crate::receive::session;
 
-/// Connections above the limit that are told so; more are closed without a word.
-const SPARE: usize = 8;
+/// Connections that wait for their association request.
+const WAITING: usize = 32;
+
+/// Threads of connections that gave way and are about to end.
+const ENDING: usize = 64;
 
 /// Connections and who they are of.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Slots {
-    connections: AtomicUsize,
+    pool: Arc<Pool>,
     callers: Mutex<HashMap<String, usize>>,
+    /// Addresses that may connect; `None` for any.
+    addresses: Option<BTreeSet<IpAddr>>,
+    threads_max: usize,
 }
 
 impl Slots {
+    /// The places that these settings give.
+    pub fn new(config: &Config) -> Self {
+        let served = config.limits.associations;
+        Self {
+            pool: Pool::new(Places {
+                waiting: WAITING,
+                served,
+                per_address: config.limits.connections_per_address,
+            }),
+            callers: Mutex::default(),
+            addresses: config.callers.addresses(),
+            threads_max: served + WAITING + ENDING,
+        }
+    }
+
     /// Connections now.
     pub fn connections(&self) -> usize {
-        self.connections.load(Ordering::Acquire)
+        self.pool.connections()
     }
 }
 
@@ -74,15 +102,6 @@ impl Drop for CallerSlot {
     }
 }
 
-/// A connection; dropped, it no longer counts.
-struct Connection(Arc<Shared>);
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.0.slots.connections.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
 /// Listens for associations.
 pub struct Listener {
     address: SocketAddr,
@@ -90,16 +109,20 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Begins to listen.
+    /// Begins to listen at a port; with TLS where there is something to take it with.
     ///
     /// **Errors**: the address cannot be had.
-    pub fn start(shared: &Arc<Shared>) -> io::Result<Self> {
-        let listener = TcpListener::bind((shared.config.bind, shared.config.port))?;
+    pub fn start(
+        shared: &Arc<Shared>,
+        port: u16,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind((shared.config.bind, port))?;
         let address = listener.local_addr()?;
         let shared = Arc::clone(shared);
         let thread = thread::Builder::new()
             .name("listen".to_owned())
-            .spawn(move || listen(&shared, &listener))?;
+            .spawn(move || listen(&shared, &listener, tls.as_ref()))?;
         Ok(Self { address, thread })
     }
 
@@ -131,38 +154,65 @@ pub fn wake(mut address: SocketAddr) {
     let _ = TcpStream::connect_timeout(&address, Duration::from_millis(500));
 }
 
-fn listen(shared: &Arc<Shared>, listener: &TcpListener) {
+fn listen(shared: &Arc<Shared>, listener: &TcpListener, tls: Option<&Arc<ServerConfig>>) {
     loop {
         let accepted = listener.accept();
         if shared.stop.is_requested() {
             return;
         }
         match accepted {
-            Ok((stream, peer)) => connect(shared, stream, peer.ip().to_canonical()),
+            Ok((stream, peer)) => connect(shared, stream, peer.ip().to_canonical(), tls),
             Err(reason) => {
                 // No more file descriptors, as a rule; they come back.
-                log::error(format_args!("no connection can be accepted: {reason}"));
+                let here = shared.config.bind;
+                let line = format_args!("no connection can be accepted: {reason}");
+                shared.rejected.warning(here, line);
                 thread::sleep(Duration::from_millis(200));
             }
         }
     }
 }
 
-fn connect(shared: &Arc<Shared>, stream: TcpStream, from: IpAddr) {
-    let before = shared.slots.connections.fetch_add(1, Ordering::AcqRel);
-    let connection = Connection(Arc::clone(shared));
-    let most = shared.config.limits.associations;
-    if before >= most + SPARE {
-        shared.metrics.count(Counter::Associations, &["busy"]);
-        return;
+fn connect(shared: &Arc<Shared>, stream: TcpStream, from: IpAddr, tls: Option<&Arc<ServerConfig>>) {
+    let refuse = |word: &str, why: &dyn fmt::Display| {
+        shared.metrics.count(Counter::Associations, &[word]);
+        let line = format_args!("connection from {from}: {why}");
+        shared.rejected.warning(from, line);
+    };
+    let slots = &shared.slots;
+    let addresses = slots.addresses.as_ref();
+    if addresses.is_some_and(|known| !known.contains(&from)) {
+        return refuse("address", &"refused, no caller has this address");
     }
+    if slots.connections() >= slots.threads_max {
+        return refuse("busy", &"refused, too many connections end at once");
+    }
+    let place = match slots.pool.enter(&stream, from) {
+        Ok((place, None)) => place,
+        Ok((place, Some(other))) => {
+            shared.metrics.count(Counter::Associations, &["gave way"]);
+            let line = format_args!(
+                "connection from {other}: asked for nothing yet, and gave way to a new one"
+            );
+            shared.rejected.warning(other, line);
+            place
+        }
+        Err(reason) => return refuse("failed", &reason),
+    };
+    let connection = match tls {
+        None => Ok(Connection::from(stream)),
+        Some(config) => TlsStream::server(Arc::clone(config), stream).map(Connection::from),
+    };
+    let connection = match connection {
+        Ok(connection) => connection,
+        Err(fault) => return refuse("failed", &fault),
+    };
     let served = Arc::clone(shared);
     let thread = thread::Builder::new()
         .name("associate".to_owned())
         .stack_size(512 << 10)
         .spawn(move || {
-            let _connection = connection;
-            let serve = || session::serve(&served, stream, from, before >= most);
+            let serve = || session::serve(&served, connection, from, place);
             if panic::catch_unwind(AssertUnwindSafe(serve)).is_err() {
                 log::error(format_args!(
                     "connection from {from}: ended by a mistake in vesal itself"
@@ -170,6 +220,6 @@ fn connect(shared: &Arc<Shared>, stream: TcpStream, from: IpAddr) {
             }
         });
     if let Err(reason) = thread {
-        log::error(format_args!("no thread for a connection: {reason}"));
+        refuse("failed", &format_args!("no thread for it: {reason}"));
     }
 }

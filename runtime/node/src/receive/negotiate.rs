@@ -8,9 +8,7 @@ use crate::config::Config;
 use crate::network::association::{
     APPLICATION_CONTEXT, Answer, Proposal, Rejection, Request, verdict,
 };
-
-/// The class of C-ECHO.
-pub const VERIFICATION: &str = "1.2.840.10008.1.1";
+use crate::network::command::VERIFICATION;
 
 /// The service that is called, if this caller may call it.
 ///

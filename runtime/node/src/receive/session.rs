@@ -1,25 +1,27 @@
 //! One association as acceptor, from its request to its end.
 
 use std::collections::{BTreeMap, HashSet};
-use std::net::{IpAddr, TcpStream};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::log;
 use crate::metrics::Counter;
 use crate::network::association::{Rejection, Request, verdict};
-use crate::network::command::{COMMAND_BYTES_MAX, Command, field, status};
+use crate::network::command::{COMMAND_BYTES_MAX, Command, VERIFICATION, field, status};
+use crate::network::connection::Connection;
+use crate::network::pool::Place;
 use crate::network::wire::{Piece, Wire, WireError, data, kind, piece, piece_bytes};
 use crate::node::{STORAGE, Shared};
 use crate::queue::{Admitted, Key};
 use crate::receive::listener::CallerSlot;
-use crate::receive::negotiate::{VERIFICATION, answers, service};
+use crate::receive::negotiate::{answers, service};
 use crate::receive::store::{Incoming, Refusal};
 
-/// Serves a connection to its end. `busy` says that there are too many: the request is read and rejected.
-pub fn serve(shared: &Arc<Shared>, stream: TcpStream, from: IpAddr, busy: bool) {
+/// Serves a connection to its end.
+pub fn serve(shared: &Arc<Shared>, connection: Connection, from: IpAddr, mut place: Place) {
     let limits = &shared.config.limits;
     let wire = Wire::new(
-        stream,
+        connection,
         limits.negotiation,
         limits.association,
         Arc::clone(&shared.stop),
@@ -27,7 +29,8 @@ pub fn serve(shared: &Arc<Shared>, stream: TcpStream, from: IpAddr, busy: bool) 
     let Ok(mut wire) = wire else {
         return;
     };
-    match establish(shared, &mut wire, from, busy) {
+    wire.set_first(limits.first_byte);
+    match establish(shared, &mut wire, from, &mut place) {
         Ok(Some((mut session, slot))) => {
             wire.set_idle(limits.idle);
             let ended = session.run(&mut wire);
@@ -37,9 +40,8 @@ pub fn serve(shared: &Arc<Shared>, stream: TcpStream, from: IpAddr, busy: bool) 
         Ok(None) => wire.close(),
         Err(why) => {
             shared.metrics.count(Counter::Associations, &["failed"]);
-            log::warning(format_args!(
-                "connection from {from}: no association: {why}"
-            ));
+            let line = format_args!("connection from {from}: no association: {why}");
+            shared.rejected.warning(from, line);
             wire.abort(&why);
         }
     }
@@ -50,33 +52,32 @@ fn establish(
     shared: &Arc<Shared>,
     wire: &mut Wire,
     from: IpAddr,
-    busy: bool,
+    place: &mut Place,
 ) -> Result<Option<(Session, CallerSlot)>, WireError> {
     let request = match wire.read(true)? {
         (kind::REQUEST, body) => Request::decode(body)?,
         (found, _) => return Err(WireError::Unexpected { found }),
     };
-    let accepted = if busy || shared.stop.is_requested() {
-        Err(Rejection::Busy)
-    } else {
-        service(&shared.config, &request, from).and_then(|service| {
-            CallerSlot::take(shared, &request.calling)
-                .map(|slot| (service, slot))
-                .ok_or(Rejection::Busy)
-        })
-    };
+    let accepted = service(&shared.config, &request, from).and_then(|service| {
+        let slot = CallerSlot::take(shared, &request.calling);
+        let is_free = !shared.stop.is_requested() && slot.is_some() && place.serve();
+        slot.filter(|_| is_free)
+            .map(|slot| (service, slot))
+            .ok_or(Rejection::Busy)
+    });
     let (service, slot) = match accepted {
         Ok(accepted) => accepted,
         Err(rejection) => {
             shared
                 .metrics
                 .count(Counter::Associations, &[rejection.word()]);
-            log::warning(format_args!(
+            let line = format_args!(
                 "association of {} ({from}) with {}: rejected: {}",
                 request.calling,
                 request.called,
                 rejection.word()
-            ));
+            );
+            shared.rejected.warning(from, line);
             wire.write(&rejection.encode())?;
             return Ok(None);
         }
@@ -93,6 +94,7 @@ fn establish(
         shared: Arc::clone(shared),
         service,
         caller: format!("{} ({from})", request.calling),
+        calling: request.calling,
         contexts: classes.collect(),
         piece_bytes: piece_bytes(request.pdu_bytes),
         message: None,
@@ -106,7 +108,10 @@ fn establish(
 struct Session {
     shared: Arc<Shared>,
     service: usize,
+    /// Who sends, for logs.
     caller: String,
+    /// Its AE title.
+    calling: String,
     /// Class and transfer syntax of each presentation context that is accepted.
     contexts: BTreeMap<u8, (String, String)>,
     piece_bytes: usize,
@@ -286,14 +291,17 @@ impl Session {
         }
         let code = match sink {
             Sink::Waste(code, _) => code,
-            Sink::File(incoming) => match incoming.keep(&shared, self.service, &mut self.touched) {
-                Ok((bytes, admitted)) => {
-                    shared.receiving.note(STORAGE, None);
-                    self.count(bytes, admitted);
-                    status::SUCCESS
+            Sink::File(incoming) => {
+                let (service, touched) = (self.service, &mut self.touched);
+                match incoming.keep(&shared, service, &self.calling, touched) {
+                    Ok((bytes, admitted)) => {
+                        shared.receiving.note(STORAGE, None);
+                        self.count(bytes, admitted);
+                        status::SUCCESS
+                    }
+                    Err(refusal) => self.refuse(&refusal),
                 }
-                Err(refusal) => self.refuse(&refusal),
-            },
+            }
         };
         Ok(Some((context, command.answer(code))))
     }

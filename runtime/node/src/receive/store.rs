@@ -136,13 +136,14 @@ impl Incoming {
         Ok(self.file.write_all(bytes)?)
     }
 
-    /// Puts the whole file into the queue; gives its bytes.
+    /// Puts the whole file into the queue; gives its bytes. `calling` is the AE title of the one who sent it.
     ///
     /// **Errors**: the system cannot write; the data set cannot be read, or is not what the command says.
     pub fn keep(
         mut self,
         shared: &Shared,
         service: usize,
+        calling: &str,
         touched: &mut HashSet<Key>,
     ) -> Result<(u64, Admitted), Refusal> {
         self.file.sync_all()?;
@@ -162,6 +163,9 @@ impl Incoming {
         let admitted = shared
             .queue
             .admit(service, &key, &name, &self.path, touched)?;
+        if !shared.config.sources.is_empty() {
+            shared.sources.note_caller(&key, calling);
+        }
         if admitted == Admitted::New {
             self.path = PathBuf::new();
             shared.space.add(self.bytes);

@@ -5,12 +5,11 @@ mod requester;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use requester::{SendError, echo};
+pub use requester::{SendError, echo, store};
 
 use crate::config::Destination;
 use crate::log;
 use crate::metrics::Counter;
-use crate::network::wire::WireError;
 use crate::node::Shared;
 use crate::queue::{SendEnd, SendTicket};
 use crate::work::note;
@@ -69,7 +68,7 @@ fn deliver(shared: &Shared, ticket: &SendTicket) -> SendEnd {
         }
         match deliver_to(shared, ticket, name, destination, &left) {
             Ok(()) => shared.destinations.note(name, None),
-            Err(SendError::Wire(WireError::Stopped)) => return SendEnd::Interrupted,
+            Err(error) if error.is_stop() => return SendEnd::Interrupted,
             Err(error) => {
                 shared.metrics.count(Counter::SendFailures, &[name]);
                 shared.destinations.note(name, Some(error.to_string()));
@@ -93,7 +92,7 @@ fn deliver_to(
 ) -> Result<(), SendError> {
     let mut noted = Ok(());
     let paths: Vec<_> = left.iter().map(|(_, path)| path.as_path()).collect();
-    requester::store(
+    store(
         destination,
         &shared.config.limits,
         &shared.stop,

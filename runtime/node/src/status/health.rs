@@ -6,7 +6,7 @@ use crate::metrics::Text;
 use crate::node::{STORAGE, Shared};
 use crate::queue::State;
 
-/// Tries in a row from which a destination counts as failing.
+/// Tries in a row from which a destination or a source counts as failing.
 const FAILURES: u32 = 3;
 
 /// What a node says of itself.
@@ -21,7 +21,7 @@ pub struct Health {
 /// Something that somebody should look at.
 #[derive(Debug, Serialize)]
 pub struct Problem {
-    /// A word: `space`, `storage`, `destination`, `failed`, `service`, `undelivered`, `stuck`, `stopping`.
+    /// A word: `space`, `storage`, `destination`, `source`, `failed`, `service`, `undelivered`, `stuck`, `stopping`.
     pub kind: &'static str,
     /// What is wrong.
     pub message: String,
@@ -59,6 +59,16 @@ impl Health {
                     failing.reason
                 );
                 problem("destination", message);
+            }
+        }
+        for (name, failing) in shared.sources.failing() {
+            if failing.failures >= FAILURES {
+                let message = format!(
+                    "source `{name}` does not answer since {}: {}",
+                    failing.since.text(),
+                    failing.reason
+                );
+                problem("source", message);
             }
         }
         match shared.queue.undelivered() {

@@ -3,26 +3,35 @@
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::log;
+use crate::config::Http;
+use crate::network::pool::{Places, Pool};
 use crate::node::Shared;
 use crate::queue::JobView;
 use crate::receive::wake;
 use crate::status::health::{Health, metrics};
 
-/// Connections at once; more are closed.
-const CONNECTIONS_MAX: usize = 8;
+/// Connections at once; for a new one, that gives way which is there for longest.
+const CONNECTIONS: Places = Places {
+    waiting: 8,
+    served: 0,
+    per_address: 4,
+};
+
+/// Threads of connections, also of those that gave way and are about to end.
+const THREADS_MAX: usize = 40;
 
 /// Bytes of a request's head.
 const REQUEST_BYTES_MAX: usize = 8192;
 
-/// Time for a request, and for its answer.
-const TIME: Duration = Duration::from_secs(5);
+/// Time for the first byte of a request, for the whole of it, and for its answer.
+const FIRST_TIME: Duration = Duration::from_secs(1);
+const REQUEST_TIME: Duration = Duration::from_secs(3);
+const ANSWER_TIME: Duration = Duration::from_secs(5);
 
 /// Jobs that are told at most.
 const JOBS_MAX: usize = 1000;
@@ -44,8 +53,8 @@ impl HttpServer {
     /// Begins to listen.
     ///
     /// **Errors**: the address cannot be had.
-    pub fn start(shared: &Arc<Shared>, bind: IpAddr, port: u16) -> io::Result<Self> {
-        let listener = TcpListener::bind((bind, port))?;
+    pub fn start(shared: &Arc<Shared>, settings: &Http) -> io::Result<Self> {
+        let listener = TcpListener::bind((settings.bind, settings.port))?;
         let address = listener.local_addr()?;
         let shared = Arc::clone(shared);
         let thread = thread::Builder::new()
@@ -67,48 +76,50 @@ impl HttpServer {
 }
 
 fn listen(shared: &Arc<Shared>, listener: &TcpListener) {
-    let open = Arc::new(AtomicUsize::new(0));
+    let pool = Pool::new(CONNECTIONS);
     loop {
         let accepted = listener.accept();
         if shared.stop.is_over() {
             return;
         }
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, peer)) = accepted else {
             thread::sleep(Duration::from_millis(200));
             continue;
         };
-        if open.fetch_add(1, Ordering::AcqRel) >= CONNECTIONS_MAX {
-            open.fetch_sub(1, Ordering::AcqRel);
+        let from = peer.ip().to_canonical();
+        if pool.connections() >= THREADS_MAX {
             continue;
         }
-        let (shared, counter) = (Arc::clone(shared), Arc::clone(&open));
+        let Ok((place, _)) = pool.enter(&stream, from) else {
+            continue;
+        };
+        let served = Arc::clone(shared);
         let thread = thread::Builder::new()
             .name("answer".to_owned())
             .stack_size(512 << 10)
             .spawn(move || {
-                let _slot = Slot(counter);
-                let _ = serve(&shared, stream);
+                let _place = place;
+                let _ = serve(&served, stream);
             });
         if let Err(reason) = thread {
-            open.fetch_sub(1, Ordering::AcqRel);
-            log::error(format_args!("no thread for a connection: {reason}"));
+            let line = format_args!("no thread for a connection: {reason}");
+            shared.rejected.warning(from, line);
         }
     }
 }
 
-struct Slot(Arc<AtomicUsize>);
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
 fn serve(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
-    let end = Instant::now() + TIME;
-    let request = read(&mut stream, end)?;
+    let request = read(&mut stream)?;
     let method = request.as_ref().map(|request| request.method.as_str());
+    let host = request.as_ref().and_then(|request| request.host.as_deref());
+    let here = stream.local_addr()?.ip().to_canonical();
     let (status, kind, body) = match (&request, method) {
+        _ if !host.is_none_or(|host| is_ours(shared, host, here)) => (
+            421,
+            TEXT,
+            "this host is not called so: `http.host_names` of the settings may name it\n"
+                .to_owned(),
+        ),
         (Some(request), Some("GET" | "HEAD")) => answer(shared, &request.path),
         (None, _) => (400, TEXT, "the request is too long or no HTTP\n".to_owned()),
         _ => (405, TEXT, "only GET is known here\n".to_owned()),
@@ -118,6 +129,7 @@ fn serve(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
         400 => "Bad Request",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        421 => "Misdirected Request",
         503 => "Service Unavailable",
         _ => "Internal Server Error",
     };
@@ -130,12 +142,48 @@ fn serve(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
         "HTTP/1.1 {status} {reason}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n{allow}Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
         body.len()
     );
-    stream.set_write_timeout(Some(TIME))?;
-    stream.write_all(head.as_bytes())?;
-    if method != Some("HEAD") {
-        stream.write_all(body.as_bytes())?;
-    }
+    let body = if method == Some("HEAD") { "" } else { &body };
+    write(&mut stream, &(head + body))?;
     stream.shutdown(Shutdown::Both)
+}
+
+/// Sends a text, within a time in all.
+fn write(stream: &mut TcpStream, text: &str) -> io::Result<()> {
+    let end = Instant::now() + ANSWER_TIME;
+    let mut bytes = text.as_bytes();
+    while !bytes.is_empty() {
+        stream.set_write_timeout(Some(left(end)?))?;
+        match stream.write(bytes)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            count => bytes = &bytes[count..],
+        }
+    }
+    Ok(())
+}
+
+/// The time until then.
+fn left(end: Instant) -> io::Result<Duration> {
+    let left = end.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        Err(io::ErrorKind::TimedOut.into())
+    } else {
+        Ok(left)
+    }
+}
+
+/// Whether a `Host` header (RFC 9110 7.2) names this host: by the address that was connected to, as `localhost`, or by a
+/// name of the settings. A page of others, whose name they let resolve to this address, has another.
+fn is_ours(shared: &Shared, host: &str, here: IpAddr) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => host.split(':').next(),
+    };
+    let name = name.unwrap_or_default().trim_end_matches('.');
+    let address = name.parse::<IpAddr>();
+    let mut names = shared.config.http.iter().flat_map(|http| &http.host_names);
+    address.is_ok_and(|address| address.to_canonical() == here)
+        || name.eq_ignore_ascii_case("localhost")
+        || names.any(|known| known.eq_ignore_ascii_case(name))
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -176,18 +224,21 @@ fn answer(shared: &Shared, path: &str) -> (u16, &'static str, String) {
 struct Request {
     method: String,
     path: String,
+    host: Option<String>,
 }
 
 /// Reads the head of a request; `None` where it is none.
-fn read(stream: &mut TcpStream, end: Instant) -> io::Result<Option<Request>> {
+fn read(stream: &mut TcpStream) -> io::Result<Option<Request>> {
+    let start = Instant::now();
     let mut bytes = Vec::new();
     let mut buffer = [0; 1024];
     while !bytes.windows(4).any(|end| end == b"\r\n\r\n") {
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        stream.set_read_timeout(Some(left))?;
+        let time = if bytes.is_empty() {
+            FIRST_TIME
+        } else {
+            REQUEST_TIME
+        };
+        stream.set_read_timeout(Some(left(start + time)?))?;
         let count = stream.read(&mut buffer)?;
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -197,18 +248,25 @@ fn read(stream: &mut TcpStream, end: Instant) -> io::Result<Option<Request>> {
             return Ok(None);
         }
     }
-    let line = bytes.split(|&byte| byte == b'\r').next().unwrap_or(&[]);
-    let mut words = std::str::from_utf8(line).unwrap_or("").split(' ');
+    let head = String::from_utf8_lossy(&bytes);
+    let mut lines = head.split("\r\n");
+    let mut words = lines.next().unwrap_or_default().split(' ');
     let (Some(method), Some(path), Some(version)) = (words.next(), words.next(), words.next())
     else {
         return Ok(None);
     };
-    if !version.starts_with("HTTP/1.") {
+    let hosts = lines.filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("host").then(|| value.trim())
+    });
+    let hosts: Vec<&str> = hosts.collect();
+    if !version.starts_with("HTTP/1.") || hosts.len() > 1 {
         return Ok(None);
     }
     let path = path.split('?').next().unwrap_or(path);
     Ok(Some(Request {
         method: method.to_owned(),
         path: path.to_owned(),
+        host: hosts.first().map(|&host| host.to_owned()),
     }))
 }

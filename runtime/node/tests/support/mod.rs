@@ -153,6 +153,19 @@ impl Sender {
         Self { stream, message: 0 }
     }
 
+    /// Connects from an address of this machine.
+    pub fn connect_from(from: [u8; 4], address: SocketAddr) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let socket = socket.unwrap();
+        socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+        socket.connect(&address.into()).unwrap();
+        let stream = TcpStream::from(socket);
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        Self { stream, message: 0 }
+    }
+
     /// Asks for an association for this class.
     pub fn ask(&mut self, calling: &str, called: &str, class: &str) -> Said {
         let request = Request {
@@ -273,7 +286,7 @@ pub fn wait_for(what: &str, mut so: impl FnMut() -> bool) {
 pub fn get(address: SocketAddr, path: &str) -> (u16, String) {
     http(
         address,
-        format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes(),
+        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes(),
     )
 }
 

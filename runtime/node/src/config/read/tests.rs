@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use crate::config::{Caller, Callers, Config, ConfigError, EXAMPLE};
+use crate::network::tls::Profile;
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(text, Path::new("/etc/vesal/node.toml"))
@@ -39,6 +40,98 @@ fn the_example_holds_the_defaults() {
     };
     assert!(callers[0].address.take().is_some());
     assert_eq!(told, config);
+}
+
+/// The example with the tables that are off.
+fn everything() -> String {
+    let lines = EXAMPLE.lines();
+    lines
+        .map(|line| line.strip_prefix("## ").unwrap_or(line).to_owned() + "\n")
+        .collect()
+}
+
+#[test]
+fn the_example_shows_tables_that_are_off() {
+    let config = parse(EXAMPLE).unwrap();
+    assert_eq!((config.tls, config.sources.len()), (None, 0));
+    let config = parse(&everything()).unwrap();
+    let tls = config.tls.unwrap();
+    assert_eq!(tls.identity.key, Path::new("/etc/vesal/node.key"));
+    assert_eq!(
+        tls.client_ca.as_deref(),
+        Some(Path::new("/etc/vesal/callers.crt"))
+    );
+    assert_eq!((tls.port, tls.profile), (Some(2762), Profile::Bcp195));
+    let archive = &config.destinations["archive"];
+    let tls = archive.tls.as_ref().unwrap();
+    assert_eq!(tls.server_name.to_str(), "archive.example");
+    assert_eq!(tls.ca, Path::new("/etc/vesal/archive.crt"));
+    let source = &config.sources[0];
+    assert_eq!(
+        (source.name.as_str(), source.peer.calling_ae_title.as_str()),
+        ("pacs", "VESAL")
+    );
+    // It answers for those who are listed; of what came before the node began, it is not known who sent it.
+    let set = |titles: &[&str]| titles.iter().map(|&title| title.to_owned()).collect();
+    assert!(source.answers_for(&set(&["SCANNER"])));
+    assert!(!source.answers_for(&set(&["SCANNER", "OTHER"])));
+    assert!(!source.answers_for(&set(&[])));
+}
+
+#[test]
+fn tables_of_peers_are_held_against_the_rules() {
+    for (from, to, key) in [
+        (
+            "server_name = \"archive.example\"",
+            "server_name = \"no name\"",
+            "destination[0].tls.server_name",
+        ),
+        (", key = \"node.key\" }", " }", "destination[0].tls.key"),
+        (
+            "certificate = \"node.crt\", key",
+            "key",
+            "destination[0].tls.certificate",
+        ),
+        ("port = 104", "port = 0", "source[0].port"),
+        ("[\"SCANNER\"]", "[\"\"]", "source[0].callers[0]"),
+        (
+            "# host_names = []",
+            "host_names = [\"\"]",
+            "http.host_names",
+        ),
+        (
+            "# connections_per_address = 10",
+            "connections_per_address = 0",
+            "limits.connections_per_address",
+        ),
+    ] {
+        let text = everything().replace(from, to);
+        assert_ne!(text, everything(), "{from}");
+        match parse(&text).unwrap_err() {
+            ConfigError::Value { key: found, .. } => assert_eq!(found, key),
+            error => panic!("{error}"),
+        }
+    }
+    let text = everything().replace("\"bcp-195-rfc-8996-9325\"\n", "\"ssl3\"\n");
+    let error = parse(&text).unwrap_err().to_string();
+    assert!(error.contains("modified-bcp-195-rfc-8996-9325"), "{error}");
+}
+
+#[test]
+fn addresses_are_known_where_every_caller_has_one() {
+    let address: IpAddr = "192.0.2.1".parse().unwrap();
+    let caller = |address| Caller {
+        ae_title: "A".to_owned(),
+        address,
+    };
+    let listed = |callers| Callers::Listed(callers).addresses();
+    assert_eq!(
+        listed(vec![caller(Some(address))]),
+        Some([address].into_iter().collect())
+    );
+    assert_eq!(listed(vec![caller(Some(address)), caller(None)]), None);
+    assert_eq!(listed(Vec::new()), None);
+    assert_eq!(Callers::Any.addresses(), None);
 }
 
 #[test]

@@ -1,0 +1,267 @@
+//! Others in the network: destinations, sources, and what TLS is spoken with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use rustls_pki_types::ServerName;
+use serde::Deserialize;
+
+use crate::config::Fault;
+use crate::config::check::{Checked, ae_title};
+use crate::network::tls::Profile;
+
+/// Where results go, or who is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Destination {
+    /// Its AE title.
+    pub ae_title: String,
+    /// Its host name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The AE title that this node calls itself there.
+    pub calling_ae_title: String,
+    /// TLS; `None` for none.
+    pub tls: Option<ClientTls>,
+}
+
+/// One who sends and can be asked how many instances there are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// What it is called in logs.
+    pub name: String,
+    /// Where it is asked.
+    pub peer: Destination,
+    /// AE titles of the callers that it answers for; none for all.
+    pub callers: BTreeSet<String>,
+}
+
+impl Source {
+    /// Whether it knows what came from these callers; none are known of what came before the node began.
+    pub fn answers_for(&self, callers: &BTreeSet<String>) -> bool {
+        self.callers.is_empty() || !callers.is_empty() && callers.is_subset(&self.callers)
+    }
+}
+
+/// A certificate and its key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Identity {
+    /// File of the certificate, and those between it and its authority, in PEM.
+    pub certificate: PathBuf,
+    /// File of its key, in PEM, without a password.
+    pub key: PathBuf,
+}
+
+/// TLS as the one who is connected to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerTls {
+    /// The node's own certificate.
+    pub identity: Identity,
+    /// File of certificates of callers or their authorities; with it, who has no such certificate is refused.
+    pub client_ca: Option<PathBuf>,
+    /// What is negotiated.
+    pub profile: Profile,
+    /// A port besides the plain one; without it the only port takes TLS alone. 0 takes a free one.
+    pub port: Option<u16>,
+}
+
+/// TLS as the one who connects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClientTls {
+    /// File of certificates of the peer or its authorities.
+    pub ca: PathBuf,
+    /// The node's own certificate, where the peer wants one.
+    pub identity: Option<Identity>,
+    /// The name that the peer's certificate has to have.
+    pub server_name: ServerName<'static>,
+    /// What is negotiated.
+    pub profile: Profile,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServerTlsTable {
+    certificate: PathBuf,
+    key: PathBuf,
+    client_ca: Option<PathBuf>,
+    #[serde(default)]
+    profile: Profile,
+    port: Option<u16>,
+}
+
+impl ServerTlsTable {
+    pub fn check(self, folder: &Path) -> ServerTls {
+        ServerTls {
+            identity: Identity {
+                certificate: folder.join(self.certificate),
+                key: folder.join(self.key),
+            },
+            client_ca: self.client_ca.map(|path| folder.join(path)),
+            profile: self.profile,
+            port: self.port,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClientTlsTable {
+    ca: PathBuf,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    server_name: Option<String>,
+    #[serde(default)]
+    profile: Profile,
+}
+
+impl ClientTlsTable {
+    fn check(self, key: &str, host: &str, folder: &Path) -> Checked<ClientTls> {
+        let name = self.server_name.unwrap_or_else(|| host.to_owned());
+        let Ok(server_name) = ServerName::try_from(name.clone()) else {
+            let fault = Fault::Word {
+                found: name,
+                expected: "host names and addresses",
+            };
+            return Err((format!("{key}.server_name"), fault));
+        };
+        let identity = match (self.certificate, self.key) {
+            (Some(certificate), Some(key)) => Some(Identity {
+                certificate: folder.join(certificate),
+                key: folder.join(key),
+            }),
+            (None, None) => None,
+            (certificate, _) => {
+                let lacks = if certificate.is_some() {
+                    "key"
+                } else {
+                    "certificate"
+                };
+                let expected = "a file: `certificate` and `key` go together";
+                return Err((format!("{key}.{lacks}"), Fault::Empty { expected }));
+            }
+        };
+        Ok(ClientTls {
+            ca: folder.join(self.ca),
+            identity,
+            server_name,
+            profile: self.profile,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DestinationTable {
+    name: String,
+    ae_title: String,
+    host: String,
+    port: u16,
+    #[serde(default = "own_title")]
+    calling_ae_title: String,
+    tls: Option<ClientTlsTable>,
+}
+
+fn own_title() -> String {
+    "VESAL".to_owned()
+}
+
+impl DestinationTable {
+    /// Its name, and the rest; `table` is where it stands in the settings.
+    fn check(self, table: &str, folder: &Path) -> Checked<(String, Destination)> {
+        let key = |name: &str| format!("{table}.{name}");
+        let is_name = |text: &str| {
+            !text.is_empty()
+                && text.len() <= 64
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        };
+        if !is_name(&self.name) {
+            return Err((
+                key("name"),
+                Fault::Word {
+                    found: self.name,
+                    expected: "names of up to 64 letters, digits, `-`, `_` and `.`",
+                },
+            ));
+        }
+        let host = self.host.trim();
+        if host.is_empty() {
+            let expected = "a host name or an address";
+            return Err((key("host"), Fault::Empty { expected }));
+        }
+        if self.port == 0 {
+            let (found, expected) = (0.0, "a port of 1 to 65535");
+            return Err((key("port"), Fault::Number { found, expected }));
+        }
+        let destination = Destination {
+            ae_title: ae_title(&key("ae_title"), &self.ae_title)?,
+            host: host.to_owned(),
+            port: self.port,
+            calling_ae_title: ae_title(&key("calling_ae_title"), &self.calling_ae_title)?,
+            tls: self
+                .tls
+                .map(|tls| tls.check(&key("tls"), host, folder))
+                .transpose()?,
+        };
+        Ok((self.name, destination))
+    }
+}
+
+pub(super) fn destinations(
+    tables: Vec<DestinationTable>,
+    folder: &Path,
+) -> Checked<BTreeMap<String, Destination>> {
+    let mut destinations = BTreeMap::new();
+    for (index, table) in tables.into_iter().enumerate() {
+        let at = format!("destination[{index}]");
+        let (name, destination) = table.check(&at, folder)?;
+        if destinations.insert(name.clone(), destination).is_some() {
+            return Err((format!("{at}.name"), Fault::Twice { found: name }));
+        }
+    }
+    Ok(destinations)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SourceTable {
+    name: String,
+    ae_title: String,
+    host: String,
+    port: u16,
+    #[serde(default = "own_title")]
+    calling_ae_title: String,
+    tls: Option<ClientTlsTable>,
+    #[serde(default)]
+    callers: Vec<String>,
+}
+
+pub(super) fn sources(tables: Vec<SourceTable>, folder: &Path) -> Checked<Vec<Source>> {
+    let mut sources: Vec<Source> = Vec::new();
+    for (index, table) in tables.into_iter().enumerate() {
+        let at = format!("source[{index}]");
+        let callers = table.callers.iter().enumerate();
+        let callers = callers
+            .map(|(index, caller)| ae_title(&format!("{at}.callers[{index}]"), caller))
+            .collect::<Checked<_>>()?;
+        let peer = DestinationTable {
+            name: table.name,
+            ae_title: table.ae_title,
+            host: table.host,
+            port: table.port,
+            calling_ae_title: table.calling_ae_title,
+            tls: table.tls,
+        };
+        let (name, peer) = peer.check(&at, folder)?;
+        if sources.iter().any(|known| known.name == name) {
+            return Err((format!("{at}.name"), Fault::Twice { found: name }));
+        }
+        sources.push(Source {
+            name,
+            peer,
+            callers,
+        });
+    }
+    Ok(sources)
+}

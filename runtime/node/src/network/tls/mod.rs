@@ -1,0 +1,155 @@
+//! TLS beneath DICOM's upper layer, in both directions (PS3.15 annex B).
+
+mod setup;
+mod stream;
+mod trust;
+
+pub use setup::{SetupError, client, open_keys, server};
+pub use stream::TlsStream;
+
+use std::fmt;
+
+use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
+use rustls::{Error, SupportedCipherSuite};
+
+/// What is negotiated, by the profiles of secure transport of PS3.15 annex B.
+///
+/// All of them take TLS 1.3 and 1.2 and nothing older, ephemeral keys on elliptic curves of 256 bits or more, ciphers
+/// that authenticate what they encrypt, and certificates with SHA-256 or better and RSA of 2048 bits or more or P-256 or
+/// P-384.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+pub enum Profile {
+    /// BCP 195 RFC 8996, 9325 (B.12): the cipher suites that RFC 9325 recommends.
+    #[default]
+    #[serde(rename = "bcp-195-rfc-8996-9325")]
+    Bcp195,
+    /// Modified BCP 195 RFC 8996, 9325 (B.13): 256 bits first, ChaCha20 as well, keys on P-256 and P-384 alone. Of the
+    /// suites that a server has to have there, those with CCM and Camellia are not had.
+    #[serde(rename = "modified-bcp-195-rfc-8996-9325")]
+    Modified,
+    /// Non-downgrading BCP 195 (B.10, retired): as [`Profile::Bcp195`]. Of its suites those with finite fields (DHE) are
+    /// not had.
+    #[serde(rename = "non-downgrading-bcp-195")]
+    NonDowngrading,
+}
+
+impl Profile {
+    /// Cipher suites, the preferred ones first.
+    pub fn suites(self) -> Vec<SupportedCipherSuite> {
+        use ring::cipher_suite::*;
+        match self {
+            Self::Bcp195 | Self::NonDowngrading => vec![
+                TLS13_AES_128_GCM_SHA256,
+                TLS13_AES_256_GCM_SHA384,
+                TLS13_CHACHA20_POLY1305_SHA256,
+                TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+                TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+                TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+                TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+            ],
+            Self::Modified => vec![
+                TLS13_AES_256_GCM_SHA384,
+                TLS13_CHACHA20_POLY1305_SHA256,
+                TLS13_AES_128_GCM_SHA256,
+                TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+                TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+                TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+                TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+                TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+                TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+            ],
+        }
+    }
+
+    fn groups(self) -> Vec<&'static dyn SupportedKxGroup> {
+        use ring::kx_group::{SECP256R1, SECP384R1, X25519};
+        match self {
+            Self::Bcp195 | Self::NonDowngrading => vec![X25519, SECP256R1, SECP384R1],
+            Self::Modified => vec![SECP256R1, SECP384R1],
+        }
+    }
+
+    fn provider(self) -> CryptoProvider {
+        CryptoProvider {
+            cipher_suites: self.suites(),
+            kx_groups: self.groups(),
+            ..ring::default_provider()
+        }
+    }
+}
+
+/// Why a TLS connection is of no more use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TlsFault {
+    /// An association request without TLS.
+    #[error("the peer speaks DICOM without TLS, and this port takes TLS alone")]
+    PlainRequest,
+    /// Something else than TLS.
+    #[error("the peer does not answer with TLS; is that a port without it?")]
+    PlainAnswer,
+    /// A handshake that does not end.
+    #[error("the handshake is longer than {limit} bytes")]
+    TooLong {
+        /// Bytes that are let pass.
+        limit: usize,
+    },
+    /// The peer's certificate is not trusted.
+    #[error("the peer's certificate is refused: {reason}")]
+    Certificate {
+        /// Why.
+        reason: String,
+    },
+    /// The peer has no certificate.
+    #[error("the peer sent no certificate, and one is required")]
+    NoCertificate,
+    /// The peer refuses, by an alert (RFC 8446 section 6.2).
+    #[error("the peer refuses with the alert {alert}")]
+    Refused {
+        /// The alert's name.
+        alert: String,
+    },
+    /// No version or cipher suite that both have.
+    #[error("the peer offers nothing that the profile takes: {reason}")]
+    Incompatible {
+        /// What it lacks.
+        reason: String,
+    },
+    /// Anything else.
+    #[error("{reason}")]
+    Broken {
+        /// What.
+        reason: String,
+    },
+}
+
+impl From<Error> for TlsFault {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::InvalidCertificate(reason) => Self::Certificate {
+                reason: short(&reason),
+            },
+            Error::NoCertificatesPresented => Self::NoCertificate,
+            Error::AlertReceived(alert) => Self::Refused {
+                alert: short(&format_args!("{alert:?}")),
+            },
+            Error::PeerIncompatible(reason) => Self::Incompatible {
+                reason: short(&format_args!("{reason:?}")),
+            },
+            other => Self::Broken {
+                reason: short(&other),
+            },
+        }
+    }
+}
+
+/// Characters of a reason.
+const REASON_LENGTH: usize = 200;
+
+/// A text for the log: names in certificates are foreign.
+fn short(text: &dyn fmt::Display) -> String {
+    let text = text.to_string();
+    text.chars()
+        .take(REASON_LENGTH)
+        .map(|c| if matches!(c, ' '..='~') { c } else { '?' })
+        .collect()
+}
