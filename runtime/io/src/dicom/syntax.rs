@@ -60,6 +60,16 @@ impl TransferSyntax {
         }
     }
 
+    /// UIDs of all syntaxes whose pixels can be decoded.
+    pub fn uids() -> impl Iterator<Item = String> {
+        let families = [&JPEG[..], &JPEG_LS, &JPEG_2000].into_iter().flatten();
+        let plain = ["", ".1", ".1.99", ".2", ".5"].map(str::to_owned);
+        let ends = plain
+            .into_iter()
+            .chain(families.map(|last| format!(".4.{last}")));
+        ends.map(|end| format!("1.2.840.10008.1.2{end}"))
+    }
+
     /// The syntax of a data set that begins a file, without preamble and file meta information, as old archives
     /// and some converters leave them; `None` where the bytes begin none.
     ///

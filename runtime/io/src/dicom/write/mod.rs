@@ -38,3 +38,18 @@ pub use segment::{Segment, Segmented};
 pub use segmentation::{Form, write_segmentation};
 pub use source::Source;
 pub use structures::write_structures;
+
+/// Classes of the objects that are written: segmentations, label maps, structure sets, reports.
+pub const RESULT_CLASSES: [&str; 4] = [
+    segmentation::BINARY_CLASS,
+    segmentation::LABEL_MAP_CLASS,
+    structures::CLASS,
+    report::CLASS,
+];
+
+/// Transfer syntaxes that they are written in.
+pub const RESULT_SYNTAXES: [&str; 3] = [
+    output::Syntax::Implicit.uid(),
+    output::Syntax::Explicit.uid(),
+    output::Syntax::Rle.uid(),
+];

@@ -26,7 +26,7 @@ pub(super) enum Syntax {
 }
 
 impl Syntax {
-    fn uid(self) -> &'static str {
+    pub(super) const fn uid(self) -> &'static str {
         match self {
             Self::Implicit => "1.2.840.10008.1.2",
             Self::Explicit => "1.2.840.10008.1.2.1",

@@ -18,9 +18,12 @@ use crate::dicom::write::planes::{Meaning, presence, voxels};
 use crate::dicom::write::segment::{Segment, Segmented};
 use crate::dicom::write::source::Source;
 
+/// Comprehensive 3D SR Storage.
+pub(super) const CLASS: &str = "1.2.840.10008.5.1.4.1.1.88.34";
+
 const KIND: Kind = Kind {
     name: "report",
-    class: "1.2.840.10008.5.1.4.1.1.88.34",
+    class: CLASS,
     modality: "SR",
     number: 3,
     description: "measurements",

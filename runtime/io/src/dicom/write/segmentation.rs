@@ -19,6 +19,12 @@ use crate::dicom::write::planes::{Meaning, Present, presence};
 use crate::dicom::write::segment::{Segment, Segmented};
 use crate::dicom::write::source::Source;
 
+/// Segmentation Storage.
+pub(super) const BINARY_CLASS: &str = "1.2.840.10008.5.1.4.1.1.66.4";
+
+/// Label Map Segmentation Storage.
+pub(super) const LABEL_MAP_CLASS: &str = "1.2.840.10008.5.1.4.1.1.66.7";
+
 /// How a segmentation holds its voxels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Form {
@@ -32,8 +38,8 @@ pub enum Form {
 impl Form {
     fn kind(self) -> Kind {
         let (name, class) = match self {
-            Self::Binary => ("segmentation", "1.2.840.10008.5.1.4.1.1.66.4"),
-            Self::LabelMap => ("label map", "1.2.840.10008.5.1.4.1.1.66.7"),
+            Self::Binary => ("segmentation", BINARY_CLASS),
+            Self::LabelMap => ("label map", LABEL_MAP_CLASS),
         };
         Kind {
             name,

@@ -18,9 +18,12 @@ use crate::dicom::write::planes::{Block, Meaning, Present, presence};
 use crate::dicom::write::segment::{Segment, Segmented};
 use crate::dicom::write::source::{Source, SourceFrame};
 
+/// RT Structure Set Storage.
+pub(super) const CLASS: &str = "1.2.840.10008.5.1.4.1.1.481.3";
+
 const KIND: Kind = Kind {
     name: "structures",
-    class: "1.2.840.10008.5.1.4.1.1.481.3",
+    class: CLASS,
     modality: "RTSTRUCT",
     number: 2,
     description: "structures",
