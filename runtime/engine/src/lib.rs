@@ -23,6 +23,7 @@ pub mod options;
 pub mod plugin;
 pub mod predictor;
 pub mod prepared;
+mod program;
 pub mod segment;
 pub mod segmentation;
 mod session;
@@ -40,6 +41,7 @@ pub use options::{ConvolutionSearch, Convolutions, EngineOptions, ParseOptionErr
 pub use plugin::Provider;
 pub use predictor::{OnnxPredictor, PredictorError};
 pub use prepared::PreparedCase;
+pub use program::find_program;
 pub use segment::Stage;
 pub use segmentation::{Segmentation, StageTimes, Unfinished};
 pub use trial::{Trial, trial};
