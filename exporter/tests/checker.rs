@@ -5,10 +5,10 @@ mod support;
 use prost::Message;
 use support::{config, network};
 use vesal_exporter::lower;
-use vesal_exporter::onnx::checker::{
-    AttributeProblem, InitializerProblem, ShapeProblem, TypeProblem,
+use vesal_onnx::NetworkError;
+use vesal_onnx::check::{
+    AttributeProblem, CheckError, InitializerProblem, ShapeProblem, TypeProblem, check, check_bytes,
 };
-use vesal_exporter::onnx::{CheckError, check, check_bytes};
 use vesal_onnx::proto::{
     AttributeProto, AttributeType, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
     ValueInfoProto,
@@ -152,7 +152,7 @@ refused! {
     attributes_are_known: |m| node(m, "Relu").attribute.push(AttributeProto::int("alpha", 1))
         => CheckError::Attribute { problem: AttributeProblem::Unknown { .. }, .. },
     implicit_padding_is_refused: |m| node(m, "Conv").attribute.push(AttributeProto::int("auto_pad", 1))
-        => CheckError::Attribute { problem: AttributeProblem::Unknown { .. }, .. },
+        => CheckError::Attribute { problem: AttributeProblem::Type { .. }, .. },
     attributes_are_given_once: |m| { let twin = attribute(m, "Conv", "pads").clone(); node(m, "Conv").attribute.push(twin) }
         => CheckError::Attribute { problem: AttributeProblem::Twice, .. },
     attributes_refer_to_no_function: |m| attribute(m, "Conv", "pads").ref_attr_name = Some("p".into())
@@ -198,7 +198,10 @@ refused! {
 #[test]
 fn bytes_that_are_no_message_are_refused() {
     for bytes in [&b"not protobuf"[..], &[0xff; 64]] {
-        assert!(matches!(check_bytes(bytes), Err(CheckError::Decode(_))));
+        assert!(matches!(
+            check_bytes(bytes),
+            Err(CheckError::Decode(NetworkError::Encoding { .. }))
+        ));
     }
     assert!(matches!(
         check_bytes(b""),

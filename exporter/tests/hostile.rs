@@ -82,6 +82,40 @@ fn code_behind_other_operations_is_refused_too() {
 }
 
 #[test]
+fn little_in_the_file_does_not_become_much_in_memory() {
+    // Lists, dictionaries and numbers, in the memo or not, of a few bytes each.
+    let million = |operations: &[u8]| operations.repeat((8 << 20) / operations.len());
+    for operations in [
+        &b"]"[..],
+        b"}\x94",
+        b"N",
+        b"K\x01",
+        b"J\x01\x02\x03\x04\x94",
+        b"]2a",
+    ] {
+        let bytes = pickle(million(operations));
+        match read_pickle(&bytes, &[]) {
+            Err(CheckpointError::Pickle(PickleError::Inflated {
+                bytes: found, most, ..
+            })) => {
+                assert_eq!(found, bytes.len());
+                assert_eq!(most, (16 << 20) + 4 * found);
+            }
+            other => panic!("{operations:?}: {other:?}"),
+        }
+    }
+    // As many objects as a large network has, and texts as long as they like, are read.
+    let entries: Vec<u8> = (0..20_000)
+        .flat_map(|at| [text(&format!("key {at}")), int(at)].concat())
+        .collect();
+    let long = [text("long"), text(&"x".repeat(4 << 20))].concat();
+    let state = tensor("FloatStorage", "0", 0, &[1], &[1]);
+    let named = [text("state_dict"), dict(&[("a", state)])].concat();
+    let object = [b"}(".to_vec(), entries, long, named, b"u".to_vec()].concat();
+    assert!(read_pickle(&pickle(object), &[("0", 4)]).is_ok());
+}
+
+#[test]
 fn broken_pickles_are_typed_errors() {
     let huge_text = [vec![b'X'], u32::MAX.to_le_bytes().to_vec()].concat();
     let huge_long = [vec![0x8b], u32::MAX.to_le_bytes().to_vec()].concat();

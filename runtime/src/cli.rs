@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use crate::memory;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use vesal_bundle::digest::is_digest;
 use vesal_engine::{ConvolutionSearch, Convolutions, Device, EngineOptions, Precision, Provider};
 
 /// Segments 3-D medical images with a bundle of trained networks.
@@ -164,7 +165,8 @@ compares. Run it once for every machine, device and bundle.
 
 Examples:
   vesal verify spleen-1.2.0
-  vesal verify spleen-1.2.0 --device cuda:0")]
+  vesal verify spleen-1.2.0 --device cuda:0
+  vesal verify spleen-1.2.0 --bundle-key vendor.pub --require-signature")]
 pub struct VerifyArguments {
     /// Folder of the bundle
     #[arg(value_name = "BUNDLE")]
@@ -172,9 +174,35 @@ pub struct VerifyArguments {
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
+    /// What the bundle has to be.
+    #[command(flatten)]
+    pub trust: TrustArguments,
     /// Where and how to compute.
     #[command(flatten)]
     pub compute: ComputeArguments,
+}
+
+/// What a bundle has to be.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TrustArguments {
+    /// SHA-256 that the bundle must have, as `vesal inspect` prints it
+    #[arg(long, value_name = "HEX", value_parser = parse_digest)]
+    pub bundle_sha256: Option<String>,
+    /// Public key (minisign) of whoever made the bundle: a signature in it must be theirs
+    #[arg(long, value_name = "FILE")]
+    pub bundle_key: Option<PathBuf>,
+    /// Refuse a bundle without a signature
+    #[arg(long, requires = "bundle_key")]
+    pub require_signature: bool,
+}
+
+fn parse_digest(text: &str) -> Result<String, &'static str> {
+    let digest = text.to_ascii_lowercase();
+    if is_digest(&digest) {
+        Ok(digest)
+    } else {
+        Err("expected a SHA-256: 64 hexadecimal digits")
+    }
 }
 
 /// Arguments of `bench`.

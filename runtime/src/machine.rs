@@ -110,6 +110,7 @@ pub fn gpu_memory_in_use(index: u32) -> Option<u64> {
 
 /// What a program prints, if it is there and goes well.
 fn answer(program: &str, arguments: &[&str]) -> Option<String> {
+    let program = find_program(program)?;
     let output = Command::new(program).args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim().to_owned())

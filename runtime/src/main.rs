@@ -16,6 +16,7 @@ mod progress;
 mod record;
 mod skipped;
 mod table;
+mod trust;
 
 use std::panic;
 use std::process::ExitCode;

@@ -38,14 +38,6 @@ pub enum MemoryError {
         /// Bytes that it may take.
         limit: u64,
     },
-    /// Nobody knows.
-    #[error(
-        "the memory that the network's operator `{operator}` takes is not known, so that `--max-ram` and `--max-vram` cannot be kept"
-    )]
-    Unknown {
-        /// The operator.
-        operator: String,
-    },
 }
 
 /// Who limits memory.
@@ -103,35 +95,17 @@ pub struct MemoryPlan {
 
 impl MemoryPlan {
     /// Looks at a process whose networks are loaded.
-    ///
-    /// **Errors**: a limit was set, and the networks' memory is not known.
-    pub fn new(
-        ensemble: &Ensemble,
-        max_ram: Option<u64>,
-        max_vram: Option<u64>,
-    ) -> Result<Self, Failure> {
-        let unknown = |operator| {
-            Failure::new(Exit::Bundle, MemoryError::Unknown { operator })
-                .hint(Some("leave the limit out".into()))
-        };
+    pub fn new(ensemble: &Ensemble, max_ram: Option<u64>, max_vram: Option<u64>) -> Self {
         let resident = peak_memory::current_bytes().unwrap_or(0);
         let limit = limit(max_ram, resident);
-        let networks = match ensemble.network_bytes() {
-            Ok(bytes) => bytes,
-            Err(operator) if max_ram.is_some() => return Err(unknown(operator)),
-            Err(_) => 0,
-        };
-        let device = match max_vram {
-            Some(limit) => Some((limit, ensemble.device_network_bytes().map_err(unknown)?)),
-            None => None,
-        };
-        Ok(Self {
+        let device = max_vram.map(|limit| (limit, ensemble.device_network_bytes()));
+        Self {
             limit,
             device,
             base: resident
-                .saturating_add(networks)
+                .saturating_add(ensemble.network_bytes())
                 .saturating_add(MARGIN_BYTES),
-        })
+        }
     }
 
     /// Refuses cases that take too much even alone, and decides whether cases may overlap.

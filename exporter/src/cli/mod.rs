@@ -3,6 +3,7 @@
 mod bundle;
 mod import_monai;
 mod parse;
+mod sign;
 mod summary;
 
 use std::path::PathBuf;
@@ -26,6 +27,8 @@ struct Cli {
 enum Command {
     Bundle(bundle::Bundle),
     ImportMonai(import_monai::ImportMonai),
+    Keygen(sign::Keygen),
+    Sign(sign::Sign),
 }
 
 /// Flags that all commands share.
@@ -83,6 +86,8 @@ pub fn run() -> Result<Exit, Failure> {
     match Cli::parse().command {
         Command::Bundle(command) => command.run(),
         Command::ImportMonai(command) => command.run(),
+        Command::Keygen(command) => command.run(),
+        Command::Sign(command) => command.run(),
     }
 }
 

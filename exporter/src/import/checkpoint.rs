@@ -141,8 +141,8 @@ fn read_tensors(
     let named: Vec<(&str, Option<&Tensor>)> = entries
         .iter()
         .filter_map(|&(key, value)| match (arena.get(key), arena.get(value)) {
-            (Object::Text(name), Object::Tensor(tensor)) => Some((name.as_str(), Some(tensor))),
-            (Object::Text(name), _) => Some((name.as_str(), None)),
+            (Object::Text(name), Object::Tensor(tensor)) => Some((&**name, Some(&**tensor))),
+            (Object::Text(name), _) => Some((&**name, None)),
             _ => None,
         })
         .collect();
@@ -281,7 +281,7 @@ fn to_json(
         Object::Bool(value) => Value::Bool(*value),
         Object::Int(value) => Value::Number((*value).into()),
         Object::Float(value) => Number::from_f64(*value).map_or(Value::Null, Value::Number),
-        Object::Text(value) => Value::String(value.clone()),
+        Object::Text(value) => Value::String(value.to_string()),
         Object::Sequence(items) => {
             let deeper = deeper?;
             let items = items
@@ -295,7 +295,7 @@ fn to_json(
             for &(key, value) in entries {
                 let value = to_json(arena, value, deeper, budget)?;
                 if let Object::Text(key) = arena.get(key) {
-                    map.insert(key.clone(), value);
+                    map.insert(key.to_string(), value);
                 }
             }
             Value::Object(map)

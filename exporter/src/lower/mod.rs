@@ -7,9 +7,9 @@ use prost::Message;
 use thiserror::Error;
 use vesal_models::{Heads, NetworkConfig, SegResNetDs, SegmentationNetwork};
 use vesal_onnx::Axis;
+use vesal_onnx::check::{CheckError, check_bytes};
 use vesal_onnx::proto::ModelProto;
 
-use crate::onnx::{CheckError, check_bytes};
 use recorder::Recorder;
 
 /// Name of the graph's input, `[N, C, X, Y, Z]`.

@@ -14,6 +14,7 @@ use crate::document::{self, DocumentError};
 use crate::manifest::{self, Manifest, ManifestError};
 use crate::path::{self, PathError};
 use crate::probe::{self, Probe, ProbeError};
+use crate::signature::{self, Demands, SignatureError};
 
 /// Deepest folder below a bundle.
 const MAX_DEPTH: usize = 8;
@@ -48,6 +49,9 @@ pub enum BundleError {
     /// A path breaks the rules.
     #[error(transparent)]
     Path(#[from] PathError),
+    /// It is not the bundle that was demanded, or not by whom.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// Something cannot be read.
     #[error("cannot read `{}`", path.display())]
     Read {
@@ -115,6 +119,7 @@ impl BundleError {
             Self::Plan(error) => error.hint(),
             Self::Probe(error) => error.hint(),
             Self::Document(error) => error.hint(),
+            Self::Signature(error) => error.hint(),
             Self::Unlisted { .. } => Some(
                 "move the file elsewhere: a bundle holds what its manifest lists, nothing more",
             ),
@@ -134,7 +139,9 @@ impl BundleError {
 pub struct Bundle {
     directory: PathBuf,
     manifest: Manifest,
+    manifest_bytes: Vec<u8>,
     digest: String,
+    signed: bool,
     plan: DeployPlan,
     probe: Probe,
 }
@@ -156,6 +163,14 @@ impl Bundle {
     ///
     /// **Errors**: [`BundleError`], at the first thing that is wrong.
     pub fn open_for_use(directory: &Path) -> Result<Self, BundleError> {
+        Self::open_demanded(directory, &Demands::default())
+    }
+
+    /// The same, if the bundle is what its user demands: that is settled by the very bytes that are used, before anything in
+    /// them is.
+    ///
+    /// **Errors**: [`BundleError`], at the first thing that is wrong.
+    pub fn open_demanded(directory: &Path, demands: &Demands) -> Result<Self, BundleError> {
         if !directory.is_dir() {
             return Err(BundleError::NotADirectory {
                 path: directory.into(),
@@ -182,6 +197,7 @@ impl Bundle {
             }
         }
         let manifest_bytes = document::read_limited(&manifest_path, manifest::MAX_FILE_BYTES)?;
+        let signed = demands.check(directory, &manifest_bytes)?;
         let manifest = Manifest::from_json(&manifest_bytes)?;
         check_listing(directory, &manifest)?;
         let members: BTreeSet<&str> = manifest
@@ -210,6 +226,8 @@ impl Bundle {
             directory: directory.into(),
             digest: digest::sha256(&manifest_bytes),
             manifest,
+            manifest_bytes,
+            signed,
             plan,
             probe,
         })
@@ -223,6 +241,16 @@ impl Bundle {
     /// Its manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The bytes of its manifest, which a signature signs.
+    pub fn manifest_bytes(&self) -> &[u8] {
+        &self.manifest_bytes
+    }
+
+    /// Whether it has a signature that verified by the key that was demanded.
+    pub fn is_signed(&self) -> bool {
+        self.signed
     }
 
     /// SHA-256 of `manifest.json`, which fixes every other file: the bundle's identity.
@@ -302,7 +330,7 @@ fn plain_file_size(path: &Path) -> io::Result<Option<u64>> {
     Ok(metadata.is_file().then_some(metadata.len()))
 }
 
-/// Compares the directory with the manifest: every listed file is there, and nothing else.
+/// Compares the directory with the manifest: every listed file is there, and nothing else but a signature.
 fn check_listing(directory: &Path, manifest: &Manifest) -> Result<(), BundleError> {
     let mut folders = BTreeSet::new();
     for file in manifest.files.keys() {
@@ -323,6 +351,12 @@ fn check_listing(directory: &Path, manifest: &Manifest) -> Result<(), BundleErro
             let file = format!("{prefix}{}", entry.file_name().to_string_lossy());
             let kind = entry.file_type().map_err(read)?;
             if file == manifest::FILE_NAME {
+                continue;
+            }
+            if file == signature::FILE_NAME {
+                if !kind.is_file() {
+                    return Err(BundleError::NotPlain { file });
+                }
                 continue;
             }
             if kind.is_dir() && folders.contains(file.as_str()) && depth < MAX_DEPTH {

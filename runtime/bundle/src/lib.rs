@@ -17,6 +17,7 @@ pub mod path;
 pub mod pattern;
 pub mod probe;
 pub mod run_record;
+pub mod signature;
 pub mod writer;
 
 pub use bundle::{Bundle, BundleError};
@@ -24,4 +25,5 @@ pub use deploy_plan::DeployPlan;
 pub use dicom_rules::DicomRules;
 pub use manifest::Manifest;
 pub use probe::Probe;
+pub use signature::Demands;
 pub use writer::{BundleWriter, WriteError};

@@ -13,6 +13,7 @@ pub use crate::ensemble_record::{EnsembleRecord, Selection, SelectionRule};
 use crate::name::{self, NameError};
 use crate::path::{self, PathError};
 use crate::run_record::{RunRecordError, Score};
+use crate::signature;
 
 /// Name of this format in the file itself.
 pub const FORMAT: &str = "vesal-bundle";
@@ -193,6 +194,12 @@ pub enum ManifestError {
     /// The manifest cannot list itself.
     #[error("the manifest lists `{FILE_NAME}`, expected every file but itself")]
     ListsItself,
+    /// A signature signs the manifest, so that the manifest cannot state its digest.
+    #[error(
+        "the manifest lists `{}`, expected every file but the signature",
+        signature::FILE_NAME
+    )]
+    ListsSignature,
     /// A file has a role but no size and digest.
     #[error("the manifest names `{file}` as {role} and does not list it among its files")]
     NotListed {
@@ -342,6 +349,9 @@ impl Manifest {
             path::check(file)?;
             if file.eq_ignore_ascii_case(FILE_NAME) {
                 return Err(ManifestError::ListsItself);
+            }
+            if file.eq_ignore_ascii_case(signature::FILE_NAME) {
+                return Err(ManifestError::ListsSignature);
             }
             if let Some(first) = lowercase.insert(file.to_ascii_lowercase(), file) {
                 return Err(ManifestError::SameIgnoringCase {

@@ -3,8 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use thiserror::Error;
-use vesal_onnx::{Bytes, Head, Interface, Network, NetworkError, Refusal};
+use vesal_onnx::{Bytes, Head, Interface, Network, Refusal};
 
 use crate::cpu::{KernelBytes, Processor};
 use crate::device::Device;
@@ -14,21 +13,10 @@ use crate::plugin::Provider;
 /// Name of the file in memory that holds a network's weights.
 pub(crate) const WEIGHTS: &str = "weights";
 
-/// Why a network is not rewritten.
-#[derive(Debug, Error)]
-pub enum RewriteError {
-    /// It cannot be read.
-    #[error(transparent)]
-    Network(#[from] NetworkError),
-    /// It has something that a rewrite does not know.
-    #[error(transparent)]
-    Refusal(#[from] Refusal),
-}
-
 /// A network in the form in which it is run.
 #[derive(Debug)]
 pub(crate) struct Form {
-    /// Its ONNX file.
+    /// Its ONNX file: made here of what was decoded and checked, never the bundle's.
     pub bytes: Bytes,
     /// What that file calls [`WEIGHTS`]: the file of the bundle, of which ONNX Runtime takes the weights without parsing
     /// them.
@@ -41,8 +29,8 @@ pub(crate) struct Form {
     pub fused: usize,
     /// Convolutions that are an operator of ours, and what computes them.
     pub own: Option<Own>,
-    /// Most bytes that activations take at once, or the operator that is not known.
-    pub activation_bytes: Result<u64, String>,
+    /// Most bytes that activations take at once.
+    pub activation_bytes: u64,
 }
 
 /// Operators of ours in a network.
@@ -66,7 +54,7 @@ pub(crate) enum Kernels {
 }
 
 impl Form {
-    /// A network as it is.
+    /// A network of this program, as it is.
     pub(crate) fn plain(bytes: Bytes) -> Self {
         Self {
             bytes,
@@ -75,48 +63,44 @@ impl Form {
             head: None,
             fused: 0,
             own: None,
-            activation_bytes: Err("unknown".into()),
+            activation_bytes: 0,
         }
     }
 
     /// Rewrites a network for a device: without its last convolution where that has more classes than features, in 16-bit
     /// floats if asked for, on a GPU and for providers that compile with a batch of fixed size, and with operators of ours
-    /// where these may be. What a network does not allow is left, but for the precision.
+    /// where these may be. What a network does not allow is left, but for the precision. `file` is what the network was loaded
+    /// from.
     ///
     /// **Errors**: it cannot be computed in this precision.
     pub(crate) fn of(
+        network: &Network,
         file: &Arc<[u8]>,
         device: Device,
         options: &EngineOptions,
         batch: NonZeroUsize,
         kernels: Kernels,
-    ) -> Result<Self, RewriteError> {
+    ) -> Result<Self, Refusal> {
         let native = options.provider == Provider::Native;
         // Other providers round by themselves, where they are told to.
         let half = native && options.precision == Precision::Float16;
-        let bytes = Bytes::from_owner(file.clone());
-        let mut form = Self::plain(bytes.clone());
-        let mut network = match Network::decode(bytes) {
-            Ok(network) => network,
-            Err(_) if !half => return Ok(form),
-            Err(error) => return Err(error.into()),
-        };
+        let mut form = Self::plain(Bytes::new());
+        let mut network = network.clone();
         let element = if half {
             size_of::<u16>()
         } else {
             size_of::<f32>()
         };
-        let mut changed = false;
         if let Ok((rewritten, head)) = network.split_head() {
-            (network, form.head, changed) = (rewritten, Some(head), true);
+            (network, form.head) = (rewritten, Some(head));
         }
-        form.activation_bytes = network.activation_bytes(batch.get(), element);
+        form.activation_bytes = network.activation_bytes(batch.get(), element)?;
         // Before the precision: scales then stay 32-bit floats.
         if device.is_gpu()
             && matches!(kernels, Kernels::Gpu)
             && let Ok((rewritten, fused)) = network.fuse_norm_relu()
         {
-            (network, form.fused, changed) = (rewritten, fused, true);
+            (network, form.fused) = (rewritten, fused);
         }
         if let Kernels::Cpu(processor) = kernels
             && native
@@ -130,7 +114,7 @@ impl Form {
                     .is_some()
             });
             if let Ok((rewritten, convolutions @ 1..)) = planned {
-                (network, changed) = (rewritten, true);
+                network = rewritten;
                 form.own = Some(Own {
                     processor,
                     convolutions,
@@ -139,16 +123,17 @@ impl Form {
             }
         }
         if half {
-            (network, changed) = (network.half(Interface::Single)?, true);
+            network = network.half(Interface::Single)?;
         }
         if (device.is_gpu() || !native)
             && let Ok(rewritten) = network.fix_batch(batch)
         {
-            (network, form.batch, changed) = (rewritten, Some(batch), true);
+            (network, form.batch) = (rewritten, Some(batch));
         }
-        if native && let Ok(bytes) = network.encode_mapped(WEIGHTS) {
-            (form.bytes, form.weights) = (bytes.into(), Some(file.clone()));
-        } else if changed {
+        if native {
+            form.bytes = network.encode_mapped(WEIGHTS)?.into();
+            form.weights = Some(file.clone());
+        } else {
             form.bytes = network.encode().into();
         }
         Ok(form)

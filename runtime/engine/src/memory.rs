@@ -92,17 +92,15 @@ impl Ensemble {
     }
 
     /// Bounds the GPU memory that CUDA and the networks take. Nothing on a processor.
-    ///
-    /// **Errors**: the operator whose memory is not known.
-    pub fn device_network_bytes(&self) -> Result<u64, String> {
+    pub fn device_network_bytes(&self) -> u64 {
         if !self.device().is_gpu() {
-            return Ok(0);
+            return 0;
         }
         let mut total = CONTEXT_BYTES;
         for predictor in self.predictors() {
-            total = total.saturating_add(predictor.device_network_bytes()?);
+            total = total.saturating_add(predictor.device_network_bytes());
         }
-        Ok(total)
+        total
     }
 
     /// Bounds the GPU memory that a case takes beside the networks: the planes of the prepared volume and of the blended
@@ -120,14 +118,12 @@ impl Ensemble {
     }
 
     /// Bounds the host memory that the networks take when they run, on top of what loading them took.
-    ///
-    /// **Errors**: the operator whose memory is not known.
-    pub fn network_bytes(&self) -> Result<u64, String> {
+    pub fn network_bytes(&self) -> u64 {
         let mut total = 0_u64;
         for predictor in self.predictors() {
             let activations = match self.device().is_gpu() {
                 true => 0,
-                false => predictor.activation_bytes()?.saturating_mul(ARENA_FACTOR),
+                false => predictor.activation_bytes().saturating_mul(ARENA_FACTOR),
             };
             total = total
                 .saturating_add(activations)
@@ -135,6 +131,6 @@ impl Ensemble {
                 .saturating_add(predictor.kernel_bytes())
                 .saturating_add(KERNEL_BYTES);
         }
-        Ok(total)
+        total
     }
 }

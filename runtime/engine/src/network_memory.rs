@@ -1,9 +1,8 @@
 //! What a network takes in a GPU's memory, and how many windows at once keep within a limit.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 
-use vesal_onnx::{Bytes, Network};
+use vesal_onnx::Network;
 
 use crate::options::{EngineOptions, Precision};
 
@@ -12,9 +11,9 @@ pub(crate) const CONTEXT_BYTES: u64 = 640 << 20;
 /// What convolutions on a GPU take for each byte of activations: themselves, and room to work in.
 const WORKSPACE_FACTOR: u64 = 3;
 
-/// Bytes of a network's weights in the precision that is computed in.
-pub(crate) fn weight_bytes(network: &[u8], options: &EngineOptions) -> u64 {
-    network.len() as u64 * element_bytes(options) as u64 / size_of::<f32>() as u64
+/// Bytes of a network's weights in the precision that is computed in, of a file of so many bytes.
+pub(crate) fn weight_bytes(file_bytes: usize, options: &EngineOptions) -> u64 {
+    file_bytes as u64 * element_bytes(options) as u64 / size_of::<f32>() as u64
 }
 
 fn element_bytes(options: &EngineOptions) -> usize {
@@ -30,19 +29,17 @@ pub(crate) fn device_network_bytes(weights: u64, activations: u64) -> u64 {
 }
 
 /// The largest batch, at most the usual one, with which a network keeps within so many bytes of a GPU's memory; 1 if none
-/// does.
+/// does. `file_bytes` is the size of the network's file.
 pub(crate) fn fitting_batch(
-    network: &Arc<[u8]>,
+    network: &Network,
+    file_bytes: usize,
     options: &EngineOptions,
     usual: NonZeroUsize,
     limit: u64,
 ) -> NonZeroUsize {
-    let Ok(graph) = Network::decode(Bytes::from_owner(network.clone())) else {
-        return usual;
-    };
-    let weights = weight_bytes(network, options);
+    let weights = weight_bytes(file_bytes, options);
     let fits = |batch: &NonZeroUsize| {
-        let activations = graph.activation_bytes(batch.get(), element_bytes(options));
+        let activations = network.activation_bytes(batch.get(), element_bytes(options));
         activations.is_ok_and(|activations| {
             device_network_bytes(weights, activations).saturating_add(CONTEXT_BYTES) <= limit
         })

@@ -31,6 +31,11 @@ impl From<ort::Error<SessionBuilder>> for SessionError {
     }
 }
 
+/// The setting by which ONNX Runtime looks for weights in other files, and a folder in which there are none and that nobody
+/// can make: networks have no such weights, and if one had, the current folder would not decide what it computes.
+const WEIGHTS_FOLDER: &str = "session.model_external_initializers_file_folder_path";
+const NOWHERE: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
+
 /// Makes a session of an ONNX file on exactly this device, with the operators of ours that it has; on a GPU on the
 /// accelerator's stream and with its operators for networks of this element type, if there is one.
 ///
@@ -51,7 +56,8 @@ pub(crate) fn build(
     let mut builder = Session::builder(&runtime.environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
         // Waiting threads that spin gain nothing here, take a fifth more processor time, and are in the way of blending.
-        .with_intra_op_spinning(false)?;
+        .with_intra_op_spinning(false)?
+        .with_config_entry(WEIGHTS_FOLDER, NOWHERE)?;
     if let Some(weights) = &network.weights {
         builder = builder.with_external_initializer_file_in_memory(WEIGHTS, weights.clone())?;
     }

@@ -9,6 +9,9 @@ use vesal_engine::library::{Found, LibraryError, Origin, load};
 use vesal_engine::{
     Device, EngineError, EngineOptions, Ensemble, PredictorError, availability, install,
 };
+use vesal_onnx::check::{CheckError, InitializerProblem, TypeProblem};
+use vesal_onnx::proto::OperatorSetIdProto;
+use vesal_onnx::{DOMAIN, EncodingProblem, NORM_RELU, Network, NetworkError};
 
 fn refused(network: &[u8], interface: &NetworkInterface, plan: &DeployPlan) -> PredictorError {
     match Ensemble::from_networks(plan, interface, &[(CONV_A, 1.), (network, 1.)], &options()) {
@@ -24,19 +27,72 @@ fn refused(network: &[u8], interface: &NetworkInterface, plan: &DeployPlan) -> P
     }
 }
 
+/// The rule of the check that a network breaks.
+fn broken_rule(network: &[u8]) -> CheckError {
+    match refused(network, &interface(), &plan(Vec::new())) {
+        PredictorError::Unknown(error) => error,
+        error => panic!("{error:?}"),
+    }
+}
+
 #[test]
 fn external_data_are_refused_before_they_are_followed() {
-    let plan = plan(Vec::new());
-    for network in [
-        &include_bytes!("fixtures/external.onnx")[..],
-        &include_bytes!("fixtures/nested_external.onnx")[..],
-    ] {
-        let error = refused(network, &interface(), &plan);
-        assert!(
-            matches!(&error, PredictorError::ExternalData { tensor } if tensor == "weight"),
-            "{error:?}"
-        );
+    let error = broken_rule(include_bytes!("fixtures/external.onnx"));
+    assert!(
+        matches!(
+            &error,
+            CheckError::Initializer { initializer, problem: InitializerProblem::External } if initializer == "weight"
+        ),
+        "{error:?}"
+    );
+    let error = broken_rule(include_bytes!("fixtures/nested_external.onnx"));
+    assert!(
+        matches!(&error, CheckError::Operator { found, .. } if found == "Constant"),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_file_that_decoders_read_differently_is_refused() {
+    // The operator set again, under a key that is 8 in its lower 32 bits alone.
+    let mut key = Vec::new();
+    let mut rest = (8_u64 << 3 | 2) | 1 << 35;
+    while rest >= 0x80 {
+        key.push(rest as u8 | 0x80);
+        rest >>= 7;
     }
+    key.push(rest as u8);
+    let network = [CONV_A, &key[..], b"\x02\x10\x15"].concat();
+    let error = broken_rule(&network);
+    assert!(
+        matches!(
+            error,
+            CheckError::Decode(NetworkError::Encoding { problem: EncodingProblem::Key, at }) if at == CONV_A.len()
+        ),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn operators_of_this_program_are_none_of_a_file() {
+    let mut model = Network::decode(CONV_A).expect("a model").into_model();
+    let graph = model.graph.as_mut().expect("a graph");
+    graph.node[0].op_type = Some(NORM_RELU.into());
+    graph.node[0].domain = Some(DOMAIN.into());
+    let error = broken_rule(&Network::from(model.clone()).encode());
+    assert_eq!(
+        error,
+        CheckError::Domain {
+            domain: DOMAIN.into()
+        }
+    );
+    let imported = OperatorSetIdProto {
+        domain: Some(DOMAIN.into()),
+        version: Some(1),
+    };
+    model.opset_import.push(imported);
+    let error = broken_rule(&Network::from(model).encode());
+    assert!(matches!(error, CheckError::Domain { .. }), "{error:?}");
 }
 
 #[test]
@@ -56,9 +112,15 @@ fn names_shapes_types_and_opset_must_be_the_plans() {
         matches!(error, PredictorError::Shape { what: "input", .. }),
         "{error:?}"
     );
-    let error = refused(include_bytes!("fixtures/double.onnx"), &interface(), &plan);
+    let error = broken_rule(include_bytes!("fixtures/double.onnx"));
     assert!(
-        matches!(error, PredictorError::ElementType { what: "input", .. }),
+        matches!(
+            error,
+            CheckError::Type {
+                problem: TypeProblem::Element { found: Some(11) },
+                ..
+            }
+        ),
         "{error:?}"
     );
     let error = refused(
@@ -101,12 +163,12 @@ fn names_shapes_types_and_opset_must_be_the_plans() {
 
 #[test]
 fn bytes_that_are_no_network_are_refused() {
-    let plan = plan(Vec::new());
-    let error = refused(b"not a network", &interface(), &plan);
-    assert!(matches!(error, PredictorError::Malformed(_)), "{error:?}");
+    let error = broken_rule(b"not a network");
+    assert!(matches!(error, CheckError::Decode(_)), "{error:?}");
     // Ends between two fields: protobuf, but no graph.
-    let error = refused(b"\x08\x09\x42\x04\x0a\x00\x10\x14", &interface(), &plan);
-    assert!(matches!(error, PredictorError::Refused { .. }), "{error:?}");
+    let error = broken_rule(b"\x08\x09\x42\x04\x0a\x00\x10\x14");
+    assert_eq!(error, CheckError::NoGraph);
+    let plan = plan(Vec::new());
     let error = Ensemble::from_networks(&plan, &interface(), &[], &options());
     assert!(matches!(error, Err(EngineError::NoMembers)));
 }

@@ -1,5 +1,8 @@
 //! ONNX networks as data: their messages, a builder, and rewrites that make a network faster or smaller.
 //!
+//! [`Network::load`] is how a file of others comes in: what it gives has the operators of [`operators`] alone, and is all that
+//! ONNX Runtime ever gets to see, encoded again. [`check::check`] is what the exporter's networks pass.
+//!
 //! [`Network`] decodes and encodes a file, without copying its weights more than once. Its rewrites give another network
 //! or a [`Refusal`]: a graph that has anything a rewrite does not know is left as it is.
 //!
@@ -17,19 +20,25 @@
 //! the programs do.
 
 mod builder;
+pub mod check;
 mod convolution;
 mod graph;
+mod load;
 mod mapped;
 mod memory;
 mod network;
+pub mod operators;
 pub mod proto;
 mod refusal;
 mod rewrite;
 mod weights;
+mod wire;
 
 pub use builder::{Axis, GraphBuilder, IR_VERSION, OPSET};
+pub use check::CheckError;
 pub use convolution::VolumeConvolution;
 pub use network::{Network, NetworkError};
 pub use prost::bytes::Bytes;
 pub use refusal::{HeadProblem, Refusal};
 pub use rewrite::{CONVOLUTION, DOMAIN, Head, Interface, NORM_RELU};
+pub use wire::EncodingProblem;

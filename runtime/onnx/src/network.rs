@@ -6,10 +6,31 @@ use thiserror::Error;
 
 use crate::proto::{GraphProto, ModelProto};
 use crate::refusal::Refusal;
+use crate::wire::{self, EncodingProblem};
 
 /// Why bytes are no network that can be rewritten.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum NetworkError {
+    /// Bytes that two decoders could read differently, or none.
+    #[error("the bytes are no ONNX model: what is at byte {at} {problem}")]
+    Encoding {
+        /// Where.
+        at: usize,
+        /// What is wrong with it.
+        problem: EncodingProblem,
+    },
+    /// Little on disk that is much in memory.
+    #[error(
+        "the model of {bytes} bytes would take {found} bytes of memory, expected at most {most}"
+    )]
+    Inflated {
+        /// Size of the model in bytes.
+        bytes: usize,
+        /// Bytes that its parts would take.
+        found: usize,
+        /// Most that they may take.
+        most: usize,
+    },
     /// No protobuf message of an ONNX model.
     #[error("the bytes are no ONNX model")]
     Malformed(#[from] prost::DecodeError),
@@ -24,6 +45,23 @@ pub enum NetworkError {
         kept: usize,
     },
 }
+
+impl NetworkError {
+    /// A remedy, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Encoding { .. } | Self::Malformed(_) => Some(
+                "the file is damaged, or was made to be read differently: export the network again",
+            ),
+            Self::Inflated { .. } => Some("no network needs so many parts of so little content"),
+            Self::Lossy { .. } => Some("export the network for ONNX 1.23 or older"),
+        }
+    }
+}
+
+/// What the parts of a model may take in memory: so many bytes, and so many for each byte of it.
+const LEAST_DECODED_BYTES: usize = 16 << 20;
+const DECODED_BYTES_PER_BYTE: usize = 4;
 
 /// An ONNX network: a model file, decoded.
 ///
@@ -42,6 +80,18 @@ impl Network {
     pub fn decode(bytes: impl Into<Bytes>) -> Result<Self, NetworkError> {
         let bytes = bytes.into();
         let found = bytes.len();
+        let decoded = wire::decoded_bytes(&bytes)
+            .map_err(|wire::Broken { at, problem }| NetworkError::Encoding { at, problem })?;
+        let most = found
+            .saturating_mul(DECODED_BYTES_PER_BYTE)
+            .saturating_add(LEAST_DECODED_BYTES);
+        if decoded > most {
+            return Err(NetworkError::Inflated {
+                bytes: found,
+                found: decoded,
+                most,
+            });
+        }
         let source = bytes.clone();
         let model = ModelProto::decode(bytes)?;
         // An encoding has one length whatever the order of its fields: a shorter one has lost some.
@@ -60,6 +110,16 @@ impl Network {
     /// The model.
     pub fn model(&self) -> &ModelProto {
         &self.model
+    }
+
+    /// The model, by itself.
+    pub fn into_model(self) -> ModelProto {
+        self.model
+    }
+
+    /// Another model of the same file.
+    pub(crate) fn with_model(self, model: ModelProto) -> Self {
+        Self { model, ..self }
     }
 
     /// The bytes it was decoded from, those of a network that it was rewritten from included.
@@ -95,7 +155,7 @@ impl Network {
     }
 
     /// Version of the default operator set, if it is imported once.
-    pub(crate) fn opset(&self) -> Option<i64> {
+    pub fn opset(&self) -> Option<i64> {
         let mut imports = self
             .model
             .opset_import

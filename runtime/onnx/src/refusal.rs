@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::check::CheckError;
 use crate::proto::DataType;
 
 /// What keeps a network from being rewritten: it may run as it is.
@@ -42,7 +43,7 @@ pub enum Refusal {
         /// The operator, with its domain if that is not the default one.
         found: String,
         /// The known ones.
-        expected: &'static [&'static str],
+        expected: Vec<&'static str>,
     },
     /// A node that has a graph of its own, which may take any value.
     #[error("node {node:?} has a graph of its own, expected none")]
@@ -70,12 +71,9 @@ pub enum Refusal {
         /// The expected number.
         expected: usize,
     },
-    /// A value whose shape is not known.
-    #[error("the shape of what {what} gives is not known")]
-    UnknownShape {
-        /// The operator, or the input.
-        what: String,
-    },
+    /// Shapes do not follow from the graph.
+    #[error("the shapes of the network's values are not known")]
+    Shapes(#[from] CheckError),
     /// A weight that is an input too, so that a caller may replace it.
     #[error("the weight {tensor:?} is an input too, expected a constant")]
     Replaceable {

@@ -121,7 +121,7 @@ fn what_is_not_understood_is_not_lost_silently() {
     ));
     assert!(matches!(
         Network::decode(&b"\x89PNG\r\n\x1a\n"[..]),
-        Err(NetworkError::Malformed(_))
+        Err(NetworkError::Encoding { .. })
     ));
 }
 

@@ -136,10 +136,7 @@ fn convolutions_that_do_not_fit_stay() {
             Ok((network, _)) => network,
             // With such sizes, what comes behind has no shape.
             Err(refusal) => {
-                assert!(
-                    matches!(refusal, Refusal::UnknownShape { .. }),
-                    "{refusal:?}"
-                );
+                assert!(matches!(refusal, Refusal::Shapes(_)), "{refusal:?}");
                 refused.push(index);
                 continue;
             }
@@ -148,5 +145,5 @@ fn convolutions_that_do_not_fit_stay() {
         let stride = nodes.find(|node| node.name() == "stride").unwrap();
         assert_eq!(stride.op_type(), "Conv", "change {index}");
     }
-    assert!(refused.len() < 5, "{refused:?}");
+    assert!(refused.len() < 7, "{refused:?}");
 }

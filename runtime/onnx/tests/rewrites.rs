@@ -10,7 +10,7 @@ use parts::{EXAMPLE, graph, model, node, of};
 use vesal_onnx::proto::{
     AttributeProto, DataType, DimensionProto, GraphProto, ModelProto, TensorProto, ValueInfoProto,
 };
-use vesal_onnx::{DOMAIN, HeadProblem, Interface, NORM_RELU, Network, Refusal};
+use vesal_onnx::{CheckError, DOMAIN, HeadProblem, Interface, NORM_RELU, Network, Refusal};
 
 fn weight<'a>(graph: &'a GraphProto, name: &str) -> &'a TensorProto {
     let mut weights = graph.initializer.iter();
@@ -326,7 +326,7 @@ refused! {
     half_needs_a_node_before_the_output: |m| graph(m).output[0].name = Some("image".into()), half
         => Refusal::NoNode { .. },
     convolutions_need_shapes: |m| node(m, "skip").op_type = Some("Reshape".into()), own
-        => Refusal::UnknownShape { what } if what == "Reshape",
+        => Refusal::Shapes(CheckError::Operator { found, .. }) if found == "Reshape",
     convolutions_keep_callers_weights: |m| {
         let mut info = graph(m).input[0].clone();
         info.name = Some("first.weight".into());

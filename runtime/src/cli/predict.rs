@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use vesal_io::dicom::Policy;
 
-use super::{ComputeArguments, DatalistPart, LimitArguments, parse_suffix};
+use super::{ComputeArguments, DatalistPart, LimitArguments, TrustArguments, parse_suffix};
 use crate::case::ChosenSeries;
 
 /// Arguments of `predict`.
@@ -79,6 +79,9 @@ pub struct PredictArguments {
     /// Write the record of the run to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// What the bundle has to be.
+    #[command(flatten)]
+    pub trust: TrustArguments,
     /// Which series, and how.
     #[command(flatten)]
     pub dicom: DicomArguments,

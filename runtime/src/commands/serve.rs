@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::Parser;
 use vesal_bundle::Bundle;
 use vesal_cli::{Exit, Failure, stdout};
+use vesal_engine::check_networks;
 use vesal_node::config::{EXAMPLE, Grouping, Service};
 use vesal_node::queue::{OpenError, Queue};
 use vesal_node::stop::Stop;
@@ -78,8 +79,12 @@ struct Checked {
 
 /// Opens the bundle of a service, and checks what `vesal predict` is going to be told.
 fn check_service(service: &Service) -> Result<Checked, Failure> {
-    let bundle =
-        Bundle::open(&service.bundle).map_err(|error| failure::bundle(&service.bundle, error))?;
+    let bundle = Bundle::open_for_use(&service.bundle)
+        .map_err(|error| failure::bundle(&service.bundle, error))?;
+    check_networks(&bundle).map_err(|error| {
+        let attempt = format!("service {} cannot use its bundle", service.ae_title);
+        failure::engine(error).attempting(attempt)
+    })?;
     let channels = &bundle.plan().channels;
     if channels.len() > 1 && service.unit == Grouping::Series {
         let names: Vec<_> = channels.iter().map(|c| c.name.as_str()).collect();

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use vesal_cli::{Exit, Failure};
 use vesal_engine::install::{self, InstallError, VERSION, Variant};
-use vesal_engine::library::{cache_directory, library_in};
+use vesal_engine::library::{cache_directory, installed, library_in};
 
 use crate::cli::SetupArguments;
 use vesal_cli::stdout;
 
-/// Fetches the library unless it is there, and prints where it is.
+/// Fetches the library unless it is there as it was fetched, and prints where it is.
 pub fn run(arguments: &SetupArguments) -> Result<Exit, Failure> {
     let variant = if arguments.cuda {
         Variant::Cuda
@@ -20,14 +20,15 @@ pub fn run(arguments: &SetupArguments) -> Result<Exit, Failure> {
     let cache = cache_directory()
         .ok_or(InstallError::NoCache)
         .map_err(failed)?;
-    let present = library_in(&cache.join(variant.folder()));
+    let folder = cache.join(variant.folder());
+    let present = library_in(&folder).filter(|path| installed::check(path).is_ok());
     let (path, how) = match present {
         Some(path) if !arguments.force => (path, "is there already"),
-        Some(_) => (
+        _ if folder.exists() => (
             replace(&cache, variant).map_err(failed)?,
             "was fetched again",
         ),
-        None => {
+        _ => {
             eprintln!("fetching `{}` {VERSION} with pip", variant.package());
             (install::fetch(variant).map_err(failed)?.path, "was fetched")
         }

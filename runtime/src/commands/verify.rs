@@ -13,7 +13,7 @@ use crate::cli::VerifyArguments;
 use crate::commands::use_threads;
 use crate::record::seconds;
 use crate::table::table;
-use crate::{failure, profile};
+use crate::{failure, memory, profile, trust};
 use vesal_cli::stdout;
 
 /// What `--json` prints.
@@ -23,6 +23,8 @@ struct Document {
     format_version: u32,
     bundle: String,
     digest: String,
+    /// Whether a signature verified by the key that was given.
+    signed: bool,
     device: String,
     profile: Option<String>,
     passed: bool,
@@ -64,11 +66,15 @@ struct Worst {
 /// Opens the bundle, which checks that it is whole, replays the probe and prints how far the answers are apart.
 pub fn run(arguments: &VerifyArguments) -> Result<Exit, Failure> {
     use_threads(arguments.compute.threads)?;
-    let bundle = Bundle::open_for_use(&arguments.bundle)
-        .map_err(|error| failure::bundle(&arguments.bundle, error))?;
+    let bundle = trust::open(&arguments.bundle, &arguments.trust)?;
+    if let Some(note) = trust::note(&bundle, &arguments.trust) {
+        eprintln!("note: {note}");
+    }
     let attempt = format!("cannot verify `{}`", bundle.manifest().name);
     let mut opened = profile::open(&bundle, &arguments.compute, None)
         .map_err(|error| failure::engine(error).attempting(&attempt))?;
+    memory::check(opened.ensemble.network_bytes(), None)
+        .map_err(|failure| failure.attempting(&attempt))?;
     let report = replay(&bundle, &mut opened.ensemble)
         .map_err(|error| replay_failure(error).attempting(&attempt))?;
     if arguments.json {
@@ -120,6 +126,7 @@ fn document(bundle: &Bundle, report: &VerifyReport, profile: Option<PathBuf>) ->
         format_version: 1,
         bundle: bundle.manifest().name.clone(),
         digest: bundle.digest().to_owned(),
+        signed: bundle.is_signed(),
         device: report.device.to_string(),
         profile: profile.map(|path| path.display().to_string()),
         passed: report.passed(),
@@ -157,9 +164,14 @@ fn text(bundle: &Bundle, report: &VerifyReport) -> String {
         "does not pass"
     };
     format!(
-        "{}\n`{}` {verdict} on {}\n",
+        "{}\n`{}` {verdict} on {}{}\n",
         table(&rows),
         bundle.manifest().name,
-        report.device
+        report.device,
+        if bundle.is_signed() {
+            "; its signature is by the key"
+        } else {
+            ""
+        }
     )
 }

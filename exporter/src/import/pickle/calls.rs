@@ -29,8 +29,7 @@ impl Machine<'_> {
                 self.tensor(*storage, *offset, *shape, *strides)?
             }
             (Known::RebuildParameter, [tensor, ..]) | (Known::Size, [tensor]) => {
-                self.stack.push(*tensor);
-                return Ok(());
+                return self.push_id(*tensor);
             }
             (Known::Device, _) => Object::Opaque,
             (Known::NumpyType, [code, ..]) => self.numpy_type(*code),
@@ -44,8 +43,7 @@ impl Machine<'_> {
             },
             _ => return Err(self.operand("a function that puts data together, with its arguments")),
         };
-        self.push(object);
-        Ok(())
+        self.push(object)
     }
 
     /// Sets the state of an object: that of dictionaries is their attributes, of types their byte order; nobody asks.
@@ -73,14 +71,13 @@ impl Machine<'_> {
             self.arena.get(*key),
         ) {
             (Object::Text(tag), Object::Known(Known::StorageType(kind)), Object::Text(key))
-                if tag == "storage" && key.len() <= MAX_TEXT_BYTES =>
+                if **tag == *"storage" && key.len() <= MAX_TEXT_BYTES =>
             {
                 let storage = Storage {
                     kind: *kind,
-                    key: key.clone(),
+                    key: key.to_string(),
                 };
-                self.push(Object::Storage(storage));
-                Ok(())
+                self.push(Object::Storage(Box::new(storage)))
             }
             _ => Err(broken),
         }
@@ -112,12 +109,12 @@ impl Machine<'_> {
             (Object::Storage(storage), Some(offset), Some(shape), Some(strides))
                 if shape.len() == strides.len() =>
             {
-                Ok(Object::Tensor(Tensor {
-                    storage: storage.clone(),
+                Ok(Object::Tensor(Box::new(Tensor {
+                    storage: Storage::clone(storage),
                     offset,
                     shape,
                     strides,
-                }))
+                })))
             }
             _ => Err(self.operand("storage, offset, shape and strides of a tensor")),
         }
@@ -125,7 +122,7 @@ impl Machine<'_> {
 
     fn numpy_type(&self, code: Id) -> Object {
         let kind = match self.arena.get(code) {
-            Object::Text(code) => match code.as_str() {
+            Object::Text(code) => match &**code {
                 "f8" => NumpyType::Float64,
                 "f4" => NumpyType::Float32,
                 "i8" => NumpyType::Int64,
@@ -143,8 +140,8 @@ impl Machine<'_> {
         else {
             return Object::Opaque;
         };
-        let wide = <[u8; 8]>::try_from(bytes.as_slice()).ok();
-        let narrow = <[u8; 4]>::try_from(bytes.as_slice()).ok();
+        let wide = <[u8; 8]>::try_from(&**bytes).ok();
+        let narrow = <[u8; 4]>::try_from(&**bytes).ok();
         match (kind, wide, narrow) {
             (NumpyType::Float64, Some(bytes), _) => Object::Float(f64::from_le_bytes(bytes)),
             (NumpyType::Int64, Some(bytes), _) => Object::Int(i64::from_le_bytes(bytes)),

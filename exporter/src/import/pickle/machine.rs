@@ -51,6 +51,16 @@ pub enum PickleError {
         /// Where.
         at: usize,
     },
+    /// Little in the file that is much in memory.
+    #[error("the pickle of {bytes} bytes takes more than {most} bytes of memory at byte {at}")]
+    Inflated {
+        /// Its size in bytes.
+        bytes: usize,
+        /// Most that its objects may take.
+        most: usize,
+        /// Where.
+        at: usize,
+    },
     /// A reference to nothing.
     #[error("the pickle refers to object {index} at byte {at}, which it has not stored")]
     Memo {
@@ -60,6 +70,14 @@ pub enum PickleError {
         at: usize,
     },
 }
+
+/// Bytes that the objects of a pickle may take, and so many for each of its bytes: an operation of one byte makes an object
+/// that takes tens. Vectors that grow take up to three times as much for a moment.
+const LEAST_OBJECT_BYTES: usize = 16 << 20;
+const OBJECT_BYTES_PER_BYTE: usize = 4;
+
+/// Bytes of an entry of the memo, with what its table leaves free.
+const MEMO_BYTES: usize = 2 * size_of::<(u64, Id)>();
 
 /// Reads a pickle into an arena and gives the place of its object.
 ///
@@ -73,6 +91,11 @@ pub fn read(bytes: &[u8]) -> Result<(Arena, Id), PickleError> {
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
+        taken: 0,
+        most: bytes
+            .len()
+            .saturating_mul(OBJECT_BYTES_PER_BYTE)
+            .saturating_add(LEAST_OBJECT_BYTES),
     };
     loop {
         if let Some(result) = machine.step()? {
@@ -88,8 +111,11 @@ pub(super) struct Machine<'a> {
     at: usize,
     pub(super) arena: Arena,
     pub(super) stack: Vec<Id>,
-    marks: Vec<usize>,
+    marks: Vec<u32>,
     memo: HashMap<u64, Id>,
+    /// Bytes that objects take, and references to them.
+    taken: usize,
+    most: usize,
 }
 
 impl<'a> Machine<'a> {
@@ -108,21 +134,21 @@ impl<'a> Machine<'a> {
             // STOP
             b'.' => return self.pop().map(Some),
             // NONE, NEWTRUE, NEWFALSE
-            b'N' => self.push(Object::None),
-            0x88 => self.push(Object::Bool(true)),
-            0x89 => self.push(Object::Bool(false)),
+            b'N' => self.push(Object::None)?,
+            0x88 => self.push(Object::Bool(true))?,
+            0x89 => self.push(Object::Bool(false))?,
             // BININT, BININT1, BININT2, LONG1, LONG4, BINFLOAT
             b'J' => {
                 let value = i32::from_le_bytes(self.take()?);
-                self.push(Object::Int(value.into()));
+                self.push(Object::Int(value.into()))?;
             }
             b'K' => {
                 let value = u8::from_le_bytes(self.take()?);
-                self.push(Object::Int(value.into()));
+                self.push(Object::Int(value.into()))?;
             }
             b'M' => {
                 let value = u16::from_le_bytes(self.take()?);
-                self.push(Object::Int(value.into()));
+                self.push(Object::Int(value.into()))?;
             }
             0x8a => {
                 let length = u8::from_le_bytes(self.take()?);
@@ -134,7 +160,7 @@ impl<'a> Machine<'a> {
             }
             b'G' => {
                 let value = f64::from_be_bytes(self.take()?);
-                self.push(Object::Float(value));
+                self.push(Object::Float(value))?;
             }
             // SHORT_BINUNICODE, BINUNICODE, BINUNICODE8, SHORT_BINSTRING, BINSTRING
             0x8c | b'U' => {
@@ -152,19 +178,23 @@ impl<'a> Machine<'a> {
             // SHORT_BINBYTES, BINBYTES
             b'C' => {
                 let length = u8::from_le_bytes(self.take()?);
-                let bytes = self.slice(length.into())?.to_vec();
-                self.push(Object::Bytes(bytes));
+                let bytes = self.slice(length.into())?.into();
+                self.push(Object::Bytes(bytes))?;
             }
             b'B' => {
                 let length = u32::from_le_bytes(self.take()?);
-                let bytes = self.slice(length.into())?.to_vec();
-                self.push(Object::Bytes(bytes));
+                let bytes = self.slice(length.into())?.into();
+                self.push(Object::Bytes(bytes))?;
             }
             // EMPTY_DICT, EMPTY_LIST, EMPTY_TUPLE, EMPTY_SET
-            b'}' => self.push(Object::Dict(Vec::new())),
-            b']' | b')' | 0x8f => self.push(Object::Sequence(Vec::new())),
+            b'}' => self.push(Object::Dict(Vec::new()))?,
+            b']' | b')' | 0x8f => self.push(Object::Sequence(Vec::new()))?,
             // MARK, POP, POP_MARK, DUP
-            b'(' => self.marks.push(self.stack.len()),
+            b'(' => {
+                self.take_memory(size_of::<u32>())?;
+                // As many as there are bytes at most, and these are counted by 32 bits.
+                self.marks.push(self.stack.len() as u32);
+            }
             b'0' => {
                 self.pop()?;
             }
@@ -173,21 +203,21 @@ impl<'a> Machine<'a> {
             }
             b'2' => {
                 let top = self.top()?;
-                self.stack.push(top);
+                self.push_id(top)?;
             }
             // TUPLE, LIST, FROZENSET, TUPLE1, TUPLE2, TUPLE3, DICT
             b't' | b'l' | 0x91 => {
                 let items = self.pop_mark()?;
-                self.push(Object::Sequence(items));
+                self.push(Object::Sequence(items))?;
             }
             0x85..=0x87 => {
                 let items = self.pop_many(usize::from(opcode - 0x84))?;
-                self.push(Object::Sequence(items));
+                self.push(Object::Sequence(items))?;
             }
             b'd' => {
                 let items = self.pop_mark()?;
                 let entries = self.pairs(items)?;
-                self.push(Object::Dict(entries));
+                self.push(Object::Dict(entries))?;
             }
             // APPEND, APPENDS, ADDITEMS, SETITEM, SETITEMS
             b'a' => {
@@ -290,8 +320,7 @@ impl<'a> Machine<'a> {
     fn text(&mut self, length: u64) -> Result<(), PickleError> {
         let bytes = self.slice(length)?;
         let text = std::str::from_utf8(bytes).map_err(|_| PickleError::Text { at: self.at })?;
-        self.push(Object::Text(text.to_owned()));
-        Ok(())
+        self.push(Object::Text(text.into()))
     }
 
     /// A little-endian two's complement integer; one beyond 64 bits is nothing that a checkpoint needs.
@@ -309,13 +338,36 @@ impl<'a> Machine<'a> {
         } else {
             Object::Opaque
         };
-        self.push(object);
-        Ok(())
+        self.push(object)
     }
 
-    pub(super) fn push(&mut self, object: Object) {
+    /// Notes that so many bytes of memory are needed.
+    ///
+    /// **Errors**: more than a pickle of this size may take.
+    fn take_memory(&mut self, bytes: usize) -> Result<(), PickleError> {
+        self.taken = self.taken.saturating_add(bytes);
+        if self.taken <= self.most {
+            return Ok(());
+        }
+        Err(PickleError::Inflated {
+            bytes: self.bytes.len(),
+            most: self.most,
+            at: self.at,
+        })
+    }
+
+    pub(super) fn push(&mut self, object: Object) -> Result<(), PickleError> {
+        self.take_memory(size_of::<Object>())?;
         let id = self.arena.add(object);
+        let id = id.ok_or_else(|| self.operand("fewer objects"))?;
+        self.push_id(id)
+    }
+
+    pub(super) fn push_id(&mut self, id: Id) -> Result<(), PickleError> {
+        // On the stack, and in what it becomes a part of.
+        self.take_memory(2 * size_of::<Id>())?;
         self.stack.push(id);
+        Ok(())
     }
 
     pub(super) fn operand(&self, expected: &'static str) -> PickleError {
@@ -327,7 +379,7 @@ impl<'a> Machine<'a> {
 
     /// Takes from the stack, down to the last mark at most.
     pub(super) fn pop(&mut self) -> Result<Id, PickleError> {
-        let floor = self.marks.last().copied().unwrap_or(0);
+        let floor = self.marks.last().copied().unwrap_or(0) as usize;
         if self.stack.len() <= floor {
             return Err(self.operand("an object"));
         }
@@ -344,7 +396,7 @@ impl<'a> Machine<'a> {
 
     fn pop_mark(&mut self) -> Result<Vec<Id>, PickleError> {
         let mark = self.marks.pop().ok_or_else(|| self.operand("a mark"))?;
-        Ok(self.stack.split_off(mark))
+        Ok(self.stack.split_off(mark as usize))
     }
 
     pub(super) fn top(&self) -> Result<Id, PickleError> {
@@ -386,6 +438,7 @@ impl<'a> Machine<'a> {
 
     fn store(&mut self, index: u64) -> Result<(), PickleError> {
         let top = self.top()?;
+        self.take_memory(MEMO_BYTES)?;
         self.memo.insert(index, top);
         Ok(())
     }
@@ -396,8 +449,7 @@ impl<'a> Machine<'a> {
             .get(&index)
             .copied()
             .ok_or(PickleError::Memo { index, at: self.at })?;
-        self.stack.push(id);
-        Ok(())
+        self.push_id(id)
     }
 
     fn global(&mut self, module: &str, name: &str) -> Result<(), PickleError> {
@@ -405,7 +457,6 @@ impl<'a> Machine<'a> {
             global: format!("{module}.{name}").chars().take(120).collect(),
             at: self.at,
         })?;
-        self.push(Object::Known(known));
-        Ok(())
+        self.push(Object::Known(known))
     }
 }

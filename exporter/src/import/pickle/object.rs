@@ -2,7 +2,7 @@
 
 /// Place of an object in its arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Id(pub(super) usize);
+pub struct Id(pub(super) u32);
 
 /// Element type of a tensor's storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,9 +82,9 @@ pub enum Object {
     /// A float.
     Float(f64),
     /// A text.
-    Text(String),
+    Text(Box<str>),
     /// Bytes.
-    Bytes(Vec<u8>),
+    Bytes(Box<[u8]>),
     /// A list, tuple or set.
     Sequence(Vec<Id>),
     /// A dictionary in order of insertion.
@@ -92,9 +92,9 @@ pub enum Object {
     /// A function or type.
     Known(Known),
     /// A tensor's storage.
-    Storage(Storage),
+    Storage(Box<Storage>),
     /// A tensor.
-    Tensor(Tensor),
+    Tensor(Box<Tensor>),
     /// An element type of NumPy.
     NumpyType(NumpyType),
     /// Something harmless that nobody asks for: a device, an element type, a larger integer.
@@ -108,18 +108,20 @@ pub struct Arena {
 }
 
 impl Arena {
-    pub(super) fn add(&mut self, object: Object) -> Id {
+    /// Adds an object; none if there are too many to count.
+    pub(super) fn add(&mut self, object: Object) -> Option<Id> {
+        let id = Id(u32::try_from(self.objects.len()).ok()?);
         self.objects.push(object);
-        Id(self.objects.len() - 1)
+        Some(id)
     }
 
     pub(super) fn get_mut(&mut self, id: Id) -> &mut Object {
-        &mut self.objects[id.0]
+        &mut self.objects[id.0 as usize]
     }
 
     /// The object at a place.
     pub fn get(&self, id: Id) -> &Object {
-        &self.objects[id.0]
+        &self.objects[id.0 as usize]
     }
 
     /// The value under a text key of a dictionary; the last one, if there are several.
@@ -130,7 +132,7 @@ impl Arena {
         entries
             .iter()
             .rev()
-            .find(|(found, _)| matches!(self.get(*found), Object::Text(text) if text == key))
+            .find(|(found, _)| matches!(self.get(*found), Object::Text(text) if **text == *key))
             .map(|(_, value)| *value)
     }
 }

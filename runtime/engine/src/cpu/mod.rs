@@ -4,7 +4,6 @@
 //! pieces that stay in the cache ([`plane`], [`pack`]) and multiplied with the weights where they lie ([`tile`]); where
 //! that takes fewer products, several planes of the output are computed at once ([`winograd`]).
 
-#![warn(clippy::undocumented_unsafe_blocks)]
 #![cfg_attr(
     not(target_arch = "x86_64"),
     allow(

@@ -5,28 +5,13 @@ use std::sync::Arc;
 use super::driver::CudaError;
 use super::gpu::{Event, Gpu};
 use super::kernels::Layout;
-use super::memory::{DeviceMemory, PinnedMemory};
+use super::memory::{DeviceMemory, Transfer};
 
 /// Floats of one of the two buffers through which a volume goes to the GPU: 8 MiB.
 const STAGING: usize = 1 << 21;
 
 /// Most bytes of the planes that come to the host as one lot, if one plane is not larger: 32 MiB.
 const LOT_BYTES: usize = 32 << 20;
-
-/// Pinned memory, and when the GPU is done with it.
-pub(super) struct Transfer {
-    pub(super) memory: PinnedMemory,
-    pub(super) done: Event,
-}
-
-impl Transfer {
-    fn new(gpu: &Arc<Gpu>, floats: usize) -> Result<Self, CudaError> {
-        Ok(Self {
-            memory: PinnedMemory::new(gpu, floats)?,
-            done: Event::new(gpu)?,
-        })
-    }
-}
 
 /// Memory for one volume at a time.
 pub(super) struct Buffers {
@@ -61,8 +46,11 @@ impl Buffers {
             let enough = old.volume.len() >= volume
                 && old.sums.len() >= sums
                 && old.weights.len() >= layout.window_voxels()
-                && old.staging.iter().all(|at| at.memory.len() >= staging)
-                && old.lots.iter().all(|at| at.memory.len() >= lot);
+                && old
+                    .staging
+                    .iter()
+                    .all(|at| at.len() >= staging && at.is_usable())
+                && old.lots.iter().all(|at| at.len() >= lot && at.is_usable());
             if enough {
                 return Ok(old);
             }

@@ -6,7 +6,7 @@ use ndarray::{Array3, ArrayView3, ShapeError};
 use rayon::prelude::*;
 
 use super::accelerator::Accelerator;
-use super::buffers::{Buffers, Transfer, lot_planes};
+use super::buffers::{Buffers, lot_planes};
 use super::driver::CudaError;
 use super::kernels::Layout;
 use crate::predictor::PredictorError;
@@ -42,16 +42,15 @@ impl Downloads {
     ) -> Result<Vec<Array3<f32>>, PredictorError> {
         self.send(complete, layout, accelerator)?;
         let (Some((buffer, count)), Some(buffers)) =
-            (self.under_way.pop_front(), &accelerator.buffers)
+            (self.under_way.pop_front(), &mut accelerator.buffers)
         else {
             return Ok(Vec::new());
         };
-        let Transfer { memory, done } = &buffers.lots[buffer];
-        done.synchronize()?;
+        let lot = buffers.lots[buffer].wait()?;
         let [_, y, z] = layout.shape;
         let (classes, floats) = (layout.channels[1], layout.channels[1] * layout.plane());
         // Many threads, for memory that is new to the process comes slowly to each.
-        let planes = memory.as_slice()[..count * floats]
+        let planes = lot.floats()[..count * floats]
             .par_chunks_exact(floats.max(1))
             .map(|plane| Ok(ArrayView3::from_shape((classes, y, z), plane)?.to_owned()))
             .collect::<Result<_, ShapeError>>();
@@ -68,7 +67,6 @@ impl Downloads {
         accelerator: &mut Accelerator,
     ) -> Result<(), CudaError> {
         let Accelerator {
-            gpu,
             copies,
             buffers: Some(Buffers { lots, sums, .. }),
             ..
@@ -78,13 +76,13 @@ impl Downloads {
         };
         let floats = layout.channels[1] * layout.plane();
         while self.under_way.len() < lots.len() && self.sent < complete {
-            let Transfer { memory, done } = &mut lots[self.next];
+            let mut lot = lots[self.next].wait()?.copy(copies);
             let count = lot_planes(layout).min(complete - self.sent);
             for plane in 0..count {
                 let from = (self.sent + plane) % layout.ring * layout.row();
-                gpu.download(sums, from, (memory, plane * floats), floats, copies)?;
+                lot.download(sums, from, plane * floats, floats)?;
             }
-            done.record(copies)?;
+            lot.finish()?;
             self.under_way.push_back((self.next, count));
             self.next = (self.next + 1) % 2;
             self.sent += count;

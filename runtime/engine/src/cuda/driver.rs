@@ -27,6 +27,34 @@ pub enum CudaError {
         /// Its number.
         code: i32,
     },
+    /// The driver says that it allocated and gave nothing.
+    #[error(
+        "the driver gives no memory for {bytes} bytes that device `cuda:{device}` copies by itself"
+    )]
+    NoMemory {
+        /// Index of the GPU.
+        device: u32,
+        /// Bytes that were asked for.
+        bytes: usize,
+    },
+    /// Copies were begun and their end cannot be waited for.
+    #[error(
+        "copies of device `cuda:{device}` have no known end, for the driver failed behind them"
+    )]
+    Lost {
+        /// Index of the GPU.
+        device: u32,
+    },
+    /// Sizes that a kernel was not made for.
+    #[error("{what} is {found}, expected {expected}")]
+    Unfit {
+        /// Of what.
+        what: &'static str,
+        /// How large.
+        found: usize,
+        /// What the kernel takes.
+        expected: &'static str,
+    },
     /// More than there is, or than a kernel can count to.
     #[error("{what} is {found}, expected at most {most}")]
     TooLarge {
@@ -42,7 +70,11 @@ pub enum CudaError {
 impl CudaError {
     /// Whether the GPU has too little memory.
     pub fn is_out_of_memory(&self) -> bool {
-        matches!(self, Self::Call { code, .. } if *code == OUT_OF_MEMORY)
+        match self {
+            Self::Call { code, .. } => *code == OUT_OF_MEMORY,
+            Self::NoMemory { .. } => true,
+            _ => false,
+        }
     }
 }
 

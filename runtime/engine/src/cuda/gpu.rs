@@ -5,7 +5,7 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 
 use super::driver::{CudaError, Driver, Handle, NOT_READY};
-use super::memory::{DeviceMemory, PinnedMemory};
+use super::memory::DeviceMemory;
 
 /// A stream that does not wait for the default one.
 const NON_BLOCKING: u32 = 1;
@@ -82,39 +82,6 @@ impl Gpu {
         // SAFETY: `at` has checked that the floats lie in the allocation.
         self.call("cuMemsetD32Async", |driver| unsafe {
             (driver.fill)(to, 0, floats, stream.handle)
-        })
-    }
-
-    /// Copies floats to the GPU, in the order of the stream; they must stay as they are until it has come to that.
-    pub(crate) fn upload(
-        &self,
-        from: &PinnedMemory,
-        offset: usize,
-        memory: &DeviceMemory,
-        first: usize,
-        floats: usize,
-        stream: &Stream,
-    ) -> Result<(), CudaError> {
-        let (from, to) = (from.at(offset, floats)?, memory.at(first, floats)?);
-        // SAFETY: `at` has checked that the floats lie in both allocations.
-        self.call("cuMemcpyHtoDAsync", |driver| unsafe {
-            (driver.upload)(to, from, floats * size_of::<f32>(), stream.handle)
-        })
-    }
-
-    /// Copies floats from the GPU, in the order of the stream, to where they are not looked at before that.
-    pub(crate) fn download(
-        &self,
-        memory: &DeviceMemory,
-        first: usize,
-        (to, offset): (&mut PinnedMemory, usize),
-        floats: usize,
-        stream: &Stream,
-    ) -> Result<(), CudaError> {
-        let (from, to) = (memory.at(first, floats)?, to.at(offset, floats)?);
-        // SAFETY: `at` has checked that the floats lie in both allocations.
-        self.call("cuMemcpyDtoHAsync", |driver| unsafe {
-            (driver.download)(to, from, floats * size_of::<f32>(), stream.handle)
         })
     }
 

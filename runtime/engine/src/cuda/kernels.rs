@@ -20,6 +20,8 @@ const THREADS: usize = 256;
 /// Channels that a thread of a normalization takes at once, and voxels.
 const LANES: usize = 8;
 const ROWS: usize = 4;
+/// Most channels of a normalization: a block keeps the sums of all of them.
+const MAX_CHANNELS: usize = 2048;
 
 /// Size of an element of a network's activations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,12 +82,45 @@ macro_rules! arguments {
     };
 }
 
+/// Volumes, voxels of each, and channels, as the kernels of a normalization take them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NormShape([usize; 3]);
+
+impl NormShape {
+    /// **Errors**: channels in other numbers than the kernels are made for, or more elements than they count.
+    pub(crate) fn new(sizes: [usize; 3]) -> Result<Self, CudaError> {
+        let [volumes, voxels, channels] = sizes;
+        if !channels.is_multiple_of(LANES) || !(LANES..=MAX_CHANNELS).contains(&channels) {
+            return Err(CudaError::Unfit {
+                what: "the number of channels of a fused normalization",
+                found: channels,
+                expected: "a multiple of 8 from 8 to 2048",
+            });
+        }
+        // What is allocated and computed with them stays below 64 bits.
+        let elements = volumes
+            .checked_mul(voxels)
+            .and_then(|elements| elements.checked_mul(channels));
+        if elements.is_none_or(|elements| elements > isize::MAX as usize / size_of::<f32>()) {
+            return Err(CudaError::TooLarge {
+                what: "the number of elements of a fused normalization",
+                found: elements.unwrap_or(usize::MAX),
+                most: isize::MAX as usize / size_of::<f32>(),
+            });
+        }
+        // The last block of threads counts a little further.
+        for (what, size) in [("volumes", volumes), ("voxels", voxels)] {
+            int(what, size.saturating_add(ROWS * THREADS))?;
+        }
+        Ok(Self(sizes))
+    }
+}
+
 /// What [`NormKernels::launch`] reads and writes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NormRelu {
     pub(crate) element: Element,
-    /// Volumes, voxels of each, and channels.
-    pub(crate) shape: [usize; 3],
+    pub(crate) shape: NormShape,
     pub(crate) epsilon: f32,
     pub(crate) input: *const c_void,
     pub(crate) scale: *const c_void,
@@ -103,9 +138,9 @@ fn statistic_blocks([volumes, voxels, channels]: [usize; 3]) -> usize {
 }
 
 /// Floats that a normalization works in.
-pub(crate) fn scratch(shape: [usize; 3]) -> usize {
-    let [volumes, _, channels] = shape;
-    volumes * (statistic_blocks(shape) + 1) * channels * 2
+pub(crate) fn scratch(shape: NormShape) -> usize {
+    let [volumes, _, channels] = shape.0;
+    volumes * (statistic_blocks(shape.0) + 1) * channels * 2
 }
 
 /// Instance normalization and ReLU.
@@ -142,11 +177,11 @@ impl NormKernels {
     ///
     /// **Errors**: sizes that the kernels cannot count to, or the driver refuses.
     pub(crate) unsafe fn launch(&self, task: &NormRelu, stream: Handle) -> Result<(), CudaError> {
-        let [volumes, voxels, channels] = task.shape;
+        let [volumes, voxels, channels] = task.shape.0;
         if volumes == 0 || voxels == 0 {
             return Ok(());
         }
-        let parts = statistic_blocks(task.shape);
+        let parts = statistic_blocks(task.shape.0);
         let per_block = ROWS * (THREADS / (channels / LANES).clamp(1, THREADS));
         let batch = blocks(volumes, MAX_BLOCKS[1])?;
         let (input, scale, bias) = (task.input, task.scale, task.bias);
@@ -374,7 +409,33 @@ mod tests {
         assert_eq!(statistic_blocks([4, 96 * 96 * 96, 32]), 264);
         assert_eq!(statistic_blocks([1, 6 * 6 * 6, 256]), 3);
         assert_eq!(statistic_blocks([5000, 96 * 96 * 96, 8]), 1);
-        assert_eq!(scratch([2, 1, 8]), 2 * 2 * 8 * 2);
+        let shape = NormShape::new([2, 1, 8]).expect("fits");
+        assert_eq!(scratch(shape), 2 * 2 * 8 * 2);
+    }
+
+    #[test]
+    fn normalizations_are_of_channels_that_the_kernels_take() {
+        for channels in [8, 16, 320, 2048] {
+            assert!(
+                NormShape::new([4, 96 * 96 * 96, channels]).is_ok(),
+                "{channels}"
+            );
+        }
+        for channels in [0, 1, 4, 7, 12, 2049, 2056, usize::MAX] {
+            let shape = NormShape::new([1, 64, channels]);
+            assert!(matches!(shape, Err(CudaError::Unfit { found, .. }) if found == channels));
+        }
+        for sizes in [
+            [1, usize::MAX / 8, 8],
+            [usize::MAX, 2, 8],
+            [1, 1 << 31, 8],
+            [1 << 31, 1, 8],
+        ] {
+            assert!(matches!(
+                NormShape::new(sizes),
+                Err(CudaError::TooLarge { .. })
+            ));
+        }
     }
 
     #[test]

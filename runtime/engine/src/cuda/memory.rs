@@ -1,11 +1,12 @@
 //! Memory of a GPU, and memory of the host that it copies by itself.
 
 use std::ffi::c_void;
+use std::mem::ManuallyDrop;
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
 
 use super::driver::CudaError;
-use super::gpu::Gpu;
+use super::gpu::{Event, Gpu, Stream};
 
 /// Floats in a GPU's memory.
 pub(crate) struct DeviceMemory {
@@ -56,65 +57,219 @@ impl Drop for DeviceMemory {
 }
 
 /// Floats in the host's memory that stay where they are, so that a GPU copies them without the processor.
-pub(crate) struct PinnedMemory {
+struct PinnedMemory {
     gpu: Arc<Gpu>,
     address: NonNull<f32>,
     floats: usize,
 }
 
-// SAFETY: owned memory.
+// SAFETY: owned memory, of which nothing else knows.
 unsafe impl Send for PinnedMemory {}
 
 impl PinnedMemory {
     /// Allocates zeros.
     ///
     /// **Errors**: too little memory that can be pinned.
-    pub(crate) fn new(gpu: &Arc<Gpu>, floats: usize) -> Result<Self, CudaError> {
+    fn new(gpu: &Arc<Gpu>, floats: usize) -> Result<Self, CudaError> {
         let mut address = null_mut();
         let bytes = floats.max(1).saturating_mul(size_of::<f32>());
         // SAFETY: the pointer is written to.
         gpu.call("cuMemHostAlloc", |driver| unsafe {
             (driver.host_allocate)(&raw mut address, bytes, 0)
         })?;
-        let address: *mut f32 = address.cast();
+        let address = NonNull::new(address.cast::<f32>()).ok_or_else(|| CudaError::NoMemory {
+            device: gpu.index(),
+            bytes,
+        })?;
         // SAFETY: so many bytes were allocated, for anything of a GPU's alignment; zeros are floats.
-        unsafe { address.write_bytes(0, floats) };
+        unsafe { address.as_ptr().write_bytes(0, floats) };
         Ok(Self {
             gpu: Arc::clone(gpu),
-            address: NonNull::new(address).unwrap_or(NonNull::dangling()),
+            address,
             floats,
         })
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.floats
-    }
-
-    pub(super) fn at(&self, first: usize, floats: usize) -> Result<*mut c_void, CudaError> {
+    /// Address of the float at `first`, behind which there are at least `floats`.
+    ///
+    /// **Errors**: there are not.
+    fn at(&self, first: usize, floats: usize) -> Result<*mut c_void, CudaError> {
         inside(first, floats, self.floats)?;
         // SAFETY: inside of the allocation.
         Ok(unsafe { self.address.as_ptr().add(first) }.cast())
-    }
-
-    /// The floats; nobody may call this while a GPU writes to them.
-    pub(crate) fn as_slice(&self) -> &[f32] {
-        // SAFETY: so many floats were allocated and set.
-        unsafe { std::slice::from_raw_parts(self.address.as_ptr(), self.floats) }
-    }
-
-    /// The floats; nobody may call this while a GPU reads or writes them.
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
-        // SAFETY: so many floats were allocated and set; borrowed exclusively.
-        unsafe { std::slice::from_raw_parts_mut(self.address.as_ptr(), self.floats) }
     }
 }
 
 impl Drop for PinnedMemory {
     fn drop(&mut self) {
-        // SAFETY: allocated once and not used again.
+        // SAFETY: allocated once and not used again; no copy is under way, see `Transfer`.
         let _ = self.gpu.call("cuMemFreeHost", |driver| unsafe {
             (driver.host_free)(self.address.as_ptr().cast())
         });
+    }
+}
+
+/// What is known of copies from or to pinned memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copying {
+    /// There are none.
+    None,
+    /// Those that were begun are done when the event is.
+    UntilEvent,
+    /// Some were begun, and no event is behind them: nobody learns when they are done.
+    Unknown,
+}
+
+/// Pinned memory that the host and a GPU take turns with: its floats can be seen only through [`Waited`], which exists only
+/// after the copies of the last turn, and copies are begun only by [`Copies`], which takes that view away.
+pub(crate) struct Transfer {
+    memory: ManuallyDrop<PinnedMemory>,
+    done: Event,
+    copying: Copying,
+}
+
+impl Transfer {
+    /// Allocates zeros.
+    ///
+    /// **Errors**: too little memory that can be pinned.
+    pub(crate) fn new(gpu: &Arc<Gpu>, floats: usize) -> Result<Self, CudaError> {
+        Ok(Self {
+            memory: ManuallyDrop::new(PinnedMemory::new(gpu, floats)?),
+            done: Event::new(gpu)?,
+            copying: Copying::None,
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.memory.floats
+    }
+
+    /// Whether [`Transfer::wait`] can end: it cannot where copies were begun and their event failed.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.copying != Copying::Unknown
+    }
+
+    /// Waits for the copies of the last turn.
+    ///
+    /// **Errors**: one of them failed, or nobody knows when they are done.
+    pub(crate) fn wait(&mut self) -> Result<Waited<'_>, CudaError> {
+        match self.copying {
+            Copying::None => {}
+            Copying::UntilEvent => {
+                self.done.synchronize()?;
+                self.copying = Copying::None;
+            }
+            Copying::Unknown => {
+                return Err(CudaError::Lost {
+                    device: self.memory.gpu.index(),
+                });
+            }
+        }
+        Ok(Waited(self))
+    }
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        // Memory that a GPU may still write to is never given back.
+        if self.wait().is_ok() {
+            // SAFETY: it is not used after this, for this is what is dropped.
+            unsafe { ManuallyDrop::drop(&mut self.memory) };
+        }
+    }
+}
+
+/// Pinned memory that no GPU uses.
+pub(crate) struct Waited<'a>(&'a mut Transfer);
+
+impl<'a> Waited<'a> {
+    /// The floats.
+    pub(crate) fn floats(&self) -> &[f32] {
+        let PinnedMemory {
+            address, floats, ..
+        } = &*self.0.memory;
+        // SAFETY: so many floats were allocated and set; no copy is under way as long as this view exists.
+        unsafe { std::slice::from_raw_parts(address.as_ptr(), *floats) }
+    }
+
+    /// The floats.
+    pub(crate) fn floats_mut(&mut self) -> &mut [f32] {
+        let PinnedMemory {
+            address, floats, ..
+        } = &*self.0.memory;
+        // SAFETY: so many floats were allocated and set; no copy is under way as long as this view exists, which is borrowed
+        // exclusively.
+        unsafe { std::slice::from_raw_parts_mut(address.as_ptr(), *floats) }
+    }
+
+    /// Lets the GPU take its turn, in the order of this stream.
+    pub(crate) fn copy(self, stream: &'a Stream) -> Copies<'a> {
+        // Until an event is behind them; also if the copies are forgotten.
+        self.0.copying = Copying::Unknown;
+        Copies {
+            transfer: self.0,
+            stream,
+        }
+    }
+}
+
+/// Copies that are begun one after the other.
+pub(crate) struct Copies<'a> {
+    transfer: &'a mut Transfer,
+    stream: &'a Stream,
+}
+
+impl Copies<'_> {
+    /// Copies floats to the GPU.
+    ///
+    /// **Errors**: they are not inside of both allocations, or the driver refuses.
+    pub(crate) fn upload(
+        &mut self,
+        offset: usize,
+        memory: &DeviceMemory,
+        first: usize,
+        floats: usize,
+    ) -> Result<(), CudaError> {
+        let (from, to) = (
+            self.transfer.memory.at(offset, floats)?,
+            memory.at(first, floats)?,
+        );
+        let stream = self.stream.handle();
+        // SAFETY: `at` has checked that the floats lie in both allocations. Nobody sees or frees those of the host before an
+        // event behind this copy, and the driver waits before it frees those of the GPU.
+        memory.gpu.call("cuMemcpyHtoDAsync", |driver| unsafe {
+            (driver.upload)(to, from, floats * size_of::<f32>(), stream)
+        })
+    }
+
+    /// Copies floats from the GPU.
+    ///
+    /// **Errors**: they are not inside of both allocations, or the driver refuses.
+    pub(crate) fn download(
+        &mut self,
+        memory: &DeviceMemory,
+        first: usize,
+        offset: usize,
+        floats: usize,
+    ) -> Result<(), CudaError> {
+        let (from, to) = (
+            memory.at(first, floats)?,
+            self.transfer.memory.at(offset, floats)?,
+        );
+        let stream = self.stream.handle();
+        // SAFETY: as for `upload`.
+        memory.gpu.call("cuMemcpyDtoHAsync", |driver| unsafe {
+            (driver.download)(to, from, floats * size_of::<f32>(), stream)
+        })
+    }
+
+    /// Puts the event behind the copies, for which [`Transfer::wait`] waits.
+    ///
+    /// **Errors**: the driver refuses; the memory cannot be used again then.
+    pub(crate) fn finish(self) -> Result<(), CudaError> {
+        self.transfer.done.record(self.stream)?;
+        self.transfer.copying = Copying::UntilEvent;
+        Ok(())
     }
 }
 

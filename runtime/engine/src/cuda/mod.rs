@@ -5,8 +5,6 @@
 //! CUDA, and without a GPU none of this is touched. ONNX Runtime's sessions run on a stream of ours, in whose order the
 //! kernels lie as well.
 
-#![warn(clippy::undocumented_unsafe_blocks)]
-
 mod accelerator;
 mod buffers;
 mod download;

@@ -13,7 +13,8 @@ use ort::operator::{
 use ort::value::{DynTensorValueType, TensorElementType, ValueRef};
 use vesal_onnx::{DOMAIN, NORM_RELU};
 
-use super::kernels::{Element, NormKernels, NormRelu, scratch};
+use super::driver::CudaError;
+use super::kernels::{Element, NormKernels, NormRelu, NormShape, scratch};
 
 /// The operators of this program for networks of one element type.
 pub(super) fn domain(kernels: Arc<NormKernels>, element: Element) -> Result<OperatorDomain, Error> {
@@ -85,8 +86,9 @@ struct NormReluKernel {
 
 impl Kernel for NormReluKernel {
     fn compute(&mut self, context: &ComputeContext) -> Result<(), Error> {
-        let input = tensor(context, 0)?;
-        let (scale, bias) = (tensor(context, 1)?, tensor(context, 2)?);
+        let float = TensorElementType::Float32;
+        let input = tensor(context, 0, self.element.of_ort())?;
+        let (scale, bias) = (tensor(context, 1, float)?, tensor(context, 2, float)?);
         let sizes: Option<Vec<usize>> = input
             .shape()
             .iter()
@@ -108,7 +110,9 @@ impl Kernel for NormReluKernel {
                 )));
             }
         }
-        let shape = [volumes, x * y * z, channels];
+        let refused = |error: CudaError| Error::new(error.to_string());
+        let voxels = x.saturating_mul(y).saturating_mul(z);
+        let shape = NormShape::new([volumes, voxels, channels]).map_err(refused)?;
         let floats = scratch(shape) as i64;
         let output = pointer_mut(context, 0, input.shape().to_vec())?;
         let scratch = pointer_mut(context, 1, vec![floats])?;
@@ -125,18 +129,28 @@ impl Kernel for NormReluKernel {
             output,
             scratch,
         };
-        // SAFETY: ONNX Runtime gives memory of the shapes that were checked or asked for, and keeps it for its stream.
-        unsafe { self.kernels.launch(&task, stream) }.map_err(|error| Error::new(error.to_string()))
+        // SAFETY: ONNX Runtime gives memory of the shapes and types that were checked or asked for, and keeps it for its
+        // stream; the sizes are what the kernels take.
+        unsafe { self.kernels.launch(&task, stream) }.map_err(refused)
     }
 }
 
+/// An input of this element type.
 fn tensor(
     context: &ComputeContext,
     index: usize,
+    element: TensorElementType,
 ) -> Result<ValueRef<'_, DynTensorValueType>, Error> {
     let value = context.input(index)?;
     let missing = || Error::new(format!("input {index} is missing"));
-    value.ok_or_else(missing)?.downcast()
+    let tensor: ValueRef<'_, DynTensorValueType> = value.ok_or_else(missing)?.downcast()?;
+    if *tensor.data_type() != element {
+        return Err(Error::new(format!(
+            "input {index} holds {}, expected {element}",
+            tensor.data_type()
+        )));
+    }
+    Ok(tensor)
 }
 
 /// Address of an output, which is allocated.

@@ -7,7 +7,7 @@ use ort::session::Session;
 use vesal_volume::window::{Blending, Padding, Progress, WindowError, WindowGrid, WindowPlan};
 
 use super::accelerator::Accelerator;
-use super::buffers::{Buffers, Transfer};
+use super::buffers::Buffers;
 use super::download::Downloads;
 use super::driver::CudaError;
 use super::gpu::Event;
@@ -219,30 +219,23 @@ impl<'a> CudaWalk<'a> {
         let (ring, plane) = (self.layout.ring, self.layout.plane());
         let channels = self.layout.channels[0];
         while self.uploaded < end {
-            let Transfer { memory, done } = &mut buffers.staging[self.staging];
+            let mut staging = buffers.staging[self.staging].wait()?;
             self.staging = 1 - self.staging;
             // A volume without voxels has no planes.
-            let count = (memory.len() / (channels * plane).max(1))
+            let count = (staging.floats().len() / (channels * plane).max(1))
                 .max(1)
                 .min(end - self.uploaded)
                 .min(ring - self.uploaded % ring);
             let range = self.uploaded..self.uploaded + count;
-            done.synchronize()?;
             let part = self.volume.slice(s![.., range.clone(), .., ..]);
-            copy(part, memory.as_mut_slice());
+            copy(part, staging.floats_mut());
+            let mut upload = staging.copy(copies);
             for channel in 0..channels {
                 let (from, to) = (channel * count, channel * ring + range.start % ring);
                 let floats = count * plane;
-                gpu.upload(
-                    memory,
-                    from * plane,
-                    &buffers.volume,
-                    to * plane,
-                    floats,
-                    copies,
-                )?;
+                upload.upload(from * plane, &buffers.volume, to * plane, floats)?;
             }
-            done.record(copies)?;
+            upload.finish()?;
             self.uploaded = range.end;
         }
         buffers.uploaded.record(copies)?;
@@ -271,14 +264,14 @@ impl<'a> CudaWalk<'a> {
         };
         let (gpu, copies) = (&accelerator.gpu, &accelerator.copies);
         let mut to = 0;
-        let size = buffers.staging[0].memory.len();
+        let size = buffers.staging[0].len();
         for part in self.blending.weights().chunks(size) {
-            let Transfer { memory, done } = &mut buffers.staging[self.staging];
+            let mut staging = buffers.staging[self.staging].wait()?;
             self.staging = 1 - self.staging;
-            done.synchronize()?;
-            memory.as_mut_slice()[..part.len()].copy_from_slice(part);
-            gpu.upload(memory, 0, &buffers.weights, to, part.len(), copies)?;
-            done.record(copies)?;
+            staging.floats_mut()[..part.len()].copy_from_slice(part);
+            let mut upload = staging.copy(copies);
+            upload.upload(0, &buffers.weights, to, part.len())?;
+            upload.finish()?;
             to += part.len();
         }
         buffers.uploaded.record(copies)?;

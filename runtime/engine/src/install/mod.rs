@@ -12,7 +12,8 @@ use vesal_bundle::digest;
 
 use self::pins::Pin;
 pub use self::pins::VERSION;
-use crate::library::{Found, LibraryError, Origin, cache_directory, find, library_in};
+use crate::library::{Found, LibraryError, Origin, cache_directory, find, installed, library_in};
+use crate::program::find_program;
 
 /// Largest file taken from a package, in bytes.
 const MAX_LIBRARY_BYTES: u64 = 1 << 30;
@@ -53,6 +54,9 @@ pub enum InstallError {
     #[error("this user has no cache directory: neither a home nor a variable names one")]
     NoCache,
     /// There is no Python.
+    #[error("no absolute folder of PATH has Python, whose pip fetches the package")]
+    NoPython,
+    /// Python does not run.
     #[error("cannot run Python, whose pip fetches the package")]
     Python {
         /// Why.
@@ -109,7 +113,7 @@ impl InstallError {
                 "build or get ONNX Runtime for this machine and name its library with `--ort-lib`",
             ),
             Self::NoCache => Some("set HOME, or name the library with `--ort-lib`"),
-            Self::Python { .. } => Some(
+            Self::NoPython | Self::Python { .. } => Some(
                 "install Python 3 with pip, or get ONNX Runtime yourself and name its library with `--ort-lib`",
             ),
             Self::Pip { .. } => Some(
@@ -153,11 +157,11 @@ pub fn fetch_into(cache: &Path, variant: Variant) -> Result<Found, InstallError>
         arch: std::env::consts::ARCH,
     })?;
     let folder = cache.join(variant.folder());
+    // What has no record was put there otherwise, or before there were records.
     let present = || {
-        library_in(&folder).map(|path| Found {
-            path,
-            origin: Origin::Cache,
-        })
+        let path = library_in(&folder).filter(|_| installed::has_record(&folder))?;
+        let origin = Origin::Cache;
+        Some(Found { path, origin })
     };
     let write = |path: &Path| {
         let path = path.to_path_buf();
@@ -178,7 +182,12 @@ pub fn fetch_into(cache: &Path, variant: Variant) -> Result<Found, InstallError>
     let unpacked = staging.path().join("library");
     fs::create_dir(&unpacked).map_err(write(&unpacked))?;
     unpack(&package, pin, &unpacked)?;
+    if folder.symlink_metadata().is_ok() {
+        let aside = staging.path().join("previous");
+        fs::rename(&folder, &aside).map_err(write(&folder))?;
+    }
     fs::rename(&unpacked, &folder).map_err(write(&folder))?;
+    installed::record(&folder).map_err(write(&folder))?;
     present().ok_or_else(|| {
         LibraryError::NotFound {
             searched: vec![folder],
@@ -200,41 +209,35 @@ fn download(pin: &'static Pin, staging: &Path) -> Result<PathBuf, InstallError> 
         source,
     })?;
     let packages = staging.join("packages");
-    let run = |python: &str| {
-        Command::new(python)
-            .args([
-                "-m",
-                "pip",
-                "download",
-                "--quiet",
-                "--no-input",
-                "--disable-pip-version-check",
-                "--no-deps",
-            ])
-            .args([
-                "--only-binary=:all:",
-                "--implementation",
-                "cp",
-                "--python-version",
-                "3.12",
-            ])
-            .args([
-                "--platform",
-                pin.platform,
-                "--require-hashes",
-                "--requirement",
-            ])
-            .arg(&requirements)
-            .arg("--dest")
-            .arg(&packages)
-            .stdin(Stdio::null())
-            .output()
-    };
-    let output = match run("python3") {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => run("python"),
-        output => output,
-    };
-    let output = output.map_err(|source| InstallError::Python { source })?;
+    let python = ["python3", "python"].into_iter().find_map(find_program);
+    let python = python.ok_or(InstallError::NoPython)?;
+    let output = pip(&python, staging)
+        .args([
+            "download",
+            "--quiet",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--no-deps",
+        ])
+        .args([
+            "--only-binary=:all:",
+            "--implementation",
+            "cp",
+            "--python-version",
+            "3.12",
+        ])
+        .args([
+            "--platform",
+            pin.platform,
+            "--require-hashes",
+            "--requirement",
+        ])
+        .arg(&requirements)
+        .arg("--dest")
+        .arg(&packages)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|source| InstallError::Python { source })?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let lines: Vec<&str> = said
@@ -269,6 +272,14 @@ fn download(pin: &'static Pin, staging: &Path) -> Result<PathBuf, InstallError> 
         });
     }
     Ok(wheel.clone())
+}
+
+/// pip, of this Python and of no folder that happens to be the current one: isolated, it imports nothing from where it runs,
+/// nor from what variables of the environment or the user's own packages put before its library.
+fn pip(python: &Path, staging: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.args(["-I", "-m", "pip"]).current_dir(staging);
+    command
 }
 
 /// Takes the pinned files out of the package, which is a zip archive.

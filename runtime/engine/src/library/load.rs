@@ -1,7 +1,5 @@
 //! Loading ONNX Runtime: once per process.
 
-#![warn(clippy::undocumented_unsafe_blocks)]
-
 use std::env;
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
@@ -9,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
 
-use super::{Found, LibraryError, Origin, binary, find};
+use super::{Found, LibraryError, Origin, binary, find, guard, installed};
 
 /// Oldest ONNX Runtime that has what this program calls.
 pub const MIN_VERSION: &str = "1.24";
@@ -58,10 +56,7 @@ static LOADED: Mutex<Loaded> = Mutex::new(Loaded {
 ///
 /// **Errors**: the file cannot be used, or another one is in use.
 pub fn load(found: &Found) -> Result<&'static Runtime, LibraryError> {
-    let path = found
-        .path
-        .canonicalize()
-        .unwrap_or_else(|_| found.path.clone());
+    let path = guard::check(&found.path)?;
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     match (&loaded.library, loaded.runtime) {
         (Some(library), _) if *library != path => {
@@ -72,6 +67,9 @@ pub fn load(found: &Found) -> Result<&'static Runtime, LibraryError> {
         }
         (_, Some(runtime)) => return Ok(runtime),
         _ => {}
+    }
+    if found.origin == Origin::Cache {
+        installed::check(&path)?;
     }
     without_telemetry();
     let (version, _loaded) = version_of(&path)?;

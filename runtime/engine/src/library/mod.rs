@@ -1,6 +1,8 @@
 //! ONNX Runtime's library: where it lies, and loading it once per process.
 
 mod binary;
+pub(crate) mod guard;
+pub mod installed;
 #[allow(
     unsafe_code,
     reason = "asking a C library for its version, and keeping it quiet"
@@ -56,6 +58,28 @@ pub enum LibraryError {
         /// What names it.
         named_by: &'static str,
         /// The path.
+        path: PathBuf,
+    },
+    /// A variable names a place by where the process happens to run.
+    #[error("`{}` is no absolute path, expected one", path.display())]
+    Relative {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Others could have put it there.
+    #[error("`{}` is not loaded: `{}` belongs to user {owner} or can be written by everybody, expected this user or root alone", path.display(), place.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// The file itself, or the folder above it that is open.
+        place: PathBuf,
+        /// Number of the user that it belongs to.
+        owner: u32,
+    },
+    /// It is not what setup fetched.
+    #[error("`{}` is not the file that was fetched", path.display())]
+    Changed {
+        /// The file.
         path: PathBuf,
     },
     /// The file is for another system or processor, or no library.
@@ -119,6 +143,11 @@ impl LibraryError {
             Self::Binary { .. } | Self::Load { .. } | Self::NotOnnxRuntime { .. } => {
                 Some("remove the file or name another one; `vesal setup` fetches ONNX Runtime")
             }
+            Self::Relative { .. } => Some("write the path from the root of the file system"),
+            Self::Exposed { .. } => Some(
+                "take the right to write from others (`chmod o-w`), or move the library where only you can write",
+            ),
+            Self::Changed { .. } => Some("`vesal setup --force` fetches ONNX Runtime again"),
             Self::AlreadyLoaded { .. } | Self::Start { .. } => None,
         }
     }

@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::{Found, LibraryError, Origin};
+use super::{Found, LibraryError, Origin, installed};
 use crate::install::{VERSION, Variant};
 
 /// Everything that decides where the library is looked for.
@@ -40,14 +40,16 @@ impl Places {
             python: ["VIRTUAL_ENV", "CONDA_PREFIX"]
                 .into_iter()
                 .filter_map(folder)
+                // Any other depends on the current folder.
+                .filter(|root| root.is_absolute())
                 .collect(),
         }
     }
 
     /// Finds the library in the first place that has one: what the user named, `ORT_DYLIB_PATH`, beside the
-    /// executable, the user's cache, the active Python environment's `onnxruntime` package.
+    /// executable, the user's cache (what setup has put there), the active Python environment's `onnxruntime` package.
     ///
-    /// **Errors**: a named place without a library (the others are not looked at then), or none anywhere.
+    /// **Errors**: a variable that names no absolute path; a named place without a library (the others are not looked at then), or none anywhere.
     pub fn find(&self) -> Result<Found, LibraryError> {
         let named = [
             (&self.explicit, Origin::Explicit, "the command line"),
@@ -55,6 +57,9 @@ impl Places {
         ];
         for (path, origin, named_by) in named {
             if let Some(path) = path {
+                if origin == Origin::Environment && !path.is_absolute() {
+                    return Err(LibraryError::Relative { path: path.clone() });
+                }
                 let found = if path.is_file() {
                     Some(path.clone())
                 } else {
@@ -90,7 +95,8 @@ impl Places {
             );
         }
         for (folder, origin) in &folders {
-            if let Some(path) = library_in(folder) {
+            let fetched = *origin != Origin::Cache || installed::has_record(folder);
+            if let Some(path) = library_in(folder).filter(|_| fetched) {
                 return Ok(Found {
                     path,
                     origin: *origin,
@@ -255,6 +261,9 @@ mod tests {
             }
         );
         let cache = touch(at("cache/onnxruntime-1.31.1/libonnxruntime.so.1.31.1"));
+        // Nobody knows what that is.
+        assert_eq!(places.find().expect("found").origin, Origin::Python);
+        installed::record(&at("cache/onnxruntime-1.31.1")).expect("recorded");
         assert_eq!(
             places.find().expect("found"),
             Found {
@@ -294,6 +303,15 @@ mod tests {
                 origin: Origin::Explicit
             }
         );
+    }
+
+    #[test]
+    fn a_variable_names_an_absolute_path() {
+        let places = Places {
+            environment: Some("lib".into()),
+            ..Places::default()
+        };
+        assert!(matches!(places.find(), Err(LibraryError::Relative { .. })));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use super::{PluginError, Provider};
-use crate::library::{Places, site_packages};
+use crate::library::{LibraryError, Places, site_packages};
 
 /// The environment variable that names a plugin, its folder, or a folder of plugins.
 pub const VARIABLE: &str = "VESAL_PLUGIN_DIR";
@@ -45,7 +45,7 @@ impl Locations {
     /// the user's cache, the active Python environment. In each, the plugin lies in the folder of its Python package or
     /// immediately.
     ///
-    /// **Errors**: [`VARIABLE`] names a place without it (the others are not looked at then), or it is nowhere.
+    /// **Errors**: [`VARIABLE`] names no absolute path, or a place without it (the others are not looked at then), or it is nowhere.
     pub fn find(&self, provider: Provider) -> Result<PathBuf, PluginError> {
         let Some(names) = names(provider) else {
             return Err(PluginError::NotFound {
@@ -54,6 +54,13 @@ impl Locations {
             });
         };
         if let Some(path) = &self.explicit {
+            if !path.is_absolute() {
+                let path = path.clone();
+                return Err(PluginError::Place {
+                    provider,
+                    source: LibraryError::Relative { path },
+                });
+            }
             let file = Some(path.clone()).filter(|path| path.is_file());
             return file
                 .or_else(|| plugin_in(path, &names))

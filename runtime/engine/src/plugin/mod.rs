@@ -19,6 +19,7 @@ use thiserror::Error;
 pub use self::find::{Locations, VARIABLE};
 pub use self::register::{Source, append, available};
 use crate::device::Device;
+use crate::library::LibraryError;
 
 /// Who runs the networks on a device.
 ///
@@ -156,6 +157,14 @@ pub enum PluginError {
         /// The path.
         path: PathBuf,
     },
+    /// Its place is no safe one.
+    #[error("the plugin of provider `{provider}` is not loaded")]
+    Place {
+        /// The provider.
+        provider: Provider,
+        /// What is wrong with it.
+        source: LibraryError,
+    },
     /// ONNX Runtime cannot load it.
     #[error("ONNX Runtime cannot load the plugin `{}` of provider `{provider}`", library.display())]
     Register {
@@ -216,6 +225,7 @@ impl PluginError {
                 ),
                 Provider::Native => None,
             },
+            Self::Place { source, .. } => source.hint(),
             Self::Register { .. } => Some(
                 "a plugin needs the libraries that come beside it: install its package again, or leave `--provider` out",
             ),

@@ -15,7 +15,7 @@ use ort::session::builder::SessionBuilder;
 use super::find::Locations;
 use super::{Availability, OTHERS, PluginError, Provider, ProviderOptions};
 use crate::device::{Device, RELU};
-use crate::library::Runtime;
+use crate::library::{Runtime, guard};
 
 /// Where a provider comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +121,8 @@ fn source(runtime: &'static Runtime, provider: Provider) -> Result<Source, Plugi
         return Ok(Source::Plugin(library.clone()));
     }
     let library = Locations::of_this_process().find(provider)?;
+    let library =
+        guard::check(&library).map_err(|source| PluginError::Place { provider, source })?;
     load_companions(provider, &library);
     runtime
         .environment

@@ -89,6 +89,18 @@ fn places_are_searched_in_their_order() {
 }
 
 #[test]
+fn a_variable_names_an_absolute_path() {
+    let locations = Locations {
+        explicit: Some("plugins".into()),
+        ..Locations::default()
+    };
+    assert!(matches!(
+        locations.find(Provider::OpenVino),
+        Err(PluginError::Place { .. })
+    ));
+}
+
+#[test]
 fn a_provider_refuses_the_devices_of_others() {
     for (provider, device) in [
         (Provider::OpenVino, Device::Cuda(0)),

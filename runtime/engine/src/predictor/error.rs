@@ -3,11 +3,10 @@
 use std::fmt;
 
 use thiserror::Error;
+use vesal_onnx::{CheckError, Refusal};
 
 use crate::cuda::CudaError;
 use crate::device::DeviceError;
-use crate::form::RewriteError;
-use crate::model::MalformedModel;
 use crate::options::Precision;
 use crate::plugin::PluginError;
 
@@ -29,15 +28,9 @@ impl fmt::Display for AxisSizes {
 /// Why a network cannot be used or fails.
 #[derive(Debug, Error)]
 pub enum PredictorError {
-    /// No ONNX file.
-    #[error(transparent)]
-    Malformed(#[from] MalformedModel),
-    /// Its values lie in another file.
-    #[error("the network keeps tensor {tensor:?} in another file, expected all of it in one")]
-    ExternalData {
-        /// Name of the tensor.
-        tensor: String,
-    },
+    /// No network that this program knows.
+    #[error("the network is refused")]
+    Unknown(#[from] CheckError),
     /// Another operator set than the manifest states.
     #[error("the network has opset {}, expected {expected}", found.map_or("none".into(), |found| found.to_string()))]
     Opset {
@@ -52,7 +45,7 @@ pub enum PredictorError {
         /// What was asked for.
         precision: Precision,
         /// Why.
-        source: RewriteError,
+        source: Refusal,
     },
     /// The GPU fails beside ONNX Runtime.
     #[error(transparent)]
@@ -134,6 +127,7 @@ impl PredictorError {
     /// A remedy, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Unknown(error) => error.hint(),
             Self::Device(error) => error.hint(),
             Self::Plugin(error) => error.hint(),
             Self::Precision { .. } => Some("every network runs in f32"),

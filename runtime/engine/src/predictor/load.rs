@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ort::session::Session;
+use vesal_onnx::Network;
 
 use super::PredictorError;
 use crate::cpu::Processor;
@@ -19,7 +20,9 @@ use crate::session::{self, SessionError};
 /// How a network is loaded.
 pub(super) struct Load<'a> {
     pub runtime: &'static Runtime,
-    pub network: &'a Arc<[u8]>,
+    pub network: &'a Network,
+    /// What it was loaded from.
+    pub file: &'a Arc<[u8]>,
     pub device: Device,
     pub options: &'a EngineOptions,
     pub batch: NonZeroUsize,
@@ -99,8 +102,15 @@ impl Load<'_> {
             ..
         } = *self;
         let precision = options.precision;
-        let form = Form::of(self.network, device, options, self.batch, kernels)
-            .map_err(|source| PredictorError::Precision { precision, source })?;
+        let form = Form::of(
+            self.network,
+            self.file,
+            device,
+            options,
+            self.batch,
+            kernels,
+        )
+        .map_err(|source| PredictorError::Precision { precision, source })?;
         let element = match precision {
             Precision::Float16 => Element::F16,
             Precision::Float32 => Element::F32,

@@ -16,21 +16,19 @@ use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::manifest::NetworkInterface;
-use vesal_onnx::Head;
+use vesal_onnx::{Bytes, Head, Network};
 use vesal_volume::postprocess::map_features;
 use vesal_volume::window::{Blending, PatchPredictor, WindowError, WindowPlan};
 
 use crate::cuda::{Accelerator, CudaWalk, device_bytes};
 use crate::device::{self, Device};
 use crate::library::Runtime;
-use crate::model::Model;
 use crate::network_memory;
 use crate::options::EngineOptions;
 use crate::plugin::Provider;
 
 use load::Load;
 
-pub use crate::form::RewriteError;
 pub use error::{AxisSizes, PredictorError};
 
 /// Windows per call on a GPU, if not given: more do not make it faster.
@@ -57,7 +55,7 @@ pub struct OnnxPredictor {
     channels: usize,
     head: Option<Head>,
     max_batch: usize,
-    activation_bytes: Result<u64, String>,
+    activation_bytes: u64,
     /// Most bytes of host memory that operators of ours take beside activations.
     kernel_bytes: u64,
     /// Bytes of the weights, in the precision that is computed in.
@@ -87,16 +85,8 @@ impl OnnxPredictor {
         device: Device,
         options: &EngineOptions,
     ) -> Result<Self, PredictorError> {
-        let Model { opset, external } = Model::inspect(&network)?;
-        if let Some(tensor) = external {
-            return Err(PredictorError::ExternalData { tensor });
-        }
-        if opset != Some(interface.opset) {
-            return Err(PredictorError::Opset {
-                found: opset,
-                expected: interface.opset,
-            });
-        }
+        let file = network;
+        let network = load_network(&file, interface)?;
         if options.provider == Provider::Native {
             device::check_provider(runtime, device)?;
         }
@@ -110,13 +100,14 @@ impl OnnxPredictor {
         };
         let batch = options.batch.unwrap_or_else(|| match options.max_vram {
             Some(limit) if device.is_gpu() => {
-                network_memory::fitting_batch(&network, options, usual, limit)
+                network_memory::fitting_batch(&network, file.len(), options, usual, limit)
             }
             _ => usual,
         });
         let load = Load {
             runtime,
             network: &network,
+            file: &file,
             device,
             options,
             batch,
@@ -152,7 +143,7 @@ impl OnnxPredictor {
             max_batch: batch.get(),
             activation_bytes: form.activation_bytes,
             kernel_bytes: form.own.map_or(0, |own| own.bytes.total()),
-            weight_bytes: network_memory::weight_bytes(&network, options),
+            weight_bytes: network_memory::weight_bytes(file.len(), options),
         };
         if predictor.accelerator.is_none() {
             predictor.host()?;
@@ -176,12 +167,9 @@ impl OnnxPredictor {
         self.head.as_ref()
     }
 
-    /// Most bytes that the network's activations take at once, or the operator that is not known.
-    pub(crate) fn activation_bytes(&self) -> Result<u64, &str> {
+    /// Most bytes that the network's activations take at once.
+    pub(crate) fn activation_bytes(&self) -> u64 {
         self.activation_bytes
-            .as_ref()
-            .copied()
-            .map_err(String::as_str)
     }
 
     /// Most bytes of host memory that operators of ours take beside activations.
@@ -190,14 +178,8 @@ impl OnnxPredictor {
     }
 
     /// Most bytes of a GPU's memory that ONNX Runtime takes for the network.
-    ///
-    /// **Errors**: the operator whose memory is not known.
-    pub(crate) fn device_network_bytes(&self) -> Result<u64, &str> {
-        let activations = self.activation_bytes()?;
-        Ok(network_memory::device_network_bytes(
-            self.weight_bytes,
-            activations,
-        ))
+    pub(crate) fn device_network_bytes(&self) -> u64 {
+        network_memory::device_network_bytes(self.weight_bytes, self.activation_bytes)
     }
 
     /// Bytes of the buffers that batches pass through.
@@ -373,6 +355,24 @@ impl PatchPredictor for OnnxPredictor {
         let logits = all.slice_move(s![..n, .., .., .., ..]);
         Ok(logits.into())
     }
+}
+
+/// Loads the file of a network: what gets anywhere near ONNX Runtime is what comes out of this, encoded anew.
+///
+/// **Errors**: it is no network that this program knows, or another operator set than the interface states.
+pub(crate) fn load_network(
+    file: &Arc<[u8]>,
+    interface: &NetworkInterface,
+) -> Result<Network, PredictorError> {
+    let network = Network::load(Bytes::from_owner(file.clone()))?;
+    let found = network.opset();
+    if found != Some(interface.opset) {
+        return Err(PredictorError::Opset {
+            found,
+            expected: interface.opset,
+        });
+    }
+    Ok(network)
 }
 
 /// Checks that no value is NaN or infinite.

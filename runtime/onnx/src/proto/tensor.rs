@@ -77,6 +77,8 @@ impl TensorProto {
 pub enum DataType {
     /// 32-bit IEEE float.
     Float = 1,
+    /// 64-bit integer.
+    Int64 = 7,
     /// 16-bit IEEE float.
     Float16 = 10,
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::graph::only;
-use crate::network::{Network, is_default_domain};
+use crate::network::Network;
+use crate::operators::{self, Halves, NEWEST_OPSET};
 use crate::proto::{AttributeProto, DataType, GraphProto, NodeProto, ValueInfoProto};
 use crate::refusal::Refusal;
 use crate::rewrite::norm_relu::{DOMAIN, NORM_RELU};
@@ -17,25 +18,8 @@ pub enum Interface {
     Half,
 }
 
-/// Operator sets in which the operators below take and give what is said there.
-///
-/// **Source**: the operator schemas of ONNX 1.23, whose newest set is 28.
-const OPSETS: [i64; 2] = [13, 28];
-
-/// Operators whose float inputs and output share one element type, which may be 16-bit floats. Of `Resize` and of
-/// [`NORM_RELU`] that is the first input alone: scales are always 32-bit floats.
-const OPERATORS: &[&str] = &[
-    "Add",
-    "Concat",
-    "Conv",
-    "ConvTranspose",
-    "InstanceNormalization",
-    "LeakyRelu",
-    "Relu",
-    RESIZE,
-    "Transpose",
-];
-const RESIZE: &str = "Resize";
+/// Oldest operator set in which the operators that can be halved take and give one element type.
+const LEAST_OPSET: i64 = 13;
 
 impl Network {
     /// Computes in 16-bit floats: half the memory, and several times the speed on a GPU's tensor cores.
@@ -46,7 +30,7 @@ impl Network {
     ///
     /// **Errors**: an operator that is not known, a weight beyond ±65504, values that are no 32-bit floats.
     pub fn half(&self, interface: Interface) -> Result<Self, Refusal> {
-        let [least, most] = OPSETS;
+        let (least, most) = (LEAST_OPSET, NEWEST_OPSET);
         let opset = self.opset();
         if !opset.is_some_and(|opset| (least..=most).contains(&opset)) {
             return Err(Refusal::Opset {
@@ -76,16 +60,24 @@ impl Network {
 ///
 /// **Errors**: it is not.
 pub(super) fn check_operator(node: &NodeProto) -> Result<(), Refusal> {
-    let known = is_default_domain(node.domain.as_deref())
-        && OPERATORS.contains(&node.op_type.as_deref().unwrap_or_default());
-    if !known && !is_norm_relu(node) {
+    if halves(node).is_none() {
         return Err(Refusal::Operator {
             node: node.label(),
             found: node.operator(),
-            expected: OPERATORS,
+            expected: operators::names(|operator| operator.half.is_some()),
         });
     }
     Ok(())
+}
+
+/// Which inputs of a node become 16-bit floats, if its operator is known. Of [`NORM_RELU`] it is the first: the others are
+/// always 32-bit floats.
+fn halves(node: &NodeProto) -> Option<Halves> {
+    if is_norm_relu(node) {
+        return Some(Halves::First);
+    }
+    // With its domain, a foreign operator is none of the table.
+    operators::find(&node.operator())?.half
 }
 
 fn is_norm_relu(node: &NodeProto) -> bool {
@@ -94,10 +86,9 @@ fn is_norm_relu(node: &NodeProto) -> bool {
 
 /// Inputs of a node that become 16-bit floats, and those that stay as they are.
 fn inputs(node: &NodeProto) -> (&[String], &[String]) {
-    let halved = if node.op_type.as_deref() == Some(RESIZE) || is_norm_relu(node) {
-        1
-    } else {
-        node.input.len()
+    let halved = match halves(node) {
+        Some(Halves::First) => 1,
+        Some(Halves::All) | None => node.input.len(),
     };
     node.input.split_at(halved.min(node.input.len()))
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::check::shapes;
 use crate::convolution::VolumeConvolution;
-use crate::memory::shapes;
 use crate::network::{Network, is_default_domain};
 use crate::proto::{AttributeProto, DataType, GraphProto, NodeProto};
 use crate::refusal::Refusal;
@@ -31,7 +31,7 @@ impl Network {
         let (mut network, count) = self.rewritten(|graph| {
             graph.no_replaceable_weights()?;
             graph.no_subgraphs()?;
-            let shapes = shapes(graph, 1).map_err(|what| Refusal::UnknownShape { what })?;
+            let shapes = shapes(graph, 1)?;
             let found: Vec<(usize, VolumeConvolution)> = (0..graph.node.len())
                 .filter_map(|index| Some((index, sizes(graph, &graph.node[index], &shapes)?)))
                 .filter(|(_, sizes)| takes(sizes))
@@ -104,6 +104,8 @@ fn sizes(
             "kernel_shape" if list(&attribute.ints)? == sizes.kernel => {}
             "dilations" if list::<_, 3>(&attribute.ints)? == [1; 3] => {}
             "group" if attribute.i == Some(1) => {}
+            // The table of operators allows explicit padding alone.
+            "auto_pad" if attribute.s.as_deref() == Some(b"NOTSET") => {}
             "strides" => sizes.stride = list(&attribute.ints)?,
             "pads" => {
                 let [a, b, c, d, e, f] = list(&attribute.ints)?;

@@ -112,6 +112,7 @@ fn is_plain(attribute: &AttributeProto) -> bool {
         Some("kernel_shape" | "strides" | "dilations") => all(1, 3),
         Some("pads") => all(0, 6),
         Some("group") => attribute.i == Some(1),
+        Some("auto_pad") => attribute.s.as_deref() == Some(b"NOTSET"),
         _ => false,
     }
 }

@@ -1,5 +1,7 @@
 //! An example network that tests change, and its parts.
 
+#![allow(dead_code)]
+
 use vesal_onnx::Network;
 use vesal_onnx::proto::{GraphProto, ModelProto, NodeProto};
 

@@ -14,7 +14,7 @@ use self::document::{
     BatchDocument, CaseDocument, ColdDocument, Document, InputDocument, MemoryDocument,
 };
 use self::figures::{Sample, Stages};
-use crate::cli::{BenchArguments, DatalistPart, OutputFormat, PredictArguments};
+use crate::cli::{BenchArguments, DatalistPart, OutputFormat, PredictArguments, TrustArguments};
 use crate::commands::predict::batch::{Batch, attempted};
 use crate::commands::predict::prepare::{self, Job};
 use crate::commands::predict::{new_record, open};
@@ -71,6 +71,7 @@ fn as_predict(arguments: &BenchArguments, output: &Path) -> PredictArguments {
         suffix: "_seg".into(),
         json: true,
         report: None,
+        trust: TrustArguments::default(),
         dicom: arguments.dicom.clone(),
         limits: arguments.limits.clone(),
         compute: arguments.compute.clone(),

@@ -13,6 +13,7 @@ use vesal_bundle::manifest::{
     EnsembleRecord, Member, MemberProvenance, NetworkInterface, Provenance,
 };
 use vesal_cli::Failure;
+use vesal_engine::check_networks;
 use vesal_volume::postprocess::Combine;
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
@@ -41,11 +42,15 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Opens and checks the bundle.
+    /// Opens the bundle and checks all of it, its networks included.
     ///
-    /// **Errors**: it is damaged or none.
+    /// **Errors**: it is damaged, none, or has networks that would not be run.
     pub fn of(path: &Path) -> Result<Self, Failure> {
-        let bundle = Bundle::open(path).map_err(|error| failure::bundle(path, error))?;
+        let bundle = Bundle::open_for_use(path).map_err(|error| failure::bundle(path, error))?;
+        check_networks(&bundle).map_err(|error| {
+            let attempt = format!("cannot use the bundle `{}`", path.display());
+            failure::engine(error).attempting(attempt)
+        })?;
         let digest = bundle.digest().to_owned();
         let manifest = bundle.manifest().clone();
         let DeployPlan {

@@ -115,7 +115,7 @@ impl Batch<'_> {
             let (max_ram, max_vram) = (arguments.limits.max_ram, arguments.compute.max_vram);
             let mut cases: Vec<_> = jobs.iter_mut().map(|job| &mut job.checked).collect();
             record.memory =
-                MemoryPlan::new(ensemble, max_ram, max_vram)?.settle(ensemble, &mut cases);
+                MemoryPlan::new(ensemble, max_ram, max_vram).settle(ensemble, &mut cases);
         }
         let publisher = Publisher {
             arguments,

@@ -16,7 +16,7 @@ use self::prepare::{Job, Jobs};
 use crate::cli::PredictArguments;
 use crate::commands::use_threads;
 use crate::record::{BundleRecord, DeviceRecord, RunRecord, seconds};
-use crate::{failure, interrupt, outputs, peak_memory, profile};
+use crate::{failure, interrupt, outputs, peak_memory, profile, trust};
 use vesal_cli::stdout;
 
 /// A batch that ran to its end and in which cases failed.
@@ -35,8 +35,7 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
     let start = Instant::now();
     interrupt::listen()?;
     use_threads(arguments.compute.threads)?;
-    let bundle = Bundle::open_for_use(&arguments.bundle)
-        .map_err(|error| failure::bundle(&arguments.bundle, error))?;
+    let bundle = trust::open(&arguments.bundle, &arguments.trust)?;
     let plan = prepare::plan(arguments, &bundle)?;
     let Jobs { jobs, notes } = prepare::jobs(arguments, &plan)?;
     outputs::create_folder(&arguments.output)?;
@@ -45,7 +44,10 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
     }
 
     let mut record = new_record(arguments, &bundle);
-    for note in notes {
+    for note in trust::note(&bundle, &arguments.trust)
+        .into_iter()
+        .chain(notes)
+    {
         eprintln!("note: {note}");
         record.warnings.push(note);
     }
@@ -133,9 +135,9 @@ pub fn open(
     Ok(ensemble)
 }
 
-/// Whether the networks and every usable case beside them take at most so many bytes of a GPU, as far as that is known.
+/// Whether the networks and every usable case beside them take at most so many bytes of a GPU.
 fn fit(ensemble: &Ensemble, jobs: &[Job], limit: u64) -> bool {
-    let networks = ensemble.device_network_bytes().unwrap_or(0);
+    let networks = ensemble.device_network_bytes();
     let mut usable = jobs.iter().filter_map(|job| job.checked.as_ref().ok());
     usable.all(|case| {
         let case = ensemble.device_memory(case.grids()).unwrap_or(0);

@@ -1,10 +1,11 @@
 //! Why a model is refused.
 
+use super::MAX_MODEL_BYTES;
+use crate::builder::{IR_VERSION, OPSET};
+use crate::network::NetworkError;
+use crate::operators::NEWEST_OPSET;
+use crate::proto::AttributeType;
 use thiserror::Error;
-use vesal_onnx::proto::AttributeType;
-use vesal_onnx::{IR_VERSION, OPSET};
-
-use crate::onnx::MAX_MODEL_BYTES;
 
 /// First rule that a model breaks.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -15,9 +16,9 @@ pub enum CheckError {
         /// Size in bytes.
         found: usize,
     },
-    /// No protobuf message of an ONNX model.
-    #[error("the bytes are no ONNX model")]
-    Decode(#[from] prost::DecodeError),
+    /// No ONNX model.
+    #[error(transparent)]
+    Decode(#[from] NetworkError),
     /// Another version of the file format.
     #[error("the model has IR version {found:?}, expected {IR_VERSION}")]
     IrVersion {
@@ -35,6 +36,20 @@ pub enum CheckError {
     Opset {
         /// The version, if stated.
         found: Option<i64>,
+    },
+    /// An operator set in which an operator meant something else, or that is not known.
+    #[error(
+        "node {node:?} has the operator {operator:?} of opset {found}, expected opset {least} to {NEWEST_OPSET}"
+    )]
+    OperatorOpset {
+        /// The node.
+        node: String,
+        /// The operator.
+        operator: &'static str,
+        /// The network's operator set.
+        found: i64,
+        /// Oldest one that is known.
+        least: i64,
     },
     /// Operators from elsewhere.
     #[error("the model uses the operator domain {domain:?}, expected the default domain only")]
@@ -62,7 +77,7 @@ pub enum CheckError {
         found: String,
     },
     /// Two nodes share a name.
-    #[error("two nodes have the name `{node}`")]
+    #[error("two nodes have the name {node:?}")]
     NodeTwice {
         /// The name.
         node: String,
@@ -74,14 +89,14 @@ pub enum CheckError {
         what: &'static str,
     },
     /// A value is given twice: the graph is not in single assignment form.
-    #[error("the value `{value}` is given twice")]
+    #[error("the value {value:?} is given twice")]
     Twice {
         /// The value.
         value: String,
     },
     /// A value is taken before any node gives it: cyclic, unsorted or missing.
     #[error(
-        "node `{node}` takes the value `{value}`, which no earlier node, input or initializer gives"
+        "node {node:?} takes the value {value:?}, which no earlier node, input or initializer gives"
     )]
     Undefined {
         /// The node.
@@ -90,13 +105,13 @@ pub enum CheckError {
         value: String,
     },
     /// An output that nothing gives.
-    #[error("the output `{output}` is given by no node")]
+    #[error("the output {output:?} is given by no node")]
     NoOutput {
         /// The output.
         output: String,
     },
     /// A value whose type is missing or unsuitable.
-    #[error("the value `{value}` has no usable type: {problem}")]
+    #[error("the value {value:?} has no usable type: {problem}")]
     Type {
         /// The value.
         value: String,
@@ -104,7 +119,7 @@ pub enum CheckError {
         problem: TypeProblem,
     },
     /// A weight that contradicts itself.
-    #[error("the initializer `{initializer}` is unusable: {problem}")]
+    #[error("the initializer {initializer:?} is unusable: {problem}")]
     Initializer {
         /// The initializer.
         initializer: String,
@@ -112,17 +127,27 @@ pub enum CheckError {
         problem: InitializerProblem,
     },
     /// An operator that networks have no use for.
-    #[error(
-        "node `{node}` has the operator {found:?}, expected Conv, ConvTranspose, InstanceNormalization, Relu or Add"
-    )]
+    #[error("node {node:?} has the operator {found:?}, expected one of {}", expected.join(", "))]
     Operator {
         /// The node.
         node: String,
         /// The operator.
         found: String,
+        /// Those that are known.
+        expected: Vec<&'static str>,
+    },
+    /// An input that has to be there and is not, or one that has to be a constant and is none.
+    #[error("node {node:?} takes no {what}, expected {expected}")]
+    Input {
+        /// The node.
+        node: String,
+        /// Which input.
+        what: &'static str,
+        /// What it has to be.
+        expected: &'static str,
     },
     /// A wrong number of inputs or outputs.
-    #[error("node `{node}` has {found} {what}, expected {least} to {most}")]
+    #[error("node {node:?} has {found} {what}, expected {least} to {most}")]
     Arity {
         /// The node.
         node: String,
@@ -136,7 +161,7 @@ pub enum CheckError {
         most: usize,
     },
     /// A parameter that the operator does not have, or not like this.
-    #[error("node `{node}`: attribute `{attribute}` {problem}")]
+    #[error("node {node:?}: attribute {attribute:?} {problem}")]
     Attribute {
         /// The node.
         node: String,
@@ -146,7 +171,7 @@ pub enum CheckError {
         problem: AttributeProblem,
     },
     /// Shapes that the operator cannot take.
-    #[error("node `{node}`: {problem}")]
+    #[error("node {node:?}: {problem}")]
     Shape {
         /// The node.
         node: String,
@@ -154,7 +179,7 @@ pub enum CheckError {
         problem: ShapeProblem,
     },
     /// The shape that follows from the graph is not the declared one.
-    #[error("the value `{value}` has shape {found}, its declaration says {expected}")]
+    #[error("the value {value:?} has shape {found}, its declaration says {expected}")]
     Declaration {
         /// The value.
         value: String,
@@ -183,6 +208,12 @@ pub enum TypeProblem {
     /// A size that is neither a positive number nor a name.
     #[error("axis {axis} has neither a positive size nor a name")]
     Axis {
+        /// The axis, from 0.
+        axis: usize,
+    },
+    /// A size that is free and not that of the batch.
+    #[error("axis {axis} has no fixed size, expected one on every axis but the first")]
+    Free {
         /// The axis, from 0.
         axis: usize,
     },
@@ -265,7 +296,7 @@ pub enum AttributeProblem {
         /// The value.
         found: String,
         /// The range.
-        expected: &'static str,
+        expected: String,
     },
     /// A value that contradicts the weights.
     #[error("is {found:?}, the weights have {expected:?}")]
@@ -306,13 +337,23 @@ pub enum ShapeProblem {
         /// The axis, from 0.
         axis: usize,
     },
-    /// Nothing would be left.
-    #[error("its output would have size {found} on axis {axis}, expected at least 1")]
+    /// Nothing would be left, or more than can be counted.
+    #[error("its output would have size {found} on axis {axis}, expected 1 to 1048576")]
     Vanishes {
         /// The axis, from 0.
         axis: usize,
         /// The size.
         found: i64,
+    },
+    /// Two shapes that cannot be put together.
+    #[error("it puts shapes {left} and {right} together along axis {axis}")]
+    Concatenation {
+        /// One shape.
+        left: String,
+        /// The other.
+        right: String,
+        /// The axis, from 0.
+        axis: usize,
     },
     /// Two shapes that cannot be added.
     #[error("it adds shapes {left} and {right}")]
@@ -322,4 +363,29 @@ pub enum ShapeProblem {
         /// The other.
         right: String,
     },
+}
+
+impl CheckError {
+    /// A remedy, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Decode(error) => error.hint(),
+            Self::Operator { .. } | Self::Input { .. } => Some(
+                "export the network without it: folding constants removes `Constant`, `Shape` and what computes with them; \
+                 networks of convolutions need no loops and branches",
+            ),
+            Self::Initializer {
+                problem: InitializerProblem::External,
+                ..
+            } => Some("save the network with its weights in the file itself"),
+            Self::OperatorOpset { .. } => Some("export the network with opset 17 or newer"),
+            Self::Domain { .. } => Some(
+                "export the network with the standard operators alone, before any tool has optimized it for one runtime",
+            ),
+            Self::Attribute { .. } => {
+                Some("export the network with explicit padding and standard settings")
+            }
+            _ => None,
+        }
+    }
 }

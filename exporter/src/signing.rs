@@ -1,0 +1,165 @@
+//! Keys, and signatures of bundles by them, in minisign's formats.
+
+use std::fs::OpenOptions;
+use std::io::{self, Cursor, Write};
+use std::path::{Path, PathBuf};
+
+use minisign::{KeyPair, PError, SecretKey, SecretKeyBox};
+use thiserror::Error;
+use vesal_bundle::signature::SignatureError;
+use vesal_bundle::{Bundle, BundleError, signature};
+
+/// Largest file of a secret key in bytes.
+const MAX_KEY_BYTES: u64 = 4096;
+
+/// Why keys cannot be made, or a bundle not be signed.
+#[derive(Debug, Error)]
+pub enum SigningError {
+    /// minisign refuses.
+    #[error("cannot {what}")]
+    Minisign {
+        /// To do what.
+        what: &'static str,
+        /// Why.
+        source: PError,
+    },
+    /// A file of a key cannot be read.
+    #[error("cannot read the secret key `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of a key cannot be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The secret key has a password.
+    #[error("the secret key `{}` is protected by a password, expected it", path.display())]
+    Password {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The bundle cannot be opened.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The signature cannot be written.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+}
+
+impl SigningError {
+    /// A remedy, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Minisign { .. } => Some(
+                "a secret key is the file that `vesal-export keygen` or `minisign -G` writes; its password has to be right",
+            ),
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+                Some("keys are never replaced: choose another name, or move the file yourself")
+            }
+            Self::Password { .. } => Some("run it on a terminal, which asks for the password"),
+            Self::Bundle(error) => error.hint(),
+            Self::Signature(error) => error.hint(),
+            Self::Read { .. } | Self::Write { .. } => None,
+        }
+    }
+}
+
+fn minisign(what: &'static str) -> impl FnOnce(PError) -> SigningError {
+    move |source| SigningError::Minisign { what, source }
+}
+
+/// Makes a pair of keys and writes each to a file that must not exist: the secret one for its owner alone, protected by the
+/// password if there is one.
+///
+/// **Errors**: [`SigningError`].
+pub fn generate(
+    secret: &Path,
+    public: &Path,
+    password: Option<String>,
+) -> Result<(), SigningError> {
+    let keys = match password {
+        Some(password) => KeyPair::generate_encrypted_keypair(Some(password)),
+        None => KeyPair::generate_unencrypted_keypair(),
+    }
+    .map_err(minisign("make a pair of keys"))?;
+    let text = keys
+        .sk
+        .to_box(None)
+        .map_err(minisign("write the secret key"))?;
+    write_new(secret, &text.into_string(), true)?;
+    let text = keys.pk.to_box().map_err(minisign("write the public key"))?;
+    write_new(public, &text.into_string(), false)
+}
+
+fn write_new(path: &Path, text: &str, secret: bool) -> Result<(), SigningError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if secret {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = secret;
+    let write = || {
+        let mut file = options.open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|source| SigningError::Write {
+        path: path.into(),
+        source,
+    })
+}
+
+/// A secret key, read and ready to sign.
+pub struct Signer(SecretKey);
+
+impl Signer {
+    /// Reads a secret key; `password` is asked for one if the key has one.
+    ///
+    /// **Errors**: [`SigningError`].
+    pub fn read(
+        path: &Path,
+        password: impl FnOnce() -> Option<String>,
+    ) -> Result<Self, SigningError> {
+        let read = || {
+            let mut text = String::new();
+            let file = std::fs::File::open(path)?;
+            io::Read::read_to_string(&mut io::Read::take(file, MAX_KEY_BYTES), &mut text)?;
+            Ok(text)
+        };
+        let text: String = read().map_err(|source| SigningError::Read {
+            path: path.into(),
+            source,
+        })?;
+        let parse = || SecretKeyBox::from_string(&text).map_err(minisign("read the secret key"));
+        if let Ok(key) = parse()?.into_unencrypted_secret_key() {
+            return Ok(Self(key));
+        }
+        let password = password().ok_or_else(|| SigningError::Password { path: path.into() })?;
+        let key = parse()?.into_secret_key(Some(password));
+        key.map(Self).map_err(minisign("open the secret key"))
+    }
+
+    /// Signs a bundle after all of it was checked: its manifest, whose digests cover everything else. A signature that is
+    /// there is replaced; the bundle's digest stays what it is.
+    ///
+    /// **Errors**: [`SigningError`].
+    pub fn sign(&self, directory: &Path) -> Result<Bundle, SigningError> {
+        let bundle = Bundle::open(directory)?;
+        // Shown by whoever verifies, and signed as well.
+        let comment = format!("vesal bundle, SHA-256 {}", bundle.digest());
+        let signed = Cursor::new(bundle.manifest_bytes());
+        let text = minisign::sign(None, &self.0, signed, Some(&comment), None)
+            .map_err(minisign("sign the bundle"))?;
+        signature::write(directory, &text.into_string())?;
+        Ok(bundle)
+    }
+}

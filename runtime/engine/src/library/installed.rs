@@ -1,0 +1,198 @@
+//! What setup has put into the cache, so that a library is seen to be the one that was fetched.
+//!
+//! A record beside the library states the digest of each file, and what the system said of the file when the digest was
+//! taken. As long as the system says the same, nobody has written to it: the digest is taken again only when that differs.
+
+use std::fs::{self, Metadata};
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use vesal_bundle::digest;
+
+use super::LibraryError;
+
+/// File name of the record.
+const FILE_NAME: &str = "installed.json";
+/// Largest record in bytes.
+const MAX_RECORD_BYTES: u64 = 1 << 16;
+
+/// One file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: String,
+    sha256: String,
+    stamp: Stamp,
+}
+
+/// What the system says of a file: it changes with every write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stamp {
+    bytes: u64,
+    /// Of the last write, and where the system has it, of the last change of anything; in nanoseconds since 1970.
+    modified: i64,
+    changed: i64,
+    /// Where the system has them: the file system, and the file in it.
+    device: u64,
+    inode: u64,
+}
+
+impl Stamp {
+    #[cfg(unix)]
+    fn of(file: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        let time = |seconds: i64, nanoseconds: i64| {
+            seconds
+                .saturating_mul(1_000_000_000)
+                .saturating_add(nanoseconds)
+        };
+        Self {
+            bytes: file.len(),
+            modified: time(file.mtime(), file.mtime_nsec()),
+            changed: time(file.ctime(), file.ctime_nsec()),
+            device: file.dev(),
+            inode: file.ino(),
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn of(file: &Metadata) -> Self {
+        let modified = file.modified().ok();
+        let modified = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+        Self {
+            bytes: file.len(),
+            modified: modified.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)),
+            changed: 0,
+            device: 0,
+            inode: 0,
+        }
+    }
+}
+
+/// Whether a folder of the cache has a record.
+pub(crate) fn has_record(folder: &Path) -> bool {
+    read(folder).is_some()
+}
+
+/// Records all files of a folder that was just filled.
+///
+/// **Errors**: whatever reading and writing gives.
+pub fn record(folder: &Path) -> io::Result<()> {
+    let mut entries = Vec::new();
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name != FILE_NAME && entry.file_type()?.is_file() {
+            let (_, sha256) = digest::sha256_file(&entry.path())?;
+            let stamp = Stamp::of(&entry.metadata()?);
+            entries.push(Entry {
+                name,
+                sha256,
+                stamp,
+            });
+        }
+    }
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    write(folder, &entries)
+}
+
+/// Checks that the files beside a library of the cache, and the library itself, are those that were fetched.
+///
+/// **Errors**: no record, or a file that is another one.
+pub fn check(library: &Path) -> Result<(), LibraryError> {
+    let changed = |path: &Path| LibraryError::Changed { path: path.into() };
+    let folder = library.parent().ok_or_else(|| changed(library))?;
+    let name = library.file_name().unwrap_or_default();
+    let mut entries = read(folder).ok_or_else(|| changed(library))?;
+    if !entries.iter().any(|entry| *entry.name == *name) {
+        return Err(changed(library));
+    }
+    let mut again = false;
+    for entry in &mut entries {
+        let path = folder.join(&entry.name);
+        let stamp = path.symlink_metadata().ok().filter(Metadata::is_file);
+        let stamp = stamp
+            .map(|file| Stamp::of(&file))
+            .ok_or_else(|| changed(&path))?;
+        if stamp != entry.stamp {
+            let found = digest::sha256_file(&path).ok().map(|(_, sha256)| sha256);
+            if found.as_ref() != Some(&entry.sha256) {
+                return Err(changed(&path));
+            }
+            (entry.stamp, again) = (stamp, true);
+        }
+    }
+    if again {
+        // Where it cannot be written, the digest is taken every time.
+        let _ = write(folder, &entries);
+    }
+    Ok(())
+}
+
+fn read(folder: &Path) -> Option<Vec<Entry>> {
+    let path = folder.join(FILE_NAME);
+    let file = path.symlink_metadata().ok()?;
+    (file.is_file() && file.len() <= MAX_RECORD_BYTES).then_some(())?;
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+fn write(folder: &Path, entries: &[Entry]) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(&serde_json::to_vec_pretty(entries)?)?;
+    file.persist(folder.join(FILE_NAME))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_changed_is_not_the_one_that_was_fetched() {
+        let folder = tempfile::tempdir().expect("temporary directory");
+        let path = |name: &str| folder.path().join(name);
+        let library = path("libonnxruntime.so");
+        fs::write(&library, "library").expect("written");
+        fs::write(path("provider.so"), "provider").expect("written");
+        assert!(
+            matches!(check(&library), Err(LibraryError::Changed { .. })),
+            "no record"
+        );
+        record(folder.path()).expect("recorded");
+        check(&library).expect("as fetched");
+
+        // The same content, as after a backup: its digest is taken once.
+        fs::write(&library, "library").expect("written");
+        check(&library).expect("as fetched");
+        let stamp = Stamp::of(&library.metadata().expect("there"));
+        let entries = read(folder.path()).expect("a record");
+        assert_eq!(
+            entries
+                .iter()
+                .find(|entry| entry.name == "libonnxruntime.so")
+                .expect("listed")
+                .stamp,
+            stamp
+        );
+
+        for (name, content) in [
+            ("provider.so", "providex"),
+            ("libonnxruntime.so", "libraries"),
+        ] {
+            let before = fs::read(path(name)).expect("read");
+            fs::write(path(name), content).expect("written");
+            let error = check(&library).expect_err("another one");
+            assert!(
+                matches!(&error, LibraryError::Changed { path: found } if *found == path(name)),
+                "{error:?}"
+            );
+            fs::write(path(name), before).expect("written");
+            check(&library).expect("as fetched");
+        }
+        let other = path("libonnxruntime.so.2");
+        fs::write(&other, "library").expect("written");
+        assert!(check(&other).is_err(), "a file that was not fetched");
+    }
+}

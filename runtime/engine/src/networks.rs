@@ -1,0 +1,20 @@
+//! A look at the networks of a bundle, without ONNX Runtime.
+
+use vesal_bundle::Bundle;
+
+use crate::error::EngineError;
+use crate::predictor::load_network;
+
+/// Checks that the networks of a bundle are what its manifest says, and networks that this program knows: one at a time,
+/// of which nothing is kept.
+///
+/// **Errors**: a file that is not what the manifest says, or a network that no command would run.
+pub fn check_networks(bundle: &Bundle) -> Result<(), EngineError> {
+    let manifest = bundle.manifest();
+    for member in 0..manifest.members.len() {
+        let file = bundle.member_bytes(member)?;
+        load_network(&file, &manifest.network)
+            .map_err(|source| EngineError::Member { member, source })?;
+    }
+    Ok(())
+}

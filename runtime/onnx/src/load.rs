@@ -1,0 +1,95 @@
+//! Networks that others made: checked, and reduced to what was checked.
+
+use prost::bytes::Bytes;
+
+use crate::check::{CheckError, MAX_MODEL_BYTES, check_foreign};
+use crate::network::Network;
+use crate::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
+};
+
+impl Network {
+    /// Decodes a model file of unknown origin, checks it, and keeps of it what was checked.
+    ///
+    /// **Definition**: the network has the operators of [`crate::operators`] alone, in the standard domain, with their
+    /// attributes; all weights are in the file; every shape is known but for the size of the batch. What it becomes when it is
+    /// encoded again says nothing else: no text, no metadata, no field that was not looked at.
+    ///
+    /// **Errors**: the first rule that it breaks.
+    pub fn load(bytes: impl Into<Bytes>) -> Result<Self, CheckError> {
+        let bytes = bytes.into();
+        if bytes.len() > MAX_MODEL_BYTES {
+            return Err(CheckError::TooLarge { found: bytes.len() });
+        }
+        let network = Self::decode(bytes)?;
+        check_foreign(network.model())?;
+        let model = checked_parts(network.model());
+        Ok(network.with_model(model))
+    }
+}
+
+/// The parts of a model that the check looks at, by name: a field that is not here gets nowhere.
+fn checked_parts(model: &ModelProto) -> ModelProto {
+    let graph = model.graph.as_ref().map(|graph| GraphProto {
+        node: graph.node.iter().map(node).collect(),
+        // Without a name, ONNX Runtime takes a graph for a broken one.
+        name: Some("network".into()),
+        initializer: graph.initializer.iter().map(tensor).collect(),
+        input: graph.input.iter().map(value).collect(),
+        output: graph.output.iter().map(value).collect(),
+        ..Default::default()
+    });
+    ModelProto {
+        ir_version: model.ir_version,
+        opset_import: model.opset_import.clone(),
+        graph,
+        ..Default::default()
+    }
+}
+
+fn node(node: &NodeProto) -> NodeProto {
+    NodeProto {
+        input: node.input.clone(),
+        output: node.output.clone(),
+        name: node.name.clone(),
+        op_type: node.op_type.clone(),
+        attribute: node.attribute.iter().map(attribute).collect(),
+        ..Default::default()
+    }
+}
+
+fn attribute(attribute: &AttributeProto) -> AttributeProto {
+    AttributeProto {
+        name: attribute.name.clone(),
+        f: attribute.f,
+        i: attribute.i,
+        s: attribute.s.clone(),
+        ints: attribute.ints.clone(),
+        r#type: attribute.r#type,
+        ..Default::default()
+    }
+}
+
+fn tensor(tensor: &TensorProto) -> TensorProto {
+    TensorProto {
+        dims: tensor.dims.clone(),
+        data_type: tensor.data_type,
+        name: tensor.name.clone(),
+        raw_data: tensor.raw_data.clone(),
+        float_data: tensor.float_data.clone(),
+        int64_data: tensor.int64_data.clone(),
+        ..Default::default()
+    }
+}
+
+fn value(info: &ValueInfoProto) -> ValueInfoProto {
+    let r#type = info.r#type.as_ref().map(|kind| crate::proto::TypeProto {
+        tensor_type: kind.tensor_type.clone(),
+        ..Default::default()
+    });
+    ValueInfoProto {
+        name: info.name.clone(),
+        r#type,
+        ..Default::default()
+    }
+}
