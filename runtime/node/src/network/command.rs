@@ -36,9 +36,9 @@ pub mod status {
     /// The data set cannot be read.
     pub const UNREADABLE: u16 = 0xc000;
 
-    /// Whether an instance was taken: success or a warning.
+    /// Whether an instance was taken: success or a warning. A duplicate is none: the peer may keep something else.
     pub fn is_taken(status: u16) -> bool {
-        status == SUCCESS || status == DUPLICATE || status == 0x0001 || status & 0xf000 == 0xb000
+        status == SUCCESS || status == 0x0001 || status & 0xf000 == 0xb000
     }
 }
 

@@ -286,14 +286,16 @@ impl Session {
         }
         let code = match sink {
             Sink::Waste(code, _) => code,
-            Sink::File(incoming) => match incoming.keep(&shared, self.service, &mut self.touched) {
-                Ok((bytes, admitted)) => {
-                    shared.receiving.note(STORAGE, None);
-                    self.count(bytes, admitted);
-                    status::SUCCESS
+            Sink::File(incoming) => {
+                match incoming.keep(&shared, self.service, &self.caller, &mut self.touched) {
+                    Ok((bytes, admitted)) => {
+                        shared.receiving.note(STORAGE, None);
+                        self.count(bytes, admitted);
+                        status::SUCCESS
+                    }
+                    Err(refusal) => self.refuse(&refusal),
                 }
-                Err(refusal) => self.refuse(&refusal),
-            },
+            }
         };
         Ok(Some((context, command.answer(code))))
     }

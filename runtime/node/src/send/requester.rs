@@ -42,14 +42,17 @@ pub enum SendError {
         /// The status.
         status: u16,
     },
+    /// The peer has another object under the UID of a result, and keeps that.
+    #[error("it has another object under the UID of a result (status 0111)")]
+    Duplicate,
     /// A result cannot be read.
     #[error("a result cannot be read: {0}")]
     Result(HeaderError),
     /// A result cannot be read.
     #[error("a result cannot be read: {0}")]
     File(io::Error),
-    /// What was taken cannot be noted.
-    #[error("it cannot be noted what was taken: {0}")]
+    /// What is sent and what was taken cannot be noted.
+    #[error("it cannot be noted what is sent: {0}")]
     Note(io::Error),
 }
 
@@ -77,7 +80,21 @@ pub fn echo(destination: &Destination, limits: &Limits, stop: &Arc<Stop>) -> Res
     }
 }
 
-/// Sends files in one association; `taken` is told the index of each that was taken.
+/// Who is asked and told about each file that is sent, by its index.
+pub trait Sends {
+    /// It is about to be sent.
+    ///
+    /// **Errors**: it is not to be sent.
+    fn begins(&mut self, index: usize, instance: &Instance) -> Result<(), SendError>;
+
+    /// The peer has answered.
+    ///
+    /// **Errors**: it does not count as taken.
+    fn answered(&mut self, index: usize, instance: &Instance, status: u16)
+    -> Result<(), SendError>;
+}
+
+/// Sends files in one association.
 ///
 /// A file that is refused does not keep the others from being sent.
 ///
@@ -87,7 +104,7 @@ pub fn store(
     limits: &Limits,
     stop: &Arc<Stop>,
     files: &[&Path],
-    mut taken: impl FnMut(usize),
+    sends: &mut dyn Sends,
 ) -> Result<(), SendError> {
     let instances: Vec<Instance> = files
         .iter()
@@ -99,13 +116,15 @@ pub fn store(
     let mut association = Association::open(destination, limits, stop, &kinds)?;
     let mut first = Ok(());
     for (index, (file, instance)) in files.iter().zip(&instances).enumerate() {
-        let sent = association.store(index, file, instance);
-        match sent {
-            Ok(()) => taken(index),
+        let sent = association.store(index, file, instance, sends);
+        match sent.and_then(|status| sends.answered(index, instance, status)) {
+            Ok(()) => {}
             Err(error) => {
                 let goes_on = matches!(
                     error,
-                    SendError::NotAccepted { .. } | SendError::Status { .. }
+                    SendError::NotAccepted { .. }
+                        | SendError::Status { .. }
+                        | SendError::Duplicate
                 );
                 if first.is_ok() {
                     first = Err(error);
@@ -201,7 +220,14 @@ impl<'a> Association<'a> {
         }
     }
 
-    fn store(&mut self, index: usize, file: &Path, instance: &Instance) -> Result<(), SendError> {
+    /// Sends a file; the status of the answer.
+    fn store(
+        &mut self,
+        index: usize,
+        file: &Path,
+        instance: &Instance,
+        sends: &mut dyn Sends,
+    ) -> Result<u16, SendError> {
         let context = self.context(&kind_of(instance))?;
         let mut file = File::open(file).map_err(SendError::File)?;
         let mut left = file
@@ -219,6 +245,7 @@ impl<'a> Association<'a> {
             has_data: true,
             status: None,
         };
+        sends.begins(index, instance)?;
         self.send(context, true, &command.encode())?;
         let mut buffer = vec![0; self.piece_bytes];
         while left > 0 {
@@ -233,10 +260,7 @@ impl<'a> Association<'a> {
                 bytes: &buffer[..count],
             }))?;
         }
-        match self.answer(&command)? {
-            status if status::is_taken(status) => Ok(()),
-            status => Err(SendError::Status { status }),
-        }
+        self.answer(&command)
     }
 
     fn send(&mut self, context: u8, command: bool, bytes: &[u8]) -> Result<(), SendError> {
