@@ -79,6 +79,9 @@ pub struct PredictArguments {
     /// Write the record of the run to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Write why it failed to this file, as a code and numbers: for a node
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub failure: Option<PathBuf>,
     /// Which series, and how.
     #[command(flatten)]
     pub dicom: DicomArguments,

@@ -215,11 +215,11 @@ mod tests {
     }
 
     #[test]
-    fn warnings_and_duplicates_count_as_taken() {
+    fn warnings_count_as_taken_and_duplicates_do_not() {
         for (code, taken) in [
             (0, true),
             (0xb000, true),
-            (0x0111, true),
+            (0x0111, false),
             (0xa700, false),
             (0xc001, false),
             (0x0122, false),

@@ -6,24 +6,22 @@ use super::*;
 
 const JOBS: u32 = 20_000;
 
-/// A storage folder with jobs that wait for a time that is far away.
-fn waiting(storage: &Path) -> Config {
-    let mut config = config(storage);
+#[test]
+fn twenty_thousand_jobs_cost_no_more_than_one() {
+    let storage = tempfile::tempdir().unwrap();
+    let mut config = config(storage.path());
     config.services[0].quiet = Duration::from_secs(3600);
     config.limits.jobs = JOBS as usize;
     let queue = open(&config);
-    let files = Files::default();
     let mut units = queue.units();
     for number in 0..JOBS {
         let key = queue.key(0, "1.2", &format!("1.2.{number}"));
         let folder = Folder(queue.storage().join("jobs").join(&key.0));
         let mut job = Job::new("VESAL", crate::clock::Time::now());
-        let state = [State::Collecting, State::Queued, State::Sending][number as usize % 3];
-        job.state = state;
+        // None of them is due: they wait for instances, for their next try, for their destination.
+        job.state = [State::Collecting, State::Queued, State::Sending][number as usize % 3];
         job.not_before = crate::clock::Time(u64::MAX);
-        let mut unit = unit::Unit::new(folder, job, Some(0));
-        unit.arrived.clear();
-        units.insert(key, unit);
+        units.insert(key, unit::Unit::new(folder, job, Some(0)));
     }
     assert_eq!(units.unfinished(), JOBS as usize);
     let counts = units.counts()["VESAL"];
@@ -44,20 +42,12 @@ fn waiting(storage: &Path) -> Config {
     // To look at all of them so often would take minutes.
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     // There is room for no further one.
-    let refused = send(&queue, "1.1", 1);
+    let mut association = Association::open(&queue, "A");
+    let refused = association.send_to(&queue.key(0, "1.3", "1.3.1"), "1.1", 1);
     assert!(
         matches!(refused, Err(NotAdmitted::Jobs { limit }) if limit == JOBS as usize),
         "{refused:?}"
     );
-    assert!(!queue.incoming().join("1.part").exists());
-    drop(files);
-    config
-}
-
-#[test]
-fn twenty_thousand_jobs_cost_no_more_than_one() {
-    let folder = tempfile::tempdir().unwrap();
-    waiting(folder.path());
 }
 
 #[test]
