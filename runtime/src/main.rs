@@ -13,6 +13,7 @@ mod peak_memory;
 mod process_age;
 mod profile;
 mod progress;
+mod reason;
 mod record;
 mod skipped;
 mod table;

@@ -78,6 +78,11 @@ impl Failure {
         self
     }
 
+    /// What went wrong.
+    pub fn cause(&self) -> &(dyn Error + 'static) {
+        self.cause.as_ref()
+    }
+
     /// How the program is to exit.
     pub fn exit(&self) -> Exit {
         self.exit

@@ -19,8 +19,10 @@ use std::time::{Duration, Instant};
 use certificates::{Authority, Files, self_signed};
 use dicom_files::CT;
 use support::{Said, Sender, StandIn, config, free_port, slice, start, states, wait_for};
+use vesal_io::dicom::Instance;
 use vesal_node::config::{ClientTls, Destination, Identity, Limits, ServerTls};
 use vesal_node::network::tls::Profile;
+use vesal_node::send::{SendError, Sends};
 use vesal_node::stop::Stop;
 use vesal_node::{Config, Node, log, send};
 
@@ -105,6 +107,21 @@ fn image(folder: &Path, k: usize) -> PathBuf {
     path
 }
 
+/// Counts what is taken.
+struct Taken(usize);
+
+impl Sends for Taken {
+    fn begins(&mut self, _: usize, _: &Instance) -> Result<(), SendError> {
+        Ok(())
+    }
+
+    fn answered(&mut self, _: usize, _: &Instance, status: u16) -> Result<(), SendError> {
+        assert_eq!(status, 0);
+        self.0 += 1;
+        Ok(())
+    }
+}
+
 #[test]
 fn images_come_over_tls_and_nothing_comes_without() {
     let folder = tempfile::tempdir().unwrap();
@@ -114,9 +131,9 @@ fn images_come_over_tls_and_nothing_comes_without() {
     let peer = peer(node.address(), &authority.certificate, None);
     let paths: Vec<_> = (0..20).map(|k| image(folder.path(), k)).collect();
     let paths: Vec<_> = paths.iter().map(PathBuf::as_path).collect();
-    let mut taken = 0;
-    send::store(&peer, &limits(), &Arc::default(), &paths, |_| taken += 1).unwrap();
-    assert_eq!(taken, 20);
+    let mut taken = Taken(0);
+    send::store(&peer, &limits(), &Arc::default(), &paths, &mut taken).unwrap();
+    assert_eq!(taken.0, 20);
     wait_for("it is complete", || states(&node) != ["collecting"]);
     assert_eq!(node.shared().queue.jobs(9)[0].instances, 20);
     // Without TLS there is an abort, and a line that says why.

@@ -7,4 +7,5 @@ mod series;
 
 pub use find::{Candidate, FindError, Input, find, find_listed, images_in};
 pub use read::{Assessed, Checked, Origin, ReadError, geometry_note};
-pub use series::{ChosenSeries, names};
+pub use grid::GridError;
+pub use series::{ChosenSeries, SeriesError, names};

@@ -82,6 +82,9 @@ pub struct PredictArguments {
     /// What the bundle has to be.
     #[command(flatten)]
     pub trust: TrustArguments,
+    /// Write why it failed to this file, as a code and numbers: for a node
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub failure: Option<PathBuf>,
     /// Which series, and how.
     #[command(flatten)]
     pub dicom: DicomArguments,

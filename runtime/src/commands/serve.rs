@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use vesal_bundle::Bundle;
+use vesal_cli::host_memory::HostMemory;
 use vesal_cli::{Exit, Failure, stdout};
 use vesal_engine::check_networks;
 use vesal_node::config::{EXAMPLE, Grouping, Service};
@@ -37,13 +38,18 @@ pub fn run(arguments: &ServeArguments) -> Result<Exit, Failure> {
         stdout::print(EXAMPLE)?;
         return Ok(Exit::Success);
     };
-    let config = Config::read(path).map_err(|error| {
+    let mut config = Config::read(path).map_err(|error| {
         let hint = error.hint().map(str::to_owned);
         Failure::new(Exit::Usage, error).hint(hint)
     })?;
     log::install(log_settings(&config)?, Box::new(io::stderr()));
     let services = config.services.iter().map(check_service);
     let services = services.collect::<Result<Vec<_>, _>>()?;
+    for (service, checked) in config.services.iter_mut().zip(&services) {
+        // Whatever lies there later, jobs are predicted with this one.
+        service.bundle_sha256 = Some(checked.bundle.digest().to_owned());
+    }
+    config.limits.run_ram = config.limits.run_ram.or_else(|| share(config.workers));
     if arguments.check {
         return check(&config, &services, path);
     }
@@ -71,6 +77,21 @@ fn log_settings(config: &Config) -> Result<log::Settings, Failure> {
     Ok(settings)
 }
 
+/// Memory of each of so many predictions at once, in bytes: four fifths of the machine's are theirs.
+fn share(workers: usize) -> Option<u64> {
+    let memory = HostMemory::read()?;
+    Some(memory.total / 5 * 4 / workers as u64)
+}
+
+/// A bundle that is not the one that the settings name.
+#[derive(Debug, thiserror::Error)]
+#[error("the bundle of service {service} has the digest {found}, the settings expect {expected}")]
+struct OtherBundle {
+    service: String,
+    found: String,
+    expected: String,
+}
+
 /// What a service is predicted with.
 struct Checked {
     bundle: Bundle,
@@ -85,6 +106,16 @@ fn check_service(service: &Service) -> Result<Checked, Failure> {
         let attempt = format!("service {} cannot use its bundle", service.ae_title);
         failure::engine(error).attempting(attempt)
     })?;
+    if let Some(expected) = &service.bundle_sha256
+        && expected != bundle.digest()
+    {
+        let error = OtherBundle {
+            service: service.ae_title.clone(),
+            found: bundle.digest().to_owned(),
+            expected: expected.clone(),
+        };
+        return Err(Failure::new(Exit::Bundle, error));
+    }
     let channels = &bundle.plan().channels;
     if channels.len() > 1 && service.unit == Grouping::Series {
         let names: Vec<_> = channels.iter().map(|c| c.name.as_str()).collect();
@@ -101,6 +132,9 @@ fn check_service(service: &Service) -> Result<Checked, Failure> {
         input: Path::new("input"),
         output: Path::new("output"),
         limit: Duration::ZERO,
+        mark_incomplete: false,
+        uid_key: Path::new("key"),
+        run_ram: Some(1),
     };
     let attempt = format!(
         "jobs of service {} could not be predicted",

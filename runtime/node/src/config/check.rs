@@ -82,8 +82,13 @@ impl LimitsTable {
                 .storage_mib
                 .map(|mib| mebibytes("limits.storage_mib", mib))
                 .transpose()?,
+            jobs: count_up_to("limits.jobs", self.jobs, 1_000_000, "1 to 1000000")?,
             shutdown: pause("limits.shutdown_seconds", self.shutdown_seconds)?,
             run: time("limits.run_minutes", self.run_minutes, 60.0, "minutes")?,
+            run_ram: self
+                .run_ram_mib
+                .map(|mib| mebibytes("limits.run_ram_mib", mib))
+                .transpose()?,
             stuck: time("limits.stuck_minutes", self.stuck_minutes, 60.0, "minutes")?,
         })
     }
@@ -205,13 +210,23 @@ fn services(
             };
             return Err((key("geometry"), fault));
         }
+        let is_sha256 =
+            |text: &String| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if let Some(found) = table.bundle_sha256.clone().filter(|text| !is_sha256(text)) {
+            let expected = "SHA-256 in 64 hexadecimal digits";
+            return Err((key("bundle_sha256"), Fault::Word { found, expected }));
+        }
         services.push(Service {
             ae_title: title,
             bundle: folder.join(table.bundle),
+            bundle_sha256: table.bundle_sha256.map(|text| text.to_ascii_lowercase()),
+            bundle_key: table.bundle_key.map(|key| folder.join(key)),
+            require_signature: table.require_signature,
             unit: table.unit,
             quiet: pause(&key("quiet_seconds"), table.quiet_seconds)?,
             cut_quiet: pause(&key("cut_quiet_seconds"), table.cut_quiet_seconds)?,
             hold: pause(&key("hold_seconds"), table.hold_seconds)?,
+            doubtful: table.doubtful,
             formats: table.formats,
             destinations: table.destinations,
             geometry: table.geometry,
@@ -238,12 +253,21 @@ pub(super) fn ae_title(key: &str, text: &str) -> Checked<String> {
 }
 
 fn count(key: &str, number: usize) -> Checked<usize> {
-    if (1..=1000).contains(&number) {
+    count_up_to(key, number, 1000, "1 to 1000")
+}
+
+fn count_up_to(
+    key: &str,
+    number: usize,
+    most: usize,
+    expected: &'static str,
+) -> Checked<usize> {
+    if (1..=most).contains(&number) {
         Ok(number)
     } else {
         let fault = Fault::Number {
             found: number as f64,
-            expected: "1 to 1000",
+            expected,
         };
         Err((key.to_owned(), fault))
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::config::peers::{DestinationTable, ServerTlsTable, SourceTable};
-use crate::config::{Grouping, Keep};
+use crate::config::{Doubtful, Grouping, Keep};
 use crate::log;
 
 #[derive(Deserialize)]
@@ -93,8 +93,10 @@ table!(LimitsTable {
     instance_mib: u64 = 2048,
     disk_share: f64 = 0.9,
     storage_mib: Option<u64> = None,
+    jobs: usize = 10_000,
     shutdown_seconds: f64 = 10.0,
     run_minutes: f64 = 60.0,
+    run_ram_mib: Option<u64> = None,
     stuck_minutes: f64 = 120.0,
 });
 
@@ -129,6 +131,10 @@ pub(super) struct CallerTable {
 pub(super) struct ServiceTable {
     pub ae_title: String,
     pub bundle: PathBuf,
+    pub bundle_sha256: Option<String>,
+    pub bundle_key: Option<PathBuf>,
+    #[serde(default)]
+    pub require_signature: bool,
     #[serde(default = "series")]
     pub unit: Grouping,
     #[serde(default = "quiet")]
@@ -137,6 +143,8 @@ pub(super) struct ServiceTable {
     pub cut_quiet_seconds: f64,
     #[serde(default = "long")]
     pub hold_seconds: f64,
+    #[serde(default = "mark")]
+    pub doubtful: Doubtful,
     #[serde(default = "formats")]
     pub formats: Vec<String>,
     #[serde(default)]
@@ -152,6 +160,10 @@ pub(super) struct ServiceTable {
 
 fn series() -> Grouping {
     Grouping::Series
+}
+
+fn mark() -> Doubtful {
+    Doubtful::Mark
 }
 
 fn quiet() -> f64 {

@@ -84,10 +84,14 @@ pub struct Limits {
     pub disk_share: f64,
     /// Bytes of the storage folder before instances are refused.
     pub storage_bytes: Option<u64>,
+    /// Jobs on their way before instances of further ones are refused.
+    pub jobs: usize,
     /// Time that associations and jobs get to end when the node stops.
     pub shutdown: Duration,
     /// Time of a prediction.
     pub run: Duration,
+    /// Bytes of memory of a prediction; `None` where nobody says.
+    pub run_ram: Option<u64>,
     /// Age of a waiting job from which the node counts as unhealthy.
     pub stuck: Duration,
 }
@@ -186,6 +190,12 @@ pub struct Service {
     pub ae_title: String,
     /// Folder of the bundle.
     pub bundle: PathBuf,
+    /// SHA-256 that the bundle must have, in hexadecimal digits.
+    pub bundle_sha256: Option<String>,
+    /// File of the public key that the bundle's signature is checked with.
+    pub bundle_key: Option<PathBuf>,
+    /// Whether a bundle without a signature is refused.
+    pub require_signature: bool,
     /// What makes a job.
     pub unit: Grouping,
     /// Time without a new instance after which a job is complete.
@@ -194,6 +204,8 @@ pub struct Service {
     pub cut_quiet: Duration,
     /// How long an open association that has sent into a job holds it back, from its last instance on.
     pub hold: Duration,
+    /// What to do with jobs of which instances may be missing.
+    pub doubtful: Doubtful,
     /// Kinds of results, as `vesal predict --format` names them.
     pub formats: Vec<String>,
     /// Names of destinations.
@@ -206,6 +218,18 @@ pub struct Service {
     pub series: Vec<String>,
     /// Further options of `vesal predict`.
     pub options: Vec<String>,
+}
+
+/// What to do with jobs of which instances may be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Doubtful {
+    /// Fail them.
+    Fail,
+    /// Predict them; the results say it.
+    Mark,
+    /// Predict them as any other.
+    Send,
 }
 
 /// What makes a job.

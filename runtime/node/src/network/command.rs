@@ -43,9 +43,9 @@ pub mod status {
     /// The data set cannot be read.
     pub const UNREADABLE: u16 = 0xc000;
 
-    /// Whether an instance was taken: success or a warning.
+    /// Whether an instance was taken: success or a warning. A duplicate is none: the peer may keep something else.
     pub fn is_taken(status: u16) -> bool {
-        status == SUCCESS || status == DUPLICATE || status == 0x0001 || status & 0xf000 == 0xb000
+        status == SUCCESS || status == 0x0001 || status & 0xf000 == 0xb000
     }
 }
 
@@ -222,11 +222,11 @@ mod tests {
     }
 
     #[test]
-    fn warnings_and_duplicates_count_as_taken() {
+    fn warnings_count_as_taken_and_duplicates_do_not() {
         for (code, taken) in [
             (0, true),
             (0xb000, true),
-            (0x0111, true),
+            (0x0111, false),
             (0xa700, false),
             (0xc001, false),
             (0x0122, false),

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Grouping;
-use crate::queue::{Key, Name, Queue, State, Unit};
+use crate::queue::unit::Unit;
+use crate::queue::{Key, Queue};
 
 /// A job that takes in instances.
 #[derive(Debug, Clone)]
@@ -46,10 +47,9 @@ impl Queue {
     /// The jobs that take in instances.
     pub fn unsettled(&self) -> Vec<Unsettled> {
         let units = self.units();
-        let unsettled = units.iter().filter_map(|(key, unit)| {
+        let unsettled = units.unsettled().filter_map(|(key, unit)| {
             let service = &self.services[unit.service?];
-            let waits = !unit.arrived.is_empty() && !unit.busy && unit.job.state != State::Running;
-            waits.then(|| Unsettled {
+            (!unit.arrived.is_empty()).then(|| Unsettled {
                 key: key.clone(),
                 unit: service.unit,
                 arrived: unit.arrived.len(),
@@ -67,25 +67,24 @@ impl Queue {
             Some(unit) => (unit.folder.clone(), unit.arrived.clone()),
             None => return Ok(None),
         };
-        let Some((uid, content)) = arrived.first_key_value() else {
+        let Some((uid, copy)) = arrived.first_key_value() else {
             return Ok(None);
         };
-        let (uid, content) = (uid.clone(), content.clone());
+        let sample = folder.arrived().join(copy.file(uid));
         // Without the lock: nobody waits for the disk.
         let before = folder.instances(&folder.input())?;
         let further = before.keys().filter(|uid| !arrived.contains_key(*uid));
         Ok(Some(Held {
             instances: arrived.len() + further.count(),
             arrived: arrived.len(),
-            sample: folder.arrived().join(Name { uid, content }.file()),
+            sample,
         }))
     }
 
     /// Notes what a source said of a job. Where that is what is here, the job is complete, unless more comes.
     pub fn note_count(&self, key: &Key, counted: Counted) {
-        if let Some(unit) = self.units().get_mut(key) {
-            unit.counted = Some(counted);
-        }
+        self.units()
+            .update(key, |unit| unit.counted = Some(counted));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Every change that the queue makes on disk, one step at a time.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use vesal_io::atomic;
@@ -11,6 +11,9 @@ use vesal_io::atomic;
 pub struct Files {
     #[cfg(test)]
     pub fuse: Option<std::sync::atomic::AtomicI64>,
+    /// Folders whose names were brought to the disk, in order.
+    #[cfg(test)]
+    pub synced: std::sync::Mutex<Vec<std::path::PathBuf>>,
 }
 
 impl Files {
@@ -32,6 +35,18 @@ impl Files {
             atomic::AtomicError::Io { reason, .. } => reason,
             error => io::Error::other(error),
         })
+    }
+
+    /// Writes a file whole that only its owner may read.
+    pub fn write_private(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.step()?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        // Temporary files are their owner's alone.
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        self.sync_folder(folder)
     }
 
     /// Makes a folder; it may be there.
@@ -70,6 +85,8 @@ impl Files {
 
     /// Makes sure that the names in a folder survive a loss of power.
     pub fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        #[cfg(test)]
+        self.synced.lock().unwrap().push(path.to_owned());
         if cfg!(unix) {
             File::open(path)?.sync_all()
         } else {

@@ -10,14 +10,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::queue::files::Files;
-use crate::queue::job::{Job, Name, VERSION};
+use crate::queue::job::{Copy, Job, VERSION};
 
 /// A job's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder(pub PathBuf);
 
-/// Instances: digests of UIDs with digests of contents.
-pub type Instances = BTreeMap<String, String>;
+/// Instances by the digests of their UIDs.
+pub type Instances = BTreeMap<String, Copy>;
+
+/// Digests of contents by the digests of UIDs.
+pub type Known = BTreeMap<String, String>;
 
 impl Folder {
     pub fn document(&self) -> PathBuf {
@@ -32,8 +35,13 @@ impl Folder {
         self.0.join("input")
     }
 
-    fn known_file(&self) -> PathBuf {
+    pub fn known_file(&self) -> PathBuf {
         self.0.join("known")
+    }
+
+    /// Whether anything is noted.
+    pub fn has_note(&self) -> bool {
+        self.document().symlink_metadata().is_ok()
     }
 
     /// Reads what is noted.
@@ -56,39 +64,35 @@ impl Folder {
         files.write(&self.document(), &text)
     }
 
-    /// The instances in one of its folders. Of two contents of one UID, which a crash can leave, the later counts.
+    /// The instances in one of its folders. Of several copies of one, which a crash can leave, the last that came
+    /// counts.
     pub fn instances(&self, of: &Path) -> io::Result<Instances> {
-        let mut found: BTreeMap<String, (std::time::SystemTime, String)> = BTreeMap::new();
-        for (name, path) in names(of)? {
-            let Some(name) = Name::from_file(&name) else {
-                continue;
-            };
-            let written = path.metadata()?.modified()?;
-            match found.get(&name.uid) {
-                Some((other, _)) if *other > written => {}
+        let mut found = Instances::new();
+        for (uid, copy) in names(of)?.keys().filter_map(|name| Copy::from_file(name)) {
+            match found.get(&uid) {
+                Some(other) if other.number > copy.number => {}
                 _ => {
-                    found.insert(name.uid, (written, name.content));
+                    found.insert(uid, copy);
                 }
             }
         }
-        let plain = found.into_iter().map(|(uid, (_, content))| (uid, content));
-        Ok(plain.collect())
+        Ok(found)
     }
 
     /// Moves what has arrived to what is predicted.
     pub fn merge(&self, files: &Files) -> io::Result<()> {
         files.create_folder(&self.input())?;
-        for (uid, content) in self.instances(&self.arrived())? {
-            let file = Name { uid, content }.file();
+        for (uid, copy) in self.instances(&self.arrived())? {
+            let file = copy.file(&uid);
             files.rename(&self.arrived().join(&file), &self.input().join(&file))?;
         }
         files.sync_folder(&self.input())?;
         files.remove_folder(&self.arrived())?;
-        // Contents that were replaced.
+        // Copies that were replaced.
         let kept = self.instances(&self.input())?;
         for (name, path) in names(&self.input())? {
-            let counts = Name::from_file(&name)
-                .is_some_and(|name| kept.get(&name.uid) == Some(&name.content));
+            let counts =
+                Copy::from_file(&name).is_some_and(|(uid, copy)| kept.get(&uid) == Some(&copy));
             if !counts {
                 files.remove_file(&path)?;
             }
@@ -97,12 +101,12 @@ impl Folder {
     }
 
     /// The instances of the last success; `None` before there was one.
-    pub fn known(&self) -> io::Result<Option<Instances>> {
+    pub fn known(&self) -> io::Result<Option<Known>> {
         match fs::read_to_string(self.known_file()) {
             Ok(text) => Ok(Some(
                 text.lines()
-                    .filter_map(Name::from_file)
-                    .map(|name| (name.uid, name.content))
+                    .filter_map(|line| line.split_once(' '))
+                    .map(|(uid, content)| (uid.to_owned(), content.to_owned()))
                     .collect(),
             )),
             Err(reason) if reason.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -111,14 +115,9 @@ impl Folder {
     }
 
     /// Notes the instances of a success.
-    pub fn remember(&self, files: &Files, instances: &Instances) -> io::Result<()> {
-        let lines: String = instances
-            .iter()
-            .map(|(uid, content)| {
-                let (uid, content) = (uid.clone(), content.clone());
-                Name { uid, content }.file() + "\n"
-            })
-            .collect();
+    pub fn remember(&self, files: &Files, known: &Known) -> io::Result<()> {
+        let line = |(uid, content): (&String, &String)| format!("{uid} {content}\n");
+        let lines: String = known.iter().map(line).collect();
         files.write(&self.known_file(), lines.as_bytes())
     }
 

@@ -1,16 +1,16 @@
 //! What is noted of a job: one small file, written whole at every change of its state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::clock::Time;
-use crate::config::{Grouping, Service};
+use crate::reason::{Reason, Undelivered};
 
 /// Version of the file.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Where a job is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -43,6 +43,11 @@ impl State {
         Self::Done,
         Self::Failed,
     ];
+
+    /// Where it stands among [`State::ALL`].
+    pub fn index(self) -> usize {
+        self as usize
+    }
 
     /// Whether nothing is going to happen with it by itself.
     pub fn is_final(self) -> bool {
@@ -79,12 +84,18 @@ pub struct Job {
     /// Instances that are predicted.
     #[serde(default)]
     pub instances: usize,
+    /// Who sent the first of them: AE title and address.
+    #[serde(default)]
+    pub caller: String,
     /// Whether instances may be missing: an association broke off, or some were refused, and nobody sent again.
     #[serde(default)]
     pub doubt: bool,
     /// Instances that its source has, where one could be asked.
     #[serde(default)]
     pub expected: Option<usize>,
+    /// Whose association broke off or had instances refused, and has not been made good.
+    #[serde(default)]
+    pub undone: BTreeSet<String>,
     /// Whether a failure is none of its images': it is tried again when the node starts.
     #[serde(default)]
     pub again_at_start: bool,
@@ -97,9 +108,12 @@ pub struct Job {
     /// When the next try is due.
     #[serde(default)]
     pub not_before: Time,
-    /// Why the last try failed.
+    /// Why the last prediction failed.
     #[serde(default)]
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
+    /// Why destinations have not taken all results, by their names.
+    #[serde(default)]
+    pub undelivered: BTreeMap<String, Undelivered>,
     /// Folder of results that are whole.
     #[serde(default)]
     pub output: Option<String>,
@@ -109,6 +123,13 @@ pub struct Job {
     /// Digests of the names of results that a destination has taken.
     #[serde(default)]
     pub delivered: BTreeMap<String, Vec<String>>,
+    /// What results were sent to each destination, whether or not it answered: by the digest of their UID, the
+    /// digest of what they were made of; empty where the destination may have something else under that UID.
+    #[serde(default)]
+    pub sent: BTreeMap<String, BTreeMap<String, String>>,
+    /// Digest of what the results were made of: instances, bundle, settings.
+    #[serde(default)]
+    pub made_of: String,
     /// Digest of the bundle and the settings that the results were made with.
     #[serde(default)]
     pub settings: String,
@@ -124,16 +145,21 @@ impl Job {
             created: now,
             changed: now,
             instances: 0,
+            caller: String::new(),
             doubt: false,
             expected: None,
+            undone: BTreeSet::new(),
             again_at_start: false,
             attempts: 0,
             interrupted: 0,
             not_before: Time::default(),
             reason: None,
+            undelivered: BTreeMap::new(),
             output: None,
             results: 0,
             delivered: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            made_of: String::new(),
             settings: String::new(),
         }
     }
@@ -147,6 +173,7 @@ impl Job {
             again_at_start: false,
             not_before: Time::default(),
             reason: None,
+            undelivered: BTreeMap::new(),
             ..self.clone()
         }
     }
@@ -155,6 +182,14 @@ impl Job {
     pub fn lacks(&self) -> bool {
         self.expected
             .is_some_and(|expected| expected > self.instances)
+    }
+
+    /// The same, failed, without results.
+    pub fn failed(&self, reason: Reason, now: Time) -> Self {
+        Self {
+            reason: Some(reason),
+            ..self.into_state(State::Failed, now).without_results()
+        }
     }
 
     /// The same without results.
@@ -167,38 +202,33 @@ impl Job {
         }
     }
 
-    /// The same, to be tried again.
-    pub fn again(&self, state: State, reason: &str, not_before: Time) -> Self {
+    /// The same after a try that failed, to be tried again.
+    pub fn again(&self, not_before: Time) -> Self {
         Self {
-            state,
             attempts: self.attempts + 1,
-            reason: Some(reason.to_owned()),
             not_before,
             ..self.clone()
         }
     }
+
+    /// Why the last try failed, in words.
+    pub fn why(&self) -> Option<String> {
+        let reason = self.reason.iter().map(Reason::to_string);
+        let undelivered = self.undelivered.iter();
+        let destinations = undelivered.map(|(name, why)| format!("destination `{name}`: {why}"));
+        let all: Vec<_> = reason.chain(destinations).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
 }
 
-/// Name of a job: a digest of its service and what makes it one.
+/// Name of a job: a keyed digest of its service and what makes it one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(pub String);
 
 impl Key {
-    /// The job of a service that an instance with these UIDs belongs to.
-    pub fn new(service: &Service, study: &str, series: &str) -> Self {
-        let series = match service.unit {
-            Grouping::Series => series,
-            Grouping::Study => "",
-        };
-        Self(digest(
-            [&service.ae_title, study, series].map(str::as_bytes),
-        ))
-    }
-
     /// Takes the name of a folder.
     pub fn from_name(name: &str) -> Option<Self> {
-        let is_key = name.len() == DIGITS && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_key.then(|| Self(name.to_owned()))
+        is_digest(name, DIGITS).then(|| Self(name.to_owned()))
     }
 }
 
@@ -209,7 +239,18 @@ impl fmt::Display for Key {
     }
 }
 
-const DIGITS: usize = 32;
+/// Hexadecimal digits of a digest.
+pub const DIGITS: usize = 32;
+
+/// Hexadecimal digits of what tells callers apart.
+const OWNER_DIGITS: usize = 16;
+
+/// Who sent what storage of earlier versions holds.
+pub const NOBODY: &str = "0000000000000000";
+
+fn is_digest(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
 
 /// Digest of byte strings; where one ends and the next begins counts.
 pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
@@ -226,39 +267,70 @@ pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Name of the file of an instance: digests of its UID and of its content.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Name {
+/// An instance as it comes: keyed digests of its UID, its content and its caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
     /// Digest of the UID.
     pub uid: String,
     /// Digest of the data set.
     pub content: String,
+    /// Digest of who sends it.
+    pub owner: String,
 }
 
-impl Name {
-    /// Of a UID and the digest of a data set.
-    pub fn new(uid: &str, content: &[u8]) -> Self {
+impl Arrival {
+    /// Of digests; of that of the caller only the first digits are needed.
+    pub fn new(uid: String, content: String, caller: &str) -> Self {
         Self {
-            uid: digest([uid.as_bytes()]),
-            content: hexadecimal(&content[..content.len().min(8)]),
+            uid,
+            content,
+            owner: caller.chars().take(OWNER_DIGITS).collect(),
         }
     }
+}
 
-    /// The name of the file.
-    pub fn file(&self) -> String {
-        format!("{}.{}.dcm", self.uid, self.content)
+/// What is kept of an instance beside the digest of its UID.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copy {
+    /// Digest of the data set.
+    pub content: String,
+    /// Digest of who sent it, or [`NOBODY`].
+    pub owner: String,
+    /// Counts the instances of a job: of two copies of an instance the one with the larger number counts.
+    pub number: u64,
+}
+
+impl Copy {
+    /// Name of the file of an instance.
+    pub fn file(&self, uid: &str) -> String {
+        let Self {
+            content,
+            owner,
+            number,
+        } = self;
+        format!("{uid}.{content}.{owner}.{number:016x}.dcm")
     }
 
-    /// Takes the name of a file.
-    pub fn from_file(name: &str) -> Option<Self> {
-        let (uid, content) = name.strip_suffix(".dcm")?.split_once('.')?;
-        let is_digest = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        (uid.len() == DIGITS && content.len() == 16 && is_digest(uid) && is_digest(content)).then(
-            || Self {
-                uid: uid.to_owned(),
-                content: content.to_owned(),
-            },
-        )
+    /// Takes the name of a file: the digest of the UID, and the rest.
+    pub fn from_file(name: &str) -> Option<(String, Self)> {
+        let mut parts = name.strip_suffix(".dcm")?.split('.');
+        let (uid, content, owner, number) =
+            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let fits = parts.next().is_none()
+            && is_digest(uid, DIGITS)
+            && is_digest(content, DIGITS)
+            && is_digest(owner, OWNER_DIGITS)
+            && is_digest(number, 16);
+        let number = u64::from_str_radix(number, 16).ok()?;
+        fits.then(|| {
+            let (content, owner) = (content.to_owned(), owner.to_owned());
+            let copy = Self {
+                content,
+                owner,
+                number,
+            };
+            (uid.to_owned(), copy)
+        })
     }
 }
 
@@ -268,10 +340,15 @@ mod tests {
 
     #[test]
     fn names_come_back_as_they_were_put() {
-        let name = Name::new("1.2.3", &[0xab; 32]);
-        assert_eq!(Name::from_file(&name.file()), Some(name));
-        for other in ["", ".dcm", "job.json", "a.b.dcm"] {
-            assert_eq!(Name::from_file(other), None);
+        let copy = Copy {
+            content: digest([b"x".as_slice()]),
+            owner: NOBODY.to_owned(),
+            number: 0xfeed,
+        };
+        let uid = digest([b"1.2.3".as_slice()]);
+        assert_eq!(Copy::from_file(&copy.file(&uid)), Some((uid, copy)));
+        for other in ["", ".dcm", "job.json", "a.b.dcm", "a.b.c.d.dcm"] {
+            assert_eq!(Copy::from_file(other), None);
         }
         let key = digest([b"a".as_slice()]);
         assert_eq!(Key::from_name(&key), Some(Key(key)));
@@ -284,12 +361,6 @@ mod tests {
             digest([b"ab".as_slice(), b"c"]),
             digest([b"a".as_slice(), b"bc"])
         );
-    }
-
-    #[test]
-    fn a_job_survives_its_file() {
-        let job = Job::new("VESAL", Time(5)).again(State::Queued, "no", Time(9));
-        let text = serde_json::to_string(&job).unwrap();
-        assert_eq!(serde_json::from_str::<Job>(&text).unwrap(), job);
+        assert_eq!(hexadecimal(&[0, 255]), "00ff");
     }
 }

@@ -6,12 +6,18 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sha2::{Digest, Sha256};
+
 use crate::clock::Time;
 use crate::config::{Config, Service};
 use crate::log;
 use crate::queue::files::Files;
 use crate::queue::folder::names;
-use crate::queue::{Folder, HashMap, Key, Mutex, Queue, State, Unit, digest};
+use crate::queue::secret::Secret;
+use crate::queue::unit::Unit;
+use crate::queue::units::Units;
+use crate::queue::{Folder, Job, Key, Mutex, Queue, State, digest, hexadecimal, migrate};
+use crate::reason::Reason;
 use crate::work::orphan;
 
 /// Predictions that end with the node before a job counts as what ends it.
@@ -28,6 +34,12 @@ pub enum OpenError {
         /// What the system answered.
         reason: io::Error,
     },
+    /// The folder's jobs are named with a key that is gone.
+    #[error("the storage folder `{}` has jobs, but not the key that they are named with", path.display())]
+    NoKey {
+        /// File of the key.
+        path: PathBuf,
+    },
     /// Another node has it.
     #[error("the storage folder `{}` is in use by another node", path.display())]
     InUse {
@@ -43,13 +55,16 @@ impl OpenError {
             Self::Io { .. } => {
                 Some("`storage` in the settings names a folder that the node can write to")
             }
+            Self::NoKey { .. } => Some(
+                "put the file `key` back, or give the node another `storage` and move images from this one by hand",
+            ),
             Self::InUse { .. } => {
                 Some("stop the other node, or give this one a `storage` of its own")
             }
         }
     }
 
-    fn io(path: &Path) -> impl Fn(io::Error) -> Self {
+    pub(super) fn io(path: &Path) -> impl Fn(io::Error) -> Self {
         move |reason| Self::Io {
             path: path.to_owned(),
             reason,
@@ -61,7 +76,7 @@ impl Queue {
     /// Opens the queue in the storage folder of these settings, which is made if it is not there.
     ///
     /// Half received files are removed; what was predicted when the last node ended is predicted again; what was sent
-    /// is not sent again.
+    /// is not sent again. A job that cannot be read is set aside, the others go on.
     ///
     /// **Errors**: [`OpenError`].
     pub fn open(config: &Config) -> Result<Self, OpenError> {
@@ -69,68 +84,102 @@ impl Queue {
     }
 
     pub(super) fn open_with(config: &Config, files: Files) -> Result<Self, OpenError> {
-        let storage = &config.storage;
-        let lock = lock(storage)?;
-        let queue = Self {
-            // What a prediction is told has to be found again by the next node.
-            storage: storage.canonicalize().map_err(OpenError::io(storage))?,
+        let lock = lock(&config.storage)?;
+        // What a prediction is told has to be found again by the next node.
+        let storage = config
+            .storage
+            .canonicalize()
+            .map_err(OpenError::io(&config.storage))?;
+        orphan::end(&storage.join("jobs"));
+        migrate::begin(&storage, &files)?;
+        let key = storage.join("key");
+        let secret = Secret::open(&key, &files).map_err(OpenError::io(&key))?;
+        migrate::finish(&storage, &files, &secret).map_err(OpenError::io(&storage))?;
+        let bundles: Vec<_> = config.services.iter().map(manifest).collect();
+        let services = config.services.iter().zip(&bundles);
+        let mut queue = Self {
+            storage,
             services: config.services.clone(),
-            settings: config.services.iter().map(settings).collect(),
+            settings: services.map(|(of, bundle)| settings(of, bundle.as_deref())).collect(),
+            bundles,
             retry: config.retry.clone(),
             retention: config.retention.clone(),
+            jobs_max: config.limits.jobs,
+            secret,
             files,
-            units: Mutex::new(HashMap::new()),
+            blocked: Vec::new(),
+            damaged: 0,
+            units: Mutex::new(Units::new(&config.services, &config.retention)),
             _lock: lock,
         };
-        queue.recover().map_err(OpenError::io(storage))?;
+        queue.recover().map_err(OpenError::io(&config.storage))?;
         Ok(queue)
     }
 
-    fn recover(&self) -> io::Result<()> {
+    fn recover(&mut self) -> io::Result<()> {
         let jobs = self.storage.join("jobs");
-        orphan::end(&jobs);
         self.files.create_folder(&jobs)?;
         self.files.remove_folder(&self.incoming())?;
         self.files.create_folder(&self.incoming())?;
-        let mut units = self.units();
         for (name, path) in names(&jobs)? {
             let Some(key) = Key::from_name(&name) else {
                 continue;
             };
             let folder = Folder(path);
-            match folder.job() {
-                Ok(job) => {
-                    let service = self
-                        .services
-                        .iter()
-                        .position(|service| service.ae_title == job.service);
-                    let mut unit = Unit::new(folder, job, service);
-                    self.recover_unit(&key, &mut unit)?;
-                    units.insert(key, unit);
-                }
+            match self.take_over(&key, &folder) {
+                Ok(unit) => self.units().insert(key, unit),
                 // It died before its first note: there can be no instance.
-                Err(reason) if reason.kind() == io::ErrorKind::NotFound => {
-                    self.files.remove_folder(&folder.0)?;
+                Err(reason) if reason.kind() == io::ErrorKind::NotFound && !folder.has_note() => {
+                    if let Err(reason) = self.files.remove_folder(&folder.0) {
+                        log::error(format_args!("job {key}: cannot be removed: {reason}"));
+                        self.blocked.push(key);
+                    }
                 }
-                Err(reason) => {
-                    // Rather a job that somebody has to look at than the loss of its images.
-                    log::error(format_args!(
-                        "job {key}: set aside, its note is damaged: {reason}"
-                    ));
-                    let aside = self.storage.join("damaged");
-                    self.files.create_folder(&aside)?;
-                    self.files.remove_folder(&aside.join(&name))?;
-                    self.files.rename(&folder.0, &aside.join(&name))?;
-                }
+                Err(reason) => self.set_aside(key, &folder, &reason),
             }
         }
+        self.damaged = names(&self.storage.join("damaged"))?.len();
         Ok(())
+    }
+
+    /// Moves a job that cannot be taken over to where somebody can look at it: rather that than the loss of its images.
+    fn set_aside(&mut self, key: Key, folder: &Folder, reason: &io::Error) {
+        log::error(format_args!(
+            "job {key}: set aside, it cannot be taken over: {reason}"
+        ));
+        let aside = self.storage.join("damaged");
+        let move_away = || {
+            self.files.create_folder(&aside)?;
+            let mut to = aside.join(&key.0);
+            for number in 2.. {
+                if to.symlink_metadata().is_err() {
+                    break;
+                }
+                to = aside.join(format!("{}-{number}", key.0));
+            }
+            self.files.rename(&folder.0, &to)?;
+            self.files.sync_folder(&aside)
+        };
+        if let Err(reason) = move_away() {
+            log::error(format_args!("job {key}: cannot be moved: {reason}"));
+            self.blocked.push(key);
+        }
+    }
+
+    fn take_over(&self, key: &Key, folder: &Folder) -> io::Result<Unit> {
+        let job = folder.job()?;
+        let mut services = self.services.iter();
+        let service = services.position(|service| service.ae_title == job.service);
+        let mut unit = Unit::new(folder.clone(), job, service);
+        self.recover_unit(key, &mut unit)?;
+        Ok(unit)
     }
 
     fn recover_unit(&self, key: &Key, unit: &mut Unit) -> io::Result<()> {
         unit.arrived = unit.folder.instances(&unit.folder.arrived())?;
+        unit.undone.clone_from(&unit.job.undone);
         // Whoever was sending, was cut off by our end.
-        unit.cut = Some(String::new());
+        unit.undone.insert(String::new());
         let now = Time::now();
         if unit.job.state == State::Failed
             && unit.job.again_at_start
@@ -141,22 +190,23 @@ impl Queue {
             unit.turn_into(&self.files, job)?;
         }
         if unit.job.state == State::Running {
-            let interrupted = unit.job.interrupted + 1;
-            let mut job = if interrupted > INTERRUPTED_MAX {
-                log::error(format_args!(
-                    "job {key}: the node ended {interrupted} times in it, it is given up"
-                ));
-                let mut job = unit.job.into_state(State::Failed, now);
-                job.reason = Some(format!(
-                    "the node ended {interrupted} times during its prediction"
-                ));
-                job
+            let times = unit.job.interrupted + 1;
+            let job = if times > INTERRUPTED_MAX {
+                let reason = Reason::EndedWithNode { times };
+                log::error(format_args!("job {key}: is given up: {reason}"));
+                unit.job.failed(reason, now)
             } else {
                 unit.job.into_state(State::Queued, now)
             };
-            job.interrupted = interrupted;
-            job.attempts = unit.job.attempts;
-            unit.turn_into(&self.files, job)?;
+            let attempts = unit.job.attempts;
+            unit.turn_into(
+                &self.files,
+                Job {
+                    interrupted: times,
+                    attempts,
+                    ..job
+                },
+            )?;
         }
         unit.folder
             .remove_runs(&self.files, unit.job.output.as_deref())?;
@@ -207,9 +257,14 @@ fn lock(storage: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// SHA-256 of the manifest of a service's bundle, which fixes the rest of it; `None` where it cannot be read.
+pub(super) fn manifest(service: &Service) -> Option<String> {
+    let manifest = fs::read(service.bundle.join("manifest.json")).ok()?;
+    Some(hexadecimal(&Sha256::digest(manifest)))
+}
+
 /// Digest of what the results of a service depend on besides the images.
-fn settings(service: &Service) -> String {
-    let manifest = fs::read(service.bundle.join("manifest.json")).unwrap_or_default();
+fn settings(service: &Service, bundle: Option<&str>) -> String {
     let rules = service
         .dicom_rules
         .as_ref()
@@ -217,8 +272,9 @@ fn settings(service: &Service) -> String {
         .unwrap_or_default();
     let texts = [&service.formats, &service.series, &service.options];
     let lists = texts.map(|list| list.join("\n"));
+    let bundle = bundle.unwrap_or_default().as_bytes();
     digest(
-        [manifest.as_slice(), &rules, service.geometry.as_bytes()]
+        [bundle, &rules, service.geometry.as_bytes()]
             .into_iter()
             .chain(lists.iter().map(String::as_bytes)),
     )

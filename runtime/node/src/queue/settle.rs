@@ -1,52 +1,46 @@
 //! Takes in what has arrived when nothing more does.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Instant;
 
 use crate::clock::Time;
-use crate::config::Service;
+use crate::config::Doubtful;
 use crate::log;
-use crate::queue::{Key, Queue, State, Unit};
+use crate::queue::folder::Instances;
+use crate::queue::job::NOBODY;
+use crate::queue::unit::Unit;
+use crate::queue::{Job, Key, Queue, State};
+use crate::reason::Reason;
 
 impl Queue {
     /// Makes jobs of what is complete. To be called now and then.
     pub fn settle(&self) {
-        let keys: Vec<Key> = {
-            let units = self.units();
-            let due = units.iter().filter(|(_, unit)| self.is_due(unit));
-            due.map(|(key, _)| key.clone()).collect()
-        };
+        let keys = self.units().complete(Instant::now());
         for key in keys {
+            // Others may have their turn in between.
             let mut units = self.units();
-            let Some(unit) = units.get_mut(&key).filter(|unit| self.is_due(unit)) else {
+            if !units.is_complete(&key, Instant::now()) {
                 continue;
-            };
-            match self.settle_unit(&key, unit) {
-                Ok(Settled::Empty) => {
-                    units.remove(&key);
-                }
-                Ok(Settled::Rest) => {}
-                Err(reason) => {
+            }
+            let settled = units.update(&key, |unit| {
+                let settled = self.settle_unit(&key, unit);
+                if let Err(reason) = &settled {
                     log::error(format_args!("job {key}: cannot be taken in: {reason}"));
                     // Tried again after another quiet period.
                     unit.last = Instant::now();
                 }
+                settled
+            });
+            if matches!(settled, Some(Ok(Settled::Empty))) {
+                units.remove(&key);
             }
         }
     }
 
-    fn is_due(&self, unit: &Unit) -> bool {
-        let Some(service) = unit.service.map(|index| &self.services[index]) else {
-            return false;
-        };
-        let waits = unit.job.state == State::Collecting || !unit.arrived.is_empty();
-        let at_rest = !unit.busy && unit.job.state != State::Running;
-        waits && at_rest && (unit.count_agrees() || is_quiet(unit, service))
-    }
-
     fn settle_unit(&self, key: &Key, unit: &mut Unit) -> io::Result<Settled> {
         let (files, now) = (&self.files, Time::now());
-        let settings = unit.service.map_or("", |index| &self.settings[index]);
+        self.remove_replaced(unit)?;
         let mut all = unit.folder.instances(&unit.folder.input())?;
         all.extend(unit.arrived.clone());
         if all.is_empty() {
@@ -55,18 +49,17 @@ impl Queue {
             return Ok(Settled::Empty);
         }
         let known = unit.folder.known()?;
+        let expected = unit.counted.map(|counted| counted.expected);
+        let doubt = match expected {
+            // More than a source has may come from several, and says nothing.
+            Some(expected) if expected >= all.len() => expected > all.len(),
+            _ => !unit.undone.is_empty(),
+        };
         if let Some(known) = &known
-            && matches!(
-                unit.job.state,
-                State::Sending | State::Undelivered | State::Done
-            )
-            && unit.job.settings == settings
-            && all
-                .iter()
-                .all(|(uid, content)| known.get(uid) == Some(content))
+            && self.stays(unit, &all, known, doubt)
         {
             files.remove_folder(&unit.folder.arrived())?;
-            unit.arrived.clear();
+            rest(unit);
             log::info(format_args!(
                 "job {key}: was sent again unchanged, and stays {}",
                 unit.job.state.word()
@@ -79,47 +72,110 @@ impl Queue {
             unit.turn_into(files, job)?;
         }
         unit.folder.merge(files)?;
-        unit.arrived.clear();
         let lacking = known.map_or(0, |known| {
             known.keys().filter(|uid| !all.contains_key(*uid)).count()
         });
-        let mut job = if lacking == 0 {
-            unit.job.into_state(State::Queued, now)
+        let doubtful = unit.service.map(|index| self.services[index].doubtful);
+        let instances = all.len();
+        let failure = if lacking > 0 {
+            let instances = lacking;
+            Some(Reason::Lacking { instances })
+        } else if doubt && doubtful == Some(Doubtful::Fail) {
+            Some(Reason::Doubtful { instances })
         } else {
-            let mut job = unit.job.into_state(State::Failed, now);
-            job.reason = Some(format!(
-                "instances came after it was done, and {lacking} of the earlier ones are no longer kept: send all again"
-            ));
-            job
-        }
-        .without_results();
-        job.instances = all.len();
-        job.interrupted = 0;
-        let was_cut = unit.cut.take().is_some();
-        job.expected = unit.counted.take().map(|counted| counted.expected);
-        job.doubt = match job.expected {
-            Some(expected) if expected >= all.len() => expected > all.len(),
-            _ => was_cut,
+            None
         };
-        unit.turn_into(files, job)?;
+        let job = match failure {
+            None => unit.job.into_state(State::Queued, now).without_results(),
+            Some(reason) => unit.job.failed(reason, now),
+        };
+        unit.turn_into(
+            files,
+            Job {
+                instances,
+                caller: unit.first.clone().unwrap_or_default(),
+                interrupted: 0,
+                doubt,
+                expected,
+                undone: unit.undone.clone(),
+                ..job
+            },
+        )?;
+        rest(unit);
         unit.folder.remove_runs(files, None)?;
-        match &unit.job.reason {
-            None if unit.job.lacks() => log::warning(format_args!(
-                "job {key}: nothing more comes for its {} instances, of which its source has {}",
-                all.len(),
-                unit.job.expected.unwrap_or_default()
-            )),
-            None if unit.job.doubt => log::warning(format_args!(
-                "job {key}: nothing more comes for its {} instances, though an association broke off, instances were refused or the node was down",
-                all.len()
-            )),
-            None => log::info(format_args!(
-                "job {key}: complete with {} instances",
-                all.len()
-            )),
-            Some(reason) => log::warning(format_args!("job {key}: failed: {reason}")),
-        }
+        tell(key, &unit.job);
         Ok(Settled::Rest)
+    }
+
+    /// Whether a job stays as it is though it was sent again: unchanged, and in no doubt that is removed now.
+    fn stays(
+        &self,
+        unit: &Unit,
+        all: &Instances,
+        known: &BTreeMap<String, String>,
+        doubt: bool,
+    ) -> bool {
+        let settings = unit.service.map_or("", |index| &self.settings[index]);
+        let has_results = matches!(
+            unit.job.state,
+            State::Sending | State::Undelivered | State::Done
+        );
+        has_results
+            && unit.job.settings == settings
+            && (doubt || !unit.job.doubt)
+            && all
+                .iter()
+                .all(|(uid, copy)| known.get(uid) == Some(&copy.content))
+    }
+
+    /// Of a job that has ended, another caller may send other contents, but not mix them with those of the first:
+    /// those go, and have to be sent again as well if they are to count.
+    fn remove_replaced(&self, unit: &Unit) -> io::Result<()> {
+        if !unit.job.state.is_final() {
+            return Ok(());
+        }
+        let input = unit.folder.instances(&unit.folder.input())?;
+        let replaces = unit.arrived.iter().any(|(uid, copy)| {
+            input.get(uid).is_some_and(|other| {
+                other.content != copy.content
+                    && other.owner != copy.owner
+                    && other.owner != NOBODY
+            })
+        });
+        if replaces {
+            let owners: Vec<_> = unit.arrived.values().map(|copy| &copy.owner).collect();
+            let others = input.iter().filter(|(_, copy)| !owners.contains(&&copy.owner));
+            for (uid, copy) in others {
+                let file = unit.folder.input().join(copy.file(uid));
+                self.files.remove_file(&file)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Nothing waits any more.
+fn rest(unit: &mut Unit) {
+    unit.arrived.clear();
+    unit.input = None;
+    unit.first = None;
+    unit.counted = None;
+}
+
+fn tell(key: &Key, job: &Job) {
+    let (instances, doubt) = (job.instances, job.doubt);
+    match &job.reason {
+        None if job.lacks() => log::warning(format_args!(
+            "job {key}: nothing more comes for its {instances} instances, of which its source has {}",
+            job.expected.unwrap_or_default()
+        )),
+        None if doubt => log::warning(format_args!(
+            "job {key}: nothing more comes for its {instances} instances, though an association broke off, instances were refused or the node was down"
+        )),
+        None => log::info(format_args!(
+            "job {key}: complete with {instances} instances"
+        )),
+        Some(reason) => log::warning(format_args!("job {key}: failed: {reason}")),
     }
 }
 
@@ -128,14 +184,4 @@ enum Settled {
     Empty,
     /// It rests in a state.
     Rest,
-}
-
-fn is_quiet(unit: &Unit, service: &Service) -> bool {
-    let quiet = if unit.cut.is_some() {
-        service.cut_quiet
-    } else {
-        service.quiet
-    };
-    let since = unit.last.elapsed();
-    since >= quiet && (unit.open == 0 || since >= service.hold)
 }

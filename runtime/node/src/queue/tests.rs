@@ -1,15 +1,21 @@
 //! The queue's changes, and a loss of power behind each of them.
 
+mod callers;
+mod duplicates;
 mod faults;
+mod many;
+mod storage;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use super::*;
 use crate::config::{Config, EXAMPLE, Keep};
+use crate::reason::{Reason, Undelivered};
 
 fn config(storage: &Path) -> Config {
     let mut config = Config::parse(EXAMPLE, Path::new("x")).unwrap();
@@ -32,28 +38,67 @@ fn open(config: &Config) -> Queue {
 fn open_until(config: &Config, steps: i64) -> Result<Queue, OpenError> {
     let files = Files {
         fuse: Some(AtomicI64::new(steps)),
+        ..Files::default()
     };
     Queue::open_with(config, files)
 }
 
 fn key(queue: &Queue) -> Key {
-    Key::new(&queue.services()[0], "1.2", "1.2.3")
+    queue.key(0, "1.2", "1.2.3")
 }
 
-/// Sends an instance whose data set is `content`; `whole` association.
-fn send(queue: &Queue, uid: &str, content: u8) -> io::Result<Admitted> {
-    let file = queue.incoming().join("0.part");
-    fs::write(&file, [content])?;
-    let mut touched = HashSet::new();
-    let admitted = queue.admit(
-        0,
-        &key(queue),
-        &Name::new(uid, &[content; 32]),
-        &file,
-        &mut touched,
-    );
-    queue.leave(&touched, "A", admitted.is_ok());
+/// An association of a caller.
+struct Association<'a> {
+    queue: &'a Queue,
+    caller: &'a str,
+    touched: HashSet<Key>,
+}
+
+impl<'a> Association<'a> {
+    fn open(queue: &'a Queue, caller: &'a str) -> Self {
+        Self {
+            queue,
+            caller,
+            touched: HashSet::new(),
+        }
+    }
+
+    /// Sends an instance of a series whose data set is `content`.
+    fn send_to(&mut self, key: &Key, uid: &str, content: u8) -> Result<Admitted, NotAdmitted> {
+        let queue = self.queue;
+        let file = queue.incoming().join("0.part");
+        fs::write(&file, [content])?;
+        let arrival = queue.arrival(uid, &[content; 32], self.caller);
+        queue.admit(0, key, &arrival, &file, self.caller, &mut self.touched)
+    }
+
+    fn send(&mut self, uid: &str, content: u8) -> Result<Admitted, NotAdmitted> {
+        self.send_to(&key(self.queue), uid, content)
+    }
+
+    fn leave(self, whole: bool) {
+        self.queue.leave(&self.touched, self.caller, whole);
+    }
+}
+
+/// Sends an instance whose data set is `content`, in an association of its own.
+fn send(queue: &Queue, uid: &str, content: u8) -> Result<Admitted, NotAdmitted> {
+    let mut association = Association::open(queue, "A");
+    let admitted = association.send(uid, content);
+    association.leave(admitted.is_ok());
     admitted
+}
+
+/// Nobody there.
+fn away() -> SendEnd {
+    SendEnd::Retry(BTreeMap::from([(
+        "archive".to_owned(),
+        Undelivered::Connection,
+    )]))
+}
+
+fn folder_of(queue: &Queue) -> Folder {
+    queue.units().get(&key(queue)).unwrap().folder.clone()
 }
 
 /// What a prediction would see, as its result.
@@ -86,7 +131,7 @@ fn advance(queue: &Queue, archive: &mut Vec<String>) -> io::Result<()> {
 }
 
 fn state(queue: &Queue) -> State {
-    queue.units()[&key(queue)].job.state
+    queue.units().get(&key(queue)).unwrap().job.state
 }
 
 #[test]
@@ -100,7 +145,7 @@ fn a_series_goes_its_way() {
     assert_eq!(state(&queue), State::Done);
     assert_eq!(archive.len(), 1);
     assert_eq!(archive[0].lines().count(), 2);
-    let left = folder::names(&queue.units()[&key(&queue)].folder.0).unwrap();
+    let left = folder::names(&folder_of(&queue).0).unwrap();
     let left: Vec<_> = left.keys().collect();
     assert_eq!(left, ["job.json", "known"]);
 }
@@ -183,8 +228,9 @@ fn an_instance_that_changes_takes_the_place_of_the_first() {
     send(&queue, "1.1", 1).unwrap();
     send(&queue, "1.1", 2).unwrap();
     advance(&queue, &mut archive).unwrap();
-    let changed = Name::new("1.1", &[2; 32]).file();
-    assert_eq!(archive, [changed]);
+    let changed = queue.arrival("1.1", &[2; 32], "A").content;
+    assert_eq!(archive.len(), 1);
+    assert!(archive[0].contains(&changed), "{archive:?}");
 }
 
 #[test]
@@ -218,8 +264,7 @@ fn what_arrives_before_results_are_taken_replaces_them() {
     queue.ran(&ticket, &RunEnd::Done).unwrap();
     // The destination is away; sent again unchanged, it waits as before.
     let ticket = queue.take_send().unwrap().unwrap();
-    let end = SendEnd::Retry("nobody there".to_owned());
-    queue.sent(&ticket.key, &end).unwrap();
+    queue.sent(&ticket.key, &away()).unwrap();
     assert_eq!(send(&queue, "1.1", 1).unwrap(), Admitted::Known);
     queue.settle();
     assert_eq!(state(&queue), State::Sending);
@@ -237,7 +282,7 @@ fn failures_are_tried_again_and_then_stay() {
     queue.settle();
     for expected in [State::Queued, State::Failed] {
         let ticket = queue.take_run().unwrap().unwrap();
-        let end = RunEnd::Retry("no memory".to_owned());
+        let end = RunEnd::Retry(Reason::Memory);
         assert_eq!(queue.ran(&ticket, &end).unwrap(), expected);
         assert!(!ticket.output.exists());
     }
@@ -250,8 +295,7 @@ fn failures_are_tried_again_and_then_stay() {
     queue.ran(&ticket, &RunEnd::Done).unwrap();
     for expected in [State::Sending, State::Undelivered, State::Undelivered] {
         let ticket = queue.take_send().unwrap().unwrap();
-        let end = SendEnd::Retry("nobody there".to_owned());
-        assert_eq!(queue.sent(&ticket.key, &end).unwrap(), expected);
+        assert_eq!(queue.sent(&ticket.key, &away()).unwrap(), expected);
         assert!(ticket.results.values().all(|path| path.exists()));
     }
 }
@@ -262,15 +306,11 @@ fn associations_hold_their_jobs_back() {
     let mut config = config(folder.path());
     config.services[0].hold = Duration::from_secs(600);
     let queue = open(&config);
-    let file = queue.incoming().join("0.part");
-    fs::write(&file, b"x").unwrap();
-    let (mut touched, name) = (HashSet::new(), Name::new("1.1", &[1; 32]));
-    queue
-        .admit(0, &key(&queue), &name, &file, &mut touched)
-        .unwrap();
+    let mut association = Association::open(&queue, "A");
+    association.send("1.1", 1).unwrap();
     queue.settle();
     assert_eq!(state(&queue), State::Collecting);
-    queue.leave(&touched, "A", true);
+    association.leave(true);
     queue.settle();
     assert_eq!(state(&queue), State::Queued);
 }
@@ -302,7 +342,7 @@ fn a_damaged_note_is_set_aside() {
     let config = config(folder.path());
     let queue = open(&config);
     send(&queue, "1.1", 1).unwrap();
-    let (key, of) = (key(&queue), queue.units()[&key(&queue)].folder.clone());
+    let (key, of) = (key(&queue), folder_of(&queue));
     drop(queue);
     fs::write(of.document(), b"{").unwrap();
     let queue = open(&config);
@@ -409,7 +449,7 @@ fn what_is_kept_is_what_was_asked_for() {
         let queue = open(&config);
         send(&queue, "1.1", 1).unwrap();
         advance(&queue, &mut archive).unwrap();
-        let of = queue.units()[&key(&queue)].folder.clone();
+        let of = folder_of(&queue);
         let found: Vec<String> = folder::names(&of.0).unwrap().into_keys().collect();
         assert_eq!(found.len(), left.len(), "{found:?}");
         for (found, left) in found.iter().zip(left) {
@@ -443,9 +483,11 @@ fn undelivered_results_do_not_stay_for_ever() {
     predict(&ticket);
     queue.ran(&ticket, &RunEnd::Done).unwrap();
     let ticket = queue.take_send().unwrap().unwrap();
-    let end = SendEnd::Retry("nobody there".to_owned());
-    assert_eq!(queue.sent(&ticket.key, &end).unwrap(), State::Failed);
-    let job = &queue.jobs(9)[0];
-    assert_eq!(job.reason.as_deref(), Some("nobody there"));
+    assert_eq!(queue.sent(&ticket.key, &away()).unwrap(), State::Failed);
+    let reason = queue.jobs(9)[0].reason.clone().unwrap();
+    assert!(
+        reason.ends_with("destination `archive`: no connection"),
+        "{reason}"
+    );
     assert!(!ticket.results.values().any(|path| path.exists()));
 }

@@ -1,31 +1,55 @@
 //! Removes what is no longer kept.
 
 use std::io;
+use std::time::Duration;
 
 use crate::clock::Time;
 use crate::config::Keep;
 use crate::log;
-use crate::queue::{Key, Queue, State, Unit};
+use crate::queue::unit::Unit;
+use crate::queue::{Key, Queue, State};
+use crate::reason::Reason;
+
+/// Jobs that have ended and are remembered at most; those that ended first are forgotten.
+const ENDED_MAX: usize = 200_000;
+
+/// Pause behind something that could not be removed.
+const AGAIN: Duration = Duration::from_secs(30);
 
 impl Queue {
     /// Removes files and entries that are too old. To be called now and then.
     pub fn tidy(&self) {
         let now = Time::now();
-        let keys: Vec<Key> = self.units().keys().cloned().collect();
+        let keys = self.units().untidy(now);
         for key in keys {
-            let mut units = self.units();
-            let Some(unit) = units.get_mut(&key).filter(|unit| !unit.busy) else {
-                continue;
-            };
-            match self.tidy_unit(unit, now) {
-                Ok(true) => {
-                    units.remove(&key);
-                }
-                Ok(false) => {}
-                Err(reason) => log::error(format_args!(
-                    "job {key}: what it no longer needs cannot be removed: {reason}"
-                )),
+            self.tidy_one(&key, |unit| self.tidy_unit(unit, now));
+        }
+        let surplus = self.units().surplus(ENDED_MAX);
+        for key in surplus {
+            self.tidy_one(&key, |unit| self.forget(unit));
+        }
+    }
+
+    /// Removes something of a job; the job itself where `tidy` says that nothing is left.
+    fn tidy_one(&self, key: &Key, tidy: impl FnOnce(&mut Unit) -> io::Result<bool>) {
+        let mut units = self.units();
+        let tidied = units.update(key, |unit| {
+            if unit.busy {
+                return Ok(false);
             }
+            let tidied = tidy(unit);
+            if let Err(reason) = &tidied {
+                log::error(format_args!(
+                    "job {key}: what it no longer needs cannot be removed: {reason}"
+                ));
+            }
+            if !matches!(tidied, Ok(true)) {
+                unit.tidy_again = Some(Time::now().after(AGAIN));
+            }
+            tidied
+        });
+        if matches!(tidied, Some(Ok(true))) {
+            units.remove(key);
         }
     }
 
@@ -44,8 +68,8 @@ impl Queue {
             },
             State::Failed => (age >= retention.failed, age >= retention.failed),
             State::Undelivered if age >= retention.undelivered => {
-                let mut job = unit.job.into_state(State::Failed, now).without_results();
-                job.reason = unit.job.reason.clone();
+                let mut job = unit.job.failed(Reason::NotDelivered, now);
+                job.undelivered = unit.job.undelivered.clone();
                 unit.turn_into(&self.files, job)?;
                 (true, true)
             }
@@ -53,6 +77,7 @@ impl Queue {
         };
         if unit.has_files {
             if input {
+                unit.input = None;
                 self.files.remove_folder(&unit.folder.input())?;
             }
             if results {
@@ -60,10 +85,18 @@ impl Queue {
             }
             unit.has_files = !(input && results);
         }
-        if unit.job.state.is_final() && age >= retention.ledger && unit.open == 0 {
-            self.files.remove_folder(&unit.folder.0)?;
-            return Ok(true);
+        if age >= retention.ledger {
+            return self.forget(unit);
         }
         Ok(false)
+    }
+
+    /// Removes a job that has ended; whether nothing is left.
+    fn forget(&self, unit: &Unit) -> io::Result<bool> {
+        if !unit.job.state.is_final() || unit.open > 0 || !unit.arrived.is_empty() {
+            return Ok(false);
+        }
+        self.files.remove_folder(&unit.folder.0)?;
+        Ok(true)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::clock::Time;
-use crate::queue::{Job, Queue, State};
+use crate::queue::{Queue, State};
 
 /// Jobs in a row that fail before a service counts as failing.
 const FAILED_JOBS: usize = 3;
@@ -47,13 +47,7 @@ impl Queue {
     /// The jobs: first those on their way, then the latest of the others, so many in all at most.
     pub fn jobs(&self, most: usize) -> Vec<JobView> {
         let units = self.units();
-        let mut jobs: Vec<_> = units.iter().collect();
-        jobs.sort_by_key(|(_, unit)| {
-            let is_final = unit.job.state.is_final();
-            let age = unit.job.changed.0;
-            (is_final, if is_final { u64::MAX - age } else { age })
-        });
-        let view = jobs.into_iter().take(most).map(|(key, unit)| {
+        let view = units.in_order().take(most).map(|(key, unit)| {
             let job = &unit.job;
             let due = job.not_before > Time::default();
             JobView {
@@ -68,7 +62,7 @@ impl Queue {
                 expected: job.expected,
                 attempts: job.attempts,
                 not_before: due.then(|| job.not_before.text()),
-                reason: job.reason.clone(),
+                reason: job.why(),
             }
         });
         view.collect()
@@ -76,63 +70,58 @@ impl Queue {
 
     /// Jobs of each service in each state; also of services that the settings no longer have.
     pub fn counts(&self) -> BTreeMap<String, [usize; State::ALL.len()]> {
-        let services = self.services.iter();
-        let mut counts: BTreeMap<_, _> = services
-            .map(|service| (service.ae_title.clone(), [0; State::ALL.len()]))
-            .collect();
-        for unit in self.units().values() {
-            let counts = counts.entry(unit.job.service.clone()).or_default();
-            if let Some(state) = State::ALL.iter().position(|state| *state == unit.job.state) {
-                counts[state] += 1;
-            }
-        }
-        counts
+        self.units().counts().clone()
     }
 
     /// Jobs that wait for services that the settings no longer have.
     pub fn orphans(&self) -> usize {
-        let units = self.units();
-        let orphans = units
-            .values()
-            .filter(|unit| unit.service.is_none() && !unit.job.state.is_final());
-        orphans.count()
+        self.units().orphans()
+    }
+
+    /// Jobs of which instances may be missing.
+    pub fn doubtful(&self) -> usize {
+        self.units().doubtful()
+    }
+
+    /// Jobs that could not be read when the node began, and were set aside.
+    pub fn damaged(&self) -> usize {
+        self.damaged
+    }
+
+    /// Services whose bundle is no longer the one that was there when the node began.
+    pub fn changed_bundles(&self) -> Vec<&str> {
+        let services = self.services.iter().enumerate();
+        services
+            .filter(|(index, _)| self.bundle_has_changed(*index))
+            .map(|(_, service)| service.ae_title.as_str())
+            .collect()
     }
 
     /// Services of which the last few jobs all failed, with the reason of the last.
     pub fn failing(&self) -> BTreeMap<String, String> {
         let units = self.units();
-        let mut ended: BTreeMap<&str, Vec<&Job>> = BTreeMap::new();
-        for unit in units.values().filter(|unit| unit.job.state.is_final()) {
-            let jobs = ended.entry(&unit.job.service).or_default();
-            jobs.push(&unit.job);
-        }
-        let failing = |(service, mut jobs): (&str, Vec<&Job>)| {
-            jobs.sort_by_key(|job| u64::MAX - job.changed.0);
-            jobs.truncate(FAILED_JOBS);
-            let all = jobs.iter().all(|job| job.state == State::Failed);
-            let reason = jobs.first()?.reason.clone().unwrap_or_default();
-            (all && jobs.len() == FAILED_JOBS).then(|| (service.to_owned(), reason))
-        };
-        ended.into_iter().filter_map(failing).collect()
+        let failing = units
+            .last_ended(FAILED_JOBS)
+            .filter_map(|(service, units)| {
+                let all = units.iter().all(|unit| unit.job.state == State::Failed);
+                let reason = units.first()?.job.why().unwrap_or_default();
+                (all && units.len() == FAILED_JOBS).then(|| (service.to_owned(), reason))
+            });
+        failing.collect()
     }
 
     /// How long the job has waited that waits longest for a prediction or to be sent.
     pub fn longest_wait(&self) -> Duration {
-        let now = Time::now();
-        let units = self.units();
-        let waiting = units
-            .values()
-            .filter(|unit| matches!(unit.job.state, State::Queued | State::Sending));
-        let waits = waiting.map(|unit| now.since(unit.job.changed));
-        waits.max().unwrap_or_default()
+        let since = self.units().waits_since();
+        since.map_or(Duration::ZERO, |since| Time::now().since(since))
     }
 
     /// Jobs that no destination took in many tries.
     pub fn undelivered(&self) -> usize {
         let units = self.units();
-        let undelivered = units
-            .values()
-            .filter(|unit| unit.job.state == State::Undelivered);
-        undelivered.count()
+        let counts = units.counts().values();
+        counts
+            .map(|counts| counts[State::Undelivered.index()])
+            .sum()
     }
 }

@@ -292,8 +292,8 @@ impl Session {
         let code = match sink {
             Sink::Waste(code, _) => code,
             Sink::File(incoming) => {
-                let (service, touched) = (self.service, &mut self.touched);
-                match incoming.keep(&shared, service, &self.calling, touched) {
+                let by = (self.caller.as_str(), self.calling.as_str());
+                match incoming.keep(&shared, self.service, by, &mut self.touched) {
                     Ok((bytes, admitted)) => {
                         shared.receiving.note(STORAGE, None);
                         self.count(bytes, admitted);

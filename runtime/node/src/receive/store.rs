@@ -11,7 +11,7 @@ use vesal_io::dicom::{Instance, meta_information};
 
 use crate::network::command::status;
 use crate::node::Shared;
-use crate::queue::{Admitted, Key, Name};
+use crate::queue::{Admitted, Key, NotAdmitted};
 use crate::space::NoSpace;
 
 /// Bytes between looks at the room on the disk.
@@ -32,6 +32,12 @@ pub enum Refusal {
     /// The system cannot write it.
     #[error("it cannot be written: {0}")]
     Io(#[from] io::Error),
+    /// There are too many jobs.
+    #[error("no room in the queue: {0}")]
+    Jobs(NotAdmitted),
+    /// It is another caller's.
+    #[error("{0}")]
+    Conflict(NotAdmitted),
     /// Its class is not that of its presentation context.
     #[error("its class is not the one that was agreed on")]
     Class,
@@ -53,7 +59,10 @@ impl Refusal {
     /// The status of the answer.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Space(_) | Self::Large { .. } | Self::Io(_) => status::RESOURCES,
+            Self::Space(_) | Self::Large { .. } | Self::Io(_) | Self::Jobs(_) => {
+                status::RESOURCES
+            }
+            Self::Conflict(_) => status::DUPLICATE,
             Self::Class => status::CLASS,
             Self::Uid => status::INSTANCE,
             Self::Mismatch => status::MISMATCH,
@@ -67,11 +76,23 @@ impl Refusal {
             Self::Space(_) => "space",
             Self::Large { .. } => "size",
             Self::Io(_) => "io",
+            Self::Jobs(_) => "jobs",
+            Self::Conflict(_) => "conflict",
             Self::Class => "class",
             Self::Uid => "uid",
             Self::Mismatch => "mismatch",
             Self::NoPixels => "pixels",
             Self::Unreadable(_) => "unreadable",
+        }
+    }
+}
+
+impl From<NotAdmitted> for Refusal {
+    fn from(reason: NotAdmitted) -> Self {
+        match reason {
+            NotAdmitted::Io(reason) => Self::Io(reason),
+            reason @ NotAdmitted::Jobs { .. } => Self::Jobs(reason),
+            reason @ NotAdmitted::Conflict => Self::Conflict(reason),
         }
     }
 }
@@ -136,14 +157,14 @@ impl Incoming {
         Ok(self.file.write_all(bytes)?)
     }
 
-    /// Puts the whole file into the queue; gives its bytes. `calling` is the AE title of the one who sent it.
+    /// Puts the whole file into the queue; gives its bytes. It is from `caller`, whose AE title is `calling`.
     ///
     /// **Errors**: the system cannot write; the data set cannot be read, or is not what the command says.
     pub fn keep(
         mut self,
         shared: &Shared,
         service: usize,
-        calling: &str,
+        (caller, calling): (&str, &str),
         touched: &mut HashSet<Key>,
     ) -> Result<(u64, Admitted), Refusal> {
         self.file.sync_all()?;
@@ -154,15 +175,10 @@ impl Incoming {
         if !found.has_pixels {
             return Err(Refusal::NoPixels);
         }
-        let key = Key::new(
-            &shared.queue.services()[service],
-            &found.study,
-            &found.series,
-        );
-        let name = Name::new(&found.instance, &self.hash.finalize_reset());
-        let admitted = shared
-            .queue
-            .admit(service, &key, &name, &self.path, touched)?;
+        let queue = &shared.queue;
+        let key = queue.key(service, &found.study, &found.series);
+        let arrival = queue.arrival(&found.instance, &self.hash.finalize_reset(), caller);
+        let admitted = queue.admit(service, &key, &arrival, &self.path, caller, touched)?;
         if !shared.config.sources.is_empty() {
             shared.sources.note_caller(&key, calling);
         }

@@ -2,16 +2,21 @@
 
 mod requester;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use requester::{SendError, echo, store};
+pub use requester::{SendError, Sends, echo, store};
+use vesal_io::dicom::Instance;
 
 use crate::config::Destination;
 use crate::log;
 use crate::metrics::Counter;
+use crate::network::command::status;
+use crate::network::requester::PeerError;
 use crate::node::Shared;
-use crate::queue::{SendEnd, SendTicket};
+use crate::queue::{Key, SendEnd, SendTicket, Sent};
+use crate::reason::Undelivered;
 use crate::work::note;
 
 /// Pause between looks for something to send.
@@ -27,8 +32,8 @@ pub fn send(shared: &Shared) {
                     return;
                 };
                 match &end {
-                    SendEnd::Retry(reason) => log::warning(format_args!(
-                        "job {}: not delivered everywhere, now {}: {reason}",
+                    SendEnd::Retry(_) => log::warning(format_args!(
+                        "job {}: not delivered everywhere, now {}",
                         ticket.key,
                         state.word()
                     )),
@@ -49,7 +54,7 @@ pub fn send(shared: &Shared) {
 
 /// Sends what destinations have not taken yet.
 fn deliver(shared: &Shared, ticket: &SendTicket) -> SendEnd {
-    let mut failures = Vec::new();
+    let mut failures = BTreeMap::new();
     for name in &shared.queue.services()[ticket.service].destinations {
         let Some(destination) = shared.config.destinations.get(name) else {
             continue;
@@ -72,14 +77,31 @@ fn deliver(shared: &Shared, ticket: &SendTicket) -> SendEnd {
             Err(error) => {
                 shared.metrics.count(Counter::SendFailures, &[name]);
                 shared.destinations.note(name, Some(error.to_string()));
-                failures.push(format!("destination `{name}`: {error}"));
+                log::warning(format_args!(
+                    "job {}: not delivered to `{name}`: {error}",
+                    ticket.key
+                ));
+                failures.insert(name.clone(), code(&error));
             }
         }
     }
     if failures.is_empty() {
         SendEnd::Done
     } else {
-        SendEnd::Retry(failures.join("; "))
+        SendEnd::Retry(failures)
+    }
+}
+
+/// What is noted of an error.
+fn code(error: &SendError) -> Undelivered {
+    match error {
+        SendError::Peer(PeerError::Connect(_)) => Undelivered::Connection,
+        SendError::Peer(PeerError::NotAccepted { .. }) => Undelivered::Class,
+        SendError::Status { status } => Undelivered::Status { status: *status },
+        SendError::Duplicate => Undelivered::Duplicate,
+        SendError::Result(_) | SendError::File(_) => Undelivered::File,
+        SendError::Note(_) => Undelivered::Note,
+        _ => Undelivered::Association,
     }
 }
 
@@ -90,20 +112,61 @@ fn deliver_to(
     destination: &Destination,
     left: &[(&String, &PathBuf)],
 ) -> Result<(), SendError> {
-    let mut noted = Ok(());
     let paths: Vec<_> = left.iter().map(|(_, path)| path.as_path()).collect();
-    store(
-        destination,
-        &shared.config.limits,
-        &shared.stop,
-        &paths,
-        |index| {
-            shared.metrics.count(Counter::Sent, &[name]);
-            if noted.is_ok() {
-                noted = shared.queue.delivered(&ticket.key, name, left[index].0);
-            }
-        },
-    )?;
-    // What was taken and cannot be noted, is sent again.
-    noted.map_err(SendError::Note)
+    let mut notes = Notes {
+        shared,
+        key: &ticket.key,
+        destination: name,
+        results: left.iter().map(|(digest, _)| digest.as_str()).collect(),
+        sent: Sent::Never,
+    };
+    let (limits, stop) = (&shared.config.limits, &shared.stop);
+    store(destination, limits, stop, &paths, &mut notes)
+}
+
+/// Notes in the queue what is sent and what becomes of it.
+struct Notes<'a> {
+    shared: &'a Shared,
+    key: &'a Key,
+    destination: &'a str,
+    /// Digests of the names of the results.
+    results: Vec<&'a str>,
+    /// Whether the one that is being sent was sent before.
+    sent: Sent,
+}
+
+impl Sends for Notes<'_> {
+    fn begins(&mut self, _: usize, instance: &Instance) -> Result<(), SendError> {
+        let queue = &self.shared.queue;
+        let sent = queue.sends(self.key, self.destination, &instance.instance);
+        self.sent = sent.map_err(SendError::Note)?;
+        Ok(())
+    }
+
+    fn answered(
+        &mut self,
+        index: usize,
+        instance: &Instance,
+        status: u16,
+    ) -> Result<(), SendError> {
+        let (queue, destination) = (&self.shared.queue, self.destination);
+        let is_duplicate = status == status::DUPLICATE;
+        // What was sent before may have been taken, and the answer have been lost.
+        if status::is_taken(status) || is_duplicate && self.sent == Sent::Before {
+            self.shared.metrics.count(Counter::Sent, &[destination]);
+            let noted = queue.delivered(self.key, destination, self.results[index]);
+            // What was taken and cannot be noted, is sent again.
+            return noted.map_err(SendError::Note);
+        }
+        if self.sent == Sent::Never {
+            queue
+                .refused(self.key, destination, &instance.instance, is_duplicate)
+                .map_err(SendError::Note)?;
+        }
+        Err(if is_duplicate {
+            SendError::Duplicate
+        } else {
+            SendError::Status { status }
+        })
+    }
 }

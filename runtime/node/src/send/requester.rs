@@ -25,14 +25,17 @@ pub enum SendError {
         /// The status.
         status: u16,
     },
+    /// The peer has another object under the UID of a result, and keeps that.
+    #[error("it has another object under the UID of a result (status 0111)")]
+    Duplicate,
     /// A result cannot be read.
     #[error("a result cannot be read: {0}")]
     Result(HeaderError),
     /// A result cannot be read.
     #[error("a result cannot be read: {0}")]
     File(io::Error),
-    /// What was taken cannot be noted.
-    #[error("it cannot be noted what was taken: {0}")]
+    /// What is sent and what was taken cannot be noted.
+    #[error("it cannot be noted what is sent: {0}")]
     Note(io::Error),
 }
 
@@ -72,7 +75,21 @@ pub fn echo(destination: &Destination, limits: &Limits, stop: &Arc<Stop>) -> Res
     }
 }
 
-/// Sends files in one association; `taken` is told the index of each that was taken.
+/// Who is asked and told about each file that is sent, by its index.
+pub trait Sends {
+    /// It is about to be sent.
+    ///
+    /// **Errors**: it is not to be sent.
+    fn begins(&mut self, index: usize, instance: &Instance) -> Result<(), SendError>;
+
+    /// The peer has answered.
+    ///
+    /// **Errors**: it does not count as taken.
+    fn answered(&mut self, index: usize, instance: &Instance, status: u16)
+    -> Result<(), SendError>;
+}
+
+/// Sends files in one association.
 ///
 /// A file that is refused does not keep the others from being sent.
 ///
@@ -82,7 +99,7 @@ pub fn store(
     limits: &Limits,
     stop: &Arc<Stop>,
     files: &[&Path],
-    mut taken: impl FnMut(usize),
+    sends: &mut dyn Sends,
 ) -> Result<(), SendError> {
     let instances: Vec<Instance> = files
         .iter()
@@ -94,12 +111,15 @@ pub fn store(
     let mut association = Association::open(destination, limits, stop, &kinds)?;
     let mut first = Ok(());
     for (index, (file, instance)) in files.iter().zip(&instances).enumerate() {
-        match store_one(&mut association, index, file, instance) {
-            Ok(()) => taken(index),
+        let sent = store_one(&mut association, index, file, instance, sends);
+        match sent.and_then(|status| sends.answered(index, instance, status)) {
+            Ok(()) => {}
             Err(error) => {
                 let goes_on = matches!(
                     error,
-                    SendError::Peer(PeerError::NotAccepted { .. }) | SendError::Status { .. }
+                    SendError::Peer(PeerError::NotAccepted { .. })
+                        | SendError::Status { .. }
+                        | SendError::Duplicate
                 );
                 if first.is_ok() {
                     first = Err(error);
@@ -119,12 +139,14 @@ fn kind_of(instance: &Instance) -> Kind {
     (instance.class.clone(), instance.syntax.clone())
 }
 
+/// Sends a file; the status of the answer.
 fn store_one(
     association: &mut Association<'_>,
     index: usize,
     file: &Path,
     instance: &Instance,
-) -> Result<(), SendError> {
+    sends: &mut dyn Sends,
+) -> Result<u16, SendError> {
     let context = association.context(&kind_of(instance))?;
     let mut file = File::open(file).map_err(SendError::File)?;
     let mut left = file
@@ -142,6 +164,7 @@ fn store_one(
         has_data: true,
         status: None,
     };
+    sends.begins(index, instance)?;
     association.send(context, true, &command.encode())?;
     let piece_bytes = association.piece_bytes();
     let mut buffer = vec![0; piece_bytes];
@@ -157,8 +180,5 @@ fn store_one(
             bytes: &buffer[..count],
         })?;
     }
-    match association.answer(&command)? {
-        status if status::is_taken(status) => Ok(()),
-        status => Err(SendError::Status { status }),
-    }
+    Ok(association.answer(&command)?)
 }

@@ -21,7 +21,8 @@ pub struct Health {
 /// Something that somebody should look at.
 #[derive(Debug, Serialize)]
 pub struct Problem {
-    /// A word: `space`, `storage`, `destination`, `source`, `failed`, `service`, `undelivered`, `stuck`, `stopping`.
+    /// A word: `space`, `storage`, `destination`, `source`, `failed`, `service`, `undelivered`, `stuck`, `damaged`,
+    /// `bundle`, `stopping`.
     pub kind: &'static str,
     /// What is wrong.
     pub message: String,
@@ -50,6 +51,18 @@ impl Health {
                 "service",
                 format!("{count} jobs wait for services that the settings do not have"),
             ),
+        }
+        match shared.queue.damaged() {
+            0 => {}
+            count => problem(
+                "damaged",
+                format!("{count} jobs could not be read and lie in `damaged`"),
+            ),
+        }
+        for service in shared.queue.changed_bundles() {
+            let message =
+                format!("the bundle of {service} has changed since the node began: start it again");
+            problem("bundle", message);
         }
         for (name, failing) in shared.destinations.failing() {
             if failing.failures >= FAILURES {
@@ -120,6 +133,11 @@ pub fn metrics(shared: &Shared) -> String {
             text.sample("vesal_jobs", &labels, count as f64);
         }
     }
+    text.gauge(
+        "vesal_doubtful_jobs",
+        "Jobs of which instances may be missing.",
+        shared.queue.doubtful() as f64,
+    );
     text.gauge(
         "vesal_longest_wait_seconds",
         "Time that the job waits which waits longest for its prediction or to be sent.",

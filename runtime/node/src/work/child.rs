@@ -1,17 +1,17 @@
 //! Predicts in a process of its own: `vesal predict`. Whatever happens to it, the node goes on.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::queue::RunEnd;
+use crate::reason::{REASON_BYTES_MAX, Reason};
 use crate::stop::Stop;
-use crate::work::message::{TAIL_BYTES, reason};
-use crate::work::{Order, Predict};
+use crate::work::{Order, Predict, limits};
 
 /// Runs a program for each job.
 #[derive(Debug, Clone)]
@@ -28,63 +28,34 @@ const GRACE: Duration = Duration::from_secs(10);
 
 impl Predict for ChildProcess {
     fn predict(&self, order: &Order<'_>, stop: &Stop) -> RunEnd {
-        let mut child = match self.command(order).spawn() {
-            Ok(child) => child,
-            Err(error) => return RunEnd::Retry(format!("it cannot be started: {error}")),
+        let failure = order.output.join(FAILURE);
+        let Ok(mut child) = self.command(order).spawn() else {
+            return RunEnd::Retry(Reason::NotStarted);
         };
-        let tail = Tail::follow(child.stderr.take());
-        let waited = wait(&mut child, order.limit, stop);
-        let tail = tail.take();
-        let status = match waited {
+        let limit = limits::set(&child, order.run_ram);
+        let status = match wait(&mut child, order.limit, stop) {
             Ok(Waited::Ended(status)) => status,
             Ok(Waited::Stopped) => return RunEnd::Interrupted,
             Ok(Waited::TooLong) => {
-                let minutes = order.limit.as_secs_f64() / 60.0;
-                return RunEnd::Retry(format!("it took longer than {minutes} minutes"));
+                // Another time it would take as long, and others would wait for it again.
+                let seconds = order.limit.as_secs();
+                return RunEnd::Failed(Reason::TimedOut { seconds });
             }
-            Err(error) => return RunEnd::Retry(format!("it cannot be waited for: {error}")),
+            Err(_) => return RunEnd::Retry(Reason::NotStarted),
         };
-        judge(status, &reason(&tail, order), stop.is_requested())
+        judge(status, read(&failure), limit, stop.is_requested())
     }
 }
 
-/// The last words of a process.
-struct Tail {
-    bytes: Arc<Mutex<Vec<u8>>>,
-    thread: Option<JoinHandle<()>>,
-}
+/// Name of the file in the folder of results that says why there are none.
+const FAILURE: &str = "failure.json";
 
-impl Tail {
-    fn follow(stderr: Option<ChildStderr>) -> Self {
-        let bytes = Arc::<Mutex<Vec<u8>>>::default();
-        let to = Arc::clone(&bytes);
-        let thread = stderr.map(|mut stderr| {
-            thread::spawn(move || {
-                let mut buffer = [0; 4096];
-                while let Ok(count @ 1..) = stderr.read(&mut buffer) {
-                    let mut tail = to.lock().unwrap_or_else(PoisonError::into_inner);
-                    tail.extend(&buffer[..count]);
-                    let surplus = tail.len().saturating_sub(TAIL_BYTES);
-                    tail.drain(..surplus);
-                }
-            })
-        });
-        Self { bytes, thread }
-    }
-
-    /// What it said until it ended; a process that it left behind may keep its stderr open.
-    fn take(self) -> Vec<u8> {
-        let end = Instant::now() + Duration::from_secs(1);
-        while self
-            .thread
-            .as_ref()
-            .is_some_and(|thread| !thread.is_finished())
-            && Instant::now() < end
-        {
-            thread::sleep(Duration::from_millis(5));
-        }
-        std::mem::take(&mut self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+/// The reason that a process left behind; nothing of a file that holds anything else is taken over.
+fn read(failure: &Path) -> Option<Reason> {
+    let mut bytes = Vec::new();
+    let file = File::open(failure).ok()?;
+    file.take(REASON_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    serde_json::from_slice(&bytes).ok()
 }
 
 impl ChildProcess {
@@ -105,8 +76,27 @@ impl ChildProcess {
             service.geometry.clone().into(),
             "--report".into(),
             order.output.join("report.json").into(),
+            "--failure".into(),
+            order.output.join(FAILURE).into(),
+            "--uid-key".into(),
+            order.uid_key.into(),
             "--overwrite".into(),
         ];
+        if let Some(bytes) = order.run_ram {
+            arguments.extend(["--max-ram".into(), bytes.to_string().into()]);
+        }
+        if let Some(digest) = &service.bundle_sha256 {
+            arguments.extend(["--bundle-sha256".into(), digest.into()]);
+        }
+        if let Some(key) = &service.bundle_key {
+            arguments.extend(["--bundle-key".into(), key.into()]);
+        }
+        if service.require_signature {
+            arguments.push("--require-signature".into());
+        }
+        if order.mark_incomplete {
+            arguments.push("--mark-incomplete".into());
+        }
         if let Some(rules) = &service.dicom_rules {
             arguments.extend(["--dicom-rules".into(), rules.into()]);
         }
@@ -123,7 +113,8 @@ impl ChildProcess {
             .args(Self::arguments(order))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+            // What it says may name files and what they hold.
+            .stderr(Stdio::null());
         command
     }
 }
@@ -177,101 +168,39 @@ fn ask(child: &mut Child) -> std::io::Result<()> {
     child.kill()
 }
 
-/// What an end means, by the exit codes of `vesal`.
-fn judge(status: ExitStatus, reason: &str, stops: bool) -> RunEnd {
-    match status.code() {
-        Some(0) => RunEnd::Done,
+/// What an end means: by what it left behind, or the exit codes of `vesal`.
+fn judge(status: ExitStatus, left: Option<Reason>, limit: Option<u64>, stops: bool) -> RunEnd {
+    let Some(exit) = status.code() else {
+        if stops {
+            return RunEnd::Interrupted;
+        }
+        let signal = signal(status);
+        return RunEnd::Retry(Reason::Signal { signal, limit });
+    };
+    match exit {
+        0 => RunEnd::Done,
         // The images are such that it will never do; bundle and settings can be mended.
-        Some(3 | 7) => RunEnd::Failed(reason.to_owned()),
-        Some(130) if stops => RunEnd::Interrupted,
-        // What a mistake in the code prints, may be anything.
-        Some(1) => RunEnd::Retry("it ended by a mistake in vesal itself".to_owned()),
-        Some(130) => RunEnd::Retry("it was interrupted".to_owned()),
-        Some(_) => RunEnd::Retry(reason.to_owned()),
-        None if stops => RunEnd::Interrupted,
-        None => RunEnd::Retry(format!("it was ended: {status}")),
+        3 | 7 => RunEnd::Failed(left.unwrap_or(Reason::Input)),
+        130 if stops => RunEnd::Interrupted,
+        1 => RunEnd::Retry(Reason::Bug),
+        130 => RunEnd::Retry(Reason::Interrupted),
+        2 => RunEnd::Retry(Reason::Settings),
+        4 => RunEnd::Retry(left.unwrap_or(Reason::Bundle)),
+        5 => RunEnd::Retry(left.unwrap_or(Reason::Device)),
+        6 => RunEnd::Retry(left.unwrap_or(Reason::Output)),
+        exit => RunEnd::Retry(Reason::Exit { exit }),
     }
+}
+
+#[cfg(unix)]
+fn signal(status: ExitStatus) -> i32 {
+    std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or(0)
+}
+
+#[cfg(not(unix))]
+fn signal(_: ExitStatus) -> i32 {
+    0
 }
 
 #[cfg(all(test, unix))]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt;
-    use std::path::Path;
-
-    use super::*;
-    use crate::config::{Config, EXAMPLE};
-
-    fn run(script: &str, limit: Duration, stop: &Stop) -> RunEnd {
-        let folder = tempfile::tempdir().unwrap();
-        let program = folder.path().join("program");
-        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        let config = Config::parse(EXAMPLE, Path::new("/x/y")).unwrap();
-        let order = Order {
-            service: &config.services[0],
-            input: Path::new("/in"),
-            output: folder.path(),
-            limit,
-        };
-        ChildProcess { program }.predict(&order, stop)
-    }
-
-    const LONG: Duration = Duration::from_secs(60);
-
-    #[test]
-    fn exit_codes_say_whether_to_try_again() {
-        let end = |script| run(script, LONG, &Stop::default());
-        assert_eq!(end("exit 0"), RunEnd::Done);
-        assert_eq!(
-            end("echo 'error: no images' >&2; exit 3"),
-            RunEnd::Failed("no images".to_owned())
-        );
-        assert_eq!(
-            end("echo 'error: no bundle' >&2; exit 4"),
-            RunEnd::Retry("no bundle".to_owned())
-        );
-        assert_eq!(
-            end("echo 'error: no memory' >&2; exit 5"),
-            RunEnd::Retry("no memory".to_owned())
-        );
-        assert_eq!(
-            end("echo 'thread panicked: DOE^JOHN' >&2; exit 1"),
-            RunEnd::Retry("it ended by a mistake in vesal itself".to_owned())
-        );
-        assert!(matches!(end("kill -9 $$"), RunEnd::Retry(_)));
-    }
-
-    #[test]
-    fn it_is_told_what_to_do() {
-        let end = run("echo \"error: $*\" >&2; exit 3", LONG, &Stop::default());
-        let RunEnd::Failed(reason) = end else {
-            panic!("{end:?}");
-        };
-        assert!(
-            reason.starts_with("predict --bundle /x/bundle --input INPUT --output OUTPUT --format seg --geometry strict"),
-            "{reason}"
-        );
-    }
-
-    #[test]
-    fn it_ends_when_it_takes_too_long_or_the_node_stops() {
-        let limit = Duration::from_millis(200);
-        assert!(matches!(
-            run("sleep 20", limit, &Stop::default()),
-            RunEnd::Retry(_)
-        ));
-        let stop = Arc::new(Stop::default());
-        let asks = Arc::clone(&stop);
-        let thread = thread::spawn(move || {
-            thread::sleep(Duration::from_millis(100));
-            asks.request(Duration::from_millis(300));
-        });
-        // This one does not listen.
-        let start = Instant::now();
-        let end = run("trap '' TERM; sleep 20 & wait; wait", LONG, &stop);
-        assert_eq!(end, RunEnd::Interrupted);
-        assert!(start.elapsed() < Duration::from_secs(10));
-        thread.join().unwrap();
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! Has complete jobs predicted.
 
 mod child;
-mod message;
+mod limits;
 pub(crate) mod orphan;
 
 use std::path::Path;
@@ -15,6 +15,7 @@ use crate::log;
 use crate::metrics::Counter;
 use crate::node::Shared;
 use crate::queue::{RunEnd, RunTicket, State};
+use crate::reason::Reason;
 use crate::stop::Stop;
 
 /// What is to be predicted, and where the results go.
@@ -28,6 +29,12 @@ pub struct Order<'a> {
     pub output: &'a Path,
     /// How long it may take.
     pub limit: Duration,
+    /// Whether the results are to say that instances may be missing.
+    pub mark_incomplete: bool,
+    /// File of the key that UIDs of results are made with.
+    pub uid_key: &'a Path,
+    /// Bytes of memory that it may take.
+    pub run_ram: Option<u64>,
 }
 
 /// Who predicts.
@@ -65,10 +72,19 @@ fn run(shared: &Shared, predict: &dyn Predict, ticket: &RunTicket) {
         input: &ticket.input,
         output: &ticket.output,
         limit: shared.config.limits.run,
+        mark_incomplete: ticket.mark_incomplete,
+        uid_key: &shared.queue.key_file(),
+        run_ram: shared.config.limits.run_ram,
     };
     log::info(format_args!("job {}: is predicted", ticket.key));
     let start = Instant::now();
-    let end = predict.predict(&order, &shared.stop);
+    let end = match predict.predict(&order, &shared.stop) {
+        // Until the node starts with the bundle that is there now, it is the same for all images.
+        RunEnd::Retry(Reason::Bundle) if shared.queue.bundle_has_changed(ticket.service) => {
+            RunEnd::Failed(Reason::BundleChanged)
+        }
+        end => end,
+    };
     let time = start.elapsed();
     let (outcome, reason) = match &end {
         RunEnd::Done => ("done", None),

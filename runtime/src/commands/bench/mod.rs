@@ -72,6 +72,7 @@ fn as_predict(arguments: &BenchArguments, output: &Path) -> PredictArguments {
         json: true,
         report: None,
         trust: TrustArguments::default(),
+        failure: None,
         dicom: arguments.dicom.clone(),
         limits: arguments.limits.clone(),
         compute: arguments.compute.clone(),

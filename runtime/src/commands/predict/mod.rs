@@ -15,6 +15,7 @@ use self::batch::Batch;
 use self::prepare::{Job, Jobs};
 use crate::cli::PredictArguments;
 use crate::commands::use_threads;
+use crate::reason::reason;
 use crate::record::{BundleRecord, DeviceRecord, RunRecord, seconds};
 use crate::{failure, interrupt, outputs, peak_memory, profile, trust};
 use vesal_cli::stdout;
@@ -22,16 +23,28 @@ use vesal_cli::stdout;
 /// A batch that ran to its end and in which cases failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{} of {total} cases failed: {}", failed.len(), failed.join(", "))]
-struct FailedCases {
-    failed: Vec<String>,
-    total: usize,
+pub struct FailedCases {
+    /// Names of the cases that failed.
+    pub failed: Vec<String>,
+    /// Cases in all.
+    pub total: usize,
+}
+
+/// Segments every case and records what happened; where it fails, leaves the reason as a code.
+pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
+    let result = predict(arguments);
+    if let (Some(path), Err(failure)) = (&arguments.failure, &result) {
+        // Where it cannot be written, the exit code has to do.
+        let _ = outputs::write_json(path, &reason(failure), true);
+    }
+    result
 }
 
 /// Segments every case and records what happened.
 ///
 /// Everything that can be known before is settled before: bundle, names of outputs, headers. A case that fails does
 /// not stop the others; if it is the only one, its exit code is the program's.
-pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
+fn predict(arguments: &PredictArguments) -> Result<Exit, Failure> {
     let start = Instant::now();
     interrupt::listen()?;
     use_threads(arguments.compute.threads)?;

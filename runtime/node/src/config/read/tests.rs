@@ -35,6 +35,9 @@ fn the_example_holds_the_defaults() {
         Path::new("/etc/vesal/rules.json")
     );
     told.services[0].options.clear();
+    assert!(told.services[0].bundle_sha256.take().is_some());
+    assert!(told.services[0].bundle_key.take().is_some());
+    assert_eq!(told.limits.run_ram.take(), Some(16_000 << 20));
     let Callers::Listed(callers) = &mut told.callers else {
         panic!("callers are listed");
     };

@@ -1,6 +1,7 @@
 //! What is made of faults: of senders, of the machine, of services.
 
 use super::*;
+use crate::config::Doubtful;
 
 #[test]
 fn what_one_caller_left_undone_another_does_not_make_good() {
@@ -9,34 +10,84 @@ fn what_one_caller_left_undone_another_does_not_make_good() {
     config.services[0].cut_quiet = Duration::from_secs(600);
     let queue = open(&config);
     let send = |caller: &str, uid: &str, whole: bool| {
-        let file = queue.incoming().join("0.part");
-        fs::write(&file, uid).unwrap();
-        let (mut touched, name) = (HashSet::new(), Name::new(uid, uid.as_bytes()));
-        queue
-            .admit(0, &key(&queue), &name, &file, &mut touched)
-            .unwrap();
-        queue.leave(&touched, caller, whole);
+        let mut association = Association::open(&queue, caller);
+        association.send(uid, 1).unwrap();
+        association.leave(whole);
         queue.settle();
         state(&queue)
     };
     assert_eq!(send("A", "1.1", false), State::Collecting);
     assert_eq!(send("B", "1.2", true), State::Collecting);
-    assert_eq!(send("A", "1.3", true), State::Queued);
+    // Two broke off: both have to make it good.
+    assert_eq!(send("B", "1.3", false), State::Collecting);
+    assert_eq!(send("B", "1.4", true), State::Collecting);
+    assert_eq!(send("A", "1.5", true), State::Queued);
     assert!(!queue.jobs(1)[0].doubt);
-    // After the long wait what is there is taken, and said to be doubtful.
-    drop(queue);
-    config.services[0].cut_quiet = Duration::ZERO;
-    let queue = open(&config);
-    let file = queue.incoming().join("0.part");
-    fs::write(&file, b"x").unwrap();
-    let (mut touched, name) = (HashSet::new(), Name::new("1.4", &[4; 32]));
+}
+
+/// A job that is in doubt when the long wait is over.
+fn doubtful(config: &Config) -> Queue {
+    let queue = open(config);
+    let mut association = Association::open(&queue, "A");
+    association.send("1.1", 1).unwrap();
+    association.leave(false);
+    queue.settle();
+    assert!(queue.jobs(1)[0].doubt);
+    assert_eq!(queue.doubtful(), 1);
     queue
-        .admit(0, &key(&queue), &name, &file, &mut touched)
-        .unwrap();
-    queue.leave(&touched, "A", false);
+}
+
+#[test]
+fn what_is_in_doubt_is_failed_marked_or_sent() {
+    for (doubtful_is, marked) in [(Doubtful::Mark, true), (Doubtful::Send, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(folder.path());
+        config.services[0].doubtful = doubtful_is;
+        let queue = doubtful(&config);
+        let ticket = queue.take_run().unwrap().unwrap();
+        assert_eq!(ticket.mark_incomplete, marked);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.services[0].doubtful = Doubtful::Fail;
+    let queue = doubtful(&config);
+    assert_eq!(state(&queue), State::Failed);
+    let reason = queue.jobs(1)[0].reason.clone().unwrap();
+    assert!(reason.contains("send all again"), "{reason}");
+    assert!(queue.take_run().unwrap().is_none());
+    assert_eq!(fs::read_dir(folder_of(&queue).input()).unwrap().count(), 1);
+    // Another caller does not make it good, nor does the next node.
+    drop(queue);
+    let queue = open(&config);
+    let mut association = Association::open(&queue, "B");
+    association.send("1.1", 1).unwrap();
+    association.leave(true);
+    queue.settle();
+    assert_eq!(state(&queue), State::Failed);
+    // Sent again whole, it is no longer in doubt.
+    let mut association = Association::open(&queue, "A");
+    association.send("1.1", 1).unwrap();
+    association.send("1.2", 2).unwrap();
+    association.leave(true);
     queue.settle();
     assert_eq!(state(&queue), State::Queued);
-    assert!(queue.jobs(1)[0].doubt);
+    assert_eq!(queue.doubtful(), 0);
+}
+
+#[test]
+fn a_result_that_was_marked_is_made_again_when_the_doubt_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.retention.keep = Keep::All;
+    let queue = doubtful(&config);
+    let mut archive = Vec::new();
+    advance(&queue, &mut archive).unwrap();
+    assert_eq!(state(&queue), State::Done);
+    // All that was sent was all there is.
+    send(&queue, "1.1", 1).unwrap();
+    queue.settle();
+    let ticket = queue.take_run().unwrap().unwrap();
+    assert!(!ticket.mark_incomplete);
 }
 
 #[test]
@@ -45,8 +96,10 @@ fn what_failed_for_no_fault_of_its_images_is_tried_again_at_the_start() {
     let mut config = config(folder.path());
     config.retry.run_attempts = 1;
     for (end, expected) in [
-        (RunEnd::Retry("no memory".to_owned()), State::Queued),
-        (RunEnd::Failed("no volume".to_owned()), State::Failed),
+        (RunEnd::Retry(Reason::Memory), State::Queued),
+        (RunEnd::Failed(Reason::Geometry), State::Failed),
+        (RunEnd::Failed(Reason::TimedOut { seconds: 1 }), State::Failed),
+        (RunEnd::Failed(Reason::BundleChanged), State::Queued),
     ] {
         let queue = open(&config);
         send(&queue, "1.1", 1).unwrap();
@@ -64,19 +117,17 @@ fn services_that_fail_again_and_again_are_told() {
     let queue = open(&config(folder.path()));
     for number in 0..3 {
         assert!(queue.failing().is_empty(), "{number}");
-        let file = queue.incoming().join("0.part");
-        fs::write(&file, b"x").unwrap();
-        let service = &queue.services()[0];
-        let key = Key::new(service, "1.2", &format!("1.2.{number}"));
-        let (mut touched, name) = (HashSet::new(), Name::new("1.1", &[1; 32]));
-        queue.admit(0, &key, &name, &file, &mut touched).unwrap();
-        queue.leave(&touched, "A", true);
+        let key = queue.key(0, "1.2", &format!("1.2.{number}"));
+        let mut association = Association::open(&queue, "A");
+        association.send_to(&key, "1.1", 1).unwrap();
+        association.leave(true);
         queue.settle();
         let ticket = queue.take_run().unwrap().unwrap();
-        let end = RunEnd::Failed("no volume".to_owned());
-        queue.ran(&ticket, &end).unwrap();
+        queue
+            .ran(&ticket, &RunEnd::Failed(Reason::Geometry))
+            .unwrap();
     }
     let failing = queue.failing();
     let title = &queue.services()[0].ae_title;
-    assert_eq!(failing.get(title).map(String::as_str), Some("no volume"));
+    assert_eq!(failing.get(title), Some(&Reason::Geometry.to_string()));
 }

@@ -1,0 +1,112 @@
+//! The node's own key: digests of UIDs that are noted or told can be made by this node alone.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::config::{Grouping, Service};
+use crate::queue::files::Files;
+use crate::queue::job::{DIGITS, Key, digest, hexadecimal};
+
+/// Bytes of a new key.
+const KEY_BYTES: usize = 32;
+
+/// Keys digests.
+pub struct Secret(Hmac<Sha256>);
+
+impl Secret {
+    /// Takes the bytes of a key.
+    pub fn new(key: &[u8]) -> Self {
+        // HMAC takes keys of any length.
+        match Hmac::new_from_slice(key) {
+            Ok(hmac) => Self(hmac),
+            Err(_) => unreachable!("HMAC takes keys of any length"),
+        }
+    }
+
+    /// Reads the key of a storage folder; makes one, for its owner alone, where there is none.
+    ///
+    /// It is written as 64 hexadecimal digits, which are what keys the digests.
+    ///
+    /// **Errors**: the system cannot read, write or give random bytes; the file is too short for a key.
+    pub fn open(path: &Path, files: &Files) -> io::Result<Self> {
+        match fs::read(path) {
+            Ok(key) if key.len() >= KEY_BYTES => {
+                #[cfg(unix)]
+                fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+                Ok(Self::new(&key))
+            }
+            Ok(key) => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{} bytes, expected at least {KEY_BYTES}", key.len()),
+            )),
+            Err(reason) if reason.kind() == io::ErrorKind::NotFound => {
+                let mut bytes = [0; KEY_BYTES];
+                getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+                let key = hexadecimal(&bytes);
+                files.write_private(path, key.as_bytes())?;
+                Ok(Self::new(key.as_bytes()))
+            }
+            Err(reason) => Err(reason),
+        }
+    }
+
+    /// Keyed digest of byte strings; where one ends and the next begins counts.
+    pub fn digest<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+        self.of_plain(&digest(parts))
+    }
+
+    /// Keyed digest of what has a plain digest. Storage of earlier versions has plain ones.
+    pub fn of_plain(&self, plain: &str) -> String {
+        let mut hmac = self.0.clone();
+        hmac.update(plain.as_bytes());
+        hexadecimal(&hmac.finalize().into_bytes()[..DIGITS / 2])
+    }
+
+    /// The job of a service that an instance with these UIDs belongs to.
+    pub fn key(&self, service: &Service, study: &str, series: &str) -> Key {
+        let series = match service.unit {
+            Grouping::Series => series,
+            Grouping::Study => "",
+        };
+        Key(self.digest([&service.ae_title, study, series].map(str::as_bytes)))
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_depend_on_the_key() {
+        let digests = [b"a", b"b"].map(|key| Secret::new(key).digest([b"1.2".as_slice()]));
+        assert_ne!(digests[0], digests[1]);
+        assert_ne!(digests[0], digest([b"1.2".as_slice()]));
+        assert_eq!(digests[0].len(), DIGITS);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_is_made_once_and_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let open = || Secret::open(&path, &Files::default());
+        let first = open().unwrap().digest([b"1.2".as_slice()]);
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read(&path).unwrap().len(), 64);
+        assert_eq!(open().unwrap().digest([b"1.2".as_slice()]), first);
+        fs::write(&path, "short").unwrap();
+        assert_eq!(open().unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+}

@@ -1,0 +1,80 @@
+//! Destinations that keep what they have under a UID.
+
+use super::*;
+
+/// A job that is to be sent.
+fn ready(queue: &Queue, content: u8) -> SendTicket {
+    send(queue, "1.1", content).unwrap();
+    queue.settle();
+    let ticket = queue.take_run().unwrap().unwrap();
+    predict(&ticket);
+    queue.ran(&ticket, &RunEnd::Done).unwrap();
+    queue.take_send().unwrap().unwrap()
+}
+
+fn duplicate() -> SendEnd {
+    let name = "archive".to_owned();
+    SendEnd::Retry(BTreeMap::from([(name, Undelivered::Duplicate)]))
+}
+
+#[test]
+fn only_what_was_sent_before_may_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let queue = open(&config);
+    let ticket = ready(&queue, 1);
+    let sends = |queue: &Queue, uid: &str| queue.sends(&ticket.key, "archive", uid).unwrap();
+    assert_eq!(sends(&queue, "2.25.1"), Sent::Never);
+    // The answer is lost, and the node ends.
+    drop(queue);
+    let queue = open(&config);
+    assert_eq!(sends(&queue, "2.25.1"), Sent::Before);
+    assert_eq!(sends(&queue, "2.25.2"), Sent::Never);
+    // What was refused is not there from us, what is a duplicate even less.
+    queue
+        .refused(&ticket.key, "archive", "2.25.1", false)
+        .unwrap();
+    assert_eq!(sends(&queue, "2.25.1"), Sent::Never);
+    queue
+        .refused(&ticket.key, "archive", "2.25.1", true)
+        .unwrap();
+    drop(queue);
+    assert_eq!(sends(&open(&config), "2.25.1"), Sent::Other);
+}
+
+#[test]
+fn the_same_uid_of_other_images_is_another_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = open(&config(folder.path()));
+    let ticket = ready(&queue, 1);
+    let uid = "2.25.1";
+    queue.sends(&ticket.key, "archive", uid).unwrap();
+    queue.sent(&ticket.key, &SendEnd::Done).unwrap();
+    // The same images under the same settings are the same result, whenever it is made.
+    let job = |queue: &Queue| queue.units().get(&key(queue)).unwrap().job.clone();
+    let first = job(&queue).made_of;
+    // Corrected, they make another one; a destination that has the first must not count as having it.
+    let ticket = ready(&queue, 2);
+    assert_ne!(job(&queue).made_of, first);
+    for _ in 0..2 {
+        let sent = queue.sends(&ticket.key, "archive", uid).unwrap();
+        assert_eq!(sent, Sent::Other);
+    }
+}
+
+#[test]
+fn a_duplicate_leaves_a_job_undelivered_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.retry.send_attempts = 10;
+    let queue = open(&config);
+    let ticket = ready(&queue, 1);
+    let state = queue.sent(&ticket.key, &duplicate()).unwrap();
+    assert_eq!(state, State::Undelivered);
+    let reason = queue.jobs(1)[0].reason.clone().unwrap();
+    assert!(
+        reason.starts_with("destination `archive`: it has another object"),
+        "{reason}"
+    );
+    assert_eq!(queue.undelivered(), 1);
+}

@@ -1,0 +1,70 @@
+//! Many jobs: nothing that is done all the time depends on how many wait.
+
+use std::time::Instant;
+
+use super::*;
+
+const JOBS: u32 = 20_000;
+
+#[test]
+fn twenty_thousand_jobs_cost_no_more_than_one() {
+    let storage = tempfile::tempdir().unwrap();
+    let mut config = config(storage.path());
+    config.services[0].quiet = Duration::from_secs(3600);
+    config.limits.jobs = JOBS as usize;
+    let queue = open(&config);
+    let mut units = queue.units();
+    for number in 0..JOBS {
+        let key = queue.key(0, "1.2", &format!("1.2.{number}"));
+        let folder = Folder(queue.storage().join("jobs").join(&key.0));
+        let mut job = Job::new("VESAL", crate::clock::Time::now());
+        // None of them is due: they wait for instances, for their next try, for their destination.
+        job.state = [State::Collecting, State::Queued, State::Sending][number as usize % 3];
+        job.not_before = crate::clock::Time(u64::MAX);
+        units.insert(key, unit::Unit::new(folder, job, Some(0)));
+    }
+    assert_eq!(units.unfinished(), JOBS as usize);
+    let counts = units.counts()["VESAL"];
+    assert_eq!(counts.iter().sum::<usize>(), JOBS as usize);
+    drop(units);
+    // What is not due is not looked at.
+    let start = Instant::now();
+    for _ in 0..1000 {
+        queue.settle();
+        queue.tidy();
+        assert!(queue.take_run().unwrap().is_none());
+        assert!(queue.take_send().unwrap().is_none());
+        queue.longest_wait();
+        queue.failing();
+        queue.undelivered();
+        queue.jobs(10);
+    }
+    // To look at all of them so often would take minutes.
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    // There is room for no further one.
+    let mut association = Association::open(&queue, "A");
+    let refused = association.send_to(&queue.key(0, "1.3", "1.3.1"), "1.1", 1);
+    assert!(
+        matches!(refused, Err(NotAdmitted::Jobs { limit }) if limit == JOBS as usize),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_job_that_ends_makes_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.limits.jobs = 1;
+    let (queue, mut archive) = (open(&config), Vec::new());
+    send(&queue, "1.1", 1).unwrap();
+    let other = queue.key(0, "1.2", "1.2.4");
+    let mut association = Association::open(&queue, "A");
+    let refused = association.send_to(&other, "1.1", 1);
+    assert!(matches!(refused, Err(NotAdmitted::Jobs { limit: 1 })));
+    // Of a job that is there, more is taken.
+    send(&queue, "1.2", 2).unwrap();
+    advance(&queue, &mut archive).unwrap();
+    association.send_to(&other, "1.1", 1).unwrap();
+    association.leave(true);
+    assert_eq!(queue.jobs(9).len(), 2);
+}

@@ -1,0 +1,187 @@
+//! A job in memory, and where it stands in the queue's indexes.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::time::Instant;
+
+use crate::clock::Time;
+use crate::config::{Keep, Retention, Service};
+use crate::queue::count::Counted;
+use crate::queue::files::Files;
+use crate::queue::folder::{Folder, Instances};
+use crate::queue::job::Copy;
+use crate::queue::{Job, State};
+
+/// A job in memory.
+#[derive(Debug)]
+pub struct Unit {
+    pub folder: Folder,
+    pub job: Job,
+    /// Which of the services; `None` where the settings no longer name it.
+    pub service: Option<usize>,
+    pub arrived: Instances,
+    /// What `input` holds, while associations ask for it.
+    pub input: Option<Instances>,
+    /// Number of the next instance.
+    pub number: u64,
+    /// Open associations that have sent into it.
+    pub open: usize,
+    /// Who sent the first of what has arrived.
+    pub first: Option<String>,
+    /// When the last instance of that one came, or the node began.
+    pub last: Instant,
+    /// When the first and the last instance of others came since.
+    pub others: Option<(Instant, Instant)>,
+    /// Whose association into it broke off or had instances refused, and has not been made good; with an empty name
+    /// where the node itself was down.
+    pub undone: BTreeSet<String>,
+    /// What a source said of it.
+    pub counted: Option<Counted>,
+    /// Whether it is being predicted or sent.
+    pub busy: bool,
+    /// Whether files besides what is noted may be there.
+    pub has_files: bool,
+    /// When to try again to remove what could not be removed.
+    pub tidy_again: Option<Time>,
+}
+
+/// Where a job stands in the indexes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub service: String,
+    pub state: State,
+    pub changed: Time,
+    pub doubt: bool,
+    /// Whether the settings have no service for it.
+    pub orphan: bool,
+    /// When it is complete, if nothing more comes.
+    pub settle: Option<Instant>,
+    /// Whose turn it takes to be predicted, and when it may be.
+    pub run: Option<(Turn, Time)>,
+    /// Of which service it is to be sent, and when.
+    pub send: Option<(usize, Time)>,
+    /// Of which service it is being sent.
+    pub sending: Option<usize>,
+    /// When there is something to remove.
+    pub tidy: Option<Time>,
+}
+
+/// Jobs of one caller for one service: they take turns with those of others.
+pub type Turn = (usize, String);
+
+impl Unit {
+    pub fn new(folder: Folder, job: Job, service: Option<usize>) -> Self {
+        Self {
+            folder,
+            job,
+            service,
+            arrived: Instances::new(),
+            input: None,
+            number: 0,
+            open: 0,
+            first: None,
+            last: Instant::now(),
+            others: None,
+            undone: BTreeSet::new(),
+            counted: None,
+            busy: false,
+            has_files: true,
+            tidy_again: None,
+        }
+    }
+
+    /// Notes a new state: first on disk, then here.
+    pub fn turn_into(&mut self, files: &Files, job: Job) -> io::Result<()> {
+        self.folder.note(files, &job)?;
+        self.job = job;
+        Ok(())
+    }
+
+    /// What `input` holds.
+    pub fn input(&mut self) -> io::Result<&Instances> {
+        let input = match self.input.take() {
+            Some(input) => input,
+            None => self.folder.instances(&self.folder.input())?,
+        };
+        self.number = self.number.max(next(&input)).max(next(&self.arrived));
+        Ok(self.input.insert(input))
+    }
+
+    pub fn place(&self, services: &[Service], retention: &Retention) -> Place {
+        let job = &self.job;
+        let service = self.service.filter(|_| !self.busy);
+        let is = |states: &[State]| states.contains(&job.state);
+        let run = service.filter(|_| is(&[State::Queued]) && self.arrived.is_empty());
+        let send = service.filter(|_| is(&[State::Sending, State::Undelivered]));
+        Place {
+            service: job.service.clone(),
+            state: job.state,
+            changed: job.changed,
+            doubt: job.doubt,
+            orphan: self.service.is_none() && !job.state.is_final(),
+            settle: service.and_then(|index| self.settles(&services[index])),
+            run: run.map(|index| ((index, job.caller.clone()), job.not_before)),
+            send: send.map(|index| (index, job.not_before)),
+            sending: self
+                .service
+                .filter(|_| self.busy && is(&[State::Sending, State::Undelivered])),
+            tidy: self.tidies(retention),
+        }
+    }
+
+    /// When it is complete: nothing came for a while, and whoever sends has ended or holds it back for too long. Who
+    /// did not send the first instance can prolong that by `hold` in all.
+    fn settles(&self, service: &Service) -> Option<Instant> {
+        let waits = self.job.state == State::Collecting || !self.arrived.is_empty();
+        if !waits || self.job.state == State::Running {
+            return None;
+        }
+        if self.count_agrees() {
+            return Some(self.last);
+        }
+        let mut quiet = if self.undone.is_empty() {
+            service.quiet
+        } else {
+            service.cut_quiet
+        };
+        if self.open > 0 {
+            quiet = quiet.max(service.hold);
+        }
+        let own = self.last + quiet;
+        Some(self.others.map_or(own, |(since, last)| {
+            own.max((last + quiet).min(since + quiet + service.hold))
+        }))
+    }
+
+    /// When something of it is no longer kept.
+    fn tidies(&self, retention: &Retention) -> Option<Time> {
+        let (job, after) = (&self.job, |pause| self.job.changed.after(pause));
+        if !self.arrived.is_empty() || self.busy {
+            // What it has is about to be needed.
+            return None;
+        }
+        let files = match job.state {
+            State::Done if retention.keep == Keep::None => job.changed,
+            State::Done => after(retention.kept),
+            State::Failed => after(retention.failed),
+            State::Undelivered => return Some(self.again(after(retention.undelivered))),
+            _ => return None,
+        };
+        let entry = after(retention.ledger);
+        Some(self.again(if self.has_files {
+            files.min(entry)
+        } else {
+            entry
+        }))
+    }
+
+    fn again(&self, due: Time) -> Time {
+        self.tidy_again.map_or(due, |again| again.max(due))
+    }
+}
+
+/// A number behind those of instances.
+fn next(instances: &Instances) -> u64 {
+    let numbers = instances.values().map(|copy: &Copy| copy.number);
+    numbers.max().map_or(0, |number| number + 1)
+}

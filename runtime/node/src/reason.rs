@@ -1,0 +1,438 @@
+//! Why a prediction failed: codes and numbers, never words of images, files or peers.
+//!
+//! `vesal predict --failure FILE` writes one as JSON, a node reads it, notes it and tells it in words of its own.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Bytes of a file that holds a reason; one is far shorter.
+pub const REASON_BYTES_MAX: u64 = 4096;
+
+/// Why a job failed, or a try.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Reason {
+    /// No file is an image that can be used.
+    NoImages,
+    /// No series is one of the bundle's.
+    NoSeries {
+        /// Channels of the bundle.
+        channels: usize,
+    },
+    /// A channel has no series.
+    SeriesMissing {
+        /// Series that there are.
+        found: usize,
+    },
+    /// A channel has several series.
+    SeveralSeries {
+        /// How many.
+        found: usize,
+    },
+    /// Two channels have one series.
+    SameSeries,
+    /// Nothing relates the places of the channels.
+    FrameOfReference,
+    /// The files are of different patients.
+    Patients {
+        /// How many.
+        patients: usize,
+    },
+    /// Slices are missing.
+    SlicesMissing {
+        /// How many.
+        missing: usize,
+        /// In so many places.
+        gaps: usize,
+        /// Distance between the others.
+        spacing_mm: f64,
+    },
+    /// Slices lie unevenly.
+    UnevenSpacing {
+        /// Smallest distance.
+        least_mm: f64,
+        /// Largest distance.
+        most_mm: f64,
+    },
+    /// Slices are stacked along a tilted line.
+    Tilt {
+        /// Angle against their normal.
+        degrees: f64,
+    },
+    /// A gap is too large.
+    LargeGap {
+        /// The gap.
+        gap_mm: f64,
+        /// Distance between the others.
+        spacing_mm: f64,
+    },
+    /// A series has several stacks of slices that differ in what none should.
+    Torn {
+        /// How many.
+        stacks: usize,
+    },
+    /// Files cannot be used.
+    FilesUnusable {
+        /// How many.
+        files: usize,
+    },
+    /// Different files call themselves the same instance.
+    SameInstance {
+        /// How many such instances.
+        instances: usize,
+    },
+    /// Different slices lie at one place.
+    SamePlace {
+        /// How many such places.
+        places: usize,
+    },
+    /// The slices make no volume for another cause.
+    Geometry,
+    /// The channels do not lie on each other.
+    Grids,
+    /// A header cannot be read.
+    Header,
+    /// Pixels cannot be decoded.
+    Pixels {
+        /// The frame of its file, from 1.
+        frame: usize,
+    },
+    /// Some of the cases failed.
+    Cases {
+        /// How many.
+        failed: usize,
+        /// Of so many.
+        total: usize,
+    },
+    /// The images are unsuitable for another cause.
+    Input,
+    /// It takes more memory than it may.
+    MemoryLimit {
+        /// Bytes that it takes.
+        needed: u64,
+        /// Bytes that it may.
+        limit: u64,
+    },
+    /// It takes more memory of the GPU than it may.
+    GpuMemoryLimit {
+        /// Bytes that it takes.
+        needed: u64,
+        /// Bytes that it may.
+        limit: u64,
+    },
+    /// The machine has not enough memory at the moment.
+    Memory,
+    /// The settings are wrong.
+    Settings,
+    /// The bundle cannot be used.
+    Bundle,
+    /// The bundle is not the one that was there when the node began.
+    BundleChanged,
+    /// The networks cannot be run.
+    Device,
+    /// Results cannot be written.
+    Output,
+    /// A mistake in the code.
+    Bug,
+    /// Somebody else stopped it.
+    Interrupted,
+    /// It ended with an exit code that none of these has.
+    Exit {
+        /// The code.
+        exit: i32,
+    },
+    /// It was ended by a signal.
+    Signal {
+        /// Its number.
+        signal: i32,
+        /// Bytes that it could have, where they were limited.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u64>,
+    },
+    /// It took too long.
+    TimedOut {
+        /// Time that it had.
+        seconds: u64,
+    },
+    /// It could not be started or waited for.
+    NotStarted,
+    /// It went well and made nothing that can be sent.
+    NoResults,
+    /// No destination took its results for too long.
+    NotDelivered,
+    /// The node ended again and again while it ran.
+    EndedWithNode {
+        /// How often.
+        times: u32,
+    },
+    /// Instances came later, and earlier ones are no longer kept.
+    Lacking {
+        /// How many.
+        instances: usize,
+    },
+    /// Instances may be missing, and the service predicts nothing that is in doubt.
+    Doubtful {
+        /// How many there are.
+        instances: usize,
+    },
+    /// Noted by an earlier version, in words.
+    Unknown,
+}
+
+impl Reason {
+    /// Whether the same images may do another time, though they were not tried again: bundle or settings are mended
+    /// by whoever starts the node again.
+    pub fn passes_with_a_start(&self) -> bool {
+        match self {
+            Self::Memory
+            | Self::Settings
+            | Self::Bundle
+            | Self::BundleChanged
+            | Self::Device
+            | Self::Output
+            | Self::Bug
+            | Self::Interrupted
+            | Self::Exit { .. }
+            | Self::Signal { .. }
+            | Self::NotStarted => true,
+            Self::NoImages
+            | Self::NoSeries { .. }
+            | Self::SeriesMissing { .. }
+            | Self::SeveralSeries { .. }
+            | Self::SameSeries
+            | Self::FrameOfReference
+            | Self::Patients { .. }
+            | Self::SlicesMissing { .. }
+            | Self::UnevenSpacing { .. }
+            | Self::Tilt { .. }
+            | Self::LargeGap { .. }
+            | Self::Torn { .. }
+            | Self::FilesUnusable { .. }
+            | Self::SameInstance { .. }
+            | Self::SamePlace { .. }
+            | Self::Geometry
+            | Self::Grids
+            | Self::Header
+            | Self::Pixels { .. }
+            | Self::Cases { .. }
+            | Self::Input
+            | Self::MemoryLimit { .. }
+            | Self::GpuMemoryLimit { .. }
+            | Self::TimedOut { .. }
+            | Self::NoResults
+            | Self::NotDelivered
+            | Self::EndedWithNode { .. }
+            | Self::Lacking { .. }
+            | Self::Doubtful { .. }
+            | Self::Unknown => false,
+        }
+    }
+}
+
+const ABORT: i32 = 6;
+const KILL: i32 = 9;
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoImages => f.write_str("no file holds a slice that can be used"),
+            Self::NoSeries { channels: 1 } => f.write_str("no series is taken by the bundle's channel"),
+            Self::NoSeries { channels } => {
+                write!(f, "no series is taken by the bundle's {channels} channels")
+            }
+            Self::SeriesMissing { found } => {
+                write!(f, "a channel of the bundle takes none of the {found} series")
+            }
+            Self::SeveralSeries { found } => {
+                write!(f, "a channel of the bundle takes {found} series, expected one")
+            }
+            Self::SameSeries => f.write_str("two channels of the bundle take one series"),
+            Self::FrameOfReference => {
+                f.write_str("the series of the channels have different frames of reference")
+            }
+            Self::Patients { patients } => write!(f, "its files name {patients} patients"),
+            Self::SlicesMissing {
+                missing,
+                gaps,
+                spacing_mm,
+            } => write!(
+                f,
+                "slices missing: {missing}, in gaps: {gaps}; the others lie {spacing_mm:.3} mm apart"
+            ),
+            Self::UnevenSpacing { least_mm, most_mm } => write!(
+                f,
+                "its slices lie between {least_mm:.3} and {most_mm:.3} mm apart"
+            ),
+            Self::Tilt { degrees } => write!(
+                f,
+                "its slices are stacked along a line that is tilted by {degrees:.2} degrees"
+            ),
+            Self::LargeGap { gap_mm, spacing_mm } => write!(
+                f,
+                "a gap of {gap_mm:.3} mm lies between slices that are {spacing_mm:.3} mm apart elsewhere"
+            ),
+            Self::Torn { stacks } => write!(
+                f,
+                "its slices make {stacks} stacks, which differ in what no series should"
+            ),
+            Self::FilesUnusable { files } => {
+                write!(f, "files that are or may be of it cannot be used: {files}")
+            }
+            Self::SameInstance { instances } => write!(
+                f,
+                "different files of it share a SOP Instance UID, in {instances} cases"
+            ),
+            Self::SamePlace { places } => write!(
+                f,
+                "different slices lie at one place, in {places} places, and no attribute tells which belong together"
+            ),
+            Self::Geometry => f.write_str("its slices make no volume"),
+            Self::Grids => f.write_str("its channels do not lie on one grid"),
+            Self::Header => f.write_str("the header of a file cannot be read"),
+            Self::Pixels { frame } => write!(f, "the pixels of frame {frame} of a file cannot be read"),
+            Self::Cases { failed, total } => {
+                write!(f, "{failed} of its {total} cases cannot be segmented")
+            }
+            Self::Input => f.write_str("its images cannot be segmented"),
+            Self::MemoryLimit { needed, limit } => write!(
+                f,
+                "it takes {} MiB of memory, the limit is {} MiB (`run_ram_mib`)",
+                mebibytes(*needed),
+                mebibytes(*limit)
+            ),
+            Self::GpuMemoryLimit { needed, limit } => write!(
+                f,
+                "it takes {} MiB of the GPU's memory, the limit is {} MiB",
+                mebibytes(*needed),
+                mebibytes(*limit)
+            ),
+            Self::Memory => f.write_str("the machine has not enough memory free"),
+            Self::Settings => f.write_str("the options of its service are wrong"),
+            Self::Bundle => f.write_str("the bundle of its service cannot be used"),
+            Self::BundleChanged => f.write_str(
+                "the bundle of its service has changed since the node began: start the node again",
+            ),
+            Self::Device => {
+                f.write_str("the networks cannot be run: `vesal serve --check` says more")
+            }
+            Self::Output => f.write_str("its results cannot be written"),
+            Self::Bug => f.write_str("it ended by a mistake in vesal itself"),
+            Self::Interrupted => f.write_str("it was interrupted"),
+            Self::Exit { exit } => write!(f, "it ended with exit code {exit}"),
+            Self::Signal { signal, limit } => {
+                write!(f, "it was ended by signal {signal}")?;
+                match (*signal, limit) {
+                    (ABORT, Some(limit)) => write!(
+                        f,
+                        ", as a process is that asks for more memory than its limit allows: {} MiB for data (see `run_ram_mib`)",
+                        mebibytes(*limit)
+                    ),
+                    (KILL, _) => f.write_str(", as the system does where memory runs out"),
+                    _ => Ok(()),
+                }
+            }
+            Self::TimedOut { seconds } => {
+                write!(f, "it took longer than {seconds} s (`run_minutes`)")
+            }
+            Self::NotStarted => f.write_str("its prediction could not be started"),
+            Self::NoResults => f.write_str("its prediction made no DICOM file to send"),
+            Self::NotDelivered => {
+                f.write_str("its results were not delivered for as long as they are kept")
+            }
+            Self::EndedWithNode { times } => {
+                write!(f, "the node ended {times} times during its prediction")
+            }
+            Self::Lacking { instances } => write!(
+                f,
+                "instances came later, and {instances} of the earlier ones are no longer kept: send all again"
+            ),
+            Self::Doubtful { instances } => write!(
+                f,
+                "instances may be missing beside the {instances} that are here: send all again"
+            ),
+            Self::Unknown => f.write_str("noted by an earlier version of the program"),
+        }
+    }
+}
+
+fn mebibytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << 20)
+}
+
+/// Why a destination has not taken all results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Undelivered {
+    /// There is no connection.
+    Connection,
+    /// The association failed.
+    Association,
+    /// It does not take objects of this kind.
+    Class,
+    /// It answered with a status that is neither success nor warning.
+    Status {
+        /// The status.
+        status: u16,
+    },
+    /// It has another object under the UID of a result, which this node did not send there.
+    Duplicate,
+    /// A result cannot be read.
+    File,
+    /// It cannot be noted what is sent.
+    Note,
+}
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection => f.write_str("no connection"),
+            Self::Association => f.write_str("the association failed"),
+            Self::Class => f.write_str("it does not take objects of this class"),
+            Self::Status { status } => write!(f, "it answered with status {status:04X}"),
+            Self::Duplicate => f.write_str(
+                "it has another object under the UID of a result (status 0111), and keeps that: remove it there",
+            ),
+            Self::File => f.write_str("a result cannot be read"),
+            Self::Note => f.write_str("it cannot be noted what is sent"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_codes_and_numbers() {
+        let reason = Reason::SlicesMissing {
+            missing: 2,
+            gaps: 1,
+            spacing_mm: 2.5,
+        };
+        let text = serde_json::to_string(&reason).unwrap();
+        assert_eq!(
+            text,
+            r#"{"code":"slices_missing","missing":2,"gaps":1,"spacing_mm":2.5}"#
+        );
+        assert_eq!(serde_json::from_str::<Reason>(&text).unwrap(), reason);
+        for foreign in [
+            r#"{"code":"DOE^JOHN"}"#,
+            r#"{"code":"pixels","frame":"DOE^JOHN"}"#,
+            r#""DOE^JOHN""#,
+        ] {
+            assert!(serde_json::from_str::<Reason>(foreign).is_err());
+        }
+        // Words beside the numbers are not taken over.
+        let more = r#"{"code":"input","name":"DOE^JOHN"}"#;
+        let taken: Reason = serde_json::from_str(more).unwrap();
+        assert_eq!(serde_json::to_string(&taken).unwrap(), r#"{"code":"input"}"#);
+    }
+
+    #[test]
+    fn a_limit_of_memory_is_told() {
+        let limit = Some(5 << 20);
+        let text = Reason::Signal { signal: 6, limit }.to_string();
+        assert!(text.contains("more memory") && text.contains("5 MiB"), "{text}");
+    }
+}

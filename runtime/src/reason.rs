@@ -1,0 +1,184 @@
+//! Failures as codes and numbers, for a node that must not take over words: they may name files and what they hold.
+
+use std::error::Error;
+
+use vesal_cli::{Exit, Failure};
+use vesal_io::dicom::{DicomError, Finding};
+use vesal_node::Reason;
+
+use crate::case::{FindError, GridError, SeriesError};
+use crate::commands::predict::FailedCases;
+use crate::memory::{Limit, MemoryError};
+
+/// The code of a failure: by what went wrong, or by its exit code.
+pub fn reason(failure: &Failure) -> Reason {
+    let causes = std::iter::successors(Some(failure.cause()), |&error| error.source());
+    causes
+        .map(of)
+        .find_map(|found| found)
+        .unwrap_or_else(|| by_exit(failure.exit()))
+}
+
+fn of(error: &(dyn Error + 'static)) -> Option<Reason> {
+    if let Some(error) = error.downcast_ref::<FindError>() {
+        return Some(find(error));
+    }
+    if let Some(error) = error.downcast_ref::<DicomError>() {
+        return Some(dicom(error));
+    }
+    if error.is::<GridError>() {
+        return Some(Reason::Grids);
+    }
+    if let Some(error) = error.downcast_ref::<MemoryError>() {
+        return Some(memory(error));
+    }
+    let FailedCases { failed, total } = error.downcast_ref()?;
+    Some(Reason::Cases {
+        failed: failed.len(),
+        total: *total,
+    })
+}
+
+fn find(error: &FindError) -> Reason {
+    match error {
+        FindError::Series(error) => series(error),
+        FindError::NoImages { .. } => Reason::NoImages,
+        _ => Reason::Input,
+    }
+}
+
+fn series(error: &SeriesError) -> Reason {
+    match error {
+        SeriesError::Dicom(error) => dicom(error),
+        SeriesError::Unusable { .. } => Reason::NoImages,
+        SeriesError::None { channels, .. } => Reason::NoSeries {
+            channels: channels.len(),
+        },
+        SeriesError::Missing { found, .. } => Reason::SeriesMissing { found: found.len() },
+        SeriesError::Several { found, .. } => Reason::SeveralSeries { found: found.len() },
+        SeriesError::Same { .. } => Reason::SameSeries,
+        SeriesError::FrameOfReference { .. } => Reason::FrameOfReference,
+    }
+}
+
+fn dicom(error: &DicomError) -> Reason {
+    match error {
+        DicomError::Refused { reason, .. } => finding(reason),
+        DicomError::Header { .. } => Reason::Header,
+        DicomError::Pixels { frame, .. } => Reason::Pixels { frame: *frame },
+        DicomError::TooLarge { needed, limit, .. } => Reason::MemoryLimit {
+            needed: *needed,
+            limit: *limit,
+        },
+        DicomError::OutOfMemory { .. } => Reason::Memory,
+        DicomError::Resample { .. } => Reason::Geometry,
+        _ => Reason::Input,
+    }
+}
+
+fn finding(finding: &Finding) -> Reason {
+    match *finding {
+        Finding::Missing {
+            missing,
+            gaps,
+            spacing_mm,
+        } => Reason::SlicesMissing {
+            missing,
+            gaps,
+            spacing_mm,
+        },
+        Finding::UnevenSpacing { least_mm, most_mm } => {
+            Reason::UnevenSpacing { least_mm, most_mm }
+        }
+        Finding::Tilt { degrees } => Reason::Tilt { degrees },
+        Finding::LargeGap { gap_mm, spacing_mm } => Reason::LargeGap { gap_mm, spacing_mm },
+        Finding::Torn { stacks, .. } => Reason::Torn { stacks },
+        Finding::Unread { files, .. } => Reason::FilesUnusable { files },
+        Finding::Patients { patients } => Reason::Patients { patients },
+        Finding::SameInstance { instances } => Reason::SameInstance { instances },
+        Finding::Conflict { places } => Reason::SamePlace { places },
+        _ => Reason::Geometry,
+    }
+}
+
+fn memory(error: &MemoryError) -> Reason {
+    match *error {
+        MemoryError::Budget {
+            source_of_limit: Limit::Free,
+            ..
+        } => Reason::Memory,
+        MemoryError::Budget { needed, limit, .. } => Reason::MemoryLimit { needed, limit },
+        MemoryError::DeviceBudget { needed, limit } => Reason::GpuMemoryLimit { needed, limit },
+        MemoryError::Unknown { .. } => Reason::Bundle,
+    }
+}
+
+fn by_exit(exit: Exit) -> Reason {
+    match exit {
+        Exit::Usage => Reason::Settings,
+        Exit::Input | Exit::FailedCases => Reason::Input,
+        Exit::Bundle => Reason::Bundle,
+        Exit::Device => Reason::Device,
+        Exit::Output => Reason::Output,
+        Exit::Interrupted => Reason::Interrupted,
+        Exit::Bug | Exit::Success => Reason::Bug,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::failure;
+
+    const NAME: &str = "DOE^JOHN";
+
+    /// What a node gets of a failure.
+    fn told(failure: &Failure) -> String {
+        serde_json::to_string(&reason(failure)).unwrap()
+    }
+
+    #[test]
+    fn what_went_wrong_becomes_a_code_without_a_word_of_it() {
+        let found = vec![format!("1.2.840.1 {NAME}"); 2];
+        let (study, channel) = (NAME.to_owned(), "t1".to_owned());
+        let several = SeriesError::Several {
+            study: study.clone(),
+            channel,
+            found,
+            phases: false,
+        };
+        let refused = DicomError::Refused {
+            series: study.clone(),
+            reason: Finding::Unread {
+                files: 3,
+                first: PathBuf::from(NAME),
+            },
+        };
+        let unknown = Failure::new(Exit::Device, std::io::Error::other(NAME)).attempting(NAME);
+        for (failure, expected) in [
+            (
+                failure::find(several.into()),
+                r#"{"code":"several_series","found":2}"#,
+            ),
+            (
+                failure::dicom(refused),
+                r#"{"code":"files_unusable","files":3}"#,
+            ),
+            (unknown, r#"{"code":"device"}"#),
+            (
+                Failure::new(
+                    Exit::FailedCases,
+                    FailedCases {
+                        failed: vec![study],
+                        total: 4,
+                    },
+                ),
+                r#"{"code":"cases","failed":1,"total":4}"#,
+            ),
+        ] {
+            assert_eq!(told(&failure), expected);
+        }
+    }
+}
