@@ -122,9 +122,7 @@ pub fn store(
             Err(error) => {
                 let goes_on = matches!(
                     error,
-                    SendError::NotAccepted { .. }
-                        | SendError::Status { .. }
-                        | SendError::Duplicate
+                    SendError::NotAccepted { .. } | SendError::Status { .. } | SendError::Duplicate
                 );
                 if first.is_ok() {
                     first = Err(error);

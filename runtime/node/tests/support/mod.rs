@@ -1,6 +1,8 @@
 //! Nodes in this process, a sender that does as it is told, and made-up images and results.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod archive;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
