@@ -149,6 +149,8 @@ impl Sender {
     /// Connects, without a word.
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
+        // It writes a message in parts, which are not to wait for each other.
+        stream.set_nodelay(true).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(20)))
             .unwrap();
