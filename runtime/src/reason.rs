@@ -87,9 +87,7 @@ fn finding(finding: &Finding) -> Reason {
             gaps,
             spacing_mm,
         },
-        Finding::UnevenSpacing { least_mm, most_mm } => {
-            Reason::UnevenSpacing { least_mm, most_mm }
-        }
+        Finding::UnevenSpacing { least_mm, most_mm } => Reason::UnevenSpacing { least_mm, most_mm },
         Finding::Tilt { degrees } => Reason::Tilt { degrees },
         Finding::LargeGap { gap_mm, spacing_mm } => Reason::LargeGap { gap_mm, spacing_mm },
         Finding::Torn { stacks, .. } => Reason::Torn { stacks },

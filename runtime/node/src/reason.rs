@@ -237,15 +237,23 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoImages => f.write_str("no file holds a slice that can be used"),
-            Self::NoSeries { channels: 1 } => f.write_str("no series is taken by the bundle's channel"),
+            Self::NoSeries { channels: 1 } => {
+                f.write_str("no series is taken by the bundle's channel")
+            }
             Self::NoSeries { channels } => {
                 write!(f, "no series is taken by the bundle's {channels} channels")
             }
             Self::SeriesMissing { found } => {
-                write!(f, "a channel of the bundle takes none of the {found} series")
+                write!(
+                    f,
+                    "a channel of the bundle takes none of the {found} series"
+                )
             }
             Self::SeveralSeries { found } => {
-                write!(f, "a channel of the bundle takes {found} series, expected one")
+                write!(
+                    f,
+                    "a channel of the bundle takes {found} series, expected one"
+                )
             }
             Self::SameSeries => f.write_str("two channels of the bundle take one series"),
             Self::FrameOfReference => {
@@ -290,7 +298,9 @@ impl fmt::Display for Reason {
             Self::Geometry => f.write_str("its slices make no volume"),
             Self::Grids => f.write_str("its channels do not lie on one grid"),
             Self::Header => f.write_str("the header of a file cannot be read"),
-            Self::Pixels { frame } => write!(f, "the pixels of frame {frame} of a file cannot be read"),
+            Self::Pixels { frame } => {
+                write!(f, "the pixels of frame {frame} of a file cannot be read")
+            }
             Self::Cases { failed, total } => {
                 write!(f, "{failed} of its {total} cases cannot be segmented")
             }
@@ -426,13 +436,19 @@ mod tests {
         // Words beside the numbers are not taken over.
         let more = r#"{"code":"input","name":"DOE^JOHN"}"#;
         let taken: Reason = serde_json::from_str(more).unwrap();
-        assert_eq!(serde_json::to_string(&taken).unwrap(), r#"{"code":"input"}"#);
+        assert_eq!(
+            serde_json::to_string(&taken).unwrap(),
+            r#"{"code":"input"}"#
+        );
     }
 
     #[test]
     fn a_limit_of_memory_is_told() {
         let limit = Some(5 << 20);
         let text = Reason::Signal { signal: 6, limit }.to_string();
-        assert!(text.contains("more memory") && text.contains("5 MiB"), "{text}");
+        assert!(
+            text.contains("more memory") && text.contains("5 MiB"),
+            "{text}"
+        );
     }
 }

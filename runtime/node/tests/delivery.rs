@@ -6,120 +6,17 @@ mod support;
 
 use std::fs;
 use std::io::Read;
-use std::net::TcpListener;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use support::archive::Archive;
 use support::{Sender, StandIn, config, free_port, get, send_series, start, states, wait_for};
 use vesal_io::dicom::IMAGE_CLASSES;
-use vesal_node::Node;
-use vesal_node::network::association::{Answer, Request, verdict};
-use vesal_node::network::command::{Command, field};
-use vesal_node::network::wire::{Piece, Wire, data, kind, piece};
+use vesal_node::queue::RunEnd;
 use vesal_node::stop::Stop;
-
-/// Takes results, with a status that can be set.
-struct Archive {
-    port: u16,
-    stop: Arc<AtomicBool>,
-    /// UIDs, in the order in which they came.
-    taken: Arc<Mutex<Vec<String>>>,
-}
-
-impl Archive {
-    fn start(port: u16, answer: impl Fn(usize) -> Option<u16> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let taken = Arc::<Mutex<Vec<String>>>::default();
-        let archive = Self {
-            port: listener.local_addr().unwrap().port(),
-            stop: Arc::clone(&stop),
-            taken: Arc::clone(&taken),
-        };
-        thread::spawn(move || {
-            let (answer, count) = (Arc::new(answer), Arc::new(AtomicUsize::new(0)));
-            for stream in listener.incoming() {
-                if stop.load(Ordering::SeqCst) {
-                    return;
-                }
-                let time = Duration::from_secs(20);
-                let mut wire =
-                    Wire::new(stream.unwrap(), time, time, Arc::<Stop>::default()).unwrap();
-                let _ = serve(&mut wire, &taken, || {
-                    answer(count.fetch_add(1, Ordering::SeqCst))
-                });
-                wire.close();
-            }
-        });
-        archive
-    }
-
-    fn taken(&self) -> Vec<String> {
-        self.taken.lock().unwrap().clone()
-    }
-}
-
-impl Drop for Archive {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
-        let _ = std::net::TcpStream::connect(("127.0.0.1", self.port));
-    }
-}
-
-/// Serves an association; `None` for an answer drops it in the middle.
-fn serve(
-    wire: &mut Wire,
-    taken: &Mutex<Vec<String>>,
-    answer: impl Fn() -> Option<u16>,
-) -> Result<(), vesal_node::network::wire::WireError> {
-    let request = Request::decode(wire.read(true)?.1)?;
-    let answers: Vec<Answer> = request
-        .proposals
-        .iter()
-        .map(|proposal| Answer {
-            context: proposal.context,
-            verdict: verdict::ACCEPTED,
-            syntax: proposal.syntaxes[0].clone(),
-        })
-        .collect();
-    wire.write(&request.accept(&answers))?;
-    let mut set = Vec::new();
-    loop {
-        let mut reply = None;
-        match wire.read(true)? {
-            (kind::DATA, mut body) => {
-                while let Some(piece) = piece(&mut body)? {
-                    if piece.command {
-                        set.extend(piece.bytes);
-                    } else if piece.last {
-                        reply = Some((piece.context, Command::decode(&std::mem::take(&mut set))?));
-                    }
-                }
-            }
-            _ => return wire.write(&[6, 0, 0, 0, 0, 4, 0, 0, 0, 0]),
-        }
-        if let Some((context, command)) = reply {
-            assert_eq!(command.field, field::STORE);
-            let Some(status) = answer() else {
-                return Ok(());
-            };
-            if status == 0 {
-                taken.lock().unwrap().push(command.instance.clone());
-            }
-            let bytes = command.answer(status).encode();
-            let (command, last) = (true, true);
-            wire.write(&data(Piece {
-                context,
-                command,
-                last,
-                bytes: &bytes,
-            }))?;
-        }
-    }
-}
+use vesal_node::{Node, Order, Predict, Reason, Undelivered};
 
 fn done(node: &Node, jobs: usize) -> bool {
     states(node) == vec!["done"; jobs]
@@ -131,7 +28,7 @@ const QUICK: &str =
 #[test]
 fn series_become_results_at_their_destination() {
     let folder = tempfile::tempdir().unwrap();
-    let archive = Archive::start(0, |_| Some(0));
+    let archive = Archive::start(0, |_, _| Some(0));
     let node = start(config(folder.path(), archive.port, "", ""));
     for series in 1..=3 {
         send_series(node.address(), series, 4);
@@ -151,7 +48,7 @@ fn series_become_results_at_their_destination() {
 #[test]
 fn one_association_can_send_many_series() {
     let folder = tempfile::tempdir().unwrap();
-    let archive = Archive::start(0, |_| Some(0));
+    let archive = Archive::start(0, |_, _| Some(0));
     let node = start(config(folder.path(), archive.port, "", ""));
     let mut sender = Sender::open(node.address());
     for k in 0..3 {
@@ -194,17 +91,120 @@ fn a_destination_that_is_away_gets_its_results_later() {
     );
     // It comes back, and first refuses, then breaks off, then takes.
     let answers = [Some(0xa700), None, Some(0x0110)];
-    let archive = Archive::start(port, move |count| *answers.get(count).unwrap_or(&Some(0)));
+    let archive = Archive::start(port, move |count, _| {
+        *answers.get(count).unwrap_or(&Some(0))
+    });
     wait_for("it is done", || done(&node, 1));
     assert_eq!(archive.taken().len(), 1);
     assert_eq!(get(node.http_address().unwrap(), "/health").0, 200);
     node.stop();
 }
 
+/// Finds a bundle that cannot be used.
+struct NoBundle;
+
+impl Predict for NoBundle {
+    fn predict(&self, _: &Order<'_>, _: &Stop) -> RunEnd {
+        RunEnd::Retry(Reason::Bundle)
+    }
+}
+
+#[test]
+fn a_bundle_that_changes_asks_for_a_start_of_the_node() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = Archive::start(0, |_, _| Some(0));
+    let bundle = folder.path().join("bundle");
+    fs::create_dir(&bundle).unwrap();
+    fs::write(bundle.join("manifest.json"), "one").unwrap();
+    let storage = folder.path().join("storage");
+    let mut config = config(&storage, archive.port, "", "");
+    config.services[0].bundle = bundle.clone();
+    let node = Node::start(config.clone(), Arc::new(NoBundle)).unwrap();
+    let http = node.http_address().unwrap();
+    assert!(!get(http, "/health").1.contains("bundle"));
+    fs::write(bundle.join("manifest.json"), "two").unwrap();
+    send_of(&node, "FIRST");
+    wait_for("it fails at once", || states(&node) == ["failed"]);
+    let reason = node.shared().queue.jobs(1)[0].reason.clone();
+    assert_eq!(reason, Some(Reason::BundleChanged.to_string()));
+    let (status, body) = get(http, "/health");
+    assert!(status == 503 && body.contains("\"bundle\""), "{body}");
+    node.stop();
+    let node = start(config);
+    wait_for("it is done", || done(&node, 1));
+    node.stop();
+}
+
+/// Status of an archive that keeps what it has.
+fn keeps(has: bool) -> u16 {
+    if has { 0x0111 } else { 0 }
+}
+
+/// A series of slices whose contents are those of a patient.
+fn send_of(node: &Node, patient: &str) {
+    let mut sender = Sender::open(node.address());
+    for k in 0..2 {
+        let (uid, elements) = support::slice(1, k);
+        let elements = elements.text(dicom_files::PATIENT_ID, b"LO", patient);
+        let said = sender.store(&uid, &elements.encode(dicom_files::EXPLICIT));
+        assert_eq!(said, support::Said::Status(0));
+    }
+    sender.release();
+}
+
+#[test]
+fn an_archive_that_keeps_the_result_of_other_images_has_not_taken_this_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = Archive::start(0, |_, has| Some(keeps(has)));
+    let node = start(config(folder.path(), archive.port, "", ""));
+    send_of(&node, "FIRST");
+    wait_for("the first is done", || done(&node, 1));
+    // Corrected, it is predicted again. Results of this predictor have the same UID, whatever is in the images.
+    send_of(&node, "SECOND");
+    wait_for("it is told", || states(&node) == ["undelivered"]);
+    let job = &node.shared().queue.jobs(1)[0];
+    let reason = job.reason.clone().unwrap();
+    assert!(
+        reason.contains(&Undelivered::Duplicate.to_string()),
+        "{reason}"
+    );
+    assert_eq!(archive.taken().len(), 1);
+    assert_eq!(get(node.http_address().unwrap(), "/health").0, 503);
+    node.stop();
+}
+
+#[test]
+fn an_archive_that_has_what_another_put_there_has_not_taken_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = Archive::start(0, |_, _| Some(0x0111));
+    let node = start(config(folder.path(), archive.port, "", QUICK));
+    send_of(&node, "FIRST");
+    let tries = || archive.asked();
+    wait_for("it is tried again", || tries() > 2);
+    assert_eq!(states(&node), ["undelivered"]);
+    node.stop();
+}
+
+#[test]
+fn a_result_whose_answer_was_lost_may_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    // It takes the first, and the answer is lost.
+    let archive = Archive::start(0, |count, has| match count {
+        0 => None,
+        _ => Some(keeps(has)),
+    });
+    let node = start(config(folder.path(), archive.port, "", QUICK));
+    send_of(&node, "FIRST");
+    wait_for("it is done", || done(&node, 1));
+    assert_eq!(archive.taken().len(), 1);
+    assert_eq!(archive.asked(), 2);
+    node.stop();
+}
+
 #[test]
 fn a_node_that_stops_goes_on_when_it_starts() {
     let folder = tempfile::tempdir().unwrap();
-    let archive = Archive::start(0, |_| Some(0));
+    let archive = Archive::start(0, |_, _| Some(0));
     let config = config(
         folder.path(),
         archive.port,
@@ -233,7 +233,7 @@ fn a_node_that_stops_goes_on_when_it_starts() {
 #[test]
 fn nothing_but_dicom_files_names_the_patient() {
     let folder = tempfile::tempdir().unwrap();
-    let archive = Archive::start(0, |_| Some(0));
+    let archive = Archive::start(0, |_, _| Some(0));
     let more = "[retention]\nkeep = \"all\"";
     let node = start(config(folder.path(), archive.port, "", more));
     send_series(node.address(), 1, 2);

@@ -6,6 +6,6 @@ mod read;
 mod series;
 
 pub use find::{Candidate, FindError, Input, find, find_listed, images_in};
-pub use read::{Assessed, Checked, Origin, ReadError, geometry_note};
 pub use grid::GridError;
+pub use read::{Assessed, Checked, Origin, ReadError, geometry_note};
 pub use series::{ChosenSeries, SeriesError, names};

@@ -85,6 +85,15 @@ pub struct PredictArguments {
     /// Write why it failed to this file, as a code and numbers: for a node
     #[arg(long, value_name = "FILE", hide = true)]
     pub failure: Option<PathBuf>,
+    /// File of the key that UIDs of results are made with
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub uid_key: Option<PathBuf>,
+    /// Say in the results that instances of the input may be missing
+    #[arg(long, hide = true)]
+    pub mark_incomplete: bool,
+    /// Digest that the bundle must have
+    #[arg(long, value_name = "HEX", hide = true)]
+    pub bundle_sha256: Option<String>,
     /// Which series, and how.
     #[command(flatten)]
     pub dicom: DicomArguments,

@@ -256,12 +256,7 @@ fn count(key: &str, number: usize) -> Checked<usize> {
     count_up_to(key, number, 1000, "1 to 1000")
 }
 
-fn count_up_to(
-    key: &str,
-    number: usize,
-    most: usize,
-    expected: &'static str,
-) -> Checked<usize> {
+fn count_up_to(key: &str, number: usize, most: usize, expected: &'static str) -> Checked<usize> {
     if (1..=most).contains(&number) {
         Ok(number)
     } else {

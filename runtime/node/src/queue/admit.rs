@@ -80,7 +80,7 @@ impl Queue {
                     let reason = "its job could not be taken over from the last node";
                     return Err(io::Error::other(reason).into());
                 }
-                units.insert(key.clone(), self.begin(service, key)?);
+                units.insert(key.clone(), self.begin(service, key, caller)?);
             }
             let taken = units.update(key, |unit| {
                 let taken = self.take(unit, arrival, file, caller, touched.contains(key));
@@ -167,9 +167,12 @@ impl Queue {
         Ok((arrived, Admitted::New, true))
     }
 
-    fn begin(&self, service: usize, key: &Key) -> io::Result<Unit> {
+    fn begin(&self, service: usize, key: &Key, caller: &str) -> io::Result<Unit> {
         let folder = Folder(self.storage.join("jobs").join(&key.0));
-        let job = Job::new(&self.services[service].ae_title, Time::now());
+        let job = Job {
+            caller: caller.to_owned(),
+            ..Job::new(&self.services[service].ae_title, Time::now())
+        };
         self.files.create_folder(&folder.0)?;
         folder.note(&self.files, &job)?;
         log::info(format_args!("job {key}: begins for {}", job.service));

@@ -73,7 +73,9 @@ pub fn finish(storage: &Path, files: &Files, secret: &Secret) -> io::Result<()> 
             ));
         }
         files.rename(&folder.0, &to.join(&key.0))?;
-        log::info(format_args!("job {key}: taken over from an earlier version"));
+        log::info(format_args!(
+            "job {key}: taken over from an earlier version"
+        ));
     }
     files.sync_folder(&to)?;
     files.remove_folder(&from)

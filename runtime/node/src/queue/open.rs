@@ -100,7 +100,9 @@ impl Queue {
         let mut queue = Self {
             storage,
             services: config.services.clone(),
-            settings: services.map(|(of, bundle)| settings(of, bundle.as_deref())).collect(),
+            settings: services
+                .map(|(of, bundle)| settings(of, bundle.as_deref()))
+                .collect(),
             bundles,
             retry: config.retry.clone(),
             retention: config.retention.clone(),

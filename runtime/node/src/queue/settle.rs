@@ -93,7 +93,7 @@ impl Queue {
             files,
             Job {
                 instances,
-                caller: unit.first.clone().unwrap_or_default(),
+                caller: unit.first.clone().unwrap_or_else(|| job.caller.clone()),
                 interrupted: 0,
                 doubt,
                 expected,
@@ -137,14 +137,14 @@ impl Queue {
         let input = unit.folder.instances(&unit.folder.input())?;
         let replaces = unit.arrived.iter().any(|(uid, copy)| {
             input.get(uid).is_some_and(|other| {
-                other.content != copy.content
-                    && other.owner != copy.owner
-                    && other.owner != NOBODY
+                other.content != copy.content && other.owner != copy.owner && other.owner != NOBODY
             })
         });
         if replaces {
             let owners: Vec<_> = unit.arrived.values().map(|copy| &copy.owner).collect();
-            let others = input.iter().filter(|(_, copy)| !owners.contains(&&copy.owner));
+            let others = input
+                .iter()
+                .filter(|(_, copy)| !owners.contains(&&copy.owner));
             for (uid, copy) in others {
                 let file = unit.folder.input().join(copy.file(uid));
                 self.files.remove_file(&file)?;

@@ -101,9 +101,12 @@ impl Unit {
     pub fn input(&mut self) -> io::Result<&Instances> {
         let input = match self.input.take() {
             Some(input) => input,
-            None => self.folder.instances(&self.folder.input())?,
+            None => {
+                let input = self.folder.instances(&self.folder.input())?;
+                self.number = self.number.max(next(&input)).max(next(&self.arrived));
+                input
+            }
         };
-        self.number = self.number.max(next(&input)).max(next(&self.arrived));
         Ok(self.input.insert(input))
     }
 

@@ -59,9 +59,7 @@ impl Refusal {
     /// The status of the answer.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Space(_) | Self::Large { .. } | Self::Io(_) | Self::Jobs(_) => {
-                status::RESOURCES
-            }
+            Self::Space(_) | Self::Large { .. } | Self::Io(_) | Self::Jobs(_) => status::RESOURCES,
             Self::Conflict(_) => status::DUPLICATE,
             Self::Class => status::CLASS,
             Self::Uid => status::INSTANCE,

@@ -1,6 +1,8 @@
 //! Nodes in this process, a sender that does as it is told, and made-up images and results.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod archive;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -147,6 +149,8 @@ impl Sender {
     /// Connects, without a word.
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
+        // It writes a message in parts, which are not to wait for each other.
+        stream.set_nodelay(true).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(20)))
             .unwrap();

@@ -15,10 +15,7 @@ fn nobody_replaces_what_another_has_sent() {
         // The same content is welcome.
         assert_eq!(other.send("1.1", 1).unwrap(), Admitted::Known);
         let refused = other.send("1.1", 2);
-        assert!(
-            matches!(refused, Err(NotAdmitted::Conflict)),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(NotAdmitted::Conflict)), "{refused:?}");
         // It has no part in the job: what it leaves undone is no matter of that.
         assert!(other.touched.is_empty());
         other.leave(false);
@@ -121,5 +118,8 @@ fn callers_take_turns() {
         })
         .collect();
     assert_eq!(taken.iter().filter(|is_b| **is_b).count(), 2, "{taken:?}");
-    assert!(taken[..4].iter().filter(|is_b| **is_b).count() == 2, "{taken:?}");
+    assert!(
+        taken[..4].iter().filter(|is_b| **is_b).count() == 2,
+        "{taken:?}"
+    );
 }

@@ -98,7 +98,10 @@ fn what_failed_for_no_fault_of_its_images_is_tried_again_at_the_start() {
     for (end, expected) in [
         (RunEnd::Retry(Reason::Memory), State::Queued),
         (RunEnd::Failed(Reason::Geometry), State::Failed),
-        (RunEnd::Failed(Reason::TimedOut { seconds: 1 }), State::Failed),
+        (
+            RunEnd::Failed(Reason::TimedOut { seconds: 1 }),
+            State::Failed,
+        ),
         (RunEnd::Failed(Reason::BundleChanged), State::Queued),
     ] {
         let queue = open(&config);

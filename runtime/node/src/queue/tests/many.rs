@@ -40,7 +40,11 @@ fn twenty_thousand_jobs_cost_no_more_than_one() {
         queue.jobs(10);
     }
     // To look at all of them so often would take minutes.
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
     // There is room for no further one.
     let mut association = Association::open(&queue, "A");
     let refused = association.send_to(&queue.key(0, "1.3", "1.3.1"), "1.1", 1);

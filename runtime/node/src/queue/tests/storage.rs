@@ -70,7 +70,12 @@ fn one_job_that_cannot_be_read_keeps_no_other_from_going_on() {
     }
     let aside = folder.path().join("damaged");
     assert!(aside.join(&damaged.0).join("elsewhere").exists());
-    assert!(aside.join(format!("{}-2", damaged.0)).join("arrived").exists());
+    assert!(
+        aside
+            .join(format!("{}-2", damaged.0))
+            .join("arrived")
+            .exists()
+    );
 }
 
 /// A job as earlier versions left it, whose names are digests without a key.
@@ -104,7 +109,10 @@ fn jobs_of_earlier_versions_go_on() {
     assert_eq!(queue.damaged(), 0);
     let jobs = queue.jobs(9);
     assert_eq!(jobs.len(), 2);
-    assert_eq!(jobs[1].reason.as_deref(), Some("noted by an earlier version of the program"));
+    assert_eq!(
+        jobs[1].reason.as_deref(),
+        Some("noted by an earlier version of the program")
+    );
     // The rest of the series comes, and finds the job.
     send(&queue, "1.2", 2).unwrap();
     advance(&queue, &mut archive).unwrap();

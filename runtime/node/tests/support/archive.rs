@@ -1,0 +1,139 @@
+//! An archive that answers as it is told.
+
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use vesal_node::network::association::{Answer, Request, verdict};
+use vesal_node::network::command::{Command, field};
+use vesal_node::network::wire::{Piece, Wire, WireError, data, kind, piece};
+use vesal_node::stop::Stop;
+
+/// An instance that was taken.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    pub uid: String,
+    /// Its data set.
+    pub data: Vec<u8>,
+}
+
+/// Takes results, with a status that can be set.
+pub struct Archive {
+    pub port: u16,
+    stop: Arc<AtomicBool>,
+    count: Arc<AtomicUsize>,
+    /// In the order in which they came, each UID once.
+    taken: Arc<Mutex<Vec<Taken>>>,
+}
+
+/// What is answered to the instance of a number, by whether one of its UID is here; `None` takes it and breaks off.
+type Answers = dyn Fn(usize, bool) -> Option<u16> + Send + Sync;
+
+impl Archive {
+    pub fn start(
+        port: u16,
+        answer: impl Fn(usize, bool) -> Option<u16> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let archive = Self {
+            port: listener.local_addr().unwrap().port(),
+            stop: Arc::default(),
+            count: Arc::default(),
+            taken: Arc::default(),
+        };
+        let (stop, count) = (Arc::clone(&archive.stop), Arc::clone(&archive.count));
+        let taken = Arc::clone(&archive.taken);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                let time = Duration::from_secs(20);
+                let mut wire =
+                    Wire::new(stream.unwrap(), time, time, Arc::<Stop>::default()).unwrap();
+                let _ = serve(&mut wire, &taken, &count, &answer);
+                wire.close();
+            }
+        });
+        archive
+    }
+
+    pub fn taken(&self) -> Vec<Taken> {
+        self.taken.lock().unwrap().clone()
+    }
+
+    /// Instances that it was asked to take.
+    pub fn asked(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Archive {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+fn serve(
+    wire: &mut Wire,
+    taken: &Mutex<Vec<Taken>>,
+    count: &AtomicUsize,
+    answer: &Answers,
+) -> Result<(), WireError> {
+    let request = Request::decode(wire.read(true)?.1)?;
+    let answers: Vec<Answer> = request
+        .proposals
+        .iter()
+        .map(|proposal| Answer {
+            context: proposal.context,
+            verdict: verdict::ACCEPTED,
+            syntax: proposal.syntaxes[0].clone(),
+        })
+        .collect();
+    wire.write(&request.accept(&answers))?;
+    let (mut set, mut bytes) = (Vec::new(), Vec::new());
+    loop {
+        let mut whole = None;
+        match wire.read(true)? {
+            (kind::DATA, mut body) => {
+                while let Some(piece) = piece(&mut body)? {
+                    if piece.command {
+                        set.extend(piece.bytes);
+                        continue;
+                    }
+                    bytes.extend(piece.bytes);
+                    if piece.last {
+                        let command = Command::decode(&std::mem::take(&mut set))?;
+                        whole = Some((piece.context, command, std::mem::take(&mut bytes)));
+                    }
+                }
+            }
+            _ => return wire.write(&[6, 0, 0, 0, 0, 4, 0, 0, 0, 0]),
+        }
+        let Some((context, command, data_set)) = whole else {
+            continue;
+        };
+        assert_eq!(command.field, field::STORE);
+        let uid = command.instance.clone();
+        let has = taken.lock().unwrap().iter().any(|taken| taken.uid == uid);
+        let status = answer(count.fetch_add(1, Ordering::SeqCst), has);
+        if matches!(status, None | Some(0)) && !has {
+            let data = data_set;
+            taken.lock().unwrap().push(Taken { uid, data });
+        }
+        let Some(status) = status else {
+            return Ok(());
+        };
+        let bytes = command.answer(status).encode();
+        let (command, last) = (true, true);
+        wire.write(&data(Piece {
+            context,
+            command,
+            last,
+            bytes: &bytes,
+        }))?;
+    }
+}
