@@ -1,7 +1,7 @@
 //! Keys, and signatures of bundles by them, in minisign's formats.
 
-use std::fs::OpenOptions;
-use std::io::{self, Cursor, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
 use minisign::{KeyPair, PError, SecretKey, SecretKeyBox};
@@ -11,6 +11,8 @@ use vesal_bundle::{Bundle, BundleError, signature};
 
 /// Largest file of a secret key in bytes.
 const MAX_KEY_BYTES: u64 = 4096;
+/// How the second line of a secret key begins that has a password: `EdSc`, signature and derivation, in base64.
+const ENCRYPTED: &str = "RWRTY";
 
 /// Why keys cannot be made, or a bundle not be signed.
 #[derive(Debug, Error)]
@@ -129,22 +131,28 @@ impl Signer {
         path: &Path,
         password: impl FnOnce() -> Option<String>,
     ) -> Result<Self, SigningError> {
-        let read = || {
+        let read = || -> io::Result<String> {
             let mut text = String::new();
-            let file = std::fs::File::open(path)?;
-            io::Read::read_to_string(&mut io::Read::take(file, MAX_KEY_BYTES), &mut text)?;
+            File::open(path)?
+                .take(MAX_KEY_BYTES)
+                .read_to_string(&mut text)?;
             Ok(text)
         };
-        let text: String = read().map_err(|source| SigningError::Read {
+        let text = read().map_err(|source| SigningError::Read {
             path: path.into(),
             source,
         })?;
-        let parse = || SecretKeyBox::from_string(&text).map_err(minisign("read the secret key"));
-        if let Ok(key) = parse()?.into_unencrypted_secret_key() {
-            return Ok(Self(key));
-        }
-        let password = password().ok_or_else(|| SigningError::Password { path: path.into() })?;
-        let key = parse()?.into_secret_key(Some(password));
+        let second = text.lines().nth(1).unwrap_or_default();
+        let password = if second.starts_with(ENCRYPTED) {
+            let password = password();
+            Some(password.ok_or_else(|| SigningError::Password { path: path.into() })?)
+        } else {
+            None
+        };
+        let key = SecretKeyBox::from_string(&text).and_then(|key| match password {
+            Some(password) => key.into_secret_key(Some(password)),
+            None => key.into_unencrypted_secret_key(),
+        });
         key.map(Self).map_err(minisign("open the secret key"))
     }
 

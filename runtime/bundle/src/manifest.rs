@@ -191,15 +191,12 @@ pub enum ManifestError {
         /// The other.
         second: String,
     },
-    /// The manifest cannot list itself.
-    #[error("the manifest lists `{FILE_NAME}`, expected every file but itself")]
-    ListsItself,
-    /// A signature signs the manifest, so that the manifest cannot state its digest.
-    #[error(
-        "the manifest lists `{}`, expected every file but the signature",
-        signature::FILE_NAME
-    )]
-    ListsSignature,
+    /// The manifest cannot list itself, nor the signature that signs it.
+    #[error("the manifest lists `{file}`, expected every file but itself and its signature")]
+    ListsItself {
+        /// The file.
+        file: &'static str,
+    },
     /// A file has a role but no size and digest.
     #[error("the manifest names `{file}` as {role} and does not list it among its files")]
     NotListed {
@@ -347,11 +344,9 @@ impl Manifest {
         let mut lowercase = BTreeMap::new();
         for (file, entry) in &self.files {
             path::check(file)?;
-            if file.eq_ignore_ascii_case(FILE_NAME) {
-                return Err(ManifestError::ListsItself);
-            }
-            if file.eq_ignore_ascii_case(signature::FILE_NAME) {
-                return Err(ManifestError::ListsSignature);
+            let own = [FILE_NAME, signature::FILE_NAME];
+            if let Some(own) = own.into_iter().find(|own| file.eq_ignore_ascii_case(own)) {
+                return Err(ManifestError::ListsItself { file: own });
             }
             if let Some(first) = lowercase.insert(file.to_ascii_lowercase(), file) {
                 return Err(ManifestError::SameIgnoringCase {

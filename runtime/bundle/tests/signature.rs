@@ -7,6 +7,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use minisign::KeyPair;
+use vesal_bundle::manifest::ManifestError;
 use vesal_bundle::signature::{self, FILE_NAME, PublicKey, SignatureError};
 use vesal_bundle::{Bundle, BundleError, Demands};
 
@@ -212,4 +213,23 @@ fn a_signature_is_a_file_of_the_bundle() {
         Bundle::open(&path),
         Err(BundleError::NotPlain { .. })
     ));
+}
+
+#[test]
+fn a_manifest_does_not_list_its_signature() {
+    let (_parent, path) = example::written();
+    sign(&keys(), &path);
+    let manifest = path.join("manifest.json");
+    let bytes = fs::read(&manifest).expect("read");
+    let mut value: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+    value["files"]["Signature.minisig"] = value["files"]["members/model.onnx"].clone();
+    fs::write(&manifest, serde_json::to_vec(&value).expect("JSON")).expect("written");
+    let error = Bundle::open(&path).expect_err("refused");
+    assert!(
+        matches!(
+            error,
+            BundleError::Manifest(ManifestError::ListsItself { file: FILE_NAME })
+        ),
+        "{error:?}"
+    );
 }

@@ -199,6 +199,11 @@ refused! {
         skip.op_type = Some("Gelu".into());
         skip.input.pop();
     } => CheckError::OperatorOpset { operator: "Gelu", found: 19, least: 20, .. },
+    networks_have_bounded_numbers_of_nodes: |m| {
+        let relu = node(m, "fine.norm1.relu").clone();
+        let nodes = (0..1 << 14).map(|_| relu.clone());
+        graph(m).node.extend(nodes);
+    } => CheckError::TooMany { what: "nodes", .. },
     functions_are_refused: |m| m.functions.push(Vec::new()) => CheckError::Part { part: "functions" },
     training_is_refused: |m| m.training_info.push(Vec::new()) => CheckError::Part { .. },
     sparse_initializers_are_refused: |m| graph(m).sparse_initializer.push(Vec::new()) => CheckError::Part { .. },

@@ -1,6 +1,6 @@
 //! Why a model is refused.
 
-use super::MAX_MODEL_BYTES;
+use super::{MAX_MODEL_BYTES, MAX_PARTS};
 use crate::builder::{IR_VERSION, OPSET};
 use crate::network::NetworkError;
 use crate::operators::NEWEST_OPSET;
@@ -87,6 +87,14 @@ pub enum CheckError {
     Empty {
         /// Inputs, outputs or nodes.
         what: &'static str,
+    },
+    /// More than rewrites and ONNX Runtime go through in reasonable time.
+    #[error("the graph has {found} {what}, at most {MAX_PARTS} are allowed")]
+    TooMany {
+        /// Inputs, weights or nodes.
+        what: &'static str,
+        /// How many.
+        found: usize,
     },
     /// A value is given twice: the graph is not in single assignment form.
     #[error("the value {value:?} is given twice")]

@@ -6,10 +6,12 @@
 //!
 //! **Source**: onnx/checker.cc, and the schemas of the operators in [`crate::operators`].
 
+mod arrangement;
 mod attributes;
 mod error;
 mod shapes;
 mod values;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +26,9 @@ use crate::proto::{DataType, GraphProto, ModelProto, NodeProto, TensorProto};
 
 /// Largest model in bytes: protobuf messages end at 2 GiB.
 pub const MAX_MODEL_BYTES: usize = i32::MAX as usize;
+
+/// Most nodes of a network, and most weights: networks of convolutions have some hundreds.
+pub const MAX_PARTS: usize = 1 << 14;
 
 /// Newest version of the file format that is known.
 const NEWEST_IR_VERSION: i64 = 14;
@@ -149,6 +154,15 @@ fn check_model(model: &ModelProto, user: User, opset: i64) -> Result<(), CheckEr
     ] {
         if count == 0 {
             return Err(CheckError::Empty { what });
+        }
+    }
+    for (what, found) in [
+        ("inputs", graph.input.len()),
+        ("weights", graph.initializer.len()),
+        ("nodes", graph.node.len()),
+    ] {
+        if found > MAX_PARTS {
+            return Err(CheckError::TooMany { what, found });
         }
     }
     for (index, input) in graph.input.iter().enumerate() {
