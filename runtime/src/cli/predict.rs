@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use vesal_io::dicom::Policy;
 
-use super::{ComputeArguments, DatalistPart, LimitArguments, parse_suffix};
+use super::{ComputeArguments, DatalistPart, LimitArguments, NiftiForm, parse_suffix};
 use crate::case::ChosenSeries;
 
 /// Arguments of `predict`.
@@ -79,6 +79,10 @@ pub struct PredictArguments {
     /// Write the record of the run to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Which affine of a NIfTI file counts where sform and qform contradict each other: `sform` or `qform`; without
+    /// it, such a file is refused
+    #[arg(long, value_enum, value_name = "FORM", hide_possible_values = true)]
+    pub nifti_form: Option<NiftiForm>,
     /// Which series, and how.
     #[command(flatten)]
     pub dicom: DicomArguments,
