@@ -16,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use vesal_bundle::digest::is_digest;
 use vesal_engine::{ConvolutionSearch, Convolutions, Device, EngineOptions, Precision, Provider};
+use vesal_io::nifti::Believe;
 
 /// Segments 3-D medical images with a bundle of trained networks.
 #[derive(Debug, Parser)]
@@ -110,9 +111,31 @@ pub struct EvaluateArguments {
     /// Distance up to which surfaces count as the same in surface Dice, in mm
     #[arg(long, value_name = "MM", default_value = "1", value_parser = parse_tolerance)]
     pub tolerance_mm: f64,
+    /// Which affine of a NIfTI file counts where sform and qform contradict each other: `sform` or `qform`; without
+    /// it, such a file is refused
+    #[arg(long, value_enum, value_name = "FORM", hide_possible_values = true)]
+    pub nifti_form: Option<NiftiForm>,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// The affines of a NIfTI file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NiftiForm {
+    /// That of the sform.
+    Sform,
+    /// That of the qform.
+    Qform,
+}
+
+impl From<NiftiForm> for Believe {
+    fn from(form: NiftiForm) -> Self {
+        match form {
+            NiftiForm::Sform => Self::Sform,
+            NiftiForm::Qform => Self::Qform,
+        }
+    }
 }
 
 /// The lists of a datalist.
@@ -152,6 +175,10 @@ pub struct InspectArguments {
     /// NIfTI files, DICOM files, folders or a DICOMDIR, or bundles
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
+    /// Which affine of a NIfTI file counts where sform and qform contradict each other: `sform` or `qform`; without
+    /// it, such a file is refused
+    #[arg(long, value_enum, value_name = "FORM", hide_possible_values = true)]
+    pub nifti_form: Option<NiftiForm>,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,

@@ -132,3 +132,52 @@ fn frames_that_end_early_are_refused() {
         }
     }
 }
+
+/// A codestream without the last bytes of its only tile-part, which says so.
+fn without_packets(codestream: &[u8], bytes: usize) -> Vec<u8> {
+    let start = codestream
+        .windows(4)
+        .position(|window| window == [0xff, 0x90, 0, 10])
+        .unwrap();
+    let end = codestream.len() - 2;
+    let mut cut = codestream[..end - bytes].to_vec();
+    let length = (cut.len() - start) as u32;
+    cut[start + 6..start + 10].copy_from_slice(&length.to_be_bytes());
+    cut.extend([0xff, 0xd9]);
+    cut
+}
+
+#[test]
+fn frames_without_all_of_their_packets_are_refused() {
+    let frames = frames();
+    let jpeg_2000 = frames.iter().filter(|frame| frame.syntax.ends_with("90"));
+    let mut seen = 0;
+    for frame in jpeg_2000 {
+        // Writers may pad the end.
+        let end = frame
+            .bytes
+            .windows(2)
+            .rposition(|pair| pair == [0xff, 0xd9]);
+        let whole = &frame.bytes[..end.unwrap() + 2];
+        assert!(
+            frame.read(&without_packets(whole, 0)).is_ok(),
+            "{}",
+            frame.name
+        );
+        let data = whole
+            .windows(2)
+            .position(|pair| pair == [0xff, 0x93])
+            .unwrap();
+        let most = whole.len() - 2 - (data + 2);
+        for bytes in (1..most).step_by(7).chain([most]) {
+            let cut = without_packets(whole, bytes);
+            let error = match frame.read(&cut) {
+                Err(error) => error.to_string(),
+                Ok(_) => panic!("{}: without {bytes} of {most} bytes", frame.name),
+            };
+            assert!(error.contains("cannot be decoded"), "{error}");
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 3);
+}

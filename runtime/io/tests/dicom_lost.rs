@@ -54,7 +54,7 @@ fn missed(folder: &Path) -> Vec<PathBuf> {
     let found = look(folder);
     assert_eq!(found.stacks.len(), 1);
     let stack = &found.stacks[0];
-    let unread = stack.unread().to_vec();
+    let unread: Vec<PathBuf> = stack.unread().into_iter().map(Path::to_owned).collect();
     for policy in [Policy::Strict, Policy::Resample] {
         let expected = unread.first().map(|first| Finding::Unread {
             files: unread.len(),

@@ -147,7 +147,7 @@ fn attacks_are_refused_at_no_cost() {
         (
             "inflating header",
             bomb_header,
-            "goes on for more than 268435456 bytes",
+            "its header goes on for more than",
         ),
         (
             "inflating pixels",

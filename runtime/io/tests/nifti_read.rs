@@ -296,7 +296,9 @@ fn the_sform_precedes_the_qform_precedes_pixdim() {
             [3.0, 0.0, 0.0, -20.0],
             [0.0, 0.0, 4.0, 30.0],
         ],
-        pixdim: [-1.0, 2.0, 3.0, 4.0],
+        // A quarter turn about the third axis, as the sform has it, but elsewhere.
+        quaternion: [0.0, 0.0, std::f64::consts::FRAC_1_SQRT_2],
+        pixdim: [1.0, 2.0, 3.0, 4.0],
         offset: [1.0, 2.0, 3.0],
         ..Fields::default()
     };
@@ -305,6 +307,7 @@ fn the_sform_precedes_the_qform_precedes_pixdim() {
     assert_eq!((source, space), (AffineSource::Sform, XForm::Mni152));
 
     fields.sform_code = 0;
+    (fields.quaternion, fields.pixdim[0]) = ([0.0; 3], -1.0);
     let (affine, source, space) = affine_of(&fields);
     // The quaternion is the identity, `pixdim[0]` mirrors the third axis.
     assert_eq!(

@@ -6,7 +6,9 @@ use ndarray::{Axis, concatenate};
 use vesal_bundle::DeployPlan;
 use vesal_io::dicom::write::Source;
 use vesal_io::dicom::{Assessment, DicomError, Grade, Policy, Slice, Stack};
-use vesal_io::nifti::{self, AffineSource, Limits, NiftiError, VoxelError, XForm};
+use vesal_io::nifti::{
+    AffineSource, Believe, Limits, NiftiError, NiftiFile, VoxelError, XForm,
+};
 use vesal_volume::{Geometry, Volume};
 
 use super::grid::{self, GridError};
@@ -28,7 +30,8 @@ pub struct Checked {
 /// What is read, one of it per channel.
 #[derive(Debug)]
 enum Images {
-    Files(Vec<PathBuf>),
+    /// Files, and which affine counts where theirs contradict each other.
+    Files(Vec<PathBuf>, Option<Believe>),
     Stacks(Vec<Assessment>),
 }
 
@@ -96,13 +99,20 @@ impl Assessed {
 impl Checked {
     /// Reads the headers of one NIfTI file per channel of the plan.
     ///
+    /// Where sform and qform of a file contradict each other, `believe` says which counts.
+    ///
     /// **Errors**: a header is unusable or of several frames, or channels of one image lie on different grids.
-    pub fn files(files: Vec<PathBuf>, plan: &DeployPlan) -> Result<Self, ReadError> {
+    pub fn files(
+        files: Vec<PathBuf>,
+        plan: &DeployPlan,
+        believe: Option<Believe>,
+    ) -> Result<Self, ReadError> {
         let mut warnings = Vec::new();
         let mut space = XForm::Unknown;
         let mut facts = Vec::new();
         for (position, (file, channel)) in files.iter().zip(&plan.channels).enumerate() {
-            let header = nifti::read_header(file)?;
+            let opened = NiftiFile::open_believing(file, believe)?;
+            let header = opened.header().clone();
             if header.frames() != 1 {
                 let reason = VoxelError::Frames {
                     frames: header.frames(),
@@ -120,12 +130,18 @@ impl Checked {
                     channel.name
                 ));
             }
+            if let Some(apart) = header.forms_apart_mm() {
+                warnings.push(format!(
+                    "sform and qform of channel `{}` put voxels up to {apart:.2} mm apart: the sform counts",
+                    channel.name
+                ));
+            }
             if position == 0 {
                 space = header.space;
             }
             facts.push((header.geometry(), header.volume_peak_bytes()));
         }
-        Self::new(Images::Files(files), &facts, plan, space, warnings)
+        Self::new(Images::Files(files, believe), &facts, plan, space, warnings)
     }
 
     /// Takes one DICOM stack per channel of the plan.
@@ -201,7 +217,7 @@ impl Checked {
     /// All its files.
     pub fn paths(&self) -> Vec<&Path> {
         match &self.source {
-            Images::Files(files) => files.iter().map(PathBuf::as_path).collect(),
+            Images::Files(files, _) => files.iter().map(PathBuf::as_path).collect(),
             Images::Stacks(stacks) => {
                 let slices = stacks.iter().flat_map(Assessment::slices);
                 let mut paths: Vec<_> = slices.map(Slice::path).collect();
@@ -227,7 +243,7 @@ impl Checked {
     /// **Errors**: that header has changed.
     pub fn origin(&self) -> Result<Origin, ReadError> {
         let (source, grade) = match &self.source {
-            Images::Files(_) => (None, None),
+            Images::Files(..) => (None, None),
             Images::Stacks(stacks) => {
                 let (first, others) = stacks.split_first().ok_or(ReadError::Changed)?;
                 let source = others.iter().fold(Source::of(first)?, Source::and);
@@ -246,9 +262,10 @@ impl Checked {
     /// **Errors**: voxels are damaged or incomplete.
     pub fn voxels(&self) -> Result<Vec<Volume>, ReadError> {
         let mut channels: Box<dyn Iterator<Item = Result<Volume, ReadError>>> = match &self.source {
-            Images::Files(files) => {
-                Box::new(files.iter().map(|file| Ok(nifti::read_volume(file)?)))
-            }
+            Images::Files(files, believe) => Box::new(files.iter().map(|file| {
+                let opened = NiftiFile::open_believing(file, *believe)?;
+                Ok(opened.volume(&Limits::default())?)
+            })),
             Images::Stacks(stacks) => Box::new(
                 stacks
                     .iter()

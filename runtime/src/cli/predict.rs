@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use vesal_io::dicom::Policy;
 
-use super::{ComputeArguments, DatalistPart, LimitArguments, TrustArguments, parse_suffix};
+use super::{
+    ComputeArguments, DatalistPart, LimitArguments, NiftiForm, TrustArguments, parse_suffix,
+};
 use crate::case::ChosenSeries;
 
 /// Arguments of `predict`.
@@ -91,9 +93,10 @@ pub struct PredictArguments {
     /// Say in the results that instances of the input may be missing
     #[arg(long, hide = true)]
     pub mark_incomplete: bool,
-    /// Digest that the bundle must have
-    #[arg(long, value_name = "HEX", hide = true)]
-    pub bundle_sha256: Option<String>,
+    /// Which affine of a NIfTI file counts where sform and qform contradict each other: `sform` or `qform`; without
+    /// it, such a file is refused
+    #[arg(long, value_enum, value_name = "FORM", hide_possible_values = true)]
+    pub nifti_form: Option<NiftiForm>,
     /// Which series, and how.
     #[command(flatten)]
     pub dicom: DicomArguments,

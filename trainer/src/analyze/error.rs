@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use thiserror::Error;
-use vesal_io::nifti::NiftiError;
+use vesal_io::nifti::{HeaderError, NiftiError};
 use vesal_volume::geometry::GeometryError;
 
 use super::findings::{Finding, FindingKind, Position, Severity};
@@ -164,6 +164,10 @@ impl CaseError {
         let kind = self.kind();
         let hint = match self {
             Self::Nifti(error) if kind == FindingKind::UnreadableFile => error.hint(),
+            Self::Nifti(_) if kind == FindingKind::SformQformDiffer => Some(
+                "look at the image in a viewer that shows by which of them it goes, and store the right one as both; \
+                 until then the case is left out",
+            ),
             _ => None,
         };
         Finding {
@@ -232,6 +236,10 @@ fn relative(path: &Path, dataroot: &Path) -> String {
 fn nifti_kind(error: &NiftiError) -> FindingKind {
     match error {
         NiftiError::HalfMissing { .. } => FindingKind::MissingFile,
+        NiftiError::Header {
+            reason: HeaderError::Forms { .. },
+            ..
+        } => FindingKind::SformQformDiffer,
         NiftiError::Io { reason, .. } if reason.kind() == ErrorKind::NotFound => {
             FindingKind::MissingFile
         }

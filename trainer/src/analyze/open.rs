@@ -12,8 +12,6 @@ use crate::datalist::Case;
 
 /// Largest distance between two grids that count as one, in voxels of the finest axis.
 const GRID_TOLERANCE_VOXELS: f64 = 0.1;
-/// The same between sform and qform: close to half turns, a stored quaternion is that imprecise.
-const QFORM_TOLERANCE_VOXELS: f64 = 0.5;
 
 /// A case whose headers are read and fit each other.
 pub(super) struct OpenCase<'a> {
@@ -136,16 +134,11 @@ impl OpenCase<'_> {
         };
         for (file, nifti) in files.clone().chain(label.clone()) {
             let header = nifti.header();
-            let Geometry { shape, affine } = header.geometry();
             if header.affine_source == AffineSource::Pixdim {
                 let message = format!("`{file}` has neither sform nor qform");
                 warn(FindingKind::UnknownOrientation, file, message);
             }
-            let qform = header
-                .qform_beside_sform
-                .map(|affine| Geometry { shape, affine });
-            let apart = qform.and_then(|qform| qform.distance_mm(&header.geometry()));
-            if let Some(apart) = apart.filter(|&mm| mm > QFORM_TOLERANCE_VOXELS * finest(&affine)) {
+            if let Some(apart) = header.forms_apart_mm() {
                 let message =
                     format!("sform and qform of `{file}` put voxels up to {apart:.2} mm apart");
                 warn(FindingKind::SformQformDiffer, file, message);

@@ -445,6 +445,13 @@ pub const ROWS: &[Row] = &[
         edited_image(d, |bytes| put_f32(bytes, 268, 40.0));
     }),
     (
+        "a qform that is half a turn away",
+        SformQformDiffer,
+        Error,
+        "bad",
+        |d| edited_image(d, |bytes| put_f32(bytes, 264, 1.0)),
+    ),
+    (
         "neither sform nor qform",
         UnknownOrientation,
         Warning,

@@ -10,13 +10,18 @@ use crate::dicom::error::HeaderError;
 use crate::dicom::stream::Stream;
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag::{self, Tag};
-use crate::sniff::{SNIFF_BYTES, read_up_to};
+use crate::dicom::text::text;
+use crate::sniff::SNIFF_BYTES;
 
 /// Sequences and items that may lie within each other.
 const DEPTH_MAX: usize = 64;
 
-/// Bytes of a value that is kept; those of the attributes that are asked for are far shorter.
-pub(super) const VALUE_BYTES_MAX: u64 = 1 << 16;
+/// Bytes of a value that is kept: no value representation of the attributes that are asked for allows as many.
+pub(super) const VALUE_BYTES_MAX: u64 = 1 << 10;
+
+/// Bytes that a value takes beside its own, and those that an item takes, at least.
+const VALUE_OVERHEAD: u64 = 8;
+const ITEM_OVERHEAD: u64 = 32;
 
 /// A stated length that means: up to the delimiter.
 const UNDEFINED: u32 = u32::MAX;
@@ -27,14 +32,23 @@ pub(super) trait Visitor {
     fn enters(&self, path: &[Tag], sequence: Tag) -> bool;
     /// Whether the value of this element is to be read.
     fn wants(&self, path: &[Tag], tag: Tag) -> bool;
-    /// Bytes of a value that are let pass.
-    fn longest(&self, _tag: Tag) -> u64 {
-        VALUE_BYTES_MAX
+    /// How long a value may be.
+    fn longest(&self, _tag: Tag) -> Longest {
+        Longest::Refused(VALUE_BYTES_MAX)
     }
     /// Takes note that an item begins, the last of `path`.
-    fn begins(&mut self, path: &[Tag]);
+    fn begins(&mut self, path: &[Tag]) -> Result<(), HeaderError>;
     /// Takes a value that was asked for.
-    fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>);
+    fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), HeaderError>;
+}
+
+/// How long a value may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Longest {
+    /// A header with a longer one is refused.
+    Refused(u64),
+    /// The rest of a longer one is left unread.
+    Cut(u64),
 }
 
 /// Where pixels are.
@@ -98,11 +112,26 @@ pub(super) struct Meta {
     pub class: Option<String>,
 }
 
-/// Opens a file and reads its file meta information (PS3.10 7.1); of a data set without any, it shows. The stream stands at the data set and is still to be
-/// inflated, where the syntax says so.
-pub(super) fn open(file: File) -> Result<(Stream, Meta), HeaderError> {
-    let mut stream = Stream::new(file).map_err(HeaderError::io)?;
-    let head = read_up_to(&mut stream, SNIFF_BYTES).map_err(HeaderError::io)?;
+/// Byte of a file at which its meta information begins.
+const META_START: u64 = 132;
+
+/// Opens a file and reads its file meta information (PS3.10 7.1); of a data set without any, it shows. The stream
+/// stands at the data set and is still to be inflated, where the syntax says so.
+///
+/// **Definition**: the meta information reaches as far as its group length says, at most up to the first element of
+/// another group. An element of its group behind it is an error of the data set, see [`walk`]: which syntax counts
+/// must not depend on who reads.
+pub(super) fn open(file: File) -> Result<(Stream<'static>, Meta), HeaderError> {
+    open_while(file, &|| true)
+}
+
+/// Does the same for as long as `goes_on` says so.
+pub(super) fn open_while(
+    file: File,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<(Stream<'_>, Meta), HeaderError> {
+    let mut stream = Stream::while_wanted(file, goes_on).map_err(HeaderError::io)?;
+    let head = stream.head(SNIFF_BYTES)?;
     if head.get(128..132) != Some(b"DICM") {
         return match TransferSyntax::of_bare(&head) {
             Some(syntax) => {
@@ -120,10 +149,19 @@ pub(super) fn open(file: File) -> Result<(Stream, Meta), HeaderError> {
             None => Err(HeaderError::NotDicom),
         };
     }
-    stream.go_to(132)?;
+    stream.go_to(META_START)?;
     let (mut syntax, mut class) = (None, None);
+    let mut end = None;
     loop {
         let start = stream.position();
+        if let Some(end) = end
+            && start >= end
+        {
+            if start > end {
+                return Err(HeaderError::Overrun { at: start });
+            }
+            break;
+        }
         let mut group = [0; 2];
         if !stream.fill(&mut group)? {
             break;
@@ -135,12 +173,27 @@ pub(super) fn open(file: File) -> Result<(Stream, Meta), HeaderError> {
         let Some(element) = Element::read(&mut stream, Encoding::META)? else {
             break;
         };
+        let longest = Longest::Refused(VALUE_BYTES_MAX);
         match element.tag {
+            tag::META_GROUP_LENGTH if start == META_START => {
+                let value = element.value(&mut stream, longest)?;
+                let length = value.first_chunk().ok_or(HeaderError::Malformed {
+                    tag: element.tag,
+                    expected: "a number of 32 bits",
+                })?;
+                end = Some(stream.position() + u64::from(u32::from_le_bytes(*length)));
+            }
+            tag::TRANSFER_SYNTAX_UID if syntax.is_some() => {
+                return Err(HeaderError::Stray {
+                    tag: element.tag,
+                    at: start,
+                });
+            }
             tag::TRANSFER_SYNTAX_UID => {
-                syntax = Some(text(&element.value(&mut stream, VALUE_BYTES_MAX)?))
+                syntax = Some(text(&element.value(&mut stream, longest)?));
             }
             tag::MEDIA_STORAGE_CLASS_UID => {
-                class = Some(text(&element.value(&mut stream, VALUE_BYTES_MAX)?))
+                class = Some(text(&element.value(&mut stream, longest)?));
             }
             _ => stream.skip(u64::from(element.length))?,
         }
@@ -149,16 +202,6 @@ pub(super) fn open(file: File) -> Result<(Stream, Meta), HeaderError> {
         tag: tag::TRANSFER_SYNTAX_UID,
     })?;
     Ok((stream, Meta { syntax, class }))
-}
-
-/// Text without the padding that DICOM puts behind it; bytes that are not UTF-8 count as Latin-1.
-pub(super) fn text(value: &[u8]) -> String {
-    let text = match std::str::from_utf8(value) {
-        Ok(text) => text.to_owned(),
-        Err(_) => value.iter().map(|&byte| char::from(byte)).collect(),
-    };
-    text.trim_matches(|c: char| c == '\0' || c.is_whitespace())
-        .to_owned()
 }
 
 /// A tag with the length of its value.
@@ -220,17 +263,25 @@ impl Element {
     }
 
     /// Reads the value.
-    fn value(&self, stream: &mut Stream, limit: u64) -> Result<Vec<u8>, HeaderError> {
+    fn value(&self, stream: &mut Stream, longest: Longest) -> Result<Vec<u8>, HeaderError> {
         let length = u64::from(self.length);
-        if length > limit {
-            return Err(HeaderError::LongValue {
-                tag: self.tag,
-                found: length,
-                limit,
-            });
-        }
-        let mut value = vec![0; length as usize];
+        let kept = match longest {
+            Longest::Refused(limit) if length > limit => {
+                return Err(HeaderError::LongValue {
+                    tag: self.tag,
+                    found: length,
+                    limit,
+                });
+            }
+            Longest::Refused(_) => length,
+            Longest::Cut(limit) => length.min(limit),
+        };
+        stream.keep(VALUE_OVERHEAD + kept)?;
+        let mut value = vec![0; kept as usize];
         stream.exact(&mut value)?;
+        if kept < length {
+            stream.skip(length - kept)?;
+        }
         Ok(value)
     }
 
@@ -256,6 +307,9 @@ struct Level {
 }
 
 /// Walks over a data set up to its pixels, or to its end where it has none.
+///
+/// **Errors**: what breaks a rule of the format; elements of the file meta information (group 0002); a deflated header
+/// that goes on, or of which more is to be kept, than its file justifies.
 pub(super) fn walk(
     stream: &mut Stream,
     encoding: Encoding,
@@ -317,7 +371,10 @@ pub(super) fn walk(
                     };
                     push(&mut levels, level)?;
                     path.push(sequence);
-                    visitor.begins(&path);
+                    if entered(visitor, &path) {
+                        stream.keep(ITEM_OVERHEAD)?;
+                    }
+                    visitor.begins(&path)?;
                 }
                 tag::SEQUENCE_DELIMITATION if level.end.is_none() => close(&mut levels, &mut path),
                 _ => return Err(stray),
@@ -325,6 +382,8 @@ pub(super) fn walk(
             continue;
         }
         match element.tag {
+            // Meta information where none can be: it would say that the data set is encoded otherwise than it is.
+            Tag(2, _) if levels.is_empty() => return Err(stray),
             tag::ITEM_DELIMITATION if levels.last().is_some_and(|level| level.end.is_none()) => {
                 close(&mut levels, &mut path);
             }
@@ -368,13 +427,19 @@ pub(super) fn walk(
                 end(stream.position())?;
                 if visitor.wants(&path, tag) {
                     let value = element.value(stream, visitor.longest(tag))?;
-                    visitor.value(&path, tag, value);
+                    visitor.value(&path, tag, value)?;
                 } else {
                     stream.skip(u64::from(element.length))?;
                 }
             }
         }
     }
+}
+
+/// Whether the items of the last sequence of a path hold something to be read.
+fn entered(visitor: &impl Visitor, path: &[Tag]) -> bool {
+    path.split_last()
+        .is_some_and(|(sequence, outer)| visitor.enters(outer, *sequence))
 }
 
 fn push(levels: &mut Vec<Level>, level: Level) -> Result<(), HeaderError> {

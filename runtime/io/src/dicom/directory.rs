@@ -1,15 +1,21 @@
 //! The files that a DICOMDIR names.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::dicom::dataset::{self, Encoding, Visitor, text};
+use crate::dicom::dataset::{self, Encoding, Visitor};
 use crate::dicom::error::{DicomError, HeaderError};
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag::{self, Tag};
+use crate::dicom::text::text;
+
+/// Folders and file of a file ID: twice what is allowed (PS3.10 8.2).
+const PARTS_MAX: usize = 16;
 
 /// The files that a DICOMDIR names; `None` where the file is none.
-pub(super) fn named(path: &Path) -> Result<Option<Vec<PathBuf>>, DicomError> {
+pub(super) fn named(path: &Path) -> Result<Option<BTreeSet<Arc<Path>>>, DicomError> {
     let file = File::open(path).map_err(DicomError::io(path))?;
     let Ok((mut stream, meta)) = dataset::open(file) else {
         return Ok(None);
@@ -29,10 +35,12 @@ pub(super) fn named(path: &Path) -> Result<Option<Vec<PathBuf>>, DicomError> {
         return Ok(None);
     }
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut files = Vec::new();
+    let mut files = BTreeSet::new();
     for id in records.files {
         match plain_path(&id) {
-            Some(below) => files.push(existing(folder, &below)),
+            Some(below) => {
+                files.insert(existing(folder, &below).into());
+            }
             None => {
                 return Err(DicomError::header(path)(HeaderError::Malformed {
                     tag: tag::REFERENCED_FILE_ID,
@@ -46,23 +54,29 @@ pub(super) fn named(path: &Path) -> Result<Option<Vec<PathBuf>>, DicomError> {
 
 /// Where a file lies: each part as it is named, or in lower case, as some systems copy it.
 fn existing(folder: &Path, below: &str) -> PathBuf {
-    below.split('/').fold(folder.to_owned(), |folder, part| {
-        let (named, lower) = (folder.join(part), folder.join(part.to_lowercase()));
-        if !named.exists() && lower.exists() {
-            lower
-        } else {
-            named
+    let (mut path, mut exists) = (folder.to_owned(), true);
+    for part in below.split('/') {
+        path.push(part);
+        // Below a folder that is not there, there is nothing to look for.
+        if exists && !path.exists() {
+            path.pop();
+            path.push(part.to_lowercase());
+            exists = path.exists();
+            if !exists {
+                path.pop();
+                path.push(part);
+            }
         }
-    })
+    }
+    path
 }
 
 /// A file ID as a path; `None` where it leads anywhere else than below the folder of its DICOMDIR.
 fn plain_path(id: &str) -> Option<String> {
     let parts: Vec<&str> = id.split('\\').map(str::trim).collect();
-    parts
-        .iter()
-        .all(|part| !matches!(*part, "" | "." | "..") && !part.contains(['/', ':', '\0']))
-        .then(|| parts.join("/"))
+    let is_plain =
+        |part: &&str| !matches!(*part, "" | "." | "..") && !part.contains(['/', ':', '\0']);
+    (parts.len() <= PARTS_MAX && parts.iter().all(is_plain)).then(|| parts.join("/"))
 }
 
 /// The file IDs of a DICOMDIR.
@@ -77,16 +91,18 @@ impl Visitor for Records {
         path.is_empty() && sequence == tag::DIRECTORY_RECORD_SEQUENCE
     }
 
-    fn begins(&mut self, path: &[Tag]) {
+    fn begins(&mut self, path: &[Tag]) -> Result<(), HeaderError> {
         self.is_directory |= path == [tag::DIRECTORY_RECORD_SEQUENCE];
+        Ok(())
     }
 
     fn wants(&self, path: &[Tag], tag: Tag) -> bool {
         path == [tag::DIRECTORY_RECORD_SEQUENCE] && tag == tag::REFERENCED_FILE_ID
     }
 
-    fn value(&mut self, _: &[Tag], _: Tag, value: Vec<u8>) {
+    fn value(&mut self, _: &[Tag], _: Tag, value: Vec<u8>) -> Result<(), HeaderError> {
         self.files.push(text(&value));
+        Ok(())
     }
 }
 

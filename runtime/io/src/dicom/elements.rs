@@ -4,23 +4,26 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::dicom::dataset::{Encoding, VALUE_BYTES_MAX, Visitor, text};
+use crate::dicom::dataset::{Encoding, Longest, VALUE_BYTES_MAX, Visitor};
 use crate::dicom::error::HeaderError;
+use crate::dicom::per_frame::PerFrame;
 use crate::dicom::pixel_format::PixelFormat;
 use crate::dicom::tag::{self, Tag};
+use crate::dicom::text::{CharacterSets, text};
 
 /// The values of a header that are asked for.
 pub(super) struct Elements {
     encoding: Encoding,
     top: BTreeMap<Tag, Vec<u8>>,
     shared: BTreeMap<Tag, Vec<u8>>,
-    /// One map for each item of the per-frame functional groups.
-    pub per_frame: Vec<BTreeMap<Tag, Vec<u8>>>,
+    /// The items of the per-frame functional groups.
+    pub per_frame: PerFrame,
     pub modality_lut: bool,
 }
 
 /// Attributes of the data set itself.
-const TOP: [Tag; 35] = [
+const TOP: [Tag; 36] = [
+    tag::SPECIFIC_CHARACTER_SET,
     tag::IMAGE_TYPE,
     tag::SOP_CLASS_UID,
     tag::SOP_INSTANCE_UID,
@@ -120,21 +123,23 @@ impl Visitor for Elements {
         }
     }
 
-    fn longest(&self, tag: Tag) -> u64 {
+    fn longest(&self, tag: Tag) -> Longest {
         match tag {
-            tag::PATIENT_NAME | tag::PATIENT_ID => PATIENT_BYTES_MAX,
-            _ => VALUE_BYTES_MAX,
+            tag::PATIENT_NAME | tag::PATIENT_ID => Longest::Refused(PATIENT_BYTES_MAX),
+            tag::SERIES_DESCRIPTION => Longest::Cut(VALUE_BYTES_MAX),
+            _ => Longest::Refused(VALUE_BYTES_MAX),
         }
     }
 
-    fn begins(&mut self, path: &[Tag]) {
+    fn begins(&mut self, path: &[Tag]) -> Result<(), HeaderError> {
         match path {
             [step] if *step == tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE => {
-                self.per_frame.push(BTreeMap::new());
+                self.per_frame.begin()?;
             }
             [step] if *step == tag::MODALITY_LUT_SEQUENCE => self.modality_lut = true,
             _ => {}
         }
+        Ok(())
     }
 
     fn wants(&self, path: &[Tag], tag: Tag) -> bool {
@@ -147,7 +152,7 @@ impl Visitor for Elements {
         }
     }
 
-    fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>) {
+    fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), HeaderError> {
         let value = match tag {
             tag::PATIENT_NAME | tag::PATIENT_ID => digest(&value),
             _ => value,
@@ -155,12 +160,10 @@ impl Visitor for Elements {
         let into = match path.first() {
             None => &mut self.top,
             Some(step) if *step == tag::SHARED_FUNCTIONAL_GROUPS_SEQUENCE => &mut self.shared,
-            Some(_) => match self.per_frame.last_mut() {
-                Some(frame) => frame,
-                None => return,
-            },
+            Some(_) => return self.per_frame.add(tag, &value),
         };
         into.entry(tag).or_insert(value);
+        Ok(())
     }
 }
 
@@ -170,7 +173,7 @@ impl Elements {
             encoding,
             top: BTreeMap::new(),
             shared: BTreeMap::new(),
-            per_frame: Vec::new(),
+            per_frame: PerFrame::default(),
             modality_lut: false,
         }
     }
@@ -189,28 +192,38 @@ impl Elements {
         short
     }
 
+    /// The character sets of its texts.
+    pub fn character_sets(&self) -> CharacterSets {
+        let value = self.top.get(&tag::SPECIFIC_CHARACTER_SET);
+        CharacterSets::of(value.map(Vec::as_slice))
+    }
+
     /// What is known of a frame, from 0: its own functional groups, the shared ones, the data set.
     pub fn of_frame(&self, frame: Option<usize>) -> Values<'_> {
-        let own = frame.and_then(|frame| self.per_frame.get(frame));
-        let maps = match own {
-            Some(own) => [Some(own), Some(&self.shared), Some(&self.top)],
-            None => [None, Some(&self.shared), Some(&self.top)],
-        };
         Values {
             encoding: self.encoding,
-            maps,
+            own: frame.map(|frame| (&self.per_frame, frame)),
+            maps: [Some(&self.shared), Some(&self.top)],
         }
     }
 
     fn values(&self) -> Values<'_> {
         Values {
             encoding: self.encoding,
-            maps: [Some(&self.top), None, None],
+            own: None,
+            maps: [Some(&self.top), None],
         }
     }
 
     pub fn text(&self, tag: Tag) -> Option<String> {
         self.values().text(tag)
+    }
+
+    /// Text in the character sets of the data set.
+    pub fn shown(&self, tag: Tag, characters: usize) -> Option<String> {
+        let value = self.top.get(&tag)?;
+        let shown = self.character_sets().decode(value, characters);
+        Some(shown).filter(|shown| !shown.is_empty())
     }
 
     pub fn integer(&self, tag: Tag) -> Option<i64> {
@@ -288,16 +301,18 @@ impl Elements {
 /// Values of attributes, looked for in several places.
 pub(super) struct Values<'a> {
     encoding: Encoding,
-    maps: [Option<&'a BTreeMap<Tag, Vec<u8>>>; 3],
+    own: Option<(&'a PerFrame, usize)>,
+    maps: [Option<&'a BTreeMap<Tag, Vec<u8>>>; 2],
 }
 
 impl Values<'_> {
-    fn raw(&self, tag: Tag) -> Option<&[u8]> {
-        self.maps
-            .iter()
-            .flatten()
-            .find_map(|map| map.get(&tag))
-            .map(Vec::as_slice)
+    /// The value as it is stored.
+    pub fn raw(&self, tag: Tag) -> Option<&[u8]> {
+        let own = self.own.and_then(|(items, frame)| items.get(frame, tag));
+        own.or_else(|| {
+            let mut maps = self.maps.iter().flatten();
+            maps.find_map(|map| map.get(&tag)).map(Vec::as_slice)
+        })
     }
 
     /// Text without padding; `None` where it is absent or empty.

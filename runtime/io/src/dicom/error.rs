@@ -86,14 +86,11 @@ impl DicomError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Refused { reason, .. } => reason.hint(),
-            Self::Header {
-                reason: HeaderError::Truncated { .. } | HeaderError::Deflate { .. },
-                ..
-            }
-            | Self::Pixels { .. } => {
+            Self::Pixels { .. } => {
                 Some("send or export the series again: it is incomplete or damaged")
             }
             Self::Irregular { .. } => Some("give a file or a folder"),
+            Self::Header { reason, .. } => reason.hint(),
             _ => None,
         }
     }
@@ -143,6 +140,15 @@ pub enum HeaderError {
         /// Bytes that are let pass.
         limit: u64,
     },
+    /// More of a header is to be kept than its file justifies.
+    #[error("what is to be kept of its header takes more than {limit} bytes")]
+    TooMuch {
+        /// Bytes that are let pass.
+        limit: u64,
+    },
+    /// Whoever asked for it wants it no more.
+    #[error("its header was given up: it took too long, or the program ends")]
+    Stopped,
     /// An element reaches beyond the item that holds it.
     #[error("an element reaches beyond its item or sequence at byte {at}")]
     Overrun {
@@ -225,6 +231,11 @@ pub enum HeaderError {
     /// Values that a table translates.
     #[error("its values are translated by a Modality LUT, which is not supported")]
     ModalityLut,
+    /// Slices that are tiled in one image, as scanners of Siemens store those of functional and diffusion MR.
+    #[error(
+        "it is a mosaic, a volume whose slices are tiles of one image: a converter such as dcm2niix unpacks it"
+    )]
+    Mosaic,
     /// Frames have no functional groups of their own.
     #[error("it has {frames} frames but {groups} items of per-frame functional groups")]
     FunctionalGroups {
@@ -233,6 +244,22 @@ pub enum HeaderError {
         /// Items of the sequence.
         groups: usize,
     },
+}
+
+impl HeaderError {
+    /// What the reader can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Truncated { .. } | Self::Deflate { .. } => {
+                Some("send or export the series again: it is incomplete or damaged")
+            }
+            Self::Mosaic => Some(
+                "convert the series to NIfTI with a tool that unpacks mosaics, such as dcm2niix, or export it as \
+                 enhanced MR or with one file for each slice",
+            ),
+            _ => None,
+        }
+    }
 }
 
 /// A number without a tail of zeros.

@@ -89,6 +89,15 @@ pub enum Finding {
         /// Places with such slices.
         places: usize,
     },
+    /// Slices at one place that are compressed in different ways, and whose comparison would take more time or memory than
+    /// files of their size are given.
+    #[error(
+        "places with several slices that are stored in different ways: {places}; they are too large to be compared"
+    )]
+    Uncompared {
+        /// Places with such slices.
+        places: usize,
+    },
     /// A gap that is too large for interpolation.
     #[error(
         "a gap of {gap_mm:.3} mm lies between slices that are {spacing_mm:.3} mm apart elsewhere"
@@ -137,6 +146,7 @@ impl Finding {
                 Some("export the series again: every image has to have a UID of its own")
             }
             Self::Conflict { .. } => Some("give only the files of one phase or acquisition"),
+            Self::Uncompared { .. } => Some("give only one copy of each slice"),
             _ => None,
         }
     }

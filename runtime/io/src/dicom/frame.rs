@@ -1,8 +1,11 @@
 //! Where a frame lies, how its values are scaled, and what tells it from others at the same place.
 
+use std::collections::HashMap;
+
 use crate::dicom::elements::{Elements, Values};
 use crate::dicom::error::HeaderError;
 use crate::dicom::tag::{self, Tag};
+use crate::dicom::text::CharacterSets;
 
 /// Farthest from the origin that anything lies, and longest distance: no scanner is a kilometer long.
 const FAR_MM: f64 = 1e6;
@@ -25,7 +28,19 @@ pub(super) struct Frame {
     pub depth_mm: Option<f64>,
     pub slope: f64,
     pub intercept: f64,
-    pub keys: Vec<(Key, String)>,
+    /// Whether it is an overview, not a slice to be diagnosed.
+    pub is_localizer: bool,
+    /// Of each key, the number of its value among those of all frames, from 1; 0 where it has none.
+    keys: [u32; Key::ALL.len()],
+}
+
+/// The frames of an image. Those that are alike are kept once, and so are the values of their keys.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Frames {
+    distinct: Vec<Frame>,
+    /// Of each frame, its place among the distinct ones.
+    places: Vec<u32>,
+    key_values: Vec<Box<str>>,
 }
 
 /// What may tell slices at one place from each other, in the order in which it is tried.
@@ -84,41 +99,42 @@ impl Key {
         }
     }
 
-    fn of(self, values: &Values) -> Option<String> {
+    fn of(self, values: &Values, sets: &CharacterSets) -> Option<String> {
         let double = |tag| values.double(tag).map(|value| value.to_string());
+        let text = |tag| {
+            let shown = sets.decode(values.raw(tag)?, usize::MAX);
+            Some(shown).filter(|shown| !shown.is_empty())
+        };
         match self {
-            Self::StackId => values.text(tag::STACK_ID),
+            Self::StackId => text(tag::STACK_ID),
             Self::TemporalPosition => values
                 .long(tag::TEMPORAL_POSITION_INDEX)
                 .map(|index| index.to_string())
-                .or_else(|| values.text(tag::TEMPORAL_POSITION_IDENTIFIER)),
-            Self::EchoNumber => values.text(tag::ECHO_NUMBERS),
-            Self::EchoTime => {
-                double(tag::EFFECTIVE_ECHO_TIME).or_else(|| values.text(tag::ECHO_TIME))
-            }
+                .or_else(|| text(tag::TEMPORAL_POSITION_IDENTIFIER)),
+            Self::EchoNumber => text(tag::ECHO_NUMBERS),
+            Self::EchoTime => double(tag::EFFECTIVE_ECHO_TIME).or_else(|| text(tag::ECHO_TIME)),
             Self::BValue => double(tag::DIFFUSION_B_VALUE),
-            Self::TriggerTime => double(tag::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME)
-                .or_else(|| values.text(tag::TRIGGER_TIME)),
-            Self::FrameReferenceTime => values.text(tag::FRAME_REFERENCE_TIME),
-            Self::ImageType => values
-                .text(tag::FRAME_TYPE)
-                .or_else(|| values.text(tag::IMAGE_TYPE)),
+            Self::TriggerTime => {
+                double(tag::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME).or_else(|| text(tag::TRIGGER_TIME))
+            }
+            Self::FrameReferenceTime => text(tag::FRAME_REFERENCE_TIME),
+            Self::ImageType => text(tag::FRAME_TYPE).or_else(|| text(tag::IMAGE_TYPE)),
             Self::Acquisition => values
                 .short(tag::FRAME_ACQUISITION_NUMBER)
                 .map(|number| number.to_string())
-                .or_else(|| values.text(tag::ACQUISITION_NUMBER)),
-            Self::AcquisitionTime => values.text(tag::ACQUISITION_TIME),
+                .or_else(|| text(tag::ACQUISITION_NUMBER)),
+            Self::AcquisitionTime => text(tag::ACQUISITION_TIME),
         }
     }
 }
 
-/// The frames of an image: one of a plain image, as many as it has functional groups of an enhanced one.
-pub(super) fn frames(elements: &Elements) -> Result<Vec<Frame>, HeaderError> {
+/// How many frames an image has: one, unless it says otherwise, and then as many as it has functional groups.
+pub(super) fn count(elements: &Elements) -> Result<usize, HeaderError> {
     let plain = elements.of_frame(None);
     let stated = plain.integer(tag::NUMBER_OF_FRAMES).unwrap_or(1).max(0) as u64;
     let groups = elements.per_frame.len();
     if groups == 0 && stated == 1 {
-        return Ok(vec![Frame::new(&plain)?]);
+        return Ok(1);
     }
     if groups as u64 != stated || groups == 0 {
         return Err(HeaderError::FunctionalGroups {
@@ -126,9 +142,86 @@ pub(super) fn frames(elements: &Elements) -> Result<Vec<Frame>, HeaderError> {
             groups,
         });
     }
-    (0..groups)
-        .map(|frame| Frame::new(&elements.of_frame(Some(frame))))
-        .collect()
+    Ok(groups)
+}
+
+/// What the image type or frame type of a data set says, as far as it has one that holds for all frames.
+pub(super) fn image_type(elements: &Elements) -> String {
+    let plain = elements.of_frame(None);
+    let image_type = plain.text(tag::FRAME_TYPE);
+    image_type
+        .or_else(|| plain.text(tag::IMAGE_TYPE))
+        .unwrap_or_default()
+}
+
+impl Frames {
+    /// Reads the frames, whose number is that of [`count`].
+    pub fn read(elements: &Elements) -> Result<Self, HeaderError> {
+        let groups = elements.per_frame.len();
+        let sets = elements.character_sets();
+        let mut frames = Self::default();
+        let mut known: HashMap<Box<str>, u32> = HashMap::new();
+        if groups == 0 {
+            frames.add(&elements.of_frame(None), &sets, &mut known)?;
+        }
+        for frame in 0..groups {
+            match frame.checked_sub(1) {
+                Some(before) if elements.per_frame.is_same(before, frame) => {
+                    frames.places.push(frames.places[before]);
+                }
+                _ => frames.add(&elements.of_frame(Some(frame)), &sets, &mut known)?,
+            }
+        }
+        Ok(frames)
+    }
+
+    fn add(
+        &mut self,
+        values: &Values,
+        sets: &CharacterSets,
+        known: &mut HashMap<Box<str>, u32>,
+    ) -> Result<(), HeaderError> {
+        let mut frame = Frame::new(values)?;
+        for (key, number) in Key::ALL.into_iter().zip(&mut frame.keys) {
+            let Some(value) = key.of(values, sets) else {
+                continue;
+            };
+            *number = match known.get(value.as_str()) {
+                Some(number) => *number,
+                None => {
+                    self.key_values.push(value.clone().into());
+                    let number = self.key_values.len() as u32;
+                    known.insert(value.into(), number);
+                    number
+                }
+            };
+        }
+        self.places.push(self.distinct.len() as u32);
+        self.distinct.push(frame);
+        Ok(())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// A frame, from 0.
+    pub fn get(&self, frame: usize) -> &Frame {
+        &self.distinct[self.places[frame] as usize]
+    }
+
+    /// The value of a key of a frame, from 0.
+    pub fn key(&self, frame: usize, key: Key) -> Option<&str> {
+        let number = self.get(frame).keys[key as usize];
+        let value = self.key_values.get((number as usize).checked_sub(1)?)?;
+        Some(value)
+    }
+
+    /// Those that differ.
+    pub fn distinct(&self) -> &[Frame] {
+        &self.distinct
+    }
 }
 
 impl Frame {
@@ -138,7 +231,7 @@ impl Frame {
             .or_else(|| values.text(tag::IMAGE_TYPE))
             .is_some_and(|text| is_localizer(&text))
         {
-            return Ok(Self::localizer(values));
+            return Ok(Self::localizer());
         }
         let missing = |tag| HeaderError::Missing { tag };
         let position_lps = values
@@ -185,12 +278,13 @@ impl Frame {
             depth_mm: depth(tag::SPACING_BETWEEN_SLICES)?.or(depth(tag::SLICE_THICKNESS)?),
             slope,
             intercept: scale(tag::RESCALE_INTERCEPT, 0.0)?,
-            keys: keys(values),
+            is_localizer: false,
+            keys: Default::default(),
         })
     }
 
     /// A frame that is left out, wherever it may lie.
-    fn localizer(values: &Values) -> Self {
+    fn localizer() -> Self {
         Self {
             position_lps: [0.0; 3],
             along_row_lps: [1.0, 0.0, 0.0],
@@ -199,21 +293,9 @@ impl Frame {
             depth_mm: None,
             slope: 1.0,
             intercept: 0.0,
-            keys: keys(values),
+            is_localizer: true,
+            keys: Default::default(),
         }
-    }
-
-    /// Whether it is an overview, not a slice to be diagnosed.
-    pub fn is_localizer(&self) -> bool {
-        self.key(Key::ImageType).is_some_and(is_localizer)
-    }
-
-    /// The value of a key.
-    pub fn key(&self, key: Key) -> Option<&str> {
-        self.keys
-            .iter()
-            .find(|(name, _)| *name == key)
-            .map(|(_, value)| value.as_str())
     }
 
     /// Unit vector through the slice: right-handed with rows and columns.
@@ -227,18 +309,17 @@ impl Frame {
     }
 }
 
-fn keys(values: &Values) -> Vec<(Key, String)> {
-    Key::ALL
-        .into_iter()
-        .filter_map(|key| Some((key, key.of(values)?)))
-        .collect()
-}
-
 /// Whether the third value of an image type says so (PS3.3 C.8.2.1.1.1 and C.8.16.1.1).
-fn is_localizer(image_type: &str) -> bool {
+pub(super) fn is_localizer(image_type: &str) -> bool {
     image_type
         .split('\\')
         .any(|value| matches!(value.trim(), "LOCALIZER" | "SCOUT"))
+}
+
+/// Whether an image type says that the slices of a volume are tiles of the image: scanners of Siemens add that value.
+pub(super) fn is_mosaic(image_type: &str) -> bool {
+    let mut values = image_type.split('\\');
+    values.any(|value| value.trim() == "MOSAIC")
 }
 
 /// Checks that coordinates or distances can be of a scanner.

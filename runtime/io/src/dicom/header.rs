@@ -7,10 +7,11 @@ use crate::dicom::class::IMAGE_CLASSES;
 use crate::dicom::dataset::{self, Encoding, PixelElement};
 use crate::dicom::elements::Elements;
 use crate::dicom::error::HeaderError;
-use crate::dicom::frame::{Frame, frames};
+use crate::dicom::frame::{self, Frames};
 use crate::dicom::pixel_format::PixelFormat;
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag;
+use crate::dicom::text::CHARACTERS_MAX;
 use crate::dicom::uid::{is_uid, no_uid};
 
 /// An image or the frames of one, all of the same shape and format.
@@ -31,7 +32,7 @@ pub(super) struct Header {
     pub rows: usize,
     pub format: PixelFormat,
     pub pixels: PixelElement,
-    pub frames: Vec<Frame>,
+    pub frames: Frames,
 }
 
 /// Why a file is no image of a stack.
@@ -90,13 +91,24 @@ pub(super) fn read(path: &Path, file: File) -> Result<Header, NoImage> {
     {
         return Err(NoImage::Color);
     }
-    let frames = frames(&elements).map_err(defect)?;
-    if frames.iter().any(|frame| frame.is_localizer()) {
+    let image_type = frame::image_type(&elements);
+    if elements.per_frame.len() == 0 && frame::is_localizer(&image_type) {
         return Err(NoImage::Localizer);
     }
-    let header = Header::new(&elements, syntax, class, pixels, frames).map_err(defect)?;
-    header.check_length(path, stream.rest()).map_err(defect)?;
-    Ok(header)
+    if frame::is_mosaic(&image_type) {
+        return Err(defect(HeaderError::Mosaic));
+    }
+    let frames = frame::count(&elements).map_err(defect)?;
+    let header = Header::new(&elements, syntax, class, pixels).map_err(defect)?;
+    // Frames that cannot be there are not looked at.
+    header
+        .check_length(path, stream.rest(), frames as u64)
+        .map_err(defect)?;
+    let frames = Frames::read(&elements).map_err(defect)?;
+    if frames.distinct().iter().any(|frame| frame.is_localizer) {
+        return Err(NoImage::Localizer);
+    }
+    Ok(Header { frames, ..header })
 }
 
 /// Whether a text is a code string (PS3.5 6.2).
@@ -107,12 +119,12 @@ fn is_code(text: &str) -> bool {
 }
 
 impl Header {
+    /// All but the frames.
     fn new(
         elements: &Elements,
         syntax: TransferSyntax,
         class: String,
         pixels: PixelElement,
-        frames: Vec<Frame>,
     ) -> Result<Self, HeaderError> {
         if pixels.tag != tag::PIXEL_DATA {
             return Err(HeaderError::RealPixels);
@@ -135,13 +147,13 @@ impl Header {
             frame_of_reference: uid(tag::FRAME_OF_REFERENCE_UID)?,
             class,
             modality: modality.unwrap_or_default(),
-            description: elements.text(tag::SERIES_DESCRIPTION),
+            description: elements.shown(tag::SERIES_DESCRIPTION, CHARACTERS_MAX),
             series_number: elements.integer(tag::SERIES_NUMBER),
             columns: elements.extent(tag::COLUMNS)?,
             rows: elements.extent(tag::ROWS)?,
             format: elements.format()?,
             pixels,
-            frames,
+            frames: Frames::default(),
         })
     }
 
@@ -152,8 +164,8 @@ impl Header {
     }
 
     /// Checks that the pixels are there, as far as that shows without reading them.
-    fn check_length(&self, path: &Path, rest: Option<u64>) -> Result<(), HeaderError> {
-        let expected = self.frame_bytes().saturating_mul(self.frames.len() as u64);
+    fn check_length(&self, path: &Path, rest: Option<u64>, frames: u64) -> Result<(), HeaderError> {
+        let expected = self.frame_bytes().saturating_mul(frames);
         let Some(stated) = self.pixels.length else {
             return if self.syntax.is_encapsulated() {
                 Ok(())

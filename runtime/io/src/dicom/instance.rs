@@ -5,10 +5,11 @@ use std::path::Path;
 
 use dicom_object::FileMetaTableBuilder;
 
-use crate::dicom::dataset::{self, Encoding, Visitor, text};
+use crate::dicom::dataset::{self, Encoding, Visitor};
 use crate::dicom::error::HeaderError;
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag::{self, Tag};
+use crate::dicom::text::text;
 use crate::dicom::uid::{is_uid, no_uid};
 use crate::dicom::write::uid::{digest, uid};
 
@@ -46,8 +47,16 @@ impl Instance {
     ///
     /// **Errors**: as for any header; a UID is absent or is none; pixels that state their length are not all there.
     pub fn read(path: &Path) -> Result<Self, HeaderError> {
+        Self::read_within(path, &|| true)
+    }
+
+    /// Reads as [`Instance::read`] does, for as long as `goes_on` says so: it is asked every few milliseconds, so that
+    /// a deadline is kept and a program ends whatever a file holds.
+    ///
+    /// **Errors**: [`HeaderError::Stopped`] once it says no; others as [`Instance::read`].
+    pub fn read_within(path: &Path, goes_on: &dyn Fn() -> bool) -> Result<Self, HeaderError> {
         let file = File::open(path).map_err(HeaderError::io)?;
-        let (mut stream, meta) = dataset::open(file)?;
+        let (mut stream, meta) = dataset::open_while(file, goes_on)?;
         let data_set = stream.position();
         let Some(syntax) = TransferSyntax::of(&meta.syntax) else {
             return Err(if is_uid(&meta.syntax) {
@@ -111,15 +120,18 @@ impl Visitor for Uids {
         path.is_empty() && TAGS.contains(&tag)
     }
 
-    fn begins(&mut self, _: &[Tag]) {}
+    fn begins(&mut self, _: &[Tag]) -> Result<(), HeaderError> {
+        Ok(())
+    }
 
-    fn value(&mut self, _: &[Tag], tag: Tag, value: Vec<u8>) {
+    fn value(&mut self, _: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), HeaderError> {
         for (wanted, uid) in TAGS.iter().zip(&mut self.0) {
             if *wanted == tag {
                 let text = text(&value);
                 *uid = uid.take().or((!text.is_empty()).then_some(text));
             }
         }
+        Ok(())
     }
 }
 

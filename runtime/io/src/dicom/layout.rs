@@ -1,12 +1,15 @@
 //! How the slices of a stack lie to each other, and the grid that they make.
 
+use std::sync::Arc;
+
 use vesal_volume::resample::spaced_geometry;
 use vesal_volume::{Affine, Geometry};
 
+use crate::dicom::compare::compare;
 use crate::dicom::error::DicomError;
 use crate::dicom::finding::Finding;
 use crate::dicom::frame::{Frame, dot};
-use crate::dicom::pixels::is_equal;
+use crate::dicom::near::Near;
 use crate::dicom::stack::Slice;
 
 /// Slices whose positions differ by less are at one place.
@@ -37,58 +40,77 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// Sorts slices along their normal and leaves out copies; the inner error is the reason to refuse them.
-    pub fn of(slices: &[Slice]) -> Result<Result<Self, Finding>, DicomError> {
-        let mut kept: Vec<Slice> = Vec::with_capacity(slices.len());
-        let (mut dropped, mut conflicts) = (0, 0);
-        for place in places(slices) {
-            let (first, others) = (place[0], &place[1..]);
-            let mut differs = false;
-            for other in others {
-                differs |= !is_equal(first, other)?;
+    /// Sorts slices along their normal and leaves out copies; the inner error is the reason to refuse them. `bytes` are
+    /// those of their files.
+    pub fn of(slices: &[Slice], bytes: u64) -> Result<Result<Self, Finding>, DicomError> {
+        let places = places(slices);
+        let mut sorted: Vec<usize> = (0..slices.len()).collect();
+        sorted.sort_by(|&a, &b| {
+            let (one, other) = (&slices[a], &slices[b]);
+            let by_file = || {
+                if Arc::ptr_eq(&one.image, &other.image) {
+                    return one.frame.cmp(&other.frame);
+                }
+                (one.path(), one.frame).cmp(&(other.path(), other.frame))
+            };
+            places[a].cmp(&places[b]).then_with(by_file)
+        });
+        let at_one_place = || sorted.chunk_by(|&a, &b| places[a] == places[b]);
+        let several: Vec<Vec<&Slice>> = at_one_place()
+            .filter(|place| place.len() > 1)
+            .map(|place| place.iter().map(|&index| &slices[index]).collect())
+            .collect();
+        Ok(match compare(&several, bytes)? {
+            Some(reason) => Err(reason),
+            None => {
+                let kept = at_one_place().map(|place| slices[place[0]].clone());
+                let kept: Vec<Slice> = kept.collect();
+                Ok(Self {
+                    dropped: slices.len() - kept.len(),
+                    slices: kept,
+                })
             }
-            conflicts += usize::from(differs);
-            dropped += others.len();
-            kept.push(first.clone());
-        }
-        Ok(if conflicts > 0 {
-            Err(Finding::Conflict { places: conflicts })
-        } else {
-            Ok(Self {
-                slices: kept,
-                dropped,
-            })
         })
     }
 }
 
-/// The slices along their normal, those at one place together and in the order of their files.
-pub(super) fn places(slices: &[Slice]) -> Vec<Vec<&Slice>> {
+/// Of each slice, the number of its place, from first to last along the normal of the first slice.
+///
+/// **Definition**: a place is where its first slice along the normal is; a slice nearer than [`SAME_MM`] to several
+/// is at the last of them.
+pub(super) fn places(slices: &[Slice]) -> Vec<u32> {
     let Some(first) = slices.first() else {
         return Vec::new();
     };
     let normal = first.place().normal_lps();
-    let along = |slice: &Slice| dot(slice.place().position_lps, normal);
-    let mut sorted: Vec<&Slice> = slices.iter().collect();
-    sorted.sort_by(|a, b| along(a).total_cmp(&along(b)));
-    let mut places: Vec<Vec<&Slice>> = Vec::new();
-    for slice in sorted {
-        let same = |place: &&mut Vec<&Slice>| {
-            let offset = difference(slice.place(), place[0].place());
+    let along: Vec<f64> = slices
+        .iter()
+        .map(|slice| dot(slice.place().position_lps, normal))
+        .collect();
+    let mut sorted: Vec<usize> = (0..slices.len()).collect();
+    sorted.sort_by(|&a, &b| along[a].total_cmp(&along[b]));
+    let mut places = vec![0; slices.len()];
+    // Of each place, its first slice.
+    let mut firsts: Vec<usize> = Vec::new();
+    let mut near = Near::new(SAME_MM);
+    for index in sorted {
+        let position = slices[index].place().position_lps;
+        let same = |place: &u32| {
+            let offset = difference(
+                slices[index].place(),
+                slices[firsts[*place as usize]].place(),
+            );
             dot(offset, offset).sqrt() < SAME_MM
         };
-        // Several lines of slices may be interleaved at one height; these are told of as off the line.
-        let near = places
-            .iter_mut()
-            .rev()
-            .take_while(|place| along(slice) - along(place[0]) < SAME_MM);
-        match near.into_iter().find(same) {
-            Some(place) => place.push(slice),
-            None => places.push(vec![slice]),
-        }
-    }
-    for place in &mut places {
-        place.sort_by(|a, b| (a.path(), a.frame).cmp(&(b.path(), b.frame)));
+        places[index] = match near.around(position).filter(same).max() {
+            Some(place) => place,
+            None => {
+                let place = firsts.len() as u32;
+                firsts.push(index);
+                near.insert(position, place);
+                place
+            }
+        };
     }
     places
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::dicom::directory;
 use crate::dicom::error::DicomError;
@@ -12,11 +13,11 @@ use crate::dicom::scan::{SkipReason, Skipped};
 /// The files to look at, and what is known before.
 #[derive(Default)]
 pub(super) struct Listing {
-    pub files: BTreeSet<PathBuf>,
+    pub files: BTreeSet<Arc<Path>>,
     pub skipped: Vec<Skipped>,
     pub lost: Vec<Lost>,
     /// What each DICOMDIR names.
-    pub directories: Vec<BTreeSet<PathBuf>>,
+    pub directories: Vec<BTreeSet<Arc<Path>>>,
 }
 
 impl Listing {
@@ -37,16 +38,16 @@ impl Listing {
                 self.skip(path.to_owned(), SkipReason::Directory);
                 for path in &named {
                     if path.is_file() {
-                        self.files.insert(path.clone());
+                        self.files.insert(Arc::clone(path));
                     } else {
                         self.lost.push(Lost::certain(path));
-                        self.skip(path.clone(), SkipReason::Absent);
+                        self.skip(path.to_path_buf(), SkipReason::Absent);
                     }
                 }
-                self.directories.push(named.into_iter().collect());
+                self.directories.push(named);
             }
             None => {
-                self.files.insert(path.to_owned());
+                self.files.insert(path.into());
             }
         }
         Ok(())
@@ -81,16 +82,16 @@ impl Listing {
     fn add_entry(&mut self, path: PathBuf) {
         match path.metadata() {
             Ok(metadata) if metadata.is_file() => {
-                self.files.insert(path);
+                self.files.insert(path.into());
             }
             Ok(metadata) if metadata.is_dir() => self.skip(path, SkipReason::LinkedFolder),
             Ok(_) => self.skip(path, SkipReason::Irregular),
             Err(_) if path.is_symlink() => {
-                self.lost.push(Lost::if_alike(&path));
+                self.lost.push(Lost::if_alike(&path.as_path().into()));
                 self.skip(path, SkipReason::BrokenLink);
             }
             Err(reason) => {
-                self.lost.push(Lost::certain(&path));
+                self.lost.push(Lost::certain(&path.as_path().into()));
                 self.skip(path, SkipReason::Io(reason));
             }
         }

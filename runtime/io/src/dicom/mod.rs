@@ -17,6 +17,7 @@
 
 mod class;
 mod codec;
+mod compare;
 mod dataset;
 mod directory;
 mod elements;
@@ -28,9 +29,12 @@ mod instance;
 mod layout;
 mod listing;
 mod lost;
+mod near;
+mod per_frame;
 mod pixel_format;
 mod pixels;
 mod read;
+mod scale;
 mod scan;
 mod separate;
 mod stack;
@@ -38,6 +42,7 @@ mod stream;
 mod structures;
 mod syntax;
 mod tag;
+mod text;
 mod uid;
 pub mod write;
 

@@ -1,14 +1,17 @@
 //! Reads frames: from the file's bytes to scaled values.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
 
 use crate::dicom::codec::{self, Shape, rle};
 use crate::dicom::dataset::{self, Encoding, next_fragment};
 use crate::dicom::error::{DicomError, HeaderError, PixelError};
 use crate::dicom::header::Header;
-use crate::dicom::pixel_format::PixelFormat;
-use crate::dicom::stack::Slice;
+use crate::dicom::scale::Scale;
 use crate::dicom::stream::Stream;
 use crate::dicom::syntax::TransferSyntax;
 
@@ -21,7 +24,7 @@ const PLAIN_FRAME_BYTES: u64 = 8 << 20;
 /// An image file and what its header says.
 #[derive(Debug)]
 pub(super) struct Image {
-    pub path: PathBuf,
+    pub path: Arc<Path>,
     /// Bytes of the file when it was scanned.
     pub bytes: u64,
     pub header: Header,
@@ -30,60 +33,184 @@ pub(super) struct Image {
 /// Place and length of the fragments of each frame.
 pub(super) type Fragments = Vec<Vec<(u64, u32)>>;
 
+/// What is found out about an image before its frames are read.
+pub(super) enum Found {
+    /// That they lie one behind the other in the file.
+    InFile,
+    /// Where their fragments are.
+    Fragments(Fragments),
+    /// All of their bytes, inflated.
+    Inflated(Vec<u8>),
+}
+
+/// Bytes that are compared at a time: a multiple of the bytes of a pixel.
+const COMPARED_BYTES: usize = 1 << 16;
+
 /// Whether so many compressed bytes can be all of so many pixels' bytes.
 pub(super) fn is_plausible(compressed: u64, expected: u64) -> bool {
     expected <= compressed.saturating_mul(EXPANSION_MAX) + PLAIN_FRAME_BYTES
 }
 
 impl Image {
-    /// Finds the fragments of compressed frames; none of an image that is not encapsulated.
-    pub fn fragments(&self) -> Result<Fragments, DicomError> {
-        if !self.header.syntax.is_encapsulated() {
-            return Ok(Vec::new());
+    /// Finds out where frames are, so that many can be read in any order.
+    pub fn find(&self) -> Result<Found, DicomError> {
+        let is_encapsulated = self.header.syntax.is_encapsulated();
+        if !is_encapsulated && self.header.syntax != TransferSyntax::Deflated {
+            return Ok(Found::InFile);
         }
         let mut stream = self.open()?;
-        self.find(&mut stream)
-            .map_err(|reason| self.failed(0, reason))
+        let found = if is_encapsulated {
+            self.fragments(&mut stream).map(Found::Fragments)
+        } else {
+            self.inflate(&mut stream).map(Found::Inflated)
+        };
+        found.map_err(|reason| self.failed(0, reason))
     }
 
     /// Reads a frame, from 0: scaled values, row by row.
-    pub fn read(&self, frame: usize, fragments: &Fragments) -> Result<Vec<f32>, DicomError> {
+    pub fn read(&self, frame: usize, found: &Found) -> Result<Vec<f32>, DicomError> {
+        let decoded = match found {
+            Found::Inflated(native) => self.inflated(native, frame),
+            Found::InFile => self.native(&mut self.open()?, frame),
+            Found::Fragments(fragments) => {
+                let fragments = fragments.get(frame).map(Vec::as_slice).unwrap_or_default();
+                self.decoded(&mut self.open()?, frame, fragments)
+            }
+        };
+        decoded.map_err(|reason| self.failed(frame, reason))
+    }
+
+    /// Bytes of all frames as stored without compression.
+    pub fn pixel_bytes(&self) -> u64 {
+        let frames = self.header.frames.len() as u64;
+        self.header.frame_bytes().saturating_mul(frames)
+    }
+
+    /// Digests of what is stored of frames, which are given in ascending order, and of what it depends on what that
+    /// means: where they agree, so do the values.
+    pub fn stored_digests(&self, frames: &[usize]) -> Result<Vec<[u8; 32]>, DicomError> {
+        self.digests(frames, |image, frame, digest, bytes| {
+            if digest.is_none() {
+                let header = &image.header;
+                let place = header.frames.get(frame);
+                let meaning = format!(
+                    "{:?} {:?} {} {} {}",
+                    header.syntax,
+                    header.format,
+                    header.pixels.words,
+                    place.slope.to_bits(),
+                    place.intercept.to_bits()
+                );
+                *digest = Some(Sha256::new_with_prefix(meaning));
+            }
+            if let Some(digest) = digest {
+                digest.update(bytes);
+            }
+        })
+    }
+
+    /// Digests of the values of frames that are not encapsulated, which are given in ascending order.
+    pub fn value_digests(&self, frames: &[usize]) -> Result<Vec<[u8; 32]>, DicomError> {
+        self.digests(frames, |image, frame, digest, bytes| {
+            let values = image
+                .scale(frame)
+                .native(bytes, Encoding::of(image.header.syntax));
+            update(digest.get_or_insert_default(), &values);
+        })
+    }
+
+    /// Digest of the values of one frame.
+    pub fn value_digest(&self, frame: usize, found: &Found) -> Result<[u8; 32], DicomError> {
+        let mut digest = Sha256::new();
+        update(&mut digest, &self.read(frame, found)?);
+        Ok(digest.finalize().into())
+    }
+
+    /// Goes once through what is stored of frames, a part at a time.
+    fn digests(
+        &self,
+        frames: &[usize],
+        add: impl Fn(&Self, usize, &mut Option<Sha256>, &[u8]),
+    ) -> Result<Vec<[u8; 32]>, DicomError> {
         let mut stream = self.open()?;
-        let place = &self.header.frames[frame];
-        let scale = Scale {
+        let fragments = if self.header.syntax.is_encapsulated() {
+            let fragments = self.fragments(&mut stream);
+            fragments.map_err(|reason| self.failed(0, reason))?
+        } else {
+            Vec::new()
+        };
+        let bytes = self.header.frame_bytes();
+        let mut buffer = vec![0; COMPARED_BYTES];
+        let mut of_frame = |frame: usize| -> Result<[u8; 32], PixelError> {
+            let mut digest = None;
+            let native = [(self.header.pixels.offset + bytes * frame as u64, bytes)];
+            let fragments = fragments.get(frame).map(Vec::as_slice).unwrap_or_default();
+            let fragments = fragments
+                .iter()
+                .map(|(at, length)| (*at, u64::from(*length)));
+            let parts: Vec<(u64, u64)> = if self.header.syntax.is_encapsulated() {
+                fragments.collect()
+            } else {
+                native.to_vec()
+            };
+            for (start, length) in parts {
+                stream.go_to(start)?;
+                let mut left = length;
+                while left > 0 {
+                    let part = &mut buffer[..left.min(COMPARED_BYTES as u64) as usize];
+                    stream.exact(part)?;
+                    left -= part.len() as u64;
+                    self.turn_words(part);
+                    add(self, frame, &mut digest, part);
+                }
+            }
+            Ok(digest.unwrap_or_default().finalize().into())
+        };
+        frames
+            .iter()
+            .map(|&frame| of_frame(frame).map_err(|reason| self.failed(frame, reason)))
+            .collect()
+    }
+
+    fn scale(&self, frame: usize) -> Scale {
+        let place = self.header.frames.get(frame);
+        Scale {
             format: self.header.format,
             slope: place.slope,
             intercept: place.intercept,
-        };
-        self.decoded(&mut stream, frame, fragments, scale)
-            .map_err(|reason| self.failed(frame, reason))
+        }
     }
 
-    fn open(&self) -> Result<Stream, DicomError> {
-        let file = File::open(&self.path).map_err(|reason| DicomError::Io {
-            path: self.path.clone(),
-            reason,
-        })?;
+    /// Puts bytes in order that are stored as words, the most significant first.
+    fn turn_words(&self, native: &mut [u8]) {
+        let header = &self.header;
+        let encoding = Encoding::of(header.syntax);
+        if encoding.big && header.pixels.words && header.format.allocated == 8 {
+            let pairs = native.as_chunks_mut::<2>().0;
+            pairs.iter_mut().for_each(|pair| pair.reverse());
+        }
+    }
+
+    fn open(&self) -> Result<Stream<'static>, DicomError> {
+        let file = File::open(&self.path).map_err(DicomError::io(&self.path))?;
         let opened = if self.header.syntax == TransferSyntax::Deflated {
-            dataset::open(file).map(|(stream, _)| stream.deflated())
+            let end = self.header.pixels.offset.saturating_add(self.pixel_bytes());
+            dataset::open(file).map(|(stream, _)| stream.deflated().up_to(end))
         } else {
             Stream::new(file).map_err(HeaderError::io)
         };
-        opened.map_err(|reason| DicomError::Header {
-            path: self.path.clone(),
-            reason,
-        })
+        opened.map_err(DicomError::header(&self.path))
     }
 
     fn failed(&self, frame: usize, reason: PixelError) -> DicomError {
         DicomError::Pixels {
-            path: self.path.clone(),
+            path: self.path.to_path_buf(),
             frame: frame + 1,
             reason,
         }
     }
 
-    fn find(&self, stream: &mut Stream) -> Result<Fragments, PixelError> {
+    fn fragments(&self, stream: &mut Stream) -> Result<Fragments, PixelError> {
         let encoding = Encoding::of(self.header.syntax);
         stream.go_to(self.header.pixels.offset)?;
         let mut offsets: Option<Vec<u32>> = None;
@@ -136,40 +263,58 @@ impl Image {
         Ok(by_frame)
     }
 
+    /// The bytes of all frames of a deflated image.
+    fn inflate(&self, stream: &mut Stream) -> Result<Vec<u8>, PixelError> {
+        let count = self.pixel_bytes() as usize;
+        // Only asks: there may be more than this machine has.
+        let memory = Vec::<u8>::new().try_reserve_exact(count);
+        memory.map_err(|_| HeaderError::io(io::ErrorKind::OutOfMemory.into()))?;
+        stream.go_to(self.header.pixels.offset)?;
+        let mut native = vec![0; count];
+        stream.exact(&mut native)?;
+        Ok(native)
+    }
+
+    /// A frame whose image is inflated.
+    fn inflated(&self, native: &[u8], frame: usize) -> Result<Vec<f32>, PixelError> {
+        let mut frames = native.chunks_exact(self.header.frame_bytes() as usize);
+        let native = frames.nth(frame).unwrap_or_default();
+        let encoding = Encoding::of(self.header.syntax);
+        Ok(self.scale(frame).native(native, encoding))
+    }
+
+    /// A frame that is not compressed.
+    fn native(&self, stream: &mut Stream, frame: usize) -> Result<Vec<f32>, PixelError> {
+        let header = &self.header;
+        let length = header.frame_bytes();
+        stream.go_to(header.pixels.offset + length * frame as u64)?;
+        // The header's check has shown that the file is long enough for it.
+        let mut native = vec![0; length as usize];
+        stream.exact(&mut native)?;
+        self.turn_words(&mut native);
+        let encoding = Encoding::of(header.syntax);
+        Ok(self.scale(frame).native(&native, encoding))
+    }
+
+    /// A compressed frame.
     fn decoded(
         &self,
         stream: &mut Stream,
         frame: usize,
-        fragments: &Fragments,
-        scale: Scale,
+        fragments: &[(u64, u32)],
     ) -> Result<Vec<f32>, PixelError> {
         let header = &self.header;
         let shape = Shape {
             columns: header.columns,
             rows: header.rows,
         };
-        let bytes = header.frame_bytes();
-        if !header.syntax.is_encapsulated() {
-            stream.go_to(header.pixels.offset + bytes * frame as u64)?;
-            // The header's check has shown that the file is long enough for it.
-            let mut native = vec![0; bytes as usize];
-            stream.exact(&mut native)?;
-            let encoding = Encoding::of(header.syntax);
-            if encoding.big && header.pixels.words && header.format.allocated == 8 {
-                native
-                    .as_chunks_mut::<2>()
-                    .0
-                    .iter_mut()
-                    .for_each(|pair| pair.reverse());
-            }
-            return Ok(scale.native(&native, encoding));
-        }
-        let fragments = fragments.get(frame).map(Vec::as_slice).unwrap_or_default();
+        let scale = self.scale(frame);
+        let length = header.frame_bytes();
         let compressed = read_fragments(stream, fragments)?;
-        if !is_plausible(compressed.len() as u64, bytes) {
+        if !is_plausible(compressed.len() as u64, length) {
             return Err(PixelError::Implausible {
                 found: compressed.len() as u64,
-                expected: bytes,
+                expected: length,
             });
         }
         if header.syntax == TransferSyntax::Rle {
@@ -182,11 +327,10 @@ impl Image {
     }
 }
 
-/// Whether two slices have the same pixels.
-pub(super) fn is_equal(a: &Slice, b: &Slice) -> Result<bool, DicomError> {
-    let read = |slice: &Slice| slice.image.read(slice.frame, &slice.image.fragments()?);
-    let bits = |frame: Vec<f32>| frame.into_iter().map(f32::to_bits);
-    Ok(bits(read(a)?).eq(bits(read(b)?)))
+fn update(digest: &mut Sha256, values: &[f32]) {
+    for value in values {
+        digest.update(value.to_bits().to_le_bytes());
+    }
 }
 
 fn read_fragments(stream: &mut Stream, fragments: &[(u64, u32)]) -> Result<Vec<u8>, PixelError> {
@@ -201,88 +345,4 @@ fn read_fragments(stream: &mut Stream, fragments: &[(u64, u32)]) -> Result<Vec<u
         rest = after;
     }
     Ok(bytes)
-}
-
-/// From a stored bit pattern to a value (PS3.3 C.7.6.3.1, C.11.1).
-#[derive(Debug, Clone, Copy)]
-struct Scale {
-    format: PixelFormat,
-    slope: f64,
-    intercept: f64,
-}
-
-impl Scale {
-    /// The values of stored patterns. What their format decides is decided once, so that many are scaled at a time.
-    fn values(self, patterns: impl Iterator<Item = u32>) -> Vec<f32> {
-        let PixelFormat {
-            stored,
-            high,
-            signed,
-            ..
-        } = self.format;
-        // The stored bits go to the upper end, so that the shift back brings the sign along.
-        let (up, down) = (31 - high, 32 - stored);
-        if stored > 24 {
-            let value = |number: f64| (number * self.slope + self.intercept) as f32;
-            return if signed {
-                let numbers = patterns.map(|pattern| (pattern << up) as i32 >> down);
-                numbers.map(|number| value(number.into())).collect()
-            } else {
-                let numbers = patterns.map(|pattern| pattern << up >> down);
-                numbers.map(|number| value(number.into())).collect()
-            };
-        }
-        // Steps of `f32`, in which converters to NIfTI compute: voxels are bit for bit those that networks learn from.
-        let (slope, intercept) = (self.slope as f32, self.intercept as f32);
-        let value = |number: i32| number as f32 * slope + intercept;
-        if signed {
-            let numbers = patterns.map(|pattern| (pattern << up) as i32 >> down);
-            numbers.map(value).collect()
-        } else {
-            let numbers = patterns.map(|pattern| (pattern << up >> down) as i32);
-            numbers.map(value).collect()
-        }
-    }
-
-    fn native(self, bytes: &[u8], encoding: Encoding) -> Vec<f32> {
-        let (pairs, fours) = (bytes.as_chunks().0.iter(), bytes.as_chunks().0.iter());
-        match (self.format.allocated, encoding.big) {
-            (8, _) => self.values(bytes.iter().map(|&byte| byte.into())),
-            (16, false) => self.values(pairs.map(|&word| u16::from_le_bytes(word).into())),
-            (16, true) => self.values(pairs.map(|&word| u16::from_be_bytes(word).into())),
-            (_, false) => self.values(fours.map(|&word| u32::from_le_bytes(word))),
-            (_, true) => self.values(fours.map(|&word| u32::from_be_bytes(word))),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn value(stored: u32, high: u32, signed: bool, pattern: u32) -> f32 {
-        let format = PixelFormat {
-            allocated: 16,
-            stored,
-            high,
-            signed,
-        };
-        Scale {
-            format,
-            slope: 2.0,
-            intercept: 1.0,
-        }
-        .values(std::iter::once(pattern))[0]
-    }
-
-    #[test]
-    fn only_the_stored_bits_count() {
-        assert_eq!(value(12, 11, false, 0xf00a), 21.0);
-        assert_eq!(value(12, 11, true, 0xffff), -1.0);
-        assert_eq!(value(12, 11, true, 0x0fff), -1.0);
-        assert_eq!(value(12, 11, true, 0xf7ff), 4095.0);
-        assert_eq!(value(12, 15, false, 0x00af), 21.0);
-        assert_eq!(value(16, 15, true, 0x8000), -65535.0);
-        assert_eq!(value(1, 0, false, 0xffff), 3.0);
-    }
 }

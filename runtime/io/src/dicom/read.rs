@@ -9,8 +9,9 @@ use vesal_volume::Volume;
 use vesal_volume::resample::resample_volume;
 
 use crate::dicom::error::DicomError;
-use crate::dicom::pixels::{Fragments, Image};
+use crate::dicom::pixels::{Found, Image};
 use crate::dicom::stack::{Assessment, Slice};
+use crate::dicom::syntax::TransferSyntax;
 use crate::nifti::Limits;
 
 /// Slices that are decoded at once, and written side by side: a voxel's neighbors in memory are of the next slices.
@@ -19,8 +20,9 @@ const BLOCK_SLICES: usize = 16;
 /// Edge of the tiles of rows and columns that are turned at once: a line of the cache.
 const TILE: usize = 16;
 
-/// Bytes that decoding takes for each pixel of a frame: the most is JPEG 2000's, for coefficients and their transform.
-const DECODER_BYTES_PER_PIXEL: u64 = 24;
+/// Bytes that decoding takes for each pixel of a frame: the most is JPEG 2000's, for coefficients and their transform,
+/// and for what its packets are about.
+pub(super) const DECODER_BYTES_PER_PIXEL: u64 = 32;
 
 impl Assessment {
     /// Reads the volume.
@@ -41,14 +43,14 @@ impl Assessment {
         self.check(layout.read, limits)?;
         self.check(layout.even.shape, limits)?;
         self.check(layout.target.shape, limits)?;
-        let fragments = self.fragments()?;
+        let found = self.find()?;
         let mut data = self.zeros(layout.read)?;
         let [columns, rows, slices] = layout.read;
         let blocks = self.slices().chunks(BLOCK_SLICES);
         for (start, block) in (0..).step_by(BLOCK_SLICES).zip(blocks) {
             let frames: Vec<Vec<f32>> = block
                 .par_iter()
-                .map(|slice| fragments.read(slice))
+                .map(|slice| found.read(slice))
                 .collect::<Result<_, _>>()?;
             turn(&frames, [columns, rows, slices], start, &mut data);
         }
@@ -98,8 +100,16 @@ impl Assessment {
         let pixels = (columns * rows) as u64;
         let frames = 4 * pixels * slices.min(BLOCK_SLICES) as u64;
         let decoders = DECODER_BYTES_PER_PIXEL * pixels * threads.min(slices) as u64;
-        // Fragments of frames that share a file.
+        // Fragments of frames that share a file, and bytes of those that are inflated together.
         let places = 48 * slice.image.header.frames.len() as u64;
+        let inflated: u64 = self
+            .images()
+            .into_values()
+            .filter(|image| {
+                image.header.syntax == TransferSyntax::Deflated && image.header.frames.len() > 1
+            })
+            .map(|image| image.pixel_bytes())
+            .fold(0, u64::saturating_add);
         let (read, even, target) = (
             array(layout.read),
             array(layout.even.shape),
@@ -116,6 +126,7 @@ impl Assessment {
             even.saturating_add(target)
         };
         read.saturating_add(frames + decoders + places)
+            .saturating_add(inflated)
             .max(blended)
             .max(straightened)
     }
@@ -134,21 +145,23 @@ impl Assessment {
         Ok(())
     }
 
-    /// Finds the fragments of images with several frames.
-    fn fragments(&self) -> Result<FragmentsOf, DicomError> {
-        let mut images: HashMap<*const Image, &Arc<Image>> = HashMap::new();
-        for slice in self.slices() {
-            images.insert(Arc::as_ptr(&slice.image), &slice.image);
-        }
+    /// The images of the slices, by their addresses.
+    fn images(&self) -> HashMap<*const Image, &Arc<Image>> {
+        let images = self.slices().iter().map(|slice| &slice.image);
+        images.map(|image| (Arc::as_ptr(image), image)).collect()
+    }
+
+    /// Finds out where the frames are of images with several.
+    fn find(&self) -> Result<FoundOf, DicomError> {
+        let images = self.images().into_values();
         let several: Vec<&Arc<Image>> = images
-            .into_values()
             .filter(|image| image.header.frames.len() > 1)
             .collect();
         let found = several
             .into_par_iter()
-            .map(|image| Ok((Arc::as_ptr(image) as usize, image.fragments()?)))
+            .map(|image| Ok((Arc::as_ptr(image) as usize, image.find()?)))
             .collect::<Result<_, DicomError>>()?;
-        Ok(FragmentsOf(found))
+        Ok(FoundOf(found))
     }
 
     fn zeros(&self, shape: [usize; 3]) -> Result<Vec<f32>, DicomError> {
@@ -205,14 +218,14 @@ fn turn(frames: &[Vec<f32>], [columns, rows, slices]: [usize; 3], start: usize, 
         });
 }
 
-/// The fragments of images with several frames, by the images' addresses.
-struct FragmentsOf(HashMap<usize, Fragments>);
+/// What is found out about images with several frames, by the images' addresses.
+struct FoundOf(HashMap<usize, Found>);
 
-impl FragmentsOf {
+impl FoundOf {
     fn read(&self, slice: &Slice) -> Result<Vec<f32>, DicomError> {
         match self.0.get(&(Arc::as_ptr(&slice.image) as usize)) {
-            Some(fragments) => slice.image.read(slice.frame, fragments),
-            None => slice.image.read(slice.frame, &slice.image.fragments()?),
+            Some(found) => slice.image.read(slice.frame, found),
+            None => slice.image.read(slice.frame, &slice.image.find()?),
         }
     }
 }

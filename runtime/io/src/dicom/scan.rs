@@ -15,7 +15,7 @@ use crate::dicom::listing::Listing;
 use crate::dicom::lost::{self, Lost};
 use crate::dicom::pixels::Image;
 use crate::dicom::separate::stacks;
-use crate::dicom::stack::{Slice, Stack};
+use crate::dicom::stack::Stack;
 use crate::dicom::structures;
 
 /// The class of a DICOMDIR.
@@ -142,44 +142,38 @@ pub fn scan<P: AsRef<Path>>(paths: &[P]) -> Result<Scan, DicomError> {
         stacks: Vec::new(),
         skipped,
     };
-    let read: Vec<(PathBuf, Result<Image, Failed>)> = files
+    let files: Vec<Arc<Path>> = files.into_iter().collect();
+    let read: Vec<(Arc<Path>, Result<Image, Failed>)> = files
         .into_par_iter()
-        .map(|path| (path.clone(), Image::open_header(path)))
+        .map(|path| (Arc::clone(&path), Image::open_header(path)))
         .collect();
-    let mut slices = Vec::new();
+    let mut images = Vec::new();
     let mut unread: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for (path, image) in read {
         match image {
-            Ok(image) => {
-                let image = Arc::new(image);
-                let frames = 0..image.header.frames.len();
-                slices.extend(frames.map(|frame| Slice {
-                    image: Arc::clone(&image),
-                    frame,
-                }));
-            }
+            Ok(image) => images.push(Arc::new(image)),
             Err(failed) => {
                 match failed.concerns() {
                     Concerned::Nothing => {}
                     Concerned::Series(series) => {
                         let files = unread.entry(series.to_owned()).or_default();
-                        files.push(path.clone());
+                        files.push(path.to_path_buf());
                     }
                     Concerned::Beside => lost.push(Lost::certain(&path)),
                     Concerned::Alike => lost.push(Lost::if_alike(&path)),
                 }
-                scan.skip(path, failed.into());
+                scan.skip(path.to_path_buf(), failed.into());
             }
         }
     }
-    scan.stacks = stacks(slices, &unread);
-    lost::note(&mut scan.stacks, &lost, &directories);
+    scan.stacks = stacks(images, unread);
+    lost::note(&mut scan.stacks, lost, &directories);
     scan.skipped.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(scan)
 }
 
 impl Image {
-    fn open_header(path: PathBuf) -> Result<Self, Failed> {
+    fn open_header(path: Arc<Path>) -> Result<Self, Failed> {
         let file = File::open(&path).map_err(Failed::Io)?;
         let bytes = file.metadata().map_err(Failed::Io)?.len();
         let header = header::read(&path, file).map_err(Failed::NoImage)?;

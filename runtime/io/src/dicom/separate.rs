@@ -1,12 +1,15 @@
 //! Tells stacks apart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::dicom::finding::Finding;
-use crate::dicom::frame::{Key, dot};
+use crate::dicom::frame::{Frame, Key, dot};
 use crate::dicom::header::Header;
 use crate::dicom::layout::{is_even, places};
+use crate::dicom::near::Near;
+use crate::dicom::pixels::Image;
 use crate::dicom::stack::{Slice, Stack};
 
 /// Largest difference between components of unit vectors of one direction.
@@ -22,28 +25,114 @@ const EVEN_SLICES: usize = 3;
 const UNEVEN_KEYS: [Key; 3] = [Key::StackId, Key::ImageType, Key::Acquisition];
 
 /// What the stacks of a series have in common.
-struct OfSeries<'a> {
-    unread: &'a [PathBuf],
+struct OfSeries {
+    unread: Option<Arc<[PathBuf]>>,
     torn: Option<Finding>,
 }
 
-/// Groups slices into stacks.
-pub(super) fn stacks(slices: Vec<Slice>, unread: &BTreeMap<String, Vec<PathBuf>>) -> Vec<Stack> {
-    let mut by_series: BTreeMap<(String, String), Vec<Vec<Slice>>> = BTreeMap::new();
-    for slice in slices {
-        let header = &slice.image.header;
-        let series = (header.study.clone(), header.series.clone());
-        let groups = by_series.entry(series).or_default();
-        match groups.iter_mut().find(|group| belong(&group[0], &slice)) {
-            Some(group) => group.push(slice),
-            None => groups.push(vec![slice]),
+/// What slices of one stack share exactly: modality, frame of reference, columns and rows.
+type Common = (String, Option<String>, [usize; 2]);
+
+/// The slices of a series, by what slices of one stack share.
+#[derive(Default)]
+struct Groups {
+    /// In the order of their first slices.
+    slices: Vec<Vec<Slice>>,
+    alike: HashMap<Common, Alike>,
+}
+
+/// Groups whose slices share modality, frame of reference and shape.
+struct Alike {
+    /// Groups by directions and pixel spacing of their first slices.
+    near: Near<8>,
+    /// The group of exactly these.
+    known: HashMap<[u64; 8], u32>,
+}
+
+impl Default for Alike {
+    fn default() -> Self {
+        Self {
+            // What `describe` makes of the spacing moves by a little more than the spacing itself.
+            near: Near::new(1.01 * SAME_DIRECTION.max(SAME_SPACING)),
+            known: HashMap::new(),
         }
     }
+}
+
+impl Groups {
+    /// Puts the slices of an image into the first groups that they belong to.
+    fn add(&mut self, image: &Arc<Image>) {
+        let header = &image.header;
+        let common = (
+            header.modality.clone(),
+            header.frame_of_reference.clone(),
+            [header.columns, header.rows],
+        );
+        let alike = self.alike.entry(common).or_default();
+        for frame in 0..header.frames.len() {
+            let slice = Slice {
+                image: Arc::clone(image),
+                frame,
+            };
+            let exactly = describe_exactly(slice.place());
+            let group = match alike.known.get(&exactly) {
+                Some(group) => *group,
+                None => {
+                    let described = describe(slice.place());
+                    let belongs = |group: &u32| belong(&self.slices[*group as usize][0], &slice);
+                    let group = alike.near.around(described).filter(belongs).min();
+                    let group = group.unwrap_or_else(|| {
+                        let group = self.slices.len() as u32;
+                        alike.near.insert(described, group);
+                        self.slices.push(Vec::new());
+                        group
+                    });
+                    alike.known.insert(exactly, group);
+                    group
+                }
+            };
+            self.slices[group as usize].push(slice);
+        }
+    }
+}
+
+fn describe_exactly(place: &Frame) -> [u64; 8] {
+    let [a, b, c] = place.along_row_lps;
+    let [d, e, f] = place.along_column_lps;
+    let [x, y] = place.pixel_mm;
+    [a, b, c, d, e, f, x, y].map(f64::to_bits)
+}
+
+/// Directions and pixel spacing as numbers of which none differs by more than [`SAME_DIRECTION`] and [`SAME_SPACING`]
+/// between slices that belong together.
+fn describe(place: &Frame) -> [f64; 8] {
+    let [a, b, c] = place.along_row_lps;
+    let [d, e, f] = place.along_column_lps;
+    let [x, y] = place.pixel_mm;
+    [a, b, c, d, e, f, x.ln(), (y / x).ln_1p()]
+}
+
+/// Groups the frames of images into stacks.
+pub(super) fn stacks(
+    images: Vec<Arc<Image>>,
+    unread: BTreeMap<String, Vec<PathBuf>>,
+) -> Vec<Stack> {
+    let mut by_series: BTreeMap<(String, String), Groups> = BTreeMap::new();
+    for image in images {
+        let series = (image.header.study.clone(), image.header.series.clone());
+        by_series.entry(series).or_default().add(&image);
+    }
+    let unread: BTreeMap<String, Arc<[PathBuf]>> = unread
+        .into_iter()
+        .map(|(series, mut files)| {
+            files.sort();
+            (series, files.into())
+        })
+        .collect();
     let mut stacks = Vec::new();
-    for ((_, series), groups) in by_series {
-        let unread = unread.get(&series).map_or(&[][..], Vec::as_slice);
+    for ((_, series), Groups { slices: groups, .. }) in by_series {
         let of_series = OfSeries {
-            unread,
+            unread: unread.get(&series).cloned(),
             torn: torn(&groups),
         };
         for group in groups {
@@ -104,11 +193,6 @@ fn torn(groups: &[Vec<Slice>]) -> Option<Finding> {
     })
 }
 
-/// Most slices at one place.
-fn most_at_one_place(slices: &[Slice]) -> usize {
-    places(slices).iter().map(Vec::len).max().unwrap_or(0)
-}
-
 /// Divides slices by what tells those at one place apart, for as long as something does.
 fn separate(
     slices: Vec<Slice>,
@@ -116,56 +200,82 @@ fn separate(
     of_series: &OfSeries,
     stacks: &mut Vec<Stack>,
 ) {
-    let most = most_at_one_place(&slices);
-    let divides = |parts: &BTreeMap<String, Vec<Slice>>| {
+    let places = places(&slices);
+    let all: Vec<u32> = (0..slices.len() as u32).collect();
+    // Most slices at one place.
+    let most_of = |part: &[u32]| {
+        let mut at: Vec<u32> = part.iter().map(|index| places[*index as usize]).collect();
+        at.sort_unstable();
+        at.chunk_by(|a, b| a == b)
+            .map(<[u32]>::len)
+            .max()
+            .unwrap_or(0)
+    };
+    let most = most_of(&all);
+    let evenly = |part: &[u32]| lies_evenly(part.iter().map(|index| &slices[*index as usize]));
+    let divides = |parts: &BTreeMap<&str, Vec<u32>>| {
         if most > 1 {
             // A value that changes from slice to slice tells nothing about the stack.
             let of_stacks =
                 parts.len() <= most || parts.values().all(|part| part.len() >= EVEN_SLICES);
-            of_stacks && parts.values().all(|part| most_at_one_place(part) < most)
+            of_stacks && parts.values().all(|part| most_of(part) < most)
         } else {
-            parts.values().all(|part| lies_evenly(part))
+            parts.values().all(|part| evenly(part))
         }
     };
     let keys: &[Key] = if most > 1 {
         &Key::ALL
-    } else if lies_evenly(&slices) {
+    } else if evenly(&all) {
         &[]
     } else {
         &UNEVEN_KEYS
     };
     for &key in keys {
-        let mut parts: BTreeMap<String, Vec<Slice>> = BTreeMap::new();
-        for slice in &slices {
-            let value = slice.place().key(key).unwrap_or_default().to_owned();
-            parts.entry(value).or_default().push(slice.clone());
+        let mut parts: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+        for index in &all {
+            let value = slices[*index as usize].key(key).unwrap_or_default();
+            parts.entry(value).or_default().push(*index);
         }
-        if parts.len() > 1 && divides(&parts) {
-            for (value, part) in parts {
-                let told = told.iter().cloned().chain([(key, value)]).collect();
-                separate(part, told, of_series, stacks);
+        if parts.len() < 2 || !divides(&parts) {
+            continue;
+        }
+        let mut of_part = vec![0; slices.len()];
+        let mut divided: Vec<(String, Vec<Slice>)> = Vec::with_capacity(parts.len());
+        for (value, part) in parts {
+            for index in &part {
+                of_part[*index as usize] = divided.len();
             }
-            return;
+            divided.push((value.to_owned(), Vec::with_capacity(part.len())));
         }
+        for (slice, part) in slices.into_iter().zip(of_part) {
+            divided[part].1.push(slice);
+        }
+        for (value, part) in divided {
+            let told = told.iter().cloned().chain([(key, value)]).collect();
+            separate(part, told, of_series, stacks);
+        }
+        return;
     }
     stacks.push(Stack {
         slices,
         told_apart_by: told,
-        unread: of_series.unread.to_owned(),
+        unread: of_series.unread.iter().cloned().collect(),
         torn: of_series.torn.clone(),
     });
 }
 
 /// Whether so many slices lie at so even distances that they are a stack.
-fn lies_evenly(slices: &[Slice]) -> bool {
-    let Some(first) = slices.first() else {
+fn lies_evenly<'a>(slices: impl ExactSizeIterator<Item = &'a Slice>) -> bool {
+    if slices.len() < EVEN_SLICES {
         return false;
-    };
-    let normal = first.place().normal_lps();
+    }
+    let mut normal = None;
     let mut along: Vec<f64> = slices
-        .iter()
-        .map(|slice| dot(slice.place().position_lps, normal))
+        .map(|slice| {
+            let normal = *normal.get_or_insert_with(|| slice.place().normal_lps());
+            dot(slice.place().position_lps, normal)
+        })
         .collect();
     along.sort_by(f64::total_cmp);
-    slices.len() >= EVEN_SLICES && is_even(&along)
+    is_even(&along)
 }

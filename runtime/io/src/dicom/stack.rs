@@ -42,7 +42,12 @@ impl Slice {
     }
 
     pub(super) fn place(&self) -> &Frame {
-        &self.image.header.frames[self.frame]
+        self.image.header.frames.get(self.frame)
+    }
+
+    /// The value of a key.
+    pub(super) fn key(&self, key: Key) -> Option<&str> {
+        self.image.header.frames.key(self.frame, key)
     }
 }
 
@@ -51,7 +56,8 @@ impl Slice {
 pub struct Stack {
     pub(super) slices: Vec<Slice>,
     pub(super) told_apart_by: Vec<(Key, String)>,
-    pub(super) unread: Vec<PathBuf>,
+    /// Lists that stacks share; no file is in two of them.
+    pub(super) unread: Vec<Arc<[PathBuf]>>,
     /// That there are other stacks of the series, where nothing tells them apart but what no series should differ in.
     pub(super) torn: Option<Finding>,
 }
@@ -108,9 +114,12 @@ impl Stack {
     }
 
     /// Files that cannot be used, in which slices of this stack may be: of its series; where their series is unknown,
-    /// beside its slices or named by the same DICOMDIR.
-    pub fn unread(&self) -> &[PathBuf] {
-        &self.unread
+    /// beside its slices or named by the same DICOMDIR. By path.
+    pub fn unread(&self) -> Vec<&Path> {
+        let files = self.unread.iter().flat_map(|files| files.iter());
+        let mut files: Vec<&Path> = files.map(PathBuf::as_path).collect();
+        files.sort_unstable();
+        files
     }
 
     /// Says what volume the slices make under a policy, and how far it is to be trusted.
@@ -123,12 +132,17 @@ impl Stack {
     /// it may be; positions within [`Finding::UnevenSpacing`]'s tolerance count as even. What does not is told as
     /// [`Findings`](Finding), of which [`Policy::Strict`] refuses those that need resampling.
     ///
+    /// Slices at one place are compared by what is stored of them. Only where copies are compressed in different ways
+    /// they are decoded, one at a time, and only as many and as large as their files justify, see
+    /// [`Finding::Uncompared`].
+    ///
     /// **Errors**: [`DicomError`] where slices at the same place cannot be read to be compared.
     pub fn assess(&self, policy: Policy) -> Result<Assessment, DicomError> {
         let mut findings: Vec<Finding> = self.torn.iter().cloned().collect();
-        if let Some(first) = self.unread.first() {
+        // The lists are sorted.
+        if let Some(first) = self.unread.iter().filter_map(|files| files.first()).min() {
             let reason = Finding::Unread {
-                files: self.unread.len(),
+                files: self.unread.iter().map(|files| files.len()).sum(),
                 first: first.clone(),
             };
             return Ok(Assessment::refused(self, findings, reason));
@@ -136,7 +150,8 @@ impl Stack {
         if let Some(reason) = self.patients().or_else(|| self.implausible()) {
             return Ok(Assessment::refused(self, findings, reason));
         }
-        let order = match Order::of(&self.slices)? {
+        let bytes = self.images().map(|image| image.bytes).sum();
+        let order = match Order::of(&self.slices, bytes)? {
             Ok(order) => order,
             Err(reason) => return Ok(Assessment::refused(self, findings, reason)),
         };

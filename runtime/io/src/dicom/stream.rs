@@ -1,83 +1,146 @@
-//! The bytes of a data set, inflated if need be.
+//! The bytes of a data set, inflated if need be, and never more of them than the file justifies.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::DeflateDecoder;
 
 use crate::dicom::error::HeaderError;
 
-/// Inflated bytes that are let pass before the pixels: more than any header has.
-const INFLATED_HEADER_MAX: u64 = 256 << 20;
+/// Inflated bytes of a header that are let pass: so many of any file, more of a longer one, but never more than
+/// [`INFLATED_MAX`]. Headers shrink less than that, and what goes on for longer only costs time.
+const INFLATED_BASE: u64 = 8 << 20;
+const INFLATED_PER_BYTE: u64 = 32;
+const INFLATED_MAX: u64 = 256 << 20;
+
+/// What may be kept of a header, in bytes: so many of any file, and more of a longer one. A header that is not
+/// deflated never reaches it.
+const KEPT_BASE: u64 = 16 << 20;
+const KEPT_PER_BYTE: u64 = 4;
+
+/// Bytes of a buffer.
+const BUFFER: usize = 1 << 14;
+
+/// Steps between two questions whether to go on: bytes, and [`STEP`] for each time that bytes are asked for.
+const BETWEEN_QUESTIONS: u64 = 1 << 20;
+const STEP: u64 = 64;
 
 /// The bytes of an open file from one position on.
-pub(super) enum Stream {
-    /// As they are stored.
-    Plain {
-        reader: BufReader<File>,
-        position: u64,
-        length: u64,
-    },
-    /// A deflate stream; positions count inflated bytes.
-    Deflated {
-        reader: Box<DeflateDecoder<BufReader<File>>>,
-        position: u64,
-    },
+pub(super) struct Stream<'a> {
+    bytes: Bytes,
+    /// Bytes passed so far: of the file, or inflated ones.
+    position: u64,
+    /// Bytes of the file.
+    length: u64,
+    /// Inflated bytes that are let pass.
+    limit: u64,
+    kept: u64,
+    /// Steps up to the next question.
+    unasked: u64,
+    goes_on: &'a dyn Fn() -> bool,
 }
 
-impl Stream {
+enum Bytes {
+    /// As they are stored.
+    Plain(BufReader<File>),
+    /// A deflate stream.
+    Deflated(Box<BufReader<DeflateDecoder<BufReader<File>>>>),
+}
+
+impl Stream<'static> {
     /// The bytes of a file from its start.
     pub fn new(file: File) -> io::Result<Self> {
+        Self::while_wanted(file, &|| true)
+    }
+}
+
+impl<'a> Stream<'a> {
+    /// The same for as long as `goes_on` says so; it is asked after each MiB or so.
+    pub fn while_wanted(file: File, goes_on: &'a dyn Fn() -> bool) -> io::Result<Self> {
         let length = file.metadata()?.len();
-        Ok(Self::Plain {
-            reader: BufReader::with_capacity(1 << 14, file),
+        Ok(Self {
+            bytes: Bytes::Plain(BufReader::with_capacity(BUFFER, file)),
             position: 0,
             length,
+            limit: length
+                .saturating_mul(INFLATED_PER_BYTE)
+                .saturating_add(INFLATED_BASE)
+                .min(INFLATED_MAX),
+            kept: 0,
+            unasked: BETWEEN_QUESTIONS,
+            goes_on,
         })
     }
 
     /// What follows, taken as a deflate stream.
     pub fn deflated(self) -> Self {
-        match self {
-            Self::Plain { reader, .. } => Self::Deflated {
-                reader: Box::new(DeflateDecoder::new(reader)),
-                position: 0,
-            },
+        let bytes = match self.bytes {
+            Bytes::Plain(reader) => {
+                let decoder = DeflateDecoder::new(reader);
+                Bytes::Deflated(Box::new(BufReader::with_capacity(BUFFER, decoder)))
+            }
             deflated => deflated,
+        };
+        Self {
+            bytes,
+            position: 0,
+            ..self
         }
+    }
+
+    /// The same with so many inflated bytes that are let pass.
+    pub fn up_to(self, limit: u64) -> Self {
+        Self { limit, ..self }
     }
 
     /// Bytes passed so far.
     pub fn position(&self) -> u64 {
-        match self {
-            Self::Plain { position, .. } | Self::Deflated { position, .. } => *position,
-        }
+        self.position
     }
 
     /// Bytes that are left; `None` where only inflating would tell.
     pub fn rest(&self) -> Option<u64> {
-        match self {
-            Self::Plain {
-                position, length, ..
-            } => Some(length.saturating_sub(*position)),
-            Self::Deflated { .. } => None,
+        match self.bytes {
+            Bytes::Plain(_) => Some(self.length.saturating_sub(self.position)),
+            Bytes::Deflated(_) => None,
         }
+    }
+
+    /// Takes note that so many bytes of what is read will be kept.
+    pub fn keep(&mut self, bytes: u64) -> Result<(), HeaderError> {
+        self.kept = self.kept.saturating_add(bytes);
+        let limit = self
+            .length
+            .saturating_mul(KEPT_PER_BYTE)
+            .saturating_add(KEPT_BASE);
+        if self.kept > limit {
+            return Err(HeaderError::TooMuch { limit });
+        }
+        Ok(())
+    }
+
+    /// The next bytes, at most `most` and fewer where the data end.
+    pub fn head(&mut self, most: usize) -> Result<Vec<u8>, HeaderError> {
+        let mut head = vec![0; most];
+        let mut filled = 0;
+        while filled < most {
+            match self.read(&mut head[filled..])? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        head.truncate(filled);
+        Ok(head)
     }
 
     /// Fills a buffer; `false` where the data end before its first byte.
     pub fn fill(&mut self, buffer: &mut [u8]) -> Result<bool, HeaderError> {
         let mut filled = 0;
         while filled < buffer.len() {
-            match self.read(&mut buffer[filled..]) {
-                Ok(0) if filled == 0 => return Ok(false),
-                Ok(0) => {
-                    return Err(HeaderError::Truncated {
-                        at: self.position(),
-                    });
-                }
-                Ok(count) => filled += count,
-                Err(reason) if reason.kind() == io::ErrorKind::Interrupted => {}
-                Err(reason) => return Err(self.failed(reason)),
+            match self.read(&mut buffer[filled..])? {
+                0 if filled == 0 => return Ok(false),
+                0 => return Err(self.truncated()),
+                count => filled += count,
             }
         }
         Ok(true)
@@ -88,80 +151,95 @@ impl Stream {
         if self.fill(buffer)? || buffer.is_empty() {
             Ok(())
         } else {
-            Err(HeaderError::Truncated {
-                at: self.position(),
-            })
+            Err(self.truncated())
         }
     }
 
     /// Passes over bytes.
     pub fn skip(&mut self, count: u64) -> Result<(), HeaderError> {
-        let truncated = HeaderError::Truncated {
-            at: self.position(),
-        };
-        match self {
-            Self::Plain {
-                position, length, ..
-            } if count > length.saturating_sub(*position) => return Err(truncated),
-            Self::Deflated { position, .. }
-                if count > INFLATED_HEADER_MAX.saturating_sub(*position) =>
-            {
-                return Err(HeaderError::TooLong {
-                    limit: INFLATED_HEADER_MAX,
-                });
-            }
-            _ => {}
+        if self.rest().is_some_and(|rest| count > rest) {
+            return Err(self.truncated());
         }
-        self.go_to(self.position() + count)
+        self.go_to(self.position.saturating_add(count))
     }
 
     /// Goes to a position: anywhere in a plain stream, forward only in a deflated one.
     pub fn go_to(&mut self, to: u64) -> Result<(), HeaderError> {
-        match self {
-            Self::Plain {
-                reader, position, ..
-            } => {
-                // Keeps what is buffered, where that reaches so far; no file is longer than i64::MAX.
-                let moved = reader.seek_relative(to as i64 - *position as i64);
-                *position = to;
-                moved.map_err(HeaderError::io)
+        self.ask(STEP)?;
+        if let Bytes::Plain(reader) = &mut self.bytes {
+            // Keeps what is buffered, where that reaches so far; no file is longer than i64::MAX.
+            let moved = reader.seek_relative(to as i64 - self.position as i64);
+            self.position = to;
+            return moved.map_err(HeaderError::io);
+        }
+        if to > self.limit {
+            return Err(HeaderError::TooLong { limit: self.limit });
+        }
+        while self.position < to {
+            let Bytes::Deflated(reader) = &mut self.bytes else {
+                break;
+            };
+            let there = match reader.fill_buf() {
+                Ok([]) => return Err(self.truncated()),
+                Ok(there) => there.len() as u64,
+                Err(reason) if reason.kind() == io::ErrorKind::Interrupted => continue,
+                Err(reason) => return Err(self.failed(reason)),
+            };
+            let passed = there.min(to - self.position);
+            reader.consume(passed as usize);
+            self.position += passed;
+            self.ask(passed)?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, HeaderError> {
+        self.ask(STEP + buffer.len() as u64)?;
+        let mut wanted = buffer.len();
+        if matches!(self.bytes, Bytes::Deflated(_)) {
+            let room = self.limit.saturating_sub(self.position);
+            if room == 0 && wanted > 0 {
+                return Err(HeaderError::TooLong { limit: self.limit });
             }
-            Self::Deflated { position, .. } => {
-                let count = to.saturating_sub(*position);
-                match io::copy(&mut self.by_ref().take(count), &mut io::sink()) {
-                    Ok(passed) if passed == count => Ok(()),
-                    Ok(_) => Err(HeaderError::Truncated {
-                        at: self.position(),
-                    }),
-                    Err(reason) => Err(self.failed(reason)),
+            wanted = wanted.min(usize::try_from(room).unwrap_or(usize::MAX));
+        }
+        let buffer = &mut buffer[..wanted];
+        loop {
+            let read = match &mut self.bytes {
+                Bytes::Plain(reader) => reader.read(buffer),
+                Bytes::Deflated(reader) => reader.read(buffer),
+            };
+            match read {
+                Ok(count) => {
+                    self.position += count as u64;
+                    return Ok(count);
                 }
+                Err(reason) if reason.kind() == io::ErrorKind::Interrupted => {}
+                Err(reason) => return Err(self.failed(reason)),
             }
         }
+    }
+
+    /// Counts steps, and asks once they are many.
+    fn ask(&mut self, steps: u64) -> Result<(), HeaderError> {
+        self.unasked = self.unasked.saturating_sub(steps);
+        if self.unasked == 0 {
+            self.unasked = BETWEEN_QUESTIONS;
+            if !(self.goes_on)() {
+                return Err(HeaderError::Stopped);
+            }
+        }
+        Ok(())
+    }
+
+    fn truncated(&self) -> HeaderError {
+        HeaderError::Truncated { at: self.position }
     }
 
     fn failed(&self, reason: io::Error) -> HeaderError {
-        match self {
-            Self::Plain { .. } => HeaderError::io(reason),
-            Self::Deflated { position, .. } => HeaderError::Deflate { at: *position },
-        }
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain {
-                reader, position, ..
-            } => {
-                let count = reader.read(buffer)?;
-                *position += count as u64;
-                Ok(count)
-            }
-            Self::Deflated { reader, position } => {
-                let count = reader.read(buffer)?;
-                *position += count as u64;
-                Ok(count)
-            }
+        match self.bytes {
+            Bytes::Plain(_) => HeaderError::io(reason),
+            Bytes::Deflated(_) => HeaderError::Deflate { at: self.position },
         }
     }
 }

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use crate::dicom::dataset::{self, Encoding, Visitor, text};
+use crate::dicom::dataset::{self, Encoding, Longest, VALUE_BYTES_MAX, Visitor};
 use crate::dicom::error::{DicomError, HeaderError};
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag::{self, Tag};
+use crate::dicom::text::{CHARACTERS_MAX, CharacterSets, text};
 
 pub use references::{ReferencedSeries, StructureReferences, read_structure_references};
 
@@ -63,6 +64,7 @@ fn walk(file: File, found: &mut (impl Visitor + Classed)) -> Result<(), HeaderEr
         stream = stream.deflated();
     }
     dataset::walk(&mut stream, Encoding::of(syntax), found)?;
+    found.ends()?;
     if found.class() != Some(CLASS) {
         return Err(HeaderError::Malformed {
             tag: tag::SOP_CLASS_UID,
@@ -76,26 +78,39 @@ fn walk(file: File, found: &mut (impl Visitor + Classed)) -> Result<(), HeaderEr
 trait Classed {
     /// UID of the class.
     fn class(&self) -> Option<&str>;
+    /// Takes note that the data set has ended.
+    fn ends(&mut self) -> Result<(), HeaderError> {
+        Ok(())
+    }
 }
 
 impl Classed for Contours {
     fn class(&self) -> Option<&str> {
         self.class.as_deref()
     }
+
+    fn ends(&mut self) -> Result<(), HeaderError> {
+        self.end_contour()?;
+        self.end_drawn()?;
+        self.end_region()
+    }
 }
 
-/// What is read of a structure set.
+/// What is read of a structure set. An item becomes what it means as soon as it ends, so that a set takes a few times
+/// as much memory as its file, whatever its items hold.
 #[derive(Default)]
 struct Contours {
     class: Option<String>,
-    /// Items of the regions: number, name, frame of reference.
-    regions: Vec<[Option<String>; 3]>,
-    /// Items of the contours of a region: its number, and the contours.
-    drawn: Vec<(Option<String>, Vec<Drawn>)>,
+    sets: Option<Vec<u8>>,
+    /// Regions without their contours.
+    regions: BTreeMap<i64, Region>,
+    /// Contours of regions: the number, closed contours, and how many others.
+    drawn: Vec<(i64, Vec<Vec<[f64; 3]>>, usize)>,
+    /// The items that have begun: their values.
+    region: Option<[Option<Vec<u8>>; 4]>,
+    drawing: Option<(Option<Vec<u8>>, Vec<Vec<[f64; 3]>>, usize)>,
+    contour: Option<[Option<Vec<u8>>; 2]>,
 }
-
-/// Kind and numbers of a contour, as they are written.
-type Drawn = [Option<String>; 2];
 
 impl Visitor for Contours {
     fn enters(&self, path: &[Tag], sequence: Tag) -> bool {
@@ -106,114 +121,136 @@ impl Visitor for Contours {
         }
     }
 
-    fn begins(&mut self, path: &[Tag]) {
+    fn begins(&mut self, path: &[Tag]) -> Result<(), HeaderError> {
         match path {
-            [tag::STRUCTURE_SET_ROI_SEQUENCE] => self.regions.push(Default::default()),
-            [tag::ROI_CONTOUR_SEQUENCE] => self.drawn.push(Default::default()),
+            [tag::STRUCTURE_SET_ROI_SEQUENCE] => {
+                self.end_region()?;
+                self.region = Some(Default::default());
+            }
+            [tag::ROI_CONTOUR_SEQUENCE] => {
+                self.end_contour()?;
+                self.end_drawn()?;
+                self.drawing = Some(Default::default());
+            }
             [tag::ROI_CONTOUR_SEQUENCE, tag::CONTOUR_SEQUENCE] => {
-                if let Some((_, contours)) = self.drawn.last_mut() {
-                    contours.push(Default::default());
-                }
+                self.end_contour()?;
+                self.contour = Some(Default::default());
             }
             _ => {}
         }
+        Ok(())
     }
 
     fn wants(&self, path: &[Tag], tag: Tag) -> bool {
-        self.place(path, tag).is_some()
-    }
-
-    fn longest(&self, tag: Tag) -> u64 {
-        // Explicit lengths of text have 16 bits, implicit ones 32.
-        if tag == tag::CONTOUR_DATA {
-            1 << 24
-        } else {
-            dataset::VALUE_BYTES_MAX
-        }
-    }
-
-    fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>) {
-        let Some(place) = self.place(path, tag) else {
-            return;
-        };
-        let value = Some(text(&value));
         match path {
-            [] => self.class = value,
-            [tag::STRUCTURE_SET_ROI_SEQUENCE] => {
-                if let Some(region) = self.regions.last_mut() {
-                    region[place] = value;
-                }
-            }
-            [_] => {
-                if let Some((number, _)) = self.drawn.last_mut() {
-                    *number = value;
-                }
-            }
-            _ => {
-                let contours = self.drawn.last_mut().map(|(_, contours)| contours);
-                if let Some(contour) = contours.and_then(|contours| contours.last_mut()) {
-                    contour[place] = value;
-                }
-            }
+            [] => [tag::SOP_CLASS_UID, tag::SPECIFIC_CHARACTER_SET].contains(&tag),
+            [tag::STRUCTURE_SET_ROI_SEQUENCE] => OF_REGION.contains(&tag),
+            [tag::ROI_CONTOUR_SEQUENCE] => tag == tag::REFERENCED_ROI_NUMBER,
+            [tag::ROI_CONTOUR_SEQUENCE, tag::CONTOUR_SEQUENCE] => OF_CONTOUR.contains(&tag),
+            _ => false,
         }
+    }
+
+    fn longest(&self, tag: Tag) -> Longest {
+        match tag {
+            // Explicit lengths of text have 16 bits, implicit ones 32.
+            tag::CONTOUR_DATA => Longest::Refused(1 << 24),
+            tag::ROI_NAME => Longest::Cut(VALUE_BYTES_MAX),
+            _ => Longest::Refused(VALUE_BYTES_MAX),
+        }
+    }
+
+    fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), HeaderError> {
+        let put = |values: &mut [Option<Vec<u8>>], tags: &[Tag], value| {
+            let place = tags.iter().position(|wanted| *wanted == tag);
+            if let Some(place) = place.and_then(|place| values.get_mut(place)) {
+                *place = Some(value);
+            }
+        };
+        match (path, &mut self.region, &mut self.drawing, &mut self.contour) {
+            ([], ..) if tag == tag::SPECIFIC_CHARACTER_SET => self.sets = Some(value),
+            ([], ..) => self.class = Some(text(&value)),
+            ([tag::STRUCTURE_SET_ROI_SEQUENCE], Some(region), ..) => {
+                put(region, &OF_REGION, value);
+            }
+            ([_], _, Some((number, ..)), _) => *number = Some(value),
+            (_, _, _, Some(contour)) => put(contour, &OF_CONTOUR, value),
+            _ => {}
+        }
+        Ok(())
     }
 }
 
+/// What is read of the items of regions, and of contours.
+const OF_REGION: [Tag; 4] = [
+    tag::ROI_NUMBER,
+    tag::ROI_NAME,
+    tag::REFERENCED_FRAME_OF_REFERENCE_UID,
+    tag::SPECIFIC_CHARACTER_SET,
+];
+const OF_CONTOUR: [Tag; 2] = [tag::CONTOUR_GEOMETRIC_TYPE, tag::CONTOUR_DATA];
+
+fn number(value: Option<Vec<u8>>, tag: Tag) -> Result<i64, HeaderError> {
+    let value = value.ok_or(HeaderError::Missing { tag })?;
+    text(&value).parse().map_err(|_| HeaderError::Malformed {
+        tag,
+        expected: "a whole number",
+    })
+}
+
 impl Contours {
-    /// Where a value is put among those of its item; `None` for one that is not asked for.
-    fn place(&self, path: &[Tag], tag: Tag) -> Option<usize> {
-        let tags: &[Tag] = match path {
-            [] => &[tag::SOP_CLASS_UID],
-            [tag::STRUCTURE_SET_ROI_SEQUENCE] => &[
-                tag::ROI_NUMBER,
-                tag::ROI_NAME,
-                tag::REFERENCED_FRAME_OF_REFERENCE_UID,
-            ],
-            [tag::ROI_CONTOUR_SEQUENCE] => &[tag::REFERENCED_ROI_NUMBER],
-            [tag::ROI_CONTOUR_SEQUENCE, tag::CONTOUR_SEQUENCE] => {
-                &[tag::CONTOUR_GEOMETRIC_TYPE, tag::CONTOUR_DATA]
-            }
-            _ => &[],
+    fn end_region(&mut self) -> Result<(), HeaderError> {
+        let Some([id, name, frame_of_reference, sets]) = self.region.take() else {
+            return Ok(());
         };
-        tags.iter().position(|wanted| *wanted == tag)
+        // An item may be in character sets of its own (PS3.3 C.12.1.1.2).
+        let sets = CharacterSets::of(sets.as_deref().or(self.sets.as_deref()));
+        let number = number(id, tag::ROI_NUMBER)?;
+        let region = Region {
+            number,
+            name: sets.decode(&name.unwrap_or_default(), CHARACTERS_MAX),
+            frame_of_reference: frame_of_reference.map(|uid| text(&uid)),
+            ..Region::default()
+        };
+        self.regions.insert(number, region);
+        Ok(())
     }
 
-    fn structures(self) -> Result<Structures, HeaderError> {
-        let number = |text: &Option<String>, tag| -> Result<i64, HeaderError> {
-            let text = text.as_deref().ok_or(HeaderError::Missing { tag })?;
-            text.parse().map_err(|_| HeaderError::Malformed {
-                tag,
-                expected: "a whole number",
-            })
-        };
-        let mut regions = BTreeMap::new();
-        for [id, name, frame_of_reference] in self.regions {
-            let number = number(&id, tag::ROI_NUMBER)?;
-            let region = Region {
-                number,
-                name: name.unwrap_or_default(),
-                frame_of_reference,
-                ..Region::default()
-            };
-            regions.insert(number, region);
+    fn end_drawn(&mut self) -> Result<(), HeaderError> {
+        if let Some((id, contours, others)) = self.drawing.take() {
+            let number = number(id, tag::REFERENCED_ROI_NUMBER)?;
+            self.drawn.push((number, contours, others));
         }
-        for (id, contours) in self.drawn {
-            let region = regions.get_mut(&number(&id, tag::REFERENCED_ROI_NUMBER)?);
+        Ok(())
+    }
+
+    fn end_contour(&mut self) -> Result<(), HeaderError> {
+        let (Some([kind, data]), Some((_, contours, others))) =
+            (self.contour.take(), &mut self.drawing)
+        else {
+            return Ok(());
+        };
+        // The numbers of contours that cut holes by themselves are to be combined in the same way.
+        if kind.is_some_and(|kind| kind.starts_with(b"CLOSED")) {
+            contours.push(corners(&text(&data.unwrap_or_default()))?);
+        } else {
+            *others += 1;
+        }
+        Ok(())
+    }
+
+    fn structures(mut self) -> Result<Structures, HeaderError> {
+        for (number, contours, others) in self.drawn {
+            let region = self.regions.get_mut(&number);
             let region = region.ok_or(HeaderError::Malformed {
                 tag: tag::REFERENCED_ROI_NUMBER,
                 expected: "the number of a region",
             })?;
-            for [kind, data] in contours {
-                // The numbers of contours that cut holes by themselves are to be combined in the same way.
-                if kind.is_some_and(|kind| kind.starts_with("CLOSED")) {
-                    region.contours.push(corners(&data.unwrap_or_default())?);
-                } else {
-                    region.others += 1;
-                }
-            }
+            region.contours.extend(contours);
+            region.others += others;
         }
         Ok(Structures {
-            regions: regions.into_values().collect(),
+            regions: self.regions.into_values().collect(),
         })
     }
 }
@@ -224,17 +261,17 @@ fn corners(data: &str) -> Result<Vec<[f64; 3]>, HeaderError> {
         tag: tag::CONTOUR_DATA,
         expected: "3 numbers for each corner",
     };
-    let numbers: Result<Vec<f64>, _> = data.split('\\').map(|part| part.trim().parse()).collect();
-    let numbers = numbers.ok().filter(|numbers| {
-        !numbers.is_empty()
-            && numbers.len().is_multiple_of(3)
-            && numbers.iter().all(|n: &f64| n.is_finite())
+    let mut numbers = data.split('\\').map(|part| {
+        let number: Result<f64, _> = part.trim().parse();
+        number.ok().filter(|number| number.is_finite())
     });
-    let numbers = numbers.ok_or(malformed)?;
-    Ok(numbers
-        .as_chunks()
-        .0
-        .iter()
-        .map(|&[l, p, s]| [-l, -p, s])
-        .collect())
+    let mut corners = Vec::new();
+    while let Some(l) = numbers.next() {
+        match (l, numbers.next().flatten(), numbers.next().flatten()) {
+            (Some(l), Some(p), Some(s)) => corners.push([-l, -p, s]),
+            _ => return Err(malformed),
+        }
+    }
+    corners.shrink_to_fit();
+    Ok(corners)
 }

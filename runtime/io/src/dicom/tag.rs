@@ -41,10 +41,12 @@ macro_rules! tags {
 }
 
 tags! {
+    META_GROUP_LENGTH = 0x0002, 0x0000, "File Meta Information Group Length";
     MEDIA_STORAGE_CLASS_UID = 0x0002, 0x0002, "Media Storage SOP Class UID";
     TRANSFER_SYNTAX_UID = 0x0002, 0x0010, "Transfer Syntax UID";
     DIRECTORY_RECORD_SEQUENCE = 0x0004, 0x1220, "Directory Record Sequence";
     REFERENCED_FILE_ID = 0x0004, 0x1500, "Referenced File ID";
+    SPECIFIC_CHARACTER_SET = 0x0008, 0x0005, "Specific Character Set";
     IMAGE_TYPE = 0x0008, 0x0008, "Image Type";
     SOP_CLASS_UID = 0x0008, 0x0016, "SOP Class UID";
     SOP_INSTANCE_UID = 0x0008, 0x0018, "SOP Instance UID";

@@ -28,6 +28,20 @@ impl fmt::Display for AffineSource {
     }
 }
 
+/// Which affine of a header counts where both are stated and contradict each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Believe {
+    /// That of the sform.
+    Sform,
+    /// That of the qform.
+    Qform,
+}
+
+/// Angle between voxel axes by sform and by qform up to which both mean the same axis: beyond it, another axis, or
+/// the other direction of this one, is nearer. Registration to a template, which many tools put into the sform alone,
+/// turns by less.
+const CONTRADICTION_DEGREES: f64 = 45.0;
+
 /// What makes an affine unusable.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum AffineDefect {
@@ -68,16 +82,21 @@ pub(super) struct Placement {
 
 impl Placement {
     /// The affine that counts, in mm, and where it comes from.
-    pub fn affine(&self) -> Result<(Affine, AffineSource), HeaderError> {
+    ///
+    /// **Errors**: it cannot be used; or sform and qform contradict each other, and nobody says which to believe.
+    pub fn affine(&self, believe: Option<Believe>) -> Result<(Affine, AffineSource), HeaderError> {
         if self.sform_coded {
             let rows = self.sform;
-            return match (self.in_mm(rows), self.qform_coded) {
+            return match (self.in_mm(rows), self.usable_qform()) {
+                (_, Some(qform)) if believe == Some(Believe::Qform) => {
+                    Ok((qform, AffineSource::Qform))
+                }
+                (Ok(affine), Some(qform)) if believe.is_none() => {
+                    contradiction(&affine, &qform).map_or(Ok((affine, AffineSource::Sform)), Err)
+                }
                 (Ok(affine), _) => Ok((affine, AffineSource::Sform)),
-                (Err(defect), false) => Err(unusable(AffineSource::Sform, defect, rows.to_vec())),
-                (Err(defect), true) => match self.qform().and_then(|rows| self.in_mm(rows)) {
-                    Ok(affine) => Ok((affine, AffineSource::Qform)),
-                    Err(_) => Err(unusable(AffineSource::Sform, defect, rows.to_vec())),
-                },
+                (Err(_), Some(qform)) => Ok((qform, AffineSource::Qform)),
+                (Err(defect), None) => Err(unusable(AffineSource::Sform, defect, rows.to_vec())),
             };
         }
         let (source, rows) = if self.qform_coded {
@@ -160,6 +179,29 @@ impl Placement {
         self.spacing
             .map(|length| if length == 0.0 { 1.0 } else { length.abs() })
     }
+}
+
+/// The error of two affines of which one turns or mirrors the image against the other.
+fn contradiction(sform: &Affine, qform: &Affine) -> Option<HeaderError> {
+    let [by_sform, by_qform] = [sform, qform].map(directions);
+    let cosine = |axis: usize| -> f64 {
+        let products = (0..3).map(|row| by_sform[row][axis] * by_qform[row][axis]);
+        products.sum()
+    };
+    let least = (0..3).map(cosine).fold(1.0, f64::min);
+    let degrees = least.clamp(-1.0, 1.0).acos().to_degrees();
+    let is_mirrored = determinant(&by_sform) * determinant(&by_qform) < 0.0;
+    if degrees <= CONTRADICTION_DEGREES && !is_mirrored {
+        return None;
+    }
+    let is_sideways = |axis: &usize| by_sform[0][*axis].abs() > 0.5;
+    Some(HeaderError::Forms {
+        degrees,
+        is_mirrored,
+        swaps_sides: (0..3)
+            .filter(is_sideways)
+            .any(|axis| by_sform[0][axis] * by_qform[0][axis] < 0.0),
+    })
 }
 
 fn unusable(from: AffineSource, defect: AffineDefect, rows: Vec<[f64; 4]>) -> HeaderError {
@@ -245,7 +287,7 @@ mod tests {
 
     #[test]
     fn pixdim_alone_puts_the_origin_at_the_center_and_points_left() {
-        let (affine, source) = placement().affine().unwrap();
+        let (affine, source) = placement().affine(None).unwrap();
         assert_eq!(source, AffineSource::Pixdim);
         let rows = [
             [-2.0, 0.0, 0.0, 2.0],
@@ -261,7 +303,7 @@ mod tests {
             shape: vec![3, 5],
             ..placement()
         }
-        .affine()
+        .affine(None)
         .unwrap();
         assert_eq!(affine.0[2], [0.0, 0.0, 1.0, 0.0]);
     }
@@ -274,7 +316,7 @@ mod tests {
             offset: [7.0, 8.0, 9.0],
             ..placement()
         };
-        let (affine, source) = long.affine().unwrap();
+        let (affine, source) = long.affine(None).unwrap();
         assert_eq!(source, AffineSource::Qform);
         let rows = [
             [-2.0, 0.0, 0.0, 7.0],
@@ -307,7 +349,7 @@ mod tests {
             spacing: affine.spacing(),
             ..placement()
         };
-        let (found, _) = again.affine().unwrap();
+        let (found, _) = again.affine(None).unwrap();
         for (found, expected) in found.0.iter().flatten().zip(affine.0.iter().flatten()) {
             assert!((found - expected).abs() < 1e-9, "{found} {expected}");
         }

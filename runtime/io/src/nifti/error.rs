@@ -87,6 +87,13 @@ impl NiftiError {
                 "convert the original images to NIfTI with a tool that knows their orientation",
             ),
             Self::Header {
+                reason: HeaderError::Forms { .. },
+                ..
+            } => Some(
+                "look at the image in a viewer that shows by which of them it goes, and say which is right: \
+                 `--nifti-form sform` or `--nifti-form qform`",
+            ),
+            Self::Header {
                 reason: HeaderError::LineEndings { .. },
                 ..
             } => Some("copy the file again in binary mode"),
@@ -238,6 +245,21 @@ pub enum HeaderError {
         slope: f64,
         /// The stated intercept.
         intercept: f64,
+    },
+    /// Two affines are stated that contradict each other.
+    #[error(
+        "its sform and its qform contradict each other: they turn voxel axes by up to {degrees:.0} degrees against each \
+         other{}{}",
+        if *is_mirrored { ", one of them mirrors the image" } else { "" },
+        if *swaps_sides { ", and left is right" } else { "" }
+    )]
+    Forms {
+        /// Largest angle between directions of a voxel axis.
+        degrees: f64,
+        /// Whether one is right-handed and the other left-handed.
+        is_mirrored: bool,
+        /// Whether they disagree on where left is.
+        swaps_sides: bool,
     },
     /// The affine that counts cannot be used.
     #[error("its affine (from {from}) is unusable: {defect}; its rows are {rows:?}")]

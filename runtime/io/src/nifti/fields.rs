@@ -2,7 +2,7 @@
 
 use ::nifti::{NiftiHeader, Unit, XForm};
 
-use crate::nifti::affine::{AffineSource, Placement};
+use crate::nifti::affine::{AffineSource, Believe, Placement};
 use crate::nifti::error::HeaderError;
 use crate::nifti::header::{ByteOrder, DataType, Header, NIFTI1_BYTES, NIFTI2_BYTES, Scaling};
 use crate::sniff::{NiftiLayout, NiftiVersion};
@@ -110,7 +110,12 @@ impl Fields {
     }
 
     /// Checks every field against the format.
-    pub fn check(self, version: NiftiVersion, layout: NiftiLayout) -> Result<Header, HeaderError> {
+    pub fn check(
+        self,
+        version: NiftiVersion,
+        layout: NiftiLayout,
+        believe: Option<Believe>,
+    ) -> Result<Header, HeaderError> {
         let dimensions = self.dimensions()?;
         let code = self
             .codes
@@ -134,7 +139,7 @@ impl Fields {
         let scaling = self.scaling()?;
         let (sform, qform) = (space(self.codes.sform()), space(self.codes.qform()));
         let placement = self.placement(&dimensions, sform, qform);
-        let (affine, affine_source) = placement.affine()?;
+        let (affine, affine_source) = placement.affine(believe)?;
         let qform_beside_sform = match affine_source {
             AffineSource::Sform => placement.usable_qform(),
             AffineSource::Qform | AffineSource::Pixdim => None,

@@ -3,7 +3,7 @@
 use ::nifti::{NiftiType, XForm};
 use vesal_volume::{Affine, Geometry};
 
-use crate::nifti::affine::AffineSource;
+use crate::nifti::affine::{AffineSource, Believe};
 use crate::nifti::blocks::Layout;
 use crate::nifti::error::HeaderError;
 use crate::nifti::fields::{Fields, minimum_offset};
@@ -16,6 +16,9 @@ pub(super) const NIFTI2_BYTES: usize = 540;
 
 /// What a reader takes beside the voxels: the buffer of the file and the state of the decoder, rounded up.
 const READER_BYTES: u64 = 1 << 20;
+
+/// Largest distance between voxels by sform and by qform that says nothing, in voxels of the finest axis.
+const FORMS_TOLERANCE_VOXELS: f64 = 0.5;
 
 /// How the bytes of a number are ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,9 +149,16 @@ impl Header {
     ///
     /// **Errors**: the first rule that the header breaks.
     pub fn decode(bytes: &[u8]) -> Result<Self, HeaderError> {
+        Self::decode_believing(bytes, None)
+    }
+
+    /// Checks as [`Header::decode`] does; sform and qform may contradict each other, and this one counts.
+    ///
+    /// **Errors**: as [`Header::decode`].
+    pub fn decode_believing(bytes: &[u8], believe: Option<Believe>) -> Result<Self, HeaderError> {
         match sniff_bytes(bytes) {
             Content::Nifti { version, layout } => {
-                Fields::decode(bytes, version)?.check(version, layout)
+                Fields::decode(bytes, version)?.check(version, layout, believe)
             }
             Content::Analyze => Err(HeaderError::Analyze),
             _ if bytes.len() < NIFTI1_BYTES => Err(HeaderError::TooShort {
@@ -179,6 +189,18 @@ impl Header {
             shape,
             affine: self.affine,
         }
+    }
+
+    /// How far apart sform and qform put voxels at most, in mm, where the sform counts, the qform is usable, and that is
+    /// more than half a voxel along the finest axis: close to half turns, a stored quaternion is that imprecise.
+    pub fn forms_apart_mm(&self) -> Option<f64> {
+        let geometry = self.geometry();
+        let affine = self.qform_beside_sform?;
+        let qform = Geometry { affine, ..geometry };
+        let spacing = self.affine.spacing();
+        let finest = spacing.into_iter().fold(f64::INFINITY, f64::min);
+        let apart = qform.distance_mm(&geometry)?;
+        (apart > FORMS_TOLERANCE_VOXELS * finest).then_some(apart)
     }
 
     /// Product of the dimensions after the third: time points, channels or both.

@@ -7,7 +7,11 @@
 //! 3. otherwise `pixdim` alone: the voxel axes point left, anterior, superior, and the world origin is the center of
 //!    the grid.
 //!
-//! This is nibabel's `get_best_affine`, rule 3 included, with two differences. An sform that is not finite or not
+//! Where both are usable and contradict each other, so that one turns voxel axes by more than 45 degrees against the
+//! other or mirrors the image, the file is refused unless the caller says which to [`Believe`]: left and right would be
+//! a matter of luck.
+//!
+//! This is nibabel's `get_best_affine`, rule 3 included, with further differences. An sform that is not finite or not
 //! invertible gives way to a usable qform, and is an error without one; likewise every other unusable affine is an
 //! error. And lengths that the header declares as meters or micrometers (`xyzt_units`) are converted to millimeters,
 //! where nibabel ignores the unit.
@@ -38,13 +42,13 @@ mod source;
 mod write;
 
 pub use ::nifti::XForm;
-pub use affine::{AffineDefect, AffineSource};
+pub use affine::{AffineDefect, AffineSource, Believe};
 pub use error::{HeaderError, LabelError, NiftiError, VoxelError, WriteError};
 pub use header::{ByteOrder, DataType, Header, Scaling};
 pub use probability::ProbabilityFile;
 pub use read::{
-    Limits, NiftiFile, non_finite_voxels, read_channels, read_channels_within, read_header,
-    read_label_map, read_label_map_within, read_volume, read_volume_within,
+    Extremes, Limits, NiftiFile, non_finite_voxels, read_channels, read_channels_within,
+    read_header, read_label_map, read_label_map_within, read_volume, read_volume_within,
 };
 pub use source::TRAILING_BYTES_MAX;
 pub use write::{WriteOptions, write_label_map, write_regions, write_smallest, write_volume};

@@ -5,12 +5,16 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array3, Array4};
 use vesal_volume::{Geometry, LabelMap, Volume};
 
+use crate::nifti::affine::Believe;
 use crate::nifti::blocks::{self, Block};
 use crate::nifti::decode::{self, Others};
 use crate::nifti::error::{NiftiError, VoxelError};
 use crate::nifti::header::Header;
-use crate::nifti::source::Source;
+use crate::nifti::source::{Source, Voxels};
 use crate::sniff::{NiftiLayout, split_extension};
+
+/// Bytes that are looked at together where voxels are not kept: a multiple of those of any voxel.
+const PART_BYTES: u64 = 1 << 20;
 
 /// How much a file may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +117,35 @@ pub fn non_finite_voxels(volume: &Volume) -> usize {
         .count()
 }
 
+/// What the values of a file reach.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Extremes {
+    /// The smallest finite value; `None` where there is none.
+    pub min: Option<f32>,
+    /// The largest.
+    pub max: Option<f32>,
+    /// Values that are NaN or infinite.
+    pub non_finite: usize,
+}
+
+impl Extremes {
+    fn add(&mut self, values: &[f32]) {
+        let (mut min, mut max, mut non_finite) = (f32::INFINITY, f32::NEG_INFINITY, 0);
+        for &value in values {
+            if value.is_finite() {
+                (min, max) = (min.min(value), max.max(value));
+            } else {
+                non_finite += 1;
+            }
+        }
+        self.non_finite += non_finite;
+        if min <= max {
+            self.min = Some(self.min.map_or(min, |known| known.min(min)));
+            self.max = Some(self.max.map_or(max, |known| known.max(max)));
+        }
+    }
+}
+
 /// A file whose header is checked and whose voxels are still to be read: for those who decide by the header.
 pub struct NiftiFile {
     header: Header,
@@ -127,9 +160,20 @@ impl NiftiFile {
     ///
     /// **Errors**: as [`read_header`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, NiftiError> {
+        Self::open_believing(path, None)
+    }
+
+    /// Opens a file as [`NiftiFile::open`] does; sform and qform may contradict each other, and this one counts.
+    ///
+    /// **Errors**: as [`read_header`].
+    pub fn open_believing(
+        path: impl AsRef<Path>,
+        believe: Option<Believe>,
+    ) -> Result<Self, NiftiError> {
         let header_path = header_half(path.as_ref())?;
         let source = Source::open(&header_path)?;
-        let mut header = Header::decode(&source.head).map_err(NiftiError::header(&header_path))?;
+        let mut header = Header::decode_believing(&source.head, believe)
+            .map_err(NiftiError::header(&header_path))?;
         // Some tools write the magic of a pair into `.nii` files; no other file could hold their voxels.
         if header.layout == NiftiLayout::Pair && extension(&header_path).as_deref() == Some("nii") {
             header = header
@@ -191,6 +235,29 @@ impl NiftiFile {
         let data =
             Array3::from_shape_vec(shape, labels).map_err(|_| short_of_voxels(&path, &header))?;
         Ok(LabelMap { data, affine })
+    }
+
+    /// Smallest and largest finite value over all frames, and how many values are not finite; memory is taken for a
+    /// few blocks of the file, whatever it holds.
+    ///
+    /// **Errors**: as [`read_channels`], whatever the frames are.
+    pub fn extremes(self) -> Result<Extremes, NiftiError> {
+        let header = self.header.clone();
+        let decode = decode::intensities(&header);
+        let mut voxels = self.voxels()?;
+        let mut extremes = Extremes::default();
+        let (mut raw, mut values) = (Vec::new(), Vec::new());
+        let mut left = header.voxel_bytes;
+        while left > 0 {
+            raw.resize(left.min(PART_BYTES) as usize, 0);
+            values.resize(raw.len() / header.data_type.bytes(), 0.0);
+            voxels.fill(&mut raw)?;
+            decode(&raw, &mut values);
+            extremes.add(&values);
+            left -= raw.len() as u64;
+        }
+        voxels.finish()?;
+        Ok(extremes)
     }
 
     fn one_frame(self) -> Result<Self, NiftiError> {
@@ -259,6 +326,15 @@ impl NiftiFile {
             block = next;
         }
         Ok((path, values))
+    }
+
+    /// The voxels, to be taken in order.
+    fn voxels(self) -> Result<Voxels, NiftiError> {
+        let limits = Limits {
+            max_voxel_bytes: u64::MAX,
+        };
+        let (header, _, source) = self.source(&limits)?;
+        source.voxels(header.voxel_offset, header.voxel_bytes)
     }
 
     /// The header, the file that holds the voxels, and that file opened, unless it asks for too much.

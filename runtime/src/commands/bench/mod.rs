@@ -75,7 +75,7 @@ fn as_predict(arguments: &BenchArguments, output: &Path) -> PredictArguments {
         failure: None,
         uid_key: None,
         mark_incomplete: false,
-        bundle_sha256: None,
+        nifti_form: None,
         dicom: arguments.dicom.clone(),
         limits: arguments.limits.clone(),
         compute: arguments.compute.clone(),

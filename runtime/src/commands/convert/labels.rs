@@ -131,10 +131,10 @@ pub fn paint(
         let value = choices[choice].value;
         let mut enclosed = 0_usize;
         let mut drawn = Vec::new();
-        let beyond = region.fill(grid, |z, inside| {
+        let beyond = region.fill(grid, |z, rows, inside| {
             drawn.push(z);
             for ((x, y), _) in inside.indexed_iter().filter(|(_, inside)| **inside) {
-                let voxel = &mut data[[x, y, z]];
+                let voxel = &mut data[[x, rows.start + y, z]];
                 let (before, mut mark) = (*voxel & !CONTESTED, *voxel & CONTESTED);
                 if before != 0 && before != value {
                     mark = CONTESTED;

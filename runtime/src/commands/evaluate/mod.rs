@@ -10,7 +10,7 @@ use ndarray::{Array3, ArrayView3, Zip};
 use vesal_bundle::deploy_plan::{Activation, UnknownLabel};
 use vesal_bundle::{Bundle, DeployPlan};
 use vesal_cli::{Exit, Failure, stdout};
-use vesal_io::nifti::{NiftiError, read_channels, read_label_map};
+use vesal_io::nifti::{Believe, Limits, NiftiError, NiftiFile};
 use vesal_volume::LabelMap;
 use vesal_volume::measure::{LabelMeasures, MeasureError, measure_labels};
 
@@ -72,6 +72,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<Exit, Failure> {
             &pair.truth,
             &prediction,
             plan.as_ref(),
+            arguments.nifti_form.map(Into::into),
             arguments.tolerance_mm,
         ) {
             Ok(labels) => cases.push(CaseDocument {
@@ -110,12 +111,16 @@ fn compare(
     truth: &Path,
     prediction: &Path,
     plan: Option<&DeployPlan>,
+    believe: Option<Believe>,
     tolerance_mm: f64,
 ) -> Result<BTreeMap<String, LabelMeasures>, CompareError> {
-    let mut truth = read_label_map(truth)?;
+    let open = |path: &Path| NiftiFile::open_believing(path, believe);
+    let mut truth = open(truth)?.label_map(&Limits::default())?;
     let prediction = match plan {
-        Some(plan) if plan.activation == Activation::Sigmoid => read_regions(prediction, plan)?,
-        _ => read_label_map(prediction)?,
+        Some(plan) if plan.activation == Activation::Sigmoid => {
+            read_regions(open(prediction)?, plan)?
+        }
+        _ => open(prediction)?.label_map(&Limits::default())?,
     };
     let spacing = truth.affine.spacing();
     if let Some(found_mm) = prediction.geometry().distance_mm(&truth.geometry()) {
@@ -172,8 +177,8 @@ fn named_by_value(truth: &LabelMap, prediction: &LabelMap) -> Vec<(String, u16)>
 }
 
 /// Reads one mask per region into a map of bits.
-fn read_regions(path: &Path, plan: &DeployPlan) -> Result<LabelMap, CompareError> {
-    let masks = read_channels(path)?;
+fn read_regions(file: NiftiFile, plan: &DeployPlan) -> Result<LabelMap, CompareError> {
+    let masks = file.channels(&Limits::default())?;
     let regions = plan.label_values();
     if masks.channels() != regions.len() {
         return Err(CompareError::Masks {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use vesal_bundle::manifest;
 use vesal_cli::{Exit, Failure};
+use vesal_io::nifti::Believe;
 use vesal_io::sniff::{self, Content};
 
 use crate::cli::InspectArguments;
@@ -39,7 +40,7 @@ struct NothingThere {
 }
 
 impl Item {
-    fn of(path: &Path) -> Result<Self, Failure> {
+    fn of(path: &Path, believe: Option<Believe>) -> Result<Self, Failure> {
         if path.is_dir() {
             if !path.join(manifest::FILE_NAME).exists() {
                 let scan = series::scan(path)?;
@@ -55,7 +56,7 @@ impl Item {
             let scan = series::scan(path)?;
             Ok(Self::Dicom(Box::new(series::Facts::of(path, &scan)?)))
         } else {
-            Ok(Self::Volume(Box::new(volume::Facts::of(path)?)))
+            Ok(Self::Volume(Box::new(volume::Facts::of(path, believe)?)))
         }
     }
 
@@ -73,7 +74,7 @@ pub fn run(arguments: &InspectArguments) -> Result<Exit, Failure> {
     let items = arguments
         .paths
         .iter()
-        .map(|path| Item::of(path))
+        .map(|path| Item::of(path, arguments.nifti_form.map(Into::into)))
         .collect::<Result<Vec<_>, _>>()?;
     if arguments.json {
         stdout::print_json(&Document {

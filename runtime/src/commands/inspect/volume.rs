@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use vesal_cli::{Exit, Failure};
-use vesal_io::nifti::{self, AffineSource, ByteOrder, XForm};
+use vesal_io::nifti::{AffineSource, Believe, ByteOrder, NiftiError, NiftiFile, XForm};
 use vesal_io::sniff::NiftiVersion;
 use vesal_volume::Affine;
 use vesal_volume::orientation::Orientation;
@@ -25,6 +25,9 @@ pub struct Facts {
     orientation: String,
     affine: Affine,
     affine_from: String,
+    /// How far the qform puts voxels from where the sform does, where that is more than half a voxel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forms_apart_mm: Option<f64>,
     space: &'static str,
     scaling: Option<ScalingFacts>,
     intensity: IntensityFacts,
@@ -45,25 +48,19 @@ struct IntensityFacts {
 }
 
 impl Facts {
-    /// Reads header and voxels.
+    /// Reads the header, and the voxels a part at a time; where sform and qform contradict each other, `believe` says
+    /// which counts.
     ///
     /// **Errors**: the file is unusable.
-    pub fn of(path: &Path) -> Result<Self, Failure> {
+    pub fn of(path: &Path, believe: Option<Believe>) -> Result<Self, Failure> {
         let attempt = || format!("cannot inspect `{}`", path.display());
-        let header = nifti::read_header(path)
-            .map_err(|error| failure::input(error).attempting(attempt()))?;
-        let volume = nifti::read_channels(path)
-            .map_err(|error| failure::input(error).attempting(attempt()))?;
+        let failed = |error: NiftiError| failure::input(error).attempting(attempt());
+        let opened = NiftiFile::open_believing(path, believe).map_err(failed)?;
+        let header = opened.header().clone();
+        let extremes = opened.extremes().map_err(failed)?;
         let geometry = header.geometry();
         let orientation = Orientation::of(&geometry.affine)
             .map_err(|error| Failure::new(Exit::Input, error).attempting(attempt()))?;
-        let finite = || {
-            volume
-                .data
-                .iter()
-                .copied()
-                .filter(|value| value.is_finite())
-        };
         Ok(Self {
             path: path.display().to_string(),
             format: match header.version {
@@ -80,6 +77,7 @@ impl Facts {
             orientation: orientation.to_string(),
             affine: geometry.affine,
             affine_from: header.affine_source.to_string(),
+            forms_apart_mm: header.forms_apart_mm(),
             space: match (header.affine_source, header.space) {
                 (AffineSource::Pixdim, _) | (_, XForm::Unknown) => "unknown",
                 (_, XForm::ScannerAnat) => "scanner",
@@ -93,9 +91,9 @@ impl Facts {
                 intercept: scaling.intercept,
             }),
             intensity: IntensityFacts {
-                min: finite().reduce(f32::min),
-                max: finite().reduce(f32::max),
-                non_finite_voxels: nifti::non_finite_voxels(&volume),
+                min: extremes.min,
+                max: extremes.max,
+                non_finite_voxels: extremes.non_finite,
             },
             dimensions: header.dimensions,
         })
@@ -119,6 +117,9 @@ impl Facts {
             "affine",
             format!("from {}, space: {}", self.affine_from, self.space),
         );
+        if let Some(apart) = self.forms_apart_mm {
+            row("qform", format!("puts voxels up to {apart:.2} mm elsewhere"));
+        }
         for line in &self.affine.0[..3] {
             let entries: Vec<_> = line.iter().map(|entry| format!("{entry:>11.4}")).collect();
             row("", entries.concat().trim_end().to_owned());

@@ -165,7 +165,7 @@ fn job(arguments: &PredictArguments, plan: &DeployPlan, candidate: Candidate) ->
             let mut formats = outputs.found.iter().map(|(format, _)| *format);
             match formats.find(|format| *format != OutputFormat::Nifti) {
                 Some(format) => Err(no_source(format)),
-                None => Checked::files(files, plan)
+                None => Checked::files(files, plan, arguments.nifti_form.map(Into::into))
                     .map_err(|error| failure::read(error, first.as_deref())),
             }
         }

@@ -189,7 +189,7 @@ fn prepared(path: &Path, bundle: &Bundle) -> Result<PreparedCase, Failure> {
             .hint("name a file, or a folder with one case".to_owned()));
     };
     let checked = match candidate.input.map_err(failure::find)? {
-        Input::Files(files) => Checked::files(files, plan),
+        Input::Files(files) => Checked::files(files, plan, None),
         Input::Stacks(stacks) => Assessed::of(stacks, Policy::Resample)
             .map_err(ReadError::from)
             .and_then(|assessed| Checked::stacks(assessed, plan)),

@@ -1,9 +1,10 @@
 //! From contours to voxels.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use ndarray::{Array2, Array3, ArrayView2, Axis};
-use vesal_volume::{Geometry, LabelMap};
+use ndarray::{Array2, Array3, ArrayView2, Axis, s};
+use vesal_volume::{Affine, Geometry, LabelMap};
 
 use crate::dicom::error::StructureError;
 use crate::dicom::structures::Region;
@@ -24,8 +25,9 @@ impl Region {
     /// **Source**: PS3.3 C.8.8.6.
     pub fn mask(&self, grid: &Geometry) -> Result<LabelMap, StructureError> {
         let mut data = Array3::zeros(grid.shape);
-        self.fill(grid, |z, inside| {
+        self.fill(grid, |z, rows, inside| {
             let mut slice = data.index_axis_mut(Axis(2), z);
+            let mut slice = slice.slice_mut(s![.., rows]);
             slice.zip_mut_with(&inside, |voxel, inside| *voxel = u16::from(*inside));
         })?;
         Ok(LabelMap {
@@ -34,29 +36,28 @@ impl Region {
         })
     }
 
-    /// Gives the same slice by slice, of shape `[X, Y]`: only slices that have contours, from first to last. Returns
-    /// the number of contours that lie beyond the grid's slices.
+    /// Gives the same slice by slice: only slices that have contours, from first to last, and of these the rows that
+    /// contours reach, of shape `[X, rows]`. Returns the number of contours that lie beyond the grid's slices.
+    ///
+    /// The time that it takes grows with the rows that edges of contours cross, each by itself, and with the voxels of
+    /// the rows that are given; memory is taken for one slice. How many contours there are, the file bounds.
     ///
     /// **Errors**: as [`Region::mask`].
     pub fn fill(
         &self,
         grid: &Geometry,
-        mut visit: impl FnMut(usize, ArrayView2<bool>),
+        mut visit: impl FnMut(usize, Range<usize>, ArrayView2<bool>),
     ) -> Result<usize, StructureError> {
         let to_voxel = grid.affine.inverse()?;
         let [columns, rows, slices] = grid.shape;
         let mut beyond = 0;
-        let mut by_slice: BTreeMap<usize, Vec<Vec<[f64; 3]>>> = BTreeMap::new();
+        let mut by_slice: BTreeMap<usize, Vec<&[[f64; 3]]>> = BTreeMap::new();
         for (index, contour) in self.contours.iter().enumerate() {
-            let corners: Vec<[f64; 3]> = contour
-                .iter()
-                .map(|&corner| to_voxel.voxel_to_world(corner))
-                .collect();
-            let depths = || corners.iter().map(|corner| corner[2]);
-            let (least, most) = (
-                depths().fold(f64::INFINITY, f64::min),
-                depths().fold(f64::NEG_INFINITY, f64::max),
-            );
+            let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
+            for &corner in contour {
+                let [_, _, depth] = to_voxel.voxel_to_world(corner);
+                (least, most) = (least.min(depth), most.max(depth));
+            }
             if most - least > PLANAR {
                 return Err(StructureError::NotInSlice {
                     contour: index + 1,
@@ -67,40 +68,78 @@ impl Region {
             if slice < 0.0 || slice >= slices as f64 {
                 beyond += 1;
             } else {
-                by_slice.entry(slice as usize).or_default().push(corners);
+                by_slice.entry(slice as usize).or_default().push(contour);
             }
         }
-        let mut mask = Array2::from_elem((columns, rows), false);
+        let mut crossings = Crossings {
+            to_voxel,
+            of: Array2::from_elem((columns, rows), false),
+            rows: 0..0,
+        };
         for (slice, contours) in by_slice {
-            mask.fill(false);
-            for corners in &contours {
-                for y in 0..rows {
-                    for [from, to] in crossed(corners, y as f64) {
-                        // Centers from `from` up to but not at `to`.
-                        let start = from.ceil().clamp(0.0, columns as f64) as usize;
-                        let end = to.ceil().clamp(0.0, columns as f64) as usize;
-                        for x in start..end {
-                            mask[[x, y]] ^= true;
-                        }
-                    }
-                }
+            for contour in contours {
+                crossings.add(contour);
             }
-            visit(slice, mask.view());
+            crossings.visit(|rows, inside| visit(slice, rows, inside));
         }
         Ok(beyond)
     }
 }
 
-/// The parts of a row that a contour encloses.
-fn crossed(corners: &[[f64; 3]], y: f64) -> Vec<[f64; 2]> {
-    let next = corners.iter().cycle().skip(1);
-    let mut crossings: Vec<f64> = corners
-        .iter()
-        .zip(next)
-        // Of a corner on the row, only the edge that comes from above counts.
-        .filter(|(a, b)| (a[1] <= y) != (b[1] <= y))
-        .map(|(a, b)| a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0]))
-        .collect();
-    crossings.sort_by(f64::total_cmp);
-    crossings.as_chunks().0.to_vec()
+/// Where contours cross the rows of a slice.
+struct Crossings {
+    to_voxel: Affine,
+    /// Of each voxel, whether an odd number of edges lies between it and its neighbor before it.
+    of: Array2<bool>,
+    /// The rows that are crossed.
+    rows: Range<usize>,
+}
+
+impl Crossings {
+    fn add(&mut self, corners: &[[f64; 3]]) {
+        let (columns, rows) = self.of.dim();
+        let corner = |&corner: &[f64; 3]| {
+            let [x, y, _] = self.to_voxel.voxel_to_world(corner);
+            [x, y]
+        };
+        let Some(mut a) = corners.last().map(corner) else {
+            return;
+        };
+        let row = |y: f64| y.ceil().clamp(0.0, rows as f64) as usize;
+        for b in corners.iter().map(corner) {
+            // Of a corner on a row, only the edge counts that comes from above: from `first` up to but not at `end`.
+            let (first, end) = (row(a[1].min(b[1])), row(a[1].max(b[1])));
+            for y in first..end {
+                let x = a[0] + (y as f64 - a[1]) / (b[1] - a[1]) * (b[0] - a[0]);
+                // The first center that is not before it.
+                let x = x.ceil().clamp(0.0, columns as f64) as usize;
+                if let Some(crossed) = self.of.get_mut((x, y)) {
+                    *crossed ^= true;
+                }
+            }
+            if first < end {
+                self.rows = if self.rows.is_empty() {
+                    first..end
+                } else {
+                    self.rows.start.min(first)..self.rows.end.max(end)
+                };
+            }
+            a = b;
+        }
+    }
+
+    /// Gives the rows that are crossed, and starts anew.
+    fn visit(&mut self, visit: impl FnOnce(Range<usize>, ArrayView2<bool>)) {
+        let rows = std::mem::take(&mut self.rows);
+        let mut crossed = self.of.slice_mut(s![.., rows.clone()]);
+        for mut row in crossed.columns_mut() {
+            let mut inside = false;
+            for voxel in &mut row {
+                inside ^= *voxel;
+                *voxel = inside;
+            }
+        }
+        visit(rows, crossed.view());
+        crossed.fill(false);
+    }
 }

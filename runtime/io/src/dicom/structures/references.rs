@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::dicom::dataset::{Visitor, text};
-use crate::dicom::error::DicomError;
+use crate::dicom::dataset::Visitor;
+use crate::dicom::error::{DicomError, HeaderError};
 use crate::dicom::stack::Stack;
 use crate::dicom::structures::{Classed, visit};
 use crate::dicom::tag::{self, Tag};
+use crate::dicom::text::text;
 
 /// Where the referenced series of a structure set are (PS3.3 C.8.8.5).
 const SERIES: [Tag; 3] = [
@@ -107,10 +108,13 @@ impl Visitor for Found {
             || (IMAGES.starts_with(path) && IMAGES.get(path.len()) == Some(&sequence))
     }
 
-    fn begins(&mut self, path: &[Tag]) {
-        if path == SERIES {
+    fn begins(&mut self, path: &[Tag]) -> Result<(), HeaderError> {
+        // Of items that name no series, one is enough.
+        let last = self.references.series.last();
+        if path == SERIES && last.is_none_or(|last| *last != ReferencedSeries::default()) {
             self.references.series.push(ReferencedSeries::default());
         }
+        Ok(())
     }
 
     fn wants(&self, path: &[Tag], tag: Tag) -> bool {
@@ -123,7 +127,7 @@ impl Visitor for Found {
         }
     }
 
-    fn value(&mut self, path: &[Tag], _: Tag, value: Vec<u8>) {
+    fn value(&mut self, path: &[Tag], _: Tag, value: Vec<u8>) -> Result<(), HeaderError> {
         let value = text(&value);
         let series = self.references.series.last_mut();
         match (path, series) {
@@ -137,5 +141,6 @@ impl Visitor for Found {
             }
             _ => {}
         }
+        Ok(())
     }
 }

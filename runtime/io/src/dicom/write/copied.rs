@@ -6,7 +6,7 @@ use std::fs::File;
 use dicom_core::VR;
 use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
 
-use crate::dicom::dataset::{self, Encoding, Visitor};
+use crate::dicom::dataset::{self, Encoding, Longest, Visitor};
 use crate::dicom::error::HeaderError;
 use crate::dicom::stack::Slice;
 use crate::dicom::syntax::TransferSyntax;
@@ -98,6 +98,9 @@ const LOSS: [(Tag, VR); 3] = [
 
 /// UTF-8.
 const UNICODE: &[u8] = b"ISO_IR 192";
+
+/// Bytes of a value that are let pass: comments and methods may be long.
+const VALUE_BYTES_MAX: u64 = 1 << 16;
 
 /// Values as they are encoded in the source; they leave this only for a file that is written.
 #[derive(Clone)]
@@ -230,13 +233,20 @@ impl Visitor for Copied {
                     .any(|(wanted, _)| *wanted == tag))
     }
 
-    fn begins(&mut self, _: &[Tag]) {}
+    fn longest(&self, _: Tag) -> Longest {
+        Longest::Refused(VALUE_BYTES_MAX)
+    }
 
-    fn value(&mut self, _: &[Tag], tag: Tag, value: Vec<u8>) {
+    fn begins(&mut self, _: &[Tag]) -> Result<(), HeaderError> {
+        Ok(())
+    }
+
+    fn value(&mut self, _: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), HeaderError> {
         let end = value
             .iter()
             .rposition(|byte| !matches!(*byte, 0 | b' '))
             .map_or(0, |at| at + 1);
         self.0.entry(tag).or_insert_with(|| value[..end].to_vec());
+        Ok(())
     }
 }

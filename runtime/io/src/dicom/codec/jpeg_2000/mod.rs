@@ -1,18 +1,26 @@
 //! JPEG 2000 with one component of up to 16 bits, by the decoder of another crate.
+//!
+//! That decoder believes what a codestream states and makes do with the packets that are there. Hence markers and
+//! packet headers are gone through before it sees a frame.
+
+mod codestream;
+mod header_bits;
+mod packets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
 
+use self::codestream::{Codestream, Tile};
 use crate::dicom::codec::{CodecError, Shape};
 
 /// Start of image, then the marker of its sizes.
 const CODESTREAM: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
 
-/// Place of the first component's precision behind the start of a codestream (ITU-T T.800 A.5.1).
-const PRECISION_AT: usize = 42;
-
 /// Decodes a frame: its samples and their bits.
+///
+/// **Errors**: besides what breaks the format, a frame whose tiles, precincts, code-blocks and layers ask for more than
+/// its pixels justify, and one of which packets are absent: the decoder would take zeros in their place.
 pub(super) fn decode(bytes: &[u8], shape: Shape) -> Result<(Vec<u16>, u32), CodecError> {
     // Some writers put the codestream into a file, against PS3.5 A.4.4.
     let start = bytes
@@ -21,17 +29,16 @@ pub(super) fn decode(bytes: &[u8], shape: Shape) -> Result<(Vec<u16>, u32), Code
         .position(|window| window == CODESTREAM)
         .ok_or(CodecError::Damaged("they hold no JPEG 2000 codestream"))?;
     let stream = &bytes[start..];
-    let sizes = stream.get(..PRECISION_AT + 1).ok_or(CodecError::Ended)?;
-    if sizes[PRECISION_AT - 2..PRECISION_AT] != [0, 1] {
-        return Err(CodecError::Unsupported("more than one component"));
-    }
-    let (signed, precision) = (
-        sizes[PRECISION_AT] & 0x80 != 0,
-        u32::from(sizes[PRECISION_AT] & 0x7f) + 1,
-    );
+    let Codestream {
+        signed,
+        precision,
+        tiles,
+    } = Codestream::read(stream, shape)?;
     if precision > 16 {
         return Err(CodecError::Unsupported("a precision of more than 16 bits"));
     }
+    tiles.iter().try_for_each(Tile::check_packets)?;
+    drop(tiles);
     // A decoder of foreign bytes, whose own faults must not end the process.
     let samples = catch_unwind(AssertUnwindSafe(|| {
         samples(stream, shape, signed, precision)

@@ -1,0 +1,76 @@
+//! Finds what lies near without comparing each with all.
+
+use std::collections::HashMap;
+
+/// Points in cells, each twice as long as the distance within which others are looked for.
+pub(super) struct Near<const N: usize> {
+    edge: f64,
+    cells: HashMap<[i64; N], Vec<u32>>,
+}
+
+impl<const N: usize> Near<N> {
+    /// Points that lie within `reach` along every axis will be found.
+    pub fn new(reach: f64) -> Self {
+        // A little more, so that rounding hides nothing.
+        Self {
+            edge: 2.02 * reach,
+            cells: HashMap::new(),
+        }
+    }
+
+    /// Puts a point where others will find it.
+    pub fn insert(&mut self, at: [f64; N], index: u32) {
+        let cell = at.map(|along| (along / self.edge).floor() as i64);
+        self.cells.entry(cell).or_default().push(index);
+    }
+
+    /// Every point within reach, and some that lie farther.
+    pub fn around(&self, at: [f64; N]) -> impl Iterator<Item = u32> {
+        let along = at.map(|along| along / self.edge);
+        // The nearer neighbor along each axis: the farther is beyond reach.
+        let sides = along.map(|along| if along - along.floor() < 0.5 { -1 } else { 1 });
+        (0..1_usize << N)
+            .filter_map(move |corner| {
+                let cell = std::array::from_fn(|axis| {
+                    let aside = if corner >> axis & 1 == 1 {
+                        sides[axis]
+                    } else {
+                        0
+                    };
+                    (along[axis].floor() as i64).saturating_add(aside)
+                });
+                self.cells.get(&cell)
+            })
+            .flatten()
+            .copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbors_are_found_across_the_borders_of_cells() {
+        let mut near = Near::<2>::new(1.0);
+        let mut points = Vec::new();
+        for x in -30..30 {
+            for y in -30..30 {
+                points.push([f64::from(x) * 0.37, f64::from(y) * 0.53]);
+            }
+        }
+        for (index, point) in points.iter().enumerate() {
+            near.insert(*point, index as u32);
+        }
+        for point in &points {
+            let mut found: Vec<u32> = near.around(*point).collect();
+            found.sort_unstable();
+            for (index, other) in points.iter().enumerate() {
+                let within = (0..2).all(|axis| (point[axis] - other[axis]).abs() <= 1.0);
+                let is_found = found.binary_search(&(index as u32)).is_ok();
+                assert!(!within || is_found, "{point:?} {other:?}");
+            }
+            assert!(found.len() <= 4 * 6 * 5, "{}", found.len());
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What looking at files may cost: of any files of n bytes together, 64 MiB and 16 n of memory, and 2 s and 2 s for
+//! each MiB of one core.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use vesal_io::dicom::{Policy, read_structure_references, read_structures, scan};
+use vesal_io::nifti::{NiftiFile, read_header};
+use vesal_io::sniff::{Content, sniff};
+
+const MIB: u64 = 1 << 20;
+
+/// A figure of the process in bytes.
+fn status(name: &str) -> u64 {
+    let text = fs::read_to_string("/proc/self/status").unwrap();
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+    let kib = line.split_whitespace().nth(1).unwrap();
+    kib.parse::<u64>().unwrap() << 10
+}
+
+/// Seconds that all threads of the process have computed.
+fn computed() -> f64 {
+    let text = fs::read_to_string("/proc/self/stat").unwrap();
+    // The name of the program, in parentheses, may hold anything.
+    let fields = text.rsplit(')').next().unwrap().split_whitespace();
+    let ticks: Vec<f64> = fields
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse().unwrap())
+        .collect();
+    ticks.iter().sum::<f64>() / 100.0
+}
+
+/// What some work costs.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// Most memory at once beyond what was taken before, in bytes; zero where that cannot be measured.
+    pub memory: u64,
+    /// Seconds of one core.
+    pub seconds: f64,
+}
+
+/// Measures some work.
+pub fn cost<T>(work: impl FnOnce() -> T) -> (T, Cost) {
+    // The threads of the pool are there before anything is measured.
+    rayon::join(|| (), || ());
+    // 5 sets the highest resident size to the current one.
+    let measured = fs::write("/proc/self/clear_refs", "5").is_ok();
+    let (before, start) = (status("VmRSS"), computed());
+    let result = work();
+    let seconds = computed() - start;
+    let memory = if measured {
+        status("VmHWM").saturating_sub(before)
+    } else {
+        0
+    };
+    (result, Cost { memory, seconds })
+}
+
+/// Bytes of a file, or of all below a folder.
+pub fn bytes_of(path: &Path) -> u64 {
+    let metadata = path.metadata().unwrap();
+    if !metadata.is_dir() {
+        return metadata.len();
+    }
+    let entries = fs::read_dir(path).unwrap();
+    entries.map(|entry| bytes_of(&entry.unwrap().path())).sum()
+}
+
+/// What files of so many bytes cost more than they may; nothing where they keep the bounds.
+pub fn excess(bytes: u64, cost: Cost) -> Vec<String> {
+    let memory = 64 * MIB + 16 * bytes;
+    let seconds = 2.0 + 2.0 * bytes as f64 / MIB as f64;
+    let mut excess = Vec::new();
+    if cost.memory > memory {
+        let found = cost.memory;
+        excess.push(format!(
+            "{bytes} bytes take {found} of memory, at most {memory} are allowed"
+        ));
+    }
+    if cost.seconds > seconds {
+        let found = cost.seconds;
+        excess.push(format!(
+            "{bytes} bytes take {found} s, at most {seconds} are allowed"
+        ));
+    }
+    excess
+}
+
+/// What is wrong with all that was looked at.
+#[derive(Default)]
+pub struct Complaints(Vec<String>);
+
+impl Complaints {
+    /// Looks at a file or folder, and notes where that costs too much or does not tell what is expected.
+    pub fn look(&mut self, name: &str, path: &Path, expected: &str) {
+        let (told, cost) = look(name, path);
+        println!("{name}: {} bytes, {cost:?}, {told:?}", bytes_of(path));
+        if !told.iter().any(|told| told.contains(expected)) {
+            self.0
+                .push(format!("{name}: {told:?}, expected {expected}"));
+        }
+        let excess = excess(bytes_of(path), cost).into_iter();
+        self.0
+            .extend(excess.map(|excess| format!("{name}: {excess}")));
+    }
+}
+
+impl Drop for Complaints {
+    fn drop(&mut self) {
+        assert!(
+            self.0.is_empty() || std::thread::panicking(),
+            "{:#?}",
+            self.0
+        );
+    }
+}
+
+/// Names of the variables that tell a child what to look at, and where to say what it found.
+const PATH: &str = "VESAL_TEST_LOOK";
+const RESULT: &str = "VESAL_TEST_LOOK_RESULT";
+
+/// Looks at a file or folder in every way that reads no pixels: what is told of it, and what that costs.
+///
+/// That is done by a process of its own, in which nothing is taken or freed before: the test `looks_in_a_child` of the
+/// same file, which has to call [`child`].
+fn look(name: &str, path: &Path) -> (Vec<String>, Cost) {
+    let folder = tempfile::tempdir().unwrap();
+    let result = folder.path().join("result");
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "looks_in_a_child"])
+        .env(PATH, path)
+        .env(RESULT, &result)
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{name}: {status}");
+    let text = fs::read_to_string(result).unwrap();
+    let mut lines = text.lines();
+    let mut number = || lines.next().unwrap().to_owned();
+    let cost = Cost {
+        memory: number().parse().unwrap(),
+        seconds: number().parse().unwrap(),
+    };
+    (lines.map(str::to_owned).collect(), cost)
+}
+
+/// Looks at what a parent asks for, if there is one.
+pub fn child() {
+    let Some(path) = std::env::var_os(PATH) else {
+        return;
+    };
+    let (told, Cost { memory, seconds }) = cost(|| looked(Path::new(&path)));
+    let told: Vec<String> = told
+        .iter()
+        .map(|told| told.escape_debug().to_string())
+        .collect();
+    let text = format!("{memory}\n{seconds}\n{}", told.join("\n"));
+    fs::write(std::env::var_os(RESULT).unwrap(), text).unwrap();
+}
+
+/// What there is to say about a file or folder.
+fn looked(path: &Path) -> Vec<String> {
+    let mut told = Vec::new();
+    if path.is_file() && sniff(path).is_ok_and(|found| found.content != Content::Dicom) {
+        match read_header(path) {
+            Ok(header) => told.push(format!("{:?}", header.dimensions)),
+            Err(error) => told.push(error.to_string()),
+        }
+        if let Err(error) = NiftiFile::open(path).and_then(NiftiFile::extremes) {
+            told.push(error.to_string());
+        }
+        return told;
+    }
+    let found = match scan(&[path]) {
+        Ok(found) => found,
+        Err(error) => return vec![error.to_string()],
+    };
+    for set in found.structure_sets() {
+        let read = read_structures(set).map(|set| set.regions.len());
+        told.push(read.map_or_else(
+            |error| error.to_string(),
+            |count| format!("{count} regions"),
+        ));
+        let _ = read_structure_references(set);
+    }
+    told.push(format!("{} stacks", found.stacks.len()));
+    let reasons = found.skipped.iter().map(|file| file.reason.to_string());
+    told.extend(reasons.take(10));
+    for (index, stack) in found.stacks.iter().enumerate() {
+        for policy in [Policy::Strict, Policy::Resample] {
+            let said = match stack.assess(policy) {
+                Ok(assessment) => assessment.refusal().map(ToString::to_string),
+                Err(error) => Some(error.to_string()),
+            };
+            if index < 10 {
+                told.extend(said);
+            }
+        }
+    }
+    told
+}
