@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use serde::Serialize;
 use vesal_bundle::Bundle;
 use vesal_bundle::manifest::Member;
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Exit, Failure, Text};
 use vesal_engine::VerifyReport;
 use vesal_engine::verify::{VerifyError, replay};
 
 use crate::cli::VerifyArguments;
 use crate::commands::use_threads;
 use crate::record::seconds;
-use crate::table::table;
 use crate::{failure, profile};
 use vesal_cli::stdout;
 
@@ -131,7 +130,7 @@ fn document(bundle: &Bundle, report: &VerifyReport, profile: Option<PathBuf>) ->
     }
 }
 
-fn text(bundle: &Bundle, report: &VerifyReport) -> String {
+fn text(bundle: &Bundle, report: &VerifyReport) -> Text {
     let tolerance = report.tolerance;
     let mut rows = vec![["", "found", "tolerated"].map(str::to_owned).to_vec()];
     for (member, difference) in bundle
@@ -156,10 +155,12 @@ fn text(bundle: &Bundle, report: &VerifyReport) -> String {
     } else {
         "does not pass"
     };
-    format!(
-        "{}\n`{}` {verdict} on {}\n",
-        table(&rows),
+    let mut text = Text::new();
+    text.table(&rows).blank();
+    text.line(format!(
+        "`{}` {verdict} on {}",
         bundle.manifest().name,
         report.device
-    )
+    ));
+    text
 }

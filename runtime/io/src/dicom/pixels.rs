@@ -48,6 +48,16 @@ impl Image {
 
     /// Reads a frame, from 0: scaled values, row by row.
     pub fn read(&self, frame: usize, fragments: &Fragments) -> Result<Vec<f32>, DicomError> {
+        self.read_stored(frame, fragments, |_| {})
+    }
+
+    /// The same, and shows the bytes of the frame as they are stored.
+    pub fn read_stored(
+        &self,
+        frame: usize,
+        fragments: &Fragments,
+        stored: impl FnOnce(&[u8]),
+    ) -> Result<Vec<f32>, DicomError> {
         let mut stream = self.open()?;
         let place = &self.header.frames[frame];
         let scale = Scale {
@@ -55,7 +65,7 @@ impl Image {
             slope: place.slope,
             intercept: place.intercept,
         };
-        self.decoded(&mut stream, frame, fragments, scale)
+        self.decoded(&mut stream, frame, fragments, scale, stored)
             .map_err(|reason| self.failed(frame, reason))
     }
 
@@ -142,6 +152,7 @@ impl Image {
         frame: usize,
         fragments: &Fragments,
         scale: Scale,
+        stored: impl FnOnce(&[u8]),
     ) -> Result<Vec<f32>, PixelError> {
         let header = &self.header;
         let shape = Shape {
@@ -154,6 +165,7 @@ impl Image {
             // The header's check has shown that the file is long enough for it.
             let mut native = vec![0; bytes as usize];
             stream.exact(&mut native)?;
+            stored(&native);
             let encoding = Encoding::of(header.syntax);
             if encoding.big && header.pixels.words && header.format.allocated == 8 {
                 native
@@ -166,6 +178,7 @@ impl Image {
         }
         let fragments = fragments.get(frame).map(Vec::as_slice).unwrap_or_default();
         let compressed = read_fragments(stream, fragments)?;
+        stored(&compressed);
         if !is_plausible(compressed.len() as u64, bytes) {
             return Err(PixelError::Implausible {
                 found: compressed.len() as u64,

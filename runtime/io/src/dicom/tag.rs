@@ -45,6 +45,7 @@ tags! {
     TRANSFER_SYNTAX_UID = 0x0002, 0x0010, "Transfer Syntax UID";
     DIRECTORY_RECORD_SEQUENCE = 0x0004, 0x1220, "Directory Record Sequence";
     REFERENCED_FILE_ID = 0x0004, 0x1500, "Referenced File ID";
+    SPECIFIC_CHARACTER_SET = 0x0008, 0x0005, "Specific Character Set";
     IMAGE_TYPE = 0x0008, 0x0008, "Image Type";
     SOP_CLASS_UID = 0x0008, 0x0016, "SOP Class UID";
     SOP_INSTANCE_UID = 0x0008, 0x0018, "SOP Instance UID";
@@ -55,6 +56,8 @@ tags! {
     FRAME_TYPE = 0x0008, 0x9007, "Frame Type";
     PATIENT_NAME = 0x0010, 0x0010, "Patient's Name";
     PATIENT_ID = 0x0010, 0x0020, "Patient ID";
+    ISSUER_OF_PATIENT_ID = 0x0010, 0x0021, "Issuer of Patient ID";
+    PATIENT_BIRTH_DATE = 0x0010, 0x0030, "Patient's Birth Date";
     SLICE_THICKNESS = 0x0018, 0x0050, "Slice Thickness";
     ECHO_TIME = 0x0018, 0x0081, "Echo Time";
     ECHO_NUMBERS = 0x0018, 0x0086, "Echo Number(s)";

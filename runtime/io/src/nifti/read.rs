@@ -95,24 +95,6 @@ pub fn read_label_map_within(
     NiftiFile::open(path)?.label_map(limits)
 }
 
-/// Number of voxels, over all channels, that are NaN or infinite.
-///
-/// **Examples**
-/// ```
-/// use ndarray::arr3;
-/// use vesal_volume::{Affine, Volume};
-/// let data = arr3(&[[[1.0, f32::NAN], [f32::INFINITY, 0.0]]]).insert_axis(ndarray::Axis(0));
-/// let volume = Volume { data, affine: Affine::IDENTITY };
-/// assert_eq!(vesal_io::nifti::non_finite_voxels(&volume), 2);
-/// ```
-pub fn non_finite_voxels(volume: &Volume) -> usize {
-    volume
-        .data
-        .iter()
-        .filter(|value| !value.is_finite())
-        .count()
-}
-
 /// A file whose header is checked and whose voxels are still to be read: for those who decide by the header.
 pub struct NiftiFile {
     header: Header,
@@ -262,7 +244,7 @@ impl NiftiFile {
     }
 
     /// The header, the file that holds the voxels, and that file opened, unless it asks for too much.
-    fn source(self, limits: &Limits) -> Result<(Header, PathBuf, Source), NiftiError> {
+    pub(super) fn source(self, limits: &Limits) -> Result<(Header, PathBuf, Source), NiftiError> {
         let Self {
             header,
             voxel_path,

@@ -3,14 +3,13 @@
 use std::path::Path;
 
 use serde::Serialize;
-use vesal_cli::{Exit, Failure};
-use vesal_io::nifti::{self, AffineSource, ByteOrder, XForm};
+use vesal_cli::{Exit, Failure, Text};
+use vesal_io::nifti::{self, AffineSource, ByteOrder, Limits, XForm};
 use vesal_io::sniff::NiftiVersion;
 use vesal_volume::Affine;
 use vesal_volume::orientation::Orientation;
 
 use crate::failure;
-use crate::table::table;
 
 /// What is known of a volume.
 #[derive(Debug, Serialize)]
@@ -41,29 +40,22 @@ struct ScalingFacts {
 struct IntensityFacts {
     min: Option<f32>,
     max: Option<f32>,
-    non_finite_voxels: usize,
+    non_finite_voxels: u64,
 }
 
 impl Facts {
-    /// Reads header and voxels.
+    /// Reads the header, and through the voxels a few megabytes at a time.
     ///
     /// **Errors**: the file is unusable.
     pub fn of(path: &Path) -> Result<Self, Failure> {
         let attempt = || format!("cannot inspect `{}`", path.display());
         let header = nifti::read_header(path)
             .map_err(|error| failure::input(error).attempting(attempt()))?;
-        let volume = nifti::read_channels(path)
+        let intensities = nifti::read_intensities(path, &Limits::default())
             .map_err(|error| failure::input(error).attempting(attempt()))?;
         let geometry = header.geometry();
         let orientation = Orientation::of(&geometry.affine)
             .map_err(|error| Failure::new(Exit::Input, error).attempting(attempt()))?;
-        let finite = || {
-            volume
-                .data
-                .iter()
-                .copied()
-                .filter(|value| value.is_finite())
-        };
         Ok(Self {
             path: path.display().to_string(),
             format: match header.version {
@@ -93,16 +85,16 @@ impl Facts {
                 intercept: scaling.intercept,
             }),
             intensity: IntensityFacts {
-                min: finite().reduce(f32::min),
-                max: finite().reduce(f32::max),
-                non_finite_voxels: nifti::non_finite_voxels(&volume),
+                min: intensities.min,
+                max: intensities.max,
+                non_finite_voxels: intensities.non_finite,
             },
             dimensions: header.dimensions,
         })
     }
 
     /// The facts for people.
-    pub fn text(&self) -> String {
+    pub fn text(&self) -> Text {
         let mut rows = Vec::new();
         let mut row = |name: &str, value: String| rows.push(vec![format!("  {name}"), value]);
         row(
@@ -139,6 +131,8 @@ impl Facts {
                 format!("{} voxels", self.intensity.non_finite_voxels),
             );
         }
-        format!("{}\n{}", self.path, table(&rows))
+        let mut text = Text::new();
+        text.line(&self.path).table(&rows);
+        text
     }
 }

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use vesal_bundle::Bundle;
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Exit, Failure, stderr};
 use vesal_engine::Ensemble;
 
 use self::batch::Batch;
@@ -38,6 +38,7 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
     let bundle = Bundle::open_for_use(&arguments.bundle)
         .map_err(|error| failure::bundle(&arguments.bundle, error))?;
     let plan = prepare::plan(arguments, &bundle)?;
+    let key = prepare::uid_key(arguments)?;
     let Jobs { jobs, notes } = prepare::jobs(arguments, &plan)?;
     outputs::create_folder(&arguments.output)?;
     if let Some(report) = &arguments.report {
@@ -45,8 +46,10 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
     }
 
     let mut record = new_record(arguments, &bundle);
-    for note in notes {
-        eprintln!("note: {note}");
+    let marked = arguments.mark_incomplete;
+    let mark = marked.then(|| "results are marked: images may be missing".to_owned());
+    for note in notes.into_iter().chain(mark) {
+        stderr::note(&note);
         record.warnings.push(note);
     }
     let mut ensemble = if jobs.iter().any(|job| job.checked.is_ok()) {
@@ -60,6 +63,7 @@ pub fn run(arguments: &PredictArguments) -> Result<Exit, Failure> {
         arguments,
         bundle: &bundle,
         plan: &plan,
+        key,
         tell: true,
         ensemble: ensemble.as_mut(),
     }
@@ -81,7 +85,11 @@ pub fn new_record(arguments: &PredictArguments, bundle: &Bundle) -> RunRecord {
         digest: bundle.digest().to_owned(),
         members: bundle.manifest().members.len(),
     };
-    RunRecord::new(bundle, DeviceRecord::new(arguments.compute.device))
+    RunRecord::new(
+        bundle,
+        DeviceRecord::new(arguments.compute.device),
+        arguments.mark_incomplete,
+    )
 }
 
 /// Loads the networks for these cases and notes what they run on.
@@ -114,7 +122,7 @@ pub fn open(
     record.device.note(&opened);
     if let Some(reason) = &opened.unusable {
         let warning = format!("the profile is not used: {}", failure::one_line(reason));
-        eprintln!("note: {warning}");
+        stderr::note(&warning);
         record.warnings.push(warning);
     }
     let ensemble = opened.ensemble;
@@ -127,7 +135,7 @@ pub fn open(
             ensemble.device(),
             failure::one_line(reason)
         );
-        eprintln!("note: {warning}");
+        stderr::note(&warning);
         record.warnings.push(warning);
     }
     Ok(ensemble)

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::dicom::dataset::{Visitor, text};
+use crate::dicom::dataset::{VALUE_BYTES_MAX, Visitor, text};
 use crate::dicom::error::DicomError;
+use crate::dicom::patient::{self, Patient, PatientReader};
 use crate::dicom::stack::Stack;
 use crate::dicom::structures::{Classed, visit};
 use crate::dicom::tag::{self, Tag};
@@ -26,6 +27,8 @@ pub struct StructureReferences {
     pub series: Vec<ReferencedSeries>,
     /// UIDs of the frames of reference of its regions.
     pub frames_of_reference: BTreeSet<String>,
+    /// Whose images it was drawn on.
+    patient: Patient,
 }
 
 /// A series that a structure set was drawn on.
@@ -38,6 +41,12 @@ pub struct ReferencedSeries {
 }
 
 impl StructureReferences {
+    /// Whether the set and a stack name one patient.
+    pub fn is_of_patient_of(&self, stack: &Stack) -> bool {
+        let images = stack.images().map(|image| image.header.patient);
+        Patient::count(images.chain([self.patient])) == 1
+    }
+
     /// The stacks that the set was drawn on, as positions in `stacks`.
     ///
     /// **Definition**: those of its series; of these, if any has slices that the set names, only such. Names of slices
@@ -84,6 +93,7 @@ pub fn read_structure_references(
     let mut found = Found::default();
     visit(path.as_ref(), &mut found)?;
     let mut references = found.references;
+    references.patient = found.patient.patient();
     references.series.retain(|series| !series.series.is_empty());
     Ok(references)
 }
@@ -92,6 +102,7 @@ pub fn read_structure_references(
 #[derive(Default)]
 struct Found {
     class: Option<String>,
+    patient: PatientReader,
     references: StructureReferences,
 }
 
@@ -115,7 +126,7 @@ impl Visitor for Found {
 
     fn wants(&self, path: &[Tag], tag: Tag) -> bool {
         match path {
-            [] => tag == tag::SOP_CLASS_UID,
+            [] => tag == tag::SOP_CLASS_UID || PatientReader::wants(tag),
             [tag::STRUCTURE_SET_ROI_SEQUENCE] => tag == tag::REFERENCED_FRAME_OF_REFERENCE_UID,
             path if path == SERIES => tag == tag::SERIES_INSTANCE_UID,
             path if path == IMAGES => tag == tag::REFERENCED_SOP_INSTANCE_UID,
@@ -123,7 +134,18 @@ impl Visitor for Found {
         }
     }
 
-    fn value(&mut self, path: &[Tag], _: Tag, value: Vec<u8>) {
+    fn longest(&self, tag: Tag) -> u64 {
+        if PatientReader::wants(tag) {
+            patient::BYTES_MAX
+        } else {
+            VALUE_BYTES_MAX
+        }
+    }
+
+    fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>) {
+        if path.is_empty() && PatientReader::wants(tag) {
+            return self.patient.take(tag, &value);
+        }
         let value = text(&value);
         let series = self.references.series.last_mut();
         match (path, series) {
