@@ -1,5 +1,8 @@
 //! `vesal` segments 3-D medical images with a deployed bundle.
 
+// Foreign texts reach a terminal through `vesal_cli` alone.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod case;
 mod cli;
 mod commands;
@@ -16,14 +19,13 @@ mod progress;
 mod reason;
 mod record;
 mod skipped;
-mod table;
 mod trust;
 
 use std::panic;
 use std::process::ExitCode;
 
 use clap::Parser;
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Exit, Failure, stderr};
 
 use crate::cli::{Cli, Command};
 
@@ -32,7 +34,7 @@ fn main() -> ExitCode {
     // Only the command line is looked at before this: `--version` and `--help` end here.
     let cli = Cli::parse();
     panic::catch_unwind(|| vesal_cli::run(|| run(cli))).unwrap_or_else(|_| {
-        eprintln!("error: vesal stopped because of a mistake in its own code, described above");
+        stderr::say("error: vesal stopped because of a mistake in its own code, described above");
         Exit::Bug.into()
     })
 }

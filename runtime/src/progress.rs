@@ -1,9 +1,9 @@
 //! Progress on stderr, only where a person watches: on a terminal.
 
-use std::fmt::Display;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use vesal_cli::{Failure, shown, stderr};
 use vesal_engine::Stage;
 
 /// The bar of a batch.
@@ -32,7 +32,7 @@ impl Progress {
     pub fn case(&self, name: &str) {
         let number = 1 + self.begun.fetch_add(1, Ordering::Relaxed);
         self.bar
-            .set_prefix(format!("[{number}/{}] {name}", self.total));
+            .set_prefix(format!("[{number}/{}] {}", self.total, shown(name)));
     }
 
     /// Shows a step that has no length.
@@ -70,9 +70,14 @@ impl Progress {
         self.bar.reset();
     }
 
-    /// Prints a line to stderr without disturbing the bar.
-    pub fn print(&self, text: impl Display) {
-        self.bar.suspend(|| eprint!("{text}"));
+    /// Warns on stderr without disturbing the bar.
+    pub fn warning(&self, text: impl AsRef<str>) {
+        self.bar.suspend(|| stderr::warning(text));
+    }
+
+    /// Prints a failure to stderr without disturbing the bar.
+    pub fn failure(&self, failure: &Failure) {
+        self.bar.suspend(|| stderr::failure(failure));
     }
 
     /// Does something on the terminal that the bar must not disturb.

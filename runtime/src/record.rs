@@ -44,6 +44,8 @@ pub struct RunRecord {
     pub memory: MemoryRecord,
     /// Most memory held at once; null where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
+    /// Whether all results are marked, because images of the scans may be missing.
+    pub marked_incomplete: bool,
     /// What a reader of the results should know about the run as a whole.
     pub warnings: Vec<String>,
     /// The cases in their order.
@@ -259,7 +261,7 @@ pub struct LabelRecord {
 
 impl RunRecord {
     /// A record without cases, figures yet to come.
-    pub fn new(bundle: BundleRecord, device: DeviceRecord) -> Self {
+    pub fn new(bundle: BundleRecord, device: DeviceRecord, marked_incomplete: bool) -> Self {
         Self {
             format: FORMAT,
             format_version: FORMAT_VERSION,
@@ -270,6 +272,7 @@ impl RunRecord {
             total_seconds: 0.0,
             memory: MemoryRecord::default(),
             peak_memory_bytes: None,
+            marked_incomplete,
             warnings: Vec::new(),
             cases: Vec::new(),
         }

@@ -268,6 +268,38 @@ fn structures_that_make_no_labels_are_told() {
 }
 
 #[test]
+fn structures_of_another_patient_make_no_labels() {
+    let folder = tempdir().unwrap();
+    let (input, out) = (folder.path().join("in"), folder.path().join("out"));
+    save_series(&input, "a", &numbered(4, "1.2.10"));
+    let region = [("liver", 1, vec![columns(0., 1., 1.)])];
+    let set = structure_set(&region, Some(("1.2.10", &[])));
+    let others: [fn(Elements) -> Elements; 3] = [
+        |set| set.text(PATIENT_ID, b"LO", "SENTINEL-2"),
+        |set| set.text(PATIENT_NAME, b"PN", "SENTINEL^OTHER"),
+        |set| set.without(PATIENT_ID),
+    ];
+    for other in others {
+        save(&input, "set", &other(set.clone()).file(EXPLICIT));
+        let flags = ["--structures", "liver=1", "--overwrite"];
+        let ran = convert(&input, &out, &flags);
+        assert_eq!(ran.code, Some(7), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains(
+                "names another patient than series 1.2.10, on which it says it was drawn"
+            ) && !ran.stderr.contains("SENTINEL"),
+            "{}",
+            ran.stderr
+        );
+        assert_eq!(listing(&out), ["1.2.10.nii.gz"]);
+    }
+    save(&input, "set", &set.file(EXPLICIT));
+    let ran = convert(&input, &out, &["--structures", "liver=1", "--overwrite"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(listing(&out), ["1.2.10.nii.gz", "1.2.10_label.nii.gz"]);
+}
+
+#[test]
 fn nothing_that_names_a_patient_comes_along() {
     let folder = tempdir().unwrap();
     let (input, out) = (folder.path().join("in"), folder.path().join("out"));

@@ -354,7 +354,7 @@ fn channels_are_series_of_a_study() {
 }
 
 #[test]
-fn channels_lie_in_one_frame_of_reference_unless_chosen() {
+fn channels_lie_in_one_frame_of_reference_unless_allowed() {
     let folder = tempdir().unwrap();
     let (input, out) = (folder.path().join("study"), folder.path().join("out"));
     let moved = About {
@@ -381,9 +381,22 @@ fn channels_lie_in_one_frame_of_reference_unless_chosen() {
         "{}",
         ran.stderr
     );
-    let flags = ["--series", "t1=4", "--series", "t2=5", "--json"];
+    // That a series is meant does not say where it lies.
+    let by_hand = ["--series", "t1=4", "--series", "t2=5", "--json"];
+    let ran = predict(&bundle, &[&input], &out, &by_hand);
+    assert_eq!(ran.code, Some(3));
+    assert!(
+        ran.stderr.contains("--any-frame-of-reference"),
+        "{}",
+        ran.stderr
+    );
+    let flags = [&by_hand[..], &["--any-frame-of-reference"]].concat();
     let ran = predict(&bundle, &[&input], &out, &flags);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(contains(
+        &out.join("1.2.1_seg.dcm"),
+        "frames of reference differ"
+    ));
     let warning = json(&ran)["cases"][0]["warnings"][0].to_string();
     assert!(warning.contains("another frame of reference"), "{warning}");
 }
@@ -473,7 +486,7 @@ fn texts_of_headers_do_not_reach_the_terminal_raw() {
     let ran = support::run(["inspect".as_ref(), input.as_os_str()]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(
-        ran.stdout.contains("a\u{b7}[31mred\u{b7}\u{b7}line"),
+        ran.stdout.contains(r"a\u{1b}[31mred\u{7}\nline"),
         "{}",
         ran.stdout
     );

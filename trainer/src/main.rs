@@ -1,5 +1,8 @@
 //! `vesal-train` trains networks that segment 3-D medical images.
 
+// Foreign texts reach a terminal through `vesal_cli` alone.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 mod commands;
 
@@ -7,15 +10,15 @@ use std::panic;
 use std::process::ExitCode;
 
 use clap::Parser;
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Exit, Failure, stderr};
 
 use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     panic::catch_unwind(|| vesal_cli::run(|| run(cli))).unwrap_or_else(|_| {
-        eprintln!(
-            "error: vesal-train stopped because of a mistake in its own code, described above"
+        stderr::say(
+            "error: vesal-train stopped because of a mistake in its own code, described above",
         );
         Exit::Bug.into()
     })

@@ -88,6 +88,12 @@ fn read(criterion: &mut Criterion) {
         group.bench_function(format!("read {name}"), |b| {
             b.iter(|| assessment.read(&Limits::default()).expect("read"));
         });
+        group.bench_function(format!("read {name} with digests"), |b| {
+            b.iter(|| {
+                let read = assessment.read_with_content(&Limits::default());
+                read.expect("read")
+            });
+        });
     }
     group.finish();
 }
@@ -96,7 +102,8 @@ fn write(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder");
     save_series(folder.path(), EXPLICIT);
     let assessment = assess(folder.path());
-    let source = Source::of(&assessment).expect("a source");
+    let read = assessment.read_with_content(&Limits::default());
+    let source = Source::of(&assessment, read.expect("read").1).expect("a source");
     let mut group = criterion.benchmark_group("SEG, 64 planes of 512x512");
     group.sample_size(10);
     group.throughput(Throughput::Elements(SHAPE.iter().product::<usize>() as u64));
@@ -158,6 +165,7 @@ const OPTIONS: ResultOptions = ResultOptions {
         second: 5,
     },
     series_number: None,
+    key: None,
 };
 
 criterion_group!(benches, read, write);

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use vesal_bundle::manifest::{ManifestError, check_version};
-use vesal_cli::{Exit, Failure, stdout};
+use vesal_cli::{Exit, Failure, stderr, stdout};
 
 use crate::assemble::{AssembleError, Assembled, Destination};
 use summary::Summary;
@@ -67,7 +67,7 @@ impl Common {
     /// Prints what was made.
     fn report(&self, assembled: &Assembled, assumptions: Vec<String>) -> Result<Exit, Failure> {
         let summary = Summary::new(assembled, assumptions);
-        eprint!("{}", summary.text());
+        stderr::print(&summary.text());
         if self.json {
             stdout::print_json(&summary)?;
         }
@@ -93,7 +93,7 @@ pub fn run() -> Result<Exit, Failure> {
 
 /// Says on stderr what is going on.
 fn progress(step: &str) {
-    eprintln!("{step}");
+    stderr::say(step);
 }
 
 /// How to exit when a bundle cannot be put together.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use vesal_bundle::manifest::{EnsembleRecord, MemberProvenance};
+use vesal_cli::Text;
 use vesal_volume::postprocess::Combine;
 
 use crate::assemble::Assembled;
@@ -85,7 +86,7 @@ impl Summary {
     }
 
     /// The same for people.
-    pub fn text(&self) -> String {
+    pub fn text(&self) -> Text {
         let mut lines: Vec<String> = self
             .assumptions
             .iter()
@@ -134,6 +135,10 @@ impl Summary {
             self.bundle.display()
         ));
         lines.push(format!("SHA-256 {}", self.digest));
-        lines.join("\n") + "\n"
+        let mut text = Text::new();
+        for line in lines {
+            text.line(line);
+        }
+        text
     }
 }

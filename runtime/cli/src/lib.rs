@@ -1,4 +1,7 @@
-//! What the command lines of all Vesal programs share: exit codes, the form of errors, and printing data.
+//! What the command lines of all Vesal programs share: exit codes, the form of errors, and printing.
+//!
+//! Everything that is printed goes through [`stdout`], [`stderr`] and [`Failure`], which show by their numbers the
+//! characters of foreign texts that a terminal would obey; so callers cannot forget to.
 //!
 //! A message is complete when a radiographer can tell which file, an engineer which rule, and both what to do next:
 //!
@@ -9,12 +12,19 @@
 //! hint: `vesal inspect BUNDLE` lists the channels
 //! ```
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod host_memory;
+mod shown;
+pub mod stderr;
 pub mod stdout;
+mod text;
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::process::ExitCode;
+
+pub use shown::shown;
+pub use text::{Columns, Text};
 
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +98,7 @@ impl Failure {
         self.exit
     }
 
-    /// The whole message, as printed.
+    /// The whole message, as printed: a line each for attempt, causes and hint, whatever texts they hold.
     pub fn render(&self) -> String {
         let mut lines = Vec::new();
         lines.extend(self.attempt.clone());
@@ -100,14 +110,15 @@ impl Failure {
             }
             cause = error.source();
         }
-        let mut text = format!("error: {}\n", lines.remove(0));
+        let mut text = Text::new();
+        text.line(format!("error: {}", lines.remove(0)));
         for line in lines {
-            let _ = writeln!(text, "  caused by: {line}");
+            text.line(format!("  caused by: {line}"));
         }
         if let Some(hint) = &self.hint {
-            let _ = writeln!(text, "\nhint: {hint}");
+            text.blank().line(format!("hint: {hint}"));
         }
-        text
+        text.as_str().to_owned()
     }
 }
 
@@ -116,7 +127,7 @@ pub fn run(program: impl FnOnce() -> Result<Exit, Failure>) -> ExitCode {
     match program() {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprint!("{}", failure.render());
+            stderr::failure(&failure);
             failure.exit.into()
         }
     }
@@ -137,5 +148,19 @@ mod tests {
             "error: cannot write `a.nii.gz`\n  caused by: disk is full\n\nhint: free some space\n"
         );
         assert_eq!(failure.exit(), Exit::Output);
+    }
+
+    #[test]
+    fn foreign_texts_forge_no_lines() {
+        let cause = std::io::Error::other("`a\n  caused by: nothing\u{1b}[2K`");
+        let failure = Failure::new(Exit::Input, cause)
+            .attempting("cannot read `x\u{9b}1A`")
+            .hint("look at `\u{202e}y`".to_owned());
+        assert_eq!(
+            failure.render(),
+            "error: cannot read `x\\u{9b}1A`\n  \
+             caused by: `a\\n  caused by: nothing\\u{1b}[2K`\n\n\
+             hint: look at `\\u{202e}y`\n"
+        );
     }
 }

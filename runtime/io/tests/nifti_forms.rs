@@ -127,7 +127,7 @@ fn who_is_believed_counts_and_is_written_in_both_forms() {
 }
 
 #[test]
-fn extremes_are_those_of_all_frames() {
+fn intensities_are_those_of_all_frames() {
     let directory = tempfile::tempdir().unwrap();
     let fields = Fields {
         dim: vec![4, 3, 2, 2, 2],
@@ -144,9 +144,10 @@ fn extremes_are_those_of_all_frames() {
         .flat_map(|value| value.to_le_bytes())
         .collect();
     let path = save(directory.path(), "a.nii", &fields.single(&bytes));
-    let extremes = NiftiFile::open(path).unwrap().extremes().unwrap();
+    let found = NiftiFile::open(path).unwrap();
+    let found = found.intensities(&Limits::default()).unwrap();
     assert_eq!(
-        (extremes.min, extremes.max, extremes.non_finite),
+        (found.min, found.max, found.non_finite),
         (Some(1.0), Some(47.0), 2)
     );
 }

@@ -4,7 +4,7 @@ mod synthetic;
 
 use synthetic::{Fields, gzip, save};
 use vesal_io::nifti::{
-    AffineSource, ByteOrder, NiftiError, VoxelError, XForm, read_channels, read_header,
+    AffineSource, ByteOrder, Limits, NiftiError, NiftiFile, VoxelError, XForm, read_channels, read_header,
     read_label_map, read_volume,
 };
 use vesal_io::sniff::{Content, NiftiLayout, NiftiVersion, sniff};
@@ -473,10 +473,13 @@ fn voxels_that_are_not_finite_stay_and_are_counted() {
         .into_iter()
         .flat_map(f32::to_le_bytes)
         .collect();
-    let volume = read_volume(save(directory.path(), "a.nii", &fields.single(&voxels))).unwrap();
+    let path = save(directory.path(), "a.nii", &fields.single(&voxels));
+    let volume = read_volume(&path).unwrap();
     assert!(volume.data[[0, 0, 0, 0]].is_nan());
     assert_eq!(volume.data[[0, 2, 0, 0]], f32::NEG_INFINITY);
-    assert_eq!(vesal_io::nifti::non_finite_voxels(&volume), 2);
+    let found = NiftiFile::open(&path).unwrap().intensities(&Limits::default()).unwrap();
+    assert_eq!(found.non_finite, 2);
+    assert_eq!((found.min, found.max), (Some(1.0), Some(1.0)));
 }
 
 #[test]

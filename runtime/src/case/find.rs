@@ -13,7 +13,7 @@ use vesal_bundle::deploy_plan::Channel;
 use vesal_io::dicom::Stack;
 use vesal_io::sniff::{self, Content};
 
-use super::series::{self, ChosenSeries, SeriesError};
+use super::series::{self, Choosing, SeriesError};
 use crate::cli::DatalistPart;
 use crate::datalist::{self, DatalistError, Listed};
 
@@ -158,7 +158,7 @@ impl FindError {
 /// Finds the cases that `paths` name, in their order; the files of a folder are sorted by name.
 ///
 /// A folder without NIfTI files is searched for DICOM, with all that is below it.
-pub fn find(paths: &[PathBuf], channels: &[Channel], chosen: &[ChosenSeries]) -> Found {
+pub fn find(paths: &[PathBuf], channels: &[Channel], choosing: Choosing) -> Found {
     let names: Vec<String> = channels
         .iter()
         .map(|channel| channel.name.clone())
@@ -178,10 +178,10 @@ pub fn find(paths: &[PathBuf], channels: &[Channel], chosen: &[ChosenSeries]) ->
         }
     }
     if !dicom.is_empty() {
-        let Found { candidates, notes } = series::find(&dicom, channels, chosen);
+        let Found { candidates, notes } = series::find(&dicom, channels, choosing);
         found.candidates.splice(place..place, candidates);
         found.notes.extend(notes);
-    } else if !chosen.is_empty() {
+    } else if !choosing.series.is_empty() {
         let note = "`--series` chooses among DICOM series, and no input is DICOM";
         found.notes.push(note.into());
     }

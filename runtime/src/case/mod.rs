@@ -2,10 +2,12 @@
 
 mod find;
 mod grid;
+#[cfg(test)]
+mod mixed;
 mod read;
 mod series;
 
 pub use find::{Candidate, FindError, Input, find, find_listed, images_in};
 pub use grid::GridError;
-pub use read::{Assessed, Checked, Origin, ReadError, geometry_note};
-pub use series::{ChosenSeries, SeriesError, names};
+pub use read::{Assessed, Checked, Images, Origin, ReadError, note};
+pub use series::{Choosing, ChosenSeries, SeriesError, names};

@@ -16,7 +16,7 @@ use super::grid::{self, GridError};
 /// A case whose headers fit together.
 #[derive(Debug)]
 pub struct Checked {
-    source: Images,
+    sources: Sources,
     /// How many of the channels are those of each image.
     images: Vec<usize>,
     /// Which world the first channel's affine leads to, to be passed on to outputs.
@@ -25,11 +25,22 @@ pub struct Checked {
     pub warnings: Vec<String>,
     grids: Vec<(Geometry, usize)>,
     reading_bytes: u64,
+    /// Whether images may be missing.
+    incomplete: bool,
+}
+
+/// The voxels of a case.
+#[derive(Debug)]
+pub struct Images {
+    /// A volume for each image.
+    pub volumes: Vec<Volume>,
+    /// What outputs need to know.
+    pub origin: Origin,
 }
 
 /// What is read, one of it per channel.
 #[derive(Debug)]
-enum Images {
+enum Sources {
     /// Files, and which affine counts where theirs contradict each other.
     Files(Vec<PathBuf>, Option<Believe>),
     Stacks(Vec<Assessment>),
@@ -42,17 +53,23 @@ pub struct Origin {
     pub space: XForm,
     /// The series that results refer to; `None` where the input is no DICOM.
     pub source: Option<Source>,
-    /// How far the first channel's grid is to be trusted; `None` where the input is no DICOM.
+    /// How far the grids of all channels are to be trusted: the worst counts; `None` where the input is no DICOM.
     pub grade: Option<Grade>,
+    /// Whether images may be missing.
+    pub incomplete: bool,
 }
 
-/// What NIfTI files say about the geometry of the series that they come from.
-pub fn geometry_note(grade: Grade) -> &'static str {
-    match grade {
-        Grade::Ok => "geometry ok",
-        Grade::Resampled => "geometry resampled",
-        Grade::Refused => "geometry refused",
-    }
+/// What NIfTI files say about the input that they come from.
+pub fn note(grade: Option<Grade>, incomplete: bool) -> Option<&'static str> {
+    Some(match (grade, incomplete) {
+        (None, false) => return None,
+        (None, true) => "may lack images",
+        (Some(Grade::Ok), false) => "geometry ok",
+        (Some(Grade::Ok), true) => "geometry ok; may lack images",
+        (Some(Grade::Resampled), false) => "geometry resampled",
+        (Some(Grade::Resampled), true) => "geometry resampled; may lack images",
+        (Some(Grade::Refused), _) => "geometry refused",
+    })
 }
 
 /// A stack and what volume it makes.
@@ -141,7 +158,8 @@ impl Checked {
             }
             facts.push((header.geometry(), header.volume_peak_bytes()));
         }
-        Self::new(Images::Files(files, believe), &facts, plan, space, warnings)
+        let sources = Sources::Files(files, believe);
+        Self::new(sources, &facts, plan, space, warnings)
     }
 
     /// Takes one DICOM stack per channel of the plan.
@@ -173,12 +191,12 @@ impl Checked {
         }
         let assessments = stacks.into_iter().map(|stack| stack.assessment).collect();
         let space = XForm::ScannerAnat;
-        Self::new(Images::Stacks(assessments), &facts, plan, space, warnings)
+        Self::new(Sources::Stacks(assessments), &facts, plan, space, warnings)
     }
 
     /// Puts together what is known of each channel: its grid, and the most bytes that reading it takes.
     fn new(
-        source: Images,
+        sources: Sources,
         facts: &[(Geometry, u64)],
         plan: &DeployPlan,
         space: XForm,
@@ -205,8 +223,9 @@ impl Checked {
             }
         }
         Ok(Self {
-            source,
+            sources,
             images,
+            incomplete: false,
             space,
             warnings,
             grids,
@@ -216,9 +235,9 @@ impl Checked {
 
     /// All its files.
     pub fn paths(&self) -> Vec<&Path> {
-        match &self.source {
-            Images::Files(files, _) => files.iter().map(PathBuf::as_path).collect(),
-            Images::Stacks(stacks) => {
+        match &self.sources {
+            Sources::Files(files, _) => files.iter().map(PathBuf::as_path).collect(),
+            Sources::Stacks(stacks) => {
                 let slices = stacks.iter().flat_map(Assessment::slices);
                 let mut paths: Vec<_> = slices.map(Slice::path).collect();
                 // Frames of one file follow each other.
@@ -238,45 +257,55 @@ impl Checked {
         self.reading_bytes
     }
 
-    /// What results refer to; of a DICOM series the header of its first slice is read for it.
-    ///
-    /// **Errors**: that header has changed.
-    pub fn origin(&self) -> Result<Origin, ReadError> {
-        let (source, grade) = match &self.source {
-            Images::Files(..) => (None, None),
-            Images::Stacks(stacks) => {
-                let (first, others) = stacks.split_first().ok_or(ReadError::Changed)?;
-                let source = others.iter().fold(Source::of(first)?, Source::and);
-                (Some(source), Some(first.grade()))
-            }
-        };
-        Ok(Origin {
-            space: self.space,
-            source,
-            grade,
-        })
+    /// The same, marked: images of the input may be missing, and every result says so.
+    pub fn marked(mut self) -> Self {
+        self.incomplete = true;
+        self
     }
 
-    /// Reads the voxels of all images.
+    /// Reads the voxels of all images, and what results refer to: of a DICOM series in the same pass.
     ///
-    /// **Errors**: voxels are damaged or incomplete.
-    pub fn voxels(&self) -> Result<Vec<Volume>, ReadError> {
-        let mut channels: Box<dyn Iterator<Item = Result<Volume, ReadError>>> = match &self.source {
-            Images::Files(files, believe) => Box::new(files.iter().map(|file| {
-                let opened = NiftiFile::open_believing(file, *believe)?;
-                Ok(opened.volume(&Limits::default())?)
-            })),
-            Images::Stacks(stacks) => Box::new(
-                stacks
-                    .iter()
-                    .map(|stack| Ok(stack.read(&Limits::default())?)),
-            ),
+    /// **Errors**: voxels are damaged or incomplete; a header has changed since it was looked at.
+    pub fn read(&self) -> Result<Images, ReadError> {
+        let (channels, source, grade) = match &self.sources {
+            Sources::Files(files, believe) => {
+                let channels = files.iter().map(|file| {
+                    NiftiFile::open_believing(file, *believe)?.volume(&Limits::default())
+                });
+                (channels.collect::<Result<Vec<_>, _>>()?, None, None)
+            }
+            Sources::Stacks(stacks) => {
+                let mut channels = Vec::with_capacity(stacks.len());
+                let mut source: Option<Source> = None;
+                for stack in stacks {
+                    let (volume, content) = stack.read_with_content(&Limits::default())?;
+                    channels.push(volume);
+                    source = Some(match source {
+                        None => Source::of(stack, content)?,
+                        Some(source) => source.and(stack, content)?,
+                    });
+                }
+                let source = source.ok_or(ReadError::Changed)?;
+                let source = if self.incomplete {
+                    source.incomplete()
+                } else {
+                    source
+                };
+                let grade = stacks.iter().map(Assessment::grade).max();
+                (channels, Some(source), grade)
+            }
         };
-        let image = |&count: &usize| {
-            let channels = channels.by_ref().take(count);
-            stack(channels.collect::<Result<_, _>>()?)
-        };
-        self.images.iter().map(image).collect()
+        let mut channels = channels.into_iter();
+        let image = |&count: &usize| stack(channels.by_ref().take(count).collect());
+        Ok(Images {
+            volumes: self.images.iter().map(image).collect::<Result<_, _>>()?,
+            origin: Origin {
+                space: self.space,
+                source,
+                grade,
+                incomplete: self.incomplete,
+            },
+        })
     }
 }
 

@@ -25,6 +25,15 @@ pub struct ChosenSeries {
     pub which: Which,
 }
 
+/// What the user says about series.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Choosing<'a> {
+    /// Which series are which channels, by hand.
+    pub series: &'a [ChosenSeries],
+    /// Whether the series of a case may lie in different frames of reference.
+    pub any_frame_of_reference: bool,
+}
+
 /// How a series is chosen by hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Which {
@@ -119,11 +128,23 @@ pub enum SeriesError {
         /// UID of the series.
         series: String,
     },
+    /// Series of different patients under the UID of one study.
+    #[error(
+        "series that are channels of study {study} name different patients: {patients}; expected one"
+    )]
+    Patients {
+        /// UID of the study.
+        study: String,
+        /// How many, at least.
+        patients: usize,
+    },
     /// Series whose places nothing relates.
     #[error(
-        "series of channels `{first}` and `{second}` have different frames of reference, expected one for all channels"
+        "series of channels `{first}` and `{second}` have different frames of reference, expected one for all channels of study {study}"
     )]
     FrameOfReference {
+        /// UID of the study.
+        study: String,
         /// The first channel.
         first: String,
         /// The deviating one.
@@ -150,15 +171,18 @@ impl SeriesError {
             }
             Self::Missing { channel, .. } | Self::Several { channel, .. } => Some(choose(channel)),
             Self::Same { second, .. } => Some(choose(second)),
-            Self::FrameOfReference { second, .. } => Some(format!(
-                "if they are aligned all the same, choose the series by hand: `--series {second}=UID`"
-            )),
+            Self::Patients { .. } => Some(
+                "give only the files of one patient; if the patient's name or ID was corrected, export all series of the study again".to_owned(),
+            ),
+            Self::FrameOfReference { .. } => Some(
+                "if somebody has made sure that they are aligned all the same, pass `--any-frame-of-reference`: results will say so".to_owned(),
+            ),
         }
     }
 }
 
 /// Makes cases of what files and folders hold.
-pub(super) fn find(paths: &[&Path], channels: &[Channel], chosen: &[ChosenSeries]) -> Found {
+pub(super) fn find(paths: &[&Path], channels: &[Channel], choosing: Choosing) -> Found {
     let scan = match dicom::scan(paths) {
         Ok(scan) => scan,
         Err(error) => {
@@ -188,9 +212,10 @@ pub(super) fn find(paths: &[&Path], channels: &[Channel], chosen: &[ChosenSeries
         return found;
     }
     found.notes.extend(skipped);
+    found.notes.extend(mixed_studies(&scan.stacks));
     let names = names(&scan.stacks);
     let named: Vec<Named> = scan.stacks.into_iter().zip(names).collect();
-    let taking = Taking { channels, chosen };
+    let taking = Taking { channels, choosing };
     let (cases, over) = match channels {
         [channel] => taking.each(channel, named),
         _ => taking.studies(named),
@@ -211,6 +236,20 @@ pub(super) fn find(paths: &[&Path], channels: &[Channel], chosen: &[ChosenSeries
     }
     found.candidates.extend(cases);
     found
+}
+
+/// Studies whose series name several patients: each result has the patient of its own series.
+fn mixed_studies(stacks: &[Stack]) -> Vec<String> {
+    let mut studies: BTreeMap<&str, Vec<&Stack>> = BTreeMap::new();
+    for stack in stacks {
+        studies.entry(stack.study()).or_default().push(stack);
+    }
+    let mixed = studies.into_iter().filter_map(|(study, stacks)| {
+        let patients = dicom::patients(stacks);
+        (patients > 1)
+            .then(|| format!("series of study {study} name different patients: {patients}"))
+    });
+    mixed.collect()
 }
 
 /// A stack and what a case is called whose first channel it is.
@@ -247,7 +286,7 @@ pub fn names(stacks: &[Stack]) -> Vec<String> {
 /// Which channels take what.
 struct Taking<'a> {
     channels: &'a [Channel],
-    chosen: &'a [ChosenSeries],
+    choosing: Choosing<'a>,
 }
 
 impl Taking<'_> {
@@ -349,17 +388,29 @@ impl Taking<'_> {
             }
             chosen.push(stacks[index].0.clone());
         }
-        self.check_frames(&chosen)?;
+        let patients = dicom::patients(&chosen);
+        if patients > 1 {
+            return Err(SeriesError::Patients {
+                study: study.to_owned(),
+                patients,
+            });
+        }
+        self.check_frames(study, &chosen)?;
         Ok(chosen)
     }
 
-    /// Channels that were not chosen by hand lie in the first one's frame of reference.
-    fn check_frames(&self, chosen: &[Stack]) -> Result<(), SeriesError> {
+    /// Channels lie in the first one's frame of reference, also those that were chosen by hand: that a series is the
+    /// one that is meant does not say where it lies.
+    fn check_frames(&self, study: &str, chosen: &[Stack]) -> Result<(), SeriesError> {
+        if self.choosing.any_frame_of_reference {
+            return Ok(());
+        }
         for (channel, stack) in self.channels.iter().zip(chosen).skip(1) {
             let first = chosen[0].frame_of_reference();
             let differ = first.is_none() || stack.frame_of_reference() != first;
-            if differ && self.by_hand(channel).next().is_none() {
+            if differ {
                 return Err(SeriesError::FrameOfReference {
+                    study: study.to_owned(),
                     first: self.channels[0].name.clone(),
                     second: channel.name.clone(),
                 });
@@ -370,7 +421,8 @@ impl Taking<'_> {
 
     fn by_hand(&self, channel: &Channel) -> impl Iterator<Item = &Which> {
         let of_channel = self
-            .chosen
+            .choosing
+            .series
             .iter()
             .filter(|chosen| chosen.channel == channel.name);
         of_channel.map(|chosen| &chosen.which)

@@ -72,6 +72,12 @@ pub struct PredictArguments {
     /// Replace results that exist already
     #[arg(long)]
     pub overwrite: bool,
+    /// Mark all results: images of the scans may be missing
+    #[arg(long)]
+    pub mark_incomplete: bool,
+    /// File with a secret of 32 bytes or more, under which UIDs of DICOM results are made
+    #[arg(long, value_name = "FILE")]
+    pub uid_key: Option<PathBuf>,
     /// What follows the case in the name of its label map
     #[arg(long, value_name = "TEXT", default_value = "_seg", value_parser = parse_suffix, allow_hyphen_values = true)]
     pub suffix: String,
@@ -151,6 +157,9 @@ pub struct DicomArguments {
     /// DICOM series of a channel, by number, UID or description, as in `t1=4` or `t1=*T1*`
     #[arg(long, value_name = "CHANNEL=SERIES")]
     pub series: Vec<ChosenSeries>,
+    /// Let the series of a case lie in different frames of reference: somebody has made sure that they are aligned
+    #[arg(long)]
+    pub any_frame_of_reference: bool,
     /// Rules that choose series and codes of labels (JSON), in place of the bundle's
     #[arg(long, value_name = "FILE")]
     pub dicom_rules: Option<PathBuf>,

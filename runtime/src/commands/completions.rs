@@ -10,6 +10,6 @@ use vesal_cli::stdout;
 pub fn run(arguments: &CompletionsArguments) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "vesal", &mut script);
-    stdout::print(&String::from_utf8_lossy(&script))?;
+    stdout::print_own(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Success)
 }

@@ -1,14 +1,13 @@
 //! `vesal devices`: what networks can run on here.
 
 use serde::Serialize;
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Exit, Failure, Text};
 use vesal_engine::availability::{self, Availability};
 use vesal_engine::library::{self, Origin, Runtime};
 use vesal_engine::plugin::{self, Provider, Source};
 
 use crate::cli::DevicesArguments;
 use crate::failure;
-use crate::table::table;
 use vesal_cli::stdout;
 
 /// What `--json` prints.
@@ -97,7 +96,7 @@ fn offered(found: &plugin::Availability) -> ProviderDocument {
     }
 }
 
-fn text(document: &Document) -> String {
+fn text(document: &Document) -> Text {
     let row = |device: &DeviceDocument| {
         let state = device
             .reason
@@ -116,9 +115,11 @@ fn text(document: &Document) -> String {
         vec![provider.provider.to_string(), state]
     };
     let providers: Vec<_> = document.providers.iter().map(row).collect();
-    format!(
-        "ONNX Runtime {version} from {path}\n\n{}\nOther providers, for `--provider`:\n{}",
-        table(&devices),
-        table(&providers)
-    )
+    let mut text = Text::new();
+    text.line(format!("ONNX Runtime {version} from {path}"))
+        .blank();
+    text.table(&devices).blank();
+    text.line("Other providers, for `--provider`:")
+        .table(&providers);
+    text
 }

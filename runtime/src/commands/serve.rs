@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Parser;
 use vesal_bundle::Bundle;
 use vesal_cli::host_memory::HostMemory;
-use vesal_cli::{Exit, Failure, stdout};
+use vesal_cli::{Exit, Failure, Text, stderr, stdout};
 use vesal_engine::check_networks;
 use vesal_node::config::{EXAMPLE, Grouping, Service};
 use vesal_node::queue::{OpenError, Queue};
@@ -35,7 +35,7 @@ struct SeriesAlone {
 /// Runs a node until it is told to stop, or checks its settings.
 pub fn run(arguments: &ServeArguments) -> Result<Exit, Failure> {
     let Some(path) = &arguments.config else {
-        stdout::print(EXAMPLE)?;
+        stdout::print_own(EXAMPLE)?;
         return Ok(Exit::Success);
     };
     let mut config = Config::read(path).map_err(|error| {
@@ -176,8 +176,8 @@ fn check(config: &Config, services: &[Checked], path: &Path) -> Result<Exit, Fai
             );
             failure::engine(error).attempting(attempt)
         })?;
-        stdout::print(&format!(
-            "service {}: runs on `{}`\n",
+        tell(format!(
+            "service {}: runs on `{}`",
             service.ae_title,
             opened.ensemble.device()
         ))?;
@@ -187,27 +187,33 @@ fn check(config: &Config, services: &[Checked], path: &Path) -> Result<Exit, Fai
         Ok(queue) => {
             let jobs = queue.jobs(usize::MAX).len();
             let storage = queue.storage().display();
-            stdout::print(&format!("storage `{storage}`: {jobs} jobs\n"))?;
+            tell(format!("storage `{storage}`: {jobs} jobs"))?;
         }
-        Err(error @ OpenError::InUse { .. }) => eprintln!("note: {error}"),
+        Err(error @ OpenError::InUse { .. }) => stderr::note(error.to_string()),
         Err(error) => return Err(start(error.into())),
     }
     let stop = Arc::<Stop>::default();
     for (name, destination) in &config.destinations {
         match send::echo(destination, &config.limits, &stop) {
-            Ok(()) => stdout::print(&format!("destination `{name}`: is there\n"))?,
-            Err(error) => eprintln!("warning: destination `{name}`: {error}"),
+            Ok(()) => tell(format!("destination `{name}`: is there"))?,
+            Err(error) => stderr::warning(format!("destination `{name}`: {error}")),
         }
     }
     for source in &config.sources {
         let name = &source.name;
         match send::echo(&source.peer, &config.limits, &stop) {
-            Ok(()) => stdout::print(&format!("source `{name}`: is there\n"))?,
-            Err(error) => eprintln!("warning: source `{name}`: {error}"),
+            Ok(()) => tell(format!("source `{name}`: is there"))?,
+            Err(error) => stderr::warning(format!("source `{name}`: {error}")),
         }
     }
-    stdout::print(&format!("the settings `{}` can be used\n", path.display()))?;
+    tell(format!("the settings `{}` can be used", path.display()))?;
     Ok(Exit::Success)
+}
+
+fn tell(line: String) -> Result<(), Failure> {
+    let mut text = Text::new();
+    text.line(line);
+    stdout::print(&text)
 }
 
 fn start(error: StartError) -> Failure {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Exit, Failure, Text, stderr};
 use vesal_engine::install::{self, InstallError, VERSION, Variant};
 use vesal_engine::library::{cache_directory, installed, library_in};
 
@@ -29,20 +29,26 @@ pub fn run(arguments: &SetupArguments) -> Result<Exit, Failure> {
             "was fetched again",
         ),
         _ => {
-            eprintln!("fetching `{}` {VERSION} with pip", variant.package());
+            tell_fetching(variant);
             (install::fetch(variant).map_err(failed)?.path, "was fetched")
         }
     };
-    stdout::print(&format!(
-        "ONNX Runtime {VERSION} {how}: {}\n",
-        path.display()
-    ))?;
+    let mut text = Text::new();
+    text.line(format!("ONNX Runtime {VERSION} {how}: {}", path.display()));
+    stdout::print(&text)?;
     Ok(Exit::Success)
+}
+
+fn tell_fetching(variant: Variant) {
+    stderr::say(format!(
+        "fetching `{}` {VERSION} with pip",
+        variant.package()
+    ));
 }
 
 /// Fetches beside what is there, and only then takes its place.
 fn replace(cache: &Path, variant: Variant) -> Result<PathBuf, InstallError> {
-    eprintln!("fetching `{}` {VERSION} with pip", variant.package());
+    tell_fetching(variant);
     let write = |path: &Path| {
         let path = path.to_path_buf();
         move |source| InstallError::Write { path, source }

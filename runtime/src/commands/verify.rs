@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use serde::Serialize;
 use vesal_bundle::Bundle;
 use vesal_bundle::manifest::Member;
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Exit, Failure, Text};
 use vesal_engine::VerifyReport;
 use vesal_engine::verify::{VerifyError, replay};
 
 use crate::cli::VerifyArguments;
 use crate::commands::use_threads;
 use crate::record::seconds;
-use crate::table::table;
 use crate::{failure, memory, profile, trust};
 use vesal_cli::stdout;
 
@@ -138,7 +137,7 @@ fn document(bundle: &Bundle, report: &VerifyReport, profile: Option<PathBuf>) ->
     }
 }
 
-fn text(bundle: &Bundle, report: &VerifyReport) -> String {
+fn text(bundle: &Bundle, report: &VerifyReport) -> Text {
     let tolerance = report.tolerance;
     let mut rows = vec![["", "found", "tolerated"].map(str::to_owned).to_vec()];
     for (member, difference) in bundle
@@ -163,15 +162,17 @@ fn text(bundle: &Bundle, report: &VerifyReport) -> String {
     } else {
         "does not pass"
     };
-    format!(
-        "{}\n`{}` {verdict} on {}{}\n",
-        table(&rows),
+    let signed = if bundle.is_signed() {
+        "; its signature is by the key"
+    } else {
+        ""
+    };
+    let mut text = Text::new();
+    text.table(&rows).blank();
+    text.line(format!(
+        "`{}` {verdict} on {}{signed}",
         bundle.manifest().name,
-        report.device,
-        if bundle.is_signed() {
-            "; its signature is by the key"
-        } else {
-            ""
-        }
-    )
+        report.device
+    ));
+    text
 }

@@ -216,6 +216,14 @@ pub fn two_channel_bundle(folder: &Path) -> PathBuf {
     bundle_of(folder.join("two-1"), &plan(&["t1", "t2"]), CONV_TWO)
 }
 
+/// Writes a network on one channel with these names of task, channel and of a label.
+pub fn named_bundle(folder: &Path, task: &str, channel: &str, label: &str) -> PathBuf {
+    let mut plan = plan(&[channel]);
+    plan.name = task.into();
+    plan.labels[2].name = label.into();
+    bundle_of(folder.join("named-1"), &plan, CONV_A)
+}
+
 /// Writes the same network; a channel has patterns, a label a code.
 pub fn bundle_with_rules(folder: &Path) -> PathBuf {
     let concept = |value: &str, meaning: &str| Concept {

@@ -3,7 +3,7 @@
 use std::thread::available_parallelism;
 
 use vesal_cli::stdout::print;
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Exit, Failure, stderr};
 use vesal_trainer::fit::TrainDevice;
 use vesal_trainer::memory;
 use vesal_trainer::run_dir::{Made, WorkDir, WorkError};
@@ -46,10 +46,10 @@ pub fn run(arguments: &AutoArguments) -> Result<Exit, Failure> {
     } else {
         "planned before"
     };
-    eprintln!(
+    stderr::say(format!(
         "{state}: patches of {:?} voxels, {} epochs; `vesal-train plan --explain` tells why",
         plan.roi_size, plan.num_epochs
-    );
+    ));
     let slots = slots(&work, arguments, folds.len())?;
     let trainings = Trainings::new(
         &work,
@@ -87,7 +87,7 @@ fn slots(
     };
     let slots = (each.max(1) * devices.len()).min(folds).max(1);
     if slots > devices.len() {
-        eprintln!("{slots} folds at once");
+        stderr::say(format!("{slots} folds at once"));
     }
     Ok(devices.iter().copied().cycle().take(slots).collect())
 }

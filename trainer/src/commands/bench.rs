@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use vesal_cli::stdout::{print, print_json};
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Columns, Exit, Failure, Text};
 use vesal_models::{NetworkConfig, SegResNetDsConfig};
 use vesal_trainer::fit::{BenchRequest, StepTimes, bench};
 
 use super::fit::fit_failure;
-use super::table;
 use crate::cli::BenchArguments;
 
 /// Deep supervision outputs, at most: Auto3DSeg's.
@@ -98,5 +97,8 @@ fn report(
         ],
     ];
     rows.extend(device_mib.map(|mib| ["device memory".to_owned(), format!("{mib:.0} MiB")]));
-    print(&table(&rows.into_iter().map(Vec::from).collect::<Vec<_>>()))
+    let rows: Vec<_> = rows.into_iter().map(Vec::from).collect();
+    let mut text = Text::new();
+    text.columns(&rows, Columns::Numbers);
+    print(&text)
 }

@@ -1,8 +1,8 @@
 //! How findings are told.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
+use vesal_cli::Text;
 use vesal_trainer::analyze::findings::{Finding, FindingKind, Findings, Severity};
 
 /// Findings of one kind that are told one by one; the others are counted.
@@ -11,7 +11,7 @@ const TOLD_OF_A_KIND: usize = 5;
 const CASES_TOLD: usize = 3;
 
 /// The findings as text, those of one kind together, each kind with its remedy; empty where there are none.
-pub fn tell(findings: &Findings, path: &Path) -> String {
+pub fn tell(findings: &Findings, path: &Path) -> Text {
     let Findings {
         n_cases,
         n_excluded,
@@ -19,7 +19,7 @@ pub fn tell(findings: &Findings, path: &Path) -> String {
         ..
     } = findings;
     if findings.is_empty() {
-        return String::new();
+        return Text::new();
     }
     let mut kinds: Vec<(Severity, FindingKind)> = findings
         .iter()
@@ -27,7 +27,7 @@ pub fn tell(findings: &Findings, path: &Path) -> String {
         .collect();
     kinds.sort_by_key(|&(severity, kind)| (severity, kind));
     kinds.dedup();
-    let mut text = String::new();
+    let mut text = Text::new();
     for (severity, kind) in kinds {
         let of_kind: Vec<&Finding> = findings
             .iter()
@@ -37,31 +37,30 @@ pub fn tell(findings: &Findings, path: &Path) -> String {
             Severity::Error => "left out",
             Severity::Warning => "warning",
         };
-        let _ = writeln!(text, "{severity}: {} ({})", kind.title(), of_kind.len());
+        text.line(format!("{severity}: {} ({})", kind.title(), of_kind.len()));
         let told = &of_kind[..of_kind.len().min(TOLD_OF_A_KIND)];
         let names: Vec<String> = told.iter().map(|finding| names(finding)).collect();
         let width = names.iter().map(|name| name.chars().count()).max();
         for (name, finding) in names.iter().zip(told) {
             let line = format!("  {name:<0$}  {1}", width.unwrap_or(0), finding.message);
-            let _ = writeln!(text, "{}", line.trim_end());
+            text.line(line.trim_end());
         }
         if of_kind.len() > told.len() {
-            let _ = writeln!(text, "  and {} more", of_kind.len() - told.len());
+            text.line(format!("  and {} more", of_kind.len() - told.len()));
         }
         let mut hints: Vec<&str> = told.iter().map(|finding| finding.hint.as_str()).collect();
         hints.dedup();
         for hint in hints {
-            let _ = writeln!(text, "  remedy: {hint}");
+            text.line(format!("  remedy: {hint}"));
         }
-        text.push('\n');
+        text.blank();
     }
-    let _ = writeln!(
-        text,
+    text.line(format!(
         "{}, {n_excluded} of {} left out; all findings are in `{}`",
         count(findings.len(), "finding"),
         count(*n_cases, "case"),
         path.display()
-    );
+    ));
     text
 }
 
@@ -127,7 +126,10 @@ warning: empty label map (1)
 
 8 findings, 7 of 20 cases left out; all findings are in `w/findings.json`
 ";
-        assert_eq!(text, expected);
-        assert_eq!(tell(&Findings::new(20, Vec::new()), Path::new("x")), "");
+        assert_eq!(text.as_str(), expected);
+        assert_eq!(
+            tell(&Findings::new(20, Vec::new()), Path::new("x")),
+            Text::new()
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::thread;
 
 use indicatif::MultiProgress;
 use vesal_cli::stdout::print;
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Exit, Failure, stderr};
 use vesal_trainer::fit::{self, FitError, FitOutcome, TrainDevice, TrainDevices};
 use vesal_trainer::memory;
 use vesal_trainer::run_dir::WorkDir;
@@ -71,9 +71,9 @@ impl<'a> Trainings<'a> {
             Ok(FitOutcome::Finished { .. }) => Ok(true),
             Ok(FitOutcome::Stopped { epoch, step }) => {
                 self.bars.suspend(|| {
-                    eprintln!(
+                    stderr::say(format!(
                         "fold {fold} stopped after step {step} of epoch {epoch}: the same command goes on from there"
-                    );
+                    ));
                 });
                 Ok(false)
             }

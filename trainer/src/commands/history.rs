@@ -1,6 +1,6 @@
 //! `vesal-train export-history` and `import-history`.
 
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Exit, Failure, stderr};
 use vesal_trainer::history::{self, ExportOptions, HistoryError};
 use vesal_trainer::run_dir::WorkDir;
 
@@ -21,19 +21,19 @@ pub fn export(arguments: &ExportHistoryArguments) -> Result<Exit, Failure> {
         .map_err(|error| refused(error, Exit::Output).attempting(attempt()))?;
     for run in &exported.unfinished {
         if !arguments.with_checkpoints {
-            eprintln!(
-                "note: `{run}` is not finished, and starts again where it is imported; `--with-checkpoints` takes its state along"
-            );
+            stderr::note(format!(
+                "`{run}` is not finished, and starts again where it is imported; `--with-checkpoints` takes its state along"
+            ));
         }
     }
-    eprintln!(
+    stderr::say(format!(
         "exported {} files, {:.1} MB, with {} trained and {} unfinished runs, to {}",
         exported.files,
         exported.bytes as f64 / 1e6,
         exported.trained.len(),
         exported.unfinished.len(),
         arguments.out.display()
-    );
+    ));
     Ok(Exit::Success)
 }
 
@@ -46,16 +46,14 @@ pub fn import(arguments: &ImportHistoryArguments) -> Result<Exit, Failure> {
             refused(error, Exit::Input).attempting(attempt)
         },
     )?;
-    eprintln!(
+    stderr::say(format!(
         "imported {} cases and {} folds into {}",
         work.cases(),
         work.folds().len(),
         arguments.work.work_dir.display()
-    );
+    ));
     if !work.has_data() {
-        eprintln!(
-            "note: to train, tell where the data are with `--dataroot DIR` or VESAL_DATAROOT"
-        );
+        stderr::note("to train, tell where the data are with `--dataroot DIR` or VESAL_DATAROOT");
     }
     Ok(Exit::Success)
 }

@@ -12,7 +12,7 @@ pub mod report;
 pub mod scores;
 pub mod status;
 
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Exit, Failure, stderr};
 use vesal_trainer::analyze::Measures;
 use vesal_trainer::analyze::stats::ExcludedCase;
 use vesal_trainer::fit::{TrainDevice, TrainDevices};
@@ -104,14 +104,14 @@ fn analyze_watched(
     drop(progress);
     if let Ok(_) | Err(WorkError::Analyze(_)) = &done {
         let found = work.findings().map_err(failure)?;
-        eprint!("{}", tell(&found, &work.findings_path()));
+        stderr::print(&tell(&found, &work.findings_path()));
     }
     let (made, excluded) =
         done.map_err(|error| failure(error).attempting("cannot analyze the cases"))?;
     let usable = count(work.cases() - excluded.len(), "case");
     match made {
-        Made::Now => eprintln!("analyzed {usable}"),
-        Made::Before => eprintln!("{usable} analyzed before"),
+        Made::Now => stderr::say(format!("analyzed {usable}")),
+        Made::Before => stderr::say(format!("{usable} analyzed before")),
     }
     Ok(excluded)
 }
@@ -135,43 +135,4 @@ fn failure(error: WorkError) -> Failure {
     };
     let hint = error.hint();
     Failure::new(exit, error).hint(hint)
-}
-
-/// Columns, the first to the left and the others to the right.
-fn table(rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let mut text = String::new();
-    for row in rows {
-        let cells: Vec<String> = row
-            .iter()
-            .enumerate()
-            .map(|(column, cell)| match column {
-                0 => format!("{cell:<0$}", width(0)),
-                _ => format!("{cell:>0$}", width(column)),
-            })
-            .collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tables_align() {
-        let rows = [
-            vec!["fold".to_owned(), "Dice".to_owned()],
-            vec!["10".to_owned(), "0.81234".to_owned()],
-        ];
-        assert_eq!(table(&rows), "fold     Dice\n10    0.81234\n");
-    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use vesal_cli::stdout::{print, print_json};
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Exit, Failure, Text, stderr};
 use vesal_trainer::planner::{Decision, Group};
 
 use super::{decide_memory, failure, prepare};
@@ -34,13 +34,13 @@ pub fn run(arguments: &PlanArguments) -> Result<Exit, Failure> {
     } else if arguments.explain {
         print(&explain(&plans.reasons))?;
     }
-    eprintln!("wrote deploy_plan.json and train_plan.json");
+    stderr::say("wrote deploy_plan.json and train_plan.json");
     Ok(Exit::Success)
 }
 
 /// Every decision, its rule and its facts, by group.
-fn explain(decisions: &[Decision]) -> String {
-    let mut text = String::new();
+fn explain(decisions: &[Decision]) -> Text {
+    let mut text = Text::new();
     for group in Group::ALL {
         let mut of_group = decisions
             .iter()
@@ -49,11 +49,10 @@ fn explain(decisions: &[Decision]) -> String {
         if of_group.peek().is_none() {
             continue;
         }
-        if !text.is_empty() {
-            text.push('\n');
+        if !text.as_str().is_empty() {
+            text.blank();
         }
-        text.push_str(&group.to_string().to_uppercase());
-        text.push('\n');
+        text.line(group.to_string().to_uppercase());
         for decision in of_group {
             let name = format!("  {:<NAME_WIDTH$}", decision.name);
             wrap(&mut text, &name, &decision.value_text());
@@ -67,14 +66,13 @@ fn explain(decisions: &[Decision]) -> String {
 }
 
 /// Appends words after a prefix, on lines of at most [`WIDTH`] columns.
-fn wrap(text: &mut String, prefix: &str, words: &str) {
+fn wrap(text: &mut Text, prefix: &str, words: &str) {
     let mut line = prefix.to_owned();
     let mut is_new = true;
     for word in words.split(' ') {
         let fits = line.chars().count() + 1 + word.chars().count() <= WIDTH;
         if !is_new && !fits {
-            text.push_str(line.trim_end());
-            text.push('\n');
+            text.line(line.trim_end());
             line = " ".repeat(prefix.chars().count());
             is_new = true;
         }
@@ -84,8 +82,7 @@ fn wrap(text: &mut String, prefix: &str, words: &str) {
         line.push_str(word);
         is_new = false;
     }
-    text.push_str(line.trim_end());
-    text.push('\n');
+    text.line(line.trim_end());
 }
 
 #[cfg(test)]
@@ -94,9 +91,9 @@ mod tests {
 
     #[test]
     fn long_rules_go_on_below_themselves() {
-        let mut text = String::new();
+        let mut text = Text::new();
         wrap(&mut text, "  rule: ", &"word ".repeat(30));
-        let lines: Vec<_> = text.lines().collect();
+        let lines: Vec<_> = text.as_str().lines().collect();
         assert_eq!(lines.len(), 2);
         assert!(lines.iter().all(|line| line.len() <= WIDTH));
         assert!(lines[0].starts_with("  rule: word") && lines[1].starts_with("        word"));

@@ -1,6 +1,7 @@
 //! Progress on stderr, only where a person watches: on a terminal.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use vesal_cli::{shown, stderr};
 use vesal_trainer::fit::{FitObserver, Start, StepReport, ValidationReport};
 
 /// The bar of an analysis.
@@ -18,7 +19,7 @@ impl AnalysisProgress {
 
     /// One more case is done.
     pub fn case_done(&self, case: &str) {
-        self.0.set_message(case.to_owned());
+        self.0.set_message(shown(case).into_owned());
         self.0.inc(1);
     }
 }
@@ -100,7 +101,7 @@ impl FitProgress {
 
     /// Prints a line to stderr without disturbing the bars.
     fn print(&self, text: &str) {
-        self.bars.suspend(|| eprintln!("{text}"));
+        self.bars.suspend(|| stderr::say(text));
     }
 
     /// Puts another bar in the place of the last one.
@@ -187,7 +188,7 @@ impl FitObserver for FitProgress {
     }
 
     fn warning(&mut self, message: &str) {
-        self.print(&format!("warning: {message}"));
+        self.bars.suspend(|| stderr::warning(message));
     }
 }
 

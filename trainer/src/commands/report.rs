@@ -1,6 +1,6 @@
 //! `vesal-train report`.
 
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Exit, Failure, stderr};
 use vesal_io::atomic;
 use vesal_trainer::report::{self, Options, ReportError};
 use vesal_trainer::run_dir::WorkDir;
@@ -38,8 +38,8 @@ pub fn run(arguments: &ReportArguments) -> Result<Exit, Failure> {
             .hint(hint)
     })?;
     for note in &report.left_out {
-        eprintln!("note: {note}");
+        stderr::note(note);
     }
-    eprintln!("wrote `{}`", path.display());
+    stderr::say(format!("wrote `{}`", path.display()));
     Ok(Exit::Success)
 }

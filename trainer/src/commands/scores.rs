@@ -6,13 +6,13 @@ use serde_json::json;
 use vesal_bundle::case_scores::{CaseScores, MeanScore};
 use vesal_bundle::run_record::{FILE_NAME, RunRecord, Score};
 use vesal_cli::stdout::{print, print_json};
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Columns, Exit, Failure, Text, stderr};
 use vesal_models::NetworkConfig;
 use vesal_trainer::fit::{self, FitError};
 use vesal_trainer::run_dir::WorkDir;
 
+use super::failure;
 use super::fit::fit_failure;
-use super::{failure, table};
 use crate::cli::ScoresArguments;
 
 /// Prints the scores of every fold that has any, finished or not.
@@ -44,22 +44,25 @@ pub fn run(arguments: &ScoresArguments) -> Result<Exit, Failure> {
     if arguments.json {
         print_json(&document(&work, &scores, &absent))?;
     } else {
-        let cases = case_table(&scores, &labels, arguments.worst);
+        let mut text = case_table(&scores, &labels, arguments.worst);
         let rows: Vec<_> = scores
             .iter()
             .map(|scores| (scores.fold, score(scores)))
             .collect();
         let folds = render(&rows, Some(&out_of_fold(&scores)), &labels);
-        print(&format!("{cases}\n{folds}"))?;
+        text.blank().append(folds);
+        print(&text)?;
     }
     if !absent.is_empty() {
-        eprintln!("note: without the folds {absent:?}, which have no scores yet");
+        stderr::note(format!(
+            "without the folds {absent:?}, which have no scores yet"
+        ));
     }
     Ok(Exit::Success)
 }
 
 /// A table of every fold's validation Dice and, of several, the mean over the cases of all of them.
-pub fn score_table(work: &WorkDir, folds: &[usize]) -> Result<String, Failure> {
+pub fn score_table(work: &WorkDir, folds: &[usize]) -> Result<Text, Failure> {
     let mut rows = Vec::with_capacity(folds.len());
     for &fold in folds {
         let record: RunRecord<NetworkConfig> = RunRecord::read(&work.run_dir(fold).join(FILE_NAME))
@@ -125,7 +128,7 @@ fn document(work: &WorkDir, scores: &[CaseScores], absent: &[usize]) -> serde_js
     })
 }
 
-fn case_table(scores: &[CaseScores], labels: &[String], worst: usize) -> String {
+fn case_table(scores: &[CaseScores], labels: &[String], worst: usize) -> Text {
     let cases = fit::worst_first(scores);
     let mut rows = vec![["case", "fold", "mean Dice"].map(str::to_owned).to_vec()];
     rows[0].extend(labels.iter().cloned());
@@ -136,14 +139,15 @@ fn case_table(scores: &[CaseScores], labels: &[String], worst: usize) -> String 
         rows.push(row);
     }
     let left = cases.len().saturating_sub(worst);
-    let mut text = table(&rows);
+    let mut text = Text::new();
+    text.columns(&rows, Columns::Numbers);
     if left > 0 {
-        text.push_str(&format!("and {left} better ones; `--worst N` shows N\n"));
+        text.line(format!("and {left} better ones; `--worst N` shows N"));
     }
     text
 }
 
-fn render(scores: &[(usize, Score)], all: Option<&MeanScore>, labels: &[String]) -> String {
+fn render(scores: &[(usize, Score)], all: Option<&MeanScore>, labels: &[String]) -> Text {
     let mut rows = vec![
         ["fold", "cases", "epoch", "mean Dice"]
             .map(str::to_owned)
@@ -172,7 +176,9 @@ fn render(scores: &[(usize, Score)], all: Option<&MeanScore>, labels: &[String])
             labels,
         ));
     }
-    table(&rows)
+    let mut text = Text::new();
+    text.columns(&rows, Columns::Numbers);
+    text
 }
 
 fn row(
@@ -239,7 +245,7 @@ mod tests {
         ];
         let labels = ["a".to_owned(), "b".to_owned()];
         assert_eq!(
-            case_table(&scores, &labels, 3),
+            case_table(&scores, &labels, 3).as_str(),
             "case  fold  mean Dice       a       b\n\
              p        0     0.5000  0.5000       -\n\
              q        1     0.6250  0.7500  0.5000\n\
@@ -251,7 +257,7 @@ mod tests {
             .map(|scores| (scores.fold, score(scores)))
             .collect();
         assert_eq!(
-            render(&rows, Some(&out_of_fold(&scores)), &labels),
+            render(&rows, Some(&out_of_fold(&scores)), &labels).as_str(),
             "fold  cases  epoch  mean Dice       a       b\n\
              0         1      3     0.5000  0.5000       -\n\
              1         3      3     0.6875  0.8750  0.5000\n\

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 use vesal_cli::stdout::{print, print_json};
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Columns, Exit, Failure, Text};
 use vesal_trainer::fit::{RunStatus, state};
 use vesal_trainer::run_dir::WorkDir;
 
-use super::{failure, table};
+use super::failure;
 use crate::cli::StatusArguments;
 
 /// Prints how far every fold is.
@@ -34,11 +34,9 @@ pub fn run(arguments: &StatusArguments) -> Result<Exit, Failure> {
         return Ok(Exit::Success);
     }
     let done = |yes: bool| if yes { "done" } else { "to do" };
-    let mut text = format!(
-        "analysis: {}\nplan: {}\n",
-        done(work.is_analyzed()),
-        done(work.is_planned())
-    );
+    let mut text = Text::new();
+    text.line(format!("analysis: {}", done(work.is_analyzed())));
+    text.line(format!("plan: {}", done(work.is_planned())));
     let header = [
         "fold",
         "state",
@@ -53,7 +51,7 @@ pub fn run(arguments: &StatusArguments) -> Result<Exit, Failure> {
         runs.iter()
             .map(|(fold, status)| row(*fold, status.as_ref())),
     );
-    text.push_str(&table(&rows));
+    text.columns(&rows, Columns::Numbers);
     print(&text)?;
     Ok(Exit::Success)
 }

@@ -1,6 +1,6 @@
 //! Walks over the elements of a data set without recursion and without keeping what is not asked for.
 //!
-//! Attributes that name a patient are passed over unread: they never enter memory. An element's stated length is
+//! Attributes that nobody asks for are passed over unread: they never enter memory. An element's stated length is
 //! believed only as far as the file goes, and sequences within sequences only to [`DEPTH_MAX`].
 
 use std::fs::File;

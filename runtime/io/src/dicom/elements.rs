@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest, Sha256};
-
 use crate::dicom::dataset::{Encoding, Longest, VALUE_BYTES_MAX, Visitor};
 use crate::dicom::error::HeaderError;
+use crate::dicom::patient::{self, Patient, PatientReader};
 use crate::dicom::per_frame::PerFrame;
 use crate::dicom::pixel_format::PixelFormat;
 use crate::dicom::tag::{self, Tag};
@@ -19,10 +18,11 @@ pub(super) struct Elements {
     /// The items of the per-frame functional groups.
     pub per_frame: PerFrame,
     pub modality_lut: bool,
+    patient: PatientReader,
 }
 
 /// Attributes of the data set itself.
-const TOP: [Tag; 36] = [
+const TOP: [Tag; 34] = [
     tag::SPECIFIC_CHARACTER_SET,
     tag::IMAGE_TYPE,
     tag::SOP_CLASS_UID,
@@ -30,8 +30,6 @@ const TOP: [Tag; 36] = [
     tag::ACQUISITION_TIME,
     tag::MODALITY,
     tag::SERIES_DESCRIPTION,
-    tag::PATIENT_NAME,
-    tag::PATIENT_ID,
     tag::SLICE_THICKNESS,
     tag::ECHO_TIME,
     tag::ECHO_NUMBERS,
@@ -60,9 +58,6 @@ const TOP: [Tag; 36] = [
     tag::RESCALE_SLOPE,
     tag::FRAME_REFERENCE_TIME,
 ];
-
-/// Bytes of a patient's name and ID that are let pass: no image is refused for a long one.
-const PATIENT_BYTES_MAX: u64 = 1 << 20;
 
 /// Functional groups and the attributes that are read from each.
 const GROUPS: [(Tag, &[Tag]); 10] = [
@@ -98,15 +93,6 @@ const GROUPS: [(Tag, &[Tag]); 10] = [
     ),
 ];
 
-/// What is kept of a value that identifies a patient: padding, also by empty components of a name, does not count.
-fn digest(value: &[u8]) -> Vec<u8> {
-    let is_padding = |byte: &u8| matches!(byte, b' ' | b'\0' | b'^' | b'=');
-    let start = value.iter().take_while(|byte| **byte == b' ').count();
-    let end = value.iter().rposition(|byte| !is_padding(byte));
-    let text = end.map_or(&[][..], |end| &value[start..=end]);
-    Sha256::digest(text).to_vec()
-}
-
 fn is_functional(sequence: Tag) -> bool {
     sequence == tag::SHARED_FUNCTIONAL_GROUPS_SEQUENCE
         || sequence == tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE
@@ -125,7 +111,7 @@ impl Visitor for Elements {
 
     fn longest(&self, tag: Tag) -> Longest {
         match tag {
-            tag::PATIENT_NAME | tag::PATIENT_ID => Longest::Refused(PATIENT_BYTES_MAX),
+            _ if PatientReader::wants(tag) => Longest::Refused(patient::BYTES_MAX),
             tag::SERIES_DESCRIPTION => Longest::Cut(VALUE_BYTES_MAX),
             _ => Longest::Refused(VALUE_BYTES_MAX),
         }
@@ -144,7 +130,7 @@ impl Visitor for Elements {
 
     fn wants(&self, path: &[Tag], tag: Tag) -> bool {
         match path {
-            [] => TOP.contains(&tag),
+            [] => TOP.contains(&tag) || PatientReader::wants(tag),
             [functional, group] if is_functional(*functional) => GROUPS
                 .iter()
                 .any(|(name, tags)| *name == *group && tags.contains(&tag)),
@@ -153,10 +139,12 @@ impl Visitor for Elements {
     }
 
     fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), HeaderError> {
-        let value = match tag {
-            tag::PATIENT_NAME | tag::PATIENT_ID => digest(&value),
-            _ => value,
-        };
+        if path.is_empty() && PatientReader::wants(tag) {
+            self.patient.take(tag, &value);
+            if tag != tag::SPECIFIC_CHARACTER_SET {
+                return Ok(());
+            }
+        }
         let into = match path.first() {
             None => &mut self.top,
             Some(step) if *step == tag::SHARED_FUNCTIONAL_GROUPS_SEQUENCE => &mut self.shared,
@@ -175,21 +163,13 @@ impl Elements {
             shared: BTreeMap::new(),
             per_frame: PerFrame::default(),
             modality_lut: false,
+            patient: PatientReader::default(),
         }
     }
 
-    /// Digest of the patient's name and ID, without padding; what is absent counts as empty.
-    pub fn patient(&self) -> [u8; 8] {
-        let mut both = Vec::new();
-        for tag in [tag::PATIENT_NAME, tag::PATIENT_ID] {
-            match self.top.get(&tag) {
-                Some(digest) => both.extend(digest),
-                None => both.extend(digest(&[])),
-            }
-        }
-        let mut short = [0; 8];
-        short.copy_from_slice(&digest(&both)[..8]);
-        short
+    /// Whose images they are.
+    pub fn patient(&self) -> Patient {
+        self.patient.patient()
     }
 
     /// The character sets of its texts.

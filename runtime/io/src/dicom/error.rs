@@ -71,6 +71,14 @@ pub enum DicomError {
         /// Bytes asked for.
         bytes: u64,
     },
+    /// Series of different patients are to be put together.
+    #[error("series {series} names another patient than series {first}")]
+    OtherPatient {
+        /// UID of the series.
+        series: String,
+        /// UID of the series before it; the same where its files changed while they were read.
+        first: String,
+    },
     /// The slices cannot be put onto an even grid.
     #[error("cannot resample series {series}: {reason}")]
     Resample {
@@ -91,6 +99,7 @@ impl DicomError {
             }
             Self::Irregular { .. } => Some("give a file or a folder"),
             Self::Header { reason, .. } => reason.hint(),
+            Self::OtherPatient { .. } => Some("give only the files of one patient"),
             _ => None,
         }
     }

@@ -8,6 +8,7 @@ use crate::dicom::dataset::{self, Encoding, PixelElement};
 use crate::dicom::elements::Elements;
 use crate::dicom::error::HeaderError;
 use crate::dicom::frame::{self, Frames};
+use crate::dicom::patient::Patient;
 use crate::dicom::pixel_format::PixelFormat;
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag;
@@ -18,8 +19,7 @@ use crate::dicom::uid::{is_uid, no_uid};
 #[derive(Debug, Clone)]
 pub(super) struct Header {
     pub syntax: TransferSyntax,
-    /// Digest of the patient's name and ID.
-    pub patient: [u8; 8],
+    pub patient: Patient,
     pub instance: String,
     pub study: String,
     pub series: String,

@@ -5,8 +5,7 @@
 //! [`read_structure_references`] on which images. World space leaves here as RAS+ millimeters: DICOM's own LPS ends in this module.
 //!
 //! The walk over a data set is this module's own, without recursion and with every length held against the file, and
-//! only attributes that are asked for are read: dates of birth and the like never enter memory, and of a patient's name
-//! and ID a digest is kept, to tell patients apart. A file whose header is damaged refuses the stacks of its series
+//! only attributes that are asked for are read; of those that name a patient digests are kept, to tell patients apart. A file whose header is damaged refuses the stacks of its series
 //! rather than leaving a hole in them; where its series is unknown, the stacks that have slices beside it.
 //!
 //! **Transfer syntaxes**: implicit and explicit little endian, explicit big endian, deflated; RLE; JPEG baseline,
@@ -18,6 +17,7 @@
 mod class;
 mod codec;
 mod compare;
+mod content;
 mod dataset;
 mod directory;
 mod elements;
@@ -30,6 +30,7 @@ mod layout;
 mod listing;
 mod lost;
 mod near;
+mod patient;
 mod per_frame;
 mod pixel_format;
 mod pixels;
@@ -48,10 +49,12 @@ pub mod write;
 
 pub use class::IMAGE_CLASSES;
 pub use codec::CodecError;
+pub use content::Content;
 pub use error::{DicomError, HeaderError, PixelError, StructureError};
 pub use finding::Finding;
 pub use frame::Key;
 pub use instance::{IMPLEMENTATION_VERSION, Instance, implementation_class, meta_information};
+pub use patient::patients;
 pub use scan::{Scan, SkipReason, Skipped, scan};
 pub use stack::{Assessment, Grade, Policy, Slice, Stack};
 pub use structures::{

@@ -69,12 +69,22 @@ impl Image {
 
     /// Reads a frame, from 0: scaled values, row by row.
     pub fn read(&self, frame: usize, found: &Found) -> Result<Vec<f32>, DicomError> {
+        self.read_stored(frame, found, |_| {})
+    }
+
+    /// The same, and shows the bytes of the frame as they are stored, inflated where the data set is deflated.
+    pub fn read_stored(
+        &self,
+        frame: usize,
+        found: &Found,
+        stored: impl FnOnce(&[u8]),
+    ) -> Result<Vec<f32>, DicomError> {
         let decoded = match found {
-            Found::Inflated(native) => self.inflated(native, frame),
-            Found::InFile => self.native(&mut self.open()?, frame),
+            Found::Inflated(native) => Ok(self.inflated(native, frame, stored)),
+            Found::InFile => self.native(&mut self.open()?, frame, stored),
             Found::Fragments(fragments) => {
                 let fragments = fragments.get(frame).map(Vec::as_slice).unwrap_or_default();
-                self.decoded(&mut self.open()?, frame, fragments)
+                self.decoded(&mut self.open()?, frame, fragments, stored)
             }
         };
         decoded.map_err(|reason| self.failed(frame, reason))
@@ -276,21 +286,28 @@ impl Image {
     }
 
     /// A frame whose image is inflated.
-    fn inflated(&self, native: &[u8], frame: usize) -> Result<Vec<f32>, PixelError> {
+    fn inflated(&self, native: &[u8], frame: usize, stored: impl FnOnce(&[u8])) -> Vec<f32> {
         let mut frames = native.chunks_exact(self.header.frame_bytes() as usize);
         let native = frames.nth(frame).unwrap_or_default();
+        stored(native);
         let encoding = Encoding::of(self.header.syntax);
-        Ok(self.scale(frame).native(native, encoding))
+        self.scale(frame).native(native, encoding)
     }
 
     /// A frame that is not compressed.
-    fn native(&self, stream: &mut Stream, frame: usize) -> Result<Vec<f32>, PixelError> {
+    fn native(
+        &self,
+        stream: &mut Stream,
+        frame: usize,
+        stored: impl FnOnce(&[u8]),
+    ) -> Result<Vec<f32>, PixelError> {
         let header = &self.header;
         let length = header.frame_bytes();
         stream.go_to(header.pixels.offset + length * frame as u64)?;
         // The header's check has shown that the file is long enough for it.
         let mut native = vec![0; length as usize];
         stream.exact(&mut native)?;
+        stored(&native);
         self.turn_words(&mut native);
         let encoding = Encoding::of(header.syntax);
         Ok(self.scale(frame).native(&native, encoding))
@@ -302,6 +319,7 @@ impl Image {
         stream: &mut Stream,
         frame: usize,
         fragments: &[(u64, u32)],
+        stored: impl FnOnce(&[u8]),
     ) -> Result<Vec<f32>, PixelError> {
         let header = &self.header;
         let shape = Shape {
@@ -311,6 +329,7 @@ impl Image {
         let scale = self.scale(frame);
         let length = header.frame_bytes();
         let compressed = read_fragments(stream, fragments)?;
+        stored(&compressed);
         if !is_plausible(compressed.len() as u64, length) {
             return Err(PixelError::Implausible {
                 found: compressed.len() as u64,

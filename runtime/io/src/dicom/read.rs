@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use ndarray::Array4;
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 use vesal_volume::Volume;
 use vesal_volume::resample::resample_volume;
 
+use crate::dicom::content::Content;
 use crate::dicom::error::DicomError;
 use crate::dicom::pixels::{Found, Image};
 use crate::dicom::stack::{Assessment, Slice};
@@ -39,19 +41,47 @@ impl Assessment {
     /// **Errors**: [`DicomError::Refused`] for a stack without a volume; [`DicomError::TooLarge`] before memory is
     /// taken; otherwise what is wrong with a file.
     pub fn read(&self, limits: &Limits) -> Result<Volume, DicomError> {
+        let found = self.find_within(limits)?;
+        let read = |slice: &Slice| Ok((found.read(slice)?, ()));
+        Ok(self.assemble(read)?.0)
+    }
+
+    /// Reads the volume, and in the same pass what its slices hold, by which results are told apart.
+    ///
+    /// **Errors**: as [`Assessment::read`].
+    pub fn read_with_content(&self, limits: &Limits) -> Result<(Volume, Content), DicomError> {
+        let found = self.find_within(limits)?;
+        let (volume, stored) = self.assemble(|slice| found.read_with_digest(slice))?;
+        Ok((volume, Content::of(self.slices(), &stored)))
+    }
+
+    /// Checks what is to be read, and finds its frames.
+    fn find_within(&self, limits: &Limits) -> Result<FoundOf, DicomError> {
         let layout = self.layout()?;
         self.check(layout.read, limits)?;
         self.check(layout.even.shape, limits)?;
         self.check(layout.target.shape, limits)?;
-        let found = self.find()?;
+        self.find()
+    }
+
+    /// Puts the volume together from frames; what else was found in each comes in the order of the slices.
+    fn assemble<T: Send>(
+        &self,
+        read: impl Fn(&Slice) -> Result<(Vec<f32>, T), DicomError> + Sync,
+    ) -> Result<(Volume, Vec<T>), DicomError> {
+        let layout = self.layout()?;
+        let mut found = Vec::with_capacity(self.slices().len());
         let mut data = self.zeros(layout.read)?;
         let [columns, rows, slices] = layout.read;
         let blocks = self.slices().chunks(BLOCK_SLICES);
         for (start, block) in (0..).step_by(BLOCK_SLICES).zip(blocks) {
-            let frames: Vec<Vec<f32>> = block
+            let (frames, more): (Vec<Vec<f32>>, Vec<T>) = block
                 .par_iter()
-                .map(|slice| found.read(slice))
-                .collect::<Result<_, _>>()?;
+                .map(&read)
+                .collect::<Result<Vec<_>, _>>()?
+                .into_iter()
+                .unzip();
+            found.extend(more);
             turn(&frames, [columns, rows, slices], start, &mut data);
         }
         if let Some(blends) = &layout.blends {
@@ -77,12 +107,14 @@ impl Assessment {
             affine: layout.even.affine,
         };
         if layout.target == layout.even {
-            return Ok(volume);
+            return Ok((volume, found));
         }
-        resample_volume(&volume, &layout.target).map_err(|reason| DicomError::Resample {
+        let resampled = resample_volume(&volume, &layout.target);
+        let failed = |reason| DicomError::Resample {
             series: self.series.clone(),
             reason,
-        })
+        };
+        Ok((resampled.map_err(failed)?, found))
     }
 
     /// The most memory in bytes that [`Assessment::read`] takes with so many threads, the volume included; 0 for a
@@ -223,9 +255,25 @@ struct FoundOf(HashMap<usize, Found>);
 
 impl FoundOf {
     fn read(&self, slice: &Slice) -> Result<Vec<f32>, DicomError> {
-        match self.0.get(&(Arc::as_ptr(&slice.image) as usize)) {
-            Some(found) => slice.image.read(slice.frame, found),
-            None => slice.image.read(slice.frame, &slice.image.find()?),
+        self.read_stored(slice, |_| {})
+    }
+
+    /// Reads a frame with the digest of its stored bytes.
+    fn read_with_digest(&self, slice: &Slice) -> Result<(Vec<f32>, [u8; 32]), DicomError> {
+        let mut digest = [0; 32];
+        let values = self.read_stored(slice, |stored| digest = Sha256::digest(stored).into())?;
+        Ok((values, digest))
+    }
+
+    fn read_stored(
+        &self,
+        slice: &Slice,
+        stored: impl FnOnce(&[u8]),
+    ) -> Result<Vec<f32>, DicomError> {
+        let image = &slice.image;
+        match self.0.get(&(Arc::as_ptr(image) as usize)) {
+            Some(found) => image.read_stored(slice.frame, found, stored),
+            None => image.read_stored(slice.frame, &image.find()?, stored),
         }
     }
 }

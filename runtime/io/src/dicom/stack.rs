@@ -11,6 +11,7 @@ use crate::dicom::error::DicomError;
 use crate::dicom::finding::Finding;
 use crate::dicom::frame::{Frame, Key};
 use crate::dicom::layout::{Layout, Order};
+use crate::dicom::patient::patients;
 use crate::dicom::pixels::{Image, is_plausible};
 
 /// One frame of an image file.
@@ -184,7 +185,8 @@ impl Stack {
 }
 
 impl Stack {
-    fn images(&self) -> impl Iterator<Item = &Image> {
+    /// The files.
+    pub(super) fn images(&self) -> impl Iterator<Item = &Image> {
         let mut seen = HashSet::new();
         let images = self.slices.iter().map(|slice| &*slice.image);
         images.filter(move |image| seen.insert(std::ptr::from_ref(*image)))
@@ -192,10 +194,8 @@ impl Stack {
 
     /// That the files name several patients.
     fn patients(&self) -> Option<Finding> {
-        let patients: BTreeSet<_> = self.images().map(|image| image.header.patient).collect();
-        (patients.len() > 1).then_some(Finding::Patients {
-            patients: patients.len(),
-        })
+        let patients = patients([self]);
+        (patients > 1).then_some(Finding::Patients { patients })
     }
 
     /// That the files cannot hold the pixels.
@@ -236,7 +236,9 @@ pub enum Policy {
 }
 
 /// How far a volume is to be trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// Of several volumes the greatest counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grade {
     /// Its voxels are those of the scanner.
     Ok,

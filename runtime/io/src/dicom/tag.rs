@@ -57,6 +57,8 @@ tags! {
     FRAME_TYPE = 0x0008, 0x9007, "Frame Type";
     PATIENT_NAME = 0x0010, 0x0010, "Patient's Name";
     PATIENT_ID = 0x0010, 0x0020, "Patient ID";
+    ISSUER_OF_PATIENT_ID = 0x0010, 0x0021, "Issuer of Patient ID";
+    PATIENT_BIRTH_DATE = 0x0010, 0x0030, "Patient's Birth Date";
     SLICE_THICKNESS = 0x0018, 0x0050, "Slice Thickness";
     ECHO_TIME = 0x0018, 0x0081, "Echo Time";
     ECHO_NUMBERS = 0x0018, 0x0086, "Echo Number(s)";

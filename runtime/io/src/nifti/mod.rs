@@ -17,7 +17,7 @@
 //! where nibabel ignores the unit.
 //!
 //! Values are `stored × scl_slope + scl_inter`, computed in `f64`; a slope of zero or without a finite value means
-//! none. Voxels that are NaN or infinite stay as they are; [`non_finite_voxels`] counts them.
+//! none. Voxels that are NaN or infinite stay as they are; [`NiftiFile::intensities`] counts them.
 //!
 //! Voxels are decompressed and decoded, or encoded and compressed, block by block on the threads of the pool: the bytes
 //! of a file never exist beside the whole array. A compressed file is one gzip member; its bytes depend on its content
@@ -33,6 +33,7 @@ mod error;
 mod fields;
 mod gzip;
 mod header;
+mod intensities;
 mod made_header;
 mod output;
 mod probability;
@@ -45,10 +46,11 @@ pub use ::nifti::XForm;
 pub use affine::{AffineDefect, AffineSource, Believe};
 pub use error::{HeaderError, LabelError, NiftiError, VoxelError, WriteError};
 pub use header::{ByteOrder, DataType, Header, Scaling};
+pub use intensities::Intensities;
 pub use probability::ProbabilityFile;
 pub use read::{
-    Extremes, Limits, NiftiFile, non_finite_voxels, read_channels, read_channels_within,
-    read_header, read_label_map, read_label_map_within, read_volume, read_volume_within,
+    Limits, NiftiFile, read_channels, read_channels_within, read_header, read_label_map,
+    read_label_map_within, read_volume, read_volume_within,
 };
 pub use source::TRAILING_BYTES_MAX;
 pub use write::{WriteOptions, write_label_map, write_regions, write_smallest, write_volume};

@@ -10,11 +10,8 @@ use crate::nifti::blocks::{self, Block};
 use crate::nifti::decode::{self, Others};
 use crate::nifti::error::{NiftiError, VoxelError};
 use crate::nifti::header::Header;
-use crate::nifti::source::{Source, Voxels};
+use crate::nifti::source::Source;
 use crate::sniff::{NiftiLayout, split_extension};
-
-/// Bytes that are looked at together where voxels are not kept: a multiple of those of any voxel.
-const PART_BYTES: u64 = 1 << 20;
 
 /// How much a file may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,53 +94,6 @@ pub fn read_label_map_within(
     limits: &Limits,
 ) -> Result<LabelMap, NiftiError> {
     NiftiFile::open(path)?.label_map(limits)
-}
-
-/// Number of voxels, over all channels, that are NaN or infinite.
-///
-/// **Examples**
-/// ```
-/// use ndarray::arr3;
-/// use vesal_volume::{Affine, Volume};
-/// let data = arr3(&[[[1.0, f32::NAN], [f32::INFINITY, 0.0]]]).insert_axis(ndarray::Axis(0));
-/// let volume = Volume { data, affine: Affine::IDENTITY };
-/// assert_eq!(vesal_io::nifti::non_finite_voxels(&volume), 2);
-/// ```
-pub fn non_finite_voxels(volume: &Volume) -> usize {
-    volume
-        .data
-        .iter()
-        .filter(|value| !value.is_finite())
-        .count()
-}
-
-/// What the values of a file reach.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Extremes {
-    /// The smallest finite value; `None` where there is none.
-    pub min: Option<f32>,
-    /// The largest.
-    pub max: Option<f32>,
-    /// Values that are NaN or infinite.
-    pub non_finite: usize,
-}
-
-impl Extremes {
-    fn add(&mut self, values: &[f32]) {
-        let (mut min, mut max, mut non_finite) = (f32::INFINITY, f32::NEG_INFINITY, 0);
-        for &value in values {
-            if value.is_finite() {
-                (min, max) = (min.min(value), max.max(value));
-            } else {
-                non_finite += 1;
-            }
-        }
-        self.non_finite += non_finite;
-        if min <= max {
-            self.min = Some(self.min.map_or(min, |known| known.min(min)));
-            self.max = Some(self.max.map_or(max, |known| known.max(max)));
-        }
-    }
 }
 
 /// A file whose header is checked and whose voxels are still to be read: for those who decide by the header.
@@ -237,29 +187,6 @@ impl NiftiFile {
         Ok(LabelMap { data, affine })
     }
 
-    /// Smallest and largest finite value over all frames, and how many values are not finite; memory is taken for a
-    /// few blocks of the file, whatever it holds.
-    ///
-    /// **Errors**: as [`read_channels`], whatever the frames are.
-    pub fn extremes(self) -> Result<Extremes, NiftiError> {
-        let header = self.header.clone();
-        let decode = decode::intensities(&header);
-        let mut voxels = self.voxels()?;
-        let mut extremes = Extremes::default();
-        let (mut raw, mut values) = (Vec::new(), Vec::new());
-        let mut left = header.voxel_bytes;
-        while left > 0 {
-            raw.resize(left.min(PART_BYTES) as usize, 0);
-            values.resize(raw.len() / header.data_type.bytes(), 0.0);
-            voxels.fill(&mut raw)?;
-            decode(&raw, &mut values);
-            extremes.add(&values);
-            left -= raw.len() as u64;
-        }
-        voxels.finish()?;
-        Ok(extremes)
-    }
-
     fn one_frame(self) -> Result<Self, NiftiError> {
         match self.header.frames() {
             1 => Ok(self),
@@ -328,17 +255,8 @@ impl NiftiFile {
         Ok((path, values))
     }
 
-    /// The voxels, to be taken in order.
-    fn voxels(self) -> Result<Voxels, NiftiError> {
-        let limits = Limits {
-            max_voxel_bytes: u64::MAX,
-        };
-        let (header, _, source) = self.source(&limits)?;
-        source.voxels(header.voxel_offset, header.voxel_bytes)
-    }
-
     /// The header, the file that holds the voxels, and that file opened, unless it asks for too much.
-    fn source(self, limits: &Limits) -> Result<(Header, PathBuf, Source), NiftiError> {
+    pub(super) fn source(self, limits: &Limits) -> Result<(Header, PathBuf, Source), NiftiError> {
         let Self {
             header,
             voxel_path,

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use vesal_io::dicom::{Policy, read_structure_references, read_structures, scan};
-use vesal_io::nifti::{NiftiFile, read_header};
+use vesal_io::nifti::{Limits, NiftiFile, read_header};
 use vesal_io::sniff::{Content, sniff};
 
 const MIB: u64 = 1 << 20;
@@ -169,7 +169,7 @@ fn looked(path: &Path) -> Vec<String> {
             Ok(header) => told.push(format!("{:?}", header.dimensions)),
             Err(error) => told.push(error.to_string()),
         }
-        if let Err(error) = NiftiFile::open(path).and_then(NiftiFile::extremes) {
+        if let Err(error) = NiftiFile::open(path).and_then(|file| file.intensities(&Limits::default())) {
             told.push(error.to_string());
         }
         return told;

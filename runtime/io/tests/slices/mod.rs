@@ -14,7 +14,8 @@ use vesal_io::dicom::write::{
     Algorithm, DicomWriteError, Form, Moment, Reference, ResultOptions, Segment, Segmented, Source,
     write_report, write_segmentation, write_structures,
 };
-use vesal_io::dicom::{Policy, scan};
+use vesal_io::dicom::{Assessment, Content, Policy, scan};
+use vesal_io::nifti::Limits;
 use vesal_volume::LabelMap;
 
 pub const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
@@ -36,6 +37,12 @@ pub struct Series {
     pub places: Vec<f64>,
     pub character_set: Option<&'static str>,
     pub patient: Vec<u8>,
+    /// UID of the series; those of instances begin with it.
+    pub series: &'static str,
+    pub frame_of_reference: &'static str,
+    pub accession: &'static str,
+    /// What is added to every pixel.
+    pub brightness: u16,
 }
 
 impl Series {
@@ -60,6 +67,10 @@ impl Series {
             places: (0..slices).map(f64::from).collect(),
             character_set: Some("ISO_IR 100"),
             patient: SENTINEL.as_bytes().to_vec(),
+            series: "1.2.3.2",
+            frame_of_reference: "1.2.3.3",
+            accession: "ACCESSION",
+            brightness: 0,
         }
     }
 
@@ -70,21 +81,25 @@ impl Series {
             let mut put = |tag, vr, text: &str| {
                 object.put(DataElement::new(tag, vr, PrimitiveValue::from(text)));
             };
-            let instance = format!("1.2.3.4.{}", 1000 - index);
+            let instance = format!("{}.4.{}", self.series, 1000 - index);
             if let Some(set) = self.character_set {
                 put(tags::SPECIFIC_CHARACTER_SET, VR::CS, set);
             }
             put(tags::SOP_CLASS_UID, VR::UI, CT);
             put(tags::SOP_INSTANCE_UID, VR::UI, &instance);
             put(tags::STUDY_DATE, VR::DA, "20240131");
-            put(tags::ACCESSION_NUMBER, VR::SH, "ACCESSION");
+            put(tags::ACCESSION_NUMBER, VR::SH, self.accession);
             put(tags::MODALITY, VR::CS, "CT");
             put(tags::MANUFACTURER, VR::LO, "Maker");
             put(tags::PATIENT_ID, VR::LO, "ID-7");
             put(tags::STUDY_INSTANCE_UID, VR::UI, "1.2.3.1");
-            put(tags::SERIES_INSTANCE_UID, VR::UI, "1.2.3.2");
+            put(tags::SERIES_INSTANCE_UID, VR::UI, self.series);
             put(tags::SERIES_NUMBER, VR::IS, "4");
-            put(tags::FRAME_OF_REFERENCE_UID, VR::UI, "1.2.3.3");
+            put(
+                tags::FRAME_OF_REFERENCE_UID,
+                VR::UI,
+                self.frame_of_reference,
+            );
             let position: [f64; 3] =
                 std::array::from_fn(|axis| self.first[axis] + place * self.step[axis]);
             put(tags::IMAGE_POSITION_PATIENT, VR::DS, &join(&position));
@@ -98,7 +113,8 @@ impl Series {
             put(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
             let name = PrimitiveValue::U8(self.patient.clone().into());
             object.put(DataElement::new(tags::PATIENT_NAME, VR::PN, name));
-            self.put_pixels(&mut object, vec![index as u16; self.pixels()]);
+            let pixel = index as u16 + self.brightness;
+            self.put_pixels(&mut object, vec![pixel; self.pixels()]);
             let meta = FileMetaTableBuilder::new()
                 .media_storage_sop_class_uid(CT)
                 .media_storage_sop_instance_uid(&instance)
@@ -227,7 +243,18 @@ fn join(numbers: &[f64]) -> String {
 pub fn source(folder: &Path, policy: Policy) -> Source {
     let scan = scan(&[folder]).unwrap();
     assert_eq!(scan.stacks.len(), 1);
-    Source::of(&scan.stacks[0].assess(policy).unwrap()).unwrap()
+    source_of(&scan.stacks[0].assess(policy).unwrap())
+}
+
+/// The source of an assessment, read for it.
+pub fn source_of(assessment: &Assessment) -> Source {
+    Source::of(assessment, content(assessment)).unwrap()
+}
+
+/// What the slices of an assessment hold.
+pub fn content(assessment: &Assessment) -> Content {
+    let (_, content) = assessment.read_with_content(&Limits::default()).unwrap();
+    content
 }
 
 pub fn algorithm() -> Algorithm {
@@ -251,6 +278,7 @@ pub fn options() -> ResultOptions {
             second: 7,
         },
         series_number: None,
+        key: None,
     }
 }
 

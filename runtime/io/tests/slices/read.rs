@@ -10,7 +10,7 @@ use vesal_io::dicom::Policy;
 use vesal_io::dicom::write::{Segment, Source};
 use vesal_volume::{Affine, LabelMap};
 
-use super::{Series, random_map};
+use super::{Series, random_map, source_of};
 
 pub fn items(object: &InMemDicomObject, tag: Tag) -> &[InMemDicomObject] {
     object.element(tag).unwrap().items().unwrap()
@@ -227,7 +227,7 @@ pub fn case(shape: [u16; 3], values: &[u16], seed: u64) -> (Source, LabelMap, Ve
         .slices()
         .iter()
         .map(|slice| slice.instance().to_owned());
-    (Source::of(&assessment).unwrap(), map, instances.collect())
+    (source_of(&assessment), map, instances.collect())
 }
 
 /// All text values of a report's content.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use vesal_cli::Text;
 
 use super::figures::Stages;
 use crate::machine::Machine;
 use crate::record::{BundleRecord, DeviceRecord};
-use crate::table::table;
 
 /// Name of this format in the document itself.
 pub const FORMAT: &str = "vesal-bench";
@@ -85,7 +85,7 @@ pub struct InputDocument {
 
 impl Document {
     /// The same for people.
-    pub fn text(&self) -> String {
+    pub fn text(&self) -> Text {
         let device = &self.device;
         let or_unknown = |text: Option<&str>| text.unwrap_or("unknown").to_owned();
         let line = |name: &str, value: String| vec![name.to_owned(), value];
@@ -160,7 +160,11 @@ impl Document {
         if memory.device_bytes.is_some() {
             figures.push(line("device memory", gigabytes(memory.device_bytes)));
         }
-        format!("{}\n{}\n{}", table(&facts), table(&rows), table(&figures))
+        let mut text = Text::new();
+        text.table(&facts).blank();
+        text.table(&rows).blank();
+        text.table(&figures);
+        text
     }
 
     fn machine_text(&self) -> String {

@@ -68,6 +68,8 @@ fn as_predict(arguments: &BenchArguments, output: &Path) -> PredictArguments {
         format: vec![OutputFormat::Nifti],
         probabilities: false,
         overwrite: true,
+        mark_incomplete: false,
+        uid_key: None,
         suffix: "_seg".into(),
         json: true,
         report: None,
@@ -178,6 +180,7 @@ impl Bench<'_> {
             arguments: self.arguments,
             bundle: self.bundle,
             plan: &self.plan,
+            key: None,
             tell: false,
             ensemble: Some(ensemble),
         };

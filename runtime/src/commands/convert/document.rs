@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
+use vesal_cli::Text;
 use vesal_volume::Affine;
 
 use super::labels::Label;
@@ -115,16 +116,17 @@ impl Series {
     }
 
     /// What was written, for people.
-    pub fn text(&self) -> String {
-        let mut text = String::new();
+    pub fn text(&self) -> Text {
+        let mut text = Text::new();
         if let Some(image) = &self.image {
             let [x, y, z] = image.shape;
             let (path, modality, grade) = (image.path.display(), &self.modality, &self.grade);
-            text += &format!("{path}: {modality}, {x}×{y}×{z} voxels, {grade}\n");
+            text.line(format!("{path}: {modality}, {x}×{y}×{z} voxels, {grade}"));
         }
         if let Some(label) = &self.label {
             let labels: Vec<String> = label.labels.iter().map(Label::text).collect();
-            text += &format!("{}: labels {}\n", label.path.display(), labels.join(", "));
+            let path = label.path.display();
+            text.line(format!("{path}: labels {}", labels.join(", ")));
         }
         text
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Exit, Failure, shown};
 use vesal_io::dicom::StructureError;
 
 use super::StructureChoice;
@@ -24,6 +24,17 @@ pub enum ConvertError {
         datalist: PathBuf,
         /// The output folder.
         output: PathBuf,
+    },
+    /// A structure set of another patient than the images that it says it was drawn on.
+    #[error(
+        "structure set `{}` names another patient than series {series}, on which it says it was drawn",
+        set.display()
+    )]
+    OtherPatient {
+        /// The structure set.
+        set: PathBuf,
+        /// UID of the series.
+        series: String,
     },
     /// A structure set that may belong to several series.
     #[error(
@@ -82,9 +93,7 @@ pub enum ConvertError {
 
 /// Texts as a message shows them.
 fn quoted(texts: &[String]) -> String {
-    let quoted = texts
-        .iter()
-        .map(|text| format!("`{}`", text.escape_debug()));
+    let quoted = texts.iter().map(|text| format!("`{}`", shown(text)));
     match texts {
         [] => "none".to_owned(),
         _ => quoted.collect::<Vec<_>>().join(", "),
@@ -113,6 +122,9 @@ impl ConvertError {
             }
             Self::Ambiguous { .. } => {
                 "give `--input` only the series that it was drawn on, and the structure set"
+            }
+            Self::OtherPatient { .. } => {
+                "give only the files of one patient; if the patient's name or ID was corrected, export images and structure set again"
             }
             Self::Resampled => "export the series whole again, or leave out `--structures`",
             Self::NoMatch { .. } => "choose among these names; `*` stands for any text",

@@ -48,6 +48,16 @@ impl Sets {
 fn stacks_of(set: &Path, stacks: &[Stack]) -> Result<Vec<usize>, Failure> {
     let references = dicom::read_structure_references(set).map_err(failure::dicom)?;
     let found = references.stacks(stacks);
+    if let Some(&other) = found
+        .iter()
+        .find(|&&stack| !references.is_of_patient_of(&stacks[stack]))
+    {
+        return Err(ConvertError::OtherPatient {
+            set: set.to_owned(),
+            series: stacks[other].series().to_owned(),
+        }
+        .into());
+    }
     if found.len() > 1 && references.series.is_empty() {
         return Err(ConvertError::Ambiguous {
             set: set.to_owned(),

@@ -10,7 +10,7 @@ mod plan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use vesal_cli::{Exit, Failure, stdout};
+use vesal_cli::{Exit, Failure, stderr, stdout};
 use vesal_io::dicom::{self, Assessment, Grade, Scan, Skipped};
 use vesal_io::nifti::{self, Limits, WriteOptions, XForm};
 
@@ -21,7 +21,7 @@ use self::document::{Document, ImageFile, LabelFile, Series};
 use self::error::ConvertError;
 use self::labels::{Painted, Sets, paint};
 use self::plan::{Job, claim, jobs};
-use crate::case::geometry_note;
+use crate::case;
 use crate::cli::ConvertArguments;
 use crate::interrupt::{self, Interrupted};
 use crate::progress::Progress;
@@ -45,7 +45,9 @@ pub fn run(arguments: &ConvertArguments) -> Result<Exit, Failure> {
     };
     for set in &sets.strangers {
         let set = set.display();
-        eprintln!("warning: structure set `{set}` was drawn on none of the series");
+        stderr::warning(format!(
+            "structure set `{set}` was drawn on none of the series"
+        ));
     }
     let jobs = jobs(&scan.stacks, arguments, sets.of_stacks);
     claim(&jobs, arguments)?;
@@ -53,10 +55,7 @@ pub fn run(arguments: &ConvertArguments) -> Result<Exit, Failure> {
     let mut failed = Vec::new();
     for (set, failure) in sets.failures {
         let set = format!("structure set `{}`", set.display());
-        eprint!(
-            "{}",
-            failure.attempting(format!("cannot use {set}")).render()
-        );
+        stderr::failure(&failure.attempting(format!("cannot use {set}")));
         failed.push(set);
     }
     let total = jobs.len();
@@ -69,13 +68,13 @@ pub fn run(arguments: &ConvertArguments) -> Result<Exit, Failure> {
         let (series, failure) = converted(job, arguments, labeled);
         let name = series_name(&series);
         for warning in series.warnings() {
-            progress.print(format!("warning: {name}: {warning}\n"));
+            progress.warning(format!("{name}: {warning}"));
         }
         if !arguments.json {
             progress.suspend(|| stdout::print(&series.text()))?;
         }
         if let Some(failure) = failure {
-            progress.print(failure.render());
+            progress.failure(&failure);
             failed.push(name);
         }
         document.series.push(series);
@@ -108,10 +107,10 @@ fn tell_skipped(scan: &Scan, labeled: bool) -> BTreeMap<String, usize> {
         *counts.entry(file.reason.to_string()).or_default() += 1;
     }
     for line in skipped::told(left.into_iter()) {
-        eprintln!("note: {line}");
+        stderr::note(line);
     }
     if !labeled && !sets.is_empty() {
-        eprintln!("note: `--structures` makes label maps of structure sets");
+        stderr::note("`--structures` makes label maps of structure sets");
     }
     counts
 }
@@ -138,7 +137,7 @@ fn converted(job: Job, arguments: &ConvertArguments, labeled: bool) -> (Series, 
         note: assessed
             .as_ref()
             .ok()
-            .map(|assessment| geometry_note(assessment.grade())),
+            .and_then(|assessment| case::note(Some(assessment.grade()), false)),
     };
     let written = assessed.and_then(|assessment| {
         series.image = Some(write_image(&assessment, &image, &options)?);

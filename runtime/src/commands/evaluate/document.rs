@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use vesal_bundle::case_scores::{CaseScore, LabelScore, MeanScore};
+use vesal_cli::Text;
 use vesal_volume::measure::LabelMeasures;
-
-use crate::table::table;
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
@@ -88,7 +87,7 @@ impl Document {
     }
 
     /// The same for people.
-    pub fn text(&self) -> String {
+    pub fn text(&self) -> Text {
         let header = |first: &str| -> Vec<String> {
             [
                 first,
@@ -116,11 +115,10 @@ impl Document {
                 ]);
             }
         }
-        let mut text = if self.cases.is_empty() {
-            String::new()
-        } else {
-            table(&rows) + "\n"
-        };
+        let mut text = Text::new();
+        if !self.cases.is_empty() {
+            text.table(&rows).blank();
+        }
         let mut rows = vec![
             ["label", "cases", "Dice", "surface Dice", "HD95 mm"]
                 .map(str::to_owned)
@@ -140,7 +138,7 @@ impl Document {
             self.cases.len().to_string(),
             fraction(self.mean_dice),
         ]);
-        text.push_str(&table(&rows));
+        text.table(&rows);
         text
     }
 
@@ -245,9 +243,9 @@ mod tests {
         assert!(!document.is_complete());
         assert_eq!(document.complaints(), ["case `d` has no prediction"]);
         assert!(
-            document.text().ends_with("mean   3      0.7500\n"),
+            document.text().as_str().ends_with("mean   3      0.7500\n"),
             "{}",
-            document.text()
+            document.text().as_str()
         );
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use ndarray::{Array3, ArrayView3, Zip};
 use vesal_bundle::deploy_plan::{Activation, UnknownLabel};
 use vesal_bundle::{Bundle, DeployPlan};
-use vesal_cli::{Exit, Failure, stdout};
+use vesal_cli::{Exit, Failure, stderr, stdout};
 use vesal_io::nifti::{Believe, Limits, NiftiError, NiftiFile};
 use vesal_volume::LabelMap;
 use vesal_volume::measure::{LabelMeasures, MeasureError, measure_labels};
@@ -92,7 +92,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<Exit, Failure> {
         stdout::print(&document.text())?;
     }
     for complaint in document.complaints() {
-        eprintln!("warning: {complaint}");
+        stderr::warning(complaint);
     }
     Ok(if document.is_complete() {
         Exit::Success

@@ -12,14 +12,13 @@ use vesal_bundle::deploy_plan::{
 use vesal_bundle::manifest::{
     EnsembleRecord, Member, MemberProvenance, NetworkInterface, Provenance,
 };
-use vesal_cli::Failure;
+use vesal_cli::{Failure, Text};
 use vesal_engine::check_networks;
 use vesal_volume::postprocess::Combine;
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 
 use crate::failure;
-use crate::table::table;
 
 /// What is known of a bundle.
 #[derive(Debug, Serialize)]
@@ -82,7 +81,7 @@ impl Facts {
     }
 
     /// The facts for people.
-    pub fn text(&self) -> String {
+    pub fn text(&self) -> Text {
         let mut rows = Vec::new();
         let mut group = |name: &str, values: Vec<String>| {
             for (index, value) in values.into_iter().enumerate() {
@@ -145,7 +144,10 @@ impl Facts {
             .iter()
             .map(|(of, version)| format!("{of} {version}"));
         group("written by", versions.collect());
-        format!("{}\n{}", self.path, table(&rows))
+        let mut text = Text::new();
+        text.line(&self.path);
+        text.table(&rows);
+        text
     }
 
     fn step_text(&self, step: &Step) -> String {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use vesal_bundle::manifest;
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Exit, Failure, Text};
 use vesal_io::nifti::Believe;
 use vesal_io::sniff::{self, Content};
 
@@ -60,7 +60,7 @@ impl Item {
         }
     }
 
-    fn text(&self) -> String {
+    fn text(&self) -> Text {
         match self {
             Self::Volume(facts) => facts.text(),
             Self::Dicom(facts) => facts.text(),
@@ -83,8 +83,14 @@ pub fn run(arguments: &InspectArguments) -> Result<Exit, Failure> {
             items,
         })?;
     } else {
-        let texts: Vec<_> = items.iter().map(Item::text).collect();
-        stdout::print(&texts.join("\n"))?;
+        let mut text = Text::new();
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                text.blank();
+            }
+            text.append(item.text());
+        }
+        stdout::print(&text)?;
     }
     Ok(Exit::Success)
 }

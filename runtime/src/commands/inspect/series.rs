@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Exit, Failure, Text};
 use vesal_io::dicom::{self, Assessment, Policy, Scan, Stack};
 use vesal_volume::Affine;
 use vesal_volume::orientation::Orientation;
@@ -12,7 +12,6 @@ use vesal_volume::orientation::Orientation;
 use crate::failure;
 use crate::record::told_apart_by;
 use crate::skipped;
-use crate::table::table;
 
 /// What is known of DICOM files.
 #[derive(Debug, Serialize)]
@@ -78,7 +77,7 @@ impl Facts {
     }
 
     /// The facts for people.
-    pub fn text(&self) -> String {
+    pub fn text(&self) -> Text {
         let head = [
             "  series",
             "modality",
@@ -91,18 +90,19 @@ impl Facts {
         ];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(self.stacks.iter().map(StackFacts::row));
-        let mut text = format!("{}\n", self.path);
+        let mut text = Text::new();
+        text.line(&self.path);
         if !self.stacks.is_empty() {
-            text += &table(&rows);
+            text.table(&rows);
         }
         for stack in &self.stacks {
             for remark in stack.refusal.iter().chain(&stack.findings) {
-                text += &format!("  {}: {remark}\n", stack.name());
+                text.line(format!("  {}: {remark}", stack.name()));
             }
         }
         let skipped = self.skipped.iter();
         for line in skipped::lines(skipped.map(|file| (&*file.path, &*file.reason))) {
-            text += &format!("  {line}\n");
+            text.line(format!("  {line}"));
         }
         text
     }
@@ -164,7 +164,7 @@ impl StackFacts {
         vec![
             format!("  {}", self.name()),
             self.modality.clone(),
-            self.description.as_deref().map(shown).unwrap_or_default(),
+            self.description.clone().unwrap_or_default(),
             self.slices.to_string(),
             shape,
             spacing,
@@ -172,15 +172,6 @@ impl StackFacts {
             self.grade.clone(),
         ]
     }
-}
-
-/// A text of a foreign file as a terminal can be trusted with it: of 64 characters at most, without control.
-fn shown(text: &str) -> String {
-    let visible = |character: char| match character {
-        control if control.is_control() => '\u{b7}',
-        other => other,
-    };
-    text.chars().take(64).map(visible).collect()
 }
 
 impl GridFacts {

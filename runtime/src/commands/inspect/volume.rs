@@ -3,14 +3,13 @@
 use std::path::Path;
 
 use serde::Serialize;
-use vesal_cli::{Exit, Failure};
-use vesal_io::nifti::{AffineSource, Believe, ByteOrder, NiftiError, NiftiFile, XForm};
+use vesal_cli::{Exit, Failure, Text};
+use vesal_io::nifti::{AffineSource, Believe, ByteOrder, Limits, NiftiError, NiftiFile, XForm};
 use vesal_io::sniff::NiftiVersion;
 use vesal_volume::Affine;
 use vesal_volume::orientation::Orientation;
 
 use crate::failure;
-use crate::table::table;
 
 /// What is known of a volume.
 #[derive(Debug, Serialize)]
@@ -44,12 +43,12 @@ struct ScalingFacts {
 struct IntensityFacts {
     min: Option<f32>,
     max: Option<f32>,
-    non_finite_voxels: usize,
+    non_finite_voxels: u64,
 }
 
 impl Facts {
-    /// Reads the header, and the voxels a part at a time; where sform and qform contradict each other, `believe` says
-    /// which counts.
+    /// Reads the header, and through the voxels a few megabytes at a time; where sform and qform contradict each other,
+    /// `believe` says which counts.
     ///
     /// **Errors**: the file is unusable.
     pub fn of(path: &Path, believe: Option<Believe>) -> Result<Self, Failure> {
@@ -57,7 +56,7 @@ impl Facts {
         let failed = |error: NiftiError| failure::input(error).attempting(attempt());
         let opened = NiftiFile::open_believing(path, believe).map_err(failed)?;
         let header = opened.header().clone();
-        let extremes = opened.extremes().map_err(failed)?;
+        let intensities = opened.intensities(&Limits::default()).map_err(failed)?;
         let geometry = header.geometry();
         let orientation = Orientation::of(&geometry.affine)
             .map_err(|error| Failure::new(Exit::Input, error).attempting(attempt()))?;
@@ -91,16 +90,16 @@ impl Facts {
                 intercept: scaling.intercept,
             }),
             intensity: IntensityFacts {
-                min: extremes.min,
-                max: extremes.max,
-                non_finite_voxels: extremes.non_finite,
+                min: intensities.min,
+                max: intensities.max,
+                non_finite_voxels: intensities.non_finite,
             },
             dimensions: header.dimensions,
         })
     }
 
     /// The facts for people.
-    pub fn text(&self) -> String {
+    pub fn text(&self) -> Text {
         let mut rows = Vec::new();
         let mut row = |name: &str, value: String| rows.push(vec![format!("  {name}"), value]);
         row(
@@ -140,6 +139,8 @@ impl Facts {
                 format!("{} voxels", self.intensity.non_finite_voxels),
             );
         }
-        format!("{}\n{}", self.path, table(&rows))
+        let mut text = Text::new();
+        text.line(&self.path).table(&rows);
+        text
     }
 }

@@ -6,13 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use vesal_bundle::{Bundle, DeployPlan};
-use vesal_cli::{Exit, Failure, stdout};
+use vesal_cli::{Exit, Failure, Text, stdout};
 use vesal_engine::{EngineError, Ensemble, PreparedCase, ProbabilitySink, Unfinished};
+use vesal_io::dicom::write::UidKey;
 use vesal_volume::Volume;
 
 use super::Job;
-use super::write::{PROBABILITIES, Probabilities, Writer};
-use crate::case::Origin;
+use super::write::{PROBABILITIES, Probabilities, Settings, Writer};
+use crate::case::{Images, Origin};
 use crate::cli::PredictArguments;
 use crate::failure;
 use crate::interrupt::{self, Interrupted};
@@ -23,7 +24,6 @@ use crate::record::{
     CaseRecord, LabelRecord, Outcome, RunRecord, Segmented, SeriesRecord, StageSeconds, measure,
     seconds,
 };
-use crate::table::table;
 
 /// What all cases share.
 pub struct Batch<'a> {
@@ -33,6 +33,8 @@ pub struct Batch<'a> {
     pub bundle: &'a Bundle,
     /// The bundle's plan, with the user's rules.
     pub plan: &'a DeployPlan,
+    /// Under which UIDs of results are made.
+    pub key: Option<UidKey>,
     /// Whether cases are told as they are done.
     pub tell: bool,
     /// Its networks; none if no case is usable.
@@ -49,8 +51,8 @@ struct OnItsWay<T> {
 }
 
 /// A case that is read.
-struct Images {
-    images: Vec<Volume>,
+struct Read {
+    volumes: Vec<Volume>,
     about: About,
 }
 
@@ -107,10 +109,18 @@ impl Batch<'_> {
             arguments,
             bundle,
             plan,
+            key,
             tell,
             ensemble,
         } = self;
-        let writer = Writer::new(bundle, plan, arguments.overwrite);
+        let settings = Settings {
+            overwrite: arguments.overwrite,
+            key,
+            precision: record.device.precision,
+            geometry: arguments.dicom.geometry,
+            has_rules: arguments.dicom.dicom_rules.is_some(),
+        };
+        let writer = Writer::new(bundle, plan, settings)?;
         if let Some(ensemble) = ensemble.as_deref() {
             let (max_ram, max_vram) = (arguments.limits.max_ram, arguments.compute.max_vram);
             let mut cases: Vec<_> = jobs.iter_mut().map(|job| &mut job.checked).collect();
@@ -166,7 +176,7 @@ pub fn attempted(failure: Failure, bundle: &Bundle, case: &str) -> Failure {
 }
 
 /// Reads one case after the other as it is told to begin, until nobody takes them.
-fn read(jobs: Vec<Job>, begin: &Receiver<()>, to: &SyncSender<OnItsWay<Images>>) {
+fn read(jobs: Vec<Job>, begin: &Receiver<()>, to: &SyncSender<OnItsWay<Read>>) {
     for job in jobs {
         if begin.recv().is_err() {
             return;
@@ -180,11 +190,10 @@ fn read(jobs: Vec<Job>, begin: &Receiver<()>, to: &SyncSender<OnItsWay<Images>>)
         } = job;
         let result = checked.and_then(|checked| {
             let start = Instant::now();
-            let failed = |error| failure::read(error, None);
-            let origin = checked.origin().map_err(failed)?;
-            let images = checked.voxels().map_err(failed)?;
-            Ok(Images {
-                images,
+            let read = checked.read();
+            let Images { volumes, origin } = read.map_err(|error| failure::read(error, None))?;
+            Ok(Read {
+                volumes,
                 about: About {
                     origin,
                     warnings: checked.warnings,
@@ -206,11 +215,11 @@ fn read(jobs: Vec<Job>, begin: &Receiver<()>, to: &SyncSender<OnItsWay<Images>>)
 }
 
 /// Prepares the cases that are read, until nobody takes them.
-fn prepare(cases: Receiver<OnItsWay<Images>>, bundle: &Bundle, to: &SyncSender<OnItsWay<Ready>>) {
+fn prepare(cases: Receiver<OnItsWay<Read>>, bundle: &Bundle, to: &SyncSender<OnItsWay<Ready>>) {
     for case in cases {
         let case = case.then(|read, _| {
             Ok(Ready {
-                case: PreparedCase::new(read.images, bundle.plan()).map_err(failure::engine)?,
+                case: PreparedCase::new(read.volumes, bundle.plan()).map_err(failure::engine)?,
                 about: read.about,
             })
         });
@@ -297,7 +306,7 @@ impl Publisher<'_> {
                     let outcome = Outcome::failed(&failure);
                     // A case that is alone has its message printed at the very end.
                     if self.total > 1 {
-                        self.progress.print(failure.render());
+                        self.progress.failure(&failure);
                     }
                     failures.push((name.clone(), failure));
                     outcome
@@ -353,8 +362,7 @@ impl Publisher<'_> {
             return Ok(());
         }
         for warning in &segmented.warnings {
-            self.progress
-                .print(format!("warning: case `{case}`: {warning}\n"));
+            self.progress.warning(format!("case `{case}`: {warning}"));
         }
         if self.arguments.json {
             return Ok(());
@@ -364,7 +372,7 @@ impl Publisher<'_> {
     }
 }
 
-fn text(case: &str, segmented: &Segmented) -> String {
+fn text(case: &str, segmented: &Segmented) -> Text {
     let row =
         |label: &LabelRecord| vec![format!("  {}", label.name), format!("{:.2} ml", label.ml)];
     let rows: Vec<_> = segmented.labels.iter().map(row).collect();
@@ -379,5 +387,7 @@ fn text(case: &str, segmented: &Segmented) -> String {
     } else {
         format!(" (also {})", others.join(", "))
     };
-    format!("{case}: {first}{also}\n{}", table(&rows))
+    let mut text = Text::new();
+    text.line(format!("{case}: {first}{also}")).table(&rows);
+    text
 }

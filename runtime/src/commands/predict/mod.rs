@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use vesal_bundle::Bundle;
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Exit, Failure, stderr};
 use vesal_engine::Ensemble;
 
 use self::batch::Batch;
@@ -50,6 +50,7 @@ fn predict(arguments: &PredictArguments) -> Result<Exit, Failure> {
     use_threads(arguments.compute.threads)?;
     let bundle = trust::open(&arguments.bundle, &arguments.trust)?;
     let plan = prepare::plan(arguments, &bundle)?;
+    let key = prepare::uid_key(arguments)?;
     let Jobs { jobs, notes } = prepare::jobs(arguments, &plan)?;
     outputs::create_folder(&arguments.output)?;
     if let Some(report) = &arguments.report {
@@ -57,11 +58,11 @@ fn predict(arguments: &PredictArguments) -> Result<Exit, Failure> {
     }
 
     let mut record = new_record(arguments, &bundle);
-    for note in trust::note(&bundle, &arguments.trust)
-        .into_iter()
-        .chain(notes)
-    {
-        eprintln!("note: {note}");
+    let marked = arguments.mark_incomplete;
+    let mark = marked.then(|| "results are marked: images may be missing".to_owned());
+    let trusted = trust::note(&bundle, &arguments.trust);
+    for note in trusted.into_iter().chain(notes).chain(mark) {
+        stderr::note(&note);
         record.warnings.push(note);
     }
     let mut ensemble = if jobs.iter().any(|job| job.checked.is_ok()) {
@@ -75,6 +76,7 @@ fn predict(arguments: &PredictArguments) -> Result<Exit, Failure> {
         arguments,
         bundle: &bundle,
         plan: &plan,
+        key,
         tell: true,
         ensemble: ensemble.as_mut(),
     }
@@ -96,7 +98,11 @@ pub fn new_record(arguments: &PredictArguments, bundle: &Bundle) -> RunRecord {
         digest: bundle.digest().to_owned(),
         members: bundle.manifest().members.len(),
     };
-    RunRecord::new(bundle, DeviceRecord::new(arguments.compute.device))
+    RunRecord::new(
+        bundle,
+        DeviceRecord::new(arguments.compute.device),
+        arguments.mark_incomplete,
+    )
 }
 
 /// Loads the networks for these cases and notes what they run on.
@@ -129,7 +135,7 @@ pub fn open(
     record.device.note(&opened);
     if let Some(reason) = &opened.unusable {
         let warning = format!("the profile is not used: {}", failure::one_line(reason));
-        eprintln!("note: {warning}");
+        stderr::note(&warning);
         record.warnings.push(warning);
     }
     let ensemble = opened.ensemble;
@@ -142,7 +148,7 @@ pub fn open(
             ensemble.device(),
             failure::one_line(reason)
         );
-        eprintln!("note: {warning}");
+        stderr::note(&warning);
         record.warnings.push(warning);
     }
     Ok(ensemble)

@@ -1,14 +1,17 @@
 //! What is settled before any work: which cases there are, what they will be called, what their headers say.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 
 use vesal_bundle::dicom_rules::DicomRules;
 use vesal_bundle::{Bundle, DeployPlan};
 use vesal_cli::{Exit, Failure};
 use vesal_io::dicom::Slice;
+use vesal_io::dicom::write::{KEY_BYTES_MIN, UidKey};
 
 use super::write::{check_formats, no_source};
-use crate::case::{self, Assessed, Candidate, Checked, Input};
+use crate::case::{self, Assessed, Candidate, Checked, Choosing, Input};
 use crate::cli::{OutputFormat, PredictArguments};
 use crate::datalist::is_datalist;
 use crate::failure;
@@ -76,11 +79,46 @@ pub fn plan(arguments: &PredictArguments, bundle: &Bundle) -> Result<DeployPlan,
     Ok(plan)
 }
 
+/// A key for UIDs that is none.
+#[derive(Debug, thiserror::Error)]
+#[error("it holds {found} bytes, expected {KEY_BYTES_MIN} to {KEY_BYTES_MAX}")]
+struct KeyLength {
+    found: usize,
+}
+
+/// Most bytes of a key: whoever names a scan in its place is told so.
+const KEY_BYTES_MAX: usize = 1 << 16;
+
+/// The key under which UIDs are made, if there is to be one.
+///
+/// **Errors**: its file cannot be read, or holds no key.
+pub fn uid_key(arguments: &PredictArguments) -> Result<Option<UidKey>, Failure> {
+    let Some(path) = &arguments.uid_key else {
+        return Ok(None);
+    };
+    let attempt = || format!("cannot use the key `{}`", path.display());
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(KEY_BYTES_MAX as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|error| Failure::new(Exit::Usage, error).attempting(attempt()))?;
+    let key = UidKey::new(&bytes).filter(|_| bytes.len() <= KEY_BYTES_MAX);
+    match key {
+        Some(key) => Ok(Some(key)),
+        None => Err(Failure::new(Exit::Usage, KeyLength { found: bytes.len() })
+            .attempting(attempt())
+            .hint("`head --bytes=32 /dev/urandom` makes one; keep it secret".to_owned())),
+    }
+}
+
 /// Finds the cases and reads their headers.
 ///
 /// **Errors**: a datalist cannot be used; results would be written over each other, over inputs or over what is there. A case that is unusable is
 /// no error but a job without headers.
 pub fn jobs(arguments: &PredictArguments, plan: &DeployPlan) -> Result<Jobs, Failure> {
+    let choosing = Choosing {
+        series: &arguments.dicom.series,
+        any_frame_of_reference: arguments.dicom.any_frame_of_reference,
+    };
     let mut candidates = Vec::new();
     let mut notes = Vec::new();
     // What is DICOM belongs together, whichever paths it is given by.
@@ -93,7 +131,7 @@ pub fn jobs(arguments: &PredictArguments, plan: &DeployPlan) -> Result<Jobs, Fai
             let listed = case::find_listed(&paths[0], arguments.list, dataroot, plan);
             candidates.extend(listed.map_err(failure::datalist)?);
         } else {
-            let found = case::find(paths, &plan.channels, &arguments.dicom.series);
+            let found = case::find(paths, &plan.channels, choosing);
             candidates.extend(found.candidates);
             notes.extend(found.notes);
         }
@@ -178,6 +216,11 @@ fn job(arguments: &PredictArguments, plan: &DeployPlan, candidate: Candidate) ->
                     Checked::stacks(assessed, plan).map_err(|error| failure::read(error, None))
                 })
         }
+    };
+    let checked = if arguments.mark_incomplete {
+        checked.map(Checked::marked)
+    } else {
+        checked
     };
     Job {
         name: candidate.name,

@@ -5,18 +5,18 @@ use std::path::{Path, PathBuf};
 
 use ndarray::ArrayView4;
 use vesal_bundle::deploy_plan::{Activation, Concept, Label};
-use vesal_bundle::{Bundle, DeployPlan};
+use vesal_bundle::{Bundle, DeployPlan, digest};
 use vesal_cli::{Exit, Failure};
-use vesal_engine::{ProbabilitySink, SinkError};
+use vesal_engine::{Precision, ProbabilitySink, SinkError};
 use vesal_io::dicom::write::{
     Algorithm, Code, DicomWriteError, Form, Moment, Reference, ResultOptions, Segment, Segmented,
-    Source, write_report, write_segmentation, write_structures,
+    Source, UidKey, write_report, write_segmentation, write_structures,
 };
 use vesal_io::nifti::{self, ProbabilityFile, WriteOptions};
 use vesal_volume::{Geometry, LabelMap};
 
-use crate::case::{Origin, geometry_note};
-use crate::cli::OutputFormat;
+use crate::case::{Origin, note};
+use crate::cli::{GeometryPolicy, OutputFormat};
 use crate::failure;
 use crate::outputs::Outputs;
 use crate::record::OutputRecord;
@@ -74,19 +74,60 @@ impl ProbabilitySink for Probabilities {
 /// Writes what is found in cases.
 pub struct Writer<'a> {
     plan: &'a DeployPlan,
-    overwrite: bool,
+    settings: Settings,
     segments: Vec<Segment>,
     algorithm: Algorithm,
 }
 
+/// What of a run counts for its results beside bundle, input and voxels.
+///
+/// Device, provider, threads and the like are not among it: where they change a voxel, that counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Whether results may be replaced.
+    pub overwrite: bool,
+    /// Under which UIDs are made.
+    pub key: Option<UidKey>,
+    /// Numbers that the networks compute with; `None` where none is run.
+    pub precision: Option<Precision>,
+    /// What is done with uneven slices.
+    pub geometry: GeometryPolicy,
+    /// Whether the user's rules stand in place of the bundle's.
+    pub has_rules: bool,
+}
+
+impl Settings {
+    /// The settings as the parameters of the algorithm.
+    fn text(&self, plan: &DeployPlan) -> Result<String, Failure> {
+        let mut parts = Vec::new();
+        parts.extend(
+            self.precision
+                .map(|precision| format!("precision {precision}")),
+        );
+        parts.push(match self.geometry {
+            GeometryPolicy::Strict => "geometry policy strict".to_owned(),
+            GeometryPolicy::Resample => "geometry policy resample".to_owned(),
+        });
+        if self.has_rules {
+            let plan = plan
+                .to_json()
+                .map_err(|error| Failure::new(Exit::Bug, error))?;
+            parts.push(format!("plan with rules sha256 {}", digest::sha256(&plan)));
+        }
+        Ok(parts.join("; "))
+    }
+}
+
 impl<'a> Writer<'a> {
     /// For the results of a bundle; `plan` is the bundle's, with the user's rules.
-    pub fn new(bundle: &Bundle, plan: &'a DeployPlan, overwrite: bool) -> Self {
+    ///
+    /// **Errors**: none for a plan that was read.
+    pub fn new(bundle: &Bundle, plan: &'a DeployPlan, settings: Settings) -> Result<Self, Failure> {
         let manifest = bundle.manifest();
         let digest = bundle.digest().to_owned();
-        Self {
+        Ok(Self {
             plan,
-            overwrite,
+            settings,
             segments: plan.foreground().map(segment).collect(),
             algorithm: Algorithm {
                 name: short(&manifest.name),
@@ -96,17 +137,17 @@ impl<'a> Writer<'a> {
                     None => digest.chars().take(12).collect(),
                 },
                 digest,
-                parameters: None,
+                parameters: Some(settings.text(plan)?),
             },
-        }
+        })
     }
 
     /// How NIfTI files of a case are written.
     pub fn nifti_options(&self, origin: &Origin) -> WriteOptions {
         WriteOptions {
-            overwrite: self.overwrite,
+            overwrite: self.settings.overwrite,
             space: origin.space,
-            note: origin.grade.map(geometry_note),
+            note: note(origin.grade, origin.incomplete),
         }
     }
 
@@ -184,9 +225,10 @@ impl<'a> Writer<'a> {
             regions: self.plan.activation == Activation::Sigmoid,
         };
         let options = ResultOptions {
-            overwrite: self.overwrite,
+            overwrite: self.settings.overwrite,
             made: Moment::now(),
             series_number: None,
+            key: self.settings.key,
         };
         let algorithm = &self.algorithm;
         let form = |form| write_segmentation(path, &segmented, source, algorithm, form, &options);

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use vesal_bundle::Bundle;
+use vesal_cli::Text;
 
 use super::search::{Attempt, Tried};
 use crate::machine::Machine;
 use crate::profile::Profile;
-use crate::table::table;
 
 /// Version of the formats.
 const FORMAT_VERSION: u32 = 1;
@@ -53,7 +53,7 @@ impl<'a> Document<'a> {
     }
 
     /// The same for people.
-    pub fn text(&self) -> String {
+    pub fn text(&self) -> Text {
         let titles = [
             "",
             "device",
@@ -73,17 +73,20 @@ impl<'a> Document<'a> {
             if let Attempt::Refused(reason) = &tried.attempt {
                 let settings = &tried.settings;
                 let who = format!("{} {}", settings.device, settings.provider);
-                reasons.push(format!("{who} does not run: {reason}\n"));
+                reasons.push(format!("{who} does not run: {reason}"));
             }
         }
         reasons.dedup();
-        format!(
-            "{}\n{}The settings marked with * are kept for `{}` in {}\n",
-            table(&rows),
-            reasons.concat(),
-            self.bundle,
-            self.profile_file
-        )
+        let mut text = Text::new();
+        text.table(&rows).blank();
+        for reason in reasons {
+            text.line(reason);
+        }
+        text.line(format!(
+            "The settings marked with * are kept for `{}` in {}",
+            self.bundle, self.profile_file
+        ));
+        text
     }
 }
 
@@ -140,11 +143,14 @@ impl Forgotten {
     }
 
     /// The same for people.
-    pub fn text(&self) -> String {
+    pub fn text(&self) -> Text {
+        let mut text = Text::new();
         if self.removed.is_empty() {
-            return format!("there is no profile of `{}`\n", self.bundle);
+            text.line(format!("there is no profile of `{}`", self.bundle));
         }
-        let lines = self.removed.iter().map(|file| format!("removed {file}\n"));
-        lines.collect()
+        for file in &self.removed {
+            text.line(format!("removed {file}"));
+        }
+        text
     }
 }

@@ -17,7 +17,7 @@ use vesal_io::dicom::Policy;
 
 use self::document::{Document, Forgotten};
 use self::search::{Attempt, Measured, Space, explore};
-use crate::case::{self, Assessed, Checked, Input, ReadError};
+use crate::case::{self, Assessed, Checked, Choosing, Input, ReadError};
 use crate::cli::TuneArguments;
 use crate::commands::verify::replay_failure;
 use crate::machine::Machine;
@@ -182,7 +182,7 @@ fn too_large(settings: &Settings) -> Option<String> {
 /// The one case at this path, ready for the networks.
 fn prepared(path: &Path, bundle: &Bundle) -> Result<PreparedCase, Failure> {
     let plan = bundle.plan();
-    let mut found = case::find(&[path.to_owned()], &plan.channels, &[]).candidates;
+    let mut found = case::find(&[path.to_owned()], &plan.channels, Choosing::default()).candidates;
     let count = found.len();
     let (Some(candidate), 1) = (found.pop(), count) else {
         return Err(Failure::new(Exit::Input, NotOneCase { found: count })
@@ -195,9 +195,9 @@ fn prepared(path: &Path, bundle: &Bundle) -> Result<PreparedCase, Failure> {
             .and_then(|assessed| Checked::stacks(assessed, plan)),
     };
     let images = checked
-        .and_then(|checked| checked.voxels())
+        .and_then(|checked| checked.read())
         .map_err(|error| failure::read(error, Some(path)))?;
-    PreparedCase::new(images, plan).map_err(failure::engine)
+    PreparedCase::new(images.volumes, plan).map_err(failure::engine)
 }
 
 /// Removes what was kept for a bundle.

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::dicom::dataset::Visitor;
+use crate::dicom::dataset::{Longest, VALUE_BYTES_MAX, Visitor};
 use crate::dicom::error::{DicomError, HeaderError};
+use crate::dicom::patient::{self, Patient, PatientReader};
 use crate::dicom::stack::Stack;
 use crate::dicom::structures::{Classed, visit};
 use crate::dicom::tag::{self, Tag};
@@ -27,6 +28,8 @@ pub struct StructureReferences {
     pub series: Vec<ReferencedSeries>,
     /// UIDs of the frames of reference of its regions.
     pub frames_of_reference: BTreeSet<String>,
+    /// Whose images it was drawn on.
+    patient: Patient,
 }
 
 /// A series that a structure set was drawn on.
@@ -39,6 +42,12 @@ pub struct ReferencedSeries {
 }
 
 impl StructureReferences {
+    /// Whether the set and a stack name one patient.
+    pub fn is_of_patient_of(&self, stack: &Stack) -> bool {
+        let images = stack.images().map(|image| image.header.patient);
+        Patient::count(images.chain([self.patient])) == 1
+    }
+
     /// The stacks that the set was drawn on, as positions in `stacks`.
     ///
     /// **Definition**: those of its series; of these, if any has slices that the set names, only such. Names of slices
@@ -85,6 +94,7 @@ pub fn read_structure_references(
     let mut found = Found::default();
     visit(path.as_ref(), &mut found)?;
     let mut references = found.references;
+    references.patient = found.patient.patient();
     references.series.retain(|series| !series.series.is_empty());
     Ok(references)
 }
@@ -93,6 +103,7 @@ pub fn read_structure_references(
 #[derive(Default)]
 struct Found {
     class: Option<String>,
+    patient: PatientReader,
     references: StructureReferences,
 }
 
@@ -119,7 +130,7 @@ impl Visitor for Found {
 
     fn wants(&self, path: &[Tag], tag: Tag) -> bool {
         match path {
-            [] => tag == tag::SOP_CLASS_UID,
+            [] => tag == tag::SOP_CLASS_UID || PatientReader::wants(tag),
             [tag::STRUCTURE_SET_ROI_SEQUENCE] => tag == tag::REFERENCED_FRAME_OF_REFERENCE_UID,
             path if path == SERIES => tag == tag::SERIES_INSTANCE_UID,
             path if path == IMAGES => tag == tag::REFERENCED_SOP_INSTANCE_UID,
@@ -127,7 +138,19 @@ impl Visitor for Found {
         }
     }
 
-    fn value(&mut self, path: &[Tag], _: Tag, value: Vec<u8>) -> Result<(), HeaderError> {
+    fn longest(&self, tag: Tag) -> Longest {
+        Longest::Refused(if PatientReader::wants(tag) {
+            patient::BYTES_MAX
+        } else {
+            VALUE_BYTES_MAX
+        })
+    }
+
+    fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), HeaderError> {
+        if path.is_empty() && PatientReader::wants(tag) {
+            self.patient.take(tag, &value);
+            return Ok(());
+        }
         let value = text(&value);
         let series = self.references.series.last_mut();
         match (path, series) {

@@ -11,6 +11,9 @@ use crate::dicom::write::error::Unwritable;
 /// Who stands for the program.
 pub(super) const MANUFACTURER: &str = "Vesal";
 
+/// Characters of the settings: with what else stands beside them, a description of a structure set holds 1024.
+const PARAMETERS_MAX: usize = 768;
+
 /// What made a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Algorithm {
@@ -20,7 +23,7 @@ pub struct Algorithm {
     pub version: String,
     /// SHA-256 of the bundle in hexadecimal.
     pub digest: String,
-    /// Settings that change what it finds; they count for the UIDs.
+    /// Settings that change what it finds, at most 768 characters; they count for the UIDs.
     pub parameters: Option<String>,
 }
 
@@ -30,7 +33,7 @@ impl Algorithm {
         check_text("version of the algorithm", &self.version, 64)?;
         check_text("digest of the algorithm", &self.digest, 64)?;
         match &self.parameters {
-            Some(text) => check_text("parameters of the algorithm", text, 1024),
+            Some(text) => check_text("parameters of the algorithm", text, PARAMETERS_MAX),
             None => Ok(()),
         }
     }
@@ -42,16 +45,8 @@ impl Algorithm {
             .map(String::as_str)
     }
 
-    /// Digest and settings as one text.
-    pub(super) fn settings(&self) -> String {
-        match &self.parameters {
-            Some(parameters) => format!("sha256 {}; {parameters}", self.digest),
-            None => format!("sha256 {}", self.digest),
-        }
-    }
-
     /// **Source**: PS3.3 table 10-19.
-    pub(super) fn identification(&self) -> Items {
+    pub(super) fn identification(&self, parameters: &str) -> Items {
         Items::new()
             .code(
                 tags::ALGORITHM_FAMILY_CODE_SEQUENCE,
@@ -59,7 +54,7 @@ impl Algorithm {
             )
             .text(tags::ALGORITHM_NAME, VR::LO, &self.name)
             .text(tags::ALGORITHM_VERSION, VR::LO, &self.version)
-            .text(tags::ALGORITHM_PARAMETERS, VR::LT, &self.settings())
+            .text(tags::ALGORITHM_PARAMETERS, VR::LT, parameters)
             .text(tags::ALGORITHM_SOURCE, VR::LO, MANUFACTURER)
     }
 }

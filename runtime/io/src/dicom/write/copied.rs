@@ -8,13 +8,13 @@ use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
 
 use crate::dicom::dataset::{self, Encoding, Longest, Visitor};
 use crate::dicom::error::HeaderError;
+use crate::dicom::patient::{Patient, PatientReader};
 use crate::dicom::stack::Slice;
 use crate::dicom::syntax::TransferSyntax;
-use crate::dicom::tag::Tag;
+use crate::dicom::tag::{SPECIFIC_CHARACTER_SET as CHARACTER_SET, Tag};
 use crate::dicom::write::elements::Items;
 use crate::dicom::write::error::Unwritable;
 
-const CHARACTER_SET: Tag = Tag(0x0008, 0x0005);
 const IDENTITY_REMOVED: Tag = Tag(0x0012, 0x0062);
 const DEIDENTIFICATION_METHOD: Tag = Tag(0x0012, 0x0063);
 
@@ -107,6 +107,17 @@ const VALUE_BYTES_MAX: u64 = 1 << 16;
 pub(super) struct Copied(BTreeMap<Tag, Vec<u8>>);
 
 impl Copied {
+    /// Whose images they are.
+    pub fn patient(&self) -> Patient {
+        let mut reader = PatientReader::default();
+        for (tag, value) in &self.0 {
+            reader.take(*tag, value);
+        }
+        reader.patient()
+    }
+}
+
+impl Copied {
     /// Reads what is copied from the header of a slice.
     pub fn read(slice: &Slice) -> Result<Self, HeaderError> {
         let file = File::open(slice.path()).map_err(HeaderError::io)?;
@@ -175,6 +186,13 @@ impl Copied {
             );
         }
         Ok(items)
+    }
+
+    /// All of it, for digests.
+    pub fn content(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.0
+            .iter()
+            .map(|(tag, value)| [tag.to_string().as_bytes(), b"=", value].concat())
     }
 
     /// What the frame of reference is named after.

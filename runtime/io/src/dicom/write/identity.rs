@@ -14,7 +14,10 @@ use crate::dicom::write::error::{DicomWriteError, Unwritable};
 use crate::dicom::write::output::{Output, Syntax};
 use crate::dicom::write::segment::{Segment, Segmented};
 use crate::dicom::write::source::{SeriesInstances, Source};
-use crate::dicom::write::uid::{digest, uid};
+use crate::dicom::write::uid::{UidKey, digest, uid};
+
+/// The mark of results whose input may be incomplete.
+const MAY_LACK_IMAGES: &str = "may lack images";
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -28,6 +31,8 @@ pub struct ResultOptions {
     /// Number of its series; `None` takes one that is unlikely to be another's: 100 times the source's, and 1 for a
     /// segmentation, 2 for structures, 3 for a report.
     pub series_number: Option<u32>,
+    /// Under which UIDs are made; `None` makes such as anybody can who has the input and the bundle.
+    pub key: Option<UidKey>,
 }
 
 /// A result that was written.
@@ -62,7 +67,9 @@ pub(super) struct Identity<'a> {
     pub source: &'a Source,
     pub algorithm: &'a Algorithm,
     pub options: &'a ResultOptions,
-    /// Of source, algorithm and segments, in hexadecimal.
+    /// UID of the frame of reference that the grid lies in.
+    frame_of_reference: String,
+    /// Of everything that stands in the file but for the time when it was made, in hexadecimal.
     digest: String,
     /// UID of the instance that this one is about.
     about: String,
@@ -88,23 +95,32 @@ impl<'a> Identity<'a> {
                 limit: i32::MAX as u64,
             });
         }
-        let input = hexadecimal(&source.digest());
-        let segments: Vec<String> = segmented.segments.iter().map(Segment::looks).collect();
-        let texts = std::iter::once(input.as_str())
+        let parts = [source.digest(), segmented.content()].map(|part| hexadecimal(&part));
+        let mut others: Vec<String> = segmented.segments.iter().map(Segment::looks).collect();
+        others.push(format!("{} {:?}", segmented.regions, options.series_number));
+        let texts = parts
+            .iter()
+            .map(String::as_str)
+            .chain([VERSION])
             .chain(algorithm.texts())
             .chain(segmented.texts())
-            .chain(segments.iter().map(String::as_str));
+            .chain(others.iter().map(String::as_str));
+        let frame_of_reference = source.frame_of_reference.clone();
         let identity = Self {
             kind,
             source,
             algorithm,
             options,
+            // Results need one; images that state none are alone in theirs.
+            frame_of_reference: frame_of_reference.unwrap_or_else(|| {
+                sealed(options, &digest(["frame of reference", &source.series]))
+            }),
             digest: hexadecimal(&digest(texts)),
             about: String::new(),
         };
         let uids = [
             ("study", source.study.as_str()),
-            ("frame of reference", &source.frame_of_reference),
+            ("frame of reference", identity.frame_of_reference.as_str()),
         ];
         for (what, text) in uids {
             if !is_uid(text) {
@@ -133,16 +149,30 @@ impl<'a> Identity<'a> {
 
     /// The UID of a part of this result.
     pub fn uid(&self, part: &str) -> String {
-        uid(&digest([&self.digest, self.kind.name, &self.about, part]))
+        let texts = [self.digest.as_str(), self.kind.name, &self.about, part];
+        sealed(self.options, &digest(texts))
     }
 
     /// By what a segment is known in all kinds of results.
     pub fn tracking_uid(&self, segment: &Segment) -> String {
-        uid(&digest([
-            self.digest.as_str(),
-            "segment",
-            &segment.value.to_string(),
-        ]))
+        let value = segment.value.to_string();
+        sealed(
+            self.options,
+            &digest([self.digest.as_str(), "segment", &value]),
+        )
+    }
+
+    /// UID of the frame of reference that the grid lies in.
+    pub fn frame_of_reference(&self) -> &str {
+        &self.frame_of_reference
+    }
+
+    /// The frame of reference of the grid.
+    pub fn frame_of_reference_module(&self) -> Items {
+        let reference = self.source.copied.position_reference();
+        Items::new()
+            .uid(tags::FRAME_OF_REFERENCE_UID, &self.frame_of_reference)
+            .bytes(tags::POSITION_REFERENCE_INDICATOR, VR::LO, reference)
     }
 
     /// The bundle as a device, whatever it is run on.
@@ -150,7 +180,7 @@ impl<'a> Identity<'a> {
         let algorithm = self.algorithm;
         uid(&digest([
             "device",
-            &algorithm.name,
+            algorithm.name.as_str(),
             &algorithm.version,
             &algorithm.digest,
         ]))
@@ -194,8 +224,13 @@ impl<'a> Identity<'a> {
             i64::from,
         );
         // A description has 64 characters.
-        let name: String = self.algorithm.name.chars().take(40).collect();
-        let description = format!("{name} {}", self.kind.description);
+        let (length, mark) = if self.source.incomplete {
+            (32, format!(" ({MAY_LACK_IMAGES})"))
+        } else {
+            (40, String::new())
+        };
+        let name: String = self.algorithm.name.chars().take(length).collect();
+        let description = format!("{name} {}{mark}", self.kind.description);
         let mut equipment = vec![
             self.equipment(Items::new().code(
                 tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE,
@@ -250,13 +285,44 @@ impl<'a> Identity<'a> {
             .text(tags::SOFTWARE_VERSIONS, VR::LO, VERSION)
     }
 
-    /// What is to be known of the grid.
-    pub fn grade(&self) -> &'static str {
-        match self.source.grade {
+    /// What is to be known of input and grid, in 64 characters.
+    pub fn remarks(&self) -> String {
+        let source = self.source;
+        let long = match source.worst {
             Grade::Ok => "geometry ok: on the planes of the source",
             Grade::Resampled => "geometry resampled: source planes uneven, tilted or missing",
             Grade::Refused => "geometry refused",
+        };
+        let short = format!("geometry {}", source.worst);
+        let remarks = |grade: &str| {
+            let mut remarks = Vec::new();
+            remarks.extend(source.incomplete.then_some(MAY_LACK_IMAGES));
+            remarks.push(grade);
+            remarks.extend(source.frames_differ.then_some("frames of reference differ"));
+            remarks.join("; ")
+        };
+        Some(remarks(long))
+            .filter(|text| text.chars().count() <= 64)
+            .unwrap_or_else(|| remarks(&short))
+    }
+
+    /// The parameters of the algorithm: remarks, digest of the bundle, settings.
+    pub fn parameters(&self) -> String {
+        let algorithm = self.algorithm;
+        let mut parameters = format!("{}; bundle sha256 {}", self.remarks(), algorithm.digest);
+        if let Some(settings) = &algorithm.parameters {
+            parameters.push_str("; ");
+            parameters.push_str(settings);
         }
+        parameters
+    }
+}
+
+/// The UID that a digest becomes, under the key if there is one.
+fn sealed(options: &ResultOptions, digest: &[u8; 32]) -> String {
+    match &options.key {
+        Some(key) => uid(&key.seal(digest)),
+        None => uid(digest),
     }
 }
 

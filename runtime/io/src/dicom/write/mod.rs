@@ -1,7 +1,9 @@
 //! Results as DICOM: segmentations, structure sets and reports of volumes that viewers and archives take.
 //!
-//! A [`Source`] says what a result refers to, [`Segmented`] what was found, [`Algorithm`] by what; the same source,
-//! segments, algorithm and kind of result have the same UIDs every time. Patient and study are copied from the source into the
+//! A [`Source`] says what a result refers to, [`Segmented`] what was found, [`Algorithm`] by what. UIDs
+//! of a result are made of a digest of everything that stands in it but for the time: what the source's slices hold, what is
+//! copied of them, grid and grade, segments and their voxels, algorithm, settings and version of this program. So the same
+//! input gives the same UIDs every time, and no two results that differ have one UID. Patient and study are copied from the source into the
 //! files, byte for byte, and appear nowhere else.
 //!
 //! Planes, directions and positions are computed from the affine of the label map. Where its grid is that of the
@@ -38,6 +40,7 @@ pub use segment::{Segment, Segmented};
 pub use segmentation::{Form, write_segmentation};
 pub use source::Source;
 pub use structures::write_structures;
+pub use uid::{KEY_BYTES_MIN, UidKey};
 
 /// Classes of the objects that are written: segmentations, label maps, structure sets, reports.
 pub const RESULT_CLASSES: [&str; 4] = [

@@ -94,6 +94,11 @@ fn report(
         groups,
     ));
     let common = identity.common(segmented.texts())?;
+    let preliminary = if identity.source.incomplete {
+        "PRELIMINARY"
+    } else {
+        "FINAL"
+    };
     let root = Code::dicom("126000", "Imaging Measurement Report");
     Ok(identity
         .content_moment(common)
@@ -105,7 +110,7 @@ fn report(
             evidence(segmentation, identity.source),
         )
         .word(tags::COMPLETION_FLAG, "COMPLETE")
-        .word(tags::PRELIMINARY_FLAG, "FINAL")
+        .word(tags::PRELIMINARY_FLAG, preliminary)
         .word(tags::VERIFICATION_FLAG, "UNVERIFIED"))
 }
 
@@ -215,8 +220,7 @@ fn group(
             &Code::dicom("111003", "Algorithm Version"),
             &algorithm.version,
         ),
-        text(MODIFIER, &parameters, &algorithm.settings()),
-        text(MODIFIER, &parameters, identity.grade()),
+        text(MODIFIER, &parameters, &identity.parameters()),
         code(
             MODIFIER,
             &Code::dicom("111000", "Algorithm Family"),

@@ -1,11 +1,17 @@
 //! What was found: a map and what its values mean.
 
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 use vesal_volume::LabelMap;
 
 use crate::dicom::write::catalog::{self, TISSUE};
 use crate::dicom::write::code::{Code, check_text};
 use crate::dicom::write::color;
 use crate::dicom::write::error::Unwritable;
+use crate::dicom::write::uid::digest;
+
+/// Voxels that are digested at once.
+const BLOCK_VOXELS: usize = 1 << 14;
 
 /// A label or region of a result.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +89,26 @@ pub struct Segmented<'a> {
 impl<'a> Segmented<'a> {
     pub(super) fn texts(&self) -> impl Iterator<Item = &'a str> {
         self.segments.iter().flat_map(Segment::texts)
+    }
+
+    /// Digest of the map: its voxels and where they lie.
+    pub(super) fn content(&self) -> [u8; 32] {
+        let data = self.map.data.as_standard_layout();
+        let blocks: Vec<[u8; 32]> = data
+            .as_slice()
+            .unwrap_or_default()
+            .par_chunks(BLOCK_VOXELS)
+            .map(|block| {
+                // Most of a map is background.
+                if block.iter().all(|value| *value == 0) {
+                    return [0; 32];
+                }
+                let bytes: Vec<u8> = block.iter().flat_map(|value| value.to_le_bytes()).collect();
+                Sha256::digest(bytes).into()
+            })
+            .collect();
+        let place = format!("{:?} {:?}", self.map.data.shape(), self.map.affine);
+        digest([place.as_bytes(), blocks.as_flattened()])
     }
 
     /// Whether a value stands for a segment.

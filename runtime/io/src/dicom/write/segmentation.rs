@@ -214,11 +214,11 @@ impl<'a> Writing<'a> {
         let common = identity.common(self.segmented.texts())?;
         let mut items = identity
             .content_moment(common)
-            .with(identity.source.frame_of_reference())
+            .with(identity.frame_of_reference_module())
             .with(identity.source.copied.loss())
             .word(tags::IMAGE_TYPE, "DERIVED\\PRIMARY")
             .word(tags::CONTENT_LABEL, "SEGMENTATION")
-            .text(tags::CONTENT_DESCRIPTION, VR::LO, identity.grade())
+            .text(tags::CONTENT_DESCRIPTION, VR::LO, &identity.remarks())
             .empty(tags::CONTENT_CREATOR_NAME, VR::PN)
             .short(tags::SAMPLES_PER_PIXEL, 1)
             .word(tags::PHOTOMETRIC_INTERPRETATION, "MONOCHROME2")
@@ -293,7 +293,7 @@ impl<'a> Writing<'a> {
             )
             .sequence(
                 tags::SEGMENTATION_ALGORITHM_IDENTIFICATION_SEQUENCE,
-                [identity.algorithm.identification()],
+                [identity.algorithm.identification(&identity.parameters())],
             )
             .text(tags::TRACKING_ID, VR::UT, &segment.name)
             .uid(tags::TRACKING_UID, &identity.tracking_uid(segment))

@@ -3,17 +3,16 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use dicom_core::VR;
-use dicom_dictionary_std::tags;
 use vesal_volume::Geometry;
 
+use crate::dicom::content::Content;
 use crate::dicom::error::DicomError;
 use crate::dicom::finding::Finding;
+use crate::dicom::patient::Patient;
 use crate::dicom::stack::{Assessment, Grade, Slice};
 use crate::dicom::tag::Tag;
 use crate::dicom::write::copied::Copied;
-use crate::dicom::write::elements::Items;
-use crate::dicom::write::uid::{digest, uid};
+use crate::dicom::write::uid::digest;
 
 /// What a result refers to: a series and its slices, its patient and study.
 ///
@@ -24,14 +23,26 @@ pub struct Source {
     pub(super) series: String,
     pub(super) series_number: Option<i64>,
     pub(super) modality: String,
-    pub(super) frame_of_reference: String,
-    pub(super) grade: Grade,
+    /// `None` where the images state none.
+    pub(super) frame_of_reference: Option<String>,
+    /// That of the series whose grid results lie on.
+    grade: Grade,
+    /// The worst of all series.
+    pub(super) worst: Grade,
+    /// Whether another series lies in another frame of reference.
+    pub(super) frames_differ: bool,
+    /// Whether images may be missing.
+    pub(super) incomplete: bool,
     pub(super) grid: Geometry,
     /// The frames of the series in the order of its slices.
     pub(super) frames: Vec<SourceFrame>,
     /// Other series that the result was made of, with their studies.
     pub(super) others: Vec<OtherSeries>,
     pub(super) copied: Copied,
+    /// Whose images they are, of each series.
+    patients: Vec<Patient>,
+    /// What the slices of each series hold.
+    contents: Vec<Content>,
 }
 
 impl fmt::Debug for Source {
@@ -73,10 +84,12 @@ pub(super) struct OtherSeries {
 }
 
 impl Source {
-    /// The series whose grid a result is predicted on; the header of its first slice is read.
+    /// The series whose grid a result is predicted on, and what its slices held when they were read; the header of its
+    /// first slice is read again.
     ///
-    /// **Errors**: [`DicomError::Refused`] for a stack without a volume; otherwise what is wrong with the file.
-    pub fn of(assessment: &Assessment) -> Result<Self, DicomError> {
+    /// **Errors**: [`DicomError::Refused`] for a stack without a volume; [`DicomError::OtherPatient`] where that header
+    /// names another patient than it did; otherwise what is wrong with the file.
+    pub fn of(assessment: &Assessment, content: Content) -> Result<Self, DicomError> {
         let grid = assessment.grid()?;
         let Some(first) = assessment.slices().first() else {
             return Err(DicomError::Refused {
@@ -85,35 +98,65 @@ impl Source {
             });
         };
         let header = &first.image.header;
-        let frame_of_reference = header.frame_of_reference.clone();
+        let copied = Copied::read(first).map_err(|reason| DicomError::Header {
+            path: first.path().to_owned(),
+            reason,
+        })?;
+        if Patient::count([header.patient, copied.patient()]) > 1 {
+            return Err(DicomError::OtherPatient {
+                series: header.series.clone(),
+                first: header.series.clone(),
+            });
+        }
         Ok(Self {
             study: header.study.clone(),
             series: header.series.clone(),
             series_number: header.series_number,
             modality: header.modality.clone(),
-            // Results need one; images that state none are alone in theirs.
-            frame_of_reference: frame_of_reference
-                .unwrap_or_else(|| uid(&digest(["frame of reference", &header.series]))),
+            frame_of_reference: header.frame_of_reference.clone(),
             grade: assessment.grade(),
+            worst: assessment.grade(),
+            frames_differ: false,
+            incomplete: false,
             grid,
             frames: assessment.slices().iter().map(SourceFrame::of).collect(),
             others: Vec::new(),
-            copied: Copied::read(first).map_err(|reason| DicomError::Header {
-                path: first.path().to_owned(),
-                reason,
-            })?,
+            copied,
+            patients: vec![header.patient],
+            contents: vec![content],
         })
     }
 
-    /// The same with a further series, from which other channels of the input were read.
-    pub fn and(mut self, further: &Assessment) -> Self {
-        if let Some(first) = further.slices().first() {
+    /// The same with a further series, from which other channels of the input were read, and what its slices held.
+    ///
+    /// **Errors**: [`DicomError::Refused`] for a stack without a volume; [`DicomError::OtherPatient`].
+    pub fn and(mut self, further: &Assessment, content: Content) -> Result<Self, DicomError> {
+        further.layout()?;
+        for slice in further.slices().iter().take(1) {
+            let header = &slice.image.header;
+            self.patients.push(header.patient);
+            if Patient::count(self.patients.iter().copied()) > 1 {
+                return Err(DicomError::OtherPatient {
+                    series: further.series.clone(),
+                    first: self.series,
+                });
+            }
+            self.frames_differ |= self.frame_of_reference.is_none()
+                || header.frame_of_reference != self.frame_of_reference;
+            self.worst = self.worst.max(further.grade());
+            self.contents.push(content);
             self.others.push(OtherSeries {
-                study: first.image.header.study.clone(),
+                study: header.study.clone(),
                 series: further.series.clone(),
                 frames: further.slices().iter().map(SourceFrame::of).collect(),
             });
         }
+        Ok(self)
+    }
+
+    /// The same, marked: images of the input may be missing, and every result says so.
+    pub fn incomplete(mut self) -> Self {
+        self.incomplete = true;
         self
     }
 
@@ -137,7 +180,11 @@ impl Source {
             texts.extend([other.study.clone(), other.series.clone()]);
             texts.extend(frames(&other.frames));
         }
-        digest(texts.iter().map(String::as_str))
+        texts.push(format!("{:?} {:?}", self.grid, self.incomplete));
+        texts.push(format!("{} {}", self.grade, self.worst));
+        let texts = texts.into_iter().map(String::into_bytes);
+        let contents = self.contents.iter().map(|content| content.0.to_vec());
+        digest(texts.chain(contents).chain(self.copied.content()))
     }
 
     /// All series, this one first: study, series, and the class and UID of each instance once.
@@ -160,14 +207,6 @@ impl Source {
                 }
             })
             .collect()
-    }
-
-    /// The frame of reference of the grid.
-    pub(super) fn frame_of_reference(&self) -> Items {
-        let reference = self.copied.position_reference();
-        Items::new()
-            .uid(tags::FRAME_OF_REFERENCE_UID, &self.frame_of_reference)
-            .bytes(tags::POSITION_REFERENCE_INDICATOR, VR::LO, reference)
     }
 }
 

@@ -199,17 +199,20 @@ fn attributes(segmented: &Segmented, identity: &Identity) -> Result<Items, Unwri
     let study = instance(STUDY_CLASS, &source.study)
         .sequence(tags::RT_REFERENCED_SERIES_SEQUENCE, [series]);
     let frame = Items::new()
-        .uid(tags::FRAME_OF_REFERENCE_UID, &source.frame_of_reference)
+        .uid(tags::FRAME_OF_REFERENCE_UID, identity.frame_of_reference())
         .sequence(tags::RT_REFERENCED_STUDY_SEQUENCE, [study]);
     let made = identity.options.made;
-    let description = format!("{}; {}", identity.grade(), algorithm.settings());
     Ok(identity
         .common(segmented.texts())?
-        .with(source.frame_of_reference())
+        .with(identity.frame_of_reference_module())
         .empty(tags::OPERATORS_NAME, VR::PN)
         .text(tags::STRUCTURE_SET_LABEL, VR::SH, "SEGMENTATION")
         .text(tags::STRUCTURE_SET_NAME, VR::LO, &algorithm.name)
-        .text(tags::STRUCTURE_SET_DESCRIPTION, VR::ST, &description)
+        .text(
+            tags::STRUCTURE_SET_DESCRIPTION,
+            VR::ST,
+            &identity.parameters(),
+        )
         .text(tags::STRUCTURE_SET_DATE, VR::DA, &made.date())
         .text(tags::STRUCTURE_SET_TIME, VR::TM, &made.time())
         .sequence(tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE, [frame])
@@ -233,14 +236,14 @@ fn structure(index: usize, segment: &Segment, identity: &Identity) -> Items {
         .integer(tags::ROI_NUMBER, index + 1)
         .uid(
             tags::REFERENCED_FRAME_OF_REFERENCE_UID,
-            &identity.source.frame_of_reference,
+            identity.frame_of_reference(),
         )
         .text(tags::ROI_NAME, VR::LO, &segment.name)
         .word(tags::ROI_GENERATION_ALGORITHM, "AUTOMATIC")
         .text(tags::ROI_GENERATION_DESCRIPTION, VR::LO, &made_by)
         .sequence(
             tags::ROI_DERIVATION_ALGORITHM_IDENTIFICATION_SEQUENCE,
-            [algorithm.identification()],
+            [algorithm.identification(&identity.parameters())],
         )
 }
 

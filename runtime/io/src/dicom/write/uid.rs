@@ -1,11 +1,59 @@
 //! UIDs that are the same for the same input.
 
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
+/// Bytes of a block of SHA-256.
+const BLOCK_BYTES: usize = 64;
+
+/// Least bytes of a key.
+pub const KEY_BYTES_MIN: usize = 32;
+
+/// A key under which UIDs of results are made: without it nobody can tell from a UID which images it was made of, by
+/// trying.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct UidKey([u8; BLOCK_BYTES]);
+
+impl fmt::Debug for UidKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UidKey(..)")
+    }
+}
+
+impl UidKey {
+    /// Takes a key of [`KEY_BYTES_MIN`] bytes or more; `None` for a shorter one.
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() < KEY_BYTES_MIN {
+            return None;
+        }
+        // As HMAC does it with its keys (RFC 2104, section 2).
+        let mut key = [0; BLOCK_BYTES];
+        if bytes.len() > BLOCK_BYTES {
+            key[..32].copy_from_slice(&Sha256::digest(bytes));
+        } else {
+            key[..bytes.len()].copy_from_slice(bytes);
+        }
+        Some(Self(key))
+    }
+
+    /// HMAC-SHA-256 of a digest.
+    pub(super) fn seal(&self, digest: &[u8; 32]) -> [u8; 32] {
+        // Keys of all lengths are taken.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else {
+            unreachable!("a key of {BLOCK_BYTES} bytes is one");
+        };
+        mac.update(digest);
+        mac.finalize().into_bytes().into()
+    }
+}
+
 /// Digest of texts; where one ends and the next begins counts.
-pub(in crate::dicom) fn digest<'a>(texts: impl IntoIterator<Item = &'a str>) -> [u8; 32] {
+pub(in crate::dicom) fn digest<T: AsRef<[u8]>>(texts: impl IntoIterator<Item = T>) -> [u8; 32] {
     let mut hash = Sha256::new();
     for text in texts {
+        let text = text.as_ref();
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text);
     }
@@ -37,5 +85,21 @@ mod tests {
         let number: u128 = a.strip_prefix("2.25.").unwrap().parse().unwrap();
         assert_eq!(number >> 76 & 0xf, 8);
         assert_eq!(number >> 62 & 0b11, 0b10);
+    }
+
+    #[test]
+    fn keys_seal_as_hmac_does() {
+        // RFC 4231, test cases 6 and 7 have keys that are longer than a block; the text is 32 bytes here.
+        let text: [u8; 32] = std::array::from_fn(|at| at as u8);
+        for length in [32, 64, 65, 131] {
+            let bytes: Vec<u8> = (0..length).map(|at| at as u8 ^ 0xaa).collect();
+            let key = UidKey::new(&bytes).unwrap();
+            let mut mac = Hmac::<Sha256>::new_from_slice(&bytes).unwrap();
+            mac.update(&text);
+            let expected: [u8; 32] = mac.finalize().into_bytes().into();
+            assert_eq!(key.seal(&text), expected);
+            assert!(!format!("{key:?}").contains("170"));
+        }
+        assert_eq!(UidKey::new(&[1; 31]), None);
     }
 }

@@ -1,0 +1,142 @@
+//! Foreign texts on a terminal: file names, and what stands in files, may hold what a terminal obeys.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Characters of one foreign text that are shown.
+const SHOWN_MAX: usize = 512;
+
+/// Characters of one line that are shown: a message may name several files.
+const LINE_MAX: usize = 8192;
+
+/// A foreign text or file name as it may reach a terminal, within a line.
+///
+/// **Definition**: what moves the cursor, begins a new line, switches colors or turns the direction of reading is shown
+/// by its number, as in `\u{1b}`, or as `\n`, `\r` and `\t`; behind 512 characters follows an ellipsis.
+///
+/// **Examples**
+/// ```
+/// assert_eq!(vesal_cli::shown("Abdomen"), "Abdomen");
+/// assert_eq!(vesal_cli::shown("red\u{1b}[31m\n"), r"red\u{1b}[31m\n");
+/// ```
+pub fn shown(text: &str) -> Cow<'_, str> {
+    shown_within(text, SHOWN_MAX)
+}
+
+/// A line that holds foreign texts.
+pub(crate) fn line(text: &str) -> Cow<'_, str> {
+    shown_within(text, LINE_MAX)
+}
+
+/// The same as [`shown`] with another number of characters.
+pub(crate) fn shown_within(text: &str, limit: usize) -> Cow<'_, str> {
+    let is_long = text.len() > limit && text.chars().nth(limit).is_some();
+    if !is_long && !text.chars().any(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::new();
+    for character in text.chars().take(limit) {
+        push(&mut safe, character);
+    }
+    if is_long {
+        safe.push('…');
+    }
+    Cow::Owned(safe)
+}
+
+/// Lines as they may reach a terminal: the ends of lines stay, nothing else that a terminal obeys.
+pub(crate) fn lines(text: &str) -> Cow<'_, str> {
+    if !text
+        .chars()
+        .any(|character| character != '\n' && is_obeyed(character))
+    {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::new();
+    for character in text.chars() {
+        match character {
+            '\n' => safe.push('\n'),
+            other => push(&mut safe, other),
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// The same of JSON, in whose texts any character may be written by its number.
+pub(crate) fn json(text: String) -> String {
+    let is_plain = |character: char| character == '\n' || !is_obeyed(character);
+    if text.chars().all(is_plain) {
+        return text;
+    }
+    let mut safe = String::new();
+    for character in text.chars() {
+        if is_plain(character) {
+            safe.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            let _ = write!(safe, "\\u{unit:04x}");
+        }
+    }
+    safe
+}
+
+fn push(safe: &mut String, character: char) {
+    match character {
+        '\n' => safe.push_str("\\n"),
+        '\r' => safe.push_str("\\r"),
+        '\t' => safe.push_str("\\t"),
+        obeyed if is_obeyed(obeyed) => {
+            let _ = write!(safe, "\\u{{{:x}}}", u32::from(obeyed));
+        }
+        plain => safe.push(plain),
+    }
+}
+
+/// Whether a terminal does something else with a character than to show it.
+///
+/// **Definition**: controls of ASCII and Latin-1 (general category Cc); marks, embeddings, overrides and isolates of
+/// reading direction; separators of lines and paragraphs; characters without width or shape, among them tags.
+fn is_obeyed(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_obeys_is_shown_by_its_number() {
+        assert_eq!(shown("Ångström 山田 \u{b7}"), "Ångström 山田 \u{b7}");
+        assert_eq!(
+            shown("\u{0}\u{7}\u{1b}[2J\u{7f}\u{9b}31m"),
+            r"\u{0}\u{7}\u{1b}[2J\u{7f}\u{9b}31m"
+        );
+        assert_eq!(shown("a\nb\r\tc"), r"a\nb\r\tc");
+        assert_eq!(
+            shown("\u{202e}gnp\u{2066}\u{2028}\u{feff}\u{e0041}"),
+            r"\u{202e}gnp\u{2066}\u{2028}\u{feff}\u{e0041}"
+        );
+    }
+
+    #[test]
+    fn long_texts_end_with_an_ellipsis() {
+        let long = "é".repeat(SHOWN_MAX);
+        assert_eq!(shown(&long), long);
+        let longer = format!("{long}x");
+        assert_eq!(shown(&longer), format!("{long}…"));
+        assert_eq!(line(&longer), longer);
+    }
+
+    #[test]
+    fn lines_keep_their_ends_and_json_its_meaning() {
+        assert_eq!(lines("a\nb\u{1b}\n"), "a\nb\\u{1b}\n");
+        let text = "C1 \u{9b} and \u{202e} and \u{e0041}";
+        let safe = json(serde_json::to_string(text).unwrap());
+        assert!(safe.is_ascii(), "{safe}");
+        assert_eq!(serde_json::from_str::<String>(&safe).unwrap(), text);
+    }
+}

@@ -1,0 +1,59 @@
+//! What the slices of a stack hold, as a digest.
+
+use std::fmt;
+
+use crate::dicom::stack::Slice;
+use crate::dicom::write::uid::digest;
+
+/// Digest of everything of a stack's slices that a volume is made of.
+///
+/// **Definition**: SHA-256 over the slices in their order: UIDs, patient, modality, shape, format, position,
+/// orientation, pixel spacing, slope and intercept as they were read, and the stored bytes of their pixels, inflated
+/// where the data set is deflated. What is never read, such as attributes of the transport, does not count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Content(pub(super) [u8; 32]);
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Content(..)")
+    }
+}
+
+impl Content {
+    /// Of slices and the digests of the stored bytes of each.
+    pub(super) fn of(slices: &[Slice], stored: &[[u8; 32]]) -> Self {
+        let each = slices.iter().zip(stored).flat_map(|(slice, stored)| {
+            let (header, place) = (&slice.image.header, slice.place());
+            let facts = format!(
+                "{:?} {:?} {:?} {:?} {:?} {} {:?}",
+                slice.frame,
+                header.frame_of_reference,
+                [header.columns, header.rows],
+                header.format,
+                [
+                    place.position_lps,
+                    place.along_row_lps,
+                    place.along_column_lps
+                ],
+                header.modality,
+                [
+                    place.pixel_mm[0],
+                    place.pixel_mm[1],
+                    place.slope,
+                    place.intercept
+                ],
+            );
+            let texts = [
+                &header.class,
+                &header.instance,
+                &header.study,
+                &header.series,
+            ];
+            let texts = texts.map(|text| text.clone().into_bytes());
+            texts
+                .into_iter()
+                .chain([facts.into_bytes(), header.patient.bytes(), stored.to_vec()])
+        });
+        Self(digest(each))
+    }
+}

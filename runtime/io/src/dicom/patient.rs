@@ -1,0 +1,180 @@
+//! Whose images they are, without knowing who that is.
+
+use std::collections::BTreeSet;
+
+use sha2::{Digest, Sha256};
+
+use crate::dicom::stack::Stack;
+use crate::dicom::tag::{self, Tag};
+use crate::dicom::text::CharacterSets;
+
+/// Bytes of an attribute of the patient that are let pass: no image is refused for a long name.
+pub(super) const BYTES_MAX: u64 = 1 << 20;
+
+/// Attributes that tell patients apart, and the character set that they are in.
+const TAGS: [Tag; 5] = [
+    tag::SPECIFIC_CHARACTER_SET,
+    tag::PATIENT_NAME,
+    tag::PATIENT_ID,
+    tag::ISSUER_OF_PATIENT_ID,
+    tag::PATIENT_BIRTH_DATE,
+];
+
+type Short = [u8; 8];
+
+/// What tells a patient from others: digests, so that nothing that identifies one stays in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Patient {
+    name_and_id: Short,
+    /// `None` where it is not stated.
+    issuer: Option<Short>,
+    /// `None` where it is not stated.
+    birth_date: Option<Short>,
+}
+
+impl Default for Patient {
+    /// The patient of a header that names none.
+    fn default() -> Self {
+        PatientReader::default().patient()
+    }
+}
+
+impl Patient {
+    /// How many patients there are at least among those that headers name.
+    ///
+    /// **Definition**: names and IDs are of one patient where both are the same, an absent one like an empty one;
+    /// issuers of the ID and dates of birth may be left out, but not contradict each other.
+    pub fn count(patients: impl IntoIterator<Item = Self>) -> usize {
+        let (mut names, mut issuers, mut dates) =
+            (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for patient in patients {
+            names.insert(patient.name_and_id);
+            issuers.extend(patient.issuer);
+            dates.extend(patient.birth_date);
+        }
+        names.len().max(issuers.len()).max(dates.len())
+    }
+
+    /// For digests of what names it.
+    pub fn bytes(&self) -> Vec<u8> {
+        let further = [self.issuer, self.birth_date].map(Option::unwrap_or_default);
+        [self.name_and_id, further[0], further[1]].concat()
+    }
+}
+
+/// How many patients the headers of these stacks name: more than one means that they must not be mixed.
+///
+/// **Definition**: a patient is told by name, ID, the issuer of the ID and the date of birth. Names and IDs have to be
+/// the same, padding and the character set that they are encoded in apart; the other two may be absent, but not
+/// contradict each other.
+pub fn patients<'a>(stacks: impl IntoIterator<Item = &'a Stack>) -> usize {
+    let images = stacks.into_iter().flat_map(Stack::images);
+    Patient::count(images.map(|image| image.header.patient))
+}
+
+/// Reads whose images they are as a header is walked over.
+#[derive(Debug, Default)]
+pub(super) struct PatientReader {
+    character_set: Option<Vec<u8>>,
+    name: Option<[u8; 32]>,
+    id: Option<[u8; 32]>,
+    issuer: Option<[u8; 32]>,
+    birth_date: Option<[u8; 32]>,
+}
+
+impl PatientReader {
+    /// Whether an attribute of the data set itself is to be taken.
+    pub fn wants(tag: Tag) -> bool {
+        TAGS.contains(&tag)
+    }
+
+    /// Takes the value of an attribute; of several the first counts.
+    pub fn take(&mut self, tag: Tag, value: &[u8]) {
+        let place = match tag {
+            // Its tag is lower than those of the patient: it comes before them.
+            tag::SPECIFIC_CHARACTER_SET => {
+                self.character_set.get_or_insert_with(|| value.to_vec());
+                return;
+            }
+            tag::PATIENT_NAME => &mut self.name,
+            tag::PATIENT_ID => &mut self.id,
+            tag::ISSUER_OF_PATIENT_ID => &mut self.issuer,
+            tag::PATIENT_BIRTH_DATE => &mut self.birth_date,
+            _ => return,
+        };
+        // As text, so that the same name in two character sets is one.
+        let sets = CharacterSets::of(self.character_set.as_deref());
+        place.get_or_insert_with(|| digest(sets.decode(value, usize::MAX).as_bytes()));
+    }
+
+    /// Whose images they are, by what was taken.
+    pub fn patient(&self) -> Patient {
+        let nothing = digest(&[]);
+        let [name, id] = [self.name, self.id].map(|part| part.unwrap_or(nothing));
+        let stated = |part: Option<[u8; 32]>| part.filter(|part| *part != nothing).map(short);
+        Patient {
+            name_and_id: short(digest(&[name, id].concat())),
+            issuer: stated(self.issuer),
+            birth_date: stated(self.birth_date),
+        }
+    }
+}
+
+/// Digest of a text: padding, also by empty components of a name, does not count.
+fn digest(value: &[u8]) -> [u8; 32] {
+    let is_padding = |byte: &u8| matches!(byte, b' ' | b'\0' | b'^' | b'=');
+    let start = value.iter().take_while(|byte| **byte == b' ').count();
+    let end = value.iter().rposition(|byte| !is_padding(byte));
+    let text = end.map_or(&[][..], |end| &value[start..=end]);
+    Sha256::digest(text).into()
+}
+
+fn short(digest: [u8; 32]) -> Short {
+    let mut short = [0; 8];
+    short.copy_from_slice(&digest[..8]);
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patient(values: &[(Tag, &[u8])]) -> Patient {
+        let mut reader = PatientReader::default();
+        for (tag, value) in values {
+            reader.take(*tag, value);
+        }
+        reader.patient()
+    }
+
+    #[test]
+    fn stated_attributes_must_not_contradict_each_other() {
+        let plain: [(Tag, &[u8]); 2] = [(tag::PATIENT_NAME, b"A^B"), (tag::PATIENT_ID, b"7")];
+        let with = |more: (Tag, &'static [u8])| patient(&[plain[0], plain[1], more]);
+        let none = patient(&plain);
+        let born = with((tag::PATIENT_BIRTH_DATE, b"19700101"));
+        let later = with((tag::PATIENT_BIRTH_DATE, b"19710101"));
+        let issued = with((tag::ISSUER_OF_PATIENT_ID, b"X"));
+        let elsewhere = with((tag::ISSUER_OF_PATIENT_ID, b"Y "));
+        let empty = with((tag::PATIENT_BIRTH_DATE, b"  "));
+        assert_eq!(Patient::count([none, born, issued, empty]), 1);
+        assert_eq!(Patient::count([none, born, later]), 2);
+        assert_eq!(Patient::count([issued, none, elsewhere]), 2);
+        assert_eq!(Patient::count([none, patient(&plain[..1])]), 2);
+        assert_eq!(Patient::count([]), 0);
+        assert_eq!(Patient::default(), patient(&[(tag::PATIENT_NAME, b"^^ ")]));
+    }
+
+    #[test]
+    fn a_name_is_the_same_in_every_character_set() {
+        let name = |set: &[u8], name: &[u8]| {
+            patient(&[
+                (tag::SPECIFIC_CHARACTER_SET, set),
+                (tag::PATIENT_NAME, name),
+            ])
+        };
+        let latin = name(b"ISO_IR 100", b"M\xfcller^Jos\xe9 ");
+        assert_eq!(latin, name(b"ISO_IR 192", "Müller^José".as_bytes()));
+        assert_ne!(latin, name(b"ISO_IR 192", "Muller^José".as_bytes()));
+    }
+}
