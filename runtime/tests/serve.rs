@@ -302,8 +302,9 @@ fn tools_of_dcmtk_are_understood() {
             .arg(&results)
             .arg(archive_port.to_string()),
     );
-    let formats = "formats = [\"seg\", \"labelmap\", \"rtstruct\", \"report\"]";
-    let mut node = Node::new(folder.path(), archive_port, port, formats);
+    let more =
+        "formats = [\"seg\", \"labelmap\", \"rtstruct\", \"report\"]\n[log]\nformat = \"json\"";
+    let mut node = Node::new(folder.path(), archive_port, port, more);
     let scu = |program: &Path, called: &str, more: &[&str]| {
         let mut command = Command::new(program);
         command
@@ -357,6 +358,11 @@ fn tools_of_dcmtk_are_understood() {
     nameless(&reason, "the reason");
     assert_eq!(fs::read_dir(&results).unwrap().count(), 4);
     assert_eq!(node.end(), Some(0));
+    // Every line of the log is one object.
+    for line in node.log().lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect(line);
+        assert!(line["message"].is_string() && line["time"].is_string());
+    }
 }
 
 #[test]
@@ -417,4 +423,23 @@ fn settings_that_cannot_be_are_refused() {
         refused(&study.replace(from, to), code, message);
     }
     assert_eq!(run(["serve"]).code, Some(2));
+    // A level of the log that is none.
+    fs::write(&path, &example.stdout).unwrap();
+    let ran = with_runtime()
+        .args(["serve", "--config", path.to_str().unwrap()])
+        .env("VESAL_LOG", "loud")
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("`loud` is no level of a log"));
+    // Certificates that are not there.
+    let tls = "[tls]\ncertificate = \"absent.crt\"\nkey = \"absent.key\"\n[http]";
+    let text = example
+        .stdout
+        .replace(
+            "\"bundle\"",
+            &format!("{:?}", support::bundle(folder.path())),
+        )
+        .replace("[http]", tls);
+    refused(&text, 2, "cannot speak TLS: cannot read");
 }

@@ -23,8 +23,11 @@ use vesal_node::network::wire::{Piece, Wire, WireError, data, kind, piece};
 use vesal_node::queue::JobView;
 use vesal_node::stop::Stop;
 
-/// What a source answers to the keys of a search: matches, and the status behind them. `None` says nothing more.
-type Answers = dyn Fn(&[u8]) -> Option<(Vec<Identifier>, u16)> + Send + Sync;
+/// Matches, and the status behind them; `None` says nothing more.
+type Answered = Option<(Vec<Identifier>, u16)>;
+
+/// What a source answers to the keys of a search.
+type Answers = dyn Fn(&[u8]) -> Answered + Send + Sync;
 
 /// A program that can be asked.
 struct Source {
@@ -35,9 +38,7 @@ struct Source {
 }
 
 impl Source {
-    fn start(
-        answers: impl Fn(&[u8]) -> Option<(Vec<Identifier>, u16)> + Send + Sync + 'static,
-    ) -> Self {
+    fn start(answers: impl Fn(&[u8]) -> Answered + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let source = Self {
             port: listener.local_addr().unwrap().port(),
@@ -148,7 +149,7 @@ fn series(number: &str) -> Vec<Identifier> {
 /// A node that would wait for long, and may ask.
 fn asking(storage: &Path, source: u16, quiet: f64, service: &str, callers: &str) -> Config {
     let more = format!(
-        "[[source]]\nname = \"pacs\"\nae_title = \"PACS\"\nhost = \"127.0.0.1\"\nport = {source}\ncallers = [{callers}]"
+        "[[source]]\nname = \"pacs\"\nae_title = \"PACS\"\nhost = \"127.0.0.1\"\nport = {source}\ncallers = [{callers}]\nrest_seconds = 0.5"
     );
     let mut config = config(storage, free_port(), service, &more);
     config.services[0].quiet = Duration::from_secs_f64(quiet);
@@ -289,7 +290,7 @@ fn more_than_the_source_has_waits_for_quiet() {
 
 #[test]
 fn sources_that_do_not_answer_cost_nothing_but_the_quiet_period() {
-    let kinds: [fn(&[u8]) -> Option<(Vec<Identifier>, u16)>; 5] = [
+    let kinds: [fn(&[u8]) -> Answered; 5] = [
         // Refused; not known; junk; far too many; silence.
         |_| Some((Vec::new(), 0xa700)),
         |_| Some((Vec::new(), status::SUCCESS)),

@@ -285,7 +285,7 @@ fn mebibytes(key: &str, mib: u64) -> Checked<u64> {
 const LONGEST: f64 = 3650.0 * 86_400.0;
 
 /// A time that may be zero.
-fn pause(key: &str, number: f64) -> Checked<Duration> {
+pub(super) fn pause(key: &str, number: f64) -> Checked<Duration> {
     duration(key, number, 1.0, "seconds", 0.0)
 }
 

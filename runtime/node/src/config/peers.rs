@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustls_pki_types::ServerName;
 use serde::Deserialize;
 
 use crate::config::Fault;
-use crate::config::check::{Checked, ae_title};
+use crate::config::check::{Checked, ae_title, pause};
 use crate::network::tls::Profile;
 
 /// Where results go, or who is asked.
@@ -34,6 +35,8 @@ pub struct Source {
     pub peer: Destination,
     /// AE titles of the callers that it answers for; none for all.
     pub callers: BTreeSet<String>,
+    /// Time without a new instance after which it is asked.
+    pub rest: Duration,
 }
 
 impl Source {
@@ -235,6 +238,12 @@ pub(super) struct SourceTable {
     tls: Option<ClientTlsTable>,
     #[serde(default)]
     callers: Vec<String>,
+    #[serde(default = "rest")]
+    rest_seconds: f64,
+}
+
+fn rest() -> f64 {
+    3.0
 }
 
 pub(super) fn sources(tables: Vec<SourceTable>, folder: &Path) -> Checked<Vec<Source>> {
@@ -245,6 +254,7 @@ pub(super) fn sources(tables: Vec<SourceTable>, folder: &Path) -> Checked<Vec<So
         let callers = callers
             .map(|(index, caller)| ae_title(&format!("{at}.callers[{index}]"), caller))
             .collect::<Checked<_>>()?;
+        let rest = pause(&format!("{at}.rest_seconds"), table.rest_seconds)?;
         let peer = DestinationTable {
             name: table.name,
             ae_title: table.ae_title,
@@ -261,6 +271,7 @@ pub(super) fn sources(tables: Vec<SourceTable>, folder: &Path) -> Checked<Vec<So
             name,
             peer,
             callers,
+            rest,
         });
     }
     Ok(sources)

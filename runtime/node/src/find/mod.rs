@@ -16,9 +16,6 @@ use crate::metrics::Counter;
 use crate::node::{Failing, Failures, Shared};
 use crate::queue::{Counted, Key, Unsettled};
 
-/// Time without a new instance after which is asked.
-const REST: Duration = Duration::from_secs(1);
-
 /// Pause between looks for something to ask about.
 const LOOK_PAUSE: Duration = Duration::from_millis(200);
 
@@ -107,7 +104,7 @@ pub fn ask(shared: &Shared) {
         shared.sources.forget_all_but(&jobs);
         let kept: BTreeSet<&Key> = jobs.iter().map(|job| &job.key).collect();
         asked.jobs.retain(|key, _| kept.contains(key));
-        for job in jobs.iter().filter(|job| job.rest >= REST) {
+        for job in &jobs {
             if shared.stop.is_requested() {
                 return;
             }
@@ -130,6 +127,9 @@ impl Asked {
         let Some(source) = sources.find(|source| source.answers_for(&callers)) else {
             return;
         };
+        if job.rest < source.rest {
+            return;
+        }
         if self
             .sources
             .get(&source.name)
