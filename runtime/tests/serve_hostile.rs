@@ -309,9 +309,9 @@ fn others_are_served_within_half_a_minute() {
     let archive = Archive::start(0, |_, _| Some(0));
     // One prediction at once, so that it waits behind whatever takes long.
     let node = Node::start(folder.path(), archive.port, "run_minutes = 0.2");
+    let files = shared();
     thread::scope(|scope| {
         scope.spawn(|| generated(node.dicom));
-        let files = shared();
         for part in files.chunks(files.len().div_ceil(4).max(1)) {
             let address = node.dicom;
             scope.spawn(move || part.iter().for_each(|file| send_file(address, file)));
