@@ -259,11 +259,22 @@ fn shared() -> Vec<PathBuf> {
         eprintln!("skipped: `{}` is not there", folder.display());
         return Vec::new();
     }
-    let entries = fs::read_dir(folder).unwrap();
-    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    let mut files = Vec::new();
+    walk(&folder, &mut files);
     files.retain(|path| path.extension().is_some_and(|end| end == "dcm"));
     files.sort();
     files
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            walk(&path, files);
+        } else {
+            files.push(path);
+        }
+    }
 }
 
 /// Sends a file as it is.
@@ -282,29 +293,40 @@ fn send_file(node: SocketAddr, path: &Path) {
     send(node, "HOSTILE", &uid(2), &uid(0x10), &sets);
 }
 
+/// Whether the archive has a result of the study of [`good`].
+fn is_delivered(archive: &Archive, number: usize) -> bool {
+    let study = format!("1.2.826.1.{number}");
+    let holds = |data: &[u8]| {
+        data.windows(study.len())
+            .any(|here| here == study.as_bytes())
+    };
+    archive.taken().iter().any(|taken| holds(&taken.data))
+}
+
 #[test]
 fn others_are_served_within_half_a_minute() {
     let folder = tempdir().unwrap();
     let archive = Archive::start(0, |_, _| Some(0));
     // One prediction at once, so that it waits behind whatever takes long.
     let node = Node::start(folder.path(), archive.port, "run_minutes = 0.2");
+    let files = shared();
     thread::scope(|scope| {
         scope.spawn(|| generated(node.dicom));
-        for file in shared() {
+        for part in files.chunks(files.len().div_ceil(4).max(1)) {
             let address = node.dicom;
-            scope.spawn(move || send_file(address, &file));
+            scope.spawn(move || part.iter().for_each(|file| send_file(address, file)));
         }
         thread::sleep(Duration::from_secs(1));
         for number in 1..=3 {
             let start = Instant::now();
             good(node.dicom, number);
-            while archive.taken().len() < number {
+            while !is_delivered(&archive, number) {
                 assert!(start.elapsed() < OTHERS, "series {number} is not delivered");
                 thread::sleep(Duration::from_millis(50));
             }
         }
     });
-    let end = Instant::now() + Duration::from_secs(120);
+    let end = Instant::now() + Duration::from_secs(300);
     let goes_on = |job: &serde_json::Value| job["state"] != "failed" && job["state"] != "done";
     while node.jobs().iter().any(goes_on) {
         assert!(Instant::now() < end, "{:?}", node.jobs());
@@ -314,7 +336,6 @@ fn others_are_served_within_half_a_minute() {
     let failed = jobs.iter().filter(|job| job["state"] == "failed");
     let reasons: Vec<_> = failed.map(|job| job["reason"].to_string()).collect();
     assert!(reasons.len() >= 3, "{jobs:?}");
-    assert_eq!(jobs.len() - reasons.len(), 3, "{jobs:?}");
     // Neither a word of theirs nor a UID.
     let mut told = node.log();
     for path in ["/queue", "/health", "/metrics"] {

@@ -76,6 +76,45 @@ fn there_are_only_so_many_associations() {
 }
 
 #[test]
+fn there_are_only_so_many_jobs_on_their_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(folder.path(), "[limits]\njobs = 2");
+    let mut sender = Sender::open(node.address());
+    for (series, k, said) in [
+        (1, 0, 0),
+        (2, 0, 0),
+        (3, 0, 0xa700),
+        (1, 1, 0),
+        (3, 1, 0xa700),
+    ] {
+        assert_eq!(sender.slice(series, k), Said::Status(said));
+    }
+    let (_, metrics) = get(node.http_address().unwrap(), "/metrics");
+    let refused = "vesal_instances_refused_total{service=\"VESAL\",reason=\"jobs\"} 2";
+    assert!(metrics.contains(refused), "{metrics}");
+    node.stop();
+}
+
+#[test]
+fn one_caller_does_not_replace_what_another_has_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(folder.path(), "[callers]\nany = true");
+    let mut sender = Sender::open(node.address());
+    assert_eq!(sender.slice(1, 0), Said::Status(0));
+    let mut other = Sender::connect(node.address());
+    assert_eq!(other.ask("OTHER", "VESAL", CT), Said::Accepted(vec![0]));
+    let (uid, elements) = slice(1, 0);
+    assert_eq!(other.slice(1, 0), Said::Status(0));
+    let changed = elements.text(dicom_files::PATIENT_ID, b"LO", "ANOTHER");
+    let said = other.store(&uid, &changed.encode(EXPLICIT));
+    assert_eq!(said, Said::Status(0x0111));
+    // Who sent it, may.
+    let said = sender.store(&uid, &changed.encode(EXPLICIT));
+    assert_eq!(said, Said::Status(0));
+    node.stop();
+}
+
+#[test]
 fn what_breaks_off_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let node = node(folder.path(), "");
