@@ -464,7 +464,7 @@ mod tests {
         let found = find(
             &paths("no-such-folder", &["a.nii", "b.nii"]),
             &[channel],
-            &[],
+            Choosing::default(),
         )
         .candidates;
         assert_eq!(

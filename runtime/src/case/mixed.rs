@@ -29,7 +29,7 @@ use super::{Assessed, Candidate, Checked, Choosing, Input, ReadError, find};
 const STUDIES: usize = 2000;
 const TOGETHER: usize = 50;
 
-const SLICES: usize = 3;
+const SLICES: usize = 4;
 
 const BIRTH_DATE: (u16, u16) = (0x0010, 0x0030);
 const DESCRIPTION: (u16, u16) = (0x0008, 0x103e);
