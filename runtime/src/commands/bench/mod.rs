@@ -71,6 +71,7 @@ fn as_predict(arguments: &BenchArguments, output: &Path) -> PredictArguments {
         suffix: "_seg".into(),
         json: true,
         report: None,
+        nifti_form: arguments.nifti_form,
         dicom: arguments.dicom.clone(),
         limits: arguments.limits.clone(),
         compute: arguments.compute.clone(),
