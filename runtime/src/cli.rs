@@ -257,6 +257,10 @@ pub struct BenchArguments {
     /// Write the JSON to this file as well, in place of what is there
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Which affine of a NIfTI file counts where sform and qform contradict each other: `sform` or `qform`; without
+    /// it, such a file is refused
+    #[arg(long, value_enum, value_name = "FORM", hide_possible_values = true)]
+    pub nifti_form: Option<NiftiForm>,
     /// Which series, and how.
     #[command(flatten)]
     pub dicom: DicomArguments,

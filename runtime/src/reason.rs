@@ -58,6 +58,9 @@ fn series(error: &SeriesError) -> Reason {
         SeriesError::Several { found, .. } => Reason::SeveralSeries { found: found.len() },
         SeriesError::Same { .. } => Reason::SameSeries,
         SeriesError::FrameOfReference { .. } => Reason::FrameOfReference,
+        SeriesError::Patients { patients, .. } => Reason::Patients {
+            patients: *patients,
+        },
     }
 }
 
@@ -107,7 +110,6 @@ fn memory(error: &MemoryError) -> Reason {
         } => Reason::Memory,
         MemoryError::Budget { needed, limit, .. } => Reason::MemoryLimit { needed, limit },
         MemoryError::DeviceBudget { needed, limit } => Reason::GpuMemoryLimit { needed, limit },
-        MemoryError::Unknown { .. } => Reason::Bundle,
     }
 }
 

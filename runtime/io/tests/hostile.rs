@@ -149,7 +149,7 @@ fn of_frames() -> Vec<Case> {
         ),
         (
             "frames of long texts",
-            vec![each(&|_| stack_id(&"S".repeat(2000))).file(EXPLICIT)],
+            vec![frames(vec![stack_id(&"S".repeat(2000)); 100]).file(EXPLICIT)],
             "states 2000 bytes",
         ),
         (
@@ -181,12 +181,12 @@ fn of_elements() -> Vec<Case> {
     let functional = element(PER_FRAME, b"SQ", u32::MAX);
     let mut deflated = Vec::new();
     for content in [
-        EMPTY_ITEM.repeat(8 << 20),
+        EMPTY_ITEM.repeat(2 << 20),
         EMPTY_ITEM.repeat(600_000),
-        [&private[..]; 1].concat().repeat(4 << 20),
+        [&private[..]; 1].concat().repeat(2 << 20),
         [&element(SERIES, b"UN", 1000)[..], &[b'1'; 1000]]
             .concat()
-            .repeat(60_000),
+            .repeat(20_000),
     ] {
         let is_items = content.starts_with(&EMPTY_ITEM);
         let start = if is_items { functional.clone() } else { vec![] };
@@ -245,10 +245,10 @@ fn of_pixels() -> Vec<Case> {
             .pixels(&numbers)
             .file(syntax)
     };
-    let bomb = codestream(4096, 0x11, &[0; 16_000]);
+    let bomb = codestream(1024, 0x11, &[0; 16_000]);
     let jpeg_2000 = |last: u8| {
         let stream = [bomb.clone(), vec![last]].concat();
-        compressed(4096, JPEG_2000, 8, vec![vec![], stream])
+        compressed(1024, JPEG_2000, 8, vec![vec![], stream])
     };
     let rle = |last: u8| {
         let mut bytes = vec![0; 64];
@@ -268,7 +268,7 @@ fn of_pixels() -> Vec<Case> {
     vec![
         (
             "deflated copies",
-            vec![zeros(4000, 0, DEFLATED), zeros(4000, 1, DEFLATED)],
+            vec![zeros(3000, 0, DEFLATED), zeros(3000, 1, DEFLATED)],
             "too large to be compared",
         ),
         (
@@ -441,8 +441,26 @@ fn files_that_once_cost_much_stay_within_bounds() {
     for entry in fs::read_dir(&hostile).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if name.starts_with("poc") {
-            complaints.look(&name, &path, "");
+        if !name.starts_with("poc") {
+            continue;
+        }
+        // Data sets as they are sent: what a node puts before them is the meta information.
+        let folder = tempdir().unwrap();
+        let path = if name.ends_with(".ds") {
+            let data_set = fs::read(&path).unwrap();
+            save(folder.path(), &name, &[head(DEFLATED), data_set].concat())
+        } else {
+            path
+        };
+        complaints.look(&name, &path, "");
+        if name == "poc5" {
+            let found = dicom_files::reading::reasons(&path.join("a.dcm"));
+            assert!(
+                found
+                    .iter()
+                    .any(|reason| reason.contains("cannot be decoded")),
+                "{found:?}"
+            );
         }
     }
 }

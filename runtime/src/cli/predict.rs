@@ -93,12 +93,6 @@ pub struct PredictArguments {
     /// Write why it failed to this file, as a code and numbers: for a node
     #[arg(long, value_name = "FILE", hide = true)]
     pub failure: Option<PathBuf>,
-    /// File of the key that UIDs of results are made with
-    #[arg(long, value_name = "FILE", hide = true)]
-    pub uid_key: Option<PathBuf>,
-    /// Say in the results that instances of the input may be missing
-    #[arg(long, hide = true)]
-    pub mark_incomplete: bool,
     /// Which affine of a NIfTI file counts where sform and qform contradict each other: `sform` or `qform`; without
     /// it, such a file is refused
     #[arg(long, value_enum, value_name = "FORM", hide_possible_values = true)]

@@ -117,6 +117,9 @@ impl Allowance {
     }
 }
 
+/// A frame, and the number of its place and its index there.
+type Wanted = (usize, [usize; 2]);
+
 /// Digests of all slices, by place; each image is gone through once.
 fn digests(
     places: &[Vec<&Slice>],
@@ -124,7 +127,7 @@ fn digests(
 ) -> Result<Vec<Vec<Digest>>, DicomError> {
     let mut numbers: HashMap<*const Image, usize> = HashMap::new();
     // By the order in which images come, so that what is left out does not depend on addresses.
-    let mut by_image: BTreeMap<usize, (&Image, Vec<(usize, [usize; 2])>)> = BTreeMap::new();
+    let mut by_image: BTreeMap<usize, (&Image, Vec<Wanted>)> = BTreeMap::new();
     for (number, place) in places.iter().enumerate() {
         for (index, slice) in place.iter().enumerate() {
             let next = numbers.len();

@@ -96,6 +96,9 @@ impl Classed for Contours {
     }
 }
 
+/// Corners of closed contours.
+type Outlines = Vec<Vec<[f64; 3]>>;
+
 /// What is read of a structure set. An item becomes what it means as soon as it ends, so that a set takes a few times
 /// as much memory as its file, whatever its items hold.
 #[derive(Default)]
@@ -105,10 +108,10 @@ struct Contours {
     /// Regions without their contours.
     regions: BTreeMap<i64, Region>,
     /// Contours of regions: the number, closed contours, and how many others.
-    drawn: Vec<(i64, Vec<Vec<[f64; 3]>>, usize)>,
+    drawn: Vec<(i64, Outlines, usize)>,
     /// The items that have begun: their values.
     region: Option<[Option<Vec<u8>>; 4]>,
-    drawing: Option<(Option<Vec<u8>>, Vec<Vec<[f64; 3]>>, usize)>,
+    drawing: Option<(Option<Vec<u8>>, Outlines, usize)>,
     contour: Option<[Option<Vec<u8>>; 2]>,
 }
 

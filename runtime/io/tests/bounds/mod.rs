@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use vesal_io::dicom::{Policy, read_structure_references, read_structures, scan};
+use vesal_io::dicom::{Instance, Policy, read_structure_references, read_structures, scan};
 use vesal_io::nifti::{Limits, NiftiFile, read_header};
 use vesal_io::sniff::{Content, sniff};
 
@@ -173,6 +173,11 @@ fn looked(path: &Path) -> Vec<String> {
             told.push(error.to_string());
         }
         return told;
+    }
+    if path.is_file()
+        && let Err(error) = Instance::read(path)
+    {
+        told.push(error.to_string());
     }
     let found = match scan(&[path]) {
         Ok(found) => found,

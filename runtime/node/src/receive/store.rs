@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 use vesal_io::dicom::{Instance, meta_information};
@@ -166,7 +167,9 @@ impl Incoming {
         touched: &mut HashSet<Key>,
     ) -> Result<(u64, Admitted), Refusal> {
         self.file.sync_all()?;
-        let found = Instance::read(&self.path).map_err(Refusal::Unreadable)?;
+        let (end, stop) = (Instant::now() + shared.config.limits.idle, &shared.stop);
+        let goes_on = || !stop.is_over() && Instant::now() < end;
+        let found = Instance::read_within(&self.path, &goes_on).map_err(Refusal::Unreadable)?;
         if found.class != self.class || found.instance != self.instance {
             return Err(Refusal::Mismatch);
         }
