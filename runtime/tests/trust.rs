@@ -54,7 +54,7 @@ fn all_commands(folder: &Path, bundle: &Path) -> Vec<Ran> {
             s("--output"),
             output.as_ref(),
         ]),
-        with(&[s("serve"), settings.as_ref(), s("--check")]),
+        with(&[s("serve"), s("--config"), settings.as_ref(), s("--check")]),
     ]
 }
 
