@@ -8,6 +8,7 @@ use std::thread;
 
 use serde::{Deserialize, Serialize};
 use vesal_cli::host_memory::HostMemory;
+use vesal_engine::find_program;
 
 /// Where Linux's NVIDIA driver tells what GPUs there are.
 const NVIDIA_GPUS: &str = "/proc/driver/nvidia/gpus";

@@ -35,10 +35,10 @@ fn all_commands(folder: &Path, bundle: &Path) -> Vec<Ran> {
     write_scan(&input, &scan([9, 7, 5]));
     let settings = folder.join("node.toml");
     let text = format!(
-        "[node]\nae_title = \"VESAL\"\nport = 0\nallow = [\"PACS\"]\nstorage = {:?}\n\
-         [[service]]\nae_title = \"VESAL\"\nbundle = {:?}\nsend_to = []\n",
+        "[node]\nstorage = {:?}\n[callers]\nany = true\n\
+         [[destination]]\nname = \"archive\"\nae_title = \"ARCHIVE\"\nhost = \"127.0.0.1\"\nport = 4242\n\
+         [[service]]\nae_title = \"VESAL\"\nbundle = {bundle:?}\ndestinations = [\"archive\"]\n",
         folder.join("storage"),
-        bundle
     );
     fs::write(&settings, text).unwrap();
     let s = OsStr::new;
@@ -156,7 +156,7 @@ fn a_bundle_must_have_the_digest_and_the_maker_that_are_named() {
     let (input, output) = (folder.path().join("a.nii.gz"), folder.path().join("out"));
     write_scan(&input, &scan([9, 7, 5]));
     let s = OsStr::new;
-    let verify = |flags: &[&OsStr]| with(&[&[s("verify"), path.as_ref()], flags].concat());
+    let verify = |flags: &[&OsStr]| with(&[&[s("verify"), path.as_ref()][..], flags].concat());
     let predict = |flags: &[&OsStr]| {
         let arguments: [&OsStr; 8] = [
             s("predict"),
