@@ -61,6 +61,20 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
     ),
     ("vesal-tests", &["vesal-volume", "vesal-io"], false, false),
     ("vesal-benches", &["vesal-volume", "vesal-io"], false, false),
+    (
+        "vesal-fuzz-targets",
+        &[
+            "vesal-volume",
+            "vesal-io",
+            "vesal-bundle",
+            "vesal-onnx",
+            "vesal-node",
+            "vesal-exporter",
+            "vesal-trainer",
+        ],
+        false,
+        false,
+    ),
 ];
 
 #[test]

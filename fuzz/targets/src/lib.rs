@@ -1,0 +1,57 @@
+//! What fuzzers feed with bytes.
+//!
+//! A [`Target`] is a function of bytes that must return, whatever they are: it may neither panic, nor take longer, nor
+//! take more memory than a file of that size is allowed. `fuzz/fuzz_targets` hands each to libFuzzer; `tests/replay.rs`
+//! runs all of them over their seeds and over what fuzzing has found, on any toolchain.
+
+mod bundle;
+#[cfg(feature = "training")]
+mod checkpoint;
+mod compressed;
+mod dicom;
+#[cfg(feature = "training")]
+mod history;
+mod nifti;
+mod node;
+mod onnx;
+mod scratch;
+
+pub use compressed::Wrapping;
+
+/// A function of bytes with what a fuzzer needs to know about it.
+pub struct Target {
+    /// Its name, which is also that of its fuzzer and of its folder of inputs.
+    pub name: &'static str,
+    /// Takes bytes as the program would; what must hold of the result is asserted.
+    pub run: fn(&[u8]),
+    /// Well-formed inputs to begin with.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    /// What the bytes are compressed with, if they may be: mutations reach what is inside.
+    pub wrapping: Option<Wrapping>,
+}
+
+/// Targets of what is deployed.
+const RUNTIME: &[Target] = &[
+    dicom::INSTANCE,
+    dicom::SERIES,
+    dicom::CODEC,
+    dicom::STRUCTURES,
+    dicom::DIRECTORY,
+    nifti::VOLUME,
+    node::PDU,
+    node::SESSION,
+    bundle::DOCUMENTS,
+    bundle::FOLDER,
+    onnx::NETWORK,
+];
+
+/// Targets of what stays where networks are trained, and brings Burn along.
+#[cfg(feature = "training")]
+const TRAINING: &[Target] = &[checkpoint::PICKLE, checkpoint::ARCHIVE, history::HISTORY];
+#[cfg(not(feature = "training"))]
+const TRAINING: &[Target] = &[];
+
+/// All targets.
+pub fn targets() -> impl Iterator<Item = &'static Target> {
+    RUNTIME.iter().chain(TRAINING)
+}

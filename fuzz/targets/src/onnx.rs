@@ -1,0 +1,40 @@
+//! ONNX: what is decoded, written and decoded again is the same, and a decoder that knows no schema agrees.
+
+#[path = "../../../runtime/onnx/tests/example/mod.rs"]
+mod made;
+
+use prost::Message;
+use vesal_onnx::Network;
+use vesal_onnx::proto::ModelProto;
+
+use crate::Target;
+
+/// A model file.
+pub const NETWORK: Target = Target {
+    name: "onnx",
+    run: |bytes| {
+        let network = match Network::decode(bytes.to_vec()) {
+            Ok(network) => network,
+            Err(error) => return drop(error.to_string()),
+        };
+        let encoded = network.encode();
+        assert_eq!(encoded.len(), bytes.len(), "something was lost");
+        assert_eq!(Network::decode(encoded).as_ref(), Ok(&network));
+        let by_prost = ModelProto::decode(bytes).expect("what one decoder takes, the other does");
+        assert_eq!(network.model(), &by_prost);
+        let _ = network.fix_batch(1);
+        let _ = network.half();
+        let _ = network.fuse_norm_relu();
+        let _ = network.split_head();
+    },
+    seeds: || {
+        let example = made::Example {
+            features: 2,
+            classes: 2,
+            window: [4, 4, 4],
+            seed: 1,
+        };
+        vec![example.model().encode_to_vec()]
+    },
+    wrapping: None,
+};
