@@ -46,7 +46,10 @@ fn read(path: &std::path::Path) {
             for (name, data) in &checkpoint.tensors {
                 let shape = data.shape.to_vec();
                 let values: usize = shape.iter().product();
-                assert!(data.as_slice::<f32>().is_ok_and(|all| all.len() == values), "{name}");
+                assert!(
+                    data.as_slice::<f32>().is_ok_and(|all| all.len() == values),
+                    "{name}"
+                );
             }
         }
         Err(error) => drop(error.to_string()),
@@ -62,7 +65,10 @@ fn example() -> Vec<u8> {
         ("best_metric", float(0.5)),
         (
             "config",
-            dict(&[("network", dict(&[("name", text("x")), ("sizes", tuple(&[ints(&[1, 2])]))]))]),
+            dict(&[(
+                "network",
+                dict(&[("name", text("x")), ("sizes", tuple(&[ints(&[1, 2])]))]),
+            )]),
         ),
     ]))
 }

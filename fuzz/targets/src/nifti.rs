@@ -3,7 +3,9 @@
 #[path = "../../../runtime/io/tests/synthetic/mod.rs"]
 mod made;
 
-use vesal_io::nifti::{Limits, read_channels_within, read_header, read_label_map_within};
+use vesal_io::nifti::{
+    Limits, NiftiFile, read_channels_within, read_header, read_label_map_within,
+};
 
 use self::made::{Fields, gzip};
 use crate::Target;
@@ -31,9 +33,13 @@ pub const VOLUME: Target = Target {
         match read_channels_within(&path, &limits) {
             Ok(volume) => {
                 assert_eq!(volume.data.shape()[1..], grid.shape);
-                assert!(volume.affine.to_rows().iter().flatten().all(|x| x.is_finite()));
+                let mut numbers = volume.affine.0.iter().flatten();
+                assert!(numbers.all(|number| number.is_finite()));
             }
             Err(error) => drop(error.to_string()),
+        }
+        if let Ok(file) = NiftiFile::open(&path) {
+            let _ = file.intensities(&limits);
         }
         match read_label_map_within(&path, &limits) {
             Ok(map) => assert_eq!(map.data.shape(), grid.shape),

@@ -3,9 +3,11 @@
 #[path = "../../../runtime/onnx/tests/example/mod.rs"]
 mod made;
 
+use std::num::NonZeroUsize;
+
 use prost::Message;
-use vesal_onnx::Network;
 use vesal_onnx::proto::ModelProto;
+use vesal_onnx::{Interface, Network};
 
 use crate::Target;
 
@@ -22,10 +24,14 @@ pub const NETWORK: Target = Target {
         assert_eq!(Network::decode(encoded).as_ref(), Ok(&network));
         let by_prost = ModelProto::decode(bytes).expect("what one decoder takes, the other does");
         assert_eq!(network.model(), &by_prost);
-        let _ = network.fix_batch(1);
-        let _ = network.half();
+        let _ = network.fix_batch(NonZeroUsize::MIN);
+        let _ = network.half(Interface::Single);
         let _ = network.fuse_norm_relu();
         let _ = network.split_head();
+        // What is loaded says nothing that was not checked, and can be loaded again.
+        if let Ok(loaded) = Network::load(bytes.to_vec()) {
+            assert_eq!(Network::load(loaded.encode()).as_ref(), Ok(&loaded));
+        }
     },
     seeds: || {
         let example = made::Example {

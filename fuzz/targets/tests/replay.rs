@@ -10,7 +10,9 @@ const MIB: u64 = 1 << 20;
 
 /// Files that a target was found to break at, and small ones that reach far into it.
 fn kept(target: &Target) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../inputs").join(target.name);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../inputs")
+        .join(target.name);
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
@@ -38,7 +40,11 @@ fn check(target: &Target, name: &str, bytes: &[u8]) {
     let limit = Duration::from_secs_f64(2.0 + 2.0 * bytes as f64 / MIB as f64);
     assert!(took <= limit, "{} of {name} took {took:?}", target.name);
     let most = 64 * MIB + 16 * bytes;
-    assert!(!measured || taken <= most, "{} of {name} took {taken} bytes", target.name);
+    assert!(
+        !measured || taken <= most,
+        "{} of {name} took {taken} bytes",
+        target.name
+    );
 }
 
 #[test]
@@ -98,7 +104,15 @@ fn every_target_has_a_fuzzer() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz_targets");
     let mut fuzzers: Vec<_> = fs::read_dir(folder)
         .unwrap()
-        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .unwrap()
+                .path()
+                .file_stem()
+                .unwrap()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     fuzzers.sort();
     let mut targets: Vec<_> = targets().map(|target| target.name.to_owned()).collect();

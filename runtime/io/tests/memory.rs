@@ -5,8 +5,8 @@ mod synthetic;
 
 use synthetic::{Fields, gzip, save};
 use vesal_io::nifti::{
-    Limits, NiftiFile, ProbabilityFile, WriteOptions, read_header, read_label_map,
-    read_volume, write_volume,
+    Limits, NiftiFile, ProbabilityFile, WriteOptions, read_header, read_label_map, read_volume,
+    write_volume,
 };
 
 const MIB: u64 = 1 << 20;
@@ -67,7 +67,12 @@ fn memory_is_the_array_and_a_few_blocks() {
         drop(labels);
         // Looking at a file takes none of its voxels along.
         let limits = Limits::default();
-        let Some((found, taken)) = peak(|| NiftiFile::open(&path).unwrap().intensities(&limits).unwrap()) else {
+        let Some((found, taken)) = peak(|| {
+            NiftiFile::open(&path)
+                .unwrap()
+                .intensities(&limits)
+                .unwrap()
+        }) else {
             return;
         };
         assert!(found.min.is_some() && found.non_finite == 0);

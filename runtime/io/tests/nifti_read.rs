@@ -4,8 +4,8 @@ mod synthetic;
 
 use synthetic::{Fields, gzip, save};
 use vesal_io::nifti::{
-    AffineSource, ByteOrder, Limits, NiftiError, NiftiFile, VoxelError, XForm, read_channels, read_header,
-    read_label_map, read_volume,
+    AffineSource, ByteOrder, Limits, NiftiError, NiftiFile, VoxelError, XForm, read_channels,
+    read_header, read_label_map, read_volume,
 };
 use vesal_io::sniff::{Content, NiftiLayout, NiftiVersion, sniff};
 use vesal_volume::Affine;
@@ -477,7 +477,10 @@ fn voxels_that_are_not_finite_stay_and_are_counted() {
     let volume = read_volume(&path).unwrap();
     assert!(volume.data[[0, 0, 0, 0]].is_nan());
     assert_eq!(volume.data[[0, 2, 0, 0]], f32::NEG_INFINITY);
-    let found = NiftiFile::open(&path).unwrap().intensities(&Limits::default()).unwrap();
+    let found = NiftiFile::open(&path)
+        .unwrap()
+        .intensities(&Limits::default())
+        .unwrap();
     assert_eq!(found.non_finite, 2);
     assert_eq!((found.min, found.max), (Some(1.0), Some(1.0)));
 }

@@ -6,9 +6,7 @@ use ndarray::{Axis, concatenate};
 use vesal_bundle::DeployPlan;
 use vesal_io::dicom::write::Source;
 use vesal_io::dicom::{Assessment, DicomError, Grade, Policy, Slice, Stack};
-use vesal_io::nifti::{
-    AffineSource, Believe, Limits, NiftiError, NiftiFile, VoxelError, XForm,
-};
+use vesal_io::nifti::{AffineSource, Believe, Limits, NiftiError, NiftiFile, VoxelError, XForm};
 use vesal_volume::{Geometry, Volume};
 
 use super::grid::{self, GridError};

@@ -169,7 +169,9 @@ fn looked(path: &Path) -> Vec<String> {
             Ok(header) => told.push(format!("{:?}", header.dimensions)),
             Err(error) => told.push(error.to_string()),
         }
-        if let Err(error) = NiftiFile::open(path).and_then(|file| file.intensities(&Limits::default())) {
+        if let Err(error) =
+            NiftiFile::open(path).and_then(|file| file.intensities(&Limits::default()))
+        {
             told.push(error.to_string());
         }
         return told;

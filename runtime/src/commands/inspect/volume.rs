@@ -117,7 +117,10 @@ impl Facts {
             format!("from {}, space: {}", self.affine_from, self.space),
         );
         if let Some(apart) = self.forms_apart_mm {
-            row("qform", format!("puts voxels up to {apart:.2} mm elsewhere"));
+            row(
+                "qform",
+                format!("puts voxels up to {apart:.2} mm elsewhere"),
+            );
         }
         for line in &self.affine.0[..3] {
             let entries: Vec<_> = line.iter().map(|entry| format!("{entry:>11.4}")).collect();
