@@ -64,8 +64,9 @@ pub const DOCUMENTS: Target = Target {
     },
     seeds: || {
         let rules = serde_json::to_vec(&made::rules_document()).expect("JSON");
+        let (_folder, path) = made::written();
         [
-            made::manifest().to_json().expect("a manifest"),
+            fs::read(path.join(FILE_NAME)).expect("a manifest"),
             made::plan().to_json().expect("a plan"),
             made::probe(MEMBERS).to_json().expect("a probe"),
             rules,

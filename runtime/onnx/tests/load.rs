@@ -467,7 +467,7 @@ fn concatenations_grow_along_one_axis() {
 #[test]
 fn networks_of_nnunet_are_loaded() {
     let shared = std::env::var_os("VESAL_SHARED").map_or_else(
-        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
         Into::into,
     );
     let folder = shared.join("golden/nnunet/networks");
