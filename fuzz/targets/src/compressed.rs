@@ -63,12 +63,10 @@ fn rezipped(bytes: &[u8], entry: &str, mutate: impl FnOnce(Vec<u8>) -> Vec<u8>) 
     let mut from = ZipArchive::new(Cursor::new(bytes)).ok()?;
     let mut to = ZipWriter::new(Cursor::new(Vec::new()));
     let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-    let mutated = (0..from.len())
-        .filter(|&index| {
-            from.name_for_index(index)
-                .is_some_and(|name| name.ends_with(entry))
-        })
-        .next_back()?;
+    let mutated = (0..from.len()).rfind(|&index| {
+        from.name_for_index(index)
+            .is_some_and(|name| name.ends_with(entry))
+    })?;
     let mut mutate = Some(mutate);
     for index in 0..from.len() {
         let file = from.by_index(index).ok()?;

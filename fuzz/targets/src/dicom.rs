@@ -1,17 +1,14 @@
 //! DICOM: the walk over data sets, stacks and their pixels, codecs, structure sets, directories.
 
-#[path = "../../../runtime/io/tests/dicom_files/mod.rs"]
-mod made;
-
 use vesal_io::dicom::write::Source;
 use vesal_io::dicom::{Instance, Policy, Stack, read_structure_references, read_structures, scan};
 use vesal_io::nifti::Limits;
 use vesal_volume::{Affine, Geometry};
 
-use self::made::structures::{contour, structure_set};
-use self::made::{Elements, Value};
 use crate::Target;
 use crate::compressed::Wrapping;
+use crate::made::structures::{contour, structure_set};
+use crate::made::{self, Elements, Value};
 use crate::scratch::{Scratch, files, joined};
 
 /// Bytes of voxels that are read at most; of larger volumes only the headers are.

@@ -11,6 +11,8 @@ mod compressed;
 mod dicom;
 #[cfg(feature = "training")]
 mod history;
+#[path = "../../../runtime/io/tests/dicom_files/mod.rs"]
+mod made;
 mod nifti;
 mod node;
 mod onnx;

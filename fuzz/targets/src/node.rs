@@ -1,8 +1,5 @@
 //! A node's side of the network: PDUs, commands, and the states of a session.
 
-#[path = "../../../runtime/io/tests/dicom_files/mod.rs"]
-mod made;
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
@@ -19,6 +16,7 @@ use vesal_node::stop::Stop;
 use vesal_node::{Config, Node, Order, Predict};
 
 use crate::Target;
+use crate::made;
 use crate::scratch::Scratch;
 
 /// The bodies of PDUs and commands; the first byte says of which kind.

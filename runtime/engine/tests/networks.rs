@@ -30,7 +30,7 @@ fn refused(network: &[u8], interface: &NetworkInterface, plan: &DeployPlan) -> P
 /// The rule of the check that a network breaks.
 fn broken_rule(network: &[u8]) -> CheckError {
     match refused(network, &interface(), &plan(Vec::new())) {
-        PredictorError::Unknown(error) => error,
+        PredictorError::Unknown(error) => *error,
         error => panic!("{error:?}"),
     }
 }

@@ -77,7 +77,8 @@ fn what_is_sent_again_with_corrections_under_the_same_uids_gives_other_results()
     let first = uids(&source, &map, &options());
     // Sent again as it was, from another folder.
     assert_eq!(uids(&saved(&series).2, &map, &options()), first);
-    let corrected: [(&str, fn(&mut Series)); 6] = [
+    type Correction = fn(&mut Series);
+    let corrected: [(&str, Correction); 6] = [
         ("patient", |series| {
             series.patient = b"Corrected^Name".to_vec()
         }),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use vesal_bundle::Bundle;
 use vesal_bundle::manifest::Member;
-use vesal_cli::{Exit, Failure, Text};
+use vesal_cli::{Exit, Failure, Text, stderr};
 use vesal_engine::VerifyReport;
 use vesal_engine::verify::{VerifyError, replay};
 
@@ -67,7 +67,7 @@ pub fn run(arguments: &VerifyArguments) -> Result<Exit, Failure> {
     use_threads(arguments.compute.threads)?;
     let bundle = trust::open(&arguments.bundle, &arguments.trust)?;
     if let Some(note) = trust::note(&bundle, &arguments.trust) {
-        eprintln!("note: {note}");
+        stderr::note(&note);
     }
     let attempt = format!("cannot verify `{}`", bundle.manifest().name);
     let mut opened = profile::open(&bundle, &arguments.compute, None)

@@ -58,7 +58,7 @@ impl Locations {
                 let path = path.clone();
                 return Err(PluginError::Place {
                     provider,
-                    source: LibraryError::Relative { path },
+                    source: Box::new(LibraryError::Relative { path }),
                 });
             }
             let file = Some(path.clone()).filter(|path| path.is_file());

@@ -163,7 +163,7 @@ pub enum PluginError {
         /// The provider.
         provider: Provider,
         /// What is wrong with it.
-        source: LibraryError,
+        source: Box<LibraryError>,
     },
     /// ONNX Runtime cannot load it.
     #[error("ONNX Runtime cannot load the plugin `{}` of provider `{provider}`", library.display())]

@@ -121,8 +121,10 @@ fn source(runtime: &'static Runtime, provider: Provider) -> Result<Source, Plugi
         return Ok(Source::Plugin(library.clone()));
     }
     let library = Locations::of_this_process().find(provider)?;
-    let library =
-        guard::check(&library).map_err(|source| PluginError::Place { provider, source })?;
+    let library = guard::check(&library).map_err(|source| PluginError::Place {
+        provider,
+        source: Box::new(source),
+    })?;
     load_companions(provider, &library);
     runtime
         .environment

@@ -30,7 +30,7 @@ impl fmt::Display for AxisSizes {
 pub enum PredictorError {
     /// No network that this program knows.
     #[error("the network is refused")]
-    Unknown(#[from] CheckError),
+    Unknown(#[from] Box<CheckError>),
     /// Another operator set than the manifest states.
     #[error("the network has opset {}, expected {expected}", found.map_or("none".into(), |found| found.to_string()))]
     Opset {
@@ -45,7 +45,7 @@ pub enum PredictorError {
         /// What was asked for.
         precision: Precision,
         /// Why.
-        source: Refusal,
+        source: Box<Refusal>,
     },
     /// The GPU fails beside ONNX Runtime.
     #[error(transparent)]

@@ -110,7 +110,10 @@ impl Load<'_> {
             self.batch,
             kernels,
         )
-        .map_err(|source| PredictorError::Precision { precision, source })?;
+        .map_err(|source| PredictorError::Precision {
+            precision,
+            source: Box::new(source),
+        })?;
         let element = match precision {
             Precision::Float16 => Element::F16,
             Precision::Float32 => Element::F32,

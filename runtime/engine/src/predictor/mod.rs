@@ -364,7 +364,7 @@ pub(crate) fn load_network(
     file: &Arc<[u8]>,
     interface: &NetworkInterface,
 ) -> Result<Network, PredictorError> {
-    let network = Network::load(Bytes::from_owner(file.clone()))?;
+    let network = Network::load(Bytes::from_owner(file.clone())).map_err(Box::new)?;
     let found = network.opset();
     if found != Some(interface.opset) {
         return Err(PredictorError::Opset {
