@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use vesal_cli::{Exit, Failure};
+use vesal_cli::{Exit, Failure, stderr};
 
 use crate::signing::{self, Signer, SigningError};
 
@@ -36,11 +36,11 @@ impl Keygen {
             Some(password)
         };
         signing::generate(&self.secret, &self.public, password).map_err(failure)?;
-        eprintln!(
-            "secret key written to {}, public key to {}",
+        stderr::say(format!(
+            "secret key written to `{}`, public key to `{}`",
             self.secret.display(),
             self.public.display()
-        );
+        ));
         Ok(Exit::Success)
     }
 }
@@ -66,8 +66,8 @@ impl Sign {
         let bundle = signer.sign(&self.bundle).map_err(|error| {
             failure(error).attempting(format!("cannot sign `{}`", self.bundle.display()))
         })?;
-        eprintln!("bundle `{}` signed", bundle.manifest().name);
-        eprintln!("SHA-256 {}", bundle.digest());
+        stderr::say(format!("bundle `{}` signed", bundle.manifest().name));
+        stderr::say(format!("SHA-256 {}", bundle.digest()));
         Ok(Exit::Success)
     }
 }
