@@ -64,24 +64,17 @@ impl Health {
                 format!("the bundle of {service} has changed since the node began: start it again");
             problem("bundle", message);
         }
-        for (name, failing) in shared.destinations.failing() {
-            if failing.failures >= FAILURES {
-                let message = format!(
-                    "destination `{name}` fails since {}: {}",
-                    failing.since.text(),
-                    failing.reason
-                );
-                problem("destination", message);
-            }
-        }
-        for (name, failing) in shared.sources.failing() {
-            if failing.failures >= FAILURES {
-                let message = format!(
-                    "source `{name}` does not answer since {}: {}",
-                    failing.since.text(),
-                    failing.reason
-                );
-                problem("source", message);
+        let destinations = shared.destinations.failing();
+        for (kind, fails, peers) in [
+            ("destination", "fails", destinations),
+            ("source", "does not answer", shared.sources.failing()),
+        ] {
+            for (name, failing) in peers {
+                if failing.failures >= FAILURES {
+                    let (since, reason) = (failing.since.text(), failing.reason);
+                    let message = format!("{kind} `{name}` {fails} since {since}: {reason}");
+                    problem(kind, message);
+                }
             }
         }
         match shared.queue.undelivered() {
