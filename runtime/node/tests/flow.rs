@@ -181,6 +181,10 @@ fn every_result_is_of_what_was_sent_last() {
     let archive = Archive::start(0, |_, has| Some(if has { 0x0111 } else { 0 }));
     let mut config = config(folder.path(), archive.port, "", "");
     config.workers = 4;
+    // The node may take its time to see that an association broke off, while the same sender opens the next.
+    config.limits.associations = SENDERS * BATCH;
+    config.limits.associations_per_caller = SENDERS * BATCH;
+    config.limits.connections_per_address = SENDERS * BATCH;
     // Slices of a study come between those of others, however slow the machine is.
     (config.services[0].hold, config.services[0].cut_quiet) = (LONG, LONG);
     let node = Node::start(config, Arc::new(Witness)).unwrap();
