@@ -1,5 +1,7 @@
 //! DICOM: the walk over data sets, stacks and their pixels, codecs, structure sets, directories.
 
+use std::path::Path;
+
 use vesal_io::dicom::write::Source;
 use vesal_io::dicom::{Instance, Policy, Stack, read_structure_references, read_structures, scan};
 use vesal_io::nifti::Limits;
@@ -23,7 +25,7 @@ pub const INSTANCE: Target = Target {
         if let Err(error) = Instance::read(&path) {
             let _ = error.to_string();
         }
-        headers(&folder);
+        headers(folder.path());
     },
     seeds: single_files,
     wrapping: Some(Wrapping::DeflatedDataSet),
@@ -37,7 +39,7 @@ pub const SERIES: Target = Target {
         for (index, file) in files(bytes).into_iter().enumerate() {
             folder.file(&index.to_string(), file);
         }
-        headers(&folder).iter().for_each(volumes);
+        headers(folder.path()).iter().for_each(volumes);
     },
     seeds: || {
         let saved = |syntax| {
@@ -88,7 +90,7 @@ pub const CODEC: Target = Target {
             );
         let folder = Scratch::new();
         folder.file("image", &image.file(syntax));
-        headers(&folder).iter().for_each(volumes);
+        headers(folder.path()).iter().for_each(volumes);
     },
     seeds: || {
         let rle = [
@@ -197,7 +199,7 @@ pub const DIRECTORY: Target = Target {
         let folder = Scratch::new();
         folder.file("DICOMDIR", bytes);
         folder.file("IMAGE", &made::image().file(made::EXPLICIT));
-        headers(&folder);
+        headers(&folder.path().join("DICOMDIR"));
     },
     seeds: || {
         let record = Elements::default()
@@ -214,9 +216,9 @@ pub const DIRECTORY: Target = Target {
     wrapping: None,
 };
 
-/// Reads the headers in a folder.
-fn headers(folder: &Scratch) -> Vec<Stack> {
-    match scan(&[folder.path()]) {
+/// Reads the headers in a folder, or of what a DICOMDIR names.
+fn headers(at: &Path) -> Vec<Stack> {
+    match scan(&[at]) {
         Ok(found) => {
             for skipped in &found.skipped {
                 let _ = skipped.reason.to_string();
@@ -295,4 +297,25 @@ fn enhanced(frames: u16) -> Elements {
         image = image.without(tag);
     }
     image
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_directory_names_is_read() {
+        let folder = Scratch::new();
+        folder.file("DICOMDIR", &(DIRECTORY.seeds)()[0]);
+        folder.file("IMAGE", &made::image().file(made::EXPLICIT));
+        folder.file("OTHER", &made::image().file(made::EXPLICIT));
+        let stacks = headers(&folder.path().join("DICOMDIR"));
+        let slices: Vec<_> = stacks
+            .iter()
+            .flat_map(|stack| stack.slices())
+            .map(|slice| slice.path())
+            .collect();
+        assert_eq!(slices.len(), 1, "{slices:?}");
+        assert!(slices[0].ends_with("IMAGE"));
+    }
 }

@@ -1,6 +1,6 @@
 //! A node's side of the network: PDUs, commands, and the states of a session.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -70,13 +70,24 @@ pub const SESSION: Target = Target {
     name: "node_session",
     run: |bytes| {
         let mut stream = TcpStream::connect(node()).expect("the node listens");
+        // Longer than an association may last.
         let wait = Some(Duration::from_secs(4));
         stream.set_read_timeout(wait).expect("a time to wait");
         let _ = stream.write_all(bytes);
         let _ = stream.shutdown(Shutdown::Write);
         let mut buffer = [0; 1024];
         // The node says what it has to say, and closes.
-        while let Ok(1..) = stream.read(&mut buffer) {}
+        loop {
+            match stream.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    let in_time = error.kind() != ErrorKind::WouldBlock;
+                    assert!(in_time, "the node does not end the association");
+                    break;
+                }
+            }
+        }
     },
     seeds: || {
         let syntaxes = [made::EXPLICIT, made::IMPLICIT, made::DEFLATED, made::RLE];
