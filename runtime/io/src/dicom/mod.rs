@@ -55,7 +55,8 @@ pub use finding::Finding;
 pub use frame::Key;
 pub use instance::{IMPLEMENTATION_VERSION, Instance, implementation_class, meta_information};
 pub use patient::patients;
-pub use scan::{Scan, SkipReason, Skipped, scan};
+pub use header::StatedSeries;
+pub use scan::{Scan, SkipReason, Skipped, UnreadSeries, scan};
 pub use stack::{Assessment, Grade, Policy, Slice, Stack};
 pub use structures::{
     ReferencedSeries, Region, StructureReferences, Structures, read_structure_references,
