@@ -223,8 +223,9 @@ fn series_of_other_modalities_and_other_files_are_told_of() {
     let ran = predict(&bundle, &[&input.join("ct")], &out, &[]);
     assert_eq!(ran.code, Some(3));
     assert!(
-        ran.stderr
-            .contains("no series is taken by `image` (modality MR); there are 1.2.7 (number 7, CT, slices: 6)"),
+        ran.stderr.contains(
+            "no series is taken by `image` (modality MR); there are 1.2.7 (number 7, CT, slices: 6)"
+        ),
         "{}",
         ran.stderr
     );
@@ -278,7 +279,11 @@ fn a_series_of_which_no_file_can_be_used_is_a_case_that_fails() {
         };
         let images = slices(&scan(SHAPE), about).into_iter();
         images
-            .map(|image| image.without(SPACING).text((0x0008, 0x0060), b"CS", modality))
+            .map(|image| {
+                image
+                    .without(SPACING)
+                    .text((0x0008, 0x0060), b"CS", modality)
+            })
             .collect::<Vec<_>>()
     };
     write(&input.join("lost"), &lost("MR", "AX T2"));
@@ -293,16 +298,30 @@ fn a_series_of_which_no_file_can_be_used_is_a_case_that_fails() {
         ran.stderr
     );
     // One that was not asked for, and one that the channel would not take, are passed over.
-    let ran = predict(&one, &[&input], &out, &["--overwrite", "--series", "image=4"]);
+    let ran = predict(
+        &one,
+        &[&input],
+        &out,
+        &["--overwrite", "--series", "image=4"],
+    );
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    let ran = predict(&one, &[&input], &out, &["--overwrite", "--series", "image=1.2.7"]);
+    let ran = predict(
+        &one,
+        &[&input],
+        &out,
+        &["--overwrite", "--series", "image=1.2.7"],
+    );
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
     // A study lacks a channel, or has one too many.
     let two = two_channel_bundle(folder.path());
     let (flags, second) = (["--series", "t1=4", "--series", "t2=1.2.7"], &input);
     let ran = predict(&two, &[second], &out, &flags);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
-    assert!(ran.stderr.contains("no file of series 1.2.7"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("no file of series 1.2.7"),
+        "{}",
+        ran.stderr
+    );
     write(&input.join("lost"), &lost("CT", "AX T2"));
     let ran = predict(&one, &[&input], &out, &["--overwrite"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);

@@ -58,7 +58,12 @@ fn statuses_are_those_that_are_answered() {
 fn what_follows_from_statuses_is_what_is_done() {
     let rows = column("Table 2.4-2", 0);
     let taken = rows.iter().find(|row| row.starts_with("0000")).unwrap();
-    for (word, is_taken) in [("0000", true), ("0001", true), ("0111", false), ("A700", false)] {
+    for (word, is_taken) in [
+        ("0000", true),
+        ("0001", true),
+        ("0111", false),
+        ("A700", false),
+    ] {
         assert_eq!(taken.contains(word), is_taken, "{word}");
         let code = u16::from_str_radix(word, 16).unwrap();
         assert_eq!(status::is_taken(code), is_taken, "{word}");

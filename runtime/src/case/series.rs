@@ -233,7 +233,9 @@ pub(super) fn find(paths: &[&Path], channels: &[Channel], choosing: Choosing) ->
     found.notes.extend(mixed_studies(&scan.stacks));
     let taking = Taking { channels, choosing };
     let stacks = scan.stacks.iter();
-    found.notes.extend(stacks.flat_map(|stack| taking.of_other_modality(stack)));
+    found
+        .notes
+        .extend(stacks.flat_map(|stack| taking.of_other_modality(stack)));
     let names = names(&scan.stacks);
     let named: Vec<Named> = scan.stacks.into_iter().zip(names).collect();
     let mut unread = scan.unread;

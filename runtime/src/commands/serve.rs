@@ -142,9 +142,7 @@ fn arguments(service: &Service) -> Result<PredictArguments, Failure> {
         Ok(Cli {
             command: Command::Predict(arguments),
         }) => Ok(arguments),
-        Ok(_) => {
-            Err(Failure::new(Exit::Usage, Options).attempting(not_predicted(service)))
-        }
+        Ok(_) => Err(Failure::new(Exit::Usage, Options).attempting(not_predicted(service))),
         Err(error) => {
             let first = error.to_string();
             let first = first.lines().next().unwrap_or_default();
