@@ -50,7 +50,7 @@ fn find(error: &FindError) -> Reason {
 fn series(error: &SeriesError) -> Reason {
     match error {
         SeriesError::Dicom(error) => dicom(error),
-        SeriesError::Unusable { .. } => Reason::NoImages,
+        SeriesError::Unusable { .. } | SeriesError::Unread { .. } => Reason::NoImages,
         SeriesError::None { channels, .. } => Reason::NoSeries {
             channels: channels.len(),
         },

@@ -71,6 +71,10 @@ fn every_series_is_converted_or_told() {
     });
     echoes.extend(second);
     save_series(&input, "c", &echoes);
+    // One of which nothing can be used.
+    let lost = numbered(3, "1.2.40").into_iter();
+    let lost: Vec<_> = lost.map(|image| image.without(SPACING)).collect();
+    save_series(&input, "d", &lost);
     save(&input, "notes.txt", b"no image");
 
     let ran = convert(&input, &out, &["--json"]);
@@ -84,7 +88,7 @@ fn every_series_is_converted_or_told() {
     );
     assert!(
         ran.stderr
-            .ends_with("error: not all was converted: series `1.2.20`\n"),
+            .ends_with("error: not all was converted: series `1.2.40`, series `1.2.20`\n"),
         "{}",
         ran.stderr
     );
@@ -102,7 +106,7 @@ fn every_series_is_converted_or_told() {
     assert_eq!(told("grade"), ["ok", "refused", "ok", "ok"]);
     assert_eq!(told("error").iter().filter(|e| !e.is_null()).count(), 1);
     assert_eq!(series[3]["told_apart_by"], json!({"echo time": "20"}));
-    assert_eq!(found["skipped"], json!({"it is no DICOM file": 1}));
+    assert_eq!(found["skipped"]["it is no DICOM file"], 1);
 
     let path = out.join("1.2.10.nii.gz");
     let volume = read_volume(&path).unwrap();

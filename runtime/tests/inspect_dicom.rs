@@ -7,8 +7,8 @@ mod support;
 use std::ffi::OsStr;
 use std::fs;
 
-use dicom_files::{EXPLICIT, IMAGE_TYPE, SERIES, save, save_all, series};
-use serde_json::Value;
+use dicom_files::{EXPLICIT, IMAGE_TYPE, PIXELS, RLE, SERIES, Value, save, save_all, series};
+use serde_json::Value as Json;
 use support::{run, without_path};
 use tempfile::tempdir;
 
@@ -43,6 +43,11 @@ fn stacks_are_listed_with_their_grades() {
         .text(IMAGE_TYPE, b"CS", "ORIGINAL\\PRIMARY\\LOCALIZER");
     save(&at("d"), "x", &localizer.file(EXPLICIT));
     save(&at("d"), "notes.txt", b"no image");
+    // A copy of a slice that cannot be decoded hides nothing else.
+    save_all(&at("e"), &numbered(3, "5"), EXPLICIT);
+    let nothing = Value::Fragments(vec![vec![], vec![0; 64]]);
+    let copy = numbered(3, "5").remove(0).value(PIXELS, b"OB", nothing);
+    save(&at("e"), "copy", &copy.file(RLE));
 
     let ran = run(["inspect".as_ref(), folder.path().as_os_str()]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -55,7 +60,7 @@ fn stacks_are_listed_with_their_grades() {
         "--json".as_ref(),
     ]);
     assert!(!ran.stdout.contains("SENTINEL"));
-    let found: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let found: Json = serde_json::from_str(&ran.stdout).unwrap();
     let item = &found["items"][0];
     assert_eq!(item["kind"], "dicom");
     let grades: Vec<&str> = item["stacks"]

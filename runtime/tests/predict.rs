@@ -137,6 +137,38 @@ fn images_on_other_grids_come_onto_the_first() {
 }
 
 #[test]
+fn channels_that_show_another_region_are_refused_or_told() {
+    let folder = tempdir().unwrap();
+    let bundle = two_image_bundle(folder.path());
+    let first = scan([9, 7, 6]);
+    let width = first.affine.spacing()[0] * 9.0;
+    let ran = |moved: f64| {
+        let input = folder.path().join(format!("{moved}"));
+        fs::create_dir(&input).unwrap();
+        write_scan(&input.join("a_t1.nii.gz"), &first);
+        let mut second = scan([9, 7, 6]);
+        let [x, y, z] = second.affine.origin();
+        second.affine = Affine::from_parts(second.affine.linear(), [x + moved, y, z]);
+        write_scan(&input.join("a_t2.nii.gz"), &second);
+        predict(
+            &bundle,
+            &[&input],
+            &folder.path().join("out"),
+            &["--overwrite"],
+        )
+    };
+    let apart = ran(5.0 * width);
+    assert_eq!(apart.code, Some(3), "{}", apart.stderr);
+    let says = "channel `t2` shows another region of space than channel `t1`";
+    assert!(apart.stderr.contains(says), "{}", apart.stderr);
+    let beside = ran(0.75 * width);
+    assert_eq!(beside.code, Some(0), "{}", beside.stderr);
+    let says = "% of the region that channel `t1` shows";
+    assert!(beside.stderr.contains(says), "{}", beside.stderr);
+    assert!(!ran(0.25 * width).stderr.contains(says));
+}
+
+#[test]
 fn a_list_of_a_datalist_is_predicted() {
     let folder = tempdir().unwrap();
     let bundle = bundle(folder.path());

@@ -9,7 +9,7 @@ mod support_dicom;
 use std::fs;
 use std::path::Path;
 
-use dicom_files::SENTINEL;
+use dicom_files::{SENTINEL, SPACING};
 use serde_json::Value;
 use support::{
     Ran, bundle, direct_labels, listing, predict, region_bundle, scan, two_channel_bundle,
@@ -223,14 +223,20 @@ fn series_of_other_modalities_and_other_files_are_told_of() {
     let ran = predict(&bundle, &[&input.join("ct")], &out, &[]);
     assert_eq!(ran.code, Some(3));
     assert!(
-        ran.stderr
-            .contains("no series is taken by `image`; there are 1.2.7 (number 7, CT, slices: 6)"),
+        ran.stderr.contains(
+            "no series is taken by `image` (modality MR); there are 1.2.7 (number 7, CT, slices: 6)"
+        ),
         "{}",
         ran.stderr
     );
-    // By hand its modality does not count.
+    // A number is looked for among series of the channel's modality; a UID is what it is.
     let ran = predict(&bundle, &[&input], &out, &["--series", "image=7"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert!(ran.stderr.contains("(modality MR)"), "{}", ran.stderr);
+    let ran = predict(&bundle, &[&input], &out, &["--series", "image=1.2.7"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let told = "series 1.2.7 was chosen for channel `image` by its UID; its modality is CT, the channel's is MR";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
     assert_eq!(listing(&out), ["1.2.1_seg.dcm", "1.2.7_seg.dcm"]);
     // A folder with both kinds is neither.
     support::write_scan(&input.join("mr/a.nii.gz"), &scan(SHAPE));
@@ -257,6 +263,68 @@ fn series_of_other_modalities_and_other_files_are_told_of() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn a_series_of_which_no_file_can_be_used_is_a_case_that_fails() {
+    let folder = tempdir().unwrap();
+    let (input, out) = (folder.path().join("study"), folder.path().join("out"));
+    write(&input.join("good"), &slices(&scan(SHAPE), About::default()));
+    let lost = |modality: &str, description| {
+        let about = About {
+            series: "1.2.7",
+            number: "7",
+            description,
+            ..About::default()
+        };
+        let images = slices(&scan(SHAPE), about).into_iter();
+        images
+            .map(|image| {
+                image
+                    .without(SPACING)
+                    .text((0x0008, 0x0060), b"CS", modality)
+            })
+            .collect::<Vec<_>>()
+    };
+    write(&input.join("lost"), &lost("MR", "AX T2"));
+    let one = bundle(folder.path());
+    let ran = predict(&one, &[&input], &out, &[]);
+    assert_eq!(ran.code, Some(7), "{}", ran.stderr);
+    assert_eq!(listing(&out), ["1.2.1_seg.dcm"]);
+    assert!(
+        ran.stderr
+            .contains("no file of series 1.2.7 can be used; there are 6"),
+        "{}",
+        ran.stderr
+    );
+    // One that was not asked for, and one that the channel would not take, are passed over.
+    let ran = predict(
+        &one,
+        &[&input],
+        &out,
+        &["--overwrite", "--series", "image=4"],
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let ran = predict(
+        &one,
+        &[&input],
+        &out,
+        &["--overwrite", "--series", "image=1.2.7"],
+    );
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    // A study lacks a channel, or has one too many.
+    let two = two_channel_bundle(folder.path());
+    let (flags, second) = (["--series", "t1=4", "--series", "t2=1.2.7"], &input);
+    let ran = predict(&two, &[second], &out, &flags);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("no file of series 1.2.7"),
+        "{}",
+        ran.stderr
+    );
+    write(&input.join("lost"), &lost("CT", "AX T2"));
+    let ran = predict(&one, &[&input], &out, &["--overwrite"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
 }
 
 /// Two series of a study.

@@ -29,18 +29,24 @@ fn with(arguments: &[&OsStr]) -> Ran {
     with_runtime().args(arguments).output().unwrap().into()
 }
 
-/// What every command that takes a bundle says of it, beside `inspect`.
-fn all_commands(folder: &Path, bundle: &Path) -> Vec<Ran> {
-    let (input, output) = (folder.join("a.nii.gz"), folder.join("out"));
-    write_scan(&input, &scan([9, 7, 5]));
+/// Settings of a node with one service.
+fn node_settings(folder: &Path, bundle: &Path, service: &str) -> PathBuf {
     let settings = folder.join("node.toml");
     let text = format!(
         "[node]\nstorage = {:?}\n[callers]\nany = true\n\
          [[destination]]\nname = \"archive\"\nae_title = \"ARCHIVE\"\nhost = \"127.0.0.1\"\nport = 4242\n\
-         [[service]]\nae_title = \"VESAL\"\nbundle = {bundle:?}\ndestinations = [\"archive\"]\n",
+         [[service]]\nae_title = \"VESAL\"\nbundle = {bundle:?}\ndestinations = [\"archive\"]\n{service}",
         folder.join("storage"),
     );
     fs::write(&settings, text).unwrap();
+    settings
+}
+
+/// What every command that takes a bundle says of it, beside `inspect`.
+fn all_commands(folder: &Path, bundle: &Path) -> Vec<Ran> {
+    let (input, output) = (folder.join("a.nii.gz"), folder.join("out"));
+    write_scan(&input, &scan([9, 7, 5]));
+    let settings = node_settings(folder, bundle, "");
     let s = OsStr::new;
     vec![
         with(&[s("inspect"), bundle.as_ref()]),
@@ -184,8 +190,22 @@ fn a_bundle_must_have_the_digest_and_the_maker_that_are_named() {
             s("--require-signature"),
         ]
     };
+    // Flags of `vesal predict` are keys of a service, on which the node begins or does not.
+    let serve = |flags: &[&OsStr]| {
+        let mut service = String::new();
+        let mut flags = flags.iter().map(|flag| flag.to_str().unwrap()).peekable();
+        while let Some(flag) = flags.next() {
+            let key = flag.trim_start_matches("--").replace('-', "_");
+            match flags.next_if(|next| !next.starts_with("--")) {
+                Some(value) => service += &format!("{key} = {value:?}\n"),
+                None => service += &format!("{key} = true\n"),
+            }
+        }
+        let settings = node_settings(folder.path(), &path, &service);
+        with(&[s("serve"), s("--config"), settings.as_ref(), s("--check")])
+    };
     let check = |flags: &[&OsStr], code: i32, says: &str| {
-        for ran in [verify(flags), predict(flags)] {
+        for ran in [verify(flags), predict(flags), serve(flags)] {
             assert_eq!(ran.code, Some(code), "{flags:?}: {ran:?}");
             assert!(ran.stderr.contains(says), "{flags:?}: {}", ran.stderr);
         }
@@ -204,7 +224,12 @@ fn a_bundle_must_have_the_digest_and_the_maker_that_are_named() {
         2,
         "64 hexadecimal digits",
     );
-    check(&[s("--require-signature")], 2, "--bundle-key");
+    let alone = [s("--require-signature")];
+    for ran in [verify(&alone), predict(&alone), serve(&alone)] {
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        let of = ran.stderr.replace('_', "-");
+        assert!(of.contains("bundle-key"), "{ran:?}");
+    }
     check(&key("ours")[..2], 0, "note: `ramps-1` has no signature");
     check(&key("ours"), 4, "has no `signature.minisig`");
     sign(&ours, &path);

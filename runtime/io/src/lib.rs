@@ -8,3 +8,6 @@ pub mod dicom;
 pub mod nifti;
 mod positioned;
 pub mod sniff;
+
+/// Farthest from the origin that anything lies, and longest distance, in mm: no scanner is a kilometer long.
+const FAR_MM: f64 = 1e6;

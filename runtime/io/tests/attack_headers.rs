@@ -228,6 +228,14 @@ fn attack_affines() {
             rows(|sform| *sform = [[1.0, 2.0, 3.0, 0.0]; 3]),
             AffineDefect::Singular,
         ),
+        (
+            rows(|sform| sform[0][3] = -2e6),
+            AffineDefect::Far { found: -2e6 },
+        ),
+        (
+            rows(|sform| sform.iter_mut().for_each(|row| row[..3].fill(0.0))),
+            AffineDefect::Singular,
+        ),
     ];
     for (fields, expected) in defects {
         for fields in both_versions(fields) {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use dicom_files::reading::*;
 use dicom_files::*;
 use tempfile::{TempDir, tempdir};
-use vesal_io::dicom::{DicomError, Finding, Policy, SkipReason, scan};
+use vesal_io::dicom::{DicomError, Finding, Policy, SkipReason, Skipped, scan};
 use vesal_io::sniff;
 
 #[test]
@@ -177,6 +177,45 @@ fn a_dicomdir_leads_to_its_files() {
     );
     let error = scan(&[&path]).unwrap_err();
     assert!(matches!(error, DicomError::Header { .. }), "{error}");
+}
+
+#[test]
+fn what_a_dicomdir_in_a_folder_names_is_missed_beside_it() {
+    let folder = tempdir().unwrap();
+    for name in ["A", "B"] {
+        let below = folder.path().join(name);
+        std::fs::create_dir(&below).unwrap();
+        let uid = if name == "A" { "1.2.1" } else { "1.2.7" };
+        let images = series(3).into_iter();
+        let images: Vec<_> = images.map(|image| image.text(SERIES, b"UI", uid)).collect();
+        save_all(&below, &images, EXPLICIT);
+    }
+    let ids = [
+        "A\\999", "A\\998", "A\\997", "B\\999", "B\\998", "B\\997", "B\\996", "C\\1",
+    ];
+    save(folder.path(), "dicomdir", &directory(&ids));
+    let found = scan(&[folder.path()]).unwrap();
+    let missed: Vec<_> = found
+        .stacks
+        .iter()
+        .map(|stack| (stack.series(), stack.unread()))
+        .collect();
+    let absent = folder.path().join("B/996");
+    assert_eq!(missed, [("1.2.1", vec![]), ("1.2.7", vec![&*absent])]);
+    let named = |file: &&Skipped| matches!(file.reason, SkipReason::Absent);
+    assert_eq!(found.skipped.iter().filter(named).count(), 2);
+}
+
+#[test]
+fn a_dicomdir_does_not_multiply_the_path_of_its_folder() {
+    let folder = tempdir().unwrap();
+    let deep = folder.path().join("a".repeat(200));
+    std::fs::create_dir(&deep).unwrap();
+    let ids: Vec<String> = (0..50_000).map(|index| format!("A\\{index}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let path = save(&deep, "DICOMDIR", &directory(&ids));
+    let error = scan(&[&path]).unwrap_err().to_string();
+    assert!(error.contains("one of its size"), "{error}");
 }
 
 #[cfg(target_os = "linux")]

@@ -99,6 +99,19 @@ fn unusable_sets_are_refused() {
         }
     );
 
+    // A zigzag over all rows, far too often for a slice of 441 voxels.
+    let zigzag: Vec<_> = (0..2000)
+        .map(|k| [k as f64 * 1e-3, if k % 2 == 0 { -10. } else { 10. }, 0.])
+        .collect();
+    let found = read(&set(vec![contour("CLOSED_PLANAR", &zigzag)]), EXPLICIT).unwrap();
+    assert_eq!(
+        found.regions[0].mask(&grid()).unwrap_err(),
+        StructureError::Crossings {
+            slice: 0,
+            limit: 64 * 441
+        }
+    );
+
     let header = |set: &Elements| match read(set, EXPLICIT) {
         Err(DicomError::Header { reason, .. }) => reason,
         other => panic!("{other:?}"),

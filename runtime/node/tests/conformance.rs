@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use vesal_io::dicom::write::{RESULT_CLASSES, RESULT_SYNTAXES};
-use vesal_io::dicom::{IMAGE_CLASSES, IMPLEMENTATION_VERSION, TransferSyntax};
+use vesal_io::dicom::{
+    IMAGE_CLASSES, IMPLEMENTATION_VERSION, TransferSyntax, implementation_class,
+};
 use vesal_node::find::FIND;
 use vesal_node::network::association::APPLICATION_CONTEXT;
 use vesal_node::network::command::{VERIFICATION, status};
@@ -48,22 +50,32 @@ fn results_are_those_that_are_written() {
 
 #[test]
 fn statuses_are_those_that_are_answered() {
-    let all = [
-        status::SUCCESS,
-        status::INSTANCE,
-        status::CLASS,
-        status::OPERATION,
-        status::RESOURCES,
-        status::MISMATCH,
-        status::UNREADABLE,
-    ];
-    let all = all.map(|status| format!("{status:04X}"));
+    let all = status::ANSWERED.map(|status| format!("{status:04X}"));
     assert_eq!(column("Table 2.3-3", 0), all.into_iter().collect());
 }
 
 #[test]
+fn what_follows_from_statuses_is_what_is_done() {
+    let rows = column("Table 2.4-2", 0);
+    let taken = rows.iter().find(|row| row.starts_with("0000")).unwrap();
+    for (word, is_taken) in [
+        ("0000", true),
+        ("0001", true),
+        ("0111", false),
+        ("A700", false),
+    ] {
+        assert_eq!(taken.contains(word), is_taken, "{word}");
+        let code = u16::from_str_radix(word, 16).unwrap();
+        assert_eq!(status::is_taken(code), is_taken, "{word}");
+    }
+    assert!(taken.contains("Bxxx") && (0xb000..=0xbfff).all(status::is_taken));
+    assert!(rows.contains("0111"));
+}
+
+#[test]
 fn names_are_those_of_the_code() {
-    for name in [APPLICATION_CONTEXT, FIND, IMPLEMENTATION_VERSION] {
+    let class = implementation_class();
+    for name in [APPLICATION_CONTEXT, FIND, IMPLEMENTATION_VERSION, &class] {
         assert!(STATEMENT.contains(name), "{name}");
     }
     let version = env!("CARGO_PKG_VERSION");

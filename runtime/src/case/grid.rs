@@ -62,6 +62,42 @@ pub enum GridError {
         #[source]
         rule: OneGrid,
     },
+    /// A channel on a grid of its own that shows nothing of what the first one shows.
+    #[error("channel `{channel}` shows another region of space than channel `{first}`")]
+    Apart {
+        /// The channel.
+        channel: String,
+        /// The first channel.
+        first: String,
+    },
+}
+
+/// Points along each axis of a grid at which it is looked whether another one covers it.
+const COVER_POINTS: usize = 17;
+
+/// Which share of a grid another one covers, from 0 to 1: of 17 × 17 × 17 points, evenly from the center of the first
+/// voxel of each axis to that of the last.
+pub fn covered(grid: &Geometry, by: &Geometry) -> f64 {
+    let Ok(to_voxel) = by.affine.inverse() else {
+        return 0.0;
+    };
+    let along = |axis: usize, step: usize| {
+        (grid.shape[axis] as f64 - 1.0) * step as f64 / (COVER_POINTS - 1) as f64
+    };
+    let is_inside = |point: [f64; 3]| {
+        let at = to_voxel.voxel_to_world(grid.affine.voxel_to_world(point));
+        (0..3).all(|axis| at[axis] >= -0.5 && at[axis] <= by.shape[axis] as f64 - 0.5)
+    };
+    let count = COVER_POINTS.pow(3);
+    let points = (0..count).map(|index| {
+        let steps = [
+            index % COVER_POINTS,
+            index / COVER_POINTS % COVER_POINTS,
+            index / COVER_POINTS.pow(2),
+        ];
+        [0, 1, 2].map(|axis| along(axis, steps[axis]))
+    });
+    points.filter(|point| is_inside(*point)).count() as f64 / count as f64
 }
 
 /// Checks that a channel lies on the grid of the first one.
@@ -134,6 +170,22 @@ mod tests {
             error.source().unwrap().to_string(),
             "all channels of a case must share one grid"
         );
+    }
+
+    #[test]
+    fn what_is_covered_is_the_share_of_points_within() {
+        let grid = grid([2.0; 3]);
+        let of = |x: f64, spacing: f64, shape: [usize; 3]| {
+            let affine =
+                Affine::from_parts(Affine::from_spacing([spacing; 3]).linear(), [x, 0.0, 0.0]);
+            covered(&grid, &Geometry { shape, affine })
+        };
+        assert_eq!(of(0.0, 2.0, [8, 8, 8]), 1.0);
+        assert_eq!(of(-3.0, 1.0, [30, 20, 20]), 1.0);
+        // 9 of 17 points along the first axis lie at 7 mm or beyond.
+        assert_eq!(of(8.0, 2.0, [8, 8, 8]), 9.0 / 17.0);
+        assert_eq!(of(0.0, 2.0, [8, 8, 1]), 2.0 / 17.0);
+        assert_eq!(of(500.0, 2.0, [8, 8, 8]), 0.0);
     }
 
     #[test]

@@ -70,6 +70,9 @@ pub fn note(grade: Option<Grade>, incomplete: bool) -> Option<&'static str> {
     })
 }
 
+/// Share of the first channel's region that a channel shows without being told of.
+const COVERED_AT_LEAST: f64 = 0.5;
+
 /// A stack and what volume it makes.
 #[derive(Debug)]
 pub struct Assessed {
@@ -198,13 +201,36 @@ impl Checked {
         facts: &[(Geometry, u64)],
         plan: &DeployPlan,
         space: XForm,
-        warnings: Vec<String>,
+        mut warnings: Vec<String>,
     ) -> Result<Self, ReadError> {
         let images = plan.image_channels();
         if let (Some((first, _)), Some(&channels)) = (facts.first(), images.first()) {
             let name = |position: usize| plan.channels[position].name.as_str();
             for (position, (grid, _)) in facts.iter().enumerate().take(channels).skip(1) {
                 grid::check((name(0), first), (name(position), grid))?;
+            }
+        }
+        // Channels on grids of their own are brought onto the first one's, and are padding where they show nothing of it.
+        let own = images.iter().scan(0, |position, channels| {
+            let first = *position;
+            *position += channels;
+            Some(first)
+        });
+        for position in own.skip(1) {
+            let (Some((first, _)), Some((grid, _))) = (facts.first(), facts.get(position)) else {
+                break;
+            };
+            let share = grid::covered(first, grid);
+            let names = [position, 0].map(|position| plan.channels[position].name.clone());
+            let [channel, first] = names;
+            if share == 0.0 {
+                return Err(GridError::Apart { channel, first }.into());
+            }
+            if share < COVERED_AT_LEAST {
+                warnings.push(format!(
+                    "channel `{channel}` shows {:.0} % of the region that channel `{first}` shows",
+                    100.0 * share
+                ));
             }
         }
         let mut grids = Vec::new();

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use vesal_bundle::deploy_plan::Channel;
-use vesal_io::dicom::{self, DicomError, Scan, Stack};
+use vesal_io::dicom::{self, DicomError, Scan, Stack, StatedSeries, UnreadSeries};
 
 use super::find::{Candidate, FindError, Found, Input, list};
 use crate::skipped;
@@ -39,7 +39,7 @@ pub struct Choosing<'a> {
 pub enum Which {
     /// By its UID, whatever made it.
     Uid(String),
-    /// By its number, whatever made it.
+    /// By its number, among those of the channel's modality.
     Number(i64),
     /// By a pattern of its description, among those of the channel's modality.
     Description(String),
@@ -85,11 +85,29 @@ pub enum SeriesError {
         /// Why not, with files.
         reasons: Vec<String>,
     },
+    /// A series of which no file can be used.
+    #[error(
+        "no file of series {} can be used; there are {}, the first of them is `{}`",
+        unread.stated.series,
+        unread.files.len(),
+        unread.files[0].display()
+    )]
+    Unread {
+        /// The series.
+        unread: UnreadSeries,
+    },
     /// No series is one of the bundle's.
-    #[error("no series is taken by {}; there are {}", list(channels), some(found))]
+    #[error(
+        "no series is taken by {} (modality {}); there are {}",
+        list(channels),
+        modalities.join(", "),
+        some(found)
+    )]
     None {
         /// Names of the channels.
         channels: Vec<String>,
+        /// Their modalities, each once.
+        modalities: Vec<&'static str>,
         /// The series that there are.
         found: Vec<String>,
     },
@@ -162,7 +180,7 @@ impl SeriesError {
         };
         match self {
             Self::Dicom(error) => error.hint().map(str::to_owned),
-            Self::Unusable { .. } => {
+            Self::Unusable { .. } | Self::Unread { .. } => {
                 Some("`vesal inspect` lists every file with its reason".to_owned())
             }
             Self::None { channels, .. } => Some(choose(channels.first()?)),
@@ -213,17 +231,33 @@ pub(super) fn find(paths: &[&Path], channels: &[Channel], choosing: Choosing) ->
     }
     found.notes.extend(skipped);
     found.notes.extend(mixed_studies(&scan.stacks));
+    let taking = Taking { channels, choosing };
+    let stacks = scan.stacks.iter();
+    found
+        .notes
+        .extend(stacks.flat_map(|stack| taking.of_other_modality(stack)));
     let names = names(&scan.stacks);
     let named: Vec<Named> = scan.stacks.into_iter().zip(names).collect();
-    let taking = Taking { channels, choosing };
-    let (cases, over) = match channels {
+    let mut unread = scan.unread;
+    unread.retain(|series| taking.takes_unread(&series.stated));
+    let (mut cases, over) = match channels {
         [channel] => taking.each(channel, named),
-        _ => taking.studies(named),
+        _ => taking.studies(named, &mut unread),
     };
+    cases.extend(unread.into_iter().map(|unread| Candidate {
+        name: unread.stated.series.clone(),
+        input: Err(SeriesError::Unread { unread }.into()),
+    }));
     if cases.is_empty() {
-        let channels = channels.iter().map(|channel| channel.name.clone());
+        let names = channels.iter().map(|channel| channel.name.clone());
+        let mut modalities: Vec<_> = channels
+            .iter()
+            .map(|channel| channel.modality.in_dicom())
+            .collect();
+        modalities.dedup();
         let error = SeriesError::None {
-            channels: channels.collect(),
+            channels: names.collect(),
+            modalities,
             found: over,
         };
         let path = paths[0];
@@ -305,8 +339,13 @@ impl Taking<'_> {
         (cases, over)
     }
 
-    /// Every study of which a channel takes something is a case; what no channel takes is described.
-    fn studies(&self, stacks: Vec<Named>) -> (Vec<Candidate>, Vec<String>) {
+    /// Every study of which a channel takes something is a case; what no channel takes is described. A case fails whose
+    /// study has one of the unread series, which is removed from these.
+    fn studies(
+        &self,
+        stacks: Vec<Named>,
+        unread: &mut Vec<UnreadSeries>,
+    ) -> (Vec<Candidate>, Vec<String>) {
         let mut studies: BTreeMap<String, Vec<Named>> = BTreeMap::new();
         for named in stacks {
             let study = studies.entry(named.0.study().to_owned()).or_default();
@@ -332,12 +371,16 @@ impl Taking<'_> {
                 continue;
             };
             let first = taken.first().and_then(BTreeSet::first).unwrap_or(any);
+            let of_study = |series: &UnreadSeries| series.stated.study.as_ref() == Some(&study);
+            let chosen = match unread.iter().position(of_study) {
+                Some(index) => Err(SeriesError::Unread {
+                    unread: unread.remove(index),
+                }),
+                None => self.one_each(&study, &stacks, &taken),
+            };
             cases.push(Candidate {
                 name: stacks[*first].1.clone(),
-                input: self
-                    .one_each(&study, &stacks, &taken)
-                    .map(Input::Stacks)
-                    .map_err(FindError::from),
+                input: chosen.map(Input::Stacks).map_err(FindError::from),
             });
         }
         (cases, over)
@@ -428,6 +471,22 @@ impl Taking<'_> {
         of_channel.map(|chosen| &chosen.which)
     }
 
+    /// Whether a channel would take a series of which no file can be used. Its number is not known.
+    fn takes_unread(&self, series: &StatedSeries) -> bool {
+        self.channels.iter().any(|channel| {
+            let mut by_hand = self.by_hand(channel).peekable();
+            if by_hand.peek().is_some() {
+                let mut uids = by_hand.filter_map(|which| match which {
+                    Which::Uid(uid) => Some(uid),
+                    _ => None,
+                });
+                return uids.any(|uid| *uid == series.series);
+            }
+            may_be_of(channel, &series.modality)
+                && channel.takes(channel.modality.in_dicom(), series.description.as_deref())
+        })
+    }
+
     /// Whether a channel takes a stack: by hand, and otherwise by the plan.
     fn takes(&self, channel: &Channel, stack: &Stack) -> bool {
         let (modality, description) = (stack.modality(), stack.description());
@@ -437,21 +496,41 @@ impl Taking<'_> {
         }
         by_hand.any(|which| match which {
             Which::Uid(uid) => stack.series() == uid,
-            Which::Number(number) => stack.series_number() == Some(*number),
+            Which::Number(number) => {
+                stack.series_number() == Some(*number) && may_be_of(channel, modality)
+            }
             Which::Description(pattern) => {
                 let mut of_hand = channel.clone();
                 of_hand.series_descriptions = vec![pattern.clone()];
-                // Where no modality is stated, the description is all that there is.
-                let stated = modality.trim();
-                let modality = if stated.is_empty() {
-                    channel.modality.in_dicom()
-                } else {
-                    stated
-                };
-                of_hand.takes(modality, description)
+                may_be_of(channel, modality)
+                    && of_hand.takes(channel.modality.in_dicom(), description)
             }
         })
     }
+
+    /// Series that were chosen by UID, and are of another modality than the channel.
+    fn of_other_modality<'b>(&'b self, stack: &'b Stack) -> impl Iterator<Item = String> + 'b {
+        let modality = stack.modality();
+        let chosen = self.channels.iter().filter(move |channel| {
+            let mut by_hand = self.by_hand(channel);
+            by_hand.any(|which| matches!(which, Which::Uid(uid) if uid == stack.series()))
+                && !may_be_of(channel, modality)
+        });
+        chosen.map(move |channel| {
+            format!(
+                "series {} was chosen for channel `{}` by its UID; its modality is {modality}, the channel's is {}",
+                stack.series(),
+                channel.name,
+                channel.modality.in_dicom()
+            )
+        })
+    }
+}
+
+/// Whether a series of a modality may be a channel's: where none is stated, the description is all that there is.
+fn may_be_of(channel: &Channel, modality: &str) -> bool {
+    let stated = modality.trim();
+    stated.is_empty() || stated == channel.modality.in_dicom()
 }
 
 /// A stack for those who have to choose: UID, number, modality, slices, and what tells it from others of its series.

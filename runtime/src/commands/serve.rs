@@ -19,7 +19,7 @@ use vesal_node::{ChildProcess, Config, Node, Order, StartError, check_tls, log, 
 
 use crate::cli::{Cli, Command, PredictArguments, ServeArguments};
 use crate::commands::predict::prepare;
-use crate::{failure, interrupt, profile};
+use crate::{failure, interrupt, profile, trust};
 
 /// A service whose jobs could never be predicted.
 #[derive(Debug, thiserror::Error)]
@@ -83,38 +83,25 @@ fn share(workers: usize) -> Option<u64> {
     Some(memory.total / 5 * 4 / workers as u64)
 }
 
-/// A bundle that is not the one that the settings name.
-#[derive(Debug, thiserror::Error)]
-#[error("the bundle of service {service} has the digest {found}, the settings expect {expected}")]
-struct OtherBundle {
-    service: String,
-    found: String,
-    expected: String,
-}
-
 /// What a service is predicted with.
 struct Checked {
     bundle: Bundle,
     arguments: PredictArguments,
 }
 
-/// Opens the bundle of a service, and checks what `vesal predict` is going to be told.
+/// Opens the bundle of a service as its jobs will, and checks what `vesal predict` is going to be told.
 fn check_service(service: &Service) -> Result<Checked, Failure> {
-    let bundle = Bundle::open_for_use(&service.bundle)
-        .map_err(|error| failure::bundle(&service.bundle, error))?;
-    check_networks(&bundle).map_err(|error| {
-        let attempt = format!("service {} cannot use its bundle", service.ae_title);
-        failure::engine(error).attempting(attempt)
-    })?;
-    if let Some(expected) = &service.bundle_sha256
-        && expected != bundle.digest()
-    {
-        let error = OtherBundle {
-            service: service.ae_title.clone(),
-            found: bundle.digest().to_owned(),
-            expected: expected.clone(),
-        };
-        return Err(Failure::new(Exit::Bundle, error));
+    let attempt = format!(
+        "service {} cannot use its bundle `{}`",
+        service.ae_title,
+        service.bundle.display()
+    );
+    let arguments = arguments(service)?;
+    let bundle = trust::open(&service.bundle, &arguments.trust)
+        .map_err(|failure| failure.attempting(attempt.clone()))?;
+    check_networks(&bundle).map_err(|error| failure::engine(error).attempting(attempt))?;
+    if let Some(note) = trust::note(&bundle, &arguments.trust) {
+        stderr::note(note);
     }
     let channels = &bundle.plan().channels;
     if channels.len() > 1 && service.unit == Grouping::Series {
@@ -127,6 +114,20 @@ fn check_service(service: &Service) -> Result<Checked, Failure> {
         let hint = "set its `unit` to \"study\"".to_owned();
         return Err(Failure::new(Exit::Usage, error).hint(hint));
     }
+    prepare::plan(&arguments, &bundle)
+        .map_err(|failure| failure.attempting(not_predicted(service)))?;
+    Ok(Checked { bundle, arguments })
+}
+
+fn not_predicted(service: &Service) -> String {
+    format!(
+        "jobs of service {} could not be predicted",
+        service.ae_title
+    )
+}
+
+/// What `vesal predict` is told about jobs of a service, as it understands it.
+fn arguments(service: &Service) -> Result<PredictArguments, Failure> {
     let order = Order {
         service,
         input: Path::new("input"),
@@ -136,28 +137,22 @@ fn check_service(service: &Service) -> Result<Checked, Failure> {
         uid_key: Path::new("key"),
         run_ram: Some(1),
     };
-    let attempt = format!(
-        "jobs of service {} could not be predicted",
-        service.ae_title
-    );
     let told = std::iter::once("vesal".into()).chain(ChildProcess::arguments(&order));
-    let arguments = match Cli::try_parse_from(told) {
+    match Cli::try_parse_from(told) {
         Ok(Cli {
             command: Command::Predict(arguments),
-        }) => arguments,
-        Ok(_) => return Err(Failure::new(Exit::Usage, Options).attempting(attempt)),
+        }) => Ok(arguments),
+        Ok(_) => Err(Failure::new(Exit::Usage, Options).attempting(not_predicted(service))),
         Err(error) => {
             let first = error.to_string();
             let first = first.lines().next().unwrap_or_default();
             let reason = first.trim_start_matches("error: ").to_owned();
             let hint = "see `options`, `series` and `dicom_rules` of the service".to_owned();
-            return Err(Failure::new(Exit::Usage, reason)
-                .attempting(attempt)
-                .hint(hint));
+            Err(Failure::new(Exit::Usage, reason)
+                .attempting(not_predicted(service))
+                .hint(hint))
         }
-    };
-    prepare::plan(&arguments, &bundle).map_err(|failure| failure.attempting(attempt))?;
-    Ok(Checked { bundle, arguments })
+    }
 }
 
 /// Options that are no options of `vesal predict`.

@@ -14,9 +14,15 @@ use crate::dicom::text::text;
 /// Folders and file of a file ID: twice what is allowed (PS3.10 8.2).
 const PARTS_MAX: usize = 16;
 
+/// Bytes of paths that any DICOMDIR may lead to, and that one may for each of its bytes: real ones have hundreds of
+/// bytes for each file.
+const PATHS_BASE: u64 = 4 << 20;
+const PATHS_PER_BYTE: u64 = 2;
+
 /// The files that a DICOMDIR names; `None` where the file is none.
 pub(super) fn named(path: &Path) -> Result<Option<BTreeSet<Arc<Path>>>, DicomError> {
     let file = File::open(path).map_err(DicomError::io(path))?;
+    let bytes = file.metadata().map_err(DicomError::io(path))?.len();
     let Ok((mut stream, meta)) = dataset::open(file) else {
         return Ok(None);
     };
@@ -35,19 +41,24 @@ pub(super) fn named(path: &Path) -> Result<Option<BTreeSet<Arc<Path>>>, DicomErr
         return Ok(None);
     }
     let folder = path.parent().unwrap_or(Path::new(""));
+    let malformed = |expected| {
+        DicomError::header(path)(HeaderError::Malformed {
+            tag: tag::REFERENCED_FILE_ID,
+            expected,
+        })
+    };
+    let mut left = PATHS_BASE.saturating_add(PATHS_PER_BYTE.saturating_mul(bytes));
     let mut files = BTreeSet::new();
     for id in records.files {
-        match plain_path(&id) {
-            Some(below) => {
-                files.insert(existing(folder, &below).into());
-            }
-            None => {
-                return Err(DicomError::header(path)(HeaderError::Malformed {
-                    tag: tag::REFERENCED_FILE_ID,
-                    expected: "names of folders and a file below its own",
-                }));
-            }
-        }
+        let Some(below) = plain_path(&id) else {
+            return Err(malformed("names of folders and a file below its own"));
+        };
+        // The folder stands in the path of every file.
+        let length = folder.as_os_str().len() + below.len();
+        left = left
+            .checked_sub(length as u64)
+            .ok_or_else(|| malformed("no more files than one of its size can describe"))?;
+        files.insert(existing(folder, &below).into());
     }
     Ok(Some(files))
 }

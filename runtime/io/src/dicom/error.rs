@@ -335,4 +335,17 @@ pub enum StructureError {
         /// Slices between its corners.
         slices: f64,
     },
+    /// Contours that would take an eternity to fill.
+    #[error(
+        "the contours of slice {slice} cross its rows more than {limit} times, {CROSSINGS_PER_VOXEL} for each voxel"
+    )]
+    Crossings {
+        /// The slice of the grid, from 0.
+        slice: usize,
+        /// How often they may.
+        limit: usize,
+    },
 }
+
+/// Times that contours may cross rows for each voxel of a slice; outlines do so twice for each row and loop.
+pub(super) const CROSSINGS_PER_VOXEL: usize = 64;

@@ -2,13 +2,11 @@
 
 use std::collections::HashMap;
 
+use crate::FAR_MM;
 use crate::dicom::elements::{Elements, Values};
 use crate::dicom::error::HeaderError;
 use crate::dicom::tag::{self, Tag};
 use crate::dicom::text::CharacterSets;
-
-/// Farthest from the origin that anything lies, and longest distance: no scanner is a kilometer long.
-const FAR_MM: f64 = 1e6;
 
 /// Largest deviation of a direction from unit length, and of two from a right angle.
 const DIRECTION_TOLERANCE: f64 = 0.01;

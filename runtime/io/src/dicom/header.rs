@@ -44,10 +44,44 @@ pub(super) enum NoImage {
     Localizer,
     /// Several samples per pixel, or a palette.
     Color,
-    /// An image without pixels; with the UID of its series, where it states one.
-    NoPixels(Option<String>),
-    /// The header is unusable; with the UID of its series, where that was read.
-    Defect(HeaderError, Option<String>),
+    /// An image without pixels; with its series, where it states one.
+    NoPixels(Option<StatedSeries>),
+    /// The header is unusable; with its series, where that was read.
+    Defect(HeaderError, Option<StatedSeries>),
+}
+
+/// The series that a file states whose header is unusable otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatedSeries {
+    /// UID of the study, where it is stated.
+    pub study: Option<String>,
+    /// UID of the series.
+    pub series: String,
+    /// Modality as DICOM says it, such as `CT`; empty where it is not stated.
+    pub modality: String,
+    /// Series Description, where it is stated; an operator's text.
+    pub description: Option<String>,
+}
+
+impl StatedSeries {
+    fn of(elements: &Elements) -> Option<Self> {
+        let uid = |tag| elements.text(tag).filter(|uid| is_uid(uid));
+        Some(Self {
+            study: uid(tag::STUDY_INSTANCE_UID),
+            series: uid(tag::SERIES_INSTANCE_UID)?,
+            modality: modality(elements),
+            description: description(elements),
+        })
+    }
+}
+
+fn modality(elements: &Elements) -> String {
+    let modality = elements.text(tag::MODALITY).filter(|text| is_code(text));
+    modality.unwrap_or_default()
+}
+
+fn description(elements: &Elements) -> Option<String> {
+    elements.shown(tag::SERIES_DESCRIPTION, CHARACTERS_MAX)
 }
 
 /// Reads the header of a file.
@@ -62,8 +96,7 @@ pub(super) fn read(path: &Path, file: File) -> Result<Header, NoImage> {
     let encoding = Encoding::of(syntax);
     let mut elements = Elements::new(encoding);
     let walked = dataset::walk(&mut stream, encoding, &mut elements);
-    let series = elements.text(tag::SERIES_INSTANCE_UID);
-    let series = series.filter(|series| is_uid(series));
+    let series = StatedSeries::of(&elements);
     let defect = |reason| NoImage::Defect(reason, series.clone());
     let Some(class) = elements.text(tag::SOP_CLASS_UID).or(meta.class) else {
         let tag = tag::SOP_CLASS_UID;
@@ -137,7 +170,6 @@ impl Header {
             uid => Ok(uid),
         };
         let required = |tag| uid(tag)?.ok_or(HeaderError::Missing { tag });
-        let modality = elements.text(tag::MODALITY).filter(|text| is_code(text));
         Ok(Self {
             syntax,
             patient: elements.patient(),
@@ -146,8 +178,8 @@ impl Header {
             series: required(tag::SERIES_INSTANCE_UID)?,
             frame_of_reference: uid(tag::FRAME_OF_REFERENCE_UID)?,
             class,
-            modality: modality.unwrap_or_default(),
-            description: elements.shown(tag::SERIES_DESCRIPTION, CHARACTERS_MAX),
+            modality: modality(elements),
+            description: description(elements),
             series_number: elements.integer(tag::SERIES_NUMBER),
             columns: elements.extent(tag::COLUMNS)?,
             rows: elements.extent(tag::ROWS)?,

@@ -37,12 +37,7 @@ impl Listing {
             Some(named) => {
                 self.skip(path.to_owned(), SkipReason::Directory);
                 for path in &named {
-                    if path.is_file() {
-                        self.files.insert(Arc::clone(path));
-                    } else {
-                        self.lost.push(Lost::certain(path));
-                        self.skip(path.to_path_buf(), SkipReason::Absent);
-                    }
+                    self.add_named(path);
                 }
                 self.directories.push(named);
             }
@@ -53,7 +48,18 @@ impl Listing {
         Ok(())
     }
 
-    /// Adds the files below a folder.
+    /// Adds a file that a DICOMDIR names.
+    fn add_named(&mut self, path: &Arc<Path>) {
+        if path.is_file() {
+            self.files.insert(Arc::clone(path));
+        } else {
+            self.lost.push(Lost::certain(path));
+            self.skip(path.to_path_buf(), SkipReason::Absent);
+        }
+    }
+
+    /// Adds the files below a folder. What a DICOMDIR among them names is part of it, also what is absent: that concerns
+    /// the slices beside it, for of a medium, whole folders may have been left behind on purpose.
     fn add_folder(&mut self, top: &Path) -> Result<(), DicomError> {
         let mut folders = vec![top.to_owned()];
         while let Some(folder) = folders.pop() {
@@ -82,6 +88,13 @@ impl Listing {
     fn add_entry(&mut self, path: PathBuf) {
         match path.metadata() {
             Ok(metadata) if metadata.is_file() => {
+                if is_directory(&path)
+                    && let Ok(Some(named)) = directory::named(&path)
+                {
+                    for path in &named {
+                        self.add_named(path);
+                    }
+                }
                 self.files.insert(path.into());
             }
             Ok(metadata) if metadata.is_dir() => self.skip(path, SkipReason::LinkedFolder),
@@ -100,4 +113,10 @@ impl Listing {
     fn skip(&mut self, path: PathBuf, reason: SkipReason) {
         self.skipped.push(Skipped { path, reason });
     }
+}
+
+/// Whether a file in a folder has the name of a DICOMDIR (PS3.10 8.6).
+fn is_directory(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.eq_ignore_ascii_case("DICOMDIR"))
 }

@@ -53,9 +53,10 @@ pub use content::Content;
 pub use error::{DicomError, HeaderError, PixelError, StructureError};
 pub use finding::Finding;
 pub use frame::Key;
+pub use header::StatedSeries;
 pub use instance::{IMPLEMENTATION_VERSION, Instance, implementation_class, meta_information};
 pub use patient::patients;
-pub use scan::{Scan, SkipReason, Skipped, scan};
+pub use scan::{Scan, SkipReason, Skipped, UnreadSeries, scan};
 pub use stack::{Assessment, Grade, Policy, Slice, Stack};
 pub use structures::{
     ReferencedSeries, Region, StructureReferences, Structures, read_structure_references,

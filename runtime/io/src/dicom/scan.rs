@@ -1,6 +1,6 @@
 //! Finds the stacks in files and folders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::dicom::class;
 use crate::dicom::error::{DicomError, HeaderError};
-use crate::dicom::header::{self, NoImage};
+use crate::dicom::header::{self, NoImage, StatedSeries};
 use crate::dicom::listing::Listing;
 use crate::dicom::lost::{self, Lost};
 use crate::dicom::pixels::Image;
@@ -28,6 +28,17 @@ pub struct Scan {
     pub stacks: Vec<Stack>,
     /// The files that are part of none, by path.
     pub skipped: Vec<Skipped>,
+    /// Series of which no file can be used, by UID; their files are among the skipped ones.
+    pub unread: Vec<UnreadSeries>,
+}
+
+/// A series of which no file can be used.
+#[derive(Debug)]
+pub struct UnreadSeries {
+    /// What the first of its files states.
+    pub stated: StatedSeries,
+    /// Its files, by path; one at least.
+    pub files: Vec<PathBuf>,
 }
 
 impl Scan {
@@ -141,6 +152,7 @@ pub fn scan<P: AsRef<Path>>(paths: &[P]) -> Result<Scan, DicomError> {
     let mut scan = Scan {
         stacks: Vec::new(),
         skipped,
+        unread: Vec::new(),
     };
     let files: Vec<Arc<Path>> = files.into_iter().collect();
     let read: Vec<(Arc<Path>, Result<Image, Failed>)> = files
@@ -148,16 +160,20 @@ pub fn scan<P: AsRef<Path>>(paths: &[P]) -> Result<Scan, DicomError> {
         .map(|path| (Arc::clone(&path), Image::open_header(path)))
         .collect();
     let mut images = Vec::new();
-    let mut unread: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    let mut unread: BTreeMap<String, UnreadSeries> = BTreeMap::new();
     for (path, image) in read {
         match image {
             Ok(image) => images.push(Arc::new(image)),
             Err(failed) => {
                 match failed.concerns() {
                     Concerned::Nothing => {}
-                    Concerned::Series(series) => {
-                        let files = unread.entry(series.to_owned()).or_default();
-                        files.push(path.to_path_buf());
+                    Concerned::Series(stated) => {
+                        let new = || UnreadSeries {
+                            stated: stated.clone(),
+                            files: Vec::new(),
+                        };
+                        let series = unread.entry(stated.series.clone()).or_insert_with(new);
+                        series.files.push(path.to_path_buf());
                     }
                     Concerned::Beside => lost.push(Lost::certain(&path)),
                     Concerned::Alike => lost.push(Lost::if_alike(&path)),
@@ -166,7 +182,19 @@ pub fn scan<P: AsRef<Path>>(paths: &[P]) -> Result<Scan, DicomError> {
             }
         }
     }
-    scan.stacks = stacks(images, unread);
+    let with_images: BTreeSet<&str> = images
+        .iter()
+        .map(|image| image.header.series.as_str())
+        .collect();
+    let (of_stacks, alone): (BTreeMap<_, _>, BTreeMap<_, _>) = unread
+        .into_iter()
+        .partition(|(series, _)| with_images.contains(series.as_str()));
+    drop(with_images);
+    scan.unread = alone.into_values().collect();
+    let of_stacks = of_stacks
+        .into_iter()
+        .map(|(series, unread)| (series, unread.files));
+    scan.stacks = stacks(images, of_stacks.collect());
     lost::note(&mut scan.stacks, lost, &directories);
     scan.skipped.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(scan)
@@ -195,7 +223,7 @@ enum Failed {
 enum Concerned<'a> {
     Nothing,
     /// Those of its series.
-    Series(&'a str),
+    Series(&'a StatedSeries),
     /// Any beside it.
     Beside,
     /// Any beside it whose files are named like it.
@@ -207,9 +235,9 @@ impl Failed {
         match self {
             Self::NoImage(NoImage::Defect(HeaderError::NotDicom, _)) => Concerned::Nothing,
             Self::NoImage(NoImage::Defect(HeaderError::Blank, _)) => Concerned::Alike,
-            Self::NoImage(NoImage::Defect(_, series) | NoImage::NoPixels(series)) => series
-                .as_deref()
-                .map_or(Concerned::Beside, Concerned::Series),
+            Self::NoImage(NoImage::Defect(_, series) | NoImage::NoPixels(series)) => {
+                series.as_ref().map_or(Concerned::Beside, Concerned::Series)
+            }
             Self::NoImage(_) => Concerned::Nothing,
             Self::Io(_) => Concerned::Beside,
         }

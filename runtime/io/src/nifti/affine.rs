@@ -4,6 +4,7 @@ use std::fmt;
 
 use vesal_volume::Affine;
 
+use crate::FAR_MM;
 use crate::nifti::error::HeaderError;
 use crate::nifti::rotation::{determinant, nearest_rotation, quaternion, rotation};
 
@@ -42,12 +43,27 @@ pub enum Believe {
 /// turns by less.
 const CONTRADICTION_DEGREES: f64 = 45.0;
 
+/// Shortest length of a voxel, in mm.
+const NEAR_MM: f64 = 1e-6;
+
 /// What makes an affine unusable.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum AffineDefect {
     /// An entry is NaN, infinite or too large to compute with.
     #[error("an entry is not a finite number")]
     NotFinite,
+    /// A distance that no scanner has.
+    #[error("an entry of it is {found} mm, expected at most {FAR_MM} mm")]
+    Far {
+        /// The entry.
+        found: f64,
+    },
+    /// Voxels of no size.
+    #[error("the length of a voxel is {found} mm, expected at least {NEAR_MM} mm")]
+    Near {
+        /// The length.
+        found: f64,
+    },
     /// A column is zero, or the columns lie in one plane.
     #[error("it maps the grid onto a plane, a line or a point")]
     Singular,
@@ -208,7 +224,7 @@ fn unusable(from: AffineSource, defect: AffineDefect, rows: Vec<[f64; 4]>) -> He
     HeaderError::Affine { from, defect, rows }
 }
 
-/// Checks that an affine is finite and invertible.
+/// Checks that an affine is finite, invertible, and of lengths that there are.
 pub(super) fn check(affine: &Affine) -> Result<(), AffineDefect> {
     let spacing = affine.spacing();
     if !affine
@@ -223,10 +239,16 @@ pub(super) fn check(affine: &Affine) -> Result<(), AffineDefect> {
     let directions = directions(affine);
     // With a column of zeros the directions are NaN, and so is the determinant.
     let volume = determinant(&directions).abs();
-    if volume > 1e-6 {
-        Ok(())
-    } else {
-        Err(AffineDefect::Singular)
+    if volume.is_nan() || volume <= 1e-6 {
+        return Err(AffineDefect::Singular);
+    }
+    let mut entries = affine.0.iter().flatten();
+    if let Some(&found) = entries.find(|entry| entry.abs() > FAR_MM) {
+        return Err(AffineDefect::Far { found });
+    }
+    match spacing.into_iter().find(|length| *length < NEAR_MM) {
+        Some(found) => Err(AffineDefect::Near { found }),
+        None => Ok(()),
     }
 }
 

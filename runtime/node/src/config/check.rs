@@ -216,6 +216,9 @@ fn services(
             let expected = "SHA-256 in 64 hexadecimal digits";
             return Err((key("bundle_sha256"), Fault::Word { found, expected }));
         }
+        if table.require_signature && table.bundle_key.is_none() {
+            return Err((key("require_signature"), Fault::NoKey));
+        }
         services.push(Service {
             ae_title: title,
             bundle: folder.join(table.bundle),

@@ -110,4 +110,7 @@ pub enum Fault {
     /// Results that no archive takes.
     #[error("has no DICOM format (seg, labelmap, rtstruct, report) to send to a destination")]
     NothingToSend,
+    /// A signature that nothing verifies.
+    #[error("is true without a `bundle_key` that signatures are verified with")]
+    NoKey,
 }

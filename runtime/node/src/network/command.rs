@@ -43,6 +43,11 @@ pub mod status {
     /// The data set cannot be read.
     pub const UNREADABLE: u16 = 0xc000;
 
+    /// All that requests are answered with.
+    pub const ANSWERED: [u16; 8] = [
+        SUCCESS, DUPLICATE, CLASS, INSTANCE, OPERATION, RESOURCES, MISMATCH, UNREADABLE,
+    ];
+
     /// Whether an instance was taken: success or a warning. A duplicate is none: the peer may keep something else.
     pub fn is_taken(status: u16) -> bool {
         status == SUCCESS || status == 0x0001 || status & 0xf000 == 0xb000

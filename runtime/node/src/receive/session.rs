@@ -303,6 +303,7 @@ impl Session {
                 }
             }
         };
+        debug_assert!(status::ANSWERED.contains(&code));
         Ok(Some((context, command.answer(code))))
     }
 

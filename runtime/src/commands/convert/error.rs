@@ -13,6 +13,14 @@ pub enum ConvertError {
     /// Nothing to convert.
     #[error("none of the files is a slice of CT, MR, PET or 3D X-ray that can be read")]
     NoSeries,
+    /// A series of which no file can be used.
+    #[error("none of its {files} files can be used, the first of them is `{}`", first.display())]
+    Unread {
+        /// How many files it has.
+        files: usize,
+        /// The first of them.
+        first: PathBuf,
+    },
     /// The outputs are not below the datalist.
     #[error(
         "the folder of the datalist `{}` does not hold the output folder `{}`",
@@ -116,7 +124,7 @@ impl ConvertError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::NoSeries => "`vesal inspect PATH` says what each file is",
+            Self::NoSeries | Self::Unread { .. } => "`vesal inspect PATH` says what each file is",
             Self::DatalistFolder { .. } => {
                 "put the datalist into the output folder or one above it: paths in it start there"
             }

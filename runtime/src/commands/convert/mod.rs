@@ -58,6 +58,15 @@ pub fn run(arguments: &ConvertArguments) -> Result<Exit, Failure> {
         stderr::failure(&failure.attempting(format!("cannot use {set}")));
         failed.push(set);
     }
+    for unread in &scan.unread {
+        let series = format!("series `{}`", unread.stated.series);
+        let error = ConvertError::Unread {
+            files: unread.files.len(),
+            first: unread.files[0].clone(),
+        };
+        stderr::failure(&Failure::from(error).attempting(format!("cannot convert {series}")));
+        failed.push(series);
+    }
     let total = jobs.len();
     let progress = Progress::new(total);
     for (done, job) in jobs.into_iter().enumerate() {

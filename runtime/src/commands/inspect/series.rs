@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use vesal_cli::{Exit, Failure, Text};
-use vesal_io::dicom::{self, Assessment, Policy, Scan, Stack};
+use vesal_io::dicom::{self, Assessment, Grade, Policy, Scan, Stack};
 use vesal_volume::Affine;
 use vesal_volume::orientation::Orientation;
 
@@ -119,7 +119,14 @@ pub fn scan(path: &Path) -> Result<Scan, Failure> {
 
 impl StackFacts {
     fn of(stack: &Stack) -> Result<Self, Failure> {
-        let assessment = stack.assess(Policy::Resample).map_err(failure::dicom)?;
+        // A copy of a slice that cannot be decoded refuses the stack, and hides no other.
+        let assessed = stack.assess(Policy::Resample);
+        let refusal = match &assessed {
+            Ok(assessment) => assessment.refusal().map(ToString::to_string),
+            Err(error) => Some(error.to_string()),
+        };
+        let assessment = assessed.as_ref().ok();
+        let grade = assessment.map_or(Grade::Refused, Assessment::grade);
         Ok(Self {
             study: stack.study().to_owned(),
             series: stack.series().to_owned(),
@@ -129,14 +136,17 @@ impl StackFacts {
             description: stack.description().map(str::to_owned),
             told_apart_by: told_apart_by(stack),
             slices: stack.slices().len(),
-            grade: assessment.grade().to_string(),
-            refusal: assessment.refusal().map(ToString::to_string),
+            grade: grade.to_string(),
+            refusal,
             findings: assessment
-                .findings()
                 .iter()
+                .flat_map(|assessment| assessment.findings())
                 .map(ToString::to_string)
                 .collect(),
-            grid: GridFacts::of(&assessment)?,
+            grid: match assessment {
+                Some(assessment) => GridFacts::of(assessment)?,
+                None => None,
+            },
         })
     }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use ndarray::{Array2, Array3, ArrayView2, Axis, s};
 use vesal_volume::{Affine, Geometry, LabelMap};
 
-use crate::dicom::error::StructureError;
+use crate::dicom::error::{CROSSINGS_PER_VOXEL, StructureError};
 use crate::dicom::structures::Region;
 
 /// Largest distance in slices between points of one contour.
@@ -39,8 +39,8 @@ impl Region {
     /// Gives the same slice by slice: only slices that have contours, from first to last, and of these the rows that
     /// contours reach, of shape `[X, rows]`. Returns the number of contours that lie beyond the grid's slices.
     ///
-    /// The time that it takes grows with the rows that edges of contours cross, each by itself, and with the voxels of
-    /// the rows that are given; memory is taken for one slice. How many contours there are, the file bounds.
+    /// The time that it takes grows with the rows that edges of contours cross, each by itself, which may be 64 for each
+    /// voxel of a slice, and with the voxels of the rows that are given; memory is taken for one slice.
     ///
     /// **Errors**: as [`Region::mask`].
     pub fn fill(
@@ -76,9 +76,13 @@ impl Region {
             of: Array2::from_elem((columns, rows), false),
             rows: 0..0,
         };
+        let limit = CROSSINGS_PER_VOXEL * crossings.of.len();
         for (slice, contours) in by_slice {
+            let mut left = limit;
             for contour in contours {
-                crossings.add(contour);
+                left = crossings
+                    .add(contour, left)
+                    .ok_or(StructureError::Crossings { slice, limit })?;
             }
             crossings.visit(|rows, inside| visit(slice, rows, inside));
         }
@@ -96,19 +100,21 @@ struct Crossings {
 }
 
 impl Crossings {
-    fn add(&mut self, corners: &[[f64; 3]]) {
+    /// Adds the edges of a contour; gives how many of so many crossings are left, `None` where they do not do.
+    fn add(&mut self, corners: &[[f64; 3]], mut left: usize) -> Option<usize> {
         let (columns, rows) = self.of.dim();
         let corner = |&corner: &[f64; 3]| {
             let [x, y, _] = self.to_voxel.voxel_to_world(corner);
             [x, y]
         };
         let Some(mut a) = corners.last().map(corner) else {
-            return;
+            return Some(left);
         };
         let row = |y: f64| y.ceil().clamp(0.0, rows as f64) as usize;
         for b in corners.iter().map(corner) {
             // Of a corner on a row, only the edge counts that comes from above: from `first` up to but not at `end`.
             let (first, end) = (row(a[1].min(b[1])), row(a[1].max(b[1])));
+            left = left.checked_sub(end.saturating_sub(first))?;
             for y in first..end {
                 let x = a[0] + (y as f64 - a[1]) / (b[1] - a[1]) * (b[0] - a[0]);
                 // The first center that is not before it.
@@ -126,6 +132,7 @@ impl Crossings {
             }
             a = b;
         }
+        Some(left)
     }
 
     /// Gives the rows that are crossed, and starts anew.
