@@ -189,7 +189,7 @@ fn put(shared: &Shared, job: &Unsettled, source: &Source) -> Result<&'static str
     let counted = Counted {
         expected,
         instances: held.instances,
-        arrived: held.arrived,
+        next: held.next,
     };
     shared.queue.note_count(&job.key, counted);
     log::debug(format_args!(

@@ -161,8 +161,14 @@ impl Queue {
         }
         unit.open += usize::from(!is_touched);
         if let Some(replaced) = unit.arrived.insert(arrival.uid.clone(), copy) {
+            unit.replaced.get_or_insert(unit.number - 1);
+            // Of two the one with the larger number counts, and the other goes when they are taken in.
             let replaced = arrived.join(replaced.file(&arrival.uid));
-            self.files.remove_file(&replaced)?;
+            if let Err(reason) = self.files.remove_file(&replaced) {
+                log::warning(format_args!(
+                    "an instance that was replaced cannot be removed: {reason}"
+                ));
+            }
         }
         Ok((arrived, Admitted::New, true))
     }

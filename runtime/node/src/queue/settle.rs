@@ -49,12 +49,15 @@ impl Queue {
             return Ok(Settled::Empty);
         }
         let known = unit.folder.known()?;
-        let expected = unit.counted.map(|counted| counted.expected);
-        let doubt = match expected {
-            // More than a source has may come from several, and says nothing.
-            Some(expected) if expected >= all.len() => expected > all.len(),
+        let counted = unit.count();
+        let doubt = match counted {
+            Some(counted) if counted.agrees() => false,
+            Some(counted) if counted.expected > all.len() => true,
+            // More than a source has may come from several, and says nothing; nor does it where earlier instances
+            // stand beside those that replace others.
             _ => !unit.undone.is_empty(),
         };
+        let expected = counted.map(|counted| counted.expected);
         if let Some(known) = &known
             && self.stays(unit, &all, known, doubt)
         {
@@ -159,6 +162,7 @@ fn rest(unit: &mut Unit) {
     unit.arrived.clear();
     unit.input = None;
     unit.first = None;
+    unit.replaced = None;
     unit.counted = None;
 }
 

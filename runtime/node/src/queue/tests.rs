@@ -1,6 +1,7 @@
 //! The queue's changes, and a loss of power behind each of them.
 
 mod callers;
+mod counted;
 mod duplicates;
 mod faults;
 mod many;

@@ -35,6 +35,8 @@ pub struct Unit {
     /// Whose association into it broke off or had instances refused, and has not been made good; with an empty name
     /// where the node itself was down.
     pub undone: BTreeSet<String>,
+    /// Number of the first instance that came in place of another one that had not been taken in yet.
+    pub replaced: Option<u64>,
     /// What a source said of it.
     pub counted: Option<Counted>,
     /// Whether it is being predicted or sent.
@@ -83,6 +85,7 @@ impl Unit {
             last: Instant::now(),
             others: None,
             undone: BTreeSet::new(),
+            replaced: None,
             counted: None,
             busy: false,
             has_files: true,
@@ -139,7 +142,7 @@ impl Unit {
         if !waits || self.job.state == State::Running {
             return None;
         }
-        if self.count_agrees() {
+        if self.count().is_some_and(|counted| counted.agrees()) {
             return Some(self.last);
         }
         let mut quiet = if self.undone.is_empty() {
