@@ -45,12 +45,12 @@ pub struct Counted {
 }
 
 impl Queue {
-    /// The jobs that take in instances.
+    /// The jobs that take in instances and are not being predicted or sent: a copy, for to ask about one takes seconds.
     pub fn unsettled(&self) -> Vec<Unsettled> {
         let units = self.units();
-        let unsettled = units.unsettled().filter_map(|(key, unit)| {
+        let unsettled = units.arriving().filter_map(|(key, unit)| {
             let service = &self.services[unit.service?];
-            (!unit.arrived.is_empty()).then(|| Unsettled {
+            (!unit.busy).then(|| Unsettled {
                 key: key.clone(),
                 unit: service.unit,
                 arrived: unit.arrived.len(),

@@ -78,7 +78,7 @@ impl<'a> Association<'a> {
     }
 
     fn leave(self, whole: bool) {
-        self.queue.leave(&self.touched, self.caller, whole);
+        self.queue.leave(0, &self.touched, self.caller, whole);
     }
 }
 

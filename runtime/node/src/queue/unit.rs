@@ -54,6 +54,8 @@ pub struct Place {
     pub state: State,
     pub changed: Time,
     pub doubt: bool,
+    /// Whether instances wait to be taken in.
+    pub arrives: bool,
     /// Whether the settings have no service for it.
     pub orphan: bool,
     /// When it is complete, if nothing more comes.
@@ -124,6 +126,7 @@ impl Unit {
             state: job.state,
             changed: job.changed,
             doubt: job.doubt,
+            arrives: !self.arrived.is_empty(),
             orphan: self.service.is_none() && !job.state.is_final(),
             settle: service.and_then(|index| self.settles(&services[index])),
             run: run.map(|index| ((index, job.caller.clone()), job.not_before)),

@@ -134,3 +134,25 @@ fn services_that_fail_again_and_again_are_told() {
     let title = &queue.services()[0].ae_title;
     assert_eq!(failing.get(title), Some(&Reason::Geometry.to_string()));
 }
+
+#[test]
+fn what_never_came_leaves_every_job_of_its_caller_undone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.services[0].cut_quiet = Duration::from_secs(600);
+    let queue = open(&config);
+    // One association for each instance; the next one breaks off in its first.
+    let mut association = Association::open(&queue, "A");
+    association.send("1.1", 1).unwrap();
+    association.leave(true);
+    Association::open(&queue, "B").leave(false);
+    Association::open(&queue, "A").leave(false);
+    queue.settle();
+    assert_eq!(state(&queue), State::Collecting);
+    let undone = queue.units().get(&key(&queue)).unwrap().job.undone.clone();
+    assert_eq!(undone.into_iter().collect::<Vec<_>>(), ["A"]);
+    // It comes after all.
+    send(&queue, "1.2", 2).unwrap();
+    queue.settle();
+    assert_eq!(state(&queue), State::Queued);
+}
