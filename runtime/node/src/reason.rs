@@ -159,6 +159,11 @@ pub enum Reason {
     NotStarted,
     /// It went well and made nothing that can be sent.
     NoResults,
+    /// Results were there and are gone.
+    ResultsGone {
+        /// How many.
+        results: usize,
+    },
     /// No destination took its results for too long.
     NotDelivered,
     /// The node ended again and again while it ran.
@@ -221,6 +226,7 @@ impl Reason {
             | Self::GpuMemoryLimit { .. }
             | Self::TimedOut { .. }
             | Self::NoResults
+            | Self::ResultsGone { .. }
             | Self::NotDelivered
             | Self::EndedWithNode { .. }
             | Self::Lacking { .. }
@@ -347,6 +353,10 @@ impl fmt::Display for Reason {
             }
             Self::NotStarted => f.write_str("its prediction could not be started"),
             Self::NoResults => f.write_str("its prediction made no DICOM file to send"),
+            Self::ResultsGone { results } => write!(
+                f,
+                "{results} of its results were removed from the storage folder: send all again"
+            ),
             Self::NotDelivered => {
                 f.write_str("its results were not delivered for as long as they are kept")
             }

@@ -3,6 +3,7 @@
 mod callers;
 mod counted;
 mod duplicates;
+mod ends;
 mod faults;
 mod many;
 mod storage;
@@ -42,6 +43,12 @@ fn open_until(config: &Config, steps: i64) -> Result<Queue, OpenError> {
         ..Files::default()
     };
     Queue::open_with(config, files)
+}
+
+/// Gives a queue of [`open_until`] power for so many steps more.
+fn set_power(queue: &Queue, steps: i64) {
+    let fuse = queue.files.fuse.as_ref().unwrap();
+    fuse.store(steps, std::sync::atomic::Ordering::SeqCst);
 }
 
 fn key(queue: &Queue) -> Key {

@@ -38,12 +38,8 @@ impl Queue {
                 return Ok(false);
             }
             let tidied = tidy(unit);
-            if let Err(reason) = &tidied {
-                log::error(format_args!(
-                    "job {key}: what it no longer needs cannot be removed: {reason}"
-                ));
-            }
-            if !matches!(tidied, Ok(true)) {
+            unit.tidied(key, &tidied);
+            if matches!(tidied, Ok(false)) {
                 unit.tidy_again = Some(Time::now().after(AGAIN));
             }
             tidied
@@ -98,5 +94,17 @@ impl Queue {
         }
         self.files.remove_folder(&unit.folder.0)?;
         Ok(true)
+    }
+}
+
+impl Unit {
+    /// Logs what could not be removed, which is tried again later.
+    pub(super) fn tidied<T>(&mut self, key: &Key, tidied: &io::Result<T>) {
+        if let Err(reason) = tidied {
+            log::error(format_args!(
+                "job {key}: what it no longer needs cannot be removed: {reason}"
+            ));
+            self.tidy_again = Some(Time::now().after(AGAIN));
+        }
     }
 }

@@ -41,6 +41,8 @@ pub struct Unit {
     pub counted: Option<Counted>,
     /// Whether it is being predicted or sent.
     pub busy: bool,
+    /// When it may be predicted or sent at the earliest, where it could not be begun; noted nowhere.
+    pub pause: Time,
     /// Whether files besides what is noted may be there.
     pub has_files: bool,
     /// When to try again to remove what could not be removed.
@@ -90,6 +92,7 @@ impl Unit {
             replaced: None,
             counted: None,
             busy: false,
+            pause: Time::default(),
             has_files: true,
             tidy_again: None,
         }
@@ -121,6 +124,7 @@ impl Unit {
         let is = |states: &[State]| states.contains(&job.state);
         let run = service.filter(|_| is(&[State::Queued]) && self.arrived.is_empty());
         let send = service.filter(|_| is(&[State::Sending, State::Undelivered]));
+        let due = job.not_before.max(self.pause);
         Place {
             service: job.service.clone(),
             state: job.state,
@@ -129,8 +133,8 @@ impl Unit {
             arrives: !self.arrived.is_empty(),
             orphan: self.service.is_none() && !job.state.is_final(),
             settle: service.and_then(|index| self.settles(&services[index])),
-            run: run.map(|index| ((index, job.caller.clone()), job.not_before)),
-            send: send.map(|index| (index, job.not_before)),
+            run: run.map(|index| ((index, job.caller.clone()), due)),
+            send: send.map(|index| (index, due)),
             sending: self
                 .service
                 .filter(|_| self.busy && is(&[State::Sending, State::Undelivered])),
