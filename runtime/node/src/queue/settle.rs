@@ -1,6 +1,6 @@
 //! Takes in what has arrived when nothing more does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use crate::clock::Time;
 use crate::config::Doubtful;
 use crate::log;
 use crate::queue::folder::Instances;
-use crate::queue::job::NOBODY;
+use crate::queue::job::Copy;
 use crate::queue::unit::Unit;
 use crate::queue::{Job, Key, Queue, State};
 use crate::reason::Reason;
@@ -78,9 +78,13 @@ impl Queue {
         let lacking = known.map_or(0, |known| {
             known.keys().filter(|uid| !all.contains_key(*uid)).count()
         });
+        // Of what did not succeed, nothing is known but how many there were.
+        let lacking = lacking.max(unit.job.instances.saturating_sub(all.len()));
         let doubtful = unit.service.map(|index| self.services[index].doubtful);
-        let instances = all.len();
+        let mut instances = all.len();
         let failure = if lacking > 0 {
+            // What comes next is held against all of them again.
+            instances = instances.max(unit.job.instances);
             let instances = lacking;
             Some(Reason::Lacking { instances })
         } else if doubt && doubtful == Some(Doubtful::Fail) {
@@ -105,7 +109,8 @@ impl Queue {
             },
         )?;
         rest(unit);
-        unit.folder.remove_runs(files, None)?;
+        let cleared = unit.folder.remove_runs(files, None);
+        unit.tidied(key, &cleared);
         tell(key, &unit.job);
         Ok(Settled::Rest)
     }
@@ -131,27 +136,36 @@ impl Queue {
                 .all(|(uid, copy)| known.get(uid) == Some(&copy.content))
     }
 
-    /// Of a job that has ended, another caller may send other contents, but not mix them with those of the first:
-    /// those go, and have to be sent again as well if they are to count.
-    fn remove_replaced(&self, unit: &Unit) -> io::Result<()> {
+    /// Of a job that has ended, another caller may send other contents, but not mix them with those of the caller whose
+    /// instances they replace: all of that one's go, and have to be sent again as well if they are to count.
+    fn remove_replaced(&self, unit: &mut Unit) -> io::Result<()> {
         if !unit.job.state.is_final() {
             return Ok(());
         }
         let input = unit.folder.instances(&unit.folder.input())?;
-        let replaces = unit.arrived.iter().any(|(uid, copy)| {
-            input.get(uid).is_some_and(|other| {
-                other.content != copy.content && other.owner != copy.owner && other.owner != NOBODY
-            })
-        });
-        if replaces {
-            let owners: Vec<_> = unit.arrived.values().map(|copy| &copy.owner).collect();
-            let others = input
-                .iter()
-                .filter(|(_, copy)| !owners.contains(&&copy.owner));
-            for (uid, copy) in others {
-                let file = unit.folder.input().join(copy.file(uid));
-                self.files.remove_file(&file)?;
+        let is_replaced = |uid: &String, other: &Copy| {
+            unit.arrived
+                .get(uid)
+                .is_some_and(|copy| other.content != copy.content && other.owner != copy.owner)
+        };
+        let replaced = input.iter().filter(|(uid, copy)| is_replaced(uid, copy));
+        let owners: BTreeSet<&String> = replaced.map(|(_, copy)| &copy.owner).collect();
+        if owners.is_empty() {
+            return Ok(());
+        }
+        let of_owners = input
+            .iter()
+            .filter(|(_, copy)| owners.contains(&copy.owner));
+        // Those that tell whose others go are the last: what is cut short goes on the next time.
+        let (last, first): (Vec<_>, Vec<_>) =
+            of_owners.partition(|(uid, copy)| is_replaced(uid, copy));
+        unit.input = None;
+        let folder = unit.folder.input();
+        for part in [first, last] {
+            for (uid, copy) in part {
+                self.files.remove_file(&folder.join(copy.file(uid)))?;
             }
+            self.files.sync_folder(&folder)?;
         }
         Ok(())
     }

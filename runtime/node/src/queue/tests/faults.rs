@@ -156,3 +156,34 @@ fn what_never_came_leaves_every_job_of_its_caller_undone() {
     queue.settle();
     assert_eq!(state(&queue), State::Queued);
 }
+
+#[test]
+fn stragglers_of_a_job_that_failed_are_not_run_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.retention.failed = Duration::ZERO;
+    let (queue, mut archive) = (open(&config), Vec::new());
+    for index in 1..=3 {
+        send(&queue, &format!("1.{index}"), index).unwrap();
+    }
+    queue.settle();
+    let ticket = queue.take_run().unwrap().unwrap();
+    let end = RunEnd::Failed(Reason::Geometry);
+    assert_eq!(queue.ran(&ticket, &end).unwrap(), State::Failed);
+    queue.tidy();
+    assert!(!folder_of(&queue).input().exists());
+    // Fewer than there were, one after the other.
+    for index in 1..=2 {
+        send(&queue, &format!("1.{index}"), index).unwrap();
+        queue.settle();
+        assert_eq!(state(&queue), State::Failed);
+        let reason = queue.jobs(1)[0].reason.clone().unwrap();
+        assert!(reason.contains("send all again"), "{reason}");
+    }
+    for index in 1..=3 {
+        send(&queue, &format!("1.{index}"), index).unwrap();
+    }
+    advance(&queue, &mut archive).unwrap();
+    assert_eq!(archive.len(), 1);
+    assert_eq!(archive[0].lines().count(), 3);
+}
