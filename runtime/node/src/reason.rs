@@ -181,8 +181,6 @@ pub enum Reason {
         /// How many there are.
         instances: usize,
     },
-    /// Noted by an earlier version, in words.
-    Unknown,
 }
 
 impl Reason {
@@ -230,8 +228,7 @@ impl Reason {
             | Self::NotDelivered
             | Self::EndedWithNode { .. }
             | Self::Lacking { .. }
-            | Self::Doubtful { .. }
-            | Self::Unknown => false,
+            | Self::Doubtful { .. } => false,
         }
     }
 }
@@ -371,7 +368,6 @@ impl fmt::Display for Reason {
                 f,
                 "instances may be missing beside the {instances} that are here: send all again"
             ),
-            Self::Unknown => f.write_str("noted by an earlier version of the program"),
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use crate::clock::Time;
 use crate::log;
-use crate::queue::job::{Copy, NOBODY};
-use crate::queue::unit::Unit;
+use crate::queue::job::Copy;
+use crate::queue::unit::{DAMAGED, Unit};
 use crate::queue::{Arrival, Folder, Job, Key, Queue, State};
 
 /// What became of an instance that was put into the queue.
@@ -125,7 +125,7 @@ impl Queue {
             Some(copy) => Some((copy.clone(), &arrived)),
             None => in_input.map(|copy| (copy, &input)),
         };
-        let is_own = |copy: &Copy| copy.owner == arrival.owner || copy.owner == NOBODY;
+        let is_own = |copy: &Copy| copy.owner == arrival.owner;
         if let Some((copy, at)) = &here {
             let waits = *at == &arrived;
             if copy.content == arrival.content && (waits || !again) {
@@ -180,14 +180,18 @@ impl Queue {
 
     fn begin(&self, service: usize, key: &Key, caller: &str) -> io::Result<Unit> {
         let folder = Folder(self.storage.join("jobs").join(&key.0));
+        let is_damaged = self.damaged.contains(key);
         let job = Job {
             caller: caller.to_owned(),
+            undone: is_damaged.then(|| DAMAGED.to_owned()).into_iter().collect(),
             ..Job::new(&self.services[service].ae_title, Time::now())
         };
         self.files.create_folder(&folder.0)?;
         folder.note(&self.files, &job)?;
         log::info(format_args!("job {key}: begins for {}", job.service));
-        Ok(Unit::new(folder, job, Some(service)))
+        let mut unit = Unit::new(folder, job, Some(service));
+        unit.undone.clone_from(&unit.job.undone);
+        Ok(unit)
     }
 
     /// Ends the hold of an association with a service over the jobs that it has sent into; `whole` says whether it ended

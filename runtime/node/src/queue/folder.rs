@@ -16,6 +16,23 @@ use crate::queue::job::{Copy, Job, VERSION};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder(pub PathBuf);
 
+/// Why a note cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NoteError {
+    /// The system cannot read it.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is not one.
+    #[error(transparent)]
+    Damaged(#[from] serde_json::Error),
+    /// It is of another version.
+    #[error("version {found}, expected {VERSION}")]
+    Version {
+        /// The version.
+        found: u32,
+    },
+}
+
 /// Instances by the digests of their UIDs.
 pub type Instances = BTreeMap<String, Copy>;
 
@@ -45,15 +62,16 @@ impl Folder {
     }
 
     /// Reads what is noted.
-    pub fn job(&self) -> io::Result<Job> {
-        let job: Job = serde_json::from_slice(&fs::read(self.document())?)?;
-        if job.version == VERSION {
-            Ok(job)
-        } else {
-            Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("version {}, expected {VERSION}", job.version),
-            ))
+    pub fn job(&self) -> Result<Job, NoteError> {
+        #[derive(serde::Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let bytes = fs::read(self.document())?;
+        // Another version may mean something else by everything else.
+        match serde_json::from_slice(&bytes)? {
+            Version { version: VERSION } => Ok(serde_json::from_slice(&bytes)?),
+            Version { version: found } => Err(NoteError::Version { found }),
         }
     }
 

@@ -161,8 +161,8 @@ impl Queue {
     pub fn run_lost(&self, ticket: &RunTicket) {
         self.units().update(&ticket.key, |unit| {
             if unit.busy && unit.job.state == State::Running {
-                // A crash leaves the same: for the next node it still runs, which is to wait.
-                unit.job = unit.job.into_state(State::Queued, Time::now());
+                let job = unit.job.into_state(State::Queued, Time::now());
+                unit.turn_into_at_once(&ticket.key, &self.files, job);
                 unit.busy = false;
                 unit.pause = Time::now().after(AGAIN);
             }

@@ -9,7 +9,7 @@ use crate::config::Doubtful;
 use crate::log;
 use crate::queue::folder::Instances;
 use crate::queue::job::Copy;
-use crate::queue::unit::Unit;
+use crate::queue::unit::{DAMAGED, Unit};
 use crate::queue::{Job, Key, Queue, State};
 use crate::reason::Reason;
 
@@ -96,6 +96,9 @@ impl Queue {
             None => unit.job.into_state(State::Queued, now).without_results(),
             Some(reason) => unit.job.failed(reason, now),
         };
+        // Told once; when all of them come again, they are all there is.
+        let mut undone = unit.undone.clone();
+        undone.remove(DAMAGED);
         unit.turn_into(
             files,
             Job {
@@ -104,10 +107,11 @@ impl Queue {
                 interrupted: 0,
                 doubt,
                 expected,
-                undone: unit.undone.clone(),
+                undone: undone.clone(),
                 ..job
             },
         )?;
+        unit.undone = undone;
         rest(unit);
         let cleared = unit.folder.remove_runs(files, None);
         unit.tidied(key, &cleared);
@@ -188,7 +192,7 @@ fn tell(key: &Key, job: &Job) {
             job.expected.unwrap_or_default()
         )),
         None if doubt => log::warning(format_args!(
-            "job {key}: nothing more comes for its {instances} instances, though an association broke off, instances were refused or the node was down"
+            "job {key}: nothing more comes for its {instances} instances, though an association broke off, instances were refused, the node was down or earlier ones cannot be read"
         )),
         None => log::info(format_args!(
             "job {key}: complete with {instances} instances"

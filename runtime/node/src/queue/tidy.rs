@@ -51,6 +51,9 @@ impl Queue {
 
     /// Removes what is too old of a job; whether nothing is left.
     pub(super) fn tidy_unit(&self, unit: &mut Unit, now: Time) -> io::Result<bool> {
+        if unit.unnoted {
+            unit.turn_into(&self.files, unit.job.clone())?;
+        }
         let (age, retention) = (now.since(unit.job.changed), &self.retention);
         if !unit.arrived.is_empty() {
             // What it has is about to be needed.
