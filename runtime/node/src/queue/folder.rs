@@ -9,8 +9,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::log;
 use crate::queue::files::Files;
-use crate::queue::job::{Copy, Job, VERSION};
+use crate::queue::job::{Copy, DIGITS, Job, VERSION, is_digest};
 
 /// A job's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,18 +119,34 @@ impl Folder {
         Ok(())
     }
 
-    /// The instances of the last success; `None` before there was one.
+    /// The instances of the last success; `None` before there was one. Of a list that is damaged the lines that can be
+    /// read count.
     pub fn known(&self) -> io::Result<Option<Known>> {
-        match fs::read_to_string(self.known_file()) {
-            Ok(text) => Ok(Some(
-                text.lines()
-                    .filter_map(|line| line.split_once(' '))
-                    .map(|(uid, content)| (uid.to_owned(), content.to_owned()))
-                    .collect(),
-            )),
-            Err(reason) if reason.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(reason) => Err(reason),
+        let bytes = match fs::read(self.known_file()) {
+            Err(reason) if reason.kind() == io::ErrorKind::NotFound => return Ok(None),
+            bytes => bytes?,
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let entries = text.lines().map(|line| {
+            let (uid, content) = line.split_once(' ')?;
+            let fits = is_digest(uid, DIGITS) && is_digest(content, DIGITS);
+            fits.then(|| (uid.to_owned(), content.to_owned()))
+        });
+        let (mut known, mut damaged) = (Known::new(), 0);
+        for entry in entries {
+            match entry {
+                Some((uid, content)) => drop(known.insert(uid, content)),
+                None => damaged += 1,
+            }
         }
+        if damaged > 0 {
+            let path = self.known_file();
+            log::error(format_args!(
+                "{damaged} lines of `{}` are damaged: what they knew of may be predicted once more",
+                path.display()
+            ));
+        }
+        Ok(Some(known))
     }
 
     /// Notes the instances of a success.

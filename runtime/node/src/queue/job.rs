@@ -246,7 +246,7 @@ pub const DIGITS: usize = 32;
 /// Hexadecimal digits of what tells callers apart.
 const OWNER_DIGITS: usize = 16;
 
-fn is_digest(text: &str, digits: usize) -> bool {
+pub fn is_digest(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 

@@ -145,6 +145,7 @@ impl Queue {
         let mut job = unit.job.into_state(state, now).without_results();
         job.output = Some(ticket.folder());
         job.results = results.len();
+        job.sent.retain(|name, _| destinations.contains(name));
         job.made_of = self.made_of(&known, &job.settings, ticket.mark_incomplete);
         Ok(job)
     }
