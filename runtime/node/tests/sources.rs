@@ -238,10 +238,17 @@ fn a_study_is_counted_whole_or_by_its_series_of_images() {
                 one.put(STUDY_INSTANCES, whole);
                 return Some((vec![one], status::SUCCESS));
             }
-            // A report and a segmentation are not sent here.
-            let matches = [("CT", "4"), ("SR", "1"), ("SEG", "4")].map(|(modality, number)| {
+            // A report and a segmentation are not sent here, and what is of another study does not count.
+            let matches = [
+                ("CT", "1.1", "4"),
+                ("SR", "1.1", "1"),
+                ("SEG", "1.1", "4"),
+                ("CT", "1.7", "9"),
+            ];
+            let matches = matches.map(|(modality, study, number)| {
                 let mut one = Identifier::default();
                 one.put(MODALITY, modality);
+                one.put(STUDY, study);
                 one.put(SERIES_INSTANCES, number);
                 one
             });
