@@ -342,3 +342,29 @@ fn a_source_is_asked_about_its_callers_alone() {
     assert_eq!((job(&node).expected, source.searches()), (None, 0));
     node.stop();
 }
+
+#[test]
+fn a_source_that_does_not_know_leaves_the_question_to_the_next() {
+    // Not known, refused, nobody there.
+    let kinds: [Option<fn(&[u8]) -> Answered>; 3] = [
+        Some(|_| Some((Vec::new(), status::SUCCESS))),
+        Some(|_| Some((Vec::new(), 0xa700))),
+        None,
+    ];
+    for answers in kinds {
+        let folder = tempfile::tempdir().unwrap();
+        let first = answers.map(Source::start);
+        let port = first.as_ref().map_or_else(free_port, |first| first.port);
+        let second = Source::start(|_| Some((series("3"), status::SUCCESS)));
+        let mut config = asking(folder.path(), port, LONG, "", "");
+        let mut further = config.sources[0].clone();
+        further.name = "second".to_owned();
+        further.peer.port = second.port;
+        config.sources.push(further);
+        let node = start(config);
+        send_series(node.address(), 1, 3);
+        wait_for("it is complete", || states(&node) != ["collecting"]);
+        assert_eq!(job(&node).expected, Some(3));
+        node.stop();
+    }
+}
