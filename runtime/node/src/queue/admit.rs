@@ -198,7 +198,8 @@ impl Queue {
     /// as agreed, and everything was taken. What one caller left undone, another does not make good.
     ///
     /// Nobody knows which job an instance belongs to that never came or was refused: an association that is not whole
-    /// leaves every job of the service undone that has instances of its caller and still takes some in.
+    /// leaves every job of the service undone that has instances of its caller and still takes some in, until one of
+    /// that caller with the service is whole.
     pub fn leave(&self, service: usize, touched: &HashSet<Key>, caller: &str, whole: bool) {
         let mut units = self.units();
         for key in touched {
@@ -210,18 +211,25 @@ impl Queue {
                 self.mark(key, unit, caller, whole);
             });
         }
-        if whole {
-            return;
-        }
-        let owner = self.arrival("", &[], caller).owner;
-        let is_part = |unit: &Unit| {
+        let (elsewhere, owner) = (elsewhere(caller), self.arrival("", &[], caller).owner);
+        let changes = |unit: &Unit| {
+            let is_marked = unit.undone.contains(&elsewhere);
             let mut copies = unit.arrived.values();
-            unit.service == Some(service) && copies.any(|copy| copy.owner == owner)
+            unit.service == Some(service)
+                && is_marked == whole
+                && (whole || copies.any(|copy| copy.owner == owner))
         };
-        let further = units.arriving().filter(|(_, unit)| is_part(unit));
+        let further = units.arriving().filter(|(_, unit)| changes(unit));
         let further: Vec<Key> = further.map(|(key, _)| key.clone()).collect();
+        // Not noted: to the next node every job is undone that takes instances in.
         for key in further {
-            units.update(&key, |unit| self.mark(&key, unit, caller, false));
+            units.update(&key, |unit| {
+                if whole {
+                    unit.undone.remove(&elsewhere);
+                } else {
+                    unit.undone.insert(elsewhere.clone());
+                }
+            });
         }
     }
 
@@ -232,6 +240,7 @@ impl Queue {
             // What the end of the node cut off, anybody makes good.
             unit.undone.remove("");
             unit.undone.remove(caller);
+            unit.undone.remove(&elsewhere(caller));
         } else {
             unit.undone.insert(caller.to_owned());
         }
@@ -244,4 +253,10 @@ impl Queue {
             }
         }
     }
+}
+
+/// What stands among those who left a job undone for a caller that did so in an association which may have been about
+/// another one.
+fn elsewhere(caller: &str) -> String {
+    format!("elsewhere: {caller}")
 }

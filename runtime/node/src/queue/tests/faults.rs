@@ -149,12 +149,28 @@ fn what_never_came_leaves_every_job_of_its_caller_undone() {
     Association::open(&queue, "A").leave(false);
     queue.settle();
     assert_eq!(state(&queue), State::Collecting);
-    let undone = queue.units().get(&key(&queue)).unwrap().job.undone.clone();
-    assert_eq!(undone.into_iter().collect::<Vec<_>>(), ["A"]);
-    // It comes after all.
-    send(&queue, "1.2", 2).unwrap();
+    let others = || queue.key(0, "1.2", "1.2.4");
+    let mut association = Association::open(&queue, "B");
+    association.send_to(&others(), "1.1", 1).unwrap();
+    association.leave(true);
+    queue.settle();
+    assert_eq!(state(&queue), State::Collecting);
+    // It comes after all, whatever it belongs to.
+    let mut association = Association::open(&queue, "A");
+    association.send_to(&others(), "1.2", 2).unwrap();
+    association.leave(true);
     queue.settle();
     assert_eq!(state(&queue), State::Queued);
+    assert!(!queue.jobs(9).iter().any(|job| job.doubt));
+    // What the association was about, is made good there alone.
+    let mut association = Association::open(&queue, "A");
+    association.send("1.3", 3).unwrap();
+    association.leave(false);
+    let mut association = Association::open(&queue, "A");
+    association.send_to(&others(), "1.4", 4).unwrap();
+    association.leave(true);
+    let undone = queue.units().get(&key(&queue)).unwrap().undone.clone();
+    assert_eq!(undone.into_iter().collect::<Vec<_>>(), ["A"]);
 }
 
 #[test]
