@@ -346,14 +346,9 @@ fn a_source_is_asked_about_its_callers_alone() {
 #[test]
 fn a_source_that_does_not_know_leaves_the_question_to_the_next() {
     // Not known, refused, nobody there.
-    let kinds: [Option<fn(&[u8]) -> Answered>; 3] = [
-        Some(|_| Some((Vec::new(), status::SUCCESS))),
-        Some(|_| Some((Vec::new(), 0xa700))),
-        None,
-    ];
-    for answers in kinds {
+    for last in [Some(status::SUCCESS), Some(0xa700), None] {
         let folder = tempfile::tempdir().unwrap();
-        let first = answers.map(Source::start);
+        let first = last.map(|last| Source::start(move |_| Some((Vec::new(), last))));
         let port = first.as_ref().map_or_else(free_port, |first| first.port);
         let second = Source::start(|_| Some((series("3"), status::SUCCESS)));
         let mut config = asking(folder.path(), port, LONG, "", "");
