@@ -159,6 +159,11 @@ pub enum Reason {
     NotStarted,
     /// It went well and made nothing that can be sent.
     NoResults,
+    /// Results were there and are gone.
+    ResultsGone {
+        /// How many.
+        results: usize,
+    },
     /// No destination took its results for too long.
     NotDelivered,
     /// The node ended again and again while it ran.
@@ -176,8 +181,6 @@ pub enum Reason {
         /// How many there are.
         instances: usize,
     },
-    /// Noted by an earlier version, in words.
-    Unknown,
 }
 
 impl Reason {
@@ -221,11 +224,11 @@ impl Reason {
             | Self::GpuMemoryLimit { .. }
             | Self::TimedOut { .. }
             | Self::NoResults
+            | Self::ResultsGone { .. }
             | Self::NotDelivered
             | Self::EndedWithNode { .. }
             | Self::Lacking { .. }
-            | Self::Doubtful { .. }
-            | Self::Unknown => false,
+            | Self::Doubtful { .. } => false,
         }
     }
 }
@@ -347,6 +350,10 @@ impl fmt::Display for Reason {
             }
             Self::NotStarted => f.write_str("its prediction could not be started"),
             Self::NoResults => f.write_str("its prediction made no DICOM file to send"),
+            Self::ResultsGone { results } => write!(
+                f,
+                "{results} of its results were removed from the storage folder: send all again"
+            ),
             Self::NotDelivered => {
                 f.write_str("its results were not delivered for as long as they are kept")
             }
@@ -361,7 +368,6 @@ impl fmt::Display for Reason {
                 f,
                 "instances may be missing beside the {instances} that are here: send all again"
             ),
-            Self::Unknown => f.write_str("noted by an earlier version of the program"),
         }
     }
 }

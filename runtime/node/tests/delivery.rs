@@ -8,6 +8,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -284,4 +285,28 @@ fn clean(bytes: &[u8], of: &str) {
     ] {
         assert!(!text.contains(trace), "{of} holds {trace}");
     }
+}
+
+/// Makes a mistake the first time.
+struct Stumbles(AtomicBool);
+
+impl Predict for Stumbles {
+    fn predict(&self, order: &Order<'_>, stop: &Stop) -> RunEnd {
+        assert!(self.0.swap(true, Ordering::SeqCst), "a mistake");
+        let pause = Duration::ZERO;
+        StandIn { pause }.predict(order, stop)
+    }
+}
+
+#[test]
+fn a_mistake_in_a_thread_costs_a_job_one_try() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = Archive::start(0, |_, _| Some(0));
+    let more = "[retry]\nrun_pause_seconds = 0.1";
+    let config = config(folder.path(), archive.port, "", more);
+    let node = Node::start(config, Arc::new(Stumbles(AtomicBool::new(false)))).unwrap();
+    send_series(node.address(), 1, 2);
+    wait_for("it is done", || done(&node, 1));
+    assert_eq!(archive.taken().len(), 1);
+    node.stop();
 }

@@ -46,7 +46,7 @@ fn only_own_lines_of_a_level_are_written() {
     assert_eq!(
         told,
         [
-            (Some("warn"), Some("a line with \"quotes\"")),
+            (Some("warning"), Some("a line with \"quotes\"")),
             (Some("error"), Some("the last")),
         ]
     );

@@ -238,10 +238,17 @@ fn a_study_is_counted_whole_or_by_its_series_of_images() {
                 one.put(STUDY_INSTANCES, whole);
                 return Some((vec![one], status::SUCCESS));
             }
-            // A report and a segmentation are not sent here.
-            let matches = [("CT", "4"), ("SR", "1"), ("SEG", "4")].map(|(modality, number)| {
+            // A report and a segmentation are not sent here, and what is of another study does not count.
+            let matches = [
+                ("CT", "1.1", "4"),
+                ("SR", "1.1", "1"),
+                ("SEG", "1.1", "4"),
+                ("CT", "1.7", "9"),
+            ];
+            let matches = matches.map(|(modality, study, number)| {
                 let mut one = Identifier::default();
                 one.put(MODALITY, modality);
+                one.put(STUDY, study);
                 one.put(SERIES_INSTANCES, number);
                 one
             });
@@ -334,4 +341,25 @@ fn a_source_is_asked_about_its_callers_alone() {
     wait_for("it is complete", || states(&node) != ["collecting"]);
     assert_eq!((job(&node).expected, source.searches()), (None, 0));
     node.stop();
+}
+
+#[test]
+fn a_source_that_does_not_know_leaves_the_question_to_the_next() {
+    // Not known, refused, nobody there.
+    for last in [Some(status::SUCCESS), Some(0xa700), None] {
+        let folder = tempfile::tempdir().unwrap();
+        let first = last.map(|last| Source::start(move |_| Some((Vec::new(), last))));
+        let port = first.as_ref().map_or_else(free_port, |first| first.port);
+        let second = Source::start(|_| Some((series("3"), status::SUCCESS)));
+        let mut config = asking(folder.path(), port, LONG, "", "");
+        let mut further = config.sources[0].clone();
+        further.name = "second".to_owned();
+        further.peer.port = second.port;
+        config.sources.push(further);
+        let node = start(config);
+        send_series(node.address(), 1, 3);
+        wait_for("it is complete", || states(&node) != ["collecting"]);
+        assert_eq!(job(&node).expected, Some(3));
+        node.stop();
+    }
 }

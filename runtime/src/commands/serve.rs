@@ -178,10 +178,9 @@ fn check(config: &Config, services: &[Checked], path: &Path) -> Result<Exit, Fai
         ))?;
     }
     check_tls(config).map_err(|error| start(error.into()))?;
-    match Queue::open(config) {
-        Ok(queue) => {
-            let jobs = queue.jobs(usize::MAX).len();
-            let storage = queue.storage().display();
+    match Queue::look(config) {
+        Ok(jobs) => {
+            let storage = config.storage.display();
             tell(format!("storage `{storage}`: {jobs} jobs"))?;
         }
         Err(error @ OpenError::InUse { .. }) => stderr::note(error.to_string()),

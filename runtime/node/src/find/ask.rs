@@ -124,7 +124,10 @@ impl Search<'_, '_> {
         keys.put(identifier::SERIES_INSTANCES, "");
         let found = self.find(&keys)?;
         // One that does not look at the key answers with others, too.
-        let ours = found.iter().find(|one| one.is(identifier::SERIES, series));
+        let is_ours = |one: &&Identifier| {
+            one.is(identifier::STUDY, study) && one.is(identifier::SERIES, series)
+        };
+        let ours = found.iter().find(is_ours);
         match ours.map(|one| one.number(identifier::SERIES_INSTANCES)) {
             None => Err(AskError::Unknown),
             Some(Some(number)) => Ok(number),
@@ -149,7 +152,8 @@ impl Search<'_, '_> {
         keys.put(identifier::SERIES, "");
         keys.put(identifier::SERIES_INSTANCES, "");
         let mut sum = 0_usize;
-        for one in self.find(&keys)? {
+        let found = self.find(&keys)?;
+        for one in found.iter().filter(|one| one.is(identifier::STUDY, study)) {
             let modality = one.text(identifier::MODALITY);
             if modality.is_some_and(|modality| !MODALITIES.contains(&modality)) {
                 continue;
@@ -176,6 +180,7 @@ impl Search<'_, '_> {
         let found = self.find(&keys)?;
         let instances: BTreeSet<&str> = found
             .iter()
+            .filter(|one| one.is(identifier::STUDY, study))
             .filter(|one| one.is(identifier::SERIES, series))
             .filter_map(|one| one.text(identifier::INSTANCE))
             .collect();

@@ -122,32 +122,36 @@ impl Asked {
         if before.is_some_and(|(_, pause)| !pause.is_over()) {
             return;
         }
-        let callers = shared.sources.callers(&job.key);
-        let mut sources = shared.config.sources.iter();
-        let Some(source) = sources.find(|source| source.answers_for(&callers)) else {
-            return;
-        };
-        if job.rest < source.rest {
-            return;
-        }
-        if self
-            .sources
-            .get(&source.name)
-            .is_some_and(|pause| !pause.is_over())
-        {
-            return;
-        }
         let again = Backoff::after(before.map(|(_, pause)| *pause));
-        self.jobs.insert(job.key.clone(), (job.arrived, again));
+        let callers = shared.sources.callers(&job.key);
+        for source in &shared.config.sources {
+            let pauses = self.sources.get(&source.name);
+            if !source.answers_for(&callers)
+                || job.rest < source.rest
+                || pauses.is_some_and(|pause| !pause.is_over())
+            {
+                continue;
+            }
+            self.jobs.insert(job.key.clone(), (job.arrived, again));
+            if self.put(shared, job, source) {
+                return;
+            }
+        }
+    }
+
+    /// Asks a source about a job; whether no further one needs to be asked.
+    fn put(&mut self, shared: &Shared, job: &Unsettled, source: &Source) -> bool {
         let outcome = match put(shared, job, source) {
-            Ok(outcome) => outcome,
-            Err(error) if error.is_stop() => return,
+            Ok(Some(outcome)) => outcome,
+            // Nobody was asked.
+            Ok(None) => return true,
+            Err(error) if error.is_stop() => return true,
             Err(AskError::Unknown) => {
                 log::debug(format_args!(
                     "job {}: source `{}` does not know it",
                     job.key, source.name
                 ));
-                "unknown"
+                UNKNOWN
             }
             Err(error) => {
                 let pause = Backoff::after(self.sources.remove(&source.name));
@@ -160,24 +164,32 @@ impl Asked {
                 failures.note(&source.name, Some(error.to_string()));
                 let labels = [source.name.as_str(), "failed"];
                 shared.metrics.count(Counter::Questions, &labels);
-                return;
+                return false;
             }
         };
         self.sources.remove(&source.name);
         shared.sources.failures.note(&source.name, None);
         let labels = [source.name.as_str(), outcome];
         shared.metrics.count(Counter::Questions, &labels);
+        outcome != UNKNOWN
     }
 }
 
-/// Asks a source about a job, and notes the answer there; a word for it.
-fn put(shared: &Shared, job: &Unsettled, source: &Source) -> Result<&'static str, AskError> {
-    // Where the job has changed meanwhile, there will be another time.
+/// The word for an answer without the series or study.
+const UNKNOWN: &str = "unknown";
+
+/// Asks a source about a job, and notes the answer there; a word for it. `None` where the job has changed meanwhile:
+/// there will be another time.
+fn put(
+    shared: &Shared,
+    job: &Unsettled,
+    source: &Source,
+) -> Result<Option<&'static str>, AskError> {
     let Ok(Some(held)) = shared.queue.held(&job.key) else {
-        return Ok("obsolete");
+        return Ok(None);
     };
     let Ok(instance) = Instance::read(&held.sample) else {
-        return Ok("obsolete");
+        return Ok(None);
     };
     let question = Question {
         study: &instance.study,
@@ -189,16 +201,16 @@ fn put(shared: &Shared, job: &Unsettled, source: &Source) -> Result<&'static str
     let counted = Counted {
         expected,
         instances: held.instances,
-        arrived: held.arrived,
+        next: held.next,
     };
     shared.queue.note_count(&job.key, counted);
     log::debug(format_args!(
         "job {}: source `{}` has {expected} instances, {} are here",
         job.key, source.name, held.instances
     ));
-    Ok(match expected.cmp(&held.instances) {
+    Ok(Some(match expected.cmp(&held.instances) {
         std::cmp::Ordering::Equal => "agrees",
         std::cmp::Ordering::Greater => "more there",
         std::cmp::Ordering::Less => "fewer there",
-    })
+    }))
 }

@@ -56,12 +56,12 @@ fn line(format: Format, time: Time, level: Level, message: &str) -> String {
     let time = time.text();
     let level = match level {
         Level::ERROR => "error",
-        Level::WARN => "warn",
+        Level::WARN => "warning",
         Level::INFO => "info",
         _ => "debug",
     };
     match format {
-        Format::Text => format!("{time} {level:5} {message}\n"),
+        Format::Text => format!("{time} {level:7} {message}\n"),
         Format::Json => {
             let message = message.as_str();
             let object = Object {
@@ -95,7 +95,7 @@ mod tests {
         let said = "a \"b\"\nc\u{1b}[2J";
         assert_eq!(
             line(Format::Text, Time(0), Level::WARN, said),
-            "1970-01-01T00:00:00Z warn  a \"b\" c [2J\n"
+            "1970-01-01T00:00:00Z warning a \"b\" c [2J\n"
         );
         assert_eq!(
             line(Format::Json, Time(0), Level::ERROR, said),

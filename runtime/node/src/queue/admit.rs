@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use crate::clock::Time;
 use crate::log;
-use crate::queue::job::{Copy, NOBODY};
-use crate::queue::unit::Unit;
+use crate::queue::job::Copy;
+use crate::queue::unit::{DAMAGED, Unit};
 use crate::queue::{Arrival, Folder, Job, Key, Queue, State};
 
 /// What became of an instance that was put into the queue.
@@ -71,11 +71,11 @@ impl Queue {
         let (folder, admitted) = {
             let mut units = self.units();
             let waits = |unit: &Unit| !unit.job.state.is_final() || !unit.arrived.is_empty();
-            if !units.get(key).is_some_and(waits) && units.unfinished() >= self.jobs_max {
-                let limit = self.jobs_max;
-                return Err(NotAdmitted::Jobs { limit });
-            }
+            let full = (units.unfinished() >= self.jobs_max).then_some(self.jobs_max);
             if units.get(key).is_none() {
+                if let Some(limit) = full {
+                    return Err(NotAdmitted::Jobs { limit });
+                }
                 if self.blocked.contains(key) {
                     let reason = "its job could not be taken over from the last node";
                     return Err(io::Error::other(reason).into());
@@ -83,7 +83,8 @@ impl Queue {
                 units.insert(key.clone(), self.begin(service, key, caller)?);
             }
             let taken = units.update(key, |unit| {
-                let taken = self.take(unit, arrival, file, caller, touched.contains(key));
+                let full = full.filter(|_| !waits(unit));
+                let taken = self.take(unit, arrival, file, caller, touched.contains(key), full);
                 if unit.open == 0 {
                     unit.input = None;
                 }
@@ -105,7 +106,7 @@ impl Queue {
     }
 
     /// Moves an instance into its job: where its name is to be brought to the disk, and whether the association holds
-    /// the job back from now on.
+    /// the job back from now on. With `full`, a job that has ended is not begun anew.
     fn take(
         &self,
         unit: &mut Unit,
@@ -113,6 +114,7 @@ impl Queue {
         file: &Path,
         caller: &str,
         is_touched: bool,
+        full: Option<usize>,
     ) -> Result<(std::path::PathBuf, Admitted, bool), NotAdmitted> {
         let (arrived, input) = (unit.folder.arrived(), unit.folder.input());
         // What was predicted in vain or in doubt is taken again, all of it.
@@ -123,7 +125,7 @@ impl Queue {
             Some(copy) => Some((copy.clone(), &arrived)),
             None => in_input.map(|copy| (copy, &input)),
         };
-        let is_own = |copy: &Copy| copy.owner == arrival.owner || copy.owner == NOBODY;
+        let is_own = |copy: &Copy| copy.owner == arrival.owner;
         if let Some((copy, at)) = &here {
             let waits = *at == &arrived;
             if copy.content == arrival.content && (waits || !again) {
@@ -138,6 +140,9 @@ impl Queue {
             if copy.content != arrival.content && !is_own(copy) && (waits || !is_final) {
                 return Err(NotAdmitted::Conflict);
             }
+        }
+        if let Some(limit) = full {
+            return Err(NotAdmitted::Jobs { limit });
         }
         self.files.create_folder(&arrived)?;
         let copy = Copy {
@@ -161,27 +166,41 @@ impl Queue {
         }
         unit.open += usize::from(!is_touched);
         if let Some(replaced) = unit.arrived.insert(arrival.uid.clone(), copy) {
+            unit.replaced.get_or_insert(unit.number - 1);
+            // Of two the one with the larger number counts, and the other goes when they are taken in.
             let replaced = arrived.join(replaced.file(&arrival.uid));
-            self.files.remove_file(&replaced)?;
+            if let Err(reason) = self.files.remove_file(&replaced) {
+                log::warning(format_args!(
+                    "an instance that was replaced cannot be removed: {reason}"
+                ));
+            }
         }
         Ok((arrived, Admitted::New, true))
     }
 
     fn begin(&self, service: usize, key: &Key, caller: &str) -> io::Result<Unit> {
         let folder = Folder(self.storage.join("jobs").join(&key.0));
+        let is_damaged = self.damaged.contains(key);
         let job = Job {
             caller: caller.to_owned(),
+            undone: is_damaged.then(|| DAMAGED.to_owned()).into_iter().collect(),
             ..Job::new(&self.services[service].ae_title, Time::now())
         };
         self.files.create_folder(&folder.0)?;
         folder.note(&self.files, &job)?;
         log::info(format_args!("job {key}: begins for {}", job.service));
-        Ok(Unit::new(folder, job, Some(service)))
+        let mut unit = Unit::new(folder, job, Some(service));
+        unit.undone.clone_from(&unit.job.undone);
+        Ok(unit)
     }
 
-    /// Ends the hold of an association over the jobs that it has sent into; `whole` says whether it ended as agreed, and
-    /// everything was taken. What one caller left undone, another does not make good.
-    pub fn leave(&self, touched: &HashSet<Key>, caller: &str, whole: bool) {
+    /// Ends the hold of an association with a service over the jobs that it has sent into; `whole` says whether it ended
+    /// as agreed, and everything was taken. What one caller left undone, another does not make good.
+    ///
+    /// Nobody knows which job an instance belongs to that never came or was refused: an association that is not whole
+    /// leaves every job of the service undone that has instances of its caller and still takes some in, until one of
+    /// that caller with the service is whole.
+    pub fn leave(&self, service: usize, touched: &HashSet<Key>, caller: &str, whole: bool) {
         let mut units = self.units();
         for key in touched {
             units.update(key, |unit| {
@@ -189,23 +208,55 @@ impl Queue {
                 if unit.open == 0 {
                     unit.input = None;
                 }
-                let before = unit.undone.clone();
+                self.mark(key, unit, caller, whole);
+            });
+        }
+        let (elsewhere, owner) = (elsewhere(caller), self.arrival("", &[], caller).owner);
+        let changes = |unit: &Unit| {
+            let is_marked = unit.undone.contains(&elsewhere);
+            let mut copies = unit.arrived.values();
+            unit.service == Some(service)
+                && is_marked == whole
+                && (whole || copies.any(|copy| copy.owner == owner))
+        };
+        let further = units.arriving().filter(|(_, unit)| changes(unit));
+        let further: Vec<Key> = further.map(|(key, _)| key.clone()).collect();
+        // Not noted: to the next node every job is undone that takes instances in.
+        for key in further {
+            units.update(&key, |unit| {
                 if whole {
-                    // What the end of the node cut off, anybody makes good.
-                    unit.undone.remove("");
-                    unit.undone.remove(caller);
+                    unit.undone.remove(&elsewhere);
                 } else {
-                    unit.undone.insert(caller.to_owned());
-                }
-                // The next node is to know as well.
-                if unit.undone != before && unit.undone != unit.job.undone {
-                    let mut job = unit.job.clone();
-                    job.undone.clone_from(&unit.undone);
-                    if let Err(reason) = unit.turn_into(&self.files, job) {
-                        log::error(format_args!("job {key}: cannot be noted: {reason}"));
-                    }
+                    unit.undone.insert(elsewhere.clone());
                 }
             });
         }
     }
+
+    /// Notes whether what a caller has sent into a job may lack something.
+    fn mark(&self, key: &Key, unit: &mut Unit, caller: &str, whole: bool) {
+        let before = unit.undone.clone();
+        if whole {
+            // What the end of the node cut off, anybody makes good.
+            unit.undone.remove("");
+            unit.undone.remove(caller);
+            unit.undone.remove(&elsewhere(caller));
+        } else {
+            unit.undone.insert(caller.to_owned());
+        }
+        // The next node is to know as well.
+        if unit.undone != before && unit.undone != unit.job.undone {
+            let mut job = unit.job.clone();
+            job.undone.clone_from(&unit.undone);
+            if let Err(reason) = unit.turn_into(&self.files, job) {
+                log::error(format_args!("job {key}: cannot be noted: {reason}"));
+            }
+        }
+    }
+}
+
+/// What stands among those who left a job undone for a caller that did so in an association which may have been about
+/// another one.
+fn elsewhere(caller: &str) -> String {
+    format!("elsewhere: {caller}")
 }

@@ -5,9 +5,11 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::clock::Time;
-use crate::queue::predict::pause;
+use crate::log;
+use crate::queue::predict::{AGAIN, begin, pause};
+use crate::queue::unit::Unit;
 use crate::queue::{Job, Key, Queue, State};
-use crate::reason::Undelivered;
+use crate::reason::{Reason, Undelivered};
 
 /// A job whose results are to be sent.
 #[derive(Debug)]
@@ -47,17 +49,26 @@ pub enum Sent {
 impl Queue {
     /// Takes the job that has waited longest for being sent.
     ///
-    /// **Errors**: the system cannot list its results.
+    /// **Errors**: the system cannot list its results. The job is then left alone for a while.
     pub fn take_send(&self) -> io::Result<Option<SendTicket>> {
         let mut units = self.units();
         let Some(key) = units.next_send(Time::now()) else {
             return Ok(None);
         };
-        let taken = units.update(&key, |unit| {
+        begin(&mut units, &key, |unit| {
             let (Some(service), Some(output)) = (unit.service, &unit.job.output) else {
                 return Ok(None);
             };
-            let results = unit.folder.results(output)?.into_iter().map(|path| {
+            let results = unit.folder.results(output)?;
+            if results.len() < unit.job.results {
+                let gone = unit.job.results - results.len();
+                log::error(format_args!("job {key}: {gone} of its results are gone"));
+                let reason = Reason::ResultsGone { results: gone };
+                let job = unit.job.failed(reason, Time::now());
+                unit.turn_into(&self.files, job)?;
+                return Ok(None);
+            }
+            let results = results.into_iter().map(|path| {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 (self.secret.digest([name.as_bytes()]), path)
             });
@@ -69,8 +80,7 @@ impl Queue {
             };
             unit.busy = true;
             Ok(Some(ticket))
-        });
-        taken.unwrap_or(Ok(None))
+        })
     }
 
     /// Notes that a result is about to be sent to a destination; what that may have under its UID.
@@ -132,11 +142,14 @@ impl Queue {
         })
     }
 
-    /// Notes how sending ended.
+    /// Notes how sending ended; of a job that is not being sent, nothing.
     ///
     /// **Errors**: the system cannot write; to be noted again.
     pub fn sent(&self, key: &Key, end: &SendEnd) -> io::Result<State> {
         self.with(key, |unit| {
+            if !unit.is_being_sent() {
+                return Ok(unit.job.state);
+            }
             let (now, retry, job) = (Time::now(), &self.retry, &unit.job);
             let job = match end {
                 SendEnd::Done => job.into_state(State::Done, now),
@@ -164,8 +177,26 @@ impl Queue {
             };
             unit.turn_into(&self.files, job)?;
             unit.busy = false;
-            self.tidy_unit(unit, now)?;
+            // From here on it has ended, and must not end again.
+            let cleared = self.tidy_unit(unit, now);
+            unit.tidied(key, &cleared);
             Ok(unit.job.state)
         })
+    }
+
+    /// Lets go of a job whose sending ended in a way that was not noted: it is sent again, but for what was taken.
+    pub fn send_lost(&self, key: &Key) {
+        self.units().update(key, |unit| {
+            if unit.is_being_sent() {
+                unit.busy = false;
+                unit.pause = Time::now().after(AGAIN);
+            }
+        });
+    }
+}
+
+impl Unit {
+    fn is_being_sent(&self) -> bool {
+        self.busy && matches!(self.job.state, State::Sending | State::Undelivered)
     }
 }

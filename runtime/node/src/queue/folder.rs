@@ -9,12 +9,30 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::log;
 use crate::queue::files::Files;
-use crate::queue::job::{Copy, Job, VERSION};
+use crate::queue::job::{Copy, DIGITS, Job, VERSION, is_digest};
 
 /// A job's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder(pub PathBuf);
+
+/// Why a note cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NoteError {
+    /// The system cannot read it.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is not one.
+    #[error(transparent)]
+    Damaged(#[from] serde_json::Error),
+    /// It is of another version.
+    #[error("version {found}, expected {VERSION}")]
+    Version {
+        /// The version.
+        found: u32,
+    },
+}
 
 /// Instances by the digests of their UIDs.
 pub type Instances = BTreeMap<String, Copy>;
@@ -45,15 +63,16 @@ impl Folder {
     }
 
     /// Reads what is noted.
-    pub fn job(&self) -> io::Result<Job> {
-        let job: Job = serde_json::from_slice(&fs::read(self.document())?)?;
-        if job.version == VERSION {
-            Ok(job)
-        } else {
-            Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("version {}, expected {VERSION}", job.version),
-            ))
+    pub fn job(&self) -> Result<Job, NoteError> {
+        #[derive(serde::Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let bytes = fs::read(self.document())?;
+        // Another version may mean something else by everything else.
+        match serde_json::from_slice(&bytes)? {
+            Version { version: VERSION } => Ok(serde_json::from_slice(&bytes)?),
+            Version { version: found } => Err(NoteError::Version { found }),
         }
     }
 
@@ -100,18 +119,34 @@ impl Folder {
         Ok(())
     }
 
-    /// The instances of the last success; `None` before there was one.
+    /// The instances of the last success; `None` before there was one. Of a list that is damaged the lines that can be
+    /// read count.
     pub fn known(&self) -> io::Result<Option<Known>> {
-        match fs::read_to_string(self.known_file()) {
-            Ok(text) => Ok(Some(
-                text.lines()
-                    .filter_map(|line| line.split_once(' '))
-                    .map(|(uid, content)| (uid.to_owned(), content.to_owned()))
-                    .collect(),
-            )),
-            Err(reason) if reason.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(reason) => Err(reason),
+        let bytes = match fs::read(self.known_file()) {
+            Err(reason) if reason.kind() == io::ErrorKind::NotFound => return Ok(None),
+            bytes => bytes?,
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let entries = text.lines().map(|line| {
+            let (uid, content) = line.split_once(' ')?;
+            let fits = is_digest(uid, DIGITS) && is_digest(content, DIGITS);
+            fits.then(|| (uid.to_owned(), content.to_owned()))
+        });
+        let (mut known, mut damaged) = (Known::new(), 0);
+        for entry in entries {
+            match entry {
+                Some((uid, content)) => drop(known.insert(uid, content)),
+                None => damaged += 1,
+            }
         }
+        if damaged > 0 {
+            let path = self.known_file();
+            log::error(format_args!(
+                "{damaged} lines of `{}` are damaged: what they knew of may be predicted once more",
+                path.display()
+            ));
+        }
+        Ok(Some(known))
     }
 
     /// Notes the instances of a success.

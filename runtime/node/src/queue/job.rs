@@ -93,7 +93,8 @@ pub struct Job {
     /// Instances that its source has, where one could be asked.
     #[serde(default)]
     pub expected: Option<usize>,
-    /// Whose association broke off or had instances refused, and has not been made good.
+    /// Whose association broke off or had instances refused, and has not been made good; `damaged` where earlier
+    /// instances were set aside.
     #[serde(default)]
     pub undone: BTreeSet<String>,
     /// Whether a failure is none of its images': it is tried again when the node starts.
@@ -245,10 +246,7 @@ pub const DIGITS: usize = 32;
 /// Hexadecimal digits of what tells callers apart.
 const OWNER_DIGITS: usize = 16;
 
-/// Who sent what storage of earlier versions holds.
-pub const NOBODY: &str = "0000000000000000";
-
-fn is_digest(text: &str, digits: usize) -> bool {
+pub fn is_digest(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
@@ -294,7 +292,7 @@ impl Arrival {
 pub struct Copy {
     /// Digest of the data set.
     pub content: String,
-    /// Digest of who sent it, or [`NOBODY`].
+    /// Digest of who sent it.
     pub owner: String,
     /// Counts the instances of a job: of two copies of an instance the one with the larger number counts.
     pub number: u64,
@@ -342,7 +340,7 @@ mod tests {
     fn names_come_back_as_they_were_put() {
         let copy = Copy {
             content: digest([b"x".as_slice()]),
-            owner: NOBODY.to_owned(),
+            owner: "0123456789abcdef".to_owned(),
             number: 0xfeed,
         };
         let uid = digest([b"1.2.3".as_slice()]);

@@ -10,7 +10,7 @@ mod deliver;
 mod files;
 mod folder;
 mod job;
-mod migrate;
+mod look;
 mod open;
 mod predict;
 mod secret;
@@ -56,7 +56,7 @@ pub struct Queue {
     /// Jobs that could not be taken over from the last node and stay where they are.
     blocked: Vec<Key>,
     /// Jobs that were set aside because they cannot be read.
-    damaged: usize,
+    damaged: Vec<Key>,
     units: Mutex<Units>,
     /// Held for as long as the queue is open.
     _lock: File,

@@ -12,11 +12,13 @@ use crate::clock::Time;
 use crate::config::{Config, Service};
 use crate::log;
 use crate::queue::files::Files;
-use crate::queue::folder::names;
+use crate::queue::folder::{NoteError, names};
+use crate::queue::job::DIGITS;
+use crate::queue::look::{self, Noted};
 use crate::queue::secret::Secret;
 use crate::queue::unit::Unit;
 use crate::queue::units::Units;
-use crate::queue::{Folder, Job, Key, Mutex, Queue, State, digest, hexadecimal, migrate};
+use crate::queue::{Folder, Job, Key, Mutex, Queue, State, digest, hexadecimal};
 use crate::reason::Reason;
 use crate::work::orphan;
 
@@ -40,6 +42,19 @@ pub enum OpenError {
         /// File of the key.
         path: PathBuf,
     },
+    /// Its jobs are of another version.
+    #[error(
+        "the storage folder `{}` has jobs of version {found}, expected {expected}",
+        path.display()
+    )]
+    Version {
+        /// The folder.
+        path: PathBuf,
+        /// Version of a job.
+        found: u32,
+        /// Version that this program reads and writes.
+        expected: u32,
+    },
     /// Another node has it.
     #[error("the storage folder `{}` is in use by another node", path.display())]
     InUse {
@@ -57,6 +72,9 @@ impl OpenError {
             }
             Self::NoKey { .. } => Some(
                 "put the file `key` back, or give the node another `storage` and move images from this one by hand",
+            ),
+            Self::Version { .. } => Some(
+                "run the version of vesal that wrote it until its jobs are done, or give the node another `storage`",
             ),
             Self::InUse { .. } => {
                 Some("stop the other node, or give this one a `storage` of its own")
@@ -91,10 +109,9 @@ impl Queue {
             .canonicalize()
             .map_err(OpenError::io(&config.storage))?;
         orphan::end(&storage.join("jobs"));
-        migrate::begin(&storage, &files)?;
+        let noted = look::notes(&storage)?;
         let key = storage.join("key");
         let secret = Secret::open(&key, &files).map_err(OpenError::io(&key))?;
-        migrate::finish(&storage, &files, &secret).map_err(OpenError::io(&storage))?;
         let bundles: Vec<_> = config.services.iter().map(manifest).collect();
         let services = config.services.iter().zip(&bundles);
         let mut queue = Self {
@@ -110,28 +127,28 @@ impl Queue {
             secret,
             files,
             blocked: Vec::new(),
-            damaged: 0,
+            damaged: Vec::new(),
             units: Mutex::new(Units::new(&config.services, &config.retention)),
             _lock: lock,
         };
-        queue.recover().map_err(OpenError::io(&config.storage))?;
+        queue
+            .recover(noted)
+            .map_err(OpenError::io(&config.storage))?;
         Ok(queue)
     }
 
-    fn recover(&mut self) -> io::Result<()> {
+    fn recover(&mut self, noted: Vec<Noted>) -> io::Result<()> {
         let jobs = self.storage.join("jobs");
         self.files.create_folder(&jobs)?;
         self.files.remove_folder(&self.incoming())?;
         self.files.create_folder(&self.incoming())?;
-        for (name, path) in names(&jobs)? {
-            let Some(key) = Key::from_name(&name) else {
-                continue;
-            };
-            let folder = Folder(path);
-            match self.take_over(&key, &folder) {
+        for Noted { key, folder, job } in noted {
+            match job.and_then(|job| Ok(self.take_over(&key, &folder, job)?)) {
                 Ok(unit) => self.units().insert(key, unit),
                 // It died before its first note: there can be no instance.
-                Err(reason) if reason.kind() == io::ErrorKind::NotFound && !folder.has_note() => {
+                Err(NoteError::Io(reason))
+                    if reason.kind() == io::ErrorKind::NotFound && !folder.has_note() =>
+                {
                     if let Err(reason) = self.files.remove_folder(&folder.0) {
                         log::error(format_args!("job {key}: cannot be removed: {reason}"));
                         self.blocked.push(key);
@@ -140,12 +157,15 @@ impl Queue {
                 Err(reason) => self.set_aside(key, &folder, &reason),
             }
         }
-        self.damaged = names(&self.storage.join("damaged"))?.len();
+        let aside = names(&self.storage.join("damaged"))?;
+        // Those of one name are numbered behind it.
+        let keys = aside.keys().map(|name| name.chars().take(DIGITS).collect());
+        self.damaged = keys.map(Key).collect();
         Ok(())
     }
 
     /// Moves a job that cannot be taken over to where somebody can look at it: rather that than the loss of its images.
-    fn set_aside(&mut self, key: Key, folder: &Folder, reason: &io::Error) {
+    fn set_aside(&mut self, key: Key, folder: &Folder, reason: &NoteError) {
         log::error(format_args!(
             "job {key}: set aside, it cannot be taken over: {reason}"
         ));
@@ -168,28 +188,26 @@ impl Queue {
         }
     }
 
-    fn take_over(&self, key: &Key, folder: &Folder) -> io::Result<Unit> {
-        let job = folder.job()?;
+    /// **Errors**: its instances cannot be listed. What cannot be written or removed is no reason to lose it.
+    fn take_over(&self, key: &Key, folder: &Folder, job: Job) -> io::Result<Unit> {
         let mut services = self.services.iter();
         let service = services.position(|service| service.ae_title == job.service);
         let mut unit = Unit::new(folder.clone(), job, service);
-        self.recover_unit(key, &mut unit)?;
+        unit.arrived = folder.instances(&folder.arrived())?;
+        let has_input = !folder.instances(&folder.input())?.is_empty();
+        self.recover_unit(key, &mut unit, has_input);
         Ok(unit)
     }
 
-    fn recover_unit(&self, key: &Key, unit: &mut Unit) -> io::Result<()> {
-        unit.arrived = unit.folder.instances(&unit.folder.arrived())?;
+    fn recover_unit(&self, key: &Key, unit: &mut Unit, has_input: bool) {
         unit.undone.clone_from(&unit.job.undone);
         // Whoever was sending, was cut off by our end.
         unit.undone.insert(String::new());
         let now = Time::now();
-        if unit.job.state == State::Failed
-            && unit.job.again_at_start
-            && !unit.folder.instances(&unit.folder.input())?.is_empty()
-        {
+        if unit.job.state == State::Failed && unit.job.again_at_start && has_input {
             log::info(format_args!("job {key}: is tried again"));
             let job = unit.job.into_state(State::Queued, now);
-            unit.turn_into(&self.files, job)?;
+            unit.turn_into_at_once(key, &self.files, job);
         }
         if unit.job.state == State::Running {
             let times = unit.job.interrupted + 1;
@@ -201,24 +219,22 @@ impl Queue {
                 unit.job.into_state(State::Queued, now)
             };
             let attempts = unit.job.attempts;
-            unit.turn_into(
-                &self.files,
-                Job {
-                    interrupted: times,
-                    attempts,
-                    ..job
-                },
-            )?;
+            let job = Job {
+                interrupted: times,
+                attempts,
+                ..job
+            };
+            unit.turn_into_at_once(key, &self.files, job);
         }
-        unit.folder
-            .remove_runs(&self.files, unit.job.output.as_deref())?;
+        let output = unit.job.output.as_deref();
+        let cleared = unit.folder.remove_runs(&self.files, output);
+        unit.tidied(key, &cleared);
         if unit.service.is_none() && !unit.job.state.is_final() {
             log::warning(format_args!(
                 "job {key}: waits, the settings have no service {}",
                 unit.job.service
             ));
         }
-        Ok(())
     }
 }
 

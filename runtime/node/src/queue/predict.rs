@@ -10,6 +10,7 @@ use crate::clock::Time;
 use crate::config::Doubtful;
 use crate::queue::folder::Known;
 use crate::queue::unit::Unit;
+use crate::queue::units::Units;
 use crate::queue::{Job, Key, Queue, State};
 use crate::reason::Reason;
 
@@ -46,14 +47,14 @@ impl Queue {
     ///
     /// Callers take turns; of the jobs of one, the one that has waited longest is taken.
     ///
-    /// **Errors**: the system cannot make the folder or note it.
+    /// **Errors**: the system cannot make the folder or note it. The job is then left alone for a while.
     pub fn take_run(&self) -> io::Result<Option<RunTicket>> {
         let now = Time::now();
         let mut units = self.units();
         let Some(key) = units.next_run(now) else {
             return Ok(None);
         };
-        let taken = units.update(&key, |unit| {
+        begin(&mut units, &key, |unit| {
             let Some(service) = unit.service else {
                 return Ok(None);
             };
@@ -77,15 +78,17 @@ impl Queue {
             unit.others = None;
             let _ = output.keep();
             Ok(Some(ticket))
-        });
-        taken.unwrap_or(Ok(None))
+        })
     }
 
-    /// Notes how a prediction ended.
+    /// Notes how a prediction ended; of one that does not run, nothing.
     ///
     /// **Errors**: the system cannot read or write; the job is then still noted as running, and to be noted again.
     pub fn ran(&self, ticket: &RunTicket, end: &RunEnd) -> io::Result<State> {
         self.with(&ticket.key, |unit| {
+            if !unit.busy || unit.job.state != State::Running {
+                return Ok(unit.job.state);
+            }
             let now = Time::now();
             let job = match end {
                 RunEnd::Done if !unit.arrived.is_empty() => unit
@@ -109,9 +112,11 @@ impl Queue {
             };
             unit.turn_into(&self.files, job)?;
             unit.busy = false;
-            unit.folder
-                .remove_runs(&self.files, unit.job.output.as_deref())?;
-            self.tidy_unit(unit, now)?;
+            // From here on it has ended, and must not end again.
+            let output = unit.job.output.as_deref();
+            let cleared = unit.folder.remove_runs(&self.files, output);
+            let cleared = cleared.and_then(|()| self.tidy_unit(unit, now));
+            unit.tidied(&ticket.key, &cleared);
             Ok(unit.job.state)
         })
     }
@@ -140,6 +145,7 @@ impl Queue {
         let mut job = unit.job.into_state(state, now).without_results();
         job.output = Some(ticket.folder());
         job.results = results.len();
+        job.sent.retain(|name, _| destinations.contains(name));
         job.made_of = self.made_of(&known, &job.settings, ticket.mark_incomplete);
         Ok(job)
     }
@@ -152,6 +158,18 @@ impl Queue {
         self.secret.digest(parts.chain([settings.as_bytes(), mark]))
     }
 
+    /// Lets go of a job whose prediction ended in a way that was not noted: it waits for another one.
+    pub fn run_lost(&self, ticket: &RunTicket) {
+        self.units().update(&ticket.key, |unit| {
+            if unit.busy && unit.job.state == State::Running {
+                let job = unit.job.into_state(State::Queued, Time::now());
+                unit.turn_into_at_once(&ticket.key, &self.files, job);
+                unit.busy = false;
+                unit.pause = Time::now().after(AGAIN);
+            }
+        });
+    }
+
     pub(super) fn with<T>(
         &self,
         key: &Key,
@@ -160,6 +178,26 @@ impl Queue {
         let acted = self.units().update(key, act);
         acted.unwrap_or_else(|| Err(io::Error::other(format!("job {key} is gone"))))
     }
+}
+
+/// Pause behind a job that cannot be begun: others have their turn meanwhile.
+pub(super) const AGAIN: Duration = Duration::from_secs(30);
+
+/// Begins a job; one that cannot be begun, because of its folder as a rule, is left alone for a while.
+pub(super) fn begin<T>(
+    units: &mut Units,
+    key: &Key,
+    act: impl FnOnce(&mut Unit) -> io::Result<Option<T>>,
+) -> io::Result<Option<T>> {
+    let begun = units.update(key, |unit| {
+        let begun = act(unit);
+        if begun.is_err() {
+            unit.pause = Time::now().after(AGAIN);
+        }
+        begun
+    });
+    let named = |reason: io::Error| io::Error::new(reason.kind(), format!("job {key}: {reason}"));
+    begun.unwrap_or(Ok(None)).map_err(named)
 }
 
 impl RunTicket {

@@ -33,36 +33,41 @@ impl Secret {
     ///
     /// **Errors**: the system cannot read, write or give random bytes; the file is too short for a key.
     pub fn open(path: &Path, files: &Files) -> io::Result<Self> {
-        match fs::read(path) {
-            Ok(key) if key.len() >= KEY_BYTES => {
+        match Self::read(path)? {
+            Some(secret) => {
                 #[cfg(unix)]
                 fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-                Ok(Self::new(&key))
+                Ok(secret)
             }
-            Ok(key) => Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("{} bytes, expected at least {KEY_BYTES}", key.len()),
-            )),
-            Err(reason) if reason.kind() == io::ErrorKind::NotFound => {
+            None => {
                 let mut bytes = [0; KEY_BYTES];
                 getrandom::fill(&mut bytes).map_err(io::Error::other)?;
                 let key = hexadecimal(&bytes);
                 files.write_private(path, key.as_bytes())?;
                 Ok(Self::new(key.as_bytes()))
             }
+        }
+    }
+
+    /// Reads the key of a storage folder; `None` where there is none.
+    ///
+    /// **Errors**: the system cannot read; the file is too short for a key.
+    pub fn read(path: &Path) -> io::Result<Option<Self>> {
+        match fs::read(path) {
+            Ok(key) if key.len() >= KEY_BYTES => Ok(Some(Self::new(&key))),
+            Ok(key) => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{} bytes, expected at least {KEY_BYTES}", key.len()),
+            )),
+            Err(reason) if reason.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(reason) => Err(reason),
         }
     }
 
     /// Keyed digest of byte strings; where one ends and the next begins counts.
     pub fn digest<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-        self.of_plain(&digest(parts))
-    }
-
-    /// Keyed digest of what has a plain digest. Storage of earlier versions has plain ones.
-    pub fn of_plain(&self, plain: &str) -> String {
         let mut hmac = self.0.clone();
-        hmac.update(plain.as_bytes());
+        hmac.update(digest(parts).as_bytes());
         hexadecimal(&hmac.finalize().into_bytes()[..DIGITS / 2])
     }
 

@@ -1,6 +1,6 @@
 //! Takes in what has arrived when nothing more does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Instant;
 
@@ -8,8 +8,8 @@ use crate::clock::Time;
 use crate::config::Doubtful;
 use crate::log;
 use crate::queue::folder::Instances;
-use crate::queue::job::NOBODY;
-use crate::queue::unit::Unit;
+use crate::queue::job::Copy;
+use crate::queue::unit::{DAMAGED, Unit};
 use crate::queue::{Job, Key, Queue, State};
 use crate::reason::Reason;
 
@@ -49,12 +49,15 @@ impl Queue {
             return Ok(Settled::Empty);
         }
         let known = unit.folder.known()?;
-        let expected = unit.counted.map(|counted| counted.expected);
-        let doubt = match expected {
-            // More than a source has may come from several, and says nothing.
-            Some(expected) if expected >= all.len() => expected > all.len(),
+        let counted = unit.count();
+        let doubt = match counted {
+            Some(counted) if counted.agrees() => false,
+            Some(counted) if counted.expected > all.len() => true,
+            // More than a source has may come from several, and says nothing; nor does it where earlier instances
+            // stand beside those that replace others.
             _ => !unit.undone.is_empty(),
         };
+        let expected = counted.map(|counted| counted.expected);
         if let Some(known) = &known
             && self.stays(unit, &all, known, doubt)
         {
@@ -75,9 +78,13 @@ impl Queue {
         let lacking = known.map_or(0, |known| {
             known.keys().filter(|uid| !all.contains_key(*uid)).count()
         });
+        // Of what did not succeed, nothing is known but how many there were.
+        let lacking = lacking.max(unit.job.instances.saturating_sub(all.len()));
         let doubtful = unit.service.map(|index| self.services[index].doubtful);
-        let instances = all.len();
+        let mut instances = all.len();
         let failure = if lacking > 0 {
+            // What comes next is held against all of them again.
+            instances = instances.max(unit.job.instances);
             let instances = lacking;
             Some(Reason::Lacking { instances })
         } else if doubt && doubtful == Some(Doubtful::Fail) {
@@ -89,6 +96,9 @@ impl Queue {
             None => unit.job.into_state(State::Queued, now).without_results(),
             Some(reason) => unit.job.failed(reason, now),
         };
+        // Told once; when all of them come again, they are all there is.
+        let mut undone = unit.undone.clone();
+        undone.remove(DAMAGED);
         unit.turn_into(
             files,
             Job {
@@ -97,12 +107,14 @@ impl Queue {
                 interrupted: 0,
                 doubt,
                 expected,
-                undone: unit.undone.clone(),
+                undone: undone.clone(),
                 ..job
             },
         )?;
+        unit.undone = undone;
         rest(unit);
-        unit.folder.remove_runs(files, None)?;
+        let cleared = unit.folder.remove_runs(files, None);
+        unit.tidied(key, &cleared);
         tell(key, &unit.job);
         Ok(Settled::Rest)
     }
@@ -128,27 +140,36 @@ impl Queue {
                 .all(|(uid, copy)| known.get(uid) == Some(&copy.content))
     }
 
-    /// Of a job that has ended, another caller may send other contents, but not mix them with those of the first:
-    /// those go, and have to be sent again as well if they are to count.
-    fn remove_replaced(&self, unit: &Unit) -> io::Result<()> {
+    /// Of a job that has ended, another caller may send other contents, but not mix them with those of the caller whose
+    /// instances they replace: all of that one's go, and have to be sent again as well if they are to count.
+    fn remove_replaced(&self, unit: &mut Unit) -> io::Result<()> {
         if !unit.job.state.is_final() {
             return Ok(());
         }
         let input = unit.folder.instances(&unit.folder.input())?;
-        let replaces = unit.arrived.iter().any(|(uid, copy)| {
-            input.get(uid).is_some_and(|other| {
-                other.content != copy.content && other.owner != copy.owner && other.owner != NOBODY
-            })
-        });
-        if replaces {
-            let owners: Vec<_> = unit.arrived.values().map(|copy| &copy.owner).collect();
-            let others = input
-                .iter()
-                .filter(|(_, copy)| !owners.contains(&&copy.owner));
-            for (uid, copy) in others {
-                let file = unit.folder.input().join(copy.file(uid));
-                self.files.remove_file(&file)?;
+        let is_replaced = |uid: &String, other: &Copy| {
+            unit.arrived
+                .get(uid)
+                .is_some_and(|copy| other.content != copy.content && other.owner != copy.owner)
+        };
+        let replaced = input.iter().filter(|(uid, copy)| is_replaced(uid, copy));
+        let owners: BTreeSet<&String> = replaced.map(|(_, copy)| &copy.owner).collect();
+        if owners.is_empty() {
+            return Ok(());
+        }
+        let of_owners = input
+            .iter()
+            .filter(|(_, copy)| owners.contains(&copy.owner));
+        // Those that tell whose others go are the last: what is cut short goes on the next time.
+        let (last, first): (Vec<_>, Vec<_>) =
+            of_owners.partition(|(uid, copy)| is_replaced(uid, copy));
+        unit.input = None;
+        let folder = unit.folder.input();
+        for part in [first, last] {
+            for (uid, copy) in part {
+                self.files.remove_file(&folder.join(copy.file(uid)))?;
             }
+            self.files.sync_folder(&folder)?;
         }
         Ok(())
     }
@@ -159,6 +180,7 @@ fn rest(unit: &mut Unit) {
     unit.arrived.clear();
     unit.input = None;
     unit.first = None;
+    unit.replaced = None;
     unit.counted = None;
 }
 
@@ -170,7 +192,7 @@ fn tell(key: &Key, job: &Job) {
             job.expected.unwrap_or_default()
         )),
         None if doubt => log::warning(format_args!(
-            "job {key}: nothing more comes for its {instances} instances, though an association broke off, instances were refused or the node was down"
+            "job {key}: nothing more comes for its {instances} instances, though an association broke off, instances were refused, the node was down or earlier ones cannot be read"
         )),
         None => log::info(format_args!(
             "job {key}: complete with {instances} instances"

@@ -1,7 +1,9 @@
 //! The queue's changes, and a loss of power behind each of them.
 
 mod callers;
+mod counted;
 mod duplicates;
+mod ends;
 mod faults;
 mod many;
 mod storage;
@@ -43,6 +45,12 @@ fn open_until(config: &Config, steps: i64) -> Result<Queue, OpenError> {
     Queue::open_with(config, files)
 }
 
+/// Gives a queue of [`open_until`] power for so many steps more.
+fn set_power(queue: &Queue, steps: i64) {
+    let fuse = queue.files.fuse.as_ref().unwrap();
+    fuse.store(steps, std::sync::atomic::Ordering::SeqCst);
+}
+
 fn key(queue: &Queue) -> Key {
     queue.key(0, "1.2", "1.2.3")
 }
@@ -77,7 +85,7 @@ impl<'a> Association<'a> {
     }
 
     fn leave(self, whole: bool) {
-        self.queue.leave(&self.touched, self.caller, whole);
+        self.queue.leave(0, &self.touched, self.caller, whole);
     }
 }
 

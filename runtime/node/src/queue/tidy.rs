@@ -38,12 +38,8 @@ impl Queue {
                 return Ok(false);
             }
             let tidied = tidy(unit);
-            if let Err(reason) = &tidied {
-                log::error(format_args!(
-                    "job {key}: what it no longer needs cannot be removed: {reason}"
-                ));
-            }
-            if !matches!(tidied, Ok(true)) {
+            unit.tidied(key, &tidied);
+            if matches!(tidied, Ok(false)) {
                 unit.tidy_again = Some(Time::now().after(AGAIN));
             }
             tidied
@@ -55,6 +51,9 @@ impl Queue {
 
     /// Removes what is too old of a job; whether nothing is left.
     pub(super) fn tidy_unit(&self, unit: &mut Unit, now: Time) -> io::Result<bool> {
+        if unit.unnoted {
+            unit.turn_into(&self.files, unit.job.clone())?;
+        }
         let (age, retention) = (now.since(unit.job.changed), &self.retention);
         if !unit.arrived.is_empty() {
             // What it has is about to be needed.
@@ -98,5 +97,17 @@ impl Queue {
         }
         self.files.remove_folder(&unit.folder.0)?;
         Ok(true)
+    }
+}
+
+impl Unit {
+    /// Logs what could not be removed, which is tried again later.
+    pub(super) fn tidied<T>(&mut self, key: &Key, tidied: &io::Result<T>) {
+        if let Err(reason) = tidied {
+            log::error(format_args!(
+                "job {key}: what it no longer needs cannot be removed: {reason}"
+            ));
+            self.tidy_again = Some(Time::now().after(AGAIN));
+        }
     }
 }

@@ -6,11 +6,15 @@ use std::time::Instant;
 
 use crate::clock::Time;
 use crate::config::{Keep, Retention, Service};
+use crate::log;
 use crate::queue::count::Counted;
 use crate::queue::files::Files;
 use crate::queue::folder::{Folder, Instances};
 use crate::queue::job::Copy;
-use crate::queue::{Job, State};
+use crate::queue::{Job, Key, State};
+
+/// What nobody makes good by sending on: earlier instances of the job cannot be read.
+pub const DAMAGED: &str = "damaged";
 
 /// A job in memory.
 #[derive(Debug)]
@@ -33,12 +37,18 @@ pub struct Unit {
     /// When the first and the last instance of others came since.
     pub others: Option<(Instant, Instant)>,
     /// Whose association into it broke off or had instances refused, and has not been made good; with an empty name
-    /// where the node itself was down.
+    /// where the node itself was down, and with [`DAMAGED`] where earlier instances were set aside.
     pub undone: BTreeSet<String>,
+    /// Number of the first instance that came in place of another one that had not been taken in yet.
+    pub replaced: Option<u64>,
     /// What a source said of it.
     pub counted: Option<Counted>,
     /// Whether it is being predicted or sent.
     pub busy: bool,
+    /// When it may be predicted or sent at the earliest, where it could not be begun; noted nowhere.
+    pub pause: Time,
+    /// Whether its state is still to be noted.
+    pub unnoted: bool,
     /// Whether files besides what is noted may be there.
     pub has_files: bool,
     /// When to try again to remove what could not be removed.
@@ -52,6 +62,8 @@ pub struct Place {
     pub state: State,
     pub changed: Time,
     pub doubt: bool,
+    /// Whether instances wait to be taken in.
+    pub arrives: bool,
     /// Whether the settings have no service for it.
     pub orphan: bool,
     /// When it is complete, if nothing more comes.
@@ -83,8 +95,11 @@ impl Unit {
             last: Instant::now(),
             others: None,
             undone: BTreeSet::new(),
+            replaced: None,
             counted: None,
             busy: false,
+            pause: Time::default(),
+            unnoted: false,
             has_files: true,
             tidy_again: None,
         }
@@ -94,7 +109,17 @@ impl Unit {
     pub fn turn_into(&mut self, files: &Files, job: Job) -> io::Result<()> {
         self.folder.note(files, &job)?;
         self.job = job;
+        self.unnoted = false;
         Ok(())
+    }
+
+    /// Takes on a new state whether or not it can be noted now: the next node would make the same of what is noted.
+    pub fn turn_into_at_once(&mut self, key: &Key, files: &Files, job: Job) {
+        if let Err(reason) = self.turn_into(files, job.clone()) {
+            log::error(format_args!("job {key}: cannot be noted yet: {reason}"));
+            self.job = job;
+            self.unnoted = true;
+        }
     }
 
     /// What `input` holds.
@@ -116,15 +141,17 @@ impl Unit {
         let is = |states: &[State]| states.contains(&job.state);
         let run = service.filter(|_| is(&[State::Queued]) && self.arrived.is_empty());
         let send = service.filter(|_| is(&[State::Sending, State::Undelivered]));
+        let due = job.not_before.max(self.pause);
         Place {
             service: job.service.clone(),
             state: job.state,
             changed: job.changed,
             doubt: job.doubt,
+            arrives: !self.arrived.is_empty(),
             orphan: self.service.is_none() && !job.state.is_final(),
             settle: service.and_then(|index| self.settles(&services[index])),
-            run: run.map(|index| ((index, job.caller.clone()), job.not_before)),
-            send: send.map(|index| (index, job.not_before)),
+            run: run.map(|index| ((index, job.caller.clone()), due)),
+            send: send.map(|index| (index, due)),
             sending: self
                 .service
                 .filter(|_| self.busy && is(&[State::Sending, State::Undelivered])),
@@ -139,7 +166,7 @@ impl Unit {
         if !waits || self.job.state == State::Running {
             return None;
         }
-        if self.count_agrees() {
+        if self.count().is_some_and(|counted| counted.agrees()) {
             return Some(self.last);
         }
         let mut quiet = if self.undone.is_empty() {
@@ -159,6 +186,9 @@ impl Unit {
     /// When something of it is no longer kept.
     fn tidies(&self, retention: &Retention) -> Option<Time> {
         let (job, after) = (&self.job, |pause| self.job.changed.after(pause));
+        if self.unnoted && !self.busy {
+            return Some(self.again(Time::default()));
+        }
         if !self.arrived.is_empty() || self.busy {
             // What it has is about to be needed.
             return None;

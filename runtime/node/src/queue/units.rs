@@ -26,6 +26,9 @@ pub struct Units {
     /// Jobs on their way, and those that have ended, by when they came into their state.
     on_their_way: BTreeSet<(Time, Key)>,
     ended: BTreeSet<(Time, Key)>,
+    /// Jobs with instances that wait to be taken in, and how many of these have ended before.
+    arriving: BTreeSet<Key>,
+    arriving_again: usize,
     ended_of: BTreeMap<String, BTreeSet<(Time, Key)>>,
     /// Jobs that wait for a prediction or to be sent.
     waiting: BTreeSet<(Time, Key)>,
@@ -58,6 +61,8 @@ impl Units {
             sending: BTreeMap::new(),
             on_their_way: BTreeSet::new(),
             ended: BTreeSet::new(),
+            arriving: BTreeSet::new(),
+            arriving_again: 0,
             ended_of: BTreeMap::new(),
             waiting: BTreeSet::new(),
             counts: counts
@@ -129,6 +134,10 @@ impl Units {
             self.waiting.insert(dated());
         }
         self.counts.entry(place.service.clone()).or_default()[place.state.index()] += 1;
+        if place.arrives {
+            self.arriving.insert(key.clone());
+        }
+        self.arriving_again += usize::from(place.arrives && place.state.is_final());
         self.orphans += usize::from(place.orphan);
         self.doubtful += usize::from(place.doubt);
     }
@@ -165,6 +174,8 @@ impl Units {
         if let Some(counts) = self.counts.get_mut(&place.service) {
             counts[place.state.index()] -= 1;
         }
+        self.arriving.remove(key);
+        self.arriving_again -= usize::from(place.arrives && place.state.is_final());
         self.orphans -= usize::from(place.orphan);
         self.doubtful -= usize::from(place.doubt);
     }
@@ -175,10 +186,10 @@ impl Units {
         due.map(|(_, key)| key.clone()).collect()
     }
 
-    /// The jobs that take in instances.
-    pub fn unsettled(&self) -> impl Iterator<Item = (&Key, &Unit)> {
-        let keys = self.settle.iter();
-        keys.filter_map(|(_, key)| Some((key, self.get(key)?)))
+    /// The jobs with instances that wait to be taken in.
+    pub fn arriving(&self) -> impl Iterator<Item = (&Key, &Unit)> {
+        let keys = self.arriving.iter();
+        keys.filter_map(|key| Some((key, self.get(key)?)))
     }
 
     /// Whether a job is complete.
@@ -219,9 +230,9 @@ impl Units {
         (first.0 <= now).then(|| first.2.clone())
     }
 
-    /// Jobs on their way.
+    /// Jobs on their way, and those that have ended and begin anew.
     pub fn unfinished(&self) -> usize {
-        self.on_their_way.len()
+        self.on_their_way.len() + self.arriving_again
     }
 
     /// The jobs that have ended beyond so many, those that ended first.

@@ -85,7 +85,7 @@ impl Queue {
 
     /// Jobs that could not be read when the node began, and were set aside.
     pub fn damaged(&self) -> usize {
-        self.damaged
+        self.damaged.len()
     }
 
     /// Services whose bundle is no longer the one that was there when the node began.

@@ -101,6 +101,7 @@ fn establish(
         touched: HashSet::new(),
         taken: 0,
         refused: 0,
+        left: false,
     };
     Ok(Some((session, slot)))
 }
@@ -119,6 +120,15 @@ struct Session {
     touched: HashSet<Key>,
     taken: u64,
     refused: u64,
+    /// Whether it no longer holds its jobs back.
+    left: bool,
+}
+
+/// Whatever ends it, its jobs are left.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.leave(false);
+    }
 }
 
 /// A message of which a part is here.
@@ -340,12 +350,20 @@ impl Session {
         &self.shared.queue.services()[self.service].ae_title
     }
 
+    /// Leaves the jobs, once.
+    fn leave(&mut self, whole: bool) {
+        if !std::mem::replace(&mut self.left, true) {
+            let queue = &self.shared.queue;
+            queue.leave(self.service, &self.touched, &self.caller, whole);
+        }
+    }
+
     /// Leaves the jobs, and the connection.
     fn end(mut self, wire: &mut Wire, ended: &Result<(), WireError>) {
         // What was half received goes now.
         self.message = None;
         let whole = ended.is_ok() && self.refused == 0;
-        self.shared.queue.leave(&self.touched, &self.caller, whole);
+        self.leave(whole);
         let (caller, title) = (&self.caller, self.title());
         let counts = format!("{} instances taken, {} refused", self.taken, self.refused);
         match ended {

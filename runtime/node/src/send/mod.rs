@@ -22,15 +22,36 @@ use crate::work::note;
 /// Pause between looks for something to send.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
+/// Lets go of a job whose sending is not noted.
+struct Sending<'a> {
+    shared: &'a Shared,
+    key: &'a Key,
+    noted: bool,
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        if !self.noted {
+            self.shared.queue.send_lost(self.key);
+        }
+    }
+}
+
 /// Sends one job after the other until the node stops.
 pub fn send(shared: &Shared) {
     while !shared.stop.is_requested() {
         match shared.queue.take_send() {
             Ok(Some(ticket)) => {
+                let mut sending = Sending {
+                    shared,
+                    key: &ticket.key,
+                    noted: false,
+                };
                 let end = deliver(shared, &ticket);
                 let Some(state) = note(shared, || shared.queue.sent(&ticket.key, &end)) else {
-                    return;
+                    continue;
                 };
+                sending.noted = true;
                 match &end {
                     SendEnd::Retry(_) => log::warning(format_args!(
                         "job {}: not delivered everywhere, now {}",
@@ -44,9 +65,10 @@ pub fn send(shared: &Shared) {
             Ok(None) => {
                 shared.stop.pause(LOOK_PAUSE);
             }
+            // Another one may do.
             Err(reason) => {
-                log::error(format_args!("no results can be sent: {reason}"));
-                shared.stop.pause(Duration::from_secs(5));
+                log::error(format_args!("cannot be sent now: {reason}"));
+                shared.stop.pause(LOOK_PAUSE);
             }
         }
     }

@@ -41,7 +41,12 @@ impl Predict for ChildProcess {
                 let seconds = order.limit.as_secs();
                 return RunEnd::Failed(Reason::TimedOut { seconds });
             }
-            Err(_) => return RunEnd::Retry(Reason::NotStarted),
+            Err(_) => {
+                // Its job is predicted again: nobody else may write there.
+                let _ = child.kill();
+                let _ = child.wait();
+                return RunEnd::Retry(Reason::NotStarted);
+            }
         };
         judge(status, read(&failure), limit, stop.is_requested())
     }

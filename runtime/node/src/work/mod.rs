@@ -6,6 +6,7 @@ pub(crate) mod orphan;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 pub use child::ChildProcess;
@@ -46,6 +47,9 @@ pub trait Predict: Send + Sync {
 /// Pause behind a failure of the disk.
 const DISK_PAUSE: Duration = Duration::from_secs(5);
 
+/// Tries to note an end. Its folder may be gone for good, and others wait.
+const NOTES: u32 = 12;
+
 /// Pause between looks for something to do.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
@@ -57,15 +61,45 @@ pub fn work(shared: &Shared, predict: &Arc<dyn Predict>) {
             Ok(None) => {
                 shared.stop.pause(LOOK_PAUSE);
             }
+            // Another one may do.
             Err(reason) => {
-                log::error(format_args!("no job can be begun: {reason}"));
-                shared.stop.pause(DISK_PAUSE);
+                log::error(format_args!("cannot be predicted now: {reason}"));
+                shared.stop.pause(LOOK_PAUSE);
             }
         }
     }
 }
 
+/// Lets go of a job whose prediction is not noted.
+struct Running<'a> {
+    shared: &'a Shared,
+    ticket: &'a RunTicket,
+    noted: bool,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if self.noted {
+            return;
+        }
+        let queue = &self.shared.queue;
+        if thread::panicking() {
+            // The next try may end the same way: it counts as one.
+            match queue.ran(self.ticket, &RunEnd::Retry(Reason::Bug)) {
+                Ok(_) => return,
+                Err(reason) => log::error(format_args!("the queue cannot be written: {reason}")),
+            }
+        }
+        queue.run_lost(self.ticket);
+    }
+}
+
 fn run(shared: &Shared, predict: &dyn Predict, ticket: &RunTicket) {
+    let mut running = Running {
+        shared,
+        ticket,
+        noted: false,
+    };
     let service = &shared.queue.services()[ticket.service];
     let order = Order {
         service,
@@ -98,6 +132,7 @@ fn run(shared: &Shared, predict: &dyn Predict, ticket: &RunTicket) {
     let Some(state) = note(shared, || shared.queue.ran(ticket, &end)) else {
         return;
     };
+    running.noted = true;
     let seconds = time.as_secs_f64();
     match reason {
         None => log::info(format_args!(
@@ -113,9 +148,10 @@ fn run(shared: &Shared, predict: &dyn Predict, ticket: &RunTicket) {
     }
 }
 
-/// Notes an end until the disk lets it; `None` where the node stops before. What is not noted is done again.
+/// Notes an end as soon as the disk lets it; `None` where it does not, or the node stops before. What is not noted is
+/// done again.
 pub fn note(shared: &Shared, mut write: impl FnMut() -> std::io::Result<State>) -> Option<State> {
-    loop {
+    for _ in 0..NOTES {
         match write() {
             Ok(state) => return Some(state),
             Err(reason) => {
@@ -126,4 +162,5 @@ pub fn note(shared: &Shared, mut write: impl FnMut() -> std::io::Result<State>) 
             }
         }
     }
+    None
 }

@@ -140,16 +140,51 @@ fn addresses_are_known_where_every_caller_has_one() {
 #[test]
 fn the_manual_has_every_key() {
     let manual = include_str!("../../../../../docs/node.md");
-    for line in EXAMPLE.lines() {
-        let line = line.trim_start_matches("# ");
-        match line.split_once(" = ") {
-            Some((key, _)) if !key.contains(' ') => {
-                assert!(manual.contains(&format!("`{key}`")), "{key}");
-            }
-            _ => {}
+    let table = manual.split("## Settings").nth(1).unwrap();
+    let table = table.split("\n## ").next().unwrap();
+    let (mut keys, mut tables) = (0, 0);
+    for line in everything().lines() {
+        let line = line.strip_prefix("# ").unwrap_or(line);
+        if line.starts_with('[') {
+            tables += 1;
+            assert!(table.contains(&format!("**`{line}`**")), "{line}");
+        }
+        let Some((key, value)) = line.split_once(" = ") else {
+            continue;
+        };
+        if key.contains(' ') {
+            continue;
+        }
+        keys += 1;
+        let name = format!("`{key}`");
+        let rows = || table.lines().filter(|row| row.contains(&name));
+        assert!(rows().count() > 0, "{key}");
+        // What stands behind `# ` is the default.
+        if EXAMPLE.contains(&format!("\n# {line}\n")) && !WITHOUT_DEFAULT.contains(&key) {
+            let defaults = |row: &str| row.split(" | ").nth(1).unwrap_or_default().replace('`', "");
+            let value = value.trim_matches('"');
+            let is_told = rows().any(|row| {
+                let defaults = defaults(row);
+                let mut defaults = defaults.split(", ");
+                defaults.any(|told| told.trim_matches('"') == value)
+            });
+            assert!(is_told, "{key} = {value}");
         }
     }
+    assert!(keys > 60 && tables == 12, "{keys} keys, {tables} tables");
 }
+
+/// Keys of the example that stand there with a value that could be, or whose default is none.
+const WITHOUT_DEFAULT: [&str; 8] = [
+    "storage_mib",
+    "run_ram_mib",
+    "address",
+    "bundle_sha256",
+    "bundle_key",
+    "dicom_rules",
+    "series",
+    "options",
+];
 
 #[test]
 fn unknown_keys_are_told_with_the_known_ones() {

@@ -123,3 +123,59 @@ fn callers_take_turns() {
         "{taken:?}"
     );
 }
+
+#[test]
+fn instances_that_come_meanwhile_do_not_save_those_that_are_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.retention.keep = Keep::All;
+    let (queue, mut archive) = (open(&config), Vec::new());
+    for index in 1..=3 {
+        send(&queue, &format!("1.{index}"), index).unwrap();
+    }
+    advance(&queue, &mut archive).unwrap();
+    send(&queue, "1.4", 4).unwrap();
+    let mut other = Association::open(&queue, "B");
+    other.send("1.2", 12).unwrap();
+    other.leave(true);
+    queue.settle();
+    assert_eq!(state(&queue), State::Failed);
+    assert_eq!(fs::read_dir(folder_of(&queue).input()).unwrap().count(), 2);
+}
+
+#[test]
+fn what_is_replaced_goes_whole_whenever_the_power_goes() {
+    for steps in 0.. {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(folder.path());
+        config.retention.keep = Keep::All;
+        let (queue, mut archive) = (open_until(&config, 1000).unwrap(), Vec::new());
+        for index in 1..=4 {
+            send(&queue, &format!("1.{index}"), index).unwrap();
+        }
+        advance(&queue, &mut archive).unwrap();
+        assert_eq!(state(&queue), State::Done);
+        let mut other = Association::open(&queue, "B");
+        other.send("1.2", 12).unwrap();
+        other.leave(true);
+        set_power(&queue, steps);
+        queue.settle();
+        let went = state(&queue) == State::Failed;
+        drop(queue);
+        // Another node goes on, and mixes nothing.
+        let queue = open(&config);
+        queue.settle();
+        assert_eq!(state(&queue), State::Failed, "step {steps}");
+        let input = fs::read_dir(folder_of(&queue).input()).unwrap();
+        assert_eq!(input.count(), 1, "step {steps}");
+        // All of A's come again: none of them is known by mistake.
+        for index in [1, 3, 4] {
+            let again = send(&queue, &format!("1.{index}"), index);
+            assert_eq!(again.unwrap(), Admitted::New, "step {steps}");
+        }
+        if went {
+            assert!(steps >= 8, "{steps}");
+            return;
+        }
+    }
+}

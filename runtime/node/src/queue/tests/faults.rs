@@ -134,3 +134,72 @@ fn services_that_fail_again_and_again_are_told() {
     let title = &queue.services()[0].ae_title;
     assert_eq!(failing.get(title), Some(&Reason::Geometry.to_string()));
 }
+
+#[test]
+fn what_never_came_leaves_every_job_of_its_caller_undone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.services[0].cut_quiet = Duration::from_secs(600);
+    let queue = open(&config);
+    // One association for each instance; the next one breaks off in its first.
+    let mut association = Association::open(&queue, "A");
+    association.send("1.1", 1).unwrap();
+    association.leave(true);
+    Association::open(&queue, "B").leave(false);
+    Association::open(&queue, "A").leave(false);
+    queue.settle();
+    assert_eq!(state(&queue), State::Collecting);
+    let others = || queue.key(0, "1.2", "1.2.4");
+    let mut association = Association::open(&queue, "B");
+    association.send_to(&others(), "1.1", 1).unwrap();
+    association.leave(true);
+    queue.settle();
+    assert_eq!(state(&queue), State::Collecting);
+    // It comes after all, whatever it belongs to.
+    let mut association = Association::open(&queue, "A");
+    association.send_to(&others(), "1.2", 2).unwrap();
+    association.leave(true);
+    queue.settle();
+    assert_eq!(state(&queue), State::Queued);
+    assert!(!queue.jobs(9).iter().any(|job| job.doubt));
+    // What the association was about, is made good there alone.
+    let mut association = Association::open(&queue, "A");
+    association.send("1.3", 3).unwrap();
+    association.leave(false);
+    let mut association = Association::open(&queue, "A");
+    association.send_to(&others(), "1.4", 4).unwrap();
+    association.leave(true);
+    let undone = queue.units().get(&key(&queue)).unwrap().undone.clone();
+    assert_eq!(undone.into_iter().collect::<Vec<_>>(), ["A"]);
+}
+
+#[test]
+fn stragglers_of_a_job_that_failed_are_not_run_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.retention.failed = Duration::ZERO;
+    let (queue, mut archive) = (open(&config), Vec::new());
+    for index in 1..=3 {
+        send(&queue, &format!("1.{index}"), index).unwrap();
+    }
+    queue.settle();
+    let ticket = queue.take_run().unwrap().unwrap();
+    let end = RunEnd::Failed(Reason::Geometry);
+    assert_eq!(queue.ran(&ticket, &end).unwrap(), State::Failed);
+    queue.tidy();
+    assert!(!folder_of(&queue).input().exists());
+    // Fewer than there were, one after the other.
+    for index in 1..=2 {
+        send(&queue, &format!("1.{index}"), index).unwrap();
+        queue.settle();
+        assert_eq!(state(&queue), State::Failed);
+        let reason = queue.jobs(1)[0].reason.clone().unwrap();
+        assert!(reason.contains("send all again"), "{reason}");
+    }
+    for index in 1..=3 {
+        send(&queue, &format!("1.{index}"), index).unwrap();
+    }
+    advance(&queue, &mut archive).unwrap();
+    assert_eq!(archive.len(), 1);
+    assert_eq!(archive[0].lines().count(), 3);
+}

@@ -72,3 +72,27 @@ fn a_job_that_ends_makes_room() {
     association.leave(true);
     assert_eq!(queue.jobs(9).len(), 2);
 }
+
+#[test]
+fn a_job_that_begins_anew_needs_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.limits.jobs = 1;
+    let (queue, mut archive) = (open(&config), Vec::new());
+    send(&queue, "1.1", 1).unwrap();
+    advance(&queue, &mut archive).unwrap();
+    assert_eq!(state(&queue), State::Done);
+    // Another one takes the room; of the one that is done, what is known is welcome.
+    let other = queue.key(0, "1.2", "1.2.4");
+    let mut association = Association::open(&queue, "A");
+    association.send_to(&other, "1.1", 1).unwrap();
+    let refused = association.send("1.2", 2);
+    assert!(matches!(refused, Err(NotAdmitted::Jobs { limit: 1 })));
+    association.leave(true);
+    advance(&queue, &mut archive).unwrap();
+    // Begun anew, it counts.
+    send(&queue, "1.2", 2).unwrap();
+    let third = queue.key(0, "1.2", "1.2.5");
+    let refused = Association::open(&queue, "A").send_to(&third, "1.1", 1);
+    assert!(matches!(refused, Err(NotAdmitted::Jobs { limit: 1 })));
+}

@@ -1,4 +1,4 @@
-//! Storage that was written by others: earlier versions, clocks that go wrong, disks that fail.
+//! Storage that was written by others: other versions, clocks that go wrong, disks that fail.
 
 use super::*;
 
@@ -78,70 +78,96 @@ fn one_job_that_cannot_be_read_keeps_no_other_from_going_on() {
     );
 }
 
-/// A job as earlier versions left it, whose names are digests without a key.
-fn earlier(storage: &Path, series: &str, state: &str, of: &str) -> (String, String) {
-    let plain = |text: &str| digest([text.as_bytes()]);
-    let name = digest(["VESAL", "1.2", series].map(str::as_bytes));
-    let folder = storage.join("jobs").join(&name);
-    fs::create_dir_all(folder.join(of)).unwrap();
-    let content = hexadecimal(&[7; 8]);
-    let file = format!("{}.{content}.dcm", plain("1.1"));
-    fs::write(folder.join(of).join(&file), b"image").unwrap();
-    fs::write(folder.join("known"), format!("{file}\n")).unwrap();
-    let note = format!(
-        r#"{{"version": 1, "service": "VESAL", "state": "{state}", "created": 1, "changed": 1,
-            "instances": 1, "doubt": false, "reason": "it ended", "delivered": {{"archive": ["{}"]}}}}"#,
-        plain("a_seg.dcm")
-    );
-    fs::write(folder.join("job.json"), note).unwrap();
-    (name, file)
-}
-
 #[test]
-fn jobs_of_earlier_versions_go_on() {
+fn storage_of_another_version_is_refused_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
-    let (plain, _) = earlier(folder.path(), "1.2.3", "collecting", "arrived");
-    earlier(folder.path(), "1.2.4", "failed", "input");
-    let (queue, mut archive) = (open(&config), Vec::new());
-    assert!(!folder.path().join("jobs.1").exists());
-    assert!(!folder.path().join("jobs").join(plain).exists());
-    assert_eq!(queue.damaged(), 0);
-    let jobs = queue.jobs(9);
-    assert_eq!(jobs.len(), 2);
-    assert_eq!(
-        jobs[1].reason.as_deref(),
-        Some("noted by an earlier version of the program")
-    );
-    // The rest of the series comes, and finds the job.
-    send(&queue, "1.2", 2).unwrap();
-    advance(&queue, &mut archive).unwrap();
-    assert_eq!(archive.len(), 1);
-    assert_eq!(archive[0].lines().count(), 2);
-    assert_eq!(state(&queue), State::Done);
-    let known = folder_of(&queue).known().unwrap().unwrap();
-    assert!(known.contains_key(&queue.arrival("1.1", &[0; 32], "A").uid));
+    let queue = open(&config);
+    send(&queue, "1.1", 1).unwrap();
+    let document = folder_of(&queue).document();
+    drop(queue);
+    // What else it says may mean anything.
+    let note = r#"{"version": 1, "reason": "in words"}"#;
+    fs::write(&document, note).unwrap();
+    let error = Queue::open(&config).unwrap_err();
+    assert!(matches!(error, OpenError::Version { found: 1, .. }));
+    assert!(error.hint().is_some());
+    assert!(Queue::look(&config).is_err());
+    assert_eq!(fs::read_to_string(&document).unwrap(), note);
+    assert!(!folder.path().join("damaged").exists());
 }
 
 #[test]
-fn the_change_from_earlier_versions_survives_a_loss_of_power() {
-    for steps in 0.. {
-        let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path());
-        earlier(folder.path(), "1.2.3", "collecting", "arrived");
-        let went = open_until(&config, steps).is_ok_and(|queue| queue.jobs(9).len() == 1);
-        let (queue, mut archive) = (open(&config), Vec::new());
-        send(&queue, "1.2", 2).unwrap();
-        for _ in 0..3 {
-            advance(&queue, &mut archive).unwrap();
-        }
-        assert_eq!(archive.len(), 1, "step {steps}");
-        assert_eq!(archive[0].lines().count(), 2, "step {steps}");
-        if went {
-            assert!(steps > 5);
-            return;
-        }
+fn a_look_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = folder.path().join("storage");
+    let config = config(&storage);
+    assert_eq!(Queue::look(&config).unwrap(), 0);
+    assert!(!storage.exists());
+    let queue = open(&config);
+    send(&queue, "1.1", 1).unwrap();
+    queue.settle();
+    queue.take_run().unwrap().unwrap();
+    let document = folder_of(&queue).document();
+    assert!(matches!(Queue::look(&config), Err(OpenError::InUse { .. })));
+    drop(queue);
+    let before = fs::read(&document).unwrap();
+    assert_eq!(Queue::look(&config).unwrap(), 1);
+    assert_eq!(fs::read(&document).unwrap(), before);
+    let key = storage.join("key");
+    fs::write(&key, "short").unwrap();
+    assert!(matches!(Queue::look(&config), Err(OpenError::Io { path, .. }) if path == key));
+    fs::remove_file(&key).unwrap();
+    assert!(matches!(Queue::look(&config), Err(OpenError::NoKey { .. })));
+}
+
+#[test]
+fn a_job_that_cannot_be_noted_at_the_start_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let queue = open(&config);
+    send(&queue, "1.1", 1).unwrap();
+    queue.settle();
+    queue.take_run().unwrap().unwrap();
+    drop(queue);
+    // The disk is full once the folder of what comes in is there.
+    let queue = open_until(&config, 2).unwrap();
+    assert_eq!((queue.damaged(), state(&queue)), (0, State::Queued));
+    let noted = |queue: &Queue| folder_of(queue).job().unwrap().state;
+    assert_eq!(noted(&queue), State::Running);
+    // It is noted when there is room again.
+    set_power(&queue, 1000);
+    queue
+        .units()
+        .update(&key(&queue), |unit| unit.tidy_again = None);
+    queue.tidy();
+    assert_eq!(noted(&queue), State::Queued);
+    assert!(queue.take_run().unwrap().is_some());
+}
+
+#[test]
+fn what_comes_behind_a_job_that_was_set_aside_is_in_doubt() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let queue = open(&config);
+    send(&queue, "1.1", 1).unwrap();
+    let document = folder_of(&queue).document();
+    drop(queue);
+    fs::write(document, b"{").unwrap();
+    let queue = open(&config);
+    assert_eq!(queue.damaged(), 1);
+    send(&queue, "1.2", 2).unwrap();
+    drop(queue);
+    let queue = open(&config);
+    send(&queue, "1.3", 3).unwrap();
+    queue.settle();
+    assert!(queue.jobs(1)[0].doubt);
+    // All of it once more.
+    for index in 1..=3 {
+        send(&queue, &format!("1.{index}"), index).unwrap();
     }
+    queue.settle();
+    assert!(!queue.jobs(1)[0].doubt);
 }
 
 #[test]

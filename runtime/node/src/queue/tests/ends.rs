@@ -1,0 +1,137 @@
+//! Ends of predictions and of sending that are noted twice or never, and jobs that cannot be begun.
+
+use super::*;
+
+/// A queue that has power, with a job that runs.
+fn running(config: &Config) -> (Queue, RunTicket) {
+    let queue = open_until(config, 1000).unwrap();
+    send(&queue, "1.1", 1).unwrap();
+    queue.settle();
+    let ticket = queue.take_run().unwrap().unwrap();
+    predict(&ticket);
+    (queue, ticket)
+}
+
+/// A further job that is ready to be run.
+fn another(queue: &Queue) -> Key {
+    let other = queue.key(0, "1.2", "1.2.4");
+    let mut association = Association::open(queue, "A");
+    association.send_to(&other, "1.1", 1).unwrap();
+    association.leave(true);
+    queue.settle();
+    other
+}
+
+#[test]
+fn an_end_that_is_noted_does_not_end_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let (queue, run) = running(&config);
+    // The power goes when what is no longer needed is removed.
+    fs::create_dir(folder_of(&queue).0.join("run-old")).unwrap();
+    set_power(&queue, 2);
+    assert_eq!(queue.ran(&run, &RunEnd::Done).unwrap(), State::Sending);
+    set_power(&queue, 1000);
+    let ticket = queue.take_send().unwrap().unwrap();
+    for end in [RunEnd::Done, RunEnd::Interrupted] {
+        assert_eq!(queue.ran(&run, &end).unwrap(), State::Sending);
+    }
+    assert!(queue.take_send().unwrap().is_none());
+    set_power(&queue, 1);
+    assert_eq!(
+        queue.sent(&ticket.key, &SendEnd::Done).unwrap(),
+        State::Done
+    );
+    set_power(&queue, 1000);
+    let input = folder_of(&queue).input();
+    assert!(input.exists());
+    queue
+        .units()
+        .update(&ticket.key, |unit| unit.tidy_again = None);
+    queue.tidy();
+    assert!(!input.exists());
+    // Begun anew, it is not done by the last end.
+    send(&queue, "1.1", 2).unwrap();
+    queue.settle();
+    queue.take_run().unwrap().unwrap();
+    queue.sent(&ticket.key, &SendEnd::Done).unwrap();
+    assert_eq!(state(&queue), State::Running);
+}
+
+#[test]
+fn a_job_whose_end_is_lost_has_another_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let (queue, run) = running(&config);
+    let resume = |queue: &Queue| {
+        queue.units().update(&key(queue), |unit| {
+            assert!(unit.pause > crate::clock::Time::now());
+            unit.pause = crate::clock::Time::default();
+        })
+    };
+    queue.run_lost(&run);
+    assert_eq!(state(&queue), State::Queued);
+    assert!(queue.take_run().unwrap().is_none());
+    resume(&queue);
+    let run = queue.take_run().unwrap().unwrap();
+    predict(&run);
+    queue.ran(&run, &RunEnd::Done).unwrap();
+    // What has ended is not lost any more.
+    queue.run_lost(&run);
+    let ticket = queue.take_send().unwrap().unwrap();
+    queue.send_lost(&ticket.key);
+    assert!(queue.take_send().unwrap().is_none());
+    resume(&queue);
+    assert!(queue.take_send().unwrap().is_some());
+}
+
+#[test]
+fn a_job_that_cannot_be_begun_holds_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let (queue, run) = running(&config);
+    queue.ran(&run, &RunEnd::Interrupted).unwrap();
+    let other = another(&queue);
+    let away = folder.path().join("away");
+    fs::rename(&folder_of(&queue).0, &away).unwrap();
+    let (begun, failed): (Vec<_>, Vec<_>) = [(); 2]
+        .map(|()| queue.take_run())
+        .into_iter()
+        .partition(Result::is_ok);
+    assert_eq!(failed.len(), 1);
+    let run = begun.into_iter().next().unwrap().unwrap().unwrap();
+    assert_eq!(run.key, other);
+    predict(&run);
+    queue.ran(&run, &RunEnd::Done).unwrap();
+    // Neither does one that cannot be sent.
+    fs::rename(&away, &folder_of(&queue).0).unwrap();
+    queue.units().update(&key(&queue), |unit| {
+        unit.pause = crate::clock::Time::default();
+        unit.job.state = State::Sending;
+        unit.job.output = Some("run-".to_owned());
+        unit.job.results = 1;
+    });
+    fs::rename(&folder_of(&queue).0, &away).unwrap();
+    // Of a service one job at a time is sent; the next look finds the other one.
+    let taken = [(); 2].map(|()| queue.take_send());
+    let taken = taken.into_iter().find_map(Result::ok).flatten().unwrap();
+    assert_eq!(taken.key, other);
+}
+
+#[test]
+fn results_that_are_gone_are_not_delivered() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let (queue, run) = running(&config);
+    queue.ran(&run, &RunEnd::Done).unwrap();
+    fs::remove_dir_all(&run.output).unwrap();
+    assert!(queue.take_send().unwrap().is_none());
+    assert_eq!(state(&queue), State::Failed);
+    let reason = Reason::ResultsGone { results: 1 }.to_string();
+    assert_eq!(queue.jobs(1)[0].reason.as_ref(), Some(&reason));
+    // Its images come again, and do.
+    let mut archive = Vec::new();
+    send(&queue, "1.1", 1).unwrap();
+    advance(&queue, &mut archive).unwrap();
+    assert_eq!((state(&queue), archive.len()), (State::Done, 1));
+}
