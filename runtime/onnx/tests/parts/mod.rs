@@ -1,6 +1,6 @@
 //! An example network that tests change, and its parts.
 
-#![allow(dead_code)]
+#![allow(dead_code, unused_macros)]
 
 use vesal_onnx::Network;
 use vesal_onnx::proto::{GraphProto, ModelProto, NodeProto};
@@ -29,4 +29,18 @@ pub fn of(network: &Network) -> &GraphProto {
 pub fn node<'a>(model: &'a mut ModelProto, name: &str) -> &'a mut NodeProto {
     let mut nodes = graph(model).node.iter_mut();
     nodes.find(|node| node.name() == name).unwrap()
+}
+
+/// One test per rule: a mutation of a good network, and the error that it gives, as `fn(&ModelProto) -> CheckError` says.
+macro_rules! refused {
+    (by $judge:path; $($name:ident: |$model:ident| $mutation:expr => $expected:pat $(if $guard:expr)?,)*) => {$(
+        #[test]
+        fn $name() {
+            let mut changed = parts::model();
+            let $model = &mut changed;
+            $mutation;
+            let error = $judge(&changed);
+            assert!(matches!(&error, $expected $(if $guard)?), "{error:?}");
+        }
+    )*};
 }
