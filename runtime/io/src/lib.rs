@@ -7,4 +7,7 @@ pub mod atomic;
 pub mod dicom;
 pub mod nifti;
 mod positioned;
+mod remarks;
 pub mod sniff;
+
+pub use remarks::Remarks;
