@@ -7,6 +7,7 @@ use std::path::Path;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::{Array4, Axis};
 use vesal_benches::phantom;
+use vesal_io::Remarks;
 use vesal_io::nifti::{
     ProbabilityFile, WriteOptions, read_label_map, read_volume, write_label_map, write_volume,
 };
@@ -20,7 +21,7 @@ const SLAB: usize = 16;
 const OPTIONS: WriteOptions = WriteOptions {
     overwrite: true,
     space: vesal_io::nifti::XForm::ScannerAnat,
-    note: None,
+    remarks: Remarks::NONE,
 };
 
 fn scan() -> Phantom {

@@ -1,6 +1,6 @@
 //! Keys, and signatures of bundles by them, in minisign's formats.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -41,6 +41,9 @@ pub enum SigningError {
         /// Why.
         source: io::Error,
     },
+    /// A password that protects nothing.
+    #[error("the password is empty, expected one or more characters")]
+    EmptyPassword,
     /// The secret key has a password.
     #[error("the secret key `{}` is protected by a password, expected it", path.display())]
     Password {
@@ -65,6 +68,9 @@ impl SigningError {
             Self::Write { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
                 Some("keys are never replaced: choose another name, or move the file yourself")
             }
+            Self::EmptyPassword => {
+                Some("a key without a password is made with `--no-password`, and says so")
+            }
             Self::Password { .. } => Some("run it on a terminal, which asks for the password"),
             Self::Bundle(error) => error.hint(),
             Self::Signature(error) => error.hint(),
@@ -80,44 +86,83 @@ fn minisign(what: &'static str) -> impl FnOnce(PError) -> SigningError {
 /// Makes a pair of keys and writes each to a file that must not exist: the secret one for its owner alone, protected by the
 /// password if there is one.
 ///
-/// **Errors**: [`SigningError`].
+/// **Errors**: [`SigningError`]; neither file is there then, unless it was before.
 pub fn generate(
     secret: &Path,
     public: &Path,
     password: Option<String>,
 ) -> Result<(), SigningError> {
     let keys = match password {
+        Some(password) if password.is_empty() => return Err(SigningError::EmptyPassword),
         Some(password) => KeyPair::generate_encrypted_keypair(Some(password)),
         None => KeyPair::generate_unencrypted_keypair(),
     }
     .map_err(minisign("make a pair of keys"))?;
-    let text = keys
+    let secret_text = keys
         .sk
         .to_box(None)
         .map_err(minisign("write the secret key"))?;
-    write_new(secret, &text.into_string(), true)?;
-    let text = keys.pk.to_box().map_err(minisign("write the public key"))?;
-    write_new(public, &text.into_string(), false)
+    let public_text = keys.pk.to_box().map_err(minisign("write the public key"))?;
+    // Both are there before either holds a key, so that there never is half a pair.
+    let secret_file = NewFile::create(secret, true)?;
+    let public_file = NewFile::create(public, false)?;
+    let secret_file = secret_file.fill(&secret_text.into_string())?;
+    let public_file = public_file.fill(&public_text.into_string())?;
+    secret_file.keep();
+    public_file.keep();
+    Ok(())
 }
 
-fn write_new(path: &Path, text: &str, secret: bool) -> Result<(), SigningError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    if secret {
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+/// A file that was made just now, and is removed again unless it is kept.
+struct NewFile<'a> {
+    path: &'a Path,
+    file: File,
+    kept: bool,
+}
+
+impl<'a> NewFile<'a> {
+    fn create(path: &'a Path, secret: bool) -> Result<Self, SigningError> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        if secret {
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        }
+        #[cfg(not(unix))]
+        let _ = secret;
+        let file = options.open(path).map_err(cannot_write(path))?;
+        Ok(Self {
+            path,
+            file,
+            kept: false,
+        })
     }
-    #[cfg(not(unix))]
-    let _ = secret;
-    let write = || {
-        let mut file = options.open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    };
-    write().map_err(|source| SigningError::Write {
-        path: path.into(),
-        source,
-    })
+
+    fn fill(mut self, text: &str) -> Result<Self, SigningError> {
+        let written = self.file.write_all(text.as_bytes());
+        written
+            .and_then(|()| self.file.sync_all())
+            .map_err(cannot_write(self.path))?;
+        Ok(self)
+    }
+
+    fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for NewFile<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What cannot be removed is told by the error's cause anyway.
+            let _ = fs::remove_file(self.path);
+        }
+    }
+}
+
+fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> SigningError {
+    let path = path.to_path_buf();
+    move |source| SigningError::Write { path, source }
 }
 
 /// A secret key, read and ready to sign.

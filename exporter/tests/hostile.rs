@@ -104,6 +104,34 @@ fn little_in_the_file_does_not_become_much_in_memory() {
             other => panic!("{operations:?}: {other:?}"),
         }
     }
+    // A tensor of eight axes, made again and again of what stands in the memo, and dropped: in six bytes each.
+    let storage = [
+        tuple(&[
+            text("storage"),
+            global("torch", "FloatStorage"),
+            text(&"0".repeat(64)),
+            text("cpu"),
+            int(1),
+        ]),
+        b"Q".to_vec(),
+    ]
+    .concat();
+    let arguments = tuple(&[storage, int(0), ints(&[1; 8]), ints(&[1; 8])]);
+    let function = global("torch._utils", "_rebuild_tensor_v2");
+    let stored = [function, b"q\x000".to_vec(), arguments, b"q\x010".to_vec()].concat();
+    // They take 350 bytes each, more than half of which lie behind the object.
+    for count in [60_000, 1 << 20] {
+        let tensors = b"h\x00h\x01R0".repeat(count);
+        let bytes = pickle([stored.clone(), tensors, b"}".to_vec()].concat());
+        let read = read_pickle(&bytes, &[]);
+        assert!(
+            matches!(
+                read,
+                Err(CheckpointError::Pickle(PickleError::Inflated { .. }))
+            ),
+            "{count}: {read:?}"
+        );
+    }
     // As many objects as a large network has, and texts as long as they like, are read.
     let entries: Vec<u8> = (0..20_000)
         .flat_map(|at| [text(&format!("key {at}")), int(at)].concat())

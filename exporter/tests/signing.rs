@@ -46,6 +46,33 @@ fn keys_are_made_once_and_the_secret_one_is_its_owners() {
 }
 
 #[test]
+fn a_pair_of_keys_is_made_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let (secret, public) = (folder.path().join("key"), folder.path().join("key.pub"));
+    fs::write(&public, "somebody's").unwrap();
+    assert!(matches!(
+        signing::generate(&secret, &public, None),
+        Err(SigningError::Write { path, .. }) if path == public
+    ));
+    assert!(!secret.exists());
+    assert_eq!(fs::read_to_string(&public).unwrap(), "somebody's");
+    assert!(signing::generate(&secret, &secret, None).is_err());
+    assert!(!secret.exists());
+    // A password that protects nothing.
+    assert!(matches!(
+        signing::generate(
+            &secret,
+            &folder.path().join("other.pub"),
+            Some(String::new())
+        ),
+        Err(SigningError::EmptyPassword)
+    ));
+    assert!(!secret.exists());
+    signing::generate(&secret, &folder.path().join("other.pub"), None).unwrap();
+    assert!(Signer::read(&secret, || None).is_ok());
+}
+
+#[test]
 fn a_key_with_a_password_opens_with_it_alone() {
     let folder = tempfile::tempdir().unwrap();
     let (secret, public) = (folder.path().join("key"), folder.path().join("key.pub"));

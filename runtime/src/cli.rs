@@ -290,6 +290,10 @@ pub struct TuneArguments {
     /// Measure with this scan, all of it, instead of a few made-up windows: a file, or the folder of one case
     #[arg(long, value_name = "SCAN")]
     pub input: Option<PathBuf>,
+    /// Which affine of a NIfTI file counts where sform and qform contradict each other: `sform` or `qform`; without
+    /// it, such a file is refused
+    #[arg(long, value_enum, value_name = "FORM", hide_possible_values = true)]
+    pub nifti_form: Option<NiftiForm>,
     /// Where networks run: `cpu`, `cuda`, `cuda:N`, or `auto`, which tries the processor and the first GPU
     #[arg(
         long,

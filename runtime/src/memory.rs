@@ -195,10 +195,15 @@ pub fn check(bytes: u64, max_ram: Option<u64>) -> Result<(), Failure> {
 
 /// The most that a process may hold that holds so much already.
 fn limit(max_ram: Option<u64>, resident: u64) -> Option<(u64, Limit)> {
-    max_ram.map(|bytes| (bytes, Limit::Set)).or_else(|| {
-        let free = HostMemory::read()?.available;
-        Some((free.saturating_add(resident), Limit::Free))
-    })
+    let free = HostMemory::read().map(|memory| memory.available.saturating_add(resident));
+    smaller(max_ram, free)
+}
+
+/// The smaller of what is allowed and what there is: to be allowed more does not make it free.
+fn smaller(set: Option<u64>, free: Option<u64>) -> Option<(u64, Limit)> {
+    let set = set.map(|bytes| (bytes, Limit::Set));
+    let free = free.map(|bytes| (bytes, Limit::Free));
+    set.into_iter().chain(free).min_by_key(|(bytes, _)| *bytes)
 }
 
 fn exceeded(needed: u64, (limit, source_of_limit): (u64, Limit)) -> Failure {
@@ -208,7 +213,7 @@ fn exceeded(needed: u64, (limit, source_of_limit): (u64, Limit)) -> Failure {
         source_of_limit,
     };
     let remedy = format!(
-        "it fits with `--max-ram {}M`, on a machine that has as much",
+        "it fits with `--max-ram {}M`, on a machine that has as much free",
         needed.saturating_add(SLACK_BYTES).div_ceil(1 << 20)
     );
     let exit = match source_of_limit {
@@ -266,6 +271,16 @@ mod tests {
         for text in ["", "G", "-1G", "0", "4X", "nan", "inf"] {
             assert!(parse_size(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_allowed_is_no_more_than_what_is_free() {
+        assert_eq!(smaller(Some(8), Some(5)), Some((5, Limit::Free)));
+        assert_eq!(smaller(Some(4), Some(5)), Some((4, Limit::Set)));
+        assert_eq!(smaller(Some(5), Some(5)), Some((5, Limit::Set)));
+        assert_eq!(smaller(None, Some(5)), Some((5, Limit::Free)));
+        assert_eq!(smaller(Some(8), None), Some((8, Limit::Set)));
+        assert_eq!(smaller(None, None), None);
     }
 
     #[test]

@@ -210,6 +210,10 @@ pub struct Segmented {
     pub seconds: StageSeconds,
     /// Every label but background.
     pub labels: Vec<LabelRecord>,
+    /// What the results themselves say of the input: that images may be missing, how far its grids are to be trusted, that
+    /// frames of reference differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remarks: Option<String>,
     /// What a reader of the result should know.
     pub warnings: Vec<String>,
 }

@@ -458,13 +458,24 @@ fn channels_lie_in_one_frame_of_reference_unless_allowed() {
         "{}",
         ran.stderr
     );
-    let flags = [&by_hand[..], &["--any-frame-of-reference"]].concat();
+    let flags = [
+        &by_hand[..],
+        &["--any-frame-of-reference", "--format", "seg,nifti"],
+    ]
+    .concat();
     let ran = predict(&bundle, &[&input], &out, &flags);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let differ = "geometry ok; frames of reference differ";
+    assert_eq!(json(&ran)["cases"][0]["remarks"], differ);
     assert!(contains(
         &out.join("1.2.1_seg.dcm"),
         "frames of reference differ"
     ));
+    let mut header = Vec::new();
+    let file = fs::File::open(out.join("1.2.1_seg.nii.gz")).unwrap();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(file), &mut header).unwrap();
+    let described = String::from_utf8_lossy(&header[148..228]).into_owned();
+    assert!(described.contains(differ), "{described}");
     let warning = json(&ran)["cases"][0]["warnings"][0].to_string();
     assert!(warning.contains("another frame of reference"), "{warning}");
 }

@@ -87,7 +87,9 @@ fn ask(prompt: &str) -> Result<String, Failure> {
 
 fn failure(error: SigningError) -> Failure {
     let exit = match &error {
-        SigningError::Minisign { .. } | SigningError::Password { .. } => Exit::Usage,
+        SigningError::Minisign { .. }
+        | SigningError::EmptyPassword
+        | SigningError::Password { .. } => Exit::Usage,
         SigningError::Read { .. } => Exit::Input,
         SigningError::Write { .. } | SigningError::Signature(_) => Exit::Output,
         SigningError::Bundle(_) => Exit::Bundle,

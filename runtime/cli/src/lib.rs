@@ -104,7 +104,8 @@ impl Failure {
         lines.extend(self.attempt.clone());
         let mut cause: Option<&(dyn Error + 'static)> = Some(self.cause.as_ref());
         while let Some(error) = cause {
-            let line = error.to_string();
+            // Some libraries end their messages with the end of a line.
+            let line = error.to_string().trim_end().to_owned();
             if lines.last() != Some(&line) {
                 lines.push(line);
             }
@@ -148,6 +149,12 @@ mod tests {
             "error: cannot write `a.nii.gz`\n  caused by: disk is full\n\nhint: free some space\n"
         );
         assert_eq!(failure.exit(), Exit::Output);
+    }
+
+    #[test]
+    fn ends_of_lines_behind_a_cause_are_not_shown() {
+        let failure = Failure::new(Exit::Device, std::io::Error::other("no kernel\n"));
+        assert_eq!(failure.render(), "error: no kernel\n");
     }
 
     #[test]

@@ -96,12 +96,14 @@ fn push(safe: &mut String, character: char) {
 /// Whether a terminal does something else with a character than to show it.
 ///
 /// **Definition**: controls of ASCII and Latin-1 (general category Cc); marks, embeddings, overrides and isolates of
-/// reading direction; separators of lines and paragraphs; characters without width or shape, among them tags.
+/// reading direction; separators of lines and paragraphs; characters without width or shape, among them joiners,
+/// fillers, variation selectors and tags.
 fn is_obeyed(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -120,6 +122,15 @@ mod tests {
             shown("\u{202e}gnp\u{2066}\u{2028}\u{feff}\u{e0041}"),
             r"\u{202e}gnp\u{2066}\u{2028}\u{feff}\u{e0041}"
         );
+    }
+
+    #[test]
+    fn characters_that_nobody_sees_are_shown_by_their_number() {
+        for character in "\u{34f}\u{115f}\u{1160}\u{3164}\u{ffa0}\u{fe0f}\u{180b}\u{e0100}".chars()
+        {
+            let text = format!("a{character}b");
+            assert_eq!(shown(&text), format!("a\\u{{{:x}}}b", u32::from(character)));
+        }
     }
 
     #[test]

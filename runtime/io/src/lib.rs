@@ -7,7 +7,10 @@ pub mod atomic;
 pub mod dicom;
 pub mod nifti;
 mod positioned;
+mod remarks;
 pub mod sniff;
+
+pub use remarks::Remarks;
 
 /// Farthest from the origin that anything lies, and longest distance, in mm: no scanner is a kilometer long.
 const FAR_MM: f64 = 1e6;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use ndarray::{Array4, s};
+use vesal_io::Remarks;
 use vesal_io::atomic::AtomicError;
 use vesal_io::nifti::{
     NiftiError, ProbabilityFile, WriteError, WriteOptions, read_channels, write_volume,
@@ -13,7 +14,7 @@ use vesal_volume::{Affine, Volume};
 const OPTIONS: WriteOptions = WriteOptions {
     overwrite: false,
     space: vesal_io::nifti::XForm::ScannerAnat,
-    note: None,
+    remarks: Remarks::NONE,
 };
 
 fn affine() -> Affine {

@@ -1,10 +1,26 @@
 //! What rewrites ask of a graph.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::network::is_default_domain;
 use crate::proto::{DimensionProto, GraphProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::refusal::Refusal;
+
+/// Names that are taken.
+pub(crate) struct Names(HashSet<String>);
+
+impl Names {
+    /// A name that is not taken yet, and is from now on.
+    pub(crate) fn fresh(&mut self, base: &str) -> String {
+        let mut name = base.to_owned();
+        let mut uses = 1;
+        while !self.0.insert(name.clone()) {
+            uses += 1;
+            name = format!("{base}.{uses}");
+        }
+        name
+    }
+}
 
 impl GraphProto {
     /// Gives a value another name wherever a node gives or takes it.
@@ -20,6 +36,11 @@ impl GraphProto {
 
     /// A name that no value and no node has yet.
     pub(crate) fn fresh(&self, base: &str) -> String {
+        self.names().fresh(base)
+    }
+
+    /// The names of all values and nodes.
+    pub(crate) fn names(&self) -> Names {
         let values = self
             .node
             .iter()
@@ -29,23 +50,17 @@ impl GraphProto {
             .iter()
             .chain(&self.output)
             .chain(&self.value_info);
-        let taken: BTreeSet<&str> = values
-            .map(String::as_str)
-            .chain(self.node.iter().filter_map(|node| node.name.as_deref()))
-            .chain(infos.filter_map(|info| info.name.as_deref()))
+        let named = self
+            .node
+            .iter()
+            .filter_map(|node| node.name.as_ref())
+            .chain(infos.filter_map(|info| info.name.as_ref()))
             .chain(
                 self.initializer
                     .iter()
-                    .filter_map(|tensor| tensor.name.as_deref()),
-            )
-            .collect();
-        let mut name = base.to_owned();
-        let mut uses = 1;
-        while taken.contains(name.as_str()) {
-            uses += 1;
-            name = format!("{base}.{uses}");
-        }
-        name
+                    .filter_map(|tensor| tensor.name.as_ref()),
+            );
+        Names(values.chain(named).cloned().collect())
     }
 
     /// The weight of this name.

@@ -2,7 +2,7 @@
 
 use prost::bytes::Bytes;
 
-use crate::check::{CheckError, MAX_MODEL_BYTES, check_foreign};
+use crate::check::{CheckError, MAX_MODEL_BYTES, check_foreign, is_name};
 use crate::network::Network;
 use crate::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
@@ -13,7 +13,7 @@ impl Network {
     ///
     /// **Definition**: the network has the operators of [`crate::operators`] alone, in the standard domain, with their
     /// attributes; all weights are in the file; every shape is known but for the size of the batch. What it becomes when it is
-    /// encoded again says nothing else: no text, no metadata, no field that was not looked at.
+    /// encoded again says nothing else: no metadata, no field that was not looked at, and of texts only names of printable ASCII.
     ///
     /// **Errors**: the first rule that it breaks.
     pub fn load(bytes: impl Into<Bytes>) -> Result<Self, CheckError> {
@@ -51,7 +51,8 @@ fn node(node: &NodeProto) -> NodeProto {
     NodeProto {
         input: node.input.clone(),
         output: node.output.clone(),
-        name: node.name.clone(),
+        // Nothing refers to it: where it is none, messages tell the node by what it gives.
+        name: node.name.clone().filter(|name| is_name(name)),
         op_type: node.op_type.clone(),
         attribute: node.attribute.iter().map(attribute).collect(),
         ..Default::default()

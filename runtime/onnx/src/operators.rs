@@ -1,7 +1,8 @@
 //! The operators that networks may have: one table for whoever writes, checks, rewrites, plans or loads a network.
 //!
 //! An operator is here if the shape of what it gives follows from shapes, attributes and constants, so that its memory is
-//! known before anything runs, and if it does a bounded amount of work on it. Those that run graphs (`Loop`, `If`, `Scan`),
+//! known before anything runs, and if its work is bounded by the file and the sizes of what it takes and gives: kernels of
+//! convolutions lie in the file, and the check limits how often windows of poolings overlap. Those that run graphs (`Loop`, `If`, `Scan`),
 //! make up values (`RandomNormal`) or look at values to decide about shapes (`NonZero`, `Reshape` by a computed shape) are not.
 
 use crate::proto::AttributeType;
@@ -98,6 +99,8 @@ pub enum Rule {
     Repeated,
     /// Of all inputs, one behind the other along an axis.
     Concatenation,
+    /// That of the first input, along one of whose axes it works, but for that of the batch.
+    Along,
     /// Of a window that moves.
     Pooling,
     /// One voxel for each channel.
@@ -279,7 +282,7 @@ pub const OPERATORS: &[Operator] = &[
         .half(Halves::First),
     operator("Selu", 6, [1, 1], Rule::Same).with(&[("alpha", Kind::Float), ("gamma", Kind::Float)]),
     operator("Sigmoid", 6, [1, 1], Rule::Same),
-    operator("Softmax", 13, [1, 1], Rule::Same).with(&[("axis", Kind::Int)]),
+    operator("Softmax", 13, [1, 1], Rule::Along).with(&[("axis", Kind::Int)]),
     operator("Softplus", 1, [1, 1], Rule::Same),
     operator("Sub", 7, [2, 2], Rule::Broadcast),
     operator("Tanh", 6, [1, 1], Rule::Same),
@@ -332,6 +335,46 @@ mod tests {
                 "Relu"
             ]
         );
+    }
+
+    /// The operator's line in the table of FORMAT.md.
+    fn row(operator: &Operator) -> String {
+        let attribute = |(name, kind): &(&str, Kind)| match kind {
+            Kind::Zero => format!("`{name}` (0)"),
+            Kind::Text(allowed) => format!("`{name}` (`{}`)", allowed.join("`, `")),
+            Kind::Int | Kind::Ints | Kind::Float => format!("`{name}`"),
+        };
+        let attributes: Vec<String> = operator.attributes.iter().map(attribute).collect();
+        let inputs = match operator.inputs {
+            [least, most] if least == most => least.to_string(),
+            [least, most] => format!("{least} to {most}"),
+        };
+        let (name, since) = (operator.name, operator.since);
+        format!(
+            "| {name} | {since} | {inputs} | {} |",
+            attributes.join(", ")
+        )
+    }
+
+    #[test]
+    fn the_format_of_bundles_lists_the_operators() {
+        let format = include_str!("../../bundle/FORMAT.md");
+        let mut lines = format
+            .lines()
+            .skip_while(|line| !line.starts_with("| operator |"));
+        let listed: Vec<&str> = lines
+            .by_ref()
+            .skip(2)
+            .take_while(|line| line.starts_with('|'))
+            .collect();
+        let known: Vec<String> = OPERATORS
+            .iter()
+            .filter(|operator| operator.is_loaded())
+            .map(row)
+            .collect();
+        assert_eq!(listed, known);
+        let opsets = format!("Opsets up to {NEWEST_OPSET} are known");
+        assert!(format.contains(&opsets), "{opsets}");
     }
 
     #[test]

@@ -8,7 +8,8 @@ use std::num::NonZeroUsize;
 use example::Example;
 use parts::{EXAMPLE, graph, model, node, of};
 use vesal_onnx::proto::{
-    AttributeProto, DataType, DimensionProto, GraphProto, ModelProto, TensorProto, ValueInfoProto,
+    AttributeProto, DataType, DimensionProto, GraphProto, ModelProto, NodeProto, TensorProto,
+    ValueInfoProto,
 };
 use vesal_onnx::{CheckError, DOMAIN, HeadProblem, Interface, NORM_RELU, Network, Refusal};
 
@@ -459,6 +460,69 @@ fn norms_and_relus_become_one_operator() {
     let element = |name: &str| weight(of(&half), name).data_type();
     assert_eq!(element(&norm.input[1]), DataType::Float as i32);
     assert_eq!(element("first.weight"), DataType::Float16 as i32);
+}
+
+#[test]
+fn many_norms_are_joined_in_one_pass() {
+    const PAIRS: usize = 4000;
+    let mut model = wide();
+    let made = graph(&mut model);
+    let at = made
+        .node
+        .iter()
+        .position(|node| node.name() == "skip")
+        .unwrap();
+    let (norm, relu) = (
+        made.node
+            .iter()
+            .find(|node| node.op_type() == "InstanceNormalization")
+            .unwrap()
+            .clone(),
+        made.node
+            .iter()
+            .find(|node| node.op_type() == "Relu")
+            .unwrap()
+            .clone(),
+    );
+    let mut further = Vec::new();
+    for pair in 0..PAIRS {
+        // Of every other, something else takes what lies between.
+        let kept = pair % 2 == 0;
+        let names = ["norm", "relu", "also"].map(|name| format!("{name}.{pair}"));
+        let [between, output, also] = names.clone();
+        let mut nodes = vec![
+            NodeProto {
+                output: vec![between.clone()],
+                name: Some(names[0].clone()),
+                ..norm.clone()
+            },
+            NodeProto {
+                input: vec![between.clone()],
+                output: vec![output],
+                name: Some(names[1].clone()),
+                ..relu.clone()
+            },
+        ];
+        if kept {
+            nodes.push(NodeProto {
+                input: vec![between],
+                output: vec![also],
+                name: Some(names[2].clone()),
+                ..relu.clone()
+            });
+        }
+        further.extend(nodes);
+    }
+    made.node.splice(at..at, further);
+    let before = Network::from(wide()).fuse_norm_relu().unwrap().1;
+    let begin = std::time::Instant::now();
+    let (_, number) = Network::from(model).fuse_norm_relu().unwrap();
+    assert_eq!(number, before + PAIRS / 2);
+    assert!(
+        begin.elapsed() < std::time::Duration::from_secs(5),
+        "{:?}",
+        begin.elapsed()
+    );
 }
 
 #[test]

@@ -9,5 +9,5 @@ mod series;
 
 pub use find::{Candidate, FindError, Input, find, find_listed, images_in};
 pub use grid::GridError;
-pub use read::{Assessed, Checked, Images, Origin, ReadError, note};
+pub use read::{Assessed, Checked, Images, Origin, ReadError};
 pub use series::{Choosing, ChosenSeries, SeriesError, names};

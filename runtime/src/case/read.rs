@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Axis, concatenate};
 use vesal_bundle::DeployPlan;
+use vesal_io::Remarks;
 use vesal_io::dicom::write::Source;
-use vesal_io::dicom::{Assessment, DicomError, Grade, Policy, Slice, Stack};
+use vesal_io::dicom::{Assessment, DicomError, Policy, Slice, Stack, frames_differ};
 use vesal_io::nifti::{AffineSource, Believe, Limits, NiftiError, NiftiFile, VoxelError, XForm};
 use vesal_volume::{Geometry, Volume};
 
@@ -23,8 +24,8 @@ pub struct Checked {
     pub warnings: Vec<String>,
     grids: Vec<(Geometry, usize)>,
     reading_bytes: u64,
-    /// Whether images may be missing.
-    incomplete: bool,
+    /// What results say of the input.
+    remarks: Remarks,
 }
 
 /// The voxels of a case.
@@ -51,23 +52,8 @@ pub struct Origin {
     pub space: XForm,
     /// The series that results refer to; `None` where the input is no DICOM.
     pub source: Option<Source>,
-    /// How far the grids of all channels are to be trusted: the worst counts; `None` where the input is no DICOM.
-    pub grade: Option<Grade>,
-    /// Whether images may be missing.
-    pub incomplete: bool,
-}
-
-/// What NIfTI files say about the input that they come from.
-pub fn note(grade: Option<Grade>, incomplete: bool) -> Option<&'static str> {
-    Some(match (grade, incomplete) {
-        (None, false) => return None,
-        (None, true) => "may lack images",
-        (Some(Grade::Ok), false) => "geometry ok",
-        (Some(Grade::Ok), true) => "geometry ok; may lack images",
-        (Some(Grade::Resampled), false) => "geometry resampled",
-        (Some(Grade::Resampled), true) => "geometry resampled; may lack images",
-        (Some(Grade::Refused), _) => "geometry refused",
-    })
+    /// What results say of it.
+    pub remarks: Remarks,
 }
 
 /// Share of the first channel's region that a channel shows without being told of.
@@ -168,6 +154,10 @@ impl Checked {
     /// **Errors**: [`DicomError::Refused`] for a stack without a volume; channels of one image lie on different grids.
     pub fn stacks(stacks: Vec<Assessed>, plan: &DeployPlan) -> Result<Self, ReadError> {
         let mut warnings = Vec::new();
+        let mut remarks = Remarks {
+            grade: stacks.iter().map(|stack| stack.assessment.grade()).max(),
+            ..Remarks::NONE
+        };
         let mut facts = Vec::new();
         for (Assessed { stack, assessment }, channel) in stacks.iter().zip(&plan.channels) {
             let geometry = assessment.grid()?;
@@ -179,7 +169,9 @@ impl Checked {
                 };
                 warnings.push(format!("channel `{}`{about}: {finding}", channel.name));
             }
-            if stack.frame_of_reference() != stacks[0].stack.frame_of_reference() {
+            let first = stacks[0].stack.frame_of_reference();
+            if !facts.is_empty() && frames_differ(first, stack.frame_of_reference()) {
+                remarks.frames_differ = true;
                 warnings.push(format!(
                     "channel `{}` has another frame of reference than `{}`: nothing says that they are aligned",
                     channel.name, plan.channels[0].name
@@ -191,8 +183,15 @@ impl Checked {
             ));
         }
         let assessments = stacks.into_iter().map(|stack| stack.assessment).collect();
-        let space = XForm::ScannerAnat;
-        Self::new(Sources::Stacks(assessments), &facts, plan, space, warnings)
+        let mut checked = Self::new(
+            Sources::Stacks(assessments),
+            &facts,
+            plan,
+            XForm::ScannerAnat,
+            warnings,
+        )?;
+        checked.remarks = remarks;
+        Ok(checked)
     }
 
     /// Puts together what is known of each channel: its grid, and the most bytes that reading it takes.
@@ -249,7 +248,7 @@ impl Checked {
         Ok(Self {
             sources,
             images,
-            incomplete: false,
+            remarks: Remarks::NONE,
             space,
             warnings,
             grids,
@@ -283,7 +282,7 @@ impl Checked {
 
     /// The same, marked: images of the input may be missing, and every result says so.
     pub fn marked(mut self) -> Self {
-        self.incomplete = true;
+        self.remarks.incomplete = true;
         self
     }
 
@@ -291,12 +290,12 @@ impl Checked {
     ///
     /// **Errors**: voxels are damaged or incomplete; a header has changed since it was looked at.
     pub fn read(&self) -> Result<Images, ReadError> {
-        let (channels, source, grade) = match &self.sources {
+        let (channels, source) = match &self.sources {
             Sources::Files(files, believe) => {
                 let channels = files.iter().map(|file| {
                     NiftiFile::open_believing(file, *believe)?.volume(&Limits::default())
                 });
-                (channels.collect::<Result<Vec<_>, _>>()?, None, None)
+                (channels.collect::<Result<Vec<_>, _>>()?, None)
             }
             Sources::Stacks(stacks) => {
                 let mut channels = Vec::with_capacity(stacks.len());
@@ -310,13 +309,12 @@ impl Checked {
                     });
                 }
                 let source = source.ok_or(ReadError::Changed)?;
-                let source = if self.incomplete {
+                let source = if self.remarks.incomplete {
                     source.incomplete()
                 } else {
                     source
                 };
-                let grade = stacks.iter().map(Assessment::grade).max();
-                (channels, Some(source), grade)
+                (channels, Some(source))
             }
         };
         let mut channels = channels.into_iter();
@@ -326,8 +324,7 @@ impl Checked {
             origin: Origin {
                 space: self.space,
                 source,
-                grade,
-                incomplete: self.incomplete,
+                remarks: self.remarks,
             },
         })
     }

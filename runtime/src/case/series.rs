@@ -8,7 +8,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use vesal_bundle::deploy_plan::Channel;
-use vesal_io::dicom::{self, DicomError, Scan, Stack, StatedSeries, UnreadSeries};
+use vesal_io::dicom::{self, DicomError, Scan, Stack, StatedSeries, UnreadSeries, frames_differ};
 
 use super::find::{Candidate, FindError, Found, Input, list};
 use crate::skipped;
@@ -450,8 +450,7 @@ impl Taking<'_> {
         }
         for (channel, stack) in self.channels.iter().zip(chosen).skip(1) {
             let first = chosen[0].frame_of_reference();
-            let differ = first.is_none() || stack.frame_of_reference() != first;
-            if differ {
+            if frames_differ(first, stack.frame_of_reference()) {
                 return Err(SeriesError::FrameOfReference {
                     study: study.to_owned(),
                     first: self.channels[0].name.clone(),

@@ -71,8 +71,8 @@ pub enum PickleError {
     },
 }
 
-/// Bytes that the objects of a pickle may take, and so many for each of its bytes: an operation of one byte makes an object
-/// that takes tens. Vectors that grow take up to three times as much for a moment.
+/// Bytes that the objects of a pickle and what lies behind them may take, and so many for each of its bytes: an operation of
+/// one byte makes an object that takes tens, and one of a few a tensor of hundreds. Vectors that grow take up to three times as much for a moment.
 const LEAST_OBJECT_BYTES: usize = 16 << 20;
 const OBJECT_BYTES_PER_BYTE: usize = 4;
 
@@ -357,7 +357,7 @@ impl<'a> Machine<'a> {
     }
 
     pub(super) fn push(&mut self, object: Object) -> Result<(), PickleError> {
-        self.take_memory(size_of::<Object>())?;
+        self.take_memory(size_of::<Object>().saturating_add(object.bytes_behind()))?;
         let id = self.arena.add(object);
         let id = id.ok_or_else(|| self.operand("fewer objects"))?;
         self.push_id(id)

@@ -101,6 +101,28 @@ pub enum Object {
     Opaque,
 }
 
+/// What an allocator adds to a block, and what it rounds up.
+const BLOCK_BYTES: usize = 2 * size_of::<usize>();
+
+impl Object {
+    /// Bytes that lie behind it in memory of its own when it is made; what lists and dictionaries refer to is counted as it
+    /// comes.
+    pub(super) fn bytes_behind(&self) -> usize {
+        let storage = |storage: &Storage| storage.key.capacity() + BLOCK_BYTES;
+        match self {
+            Self::Text(text) => text.len() + BLOCK_BYTES,
+            Self::Bytes(bytes) => bytes.len() + BLOCK_BYTES,
+            Self::Storage(behind) => size_of::<Storage>() + BLOCK_BYTES + storage(behind),
+            Self::Tensor(tensor) => {
+                let sizes = tensor.shape.capacity() + tensor.strides.capacity();
+                let lists = sizes * size_of::<usize>() + 2 * BLOCK_BYTES;
+                size_of::<Tensor>() + BLOCK_BYTES + storage(&tensor.storage) + lists
+            }
+            _ => 0,
+        }
+    }
+}
+
 /// The objects of a pickle.
 #[derive(Debug, Clone, Default)]
 pub struct Arena {

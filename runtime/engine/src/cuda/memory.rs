@@ -133,9 +133,11 @@ impl Transfer {
     ///
     /// **Errors**: too little memory that can be pinned.
     pub(crate) fn new(gpu: &Arc<Gpu>, floats: usize) -> Result<Self, CudaError> {
+        // Before the memory, which nothing but a whole transfer gives back.
+        let done = Event::new(gpu)?;
         Ok(Self {
             memory: ManuallyDrop::new(PinnedMemory::new(gpu, floats)?),
-            done: Event::new(gpu)?,
+            done,
             copying: Copying::None,
         })
     }
@@ -214,6 +216,7 @@ impl<'a> Waited<'a> {
 }
 
 /// Copies that are begun one after the other.
+#[must_use = "without `finish`, nobody learns when the copies are done, and the memory cannot be used again"]
 pub(crate) struct Copies<'a> {
     transfer: &'a mut Transfer,
     stream: &'a Stream,

@@ -158,10 +158,11 @@ pub fn fetch_into(cache: &Path, variant: Variant) -> Result<Found, InstallError>
     })?;
     let folder = cache.join(variant.folder());
     // What has no record was put there otherwise, or before there were records.
-    let present = || {
-        let path = library_in(&folder).filter(|_| installed::has_record(&folder))?;
+    let present = || -> Result<Option<Found>, LibraryError> {
+        let recorded = installed::has_record(&folder)?;
+        let path = library_in(&folder).filter(|_| recorded);
         let origin = Origin::Cache;
-        Some(Found { path, origin })
+        Ok(path.map(|path| Found { path, origin }))
     };
     let write = |path: &Path| {
         let path = path.to_path_buf();
@@ -171,7 +172,7 @@ pub fn fetch_into(cache: &Path, variant: Variant) -> Result<Found, InstallError>
     let lock_path = cache.join(format!("{}.lock", variant.folder()));
     let lock = File::create(&lock_path).map_err(write(&lock_path))?;
     lock.lock().map_err(write(&lock_path))?;
-    if let Some(found) = present() {
+    if let Some(found) = present()? {
         return Ok(found);
     }
     let staging = tempfile::Builder::new()
@@ -188,7 +189,7 @@ pub fn fetch_into(cache: &Path, variant: Variant) -> Result<Found, InstallError>
     }
     fs::rename(&unpacked, &folder).map_err(write(&folder))?;
     installed::record(&folder).map_err(write(&folder))?;
-    present().ok_or_else(|| {
+    present()?.ok_or_else(|| {
         LibraryError::NotFound {
             searched: vec![folder],
         }

@@ -6,9 +6,10 @@ use super::LibraryError;
 
 /// Gives the real path of a library that is about to be loaded.
 ///
-/// **Definition**: the path is absolute; on Unix neither the file nor any folder above it belongs to another user than this
-/// one or root, nor may everybody write to it, unless a folder is one (such as `/tmp`) in which nobody removes what is
-/// another's. Groups are the administrator's choice.
+/// **Definition**: the path is absolute; on Unix neither the file, its folder, the libraries beside it, nor any folder above
+/// them belongs to another user than this one or root, nor may everybody write to it. A folder above may be one (such as
+/// `/tmp`) in which nobody removes what is another's; that of the file may not, for libraries load what lies beside them by
+/// name. Groups are the administrator's choice. Elsewhere owners are not looked at.
 ///
 /// **Errors**: it does not, or is not there.
 pub(crate) fn check(path: &Path) -> Result<PathBuf, LibraryError> {
@@ -16,28 +17,52 @@ pub(crate) fn check(path: &Path) -> Result<PathBuf, LibraryError> {
     if !real.is_absolute() {
         return Err(LibraryError::Relative { path: path.into() });
     }
-    check_owners(&real)?;
+    for place in std::iter::once(real.clone()).chain(companions(&real)) {
+        check_owners(&place, &real)?;
+    }
     Ok(real)
 }
 
+/// Real paths of the libraries beside one, which it or the system may load with it.
+fn companions(library: &Path) -> Vec<PathBuf> {
+    let entries = library.parent().and_then(|folder| folder.read_dir().ok());
+    let names = entries.into_iter().flatten().flatten();
+    names
+        .filter(|entry| is_library(&entry.file_name().to_string_lossy()))
+        // A link that leads nowhere loads nothing.
+        .filter_map(|entry| entry.path().canonicalize().ok())
+        .collect()
+}
+
+/// Whether a file is called like a library of some system: `libcudart.so.13`, `cudart64_13.dll`, `libonnxruntime.dylib`.
+fn is_library(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    [".so", ".dll", ".dylib"]
+        .iter()
+        .any(|end| name.ends_with(end))
+        || name.contains(".so.")
+}
+
+/// Checks a library and the folders above it; `library` is the one that is loaded.
 #[cfg(unix)]
-fn check_owners(path: &Path) -> Result<(), LibraryError> {
+fn check_owners(path: &Path, library: &Path) -> Result<(), LibraryError> {
     use std::os::unix::fs::MetadataExt;
 
     const EVERYBODY: u32 = 0o002;
     const STICKY: u32 = 0o1000;
 
     let user = rustix::process::geteuid().as_raw();
-    for place in path.ancestors() {
+    for (above, place) in path.ancestors().enumerate() {
         // What is not there is reported by who loads it.
         let Ok(found) = place.symlink_metadata() else {
             continue;
         };
         let (mode, owner) = (found.mode(), found.uid());
-        let open = mode & EVERYBODY != 0 && (found.is_file() || mode & STICKY == 0);
+        let kept = above > 1 && mode & STICKY != 0;
+        let open = mode & EVERYBODY != 0 && !kept;
         if open || (owner != 0 && owner != user) {
             return Err(LibraryError::Exposed {
-                path: path.into(),
+                path: library.into(),
                 place: place.into(),
                 owner,
             });
@@ -47,7 +72,7 @@ fn check_owners(path: &Path) -> Result<(), LibraryError> {
 }
 
 #[cfg(not(unix))]
-fn check_owners(_: &Path) -> Result<(), LibraryError> {
+fn check_owners(_: &Path, _: &Path) -> Result<(), LibraryError> {
     Ok(())
 }
 
@@ -81,9 +106,13 @@ mod tests {
             matches!(&error, LibraryError::Exposed { place, .. } if place.ends_with("open")),
             "{error:?}"
         );
-        // As `/tmp` is.
+        // As `/tmp` is: nobody removes another's, and everybody puts something beside it.
         mode(&folder, 0o1777);
-        check(&library).expect("nobody removes another's");
+        assert!(matches!(check(&library), Err(LibraryError::Exposed { .. })));
+        mode(&folder, 0o755);
+        mode(root.path(), 0o1777);
+        check(&library).expect("a folder above");
+        mode(root.path(), 0o700);
         mode(&library, 0o666);
         let error = check(&library).expect_err("everybody's file");
         assert!(
@@ -97,6 +126,35 @@ mod tests {
         let link = root.path().join("link.so");
         std::os::unix::fs::symlink(&library, &link).expect("linked");
         assert!(matches!(check(&link), Err(LibraryError::Exposed { .. })));
+    }
+
+    #[test]
+    fn what_a_library_loads_is_checked_with_it() {
+        let root = tempfile::tempdir().expect("temporary directory");
+        let at = |name: &str| root.path().join(name);
+        let library = at("libonnxruntime.so.1.31.1");
+        fs::write(&library, "").expect("written");
+        for name in ["libonnxruntime_providers_shared.so", "libcudart.so.13.4.36"] {
+            let companion = at(name);
+            fs::write(&companion, "").expect("written");
+            check(&library).expect("nobody else's");
+            let mode = |mode| {
+                fs::set_permissions(&companion, Permissions::from_mode(mode)).expect("set");
+            };
+            mode(0o666);
+            let error = check(&library).expect_err("everybody's companion");
+            assert!(
+                matches!(&error, LibraryError::Exposed { place, path, .. }
+                    if place.ends_with(name) && path.ends_with("libonnxruntime.so.1.31.1")),
+                "{error:?}"
+            );
+            mode(0o644);
+        }
+        // What is no library, or leads to none, is not loaded.
+        fs::write(at("notes.txt"), "").expect("written");
+        fs::set_permissions(at("notes.txt"), Permissions::from_mode(0o666)).expect("set");
+        std::os::unix::fs::symlink(at("nowhere"), at("libgone.so")).expect("linked");
+        check(&library).expect("nobody else's");
     }
 
     #[test]

@@ -72,8 +72,10 @@ impl Stamp {
 }
 
 /// Whether a folder of the cache has a record.
-pub(crate) fn has_record(folder: &Path) -> bool {
-    read(folder).is_some()
+///
+/// **Errors**: it has one that this user may not read, as one that another user made.
+pub(crate) fn has_record(folder: &Path) -> Result<bool, LibraryError> {
+    Ok(read(folder)?.is_some())
 }
 
 /// Records all files of a folder that was just filled.
@@ -100,12 +102,12 @@ pub fn record(folder: &Path) -> io::Result<()> {
 
 /// Checks that the files beside a library of the cache, and the library itself, are those that were fetched.
 ///
-/// **Errors**: no record, or a file that is another one.
+/// **Errors**: no record, one that cannot be read, or a file that is another one.
 pub fn check(library: &Path) -> Result<(), LibraryError> {
     let changed = |path: &Path| LibraryError::Changed { path: path.into() };
     let folder = library.parent().ok_or_else(|| changed(library))?;
     let name = library.file_name().unwrap_or_default();
-    let mut entries = read(folder).ok_or_else(|| changed(library))?;
+    let mut entries = read(folder)?.ok_or_else(|| changed(library))?;
     if !entries.iter().any(|entry| *entry.name == *name) {
         return Err(changed(library));
     }
@@ -131,16 +133,34 @@ pub fn check(library: &Path) -> Result<(), LibraryError> {
     Ok(())
 }
 
-fn read(folder: &Path) -> Option<Vec<Entry>> {
+/// The record of a folder; `None` where there is none, or something that is no record.
+fn read(folder: &Path) -> Result<Option<Vec<Entry>>, LibraryError> {
     let path = folder.join(FILE_NAME);
-    let file = path.symlink_metadata().ok()?;
-    (file.is_file() && file.len() <= MAX_RECORD_BYTES).then_some(())?;
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+    let read = || -> io::Result<Option<Vec<Entry>>> {
+        let file = path.symlink_metadata()?;
+        if !file.is_file() || file.len() > MAX_RECORD_BYTES {
+            return Ok(None);
+        }
+        Ok(serde_json::from_slice(&fs::read(&path)?).ok())
+    };
+    match read() {
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        // Of a folder that is a file, say.
+        Err(source) if source.kind() == io::ErrorKind::NotADirectory => Ok(None),
+        read => read.map_err(|source| LibraryError::Record { path, source }),
+    }
 }
 
+/// Writes the record such that every user may read it who may read the libraries: caches are shared, too.
 fn write(folder: &Path, entries: &[Entry]) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(&serde_json::to_vec_pretty(entries)?)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.as_file()
+            .set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
     file.persist(folder.join(FILE_NAME))?;
     Ok(())
 }
@@ -167,7 +187,7 @@ mod tests {
         fs::write(&library, "library").expect("written");
         check(&library).expect("as fetched");
         let stamp = Stamp::of(&library.metadata().expect("there"));
-        let entries = read(folder.path()).expect("a record");
+        let entries = read(folder.path()).expect("readable").expect("a record");
         assert_eq!(
             entries
                 .iter()
@@ -188,11 +208,46 @@ mod tests {
                 matches!(&error, LibraryError::Changed { path: found } if *found == path(name)),
                 "{error:?}"
             );
+            assert_eq!(
+                error.hint(),
+                Some("`vesal setup --force` fetches ONNX Runtime again")
+            );
             fs::write(path(name), before).expect("written");
             check(&library).expect("as fetched");
         }
         let other = path("libonnxruntime.so.2");
         fs::write(&other, "library").expect("written");
         assert!(check(&other).is_err(), "a file that was not fetched");
+    }
+
+    #[test]
+    fn what_changed_is_fetched_into_the_folder_that_it_lies_in() {
+        let cache = tempfile::tempdir().expect("temporary directory");
+        let folder = cache.path().join(crate::install::Variant::Cuda.folder());
+        fs::create_dir(&folder).expect("created");
+        let error = check(&folder.join("libonnxruntime.so")).expect_err("no record");
+        let hint = error.hint().expect("a remedy");
+        assert!(hint.contains("--cuda --force"), "{hint}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn every_user_of_a_cache_may_read_its_record() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().expect("temporary directory");
+        fs::write(folder.path().join("libonnxruntime.so"), "library").expect("written");
+        assert!(!has_record(folder.path()).expect("none"));
+        record(folder.path()).expect("recorded");
+        let path = folder.path().join(FILE_NAME);
+        let mode = path.metadata().expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o644);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).expect("set");
+        if fs::read(&path).is_ok() {
+            println!("skipped: this user reads everything");
+            return;
+        }
+        let error = has_record(folder.path()).expect_err("unreadable");
+        assert!(matches!(error, LibraryError::Record { .. }), "{error:?}");
     }
 }

@@ -213,10 +213,11 @@ mod tests {
 
     #[test]
     fn a_file_that_is_no_library_is_said_to_be_none() {
-        let file = tempfile::NamedTempFile::new().expect("temporary file");
-        std::fs::write(file.path(), "text").expect("written");
+        let folder = tempfile::tempdir().expect("temporary directory");
+        let path = folder.path().join("library.so");
+        std::fs::write(&path, "text").expect("written");
         let found = Found {
-            path: file.path().into(),
+            path,
             origin: Origin::Explicit,
         };
         assert!(matches!(load(&found), Err(LibraryError::Binary { .. })));

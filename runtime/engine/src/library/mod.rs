@@ -10,9 +10,12 @@ pub mod installed;
 mod load;
 mod places;
 
+use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
+
+use crate::install::Variant;
 
 pub use self::load::{MIN_VERSION, Runtime, load, runtime};
 pub(crate) use self::places::site_packages;
@@ -75,6 +78,14 @@ pub enum LibraryError {
         place: PathBuf,
         /// Number of the user that it belongs to.
         owner: u32,
+    },
+    /// What setup noted cannot be read.
+    #[error("cannot read `{}`, which says what was fetched", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
     },
     /// It is not what setup fetched.
     #[error("`{}` is not the file that was fetched", path.display())]
@@ -147,7 +158,13 @@ impl LibraryError {
             Self::Exposed { .. } => Some(
                 "take the right to write from others (`chmod o-w`), or move the library where only you can write",
             ),
-            Self::Changed { .. } => Some("`vesal setup --force` fetches ONNX Runtime again"),
+            Self::Record { .. } => Some("let this user read the file (`chmod a+r`)"),
+            Self::Changed { path } => Some(match Variant::of_folder(path.parent()) {
+                Some(Variant::Cuda) => {
+                    "`vesal setup --cuda --force` fetches ONNX Runtime with CUDA again"
+                }
+                Some(Variant::Cpu) | None => "`vesal setup --force` fetches ONNX Runtime again",
+            }),
             Self::AlreadyLoaded { .. } | Self::Start { .. } => None,
         }
     }

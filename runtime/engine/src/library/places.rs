@@ -49,7 +49,8 @@ impl Places {
     /// Finds the library in the first place that has one: what the user named, `ORT_DYLIB_PATH`, beside the
     /// executable, the user's cache (what setup has put there), the active Python environment's `onnxruntime` package.
     ///
-    /// **Errors**: a variable that names no absolute path; a named place without a library (the others are not looked at then), or none anywhere.
+    /// **Errors**: a variable that names no absolute path; a named place without a library (the others are not looked at
+    /// then), or none anywhere; what was fetched, and the record of it that this user may not read.
     pub fn find(&self) -> Result<Found, LibraryError> {
         let named = [
             (&self.explicit, Origin::Explicit, "the command line"),
@@ -95,8 +96,10 @@ impl Places {
             );
         }
         for (folder, origin) in &folders {
-            let fetched = *origin != Origin::Cache || installed::has_record(folder);
-            if let Some(path) = library_in(folder).filter(|_| fetched) {
+            let Some(path) = library_in(folder) else {
+                continue;
+            };
+            if *origin != Origin::Cache || installed::has_record(folder)? {
                 return Ok(Found {
                     path,
                     origin: *origin,
@@ -210,6 +213,14 @@ impl Variant {
             Self::Cpu => format!("onnxruntime-{VERSION}"),
             Self::Cuda => format!("onnxruntime-{VERSION}-cuda"),
         }
+    }
+
+    /// The one whose folder in the cache this is.
+    pub(super) fn of_folder(folder: Option<&Path>) -> Option<Self> {
+        let name = folder?.file_name()?;
+        [Self::Cpu, Self::Cuda]
+            .into_iter()
+            .find(|variant| *name == *variant.folder())
     }
 }
 

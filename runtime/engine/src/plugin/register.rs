@@ -140,8 +140,8 @@ fn source(runtime: &'static Runtime, provider: Provider) -> Result<Source, Plugi
 
 /// Loads the libraries that a plugin needs and does not find beside it by itself.
 ///
-/// Systems take a library that is loaded already for one of the same name that is asked for. What cannot be loaded is
-/// left out: the plugin's own error then says what it misses.
+/// Systems take a library that is loaded already for one of the same name that is asked for. They were checked with the
+/// plugin, as all libraries beside it. What cannot be loaded is left out: the plugin's own error then says what it misses.
 fn load_companions(provider: Provider, plugin: &Path) {
     let wanted: &[&str] = match provider {
         Provider::TensorRtRtx => &["cudart", "tensorrt_rtx", "tensorrt_onnxparser_rtx"],

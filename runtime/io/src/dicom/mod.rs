@@ -57,7 +57,7 @@ pub use header::StatedSeries;
 pub use instance::{IMPLEMENTATION_VERSION, Instance, implementation_class, meta_information};
 pub use patient::patients;
 pub use scan::{Scan, SkipReason, Skipped, UnreadSeries, scan};
-pub use stack::{Assessment, Grade, Policy, Slice, Stack};
+pub use stack::{Assessment, Grade, Policy, Slice, Stack, frames_differ};
 pub use structures::{
     ReferencedSeries, Region, StructureReferences, Structures, read_structure_references,
     read_structures,

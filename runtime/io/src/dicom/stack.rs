@@ -235,6 +235,11 @@ pub enum Policy {
     Resample,
 }
 
+/// Whether nothing says that two series lie in the same place: their frames of reference differ, or the first has none.
+pub fn frames_differ(first: Option<&str>, other: Option<&str>) -> bool {
+    first.is_none() || first != other
+}
+
 /// How far a volume is to be trusted.
 ///
 /// Of several volumes the greatest counts.

@@ -54,9 +54,9 @@ pub(super) fn header(
         space => space,
     } as i16;
     let mut descrip = b"Vesal".to_vec();
-    if let Some(note) = options.note {
+    if let Some(remarks) = options.remarks.text() {
         descrip.extend(b"; ");
-        descrip.extend(note.as_bytes());
+        descrip.extend(remarks.as_bytes());
     }
     // The last byte ends the text.
     descrip.truncate(79);

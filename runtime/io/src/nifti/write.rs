@@ -8,6 +8,7 @@ use ndarray::{ArrayView3, Axis, s};
 use rayon::prelude::*;
 use vesal_volume::{LabelMap, Volume};
 
+use crate::Remarks;
 use crate::nifti::blocks::{self, Block};
 use crate::nifti::error::NiftiError;
 use crate::nifti::made_header::{header, volume_header};
@@ -26,8 +27,8 @@ pub struct WriteOptions {
     /// Which world the affine leads to: the `space` of the header that the grid comes from. Unknown is written as
     /// aligned, because a reader would otherwise not use the affine.
     pub space: XForm,
-    /// What the header's description says behind the program's name; what is beyond 72 bytes is cut off.
-    pub note: Option<&'static str>,
+    /// What the header's description says behind the program's name.
+    pub remarks: Remarks,
 }
 
 impl Default for WriteOptions {
@@ -36,7 +37,7 @@ impl Default for WriteOptions {
         Self {
             overwrite: false,
             space: XForm::AlignedAnat,
-            note: None,
+            remarks: Remarks::NONE,
         }
     }
 }

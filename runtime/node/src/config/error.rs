@@ -15,11 +15,15 @@ pub enum ConfigError {
         reason: io::Error,
     },
     /// It is no TOML, or has keys or values that no setting has.
-    #[error("the settings `{}` are wrong: {message}", path.display())]
+    #[error("the settings `{}` are wrong at line {line}, column {column}: {message}", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// Where and why.
+        /// Where, from 1.
+        line: usize,
+        /// Character of the line, from 1.
+        column: usize,
+        /// Why.
         message: String,
     },
     /// A value breaks a rule.

@@ -25,9 +25,15 @@ impl Config {
     ///
     /// **Errors**: as [`Config::read`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let document: Document = toml::from_str(text).map_err(|error| ConfigError::Syntax {
-            path: path.to_owned(),
-            message: error.to_string().trim().to_owned(),
+        let document: Document = toml::from_str(text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let (line, column) = place(text, start);
+            ConfigError::Syntax {
+                path: path.to_owned(),
+                line,
+                column,
+                message: error.message().trim().replace('\n', ", "),
+            }
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         document
@@ -38,6 +44,17 @@ impl Config {
                 fault,
             })
     }
+}
+
+/// Line and column of a byte of a text, each from 1.
+fn place(text: &str, byte: usize) -> (usize, usize) {
+    let before: String = text
+        .char_indices()
+        .take_while(|(at, _)| *at < byte)
+        .map(|(_, character)| character)
+        .collect();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
 #[cfg(test)]

@@ -38,6 +38,23 @@ impl Node<'_> {
         }))
     }
 
+    /// Works along one axis of the input, the last one if none is stated, and not along that of the batch, whose volumes have
+    /// nothing to do with each other.
+    pub(super) fn along(self, x: &Shape) -> Result<Shape, CheckError> {
+        let rank = x.0.len() as i64;
+        let found = self.find("axis").and_then(|attribute| attribute.i);
+        let found = found.unwrap_or(-1);
+        let axis = if found < 0 {
+            found.saturating_add(rank)
+        } else {
+            found
+        };
+        if (1..rank).contains(&axis) {
+            return Ok(x.clone());
+        }
+        Err(self.range("axis", found, "one of the input's axes behind the first"))
+    }
+
     /// Shapes that are the same but for one axis, along which they are put together.
     pub(super) fn concatenation<'a>(
         self,
@@ -46,7 +63,13 @@ impl Node<'_> {
     ) -> Result<Shape, CheckError> {
         let rank = x.0.len() as i64;
         let found = self.find("axis").and_then(|attribute| attribute.i);
-        let axis = found.map(|axis| if axis < 0 { axis + rank } else { axis });
+        let axis = found.map(|axis| {
+            if axis < 0 {
+                axis.saturating_add(rank)
+            } else {
+                axis
+            }
+        });
         let Some(axis) = axis.filter(|axis| (0..rank).contains(axis)) else {
             let found = found.map_or("missing".into(), |axis| axis.to_string());
             return Err(self.range("axis", found, "one of the input's axes"));
@@ -92,20 +115,23 @@ impl Node<'_> {
                 let values = sizes.constant.and_then(integers);
                 let values =
                     values.ok_or_else(|| self.input("constant sizes", "64-bit integers"))?;
-                return self.resized(x, &values, |_, to| Some(to));
+                return self.resized(x, &values, |_| false, |_, to| Some(to));
             }
             _ => return Err(self.input("factors or sizes", "one of both")),
         };
-        self.resized(x, &values, |size, factor| {
+        let stays = |factor| factor == 1.;
+        self.resized(x, &values, stays, |size, factor| {
             let to = (size as f64 * f64::from(factor)).floor();
             (factor.is_finite() && to <= MAX_SIZE as f64).then_some(to as i64)
         })
     }
 
-    fn resized<T: Copy + PartialEq>(
+    /// Sizes by one value for each axis; a free one only where the value leaves any size as it is.
+    fn resized<T: Copy>(
         self,
         x: &Shape,
         values: &[T],
+        stays: impl Fn(T) -> bool,
         to: impl Fn(i64, T) -> Option<i64>,
     ) -> Result<Shape, CheckError> {
         if values.len() != x.0.len() {
@@ -116,10 +142,7 @@ impl Node<'_> {
                 .zip(values)
                 .enumerate()
                 .map(|(axis, (dim, &value))| match dim {
-                    // A factor of 1 is one by which any size stays.
-                    Dim::Free(_) if to(3, value) == Some(3) && to(5, value) == Some(5) => {
-                        Ok(dim.clone())
-                    }
+                    Dim::Free(_) if stays(value) => Ok(dim.clone()),
                     Dim::Free(_) => Err(self.shape(ShapeProblem::Free { axis })),
                     Dim::Fixed(size) => {
                         let found = to(*size, value).filter(|to| *to <= MAX_SIZE);

@@ -1,7 +1,11 @@
 //! Why a model is refused.
 
+use std::ops::RangeInclusive;
+
+use super::facts::{Element, Range, Stated};
+use super::shapes::{MAX_AXES, MAX_SIZE};
+use super::values::MAX_AXIS_NAME;
 use super::{MAX_MODEL_BYTES, MAX_PARTS};
-use crate::builder::{IR_VERSION, OPSET};
 use crate::network::NetworkError;
 use crate::operators::NEWEST_OPSET;
 use crate::proto::AttributeType;
@@ -20,10 +24,12 @@ pub enum CheckError {
     #[error(transparent)]
     Decode(#[from] NetworkError),
     /// Another version of the file format.
-    #[error("the model has IR version {found:?}, expected {IR_VERSION}")]
+    #[error("the model has IR version {}, expected {}", Stated(*found), Range(expected))]
     IrVersion {
         /// The version, if stated.
         found: Option<i64>,
+        /// Those that are known.
+        expected: RangeInclusive<i64>,
     },
     /// The operator set is not stated exactly once.
     #[error("the model imports the default operator set {found} times, expected once")]
@@ -32,10 +38,12 @@ pub enum CheckError {
         found: usize,
     },
     /// Another version of the operator set.
-    #[error("the model has opset {found:?}, expected {OPSET}")]
+    #[error("the model has opset {}, expected {}", Stated(*found), Range(expected))]
     Opset {
         /// The version, if stated.
         found: Option<i64>,
+        /// Those that are known.
+        expected: RangeInclusive<i64>,
     },
     /// An operator set in which an operator meant something else, or that is not known.
     #[error(
@@ -208,13 +216,21 @@ pub enum TypeProblem {
     #[error("it has no shape")]
     NoShape,
     /// Another element type.
-    #[error("it has element type {found:?}, expected 1 (32-bit float)")]
+    #[error("it has element type {}, expected 1 (float)", Element(*found))]
     Element {
         /// The element type, if stated.
         found: Option<i32>,
     },
-    /// A size that is neither a positive number nor a name.
-    #[error("axis {axis} has neither a positive size nor a name")]
+    /// Too many axes.
+    #[error("it has {found} axes, at most {MAX_AXES} are allowed")]
+    Axes {
+        /// How many.
+        found: usize,
+    },
+    /// A size that is neither a number that can be counted nor a name.
+    #[error(
+        "axis {axis} has neither a size from 1 to {MAX_SIZE} nor a name of 1 to {MAX_AXIS_NAME} bytes"
+    )]
     Axis {
         /// The axis, from 0.
         axis: usize,
@@ -237,10 +253,16 @@ pub enum InitializerProblem {
     #[error("it is a segment of another tensor")]
     Segment,
     /// Another element type.
-    #[error("it has element type {found:?}, expected 1 (32-bit float)")]
+    #[error("it has element type {}, expected 1 (float)", Element(*found))]
     Element {
         /// The element type, if stated.
         found: Option<i32>,
+    },
+    /// Too many axes.
+    #[error("it has {found} axes, at most {MAX_AXES} are allowed")]
+    Axes {
+        /// How many.
+        found: usize,
     },
     /// Elements in two places, or in none.
     #[error("its elements are in {found} places, expected raw data alone")]
@@ -248,11 +270,15 @@ pub enum InitializerProblem {
         /// In how many fields.
         found: usize,
     },
-    /// A negative size, or too many elements.
-    #[error("it has dims {found:?}, expected positive sizes of less than 2^31 bytes together")]
+    /// A size that cannot be, or too many elements.
+    #[error(
+        "it has dims {found:?}, expected sizes from {least} to {MAX_SIZE}, of less than 2^31 bytes together"
+    )]
     Dims {
         /// The sizes.
         found: Vec<i64>,
+        /// Smallest size that is allowed.
+        least: i64,
     },
     /// The elements do not fill the shape.
     #[error("it has {found} bytes, its dims need {expected}")]
@@ -340,18 +366,28 @@ pub enum ShapeProblem {
         expected: String,
     },
     /// A size that has to be known is free.
-    #[error("axis {axis} of its input has no fixed size")]
+    #[error("axis {axis} has no fixed size")]
     Free {
         /// The axis, from 0.
         axis: usize,
     },
     /// Nothing would be left, or more than can be counted.
-    #[error("its output would have size {found} on axis {axis}, expected 1 to 1048576")]
+    #[error("its output would have size {found} on axis {axis}, expected 1 to {MAX_SIZE}")]
     Vanishes {
         /// The axis, from 0.
         axis: usize,
         /// The size.
         found: i64,
+    },
+    /// Windows that overlap so much that the work has no measure in what it takes and gives.
+    #[error(
+        "its windows look at each value of the input {found} times on average, at most {most} are allowed"
+    )]
+    Looks {
+        /// How often.
+        found: u128,
+        /// How often they may.
+        most: u64,
     },
     /// Two shapes that cannot be put together.
     #[error("it puts shapes {left} and {right} together along axis {axis}")]
@@ -386,7 +422,9 @@ impl CheckError {
                 problem: InitializerProblem::External,
                 ..
             } => Some("save the network with its weights in the file itself"),
-            Self::OperatorOpset { .. } => Some("export the network with opset 17 or newer"),
+            Self::OperatorOpset { .. } => {
+                Some("export the network with an opset of this range, or without the operator")
+            }
             Self::Domain { .. } => Some(
                 "export the network with the standard operators alone, before any tool has optimized it for one runtime",
             ),

@@ -9,11 +9,13 @@
 mod arrangement;
 mod attributes;
 mod error;
+mod facts;
 mod shapes;
 mod values;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 pub use error::{AttributeProblem, CheckError, InitializerProblem, ShapeProblem, TypeProblem};
 use shapes::Input;
@@ -53,15 +55,7 @@ pub fn check_bytes(bytes: &[u8]) -> Result<ModelProto, CheckError> {
 ///
 /// **Errors**: the first rule that it breaks.
 pub fn check(model: &ModelProto) -> Result<(), CheckError> {
-    if model.ir_version != Some(IR_VERSION) {
-        return Err(CheckError::IrVersion {
-            found: model.ir_version,
-        });
-    }
-    let opset = opset(model)?;
-    if opset != OPSET {
-        return Err(CheckError::Opset { found: Some(opset) });
-    }
+    let opset = versions(model, IR_VERSION..=IR_VERSION, OPSET..=OPSET)?;
     check_model(model, User::Exporter, opset)
 }
 
@@ -69,25 +63,35 @@ pub fn check(model: &ModelProto) -> Result<(), CheckError> {
 ///
 /// **Errors**: the first rule that it breaks.
 pub(crate) fn check_foreign(model: &ModelProto) -> Result<(), CheckError> {
-    if !(model.ir_version).is_some_and(|found| (1..=NEWEST_IR_VERSION).contains(&found)) {
-        return Err(CheckError::IrVersion {
-            found: model.ir_version,
-        });
-    }
-    let opset = opset(model)?;
-    if !(1..=NEWEST_OPSET).contains(&opset) {
-        return Err(CheckError::Opset { found: Some(opset) });
-    }
+    let opset = versions(model, 1..=NEWEST_IR_VERSION, 1..=NEWEST_OPSET)?;
     check_model(model, User::Foreign, opset)
 }
 
 /// Version of the default operator set, the only one.
-fn opset(model: &ModelProto) -> Result<i64, CheckError> {
+///
+/// **Errors**: it or the version of the file format is none of those that are known.
+fn versions(
+    model: &ModelProto,
+    formats: RangeInclusive<i64>,
+    opsets: RangeInclusive<i64>,
+) -> Result<i64, CheckError> {
+    if !(model.ir_version).is_some_and(|found| formats.contains(&found)) {
+        return Err(CheckError::IrVersion {
+            found: model.ir_version,
+            expected: formats,
+        });
+    }
     for import in &model.opset_import {
         check_domain(import.domain.as_deref())?;
     }
     match model.opset_import.as_slice() {
-        [import] => import.version.ok_or(CheckError::Opset { found: None }),
+        [import] => match import.version.filter(|found| opsets.contains(found)) {
+            Some(opset) => Ok(opset),
+            None => Err(CheckError::Opset {
+                found: import.version,
+                expected: opsets,
+            }),
+        },
         imports => Err(CheckError::OpsetImports {
             found: imports.len(),
         }),
@@ -116,6 +120,11 @@ fn absent(part: &'static str, count: usize) -> Result<(), CheckError> {
     }
 }
 
+/// Whether a text can be the name of a value or node.
+pub(crate) fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic())
+}
+
 /// The name of something, if it is usable.
 fn name<'a>(
     what: &'static str,
@@ -123,7 +132,7 @@ fn name<'a>(
     name: Option<&'a str>,
 ) -> Result<&'a str, CheckError> {
     let found = name.unwrap_or_default();
-    if found.is_empty() || !found.chars().all(|c| c.is_ascii_graphic()) {
+    if !is_name(found) {
         return Err(CheckError::Name {
             what,
             index,

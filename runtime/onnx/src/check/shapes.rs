@@ -9,6 +9,9 @@ use crate::proto::{AttributeProto, NodeProto, TensorProto};
 /// Largest size of an axis: products of three of them can be counted.
 pub(super) const MAX_SIZE: i64 = 1 << 20;
 
+/// Most axes of a value: every one of up to [`super::MAX_PARTS`] keeps the sizes of its own. Volumes have five.
+pub(super) const MAX_AXES: usize = 8;
+
 /// Size of one axis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Dim {
@@ -56,7 +59,8 @@ pub(super) struct Input<'a> {
     pub constant: Option<&'a TensorProto>,
 }
 
-/// Shape of a node's output; of inputs that are left out, there is nothing.
+/// Shape of a node's output, whose sizes can be counted and of which the first alone, that of the batch, may be free; of
+/// inputs that are left out, there is nothing.
 pub(super) fn infer(
     name: &str,
     operator: &'static Operator,
@@ -64,35 +68,16 @@ pub(super) fn infer(
     inputs: &[Option<Input<'_>>],
 ) -> Result<Shape, CheckError> {
     let node = Node { name, node };
-    let shape = |index: usize| {
-        inputs
-            .get(index)
-            .copied()
-            .flatten()
-            .map(|input| input.shape)
-    };
-    let needed = |index: usize, what| shape(index).ok_or_else(|| node.input(what, "one"));
-    let x = needed(0, "first input")?;
-    let further = (1..inputs.len()).filter_map(shape);
-    match operator.shape {
-        Rule::Same => Ok(x.clone()),
-        Rule::Limited => node.limited(x, further),
-        Rule::Normalization => node.normalization(
-            x,
-            [needed(1, "scale")?]
-                .into_iter()
-                .chain((2..inputs.len()).filter_map(shape)),
-        ),
-        Rule::Convolution => node.convolution(x, needed(1, "weights")?, shape(2), false),
-        Rule::Transposed => node.convolution(x, needed(1, "weights")?, shape(2), true),
-        Rule::Broadcast => node.broadcast(x, needed(1, "second input")?),
-        Rule::Repeated => node.repeated(x, needed(1, "second input")?),
-        Rule::Concatenation => node.concatenation(x, further),
-        Rule::Pooling => node.pooling(x),
-        Rule::GlobalPooling => node.global_pooling(x),
-        Rule::Resize => node.resize(x, inputs),
-        Rule::Permutation => node.permutation(x),
+    let shape = node.output(operator, inputs)?;
+    for (axis, dim) in shape.0.iter().enumerate() {
+        match dim {
+            Dim::Free(_) if axis == 0 => {}
+            dim => {
+                node.present(axis, node.fixed(axis, dim)?)?;
+            }
+        }
     }
+    Ok(shape)
 }
 
 /// A node, and what messages call it.
@@ -103,6 +88,44 @@ pub(super) struct Node<'a> {
 }
 
 impl Node<'_> {
+    /// Shape of the output, as the rule of the operator says.
+    fn output(
+        self,
+        operator: &'static Operator,
+        inputs: &[Option<Input<'_>>],
+    ) -> Result<Shape, CheckError> {
+        let shape = |index: usize| {
+            inputs
+                .get(index)
+                .copied()
+                .flatten()
+                .map(|input| input.shape)
+        };
+        let needed = |index: usize, what| shape(index).ok_or_else(|| self.input(what, "one"));
+        let x = needed(0, "first input")?;
+        let further = (1..inputs.len()).filter_map(shape);
+        match operator.shape {
+            Rule::Same => Ok(x.clone()),
+            Rule::Limited => self.limited(x, further),
+            Rule::Normalization => self.normalization(
+                x,
+                [needed(1, "scale")?]
+                    .into_iter()
+                    .chain((2..inputs.len()).filter_map(shape)),
+            ),
+            Rule::Convolution => self.convolution(x, needed(1, "weights")?, shape(2), false),
+            Rule::Transposed => self.convolution(x, needed(1, "weights")?, shape(2), true),
+            Rule::Broadcast => self.broadcast(x, needed(1, "second input")?),
+            Rule::Repeated => self.repeated(x, needed(1, "second input")?),
+            Rule::Concatenation => self.concatenation(x, further),
+            Rule::Along => self.along(x),
+            Rule::Pooling => self.pooling(x),
+            Rule::GlobalPooling => self.global_pooling(x),
+            Rule::Resize => self.resize(x, inputs),
+            Rule::Permutation => self.permutation(x),
+        }
+    }
+
     /// Normalization of channels by vectors of as many values.
     fn normalization<'a>(
         self,
@@ -155,7 +178,7 @@ impl Node<'_> {
         self.find(attribute).map(|found| found.ints.as_slice())
     }
 
-    /// Values of an attribute of this length, each at least `least`; absent: `default`.
+    /// Values of an attribute of this length, each from `least` to [`MAX_SIZE`]; absent: `default`.
     pub(super) fn sizes(
         self,
         attribute: &'static str,
@@ -173,8 +196,9 @@ impl Node<'_> {
             };
             return Err(self.attribute(attribute, problem));
         }
-        if let Some(found) = values.iter().find(|value| **value < least) {
-            return Err(self.range(attribute, found, &format!("at least {least}")));
+        let allowed = least..=MAX_SIZE;
+        if let Some(found) = values.iter().find(|value| !allowed.contains(value)) {
+            return Err(self.range(attribute, found, &format!("{least} to {MAX_SIZE}")));
         }
         Ok(values.to_vec())
     }
@@ -184,8 +208,8 @@ impl Node<'_> {
             .find("group")
             .and_then(|attribute| attribute.i)
             .unwrap_or(1);
-        if group < 1 {
-            return Err(self.range("group", group, "at least 1"));
+        if !(1..=MAX_SIZE).contains(&group) {
+            return Err(self.range("group", group, &format!("1 to {MAX_SIZE}")));
         }
         Ok(group)
     }

@@ -2,9 +2,12 @@
 
 use super::MAX_MODEL_BYTES;
 use super::error::{CheckError, InitializerProblem, TypeProblem};
-use super::shapes::{Dim, MAX_SIZE, Shape};
+use super::shapes::{Dim, MAX_AXES, MAX_SIZE, Shape};
 use crate::operators::User;
 use crate::proto::{DataType, TensorProto, ValueInfoProto};
+
+/// Longest name of a free size, in bytes: every value that has the axis keeps it.
+pub(super) const MAX_AXIS_NAME: usize = 256;
 
 /// Shape of a declared value.
 pub(super) fn declared_shape(value: &str, info: &ValueInfoProto) -> Result<Shape, CheckError> {
@@ -26,6 +29,11 @@ pub(super) fn declared_shape(value: &str, info: &ValueInfoProto) -> Result<Shape
         .shape
         .as_ref()
         .ok_or_else(|| broken(TypeProblem::NoShape))?;
+    if shape.dim.len() > MAX_AXES {
+        return Err(broken(TypeProblem::Axes {
+            found: shape.dim.len(),
+        }));
+    }
     let dims =
         shape
             .dim
@@ -33,7 +41,9 @@ pub(super) fn declared_shape(value: &str, info: &ValueInfoProto) -> Result<Shape
             .enumerate()
             .map(|(axis, dim)| match (dim.dim_value, &dim.dim_param) {
                 (Some(size), None) if (1..=MAX_SIZE).contains(&size) => Ok(Dim::Fixed(size)),
-                (None, Some(name)) if !name.is_empty() => Ok(Dim::Free(name.clone())),
+                (None, Some(name)) if (1..=MAX_AXIS_NAME).contains(&name.len()) => {
+                    Ok(Dim::Free(name.clone()))
+                }
                 _ => Err(broken(TypeProblem::Axis { axis })),
             });
     dims.collect::<Result<_, _>>().map(Shape)
@@ -56,6 +66,11 @@ pub(super) fn initializer_shape(
     if tensor.segment.is_some() {
         return Err(broken(InitializerProblem::Segment));
     }
+    if tensor.dims.len() > MAX_AXES {
+        return Err(broken(InitializerProblem::Axes {
+            found: tensor.dims.len(),
+        }));
+    }
     let foreign = user == User::Foreign;
     let float = tensor.data_type == Some(DataType::Float as i32);
     let size: usize = match tensor.data_type {
@@ -63,20 +78,19 @@ pub(super) fn initializer_shape(
         Some(found) if foreign && found == DataType::Int64 as i32 => 8,
         found => return Err(broken(InitializerProblem::Element { found })),
     };
-    let least = if foreign { 0 } else { 1 };
+    let least = i64::from(!foreign);
     let expected = tensor
         .dims
         .iter()
-        .try_fold(size, |bytes, &size| {
-            usize::try_from(size)
-                .ok()
-                .filter(|&size| size >= least)
-                .and_then(|size| bytes.checked_mul(size))
+        .try_fold(size, |bytes, size| {
+            let size = Some(*size).filter(|size| (least..=MAX_SIZE).contains(size))?;
+            bytes.checked_mul(usize::try_from(size).ok()?)
         })
         .filter(|&bytes| bytes <= MAX_MODEL_BYTES)
         .ok_or_else(|| {
             broken(InitializerProblem::Dims {
-                found: tensor.dims.iter().copied().take(8).collect(),
+                found: tensor.dims.clone(),
+                least,
             })
         })?;
     let found = match (&tensor.raw_data, tensor.places()) {

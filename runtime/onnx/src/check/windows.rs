@@ -3,6 +3,10 @@
 use super::error::{AttributeProblem, CheckError, ShapeProblem};
 use super::shapes::{Dim, Node, Shape};
 
+/// How often the windows of a pooling may look at a value of its input, on average: those of 3×3×3 voxels at every one do 27
+/// times.
+const MAX_LOOKS: u64 = 1 << 12;
+
 impl Node<'_> {
     /// Convolution, plain or transposed.
     ///
@@ -114,6 +118,7 @@ impl Node<'_> {
         let pads = self.sizes("pads", 2 * axes, 0, 0)?;
         let up = self.find("ceil_mode").and_then(|attribute| attribute.i) == Some(1);
         let mut output = x.0[..2].to_vec();
+        let (mut looks, mut voxels) = (1_u128, 1_u128);
         for axis in 0..axes {
             let size = self.fixed(axis + 2, &x.0[axis + 2])?;
             let (before, after) = (pads[axis], pads[axis + axes]);
@@ -135,6 +140,15 @@ impl Node<'_> {
                 found += i64::from(begins_inside);
             }
             output.push(self.present(axis + 2, found)?);
+            let (found, kernel) = (found.unsigned_abs(), kernel[axis].unsigned_abs());
+            looks = looks.saturating_mul(u128::from(found) * u128::from(kernel));
+            voxels = voxels.saturating_mul(u128::from(size.unsigned_abs()));
+        }
+        if looks > voxels.saturating_mul(MAX_LOOKS.into()) {
+            return Err(self.shape(ShapeProblem::Looks {
+                found: looks / voxels,
+                most: MAX_LOOKS,
+            }));
         }
         Ok(Shape(output))
     }

@@ -1,8 +1,13 @@
 //! Instance normalization and ReLU as one operator on channels-last volumes.
 
-use crate::graph::only;
+use std::collections::{HashMap, HashSet};
+use std::mem;
+
+use crate::graph::{Names, only};
 use crate::network::{Network, is_default_domain};
-use crate::proto::{AttributeProto, DataType, GraphProto, NodeProto, OperatorSetIdProto};
+use crate::proto::{
+    AttributeProto, DataType, GraphProto, NodeProto, OperatorSetIdProto, TensorProto,
+};
 use crate::refusal::Refusal;
 use crate::rewrite::half::check_operator;
 
@@ -70,20 +75,43 @@ fn fuse(graph: &mut GraphProto) -> Result<usize, Refusal> {
             });
         }
     }
-    let mut fused = 0;
-    while let Some((norm, relu)) = next_pair(graph) {
-        replace(graph, norm, relu);
-        fused += 1;
-    }
-    Ok(fused)
+    let pairs = pairs(graph);
+    replace(graph, &pairs);
+    Ok(pairs.len())
 }
 
 fn is(node: &NodeProto, operator: &str) -> bool {
     node.op_type.as_deref() == Some(operator) && is_default_domain(node.domain.as_deref())
 }
 
-/// Positions of a normalization and of the ReLU that alone takes what it gives.
-fn next_pair(graph: &GraphProto) -> Option<(usize, usize)> {
+/// Who gives and takes a value.
+#[derive(Default)]
+struct Value {
+    givers: usize,
+    uses: usize,
+    /// Position of the node that takes it last.
+    taker: usize,
+}
+
+/// Positions of each normalization and of the ReLU that alone takes what it gives, in the order of the normalizations.
+fn pairs(graph: &GraphProto) -> Vec<(usize, usize)> {
+    let mut values: HashMap<&str, Value> = HashMap::new();
+    for (position, node) in graph.node.iter().enumerate() {
+        for input in &node.input {
+            let value = values.entry(input).or_default();
+            value.uses += 1;
+            value.taker = position;
+        }
+        for output in &node.output {
+            values.entry(output).or_default().givers += 1;
+        }
+    }
+    let outputs: HashSet<&str> = graph
+        .output
+        .iter()
+        .filter_map(|info| info.name.as_deref())
+        .collect();
+    let lengths: HashMap<&str, i64> = graph.initializer.iter().filter_map(length).collect();
     let pair = |(position, norm): (usize, &NodeProto)| {
         let ([_, scale, bias], [between]) = (&norm.input[..], &norm.output[..]) else {
             return None;
@@ -92,56 +120,72 @@ fn next_pair(graph: &GraphProto) -> Option<(usize, usize)> {
             .attribute
             .iter()
             .all(|attribute| attribute.name.as_deref() == Some("epsilon") && attribute.f.is_some());
-        let channels = channels(graph, scale)?;
+        let channels = *lengths.get(scale.as_str())?;
         let fits = channels % LANES == 0 && (LANES..=MAX_CHANNELS).contains(&channels);
-        let whole = epsilon && fits && self::channels(graph, bias) == Some(channels);
-        let inside = graph.uses(between) == 1
-            && graph.givers(between).len() == 1
-            && !graph
-                .output
-                .iter()
-                .any(|info| info.name.as_deref() == Some(between));
-        if !whole || !inside {
-            return None;
-        }
-        let takes = |node: &NodeProto| node.input.contains(between);
-        let relu = position + 1 + graph.node[position + 1..].iter().position(takes)?;
-        (is(&graph.node[relu], "Relu") && graph.node[relu].output.len() == 1)
-            .then_some((position, relu))
+        let whole = epsilon && fits && lengths.get(bias.as_str()) == Some(&channels);
+        let value = values.get(between.as_str())?;
+        let inside = value.uses == 1 && value.givers == 1 && !outputs.contains(between.as_str());
+        let relu = &graph.node[value.taker];
+        let joined = value.taker > position && is(relu, "Relu") && relu.output.len() == 1;
+        // A ReLU of several inputs is none that two pairs could share.
+        let alone = relu.input.len() == 1;
+        (whole && inside && joined && alone).then_some((position, value.taker))
     };
     let nodes = graph.node.iter().enumerate();
     nodes
         .filter(|(_, node)| is(node, "InstanceNormalization"))
-        .find_map(pair)
+        .filter_map(pair)
+        .collect()
 }
 
-/// Length of a weight of one axis and 32-bit floats.
-fn channels(graph: &GraphProto, name: &str) -> Option<i64> {
-    let weight = graph.weight(name)?;
+/// Name and length of a weight of one axis and 32-bit floats.
+fn length(weight: &TensorProto) -> Option<(&str, i64)> {
     match weight.dims[..] {
-        [channels] if weight.data_type == Some(DataType::Float as i32) => Some(channels),
+        [length] if weight.data_type == Some(DataType::Float as i32) => {
+            Some((weight.name.as_deref()?, length))
+        }
         _ => None,
     }
 }
 
-fn replace(graph: &mut GraphProto, norm: usize, relu: usize) {
-    // The later one first: the place of the other stays.
-    let relu = graph.node.remove(relu);
-    let at = norm;
-    let norm = graph.node.remove(at);
-    let (between, output) = (norm.output[0].clone(), relu.output[0].clone());
-    let names =
-        ["last", "norm_relu", "scratch"].map(|suffix| graph.fresh(&format!("{output}.{suffix}")));
-    let [last, fused, scratch] = names;
+/// Puts three nodes in the place of each normalization, and takes its ReLU out.
+fn replace(graph: &mut GraphProto, pairs: &[(usize, usize)]) {
+    let mut names = graph.names();
+    let mut nodes: Vec<Option<NodeProto>> =
+        mem::take(&mut graph.node).into_iter().map(Some).collect();
+    let relus: HashMap<usize, Option<NodeProto>> = pairs
+        .iter()
+        .map(|&(norm, relu)| (norm, nodes[relu].take()))
+        .collect();
+    let mut gone = HashSet::new();
+    for (position, node) in nodes.into_iter().enumerate() {
+        match (node, relus.get(&position)) {
+            (Some(norm), Some(Some(relu))) => {
+                graph.node.extend(joined(&norm, relu, &mut names));
+                gone.extend(norm.output);
+            }
+            (node, _) => graph.node.extend(node),
+        }
+    }
+    graph
+        .value_info
+        .retain(|info| !info.name.as_ref().is_some_and(|name| gone.contains(name)));
+}
+
+/// What computes a normalization and the ReLU behind it.
+fn joined(norm: &NodeProto, relu: &NodeProto, names: &mut Names) -> [NodeProto; 3] {
+    let output = &relu.output[0];
+    let mut fresh = |suffix: &str| names.fresh(&format!("{output}.{suffix}"));
+    let (last, fused, scratch) = (fresh("last"), fresh("norm_relu"), fresh("scratch"));
     let epsilon = norm
         .attribute
         .iter()
         .find_map(|attribute| attribute.f)
         .unwrap_or(EPSILON);
-    let nodes = [
+    [
         transpose(&norm.input[0], &last, [0, 2, 3, 4, 1]),
         NodeProto {
-            input: vec![last.clone(), norm.input[1].clone(), norm.input[2].clone()],
+            input: vec![last, norm.input[1].clone(), norm.input[2].clone()],
             output: vec![fused.clone(), scratch],
             name: norm.name.clone(),
             op_type: Some(NORM_RELU.into()),
@@ -149,12 +193,8 @@ fn replace(graph: &mut GraphProto, norm: usize, relu: usize) {
             attribute: vec![AttributeProto::float("epsilon", epsilon)],
             ..Default::default()
         },
-        transpose(&fused, &output, [0, 4, 1, 2, 3]),
-    ];
-    graph.node.splice(at..at, nodes);
-    graph
-        .value_info
-        .retain(|info| info.name.as_deref() != Some(&between));
+        transpose(&fused, output, [0, 4, 1, 2, 3]),
+    ]
 }
 
 fn transpose(from: &str, to: &str, axes: [usize; AXES]) -> NodeProto {

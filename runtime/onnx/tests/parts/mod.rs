@@ -1,9 +1,9 @@
 //! An example network that tests change, and its parts.
 
-#![allow(dead_code)]
+#![allow(dead_code, unused_macros)]
 
 use vesal_onnx::Network;
-use vesal_onnx::proto::{GraphProto, ModelProto, NodeProto};
+use vesal_onnx::proto::{AttributeProto, AttributeType, GraphProto, ModelProto, NodeProto};
 
 use crate::example::Example;
 
@@ -29,4 +29,29 @@ pub fn of(network: &Network) -> &GraphProto {
 pub fn node<'a>(model: &'a mut ModelProto, name: &str) -> &'a mut NodeProto {
     let mut nodes = graph(model).node.iter_mut();
     nodes.find(|node| node.name() == name).unwrap()
+}
+
+/// An attribute `body` of this type, changed.
+pub fn attributed(kind: AttributeType, change: impl FnOnce(&mut AttributeProto)) -> AttributeProto {
+    let mut attribute = AttributeProto {
+        name: Some("body".into()),
+        r#type: Some(kind as i32),
+        ..Default::default()
+    };
+    change(&mut attribute);
+    attribute
+}
+
+/// One test per rule: a mutation of a good network, and the error that it gives, as `fn(&ModelProto) -> CheckError` says.
+macro_rules! refused {
+    (by $judge:path; $($name:ident: |$model:ident| $mutation:expr => $expected:pat $(if $guard:expr)?,)*) => {$(
+        #[test]
+        fn $name() {
+            let mut changed = parts::model();
+            let $model = &mut changed;
+            $mutation;
+            let error = $judge(&changed);
+            assert!(matches!(&error, $expected $(if $guard)?), "{error:?}");
+        }
+    )*};
 }

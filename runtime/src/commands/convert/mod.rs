@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use vesal_cli::{Exit, Failure, stderr, stdout};
+use vesal_io::Remarks;
 use vesal_io::dicom::{self, Assessment, Grade, Scan, Skipped};
 use vesal_io::nifti::{self, Limits, WriteOptions, XForm};
 
@@ -21,7 +22,6 @@ use self::document::{Document, ImageFile, LabelFile, Series};
 use self::error::ConvertError;
 use self::labels::{Painted, Sets, paint};
 use self::plan::{Job, claim, jobs};
-use crate::case;
 use crate::cli::ConvertArguments;
 use crate::interrupt::{self, Interrupted};
 use crate::progress::Progress;
@@ -143,10 +143,10 @@ fn converted(job: Job, arguments: &ConvertArguments, labeled: bool) -> (Series, 
     let options = WriteOptions {
         overwrite: arguments.overwrite,
         space: XForm::ScannerAnat,
-        note: assessed
-            .as_ref()
-            .ok()
-            .and_then(|assessment| case::note(Some(assessment.grade()), false)),
+        remarks: Remarks {
+            grade: assessed.as_ref().ok().map(Assessment::grade),
+            ..Remarks::NONE
+        },
     };
     let written = assessed.and_then(|assessment| {
         series.image = Some(write_image(&assessment, &image, &options)?);

@@ -353,6 +353,7 @@ impl Publisher<'_> {
                 total: seconds(stages.iter().sum()),
             },
             labels,
+            remarks: about.origin.remarks.text(),
             warnings: about.warnings,
         })
     }

@@ -15,7 +15,7 @@ use vesal_io::dicom::write::{
 use vesal_io::nifti::{self, ProbabilityFile, WriteOptions};
 use vesal_volume::{Geometry, LabelMap};
 
-use crate::case::{Origin, note};
+use crate::case::Origin;
 use crate::cli::{GeometryPolicy, OutputFormat};
 use crate::failure;
 use crate::outputs::Outputs;
@@ -147,7 +147,7 @@ impl<'a> Writer<'a> {
         WriteOptions {
             overwrite: self.settings.overwrite,
             space: origin.space,
-            note: note(origin.grade, origin.incomplete),
+            remarks: origin.remarks,
         }
     }
 

@@ -14,6 +14,7 @@ use vesal_engine::plugin::OTHERS;
 use vesal_engine::verify::VerifyError;
 use vesal_engine::{Device, EngineError, PreparedCase, Provider, trial};
 use vesal_io::dicom::Policy;
+use vesal_io::nifti::Believe;
 
 use self::document::{Document, Forgotten};
 use self::search::{Attempt, Measured, Space, explore};
@@ -56,7 +57,11 @@ pub fn run(arguments: &TuneArguments) -> Result<Exit, Failure> {
     let runtime = library::runtime(arguments.library.ort_lib.as_deref())
         .map_err(|error| failure::library(error).attempting(&attempt))?;
     let scan = match &arguments.input {
-        Some(path) => Some(prepared(path, &bundle)?),
+        Some(path) => Some(prepared(
+            path,
+            &bundle,
+            arguments.nifti_form.map(Into::into),
+        )?),
         None => None,
     };
     let mut tuning = Tuning {
@@ -180,7 +185,11 @@ fn too_large(settings: &Settings) -> Option<String> {
 }
 
 /// The one case at this path, ready for the networks.
-fn prepared(path: &Path, bundle: &Bundle) -> Result<PreparedCase, Failure> {
+fn prepared(
+    path: &Path,
+    bundle: &Bundle,
+    believe: Option<Believe>,
+) -> Result<PreparedCase, Failure> {
     let plan = bundle.plan();
     let mut found = case::find(&[path.to_owned()], &plan.channels, Choosing::default()).candidates;
     let count = found.len();
@@ -189,7 +198,7 @@ fn prepared(path: &Path, bundle: &Bundle) -> Result<PreparedCase, Failure> {
             .hint("name a file, or a folder with one case".to_owned()));
     };
     let checked = match candidate.input.map_err(failure::find)? {
-        Input::Files(files) => Checked::files(files, plan, None),
+        Input::Files(files) => Checked::files(files, plan, believe),
         Input::Stacks(stacks) => Assessed::of(stacks, Policy::Resample)
             .map_err(ReadError::from)
             .and_then(|assessed| Checked::stacks(assessed, plan)),

@@ -5,6 +5,7 @@ use std::path::Path;
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
+use crate::Remarks;
 use crate::dicom::stack::Grade;
 use crate::dicom::uid::is_uid;
 use crate::dicom::write::algorithm::{Algorithm, MANUFACTURER, Moment};
@@ -15,9 +16,6 @@ use crate::dicom::write::output::{Output, Syntax};
 use crate::dicom::write::segment::{Segment, Segmented};
 use crate::dicom::write::source::{SeriesInstances, Source};
 use crate::dicom::write::uid::{UidKey, digest, uid};
-
-/// The mark of results whose input may be incomplete.
-const MAY_LACK_IMAGES: &str = "may lack images";
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -225,7 +223,7 @@ impl<'a> Identity<'a> {
         );
         // A description has 64 characters.
         let (length, mark) = if self.source.incomplete {
-            (32, format!(" ({MAY_LACK_IMAGES})"))
+            (32, format!(" ({})", Remarks::MAY_LACK_IMAGES))
         } else {
             (40, String::new())
         };
@@ -293,17 +291,11 @@ impl<'a> Identity<'a> {
             Grade::Resampled => "geometry resampled: source planes uneven, tilted or missing",
             Grade::Refused => "geometry refused",
         };
-        let short = format!("geometry {}", source.worst);
-        let remarks = |grade: &str| {
-            let mut remarks = Vec::new();
-            remarks.extend(source.incomplete.then_some(MAY_LACK_IMAGES));
-            remarks.push(grade);
-            remarks.extend(source.frames_differ.then_some("frames of reference differ"));
-            remarks.join("; ")
-        };
-        Some(remarks(long))
+        let remarks = source.remarks();
+        (remarks.joined(Some(long)))
             .filter(|text| text.chars().count() <= 64)
-            .unwrap_or_else(|| remarks(&short))
+            .or_else(|| remarks.text())
+            .unwrap_or_default()
     }
 
     /// The parameters of the algorithm: remarks, digest of the bundle, settings.

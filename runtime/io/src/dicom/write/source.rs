@@ -5,11 +5,12 @@ use std::fmt;
 
 use vesal_volume::Geometry;
 
+use crate::Remarks;
 use crate::dicom::content::Content;
 use crate::dicom::error::DicomError;
 use crate::dicom::finding::Finding;
 use crate::dicom::patient::Patient;
-use crate::dicom::stack::{Assessment, Grade, Slice};
+use crate::dicom::stack::{Assessment, Grade, Slice, frames_differ};
 use crate::dicom::tag::Tag;
 use crate::dicom::write::copied::Copied;
 use crate::dicom::write::uid::digest;
@@ -141,8 +142,10 @@ impl Source {
                     first: self.series,
                 });
             }
-            self.frames_differ |= self.frame_of_reference.is_none()
-                || header.frame_of_reference != self.frame_of_reference;
+            self.frames_differ |= frames_differ(
+                self.frame_of_reference.as_deref(),
+                header.frame_of_reference.as_deref(),
+            );
             self.worst = self.worst.max(further.grade());
             self.contents.push(content);
             self.others.push(OtherSeries {
@@ -158,6 +161,15 @@ impl Source {
     pub fn incomplete(mut self) -> Self {
         self.incomplete = true;
         self
+    }
+
+    /// What results say of it.
+    pub fn remarks(&self) -> Remarks {
+        Remarks {
+            incomplete: self.incomplete,
+            grade: Some(self.worst),
+            frames_differ: self.frames_differ,
+        }
     }
 
     /// The frames of the planes; `None` where the grid's planes are not the slices of the series.

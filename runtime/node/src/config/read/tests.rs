@@ -197,6 +197,28 @@ fn unknown_keys_are_told_with_the_known_ones() {
 }
 
 #[test]
+fn what_is_no_toml_is_told_with_its_place_in_one_line() {
+    let error = parse("workers = 1\naé = = 2\n").unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ConfigError::Syntax {
+                line: 2,
+                column: 2..=6,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    let message = error.to_string();
+    assert!(
+        message.starts_with("the settings `/etc/vesal/node.toml` are wrong at line 2, column "),
+        "{message}"
+    );
+    assert!(!message.contains('\n'), "{message}");
+}
+
+#[test]
 fn values_out_of_range_name_their_key() {
     for (from, to, key) in [
         ("# port = 11112", "workers = 0", "node.workers"),
