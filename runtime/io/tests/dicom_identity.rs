@@ -56,6 +56,23 @@ fn padding_makes_no_other_patient() {
 }
 
 #[test]
+fn names_that_cannot_be_decoded_are_of_several_patients() {
+    let named = |index: usize, name: &str| {
+        series(2)[index]
+            .clone()
+            .text((0x0008, 0x0005), b"CS", "\\ISO 2022 IR 87")
+            .text(PATIENT_NAME, b"PN", name)
+            .without(PATIENT_ID)
+    };
+    let found = refusal(
+        &[named(0, "山田^太郎"), named(1, "田中^花子")],
+        Policy::Resample,
+    );
+    assert_eq!(found, Finding::Patients { patients: 2 });
+    plain(&[named(0, "山田^太郎"), named(1, "山田^太郎")]);
+}
+
+#[test]
 fn several_files_of_one_instance_are_refused() {
     let one = |image: Elements| image.text(INSTANCE, b"UI", "1.9");
     let images: Vec<_> = series(4).into_iter().map(one).collect();
