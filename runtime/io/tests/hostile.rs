@@ -96,6 +96,18 @@ fn codestream(size: u16, precincts: u8, packets: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// The segment of a component's coding style: two resolutions with precincts of 2 × 2.
+const OF_COMPONENT: [u8; 13] = [0xff, 0x53, 0, 11, 0, 1, 1, 0, 0, 0, 1, 0x11, 0x11];
+
+/// The codestream of 1024 × 1024 with another segment of coding style, and no packet but empty ones.
+fn with_style(style: &[u8]) -> Vec<u8> {
+    let mut bytes = codestream(1024, 0x11, &[0; 4]);
+    let plain = 45..61;
+    assert_eq!(bytes[plain.clone()][..2], [0xff, 0x52]);
+    bytes.splice(plain, style.iter().copied());
+    bytes
+}
+
 fn compressed(size: u16, syntax: &str, bits: u16, fragments: Vec<Vec<u8>>) -> Vec<u8> {
     image()
         .numbers((0x0018, 0x0050), &[1.])
@@ -246,10 +258,17 @@ fn of_pixels() -> Vec<Case> {
             .file(syntax)
     };
     let bomb = codestream(1024, 0x11, &[0; 16_000]);
-    let jpeg_2000 = |last: u8| {
-        let stream = [bomb.clone(), vec![last]].concat();
+    let jpeg_2000 = |stream: &[u8], last: u8| {
+        let stream = [stream, &[last]].concat();
         compressed(1024, JPEG_2000, 8, vec![vec![], stream])
     };
+    let twice = |stream: &[u8]| vec![jpeg_2000(stream, 0), jpeg_2000(stream, 1)];
+    let plain = [0xff, 0x52, 0, 12, 0, 0, 0, 1, 0, 1, 4, 4, 0, 1];
+    let before = with_style(&[&OF_COMPONENT[..], &plain].concat());
+    let behind = with_style(&[&plain[..], &OF_COMPONENT].concat());
+    let mut hidden = [&plain[..], &OF_COMPONENT].concat();
+    hidden[3] += OF_COMPONENT.len() as u8;
+    let hidden = with_style(&hidden);
     let rle = |last: u8| {
         let mut bytes = vec![0; 64];
         bytes[0] = 1;
@@ -278,8 +297,23 @@ fn of_pixels() -> Vec<Case> {
         ),
         (
             "precincts",
-            vec![jpeg_2000(0), jpeg_2000(1)],
-            "cannot be decoded",
+            twice(&bomb),
+            "more tiles, precincts or code-blocks than their pixels need",
+        ),
+        (
+            "a component's precincts before those of all",
+            twice(&before),
+            "a style of one component is not supported",
+        ),
+        (
+            "a component's precincts behind those of all",
+            twice(&behind),
+            "a style of one component is not supported",
+        ),
+        (
+            "a component's precincts within those of all",
+            twice(&hidden),
+            "a marker segment of theirs is longer than what it holds",
         ),
         ("runs", vec![rle(0), rle(1)], "1 stacks"),
         (
