@@ -40,6 +40,11 @@ fn turned(degrees: f64) -> Elements {
     )
 }
 
+fn spaced(between_rows: f64, between_columns: f64) -> Elements {
+    let spacing = Elements::default().numbers(SPACING, &[between_rows, between_columns]);
+    item(0x0028, 0x9110, spacing)
+}
+
 /// An enhanced image of one pixel of 8 bits for each of its frames.
 fn frames(groups: Vec<Elements>) -> Elements {
     image()
@@ -157,6 +162,21 @@ fn of_frames() -> Vec<Case> {
         (
             "frames that all lie otherwise",
             vec![shared(each(&|index| turned(0.12 * index as f64))).file(EXPLICIT)],
+            "stacks",
+        ),
+        (
+            "frames of as many spacings",
+            vec![shared(each(&|index| spaced(1000. + 2e-5 * index as f64, 1e-3))).file(EXPLICIT)],
+            "1 stacks",
+        ),
+        (
+            "frames of spacings far apart",
+            vec![
+                shared(each(&|index| {
+                    spaced(1e-3 * 1.002_f64.powi(index as i32 / 2), 1e-3)
+                }))
+                .file(EXPLICIT),
+            ],
             "stacks",
         ),
         (
