@@ -132,6 +132,36 @@ type Case = (&'static str, Vec<Vec<u8>>, &'static str);
 const ITEM: [u8; 8] = [0xfe, 0xff, 0x00, 0xe0, 0xff, 0xff, 0xff, 0xff];
 const EMPTY_ITEM: [u8; 8] = [0xfe, 0xff, 0x00, 0xe0, 0, 0, 0, 0];
 
+/// An image whose every frame has one of two stack IDs, in turn.
+fn turns(count: usize, syntax: &str) -> Vec<u8> {
+    let groups = (0..count).map(|index| match index % 2 {
+        0 => stack_id("a"),
+        _ => Elements::default(),
+    });
+    frames(groups.collect()).file(syntax)
+}
+
+/// An image that states long texts, in a set of one byte a character, of everything that tells frames apart.
+fn of_many_keys(image: &Elements) -> Vec<u8> {
+    let long = Value::Bytes(vec![0xe9; 1024]);
+    let texts = [
+        (0x0008, 0x0008),
+        (0x0008, 0x0032),
+        (0x0018, 0x0081),
+        (0x0018, 0x0086),
+        (0x0018, 0x1060),
+        (0x0020, 0x0012),
+        (0x0020, 0x0100),
+        (0x0054, 0x1300),
+    ];
+    let image = texts.into_iter().fold(image.clone(), |image, tag| {
+        image.value(tag, b"UN", long.clone())
+    });
+    image
+        .text((0x0008, 0x0005), b"CS", "ISO_IR 101")
+        .file(EXPLICIT)
+}
+
 /// Headers of many frames.
 fn of_frames() -> Vec<Case> {
     let long = "DERIVED\\".repeat(120);
@@ -178,6 +208,24 @@ fn of_frames() -> Vec<Case> {
                 .file(EXPLICIT),
             ],
             "stacks",
+        ),
+        (
+            "frames with the keys of all",
+            vec![of_many_keys(&each(&|index| match index % 2 {
+                0 => stack_id("a"),
+                _ => stack_id(&index.to_string()),
+            }))],
+            "stacks",
+        ),
+        (
+            "frames that take turns",
+            vec![turns(30_000, DEFLATED)],
+            "2 stacks",
+        ),
+        (
+            "too many frames that take turns",
+            vec![turns(300_000, DEFLATED)],
+            "takes more than",
         ),
         (
             "frames of long texts",
@@ -251,7 +299,7 @@ fn of_elements() -> Vec<Case> {
                 EXPLICIT,
                 &[functional, EMPTY_ITEM.repeat(300_000)].concat(),
             )],
-            "ends within an element",
+            "takes more than",
         ),
         (
             "depth",

@@ -91,11 +91,11 @@ pub(super) fn read(path: &Path, file: File) -> Result<Header, NoImage> {
     {
         return Err(NoImage::Color);
     }
-    let image_type = frame::image_type(&elements);
-    if elements.per_frame.len() == 0 && frame::is_localizer(&image_type) {
+    let of_all = elements.of_frame(None);
+    if elements.per_frame.len() == 0 && frame::is_localizer(&of_all) {
         return Err(NoImage::Localizer);
     }
-    if frame::is_mosaic(&image_type) {
+    if frame::is_mosaic(&of_all) {
         return Err(defect(HeaderError::Mosaic));
     }
     let frames = frame::count(&elements).map_err(defect)?;

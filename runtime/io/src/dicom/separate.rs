@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::dicom::finding::Finding;
-use crate::dicom::frame::{Frame, Key, dot};
+use crate::dicom::frame::{Frame, dot};
 use crate::dicom::header::Header;
+use crate::dicom::key::Key;
 use crate::dicom::layout::{is_even, places};
 use crate::dicom::near::Near;
 use crate::dicom::pixels::Image;

@@ -9,7 +9,8 @@ use vesal_volume::Geometry;
 
 use crate::dicom::error::DicomError;
 use crate::dicom::finding::Finding;
-use crate::dicom::frame::{Frame, Key};
+use crate::dicom::frame::Frame;
+use crate::dicom::key::Key;
 use crate::dicom::layout::{Layout, Order};
 use crate::dicom::patient::patients;
 use crate::dicom::pixels::{Image, is_plausible};

@@ -1,6 +1,8 @@
 //! Text in the character sets that a data set states (PS3.3 C.12.1.1.2, PS3.5 6.1).
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
 
@@ -162,6 +164,26 @@ fn by_codec(name: &str, value: &[u8]) -> String {
         .unwrap_or_else(|| plain(value).into_owned())
 }
 
+/// Characters of the bytes from 128 on of each set of one byte a character; the replacement character for those that are
+/// none.
+static SINGLE: LazyLock<HashMap<&str, [char; 128]>> = LazyLock::new(|| {
+    let single = HIGH.iter().filter_map(|(.., high)| match high {
+        High::Single(name) => Some(*name),
+        _ => None,
+    });
+    let table = |name| {
+        std::array::from_fn(|index| {
+            let mut decoded = String::new();
+            character(name, &[index as u8 | 0x80], &mut decoded);
+            decoded
+                .chars()
+                .next()
+                .unwrap_or(char::REPLACEMENT_CHARACTER)
+        })
+    };
+    single.map(|name| (name, table(name))).collect()
+});
+
 /// A character of one or two bytes; the replacement character for bytes that are none.
 fn character(name: &str, bytes: &[u8], into: &mut String) {
     let decoded = by_codec(name, bytes);
@@ -220,7 +242,13 @@ fn extended(value: &[u8], first: High) -> String {
             (b'~', Low::Romaji, _) => decoded.push('‾'),
             (0..=0x7f, ..) => decoded.push(char::from(*byte)),
             (_, _, High::None) => decoded.push(char::REPLACEMENT_CHARACTER),
-            (_, _, High::Single(name)) => character(name, &[*byte], &mut decoded),
+            (_, _, High::Single(name)) => decoded.push(
+                SINGLE
+                    .get(name)
+                    .map_or(char::REPLACEMENT_CHARACTER, |table| {
+                        table[usize::from(byte & 0x7f)]
+                    }),
+            ),
             (_, _, High::Latin(others)) => {
                 let other = others.iter().find(|(code, _)| code == byte);
                 decoded.push(other.map_or(char::from(*byte), |(_, character)| *character));
