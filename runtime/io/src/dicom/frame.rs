@@ -61,7 +61,7 @@ pub(super) fn count(elements: &Elements) -> Result<usize, HeaderError> {
 impl Frames {
     /// Reads the frames, whose number is that of [`count`].
     ///
-    /// **Errors**: a frame lies nowhere, or has no scale.
+    /// **Errors**: a frame is a mosaic, lies nowhere, or has no scale.
     pub fn read(elements: &Elements) -> Result<Self, HeaderError> {
         let mut frames = Self::default();
         let mut values = KeyValues::new(elements.character_sets());
@@ -118,6 +118,9 @@ impl Frames {
 
 impl Frame {
     fn new(values: &Values) -> Result<Self, HeaderError> {
+        if is_mosaic(values) {
+            return Err(HeaderError::Mosaic);
+        }
         if is_localizer(values) {
             return Ok(Self::localizer());
         }
@@ -206,13 +209,13 @@ pub(super) fn is_localizer(values: &Values) -> bool {
         .is_some_and(|text| is_any_of(&text, &["LOCALIZER", "SCOUT"]))
 }
 
-/// Whether the frame type says that the slices of a volume are tiles of the image, or the image type where there is none:
-/// scanners of Siemens add that value.
+/// Whether image type or frame type say that the slices of a volume are tiles of the image: scanners of Siemens add that
+/// value.
 pub(super) fn is_mosaic(values: &Values) -> bool {
-    let frame_type = values.text(tag::FRAME_TYPE);
-    frame_type
-        .or_else(|| values.text(tag::IMAGE_TYPE))
-        .is_some_and(|text| is_any_of(&text, &["MOSAIC"]))
+    let mut types = [tag::FRAME_TYPE, tag::IMAGE_TYPE]
+        .into_iter()
+        .filter_map(|tag| values.text(tag));
+    types.any(|text| is_any_of(&text, &["MOSAIC"]))
 }
 
 fn is_any_of(image_type: &str, wanted: &[&str]) -> bool {
