@@ -228,6 +228,11 @@ fn of_frames() -> Vec<Case> {
             "takes more than",
         ),
         (
+            "frames that take turns in several files",
+            vec![turns(30_000, DEFLATED); 16],
+            "takes more than",
+        ),
+        (
             "frames of long texts",
             vec![frames(vec![stack_id(&"S".repeat(2000)); 100]).file(EXPLICIT)],
             "states 2000 bytes",
@@ -273,12 +278,20 @@ fn of_elements() -> Vec<Case> {
         deflated.push(raw(DEFLATED, &[start, content].concat()));
     }
     let twice = raw(DEFLATED, &deflated[2][head(DEFLATED).len()..]);
+    let shorter = raw(DEFLATED, &private.repeat(1 << 20));
     let [items, fewer_items, elements, kept] = deflated.try_into().unwrap();
     vec![
         ("deflated items", vec![items], "takes more than"),
         ("fewer deflated items", vec![fewer_items], "takes more than"),
         ("deflated elements", vec![elements], "goes on for more than"),
         ("deflated values", vec![kept], "goes on for more than"),
+        (
+            "many deflated files",
+            (0..128_u8)
+                .map(|file| [&shorter[..], &[file]].concat())
+                .collect(),
+            "goes on for more than",
+        ),
         ("deflated twice", vec![twice], "has no value representation"),
         (
             "private elements",

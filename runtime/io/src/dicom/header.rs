@@ -50,9 +50,10 @@ pub(super) enum NoImage {
     Defect(HeaderError, Option<String>),
 }
 
-/// Reads the header of a file.
-pub(super) fn read(path: &Path, file: File) -> Result<Header, NoImage> {
-    let (mut stream, meta) = dataset::open(file).map_err(|reason| NoImage::Defect(reason, None))?;
+/// Reads the header of a file, one of so many that are looked at together.
+pub(super) fn read(path: &Path, file: File, files: usize) -> Result<Header, NoImage> {
+    let (stream, meta) = dataset::open(file).map_err(|reason| NoImage::Defect(reason, None))?;
+    let mut stream = stream.one_of(files);
     let known = TransferSyntax::of(&meta.syntax);
     // The header of a syntax whose pixels cannot be decoded is explicit and little endian as a rule (PS3.5 A.4).
     let syntax = known.unwrap_or(TransferSyntax::ExplicitLittle);

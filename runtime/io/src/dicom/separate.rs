@@ -143,6 +143,10 @@ pub(super) fn stacks(
             separate(group, Vec::new(), &of_series, &mut stacks);
         }
     }
+    let count = stacks.len();
+    for stack in &mut stacks {
+        stack.found_with = count;
+    }
     stacks
 }
 
@@ -267,6 +271,7 @@ fn separate(
         told_apart_by: told,
         unread: of_series.unread.iter().cloned().collect(),
         torn: of_series.torn.clone(),
+        found_with: 1,
     });
 }
 
