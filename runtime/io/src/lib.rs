@@ -8,3 +8,6 @@ pub mod dicom;
 pub mod nifti;
 mod positioned;
 pub mod sniff;
+
+/// No deflate stream expands more than so many times: 258 bytes from two bits.
+const DEFLATE_EXPANSION_MAX: u64 = 1032;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
+use crate::DEFLATE_EXPANSION_MAX;
 use crate::dicom::class::IMAGE_CLASSES;
 use crate::dicom::dataset::{self, Encoding, PixelElement};
 use crate::dicom::elements::Elements;
@@ -182,12 +183,11 @@ impl Header {
         }
         let there = match rest {
             Some(rest) => rest,
-            // No deflate stream expands more than 1032 times: 258 bytes from two bits.
             None => path
                 .metadata()
                 .map_err(HeaderError::io)?
                 .len()
-                .saturating_mul(1032),
+                .saturating_mul(DEFLATE_EXPANSION_MAX),
         };
         let found = stated.min(there);
         if found < expected {
