@@ -5,7 +5,7 @@ mod dicom_files;
 use dicom_files::reading::*;
 use dicom_files::*;
 use tempfile::tempdir;
-use vesal_io::dicom::{Finding, Grade, Policy};
+use vesal_io::dicom::{Finding, Grade, HeaderError, Policy, SkipReason};
 
 #[test]
 fn files_of_different_patients_are_refused() {
@@ -45,10 +45,20 @@ fn padding_makes_no_other_patient() {
     images[0] = change(0, &format!(" {SENTINEL}  "));
     images[1] = change(1, &format!("{SENTINEL}^^^"));
     plain(&images);
-    // No image is refused for a long one.
-    let long = format!("{SENTINEL}{}", "^".repeat(70_000));
-    images[2] = series(4)[2].clone().text(PATIENT_NAME, b"UN", &long);
+    // No image is refused for a long one that a result can take.
+    let long = |length: usize| {
+        let name = format!("{SENTINEL}{}", "^".repeat(length - SENTINEL.len()));
+        series(4)[2].clone().text(PATIENT_NAME, b"UN", &name)
+    };
+    images[2] = long(65_534);
     plain(&images);
+    images[2] = long(65_536);
+    let (_folder, found) = folder(&images);
+    assert!(matches!(
+        found.skipped[0].reason,
+        SkipReason::Defect(HeaderError::LongValue { found: 65_536, .. })
+    ));
+    images[2] = series(4)[2].clone();
     let nobody = |image: Elements| image.without(PATIENT_NAME).without(PATIENT_ID);
     let mut images: Vec<_> = series(3).into_iter().map(nobody).collect();
     images[1] = images[1].clone().text(PATIENT_NAME, b"PN", "  ");

@@ -8,8 +8,9 @@ use crate::dicom::stack::Stack;
 use crate::dicom::tag::{self, Tag};
 use crate::dicom::text::CharacterSets;
 
-/// Bytes of an attribute of the patient that are let pass: no image is refused for a long name.
-pub(super) const BYTES_MAX: u64 = 1 << 20;
+/// Bytes of an attribute of patient or study that are let pass: as many as its length can state in a result (PS3.5
+/// 7.1.2), into which it is copied.
+pub(super) const BYTES_MAX: u64 = 0xfffe;
 
 /// Attributes that tell patients apart, and the character set that they are in.
 const TAGS: [Tag; 5] = [
