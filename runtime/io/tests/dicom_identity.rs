@@ -6,6 +6,7 @@ use dicom_files::reading::*;
 use dicom_files::*;
 use tempfile::tempdir;
 use vesal_io::dicom::{Finding, Grade, HeaderError, Policy, SkipReason};
+use vesal_io::nifti::Limits;
 
 #[test]
 fn files_of_different_patients_are_refused() {
@@ -80,6 +81,22 @@ fn names_that_cannot_be_decoded_are_of_several_patients() {
     );
     assert_eq!(found, Finding::Patients { patients: 2 });
     plain(&[named(0, "山田^太郎"), named(1, "山田^太郎")]);
+}
+
+#[test]
+fn the_same_bytes_in_another_order_are_other_content() {
+    let content = |pixel: u16, syntax: &str| {
+        let slice = image().numbers((0x0018, 0x0050), &[1.]).pixels(&[pixel; 6]);
+        let folder = tempdir().unwrap();
+        save(folder.path(), "a", &slice.file(syntax));
+        let assessment = assess(&look(folder.path()).stacks[0], Policy::Strict);
+        let read = assessment.read_with_content(&Limits::default());
+        read.unwrap().1
+    };
+    let little = content(0x0102, EXPLICIT);
+    // How headers are encoded does not count.
+    assert!(little == content(0x0102, IMPLICIT) && little == content(0x0102, DEFLATED));
+    assert!(little != content(0x0201, BIG));
 }
 
 #[test]
