@@ -19,7 +19,8 @@ impl Codestream<'_> {
                 .iter()
                 .flat_map(|place| place.to_be_bytes()),
         );
-        let depth = self.precision as u8 - 1 | if self.signed { 0x80 } else { 0 };
+        let sign = if self.signed { 0x80 } else { 0 };
+        let depth = (self.precision as u8 - 1) | sign;
         sizes.extend([0, 1, depth, 1, 1]);
         segment(&mut bytes, 0x51, &sizes);
         if let Some(first) = self.tiles.first() {
