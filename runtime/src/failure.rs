@@ -19,17 +19,20 @@ use crate::datalist::DatalistError;
 
 /// An input that cannot be read.
 pub fn input(error: NiftiError) -> Failure {
-    let dicom = match &error {
+    let hint = match &error {
         NiftiError::Header {
             path,
             reason: HeaderError::NotNifti,
-        } => sniff::sniff(path).is_ok_and(|found| found.content == Content::Dicom),
-        _ => false,
-    };
-    let hint = if dicom {
-        Some("it is a DICOM file: name its folder as an input of its own".to_owned())
-    } else {
-        error.hint().map(str::to_owned)
+        } if sniff::sniff(path).is_ok_and(|found| found.content == Content::Dicom) => {
+            Some("it is a DICOM file: name its folder as an input of its own".to_owned())
+        }
+        NiftiError::Header {
+            reason: HeaderError::Forms { .. },
+            ..
+        } => error.hint().map(|hint| {
+            format!("{hint}, or say which is right: `--nifti-form sform` or `--nifti-form qform`")
+        }),
+        _ => error.hint().map(str::to_owned),
     };
     Failure::new(Exit::Input, error).hint(hint)
 }

@@ -14,3 +14,6 @@ pub use remarks::Remarks;
 
 /// Farthest from the origin that anything lies, and longest distance, in mm: no scanner is a kilometer long.
 const FAR_MM: f64 = 1e6;
+
+/// No deflate stream expands more than so many times: 258 bytes from two bits.
+const DEFLATE_EXPANSION_MAX: u64 = 1032;

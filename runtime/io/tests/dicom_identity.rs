@@ -5,7 +5,8 @@ mod dicom_files;
 use dicom_files::reading::*;
 use dicom_files::*;
 use tempfile::tempdir;
-use vesal_io::dicom::{Finding, Grade, Policy};
+use vesal_io::dicom::{Finding, Grade, HeaderError, Policy, SkipReason};
+use vesal_io::nifti::Limits;
 
 #[test]
 fn files_of_different_patients_are_refused() {
@@ -45,14 +46,57 @@ fn padding_makes_no_other_patient() {
     images[0] = change(0, &format!(" {SENTINEL}  "));
     images[1] = change(1, &format!("{SENTINEL}^^^"));
     plain(&images);
-    // No image is refused for a long one.
-    let long = format!("{SENTINEL}{}", "^".repeat(70_000));
-    images[2] = series(4)[2].clone().text(PATIENT_NAME, b"UN", &long);
+    // No image is refused for a long one that a result can take.
+    let long = |length: usize| {
+        let name = format!("{SENTINEL}{}", "^".repeat(length - SENTINEL.len()));
+        series(4)[2].clone().text(PATIENT_NAME, b"UN", &name)
+    };
+    images[2] = long(65_534);
     plain(&images);
+    images[2] = long(65_536);
+    let (_folder, found) = folder(&images);
+    assert!(matches!(
+        found.skipped[0].reason,
+        SkipReason::Defect(HeaderError::LongValue { found: 65_536, .. })
+    ));
+    images[2] = series(4)[2].clone();
     let nobody = |image: Elements| image.without(PATIENT_NAME).without(PATIENT_ID);
     let mut images: Vec<_> = series(3).into_iter().map(nobody).collect();
     images[1] = images[1].clone().text(PATIENT_NAME, b"PN", "  ");
     plain(&images);
+}
+
+#[test]
+fn names_that_cannot_be_decoded_are_of_several_patients() {
+    let named = |index: usize, name: &str| {
+        series(2)[index]
+            .clone()
+            .text((0x0008, 0x0005), b"CS", "\\ISO 2022 IR 87")
+            .text(PATIENT_NAME, b"PN", name)
+            .without(PATIENT_ID)
+    };
+    let found = refusal(
+        &[named(0, "山田^太郎"), named(1, "田中^花子")],
+        Policy::Resample,
+    );
+    assert_eq!(found, Finding::Patients { patients: 2 });
+    plain(&[named(0, "山田^太郎"), named(1, "山田^太郎")]);
+}
+
+#[test]
+fn the_same_bytes_in_another_order_are_other_content() {
+    let content = |pixel: u16, syntax: &str| {
+        let slice = image().numbers((0x0018, 0x0050), &[1.]).pixels(&[pixel; 6]);
+        let folder = tempdir().unwrap();
+        save(folder.path(), "a", &slice.file(syntax));
+        let assessment = assess(&look(folder.path()).stacks[0], Policy::Strict);
+        let read = assessment.read_with_content(&Limits::default());
+        read.unwrap().1
+    };
+    let little = content(0x0102, EXPLICIT);
+    // How headers are encoded does not count.
+    assert!(little == content(0x0102, IMPLICIT) && little == content(0x0102, DEFLATED));
+    assert!(little != content(0x0201, BIG));
 }
 
 #[test]

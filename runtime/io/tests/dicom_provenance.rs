@@ -122,6 +122,29 @@ fn what_is_sent_again_with_corrections_under_the_same_uids_gives_other_results()
 }
 
 #[test]
+fn the_depth_of_a_lone_slice_counts() {
+    let mut series = Series::oblique([6, 5, 1]);
+    series.places = vec![0.0];
+    let of = |change: &dyn Fn(&mut Vec<u8>)| {
+        let folder = tempfile::tempdir().unwrap();
+        series.save(folder.path());
+        let path = folder.path().join("001.dcm");
+        let mut bytes = std::fs::read(&path).unwrap();
+        change(&mut bytes);
+        std::fs::write(&path, bytes).unwrap();
+        content(&assessed(folder.path(), Policy::Strict).1)
+    };
+    let plain = of(&|_| {});
+    assert!(plain == of(&|_| {}));
+    let thicker = of(&|bytes| {
+        let element = b"\x18\0\x50\0DS\x04\x002.5";
+        let at = bytes.windows(element.len()).position(|at| at == element);
+        bytes[at.unwrap() + 8] = b'3';
+    });
+    assert!(plain != thicker);
+}
+
+#[test]
 fn a_key_makes_all_uids_others_that_only_its_owner_can_make() {
     let (_, assessment, source) = saved(&Series::oblique(SHAPE));
     let map = map(assessment.geometry().unwrap());

@@ -151,16 +151,41 @@ fn texts_of_two_character_sets_are_brought_together() {
     let japanese = b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B";
     let (_, _, bytes) = write(code_extensions, japanese, "kidney").unwrap();
     assert!(holds(&bytes, japanese));
-    let refused = write(code_extensions, japanese, "Gef\u{e4}\u{df}");
-    let error = refused.map(|(set, ..)| set).unwrap_err();
-    assert!(matches!(
-        &error,
-        DicomWriteError::Write {
-            reason: Unwritable::CharacterSet { .. },
-            ..
-        }
-    ));
-    assert!(error.hint().is_some() && !error.to_string().contains("Yamada"));
+    let (set, _, bytes) = write(code_extensions, japanese, "Gef\u{e4}\u{df}").unwrap();
+    assert_eq!(set, "ISO_IR 192");
+    assert!(holds(&bytes, "Yamada^Tarou=山田^太郎".as_bytes()));
+    for (set, name) in [
+        (code_extensions, &b"Yamada^Tarou=\x1b$B;"[..]),
+        (code_extensions, "Yamada=山田".as_bytes()),
+        (Some("GB18030"), b"Yamada=\xff\xff"),
+        (None, b"Yamada=\xe4"),
+    ] {
+        let refused = write(set, name, "Gef\u{e4}\u{df}");
+        let error = refused.map(|(set, ..)| set).unwrap_err();
+        assert!(matches!(
+            &error,
+            DicomWriteError::Write {
+                reason: Unwritable::CharacterSet { .. },
+                ..
+            }
+        ));
+        assert!(error.hint().is_some() && !error.to_string().contains("Yamada"));
+    }
+}
+
+#[test]
+fn a_name_as_long_as_images_may_have_is_copied() {
+    let mut series = Series::oblique([4, 4, 3]);
+    series.patient = [b"A^".as_slice(), &[b'B'; 65_532]].concat();
+    let map = LabelMap {
+        data: Array3::ones([4, 4, 3]),
+        affine: Affine::IDENTITY,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let source = series.source();
+    let written = write_all(folder.path(), &map, &source, &[Segment::named(1, "kidney")]).unwrap();
+    let file = open(&written.segmentation.0);
+    assert_eq!(text(&file, tags::PATIENT_NAME).len(), 65_534);
 }
 
 #[test]

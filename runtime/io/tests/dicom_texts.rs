@@ -88,6 +88,33 @@ fn regions_are_called_as_they_are_written() {
 }
 
 #[test]
+fn a_mosaic_shows_in_image_type_and_frame_type() {
+    const MOSAIC: &str = "ORIGINAL\\PRIMARY\\M\\ND\\MOSAIC";
+    let item = |(group, element): Tag, content| {
+        Elements::default().value((group, element), b"SQ", Value::Items(vec![content]))
+    };
+    let frame_type = |text: &str| {
+        let frame_type = Elements::default().text((0x0008, 0x9007), b"CS", text);
+        item((0x0018, 0x9226), frame_type)
+    };
+    for (image_type, shared, own) in [
+        (MOSAIC, Some("ORIGINAL\\PRIMARY\\M\\NONE"), None),
+        ("ORIGINAL\\PRIMARY\\M\\NONE", Some(MOSAIC), None),
+        ("ORIGINAL\\PRIMARY\\M\\NONE", None, Some(MOSAIC)),
+        (MOSAIC, None, Some("ORIGINAL\\PRIMARY\\M\\NONE")),
+    ] {
+        let of = |text: Option<&str>| text.map(frame_type).unwrap_or_default();
+        let image = image()
+            .text(SOP_CLASS, b"UI", ENHANCED_MR)
+            .text(FRAMES, b"IS", "1")
+            .text(IMAGE_TYPE, b"CS", image_type)
+            .value(SHARED, b"SQ", Value::Items(vec![of(shared)]))
+            .value(PER_FRAME, b"SQ", Value::Items(vec![of(own)]));
+        assert_eq!(defect(&image), HeaderError::Mosaic, "{shared:?} {own:?}");
+    }
+}
+
+#[test]
 fn a_mosaic_is_no_slice() {
     let mosaic = image().text(IMAGE_TYPE, b"CS", "ORIGINAL\\PRIMARY\\M\\ND\\MOSAIC");
     let reason = defect(&mosaic);

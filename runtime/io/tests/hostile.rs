@@ -40,6 +40,11 @@ fn turned(degrees: f64) -> Elements {
     )
 }
 
+fn spaced(between_rows: f64, between_columns: f64) -> Elements {
+    let spacing = Elements::default().numbers(SPACING, &[between_rows, between_columns]);
+    item(0x0028, 0x9110, spacing)
+}
+
 /// An enhanced image of one pixel of 8 bits for each of its frames.
 fn frames(groups: Vec<Elements>) -> Elements {
     image()
@@ -96,6 +101,18 @@ fn codestream(size: u16, precincts: u8, packets: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// The segment of a component's coding style: two resolutions with precincts of 2 × 2.
+const OF_COMPONENT: [u8; 13] = [0xff, 0x53, 0, 11, 0, 1, 1, 0, 0, 0, 1, 0x11, 0x11];
+
+/// The codestream of 1024 × 1024 with another segment of coding style, and no packet but empty ones.
+fn with_style(style: &[u8]) -> Vec<u8> {
+    let mut bytes = codestream(1024, 0x11, &[0; 4]);
+    let plain = 45..61;
+    assert_eq!(bytes[plain.clone()][..2], [0xff, 0x52]);
+    bytes.splice(plain, style.iter().copied());
+    bytes
+}
+
 fn compressed(size: u16, syntax: &str, bits: u16, fragments: Vec<Vec<u8>>) -> Vec<u8> {
     image()
         .numbers((0x0018, 0x0050), &[1.])
@@ -114,6 +131,36 @@ type Case = (&'static str, Vec<Vec<u8>>, &'static str);
 
 const ITEM: [u8; 8] = [0xfe, 0xff, 0x00, 0xe0, 0xff, 0xff, 0xff, 0xff];
 const EMPTY_ITEM: [u8; 8] = [0xfe, 0xff, 0x00, 0xe0, 0, 0, 0, 0];
+
+/// An image whose every frame has one of two stack IDs, in turn.
+fn turns(count: usize, syntax: &str) -> Vec<u8> {
+    let groups = (0..count).map(|index| match index % 2 {
+        0 => stack_id("a"),
+        _ => Elements::default(),
+    });
+    frames(groups.collect()).file(syntax)
+}
+
+/// An image that states long texts, in a set of one byte a character, of everything that tells frames apart.
+fn of_many_keys(image: &Elements) -> Vec<u8> {
+    let long = Value::Bytes(vec![0xe9; 1024]);
+    let texts = [
+        (0x0008, 0x0008),
+        (0x0008, 0x0032),
+        (0x0018, 0x0081),
+        (0x0018, 0x0086),
+        (0x0018, 0x1060),
+        (0x0020, 0x0012),
+        (0x0020, 0x0100),
+        (0x0054, 0x1300),
+    ];
+    let image = texts.into_iter().fold(image.clone(), |image, tag| {
+        image.value(tag, b"UN", long.clone())
+    });
+    image
+        .text((0x0008, 0x0005), b"CS", "ISO_IR 101")
+        .file(EXPLICIT)
+}
 
 /// Headers of many frames.
 fn of_frames() -> Vec<Case> {
@@ -146,6 +193,44 @@ fn of_frames() -> Vec<Case> {
             "frames that all lie otherwise",
             vec![shared(each(&|index| turned(0.12 * index as f64))).file(EXPLICIT)],
             "stacks",
+        ),
+        (
+            "frames of as many spacings",
+            vec![shared(each(&|index| spaced(1000. + 2e-5 * index as f64, 1e-3))).file(EXPLICIT)],
+            "1 stacks",
+        ),
+        (
+            "frames of spacings far apart",
+            vec![
+                shared(each(&|index| {
+                    spaced(1e-3 * 1.002_f64.powi(index as i32 / 2), 1e-3)
+                }))
+                .file(EXPLICIT),
+            ],
+            "stacks",
+        ),
+        (
+            "frames with the keys of all",
+            vec![of_many_keys(&each(&|index| match index % 2 {
+                0 => stack_id("a"),
+                _ => stack_id(&index.to_string()),
+            }))],
+            "stacks",
+        ),
+        (
+            "frames that take turns",
+            vec![turns(30_000, DEFLATED)],
+            "2 stacks",
+        ),
+        (
+            "too many frames that take turns",
+            vec![turns(300_000, DEFLATED)],
+            "takes more than",
+        ),
+        (
+            "frames that take turns in several files",
+            vec![turns(30_000, DEFLATED); 16],
+            "takes more than",
         ),
         (
             "frames of long texts",
@@ -193,12 +278,20 @@ fn of_elements() -> Vec<Case> {
         deflated.push(raw(DEFLATED, &[start, content].concat()));
     }
     let twice = raw(DEFLATED, &deflated[2][head(DEFLATED).len()..]);
+    let shorter = raw(DEFLATED, &private.repeat(1 << 20));
     let [items, fewer_items, elements, kept] = deflated.try_into().unwrap();
     vec![
         ("deflated items", vec![items], "takes more than"),
         ("fewer deflated items", vec![fewer_items], "takes more than"),
         ("deflated elements", vec![elements], "goes on for more than"),
         ("deflated values", vec![kept], "goes on for more than"),
+        (
+            "many deflated files",
+            (0..128_u8)
+                .map(|file| [&shorter[..], &[file]].concat())
+                .collect(),
+            "goes on for more than",
+        ),
         ("deflated twice", vec![twice], "has no value representation"),
         (
             "private elements",
@@ -219,7 +312,7 @@ fn of_elements() -> Vec<Case> {
                 EXPLICIT,
                 &[functional, EMPTY_ITEM.repeat(300_000)].concat(),
             )],
-            "ends within an element",
+            "takes more than",
         ),
         (
             "depth",
@@ -246,10 +339,17 @@ fn of_pixels() -> Vec<Case> {
             .file(syntax)
     };
     let bomb = codestream(1024, 0x11, &[0; 16_000]);
-    let jpeg_2000 = |last: u8| {
-        let stream = [bomb.clone(), vec![last]].concat();
+    let jpeg_2000 = |stream: &[u8], last: u8| {
+        let stream = [stream, &[last]].concat();
         compressed(1024, JPEG_2000, 8, vec![vec![], stream])
     };
+    let twice = |stream: &[u8]| vec![jpeg_2000(stream, 0), jpeg_2000(stream, 1)];
+    let plain = [0xff, 0x52, 0, 12, 0, 0, 0, 1, 0, 1, 4, 4, 0, 1];
+    let before = with_style(&[&OF_COMPONENT[..], &plain].concat());
+    let behind = with_style(&[&plain[..], &OF_COMPONENT].concat());
+    let mut hidden = [&plain[..], &OF_COMPONENT].concat();
+    hidden[3] += OF_COMPONENT.len() as u8;
+    let hidden = with_style(&hidden);
     let rle = |last: u8| {
         let mut bytes = vec![0; 64];
         bytes[0] = 1;
@@ -278,8 +378,23 @@ fn of_pixels() -> Vec<Case> {
         ),
         (
             "precincts",
-            vec![jpeg_2000(0), jpeg_2000(1)],
-            "cannot be decoded",
+            twice(&bomb),
+            "more tiles, precincts or code-blocks than their pixels need",
+        ),
+        (
+            "a component's precincts before those of all",
+            twice(&before),
+            "a style of one component is not supported",
+        ),
+        (
+            "a component's precincts behind those of all",
+            twice(&behind),
+            "a style of one component is not supported",
+        ),
+        (
+            "a component's precincts within those of all",
+            twice(&hidden),
+            "a marker segment of theirs is longer than what it holds",
         ),
         ("runs", vec![rle(0), rle(1)], "1 stacks"),
         (

@@ -13,7 +13,8 @@ use crate::dicom::read::DECODER_BYTES_PER_PIXEL;
 use crate::dicom::stack::Slice;
 use crate::dicom::syntax::TransferSyntax;
 
-/// Bytes of inflated or decoded pixels that are compared of any series, and for each byte of its files.
+/// Bytes of inflated or decoded pixels that are compared of any stacks that were found together, and for each byte of a
+/// stack's files.
 const COMPARED_BASE: u64 = 32 << 20;
 const COMPARED_PER_BYTE: u64 = 32;
 
@@ -27,13 +28,11 @@ const VALUE_BYTES: u64 = 4;
 /// A digest, or none where it would take too much.
 type Digest = Option<[u8; 32]>;
 
-/// Compares slices that lie at one place: the reason to refuse them, if any are not copies. `bytes` are those of the
-/// files of the whole stack.
-pub(super) fn compare(places: &[Vec<&Slice>], bytes: u64) -> Result<Option<Finding>, DicomError> {
-    let mut allowance = Allowance {
-        compared: limit(COMPARED_BASE, COMPARED_PER_BYTE, bytes),
-        decoded: limit(DECODED_BASE, DECODED_PER_BYTE, bytes),
-    };
+/// Compares slices that lie at one place: the reason to refuse them, if any are not copies.
+pub(super) fn compare(
+    places: &[Vec<&Slice>],
+    mut allowance: Allowance,
+) -> Result<Option<Finding>, DicomError> {
     let stored = digests(places, |image, frames| {
         if image.header.syntax == TransferSyntax::Deflated && !allowance.take(inflated(image)) {
             return Ok(vec![None; frames.len()]);
@@ -78,12 +77,22 @@ fn inflated(image: &Image) -> u64 {
 }
 
 /// What comparing may still take.
-struct Allowance {
+pub(super) struct Allowance {
     compared: u64,
     decoded: u64,
 }
 
 impl Allowance {
+    /// For a stack with so many bytes of files, one of so many that were found together.
+    pub fn new(bytes: u64, stacks: usize) -> Self {
+        let base = COMPARED_BASE / stacks.max(1) as u64;
+        Self {
+            compared: limit(base, COMPARED_PER_BYTE, bytes),
+            // Taken by one stack after the other.
+            decoded: limit(DECODED_BASE, DECODED_PER_BYTE, bytes),
+        }
+    }
+
     fn take(&mut self, bytes: u64) -> bool {
         let left = self.compared.checked_sub(bytes);
         self.compared = left.unwrap_or(self.compared);

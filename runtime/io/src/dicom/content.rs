@@ -2,14 +2,16 @@
 
 use std::fmt;
 
+use crate::dicom::dataset::Encoding;
 use crate::dicom::stack::Slice;
 use crate::dicom::write::uid::digest;
 
 /// Digest of everything of a stack's slices that a volume is made of.
 ///
 /// **Definition**: SHA-256 over the slices in their order: UIDs, patient, modality, shape, format, position,
-/// orientation, pixel spacing, slope and intercept as they were read, and the stored bytes of their pixels, inflated
-/// where the data set is deflated. What is never read, such as attributes of the transport, does not count.
+/// orientation, pixel spacing, slope and intercept as they were read, the depth of a lone slice, the order of stored
+/// bytes or how they are compressed, and the stored bytes of their pixels, inflated where the data set is deflated. What
+/// is never read, such as attributes of the transport, does not count.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Content(pub(super) [u8; 32]);
 
@@ -24,8 +26,15 @@ impl Content {
     pub(super) fn of(slices: &[Slice], stored: &[[u8; 32]]) -> Self {
         let each = slices.iter().zip(stored).flat_map(|(slice, stored)| {
             let (header, place) = (&slice.image.header, slice.place());
+            let big = Encoding::of(header.syntax).big;
+            let storing = if header.syntax.is_encapsulated() {
+                header.syntax.to_string()
+            } else {
+                format!("{big} {}", big && header.pixels.words)
+            };
+            let depth = place.depth_mm.filter(|_| slices.len() == 1);
             let facts = format!(
-                "{:?} {:?} {:?} {:?} {:?} {} {:?}",
+                "{:?} {:?} {:?} {:?} {:?} {} {:?} {depth:?} {storing}",
                 slice.frame,
                 header.frame_of_reference,
                 [header.columns, header.rows],

@@ -19,9 +19,8 @@ const DEPTH_MAX: usize = 64;
 /// Bytes of a value that is kept: no value representation of the attributes that are asked for allows as many.
 pub(super) const VALUE_BYTES_MAX: u64 = 1 << 10;
 
-/// Bytes that a value takes beside its own, and those that an item takes, at least.
+/// Bytes that a value takes beside its own.
 const VALUE_OVERHEAD: u64 = 8;
-const ITEM_OVERHEAD: u64 = 32;
 
 /// A stated length that means: up to the delimiter.
 const UNDEFINED: u32 = u32::MAX;
@@ -35,6 +34,10 @@ pub(super) trait Visitor {
     /// How long a value may be.
     fn longest(&self, _tag: Tag) -> Longest {
         Longest::Refused(VALUE_BYTES_MAX)
+    }
+    /// Bytes that an item takes beside its values, the last of `path`, which holds something to be read.
+    fn item_bytes(&self, _path: &[Tag]) -> u64 {
+        32
     }
     /// Takes note that an item begins, the last of `path`.
     fn begins(&mut self, path: &[Tag]) -> Result<(), HeaderError>;
@@ -372,7 +375,7 @@ pub(super) fn walk(
                     push(&mut levels, level)?;
                     path.push(sequence);
                     if entered(visitor, &path) {
-                        stream.keep(ITEM_OVERHEAD)?;
+                        stream.keep(visitor.item_bytes(&path))?;
                     }
                     visitor.begins(&path)?;
                 }

@@ -93,6 +93,12 @@ const GROUPS: [(Tag, &[Tag]); 10] = [
     ),
 ];
 
+/// Bytes that a frame takes, at least: as functional groups, as a slice, and as one that is grouped and laid out.
+const FRAME_BYTES: u64 = 512;
+
+/// Bytes that other items take, at least.
+const ITEM_BYTES: u64 = 32;
+
 fn is_functional(sequence: Tag) -> bool {
     sequence == tag::SHARED_FUNCTIONAL_GROUPS_SEQUENCE
         || sequence == tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE
@@ -114,6 +120,14 @@ impl Visitor for Elements {
             _ if PatientReader::wants(tag) => Longest::Refused(patient::BYTES_MAX),
             tag::SERIES_DESCRIPTION => Longest::Cut(VALUE_BYTES_MAX),
             _ => Longest::Refused(VALUE_BYTES_MAX),
+        }
+    }
+
+    fn item_bytes(&self, path: &[Tag]) -> u64 {
+        if path == [tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE] {
+            FRAME_BYTES
+        } else {
+            ITEM_BYTES
         }
     }
 
@@ -285,9 +299,9 @@ pub(super) struct Values<'a> {
     maps: [Option<&'a BTreeMap<Tag, Vec<u8>>>; 2],
 }
 
-impl Values<'_> {
+impl<'a> Values<'a> {
     /// The value as it is stored.
-    pub fn raw(&self, tag: Tag) -> Option<&[u8]> {
+    pub fn raw(&self, tag: Tag) -> Option<&'a [u8]> {
         let own = self.own.and_then(|(items, frame)| items.get(frame, tag));
         own.or_else(|| {
             let mut maps = self.maps.iter().flatten();
@@ -337,8 +351,8 @@ impl Values<'_> {
     }
 
     /// A binary number of 64 bits.
-    pub fn double(&self, tag: Tag) -> Option<f64> {
-        let bytes = *self.raw(tag)?.first_chunk()?;
+    pub fn double(&self, stored: &[u8]) -> Option<f64> {
+        let bytes = *stored.first_chunk()?;
         Some(if self.encoding.big {
             f64::from_be_bytes(bytes)
         } else {
@@ -347,12 +361,12 @@ impl Values<'_> {
     }
 
     /// A binary number of 32 bits.
-    pub fn long(&self, tag: Tag) -> Option<u32> {
-        Some(self.encoding.u32(*self.raw(tag)?.first_chunk()?))
+    pub fn long(&self, stored: &[u8]) -> Option<u32> {
+        Some(self.encoding.u32(*stored.first_chunk()?))
     }
 
     /// A binary number of 16 bits.
-    pub fn short(&self, tag: Tag) -> Option<u16> {
-        Some(self.encoding.u16(*self.raw(tag)?.first_chunk()?))
+    pub fn short(&self, stored: &[u8]) -> Option<u16> {
+        Some(self.encoding.u16(*stored.first_chunk()?))
     }
 }

@@ -1,12 +1,10 @@
 //! Where a frame lies, how its values are scaled, and what tells it from others at the same place.
 
-use std::collections::HashMap;
-
 use crate::FAR_MM;
 use crate::dicom::elements::{Elements, Values};
 use crate::dicom::error::HeaderError;
+use crate::dicom::key::{Key, KeyValues};
 use crate::dicom::tag::{self, Tag};
-use crate::dicom::text::CharacterSets;
 
 /// Largest deviation of a direction from unit length, and of two from a right angle.
 const DIRECTION_TOLERANCE: f64 = 0.01;
@@ -41,91 +39,6 @@ pub(super) struct Frames {
     key_values: Vec<Box<str>>,
 }
 
-/// What may tell slices at one place from each other, in the order in which it is tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Key {
-    /// Stack ID of enhanced images.
-    StackId,
-    /// Temporal position identifier or index.
-    TemporalPosition,
-    /// Echo number.
-    EchoNumber,
-    /// Echo time in ms.
-    EchoTime,
-    /// Diffusion b-value in s/mm².
-    BValue,
-    /// Delay in ms after the heart's trigger.
-    TriggerTime,
-    /// Reference time of a PET frame in ms.
-    FrameReferenceTime,
-    /// Image type or frame type.
-    ImageType,
-    /// Acquisition number.
-    Acquisition,
-    /// Time of the acquisition's start.
-    AcquisitionTime,
-}
-
-impl Key {
-    /// All of them, in the order in which they are tried.
-    pub const ALL: [Self; 10] = [
-        Self::StackId,
-        Self::TemporalPosition,
-        Self::EchoNumber,
-        Self::EchoTime,
-        Self::BValue,
-        Self::TriggerTime,
-        Self::FrameReferenceTime,
-        Self::ImageType,
-        Self::Acquisition,
-        Self::AcquisitionTime,
-    ];
-
-    /// What it is called in messages and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::StackId => "stack",
-            Self::TemporalPosition => "temporal position",
-            Self::EchoNumber => "echo",
-            Self::EchoTime => "echo time",
-            Self::BValue => "b-value",
-            Self::TriggerTime => "trigger time",
-            Self::FrameReferenceTime => "frame reference time",
-            Self::ImageType => "image type",
-            Self::Acquisition => "acquisition",
-            Self::AcquisitionTime => "acquisition time",
-        }
-    }
-
-    fn of(self, values: &Values, sets: &CharacterSets) -> Option<String> {
-        let double = |tag| values.double(tag).map(|value| value.to_string());
-        let text = |tag| {
-            let shown = sets.decode(values.raw(tag)?, usize::MAX);
-            Some(shown).filter(|shown| !shown.is_empty())
-        };
-        match self {
-            Self::StackId => text(tag::STACK_ID),
-            Self::TemporalPosition => values
-                .long(tag::TEMPORAL_POSITION_INDEX)
-                .map(|index| index.to_string())
-                .or_else(|| text(tag::TEMPORAL_POSITION_IDENTIFIER)),
-            Self::EchoNumber => text(tag::ECHO_NUMBERS),
-            Self::EchoTime => double(tag::EFFECTIVE_ECHO_TIME).or_else(|| text(tag::ECHO_TIME)),
-            Self::BValue => double(tag::DIFFUSION_B_VALUE),
-            Self::TriggerTime => {
-                double(tag::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME).or_else(|| text(tag::TRIGGER_TIME))
-            }
-            Self::FrameReferenceTime => text(tag::FRAME_REFERENCE_TIME),
-            Self::ImageType => text(tag::FRAME_TYPE).or_else(|| text(tag::IMAGE_TYPE)),
-            Self::Acquisition => values
-                .short(tag::FRAME_ACQUISITION_NUMBER)
-                .map(|number| number.to_string())
-                .or_else(|| text(tag::ACQUISITION_NUMBER)),
-            Self::AcquisitionTime => text(tag::ACQUISITION_TIME),
-        }
-    }
-}
-
 /// How many frames an image has: one, unless it says otherwise, and then as many as it has functional groups.
 pub(super) fn count(elements: &Elements) -> Result<usize, HeaderError> {
     let plain = elements.of_frame(None);
@@ -143,56 +56,35 @@ pub(super) fn count(elements: &Elements) -> Result<usize, HeaderError> {
     Ok(groups)
 }
 
-/// What the image type or frame type of a data set says, as far as it has one that holds for all frames.
-pub(super) fn image_type(elements: &Elements) -> String {
-    let plain = elements.of_frame(None);
-    let image_type = plain.text(tag::FRAME_TYPE);
-    image_type
-        .or_else(|| plain.text(tag::IMAGE_TYPE))
-        .unwrap_or_default()
-}
-
 impl Frames {
     /// Reads the frames, whose number is that of [`count`].
+    ///
+    /// **Errors**: a frame is a mosaic, lies nowhere, or has no scale.
     pub fn read(elements: &Elements) -> Result<Self, HeaderError> {
-        let groups = elements.per_frame.len();
-        let sets = elements.character_sets();
         let mut frames = Self::default();
-        let mut known: HashMap<Box<str>, u32> = HashMap::new();
-        if groups == 0 {
-            frames.add(&elements.of_frame(None), &sets, &mut known)?;
+        let mut values = KeyValues::new(elements.character_sets());
+        if elements.per_frame.len() == 0 {
+            frames.add(&elements.of_frame(None), &mut values)?;
         }
-        for frame in 0..groups {
-            match frame.checked_sub(1) {
-                Some(before) if elements.per_frame.is_same(before, frame) => {
-                    frames.places.push(frames.places[before]);
-                }
-                _ => frames.add(&elements.of_frame(Some(frame)), &sets, &mut known)?,
+        for (frame, first) in elements.per_frame.first_alike().into_iter().enumerate() {
+            if first < frame {
+                frames.places.push(frames.places[first]);
+            } else {
+                frames.add(&elements.of_frame(Some(frame)), &mut values)?;
             }
         }
+        frames.key_values = values.texts();
         Ok(frames)
     }
 
-    fn add(
+    fn add<'a>(
         &mut self,
-        values: &Values,
-        sets: &CharacterSets,
-        known: &mut HashMap<Box<str>, u32>,
+        values: &Values<'a>,
+        key_values: &mut KeyValues<'a>,
     ) -> Result<(), HeaderError> {
         let mut frame = Frame::new(values)?;
         for (key, number) in Key::ALL.into_iter().zip(&mut frame.keys) {
-            let Some(value) = key.of(values, sets) else {
-                continue;
-            };
-            *number = match known.get(value.as_str()) {
-                Some(number) => *number,
-                None => {
-                    self.key_values.push(value.clone().into());
-                    let number = self.key_values.len() as u32;
-                    known.insert(value.into(), number);
-                    number
-                }
-            };
+            *number = key_values.number(key, values);
         }
         self.places.push(self.distinct.len() as u32);
         self.distinct.push(frame);
@@ -224,11 +116,10 @@ impl Frames {
 
 impl Frame {
     fn new(values: &Values) -> Result<Self, HeaderError> {
-        if values
-            .text(tag::FRAME_TYPE)
-            .or_else(|| values.text(tag::IMAGE_TYPE))
-            .is_some_and(|text| is_localizer(&text))
-        {
+        if is_mosaic(values) {
+            return Err(HeaderError::Mosaic);
+        }
+        if is_localizer(values) {
             return Ok(Self::localizer());
         }
         let missing = |tag| HeaderError::Missing { tag };
@@ -307,17 +198,27 @@ impl Frame {
     }
 }
 
-/// Whether the third value of an image type says so (PS3.3 C.8.2.1.1.1 and C.8.16.1.1).
-pub(super) fn is_localizer(image_type: &str) -> bool {
-    image_type
-        .split('\\')
-        .any(|value| matches!(value.trim(), "LOCALIZER" | "SCOUT"))
+/// Whether the third value of a frame type says so, or of the image type where there is none (PS3.3 C.8.2.1.1.1 and
+/// C.8.16.1.1).
+pub(super) fn is_localizer(values: &Values) -> bool {
+    let frame_type = values.text(tag::FRAME_TYPE);
+    frame_type
+        .or_else(|| values.text(tag::IMAGE_TYPE))
+        .is_some_and(|text| is_any_of(&text, &["LOCALIZER", "SCOUT"]))
 }
 
-/// Whether an image type says that the slices of a volume are tiles of the image: scanners of Siemens add that value.
-pub(super) fn is_mosaic(image_type: &str) -> bool {
+/// Whether image type or frame type say that the slices of a volume are tiles of the image: scanners of Siemens add that
+/// value.
+pub(super) fn is_mosaic(values: &Values) -> bool {
+    let mut types = [tag::FRAME_TYPE, tag::IMAGE_TYPE]
+        .into_iter()
+        .filter_map(|tag| values.text(tag));
+    types.any(|text| is_any_of(&text, &["MOSAIC"]))
+}
+
+fn is_any_of(image_type: &str, wanted: &[&str]) -> bool {
     let mut values = image_type.split('\\');
-    values.any(|value| value.trim() == "MOSAIC")
+    values.any(|value| wanted.contains(&value.trim()))
 }
 
 /// Checks that coordinates or distances can be of a scanner.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
+use crate::DEFLATE_EXPANSION_MAX;
 use crate::dicom::class::IMAGE_CLASSES;
 use crate::dicom::dataset::{self, Encoding, PixelElement};
 use crate::dicom::elements::Elements;
@@ -84,9 +85,10 @@ fn description(elements: &Elements) -> Option<String> {
     elements.shown(tag::SERIES_DESCRIPTION, CHARACTERS_MAX)
 }
 
-/// Reads the header of a file.
-pub(super) fn read(path: &Path, file: File) -> Result<Header, NoImage> {
-    let (mut stream, meta) = dataset::open(file).map_err(|reason| NoImage::Defect(reason, None))?;
+/// Reads the header of a file, one of so many that are looked at together.
+pub(super) fn read(path: &Path, file: File, files: usize) -> Result<Header, NoImage> {
+    let (stream, meta) = dataset::open(file).map_err(|reason| NoImage::Defect(reason, None))?;
+    let mut stream = stream.one_of(files);
     let known = TransferSyntax::of(&meta.syntax);
     // The header of a syntax whose pixels cannot be decoded is explicit and little endian as a rule (PS3.5 A.4).
     let syntax = known.unwrap_or(TransferSyntax::ExplicitLittle);
@@ -124,11 +126,11 @@ pub(super) fn read(path: &Path, file: File) -> Result<Header, NoImage> {
     {
         return Err(NoImage::Color);
     }
-    let image_type = frame::image_type(&elements);
-    if elements.per_frame.len() == 0 && frame::is_localizer(&image_type) {
+    let of_all = elements.of_frame(None);
+    if elements.per_frame.len() == 0 && frame::is_localizer(&of_all) {
         return Err(NoImage::Localizer);
     }
-    if frame::is_mosaic(&image_type) {
+    if frame::is_mosaic(&of_all) {
         return Err(defect(HeaderError::Mosaic));
     }
     let frames = frame::count(&elements).map_err(defect)?;
@@ -213,12 +215,11 @@ impl Header {
         }
         let there = match rest {
             Some(rest) => rest,
-            // No deflate stream expands more than 1032 times: 258 bytes from two bits.
             None => path
                 .metadata()
                 .map_err(HeaderError::io)?
                 .len()
-                .saturating_mul(1032),
+                .saturating_mul(DEFLATE_EXPANSION_MAX),
         };
         let found = stated.min(there);
         if found < expected {

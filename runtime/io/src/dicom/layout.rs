@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vesal_volume::resample::spaced_geometry;
 use vesal_volume::{Affine, Geometry};
 
-use crate::dicom::compare::compare;
+use crate::dicom::compare::{Allowance, compare};
 use crate::dicom::error::DicomError;
 use crate::dicom::finding::Finding;
 use crate::dicom::frame::{Frame, dot};
@@ -40,9 +40,8 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// Sorts slices along their normal and leaves out copies; the inner error is the reason to refuse them. `bytes` are
-    /// those of their files.
-    pub fn of(slices: &[Slice], bytes: u64) -> Result<Result<Self, Finding>, DicomError> {
+    /// Sorts slices along their normal and leaves out copies; the inner error is the reason to refuse them.
+    pub fn of(slices: &[Slice], allowance: Allowance) -> Result<Result<Self, Finding>, DicomError> {
         let places = places(slices);
         let mut sorted: Vec<usize> = (0..slices.len()).collect();
         sorted.sort_by(|&a, &b| {
@@ -60,7 +59,7 @@ impl Order {
             .filter(|place| place.len() > 1)
             .map(|place| place.iter().map(|&index| &slices[index]).collect())
             .collect();
-        Ok(match compare(&several, bytes)? {
+        Ok(match compare(&several, allowance)? {
             Some(reason) => Err(reason),
             None => {
                 let kept = at_one_place().map(|place| slices[place[0]].clone());

@@ -8,8 +8,9 @@ use crate::dicom::stack::Stack;
 use crate::dicom::tag::{self, Tag};
 use crate::dicom::text::CharacterSets;
 
-/// Bytes of an attribute of the patient that are let pass: no image is refused for a long name.
-pub(super) const BYTES_MAX: u64 = 1 << 20;
+/// Bytes of an attribute of patient or study that are let pass: as many as its length can state in a result (PS3.5
+/// 7.1.2), into which it is copied.
+pub(super) const BYTES_MAX: u64 = 0xfffe;
 
 /// Attributes that tell patients apart, and the character set that they are in.
 const TAGS: [Tag; 5] = [
@@ -102,31 +103,41 @@ impl PatientReader {
             tag::PATIENT_BIRTH_DATE => &mut self.birth_date,
             _ => return,
         };
-        // As text, so that the same name in two character sets is one.
         let sets = CharacterSets::of(self.character_set.as_deref());
-        place.get_or_insert_with(|| digest(sets.decode(value, usize::MAX).as_bytes()));
+        place.get_or_insert_with(|| digest(tag, value, &sets));
     }
 
     /// Whose images they are, by what was taken.
     pub fn patient(&self) -> Patient {
-        let nothing = digest(&[]);
+        let nothing = Sha256::digest([]).into();
         let [name, id] = [self.name, self.id].map(|part| part.unwrap_or(nothing));
         let stated = |part: Option<[u8; 32]>| part.filter(|part| *part != nothing).map(short);
         Patient {
-            name_and_id: short(digest(&[name, id].concat())),
+            name_and_id: short(Sha256::digest([name, id].concat()).into()),
             issuer: stated(self.issuer),
             birth_date: stated(self.birth_date),
         }
     }
 }
 
-/// Digest of a text: padding, also by empty components of a name, does not count.
-fn digest(value: &[u8]) -> [u8; 32] {
-    let is_padding = |byte: &u8| matches!(byte, b' ' | b'\0' | b'^' | b'=');
+/// Digest of the value of an attribute, as text, so that the same name in two character sets is one.
+///
+/// Bytes that the character set does not know all look alike as text; a value with any of them is digested as it is
+/// stored. Padding does not count, nor do empty components at the end of a name.
+fn digest(tag: Tag, value: &[u8], sets: &CharacterSets) -> [u8; 32] {
+    let text = sets.decode(value, usize::MAX);
+    let value = if text.contains(char::REPLACEMENT_CHARACTER) {
+        value
+    } else {
+        text.as_bytes()
+    };
+    let is_name = tag == tag::PATIENT_NAME;
+    let is_padding =
+        |byte: &u8| matches!(byte, b' ' | b'\0') || is_name && matches!(byte, b'^' | b'=');
     let start = value.iter().take_while(|byte| **byte == b' ').count();
     let end = value.iter().rposition(|byte| !is_padding(byte));
-    let text = end.map_or(&[][..], |end| &value[start..=end]);
-    Sha256::digest(text).into()
+    let value = end.map_or(&[][..], |end| &value[start..=end]);
+    Sha256::digest(value).into()
 }
 
 fn short(digest: [u8; 32]) -> Short {
@@ -176,5 +187,50 @@ mod tests {
         let latin = name(b"ISO_IR 100", b"M\xfcller^Jos\xe9 ");
         assert_eq!(latin, name(b"ISO_IR 192", "Müller^José".as_bytes()));
         assert_ne!(latin, name(b"ISO_IR 192", "Muller^José".as_bytes()));
+    }
+
+    #[test]
+    fn names_that_cannot_be_decoded_are_not_one() {
+        for set in [
+            &b"\\ISO 2022 IR 87"[..],
+            b"ISO 2022 IR 87",
+            b"ISO 2022 IR 13\\ISO 2022 IR 87",
+            b"\\ISO 2022 IR 149",
+            b"\\ISO 2022 IR 58",
+            b"ISO_IR 101",
+            b"ISO_IR 127",
+            b"ISO_IR 138",
+            b"GB18030",
+            b"GBK",
+        ] {
+            let name = |name: &str| {
+                patient(&[
+                    (tag::SPECIFIC_CHARACTER_SET, set),
+                    (tag::PATIENT_NAME, name.as_bytes()),
+                ])
+            };
+            let set = String::from_utf8_lossy(set);
+            for [one, other] in [["山田^太郎", "田中^花子"], ["山^太", "田^花"], ["é", "ß"]]
+            {
+                assert_ne!(name(one), name(other), "{set}");
+                assert_eq!(name(one), name(&format!("{one} ")), "{set}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_names_end_in_empty_components() {
+        let with = |tag, value: &[u8]| patient(&[(tag, value)]);
+        for tag in [
+            tag::PATIENT_ID,
+            tag::ISSUER_OF_PATIENT_ID,
+            tag::PATIENT_BIRTH_DATE,
+        ] {
+            assert_ne!(with(tag, b"7"), with(tag, b"7^"), "{tag}");
+            assert_ne!(with(tag, b"7"), with(tag, b"7="), "{tag}");
+            assert_eq!(with(tag, b"7"), with(tag, b" 7 "), "{tag}");
+        }
+        let name = with(tag::PATIENT_NAME, b"A^B");
+        assert_eq!(name, with(tag::PATIENT_NAME, b"A^B^^="));
     }
 }

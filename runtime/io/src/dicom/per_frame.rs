@@ -1,5 +1,8 @@
 //! The values of many items, one behind the other: an item takes a few bytes more than its values.
 
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+
 use crate::dicom::error::HeaderError;
 use crate::dicom::tag::Tag;
 
@@ -50,13 +53,13 @@ impl PerFrame {
         Some(self.bytes_of(place))
     }
 
-    /// Whether two items hold the same.
-    pub fn is_same(&self, a: usize, b: usize) -> bool {
-        let (a, b) = (self.places(a), self.places(b));
-        a.len() == b.len()
-            && a.iter()
-                .zip(b)
-                .all(|(a, b)| a.tag == b.tag && self.bytes_of(a) == self.bytes_of(b))
+    /// Of each item, the first that holds the same: itself where none before it does.
+    pub fn first_alike(&self) -> Vec<usize> {
+        let mut firsts: HashMap<Item, usize> = HashMap::new();
+        let items = 0..self.len();
+        items
+            .map(|item| *firsts.entry(Item { all: self, item }).or_insert(item))
+            .collect()
     }
 
     fn places(&self, item: usize) -> &[Place] {
@@ -73,8 +76,58 @@ impl PerFrame {
     }
 }
 
+/// An item, compared by what it holds.
+#[derive(Clone, Copy)]
+struct Item<'a> {
+    all: &'a PerFrame,
+    item: usize,
+}
+
+impl<'a> Item<'a> {
+    fn values(self) -> impl ExactSizeIterator<Item = (Tag, &'a [u8])> {
+        let places = self.all.places(self.item).iter();
+        places.map(move |place| (place.tag, self.all.bytes_of(place)))
+    }
+}
+
+impl PartialEq for Item<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.values().eq(other.values())
+    }
+}
+
+impl Eq for Item<'_> {}
+
+impl Hash for Item<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for (Tag(group, element), value) in self.values() {
+            (group, element, value).hash(state);
+        }
+    }
+}
+
 fn number(count: usize) -> Result<u32, HeaderError> {
     u32::try_from(count).map_err(|_| HeaderError::TooMuch {
         limit: u32::MAX.into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dicom::tag;
+
+    #[test]
+    fn items_that_hold_the_same_are_found() {
+        let mut items = PerFrame::default();
+        for values in [&[(tag::STACK_ID, "a")][..], &[], &[(tag::STACK_ID, "b")]].repeat(2) {
+            items.begin().unwrap();
+            for (tag, value) in values {
+                items.add(*tag, value.as_bytes()).unwrap();
+            }
+        }
+        items.begin().unwrap();
+        items.add(tag::ECHO_TIME, b"a").unwrap();
+        assert_eq!(items.first_alike(), [0, 1, 2, 0, 1, 2, 6]);
+    }
 }

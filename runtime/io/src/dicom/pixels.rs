@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::DEFLATE_EXPANSION_MAX;
 use crate::dicom::codec::{self, Shape, rle};
 use crate::dicom::dataset::{self, Encoding, next_fragment};
 use crate::dicom::error::{DicomError, HeaderError, PixelError};
@@ -14,9 +15,6 @@ use crate::dicom::header::Header;
 use crate::dicom::scale::Scale;
 use crate::dicom::stream::Stream;
 use crate::dicom::syntax::TransferSyntax;
-
-/// A frame may be this many times as long as its compressed bytes: what deflate expands at most.
-const EXPANSION_MAX: u64 = 1032;
 
 /// Bytes of a frame that any number of compressed bytes may hold: an empty image compresses without bound.
 const PLAIN_FRAME_BYTES: u64 = 8 << 20;
@@ -46,9 +44,10 @@ pub(super) enum Found {
 /// Bytes that are compared at a time: a multiple of the bytes of a pixel.
 const COMPARED_BYTES: usize = 1 << 16;
 
-/// Whether so many compressed bytes can be all of so many pixels' bytes.
+/// Whether so many compressed bytes can be all of so many pixels' bytes: no codec is believed to shrink them more than
+/// deflate can.
 pub(super) fn is_plausible(compressed: u64, expected: u64) -> bool {
-    expected <= compressed.saturating_mul(EXPANSION_MAX) + PLAIN_FRAME_BYTES
+    expected <= compressed.saturating_mul(DEFLATE_EXPANSION_MAX) + PLAIN_FRAME_BYTES
 }
 
 impl Image {

@@ -155,9 +155,10 @@ pub fn scan<P: AsRef<Path>>(paths: &[P]) -> Result<Scan, DicomError> {
         unread: Vec::new(),
     };
     let files: Vec<Arc<Path>> = files.into_iter().collect();
+    let count = files.len();
     let read: Vec<(Arc<Path>, Result<Image, Failed>)> = files
         .into_par_iter()
-        .map(|path| (Arc::clone(&path), Image::open_header(path)))
+        .map(|path| (Arc::clone(&path), Image::open_header(path, count)))
         .collect();
     let mut images = Vec::new();
     let mut unread: BTreeMap<String, UnreadSeries> = BTreeMap::new();
@@ -201,10 +202,10 @@ pub fn scan<P: AsRef<Path>>(paths: &[P]) -> Result<Scan, DicomError> {
 }
 
 impl Image {
-    fn open_header(path: Arc<Path>) -> Result<Self, Failed> {
+    fn open_header(path: Arc<Path>, files: usize) -> Result<Self, Failed> {
         let file = File::open(&path).map_err(Failed::Io)?;
         let bytes = file.metadata().map_err(Failed::Io)?.len();
-        let header = header::read(&path, file).map_err(Failed::NoImage)?;
+        let header = header::read(&path, file, files).map_err(Failed::NoImage)?;
         Ok(Self {
             path,
             bytes,

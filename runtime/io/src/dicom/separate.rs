@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::dicom::finding::Finding;
-use crate::dicom::frame::{Frame, Key, dot};
+use crate::dicom::frame::{Frame, dot};
 use crate::dicom::header::Header;
+use crate::dicom::key::Key;
 use crate::dicom::layout::{is_even, places};
 use crate::dicom::near::Near;
 use crate::dicom::pixels::Image;
@@ -52,7 +53,7 @@ struct Alike {
 impl Default for Alike {
     fn default() -> Self {
         Self {
-            // What `describe` makes of the spacing moves by a little more than the spacing itself.
+            // Logarithms differ by a little more than the shares that they stand for.
             near: Near::new(1.01 * SAME_DIRECTION.max(SAME_SPACING)),
             known: HashMap::new(),
         }
@@ -103,13 +104,16 @@ fn describe_exactly(place: &Frame) -> [u64; 8] {
     [a, b, c, d, e, f, x, y].map(f64::to_bits)
 }
 
-/// Directions and pixel spacing as numbers of which none differs by more than [`SAME_DIRECTION`] and [`SAME_SPACING`]
-/// between slices that belong together.
+/// Directions and pixel spacing as numbers of which none differs by more than about [`SAME_DIRECTION`] and
+/// [`SAME_SPACING`] between slices that belong together.
+///
+/// The converse holds as well: slices belong together where none differs by more than half of that. Hence few groups lie
+/// near each other, and no slice is compared with many.
 fn describe(place: &Frame) -> [f64; 8] {
     let [a, b, c] = place.along_row_lps;
     let [d, e, f] = place.along_column_lps;
     let [x, y] = place.pixel_mm;
-    [a, b, c, d, e, f, x.ln(), (y / x).ln_1p()]
+    [a, b, c, d, e, f, x.ln(), y.ln()]
 }
 
 /// Groups the frames of images into stacks.
@@ -139,6 +143,10 @@ pub(super) fn stacks(
             separate(group, Vec::new(), &of_series, &mut stacks);
         }
     }
+    let count = stacks.len();
+    for stack in &mut stacks {
+        stack.found_with = count;
+    }
     stacks
 }
 
@@ -149,14 +157,16 @@ fn belong(a: &Slice, b: &Slice) -> bool {
 
 /// In what slices differ that are not of one stack.
 fn differences(a: &Slice, b: &Slice) -> impl Iterator<Item = &'static str> {
-    let near = |a: &[f64], b: &[f64], tolerance: f64| {
-        a.iter().zip(b).all(|(a, b)| (a - b).abs() <= tolerance)
+    let within = |a: &[f64], b: &[f64], tolerance: &dyn Fn(f64) -> f64| {
+        let mut pairs = a.iter().zip(b);
+        pairs.all(|(a, b)| (a - b).abs() <= tolerance(*a))
     };
     let ((image_a, a), (image_b, b)) = [a, b]
         .map(|slice| (&slice.image.header, slice.place()))
         .into();
-    let same_orientation = near(&a.along_row_lps, &b.along_row_lps, SAME_DIRECTION)
-        && near(&a.along_column_lps, &b.along_column_lps, SAME_DIRECTION);
+    let same_direction = |a: &[f64; 3], b: &[f64; 3]| within(a, b, &|_| SAME_DIRECTION);
+    let same_orientation = same_direction(&a.along_row_lps, &b.along_row_lps)
+        && same_direction(&a.along_column_lps, &b.along_column_lps);
     let of_shape = |header: &Header| (header.columns, header.rows);
     [
         ("modality", image_a.modality == image_b.modality),
@@ -167,7 +177,7 @@ fn differences(a: &Slice, b: &Slice) -> impl Iterator<Item = &'static str> {
         ("shape", of_shape(image_a) == of_shape(image_b)),
         (
             "pixel spacing",
-            near(&a.pixel_mm, &b.pixel_mm, SAME_SPACING * a.pixel_mm[0]),
+            within(&a.pixel_mm, &b.pixel_mm, &|mm| SAME_SPACING * mm),
         ),
         ("orientation", same_orientation),
     ]
@@ -261,6 +271,7 @@ fn separate(
         told_apart_by: told,
         unread: of_series.unread.iter().cloned().collect(),
         torn: of_series.torn.clone(),
+        found_with: 1,
     });
 }
 

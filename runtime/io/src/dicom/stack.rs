@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use vesal_volume::Geometry;
 
+use crate::dicom::compare::Allowance;
 use crate::dicom::error::DicomError;
 use crate::dicom::finding::Finding;
-use crate::dicom::frame::{Frame, Key};
+use crate::dicom::frame::Frame;
+use crate::dicom::key::Key;
 use crate::dicom::layout::{Layout, Order};
 use crate::dicom::patient::patients;
 use crate::dicom::pixels::{Image, is_plausible};
@@ -61,6 +63,8 @@ pub struct Stack {
     pub(super) unread: Vec<Arc<[PathBuf]>>,
     /// That there are other stacks of the series, where nothing tells them apart but what no series should differ in.
     pub(super) torn: Option<Finding>,
+    /// How many stacks were found together, this one among them.
+    pub(super) found_with: usize,
 }
 
 impl Stack {
@@ -151,8 +155,7 @@ impl Stack {
         if let Some(reason) = self.patients().or_else(|| self.implausible()) {
             return Ok(Assessment::refused(self, findings, reason));
         }
-        let bytes = self.images().map(|image| image.bytes).sum();
-        let order = match Order::of(&self.slices, bytes)? {
+        let order = match Order::of(&self.slices, self.comparing())? {
             Ok(order) => order,
             Err(reason) => return Ok(Assessment::refused(self, findings, reason)),
         };
@@ -190,6 +193,13 @@ impl Stack {
         let mut seen = HashSet::new();
         let images = self.slices.iter().map(|slice| &*slice.image);
         images.filter(move |image| seen.insert(std::ptr::from_ref(*image)))
+    }
+
+    /// What comparing slices may take: by the bytes of the files, each shared among all its frames.
+    fn comparing(&self) -> Allowance {
+        let of_slice = |slice: &Slice| slice.image.bytes / slice.image.header.frames.len() as u64;
+        let bytes = self.slices.iter().map(of_slice).sum();
+        Allowance::new(bytes, self.found_with)
     }
 
     /// That the files name several patients.

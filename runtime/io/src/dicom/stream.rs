@@ -7,14 +7,14 @@ use flate2::bufread::DeflateDecoder;
 
 use crate::dicom::error::HeaderError;
 
-/// Inflated bytes of a header that are let pass: so many of any file, more of a longer one, but never more than
-/// [`INFLATED_MAX`]. Headers shrink less than that, and what goes on for longer only costs time.
+/// Inflated bytes of a header that are let pass: so many of any files that are looked at together, more of longer ones,
+/// but never more than [`INFLATED_MAX`] of one. Headers shrink less than that, and what goes on for longer only costs time.
 const INFLATED_BASE: u64 = 8 << 20;
 const INFLATED_PER_BYTE: u64 = 32;
 const INFLATED_MAX: u64 = 256 << 20;
 
-/// What may be kept of a header, in bytes: so many of any file, and more of a longer one. A header that is not
-/// deflated never reaches it.
+/// What may be kept of headers, in bytes: so many of any files that are looked at together, and more of longer ones.
+/// A header that is not deflated never reaches it beside pixels of some hundred bytes a frame.
 const KEPT_BASE: u64 = 16 << 20;
 const KEPT_PER_BYTE: u64 = 4;
 
@@ -34,7 +34,9 @@ pub(super) struct Stream<'a> {
     length: u64,
     /// Inflated bytes that are let pass.
     limit: u64,
+    /// Bytes that are kept, and those that may be.
     kept: u64,
+    kept_max: u64,
     /// Steps up to the next question.
     unasked: u64,
     goes_on: &'a dyn Fn() -> bool,
@@ -58,18 +60,30 @@ impl<'a> Stream<'a> {
     /// The same for as long as `goes_on` says so; it is asked after each MiB or so.
     pub fn while_wanted(file: File, goes_on: &'a dyn Fn() -> bool) -> io::Result<Self> {
         let length = file.metadata()?.len();
-        Ok(Self {
+        let stream = Self {
             bytes: Bytes::Plain(BufReader::with_capacity(BUFFER, file)),
             position: 0,
             length,
-            limit: length
-                .saturating_mul(INFLATED_PER_BYTE)
-                .saturating_add(INFLATED_BASE)
-                .min(INFLATED_MAX),
+            limit: 0,
             kept: 0,
+            kept_max: 0,
             unasked: BETWEEN_QUESTIONS,
             goes_on,
-        })
+        };
+        Ok(stream.one_of(1))
+    }
+
+    /// The same as one of so many files that are looked at together, and share what any files may cost.
+    pub fn one_of(self, files: usize) -> Self {
+        let limit = |base: u64, per_byte: u64| {
+            let own = self.length.saturating_mul(per_byte);
+            own.saturating_add(base / files.max(1) as u64)
+        };
+        Self {
+            limit: limit(INFLATED_BASE, INFLATED_PER_BYTE).min(INFLATED_MAX),
+            kept_max: limit(KEPT_BASE, KEPT_PER_BYTE),
+            ..self
+        }
     }
 
     /// What follows, taken as a deflate stream.
@@ -109,12 +123,10 @@ impl<'a> Stream<'a> {
     /// Takes note that so many bytes of what is read will be kept.
     pub fn keep(&mut self, bytes: u64) -> Result<(), HeaderError> {
         self.kept = self.kept.saturating_add(bytes);
-        let limit = self
-            .length
-            .saturating_mul(KEPT_PER_BYTE)
-            .saturating_add(KEPT_BASE);
-        if self.kept > limit {
-            return Err(HeaderError::TooMuch { limit });
+        if self.kept > self.kept_max {
+            return Err(HeaderError::TooMuch {
+                limit: self.kept_max,
+            });
         }
         Ok(())
     }

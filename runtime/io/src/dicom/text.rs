@@ -1,6 +1,8 @@
 //! Text in the character sets that a data set states (PS3.3 C.12.1.1.2, PS3.5 6.1).
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
 
@@ -122,15 +124,8 @@ impl CharacterSets {
 
     /// A text as it is to be read: without control characters, padding, and what is beyond so many characters.
     pub fn decode(&self, value: &[u8], characters: usize) -> String {
-        let decoded = match self {
-            _ if value.iter().all(|byte| (0x20..0x7f).contains(byte)) => plain(value),
-            Self::Untold if !value.contains(&ESCAPE) => plain(value),
-            Self::Untold => Cow::Owned(extended(value, High::Single("ISO_IR 100"))),
-            Self::Whole("ISO_IR 192") => plain(value),
-            Self::Whole(name) => Cow::Owned(by_codec(name, value)),
-            Self::Extended(high) => Cow::Owned(extended(value, *high)),
-        };
-        let shown: String = decoded
+        let shown: String = self
+            .all(value)
             .chars()
             .filter(|character| !character.is_control())
             .collect();
@@ -138,6 +133,32 @@ impl CharacterSets {
         match shown.char_indices().nth(characters) {
             Some((end, _)) => shown[..end].trim_end().to_owned(),
             None => shown.to_owned(),
+        }
+    }
+
+    /// All of a text, where every byte of it is known.
+    pub fn decode_whole(&self, value: &[u8]) -> Option<String> {
+        let decoded = self.all(value).into_owned();
+        let is_known = value.is_ascii() && !value.contains(&ESCAPE)
+            || match self {
+                Self::Untold => false,
+                Self::Whole("ISO_IR 192") => std::str::from_utf8(value).is_ok(),
+                Self::Whole(name) => SpecificCharacterSet::from_code(name)
+                    .and_then(|codec| codec.encode(&decoded).ok())
+                    .is_some_and(|encoded| encoded == value),
+                Self::Extended(_) => !decoded.contains(char::REPLACEMENT_CHARACTER),
+            };
+        is_known.then_some(decoded)
+    }
+
+    fn all<'a>(&self, value: &'a [u8]) -> Cow<'a, str> {
+        match self {
+            _ if value.iter().all(|byte| (0x20..0x7f).contains(byte)) => plain(value),
+            Self::Untold if !value.contains(&ESCAPE) => plain(value),
+            Self::Untold => Cow::Owned(extended(value, High::Single("ISO_IR 100"))),
+            Self::Whole("ISO_IR 192") => plain(value),
+            Self::Whole(name) => Cow::Owned(by_codec(name, value)),
+            Self::Extended(high) => Cow::Owned(extended(value, *high)),
         }
     }
 }
@@ -162,6 +183,26 @@ fn by_codec(name: &str, value: &[u8]) -> String {
         .unwrap_or_else(|| plain(value).into_owned())
 }
 
+/// Characters of the bytes from 128 on of each set of one byte a character; the replacement character for those that are
+/// none.
+static SINGLE: LazyLock<HashMap<&str, [char; 128]>> = LazyLock::new(|| {
+    let single = HIGH.iter().filter_map(|(.., high)| match high {
+        High::Single(name) => Some(*name),
+        _ => None,
+    });
+    let table = |name| {
+        std::array::from_fn(|index| {
+            let mut decoded = String::new();
+            character(name, &[index as u8 | 0x80], &mut decoded);
+            decoded
+                .chars()
+                .next()
+                .unwrap_or(char::REPLACEMENT_CHARACTER)
+        })
+    };
+    single.map(|name| (name, table(name))).collect()
+});
+
 /// A character of one or two bytes; the replacement character for bytes that are none.
 fn character(name: &str, bytes: &[u8], into: &mut String) {
     let decoded = by_codec(name, bytes);
@@ -173,7 +214,10 @@ fn character(name: &str, bytes: &[u8], into: &mut String) {
     }
 }
 
-/// Follows escape sequences; at the end of a line or a value, the first set is in force again.
+/// Follows escape sequences; at a tab and the end of a line, the first sets are in force again.
+///
+/// They are to be at the end of a value and of a part of a name as well (PS3.5 6.1.2.5.3). Writers have to switch back
+/// before these ends; where one does not, what follows is read on as it began.
 fn extended(value: &[u8], first: High) -> String {
     let (mut low, mut high) = (Low::Ascii, first);
     if first == High::Single("ISO_IR 13") {
@@ -220,7 +264,13 @@ fn extended(value: &[u8], first: High) -> String {
             (b'~', Low::Romaji, _) => decoded.push('‾'),
             (0..=0x7f, ..) => decoded.push(char::from(*byte)),
             (_, _, High::None) => decoded.push(char::REPLACEMENT_CHARACTER),
-            (_, _, High::Single(name)) => character(name, &[*byte], &mut decoded),
+            (_, _, High::Single(name)) => decoded.push(
+                SINGLE
+                    .get(name)
+                    .map_or(char::REPLACEMENT_CHARACTER, |table| {
+                        table[usize::from(byte & 0x7f)]
+                    }),
+            ),
             (_, _, High::Latin(others)) => {
                 let other = others.iter().find(|(code, _)| code == byte);
                 decoded.push(other.map_or(char::from(*byte), |(_, character)| *character));

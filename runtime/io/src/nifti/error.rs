@@ -90,8 +90,8 @@ impl NiftiError {
                 reason: HeaderError::Forms { .. },
                 ..
             } => Some(
-                "look at the image in a viewer that shows by which of them it goes, and say which is right: \
-                 `--nifti-form sform` or `--nifti-form qform`",
+                "look at the image in a viewer that shows by which of them it goes, and mend the header: \
+                 set the code of the form that is wrong to 0",
             ),
             Self::Header {
                 reason: HeaderError::LineEndings { .. },

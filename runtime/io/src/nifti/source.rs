@@ -6,15 +6,13 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::GzDecoder;
 
+use crate::DEFLATE_EXPANSION_MAX;
 use crate::nifti::error::{NiftiError, VoxelError};
 use crate::nifti::header::NIFTI2_BYTES;
 use crate::sniff::{GZIP_MAGIC, read_up_to};
 
 /// Bytes after the last voxel that are let pass: padding and what some tools append.
 pub const TRAILING_BYTES_MAX: u64 = 1 << 20;
-
-/// No deflate stream expands more than this: 258 bytes from two bits.
-const DEFLATE_EXPANSION_MAX: u64 = 1032;
 
 /// An open file: the bytes that may be its header, and those that follow.
 pub(super) struct Source {

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fs::File;
 
 use dicom_core::VR;
-use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
 
 use crate::dicom::dataset::{self, Encoding, Longest, Visitor};
 use crate::dicom::error::HeaderError;
-use crate::dicom::patient::{Patient, PatientReader};
+use crate::dicom::patient::{self, Patient, PatientReader};
 use crate::dicom::stack::Slice;
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag::{SPECIFIC_CHARACTER_SET as CHARACTER_SET, Tag};
+use crate::dicom::text::CharacterSets;
 use crate::dicom::write::elements::Items;
 use crate::dicom::write::error::Unwritable;
 
@@ -99,9 +99,6 @@ const LOSS: [(Tag, VR); 3] = [
 /// UTF-8.
 const UNICODE: &[u8] = b"ISO_IR 192";
 
-/// Bytes of a value that are let pass: comments and methods may be long.
-const VALUE_BYTES_MAX: u64 = 1 << 16;
-
 /// Values as they are encoded in the source; they leave this only for a file that is written.
 #[derive(Clone)]
 pub(super) struct Copied(BTreeMap<Tag, Vec<u8>>);
@@ -143,17 +140,7 @@ impl Copied {
             None => (stated, None),
             Some(_) if stated == UNICODE => (stated, None),
             Some(_) if self.0.values().all(|value| is_plain(value)) => (UNICODE, None),
-            Some(text) => {
-                // What code extensions switch between cannot be told apart here.
-                let codec = std::str::from_utf8(stated)
-                    .ok()
-                    .filter(|set| !set.contains('\\') && !set.contains("2022"))
-                    .and_then(SpecificCharacterSet::from_code)
-                    .ok_or_else(|| Unwritable::CharacterSet {
-                        text: text.to_owned(),
-                    })?;
-                (UNICODE, Some((codec, text)))
-            }
+            Some(text) => (UNICODE, Some((CharacterSets::of(Some(stated)), text))),
         };
         let mut items = Items::new();
         if !set.is_empty() {
@@ -168,8 +155,9 @@ impl Copied {
                 continue;
             }
             items = match &recode {
-                Some((codec, text)) => {
-                    let decoded = codec.decode(value).map_err(|_| Unwritable::CharacterSet {
+                Some((sets, text)) => {
+                    let decoded = sets.decode_whole(value);
+                    let decoded = decoded.ok_or_else(|| Unwritable::CharacterSet {
                         text: (*text).to_owned(),
                     })?;
                     items.text(tag.into(), vr, &decoded)
@@ -252,7 +240,7 @@ impl Visitor for Copied {
     }
 
     fn longest(&self, _: Tag) -> Longest {
-        Longest::Refused(VALUE_BYTES_MAX)
+        Longest::Refused(patient::BYTES_MAX)
     }
 
     fn begins(&mut self, _: &[Tag]) -> Result<(), HeaderError> {

@@ -1,11 +1,13 @@
 //! JPEG 2000 with one component of up to 16 bits, by the decoder of another crate.
 //!
 //! That decoder believes what a codestream states and makes do with the packets that are there. Hence markers and
-//! packet headers are gone through before it sees a frame.
+//! packet headers are gone through before it sees a frame, and what it sees is written anew from what was read of them.
 
 mod codestream;
 mod header_bits;
 mod packets;
+mod rewrite;
+mod segments;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -28,20 +30,16 @@ pub(super) fn decode(bytes: &[u8], shape: Shape) -> Result<(Vec<u16>, u32), Code
         .take(1 << 12)
         .position(|window| window == CODESTREAM)
         .ok_or(CodecError::Damaged("they hold no JPEG 2000 codestream"))?;
-    let stream = &bytes[start..];
-    let Codestream {
-        signed,
-        precision,
-        tiles,
-    } = Codestream::read(stream, shape)?;
+    let stream = Codestream::read(&bytes[start..], shape)?;
+    let (signed, precision) = (stream.signed, stream.precision);
     if precision > 16 {
         return Err(CodecError::Unsupported("a precision of more than 16 bits"));
     }
-    tiles.iter().try_for_each(Tile::check_packets)?;
-    drop(tiles);
+    stream.tiles.iter().try_for_each(Tile::check_packets)?;
+    let stream = stream.rewritten()?;
     // A decoder of foreign bytes, whose own faults must not end the process.
     let samples = catch_unwind(AssertUnwindSafe(|| {
-        samples(stream, shape, signed, precision)
+        samples(&stream, shape, signed, precision)
     }))
     .map_err(|_| CodecError::Jpeg2000("nothing, it fails on these bytes".to_owned()))??;
     Ok((samples, precision))

@@ -35,7 +35,7 @@ fn halved(value: u32, times: u32) -> u32 {
     (u64::from(value)).div_ceil(1 << times) as u32
 }
 
-impl Tile {
+impl Tile<'_> {
     fn resolutions(&self) -> Vec<Resolution> {
         let coding = &self.coding;
         let levels = u32::from(coding.levels);
@@ -246,14 +246,14 @@ impl Blocks {
 }
 
 struct Packets<'a> {
-    tile: &'a Tile,
+    tile: &'a Tile<'a>,
     at: usize,
 }
 
 impl Packets<'_> {
     /// Passes over the packet of a layer.
     fn pass(&mut self, precinct: &mut Precinct, layer: u32) -> Result<(), CodecError> {
-        let bytes = self.tile.packets.as_slice();
+        let bytes = &*self.tile.packets;
         let [before, behind] = self.tile.coding.markers;
         if before && bytes.get(self.at..self.at + 2) == Some(&[0xff, 0x91]) {
             self.at += 6;
@@ -281,7 +281,7 @@ impl Packets<'_> {
     }
 }
 
-impl Tile {
+impl Tile<'_> {
     /// Reads what code-blocks contribute to a packet: how many bytes.
     fn contributions(
         &self,
