@@ -72,9 +72,9 @@ fn stacks_are_listed_with_their_grades() {
     assert_eq!(grades, ["ok", "resampled", "refused"]);
     assert_eq!(
         item["stacks"][0]["grid"]["shape"],
-        Value::from(vec![3, 2, 4])
+        Json::from(vec![3, 2, 4])
     );
-    assert_eq!(item["stacks"][2]["grid"], Value::Null);
+    assert_eq!(item["stacks"][2]["grid"], Json::Null);
     assert_eq!(item["skipped"].as_array().unwrap().len(), 2);
 
     // A single file, too, and a folder of nothing is neither bundle nor series.
