@@ -126,6 +126,7 @@ fn every_series_is_converted_or_told() {
     // Once more: what exists stays, unless it is to be replaced.
     let ran = convert(&input, &out, &[]);
     assert_eq!(ran.code, Some(6), "{}", ran.stderr);
+    fs::remove_dir_all(input.join("d")).unwrap();
     let ran = convert(&input, &out, &["--overwrite", "--geometry", "resample"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(

@@ -384,7 +384,7 @@ fn settings_that_cannot_be_are_refused() {
         "destination[0].port",
     );
     // There is no such bundle.
-    refused(&example.stdout, 4, "cannot open the bundle");
+    refused(&example.stdout, 4, "service VESAL cannot use its bundle");
     let two = support::two_channel_bundle(folder.path());
     let text = example
         .stdout
