@@ -1,12 +1,16 @@
 //! Every target over its seeds and over what fuzzing has found, within the bounds of time and memory.
 
+#[path = "../../../runtime/io/tests/bounds/cost.rs"]
+mod cost;
+
 use std::fs;
+use std::panic;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use cost::{cost, excess};
 use vesal_fuzz_targets::{Target, targets};
-
-const MIB: u64 = 1 << 20;
 
 /// Files that a target was found to break at, and small ones that reach far into it.
 fn kept(target: &Target) -> Vec<PathBuf> {
@@ -21,39 +25,66 @@ fn kept(target: &Target) -> Vec<PathBuf> {
     files
 }
 
-fn status(name: &str) -> u64 {
-    let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with(name));
-    let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
-    kib.unwrap_or(0) << 10
+/// Runs a target within the bounds; no thread of it may panic, whoever catches that.
+fn check(target: &Target, name: &str, bytes: &[u8]) {
+    let ((), cost) = cost(|| (target.run)(bytes));
+    let name = format!("{} of {name}", target.name);
+    assert_eq!(PANICS.load(Ordering::SeqCst), 0, "{name} panicked");
+    let excess = excess(bytes.len() as u64, cost);
+    assert!(excess.is_empty(), "{name}: {excess:?}");
 }
 
-/// Runs a target; it must end in 2 s and 2 s for each MiB, with 64 MiB and 16 bytes for each byte.
-fn check(target: &Target, name: &str, bytes: &[u8]) {
-    // 5 sets the highest resident size to the current one.
-    let measured = fs::write("/proc/self/clear_refs", "5").is_ok();
-    let (before, start) = (status("VmRSS"), Instant::now());
-    (target.run)(bytes);
-    let took = start.elapsed();
-    let taken = status("VmHWM").saturating_sub(before);
-    let bytes = bytes.len() as u64;
-    let limit = Duration::from_secs_f64(2.0 + 2.0 * bytes as f64 / MIB as f64);
-    assert!(took <= limit, "{} of {name} took {took:?}", target.name);
-    let most = 64 * MIB + 16 * bytes;
-    assert!(
-        !measured || taken <= most,
-        "{} of {name} took {taken} bytes",
-        target.name
-    );
+/// Panics of all threads.
+static PANICS: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts panics, as fuzzers abort at them.
+fn count_panics() {
+    let told = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        PANICS.fetch_add(1, Ordering::SeqCst);
+        told(panic);
+    }));
+}
+
+/// Names of the variables that tell a child which target to run over which file.
+const TARGET: &str = "VESAL_TEST_TARGET";
+const INPUT: &str = "VESAL_TEST_INPUT";
+
+/// Checks in a process of its own, in which nothing was freed before.
+fn check_alone(target: &Target, name: &str, bytes: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name.replace(' ', "_"));
+    fs::write(&path, bytes).unwrap();
+    let done = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "runs_in_a_child"])
+        .env(TARGET, target.name)
+        .env(INPUT, &path)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{told}");
+}
+
+#[test]
+fn runs_in_a_child() {
+    let (Some(name), Some(path)) = (std::env::var_os(TARGET), std::env::var_os(INPUT)) else {
+        return;
+    };
+    count_panics();
+    let target = targets().find(|target| name == target.name).unwrap();
+    let path = Path::new(&path);
+    let name = path.file_name().unwrap().to_string_lossy();
+    check(target, &name, &fs::read(path).unwrap());
 }
 
 #[test]
 fn all_targets_hold() {
+    count_panics();
     for target in targets() {
         let seeds = (target.seeds)();
         assert!(!seeds.is_empty(), "{} has no seeds", target.name);
         for (index, seed) in seeds.iter().enumerate() {
-            check(target, &format!("seed {index}"), seed);
+            check_alone(target, &format!("seed {index}"), seed);
             // Cut off anywhere, and with a byte changed.
             for at in (0..seed.len()).step_by(1 + seed.len() / 16) {
                 check(target, &format!("seed {index} cut at {at}"), &seed[..at]);
@@ -64,7 +95,7 @@ fn all_targets_hold() {
         }
         for path in kept(target) {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            check(target, &name, &fs::read(&path).unwrap());
+            check_alone(target, &name, &fs::read(&path).unwrap());
         }
     }
 }

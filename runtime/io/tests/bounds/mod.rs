@@ -1,6 +1,7 @@
 //! What looking at files may cost: of any files of n bytes together, 64 MiB and 16 n of memory, and 2 s and 2 s for
 //! each MiB of one core.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+
+mod cost;
 
 use std::fs;
 use std::path::Path;
@@ -10,54 +11,7 @@ use vesal_io::dicom::{Instance, Policy, read_structure_references, read_structur
 use vesal_io::nifti::{Limits, NiftiFile, read_header};
 use vesal_io::sniff::{Content, sniff};
 
-const MIB: u64 = 1 << 20;
-
-/// A figure of the process in bytes.
-fn status(name: &str) -> u64 {
-    let text = fs::read_to_string("/proc/self/status").unwrap();
-    let line = text.lines().find(|line| line.starts_with(name)).unwrap();
-    let kib = line.split_whitespace().nth(1).unwrap();
-    kib.parse::<u64>().unwrap() << 10
-}
-
-/// Seconds that all threads of the process have computed.
-fn computed() -> f64 {
-    let text = fs::read_to_string("/proc/self/stat").unwrap();
-    // The name of the program, in parentheses, may hold anything.
-    let fields = text.rsplit(')').next().unwrap().split_whitespace();
-    let ticks: Vec<f64> = fields
-        .skip(11)
-        .take(2)
-        .map(|field| field.parse().unwrap())
-        .collect();
-    ticks.iter().sum::<f64>() / 100.0
-}
-
-/// What some work costs.
-#[derive(Debug, Clone, Copy)]
-pub struct Cost {
-    /// Most memory at once beyond what was taken before, in bytes; zero where that cannot be measured.
-    pub memory: u64,
-    /// Seconds of one core.
-    pub seconds: f64,
-}
-
-/// Measures some work.
-pub fn cost<T>(work: impl FnOnce() -> T) -> (T, Cost) {
-    // The threads of the pool are there before anything is measured.
-    rayon::join(|| (), || ());
-    // 5 sets the highest resident size to the current one.
-    let measured = fs::write("/proc/self/clear_refs", "5").is_ok();
-    let (before, start) = (status("VmRSS"), computed());
-    let result = work();
-    let seconds = computed() - start;
-    let memory = if measured {
-        status("VmHWM").saturating_sub(before)
-    } else {
-        0
-    };
-    (result, Cost { memory, seconds })
-}
+use cost::{Cost, cost, excess};
 
 /// Bytes of a file, or of all below a folder.
 pub fn bytes_of(path: &Path) -> u64 {
@@ -67,26 +21,6 @@ pub fn bytes_of(path: &Path) -> u64 {
     }
     let entries = fs::read_dir(path).unwrap();
     entries.map(|entry| bytes_of(&entry.unwrap().path())).sum()
-}
-
-/// What files of so many bytes cost more than they may; nothing where they keep the bounds.
-pub fn excess(bytes: u64, cost: Cost) -> Vec<String> {
-    let memory = 64 * MIB + 16 * bytes;
-    let seconds = 2.0 + 2.0 * bytes as f64 / MIB as f64;
-    let mut excess = Vec::new();
-    if cost.memory > memory {
-        let found = cost.memory;
-        excess.push(format!(
-            "{bytes} bytes take {found} of memory, at most {memory} are allowed"
-        ));
-    }
-    if cost.seconds > seconds {
-        let found = cost.seconds;
-        excess.push(format!(
-            "{bytes} bytes take {found} s, at most {seconds} are allowed"
-        ));
-    }
-    excess
 }
 
 /// What is wrong with all that was looked at.
@@ -152,6 +86,8 @@ pub fn child() {
     let Some(path) = std::env::var_os(PATH) else {
         return;
     };
+    // The threads of the pool are there before anything is measured.
+    rayon::join(|| (), || ());
     let (told, Cost { memory, seconds }) = cost(|| looked(Path::new(&path)));
     let told: Vec<String> = told
         .iter()
