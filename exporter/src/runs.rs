@@ -1,12 +1,12 @@
 //! The finished runs of a work directory.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use thiserror::Error;
 use vesal_bundle::case_scores::CaseScores;
+use vesal_bundle::regular;
 use vesal_bundle::run_record::{self, RunRecord, RunRecordError};
 use vesal_models::NetworkConfig;
 
@@ -147,7 +147,7 @@ pub(crate) fn folds_to_train(work_dir: &Path) -> Result<Option<Vec<usize>>, Runs
         folds: Vec<usize>,
     }
     let path = work_dir.join(WORK_RECORD);
-    let bytes = match fs::read(&path) {
+    let bytes = match regular::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(RunsError::Read { path, source }),
         Ok(bytes) => bytes,

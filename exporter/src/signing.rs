@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use minisign::{KeyPair, PError, SecretKey, SecretKeyBox};
 use thiserror::Error;
 use vesal_bundle::signature::SignatureError;
-use vesal_bundle::{Bundle, BundleError, signature};
+use vesal_bundle::{Bundle, BundleError, regular, signature};
 
 /// Largest file of a secret key in bytes.
 const MAX_KEY_BYTES: u64 = 4096;
@@ -32,6 +32,14 @@ pub enum SigningError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A file is no secret key, or its password another one.
+    #[error("cannot open the secret key `{}`", path.display())]
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: PError,
     },
     /// A file of a key cannot be written.
     #[error("cannot write `{}`", path.display())]
@@ -62,7 +70,7 @@ impl SigningError {
     /// A remedy, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Minisign { .. } => Some(
+            Self::Minisign { .. } | Self::Secret { .. } => Some(
                 "a secret key is the file that `vesal-export keygen` or `minisign -G` writes; its password has to be right",
             ),
             Self::Write { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
@@ -178,9 +186,8 @@ impl Signer {
     ) -> Result<Self, SigningError> {
         let read = || -> io::Result<String> {
             let mut text = String::new();
-            File::open(path)?
-                .take(MAX_KEY_BYTES)
-                .read_to_string(&mut text)?;
+            let file: File = regular::open(path)?;
+            file.take(MAX_KEY_BYTES).read_to_string(&mut text)?;
             Ok(text)
         };
         let text = read().map_err(|source| SigningError::Read {
@@ -198,7 +205,10 @@ impl Signer {
             Some(password) => key.into_secret_key(Some(password)),
             None => key.into_unencrypted_secret_key(),
         });
-        key.map(Self).map_err(minisign("open the secret key"))
+        key.map(Self).map_err(|source| SigningError::Secret {
+            path: path.into(),
+            source,
+        })
     }
 
     /// Signs a bundle after all of it was checked: its manifest, whose digests cover everything else. A signature that is

@@ -149,7 +149,9 @@ fn a_file_gives_runs_weights_and_combination() {
     let manifest = exported(work.path(), &wish).unwrap();
     assert_eq!(manifest.ensemble.combine, Combine::Mean);
 
+    let nested = format!("members: {}", "[".repeat(65));
     for (text, expected) in [
+        (nested.as_str(), "line 1 has more than 64 lists"),
         ("members: []", "it has no members"),
         ("members: [{weight: 1}]", "member 0 has neither"),
         (

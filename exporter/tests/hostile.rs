@@ -311,6 +311,15 @@ fn files_that_are_no_checkpoints_say_so() {
         );
         assert!(error.hint().unwrap().contains("torch.save"));
     }
+    // Nothing that would never end is opened.
+    #[cfg(unix)]
+    {
+        let error = Checkpoint::read("/dev/zero".as_ref()).unwrap_err();
+        assert!(
+            matches!(&error, CheckpointError::Archive(ArchiveError::Read(why)) if why.to_string() == "it is no regular file"),
+            "{error}"
+        );
+    }
     let error = read_pickle(&pickle(int(1)), &[]).unwrap_err();
     assert!(matches!(error, CheckpointError::NoStateDict), "{error}");
     let error = read_pickle(

@@ -12,7 +12,12 @@ use vesal_bundle::manifest::MemberProvenance;
 use vesal_engine::{Device, EngineOptions, verify};
 
 fn network_settings() -> Pickled {
-    dict(&[
+    network_with("", int(0))
+}
+
+/// The settings, of which one is another.
+fn network_with(field: &str, value: Pickled) -> Pickled {
+    let fields = [
         ("_target_", text("SegResNetDS")),
         ("init_filters", int(4)),
         ("blocks_down", tuple(&[int(1), int(2)])),
@@ -20,7 +25,8 @@ fn network_settings() -> Pickled {
         ("out_channels", int(3)),
         ("dsdepth", int(2)),
         ("norm", text("INSTANCE_NVFUSER")),
-    ])
+    ];
+    dict(&fields.map(|(name, usual)| (name, if name == field { value.clone() } else { usual })))
 }
 
 fn checkpoint(path: &Path, seed: u32, settings: Pickled) {
@@ -243,4 +249,34 @@ fn a_runtime_that_is_not_there_is_named() {
         stderr(&output)
     );
     assert!(!directory.path().join("bundle").exists());
+}
+
+#[test]
+fn networks_out_of_range_are_refused_before_anything_is_made_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    let levels = |count: usize| tuple(&vec![int(1); count]);
+    for (field, value, expected) in [
+        ("in_channels", int(300_000_000), "expected at most 4096"),
+        ("in_channels", int(0), "expected at least 1"),
+        ("out_channels", int(100_000_000), "expected at most 4096"),
+        ("init_filters", int(100_000_000), "expected at most 4096"),
+        ("dsdepth", int(100_000_000), "expected at most 10"),
+        ("blocks_down", levels(63), "has 63 levels, expected 1 to 10"),
+        ("blocks_down", levels(65), "has 65 levels, expected 1 to 10"),
+        ("blocks_down", levels(0), "has 0 levels, expected 1 to 10"),
+    ] {
+        let settings = dict(&[("network", network_with(field, value))]);
+        checkpoint(&place.join("model.pt"), 1, settings);
+        let output = export(place, &["model.pt", "--roi", "16,16,16"]);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(3), "{field}: {said}");
+        assert!(
+            said.contains("`model.pt` cannot be built"),
+            "{field}: {said}"
+        );
+        let named = format!("network field `{field}`");
+        assert!(said.contains(&named) && said.contains(expected), "{said}");
+        assert!(!said.contains("--roi"), "{said}");
+    }
 }

@@ -80,7 +80,7 @@ fn a_key_with_a_password_opens_with_it_alone() {
     assert!(Signer::read(&secret, || Some("right".into())).is_ok());
     assert!(matches!(
         Signer::read(&secret, || Some("wrong".into())),
-        Err(SigningError::Minisign { .. })
+        Err(SigningError::Secret { path, .. }) if path == secret
     ));
     assert!(matches!(
         Signer::read(&secret, || None),
@@ -91,10 +91,13 @@ fn a_key_with_a_password_opens_with_it_alone() {
     let key = SecretKeyBox::from_string(&text).unwrap();
     assert!(key.into_secret_key(Some("right".into())).is_ok());
     fs::write(&secret, "no key").unwrap();
-    assert!(matches!(
-        Signer::read(&secret, || None),
-        Err(SigningError::Minisign { .. })
-    ));
+    let error = Signer::read(&secret, || None).err().unwrap();
+    assert!(
+        matches!(&error, SigningError::Secret { path, .. } if *path == secret),
+        "{error}"
+    );
+    let said = format!("cannot open the secret key `{}`", secret.display());
+    assert_eq!(error.to_string(), said);
 }
 
 #[test]

@@ -21,3 +21,4 @@ pub mod run_dir;
 pub mod task;
 pub mod train_plan;
 pub mod validate;
+pub mod yaml;

@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use vesal_bundle::{deploy_plan, digest};
+use vesal_bundle::{deploy_plan, digest, regular};
 use vesal_io::atomic;
 
 use crate::analyze::findings::{self, Findings};
@@ -40,6 +40,7 @@ use crate::folds;
 use crate::planner::Budget;
 use crate::relative;
 use crate::task::{Overrides, Task};
+use crate::yaml;
 
 /// The task, as given.
 const TASK: &str = "task.yaml";
@@ -51,6 +52,8 @@ const RECORD: &str = "work.json";
 const DATA_STATS: &str = "datastats.yaml";
 /// Facts about every case.
 const DATA_STATS_BY_CASE: &str = "datastats_by_case.yaml";
+/// Largest data stats in bytes: a case has some kilobytes.
+const MAX_STATS_BYTES: u64 = 1 << 30;
 /// What is wrong or odd with the cases.
 const FINDINGS: &str = "findings.json";
 /// What inference needs to know.
@@ -147,11 +150,15 @@ impl WorkDir {
         earlier: Option<WorkRecord>,
         settings: Overrides,
     ) -> Result<Self, WorkError> {
-        let (task, task_bytes) = Task::read(input)?;
-        let datalist_path = task.locate_datalist(input)?;
+        let unusable = |source| WorkError::Task {
+            path: input.to_owned(),
+            source,
+        };
+        let (task, task_bytes) = Task::read(input).map_err(unusable)?;
+        let datalist_path = task.locate_datalist(input).map_err(unusable)?;
         let dataroot = present(match request.dataroot {
             Some(dataroot) => dataroot.to_owned(),
-            None => task.locate_dataroot(input)?,
+            None => task.locate_dataroot(input).map_err(unusable)?,
         })?;
         let bytes = read(&datalist_path)?;
         let mut datalist =
@@ -168,7 +175,9 @@ impl WorkDir {
             source,
         })?;
         let dataroot_text = portable(path, &dataroot);
-        let task_bytes = task.relocated(task_bytes, DATALIST, &dataroot_text)?;
+        let task_bytes = task
+            .relocated(task_bytes, DATALIST, &dataroot_text)
+            .map_err(unusable)?;
         atomic::write_file(&path.join(TASK), &task_bytes, true)?;
         atomic::write_file(&path.join(DATALIST), &datalist.to_json(), true)?;
         let memory = earlier.as_ref().map(WorkRecord::budget).unwrap_or_default();
@@ -203,7 +212,9 @@ impl WorkDir {
         dataroot: Option<&Path>,
     ) -> Result<Self, WorkError> {
         let dataroot = dataroot.map_or_else(|| path.join(&record.dataroot), Path::to_owned);
-        let (task, _) = Task::read(&path.join(TASK))?;
+        let file = path.join(TASK);
+        let (task, _) =
+            Task::read(&file).map_err(|source| WorkError::Task { path: file, source })?;
         let list = path.join(DATALIST);
         let datalist = Datalist::from_json(&read(&list)?, &dataroot, &task.further_keys())
             .map_err(|source| WorkError::Datalist { path: list, source })?;
@@ -251,7 +262,7 @@ impl WorkDir {
     /// **Errors**: [`WorkError`] where there was none, or `findings.json` does not follow its format.
     pub fn findings(&self) -> Result<Findings, WorkError> {
         let path = self.findings_path();
-        let bytes = match std::fs::read(&path) {
+        let bytes = match regular::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(WorkError::StageMissing {
                     missing: FINDINGS,
@@ -319,7 +330,7 @@ impl WorkDir {
         let path = self.path.join(name);
         let text = serde_yaml_ng::to_string(value).map_err(|source| WorkError::Yaml {
             path: path.clone(),
-            source,
+            source: source.into(),
         })?;
         Ok(atomic::write_file(&path, text.as_bytes(), true)?)
     }
@@ -355,15 +366,20 @@ fn portable(work_dir: &Path, dataroot: &Path) -> String {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, WorkError> {
-    std::fs::read(path).map_err(|source| WorkError::Read {
+    regular::read(path).map_err(|source| WorkError::Read {
         path: path.to_owned(),
         source,
     })
 }
 
+/// Decodes data stats, whatever number of cases they are about.
+fn parse_stats<T: DeserializeOwned>(path: PathBuf, bytes: &[u8]) -> Result<T, WorkError> {
+    yaml::from_slice(bytes, MAX_STATS_BYTES).map_err(|source| WorkError::Yaml { path, source })
+}
+
 fn read_record(directory: &Path) -> Result<WorkRecord, WorkError> {
     let path = directory.join(RECORD);
-    let bytes = match std::fs::read(&path) {
+    let bytes = match regular::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(WorkError::NotSetUp {
                 path: directory.to_owned(),

@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use serde_yaml_ng::{Mapping, Value};
 use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::Modality;
-use vesal_bundle::name;
+use vesal_bundle::{name, regular};
+
+use crate::yaml;
 
 /// Keys of `task.yaml` that are not overrides.
 const KEYS: [&str; 10] = [
@@ -30,6 +32,8 @@ const KEYS: [&str; 10] = [
     "num_fold",
     "dicom",
 ];
+/// Largest task in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
 /// The one kind of task.
 const SEGMENTATION: &str = "segmentation";
 
@@ -69,10 +73,8 @@ impl Task {
     ///
     /// **Errors**: [`TaskError`].
     pub fn read(path: &Path) -> Result<(Self, Vec<u8>), TaskError> {
-        let bytes = std::fs::read(path).map_err(|source| TaskError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let bytes = regular::read_up_to(path, MAX_FILE_BYTES)
+            .map_err(|source| TaskError::Read { source })?;
         Ok((Self::from_yaml(&bytes)?, bytes))
     }
 
@@ -81,7 +83,7 @@ impl Task {
     /// **Errors**: [`TaskError`].
     pub fn from_yaml(bytes: &[u8]) -> Result<Self, TaskError> {
         let mut entries: Mapping =
-            serde_yaml_ng::from_slice(bytes).map_err(|source| TaskError::Yaml { source })?;
+            yaml::from_slice(bytes, MAX_FILE_BYTES).map_err(|source| TaskError::Yaml { source })?;
         if let Some(value) = entries.remove("task") {
             let found = text("task", value)?;
             if !found.eq_ignore_ascii_case(SEGMENTATION) {
@@ -168,12 +170,12 @@ impl Task {
         if !self.datalist.is_absolute() && !self.dataroot.is_absolute() {
             return Ok(bytes);
         }
-        let yaml = |source| TaskError::Yaml { source };
-        let mut entries: Mapping = serde_yaml_ng::from_slice(&bytes).map_err(yaml)?;
+        let failed = |source| TaskError::Yaml { source };
+        let mut entries: Mapping = yaml::from_slice(&bytes, MAX_FILE_BYTES).map_err(failed)?;
         for (key, value) in [("datalist", datalist), ("dataroot", dataroot)] {
             entries.insert(key.into(), value.into());
         }
-        let text = serde_yaml_ng::to_string(&entries).map_err(yaml)?;
+        let text = serde_yaml_ng::to_string(&entries).map_err(|error| failed(error.into()))?;
         Ok(text.into_bytes())
     }
 
@@ -365,6 +367,20 @@ class_names: [anterior, posterior]
         for bad in ["", "[1, 2]", "a: b: c", "{"] {
             assert!(Task::from_yaml(bad.as_bytes()).is_err());
         }
+    }
+
+    #[test]
+    fn tasks_are_bounded_in_size_and_nesting() {
+        let refused = |text: String| {
+            let error = Task::from_yaml(text.as_bytes()).unwrap_err();
+            let source = std::error::Error::source(&error).unwrap().to_string();
+            (source, error.hint().unwrap())
+        };
+        let (rule, hint) = refused(format!("{GOOD}x: {}\n", "[".repeat(200_000)));
+        assert!(rule.starts_with("line 8 has more than 64 lists"), "{rule}");
+        assert!(hint.starts_with("close every `[`"), "{hint}");
+        let (rule, _) = refused(format!("{GOOD}# {}\n", "x".repeat(1 << 20)));
+        assert_eq!(rule, "it is larger than 1048576 bytes");
     }
 
     #[test]

@@ -255,6 +255,28 @@ fn errors_tell_what_to_do_and_exit_by_their_kind() {
     let unknown = vesal_train(&["auto", "--input", utf8(&task), "--work-dir", work]);
     exits(&unknown, 3);
     assert!(stderr(&unknown).contains("unknown key `num_epoch`, did you mean `num_epochs`?"));
+    let named = format!("cannot use the task `{}`", task.display());
+    assert!(stderr(&unknown).contains(&named), "{}", stderr(&unknown));
+    let task = dataset.write_task(&format!("x: {}\n", "[".repeat(200_000)));
+    let nested = vesal_train(&["auto", "--input", utf8(&task), "--work-dir", work]);
+    exits(&nested, 3);
+    assert!(
+        stderr(&nested).contains("has more than 64 lists and mappings within each other")
+            && stderr(&nested).contains("\nhint: close every `[`"),
+        "{}",
+        stderr(&nested)
+    );
+    #[cfg(unix)]
+    for source in [&["auto", "--input"][..], &["import-history"]] {
+        let arguments = [source, &["/dev/zero", "--work-dir", work]].concat();
+        let device = vesal_train(&arguments);
+        exits(&device, 3);
+        assert!(
+            stderr(&device).contains("it is no regular file"),
+            "{}",
+            stderr(&device)
+        );
+    }
 
     let task = dataset.write_task("");
     let setting = vesal_train(&[

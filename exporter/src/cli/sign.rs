@@ -93,6 +93,7 @@ fn failure(error: SigningError) -> Failure {
         SigningError::Read { .. } => Exit::Input,
         SigningError::Write { .. } | SigningError::Signature(_) => Exit::Output,
         SigningError::Bundle(_) => Exit::Bundle,
+        SigningError::Secret { .. } => Exit::Usage,
     };
     let hint = error.hint().map(str::to_owned);
     Failure::new(exit, error).hint(hint)

@@ -5,6 +5,7 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use thiserror::Error;
+use vesal_bundle::regular;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
@@ -78,7 +79,7 @@ pub(super) struct Archive {
 impl Archive {
     /// Opens an archive and reads its pickle.
     pub fn open(path: &Path) -> Result<(Self, Vec<u8>), ArchiveError> {
-        let file = File::open(path)?;
+        let file = regular::open(path)?;
         let size = file.metadata()?.len();
         let zip = ZipArchive::new(BufReader::new(file))?;
         let pickles: Vec<String> = zip

@@ -7,7 +7,7 @@ use vesal_bundle::deploy_plan::PlanError;
 use vesal_bundle::dicom_rules::RulesError;
 use vesal_bundle::manifest::{EnsembleRecord, MemberProvenance};
 use vesal_bundle::{DicomRules, digest};
-use vesal_models::NetworkConfig;
+use vesal_models::{ConfigError, NetworkConfig};
 
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::plan::{self, Overrides, Planned, PlanningError};
@@ -53,6 +53,14 @@ pub enum ImportError {
         path: PathBuf,
         /// Why.
         source: ArchitectureError,
+    },
+    /// Its network is out of range.
+    #[error("the network of `{}` cannot be built", path.display())]
+    Network {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ConfigError,
     },
     /// Its weights do not go into its network.
     #[error("the weights in `{}` are unusable", path.display())]
@@ -217,6 +225,10 @@ fn load(
                 .map_err(|source| ImportError::Architecture { path: at(), source })?
         }
     };
+    // Sizes of the plan follow from the network.
+    config
+        .validate()
+        .map_err(|source| ImportError::Network { path: at(), source })?;
     let planned = plan::plan(&settings, flags, &config, name)
         .map_err(|source| ImportError::Planning { path: at(), source })?;
     let network = weights::load(&config, checkpoint.tensors, &Default::default())

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
-use vesal_bundle::deploy_plan::{self, Activation, Channel, Label, Modality};
+use vesal_bundle::deploy_plan::{self, Activation, Channel, Label, MAX_WINDOW_SIDE, Modality};
 use vesal_models::NetworkConfig;
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
@@ -100,10 +100,14 @@ impl PlanningError {
             Self::UnusedBounds => Some("leave `--bounds` out, or state `--modality ct`".into()),
             Self::NoSpacing => Some("`--spacing X,Y,Z` states it, in mm".into()),
             Self::Window { found, factor } => {
-                let nearest =
-                    |axis: usize| found[axis].div_ceil(factor[axis]).max(1) * factor[axis];
-                let [x, y, z] = [nearest(0), nearest(1), nearest(2)];
-                Some(format!("`--roi {x},{y},{z}` is the next larger one"))
+                let next: [usize; 3] = std::array::from_fn(|axis| {
+                    let count = found[axis].div_ceil(factor[axis]).max(1);
+                    count.saturating_mul(factor[axis])
+                });
+                let [x, y, z] = next;
+                // No window may be larger.
+                let allowed = next.iter().all(|&side| side <= MAX_WINDOW_SIDE);
+                allowed.then(|| format!("`--roi {x},{y},{z}` is the next larger one"))
             }
             Self::Labels { .. } => {
                 Some("`--labels NAME,...` names every class or region in order".into())
@@ -120,7 +124,7 @@ pub(super) struct Planned {
     pub assumptions: Vec<String>,
 }
 
-/// Plans inference with an imported network.
+/// Plans inference with an imported network, whose hyperparameters are in range.
 ///
 /// **Source**: Auto3DSeg's segresnet template: orientation, foreground crop, resampling, normalization, in this order.
 pub(super) fn plan(

@@ -1,11 +1,12 @@
 //! The file that lists the members of an ensemble.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use serde::Deserialize;
 use thiserror::Error;
+use vesal_bundle::regular;
+use vesal_bundle::yaml::{self, YamlError};
 use vesal_volume::postprocess::Combine;
 
 use super::best_of_fold;
@@ -20,9 +21,9 @@ pub enum EnsembleFileError {
     /// The system refuses it.
     #[error("it cannot be read")]
     Read(#[from] io::Error),
-    /// Larger than any real one.
-    #[error("it is larger than {MAX_FILE_BYTES} bytes")]
-    TooLarge,
+    /// It could take for ever to decode.
+    #[error(transparent)]
+    Bounds(#[from] YamlError),
     /// Not YAML, or keys that mean nothing.
     #[error("it does not follow its format")]
     Yaml(#[from] serde_yaml_ng::Error),
@@ -90,7 +91,8 @@ impl EnsembleFileError {
             Self::UnknownRun { .. } | Self::UnknownFold { .. } => {
                 Some("`vesal-train status --work-dir DIR` shows what is trained")
             }
-            Self::Read(_) | Self::TooLarge | Self::Weight { .. } => None,
+            Self::Bounds(error) => Some(error.hint()),
+            Self::Read(_) | Self::Weight { .. } => None,
         }
     }
 }
@@ -127,13 +129,8 @@ fn one() -> f64 {
 ///
 /// **Errors**: [`EnsembleFileError`].
 pub(super) fn read(path: &Path, runs: &[Run]) -> Result<Listed, EnsembleFileError> {
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(EnsembleFileError::TooLarge);
-    }
+    let bytes = regular::read_up_to(path, MAX_FILE_BYTES)?;
+    yaml::check(&bytes, MAX_FILE_BYTES)?;
     let file: EnsembleFile = serde_yaml_ng::from_slice(&bytes)?;
     if file.members.is_empty() {
         return Err(EnsembleFileError::Empty);

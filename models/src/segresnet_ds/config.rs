@@ -34,6 +34,13 @@ impl SegResNetDsConfig {
     ///
     /// **Errors**: [`ConfigError`] names the first field that is out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
+        // What else there is depends on their number.
+        if !(1..=MAX_LEVELS).contains(&self.blocks_down.len()) {
+            return Err(ConfigError::Levels {
+                found: self.blocks_down.len(),
+                max: MAX_LEVELS,
+            });
+        }
         let counts = [
             ("in_channels", self.in_channels, MAX_CHANNELS),
             ("out_channels", self.out_channels, MAX_CHANNELS),
@@ -51,9 +58,11 @@ impl SegResNetDsConfig {
                 return Err(ConfigError::TooLarge { field, found, max });
             }
         }
-        if !(1..=MAX_LEVELS).contains(&self.blocks_down.len()) {
-            return Err(ConfigError::Levels {
-                found: self.blocks_down.len(),
+        // There are no more outputs than levels, however many are asked for; none counts as one.
+        if self.dsdepth > MAX_LEVELS {
+            return Err(ConfigError::TooLarge {
+                field: "dsdepth",
+                found: self.dsdepth,
                 max: MAX_LEVELS,
             });
         }
@@ -152,6 +161,26 @@ mod tests {
             config(40, None).validate(),
             Err(ConfigError::Levels { found: 40, .. })
         ));
+        // Levels come first: of a thousand, no block is looked at.
+        let mut deep = config(1000, None);
+        deep.blocks_down[0] = 0;
+        assert!(matches!(
+            deep.validate(),
+            Err(ConfigError::Levels { found: 1000, .. })
+        ));
+        for field in ["in_channels", "out_channels", "init_filters", "dsdepth"] {
+            let mut large = config(2, None);
+            *match field {
+                "in_channels" => &mut large.in_channels,
+                "out_channels" => &mut large.out_channels,
+                "init_filters" => &mut large.init_filters,
+                _ => &mut large.dsdepth,
+            } = usize::MAX;
+            assert!(
+                matches!(large.validate(), Err(ConfigError::TooLarge { field: found, .. }) if found == field),
+                "{field}"
+            );
+        }
         let nan = config(2, Some([1.0, f64::NAN, 1.0]));
         assert!(matches!(
             nan.validate(),

@@ -1,10 +1,11 @@
 //! SHA-256 digests, written as 64 lowercase hexadecimal digits.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
+
+use crate::regular;
 
 /// Computes the digest of bytes.
 ///
@@ -19,9 +20,9 @@ pub fn sha256(bytes: &[u8]) -> String {
 
 /// Computes size and digest of a file without holding it in memory.
 ///
-/// **Errors**: whatever opening or reading the file gives.
+/// **Errors**: whatever opening or reading the file gives; it is no regular file.
 pub fn sha256_file(path: &Path) -> io::Result<(u64, String)> {
-    copy(&mut File::open(path)?, &mut io::sink())
+    copy(&mut regular::open(path)?, &mut io::sink())
 }
 
 /// Copies all bytes and gives their number and digest.

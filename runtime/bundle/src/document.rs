@@ -1,12 +1,13 @@
 //! JSON documents that name their own format and version.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
+
+use crate::regular;
 
 /// Why a document cannot be read or written.
 #[derive(Debug, Error)]
@@ -102,14 +103,7 @@ struct Header {
 
 /// Reads a file of at most `limit_bytes`; never allocates more than the file holds.
 pub(crate) fn read_limited(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, DocumentError> {
-    let read = |path: &Path| -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        File::open(path)?
-            .take(limit_bytes.saturating_add(1))
-            .read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read(path).map_err(|source| DocumentError::Read {
+    let bytes = regular::read_up_to(path, limit_bytes).map_err(|source| DocumentError::Read {
         path: path.into(),
         source,
     })?;

@@ -16,9 +16,11 @@ pub mod name;
 pub mod path;
 pub mod pattern;
 pub mod probe;
+pub mod regular;
 pub mod run_record;
 pub mod signature;
 pub mod writer;
+pub mod yaml;
 
 pub use bundle::{Bundle, BundleError};
 pub use deploy_plan::DeployPlan;

@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::digest;
 use crate::document::{self, DocumentError};
 use crate::name::{self, NameError};
+use crate::regular;
 
 /// Name of this format in the file itself.
 pub const FORMAT: &str = "vesal-run";
@@ -180,7 +181,7 @@ impl FileRef {
     pub fn read(&self, directory: &Path) -> Result<Vec<u8>, RunRecordError> {
         self.validate()?;
         let path = directory.join(&self.path);
-        let bytes = std::fs::read(&path).map_err(|source| DocumentError::Read { path, source })?;
+        let bytes = regular::read(&path).map_err(|source| DocumentError::Read { path, source })?;
         let found = digest::sha256(&bytes);
         if found != self.sha256 {
             return Err(RunRecordError::Digest {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use vesal_bundle::{DeployPlan, digest};
+use vesal_bundle::{DeployPlan, digest, regular};
 
 use super::checkpoint::Identity;
 use super::{FitError, FitRequest};
@@ -80,7 +80,7 @@ impl Plans {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, FitError> {
-    std::fs::read(path).map_err(|source| FitError::Io {
+    regular::read(path).map_err(|source| FitError::Io {
         path: path.to_owned(),
         source,
     })

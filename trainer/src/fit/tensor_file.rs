@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use safetensors::{SafeTensorError, SafeTensors};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use vesal_bundle::regular;
 use vesal_io::atomic::{self, AtomicError};
 
 /// Key of the facts in the metadata.
@@ -140,7 +140,7 @@ pub fn read_head<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, TensorFi
         path: path.to_owned(),
         source,
     };
-    let mut file = match File::open(path) {
+    let mut file = match regular::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(refused(error)),
@@ -178,7 +178,7 @@ impl TensorFile {
     ///
     /// **Errors**: [`TensorFileError::Read`].
     pub fn read(path: &Path) -> Result<Self, TensorFileError> {
-        let bytes = std::fs::read(path).map_err(|source| TensorFileError::Read {
+        let bytes = regular::read(path).map_err(|source| TensorFileError::Read {
             path: path.to_owned(),
             source,
         })?;

@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use vesal_bundle::manifest::FileEntry;
-use vesal_bundle::{digest, path as names};
+use vesal_bundle::{digest, path as names, regular};
 use vesal_io::atomic::AtomicDirectory;
 use zip::ZipArchive;
 use zip::result::ZipError;
@@ -47,7 +47,7 @@ fn unpack(archive: &Path, folder: &Path) -> Result<(), HistoryError> {
         path: archive.to_owned(),
         source,
     };
-    let file = File::open(archive).map_err(unreadable)?;
+    let file = regular::open(archive).map_err(unreadable)?;
     // Entries are not compressed, so that those of an honest archive are together smaller than it.
     let size = file.metadata().map_err(unreadable)?.len();
     let mut zip = ZipArchive::new(BufReader::new(file))?;

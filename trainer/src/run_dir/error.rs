@@ -11,13 +11,19 @@ use crate::datalist::DatalistError;
 use crate::folds::FoldError;
 use crate::planner::PlannerError;
 use crate::task::{OverrideError, TaskError};
+use crate::yaml::YamlReadError;
 
 /// Why a stage cannot be done.
 #[derive(Debug, Error)]
 pub enum WorkError {
     /// The task cannot be used.
-    #[error(transparent)]
-    Task(#[from] TaskError),
+    #[error("cannot use the task `{}`", path.display())]
+    Task {
+        /// The file.
+        path: PathBuf,
+        /// The rule.
+        source: TaskError,
+    },
     /// A setting cannot be used.
     #[error(transparent)]
     Setting(#[from] OverrideError),
@@ -77,7 +83,7 @@ pub enum WorkError {
         /// The file.
         path: PathBuf,
         /// Where and what.
-        source: serde_yaml_ng::Error,
+        source: YamlReadError,
     },
     /// A file of another format or version.
     #[error("`{}` is {found}, expected {expected}", path.display())]
@@ -143,7 +149,7 @@ impl WorkError {
             | Self::NoSuchFold { .. }
             | Self::StageMissing { .. }
             | Self::NotSetUp { .. } => Fault::Usage,
-            Self::Task(_)
+            Self::Task { .. }
             | Self::Datalist { .. }
             | Self::Folds(_)
             | Self::NoDataroot { .. }
@@ -162,7 +168,7 @@ impl WorkError {
     /// What the reader can do about it.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::Task(error) => error.hint(),
+            Self::Task { source, .. } => source.hint(),
             Self::Datalist { source, .. } => source.hint(),
             Self::Folds(error) => error.hint(),
             Self::Plan(error) => error.hint(),

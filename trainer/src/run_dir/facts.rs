@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::de::IgnoredAny;
 use vesal_bundle::deploy_plan::Modality;
 
-use super::{DATA_STATS_BY_CASE, WorkDir, WorkError, read};
+use super::{DATA_STATS_BY_CASE, WorkDir, WorkError, parse_stats, read};
 use crate::analyze::stats::{CaseStats, DataStatsByCase};
 use crate::datalist::Case;
 
@@ -50,8 +50,8 @@ impl WorkDir {
         if !self.is_analyzed() || !path.exists() {
             return Ok(None);
         }
-        let stats: DataStatsByCase<IgnoredAny> = serde_yaml_ng::from_slice(&read(&path)?)
-            .map_err(|source| WorkError::Yaml { path, source })?;
+        let bytes = read(&path)?;
+        let stats: DataStatsByCase<IgnoredAny> = parse_stats(path, &bytes)?;
         Ok(Some(stats.stats_by_cases))
     }
 }

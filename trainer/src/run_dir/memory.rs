@@ -4,7 +4,7 @@ use vesal_bundle::DeployPlan;
 use vesal_models::NetworkConfig;
 use vesal_volume::preprocess::Step;
 
-use super::{DATA_STATS, DEPLOY_PLAN, TRAIN_PLAN, WorkDir, WorkError, read};
+use super::{DATA_STATS, DEPLOY_PLAN, TRAIN_PLAN, WorkDir, WorkError, parse_stats, read};
 use crate::analyze::stats::{DataStats, StatsSummary};
 use crate::train_plan::TrainPlan;
 
@@ -18,8 +18,8 @@ impl WorkDir {
     /// **Errors**: [`WorkError`] for plans or data stats that cannot be read.
     pub fn fold_bytes(&self) -> Result<f64, WorkError> {
         let path = self.path.join(DATA_STATS);
-        let stats: DataStats = serde_yaml_ng::from_slice(&read(&path)?)
-            .map_err(|source| WorkError::Yaml { path, source })?;
+        let bytes = read(&path)?;
+        let stats: DataStats = parse_stats(path, &bytes)?;
         let path = self.path.join(TRAIN_PLAN);
         let plan: TrainPlan = serde_json::from_slice(&read(&path)?)
             .map_err(|source| WorkError::Json { path, source })?;

@@ -10,7 +10,8 @@ use vesal_io::atomic;
 
 use super::record::{AnalysisRecord, PlanRecord};
 use super::{
-    DATA_STATS, DATA_STATS_BY_CASE, DEPLOY_PLAN, FINDINGS, TRAIN_PLAN, WorkDir, WorkError, read,
+    DATA_STATS, DATA_STATS_BY_CASE, DEPLOY_PLAN, FINDINGS, TRAIN_PLAN, WorkDir, WorkError,
+    parse_stats, read,
 };
 use crate::analyze::stats::{DataStats, DataStatsByCase, ExcludedCase};
 use crate::analyze::{self, Measures, Options};
@@ -193,16 +194,16 @@ impl WorkDir {
         }
         let bytes = read(&path)?;
         let data_stats = digest::sha256(&bytes);
-        let yaml = |source| WorkError::Yaml {
-            path: path.clone(),
-            source,
-        };
-        let value: serde_yaml_ng::Value = serde_yaml_ng::from_slice(&bytes).map_err(yaml)?;
+        let value: serde_yaml_ng::Value = parse_stats(path.clone(), &bytes)?;
         let summary = &value["stats_summary"];
         if summary.get("image_stats").is_some() && summary.get("label_stats").is_none() {
             return Err(WorkError::NoLabels);
         }
-        let stats: DataStats = serde_yaml_ng::from_value(value).map_err(yaml)?;
+        let stats: DataStats =
+            serde_yaml_ng::from_value(value).map_err(|source| WorkError::Yaml {
+                path,
+                source: source.into(),
+            })?;
         let overrides = self.record.settings.over(&self.task.overrides);
         let goal = Goal {
             name: &self.task.name,

@@ -9,15 +9,14 @@ use vesal_bundle::name::NameError;
 
 use super::suggest;
 use super::{ClassError, OverrideError};
+use crate::yaml::YamlReadError;
 
 /// Why a task cannot be used.
 #[derive(Debug, Error)]
 pub enum TaskError {
     /// The system refuses the file.
-    #[error("cannot read the task `{}`", path.display())]
+    #[error("the task cannot be read")]
     Read {
-        /// The file.
-        path: PathBuf,
         /// What the system answered.
         source: io::Error,
     },
@@ -25,7 +24,7 @@ pub enum TaskError {
     #[error("the task is no YAML mapping of keys to values")]
     Yaml {
         /// Where and what.
-        source: serde_yaml_ng::Error,
+        source: YamlReadError,
     },
     /// A key has to be there.
     #[error("the task has no `{key}`")]
@@ -101,6 +100,9 @@ impl TaskError {
     /// What the reader can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Yaml {
+                source: YamlReadError::Bounds(error),
+            } => Some(error.hint()),
             Self::Missing { .. } | Self::Yaml { .. } => Some(
                 "a task needs `name`, `modality: ct|mri|pet`, `datalist`, `dataroot` and `class_names: [first, second]`",
             ),

@@ -6,7 +6,11 @@ use thiserror::Error;
 
 use super::suggest;
 use crate::train_plan::{self, AugmentMode, CropMode};
+use crate::yaml::{self, YamlReadError};
 use vesal_bundle::deploy_plan::MAX_WINDOW_SIDE;
+
+/// Longest value of a setting in bytes.
+const MAX_VALUE_BYTES: u64 = 1 << 16;
 
 /// How intensities are normalized, by Auto3DSeg's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,7 +172,7 @@ pub enum OverrideError {
         /// The setting.
         name: String,
         /// Where and what.
-        source: serde_yaml_ng::Error,
+        source: YamlReadError,
     },
     /// A value of another kind.
     #[error("`{name}` has a value of the wrong kind")]
@@ -267,9 +271,11 @@ impl Overrides {
             found: text.to_owned(),
         })?;
         let name = name.trim();
-        let value = serde_yaml_ng::from_str(value).map_err(|source| OverrideError::Yaml {
-            name: name.to_owned(),
-            source,
+        let value = yaml::from_slice(value.as_bytes(), MAX_VALUE_BYTES).map_err(|source| {
+            OverrideError::Yaml {
+                name: name.to_owned(),
+                source,
+            }
         })?;
         self.set(name, value)
     }

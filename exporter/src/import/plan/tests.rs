@@ -246,3 +246,15 @@ fn what_a_bundle_cannot_express_is_refused() {
         Err(SettingsError::Field { field, .. }) if field == "config.roi_size"
     ));
 }
+
+#[test]
+fn windows_are_proposed_where_one_of_that_size_may_be() {
+    let hint = |found| {
+        let factor = [4, 4, 4];
+        PlanningError::Window { found, factor }.hint()
+    };
+    let proposed = hint([5, 0, 1022]).unwrap();
+    assert!(proposed.contains("`--roi 8,4,1024`"), "{proposed}");
+    assert_eq!(hint([5, 5, 1025]), None);
+    assert_eq!(hint([5, 5, usize::MAX]), None);
+}
