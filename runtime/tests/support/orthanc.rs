@@ -52,7 +52,7 @@ impl Drop for Running {
 
 /// An archive.
 pub struct Orthanc {
-    _process: Running,
+    process: Running,
     http: u16,
     pub dicom: u16,
 }
@@ -65,6 +65,14 @@ impl Orthanc {
 
     /// The same with further settings, of its own and of the node: `, "NAME": VALUE`.
     pub fn start_with(program: &Path, folder: &Path, node: u16, own: &str, of: &str) -> Self {
+        // A port that was free a moment ago may have become another's.
+        (0..5)
+            .find_map(|_| Self::try_start(program, folder, node, own, of))
+            .expect("Orthanc finds ports")
+    }
+
+    /// `None` where it ended before it answered.
+    fn try_start(program: &Path, folder: &Path, node: u16, own: &str, of: &str) -> Option<Self> {
         fs::create_dir_all(folder).expect("made");
         let (http, dicom) = (free_port(), free_port());
         let settings = format!(
@@ -82,15 +90,20 @@ impl Orthanc {
         );
         let path = folder.join("orthanc.json");
         fs::write(&path, settings).expect("written");
-        let orthanc = Self {
-            _process: Running::start(Command::new(program).arg(&path)),
+        let mut orthanc = Self {
+            process: Running::start(Command::new(program).arg(&path)),
             http,
             dicom,
         };
-        wait_for("Orthanc answers", Duration::from_secs(30), || {
-            orthanc.get("/system").0 == 200
-        });
-        orthanc
+        let end = Instant::now() + Duration::from_secs(30);
+        while orthanc.get("/system").0 != 200 {
+            if orthanc.process.0.try_wait().expect("a process").is_some() {
+                return None;
+            }
+            assert!(Instant::now() < end, "Orthanc does not answer");
+            thread::sleep(Duration::from_millis(50));
+        }
+        Some(orthanc)
     }
 
     pub fn get(&self, path: &str) -> (u16, String) {
