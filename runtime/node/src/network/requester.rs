@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{Destination, Limits};
 use crate::network::association::{
@@ -16,6 +17,9 @@ use crate::stop::Stop;
 
 /// Presentation contexts of an association: their numbers are odd and have 8 bits.
 const CONTEXTS_MAX: usize = 128;
+
+/// Time for a peer to agree to the end of an association.
+const RELEASE_TIME: Duration = Duration::from_secs(2);
 
 /// Why a peer cannot be talked to.
 #[derive(Debug, thiserror::Error)]
@@ -239,8 +243,10 @@ impl<'a> Association<'a> {
         }
     }
 
-    /// Ends the association: as agreed, or by abort.
+    /// Ends the association: as agreed, or by abort. Everything was answered before: a peer that does not agree costs no
+    /// more than [`RELEASE_TIME`].
     pub fn close(mut self, well: bool) {
+        self.wire.set_idle(RELEASE_TIME);
         if well
             && self
                 .wire
