@@ -59,7 +59,7 @@ pub struct Queue {
     damaged: Vec<Key>,
     units: Mutex<Units>,
     /// Held for as long as the queue is open.
-    _lock: File,
+    _locks: Vec<File>,
 }
 
 impl Queue {
