@@ -137,6 +137,39 @@ fn results_that_are_gone_are_not_delivered() {
 }
 
 #[test]
+fn images_that_are_gone_are_not_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (queue, mut archive) = (open(&config(folder.path())), Vec::new());
+    let lose = |queue: &Queue| {
+        let input = fs::read_dir(folder_of(queue).input()).unwrap();
+        fs::remove_file(input.last().unwrap().unwrap().path()).unwrap();
+    };
+    let reason = Reason::ImagesGone { images: 1 }.to_string();
+    for begun in [false, true] {
+        for index in 1..=3 {
+            send(&queue, &format!("1.{index}"), index).unwrap();
+        }
+        queue.settle();
+        if begun {
+            let run = queue.take_run().unwrap().unwrap();
+            predict(&run);
+            lose(&queue);
+            assert_eq!(queue.ran(&run, &RunEnd::Done).unwrap(), State::Failed);
+        } else {
+            lose(&queue);
+            assert!(queue.take_run().unwrap().is_none());
+        }
+        assert_eq!(state(&queue), State::Failed);
+        assert_eq!(queue.jobs(1)[0].reason.as_ref(), Some(&reason));
+    }
+    for index in 1..=3 {
+        send(&queue, &format!("1.{index}"), index).unwrap();
+    }
+    advance(&queue, &mut archive).unwrap();
+    assert_eq!(archive[0].lines().count(), 3);
+}
+
+#[test]
 fn a_destination_that_is_busy_holds_up_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(folder.path());
