@@ -403,7 +403,7 @@ fn settings_that_cannot_be_are_refused() {
             r#"# options = ["--device", "cpu"]"#,
             r#"options = ["--output", "x"]"#,
             2,
-            "'--output <DIR>' cannot be used multiple times",
+            "`service[0].options` has `--output`, which the node sets itself",
         ),
         (
             r#"# dicom_rules = "rules.json""#,
