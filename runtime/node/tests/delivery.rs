@@ -241,6 +241,20 @@ fn what_was_answered_needs_no_agreement_to_the_end() {
 }
 
 #[test]
+fn answers_to_something_else_count_as_none() {
+    for manner in [Manner::OtherContext, Manner::OtherInstance] {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = Archive::start_with(0, manner, |_, _| Some(0));
+        let node = start(config(folder.path(), archive.port, "", QUICK));
+        send_series(node.address(), 1, 2);
+        wait_for("it is tried again and again", || {
+            states(&node) == ["undelivered"]
+        });
+        node.stop();
+    }
+}
+
+#[test]
 fn a_node_that_stops_goes_on_when_it_starts() {
     let folder = tempfile::tempdir().unwrap();
     let archive = Archive::start(0, |_, _| Some(0));

@@ -174,24 +174,26 @@ impl<'a> Association<'a> {
         self.wire.write(&data(piece))
     }
 
-    /// Waits for the answer to a command, which has no data set; its status.
+    /// Waits for the answer to a command in a presentation context, which has no data set; its status.
     ///
     /// **Errors**: [`WireError`].
-    pub fn answer(&mut self, to: &Command) -> Result<u16, WireError> {
+    pub fn answer(&mut self, context: u8, to: &Command) -> Result<u16, WireError> {
         let mut status = None;
-        self.answers(to, 0, &mut |answer| {
+        self.answers(context, to, 0, &mut |answer| {
             status = answer.command.status;
             Ok(false)
         })?;
         status.ok_or(NO_ANSWER)
     }
 
-    /// Waits for answers to a command, and gives each to `take` until this says that it was the last; data sets of them
-    /// are of `data_bytes` at most.
+    /// Waits for answers to a command in a presentation context, and gives each to `take` until this says that it was
+    /// the last; data sets of them are of `data_bytes` at most. Answers need not name the instance (PS3.7 9.3.1.2), but
+    /// no other one.
     ///
     /// **Errors**: [`WireError`]; what `take` gives.
     pub fn answers(
         &mut self,
+        context: u8,
         to: &Command,
         data_bytes: usize,
         take: &mut dyn FnMut(Message) -> Result<bool, WireError>,
@@ -210,7 +212,7 @@ impl<'a> Association<'a> {
                 } else {
                     (&mut data_set, data_bytes)
                 };
-                let fits = piece.command == waits.is_none();
+                let fits = piece.command == waits.is_none() && piece.context == context;
                 if !fits || bytes.len() + piece.bytes.len() > limit {
                     return Err(NO_ANSWER);
                 }
@@ -225,6 +227,7 @@ impl<'a> Association<'a> {
                         if answer.field != to.field | field::ANSWER
                             || answer.message != to.message
                             || answer.status.is_none()
+                            || !(answer.instance.is_empty() || answer.instance == to.instance)
                         {
                             return Err(NO_ANSWER);
                         }
