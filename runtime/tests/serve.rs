@@ -441,5 +441,5 @@ fn settings_that_cannot_be_are_refused() {
             &format!("{:?}", support::bundle(folder.path())),
         )
         .replace("[http]", tls);
-    refused(&text, 2, "cannot speak TLS: cannot read");
+    refused(&text, 2, "caused by: cannot read");
 }

@@ -121,7 +121,7 @@ pub enum StartError {
         reason: io::Error,
     },
     /// Certificates or keys cannot be used.
-    #[error("cannot speak TLS: {0}")]
+    #[error("cannot speak TLS")]
     Tls(#[from] SetupError),
     /// The system gives no thread.
     #[error("cannot start a thread: {0}")]

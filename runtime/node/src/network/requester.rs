@@ -33,6 +33,12 @@ pub enum PeerError {
     /// The association failed.
     #[error(transparent)]
     Wire(#[from] WireError),
+    /// The peer does not answer the request for an association.
+    #[error("the connection was closed without an answer; {cause}")]
+    Unanswered {
+        /// What may be the cause.
+        cause: &'static str,
+    },
     /// The peer does not take this kind of object.
     #[error("it does not take objects of class {class} in transfer syntax {syntax}")]
     NotAccepted {
@@ -98,8 +104,17 @@ impl<'a> Association<'a> {
                 .collect(),
             pdu_bytes: 0,
         };
-        wire.write(&request.encode())?;
-        let (answers, pdu_bytes) = match wire.read(false)? {
+        let unanswered = |error| match (error, &peer.tls) {
+            (WireError::Closed, None) => PeerError::Unanswered {
+                cause: "does that port take TLS alone?",
+            },
+            (WireError::Closed, Some(_)) => PeerError::Unanswered {
+                cause: "is that a port without TLS?",
+            },
+            (error, _) => error.into(),
+        };
+        wire.write(&request.encode()).map_err(unanswered)?;
+        let (answers, pdu_bytes) = match wire.read(false).map_err(unanswered)? {
             (kind::ACCEPT, body) => accepted(body)?,
             (kind::REJECT, body) => return Err(WireError::Rejected(rejection(body)).into()),
             (found, _) => {
