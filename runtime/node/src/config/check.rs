@@ -12,6 +12,7 @@ use crate::config::peers;
 use crate::config::{
     Caller, Callers, Config, Destination, Fault, Http, Keep, Limits, Retention, Retry, Service,
 };
+use crate::queue::is_digest;
 
 pub(super) type Checked<T> = Result<T, (String, Fault)>;
 
@@ -210,8 +211,7 @@ fn services(
             };
             return Err((key("geometry"), fault));
         }
-        let is_sha256 =
-            |text: &String| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_sha256 = |text: &String| is_digest(text, 64);
         if let Some(found) = table.bundle_sha256.clone().filter(|text| !is_sha256(text)) {
             let expected = "SHA-256 in 64 hexadecimal digits";
             return Err((key("bundle_sha256"), Fault::Word { found, expected }));
