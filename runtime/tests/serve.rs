@@ -403,7 +403,7 @@ fn settings_that_cannot_be_are_refused() {
             r#"# options = ["--device", "cpu"]"#,
             r#"options = ["--output", "x"]"#,
             2,
-            "'--output <DIR>' cannot be used multiple times",
+            "`service[0].options` has `--output`, which the node sets itself",
         ),
         (
             r#"# dicom_rules = "rules.json""#,
@@ -441,5 +441,5 @@ fn settings_that_cannot_be_are_refused() {
             &format!("{:?}", support::bundle(folder.path())),
         )
         .replace("[http]", tls);
-    refused(&text, 2, "cannot speak TLS: cannot read");
+    refused(&text, 2, "caused by: cannot read");
 }

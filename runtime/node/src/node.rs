@@ -23,8 +23,9 @@ use crate::status::HttpServer;
 use crate::stop::Stop;
 use crate::work::{self, Predict};
 
-/// Threads that send results at most: one for each service, so that a destination that does not answer holds up no other.
-const SENDERS_MAX: usize = 16;
+/// Threads that send results at most: one for each destination of each service, so that one that does not answer holds up
+/// no other.
+const SENDERS_MAX: usize = 64;
 
 /// What failures of the disk are noted under.
 pub const STORAGE: &str = "storage";
@@ -120,7 +121,7 @@ pub enum StartError {
         reason: io::Error,
     },
     /// Certificates or keys cannot be used.
-    #[error("cannot speak TLS: {0}")]
+    #[error("cannot speak TLS")]
     Tls(#[from] SetupError),
     /// The system gives no thread.
     #[error("cannot start a thread: {0}")]
@@ -199,7 +200,9 @@ impl Node {
             threads: Vec::new(),
         };
         node.spawn("keep", keep)?;
-        for _ in 0..shared.config.services.len().clamp(1, SENDERS_MAX) {
+        let services = shared.config.services.iter();
+        let ways: usize = services.map(|service| service.destinations.len()).sum();
+        for _ in 0..ways.clamp(1, SENDERS_MAX) {
             node.spawn("send", send::send)?;
         }
         if !shared.config.sources.is_empty() {

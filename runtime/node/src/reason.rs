@@ -164,6 +164,11 @@ pub enum Reason {
         /// How many.
         results: usize,
     },
+    /// Images were there and are gone.
+    ImagesGone {
+        /// How many.
+        images: usize,
+    },
     /// No destination took its results for too long.
     NotDelivered,
     /// The node ended again and again while it ran.
@@ -225,6 +230,7 @@ impl Reason {
             | Self::TimedOut { .. }
             | Self::NoResults
             | Self::ResultsGone { .. }
+            | Self::ImagesGone { .. }
             | Self::NotDelivered
             | Self::EndedWithNode { .. }
             | Self::Lacking { .. }
@@ -353,6 +359,10 @@ impl fmt::Display for Reason {
             Self::ResultsGone { results } => write!(
                 f,
                 "{results} of its results were removed from the storage folder: send all again"
+            ),
+            Self::ImagesGone { images } => write!(
+                f,
+                "{images} of its images were removed from the storage folder: send all again"
             ),
             Self::NotDelivered => {
                 f.write_str("its results were not delivered for as long as they are kept")

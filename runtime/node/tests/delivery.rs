@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use support::archive::Archive;
+use support::archive::{Archive, Manner};
 use support::{Sender, StandIn, config, free_port, get, send_series, start, states, wait_for};
 use vesal_io::dicom::IMAGE_CLASSES;
 use vesal_node::queue::RunEnd;
@@ -200,6 +200,58 @@ fn a_result_whose_answer_was_lost_may_be_there() {
     assert_eq!(archive.taken().len(), 1);
     assert_eq!(archive.asked(), 2);
     node.stop();
+}
+
+#[test]
+fn a_destination_that_falls_silent_holds_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = Archive::start(0, |_, _| Some(0));
+    let silent = Archive::start(0, |_, _| {
+        thread::sleep(Duration::from_secs(60));
+        None
+    });
+    let more = "[limits]\nshutdown_seconds = 0.5";
+    let mut config = config(folder.path(), archive.port, "", more);
+    let mut other = config.destinations["archive"].clone();
+    other.port = silent.port;
+    config.destinations.insert("silent".to_owned(), other);
+    config.services[0]
+        .destinations
+        .insert(0, "silent".to_owned());
+    let node = start(config);
+    for series in 1..=3 {
+        send_series(node.address(), series, 2);
+    }
+    wait_for("the other one has all", || archive.taken().len() == 3);
+    assert_eq!(states(&node), vec!["sending"; 3]);
+    assert_eq!(silent.asked(), 1);
+    node.stop();
+}
+
+#[test]
+fn what_was_answered_needs_no_agreement_to_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = Archive::start_with(0, Manner::NeverReleases, |_, _| Some(0));
+    let node = start(config(folder.path(), archive.port, "", ""));
+    for series in 1..=3 {
+        send_series(node.address(), series, 2);
+    }
+    wait_for("all are done", || done(&node, 3));
+    node.stop();
+}
+
+#[test]
+fn answers_to_something_else_count_as_none() {
+    for manner in [Manner::OtherContext, Manner::OtherInstance] {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = Archive::start_with(0, manner, |_, _| Some(0));
+        let node = start(config(folder.path(), archive.port, "", QUICK));
+        send_series(node.address(), 1, 2);
+        wait_for("it is tried again and again", || {
+            states(&node) == ["undelivered"]
+        });
+        node.stop();
+    }
 }
 
 #[test]

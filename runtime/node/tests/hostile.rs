@@ -390,6 +390,16 @@ fn http_answers_three_addresses_and_nothing_else() {
     assert_eq!(http(address, b"HEAD /health HTTP/1.1\r\n\r\n").1, "");
     assert_eq!(http(address, b"\x16\x03\x01\r\n\r\n").0, 400);
     assert_eq!(http(address, &[b'x'; 10_000]).0, 400);
+    // Spellings of headers that others may read in another way.
+    for head in [
+        "Host : evil.example",
+        "Host: localhost\r\n evil.example",
+        "Host: [127.0.0.1",
+        "Host",
+    ] {
+        let request = format!("GET /health HTTP/1.1\r\n{head}\r\n\r\n");
+        assert_eq!(http(address, request.as_bytes()).0, 400, "{head}");
+    }
     // One that never asks costs a place, for a while.
     let silent: Vec<_> = (0..20).map(|_| Sender::connect(address)).collect();
     thread::sleep(Duration::from_millis(100));

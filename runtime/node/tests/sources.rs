@@ -235,20 +235,23 @@ fn a_study_is_counted_whole_or_by_its_series_of_images() {
         let source = Source::start(move |keys| {
             if is_at("STUDY ", keys) {
                 let mut one = Identifier::default();
+                one.put(STUDY, "1.1");
                 one.put(STUDY_INSTANCES, whole);
                 return Some((vec![one], status::SUCCESS));
             }
-            // A report and a segmentation are not sent here, and what is of another study does not count.
+            // A report and a segmentation are not sent here; what is of another study, or of no series, does not count.
             let matches = [
-                ("CT", "1.1", "4"),
-                ("SR", "1.1", "1"),
-                ("SEG", "1.1", "4"),
-                ("CT", "1.7", "9"),
+                ("CT", "1.1", "1.2.1", "4"),
+                ("SR", "1.1", "1.2.2", "1"),
+                ("SEG", "1.1", "1.2.3", "4"),
+                ("CT", "1.7", "1.2.4", "9"),
+                ("CT", "1.1", "", "9"),
             ];
-            let matches = matches.map(|(modality, study, number)| {
+            let matches = matches.map(|(modality, study, series, number)| {
                 let mut one = Identifier::default();
                 one.put(MODALITY, modality);
                 one.put(STUDY, study);
+                one.put(SERIES, series);
                 one.put(SERIES_INSTANCES, number);
                 one
             });
@@ -261,6 +264,22 @@ fn a_study_is_counted_whole_or_by_its_series_of_images() {
         assert_eq!(job(&node).expected, Some(4));
         node.stop();
     }
+}
+
+#[test]
+fn answers_that_name_no_series_are_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Source::start(|_| {
+        let mut one = Identifier::default();
+        one.put(SERIES_INSTANCES, "5");
+        Some((vec![one], status::SUCCESS))
+    });
+    let node = start(asking(folder.path(), source.port, 2.0, "", ""));
+    send_series(node.address(), 1, 5);
+    wait_for("it is complete", || states(&node) != ["collecting"]);
+    assert!(source.searches() > 0);
+    assert_eq!(job(&node).expected, None);
+    node.stop();
 }
 
 #[test]

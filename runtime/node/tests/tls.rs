@@ -194,9 +194,10 @@ fn certificates_that_are_not_trusted_are_refused_and_both_sides_say_so() {
     let own = authority.issue("node");
     let node = start(with_tls(folder.path(), &own, None));
     let told = echo(&peer(node.address(), &stranger.certificate, None)).unwrap_err();
-    assert!(
-        told.starts_with("TLS: the peer's certificate is refused: "),
-        "{told}"
+    let reason = "it is not listed, and no listed authority has signed it";
+    assert_eq!(
+        told,
+        format!("TLS: the peer's certificate is refused: {reason}")
     );
     wait_for_log("no association: TLS: the peer refuses with the alert UnknownCA");
     // The right authority, and the certificate of another host.
@@ -205,7 +206,7 @@ fn certificates_that_are_not_trusted_are_refused_and_both_sides_say_so() {
         tls.server_name = "archive.example".try_into().unwrap();
     }
     let told = echo(&other).unwrap_err();
-    assert!(told.contains("not valid for name"), "{told}");
+    assert!(told.contains("it does not have the name"), "{told}");
     assert!(told.contains("archive.example"), "{told}");
     node.stop();
 }
@@ -243,9 +244,26 @@ fn a_certificate_that_is_listed_itself_is_trusted() {
     ));
     let ask = |ca: &Files, own: &Files| echo(&peer(node.address(), &ca.certificate, Some(own)));
     assert_eq!(ask(&node_files, &scanner), Ok(()));
-    assert!(ask(&other, &scanner).is_err());
+    let refused = "the peer's certificate is refused: it is not listed itself";
+    let told = ask(&other, &scanner).unwrap_err();
+    assert!(told.contains(refused), "{told}");
     assert!(ask(&node_files, &other).is_err());
+    wait_for_log(refused);
     node.stop();
+}
+
+#[test]
+fn who_does_not_answer_may_take_tls_alone_or_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path(), "authority");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || listener.incoming().take(2).for_each(drop));
+    let with = peer(address, &authority.certificate, None);
+    let told = echo(&with).unwrap_err();
+    assert!(told.contains("is that a port without TLS?"), "{told}");
+    let told = echo(&Destination { tls: None, ..with }).unwrap_err();
+    assert!(told.contains("does that port take TLS alone?"), "{told}");
 }
 
 /// The record of a ClientHello that offers this version and no other, with one old cipher suite.
@@ -312,7 +330,7 @@ fn files_that_cannot_be_used_are_told_at_the_start() {
     let pause = Duration::ZERO;
     let fails = |config: Config| match Node::start(config, Arc::new(StandIn { pause })) {
         Ok(_) => panic!("it starts"),
-        Err(error) => error.to_string(),
+        Err(error) => std::error::Error::source(&error).unwrap().to_string(),
     };
     let mixed = Files {
         certificate: own.certificate.clone(),

@@ -25,7 +25,7 @@ pub struct ServeArguments {
         required_unless_present = "example"
     )]
     pub config: Option<PathBuf>,
-    /// Open bundles and folders, ask destinations whether they are there, and end
+    /// Try bundles, folders, TLS files, destinations and sources, and end
     #[arg(long)]
     pub check: bool,
     /// Print every setting with its meaning and default, and end

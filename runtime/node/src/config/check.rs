@@ -12,6 +12,7 @@ use crate::config::peers;
 use crate::config::{
     Caller, Callers, Config, Destination, Fault, Http, Keep, Limits, Retention, Retry, Service,
 };
+use crate::queue::is_digest;
 
 pub(super) type Checked<T> = Result<T, (String, Fault)>;
 
@@ -210,8 +211,7 @@ fn services(
             };
             return Err((key("geometry"), fault));
         }
-        let is_sha256 =
-            |text: &String| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_sha256 = |text: &String| is_digest(text, 64);
         if let Some(found) = table.bundle_sha256.clone().filter(|text| !is_sha256(text)) {
             let expected = "SHA-256 in 64 hexadecimal digits";
             return Err((key("bundle_sha256"), Fault::Word { found, expected }));
@@ -219,6 +219,7 @@ fn services(
         if table.require_signature && table.bundle_key.is_none() {
             return Err((key("require_signature"), Fault::NoKey));
         }
+        options(&table.options).map_err(|fault| (key("options"), fault))?;
         services.push(Service {
             ae_title: title,
             bundle: folder.join(table.bundle),
@@ -239,6 +240,46 @@ fn services(
         });
     }
     Ok(services)
+}
+
+/// Options of `vesal predict` that the node sets itself, and the settings that they are set by, if any.
+const OWN_OPTIONS: [(&str, Option<&str>); 19] = [
+    ("--bundle", Some("bundle")),
+    ("--bundle-sha256", Some("bundle_sha256")),
+    ("--bundle-key", Some("bundle_key")),
+    ("--require-signature", Some("require_signature")),
+    ("--format", Some("formats")),
+    ("--geometry", Some("geometry")),
+    ("--dicom-rules", Some("dicom_rules")),
+    ("--series", Some("series")),
+    ("--mark-incomplete", Some("doubtful")),
+    ("--max-ram", Some("run_ram_mib` in `[limits]")),
+    ("--input", None),
+    ("--list", None),
+    ("--dataroot", None),
+    ("--output", None),
+    ("--overwrite", None),
+    ("--report", None),
+    ("--failure", None),
+    ("--uid-key", None),
+    ("--json", None),
+];
+
+/// Takes further options of `vesal predict`: none that change what a job is made of and where its results go.
+fn options(options: &[String]) -> Result<(), Fault> {
+    for option in options {
+        let name = option.split('=').next().unwrap_or_default();
+        let own = OWN_OPTIONS.iter().find(|(own, _)| *own == name);
+        if let Some((_, setting)) = own {
+            let instead = match setting {
+                Some(setting) => format!("which `{setting}` sets"),
+                None => "which the node sets itself: leave it out".to_owned(),
+            };
+            let found = name.to_owned();
+            return Err(Fault::Option { found, instead });
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn ae_title(key: &str, text: &str) -> Checked<String> {

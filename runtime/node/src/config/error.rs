@@ -99,6 +99,14 @@ pub enum Fault {
         /// The name.
         found: String,
     },
+    /// An option that the node sets itself.
+    #[error("has `{found}`, {instead}")]
+    Option {
+        /// The option.
+        found: String,
+        /// What to do instead.
+        instead: String,
+    },
     /// Nothing there.
     #[error("is empty, expected {expected}")]
     Empty {

@@ -125,7 +125,7 @@ impl Search<'_, '_> {
         let found = self.find(&keys)?;
         // One that does not look at the key answers with others, too.
         let is_ours = |one: &&Identifier| {
-            one.is(identifier::STUDY, study) && one.is(identifier::SERIES, series)
+            one.is(identifier::STUDY, study) && one.names(identifier::SERIES, series)
         };
         let ours = found.iter().find(is_ours);
         match ours.map(|one| one.number(identifier::SERIES_INSTANCES)) {
@@ -140,7 +140,7 @@ impl Search<'_, '_> {
         keys.put(identifier::STUDY, study);
         keys.put(identifier::STUDY_INSTANCES, "");
         let found = self.find(&keys)?;
-        let ours = found.iter().find(|one| one.is(identifier::STUDY, study));
+        let ours = found.iter().find(|one| one.names(identifier::STUDY, study));
         match ours.map(|one| one.number(identifier::STUDY_INSTANCES)) {
             None => return Err(AskError::Unknown),
             Some(Some(number)) if number == instances => return Ok(number),
@@ -158,13 +158,13 @@ impl Search<'_, '_> {
             if modality.is_some_and(|modality| !MODALITIES.contains(&modality)) {
                 continue;
             }
-            let number = match (
-                one.number(identifier::SERIES_INSTANCES),
-                one.text(identifier::SERIES),
-            ) {
-                (Some(number), _) => number,
-                (None, Some(series)) => self.list(study, series)?,
-                (None, None) => return Err(BROKEN.into()),
+            // Which series it is about, an answer has to say (PS3.4 C.2.2.1.1).
+            let Some(series) = one.text(identifier::SERIES) else {
+                continue;
+            };
+            let number = match one.number(identifier::SERIES_INSTANCES) {
+                Some(number) => number,
+                None => self.list(study, series)?,
             };
             sum = sum.saturating_add(number);
         }
@@ -217,7 +217,7 @@ impl Search<'_, '_> {
             Ok(true)
         };
         self.association
-            .answers(&command, ANSWER_BYTES_MAX, &mut take)?;
+            .answers(self.context, &command, ANSWER_BYTES_MAX, &mut take)?;
         match last {
             status::SUCCESS => Ok(found),
             status => Err(AskError::Status { status }),

@@ -46,6 +46,11 @@ impl Identifier {
         self.text(tag)?.parse().ok()
     }
 
+    /// Whether a UID is this one: that of what was searched for, which every answer has to tell (PS3.4 C.2.2.1.1).
+    pub fn names(&self, tag: Tag, uid: &str) -> bool {
+        self.text(tag) == Some(uid)
+    }
+
     /// Whether a UID is this one, or not told.
     pub fn is(&self, tag: Tag, uid: &str) -> bool {
         self.text(tag).is_none_or(|found| found == uid)
@@ -143,6 +148,7 @@ mod tests {
         assert_eq!(answer.number(STUDY_INSTANCES), None);
         assert!(answer.is(STUDY, "1.2.3") && !answer.is(STUDY, "1.2"));
         assert!(answer.is(INSTANCE, "1.2"), "it is not told");
+        assert!(answer.names(STUDY, "1.2.3") && !answer.names(INSTANCE, "1.2"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{Destination, Limits};
 use crate::network::association::{
@@ -17,6 +18,9 @@ use crate::stop::Stop;
 /// Presentation contexts of an association: their numbers are odd and have 8 bits.
 const CONTEXTS_MAX: usize = 128;
 
+/// Time for a peer to agree to the end of an association.
+const RELEASE_TIME: Duration = Duration::from_secs(2);
+
 /// Why a peer cannot be talked to.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
@@ -29,6 +33,12 @@ pub enum PeerError {
     /// The association failed.
     #[error(transparent)]
     Wire(#[from] WireError),
+    /// The peer does not answer the request for an association.
+    #[error("the connection was closed without an answer; {cause}")]
+    Unanswered {
+        /// What may be the cause.
+        cause: &'static str,
+    },
     /// The peer does not take this kind of object.
     #[error("it does not take objects of class {class} in transfer syntax {syntax}")]
     NotAccepted {
@@ -94,8 +104,17 @@ impl<'a> Association<'a> {
                 .collect(),
             pdu_bytes: 0,
         };
-        wire.write(&request.encode())?;
-        let (answers, pdu_bytes) = match wire.read(false)? {
+        let unanswered = |error| match (error, &peer.tls) {
+            (WireError::Closed, None) => PeerError::Unanswered {
+                cause: "does that port take TLS alone?",
+            },
+            (WireError::Closed, Some(_)) => PeerError::Unanswered {
+                cause: "is that a port without TLS?",
+            },
+            (error, _) => error.into(),
+        };
+        wire.write(&request.encode()).map_err(unanswered)?;
+        let (answers, pdu_bytes) = match wire.read(false).map_err(unanswered)? {
             (kind::ACCEPT, body) => accepted(body)?,
             (kind::REJECT, body) => return Err(WireError::Rejected(rejection(body)).into()),
             (found, _) => {
@@ -170,24 +189,26 @@ impl<'a> Association<'a> {
         self.wire.write(&data(piece))
     }
 
-    /// Waits for the answer to a command, which has no data set; its status.
+    /// Waits for the answer to a command in a presentation context, which has no data set; its status.
     ///
     /// **Errors**: [`WireError`].
-    pub fn answer(&mut self, to: &Command) -> Result<u16, WireError> {
+    pub fn answer(&mut self, context: u8, to: &Command) -> Result<u16, WireError> {
         let mut status = None;
-        self.answers(to, 0, &mut |answer| {
+        self.answers(context, to, 0, &mut |answer| {
             status = answer.command.status;
             Ok(false)
         })?;
         status.ok_or(NO_ANSWER)
     }
 
-    /// Waits for answers to a command, and gives each to `take` until this says that it was the last; data sets of them
-    /// are of `data_bytes` at most.
+    /// Waits for answers to a command in a presentation context, and gives each to `take` until this says that it was
+    /// the last; data sets of them are of `data_bytes` at most. Answers need not name the instance (PS3.7 9.3.1.2), but
+    /// no other one.
     ///
     /// **Errors**: [`WireError`]; what `take` gives.
     pub fn answers(
         &mut self,
+        context: u8,
         to: &Command,
         data_bytes: usize,
         take: &mut dyn FnMut(Message) -> Result<bool, WireError>,
@@ -206,7 +227,7 @@ impl<'a> Association<'a> {
                 } else {
                     (&mut data_set, data_bytes)
                 };
-                let fits = piece.command == waits.is_none();
+                let fits = piece.command == waits.is_none() && piece.context == context;
                 if !fits || bytes.len() + piece.bytes.len() > limit {
                     return Err(NO_ANSWER);
                 }
@@ -221,6 +242,7 @@ impl<'a> Association<'a> {
                         if answer.field != to.field | field::ANSWER
                             || answer.message != to.message
                             || answer.status.is_none()
+                            || !(answer.instance.is_empty() || answer.instance == to.instance)
                         {
                             return Err(NO_ANSWER);
                         }
@@ -239,8 +261,10 @@ impl<'a> Association<'a> {
         }
     }
 
-    /// Ends the association: as agreed, or by abort.
+    /// Ends the association: as agreed, or by abort. Everything was answered before: a peer that does not agree costs no
+    /// more than [`RELEASE_TIME`].
     pub fn close(mut self, well: bool) {
+        self.wire.set_idle(RELEASE_TIME);
         if well
             && self
                 .wire

@@ -26,6 +26,9 @@ pub enum NoteError {
     /// It is not one.
     #[error(transparent)]
     Damaged(#[from] serde_json::Error),
+    /// There is none, but what it would be about.
+    #[error("it has images or results, and no `job.json`")]
+    Absent,
     /// It is of another version.
     #[error("version {found}, expected {VERSION}")]
     Version {
@@ -60,6 +63,17 @@ impl Folder {
     /// Whether anything is noted.
     pub fn has_note(&self) -> bool {
         self.document().symlink_metadata().is_ok()
+    }
+
+    /// Whether it has images or results.
+    pub fn has_files(&self) -> io::Result<bool> {
+        for (name, path) in names(&self.0)? {
+            let counts = name == "arrived" || name == "input" || name.starts_with("run-");
+            if counts && !names(&path)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Reads what is noted.

@@ -73,7 +73,24 @@ impl Queue {
     }
 }
 
+/// A folder in a form that can be locked; `None` where the system has none.
+pub fn lockable(folder: &Path) -> Option<File> {
+    if cfg!(unix) {
+        File::open(folder).ok()
+    } else {
+        None
+    }
+}
+
 fn is_free(storage: &Path) -> Result<(), OpenError> {
+    let in_use = || OpenError::InUse {
+        path: storage.to_owned(),
+    };
+    if let Some(folder) = lockable(storage)
+        && matches!(folder.try_lock_shared(), Err(TryLockError::WouldBlock))
+    {
+        return Err(in_use());
+    }
     let path = storage.join("lock");
     let file = match File::options().write(true).open(&path) {
         Err(reason) if reason.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -81,9 +98,7 @@ fn is_free(storage: &Path) -> Result<(), OpenError> {
     };
     match file.try_lock_shared() {
         Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
-            path: storage.to_owned(),
-        }),
+        Err(TryLockError::WouldBlock) => Err(in_use()),
         Err(TryLockError::Error(reason)) => Err(OpenError::io(&path)(reason)),
     }
 }

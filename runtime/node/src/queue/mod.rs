@@ -28,6 +28,7 @@ pub use admit::{Admitted, NotAdmitted};
 pub use count::{Counted, Held, Unsettled};
 pub use deliver::{SendEnd, SendTicket, Sent};
 use folder::Folder;
+pub(crate) use job::is_digest;
 pub use job::{Arrival, Job, Key, State, digest, hexadecimal};
 pub use open::OpenError;
 pub use predict::{RunEnd, RunTicket};
@@ -59,7 +60,7 @@ pub struct Queue {
     damaged: Vec<Key>,
     units: Mutex<Units>,
     /// Held for as long as the queue is open.
-    _lock: File,
+    _locks: Vec<File>,
 }
 
 impl Queue {

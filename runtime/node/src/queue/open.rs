@@ -102,7 +102,7 @@ impl Queue {
     }
 
     pub(super) fn open_with(config: &Config, files: Files) -> Result<Self, OpenError> {
-        let lock = lock(&config.storage)?;
+        let locks = lock(&config.storage)?;
         // What a prediction is told has to be found again by the next node.
         let storage = config
             .storage
@@ -129,7 +129,7 @@ impl Queue {
             blocked: Vec::new(),
             damaged: Vec::new(),
             units: Mutex::new(Units::new(&config.services, &config.retention)),
-            _lock: lock,
+            _locks: locks,
         };
         queue
             .recover(noted)
@@ -145,14 +145,10 @@ impl Queue {
         for Noted { key, folder, job } in noted {
             match job.and_then(|job| Ok(self.take_over(&key, &folder, job)?)) {
                 Ok(unit) => self.units().insert(key, unit),
-                // It died before its first note: there can be no instance.
                 Err(NoteError::Io(reason))
                     if reason.kind() == io::ErrorKind::NotFound && !folder.has_note() =>
                 {
-                    if let Err(reason) = self.files.remove_folder(&folder.0) {
-                        log::error(format_args!("job {key}: cannot be removed: {reason}"));
-                        self.blocked.push(key);
-                    }
+                    self.clear_away(key, &folder);
                 }
                 Err(reason) => self.set_aside(key, &folder, &reason),
             }
@@ -162,6 +158,20 @@ impl Queue {
         let keys = aside.keys().map(|name| name.chars().take(DIGITS).collect());
         self.damaged = keys.map(Key).collect();
         Ok(())
+    }
+
+    /// Removes the folder of a job without a note. A node that died before the first one left no image there; where
+    /// there are some, the note was lost.
+    fn clear_away(&mut self, key: Key, folder: &Folder) {
+        match folder.has_files() {
+            Ok(false) => {}
+            Ok(true) => return self.set_aside(key, folder, &NoteError::Absent),
+            Err(reason) => return self.set_aside(key, folder, &reason.into()),
+        }
+        if let Err(reason) = self.files.remove_folder(&folder.0) {
+            log::error(format_args!("job {key}: cannot be removed: {reason}"));
+            self.blocked.push(key);
+        }
     }
 
     /// Moves a job that cannot be taken over to where somebody can look at it: rather that than the loss of its images.
@@ -238,8 +248,9 @@ impl Queue {
     }
 }
 
-/// Makes the folder, for its owner alone, and takes its lock.
-fn lock(storage: &Path) -> Result<File, OpenError> {
+/// Makes the folder, for its owner alone, and takes its locks: a file, and where the system lets a folder be locked the
+/// folder itself, for the file can be removed.
+fn lock(storage: &Path) -> Result<Vec<File>, OpenError> {
     let io = OpenError::io(storage);
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -257,6 +268,27 @@ fn lock(storage: &Path) -> Result<File, OpenError> {
         .write(true)
         .open(&path)
         .map_err(OpenError::io(&path))?;
+    let mut locks = vec![take(file, storage).map_err(|error| match error {
+        TakeError::InUse(error) => error,
+        TakeError::Io(reason) => io(reason),
+    })?];
+    if let Some(folder) = look::lockable(storage) {
+        match take(folder, storage) {
+            Ok(folder) => locks.push(folder),
+            Err(TakeError::InUse(error)) => return Err(error),
+            // File systems are there that lock files alone.
+            Err(TakeError::Io(_)) => {}
+        }
+    }
+    Ok(locks)
+}
+
+enum TakeError {
+    InUse(OpenError),
+    Io(io::Error),
+}
+
+fn take(file: File, storage: &Path) -> Result<File, TakeError> {
     // A process that is just being started may share the lock for a moment.
     let end = Instant::now() + Duration::from_millis(500);
     loop {
@@ -266,11 +298,10 @@ fn lock(storage: &Path) -> Result<File, OpenError> {
                 thread::sleep(Duration::from_millis(10));
             }
             Err(TryLockError::WouldBlock) => {
-                return Err(OpenError::InUse {
-                    path: storage.to_owned(),
-                });
+                let path = storage.to_owned();
+                return Err(TakeError::InUse(OpenError::InUse { path }));
             }
-            Err(TryLockError::Error(reason)) => return Err(io(reason)),
+            Err(TryLockError::Error(reason)) => return Err(TakeError::Io(reason)),
         }
     }
 }

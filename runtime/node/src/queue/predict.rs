@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::clock::Time;
 use crate::config::Doubtful;
-use crate::queue::folder::Known;
+use crate::log;
+use crate::queue::folder::{Instances, Known};
 use crate::queue::unit::Unit;
 use crate::queue::units::Units;
 use crate::queue::{Job, Key, Queue, State};
@@ -58,6 +59,13 @@ impl Queue {
             let Some(service) = unit.service else {
                 return Ok(None);
             };
+            let input = unit.folder.instances(&unit.folder.input())?;
+            if let Some(reason) = gone(&unit.job, &input) {
+                log::error(format_args!("job {key}: failed: {reason}"));
+                let job = unit.job.failed(reason, now);
+                unit.turn_into(&self.files, job)?;
+                return Ok(None);
+            }
             let output = tempfile::Builder::new()
                 .prefix("run-")
                 .tempdir_in(&unit.folder.0)?;
@@ -134,6 +142,9 @@ impl Queue {
         }
         self.files.sync_folder(&ticket.output)?;
         let instances = unit.folder.instances(&unit.folder.input())?;
+        if let Some(reason) = gone(&unit.job, &instances) {
+            return Ok(unit.job.failed(reason, now));
+        }
         let contents = instances.into_iter();
         let known: Known = contents.map(|(uid, copy)| (uid, copy.content)).collect();
         unit.folder.remember(&self.files, &known)?;
@@ -198,6 +209,15 @@ pub(super) fn begin<T>(
     });
     let named = |reason: io::Error| io::Error::new(reason.kind(), format!("job {key}: {reason}"));
     begun.unwrap_or(Ok(None)).map_err(named)
+}
+
+/// Why a job cannot be predicted with the images that are left of it.
+fn gone(job: &Job, input: &Instances) -> Option<Reason> {
+    let images = job
+        .instances
+        .checked_sub(input.len())
+        .filter(|gone| *gone > 0)?;
+    Some(Reason::ImagesGone { images })
 }
 
 impl RunTicket {

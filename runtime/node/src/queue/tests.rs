@@ -8,7 +8,7 @@ mod faults;
 mod many;
 mod storage;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -99,10 +99,7 @@ fn send(queue: &Queue, uid: &str, content: u8) -> Result<Admitted, NotAdmitted> 
 
 /// Nobody there.
 fn away() -> SendEnd {
-    SendEnd::Retry(BTreeMap::from([(
-        "archive".to_owned(),
-        Undelivered::Connection,
-    )]))
+    SendEnd::Retry(Undelivered::Connection)
 }
 
 fn folder_of(queue: &Queue) -> Folder {
@@ -125,14 +122,10 @@ fn advance(queue: &Queue, archive: &mut Vec<String>) -> io::Result<()> {
     }
     while let Some(ticket) = queue.take_send()? {
         for (digest, path) in &ticket.results {
-            let taken = ticket.delivered.get("archive");
-            if taken.is_some_and(|taken| taken.contains(digest)) {
-                continue;
-            }
             archive.push(fs::read_to_string(path)?);
             queue.delivered(&ticket.key, "archive", digest)?;
         }
-        queue.sent(&ticket.key, &SendEnd::Done)?;
+        queue.sent(&ticket, &SendEnd::Done)?;
     }
     queue.tidy();
     Ok(())
@@ -272,7 +265,7 @@ fn what_arrives_before_results_are_taken_replaces_them() {
     queue.ran(&ticket, &RunEnd::Done).unwrap();
     // The destination is away; sent again unchanged, it waits as before.
     let ticket = queue.take_send().unwrap().unwrap();
-    queue.sent(&ticket.key, &away()).unwrap();
+    queue.sent(&ticket, &away()).unwrap();
     assert_eq!(send(&queue, "1.1", 1).unwrap(), Admitted::Known);
     queue.settle();
     assert_eq!(state(&queue), State::Sending);
@@ -303,7 +296,7 @@ fn failures_are_tried_again_and_then_stay() {
     queue.ran(&ticket, &RunEnd::Done).unwrap();
     for expected in [State::Sending, State::Undelivered, State::Undelivered] {
         let ticket = queue.take_send().unwrap().unwrap();
-        assert_eq!(queue.sent(&ticket.key, &away()).unwrap(), expected);
+        assert_eq!(queue.sent(&ticket, &away()).unwrap(), Some(expected));
         assert!(ticket.results.values().all(|path| path.exists()));
     }
 }
@@ -491,7 +484,7 @@ fn undelivered_results_do_not_stay_for_ever() {
     predict(&ticket);
     queue.ran(&ticket, &RunEnd::Done).unwrap();
     let ticket = queue.take_send().unwrap().unwrap();
-    assert_eq!(queue.sent(&ticket.key, &away()).unwrap(), State::Failed);
+    assert_eq!(queue.sent(&ticket, &away()).unwrap(), Some(State::Failed));
     let reason = queue.jobs(9)[0].reason.clone().unwrap();
     assert!(
         reason.ends_with("destination `archive`: no connection"),

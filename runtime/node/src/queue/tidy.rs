@@ -95,6 +95,10 @@ impl Queue {
         if !unit.job.state.is_final() || unit.open > 0 || !unit.arrived.is_empty() {
             return Ok(false);
         }
+        // The note goes last: images without one count as those of a job whose note was lost.
+        self.files.remove_folder(&unit.folder.arrived())?;
+        self.files.remove_folder(&unit.folder.input())?;
+        unit.folder.remove_runs(&self.files, None)?;
         self.files.remove_folder(&unit.folder.0)?;
         Ok(true)
     }

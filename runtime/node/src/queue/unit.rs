@@ -1,6 +1,6 @@
 //! A job in memory, and where it stands in the queue's indexes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Instant;
 
@@ -8,10 +8,12 @@ use crate::clock::Time;
 use crate::config::{Keep, Retention, Service};
 use crate::log;
 use crate::queue::count::Counted;
+use crate::queue::deliver::ways;
 use crate::queue::files::Files;
 use crate::queue::folder::{Folder, Instances};
 use crate::queue::job::Copy;
 use crate::queue::{Job, Key, State};
+use crate::reason::Undelivered;
 
 /// What nobody makes good by sending on: earlier instances of the job cannot be read.
 pub const DAMAGED: &str = "damaged";
@@ -45,6 +47,10 @@ pub struct Unit {
     pub counted: Option<Counted>,
     /// Whether it is being predicted or sent.
     pub busy: bool,
+    /// Which destinations of its service it is being sent to.
+    pub sending: BTreeSet<usize>,
+    /// Which were tried since it is due to be sent, and why they have not taken everything; noted when all were.
+    pub tried: BTreeMap<usize, Option<Undelivered>>,
     /// When it may be predicted or sent at the earliest, where it could not be begun; noted nowhere.
     pub pause: Time,
     /// Whether its state is still to be noted.
@@ -70,16 +76,19 @@ pub struct Place {
     pub settle: Option<Instant>,
     /// Whose turn it takes to be predicted, and when it may be.
     pub run: Option<(Turn, Time)>,
-    /// Of which service it is to be sent, and when.
-    pub send: Option<(usize, Time)>,
-    /// Of which service it is being sent.
-    pub sending: Option<usize>,
+    /// Where it is to be sent, and when.
+    pub send: Vec<(Way, Time)>,
+    /// Where it is being sent.
+    pub sending: Vec<Way>,
     /// When there is something to remove.
     pub tidy: Option<Time>,
 }
 
 /// Jobs of one caller for one service: they take turns with those of others.
 pub type Turn = (usize, String);
+
+/// A service, and which of its destinations.
+pub type Way = (usize, usize);
 
 impl Unit {
     pub fn new(folder: Folder, job: Job, service: Option<usize>) -> Self {
@@ -98,6 +107,8 @@ impl Unit {
             replaced: None,
             counted: None,
             busy: false,
+            sending: BTreeSet::new(),
+            tried: BTreeMap::new(),
             pause: Time::default(),
             unnoted: false,
             has_files: true,
@@ -108,7 +119,7 @@ impl Unit {
     /// Notes a new state: first on disk, then here.
     pub fn turn_into(&mut self, files: &Files, job: Job) -> io::Result<()> {
         self.folder.note(files, &job)?;
-        self.job = job;
+        self.take_on(job);
         self.unnoted = false;
         Ok(())
     }
@@ -117,9 +128,21 @@ impl Unit {
     pub fn turn_into_at_once(&mut self, key: &Key, files: &Files, job: Job) {
         if let Err(reason) = self.turn_into(files, job.clone()) {
             log::error(format_args!("job {key}: cannot be noted yet: {reason}"));
-            self.job = job;
+            self.take_on(job);
             self.unnoted = true;
         }
+    }
+
+    fn take_on(&mut self, job: Job) {
+        if job.state != self.job.state {
+            self.tried.clear();
+        }
+        self.job = job;
+    }
+
+    /// Whether its results are to be sent.
+    pub fn is_to_be_sent(&self) -> bool {
+        matches!(self.job.state, State::Sending | State::Undelivered)
     }
 
     /// What `input` holds.
@@ -140,7 +163,10 @@ impl Unit {
         let service = self.service.filter(|_| !self.busy);
         let is = |states: &[State]| states.contains(&job.state);
         let run = service.filter(|_| is(&[State::Queued]) && self.arrived.is_empty());
-        let send = service.filter(|_| is(&[State::Sending, State::Undelivered]));
+        let sent = self.service.filter(|_| self.is_to_be_sent());
+        let all = sent.map_or(0, |index| ways(&services[index].destinations));
+        let left =
+            (0..all).filter(|way| !self.tried.contains_key(way) && !self.sending.contains(way));
         let due = job.not_before.max(self.pause);
         Place {
             service: job.service.clone(),
@@ -151,10 +177,15 @@ impl Unit {
             orphan: self.service.is_none() && !job.state.is_final(),
             settle: service.and_then(|index| self.settles(&services[index])),
             run: run.map(|index| ((index, job.caller.clone()), due)),
-            send: send.map(|index| (index, due)),
+            send: sent
+                .into_iter()
+                .flat_map(|index| left.clone().map(move |way| ((index, way), due)))
+                .collect(),
             sending: self
                 .service
-                .filter(|_| self.busy && is(&[State::Sending, State::Undelivered])),
+                .into_iter()
+                .flat_map(|index| self.sending.iter().map(move |way| (index, *way)))
+                .collect(),
             tidy: self.tidies(retention),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::clock::Time;
 use crate::config::{Retention, Service};
-use crate::queue::unit::{Place, Turn, Unit};
+use crate::queue::unit::{Place, Turn, Unit, Way};
 use crate::queue::{Key, State};
 
 /// The jobs, by name.
@@ -19,10 +19,10 @@ pub struct Units {
     /// Jobs that wait for their next prediction until a time.
     later: BTreeSet<(Time, Key)>,
     ready: Turns,
-    /// By service: jobs to be sent, first those that are due first.
-    send: BTreeMap<usize, BTreeSet<(Time, Time, Key)>>,
-    /// By service: jobs that are being sent.
-    sending: BTreeMap<usize, usize>,
+    /// By service and destination: jobs to be sent, first those that are due first.
+    send: BTreeMap<Way, BTreeSet<(Time, Time, Key)>>,
+    /// By service and destination: jobs that are being sent.
+    sending: BTreeMap<Way, usize>,
     /// Jobs on their way, and those that have ended, by when they came into their state.
     on_their_way: BTreeSet<(Time, Key)>,
     ended: BTreeSet<(Time, Key)>,
@@ -116,12 +116,12 @@ impl Units {
         if let Some((_, due)) = &place.run {
             self.later.insert((*due, key.clone()));
         }
-        if let Some((service, due)) = place.send {
-            let jobs = self.send.entry(service).or_default();
-            jobs.insert((due, place.changed, key.clone()));
+        for (way, due) in &place.send {
+            let jobs = self.send.entry(*way).or_default();
+            jobs.insert((*due, place.changed, key.clone()));
         }
-        if let Some(service) = place.sending {
-            *self.sending.entry(service).or_default() += 1;
+        for way in &place.sending {
+            *self.sending.entry(*way).or_default() += 1;
         }
         if place.state.is_final() {
             self.ended.insert(dated());
@@ -155,15 +155,15 @@ impl Units {
         {
             self.ready.remove(turn, &dated);
         }
-        if let Some((service, due)) = place.send
-            && let Some(jobs) = self.send.get_mut(&service)
-        {
-            jobs.remove(&(due, place.changed, key.clone()));
+        for (way, due) in &place.send {
+            if let Some(jobs) = self.send.get_mut(way) {
+                jobs.remove(&(*due, place.changed, key.clone()));
+            }
         }
-        if let Some(service) = place.sending
-            && let Some(count) = self.sending.get_mut(&service)
-        {
-            *count -= 1;
+        for way in &place.sending {
+            if let Some(count) = self.sending.get_mut(way) {
+                *count -= 1;
+            }
         }
         self.ended.remove(&dated);
         if let Some(of) = self.ended_of.get_mut(&place.service) {
@@ -219,15 +219,16 @@ impl Units {
         self.ready.next()
     }
 
-    /// The job that is to be sent next. Of each service one at a time is: a destination that does not answer holds up
-    /// no other service.
-    pub fn next_send(&self, now: Time) -> Option<Key> {
-        let free = self.send.iter().filter(|(service, _)| {
-            let sending = self.sending.get(service);
+    /// The job that is to be sent next, and where. To each destination of a service one at a time is: one that does not
+    /// answer holds up no other.
+    pub fn next_send(&self, now: Time) -> Option<(Way, Key)> {
+        let free = self.send.iter().filter(|(way, _)| {
+            let sending = self.sending.get(way);
             sending.is_none_or(|count| *count == 0)
         });
-        let first = free.filter_map(|(_, jobs)| jobs.first()).min()?;
-        (first.0 <= now).then(|| first.2.clone())
+        let firsts = free.filter_map(|(way, jobs)| Some((jobs.first()?, *way)));
+        let ((due, _, key), way) = firsts.min()?;
+        (*due <= now).then(|| (way, key.clone()))
     }
 
     /// Jobs on their way, and those that have ended and begin anew.

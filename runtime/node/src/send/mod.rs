@@ -2,7 +2,6 @@
 
 mod requester;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use crate::metrics::Counter;
 use crate::network::command::status;
 use crate::network::requester::PeerError;
 use crate::node::Shared;
-use crate::queue::{Key, SendEnd, SendTicket, Sent};
+use crate::queue::{Key, SendEnd, SendTicket, Sent, State};
 use crate::reason::Undelivered;
 use crate::work::note;
 
@@ -25,14 +24,14 @@ const LOOK_PAUSE: Duration = Duration::from_millis(100);
 /// Lets go of a job whose sending is not noted.
 struct Sending<'a> {
     shared: &'a Shared,
-    key: &'a Key,
+    ticket: &'a SendTicket,
     noted: bool,
 }
 
 impl Drop for Sending<'_> {
     fn drop(&mut self) {
         if !self.noted {
-            self.shared.queue.send_lost(self.key);
+            self.shared.queue.send_lost(self.ticket);
         }
     }
 }
@@ -44,22 +43,23 @@ pub fn send(shared: &Shared) {
             Ok(Some(ticket)) => {
                 let mut sending = Sending {
                     shared,
-                    key: &ticket.key,
+                    ticket: &ticket,
                     noted: false,
                 };
                 let end = deliver(shared, &ticket);
-                let Some(state) = note(shared, || shared.queue.sent(&ticket.key, &end)) else {
+                let Some(state) = note(shared, || shared.queue.sent(&ticket, &end)) else {
                     continue;
                 };
                 sending.noted = true;
-                match &end {
-                    SendEnd::Retry(_) => log::warning(format_args!(
+                match state {
+                    // Other destinations are not through with it.
+                    None => {}
+                    Some(State::Done) => log::info(format_args!("job {}: delivered", ticket.key)),
+                    Some(state) => log::warning(format_args!(
                         "job {}: not delivered everywhere, now {}",
                         ticket.key,
                         state.word()
                     )),
-                    SendEnd::Done => log::info(format_args!("job {}: delivered", ticket.key)),
-                    SendEnd::Interrupted => {}
                 }
             }
             Ok(None) => {
@@ -74,43 +74,35 @@ pub fn send(shared: &Shared) {
     }
 }
 
-/// Sends what destinations have not taken yet.
+/// Sends what the destination has not taken yet.
 fn deliver(shared: &Shared, ticket: &SendTicket) -> SendEnd {
-    let mut failures = BTreeMap::new();
-    for name in &shared.queue.services()[ticket.service].destinations {
-        let Some(destination) = shared.config.destinations.get(name) else {
-            continue;
-        };
-        let taken = ticket.delivered.get(name).map_or(&[][..], Vec::as_slice);
-        let left: Vec<(&String, &PathBuf)> = ticket
-            .results
-            .iter()
-            .filter(|(digest, _)| !taken.contains(digest))
-            .collect();
-        if left.is_empty() {
-            continue;
-        }
-        if shared.stop.is_requested() {
-            return SendEnd::Interrupted;
-        }
-        match deliver_to(shared, ticket, name, destination, &left) {
-            Ok(()) => shared.destinations.note(name, None),
-            Err(error) if error.is_stop() => return SendEnd::Interrupted,
-            Err(error) => {
-                shared.metrics.count(Counter::SendFailures, &[name]);
-                shared.destinations.note(name, Some(error.to_string()));
-                log::warning(format_args!(
-                    "job {}: not delivered to `{name}`: {error}",
-                    ticket.key
-                ));
-                failures.insert(name.clone(), code(&error));
-            }
-        }
+    let Some(name) = ticket.destination.as_deref() else {
+        return SendEnd::Done;
+    };
+    let Some(destination) = shared.config.destinations.get(name) else {
+        return SendEnd::Done;
+    };
+    if ticket.results.is_empty() {
+        return SendEnd::Done;
     }
-    if failures.is_empty() {
-        SendEnd::Done
-    } else {
-        SendEnd::Retry(failures)
+    if shared.stop.is_requested() {
+        return SendEnd::Interrupted;
+    }
+    match deliver_to(shared, ticket, name, destination) {
+        Ok(()) => {
+            shared.destinations.note(name, None);
+            SendEnd::Done
+        }
+        Err(error) if error.is_stop() => SendEnd::Interrupted,
+        Err(error) => {
+            shared.metrics.count(Counter::SendFailures, &[name]);
+            shared.destinations.note(name, Some(error.to_string()));
+            log::warning(format_args!(
+                "job {}: not delivered to `{name}`: {error}",
+                ticket.key
+            ));
+            SendEnd::Retry(code(&error))
+        }
     }
 }
 
@@ -132,14 +124,13 @@ fn deliver_to(
     ticket: &SendTicket,
     name: &str,
     destination: &Destination,
-    left: &[(&String, &PathBuf)],
 ) -> Result<(), SendError> {
-    let paths: Vec<_> = left.iter().map(|(_, path)| path.as_path()).collect();
+    let paths: Vec<_> = ticket.results.values().map(PathBuf::as_path).collect();
     let mut notes = Notes {
         shared,
         key: &ticket.key,
         destination: name,
-        results: left.iter().map(|(digest, _)| digest.as_str()).collect(),
+        results: ticket.results.keys().map(String::as_str).collect(),
         sent: Sent::Never,
     };
     let (limits, stop) = (&shared.config.limits, &shared.stop);

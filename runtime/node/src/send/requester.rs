@@ -66,7 +66,7 @@ pub fn echo(destination: &Destination, limits: &Limits, stop: &Arc<Stop>) -> Res
             ..Command::default()
         };
         association.send(context, true, &command.encode())?;
-        Ok(association.answer(&command)?)
+        Ok(association.answer(context, &command)?)
     });
     association.close(asked.is_ok());
     match asked? {
@@ -180,5 +180,5 @@ fn store_one(
             bytes: &buffer[..count],
         })?;
     }
-    Ok(association.answer(&command)?)
+    Ok(association.answer(context, &command)?)
 }

@@ -255,12 +255,21 @@ fn read(stream: &mut TcpStream) -> io::Result<Option<Request>> {
     else {
         return Ok(None);
     };
-    let hosts = lines.filter_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("host").then(|| value.trim())
-    });
-    let hosts: Vec<&str> = hosts.collect();
-    if !version.starts_with("HTTP/1.") || hosts.len() > 1 {
+    let mut hosts = Vec::new();
+    for line in lines.take_while(|line| !line.is_empty()) {
+        // No space may stand in a name, nor before one, which once continued the line above (RFC 9112 5.1, 5.2).
+        let Some((name, value)) = line.split_once(':') else {
+            return Ok(None);
+        };
+        if name.is_empty() || name.contains(|c: char| c.is_ascii_whitespace()) {
+            return Ok(None);
+        }
+        if name.eq_ignore_ascii_case("host") {
+            hosts.push(value.trim());
+        }
+    }
+    let is_whole = |host: &&str| !host.starts_with('[') || host.contains(']');
+    if !version.starts_with("HTTP/1.") || hosts.len() > 1 || !hosts.iter().all(is_whole) {
         return Ok(None);
     }
     let path = path.split('?').next().unwrap_or(path);

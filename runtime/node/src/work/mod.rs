@@ -15,7 +15,7 @@ use crate::config::Service;
 use crate::log;
 use crate::metrics::Counter;
 use crate::node::Shared;
-use crate::queue::{RunEnd, RunTicket, State};
+use crate::queue::{RunEnd, RunTicket};
 use crate::reason::Reason;
 use crate::stop::Stop;
 
@@ -150,10 +150,10 @@ fn run(shared: &Shared, predict: &dyn Predict, ticket: &RunTicket) {
 
 /// Notes an end as soon as the disk lets it; `None` where it does not, or the node stops before. What is not noted is
 /// done again.
-pub fn note(shared: &Shared, mut write: impl FnMut() -> std::io::Result<State>) -> Option<State> {
+pub fn note<T>(shared: &Shared, mut write: impl FnMut() -> std::io::Result<T>) -> Option<T> {
     for _ in 0..NOTES {
         match write() {
-            Ok(state) => return Some(state),
+            Ok(noted) => return Some(noted),
             Err(reason) => {
                 log::error(format_args!("the queue cannot be written: {reason}"));
                 if !shared.stop.pause(DISK_PAUSE) {

@@ -28,12 +28,32 @@ pub struct Archive {
     taken: Arc<Mutex<Vec<Taken>>>,
 }
 
+/// How an archive behaves besides.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Manner {
+    Proper,
+    /// Does not agree to the end of an association.
+    NeverReleases,
+    /// Answers in another presentation context.
+    OtherContext,
+    /// Answers about another instance.
+    OtherInstance,
+}
+
 /// What is answered to the instance of a number, by whether one of its UID is here; `None` takes it and breaks off.
 type Answers = dyn Fn(usize, bool) -> Option<u16> + Send + Sync;
 
 impl Archive {
     pub fn start(
         port: u16,
+        answer: impl Fn(usize, bool) -> Option<u16> + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_with(port, Manner::Proper, answer)
+    }
+
+    pub fn start_with(
+        port: u16,
+        manner: Manner,
         answer: impl Fn(usize, bool) -> Option<u16> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
@@ -53,7 +73,7 @@ impl Archive {
                 let time = Duration::from_secs(20);
                 let mut wire =
                     Wire::new(stream.unwrap(), time, time, Arc::<Stop>::default()).unwrap();
-                let _ = serve(&mut wire, &taken, &count, &answer);
+                let _ = serve(&mut wire, manner, &taken, &count, &answer);
                 wire.close();
             }
         });
@@ -79,6 +99,7 @@ impl Drop for Archive {
 
 fn serve(
     wire: &mut Wire,
+    manner: Manner,
     taken: &Mutex<Vec<Taken>>,
     count: &AtomicUsize,
     answer: &Answers,
@@ -111,6 +132,7 @@ fn serve(
                     }
                 }
             }
+            _ if manner == Manner::NeverReleases => continue,
             _ => return wire.write(&[6, 0, 0, 0, 0, 4, 0, 0, 0, 0]),
         }
         let Some((context, command, data_set)) = whole else {
@@ -127,7 +149,12 @@ fn serve(
         let Some(status) = status else {
             return Ok(());
         };
-        let bytes = command.answer(status).encode();
+        let mut said = command.answer(status);
+        if manner == Manner::OtherInstance {
+            said.instance.push_str(".1");
+        }
+        let bytes = said.encode();
+        let context = context + 76 * u8::from(manner == Manner::OtherContext);
         let (command, last) = (true, true);
         wire.write(&data(Piece {
             context,

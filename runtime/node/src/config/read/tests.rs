@@ -276,6 +276,23 @@ fn values_out_of_range_name_their_key() {
             error => panic!("{error}"),
         }
     }
+    for (option, instead) in [
+        ("\"--input\", \"/elsewhere\"", "which the node sets itself"),
+        ("\"--uid-key=/elsewhere\"", "which the node sets itself"),
+        (
+            "\"--max-ram\", \"1\"",
+            "which `run_ram_mib` in `[limits]` sets",
+        ),
+    ] {
+        let options = format!("options = [{option}]");
+        let text = EXAMPLE.replace("# options = [\"--device\", \"cpu\"]", &options);
+        let message = parse(&text).unwrap_err().to_string();
+        assert!(
+            message.contains("`service[0].options` has `--"),
+            "{message}"
+        );
+        assert!(message.contains(instead), "{message}");
+    }
     let text = EXAMPLE.split("[[service]]").next().unwrap();
     assert!(parse(text).unwrap_err().to_string().contains("service"));
 }

@@ -10,7 +10,7 @@ pub use stream::TlsStream;
 use std::fmt;
 
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
-use rustls::{Error, SupportedCipherSuite};
+use rustls::{CertificateError, Error, SupportedCipherSuite};
 
 /// What is negotiated, by the profiles of secure transport of PS3.15 annex B.
 ///
@@ -126,7 +126,7 @@ impl From<Error> for TlsFault {
     fn from(error: Error) -> Self {
         match error {
             Error::InvalidCertificate(reason) => Self::Certificate {
-                reason: short(&reason),
+                reason: refusal(&reason),
             },
             Error::NoCertificatesPresented => Self::NoCertificate,
             Error::AlertReceived(alert) => Self::Refused {
@@ -140,6 +140,35 @@ impl From<Error> for TlsFault {
             },
         }
     }
+}
+
+/// Why a certificate is refused, in a sentence.
+fn refusal(reason: &CertificateError) -> String {
+    use CertificateError::*;
+    let sentence = match reason {
+        UnknownIssuer => "it is not listed, and no listed authority has signed it",
+        // What signs itself, as `openssl req -x509` makes it, is an authority's to the library.
+        Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "it is not listed itself, and is one of an authority or signed by itself"
+        }
+        Expired | ExpiredContext { .. } => "it has expired",
+        NotValidYet | NotValidYetContext { .. } => "it is not valid yet",
+        Revoked => "it was revoked",
+        BadEncoding => "it cannot be read",
+        BadSignature => "its signature is wrong",
+        InvalidPurpose | InvalidPurposeContext { .. } => {
+            "it is for another purpose: servers need one for servers, callers one for clients"
+        }
+        NotValidForName => "it does not have the name that is connected to",
+        NotValidForNameContext { expected, .. } => {
+            let expected = expected.to_str();
+            return short(&format_args!(
+                "it does not have the name that is connected to, `{expected}`"
+            ));
+        }
+        other => return short(other),
+    };
+    sentence.to_owned()
 }
 
 /// Characters of a reason.

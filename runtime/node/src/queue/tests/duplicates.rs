@@ -13,8 +13,7 @@ fn ready(queue: &Queue, content: u8) -> SendTicket {
 }
 
 fn duplicate() -> SendEnd {
-    let name = "archive".to_owned();
-    SendEnd::Retry(BTreeMap::from([(name, Undelivered::Duplicate)]))
+    SendEnd::Retry(Undelivered::Duplicate)
 }
 
 #[test]
@@ -49,7 +48,7 @@ fn the_same_uid_of_other_images_is_another_result() {
     let ticket = ready(&queue, 1);
     let uid = "2.25.1";
     queue.sends(&ticket.key, "archive", uid).unwrap();
-    queue.sent(&ticket.key, &SendEnd::Done).unwrap();
+    queue.sent(&ticket, &SendEnd::Done).unwrap();
     // The same images under the same settings are the same result, whenever it is made.
     let job = |queue: &Queue| queue.units().get(&key(queue)).unwrap().job.clone();
     let first = job(&queue).made_of;
@@ -69,8 +68,8 @@ fn a_duplicate_leaves_a_job_undelivered_at_once() {
     config.retry.send_attempts = 10;
     let queue = open(&config);
     let ticket = ready(&queue, 1);
-    let state = queue.sent(&ticket.key, &duplicate()).unwrap();
-    assert_eq!(state, State::Undelivered);
+    let state = queue.sent(&ticket, &duplicate()).unwrap();
+    assert_eq!(state, Some(State::Undelivered));
     let reason = queue.jobs(1)[0].reason.clone().unwrap();
     assert!(
         reason.starts_with("destination `archive`: it has another object"),

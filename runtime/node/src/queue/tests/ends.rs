@@ -39,8 +39,8 @@ fn an_end_that_is_noted_does_not_end_again() {
     assert!(queue.take_send().unwrap().is_none());
     set_power(&queue, 1);
     assert_eq!(
-        queue.sent(&ticket.key, &SendEnd::Done).unwrap(),
-        State::Done
+        queue.sent(&ticket, &SendEnd::Done).unwrap(),
+        Some(State::Done)
     );
     set_power(&queue, 1000);
     let input = folder_of(&queue).input();
@@ -54,7 +54,7 @@ fn an_end_that_is_noted_does_not_end_again() {
     send(&queue, "1.1", 2).unwrap();
     queue.settle();
     queue.take_run().unwrap().unwrap();
-    queue.sent(&ticket.key, &SendEnd::Done).unwrap();
+    queue.sent(&ticket, &SendEnd::Done).unwrap();
     assert_eq!(state(&queue), State::Running);
 }
 
@@ -79,7 +79,7 @@ fn a_job_whose_end_is_lost_has_another_turn() {
     // What has ended is not lost any more.
     queue.run_lost(&run);
     let ticket = queue.take_send().unwrap().unwrap();
-    queue.send_lost(&ticket.key);
+    queue.send_lost(&ticket);
     assert!(queue.take_send().unwrap().is_none());
     resume(&queue);
     assert!(queue.take_send().unwrap().is_some());
@@ -134,4 +134,76 @@ fn results_that_are_gone_are_not_delivered() {
     send(&queue, "1.1", 1).unwrap();
     advance(&queue, &mut archive).unwrap();
     assert_eq!((state(&queue), archive.len()), (State::Done, 1));
+}
+
+#[test]
+fn images_that_are_gone_are_not_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (queue, mut archive) = (open(&config(folder.path())), Vec::new());
+    let lose = |queue: &Queue| {
+        let input = fs::read_dir(folder_of(queue).input()).unwrap();
+        fs::remove_file(input.last().unwrap().unwrap().path()).unwrap();
+    };
+    let reason = Reason::ImagesGone { images: 1 }.to_string();
+    for begun in [false, true] {
+        for index in 1..=3 {
+            send(&queue, &format!("1.{index}"), index).unwrap();
+        }
+        queue.settle();
+        if begun {
+            let run = queue.take_run().unwrap().unwrap();
+            predict(&run);
+            lose(&queue);
+            assert_eq!(queue.ran(&run, &RunEnd::Done).unwrap(), State::Failed);
+        } else {
+            lose(&queue);
+            assert!(queue.take_run().unwrap().is_none());
+        }
+        assert_eq!(state(&queue), State::Failed);
+        assert_eq!(queue.jobs(1)[0].reason.as_ref(), Some(&reason));
+    }
+    for index in 1..=3 {
+        send(&queue, &format!("1.{index}"), index).unwrap();
+    }
+    advance(&queue, &mut archive).unwrap();
+    assert_eq!(archive[0].lines().count(), 3);
+}
+
+#[test]
+fn a_destination_that_is_busy_holds_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.services[0].destinations.push("other".to_owned());
+    let queue = open_until(&config, 1000).unwrap();
+    let keys = [key(&queue), another(&queue)];
+    send(&queue, "1.1", 1).unwrap();
+    queue.settle();
+    for _ in 0..2 {
+        let run = queue.take_run().unwrap().unwrap();
+        predict(&run);
+        queue.ran(&run, &RunEnd::Done).unwrap();
+    }
+    let take = || queue.take_send().unwrap().unwrap();
+    // The first destination does not answer.
+    let (silent, first) = (take(), take());
+    assert_eq!(silent.destination.as_deref(), Some("archive"));
+    assert_eq!(first.destination.as_deref(), Some("other"));
+    assert!(queue.take_send().unwrap().is_none());
+    assert_eq!(queue.sent(&first, &SendEnd::Done).unwrap(), None);
+    let second = take();
+    assert_eq!(second.destination.as_deref(), Some("other"));
+    assert_eq!(queue.sent(&second, &SendEnd::Done).unwrap(), None);
+    assert!(queue.take_send().unwrap().is_none());
+    assert!(keys.contains(&first.key) && keys.contains(&second.key) && first.key != second.key);
+    // When it was tried as well, the job's end is noted.
+    assert_eq!(queue.sent(&silent, &away()).unwrap(), Some(State::Sending));
+    let reason = queue.jobs(9).into_iter().find_map(|job| job.reason);
+    assert_eq!(reason.unwrap(), "destination `archive`: no connection");
+    let last = take();
+    assert_eq!(last.destination.as_deref(), Some("archive"));
+    assert_ne!(last.key, silent.key);
+    assert_eq!(
+        queue.sent(&last, &SendEnd::Done).unwrap(),
+        Some(State::Done)
+    );
 }

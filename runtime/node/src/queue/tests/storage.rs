@@ -79,6 +79,33 @@ fn one_job_that_cannot_be_read_keeps_no_other_from_going_on() {
 }
 
 #[test]
+fn images_and_results_of_a_lost_note_are_set_aside() {
+    for part in ["arrived", "input", "run-x"] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        let queue = open(&config);
+        send(&queue, "1.1", 1).unwrap();
+        let of = folder_of(&queue);
+        let lost = key(&queue);
+        drop(queue);
+        fs::remove_file(of.document()).unwrap();
+        fs::rename(of.arrived(), of.0.join(part)).unwrap();
+        let queue = open(&config);
+        assert_eq!(queue.damaged(), 1, "{part}");
+        let aside = folder.path().join("damaged").join(&lost.0).join(part);
+        assert_eq!(fs::read_dir(aside).unwrap().count(), 1);
+        // One that never had any is as if it were not there.
+        send(&queue, "1.1", 1).unwrap();
+        let of = folder_of(&queue);
+        drop(queue);
+        fs::remove_file(of.document()).unwrap();
+        fs::remove_dir_all(of.arrived()).unwrap();
+        assert_eq!(open(&config).damaged(), 1);
+        assert!(!of.0.exists());
+    }
+}
+
+#[test]
 fn storage_of_another_version_is_refused_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
@@ -95,6 +122,20 @@ fn storage_of_another_version_is_refused_as_it_is() {
     assert!(Queue::look(&config).is_err());
     assert_eq!(fs::read_to_string(&document).unwrap(), note);
     assert!(!folder.path().join("damaged").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_stays_locked_when_its_file_of_the_lock_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let queue = open(&config);
+    fs::remove_file(folder.path().join("lock")).unwrap();
+    let in_use = |error| matches!(error, OpenError::InUse { .. });
+    assert!(in_use(Queue::look(&config).unwrap_err()));
+    assert!(in_use(Queue::open(&config).unwrap_err()));
+    drop(queue);
+    open(&config);
 }
 
 #[test]
