@@ -46,9 +46,9 @@ pub(super) enum NoImage {
     /// Several samples per pixel, or a palette.
     Color,
     /// An image without pixels; with its series, where it states one.
-    NoPixels(Option<StatedSeries>),
+    NoPixels(Option<Box<StatedSeries>>),
     /// The header is unusable; with its series, where that was read.
-    Defect(HeaderError, Option<StatedSeries>),
+    Defect(HeaderError, Option<Box<StatedSeries>>),
 }
 
 /// The series that a file states whose header is unusable otherwise.
@@ -98,7 +98,7 @@ pub(super) fn read(path: &Path, file: File, files: usize) -> Result<Header, NoIm
     let encoding = Encoding::of(syntax);
     let mut elements = Elements::new(encoding);
     let walked = dataset::walk(&mut stream, encoding, &mut elements);
-    let series = StatedSeries::of(&elements);
+    let series = StatedSeries::of(&elements).map(Box::new);
     let defect = |reason| NoImage::Defect(reason, series.clone());
     let Some(class) = elements.text(tag::SOP_CLASS_UID).or(meta.class) else {
         let tag = tag::SOP_CLASS_UID;

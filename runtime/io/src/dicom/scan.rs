@@ -236,9 +236,9 @@ impl Failed {
         match self {
             Self::NoImage(NoImage::Defect(HeaderError::NotDicom, _)) => Concerned::Nothing,
             Self::NoImage(NoImage::Defect(HeaderError::Blank, _)) => Concerned::Alike,
-            Self::NoImage(NoImage::Defect(_, series) | NoImage::NoPixels(series)) => {
-                series.as_ref().map_or(Concerned::Beside, Concerned::Series)
-            }
+            Self::NoImage(NoImage::Defect(_, series) | NoImage::NoPixels(series)) => series
+                .as_deref()
+                .map_or(Concerned::Beside, Concerned::Series),
             Self::NoImage(_) => Concerned::Nothing,
             Self::Io(_) => Concerned::Beside,
         }
