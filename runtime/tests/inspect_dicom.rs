@@ -69,7 +69,7 @@ fn stacks_are_listed_with_their_grades() {
         .iter()
         .map(|stack| stack["grade"].as_str().unwrap())
         .collect();
-    assert_eq!(grades, ["ok", "resampled", "refused"]);
+    assert_eq!(grades, ["ok", "resampled", "refused", "refused"]);
     assert_eq!(
         item["stacks"][0]["grid"]["shape"],
         Json::from(vec![3, 2, 4])

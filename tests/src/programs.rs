@@ -55,9 +55,8 @@ fn beside_this_test() -> Option<Programs> {
         .parent()?;
     let programs = in_folder(folder)?;
     let all = [&programs.vesal, &programs.train, &programs.export];
-    all.into_iter()
-        .all(|path| is_current(path))
-        .then_some(programs)
+    let are_current = all.into_iter().all(|path| is_current(path));
+    are_current.then_some(programs)
 }
 
 /// Whether a program is newer than all that it was made of, which Cargo lists beside it.
