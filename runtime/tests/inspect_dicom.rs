@@ -44,10 +44,10 @@ fn stacks_are_listed_with_their_grades() {
     save(&at("d"), "x", &localizer.file(EXPLICIT));
     save(&at("d"), "notes.txt", b"no image");
     // A copy of a slice that cannot be decoded hides nothing else.
-    save_all(&at("e"), &numbered(3, "5"), EXPLICIT);
+    save_all(&at("f"), &numbered(3, "5"), EXPLICIT);
     let nothing = Value::Fragments(vec![vec![], vec![0; 64]]);
     let copy = numbered(3, "5").remove(0).value(PIXELS, b"OB", nothing);
-    save(&at("e"), "copy", &copy.file(RLE));
+    save(&at("f"), "copy", &copy.file(RLE));
 
     let ran = run(["inspect".as_ref(), folder.path().as_os_str()]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
