@@ -54,23 +54,11 @@ fn beside_this_test() -> Option<Programs> {
         .filter(|folder| folder.ends_with("deps"))?
         .parent()?;
     let programs = in_folder(folder)?;
-    let all = [&programs.vesal, &programs.train, &programs.export];
-    let are_current = all.into_iter().all(|path| is_current(path));
-    are_current.then_some(programs)
-}
-
-/// Whether a program is newer than all that it was made of, which Cargo lists beside it.
-fn is_current(program: &Path) -> bool {
-    let Ok(list) = std::fs::read_to_string(program.with_extension("d")) else {
-        return false;
-    };
-    // A path ends at a blank that no backslash stands before.
-    let list = list.replace("\\ ", "\0");
-    let built = modified(program);
-    let sources = list.split_whitespace().skip(1);
-    sources
-        .map(|path| modified(Path::new(&path.replace('\0', " "))))
-        .all(|changed| changed < built)
+    let built = [&programs.vesal, &programs.train, &programs.export].map(|path| modified(path));
+    let oldest = built.into_iter().min()?;
+    let sources = ["runtime", "models", "trainer", "exporter"]
+        .map(|name| newest_source(&workspace().join(name)));
+    (sources.into_iter().max()? < oldest).then_some(programs)
 }
 
 /// The programs in this folder, if all are there.
@@ -90,6 +78,24 @@ fn modified(path: &Path) -> SystemTime {
     path.metadata()
         .and_then(|metadata| metadata.modified())
         .unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// Time of the last change to a Rust file under this folder, tests aside.
+fn newest_source(folder: &Path) -> SystemTime {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let times = entries
+        .map(|entry| entry.path())
+        .filter(|path| !path.ends_with("tests"))
+        .map(|path| {
+            if path.is_dir() {
+                newest_source(&path)
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                modified(&path)
+            } else {
+                SystemTime::UNIX_EPOCH
+            }
+        });
+    times.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 fn build() -> Programs {
