@@ -46,7 +46,7 @@ pub enum AssembleError {
         /// The member, from 0.
         member: usize,
         /// Why.
-        source: LowerError,
+        source: Box<LowerError>,
     },
     /// A network computes something else in ONNX Runtime.
     #[error("member {member} does not compute the same in ONNX Runtime")]
@@ -54,7 +54,7 @@ pub enum AssembleError {
         /// The member, from 0.
         member: usize,
         /// Why.
-        source: ParityError,
+        source: Box<ParityError>,
     },
     /// The probe cannot be recorded.
     #[error("the probe cannot be recorded")]
@@ -165,10 +165,18 @@ pub fn assemble(
         ));
         check_interface(member, &candidate.config, frame.plan)?;
         let window = frame.plan.window.size;
-        let onnx = lower::to_onnx(&candidate.network, &candidate.config, window)
-            .map_err(|source| AssembleError::Lower { member, source })?;
+        let onnx =
+            lower::to_onnx(&candidate.network, &candidate.config, window).map_err(|source| {
+                AssembleError::Lower {
+                    member,
+                    source: Box::new(source),
+                }
+            })?;
         let parity = parity::compare(runtime, &candidate.network, &candidate.config, window)
-            .map_err(|source| AssembleError::Parity { member, source })?;
+            .map_err(|source| AssembleError::Parity {
+                member,
+                source: Box::new(source),
+            })?;
         parities.push(parity);
         writer.add(&candidate.file, &onnx)?;
         networks.push(onnx);

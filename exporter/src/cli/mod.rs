@@ -100,12 +100,12 @@ fn progress(step: &str) {
 fn assemble_exit(error: &AssembleError) -> Exit {
     match error {
         AssembleError::Library(_) | AssembleError::Record(_) => Exit::Device,
-        AssembleError::Parity { source, .. } => match source {
+        AssembleError::Parity { source, .. } => match &**source {
             crate::parity::ParityError::Predictor(_) => Exit::Device,
             _ => Exit::Bug,
         },
         AssembleError::Interface { .. } => Exit::Bundle,
-        AssembleError::Lower { source, .. } => match source {
+        AssembleError::Lower { source, .. } => match &**source {
             crate::lower::LowerError::Window { .. }
             | crate::lower::LowerError::NotFinite { .. } => Exit::Input,
             _ => Exit::Bug,
