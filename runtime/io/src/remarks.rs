@@ -3,7 +3,7 @@
 use crate::dicom::Grade;
 
 /// Marks of a result.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Remarks {
     /// Whether images may be missing.
     pub incomplete: bool,

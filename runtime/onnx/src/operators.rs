@@ -2,8 +2,9 @@
 //!
 //! An operator is here if the shape of what it gives follows from shapes, attributes and constants, so that its memory is
 //! known before anything runs, and if its work is bounded by the file and the sizes of what it takes and gives: kernels of
-//! convolutions lie in the file, and the check limits how often windows of poolings overlap. Those that run graphs (`Loop`, `If`, `Scan`),
-//! make up values (`RandomNormal`) or look at values to decide about shapes (`NonZero`, `Reshape` by a computed shape) are not.
+//! convolutions lie in the file, and the check limits how often windows of poolings overlap. Those that run graphs (`Loop`,
+//! `If`, `Scan`), make up values (`RandomNormal`) or look at values to decide about shapes (`NonZero`, `Reshape` by a
+//! computed shape) are not.
 
 use crate::proto::AttributeType;
 

@@ -75,9 +75,36 @@ pub enum GridError {
 /// Points along each axis of a grid at which it is looked whether another one covers it.
 const COVER_POINTS: usize = 17;
 
+/// Share of the first channel's region that a channel shows without being told of.
+const COVERED_AT_LEAST: f64 = 0.5;
+
+/// Checks that a channel on a grid of its own shows what the first one shows: it is brought onto that grid, and is padding
+/// where it shows nothing of it. Gives a warning where that is much.
+///
+/// **Errors**: it shows nothing of it at all.
+pub fn check_own(
+    first: (&str, &Geometry),
+    other: (&str, &Geometry),
+) -> Result<Option<String>, GridError> {
+    let ((first, expected), (channel, found)) = (first, other);
+    let share = covered(expected, found);
+    if share == 0.0 {
+        return Err(GridError::Apart {
+            channel: channel.to_owned(),
+            first: first.to_owned(),
+        });
+    }
+    Ok((share < COVERED_AT_LEAST).then(|| {
+        format!(
+            "channel `{channel}` shows {:.0} % of the region that channel `{first}` shows",
+            100.0 * share
+        )
+    }))
+}
+
 /// Which share of a grid another one covers, from 0 to 1: of 17 × 17 × 17 points, evenly from the center of the first
 /// voxel of each axis to that of the last.
-pub fn covered(grid: &Geometry, by: &Geometry) -> f64 {
+fn covered(grid: &Geometry, by: &Geometry) -> f64 {
     let Ok(to_voxel) = by.affine.inverse() else {
         return 0.0;
     };

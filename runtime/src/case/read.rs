@@ -24,8 +24,8 @@ pub struct Checked {
     pub warnings: Vec<String>,
     grids: Vec<(Geometry, usize)>,
     reading_bytes: u64,
-    /// What results say of the input.
-    remarks: Remarks,
+    /// Whether images may be missing.
+    incomplete: bool,
 }
 
 /// The voxels of a case.
@@ -55,9 +55,6 @@ pub struct Origin {
     /// What results say of it.
     pub remarks: Remarks,
 }
-
-/// Share of the first channel's region that a channel shows without being told of.
-const COVERED_AT_LEAST: f64 = 0.5;
 
 /// A stack and what volume it makes.
 #[derive(Debug)]
@@ -154,10 +151,6 @@ impl Checked {
     /// **Errors**: [`DicomError::Refused`] for a stack without a volume; channels of one image lie on different grids.
     pub fn stacks(stacks: Vec<Assessed>, plan: &DeployPlan) -> Result<Self, ReadError> {
         let mut warnings = Vec::new();
-        let mut remarks = Remarks {
-            grade: stacks.iter().map(|stack| stack.assessment.grade()).max(),
-            ..Remarks::NONE
-        };
         let mut facts = Vec::new();
         for (Assessed { stack, assessment }, channel) in stacks.iter().zip(&plan.channels) {
             let geometry = assessment.grid()?;
@@ -171,7 +164,6 @@ impl Checked {
             }
             let first = stacks[0].stack.frame_of_reference();
             if !facts.is_empty() && frames_differ(first, stack.frame_of_reference()) {
-                remarks.frames_differ = true;
                 warnings.push(format!(
                     "channel `{}` has another frame of reference than `{}`: nothing says that they are aligned",
                     channel.name, plan.channels[0].name
@@ -183,15 +175,8 @@ impl Checked {
             ));
         }
         let assessments = stacks.into_iter().map(|stack| stack.assessment).collect();
-        let mut checked = Self::new(
-            Sources::Stacks(assessments),
-            &facts,
-            plan,
-            XForm::ScannerAnat,
-            warnings,
-        )?;
-        checked.remarks = remarks;
-        Ok(checked)
+        let space = XForm::ScannerAnat;
+        Self::new(Sources::Stacks(assessments), &facts, plan, space, warnings)
     }
 
     /// Puts together what is known of each channel: its grid, and the most bytes that reading it takes.
@@ -203,42 +188,24 @@ impl Checked {
         mut warnings: Vec<String>,
     ) -> Result<Self, ReadError> {
         let images = plan.image_channels();
+        let name = |position: usize| plan.channels[position].name.as_str();
         if let (Some((first, _)), Some(&channels)) = (facts.first(), images.first()) {
-            let name = |position: usize| plan.channels[position].name.as_str();
             for (position, (grid, _)) in facts.iter().enumerate().take(channels).skip(1) {
                 grid::check((name(0), first), (name(position), grid))?;
-            }
-        }
-        // Channels on grids of their own are brought onto the first one's, and are padding where they show nothing of it.
-        let own = images.iter().scan(0, |position, channels| {
-            let first = *position;
-            *position += channels;
-            Some(first)
-        });
-        for position in own.skip(1) {
-            let (Some((first, _)), Some((grid, _))) = (facts.first(), facts.get(position)) else {
-                break;
-            };
-            let share = grid::covered(first, grid);
-            let names = [position, 0].map(|position| plan.channels[position].name.clone());
-            let [channel, first] = names;
-            if share == 0.0 {
-                return Err(GridError::Apart { channel, first }.into());
-            }
-            if share < COVERED_AT_LEAST {
-                warnings.push(format!(
-                    "channel `{channel}` shows {:.0} % of the region that channel `{first}` shows",
-                    100.0 * share
-                ));
             }
         }
         let mut grids = Vec::new();
         let mut reading_bytes = 0_u64;
         let mut rest = facts;
         for &channels in &images {
+            let position = facts.len() - rest.len();
             let (of_image, others) = rest.split_at(channels.min(rest.len()));
             rest = others;
             if let Some((grid, bytes)) = of_image.first() {
+                if position > 0 {
+                    let first = (name(0), &facts[0].0);
+                    warnings.extend(grid::check_own(first, (name(position), grid))?);
+                }
                 grids.push((*grid, channels));
                 // Several channels are read one by one and then put together.
                 let copies = if channels > 1 { 2 * channels as u64 } else { 1 };
@@ -248,7 +215,7 @@ impl Checked {
         Ok(Self {
             sources,
             images,
-            remarks: Remarks::NONE,
+            incomplete: false,
             space,
             warnings,
             grids,
@@ -282,7 +249,7 @@ impl Checked {
 
     /// The same, marked: images of the input may be missing, and every result says so.
     pub fn marked(mut self) -> Self {
-        self.remarks.incomplete = true;
+        self.incomplete = true;
         self
     }
 
@@ -309,7 +276,7 @@ impl Checked {
                     });
                 }
                 let source = source.ok_or(ReadError::Changed)?;
-                let source = if self.remarks.incomplete {
+                let source = if self.incomplete {
                     source.incomplete()
                 } else {
                     source
@@ -319,12 +286,19 @@ impl Checked {
         };
         let mut channels = channels.into_iter();
         let image = |&count: &usize| stack(channels.by_ref().take(count).collect());
+        let remarks = match &source {
+            Some(source) => source.remarks(),
+            None => Remarks {
+                incomplete: self.incomplete,
+                ..Remarks::NONE
+            },
+        };
         Ok(Images {
             volumes: self.images.iter().map(image).collect::<Result<_, _>>()?,
             origin: Origin {
                 space: self.space,
                 source,
-                remarks: self.remarks,
+                remarks,
             },
         })
     }

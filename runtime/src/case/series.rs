@@ -100,14 +100,14 @@ pub enum SeriesError {
     #[error(
         "no series is taken by {} (modality {}); there are {}",
         list(channels),
-        modalities.join(", "),
+        modalities.iter().copied().collect::<Vec<_>>().join(", "),
         some(found)
     )]
     None {
         /// Names of the channels.
         channels: Vec<String>,
         /// Their modalities, each once.
-        modalities: Vec<&'static str>,
+        modalities: BTreeSet<&'static str>,
         /// The series that there are.
         found: Vec<String>,
     },
@@ -250,14 +250,10 @@ pub(super) fn find(paths: &[&Path], channels: &[Channel], choosing: Choosing) ->
     }));
     if cases.is_empty() {
         let names = channels.iter().map(|channel| channel.name.clone());
-        let mut modalities: Vec<_> = channels
-            .iter()
-            .map(|channel| channel.modality.in_dicom())
-            .collect();
-        modalities.dedup();
+        let modalities = channels.iter().map(|channel| channel.modality.in_dicom());
         let error = SeriesError::None {
             channels: names.collect(),
-            modalities,
+            modalities: modalities.collect(),
             found: over,
         };
         let path = paths[0];

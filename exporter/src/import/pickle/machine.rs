@@ -72,7 +72,8 @@ pub enum PickleError {
 }
 
 /// Bytes that the objects of a pickle and what lies behind them may take, and so many for each of its bytes: an operation of
-/// one byte makes an object that takes tens, and one of a few a tensor of hundreds. Vectors that grow take up to three times as much for a moment.
+/// one byte makes an object that takes tens, and one of a few a tensor of hundreds. Vectors that grow take up to three
+/// times as much for a moment.
 const LEAST_OBJECT_BYTES: usize = 16 << 20;
 const OBJECT_BYTES_PER_BYTE: usize = 4;
 

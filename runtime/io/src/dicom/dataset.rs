@@ -19,8 +19,9 @@ const DEPTH_MAX: usize = 64;
 /// Bytes of a value that is kept: no value representation of the attributes that are asked for allows as many.
 pub(super) const VALUE_BYTES_MAX: u64 = 1 << 10;
 
-/// Bytes that a value takes beside its own.
+/// Bytes that a value takes beside its own, and those that an item takes, at least.
 const VALUE_OVERHEAD: u64 = 8;
+pub(super) const ITEM_OVERHEAD: u64 = 32;
 
 /// A stated length that means: up to the delimiter.
 const UNDEFINED: u32 = u32::MAX;
@@ -37,7 +38,7 @@ pub(super) trait Visitor {
     }
     /// Bytes that an item takes beside its values, the last of `path`, which holds something to be read.
     fn item_bytes(&self, _path: &[Tag]) -> u64 {
-        32
+        ITEM_OVERHEAD
     }
     /// Takes note that an item begins, the last of `path`.
     fn begins(&mut self, path: &[Tag]) -> Result<(), HeaderError>;

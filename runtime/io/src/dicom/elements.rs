@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::dicom::dataset::{Encoding, Longest, VALUE_BYTES_MAX, Visitor};
+use crate::dicom::dataset::{Encoding, ITEM_OVERHEAD, Longest, VALUE_BYTES_MAX, Visitor};
 use crate::dicom::error::HeaderError;
 use crate::dicom::patient::{self, Patient, PatientReader};
 use crate::dicom::per_frame::PerFrame;
@@ -96,9 +96,6 @@ const GROUPS: [(Tag, &[Tag]); 10] = [
 /// Bytes that a frame takes, at least: as functional groups, as a slice, and as one that is grouped and laid out.
 const FRAME_BYTES: u64 = 512;
 
-/// Bytes that other items take, at least.
-const ITEM_BYTES: u64 = 32;
-
 fn is_functional(sequence: Tag) -> bool {
     sequence == tag::SHARED_FUNCTIONAL_GROUPS_SEQUENCE
         || sequence == tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE
@@ -127,7 +124,7 @@ impl Visitor for Elements {
         if path == [tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE] {
             FRAME_BYTES
         } else {
-            ITEM_BYTES
+            ITEM_OVERHEAD
         }
     }
 

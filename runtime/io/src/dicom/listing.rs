@@ -35,10 +35,7 @@ impl Listing {
         }
         match directory::named(path)? {
             Some(named) => {
-                self.skip(path.to_owned(), SkipReason::Directory);
-                for path in &named {
-                    self.add_named(path);
-                }
+                self.add_directory(path.to_owned(), &named);
                 self.directories.push(named);
             }
             None => {
@@ -48,13 +45,16 @@ impl Listing {
         Ok(())
     }
 
-    /// Adds a file that a DICOMDIR names.
-    fn add_named(&mut self, path: &Arc<Path>) {
-        if path.is_file() {
-            self.files.insert(Arc::clone(path));
-        } else {
-            self.lost.push(Lost::certain(path));
-            self.skip(path.to_path_buf(), SkipReason::Absent);
+    /// Adds the files that a DICOMDIR names.
+    fn add_directory(&mut self, directory: PathBuf, named: &BTreeSet<Arc<Path>>) {
+        self.skip(directory, SkipReason::Directory);
+        for path in named {
+            if path.is_file() {
+                self.files.insert(Arc::clone(path));
+            } else {
+                self.lost.push(Lost::certain(path));
+                self.skip(path.to_path_buf(), SkipReason::Absent);
+            }
         }
     }
 
@@ -91,11 +91,10 @@ impl Listing {
                 if is_directory(&path)
                     && let Ok(Some(named)) = directory::named(&path)
                 {
-                    for path in &named {
-                        self.add_named(path);
-                    }
+                    self.add_directory(path, &named);
+                } else {
+                    self.files.insert(path.into());
                 }
-                self.files.insert(path.into());
             }
             Ok(metadata) if metadata.is_dir() => self.skip(path, SkipReason::LinkedFolder),
             Ok(_) => self.skip(path, SkipReason::Irregular),

@@ -1,6 +1,6 @@
 //! Finds the stacks in files and folders.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -183,19 +183,11 @@ pub fn scan<P: AsRef<Path>>(paths: &[P]) -> Result<Scan, DicomError> {
             }
         }
     }
-    let with_images: BTreeSet<&str> = images
-        .iter()
-        .map(|image| image.header.series.as_str())
-        .collect();
-    let (of_stacks, alone): (BTreeMap<_, _>, BTreeMap<_, _>) = unread
-        .into_iter()
-        .partition(|(series, _)| with_images.contains(series.as_str()));
-    drop(with_images);
-    scan.unread = alone.into_values().collect();
-    let of_stacks = of_stacks
-        .into_iter()
-        .map(|(series, unread)| (series, unread.files));
-    scan.stacks = stacks(images, of_stacks.collect());
+    scan.stacks = stacks(images, &unread);
+    for stack in &scan.stacks {
+        unread.remove(stack.series());
+    }
+    scan.unread = unread.into_values().collect();
     lost::note(&mut scan.stacks, lost, &directories);
     scan.skipped.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(scan)

@@ -11,6 +11,7 @@ use crate::dicom::key::Key;
 use crate::dicom::layout::{is_even, places};
 use crate::dicom::near::Near;
 use crate::dicom::pixels::Image;
+use crate::dicom::scan::UnreadSeries;
 use crate::dicom::stack::{Slice, Stack};
 
 /// Largest difference between components of unit vectors of one direction.
@@ -119,24 +120,21 @@ fn describe(place: &Frame) -> [f64; 8] {
 /// Groups the frames of images into stacks.
 pub(super) fn stacks(
     images: Vec<Arc<Image>>,
-    unread: BTreeMap<String, Vec<PathBuf>>,
+    unread: &BTreeMap<String, UnreadSeries>,
 ) -> Vec<Stack> {
     let mut by_series: BTreeMap<(String, String), Groups> = BTreeMap::new();
     for image in images {
         let series = (image.header.study.clone(), image.header.series.clone());
         by_series.entry(series).or_default().add(&image);
     }
-    let unread: BTreeMap<String, Arc<[PathBuf]>> = unread
-        .into_iter()
-        .map(|(series, mut files)| {
-            files.sort();
-            (series, files.into())
-        })
+    let unread: BTreeMap<&str, Arc<[PathBuf]>> = unread
+        .iter()
+        .map(|(series, unread)| (series.as_str(), unread.files.as_slice().into()))
         .collect();
     let mut stacks = Vec::new();
     for ((_, series), Groups { slices: groups, .. }) in by_series {
         let of_series = OfSeries {
-            unread: unread.get(&series).cloned(),
+            unread: unread.get(series.as_str()).cloned(),
             torn: torn(&groups),
         };
         for group in groups {

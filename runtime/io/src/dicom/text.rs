@@ -139,7 +139,7 @@ impl CharacterSets {
     /// All of a text, where every byte of it is known.
     pub fn decode_whole(&self, value: &[u8]) -> Option<String> {
         let decoded = self.all(value).into_owned();
-        let is_known = value.is_ascii() && !value.contains(&ESCAPE)
+        let is_known = is_plain(value)
             || match self {
                 Self::Untold => false,
                 Self::Whole("ISO_IR 192") => std::str::from_utf8(value).is_ok(),
@@ -161,6 +161,11 @@ impl CharacterSets {
             Self::Extended(high) => Cow::Owned(extended(value, *high)),
         }
     }
+}
+
+/// Whether a value is ASCII in every character set: without escapes to others, which are of 7 bits as well.
+pub(super) fn is_plain(value: &[u8]) -> bool {
+    value.is_ascii() && !value.contains(&ESCAPE)
 }
 
 /// Text without the padding that DICOM puts behind it; bytes that are not UTF-8 count as Latin-1.

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use crate::clock::Time;
 use crate::log;
-use crate::queue::predict::{AGAIN, begin, pause};
-use crate::queue::unit::{Unit, Way};
+use crate::queue::predict::{begin, pause};
+use crate::queue::unit::{AGAIN, Unit, Way};
 use crate::queue::{Job, Key, Queue, State};
 use crate::reason::{Reason, Undelivered};
 

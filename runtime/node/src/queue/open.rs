@@ -268,40 +268,31 @@ fn lock(storage: &Path) -> Result<Vec<File>, OpenError> {
         .write(true)
         .open(&path)
         .map_err(OpenError::io(&path))?;
-    let mut locks = vec![take(file, storage).map_err(|error| match error {
-        TakeError::InUse(error) => error,
-        TakeError::Io(reason) => io(reason),
-    })?];
-    if let Some(folder) = look::lockable(storage) {
-        match take(folder, storage) {
-            Ok(folder) => locks.push(folder),
-            Err(TakeError::InUse(error)) => return Err(error),
-            // File systems are there that lock files alone.
-            Err(TakeError::Io(_)) => {}
-        }
+    let in_use = || OpenError::InUse {
+        path: storage.to_owned(),
+    };
+    let mut locks = vec![take(file).map_err(io)?.ok_or_else(in_use)?];
+    // File systems are there that lock files alone.
+    if let Some(folder) = look::lockable(storage)
+        && let Ok(folder) = take(folder)
+    {
+        locks.push(folder.ok_or_else(in_use)?);
     }
     Ok(locks)
 }
 
-enum TakeError {
-    InUse(OpenError),
-    Io(io::Error),
-}
-
-fn take(file: File, storage: &Path) -> Result<File, TakeError> {
+/// Takes the lock of a file; `None` where another process has it.
+fn take(file: File) -> io::Result<Option<File>> {
     // A process that is just being started may share the lock for a moment.
     let end = Instant::now() + Duration::from_millis(500);
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(file),
+            Ok(()) => return Ok(Some(file)),
             Err(TryLockError::WouldBlock) if Instant::now() < end => {
                 thread::sleep(Duration::from_millis(10));
             }
-            Err(TryLockError::WouldBlock) => {
-                let path = storage.to_owned();
-                return Err(TakeError::InUse(OpenError::InUse { path }));
-            }
-            Err(TryLockError::Error(reason)) => return Err(TakeError::Io(reason)),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(reason)) => return Err(reason),
         }
     }
 }

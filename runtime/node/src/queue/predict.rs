@@ -10,7 +10,7 @@ use crate::clock::Time;
 use crate::config::Doubtful;
 use crate::log;
 use crate::queue::folder::{Instances, Known};
-use crate::queue::unit::Unit;
+use crate::queue::unit::{AGAIN, Unit};
 use crate::queue::units::Units;
 use crate::queue::{Job, Key, Queue, State};
 use crate::reason::Reason;
@@ -190,9 +190,6 @@ impl Queue {
         acted.unwrap_or_else(|| Err(io::Error::other(format!("job {key} is gone"))))
     }
 }
-
-/// Pause behind a job that cannot be begun: others have their turn meanwhile.
-pub(super) const AGAIN: Duration = Duration::from_secs(30);
 
 /// Begins a job; one that cannot be begun, because of its folder as a rule, is left alone for a while.
 pub(super) fn begin<T>(

@@ -1,20 +1,16 @@
 //! Removes what is no longer kept.
 
 use std::io;
-use std::time::Duration;
 
 use crate::clock::Time;
 use crate::config::Keep;
 use crate::log;
-use crate::queue::unit::Unit;
+use crate::queue::unit::{AGAIN, Unit};
 use crate::queue::{Key, Queue, State};
 use crate::reason::Reason;
 
 /// Jobs that have ended and are remembered at most; those that ended first are forgotten.
 const ENDED_MAX: usize = 200_000;
-
-/// Pause behind something that could not be removed.
-const AGAIN: Duration = Duration::from_secs(30);
 
 impl Queue {
     /// Removes files and entries that are too old. To be called now and then.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::clock::Time;
 use crate::config::{Keep, Retention, Service};
@@ -17,6 +17,9 @@ use crate::reason::Undelivered;
 
 /// What nobody makes good by sending on: earlier instances of the job cannot be read.
 pub const DAMAGED: &str = "damaged";
+
+/// Pause behind a job that cannot be begun, or of which something could not be removed: others have their turn meanwhile.
+pub const AGAIN: Duration = Duration::from_secs(30);
 
 /// A job in memory.
 #[derive(Debug)]

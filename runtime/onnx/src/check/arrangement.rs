@@ -4,6 +4,15 @@ use super::error::{CheckError, ShapeProblem};
 use super::shapes::{Dim, Input, MAX_SIZE, Node, Shape};
 use crate::proto::{DataType, TensorProto};
 
+/// An axis counted from the first; negative ones are counted from behind the last.
+fn from_first(axis: i64, rank: i64) -> i64 {
+    if axis < 0 {
+        axis.saturating_add(rank)
+    } else {
+        axis
+    }
+}
+
 impl Node<'_> {
     /// Sum with axes of size 1 repeated, missing leading axes included.
     pub(super) fn broadcast(self, left: &Shape, right: &Shape) -> Result<Shape, CheckError> {
@@ -44,12 +53,7 @@ impl Node<'_> {
         let rank = x.0.len() as i64;
         let found = self.find("axis").and_then(|attribute| attribute.i);
         let found = found.unwrap_or(-1);
-        let axis = if found < 0 {
-            found.saturating_add(rank)
-        } else {
-            found
-        };
-        if (1..rank).contains(&axis) {
+        if (1..rank).contains(&from_first(found, rank)) {
             return Ok(x.clone());
         }
         Err(self.range("axis", found, "one of the input's axes behind the first"))
@@ -63,13 +67,7 @@ impl Node<'_> {
     ) -> Result<Shape, CheckError> {
         let rank = x.0.len() as i64;
         let found = self.find("axis").and_then(|attribute| attribute.i);
-        let axis = found.map(|axis| {
-            if axis < 0 {
-                axis.saturating_add(rank)
-            } else {
-                axis
-            }
-        });
+        let axis = found.map(|axis| from_first(axis, rank));
         let Some(axis) = axis.filter(|axis| (0..rank).contains(axis)) else {
             let found = found.map_or("missing".into(), |axis| axis.to_string());
             return Err(self.range("axis", found, "one of the input's axes"));

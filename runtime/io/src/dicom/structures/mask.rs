@@ -39,8 +39,8 @@ impl Region {
     /// Gives the same slice by slice: only slices that have contours, from first to last, and of these the rows that
     /// contours reach, of shape `[X, rows]`. Returns the number of contours that lie beyond the grid's slices.
     ///
-    /// The time that it takes grows with the rows that edges of contours cross, each by itself, which may be 64 for each
-    /// voxel of a slice, and with the voxels of the rows that are given; memory is taken for one slice.
+    /// The time that it takes grows with the rows that edges of contours cross, at most 64 for each voxel of a slice, and
+    /// with the voxels of the rows that are given; memory is taken for one slice.
     ///
     /// **Errors**: as [`Region::mask`].
     pub fn fill(

@@ -11,7 +11,7 @@ use crate::dicom::patient::{self, Patient, PatientReader};
 use crate::dicom::stack::Slice;
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag::{SPECIFIC_CHARACTER_SET as CHARACTER_SET, Tag};
-use crate::dicom::text::CharacterSets;
+use crate::dicom::text::{CharacterSets, is_plain};
 use crate::dicom::write::elements::Items;
 use crate::dicom::write::error::Unwritable;
 
@@ -73,11 +73,6 @@ fn is_lawful(vr: VR, value: &[u8]) -> bool {
 }
 
 const POSITION_REFERENCE: Tag = Tag(0x0020, 0x1040);
-
-/// Whether a value is ASCII in every character set: without escapes to others, which are of 7 bits as well.
-fn is_plain(value: &[u8]) -> bool {
-    value.iter().all(|byte| byte.is_ascii() && *byte != 0x1b)
-}
 
 /// What made the images; a contribution must name its manufacturer.
 const MANUFACTURER: Tag = Tag(0x0008, 0x0070);

@@ -292,7 +292,8 @@ impl<'a> Identity<'a> {
             Grade::Refused => "geometry refused",
         };
         let remarks = source.remarks();
-        (remarks.joined(Some(long)))
+        remarks
+            .joined(Some(long))
             .filter(|text| text.chars().count() <= 64)
             .or_else(|| remarks.text())
             .unwrap_or_default()

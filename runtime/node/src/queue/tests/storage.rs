@@ -2,6 +2,15 @@
 
 use super::*;
 
+/// A queue in a folder of its own, with a job of one instance.
+fn with_a_job() -> (tempfile::TempDir, Config, Queue) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let queue = open(&config);
+    send(&queue, "1.1", 1).unwrap();
+    (folder, config, queue)
+}
+
 #[test]
 fn a_copy_is_known_when_its_name_is_on_the_disk() {
     let folder = tempfile::tempdir().unwrap();
@@ -20,10 +29,7 @@ fn a_copy_is_known_when_its_name_is_on_the_disk() {
 
 #[test]
 fn the_last_copy_that_came_counts_whatever_the_clock_says() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = config(folder.path());
-    let queue = open(&config);
-    send(&queue, "1.1", 1).unwrap();
+    let (_folder, config, queue) = with_a_job();
     let arrived = folder_of(&queue).arrived();
     let first = fs::read_dir(&arrived).unwrap().next().unwrap().unwrap();
     let (first, bytes) = (first.path(), fs::read(first.path()).unwrap());
@@ -42,10 +48,7 @@ fn the_last_copy_that_came_counts_whatever_the_clock_says() {
 #[cfg(unix)]
 #[test]
 fn one_job_that_cannot_be_read_keeps_no_other_from_going_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = config(folder.path());
-    let queue = open(&config);
-    send(&queue, "1.1", 1).unwrap();
+    let (folder, config, queue) = with_a_job();
     let damaged = key(&queue);
     let mut association = Association::open(&queue, "A");
     let good = queue.key(0, "1.2", "1.2.4");
@@ -107,10 +110,7 @@ fn images_and_results_of_a_lost_note_are_set_aside() {
 
 #[test]
 fn storage_of_another_version_is_refused_as_it_is() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = config(folder.path());
-    let queue = open(&config);
-    send(&queue, "1.1", 1).unwrap();
+    let (folder, config, queue) = with_a_job();
     let document = folder_of(&queue).document();
     drop(queue);
     // What else it says may mean anything.
@@ -164,10 +164,7 @@ fn a_look_changes_nothing() {
 
 #[test]
 fn a_job_that_cannot_be_noted_at_the_start_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = config(folder.path());
-    let queue = open(&config);
-    send(&queue, "1.1", 1).unwrap();
+    let (_folder, config, queue) = with_a_job();
     queue.settle();
     queue.take_run().unwrap().unwrap();
     drop(queue);
@@ -188,10 +185,7 @@ fn a_job_that_cannot_be_noted_at_the_start_goes_on() {
 
 #[test]
 fn what_comes_behind_a_job_that_was_set_aside_is_in_doubt() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = config(folder.path());
-    let queue = open(&config);
-    send(&queue, "1.1", 1).unwrap();
+    let (_folder, config, queue) = with_a_job();
     let document = folder_of(&queue).document();
     drop(queue);
     fs::write(document, b"{").unwrap();
@@ -213,10 +207,7 @@ fn what_comes_behind_a_job_that_was_set_aside_is_in_doubt() {
 
 #[test]
 fn a_key_that_is_gone_is_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = config(folder.path());
-    let queue = open(&config);
-    send(&queue, "1.1", 1).unwrap();
+    let (_folder, config, queue) = with_a_job();
     let key = queue.key_file();
     drop(queue);
     fs::remove_file(key).unwrap();
