@@ -47,7 +47,7 @@ macro_rules! refused {
     (by $judge:path; $($name:ident: |$model:ident| $mutation:expr => $expected:pat $(if $guard:expr)?,)*) => {$(
         #[test]
         fn $name() {
-            let mut changed = parts::model();
+            let mut changed = crate::parts::model();
             let $model = &mut changed;
             $mutation;
             let error = $judge(&changed);

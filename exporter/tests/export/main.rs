@@ -1,0 +1,18 @@
+//! Networks of others and of ours, on their way into bundles.
+
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../reimported/tiny.rs"]
+mod tiny;
+#[path = "../work_dir/mod.rs"]
+mod work_dir;
+
+mod checker;
+mod ensembles;
+mod golden_import;
+mod hostile;
+mod import_monai;
+mod package;
+mod parity;
+mod reimport;
+mod signing;

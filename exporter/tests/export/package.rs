@@ -1,0 +1,227 @@
+//! A work directory of finished folds becomes a bundle that verifies.
+
+use std::fs;
+
+use crate::support::{network, runtime};
+use crate::work_dir::{WINDOW, destination, network_config, plan, work_dir, write_run};
+use tempfile::TempDir;
+use vesal_bundle::manifest::{MemberProvenance, SelectionRule};
+use vesal_bundle::run_record::RunRecordError;
+use vesal_bundle::{Bundle, WriteError, digest};
+use vesal_engine::{Device, EngineOptions, verify};
+use vesal_exporter::assemble::AssembleError;
+use vesal_exporter::lower;
+use vesal_exporter::package::{PackageError, package};
+use vesal_exporter::runs::RunsError;
+use vesal_exporter::selection::{SelectionError, Wish};
+
+/// These folds, or those that are finished.
+fn of_folds(folds: Option<&[usize]>) -> Wish {
+    Wish {
+        folds: folds.map(<[usize]>::to_vec),
+        ..Wish::default()
+    }
+}
+
+fn refused(work_dir: &TempDir, folds: Option<&[usize]>) -> PackageError {
+    let output = work_dir.path().join("bundle");
+    let error = package(
+        work_dir.path(),
+        &of_folds(folds),
+        None,
+        &destination(output.clone()),
+        &mut |_| {},
+    )
+    .unwrap_err();
+    assert!(!output.exists());
+    error
+}
+
+#[test]
+fn folds_become_a_bundle_that_verifies() {
+    let work = work_dir(&[1, 0]);
+    let output = work.path().join("out/phantom-bundle");
+    let assembled = package(
+        work.path(),
+        &Wish::default(),
+        Some("brains"),
+        &destination(output.clone()),
+        &mut |_| {},
+    )
+    .unwrap();
+    assert_eq!(assembled.parities.len(), 2);
+    assert!(
+        assembled
+            .parities
+            .iter()
+            .all(|parity| parity.window == WINDOW)
+    );
+
+    let bundle = Bundle::open(&output).unwrap();
+    assert_eq!(bundle.digest(), assembled.bundle.digest());
+    let manifest = bundle.manifest();
+    assert_eq!(manifest.name, "brains");
+    let stats = digest::sha256(b"{}");
+    assert_eq!(
+        manifest.provenance.data_stats_sha256.as_deref(),
+        Some(stats.as_str())
+    );
+    assert_eq!(
+        manifest.provenance.versions["onnxruntime"],
+        runtime().version()
+    );
+    assert_eq!(
+        fs::read(output.join(&manifest.deploy_plan)).unwrap(),
+        fs::read(work.path().join("deploy_plan.json")).unwrap()
+    );
+    for (index, member) in manifest.members.iter().enumerate() {
+        let MemberProvenance::Trained { fold, score, .. } = &member.provenance else {
+            panic!()
+        };
+        assert_eq!((*fold, score.epoch), (index, 10 + index));
+        let expected = lower::to_onnx(
+            &network(&network_config(), index as u32),
+            &network_config(),
+            WINDOW,
+        );
+        assert_eq!(*bundle.member_bytes(index).unwrap(), expected.unwrap());
+    }
+    let ensemble = &manifest.ensemble;
+    assert_eq!(ensemble.selection.rule, SelectionRule::BestByFold);
+    let score = ensemble.out_of_fold.as_ref().unwrap();
+    assert_eq!((score.mean_dice, score.cases), (0.75, 2));
+    let options = EngineOptions {
+        device: Device::Cpu,
+        ..Default::default()
+    };
+    let report = verify(&bundle, &options).unwrap();
+    assert!(report.passed(), "{report:?}");
+
+    // The same export again gives the same bundle, and replaces nothing unasked.
+    let mut again = destination(output.clone());
+    let error = package(
+        work.path(),
+        &Wish::default(),
+        Some("brains"),
+        &again,
+        &mut |_| {},
+    )
+    .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            PackageError::Assemble(AssembleError::Write(WriteError::Exists { .. }))
+        ),
+        "{error}"
+    );
+    again.overwrite = true;
+    let assembled = package(
+        work.path(),
+        &Wish::default(),
+        Some("brains"),
+        &again,
+        &mut |_| {},
+    )
+    .unwrap();
+    assert_eq!(assembled.bundle.digest(), bundle.digest());
+}
+
+#[test]
+fn chosen_folds_are_exported_alone() {
+    let work = work_dir(&[0, 1, 2]);
+    let output = work.path().join("bundle");
+    let assembled = package(
+        work.path(),
+        &of_folds(Some(&[2, 0, 2])),
+        None,
+        &destination(output),
+        &mut |_| {},
+    )
+    .unwrap();
+    let manifest = assembled.bundle.manifest();
+    assert_eq!(manifest.name, "phantom");
+    let files: Vec<&str> = manifest
+        .members
+        .iter()
+        .map(|member| member.file.as_str())
+        .collect();
+    assert_eq!(files, ["members/fold-0.onnx", "members/fold-2.onnx"]);
+    assert!(
+        matches!(refused(&work_dir(&[0]), Some(&[0, 4])), PackageError::Selection(SelectionError::MissingFolds { missing, finished }) if missing == [4] && finished == [0])
+    );
+    assert!(matches!(
+        refused(&work_dir(&[]), None),
+        PackageError::Runs(RunsError::None { .. })
+    ));
+}
+
+#[test]
+fn files_that_changed_after_training_are_refused() {
+    for file in [
+        "segresnet_0/best.safetensors",
+        "segresnet_0/scores.json",
+        "deploy_plan.json",
+        "data_stats.json",
+    ] {
+        let work = work_dir(&[0]);
+        let path = work.path().join(file);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.push(b' ');
+        fs::write(&path, bytes).unwrap();
+        let error = refused(&work, None);
+        assert!(
+            matches!(&error, PackageError::Runs(RunsError::Record { source: RunRecordError::Digest { file: found, .. }, .. }) if found.ends_with(file.rsplit('/').next().unwrap())),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn runs_under_different_plans_do_not_vote_together() {
+    let work = work_dir(&[0]);
+    let mut other = plan();
+    other.name = "another".into();
+    fs::write(
+        work.path().join("deploy_plan.json"),
+        other.to_json().unwrap(),
+    )
+    .unwrap();
+    write_run(work.path(), 1);
+    let error = refused(&work, None);
+    assert!(
+        matches!(
+            error,
+            PackageError::Disagree {
+                what: "deploy plans",
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn networks_that_do_not_fit_the_plan_are_refused() {
+    let work = work_dir(&[]);
+    let mut other = plan();
+    other.labels.pop();
+    fs::write(
+        work.path().join("deploy_plan.json"),
+        other.to_json().unwrap(),
+    )
+    .unwrap();
+    write_run(work.path(), 0);
+    let error = refused(&work, None);
+    assert!(
+        matches!(
+            error,
+            PackageError::Assemble(AssembleError::Interface {
+                what: "classes",
+                found: 3,
+                expected: 2,
+                ..
+            })
+        ),
+        "{error}"
+    );
+}

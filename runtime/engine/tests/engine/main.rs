@@ -1,0 +1,13 @@
+//! Sliding windows through networks.
+
+#[path = "../example/mod.rs"]
+mod example;
+#[path = "../../../onnx/tests/example/mod.rs"]
+mod network;
+
+mod convolutions;
+mod networks;
+mod rewrites;
+mod segment;
+mod trial;
+mod verify;

@@ -1,0 +1,29 @@
+//! DICOM: what is read of files, how they are grouped, and what results hold.
+
+#[path = "../dicom_files/mod.rs"]
+mod dicom_files;
+#[path = "../peers/mod.rs"]
+mod peers;
+#[path = "../slices/mod.rs"]
+mod slices;
+#[path = "../synthetic/mod.rs"]
+mod synthetic;
+
+mod bare;
+mod by_others;
+mod codecs;
+mod damage;
+mod frames;
+mod geometry;
+mod grouping;
+mod identity;
+mod instance;
+mod lost;
+mod places;
+mod provenance;
+mod real;
+mod results;
+mod structures;
+mod texts;
+mod values;
+mod write;

@@ -1,0 +1,12 @@
+//! A node and those who talk with it.
+
+#[path = "../../../io/tests/dicom_files/mod.rs"]
+mod dicom_files;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod conformance;
+mod crowded;
+mod delivery;
+mod hostile;
+mod sources;

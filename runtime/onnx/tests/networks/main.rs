@@ -1,0 +1,14 @@
+//! Networks in ONNX: how they are written, checked, rewritten.
+
+#[path = "../example/mod.rs"]
+mod example;
+#[macro_use]
+#[path = "../parts/mod.rs"]
+mod parts;
+
+mod bytes;
+mod checker;
+mod load;
+mod operators;
+mod own_convolutions;
+mod rewrites;

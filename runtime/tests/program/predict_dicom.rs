@@ -1,0 +1,563 @@
+//! `vesal predict` on DICOM: which series are cases, what is written, and what is refused.
+
+use std::fs;
+use std::path::Path;
+
+use crate::dicom_files::{SENTINEL, SPACING};
+use crate::support::{
+    self, Ran, bundle, direct_labels, listing, predict, region_bundle, scan, two_channel_bundle,
+    two_image_bundle, without_path,
+};
+use crate::support_dicom::{About, slices, write};
+use serde_json::Value;
+use tempfile::tempdir;
+use vesal_io::nifti;
+use vesal_volume::Volume;
+
+const SHAPE: [usize; 3] = [9, 7, 6];
+
+fn json(ran: &Ran) -> Value {
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}{}", ran.stdout, ran.stderr))
+}
+
+/// The scan as its gray values hold it.
+fn held(volume: &Volume) -> Volume {
+    Volume {
+        data: volume.data.mapv(|value| (value * 4096.0).round() / 4096.0),
+        affine: volume.affine,
+    }
+}
+
+fn contains(path: &Path, text: &str) -> bool {
+    let bytes = fs::read(path).unwrap();
+    bytes
+        .windows(text.len())
+        .any(|part| part == text.as_bytes())
+}
+
+#[test]
+fn a_series_gives_every_format_of_result() {
+    let folder = tempdir().unwrap();
+    let (input, out) = (folder.path().join("study"), folder.path().join("out"));
+    let volume = scan(SHAPE);
+    write(&input, &slices(&volume, About::default()));
+    let bundle = bundle(folder.path());
+    let ran = predict(
+        &bundle,
+        &[&input],
+        &out,
+        &["--format", "report,seg,nifti,labelmap,rtstruct", "--json"],
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(
+        listing(&out),
+        [
+            "1.2.1_labelmap.dcm",
+            "1.2.1_report.dcm",
+            "1.2.1_rtstruct.dcm",
+            "1.2.1_seg.dcm",
+            "1.2.1_seg.nii.gz"
+        ]
+    );
+    let labels = nifti::read_label_map(out.join("1.2.1_seg.nii.gz")).unwrap();
+    assert_eq!(labels.data, direct_labels(&held(&volume)));
+    // Left and posterior grow along columns and rows, turned by 0.3 about the patient's axis.
+    let (sin, cos) = 0.3_f64.sin_cos();
+    let expected = [
+        [-1.5 * cos, 1.25 * sin, 0.0, -10.0],
+        [-1.5 * sin, -1.25 * cos, 0.0, -20.0],
+        [0.0, 0.0, 2.5, -30.0],
+    ];
+    for (row, expected) in labels.affine.0.iter().zip(expected) {
+        for (found, expected) in row.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-5, "{:?}", labels.affine);
+        }
+    }
+    let record = json(&ran);
+    let case = &record["cases"][0];
+    assert_eq!(case["case"], "1.2.1");
+    assert_eq!(case["input"][0], "1.2.1");
+    assert_eq!(case["series"][0]["grade"], "ok");
+    assert_eq!(case["series"][0]["study"], "1.2");
+    assert_eq!(case["series"][0]["slices"], 6);
+    let formats: Vec<_> = case["outputs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|output| output["format"].as_str().unwrap())
+        .collect();
+    assert_eq!(formats, ["nifti", "seg", "labelmap", "rtstruct", "report"]);
+    // Who made it: the bundle, by its name and digest.
+    let digest = record["bundle"]["digest"].as_str().unwrap();
+    for name in ["seg.dcm", "labelmap.dcm", "report.dcm"] {
+        let path = out.join(format!("1.2.1_{name}"));
+        assert!(
+            contains(&path, digest) && contains(&path, "1.2.0"),
+            "{name}"
+        );
+        assert!(contains(&path, "geometry ok"), "{name}");
+        assert!(contains(&path, SENTINEL), "{name}");
+    }
+    // The patient is in DICOM results and nowhere else.
+    assert!(!ran.stdout.contains(SENTINEL) && !ran.stderr.contains(SENTINEL));
+    assert!(!contains(&out.join("1.2.1_seg.nii.gz"), SENTINEL));
+}
+
+#[test]
+fn a_segmentation_is_what_a_series_gives_by_default() {
+    let folder = tempdir().unwrap();
+    let (input, out) = (folder.path().join("study"), folder.path().join("out"));
+    write(&input, &slices(&scan(SHAPE), About::default()));
+    let bundle = bundle(folder.path());
+    // Files one by one are one series, too.
+    let files: Vec<_> = listing(&input)
+        .iter()
+        .map(|name| input.join(name))
+        .collect();
+    let files: Vec<&Path> = files.iter().map(|file| file.as_path()).collect();
+    let ran = predict(&bundle, &files, &out, &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(listing(&out), ["1.2.1_seg.dcm"]);
+    // The same again is known by the same UIDs, and not written over the first.
+    let uids = |folder: &Path| {
+        let bytes = fs::read(folder.join("1.2.1_seg.dcm")).unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let uids = text.split("2.25.").skip(1);
+        uids.map(|rest| rest.chars().take_while(char::is_ascii_digit).collect())
+            .collect::<Vec<String>>()
+    };
+    let again = folder.path().join("again");
+    assert_eq!(predict(&bundle, &[&input], &again, &[]).code, Some(0));
+    assert!(!uids(&out).is_empty());
+    assert_eq!(uids(&out), uids(&again));
+    assert_eq!(predict(&bundle, &[&input], &again, &[]).code, Some(6));
+}
+
+#[test]
+fn the_grade_of_the_geometry_is_in_every_output() {
+    let folder = tempdir().unwrap();
+    let (input, out) = (folder.path().join("study"), folder.path().join("out"));
+    let mut images = slices(&scan(SHAPE), About::default());
+    images.remove(3);
+    write(&input, &images);
+    let bundle = bundle(folder.path());
+    let report = folder.path().join("run.json");
+    let flags = ["--json", "--report", report.to_str().unwrap()];
+    let ran = predict(&bundle, &[&input], &out, &flags);
+    assert_eq!(ran.code, Some(3), "{}", ran.stdout);
+    assert!(
+        ran.stderr
+            .contains("series 1.2.1 is refused: slices missing: 1, in gaps: 1")
+            && ran.stderr.contains("`--geometry resample`"),
+        "{}",
+        ran.stderr
+    );
+    let record: Value = serde_json::from_slice(&fs::read(&report).unwrap()).unwrap();
+    assert_eq!(record["cases"][0]["status"], "failed");
+    assert_eq!(record["cases"][0]["series"][0]["grade"], "refused");
+    assert_eq!(listing(&out), [""; 0]);
+
+    let flags = [
+        "--json",
+        "--geometry",
+        "resample",
+        "--format",
+        "nifti,seg,labelmap,rtstruct,report",
+    ];
+    let ran = predict(&bundle, &[&input], &out, &flags);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let record = json(&ran);
+    let case = &record["cases"][0];
+    assert_eq!(case["series"][0]["grade"], "resampled");
+    let warning = case["warnings"][0].as_str().unwrap();
+    assert!(
+        warning.starts_with("channel `image` is resampled: slices missing: 1"),
+        "{warning}"
+    );
+    for name in listing(&out) {
+        if name.ends_with(".dcm") {
+            assert!(contains(&out.join(&name), "geometry resampled"), "{name}");
+        }
+    }
+    let header = nifti::read_header(out.join("1.2.1_seg.nii.gz")).unwrap();
+    assert_eq!(header.dimensions, SHAPE.to_vec());
+    let mut text = Vec::new();
+    let file = fs::File::open(out.join("1.2.1_seg.nii.gz")).unwrap();
+    std::io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(file), &mut text).unwrap();
+    assert!(text[148..228].starts_with(b"Vesal; geometry resampled\0"));
+}
+
+#[test]
+fn series_of_other_modalities_and_other_files_are_told_of() {
+    let folder = tempdir().unwrap();
+    let (input, out) = (folder.path().join("study"), folder.path().join("out"));
+    write(&input.join("mr"), &slices(&scan(SHAPE), About::default()));
+    let about = About {
+        series: "1.2.7",
+        number: "7",
+        ..About::default()
+    };
+    let ct = slices(&scan(SHAPE), about)
+        .into_iter()
+        .map(|image| image.text((0x0008, 0x0060), b"CS", "CT"))
+        .collect::<Vec<_>>();
+    write(&input.join("ct"), &ct);
+    fs::write(input.join("notes.txt"), "no image").unwrap();
+    let bundle = bundle(folder.path());
+    let ran = predict(&bundle, &[&input], &out, &["--json"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(listing(&out), ["1.2.1_seg.dcm"]);
+    assert_eq!(
+        without_path(&ran.stderr, folder.path()),
+        "note: skipped `[folder]/study/notes.txt`: it is no DICOM file\n\
+         note: series that no channel takes, passed over: 1.2.7 (number 7, CT, slices: 6)\n"
+    );
+    assert_eq!(json(&ran)["warnings"].as_array().unwrap().len(), 2);
+
+    let ran = predict(&bundle, &[&input.join("ct")], &out, &[]);
+    assert_eq!(ran.code, Some(3));
+    assert!(
+        ran.stderr.contains(
+            "no series is taken by `image` (modality MR); there are 1.2.7 (number 7, CT, slices: 6)"
+        ),
+        "{}",
+        ran.stderr
+    );
+    // A number is looked for among series of the channel's modality; a UID is what it is.
+    let ran = predict(&bundle, &[&input], &out, &["--series", "image=7"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert!(ran.stderr.contains("(modality MR)"), "{}", ran.stderr);
+    let ran = predict(&bundle, &[&input], &out, &["--series", "image=1.2.7"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let told = "series 1.2.7 was chosen for channel `image` by its UID; its modality is CT, the channel's is MR";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    assert_eq!(listing(&out), ["1.2.1_seg.dcm", "1.2.7_seg.dcm"]);
+    // A folder with both kinds is neither.
+    support::write_scan(&input.join("mr/a.nii.gz"), &scan(SHAPE));
+    let ran = predict(&bundle, &[&input.join("mr")], &out, &["--overwrite"]);
+    assert_eq!(ran.code, Some(3));
+    assert!(
+        ran.stderr.contains("holds NIfTI and DICOM files"),
+        "{}",
+        ran.stderr
+    );
+    let one = input.join("mr/a.nii.gz");
+    let ran = predict(&bundle, &[&one], &out, &["--series", "image=4"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("no input is DICOM"), "{}", ran.stderr);
+    fs::remove_file(&one).unwrap();
+    // A folder with nothing at all.
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let ran = predict(&bundle, &[&empty], &out, &[]);
+    assert_eq!(ran.code, Some(3));
+    assert!(
+        ran.stderr
+            .contains("has no NIfTI files, and no DICOM files"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_series_of_which_no_file_can_be_used_is_a_case_that_fails() {
+    let folder = tempdir().unwrap();
+    let (input, out) = (folder.path().join("study"), folder.path().join("out"));
+    write(&input.join("good"), &slices(&scan(SHAPE), About::default()));
+    let lost = |modality: &str, description| {
+        let about = About {
+            series: "1.2.7",
+            number: "7",
+            description,
+            ..About::default()
+        };
+        let images = slices(&scan(SHAPE), about).into_iter();
+        images
+            .map(|image| {
+                image
+                    .without(SPACING)
+                    .text((0x0008, 0x0060), b"CS", modality)
+            })
+            .collect::<Vec<_>>()
+    };
+    write(&input.join("lost"), &lost("MR", "AX T2"));
+    let one = bundle(folder.path());
+    let ran = predict(&one, &[&input], &out, &[]);
+    assert_eq!(ran.code, Some(7), "{}", ran.stderr);
+    assert_eq!(listing(&out), ["1.2.1_seg.dcm"]);
+    assert!(
+        ran.stderr
+            .contains("no file of series 1.2.7 can be used; there are 6"),
+        "{}",
+        ran.stderr
+    );
+    // One that was not asked for, and one that the channel would not take, are passed over.
+    let ran = predict(
+        &one,
+        &[&input],
+        &out,
+        &["--overwrite", "--series", "image=4"],
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let ran = predict(
+        &one,
+        &[&input],
+        &out,
+        &["--overwrite", "--series", "image=1.2.7"],
+    );
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    // A study lacks a channel, or has one too many.
+    let two = two_channel_bundle(folder.path());
+    let (flags, second) = (["--series", "t1=4", "--series", "t2=1.2.7"], &input);
+    let ran = predict(&two, &[second], &out, &flags);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("no file of series 1.2.7"),
+        "{}",
+        ran.stderr
+    );
+    write(&input.join("lost"), &lost("CT", "AX T2"));
+    let ran = predict(&one, &[&input], &out, &["--overwrite"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
+
+/// Two series of a study.
+fn study(folder: &Path, other: About) {
+    let volume = scan(SHAPE);
+    let t1 = About {
+        description: "AX T1 fs",
+        ..About::default()
+    };
+    write(&folder.join("a"), &slices(&volume, t1));
+    let mut later = volume;
+    later.data.mapv_inplace(|value| 1.0 - value);
+    write(&folder.join("b"), &slices(&later, other));
+}
+
+const T2: About = About {
+    study: "1.2",
+    series: "1.2.2",
+    number: "5",
+    description: "AX T2",
+    frame_of_reference: "1.2.9",
+};
+
+#[test]
+fn channels_are_series_of_a_study() {
+    let folder = tempdir().unwrap();
+    let (input, out) = (folder.path().join("study"), folder.path().join("out"));
+    study(&input, T2);
+    let bundle = two_channel_bundle(folder.path());
+    // Both series are MR.
+    let ran = predict(&bundle, &[&input], &out, &[]);
+    assert_eq!(ran.code, Some(3));
+    assert!(
+        ran.stderr.contains(
+            "channel `t1` takes 2 series of study 1.2: \
+             1.2.1 (number 4, MR, slices: 6), 1.2.2 (number 5, MR, slices: 6)"
+        ) && ran.stderr.contains("--series t1=UID"),
+        "{}",
+        ran.stderr
+    );
+    let rules = folder.path().join("rules.json");
+    fs::write(
+        &rules,
+        r#"{"format": "vesal-dicom-rules", "format_version": 1,
+            "channels": {"t1": {"series_descriptions": ["*t1*"]}, "t2": {"series_descriptions": ["*t2*"]}}}"#,
+    )
+    .unwrap();
+    let flags: [&[&str]; 3] = [
+        &["--dicom-rules", rules.to_str().unwrap()],
+        &["--series", "t1=1.2.1", "--series", "t2=5"],
+        &["--series", "t1=*t1*", "--series", "t2=ax t2"],
+    ];
+    let mut digests = Vec::new();
+    for (index, flags) in flags.iter().enumerate() {
+        let out = folder.path().join(index.to_string());
+        let flags = [flags, &["--json", "--format", "nifti,seg"][..]].concat();
+        let ran = predict(&bundle, &[&input], &out, &flags);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let case = &json(&ran)["cases"][0];
+        assert_eq!(case["input"].as_array().unwrap(), &["1.2.1", "1.2.2"]);
+        digests.push(case["outputs"][0]["sha256"].clone());
+        // Both series are referred to.
+        assert!(contains(&out.join("1.2.1_seg.dcm"), "1.2.2.103"));
+    }
+    assert_eq!(digests[0], digests[1]);
+    assert_eq!(digests[0], digests[2]);
+    // The other way round it is another result.
+    let flags = [
+        "--series", "t1=5", "--series", "t2=4", "--json", "--format", "nifti",
+    ];
+    let ran = predict(&bundle, &[&input], &out, &flags);
+    assert_ne!(json(&ran)["cases"][0]["outputs"][0]["sha256"], digests[0]);
+    for (flags, message, code) in [
+        (
+            &["--series", "t1=4", "--series", "t2=4"][..],
+            "channels `t1` and `t2` both take series 1.2.1",
+            3,
+        ),
+        (
+            &["--series", "t1=4", "--series", "t2=9"],
+            "no series of study 1.2 is taken by channel `t2`",
+            3,
+        ),
+        (
+            &["--series", "flair=4"],
+            "no channel `flair`, expected one of t1, t2",
+            2,
+        ),
+        (&["--series", "t1"], "expected CHANNEL=SERIES", 2),
+    ] {
+        let ran = predict(&bundle, &[&input], &out, flags);
+        assert_eq!(ran.code, Some(code), "{}", ran.stderr);
+        assert!(ran.stderr.contains(message), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn channels_lie_in_one_frame_of_reference_unless_allowed() {
+    let folder = tempdir().unwrap();
+    let (input, out) = (folder.path().join("study"), folder.path().join("out"));
+    let moved = About {
+        frame_of_reference: "1.2.8",
+        ..T2
+    };
+    study(&input, moved);
+    let bundle = two_image_bundle(folder.path());
+    let ran = predict(&bundle, &[&input], &out, &["--series", "t1=4"]);
+    assert_eq!(ran.code, Some(3));
+    let by_rules = folder.path().join("rules.json");
+    fs::write(
+        &by_rules,
+        r#"{"format": "vesal-dicom-rules", "format_version": 1,
+            "channels": {"t1": {"series_descriptions": ["*t1*"]}, "t2": {"series_descriptions": ["*t2*"]}}}"#,
+    )
+    .unwrap();
+    let flags = ["--dicom-rules", by_rules.to_str().unwrap()];
+    let ran = predict(&bundle, &[&input], &out, &flags);
+    assert_eq!(ran.code, Some(3));
+    assert!(
+        ran.stderr
+            .contains("series of channels `t1` and `t2` have different frames of reference"),
+        "{}",
+        ran.stderr
+    );
+    // That a series is meant does not say where it lies.
+    let by_hand = ["--series", "t1=4", "--series", "t2=5", "--json"];
+    let ran = predict(&bundle, &[&input], &out, &by_hand);
+    assert_eq!(ran.code, Some(3));
+    assert!(
+        ran.stderr.contains("--any-frame-of-reference"),
+        "{}",
+        ran.stderr
+    );
+    let flags = [
+        &by_hand[..],
+        &["--any-frame-of-reference", "--format", "seg,nifti"],
+    ]
+    .concat();
+    let ran = predict(&bundle, &[&input], &out, &flags);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let differ = "geometry ok; frames of reference differ";
+    assert_eq!(json(&ran)["cases"][0]["remarks"], differ);
+    assert!(contains(
+        &out.join("1.2.1_seg.dcm"),
+        "frames of reference differ"
+    ));
+    let mut header = Vec::new();
+    let file = fs::File::open(out.join("1.2.1_seg.nii.gz")).unwrap();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(file), &mut header).unwrap();
+    let described = String::from_utf8_lossy(&header[148..228]).into_owned();
+    assert!(described.contains(differ), "{described}");
+    let warning = json(&ran)["cases"][0]["warnings"][0].to_string();
+    assert!(warning.contains("another frame of reference"), "{warning}");
+}
+
+#[test]
+fn formats_that_cannot_be_are_refused_before_any_work() {
+    let folder = tempdir().unwrap();
+    let (input, out) = (folder.path().join("study"), folder.path().join("out"));
+    write(&input, &slices(&scan(SHAPE), About::default()));
+    let nifti = folder.path().join("a.nii.gz");
+    support::write_scan(&nifti, &scan(SHAPE));
+    let (bundle, regions) = (bundle(folder.path()), region_bundle(folder.path()));
+    let cases: [(&Path, &Path, &str, i32, &str); 3] = [
+        (&bundle, &input, "report", 2, "neither is written"),
+        (&regions, &input, "labelmap", 2, "regions that may overlap"),
+        (&bundle, &nifti, "seg", 3, "the scan is NIfTI"),
+    ];
+    for (bundle, input, format, code, message) in cases {
+        let ran = predict(bundle, &[input], &out, &["--format", format]);
+        assert_eq!(ran.code, Some(code), "{}", ran.stderr);
+        assert!(ran.stderr.contains(message), "{}", ran.stderr);
+        assert_eq!(listing(&out), [""; 0]);
+    }
+    let ran = predict(
+        &regions,
+        &[&input],
+        &out,
+        &["--format", "seg,report,rtstruct"],
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(listing(&out).len(), 3);
+}
+
+#[test]
+fn codes_of_labels_are_those_of_the_rules() {
+    let folder = tempdir().unwrap();
+    let (input, out) = (folder.path().join("study"), folder.path().join("out"));
+    write(&input, &slices(&scan(SHAPE), About::default()));
+    let rules = folder.path().join("rules.json");
+    fs::write(
+        &rules,
+        r#"{"format": "vesal-dicom-rules", "format_version": 1, "labels": {"bone": {
+            "category": {"value": "91723000", "scheme": "SCT", "meaning": "Anatomical Structure"},
+            "type": {"value": "71341001", "scheme": "SCT", "meaning": "Femur"},
+            "modifier": {"value": "7771000", "scheme": "SCT", "meaning": "Left"}}}}"#,
+    )
+    .unwrap();
+    let bundle = bundle(folder.path());
+    let flags = [
+        "--dicom-rules",
+        rules.to_str().unwrap(),
+        "--format",
+        "seg,report",
+    ];
+    let ran = predict(&bundle, &[&input], &out, &flags);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for name in ["1.2.1_seg.dcm", "1.2.1_report.dcm"] {
+        for text in ["71341001", "Femur", "7771000", "bone"] {
+            assert!(contains(&out.join(name), text), "{name} {text}");
+        }
+    }
+}
+
+#[test]
+fn a_case_that_cannot_be_written_whole_leaves_nothing() {
+    let folder = tempdir().unwrap();
+    let (input, out) = (folder.path().join("study"), folder.path().join("out"));
+    write(&input, &slices(&scan(SHAPE), About::default()));
+    let bundle = bundle(folder.path());
+    let blocked = out.join("1.2.1_seg.dcm");
+    fs::create_dir_all(&blocked).unwrap();
+    let flags = ["--format", "nifti,seg", "--overwrite"];
+    let ran = predict(&bundle, &[&input], &out, &flags);
+    assert_eq!(ran.code, Some(6), "{}", ran.stderr);
+    assert_eq!(listing(&out), ["1.2.1_seg.dcm"]);
+}
+
+#[test]
+fn texts_of_headers_do_not_reach_the_terminal_raw() {
+    let folder = tempdir().unwrap();
+    let input = folder.path().join("study");
+    let about = About {
+        description: "a\u{1b}[31mred\u{7}\nline",
+        ..About::default()
+    };
+    write(&input, &slices(&scan(SHAPE), about));
+    let ran = support::run(["inspect".as_ref(), input.as_os_str()]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stdout.contains("  a[31mredline  "), "{}", ran.stdout);
+    assert!(!ran.stdout.contains('\u{1b}'));
+}

@@ -1,0 +1,83 @@
+//! Patch size, levels, filters and batch against the reference.
+
+use crate::shared;
+use serde_json::Value;
+use vesal_models::SegResNetDsConfig;
+use vesal_trainer::planner::{Scaling, autoscale};
+
+fn numbers(value: &Value) -> [f64; 3] {
+    let numbers: Vec<f64> = value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|n| n.as_f64().unwrap())
+        .collect();
+    numbers.try_into().unwrap()
+}
+
+fn whole(value: &Value) -> usize {
+    usize::try_from(value.as_u64().unwrap()).unwrap()
+}
+
+#[test]
+fn golden_autoscale() {
+    let Some(path) = shared::find("golden/autoscale.json") else {
+        return;
+    };
+    let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let cases = file["cases"].as_array().unwrap();
+    assert!(!cases.is_empty());
+    for case in cases {
+        let (size, spacing) = (numbers(&case["median_size_mm"]), numbers(&case["spacing"]));
+        let anisotropic = case["anisotropic"].as_bool().unwrap();
+        let classes = whole(&case["classes"]);
+        let by_batch = |memory_gib| Scaling {
+            memory_gib,
+            batch: true,
+            ..Scaling::NONE
+        };
+        let at_16 = autoscale(size, spacing, anisotropic, classes, &by_batch(16.0));
+        assert_eq!(
+            at_16.roi.map(|side| side as f64),
+            numbers(&case["roi"]),
+            "{case}"
+        );
+        assert_eq!(at_16.levels, whole(&case["levels"]), "{case}");
+        assert_eq!(at_16.init_filters, whole(&case["filters"]), "{case}");
+        let by_memory = case["batch"].as_object().unwrap();
+        assert!(!by_memory.is_empty());
+        for (memory_gib, expected) in by_memory {
+            let found = autoscale(
+                size,
+                spacing,
+                anisotropic,
+                classes,
+                &by_batch(memory_gib.parse().unwrap()),
+            );
+            assert_eq!(
+                found.roi.map(|side| side as f64),
+                numbers(&expected["roi"]),
+                "{memory_gib} GiB: {case}"
+            );
+            assert_eq!(
+                found.batch,
+                whole(&expected["batch"]),
+                "{memory_gib} GiB: {case}"
+            );
+            // The patch fits the network that is built for it.
+            let network = SegResNetDsConfig {
+                in_channels: 1,
+                out_channels: classes,
+                init_filters: found.init_filters,
+                blocks_down: vec![1; found.levels],
+                dsdepth: 4,
+                resolution: anisotropic.then_some(spacing),
+            };
+            let factor = network.shape_factor();
+            assert!(
+                (0..3).all(|axis| found.roi[axis].is_multiple_of(factor[axis])),
+                "{factor:?}: {case}"
+            );
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! From a task to plans: datasets, good and bad ones, their analysis, and what follows from it.
+
+#[path = "../broken/mod.rs"]
+mod broken;
+#[path = "../dataset_on_disk/mod.rs"]
+mod dataset_on_disk;
+#[path = "../raw_nifti/mod.rs"]
+mod raw_nifti;
+#[path = "../shared/mod.rs"]
+mod shared;
+
+mod analysis;
+mod bad_cases;
+mod broken_datasets;
+mod command_line;
+mod golden_autoscale;
+mod golden_datastats;
+mod golden_planner;
+mod planner;
+mod planner_settings;
+mod report;

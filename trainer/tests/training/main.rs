@@ -1,0 +1,13 @@
+//! From plans to networks.
+
+#[path = "../dataset_on_disk/mod.rs"]
+mod dataset_on_disk;
+#[path = "../work_dir/mod.rs"]
+mod work_dir;
+
+mod adamw;
+mod fit;
+mod golden_losses;
+mod history;
+mod stages;
+mod training_controls;
