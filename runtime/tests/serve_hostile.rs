@@ -5,6 +5,8 @@
 mod dicom_files;
 #[path = "../node/tests/support/mod.rs"]
 mod node_support;
+#[path = "../io/tests/shared/mod.rs"]
+mod shared;
 mod support;
 #[path = "support/dicom.rs"]
 mod support_dicom;
@@ -23,6 +25,7 @@ use dicom_files::{
 };
 use node_support::archive::Archive;
 use node_support::{Said, Sender, free_port, get};
+use shared::shared_data;
 use support::{bundle, scan, with_runtime};
 use support_dicom::{About, slices};
 use tempfile::tempdir;
@@ -249,16 +252,10 @@ fn generated(node: SocketAddr) {
 }
 
 /// Files of others that stopped something once; none where there is no such folder.
-fn shared() -> Vec<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let shared = std::env::var_os("VESAL_SHARED").map_or(here, PathBuf::from);
-    let folder = shared.join("data/hostile");
-    if !folder.is_dir() {
-        let required = std::env::var("CI").is_ok_and(|value| value == "true");
-        assert!(!required, "`{}` is not there", folder.display());
-        eprintln!("skipped: `{}` is not there", folder.display());
+fn hostile_files() -> Vec<PathBuf> {
+    let Some(folder) = shared_data("hostile") else {
         return Vec::new();
-    }
+    };
     let mut files = Vec::new();
     walk(&folder, &mut files);
     files.retain(|path| path.extension().is_some_and(|end| end == "dcm"));
@@ -309,7 +306,7 @@ fn others_are_served_within_half_a_minute() {
     let archive = Archive::start(0, |_, _| Some(0));
     // One prediction at once, so that it waits behind whatever takes long.
     let node = Node::start(folder.path(), archive.port, "run_minutes = 0.2");
-    let files = shared();
+    let files = hostile_files();
     thread::scope(|scope| {
         scope.spawn(|| generated(node.dicom));
         for part in files.chunks(files.len().div_ceil(4).max(1)) {
