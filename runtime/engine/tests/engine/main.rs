@@ -7,7 +7,6 @@ mod network;
 
 mod convolutions;
 mod networks;
-mod rewrites;
 mod segment;
 mod trial;
 mod verify;

@@ -1,10 +1,14 @@
-//! Rewritten networks compute what the original computes, in ONNX Runtime.
+//! Rewritten networks compute what the original computes, in ONNX Runtime. A process of its own, for it holds the one
+//! environment of ONNX Runtime that there may be.
+
+#[path = "../../onnx/tests/example/mod.rs"]
+mod network;
 
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 
-use crate::network::{Example, Random};
 use ndarray::{Array2, Array5, ArrayD, Axis};
+use network::{Example, Random};
 use ort::environment::Environment;
 use ort::session::Session;
 use ort::value::{TensorElementType, TensorRef};
