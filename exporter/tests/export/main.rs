@@ -2,6 +2,8 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+#[rustfmt::skip]
+#[allow(clippy::all, missing_docs, unused)]
 #[path = "../reimported/tiny.rs"]
 mod tiny;
 #[path = "../work_dir/mod.rs"]
