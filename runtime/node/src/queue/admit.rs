@@ -8,8 +8,8 @@ use std::time::Instant;
 use crate::clock::Time;
 use crate::log;
 use crate::queue::job::Copy;
-use crate::queue::unit::{DAMAGED, Unit};
-use crate::queue::{Arrival, Folder, Job, Key, Queue, State};
+use crate::queue::unit::Unit;
+use crate::queue::{Arrival, Folder, Job, Key, Queue, State, Undone};
 
 /// What became of an instance that was put into the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,7 +183,7 @@ impl Queue {
         let is_damaged = self.damaged.contains(key);
         let job = Job {
             caller: caller.to_owned(),
-            undone: is_damaged.then(|| DAMAGED.to_owned()).into_iter().collect(),
+            undone: is_damaged.then_some(Undone::Damage).into_iter().collect(),
             ..Job::new(&self.services[service].ae_title, Time::now())
         };
         self.files.create_folder(&folder.0)?;
@@ -211,7 +211,8 @@ impl Queue {
                 self.mark(key, unit, caller, whole);
             });
         }
-        let (elsewhere, owner) = (elsewhere(caller), self.arrival("", &[], caller).owner);
+        let elsewhere = Undone::Elsewhere(caller.to_owned());
+        let owner = self.arrival("", &[], caller).owner;
         let changes = |unit: &Unit| {
             let is_marked = unit.undone.contains(&elsewhere);
             let mut copies = unit.arrived.values();
@@ -237,12 +238,13 @@ impl Queue {
     fn mark(&self, key: &Key, unit: &mut Unit, caller: &str, whole: bool) {
         let before = unit.undone.clone();
         if whole {
-            // What the end of the node cut off, anybody makes good.
-            unit.undone.remove("");
-            unit.undone.remove(caller);
-            unit.undone.remove(&elsewhere(caller));
+            unit.undone.retain(|undone| match undone {
+                Undone::Restart => false,
+                Undone::Damage => true,
+                Undone::Caller(of) | Undone::Elsewhere(of) => of != caller,
+            });
         } else {
-            unit.undone.insert(caller.to_owned());
+            unit.undone.insert(Undone::Caller(caller.to_owned()));
         }
         // The next node is to know as well.
         if unit.undone != before && unit.undone != unit.job.undone {
@@ -253,10 +255,4 @@ impl Queue {
             }
         }
     }
-}
-
-/// What stands among those who left a job undone for a caller that did so in an association which may have been about
-/// another one.
-fn elsewhere(caller: &str) -> String {
-    format!("elsewhere: {caller}")
 }

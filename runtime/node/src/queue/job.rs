@@ -68,6 +68,20 @@ impl State {
     }
 }
 
+/// Why instances of a job may be missing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undone {
+    /// The node ended, and whoever was sending was cut off. Anybody who sends makes that good.
+    Restart,
+    /// Earlier instances of the job cannot be read and were set aside. Nobody makes that good by sending on.
+    Damage,
+    /// An association of this caller that sent into the job broke off or had instances refused.
+    Caller(String),
+    /// The same, in an association that may have been about another job.
+    Elsewhere(String),
+}
+
 /// What is noted of a job. No UID and nothing else of its data sets is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
@@ -93,10 +107,9 @@ pub struct Job {
     /// Instances that its source has, where one could be asked.
     #[serde(default)]
     pub expected: Option<usize>,
-    /// Whose association broke off or had instances refused, and has not been made good; `damaged` where earlier
-    /// instances were set aside.
+    /// Why instances of it may be missing, where that has not been made good.
     #[serde(default)]
-    pub undone: BTreeSet<String>,
+    pub undone: BTreeSet<Undone>,
     /// Whether a failure is none of its images': it is tried again when the node starts.
     #[serde(default)]
     pub again_at_start: bool,

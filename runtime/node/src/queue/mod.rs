@@ -29,7 +29,7 @@ pub use count::{Counted, Held, Unsettled};
 pub use deliver::{SendEnd, SendTicket, Sent};
 use folder::Folder;
 pub(crate) use job::is_digest;
-pub use job::{Arrival, Job, Key, State, digest, hexadecimal};
+pub use job::{Arrival, Job, Key, State, Undone, digest, hexadecimal};
 pub use open::OpenError;
 pub use predict::{RunEnd, RunTicket};
 pub use view::JobView;

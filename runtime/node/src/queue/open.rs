@@ -18,7 +18,7 @@ use crate::queue::look::{self, Noted};
 use crate::queue::secret::Secret;
 use crate::queue::unit::Unit;
 use crate::queue::units::Units;
-use crate::queue::{Folder, Job, Key, Mutex, Queue, State, digest, hexadecimal};
+use crate::queue::{Folder, Job, Key, Mutex, Queue, State, Undone, digest, hexadecimal};
 use crate::reason::Reason;
 use crate::work::orphan;
 
@@ -212,7 +212,7 @@ impl Queue {
     fn recover_unit(&self, key: &Key, unit: &mut Unit, has_input: bool) {
         unit.undone.clone_from(&unit.job.undone);
         // Whoever was sending, was cut off by our end.
-        unit.undone.insert(String::new());
+        unit.undone.insert(Undone::Restart);
         let now = Time::now();
         if unit.job.state == State::Failed && unit.job.again_at_start && has_input {
             log::info(format_args!("job {key}: is tried again"));

@@ -9,8 +9,8 @@ use crate::config::Doubtful;
 use crate::log;
 use crate::queue::folder::Instances;
 use crate::queue::job::Copy;
-use crate::queue::unit::{DAMAGED, Unit};
-use crate::queue::{Job, Key, Queue, State};
+use crate::queue::unit::Unit;
+use crate::queue::{Job, Key, Queue, State, Undone};
 use crate::reason::Reason;
 
 impl Queue {
@@ -98,7 +98,7 @@ impl Queue {
         };
         // Told once; when all of them come again, they are all there is.
         let mut undone = unit.undone.clone();
-        undone.remove(DAMAGED);
+        undone.remove(&Undone::Damage);
         unit.turn_into(
             files,
             Job {

@@ -12,11 +12,8 @@ use crate::queue::deliver::ways;
 use crate::queue::files::Files;
 use crate::queue::folder::{Folder, Instances};
 use crate::queue::job::Copy;
-use crate::queue::{Job, Key, State};
+use crate::queue::{Job, Key, State, Undone};
 use crate::reason::Undelivered;
-
-/// What nobody makes good by sending on: earlier instances of the job cannot be read.
-pub const DAMAGED: &str = "damaged";
 
 /// Pause behind a job that cannot be begun, or of which something could not be removed: others have their turn meanwhile.
 pub const AGAIN: Duration = Duration::from_secs(30);
@@ -41,9 +38,8 @@ pub struct Unit {
     pub last: Instant,
     /// When the first and the last instance of others came since.
     pub others: Option<(Instant, Instant)>,
-    /// Whose association into it broke off or had instances refused, and has not been made good; with an empty name
-    /// where the node itself was down, and with [`DAMAGED`] where earlier instances were set aside.
-    pub undone: BTreeSet<String>,
+    /// Why instances of it may be missing, where that has not been made good.
+    pub undone: BTreeSet<Undone>,
     /// Number of the first instance that came in place of another one that had not been taken in yet.
     pub replaced: Option<u64>,
     /// What a source said of it.

@@ -170,7 +170,10 @@ fn what_never_came_leaves_every_job_of_its_caller_undone() {
     association.send_to(&others(), "1.4", 4).unwrap();
     association.leave(true);
     let undone = queue.units().get(&key(&queue)).unwrap().undone.clone();
-    assert_eq!(undone.into_iter().collect::<Vec<_>>(), ["A"]);
+    assert_eq!(
+        undone.into_iter().collect::<Vec<_>>(),
+        [Undone::Caller("A".to_owned())]
+    );
 }
 
 #[test]

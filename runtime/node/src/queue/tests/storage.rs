@@ -194,7 +194,12 @@ fn what_comes_behind_a_job_that_was_set_aside_is_in_doubt() {
     send(&queue, "1.2", 2).unwrap();
     drop(queue);
     let queue = open(&config);
-    send(&queue, "1.3", 3).unwrap();
+    // Whatever a caller is called.
+    for caller in ["", "damage", "damaged"] {
+        let mut association = Association::open(&queue, caller);
+        association.send("1.3", 3).unwrap();
+        association.leave(true);
+    }
     queue.settle();
     assert!(queue.jobs(1)[0].doubt);
     // All of it once more.
