@@ -262,7 +262,7 @@ impl<'a> Association<'a> {
     }
 
     /// Ends the association: as agreed, or by abort. Everything was answered before: a peer that does not agree costs no
-    /// more than two seconds.
+    /// more than `RELEASE_TIME`.
     pub fn close(mut self, well: bool) {
         self.wire.set_idle(RELEASE_TIME);
         if well
