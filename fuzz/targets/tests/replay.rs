@@ -17,10 +17,9 @@ fn kept(target: &Target) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../inputs")
         .join(target.name);
-    let Ok(entries) = fs::read_dir(folder) else {
-        return Vec::new();
-    };
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
     let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    assert!(!files.is_empty(), "{folder:?} is empty");
     files.sort();
     files
 }
