@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::Array5;
-use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Label, Modality};
+use vesal_bundle::deploy_plan::{Activation, Channel, DeployPlan, Label, Modality};
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_engine::{Convolutions, Device, EngineOptions, OnnxPredictor, library};
 use vesal_onnx::proto::AttributeProto;
@@ -81,8 +81,6 @@ impl Net {
         let label = |index: usize| Label::new(name(index), index as u16, index);
         let channel = |index: usize| Channel::new(name(index), Modality::Mri);
         DeployPlan {
-            format: deploy_plan::FORMAT.into(),
-            format_version: deploy_plan::FORMAT_VERSION,
             name: "convolutions".into(),
             channels: (0..self.channels).map(channel).collect(),
             labels: (0..self.channels).map(label).collect(),

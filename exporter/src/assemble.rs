@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use burn_flex::Flex;
 use thiserror::Error;
 use vesal_bundle::deploy_plan::{self, DeployPlan};
-use vesal_bundle::manifest::{
-    self, EnsembleRecord, Manifest, Member, MemberProvenance, Provenance,
-};
+use vesal_bundle::manifest::{EnsembleRecord, Manifest, Member, MemberProvenance, Provenance};
 use vesal_bundle::probe::{self, ProbeError};
 use vesal_bundle::{Bundle, BundleWriter, WriteError};
 use vesal_engine::library::{self, LibraryError, Runtime};
@@ -209,8 +207,6 @@ pub fn assemble(
     writer.add(deploy_plan::FILE_NAME, frame.plan_bytes)?;
     writer.add(probe::FILE_NAME, &probe.to_json()?)?;
     let bundle = writer.finish(Manifest {
-        format: manifest::FORMAT.into(),
-        format_version: manifest::FORMAT_VERSION,
         name: frame.name.clone(),
         version: frame.version.clone(),
         deploy_plan: deploy_plan::FILE_NAME.into(),

@@ -7,7 +7,7 @@ use burn_flex::Flex;
 use ndarray::{Array5, ShapeError};
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
-use vesal_bundle::deploy_plan::{self, Activation, Channel, Label, Modality};
+use vesal_bundle::deploy_plan::{Activation, Channel, Label, Modality};
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_bundle::probe::ProbeInput;
 use vesal_engine::library::Runtime;
@@ -189,8 +189,6 @@ fn plain_plan(config: &NetworkConfig, window: [usize; 3]) -> DeployPlan {
     let channel = |index| Channel::new(format!("image {index}"), Modality::Mri);
     let label = |class_index| Label::new(format!("class {class_index}"), 0, class_index);
     DeployPlan {
-        format: deploy_plan::FORMAT.into(),
-        format_version: deploy_plan::FORMAT_VERSION,
         name: "parity".into(),
         channels: (0..config.in_channels()).map(channel).collect(),
         labels: (0..config.out_channels()).map(label).collect(),

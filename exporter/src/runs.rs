@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 use vesal_bundle::case_scores::CaseScores;
-use vesal_bundle::regular;
 use vesal_bundle::run_record::{self, RunRecord, RunRecordError};
+use vesal_files::regular;
 use vesal_models::NetworkConfig;
 
 /// What the trainer notes about the work directory; only its folds are read here.

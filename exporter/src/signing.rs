@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use minisign::{KeyPair, PError, SecretKey, SecretKeyBox};
 use thiserror::Error;
 use vesal_bundle::signature::SignatureError;
-use vesal_bundle::{Bundle, BundleError, regular, signature};
+use vesal_bundle::{Bundle, BundleError, signature};
+use vesal_files::regular;
 
 /// Largest file of a secret key in bytes.
 const MAX_KEY_BYTES: u64 = 4096;

@@ -14,8 +14,8 @@ use std::path::PathBuf;
 use crate::memory;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use vesal_bundle::digest::is_digest;
 use vesal_engine::{ConvolutionSearch, Convolutions, Device, EngineOptions, Precision, Provider};
+use vesal_files::digest::is_digest;
 use vesal_io::nifti::Believe;
 
 /// Segments 3-D medical images with a bundle of trained networks.

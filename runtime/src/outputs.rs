@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use vesal_cli::{Exit, Failure, stdout};
-use vesal_io::atomic;
+use vesal_files::atomic;
 
 use crate::cli::OutputFormat;
 

@@ -10,9 +10,9 @@ use rayon::prelude::*;
 use serde::Serialize;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::{Activation, Channel};
-use vesal_bundle::digest;
 use vesal_cli::Failure;
 use vesal_engine::{Device, Precision};
+use vesal_files::digest;
 use vesal_io::dicom::Stack;
 use vesal_volume::LabelMap;
 
@@ -382,8 +382,6 @@ mod tests {
             )
         };
         DeployPlan {
-            format: String::new(),
-            format_version: 1,
             name: "task".into(),
             channels: Vec::new(),
             labels: values.into_iter().enumerate().map(label).collect(),

@@ -7,13 +7,19 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 /// Crates of this workspace that each crate may depend on, and whether it may see Burn and ONNX Runtime.
 const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
     ("vesal-volume", &[], false, false),
+    ("vesal-files", &[], false, false),
     ("vesal-cli", &[], false, false),
-    ("vesal-io", &["vesal-volume"], false, false),
-    ("vesal-bundle", &["vesal-volume"], false, false),
+    ("vesal-io", &["vesal-volume", "vesal-files"], false, false),
+    (
+        "vesal-bundle",
+        &["vesal-volume", "vesal-files"],
+        false,
+        false,
+    ),
     ("vesal-onnx", &[], false, false),
     (
         "vesal-engine",
-        &["vesal-volume", "vesal-bundle", "vesal-onnx"],
+        &["vesal-volume", "vesal-files", "vesal-bundle", "vesal-onnx"],
         false,
         true,
     ),
@@ -22,6 +28,7 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
         &[
             "vesal-engine",
             "vesal-bundle",
+            "vesal-files",
             "vesal-io",
             "vesal-volume",
             "vesal-cli",
@@ -30,7 +37,7 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
         false,
         false,
     ),
-    ("vesal-node", &["vesal-io"], false, false),
+    ("vesal-node", &["vesal-files", "vesal-io"], false, false),
     ("vesal-kernels", &[], true, false),
     ("vesal-models", &["vesal-kernels"], true, false),
     (
@@ -39,6 +46,7 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
             "vesal-models",
             "vesal-kernels",
             "vesal-volume",
+            "vesal-files",
             "vesal-io",
             "vesal-bundle",
             "vesal-cli",
@@ -50,6 +58,7 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
         "vesal-exporter",
         &[
             "vesal-models",
+            "vesal-files",
             "vesal-bundle",
             "vesal-volume",
             "vesal-engine",
@@ -65,6 +74,7 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
         "vesal-fuzz-targets",
         &[
             "vesal-volume",
+            "vesal-files",
             "vesal-io",
             "vesal-bundle",
             "vesal-onnx",

@@ -31,15 +31,16 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use vesal_bundle::{deploy_plan, digest, regular};
-use vesal_io::atomic;
+use vesal_bundle::deploy_plan;
+use vesal_files::{atomic, digest, document, regular};
 
-use crate::analyze::findings::{self, Findings};
+use crate::analyze::findings::Findings;
 use crate::datalist::Datalist;
 use crate::folds;
 use crate::planner::Budget;
 use crate::relative;
 use crate::task::{Overrides, Task};
+use crate::train_plan;
 use crate::yaml;
 
 /// The task, as given.
@@ -59,7 +60,7 @@ const FINDINGS: &str = "findings.json";
 /// What inference needs to know.
 const DEPLOY_PLAN: &str = deploy_plan::FILE_NAME;
 /// What only training needs to know.
-const TRAIN_PLAN: &str = "train_plan.json";
+const TRAIN_PLAN: &str = train_plan::FILE_NAME;
 /// Name of a run directory without its fold.
 const RUN: &str = "segresnet_";
 
@@ -185,8 +186,6 @@ impl WorkDir {
             .map(|record| (record.analysis, record.plan))
             .unwrap_or_default();
         let record = WorkRecord {
-            format: record::FORMAT.to_owned(),
-            format_version: record::FORMAT_VERSION,
             dataroot: dataroot_text,
             fold_source: folds.source,
             folds: folds.runs,
@@ -274,7 +273,7 @@ impl WorkDir {
                 source,
             })?,
         };
-        parse_versioned(&path, &bytes, findings::FORMAT, findings::FORMAT_VERSION)
+        Ok(document::parse(&bytes, FINDINGS)?)
     }
 
     /// Where the findings are.
@@ -313,17 +312,7 @@ impl WorkDir {
     }
 
     fn write_record(&self) -> Result<(), WorkError> {
-        self.write_json(RECORD, &self.record)
-    }
-
-    fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), WorkError> {
-        let path = self.path.join(name);
-        let mut bytes = serde_json::to_vec_pretty(value).map_err(|source| WorkError::Json {
-            path: path.clone(),
-            source,
-        })?;
-        bytes.push(b'\n');
-        Ok(atomic::write_file(&path, &bytes, true)?)
+        Ok(document::write(&self.path.join(RECORD), &self.record)?)
     }
 
     fn write_yaml(&self, name: &str, value: &impl Serialize) -> Result<(), WorkError> {
@@ -390,30 +379,5 @@ fn read_record(directory: &Path) -> Result<WorkRecord, WorkError> {
             source,
         })?,
     };
-    parse_versioned(&path, &bytes, record::FORMAT, record::FORMAT_VERSION)
-}
-
-/// Decodes JSON that names its format and version.
-fn parse_versioned<T: DeserializeOwned>(
-    path: &Path,
-    bytes: &[u8],
-    format: &str,
-    version: u32,
-) -> Result<T, WorkError> {
-    let json = |source| WorkError::Json {
-        path: path.to_owned(),
-        source,
-    };
-    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(json)?;
-    let found = (value["format"].as_str(), value["format_version"].as_u64());
-    if found != (Some(format), Some(u64::from(version))) {
-        let found = format!("{} version {}", value["format"], value["format_version"]);
-        let expected = format!("\"{format}\" version {version}");
-        return Err(WorkError::Version {
-            path: path.to_owned(),
-            found,
-            expected,
-        });
-    }
-    serde_json::from_value(value).map_err(json)
+    Ok(document::parse(&bytes, RECORD)?)
 }

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 use serde_yaml_ng::{Mapping, Value};
 use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::Modality;
-use vesal_bundle::{name, regular};
+use vesal_bundle::name;
+use vesal_files::regular;
 
 use crate::yaml;
 

@@ -4,12 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use vesal_files::VersionedDocument;
 use vesal_models::NetworkConfig;
 
-/// Name of this format in the file itself.
-pub const FORMAT: &str = "vesal-train-plan";
-/// Version of the format that this code writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// File name inside a work directory.
+pub const FILE_NAME: &str = "train_plan.json";
 
 /// Where patches are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,10 +53,6 @@ impl fmt::Debug for AugmentMode {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainPlan {
-    /// Always [`FORMAT`].
-    pub format: String,
-    /// Always [`FORMAT_VERSION`].
-    pub format_version: u32,
     /// Algorithm: `segresnet`.
     pub algorithm: String,
     /// Network to train.
@@ -205,6 +200,12 @@ pub fn is_fraction(value: f64) -> bool {
 /// Whether these are axes of a patch, each at most once.
 pub fn are_axes(axes: &[usize]) -> bool {
     (0..axes.len()).all(|i| axes[i] < 3 && !axes[..i].contains(&axes[i]))
+}
+
+impl VersionedDocument for TrainPlan {
+    const FORMAT: &str = "vesal-train-plan";
+    const VERSION: u32 = 1;
+    const MAX_BYTES: u64 = 1 << 20;
 }
 
 impl TrainPlan {

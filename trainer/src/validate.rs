@@ -194,7 +194,7 @@ impl Scores {
 #[cfg(test)]
 mod tests {
     use ndarray::aview1;
-    use vesal_bundle::deploy_plan::{self, Channel, Label, Modality};
+    use vesal_bundle::deploy_plan::{Channel, Label, Modality};
     use vesal_volume::Affine;
     use vesal_volume::window::{Blend, Padding, WindowPlan};
 
@@ -203,8 +203,6 @@ mod tests {
     fn plan() -> DeployPlan {
         let label = |class_index, name: &str, value| Label::new(name, value, class_index);
         DeployPlan {
-            format: deploy_plan::FORMAT.into(),
-            format_version: deploy_plan::FORMAT_VERSION,
             name: "test".into(),
             channels: vec![Channel::new("image", Modality::Mri)],
             labels: vec![

@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use thiserror::Error;
-use vesal_bundle::yaml::{self, YamlError};
+use vesal_files::yaml::{self, YamlError};
 
 /// Why a text does not become data.
 #[derive(Debug, Error)]

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use thiserror::Error;
-use vesal_bundle::regular;
+use vesal_files::regular;
 use zip::ZipArchive;
 use zip::result::ZipError;
 

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::PlanError;
 use vesal_bundle::dicom_rules::RulesError;
 use vesal_bundle::manifest::{EnsembleRecord, MemberProvenance};
-use vesal_bundle::{DicomRules, digest};
+use vesal_files::digest;
 use vesal_models::{ConfigError, NetworkConfig};
 
 use super::checkpoint::{Checkpoint, CheckpointError};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
-use vesal_bundle::deploy_plan::{self, Activation, Channel, Label, MAX_WINDOW_SIDE, Modality};
+use vesal_bundle::deploy_plan::{Activation, Channel, Label, MAX_WINDOW_SIDE, Modality};
 use vesal_models::NetworkConfig;
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
@@ -185,8 +185,6 @@ pub(super) fn plan(
     let further = further.map(|(key, mode)| Channel::new(key.clone(), modality_of(mode)));
 
     let plan = DeployPlan {
-        format: deploy_plan::FORMAT.into(),
-        format_version: deploy_plan::FORMAT_VERSION,
         name: flags
             .name
             .clone()

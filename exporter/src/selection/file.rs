@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 use thiserror::Error;
-use vesal_bundle::regular;
-use vesal_bundle::yaml::{self, YamlError};
+use vesal_files::regular;
+use vesal_files::yaml::{self, YamlError};
 use vesal_volume::postprocess::Combine;
 
 use super::best_of_fold;

@@ -7,13 +7,14 @@ use crate::work_dir::{WINDOW, destination, network_config, plan, work_dir, write
 use tempfile::TempDir;
 use vesal_bundle::manifest::{MemberProvenance, SelectionRule};
 use vesal_bundle::run_record::RunRecordError;
-use vesal_bundle::{Bundle, WriteError, digest};
+use vesal_bundle::{Bundle, WriteError};
 use vesal_engine::{Device, EngineOptions, verify};
 use vesal_exporter::assemble::AssembleError;
 use vesal_exporter::lower;
 use vesal_exporter::package::{PackageError, package};
 use vesal_exporter::runs::RunsError;
 use vesal_exporter::selection::{SelectionError, Wish};
+use vesal_files::digest;
 
 /// These folds, or those that are finished.
 fn of_folds(folds: Option<&[usize]>) -> Wish {

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use burn_store::{ModuleSnapshot, SafetensorsStore};
 use tempfile::TempDir;
 use vesal_bundle::case_scores::{self, CaseScore, CaseScores, LabelScore, MeanScore};
-use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Label, Modality};
+use vesal_bundle::deploy_plan::{Activation, Channel, DeployPlan, Label, Modality};
 use vesal_bundle::run_record::{self, FileRef, RunRecord};
 use vesal_exporter::assemble::Destination;
+use vesal_files::document;
 use vesal_models::NetworkConfig;
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
@@ -33,8 +34,6 @@ pub fn plan() -> DeployPlan {
         )
     };
     DeployPlan {
-        format: deploy_plan::FORMAT.into(),
-        format_version: deploy_plan::FORMAT_VERSION,
         name: "phantom".into(),
         channels: vec![Channel::new("image", Modality::Mri)],
         labels: (0..3).map(label).collect(),
@@ -59,7 +58,7 @@ pub fn work_dir(folds: &[usize]) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
     // Not as this program would write it: the bytes have to be copied, not written anew.
-    let compact = serde_json::to_vec(&plan()).unwrap();
+    let compact = document::to_compact_json(&plan(), "deploy_plan.json").unwrap();
     fs::write(root.join("deploy_plan.json"), compact).unwrap();
     fs::write(root.join("data_stats.json"), b"{}").unwrap();
     for &fold in folds {
@@ -88,8 +87,6 @@ pub fn write_named_run(root: &Path, name: &str, fold: usize, dice: f64) {
         prediction_ml: 1.,
     };
     let scores = CaseScores {
-        format: case_scores::FORMAT.into(),
-        format_version: case_scores::FORMAT_VERSION,
         fold,
         epoch: 10 + fold,
         epochs_trained: 20,
@@ -102,8 +99,6 @@ pub fn write_named_run(root: &Path, name: &str, fold: usize, dice: f64) {
     };
     scores.write(&run.join(case_scores::FILE_NAME)).unwrap();
     let record = RunRecord {
-        format: run_record::FORMAT.into(),
-        format_version: run_record::FORMAT_VERSION,
         algorithm: "segresnet".into(),
         fold,
         network: network_config(),

@@ -8,7 +8,8 @@ use std::fs;
 use serde_json::Value;
 use vesal_bundle::case_scores::CaseScores;
 use vesal_bundle::manifest::FILE_NAME;
-use vesal_bundle::{Bundle, DeployPlan, DicomRules, Manifest, Probe, digest};
+use vesal_bundle::{Bundle, DeployPlan, DicomRules, Manifest, Probe};
+use vesal_files::digest;
 
 use crate::Target;
 use crate::scratch::{Scratch, files, joined};

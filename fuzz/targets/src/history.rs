@@ -3,7 +3,7 @@
 use std::io::{Cursor, Write};
 
 use serde_json::json;
-use vesal_bundle::digest;
+use vesal_files::digest;
 use vesal_trainer::history;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::deploy_plan::{self, DeployPlan, PlanError};
-use crate::digest;
-use crate::document::{self, DocumentError};
+use crate::deploy_plan::{DeployPlan, PlanError};
 use crate::manifest::{self, Manifest, ManifestError};
 use crate::path::{self, PathError};
-use crate::probe::{self, Probe, ProbeError};
+use crate::probe::{Probe, ProbeError};
 use crate::signature::{self, Demands, SignatureError};
+use vesal_files::digest;
+use vesal_files::document::{self, DocumentError, VersionedDocument};
 
 /// Deepest folder below a bundle.
 const MAX_DEPTH: usize = 8;
@@ -196,7 +196,7 @@ impl Bundle {
                 });
             }
         }
-        let manifest_bytes = document::read_limited(&manifest_path, manifest::MAX_FILE_BYTES)?;
+        let manifest_bytes = document::read_limited(&manifest_path, Manifest::MAX_BYTES)?;
         let signed = demands.check(directory, &manifest_bytes)?;
         let manifest = Manifest::from_json(&manifest_bytes)?;
         check_listing(directory, &manifest)?;
@@ -216,11 +216,10 @@ impl Bundle {
             directory,
             &manifest,
             &manifest.deploy_plan,
-            deploy_plan::MAX_FILE_BYTES,
+            DeployPlan::MAX_BYTES,
         )?;
         let plan = DeployPlan::from_json(&plan_bytes)?;
-        let probe_bytes =
-            read_checked(directory, &manifest, &manifest.probe, probe::MAX_FILE_BYTES)?;
+        let probe_bytes = read_checked(directory, &manifest, &manifest.probe, Probe::MAX_BYTES)?;
         let probe = Probe::from_json(&probe_bytes, &plan, manifest.members.len())?;
         Ok(Self {
             directory: directory.into(),

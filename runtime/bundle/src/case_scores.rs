@@ -5,23 +5,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::document;
 use crate::run_record::{RunRecordError, Score, check_dice};
+use vesal_files::document::{self, VersionedDocument};
 
-/// Name of this format in the file itself.
-pub const FORMAT: &str = "vesal-case-scores";
-/// Version of the format that this code writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
 /// File name inside a run directory.
 pub const FILE_NAME: &str = "scores.json";
-/// Largest file in bytes.
-pub const MAX_FILE_BYTES: u64 = 256 << 20;
-
-const KIND: document::Kind = document::Kind {
-    format: FORMAT,
-    version: FORMAT_VERSION,
-    limit_bytes: MAX_FILE_BYTES,
-};
 
 /// How well one label of one case was predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -49,10 +37,6 @@ pub struct CaseScore {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CaseScores {
-    /// Always [`FORMAT`].
-    pub format: String,
-    /// Always [`FORMAT_VERSION`].
-    pub format_version: u32,
     /// Fold that the run held out.
     pub fold: usize,
     /// Epoch (1-based) whose weights were kept.
@@ -127,22 +111,30 @@ impl MeanScore {
     }
 }
 
+impl VersionedDocument for CaseScores {
+    const FORMAT: &str = "vesal-case-scores";
+    const VERSION: u32 = 1;
+    const MAX_BYTES: u64 = 256 << 20;
+}
+
 impl CaseScores {
     /// Reads and validates scores.
     ///
     /// **Errors**: [`RunRecordError`].
     pub fn read(path: &Path) -> Result<Self, RunRecordError> {
-        let bytes = document::read_limited(path, MAX_FILE_BYTES)?;
-        Self::from_json(&bytes)
+        Self::validated(document::read(path)?)
     }
 
     /// Parses and validates scores.
     ///
     /// **Errors**: [`RunRecordError`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, RunRecordError> {
-        let scores: Self = document::parse(bytes, FILE_NAME, KIND)?;
-        scores.validate()?;
-        Ok(scores)
+        Self::validated(document::parse(bytes, FILE_NAME)?)
+    }
+
+    fn validated(self) -> Result<Self, RunRecordError> {
+        self.validate()?;
+        Ok(self)
     }
 
     /// Validates the scores and writes them, never half.
@@ -150,8 +142,7 @@ impl CaseScores {
     /// **Errors**: [`RunRecordError`].
     pub fn write(&self, path: &Path) -> Result<(), RunRecordError> {
         self.validate()?;
-        let bytes = document::to_json(self, FILE_NAME)?;
-        Ok(document::write_atomic(path, &bytes)?)
+        Ok(document::write(path, self)?)
     }
 
     fn validate(&self) -> Result<(), RunRecordError> {
@@ -219,8 +210,6 @@ mod tests {
     #[test]
     fn impossible_scores_are_refused() {
         let scores = |case| CaseScores {
-            format: FORMAT.into(),
-            format_version: FORMAT_VERSION,
             fold: 0,
             epoch: 2,
             epochs_trained: 3,

@@ -8,8 +8,8 @@ pub use vesal_volume::postprocess::Activation;
 use vesal_volume::preprocess::{Step, check_steps};
 use vesal_volume::window::WindowPlan;
 
-use crate::document;
 use crate::name;
+use vesal_files::document::{self, VersionedDocument};
 
 mod channel;
 mod code;
@@ -24,14 +24,8 @@ pub use code::{
 pub use error::PlanError;
 pub use labels::{Label, UnknownLabel};
 
-/// Name of this format in the file itself.
-pub const FORMAT: &str = "vesal-deploy-plan";
-/// Version of the format that this code writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
 /// File name inside a bundle and a work directory.
 pub const FILE_NAME: &str = "deploy_plan.json";
-/// Largest file in bytes.
-pub const MAX_FILE_BYTES: u64 = 1 << 20;
 /// Largest number of channels.
 pub const MAX_CHANNELS: usize = 64;
 /// Largest number of labels including background.
@@ -45,22 +39,12 @@ pub const MAX_WINDOW_SIDE: usize = 1024;
 /// Largest window in voxels.
 pub const MAX_WINDOW_VOXELS: usize = 1 << 27;
 
-const KIND: document::Kind = document::Kind {
-    format: FORMAT,
-    version: FORMAT_VERSION,
-    limit_bytes: MAX_FILE_BYTES,
-};
-
 /// What turns a case into a label map, apart from the networks: `deploy_plan.json`.
 ///
 /// Written by the trainer and copied byte for byte into the bundle; its digest is checked at export and at load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeployPlan {
-    /// Always [`FORMAT`].
-    pub format: String,
-    /// Always [`FORMAT_VERSION`].
-    pub format_version: u32,
     /// Name of the task.
     pub name: String,
     /// Input channels in network order.
@@ -75,26 +59,30 @@ pub struct DeployPlan {
     pub window: WindowPlan,
 }
 
+impl VersionedDocument for DeployPlan {
+    const FORMAT: &str = "vesal-deploy-plan";
+    const VERSION: u32 = 1;
+    const MAX_BYTES: u64 = 1 << 20;
+}
+
 impl DeployPlan {
     /// Reads and validates a plan.
     ///
     /// **Errors**: [`PlanError`].
     pub fn read(path: &Path) -> Result<Self, PlanError> {
-        let bytes = document::read_limited(path, MAX_FILE_BYTES)?;
-        Self::parse(&bytes, &document::file_name(path))
+        Self::validated(document::read(path)?)
     }
 
     /// Parses and validates a plan.
     ///
     /// **Errors**: [`PlanError`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, PlanError> {
-        Self::parse(bytes, FILE_NAME)
+        Self::validated(document::parse(bytes, FILE_NAME)?)
     }
 
-    fn parse(bytes: &[u8], name: &str) -> Result<Self, PlanError> {
-        let plan: Self = document::parse(bytes, name, KIND)?;
-        plan.validate()?;
-        Ok(plan)
+    fn validated(self) -> Result<Self, PlanError> {
+        self.validate()?;
+        Ok(self)
     }
 
     /// Validates the plan and gives the bytes of its file.

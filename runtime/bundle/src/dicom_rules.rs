@@ -9,20 +9,7 @@ use thiserror::Error;
 use crate::deploy_plan::{
     Activation, Channel, CodeError, DeployPlan, Label, LabelCode, PatternError,
 };
-use crate::document::{self, DocumentError};
-
-/// Name of this format in the file itself.
-pub const FORMAT: &str = "vesal-dicom-rules";
-/// Version of the format that this code reads.
-pub const FORMAT_VERSION: u32 = 1;
-/// Largest file in bytes.
-pub const MAX_FILE_BYTES: u64 = 1 << 20;
-
-const KIND: document::Kind = document::Kind {
-    format: FORMAT,
-    version: FORMAT_VERSION,
-    limit_bytes: MAX_FILE_BYTES,
-};
+use vesal_files::document::{self, DocumentError, VersionedDocument};
 
 /// What a plan is to say about DICOM, by the names of its channels and labels.
 ///
@@ -57,20 +44,6 @@ pub struct DicomRules {
 pub struct ChannelRules {
     /// Patterns of their descriptions, as in [`Channel::series_descriptions`]; none: any series of the modality.
     pub series_descriptions: Vec<String>,
-}
-
-/// The file: the rules behind the two fields that every document begins with.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    #[serde(rename = "format")]
-    _format: String,
-    #[serde(rename = "format_version")]
-    _format_version: u32,
-    #[serde(default)]
-    channels: BTreeMap<String, ChannelRules>,
-    #[serde(default)]
-    labels: BTreeMap<String, LabelCode>,
 }
 
 /// Why rules of DICOM cannot be used.
@@ -131,25 +104,30 @@ impl RulesError {
     }
 }
 
+impl VersionedDocument for DicomRules {
+    const FORMAT: &str = "vesal-dicom-rules";
+    const VERSION: u32 = 1;
+    const MAX_BYTES: u64 = 1 << 20;
+}
+
 impl DicomRules {
     /// Reads and checks rules.
     ///
     /// **Errors**: [`RulesError`].
     pub fn read(path: &Path) -> Result<Self, RulesError> {
-        let bytes = document::read_limited(path, MAX_FILE_BYTES)?;
-        Self::from_json(&bytes, &document::file_name(path))
+        Self::validated(document::read(path)?)
     }
 
     /// Parses and checks rules; errors call them by this name.
     ///
     /// **Errors**: [`RulesError`].
     pub fn from_json(bytes: &[u8], name: &str) -> Result<Self, RulesError> {
-        let Document {
-            channels, labels, ..
-        } = document::parse(bytes, name, KIND)?;
-        let rules = Self { channels, labels };
-        rules.validate()?;
-        Ok(rules)
+        Self::validated(document::parse(bytes, name)?)
+    }
+
+    fn validated(self) -> Result<Self, RulesError> {
+        self.validate()?;
+        Ok(self)
     }
 
     /// Whether there are none.

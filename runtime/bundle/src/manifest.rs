@@ -7,34 +7,22 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
-use crate::digest;
-use crate::document::{self, DocumentError};
 pub use crate::ensemble_record::{EnsembleRecord, Selection, SelectionRule};
 use crate::name::{self, NameError};
 use crate::path::{self, PathError};
 use crate::run_record::{RunRecordError, Score};
 use crate::signature;
+use vesal_files::digest;
+use vesal_files::document::{self, DocumentError, VersionedDocument};
 
-/// Name of this format in the file itself.
-pub const FORMAT: &str = "vesal-bundle";
-/// Version of the format that this code writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
 /// File name inside a bundle.
 pub const FILE_NAME: &str = "manifest.json";
-/// Largest manifest in bytes.
-pub const MAX_FILE_BYTES: u64 = 4 << 20;
 /// Largest number of networks.
 pub const MAX_MEMBERS: usize = 256;
 /// Largest number of files.
 pub const MAX_FILES: usize = 1024;
 /// Largest file of a bundle in bytes; ONNX itself ends at 2 GiB.
 pub const MAX_ENTRY_BYTES: u64 = 1 << 31;
-
-const KIND: document::Kind = document::Kind {
-    format: FORMAT,
-    version: FORMAT_VERSION,
-    limit_bytes: MAX_FILE_BYTES,
-};
 
 /// Size and digest of one file of the bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,10 +119,6 @@ pub fn check_version(found: &str) -> Result<(), ManifestError> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Always [`FORMAT`].
-    pub format: String,
-    /// Always [`FORMAT_VERSION`].
-    pub format_version: u32,
     /// Name of the task.
     pub name: String,
     /// Version, as its makers count, such as `1.2.0`; absent where they do not.
@@ -295,12 +279,18 @@ impl ManifestError {
     }
 }
 
+impl VersionedDocument for Manifest {
+    const FORMAT: &str = "vesal-bundle";
+    const VERSION: u32 = 1;
+    const MAX_BYTES: u64 = 4 << 20;
+}
+
 impl Manifest {
     /// Parses and validates a manifest.
     ///
     /// **Errors**: [`ManifestError`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, ManifestError> {
-        let manifest: Self = document::parse(bytes, FILE_NAME, KIND)?;
+        let manifest: Self = document::parse(bytes, FILE_NAME)?;
         manifest.validate()?;
         Ok(manifest)
     }

@@ -7,25 +7,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::digest;
-use crate::document::{self, DocumentError};
 use crate::name::{self, NameError};
-use crate::regular;
+use vesal_files::digest;
+use vesal_files::document::{self, DocumentError, VersionedDocument};
+use vesal_files::regular;
 
-/// Name of this format in the file itself.
-pub const FORMAT: &str = "vesal-run";
-/// Version of the format that this code writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
 /// File name inside a run directory.
 pub const FILE_NAME: &str = "run.json";
-/// Largest file in bytes.
-pub const MAX_FILE_BYTES: u64 = 1 << 20;
-
-const KIND: document::Kind = document::Kind {
-    format: FORMAT,
-    version: FORMAT_VERSION,
-    limit_bytes: MAX_FILE_BYTES,
-};
 
 /// A file named relative to the record that names it, with its digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,10 +44,6 @@ pub struct Score {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunRecord<N> {
-    /// Always [`FORMAT`].
-    pub format: String,
-    /// Always [`FORMAT_VERSION`].
-    pub format_version: u32,
     /// Algorithm name: `segresnet`.
     pub algorithm: String,
     /// Which fold was held out.
@@ -205,6 +189,12 @@ impl FileRef {
     }
 }
 
+impl<N> VersionedDocument for RunRecord<N> {
+    const FORMAT: &str = "vesal-run";
+    const VERSION: u32 = 1;
+    const MAX_BYTES: u64 = 1 << 20;
+}
+
 impl<N> RunRecord<N> {
     /// Checks every rule of the format that the types do not express.
     ///
@@ -224,8 +214,7 @@ impl<N: DeserializeOwned> RunRecord<N> {
     ///
     /// **Errors**: [`RunRecordError`].
     pub fn read(path: &Path) -> Result<Self, RunRecordError> {
-        let bytes = document::read_limited(path, MAX_FILE_BYTES)?;
-        let record: Self = document::parse(&bytes, &document::file_name(path), KIND)?;
+        let record: Self = document::read(path)?;
         record.validate()?;
         Ok(record)
     }
@@ -237,8 +226,7 @@ impl<N: Serialize> RunRecord<N> {
     /// **Errors**: [`RunRecordError`].
     pub fn write(&self, path: &Path) -> Result<(), RunRecordError> {
         self.validate()?;
-        let bytes = document::to_json(self, &document::file_name(path))?;
-        Ok(document::write_atomic(path, &bytes)?)
+        Ok(document::write(path, self)?)
     }
 }
 

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::digest;
-use crate::document::{self, DocumentError};
+use vesal_files::atomic;
+use vesal_files::digest;
+use vesal_files::document::{self, DocumentError};
 
 /// File name inside a bundle.
 pub const FILE_NAME: &str = "signature.minisig";
@@ -168,8 +169,6 @@ impl Demands {
 ///
 /// **Errors**: it cannot be written.
 pub fn write(directory: &Path, signature: &str) -> Result<(), SignatureError> {
-    Ok(document::write_atomic(
-        &directory.join(FILE_NAME),
-        signature.as_bytes(),
-    )?)
+    atomic::write_file(&directory.join(FILE_NAME), signature.as_bytes(), true)
+        .map_err(|error| SignatureError::Document(error.into()))
 }

@@ -1,16 +1,14 @@
 //! Writing a bundle: beside its destination, manifest last, then renamed, so that it is never half written.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
 use thiserror::Error;
+use vesal_files::{AtomicDirectory, AtomicError, digest};
 
 use crate::bundle::{Bundle, BundleError};
-use crate::digest;
-use crate::document;
 use crate::manifest::{self, FileEntry, Manifest, ManifestError};
 use crate::path::{self, PathError};
 
@@ -44,6 +42,9 @@ pub enum WriteError {
     /// The finished bundle does not open.
     #[error("the new bundle is unusable")]
     Unusable(#[from] BundleError),
+    /// It cannot be put in its place.
+    #[error(transparent)]
+    Place(#[from] AtomicError),
     /// The file system refuses.
     #[error("cannot write `{}`", path.display())]
     Write {
@@ -61,6 +62,7 @@ impl WriteError {
             Self::Exists { .. } => Some("`--overwrite` replaces it"),
             Self::NotABundle { .. } => Some("choose another output, or remove it yourself"),
             Self::Unusable(error) => error.hint(),
+            Self::Place(error) => error.hint(),
             _ => None,
         }
     }
@@ -73,8 +75,7 @@ impl WriteError {
 pub struct BundleWriter {
     destination: PathBuf,
     overwrite: bool,
-    parent: PathBuf,
-    directory: TempDir,
+    directory: AtomicDirectory,
     files: BTreeMap<String, FileEntry>,
 }
 
@@ -84,26 +85,16 @@ impl BundleWriter {
     /// **Errors**: the destination exists and must not be replaced, or its parent cannot be written.
     pub fn create(destination: &Path, overwrite: bool) -> Result<Self, WriteError> {
         check_destination(destination, overwrite)?;
-        let parent = match destination.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-            _ => PathBuf::from("."),
-        };
-        let write = |source| WriteError::Write {
-            path: destination.into(),
-            source,
-        };
-        fs::create_dir_all(&parent).map_err(write)?;
-        let mut builder = tempfile::Builder::new();
-        document::share(&mut builder, 0o777);
-        let directory = builder
-            .prefix(".vesal-bundle-")
-            .tempdir_in(&parent)
-            .map_err(write)?;
+        if let Some(parent) = destination.parent() {
+            fs::create_dir_all(parent).map_err(|source| WriteError::Write {
+                path: destination.into(),
+                source,
+            })?;
+        }
         Ok(Self {
             destination: destination.into(),
             overwrite,
-            parent,
-            directory,
+            directory: AtomicDirectory::create(destination, overwrite)?,
             files: BTreeMap::new(),
         })
     }
@@ -116,7 +107,7 @@ impl BundleWriter {
         if self.files.contains_key(path) {
             return Err(WriteError::Twice { file: path.into() });
         }
-        write_synced(&full, bytes).map_err(|source| WriteError::Write { path: full, source })?;
+        write_new(&full, bytes).map_err(|source| WriteError::Write { path: full, source })?;
         let entry = FileEntry {
             bytes: bytes.len() as u64,
             sha256: digest::sha256(bytes),
@@ -134,40 +125,14 @@ impl BundleWriter {
     /// **Errors**: [`WriteError`]; the destination is as before then.
     pub fn finish(self, mut manifest: Manifest) -> Result<Bundle, WriteError> {
         manifest.files = self.files;
-        let staged = self.directory.path();
-        let manifest_path = staged.join(manifest::FILE_NAME);
-        write_synced(&manifest_path, &manifest.to_json()?).map_err(|source| WriteError::Write {
+        let manifest_path = self.directory.path().join(manifest::FILE_NAME);
+        write_new(&manifest_path, &manifest.to_json()?).map_err(|source| WriteError::Write {
             path: manifest_path,
             source,
         })?;
-        sync_directory(staged);
-        Bundle::open(staged)?;
+        Bundle::open(self.directory.path())?;
         check_destination(&self.destination, self.overwrite)?;
-        let write = |source| WriteError::Write {
-            path: self.destination.clone(),
-            source,
-        };
-        let replaced = if self.destination.exists() {
-            let aside = tempfile::Builder::new()
-                .prefix(".vesal-replaced-")
-                .tempdir_in(&self.parent)
-                .map_err(write)?;
-            fs::rename(&self.destination, aside.path().join("bundle")).map_err(write)?;
-            Some(aside)
-        } else {
-            None
-        };
-        if let Err(source) = fs::rename(staged, &self.destination) {
-            if let Some(aside) = replaced {
-                // Should even this fail, the old bundle stays where it is.
-                let kept = aside.keep();
-                if fs::rename(kept.join("bundle"), &self.destination).is_ok() {
-                    let _ = fs::remove_dir(kept);
-                }
-            }
-            return Err(write(source));
-        }
-        sync_directory(&self.parent);
+        self.directory.commit()?;
         Ok(Bundle::open(&self.destination)?)
     }
 }
@@ -188,18 +153,9 @@ fn check_destination(destination: &Path, overwrite: bool) -> Result<(), WriteErr
     }
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
-    let mut file = File::create_new(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// Makes renames durable where the system can; where it cannot, the files themselves are synced all the same.
-fn sync_directory(directory: &Path) {
-    if let Ok(handle) = File::open(directory) {
-        let _ = handle.sync_all();
-    }
+    io::Write::write_all(&mut fs::File::create_new(path)?, bytes)
 }

@@ -155,9 +155,7 @@ mod tests {
     use std::sync::Arc;
 
     use ndarray::{Array3, Array4, ArrayView4};
-    use vesal_bundle::deploy_plan::{
-        Activation, Channel, DeployPlan, FORMAT, FORMAT_VERSION, Label, Modality,
-    };
+    use vesal_bundle::deploy_plan::{Activation, Channel, DeployPlan, Label, Modality};
     use vesal_volume::postprocess::Combine;
     use vesal_volume::preprocess::execute;
     use vesal_volume::window::{Blend, Padding, WindowPlan};
@@ -176,8 +174,6 @@ mod tests {
             )
         };
         DeployPlan {
-            format: FORMAT.into(),
-            format_version: FORMAT_VERSION,
             name: "two".into(),
             channels: vec![Channel::new("image", Modality::Mri)],
             labels: (0..2).map(label).collect(),

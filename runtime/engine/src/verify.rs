@@ -7,7 +7,7 @@ use ndarray::{Array5, ShapeError};
 use thiserror::Error;
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_bundle::probe::{
-    self, ExpectedLabels, LogitSample, MemberProbe, Probe, ProbeError, ProbeInput, Tolerance,
+    ExpectedLabels, LogitSample, MemberProbe, Probe, ProbeError, ProbeInput, Tolerance,
 };
 use vesal_bundle::{Bundle, DeployPlan};
 use vesal_volume::postprocess::Combine;
@@ -157,8 +157,6 @@ pub fn record_probe(
         });
     })?;
     let probe = Probe {
-        format: probe::FORMAT.into(),
-        format_version: probe::FORMAT_VERSION,
         input,
         members,
         labels: ExpectedLabels::encode(&labels),

@@ -3,7 +3,6 @@
 //! Whatever a file holds, reading it gives data or a typed error: never a panic, and never an allocation that the
 //! file itself does not back.
 
-pub mod atomic;
 pub mod dicom;
 pub mod nifti;
 mod positioned;

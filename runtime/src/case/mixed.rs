@@ -214,8 +214,6 @@ fn plan() -> DeployPlan {
         channel
     };
     DeployPlan {
-        format: String::new(),
-        format_version: 1,
         name: "task".into(),
         channels: vec![channel("t1"), channel("t2")],
         labels: vec![Label::new("background", 0, 0), Label::new("liver", 1, 1)],

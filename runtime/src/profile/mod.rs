@@ -8,20 +8,14 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use vesal_bundle::{Bundle, digest};
+use vesal_bundle::Bundle;
 use vesal_engine::library::cache_directory;
 use vesal_engine::{ConvolutionSearch, Convolutions, Device, EngineOptions, Precision, Provider};
-use vesal_io::atomic::{self, AtomicError};
+use vesal_files::document::{self, VersionedDocument};
+use vesal_files::{DocumentError, digest};
 
 pub use self::open::{Opened, open};
 use crate::machine::Processors;
-
-/// Name of this format in the document itself.
-const FORMAT: &str = "vesal-profile";
-/// Version of the format.
-const FORMAT_VERSION: u32 = 1;
-/// Largest file that is read.
-const MAX_FILE_BYTES: u64 = 1 << 16;
 
 /// What a profile holds for: nothing of it may differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,8 +56,6 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
-    format: String,
-    format_version: u32,
     /// What it holds for.
     pub subject: Subject,
     /// The best settings.
@@ -92,7 +84,7 @@ pub enum ProfileError {
     },
     /// The file cannot be written.
     #[error(transparent)]
-    Write(#[from] AtomicError),
+    Write(#[from] DocumentError),
 }
 
 impl Subject {
@@ -131,12 +123,16 @@ impl Settings {
     }
 }
 
+impl VersionedDocument for Profile {
+    const FORMAT: &str = "vesal-profile";
+    const VERSION: u32 = 1;
+    const MAX_BYTES: u64 = 1 << 16;
+}
+
 impl Profile {
     /// Settings that were measured.
     pub fn new(subject: Subject, settings: Settings, window_ms: f64) -> Self {
         Self {
-            format: FORMAT.into(),
-            format_version: FORMAT_VERSION,
             subject,
             settings,
             window_ms,
@@ -162,8 +158,7 @@ impl Profile {
             source,
         };
         fs::create_dir_all(&folder).map_err(failed)?;
-        let text = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
-        atomic::write_file(&path, &text, true)?;
+        document::write(&path, self)?;
         Ok(path)
     }
 }
@@ -193,12 +188,8 @@ fn folder() -> Option<PathBuf> {
 }
 
 fn read(path: &Path) -> Option<Profile> {
-    if fs::metadata(path).ok()?.len() > MAX_FILE_BYTES {
-        return None;
-    }
-    let profile: Profile = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    let known = profile.format == FORMAT && profile.format_version == FORMAT_VERSION;
-    (known && profile.settings.device != Device::Auto).then_some(profile)
+    let profile: Profile = document::read(path).ok()?;
+    (profile.settings.device != Device::Auto).then_some(profile)
 }
 
 /// Values in the form in which users write them.
@@ -254,7 +245,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         let profile = profile();
-        let text = serde_json::to_string(&profile).unwrap();
+        let text = document::to_compact_json(&profile, "a.json").unwrap();
+        let text = String::from_utf8(text).unwrap();
         for (change, readable) in [
             (text.clone(), true),
             (

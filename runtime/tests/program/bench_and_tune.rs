@@ -5,7 +5,8 @@ use std::path::Path;
 use crate::support::{self, Ran, bundle, bundle_with, listing, scan, with_runtime, write_scan};
 use serde_json::Value;
 use tempfile::tempdir;
-use vesal_bundle::{Bundle, digest};
+use vesal_bundle::Bundle;
+use vesal_files::digest;
 
 /// Runs the program for a user with a cache of their own.
 fn with_cache(cache: &Path, arguments: &[&str]) -> Ran {

@@ -9,7 +9,7 @@ use crate::support::{
 use ndarray::{Array4, Axis, concatenate};
 use serde_json::Value;
 use tempfile::tempdir;
-use vesal_bundle::digest;
+use vesal_files::digest;
 use vesal_io::nifti;
 use vesal_volume::Affine;
 

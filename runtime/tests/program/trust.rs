@@ -10,7 +10,8 @@ use crate::synthetic::shared_data;
 use minisign::KeyPair;
 use serde_json::Value;
 use tempfile::tempdir;
-use vesal_bundle::{Bundle, digest, signature};
+use vesal_bundle::{Bundle, signature};
+use vesal_files::digest;
 
 /// Changes the first network of a bundle and states its new digest.
 fn change_network(bundle: &Path, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {

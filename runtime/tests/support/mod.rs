@@ -10,10 +10,10 @@ use std::process::{Command, Output};
 use ndarray::{Array3, Array4, Axis};
 use vesal_bundle::BundleWriter;
 use vesal_bundle::deploy_plan::{
-    self, Activation, Channel, Concept, DeployPlan, Label, LabelCode, Modality,
+    Activation, Channel, Concept, DeployPlan, Label, LabelCode, Modality,
 };
 use vesal_bundle::manifest::{
-    self, EnsembleRecord, Manifest, Member, MemberProvenance, NetworkInterface, Provenance,
+    EnsembleRecord, Manifest, Member, MemberProvenance, NetworkInterface, Provenance,
 };
 use vesal_bundle::probe::Probe;
 use vesal_engine::{Device, EngineOptions, install, library, record_probe};
@@ -106,8 +106,6 @@ fn plan(channels: &[&str]) -> DeployPlan {
     };
     let channel = |name: &&str| Channel::new(*name, Modality::Mri);
     DeployPlan {
-        format: deploy_plan::FORMAT.into(),
-        format_version: deploy_plan::FORMAT_VERSION,
         name: "ramps".into(),
         channels: channels.iter().map(channel).collect(),
         labels: (0..3).map(label).collect(),
@@ -153,8 +151,6 @@ fn write_bundle(path: &Path, plan: &DeployPlan, networks: &[(&[u8], f64)], probe
         });
     }
     let manifest = Manifest {
-        format: manifest::FORMAT.into(),
-        format_version: manifest::FORMAT_VERSION,
         name: "ramps-1".into(),
         version: Some("1.2.0".into()),
         deploy_plan: "deploy_plan.json".into(),

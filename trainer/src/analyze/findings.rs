@@ -1,26 +1,24 @@
 //! What an analysis finds: cases that cannot be used, and what a person should look at.
 
 use serde::{Deserialize, Serialize};
-
-/// Name of the format of `findings.json`.
-pub const FORMAT: &str = "vesal-findings";
-/// Version of the format that this code writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
+use vesal_files::VersionedDocument;
 
 /// `findings.json`: everything that an analysis found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Findings {
-    /// Always `vesal-findings`.
-    pub format: String,
-    /// Always 1.
-    pub format_version: u32,
     /// Number of cases that were analyzed, those left out included.
     pub n_cases: usize,
     /// Number of cases that are left out; each has a finding of severity `error`.
     pub n_excluded: usize,
     /// Errors first, each in the datalist's order.
     pub findings: Vec<Finding>,
+}
+
+impl VersionedDocument for Findings {
+    const FORMAT: &str = "vesal-findings";
+    const VERSION: u32 = 1;
+    const MAX_BYTES: u64 = 256 << 20;
 }
 
 impl Findings {
@@ -33,8 +31,6 @@ impl Findings {
         excluded.sort_unstable();
         excluded.dedup();
         Self {
-            format: FORMAT.to_owned(),
-            format_version: FORMAT_VERSION,
             n_cases,
             n_excluded: excluded.len(),
             findings,

@@ -153,7 +153,6 @@ pub(super) fn fit_failure(error: FitError) -> Failure {
         FitError::Case(_) | FitError::NoCases { .. } => Exit::Input,
         FitError::DeployPlan { .. }
         | FitError::TrainPlan { .. }
-        | FitError::TrainPlanFormat { .. }
         | FitError::Network(_)
         | FitError::Plans { .. }
         | FitError::Controls(_)

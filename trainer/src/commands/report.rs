@@ -1,7 +1,7 @@
 //! `vesal-train report`.
 
 use vesal_cli::{Exit, Failure, stderr};
-use vesal_io::atomic;
+use vesal_files::atomic;
 use vesal_trainer::report::{self, Options, ReportError};
 use vesal_trainer::run_dir::WorkDir;
 

@@ -206,7 +206,7 @@ fn dice(value: Option<f64>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use vesal_bundle::case_scores::{self, CaseScore, LabelScore};
+    use vesal_bundle::case_scores::{CaseScore, LabelScore};
 
     use super::*;
 
@@ -221,8 +221,6 @@ mod tests {
             labels: [("a".to_owned(), label(*a)), ("b".to_owned(), label(*b))].into(),
         });
         CaseScores {
-            format: case_scores::FORMAT.into(),
-            format_version: case_scores::FORMAT_VERSION,
             fold,
             epoch: 3,
             epochs_trained: 4,

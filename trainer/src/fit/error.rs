@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 use vesal_bundle::deploy_plan::PlanError;
 use vesal_bundle::run_record::RunRecordError;
-use vesal_io::atomic::AtomicError;
+use vesal_files::{AtomicError, DocumentError};
 use vesal_models::ConfigError;
 
 use super::tensor_file::TensorFileError;
@@ -40,23 +40,13 @@ pub enum FitError {
         /// The rule that it breaks.
         source: PlanError,
     },
-    /// The train plan is not the JSON that it should be.
+    /// The train plan does not follow its format.
     #[error("cannot use the train plan `{}`", path.display())]
     TrainPlan {
         /// The file.
         path: PathBuf,
-        /// Where and why.
-        source: serde_json::Error,
-    },
-    /// The train plan names another format or version.
-    #[error("train plan `{}` has format `{found}`, expected `{expected}`", path.display())]
-    TrainPlanFormat {
-        /// The file.
-        path: PathBuf,
-        /// Its format and version.
-        found: String,
-        /// The format and version that this program reads.
-        expected: String,
+        /// The rule that it breaks.
+        source: DocumentError,
     },
     /// The planned network cannot be built.
     #[error("the train plan has an unusable network")]
@@ -207,10 +197,7 @@ impl FitError {
             Self::DeployPlan { source, .. } => source.hint(),
             Self::Record(error) => error.hint(),
             Self::Controls(error) => error.hint(),
-            Self::TrainPlan { .. }
-            | Self::TrainPlanFormat { .. }
-            | Self::Network(_)
-            | Self::Plans { .. } => Some("plan again"),
+            Self::TrainPlan { .. } | Self::Network(_) | Self::Plans { .. } => Some("plan again"),
             Self::NoCases { .. } => {
                 Some("assign folds so that each holds out some cases and leaves others")
             }

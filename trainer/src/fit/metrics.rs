@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use vesal_bundle::run_record::Score;
-use vesal_io::atomic;
+use vesal_files::atomic;
 
 use super::checkpoint::Position;
 use super::error::FitError;

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use vesal_bundle::{DeployPlan, digest, regular};
+use vesal_bundle::DeployPlan;
+use vesal_files::{digest, document, regular};
 
 use super::checkpoint::Identity;
 use super::{FitError, FitRequest};
-use crate::train_plan::{FORMAT, FORMAT_VERSION, TrainPlan};
+use crate::train_plan::{self, TrainPlan};
 
 /// Both plans, found to agree, and what tells this training from others.
 #[derive(Debug, Clone)]
@@ -36,21 +37,8 @@ impl Plans {
             path: path.clone(),
             source,
         };
-        let json: serde_json::Value = serde_json::from_slice(&train_bytes).map_err(failed)?;
-        let found = format!(
-            "{} {}",
-            json["format"].as_str().unwrap_or_default(),
-            json["format_version"]
-        );
-        let expected = format!("{FORMAT} {FORMAT_VERSION}");
-        if found != expected {
-            return Err(FitError::TrainPlanFormat {
-                path: path.clone(),
-                found,
-                expected,
-            });
-        }
-        let train: TrainPlan = serde_json::from_slice(&train_bytes).map_err(failed)?;
+        let train: TrainPlan =
+            document::parse(&train_bytes, train_plan::FILE_NAME).map_err(failed)?;
         train.network.validate()?;
         check(&deploy, &train)?;
         let cases: Vec<_> = request
@@ -64,11 +52,11 @@ impl Plans {
             stop_on_lowacc: false,
             ..train.clone()
         };
-        let lasting = serde_json::to_vec(&lasting).map_err(failed)?;
+        let lasting = document::to_compact_json(&lasting, train_plan::FILE_NAME).map_err(failed)?;
         let identity = Identity {
             fold: request.fold,
             deploy_plan: digest::sha256(&deploy_bytes),
-            train_plan: digest::sha256(&lasting),
+            train_plan: digest::sha256(lasting.trim_ascii_end()),
             cases: digest::sha256(cases.concat().as_bytes()),
         };
         Ok(Self {

@@ -143,8 +143,6 @@ pub fn scores(run_dir: &Path) -> Result<Option<CaseScores>, TensorFileError> {
     Ok(weights
         .filter(|weights| !weights.cases.is_empty())
         .map(|weights| CaseScores {
-            format: case_scores::FORMAT.into(),
-            format_version: case_scores::FORMAT_VERSION,
             fold: weights.identity.fold,
             epoch: weights.score.epoch,
             epochs_trained: status.map_or(weights.score.epoch, |status| status.epoch),
@@ -239,8 +237,6 @@ pub fn write_record(
         ("burn-backend", Some(backend)),
     ];
     let record = RunRecord::<NetworkConfig> {
-        format: run_record::FORMAT.into(),
-        format_version: run_record::FORMAT_VERSION,
         algorithm: plans.train.algorithm.clone(),
         fold: request.fold,
         network: plans.train.network.clone(),

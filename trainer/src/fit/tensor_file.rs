@@ -10,8 +10,8 @@ use safetensors::{SafeTensorError, SafeTensors};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use vesal_bundle::regular;
-use vesal_io::atomic::{self, AtomicError};
+use vesal_files::atomic::{self, AtomicError};
+use vesal_files::regular;
 
 /// Key of the facts in the metadata.
 const HEAD_KEY: &str = "vesal";

@@ -5,12 +5,12 @@ use std::fs::File;
 use std::path::Path;
 
 use vesal_bundle::manifest::FileEntry;
-use vesal_bundle::{digest, path as names, run_record};
-use vesal_io::atomic::AtomicFile;
+use vesal_bundle::{path as names, run_record};
+use vesal_files::{AtomicFile, digest, document};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::{FORMAT, FORMAT_VERSION, History, HistoryError, LIST};
+use super::{History, HistoryError, LIST};
 use crate::fit::{CHECKPOINT_FILE, occupy};
 use crate::run_dir::WorkDir;
 
@@ -108,13 +108,7 @@ pub fn export(
     }
     drop(occupied);
     exported.files = files.len();
-    let history = History {
-        format: FORMAT.into(),
-        format_version: FORMAT_VERSION,
-        files,
-    };
-    let list =
-        serde_json::to_vec_pretty(&history).map_err(|source| HistoryError::List { source })?;
+    let list = document::to_json(&History { files }, LIST)?;
     start(&mut archive, LIST)?;
     let pack = |source| HistoryError::Pack {
         file: LIST.into(),

@@ -6,13 +6,13 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use vesal_bundle::manifest::FileEntry;
-use vesal_bundle::{digest, path as names, regular};
-use vesal_io::atomic::AtomicDirectory;
+use vesal_bundle::path as names;
+use vesal_files::{AtomicDirectory, VersionedDocument, digest, document, regular};
 use zip::ZipArchive;
 use zip::result::ZipError;
 use zip::{CompressionMethod, read::ZipFile};
 
-use super::{FORMAT, FORMAT_VERSION, History, HistoryError, LIST, MAX_FILES, MAX_LIST_BYTES};
+use super::{History, HistoryError, LIST, MAX_FILES};
 use crate::run_dir::{Request, WorkDir, WorkError};
 
 /// Unpacks a history into a new work directory, whole or not at all; `dataroot` says where the data are on this machine.
@@ -53,18 +53,18 @@ fn unpack(archive: &Path, folder: &Path) -> Result<(), HistoryError> {
     let mut zip = ZipArchive::new(BufReader::new(file))?;
     let mut list = Vec::new();
     entry(&mut zip, LIST)?
-        .take(MAX_LIST_BYTES.min(size) + 1)
+        .take(History::MAX_BYTES.min(size) + 1)
         .read_to_end(&mut list)
         .map_err(unreadable)?;
     let found = list.len() as u64;
-    if found > MAX_LIST_BYTES.min(size) {
+    if found > History::MAX_BYTES.min(size) {
         return Err(HistoryError::TooMany {
             of: "bytes of a list",
             found,
-            most: MAX_LIST_BYTES.min(size),
+            most: History::MAX_BYTES.min(size),
         });
     }
-    let files = parse(&list)?;
+    let History { files } = document::parse(&list, LIST)?;
     check_names(&zip, &files)?;
     let total = files
         .values()
@@ -119,20 +119,6 @@ fn unpack(archive: &Path, folder: &Path) -> Result<(), HistoryError> {
         }
     }
     Ok(())
-}
-
-/// Reads the list: format and version first.
-fn parse(list: &[u8]) -> Result<BTreeMap<String, FileEntry>, HistoryError> {
-    let wrong = |source| HistoryError::List { source };
-    let head: serde_json::Value = serde_json::from_slice(list).map_err(wrong)?;
-    let (format, version) = (head["format"].as_str(), head["format_version"].as_u64());
-    if (format, version) != (Some(FORMAT), Some(FORMAT_VERSION.into())) {
-        return Err(HistoryError::Version {
-            found: format!("{} version {}", head["format"], head["format_version"]),
-        });
-    }
-    let history: History = serde_json::from_value(head).map_err(wrong)?;
-    Ok(history.files)
 }
 
 /// Checks that the archive holds exactly the files of its list, under names that stay inside of a folder.

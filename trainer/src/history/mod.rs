@@ -17,20 +17,14 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use vesal_bundle::manifest::FileEntry;
 use vesal_bundle::path::PathError;
-use vesal_io::atomic::AtomicError;
+use vesal_files::{AtomicError, DocumentError, VersionedDocument};
 use zip::result::ZipError;
 
 use crate::fit::FitError;
 use crate::run_dir::WorkError;
 
-/// Name of this format in the file itself.
-const FORMAT: &str = "vesal-history";
-/// Version of the format that this code writes and reads.
-const FORMAT_VERSION: u32 = 1;
 /// The list of the archive's files.
 const LIST: &str = "history.json";
-/// Largest list in bytes.
-const MAX_LIST_BYTES: u64 = 64 << 20;
 /// Largest number of files.
 const MAX_FILES: usize = 100_000;
 
@@ -38,12 +32,14 @@ const MAX_FILES: usize = 100_000;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct History {
-    /// Always [`FORMAT`].
-    format: String,
-    /// Always [`FORMAT_VERSION`].
-    format_version: u32,
     /// Every other file of the archive, by path in the work directory.
     files: BTreeMap<String, FileEntry>,
+}
+
+impl VersionedDocument for History {
+    const FORMAT: &str = "vesal-history";
+    const VERSION: u32 = 1;
+    const MAX_BYTES: u64 = 64 << 20;
 }
 
 /// Why a history cannot be written or read.
@@ -100,18 +96,9 @@ pub enum HistoryError {
     /// No archive, or a broken one.
     #[error("the file is no intact ZIP archive")]
     Archive(#[from] ZipError),
-    /// Not a history of this version.
-    #[error("`{LIST}` of the archive does not follow its format")]
-    List {
-        /// Where and what.
-        source: serde_json::Error,
-    },
-    /// Another format or version.
-    #[error("`{LIST}` of the archive is {found}, expected {FORMAT} version {FORMAT_VERSION}")]
-    Version {
-        /// Format and version.
-        found: String,
-    },
+    /// The list is none of this version.
+    #[error("the archive is no history that this program reads")]
+    List(#[from] DocumentError),
     /// Larger than any real one.
     #[error("the archive has {found} {of}, at most {most} are allowed")]
     TooMany {
@@ -183,11 +170,11 @@ impl HistoryError {
                 Some("without `--only-trained`, plans and data stats are exported as well")
             }
             Self::NotPlain { .. } => Some("move it elsewhere, or put the file itself in its place"),
-            Self::Version { .. } => {
+            Self::List(DocumentError::Version { .. }) => {
                 Some("another version of Vesal wrote it: export it again with this one")
             }
             Self::Archive(_)
-            | Self::List { .. }
+            | Self::List(_)
             | Self::TooMany { .. }
             | Self::Unlisted { .. }
             | Self::Missing { .. }

@@ -375,8 +375,6 @@ fn deploy_plan(
         channels: normalization,
     };
     DeployPlan {
-        format: deploy_plan::FORMAT.to_owned(),
-        format_version: deploy_plan::FORMAT_VERSION,
         name: goal.name.to_owned(),
         channels: first.chain(further).collect(),
         labels: goal.classes.labels(),

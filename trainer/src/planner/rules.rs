@@ -7,7 +7,7 @@ use super::scale::Scaled;
 use crate::analyze::stats::StatsSummary;
 use crate::fit::schedule::validation_epochs;
 use crate::task::{Overrides, ResampleMode};
-use crate::train_plan::{self, AugmentMode, CropMode, TrainPlan};
+use crate::train_plan::{AugmentMode, CropMode, TrainPlan};
 
 /// Deep supervision outputs.
 const DSDEPTH: usize = 4;
@@ -186,8 +186,6 @@ pub(super) fn training(
         format!("{} cases, {num_crops_per_image} crops", stats.n_cases),
     );
     TrainPlan {
-        format: train_plan::FORMAT.to_owned(),
-        format_version: train_plan::FORMAT_VERSION,
         algorithm: "segresnet".to_owned(),
         network,
         roi_size,

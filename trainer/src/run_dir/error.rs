@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
-use vesal_io::atomic::AtomicError;
+use vesal_files::{AtomicError, DocumentError};
 
 use crate::analyze::AnalyzeError;
 use crate::datalist::DatalistError;
@@ -69,14 +69,9 @@ pub enum WorkError {
         /// What the system answered.
         source: io::Error,
     },
-    /// `work.json` or the train plan does not follow its format.
-    #[error("`{}` does not follow its format", path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// Where and what.
-        source: serde_json::Error,
-    },
+    /// A file of the work directory cannot be read or does not follow its format.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
     /// The data stats do not follow their format.
     #[error("`{}` does not follow its format", path.display())]
     Yaml {
@@ -84,16 +79,6 @@ pub enum WorkError {
         path: PathBuf,
         /// Where and what.
         source: YamlReadError,
-    },
-    /// A file of another format or version.
-    #[error("`{}` is {found}, expected {expected}", path.display())]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// Format and version found.
-        found: String,
-        /// Format and version that this program reads.
-        expected: String,
     },
     /// The analysis fails.
     #[error(transparent)]
@@ -154,13 +139,13 @@ impl WorkError {
             | Self::Folds(_)
             | Self::NoDataroot { .. }
             | Self::Read { .. }
+            | Self::Document(DocumentError::Read { .. })
             | Self::NoLabels
             | Self::Analyze(_) => Fault::Input,
-            Self::Json { .. }
-            | Self::Yaml { .. }
-            | Self::Version { .. }
-            | Self::Plan(_)
-            | Self::Changed { .. } => Fault::Plan,
+            Self::Document(DocumentError::Write(_)) => Fault::Output,
+            Self::Document(_) | Self::Yaml { .. } | Self::Plan(_) | Self::Changed { .. } => {
+                Fault::Plan
+            }
             Self::Write(_) | Self::MakeDirectory { .. } => Fault::Output,
         }
     }
@@ -189,11 +174,13 @@ impl WorkError {
             Self::Changed { .. } => Some(
                 "run `vesal-train plan --work-dir DIR` to plan again; change decisions with `--set NAME=VALUE`, not in the files",
             ),
-            Self::Json { .. } | Self::Yaml { .. } => {
-                Some("remove it and run the stage that writes it again")
-            }
-            Self::Version { .. } => {
+            Self::Document(DocumentError::Version { .. }) => {
                 Some("another version of Vesal wrote it: start with a new work directory")
+            }
+            Self::Document(DocumentError::Write(error)) => error.hint(),
+            Self::Document(DocumentError::Read { .. }) => None,
+            Self::Document(_) | Self::Yaml { .. } => {
+                Some("remove it and run the stage that writes it again")
             }
             _ => None,
         };

@@ -1,6 +1,7 @@
 //! How much memory of the host the training of a fold takes.
 
 use vesal_bundle::DeployPlan;
+use vesal_files::document;
 use vesal_models::NetworkConfig;
 use vesal_volume::preprocess::Step;
 
@@ -20,9 +21,7 @@ impl WorkDir {
         let path = self.path.join(DATA_STATS);
         let bytes = read(&path)?;
         let stats: DataStats = parse_stats(path, &bytes)?;
-        let path = self.path.join(TRAIN_PLAN);
-        let plan: TrainPlan = serde_json::from_slice(&read(&path)?)
-            .map_err(|source| WorkError::Json { path, source })?;
+        let plan: TrainPlan = document::read(&self.path.join(TRAIN_PLAN))?;
         let deploy = DeployPlan::from_json(&read(&self.path.join(DEPLOY_PLAN))?)
             .map_err(crate::planner::PlannerError::from)?;
         Ok(cases_bytes(&stats.stats_summary, &deploy) + step_bytes(&plan))

@@ -1,6 +1,7 @@
 //! What a work directory remembers about itself: `work.json`.
 
 use serde::{Deserialize, Serialize};
+use vesal_files::VersionedDocument;
 
 use crate::analyze::Measures;
 use crate::analyze::stats::ExcludedCase;
@@ -9,19 +10,10 @@ use crate::memory::MemorySource;
 use crate::planner::Budget;
 use crate::task::Overrides;
 
-/// Name of this format in the file itself.
-pub(super) const FORMAT: &str = "vesal-work";
-/// Version of the format that this code writes and reads.
-pub(super) const FORMAT_VERSION: u32 = 1;
-
 /// `work.json`: where the data are, and from what each stage was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkRecord {
-    /// Always `vesal-work`.
-    pub format: String,
-    /// Always 1.
-    pub format_version: u32,
     /// Folder that the datalist's paths start from, itself starting from the work directory.
     pub dataroot: String,
     /// Where the folds come from.
@@ -42,6 +34,12 @@ pub struct WorkRecord {
     pub analysis: Option<AnalysisRecord>,
     /// The plans, once made.
     pub plan: Option<PlanRecord>,
+}
+
+impl VersionedDocument for WorkRecord {
+    const FORMAT: &str = "vesal-work";
+    const VERSION: u32 = 1;
+    const MAX_BYTES: u64 = 64 << 20;
 }
 
 impl WorkRecord {

@@ -1,5 +1,7 @@
 //! The runs of a work directory.
 
+use vesal_files::document;
+
 use super::{TRAIN_PLAN, WorkDir};
 use crate::fit::{self, Extent, RunStatus};
 use crate::train_plan::TrainPlan;
@@ -12,8 +14,7 @@ impl WorkDir {
 
     /// How long the run of a fold is; `None` without a plan.
     fn extent(&self, fold: usize) -> Option<Extent> {
-        let plan = std::fs::read(self.path.join(TRAIN_PLAN)).ok()?;
-        let plan: TrainPlan = serde_json::from_slice(&plan).ok()?;
+        let plan: TrainPlan = document::read(&self.path.join(TRAIN_PLAN)).ok()?;
         let trained = self
             .usable_cases()
             .filter(|case| case.fold.is_some_and(|own| own != fold));

@@ -5,13 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
-use vesal_bundle::digest;
-use vesal_io::atomic;
+use vesal_files::{atomic, digest, document};
 
 use super::record::{AnalysisRecord, PlanRecord};
 use super::{
-    DATA_STATS, DATA_STATS_BY_CASE, DEPLOY_PLAN, FINDINGS, TRAIN_PLAN, WorkDir, WorkError,
-    parse_stats, read,
+    DATA_STATS, DATA_STATS_BY_CASE, DEPLOY_PLAN, TRAIN_PLAN, WorkDir, WorkError, parse_stats, read,
 };
 use crate::analyze::stats::{DataStats, DataStatsByCase, ExcludedCase};
 use crate::analyze::{self, Measures, Options};
@@ -94,7 +92,7 @@ impl WorkDir {
         };
         let examination =
             analyze::examine(&self.datalist.training, &self.dataroot, options, observe);
-        self.write_json(FINDINGS, &examination.findings)?;
+        document::write(&self.findings_path(), &examination.findings)?;
         let analysis = examination.summarize()?;
         let excluded: Vec<_> = analysis
             .excluded
@@ -151,7 +149,7 @@ impl WorkDir {
             .to_json()
             .map_err(planner::PlannerError::from)?;
         atomic::write_file(&self.path.join(DEPLOY_PLAN), &deploy, true)?;
-        self.write_json(TRAIN_PLAN, &plans.train)?;
+        document::write(&self.path.join(TRAIN_PLAN), &plans.train)?;
         self.record.host_memory_gib = host_memory_gib;
         self.record.plan = Some(PlanRecord {
             inputs,

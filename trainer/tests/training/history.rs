@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::dataset_on_disk::Dataset;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use vesal_bundle::digest;
+use vesal_files::digest;
 use vesal_trainer::fit::FitError;
 use vesal_trainer::history::{ExportOptions, HistoryError, export, import};
 use vesal_trainer::run_dir::{Made, Request, WorkDir};
@@ -239,9 +239,12 @@ fn hostile_files_leave_nothing_behind() {
         ("which its list does not name", |_, _, zip| {
             zip.add_directory("segresnet_2", stored()).unwrap();
         }),
-        ("vesal-history version 1", |_, list, _| {
-            list["format_version"] = json!(2);
-        }),
+        (
+            "version 2 of the format \"vesal-history\", expected 1",
+            |_, list, _| {
+                list["format_version"] = json!(2);
+            },
+        ),
     ];
     let work = Work::new();
     work.exported("good.zip", WHOLE);

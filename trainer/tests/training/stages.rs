@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::dataset_on_disk::{Dataset, image, labels, text};
 use vesal_bundle::DeployPlan;
+use vesal_files::DocumentError;
 use vesal_trainer::fit::TrainDevice;
 use vesal_trainer::run_dir::{Fault, Made, Request, WorkDir, WorkError};
 use vesal_volume::Affine;
@@ -236,11 +237,11 @@ fn directories_and_tasks_that_do_not_fit_are_refused() {
     .unwrap();
     assert!(matches!(
         WorkDir::open(&path, None),
-        Err(WorkError::Version { .. })
+        Err(WorkError::Document(DocumentError::Version { .. }))
     ));
     std::fs::write(&record, &original[..original.len() / 2]).unwrap();
     assert!(matches!(
         WorkDir::open(&path, None),
-        Err(WorkError::Json { .. })
+        Err(WorkError::Document(DocumentError::Json { .. }))
     ));
 }

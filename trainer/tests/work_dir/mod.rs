@@ -6,12 +6,13 @@ use std::sync::atomic::AtomicBool;
 
 use ndarray::{Array3, Axis};
 use tempfile::TempDir;
-use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Label, Modality};
+use vesal_bundle::deploy_plan::{Activation, Channel, DeployPlan, Label, Modality};
+use vesal_files::document;
 use vesal_io::nifti::{self, WriteOptions};
 use vesal_models::{NetworkConfig, SegResNetDsConfig};
 use vesal_trainer::fit::{FitRequest, TrainDevice, TrainingCase};
 use vesal_trainer::rng::Rng;
-use vesal_trainer::train_plan::{self, AugmentMode, CropMode, TrainPlan};
+use vesal_trainer::train_plan::{AugmentMode, CropMode, TrainPlan};
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 use vesal_volume::{Affine, LabelMap, Volume};
@@ -30,8 +31,6 @@ impl WorkDir {
             .collect();
         let label = |class_index, name: &str, value| Label::new(name, value, class_index);
         let deploy = DeployPlan {
-            format: deploy_plan::FORMAT.into(),
-            format_version: deploy_plan::FORMAT_VERSION,
             name: "boxes".into(),
             channels: vec![Channel::new("image", Modality::Mri)],
             labels: vec![
@@ -68,8 +67,6 @@ impl WorkDir {
             resolution: None,
         });
         let plan = TrainPlan {
-            format: train_plan::FORMAT.into(),
-            format_version: train_plan::FORMAT_VERSION,
             algorithm: "segresnet".into(),
             network,
             roi_size: [patch; 3],
@@ -103,11 +100,7 @@ impl WorkDir {
     }
 
     pub fn write_plan(&self) {
-        std::fs::write(
-            self.path("train_plan.json"),
-            serde_json::to_vec(&self.plan).unwrap(),
-        )
-        .unwrap();
+        document::write(&self.path("train_plan.json"), &self.plan).unwrap();
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

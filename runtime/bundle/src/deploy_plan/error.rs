@@ -5,8 +5,8 @@ use vesal_volume::preprocess::PreprocessError;
 use vesal_volume::window::WindowError;
 
 use super::{CodeError, MAX_WINDOW_SIDE, MAX_WINDOW_VOXELS, PatternError};
-use crate::document::DocumentError;
 use crate::name::NameError;
+use vesal_files::document::DocumentError;
 
 /// Why a deploy plan cannot be used.
 #[derive(Debug, Error)]

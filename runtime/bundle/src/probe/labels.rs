@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ProbeError;
 use crate::deploy_plan::{Activation, DeployPlan};
-use crate::digest;
+use vesal_files::digest;
 
 /// Labels of one window in C order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

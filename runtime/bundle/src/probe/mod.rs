@@ -10,22 +10,10 @@ use thiserror::Error;
 pub use self::input::{InputGenerator, ProbeInput};
 pub use self::labels::ExpectedLabels;
 use crate::deploy_plan::DeployPlan;
-use crate::document::{self, DocumentError};
+use vesal_files::document::{self, DocumentError, VersionedDocument};
 
-/// Name of this format in the file itself.
-pub const FORMAT: &str = "vesal-probe";
-/// Version of the format that this code writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
 /// File name inside a bundle.
 pub const FILE_NAME: &str = "probe.json";
-/// Largest file in bytes.
-pub const MAX_FILE_BYTES: u64 = 256 << 20;
-
-const KIND: document::Kind = document::Kind {
-    format: FORMAT,
-    version: FORMAT_VERSION,
-    limit_bytes: MAX_FILE_BYTES,
-};
 
 /// One logit of a member's output.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -59,10 +47,6 @@ pub struct Tolerance {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
-    /// Always [`FORMAT`].
-    pub format: String,
-    /// Always [`FORMAT_VERSION`].
-    pub format_version: u32,
     /// One window, already preprocessed.
     pub input: ProbeInput,
     /// Answers of the members, in their order.
@@ -157,12 +141,18 @@ impl ProbeError {
     }
 }
 
+impl VersionedDocument for Probe {
+    const FORMAT: &str = "vesal-probe";
+    const VERSION: u32 = 1;
+    const MAX_BYTES: u64 = 256 << 20;
+}
+
 impl Probe {
     /// Parses a probe and validates it against the plan and the number of members.
     ///
     /// **Errors**: [`ProbeError`].
     pub fn from_json(bytes: &[u8], plan: &DeployPlan, members: usize) -> Result<Self, ProbeError> {
-        let probe: Self = document::parse(bytes, FILE_NAME, KIND)?;
+        let probe: Self = document::parse(bytes, FILE_NAME)?;
         probe.validate(plan, members)?;
         Ok(probe)
     }
@@ -171,12 +161,7 @@ impl Probe {
     ///
     /// **Errors**: [`ProbeError`].
     pub fn to_json(&self) -> Result<Vec<u8>, ProbeError> {
-        let mut bytes = serde_json::to_vec(self).map_err(|source| DocumentError::Json {
-            name: FILE_NAME.into(),
-            source,
-        })?;
-        bytes.push(b'\n');
-        Ok(bytes)
+        Ok(document::to_compact_json(self, FILE_NAME)?)
     }
 
     /// Checks every rule of the format that the types do not express.

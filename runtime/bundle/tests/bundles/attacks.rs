@@ -6,11 +6,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use vesal_bundle::deploy_plan::PlanError;
-use vesal_bundle::document::DocumentError;
-use vesal_bundle::manifest::{MAX_FILE_BYTES, ManifestError};
+use vesal_bundle::manifest::ManifestError;
 use vesal_bundle::path::PathRule;
 use vesal_bundle::probe::ProbeError;
-use vesal_bundle::{Bundle, BundleError, DeployPlan, Probe, digest};
+use vesal_bundle::{Bundle, BundleError, DeployPlan, Manifest, Probe};
+use vesal_files::{DocumentError, VersionedDocument, digest, document};
 
 fn edit(path: &Path, change: impl FnOnce(&mut Value)) {
     let mut value: Value = serde_json::from_slice(&fs::read(path).expect("read")).expect("JSON");
@@ -282,12 +282,12 @@ fn unknown_field() {
 fn huge_manifest() {
     let (_parent, path) = example::written();
     let file = fs::File::create(path.join("manifest.json")).expect("created");
-    file.set_len(MAX_FILE_BYTES + 1).expect("sparse");
+    file.set_len(Manifest::MAX_BYTES + 1).expect("sparse");
     let error = Bundle::open(&path).expect_err("refused");
     assert!(matches!(
         error,
         BundleError::Document(DocumentError::TooLarge {
-            limit_bytes: MAX_FILE_BYTES,
+            limit_bytes: Manifest::MAX_BYTES,
             ..
         })
     ));
@@ -397,7 +397,7 @@ fn a_consistent_bundle_with_a_bad_probe() {
 #[test]
 fn plans_that_cannot_be_are_refused() {
     let refused = |change: fn(&mut Value)| {
-        let mut value = serde_json::to_value(example::plan()).expect("JSON");
+        let mut value = document::to_value(&example::plan()).expect("JSON");
         change(&mut value);
         DeployPlan::from_json(&serde_json::to_vec(&value).expect("JSON")).expect_err("refused")
     };

@@ -4,8 +4,8 @@ use crate::example;
 use serde_json::{Value, json};
 use vesal_bundle::deploy_plan::{Activation, CodeError, Label, PatternError, PlanError};
 use vesal_bundle::dicom_rules::RulesError;
-use vesal_bundle::document::DocumentError;
 use vesal_bundle::{DeployPlan, DicomRules};
+use vesal_files::DocumentError;
 
 fn read(change: impl FnOnce(&mut Value)) -> Result<DicomRules, RulesError> {
     let mut rules = example::rules_document();

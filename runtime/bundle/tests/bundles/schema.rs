@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use vesal_bundle::{DeployPlan, DicomRules};
+use vesal_files::document;
 
 fn schema(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -133,7 +134,7 @@ fn conforms(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
             "minProperties" => at_least(properties),
             "maxProperties" => at_most(properties),
             "pattern" => value.as_str().is_some_and(|text| match limit.as_str() {
-                Some("^[0-9a-f]{64}$") => vesal_bundle::digest::is_digest(text),
+                Some("^[0-9a-f]{64}$") => vesal_files::digest::is_digest(text),
                 Some("^[A-Za-z0-9.+_-]{1,64}$") => {
                     vesal_bundle::manifest::check_version(text).is_ok()
                 }
@@ -184,7 +185,7 @@ fn a_written_manifest_has_exactly_the_schemas_fields() {
 #[test]
 fn a_written_plan_has_exactly_the_schemas_fields() {
     let schema = schema("deploy-plan.schema.json");
-    let mut plan = serde_json::to_value(example::plan()).expect("JSON");
+    let mut plan = document::to_value(&example::plan()).expect("JSON");
     conforms(&schema, &schema, &plan).expect("conforms");
     // The alternatives that the example does not use.
     plan["window"]["blend"] = json!("constant");

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use vesal_bundle::run_record::{self, FileRef, RunRecord, RunRecordError};
-use vesal_bundle::{Bundle, BundleError, BundleWriter, WriteError, digest};
+use vesal_bundle::{Bundle, BundleError, BundleWriter, WriteError};
+use vesal_files::digest;
 
 #[test]
 fn a_written_bundle_opens_with_what_was_put_in() {
@@ -124,8 +125,6 @@ fn run_record(directory: &std::path::Path) -> RunRecord<BTreeMap<String, u32>> {
     fs::write(directory.join("data_stats.json"), "stats").expect("written");
     let run = directory.join("run");
     RunRecord {
-        format: run_record::FORMAT.into(),
-        format_version: run_record::FORMAT_VERSION,
         algorithm: "segresnet".into(),
         fold: 0,
         network: BTreeMap::from([("filters".into(), 8)]),

@@ -8,16 +8,15 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use vesal_bundle::case_scores::MeanScore;
-use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Label, Modality};
+use vesal_bundle::deploy_plan::{Activation, Channel, DeployPlan, Label, Modality};
 use vesal_bundle::manifest::{
-    self, EnsembleRecord, Manifest, Member, MemberProvenance, NetworkInterface, Provenance,
-    Selection, SelectionRule,
+    EnsembleRecord, Manifest, Member, MemberProvenance, NetworkInterface, Provenance, Selection,
+    SelectionRule,
 };
-use vesal_bundle::probe::{
-    self, ExpectedLabels, LogitSample, MemberProbe, Probe, ProbeInput, Tolerance,
-};
+use vesal_bundle::probe::{ExpectedLabels, LogitSample, MemberProbe, Probe, ProbeInput, Tolerance};
 use vesal_bundle::run_record::Score;
-use vesal_bundle::{Bundle, BundleWriter, DicomRules, WriteError, dicom_rules};
+use vesal_bundle::{Bundle, BundleWriter, DicomRules, WriteError};
+use vesal_files::VersionedDocument;
 use vesal_volume::postprocess::Combine;
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
@@ -27,8 +26,6 @@ pub const WINDOW: [usize; 3] = [4, 3, 2];
 pub fn plan() -> DeployPlan {
     let label = |name: &str, value, class_index| Label::new(name, value, class_index);
     DeployPlan {
-        format: deploy_plan::FORMAT.into(),
-        format_version: deploy_plan::FORMAT_VERSION,
         name: "two tissues".into(),
         channels: vec![
             Channel::new("ct", Modality::Ct),
@@ -74,8 +71,8 @@ pub fn rules_document() -> Value {
     let concept =
         |value: &str, meaning: &str| json!({"value": value, "scheme": "SCT", "meaning": meaning});
     json!({
-        "format": dicom_rules::FORMAT,
-        "format_version": dicom_rules::FORMAT_VERSION,
+        "format": DicomRules::FORMAT,
+        "format_version": DicomRules::VERSION,
         "channels": {"t1": {"series_descriptions": ["*t1*", "mprage"]}},
         "labels": {
             "soft": {
@@ -100,8 +97,6 @@ pub fn rules() -> DicomRules {
 pub fn probe(members: usize) -> Probe {
     let labels: Vec<u16> = (0..24).map(|index| [0, 7, 3][index / 8]).collect();
     Probe {
-        format: probe::FORMAT.into(),
-        format_version: probe::FORMAT_VERSION,
         input: ProbeInput::new(11, 2, WINDOW),
         members: (0..members)
             .map(|member| MemberProbe {
@@ -131,8 +126,6 @@ pub fn score() -> Score {
 pub fn manifest() -> Manifest {
     let versions = BTreeMap::from([("vesal".to_owned(), "0.1.0".to_owned())]);
     Manifest {
-        format: manifest::FORMAT.into(),
-        format_version: manifest::FORMAT_VERSION,
         name: "two tissues".into(),
         version: Some("1.2.0".into()),
         deploy_plan: "deploy_plan.json".into(),

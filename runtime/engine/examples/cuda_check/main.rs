@@ -15,7 +15,7 @@ use std::time::Instant;
 use ndarray::{Array4, Array5, ArrayD, Axis, Zip};
 use network::{Random, norm, residual};
 use vesal_bundle::DeployPlan;
-use vesal_bundle::deploy_plan::{self, Activation, Channel, Label, Modality};
+use vesal_bundle::deploy_plan::{Activation, Channel, Label, Modality};
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_engine::library::Runtime;
 use vesal_engine::{Device, EngineOptions, Ensemble, OnnxPredictor, Precision, library};
@@ -38,8 +38,6 @@ fn plan(channels: usize, classes: usize, window: WindowPlan) -> DeployPlan {
         )
     };
     DeployPlan {
-        format: deploy_plan::FORMAT.into(),
-        format_version: deploy_plan::FORMAT_VERSION,
         name: "check".into(),
         channels: (0..channels).map(channel).collect(),
         labels: (0..classes).map(label).collect(),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use thiserror::Error;
-use vesal_bundle::digest;
+use vesal_files::digest;
 
 use self::pins::Pin;
 pub use self::pins::VERSION;

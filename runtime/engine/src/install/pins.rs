@@ -104,7 +104,7 @@ mod tests {
             .collect();
         assert_eq!(keys.len(), PINS.len());
         for pin in &PINS {
-            assert!(vesal_bundle::digest::is_digest(pin.sha256));
+            assert!(vesal_files::digest::is_digest(pin.sha256));
             assert!(
                 pin.os == "windows" || pin.files[0].contains(VERSION),
                 "{pin:?}"

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use vesal_bundle::digest;
+use vesal_files::digest;
 
 use super::LibraryError;
 

@@ -9,9 +9,9 @@ use std::sync::mpsc::{Sender, channel};
 
 use ndarray::{Array4, ArrayView4, Axis, s};
 use tempfile::TempDir;
-use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Label, Modality};
+use vesal_bundle::deploy_plan::{Activation, Channel, DeployPlan, Label, Modality};
 use vesal_bundle::manifest::{
-    self, EnsembleRecord, Manifest, Member, MemberProvenance, NetworkInterface, Provenance,
+    EnsembleRecord, Manifest, Member, MemberProvenance, NetworkInterface, Provenance,
 };
 use vesal_bundle::{Bundle, BundleWriter, Probe};
 use vesal_engine::{
@@ -56,8 +56,6 @@ pub fn plan(preprocessing: Vec<Step>) -> DeployPlan {
         )
     };
     DeployPlan {
-        format: deploy_plan::FORMAT.into(),
-        format_version: deploy_plan::FORMAT_VERSION,
         name: "ramps".into(),
         channels: vec![Channel::new("image", Modality::Mri)],
         labels: (0..3).map(label).collect(),
@@ -114,8 +112,6 @@ pub fn bundle_with(
         });
     }
     let bundle = writer.finish(Manifest {
-        format: manifest::FORMAT.into(),
-        format_version: manifest::FORMAT_VERSION,
         name: "ramps".into(),
         version: None,
         deploy_plan: "deploy_plan.json".into(),

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::atomic::AtomicError;
 use crate::nifti::affine::{AffineDefect, AffineSource};
+use vesal_files::atomic::AtomicError;
 
 /// Why a NIfTI file cannot be read or written; the message names the file and the rule.
 #[derive(Debug, thiserror::Error)]

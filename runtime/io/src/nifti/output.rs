@@ -6,13 +6,13 @@ use std::path::Path;
 use ::nifti::NiftiHeader;
 use flate2::Compression;
 
-use crate::atomic::{AtomicError, AtomicFile};
 use crate::nifti::blocks::{Block, Layout};
 use crate::nifti::error::{NiftiError, WriteError};
 use crate::nifti::gzip::{self, Member};
 use crate::nifti::made_header::encode_header;
 use crate::nifti::write::WriteOptions;
 use crate::sniff::split_extension;
+use vesal_files::atomic::{AtomicError, AtomicFile};
 
 /// A NIfTI file that is about to be written.
 pub(super) struct Output<'a> {

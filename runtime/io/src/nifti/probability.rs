@@ -9,13 +9,13 @@ use ndarray::{ArrayView3, ArrayView4, Axis};
 use rayon::prelude::*;
 use vesal_volume::Affine;
 
-use crate::atomic::{self, AtomicError};
 use crate::nifti::blocks::{self, Block};
 use crate::nifti::error::{NiftiError, WriteError};
 use crate::nifti::made_header::volume_header;
 use crate::nifti::output::{Output, is_compressed};
 use crate::nifti::write::{REAL_LEVEL, WriteOptions};
 use crate::positioned;
+use vesal_files::atomic::{self, AtomicError};
 
 /// Bytes of a voxel.
 const VOXEL_BYTES: usize = size_of::<f32>();

@@ -7,7 +7,7 @@ use crate::slices::read::{case, items, number, numbers, only, places, segments, 
 use crate::slices::{SENTINEL, Series, algorithm, open, options, write_all};
 use dicom_dictionary_std::tags;
 use ndarray::Array3;
-use vesal_io::atomic::AtomicError;
+use vesal_files::atomic::AtomicError;
 use vesal_io::dicom::write::{
     Algorithm, DicomWriteError, Form, Moment, ResultOptions, Segment, Segmented, Source,
     Unwritable, write_report, write_segmentation, write_structures,

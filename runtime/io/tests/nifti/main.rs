@@ -3,7 +3,6 @@
 #[path = "../synthetic/mod.rs"]
 mod synthetic;
 
-mod atomic;
 mod attack_headers;
 mod attack_voxels;
 mod forms;

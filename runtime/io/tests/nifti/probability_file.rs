@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use ndarray::{Array4, s};
+use vesal_files::atomic::AtomicError;
 use vesal_io::Remarks;
-use vesal_io::atomic::AtomicError;
 use vesal_io::nifti::{
     NiftiError, ProbabilityFile, WriteError, WriteOptions, read_channels, write_volume,
 };

@@ -4,7 +4,7 @@ use crate::synthetic::{self, Fields};
 use ::nifti::{NiftiObject, NiftiType, NiftiVolume, ReaderOptions};
 use ndarray::{Array3, Array4, ShapeBuilder};
 use proptest::prelude::*;
-use vesal_io::atomic::AtomicError;
+use vesal_files::atomic::AtomicError;
 use vesal_io::nifti::{
     AffineSource, DataType, NiftiError, WriteError, WriteOptions, XForm, read_channels,
     read_header, read_label_map, read_volume, write_label_map, write_smallest, write_volume,

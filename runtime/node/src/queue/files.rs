@@ -1,10 +1,10 @@
 //! Every change that the queue makes on disk, one step at a time.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
-use vesal_io::atomic;
+use vesal_files::atomic::{self, AtomicError};
 
 /// Makes changes; tests let it fail after some.
 #[derive(Debug, Default)]
@@ -31,22 +31,13 @@ impl Files {
     /// Writes a file whole, in place of what is there.
     pub fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         self.step()?;
-        atomic::write_file(path, bytes, true).map_err(|error| match error {
-            atomic::AtomicError::Io { reason, .. } => reason,
-            error => io::Error::other(error),
-        })
+        atomic::write_file(path, bytes, true).map_err(reason)
     }
 
     /// Writes a file whole that only its owner may read.
     pub fn write_private(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         self.step()?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        // Temporary files are their owner's alone.
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        self.sync_folder(folder)
+        atomic::write_private(path, bytes).map_err(reason)
     }
 
     /// Makes a folder; it may be there.
@@ -92,6 +83,13 @@ impl Files {
         } else {
             Ok(())
         }
+    }
+}
+
+fn reason(error: AtomicError) -> io::Error {
+    match error {
+        AtomicError::Io { reason, .. } => reason,
+        error => io::Error::other(error),
     }
 }
 

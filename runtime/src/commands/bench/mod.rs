@@ -6,9 +6,10 @@ mod figures;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use vesal_bundle::{Bundle, DeployPlan, digest};
+use vesal_bundle::{Bundle, DeployPlan};
 use vesal_cli::{Exit, Failure, stdout};
 use vesal_engine::{Device, Ensemble};
+use vesal_files::digest;
 
 use self::document::{
     BatchDocument, CaseDocument, ColdDocument, Document, InputDocument, MemoryDocument,

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use ndarray::ArrayView4;
 use vesal_bundle::deploy_plan::{Activation, Concept, Label};
-use vesal_bundle::{Bundle, DeployPlan, digest};
+use vesal_bundle::{Bundle, DeployPlan};
 use vesal_cli::{Exit, Failure};
 use vesal_engine::{Precision, ProbabilitySink, SinkError};
+use vesal_files::digest;
 use vesal_io::dicom::write::{
     Algorithm, Code, DicomWriteError, Form, Moment, Reference, ResultOptions, Segment, Segmented,
     Source, UidKey, write_report, write_segmentation, write_structures,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use vesal_volume::geometry::GeometryError;
 
-use crate::atomic::AtomicError;
+use vesal_files::atomic::AtomicError;
 
 /// Why a result cannot be written as DICOM; no message holds what identifies a patient.
 #[derive(Debug, thiserror::Error)]

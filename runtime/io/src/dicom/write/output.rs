@@ -9,10 +9,10 @@ use dicom_encoding::encode::explicit_le::ExplicitVRLittleEndianEncoder;
 use dicom_encoding::encode::implicit_le::ImplicitVRLittleEndianEncoder;
 use dicom_encoding::encode::{EncodeTo, EncoderFor};
 
-use crate::atomic::{AtomicError, AtomicFile};
 use crate::dicom::instance::meta_information;
 use crate::dicom::write::elements::Items;
 use crate::dicom::write::error::{DicomWriteError, Unwritable};
+use vesal_files::atomic::{AtomicError, AtomicFile};
 
 /// How elements and pixels are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -54,6 +54,15 @@ impl AtomicError {
     }
 }
 
+/// Who may read a new file.
+#[derive(Debug, Clone, Copy)]
+enum Readers {
+    /// Whoever may read other new files of this process.
+    AsMasked,
+    /// Its owner alone, where the system knows owners.
+    Owner,
+}
+
 /// A file under construction: bytes go to a temporary sibling until [`commit`](Self::commit) renames it.
 #[derive(Debug)]
 pub struct AtomicFile {
@@ -67,12 +76,21 @@ impl AtomicFile {
     ///
     /// **Errors**: [`AtomicError::Exists`] at once, before any work, if `path` exists and `overwrite` is false.
     pub fn create(path: &Path, overwrite: bool) -> Result<Self, AtomicError> {
+        Self::create_for(path, overwrite, Readers::AsMasked)
+    }
+
+    fn create_for(path: &Path, overwrite: bool, readers: Readers) -> Result<Self, AtomicError> {
         let (directory, name) = file_destination(path, overwrite)?;
         let mut builder = Builder::new();
         let prefix = temporary_prefix(name);
         builder.prefix(&prefix).suffix(".part");
         #[cfg(unix)]
-        builder.permissions(unix_mode(0o666));
+        builder.permissions(unix_mode(match readers {
+            Readers::AsMasked => 0o666,
+            Readers::Owner => 0o600,
+        }));
+        #[cfg(not(unix))]
+        let _ = readers;
         let temporary = builder.tempfile_in(directory).map_err(io_error(path))?;
         Ok(Self {
             temporary: BufWriter::with_capacity(1 << 18, temporary),
@@ -127,14 +145,24 @@ impl Write for AtomicFile {
 /// ```
 /// let directory = tempfile::tempdir().unwrap();
 /// let path = directory.path().join("report.json");
-/// vesal_io::atomic::write_file(&path, b"{}", false).unwrap();
+/// vesal_files::atomic::write_file(&path, b"{}", false).unwrap();
 /// assert_eq!(std::fs::read(&path).unwrap(), b"{}");
-/// assert!(vesal_io::atomic::write_file(&path, b"[]", false).is_err());
+/// assert!(vesal_files::atomic::write_file(&path, b"[]", false).is_err());
 /// assert_eq!(std::fs::read(&path).unwrap(), b"{}");
 /// ```
 pub fn write_file(path: &Path, bytes: &[u8], overwrite: bool) -> Result<(), AtomicError> {
-    let mut file = AtomicFile::create(path, overwrite)?;
-    file.write_all(bytes).map_err(io_error(path))?;
+    write_and_commit(AtomicFile::create(path, overwrite)?, bytes)
+}
+
+/// Writes `bytes` as the whole content of `path`, which only its owner may read; what is there is replaced.
+///
+/// **Errors**: as [`write_file`].
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), AtomicError> {
+    write_and_commit(AtomicFile::create_for(path, true, Readers::Owner)?, bytes)
+}
+
+fn write_and_commit(mut file: AtomicFile, bytes: &[u8]) -> Result<(), AtomicError> {
+    file.write_all(bytes).map_err(io_error(&file.path))?;
     file.commit()
 }
 
@@ -212,7 +240,9 @@ impl AtomicDirectory {
 }
 
 /// Checks that a file may be written to `path`, as [`AtomicFile::create`] does; gives its directory.
-pub(crate) fn check_destination(path: &Path, overwrite: bool) -> Result<&Path, AtomicError> {
+///
+/// **Errors**: as [`AtomicFile::create`].
+pub fn check_destination(path: &Path, overwrite: bool) -> Result<&Path, AtomicError> {
     file_destination(path, overwrite).map(|(directory, _)| directory)
 }
 

@@ -62,7 +62,7 @@ impl YamlError {
 ///
 /// **Examples**
 /// ```
-/// use vesal_bundle::yaml::{YamlError, check};
+/// use vesal_files::yaml::{YamlError, check};
 /// assert_eq!(check(b"roi_size: [32, 48, 32] # [voxels", 100), Ok(()));
 /// let nested = "[".repeat(65);
 /// assert_eq!(check(nested.as_bytes(), 100), Err(YamlError::Nesting { line: 1 }));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 
-use vesal_io::atomic::{AtomicDirectory, AtomicError, AtomicFile, write_file};
+use vesal_files::atomic::{AtomicDirectory, AtomicError, AtomicFile, write_file};
 
 #[test]
 fn a_dropped_file_leaves_nothing() {
@@ -150,4 +150,17 @@ fn a_directory_that_appears_meanwhile_is_not_replaced() {
     fs::create_dir(&path).unwrap();
     assert!(matches!(bundle.commit(), Err(AtomicError::Exists { .. })));
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_private_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("secret");
+    fs::write(&path, "open to all").unwrap();
+    vesal_files::atomic::write_private(&path, b"hidden").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"hidden");
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }

@@ -11,7 +11,7 @@ use crate::regular;
 ///
 /// **Examples**
 /// ```
-/// let digest = vesal_bundle::digest::sha256(b"abc");
+/// let digest = vesal_files::digest::sha256(b"abc");
 /// assert_eq!(digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 /// ```
 pub fn sha256(bytes: &[u8]) -> String {

@@ -1,0 +1,244 @@
+//! JSON documents that begin with the name and the version of their format.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use crate::atomic::{self, AtomicError};
+use crate::regular;
+
+mod header;
+
+use header::{Header, WithHeader, WithoutHeader};
+
+/// A kind of document. In JSON, `format` and `format_version` stand before the fields of the type, which has neither.
+///
+/// **Examples**
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use vesal_files::document::{self, VersionedDocument};
+///
+/// #[derive(Debug, PartialEq, Serialize, Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Note {
+///     text: String,
+/// }
+/// impl VersionedDocument for Note {
+///     const FORMAT: &str = "note";
+///     const VERSION: u32 = 1;
+///     const MAX_BYTES: u64 = 1000;
+/// }
+///
+/// let note: Note =
+///     document::parse(br#"{"format": "note", "format_version": 1, "text": "hello"}"#, "note.json")?;
+/// assert_eq!(note.text, "hello");
+/// # Ok::<(), vesal_files::DocumentError>(())
+/// ```
+pub trait VersionedDocument {
+    /// The document's `format`.
+    const FORMAT: &'static str;
+    /// The only `format_version` that is read, and the one that is written.
+    const VERSION: u32;
+    /// Largest document that is read, in bytes.
+    const MAX_BYTES: u64;
+}
+
+/// Why a document cannot be read or written.
+#[derive(Debug, Error)]
+pub enum DocumentError {
+    /// The file cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file cannot be written.
+    #[error(transparent)]
+    Write(#[from] AtomicError),
+    /// Larger than any real document of its kind.
+    #[error("`{name}` is larger than the limit of {limit_bytes} bytes")]
+    TooLarge {
+        /// Name of the document.
+        name: String,
+        /// The limit in bytes.
+        limit_bytes: u64,
+    },
+    /// Not JSON, or a field is missing, unknown or of another type.
+    #[error("`{name}` does not follow its format")]
+    Json {
+        /// Name of the document.
+        name: String,
+        /// Where and what.
+        source: serde_json::Error,
+    },
+    /// Another kind of document.
+    #[error("`{name}` has the format {found:?}, expected {expected:?}")]
+    Format {
+        /// Name of the document.
+        name: String,
+        /// Its `format`.
+        found: String,
+        /// The format asked for.
+        expected: &'static str,
+    },
+    /// Another version of the format.
+    #[error("`{name}` has version {found} of the format {format:?}, expected {expected}")]
+    Version {
+        /// Name of the document.
+        name: String,
+        /// The format.
+        format: &'static str,
+        /// Its `format_version`.
+        found: u64,
+        /// The version asked for.
+        expected: u32,
+    },
+}
+
+impl DocumentError {
+    /// A remedy, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Version {
+                found, expected, ..
+            } if *found > u64::from(*expected) => {
+                Some("a newer Vesal wrote it: update this program")
+            }
+            Self::Version { .. } => {
+                Some("an older Vesal wrote it: make it anew with the programs of this version")
+            }
+            Self::TooLarge { .. } | Self::Json { .. } | Self::Format { .. } => {
+                Some("the file is damaged or was edited: get it again from where it came")
+            }
+            Self::Write(error) => error.hint(),
+            Self::Read { .. } => None,
+        }
+    }
+}
+
+/// Reads a file that is one document.
+///
+/// **Errors**: [`DocumentError`]; the file's name is that of the document.
+pub fn read<T: VersionedDocument + DeserializeOwned>(path: &Path) -> Result<T, DocumentError> {
+    parse(&read_limited(path, T::MAX_BYTES)?, &file_name(path))
+}
+
+/// Decodes a document: size, then format and version, then every field.
+///
+/// **Errors**: [`DocumentError`], with this name of the document.
+pub fn parse<T: VersionedDocument + DeserializeOwned>(
+    bytes: &[u8],
+    name: &str,
+) -> Result<T, DocumentError> {
+    let name = || name.to_owned();
+    if bytes.len() as u64 > T::MAX_BYTES {
+        return Err(DocumentError::TooLarge {
+            name: name(),
+            limit_bytes: T::MAX_BYTES,
+        });
+    }
+    let json = |source| DocumentError::Json {
+        name: name(),
+        source,
+    };
+    let header: Header = serde_json::from_slice(bytes).map_err(json)?;
+    if header.format != T::FORMAT {
+        return Err(DocumentError::Format {
+            name: name(),
+            found: header.format,
+            expected: T::FORMAT,
+        });
+    }
+    if header.format_version != u64::from(T::VERSION) {
+        return Err(DocumentError::Version {
+            name: name(),
+            format: T::FORMAT,
+            found: header.format_version,
+            expected: T::VERSION,
+        });
+    }
+    let WithoutHeader(document) = serde_json::from_slice(bytes).map_err(json)?;
+    Ok(document)
+}
+
+/// Encodes a document as indented JSON that ends with a line break.
+///
+/// **Errors**: [`DocumentError::Json`] with this name, for what JSON cannot hold.
+pub fn to_json<T: VersionedDocument + Serialize>(
+    document: &T,
+    name: &str,
+) -> Result<Vec<u8>, DocumentError> {
+    encode(serde_json::to_vec_pretty(&WithHeader::of(document)), name)
+}
+
+/// Encodes a document as [`to_json`] does, but in one line.
+///
+/// **Errors**: as [`to_json`].
+pub fn to_compact_json<T: VersionedDocument + Serialize>(
+    document: &T,
+    name: &str,
+) -> Result<Vec<u8>, DocumentError> {
+    encode(serde_json::to_vec(&WithHeader::of(document)), name)
+}
+
+fn encode(bytes: serde_json::Result<Vec<u8>>, name: &str) -> Result<Vec<u8>, DocumentError> {
+    let mut bytes = bytes.map_err(|source| DocumentError::Json {
+        name: name.into(),
+        source,
+    })?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// The document as a JSON value.
+///
+/// **Errors**: what JSON cannot hold.
+pub fn to_value<T: VersionedDocument + Serialize>(
+    document: &T,
+) -> serde_json::Result<serde_json::Value> {
+    serde_json::to_value(WithHeader::of(document))
+}
+
+/// Writes a document in place of what is there, whole or not at all.
+///
+/// **Errors**: [`DocumentError`].
+pub fn write<T: VersionedDocument + Serialize>(
+    path: &Path,
+    document: &T,
+) -> Result<(), DocumentError> {
+    let bytes = to_json(document, &file_name(path))?;
+    Ok(atomic::write_file(path, &bytes, true)?)
+}
+
+/// Reads a file of at most `limit_bytes`; never allocates more than the file holds.
+///
+/// **Errors**: [`DocumentError::Read`], [`DocumentError::TooLarge`].
+pub fn read_limited(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, DocumentError> {
+    let bytes = regular::read_up_to(path, limit_bytes).map_err(|source| DocumentError::Read {
+        path: path.into(),
+        source,
+    })?;
+    if bytes.len() as u64 > limit_bytes {
+        return Err(DocumentError::TooLarge {
+            name: file_name(path),
+            limit_bytes,
+        });
+    }
+    Ok(bytes)
+}
+
+/// The last component of a path, for messages.
+pub fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[cfg(test)]
+mod tests;
