@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
-use vesal_models::{NetworkConfig, SegResNetDsConfig};
+use vesal_network::{NetworkConfig, SegResNetDsConfig};
 
 /// Tensor shapes by parameter path.
 pub type Shapes<'a> = BTreeMap<&'a str, Vec<usize>>;
@@ -242,7 +242,7 @@ mod tests {
 
     fn shapes_of(config: &NetworkConfig) -> BTreeMap<String, Vec<usize>> {
         use burn_store::ModuleSnapshot;
-        let network = config.init::<burn_flex::Flex>(&Default::default()).unwrap();
+        let network = vesal_models::init::<burn_flex::Flex>(config, &Default::default()).unwrap();
         let parameters = network.collect(None, None, true);
         parameters
             .iter()

@@ -12,7 +12,8 @@ use vesal_bundle::{Bundle, BundleWriter, WriteError};
 use vesal_engine::library::{self, LibraryError, Runtime};
 use vesal_engine::verify::VerifyError;
 use vesal_engine::{Device, EngineOptions, record_probe};
-use vesal_models::{NetworkConfig, SegResNetDs};
+use vesal_models::SegResNetDs;
+use vesal_network::NetworkConfig;
 
 use crate::lower::{self, LowerError};
 use crate::parity::{self, Parity, ParityError};

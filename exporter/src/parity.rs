@@ -12,7 +12,8 @@ use vesal_bundle::manifest::NetworkInterface;
 use vesal_bundle::probe::ProbeInput;
 use vesal_engine::library::Runtime;
 use vesal_engine::{Device, EngineOptions, OnnxPredictor, PredictorError};
-use vesal_models::{NetworkConfig, SegResNetDs, SegmentationNetwork};
+use vesal_models::{SegResNetDs, SegmentationNetwork};
+use vesal_network::NetworkConfig;
 use vesal_onnx::OPSET;
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 

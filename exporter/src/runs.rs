@@ -8,7 +8,6 @@ use thiserror::Error;
 use vesal_bundle::case_scores::CaseScores;
 use vesal_bundle::run_record::{self, RunRecord, RunRecordError};
 use vesal_files::regular;
-use vesal_models::NetworkConfig;
 
 /// What the trainer notes about the work directory; only its folds are read here.
 const WORK_RECORD: &str = "work.json";
@@ -75,7 +74,7 @@ pub(crate) struct Run {
     /// Name of its directory.
     pub name: String,
     pub directory: PathBuf,
-    pub record: RunRecord<NetworkConfig>,
+    pub record: RunRecord,
 }
 
 impl Run {

@@ -7,7 +7,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{DType, TensorData};
 use burn_store::{ModuleSnapshot, ModuleStore, SafetensorsStore, TensorSnapshot};
 use thiserror::Error;
-use vesal_models::{ConfigError, NetworkConfig, SegResNetDs};
+use vesal_models::SegResNetDs;
+use vesal_network::{ConfigError, NetworkConfig};
 
 use crate::architecture::{self, ArchitectureError};
 
@@ -140,7 +141,7 @@ pub fn load<B: Backend>(
         .collect();
     architecture::compare(config, &architecture::infer(&shapes)?)?;
 
-    let mut network = config.init::<B>(device)?;
+    let mut network = vesal_models::init::<B>(config, device)?;
     let expected: BTreeMap<String, Vec<usize>> = network
         .collect(None, None, true)
         .iter()

@@ -8,11 +8,12 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
     ("vesal-volume", &[], false, false),
     ("vesal-files", &[], false, false),
+    ("vesal-network", &[], false, false),
     ("vesal-cli", &[], false, false),
     ("vesal-io", &["vesal-volume", "vesal-files"], false, false),
     (
         "vesal-bundle",
-        &["vesal-volume", "vesal-files"],
+        &["vesal-volume", "vesal-files", "vesal-network"],
         false,
         false,
     ),
@@ -39,12 +40,18 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
     ),
     ("vesal-node", &["vesal-files", "vesal-io"], false, false),
     ("vesal-kernels", &[], true, false),
-    ("vesal-models", &["vesal-kernels"], true, false),
+    (
+        "vesal-models",
+        &["vesal-kernels", "vesal-network"],
+        true,
+        false,
+    ),
     (
         "vesal-trainer",
         &[
             "vesal-models",
             "vesal-kernels",
+            "vesal-network",
             "vesal-volume",
             "vesal-files",
             "vesal-io",
@@ -58,6 +65,7 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
         "vesal-exporter",
         &[
             "vesal-models",
+            "vesal-network",
             "vesal-files",
             "vesal-bundle",
             "vesal-volume",

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use vesal_files::VersionedDocument;
-use vesal_models::NetworkConfig;
+use vesal_network::NetworkConfig;
 
 /// File name inside a work directory.
 pub const FILE_NAME: &str = "train_plan.json";

@@ -8,7 +8,7 @@ use vesal_bundle::deploy_plan::PlanError;
 use vesal_bundle::dicom_rules::RulesError;
 use vesal_bundle::manifest::{EnsembleRecord, MemberProvenance};
 use vesal_files::digest;
-use vesal_models::{ConfigError, NetworkConfig};
+use vesal_network::{ConfigError, NetworkConfig};
 
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::plan::{self, Overrides, Planned, PlanningError};

@@ -1,7 +1,7 @@
 //! The network's part of a configuration: the arguments of MONAI's SegResNetDS.
 
 use serde_json::Value;
-use vesal_models::SegResNetDsConfig;
+use vesal_network::SegResNetDsConfig;
 
 use super::settings::{Fields, SettingsError};
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::{Activation, Channel, Label, MAX_WINDOW_SIDE, Modality};
-use vesal_models::NetworkConfig;
+use vesal_network::NetworkConfig;
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 

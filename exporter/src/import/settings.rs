@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 use thiserror::Error;
 use vesal_bundle::deploy_plan::Modality;
-use vesal_models::SegResNetDsConfig;
+use vesal_network::SegResNetDsConfig;
 
 use super::labels::{self, ClassName};
 use super::network;

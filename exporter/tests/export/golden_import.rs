@@ -10,7 +10,8 @@ use ndarray_npy::NpzReader;
 use vesal_exporter::assemble::Destination;
 use vesal_exporter::import::{Checkpoint, Overrides, Settings, import};
 use vesal_exporter::{lower, parity, weights};
-use vesal_models::{NetworkConfig, SegResNetDs, SegmentationNetwork};
+use vesal_models::{SegResNetDs, SegmentationNetwork};
+use vesal_network::NetworkConfig;
 
 const TOLERANCE: f32 = 1e-4;
 

@@ -3,7 +3,7 @@
 use crate::support::{self, config, input, network, runtime};
 use vesal_exporter::lower::{self, LowerError};
 use vesal_exporter::parity::{self, compare_on};
-use vesal_models::NetworkConfig;
+use vesal_network::NetworkConfig;
 
 fn agree(config: NetworkConfig, batch: usize, window: [usize; 3]) {
     let [x, y, z] = window;

@@ -14,7 +14,8 @@ use vesal_bundle::probe::ProbeInput;
 use vesal_engine::install;
 use vesal_engine::library::{self, Runtime};
 use vesal_exporter::weights::{self, Tensors};
-use vesal_models::{NetworkConfig, SegResNetDs, SegResNetDsConfig};
+use vesal_models::SegResNetDs;
+use vesal_network::{NetworkConfig, SegResNetDsConfig};
 
 /// ONNX Runtime, found or fetched.
 pub fn runtime() -> &'static Runtime {
@@ -44,9 +45,7 @@ pub fn numbers(seed: u32, count: usize) -> Vec<f32> {
 
 /// Weights from a formula: every tensor has its own numbers, norms scale by about 1.
 pub fn tensors(config: &NetworkConfig, seed: u32) -> Tensors {
-    let network = config
-        .init::<Flex>(&Default::default())
-        .expect("a valid network");
+    let network = vesal_models::init::<Flex>(config, &Default::default()).expect("a valid network");
     let parameters = network.collect(None, None, true);
     let tensors = parameters.iter().enumerate().map(|(index, parameter)| {
         let (name, shape) = (parameter.full_path(), parameter.shape.to_vec());

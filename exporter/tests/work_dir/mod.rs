@@ -13,7 +13,7 @@ use vesal_bundle::deploy_plan::{Activation, Channel, DeployPlan, Label, Modality
 use vesal_bundle::run_record::{self, FileRef, RunRecord};
 use vesal_exporter::assemble::Destination;
 use vesal_files::document;
-use vesal_models::NetworkConfig;
+use vesal_network::NetworkConfig;
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 

@@ -12,11 +12,6 @@ use burn::nn::PaddingConfig3d;
 use burn::nn::conv::{Conv3d, Conv3dConfig};
 use burn::tensor::backend::Backend;
 
-/// Kernel of a convolution on a level whose sampling grows by `scale`: 1 on an axis that is not downsampled, else 3.
-pub(crate) fn kernel_for_scale(scale: [usize; 3]) -> [usize; 3] {
-    scale.map(|s| if s == 1 { 1 } else { 3 })
-}
-
 /// A convolution without bias that keeps the shape at stride 1.
 pub(crate) fn conv<B: Backend>(
     channels: [usize; 2],

@@ -4,7 +4,8 @@ use burn::module::Module;
 use burn::nn::conv::{ConvTranspose3d, ConvTranspose3dConfig};
 use burn::tensor::backend::Backend;
 
-use super::kernel_for_scale;
+use vesal_network::kernel_for_scale;
+
 use crate::ops::NetworkOps;
 
 /// A transposed convolution that multiplies each axis by `scale`.

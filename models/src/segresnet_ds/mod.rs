@@ -1,16 +1,12 @@
 //! SegResNetDS: a residual U-Net with deep supervision and kernels that follow anisotropic spacing.
 
-mod config;
-mod size;
-
-pub use config::SegResNetDsConfig;
-pub use size::Activations;
-
 use burn::module::Module;
 use burn::nn::conv::{Conv3d, Conv3dConfig};
 use burn::tensor::backend::Backend;
 
-use crate::blocks::{ResidualBlock, UpSample, conv, kernel_for_scale};
+use vesal_network::{SegResNetDsConfig, kernel_for_scale};
+
+use crate::blocks::{ResidualBlock, UpSample, conv};
 use crate::ops::{Heads, NetworkOps, SegmentationNetwork};
 
 /// The network. Module paths equal the keys of MONAI's state dict.
@@ -47,32 +43,36 @@ struct UpLayer<B: Backend> {
     head: Option<Conv3d<B>>,
 }
 
-impl SegResNetDsConfig {
+impl<B: Backend> SegResNetDs<B> {
     /// Builds the network with fresh weights (PyTorch's default initialization).
-    pub(crate) fn init<B: Backend>(&self, device: &B::Device) -> SegResNetDs<B> {
-        let scales = self.scales();
-        let last = self.blocks_down.len() - 1;
-        let filters = |level: usize| self.init_filters << level;
+    pub(crate) fn new(config: &SegResNetDsConfig, device: &B::Device) -> Self {
+        let scales = config.scales();
+        let last = config.blocks_down.len() - 1;
+        let filters = |level: usize| config.init_filters << level;
 
-        let layers = self.blocks_down.iter().enumerate().map(|(level, &blocks)| {
-            let kernel = kernel_for_scale(scales[level]);
-            DownLayer {
-                blocks: (0..blocks)
-                    .map(|_| ResidualBlock::new(filters(level), kernel, device))
-                    .collect(),
-                downsample: (level < last).then(|| {
-                    conv(
-                        [filters(level), filters(level + 1)],
-                        kernel,
-                        scales[level],
-                        device,
-                    )
-                }),
-            }
-        });
+        let layers = config
+            .blocks_down
+            .iter()
+            .enumerate()
+            .map(|(level, &blocks)| {
+                let kernel = kernel_for_scale(scales[level]);
+                DownLayer {
+                    blocks: (0..blocks)
+                        .map(|_| ResidualBlock::new(filters(level), kernel, device))
+                        .collect(),
+                    downsample: (level < last).then(|| {
+                        conv(
+                            [filters(level), filters(level + 1)],
+                            kernel,
+                            scales[level],
+                            device,
+                        )
+                    }),
+                }
+            });
         let encoder = Encoder {
             conv_init: conv(
-                [self.in_channels, filters(0)],
+                [config.in_channels, filters(0)],
                 kernel_for_scale(scales[0]),
                 [1; 3],
                 device,
@@ -81,7 +81,7 @@ impl SegResNetDsConfig {
         };
 
         let head = |level: usize| {
-            Conv3dConfig::new([filters(level), self.out_channels], [1; 3]).init(device)
+            Conv3dConfig::new([filters(level), config.out_channels], [1; 3]).init(device)
         };
         let mut up_layers: Vec<_> = (0..last)
             .rev()
@@ -96,7 +96,7 @@ impl SegResNetDsConfig {
                     kernel_for_scale(scales[level]),
                     device,
                 )],
-                head: (level < self.dsdepth.max(1)).then(|| head(level)),
+                head: (level < config.dsdepth.max(1)).then(|| head(level)),
             })
             .collect();
         if last == 0 {
@@ -106,10 +106,10 @@ impl SegResNetDsConfig {
                 head: Some(head(0)),
             });
         }
-        SegResNetDs {
+        Self {
             encoder,
             up_layers,
-            shape_factor: self.shape_factor(),
+            shape_factor: config.shape_factor(),
         }
     }
 }

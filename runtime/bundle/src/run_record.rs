@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -11,6 +10,7 @@ use crate::name::{self, NameError};
 use vesal_files::digest;
 use vesal_files::document::{self, DocumentError, VersionedDocument};
 use vesal_files::regular;
+use vesal_network::NetworkConfig;
 
 /// File name inside a run directory.
 pub const FILE_NAME: &str = "run.json";
@@ -39,17 +39,16 @@ pub struct Score {
     pub cases: usize,
 }
 
-/// What a finished training hands over. `N` is the network's description (`vesal_models::NetworkConfig`), generic
-/// because the runtime subtree knows no networks.
+/// What a finished training hands over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RunRecord<N> {
+pub struct RunRecord {
     /// Algorithm name: `segresnet`.
     pub algorithm: String,
     /// Which fold was held out.
     pub fold: usize,
     /// Network that the weights belong to.
-    pub network: N,
+    pub network: NetworkConfig,
     /// Best weights (safetensors).
     pub weights: FileRef,
     /// Deploy plan that the run was trained under.
@@ -189,13 +188,13 @@ impl FileRef {
     }
 }
 
-impl<N> VersionedDocument for RunRecord<N> {
+impl VersionedDocument for RunRecord {
     const FORMAT: &str = "vesal-run";
     const VERSION: u32 = 1;
     const MAX_BYTES: u64 = 1 << 20;
 }
 
-impl<N> RunRecord<N> {
+impl RunRecord {
     /// Checks every rule of the format that the types do not express.
     ///
     /// **Errors**: the first rule that is broken.
@@ -207,9 +206,7 @@ impl<N> RunRecord<N> {
         }
         self.score.validate()
     }
-}
 
-impl<N: DeserializeOwned> RunRecord<N> {
     /// Reads and validates a run record.
     ///
     /// **Errors**: [`RunRecordError`].
@@ -218,9 +215,7 @@ impl<N: DeserializeOwned> RunRecord<N> {
         record.validate()?;
         Ok(record)
     }
-}
 
-impl<N: Serialize> RunRecord<N> {
     /// Validates the record and writes it, never half.
     ///
     /// **Errors**: [`RunRecordError`].

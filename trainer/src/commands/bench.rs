@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use vesal_cli::stdout::{print, print_json};
 use vesal_cli::{Columns, Exit, Failure, Text};
-use vesal_models::{NetworkConfig, SegResNetDsConfig};
+use vesal_network::{NetworkConfig, SegResNetDsConfig};
 use vesal_trainer::fit::{BenchRequest, StepTimes, bench};
 
 use super::fit::fit_failure;

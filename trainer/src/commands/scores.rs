@@ -7,7 +7,6 @@ use vesal_bundle::case_scores::{CaseScores, MeanScore};
 use vesal_bundle::run_record::{FILE_NAME, RunRecord, Score};
 use vesal_cli::stdout::{print, print_json};
 use vesal_cli::{Columns, Exit, Failure, Text, stderr};
-use vesal_models::NetworkConfig;
 use vesal_trainer::fit::{self, FitError};
 use vesal_trainer::run_dir::WorkDir;
 
@@ -65,8 +64,8 @@ pub fn run(arguments: &ScoresArguments) -> Result<Exit, Failure> {
 pub fn score_table(work: &WorkDir, folds: &[usize]) -> Result<Text, Failure> {
     let mut rows = Vec::with_capacity(folds.len());
     for &fold in folds {
-        let record: RunRecord<NetworkConfig> = RunRecord::read(&work.run_dir(fold).join(FILE_NAME))
-            .map_err(|error| {
+        let record: RunRecord =
+            RunRecord::read(&work.run_dir(fold).join(FILE_NAME)).map_err(|error| {
                 Failure::new(Exit::Bundle, error)
                     .attempting(format!("cannot read the score of fold {fold}"))
             })?;

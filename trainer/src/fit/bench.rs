@@ -8,7 +8,7 @@ use burn::tensor::backend::AutodiffBackend;
 use burn_flex::Flex;
 use vesal_bundle::deploy_plan::Activation;
 use vesal_kernels::{Kernels, Layers};
-use vesal_models::NetworkConfig;
+use vesal_network::NetworkConfig;
 
 #[cfg(not(feature = "cuda"))]
 use super::DeviceError;

@@ -7,7 +7,7 @@ use thiserror::Error;
 use vesal_bundle::deploy_plan::PlanError;
 use vesal_bundle::run_record::RunRecordError;
 use vesal_files::{AtomicError, DocumentError};
-use vesal_models::ConfigError;
+use vesal_network::ConfigError;
 
 use super::tensor_file::TensorFileError;
 use super::{DeviceError, Shortage, TrainDevice};

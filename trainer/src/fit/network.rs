@@ -5,7 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use vesal_models::{ConfigError, NetworkConfig, SegResNetDs};
+use vesal_models::SegResNetDs;
+use vesal_network::{ConfigError, NetworkConfig};
 
 /// Builds a network whose weights follow from the seed.
 pub fn initialize<B: AutodiffBackend>(
@@ -17,7 +18,7 @@ pub fn initialize<B: AutodiffBackend>(
     static GENERATOR: Mutex<()> = Mutex::new(());
     let _drawing = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     B::seed(device, seed);
-    let network = copy_to(config.init(device)?, device);
+    let network = copy_to(vesal_models::init(config, device)?, device);
     B::memory_cleanup(device);
     Ok(network)
 }

@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
 use vesal_io::nifti;
-use vesal_models::NetworkConfig;
+use vesal_network::NetworkConfig;
 use vesal_volume::preprocess::Step;
 
 use super::plans::Plans;
@@ -265,7 +265,7 @@ fn voxels(case: &TrainingCase, plan: &DeployPlan) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use vesal_models::SegResNetDsConfig;
+    use vesal_network::SegResNetDsConfig;
 
     use super::*;
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use vesal_bundle::case_scores::{self, CaseScore, CaseScores};
 use vesal_bundle::run_record::{self, FileRef, RunRecord, Score};
-use vesal_models::NetworkConfig;
 
 use super::checkpoint::{CHECKPOINT_FILE, CheckpointHead, Identity, WEIGHTS_FILE, WeightsHead};
 use super::events;
@@ -236,7 +235,7 @@ pub fn write_record(
         ("burn", burn.get("version").map(String::as_str)),
         ("burn-backend", Some(backend)),
     ];
-    let record = RunRecord::<NetworkConfig> {
+    let record = RunRecord {
         algorithm: plans.train.algorithm.clone(),
         fold: request.fold,
         network: plans.train.network.clone(),

@@ -1,6 +1,6 @@
 //! What an optimization step takes.
 
-use vesal_models::NetworkConfig;
+use vesal_network::NetworkConfig;
 
 use crate::precision::Precision;
 
@@ -85,7 +85,7 @@ impl StepMemory {
 
 #[cfg(test)]
 mod tests {
-    use vesal_models::SegResNetDsConfig;
+    use vesal_network::SegResNetDsConfig;
 
     use super::*;
 

@@ -13,7 +13,7 @@ use thiserror::Error;
 use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Modality, PlanError};
 use vesal_bundle::dicom_rules::RulesError;
-use vesal_models::{ConfigError, NetworkConfig, SegResNetDsConfig};
+use vesal_network::{ConfigError, NetworkConfig, SegResNetDsConfig};
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 

@@ -1,6 +1,6 @@
 //! The rules of Auto3DSeg's SegResNet for grid, network and training.
 
-use vesal_models::{NetworkConfig, SegResNetDsConfig};
+use vesal_network::{NetworkConfig, SegResNetDsConfig};
 
 use super::decision::{Decisions, Group, numbers};
 use super::scale::Scaled;

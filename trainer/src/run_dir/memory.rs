@@ -2,7 +2,7 @@
 
 use vesal_bundle::DeployPlan;
 use vesal_files::document;
-use vesal_models::NetworkConfig;
+use vesal_network::NetworkConfig;
 use vesal_volume::preprocess::Step;
 
 use super::{DATA_STATS, DEPLOY_PLAN, TRAIN_PLAN, WorkDir, WorkError, parse_stats, read};

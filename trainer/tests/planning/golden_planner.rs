@@ -4,7 +4,7 @@ use crate::dataset_on_disk::Dataset;
 use serde_json::{Value, json};
 use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::Modality;
-use vesal_models::NetworkConfig;
+use vesal_network::NetworkConfig;
 use vesal_trainer::analyze::analyze;
 use vesal_trainer::analyze::stats::StatsSummary;
 use vesal_trainer::datalist::Datalist;

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::work_dir::WorkDir;
 use vesal_bundle::case_scores::{CaseScores, MeanScore};
 use vesal_bundle::run_record::RunRecord;
-use vesal_models::NetworkConfig;
 use vesal_trainer::fit::{
     self, FitError, FitObserver, FitOutcome, RunStatus, Start, StepReport, ValidationReport,
 };
@@ -158,7 +157,7 @@ fn an_interrupted_training_ends_as_one_without_a_break() {
         seconds_left: None,
     };
     assert_eq!(status, expected);
-    let record = RunRecord::<NetworkConfig>::read(&work.path("parts/run.json")).unwrap();
+    let record = RunRecord::read(&work.path("parts/run.json")).unwrap();
     assert_eq!(record.score, score);
     assert_eq!(record.deploy_plan.path, "../deploy_plan.json");
     let files = [&record.weights, &record.deploy_plan, &record.data_stats];

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use vesal_bundle::deploy_plan::{Activation, Channel, DeployPlan, Label, Modality};
 use vesal_files::document;
 use vesal_io::nifti::{self, WriteOptions};
-use vesal_models::{NetworkConfig, SegResNetDsConfig};
+use vesal_network::{NetworkConfig, SegResNetDsConfig};
 use vesal_trainer::fit::{FitRequest, TrainDevice, TrainingCase};
 use vesal_trainer::rng::Rng;
 use vesal_trainer::train_plan::{AugmentMode, CropMode, TrainPlan};

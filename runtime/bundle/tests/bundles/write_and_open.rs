@@ -7,6 +7,7 @@ use std::fs;
 use vesal_bundle::run_record::{self, FileRef, RunRecord, RunRecordError};
 use vesal_bundle::{Bundle, BundleError, BundleWriter, WriteError};
 use vesal_files::digest;
+use vesal_network::{NetworkConfig, SegResNetDsConfig};
 
 #[test]
 fn a_written_bundle_opens_with_what_was_put_in() {
@@ -118,7 +119,7 @@ fn a_file_cannot_be_added_twice_or_outside() {
     ));
 }
 
-fn run_record(directory: &std::path::Path) -> RunRecord<BTreeMap<String, u32>> {
+fn run_record(directory: &std::path::Path) -> RunRecord {
     fs::create_dir_all(directory.join("run")).expect("created");
     fs::write(directory.join("run/best.safetensors"), "weights").expect("written");
     fs::write(directory.join("deploy_plan.json"), "plan").expect("written");
@@ -127,7 +128,14 @@ fn run_record(directory: &std::path::Path) -> RunRecord<BTreeMap<String, u32>> {
     RunRecord {
         algorithm: "segresnet".into(),
         fold: 0,
-        network: BTreeMap::from([("filters".into(), 8)]),
+        network: NetworkConfig::SegresnetDs(SegResNetDsConfig {
+            in_channels: 1,
+            out_channels: 2,
+            init_filters: 8,
+            blocks_down: vec![1, 2],
+            dsdepth: 1,
+            resolution: None,
+        }),
         weights: FileRef::to_file(&run, "best.safetensors").expect("readable"),
         deploy_plan: FileRef::to_file(&run, "../deploy_plan.json").expect("readable"),
         data_stats: FileRef::to_file(&run, "../data_stats.json").expect("readable"),
@@ -143,7 +151,7 @@ fn a_run_record_survives_writing_and_its_files_are_checked() {
     let record = run_record(directory.path());
     let path = directory.path().join("run").join(run_record::FILE_NAME);
     record.write(&path).expect("written");
-    let read = RunRecord::<BTreeMap<String, u32>>::read(&path).expect("read");
+    let read = RunRecord::read(&path).expect("read");
     assert_eq!(read, record);
     let run = directory.path().join("run");
     assert_eq!(read.weights.read(&run).expect("same file"), b"weights");

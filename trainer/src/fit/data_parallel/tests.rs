@@ -8,7 +8,7 @@ use burn::tensor::ops::FloatTensorOps;
 use burn_flex::{Flex, FlexTensor};
 use safetensors::View;
 use vesal_kernels::Reduction;
-use vesal_models::{NetworkConfig, SegResNetDsConfig};
+use vesal_network::{NetworkConfig, SegResNetDsConfig};
 
 use super::*;
 use crate::dataset::Batch;

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
 
+mod size;
+
 /// Most levels that a network may have: a patch axis would have to be a multiple of 2^9.
 const MAX_LEVELS: usize = 10;
 /// Most channels of the first level, input or output.
@@ -106,6 +108,11 @@ impl SegResNetDsConfig {
         let strides = &scales[..scales.len().saturating_sub(1)];
         std::array::from_fn(|axis| strides.iter().map(|scale| scale[axis]).product())
     }
+}
+
+/// Kernel of a convolution on a level whose sampling grows by `scale`: 1 on an axis that is not downsampled, else 3.
+pub fn kernel_for_scale(scale: [usize; 3]) -> [usize; 3] {
+    scale.map(|s| if s == 1 { 1 } else { 3 })
 }
 
 #[cfg(test)]

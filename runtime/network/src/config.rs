@@ -1,9 +1,8 @@
 //! The description of a network as data.
 
-use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
-use crate::segresnet_ds::{Activations, SegResNetDs, SegResNetDsConfig};
+use crate::segresnet_ds::SegResNetDsConfig;
 
 /// Which network, with its hyperparameters: what plans, run records and exports carry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,16 +56,19 @@ impl NetworkConfig {
             Self::SegresnetDs(config) => config.activations(patch),
         }
     }
+}
 
-    /// Builds the network with fresh weights.
-    ///
-    /// **Errors**: as [`validate`](Self::validate).
-    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<SegResNetDs<B>, ConfigError> {
-        self.validate()?;
-        match self {
-            Self::SegresnetDs(config) => Ok(config.init(device)),
-        }
-    }
+/// Tensors that a network's training step holds for one patch, in elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Activations {
+    /// Everything that the forward pass keeps for gradients, logits aside.
+    pub kept: u64,
+    /// The largest activation.
+    pub largest: u64,
+    /// Logits of all deep supervision outputs.
+    pub logits: u64,
+    /// Logits at input resolution.
+    pub finest_logits: u64,
 }
 
 /// Why a network cannot be built.

@@ -1,20 +1,7 @@
 //! How large a network is, without building it.
 
-use super::SegResNetDsConfig;
-use crate::blocks::kernel_for_scale;
-
-/// Tensors that a network's training step holds for one patch, in elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Activations {
-    /// Everything that the forward pass keeps for gradients, logits aside.
-    pub kept: u64,
-    /// The largest activation.
-    pub largest: u64,
-    /// Logits of all deep supervision outputs.
-    pub logits: u64,
-    /// Logits at input resolution.
-    pub finest_logits: u64,
-}
+use super::{SegResNetDsConfig, kernel_for_scale};
+use crate::config::Activations;
 
 impl SegResNetDsConfig {
     /// Parameters of the network.
