@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use vesal_io::nifti::DataType;
 
 use super::case::Measured;
+use super::case_outliers;
 use super::channel::Digest;
 use super::error::CaseError;
 use super::findings::{Finding, FindingKind};
 use super::options::Options;
-use super::outlying;
 use super::sides;
 use crate::datalist::Case;
 
@@ -64,7 +64,7 @@ pub(super) fn warnings(cases: &[Case], cohort: &Cohort, options: &Options) -> Ve
     found.extend(absent_labels(cohort, options));
     found.extend(orientations(cohort));
     found.extend(sides::compare(cohort));
-    found.extend(outlying::find(cohort));
+    found.extend(case_outliers::find(cohort));
     found.extend(voxel_types(cohort));
     found
 }

@@ -1,16 +1,16 @@
 //! Analysis: measures a dataset, finds the cases that cannot be used and what is odd about the others.
 
 mod case;
+mod case_outliers;
 mod channel;
 mod cohort;
 mod error;
 pub mod findings;
 mod histogram;
 mod labels;
+mod modified_z_score;
 mod open;
 mod options;
-mod outliers;
-mod outlying;
 mod schedule;
 mod sides;
 mod statistics;

@@ -169,7 +169,7 @@ pub(super) fn fit_failure(error: FitError) -> Failure {
         | FitError::Diverged { .. }
         | FitError::LowScore { .. }
         | FitError::Validate { .. }
-        | FitError::Feed { .. } => Exit::Device,
+        | FitError::DataLoader { .. } => Exit::Device,
         FitError::Io { .. } | FitError::Write(_) => Exit::Output,
     };
     let hint = error.hint();

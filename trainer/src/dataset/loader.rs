@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
-use super::{Batch, CaseError, Cases, EpochPlan, TrainingVolume};
+use super::{Batch, CaseCache, CaseError, Sampler, TrainingVolume};
 use crate::train_plan::TrainPlan;
 
 /// Batches that each thread holds ready.
@@ -11,20 +11,20 @@ const AHEAD: usize = 2;
 
 /// What batches are made of.
 #[derive(Debug, Clone, Copy)]
-pub struct Sampling<'a> {
+pub struct BatchSource<'a> {
     /// Cases to cut from.
-    pub cases: &'a Cases<'a, TrainingVolume>,
+    pub cases: &'a CaseCache<'a, TrainingVolume>,
     /// Order of cases and random numbers.
-    pub epochs: &'a EpochPlan,
+    pub sampler: &'a Sampler,
     /// Patch size, batch size, where to cut, number of epochs.
     pub plan: &'a TrainPlan,
     /// Threads that prepare batches; at least one.
     pub threads: usize,
 }
 
-/// Batches in the order of training.
+/// Batches in the order of training, prepared by threads of their own.
 #[derive(Debug)]
-pub struct Feed {
+pub struct DataLoader {
     receivers: Vec<Receiver<Prepared>>,
     next: usize,
 }
@@ -32,7 +32,42 @@ pub struct Feed {
 /// A batch, and whether it is the last one of its cases before another thread's turn.
 type Prepared = Result<(Batch, bool), CaseError>;
 
-impl Feed {
+impl DataLoader {
+    /// Starts threads that prepare the batches from a step of an epoch (both from 0) on, until the loader is dropped.
+    ///
+    /// All steps of the same cases are one thread's, so that a case that is not in memory is read once for them.
+    pub fn start<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        source: BatchSource<'scope>,
+        first_epoch: usize,
+        first_step: usize,
+    ) -> Self {
+        let threads = source.threads.max(1);
+        let receivers = (0..threads)
+            .map(|thread| {
+                let (sender, receiver) = sync_channel(AHEAD);
+                scope.spawn(move || {
+                    let mut turns = (0..threads).cycle();
+                    for epoch in first_epoch..source.plan.num_epochs {
+                        let skipped = if epoch == first_epoch { first_step } else { 0 };
+                        let groups = source.sampler.groups(epoch);
+                        let same = source.sampler.steps_per_image();
+                        for (index, group) in groups.iter().enumerate().skip(skipped / same) {
+                            let mine = turns.next() == Some(thread);
+                            let steps = (index * same).max(skipped)..(index + 1) * same;
+                            let send = |prepared| sender.send(prepared).ok();
+                            if mine && prepare(source, epoch, steps, group, send).is_none() {
+                                return;
+                            }
+                        }
+                    }
+                });
+                receiver
+            })
+            .collect();
+        Self { receivers, next: 0 }
+    }
+
     /// The next step's batch; `None` after the last epoch.
     ///
     /// **Errors**: [`CaseError`] for a case that has to be read again.
@@ -48,55 +83,20 @@ impl Feed {
     }
 }
 
-/// Starts threads that prepare the batches from a step of an epoch (both from 0) on, until the feed is dropped.
-///
-/// All steps of the same cases are one thread's, so that a case that is not in memory is read once for them.
-pub fn feed<'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    sampling: Sampling<'scope>,
-    first_epoch: usize,
-    first_step: usize,
-) -> Feed {
-    let threads = sampling.threads.max(1);
-    let receivers = (0..threads)
-        .map(|thread| {
-            let (sender, receiver) = sync_channel(AHEAD);
-            scope.spawn(move || {
-                let mut turns = (0..threads).cycle();
-                for epoch in first_epoch..sampling.plan.num_epochs {
-                    let skipped = if epoch == first_epoch { first_step } else { 0 };
-                    let groups = sampling.epochs.groups(epoch);
-                    let same = sampling.epochs.steps_per_image();
-                    for (index, group) in groups.iter().enumerate().skip(skipped / same) {
-                        let mine = turns.next() == Some(thread);
-                        let steps = (index * same).max(skipped)..(index + 1) * same;
-                        let send = |prepared| sender.send(prepared).ok();
-                        if mine && prepare(sampling, epoch, steps, group, send).is_none() {
-                            return;
-                        }
-                    }
-                }
-            });
-            receiver
-        })
-        .collect();
-    Feed { receivers, next: 0 }
-}
-
 /// Prepares the batches of some steps of one group of cases; `None` when nobody wants more of them.
 fn prepare(
-    sampling: Sampling<'_>,
+    source: BatchSource<'_>,
     epoch: usize,
     steps: std::ops::Range<usize>,
     group: &[usize],
     send: impl Fn(Prepared) -> Option<()>,
 ) -> Option<()> {
-    let Sampling {
+    let BatchSource {
         cases,
-        epochs,
+        sampler,
         plan,
         ..
-    } = sampling;
+    } = source;
     let volumes: Result<Vec<_>, _> = group.iter().map(|&case| cases.get(case)).collect();
     let volumes = match volumes {
         Ok(volumes) => volumes,
@@ -108,7 +108,7 @@ fn prepare(
     let group: Vec<&TrainingVolume> = volumes.iter().map(AsRef::as_ref).collect();
     let end = steps.end;
     steps.into_iter().try_for_each(|step| {
-        let batch = epochs.batch(plan, epoch, step, &group);
+        let batch = sampler.batch(plan, epoch, step, &group);
         send(Ok((batch, step + 1 == end)))
     })
 }

@@ -1,18 +1,18 @@
 //! Training data: cases read and preprocessed, kept as far as memory goes, and an endless, reproducible supply of patches.
 
-mod batch;
 mod case;
-mod cases;
+mod case_cache;
 mod classes;
 mod crop;
 mod loader;
+mod sampler;
 
-pub use batch::{Batch, EpochPlan};
 pub use case::{CaseError, load_training, load_validation};
-pub use cases::{CaseMemory, Cases, Volume};
+pub use case_cache::{CaseCache, CaseMemory, LoadCase};
 pub use classes::ClassVoxels;
 pub use crop::{crop_start, cut};
-pub use loader::{Feed, Sampling, feed};
+pub use loader::{BatchSource, DataLoader};
+pub use sampler::{Batch, Sampler};
 
 use ndarray::{Array3, Array4};
 use vesal_volume::LabelMap;

@@ -36,37 +36,37 @@ impl<B: AutodiffBackend> Average<B> {
         self.steps = self.steps.saturating_add(1);
         let steps = f64::from(self.steps);
         let decay = self.decay.min(steps / (steps + 9.0));
-        let mut taker = Taker {
+        let mut collector = WeightCollector {
             weights: Vec::new(),
         };
-        AutodiffModule::valid(network).visit(&mut taker);
-        let mut mixer = Mixer::<B::InnerBackend> {
-            weights: taker.weights.into_iter(),
+        AutodiffModule::valid(network).visit(&mut collector);
+        let mut update = EmaUpdate::<B::InnerBackend> {
+            weights: collector.weights.into_iter(),
             decay,
         };
-        self.network = self.network.map(&mut mixer);
+        self.network = self.network.map(&mut update);
         self
     }
 }
 
 /// Takes the weights in the order of the network's parameters.
-struct Taker<B: Backend> {
+struct WeightCollector<B: Backend> {
     weights: Vec<FloatTensor<B>>,
 }
 
-impl<B: Backend> ModuleVisitor<B> for Taker<B> {
+impl<B: Backend> ModuleVisitor<B> for WeightCollector<B> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         self.weights.push(param.val().into_primitive().tensor());
     }
 }
 
 /// Mixes weights in.
-struct Mixer<B: Backend> {
+struct EmaUpdate<B: Backend> {
     weights: std::vec::IntoIter<FloatTensor<B>>,
     decay: f64,
 }
 
-impl<A: AutodiffBackend<InnerBackend = B>, B: Backend> ModuleMapper<A> for Mixer<B> {
+impl<A: AutodiffBackend<InnerBackend = B>, B: Backend> ModuleMapper<A> for EmaUpdate<B> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<A, D>>) -> Param<Tensor<A, D>> {
         let (id, tensor, mapper) = param.consume();
         let Some(weights) = self.weights.next() else {

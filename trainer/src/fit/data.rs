@@ -5,15 +5,15 @@ use std::thread;
 
 use super::plans::Plans;
 use super::{FitError, FitObserver, FitRequest, TrainingCase};
-use crate::dataset::{CaseError, CaseMemory, Cases, TrainingVolume, ValidationVolume};
+use crate::dataset::{CaseCache, CaseError, CaseMemory, TrainingVolume, ValidationVolume};
 
 /// Cases of both kinds, in memory as far as they may be.
 #[derive(Debug)]
 pub struct Data<'a> {
     /// Cases to train on.
-    pub training: Cases<'a, TrainingVolume>,
+    pub training: CaseCache<'a, TrainingVolume>,
     /// Cases to score.
-    pub validation: Cases<'a, ValidationVolume>,
+    pub validation: CaseCache<'a, ValidationVolume>,
     /// Memory that they take, in bytes.
     pub kept_bytes: u64,
 }
@@ -55,9 +55,9 @@ impl<'a> Data<'a> {
                 let _ = sender.send(done);
             };
             let before = trained.len();
-            let training = Cases::load(trained, plan, seed, &memory, &tell)?;
+            let training = CaseCache::load(trained, plan, seed, &memory, &tell)?;
             let tell_more = |done| tell(before + done);
-            let validation = Cases::load(held_out, plan, seed, &memory, &tell_more)?;
+            let validation = CaseCache::load(held_out, plan, seed, &memory, &tell_more)?;
             Ok((training, validation))
         };
         let (training, validation) = thread::scope(|scope| {

@@ -10,7 +10,7 @@ use vesal_files::{AtomicError, DocumentError};
 use vesal_network::ConfigError;
 
 use super::tensor_file::TensorFileError;
-use super::{DeviceError, Shortage, TrainDevice};
+use super::{DeviceError, MemoryShortfall, TrainDevice};
 use crate::dataset::CaseError;
 use crate::train_plan::ControlError;
 use crate::validate::ValidateError;
@@ -134,7 +134,7 @@ pub enum FitError {
     },
     /// Less memory than the training needs.
     #[error(transparent)]
-    Memory(Box<Shortage>),
+    Memory(Box<MemoryShortfall>),
     /// More devices than patches.
     #[error("a step has {patches} patches for {devices} devices, expected at least one for each")]
     Shares {
@@ -155,7 +155,7 @@ pub enum FitError {
     #[error(
         "no batch is ready for step {step} of epoch {epoch}: the thread that prepares it has ended"
     )]
-    Feed {
+    DataLoader {
         /// Epoch, from 1.
         epoch: usize,
         /// Step in the epoch, from 1.
@@ -190,7 +190,7 @@ impl FitError {
     /// What the reader can do about it.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::Memory(shortage) => return Some(shortage.remedy.to_string()),
+            Self::Memory(shortfall) => return Some(shortfall.suggestion.to_string()),
             Self::Device(error) => error.hint(),
             Self::Write(error) => error.hint(),
             Self::Case(error) => error.hint(),
@@ -222,9 +222,10 @@ impl FitError {
                 Some("keep plans, data stats and runs in one work directory")
             }
             Self::Shares { .. } => Some("name fewer devices, or plan with more patches per step"),
-            Self::Io { .. } | Self::Replica { .. } | Self::Validate { .. } | Self::Feed { .. } => {
-                None
-            }
+            Self::Io { .. }
+            | Self::Replica { .. }
+            | Self::Validate { .. }
+            | Self::DataLoader { .. } => None,
         };
         text.map(str::to_owned)
     }

@@ -13,11 +13,12 @@ mod curves;
 mod data;
 mod data_parallel;
 mod device;
+pub mod early_stopping;
 mod error;
 mod events;
-pub mod history;
 mod learner;
 mod loss_scale;
+mod memory_check;
 mod metrics;
 mod network;
 mod observer;
@@ -25,7 +26,6 @@ pub mod optimizer;
 mod plans;
 mod predict;
 mod rank;
-mod room;
 mod run_dir;
 pub mod schedule;
 mod status;
@@ -39,9 +39,9 @@ pub use curves::{Curves, StepRow, ValidationRow, curves};
 pub use device::{DeviceError, TrainDevice, TrainDevices};
 pub use error::FitError;
 pub use events::EVENTS_PREFIX;
+pub use memory_check::{CasesInMemory, MemoryShortfall, Suggestion};
 pub use observer::{FitObserver, Start, StepReport, ValidationReport};
 pub use predict::{HeldOut, predict_held_out};
-pub use room::{Cases, Remedy, Shortage};
 pub(crate) use run_dir::occupy;
 pub use run_dir::{label_names, scores, worst_first};
 pub use status::{Extent, RunStatus, state, status};
@@ -127,7 +127,7 @@ pub fn run(request: &FitRequest, observer: &mut dyn FitObserver) -> Result<FitOu
         return Ok(FitOutcome::Finished { score });
     }
     let earlier = run_dir::find_earlier(&request.run_dir, &plans.identity)?;
-    room::check(request, &plans)?;
+    memory_check::check(request, &plans)?;
     match request.devices.first() {
         name @ TrainDevice::Cpu => {
             let ranks = Ranks::only(name, Default::default());

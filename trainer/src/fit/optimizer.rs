@@ -55,15 +55,15 @@ impl<B: Kernels> AdamW<B> {
         A: AutodiffBackend<InnerBackend = B>,
         N: AutodiffModule<A>,
     {
-        let mut taker = Taker::<A, B> {
+        let mut collector = GradientCollector::<A, B> {
             gradients,
             states: &mut self.states,
             ids: Vec::new(),
             moments: Vec::new(),
             blank: None,
         };
-        let network = network.map(&mut taker);
-        let Taker { ids, moments, .. } = taker;
+        let network = network.map(&mut collector);
+        let GradientCollector { ids, moments, .. } = collector;
         self.time += 1;
         let step = AdamWStep {
             rate: rate as f32,
@@ -87,7 +87,7 @@ impl<B: Kernels> AdamW<B> {
             weights.insert(id, values);
             self.states.insert(id, [first, second]);
         }
-        let network = network.map(&mut Giver { weights });
+        let network = network.map(&mut ParameterUpdater { weights });
         let guard = guard.map(|guard| Tensor::from_primitive(TensorPrimitive::Float(guard)));
         (network, guard)
     }
@@ -99,7 +99,7 @@ impl<B: Kernels> AdamW<B> {
 }
 
 /// Takes parameters out of a network, so that nobody else holds them and they are updated in place.
-struct Taker<'a, A: AutodiffBackend, B: Backend> {
+struct GradientCollector<'a, A: AutodiffBackend, B: Backend> {
     gradients: GradientsParams,
     states: &'a mut HashMap<ParamId, State<B>>,
     ids: Vec<ParamId>,
@@ -107,7 +107,9 @@ struct Taker<'a, A: AutodiffBackend, B: Backend> {
     blank: Option<Tensor<A, 1>>,
 }
 
-impl<A: AutodiffBackend<InnerBackend = B>, B: Kernels> ModuleMapper<A> for Taker<'_, A, B> {
+impl<A: AutodiffBackend<InnerBackend = B>, B: Kernels> ModuleMapper<A>
+    for GradientCollector<'_, A, B>
+{
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<A, D>>) -> Param<Tensor<A, D>> {
         let (id, tensor, mapper) = param.consume();
         let Some(gradient) = self.gradients.remove::<B, D>(id) else {
@@ -140,11 +142,11 @@ impl<A: AutodiffBackend<InnerBackend = B>, B: Kernels> ModuleMapper<A> for Taker
 }
 
 /// Puts updated parameters back.
-struct Giver<B: Backend> {
+struct ParameterUpdater<B: Backend> {
     weights: HashMap<ParamId, FloatTensor<B>>,
 }
 
-impl<A: AutodiffBackend<InnerBackend = B>, B: Backend> ModuleMapper<A> for Giver<B> {
+impl<A: AutodiffBackend<InnerBackend = B>, B: Backend> ModuleMapper<A> for ParameterUpdater<B> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<A, D>>) -> Param<Tensor<A, D>> {
         let (id, tensor, mapper) = param.consume();
         let tensor = match self.weights.remove(&id) {

@@ -81,19 +81,19 @@ impl<B: AutodiffBackend> Rank<B> {
         let Some(reduction) = &self.reduction else {
             return (loss, gradients);
         };
-        let mut taker = Taker::<B::InnerBackend> {
+        let mut own = GradientsToSum::<B::InnerBackend> {
             gradients: &mut gradients,
             ids: Vec::new(),
             tensors: Vec::new(),
         };
-        network.visit(&mut taker);
-        let Taker {
+        network.visit(&mut own);
+        let GradientsToSum {
             ids, mut tensors, ..
-        } = taker;
+        } = own;
         tensors.push(loss.into_primitive().tensor());
         let mut sums = reduction.sum(tensors);
         let loss = sums.pop().map(float).expect("a sum for each tensor");
-        network.visit(&mut Giver::<B::InnerBackend> {
+        network.visit(&mut SummedGradients::<B::InnerBackend> {
             sums: ids.into_iter().zip(sums).collect(),
             gradients: &mut gradients,
         });
@@ -102,13 +102,13 @@ impl<B: AutodiffBackend> Rank<B> {
 }
 
 /// Takes gradients out, in the order of the network's parameters.
-struct Taker<'a, B: Backend> {
+struct GradientsToSum<'a, B: Backend> {
     gradients: &'a mut GradientsParams,
     ids: Vec<ParamId>,
     tensors: Vec<FloatTensor<B>>,
 }
 
-impl<A: AutodiffBackend<InnerBackend = B>, B: Backend> ModuleVisitor<A> for Taker<'_, B> {
+impl<A: AutodiffBackend<InnerBackend = B>, B: Backend> ModuleVisitor<A> for GradientsToSum<'_, B> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<A, D>>) {
         if let Some(gradient) = self.gradients.remove::<B, D>(param.id) {
             self.ids.push(param.id);
@@ -118,12 +118,12 @@ impl<A: AutodiffBackend<InnerBackend = B>, B: Backend> ModuleVisitor<A> for Take
 }
 
 /// Puts sums in the place of the gradients.
-struct Giver<'a, B: Backend> {
+struct SummedGradients<'a, B: Backend> {
     sums: HashMap<ParamId, FloatTensor<B>>,
     gradients: &'a mut GradientsParams,
 }
 
-impl<A: AutodiffBackend<InnerBackend = B>, B: Backend> ModuleVisitor<A> for Giver<'_, B> {
+impl<A: AutodiffBackend<InnerBackend = B>, B: Backend> ModuleVisitor<A> for SummedGradients<'_, B> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<A, D>>) {
         if let Some(sum) = self.sums.remove(&param.id) {
             self.gradients.register::<B, D>(param.id, float(sum));

@@ -10,7 +10,7 @@ use super::metrics::{self, Pace};
 use super::run_dir::is_occupied;
 use super::schedule::validation_epochs;
 use super::tensor_file;
-use crate::dataset::EpochPlan;
+use crate::dataset::Sampler;
 use crate::train_plan::TrainPlan;
 
 /// How long a run is, as planned.
@@ -29,7 +29,7 @@ impl Extent {
     pub fn new(plan: &TrainPlan, training_cases: usize, fold: usize) -> Self {
         Self {
             num_epochs: plan.num_epochs,
-            steps_per_epoch: EpochPlan::new(training_cases, plan, fold).steps(),
+            steps_per_epoch: Sampler::new(training_cases, plan, fold).steps(),
             validations: validation_epochs(
                 plan.num_epochs,
                 plan.num_epochs_per_validation,

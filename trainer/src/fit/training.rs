@@ -17,8 +17,8 @@ use super::checkpoint::{
 };
 use super::data::Data;
 use super::data_parallel::{DataParallel, Origin};
+use super::early_stopping::{ends_early, has_diverged};
 use super::events::{Events, Progress};
-use super::history::{ends_early, has_diverged};
 use super::learner::Task;
 use super::metrics::Metrics;
 use super::network::{copy_to, initialize};
@@ -30,7 +30,7 @@ use super::writer::Writer;
 use super::{
     FitError, FitObserver, FitOutcome, FitRequest, Start, StepReport, TrainDevice, ValidationReport,
 };
-use crate::dataset::{EpochPlan, Feed, Sampling, feed};
+use crate::dataset::{BatchSource, DataLoader, Sampler};
 use crate::precision::Precision;
 use crate::validate::{BurnPredictor, Scores, segment};
 
@@ -61,11 +61,11 @@ where
     let network = initialize::<B>(&plans.train.network, plans.train.seed, device)?;
     let resumed_after = earlier.as_ref().map(|earlier| earlier.checkpoint.position);
     let position = resumed_after.unwrap_or_default();
-    let epochs = EpochPlan::new(data.training.len(), &plans.train, request.fold);
+    let sampler = Sampler::new(data.training.len(), &plans.train, request.fold);
     let precision = request.devices.first().precision(plans.train.use_amp);
     observer.started(&Start {
         num_epochs: plans.train.num_epochs,
-        steps_per_epoch: epochs.steps(),
+        steps_per_epoch: sampler.steps(),
         training_cases: data.training.len(),
         validation_cases: data.validation.len(),
         kept_cases: data.training.kept() + data.validation.kept(),
@@ -102,17 +102,17 @@ where
     };
     let learner = DataParallel::new(network, ranks, &origin)?;
     let progress = Progress {
-        steps: position.epochs * epochs.steps() + position.steps,
-        validated_steps: position.epochs * epochs.steps(),
+        steps: position.epochs * sampler.steps() + position.steps,
+        validated_steps: position.epochs * sampler.steps(),
     };
     let labels = plans.deploy.foreground().map(|label| label.name.clone());
     let training = Training {
         request,
         plans,
         device,
-        steps_per_epoch: epochs.steps(),
+        steps_per_epoch: sampler.steps(),
         metrics: Metrics::open(&request.run_dir, labels.collect(), position)?,
-        events: Events::open(&request.run_dir, epochs.steps(), progress)?,
+        events: Events::open(&request.run_dir, sampler.steps(), progress)?,
         position,
         history: earlier
             .as_ref()
@@ -127,14 +127,14 @@ where
         precision,
     };
     thread::scope(|scope| {
-        let sampling = Sampling {
+        let source = BatchSource {
             cases: &data.training,
-            epochs: &epochs,
+            sampler: &sampler,
             plan: &plans.train,
-            threads: feeding_threads(request.devices.first()),
+            threads: loader_threads(request.devices.first()),
         };
-        let mut feed = feed(scope, sampling, position.epochs, position.steps);
-        training.run(learner, &mut feed, &data)
+        let mut loader = DataLoader::start(scope, source, position.epochs, position.steps);
+        training.run(learner, &mut loader, &data)
     })
 }
 
@@ -152,7 +152,7 @@ pub fn windows_at_once(request: &FitRequest, plans: &Plans) -> usize {
 }
 
 /// Threads that prepare batches: all cores but one where a GPU computes, a quarter of them where they compute.
-fn feeding_threads(device: TrainDevice) -> usize {
+fn loader_threads(device: TrainDevice) -> usize {
     let cores = available_parallelism().map_or(1, |cores| cores.get());
     match device {
         TrainDevice::Cpu => (cores / 4).clamp(1, 8),
@@ -187,7 +187,7 @@ where
     fn run(
         mut self,
         mut learner: DataParallel<B>,
-        feed: &mut Feed,
+        loader: &mut DataLoader,
         data: &Data<'_>,
     ) -> Result<FitOutcome, FitError> {
         let plan = &self.plans.train;
@@ -210,7 +210,7 @@ where
                 if self.stopped() {
                     return self.stop(&mut learner);
                 }
-                learner = self.step(learner, feed, plan.learning_rate * factor)?;
+                learner = self.step(learner, loader, plan.learning_rate * factor)?;
                 if self.saved_at.elapsed() > CHECKPOINT_INTERVAL {
                     self.checkpoint(&mut learner)?;
                 }
@@ -283,12 +283,14 @@ where
     fn step(
         &mut self,
         learner: DataParallel<B>,
-        feed: &mut Feed,
+        loader: &mut DataLoader,
         learning_rate: f64,
     ) -> Result<DataParallel<B>, FitError> {
         let waiting = Instant::now();
         let (epoch, step) = (self.position.epochs + 1, self.position.steps + 1);
-        let batch = feed.next_batch()?.ok_or(FitError::Feed { epoch, step })?;
+        let batch = loader
+            .next_batch()?
+            .ok_or(FitError::DataLoader { epoch, step })?;
         let task = Task {
             epoch,
             step,

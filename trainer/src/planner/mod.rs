@@ -38,7 +38,7 @@ const SOFT_TISSUE_HU: [f64; 2] = [-250.0, 250.0];
 
 /// What the planner has to know of a task.
 #[derive(Debug, Clone, Copy)]
-pub struct Goal<'a> {
+pub struct PlannerInput<'a> {
     /// Name of the task.
     pub name: &'a str,
     /// Modality of the first image.
@@ -77,7 +77,7 @@ impl Default for Budget {
 
 /// What the planner decides.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plans {
+pub struct PlannerOutput {
     /// What inference needs to know.
     pub deploy: DeployPlan,
     /// What only training needs to know.
@@ -157,11 +157,15 @@ impl PlannerError {
 /// a side.
 ///
 /// **Errors**: [`PlannerError`] where the user's settings contradict each other or the data.
-pub fn plan(stats: &StatsSummary, goal: &Goal<'_>, budget: &Budget) -> Result<Plans, PlannerError> {
+pub fn plan(
+    stats: &StatsSummary,
+    input: &PlannerInput<'_>,
+    budget: &Budget,
+) -> Result<PlannerOutput, PlannerError> {
     let mut decisions = Decisions::default();
-    let overrides = goal.overrides;
+    let overrides = input.overrides;
     let grid = rules::grid(stats, overrides, &mut decisions);
-    let classes = goal.classes.outputs();
+    let classes = input.classes.outputs();
     decisions.group = Group::Network;
     decisions.ruled(
         "output_classes",
@@ -169,19 +173,19 @@ pub fn plan(stats: &StatsSummary, goal: &Goal<'_>, budget: &Budget) -> Result<Pl
         "background and every class of the task, or every region where classes overlap",
         format!(
             "{} class names; labels {:?} occur",
-            goal.classes.names().len(),
+            input.classes.names().len(),
             stats.label_stats.labels
         ),
     );
     decisions.ruled(
         "sigmoid",
-        goal.classes.activation() == Activation::Sigmoid,
+        input.classes.activation() == Activation::Sigmoid,
         "yes where classes overlap: each is a region by itself",
         "`class_names` of the task",
     );
     let scaled = scale::scale(stats, &grid, classes, budget, overrides, &mut decisions);
     let network = rules::network(
-        stats.image_stats.channels.max + goal.extra_modalities.len(),
+        stats.image_stats.channels.max + input.extra_modalities.len(),
         classes,
         &scaled,
         &grid,
@@ -199,7 +203,7 @@ pub fn plan(stats: &StatsSummary, goal: &Goal<'_>, budget: &Budget) -> Result<Pl
         because,
     )?;
     decisions.group = Group::Intensities;
-    let normalization = normalization(stats, goal, &mut decisions)?;
+    let normalization = normalization(stats, input, &mut decisions)?;
     let network = NetworkConfig::SegresnetDs(network);
     let train = rules::training(
         stats,
@@ -216,10 +220,10 @@ pub fn plan(stats: &StatsSummary, goal: &Goal<'_>, budget: &Budget) -> Result<Pl
     train.check_controls()?;
     decisions.group = Group::Patches;
     scale::step_memory(&train, budget, &mut decisions);
-    let mut deploy = deploy_plan(goal, roi, &grid, normalization);
-    goal.dicom.apply(&mut deploy)?;
+    let mut deploy = deploy_plan(input, roi, &grid, normalization);
+    input.dicom.apply(&mut deploy)?;
     deploy.validate()?;
-    Ok(Plans {
+    Ok(PlannerOutput {
         deploy,
         train,
         reasons: decisions.taken,
@@ -264,25 +268,25 @@ fn roi_size(
 /// One normalization per channel.
 fn normalization(
     stats: &StatsSummary,
-    goal: &Goal<'_>,
+    input: &PlannerInput<'_>,
     decisions: &mut Decisions,
 ) -> Result<Vec<Normalization>, PlannerError> {
-    let (ruled, modality) = mode_of(goal.modality);
+    let (ruled, modality) = mode_of(input.modality);
     let mode = decisions.take(
         "normalize_mode",
-        goal.overrides.normalize_mode,
+        input.overrides.normalize_mode,
         ruled,
         "range for CT, meanstd over the voxels that are not zero for MR, pet for PET",
         format!("the modality is {modality}"),
     );
     let foreground = &stats.image_foreground_stats.intensity_by_channel;
-    let mut channels = Vec::with_capacity(foreground.len() + goal.extra_modalities.len());
+    let mut channels = Vec::with_capacity(foreground.len() + input.extra_modalities.len());
     for (channel, stats) in foreground.iter().enumerate() {
         let ruled = [stats.percentile_00_5, stats.percentile_99_5];
         let rule = "0.5 % and 99.5 % of the intensities under labels, averaged over cases";
-        channels.push(normalize_as(mode, channel, ruled, rule, goal, decisions)?);
+        channels.push(normalize_as(mode, channel, ruled, rule, input, decisions)?);
     }
-    for (key, modality) in goal.extra_modalities {
+    for (key, modality) in input.extra_modalities {
         let (ruled, modality) = mode_of(*modality);
         let mode = decisions.ruled(
             "extra_modalities",
@@ -297,7 +301,7 @@ fn normalization(
             channel,
             SOFT_TISSUE_HU,
             rule,
-            goal,
+            input,
             decisions,
         )?);
     }
@@ -319,7 +323,7 @@ fn normalize_as(
     channel: usize,
     ruled: [f64; 2],
     rule: &'static str,
-    goal: &Goal<'_>,
+    input: &PlannerInput<'_>,
     decisions: &mut Decisions,
 ) -> Result<Normalization, PlannerError> {
     match mode {
@@ -331,7 +335,7 @@ fn normalize_as(
     }
     let [low, high] = decisions.take(
         "intensity_bounds",
-        goal.overrides.intensity_bounds,
+        input.overrides.intensity_bounds,
         ruled,
         rule,
         format!("channel {channel}"),
@@ -348,20 +352,20 @@ fn normalize_as(
 }
 
 fn deploy_plan(
-    goal: &Goal<'_>,
+    input: &PlannerInput<'_>,
     roi: [usize; 3],
     grid: &rules::Grid,
     normalization: Vec<Normalization>,
 ) -> DeployPlan {
-    let first_channels = normalization.len() - goal.extra_modalities.len();
+    let first_channels = normalization.len() - input.extra_modalities.len();
     let name = |index| match first_channels {
         1 => "image".to_owned(),
         _ => format!("image_{index}"),
     };
-    let first = (0..first_channels).map(|index| Channel::new(name(index), goal.modality));
-    let further = goal.extra_modalities.iter();
+    let first = (0..first_channels).map(|index| Channel::new(name(index), input.modality));
+    let further = input.extra_modalities.iter();
     let further = further.map(|(key, modality)| Channel::new(key.clone(), *modality));
-    let one_grid = goal.extra_modalities.is_empty();
+    let one_grid = input.extra_modalities.is_empty();
     let crop = one_grid.then_some(Step::CropForeground {
         threshold: 0.0,
         margin: FOREGROUND_MARGIN,
@@ -375,10 +379,10 @@ fn deploy_plan(
         channels: normalization,
     };
     DeployPlan {
-        name: goal.name.to_owned(),
+        name: input.name.to_owned(),
         channels: first.chain(further).collect(),
-        labels: goal.classes.labels(),
-        activation: goal.classes.activation(),
+        labels: input.classes.labels(),
+        activation: input.classes.activation(),
         preprocessing: std::iter::once(Step::OrientRas)
             .chain(crop)
             .chain(resample)

@@ -16,7 +16,7 @@ use crate::analyze::{self, Measures, Options};
 use crate::datalist::Case;
 use crate::fit::{FitRequest, TrainDevices, TrainingCase};
 use crate::memory::{GIB, cases_budget};
-use crate::planner::{self, Budget, Decision, Goal, Plans};
+use crate::planner::{self, Budget, Decision, PlannerInput, PlannerOutput};
 
 /// Rises when the same images would give other data stats.
 const ANALYSIS_VERSION: u32 = 2;
@@ -34,7 +34,7 @@ pub enum Made {
 
 /// Plans, and what they follow from.
 struct Derived {
-    plans: Plans,
+    plans: PlannerOutput,
     inputs: String,
     data_stats: String,
     host_memory_gib: Option<f64>,
@@ -133,7 +133,7 @@ impl WorkDir {
     /// Gives the plans as well, for they can be derived at any time.
     ///
     /// **Errors**: [`WorkError`].
-    pub fn plan(&mut self, again: bool) -> Result<(Made, Plans), WorkError> {
+    pub fn plan(&mut self, again: bool) -> Result<(Made, PlannerOutput), WorkError> {
         let derived = self.derive_plans()?;
         if !again && self.is_current(&derived) {
             return Ok((Made::Before, derived.plans));
@@ -203,7 +203,7 @@ impl WorkDir {
                 source: source.into(),
             })?;
         let overrides = self.record.settings.over(&self.task.overrides);
-        let goal = Goal {
+        let input = PlannerInput {
             name: &self.task.name,
             modality: self.task.modality,
             extra_modalities: &self.task.extra_modalities,
@@ -218,21 +218,21 @@ impl WorkDir {
             host_memory_gib,
             ..self.record.budget()
         };
-        let plans = planner::plan(&stats.stats_summary, &goal, &budget)?;
+        let plans = planner::plan(&stats.stats_summary, &input, &budget)?;
         let mut inputs = json!([
             PLANNER_VERSION,
             data_stats,
-            goal.name,
-            goal.modality,
-            goal.extra_modalities,
-            goal.classes,
+            input.name,
+            input.modality,
+            input.extra_modalities,
+            input.classes,
             overrides,
             budget.device_memory_gib,
             budget.host_memory_gib
         ]);
         // A task without it keeps the digest that plans were made with before there was such a key.
-        if let (false, Some(inputs)) = (goal.dicom.is_empty(), inputs.as_array_mut()) {
-            inputs.push(json!(goal.dicom));
+        if let (false, Some(inputs)) = (input.dicom.is_empty(), inputs.as_array_mut()) {
+            inputs.push(json!(input.dicom));
         }
         Ok(Derived {
             plans,

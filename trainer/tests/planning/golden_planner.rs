@@ -10,7 +10,7 @@ use vesal_trainer::analyze::stats::StatsSummary;
 use vesal_trainer::datalist::Datalist;
 use vesal_trainer::fit::schedule::validation_epochs;
 use vesal_trainer::memory::{GIB, MemorySource, StepMemory};
-use vesal_trainer::planner::{Budget, Goal, Plans, plan};
+use vesal_trainer::planner::{Budget, PlannerInput, PlannerOutput, plan};
 use vesal_trainer::precision::Precision;
 use vesal_trainer::task::{Classes, Overrides};
 use vesal_trainer::train_plan::CropMode;
@@ -59,7 +59,7 @@ fn stats_of(case: &Value, stats: &StatsSummary) -> StatsSummary {
     stats
 }
 
-fn planned(case: &Value, stats: &StatsSummary) -> Plans {
+fn planned(case: &Value, stats: &StatsSummary) -> PlannerOutput {
     let stats = stats_of(case, stats);
     let mut overrides = Overrides::default();
     let task = case["task"].as_object().unwrap();
@@ -73,7 +73,7 @@ fn planned(case: &Value, stats: &StatsSummary) -> Plans {
         .collect();
     let class_names = serde_yaml_ng::to_value(class_names).unwrap();
     let classes = Classes::parse(class_names, None).unwrap();
-    let goal = Goal {
+    let input = PlannerInput {
         name: "golden",
         modality: match task["modality"].as_str().unwrap() {
             "CT" => Modality::Ct,
@@ -89,7 +89,7 @@ fn planned(case: &Value, stats: &StatsSummary) -> Plans {
         source: MemorySource::Set,
         host_memory_gib: None,
     };
-    plan(&stats, &goal, &budget).unwrap()
+    plan(&stats, &input, &budget).unwrap()
 }
 
 /// Ascending epochs as `[step, times]` pairs.
@@ -107,8 +107,8 @@ fn steps(epochs: &[usize]) -> Vec<[usize; 2]> {
 }
 
 /// The plans in the golden file's words.
-fn decisions(plans: &Plans) -> Value {
-    let Plans {
+fn decisions(plans: &PlannerOutput) -> Value {
+    let PlannerOutput {
         deploy,
         train,
         reasons,

@@ -8,7 +8,7 @@ use vesal_trainer::analyze::analyze;
 use vesal_trainer::analyze::stats::StatsSummary;
 use vesal_trainer::datalist::Datalist;
 use vesal_trainer::memory::MemorySource;
-use vesal_trainer::planner::{Budget, Goal, PlannerError, Plans, plan};
+use vesal_trainer::planner::{Budget, PlannerError, PlannerInput, PlannerOutput, plan};
 use vesal_trainer::task::{Classes, Overrides};
 use vesal_trainer::train_plan::CropMode;
 use vesal_volume::preprocess::{Normalization, Step};
@@ -30,12 +30,12 @@ fn plan_with(
     modality: Modality,
     settings: &[&str],
     memory: f64,
-) -> Result<Plans, PlannerError> {
+) -> Result<PlannerOutput, PlannerError> {
     let mut overrides = Overrides::default();
     settings
         .iter()
         .for_each(|text| overrides.set_text(text).unwrap());
-    let goal = Goal {
+    let input = PlannerInput {
         name: "boxes",
         modality,
         extra_modalities: &[],
@@ -45,7 +45,7 @@ fn plan_with(
     };
     plan(
         stats,
-        &goal,
+        &input,
         &Budget {
             device_memory_gib: memory,
             source: MemorySource::Set,
@@ -54,13 +54,13 @@ fn plan_with(
     )
 }
 
-fn mri(settings: &[&str]) -> Plans {
+fn mri(settings: &[&str]) -> PlannerOutput {
     plan_with(&stats(), Modality::Mri, settings, 16.0).unwrap()
 }
 
 #[test]
 fn small_images_get_a_small_network_and_the_reference_schedule() {
-    let Plans {
+    let PlannerOutput {
         deploy,
         train,
         reasons,
@@ -292,7 +292,7 @@ fn little_memory_for_cases_takes_more_steps_of_each() {
         settings
             .iter()
             .for_each(|text| overrides.set_text(text).unwrap());
-        let goal = Goal {
+        let input = PlannerInput {
             name: "boxes",
             modality: Modality::Mri,
             extra_modalities: &[],
@@ -304,7 +304,7 @@ fn little_memory_for_cases_takes_more_steps_of_each() {
             host_memory_gib,
             ..Budget::default()
         };
-        plan(&stats(), &goal, &budget)
+        plan(&stats(), &input, &budget)
             .unwrap()
             .train
             .num_steps_per_image
@@ -357,7 +357,7 @@ fn rules_of_dicom_come_into_the_plan_or_do_not_fit_it() {
             r#"{{"channels": {{"{channel}": {{"series_descriptions": ["*portal*"]}}}},
                 "labels": {{"second": {{"category": {concept}, "type": {concept}}}}}}}"#
         );
-        let goal = Goal {
+        let input = PlannerInput {
             name: "boxes",
             modality: Modality::Ct,
             extra_modalities: &[("t1".to_owned(), Modality::Mri)],
@@ -365,7 +365,7 @@ fn rules_of_dicom_come_into_the_plan_or_do_not_fit_it() {
             dicom: &serde_json::from_str(&dicom).unwrap(),
             overrides: &Overrides::default(),
         };
-        plan(&stats(), &goal, &Budget::default())
+        plan(&stats(), &input, &Budget::default())
     };
     let deploy = planned("t1").unwrap().deploy;
     assert!(deploy.channels[0].series_descriptions.is_empty());

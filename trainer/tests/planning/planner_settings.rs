@@ -8,7 +8,7 @@ use vesal_trainer::analyze::analyze;
 use vesal_trainer::analyze::stats::StatsSummary;
 use vesal_trainer::datalist::Datalist;
 use vesal_trainer::memory::MemorySource;
-use vesal_trainer::planner::{Budget, Goal, Plans, plan};
+use vesal_trainer::planner::{Budget, PlannerInput, PlannerOutput, plan};
 use vesal_trainer::task::{Classes, Overrides};
 
 /// A value for every setting, unlike what any rule gives below; what else has to be set for it to show.
@@ -77,11 +77,11 @@ fn planned(
     classes: usize,
     memory: f64,
     overrides: &Overrides,
-) -> Plans {
+) -> PlannerOutput {
     let class_names: Vec<_> = (1..classes).map(|class| format!("class_{class}")).collect();
     let class_names = serde_yaml_ng::to_value(class_names).unwrap();
     let classes = Classes::parse(class_names, None).unwrap();
-    let goal = Goal {
+    let input = PlannerInput {
         name: "settings",
         modality,
         extra_modalities: &[],
@@ -94,11 +94,11 @@ fn planned(
         source: MemorySource::Set,
         host_memory_gib: None,
     };
-    plan(stats, &goal, &budget).unwrap()
+    plan(stats, &input, &budget).unwrap()
 }
 
 /// Where a setting stands in the plans: in the train plan by its own name, else where it takes effect.
-fn effect(plans: &Plans, name: &str) -> Option<Value> {
+fn effect(plans: &PlannerOutput, name: &str) -> Option<Value> {
     let train = serde_json::to_value(&plans.train).unwrap();
     let deploy = serde_json::to_value(&plans.deploy).unwrap();
     let steps = serde_json::to_string(&deploy["preprocessing"]).unwrap();

@@ -16,7 +16,7 @@ use vesal_kernels::{dice_ce, weighted_dice_ce};
 use vesal_trainer::augment::{
     Contrast, Patch, adjust_contrast, augment, quarter_turns, scale_around_mean, shift_histogram,
 };
-use vesal_trainer::fit::history::{ends_early, has_diverged};
+use vesal_trainer::fit::early_stopping::{ends_early, has_diverged};
 use vesal_trainer::fit::{
     self, EVENTS_PREFIX, FitError, FitObserver, FitOutcome, FitRequest, Start, StepReport,
 };

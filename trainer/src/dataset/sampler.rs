@@ -40,14 +40,14 @@ impl Batch {
 /// Every case comes once per epoch and in random order; where the last group of cases is incomplete, it is filled
 /// with the first ones of the epoch, so that all batches have one shape.
 #[derive(Debug, Clone, Copy)]
-pub struct EpochPlan {
+pub struct Sampler {
     cases: usize,
     images_per_batch: usize,
     steps_per_image: usize,
     key: [u64; 2],
 }
 
-impl EpochPlan {
+impl Sampler {
     /// Epochs over this many cases.
     pub fn new(cases: usize, plan: &TrainPlan, fold: usize) -> Self {
         Self {
@@ -132,8 +132,8 @@ impl EpochPlan {
 mod tests {
     use super::*;
 
-    fn epochs(cases: usize, images_per_batch: usize, steps_per_image: usize) -> EpochPlan {
-        EpochPlan {
+    fn sampler(cases: usize, images_per_batch: usize, steps_per_image: usize) -> Sampler {
+        Sampler {
             cases,
             images_per_batch,
             steps_per_image,
@@ -143,10 +143,10 @@ mod tests {
 
     #[test]
     fn every_case_comes_once_per_epoch() {
-        let plan = epochs(6, 2, 1);
-        let (mut first, second) = (plan.groups(0).concat(), plan.groups(1).concat());
+        let sampler = sampler(6, 2, 1);
+        let (mut first, second) = (sampler.groups(0).concat(), sampler.groups(1).concat());
         assert_ne!(first, second);
-        assert_eq!(first, plan.groups(0).concat());
+        assert_eq!(first, sampler.groups(0).concat());
         first.sort_unstable();
         assert_eq!(first, [0, 1, 2, 3, 4, 5]);
     }
@@ -171,10 +171,10 @@ mod tests {
 
     #[test]
     fn an_incomplete_group_is_filled_from_the_start() {
-        let groups = epochs(5, 2, 2).groups(3);
-        assert_eq!((groups.len(), epochs(5, 2, 2).steps()), (3, 6));
+        let groups = sampler(5, 2, 2).groups(3);
+        assert_eq!((groups.len(), sampler(5, 2, 2).steps()), (3, 6));
         assert_eq!(groups[2][1], groups[0][0]);
-        let few = epochs(1, 3, 1).groups(0);
+        let few = sampler(1, 3, 1).groups(0);
         assert_eq!(few, [[0, 0, 0]]);
     }
 }

@@ -57,7 +57,7 @@ impl CaseMemory {
 }
 
 /// What a case becomes.
-pub trait Volume: Clone + Send + Sync {
+pub trait LoadCase: Clone + Send + Sync {
     /// Reads and preprocesses the case of this index.
     ///
     /// **Errors**: [`CaseError`].
@@ -72,7 +72,7 @@ pub trait Volume: Clone + Send + Sync {
     fn bytes(&self) -> u64;
 }
 
-impl Volume for TrainingVolume {
+impl LoadCase for TrainingVolume {
     fn load(
         case: &TrainingCase,
         index: usize,
@@ -87,7 +87,7 @@ impl Volume for TrainingVolume {
     }
 }
 
-impl Volume for ValidationVolume {
+impl LoadCase for ValidationVolume {
     fn load(case: &TrainingCase, _: usize, plan: &DeployPlan, _: u64) -> Result<Self, CaseError> {
         load_validation(case, plan)
     }
@@ -99,14 +99,14 @@ impl Volume for ValidationVolume {
 
 /// Cases of one kind. What [`get`](Self::get) gives does not depend on which ones are in memory.
 #[derive(Debug)]
-pub struct Cases<'a, V> {
+pub struct CaseCache<'a, V> {
     cases: Vec<&'a TrainingCase>,
     kept: Vec<Option<V>>,
     plan: &'a DeployPlan,
     seed: u64,
 }
 
-impl<'a, V: Volume> Cases<'a, V> {
+impl<'a, V: LoadCase> CaseCache<'a, V> {
     /// Reads cases on all cores and keeps them; once one does not fit, the others are left for when they are needed.
     ///
     /// `progress` is told how many are done.

@@ -3,7 +3,7 @@
 use super::case::Measured;
 use super::cohort::Cohort;
 use super::findings::{Finding, FindingKind, Position};
-use super::outliers::{Outlier, THRESHOLD, median, outliers};
+use super::modified_z_score::{Outlier, THRESHOLD, median, outliers};
 
 /// Least deviation of an outlier's spacing from the median, as a fraction of it.
 const LEAST_SPACING: f64 = 0.05;

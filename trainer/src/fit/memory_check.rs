@@ -24,7 +24,7 @@ const CLASS_INDEX_BYTES: u64 = 8 << 16;
     *needed as f64 / GIB,
     *present as f64 / GIB
 )]
-pub struct Shortage {
+pub struct MemoryShortfall {
     /// Where.
     pub device: TrainDevice,
     /// Patches per step on this device.
@@ -32,25 +32,25 @@ pub struct Shortage {
     /// Patch in voxels.
     pub patch: [usize; 3],
     /// What else takes the memory.
-    pub cases: Cases,
+    pub cases: CasesInMemory,
     /// Bytes that are needed, an estimate.
     pub needed: u64,
     /// Bytes that are free.
     pub present: u64,
     /// What would fit.
-    pub remedy: Remedy,
+    pub suggestion: Suggestion,
 }
 
 /// Cases that take memory beside a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Cases {
+pub struct CasesInMemory {
     /// How many.
     pub count: usize,
     /// Their bytes.
     pub bytes: u64,
 }
 
-impl fmt::Display for Cases {
+impl fmt::Display for CasesInMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.count {
             0 => Ok(()),
@@ -61,7 +61,7 @@ impl fmt::Display for Cases {
 
 /// What would fit the memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Remedy {
+pub enum Suggestion {
     /// Other settings.
     Plan(Vec<String>),
     /// No patch fits; a smaller network might.
@@ -70,7 +70,7 @@ pub enum Remedy {
     Memory,
 }
 
-impl fmt::Display for Remedy {
+impl fmt::Display for Suggestion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plan(settings) => {
@@ -110,13 +110,13 @@ pub fn check(request: &FitRequest, plans: &Plans) -> Result<(), FitError> {
     for &device in devices.iter().filter(|&&device| device != TrainDevice::Cpu) {
         if let Some(room) = memory::room(device)? {
             let takes = |step: StepMemory| step.on_gpu(room.total);
-            demand.check(device, Cases::default(), room.free, takes)?;
+            demand.check(device, CasesInMemory::default(), room.free, takes)?;
         }
     }
     let Some(host) = HostMemory::read() else {
         return Ok(());
     };
-    let cases = Cases {
+    let cases = CasesInMemory {
         count: request.cases.len(),
         bytes: bytes_of_cases(request, &plans.deploy),
     };
@@ -144,7 +144,7 @@ impl Demand<'_> {
     fn check(
         &self,
         device: TrainDevice,
-        cases: Cases,
+        cases: CasesInMemory,
         present: u64,
         takes: impl Fn(StepMemory) -> u64,
     ) -> Result<(), FitError> {
@@ -160,28 +160,28 @@ impl Demand<'_> {
         if needed <= present {
             return Ok(());
         }
-        let remedy = if cases.bytes > present {
-            Remedy::Memory
+        let suggestion = if cases.bytes > present {
+            Suggestion::Memory
         } else {
-            self.remedy(patches, |patch, patches| bytes(patch, patches) <= present)
+            self.suggestion(patches, |patch, patches| bytes(patch, patches) <= present)
         };
-        Err(FitError::Memory(Box::new(Shortage {
+        Err(FitError::Memory(Box::new(MemoryShortfall {
             device,
             patches,
             patch: self.patch,
             cases,
             needed,
             present,
-            remedy,
+            suggestion,
         })))
     }
 
     /// The most patches that fit, or else the largest patch by shortening its longest side.
-    fn remedy(&self, patches: usize, fits: impl Fn([usize; 3], usize) -> bool) -> Remedy {
+    fn suggestion(&self, patches: usize, fits: impl Fn([usize; 3], usize) -> bool) -> Suggestion {
         let fewer = (1..patches).rev().find(|&fewer| fits(self.patch, fewer));
         if let Some(fewer) = fewer {
             let fewer = fewer * self.devices;
-            return Remedy::Plan(vec![if self.crops > 1 && fewer >= self.images {
+            return Suggestion::Plan(vec![if self.crops > 1 && fewer >= self.images {
                 format!("num_crops_per_image={}", fewer / self.images)
             } else {
                 format!("num_images_per_batch={fewer}")
@@ -194,9 +194,9 @@ impl Demand<'_> {
         match smaller_patch(self.network, self.patch, |patch| fits(patch, 1)) {
             Some([x, y, z]) => {
                 settings.push(format!("\"roi_size=[{x}, {y}, {z}]\""));
-                Remedy::Plan(settings)
+                Suggestion::Plan(settings)
             }
-            None => Remedy::Network,
+            None => Suggestion::Network,
         }
     }
 }
@@ -280,7 +280,7 @@ mod tests {
         })
     }
 
-    fn shortage(demand: Demand<'_>, cases: Cases, gib: f64) -> Option<Shortage> {
+    fn shortfall(demand: Demand<'_>, cases: CasesInMemory, gib: f64) -> Option<MemoryShortfall> {
         let outcome = demand.check(
             TrainDevice::Cuda(1),
             cases,
@@ -289,7 +289,7 @@ mod tests {
         );
         match outcome {
             Ok(()) => None,
-            Err(FitError::Memory(shortage)) => Some(*shortage),
+            Err(FitError::Memory(shortfall)) => Some(*shortfall),
             Err(error) => panic!("{error}"),
         }
     }
@@ -306,9 +306,9 @@ mod tests {
             precision: Precision::Mixed,
             averages: false,
         };
-        let none = Cases::default();
-        assert_eq!(shortage(demand, none, 24.0), None);
-        let found = shortage(demand, none, 8.0).unwrap();
+        let none = CasesInMemory::default();
+        assert_eq!(shortfall(demand, none, 24.0), None);
+        let found = shortfall(demand, none, 8.0).unwrap();
         let text = found.to_string();
         assert!(
             text.starts_with("a step of 4 patches of [128, 128, 128] voxels needs about 1")
@@ -316,8 +316,8 @@ mod tests {
             "{text}"
         );
         assert_eq!(
-            found.remedy,
-            Remedy::Plan(vec!["num_crops_per_image=2".to_owned()])
+            found.suggestion,
+            Suggestion::Plan(vec!["num_crops_per_image=2".to_owned()])
         );
         // Two devices take half of it each; the setting is for both.
         let shared = Demand {
@@ -325,18 +325,18 @@ mod tests {
             crops: 8,
             ..demand
         };
-        let found = shortage(shared, none, 8.0).unwrap();
+        let found = shortfall(shared, none, 8.0).unwrap();
         assert_eq!(
-            found.remedy,
-            Remedy::Plan(vec!["num_crops_per_image=4".to_owned()])
+            found.suggestion,
+            Suggestion::Plan(vec!["num_crops_per_image=4".to_owned()])
         );
-        let found = shortage(demand, none, 2.0).unwrap();
-        let Remedy::Plan(settings) = &found.remedy else {
-            panic!("{:?}", found.remedy)
+        let found = shortfall(demand, none, 2.0).unwrap();
+        let Suggestion::Plan(settings) = &found.suggestion else {
+            panic!("{:?}", found.suggestion)
         };
         assert_eq!(settings[0], "num_images_per_batch=1");
         assert!(settings[1].starts_with("\"roi_size=["), "{settings:?}");
-        let hint = found.remedy.to_string();
+        let hint = found.suggestion.to_string();
         assert!(
             hint.starts_with("`vesal-train plan --work-dir DIR --set num_images_per_batch=1 --set"),
             "{hint}"
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_remedy_that_is_followed_fits() {
+    fn a_suggestion_that_is_followed_fits() {
         let wide = network(32);
         let demand = |patch| Demand {
             network: &wide,
@@ -356,9 +356,9 @@ mod tests {
             averages: false,
         };
         let mut patch = [320, 256, 160];
-        let found = shortage(demand(patch), Cases::default(), 10.0).unwrap();
-        let Remedy::Plan(settings) = &found.remedy else {
-            panic!("{:?}", found.remedy)
+        let found = shortfall(demand(patch), CasesInMemory::default(), 10.0).unwrap();
+        let Suggestion::Plan(settings) = &found.suggestion else {
+            panic!("{:?}", found.suggestion)
         };
         let numbers = settings[0]
             .trim_start_matches("\"roi_size=[")
@@ -367,7 +367,10 @@ mod tests {
             *side = number.parse().unwrap();
         }
         assert!(patch.iter().all(|side| side % 8 == 0), "{patch:?}");
-        assert_eq!(shortage(demand(patch), Cases::default(), 10.0), None);
+        assert_eq!(
+            shortfall(demand(patch), CasesInMemory::default(), 10.0),
+            None
+        );
     }
 
     #[test]
@@ -382,14 +385,14 @@ mod tests {
             precision: Precision::Mixed,
             averages: false,
         };
-        let found = shortage(demand(&wide), Cases::default(), 4.0).unwrap();
-        assert_eq!(found.remedy, Remedy::Network);
-        let cases = Cases {
+        let found = shortfall(demand(&wide), CasesInMemory::default(), 4.0).unwrap();
+        assert_eq!(found.suggestion, Suggestion::Network);
+        let cases = CasesInMemory {
             count: 900,
             bytes: 5 << 30,
         };
-        let found = shortage(demand(&small), cases, 4.0).unwrap();
-        assert_eq!(found.remedy, Remedy::Memory);
+        let found = shortfall(demand(&small), cases, 4.0).unwrap();
+        assert_eq!(found.suggestion, Suggestion::Memory);
         assert!(
             found
                 .to_string()
