@@ -12,7 +12,7 @@ use vesal_bundle::{Bundle, BundleWriter, WriteError};
 use vesal_engine::library::{self, LibraryError, Runtime};
 use vesal_engine::verify::VerifyError;
 use vesal_engine::{Device, EngineOptions, record_probe};
-use vesal_models::SegResNetDs;
+use vesal_models::Network;
 use vesal_network::NetworkConfig;
 
 use crate::lower::{self, LowerError};
@@ -90,7 +90,7 @@ pub struct Candidate {
     /// Its description.
     pub config: NetworkConfig,
     /// The network with its weights.
-    pub network: SegResNetDs<Flex>,
+    pub network: Network<Flex>,
     /// Where it came from.
     pub provenance: MemberProvenance,
 }

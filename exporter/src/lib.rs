@@ -5,7 +5,6 @@
 //! provenance into a bundle ([`assemble`]). Networks come from a work directory ([`package`], which [`selection`] chooses from) or from MONAI
 //! checkpoints ([`import`](mod@import)); [`signing`] signs bundles. Trainer and exporter meet in files alone.
 
-pub mod architecture;
 pub mod assemble;
 pub mod cli;
 pub mod import;

@@ -12,7 +12,7 @@ use vesal_bundle::manifest::NetworkInterface;
 use vesal_bundle::probe::ProbeInput;
 use vesal_engine::library::Runtime;
 use vesal_engine::{Device, EngineOptions, OnnxPredictor, PredictorError};
-use vesal_models::{SegResNetDs, SegmentationNetwork};
+use vesal_models::{Network, SegmentationNetwork};
 use vesal_network::NetworkConfig;
 use vesal_onnx::OPSET;
 use vesal_volume::window::{Blend, Padding, WindowPlan};
@@ -116,7 +116,7 @@ pub fn run_onnx(
 /// **Errors**: [`ParityError`]; [`ParityError::Differ`] beyond [`TOLERANCE`].
 pub fn compare_on(
     runtime: &'static Runtime,
-    network: &SegResNetDs<Flex>,
+    network: &Network<Flex>,
     config: &NetworkConfig,
     input: &Array5<f32>,
 ) -> Result<Parity, ParityError> {
@@ -166,7 +166,7 @@ pub fn compare_on(
 /// **Errors**: as [`compare_on`].
 pub fn compare(
     runtime: &'static Runtime,
-    network: &SegResNetDs<Flex>,
+    network: &Network<Flex>,
     config: &NetworkConfig,
     window: [usize; 3],
 ) -> Result<Parity, ParityError> {

@@ -7,10 +7,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{DType, TensorData};
 use burn_store::{ModuleSnapshot, ModuleStore, SafetensorsStore, TensorSnapshot};
 use thiserror::Error;
-use vesal_models::SegResNetDs;
-use vesal_network::{ConfigError, NetworkConfig};
-
-use crate::architecture::{self, ArchitectureError};
+use vesal_models::Network;
+use vesal_network::{ArchitectureError, ConfigError, NetworkConfig};
 
 /// Tensors of 32-bit floats by parameter path.
 pub type Tensors = BTreeMap<String, TensorData>;
@@ -133,13 +131,13 @@ pub fn load<B: Backend>(
     config: &NetworkConfig,
     tensors: Tensors,
     device: &B::Device,
-) -> Result<SegResNetDs<B>, WeightsError> {
+) -> Result<Network<B>, WeightsError> {
     config.validate()?;
     let shapes = tensors
         .iter()
         .map(|(name, data)| (name.as_str(), data.shape.to_vec()))
         .collect();
-    architecture::compare(config, &architecture::infer(&shapes)?)?;
+    config.check_shapes(&shapes)?;
 
     let mut network = vesal_models::init::<B>(config, device)?;
     let expected: BTreeMap<String, Vec<usize>> = network

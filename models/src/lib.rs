@@ -4,24 +4,10 @@
 //! exporter's lowering it writes an ONNX graph. What is trained and what is deployed cannot drift apart.
 
 pub mod blocks;
+pub mod families;
+pub mod monai;
+mod network;
 mod ops;
-pub mod segresnet_ds;
 
+pub use network::{Network, init};
 pub use ops::{Eager, Heads, NetworkOps, SegmentationNetwork};
-pub use segresnet_ds::SegResNetDs;
-
-use burn::tensor::backend::Backend;
-use vesal_network::{ConfigError, NetworkConfig};
-
-/// Builds a network with fresh weights.
-///
-/// **Errors**: as [`NetworkConfig::validate`].
-pub fn init<B: Backend>(
-    config: &NetworkConfig,
-    device: &B::Device,
-) -> Result<SegResNetDs<B>, ConfigError> {
-    config.validate()?;
-    match config {
-        NetworkConfig::SegresnetDs(config) => Ok(SegResNetDs::new(config, device)),
-    }
-}

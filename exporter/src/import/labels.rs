@@ -3,7 +3,7 @@
 use serde_json::Value;
 use vesal_bundle::deploy_plan::Label;
 
-use super::settings::{Fields, SettingsError};
+use vesal_models::monai::{Arguments, ArgumentsError};
 
 /// Name of class 0 where nothing names it.
 const BACKGROUND: &str = "background";
@@ -18,7 +18,7 @@ pub struct ClassName {
 }
 
 /// Reads `class_names`: texts, or dictionaries with a `name` and maybe an `index`.
-pub(super) fn read(config: &Fields<'_>) -> Result<Option<Vec<ClassName>>, SettingsError> {
+pub(super) fn read(config: &Arguments<'_>) -> Result<Option<Vec<ClassName>>, ArgumentsError> {
     let names = match config.get("class_names") {
         None => return Ok(None),
         Some(Value::Array(names)) => names,

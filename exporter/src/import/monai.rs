@@ -8,12 +8,12 @@ use vesal_bundle::deploy_plan::PlanError;
 use vesal_bundle::dicom_rules::RulesError;
 use vesal_bundle::manifest::{EnsembleRecord, MemberProvenance};
 use vesal_files::digest;
-use vesal_network::{ConfigError, NetworkConfig};
+use vesal_models::monai::ArgumentsError;
+use vesal_network::{ArchitectureError, ConfigError, NetworkConfig};
 
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::plan::{self, Overrides, Planned, PlanningError};
-use super::settings::{Settings, SettingsError};
-use crate::architecture::{self, ArchitectureError};
+use super::settings::Settings;
 use crate::assemble::{self, AssembleError, Assembled, Candidate, Destination, Frame};
 use crate::weights::{self, WeightsError};
 
@@ -45,7 +45,7 @@ pub enum ImportError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: SettingsError,
+        source: ArgumentsError,
     },
     /// Its network cannot be told.
     #[error("the network of `{}` cannot be told from its weights", path.display())]
@@ -216,13 +216,13 @@ fn load(
         None => Settings::default(),
     };
     let config = match &settings.network {
-        Some(network) => NetworkConfig::SegresnetDs(network.clone()),
+        Some(network) => network.clone(),
         None => {
             let tensors = checkpoint.tensors.iter();
             let shapes = tensors
                 .map(|(name, data)| (name.as_str(), data.shape.to_vec()))
                 .collect();
-            architecture::infer(&shapes)
+            NetworkConfig::infer(&shapes)
                 .map_err(|source| ImportError::Architecture { path: at(), source })?
         }
     };

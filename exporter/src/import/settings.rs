@@ -4,12 +4,11 @@
 //! hyperparameters. Of either, what is there is taken, and what cannot be honored is refused.
 
 use serde_json::{Map, Value};
-use thiserror::Error;
 use vesal_bundle::deploy_plan::Modality;
-use vesal_network::SegResNetDsConfig;
+use vesal_models::monai::{self, Arguments, ArgumentsError};
+use vesal_network::NetworkConfig;
 
 use super::labels::{self, ClassName};
-use super::network;
 
 /// How intensities were normalized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +29,7 @@ pub enum NormalizeMode {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settings {
     /// Hyperparameters of the network.
-    pub network: Option<SegResNetDsConfig>,
+    pub network: Option<NetworkConfig>,
     /// Name of the task.
     pub name: Option<String>,
     /// Window in voxels.
@@ -59,46 +58,19 @@ pub struct Settings {
     pub crop_foreground: Option<bool>,
 }
 
-/// Why a configuration cannot be honored.
-#[derive(Debug, Clone, PartialEq, Error)]
-pub enum SettingsError {
-    /// A field of another type or out of range.
-    #[error("the checkpoint's `{field}` is {found}, expected {expected}")]
-    Field {
-        /// Path of the field.
-        field: String,
-        /// Its value.
-        found: String,
-        /// What it should be.
-        expected: &'static str,
-    },
-    /// A feature that bundles do not have.
-    #[error(
-        "the checkpoint has `{field}` = {found}, which a bundle cannot express; expected {expected}"
-    )]
-    Unsupported {
-        /// Path of the field.
-        field: String,
-        /// Its value.
-        found: String,
-        /// What a bundle can express.
-        expected: &'static str,
-    },
-}
-
 impl Settings {
     /// Reads a configuration.
     ///
-    /// **Errors**: [`SettingsError`] for the first field that cannot be honored.
-    pub fn from_config(config: &Map<String, Value>) -> Result<Self, SettingsError> {
-        let fields = Fields {
+    /// **Errors**: [`ArgumentsError`] for the first field that cannot be honored.
+    pub fn from_config(config: &Map<String, Value>) -> Result<Self, ArgumentsError> {
+        let fields = Arguments {
             path: "config",
             map: config,
             root: config,
         };
         refuse_unsupported(&fields)?;
         Ok(Self {
-            network: network::read(&fields)?,
+            network: monai::network(&fields)?,
             name: fields
                 .text("name")?
                 .or(fields.text("task")?)
@@ -144,7 +116,9 @@ impl NormalizeMode {
 }
 
 /// Further images in the order of their channels.
-fn extra_modalities(fields: &Fields<'_>) -> Result<Vec<(String, NormalizeMode)>, SettingsError> {
+fn extra_modalities(
+    fields: &Arguments<'_>,
+) -> Result<Vec<(String, NormalizeMode)>, ArgumentsError> {
     const FIELD: &str = "extra_modalities";
     let map = match fields.get(FIELD) {
         None => return Ok(Vec::new()),
@@ -161,7 +135,7 @@ fn extra_modalities(fields: &Fields<'_>) -> Result<Vec<(String, NormalizeMode)>,
 }
 
 /// Refuses what would change the result without the bundle knowing.
-fn refuse_unsupported(fields: &Fields<'_>) -> Result<(), SettingsError> {
+fn refuse_unsupported(fields: &Arguments<'_>) -> Result<(), ArgumentsError> {
     const FIELD: &str = "custom_data_transforms";
     let empty = match fields.get(FIELD) {
         None | Some(Value::Null) => true,
@@ -174,149 +148,4 @@ fn refuse_unsupported(fields: &Fields<'_>) -> Result<(), SettingsError> {
     } else {
         Err(fields.unsupported(FIELD, "none"))
     }
-}
-
-/// The fields of a dictionary, with references `@name` to top-level fields resolved.
-#[derive(Clone, Copy)]
-pub(super) struct Fields<'a> {
-    pub path: &'static str,
-    pub map: &'a Map<String, Value>,
-    pub root: &'a Map<String, Value>,
-}
-
-impl<'a> Fields<'a> {
-    /// A field; null is no field.
-    pub fn get(&self, field: &str) -> Option<&'a Value> {
-        let value = match self.map.get(field)? {
-            Value::String(text) if text.starts_with('@') => self.root.get(&text[1..])?,
-            value => value,
-        };
-        (!value.is_null()).then_some(value)
-    }
-
-    fn read<T>(
-        &self,
-        field: &str,
-        expected: &'static str,
-        read: impl Fn(&'a Value) -> Option<T>,
-    ) -> Result<Option<T>, SettingsError> {
-        match self.get(field) {
-            None => Ok(None),
-            Some(value) => read(value)
-                .map(Some)
-                .ok_or_else(|| self.broken(field, expected)),
-        }
-    }
-
-    pub fn broken(&self, field: &str, expected: &'static str) -> SettingsError {
-        SettingsError::Field {
-            field: self.path_of(field),
-            found: self.show(field),
-            expected,
-        }
-    }
-
-    pub fn unsupported(&self, field: &str, expected: &'static str) -> SettingsError {
-        SettingsError::Unsupported {
-            field: self.path_of(field),
-            found: self.show(field),
-            expected,
-        }
-    }
-
-    fn path_of(&self, field: &str) -> String {
-        format!("{}.{field}", self.path)
-    }
-
-    /// Value of a field for messages, cut where it is long.
-    fn show(&self, field: &str) -> String {
-        let text = self
-            .map
-            .get(field)
-            .map_or_else(|| "absent".to_owned(), Value::to_string);
-        if text.chars().count() > 80 {
-            text.chars().take(77).chain("...".chars()).collect()
-        } else {
-            text
-        }
-    }
-
-    pub fn flag(&self, field: &str) -> Result<Option<bool>, SettingsError> {
-        self.read(field, "true or false", Value::as_bool)
-    }
-
-    pub fn text(&self, field: &str) -> Result<Option<&'a str>, SettingsError> {
-        self.read(field, "a text", Value::as_str)
-    }
-
-    pub fn count(&self, field: &str) -> Result<Option<usize>, SettingsError> {
-        self.read(field, "a whole number of at least 0", size)
-    }
-
-    pub fn counts(&self, field: &str) -> Result<Option<Vec<usize>>, SettingsError> {
-        self.read(field, "a list of whole numbers", |value| {
-            value.as_array()?.iter().map(size).collect()
-        })
-    }
-
-    pub fn sizes(&self, field: &str) -> Result<Option<[usize; 3]>, SettingsError> {
-        self.read(field, "three whole numbers", |value| {
-            value
-                .as_array()?
-                .iter()
-                .map(size)
-                .collect::<Option<Vec<_>>>()?
-                .try_into()
-                .ok()
-        })
-    }
-
-    pub fn numbers<const N: usize>(&self, field: &str) -> Result<Option<[f64; N]>, SettingsError> {
-        self.read(
-            field,
-            if N == 2 {
-                "two numbers"
-            } else {
-                "three numbers"
-            },
-            numbers,
-        )
-    }
-
-    fn numbers_or_one(&self, field: &str) -> Result<Option<[f64; 3]>, SettingsError> {
-        self.read(field, "a number or three", |value| {
-            value
-                .as_f64()
-                .map(|one| [one; 3])
-                .or_else(|| numbers(value))
-        })
-    }
-
-    fn choice<T>(
-        &self,
-        field: &str,
-        expected: &'static str,
-        read: impl Fn(&str) -> Option<T>,
-    ) -> Result<Option<T>, SettingsError> {
-        match self.text(field)? {
-            None => Ok(None),
-            Some(text) => read(&text.to_ascii_lowercase())
-                .map(Some)
-                .ok_or_else(|| self.unsupported(field, expected)),
-        }
-    }
-}
-
-fn size(value: &Value) -> Option<usize> {
-    value.as_u64().and_then(|size| usize::try_from(size).ok())
-}
-
-fn numbers<const N: usize>(value: &Value) -> Option<[f64; N]> {
-    value
-        .as_array()?
-        .iter()
-        .map(Value::as_f64)
-        .collect::<Option<Vec<_>>>()?
-        .try_into()
-        .ok()
 }

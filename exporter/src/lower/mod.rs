@@ -5,7 +5,7 @@ mod recorder;
 use burn::tensor::backend::Backend;
 use prost::Message;
 use thiserror::Error;
-use vesal_models::{Heads, SegResNetDs, SegmentationNetwork};
+use vesal_models::{Heads, Network, SegmentationNetwork};
 use vesal_network::NetworkConfig;
 use vesal_onnx::Axis;
 use vesal_onnx::check::{CheckError, check_bytes};
@@ -77,12 +77,12 @@ pub enum LowerError {
 ///
 /// **Errors**: [`LowerError`].
 pub fn lower<B: Backend>(
-    network: &SegResNetDs<B>,
+    network: &Network<B>,
     config: &NetworkConfig,
     window: [usize; 3],
 ) -> Result<ModelProto, LowerError> {
     check_window(config, window)?;
-    let mut recorder = Recorder::new(graph_name(config), network);
+    let mut recorder = Recorder::new(config.key(), network);
     let spatial = window.map(Axis::Fixed);
     let shape = |channels| {
         let mut shape = vec![Axis::Free(BATCH), Axis::Fixed(channels)];
@@ -106,7 +106,7 @@ pub fn lower<B: Backend>(
 ///
 /// **Errors**: [`LowerError`].
 pub fn to_onnx<B: Backend>(
-    network: &SegResNetDs<B>,
+    network: &Network<B>,
     config: &NetworkConfig,
     window: [usize; 3],
 ) -> Result<Vec<u8>, LowerError> {
@@ -131,10 +131,4 @@ pub fn check_window(config: &NetworkConfig, window: [usize; 3]) -> Result<(), Lo
         }
     }
     Ok(())
-}
-
-fn graph_name(config: &NetworkConfig) -> &'static str {
-    match config {
-        NetworkConfig::SegresnetDs(_) => "segresnet_ds",
-    }
 }

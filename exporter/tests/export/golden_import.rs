@@ -10,8 +10,7 @@ use ndarray_npy::NpzReader;
 use vesal_exporter::assemble::Destination;
 use vesal_exporter::import::{Checkpoint, Overrides, Settings, import};
 use vesal_exporter::{lower, parity, weights};
-use vesal_models::{SegResNetDs, SegmentationNetwork};
-use vesal_network::NetworkConfig;
+use vesal_models::{Network, SegmentationNetwork};
 
 const TOLERANCE: f32 = 1e-4;
 
@@ -44,9 +43,9 @@ fn check(name: &str) {
 
     let checkpoint = Checkpoint::read(&path).unwrap();
     let settings = Settings::from_config(checkpoint.config.as_ref().unwrap()).unwrap();
-    let config = NetworkConfig::SegresnetDs(settings.network.unwrap());
+    let config = settings.network.unwrap();
     let device = Default::default();
-    let network: SegResNetDs<Flex> = weights::load(&config, checkpoint.tensors, &device).unwrap();
+    let network: Network<Flex> = weights::load(&config, checkpoint.tensors, &device).unwrap();
 
     let values: Vec<f32> = input.iter().copied().collect();
     let tensor =

@@ -10,10 +10,10 @@ use crate::support::checkpoint::{
 use crate::support::{self, config, network, tensors};
 use burn::tensor::TensorData;
 use tempfile::TempDir;
-use vesal_exporter::architecture::ArchitectureError;
 use vesal_exporter::import::{ArchiveError, Checkpoint, CheckpointError, PickleError};
 use vesal_exporter::lower;
 use vesal_exporter::weights::{self, WeightsError};
+use vesal_network::ArchitectureError;
 
 fn place() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();

@@ -14,7 +14,7 @@ use vesal_bundle::probe::ProbeInput;
 use vesal_engine::install;
 use vesal_engine::library::{self, Runtime};
 use vesal_exporter::weights::{self, Tensors};
-use vesal_models::SegResNetDs;
+use vesal_models::Network;
 use vesal_network::{NetworkConfig, SegResNetDsConfig};
 
 /// ONNX Runtime, found or fetched.
@@ -66,7 +66,7 @@ pub fn tensors(config: &NetworkConfig, seed: u32) -> Tensors {
     tensors.collect()
 }
 
-pub fn network(config: &NetworkConfig, seed: u32) -> SegResNetDs<Flex> {
+pub fn network(config: &NetworkConfig, seed: u32) -> Network<Flex> {
     weights::load(config, tensors(config, seed), &Default::default()).expect("fitting weights")
 }
 

@@ -3,7 +3,6 @@
 use burn::module::Module;
 use burn::nn::conv::{ConvTranspose3d, ConvTranspose3dConfig};
 use burn::tensor::backend::Backend;
-
 use vesal_network::kernel_for_scale;
 
 use crate::ops::NetworkOps;

@@ -1,107 +1,117 @@
-//! The description of a network as data.
+//! The registry of network families.
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{ArchitectureError, ConfigError};
+use crate::family::{Activations, Family};
 use crate::segresnet_ds::SegResNetDsConfig;
+use crate::shapes::Shapes;
 
-/// Which network, with its hyperparameters: what plans, run records and exports carry.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum NetworkConfig {
-    /// MONAI's SegResNetDS.
-    SegresnetDs(SegResNetDsConfig),
+/// Declares [`NetworkConfig`] from its families and their keys in files.
+macro_rules! families {
+    ($($key:literal => $variant:ident($config:ty)),+ $(,)?) => {
+        /// Which network, with its hyperparameters: what plans, run records and exports carry.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub enum NetworkConfig {
+            $(#[serde(rename = $key)] $variant($config)),+
+        }
+
+        $(impl From<$config> for NetworkConfig {
+            fn from(config: $config) -> Self {
+                Self::$variant(config)
+            }
+        })+
+
+        impl NetworkConfig {
+            /// Checks the hyperparameters.
+            ///
+            /// **Errors**: [`ConfigError`] names the first field that is out of range.
+            pub fn validate(&self) -> Result<(), ConfigError> {
+                match self { $(Self::$variant(config) => config.validate()),+ }
+            }
+
+            pub fn in_channels(&self) -> usize {
+                match self { $(Self::$variant(config) => config.in_channels()),+ }
+            }
+
+            /// Output classes.
+            pub fn out_channels(&self) -> usize {
+                match self { $(Self::$variant(config) => config.out_channels()),+ }
+            }
+
+            /// What each spatial axis of the input must be a multiple of.
+            pub fn shape_factor(&self) -> [usize; 3] {
+                match self { $(Self::$variant(config) => config.shape_factor()),+ }
+            }
+
+            /// Number of parameters.
+            pub fn parameters(&self) -> u64 {
+                match self { $(Self::$variant(config) => config.parameters()),+ }
+            }
+
+            /// What a training step on a patch of this size holds.
+            pub fn activations(&self, patch: [usize; 3]) -> Activations {
+                match self { $(Self::$variant(config) => config.activations(patch)),+ }
+            }
+
+            /// Name of the family in files.
+            pub fn key(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $key),+ }
+            }
+
+            /// Name of the family in messages.
+            pub fn family(&self) -> &'static str {
+                match self { $(Self::$variant(_) => <$config>::NAME),+ }
+            }
+
+            /// Infers family and hyperparameters from the shapes of a state dict. Weights that no family recognizes are
+            /// compared with the first.
+            ///
+            /// **Errors**: [`ArchitectureError`].
+            pub fn infer(shapes: &Shapes<'_>) -> Result<Self, ArchitectureError> {
+                let families: &[(fn(&Shapes<'_>) -> bool, Infer)] = &[
+                    $((<$config>::recognizes, |shapes| <$config>::infer(shapes).map(Self::$variant))),+
+                ];
+                let recognized = families.iter().find(|(recognizes, _)| recognizes(shapes));
+                let (_, infer) = recognized.unwrap_or(&families[0]);
+                infer(shapes)
+            }
+
+            fn facts(&self) -> Vec<(&'static str, String)> {
+                match self { $(Self::$variant(config) => config.facts()),+ }
+            }
+        }
+    };
+}
+
+type Infer = fn(&Shapes<'_>) -> Result<NetworkConfig, ArchitectureError>;
+
+families! {
+    "segresnet_ds" => SegresnetDs(SegResNetDsConfig),
 }
 
 impl NetworkConfig {
-    /// Checks the hyperparameters.
+    /// Checks that tensors of these shapes are the weights of this network, before anything is built: a wrong
+    /// description costs no memory.
     ///
-    /// **Errors**: [`ConfigError`] names the first field that is out of range.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        match self {
-            Self::SegresnetDs(config) => config.validate(),
+    /// **Errors**: [`ArchitectureError::Contradiction`] for the first hyperparameter that differs, and as
+    /// [`infer`](Self::infer).
+    pub fn check_shapes(&self, shapes: &Shapes<'_>) -> Result<(), ArchitectureError> {
+        let found = Self::infer(shapes)?;
+        let family = |config: &Self| ("family", config.family().to_owned());
+        let described = std::iter::once(family(self)).chain(self.facts());
+        let found = std::iter::once(family(&found)).chain(found.facts());
+        match described
+            .zip(found)
+            .find(|(described, found)| described != found)
+        {
+            None => Ok(()),
+            Some(((field, described), (_, found))) => Err(ArchitectureError::Contradiction {
+                field,
+                described,
+                found,
+            }),
         }
     }
-
-    /// Input channels.
-    pub fn in_channels(&self) -> usize {
-        match self {
-            Self::SegresnetDs(config) => config.in_channels,
-        }
-    }
-
-    /// Output classes.
-    pub fn out_channels(&self) -> usize {
-        match self {
-            Self::SegresnetDs(config) => config.out_channels,
-        }
-    }
-
-    /// What each spatial axis of the input must be a multiple of.
-    pub fn shape_factor(&self) -> [usize; 3] {
-        match self {
-            Self::SegresnetDs(config) => config.shape_factor(),
-        }
-    }
-
-    /// Parameters of the network.
-    pub fn parameters(&self) -> u64 {
-        match self {
-            Self::SegresnetDs(config) => config.parameters(),
-        }
-    }
-
-    /// What a training step on a patch of this size holds.
-    pub fn activations(&self, patch: [usize; 3]) -> Activations {
-        match self {
-            Self::SegresnetDs(config) => config.activations(patch),
-        }
-    }
-}
-
-/// Tensors that a network's training step holds for one patch, in elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Activations {
-    /// Everything that the forward pass keeps for gradients, logits aside.
-    pub kept: u64,
-    /// The largest activation.
-    pub largest: u64,
-    /// Logits of all deep supervision outputs.
-    pub logits: u64,
-    /// Logits at input resolution.
-    pub finest_logits: u64,
-}
-
-/// Why a network cannot be built.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum ConfigError {
-    /// A count is zero.
-    #[error("network field `{field}` is 0, expected at least 1")]
-    Zero {
-        /// Field name.
-        field: &'static str,
-    },
-    /// No levels, or too many for any real volume.
-    #[error("network field `blocks_down` has {found} levels, expected 1 to {max}")]
-    Levels {
-        /// Levels found.
-        found: usize,
-        /// Most levels allowed.
-        max: usize,
-    },
-    /// A count is absurdly large.
-    #[error("network field `{field}` is {found}, expected at most {max}")]
-    TooLarge {
-        /// Field name.
-        field: &'static str,
-        /// Value found.
-        found: usize,
-        /// Largest value allowed.
-        max: usize,
-    },
-    /// Resolution that is no spacing.
-    #[error("network field `resolution` is {found:?} mm, expected positive finite numbers")]
-    Resolution {
-        /// Value found.
-        found: [f64; 3],
-    },
 }

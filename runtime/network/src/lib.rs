@@ -1,10 +1,16 @@
-//! Configurations of network families: hyperparameters and what follows from them, as data.
+//! Networks as data: what plans, run records and exports state, without any network being built.
 //!
-//! Planners, run records and exports carry a [`NetworkConfig`]; the network itself is built from it by `vesal-models`, where
-//! Burn is.
+//! Each family is a module with its hyperparameters and what follows from them ([`Family`]), and one line in the
+//! registry of [`NetworkConfig`].
 
 mod config;
+mod error;
+mod family;
 mod segresnet_ds;
+mod shapes;
 
-pub use config::{Activations, ConfigError, NetworkConfig};
+pub use config::NetworkConfig;
+pub use error::{ArchitectureError, ConfigError};
+pub use family::{Activations, Family};
 pub use segresnet_ds::{SegResNetDsConfig, kernel_for_scale};
+pub use shapes::Shapes;

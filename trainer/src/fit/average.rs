@@ -4,7 +4,7 @@ use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::ops::FloatTensor;
 use burn::tensor::{Tensor, TensorMetadata, TensorPrimitive};
-use vesal_models::SegResNetDs;
+use vesal_models::Network;
 
 /// The exponential moving average of the weights of all steps.
 ///
@@ -15,7 +15,7 @@ use vesal_models::SegResNetDs;
 #[derive(Debug)]
 pub struct Average<B: AutodiffBackend> {
     /// The average.
-    pub network: SegResNetDs<B>,
+    pub network: Network<B>,
     /// Steps seen.
     pub steps: u32,
     decay: f64,
@@ -23,7 +23,7 @@ pub struct Average<B: AutodiffBackend> {
 
 impl<B: AutodiffBackend> Average<B> {
     /// An average that has seen so many steps.
-    pub fn new(network: SegResNetDs<B>, steps: u32, decay: f64) -> Self {
+    pub fn new(network: Network<B>, steps: u32, decay: f64) -> Self {
         Self {
             network,
             steps,
@@ -32,7 +32,7 @@ impl<B: AutodiffBackend> Average<B> {
     }
 
     /// Adds the weights after a step, without waiting for the device.
-    pub fn add(mut self, network: &SegResNetDs<B>) -> Self {
+    pub fn add(mut self, network: &Network<B>) -> Self {
         self.steps = self.steps.saturating_add(1);
         let steps = f64::from(self.steps);
         let decay = self.decay.min(steps / (steps + 9.0));

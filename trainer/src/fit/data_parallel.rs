@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use burn::tensor::backend::AutodiffBackend;
 use vesal_bundle::deploy_plan::Activation;
 use vesal_kernels::{Kernels, Layers};
-use vesal_models::SegResNetDs;
+use vesal_models::Network;
 
 use super::checkpoint::{CheckpointHead, read_checkpoint};
 use super::learner::{Learner, Task};
@@ -40,7 +40,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    fn learner<B>(&self, mut network: SegResNetDs<B>, rank: Rank<B>) -> Result<Learner<B>, FitError>
+    fn learner<B>(&self, mut network: Network<B>, rank: Rank<B>) -> Result<Learner<B>, FitError>
     where
         B: AutodiffBackend + Layers,
         B::InnerBackend: Kernels,
@@ -86,11 +86,7 @@ where
     /// Replicas of a network on all devices, at rest.
     ///
     /// **Errors**: of the checkpoint.
-    pub fn new(
-        network: SegResNetDs<B>,
-        ranks: Ranks<B>,
-        origin: &Origin,
-    ) -> Result<Self, FitError> {
+    pub fn new(network: Network<B>, ranks: Ranks<B>, origin: &Origin) -> Result<Self, FitError> {
         let (sender, answers) = mpsc::channel();
         let threads = ranks.others.into_iter().map(|rank| {
             let (network, origin) = (network.clone(), origin.clone());
@@ -175,12 +171,7 @@ struct Replica {
 }
 
 impl Replica {
-    fn spawn<B>(
-        rank: Rank<B>,
-        network: SegResNetDs<B>,
-        origin: Origin,
-        answers: Sender<Answer>,
-    ) -> Self
+    fn spawn<B>(rank: Rank<B>, network: Network<B>, origin: Origin, answers: Sender<Answer>) -> Self
     where
         B: AutodiffBackend + Layers,
         B::InnerBackend: Kernels,
@@ -203,7 +194,7 @@ impl Replica {
 /// Takes the steps that are ordered, until there are no more.
 fn follow<B>(
     rank: Rank<B>,
-    network: SegResNetDs<B>,
+    network: Network<B>,
     origin: &Origin,
     orders: Receiver<Order>,
     answers: &Sender<Answer>,

@@ -8,7 +8,7 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Int, Tensor, TensorData};
 use vesal_bundle::deploy_plan::Activation;
 use vesal_kernels::{Kernels, Layers, Scalars};
-use vesal_models::{SegResNetDs, SegmentationNetwork};
+use vesal_models::{Network, SegmentationNetwork};
 
 use super::loss_scale::LossScale;
 use super::optimizer::AdamW;
@@ -25,7 +25,7 @@ where
     B::InnerBackend: Kernels,
 {
     /// The network.
-    pub network: SegResNetDs<B>,
+    pub network: Network<B>,
     /// Its optimizer.
     pub optimizer: AdamW<B::InnerBackend>,
     /// Factor on the loss.
@@ -90,7 +90,7 @@ where
 {
     /// A learner at rest.
     pub fn new(
-        network: SegResNetDs<B>,
+        network: Network<B>,
         optimizer: AdamW<B::InnerBackend>,
         loss_scale: LossScale,
         precision: Precision,

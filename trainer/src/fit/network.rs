@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use vesal_models::SegResNetDs;
+use vesal_models::Network;
 use vesal_network::{ConfigError, NetworkConfig};
 
 /// Builds a network whose weights follow from the seed.
@@ -13,7 +13,7 @@ pub fn initialize<B: AutodiffBackend>(
     config: &NetworkConfig,
     seed: u64,
     device: &B::Device,
-) -> Result<SegResNetDs<B>, ConfigError> {
+) -> Result<Network<B>, ConfigError> {
     // The generator belongs to the whole process: two trainings must not draw from it at once.
     static GENERATOR: Mutex<()> = Mutex::new(());
     let _drawing = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
@@ -24,7 +24,7 @@ pub fn initialize<B: AutodiffBackend>(
 }
 
 /// Copies a network to a device.
-pub fn copy_to<B: AutodiffBackend>(network: SegResNetDs<B>, device: &B::Device) -> SegResNetDs<B> {
+pub fn copy_to<B: AutodiffBackend>(network: Network<B>, device: &B::Device) -> Network<B> {
     network.map(&mut Copy { device })
 }
 

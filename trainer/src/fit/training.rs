@@ -8,7 +8,7 @@ use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::AutodiffBackend;
 use vesal_bundle::run_record::Score;
 use vesal_kernels::{Kernels, Layers};
-use vesal_models::SegResNetDs;
+use vesal_models::Network;
 
 use super::average::Average;
 use super::checkpoint::{
@@ -327,7 +327,7 @@ where
     /// Scores the network on all held-out cases; `None` if asked to stop meanwhile.
     fn validate(
         &mut self,
-        network: &SegResNetDs<B>,
+        network: &Network<B>,
         data: &Data<'_>,
     ) -> Result<Option<ValidationReport>, FitError> {
         let started = Instant::now();
@@ -383,7 +383,7 @@ where
     }
 
     /// Records a validation, and the weights if they are the best so far.
-    fn keep(&mut self, network: &SegResNetDs<B>, report: ValidationReport) -> Result<(), FitError> {
+    fn keep(&mut self, network: &Network<B>, report: ValidationReport) -> Result<(), FitError> {
         if report.best {
             let head = WeightsHead {
                 identity: self.plans.identity.clone(),

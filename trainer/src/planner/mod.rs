@@ -13,7 +13,7 @@ use thiserror::Error;
 use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::{self, Activation, Channel, DeployPlan, Modality, PlanError};
 use vesal_bundle::dicom_rules::RulesError;
-use vesal_network::{ConfigError, NetworkConfig, SegResNetDsConfig};
+use vesal_network::{ConfigError, NetworkConfig};
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 
@@ -184,14 +184,15 @@ pub fn plan(
         "`class_names` of the task",
     );
     let scaled = scale::scale(stats, &grid, classes, budget, overrides, &mut decisions);
-    let network = rules::network(
+    let network: NetworkConfig = rules::network(
         stats.image_stats.channels.max + input.extra_modalities.len(),
         classes,
         &scaled,
         &grid,
         overrides,
         &mut decisions,
-    );
+    )
+    .into();
     network.validate()?;
     decisions.group = Group::Patches;
     let because = scale::because(stats, &grid, classes, network.shape_factor());
@@ -204,7 +205,6 @@ pub fn plan(
     )?;
     decisions.group = Group::Intensities;
     let normalization = normalization(stats, input, &mut decisions)?;
-    let network = NetworkConfig::SegresnetDs(network);
     let train = rules::training(
         stats,
         &scaled,
@@ -233,7 +233,7 @@ pub fn plan(
 /// The patch, checked against the network.
 fn roi_size(
     scaled: &Autoscale,
-    network: &SegResNetDsConfig,
+    network: &NetworkConfig,
     overrides: &Overrides,
     decisions: &mut Decisions,
     because: String,

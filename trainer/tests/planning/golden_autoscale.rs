@@ -2,7 +2,7 @@
 
 use crate::shared;
 use serde_json::Value;
-use vesal_network::SegResNetDsConfig;
+use vesal_network::{Family, SegResNetDsConfig};
 use vesal_trainer::planner::{Scaling, autoscale};
 
 fn numbers(value: &Value) -> [f64; 3] {

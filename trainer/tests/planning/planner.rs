@@ -152,7 +152,7 @@ fn spacing_follows_the_reference() {
     let NetworkConfig::SegresnetDs(network) = &plans.train.network;
     assert_eq!(network.resolution, Some([0.8, 0.6, 3.0]));
     assert_eq!(plans.train.crop_mode, CropMode::Ratio);
-    let factor = network.shape_factor();
+    let factor = plans.train.network.shape_factor();
     assert!((0..3).all(|axis| plans.train.roi_size[axis].is_multiple_of(factor[axis])));
     // A thin slice never counts as finer than the plane.
     stats.image_stats.spacing.percentile_10_0[2] = 0.1;

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::import::SettingsError;
+use vesal_models::monai::ArgumentsError;
 
-fn settings(config: Value) -> Result<Settings, SettingsError> {
+fn settings(config: Value) -> Result<Settings, ArgumentsError> {
     let Value::Object(config) = config else {
         panic!("no dictionary")
     };
@@ -237,13 +237,13 @@ fn what_a_bundle_cannot_express_is_refused() {
         ),
     ] {
         match outcome {
-            Err(SettingsError::Unsupported { field: found, .. }) => assert_eq!(found, field),
+            Err(ArgumentsError::Unsupported { field: found, .. }) => assert_eq!(found, field),
             other => panic!("{field}: {other:?}"),
         }
     }
     assert!(matches!(
         with("roi_size", json!([1, 2])),
-        Err(SettingsError::Field { field, .. }) if field == "config.roi_size"
+        Err(ArgumentsError::Field { field, .. }) if field == "config.roi_size"
     ));
 }
 

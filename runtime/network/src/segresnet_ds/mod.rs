@@ -1,10 +1,14 @@
-//! Hyperparameters of SegResNetDS and what follows from them.
+//! SegResNetDS: a residual U-Net with deep supervision and kernels that follow anisotropic spacing.
 
-use serde::{Deserialize, Serialize};
-
-use crate::config::ConfigError;
-
+mod architecture;
+mod config;
 mod size;
+
+pub use config::{SegResNetDsConfig, kernel_for_scale};
+
+use crate::error::{ArchitectureError, ConfigError};
+use crate::family::{Activations, Family};
+use crate::shapes::Shapes;
 
 /// Most levels that a network may have: a patch axis would have to be a multiple of 2^9.
 const MAX_LEVELS: usize = 10;
@@ -13,29 +17,10 @@ const MAX_CHANNELS: usize = 4096;
 /// Most residual blocks of a level.
 const MAX_BLOCKS: usize = 64;
 
-/// Hyperparameters of SegResNetDS; names as in MONAI.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SegResNetDsConfig {
-    /// Input channels.
-    pub in_channels: usize,
-    /// Output classes.
-    pub out_channels: usize,
-    /// Channels of the first level; each further level has twice as many.
-    pub init_filters: usize,
-    /// Residual blocks per level.
-    pub blocks_down: Vec<usize>,
-    /// Deep supervision outputs in training.
-    pub dsdepth: usize,
-    /// Spacing in mm that kernels and strides adapt to; none: isotropic.
-    pub resolution: Option<[f64; 3]>,
-}
+impl Family for SegResNetDsConfig {
+    const NAME: &'static str = "SegResNetDS";
 
-impl SegResNetDsConfig {
-    /// Checks the hyperparameters.
-    ///
-    /// **Errors**: [`ConfigError`] names the first field that is out of range.
-    pub fn validate(&self) -> Result<(), ConfigError> {
+    fn validate(&self) -> Result<(), ConfigError> {
         // What else there is depends on their number.
         if !(1..=MAX_LEVELS).contains(&self.blocks_down.len()) {
             return Err(ConfigError::Levels {
@@ -76,43 +61,39 @@ impl SegResNetDsConfig {
         }
     }
 
-    /// Stride of each level's downsampling, finest level first.
-    ///
-    /// **Definition**: 2 everywhere without a resolution. With one, an axis coarser than the finest by a factor of at
-    /// least 2^n stays at 1 on the first n levels, until the spacing is about isotropic.
-    ///
-    /// **Source**: MONAI 1.6.1 `scales_for_resolution`.
-    pub fn scales(&self) -> Vec<[usize; 3]> {
-        let levels = self.blocks_down.len();
-        let Some(resolution) = self.resolution else {
-            return vec![[2; 3]; levels];
-        };
-        let coarsest = resolution.into_iter().fold(f64::MIN, f64::max);
-        // How many doublings the axis can take before it is as coarse as the coarsest.
-        let doublings = resolution.map(|mm| (coarsest / mm).log2().floor() as u32);
-        let most = doublings.into_iter().max().unwrap_or(0);
-        (0..levels as u32)
-            .map(|level| {
-                if level < most {
-                    doublings.map(|d| if level >= d { 1 } else { 2 })
-                } else {
-                    [2; 3]
-                }
-            })
-            .collect()
+    fn in_channels(&self) -> usize {
+        self.in_channels
     }
 
-    /// What each spatial axis of the input must be a multiple of.
-    pub fn shape_factor(&self) -> [usize; 3] {
+    fn out_channels(&self) -> usize {
+        self.out_channels
+    }
+
+    fn shape_factor(&self) -> [usize; 3] {
         let scales = self.scales();
         let strides = &scales[..scales.len().saturating_sub(1)];
         std::array::from_fn(|axis| strides.iter().map(|scale| scale[axis]).product())
     }
-}
 
-/// Kernel of a convolution on a level whose sampling grows by `scale`: 1 on an axis that is not downsampled, else 3.
-pub fn kernel_for_scale(scale: [usize; 3]) -> [usize; 3] {
-    scale.map(|s| if s == 1 { 1 } else { 3 })
+    fn parameters(&self) -> u64 {
+        size::parameters(self)
+    }
+
+    fn activations(&self, patch: [usize; 3]) -> Activations {
+        size::activations(self, patch)
+    }
+
+    fn recognizes(shapes: &Shapes<'_>) -> bool {
+        shapes.contains("encoder.conv_init.weight")
+    }
+
+    fn infer(shapes: &Shapes<'_>) -> Result<Self, ArchitectureError> {
+        architecture::infer(shapes)
+    }
+
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        architecture::facts(self)
+    }
 }
 
 #[cfg(test)]

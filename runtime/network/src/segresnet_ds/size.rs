@@ -1,65 +1,62 @@
 //! How large a network is, without building it.
 
-use super::{SegResNetDsConfig, kernel_for_scale};
-use crate::config::Activations;
+use super::config::{SegResNetDsConfig, kernel_for_scale};
+use crate::family::Activations;
 
-impl SegResNetDsConfig {
-    /// Parameters of the network.
-    pub fn parameters(&self) -> u64 {
-        let (scales, last) = (self.scales(), self.blocks_down.len().saturating_sub(1));
-        let filters = |level: usize| (self.init_filters as u64) << level;
-        let kernel =
-            |level: usize| kernel_for_scale(scales[level]).iter().product::<usize>() as u64;
-        let block = |level: usize| {
-            let width = filters(level);
-            2 * width * width * kernel(level) + 4 * width
-        };
-        let head = |level: usize| (filters(level) + 1) * self.out_channels as u64;
-        let mut sum = self.in_channels as u64 * filters(0) * kernel(0);
-        for (level, &blocks) in self.blocks_down.iter().enumerate() {
-            sum += blocks as u64 * block(level);
-            if level < last {
-                let sampling = filters(level) * filters(level + 1) * kernel(level);
-                sum += 2 * sampling + block(level);
-                sum += if level < self.dsdepth.max(1) {
-                    head(level)
-                } else {
-                    0
-                };
-            }
+/// Parameters of the network.
+pub(super) fn parameters(config: &SegResNetDsConfig) -> u64 {
+    let (scales, last) = (config.scales(), config.blocks_down.len().saturating_sub(1));
+    let filters = |level: usize| (config.init_filters as u64) << level;
+    let kernel = |level: usize| kernel_for_scale(scales[level]).iter().product::<usize>() as u64;
+    let block = |level: usize| {
+        let width = filters(level);
+        2 * width * width * kernel(level) + 4 * width
+    };
+    let head = |level: usize| (filters(level) + 1) * config.out_channels as u64;
+    let mut sum = config.in_channels as u64 * filters(0) * kernel(0);
+    for (level, &blocks) in config.blocks_down.iter().enumerate() {
+        sum += blocks as u64 * block(level);
+        if level < last {
+            let sampling = filters(level) * filters(level + 1) * kernel(level);
+            sum += 2 * sampling + block(level);
+            sum += if level < config.dsdepth.max(1) {
+                head(level)
+            } else {
+                0
+            };
         }
-        sum + if last == 0 { head(0) } else { 0 }
     }
-
-    /// What a training step on a patch of this size holds.
-    ///
-    /// **Definition**: per level the output of what leads there and four tensors for every residual block (two norms, a
-    /// convolution, the sum); the decoder the same with one block.
-    pub fn activations(&self, patch: [usize; 3]) -> Activations {
-        let (scales, last) = (self.scales(), self.blocks_down.len().saturating_sub(1));
-        let mut side = patch.map(|side| side as u64);
-        let mut found = Activations::default();
-        for (level, &blocks) in self.blocks_down.iter().enumerate() {
-            let voxels: u64 = side.iter().product();
-            let one = voxels * ((self.init_filters as u64) << level);
-            let decoder = if level < last { 5 } else { 0 };
-            found.kept += one * (1 + 4 * blocks as u64 + decoder);
-            found.largest = found.largest.max(one);
-            if level < last.max(1) && level < self.dsdepth.max(1) {
-                found.logits += voxels * self.out_channels as u64;
-            }
-            if level == 0 {
-                found.finest_logits = found.logits;
-            }
-            side = std::array::from_fn(|axis| side[axis].div_ceil(scales[level][axis] as u64));
-        }
-        found
-    }
+    sum + if last == 0 { head(0) } else { 0 }
 }
 
+/// What a training step on a patch of this size holds.
+///
+/// **Definition**: per level the output of what leads there and four tensors for every residual block (two norms, a
+/// convolution, the sum); the decoder the same with one block.
+pub(super) fn activations(config: &SegResNetDsConfig, patch: [usize; 3]) -> Activations {
+    let (scales, last) = (config.scales(), config.blocks_down.len().saturating_sub(1));
+    let mut side = patch.map(|side| side as u64);
+    let mut found = Activations::default();
+    for (level, &blocks) in config.blocks_down.iter().enumerate() {
+        let voxels: u64 = side.iter().product();
+        let one = voxels * ((config.init_filters as u64) << level);
+        let decoder = if level < last { 5 } else { 0 };
+        found.kept += one * (1 + 4 * blocks as u64 + decoder);
+        found.largest = found.largest.max(one);
+        if level < last.max(1) && level < config.dsdepth.max(1) {
+            found.logits += voxels * config.out_channels as u64;
+        }
+        if level == 0 {
+            found.finest_logits = found.logits;
+        }
+        side = std::array::from_fn(|axis| side[axis].div_ceil(scales[level][axis] as u64));
+    }
+    found
+}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::family::Family;
 
     fn config(filters: usize, blocks: &[usize], classes: usize) -> SegResNetDsConfig {
         SegResNetDsConfig {

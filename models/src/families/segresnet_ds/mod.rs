@@ -1,10 +1,11 @@
 //! SegResNetDS: a residual U-Net with deep supervision and kernels that follow anisotropic spacing.
 
+pub(crate) mod monai;
+
 use burn::module::Module;
 use burn::nn::conv::{Conv3d, Conv3dConfig};
 use burn::tensor::backend::Backend;
-
-use vesal_network::{SegResNetDsConfig, kernel_for_scale};
+use vesal_network::{Family, SegResNetDsConfig, kernel_for_scale};
 
 use crate::blocks::{ResidualBlock, UpSample, conv};
 use crate::ops::{Heads, NetworkOps, SegmentationNetwork};
@@ -109,7 +110,7 @@ impl<B: Backend> SegResNetDs<B> {
         Self {
             encoder,
             up_layers,
-            shape_factor: config.shape_factor(),
+            shape_factor: Family::shape_factor(config),
         }
     }
 }

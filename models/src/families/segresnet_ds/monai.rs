@@ -1,40 +1,28 @@
-//! The network's part of a configuration: the arguments of MONAI's SegResNetDS.
+//! The arguments of MONAI's SegResNetDS.
 
 use serde_json::Value;
-use vesal_network::SegResNetDsConfig;
+use vesal_network::{NetworkConfig, SegResNetDsConfig};
 
-use super::settings::{Fields, SettingsError};
+use crate::monai::{Arguments, ArgumentsError};
 
-/// Reads the arguments, with MONAI's defaults for absent ones; none: the configuration describes no network.
+/// Reads the arguments, with MONAI's defaults for absent ones.
 ///
 /// **Source**: MONAI 1.6.1 `SegResNetDS.__init__`; where Auto3DSeg states anisotropic scales apart from the network, they
 /// are as its segmenter would add them.
-pub(super) fn read(config: &Fields<'_>) -> Result<Option<SegResNetDsConfig>, SettingsError> {
-    let map = match config.get("network") {
-        None => return Ok(None),
-        Some(Value::Object(map)) => map,
-        Some(_) => return Err(config.broken("network", "a dictionary of arguments")),
-    };
-    let network = Fields {
-        path: "config.network",
-        map,
-        root: config.root,
-    };
-    if let Some(target) = network.text("_target_")?
-        && target.rsplit('.').next() != Some("SegResNetDS")
-    {
-        return Err(network.unsupported("_target_", "SegResNetDS"));
-    }
+pub(crate) fn read(
+    config: &Arguments<'_>,
+    network: &Arguments<'_>,
+) -> Result<NetworkConfig, ArgumentsError> {
     if network.count("spatial_dims")?.is_some_and(|dims| dims != 3) {
         return Err(network.unsupported("spatial_dims", "3"));
     }
-    check_named(&network, "act", "RELU", &["inplace"], "relu")?;
+    check_named(network, "act", "RELU", &["inplace"], "relu")?;
     let norm = "INSTANCE or INSTANCE_NVFUSER, affine";
     if network.get("norm").is_none() {
         // MONAI's own default is batch normalization.
         return Err(network.unsupported("norm", norm));
     }
-    check_named(&network, "norm", "INSTANCE", &["affine"], norm)?;
+    check_named(network, "norm", "INSTANCE", &["affine"], norm)?;
     if network
         .text("upsample_mode")?
         .is_some_and(|mode| mode != "deconv")
@@ -56,24 +44,25 @@ pub(super) fn read(config: &Fields<'_>) -> Result<Option<SegResNetDsConfig>, Set
     if resolution.is_none() && config.flag("anisotropic_scales")? == Some(true) {
         resolution = config.numbers("resample_resolution")?;
     }
-    Ok(Some(SegResNetDsConfig {
+    Ok(SegResNetDsConfig {
         in_channels: network.count("in_channels")?.unwrap_or(1),
         out_channels: network.count("out_channels")?.unwrap_or(2),
         init_filters: network.count("init_filters")?.unwrap_or(32),
         blocks_down,
         dsdepth: network.count("dsdepth")?.unwrap_or(1),
         resolution,
-    }))
+    }
+    .into())
 }
 
 /// Checks an argument that is a name, or a name with arguments of its own, of which only harmless ones are allowed.
 fn check_named(
-    network: &Fields<'_>,
+    network: &Arguments<'_>,
     field: &str,
     name: &str,
     harmless: &[&str],
     expected: &'static str,
-) -> Result<(), SettingsError> {
+) -> Result<(), ArgumentsError> {
     let (found, arguments) = match network.get(field) {
         None => return Ok(()),
         Some(Value::String(found)) => (found, None),

@@ -1,0 +1,100 @@
+//! Families of networks are told from the shapes of their own tensors.
+
+use std::collections::BTreeMap;
+
+use burn_flex::Flex;
+use burn_store::ModuleSnapshot;
+use vesal_network::{ArchitectureError, NetworkConfig, SegResNetDsConfig, Shapes};
+
+fn config(levels: usize, dsdepth: usize, resolution: Option<[f64; 3]>) -> NetworkConfig {
+    NetworkConfig::SegresnetDs(SegResNetDsConfig {
+        in_channels: 2,
+        out_channels: 3,
+        init_filters: 4,
+        blocks_down: [1, 2, 3, 1, 1][..levels].to_vec(),
+        dsdepth,
+        resolution,
+    })
+}
+
+fn shapes_of(config: &NetworkConfig) -> BTreeMap<String, Vec<usize>> {
+    let network = vesal_models::init::<Flex>(config, &Default::default()).unwrap();
+    let parameters = network.collect(None, None, true);
+    parameters
+        .iter()
+        .map(|p| (p.full_path(), p.shape.to_vec()))
+        .collect()
+}
+
+fn view(shapes: &BTreeMap<String, Vec<usize>>) -> Shapes<'_> {
+    shapes
+        .iter()
+        .map(|(name, shape)| (name.as_str(), shape.clone()))
+        .collect()
+}
+
+#[test]
+fn a_network_is_told_from_its_own_shapes() {
+    let resolutions = [
+        None,
+        Some([0.6, 0.6, 3.0]),
+        Some([1.0, 2.0, 5.0]),
+        Some([1.0, 1.0, 1.0]),
+        Some([5.0, 1.0, 0.1]),
+    ];
+    for levels in 1..=5 {
+        for dsdepth in [0, 1, 2, 4] {
+            for resolution in resolutions {
+                let config = config(levels, dsdepth, resolution);
+                let shapes = shapes_of(&config);
+                let shapes = view(&shapes);
+                let inferred = NetworkConfig::infer(&shapes)
+                    .unwrap_or_else(|error| panic!("{config:?}: {error}"));
+                assert_eq!(config.check_shapes(&shapes), Ok(()));
+                assert_eq!(config.shape_factor(), inferred.shape_factor());
+                assert_eq!(shapes_of(&inferred), shapes_of(&config));
+            }
+        }
+    }
+}
+
+#[test]
+fn another_description_is_a_contradiction() {
+    let shapes = shapes_of(&config(3, 2, None));
+    let shapes = view(&shapes);
+    for (other, expected) in [
+        (config(4, 2, None), "blocks_down"),
+        (config(3, 1, None), "deep supervision heads"),
+        (config(3, 2, Some([1.0, 1.0, 2.0])), "kernels by level"),
+    ] {
+        let error = other.check_shapes(&shapes).unwrap_err();
+        assert!(
+            matches!(error, ArchitectureError::Contradiction { field, .. } if field == expected),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn foreign_weights_and_odd_kernels_are_refused() {
+    let foreign = Shapes::from_iter([("conv1.weight", vec![8, 1, 3, 3, 3])]);
+    assert!(matches!(
+        NetworkConfig::infer(&foreign),
+        Err(ArchitectureError::Missing { .. })
+    ));
+    let shapes = shapes_of(&config(2, 1, None));
+    let mut shapes = view(&shapes);
+    shapes.insert(
+        "encoder.layers.0.blocks.0.conv1.weight",
+        vec![4, 4, 5, 3, 3],
+    );
+    assert!(matches!(
+        NetworkConfig::infer(&shapes),
+        Err(ArchitectureError::Kernels { .. })
+    ));
+    shapes.insert("encoder.conv_init.weight", vec![4, 2]);
+    assert!(matches!(
+        NetworkConfig::infer(&shapes),
+        Err(ArchitectureError::NoConvolution { .. })
+    ));
+}

@@ -1,0 +1,65 @@
+//! Why a configuration or the weights of a network are refused.
+
+use thiserror::Error;
+
+/// Why a network cannot be built.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum ConfigError {
+    /// A count is zero.
+    #[error("network field `{field}` is 0, expected at least 1")]
+    Zero { field: &'static str },
+    /// No levels, or too many for any real volume.
+    #[error("network field `blocks_down` has {found} levels, expected 1 to {max}")]
+    Levels { found: usize, max: usize },
+    /// A count is absurdly large.
+    #[error("network field `{field}` is {found}, expected at most {max}")]
+    TooLarge {
+        field: &'static str,
+        found: usize,
+        max: usize,
+    },
+    /// Resolution that is no spacing.
+    #[error("network field `resolution` is {found:?} mm, expected positive finite numbers")]
+    Resolution { found: [f64; 3] },
+}
+
+/// Why no network can be told from the shapes of its tensors, or another one than described.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum ArchitectureError {
+    /// A tensor that every network of the family has.
+    #[error("there is no tensor `{tensor}`, expected the weights of a {family}")]
+    Missing {
+        tensor: String,
+        family: &'static str,
+    },
+    /// A convolution without five axes.
+    #[error(
+        "tensor `{tensor}` has shape {found:?}, expected 5 axes of at least 1: a 3-D convolution"
+    )]
+    NoConvolution { tensor: String, found: Vec<usize> },
+    /// A level without twice the filters of the one before.
+    #[error(
+        "tensor `{tensor}` has {found:?} filters, expected {expected} of each: twice those of the level before"
+    )]
+    Filters {
+        tensor: String,
+        /// Filters out and in.
+        found: [usize; 2],
+        expected: usize,
+    },
+    /// Kernels that follow no spacing.
+    #[error(
+        "the kernels {found:?} by level follow from no spacing, expected 1 or 3 per axis, growing with the level"
+    )]
+    Kernels {
+        /// Kernels of each level, finest first.
+        found: Vec<[usize; 3]>,
+    },
+    /// The description contradicts the tensors.
+    #[error("the network's description has {field} {described}, its weights have {found}")]
+    Contradiction {
+        field: &'static str,
+        described: String,
+        found: String,
+    },
+}

@@ -1,0 +1,54 @@
+//! Hyperparameters of SegResNetDS, and the strides that follow from them.
+
+use serde::{Deserialize, Serialize};
+
+/// Hyperparameters of SegResNetDS; names as in MONAI.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SegResNetDsConfig {
+    /// Input channels.
+    pub in_channels: usize,
+    /// Output classes.
+    pub out_channels: usize,
+    /// Channels of the first level; each further level has twice as many.
+    pub init_filters: usize,
+    /// Residual blocks per level.
+    pub blocks_down: Vec<usize>,
+    /// Deep supervision outputs in training.
+    pub dsdepth: usize,
+    /// Spacing in mm that kernels and strides adapt to; none: isotropic.
+    pub resolution: Option<[f64; 3]>,
+}
+
+impl SegResNetDsConfig {
+    /// Stride of each level's downsampling, finest level first.
+    ///
+    /// **Definition**: 2 everywhere without a resolution. With one, an axis coarser than the finest by a factor of at
+    /// least 2^n stays at 1 on the first n levels, until the spacing is about isotropic.
+    ///
+    /// **Source**: MONAI 1.6.1 `scales_for_resolution`.
+    pub fn scales(&self) -> Vec<[usize; 3]> {
+        let levels = self.blocks_down.len();
+        let Some(resolution) = self.resolution else {
+            return vec![[2; 3]; levels];
+        };
+        let coarsest = resolution.into_iter().fold(f64::MIN, f64::max);
+        // How many doublings the axis can take before it is as coarse as the coarsest.
+        let doublings = resolution.map(|mm| (coarsest / mm).log2().floor() as u32);
+        let most = doublings.into_iter().max().unwrap_or(0);
+        (0..levels as u32)
+            .map(|level| {
+                if level < most {
+                    doublings.map(|d| if level >= d { 1 } else { 2 })
+                } else {
+                    [2; 3]
+                }
+            })
+            .collect()
+    }
+}
+
+/// Kernel of a convolution on a level whose sampling grows by `scale`: 1 on an axis that is not downsampled, else 3.
+pub fn kernel_for_scale(scale: [usize; 3]) -> [usize; 3] {
+    scale.map(|s| if s == 1 { 1 } else { 3 })
+}

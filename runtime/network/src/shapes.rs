@@ -1,0 +1,60 @@
+//! Shapes of the tensors of a state dict.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::ArchitectureError;
+
+/// Tensor shapes by parameter path.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Shapes<'a>(BTreeMap<&'a str, Vec<usize>>);
+
+impl<'a> FromIterator<(&'a str, Vec<usize>)> for Shapes<'a> {
+    fn from_iter<I: IntoIterator<Item = (&'a str, Vec<usize>)>>(shapes: I) -> Self {
+        Self(shapes.into_iter().collect())
+    }
+}
+
+impl<'a> Shapes<'a> {
+    pub fn insert(&mut self, tensor: &'a str, shape: Vec<usize>) {
+        self.0.insert(tensor, shape);
+    }
+
+    pub fn contains(&self, tensor: &str) -> bool {
+        self.0.contains_key(tensor)
+    }
+
+    /// Shape of the weight of a 3-D convolution, `[K, C, X, Y, Z]`.
+    ///
+    /// **Errors**: there is no such tensor, or its shape is another.
+    pub fn convolution(
+        &self,
+        tensor: &str,
+        family: &'static str,
+    ) -> Result<[usize; 5], ArchitectureError> {
+        let found = self
+            .0
+            .get(tensor)
+            .ok_or_else(|| ArchitectureError::Missing {
+                tensor: tensor.into(),
+                family,
+            })?;
+        <[usize; 5]>::try_from(found.as_slice())
+            .ok()
+            .filter(|shape| !shape.contains(&0))
+            .ok_or_else(|| ArchitectureError::NoConvolution {
+                tensor: tensor.into(),
+                found: found.clone(),
+            })
+    }
+
+    /// Number of different indices that follow a prefix: 0, 1, … without a gap.
+    pub fn members(&self, prefix: &str) -> usize {
+        let indices: BTreeSet<usize> = self
+            .0
+            .range(prefix..)
+            .take_while(|(name, _)| name.starts_with(prefix))
+            .filter_map(|(name, _)| name[prefix.len()..].split('.').next()?.parse().ok())
+            .collect();
+        (0..).take_while(|index| indices.contains(index)).count()
+    }
+}
