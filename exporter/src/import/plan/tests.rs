@@ -21,7 +21,7 @@ fn network() -> Value {
 
 fn planned(config: Value, flags: &Overrides) -> Result<Planned, PlanningError> {
     let settings = settings(config).unwrap();
-    let network = NetworkConfig::SegresnetDs(settings.network.clone().unwrap());
+    let network = settings.network.clone().unwrap();
     plan(&settings, flags, &network, "task")
 }
 
