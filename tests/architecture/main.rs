@@ -1,4 +1,6 @@
-//! The edges between crates: who may depend on whom.
+//! What holds the crates and files of the workspace apart: who may depend on whom.
+
+mod circles;
 
 use std::collections::{BTreeMap, BTreeSet};
 
