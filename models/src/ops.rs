@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::PaddingConfig3d;
 use burn::nn::conv::{Conv3d, ConvTranspose3d};
 use burn::tensor::{Tensor, activation, backend::Backend};
-use vesal_kernels::{ConvGeometry, Layers, Linearity};
+use vesal_kernels::{ConvGeometry, DifferentiableOps, Nonlinearity};
 
 use crate::blocks::InstanceNorm;
 
@@ -45,7 +45,7 @@ pub trait NetworkOps<B: Backend> {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Eager;
 
-impl<B: Layers> NetworkOps<B> for Eager {
+impl<B: DifferentiableOps> NetworkOps<B> for Eager {
     type Value = Tensor<B, 5>;
 
     fn conv(&mut self, layer: &Conv3d<B>, x: Tensor<B, 5>) -> Tensor<B, 5> {
@@ -83,7 +83,7 @@ impl<B: Layers> NetworkOps<B> for Eager {
     }
 
     fn instance_norm(&mut self, layer: &InstanceNorm<B>, x: Tensor<B, 5>) -> Tensor<B, 5> {
-        layer.forward(x, Linearity::Linear)
+        layer.forward(x, Nonlinearity::Identity)
     }
 
     fn relu(&mut self, x: Tensor<B, 5>) -> Tensor<B, 5> {
@@ -91,7 +91,7 @@ impl<B: Layers> NetworkOps<B> for Eager {
     }
 
     fn norm_relu(&mut self, layer: &InstanceNorm<B>, x: Tensor<B, 5>) -> Tensor<B, 5> {
-        layer.forward(x, Linearity::Relu)
+        layer.forward(x, Nonlinearity::Relu)
     }
 
     fn add(&mut self, a: Tensor<B, 5>, b: Tensor<B, 5>) -> Tensor<B, 5> {
@@ -134,7 +134,7 @@ pub trait SegmentationNetwork<B: Backend>: Module<B> {
     /// **Shapes**: `[N, C, X, Y, Z]` → channels last, `[N, X, Y, Z, K]`, see [`run`](Self::run).
     fn forward_training(&self, input: Tensor<B, 5>) -> Vec<Tensor<B, 5>>
     where
-        B: Layers,
+        B: DifferentiableOps,
     {
         self.run(&mut Eager, channels_last(input), Heads::All)
     }
@@ -144,7 +144,7 @@ pub trait SegmentationNetwork<B: Backend>: Module<B> {
     /// **Shapes**: `[N, C, X, Y, Z]` → `[N, K, X, Y, Z]`.
     fn forward(&self, input: Tensor<B, 5>) -> Tensor<B, 5>
     where
-        B: Layers,
+        B: DifferentiableOps,
     {
         let mut outputs = self.run(&mut Eager, channels_last(input), Heads::Finest);
         channels_first(outputs.swap_remove(0))

@@ -6,7 +6,7 @@ pub use regions::region_dice_ce;
 
 use burn::tensor::{Int, Tensor};
 use vesal_bundle::deploy_plan::Activation;
-use vesal_kernels::{Layers, dice_ce, weighted_dice_ce};
+use vesal_kernels::{DifferentiableOps, dice_ce, weighted_dice_ce};
 
 /// Least weight of a coarse output.
 const LEAST_WEIGHT: f64 = 0.0625;
@@ -20,7 +20,7 @@ const LEAST_WEIGHT: f64 = 0.0625;
 /// weights of levels `max(0.5^level, 0.0625)`, not normalized.
 ///
 /// **Source**: MONAI 1.6.1 `DeepSupervisionLoss`.
-pub fn deep_supervision<B: Layers>(
+pub fn deep_supervision<B: DifferentiableOps>(
     outputs: Vec<Tensor<B, 5>>,
     classes: Tensor<B, 4, Int>,
     activation: Activation,

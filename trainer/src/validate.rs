@@ -9,7 +9,7 @@ use ndarray::{Array3, Array5, ArrayView5, Axis, CowArray, Ix5};
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::case_scores::{CaseScore, LabelScore, MeanScore};
-use vesal_kernels::Layers;
+use vesal_kernels::DifferentiableOps;
 use vesal_models::SegmentationNetwork;
 use vesal_volume::LabelMap;
 use vesal_volume::measure::{EmptyTruth, MeasureError, label_overlaps, region_overlaps, voxel_ml};
@@ -63,7 +63,7 @@ impl<'a, N: SegmentationNetwork<B>, B: Backend> BurnPredictor<'a, N, B> {
     }
 }
 
-impl<N: SegmentationNetwork<B>, B: Layers> PatchPredictor for BurnPredictor<'_, N, B> {
+impl<N: SegmentationNetwork<B>, B: DifferentiableOps> PatchPredictor for BurnPredictor<'_, N, B> {
     type Error = Infallible;
 
     fn output_channels(&self) -> usize {

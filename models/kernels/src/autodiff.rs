@@ -1,4 +1,4 @@
-//! Layers with gradients.
+//! Operations with gradients.
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::NodeId;
@@ -10,9 +10,10 @@ use burn::tensor::TensorMetadata;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 
+use crate::backend_ops::BackendOps;
+use crate::differentiable_ops::DifferentiableOps;
 use crate::geometry::ConvGeometry;
-use crate::layers::{Layers, Linearity};
-use crate::operations::Kernels;
+use crate::nonlinearity::Nonlinearity;
 
 /// Adds a gradient to a parent that wants one.
 fn register<B: Backend>(
@@ -34,7 +35,7 @@ fn space<T: TensorMetadata>(activations: &T) -> [usize; 3] {
 #[derive(Debug)]
 struct Conv;
 
-impl<B: Kernels> Backward<B, 2> for Conv {
+impl<B: BackendOps> Backward<B, 2> for Conv {
     type State = (FloatTensor<B>, FloatTensor<B>, ConvGeometry);
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -54,7 +55,7 @@ impl<B: Kernels> Backward<B, 2> for Conv {
 #[derive(Debug)]
 struct ConvWithBias;
 
-impl<B: Kernels> Backward<B, 3> for ConvWithBias {
+impl<B: BackendOps> Backward<B, 3> for ConvWithBias {
     type State = (FloatTensor<B>, FloatTensor<B>, ConvGeometry);
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -76,7 +77,7 @@ impl<B: Kernels> Backward<B, 3> for ConvWithBias {
 #[derive(Debug)]
 struct ConvTranspose;
 
-impl<B: Kernels> Backward<B, 2> for ConvTranspose {
+impl<B: BackendOps> Backward<B, 2> for ConvTranspose {
     type State = (FloatTensor<B>, FloatTensor<B>, ConvGeometry);
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -95,14 +96,15 @@ impl<B: Kernels> Backward<B, 2> for ConvTranspose {
 #[derive(Debug)]
 struct InstanceNorm;
 
-impl<B: Kernels> Backward<B, 3> for InstanceNorm {
-    type State = ([FloatTensor<B>; 4], Linearity);
+impl<B: BackendOps> Backward<B, 3> for InstanceNorm {
+    type State = ([FloatTensor<B>; 4], Nonlinearity);
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let ([x, statistics, weight, bias], linearity) = ops.state;
+        let ([x, statistics, weight, bias], nonlinearity) = ops.state;
         let gradient = gradients.consume::<B>(&ops.node);
         let [to_x, to_weight, to_bias] = ops.parents.map(|parent| parent.map(|node| node.id));
-        let computed = B::instance_norm_gradient(x, statistics, weight, bias, gradient, linearity);
+        let computed =
+            B::instance_norm_gradient(x, statistics, weight, bias, gradient, nonlinearity);
         register::<B>(gradients, to_x, || computed.input);
         register::<B>(gradients, to_weight, || computed.weight);
         register::<B>(gradients, to_bias, || computed.bias);
@@ -112,7 +114,7 @@ impl<B: Kernels> Backward<B, 3> for InstanceNorm {
 #[derive(Debug)]
 struct DiceCe;
 
-impl<B: Kernels> Backward<B, 1> for DiceCe {
+impl<B: BackendOps> Backward<B, 1> for DiceCe {
     type State = (FloatTensor<B>, IntTensor<B>, FloatTensor<B>);
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -125,7 +127,7 @@ impl<B: Kernels> Backward<B, 1> for DiceCe {
     }
 }
 
-impl<B: Kernels, C: CheckpointStrategy> Layers for Autodiff<B, C> {
+impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> {
     fn layer_conv(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -178,7 +180,7 @@ impl<B: Kernels, C: CheckpointStrategy> Layers for Autodiff<B, C> {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         epsilon: f32,
-        linearity: Linearity,
+        nonlinearity: Nonlinearity,
     ) -> FloatTensor<Self> {
         let [plain_x, plain_weight, plain_bias] =
             [&x, &weight, &bias].map(|tensor| tensor.primitive.clone());
@@ -187,7 +189,7 @@ impl<B: Kernels, C: CheckpointStrategy> Layers for Autodiff<B, C> {
             weight.primitive,
             bias.primitive,
             epsilon,
-            linearity,
+            nonlinearity,
         );
         match InstanceNorm
             .prepare::<C>([x.node, weight.node, bias.node])
@@ -196,7 +198,7 @@ impl<B: Kernels, C: CheckpointStrategy> Layers for Autodiff<B, C> {
         {
             OpsKind::Tracked(prep) => {
                 let kept = [plain_x, normalized.statistics, plain_weight, plain_bias];
-                prep.finish((kept, linearity), normalized.output)
+                prep.finish((kept, nonlinearity), normalized.output)
             }
             OpsKind::UnTracked(prep) => prep.finish(normalized.output),
         }

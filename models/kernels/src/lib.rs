@@ -1,7 +1,7 @@
 //! The layers, the loss and the optimizer of training, each as one fused operation of a backend.
 //!
-//! Burn's own operations stay the fallback: [`Kernels`] has a default for everything, written in them. A backend with
-//! better ones overrides; [`Layers`] is what networks call, on a plain backend and, with gradients, on
+//! Burn's own operations stay the fallback: [`BackendOps`] has a default for everything, written in them. A backend with
+//! better ones overrides; [`DifferentiableOps`] is what networks call, on a plain backend and, with gradients, on
 //! [`Autodiff`](burn::backend::Autodiff) of one.
 //!
 //! **Layout**: activations are channels last, `[N, X, Y, Z, C]`; weights are as Burn and PyTorch store them,
@@ -9,9 +9,10 @@
 //! `f32`.
 
 mod autodiff;
+mod backend_ops;
+mod differentiable_ops;
 mod geometry;
-mod layers;
-mod operations;
+mod nonlinearity;
 mod optimizer;
 mod reduction;
 mod reference;
@@ -25,9 +26,10 @@ mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 
+pub use backend_ops::BackendOps;
+pub use differentiable_ops::{DifferentiableOps, conv, conv_transpose, dice_ce, instance_norm};
 pub use geometry::ConvGeometry;
-pub use layers::{Layers, Linearity, conv, conv_transpose, dice_ce, instance_norm};
-pub use operations::Kernels;
+pub use nonlinearity::Nonlinearity;
 pub use optimizer::{AdamWStep, Moments};
 pub use reduction::Reduction;
 pub use reference::downsample;

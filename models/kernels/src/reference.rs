@@ -6,7 +6,7 @@ use burn::tensor::ops::{ConvOptions, ConvTransposeOptions, FloatTensor, IntTenso
 use burn::tensor::{DType, FloatDType, Int, Tensor, TensorPrimitive};
 
 use crate::geometry::ConvGeometry;
-use crate::layers::Linearity;
+use crate::nonlinearity::Nonlinearity;
 use crate::optimizer::{AdamWStep, Moments};
 use crate::results::{DiceCe, NormGradients, Normalized, Scalars};
 
@@ -96,7 +96,7 @@ pub fn instance_norm<B: Backend>(
     weight: FloatTensor<B>,
     bias: FloatTensor<B>,
     epsilon: f32,
-    linearity: Linearity,
+    nonlinearity: Nonlinearity,
 ) -> Normalized<B> {
     let x = tensor::<B, 5>(x);
     let dtype = x.dtype();
@@ -108,9 +108,9 @@ pub fn instance_norm<B: Backend>(
     let inverse = variance.add_scalar(epsilon).sqrt().recip();
     let scale = tensor::<B, 1>(weight).reshape([1, 1, c]) * inverse.clone();
     let y = centered * scale + tensor::<B, 1>(bias).reshape([1, 1, c]);
-    let y = match linearity {
-        Linearity::Linear => y,
-        Linearity::Relu => burn::tensor::activation::relu(y),
+    let y = match nonlinearity {
+        Nonlinearity::Identity => y,
+        Nonlinearity::Relu => burn::tensor::activation::relu(y),
     };
     Normalized {
         output: primitive(same_type(y.reshape(dims), dtype)),
@@ -124,7 +124,7 @@ pub fn instance_norm_gradient<B: Backend>(
     weight: FloatTensor<B>,
     bias: FloatTensor<B>,
     gradient: FloatTensor<B>,
-    linearity: Linearity,
+    nonlinearity: Nonlinearity,
 ) -> NormGradients<B> {
     let x = tensor::<B, 5>(x);
     let dtype = x.dtype();
@@ -140,9 +140,9 @@ pub fn instance_norm_gradient<B: Backend>(
     let weight = tensor::<B, 1>(weight).reshape([1, 1, c]);
     let bias = tensor::<B, 1>(bias).reshape([1, 1, c]);
     let normalized = (x - mean) * inverse.clone();
-    let gradient = match linearity {
-        Linearity::Linear => gradient,
-        Linearity::Relu => {
+    let gradient = match nonlinearity {
+        Nonlinearity::Identity => gradient,
+        Nonlinearity::Relu => {
             let off = (normalized.clone() * weight.clone() + bias).lower_equal_elem(0.0);
             gradient.mask_fill(off, 0.0)
         }

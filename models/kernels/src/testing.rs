@@ -3,13 +3,13 @@
 use burn::tensor::ops::{FloatTensor, IntTensor};
 use burn::tensor::{Int, Shape, Tensor, TensorData, TensorMetadata, TensorPrimitive};
 
-use crate::operations::Kernels;
+use crate::backend_ops::BackendOps;
 
 mod convolution;
-mod layers;
+mod operations;
 
 pub use convolution::{check_convolutions, check_permuted_convolution};
-pub use layers::{check_adamw, check_dice_ce, check_instance_norm, check_squared_norm};
+pub use operations::{check_adamw, check_dice_ce, check_instance_norm, check_squared_norm};
 
 /// Numbers that look random and are the same on every run.
 pub struct Numbers(u64);
@@ -47,15 +47,15 @@ impl Numbers {
     }
 }
 
-pub fn float<B: Kernels>(data: &TensorData) -> FloatTensor<B> {
+pub fn float<B: BackendOps>(data: &TensorData) -> FloatTensor<B> {
     B::float_from_data(data.clone(), &B::Device::default())
 }
 
-pub fn int<B: Kernels>(data: &TensorData) -> IntTensor<B> {
+pub fn int<B: BackendOps>(data: &TensorData) -> IntTensor<B> {
     Tensor::<B, 4, Int>::from_data(data.clone(), &B::Device::default()).into_primitive()
 }
 
-pub fn values<B: Kernels>(tensor: FloatTensor<B>) -> Vec<f32> {
+pub fn values<B: BackendOps>(tensor: FloatTensor<B>) -> Vec<f32> {
     let count = tensor.shape().num_elements();
     let flat = B::float_reshape(tensor, Shape::from([count]));
     Tensor::<B, 1>::from_primitive(TensorPrimitive::Float(flat))

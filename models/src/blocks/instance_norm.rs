@@ -2,7 +2,7 @@
 
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Tensor, backend::Backend};
-use vesal_kernels::{Layers, Linearity};
+use vesal_kernels::{DifferentiableOps, Nonlinearity};
 
 /// Normalizes each channel of each case over space, then scales and shifts it with learned weights.
 ///
@@ -33,11 +33,11 @@ impl<B: Backend> InstanceNorm<B> {
     /// Normalizes, and applies what follows.
     ///
     /// **Shapes**: `[N, X, Y, Z, C]` → the same.
-    pub fn forward(&self, x: Tensor<B, 5>, linearity: Linearity) -> Tensor<B, 5>
+    pub fn forward(&self, x: Tensor<B, 5>, nonlinearity: Nonlinearity) -> Tensor<B, 5>
     where
-        B: Layers,
+        B: DifferentiableOps,
     {
         let (weight, bias) = (self.weight.val(), self.bias.val());
-        vesal_kernels::instance_norm(x, weight, bias, self.epsilon as f32, linearity)
+        vesal_kernels::instance_norm(x, weight, bias, self.epsilon as f32, nonlinearity)
     }
 }

@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::backend::AutodiffBackend;
 use burn_flex::Flex;
 use vesal_bundle::deploy_plan::Activation;
-use vesal_kernels::{Kernels, Layers};
+use vesal_kernels::{BackendOps, DifferentiableOps};
 use vesal_network::NetworkConfig;
 
 #[cfg(not(feature = "cuda"))]
@@ -86,8 +86,8 @@ fn measure<B>(
     device_bytes: impl Fn(&B::Device) -> Option<u64>,
 ) -> Result<StepTimes, FitError>
 where
-    B: AutodiffBackend + Layers,
-    B::InnerBackend: Kernels,
+    B: AutodiffBackend + DifferentiableOps,
+    B::InnerBackend: BackendOps,
 {
     let precision = request.devices.first().precision(request.use_amp);
     ranks.check_shares(request.batch)?;

@@ -9,7 +9,7 @@ use burn::tensor::{Tensor, TensorData, TensorMetadata, TensorPrimitive};
 use serde::{Deserialize, Serialize};
 use vesal_bundle::case_scores::CaseScore;
 use vesal_bundle::run_record::Score;
-use vesal_kernels::Kernels;
+use vesal_kernels::BackendOps;
 
 use super::optimizer::{AdamW, State};
 use super::tensor_file::{TensorFile, TensorFileError, Tensors, Values};
@@ -106,7 +106,7 @@ pub fn whole_state<N, B>(network: &N, optimizer: &AdamW<B::InnerBackend>) -> Vec
 where
     N: AutodiffModule<B>,
     B: AutodiffBackend,
-    B::InnerBackend: Kernels,
+    B::InnerBackend: BackendOps,
 {
     let mut collector = Collector {
         modules: Vec::new(),
@@ -133,7 +133,7 @@ pub fn read_checkpoint<N, B>(
 where
     N: AutodiffModule<B>,
     B: AutodiffBackend,
-    B::InnerBackend: Kernels,
+    B::InnerBackend: BackendOps,
 {
     restore(path, network, WEIGHTS, Some(optimizer), device)
 }
@@ -145,7 +145,7 @@ pub fn read_average<N, B>(path: &Path, network: N, device: &B::Device) -> Result
 where
     N: AutodiffModule<B>,
     B: AutodiffBackend,
-    B::InnerBackend: Kernels,
+    B::InnerBackend: BackendOps,
 {
     restore(path, network, AVERAGE, None, device)
 }
@@ -157,7 +157,7 @@ pub fn read_weights<N, B>(path: &Path, network: N, device: &B::Device) -> Result
 where
     N: AutodiffModule<B>,
     B: AutodiffBackend,
-    B::InnerBackend: Kernels,
+    B::InnerBackend: BackendOps,
 {
     restore(path, network, "", None, device)
 }
@@ -172,7 +172,7 @@ fn restore<N, B>(
 where
     N: AutodiffModule<B>,
     B: AutodiffBackend,
-    B::InnerBackend: Kernels,
+    B::InnerBackend: BackendOps,
 {
     let file = TensorFile::read(path)?;
     let mut restorer = Restorer::<B> {
@@ -230,7 +230,7 @@ impl<B: AutodiffBackend, F: Fn(ParamId) -> Option<[Values; 2]>> ModuleVisitor<B>
 /// Puts stored values into all parameters, and rebuilds the states of their optimizer, if there is one.
 struct Restorer<'a, B: AutodiffBackend>
 where
-    B::InnerBackend: Kernels,
+    B::InnerBackend: BackendOps,
 {
     modules: Vec<String>,
     prefix: &'static str,
@@ -242,7 +242,7 @@ where
 
 impl<B: AutodiffBackend> Restorer<'_, B>
 where
-    B::InnerBackend: Kernels,
+    B::InnerBackend: BackendOps,
 {
     /// A stored tensor, made flat because backends may pad the rows of other tensors.
     fn tensor<const D: usize>(
@@ -276,7 +276,7 @@ where
 
 impl<B: AutodiffBackend> ModuleMapper<B> for Restorer<'_, B>
 where
-    B::InnerBackend: Kernels,
+    B::InnerBackend: BackendOps,
 {
     fn enter_module(&mut self, name: &str, _container: &str) {
         self.modules.push(name.to_owned());

@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use burn::tensor::backend::AutodiffBackend;
 use vesal_bundle::deploy_plan::Activation;
-use vesal_kernels::{Kernels, Layers};
+use vesal_kernels::{BackendOps, DifferentiableOps};
 use vesal_models::Network;
 
 use super::checkpoint::{CheckpointHead, read_checkpoint};
@@ -42,8 +42,8 @@ pub struct Origin {
 impl Origin {
     fn learner<B>(&self, mut network: Network<B>, rank: Rank<B>) -> Result<Learner<B>, FitError>
     where
-        B: AutodiffBackend + Layers,
-        B::InnerBackend: Kernels,
+        B: AutodiffBackend + DifferentiableOps,
+        B::InnerBackend: BackendOps,
     {
         let mut optimizer = AdamW::new(self.weight_decay, self.max_norm);
         let mut loss_scale = LossScale::default();
@@ -71,7 +71,7 @@ impl Origin {
 #[derive(Debug)]
 pub struct DataParallel<B: AutodiffBackend>
 where
-    B::InnerBackend: Kernels,
+    B::InnerBackend: BackendOps,
 {
     /// The first replica.
     pub first: Learner<B>,
@@ -80,8 +80,8 @@ where
 
 impl<B> DataParallel<B>
 where
-    B: AutodiffBackend + Layers,
-    B::InnerBackend: Kernels,
+    B: AutodiffBackend + DifferentiableOps,
+    B::InnerBackend: BackendOps,
 {
     /// Replicas of a network on all devices, at rest.
     ///
@@ -173,8 +173,8 @@ struct Replica {
 impl Replica {
     fn spawn<B>(rank: Rank<B>, network: Network<B>, origin: Origin, answers: Sender<Answer>) -> Self
     where
-        B: AutodiffBackend + Layers,
-        B::InnerBackend: Kernels,
+        B: AutodiffBackend + DifferentiableOps,
+        B::InnerBackend: BackendOps,
     {
         let (orders, received) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -200,8 +200,8 @@ fn follow<B>(
     answers: &Sender<Answer>,
 ) -> Result<(), FitError>
 where
-    B: AutodiffBackend + Layers,
-    B::InnerBackend: Kernels,
+    B: AutodiffBackend + DifferentiableOps,
+    B::InnerBackend: BackendOps,
 {
     let network = copy_to(network, &rank.device);
     let mut learner = origin.learner(network, rank)?;

@@ -7,7 +7,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Int, Tensor, TensorData};
 use vesal_bundle::deploy_plan::Activation;
-use vesal_kernels::{Kernels, Layers, Scalars};
+use vesal_kernels::{BackendOps, DifferentiableOps, Scalars};
 use vesal_models::{Network, SegmentationNetwork};
 
 use super::loss_scale::LossScale;
@@ -22,7 +22,7 @@ use crate::precision::Precision;
 #[derive(Debug)]
 pub struct Learner<B: AutodiffBackend>
 where
-    B::InnerBackend: Kernels,
+    B::InnerBackend: BackendOps,
 {
     /// The network.
     pub network: Network<B>,
@@ -85,8 +85,8 @@ impl Task {
 
 impl<B> Learner<B>
 where
-    B: AutodiffBackend + Layers,
-    B::InnerBackend: Kernels,
+    B: AutodiffBackend + DifferentiableOps,
+    B::InnerBackend: BackendOps,
 {
     /// A learner at rest.
     pub fn new(

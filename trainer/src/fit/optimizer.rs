@@ -7,7 +7,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::ops::FloatTensor;
 use burn::tensor::{Tensor, TensorMetadata, TensorPrimitive};
-use vesal_kernels::{AdamWStep, Kernels, Moments};
+use vesal_kernels::{AdamWStep, BackendOps, Moments};
 
 /// Decay rates of the two moments: PyTorch's defaults.
 const BETAS: [f32; 2] = [0.9, 0.999];
@@ -19,7 +19,7 @@ pub type State<B> = [FloatTensor<B>; 2];
 
 /// The reference's optimizer: AdamW with PyTorch's defaults.
 #[derive(Debug)]
-pub struct AdamW<B: Kernels> {
+pub struct AdamW<B: BackendOps> {
     /// Of every parameter that had a gradient.
     pub states: HashMap<ParamId, State<B>>,
     /// Steps taken.
@@ -28,7 +28,7 @@ pub struct AdamW<B: Kernels> {
     max_norm: Option<f32>,
 }
 
-impl<B: Kernels> AdamW<B> {
+impl<B: BackendOps> AdamW<B> {
     /// An optimizer before its first step, which limits the norm of all gradients together if asked to.
     pub fn new(weight_decay: f64, max_norm: Option<f64>) -> Self {
         Self {
@@ -107,7 +107,7 @@ struct GradientCollector<'a, A: AutodiffBackend, B: Backend> {
     blank: Option<Tensor<A, 1>>,
 }
 
-impl<A: AutodiffBackend<InnerBackend = B>, B: Kernels> ModuleMapper<A>
+impl<A: AutodiffBackend<InnerBackend = B>, B: BackendOps> ModuleMapper<A>
     for GradientCollector<'_, A, B>
 {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<A, D>>) -> Param<Tensor<A, D>> {

@@ -4,7 +4,7 @@ use burn::backend::Autodiff;
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use burn_flex::Flex;
-use vesal_kernels::{Kernels, Layers};
+use vesal_kernels::{BackendOps, DifferentiableOps};
 use vesal_volume::LabelMap;
 
 #[cfg(not(feature = "cuda"))]
@@ -85,8 +85,8 @@ struct Job<'a> {
 impl Job<'_> {
     fn run<B>(&self, device: &B::Device, take: &mut dyn FnMut(HeldOut<'_>)) -> Result<(), FitError>
     where
-        B: AutodiffBackend + Layers,
-        B::InnerBackend: Kernels + Layers,
+        B: AutodiffBackend + DifferentiableOps,
+        B::InnerBackend: BackendOps + DifferentiableOps,
     {
         let (train, deploy) = (&self.plans.train, &self.plans.deploy);
         let network = initialize::<B>(&train.network, train.seed, device)?;

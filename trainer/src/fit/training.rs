@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::AutodiffBackend;
 use vesal_bundle::run_record::Score;
-use vesal_kernels::{Kernels, Layers};
+use vesal_kernels::{BackendOps, DifferentiableOps};
 use vesal_models::Network;
 
 use super::average::Average;
@@ -52,8 +52,8 @@ pub fn train<B>(
     observer: &mut dyn FitObserver,
 ) -> Result<FitOutcome, FitError>
 where
-    B: AutodiffBackend + Layers,
-    B::InnerBackend: Kernels + Layers,
+    B: AutodiffBackend + DifferentiableOps,
+    B::InnerBackend: BackendOps + DifferentiableOps,
 {
     ranks.check_shares(patches_per_step(plans))?;
     let data = Data::load(request, plans, observer)?;
@@ -181,8 +181,8 @@ struct Training<'a, B: AutodiffBackend> {
 
 impl<B> Training<'_, B>
 where
-    B: AutodiffBackend + Layers,
-    B::InnerBackend: Kernels + Layers,
+    B: AutodiffBackend + DifferentiableOps,
+    B::InnerBackend: BackendOps + DifferentiableOps,
 {
     fn run(
         mut self,

@@ -9,7 +9,7 @@ use burn::tensor::ops::{FloatTensor, FloatTensorOps};
 use burn::tensor::{DType, FloatDType, Int, Tensor, TensorData, TensorPrimitive};
 use truth::Array;
 use vesal_kernels::cuda::{Cuda, CudaDevice, check};
-use vesal_kernels::{AdamWStep, ConvGeometry, Kernels, Linearity, Moments};
+use vesal_kernels::{AdamWStep, BackendOps, ConvGeometry, Moments, Nonlinearity};
 
 /// How activations lie in memory.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -110,8 +110,14 @@ impl Checks {
         self.compare(&format!("  bias {name}"), y, &expected, 1e-5);
     }
 
-    fn normalization(&mut self, shape: [usize; 5], dtype: DType, lie: Lie, linearity: Linearity) {
-        let name = format!("{shape:?}, {dtype:?}, {lie:?}, {linearity:?}");
+    fn normalization(
+        &mut self,
+        shape: [usize; 5],
+        dtype: DType,
+        lie: Lie,
+        nonlinearity: Nonlinearity,
+    ) {
+        let name = format!("{shape:?}, {dtype:?}, {lie:?}, {nonlinearity:?}");
         let c = shape[4];
         let mut x = Array::random(&shape, 1);
         // Away from zero, so that cancellation would show.
@@ -126,21 +132,22 @@ impl Checks {
         let [w, b] = [&weight, &bias].map(|array| primitive(self.tensor::<1>(array)));
         let tolerance = if dtype == DType::F32 { 1e-4 } else { 2e-3 };
 
-        let [y, kept] = truth::instance_norm(&x, &weight, &bias, epsilon, linearity);
+        let [y, kept] = truth::instance_norm(&x, &weight, &bias, epsilon, nonlinearity);
         let computed = Cuda::instance_norm(
             to_x.clone(),
             w.clone(),
             b.clone(),
             epsilon as f32,
-            linearity,
+            nonlinearity,
         );
         self.compare(&format!("norm {name}"), computed.output, &y, tolerance);
         let statistics = computed.statistics;
         self.compare("  statistics", statistics.clone(), &kept, 1e-5);
 
         let [input, to_weight, to_bias] =
-            truth::instance_norm_gradient(&x, &kept, &weight, &bias, &gradient, linearity);
-        let computed = Cuda::instance_norm_gradient(to_x, statistics, w, b, to_gradient, linearity);
+            truth::instance_norm_gradient(&x, &kept, &weight, &bias, &gradient, nonlinearity);
+        let computed =
+            Cuda::instance_norm_gradient(to_x, statistics, w, b, to_gradient, nonlinearity);
         self.compare("  input", computed.input, &input, tolerance);
         self.compare("  weight", computed.weight, &to_weight, 1e-3);
         self.compare("  bias", computed.bias, &to_bias, 1e-3);
@@ -335,8 +342,8 @@ fn main() -> ExitCode {
                 [1, 40, 41, 42, 32],
                 [1, 1, 1, 1, 16],
             ] {
-                for linearity in [Linearity::Linear, Linearity::Relu] {
-                    checks.normalization(shape, dtype, lie, linearity);
+                for nonlinearity in [Nonlinearity::Identity, Nonlinearity::Relu] {
+                    checks.normalization(shape, dtype, lie, nonlinearity);
                 }
             }
             for k in [2, 3, 4, 5, 8, 9, 33, 105] {

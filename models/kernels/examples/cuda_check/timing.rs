@@ -5,7 +5,7 @@ use std::time::Instant;
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, FloatDType, Int, Shape, Tensor};
 use vesal_kernels::cuda::{Cuda, CudaDevice};
-use vesal_kernels::{AdamWStep, ConvGeometry, Kernels, Linearity, Moments};
+use vesal_kernels::{AdamWStep, BackendOps, ConvGeometry, Moments, Nonlinearity};
 
 use super::primitive;
 
@@ -71,9 +71,21 @@ fn level(shape: [usize; 5], dtype: DType, device: &CudaDevice) {
         Cuda::conv_weight_gradient(x.clone(), x.clone(), geometry);
     });
     let norm = milliseconds(device, || {
-        Cuda::instance_norm(x.clone(), one.clone(), one.clone(), 1e-5, Linearity::Relu);
+        Cuda::instance_norm(
+            x.clone(),
+            one.clone(),
+            one.clone(),
+            1e-5,
+            Nonlinearity::Relu,
+        );
     });
-    let kept = Cuda::instance_norm(x.clone(), one.clone(), one.clone(), 1e-5, Linearity::Relu);
+    let kept = Cuda::instance_norm(
+        x.clone(),
+        one.clone(),
+        one.clone(),
+        1e-5,
+        Nonlinearity::Relu,
+    );
     let norm_back = milliseconds(device, || {
         Cuda::instance_norm_gradient(
             x.clone(),
@@ -81,7 +93,7 @@ fn level(shape: [usize; 5], dtype: DType, device: &CudaDevice) {
             one.clone(),
             one.clone(),
             x.clone(),
-            Linearity::Relu,
+            Nonlinearity::Relu,
         );
     });
     let [forward, backward, weights] = [forward, backward, weights].map(rate);

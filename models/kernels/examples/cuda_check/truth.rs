@@ -1,6 +1,6 @@
 //! Every operation in plain loops and double precision.
 
-use vesal_kernels::{AdamWStep, ConvGeometry, Linearity};
+use vesal_kernels::{AdamWStep, ConvGeometry, Nonlinearity};
 
 /// A row-major array.
 #[derive(Debug, Clone)]
@@ -152,7 +152,7 @@ pub fn instance_norm(
     weight: &Array,
     bias: &Array,
     epsilon: f64,
-    linearity: Linearity,
+    nonlinearity: Nonlinearity,
 ) -> [Array; 2] {
     let [n, voxels, channels] = extent(x);
     let mut output = Array::zeros(&x.shape);
@@ -168,9 +168,9 @@ pub fn instance_norm(
             statistics.values[(case * 2 + 1) * channels + c] = inverse;
             for v in 0..voxels {
                 let y = (x.values[at(v)] - mean) * inverse * weight.values[c] + bias.values[c];
-                output.values[at(v)] = match linearity {
-                    Linearity::Linear => y,
-                    Linearity::Relu => y.max(0.0),
+                output.values[at(v)] = match nonlinearity {
+                    Nonlinearity::Identity => y,
+                    Nonlinearity::Relu => y.max(0.0),
                 };
             }
         }
@@ -185,7 +185,7 @@ pub fn instance_norm_gradient(
     weight: &Array,
     bias: &Array,
     gradient: &Array,
-    linearity: Linearity,
+    nonlinearity: Nonlinearity,
 ) -> [Array; 3] {
     let [n, voxels, channels] = extent(x);
     let mut input = Array::zeros(&x.shape);
@@ -199,7 +199,7 @@ pub fn instance_norm_gradient(
             let normalized = |v: usize| (x.values[at(v)] - mean) * inverse;
             let slope = |v: usize| {
                 let y = normalized(v) * weight.values[c] + bias.values[c];
-                let on = linearity == Linearity::Linear || y > 0.0;
+                let on = nonlinearity == Nonlinearity::Identity || y > 0.0;
                 if on { gradient.values[at(v)] } else { 0.0 }
             };
             let total: f64 = (0..voxels).map(slope).sum();

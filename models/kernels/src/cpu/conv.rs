@@ -6,7 +6,7 @@ use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::dense;
-use super::gather::{AxisClass, AxisGather, blocks};
+use super::gather::{AxisGather, AxisPhase, blocks};
 use super::lanes::vectorized;
 use super::packing::{ChannelBlock, WeightStrides, pack};
 use super::tile::{Tiles, Voxel};
@@ -78,8 +78,8 @@ struct Correlation {
 }
 
 /// Outputs that use the same taps, and these.
-struct Class<'a> {
-    axes: [&'a AxisClass; 3],
+struct OutputPhase<'a> {
+    axes: [&'a AxisPhase; 3],
     blocks: Vec<ChannelBlock>,
 }
 
@@ -100,7 +100,7 @@ impl Correlation {
         if output.is_empty() {
             return output;
         }
-        let classes = self.classes(weight, bias);
+        let phases = self.phases(weight, bias);
         let size = self.input_shape.iter().product::<usize>() * self.channels[0];
         self.shares(cases, &mut output)
             .into_par_iter()
@@ -111,19 +111,19 @@ impl Correlation {
                     channels: self.channels[0],
                 };
                 let window = self.window(case, &share.block, buffer);
-                for class in &classes {
-                    vectorized(self.tiles(class, window, &mut share));
+                for phase in &phases {
+                    vectorized(self.tiles(phase, window, &mut share));
                 }
             });
         output
     }
 
-    fn classes(&self, weight: &[f32], bias: Option<&[f32]>) -> Vec<Class<'_>> {
+    fn phases(&self, weight: &[f32], bias: Option<&[f32]>) -> Vec<OutputPhase<'_>> {
         let [_, kernel_y, kernel_z] = self.kernel;
-        let mut classes = Vec::new();
-        for x in &self.axes[0].classes {
-            for y in &self.axes[1].classes {
-                for z in &self.axes[2].classes {
+        let mut phases = Vec::new();
+        for x in &self.axes[0].phases {
+            for y in &self.axes[1].phases {
+                for z in &self.axes[2].phases {
                     let mut taps = Vec::new();
                     for tap_x in &x.taps {
                         for tap_y in &y.taps {
@@ -131,14 +131,14 @@ impl Correlation {
                             taps.extend(z.taps.iter().map(|tap_z| row + tap_z));
                         }
                     }
-                    classes.push(Class {
+                    phases.push(OutputPhase {
                         axes: [x, y, z],
                         blocks: pack(weight, self.strides, &taps, self.channels, bias),
                     });
                 }
             }
         }
-        classes
+        phases
     }
 
     fn shares<'a>(&self, cases: usize, output: &'a mut [f32]) -> Vec<Share<'a>> {
@@ -194,26 +194,26 @@ impl Correlation {
         Window::copy(case, origin, shape, buffer)
     }
 
-    /// The voxels of a class in a share.
+    /// The voxels of a phase in a share.
     fn tiles<'a, 'b>(
         &self,
-        class: &'a Class,
+        phase: &'a OutputPhase,
         window: Window<'a>,
         share: &'a mut Share<'b>,
     ) -> Tiles<'a, 'b> {
         let within = |axis: usize| {
-            let range = &class.axes[axis].range;
+            let range = &phase.axes[axis].range;
             match share.block.get(axis) {
                 Some(block) => range.start.max(block.start)..range.end.min(block.end),
                 None => range.clone(),
             }
         };
         let input =
-            |axis: usize, b: isize| self.axes[axis].advance as isize * b + class.axes[axis].first;
+            |axis: usize, b: isize| self.axes[axis].advance as isize * b + phase.axes[axis].first;
         let output = |axis: usize, b: isize| {
-            (self.axes[axis].step as isize * b + class.axes[axis].shift) as usize
+            (self.axes[axis].step as isize * b + phase.axes[axis].shift) as usize
         };
-        let empty = class.axes.iter().any(|axis| axis.taps.is_empty());
+        let empty = phase.axes.iter().any(|axis| axis.taps.is_empty());
         let per_x = share.outputs[1].len();
         let channels = self.channels[1];
         let advance = self.axes[2].advance * window.strides[2];
@@ -235,7 +235,7 @@ impl Correlation {
                 }
             }
         }
-        let [taps_x, taps_y, taps_z] = class.axes.map(|axis| axis.taps.len());
+        let [taps_x, taps_y, taps_z] = phase.axes.map(|axis| axis.taps.len());
         let rows = (0..taps_x)
             .flat_map(|x| (0..taps_y).map(move |y| (x, y)))
             .map(|(x, y)| x * window.strides[0] + y * window.strides[1])
@@ -245,7 +245,7 @@ impl Correlation {
             rows,
             run: taps_z * self.channels[0],
             window: window.values,
-            blocks: &class.blocks,
+            blocks: &phase.blocks,
             output: &mut share.rows,
         }
     }

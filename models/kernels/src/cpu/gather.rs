@@ -9,27 +9,27 @@ use crate::geometry::ConvGeometry;
 /// Output `step · b + shift` for `b` in `range` is the sum over `j` of tap `taps[j]` times input
 /// `advance · b + first + j`.
 #[derive(Debug, Clone)]
-pub struct AxisClass {
+pub struct AxisPhase {
     pub range: Range<isize>,
     pub shift: isize,
     pub first: isize,
     pub taps: Vec<usize>,
 }
 
-/// All outputs along one axis, by class.
+/// All outputs along one axis, by phase.
 #[derive(Debug, Clone)]
 pub struct AxisGather {
     pub step: usize,
     pub advance: usize,
-    pub classes: Vec<AxisClass>,
+    pub phases: Vec<AxisPhase>,
     /// `b` of output `p` is `floor((p + lead) / step)`.
     pub lead: usize,
 }
 
 impl AxisGather {
-    /// A convolution has one class: output `b` reads inputs from `stride · b - padding` on.
+    /// A convolution has one phase: output `b` reads inputs from `stride · b - padding` on.
     pub fn convolution(outputs: usize, geometry: ConvGeometry, axis: usize) -> Self {
-        let class = AxisClass {
+        let phase = AxisPhase {
             range: 0..outputs as isize,
             shift: 0,
             first: -(geometry.padding[axis] as isize),
@@ -38,24 +38,24 @@ impl AxisGather {
         Self {
             step: 1,
             advance: geometry.stride[axis],
-            classes: vec![class],
+            phases: vec![phase],
             lead: 0,
         }
     }
 
-    /// Its gradient has one class per remainder of `p + padding` by the stride: input `p` met tap `t` in output
+    /// Its gradient has one phase per remainder of `p + padding` by the stride: input `p` met tap `t` in output
     /// `(p + padding - t) / stride`, where that is whole.
     pub fn input_gradient(inputs: usize, geometry: ConvGeometry, axis: usize) -> Self {
         let [kernel, stride, padding] = [geometry.kernel, geometry.stride, geometry.padding]
             .map(|values| values[axis] as isize);
-        let class = |remainder: isize| {
+        let phase = |remainder: isize| {
             let taps: Vec<usize> = (remainder..kernel)
                 .step_by(stride as usize)
                 .map(|tap| tap as usize)
                 .rev()
                 .collect();
             let shift = remainder - padding;
-            AxisClass {
+            AxisPhase {
                 range: ceiling(-shift, stride)..ceiling(inputs as isize - shift, stride),
                 shift,
                 first: 1 - taps.len() as isize,
@@ -65,7 +65,7 @@ impl AxisGather {
         Self {
             step: stride as usize,
             advance: 1,
-            classes: (0..stride).map(class).collect(),
+            phases: (0..stride).map(phase).collect(),
             lead: padding as usize,
         }
     }
@@ -73,9 +73,9 @@ impl AxisGather {
     /// All `b` of outputs.
     pub fn range(&self) -> Range<isize> {
         let occupied = || {
-            self.classes
+            self.phases
                 .iter()
-                .map(|class| class.range.clone())
+                .map(|phase| phase.range.clone())
                 .filter(|range| !range.is_empty())
         };
         let start = occupied().map(|range| range.start).min().unwrap_or(0);
@@ -85,10 +85,10 @@ impl AxisGather {
     /// Inputs that the outputs of `range` read.
     pub fn inputs(&self, range: &Range<isize>) -> Range<isize> {
         let advance = self.advance as isize;
-        let reading = || self.classes.iter().filter(|class| !class.taps.is_empty());
-        let start = reading().map(|class| class.first).min().unwrap_or(0) + advance * range.start;
+        let reading = || self.phases.iter().filter(|phase| !phase.taps.is_empty());
+        let start = reading().map(|phase| phase.first).min().unwrap_or(0) + advance * range.start;
         let end = reading()
-            .map(|class| class.first + class.taps.len() as isize)
+            .map(|phase| phase.first + phase.taps.len() as isize)
             .max()
             .unwrap_or(0)
             + advance * (range.end - 1);

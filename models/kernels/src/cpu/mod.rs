@@ -18,16 +18,17 @@ mod window;
 
 use burn_flex::{Flex, FlexTensor};
 
+use crate::backend_ops::BackendOps;
+use crate::differentiable_ops::without_gradients;
 use crate::geometry::ConvGeometry;
-use crate::layers::{Linearity, layers_without_gradients};
-use crate::operations::Kernels;
+use crate::nonlinearity::Nonlinearity;
 use crate::optimizer::{AdamWStep, Moments};
 use crate::reference;
 use crate::results::{DiceCe, NormGradients, Normalized};
 
-layers_without_gradients!(Flex);
+without_gradients!(Flex);
 
-impl Kernels for Flex {
+impl BackendOps for Flex {
     fn conv(
         x: FlexTensor,
         weight: FlexTensor,
@@ -80,11 +81,11 @@ impl Kernels for Flex {
         weight: FlexTensor,
         bias: FlexTensor,
         epsilon: f32,
-        linearity: Linearity,
+        nonlinearity: Nonlinearity,
     ) -> Normalized<Self> {
         match dense::single([&x, &weight, &bias]) && !dense::empty(&x) {
-            true => norm::instance_norm(x, weight, bias, epsilon, linearity),
-            false => reference::instance_norm::<Self>(x, weight, bias, epsilon, linearity),
+            true => norm::instance_norm(x, weight, bias, epsilon, nonlinearity),
+            false => reference::instance_norm::<Self>(x, weight, bias, epsilon, nonlinearity),
         }
     }
 
@@ -94,7 +95,7 @@ impl Kernels for Flex {
         weight: FlexTensor,
         bias: FlexTensor,
         gradient: FlexTensor,
-        linearity: Linearity,
+        nonlinearity: Nonlinearity,
     ) -> NormGradients<Self> {
         let compute = match dense::single([&x, &statistics, &weight, &bias, &gradient])
             && !dense::empty(&x)
@@ -102,7 +103,7 @@ impl Kernels for Flex {
             true => norm_gradient::instance_norm_gradient,
             false => reference::instance_norm_gradient::<Self>,
         };
-        compute(x, statistics, weight, bias, gradient, linearity)
+        compute(x, statistics, weight, bias, gradient, nonlinearity)
     }
 
     fn dice_ce(logits: FlexTensor, classes: FlexTensor) -> DiceCe<Self> {

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::channels::{Chunks, RowSums};
 use super::dense;
 use super::lanes::{Lanes, Vectorized, vectorized};
-use crate::layers::Linearity;
+use crate::nonlinearity::Nonlinearity;
 use crate::results::Normalized;
 
 pub fn instance_norm(
@@ -14,7 +14,7 @@ pub fn instance_norm(
     weight: FlexTensor,
     bias: FlexTensor,
     epsilon: f32,
-    linearity: Linearity,
+    nonlinearity: Nonlinearity,
 ) -> Normalized<Flex> {
     let shape @ [n, .., c] = dense::shape::<5>(&x);
     let chunks = Chunks::of_shape(shape);
@@ -35,7 +35,7 @@ pub fn instance_norm(
             vectorized(Apply {
                 x,
                 affine: &affine[case],
-                floor: floor(linearity),
+                floor: floor(nonlinearity),
                 output,
             })
         });
@@ -118,10 +118,10 @@ impl Vectorized for SquareSums<'_> {
 }
 
 /// Least output of a normalization.
-pub fn floor(linearity: Linearity) -> f32 {
-    match linearity {
-        Linearity::Linear => f32::NEG_INFINITY,
-        Linearity::Relu => 0.0,
+pub fn floor(nonlinearity: Nonlinearity) -> f32 {
+    match nonlinearity {
+        Nonlinearity::Identity => f32::NEG_INFINITY,
+        Nonlinearity::Relu => 0.0,
     }
 }
 

@@ -7,7 +7,7 @@ use super::channels::{Chunks, total};
 use super::dense;
 use super::lanes::{Lanes, Vectorized, vectorized};
 use super::norm::{Affine, floor};
-use crate::layers::Linearity;
+use crate::nonlinearity::Nonlinearity;
 use crate::results::NormGradients;
 
 pub fn instance_norm_gradient(
@@ -16,7 +16,7 @@ pub fn instance_norm_gradient(
     weight: FlexTensor,
     bias: FlexTensor,
     gradient: FlexTensor,
-    linearity: Linearity,
+    nonlinearity: Nonlinearity,
 ) -> NormGradients<Flex> {
     let shape @ [.., c] = dense::shape::<5>(&x);
     let chunks = Chunks::of_shape(shape);
@@ -24,7 +24,7 @@ pub fn instance_norm_gradient(
     let [x, statistics, weight, bias, gradient] =
         [x, statistics, weight, bias, gradient].map(|tensor| tensor.to_contiguous());
     let (x, gradient): (&[f32], &[f32]) = (x.storage(), gradient.storage());
-    let floor = floor(linearity);
+    let floor = floor(nonlinearity);
     let affine = Affine::of_cases(
         statistics.storage(),
         weight.storage(),

@@ -2,9 +2,10 @@ use burn::backend::Autodiff;
 use burn::tensor::{Int, Tensor, TensorData};
 use burn_flex::Flex;
 
+use crate::backend_ops::BackendOps;
+use crate::differentiable_ops::{conv, conv_transpose, dice_ce, instance_norm};
 use crate::geometry::ConvGeometry;
-use crate::layers::{Linearity, conv, conv_transpose, dice_ce, instance_norm};
-use crate::operations::Kernels;
+use crate::nonlinearity::Nonlinearity;
 use crate::testing::{self, Numbers, float, int, values};
 
 const TOLERANCE: f32 = 1e-5;
@@ -78,7 +79,12 @@ fn threads_change_no_bit() {
             }
             let [input, gradient] = [0; 2].map(|_| float::<Flex>(&numbers.floats(shape)));
             let [weight, bias] = [0; 2].map(|_| float::<Flex>(&numbers.floats([c])));
-            let (i, w, b, relu) = (input.clone(), weight.clone(), bias.clone(), Linearity::Relu);
+            let (i, w, b, relu) = (
+                input.clone(),
+                weight.clone(),
+                bias.clone(),
+                Nonlinearity::Relu,
+            );
             let normalized = Flex::instance_norm(i, w, b, 1e-5, relu);
             let statistics = normalized.statistics;
             let gradients = Flex::instance_norm_gradient(
@@ -187,12 +193,12 @@ fn convolutions_have_the_gradients_of_differences() {
 #[test]
 fn normalization_has_the_gradient_of_differences() {
     let shape = [2, 2, 3, 2, 3];
-    for linearity in [Linearity::Linear, Linearity::Relu] {
+    for nonlinearity in [Nonlinearity::Identity, Nonlinearity::Relu] {
         let mut numbers = Numbers::new(4);
         // Shifts that keep every value off the kink.
-        let bias = match linearity {
-            Linearity::Linear => numbers.floats([3]),
-            Linearity::Relu => TensorData::from([5.0_f32, -5.0, 4.0]),
+        let bias = match nonlinearity {
+            Nonlinearity::Identity => numbers.floats([3]),
+            Nonlinearity::Relu => TensorData::from([5.0_f32, -5.0, 4.0]),
         };
         let x: Vec<f32> = (0..72).map(|_| 3.0 * numbers.float()).collect();
         let data = [TensorData::new(x, shape), numbers.floats([3]), bias];
@@ -202,7 +208,7 @@ fn normalization_has_the_gradient_of_differences() {
                 weight,
                 bias,
                 1e-5,
-                linearity,
+                nonlinearity,
             ))
         });
     }

@@ -155,7 +155,7 @@ impl Reduction {
         );
         let [size_x, size_y, size_z] = self.shape;
         let input = |axis: usize, b: isize| {
-            self.axes[axis].advance as isize * b + self.axes[axis].classes[0].first
+            self.axes[axis].advance as isize * b + self.axes[axis].phases[0].first
         };
         let advance = self.axes[2].advance * window.strides[2];
         // Rows are cut where they are too long for a chunk, and joined to one where they are short.

@@ -24,9 +24,10 @@ use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::cuda::CudaRuntime;
 
+use crate::backend_ops::BackendOps;
+use crate::differentiable_ops::without_gradients;
 use crate::geometry::ConvGeometry;
-use crate::layers::{Linearity, layers_without_gradients};
-use crate::operations::Kernels;
+use crate::nonlinearity::Nonlinearity;
 use crate::optimizer::{AdamWStep, Moments};
 use crate::results::{DiceCe, NormGradients, Normalized, Scalars};
 
@@ -40,9 +41,9 @@ pub type Cuda = CubeBackend<CudaRuntime, f32, i32, u8>;
 
 type CudaTensor = CubeTensor<CudaRuntime>;
 
-layers_without_gradients!(Cuda);
+without_gradients!(Cuda);
 
-impl Kernels for Cuda {
+impl BackendOps for Cuda {
     fn conv(
         x: CudaTensor,
         weight: CudaTensor,
@@ -78,9 +79,9 @@ impl Kernels for Cuda {
         weight: CudaTensor,
         bias: CudaTensor,
         epsilon: f32,
-        linearity: Linearity,
+        nonlinearity: Nonlinearity,
     ) -> Normalized<Self> {
-        normalization::instance_norm(x, weight, bias, epsilon, linearity)
+        normalization::instance_norm(x, weight, bias, epsilon, nonlinearity)
     }
 
     fn instance_norm_gradient(
@@ -89,9 +90,9 @@ impl Kernels for Cuda {
         weight: CudaTensor,
         bias: CudaTensor,
         gradient: CudaTensor,
-        linearity: Linearity,
+        nonlinearity: Nonlinearity,
     ) -> NormGradients<Self> {
-        normalization::instance_norm_gradient(x, statistics, weight, bias, gradient, linearity)
+        normalization::instance_norm_gradient(x, statistics, weight, bias, gradient, nonlinearity)
     }
 
     fn dice_ce(logits: CudaTensor, classes: CudaTensor) -> DiceCe<Self> {

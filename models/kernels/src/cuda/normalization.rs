@@ -7,7 +7,7 @@ use super::gpu::argument;
 use super::operation::Operation;
 use super::tensor::{MOST_BLOCKS, Precision, axes, is_single};
 use super::{Cuda, CudaTensor};
-use crate::layers::Linearity;
+use crate::nonlinearity::Nonlinearity;
 use crate::reference;
 use crate::results::{NormGradients, Normalized};
 
@@ -48,7 +48,7 @@ impl Grid {
         multiprocessors: u32,
         precision: Precision,
         [cases, voxels, channels]: [usize; 3],
-        linearity: Linearity,
+        nonlinearity: Nonlinearity,
     ) -> Self {
         let vector = 16 / precision.bytes();
         let width = if channels % vector == 0 { vector } else { 1 };
@@ -65,9 +65,9 @@ impl Grid {
                 channels: channels as u32,
                 lanes: lanes as u32,
                 chunk: chunk as u32,
-                floor: match linearity {
-                    Linearity::Linear => f32::NEG_INFINITY,
-                    Linearity::Relu => 0.0,
+                floor: match nonlinearity {
+                    Nonlinearity::Identity => f32::NEG_INFINITY,
+                    Nonlinearity::Relu => 0.0,
                 },
             },
             blocks: [voxels.div_ceil(chunk) as u32, columns as u32, cases as u32],
@@ -106,14 +106,14 @@ pub fn instance_norm(
     weight: CudaTensor,
     bias: CudaTensor,
     epsilon: f32,
-    linearity: Linearity,
+    nonlinearity: Nonlinearity,
 ) -> Normalized<Cuda> {
     let known = Precision::of(&x).filter(|_| {
         let [.., channels] = extent(&x);
         channels <= MOST_BLOCKS && is_parameter(&weight, channels) && is_parameter(&bias, channels)
     });
     let Some(precision) = known else {
-        return reference::instance_norm::<Cuda>(x, weight, bias, epsilon, linearity);
+        return reference::instance_norm::<Cuda>(x, weight, bias, epsilon, nonlinearity);
     };
     let extent @ [cases, voxels, channels] = extent(&x);
     let mut operation = Operation::beside(&x);
@@ -124,7 +124,7 @@ pub fn instance_norm(
     let (output, y) = operation.output(shape, dtype);
     let (statistics, kept) = operation.output([cases, 2, channels], DType::F32);
     operation.submit(move |gpu, at| {
-        let grid = Grid::new(gpu.multiprocessors, precision, extent, linearity);
+        let grid = Grid::new(gpu.multiprocessors, precision, extent, nonlinearity);
         let [partials] = gpu.scratch([grid.partial_bytes()])?;
         let [x, y, kept, weight, bias] = [x, y, kept, weight, bias].map(|buffer| at.of(buffer));
         let (voxels, channels, chunks) = (voxels as u32, channels as u32, grid.blocks[0]);
@@ -179,7 +179,7 @@ pub fn instance_norm_gradient(
     weight: CudaTensor,
     bias: CudaTensor,
     gradient: CudaTensor,
-    linearity: Linearity,
+    nonlinearity: Nonlinearity,
 ) -> NormGradients<Cuda> {
     let known = Precision::of(&x).filter(|&precision| {
         let [cases, _, channels] = extent(&x);
@@ -192,7 +192,12 @@ pub fn instance_norm_gradient(
     });
     let Some(precision) = known else {
         return reference::instance_norm_gradient::<Cuda>(
-            x, statistics, weight, bias, gradient, linearity,
+            x,
+            statistics,
+            weight,
+            bias,
+            gradient,
+            nonlinearity,
         );
     };
     let extent @ [cases, voxels, channels] = extent(&x);
@@ -203,7 +208,7 @@ pub fn instance_norm_gradient(
     let (weight, to_weight) = operation.output([channels], DType::F32);
     let (bias, to_bias) = operation.output([channels], DType::F32);
     operation.submit(move |gpu, at| {
-        let grid = Grid::new(gpu.multiprocessors, precision, extent, linearity);
+        let grid = Grid::new(gpu.multiprocessors, precision, extent, nonlinearity);
         let [partials, means] = gpu.scratch([grid.partial_bytes(), cases * 2 * channels * 4])?;
         let [x, gradient, statistics, weight, bias] = inputs.map(|buffer| at.of(buffer));
         let [to_input, to_weight, to_bias] =
@@ -281,7 +286,12 @@ pub fn bias_gradient(gradient: CudaTensor) -> CudaTensor {
     let (output, into) = operation.output([channels], DType::F32);
     operation.submit(move |gpu, at| {
         let extent = [1, cases * voxels, channels];
-        let grid = Grid::new(gpu.multiprocessors, precision, extent, Linearity::Linear);
+        let grid = Grid::new(
+            gpu.multiprocessors,
+            precision,
+            extent,
+            Nonlinearity::Identity,
+        );
         let [partials] = gpu.scratch([grid.partial_bytes()])?;
         let (gradient, into) = (at.of(gradient), at.of(into));
         let (channels, chunks) = (channels as u32, grid.blocks[0]);

@@ -5,8 +5,8 @@ use burn::tensor::{TensorData, TensorMetadata};
 use burn_flex::Flex;
 
 use super::{Numbers, assert_close, float, values};
+use crate::backend_ops::BackendOps;
 use crate::geometry::ConvGeometry;
-use crate::operations::Kernels;
 use crate::reference;
 
 /// Convolutions: cases, input shape, input and output channels, geometry.
@@ -67,7 +67,7 @@ fn convolution_data(
 }
 
 /// Convolutions and all their gradients.
-pub fn check_convolutions<B: Kernels>(tolerance: f32) {
+pub fn check_convolutions<B: BackendOps>(tolerance: f32) {
     for &(shape, channels, geometry) in CONVOLUTIONS {
         let what = |of: &str| format!("{of} of {shape:?} {channels:?} {geometry:?}");
         let space = [shape[1], shape[2], shape[3]];
@@ -126,7 +126,7 @@ pub fn check_convolutions<B: Kernels>(tolerance: f32) {
 }
 
 /// Inputs need not be row-major.
-pub fn check_permuted_convolution<B: Kernels>(tolerance: f32) {
+pub fn check_permuted_convolution<B: BackendOps>(tolerance: f32) {
     let mut numbers = Numbers::new(3);
     let geometry = geometry([3; 3], [1; 3], [1; 3]);
     let (x, weight) = (

@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 
 use crate::geometry::ConvGeometry;
-use crate::layers::Linearity;
+use crate::nonlinearity::Nonlinearity;
 use crate::optimizer::{AdamWStep, Moments};
 use crate::reference;
 use crate::results::{DiceCe, NormGradients, Normalized, Scalars};
@@ -13,7 +13,7 @@ use crate::results::{DiceCe, NormGradients, Normalized, Scalars};
 ///
 /// Defaults use Burn's own operations. All tensors are dense and row-major where an implementation makes them; inputs
 /// may have any strides.
-pub trait Kernels: Backend {
+pub trait BackendOps: Backend {
     /// Convolution plus bias.
     ///
     /// **Shapes**: `x` `[N, X, Y, Z, C]`, `weight` `[K, C, kX, kY, kZ]`, `bias` `[K]` → `[N, X', Y', Z', K]`.
@@ -64,9 +64,9 @@ pub trait Kernels: Backend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         epsilon: f32,
-        linearity: Linearity,
+        nonlinearity: Nonlinearity,
     ) -> Normalized<Self> {
-        reference::instance_norm::<Self>(x, weight, bias, epsilon, linearity)
+        reference::instance_norm::<Self>(x, weight, bias, epsilon, nonlinearity)
     }
 
     /// Gradients of [`instance_norm`](Self::instance_norm), from its input and statistics.
@@ -76,9 +76,16 @@ pub trait Kernels: Backend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
-        linearity: Linearity,
+        nonlinearity: Nonlinearity,
     ) -> NormGradients<Self> {
-        reference::instance_norm_gradient::<Self>(x, statistics, weight, bias, gradient, linearity)
+        reference::instance_norm_gradient::<Self>(
+            x,
+            statistics,
+            weight,
+            bias,
+            gradient,
+            nonlinearity,
+        )
     }
 
     /// Dice plus cross entropy of logits against class indices.

@@ -5,13 +5,13 @@ use burn::tensor::ops::FloatTensor;
 use burn_flex::Flex;
 
 use super::{Numbers, assert_close, float, int, values};
-use crate::layers::Linearity;
-use crate::operations::Kernels;
+use crate::backend_ops::BackendOps;
+use crate::nonlinearity::Nonlinearity;
 use crate::optimizer::{AdamWStep, Moments};
 use crate::reference;
 
 /// Instance normalization and its gradients.
-pub fn check_instance_norm<B: Kernels>(tolerance: f32) {
+pub fn check_instance_norm<B: BackendOps>(tolerance: f32) {
     let shapes = [
         [1, 1, 1, 2, 1],
         [2, 3, 4, 5, 8],
@@ -28,16 +28,16 @@ pub fn check_instance_norm<B: Kernels>(tolerance: f32) {
         let far: Vec<f32> = x.iter::<f32>().map(|x| x + 100.0).collect();
         let [weight, bias] = [[c], [c]].map(|shape| numbers.floats(shape));
         for x in [x, TensorData::new(far, shape)] {
-            for linearity in [Linearity::Linear, Linearity::Relu] {
-                let what = |of: &str| format!("{of} of {shape:?} {linearity:?}");
+            for nonlinearity in [Nonlinearity::Identity, Nonlinearity::Relu] {
+                let what = |of: &str| format!("{of} of {shape:?} {nonlinearity:?}");
                 let actual = B::instance_norm(
                     float::<B>(&x),
                     float::<B>(&weight),
                     float::<B>(&bias),
                     1e-5,
-                    linearity,
+                    nonlinearity,
                 );
-                let expected = exact_norm(&x, shape, &weight, &bias, linearity);
+                let expected = exact_norm(&x, shape, &weight, &bias, nonlinearity);
                 let statistics = values::<B>(actual.statistics.clone());
                 let output = values::<B>(actual.output);
                 assert_close(&what("output"), &output, &expected, 50.0 * tolerance);
@@ -47,7 +47,7 @@ pub fn check_instance_norm<B: Kernels>(tolerance: f32) {
                     float::<B>(&weight),
                     float::<B>(&bias),
                     float::<B>(&gradient),
-                    linearity,
+                    nonlinearity,
                 );
                 let wanted = reference::instance_norm_gradient::<Flex>(
                     float::<Flex>(&x),
@@ -55,7 +55,7 @@ pub fn check_instance_norm<B: Kernels>(tolerance: f32) {
                     float::<Flex>(&weight),
                     float::<Flex>(&bias),
                     float::<Flex>(&gradient),
-                    linearity,
+                    nonlinearity,
                 );
                 let pairs = [
                     ("input gradient", computed.input, wanted.input),
@@ -77,7 +77,7 @@ fn exact_norm(
     shape: [usize; 5],
     weight: &TensorData,
     bias: &TensorData,
-    linearity: Linearity,
+    nonlinearity: Nonlinearity,
 ) -> Vec<f32> {
     let [x, weight, bias] =
         [x, weight, bias].map(|data| data.iter::<f32>().map(f64::from).collect::<Vec<_>>());
@@ -92,9 +92,9 @@ fn exact_norm(
             let variance = values().map(|x| (x - mean).powi(2)).sum::<f64>() / voxels;
             for (x, output) in values().zip(output[channel..].iter_mut().step_by(c)) {
                 let y = (x - mean) / (variance + 1e-5).sqrt() * weight[channel] + bias[channel];
-                *output = match linearity {
-                    Linearity::Linear => y as f32,
-                    Linearity::Relu => y.max(0.0) as f32,
+                *output = match nonlinearity {
+                    Nonlinearity::Identity => y as f32,
+                    Nonlinearity::Relu => y.max(0.0) as f32,
                 };
             }
         }
@@ -103,7 +103,7 @@ fn exact_norm(
 }
 
 /// The loss and its gradient, on grids as fine as the logits and finer.
-pub fn check_dice_ce<B: Kernels>(tolerance: f32) {
+pub fn check_dice_ce<B: BackendOps>(tolerance: f32) {
     let cases = [
         ([1, 1, 1, 1], [1, 1, 1], 2),
         ([2, 4, 5, 3], [4, 5, 3], 3),
@@ -155,7 +155,7 @@ pub fn check_dice_ce<B: Kernels>(tolerance: f32) {
 }
 
 /// The squared norm of several tensors.
-pub fn check_squared_norm<B: Kernels>(tolerance: f32) {
+pub fn check_squared_norm<B: BackendOps>(tolerance: f32) {
     let mut numbers = Numbers::new(7);
     let data = [
         numbers.floats([3, 4, 5]),
@@ -179,7 +179,7 @@ pub fn check_squared_norm<B: Kernels>(tolerance: f32) {
 }
 
 /// The optimizer's step, guarded and not.
-pub fn check_adamw<B: Kernels>(tolerance: f32) {
+pub fn check_adamw<B: BackendOps>(tolerance: f32) {
     let free = AdamWStep {
         rate: 0.01,
         betas: [0.9, 0.999],
@@ -241,7 +241,7 @@ pub fn check_adamw<B: Kernels>(tolerance: f32) {
     }
 }
 
-fn moments<B: Kernels>([weights, gradient, first, second]: &[TensorData; 4]) -> Moments<B> {
+fn moments<B: BackendOps>([weights, gradient, first, second]: &[TensorData; 4]) -> Moments<B> {
     Moments {
         weights: float::<B>(weights),
         gradient: float::<B>(gradient),

@@ -1,24 +1,16 @@
-//! What networks and losses are written in.
+//! The operations that networks and losses are written in.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 use burn::tensor::{Int, Tensor, TensorPrimitive};
 
 use crate::geometry::ConvGeometry;
+use crate::nonlinearity::Nonlinearity;
 
-/// What follows a normalization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Linearity {
-    /// Nothing.
-    Linear,
-    /// `max(·, 0)`.
-    Relu,
-}
-
-/// A backend that computes layers; with gradients where it is an autodiff backend.
+/// The operations of networks on any backend; an autodiff backend records their gradients.
 ///
 /// Called through the functions of this crate: [`conv`], [`conv_transpose`], [`instance_norm`], [`dice_ce`].
-pub trait Layers: Backend {
+pub trait DifferentiableOps: Backend {
     /// See [`conv`].
     fn layer_conv(
         x: FloatTensor<Self>,
@@ -41,24 +33,24 @@ pub trait Layers: Backend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         epsilon: f32,
-        linearity: Linearity,
+        nonlinearity: Nonlinearity,
     ) -> FloatTensor<Self>;
 
     /// See [`dice_ce`].
     fn layer_dice_ce(logits: FloatTensor<Self>, classes: IntTensor<Self>) -> FloatTensor<Self>;
 }
 
-/// Computes the layers of a plain backend with its kernels, keeping nothing for gradients.
-macro_rules! layers_without_gradients {
+/// Implements [`DifferentiableOps`] for a backend without autodiff by its [`BackendOps`](crate::BackendOps).
+macro_rules! without_gradients {
     ($backend:ty) => {
-        impl $crate::Layers for $backend {
+        impl $crate::DifferentiableOps for $backend {
             fn layer_conv(
                 x: burn::tensor::ops::FloatTensor<Self>,
                 weight: burn::tensor::ops::FloatTensor<Self>,
                 bias: Option<burn::tensor::ops::FloatTensor<Self>>,
                 geometry: $crate::ConvGeometry,
             ) -> burn::tensor::ops::FloatTensor<Self> {
-                <Self as $crate::Kernels>::conv(x, weight, bias, geometry)
+                <Self as $crate::BackendOps>::conv(x, weight, bias, geometry)
             }
 
             fn layer_conv_transpose(
@@ -67,7 +59,7 @@ macro_rules! layers_without_gradients {
                 output_shape: [usize; 3],
                 geometry: $crate::ConvGeometry,
             ) -> burn::tensor::ops::FloatTensor<Self> {
-                <Self as $crate::Kernels>::conv_input_gradient(x, weight, output_shape, geometry)
+                <Self as $crate::BackendOps>::conv_input_gradient(x, weight, output_shape, geometry)
             }
 
             fn layer_instance_norm(
@@ -75,27 +67,28 @@ macro_rules! layers_without_gradients {
                 weight: burn::tensor::ops::FloatTensor<Self>,
                 bias: burn::tensor::ops::FloatTensor<Self>,
                 epsilon: f32,
-                linearity: $crate::Linearity,
+                nonlinearity: $crate::Nonlinearity,
             ) -> burn::tensor::ops::FloatTensor<Self> {
-                <Self as $crate::Kernels>::instance_norm(x, weight, bias, epsilon, linearity).output
+                <Self as $crate::BackendOps>::instance_norm(x, weight, bias, epsilon, nonlinearity)
+                    .output
             }
 
             fn layer_dice_ce(
                 logits: burn::tensor::ops::FloatTensor<Self>,
                 classes: burn::tensor::ops::IntTensor<Self>,
             ) -> burn::tensor::ops::FloatTensor<Self> {
-                <Self as $crate::Kernels>::dice_ce(logits, classes).loss
+                <Self as $crate::BackendOps>::dice_ce(logits, classes).loss
             }
         }
     };
 }
 
-pub(crate) use layers_without_gradients;
+pub(crate) use without_gradients;
 
 /// Convolution plus bias.
 ///
 /// **Shapes**: `x` `[N, X, Y, Z, C]`, `weight` `[K, C, kX, kY, kZ]`, `bias` `[K]` → `[N, X', Y', Z', K]`.
-pub fn conv<B: Layers>(
+pub fn conv<B: DifferentiableOps>(
     x: Tensor<B, 5>,
     weight: Tensor<B, 5>,
     bias: Option<Tensor<B, 1>>,
@@ -113,7 +106,7 @@ pub fn conv<B: Layers>(
 /// Transposed convolution: the gradient of a convolution of this geometry from `K` to `C` channels.
 ///
 /// **Shapes**: `x` `[N, X, Y, Z, K]`, `weight` `[K, C, kX, kY, kZ]` → `[N, output_shape, C]`.
-pub fn conv_transpose<B: Layers>(
+pub fn conv_transpose<B: DifferentiableOps>(
     x: Tensor<B, 5>,
     weight: Tensor<B, 5>,
     output_shape: [usize; 3],
@@ -127,24 +120,24 @@ pub fn conv_transpose<B: Layers>(
     ))
 }
 
-/// Normalizes each channel of each case over space, scales and shifts it, and applies what follows.
+/// Normalizes each channel of each case over space, scales and shifts it, then applies the nonlinearity.
 ///
 /// **Shapes**: `x` `[N, X, Y, Z, C]`, `weight` and `bias` `[C]` → as `x`.
 ///
 /// **Definition**: `(x - mean) / sqrt(var + epsilon) · weight + bias`, population variance.
-pub fn instance_norm<B: Layers>(
+pub fn instance_norm<B: DifferentiableOps>(
     x: Tensor<B, 5>,
     weight: Tensor<B, 1>,
     bias: Tensor<B, 1>,
     epsilon: f32,
-    linearity: Linearity,
+    nonlinearity: Nonlinearity,
 ) -> Tensor<B, 5> {
     tensor(B::layer_instance_norm(
         primitive(x),
         primitive(weight),
         primitive(bias),
         epsilon,
-        linearity,
+        nonlinearity,
     ))
 }
 
@@ -159,7 +152,10 @@ pub fn instance_norm<B: Layers>(
 ///
 /// **Source**: MONAI 1.6.1 `DiceCELoss(softmax=True, squared_pred=True, smooth_nr=0, smooth_dr=1e-5)`; PyTorch
 /// `interpolate(mode="nearest-exact")`.
-pub fn dice_ce<B: Layers>(logits: Tensor<B, 5>, classes: Tensor<B, 4, Int>) -> Tensor<B, 1> {
+pub fn dice_ce<B: DifferentiableOps>(
+    logits: Tensor<B, 5>,
+    classes: Tensor<B, 4, Int>,
+) -> Tensor<B, 1> {
     tensor(B::layer_dice_ce(
         primitive(logits),
         classes.into_primitive(),

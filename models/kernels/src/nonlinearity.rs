@@ -1,0 +1,10 @@
+//! Nonlinearities that normalizations apply to their output.
+
+/// What follows a normalization, computed in the same pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Nonlinearity {
+    /// `x`.
+    Identity,
+    /// `max(x, 0)`.
+    Relu,
+}
