@@ -34,7 +34,6 @@ const ALLOWED_CIRCLES: &[(&str, usize)] = &[
     ("vesal-onnx", 2),
     ("vesal-io", 8),
     ("vesal-node", 5),
-    ("vesal-kernels", 3),
     ("vesal-trainer", 8),
     ("vesal-exporter", 4),
     ("vesal-fuzz-targets", 1),

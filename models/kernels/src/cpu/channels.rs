@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::lanes::{Lanes, Vectorized, vectorized};
+use super::dispatch::vectorized;
+use super::lanes::{Lanes, Vectorized};
 
 /// Values of a row at least: long enough to compute with in vectors whatever the number of channels.
 const ROW: usize = 256;

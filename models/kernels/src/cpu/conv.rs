@@ -6,8 +6,8 @@ use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::dense;
+use super::dispatch::vectorized;
 use super::gather::{AxisGather, AxisPhase, blocks};
-use super::lanes::vectorized;
 use super::packing::{ChannelBlock, WeightStrides, pack};
 use super::tile::{Tiles, Voxel};
 use super::window::{Case, Window};

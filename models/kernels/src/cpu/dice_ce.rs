@@ -6,12 +6,12 @@ use rayon::prelude::*;
 
 use super::channels::total;
 use super::dense;
-use super::lanes::{Lanes, Vectorized, vectorized};
+use super::dispatch::vectorized;
+use super::lanes::{Lanes, Vectorized};
 use super::softmax::{BLOCK, Softmax};
+use crate::reference::SMOOTH_DENOMINATOR;
 use crate::results::DiceCe;
 
-/// Keeps the Dice loss of an absent class finite.
-const SMOOTH_DENOMINATOR: f64 = 1e-5;
 /// Voxels per chunk.
 const CHUNK: usize = 32 * BLOCK;
 

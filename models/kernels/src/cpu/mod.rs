@@ -1,9 +1,12 @@
 //! Kernels for the processor, in `f32`; other types go to the reference.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod channels;
 mod conv;
 mod dense;
 mod dice_ce;
+mod dispatch;
 mod gather;
 mod lanes;
 mod norm;

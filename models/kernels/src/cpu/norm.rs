@@ -5,7 +5,8 @@ use rayon::prelude::*;
 
 use super::channels::{Chunks, RowSums};
 use super::dense;
-use super::lanes::{Lanes, Vectorized, vectorized};
+use super::dispatch::vectorized;
+use super::lanes::{Lanes, Vectorized};
 use crate::nonlinearity::Nonlinearity;
 use crate::results::Normalized;
 

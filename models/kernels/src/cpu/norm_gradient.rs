@@ -5,7 +5,8 @@ use rayon::prelude::*;
 
 use super::channels::{Chunks, total};
 use super::dense;
-use super::lanes::{Lanes, Vectorized, vectorized};
+use super::dispatch::vectorized;
+use super::lanes::{Lanes, Vectorized};
 use super::norm::{Affine, floor};
 use crate::nonlinearity::Nonlinearity;
 use crate::results::NormGradients;

@@ -4,7 +4,8 @@ use burn_flex::{Flex, FlexTensor};
 use rayon::prelude::*;
 
 use super::dense;
-use super::lanes::{LANES, Lanes, Vectorized, vectorized};
+use super::dispatch::vectorized;
+use super::lanes::{LANES, Lanes, Vectorized};
 use crate::optimizer::{AdamWStep, Moments};
 
 /// Values per chunk.

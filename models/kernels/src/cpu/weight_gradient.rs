@@ -6,8 +6,9 @@ use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::dense;
+use super::dispatch::vectorized;
 use super::gather::{AxisGather, blocks};
-use super::lanes::{LANES, vectorized};
+use super::lanes::LANES;
 use super::weight_tile::{Piece, Row, TILE_VECTORS};
 use super::window::{Case, Window};
 use crate::geometry::ConvGeometry;

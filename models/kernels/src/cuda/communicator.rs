@@ -3,10 +3,10 @@
 
 use cubecl::cuda::CudaDevice;
 
+use super::backend::{Cuda, CudaTensor};
 use super::error::CudaError;
 use super::nccl::Nccl;
 use super::operation::{Operation, ask, flush, wait_for_launches};
-use super::{Cuda, CudaTensor};
 use crate::reduction::Reduction;
 
 /// Values that tensors begin at a multiple of, so that vector loads are aligned.

@@ -6,14 +6,17 @@ use std::sync::Mutex;
 
 use burn::tensor::DType;
 
+use super::argument::argument;
+use super::backend::{Cuda, CudaTensor};
 use super::cudnn::Plan;
 use super::error::CudaError;
-use super::gpu::{Gpu, argument};
+use super::gpu::Gpu;
+use super::limits::MOST_BLOCKS;
 use super::operation::{Operation, ask};
+use super::precision::Precision;
 use super::problem::{Direction, Layout, Problem};
-use super::tensor::{MOST_BLOCKS, Precision, Strided, axes, is_single};
+use super::tensor::{Strided, axes, is_single};
 use super::weights::Weights;
-use super::{Cuda, CudaTensor};
 use crate::geometry::ConvGeometry;
 use crate::reference;
 

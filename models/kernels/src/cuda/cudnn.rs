@@ -7,8 +7,8 @@ use std::ffi::c_int;
 use cudarc::cudnn::sys::{self, cudnnMathType_t, cudnnStatus_t};
 use cudarc::driver::sys::CUstream;
 
+use super::argument::argument;
 use super::error::CudaError;
-use super::gpu::argument;
 use super::problem::{Descriptors, Direction, Layout, Problem};
 
 /// Largest scratch buffer that an algorithm may want, in bytes.

@@ -1,15 +1,8 @@
 //! What may be missing or fail.
-#![allow(unsafe_code, reason = "asks the driver and cuDNN")]
 
-use cubecl::cuda::install;
 use cudarc::cudnn::result::CudnnError;
-use cudarc::cudnn::sys as cudnn;
 use cudarc::driver::result as driver;
-use cudarc::driver::sys as driver_sys;
 use cudarc::nvrtc::result::NvrtcError;
-use cudarc::nvrtc::sys as nvrtc;
-
-use super::nccl::Nccl;
 
 /// Why CUDA cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -64,63 +57,4 @@ pub enum CudaError {
     /// A call of NCCL's.
     #[error("NCCL: {0}")]
     NcclCall(String),
-}
-
-/// A function that records or waits for an event on a whole context.
-pub(super) type ContextEvent =
-    unsafe extern "C" fn(driver_sys::CUcontext, driver_sys::CUevent) -> driver_sys::CUresult;
-
-/// `cuCtxRecordEvent` and `cuCtxWaitEvent`, which cudarc declares only if built beside a toolkit that has them.
-pub(super) fn context_events() -> Result<[ContextEvent; 2], CudaError> {
-    // SAFETY: the library is loaded for good, and the symbols have this signature since they exist.
-    unsafe {
-        let library = driver_sys::culib();
-        let record = library.get::<ContextEvent>(b"cuCtxRecordEvent\0");
-        let wait = library.get::<ContextEvent>(b"cuCtxWaitEvent\0");
-        match (record, wait) {
-            (Ok(record), Ok(wait)) => Ok([*record, *wait]),
-            _ => Err(CudaError::OldDriver),
-        }
-    }
-}
-
-/// Whether everything is there that training on a device needs.
-///
-/// Loads the libraries, but computes nothing.
-///
-/// **Errors**: names the first thing that is missing.
-pub fn check(index: usize) -> Result<(), CudaError> {
-    // SAFETY: only tries to load the library.
-    if !unsafe { driver_sys::is_culib_present() } || driver::init().is_err() {
-        return Err(CudaError::Driver);
-    }
-    let count = usize::try_from(driver::device::get_count()?).unwrap_or(0);
-    if index >= count {
-        return Err(CudaError::Device { index, count });
-    }
-    context_events()?;
-    // SAFETY: only tries to load the library.
-    if !unsafe { nvrtc::is_culib_present() } {
-        return Err(CudaError::Nvrtc);
-    }
-    if install::cuda_path().is_none_or(|path| !path.join("include").exists()) {
-        return Err(CudaError::Headers);
-    }
-    // SAFETY: only tries to load the library.
-    if !unsafe { cudnn::is_culib_present() } {
-        return Err(CudaError::Cudnn);
-    }
-    // SAFETY: takes nothing and cannot fail.
-    let version = unsafe { cudnn::cudnnGetVersion() };
-    if !(90_000..100_000).contains(&version) {
-        return Err(CudaError::CudnnVersion(version));
-    }
-    Ok(())
-}
-
-/// Whether NCCL is there, which computing on several devices at once needs.
-///
-/// **Errors**: [`CudaError::Nccl`].
-pub fn check_nccl() -> Result<(), CudaError> {
-    Nccl::get().map(|_| ())
 }

@@ -12,10 +12,11 @@ use cudarc::driver::sys::{
     CUmodule, CUstream,
 };
 
+use super::context_events::{ContextEvent, context_events};
 use super::cudnn::Cudnn;
-use super::error::{ContextEvent, CudaError, context_events};
+use super::error::CudaError;
+use super::pages::Pages;
 use super::program;
-use super::readback::Pages;
 
 /// Alignment of scratch memory, in bytes.
 const ALIGNMENT: usize = 512;
@@ -39,11 +40,6 @@ pub fn with_gpu<R>(
             Entry::Vacant(new) => new.insert(Gpu::new(index)?),
         })
     })
-}
-
-/// Pointer to a kernel's argument.
-pub fn argument<T>(value: &T) -> *mut c_void {
-    std::ptr::from_ref(value).cast_mut().cast()
 }
 
 /// The state of one device.

@@ -3,10 +3,11 @@
 
 use burn::tensor::DType;
 
-use super::gpu::argument;
+use super::argument::argument;
+use super::backend::{Cuda, CudaTensor};
 use super::operation::Operation;
-use super::tensor::{Precision, axes, is_single, strides};
-use super::{Cuda, CudaTensor};
+use super::precision::Precision;
+use super::tensor::{axes, is_single, strides};
 use crate::reference;
 use crate::results::DiceCe;
 

@@ -3,26 +3,29 @@
 //! An operation is a closure on CubeCL's device thread, in order with Burn's own launches. It launches on a stream of
 //! its own, which waits for all of CubeCL's streams and they for it, and never waits for the GPU itself.
 
+mod argument;
+mod backend;
 mod communicator;
+mod context_events;
 mod convolution;
 mod cudnn;
 mod error;
 mod gpu;
+mod limits;
 mod loss;
 mod nccl;
 mod normalization;
 mod operation;
 mod optimizer;
+mod pages;
+mod precision;
 mod problem;
 mod program;
 mod readback;
+mod requirements;
 mod tensor;
 mod usage;
 mod weights;
-
-use burn_cubecl::CubeBackend;
-use burn_cubecl::tensor::CubeTensor;
-use cubecl::cuda::CudaRuntime;
 
 use crate::backend_ops::BackendOps;
 use crate::differentiable_ops::without_gradients;
@@ -30,16 +33,14 @@ use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
 use crate::optimizer::{AdamWStep, Moments};
 use crate::results::{DiceCe, NormGradients, Normalized, Scalars};
+use backend::CudaTensor;
 
+pub use backend::Cuda;
 pub use burn_cuda::CudaDevice;
 pub use communicator::Communicator;
-pub use error::{CudaError, check, check_nccl};
+pub use error::CudaError;
+pub use requirements::{check, check_nccl};
 pub use usage::{DeviceMemory, memory, reserved_bytes};
-
-/// Burn's CUDA backend without kernel fusion.
-pub type Cuda = CubeBackend<CudaRuntime, f32, i32, u8>;
-
-type CudaTensor = CubeTensor<CudaRuntime>;
 
 without_gradients!(Cuda);
 

@@ -3,10 +3,12 @@
 
 use burn::tensor::DType;
 
-use super::gpu::argument;
+use super::argument::argument;
+use super::backend::{Cuda, CudaTensor};
+use super::limits::MOST_BLOCKS;
 use super::operation::Operation;
-use super::tensor::{MOST_BLOCKS, Precision, axes, is_single};
-use super::{Cuda, CudaTensor};
+use super::precision::Precision;
+use super::tensor::{axes, is_single};
 use crate::nonlinearity::Nonlinearity;
 use crate::reference;
 use crate::results::{NormGradients, Normalized};

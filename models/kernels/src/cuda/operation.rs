@@ -14,7 +14,7 @@ use cubecl_common::device::Device;
 use cubecl_common::device_handle::DeviceHandle;
 use cubecl_common::stream_id::StreamId;
 
-use super::CudaTensor;
+use super::backend::CudaTensor;
 use super::error::CudaError;
 use super::gpu::{Gpu, with_gpu};
 use super::tensor::{Strided, is_dense};

@@ -3,10 +3,10 @@
 
 use burn::tensor::DType;
 
-use super::gpu::argument;
+use super::argument::argument;
+use super::backend::{Cuda, CudaTensor};
 use super::operation::{Buffer, Operation};
 use super::tensor::is_single;
-use super::{Cuda, CudaTensor};
 use crate::optimizer::{AdamWStep, Moments};
 use crate::reference;
 

@@ -6,7 +6,7 @@ use std::ffi::c_int;
 use cudarc::cudnn::sys::{self, cudnnMathType_t, cudnnTensorFormat_t};
 
 use super::error::CudaError;
-use super::tensor::Precision;
+use super::precision::Precision;
 use crate::geometry::ConvGeometry;
 
 /// What a convolution computes.

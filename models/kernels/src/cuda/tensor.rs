@@ -3,58 +3,14 @@
 
 use burn::tensor::DType;
 
-use super::CudaTensor;
+use super::argument::argument;
+use super::backend::CudaTensor;
 use super::error::CudaError;
-use super::gpu::{Gpu, argument};
-
-/// Largest tensor: kernels count in 32 bits and look a block ahead.
-const MOST_VALUES: usize = 1 << 31;
-
-/// CUDA's limit on the second and third axis of a grid.
-pub const MOST_BLOCKS: usize = 65_535;
+use super::gpu::Gpu;
+use super::limits::MOST_VALUES;
 
 /// Bytes that vector loads want buffers aligned to.
 const ALIGNMENT: u64 = 16;
-
-/// Type of activations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Precision {
-    /// `f16`.
-    Half,
-    /// `f32`.
-    Single,
-}
-
-impl Precision {
-    /// That of a tensor that kernels can take: of rank 5, not empty, not huge.
-    pub fn of(activations: &CudaTensor) -> Option<Self> {
-        let shape = activations.meta.shape();
-        let fits = shape.num_dims() == 5
-            && (1..MOST_VALUES).contains(&shape.num_elements())
-            && shape[0] <= MOST_BLOCKS;
-        match activations.dtype {
-            DType::F16 if fits => Some(Self::Half),
-            DType::F32 if fits => Some(Self::Single),
-            _ => None,
-        }
-    }
-
-    /// Bytes per value.
-    pub fn bytes(self) -> usize {
-        match self {
-            Self::Half => 2,
-            Self::Single => 4,
-        }
-    }
-
-    /// As in the names of kernels.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Half => "half",
-            Self::Single => "single",
-        }
-    }
-}
 
 /// Whether a tensor is of `f32`, not empty and not huge.
 pub fn is_single(tensor: &CudaTensor) -> bool {

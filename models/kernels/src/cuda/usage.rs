@@ -5,8 +5,9 @@ use cubecl::Runtime;
 use cubecl::cuda::{CudaDevice, CudaRuntime};
 use cudarc::driver::result as driver;
 
-use super::error::{CudaError, check};
+use super::error::CudaError;
 use super::operation::ask;
+use super::requirements::check;
 
 /// Memory of a device, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,13 @@
 //! Weights as Burn stores them and as cuDNN wants them.
 #![allow(unsafe_code, reason = "launches kernels")]
 
-use super::CudaTensor;
+use super::argument::argument;
+use super::backend::CudaTensor;
 use super::error::CudaError;
-use super::gpu::{Gpu, argument};
+use super::gpu::Gpu;
+use super::precision::Precision;
 use super::problem::{Direction, Layout, Problem};
-use super::tensor::{Precision, Strided, axes, strides};
+use super::tensor::{Strided, axes, strides};
 
 /// Channels of a tile of weights, as in layout.cu.
 const TILE_CHANNELS: usize = 32;

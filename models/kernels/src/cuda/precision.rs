@@ -1,0 +1,46 @@
+//! Types of activations.
+
+use burn::tensor::DType;
+
+use super::backend::CudaTensor;
+use super::limits::{MOST_BLOCKS, MOST_VALUES};
+
+/// Type of activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// `f16`.
+    Half,
+    /// `f32`.
+    Single,
+}
+
+impl Precision {
+    /// That of a tensor that kernels can take: of rank 5, not empty, not huge.
+    pub fn of(activations: &CudaTensor) -> Option<Self> {
+        let shape = activations.meta.shape();
+        let fits = shape.num_dims() == 5
+            && (1..MOST_VALUES).contains(&shape.num_elements())
+            && shape[0] <= MOST_BLOCKS;
+        match activations.dtype {
+            DType::F16 if fits => Some(Self::Half),
+            DType::F32 if fits => Some(Self::Single),
+            _ => None,
+        }
+    }
+
+    /// Bytes per value.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::Half => 2,
+            Self::Single => 4,
+        }
+    }
+
+    /// As in the names of kernels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Half => "half",
+            Self::Single => "single",
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Normalizations and their gradients, and sums over voxels.
+
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use burn::tensor::ops::FloatTensor;
+
+use super::tensors::{primitive, same_type, single, tensor};
+use crate::nonlinearity::Nonlinearity;
+use crate::results::{NormGradients, Normalized};
+
+pub fn bias_gradient<B: Backend>(gradient: FloatTensor<B>) -> FloatTensor<B> {
+    let gradient = single(tensor::<B, 5>(gradient));
+    let [n, x, y, z, k] = gradient.dims();
+    primitive(gradient.reshape([n * x * y * z, k]).sum_dim(0).reshape([k]))
+}
+
+pub fn instance_norm<B: Backend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    bias: FloatTensor<B>,
+    epsilon: f32,
+    nonlinearity: Nonlinearity,
+) -> Normalized<B> {
+    let x = tensor::<B, 5>(x);
+    let dtype = x.dtype();
+    let dims @ [n, sx, sy, sz, c] = x.dims();
+    let x = single(x).reshape([n, sx * sy * sz, c]);
+    let mean = x.clone().mean_dim(1);
+    let centered = x - mean.clone();
+    let variance = (centered.clone() * centered.clone()).mean_dim(1);
+    let inverse = variance.add_scalar(epsilon).sqrt().recip();
+    let scale = tensor::<B, 1>(weight).reshape([1, 1, c]) * inverse.clone();
+    let y = centered * scale + tensor::<B, 1>(bias).reshape([1, 1, c]);
+    let y = match nonlinearity {
+        Nonlinearity::Identity => y,
+        Nonlinearity::Relu => burn::tensor::activation::relu(y),
+    };
+    Normalized {
+        output: primitive(same_type(y.reshape(dims), dtype)),
+        statistics: primitive(Tensor::cat(vec![mean, inverse], 1)),
+    }
+}
+
+pub fn instance_norm_gradient<B: Backend>(
+    x: FloatTensor<B>,
+    statistics: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    bias: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+    nonlinearity: Nonlinearity,
+) -> NormGradients<B> {
+    let x = tensor::<B, 5>(x);
+    let dtype = x.dtype();
+    let dims @ [n, sx, sy, sz, c] = x.dims();
+    let voxels = sx * sy * sz;
+    let x = single(x).reshape([n, voxels, c]);
+    let gradient = single(tensor::<B, 5>(gradient)).reshape([n, voxels, c]);
+    let statistics = tensor::<B, 3>(statistics);
+    let (mean, inverse) = (
+        statistics.clone().narrow(1, 0, 1),
+        statistics.narrow(1, 1, 1),
+    );
+    let weight = tensor::<B, 1>(weight).reshape([1, 1, c]);
+    let bias = tensor::<B, 1>(bias).reshape([1, 1, c]);
+    let normalized = (x - mean) * inverse.clone();
+    let gradient = match nonlinearity {
+        Nonlinearity::Identity => gradient,
+        Nonlinearity::Relu => {
+            let off = (normalized.clone() * weight.clone() + bias).lower_equal_elem(0.0);
+            gradient.mask_fill(off, 0.0)
+        }
+    };
+    let along = (gradient.clone() * normalized.clone()).sum_dim(1);
+    let total = gradient.clone().sum_dim(1);
+    let means = (total.clone() + normalized * along.clone()).div_scalar(voxels as f64);
+    let input = (gradient - means) * inverse * weight;
+    NormGradients {
+        input: primitive(same_type(input.reshape(dims), dtype)),
+        weight: primitive(along.sum_dim(0).reshape([c])),
+        bias: primitive(total.sum_dim(0).reshape([c])),
+    }
+}
