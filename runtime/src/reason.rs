@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use vesal_cli::{Exit, Failure};
-use vesal_io::dicom::{DicomError, Finding};
+use vesal_io::dicom::{DicomError, StackFinding};
 use vesal_node::Reason;
 
 use crate::case::{FindError, GridError, SeriesError};
@@ -79,9 +79,9 @@ fn dicom(error: &DicomError) -> Reason {
     }
 }
 
-fn finding(finding: &Finding) -> Reason {
+fn finding(finding: &StackFinding) -> Reason {
     match *finding {
-        Finding::Missing {
+        StackFinding::Missing {
             missing,
             gaps,
             spacing_mm,
@@ -90,14 +90,16 @@ fn finding(finding: &Finding) -> Reason {
             gaps,
             spacing_mm,
         },
-        Finding::UnevenSpacing { least_mm, most_mm } => Reason::UnevenSpacing { least_mm, most_mm },
-        Finding::Tilt { degrees } => Reason::Tilt { degrees },
-        Finding::LargeGap { gap_mm, spacing_mm } => Reason::LargeGap { gap_mm, spacing_mm },
-        Finding::Torn { stacks, .. } => Reason::Torn { stacks },
-        Finding::Unread { files, .. } => Reason::FilesUnusable { files },
-        Finding::Patients { patients } => Reason::Patients { patients },
-        Finding::SameInstance { instances } => Reason::SameInstance { instances },
-        Finding::Conflict { places } => Reason::SamePlace { places },
+        StackFinding::UnevenSpacing { least_mm, most_mm } => {
+            Reason::UnevenSpacing { least_mm, most_mm }
+        }
+        StackFinding::Tilt { degrees } => Reason::Tilt { degrees },
+        StackFinding::LargeGap { gap_mm, spacing_mm } => Reason::LargeGap { gap_mm, spacing_mm },
+        StackFinding::SplitSeries { stacks, .. } => Reason::SplitSeries { stacks },
+        StackFinding::Unread { files, .. } => Reason::FilesUnusable { files },
+        StackFinding::Patients { patients } => Reason::Patients { patients },
+        StackFinding::SameInstance { instances } => Reason::SameInstance { instances },
+        StackFinding::Conflict { places } => Reason::SamePlace { places },
         _ => Reason::Geometry,
     }
 }
@@ -151,7 +153,7 @@ mod tests {
         };
         let refused = DicomError::Refused {
             series: study.clone(),
-            reason: Finding::Unread {
+            reason: StackFinding::Unread {
                 files: 3,
                 first: PathBuf::from(NAME),
             },

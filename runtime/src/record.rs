@@ -151,7 +151,7 @@ pub struct SeriesRecord {
 
 /// What tells a stack from others of its series.
 pub fn told_apart_by(stack: &Stack) -> BTreeMap<&'static str, String> {
-    let told = stack.told_apart_by().iter();
+    let told = stack.distinguishing_keys().iter();
     told.map(|(key, value)| (key.name(), value.clone()))
         .collect()
 }

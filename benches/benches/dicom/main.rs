@@ -15,7 +15,8 @@ use dicom_files::{
 use ndarray::Axis;
 use vesal_benches::ct;
 use vesal_io::dicom::write::{
-    Algorithm, Form, Moment, ResultOptions, Segment, Segmented, Source, write_segmentation,
+    Algorithm, Moment, ResultOptions, Segment, SegmentationType, SegmentedMap, SourceImages,
+    write_segmentation,
 };
 use vesal_io::dicom::{Assessment, Policy, scan};
 use vesal_io::nifti::Limits;
@@ -103,7 +104,7 @@ fn write(criterion: &mut Criterion) {
     save_series(folder.path(), EXPLICIT);
     let assessment = assess(folder.path());
     let read = assessment.read_with_content(&Limits::default());
-    let source = Source::of(&assessment, read.expect("read").1).expect("a source");
+    let source = SourceImages::of(&assessment, read.expect("read").1).expect("a source");
     let mut group = criterion.benchmark_group("SEG, 64 planes of 512x512");
     group.sample_size(10);
     group.throughput(Throughput::Elements(SHAPE.iter().product::<usize>() as u64));
@@ -127,17 +128,27 @@ fn write(criterion: &mut Criterion) {
         let segments: Vec<Segment> = (1..=labels)
             .map(|value| Segment::named(value, format!("label {value}")))
             .collect();
-        let segmented = Segmented {
+        let segmented = SegmentedMap {
             map: &map,
             segments: &segments,
             regions: false,
         };
-        for (name, form) in [("binary", Form::Binary), ("label map", Form::LabelMap)] {
+        for (name, segmentation_type) in [
+            ("binary", SegmentationType::Binary),
+            ("label map", SegmentationType::LabelMap),
+        ] {
             let path = folder.path().join("result");
             group.bench_function(format!("{name}, {labels} labels"), |b| {
                 b.iter(|| {
-                    write_segmentation(&path, &segmented, &source, &algorithm(), form, &OPTIONS)
-                        .expect("written")
+                    write_segmentation(
+                        &path,
+                        &segmented,
+                        &source,
+                        &algorithm(),
+                        segmentation_type,
+                        &OPTIONS,
+                    )
+                    .expect("written")
                 });
             });
         }

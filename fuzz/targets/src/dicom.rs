@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use vesal_io::dicom::write::Source;
+use vesal_io::dicom::write::SourceImages;
 use vesal_io::dicom::{Instance, Policy, Stack, read_structure_references, read_structures, scan};
 use vesal_io::nifti::Limits;
 use vesal_volume::{Affine, Geometry};
@@ -253,7 +253,7 @@ fn volumes(stack: &Stack) {
             Ok((volume, content)) => {
                 assert_eq!(volume.data.shape()[1..], grid.shape);
                 assert_eq!(volume.affine, grid.affine);
-                let _ = Source::of(&assessment, content);
+                let _ = SourceImages::of(&assessment, content);
             }
             Err(error) => drop(error.to_string()),
         }

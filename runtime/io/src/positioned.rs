@@ -1,4 +1,4 @@
-//! Reading and writing at places of a file, from several threads at the same time.
+//! Reads and writes at offsets of a file, from several threads at the same time.
 
 use std::fs::File;
 use std::io;
@@ -11,7 +11,7 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result
     return windows::read_at(file, buffer, offset);
 }
 
-/// Writes all bytes to the place that starts at `offset`.
+/// Writes all bytes at `offset`.
 pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     #[cfg(unix)]
     return std::os::unix::fs::FileExt::write_all_at(file, bytes, offset);

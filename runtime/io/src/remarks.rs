@@ -1,27 +1,27 @@
-//! What readers of a result should know of the images that it was made of: the same words in every kind of file.
+//! What results say about the images that they were made from, in the same words in every kind of file.
 
 use crate::dicom::Grade;
 
-/// Marks of a result.
+/// Remarks of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Remarks {
     /// Whether images may be missing.
     pub incomplete: bool,
-    /// How far the grids of all channels are to be trusted: the worst counts; `None` where the input is no DICOM.
+    /// The worst grade of all channels' grids; `None` where the input is no DICOM.
     pub grade: Option<Grade>,
     /// Whether channels lie in different frames of reference.
     pub frames_differ: bool,
 }
 
 impl Remarks {
-    /// Nothing is to be known.
+    /// No remarks.
     pub const NONE: Self = Self {
         incomplete: false,
         grade: None,
         frames_differ: false,
     };
 
-    /// The mark of results whose input may be incomplete.
+    /// Remark of results whose input may lack images.
     pub const MAY_LACK_IMAGES: &str = "may lack images";
 
     /// The remarks in at most 63 characters; `None` where there are none.
@@ -40,7 +40,7 @@ impl Remarks {
         self.joined(grade.as_deref())
     }
 
-    /// The same with another text about the grids.
+    /// As [`Remarks::text`], with another text about the grids.
     pub(crate) fn joined(&self, grade: Option<&str>) -> Option<String> {
         let parts = [
             self.incomplete.then_some(Self::MAY_LACK_IMAGES),

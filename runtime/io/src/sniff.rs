@@ -1,4 +1,4 @@
-//! Tells what a file is by its bytes, and which case it belongs to by its name.
+//! Detects the format of a file from its bytes, and derives the name of a case from that of its file.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,27 +8,24 @@ use flate2::read::GzDecoder;
 
 use crate::dicom::TransferSyntax;
 
-/// Bytes of a file that are enough to tell what it is.
+/// Bytes at the start of a file that [`sniff`] needs.
 pub const SNIFF_BYTES: usize = 352;
 
 /// The first two bytes of every gzip member.
 pub(crate) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// A NIfTI header, with or without voxels behind it.
     Nifti {
-        /// Which edition of the format.
         version: NiftiVersion,
-        /// Where the voxels are.
         layout: NiftiLayout,
     },
     /// An Analyze 7.5 header: a predecessor of NIfTI without an affine.
     Analyze,
     /// A DICOM file, with its preamble (PS3.10 7.1) or as a data set alone.
     Dicom,
-    /// Something else; the voxels of a `.hdr`/`.img` pair, too, which have no magic of their own.
+    /// Anything else, such as the `.img` half of a pair, which has no magic.
     Unknown,
 }
 
@@ -50,16 +47,15 @@ pub enum NiftiLayout {
     Pair,
 }
 
-/// What a file holds, and whether it is compressed.
+/// The content of a file, and whether it is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sniffed {
-    /// What the (decompressed) bytes are.
     pub content: Content,
     /// Whether the file is a gzip stream.
     pub gzip: bool,
 }
 
-/// Tells what the first bytes of a (decompressed) file announce.
+/// Detects the content of a (decompressed) file from its first bytes.
 ///
 /// **Examples**
 /// ```
@@ -95,7 +91,7 @@ pub fn sniff_bytes(head: &[u8]) -> Content {
     Content::Unknown
 }
 
-/// Tells what a file is by its first bytes, whatever its name; a gzip stream is looked into.
+/// Detects the content of a file from its first bytes, whatever its name; a gzip stream is decompressed.
 ///
 /// **Errors**: what the system answers when the file cannot be read; pipes, devices and the like are not even opened.
 /// A damaged gzip stream is no error but

@@ -5,7 +5,7 @@ mod slices;
 
 use ndarray::Array3;
 use slices::{Series, algorithm, options};
-use vesal_io::dicom::write::{Form, Segment, Segmented, write_segmentation};
+use vesal_io::dicom::write::{Segment, SegmentationType, SegmentedMap, write_segmentation};
 use vesal_volume::LabelMap;
 
 const MIB: u64 = 1 << 20;
@@ -24,7 +24,7 @@ fn frames_are_made_a_few_planes_at_a_time() {
         affine: vesal_volume::Affine::IDENTITY,
     };
     let segments: Vec<Segment> = (1..60).map(|n| Segment::named(n, format!("{n}"))).collect();
-    let segmented = Segmented {
+    let segmented = SegmentedMap {
         map: &map,
         segments: &segments,
         regions: false,
@@ -45,7 +45,7 @@ fn frames_are_made_a_few_planes_at_a_time() {
         &segmented,
         &source,
         &algorithm(),
-        Form::Binary,
+        SegmentationType::Binary,
         &options(),
     )
     .unwrap();

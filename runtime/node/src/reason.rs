@@ -67,8 +67,9 @@ pub enum Reason {
         /// Distance between the others.
         spacing_mm: f64,
     },
-    /// A series has several stacks of slices that differ in what none should.
-    Torn {
+    /// The slices of a series are of several stacks, which differ in shape, spacing or orientation.
+    #[serde(rename = "torn")]
+    SplitSeries {
         /// How many.
         stacks: usize,
     },
@@ -215,7 +216,7 @@ impl Reason {
             | Self::UnevenSpacing { .. }
             | Self::Tilt { .. }
             | Self::LargeGap { .. }
-            | Self::Torn { .. }
+            | Self::SplitSeries { .. }
             | Self::FilesUnusable { .. }
             | Self::SameInstance { .. }
             | Self::SamePlace { .. }
@@ -289,7 +290,7 @@ impl fmt::Display for Reason {
                 f,
                 "a gap of {gap_mm:.3} mm lies between slices that are {spacing_mm:.3} mm apart elsewhere"
             ),
-            Self::Torn { stacks } => write!(
+            Self::SplitSeries { stacks } => write!(
                 f,
                 "its slices make {stacks} stacks, which differ in what no series should"
             ),

@@ -17,8 +17,8 @@ use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::{Activation, Channel, Label, Modality};
 use vesal_io::dicom::Policy;
 use vesal_io::dicom::write::{
-    Algorithm, Form, Moment, ResultOptions, Segment, Segmented, Source, write_report,
-    write_segmentation,
+    Algorithm, Moment, ResultOptions, Segment, SegmentationType, SegmentedMap, SourceImages,
+    write_report, write_segmentation,
 };
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 use vesal_volume::{Geometry, LabelMap};
@@ -228,7 +228,10 @@ fn plan() -> DeployPlan {
     }
 }
 
-fn source(stacks: Vec<vesal_io::dicom::Stack>, plan: &DeployPlan) -> Result<Source, ReadError> {
+fn source(
+    stacks: Vec<vesal_io::dicom::Stack>,
+    plan: &DeployPlan,
+) -> Result<SourceImages, ReadError> {
     let assessed = Assessed::of(stacks, Policy::Strict)?;
     let images = Checked::stacks(assessed, plan)?.read()?;
     Ok(images.origin.source.unwrap())
@@ -284,7 +287,7 @@ impl Found {
 }
 
 /// Writes what was found in a source, and reads it back.
-fn written(folder: &Path, source: &Source) -> Found {
+fn written(folder: &Path, source: &SourceImages) -> Found {
     let grid = Geometry {
         shape: [3, 2, SLICES],
         affine: vesal_volume::Affine::from_parts(
@@ -297,7 +300,7 @@ fn written(folder: &Path, source: &Source) -> Found {
         affine: grid.affine,
     };
     let segments = [Segment::named(1, "liver")];
-    let segmented = Segmented {
+    let segmented = SegmentedMap {
         map: &map,
         segments: &segments,
         regions: false,
@@ -315,7 +318,7 @@ fn written(folder: &Path, source: &Source) -> Found {
         key: None,
     };
     let seg = folder.join("seg.dcm");
-    let form = Form::Binary;
+    let form = SegmentationType::Binary;
     let reference = write_segmentation(&seg, &segmented, source, &algorithm, form, &options);
     let reference = reference.unwrap();
     let found = Found::read(&seg);

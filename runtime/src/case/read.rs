@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{Axis, concatenate};
 use vesal_bundle::DeployPlan;
 use vesal_io::Remarks;
-use vesal_io::dicom::write::Source;
+use vesal_io::dicom::write::SourceImages;
 use vesal_io::dicom::{Assessment, DicomError, Policy, Slice, Stack, frames_differ};
 use vesal_io::nifti::{AffineSource, Believe, Limits, NiftiError, NiftiFile, VoxelError, XForm};
 use vesal_volume::{Geometry, Volume};
@@ -51,7 +51,7 @@ pub struct Origin {
     /// Which world the grid's affine leads to.
     pub space: XForm,
     /// The series that results refer to; `None` where the input is no DICOM.
-    pub source: Option<Source>,
+    pub source: Option<SourceImages>,
     /// What results say of it.
     pub remarks: Remarks,
 }
@@ -266,12 +266,12 @@ impl Checked {
             }
             Sources::Stacks(stacks) => {
                 let mut channels = Vec::with_capacity(stacks.len());
-                let mut source: Option<Source> = None;
+                let mut source: Option<SourceImages> = None;
                 for stack in stacks {
                     let (volume, content) = stack.read_with_content(&Limits::default())?;
                     channels.push(volume);
                     source = Some(match source {
-                        None => Source::of(stack, content)?,
+                        None => SourceImages::of(stack, content)?,
                         Some(source) => source.and(stack, content)?,
                     });
                 }

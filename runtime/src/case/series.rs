@@ -8,7 +8,9 @@ use std::path::Path;
 use std::str::FromStr;
 
 use vesal_bundle::deploy_plan::Channel;
-use vesal_io::dicom::{self, DicomError, Scan, Stack, StatedSeries, UnreadSeries, frames_differ};
+use vesal_io::dicom::{
+    self, DicomError, DicomScan, Stack, StatedSeries, UnreadSeries, frames_differ,
+};
 
 use super::find::{Candidate, FindError, Found, Input, list};
 use crate::skipped;
@@ -286,7 +288,7 @@ fn mixed_studies(stacks: &[Stack]) -> Vec<String> {
 type Named = (Stack, String);
 
 /// Whether anything below a folder is DICOM.
-fn holds(scan: &Scan, folder: &Path) -> bool {
+fn holds(scan: &DicomScan, folder: &Path) -> bool {
     let in_stacks = |stack: &Stack| {
         let mut files = stack.slices().iter().map(dicom::Slice::path);
         files.any(|file| file.starts_with(folder))
@@ -539,7 +541,7 @@ fn described(stack: &Stack) -> String {
     };
     let slices = stack.slices().len();
     let told: Vec<String> = stack
-        .told_apart_by()
+        .distinguishing_keys()
         .iter()
         .map(|(key, value)| format!(", {} {value}", key.name()))
         .collect();

@@ -1,4 +1,4 @@
-//! Classes of objects: those of images that are read, and what others are called.
+//! SOP classes: those of images that are read, and names of others.
 
 /// Classes of objects that are slices or frames in space: CT, MR, PET, their enhanced and converted kinds, and
 /// 3D X-ray.
@@ -18,7 +18,7 @@ pub const IMAGE_CLASSES: [&str; 11] = [
     "1.2.840.10008.5.1.4.1.1.13.1.2",
 ];
 
-/// What an object of this class is called; the class itself where it is seldom seen beside images.
+/// Name of an object of this class; the UID itself for classes that are rare beside images.
 ///
 /// **Source**: PS3.4 annex B.5.
 pub(super) fn name(class: &str) -> String {

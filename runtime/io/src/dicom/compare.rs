@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use crate::dicom::codec::DECODER_BYTES_PER_PIXEL;
 use crate::dicom::error::DicomError;
-use crate::dicom::finding::Finding;
 use crate::dicom::pixels::Image;
-use crate::dicom::read::DECODER_BYTES_PER_PIXEL;
-use crate::dicom::stack::Slice;
+use crate::dicom::slice::Slice;
+use crate::dicom::stack_finding::StackFinding;
 use crate::dicom::syntax::TransferSyntax;
 
 /// Bytes of inflated or decoded pixels that are compared of any stacks that were found together, and for each byte of a
@@ -32,7 +32,7 @@ type Digest = Option<[u8; 32]>;
 pub(super) fn compare(
     places: &[Vec<&Slice>],
     mut allowance: Allowance,
-) -> Result<Option<Finding>, DicomError> {
+) -> Result<Option<StackFinding>, DicomError> {
     let stored = digests(places, |image, frames| {
         if image.header.syntax == TransferSyntax::Deflated && !allowance.take(inflated(image)) {
             return Ok(vec![None; frames.len()]);
@@ -57,8 +57,8 @@ pub(super) fn compare(
     Ok(
         match (count(Agreement::Different), count(Agreement::Unknown)) {
             (0, 0) => None,
-            (0, places) => Some(Finding::Uncompared { places }),
-            (places, _) => Some(Finding::Conflict { places }),
+            (0, places) => Some(StackFinding::Uncompared { places }),
+            (places, _) => Some(StackFinding::Conflict { places }),
         },
     )
 }
@@ -76,14 +76,14 @@ fn inflated(image: &Image) -> u64 {
         .saturating_add(image.pixel_bytes())
 }
 
-/// What comparing may still take.
+/// What is left of the bytes that a comparison may inflate or decode.
 pub(super) struct Allowance {
     compared: u64,
     decoded: u64,
 }
 
 impl Allowance {
-    /// For a stack with so many bytes of files, one of so many that were found together.
+    /// The allowance of a stack whose files have `bytes` bytes, one of `stacks` that were found together.
     pub fn new(bytes: u64, stacks: usize) -> Self {
         let base = COMPARED_BASE / stacks.max(1) as u64;
         Self {

@@ -4,7 +4,6 @@
 //! believed only as far as the file goes, and sequences within sequences only to [`DEPTH_MAX`].
 
 use std::fs::File;
-use std::io;
 
 use crate::dicom::error::HeaderError;
 use crate::dicom::stream::Stream;
@@ -26,27 +25,27 @@ pub(super) const ITEM_OVERHEAD: u64 = 32;
 /// A stated length that means: up to the delimiter.
 const UNDEFINED: u32 = u32::MAX;
 
-/// Says what of a data set is read, and takes it.
+/// Selects the values of a data set that are read, and receives them.
 pub(super) trait Visitor {
-    /// Whether the items of this sequence hold something to be read.
+    /// Whether items of this sequence hold values to be read.
     fn enters(&self, path: &[Tag], sequence: Tag) -> bool;
     /// Whether the value of this element is to be read.
     fn wants(&self, path: &[Tag], tag: Tag) -> bool;
-    /// How long a value may be.
+    /// The longest value that is read.
     fn longest(&self, _tag: Tag) -> Longest {
         Longest::Refused(VALUE_BYTES_MAX)
     }
-    /// Bytes that an item takes beside its values, the last of `path`, which holds something to be read.
+    /// Memory in bytes of an item, beside its values; the item is one of the last sequence of `path`.
     fn item_bytes(&self, _path: &[Tag]) -> u64 {
         ITEM_OVERHEAD
     }
-    /// Takes note that an item begins, the last of `path`.
+    /// Called when an item of the last sequence of `path` begins.
     fn begins(&mut self, path: &[Tag]) -> Result<(), HeaderError>;
-    /// Takes a value that was asked for.
+    /// Receives a value that [`Visitor::wants`] selected.
     fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), HeaderError>;
 }
 
-/// How long a value may be.
+/// The longest value that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Longest {
     /// A header with a longer one is refused.
@@ -55,7 +54,7 @@ pub(super) enum Longest {
     Cut(u64),
 }
 
-/// Where pixels are.
+/// The element that holds the pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PixelElement {
     /// Which of the attributes that hold pixels.
@@ -68,7 +67,7 @@ pub(super) struct PixelElement {
     pub words: bool,
 }
 
-/// How elements are encoded.
+/// Encoding of the elements of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Encoding {
     /// Whether the value representation is left to the dictionary.
@@ -108,9 +107,8 @@ impl Encoding {
     }
 }
 
-/// What the file meta information tells.
+/// The file meta information.
 pub(super) struct Meta {
-    /// UID of the transfer syntax.
     pub syntax: String,
     /// UID of the class of the object; a DICOMDIR states it here alone.
     pub class: Option<String>,
@@ -129,7 +127,7 @@ pub(super) fn open(file: File) -> Result<(Stream<'static>, Meta), HeaderError> {
     open_while(file, &|| true)
 }
 
-/// Does the same for as long as `goes_on` says so.
+/// As [`open`], until `goes_on` returns `false`.
 pub(super) fn open_while(
     file: File,
     goes_on: &dyn Fn() -> bool,
@@ -174,7 +172,7 @@ pub(super) fn open_while(
         if group != [2, 0] {
             break;
         }
-        let Some(element) = Element::read(&mut stream, Encoding::META)? else {
+        let Some(element) = ElementHeader::read(&mut stream, Encoding::META)? else {
             break;
         };
         let longest = Longest::Refused(VALUE_BYTES_MAX);
@@ -209,13 +207,13 @@ pub(super) fn open_while(
 }
 
 /// A tag with the length of its value.
-struct Element {
+struct ElementHeader {
     tag: Tag,
     representation: Option<[u8; 2]>,
     length: u32,
 }
 
-impl Element {
+impl ElementHeader {
     /// Reads the head of an element or item; `None` at the end of the data.
     fn read(stream: &mut Stream, encoding: Encoding) -> Result<Option<Self>, HeaderError> {
         let start = stream.position();
@@ -266,7 +264,6 @@ impl Element {
         }))
     }
 
-    /// Reads the value.
     fn value(&self, stream: &mut Stream, longest: Longest) -> Result<Vec<u8>, HeaderError> {
         let length = u64::from(self.length);
         let kept = match longest {
@@ -289,7 +286,7 @@ impl Element {
         Ok(value)
     }
 
-    /// Whether only its tag tells what it holds.
+    /// Whether only the dictionary knows its value representation.
     fn is_untold(&self) -> bool {
         matches!(self.representation.as_ref(), None | Some(b"UN"))
     }
@@ -300,7 +297,7 @@ impl Element {
 }
 
 /// A sequence or an item that has begun.
-struct Level {
+struct NestingLevel {
     /// The sequence, also of an item.
     sequence: Tag,
     /// Whether an item of it, rather than the sequence itself.
@@ -319,7 +316,7 @@ pub(super) fn walk(
     encoding: Encoding,
     visitor: &mut impl Visitor,
 ) -> Result<Option<PixelElement>, HeaderError> {
-    let mut levels: Vec<Level> = Vec::new();
+    let mut levels: Vec<NestingLevel> = Vec::new();
     let mut path: Vec<Tag> = Vec::new();
     loop {
         if let Some(end) = levels.last().and_then(|level| level.end) {
@@ -333,7 +330,7 @@ pub(super) fn walk(
             }
         }
         let encoding = levels.last().map_or(encoding, |level| level.encoding);
-        let Some(element) = Element::read(stream, encoding)? else {
+        let Some(element) = ElementHeader::read(stream, encoding)? else {
             return if levels.is_empty() {
                 Ok(None)
             } else {
@@ -367,7 +364,7 @@ pub(super) fn walk(
             match element.tag {
                 tag::ITEM => {
                     let (sequence, end) = (level.sequence, end(stream.position())?);
-                    let level = Level {
+                    let level = NestingLevel {
                         sequence,
                         item: true,
                         end,
@@ -416,7 +413,7 @@ pub(super) fn walk(
                 }
                 // What an unknown sequence of undefined length holds is implicit (PS3.5 6.2.2, note 4).
                 let unknown = element.representation == Some(*b"UN");
-                let level = Level {
+                let level = NestingLevel {
                     sequence,
                     item: false,
                     end,
@@ -446,7 +443,7 @@ fn entered(visitor: &impl Visitor, path: &[Tag]) -> bool {
         .is_some_and(|(sequence, outer)| visitor.enters(outer, *sequence))
 }
 
-fn push(levels: &mut Vec<Level>, level: Level) -> Result<(), HeaderError> {
+fn push(levels: &mut Vec<NestingLevel>, level: NestingLevel) -> Result<(), HeaderError> {
     if levels.len() == DEPTH_MAX {
         return Err(HeaderError::Depth { limit: DEPTH_MAX });
     }
@@ -454,13 +451,13 @@ fn push(levels: &mut Vec<Level>, level: Level) -> Result<(), HeaderError> {
     Ok(())
 }
 
-fn close(levels: &mut Vec<Level>, path: &mut Vec<Tag>) {
+fn close(levels: &mut Vec<NestingLevel>, path: &mut Vec<Tag>) {
     if levels.pop().is_some_and(|level| level.item) {
         path.pop();
     }
 }
 
-/// Passes over compressed pixels that are not those of the image: an icon's.
+/// Skips compressed pixels of an icon.
 fn skip_fragments(stream: &mut Stream, encoding: Encoding) -> Result<(), HeaderError> {
     while let Some(length) = next_fragment(stream, encoding)? {
         stream.skip(u64::from(length))?;
@@ -474,13 +471,13 @@ pub(super) fn next_fragment(
     encoding: Encoding,
 ) -> Result<Option<u32>, HeaderError> {
     let position = stream.position();
-    match Element::read(stream, encoding)? {
-        Some(Element {
+    match ElementHeader::read(stream, encoding)? {
+        Some(ElementHeader {
             tag: tag::ITEM,
             length,
             ..
         }) if length != UNDEFINED => Ok(Some(length)),
-        Some(Element {
+        Some(ElementHeader {
             tag: tag::SEQUENCE_DELIMITATION,
             ..
         }) => Ok(None),
@@ -489,13 +486,5 @@ pub(super) fn next_fragment(
             at: position,
         }),
         None => Err(HeaderError::Truncated { at: position }),
-    }
-}
-
-impl HeaderError {
-    pub(super) fn io(reason: io::Error) -> Self {
-        Self::Io {
-            kind: reason.kind(),
-        }
     }
 }

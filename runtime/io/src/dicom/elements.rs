@@ -1,10 +1,10 @@
-//! The elements that are read of a header, and their values as numbers and text.
+//! The elements that are read of an image header, and their values as numbers and text.
 
 use std::collections::BTreeMap;
 
 use crate::dicom::dataset::{Encoding, ITEM_OVERHEAD, Longest, VALUE_BYTES_MAX, Visitor};
 use crate::dicom::error::HeaderError;
-use crate::dicom::patient::{self, Patient, PatientReader};
+use crate::dicom::patient::{self, PatientDigest, PatientReader};
 use crate::dicom::per_frame::PerFrame;
 use crate::dicom::pixel_format::PixelFormat;
 use crate::dicom::tag::{self, Tag};
@@ -93,7 +93,7 @@ const GROUPS: [(Tag, &[Tag]); 10] = [
     ),
 ];
 
-/// Bytes that a frame takes, at least: as functional groups, as a slice, and as one that is grouped and laid out.
+/// Memory in bytes of a frame, at least: its functional groups, its slice, and its place in stacks and layouts.
 const FRAME_BYTES: u64 = 512;
 
 fn is_functional(sequence: Tag) -> bool {
@@ -178,8 +178,8 @@ impl Elements {
         }
     }
 
-    /// Whose images they are.
-    pub fn patient(&self) -> Patient {
+    /// The patient that the header names.
+    pub fn patient(&self) -> PatientDigest {
         self.patient.patient()
     }
 
@@ -189,7 +189,7 @@ impl Elements {
         CharacterSets::of(value.map(Vec::as_slice))
     }
 
-    /// What is known of a frame, from 0: its own functional groups, the shared ones, the data set.
+    /// The values of a frame, from 0: of its own functional groups, the shared ones, or the data set.
     pub fn of_frame(&self, frame: Option<usize>) -> Values<'_> {
         Values {
             encoding: self.encoding,

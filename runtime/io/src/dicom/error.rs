@@ -7,7 +7,7 @@ use vesal_volume::geometry::GeometryError;
 use vesal_volume::resample::ResampleError;
 
 use crate::dicom::codec::CodecError;
-use crate::dicom::finding::Finding;
+use crate::dicom::stack_finding::StackFinding;
 use crate::dicom::tag::Tag;
 
 /// Why a series cannot be read; the message names the file and the rule, and no value that identifies a patient.
@@ -15,34 +15,19 @@ use crate::dicom::tag::Tag;
 pub enum DicomError {
     /// The system cannot read a file or folder.
     #[error("cannot read `{}`: {reason}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system answered.
-        reason: io::Error,
-    },
+    Io { path: PathBuf, reason: io::Error },
     /// Neither file nor folder but a pipe, a device or the like.
     #[error("`{}` is no regular file", path.display())]
-    Irregular {
-        /// What it is called.
-        path: PathBuf,
-    },
+    Irregular { path: PathBuf },
     /// The header breaks a rule of the format, or has changed since it was scanned.
     #[error("cannot read the DICOM header of `{}`: {reason}", path.display())]
-    Header {
-        /// The file.
-        path: PathBuf,
-        /// The rule.
-        reason: HeaderError,
-    },
+    Header { path: PathBuf, reason: HeaderError },
     /// The pixels do not fit the header.
     #[error("cannot read frame {frame} of `{}`: {reason}", path.display())]
     Pixels {
-        /// The file.
         path: PathBuf,
         /// The frame, from 1.
         frame: usize,
-        /// The rule.
         reason: PixelError,
     },
     /// The slices make no volume under the policy.
@@ -50,8 +35,7 @@ pub enum DicomError {
     Refused {
         /// UID of the series.
         series: String,
-        /// Why.
-        reason: Finding,
+        reason: StackFinding,
     },
     /// The volume needs more memory than the caller allows.
     #[error("the voxels of series {series} need {needed} bytes, the limit is {limit} bytes")]
@@ -60,7 +44,6 @@ pub enum DicomError {
         series: String,
         /// Bytes as `f32`.
         needed: u64,
-        /// The caller's limit.
         limit: u64,
     },
     /// The machine has not enough memory.
@@ -68,7 +51,6 @@ pub enum DicomError {
     OutOfMemory {
         /// UID of the series.
         series: String,
-        /// Bytes asked for.
         bytes: u64,
     },
     /// Series of different patients are to be put together.
@@ -84,13 +66,12 @@ pub enum DicomError {
     Resample {
         /// UID of the series.
         series: String,
-        /// Why.
         reason: ResampleError,
     },
 }
 
 impl DicomError {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Refused { reason, .. } => reason.hint(),
@@ -101,6 +82,20 @@ impl DicomError {
             Self::Header { reason, .. } => reason.hint(),
             Self::OtherPatient { .. } => Some("give only the files of one patient"),
             _ => None,
+        }
+    }
+
+    pub(super) fn io(path: &Path) -> impl Fn(io::Error) -> Self {
+        move |reason| Self::Io {
+            path: path.to_owned(),
+            reason,
+        }
+    }
+
+    pub(super) fn header(path: &Path) -> impl Fn(HeaderError) -> Self {
+        move |reason| Self::Header {
+            path: path.to_owned(),
+            reason,
         }
     }
 
@@ -121,10 +116,7 @@ impl DicomError {
 pub enum HeaderError {
     /// The system cannot read on.
     #[error("the system cannot read it: {kind}")]
-    Io {
-        /// What the system answered.
-        kind: io::ErrorKind,
-    },
+    Io { kind: io::ErrorKind },
     /// No `DICM` behind a preamble of 128 bytes, nor a data set without both.
     #[error("it has no `DICM` at byte 128")]
     NotDicom,
@@ -133,10 +125,7 @@ pub enum HeaderError {
     Blank,
     /// The file ends within an element.
     #[error("it ends within an element, after byte {at}")]
-    Truncated {
-        /// Where.
-        at: u64,
-    },
+    Truncated { at: u64 },
     /// The deflate stream is damaged.
     #[error("its deflate stream is damaged after {at} bytes")]
     Deflate {
@@ -146,13 +135,13 @@ pub enum HeaderError {
     /// A header that inflates without end.
     #[error("its header goes on for more than {limit} bytes")]
     TooLong {
-        /// Bytes that are let pass.
+        /// Limit in bytes.
         limit: u64,
     },
     /// More of a header is to be kept than its file justifies.
     #[error("what is to be kept of its header takes more than {limit} bytes")]
     TooMuch {
-        /// Bytes that are let pass.
+        /// Limit in bytes.
         limit: u64,
     },
     /// Whoever asked for it wants it no more.
@@ -160,52 +149,33 @@ pub enum HeaderError {
     Stopped,
     /// An element reaches beyond the item that holds it.
     #[error("an element reaches beyond its item or sequence at byte {at}")]
-    Overrun {
-        /// Where.
-        at: u64,
-    },
+    Overrun { at: u64 },
     /// An item or delimiter where none can be, or an element where an item has to be.
     #[error("{tag} is out of place at byte {at}")]
-    Stray {
-        /// What stands there.
-        tag: Tag,
-        /// Where.
-        at: u64,
-    },
+    Stray { tag: Tag, at: u64 },
     /// The value representation is no pair of letters.
     #[error("{tag} at byte {at} has no value representation")]
-    Representation {
-        /// The attribute.
-        tag: Tag,
-        /// Where.
-        at: u64,
-    },
+    Representation { tag: Tag, at: u64 },
     /// Sequences within sequences, deeper than any real file.
     #[error("its sequences lie more than {limit} deep within each other")]
     Depth {
-        /// Levels that are let pass.
+        /// Limit of nesting.
         limit: usize,
     },
     /// A value that is read is absurdly long.
     #[error("{tag} states {found} bytes, expected at most {limit}")]
     LongValue {
-        /// The attribute.
         tag: Tag,
-        /// Stated bytes.
         found: u64,
-        /// Bytes that are let pass.
+        /// Limit in bytes.
         limit: u64,
     },
     /// An attribute that is needed is absent or empty.
     #[error("{tag} is absent or empty")]
-    Missing {
-        /// The attribute.
-        tag: Tag,
-    },
+    Missing { tag: Tag },
     /// A value is no number, or not as many numbers as it has to be.
     #[error("{tag} does not hold {expected}")]
     Malformed {
-        /// The attribute.
         tag: Tag,
         /// What it has to hold.
         expected: &'static str,
@@ -213,11 +183,8 @@ pub enum HeaderError {
     /// A number is out of range.
     #[error("{tag} is {}, expected {expected}", number(*found))]
     Range {
-        /// The attribute.
         tag: Tag,
-        /// The number.
         found: f64,
-        /// What is allowed.
         expected: &'static str,
     },
     /// The pixels cannot be there: fewer bytes than rows, columns and frames need.
@@ -230,10 +197,7 @@ pub enum HeaderError {
     },
     /// A transfer syntax that cannot be decoded.
     #[error("its transfer syntax {uid} cannot be decoded")]
-    Syntax {
-        /// The UID.
-        uid: String,
-    },
+    Syntax { uid: String },
     /// Values that are not stored as numbers of 8, 16 or 32 bits.
     #[error("its pixels are real numbers, expected integers")]
     RealPixels,
@@ -247,16 +211,17 @@ pub enum HeaderError {
     Mosaic,
     /// Frames have no functional groups of their own.
     #[error("it has {frames} frames but {groups} items of per-frame functional groups")]
-    FunctionalGroups {
-        /// Number of frames.
-        frames: u64,
-        /// Items of the sequence.
-        groups: usize,
-    },
+    FunctionalGroups { frames: u64, groups: usize },
 }
 
 impl HeaderError {
-    /// What the reader can do about it.
+    pub(super) fn io(reason: io::Error) -> Self {
+        Self::Io {
+            kind: reason.kind(),
+        }
+    }
+
+    /// A remedy for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Truncated { .. } | Self::Deflate { .. } => {
@@ -289,7 +254,6 @@ pub enum PixelError {
     /// A fragment reaches beyond the file.
     #[error("a fragment of {stated} bytes is stated where {rest} are left")]
     Fragment {
-        /// Stated bytes.
         stated: u64,
         /// Bytes up to the end of the file.
         rest: u64,
@@ -309,7 +273,6 @@ pub enum PixelError {
     /// The compressed bytes are so few that they cannot hold the frame.
     #[error("{found} compressed bytes cannot hold a frame of {expected} bytes")]
     Implausible {
-        /// Compressed bytes.
         found: u64,
         /// Bytes of the frame.
         expected: u64,

@@ -1,4 +1,4 @@
-//! Files as others send and keep them: which object a file holds, and the meta information in front of a data set.
+//! The UIDs of the object in a file, and the file meta information in front of a data set.
 
 use std::fs::File;
 use std::path::Path;
@@ -13,12 +13,12 @@ use crate::dicom::text::text;
 use crate::dicom::uid::{is_uid, no_uid};
 use crate::dicom::write::uid::{digest, uid};
 
-/// Name of this program and its version as others see it; at most 16 characters.
+/// Implementation Version Name of this program, at most 16 characters.
 pub const IMPLEMENTATION_VERSION: &str = concat!("VESAL_", env!("CARGO_PKG_VERSION"));
 
 const _: () = assert!(IMPLEMENTATION_VERSION.len() <= 16);
 
-/// UID of this program as a writer and a peer of others (PS3.7 D.3.3.2).
+/// Implementation Class UID of this program (PS3.7 D.3.3.2).
 pub fn implementation_class() -> String {
     uid(&digest(["vesal", "implementation"]))
 }
@@ -26,19 +26,18 @@ pub fn implementation_class() -> String {
 /// The UIDs of an object, and where its data set begins. Nothing else of the data set is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
-    /// UID of its class.
+    /// UID of the SOP class.
     pub class: String,
-    /// UID of the object.
+    /// UID of the instance.
     pub instance: String,
-    /// UID of its study.
+    /// UID of the study.
     pub study: String,
-    /// UID of its series.
+    /// UID of the series.
     pub series: String,
     /// UID of the transfer syntax.
     pub syntax: String,
     /// Byte of the file at which the data set begins, behind the meta information.
     pub data_set: u64,
-    /// Whether it has pixels.
     pub has_pixels: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The files that paths lead to.
+//! Lists the files below the given paths.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,27 +7,27 @@ use std::sync::Arc;
 
 use crate::dicom::directory;
 use crate::dicom::error::DicomError;
-use crate::dicom::lost::Lost;
-use crate::dicom::scan::{SkipReason, Skipped};
+use crate::dicom::skipped::{SkipReason, Skipped};
+use crate::dicom::unassigned::UnassignedFile;
 
-/// The files to look at, and what is known before.
+/// The files to read, and those that are known to be unusable before.
 #[derive(Default)]
 pub(super) struct Listing {
     pub files: BTreeSet<Arc<Path>>,
     pub skipped: Vec<Skipped>,
-    pub lost: Vec<Lost>,
-    /// What each DICOMDIR names.
+    pub unassigned: Vec<UnassignedFile>,
+    /// The files that each DICOMDIR names.
     pub directories: Vec<BTreeSet<Arc<Path>>>,
 }
 
 impl Listing {
-    /// Adds a file, what is below a folder, or what a DICOMDIR names.
+    /// Adds a file, all files below a folder, or the files that a DICOMDIR names.
     pub fn add(&mut self, path: &Path) -> Result<(), DicomError> {
         let metadata = path.metadata().map_err(DicomError::io(path))?;
         if metadata.is_dir() {
             return self.add_folder(path);
         }
-        // A pipe or a device would wait for ever.
+        // Reading a pipe or a device may block for ever.
         if !metadata.is_file() {
             return Err(DicomError::Irregular {
                 path: path.to_owned(),
@@ -52,14 +52,14 @@ impl Listing {
             if path.is_file() {
                 self.files.insert(Arc::clone(path));
             } else {
-                self.lost.push(Lost::certain(path));
+                self.unassigned.push(UnassignedFile::of_any_name(path));
                 self.skip(path.to_path_buf(), SkipReason::Absent);
             }
         }
     }
 
-    /// Adds the files below a folder. What a DICOMDIR among them names is part of it, also what is absent: that concerns
-    /// the slices beside it, for of a medium, whole folders may have been left behind on purpose.
+    /// Adds the files below a folder, and those that a DICOMDIR among them names. An absent file that it names counts
+    /// for the slices in the same folder only, because whole folders of a medium may have been left out on purpose.
     fn add_folder(&mut self, top: &Path) -> Result<(), DicomError> {
         let mut folders = vec![top.to_owned()];
         while let Some(folder) = folders.pop() {
@@ -84,7 +84,7 @@ impl Listing {
         Ok(())
     }
 
-    /// Adds what lies in a folder and is none itself, but may be a link to one.
+    /// Adds an entry of a folder that is no folder itself; it may be a link to one.
     fn add_entry(&mut self, path: PathBuf) {
         match path.metadata() {
             Ok(metadata) if metadata.is_file() => {
@@ -99,11 +99,13 @@ impl Listing {
             Ok(metadata) if metadata.is_dir() => self.skip(path, SkipReason::LinkedFolder),
             Ok(_) => self.skip(path, SkipReason::Irregular),
             Err(_) if path.is_symlink() => {
-                self.lost.push(Lost::if_alike(&path.as_path().into()));
+                self.unassigned
+                    .push(UnassignedFile::of_same_extension(&path.as_path().into()));
                 self.skip(path, SkipReason::BrokenLink);
             }
             Err(reason) => {
-                self.lost.push(Lost::certain(&path.as_path().into()));
+                self.unassigned
+                    .push(UnassignedFile::of_any_name(&path.as_path().into()));
                 self.skip(path, SkipReason::Io(reason));
             }
         }
@@ -114,7 +116,7 @@ impl Listing {
     }
 }
 
-/// Whether a file in a folder has the name of a DICOMDIR (PS3.10 8.6).
+/// Whether a file is named as a DICOMDIR (PS3.10 8.6).
 fn is_directory(path: &Path) -> bool {
     path.file_name()
         .is_some_and(|name| name.eq_ignore_ascii_case("DICOMDIR"))

@@ -14,22 +14,21 @@
 //! **Not read**: Modality LUTs, real-valued pixels, colors, frames without functional groups; b-values in
 //! private attributes.
 
+mod assessment;
 mod class;
 mod codec;
 mod compare;
-mod content;
+mod content_digest;
 mod dataset;
 mod directory;
+mod distinguishing_key;
 mod elements;
 mod error;
-mod finding;
-mod frame;
-mod header;
+mod frame_header;
+mod group;
+mod image_header;
 mod instance;
-mod key;
-mod layout;
 mod listing;
-mod lost;
 mod near;
 mod patient;
 mod per_frame;
@@ -38,27 +37,34 @@ mod pixels;
 mod read;
 mod scale;
 mod scan;
-mod separate;
+mod skipped;
+mod slice;
+mod slice_order;
 mod stack;
+mod stack_finding;
+mod stack_layout;
 mod stream;
 mod structures;
 mod syntax;
 mod tag;
 mod text;
 mod uid;
+mod unassigned;
 pub mod write;
 
+pub use assessment::{Assessment, Grade, Policy};
 pub use class::IMAGE_CLASSES;
 pub use codec::CodecError;
-pub use content::Content;
+pub use content_digest::ContentDigest;
+pub use distinguishing_key::DistinguishingKey;
 pub use error::{DicomError, HeaderError, PixelError, StructureError};
-pub use finding::Finding;
-pub use header::StatedSeries;
+pub use image_header::StatedSeries;
 pub use instance::{IMPLEMENTATION_VERSION, Instance, implementation_class, meta_information};
-pub use key::Key;
-pub use patient::patients;
-pub use scan::{Scan, SkipReason, Skipped, UnreadSeries, scan};
-pub use stack::{Assessment, Grade, Policy, Slice, Stack, frames_differ};
+pub use scan::{DicomScan, scan};
+pub use skipped::{SkipReason, Skipped, UnreadSeries};
+pub use slice::Slice;
+pub use stack::{Stack, frames_differ, patients};
+pub use stack_finding::StackFinding;
 pub use structures::{
     ReferencedSeries, Region, StructureReferences, Structures, read_structure_references,
     read_structures,

@@ -1,15 +1,15 @@
-//! Finds what lies near without comparing each with all.
+//! Finds near points without comparing each with all.
 
 use std::collections::HashMap;
 
-/// Points in cells, each twice as long as the distance within which others are looked for.
+/// Points in cubic cells, whose edges are twice the distance within which neighbors are found.
 pub(super) struct Near<const N: usize> {
     edge: f64,
     cells: HashMap<[i64; N], Vec<u32>>,
 }
 
 impl<const N: usize> Near<N> {
-    /// Points that lie within `reach` along every axis will be found.
+    /// An empty set whose points are found within `reach` along every axis.
     pub fn new(reach: f64) -> Self {
         // A little more, so that rounding hides nothing.
         Self {
@@ -18,13 +18,13 @@ impl<const N: usize> Near<N> {
         }
     }
 
-    /// Puts a point where others will find it.
+    /// Adds a point.
     pub fn insert(&mut self, at: [f64; N], index: u32) {
         let cell = at.map(|along| (along / self.edge).floor() as i64);
         self.cells.entry(cell).or_default().push(index);
     }
 
-    /// Every point within reach, and some that lie farther.
+    /// Indices of every point within reach, and of some beyond.
     pub fn around(&self, at: [f64; N]) -> impl Iterator<Item = u32> {
         let along = at.map(|along| along / self.edge);
         // The nearer neighbor along each axis: the farther is beyond reach.

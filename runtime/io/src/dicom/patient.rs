@@ -1,18 +1,17 @@
-//! Whose images they are, without knowing who that is.
+//! Digests that distinguish patients without identifying them.
 
 use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 
-use crate::dicom::stack::Stack;
 use crate::dicom::tag::{self, Tag};
 use crate::dicom::text::CharacterSets;
 
-/// Bytes of an attribute of patient or study that are let pass: as many as its length can state in a result (PS3.5
-/// 7.1.2), into which it is copied.
+/// Longest accepted value in bytes of an attribute of patient or study: as much as a result can hold (PS3.5
+/// 7.1.2).
 pub(super) const BYTES_MAX: u64 = 0xfffe;
 
-/// Attributes that tell patients apart, and the character set that they are in.
+/// Attributes that distinguish patients, and their character set.
 const TAGS: [Tag; 5] = [
     tag::SPECIFIC_CHARACTER_SET,
     tag::PATIENT_NAME,
@@ -23,9 +22,9 @@ const TAGS: [Tag; 5] = [
 
 type Short = [u8; 8];
 
-/// What tells a patient from others: digests, so that nothing that identifies one stays in memory.
+/// A patient as digests, so that nothing that identifies one stays in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Patient {
+pub(super) struct PatientDigest {
     name_and_id: Short,
     /// `None` where it is not stated.
     issuer: Option<Short>,
@@ -33,14 +32,14 @@ pub(super) struct Patient {
     birth_date: Option<Short>,
 }
 
-impl Default for Patient {
+impl Default for PatientDigest {
     /// The patient of a header that names none.
     fn default() -> Self {
         PatientReader::default().patient()
     }
 }
 
-impl Patient {
+impl PatientDigest {
     /// How many patients there are at least among those that headers name.
     ///
     /// **Definition**: names and IDs are of one patient where both are the same, an absent one like an empty one;
@@ -56,24 +55,14 @@ impl Patient {
         names.len().max(issuers.len()).max(dates.len())
     }
 
-    /// For digests of what names it.
+    /// Bytes for a digest of the patient.
     pub fn bytes(&self) -> Vec<u8> {
         let further = [self.issuer, self.birth_date].map(Option::unwrap_or_default);
         [self.name_and_id, further[0], further[1]].concat()
     }
 }
 
-/// How many patients the headers of these stacks name: more than one means that they must not be mixed.
-///
-/// **Definition**: a patient is told by name, ID, the issuer of the ID and the date of birth. Names and IDs have to be
-/// the same, padding and the character set that they are encoded in apart; the other two may be absent, but not
-/// contradict each other.
-pub fn patients<'a>(stacks: impl IntoIterator<Item = &'a Stack>) -> usize {
-    let images = stacks.into_iter().flat_map(Stack::images);
-    Patient::count(images.map(|image| image.header.patient))
-}
-
-/// Reads whose images they are as a header is walked over.
+/// Collects the patient's attributes during a walk over a header.
 #[derive(Debug, Default)]
 pub(super) struct PatientReader {
     character_set: Option<Vec<u8>>,
@@ -84,7 +73,7 @@ pub(super) struct PatientReader {
 }
 
 impl PatientReader {
-    /// Whether an attribute of the data set itself is to be taken.
+    /// Whether [`PatientReader::take`] needs this attribute of the data set.
     pub fn wants(tag: Tag) -> bool {
         TAGS.contains(&tag)
     }
@@ -107,12 +96,12 @@ impl PatientReader {
         place.get_or_insert_with(|| digest(tag, value, &sets));
     }
 
-    /// Whose images they are, by what was taken.
-    pub fn patient(&self) -> Patient {
+    /// The patient, by the values taken so far.
+    pub fn patient(&self) -> PatientDigest {
         let nothing = Sha256::digest([]).into();
         let [name, id] = [self.name, self.id].map(|part| part.unwrap_or(nothing));
         let stated = |part: Option<[u8; 32]>| part.filter(|part| *part != nothing).map(short);
-        Patient {
+        PatientDigest {
             name_and_id: short(Sha256::digest([name, id].concat()).into()),
             issuer: stated(self.issuer),
             birth_date: stated(self.birth_date),
@@ -150,7 +139,7 @@ fn short(digest: [u8; 32]) -> Short {
 mod tests {
     use super::*;
 
-    fn patient(values: &[(Tag, &[u8])]) -> Patient {
+    fn patient(values: &[(Tag, &[u8])]) -> PatientDigest {
         let mut reader = PatientReader::default();
         for (tag, value) in values {
             reader.take(*tag, value);
@@ -168,12 +157,15 @@ mod tests {
         let issued = with((tag::ISSUER_OF_PATIENT_ID, b"X"));
         let elsewhere = with((tag::ISSUER_OF_PATIENT_ID, b"Y "));
         let empty = with((tag::PATIENT_BIRTH_DATE, b"  "));
-        assert_eq!(Patient::count([none, born, issued, empty]), 1);
-        assert_eq!(Patient::count([none, born, later]), 2);
-        assert_eq!(Patient::count([issued, none, elsewhere]), 2);
-        assert_eq!(Patient::count([none, patient(&plain[..1])]), 2);
-        assert_eq!(Patient::count([]), 0);
-        assert_eq!(Patient::default(), patient(&[(tag::PATIENT_NAME, b"^^ ")]));
+        assert_eq!(PatientDigest::count([none, born, issued, empty]), 1);
+        assert_eq!(PatientDigest::count([none, born, later]), 2);
+        assert_eq!(PatientDigest::count([issued, none, elsewhere]), 2);
+        assert_eq!(PatientDigest::count([none, patient(&plain[..1])]), 2);
+        assert_eq!(PatientDigest::count([]), 0);
+        assert_eq!(
+            PatientDigest::default(),
+            patient(&[(tag::PATIENT_NAME, b"^^ ")])
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The values of many items, one behind the other: an item takes a few bytes more than its values.
+//! The values of many items in contiguous memory: an item takes a few bytes beside its values.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -9,21 +9,20 @@ use crate::dicom::tag::Tag;
 /// Values of the items of per-frame functional groups.
 #[derive(Default)]
 pub(super) struct PerFrame {
-    /// Of each item, the first of its values.
+    /// Of each item, the index of its first value.
     starts: Vec<u32>,
-    values: Vec<Place>,
+    values: Vec<ValueSpan>,
     bytes: Vec<u8>,
 }
 
-/// A value of an item.
-struct Place {
+/// The place of a value in `bytes`.
+struct ValueSpan {
     tag: Tag,
     start: u32,
     length: u32,
 }
 
 impl PerFrame {
-    /// Begins an item.
     pub fn begin(&mut self) -> Result<(), HeaderError> {
         self.starts.push(number(self.values.len())?);
         Ok(())
@@ -37,12 +36,11 @@ impl PerFrame {
         if self.get(last, tag).is_none() {
             let (start, length) = (number(self.bytes.len())?, number(value.len())?);
             self.bytes.extend_from_slice(value);
-            self.values.push(Place { tag, start, length });
+            self.values.push(ValueSpan { tag, start, length });
         }
         Ok(())
     }
 
-    /// Number of items.
     pub fn len(&self) -> usize {
         self.starts.len()
     }
@@ -53,16 +51,16 @@ impl PerFrame {
         Some(self.bytes_of(place))
     }
 
-    /// Of each item, the first that holds the same: itself where none before it does.
+    /// Of each item, the first item with equal values: itself where no earlier one is equal.
     pub fn first_alike(&self) -> Vec<usize> {
-        let mut firsts: HashMap<Item, usize> = HashMap::new();
+        let mut firsts: HashMap<FrameItem, usize> = HashMap::new();
         let items = 0..self.len();
         items
-            .map(|item| *firsts.entry(Item { all: self, item }).or_insert(item))
+            .map(|item| *firsts.entry(FrameItem { all: self, item }).or_insert(item))
             .collect()
     }
 
-    fn places(&self, item: usize) -> &[Place] {
+    fn places(&self, item: usize) -> &[ValueSpan] {
         let Some(&start) = self.starts.get(item) else {
             return &[];
         };
@@ -71,34 +69,34 @@ impl PerFrame {
         &self.values[start as usize..end]
     }
 
-    fn bytes_of(&self, place: &Place) -> &[u8] {
+    fn bytes_of(&self, place: &ValueSpan) -> &[u8] {
         &self.bytes[place.start as usize..][..place.length as usize]
     }
 }
 
 /// An item, compared by what it holds.
 #[derive(Clone, Copy)]
-struct Item<'a> {
+struct FrameItem<'a> {
     all: &'a PerFrame,
     item: usize,
 }
 
-impl<'a> Item<'a> {
+impl<'a> FrameItem<'a> {
     fn values(self) -> impl ExactSizeIterator<Item = (Tag, &'a [u8])> {
         let places = self.all.places(self.item).iter();
         places.map(move |place| (place.tag, self.all.bytes_of(place)))
     }
 }
 
-impl PartialEq for Item<'_> {
+impl PartialEq for FrameItem<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.values().eq(other.values())
     }
 }
 
-impl Eq for Item<'_> {}
+impl Eq for FrameItem<'_> {}
 
-impl Hash for Item<'_> {
+impl Hash for FrameItem<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         for (Tag(group, element), value) in self.values() {
             (group, element, value).hash(state);

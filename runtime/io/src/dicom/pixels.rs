@@ -1,4 +1,4 @@
-//! Reads frames: from the file's bytes to scaled values.
+//! Reads frames of an image file as scaled values.
 
 use std::fs::File;
 use std::io;
@@ -11,77 +11,77 @@ use crate::DEFLATE_EXPANSION_MAX;
 use crate::dicom::codec::{self, Shape, rle};
 use crate::dicom::dataset::{self, Encoding, next_fragment};
 use crate::dicom::error::{DicomError, HeaderError, PixelError};
-use crate::dicom::header::Header;
+use crate::dicom::image_header::ImageHeader;
 use crate::dicom::scale::Scale;
 use crate::dicom::stream::Stream;
 use crate::dicom::syntax::TransferSyntax;
 
-/// Bytes of a frame that any number of compressed bytes may hold: an empty image compresses without bound.
+/// Largest frame in bytes that is accepted whatever its compressed size: an empty image compresses without bound.
 const PLAIN_FRAME_BYTES: u64 = 8 << 20;
 
-/// An image file and what its header says.
+/// An image file and its header.
 #[derive(Debug)]
 pub(super) struct Image {
     pub path: Arc<Path>,
     /// Bytes of the file when it was scanned.
     pub bytes: u64,
-    pub header: Header,
+    pub header: ImageHeader,
 }
 
 /// Place and length of the fragments of each frame.
 pub(super) type Fragments = Vec<Vec<(u64, u32)>>;
 
-/// What is found out about an image before its frames are read.
-pub(super) enum Found {
-    /// That they lie one behind the other in the file.
+/// Where the frames of an image are.
+pub(super) enum FrameIndex {
+    /// Uncompressed, one after the other in the file.
     InFile,
-    /// Where their fragments are.
+    /// The fragments of each.
     Fragments(Fragments),
-    /// All of their bytes, inflated.
+    /// The bytes of all frames of a deflated data set, inflated.
     Inflated(Vec<u8>),
 }
 
 /// Bytes that are compared at a time: a multiple of the bytes of a pixel.
 const COMPARED_BYTES: usize = 1 << 16;
 
-/// Whether so many compressed bytes can be all of so many pixels' bytes: no codec is believed to shrink them more than
-/// deflate can.
+/// Whether `compressed` bytes can hold `expected` bytes of pixels: no codec is expected to compress better than deflate
+/// can.
 pub(super) fn is_plausible(compressed: u64, expected: u64) -> bool {
     expected <= compressed.saturating_mul(DEFLATE_EXPANSION_MAX) + PLAIN_FRAME_BYTES
 }
 
 impl Image {
-    /// Finds out where frames are, so that many can be read in any order.
-    pub fn find(&self) -> Result<Found, DicomError> {
+    /// Finds the frames, so that they can be read in any order.
+    pub fn find(&self) -> Result<FrameIndex, DicomError> {
         let is_encapsulated = self.header.syntax.is_encapsulated();
         if !is_encapsulated && self.header.syntax != TransferSyntax::Deflated {
-            return Ok(Found::InFile);
+            return Ok(FrameIndex::InFile);
         }
         let mut stream = self.open()?;
         let found = if is_encapsulated {
-            self.fragments(&mut stream).map(Found::Fragments)
+            self.fragments(&mut stream).map(FrameIndex::Fragments)
         } else {
-            self.inflate(&mut stream).map(Found::Inflated)
+            self.inflate(&mut stream).map(FrameIndex::Inflated)
         };
         found.map_err(|reason| self.failed(0, reason))
     }
 
     /// Reads a frame, from 0: scaled values, row by row.
-    pub fn read(&self, frame: usize, found: &Found) -> Result<Vec<f32>, DicomError> {
+    pub fn read(&self, frame: usize, found: &FrameIndex) -> Result<Vec<f32>, DicomError> {
         self.read_stored(frame, found, |_| {})
     }
 
-    /// The same, and shows the bytes of the frame as they are stored, inflated where the data set is deflated.
+    /// As [`Image::read`]; `stored` gets the bytes of the frame as they are stored, inflated where the data set is deflated.
     pub fn read_stored(
         &self,
         frame: usize,
-        found: &Found,
+        found: &FrameIndex,
         stored: impl FnOnce(&[u8]),
     ) -> Result<Vec<f32>, DicomError> {
         let decoded = match found {
-            Found::Inflated(native) => Ok(self.inflated(native, frame, stored)),
-            Found::InFile => self.native(&mut self.open()?, frame, stored),
-            Found::Fragments(fragments) => {
+            FrameIndex::Inflated(native) => Ok(self.inflated(native, frame, stored)),
+            FrameIndex::InFile => self.native(&mut self.open()?, frame, stored),
+            FrameIndex::Fragments(fragments) => {
                 let fragments = fragments.get(frame).map(Vec::as_slice).unwrap_or_default();
                 self.decoded(&mut self.open()?, frame, fragments, stored)
             }
@@ -95,8 +95,8 @@ impl Image {
         self.header.frame_bytes().saturating_mul(frames)
     }
 
-    /// Digests of what is stored of frames, which are given in ascending order, and of what it depends on what that
-    /// means: where they agree, so do the values.
+    /// Digests of the stored bytes of frames, given in ascending order, and of all that their values depend on: equal
+    /// digests mean equal values.
     pub fn stored_digests(&self, frames: &[usize]) -> Result<Vec<[u8; 32]>, DicomError> {
         self.digests(frames, |image, frame, digest, bytes| {
             if digest.is_none() {
@@ -129,13 +129,13 @@ impl Image {
     }
 
     /// Digest of the values of one frame.
-    pub fn value_digest(&self, frame: usize, found: &Found) -> Result<[u8; 32], DicomError> {
+    pub fn value_digest(&self, frame: usize, found: &FrameIndex) -> Result<[u8; 32], DicomError> {
         let mut digest = Sha256::new();
         update(&mut digest, &self.read(frame, found)?);
         Ok(digest.finalize().into())
     }
 
-    /// Goes once through what is stored of frames, a part at a time.
+    /// Reads the stored bytes of frames once, part by part, and digests what `add` makes of them.
     fn digests(
         &self,
         frames: &[usize],
@@ -190,7 +190,7 @@ impl Image {
         }
     }
 
-    /// Puts bytes in order that are stored as words, the most significant first.
+    /// Swaps the bytes of 8-bit pixels that are stored as big-endian words.
     fn turn_words(&self, native: &mut [u8]) {
         let header = &self.header;
         let encoding = Encoding::of(header.syntax);
@@ -284,7 +284,7 @@ impl Image {
         Ok(native)
     }
 
-    /// A frame whose image is inflated.
+    /// A frame of an inflated image.
     fn inflated(&self, native: &[u8], frame: usize, stored: impl FnOnce(&[u8])) -> Vec<f32> {
         let mut frames = native.chunks_exact(self.header.frame_bytes() as usize);
         let native = frames.nth(frame).unwrap_or_default();
@@ -312,7 +312,6 @@ impl Image {
         Ok(self.scale(frame).native(&native, encoding))
     }
 
-    /// A compressed frame.
     fn decoded(
         &self,
         stream: &mut Stream,

@@ -9,22 +9,20 @@ use sha2::{Digest, Sha256};
 use vesal_volume::Volume;
 use vesal_volume::resample::resample_volume;
 
-use crate::dicom::content::Content;
+use crate::dicom::assessment::Assessment;
+use crate::dicom::codec::DECODER_BYTES_PER_PIXEL;
+use crate::dicom::content_digest::ContentDigest;
 use crate::dicom::error::DicomError;
-use crate::dicom::pixels::{Found, Image};
-use crate::dicom::stack::{Assessment, Slice};
+use crate::dicom::pixels::{FrameIndex, Image};
+use crate::dicom::slice::Slice;
 use crate::dicom::syntax::TransferSyntax;
 use crate::nifti::Limits;
 
-/// Slices that are decoded at once, and written side by side: a voxel's neighbors in memory are of the next slices.
+/// Slices that are decoded together: neighbors in memory are voxels of neighboring slices.
 const BLOCK_SLICES: usize = 16;
 
 /// Edge of the tiles of rows and columns that are turned at once: a line of the cache.
 const TILE: usize = 16;
-
-/// Bytes that decoding takes for each pixel of a frame: the most is JPEG 2000's, for coefficients and their transform,
-/// and for what its packets are about.
-pub(super) const DECODER_BYTES_PER_PIXEL: u64 = 32;
 
 impl Assessment {
     /// Reads the volume.
@@ -49,14 +47,17 @@ impl Assessment {
     /// Reads the volume, and in the same pass what its slices hold, by which results are told apart.
     ///
     /// **Errors**: as [`Assessment::read`].
-    pub fn read_with_content(&self, limits: &Limits) -> Result<(Volume, Content), DicomError> {
+    pub fn read_with_content(
+        &self,
+        limits: &Limits,
+    ) -> Result<(Volume, ContentDigest), DicomError> {
         let found = self.find_within(limits)?;
         let (volume, stored) = self.assemble(|slice| found.read_with_digest(slice))?;
-        Ok((volume, Content::of(self.slices(), &stored)))
+        Ok((volume, ContentDigest::of(self.slices(), &stored)))
     }
 
-    /// Checks what is to be read, and finds its frames.
-    fn find_within(&self, limits: &Limits) -> Result<FoundOf, DicomError> {
+    /// Checks the sizes of all arrays against `limits`, and finds the frames of images with several.
+    fn find_within(&self, limits: &Limits) -> Result<FrameIndexes, DicomError> {
         let layout = self.layout()?;
         self.check(layout.read, limits)?;
         self.check(layout.even.shape, limits)?;
@@ -64,7 +65,7 @@ impl Assessment {
         self.find()
     }
 
-    /// Puts the volume together from frames; what else was found in each comes in the order of the slices.
+    /// Assembles the volume from its frames; what else `read` gives comes in the order of the slices.
     fn assemble<T: Send>(
         &self,
         read: impl Fn(&Slice) -> Result<(Vec<f32>, T), DicomError> + Sync,
@@ -117,7 +118,7 @@ impl Assessment {
         Ok((resampled.map_err(failed)?, found))
     }
 
-    /// The most memory in bytes that [`Assessment::read`] takes with so many threads, the volume included; 0 for a
+    /// Peak memory in bytes of [`Assessment::read`] with so many threads, the volume included; 0 for a
     /// refused stack.
     pub fn peak_bytes(&self, threads: usize) -> u64 {
         let (Ok(layout), Some(slice)) = (&self.outcome, self.slices().first()) else {
@@ -183,8 +184,8 @@ impl Assessment {
         images.map(|image| (Arc::as_ptr(image), image)).collect()
     }
 
-    /// Finds out where the frames are of images with several.
-    fn find(&self) -> Result<FoundOf, DicomError> {
+    /// Finds the frames of images with several.
+    fn find(&self) -> Result<FrameIndexes, DicomError> {
         let images = self.images().into_values();
         let several: Vec<&Arc<Image>> = images
             .filter(|image| image.header.frames.len() > 1)
@@ -193,7 +194,7 @@ impl Assessment {
             .into_par_iter()
             .map(|image| Ok((Arc::as_ptr(image) as usize, image.find()?)))
             .collect::<Result<_, DicomError>>()?;
-        Ok(FoundOf(found))
+        Ok(FrameIndexes(found))
     }
 
     fn zeros(&self, shape: [usize; 3]) -> Result<Vec<f32>, DicomError> {
@@ -250,10 +251,10 @@ fn turn(frames: &[Vec<f32>], [columns, rows, slices]: [usize; 3], start: usize, 
         });
 }
 
-/// What is found out about images with several frames, by the images' addresses.
-struct FoundOf(HashMap<usize, Found>);
+/// Where the frames of multi-frame images are, by the images' addresses.
+struct FrameIndexes(HashMap<usize, FrameIndex>);
 
-impl FoundOf {
+impl FrameIndexes {
     fn read(&self, slice: &Slice) -> Result<Vec<f32>, DicomError> {
         self.read_stored(slice, |_| {})
     }

@@ -1,9 +1,9 @@
-//! From stored numbers to values.
+//! Converts stored numbers to values.
 
 use crate::dicom::dataset::Encoding;
 use crate::dicom::pixel_format::PixelFormat;
 
-/// From a stored bit pattern to a value (PS3.3 C.7.6.3.1, C.11.1).
+/// Converts stored bit patterns to values (PS3.3 C.7.6.3.1, C.11.1).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scale {
     pub format: PixelFormat,
@@ -12,7 +12,7 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// The values of stored patterns. What their format decides is decided once, so that many are scaled at a time.
+    /// The values of stored patterns. The format is matched once, so that loops vectorize.
     pub fn values(self, patterns: impl Iterator<Item = u32>) -> Vec<f32> {
         let PixelFormat {
             stored,

@@ -1,4 +1,4 @@
-//! The bytes of a data set, inflated if need be, and never more of them than the file justifies.
+//! The bytes of a data set, inflated if need be, within limits by the size of the file.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -18,7 +18,6 @@ const INFLATED_MAX: u64 = 256 << 20;
 const KEPT_BASE: u64 = 16 << 20;
 const KEPT_PER_BYTE: u64 = 4;
 
-/// Bytes of a buffer.
 const BUFFER: usize = 1 << 14;
 
 /// Steps between two questions whether to go on: bytes, and [`STEP`] for each time that bytes are asked for.
@@ -27,25 +26,22 @@ const STEP: u64 = 64;
 
 /// The bytes of an open file from one position on.
 pub(super) struct Stream<'a> {
-    bytes: Bytes,
+    bytes: StreamBytes,
     /// Bytes passed so far: of the file, or inflated ones.
     position: u64,
-    /// Bytes of the file.
     length: u64,
-    /// Inflated bytes that are let pass.
+    /// Limit of inflated bytes.
     limit: u64,
-    /// Bytes that are kept, and those that may be.
+    /// Bytes kept so far, and their limit.
     kept: u64,
     kept_max: u64,
-    /// Steps up to the next question.
+    /// Steps until `goes_on` is called again.
     unasked: u64,
     goes_on: &'a dyn Fn() -> bool,
 }
 
-enum Bytes {
-    /// As they are stored.
+enum StreamBytes {
     Plain(BufReader<File>),
-    /// A deflate stream.
     Deflated(Box<BufReader<DeflateDecoder<BufReader<File>>>>),
 }
 
@@ -57,11 +53,11 @@ impl Stream<'static> {
 }
 
 impl<'a> Stream<'a> {
-    /// The same for as long as `goes_on` says so; it is asked after each MiB or so.
+    /// As [`Stream::new`], until `goes_on` returns `false`; it is called after each MiB or so.
     pub fn while_wanted(file: File, goes_on: &'a dyn Fn() -> bool) -> io::Result<Self> {
         let length = file.metadata()?.len();
         let stream = Self {
-            bytes: Bytes::Plain(BufReader::with_capacity(BUFFER, file)),
+            bytes: StreamBytes::Plain(BufReader::with_capacity(BUFFER, file)),
             position: 0,
             length,
             limit: 0,
@@ -73,7 +69,7 @@ impl<'a> Stream<'a> {
         Ok(stream.one_of(1))
     }
 
-    /// The same as one of so many files that are looked at together, and share what any files may cost.
+    /// Sets the limits of a file that is one of `files` read together, which share the base limits.
     pub fn one_of(self, files: usize) -> Self {
         let limit = |base: u64, per_byte: u64| {
             let own = self.length.saturating_mul(per_byte);
@@ -86,12 +82,12 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// What follows, taken as a deflate stream.
+    /// Inflates what follows.
     pub fn deflated(self) -> Self {
         let bytes = match self.bytes {
-            Bytes::Plain(reader) => {
+            StreamBytes::Plain(reader) => {
                 let decoder = DeflateDecoder::new(reader);
-                Bytes::Deflated(Box::new(BufReader::with_capacity(BUFFER, decoder)))
+                StreamBytes::Deflated(Box::new(BufReader::with_capacity(BUFFER, decoder)))
             }
             deflated => deflated,
         };
@@ -102,25 +98,24 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// The same with so many inflated bytes that are let pass.
+    /// Sets the limit of inflated bytes.
     pub fn up_to(self, limit: u64) -> Self {
         Self { limit, ..self }
     }
 
-    /// Bytes passed so far.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// Bytes that are left; `None` where only inflating would tell.
+    /// Remaining bytes; `None` for a deflated data set.
     pub fn rest(&self) -> Option<u64> {
         match self.bytes {
-            Bytes::Plain(_) => Some(self.length.saturating_sub(self.position)),
-            Bytes::Deflated(_) => None,
+            StreamBytes::Plain(_) => Some(self.length.saturating_sub(self.position)),
+            StreamBytes::Deflated(_) => None,
         }
     }
 
-    /// Takes note that so many bytes of what is read will be kept.
+    /// Counts bytes that the caller is about to keep.
     pub fn keep(&mut self, bytes: u64) -> Result<(), HeaderError> {
         self.kept = self.kept.saturating_add(bytes);
         if self.kept > self.kept_max {
@@ -131,7 +126,7 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    /// The next bytes, at most `most` and fewer where the data end.
+    /// The next `most` bytes, fewer at the end of the data.
     pub fn head(&mut self, most: usize) -> Result<Vec<u8>, HeaderError> {
         let mut head = vec![0; most];
         let mut filled = 0;
@@ -145,7 +140,7 @@ impl<'a> Stream<'a> {
         Ok(head)
     }
 
-    /// Fills a buffer; `false` where the data end before its first byte.
+    /// Fills a buffer; `false` at the end of the data.
     pub fn fill(&mut self, buffer: &mut [u8]) -> Result<bool, HeaderError> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -158,7 +153,6 @@ impl<'a> Stream<'a> {
         Ok(true)
     }
 
-    /// Fills a buffer.
     pub fn exact(&mut self, buffer: &mut [u8]) -> Result<(), HeaderError> {
         if self.fill(buffer)? || buffer.is_empty() {
             Ok(())
@@ -167,7 +161,6 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Passes over bytes.
     pub fn skip(&mut self, count: u64) -> Result<(), HeaderError> {
         if self.rest().is_some_and(|rest| count > rest) {
             return Err(self.truncated());
@@ -178,7 +171,7 @@ impl<'a> Stream<'a> {
     /// Goes to a position: anywhere in a plain stream, forward only in a deflated one.
     pub fn go_to(&mut self, to: u64) -> Result<(), HeaderError> {
         self.ask(STEP)?;
-        if let Bytes::Plain(reader) = &mut self.bytes {
+        if let StreamBytes::Plain(reader) = &mut self.bytes {
             // Keeps what is buffered, where that reaches so far; no file is longer than i64::MAX.
             let moved = reader.seek_relative(to as i64 - self.position as i64);
             self.position = to;
@@ -188,7 +181,7 @@ impl<'a> Stream<'a> {
             return Err(HeaderError::TooLong { limit: self.limit });
         }
         while self.position < to {
-            let Bytes::Deflated(reader) = &mut self.bytes else {
+            let StreamBytes::Deflated(reader) = &mut self.bytes else {
                 break;
             };
             let there = match reader.fill_buf() {
@@ -208,7 +201,7 @@ impl<'a> Stream<'a> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, HeaderError> {
         self.ask(STEP + buffer.len() as u64)?;
         let mut wanted = buffer.len();
-        if matches!(self.bytes, Bytes::Deflated(_)) {
+        if matches!(self.bytes, StreamBytes::Deflated(_)) {
             let room = self.limit.saturating_sub(self.position);
             if room == 0 && wanted > 0 {
                 return Err(HeaderError::TooLong { limit: self.limit });
@@ -218,8 +211,8 @@ impl<'a> Stream<'a> {
         let buffer = &mut buffer[..wanted];
         loop {
             let read = match &mut self.bytes {
-                Bytes::Plain(reader) => reader.read(buffer),
-                Bytes::Deflated(reader) => reader.read(buffer),
+                StreamBytes::Plain(reader) => reader.read(buffer),
+                StreamBytes::Deflated(reader) => reader.read(buffer),
             };
             match read {
                 Ok(count) => {
@@ -232,7 +225,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Counts steps, and asks once they are many.
+    /// Counts steps and calls `goes_on` after many.
     fn ask(&mut self, steps: u64) -> Result<(), HeaderError> {
         self.unasked = self.unasked.saturating_sub(steps);
         if self.unasked == 0 {
@@ -250,8 +243,8 @@ impl<'a> Stream<'a> {
 
     fn failed(&self, reason: io::Error) -> HeaderError {
         match self.bytes {
-            Bytes::Plain(_) => HeaderError::io(reason),
-            Bytes::Deflated(_) => HeaderError::Deflate { at: self.position },
+            StreamBytes::Plain(_) => HeaderError::io(reason),
+            StreamBytes::Deflated(_) => HeaderError::Deflate { at: self.position },
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Structure sets (RTSTRUCT): regions drawn as contours.
+//! Structure sets (RTSTRUCT): regions as contours.
 
 mod mask;
 mod references;
@@ -21,22 +21,20 @@ pub(super) const CLASS: &str = "1.2.840.10008.5.1.4.1.1.481.3";
 /// The regions of a structure set.
 #[derive(Debug, Clone, Default)]
 pub struct Structures {
-    /// The regions, by number.
     pub regions: Vec<Region>,
 }
 
-/// A region and its contours.
 #[derive(Debug, Clone, Default)]
 pub struct Region {
     /// Its number in the set.
     pub number: i64,
     /// Its name, as whoever drew it put it.
     pub name: String,
-    /// UID of the frame of reference that its contours lie in: that of the stacks that it may be put on.
+    /// UID of the frame of reference of its contours.
     pub frame_of_reference: Option<String>,
     /// Corners of its closed contours, in RAS mm.
     pub contours: Vec<Vec<[f64; 3]>>,
-    /// Contours of other kinds, which enclose nothing: points and open lines.
+    /// Number of contours of other kinds, which enclose nothing: points and open lines.
     pub others: usize,
 }
 
@@ -50,7 +48,7 @@ pub fn read_structures(path: impl AsRef<Path>) -> Result<Structures, DicomError>
     found.structures().map_err(DicomError::header(path))
 }
 
-/// Shows a visitor the structure set of a file.
+/// Walks over the structure set of a file.
 fn visit(path: &Path, found: &mut (impl Visitor + Classed)) -> Result<(), DicomError> {
     let file = File::open(path).map_err(DicomError::io(path))?;
     walk(file, found).map_err(DicomError::header(path))
@@ -74,11 +72,10 @@ fn walk(file: File, found: &mut (impl Visitor + Classed)) -> Result<(), HeaderEr
     Ok(())
 }
 
-/// Knows what class of object it was shown.
+/// A visitor that reads the class of the object.
 trait Classed {
-    /// UID of the class.
     fn class(&self) -> Option<&str>;
-    /// Takes note that the data set has ended.
+    /// Called at the end of the data set.
     fn ends(&mut self) -> Result<(), HeaderError> {
         Ok(())
     }
@@ -99,7 +96,7 @@ impl Classed for Contours {
 /// Corners of closed contours.
 type Outlines = Vec<Vec<[f64; 3]>>;
 
-/// What is read of a structure set. An item becomes what it means as soon as it ends, so that a set takes a few times
+/// Reads a structure set. Each item is converted as soon as it ends, so that a set takes a few times
 /// as much memory as its file, whatever its items hold.
 #[derive(Default)]
 struct Contours {
@@ -184,7 +181,7 @@ impl Visitor for Contours {
     }
 }
 
-/// What is read of the items of regions, and of contours.
+/// The attributes that are read of regions and of contours.
 const OF_REGION: [Tag; 4] = [
     tag::ROI_NUMBER,
     tag::ROI_NAME,

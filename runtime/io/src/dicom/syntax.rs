@@ -1,4 +1,4 @@
-//! Transfer syntaxes: how a data set and its pixels are encoded.
+//! Transfer syntaxes.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub enum TransferSyntax {
     ExplicitBig,
     /// Explicit VR little endian in a deflate stream.
     Deflated,
-    /// Run lengths of bytes.
+    /// RLE Lossless.
     Rle,
     /// JPEG with cosine transform or lossless, Huffman coded: baseline, extended, progressive, lossless.
     Jpeg(&'static str),
@@ -70,7 +70,7 @@ impl TransferSyntax {
         ends.map(|end| format!("1.2.840.10008.1.2{end}"))
     }
 
-    /// The syntax of a data set that begins a file, without preamble and file meta information, as old archives
+    /// The syntax of a file that begins with the data set, without preamble and file meta information, as old archives
     /// and some converters leave them; `None` where the bytes begin none.
     ///
     /// **Definition**: two elements of group 0008 with short values, in order, explicit or implicit; little endian.

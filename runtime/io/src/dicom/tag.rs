@@ -1,15 +1,10 @@
-//! The attributes that are read, and their names: PS3.6.
+//! The attributes that are read, and their names (PS3.6).
 
 use std::fmt;
 
 /// An attribute's group and element.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tag(
-    /// Group.
-    pub u16,
-    /// Element.
-    pub u16,
-);
+pub struct Tag(pub u16, pub u16);
 
 impl fmt::Display for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,7 +25,7 @@ macro_rules! tags {
     ($($name:ident = $group:literal, $element:literal, $told:literal;)*) => {
         $(pub(super) const $name: Tag = Tag($group, $element);)*
 
-        /// What the standard calls an attribute; `None` of one that is not read.
+        /// Name of an attribute in the standard; `None` for one that is not read.
         fn name(tag: Tag) -> Option<&'static str> {
             match tag {
                 $($name => Some($told),)*

@@ -15,18 +15,17 @@ pub(super) const CHARACTERS_MAX: usize = 64;
 /// The character sets of a data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum CharacterSets {
-    /// None is stated, or one that nobody knows: UTF-8 where the bytes are that, else Latin alphabet No. 1.
+    /// None is stated, or an unknown one: UTF-8 where the bytes are valid, else Latin alphabet No. 1.
     Untold,
-    /// One that knows no escape sequences: UTF-8, GB18030, GBK.
+    /// One without escape sequences: UTF-8, GB18030, GBK.
     Whole(&'static str),
-    /// One for bytes from 128 on, and whatever escape sequences lead to.
+    /// One for bytes from 128 on, and those that escape sequences select.
     Extended(High),
 }
 
-/// What bytes from 128 on stand for.
+/// The meaning of bytes from 128 on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum High {
-    /// Nothing.
     None,
     /// A character each, of the set with this name.
     Single(&'static str),
@@ -36,7 +35,7 @@ pub(super) enum High {
     Pairs(&'static str),
 }
 
-/// What bytes below 128 stand for.
+/// The meaning of bytes below 128.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Low {
     Ascii,
@@ -122,7 +121,7 @@ impl CharacterSets {
             .map_or(Self::Untold, |(_, _, high)| Self::Extended(*high))
     }
 
-    /// A text as it is to be read: without control characters, padding, and what is beyond so many characters.
+    /// A text without control characters and padding, cut after so many characters.
     pub fn decode(&self, value: &[u8], characters: usize) -> String {
         let shown: String = self
             .all(value)
@@ -136,7 +135,7 @@ impl CharacterSets {
         }
     }
 
-    /// All of a text, where every byte of it is known.
+    /// The whole text; `None` if a byte is not in the character sets.
     pub fn decode_whole(&self, value: &[u8]) -> Option<String> {
         let decoded = self.all(value).into_owned();
         let is_known = is_plain(value)

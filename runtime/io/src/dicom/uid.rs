@@ -1,4 +1,4 @@
-//! What can stand where UIDs do.
+//! Validation of UIDs.
 
 use crate::dicom::error::HeaderError;
 use crate::dicom::tag::Tag;
@@ -9,7 +9,7 @@ pub(super) fn is_uid(text: &str) -> bool {
     text.len() <= 64 && text.split('.').all(is_number)
 }
 
-/// The error of a text that is none.
+/// The error of a text that is no UID.
 pub(super) fn no_uid(tag: Tag) -> HeaderError {
     HeaderError::Malformed {
         tag,

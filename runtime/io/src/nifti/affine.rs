@@ -1,81 +1,19 @@
 //! The affines of a header: sform, qform and `pixdim`, read and written.
 
-use std::fmt;
-
 use vesal_volume::Affine;
 
 use crate::FAR_MM;
+use crate::nifti::affine_defect::{AffineDefect, NEAR_MM};
+use crate::nifti::affine_source::{AffineSource, Believe};
 use crate::nifti::error::HeaderError;
 use crate::nifti::rotation::{determinant, nearest_rotation, quaternion, rotation};
-
-/// Which fields of a header state its affine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AffineSource {
-    /// `srow_x`, `srow_y`, `srow_z`.
-    Sform,
-    /// Quaternion, offsets and `pixdim`.
-    Qform,
-    /// `pixdim` alone.
-    Pixdim,
-}
-
-impl fmt::Display for AffineSource {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Sform => "sform",
-            Self::Qform => "qform",
-            Self::Pixdim => "pixdim",
-        })
-    }
-}
-
-/// Which affine of a header counts where both are stated and contradict each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Believe {
-    /// That of the sform.
-    Sform,
-    /// That of the qform.
-    Qform,
-}
 
 /// Angle between voxel axes by sform and by qform up to which both mean the same axis: beyond it, another axis, or
 /// the other direction of this one, is nearer. Registration to a template, which many tools put into the sform alone,
 /// turns by less.
 const CONTRADICTION_DEGREES: f64 = 45.0;
 
-/// Shortest length of a voxel, in mm.
-const NEAR_MM: f64 = 1e-6;
-
-/// What makes an affine unusable.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum AffineDefect {
-    /// An entry is NaN, infinite or too large to compute with.
-    #[error("an entry is not a finite number")]
-    NotFinite,
-    /// A distance that no scanner has.
-    #[error("an entry of it is {found} mm, expected at most {FAR_MM} mm")]
-    Far {
-        /// The entry.
-        found: f64,
-    },
-    /// Voxels of no size.
-    #[error("the length of a voxel is {found} mm, expected at least {NEAR_MM} mm")]
-    Near {
-        /// The length.
-        found: f64,
-    },
-    /// A column is zero, or the columns lie in one plane.
-    #[error("it maps the grid onto a plane, a line or a point")]
-    Singular,
-    /// The quaternion is longer than one.
-    #[error("its quaternion has a squared length of {squared_length}, expected at most 1")]
-    Quaternion {
-        /// b² + c² + d².
-        squared_length: f64,
-    },
-}
-
-/// What a header says about world space, as numbers of the widest type.
+/// The fields of a header that state an affine, as numbers of the widest type.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Placement {
     pub sform_coded: bool,

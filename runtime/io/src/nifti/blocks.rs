@@ -9,8 +9,6 @@ use std::ops::Range;
 use ndarray::{ArrayView3, ArrayViewMut3, Axis, s};
 use rayon::prelude::*;
 
-use crate::nifti::decode::DecodeRow;
-
 /// Bytes that a block has at most, a single row excepted.
 pub(super) const BLOCK_BYTES: usize = 8 << 20;
 
@@ -22,7 +20,7 @@ const SHARE: usize = 128;
 
 /// The voxels of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(super) struct VoxelLayout {
     /// Voxels along X, Y and Z.
     pub shape: [usize; 3],
     /// Number of grids that follow each other.
@@ -33,18 +31,16 @@ pub(super) struct Layout {
 
 /// A run of stored voxels: whole planes of one frame, or rows of one plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Block {
-    /// Which frame.
+pub(super) struct VoxelBlock {
     pub frame: usize,
-    /// Its planes.
     pub z: Range<usize>,
     /// Its rows of each plane: all of them if there are several planes.
     pub y: Range<usize>,
 }
 
-impl Layout {
+impl VoxelLayout {
     /// Bytes of all voxels of `block`.
-    pub fn bytes_of(&self, block: &Block) -> usize {
+    pub fn bytes_of(&self, block: &VoxelBlock) -> usize {
         block.z.len() * block.y.len() * self.shape[0] * self.voxel_bytes
     }
 
@@ -70,12 +66,12 @@ impl Layout {
     }
 
     /// All blocks in the order of the file.
-    pub fn blocks(&self) -> impl Iterator<Item = Block> + use<> {
+    pub fn blocks(&self) -> impl Iterator<Item = VoxelBlock> + use<> {
         let [_, y_len, z_len] = self.shape;
         let (planes, rows) = self.step();
         (0..self.frames).flat_map(move |frame| {
             (0..z_len).step_by(planes).flat_map(move |z| {
-                (0..y_len).step_by(rows).map(move |y| Block {
+                (0..y_len).step_by(rows).map(move |y| VoxelBlock {
                     frame,
                     z: z..(z + planes).min(z_len),
                     y: y..(y + rows).min(y_len),
@@ -85,11 +81,14 @@ impl Layout {
     }
 }
 
+/// Decodes a row of stored voxels; says whether all of its values are allowed.
+pub(super) type DecodeRow<O> = Box<dyn Fn(&[u8], &mut [O]) -> bool + Send + Sync>;
+
 /// Decodes the bytes of a block into its frame `[X, Y, Z]`; says whether all of its voxels are allowed.
 pub(super) fn decode<O: Copy + Default + Send>(
     raw: &[u8],
-    layout: &Layout,
-    block: &Block,
+    layout: &VoxelLayout,
+    block: &VoxelBlock,
     frame: &mut [O],
     decode_row: &DecodeRow<O>,
 ) -> bool {

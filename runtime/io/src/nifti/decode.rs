@@ -1,8 +1,9 @@
 //! Stored voxels → values: every type in both byte orders, scaled or not.
 
-use crate::nifti::blocks::Block;
+use crate::nifti::blocks::{DecodeRow, VoxelBlock};
 use crate::nifti::error::LabelError;
-use crate::nifti::header::{ByteOrder, DataType, Header, Scaling};
+use crate::nifti::header::Header;
+use crate::nifti::voxel_format::{ByteOrder, DataType, Scaling};
 
 /// A type of stored voxel.
 trait Voxel: Copy {
@@ -86,9 +87,6 @@ macro_rules! instance {
     };
 }
 
-/// Decodes a row of stored voxels; says whether all of its values are allowed.
-pub(super) type DecodeRow<O> = Box<dyn Fn(&[u8], &mut [O]) -> bool + Send + Sync>;
-
 /// Decodes and scales rows of voxels; every value is allowed.
 pub(super) fn intensities(header: &Header) -> DecodeRow<f32> {
     match header.scaling {
@@ -167,17 +165,17 @@ fn scaling(header: &Header) -> Scaling {
     })
 }
 
-/// The values of a label map that are no labels.
+/// The values of a file that are no labels.
 #[derive(Debug, Default)]
-pub(super) struct Others {
+pub(super) struct InvalidLabels {
     count: usize,
     /// The first one in the order of the file, and its voxel.
     first: Option<(f64, [usize; 3])>,
 }
 
-impl Others {
+impl InvalidLabels {
     /// Looks through the stored voxels of a block that has some; blocks come in the order of the file.
-    pub fn add(&mut self, raw: &[u8], block: &Block, header: &Header) {
+    pub fn add(&mut self, raw: &[u8], block: &VoxelBlock, header: &Header) {
         let value: fn(&[u8], Scaling) -> f64 = instance!(header, scaled);
         let scaling = scaling(header);
         let [x_len, _, _] = header.geometry().shape;
@@ -197,7 +195,7 @@ impl Others {
         }
     }
 
-    /// What to say about them, if there are any among so many voxels.
+    /// The error, if there are any among so many voxels.
     pub fn error(&self, voxels: usize) -> Option<LabelError> {
         self.first.map(|(first, at)| LabelError {
             count: self.count,

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::nifti::affine::{AffineDefect, AffineSource};
+use crate::nifti::affine_defect::AffineDefect;
+use crate::nifti::affine_source::AffineSource;
 use vesal_files::atomic::AtomicError;
 
 /// Why a NIfTI file cannot be read or written; the message names the file and the rule.
@@ -11,26 +12,13 @@ use vesal_files::atomic::AtomicError;
 pub enum NiftiError {
     /// The system cannot read the file.
     #[error("cannot read `{}`: {reason}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system answered.
-        reason: io::Error,
-    },
+    Io { path: PathBuf, reason: io::Error },
     /// The path leads to a directory, a device or a pipe.
     #[error("`{}` is not a regular file", path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
+    NotAFile { path: PathBuf },
     /// The gzip stream is damaged.
     #[error("the gzip stream of `{}` is damaged: {reason}", path.display())]
-    Compression {
-        /// The file.
-        path: PathBuf,
-        /// What the decoder answered.
-        reason: io::Error,
-    },
+    Compression { path: PathBuf, reason: io::Error },
     /// Half of a `.hdr`/`.img` pair is absent.
     #[error("`{}` is half of a pair, and the other half is absent: looked for {}", path.display(), list(looked_for))]
     HalfMissing {
@@ -41,43 +29,23 @@ pub enum NiftiError {
     },
     /// The header breaks a rule of the format.
     #[error("cannot read the NIfTI header of `{}`: {reason}", path.display())]
-    Header {
-        /// The file.
-        path: PathBuf,
-        /// The rule.
-        reason: HeaderError,
-    },
+    Header { path: PathBuf, reason: HeaderError },
     /// The voxels do not fit the header, or not what was asked for.
     #[error("cannot read the voxels of `{}`: {reason}", path.display())]
-    Voxels {
-        /// The file.
-        path: PathBuf,
-        /// The rule.
-        reason: VoxelError,
-    },
+    Voxels { path: PathBuf, reason: VoxelError },
     /// The values are no labels.
     #[error("`{}` is not a label map: {reason}", path.display())]
-    Labels {
-        /// The file.
-        path: PathBuf,
-        /// The rule.
-        reason: LabelError,
-    },
+    Labels { path: PathBuf, reason: LabelError },
     /// The data do not fit the format.
     #[error("cannot write `{}` as NIfTI: {reason}", path.display())]
-    Write {
-        /// The destination.
-        path: PathBuf,
-        /// The rule.
-        reason: WriteError,
-    },
+    Write { path: PathBuf, reason: WriteError },
     /// The output cannot be put in its place.
     #[error(transparent)]
     Output(#[from] AtomicError),
 }
 
 impl NiftiError {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Header {
@@ -130,7 +98,7 @@ impl NiftiError {
         }
     }
 
-    /// What a failed read means: damage if the decoder says so, otherwise a refusal of the system.
+    /// The error of a failed read: damage if the decoder reports it, otherwise an error of the system.
     pub(super) fn io(path: &Path) -> impl Fn(io::Error) -> Self {
         move |reason| {
             let path = path.to_owned();
@@ -200,37 +168,24 @@ pub enum HeaderError {
     },
     /// The number of dimensions is out of range.
     #[error("`dim[0]` states {found} dimensions, expected 1 to 7")]
-    DimensionCount {
-        /// The stated number.
-        found: i64,
-    },
+    DimensionCount { found: i64 },
     /// An axis has no or a negative number of voxels.
     #[error("`dim[{axis}]` states {found} voxels, expected at least 1")]
     AxisLength {
         /// Index into `dim`, 1 is X.
         axis: usize,
-        /// The stated number.
         found: i64,
     },
     /// The number of voxel bytes is beyond any machine.
     #[error("its dimensions {shape:?} give more bytes than a 64-bit file can have")]
-    Overflow {
-        /// The stated dimensions.
-        shape: Vec<u64>,
-    },
+    Overflow { shape: Vec<u64> },
     /// The data type code is not in the standard.
     #[error("`datatype` is {code}, which is not a code of the standard")]
-    UnknownDataType {
-        /// The stated code.
-        code: i16,
-    },
+    UnknownDataType { code: i16 },
     /// A data type of the standard that is no real number of at most 64 bits.
     #[error("its voxels are {name}; expected integers or real numbers of 8 to 64 bits")]
-    UnsupportedDataType {
-        /// The name of the type.
-        name: &'static str,
-    },
-    /// The voxels cannot start there.
+    UnsupportedDataType { name: &'static str },
+    /// The offset of the voxels lies within the header.
     #[error("`vox_offset` is {found}, expected a whole number of at least {minimum}")]
     VoxelOffset {
         /// The stated byte offset.
@@ -240,12 +195,7 @@ pub enum HeaderError {
     },
     /// The scaling has a slope but no finite intercept.
     #[error("`scl_inter` is {intercept} with a `scl_slope` of {slope}, expected a finite number")]
-    Intercept {
-        /// The stated slope.
-        slope: f64,
-        /// The stated intercept.
-        intercept: f64,
-    },
+    Intercept { slope: f64, intercept: f64 },
     /// Two affines are stated that contradict each other.
     #[error(
         "its sform and its qform contradict each other: they turn voxel axes by up to {degrees:.0} degrees against each \
@@ -266,7 +216,6 @@ pub enum HeaderError {
     Affine {
         /// Which fields of the header state it.
         from: AffineSource,
-        /// What is wrong with it.
         defect: AffineDefect,
         /// The first three rows as stated; empty where the fields give no matrix.
         rows: Vec<[f64; 4]>,
@@ -279,7 +228,6 @@ pub enum VoxelError {
     /// More than one frame where one is expected.
     #[error("its shape {shape:?} has {frames} frames, expected one")]
     Frames {
-        /// All dimensions.
         shape: Vec<usize>,
         /// Product of the dimensions after the third.
         frames: usize,
@@ -288,16 +236,12 @@ pub enum VoxelError {
     #[error(
         "its shape {shape:?} has several dimensions after the third, expected one for the channels"
     )]
-    ChannelAxes {
-        /// All dimensions.
-        shape: Vec<usize>,
-    },
+    ChannelAxes { shape: Vec<usize> },
     /// The voxels need more memory than the caller allows.
     #[error("its voxels need {needed} bytes, the limit is {limit} bytes")]
     TooLarge {
         /// Bytes, as stored or as decoded, whichever is more.
         needed: u64,
-        /// The caller's limit.
         limit: u64,
     },
     /// The file ends before its last voxel.
@@ -330,10 +274,7 @@ pub enum VoxelError {
     },
     /// The machine has not enough memory.
     #[error("this machine cannot provide the {bytes} bytes of memory that they need")]
-    OutOfMemory {
-        /// Bytes asked for.
-        bytes: u64,
-    },
+    OutOfMemory { bytes: u64 },
 }
 
 /// Why values are no labels.
@@ -355,7 +296,7 @@ pub struct LabelError {
 /// Why data cannot be written as NIfTI-1.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum WriteError {
-    /// The name does not tell the kind of file.
+    /// The ending of the name is none of NIfTI.
     #[error("its name ends neither in `.nii` nor in `.nii.gz`")]
     Name,
     /// An axis is empty or longer than the format allows.
@@ -380,10 +321,7 @@ pub enum WriteError {
     },
     /// The affine cannot be stored.
     #[error("its affine is unusable: {defect}")]
-    Affine {
-        /// What is wrong with it.
-        defect: AffineDefect,
-    },
+    Affine { defect: AffineDefect },
 }
 
 fn list(paths: &[PathBuf]) -> String {

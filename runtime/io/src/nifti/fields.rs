@@ -2,13 +2,15 @@
 
 use ::nifti::{NiftiHeader, Unit, XForm};
 
-use crate::nifti::affine::{AffineSource, Believe, Placement};
+use crate::nifti::affine::Placement;
+use crate::nifti::affine_source::{AffineSource, Believe};
 use crate::nifti::error::HeaderError;
-use crate::nifti::header::{ByteOrder, DataType, Header, NIFTI1_BYTES, NIFTI2_BYTES, Scaling};
+use crate::nifti::header::{Header, NIFTI1_BYTES, NIFTI2_BYTES};
+use crate::nifti::voxel_format::{ByteOrder, DataType, Scaling};
 use crate::sniff::{NiftiLayout, NiftiVersion};
 
 /// The fields that count, as the widest type of both editions.
-pub(super) struct Fields {
+pub(super) struct RawFields {
     byte_order: ByteOrder,
     dim: [i64; 8],
     vox_offset: f64,
@@ -23,7 +25,7 @@ pub(super) struct Fields {
     quaternion_epsilon: f64,
 }
 
-impl Fields {
+impl RawFields {
     /// Takes the fields out of the first bytes of a file, whose magic says which edition they are.
     pub fn decode(bytes: &[u8], version: NiftiVersion) -> Result<Self, HeaderError> {
         let expected = match version {
@@ -57,7 +59,7 @@ impl Fields {
     }
 
     fn decode_nifti1(head: &[u8], byte_order: ByteOrder) -> Result<Self, HeaderError> {
-        let at = Bytes { head, byte_order };
+        let at = HeaderBytes { head, byte_order };
         let dim: [i64; 8] = std::array::from_fn(|index| i64::from(at.i16(40 + 2 * index)));
         // The parser infers the byte order from `dim[0]` alone; with a valid one it agrees with `sizeof_hdr`.
         if !(1..=7).contains(&dim[0]) {
@@ -80,7 +82,7 @@ impl Fields {
     }
 
     fn decode_nifti2(head: &[u8], byte_order: ByteOrder) -> Result<Self, HeaderError> {
-        let at = Bytes { head, byte_order };
+        let at = HeaderBytes { head, byte_order };
         let guard = at.array::<4>(8);
         if guard != *b"\r\n\x1a\n" && guard != [0; 4] {
             return Err(HeaderError::LineEndings { found: guard });
@@ -239,12 +241,12 @@ fn space(code: ::nifti::Result<XForm>) -> XForm {
 }
 
 /// Numbers at places within the header, which the caller has checked to lie inside.
-struct Bytes<'a> {
+struct HeaderBytes<'a> {
     head: &'a [u8],
     byte_order: ByteOrder,
 }
 
-impl Bytes<'_> {
+impl HeaderBytes<'_> {
     fn array<const N: usize>(&self, start: usize) -> [u8; N] {
         std::array::from_fn(|index| self.head[start + index])
     }

@@ -59,13 +59,12 @@ fn deflate_piece(deflate: &mut Compress, piece: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// Writes the member that compressed pieces make up.
-pub(super) struct Member<W> {
+pub(super) struct GzipMember<W> {
     out: W,
     crc: Crc,
 }
 
-impl<W: Write> Member<W> {
-    /// Writes the head.
+impl<W: Write> GzipMember<W> {
     pub fn start(mut out: W) -> io::Result<Self> {
         out.write_all(&MEMBER_HEAD)?;
         Ok(Self {
@@ -74,7 +73,6 @@ impl<W: Write> Member<W> {
         })
     }
 
-    /// Appends pieces.
     pub fn append(&mut self, pieces: &Pieces) -> io::Result<()> {
         for (bytes, crc) in &pieces.0 {
             self.out.write_all(bytes)?;
@@ -115,7 +113,7 @@ mod tests {
 
     fn stream(parts: &[&[u8]]) -> Vec<u8> {
         let mut out = Vec::new();
-        let mut member = Member::start(&mut out).unwrap();
+        let mut member = GzipMember::start(&mut out).unwrap();
         for part in parts {
             member
                 .append(&compress(part, Compression::new(5)).unwrap())

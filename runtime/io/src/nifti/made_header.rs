@@ -1,11 +1,11 @@
-//! The header of a file that is written: facts → bytes.
+//! Makes and encodes the header of a file that is written.
 
 use ::nifti::{NiftiHeader, NiftiType, XForm};
 use vesal_volume::Affine;
 
 use crate::nifti::affine;
 use crate::nifti::error::WriteError;
-use crate::nifti::write::WriteOptions;
+use crate::nifti::write_options::WriteOptions;
 
 /// Where the voxels start: after the header and four bytes that announce no extensions.
 const VOXEL_OFFSET: u16 = 352;

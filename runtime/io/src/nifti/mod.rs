@@ -27,8 +27,11 @@
 //! [`TRAILING_BYTES_MAX`] after it: either its header or its content is wrong.
 
 mod affine;
+mod affine_defect;
+mod affine_source;
 mod blocks;
 mod decode;
+mod decode_header;
 mod error;
 mod fields;
 mod gzip;
@@ -40,12 +43,15 @@ mod probability;
 mod read;
 mod rotation;
 mod source;
+mod voxel_format;
 mod write;
+mod write_options;
 
 pub use ::nifti::XForm;
-pub use affine::{AffineDefect, AffineSource, Believe};
+pub use affine_defect::AffineDefect;
+pub use affine_source::{AffineSource, Believe};
 pub use error::{HeaderError, LabelError, NiftiError, VoxelError, WriteError};
-pub use header::{ByteOrder, DataType, Header, Scaling};
+pub use header::Header;
 pub use intensities::Intensities;
 pub use probability::ProbabilityFile;
 pub use read::{
@@ -53,4 +59,6 @@ pub use read::{
     read_label_map_within, read_volume, read_volume_within,
 };
 pub use source::TRAILING_BYTES_MAX;
-pub use write::{WriteOptions, write_label_map, write_regions, write_smallest, write_volume};
+pub use voxel_format::{ByteOrder, DataType, Scaling};
+pub use write::{write_label_map, write_regions, write_smallest, write_volume};
+pub use write_options::WriteOptions;

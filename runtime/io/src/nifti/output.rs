@@ -1,4 +1,4 @@
-//! Puts voxels into a file: they are encoded and compressed block by block, while the block before is written.
+//! Writes voxels to a file: encodes and compresses a block while the previous one is written.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -6,25 +6,25 @@ use std::path::Path;
 use ::nifti::NiftiHeader;
 use flate2::Compression;
 
-use crate::nifti::blocks::{Block, Layout};
+use crate::nifti::blocks::{VoxelBlock, VoxelLayout};
 use crate::nifti::error::{NiftiError, WriteError};
-use crate::nifti::gzip::{self, Member};
+use crate::nifti::gzip::{self, GzipMember};
 use crate::nifti::made_header::encode_header;
-use crate::nifti::write::WriteOptions;
+use crate::nifti::write_options::WriteOptions;
 use crate::sniff::split_extension;
 use vesal_files::atomic::{AtomicError, AtomicFile};
 
 /// A NIfTI file that is about to be written.
-pub(super) struct Output<'a> {
+pub(super) struct NiftiOutput<'a> {
     path: &'a Path,
     options: &'a WriteOptions,
     header: &'a NiftiHeader,
-    layout: Layout,
+    layout: VoxelLayout,
     level: Compression,
 }
 
-impl<'a> Output<'a> {
-    /// The file of a header that was made here; `level` counts if its name says that it is compressed.
+impl<'a> NiftiOutput<'a> {
+    /// A file with this header; `level` counts if its name says that it is compressed.
     pub fn new(
         path: &'a Path,
         options: &'a WriteOptions,
@@ -32,7 +32,7 @@ impl<'a> Output<'a> {
         level: Compression,
     ) -> Self {
         let [_, x, y, z, frames, ..] = header.dim.map(usize::from);
-        let layout = Layout {
+        let layout = VoxelLayout {
             shape: [x, y, z],
             frames,
             voxel_bytes: header.bitpix as usize / 8,
@@ -49,7 +49,7 @@ impl<'a> Output<'a> {
     /// Writes header and voxels, compressed if the name says so; `encode` gives the bytes of a block.
     pub fn write(
         &self,
-        encode: impl Fn(&Block, &mut [u8]) -> io::Result<()> + Sync,
+        encode: impl Fn(&VoxelBlock, &mut [u8]) -> io::Result<()> + Sync,
     ) -> Result<(), NiftiError> {
         let gzip = is_compressed(self.path)?;
         let failed = |reason| AtomicError::Io {
@@ -57,7 +57,7 @@ impl<'a> Output<'a> {
             reason,
         };
         let mut file = AtomicFile::create(self.path, self.options.overwrite)?;
-        let voxels = |raw: &mut Vec<u8>, block: &Block| {
+        let voxels = |raw: &mut Vec<u8>, block: &VoxelBlock| {
             raw.resize(self.layout.bytes_of(block), 0);
             encode(block, raw)
         };
@@ -72,7 +72,7 @@ impl<'a> Output<'a> {
     fn plain(
         &self,
         file: &mut AtomicFile,
-        voxels: impl Fn(&mut Vec<u8>, &Block) -> io::Result<()> + Sync,
+        voxels: impl Fn(&mut Vec<u8>, &VoxelBlock) -> io::Result<()> + Sync,
     ) -> io::Result<()> {
         let mut ready = encode_header(self.header);
         let mut next = Vec::new();
@@ -88,9 +88,9 @@ impl<'a> Output<'a> {
     fn compressed(
         &self,
         file: &mut AtomicFile,
-        voxels: impl Fn(&mut Vec<u8>, &Block) -> io::Result<()> + Sync,
+        voxels: impl Fn(&mut Vec<u8>, &VoxelBlock) -> io::Result<()> + Sync,
     ) -> io::Result<()> {
-        let mut member = Member::start(file)?;
+        let mut member = GzipMember::start(file)?;
         let mut ready = gzip::compress(&encode_header(self.header), self.level)?;
         let mut raw = Vec::new();
         for block in self.layout.blocks() {

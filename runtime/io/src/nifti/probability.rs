@@ -1,4 +1,4 @@
-//! Writes a volume of many channels whose voxels come slab by slab, without ever holding it.
+//! Writes a volume of many channels slab by slab, without holding it in memory.
 
 use std::fs::File;
 use std::io;
@@ -9,11 +9,12 @@ use ndarray::{ArrayView3, ArrayView4, Axis};
 use rayon::prelude::*;
 use vesal_volume::Affine;
 
-use crate::nifti::blocks::{self, Block};
+use crate::nifti::blocks::{self, VoxelBlock};
 use crate::nifti::error::{NiftiError, WriteError};
 use crate::nifti::made_header::volume_header;
-use crate::nifti::output::{Output, is_compressed};
-use crate::nifti::write::{REAL_LEVEL, WriteOptions};
+use crate::nifti::output::{NiftiOutput, is_compressed};
+use crate::nifti::write::REAL_LEVEL;
+use crate::nifti::write_options::WriteOptions;
 use crate::positioned;
 use vesal_files::atomic::{self, AtomicError};
 
@@ -23,7 +24,7 @@ const VOXEL_BYTES: usize = size_of::<f32>();
 /// Planes across the slab axis that are turned to the order of the spill file at once.
 const SPILL_PLANES: usize = 16;
 
-/// Class probabilities on their way to a `.nii` or `.nii.gz` file.
+/// Class probabilities that are being written to a `.nii` or `.nii.gz` file.
 ///
 /// They wait in a file without a name, in the directory of the destination, which takes 4 bytes there per class and
 /// voxel written. [`finish`](Self::finish) turns it into the file that [`write_volume`](super::write_volume) would
@@ -182,13 +183,13 @@ impl ProbabilityFile {
     ///
     /// **Errors**: as [`write_volume`](super::write_volume).
     pub fn finish(self) -> Result<(), NiftiError> {
-        let output = Output::new(&self.path, &self.options, &self.header, REAL_LEVEL);
+        let output = NiftiOutput::new(&self.path, &self.options, &self.header, REAL_LEVEL);
         output.write(|block, raw| self.gather(block, raw))
     }
 
     /// Reads the voxels of a block of the file from the spill file.
-    fn gather(&self, block: &Block, raw: &mut [u8]) -> io::Result<()> {
-        let Block { frame, y, z } = block;
+    fn gather(&self, block: &VoxelBlock, raw: &mut [u8]) -> io::Result<()> {
+        let VoxelBlock { frame, y, z } = block;
         let x = 0..self.shape[1];
         // A block has several planes or some of the rows of one: in each slab its voxels are one piece.
         let (slabs, inner) = match self.order.axes {

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array3, Array4};
 use vesal_volume::{Geometry, LabelMap, Volume};
 
-use crate::nifti::affine::Believe;
-use crate::nifti::blocks::{self, Block};
-use crate::nifti::decode::{self, Others};
+use crate::nifti::affine_source::Believe;
+use crate::nifti::blocks::{self, VoxelBlock};
+use crate::nifti::decode::{self, InvalidLabels};
 use crate::nifti::error::{NiftiError, VoxelError};
 use crate::nifti::header::Header;
-use crate::nifti::source::Source;
+use crate::nifti::source::FileBytes;
 use crate::sniff::{NiftiLayout, split_extension};
 
-/// How much a file may ask for.
+/// Limits of memory for reading a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of the voxels of a file, as stored (with what precedes them) or as `f32`, whichever is more.
@@ -96,13 +96,13 @@ pub fn read_label_map_within(
     NiftiFile::open(path)?.label_map(limits)
 }
 
-/// A file whose header is checked and whose voxels are still to be read: for those who decide by the header.
+/// An opened file whose header is checked and whose voxels are still to be read.
 pub struct NiftiFile {
     header: Header,
     /// The file that holds the voxels, as far as it is known without looking for the half of a pair.
     voxel_path: PathBuf,
     /// The file of the header if it holds the voxels too; `None` if they are in the other half of a pair.
-    voxels: Option<Source>,
+    voxels: Option<FileBytes>,
 }
 
 impl NiftiFile {
@@ -121,7 +121,7 @@ impl NiftiFile {
         believe: Option<Believe>,
     ) -> Result<Self, NiftiError> {
         let header_path = header_half(path.as_ref())?;
-        let source = Source::open(&header_path)?;
+        let source = FileBytes::open(&header_path)?;
         let mut header = Header::decode_believing(&source.head, believe)
             .map_err(NiftiError::header(&header_path))?;
         // Some tools write the magic of a pair into `.nii` files; no other file could hold their voxels.
@@ -138,7 +138,6 @@ impl NiftiFile {
         })
     }
 
-    /// What the header states.
     pub fn header(&self) -> &Header {
         &self.header
     }
@@ -172,7 +171,7 @@ impl NiftiFile {
         let header = opened.header.clone();
         let row = decode::labels(&header);
         let layout = header.stored();
-        let mut others = Others::default();
+        let mut others = InvalidLabels::default();
         let (path, labels) = opened.decoded(limits, |raw, block, frame| {
             if !blocks::decode(raw, &layout, block, frame, &row) {
                 others.add(raw, block, &header);
@@ -222,7 +221,7 @@ impl NiftiFile {
     fn decoded<O: Copy + Default + Send>(
         self,
         limits: &Limits,
-        mut decode: impl FnMut(&[u8], &Block, &mut [O]) + Send,
+        mut decode: impl FnMut(&[u8], &VoxelBlock, &mut [O]) + Send,
     ) -> Result<(PathBuf, Vec<O>), NiftiError> {
         let (header, path, source) = self.source(limits)?;
         let layout = header.stored();
@@ -256,7 +255,10 @@ impl NiftiFile {
     }
 
     /// The header, the file that holds the voxels, and that file opened, unless it asks for too much.
-    pub(super) fn source(self, limits: &Limits) -> Result<(Header, PathBuf, Source), NiftiError> {
+    pub(super) fn source(
+        self,
+        limits: &Limits,
+    ) -> Result<(Header, PathBuf, FileBytes), NiftiError> {
         let Self {
             header,
             voxel_path,
@@ -275,7 +277,7 @@ impl NiftiFile {
             Some(source) => (header, voxel_path, source),
             None => {
                 let path = other_half(&voxel_path, "img")?;
-                let source = Source::open(&path)?;
+                let source = FileBytes::open(&path)?;
                 (header, path, source)
             }
         })

@@ -1,4 +1,4 @@
-//! The bytes of a file, decompressed if need be, and never more of them than its header lets expect.
+//! The bytes of a file, decompressed if need be, at most as many as its header states.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
@@ -11,24 +11,24 @@ use crate::nifti::error::{NiftiError, VoxelError};
 use crate::nifti::header::NIFTI2_BYTES;
 use crate::sniff::{GZIP_MAGIC, read_up_to};
 
-/// Bytes after the last voxel that are let pass: padding and what some tools append.
+/// Most bytes after the last voxel: padding and what some tools append.
 pub const TRAILING_BYTES_MAX: u64 = 1 << 20;
 
 /// An open file: the bytes that may be its header, and those that follow.
-pub(super) struct Source {
+pub(super) struct FileBytes {
     /// The first bytes, as many as the longest header has.
     pub head: Vec<u8>,
     path: PathBuf,
-    rest: Rest,
+    rest: RemainingBytes,
     file_bytes: u64,
 }
 
-enum Rest {
+enum RemainingBytes {
     Plain(BufReader<File>),
     Gzip(Box<GzipMembers<BufReader<File>>>),
 }
 
-impl Source {
+impl FileBytes {
     /// Opens a file and reads its head.
     pub fn open(path: &Path) -> Result<Self, NiftiError> {
         let failed = NiftiError::io(path);
@@ -41,11 +41,11 @@ impl Source {
         let mut file = BufReader::with_capacity(1 << 17, File::open(path).map_err(&failed)?);
         let gzip = file.fill_buf().map_err(&failed)?.starts_with(&GZIP_MAGIC);
         let mut rest = if gzip {
-            Rest::Gzip(Box::new(GzipMembers {
+            RemainingBytes::Gzip(Box::new(GzipMembers {
                 decoder: Some(GzDecoder::new(file)),
             }))
         } else {
-            Rest::Plain(file)
+            RemainingBytes::Plain(file)
         };
         let head = read_up_to(&mut rest, NIFTI2_BYTES).map_err(&failed)?;
         Ok(Self {
@@ -59,7 +59,7 @@ impl Source {
     /// Skips to the `expected` voxel bytes, which start at `offset`.
     ///
     /// **Errors**: the length of the file already shows that they are not there, or that too much follows them.
-    pub fn voxels(self, offset: u64, expected: u64) -> Result<Voxels, NiftiError> {
+    pub fn voxels(self, offset: u64, expected: u64) -> Result<StoredVoxels, NiftiError> {
         let Self {
             head,
             path,
@@ -68,7 +68,7 @@ impl Source {
         } = self;
         rest.check(file_bytes, offset, expected)
             .map_err(NiftiError::voxels(&path))?;
-        let mut voxels = Voxels {
+        let mut voxels = StoredVoxels {
             stream: Cursor::new(head).chain(rest),
             path,
             file_bytes,
@@ -85,15 +85,15 @@ impl Source {
 }
 
 /// The voxel bytes of a file, to be taken in order.
-pub(super) struct Voxels {
-    stream: io::Chain<Cursor<Vec<u8>>, Rest>,
+pub(super) struct StoredVoxels {
+    stream: io::Chain<Cursor<Vec<u8>>, RemainingBytes>,
     path: PathBuf,
     file_bytes: u64,
     expected: u64,
     found: u64,
 }
 
-impl Voxels {
+impl StoredVoxels {
     /// Fills a buffer with the next bytes.
     pub fn fill(&mut self, mut buffer: &mut [u8]) -> Result<(), NiftiError> {
         while !buffer.is_empty() {
@@ -110,8 +110,8 @@ impl Voxels {
         Ok(())
     }
 
-    /// Whether what is left of the file may hold the bytes that are still to come: to be asked before memory is
-    /// taken for all of them.
+    /// Checks that the rest of the file can hold the bytes that are still to come; to be called before memory is
+    /// allocated for all of them.
     pub fn check_rest(&self) -> Result<(), NiftiError> {
         let (_, rest) = self.stream.get_ref();
         let needed = self.expected - self.found;
@@ -158,7 +158,7 @@ fn implausible(unread: u64, expected: u64, compressed: u64) -> Result<(), VoxelE
     Ok(())
 }
 
-impl Rest {
+impl RemainingBytes {
     /// What the length of the file already tells.
     fn check(&self, file_bytes: u64, offset: u64, expected: u64) -> Result<(), VoxelError> {
         let found = file_bytes.saturating_sub(offset);
@@ -187,7 +187,7 @@ impl Rest {
     }
 }
 
-impl Read for Rest {
+impl Read for RemainingBytes {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(file) => file.read(buffer),

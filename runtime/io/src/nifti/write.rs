@@ -2,45 +2,22 @@
 
 use std::path::Path;
 
-use ::nifti::{NiftiType, XForm};
+use ::nifti::NiftiType;
 use flate2::Compression;
 use ndarray::{ArrayView3, Axis, s};
 use rayon::prelude::*;
 use vesal_volume::{LabelMap, Volume};
 
-use crate::Remarks;
-use crate::nifti::blocks::{self, Block};
+use crate::nifti::blocks::{self, VoxelBlock};
 use crate::nifti::error::NiftiError;
 use crate::nifti::made_header::{header, volume_header};
-use crate::nifti::output::Output;
+use crate::nifti::output::NiftiOutput;
+use crate::nifti::write_options::WriteOptions;
 
 /// Label maps take half the time of level 5, which makes them smaller by a tenth to a third.
 const LABEL_LEVEL: Compression = Compression::new(3);
 /// Higher levels make probabilities smaller by less than a thousandth: their last digits are noise.
 pub(super) const REAL_LEVEL: Compression = Compression::new(2);
-
-/// How to write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WriteOptions {
-    /// Whether an existing file may be replaced.
-    pub overwrite: bool,
-    /// Which world the affine leads to: the `space` of the header that the grid comes from. Unknown is written as
-    /// aligned, because a reader would otherwise not use the affine.
-    pub space: XForm,
-    /// What the header's description says behind the program's name.
-    pub remarks: Remarks,
-}
-
-impl Default for WriteOptions {
-    /// Replaces nothing; the world is aligned to another file's.
-    fn default() -> Self {
-        Self {
-            overwrite: false,
-            space: XForm::AlignedAnat,
-            remarks: Remarks::NONE,
-        }
-    }
-}
 
 /// Writes a label map as `.nii` or `.nii.gz`, by the name.
 ///
@@ -60,7 +37,7 @@ pub fn write_label_map(
     if fits_bytes(label_map) {
         let header = header(shape, &label_map.affine, NiftiType::Uint8, options);
         let header = header.map_err(NiftiError::write(path))?;
-        let output = Output::new(path, options, &header, LABEL_LEVEL);
+        let output = NiftiOutput::new(path, options, &header, LABEL_LEVEL);
         output.write(|block, raw| {
             let labels = part(label_map.data.view(), block);
             blocks::encode(labels, raw, |label| [label as u8]);
@@ -69,7 +46,7 @@ pub fn write_label_map(
     } else {
         let header = header(shape, &label_map.affine, NiftiType::Uint16, options);
         let header = header.map_err(NiftiError::write(path))?;
-        let output = Output::new(path, options, &header, LABEL_LEVEL);
+        let output = NiftiOutput::new(path, options, &header, LABEL_LEVEL);
         output.write(|block, raw| {
             let labels = part(label_map.data.view(), block);
             blocks::encode(labels, raw, u16::to_le_bytes);
@@ -111,7 +88,7 @@ pub fn write_regions(
     let shape = [x, y, z, regions.len()];
     let header = header(&shape, &map.affine, NiftiType::Uint8, options);
     let header = header.map_err(NiftiError::write(path))?;
-    let output = Output::new(path, options, &header, LABEL_LEVEL);
+    let output = NiftiOutput::new(path, options, &header, LABEL_LEVEL);
     output.write(|block, raw| {
         let region = regions[block.frame];
         let bits = part(map.data.view(), block);
@@ -136,7 +113,7 @@ pub fn write_volume(
     let (channels, x, y, z) = volume.data.dim();
     let header = volume_header([channels, x, y, z], &volume.affine, options);
     let header = header.map_err(NiftiError::write(path))?;
-    let output = Output::new(path, options, &header, REAL_LEVEL);
+    let output = NiftiOutput::new(path, options, &header, REAL_LEVEL);
     output.write(|block, raw| {
         let channel = volume.data.index_axis(Axis(0), block.frame);
         blocks::encode(part(channel, block), raw, f32::to_le_bytes);
@@ -164,7 +141,7 @@ pub fn write_smallest(
     }
     let header = header(&[x, y, z], &volume.affine, NiftiType::Int16, options);
     let header = header.map_err(NiftiError::write(path))?;
-    let output = Output::new(path, options, &header, REAL_LEVEL);
+    let output = NiftiOutput::new(path, options, &header, REAL_LEVEL);
     output.write(|block, raw| {
         let voxels = volume.data.index_axis(Axis(0), block.frame);
         blocks::encode(part(voxels, block), raw, |voxel| {
@@ -189,6 +166,6 @@ fn fits_shorts(volume: &Volume) -> bool {
 }
 
 /// The voxels of a block.
-fn part<'a, T>(frame: ArrayView3<'a, T>, block: &Block) -> ArrayView3<'a, T> {
+fn part<'a, T>(frame: ArrayView3<'a, T>, block: &VoxelBlock) -> ArrayView3<'a, T> {
     frame.slice_move(s![.., block.y.clone(), block.z.clone()])
 }

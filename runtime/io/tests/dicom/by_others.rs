@@ -8,14 +8,16 @@ use std::path::{Path, PathBuf};
 use crate::slices::{Series, Written, algorithm, options, random_map, source, write_all};
 use crate::synthetic::shared_data;
 use ndarray::Array3;
-use vesal_io::dicom::write::{Form, Segment, Segmented, Source, write_segmentation};
+use vesal_io::dicom::write::{
+    Segment, SegmentationType, SegmentedMap, SourceImages, write_segmentation,
+};
 use vesal_io::dicom::{Policy, scan};
 use vesal_io::nifti;
 use vesal_volume::orientation::{Orientation, reorient_volume};
 use vesal_volume::{Geometry, LabelMap};
 
 /// Writes results and the truth beside them.
-fn write(folder: &Path, map: &LabelMap, source: &Source, segments: &[Segment]) -> Written {
+fn write(folder: &Path, map: &LabelMap, source: &SourceImages, segments: &[Segment]) -> Written {
     fs::create_dir_all(folder).unwrap();
     let written = write_all(folder, map, source, segments).unwrap();
     let segments: Vec<(u16, &str)> = segments
@@ -59,7 +61,7 @@ fn segments() -> Vec<Segment> {
 }
 
 /// Writes regions that overlap, and their bits beside them.
-fn write_regions(folder: &Path, grid: &Geometry, source: &Source) {
+fn write_regions(folder: &Path, grid: &Geometry, source: &SourceImages) {
     let map = LabelMap {
         data: random_map(grid.shape, &[1, 2, 3, 5, 7], 4),
         affine: grid.affine,
@@ -67,7 +69,7 @@ fn write_regions(folder: &Path, grid: &Geometry, source: &Source) {
     let segments: Vec<Segment> = [1, 2, 4]
         .map(|bit| Segment::named(bit, format!("{bit}")))
         .into();
-    let segmented = Segmented {
+    let segmented = SegmentedMap {
         map: &map,
         segments: &segments,
         regions: true,
@@ -78,7 +80,7 @@ fn write_regions(folder: &Path, grid: &Geometry, source: &Source) {
         &segmented,
         source,
         &algorithm(),
-        Form::Binary,
+        SegmentationType::Binary,
         &options(),
     )
     .unwrap();
@@ -93,7 +95,7 @@ fn write_regions(folder: &Path, grid: &Geometry, source: &Source) {
 /// Results about real series, and about made-up ones.
 fn results(root: &Path) -> Vec<(PathBuf, Written)> {
     let mut results = Vec::new();
-    let mut add = |name: &str, map: LabelMap, source: &Source| {
+    let mut add = |name: &str, map: LabelMap, source: &SourceImages| {
         let folder = root.join(name);
         let written = write(&folder, &map, source, &segments());
         results.push((folder, written));

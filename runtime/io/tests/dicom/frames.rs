@@ -3,7 +3,8 @@
 use crate::dicom_files::*;
 use tempfile::tempdir;
 use vesal_io::dicom::{
-    DicomError, Grade, HeaderError, Key, PixelError, Policy, Scan, SkipReason, scan,
+    DicomError, DicomScan, DistinguishingKey, Grade, HeaderError, PixelError, Policy, SkipReason,
+    scan,
 };
 use vesal_io::nifti::Limits;
 use vesal_volume::Volume;
@@ -61,14 +62,14 @@ fn enhanced(frames: &[Elements]) -> Elements {
         .pixels(&pixels)
 }
 
-fn look(bytes: &[u8]) -> (tempfile::TempDir, Scan) {
+fn look(bytes: &[u8]) -> (tempfile::TempDir, DicomScan) {
     let folder = tempdir().unwrap();
     save(folder.path(), "image", bytes);
     let found = scan(&[folder.path()]).unwrap();
     (folder, found)
 }
 
-fn volume(found: &Scan, stack: usize) -> Result<Volume, DicomError> {
+fn volume(found: &DicomScan, stack: usize) -> Result<Volume, DicomError> {
     let assessment = found.stacks[stack].assess(Policy::Strict).unwrap();
     assert_eq!(assessment.grade(), Grade::Ok);
     assessment.read(&Limits::default())
@@ -107,8 +108,8 @@ fn phases_of_one_file_are_told_apart() {
     assert_eq!(found.stacks.len(), 2);
     for (part, stack) in found.stacks.iter().enumerate() {
         assert_eq!(
-            stack.told_apart_by(),
-            [(Key::TemporalPosition, (7 + part).to_string())]
+            stack.distinguishing_keys(),
+            [(DistinguishingKey::TemporalPosition, (7 + part).to_string())]
         );
         let data = volume(&found, part).unwrap().data;
         assert_eq!(data[[0, 0, 0, 2]], (6 * (4 + part)) as f32);

@@ -2,7 +2,7 @@
 
 use crate::dicom_files::reading::*;
 use crate::dicom_files::*;
-use vesal_io::dicom::{Finding, Policy};
+use vesal_io::dicom::{Policy, StackFinding};
 use vesal_volume::orientation::Orientation;
 
 #[test]
@@ -97,7 +97,7 @@ fn missing_slices_are_filled_by_interpolation_or_refused() {
     let (finding, volume) = resampled(&images);
     assert_eq!(
         finding,
-        Finding::Missing {
+        StackFinding::Missing {
             missing: 3,
             gaps: 2,
             spacing_mm: 2.5
@@ -112,7 +112,7 @@ fn missing_slices_are_filled_by_interpolation_or_refused() {
     for policy in [Policy::Strict, Policy::Resample] {
         assert_eq!(
             refusal(&images, policy),
-            Finding::LargeGap {
+            StackFinding::LargeGap {
                 gap_mm: 10.,
                 spacing_mm: 2.5
             }
@@ -128,7 +128,7 @@ fn uneven_slices_are_resampled_by_their_positions() {
         .map(|&z| image().at([0., 0., z]).pixels(&[(100. * z) as u16; 6]))
         .collect();
     let (finding, volume) = resampled(&images);
-    let Finding::UnevenSpacing { least_mm, most_mm } = finding else {
+    let StackFinding::UnevenSpacing { least_mm, most_mm } = finding else {
         panic!("{finding}");
     };
     assert!((least_mm - 1.6).abs() < 1e-9 && (most_mm - 2.4).abs() < 1e-9);
@@ -165,7 +165,7 @@ fn tilted_slices_are_resampled_onto_a_rectangular_grid() {
     let places: Vec<f64> = (0..6).map(|k| 2.5 * f64::from(k)).collect();
     let images = tilted(15., &places);
     let (finding, volume) = resampled(&images);
-    assert!(matches!(finding, Finding::Tilt { degrees } if (degrees - 15.).abs() < 1e-9));
+    assert!(matches!(finding, StackFinding::Tilt { degrees } if (degrees - 15.).abs() < 1e-9));
     let linear = volume.affine.linear();
     assert!(linear[1][2].abs() < 1e-9 && (linear[2][2] - 2.5).abs() < 1e-9);
     let mut inside = 0;
@@ -198,7 +198,7 @@ fn tilted_slices_are_resampled_onto_a_rectangular_grid() {
 fn no_gantry_tilts_so_far() {
     let places: Vec<f64> = (0..4).map(|k| 2.5 * f64::from(k)).collect();
     let found = refusal(&tilted(60., &places), Policy::Resample);
-    assert!(matches!(found, Finding::Tilt { degrees } if (degrees - 60.).abs() < 1e-9));
+    assert!(matches!(found, StackFinding::Tilt { degrees } if (degrees - 60.).abs() < 1e-9));
     assert_eq!(
         found.to_string(),
         "its slices are stacked along a line that is tilted by 60.00 degrees against their normal"
@@ -212,14 +212,14 @@ fn slices_off_the_line_are_refused() {
     for policy in [Policy::Strict, Policy::Resample] {
         let found = refusal(&images, policy);
         assert!(
-            matches!(found, Finding::OffLine { off_mm } if (off_mm - 4.).abs() < 1e-9),
+            matches!(found, StackFinding::OffLine { off_mm } if (off_mm - 4.).abs() < 1e-9),
             "{found}"
         );
     }
     // Side by side, at one height.
     let images = [image().at([0.; 3]), image().at([50., 0., 0.])];
     let found = refusal(&images, Policy::Resample);
-    assert_eq!(found, Finding::OffLine { off_mm: 50. });
+    assert_eq!(found, StackFinding::OffLine { off_mm: 50. });
 }
 
 #[test]
@@ -227,13 +227,13 @@ fn a_single_slice_is_as_deep_as_it_says() {
     let image = image();
     assert_eq!(
         refusal(std::slice::from_ref(&image), Policy::Resample),
-        Finding::NoDepth
+        StackFinding::NoDepth
     );
     let (_folder, found) = folder(&[image.numbers((0x0018, 0x0050), &[4.])]);
     let assessment = assess(&found.stacks[0], Policy::Strict);
     assert_eq!(
         assessment.findings(),
-        [Finding::SingleSlice { depth_mm: 4. }]
+        [StackFinding::SingleSlice { depth_mm: 4. }]
     );
     assert_eq!(read(&assessment).affine.spacing(), [1.5, 2., 4.]);
 }

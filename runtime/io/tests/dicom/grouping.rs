@@ -3,7 +3,9 @@
 use crate::dicom_files::reading::*;
 use crate::dicom_files::*;
 use tempfile::tempdir;
-use vesal_io::dicom::{DicomError, Finding, Grade, HeaderError, Key, Policy, SkipReason, scan};
+use vesal_io::dicom::{
+    DicomError, DistinguishingKey, Grade, HeaderError, Policy, SkipReason, StackFinding, scan,
+};
 
 #[test]
 fn other_objects_are_skipped_with_a_reason() {
@@ -193,13 +195,16 @@ fn copies_are_left_out_and_conflicts_refused() {
     images.push(images[2].clone());
     let (_folder, found) = folder(&images);
     let assessment = assess(&found.stacks[0], Policy::Strict);
-    assert_eq!(assessment.findings(), [Finding::Copies { slices: 1 }]);
+    assert_eq!(assessment.findings(), [StackFinding::Copies { slices: 1 }]);
     assert_eq!(assessment.grade(), Grade::Ok);
     assert_eq!(read(&assessment), plain(&series(4)));
 
     images[4] = images[4].clone().pixels(&[9; 6]);
     for policy in [Policy::Strict, Policy::Resample] {
-        assert_eq!(refusal(&images, policy), Finding::Conflict { places: 1 });
+        assert_eq!(
+            refusal(&images, policy),
+            StackFinding::Conflict { places: 1 }
+        );
     }
 }
 
@@ -225,18 +230,33 @@ fn phases_echoes_and_acquisitions_are_told_apart() {
         move |image: Elements, part: usize, _| image.text(tag, &vr, &part.to_string())
     };
     type Change = Box<dyn Fn(Elements, usize, usize) -> Elements>;
-    let cases: [(Key, Change); 7] = [
+    let cases: [(DistinguishingKey, Change); 7] = [
         (
-            Key::TemporalPosition,
+            DistinguishingKey::TemporalPosition,
             Box::new(text(TEMPORAL_POSITION, *b"IS")),
         ),
-        (Key::EchoTime, Box::new(text(ECHO_TIME, *b"DS"))),
-        (Key::EchoNumber, Box::new(text((0x0018, 0x0086), *b"IS"))),
-        (Key::TriggerTime, Box::new(text((0x0018, 0x1060), *b"DS"))),
-        (Key::Acquisition, Box::new(text(ACQUISITION, *b"IS"))),
-        (Key::ImageType, Box::new(text(IMAGE_TYPE, *b"CS"))),
         (
-            Key::BValue,
+            DistinguishingKey::EchoTime,
+            Box::new(text(ECHO_TIME, *b"DS")),
+        ),
+        (
+            DistinguishingKey::EchoNumber,
+            Box::new(text((0x0018, 0x0086), *b"IS")),
+        ),
+        (
+            DistinguishingKey::TriggerTime,
+            Box::new(text((0x0018, 0x1060), *b"DS")),
+        ),
+        (
+            DistinguishingKey::Acquisition,
+            Box::new(text(ACQUISITION, *b"IS")),
+        ),
+        (
+            DistinguishingKey::ImageType,
+            Box::new(text(IMAGE_TYPE, *b"CS")),
+        ),
+        (
+            DistinguishingKey::BValue,
             Box::new(|image, part, _| {
                 image.value((0x0018, 0x9087), b"FD", Value::Double(part as f64))
             }),
@@ -246,7 +266,7 @@ fn phases_echoes_and_acquisitions_are_told_apart() {
         let (_folder, found) = folder(&twice(change));
         assert_eq!(found.stacks.len(), 2, "{}", key.name());
         for (part, stack) in found.stacks.iter().enumerate() {
-            assert_eq!(stack.told_apart_by(), [(key, part.to_string())]);
+            assert_eq!(stack.distinguishing_keys(), [(key, part.to_string())]);
             let assessment = assess(stack, Policy::Strict);
             assert_eq!(assessment.findings(), []);
             let volume = read(&assessment);
@@ -260,13 +280,13 @@ fn phases_that_nothing_tells_apart_are_refused() {
     let same = twice(|image, _, _| image);
     assert_eq!(
         refusal(&same, Policy::Resample),
-        Finding::Conflict { places: 4 }
+        StackFinding::Conflict { places: 4 }
     );
     // What changes from slice to slice tells nothing about phases.
     let each = twice(|image, part, k| image.text(ACQUISITION, b"IS", &(4 * part + k).to_string()));
     assert_eq!(
         refusal(&each, Policy::Strict),
-        Finding::Conflict { places: 4 }
+        StackFinding::Conflict { places: 4 }
     );
 }
 

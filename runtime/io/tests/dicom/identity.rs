@@ -3,7 +3,7 @@
 use crate::dicom_files::reading::*;
 use crate::dicom_files::*;
 use tempfile::tempdir;
-use vesal_io::dicom::{Finding, Grade, HeaderError, Policy, SkipReason};
+use vesal_io::dicom::{Grade, HeaderError, Policy, SkipReason, StackFinding};
 use vesal_io::nifti::Limits;
 
 #[test]
@@ -20,7 +20,7 @@ fn files_of_different_patients_are_refused() {
             images[changed] = change(images[changed].clone());
             for policy in [Policy::Strict, Policy::Resample] {
                 let found = refusal(&images, policy);
-                assert_eq!(found, Finding::Patients { patients: 2 });
+                assert_eq!(found, StackFinding::Patients { patients: 2 });
                 assert!(found.hint().is_some());
             }
         }
@@ -77,7 +77,7 @@ fn names_that_cannot_be_decoded_are_of_several_patients() {
         &[named(0, "山田^太郎"), named(1, "田中^花子")],
         Policy::Resample,
     );
-    assert_eq!(found, Finding::Patients { patients: 2 });
+    assert_eq!(found, StackFinding::Patients { patients: 2 });
     plain(&[named(0, "山田^太郎"), named(1, "山田^太郎")]);
 }
 
@@ -103,7 +103,7 @@ fn several_files_of_one_instance_are_refused() {
     let images: Vec<_> = series(4).into_iter().map(one).collect();
     for policy in [Policy::Strict, Policy::Resample] {
         let found = refusal(&images, policy);
-        assert_eq!(found, Finding::SameInstance { instances: 1 });
+        assert_eq!(found, StackFinding::SameInstance { instances: 1 });
         assert!(found.hint().is_some());
     }
     // A copy is the same instance by right.
@@ -113,7 +113,7 @@ fn several_files_of_one_instance_are_refused() {
     let (_folder, found) = folder(&images);
     let assessment = assess(&found.stacks[0], Policy::Strict);
     assert_eq!(assessment.grade(), Grade::Ok);
-    assert_eq!(assessment.findings(), [Finding::Copies { slices: 1 }]);
+    assert_eq!(assessment.findings(), [StackFinding::Copies { slices: 1 }]);
 }
 
 #[test]
@@ -155,12 +155,12 @@ fn what_is_no_uid_is_a_defect_that_shows_no_text() {
     images[3] = images[3].clone().text(SERIES, b"UI", SENTINEL);
     let refused = refusal_of_first(&images);
     assert!(
-        matches!(refused, Finding::Unread { files: 1, .. }),
+        matches!(refused, StackFinding::Unread { files: 1, .. }),
         "{refused}"
     );
 }
 
-fn refusal_of_first(images: &[Elements]) -> Finding {
+fn refusal_of_first(images: &[Elements]) -> StackFinding {
     let (_folder, found) = folder(images);
     assert_eq!(found.stacks.len(), 1);
     let assessment = assess(&found.stacks[0], Policy::Resample);
@@ -207,7 +207,7 @@ fn sizes_that_files_cannot_hold_are_refused_before_anything_is_read() {
     save_all(folder.path(), &images, RLE);
     let found = look(folder.path());
     let assessment = assess(&found.stacks[0], Policy::Resample);
-    let Some(refused @ Finding::Implausible { found, expected }) = assessment.refusal() else {
+    let Some(refused @ StackFinding::Implausible { found, expected }) = assessment.refusal() else {
         panic!("{:?}", assessment.refusal());
     };
     assert_eq!(*expected, 4 * 2 * 65535 * 65535);

@@ -3,7 +3,7 @@
 use crate::dicom_files::reading::*;
 use crate::dicom_files::*;
 use tempfile::tempdir;
-use vesal_io::dicom::{Finding, Grade, Policy, scan};
+use vesal_io::dicom::{Grade, Policy, StackFinding, scan};
 
 /// Largest distance of slices at one place, in mm.
 const SAME_MM: f64 = 1e-3;
@@ -20,7 +20,7 @@ fn slices_are_at_one_place_wherever_that_is() {
                 beside[axis] += apart;
                 let (_folder, found) = folder(&[first.clone(), first.at(beside)]);
                 let assessment = assess(&found.stacks[0], Policy::Strict);
-                let copied = Finding::Copies { slices: 1 };
+                let copied = StackFinding::Copies { slices: 1 };
                 let dropped = assessment.findings().contains(&copied);
                 assert_eq!(dropped, copies, "{from} {axis} {apart}");
             }
@@ -79,7 +79,7 @@ fn copies_are_told_by_their_values_however_they_are_stored() {
         let expected = if same {
             None
         } else {
-            Some(Finding::Conflict { places: 1 })
+            Some(StackFinding::Conflict { places: 1 })
         };
         assert_eq!(assessment.refusal(), expected.as_ref(), "{index}");
         if same {

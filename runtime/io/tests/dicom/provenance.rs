@@ -8,7 +8,9 @@ use crate::slices::{self, Series, Written, algorithm, content, open, options, so
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use ndarray::Array3;
-use vesal_io::dicom::write::{Form, ResultOptions, Segmented, Source, UidKey, write_segmentation};
+use vesal_io::dicom::write::{
+    ResultOptions, SegmentationType, SegmentedMap, SourceImages, UidKey, write_segmentation,
+};
 use vesal_io::dicom::{Assessment, DicomError, Policy, Stack, patients, scan};
 use vesal_io::nifti::Limits;
 use vesal_volume::{Geometry, LabelMap};
@@ -29,7 +31,7 @@ fn assessed(folder: &Path, policy: Policy) -> (Stack, Assessment) {
 }
 
 /// A series that was saved, and the source that it is.
-fn saved(series: &Series) -> (Stack, Assessment, Source) {
+fn saved(series: &Series) -> (Stack, Assessment, SourceImages) {
     let folder = tempfile::tempdir().unwrap();
     series.save(folder.path());
     let (stack, assessment) = assessed(folder.path(), Policy::Resample);
@@ -38,11 +40,11 @@ fn saved(series: &Series) -> (Stack, Assessment, Source) {
 }
 
 /// UIDs of a segmentation: instance, series, what is followed up, frame of reference and study.
-fn uids(source: &Source, map: &LabelMap, options: &ResultOptions) -> [String; 5] {
+fn uids(source: &SourceImages, map: &LabelMap, options: &ResultOptions) -> [String; 5] {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.dcm");
     let segments = segments(&[1]);
-    let segmented = Segmented {
+    let segmented = SegmentedMap {
         map,
         segments: &segments,
         regions: false,
@@ -52,7 +54,7 @@ fn uids(source: &Source, map: &LabelMap, options: &ResultOptions) -> [String; 5]
         &segmented,
         source,
         &algorithm(),
-        Form::Binary,
+        SegmentationType::Binary,
         options,
     );
     let reference = written.unwrap();
@@ -171,7 +173,7 @@ struct Said {
 }
 
 impl Said {
-    fn about(source: &Source, map: &LabelMap) -> Self {
+    fn about(source: &SourceImages, map: &LabelMap) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let written = write_all(folder.path(), map, source, &segments(&[1])).unwrap();
         Self {
@@ -256,7 +258,7 @@ fn further(change: impl FnOnce(&mut Series)) -> Series {
     series
 }
 
-fn and(source: Source, series: &Series, policy: Policy) -> Result<Source, DicomError> {
+fn and(source: SourceImages, series: &Series, policy: Policy) -> Result<SourceImages, DicomError> {
     let folder = tempfile::tempdir().unwrap();
     series.save(folder.path());
     let (_, assessment) = assessed(folder.path(), policy);
@@ -330,7 +332,7 @@ fn no_result_is_made_of_two_patients() {
     replaced.patient = b"Other^Patient".to_vec();
     replaced.save(folder.path());
     assert!(matches!(
-        Source::of(&assessment, content),
+        SourceImages::of(&assessment, content),
         Err(DicomError::OtherPatient { .. })
     ));
 }

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use crate::synthetic::shared_data;
 use vesal_io::dicom::{
-    Assessment, Finding, Grade, Policy, Scan, SkipReason, read_structures, scan,
+    Assessment, DicomScan, Grade, Policy, SkipReason, StackFinding, read_structures, scan,
 };
 use vesal_io::nifti::{self, Limits};
 use vesal_volume::{LabelMap, Volume};
 
 /// The only stack of a scan, under the strict policy.
-fn only(scan: &Scan) -> Assessment {
+fn only(scan: &DicomScan) -> Assessment {
     assert_eq!(scan.stacks.len(), 1);
     scan.stacks[0].assess(Policy::Strict).unwrap()
 }
@@ -165,7 +165,7 @@ fn golden_transfer_syntaxes_decode_within_their_bounds() {
     let (assessment, reference) = read(&reference);
     assert_eq!(
         assessment.findings(),
-        [Finding::SingleSlice { depth_mm: 6.5 }]
+        [StackFinding::SingleSlice { depth_mm: 6.5 }]
     );
     assert_eq!(reference.data.dim(), (1, 512, 512, 1));
     let mut files: Vec<_> = fs::read_dir(&folder)

@@ -9,8 +9,8 @@ use dicom_dictionary_std::tags;
 use ndarray::Array3;
 use vesal_files::atomic::AtomicError;
 use vesal_io::dicom::write::{
-    Algorithm, DicomWriteError, Form, Moment, ResultOptions, Segment, Segmented, Source,
-    Unwritable, write_report, write_segmentation, write_structures,
+    Algorithm, DicomWriteError, Moment, ResultOptions, Segment, SegmentationType, SegmentedMap,
+    SourceImages, Unwritable, write_report, write_segmentation, write_structures,
 };
 use vesal_volume::{Affine, LabelMap};
 
@@ -19,7 +19,7 @@ fn the_same_input_has_the_same_uids_and_another_has_others() {
     let (source, map, _) = case([6, 5, 4], &[1], 2);
     let (other_source, ..) = case([6, 5, 5], &[1], 2);
     let segments = segments(&[1]);
-    let segmented = Segmented {
+    let segmented = SegmentedMap {
         map: &map,
         segments: &segments,
         regions: false,
@@ -37,16 +37,19 @@ fn the_same_input_has_the_same_uids_and_another_has_others() {
         ..options
     };
     let path = folder.path().join("a.dcm");
-    let write = |source: &Source, algorithm: &Algorithm, form, options: &ResultOptions| {
+    let write = |source: &SourceImages, algorithm: &Algorithm, form, options: &ResultOptions| {
         write_segmentation(&path, &segmented, source, algorithm, form, options).unwrap()
     };
-    let first = write(&source, &algorithm(), Form::Binary, &options);
+    let first = write(&source, &algorithm(), SegmentationType::Binary, &options);
     assert!(first.instance.starts_with("2.25.") && first.instance.len() <= 64);
     let tracking = text(
         only(&open(&path), tags::SEGMENT_SEQUENCE),
         tags::TRACKING_UID,
     );
-    assert_eq!(write(&source, &algorithm(), Form::Binary, &later), first);
+    assert_eq!(
+        write(&source, &algorithm(), SegmentationType::Binary, &later),
+        first
+    );
     let mut other = algorithm();
     other.digest = "5d".repeat(32);
     let mut tuned = algorithm();
@@ -56,14 +59,14 @@ fn the_same_input_has_the_same_uids_and_another_has_others() {
     let mut renamed = segments.clone();
     renamed[0].name = "another name".into();
     let of = |segments| {
-        let segmented = Segmented {
+        let segmented = SegmentedMap {
             segments,
             ..segmented
         };
-        let (algorithm, form) = (algorithm(), Form::Binary);
+        let (algorithm, form) = (algorithm(), SegmentationType::Binary);
         write_segmentation(&path, &segmented, &source, &algorithm, form, &options).unwrap()
     };
-    let label_map = write(&source, &algorithm(), Form::LabelMap, &options);
+    let label_map = write(&source, &algorithm(), SegmentationType::LabelMap, &options);
     let report =
         |about| write_report(&path, &segmented, about, &source, &algorithm(), &options).unwrap();
     let mut all = BTreeSet::from([first.instance.clone(), first.series.clone()]);
@@ -72,9 +75,14 @@ fn the_same_input_has_the_same_uids_and_another_has_others() {
         of(&renamed),
         report(&label_map),
         label_map.clone(),
-        write(&source, &other, Form::Binary, &options),
-        write(&source, &tuned, Form::Binary, &options),
-        write(&other_source, &algorithm(), Form::Binary, &options),
+        write(&source, &other, SegmentationType::Binary, &options),
+        write(&source, &tuned, SegmentationType::Binary, &options),
+        write(
+            &other_source,
+            &algorithm(),
+            SegmentationType::Binary,
+            &options,
+        ),
         write_structures(&path, &segmented, &source, &algorithm(), &options).unwrap(),
         report(&first),
     ] {
@@ -230,12 +238,12 @@ fn what_cannot_be_written_is_told_before_anything_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.dcm");
     let write = |map: &LabelMap, segments: &[Segment], algorithm: &Algorithm| {
-        let segmented = Segmented {
+        let segmented = SegmentedMap {
             map,
             segments,
             regions: false,
         };
-        let binary = Form::Binary;
+        let binary = SegmentationType::Binary;
         match write_segmentation(&path, &segmented, &source, algorithm, binary, &options()) {
             Err(DicomWriteError::Write { reason, .. }) => reason,
             other => panic!("{other:?}"),
@@ -290,12 +298,19 @@ fn what_cannot_be_written_is_told_before_anything_is() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 
     fs::write(&path, "kept").unwrap();
-    let segmented = Segmented {
+    let segmented = SegmentedMap {
         map: &map,
         segments: &both,
         regions: false,
     };
-    let exists = write_segmentation(&path, &segmented, &source, &plain, Form::Binary, &options());
+    let exists = write_segmentation(
+        &path,
+        &segmented,
+        &source,
+        &plain,
+        SegmentationType::Binary,
+        &options(),
+    );
     assert!(matches!(
         exists,
         Err(DicomWriteError::Output(AtomicError::Exists { .. }))

@@ -10,7 +10,8 @@ use crate::slices::{ENHANCED_CT, Series, algorithm, open, options, source, write
 use dicom_dictionary_std::tags;
 use ndarray::Array3;
 use vesal_io::dicom::write::{
-    DicomWriteError, Form, ResultOptions, Segment, Segmented, Unwritable, write_segmentation,
+    DicomWriteError, ResultOptions, Segment, SegmentationType, SegmentedMap, Unwritable,
+    write_segmentation,
 };
 use vesal_io::dicom::{Policy, read_structures};
 use vesal_volume::{Affine, LabelMap};
@@ -33,7 +34,7 @@ fn voxels_are_at_their_places_in_every_order_and_direction_of_axes() {
                 order,
                 [flips & 1 > 0, flips & 2 > 0, flips & 4 > 0],
             );
-            let segmented = Segmented {
+            let segmented = SegmentedMap {
                 map: &map,
                 segments: &segments,
                 regions: false,
@@ -43,7 +44,7 @@ fn voxels_are_at_their_places_in_every_order_and_direction_of_axes() {
                     .unwrap();
                 open(&path)
             };
-            let file = write(Form::Binary);
+            let file = write(SegmentationType::Binary);
             assert_eq!(number(&file, tags::COLUMNS), 7);
             let found = binary_voxels(&file, &map);
             for (index, value) in values.into_iter().enumerate() {
@@ -69,7 +70,10 @@ fn voxels_are_at_their_places_in_every_order_and_direction_of_axes() {
                     instances[plane as usize]
                 );
             }
-            assert_eq!(label_map_values(&write(Form::LabelMap), &map), map.data);
+            assert_eq!(
+                label_map_values(&write(SegmentationType::LabelMap), &map),
+                map.data
+            );
         }
     }
 }
@@ -91,7 +95,7 @@ fn grids_of_their_own_refer_to_the_whole_series() {
         ..map
     };
     let segments = segments(&[1, 2]);
-    let segmented = Segmented {
+    let segmented = SegmentedMap {
         map: &map,
         segments: &segments,
         regions: false,
@@ -103,7 +107,7 @@ fn grids_of_their_own_refer_to_the_whole_series() {
         &segmented,
         &source,
         &algorithm(),
-        Form::Binary,
+        SegmentationType::Binary,
         &options(),
     );
     written.unwrap();
@@ -167,7 +171,7 @@ fn regions_may_overlap() {
     let segments: Vec<Segment> = [4, 1, 2]
         .map(|bit| Segment::named(bit, format!("{bit}")))
         .into();
-    let regions = Segmented {
+    let regions = SegmentedMap {
         map: &map,
         segments: &segments,
         regions: true,
@@ -180,7 +184,7 @@ fn regions_may_overlap() {
         &regions,
         &source,
         &algorithm,
-        Form::LabelMap,
+        SegmentationType::LabelMap,
         &options,
     );
     assert!(matches!(
@@ -190,7 +194,15 @@ fn regions_may_overlap() {
             ..
         })
     ));
-    write_segmentation(&path, &regions, &source, &algorithm, Form::Binary, &options).unwrap();
+    write_segmentation(
+        &path,
+        &regions,
+        &source,
+        &algorithm,
+        SegmentationType::Binary,
+        &options,
+    )
+    .unwrap();
     let found = binary_voxels(&open(&path), &map);
     for (index, bit) in [4, 1, 2].into_iter().enumerate() {
         assert_eq!(

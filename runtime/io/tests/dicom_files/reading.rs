@@ -5,21 +5,22 @@ use std::path::Path;
 
 use tempfile::{TempDir, tempdir};
 use vesal_io::dicom::{
-    Assessment, DicomError, Finding, Grade, HeaderError, Policy, Scan, SkipReason, Stack, scan,
+    Assessment, DicomError, DicomScan, Grade, HeaderError, Policy, SkipReason, Stack, StackFinding,
+    scan,
 };
 use vesal_io::nifti::Limits;
 use vesal_volume::Volume;
 
 use super::*;
 
-pub fn folder(images: &[Elements]) -> (TempDir, Scan) {
+pub fn folder(images: &[Elements]) -> (TempDir, DicomScan) {
     let folder = tempdir().unwrap();
     save_all(folder.path(), images, EXPLICIT);
     let found = look(folder.path());
     (folder, found)
 }
 
-pub fn look(folder: &Path) -> Scan {
+pub fn look(folder: &Path) -> DicomScan {
     let found = scan(&[folder]).unwrap();
     let told = format!("{found:?}");
     assert!(!told.contains(SENTINEL) && !told.contains("SENTINEL"));
@@ -58,7 +59,7 @@ pub fn plain(images: &[Elements]) -> Volume {
 }
 
 /// Why the only stack is refused under a policy.
-pub fn refusal(images: &[Elements], policy: Policy) -> Finding {
+pub fn refusal(images: &[Elements], policy: Policy) -> StackFinding {
     let (_folder, found) = folder(images);
     assert_eq!(found.stacks.len(), 1);
     let assessment = assess(&found.stacks[0], policy);
@@ -69,7 +70,7 @@ pub fn refusal(images: &[Elements], policy: Policy) -> Finding {
 }
 
 /// The volume of the only stack, resampled for the finding that the strict policy refuses it for.
-pub fn resampled(images: &[Elements]) -> (Finding, Volume) {
+pub fn resampled(images: &[Elements]) -> (StackFinding, Volume) {
     let (_folder, found) = folder(images);
     let assessment = assess(&found.stacks[0], Policy::Resample);
     assert_eq!(assessment.grade(), Grade::Resampled);

@@ -11,10 +11,10 @@ use dicom_dictionary_std::tags;
 use dicom_object::{FileDicomObject, FileMetaTableBuilder, InMemDicomObject};
 use ndarray::Array3;
 use vesal_io::dicom::write::{
-    Algorithm, DicomWriteError, Form, Moment, Reference, ResultOptions, Segment, Segmented, Source,
-    write_report, write_segmentation, write_structures,
+    Algorithm, DicomWriteError, Moment, Reference, ResultOptions, Segment, SegmentationType,
+    SegmentedMap, SourceImages, write_report, write_segmentation, write_structures,
 };
-use vesal_io::dicom::{Assessment, Content, Policy, scan};
+use vesal_io::dicom::{Assessment, ContentDigest, Policy, scan};
 use vesal_io::nifti::Limits;
 use vesal_volume::LabelMap;
 
@@ -223,7 +223,7 @@ impl Series {
     }
 
     /// The source of results about this series.
-    pub fn source(&self) -> Source {
+    pub fn source(&self) -> SourceImages {
         let folder = tempfile::tempdir().unwrap();
         self.save(folder.path());
         source(folder.path(), Policy::Resample)
@@ -240,19 +240,19 @@ fn join(numbers: &[f64]) -> String {
 }
 
 /// The source of the only series below a folder.
-pub fn source(folder: &Path, policy: Policy) -> Source {
+pub fn source(folder: &Path, policy: Policy) -> SourceImages {
     let scan = scan(&[folder]).unwrap();
     assert_eq!(scan.stacks.len(), 1);
     source_of(&scan.stacks[0].assess(policy).unwrap())
 }
 
 /// The source of an assessment, read for it.
-pub fn source_of(assessment: &Assessment) -> Source {
-    Source::of(assessment, content(assessment)).unwrap()
+pub fn source_of(assessment: &Assessment) -> SourceImages {
+    SourceImages::of(assessment, content(assessment)).unwrap()
 }
 
 /// What the slices of an assessment hold.
-pub fn content(assessment: &Assessment) -> Content {
+pub fn content(assessment: &Assessment) -> ContentDigest {
     let (_, content) = assessment.read_with_content(&Limits::default()).unwrap();
     content
 }
@@ -331,10 +331,10 @@ pub struct Written {
 pub fn write_all(
     folder: &Path,
     map: &LabelMap,
-    source: &Source,
+    source: &SourceImages,
     segments: &[Segment],
 ) -> Result<Written, DicomWriteError> {
-    let segmented = Segmented {
+    let segmented = SegmentedMap {
         map,
         segments,
         regions: false,
@@ -347,12 +347,18 @@ pub fn write_all(
         &segmented,
         source,
         &algorithm,
-        Form::LabelMap,
+        SegmentationType::LabelMap,
         &options,
     )?;
     let seg = path("seg.dcm");
-    let segmentation =
-        write_segmentation(&seg, &segmented, source, &algorithm, Form::Binary, &options)?;
+    let segmentation = write_segmentation(
+        &seg,
+        &segmented,
+        source,
+        &algorithm,
+        SegmentationType::Binary,
+        &options,
+    )?;
     let rt = path("structures.dcm");
     let structures = write_structures(&rt, &segmented, source, &algorithm, &options)?;
     let sr = path("report.dcm");

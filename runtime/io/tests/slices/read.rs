@@ -7,7 +7,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use ndarray::{Array3, Axis};
 use vesal_io::dicom::Policy;
-use vesal_io::dicom::write::{Segment, Source};
+use vesal_io::dicom::write::{Segment, SourceImages};
 use vesal_volume::{Affine, LabelMap};
 
 use super::{Series, random_map, source_of};
@@ -213,7 +213,7 @@ pub fn places(data: &Array3<u16>, holds: impl Fn(u16) -> bool) -> BTreeSet<[usiz
 }
 
 /// A series with its source, and a map on its grid.
-pub fn case(shape: [u16; 3], values: &[u16], seed: u64) -> (Source, LabelMap, Vec<String>) {
+pub fn case(shape: [u16; 3], values: &[u16], seed: u64) -> (SourceImages, LabelMap, Vec<String>) {
     let series = Series::oblique(shape);
     let folder = tempfile::tempdir().unwrap();
     series.save(folder.path());

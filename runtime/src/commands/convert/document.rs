@@ -86,7 +86,7 @@ impl Series {
             Ok(assessment) => (assessment.grade().to_string(), assessment.findings()),
             Err(_) => ("refused".to_owned(), &[][..]),
         };
-        let told_apart_by = stack.told_apart_by().iter();
+        let told_apart_by = stack.distinguishing_keys().iter();
         Self {
             name: job.name.clone(),
             series: stack.series().to_owned(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ndarray::Array3;
 use serde::Serialize;
 use vesal_cli::Failure;
-use vesal_io::dicom::{self, Region, Scan, Stack};
+use vesal_io::dicom::{self, DicomScan, Region, Stack};
 use vesal_volume::{Geometry, LabelMap};
 
 use super::{ConvertError, StructureChoice};
@@ -27,7 +27,7 @@ pub struct Sets {
 
 impl Sets {
     /// Reads what the structure sets of a scan were drawn on.
-    pub fn read(scan: &Scan) -> Self {
+    pub fn read(scan: &DicomScan) -> Self {
         let mut sets = Self {
             of_stacks: vec![Vec::new(); scan.stacks.len()],
             ..Self::default()

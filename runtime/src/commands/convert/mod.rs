@@ -12,7 +12,7 @@ use std::path::Path;
 
 use vesal_cli::{Exit, Failure, stderr, stdout};
 use vesal_io::Remarks;
-use vesal_io::dicom::{self, Assessment, Grade, Scan, Skipped};
+use vesal_io::dicom::{self, Assessment, DicomScan, Grade, Skipped};
 use vesal_io::nifti::{self, Limits, WriteOptions, XForm};
 
 pub use self::choice::StructureChoice;
@@ -107,7 +107,7 @@ fn series_name(series: &Series) -> String {
 }
 
 /// Tells of the files that are no slices, and counts them by reason.
-fn tell_skipped(scan: &Scan, labeled: bool) -> BTreeMap<String, usize> {
+fn tell_skipped(scan: &DicomScan, labeled: bool) -> BTreeMap<String, usize> {
     let sets: BTreeSet<&Path> = scan.structure_sets().collect();
     let used = |file: &&Skipped| labeled && sets.contains(file.path.as_path());
     let left: Vec<&Skipped> = scan.skipped.iter().filter(|file| !used(file)).collect();

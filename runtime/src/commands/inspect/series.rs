@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use vesal_cli::{Exit, Failure, Text};
-use vesal_io::dicom::{self, Assessment, Grade, Policy, Scan, Stack};
+use vesal_io::dicom::{self, Assessment, DicomScan, Grade, Policy, Stack};
 use vesal_volume::Affine;
 use vesal_volume::orientation::Orientation;
 
@@ -57,7 +57,7 @@ impl Facts {
     /// Scans a folder, a file or what a DICOMDIR names, and grades the stacks as far as resampling could bring them.
     ///
     /// **Errors**: the path cannot be read.
-    pub fn of(path: &Path, scan: &Scan) -> Result<Self, Failure> {
+    pub fn of(path: &Path, scan: &DicomScan) -> Result<Self, Failure> {
         Ok(Self {
             path: path.display().to_string(),
             stacks: scan
@@ -111,7 +111,7 @@ impl Facts {
 /// Scans a path.
 ///
 /// **Errors**: it cannot be read.
-pub fn scan(path: &Path) -> Result<Scan, Failure> {
+pub fn scan(path: &Path) -> Result<DicomScan, Failure> {
     dicom::scan(&[path]).map_err(|error| {
         failure::dicom(error).attempting(format!("cannot inspect `{}`", path.display()))
     })

@@ -10,8 +10,8 @@ use vesal_cli::{Exit, Failure};
 use vesal_engine::{Precision, ProbabilitySink, SinkError};
 use vesal_files::digest;
 use vesal_io::dicom::write::{
-    Algorithm, Code, DicomWriteError, Form, Moment, Reference, ResultOptions, Segment, Segmented,
-    Source, UidKey, write_report, write_segmentation, write_structures,
+    Algorithm, Code, DicomWriteError, Moment, Reference, ResultOptions, Segment, SegmentationType,
+    SegmentedMap, SourceImages, UidKey, write_report, write_segmentation, write_structures,
 };
 use vesal_io::nifti::{self, ProbabilityFile, WriteOptions};
 use vesal_volume::{Geometry, LabelMap};
@@ -217,10 +217,10 @@ impl<'a> Writer<'a> {
         format: OutputFormat,
         path: &Path,
         map: &LabelMap,
-        source: &Source,
+        source: &SourceImages,
         segmentation: Option<&Reference>,
     ) -> Result<Reference, Failure> {
-        let segmented = Segmented {
+        let segmented = SegmentedMap {
             map,
             segments: &self.segments,
             regions: self.plan.activation == Activation::Sigmoid,
@@ -234,7 +234,7 @@ impl<'a> Writer<'a> {
         let algorithm = &self.algorithm;
         let form = |form| write_segmentation(path, &segmented, source, algorithm, form, &options);
         let result: Result<Reference, DicomWriteError> = match (format, segmentation) {
-            (OutputFormat::Labelmap, _) => form(Form::LabelMap),
+            (OutputFormat::Labelmap, _) => form(SegmentationType::LabelMap),
             (OutputFormat::Rtstruct, _) => {
                 write_structures(path, &segmented, source, algorithm, &options)
             }
@@ -242,7 +242,7 @@ impl<'a> Writer<'a> {
                 write_report(path, &segmented, segmentation, source, algorithm, &options)
             }
             (OutputFormat::Report, None) => return Err(Failure::new(Exit::Usage, NoSegments)),
-            (OutputFormat::Nifti | OutputFormat::Seg, _) => form(Form::Binary),
+            (OutputFormat::Nifti | OutputFormat::Seg, _) => form(SegmentationType::Binary),
         };
         result.map_err(failure::dicom_output)
     }

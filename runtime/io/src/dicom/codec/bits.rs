@@ -1,6 +1,6 @@
 //! Bits of the entropy-coded parts of JPEG and JPEG-LS.
 
-use crate::dicom::codec::CodecError;
+use crate::dicom::codec::error::CodecError;
 
 /// How a byte is marked that follows 0xFF within data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +102,6 @@ impl<'a> Bits<'a> {
         Ok(value)
     }
 
-    /// Takes one bit.
     pub fn bit(&mut self) -> Result<bool, CodecError> {
         Ok(self.take(1)? == 1)
     }
@@ -196,7 +195,6 @@ impl Huffman {
         })
     }
 
-    /// Reads a symbol.
     pub fn read(&self, bits: &mut Bits) -> Result<u8, CodecError> {
         let next = bits.peek();
         let (length, symbol) = self.short[(next >> 7) as usize];

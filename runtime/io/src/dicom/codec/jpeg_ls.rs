@@ -3,7 +3,8 @@
 //! **Source**: ITU-T T.87; names of variables are those of its annex A.
 
 use crate::dicom::codec::bits::{Bits, Stuffing};
-use crate::dicom::codec::{CodecError, Shape};
+use crate::dicom::codec::error::CodecError;
+use crate::dicom::codec::shape::Shape;
 
 /// Exponents of the lengths of runs (A.7.1.1).
 const J: [u32; 32] = [

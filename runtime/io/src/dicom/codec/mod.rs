@@ -7,71 +7,22 @@
 //! and the whole of their precision: 12-bit JPEG with cosine transform, 16-bit lossless.
 
 mod bits;
+mod error;
 mod jpeg;
 mod jpeg_2000;
 mod jpeg_ls;
 pub(super) mod rle;
+mod shape;
+
+pub use error::CodecError;
+pub(super) use shape::Shape;
 
 use crate::dicom::pixel_format::PixelFormat;
 use crate::dicom::syntax::TransferSyntax;
 
-/// The shape of a frame by its header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shape {
-    pub columns: usize,
-    pub rows: usize,
-}
-
-impl Shape {
-    pub fn pixels(self) -> usize {
-        self.columns * self.rows
-    }
-
-    /// Checks the shape that compressed bytes state.
-    fn check(self, columns: usize, rows: usize) -> Result<(), CodecError> {
-        if (columns, rows) == (self.columns, self.rows) {
-            Ok(())
-        } else {
-            Err(CodecError::Shape {
-                found: [columns, rows],
-                expected: [self.columns, self.rows],
-            })
-        }
-    }
-}
-
-/// Why a compressed frame cannot be decoded.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum CodecError {
-    /// The bytes end too early.
-    #[error("they end within the image")]
-    Ended,
-    /// The bytes break a rule of their format.
-    #[error("{0}")]
-    Damaged(&'static str),
-    /// A part of the format that slices do not use.
-    #[error("{0} is not supported")]
-    Unsupported(&'static str),
-    /// The frame has another shape than the header states.
-    #[error("they hold {found:?} columns and rows, the header states {expected:?}")]
-    Shape {
-        /// Columns and rows of the compressed frame.
-        found: [usize; 2],
-        /// Columns and rows by the header.
-        expected: [usize; 2],
-    },
-    /// The samples have more bits than the header has room for.
-    #[error("their samples have {found} bits, the header allocates {expected}")]
-    Bits {
-        /// Bits of a sample.
-        found: u32,
-        /// Bits by the header.
-        expected: u32,
-    },
-    /// The decoder of JPEG 2000 refuses the bytes.
-    #[error("the JPEG 2000 decoder answers: {0}")]
-    Jpeg2000(String),
-}
+/// Memory in bytes that decoding takes for each pixel of a frame, at most: JPEG 2000's, for coefficients, their
+/// transform and packets.
+pub(super) const DECODER_BYTES_PER_PIXEL: u64 = 32;
 
 /// Decodes a frame of one of the JPEG families.
 pub(super) fn decode(

@@ -1,6 +1,7 @@
 //! Run lengths of bytes: PS3.5 annex G.
 
-use crate::dicom::codec::{CodecError, Shape};
+use crate::dicom::codec::error::CodecError;
+use crate::dicom::codec::shape::Shape;
 
 /// Decodes a frame into native bytes, the least significant first.
 pub(in crate::dicom) fn decode(

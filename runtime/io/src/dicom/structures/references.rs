@@ -1,11 +1,11 @@
-//! Which images a structure set was drawn on.
+//! The images that a structure set was drawn on.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::dicom::dataset::{Longest, VALUE_BYTES_MAX, Visitor};
 use crate::dicom::error::{DicomError, HeaderError};
-use crate::dicom::patient::{self, Patient, PatientReader};
+use crate::dicom::patient::{self, PatientDigest, PatientReader};
 use crate::dicom::stack::Stack;
 use crate::dicom::structures::{Classed, visit};
 use crate::dicom::tag::{self, Tag};
@@ -28,8 +28,8 @@ pub struct StructureReferences {
     pub series: Vec<ReferencedSeries>,
     /// UIDs of the frames of reference of its regions.
     pub frames_of_reference: BTreeSet<String>,
-    /// Whose images it was drawn on.
-    patient: Patient,
+    /// The patient of the images.
+    patient: PatientDigest,
 }
 
 /// A series that a structure set was drawn on.
@@ -45,7 +45,7 @@ impl StructureReferences {
     /// Whether the set and a stack name one patient.
     pub fn is_of_patient_of(&self, stack: &Stack) -> bool {
         let images = stack.images().map(|image| image.header.patient);
-        Patient::count(images.chain([self.patient])) == 1
+        PatientDigest::count(images.chain([self.patient])) == 1
     }
 
     /// The stacks that the set was drawn on, as positions in `stacks`.
@@ -91,7 +91,7 @@ impl StructureReferences {
 pub fn read_structure_references(
     path: impl AsRef<Path>,
 ) -> Result<StructureReferences, DicomError> {
-    let mut found = Found::default();
+    let mut found = ReferencesVisitor::default();
     visit(path.as_ref(), &mut found)?;
     let mut references = found.references;
     references.patient = found.patient.patient();
@@ -99,21 +99,20 @@ pub fn read_structure_references(
     Ok(references)
 }
 
-/// What is read.
 #[derive(Default)]
-struct Found {
+struct ReferencesVisitor {
     class: Option<String>,
     patient: PatientReader,
     references: StructureReferences,
 }
 
-impl Classed for Found {
+impl Classed for ReferencesVisitor {
     fn class(&self) -> Option<&str> {
         self.class.as_deref()
     }
 }
 
-impl Visitor for Found {
+impl Visitor for ReferencesVisitor {
     fn enters(&self, path: &[Tag], sequence: Tag) -> bool {
         (path.is_empty() && sequence == tag::STRUCTURE_SET_ROI_SEQUENCE)
             || (IMAGES.starts_with(path) && IMAGES.get(path.len()) == Some(&sequence))

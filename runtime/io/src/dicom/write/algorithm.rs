@@ -1,29 +1,28 @@
-//! What made a result, and when.
+//! The algorithm that made a result, and the time.
 
 use chrono::{Datelike, Timelike};
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
 use crate::dicom::write::code::{ARTIFICIAL_INTELLIGENCE, check_text};
-use crate::dicom::write::elements::Items;
+use crate::dicom::write::elements::ElementSet;
 use crate::dicom::write::error::Unwritable;
 
-/// Who stands for the program.
+/// Manufacturer of results.
 pub(super) const MANUFACTURER: &str = "Vesal";
 
 /// Characters of the settings: with what else stands beside them, a description of a structure set holds 1024.
 const PARAMETERS_MAX: usize = 768;
 
-/// What made a result.
+/// The algorithm that made a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Algorithm {
     /// Name of the bundle: at most 64 characters.
     pub name: String,
-    /// Version of the bundle.
     pub version: String,
     /// SHA-256 of the bundle in hexadecimal.
     pub digest: String,
-    /// Settings that change what it finds, at most 768 characters; they count for the UIDs.
+    /// Settings that change its results, at most 768 characters; they count for the UIDs.
     pub parameters: Option<String>,
 }
 
@@ -46,8 +45,8 @@ impl Algorithm {
     }
 
     /// **Source**: PS3.3 table 10-19.
-    pub(super) fn identification(&self, parameters: &str) -> Items {
-        Items::new()
+    pub(super) fn identification(&self, parameters: &str) -> ElementSet {
+        ElementSet::new()
             .code(
                 tags::ALGORITHM_FAMILY_CODE_SEQUENCE,
                 &ARTIFICIAL_INTELLIGENCE,
@@ -70,14 +69,11 @@ pub struct Moment {
     pub day: u8,
     /// Hour, from 0.
     pub hour: u8,
-    /// Minute.
     pub minute: u8,
-    /// Second.
     pub second: u8,
 }
 
 impl Moment {
-    /// Now, by the local clock.
     pub fn now() -> Self {
         let now = chrono::Local::now();
         // Each fits: a year of four digits, and a second that is not the 61st.

@@ -1,4 +1,4 @@
-//! SNOMED codes of what is often segmented, by name.
+//! SNOMED codes of structures that are often segmented, by name.
 
 use crate::dicom::write::code::Code;
 
@@ -8,7 +8,7 @@ const ALTERED: Code = Code::snomed("49755003", "Morphologically Altered Structur
 const LEFT: Code = Code::snomed("7771000", "Left");
 const RIGHT: Code = Code::snomed("24028007", "Right");
 
-/// What a name stands for: category, type, and side.
+/// The codes of a name: category, type and side.
 pub(super) fn find(name: &str) -> Option<(Code, Code, Option<Code>)> {
     let name = name.to_lowercase();
     let mut words: Vec<&str> = name

@@ -2,10 +2,6 @@
 
 use std::borrow::Cow;
 
-use dicom_core::VR;
-use dicom_dictionary_std::tags;
-
-use crate::dicom::write::elements::Items;
 use crate::dicom::write::error::Unwritable;
 
 /// A concept by its code in a coding scheme.
@@ -17,7 +13,7 @@ pub struct Code {
     pub value: Cow<'static, str>,
     /// The scheme, such as `SCT` for SNOMED CT or `DCM` for DICOM.
     pub scheme: Cow<'static, str>,
-    /// What it means, in words.
+    /// The meaning in words.
     pub meaning: Cow<'static, str>,
 }
 
@@ -48,21 +44,9 @@ impl Code {
         check_text("coding scheme", &self.scheme, 16)?;
         check_text("code meaning", &self.meaning, 64)
     }
-
-    /// An item of a code sequence.
-    pub(super) fn item(&self) -> Items {
-        // Short strings end at 16 characters.
-        let item = if self.value.chars().count() > 16 {
-            Items::new().text(tags::LONG_CODE_VALUE, VR::UC, &self.value)
-        } else {
-            Items::new().text(tags::CODE_VALUE, VR::SH, &self.value)
-        };
-        item.text(tags::CODING_SCHEME_DESIGNATOR, VR::SH, &self.scheme)
-            .text(tags::CODE_MEANING, VR::LO, &self.meaning)
-    }
 }
 
-/// Checks a text that is to stand in a file.
+/// Checks a text of an attribute.
 pub(super) fn check_text(what: &'static str, text: &str, limit: usize) -> Result<(), Unwritable> {
     let fits = !text.trim().is_empty()
         && text.chars().count() <= limit

@@ -1,4 +1,4 @@
-//! What of a source's header stands in results as well.
+//! Attributes of the source images that are copied into results.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -7,25 +7,25 @@ use dicom_core::VR;
 
 use crate::dicom::dataset::{self, Encoding, Longest, Visitor};
 use crate::dicom::error::HeaderError;
-use crate::dicom::patient::{self, Patient, PatientReader};
-use crate::dicom::stack::Slice;
+use crate::dicom::patient::{self, PatientDigest, PatientReader};
+use crate::dicom::slice::Slice;
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag::{SPECIFIC_CHARACTER_SET as CHARACTER_SET, Tag};
 use crate::dicom::text::{CharacterSets, is_plain};
-use crate::dicom::write::elements::Items;
+use crate::dicom::write::elements::ElementSet;
 use crate::dicom::write::error::Unwritable;
 
 const IDENTITY_REMOVED: Tag = Tag(0x0012, 0x0062);
 const DEIDENTIFICATION_METHOD: Tag = Tag(0x0012, 0x0063);
 
-/// What is done with an attribute of the source.
+/// How an attribute of the source is copied.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rule {
-    /// It tells patient and study from others, and stands in every file as it does in the source.
+    /// It identifies patient or study: copied as it is, also if empty.
     Identity,
     /// The same, but left out where the source has none.
     Further,
-    /// It describes, and is left empty where it breaks the rules of its representation.
+    /// It describes: copied, but left empty where it breaks the rules of its representation.
     Description,
     /// The same, but left out.
     Detail,
@@ -74,7 +74,7 @@ fn is_lawful(vr: VR, value: &[u8]) -> bool {
 
 const POSITION_REFERENCE: Tag = Tag(0x0020, 0x1040);
 
-/// What made the images; a contribution must name its manufacturer.
+/// The scanner; a contributing equipment must name its manufacturer.
 const MANUFACTURER: Tag = Tag(0x0008, 0x0070);
 const SCANNER: [(Tag, VR); 4] = [
     (MANUFACTURER, VR::LO),
@@ -83,7 +83,7 @@ const SCANNER: [(Tag, VR); 4] = [
     (Tag(0x0018, 0x1020), VR::LO),
 ];
 
-/// What lossy compression has done to the images.
+/// Lossy compression of the images.
 const LOSSY: Tag = Tag(0x0028, 0x2110);
 const LOSS: [(Tag, VR); 3] = [
     (LOSSY, VR::CS),
@@ -91,7 +91,6 @@ const LOSS: [(Tag, VR); 3] = [
     (Tag(0x0028, 0x2114), VR::CS),
 ];
 
-/// UTF-8.
 const UNICODE: &[u8] = b"ISO_IR 192";
 
 /// Values as they are encoded in the source; they leave this only for a file that is written.
@@ -99,8 +98,8 @@ const UNICODE: &[u8] = b"ISO_IR 192";
 pub(super) struct Copied(BTreeMap<Tag, Vec<u8>>);
 
 impl Copied {
-    /// Whose images they are.
-    pub fn patient(&self) -> Patient {
+    /// The patient that the header names.
+    pub fn patient(&self) -> PatientDigest {
         let mut reader = PatientReader::default();
         for (tag, value) in &self.0 {
             reader.take(*tag, value);
@@ -123,12 +122,12 @@ impl Copied {
         Ok(copied)
     }
 
-    /// Patient and study as they stand in the source, and the character set of the whole file,
+    /// The attributes of patient and study as in the source, and the character set of the whole file,
     /// which must hold `ours` as well.
     pub fn patient_and_study<'a>(
         &self,
         mut ours: impl Iterator<Item = &'a str>,
-    ) -> Result<Items, Unwritable> {
+    ) -> Result<ElementSet, Unwritable> {
         let stated = self.value(CHARACTER_SET);
         let foreign = ours.find(|text| !text.is_ascii());
         let (set, recode) = match foreign {
@@ -137,7 +136,7 @@ impl Copied {
             Some(_) if self.0.values().all(|value| is_plain(value)) => (UNICODE, None),
             Some(text) => (UNICODE, Some((CharacterSets::of(Some(stated)), text))),
         };
-        let mut items = Items::new();
+        let mut items = ElementSet::new();
         if !set.is_empty() {
             items = items.bytes(CHARACTER_SET.into(), VR::CS, set);
         }
@@ -171,44 +170,43 @@ impl Copied {
         Ok(items)
     }
 
-    /// All of it, for digests.
+    /// All attributes, for digests.
     pub fn content(&self) -> impl Iterator<Item = Vec<u8>> {
         self.0
             .iter()
             .map(|(tag, value)| [tag.to_string().as_bytes(), b"=", value].concat())
     }
 
-    /// What the frame of reference is named after.
+    /// Position Reference Indicator.
     pub fn position_reference(&self) -> &[u8] {
         self.ascii(POSITION_REFERENCE).unwrap_or_default()
     }
 
-    /// What made the images; `None` where its maker is not stated.
-    pub fn scanner(&self) -> Option<Items> {
+    /// The scanner; `None` where its manufacturer is not stated.
+    pub fn scanner(&self) -> Option<ElementSet> {
         self.ascii(MANUFACTURER)?;
-        Some(
-            SCANNER
-                .iter()
-                .fold(Items::new(), |items, (tag, vr)| match self.ascii(*tag) {
-                    Some(value) => items.bytes((*tag).into(), *vr, value),
-                    None => items,
-                }),
-        )
+        Some(SCANNER.iter().fold(
+            ElementSet::new(),
+            |items, (tag, vr)| match self.ascii(*tag) {
+                Some(value) => items.bytes((*tag).into(), *vr, value),
+                None => items,
+            },
+        ))
     }
 
-    /// Whether the images went through lossy compression, and what it did.
-    pub fn loss(&self) -> Items {
+    /// The attributes of lossy compression.
+    pub fn loss(&self) -> ElementSet {
         if self.value(LOSSY) != b"01" {
-            return Items::new().word(LOSSY.into(), "00");
+            return ElementSet::new().word(LOSSY.into(), "00");
         }
         LOSS.iter()
             .filter(|(tag, _)| !self.value(*tag).is_empty())
-            .fold(Items::new(), |items, (tag, vr)| {
+            .fold(ElementSet::new(), |items, (tag, vr)| {
                 items.bytes((*tag).into(), *vr, self.value(*tag))
             })
     }
 
-    /// A value that a file of any character set can hold.
+    /// An ASCII value, which a file of any character set can hold.
     fn ascii(&self, tag: Tag) -> Option<&[u8]> {
         Some(self.value(tag)).filter(|value| !value.is_empty() && is_plain(value))
     }

@@ -3,15 +3,15 @@
 use dicom_dictionary_std::tags;
 
 use crate::dicom::write::code::{SEGMENTATION, SOURCE_IMAGE};
-use crate::dicom::write::elements::Items;
+use crate::dicom::write::elements::ElementSet;
 use crate::dicom::write::identity::{instance, instances};
-use crate::dicom::write::source::{Source, SourceFrame};
+use crate::dicom::write::source_images::{SourceFrame, SourceImages};
 
 /// How frames of the source became one of the result.
 pub(super) fn derivation<'f>(
     frames: impl Iterator<Item = &'f SourceFrame>,
     same_places: bool,
-) -> Items {
+) -> ElementSet {
     let images = frames.map(|frame| {
         let image = instance(&frame.class, &frame.instance)
             .code(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, &SOURCE_IMAGE)
@@ -24,23 +24,23 @@ pub(super) fn derivation<'f>(
             None => image,
         }
     });
-    Items::new()
+    ElementSet::new()
         .code(tags::DERIVATION_CODE_SEQUENCE, &SEGMENTATION)
         .sequence(tags::SOURCE_IMAGE_SEQUENCE, images)
 }
 
 /// Adds references to all instances of the input (PS3.3 C.12.2).
-pub(super) fn references(source: &Source, items: Items) -> Items {
+pub(super) fn references(source: &SourceImages, items: ElementSet) -> ElementSet {
     let (mut own, mut elsewhere) = (Vec::new(), Vec::new());
     for series in source.all_series() {
-        let item = Items::new()
+        let item = ElementSet::new()
             .uid(tags::SERIES_INSTANCE_UID, series.series)
             .sequence(tags::REFERENCED_INSTANCE_SEQUENCE, instances(&series));
         if series.study == source.study {
             own.push(item);
         } else {
             elsewhere.push(
-                Items::new()
+                ElementSet::new()
                     .uid(tags::STUDY_INSTANCE_UID, series.study)
                     .sequence(tags::REFERENCED_SERIES_SEQUENCE, [item]),
             );

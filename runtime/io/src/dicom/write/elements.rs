@@ -1,16 +1,17 @@
-//! Data sets under construction.
+//! Builds data sets.
 
 use dicom_core::value::DataSetSequence;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
+use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
 use crate::dicom::write::code::Code;
 
 /// Attributes of a data set or of an item.
 #[derive(Clone)]
-pub(super) struct Items(InMemDicomObject);
+pub(super) struct ElementSet(InMemDicomObject);
 
-impl Items {
+impl ElementSet {
     pub fn new() -> Self {
         Self(InMemDicomObject::new_empty())
     }
@@ -29,7 +30,7 @@ impl Items {
         self.bytes(tag, vr, text.as_bytes())
     }
 
-    /// A text that is encoded already.
+    /// An encoded text.
     pub fn bytes(self, tag: Tag, vr: VR, bytes: &[u8]) -> Self {
         if bytes.is_empty() {
             return self.put(tag, vr, PrimitiveValue::Empty);
@@ -52,7 +53,7 @@ impl Items {
         self.put(tag, vr, PrimitiveValue::Empty)
     }
 
-    /// A word of a fixed vocabulary, or several.
+    /// A code string, or several.
     pub fn word(self, tag: Tag, word: &str) -> Self {
         self.text(tag, VR::CS, word)
     }
@@ -104,9 +105,21 @@ impl Items {
         self
     }
 
-    /// A sequence of one item: a code.
+    /// The item of a code sequence.
+    pub fn code_item(code: &Code) -> Self {
+        // Short strings end at 16 characters.
+        let item = if code.value.chars().count() > 16 {
+            Self::new().text(tags::LONG_CODE_VALUE, VR::UC, &code.value)
+        } else {
+            Self::new().text(tags::CODE_VALUE, VR::SH, &code.value)
+        };
+        item.text(tags::CODING_SCHEME_DESIGNATOR, VR::SH, &code.scheme)
+            .text(tags::CODE_MEANING, VR::LO, &code.meaning)
+    }
+
+    /// A code sequence of one item.
     pub fn code(self, tag: Tag, code: &Code) -> Self {
-        self.sequence(tag, [code.item()])
+        self.sequence(tag, [Self::code_item(code)])
     }
 
     pub fn without(mut self, tag: Tag) -> Self {
@@ -114,7 +127,7 @@ impl Items {
         self
     }
 
-    /// All attributes of another one, which must not be in this one.
+    /// Adds all attributes of another set, which this one must not have.
     pub fn with(mut self, other: Self) -> Self {
         for element in other.0 {
             self.0.put(element);

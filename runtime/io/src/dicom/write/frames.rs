@@ -3,24 +3,35 @@
 use rayon::prelude::*;
 
 use crate::dicom::write::error::DicomWriteError;
-use crate::dicom::write::output::Output;
-use crate::dicom::write::planes::{Block, Present};
+use crate::dicom::write::grid::Planes;
+use crate::dicom::write::output::DicomOutput;
+use crate::dicom::write::planes::{PlaneBlock, SegmentExtent, SegmentLookup};
 use crate::dicom::write::rle;
-use crate::dicom::write::segmentation::Writing;
 
-impl Writing<'_> {
+/// What the frames of a segmentation are made of.
+pub(super) struct FramePixels<'a> {
+    pub planes: Planes<'a>,
+    pub lookup: SegmentLookup,
+    /// The segments in each plane that have a frame there.
+    pub present: Vec<Vec<SegmentExtent>>,
+    pub segments: usize,
+}
+
+impl FramePixels<'_> {
     fn pixels(&self) -> u64 {
         self.planes.columns() as u64 * self.planes.rows() as u64
     }
 
-    /// Bytes of all bits, an even number.
-    pub fn pixel_bytes(&self) -> u64 {
-        let bits = self.pixels().saturating_mul(self.frames.len() as u64);
+    /// Bytes of the bits of all frames of a binary segmentation, an even number.
+    pub fn binary_bytes(&self) -> u64 {
+        let frames: usize = self.present.iter().map(Vec::len).sum();
+        let bits = self.pixels().saturating_mul(frames as u64);
         bits.div_ceil(8).next_multiple_of(2)
     }
 
-    pub fn bits(&self, output: &mut Output) -> Result<(), DicomWriteError> {
-        let length = self.pixel_bytes();
+    /// Writes a frame of bits for each segment of each plane, without gaps between frames (PS3.5 8.1.1).
+    pub fn write_binary(&self, output: &mut DicomOutput) -> Result<(), DicomWriteError> {
+        let length = self.binary_bytes();
         output.pixels(Some(length as u32))?;
         let pixels = self.pixels() as usize;
         // Frames follow each other without a gap, so a byte may hold the end of one and the start of the next.
@@ -68,10 +79,10 @@ impl Writing<'_> {
     }
 
     /// The bits of a plane's frames, behind `shift` bits that belong to the plane before.
-    fn pack(&self, block: &Block, plane: usize, shift: usize) -> Vec<u8> {
+    fn pack(&self, block: &PlaneBlock, plane: usize, shift: usize) -> Vec<u8> {
         let present = &self.present[plane];
         let pixels = self.pixels() as usize;
-        let mut starts = vec![0; self.segmented.segments.len()];
+        let mut starts = vec![0; self.segments];
         for (index, present) in present.iter().enumerate() {
             starts[usize::from(present.segment)] = shift + index * pixels;
         }
@@ -81,7 +92,7 @@ impl Writing<'_> {
         let mut bytes = vec![0_u8; (shift + present.len() * pixels).div_ceil(8)];
         let values = block.rows(plane).flatten();
         for (pixel, value) in values.enumerate() {
-            self.meaning.each(*value, |segment| {
+            self.lookup.each(*value, |segment| {
                 let bit = starts[usize::from(segment)] + pixel;
                 bytes[bit / 8] |= 1 << (bit % 8);
             });
@@ -89,10 +100,15 @@ impl Writing<'_> {
         bytes
     }
 
-    pub fn runs(&self, output: &mut Output) -> Result<(), DicomWriteError> {
+    /// Writes a run-length encoded frame of values, of 8 or 16 bits, for each plane that has a segment.
+    pub fn write_label_map(
+        &self,
+        output: &mut DicomOutput,
+        bits_allocated: u16,
+    ) -> Result<(), DicomWriteError> {
         output.pixels(None)?;
         let columns = self.planes.columns();
-        let bytes = usize::from(self.bits_allocated() / 8);
+        let bytes = usize::from(bits_allocated / 8);
         for block in self.planes.blocks() {
             let fragments: Vec<Vec<u8>> = block
                 .planes
@@ -112,11 +128,11 @@ impl Writing<'_> {
     }
 }
 
-/// Adds empty frames until the bits of all fill an even number of bytes.
+/// Adds empty frames until the bits of all frames fill an even number of bytes.
 ///
 /// Pixels are padded to an even length; cornerstone3D 5 refuses what is padded, or takes it for frames that begin at
 /// bytes of their own where the lengths agree, and shows them displaced.
-pub(super) fn fill_up(present: &mut [Vec<Present>], segments: u16, pixels: usize) {
+pub(super) fn fill_up(present: &mut [Vec<SegmentExtent>], segments: u16, pixels: usize) {
     let unused = (8 - pixels % 8) % 8;
     let is_plain = |frames: usize| {
         let last = frames * (pixels % 16) % 16;
@@ -131,7 +147,7 @@ pub(super) fn fill_up(present: &mut [Vec<Present>], segments: u16, pixels: usize
             }
             let place = plane.partition_point(|one| one.segment < segment);
             if plane.get(place).is_none_or(|one| one.segment != segment) {
-                plane.insert(place, Present::nothing(segment));
+                plane.insert(place, SegmentExtent::nothing(segment));
                 frames += 1;
             }
         }

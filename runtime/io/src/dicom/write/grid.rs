@@ -1,15 +1,15 @@
-//! How the axes of a map become columns, rows and planes.
+//! Maps the axes of a label map to columns, rows and planes.
 
 use ndarray::{ArrayView3, Axis};
 use vesal_volume::{Affine, Geometry, LabelMap};
 
 use crate::dicom::write::error::Unwritable;
-use crate::dicom::write::source::{Source, SourceFrame};
+use crate::dicom::write::source_images::{SourceFrame, SourceImages};
 
-/// Cosine between rows and columns that is let pass, as it is in images.
+/// Largest cosine between rows and columns.
 const COSINE_MAX: f64 = 0.01;
 
-/// Displacement from first to last plane, in pixels, that is let pass.
+/// Largest displacement from first to last plane, in pixels.
 const ASIDE_PIXELS: f64 = 0.5;
 
 /// Largest distance between two grids that are one, as a share of the smallest spacing.
@@ -22,7 +22,7 @@ const EXTENT_MAX: usize = u16::MAX as usize;
 pub(super) struct Planes<'a> {
     /// `[columns, rows, planes]`.
     pub voxels: ArrayView3<'a, u16>,
-    /// Where they lie, in RAS.
+    /// Index to RAS mm.
     affine: Affine,
     /// The frames of the source that lie at the same places, where there are such.
     pub frames: Option<&'a [SourceFrame]>,
@@ -31,7 +31,7 @@ pub(super) struct Planes<'a> {
 impl<'a> Planes<'a> {
     /// Orders the axes of a map as those of the source run: exactly so where both are on one grid, as near as possible
     /// otherwise; planes follow the right-handed normal of rows and columns.
-    pub fn of(map: &'a LabelMap, source: &'a Source) -> Result<Self, Unwritable> {
+    pub fn of(map: &'a LabelMap, source: &'a SourceImages) -> Result<Self, Unwritable> {
         map.affine.check()?;
         let order = order(&map.affine, &source.grid.affine);
         let mut voxels = map.data.view().permuted_axes(order.map(|(axis, _)| axis));
@@ -117,7 +117,6 @@ impl<'a> Planes<'a> {
         self.voxels.dim().2
     }
 
-    /// Volume of a voxel.
     pub fn voxel_ml(&self) -> f64 {
         self.affine.determinant().abs() / 1000.0
     }

@@ -1,4 +1,4 @@
-//! What all kinds of results share: who made them, when, of what, and under which UIDs.
+//! What all kinds of results share: UIDs, patient, study, series, equipment.
 
 use std::path::Path;
 
@@ -6,20 +6,20 @@ use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
 use crate::Remarks;
-use crate::dicom::stack::Grade;
+use crate::dicom::assessment::Grade;
 use crate::dicom::uid::is_uid;
 use crate::dicom::write::algorithm::{Algorithm, MANUFACTURER, Moment};
 use crate::dicom::write::code::{ACQUISITION_EQUIPMENT, PROCESSING_EQUIPMENT};
-use crate::dicom::write::elements::Items;
+use crate::dicom::write::elements::ElementSet;
 use crate::dicom::write::error::{DicomWriteError, Unwritable};
-use crate::dicom::write::output::{Output, Syntax};
-use crate::dicom::write::segment::{Segment, Segmented};
-use crate::dicom::write::source::{SeriesInstances, Source};
+use crate::dicom::write::output::{DicomOutput, Syntax};
+use crate::dicom::write::segment::{Segment, SegmentedMap};
+use crate::dicom::write::source_images::{SeriesInstances, SourceImages};
 use crate::dicom::write::uid::{UidKey, digest, uid};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// How to write a result.
+/// Options for writing a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResultOptions {
     /// Whether an existing file may be replaced.
@@ -29,18 +29,18 @@ pub struct ResultOptions {
     /// Number of its series; `None` takes one that is unlikely to be another's: 100 times the source's, and 1 for a
     /// segmentation, 2 for structures, 3 for a report.
     pub series_number: Option<u32>,
-    /// Under which UIDs are made; `None` makes such as anybody can who has the input and the bundle.
+    /// Key of the UIDs; with `None`, whoever has the input and the bundle can compute them.
     pub key: Option<UidKey>,
 }
 
 /// A result that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
-    /// UID of its class.
+    /// UID of the SOP class.
     pub class: String,
-    /// UID of its series.
+    /// UID of the series.
     pub series: String,
-    /// UID of its instance.
+    /// UID of the instance.
     pub instance: String,
     /// Numbers of its segments or structures, in the order of those given.
     pub numbers: Vec<u16>,
@@ -48,21 +48,21 @@ pub struct Reference {
 
 /// A kind of result.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Kind {
-    /// Counts for the UIDs.
+pub(super) struct ResultKind {
+    /// Part of the digests that UIDs are made of.
     pub name: &'static str,
     pub class: &'static str,
     pub modality: &'static str,
-    /// What is added to 100 times the number of the source's series.
+    /// Added to 100 times the number of the source's series.
     pub number: u32,
-    /// What the series is called, behind the algorithm's name.
+    /// Description of the series, behind the algorithm's name.
     pub description: &'static str,
 }
 
 /// A result of a kind, about to be written.
-pub(super) struct Identity<'a> {
-    pub kind: Kind,
-    pub source: &'a Source,
+pub(super) struct ResultIdentity<'a> {
+    pub kind: ResultKind,
+    pub source: &'a SourceImages,
     pub algorithm: &'a Algorithm,
     pub options: &'a ResultOptions,
     /// UID of the frame of reference that the grid lies in.
@@ -73,11 +73,11 @@ pub(super) struct Identity<'a> {
     about: String,
 }
 
-impl<'a> Identity<'a> {
+impl<'a> ResultIdentity<'a> {
     pub fn new(
-        kind: Kind,
-        segmented: &Segmented,
-        source: &'a Source,
+        kind: ResultKind,
+        segmented: &SegmentedMap,
+        source: &'a SourceImages,
         algorithm: &'a Algorithm,
         options: &'a ResultOptions,
     ) -> Result<Self, Unwritable> {
@@ -137,7 +137,7 @@ impl<'a> Identity<'a> {
         Ok(identity)
     }
 
-    /// The same of a result that is about another one.
+    /// Makes it a result about another one, such as a report.
     pub fn about(self, instance: &str) -> Self {
         Self {
             about: instance.to_owned(),
@@ -151,7 +151,7 @@ impl<'a> Identity<'a> {
         sealed(self.options, &digest(texts))
     }
 
-    /// By what a segment is known in all kinds of results.
+    /// Tracking UID of a segment, the same in all kinds of results.
     pub fn tracking_uid(&self, segment: &Segment) -> String {
         let value = segment.value.to_string();
         sealed(
@@ -166,14 +166,14 @@ impl<'a> Identity<'a> {
     }
 
     /// The frame of reference of the grid.
-    pub fn frame_of_reference_module(&self) -> Items {
+    pub fn frame_of_reference_module(&self) -> ElementSet {
         let reference = self.source.copied.position_reference();
-        Items::new()
+        ElementSet::new()
             .uid(tags::FRAME_OF_REFERENCE_UID, &self.frame_of_reference)
             .bytes(tags::POSITION_REFERENCE_INDICATOR, VR::LO, reference)
     }
 
-    /// The bundle as a device, whatever it is run on.
+    /// UID of the bundle as a device.
     pub fn device_uid(&self) -> String {
         let algorithm = self.algorithm;
         uid(&digest([
@@ -205,13 +205,16 @@ impl<'a> Identity<'a> {
         &self,
         path: &'p Path,
         syntax: Syntax,
-    ) -> Result<Output<'p>, DicomWriteError> {
+    ) -> Result<DicomOutput<'p>, DicomWriteError> {
         let overwrite = self.options.overwrite;
-        Output::create(path, overwrite, self.kind.class, &self.instance(), syntax)
+        DicomOutput::create(path, overwrite, self.kind.class, &self.instance(), syntax)
     }
 
     /// Attributes of patient, study, series, equipment and instance; `texts` are those of the result.
-    pub fn common<'t>(&'t self, texts: impl Iterator<Item = &'t str>) -> Result<Items, Unwritable> {
+    pub fn common<'t>(
+        &'t self,
+        texts: impl Iterator<Item = &'t str>,
+    ) -> Result<ElementSet, Unwritable> {
         let ours = texts.chain(self.algorithm.texts());
         let patient_and_study = self.source.copied.patient_and_study(ours)?;
         let number = self.options.series_number.map_or_else(
@@ -230,7 +233,7 @@ impl<'a> Identity<'a> {
         let name: String = self.algorithm.name.chars().take(length).collect();
         let description = format!("{name} {}{mark}", self.kind.description);
         let mut equipment = vec![
-            self.equipment(Items::new().code(
+            self.equipment(ElementSet::new().code(
                 tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE,
                 &PROCESSING_EQUIPMENT,
             ))
@@ -265,7 +268,7 @@ impl<'a> Identity<'a> {
     }
 
     /// Date and time of the content.
-    pub fn content_moment(&self, items: Items) -> Items {
+    pub fn content_moment(&self, items: ElementSet) -> ElementSet {
         let made = self.options.made;
         items.text(tags::CONTENT_DATE, VR::DA, &made.date()).text(
             tags::CONTENT_TIME,
@@ -274,7 +277,7 @@ impl<'a> Identity<'a> {
         )
     }
 
-    fn equipment(&self, items: Items) -> Items {
+    fn equipment(&self, items: ElementSet) -> ElementSet {
         items
             .text(tags::MANUFACTURER, VR::LO, MANUFACTURER)
             .text(tags::MANUFACTURER_MODEL_NAME, VR::LO, "vesal")
@@ -283,7 +286,7 @@ impl<'a> Identity<'a> {
             .text(tags::SOFTWARE_VERSIONS, VR::LO, VERSION)
     }
 
-    /// What is to be known of input and grid, in 64 characters.
+    /// Remarks on input and grid, in at most 64 characters.
     pub fn remarks(&self) -> String {
         let source = self.source;
         let long = match source.worst {
@@ -311,7 +314,7 @@ impl<'a> Identity<'a> {
     }
 }
 
-/// The UID that a digest becomes, under the key if there is one.
+/// The UID of a digest, under the key if there is one.
 fn sealed(options: &ResultOptions, digest: &[u8; 32]) -> String {
     match &options.key {
         Some(key) => uid(&key.seal(digest)),
@@ -323,15 +326,14 @@ fn hexadecimal(digest: &[u8; 32]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A reference to an instance.
-pub(super) fn instance(class: &str, uid: &str) -> Items {
-    Items::new()
+pub(super) fn instance(class: &str, uid: &str) -> ElementSet {
+    ElementSet::new()
         .uid(tags::REFERENCED_SOP_CLASS_UID, class)
         .uid(tags::REFERENCED_SOP_INSTANCE_UID, uid)
 }
 
 /// References to all instances of a series.
-pub(super) fn instances(series: &SeriesInstances) -> Vec<Items> {
+pub(super) fn instances(series: &SeriesInstances) -> Vec<ElementSet> {
     let instances = series.instances.iter();
     instances.map(|(class, uid)| instance(class, uid)).collect()
 }

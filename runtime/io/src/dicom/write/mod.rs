@@ -1,6 +1,6 @@
 //! Results as DICOM: segmentations, structure sets and reports of volumes that viewers and archives take.
 //!
-//! A [`Source`] says what a result refers to, [`Segmented`] what was found, [`Algorithm`] by what. UIDs
+//! A [`SourceImages`] says what a result refers to, [`SegmentedMap`] what was found, [`Algorithm`] by what. UIDs
 //! of a result are made of a digest of everything that stands in it but for the time: what the source's slices hold, what is
 //! copied of them, grid and grade, segments and their voxels, algorithm, settings and version of this program. So the same
 //! input gives the same UIDs every time, and no two results that differ have one UID. Patient and study are copied from the source into the
@@ -27,7 +27,7 @@ mod report;
 mod rle;
 mod segment;
 mod segmentation;
-mod source;
+mod source_images;
 mod structures;
 pub(super) mod uid;
 
@@ -36,9 +36,9 @@ pub use code::Code;
 pub use error::{DicomWriteError, Unwritable};
 pub use identity::{Reference, ResultOptions};
 pub use report::write_report;
-pub use segment::{Segment, Segmented};
-pub use segmentation::{Form, write_segmentation};
-pub use source::Source;
+pub use segment::{Segment, SegmentedMap};
+pub use segmentation::{SegmentationType, write_segmentation};
+pub use source_images::SourceImages;
 pub use structures::write_structures;
 pub use uid::{KEY_BYTES_MIN, UidKey};
 

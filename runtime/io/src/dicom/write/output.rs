@@ -1,4 +1,4 @@
-//! A DICOM file under construction, element by element.
+//! Writes a DICOM file, element by element.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -10,7 +10,7 @@ use dicom_encoding::encode::implicit_le::ImplicitVRLittleEndianEncoder;
 use dicom_encoding::encode::{EncodeTo, EncoderFor};
 
 use crate::dicom::instance::meta_information;
-use crate::dicom::write::elements::Items;
+use crate::dicom::write::elements::ElementSet;
 use crate::dicom::write::error::{DicomWriteError, Unwritable};
 use vesal_files::atomic::{AtomicError, AtomicFile};
 
@@ -38,15 +38,15 @@ impl Syntax {
 /// Largest stated length of an element: even, and not the one that means undefined.
 pub(super) const VALUE_BYTES_MAX: u64 = 0xffff_fffe;
 
-/// A file that is written beside its destination.
-pub(super) struct Output<'a> {
+/// A file that is written beside its destination and renamed.
+pub(super) struct DicomOutput<'a> {
     path: &'a Path,
     file: AtomicFile,
     syntax: Syntax,
     buffer: Vec<u8>,
 }
 
-impl<'a> Output<'a> {
+impl<'a> DicomOutput<'a> {
     /// Begins a file with its meta information (PS3.10 7.1).
     pub fn create(
         path: &'a Path,
@@ -68,7 +68,7 @@ impl<'a> Output<'a> {
         Ok(output)
     }
 
-    /// Puts what is in the buffer into the file.
+    /// Writes the buffer to the file.
     fn put(&mut self, encoded: bool) -> Result<(), DicomWriteError> {
         if !encoded {
             return Err(DicomWriteError::write(self.path)(Unwritable::Encoding));
@@ -90,7 +90,7 @@ impl<'a> Output<'a> {
     }
 
     /// Appends attributes, all of them behind those that are there.
-    pub fn elements(&mut self, items: &Items) -> Result<(), DicomWriteError> {
+    pub fn elements(&mut self, items: &ElementSet) -> Result<(), DicomWriteError> {
         let (object, to) = (items.object(), &mut self.buffer);
         let encoded = match self.syntax {
             Syntax::Implicit => object.write_dataset(
@@ -105,18 +105,15 @@ impl<'a> Output<'a> {
         self.put(encoded.is_ok())
     }
 
-    /// Begins a sequence.
     pub fn begin_sequence(&mut self, tag: Tag) -> Result<(), DicomWriteError> {
         let header = DataElementHeader::new(tag, VR::SQ, Length::UNDEFINED);
         self.encode(|encoder, to| encoder.encode_element_header(to, header).is_ok())
     }
 
-    /// Begins an item of a sequence.
     pub fn begin_item(&mut self) -> Result<(), DicomWriteError> {
         self.encode(|encoder, to| encoder.encode_item_header(to, Length::UNDEFINED.0).is_ok())
     }
 
-    /// Ends an item.
     pub fn end_item(&mut self) -> Result<(), DicomWriteError> {
         self.encode(|encoder, to| encoder.encode_item_delimiter(to).is_ok())
     }
@@ -130,7 +127,7 @@ impl<'a> Output<'a> {
     pub fn sequence(
         &mut self,
         tag: Tag,
-        items: impl Iterator<Item = Items>,
+        items: impl Iterator<Item = ElementSet>,
     ) -> Result<(), DicomWriteError> {
         self.begin_sequence(tag)?;
         for item in items {
@@ -153,7 +150,6 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Appends bytes of pixels.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), DicomWriteError> {
         let written = self.file.write_all(bytes);
         written.map_err(|reason| io_error(self.path, reason))
@@ -165,7 +161,6 @@ impl<'a> Output<'a> {
         self.bytes(bytes)
     }
 
-    /// Puts the file in its place.
     pub fn commit(self) -> Result<(), DicomWriteError> {
         Ok(self.file.commit()?)
     }

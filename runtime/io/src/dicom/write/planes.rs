@@ -1,4 +1,4 @@
-//! Goes through the planes of a map, a few at a time, and tells where segments are.
+//! Iterates over the planes of a label map, a few at a time, and finds the segments in each.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,21 +8,20 @@ use rayon::prelude::*;
 
 use crate::dicom::write::error::Unwritable;
 use crate::dicom::write::grid::Planes;
-use crate::dicom::write::segment::Segmented;
+use crate::dicom::write::segment::SegmentedMap;
 
 /// Planes that are gathered at once: neighbors in memory are of the next planes.
 const BLOCK: usize = 16;
 
-/// A few planes in one piece.
-pub(super) struct Block {
-    /// The planes.
+/// A few planes of a label map.
+pub(super) struct PlaneBlock {
     pub planes: Range<usize>,
     columns: usize,
     /// Row by row, each of all planes.
     values: Vec<u16>,
 }
 
-impl Block {
+impl PlaneBlock {
     /// The rows of a plane, by its number in the map.
     pub fn rows(&self, plane: usize) -> impl Iterator<Item = &[u16]> {
         let skipped = plane - self.planes.start;
@@ -33,7 +32,7 @@ impl Block {
 
 impl Planes<'_> {
     /// All planes, a few at a time.
-    pub fn blocks(&self) -> impl Iterator<Item = Block> {
+    pub fn blocks(&self) -> impl Iterator<Item = PlaneBlock> {
         let (columns, count) = (self.columns(), self.count());
         (0..count).step_by(BLOCK).map(move |start| {
             let planes = start..(start + BLOCK).min(count);
@@ -48,7 +47,7 @@ impl Planes<'_> {
                     }
                 }
             });
-            Block {
+            PlaneBlock {
                 planes,
                 columns,
                 values,
@@ -57,16 +56,16 @@ impl Planes<'_> {
     }
 }
 
-/// Which segments a value stands for.
-pub(super) enum Meaning {
+/// Maps values of the label map to segments.
+pub(super) enum SegmentLookup {
     /// For each value its segment.
     Labels(Box<[Option<u16>]>),
     /// For each bit its segment.
     Regions([Option<u16>; 16]),
 }
 
-impl Meaning {
-    pub fn of(segmented: &Segmented) -> Self {
+impl SegmentLookup {
+    pub fn of(segmented: &SegmentedMap) -> Self {
         let segments = segmented.segments.iter().enumerate();
         if segmented.regions {
             let mut bits = [None; 16];
@@ -83,7 +82,7 @@ impl Meaning {
         }
     }
 
-    /// Tells the segments of a value; `false` where it stands for something that is none.
+    /// Calls `tell` with each segment of a value; `false` where part of the value is no segment.
     #[inline]
     pub fn each(&self, value: u16, mut tell: impl FnMut(u16)) -> bool {
         match self {
@@ -111,12 +110,11 @@ impl Meaning {
     }
 }
 
-/// A segment in a plane.
+/// The extent of a segment in a plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Present {
-    /// Index of the segment.
+pub(super) struct SegmentExtent {
     pub segment: u16,
-    /// Voxels that it has there.
+    /// Number of its voxels.
     pub voxels: u64,
     /// Columns in which they are.
     pub columns: Range<usize>,
@@ -124,8 +122,8 @@ pub(super) struct Present {
     pub rows: Range<usize>,
 }
 
-impl Present {
-    /// A segment that is to be told of where it is not.
+impl SegmentExtent {
+    /// An empty frame of a segment.
     pub fn nothing(segment: u16) -> Self {
         Self {
             segment,
@@ -139,9 +137,9 @@ impl Present {
 /// For each plane the segments that are in it, by their index.
 pub(super) fn presence(
     planes: &Planes,
-    segmented: &Segmented,
-    meaning: &Meaning,
-) -> Result<Vec<Vec<Present>>, Unwritable> {
+    segmented: &SegmentedMap,
+    lookup: &SegmentLookup,
+) -> Result<Vec<Vec<SegmentExtent>>, Unwritable> {
     let mut present = Vec::with_capacity(planes.count());
     let mut unknown: BTreeMap<u16, u64> = BTreeMap::new();
     for block in planes.blocks() {
@@ -149,7 +147,7 @@ pub(super) fn presence(
             .planes
             .clone()
             .into_par_iter()
-            .map(|plane| in_plane(&block, plane, segmented.segments.len(), meaning))
+            .map(|plane| in_plane(&block, plane, segmented.segments.len(), lookup))
             .collect();
         for (plane, strangers) in found {
             present.push(plane);
@@ -165,17 +163,17 @@ pub(super) fn presence(
 }
 
 fn in_plane(
-    block: &Block,
+    block: &PlaneBlock,
     plane: usize,
     segments: usize,
-    meaning: &Meaning,
-) -> (Vec<Present>, BTreeMap<u16, u64>) {
-    let mut found: Vec<Option<Present>> = vec![None; segments];
+    lookup: &SegmentLookup,
+) -> (Vec<SegmentExtent>, BTreeMap<u16, u64>) {
+    let mut found: Vec<Option<SegmentExtent>> = vec![None; segments];
     let mut unknown = BTreeMap::new();
     for (row, values) in block.rows(plane).enumerate() {
         for (column, value) in values.iter().enumerate() {
-            let known = meaning.each(*value, |segment| {
-                let present = found[usize::from(segment)].get_or_insert(Present {
+            let known = lookup.each(*value, |segment| {
+                let present = found[usize::from(segment)].get_or_insert(SegmentExtent {
                     segment,
                     voxels: 0,
                     columns: column..column + 1,
@@ -194,8 +192,7 @@ fn in_plane(
     (found.into_iter().flatten().collect(), unknown)
 }
 
-/// Voxels of each segment.
-pub(super) fn voxels(present: &[Vec<Present>], segments: usize) -> Vec<u64> {
+pub(super) fn voxels(present: &[Vec<SegmentExtent>], segments: usize) -> Vec<u64> {
     let mut voxels = vec![0; segments];
     for present in present.iter().flatten() {
         voxels[usize::from(present.segment)] += present.voxels;

@@ -7,21 +7,21 @@ use dicom_dictionary_std::tags;
 
 use crate::dicom::write::algorithm::Algorithm;
 use crate::dicom::write::code::{ARTIFICIAL_INTELLIGENCE, Code};
-use crate::dicom::write::elements::{Items, decimal};
+use crate::dicom::write::elements::{ElementSet, decimal};
 use crate::dicom::write::error::{DicomWriteError, Unwritable};
 use crate::dicom::write::grid::Planes;
 use crate::dicom::write::identity::{
-    Identity, Kind, Reference, ResultOptions, instance, instances,
+    Reference, ResultIdentity, ResultKind, ResultOptions, instance, instances,
 };
 use crate::dicom::write::output::Syntax;
-use crate::dicom::write::planes::{Meaning, presence, voxels};
-use crate::dicom::write::segment::{Segment, Segmented};
-use crate::dicom::write::source::Source;
+use crate::dicom::write::planes::{SegmentLookup, presence, voxels};
+use crate::dicom::write::segment::{Segment, SegmentedMap};
+use crate::dicom::write::source_images::SourceImages;
 
 /// Comprehensive 3D SR Storage.
 pub(super) const CLASS: &str = "1.2.840.10008.5.1.4.1.1.88.34";
 
-const KIND: Kind = Kind {
+const KIND: ResultKind = ResultKind {
     name: "report",
     class: CLASS,
     modality: "SR",
@@ -42,15 +42,15 @@ const KIND: Kind = Kind {
 /// [`write_segmentation`]: crate::dicom::write::write_segmentation
 pub fn write_report(
     path: impl AsRef<Path>,
-    segmented: &Segmented,
+    segmented: &SegmentedMap,
     segmentation: &Reference,
-    source: &Source,
+    source: &SourceImages,
     algorithm: &Algorithm,
     options: &ResultOptions,
 ) -> Result<Reference, DicomWriteError> {
     let path = path.as_ref();
     let failed = DicomWriteError::write(path);
-    let identity = Identity::new(KIND, segmented, source, algorithm, options)
+    let identity = ResultIdentity::new(KIND, segmented, source, algorithm, options)
         .map_err(&failed)?
         .about(&segmentation.instance);
     let report = report(segmented, segmentation, &identity).map_err(&failed)?;
@@ -61,17 +61,17 @@ pub fn write_report(
 }
 
 fn report(
-    segmented: &Segmented,
+    segmented: &SegmentedMap,
     segmentation: &Reference,
-    identity: &Identity,
-) -> Result<Items, Unwritable> {
+    identity: &ResultIdentity,
+) -> Result<ElementSet, Unwritable> {
     segmented.check()?;
     let (found, expected) = (segmentation.numbers.len(), segmented.segments.len());
     if found != expected {
         return Err(Unwritable::OtherSegmentation { found, expected });
     }
     let planes = Planes::of(segmented.map, identity.source)?;
-    let present = presence(&planes, segmented, &Meaning::of(segmented))?;
+    let present = presence(&planes, segmented, &SegmentLookup::of(segmented))?;
     let voxels = voxels(&present, expected);
     let groups = segmented
         .segments
@@ -115,7 +115,7 @@ fn report(
 }
 
 /// Language and what observed.
-fn observers(identity: &Identity) -> Vec<Items> {
+fn observers(identity: &ResultIdentity) -> Vec<ElementSet> {
     let english = Code::fixed("en-US", "RFC5646", "English (United States)");
     let language = Code::dicom("121049", "Language of Content Item and Descendants");
     let name = format!("{} {}", identity.algorithm.name, identity.algorithm.version);
@@ -166,8 +166,8 @@ fn group(
     ml: f64,
     segmentation: &Reference,
     number: u16,
-    identity: &Identity,
-) -> Items {
+    identity: &ResultIdentity,
+) -> ElementSet {
     let algorithm = identity.algorithm;
     let referenced = instance(&segmentation.class, &segmentation.instance)
         .short(tags::REFERENCED_SEGMENT_NUMBER, number);
@@ -235,10 +235,10 @@ fn group(
     )
 }
 
-fn volume(ml: f64) -> Items {
+fn volume(ml: f64) -> ElementSet {
     let milliliter = Code::fixed("ml", "UCUM", "milliliter");
     let rounded = (ml * 1e6).round() / 1e6;
-    let measured = Items::new()
+    let measured = ElementSet::new()
         .text(tags::NUMERIC_VALUE, VR::DS, &decimal(rounded))
         .double(tags::FLOATING_POINT_VALUE, ml)
         .code(tags::MEASUREMENT_UNITS_CODE_SEQUENCE, &milliliter);
@@ -253,9 +253,9 @@ fn volume(ml: f64) -> Items {
 }
 
 /// Everything that is referred to, by study and series.
-fn evidence(segmentation: &Reference, source: &Source) -> Vec<Items> {
-    let series = |uid: &str, items: Vec<Items>| {
-        Items::new()
+fn evidence(segmentation: &Reference, source: &SourceImages) -> Vec<ElementSet> {
+    let series = |uid: &str, items: Vec<ElementSet>| {
+        ElementSet::new()
             .uid(tags::SERIES_INSTANCE_UID, uid)
             .sequence(tags::REFERENCED_SOP_SEQUENCE, items)
     };
@@ -274,7 +274,7 @@ fn evidence(segmentation: &Reference, source: &Source) -> Vec<Items> {
     studies
         .into_iter()
         .map(|(study, items)| {
-            Items::new()
+            ElementSet::new()
                 .uid(tags::STUDY_INSTANCE_UID, study)
                 .sequence(tags::REFERENCED_SERIES_SEQUENCE, items)
         })
@@ -286,8 +286,8 @@ const CONTEXT: &str = "HAS OBS CONTEXT";
 const MODIFIER: &str = "HAS CONCEPT MOD";
 
 /// A content item (PS3.3 C.17.3).
-fn item(relationship: &str, value_type: &str, concept: &Code) -> Items {
-    Items::new()
+fn item(relationship: &str, value_type: &str, concept: &Code) -> ElementSet {
+    ElementSet::new()
         .word(tags::RELATIONSHIP_TYPE, relationship)
         .word(tags::VALUE_TYPE, value_type)
         .code(tags::CONCEPT_NAME_CODE_SEQUENCE, concept)
@@ -296,14 +296,14 @@ fn item(relationship: &str, value_type: &str, concept: &Code) -> Items {
 fn container(
     concept: &Code,
     template: Option<&str>,
-    content: impl IntoIterator<Item = Items>,
-) -> Items {
+    content: impl IntoIterator<Item = ElementSet>,
+) -> ElementSet {
     let items = item(CONTAINS, "CONTAINER", concept)
         .word(tags::CONTINUITY_OF_CONTENT, "SEPARATE")
         .sequence(tags::CONTENT_SEQUENCE, content);
     match template {
         Some(template) => {
-            let template = Items::new()
+            let template = ElementSet::new()
                 .word(tags::MAPPING_RESOURCE, "DCMR")
                 .word(tags::TEMPLATE_IDENTIFIER, template);
             items.sequence(tags::CONTENT_TEMPLATE_SEQUENCE, [template])
@@ -312,14 +312,14 @@ fn container(
     }
 }
 
-fn code(relationship: &str, concept: &Code, value: &Code) -> Items {
+fn code(relationship: &str, concept: &Code, value: &Code) -> ElementSet {
     item(relationship, "CODE", concept).code(tags::CONCEPT_CODE_SEQUENCE, value)
 }
 
-fn text(relationship: &str, concept: &Code, value: &str) -> Items {
+fn text(relationship: &str, concept: &Code, value: &str) -> ElementSet {
     item(relationship, "TEXT", concept).text(tags::TEXT_VALUE, VR::UT, value)
 }
 
-fn uid(relationship: &str, concept: &Code, value: &str) -> Items {
+fn uid(relationship: &str, concept: &Code, value: &str) -> ElementSet {
     item(relationship, "UIDREF", concept).uid(tags::UID, value)
 }

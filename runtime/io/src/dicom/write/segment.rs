@@ -1,4 +1,4 @@
-//! What was found: a map and what its values mean.
+//! A label map and its segments.
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -18,11 +18,10 @@ const BLOCK_VOXELS: usize = 1 << 14;
 pub struct Segment {
     /// Its value in the map; of a region its bit.
     pub value: u16,
-    /// What people call it: at most 64 characters.
+    /// Segment label, at most 64 characters.
     pub name: String,
-    /// What kind of thing it is: an anatomical structure, an altered one, a substance.
+    /// Property category: an anatomical structure, an altered one, a substance.
     pub category: Code,
-    /// What it is.
     pub kind: Code,
     /// Its side, where it has one.
     pub modifier: Option<Code>,
@@ -60,7 +59,7 @@ impl Segment {
         self.modifier.as_ref().map_or(Ok(()), Code::check)
     }
 
-    /// What counts for identity beside texts.
+    /// The parts of a segment that count for UIDs, beside texts.
     pub(super) fn looks(&self) -> String {
         format!("{} {:?}", self.value, self.color)
     }
@@ -75,9 +74,9 @@ impl Segment {
     }
 }
 
-/// A map and what its values mean.
+/// A label map and its segments.
 #[derive(Debug, Clone, Copy)]
-pub struct Segmented<'a> {
+pub struct SegmentedMap<'a> {
     /// Labels, or the sums of the bits of regions.
     pub map: &'a LabelMap,
     /// What they mean, in the order in which segments are numbered.
@@ -86,7 +85,7 @@ pub struct Segmented<'a> {
     pub regions: bool,
 }
 
-impl<'a> Segmented<'a> {
+impl<'a> SegmentedMap<'a> {
     pub(super) fn texts(&self) -> impl Iterator<Item = &'a str> {
         self.segments.iter().flat_map(Segment::texts)
     }

@@ -9,15 +9,15 @@ use crate::dicom::write::algorithm::Algorithm;
 use crate::dicom::write::code::{BACKGROUND, Code};
 use crate::dicom::write::color;
 use crate::dicom::write::derivation::{derivation, references};
-use crate::dicom::write::elements::Items;
+use crate::dicom::write::elements::ElementSet;
 use crate::dicom::write::error::{DicomWriteError, Unwritable};
-use crate::dicom::write::frames::fill_up;
+use crate::dicom::write::frames::{FramePixels, fill_up};
 use crate::dicom::write::grid::Planes;
-use crate::dicom::write::identity::{Identity, Kind, Reference, ResultOptions};
+use crate::dicom::write::identity::{Reference, ResultIdentity, ResultKind, ResultOptions};
 use crate::dicom::write::output::{Syntax, VALUE_BYTES_MAX};
-use crate::dicom::write::planes::{Meaning, Present, presence};
-use crate::dicom::write::segment::{Segment, Segmented};
-use crate::dicom::write::source::Source;
+use crate::dicom::write::planes::{SegmentExtent, SegmentLookup, presence};
+use crate::dicom::write::segment::{Segment, SegmentedMap};
+use crate::dicom::write::source_images::SourceImages;
 
 /// Segmentation Storage.
 pub(super) const BINARY_CLASS: &str = "1.2.840.10008.5.1.4.1.1.66.4";
@@ -25,23 +25,23 @@ pub(super) const BINARY_CLASS: &str = "1.2.840.10008.5.1.4.1.1.66.4";
 /// Label Map Segmentation Storage.
 pub(super) const LABEL_MAP_CLASS: &str = "1.2.840.10008.5.1.4.1.1.66.7";
 
-/// How a segmentation holds its voxels.
+/// Segmentation Type (PS3.3 C.8.20.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Form {
-    /// A frame of bits for each segment and plane: what every reader takes.
+pub enum SegmentationType {
+    /// A frame of bits for each segment and plane; every reader takes it.
     #[default]
     Binary,
-    /// A frame of values for each plane, run-length encoded: far smaller, and new to many readers.
+    /// A frame of values for each plane, run-length encoded: far smaller, but new to many readers.
     LabelMap,
 }
 
-impl Form {
-    fn kind(self) -> Kind {
+impl SegmentationType {
+    fn kind(self) -> ResultKind {
         let (name, class) = match self {
             Self::Binary => ("segmentation", BINARY_CLASS),
             Self::LabelMap => ("label map", LABEL_MAP_CLASS),
         };
-        Kind {
+        ResultKind {
             name,
             class,
             modality: "SEG",
@@ -67,63 +67,67 @@ impl Form {
 /// **Source**: PS3.3 A.51 and C.8.20; PS3.5 8.1.1 and 8.2 for bits that go on from frame to frame.
 pub fn write_segmentation(
     path: impl AsRef<Path>,
-    segmented: &Segmented,
-    source: &Source,
+    segmented: &SegmentedMap,
+    source: &SourceImages,
     algorithm: &Algorithm,
-    form: Form,
+    segmentation_type: SegmentationType,
     options: &ResultOptions,
 ) -> Result<Reference, DicomWriteError> {
     let path = path.as_ref();
-    let writing = Writing::new(segmented, source, algorithm, form, options)
+    let writer = SegmentationWriter::new(segmented, source, algorithm, segmentation_type, options)
         .map_err(DicomWriteError::write(path))?;
-    writing.write(path)
+    writer.write(path)
 }
 
 /// Frames, by plane and segment; of a label map by plane alone.
-type FramesOf = Vec<(usize, Option<u16>)>;
+type FrameSegments = Vec<(usize, Option<u16>)>;
 
-pub(super) struct Writing<'a> {
-    pub segmented: &'a Segmented<'a>,
-    identity: Identity<'a>,
-    pub planes: Planes<'a>,
-    pub meaning: Meaning,
-    pub present: Vec<Vec<Present>>,
-    form: Form,
-    pub frames: FramesOf,
-    top: Items,
+struct SegmentationWriter<'a> {
+    segmented: &'a SegmentedMap<'a>,
+    identity: ResultIdentity<'a>,
+    pixels: FramePixels<'a>,
+    segmentation_type: SegmentationType,
+    frames: FrameSegments,
+    top: ElementSet,
 }
 
-impl<'a> Writing<'a> {
+impl<'a> SegmentationWriter<'a> {
     fn new(
-        segmented: &'a Segmented,
-        source: &'a Source,
+        segmented: &'a SegmentedMap,
+        source: &'a SourceImages,
         algorithm: &'a Algorithm,
-        form: Form,
+        segmentation_type: SegmentationType,
         options: &'a ResultOptions,
     ) -> Result<Self, Unwritable> {
-        if form == Form::LabelMap && segmented.regions {
+        if segmentation_type == SegmentationType::LabelMap && segmented.regions {
             return Err(Unwritable::Overlap);
         }
         segmented.check()?;
-        let identity = Identity::new(form.kind(), segmented, source, algorithm, options)?;
+        let identity = ResultIdentity::new(
+            segmentation_type.kind(),
+            segmented,
+            source,
+            algorithm,
+            options,
+        )?;
         let planes = Planes::of(segmented.map, source)?;
-        let meaning = Meaning::of(segmented);
-        let mut present = presence(&planes, segmented, &meaning)?;
+        let lookup = SegmentLookup::of(segmented);
+        let mut present = presence(&planes, segmented, &lookup)?;
         if present.iter().all(Vec::is_empty) {
-            present[0].push(Present::nothing(0));
+            present[0].push(SegmentExtent::nothing(0));
         }
-        if form == Form::Binary {
+        if segmentation_type == SegmentationType::Binary {
             let pixels = planes.columns() * planes.rows();
             fill_up(&mut present, segmented.segments.len() as u16, pixels);
         }
         let mut frames = Vec::new();
         for (plane, present) in present.iter().enumerate() {
-            match form {
-                Form::Binary => {
+            match segmentation_type {
+                SegmentationType::Binary => {
                     frames.extend(present.iter().map(|one| (plane, Some(one.segment))));
                 }
-                Form::LabelMap if present.is_empty() => {}
-                Form::LabelMap => frames.push((plane, None)),
+                SegmentationType::LabelMap if present.is_empty() => {}
+                SegmentationType::LabelMap => frames.push((plane, None)),
             }
         }
         let limit = i32::MAX as u64;
@@ -134,31 +138,36 @@ impl<'a> Writing<'a> {
                 limit,
             });
         }
-        let mut writing = Self {
+        let mut writer = Self {
             segmented,
             identity,
-            planes,
-            meaning,
-            present,
-            form,
+            pixels: FramePixels {
+                planes,
+                lookup,
+                present,
+                segments: segmented.segments.len(),
+            },
+            segmentation_type,
             frames,
-            top: Items::new(),
+            top: ElementSet::new(),
         };
-        if form == Form::Binary && writing.pixel_bytes() > VALUE_BYTES_MAX {
+        if segmentation_type == SegmentationType::Binary
+            && writer.pixels.binary_bytes() > VALUE_BYTES_MAX
+        {
             return Err(Unwritable::TooMany {
                 what: "bytes of pixels",
-                found: writing.pixel_bytes(),
+                found: writer.pixels.binary_bytes(),
                 limit: VALUE_BYTES_MAX,
             });
         }
-        writing.top = writing.attributes()?;
-        Ok(writing)
+        writer.top = writer.attributes()?;
+        Ok(writer)
     }
 
     fn write(&self, path: &Path) -> Result<Reference, DicomWriteError> {
-        let syntax = match self.form {
-            Form::Binary => Syntax::Explicit,
-            Form::LabelMap => Syntax::Rle,
+        let syntax = match self.segmentation_type {
+            SegmentationType::Binary => Syntax::Explicit,
+            SegmentationType::LabelMap => Syntax::Rle,
         };
         let mut output = self.identity.create(path, syntax)?;
         output.elements(&self.top)?;
@@ -172,38 +181,40 @@ impl<'a> Writing<'a> {
             self.frame(place, plane, segment)
         });
         output.sequence(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, items)?;
-        match self.form {
-            Form::Binary => self.bits(&mut output)?,
-            Form::LabelMap => self.runs(&mut output)?,
+        match self.segmentation_type {
+            SegmentationType::Binary => self.pixels.write_binary(&mut output)?,
+            SegmentationType::LabelMap => self
+                .pixels
+                .write_label_map(&mut output, self.bits_allocated())?,
         }
         output.commit()?;
         let numbers = (0..self.segmented.segments.len()).map(|index| self.number(index));
         Ok(self.identity.reference(numbers.collect()))
     }
 
-    pub fn bits_allocated(&self) -> u16 {
+    fn bits_allocated(&self) -> u16 {
         let values = self.segmented.segments.iter().map(|segment| segment.value);
-        match self.form {
-            Form::Binary => 1,
-            Form::LabelMap if values.max() <= Some(255) => 8,
-            Form::LabelMap => 16,
+        match self.segmentation_type {
+            SegmentationType::Binary => 1,
+            SegmentationType::LabelMap if values.max() <= Some(255) => 8,
+            SegmentationType::LabelMap => 16,
         }
     }
 
     fn number(&self, index: usize) -> u16 {
-        match self.form {
-            Form::Binary => index as u16 + 1,
-            Form::LabelMap => self.segmented.segments[index].value,
+        match self.segmentation_type {
+            SegmentationType::Binary => index as u16 + 1,
+            SegmentationType::LabelMap => self.segmented.segments[index].value,
         }
     }
 
-    /// What stands before the frames.
-    fn attributes(&self) -> Result<Items, Unwritable> {
+    /// The attributes in front of the frames.
+    fn attributes(&self) -> Result<ElementSet, Unwritable> {
         let identity = &self.identity;
         let bits = self.bits_allocated();
-        let kind = match self.form {
-            Form::Binary => "BINARY",
-            Form::LabelMap => "LABELMAP",
+        let kind = match self.segmentation_type {
+            SegmentationType::Binary => "BINARY",
+            SegmentationType::LabelMap => "LABELMAP",
         };
         let overlap = if self.segmented.regions {
             "UNDEFINED"
@@ -223,8 +234,8 @@ impl<'a> Writing<'a> {
             .short(tags::SAMPLES_PER_PIXEL, 1)
             .word(tags::PHOTOMETRIC_INTERPRETATION, "MONOCHROME2")
             .integer(tags::NUMBER_OF_FRAMES, self.frames.len())
-            .short(tags::ROWS, self.planes.rows() as u16)
-            .short(tags::COLUMNS, self.planes.columns() as u16)
+            .short(tags::ROWS, self.pixels.planes.rows() as u16)
+            .short(tags::COLUMNS, self.pixels.planes.columns() as u16)
             .short(tags::BITS_ALLOCATED, bits)
             .short(tags::BITS_STORED, bits)
             .short(tags::HIGH_BIT, bits - 1)
@@ -234,22 +245,22 @@ impl<'a> Writing<'a> {
             .sequence(tags::SEGMENT_SEQUENCE, self.descriptions())
             .sequence(
                 tags::DIMENSION_ORGANIZATION_SEQUENCE,
-                [Items::new().uid(tags::DIMENSION_ORGANIZATION_UID, &organization)],
+                [ElementSet::new().uid(tags::DIMENSION_ORGANIZATION_UID, &organization)],
             )
             .sequence(
                 tags::DIMENSION_INDEX_SEQUENCE,
                 self.dimensions(&organization),
             )
             .sequence(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, [self.shared()]);
-        if self.form == Form::LabelMap {
+        if self.segmentation_type == SegmentationType::LabelMap {
             items = items.short(tags::PIXEL_PADDING_VALUE, 0);
         }
         Ok(references(identity.source, items))
     }
 
-    fn dimensions(&self, organization: &str) -> Vec<Items> {
+    fn dimensions(&self, organization: &str) -> Vec<ElementSet> {
         let dimension = |pointer, group, description| {
-            Items::new()
+            ElementSet::new()
                 .pointer(tags::DIMENSION_INDEX_POINTER, pointer)
                 .pointer(tags::FUNCTIONAL_GROUP_POINTER, group)
                 .uid(tags::DIMENSION_ORGANIZATION_UID, organization)
@@ -260,7 +271,7 @@ impl<'a> Writing<'a> {
             tags::PLANE_POSITION_SEQUENCE,
             "Position",
         )];
-        if self.form == Form::Binary {
+        if self.segmentation_type == SegmentationType::Binary {
             dimensions.push(dimension(
                 tags::REFERENCED_SEGMENT_NUMBER,
                 tags::SEGMENT_IDENTIFICATION_SEQUENCE,
@@ -270,9 +281,9 @@ impl<'a> Writing<'a> {
         dimensions
     }
 
-    fn descriptions(&self) -> Vec<Items> {
+    fn descriptions(&self) -> Vec<ElementSet> {
         let mut items = Vec::new();
-        if self.form == Form::LabelMap {
+        if self.segmentation_type == SegmentationType::LabelMap {
             items.push(described(0, "Background", [&BACKGROUND, &BACKGROUND], None));
         }
         for (index, segment) in self.segmented.segments.iter().enumerate() {
@@ -281,7 +292,7 @@ impl<'a> Writing<'a> {
         items
     }
 
-    fn description(&self, index: usize, segment: &Segment) -> Items {
+    fn description(&self, index: usize, segment: &Segment) -> ElementSet {
         let identity = &self.identity;
         let number = self.number(index);
         let codes = [&segment.category, &segment.kind];
@@ -303,21 +314,21 @@ impl<'a> Writing<'a> {
             )
     }
 
-    /// What holds for all frames.
-    fn shared(&self) -> Items {
-        let depth = self.planes.between_planes_mm();
-        let measures = Items::new()
+    /// The shared functional groups.
+    fn shared(&self) -> ElementSet {
+        let depth = self.pixels.planes.between_planes_mm();
+        let measures = ElementSet::new()
             .decimals(tags::SLICE_THICKNESS, &[depth])
             .decimals(tags::SPACING_BETWEEN_SLICES, &[depth])
-            .decimals(tags::PIXEL_SPACING, &self.planes.pixel_mm());
-        let orientation = Items::new().decimals(
+            .decimals(tags::PIXEL_SPACING, &self.pixels.planes.pixel_mm());
+        let orientation = ElementSet::new().decimals(
             tags::IMAGE_ORIENTATION_PATIENT,
-            self.planes.directions_lps().as_flattened(),
+            self.pixels.planes.directions_lps().as_flattened(),
         );
-        let shared = Items::new()
+        let shared = ElementSet::new()
             .sequence(tags::PIXEL_MEASURES_SEQUENCE, [measures])
             .sequence(tags::PLANE_ORIENTATION_SEQUENCE, [orientation]);
-        if self.planes.frames.is_some() {
+        if self.pixels.planes.frames.is_some() {
             return shared;
         }
         // No frame of the source lies where frames of the result do: all of them contributed to each.
@@ -325,41 +336,45 @@ impl<'a> Writing<'a> {
         shared.sequence(tags::DERIVATION_IMAGE_SEQUENCE, [derivation(frames, false)])
     }
 
-    fn frame(&self, place: u32, plane: usize, segment: Option<u16>) -> Items {
+    fn frame(&self, place: u32, plane: usize, segment: Option<u16>) -> ElementSet {
         let mut index = vec![place];
         index.extend(segment.map(|segment| u32::from(segment) + 1));
-        let position = self.planes.position_lps(0.0, 0.0, plane);
-        let mut items = Items::new()
+        let position = self.pixels.planes.position_lps(0.0, 0.0, plane);
+        let mut items = ElementSet::new()
             .sequence(
                 tags::FRAME_CONTENT_SEQUENCE,
-                [Items::new().longs(tags::DIMENSION_INDEX_VALUES, &index)],
+                [ElementSet::new().longs(tags::DIMENSION_INDEX_VALUES, &index)],
             )
             .sequence(
                 tags::PLANE_POSITION_SEQUENCE,
-                [Items::new().decimals(tags::IMAGE_POSITION_PATIENT, &position)],
+                [ElementSet::new().decimals(tags::IMAGE_POSITION_PATIENT, &position)],
             );
-        if let Some(frames) = self.planes.frames {
+        if let Some(frames) = self.pixels.planes.frames {
             let frame = frames.get(plane).into_iter();
             items = items.sequence(tags::DERIVATION_IMAGE_SEQUENCE, [derivation(frame, true)]);
         }
         match segment {
             Some(segment) => items.sequence(
                 tags::SEGMENT_IDENTIFICATION_SEQUENCE,
-                [Items::new().short(tags::REFERENCED_SEGMENT_NUMBER, segment + 1)],
+                [ElementSet::new().short(tags::REFERENCED_SEGMENT_NUMBER, segment + 1)],
             ),
             None => items,
         }
     }
 }
 
-fn described(number: u16, name: &str, [category, kind]: [&Code; 2], side: Option<&Code>) -> Items {
+fn described(
+    number: u16,
+    name: &str,
+    [category, kind]: [&Code; 2],
+    side: Option<&Code>,
+) -> ElementSet {
     let kind = match side {
-        Some(side) => kind
-            .item()
+        Some(side) => ElementSet::code_item(kind)
             .code(tags::SEGMENTED_PROPERTY_TYPE_MODIFIER_CODE_SEQUENCE, side),
-        None => kind.item(),
+        None => ElementSet::code_item(kind),
     };
-    Items::new()
+    ElementSet::new()
         .short(tags::SEGMENT_NUMBER, number)
         .text(tags::SEGMENT_LABEL, VR::LO, name)
         .word(tags::SEGMENT_ALGORITHM_TYPE, "AUTOMATIC")

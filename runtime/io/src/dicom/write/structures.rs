@@ -9,19 +9,21 @@ use rayon::prelude::*;
 use crate::dicom::write::algorithm::Algorithm;
 use crate::dicom::write::catalog::ANATOMICAL;
 use crate::dicom::write::contour::{Corner, Mask, outlines};
-use crate::dicom::write::elements::{Items, decimal};
+use crate::dicom::write::elements::{ElementSet, decimal};
 use crate::dicom::write::error::{DicomWriteError, Unwritable};
 use crate::dicom::write::grid::Planes;
-use crate::dicom::write::identity::{Identity, Kind, Reference, ResultOptions, instance};
-use crate::dicom::write::output::{Output, Syntax};
-use crate::dicom::write::planes::{Block, Meaning, Present, presence};
-use crate::dicom::write::segment::{Segment, Segmented};
-use crate::dicom::write::source::{Source, SourceFrame};
+use crate::dicom::write::identity::{
+    Reference, ResultIdentity, ResultKind, ResultOptions, instance,
+};
+use crate::dicom::write::output::{DicomOutput, Syntax};
+use crate::dicom::write::planes::{PlaneBlock, SegmentExtent, SegmentLookup, presence};
+use crate::dicom::write::segment::{Segment, SegmentedMap};
+use crate::dicom::write::source_images::{SourceFrame, SourceImages};
 
 /// RT Structure Set Storage.
 pub(super) const CLASS: &str = "1.2.840.10008.5.1.4.1.1.481.3";
 
-const KIND: Kind = Kind {
+const KIND: ResultKind = ResultKind {
     name: "structures",
     class: CLASS,
     modality: "RTSTRUCT",
@@ -53,17 +55,18 @@ const PER_MM: f64 = 1e4;
 /// [`write_segmentation`]: crate::dicom::write::write_segmentation
 pub fn write_structures(
     path: impl AsRef<Path>,
-    segmented: &Segmented,
-    source: &Source,
+    segmented: &SegmentedMap,
+    source: &SourceImages,
     algorithm: &Algorithm,
     options: &ResultOptions,
 ) -> Result<Reference, DicomWriteError> {
     let path = path.as_ref();
     let failed = DicomWriteError::write(path);
-    let identity = Identity::new(KIND, segmented, source, algorithm, options).map_err(&failed)?;
+    let identity =
+        ResultIdentity::new(KIND, segmented, source, algorithm, options).map_err(&failed)?;
     segmented.check().map_err(&failed)?;
     let planes = Planes::of(segmented.map, source).map_err(&failed)?;
-    let present = presence(&planes, segmented, &Meaning::of(segmented)).map_err(&failed)?;
+    let present = presence(&planes, segmented, &SegmentLookup::of(segmented)).map_err(&failed)?;
     let top = attributes(segmented, &identity).map_err(&failed)?;
 
     // A contour may have more points than 65534 bytes hold.
@@ -89,7 +92,11 @@ struct Contour {
 }
 
 /// The contours of each segment, from plane to plane.
-fn contours(planes: &Planes, segmented: &Segmented, present: &[Vec<Present>]) -> Vec<Vec<Contour>> {
+fn contours(
+    planes: &Planes,
+    segmented: &SegmentedMap,
+    present: &[Vec<SegmentExtent>],
+) -> Vec<Vec<Contour>> {
     let mut contours: Vec<Vec<Contour>> = Vec::new();
     contours.resize_with(segmented.segments.len(), Vec::new);
     for block in planes.blocks() {
@@ -115,9 +122,9 @@ fn contours(planes: &Planes, segmented: &Segmented, present: &[Vec<Present>]) ->
 }
 
 fn in_plane(
-    block: &Block,
+    block: &PlaneBlock,
     plane: usize,
-    present: &Present,
+    present: &SegmentExtent,
     holds: impl Fn(u16) -> bool,
 ) -> Vec<Vec<Corner>> {
     let rows = block.rows(plane).skip(present.rows.start);
@@ -139,7 +146,7 @@ fn in_plane(
 }
 
 fn write_contours(
-    output: &mut Output,
+    output: &mut DicomOutput,
     index: usize,
     color: [u8; 3],
     contours: &[Contour],
@@ -148,16 +155,16 @@ fn write_contours(
     output.begin_item()?;
     let [red, green, blue] = color;
     let color = format!("{red}\\{green}\\{blue}");
-    output.elements(&Items::new().text(tags::ROI_DISPLAY_COLOR, VR::IS, &color))?;
+    output.elements(&ElementSet::new().text(tags::ROI_DISPLAY_COLOR, VR::IS, &color))?;
     if !contours.is_empty() {
         let items = contours.iter().map(|contour| contour_item(contour, planes));
         output.sequence(tags::CONTOUR_SEQUENCE, items)?;
     }
-    output.elements(&Items::new().integer(tags::REFERENCED_ROI_NUMBER, index + 1))?;
+    output.elements(&ElementSet::new().integer(tags::REFERENCED_ROI_NUMBER, index + 1))?;
     output.end_item()
 }
 
-fn contour_item(contour: &Contour, planes: &Planes) -> Items {
+fn contour_item(contour: &Contour, planes: &Planes) -> ElementSet {
     let mut points = String::new();
     for [column, row] in &contour.corners {
         let (column, row) = (f64::from(*column) - 0.5, f64::from(*row) - 0.5);
@@ -168,7 +175,7 @@ fn contour_item(contour: &Contour, planes: &Planes) -> Items {
             points.push_str(&decimal((part * PER_MM).round() / PER_MM));
         }
     }
-    let item = Items::new()
+    let item = ElementSet::new()
         .word(tags::CONTOUR_GEOMETRIC_TYPE, "CLOSED_PLANAR")
         .integer(tags::NUMBER_OF_CONTOUR_POINTS, contour.corners.len())
         .text(tags::CONTOUR_DATA, VR::DS, &points);
@@ -178,7 +185,7 @@ fn contour_item(contour: &Contour, planes: &Planes) -> Items {
     }
 }
 
-fn image(frame: &SourceFrame) -> Items {
+fn image(frame: &SourceFrame) -> ElementSet {
     let item = instance(&frame.class, &frame.instance);
     match frame.number {
         Some(number) => item.integer(tags::REFERENCED_FRAME_NUMBER, number),
@@ -186,11 +193,14 @@ fn image(frame: &SourceFrame) -> Items {
     }
 }
 
-/// What stands before the contours.
-fn attributes(segmented: &Segmented, identity: &Identity) -> Result<Items, Unwritable> {
+/// The attributes in front of the contours.
+fn attributes(
+    segmented: &SegmentedMap,
+    identity: &ResultIdentity,
+) -> Result<ElementSet, Unwritable> {
     let source = identity.source;
     let algorithm = identity.algorithm;
-    let series = Items::new()
+    let series = ElementSet::new()
         .uid(tags::SERIES_INSTANCE_UID, &source.series)
         .sequence(
             tags::CONTOUR_IMAGE_SEQUENCE,
@@ -198,7 +208,7 @@ fn attributes(segmented: &Segmented, identity: &Identity) -> Result<Items, Unwri
         );
     let study = instance(STUDY_CLASS, &source.study)
         .sequence(tags::RT_REFERENCED_SERIES_SEQUENCE, [series]);
-    let frame = Items::new()
+    let frame = ElementSet::new()
         .uid(tags::FRAME_OF_REFERENCE_UID, identity.frame_of_reference())
         .sequence(tags::RT_REFERENCED_STUDY_SEQUENCE, [study]);
     let made = identity.options.made;
@@ -226,13 +236,13 @@ fn attributes(segmented: &Segmented, identity: &Identity) -> Result<Items, Unwri
         ))
 }
 
-fn structure(index: usize, segment: &Segment, identity: &Identity) -> Items {
+fn structure(index: usize, segment: &Segment, identity: &ResultIdentity) -> ElementSet {
     let algorithm = identity.algorithm;
     let made_by: String = format!("{} {}", algorithm.name, algorithm.version)
         .chars()
         .take(64)
         .collect();
-    Items::new()
+    ElementSet::new()
         .integer(tags::ROI_NUMBER, index + 1)
         .uid(
             tags::REFERENCED_FRAME_OF_REFERENCE_UID,
@@ -247,8 +257,8 @@ fn structure(index: usize, segment: &Segment, identity: &Identity) -> Items {
         )
 }
 
-/// What stands behind the contours.
-fn observations(segmented: &Segmented) -> Items {
+/// The attributes behind the contours.
+fn observations(segmented: &SegmentedMap) -> ElementSet {
     let segments = segmented.segments.iter().enumerate();
     let items = segments.map(|(index, segment)| {
         let kind = if segment.category == ANATOMICAL {
@@ -256,14 +266,14 @@ fn observations(segmented: &Segmented) -> Items {
         } else {
             ""
         };
-        Items::new()
+        ElementSet::new()
             .integer(tags::OBSERVATION_NUMBER, index + 1)
             .integer(tags::REFERENCED_ROI_NUMBER, index + 1)
             .code(tags::RTROI_IDENTIFICATION_CODE_SEQUENCE, &segment.kind)
             .word(tags::RTROI_INTERPRETED_TYPE, kind)
             .empty(tags::ROI_INTERPRETER, VR::PN)
     });
-    Items::new()
+    ElementSet::new()
         .sequence(tags::RTROI_OBSERVATIONS_SEQUENCE, items)
         .word(tags::APPROVAL_STATUS, "UNAPPROVED")
 }

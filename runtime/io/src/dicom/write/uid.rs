@@ -1,4 +1,4 @@
-//! UIDs that are the same for the same input.
+//! UIDs that depend on the input alone.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ const BLOCK_BYTES: usize = 64;
 /// Least bytes of a key.
 pub const KEY_BYTES_MIN: usize = 32;
 
-/// A key under which UIDs of results are made: without it nobody can tell from a UID which images it was made of, by
+/// A key of the UIDs of results: without it, nobody can find out by trying which images a UID was made of.
 /// trying.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct UidKey([u8; BLOCK_BYTES]);
@@ -49,7 +49,7 @@ impl UidKey {
     }
 }
 
-/// Digest of texts; where one ends and the next begins counts.
+/// Digest of texts, which depends on where each of them ends.
 pub(in crate::dicom) fn digest<T: AsRef<[u8]>>(texts: impl IntoIterator<Item = T>) -> [u8; 32] {
     let mut hash = Sha256::new();
     for text in texts {

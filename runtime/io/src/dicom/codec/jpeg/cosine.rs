@@ -2,9 +2,11 @@
 
 use std::f32::consts::{FRAC_1_SQRT_2, PI};
 
-use super::{Frame, Process, Restarts, Scan, Tables, ZIGZAG};
+use super::headers::{JpegFrame, JpegScan, Process, Tables, ZIGZAG};
+use super::restarts::Restarts;
 use crate::dicom::codec::bits::{Bits, Huffman, extend};
-use crate::dicom::codec::{CodecError, Shape};
+use crate::dicom::codec::error::CodecError;
+use crate::dicom::codec::shape::Shape;
 
 /// Coefficients of all blocks that cover the frame.
 pub(super) fn coefficients(shape: Shape) -> usize {
@@ -14,8 +16,8 @@ pub(super) fn coefficients(shape: Shape) -> usize {
 /// Reads one scan into the coefficients: where it ends.
 pub(super) fn scan(
     mut bits: Bits,
-    frame: &Frame,
-    scan: &Scan,
+    frame: &JpegFrame,
+    scan: &JpegScan,
     tables: &Tables,
     coefficients: &mut [i32],
 ) -> Result<usize, CodecError> {
@@ -69,7 +71,7 @@ impl State {
         &mut self,
         bits: &mut Bits,
         table: &Huffman,
-        scan: &Scan,
+        scan: &JpegScan,
         block: &mut [i32; 64],
     ) -> Result<(), CodecError> {
         if self.ended > 0 {
@@ -99,7 +101,7 @@ impl State {
         &mut self,
         bits: &mut Bits,
         table: &Huffman,
-        scan: &Scan,
+        scan: &JpegScan,
         block: &mut [i32; 64],
     ) -> Result<(), CodecError> {
         let bit = 1_i32 << scan.low;
@@ -191,7 +193,11 @@ fn place(block: &mut [i32; 64], k: usize, end: u8) -> Result<&mut i32, CodecErro
 }
 
 /// The samples of all blocks.
-pub(super) fn samples(coefficients: &[i32], quantization: &[u16; 64], frame: &Frame) -> Vec<u16> {
+pub(super) fn samples(
+    coefficients: &[i32],
+    quantization: &[u16; 64],
+    frame: &JpegFrame,
+) -> Vec<u16> {
     let Shape { columns, rows } = frame.shape;
     let basis = basis();
     let (middle, most) = (

@@ -1,13 +1,14 @@
 //! Lossless JPEG: each sample predicted from its neighbors (ITU-T T.81 annex H).
 
-use super::{Frame, Restarts, Scan, Tables};
-use crate::dicom::codec::CodecError;
+use super::headers::{JpegFrame, JpegScan, Tables};
+use super::restarts::Restarts;
 use crate::dicom::codec::bits::{Bits, extend};
+use crate::dicom::codec::error::CodecError;
 
 pub(super) fn decode(
     mut bits: Bits,
-    frame: &Frame,
-    scan: &Scan,
+    frame: &JpegFrame,
+    scan: &JpegScan,
     tables: &Tables,
 ) -> Result<Vec<u16>, CodecError> {
     let columns = frame.shape.columns;

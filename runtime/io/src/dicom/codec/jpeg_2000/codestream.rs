@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::segments::{Coding, Fields, Styles};
-use crate::dicom::codec::{CodecError, Shape};
+use super::segments::{Coding, MarkerFields, Styles};
+use crate::dicom::codec::error::CodecError;
+use crate::dicom::codec::shape::Shape;
 
 /// Memory of the decoder for a precinct or a code-block, for each layer of it, and for a tile, in bytes.
 const PART_BYTES: u64 = 320;
@@ -44,7 +45,7 @@ impl<'a> Codestream<'a> {
     /// marker segment stands twice or is longer than what it holds; a tile is cut off, or has not one byte for each of its
     /// packets.
     pub fn read(bytes: &'a [u8], shape: Shape) -> Result<Self, CodecError> {
-        let mut fields = Fields(bytes);
+        let mut fields = MarkerFields(bytes);
         // Start of codestream, and of its sizes.
         fields.take(4)?;
         let mut sizes = fields.segment()?;
@@ -132,7 +133,7 @@ const TOO_MANY: CodecError =
 /// Collects the packets of all tiles; `marker` is the one before `fields`.
 fn tile_parts<'a>(
     marker: u8,
-    mut fields: Fields<'a>,
+    mut fields: MarkerFields<'a>,
     tiles: &mut [Tile<'a>],
 ) -> Result<(), CodecError> {
     let mut next = marker;

@@ -1,12 +1,12 @@
 //! The bits of packet headers and the trees that they spell out (ITU-T T.800 B.10).
 
-use crate::dicom::codec::CodecError;
+use crate::dicom::codec::error::CodecError;
 
 /// A tag tree (B.10.2): levels from the leaves to the root.
-pub(super) struct Tree(Vec<(usize, Vec<Node>)>);
+pub(super) struct Tree(Vec<(usize, Vec<TagTreeNode>)>);
 
 #[derive(Clone, Copy)]
-struct Node {
+struct TagTreeNode {
     /// What its value is at least.
     least: u32,
     is_known: bool,
@@ -15,7 +15,7 @@ struct Node {
 impl Tree {
     /// One with so many leaves across and down.
     pub fn new([mut width, mut height]: [usize; 2]) -> Self {
-        let node = Node {
+        let node = TagTreeNode {
             least: 0,
             is_known: false,
         };
@@ -71,7 +71,6 @@ impl<'a> HeaderBits<'a> {
         }
     }
 
-    /// The next bit.
     pub fn bit(&mut self) -> Result<bool, CodecError> {
         if self.left == 0 {
             self.left = if self.last == 0xff { 7 } else { 8 };

@@ -14,7 +14,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
 
 use self::codestream::{Codestream, Tile};
-use crate::dicom::codec::{CodecError, Shape};
+use crate::dicom::codec::error::CodecError;
+use crate::dicom::codec::shape::Shape;
 
 /// Start of image, then the marker of its sizes.
 const CODESTREAM: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];

@@ -2,7 +2,7 @@
 
 use super::codestream::Tile;
 use super::header_bits::{HeaderBits, Tree};
-use crate::dicom::codec::CodecError;
+use crate::dicom::codec::error::CodecError;
 
 /// Zero bit-planes and bits of a length that are let pass: more than any precision has.
 const PLANES_MAX: u32 = 80;
@@ -223,11 +223,11 @@ struct Blocks {
     counts: [usize; 2],
     inclusion: Tree,
     planes: Tree,
-    blocks: Vec<Block>,
+    blocks: Vec<CodeBlock>,
 }
 
 #[derive(Clone, Default)]
-struct Block {
+struct CodeBlock {
     is_included: bool,
     passes: u32,
     /// Lblock less its first value.
@@ -240,7 +240,7 @@ impl Blocks {
             counts,
             inclusion: Tree::new(counts),
             planes: Tree::new(counts),
-            blocks: vec![Block::default(); counts[0] * counts[1]],
+            blocks: vec![CodeBlock::default(); counts[0] * counts[1]],
         }
     }
 }

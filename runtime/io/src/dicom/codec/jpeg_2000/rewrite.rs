@@ -2,7 +2,7 @@
 
 use super::codestream::{Codestream, Tile};
 use super::segments::Coding;
-use crate::dicom::codec::CodecError;
+use crate::dicom::codec::error::CodecError;
 
 impl Codestream<'_> {
     /// The codestream with one tile-part for each tile, whose header holds all that is stated of it.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::dicom::codec::CodecError;
+use crate::dicom::codec::error::CodecError;
 
 /// Decomposition levels that are let pass: the format's most.
 const LEVELS_MAX: u8 = 32;
@@ -40,9 +40,9 @@ pub(super) struct Styles {
 }
 
 /// Numbers of marker segments.
-pub(super) struct Fields<'a>(pub &'a [u8]);
+pub(super) struct MarkerFields<'a>(pub &'a [u8]);
 
-impl<'a> Fields<'a> {
+impl<'a> MarkerFields<'a> {
     pub fn take(&mut self, count: usize) -> Result<&'a [u8], CodecError> {
         let (taken, rest) = self.0.split_at_checked(count).ok_or(CodecError::Ended)?;
         self.0 = rest;
@@ -61,9 +61,9 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub fn segment(&mut self) -> Result<Fields<'a>, CodecError> {
+    pub fn segment(&mut self) -> Result<MarkerFields<'a>, CodecError> {
         let length = self.number(2)?.checked_sub(2).ok_or(CodecError::Ended)?;
-        Ok(Fields(self.take(length as usize)?))
+        Ok(MarkerFields(self.take(length as usize)?))
     }
 
     /// Checks that nothing is left: another reader might take it for a marker.
@@ -82,7 +82,7 @@ impl Styles {
     /// Reads marker segments up to a start of a tile-part or its data; gives that marker as well.
     ///
     /// **Errors**: a segment is damaged, stands twice, or is none that frames of one component need.
-    pub fn read(fields: &mut Fields) -> Result<(u8, Self), CodecError> {
+    pub fn read(fields: &mut MarkerFields) -> Result<(u8, Self), CodecError> {
         let mut styles = Self::default();
         loop {
             match fields.marker()? {
@@ -129,7 +129,7 @@ fn once<T>(place: &mut Option<T>, value: T) -> Result<(), CodecError> {
 }
 
 /// What a segment of quantization holds (A.6.4).
-fn quantization(segment: Fields) -> Result<Rc<[u8]>, CodecError> {
+fn quantization(segment: MarkerFields) -> Result<Rc<[u8]>, CodecError> {
     let bytes = segment.0;
     let (style, steps) = bytes.split_first().ok_or(CodecError::Ended)?;
     let bands = 1 + 3 * usize::from(LEVELS_MAX);
@@ -150,7 +150,7 @@ fn quantization(segment: Fields) -> Result<Rc<[u8]>, CodecError> {
 
 impl Coding {
     /// A.6.1, tables A.13 and A.15.
-    fn read(mut segment: Fields) -> Result<Self, CodecError> {
+    fn read(mut segment: MarkerFields) -> Result<Self, CodecError> {
         let damaged = CodecError::Damaged("their coding style is none of JPEG 2000");
         let style = segment.number(1)?;
         let progression = segment.number(1)? as u8;

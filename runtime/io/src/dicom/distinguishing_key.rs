@@ -1,4 +1,4 @@
-//! What tells the frames at one place from each other.
+//! The attributes that distinguish frames at one position.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,12 @@ use crate::dicom::elements::Values;
 use crate::dicom::tag::{self, Tag};
 use crate::dicom::text::CharacterSets;
 
-/// What may tell slices at one place from each other, in the order in which it is tried.
+/// An attribute that may distinguish slices at one position, in the order in which they are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Key {
-    /// Stack ID of enhanced images.
+pub enum DistinguishingKey {
     StackId,
     /// Temporal position identifier or index.
     TemporalPosition,
-    /// Echo number.
     EchoNumber,
     /// Echo time in ms.
     EchoTime,
@@ -25,13 +23,12 @@ pub enum Key {
     FrameReferenceTime,
     /// Image type or frame type.
     ImageType,
-    /// Acquisition number.
     Acquisition,
     /// Time of the acquisition's start.
     AcquisitionTime,
 }
 
-impl Key {
+impl DistinguishingKey {
     /// All of them, in the order in which they are tried.
     pub const ALL: [Self; 10] = [
         Self::StackId,
@@ -62,54 +59,57 @@ impl Key {
         }
     }
 
-    /// Where its value stands: the first of these that is not empty.
-    fn sources(self) -> &'static [(Tag, Form)] {
+    /// The attributes that may hold its value: the first that is not empty counts.
+    fn sources(self) -> &'static [(Tag, ValueType)] {
         match self {
-            Self::StackId => &[(tag::STACK_ID, Form::Text)],
+            Self::StackId => &[(tag::STACK_ID, ValueType::Text)],
             Self::TemporalPosition => &[
-                (tag::TEMPORAL_POSITION_INDEX, Form::Long),
-                (tag::TEMPORAL_POSITION_IDENTIFIER, Form::Text),
+                (tag::TEMPORAL_POSITION_INDEX, ValueType::Long),
+                (tag::TEMPORAL_POSITION_IDENTIFIER, ValueType::Text),
             ],
-            Self::EchoNumber => &[(tag::ECHO_NUMBERS, Form::Text)],
+            Self::EchoNumber => &[(tag::ECHO_NUMBERS, ValueType::Text)],
             Self::EchoTime => &[
-                (tag::EFFECTIVE_ECHO_TIME, Form::Double),
-                (tag::ECHO_TIME, Form::Text),
+                (tag::EFFECTIVE_ECHO_TIME, ValueType::Double),
+                (tag::ECHO_TIME, ValueType::Text),
             ],
-            Self::BValue => &[(tag::DIFFUSION_B_VALUE, Form::Double)],
+            Self::BValue => &[(tag::DIFFUSION_B_VALUE, ValueType::Double)],
             Self::TriggerTime => &[
-                (tag::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME, Form::Double),
-                (tag::TRIGGER_TIME, Form::Text),
+                (tag::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME, ValueType::Double),
+                (tag::TRIGGER_TIME, ValueType::Text),
             ],
-            Self::FrameReferenceTime => &[(tag::FRAME_REFERENCE_TIME, Form::Text)],
-            Self::ImageType => &[(tag::FRAME_TYPE, Form::Text), (tag::IMAGE_TYPE, Form::Text)],
+            Self::FrameReferenceTime => &[(tag::FRAME_REFERENCE_TIME, ValueType::Text)],
+            Self::ImageType => &[
+                (tag::FRAME_TYPE, ValueType::Text),
+                (tag::IMAGE_TYPE, ValueType::Text),
+            ],
             Self::Acquisition => &[
-                (tag::FRAME_ACQUISITION_NUMBER, Form::Short),
-                (tag::ACQUISITION_NUMBER, Form::Text),
+                (tag::FRAME_ACQUISITION_NUMBER, ValueType::Short),
+                (tag::ACQUISITION_NUMBER, ValueType::Text),
             ],
-            Self::AcquisitionTime => &[(tag::ACQUISITION_TIME, Form::Text)],
+            Self::AcquisitionTime => &[(tag::ACQUISITION_TIME, ValueType::Text)],
         }
     }
 }
 
 /// How the value of a key is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Form {
+enum ValueType {
     Text,
     Double,
     Long,
     Short,
 }
 
-/// Numbers of the values of keys: from 1, each once, decoded when it is met first.
+/// Numbers the distinct values of keys from 1; each is decoded once.
 pub(super) struct KeyValues<'a> {
     sets: CharacterSets,
-    /// By the bytes that are stored; 0 for those that say nothing.
-    numbers: HashMap<(Form, &'a [u8]), u32>,
+    /// By stored bytes; 0 for empty values.
+    numbers: HashMap<(ValueType, &'a [u8]), u32>,
     texts: Vec<Box<str>>,
 }
 
 impl<'a> KeyValues<'a> {
-    /// None yet, of a data set with these character sets.
+    /// Without values yet, for a data set in these character sets.
     pub fn new(sets: CharacterSets) -> Self {
         Self {
             sets,
@@ -119,7 +119,7 @@ impl<'a> KeyValues<'a> {
     }
 
     /// The number of the value of a key; 0 where it has none.
-    pub fn number(&mut self, key: Key, values: &Values<'a>) -> u32 {
+    pub fn number(&mut self, key: DistinguishingKey, values: &Values<'a>) -> u32 {
         let sources = key.sources().iter();
         let stored = sources.filter_map(|&(tag, form)| Some((form, values.raw(tag)?)));
         stored
@@ -128,15 +128,15 @@ impl<'a> KeyValues<'a> {
             .unwrap_or_default()
     }
 
-    fn number_of(&mut self, form: Form, stored: &'a [u8], values: &Values) -> u32 {
+    fn number_of(&mut self, form: ValueType, stored: &'a [u8], values: &Values) -> u32 {
         if let Some(number) = self.numbers.get(&(form, stored)) {
             return *number;
         }
         let text = match form {
-            Form::Text => self.sets.decode(stored, usize::MAX),
-            Form::Double => shown(values.double(stored)),
-            Form::Long => shown(values.long(stored)),
-            Form::Short => shown(values.short(stored)),
+            ValueType::Text => self.sets.decode(stored, usize::MAX),
+            ValueType::Double => shown(values.double(stored)),
+            ValueType::Long => shown(values.long(stored)),
+            ValueType::Short => shown(values.short(stored)),
         };
         let number = if text.is_empty() {
             0

@@ -1,60 +1,66 @@
-//! Tells stacks apart.
+//! Groups slices into stacks.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::dicom::finding::Finding;
-use crate::dicom::frame::{Frame, dot};
-use crate::dicom::header::Header;
-use crate::dicom::key::Key;
-use crate::dicom::layout::{is_even, places};
+use crate::dicom::distinguishing_key::DistinguishingKey;
+use crate::dicom::frame_header::{FrameHeader, dot};
+use crate::dicom::image_header::ImageHeader;
 use crate::dicom::near::Near;
 use crate::dicom::pixels::Image;
-use crate::dicom::scan::UnreadSeries;
-use crate::dicom::stack::{Slice, Stack};
+use crate::dicom::skipped::UnreadSeries;
+use crate::dicom::slice::Slice;
+use crate::dicom::slice_order::places;
+use crate::dicom::stack::Stack;
+use crate::dicom::stack_finding::StackFinding;
+use crate::dicom::stack_layout::is_even;
 
 /// Largest difference between components of unit vectors of one direction.
 const SAME_DIRECTION: f64 = 1e-3;
 
-/// Largest difference between pixel spacings that are one, as a share.
+/// Largest relative difference between pixel spacings that count as equal.
 const SAME_SPACING: f64 = 1e-3;
 
-/// Slices that a stack needs to have for its evenness to tell anything.
+/// Fewest slices whose even spacing is evidence that they are one stack.
 const EVEN_SLICES: usize = 3;
 
-/// What may tell apart slices that lie unevenly together: nothing that changes from slice to slice.
-const UNEVEN_KEYS: [Key; 3] = [Key::StackId, Key::ImageType, Key::Acquisition];
+/// Keys that may split unevenly spaced slices: none that changes from slice to slice.
+const UNEVEN_KEYS: [DistinguishingKey; 3] = [
+    DistinguishingKey::StackId,
+    DistinguishingKey::ImageType,
+    DistinguishingKey::Acquisition,
+];
 
-/// What the stacks of a series have in common.
-struct OfSeries {
+/// What the stacks of a series share.
+struct SeriesFacts {
     unread: Option<Arc<[PathBuf]>>,
-    torn: Option<Finding>,
+    split_series: Option<StackFinding>,
 }
 
-/// What slices of one stack share exactly: modality, frame of reference, columns and rows.
-type Common = (String, Option<String>, [usize; 2]);
+/// What slices of one stack have in common exactly: modality, frame of reference, columns and rows.
+type ExactKey = (String, Option<String>, [usize; 2]);
 
-/// The slices of a series, by what slices of one stack share.
+/// The slices of a series, grouped by what slices of one stack have in common.
 #[derive(Default)]
 struct Groups {
     /// In the order of their first slices.
     slices: Vec<Vec<Slice>>,
-    alike: HashMap<Common, Alike>,
+    by_exact_key: HashMap<ExactKey, SimilarGroups>,
 }
 
-/// Groups whose slices share modality, frame of reference and shape.
-struct Alike {
+/// Groups with the same [`ExactKey`].
+struct SimilarGroups {
     /// Groups by directions and pixel spacing of their first slices.
     near: Near<8>,
-    /// The group of exactly these.
+    /// Groups by the bits of directions and pixel spacing of all slices so far.
     known: HashMap<[u64; 8], u32>,
 }
 
-impl Default for Alike {
+impl Default for SimilarGroups {
     fn default() -> Self {
         Self {
-            // Logarithms differ by a little more than the shares that they stand for.
+            // Logarithms differ by slightly more than the relative differences that they stand for.
             near: Near::new(1.01 * SAME_DIRECTION.max(SAME_SPACING)),
             known: HashMap::new(),
         }
@@ -62,34 +68,34 @@ impl Default for Alike {
 }
 
 impl Groups {
-    /// Puts the slices of an image into the first groups that they belong to.
+    /// Adds the slices of an image to the first groups that they belong to.
     fn add(&mut self, image: &Arc<Image>) {
         let header = &image.header;
-        let common = (
+        let exact_key = (
             header.modality.clone(),
             header.frame_of_reference.clone(),
             [header.columns, header.rows],
         );
-        let alike = self.alike.entry(common).or_default();
+        let similar = self.by_exact_key.entry(exact_key).or_default();
         for frame in 0..header.frames.len() {
             let slice = Slice {
                 image: Arc::clone(image),
                 frame,
             };
-            let exactly = describe_exactly(slice.place());
-            let group = match alike.known.get(&exactly) {
+            let bits = placement_bits(slice.place());
+            let group = match similar.known.get(&bits) {
                 Some(group) => *group,
                 None => {
-                    let described = describe(slice.place());
+                    let placement = placement(slice.place());
                     let belongs = |group: &u32| belong(&self.slices[*group as usize][0], &slice);
-                    let group = alike.near.around(described).filter(belongs).min();
+                    let group = similar.near.around(placement).filter(belongs).min();
                     let group = group.unwrap_or_else(|| {
                         let group = self.slices.len() as u32;
-                        alike.near.insert(described, group);
+                        similar.near.insert(placement, group);
                         self.slices.push(Vec::new());
                         group
                     });
-                    alike.known.insert(exactly, group);
+                    similar.known.insert(bits, group);
                     group
                 }
             };
@@ -98,7 +104,7 @@ impl Groups {
     }
 }
 
-fn describe_exactly(place: &Frame) -> [u64; 8] {
+fn placement_bits(place: &FrameHeader) -> [u64; 8] {
     let [a, b, c] = place.along_row_lps;
     let [d, e, f] = place.along_column_lps;
     let [x, y] = place.pixel_mm;
@@ -108,17 +114,17 @@ fn describe_exactly(place: &Frame) -> [u64; 8] {
 /// Directions and pixel spacing as numbers of which none differs by more than about [`SAME_DIRECTION`] and
 /// [`SAME_SPACING`] between slices that belong together.
 ///
-/// The converse holds as well: slices belong together where none differs by more than half of that. Hence few groups lie
-/// near each other, and no slice is compared with many.
-fn describe(place: &Frame) -> [f64; 8] {
+/// Conversely, slices belong together where none differs by more than half of that. Hence few groups lie near each other,
+/// and no slice is compared with many.
+fn placement(place: &FrameHeader) -> [f64; 8] {
     let [a, b, c] = place.along_row_lps;
     let [d, e, f] = place.along_column_lps;
     let [x, y] = place.pixel_mm;
     [a, b, c, d, e, f, x.ln(), y.ln()]
 }
 
-/// Groups the frames of images into stacks.
-pub(super) fn stacks(
+/// Groups the frames of images into stacks, by study, series and first file.
+pub(super) fn group_stacks(
     images: Vec<Arc<Image>>,
     unread: &BTreeMap<String, UnreadSeries>,
 ) -> Vec<Stack> {
@@ -133,12 +139,12 @@ pub(super) fn stacks(
         .collect();
     let mut stacks = Vec::new();
     for ((_, series), Groups { slices: groups, .. }) in by_series {
-        let of_series = OfSeries {
+        let facts = SeriesFacts {
             unread: unread.get(series.as_str()).cloned(),
-            torn: torn(&groups),
+            split_series: split_series(&groups),
         };
         for group in groups {
-            separate(group, Vec::new(), &of_series, &mut stacks);
+            split_stacks(group, Vec::new(), &facts, &mut stacks);
         }
     }
     let count = stacks.len();
@@ -148,12 +154,12 @@ pub(super) fn stacks(
     stacks
 }
 
-/// Whether slices may be of one stack, whatever their places.
+/// Whether slices may be of one stack, wherever they lie.
 fn belong(a: &Slice, b: &Slice) -> bool {
     differences(a, b).next().is_none()
 }
 
-/// In what slices differ that are not of one stack.
+/// The attributes by which two slices cannot be of one stack; none if they may be.
 fn differences(a: &Slice, b: &Slice) -> impl Iterator<Item = &'static str> {
     let within = |a: &[f64], b: &[f64], tolerance: &dyn Fn(f64) -> f64| {
         let mut pairs = a.iter().zip(b);
@@ -165,7 +171,7 @@ fn differences(a: &Slice, b: &Slice) -> impl Iterator<Item = &'static str> {
     let same_direction = |a: &[f64; 3], b: &[f64; 3]| within(a, b, &|_| SAME_DIRECTION);
     let same_orientation = same_direction(&a.along_row_lps, &b.along_row_lps)
         && same_direction(&a.along_column_lps, &b.along_column_lps);
-    let of_shape = |header: &Header| (header.columns, header.rows);
+    let of_shape = |header: &ImageHeader| (header.columns, header.rows);
     [
         ("modality", image_a.modality == image_b.modality),
         (
@@ -184,8 +190,8 @@ fn differences(a: &Slice, b: &Slice) -> impl Iterator<Item = &'static str> {
     .map(|(what, _)| what)
 }
 
-/// That a series makes several stacks.
-fn torn(groups: &[Vec<Slice>]) -> Option<Finding> {
+/// The finding that a series makes several stacks; `None` if it makes one.
+fn split_series(groups: &[Vec<Slice>]) -> Option<StackFinding> {
     let (first, others) = groups.split_first()?;
     let mut differ_in: Vec<&str> = Vec::new();
     for other in others {
@@ -195,22 +201,23 @@ fn torn(groups: &[Vec<Slice>]) -> Option<Finding> {
             }
         }
     }
-    (!others.is_empty()).then_some(Finding::Torn {
+    (!others.is_empty()).then_some(StackFinding::SplitSeries {
         stacks: groups.len(),
         differ_in,
     })
 }
 
-/// Divides slices by what tells those at one place apart, for as long as something does.
-fn separate(
+/// Splits slices that lie at the same positions, or unevenly, into stacks: by the first distinguishing key that does so,
+/// and each part again, until no key does. `values` are those of the keys so far.
+fn split_stacks(
     slices: Vec<Slice>,
-    told: Vec<(Key, String)>,
-    of_series: &OfSeries,
+    values: Vec<(DistinguishingKey, String)>,
+    facts: &SeriesFacts,
     stacks: &mut Vec<Stack>,
 ) {
     let places = places(&slices);
     let all: Vec<u32> = (0..slices.len() as u32).collect();
-    // Most slices at one place.
+    // The largest number of slices at one position.
     let most_of = |part: &[u32]| {
         let mut at: Vec<u32> = part.iter().map(|index| places[*index as usize]).collect();
         at.sort_unstable();
@@ -223,7 +230,7 @@ fn separate(
     let evenly = |part: &[u32]| lies_evenly(part.iter().map(|index| &slices[*index as usize]));
     let divides = |parts: &BTreeMap<&str, Vec<u32>>| {
         if most > 1 {
-            // A value that changes from slice to slice tells nothing about the stack.
+            // A value that changes from slice to slice does not belong to a stack.
             let of_stacks =
                 parts.len() <= most || parts.values().all(|part| part.len() >= EVEN_SLICES);
             of_stacks && parts.values().all(|part| most_of(part) < most)
@@ -231,8 +238,8 @@ fn separate(
             parts.values().all(|part| evenly(part))
         }
     };
-    let keys: &[Key] = if most > 1 {
-        &Key::ALL
+    let keys: &[DistinguishingKey] = if most > 1 {
+        &DistinguishingKey::ALL
     } else if evenly(&all) {
         &[]
     } else {
@@ -259,21 +266,21 @@ fn separate(
             divided[part].1.push(slice);
         }
         for (value, part) in divided {
-            let told = told.iter().cloned().chain([(key, value)]).collect();
-            separate(part, told, of_series, stacks);
+            let values = values.iter().cloned().chain([(key, value)]).collect();
+            split_stacks(part, values, facts, stacks);
         }
         return;
     }
     stacks.push(Stack {
         slices,
-        told_apart_by: told,
-        unread: of_series.unread.iter().cloned().collect(),
-        torn: of_series.torn.clone(),
+        distinguishing_keys: values,
+        unread: facts.unread.iter().cloned().collect(),
+        split_series: facts.split_series.clone(),
         found_with: 1,
     });
 }
 
-/// Whether so many slices lie at so even distances that they are a stack.
+/// Whether there are at least [`EVEN_SLICES`] slices, evenly spaced.
 fn lies_evenly<'a>(slices: impl ExactSizeIterator<Item = &'a Slice>) -> bool {
     if slices.len() < EVEN_SLICES {
         return false;

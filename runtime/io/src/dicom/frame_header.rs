@@ -1,17 +1,17 @@
-//! Where a frame lies, how its values are scaled, and what tells it from others at the same place.
+//! Position, scaling and distinguishing keys of the frames of an image.
 
 use crate::FAR_MM;
+use crate::dicom::distinguishing_key::{DistinguishingKey, KeyValues};
 use crate::dicom::elements::{Elements, Values};
 use crate::dicom::error::HeaderError;
-use crate::dicom::key::{Key, KeyValues};
 use crate::dicom::tag::{self, Tag};
 
 /// Largest deviation of a direction from unit length, and of two from a right angle.
 const DIRECTION_TOLERANCE: f64 = 0.01;
 
-/// One slice, in DICOM's own coordinates: millimeters toward left, posterior, superior.
+/// Position and scaling of one frame; world coordinates are DICOM's: millimeters toward left, posterior, superior.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Frame {
+pub(super) struct FrameHeader {
     /// Center of the first pixel.
     pub position_lps: [f64; 3],
     /// Unit vector along a row, where columns grow.
@@ -20,26 +20,26 @@ pub(super) struct Frame {
     pub along_column_lps: [f64; 3],
     /// Distance in mm between the centers of columns, and of rows.
     pub pixel_mm: [f64; 2],
-    /// Distance between slices or, failing that, their thickness in mm: what a lone slice is believed.
+    /// Spacing between slices or, failing that, slice thickness in mm; counts for a single slice only.
     pub depth_mm: Option<f64>,
     pub slope: f64,
     pub intercept: f64,
-    /// Whether it is an overview, not a slice to be diagnosed.
+    /// Whether it is an overview image.
     pub is_localizer: bool,
     /// Of each key, the number of its value among those of all frames, from 1; 0 where it has none.
-    keys: [u32; Key::ALL.len()],
+    keys: [u32; DistinguishingKey::ALL.len()],
 }
 
-/// The frames of an image. Those that are alike are kept once, and so are the values of their keys.
+/// The headers of the frames of an image; equal ones are kept once, as are the values of their keys.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Frames {
-    distinct: Vec<Frame>,
-    /// Of each frame, its place among the distinct ones.
+pub(super) struct FrameHeaders {
+    distinct: Vec<FrameHeader>,
+    /// Of each frame, its index in `distinct`.
     places: Vec<u32>,
     key_values: Vec<Box<str>>,
 }
 
-/// How many frames an image has: one, unless it says otherwise, and then as many as it has functional groups.
+/// Number of frames of an image: as many as it has functional groups, or one without any.
 pub(super) fn count(elements: &Elements) -> Result<usize, HeaderError> {
     let plain = elements.of_frame(None);
     let stated = plain.integer(tag::NUMBER_OF_FRAMES).unwrap_or(1).max(0) as u64;
@@ -56,7 +56,7 @@ pub(super) fn count(elements: &Elements) -> Result<usize, HeaderError> {
     Ok(groups)
 }
 
-impl Frames {
+impl FrameHeaders {
     /// Reads the frames, whose number is that of [`count`].
     ///
     /// **Errors**: a frame is a mosaic, lies nowhere, or has no scale.
@@ -82,8 +82,8 @@ impl Frames {
         values: &Values<'a>,
         key_values: &mut KeyValues<'a>,
     ) -> Result<(), HeaderError> {
-        let mut frame = Frame::new(values)?;
-        for (key, number) in Key::ALL.into_iter().zip(&mut frame.keys) {
+        let mut frame = FrameHeader::new(values)?;
+        for (key, number) in DistinguishingKey::ALL.into_iter().zip(&mut frame.keys) {
             *number = key_values.number(key, values);
         }
         self.places.push(self.distinct.len() as u32);
@@ -91,30 +91,28 @@ impl Frames {
         Ok(())
     }
 
-    /// How many there are.
     pub fn len(&self) -> usize {
         self.places.len()
     }
 
     /// A frame, from 0.
-    pub fn get(&self, frame: usize) -> &Frame {
+    pub fn get(&self, frame: usize) -> &FrameHeader {
         &self.distinct[self.places[frame] as usize]
     }
 
     /// The value of a key of a frame, from 0.
-    pub fn key(&self, frame: usize, key: Key) -> Option<&str> {
+    pub fn key(&self, frame: usize, key: DistinguishingKey) -> Option<&str> {
         let number = self.get(frame).keys[key as usize];
         let value = self.key_values.get((number as usize).checked_sub(1)?)?;
         Some(value)
     }
 
-    /// Those that differ.
-    pub fn distinct(&self) -> &[Frame] {
+    pub fn distinct(&self) -> &[FrameHeader] {
         &self.distinct
     }
 }
 
-impl Frame {
+impl FrameHeader {
     fn new(values: &Values) -> Result<Self, HeaderError> {
         if is_mosaic(values) {
             return Err(HeaderError::Mosaic);
@@ -172,7 +170,7 @@ impl Frame {
         })
     }
 
-    /// A frame that is left out, wherever it may lie.
+    /// A frame that is skipped; its position is not read.
     fn localizer() -> Self {
         Self {
             position_lps: [0.0; 3],
@@ -207,8 +205,8 @@ pub(super) fn is_localizer(values: &Values) -> bool {
         .is_some_and(|text| is_any_of(&text, &["LOCALIZER", "SCOUT"]))
 }
 
-/// Whether image type or frame type say that the slices of a volume are tiles of the image: scanners of Siemens add that
-/// value.
+/// Whether image type or frame type call it a mosaic, an image whose tiles are the slices of a volume (Siemens adds that
+/// value).
 pub(super) fn is_mosaic(values: &Values) -> bool {
     let mut types = [tag::FRAME_TYPE, tag::IMAGE_TYPE]
         .into_iter()
@@ -221,7 +219,7 @@ fn is_any_of(image_type: &str, wanted: &[&str]) -> bool {
     values.any(|value| wanted.contains(&value.trim()))
 }
 
-/// Checks that coordinates or distances can be of a scanner.
+/// Checks that coordinates or distances are within [`FAR_MM`].
 fn within(tag: Tag, mm: &[f64]) -> Result<(), HeaderError> {
     match mm.iter().find(|mm| mm.abs() > FAR_MM) {
         Some(&found) => Err(HeaderError::Range {
@@ -258,4 +256,9 @@ fn directions(orientation: [f64; 6]) -> Result<[[f64; 3]; 2], HeaderError> {
 
 pub(super) fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
     a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+}
+
+/// Displacement of the first pixel of `a` from that of `b`, in LPS mm.
+pub(super) fn difference(a: &FrameHeader, b: &FrameHeader) -> [f64; 3] {
+    std::array::from_fn(|axis| a.position_lps[axis] - b.position_lps[axis])
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::dicom_files::reading::*;
 use crate::dicom_files::*;
 use tempfile::{TempDir, tempdir};
-use vesal_io::dicom::{DicomError, Finding, Policy, SkipReason, Skipped, scan};
+use vesal_io::dicom::{DicomError, Policy, SkipReason, Skipped, StackFinding, scan};
 use vesal_io::sniff;
 
 #[test]
@@ -25,7 +25,7 @@ fn a_damaged_file_refuses_the_stacks_of_its_series() {
             let assessment = assess(&found.stacks[0], policy);
             assert_eq!(
                 assessment.refusal(),
-                Some(&Finding::Unread {
+                Some(&StackFinding::Unread {
                     files: 1,
                     first: path.clone()
                 })
@@ -54,7 +54,7 @@ fn missed(folder: &Path) -> Vec<PathBuf> {
     let stack = &found.stacks[0];
     let unread: Vec<PathBuf> = stack.unread().into_iter().map(Path::to_owned).collect();
     for policy in [Policy::Strict, Policy::Resample] {
-        let expected = unread.first().map(|first| Finding::Unread {
+        let expected = unread.first().map(|first| StackFinding::Unread {
             files: unread.len(),
             first: first.clone(),
         });
@@ -134,7 +134,7 @@ fn a_dicomdir_leads_to_its_files() {
     );
 
     // The file that is absent may be a slice at an end.
-    let unread = Finding::Unread {
+    let unread = StackFinding::Unread {
         files: 1,
         first: folder.path().join("images/996"),
     };

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::dicom::dataset::Encoding;
-use crate::dicom::stack::Slice;
+use crate::dicom::slice::Slice;
 use crate::dicom::write::uid::digest;
 
 /// Digest of everything of a stack's slices that a volume is made of.
@@ -13,15 +13,15 @@ use crate::dicom::write::uid::digest;
 /// bytes or how they are compressed, and the stored bytes of their pixels, inflated where the data set is deflated. What
 /// is never read, such as attributes of the transport, does not count.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Content(pub(super) [u8; 32]);
+pub struct ContentDigest(pub(super) [u8; 32]);
 
-impl fmt::Debug for Content {
+impl fmt::Debug for ContentDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Content(..)")
     }
 }
 
-impl Content {
+impl ContentDigest {
     /// Of slices and the digests of the stored bytes of each.
     pub(super) fn of(slices: &[Slice], stored: &[[u8; 32]]) -> Self {
         let each = slices.iter().zip(stored).flat_map(|(slice, stored)| {

@@ -1,19 +1,12 @@
-//! How the slices of a stack lie to each other, and the grid that they make.
-
-use std::sync::Arc;
+//! The grid that the slices of a stack make.
 
 use vesal_volume::resample::spaced_geometry;
 use vesal_volume::{Affine, Geometry};
 
-use crate::dicom::compare::{Allowance, compare};
-use crate::dicom::error::DicomError;
-use crate::dicom::finding::Finding;
-use crate::dicom::frame::{Frame, dot};
-use crate::dicom::near::Near;
-use crate::dicom::stack::Slice;
-
-/// Slices whose positions differ by less are at one place.
-pub(super) const SAME_MM: f64 = 1e-3;
+use crate::dicom::frame_header::{FrameHeader, difference, dot};
+use crate::dicom::slice::Slice;
+use crate::dicom::slice_order::SAME_MM;
+use crate::dicom::stack_finding::StackFinding;
 
 /// Distance from an even position that is let pass: a share of the step, and at least so many mm.
 const UNEVEN: f64 = 0.02;
@@ -32,95 +25,9 @@ const TILT_DEGREES_MAX: f64 = 45.0;
 /// Gaps beyond this many steps are not interpolated: two slices in a row may be missing.
 const GAP_STEPS_MAX: f64 = 3.5;
 
-/// The slices of a stack from first to last, each place once.
-pub(super) struct Order {
-    pub slices: Vec<Slice>,
-    /// Copies that are left out.
-    pub dropped: usize,
-}
-
-impl Order {
-    /// Sorts slices along their normal and leaves out copies; the inner error is the reason to refuse them.
-    pub fn of(slices: &[Slice], allowance: Allowance) -> Result<Result<Self, Finding>, DicomError> {
-        let places = places(slices);
-        let mut sorted: Vec<usize> = (0..slices.len()).collect();
-        sorted.sort_by(|&a, &b| {
-            let (one, other) = (&slices[a], &slices[b]);
-            let by_file = || {
-                if Arc::ptr_eq(&one.image, &other.image) {
-                    return one.frame.cmp(&other.frame);
-                }
-                (one.path(), one.frame).cmp(&(other.path(), other.frame))
-            };
-            places[a].cmp(&places[b]).then_with(by_file)
-        });
-        let at_one_place = || sorted.chunk_by(|&a, &b| places[a] == places[b]);
-        let several: Vec<Vec<&Slice>> = at_one_place()
-            .filter(|place| place.len() > 1)
-            .map(|place| place.iter().map(|&index| &slices[index]).collect())
-            .collect();
-        Ok(match compare(&several, allowance)? {
-            Some(reason) => Err(reason),
-            None => {
-                let kept = at_one_place().map(|place| slices[place[0]].clone());
-                let kept: Vec<Slice> = kept.collect();
-                Ok(Self {
-                    dropped: slices.len() - kept.len(),
-                    slices: kept,
-                })
-            }
-        })
-    }
-}
-
-/// Of each slice, the number of its place, from first to last along the normal of the first slice.
-///
-/// **Definition**: a place is where its first slice along the normal is; a slice nearer than [`SAME_MM`] to several
-/// is at the last of them.
-pub(super) fn places(slices: &[Slice]) -> Vec<u32> {
-    let Some(first) = slices.first() else {
-        return Vec::new();
-    };
-    let normal = first.place().normal_lps();
-    let along: Vec<f64> = slices
-        .iter()
-        .map(|slice| dot(slice.place().position_lps, normal))
-        .collect();
-    let mut sorted: Vec<usize> = (0..slices.len()).collect();
-    sorted.sort_by(|&a, &b| along[a].total_cmp(&along[b]));
-    let mut places = vec![0; slices.len()];
-    // Of each place, its first slice.
-    let mut firsts: Vec<usize> = Vec::new();
-    let mut near = Near::new(SAME_MM);
-    for index in sorted {
-        let position = slices[index].place().position_lps;
-        let same = |place: &u32| {
-            let offset = difference(
-                slices[index].place(),
-                slices[firsts[*place as usize]].place(),
-            );
-            dot(offset, offset).sqrt() < SAME_MM
-        };
-        places[index] = match near.around(position).filter(same).max() {
-            Some(place) => place,
-            None => {
-                let place = firsts.len() as u32;
-                firsts.push(index);
-                near.insert(position, place);
-                place
-            }
-        };
-    }
-    places
-}
-
-fn difference(a: &Frame, b: &Frame) -> [f64; 3] {
-    std::array::from_fn(|axis| a.position_lps[axis] - b.position_lps[axis])
-}
-
 /// The grid of a volume, and how slices come to it.
 #[derive(Debug, Clone)]
-pub(super) struct Layout {
+pub(super) struct StackLayout {
     /// Columns, rows and slices as they are read.
     pub read: [usize; 3],
     /// For each slice of an even stack that is to be made, the slice before it and the share of the next; `None`
@@ -132,11 +39,11 @@ pub(super) struct Layout {
     pub target: Geometry,
 }
 
-impl Layout {
+impl StackLayout {
     /// Lays out slices that are sorted and at places of their own.
-    pub fn of(slices: &[Slice], findings: &mut Vec<Finding>) -> Result<Self, Finding> {
+    pub fn of(slices: &[Slice], findings: &mut Vec<StackFinding>) -> Result<Self, StackFinding> {
         let (first, last) = match slices {
-            [] => return Err(Finding::NoDepth),
+            [] => return Err(StackFinding::NoDepth),
             [only] => return Self::single(only, findings),
             [first, .., last] => (first.place(), last.place()),
         };
@@ -145,7 +52,7 @@ impl Layout {
         let height = dot(whole, normal);
         if height < SAME_MM {
             // Side by side.
-            return Err(Finding::OffLine {
+            return Err(StackFinding::OffLine {
                 off_mm: dot(whole, whole).sqrt(),
             });
         }
@@ -165,7 +72,7 @@ impl Layout {
             })
             .fold(0.0, f64::max);
         if off_mm > OFF_LINE_PIXELS * pixel {
-            return Err(Finding::OffLine { off_mm });
+            return Err(StackFinding::OffLine { off_mm });
         }
         let (steps, blends) = blends(&along, findings)?;
         let step = whole.map(|mm| mm / steps as f64);
@@ -179,7 +86,7 @@ impl Layout {
         let mut target = even;
         if aside > STRAIGHT_PIXELS * pixel {
             let degrees = aside.atan2(height).to_degrees();
-            let tilt = Finding::Tilt { degrees };
+            let tilt = StackFinding::Tilt { degrees };
             if degrees > TILT_DEGREES_MAX {
                 return Err(tilt);
             }
@@ -198,10 +105,10 @@ impl Layout {
         })
     }
 
-    fn single(only: &Slice, findings: &mut Vec<Finding>) -> Result<Self, Finding> {
+    fn single(only: &Slice, findings: &mut Vec<StackFinding>) -> Result<Self, StackFinding> {
         let place = only.place();
-        let depth_mm = place.depth_mm.ok_or(Finding::NoDepth)?;
-        findings.push(Finding::SingleSlice { depth_mm });
+        let depth_mm = place.depth_mm.ok_or(StackFinding::NoDepth)?;
+        findings.push(StackFinding::SingleSlice { depth_mm });
         let shape = [only.image.header.columns, only.image.header.rows, 1];
         let step = place.normal_lps().map(|component| component * depth_mm);
         let even = Geometry {
@@ -220,7 +127,7 @@ impl Layout {
 /// Steps of the even grid between the first slice and the last, and how its slices are blended from those at `along`.
 type Blends = (usize, Option<Vec<(usize, f32)>>);
 
-fn blends(along: &[f64], findings: &mut Vec<Finding>) -> Result<Blends, Finding> {
+fn blends(along: &[f64], findings: &mut Vec<StackFinding>) -> Result<Blends, StackFinding> {
     let count = along.len() - 1;
     let height = along[count];
     if is_even(along) {
@@ -232,7 +139,7 @@ fn blends(along: &[f64], findings: &mut Vec<Finding>) -> Result<Blends, Finding>
     let spacing_mm = sorted[(count - 1) / 2];
     let (least_mm, most_mm) = (sorted[0], sorted[count - 1]);
     if most_mm > GAP_STEPS_MAX * spacing_mm {
-        return Err(Finding::LargeGap {
+        return Err(StackFinding::LargeGap {
             gap_mm: most_mm,
             spacing_mm,
         });
@@ -247,14 +154,14 @@ fn blends(along: &[f64], findings: &mut Vec<Finding>) -> Result<Blends, Finding>
         is_near(*at, slot as f64 * step, step)
     });
     let steps = if missing > 0 && in_slots {
-        findings.push(Finding::Missing {
+        findings.push(StackFinding::Missing {
             missing,
             gaps: gaps.iter().filter(|gap| missing_in(gap) > 0).count(),
             spacing_mm: step,
         });
         steps
     } else {
-        findings.push(Finding::UnevenSpacing { least_mm, most_mm });
+        findings.push(StackFinding::UnevenSpacing { least_mm, most_mm });
         (height / spacing_mm).round().max(1.0) as usize
     };
     let step = height / steps as f64;
@@ -292,7 +199,7 @@ fn is_near(at: f64, expected: f64, step: f64) -> bool {
 }
 
 /// The affine of a grid whose first slice is `first`: columns, rows, and a step between slices.
-fn affine(first: &Frame, step_lps: [f64; 3]) -> Affine {
+fn affine(first: &FrameHeader, step_lps: [f64; 3]) -> Affine {
     let columns = [
         first
             .along_row_lps

@@ -1,4 +1,4 @@
-//! What a header says about the image in its file.
+//! The header of an image file.
 
 use std::fs::File;
 use std::path::Path;
@@ -8,19 +8,19 @@ use crate::dicom::class::IMAGE_CLASSES;
 use crate::dicom::dataset::{self, Encoding, PixelElement};
 use crate::dicom::elements::Elements;
 use crate::dicom::error::HeaderError;
-use crate::dicom::frame::{self, Frames};
-use crate::dicom::patient::Patient;
+use crate::dicom::frame_header::{self, FrameHeaders};
+use crate::dicom::patient::PatientDigest;
 use crate::dicom::pixel_format::PixelFormat;
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag;
 use crate::dicom::text::CHARACTERS_MAX;
 use crate::dicom::uid::{is_uid, no_uid};
 
-/// An image or the frames of one, all of the same shape and format.
+/// The header of an image of one or more frames of the same shape and format.
 #[derive(Debug, Clone)]
-pub(super) struct Header {
+pub(super) struct ImageHeader {
     pub syntax: TransferSyntax,
-    pub patient: Patient,
+    pub patient: PatientDigest,
     pub instance: String,
     pub study: String,
     pub series: String,
@@ -33,25 +33,24 @@ pub(super) struct Header {
     pub rows: usize,
     pub format: PixelFormat,
     pub pixels: PixelElement,
-    pub frames: Frames,
+    pub frames: FrameHeaders,
 }
 
-/// Why a file is no image of a stack.
+/// Why a file is no image that can be part of a stack.
 #[derive(Debug)]
 pub(super) enum NoImage {
-    /// Another class of object; its UID.
+    /// An object of another class; the UID of the class.
     Class(String),
-    /// An overview image.
     Localizer,
     /// Several samples per pixel, or a palette.
     Color,
-    /// An image without pixels; with its series, where it states one.
+    /// An image without pixels; its series, where it states one.
     NoPixels(Option<Box<StatedSeries>>),
-    /// The header is unusable; with its series, where that was read.
+    /// An unusable header; its series, where that was read.
     Defect(HeaderError, Option<Box<StatedSeries>>),
 }
 
-/// The series that a file states whose header is unusable otherwise.
+/// The series of a file whose header is otherwise unusable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatedSeries {
     /// UID of the study, where it is stated.
@@ -85,8 +84,8 @@ fn description(elements: &Elements) -> Option<String> {
     elements.shown(tag::SERIES_DESCRIPTION, CHARACTERS_MAX)
 }
 
-/// Reads the header of a file, one of so many that are looked at together.
-pub(super) fn read(path: &Path, file: File, files: usize) -> Result<Header, NoImage> {
+/// Reads the header of a file, one of `files` that are read together and share a memory limit.
+pub(super) fn read(path: &Path, file: File, files: usize) -> Result<ImageHeader, NoImage> {
     let (stream, meta) = dataset::open(file).map_err(|reason| NoImage::Defect(reason, None))?;
     let mut stream = stream.one_of(files);
     let known = TransferSyntax::of(&meta.syntax);
@@ -127,23 +126,23 @@ pub(super) fn read(path: &Path, file: File, files: usize) -> Result<Header, NoIm
         return Err(NoImage::Color);
     }
     let of_all = elements.of_frame(None);
-    if elements.per_frame.len() == 0 && frame::is_localizer(&of_all) {
+    if elements.per_frame.len() == 0 && frame_header::is_localizer(&of_all) {
         return Err(NoImage::Localizer);
     }
-    if frame::is_mosaic(&of_all) {
+    if frame_header::is_mosaic(&of_all) {
         return Err(defect(HeaderError::Mosaic));
     }
-    let frames = frame::count(&elements).map_err(defect)?;
-    let header = Header::new(&elements, syntax, class, pixels).map_err(defect)?;
+    let frames = frame_header::count(&elements).map_err(defect)?;
+    let header = ImageHeader::new(&elements, syntax, class, pixels).map_err(defect)?;
     // Frames that cannot be there are not looked at.
     header
         .check_length(path, stream.rest(), frames as u64)
         .map_err(defect)?;
-    let frames = Frames::read(&elements).map_err(defect)?;
+    let frames = FrameHeaders::read(&elements).map_err(defect)?;
     if frames.distinct().iter().any(|frame| frame.is_localizer) {
         return Err(NoImage::Localizer);
     }
-    Ok(Header { frames, ..header })
+    Ok(ImageHeader { frames, ..header })
 }
 
 /// Whether a text is a code string (PS3.5 6.2).
@@ -153,7 +152,7 @@ fn is_code(text: &str) -> bool {
     text.len() <= 16 && text.bytes().all(of_code)
 }
 
-impl Header {
+impl ImageHeader {
     /// All but the frames.
     fn new(
         elements: &Elements,
@@ -187,7 +186,7 @@ impl Header {
             rows: elements.extent(tag::ROWS)?,
             format: elements.format()?,
             pixels,
-            frames: Frames::default(),
+            frames: FrameHeaders::default(),
         })
     }
 
@@ -197,7 +196,7 @@ impl Header {
         (self.rows * self.columns) as u64 * u64::from(self.format.allocated / 8)
     }
 
-    /// Checks that the pixels are there, as far as that shows without reading them.
+    /// Checks the length of the pixels, without reading them.
     fn check_length(&self, path: &Path, rest: Option<u64>, frames: u64) -> Result<(), HeaderError> {
         let expected = self.frame_bytes().saturating_mul(frames);
         let Some(stated) = self.pixels.length else {

@@ -1,28 +1,25 @@
-//! What is to be said about the slices of a stack.
+//! Findings about the slices of a stack.
 
 use std::path::PathBuf;
 
 /// What is noteworthy about the slices of a stack.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Finding {
-    /// A lone slice, whose depth is only stated.
+pub enum StackFinding {
+    /// A single slice, whose depth is taken from its header.
     #[error("it is a single slice, whose depth of {depth_mm:.3} mm is as stated")]
     SingleSlice {
         /// Stated distance or thickness.
         depth_mm: f64,
     },
-    /// Slices that are the same in place and pixels as others, and left out.
+    /// Slices with the same position and pixels as others, which are left out.
     #[error("copies of other slices, left out: {slices}")]
-    Copies {
-        /// How many.
-        slices: usize,
-    },
+    Copies { slices: usize },
     /// Slices are missing between others that lie evenly.
     #[error("slices missing: {missing}, in gaps: {gaps}; the others lie {spacing_mm:.3} mm apart")]
     Missing {
-        /// Slices that are not there.
+        /// Missing slices.
         missing: usize,
-        /// Places where they are not.
+        /// Gaps.
         gaps: usize,
         /// Distance between slices.
         spacing_mm: f64,
@@ -43,59 +40,46 @@ pub enum Finding {
         /// Angle between the line and the normal.
         degrees: f64,
     },
-    /// The series makes several stacks, which differ in what no series should.
+    /// The series makes several stacks, which differ in an attribute that is the same for all slices of a volume.
     #[error("it is one of {stacks} stacks of its series, which differ in {}", differ_in.join(" and "))]
-    Torn {
-        /// How many, not counting phases and the like.
+    SplitSeries {
+        /// Number of stacks, those that a distinguishing key tells apart counted once.
         stacks: usize,
-        /// In what.
         differ_in: Vec<&'static str>,
     },
-    /// Files of the series, or files beside it whose series is unknown, cannot be used.
+    /// Files of the series, or of unknown series beside its slices, cannot be used.
     #[error("files that are or may be of it cannot be used: {files}, the first is `{}`", first.display())]
-    Unread {
-        /// How many.
-        files: usize,
-        /// The first of them.
-        first: PathBuf,
-    },
+    Unread { files: usize, first: PathBuf },
     /// The files name different patients.
     #[error("its files name different patients: {patients}")]
-    Patients {
-        /// How many.
-        patients: usize,
-    },
-    /// Different files call themselves the same instance.
+    Patients { patients: usize },
+    /// Different files have the same SOP Instance UID.
     #[error("SOP Instance UIDs that different files of it share: {instances}")]
-    SameInstance {
-        /// How many.
-        instances: usize,
-    },
-    /// The files are so small that they cannot hold what their headers state.
+    SameInstance { instances: usize },
+    /// The files are too small for the pixels that their headers state.
     #[error(
         "its files of {found} bytes cannot hold the {expected} bytes of pixels that their headers state"
     )]
     Implausible {
-        /// Bytes of the files.
         found: u64,
         /// Bytes by the headers.
         expected: u64,
     },
-    /// Different slices at one place, and nothing tells which belong together.
+    /// Different slices at one position without a distinguishing key.
     #[error(
         "places with several slices that differ: {places}; no attribute tells which belong together"
     )]
     Conflict {
-        /// Places with such slices.
+        /// Positions with such slices.
         places: usize,
     },
-    /// Slices at one place that are compressed in different ways, and whose comparison would take more time or memory than
-    /// files of their size are given.
+    /// Slices at one position that are stored differently and whose comparison would take more time or memory than their
+    /// files justify.
     #[error(
         "places with several slices that are stored in different ways: {places}; they are too large to be compared"
     )]
     Uncompared {
-        /// Places with such slices.
+        /// Positions with such slices.
         places: usize,
     },
     /// A gap that is too large for interpolation.
@@ -103,23 +87,22 @@ pub enum Finding {
         "a gap of {gap_mm:.3} mm lies between slices that are {spacing_mm:.3} mm apart elsewhere"
     )]
     LargeGap {
-        /// The gap.
         gap_mm: f64,
         /// Distance between the others (median).
         spacing_mm: f64,
     },
-    /// Slices are displaced within their planes, and not along one line.
+    /// Slices are displaced within their planes, and their positions lie on no line.
     #[error("its slices lie up to {off_mm:.3} mm off the line through the first and the last")]
     OffLine {
         /// Largest distance from the line.
         off_mm: f64,
     },
-    /// A lone slice of unknown depth.
+    /// A single slice of unknown depth.
     #[error("it is a single slice that states neither thickness nor distance")]
     NoDepth,
 }
 
-impl Finding {
+impl StackFinding {
     /// Whether a volume needs to be resampled for it.
     pub fn needs_resampling(&self) -> bool {
         matches!(
@@ -128,7 +111,7 @@ impl Finding {
         )
     }
 
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Missing { .. } | Self::LargeGap { .. } => {

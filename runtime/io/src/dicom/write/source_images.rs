@@ -1,4 +1,4 @@
-//! What a result refers to.
+//! The images that a result refers to.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,29 +6,31 @@ use std::fmt;
 use vesal_volume::Geometry;
 
 use crate::Remarks;
-use crate::dicom::content::Content;
+use crate::dicom::assessment::{Assessment, Grade};
+use crate::dicom::content_digest::ContentDigest;
 use crate::dicom::error::DicomError;
-use crate::dicom::finding::Finding;
-use crate::dicom::patient::Patient;
-use crate::dicom::stack::{Assessment, Grade, Slice, frames_differ};
+use crate::dicom::patient::PatientDigest;
+use crate::dicom::slice::Slice;
+use crate::dicom::stack::frames_differ;
+use crate::dicom::stack_finding::StackFinding;
 use crate::dicom::tag::Tag;
 use crate::dicom::write::copied::Copied;
 use crate::dicom::write::uid::digest;
 
-/// What a result refers to: a series and its slices, its patient and study.
+/// The images that a result refers to: a series and its slices, its patient and study, and further series.
 ///
 /// Patient and study leave this only for a file that is written.
 #[derive(Clone)]
-pub struct Source {
+pub struct SourceImages {
     pub(super) study: String,
     pub(super) series: String,
     pub(super) series_number: Option<i64>,
     pub(super) modality: String,
     /// `None` where the images state none.
     pub(super) frame_of_reference: Option<String>,
-    /// That of the series whose grid results lie on.
+    /// Grade of the series whose grid results lie on.
     grade: Grade,
-    /// The worst of all series.
+    /// The worst grade of all series.
     pub(super) worst: Grade,
     /// Whether another series lies in another frame of reference.
     pub(super) frames_differ: bool,
@@ -40,13 +42,13 @@ pub struct Source {
     /// Other series that the result was made of, with their studies.
     pub(super) others: Vec<OtherSeries>,
     pub(super) copied: Copied,
-    /// Whose images they are, of each series.
-    patients: Vec<Patient>,
-    /// What the slices of each series hold.
-    contents: Vec<Content>,
+    /// The patient of each series.
+    patients: Vec<PatientDigest>,
+    /// The content of each series' slices.
+    contents: Vec<ContentDigest>,
 }
 
-impl fmt::Debug for Source {
+impl fmt::Debug for SourceImages {
     /// Series and number of slices: nothing of the patient.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source")
@@ -84,18 +86,18 @@ pub(super) struct OtherSeries {
     pub frames: Vec<SourceFrame>,
 }
 
-impl Source {
+impl SourceImages {
     /// The series whose grid a result is predicted on, and what its slices held when they were read; the header of its
     /// first slice is read again.
     ///
     /// **Errors**: [`DicomError::Refused`] for a stack without a volume; [`DicomError::OtherPatient`] where that header
     /// names another patient than it did; otherwise what is wrong with the file.
-    pub fn of(assessment: &Assessment, content: Content) -> Result<Self, DicomError> {
+    pub fn of(assessment: &Assessment, content: ContentDigest) -> Result<Self, DicomError> {
         let grid = assessment.grid()?;
         let Some(first) = assessment.slices().first() else {
             return Err(DicomError::Refused {
                 series: assessment.series.clone(),
-                reason: Finding::NoDepth,
+                reason: StackFinding::NoDepth,
             });
         };
         let header = &first.image.header;
@@ -103,7 +105,7 @@ impl Source {
             path: first.path().to_owned(),
             reason,
         })?;
-        if Patient::count([header.patient, copied.patient()]) > 1 {
+        if PatientDigest::count([header.patient, copied.patient()]) > 1 {
             return Err(DicomError::OtherPatient {
                 series: header.series.clone(),
                 first: header.series.clone(),
@@ -131,12 +133,12 @@ impl Source {
     /// The same with a further series, from which other channels of the input were read, and what its slices held.
     ///
     /// **Errors**: [`DicomError::Refused`] for a stack without a volume; [`DicomError::OtherPatient`].
-    pub fn and(mut self, further: &Assessment, content: Content) -> Result<Self, DicomError> {
+    pub fn and(mut self, further: &Assessment, content: ContentDigest) -> Result<Self, DicomError> {
         further.layout()?;
         for slice in further.slices().iter().take(1) {
             let header = &slice.image.header;
             self.patients.push(header.patient);
-            if Patient::count(self.patients.iter().copied()) > 1 {
+            if PatientDigest::count(self.patients.iter().copied()) > 1 {
                 return Err(DicomError::OtherPatient {
                     series: further.series.clone(),
                     first: self.series,
@@ -157,13 +159,13 @@ impl Source {
         Ok(self)
     }
 
-    /// The same, marked: images of the input may be missing, and every result says so.
+    /// Marks the input as possibly incomplete, which every result states.
     pub fn incomplete(mut self) -> Self {
         self.incomplete = true;
         self
     }
 
-    /// What results say of it.
+    /// The remarks of results.
     pub fn remarks(&self) -> Remarks {
         Remarks {
             incomplete: self.incomplete,

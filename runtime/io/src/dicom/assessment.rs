@@ -1,0 +1,111 @@
+//! What volume a stack makes, and how far it is to be trusted.
+
+use std::fmt;
+
+use vesal_volume::Geometry;
+
+use crate::dicom::error::DicomError;
+use crate::dicom::slice::Slice;
+use crate::dicom::stack_finding::StackFinding;
+use crate::dicom::stack_layout::StackLayout;
+
+/// How to treat slices that are unevenly spaced or tilted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Policy {
+    #[default]
+    Strict,
+    /// Resample onto an even, rectangular grid, by the positions of the slices.
+    Resample,
+}
+
+/// How far the geometry of a volume is to be trusted.
+///
+/// Of several volumes the greatest counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grade {
+    /// Its voxels are those of the scanner.
+    Ok,
+    /// Its voxels are interpolated between those of the scanner.
+    Resampled,
+    Refused,
+}
+
+impl fmt::Display for Grade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ok => "ok",
+            Self::Resampled => "resampled",
+            Self::Refused => "refused",
+        })
+    }
+}
+
+/// The volume that a stack makes, or why it makes none.
+#[derive(Debug, Clone)]
+pub struct Assessment {
+    pub(super) series: String,
+    pub(super) findings: Vec<StackFinding>,
+    pub(super) slices: Vec<Slice>,
+    /// How the slices are laid out in the volume, or why they make none.
+    pub(super) outcome: Result<StackLayout, StackFinding>,
+}
+
+impl Assessment {
+    /// Of a stack of this series that makes no volume.
+    pub(super) fn refused(series: &str, findings: Vec<StackFinding>, reason: StackFinding) -> Self {
+        Self {
+            series: series.to_owned(),
+            findings,
+            slices: Vec::new(),
+            outcome: Err(reason),
+        }
+    }
+
+    /// How far the volume is to be trusted.
+    pub fn grade(&self) -> Grade {
+        if self.outcome.is_err() {
+            Grade::Refused
+        } else if self.findings.iter().any(StackFinding::needs_resampling) {
+            Grade::Resampled
+        } else {
+            Grade::Ok
+        }
+    }
+
+    /// Why there is no volume; `None` where there is one.
+    pub fn refusal(&self) -> Option<&StackFinding> {
+        self.outcome.as_ref().err()
+    }
+
+    /// The other findings, such as why a volume is resampled.
+    pub fn findings(&self) -> &[StackFinding] {
+        &self.findings
+    }
+
+    /// The slices from first to last along the normal, copies left out; none of a refused stack.
+    pub fn slices(&self) -> &[Slice] {
+        &self.slices
+    }
+
+    /// How the slices are laid out in the volume.
+    ///
+    /// **Errors**: [`DicomError::Refused`] where they make none.
+    pub(super) fn layout(&self) -> Result<&StackLayout, DicomError> {
+        self.outcome.as_ref().map_err(|reason| DicomError::Refused {
+            series: self.series.clone(),
+            reason: reason.clone(),
+        })
+    }
+
+    /// The grid of the volume.
+    ///
+    /// **Errors**: [`DicomError::Refused`] where there is no volume.
+    pub fn grid(&self) -> Result<Geometry, DicomError> {
+        Ok(self.layout()?.target)
+    }
+
+    /// The grid of the volume; `None` where there is none.
+    pub fn geometry(&self) -> Option<Geometry> {
+        self.outcome.as_ref().ok().map(|layout| layout.target)
+    }
+}

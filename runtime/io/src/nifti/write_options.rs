@@ -1,0 +1,28 @@
+//! How to write a file.
+
+use ::nifti::XForm;
+
+use crate::Remarks;
+
+/// How to write a NIfTI file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// Whether an existing file may be replaced.
+    pub overwrite: bool,
+    /// Which world the affine leads to: the `space` of the header that the grid comes from. Unknown is written as
+    /// aligned, because a reader would otherwise not use the affine.
+    pub space: XForm,
+    /// Written to the header's description, behind the program's name.
+    pub remarks: Remarks,
+}
+
+impl Default for WriteOptions {
+    /// Replaces nothing; the world is aligned to another file's.
+    fn default() -> Self {
+        Self {
+            overwrite: false,
+            space: XForm::AlignedAnat,
+            remarks: Remarks::NONE,
+        }
+    }
+}
