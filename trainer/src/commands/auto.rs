@@ -6,7 +6,7 @@ use vesal_cli::stdout::print;
 use vesal_cli::{Exit, Failure, stderr};
 use vesal_trainer::fit::TrainDevice;
 use vesal_trainer::memory;
-use vesal_trainer::run_dir::{Made, WorkDir, WorkError};
+use vesal_trainer::work_dir::{Made, WorkDir, WorkError};
 
 use super::fit::{Trainings, max_ram_bytes};
 use super::scores::score_table;

@@ -10,7 +10,7 @@ use vesal_cli::stdout::print;
 use vesal_cli::{Exit, Failure, stderr};
 use vesal_trainer::fit::{self, FitError, FitOutcome, TrainDevice, TrainDevices};
 use vesal_trainer::memory;
-use vesal_trainer::run_dir::WorkDir;
+use vesal_trainer::work_dir::WorkDir;
 
 use super::failure;
 use super::progress::FitProgress;

@@ -2,7 +2,7 @@
 
 use vesal_cli::{Exit, Failure, stderr};
 use vesal_trainer::history::{self, ExportOptions, HistoryError};
-use vesal_trainer::run_dir::WorkDir;
+use vesal_trainer::work_dir::WorkDir;
 
 use super::failure;
 use super::fit::fit_failure;

@@ -18,7 +18,7 @@ use vesal_trainer::analyze::stats::ExcludedCase;
 use vesal_trainer::fit::{TrainDevice, TrainDevices};
 use vesal_trainer::memory::{self, DeviceMemory, MemorySource};
 use vesal_trainer::planner::Budget;
-use vesal_trainer::run_dir::{Fault, Made, Request, WorkDir, WorkError};
+use vesal_trainer::work_dir::{Fault, Made, Request, WorkDir, WorkError};
 
 use crate::cli::{MemoryArgument, SetUpArguments, SettingArguments, WorkArguments};
 use findings::{count, tell};

@@ -3,7 +3,7 @@
 use vesal_cli::{Exit, Failure, stderr};
 use vesal_files::atomic;
 use vesal_trainer::report::{self, Options, ReportError};
-use vesal_trainer::run_dir::WorkDir;
+use vesal_trainer::work_dir::WorkDir;
 
 use super::failure;
 use super::fit::fit_failure;

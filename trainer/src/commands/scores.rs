@@ -8,7 +8,7 @@ use vesal_bundle::run_record::{FILE_NAME, RunRecord, Score};
 use vesal_cli::stdout::{print, print_json};
 use vesal_cli::{Columns, Exit, Failure, Text, stderr};
 use vesal_trainer::fit::{self, FitError};
-use vesal_trainer::run_dir::WorkDir;
+use vesal_trainer::work_dir::WorkDir;
 
 use super::failure;
 use super::fit::fit_failure;

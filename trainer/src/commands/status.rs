@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vesal_cli::stdout::{print, print_json};
 use vesal_cli::{Columns, Exit, Failure, Text};
 use vesal_trainer::fit::{RunStatus, state};
-use vesal_trainer::run_dir::WorkDir;
+use vesal_trainer::work_dir::WorkDir;
 
 use super::failure;
 use crate::cli::StatusArguments;

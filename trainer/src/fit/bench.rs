@@ -12,7 +12,7 @@ use vesal_network::NetworkConfig;
 
 #[cfg(not(feature = "cuda"))]
 use super::DeviceError;
-use super::data_parallel::{DataParallel, Origin};
+use super::data_parallel::{DataParallel, ReplicaState};
 use super::learner::Task;
 use super::network::initialize;
 use super::rank::Ranks;
@@ -94,7 +94,7 @@ where
     let device = &ranks.first.device.clone();
     let network = initialize::<B>(&request.network, 0, device)?;
     let parameters = network.num_params();
-    let origin = Origin {
+    let state = ReplicaState {
         weight_decay: WEIGHT_DECAY,
         max_norm: None,
         class_weights: None,
@@ -102,7 +102,7 @@ where
         activation: Activation::Softmax,
         checkpoint: None,
     };
-    let mut learner = DataParallel::new(network, ranks, &origin)?;
+    let mut learner = DataParallel::new(network, ranks, &state)?;
     let mut first_step = Duration::ZERO;
     let (mut steps, mut loss) = (Vec::with_capacity(request.steps), f32::NAN);
     for step in 1..=WARM_UP + request.steps.max(1) {

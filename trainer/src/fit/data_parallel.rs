@@ -24,7 +24,7 @@ use crate::precision::Precision;
 
 /// What all replicas start from, but for the weights.
 #[derive(Debug, Clone)]
-pub struct Origin {
+pub struct ReplicaState {
     /// Decoupled weight decay.
     pub weight_decay: f64,
     /// Largest norm of all gradients together.
@@ -39,7 +39,7 @@ pub struct Origin {
     pub checkpoint: Option<(PathBuf, CheckpointHead)>,
 }
 
-impl Origin {
+impl ReplicaState {
     fn learner<B>(&self, mut network: Network<B>, rank: Rank<B>) -> Result<Learner<B>, FitError>
     where
         B: AutodiffBackend + DifferentiableOps,
@@ -86,11 +86,15 @@ where
     /// Replicas of a network on all devices, at rest.
     ///
     /// **Errors**: of the checkpoint.
-    pub fn new(network: Network<B>, ranks: Ranks<B>, origin: &Origin) -> Result<Self, FitError> {
+    pub fn new(
+        network: Network<B>,
+        ranks: Ranks<B>,
+        state: &ReplicaState,
+    ) -> Result<Self, FitError> {
         let (sender, answers) = mpsc::channel();
         let threads = ranks.others.into_iter().map(|rank| {
-            let (network, origin) = (network.clone(), origin.clone());
-            Replica::spawn(rank, network, origin, sender.clone())
+            let (network, state) = (network.clone(), state.clone());
+            Replica::spawn(rank, network, state, sender.clone())
         });
         let mut others = Replicas {
             threads: threads.collect(),
@@ -100,7 +104,7 @@ where
         // Copies are read off the first device: in its first sum, it would wait for replicas that wait for it.
         others.wait_for_answers()?;
         Ok(Self {
-            first: origin.learner(network, ranks.first)?,
+            first: state.learner(network, ranks.first)?,
             others,
         })
     }
@@ -171,7 +175,12 @@ struct Replica {
 }
 
 impl Replica {
-    fn spawn<B>(rank: Rank<B>, network: Network<B>, origin: Origin, answers: Sender<Answer>) -> Self
+    fn spawn<B>(
+        rank: Rank<B>,
+        network: Network<B>,
+        state: ReplicaState,
+        answers: Sender<Answer>,
+    ) -> Self
     where
         B: AutodiffBackend + DifferentiableOps,
         B::InnerBackend: BackendOps,
@@ -179,7 +188,7 @@ impl Replica {
         let (orders, received) = mpsc::channel();
         let thread = thread::spawn(move || {
             let name = rank.name;
-            let work = || follow(rank, network, &origin, received, &answers);
+            let work = || follow(rank, network, &state, received, &answers);
             let ended = catch_unwind(AssertUnwindSafe(work))
                 .unwrap_or_else(|panic| Err(panicked(name, panic.as_ref())));
             if let Err(error) = ended {
@@ -195,7 +204,7 @@ impl Replica {
 fn follow<B>(
     rank: Rank<B>,
     network: Network<B>,
-    origin: &Origin,
+    state: &ReplicaState,
     orders: Receiver<Order>,
     answers: &Sender<Answer>,
 ) -> Result<(), FitError>
@@ -204,7 +213,7 @@ where
     B::InnerBackend: BackendOps,
 {
     let network = copy_to(network, &rank.device);
-    let mut learner = origin.learner(network, rank)?;
+    let mut learner = state.learner(network, rank)?;
     learner.rank.wait_for_launches();
     if answers.send(Ok(())).is_err() {
         return Ok(());

@@ -126,7 +126,7 @@ pub fn run(request: &FitRequest, observer: &mut dyn FitObserver) -> Result<FitOu
     if let Some(score) = run_dir::find_finished(&request.run_dir, &plans.identity)? {
         return Ok(FitOutcome::Finished { score });
     }
-    let earlier = run_dir::find_earlier(&request.run_dir, &plans.identity)?;
+    let earlier = run_dir::find_resume_state(&request.run_dir, &plans.identity)?;
     memory_check::check(request, &plans)?;
     match request.devices.first() {
         name @ TrainDevice::Cpu => {

@@ -27,7 +27,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// What an earlier call left.
 #[derive(Debug)]
-pub struct Earlier {
+pub struct ResumeState {
     /// Its latest state.
     pub checkpoint: CheckpointHead,
     /// Score of its best weights.
@@ -73,7 +73,10 @@ pub fn is_occupied(run_dir: &Path) -> bool {
 /// Finds what an earlier call left in an occupied directory; without a checkpoint, what little it may have left is removed.
 ///
 /// **Errors**: [`FitError::OtherRun`] for the state of another training; unreadable or irremovable files.
-pub fn find_earlier(run_dir: &Path, identity: &Identity) -> Result<Option<Earlier>, FitError> {
+pub fn find_resume_state(
+    run_dir: &Path,
+    identity: &Identity,
+) -> Result<Option<ResumeState>, FitError> {
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| FitError::Io { path, source }
@@ -110,7 +113,7 @@ pub fn find_earlier(run_dir: &Path, identity: &Identity) -> Result<Option<Earlie
     let best = weights
         .filter(|head| head.identity == *identity)
         .map(|head| head.score);
-    Ok(Some(Earlier { checkpoint, best }))
+    Ok(Some(ResumeState { checkpoint, best }))
 }
 
 /// The score of a finished run in an occupied directory, which needs no checkpoint for it.
@@ -296,9 +299,9 @@ mod tests {
             cases: digest(),
         };
         let _occupied = occupy(&run).unwrap();
-        assert!(find_earlier(&run, &identity).unwrap().is_none());
+        assert!(find_resume_state(&run, &identity).unwrap().is_none());
         std::fs::write(run.join(METRICS_FILE), b"epoch\n1\n").unwrap();
-        assert!(find_earlier(&run, &identity).unwrap().is_none());
+        assert!(find_resume_state(&run, &identity).unwrap().is_none());
         assert!(!run.join(METRICS_FILE).exists());
         assert!(is_occupied(&run) && super::super::status(&run, None).is_none());
     }

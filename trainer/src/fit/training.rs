@@ -16,7 +16,7 @@ use super::checkpoint::{
     read_average, weights, whole_state,
 };
 use super::data::Data;
-use super::data_parallel::{DataParallel, Origin};
+use super::data_parallel::{DataParallel, ReplicaState};
 use super::early_stopping::{ends_early, has_diverged};
 use super::events::{Events, Progress};
 use super::learner::Task;
@@ -24,7 +24,7 @@ use super::metrics::Metrics;
 use super::network::{copy_to, initialize};
 use super::plans::Plans;
 use super::rank::Ranks;
-use super::run_dir::{Earlier, write_record};
+use super::run_dir::{ResumeState, write_record};
 use super::schedule::{WARMUP_MULTIPLIER, validation_epochs, warmup_cosine};
 use super::writer::Writer;
 use super::{
@@ -47,7 +47,7 @@ const CHECKPOINT_SHARE: u32 = 20;
 pub fn train<B>(
     request: &FitRequest,
     plans: &Plans,
-    earlier: Option<Earlier>,
+    earlier: Option<ResumeState>,
     ranks: Ranks<B>,
     observer: &mut dyn FitObserver,
 ) -> Result<FitOutcome, FitError>
@@ -89,7 +89,7 @@ where
         }
     });
     let average = average.transpose().map_err(FitError::TensorFile)?;
-    let origin = Origin {
+    let replicas = ReplicaState {
         weight_decay: plans.train.weight_decay,
         max_norm: plans.train.clip_grad_norm,
         class_weights: plans.train.class_weights.clone(),
@@ -100,7 +100,7 @@ where
             (path, earlier.checkpoint.clone())
         }),
     };
-    let learner = DataParallel::new(network, ranks, &origin)?;
+    let learner = DataParallel::new(network, ranks, &replicas)?;
     let progress = Progress {
         steps: position.epochs * sampler.steps() + position.steps,
         validated_steps: position.epochs * sampler.steps(),

@@ -12,7 +12,7 @@ use zip::{CompressionMethod, ZipWriter};
 
 use super::{History, HistoryError, LIST};
 use crate::fit::{CHECKPOINT_FILE, occupy};
-use crate::run_dir::WorkDir;
+use crate::work_dir::WorkDir;
 
 /// Endings of the work directory's own files; what else lies there is the user's.
 const OWN_ENDINGS: [&str; 2] = [".json", ".yaml"];

@@ -13,7 +13,7 @@ use zip::result::ZipError;
 use zip::{CompressionMethod, read::ZipFile};
 
 use super::{History, HistoryError, LIST, MAX_FILES};
-use crate::run_dir::{Request, WorkDir, WorkError};
+use crate::work_dir::{Request, WorkDir, WorkError};
 
 /// Unpacks a history into a new work directory, whole or not at all; `dataroot` says where the data are on this machine.
 ///

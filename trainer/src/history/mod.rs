@@ -21,7 +21,7 @@ use vesal_files::{AtomicError, DocumentError, VersionedDocument};
 use zip::result::ZipError;
 
 use crate::fit::FitError;
-use crate::run_dir::WorkError;
+use crate::work_dir::WorkError;
 
 /// The list of the archive's files.
 const LIST: &str = "history.json";

@@ -6,7 +6,7 @@ use super::page::{Section, figure};
 use super::plot::{self, COLORS, Words};
 use super::{count, short};
 use crate::analyze::stats::{CaseStats, EvenHistogram};
-use crate::run_dir::{WorkDir, WorkError};
+use crate::work_dir::{WorkDir, WorkError};
 
 /// Bins that the histograms of all cases are brought to.
 const BINS: usize = 64;

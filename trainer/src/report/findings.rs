@@ -5,7 +5,7 @@ use super::png::{LINES, MARK_COLOR, NON_FINITE_COLOR};
 use super::slice::{Scan, SliceError};
 use super::{chain, count};
 use crate::analyze::findings::{Finding, FindingKind, Severity};
-use crate::run_dir::{WorkDir, WorkError};
+use crate::work_dir::{WorkDir, WorkError};
 
 /// Pictures of a kind of finding.
 const PICTURES: usize = 3;

@@ -20,7 +20,7 @@ use thiserror::Error;
 use vesal_bundle::case_scores::CaseScores;
 
 use crate::fit::{self, FitError, TrainDevices};
-use crate::run_dir::{WorkDir, WorkError};
+use crate::work_dir::{WorkDir, WorkError};
 
 /// What to show beyond what is in the work directory.
 #[derive(Debug, Clone)]

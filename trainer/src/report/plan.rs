@@ -2,7 +2,7 @@
 
 use super::page::{Section, escaped, with_code};
 use crate::planner::{Decision, Group};
-use crate::run_dir::{WorkDir, WorkError};
+use crate::work_dir::{WorkDir, WorkError};
 
 /// The decisions by group.
 pub fn section(work: &WorkDir) -> Result<Section, WorkError> {

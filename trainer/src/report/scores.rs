@@ -7,7 +7,7 @@ use super::page::{Section, figure};
 use super::plot::{self, Words};
 use super::{dice, short};
 use crate::fit;
-use crate::run_dir::WorkDir;
+use crate::work_dir::WorkDir;
 
 /// Labels with columns of their own in the table of cases.
 const LABELS: usize = 6;

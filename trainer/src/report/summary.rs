@@ -5,7 +5,7 @@ use vesal_bundle::case_scores::{CaseScores, MeanScore};
 use super::page::{Section, escaped};
 use super::{count, dice};
 use crate::fit::state;
-use crate::run_dir::WorkDir;
+use crate::work_dir::WorkDir;
 
 /// Task, cases, folds, score and state.
 pub fn section(work: &WorkDir, scores: &[CaseScores]) -> Section {

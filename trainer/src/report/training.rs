@@ -4,7 +4,7 @@ use super::page::{Section, figure};
 use super::plot::{self, COLORS, Curve, Words};
 use super::short;
 use crate::fit::{self, Curves, FitError};
-use crate::run_dir::WorkDir;
+use crate::work_dir::WorkDir;
 
 /// Points of a curve.
 const POINTS: usize = 300;

@@ -11,7 +11,7 @@ use super::png::LINES;
 use super::slice::{Scan, SliceError};
 use super::{Options, chain, count, dice, short};
 use crate::fit::{self, HeldOut};
-use crate::run_dir::WorkDir;
+use crate::work_dir::WorkDir;
 
 /// Colors of outlines: truth and prediction.
 const TRUTH: usize = 0;

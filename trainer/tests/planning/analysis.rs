@@ -9,7 +9,7 @@ use vesal_trainer::analyze::findings::FindingKind;
 use vesal_trainer::analyze::stats::Summary;
 use vesal_trainer::analyze::{Analysis, HistogramOptions, Options, analyze, examine};
 use vesal_trainer::datalist::Datalist;
-use vesal_trainer::run_dir::{Fault, Request, WorkDir, WorkError};
+use vesal_trainer::work_dir::{Fault, Request, WorkDir, WorkError};
 use vesal_volume::Affine;
 
 fn run(dataset: &Dataset, options: impl Into<Options>) -> Analysis {

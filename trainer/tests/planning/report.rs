@@ -8,7 +8,7 @@ use crate::dataset_on_disk::{Dataset, image, labels};
 use tempfile::TempDir;
 use vesal_trainer::fit::{self, FitOutcome, TrainDevice};
 use vesal_trainer::report::{Options, Report, report};
-use vesal_trainer::run_dir::{Request, WorkDir};
+use vesal_trainer::work_dir::{Request, WorkDir};
 use vesal_volume::Affine;
 
 /// A name that would become markup if it were not escaped.

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use vesal_files::digest;
 use vesal_trainer::fit::FitError;
 use vesal_trainer::history::{ExportOptions, HistoryError, export, import};
-use vesal_trainer::run_dir::{Made, Request, WorkDir};
+use vesal_trainer::work_dir::{Made, Request, WorkDir};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 

@@ -7,7 +7,7 @@ use crate::dataset_on_disk::{Dataset, image, labels, text};
 use vesal_bundle::DeployPlan;
 use vesal_files::DocumentError;
 use vesal_trainer::fit::TrainDevice;
-use vesal_trainer::run_dir::{Fault, Made, Request, WorkDir, WorkError};
+use vesal_trainer::work_dir::{Fault, Made, Request, WorkDir, WorkError};
 use vesal_volume::Affine;
 
 fn prepare(work: &Path, input: Option<&Path>, settings: &[&str]) -> Result<WorkDir, WorkError> {

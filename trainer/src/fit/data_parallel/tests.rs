@@ -79,7 +79,7 @@ fn threads(count: usize) -> Ranks<B> {
     ranks(reductions.collect())
 }
 
-fn learner(ranks: Ranks<B>, origin: &Origin) -> DataParallel<B> {
+fn learner(ranks: Ranks<B>, state: &ReplicaState) -> DataParallel<B> {
     let config = NetworkConfig::SegresnetDs(SegResNetDsConfig {
         in_channels: 1,
         out_channels: 3,
@@ -89,11 +89,11 @@ fn learner(ranks: Ranks<B>, origin: &Origin) -> DataParallel<B> {
         resolution: None,
     });
     let network = initialize::<B>(&config, 3, &ranks.first.device).unwrap();
-    DataParallel::new(network, ranks, origin).unwrap()
+    DataParallel::new(network, ranks, state).unwrap()
 }
 
-fn origin(precision: Precision) -> Origin {
-    Origin {
+fn state(precision: Precision) -> ReplicaState {
+    ReplicaState {
         weight_decay: 1e-2,
         max_norm: None,
         class_weights: None,
@@ -159,7 +159,7 @@ fn assert_close(found: &[f32], expected: &[f32]) {
 #[test]
 fn replicas_take_the_steps_of_one() {
     let tasks = || (1..=4).map(|step| task(step, 1.0)).collect::<Vec<_>>();
-    let single = origin(Precision::Single);
+    let single = state(Precision::Single);
     let only = Ranks::only(TrainDevice::Cpu, Default::default());
     let (_, expected_losses, expected) = train(learner(only, &single), tasks());
     for devices in [2, 3] {
@@ -190,7 +190,7 @@ fn replicas_take_the_steps_of_one() {
     };
     let state = whole_state(&half.first.network, &half.first.optimizer);
     tensor_file::write(&path, &head, &state).unwrap();
-    let resumed = Origin {
+    let resumed = ReplicaState {
         checkpoint: Some((path, head)),
         ..single
     };
@@ -200,7 +200,7 @@ fn replicas_take_the_steps_of_one() {
 
 #[test]
 fn an_overflow_on_one_device_skips_the_step_on_all() {
-    let mixed = origin(Precision::Mixed);
+    let mixed = state(Precision::Mixed);
     let start = learner(threads(2), &mixed);
     let (skipped, _, weights) = train(start, vec![task(1, 1e30)]);
     let (_, _, untouched) = train(learner(threads(2), &mixed), Vec::new());
@@ -224,7 +224,7 @@ fn an_overflow_on_one_device_skips_the_step_on_all() {
 #[test]
 fn a_replica_that_panics_ends_the_training() {
     let reductions = (0..3).map(|index| Box::new(Broken(index)) as Box<_>);
-    let learner = learner(ranks(reductions.collect()), &origin(Precision::Single));
+    let learner = learner(ranks(reductions.collect()), &state(Precision::Single));
     let error = learner.step(task(1, 1.0)).unwrap_err();
     let FitError::Replica { device, reason } = error else {
         panic!("{error}")
