@@ -72,13 +72,13 @@ fn restore(criterion: &mut Criterion) {
                 keep: [1.0; 2],
             },
         ];
-        let (prepared, trace) = execute(vec![ct(shape, CT_MM)], &steps).expect("prepared");
+        let (prepared, transforms) = execute(vec![ct(shape, CT_MM)], &steps).expect("prepared");
         let mut probabilities = logits(3, prepared.geometry().shape);
         Activation::Softmax.probabilities_in_place(probabilities.view_mut());
         group.throughput(voxels(shape));
         group.bench_function(BenchmarkId::new("3 classes", name(shape)), |b| {
             b.iter(|| {
-                trace
+                transforms
                     .invert_to_labels(probabilities.view(), Activation::Softmax, &[0, 1, 2])
                     .expect("labels")
             });

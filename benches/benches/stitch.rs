@@ -7,7 +7,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use ndarray::Array3;
 use vesal_benches::{CopyPredictor, phantom, window_plan};
 use vesal_volume::postprocess::{Activation, map_features};
-use vesal_volume::preprocess::{Restorer, Step, execute};
+use vesal_volume::preprocess::{Inverter, Step, execute};
 use vesal_volume::window::stitch_planes;
 
 /// Edges of the volumes: cost grows with their third power.
@@ -50,7 +50,7 @@ fn restore(criterion: &mut Criterion) {
                 keep: [1.0, 1.0],
             },
         ];
-        let (prepared, trace) = execute(vec![phantom.volume], &steps).expect("prepared");
+        let (prepared, transforms) = execute(vec![phantom.volume], &steps).expect("prepared");
         let (_, x, y, z) = prepared.data.dim();
         let planes: Vec<_> = (0..x)
             .map(|x| {
@@ -60,12 +60,12 @@ fn restore(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements((edge * edge * edge) as u64));
         group.bench_function(BenchmarkId::from_parameter(format!("{edge}³")), |b| {
             b.iter(|| {
-                let mut restorer =
-                    Restorer::new(&trace, Activation::Softmax, &[0, 1, 2]).expect("restores");
+                let mut inverter =
+                    Inverter::new(&transforms, Activation::Softmax, &[0, 1, 2]).expect("restores");
                 for plane in &planes {
-                    restorer.push(plane.clone(), None).expect("numbers");
+                    inverter.push(plane.clone(), None).expect("numbers");
                 }
-                restorer.finish(None).expect("complete")
+                inverter.finish(None).expect("complete")
             });
         });
     }

@@ -14,7 +14,7 @@ use vesal_models::SegmentationNetwork;
 use vesal_volume::LabelMap;
 use vesal_volume::measure::{EmptyTruth, MeasureError, label_overlaps, region_overlaps, voxel_ml};
 use vesal_volume::postprocess::Activation;
-use vesal_volume::preprocess::{PreprocessError, Restorer};
+use vesal_volume::preprocess::{Inverter, PreprocessError};
 use vesal_volume::window::{PatchPredictor, StitchError, stitch_planes};
 
 use crate::dataset::ValidationVolume;
@@ -104,7 +104,7 @@ pub fn segment<P: PatchPredictor<Error = Infallible>>(
     proceed: &dyn Fn() -> bool,
 ) -> Result<Option<LabelMap>, ValidateError> {
     let values = plan.label_values();
-    let mut restorer = Restorer::new(&case.trace, plan.activation, &values)?;
+    let mut inverter = Inverter::new(&case.transforms, plan.activation, &values)?;
     let progress = |_| match proceed() {
         true => ControlFlow::Continue(()),
         false => ControlFlow::Break(Ok(())),
@@ -113,7 +113,7 @@ pub fn segment<P: PatchPredictor<Error = Infallible>>(
         // Rows take the place of planes, whose number decides over parallel work.
         let mut plane = logits.insert_axis(Axis(2));
         plan.activation.probabilities_in_place(plane.view_mut());
-        match restorer.push(plane.remove_axis(Axis(2)), None) {
+        match inverter.push(plane.remove_axis(Axis(2)), None) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(Err(error)),
         }
@@ -125,7 +125,7 @@ pub fn segment<P: PatchPredictor<Error = Infallible>>(
         progress,
         restore,
     )? {
-        ControlFlow::Continue(()) => Ok(Some(restorer.finish(None)?)),
+        ControlFlow::Continue(()) => Ok(Some(inverter.finish(None)?)),
         ControlFlow::Break(Ok(())) => Ok(None),
         ControlFlow::Break(Err(error)) => Err(error.into()),
     }

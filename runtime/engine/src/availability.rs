@@ -3,8 +3,8 @@
 use vesal_onnx::Bytes;
 
 use crate::device::{Device, DeviceError, RELU, check_provider, provider};
-use crate::form::Form;
 use crate::library::Runtime;
+use crate::optimized_model::OptimizedModel;
 use crate::options::EngineOptions;
 use crate::session::{self, SessionError};
 
@@ -42,7 +42,7 @@ fn try_device(runtime: &'static Runtime, device: Device) -> Availability {
     let error = check_provider(runtime, device).err().or_else(|| {
         let session = session::build(
             runtime,
-            &Form::plain(Bytes::from_static(RELU)),
+            &OptimizedModel::plain(Bytes::from_static(RELU)),
             device,
             &EngineOptions::default(),
             None,

@@ -1,14 +1,14 @@
 //! What a case takes in memory, from its headers alone.
 
 use vesal_volume::Geometry;
-use vesal_volume::preprocess::{Restorer, cost};
-use vesal_volume::window::{PatchPredictor, walk_bytes};
+use vesal_volume::preprocess::{Inverter, cost};
+use vesal_volume::window::{PatchPredictor, inferer_bytes};
 
-use crate::cuda::lot_bytes;
+use crate::cuda::plane_batch_bytes;
 use crate::ensemble::Ensemble;
 use crate::error::EngineError;
 use crate::network_memory::CONTEXT_BYTES;
-use crate::segmentation::LOTS_WAITING;
+use crate::segmentation::MAX_PENDING_BATCHES;
 
 /// What ONNX Runtime's arena holds for each byte that the graph's activations need: it grows by doubling, and keeps what a
 /// first run took one by one beside the one block of later runs.
@@ -47,28 +47,28 @@ impl Ensemble {
         };
         let prepared = bytes(&[channels, x, y, z], size_of::<f32>());
         let input = images.first().map_or([0; 3], |(grid, _)| grid.shape);
-        let restore = Restorer::bytes(&plan.preprocessing, input, preprocess.shape, classes);
+        let restore = Inverter::bytes(&plan.preprocessing, input, preprocess.shape, classes);
         let mut segment = prepared.saturating_add(restore);
         let mut finish = bytes(&input, size_of::<u16>());
         if self.device().is_gpu() {
-            let lots = self.predictors().map(|predictor| {
+            let batches = self.predictors().map(|predictor| {
                 let plane = bytes(&[predictor.output_channels(), y, z], size_of::<f32>());
-                lot_bytes(plane)
+                plane_batch_bytes(plane)
             });
-            let lots = lots.fold(0, u64::saturating_add);
+            let batches = batches.fold(0, u64::saturating_add);
             // Those that wait, and the one that is taken; two more that a GPU copies to.
-            let waiting = lots.saturating_mul(LOTS_WAITING as u64 + 1);
+            let waiting = batches.saturating_mul(MAX_PENDING_BATCHES as u64 + 1);
             segment = segment
                 .saturating_add(waiting)
-                .saturating_add(lots.saturating_mul(2));
+                .saturating_add(batches.saturating_mul(2));
             finish = restore.saturating_add(waiting).saturating_add(prepared);
         }
         let mut layer = 0;
         for predictor in self.predictors() {
             let outputs = predictor.output_channels();
             let batch = predictor.max_batch();
-            let walk = walk_bytes([channels, x, y, z], &plan.window, outputs, batch)?;
-            segment = segment.saturating_add(walk);
+            let inferer = inferer_bytes([channels, x, y, z], &plan.window, outputs, batch)?;
+            segment = segment.saturating_add(inferer);
             if predictor.head().is_some() {
                 segment = segment.saturating_add(bytes(&[classes, y, z], size_of::<f32>()));
             }

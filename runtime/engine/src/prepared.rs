@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ndarray::Array4;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::probe::ProbeInput;
-use vesal_volume::preprocess::{Trace, execute};
+use vesal_volume::preprocess::{AppliedTransforms, execute};
 use vesal_volume::{Affine, Volume};
 
 use crate::error::EngineError;
@@ -17,7 +17,7 @@ const SEED: u32 = 1543;
 #[derive(Debug, Clone)]
 pub struct PreparedCase {
     pub(crate) volume: Volume,
-    pub(crate) trace: Trace,
+    pub(crate) transforms: AppliedTransforms,
     /// Time that it took.
     pub(crate) time: Duration,
 }
@@ -38,11 +38,11 @@ impl PreparedCase {
             return Err(EngineError::Channels { found, expected });
         }
         let start = Instant::now();
-        let (volume, trace) = execute(images, &plan.preprocessing)?;
+        let (volume, transforms) = execute(images, &plan.preprocessing)?;
         let time = start.elapsed();
         Ok(Self {
             volume,
-            trace,
+            transforms,
             time,
         })
     }
@@ -58,16 +58,16 @@ impl PreparedCase {
         let data = Array4::from_shape_vec((plan.channels.len(), x, y, z), noise.values())?;
         let start = Instant::now();
         let affine = Affine::from_spacing([1.0; 3]);
-        let (volume, trace) = execute(vec![Volume { data, affine }], &[])?;
+        let (volume, transforms) = execute(vec![Volume { data, affine }], &[])?;
         Ok(Self {
             volume,
-            trace,
+            transforms,
             time: start.elapsed(),
         })
     }
 
     /// Shape that the networks see, `[X, Y, Z]`.
     pub fn shape(&self) -> [usize; 3] {
-        self.trace.prepared.shape
+        self.transforms.prepared.shape
     }
 }

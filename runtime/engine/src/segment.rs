@@ -9,11 +9,11 @@ use vesal_volume::window::Blending;
 
 use crate::ensemble::Ensemble;
 use crate::error::EngineError;
-use crate::finish::{Finishing, ProbabilitySink, TakePlanes};
+use crate::inferer::MemberInferer;
+use crate::postprocessor::{PlaneConsumer, PostprocessRequest, ProbabilitySink};
 use crate::predictor::OnnxPredictor;
 use crate::prepared::PreparedCase;
-use crate::segmentation::{Rest, Segmentation, StageTimes, Unfinished};
-use crate::walk::MemberWalk;
+use crate::segmentation::{PendingSegmentation, PostprocessHandle, Segmentation, StageTimes};
 
 /// Where a segmentation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum Stage {
 
 impl Ensemble {
     /// Segments a case: preprocesses it, lets every member predict it window by window, combines the predictions, and
-    /// brings the labels back to the grid of the first image; see [`Ensemble::predict_prepared`].
+    /// resamples the labels onto the grid of the first image; see [`Ensemble::predict_prepared`].
     ///
     /// **Errors**: the case does not fit the plan, a network fails, or [`EngineError::Stopped`].
     pub fn segment(
@@ -46,13 +46,13 @@ impl Ensemble {
             .finish()
     }
 
-    /// Lets every member predict a case that is prepared; what is left to do then is to finish it.
+    /// Lets every member predict a case that is prepared; [`PendingSegmentation::finish`] gives the labels.
     ///
     /// Windows go along X. As soon as no further window reaches a plane, it is combined over the members, resampled onto the
-    /// input's grid and reduced to labels: of the logits, every member holds as many planes as a window has, and
-    /// nothing holds all probabilities. Votes are counted on the plan's grid, and their shares brought back like
-    /// probabilities. Probabilities (of a vote: shares of the votes) go to `probabilities`, block by block. On a GPU the
-    /// last planes are still on that way when this returns: the next case need not wait for them.
+    /// input's grid and reduced to labels: every member holds the logits of as many planes as a window has, and nothing
+    /// holds all probabilities. Votes are counted on the plan's grid, and their shares are resampled like probabilities.
+    /// Probabilities (of a vote: shares of the votes) go to `probabilities`, block by block. On a GPU the last planes are
+    /// still being postprocessed when this returns: the next case need not wait for them.
     ///
     /// `progress` is called after every batch of windows, and stops the segmentation when it breaks.
     ///
@@ -62,52 +62,53 @@ impl Ensemble {
         case: PreparedCase,
         probabilities: Option<Box<dyn ProbabilitySink + Send>>,
         progress: &mut dyn FnMut(Stage) -> ControlFlow<()>,
-    ) -> Result<Unfinished, EngineError> {
+    ) -> Result<PendingSegmentation, EngineError> {
         let PreparedCase {
             volume,
-            trace,
+            transforms,
             time,
         } = case;
         let (start, already) = (Instant::now(), self.network_time());
-        let beside = self.device().is_gpu();
-        let (plan, shape) = (Arc::clone(&self.plan), trace.prepared.shape);
+        let concurrent = self.device().is_gpu();
+        let (plan, shape) = (Arc::clone(&self.plan), transforms.prepared.shape);
         let heads = self.members.iter();
         let heads = heads.map(|(predictor, weight)| (predictor.head().cloned(), *weight));
-        let finishing = Finishing {
+        let request = PostprocessRequest {
             plan: Arc::clone(&plan),
             members: heads.collect(),
             combine: self.combine,
-            trace,
+            transforms,
             probabilities,
         };
         let blending = Blending::new(shape, &plan.window)?;
         let windows = blending.grid().count();
-        let mut walks = Vec::with_capacity(self.members.len());
+        let mut inferers = Vec::with_capacity(self.members.len());
         for (member, (predictor, _)) in self.members.iter_mut().enumerate() {
-            let walk = MemberWalk::new(volume.data.view(), &plan.window, &blending, predictor);
-            walks.push(walk.map_err(|source| EngineError::Predict { member, source })?);
+            let inferer =
+                MemberInferer::new(volume.data.view(), &plan.window, &blending, predictor);
+            inferers.push(inferer.map_err(|source| EngineError::Predict { member, source })?);
         }
         let members = &mut self.members;
         let mut last = start;
-        let mut feed = |take: &mut TakePlanes<'_>| {
-            last = drive(members, &mut walks, windows, progress, take)?;
+        let mut feed = |take: &mut PlaneConsumer<'_>| {
+            last = drive(members, &mut inferers, windows, progress, take)?;
             Ok(())
         };
         // A GPU computes while the host combines and restores: no window waits for that, not even the next case's.
-        let rest = if beside {
-            Rest::beside(finishing, feed)?
+        let postprocessing = if concurrent {
+            PostprocessHandle::spawn(request, feed)?
         } else {
-            Rest::Done(finishing.run(&mut feed)?)
+            PostprocessHandle::Done(request.run(&mut feed)?)
         };
-        let network = if walks.iter().all(MemberWalk::is_queued) {
+        let network = if inferers.iter().all(MemberInferer::is_queued) {
             last - start
         } else {
             self.network_time() - already
         };
-        drop(walks);
-        let restored = match &rest {
-            Rest::Done(finished) => finished.time,
-            Rest::Beside(_) => Duration::ZERO,
+        drop(inferers);
+        let restored = match &postprocessing {
+            PostprocessHandle::Done(done) => done.time,
+            PostprocessHandle::Running(_) => Duration::ZERO,
         };
         let times = StageTimes {
             prepare: time,
@@ -115,10 +116,15 @@ impl Ensemble {
             stitch: start.elapsed().saturating_sub(network + restored),
             restore: restored,
         };
-        Ok(Unfinished::new(rest, volume, windows, times))
+        Ok(PendingSegmentation::new(
+            postprocessing,
+            volume,
+            windows,
+            times,
+        ))
     }
 
-    /// Time that the networks took so far.
+    /// Time that the networks have taken so far.
     fn network_time(&self) -> Duration {
         self.members
             .iter()
@@ -127,36 +133,39 @@ impl Ensemble {
     }
 }
 
-/// Lets all members predict all windows, and hands over the planes that are complete; gives the time of the last window.
+/// Lets all members predict all windows, and hands complete planes to `take`; returns when the last window was done.
 fn drive(
     members: &mut [(OnnxPredictor, f64)],
-    walks: &mut [MemberWalk<'_>],
+    inferers: &mut [MemberInferer<'_>],
     windows: usize,
     progress: &mut dyn FnMut(Stage) -> ControlFlow<()>,
-    take: &mut TakePlanes<'_>,
+    take: &mut PlaneConsumer<'_>,
 ) -> Result<Instant, EngineError> {
-    let total_windows = windows * walks.len();
+    let total_windows = windows * inferers.len();
     let at = |windows| Stage::Network {
         windows,
         total_windows,
     };
     report(progress, at(0))?;
     let mut last = Instant::now();
-    while walks.iter().any(|walk| walk.progress().done < windows) {
-        for member in 0..walks.len() {
+    while inferers
+        .iter()
+        .any(|inferer| inferer.progress().done < windows)
+    {
+        for member in 0..inferers.len() {
             let failed = |source| EngineError::Predict { member, source };
             let (predictor, _) = &mut members[member];
-            // On to the next plane that is complete; the other members follow.
+            // Until this member completes a plane; the other members follow.
             let mut taken = 0;
-            while taken == 0 && walks[member].progress().done < windows {
-                walks[member].step(predictor).map_err(failed)?;
+            while taken == 0 && inferers[member].progress().done < windows {
+                inferers[member].step(predictor).map_err(failed)?;
                 last = Instant::now();
-                let done = walks.iter().map(|walk| walk.progress().done).sum();
+                let done = inferers.iter().map(|inferer| inferer.progress().done).sum();
                 report(progress, at(done))?;
                 loop {
-                    let done = walks[member].progress().done;
-                    let planes = walks[member].pop(predictor).map_err(failed)?;
-                    if walks[member].progress().done > done {
+                    let done = inferers[member].progress().done;
+                    let planes = inferers[member].pop(predictor).map_err(failed)?;
+                    if inferers[member].progress().done > done {
                         last = Instant::now();
                     }
                     if planes.is_empty() {

@@ -1,4 +1,4 @@
-//! What becomes of cases that are predicted: the last planes may still be on their way to labels.
+//! Segmented cases, and cases whose last planes are still being postprocessed.
 
 use std::fmt;
 use std::panic::resume_unwind;
@@ -9,10 +9,10 @@ use std::time::Duration;
 use vesal_volume::{LabelMap, Volume};
 
 use crate::error::EngineError;
-use crate::finish::{Finished, Finishing, TakePlanes};
+use crate::postprocessor::{PlaneConsumer, PostprocessRequest, Postprocessed};
 
-/// Lots of planes of each member that may wait to be restored while a GPU goes on.
-pub(crate) const LOTS_WAITING: usize = 3;
+/// Plane batches of each member that may wait for postprocessing while the GPU goes on.
+pub(crate) const MAX_PENDING_BATCHES: usize = 3;
 
 /// Time of each stage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,70 +38,78 @@ pub struct Segmentation {
     pub times: StageTimes,
 }
 
-/// A case that is predicted: on a GPU its last planes are still restored, beside whatever comes next.
+/// A case whose windows are all predicted: on a GPU its last planes are postprocessed on another thread, while the next case
+/// is predicted.
 ///
-/// Dropped, it waits until that is over.
+/// Dropping it waits for that thread.
 #[must_use = "it has no labels before it is finished"]
-pub struct Unfinished {
-    rest: Option<Rest>,
-    /// What was predicted: to free so much takes time that a GPU need not wait for.
+pub struct PendingSegmentation {
+    postprocessing: Option<PostprocessHandle>,
+    /// The prepared volume, freed in `finish`: freeing it takes time that a GPU need not wait for.
     spent: Option<Volume>,
     windows: usize,
     times: StageTimes,
 }
 
-/// What is left to do.
-pub(crate) enum Rest {
-    /// Nothing.
-    Done(Finished),
-    /// Planes that wait for a thread of their own.
-    Beside(JoinHandle<Result<Finished, EngineError>>),
+/// Postprocessing of a case, done or under way.
+pub(crate) enum PostprocessHandle {
+    Done(Postprocessed),
+    /// On a thread of its own.
+    Running(JoinHandle<Result<Postprocessed, EngineError>>),
 }
 
-impl Rest {
-    /// Lets a thread take the planes that `feed` hands over, and does not wait for it once all are there.
-    pub(crate) fn beside(
-        finishing: Finishing,
-        feed: impl FnOnce(&mut TakePlanes<'_>) -> Result<(), EngineError>,
+impl PostprocessHandle {
+    /// Postprocesses the planes that `feed` hands over on another thread, and returns once all are handed over.
+    ///
+    /// **Errors**: `feed` fails, or the thread fails before all planes are handed over.
+    pub(crate) fn spawn(
+        request: PostprocessRequest,
+        feed: impl FnOnce(&mut PlaneConsumer<'_>) -> Result<(), EngineError>,
     ) -> Result<Self, EngineError> {
-        let (send, lots) = sync_channel(LOTS_WAITING * finishing.members.len());
+        let (send, batches) = sync_channel(MAX_PENDING_BATCHES * request.members.len());
         let thread = thread::spawn(move || {
-            finishing.run(|take| {
-                lots.into_iter()
+            request.run(|take| {
+                batches
+                    .into_iter()
                     .try_for_each(|(member, planes)| take(member, planes))
             })
         });
         let mut failed = false;
         let fed = feed(&mut |member, planes| {
-            // Whoever does not listen any more has failed, and says so in the end.
+            // A receiver that is gone has failed; `finish` returns its error.
             let sent = send.send((member, planes));
             failed = sent.is_err();
             sent.map_err(|_| EngineError::Stopped)
         });
         drop(send);
-        let rest = Self::Beside(thread);
+        let handle = Self::Running(thread);
         match fed {
-            Ok(()) => Ok(rest),
-            Err(error) => match rest.finish() {
+            Ok(()) => Ok(handle),
+            Err(error) => match handle.finish() {
                 Err(reason) if failed => Err(reason),
                 _ => Err(error),
             },
         }
     }
 
-    fn finish(self) -> Result<Finished, EngineError> {
+    fn finish(self) -> Result<Postprocessed, EngineError> {
         match self {
-            Self::Done(finished) => Ok(finished),
-            Self::Beside(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Self::Done(done) => Ok(done),
+            Self::Running(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
         }
     }
 }
 
-impl Unfinished {
-    pub(crate) fn new(rest: Rest, spent: Volume, windows: usize, times: StageTimes) -> Self {
+impl PendingSegmentation {
+    pub(crate) fn new(
+        postprocessing: PostprocessHandle,
+        spent: Volume,
+        windows: usize,
+        times: StageTimes,
+    ) -> Self {
         Self {
-            spent: matches!(rest, Rest::Beside(_)).then_some(spent),
-            rest: Some(rest),
+            spent: matches!(postprocessing, PostprocessHandle::Running(_)).then_some(spent),
+            postprocessing: Some(postprocessing),
             windows,
             times,
         }
@@ -117,8 +125,8 @@ impl Unfinished {
     /// **Errors**: the predictions give no labels, or probabilities cannot be stored.
     pub fn finish(mut self) -> Result<Segmentation, EngineError> {
         drop(self.spent.take());
-        let rest = self.rest.take().ok_or(EngineError::Stopped)?;
-        let Finished { labels, time } = rest.finish()?;
+        let postprocessing = self.postprocessing.take().ok_or(EngineError::Stopped)?;
+        let Postprocessed { labels, time } = postprocessing.finish()?;
         let times = StageTimes {
             restore: time,
             ..self.times
@@ -131,19 +139,19 @@ impl Unfinished {
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for PendingSegmentation {
     fn drop(&mut self) {
-        if let Some(Rest::Beside(thread)) = self.rest.take() {
-            // Whatever became of it, nobody wants to know.
+        if let Some(PostprocessHandle::Running(thread)) = self.postprocessing.take() {
+            // Its result is not wanted.
             let _ = thread.join();
         }
     }
 }
 
-impl fmt::Debug for Unfinished {
+impl fmt::Debug for PendingSegmentation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("Unfinished")
+            .debug_struct("PendingSegmentation")
             .field("windows", &self.windows)
             .field("times", &self.times)
             .finish_non_exhaustive()
@@ -163,7 +171,7 @@ mod tests {
 
     use super::*;
     use crate::error::SinkError;
-    use crate::finish::ProbabilitySink;
+    use crate::postprocessor::ProbabilitySink;
 
     fn plan() -> DeployPlan {
         let label = |class_index| {
@@ -196,13 +204,13 @@ mod tests {
         }
     }
 
-    fn finishing(probabilities: Option<Box<dyn ProbabilitySink + Send>>) -> Finishing {
-        let (_, trace) = execute(vec![volume()], &[]).expect("no steps");
-        Finishing {
+    fn request(probabilities: Option<Box<dyn ProbabilitySink + Send>>) -> PostprocessRequest {
+        let (_, transforms) = execute(vec![volume()], &[]).expect("no steps");
+        PostprocessRequest {
             plan: Arc::new(plan()),
             members: vec![(None, 1.0)],
             combine: Combine::Mean,
-            trace,
+            transforms,
             probabilities,
         }
     }
@@ -229,12 +237,12 @@ mod tests {
 
     #[test]
     fn planes_that_wait_become_labels() {
-        let rest = Rest::beside(finishing(None), |take| {
+        let handle = PostprocessHandle::spawn(request(None), |take| {
             take(0, vec![plane([0.0, 1.0])])?;
             take(0, vec![plane([1.0, 0.0])])
         });
-        let rest = rest.expect("fed");
-        let found = Unfinished::new(rest, volume(), 1, StageTimes::default()).finish();
+        let handle = handle.expect("fed");
+        let found = PendingSegmentation::new(handle, volume(), 1, StageTimes::default()).finish();
         let labels = found.expect("finished").labels.data;
         assert_eq!(labels.iter().copied().collect::<Vec<_>>(), [7, 0]);
     }
@@ -242,14 +250,14 @@ mod tests {
     #[test]
     fn what_has_failed_first_is_told() {
         let sink = Box::new(Full);
-        let error = Rest::beside(finishing(Some(sink)), |take| {
-            // Some lots wait before anybody notices.
+        let error = PostprocessHandle::spawn(request(Some(sink)), |take| {
+            // Some batches wait before the failure shows.
             (0..1000).try_for_each(|_| take(0, vec![plane([0.0, 1.0])]))
         });
         let error = error.err().expect("nobody takes them");
         assert!(matches!(error, EngineError::Probabilities(_)), "{error:?}");
 
-        let error = Rest::beside(finishing(None), |take| {
+        let error = PostprocessHandle::spawn(request(None), |take| {
             take(0, vec![plane([0.0, 1.0])])?;
             Err(EngineError::NoMembers)
         });
@@ -259,9 +267,10 @@ mod tests {
 
     #[test]
     fn a_case_without_all_its_planes_has_no_labels() {
-        let rest = Rest::beside(finishing(None), |take| take(0, vec![plane([0.0, 1.0])]));
-        let rest = rest.expect("fed");
-        let found = Unfinished::new(rest, volume(), 1, StageTimes::default()).finish();
+        let handle =
+            PostprocessHandle::spawn(request(None), |take| take(0, vec![plane([0.0, 1.0])]));
+        let handle = handle.expect("fed");
+        let found = PendingSegmentation::new(handle, volume(), 1, StageTimes::default()).finish();
         let error = found.expect_err("a plane is missing");
         assert!(matches!(error, EngineError::Preprocess(_)), "{error:?}");
     }

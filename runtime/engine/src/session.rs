@@ -9,8 +9,8 @@ use thiserror::Error;
 use crate::cpu;
 use crate::cuda::{Accelerator, Element};
 use crate::device::Device;
-use crate::form::{Form, WEIGHTS};
 use crate::library::Runtime;
+use crate::optimized_model::{OptimizedModel, WEIGHTS};
 use crate::options::{ConvolutionSearch, EngineOptions, Precision};
 use crate::plugin::{self, PluginError, Provider, ProviderOptions};
 
@@ -48,7 +48,7 @@ const NOWHERE: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
 /// **Errors**: the file is no valid network, or the device does not run all of it.
 pub(crate) fn build(
     runtime: &'static Runtime,
-    network: &Form,
+    network: &OptimizedModel,
     device: Device,
     options: &EngineOptions,
     accelerator: Option<(&Accelerator, Element)>,

@@ -16,7 +16,7 @@ use vesal_cli::{Exit, Failure, stderr};
 use vesal_trainer::analyze::Measures;
 use vesal_trainer::analyze::stats::ExcludedCase;
 use vesal_trainer::fit::{TrainDevice, TrainDevices};
-use vesal_trainer::memory::{self, DeviceMemory, MemorySource};
+use vesal_trainer::memory::{self, MemoryBudget, MemorySource};
 use vesal_trainer::planner::Budget;
 use vesal_trainer::work_dir::{Fault, Made, Request, WorkDir, WorkError};
 
@@ -63,7 +63,7 @@ fn decide_memory(
         MemorySource::Default => false,
     };
     let found = match asked {
-        Some(MemoryArgument::Gib(gib)) => DeviceMemory::set(gib),
+        Some(MemoryArgument::Gib(gib)) => MemoryBudget::set(gib),
         None if is_known || (work.is_planned() && !again) => return Ok(()),
         None | Some(MemoryArgument::Detect) => memory::detect(devices)
             .map_err(|error| fit::fit_failure(error.into()).attempting(attempt))?,

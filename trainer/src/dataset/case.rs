@@ -99,8 +99,8 @@ pub fn load_training(
         case: case.id.clone(),
         source,
     };
-    let (volume, trace) = preprocess::execute(images, &plan.preprocessing).map_err(failed)?;
-    let labels = trace.prepare_labels(&labels).map_err(failed)?;
+    let (volume, transforms) = preprocess::execute(images, &plan.preprocessing).map_err(failed)?;
+    let labels = transforms.prepare_labels(&labels).map_err(failed)?;
     let classes = to_classes(labels.data, plan);
     let voxels = ClassVoxels::new(classes.view(), &mut Rng::new(&[seed, index as u64]));
     Ok(TrainingVolume {
@@ -122,12 +122,12 @@ pub fn load_validation(
         case: case.id.clone(),
         source,
     };
-    let (volume, trace) = preprocess::execute(images, &plan.preprocessing).map_err(failed)?;
+    let (volume, transforms) = preprocess::execute(images, &plan.preprocessing).map_err(failed)?;
     // Refuses a label map on another grid, which could not be compared with predictions.
-    trace.prepare_labels(&labels).map_err(failed)?;
+    transforms.prepare_labels(&labels).map_err(failed)?;
     Ok(ValidationVolume {
         image: contiguous(volume.data),
-        trace,
+        transforms,
         labels,
     })
 }

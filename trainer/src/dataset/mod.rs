@@ -16,7 +16,7 @@ pub use sampler::{Batch, Sampler};
 
 use ndarray::{Array3, Array4};
 use vesal_volume::LabelMap;
-use vesal_volume::preprocess::Trace;
+use vesal_volume::preprocess::AppliedTransforms;
 
 /// A case to cut patches from.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub struct ValidationVolume {
     /// Preprocessed intensities, `[C, X, Y, Z]`.
     pub image: Array4<f32>,
     /// How to bring predictions back to the grid of the label map.
-    pub trace: Trace,
+    pub transforms: AppliedTransforms,
     /// True labels, as the plan has them, on the grid of the first image.
     pub labels: LabelMap,
 }

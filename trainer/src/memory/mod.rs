@@ -33,14 +33,14 @@ pub enum MemorySource {
 
 /// Memory to plan for.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DeviceMemory {
+pub struct MemoryBudget {
     /// In GiB.
     pub gib: f64,
     /// How that is known.
     pub source: MemorySource,
 }
 
-impl DeviceMemory {
+impl MemoryBudget {
     /// What the user says.
     pub fn set(gib: f64) -> Self {
         Self {
@@ -72,22 +72,22 @@ pub fn cases_budget() -> Option<u64> {
 /// can be found out.
 ///
 /// **Errors**: a GPU that is not there.
-pub fn detect(devices: &TrainDevices) -> Result<DeviceMemory, DeviceError> {
+pub fn detect(devices: &TrainDevices) -> Result<MemoryBudget, DeviceError> {
     let mut least: Option<u64> = None;
     for &device in devices.all() {
         let total = room(device)?.map(|room| room.total);
         least = [least, total].into_iter().flatten().min();
     }
     Ok(match (devices.first(), least) {
-        (_, None) => DeviceMemory {
+        (_, None) => MemoryBudget {
             gib: REFERENCE_GIB,
             source: MemorySource::Default,
         },
-        (TrainDevice::Cuda(_), Some(total)) => DeviceMemory {
+        (TrainDevice::Cuda(_), Some(total)) => MemoryBudget {
             gib: hundredths(total as f64 / GIB),
             source: MemorySource::Cuda,
         },
-        (TrainDevice::Cpu, Some(total)) => DeviceMemory {
+        (TrainDevice::Cpu, Some(total)) => MemoryBudget {
             gib: hundredths(HOST_SHARE * total as f64 / GIB).min(REFERENCE_GIB),
             source: MemorySource::Ram,
         },

@@ -40,7 +40,7 @@ pub use burn_cuda::CudaDevice;
 pub use communicator::Communicator;
 pub use error::CudaError;
 pub use requirements::{check, check_nccl};
-pub use usage::{DeviceMemory, memory, reserved_bytes};
+pub use usage::{MemoryInfo, memory, reserved_bytes};
 
 without_gradients!(Cuda);
 

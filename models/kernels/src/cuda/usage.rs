@@ -11,7 +11,7 @@ use super::requirements::check;
 
 /// Memory of a device, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeviceMemory {
+pub struct MemoryInfo {
     /// In all.
     pub total: u64,
     /// Not taken by any process; a context of this process's is taken already.
@@ -30,7 +30,7 @@ pub fn reserved_bytes(device: &CudaDevice) -> u64 {
 /// Asks how much memory a device has.
 ///
 /// **Errors**: as [`check`], and where the driver refuses.
-pub fn memory(index: usize) -> Result<DeviceMemory, CudaError> {
+pub fn memory(index: usize) -> Result<MemoryInfo, CudaError> {
     check(index)?;
     // On a thread of its own, so that no other thread's current context changes.
     let asked = std::thread::spawn(move || {
@@ -44,7 +44,7 @@ pub fn memory(index: usize) -> Result<DeviceMemory, CudaError> {
         }
     });
     let (free, total) = asked.join().map_err(|_| CudaError::Driver)??;
-    Ok(DeviceMemory {
+    Ok(MemoryInfo {
         total: total as u64,
         free: free as u64,
     })

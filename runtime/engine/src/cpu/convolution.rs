@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::plan::{Convolution, Method, Product, Source};
+use super::plan::{Convolution, Method, Product, WeightSource};
 use super::scratch::Scratch;
 use super::tile::{GROUPS, LANES, PANEL, Tile};
 use super::winograd::Algorithm;
@@ -61,9 +61,9 @@ impl Convolution {
             let mut part = parts[index].lock().unwrap_or_else(PoisonError::into_inner);
             let (product, to) = &mut *part;
             match &product.source {
-                Source::Network => {}
-                Source::Planes(kernel) => Algorithm::transform(*kernel, weights, 9, to),
-                Source::Class(class) => class.weights(&self.layer, weights, to),
+                WeightSource::Network => {}
+                WeightSource::Planes(kernel) => Algorithm::transform(*kernel, weights, 9, to),
+                WeightSource::Phase(phase) => phase.weights(&self.layer, weights, to),
             }
         });
         drop(parts);

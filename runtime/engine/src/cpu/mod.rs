@@ -14,8 +14,8 @@
     )
 )]
 
+mod conv_transpose;
 mod convolution;
-mod doubling;
 mod operator;
 mod pack;
 mod plan;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use vesal_onnx::VolumeConvolution;
 
-use super::doubling::{self, Class};
+use super::conv_transpose::{OutputPhase, output_phases};
 use super::pack::MAX_KERNEL;
 use super::plane::Rows;
 use super::tile::{LANES, PANEL};
@@ -84,18 +84,18 @@ pub(super) struct Product {
     /// Sums that it is added to, and times what.
     pub targets: Vec<(usize, f32)>,
     /// What makes its weights of the network's.
-    pub source: Source,
+    pub source: WeightSource,
 }
 
 /// Where a product's weights come from.
 #[derive(Debug)]
-pub(super) enum Source {
+pub(super) enum WeightSource {
     /// They are the network's, where they lie.
     Network,
     /// Sums of planes of kernels.
     Planes([f64; 3]),
     /// Some voxels of kernels.
-    Class(Class),
+    Phase(OutputPhase),
 }
 
 impl Convolution {
@@ -210,7 +210,7 @@ impl Convolution {
 
     /// Whether these are the network's.
     pub(super) fn takes_own_weights(&self) -> bool {
-        let own = |product: &Product| matches!(product.source, Source::Network);
+        let own = |product: &Product| matches!(product.source, WeightSource::Network);
         self.products().all(own)
     }
 
@@ -276,7 +276,8 @@ fn fills(layer: &VolumeConvolution, method: &Method, part: usize) -> Option<Vec<
                     9 * of.mixes.len(),
                     rows.offsets(part * of.mixes.len()),
                     of.targets,
-                    of.kernel.map_or(Source::Network, Source::Planes),
+                    of.kernel
+                        .map_or(WeightSource::Network, WeightSource::Planes),
                 )],
             };
             algorithm(layer).products.iter().map(fill).collect()
@@ -286,19 +287,24 @@ fn fills(layer: &VolumeConvolution, method: &Method, part: usize) -> Option<Vec<
             if y * z < PANEL || pairs * layer.taps() * size_of::<f32>() > TRANSFORMED_BYTES {
                 return None;
             }
-            let of = |class: Class| {
-                let mut offsets = Vec::with_capacity(part * class.taps.len());
+            let of = |phase: OutputPhase| {
+                let mut offsets = Vec::with_capacity(part * phase.taps.len());
                 for channel in 0..part {
-                    for (_, [x, y, z]) in &class.taps {
+                    for (_, [x, y, z]) in &phase.taps {
                         offsets.push(rows.offset(channel * DOUBLED.len() + x, y + 1, z + 1));
                     }
                 }
-                let targets = [(class.index, 1.)];
-                product(class.taps.len(), offsets, &targets, Source::Class(class))
+                let targets = [(phase.index, 1.)];
+                product(
+                    phase.taps.len(),
+                    offsets,
+                    &targets,
+                    WeightSource::Phase(phase),
+                )
             };
             vec![Fill {
                 mixes: DOUBLED,
-                products: doubling::classes(layer)?.into_iter().map(of).collect(),
+                products: output_phases(layer)?.into_iter().map(of).collect(),
             }]
         }
         Method::Packed(_) => {
@@ -307,7 +313,12 @@ fn fills(layer: &VolumeConvolution, method: &Method, part: usize) -> Option<Vec<
                 .collect();
             vec![Fill {
                 mixes: &[],
-                products: vec![product(layer.taps(), offsets, &[(0, 1.)], Source::Network)],
+                products: vec![product(
+                    layer.taps(),
+                    offsets,
+                    &[(0, 1.)],
+                    WeightSource::Network,
+                )],
             }]
         }
     })

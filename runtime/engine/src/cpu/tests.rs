@@ -41,12 +41,7 @@ fn same(channels: usize, filters: usize, input: [usize; 3]) -> VolumeConvolution
     }
 }
 
-fn doubling(
-    channels: usize,
-    filters: usize,
-    input: [usize; 3],
-    kernel: usize,
-) -> VolumeConvolution {
+fn doubled(channels: usize, filters: usize, input: [usize; 3], kernel: usize) -> VolumeConvolution {
     let padding = [kernel - 2; 3];
     VolumeConvolution {
         kernel: [kernel; 3],
@@ -219,7 +214,7 @@ fn doubled_volumes_are_what_they_should_be() {
         (64, 5, [2, 30, 5], 3),
         (5, 12, [2, 9, 9], 2),
     ] {
-        let sizes = doubling(channels, filters, input, kernel);
+        let sizes = doubled(channels, filters, input, kernel);
         check(&sizes, &mut random, &scratch);
     }
 }
@@ -280,7 +275,7 @@ fn sizes_that_are_not_known_are_not_planned() {
         })
         .is_none()
     );
-    assert!(plan(doubling(8, 8, [8; 3], 3)).is_some());
+    assert!(plan(doubled(8, 8, [8; 3], 3)).is_some());
     let (before, stride) = ([1 << 40, 1, 1], [1 << 40, 1, 1]);
     assert!(
         plan(VolumeConvolution {
@@ -294,7 +289,7 @@ fn sizes_that_are_not_known_are_not_planned() {
     assert!(
         plan(VolumeConvolution {
             transposed,
-            ..doubling(8, 8, [8; 3], 3)
+            ..doubled(8, 8, [8; 3], 3)
         })
         .is_none()
     );

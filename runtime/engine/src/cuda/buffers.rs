@@ -5,25 +5,25 @@ use std::sync::Arc;
 use super::driver::CudaError;
 use super::gpu::{Event, Gpu};
 use super::kernels::Layout;
-use super::memory::{DeviceMemory, Transfer};
+use super::memory::{DeviceBuffer, Transfer};
 
 /// Floats of one of the two buffers through which a volume goes to the GPU: 8 MiB.
 const STAGING: usize = 1 << 21;
 
-/// Most bytes of the planes that come to the host as one lot, if one plane is not larger: 32 MiB.
-const LOT_BYTES: usize = 32 << 20;
+/// Largest plane batch in bytes, if one plane is not larger: 32 MiB.
+const PLANE_BATCH_BYTES: usize = 32 << 20;
 
 /// Memory for one volume at a time.
 pub(super) struct Buffers {
     /// A ring of planes of the volume, `[C, ring, Y, Z]`.
-    pub(super) volume: DeviceMemory,
+    pub(super) volume: DeviceBuffer,
     /// A ring of planes, each `[K + 1, Y, Z]`.
-    pub(super) sums: DeviceMemory,
+    pub(super) sums: DeviceBuffer,
     /// Of the voxels of a window.
-    pub(super) weights: DeviceMemory,
+    pub(super) weights: DeviceBuffer,
     pub(super) staging: [Transfer; 2],
-    /// Lots of planes `[K, Y, Z]`.
-    pub(super) lots: [Transfer; 2],
+    /// Batches of complete planes `[K, Y, Z]`.
+    pub(super) plane_batches: [Transfer; 2],
     /// When the staging buffers have reached the GPU.
     pub(super) uploaded: Event,
 }
@@ -41,7 +41,7 @@ impl Buffers {
         let volume = layout.volume();
         let sums = layout.ring * layout.row();
         let staging = staging_floats(layout);
-        let lot = classes * layout.plane() * lot_planes(layout);
+        let plane_batch = classes * layout.plane() * planes_per_batch(layout);
         if let Some(old) = old {
             let enough = old.volume.len() >= volume
                 && old.sums.len() >= sums
@@ -50,7 +50,10 @@ impl Buffers {
                     .staging
                     .iter()
                     .all(|at| at.len() >= staging && at.is_usable())
-                && old.lots.iter().all(|at| at.len() >= lot && at.is_usable());
+                && old
+                    .plane_batches
+                    .iter()
+                    .all(|at| at.len() >= plane_batch && at.is_usable());
             if enough {
                 return Ok(old);
             }
@@ -58,11 +61,14 @@ impl Buffers {
             drop(old);
         }
         Ok(Self {
-            volume: DeviceMemory::new(gpu, volume)?,
-            sums: DeviceMemory::new(gpu, sums)?,
-            weights: DeviceMemory::new(gpu, layout.window_voxels())?,
+            volume: DeviceBuffer::new(gpu, volume)?,
+            sums: DeviceBuffer::new(gpu, sums)?,
+            weights: DeviceBuffer::new(gpu, layout.window_voxels())?,
             staging: [Transfer::new(gpu, staging)?, Transfer::new(gpu, staging)?],
-            lots: [Transfer::new(gpu, lot)?, Transfer::new(gpu, lot)?],
+            plane_batches: [
+                Transfer::new(gpu, plane_batch)?,
+                Transfer::new(gpu, plane_batch)?,
+            ],
             uploaded: Event::new(gpu)?,
         })
     }
@@ -73,13 +79,13 @@ fn staging_floats(layout: &Layout) -> usize {
     STAGING.max(layout.channels[0] * layout.plane())
 }
 
-/// Planes of a lot.
-pub(super) fn lot_planes(layout: &Layout) -> usize {
+/// Planes of a batch.
+pub(super) fn planes_per_batch(layout: &Layout) -> usize {
     let plane = layout.channels[1] * layout.plane() * size_of::<f32>();
-    (LOT_BYTES / plane.max(1)).clamp(1, layout.ring.max(1))
+    (PLANE_BATCH_BYTES / plane.max(1)).clamp(1, layout.ring.max(1))
 }
 
-/// Most bytes of host memory that a lot of planes of so many bytes takes.
-pub(crate) fn lot_bytes(plane: u64) -> u64 {
-    plane.max(LOT_BYTES as u64)
+/// Upper bound in bytes of host memory for a batch of planes of `plane` bytes each.
+pub(crate) fn plane_batch_bytes(plane: u64) -> u64 {
+    plane.max(PLANE_BATCH_BYTES as u64)
 }

@@ -6,12 +6,12 @@ use ndarray::{Array3, ArrayView3, ShapeError};
 use rayon::prelude::*;
 
 use super::accelerator::Accelerator;
-use super::buffers::{Buffers, lot_planes};
+use super::buffers::{Buffers, planes_per_batch};
 use super::driver::CudaError;
 use super::kernels::Layout;
 use crate::predictor::PredictorError;
 
-/// Planes that come to the host in lots: while one is copied there, the one before is taken.
+/// Downloads of complete planes in batches: one batch is copied while the one before is taken.
 #[derive(Debug, Default)]
 pub(super) struct Downloads {
     /// Which buffer they come to, and how many planes they are.
@@ -29,7 +29,7 @@ impl Downloads {
         self.taken
     }
 
-    /// Takes the next lot of the planes before `complete`, `[K, Y, Z]` each, in the order of X; none if all are taken.
+    /// Takes the next batch of the planes before `complete`, `[K, Y, Z]` each, in the order of X; empty if all are taken.
     ///
     /// The host must know that they are complete: nothing else waits for that.
     ///
@@ -46,11 +46,11 @@ impl Downloads {
         else {
             return Ok(Vec::new());
         };
-        let lot = buffers.lots[buffer].wait()?;
+        let plane_batch = buffers.plane_batches[buffer].wait()?;
         let [_, y, z] = layout.shape;
         let (classes, floats) = (layout.channels[1], layout.channels[1] * layout.plane());
         // Many threads, for memory that is new to the process comes slowly to each.
-        let planes = lot.floats()[..count * floats]
+        let planes = plane_batch.floats()[..count * floats]
             .par_chunks_exact(floats.max(1))
             .map(|plane| Ok(ArrayView3::from_shape((classes, y, z), plane)?.to_owned()))
             .collect::<Result<_, ShapeError>>();
@@ -68,21 +68,26 @@ impl Downloads {
     ) -> Result<(), CudaError> {
         let Accelerator {
             copies,
-            buffers: Some(Buffers { lots, sums, .. }),
+            buffers:
+                Some(Buffers {
+                    plane_batches,
+                    sums,
+                    ..
+                }),
             ..
         } = accelerator
         else {
             return Ok(());
         };
         let floats = layout.channels[1] * layout.plane();
-        while self.under_way.len() < lots.len() && self.sent < complete {
-            let mut lot = lots[self.next].wait()?.copy(copies);
-            let count = lot_planes(layout).min(complete - self.sent);
+        while self.under_way.len() < plane_batches.len() && self.sent < complete {
+            let mut plane_batch = plane_batches[self.next].wait()?.copy(copies);
+            let count = planes_per_batch(layout).min(complete - self.sent);
             for plane in 0..count {
                 let from = (self.sent + plane) % layout.ring * layout.row();
-                lot.download(sums, from, plane * floats, floats)?;
+                plane_batch.download(sums, from, plane * floats, floats)?;
             }
-            lot.finish()?;
+            plane_batch.finish()?;
             self.under_way.push_back((self.next, count));
             self.next = (self.next + 1) % 2;
             self.sent += count;

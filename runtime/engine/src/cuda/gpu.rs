@@ -5,7 +5,7 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 
 use super::driver::{CudaError, Driver, Handle, NOT_READY};
-use super::memory::DeviceMemory;
+use super::memory::DeviceBuffer;
 
 /// A stream that does not wait for the default one.
 const NON_BLOCKING: u32 = 1;
@@ -73,7 +73,7 @@ impl Gpu {
     /// Sets floats to 0, in the order of the stream.
     pub(crate) fn zero(
         &self,
-        memory: &DeviceMemory,
+        memory: &DeviceBuffer,
         first: usize,
         floats: usize,
         stream: &Stream,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::driver::{CudaError, Handle};
 use super::gpu::{Gpu, Stream};
-use super::memory::DeviceMemory;
+use super::memory::DeviceBuffer;
 use super::module::{Kernel, Module};
 
 /// Bytes at an address that the driver likes.
@@ -305,7 +305,7 @@ impl StitchKernels {
     pub(crate) unsafe fn cut(
         &self,
         layout: &Layout,
-        volume: &DeviceMemory,
+        volume: &DeviceBuffer,
         patch: u64,
         origin: Sizes,
         fill: Option<f32>,
@@ -342,8 +342,8 @@ impl StitchKernels {
         &self,
         layout: &Layout,
         output: u64,
-        weights: &DeviceMemory,
-        sums: &DeviceMemory,
+        weights: &DeviceBuffer,
+        sums: &DeviceBuffer,
         origin: Sizes,
         stream: &Stream,
     ) -> Result<(), CudaError> {
@@ -371,7 +371,7 @@ impl StitchKernels {
     pub(crate) fn divide(
         &self,
         layout: &Layout,
-        sums: &DeviceMemory,
+        sums: &DeviceBuffer,
         planes: std::ops::Range<usize>,
         stream: &Stream,
     ) -> Result<(), CudaError> {

@@ -9,13 +9,13 @@ use super::driver::CudaError;
 use super::gpu::{Event, Gpu, Stream};
 
 /// Floats in a GPU's memory.
-pub(crate) struct DeviceMemory {
+pub(crate) struct DeviceBuffer {
     gpu: Arc<Gpu>,
     address: u64,
     floats: usize,
 }
 
-impl DeviceMemory {
+impl DeviceBuffer {
     /// Allocates, without setting them.
     ///
     /// **Errors**: too little memory.
@@ -47,7 +47,7 @@ impl DeviceMemory {
     }
 }
 
-impl Drop for DeviceMemory {
+impl Drop for DeviceBuffer {
     fn drop(&mut self) {
         // SAFETY: allocated once and not used again; the driver waits for work that uses it.
         let _ = self.gpu.call("cuMemFree", |driver| unsafe {
@@ -229,7 +229,7 @@ impl Copies<'_> {
     pub(crate) fn upload(
         &mut self,
         offset: usize,
-        memory: &DeviceMemory,
+        memory: &DeviceBuffer,
         first: usize,
         floats: usize,
     ) -> Result<(), CudaError> {
@@ -250,7 +250,7 @@ impl Copies<'_> {
     /// **Errors**: they are not inside of both allocations, or the driver refuses.
     pub(crate) fn download(
         &mut self,
-        memory: &DeviceMemory,
+        memory: &DeviceBuffer,
         first: usize,
         offset: usize,
         floats: usize,

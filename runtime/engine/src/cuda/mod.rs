@@ -10,14 +10,14 @@ mod buffers;
 mod download;
 mod driver;
 mod gpu;
+mod inferer;
 mod kernels;
 mod memory;
 mod module;
 mod operator;
-mod walk;
 
 pub(crate) use accelerator::Accelerator;
-pub(crate) use buffers::lot_bytes;
+pub(crate) use buffers::plane_batch_bytes;
 pub use driver::CudaError;
+pub(crate) use inferer::{CudaInferer, device_bytes};
 pub(crate) use kernels::Element;
-pub(crate) use walk::{CudaWalk, device_bytes};

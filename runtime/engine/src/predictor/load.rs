@@ -11,8 +11,8 @@ use super::PredictorError;
 use crate::cpu::Processor;
 use crate::cuda::{Accelerator, Element};
 use crate::device::{self, Device, DeviceError};
-use crate::form::{Form, Kernels};
 use crate::library::Runtime;
+use crate::optimized_model::{Kernels, OptimizedModel};
 use crate::options::{EngineOptions, Precision};
 use crate::plugin::Provider;
 use crate::session::{self, SessionError};
@@ -29,7 +29,7 @@ pub(super) struct Load<'a> {
 }
 
 /// A session, what drives it, the form of its network, and how it runs.
-pub(super) type Loaded = (Session, Option<Accelerator>, Form, String);
+pub(super) type Loaded = (Session, Option<Accelerator>, OptimizedModel, String);
 
 impl Load<'_> {
     /// Makes a session: with our own kernels where they can be used.
@@ -45,25 +45,27 @@ impl Load<'_> {
                 return self.on_processor(text);
             }
             _ => {
-                let (session, form) = self.build(None, Kernels::None)?;
-                return Ok((session, None, form, text("")));
+                let (session, model) = self.build(None, Kernels::None)?;
+                return Ok((session, None, model, text("")));
             }
         };
         let without = match Accelerator::open(index) {
             Ok(accelerator) => match self.build(Some(&accelerator), Kernels::Gpu) {
-                Ok((session, form)) => {
-                    let rest =
-                        format!(", {} fused normalizations, stitched on the GPU", form.fused);
-                    return Ok((session, Some(accelerator), form, text(&rest)));
+                Ok((session, model)) => {
+                    let rest = format!(
+                        ", {} fused normalizations, stitched on the GPU",
+                        model.fused
+                    );
+                    return Ok((session, Some(accelerator), model, text(&rest)));
                 }
                 Err(error @ PredictorError::Precision { .. }) => return Err(error),
                 Err(error) => error.to_string(),
             },
             Err(error) => error.to_string(),
         };
-        let (session, form) = self.build(None, Kernels::None)?;
+        let (session, model) = self.build(None, Kernels::None)?;
         let rest = format!(", stitched on the processor: {without}");
-        Ok((session, None, form, text(&rest)))
+        Ok((session, None, model, text(&rest)))
     }
 
     /// Makes a session on the processor: with our own convolutions if they can be used there.
@@ -71,12 +73,12 @@ impl Load<'_> {
         let mut rest = String::new();
         if let Some(processor) = Processor::here(self.options) {
             match self.build(None, Kernels::Cpu(processor)) {
-                Ok((session, form)) => {
-                    let own = form.own.map(|own| {
+                Ok((session, model)) => {
+                    let own = model.own.map(|own| {
                         let (count, instructions) = (own.convolutions, processor.instructions);
                         format!(", {count} own convolutions ({instructions})")
                     });
-                    return Ok((session, None, form, text(&own.unwrap_or_default())));
+                    return Ok((session, None, model, text(&own.unwrap_or_default())));
                 }
                 Err(error @ PredictorError::Refused { .. }) => {
                     let source = error.source();
@@ -86,15 +88,15 @@ impl Load<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let (session, form) = self.build(None, Kernels::None)?;
-        Ok((session, None, form, text(&rest)))
+        let (session, model) = self.build(None, Kernels::None)?;
+        Ok((session, None, model, text(&rest)))
     }
 
     fn build(
         &self,
         accelerator: Option<&Accelerator>,
         kernels: Kernels,
-    ) -> Result<(Session, Form), PredictorError> {
+    ) -> Result<(Session, OptimizedModel), PredictorError> {
         let Self {
             runtime,
             device,
@@ -102,7 +104,7 @@ impl Load<'_> {
             ..
         } = *self;
         let precision = options.precision;
-        let form = Form::of(
+        let model = OptimizedModel::new(
             self.network,
             self.file,
             device,
@@ -119,7 +121,7 @@ impl Load<'_> {
             Precision::Float32 => Element::F32,
         };
         let accelerator = accelerator.map(|accelerator| (accelerator, element));
-        let session = session::build(runtime, &form, device, options, accelerator);
+        let session = session::build(runtime, &model, device, options, accelerator);
         let session = session.map_err(|error| match error {
             SessionError::Plugin(error) => PredictorError::Plugin(error),
             SessionError::Refused(source) if device.is_gpu() => {
@@ -127,6 +129,6 @@ impl Load<'_> {
             }
             SessionError::Refused(source) => PredictorError::Refused { source },
         })?;
-        Ok((session, form))
+        Ok((session, model))
     }
 }

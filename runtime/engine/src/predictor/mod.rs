@@ -20,7 +20,7 @@ use vesal_onnx::{Bytes, Head, Network};
 use vesal_volume::postprocess::map_features;
 use vesal_volume::window::{Blending, PatchPredictor, WindowError, WindowPlan};
 
-use crate::cuda::{Accelerator, CudaWalk, device_bytes};
+use crate::cuda::{Accelerator, CudaInferer, device_bytes};
 use crate::device::{self, Device};
 use crate::library::Runtime;
 use crate::network_memory;
@@ -112,8 +112,8 @@ impl OnnxPredictor {
             options,
             batch,
         };
-        let (session, accelerator, form, execution) = load.session()?;
-        let found = form.head.as_ref().map_or(classes, Head::classes);
+        let (session, accelerator, model, execution) = load.session()?;
+        let found = model.head.as_ref().map_or(classes, Head::classes);
         if found != classes {
             let axes = |classes| AxisSizes(vec![None, Some(classes), Some(x), Some(y), Some(z)]);
             return Err(PredictorError::Shape {
@@ -122,8 +122,8 @@ impl OnnxPredictor {
                 expected: axes(classes),
             });
         }
-        let outputs_per_voxel = form.head.as_ref().map_or(classes, Head::features);
-        let fixed = form.batch.map(NonZeroUsize::get);
+        let outputs_per_voxel = model.head.as_ref().map_or(classes, Head::features);
+        let fixed = model.batch.map(NonZeroUsize::get);
         let (input, output) = (&interface.input, &interface.output);
         let window = |channels| [channels, x, y, z];
         let [inputs, outputs] = [session.inputs(), session.outputs()];
@@ -139,10 +139,10 @@ impl OnnxPredictor {
             run_time: Duration::ZERO,
             patch: [channels, x, y, z],
             channels: outputs_per_voxel,
-            head: form.head,
+            head: model.head,
             max_batch: batch.get(),
-            activation_bytes: form.activation_bytes,
-            kernel_bytes: form.own.map_or(0, |own| own.bytes.total()),
+            activation_bytes: model.activation_bytes,
+            kernel_bytes: model.own.map_or(0, |own| own.bytes.total()),
             weight_bytes: network_memory::weight_bytes(file.len(), options),
         };
         if predictor.accelerator.is_none() {
@@ -261,12 +261,12 @@ impl OnnxPredictor {
     /// the volume besides the network.
     ///
     /// **Errors**: the GPU fails.
-    pub(crate) fn cuda_walk<'a>(
+    pub(crate) fn cuda_inferer<'a>(
         &mut self,
         volume: ArrayView4<'a, f32>,
         plan: &WindowPlan,
         blending: &'a Blending,
-    ) -> Result<Option<CudaWalk<'a>>, PredictorError> {
+    ) -> Result<Option<CudaInferer<'a>>, PredictorError> {
         let Some(accelerator) = &mut self.accelerator else {
             return Ok(None);
         };
@@ -280,32 +280,32 @@ impl OnnxPredictor {
             .bind(&self.session, names, shapes)
             .map_err(run)?;
         let sizes = [batch, self.channels];
-        match CudaWalk::new(volume, plan, blending, sizes, accelerator) {
-            Ok(walk) => Ok(Some(walk)),
+        match CudaInferer::new(volume, plan, blending, sizes, accelerator) {
+            Ok(inferer) => Ok(Some(inferer)),
             Err(error) if error.is_out_of_memory() => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Goes a step of a way that [`Self::cuda_walk`] has begun.
+    /// Predicts the next batch of an inferer of [`Self::cuda_inferer`].
     ///
     /// **Errors**: the network or the GPU fails.
-    pub(crate) fn step(&mut self, walk: &mut CudaWalk<'_>) -> Result<(), PredictorError> {
+    pub(crate) fn step(&mut self, inferer: &mut CudaInferer<'_>) -> Result<(), PredictorError> {
         if let Some(accelerator) = &mut self.accelerator {
-            walk.step(&mut self.session, accelerator)?;
+            inferer.step(&mut self.session, accelerator)?;
         }
         Ok(())
     }
 
-    /// Takes planes from a way that [`Self::cuda_walk`] has begun.
+    /// Takes complete planes from an inferer of [`Self::cuda_inferer`].
     ///
     /// **Errors**: the network or the GPU fails.
     pub(crate) fn pop(
         &mut self,
-        walk: &mut CudaWalk<'_>,
+        inferer: &mut CudaInferer<'_>,
     ) -> Result<Vec<Array3<f32>>, PredictorError> {
         match &mut self.accelerator {
-            Some(accelerator) => walk.pop(&mut self.session, accelerator),
+            Some(accelerator) => inferer.pop(&mut self.session, accelerator),
             None => Ok(Vec::new()),
         }
     }

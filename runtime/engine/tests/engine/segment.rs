@@ -196,7 +196,7 @@ fn streaming_gives_bit_for_bit_what_the_whole_gives() {
     let volume = ramp([23, 14, 9], Affine::from_spacing([-1., 1.2, 2.]));
     let (found, probabilities) = with_probabilities(&mut ensemble, &volume);
 
-    let (prepared, trace) = execute(vec![volume], &plan.preprocessing).expect("prepared");
+    let (prepared, transforms) = execute(vec![volume], &plan.preprocessing).expect("prepared");
     let mut combination = Combination::new(Combine::Mean, plan.activation);
     for (network, weight) in members {
         let mut predictor = OnnxPredictor::new(
@@ -212,9 +212,11 @@ fn streaming_gives_bit_for_bit_what_the_whole_gives() {
         combination.add(logits, weight).expect("of one shape");
     }
     let whole = combination.finish().expect("two members");
-    let labels = trace.invert_to_labels(whole.view(), plan.activation, &LABELS);
+    let labels = transforms.invert_to_labels(whole.view(), plan.activation, &LABELS);
     assert_eq!(found.labels, labels.expect("finite"));
-    let whole = trace.invert_probabilities(whole).expect("of its shape");
+    let whole = transforms
+        .invert_probabilities(whole)
+        .expect("of its shape");
     assert_eq!(probabilities, whole);
 }
 

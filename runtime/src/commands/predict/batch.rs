@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use vesal_bundle::{Bundle, DeployPlan};
 use vesal_cli::{Exit, Failure, Text, stdout};
-use vesal_engine::{EngineError, Ensemble, PreparedCase, ProbabilitySink, Unfinished};
+use vesal_engine::{EngineError, Ensemble, PendingSegmentation, PreparedCase, ProbabilitySink};
 use vesal_io::dicom::write::UidKey;
 use vesal_volume::Volume;
 
@@ -71,7 +71,7 @@ struct Ready {
 
 /// A case whose windows are predicted.
 struct Predicted {
-    found: Unfinished,
+    found: PendingSegmentation,
     about: About,
 }
 

@@ -37,7 +37,7 @@ pub enum AppliedStep {
         /// The grid after.
         after: Geometry,
     },
-    /// Further images were resampled onto the volume's grid and became channels of it.
+    /// Secondary images were resampled onto the volume's grid and became channels of it.
     ResampleToMatch,
     /// The intensities were normalized.
     Normalize {
@@ -46,11 +46,9 @@ pub enum AppliedStep {
     },
 }
 
-/// What preprocessing did to a volume.
-///
-/// It prepares label maps on the same grid in the same way, and brings predictions back to the input's grid.
+/// What preprocessing did to a volume: repeats it on label maps of the same grid, and inverts it on predictions.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Trace {
+pub struct AppliedTransforms {
     /// Grid of the first image as it came in.
     pub input: Geometry,
     /// Grid of the prepared volume.
@@ -74,7 +72,10 @@ pub struct Trace {
 ///
 /// **Source**: MONAI 1.6.1 `Orientation`, `CropForeground(allow_smaller=True)`, `Spacing`, `ResampleToMatch` and
 /// `NormalizeIntensity`; without foreground, MONAI crops to nothing.
-pub fn execute(images: Vec<Volume>, steps: &[Step]) -> Result<(Volume, Trace), PreprocessError> {
+pub fn execute(
+    images: Vec<Volume>,
+    steps: &[Step],
+) -> Result<(Volume, AppliedTransforms), PreprocessError> {
     let found: Vec<usize> = images.iter().map(Volume::channels).collect();
     check_steps(steps, found.iter().sum())?;
     let expected = image_channels(steps, found.iter().sum());
@@ -87,11 +88,11 @@ pub fn execute(images: Vec<Volume>, steps: &[Step]) -> Result<(Volume, Trace), P
     let Some(mut volume) = images.next().filter(|_| found == expected) else {
         return Err(PreprocessError::Images { found, expected });
     };
-    let mut further: Vec<Volume> = images.collect();
+    let mut secondary: Vec<Volume> = images.collect();
     let input = volume.geometry();
     let mut applied = Vec::with_capacity(steps.len());
     for (index, step) in steps.iter().enumerate() {
-        let (after, step) = apply(volume, &mut further, step)
+        let (after, step) = apply(volume, &mut secondary, step)
             .map_err(|source| PreprocessError::Step { index, source })?;
         volume = after;
         applied.push(step);
@@ -99,7 +100,7 @@ pub fn execute(images: Vec<Volume>, steps: &[Step]) -> Result<(Volume, Trace), P
     let prepared = volume.geometry();
     Ok((
         volume,
-        Trace {
+        AppliedTransforms {
             input,
             prepared,
             steps: applied,
@@ -107,10 +108,10 @@ pub fn execute(images: Vec<Volume>, steps: &[Step]) -> Result<(Volume, Trace), P
     ))
 }
 
-/// Applies a step to the volume; a match takes the further images.
+/// Applies a step to the volume; [`Step::ResampleToMatch`] takes the secondary images.
 fn apply(
     mut volume: Volume,
-    further: &mut Vec<Volume>,
+    secondary: &mut Vec<Volume>,
     step: &Step,
 ) -> Result<(Volume, AppliedStep), StepError> {
     let before = volume.geometry();
@@ -139,7 +140,7 @@ fn apply(
             Ok((volume, AppliedStep::Resample { before, after }))
         }
         Step::ResampleToMatch { .. } => {
-            let matched = match_images(volume, std::mem::take(further))?;
+            let matched = match_images(volume, std::mem::take(secondary))?;
             Ok((matched, AppliedStep::ResampleToMatch))
         }
         Step::Normalize { channels } => {
@@ -149,15 +150,15 @@ fn apply(
     }
 }
 
-/// Resamples further images onto the grid of the volume, one after the other, and appends their channels.
-fn match_images(volume: Volume, further: Vec<Volume>) -> Result<Volume, StepError> {
+/// Resamples secondary images onto the grid of the volume, one after the other, and appends their channels.
+fn match_images(volume: Volume, secondary: Vec<Volume>) -> Result<Volume, StepError> {
     let to = volume.geometry();
     let own = volume.channels();
     let [x, y, z] = to.shape;
-    let mut data = Array4::zeros((own + further.len(), x, y, z));
+    let mut data = Array4::zeros((own + secondary.len(), x, y, z));
     data.slice_mut(s![..own, .., .., ..]).assign(&volume.data);
     drop(volume);
-    for (mut channel, image) in data.outer_iter_mut().skip(own).zip(further) {
+    for (mut channel, image) in data.outer_iter_mut().skip(own).zip(secondary) {
         resample_into(&image, &to, channel.as_slice_mut().unwrap_or_default())?;
     }
     Ok(Volume {
@@ -200,7 +201,7 @@ fn not_finite(slab: ArrayView2<'_, f32>) -> usize {
     .sum()
 }
 
-impl Trace {
+impl AppliedTransforms {
     /// Prepares a label map that lies on the input's grid: crops where the image was cropped, and resamples by
     /// nearest neighbor.
     ///
@@ -269,9 +270,9 @@ mod tests {
 
     #[test]
     fn a_volume_without_foreground_is_kept_whole() {
-        let (volume, trace) = execute(vec![blank((1, 4, 5, 6))], &[CROP]).unwrap();
+        let (volume, transforms) = execute(vec![blank((1, 4, 5, 6))], &[CROP]).unwrap();
         assert_eq!(volume.data.dim(), (1, 4, 5, 6));
-        assert_eq!(trace.prepared, trace.input);
+        assert_eq!(transforms.prepared, transforms.input);
     }
 
     #[test]
@@ -282,33 +283,33 @@ mod tests {
             data: Array3::from_shape_fn((6, 6, 6), |(x, y, z)| (x * 36 + y * 6 + z) as u16),
             affine: volume.affine,
         };
-        let (volume, trace) = execute(vec![volume], &[CROP]).unwrap();
-        let labels = trace.prepare_labels(&labels).unwrap();
+        let (volume, transforms) = execute(vec![volume], &[CROP]).unwrap();
+        let labels = transforms.prepare_labels(&labels).unwrap();
         assert_eq!(labels.geometry(), volume.geometry());
         assert_eq!(labels.data[[0, 0, 0]], 2 * 36 + 2 * 6 + 2);
     }
 
     #[test]
     fn labels_on_another_grid_are_refused() {
-        let (_, trace) = execute(vec![blank((1, 4, 5, 6))], &[]).unwrap();
+        let (_, transforms) = execute(vec![blank((1, 4, 5, 6))], &[]).unwrap();
         let labels = |shape, affine| LabelMap {
             data: Array3::zeros(shape),
             affine,
         };
-        let other_shape = labels((4, 5, 7), trace.input.affine);
+        let other_shape = labels((4, 5, 7), transforms.input.affine);
         assert!(matches!(
-            trace.prepare_labels(&other_shape),
+            transforms.prepare_labels(&other_shape),
             Err(PreprocessError::LabelShape { .. })
         ));
         let flipped = labels((4, 5, 6), Affine::from_spacing([-1.0, 1.0, 2.0]));
         assert!(matches!(
-            trace.prepare_labels(&flipped),
+            transforms.prepare_labels(&flipped),
             Err(PreprocessError::LabelPlace { .. })
         ));
         let nearly = labels((4, 5, 6), Affine::from_spacing([1.01, 1.0, 2.0]));
         assert_eq!(
-            trace.prepare_labels(&nearly).unwrap().affine,
-            trace.input.affine
+            transforms.prepare_labels(&nearly).unwrap().affine,
+            transforms.input.affine
         );
     }
 
@@ -353,17 +354,17 @@ mod tests {
             ),
         };
         let steps = [Step::ResampleToMatch { first_channels: 2 }];
-        let (volume, trace) = execute(vec![first.clone(), ramp.clone()], &steps).unwrap();
+        let (volume, transforms) = execute(vec![first.clone(), ramp.clone()], &steps).unwrap();
         assert_eq!(volume.data.dim(), (3, 3, 4, 5));
         // World x = 2 mm is index 6, world z = 4 mm index 3; z = 0 mm lies below the image, which goes on.
         assert_eq!(volume.data[[2, 2, 1, 2]], 63.0);
         assert_eq!(volume.data[[2, 0, 0, 0]], 20.0);
-        assert_eq!(trace.prepared, first.geometry());
+        assert_eq!(transforms.prepared, first.geometry());
         let labels = LabelMap {
             data: Array3::from_elem((3, 4, 5), 1),
             affine: first.affine,
         };
-        assert_eq!(trace.prepare_labels(&labels).unwrap(), labels);
+        assert_eq!(transforms.prepare_labels(&labels).unwrap(), labels);
         assert_eq!(
             execute(vec![ramp, first], &steps).unwrap_err(),
             PreprocessError::Images {

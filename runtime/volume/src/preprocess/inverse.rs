@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, Array4, ArrayView4, CowArray, s};
 
-use super::{AppliedStep, PreprocessError, StepError, Trace};
+use super::{AppliedStep, AppliedTransforms, PreprocessError, StepError};
 use crate::crop::VoxelBox;
 use crate::geometry::Geometry;
 use crate::postprocess::{Activation, LabelingError};
@@ -16,7 +16,7 @@ pub(super) const BLOCK_VALUES: usize = 1 << 24;
 /// were stored in `f32` stays below it.
 pub(super) const OFF_AXIS_TOLERANCE: f64 = 1e-4;
 
-impl Trace {
+impl AppliedTransforms {
     /// Brings probabilities back to the input's grid: resampled trilinearly, padded with zeros where the volume was
     /// cropped, and turned back.
     ///
@@ -54,7 +54,7 @@ impl Trace {
         self.undo_labels(prepared, self.steps.len(), 0)
     }
 
-    /// The label of every voxel of the input's grid, as [`Trace::invert_probabilities`] followed by
+    /// The label of every voxel of the input's grid, as [`AppliedTransforms::invert_probabilities`] followed by
     /// [`Activation::labels`] would give it, without holding all probabilities on that grid.
     ///
     /// **Shapes**: `[K, X, Y, Z]` on the prepared grid → `[X, Y, Z]` on the input's; `values[k]` is the label of

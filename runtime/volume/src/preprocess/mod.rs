@@ -11,11 +11,11 @@ use crate::resample::{ResampleError, check_target};
 mod cost;
 mod execute;
 mod inverse;
-mod restore;
+mod inverter;
 
 pub use cost::{PreprocessCost, cost};
-pub use execute::{AppliedStep, Trace, execute};
-pub use restore::{Restorer, TakeBlock};
+pub use execute::{AppliedStep, AppliedTransforms, execute};
+pub use inverter::{BlockConsumer, Inverter};
 
 /// Why a single step cannot be applied or undone.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -45,7 +45,7 @@ pub enum StepError {
     /// Images are matched that have been matched before.
     #[error("further images are resampled to match the first a second time, expected once")]
     MatchedTwice,
-    /// Further images would never be normalized.
+    /// Secondary images would never be normalized.
     #[error("intensities are normalized before further images are resampled to match the first")]
     NormalizedBeforeMatch,
 }
@@ -162,8 +162,8 @@ pub enum Step {
         /// `[low, high]` factors of the target within which an axis is kept; `[1, 1]` keeps exact matches only.
         keep: [f64; 2],
     },
-    /// Resamples every further image, each on a grid of its own, onto the grid that the first has by now, and appends it
-    /// as a channel; beyond its border it takes the nearest voxel.
+    /// Resamples every secondary image, each on a grid of its own, onto the grid that the first has by now, and appends it
+    /// as a channel; beyond an image's border its nearest voxel is taken.
     ResampleToMatch {
         /// Channels of the first image; every other channel is an image of its own.
         first_channels: usize,

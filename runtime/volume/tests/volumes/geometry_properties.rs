@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use vesal_volume::crop::{Margins, VoxelBox, foreground_box};
 use vesal_volume::orientation::{AxisTransform, Orientation, reorient_labels, reorient_volume};
 use vesal_volume::postprocess::{Activation, argmax_labels};
-use vesal_volume::preprocess::{Normalization, PreprocessError, Restorer, Step, cost, execute};
+use vesal_volume::preprocess::{Inverter, Normalization, PreprocessError, Step, cost, execute};
 use vesal_volume::resample::{resample_labels, resample_volume, spaced_geometry};
 use vesal_volume::{Affine, Geometry, LabelMap, Volume};
 
@@ -184,14 +184,14 @@ proptest! {
             Step::Normalize { channels: vec![Normalization::ZScoreNonzero] },
         ];
         let original = volume(1, shape, affine);
-        let (prepared, trace) = execute(vec![original.clone()], &steps).unwrap();
-        prop_assert_eq!(prepared.geometry(), trace.prepared);
-        let [x, y, z] = trace.prepared.shape;
+        let (prepared, transforms) = execute(vec![original.clone()], &steps).unwrap();
+        prop_assert_eq!(prepared.geometry(), transforms.prepared);
+        let [x, y, z] = transforms.prepared.shape;
         let probabilities = Array4::from_shape_fn((3, x, y, z), |(c, x, y, z)| {
             ((c * 7 + x * 5 + y * 3 + z * 11) % 13) as f32 / 13.0
         });
-        let picked = trace.invert_to_labels(probabilities.view(), Activation::Softmax, &[4, 5, 6]).unwrap();
-        let inverted = trace.invert_probabilities(probabilities).unwrap();
+        let picked = transforms.invert_to_labels(probabilities.view(), Activation::Softmax, &[4, 5, 6]).unwrap();
+        let inverted = transforms.invert_probabilities(probabilities).unwrap();
         prop_assert_eq!(inverted.geometry(), original.geometry());
         prop_assert_eq!(picked.geometry(), original.geometry());
         prop_assert_eq!(picked.data, argmax_labels(inverted.data.view(), &[4, 5, 6]).unwrap());
@@ -213,19 +213,19 @@ proptest! {
             4 => vec![resample, Step::OrientRas],
             _ => vec![],
         };
-        let (_, trace) = execute(vec![volume(1, shape, affine)], &steps).unwrap();
-        let [x, y, z] = trace.prepared.shape;
+        let (_, transforms) = execute(vec![volume(1, shape, affine)], &steps).unwrap();
+        let [x, y, z] = transforms.prepared.shape;
         let probabilities = Array4::from_shape_fn((3, x, y, z), |(c, x, y, z)| {
             ((c * 7 + x * 5 + y * 3 + z * 11) % 13) as f32 / 13.0
         });
         let activation = if regions { Activation::Sigmoid } else { Activation::Softmax };
         let values = [1, 2, 4];
-        let labels = trace.invert_to_labels(probabilities.view(), activation, &values).unwrap();
-        let whole = trace.invert_probabilities(probabilities.clone()).unwrap();
+        let labels = transforms.invert_to_labels(probabilities.view(), activation, &values).unwrap();
+        let whole = transforms.invert_probabilities(probabilities.clone()).unwrap();
 
         let mut found = Array4::zeros(whole.data.raw_dim());
         let mut last = None;
-        let axis = trace.plane_axis();
+        let axis = transforms.plane_axis();
         let gathered = matches!(order, 3 | 4);
         let mut take = |[i, j, k]: [usize; 3], block: ArrayView4<'_, f32>| {
             let (_, x, y, z) = block.dim();
@@ -236,45 +236,45 @@ proptest! {
             }
             found.slice_mut(s![.., i..i + x, j..j + y, k..k + z]).assign(&block);
         };
-        let mut restorer = Restorer::new(&trace, activation, &values).unwrap();
+        let mut inverter = Inverter::new(&transforms, activation, &values).unwrap();
         let planes: Vec<_> = probabilities.axis_iter(Axis(1)).map(|plane| plane.to_owned()).collect();
         for planes in planes.chunks(at_once) {
-            restorer.push_all(planes.to_vec(), Some(&mut take)).unwrap();
+            inverter.push_all(planes.to_vec(), Some(&mut take)).unwrap();
         }
-        let surplus = restorer.push(Array3::zeros((3, y, z)), None);
+        let surplus = inverter.push(Array3::zeros((3, y, z)), None);
         let refused = matches!(surplus, Err(PreprocessError::PredictionShape { .. }));
         prop_assert!(refused);
-        prop_assert_eq!(restorer.finish(Some(&mut take)).unwrap(), labels);
+        prop_assert_eq!(inverter.finish(Some(&mut take)).unwrap(), labels);
         prop_assert_eq!(found, whole.data);
     }
 
     #[test]
     fn planes_that_are_missing_or_no_numbers_are_refused(affine in affines(), spacing in 0.5..3.0_f64) {
         let steps = [Step::OrientRas, Step::Resample { spacing: [spacing; 3], keep: [1.0, 1.0] }];
-        let (_, trace) = execute(vec![volume(1, [6, 7, 8], affine)], &steps).unwrap();
-        let [x, y, z] = trace.prepared.shape;
-        let restorer = Restorer::new(&trace, Activation::Softmax, &[0, 1]).unwrap();
-        let missing = restorer.finish(None);
+        let (_, transforms) = execute(vec![volume(1, [6, 7, 8], affine)], &steps).unwrap();
+        let [x, y, z] = transforms.prepared.shape;
+        let inverter = Inverter::new(&transforms, Activation::Softmax, &[0, 1]).unwrap();
+        let missing = inverter.finish(None);
         let refused = matches!(missing, Err(PreprocessError::PredictionShape { .. }));
         prop_assert!(refused);
-        let mut restorer = Restorer::new(&trace, Activation::Softmax, &[0, 1]).unwrap();
-        let nan = (0..x).try_for_each(|_| restorer.push(Array3::from_elem((2, y, z), f32::NAN), None));
-        let end = nan.and_then(|()| restorer.finish(None).map(|_| ()));
+        let mut inverter = Inverter::new(&transforms, Activation::Softmax, &[0, 1]).unwrap();
+        let nan = (0..x).try_for_each(|_| inverter.push(Array3::from_elem((2, y, z), f32::NAN), None));
+        let end = nan.and_then(|()| inverter.finish(None).map(|_| ()));
         let refused = matches!(end, Err(PreprocessError::Labeling(_)));
         prop_assert!(refused, "{end:?}");
     }
 
     #[test]
     fn several_planes_are_labeled_only_if_all_are_numbers(affine in affines(), bad in 1..4usize) {
-        let (_, trace) = execute(vec![volume(1, [5, 3, 2], affine)], &[]).unwrap();
-        let mut restorer = Restorer::new(&trace, Activation::Softmax, &[0, 1]).unwrap();
-        restorer.push(Array3::zeros((2, 3, 2)), None).unwrap();
+        let (_, transforms) = execute(vec![volume(1, [5, 3, 2], affine)], &[]).unwrap();
+        let mut inverter = Inverter::new(&transforms, Activation::Softmax, &[0, 1]).unwrap();
+        inverter.push(Array3::zeros((2, 3, 2)), None).unwrap();
         let mut planes = vec![Array3::zeros((2, 3, 2)); 3];
         planes[bad - 1][[1, 2, 0]] = f32::NAN;
-        let error = restorer.push_all(planes, None);
+        let error = inverter.push_all(planes, None);
         let expected = vesal_volume::postprocess::LabelingError::NotANumber { class: 1, voxel: [bad, 2, 0] };
         prop_assert!(matches!(&error, Err(PreprocessError::Labeling(found)) if *found == expected), "{error:?}");
-        let surplus = restorer.push_all(vec![Array3::zeros((2, 3, 2)); 5], None);
+        let surplus = inverter.push_all(vec![Array3::zeros((2, 3, 2)); 5], None);
         let refused = matches!(surplus, Err(PreprocessError::PredictionShape { .. }));
         prop_assert!(refused);
     }
@@ -304,11 +304,11 @@ proptest! {
     #[test]
     fn labels_come_back_where_nothing_was_resampled(affine in affines(), shape in shapes()) {
         let steps = [Step::OrientRas, Step::CropForeground { threshold: 5.0, margin: 0 }];
-        let (_, trace) = execute(vec![volume(1, shape, affine)], &steps).unwrap();
+        let (_, transforms) = execute(vec![volume(1, shape, affine)], &steps).unwrap();
         let original = labels(shape, affine);
-        let prepared = trace.prepare_labels(&original).unwrap();
-        prop_assert_eq!(prepared.geometry(), trace.prepared);
-        let back = trace.invert_labels(prepared.data.clone()).unwrap();
+        let prepared = transforms.prepare_labels(&original).unwrap();
+        prop_assert_eq!(prepared.geometry(), transforms.prepared);
+        let back = transforms.invert_labels(prepared.data.clone()).unwrap();
         prop_assert_eq!(back.geometry(), original.geometry());
         let kept = back.data.iter().zip(&original.data).filter(|(a, b)| **b != 0 && a == b).count();
         let in_box = prepared.data.iter().filter(|label| **label != 0).count();

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use ndarray::{Array4, Array5, ArrayView5, Axis, CowArray, Ix5, s};
 use proptest::prelude::*;
 use vesal_volume::window::{
-    Blend, Padding, PatchPredictor, Progress, StitchError, WindowPlan, stitch, stitch_planes,
-    walk_bytes,
+    Blend, Padding, PatchPredictor, Progress, StitchError, WindowPlan, inferer_bytes, stitch,
+    stitch_planes,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -281,17 +281,17 @@ fn refuses_empty_volumes_and_predictors_and_absurd_sizes() {
 #[test]
 fn memory_is_known_beforehand() {
     let plan = constant([32, 48, 32], [0.625; 3]);
-    let bytes = walk_bytes([1, 100, 50, 38], &plan, 3, 4).unwrap();
+    let bytes = inferer_bytes([1, 100, 50, 38], &plan, 3, 4).unwrap();
     // Four windows in a layer: a batch of four may lie in two layers, 12 voxels apart.
     let (planes, window) = ((32 + 12 + 1) * 50 * 38, 32 * 48 * 32);
     let values = 3 * planes + 50 * 38 + 4 * window + 4 * 3 * window + window;
     assert_eq!(bytes, 4 * values as u64);
-    let alone = walk_bytes([1, 100, 50, 38], &plan, 3, 1).unwrap();
+    let alone = inferer_bytes([1, 100, 50, 38], &plan, 3, 1).unwrap();
     assert_eq!(
         bytes - alone,
         4 * (3 * 12 * 50 * 38 + 3 * 4 * window) as u64
     );
-    let absurd = walk_bytes([1, usize::MAX, usize::MAX, 1], &plan, 3, 4).unwrap();
+    let absurd = inferer_bytes([1, usize::MAX, usize::MAX, 1], &plan, 3, 4).unwrap();
     assert_eq!(absurd, u64::MAX);
 }
 

@@ -1,4 +1,4 @@
-//! A network's way through the windows of a volume on a GPU.
+//! Sliding-window inference on a GPU.
 
 use std::collections::VecDeque;
 
@@ -17,11 +17,11 @@ use crate::predictor::PredictorError;
 /// Batches that the GPU has been given at most and has not finished: it works on one while the next is there already.
 const IN_FLIGHT: usize = 2;
 
-/// A network's way through the windows of a volume, as [`vesal_volume::window::Walk`] goes it, but on a GPU: the
-/// volume goes there plane by plane, once, windows are cut and blended there, and only complete planes come back.
+/// Sliding-window inference as of [`vesal_volume::window::SlidingWindowInferer`], on a GPU: the volume is uploaded plane by
+/// plane, once, windows are cut and blended there, and only complete planes are downloaded.
 ///
 /// The host only queues work. Given the same outputs of the network, planes agree with the host's bit for bit.
-pub(crate) struct CudaWalk<'a> {
+pub(crate) struct CudaInferer<'a> {
     blending: &'a Blending,
     volume: ArrayView4<'a, f32>,
     fill: Option<f32>,
@@ -45,7 +45,7 @@ pub(crate) struct CudaWalk<'a> {
     downloads: Downloads,
 }
 
-impl<'a> CudaWalk<'a> {
+impl<'a> CudaInferer<'a> {
     /// Starts before the first window of a volume, `[C, X, Y, Z]`, whose shape is that of the blending; `batch` windows
     /// go through the network at once.
     ///
@@ -60,12 +60,12 @@ impl<'a> CudaWalk<'a> {
         let grid = blending.grid();
         let shape = blending.shape();
         let layout = layout(grid, shape, plan.size, [volume.dim().0, batch, classes]);
-        // What another walk has left behind, if it was stopped.
+        // An inferer that was stopped may have left work behind.
         accelerator.compute.synchronize()?;
         accelerator.copies.synchronize()?;
         let old = accelerator.buffers.take();
         accelerator.buffers = Some(Buffers::fit(&accelerator.gpu, old, &layout)?);
-        let mut walk = Self {
+        let mut inferer = Self {
             blending,
             volume,
             fill: match plan.padding {
@@ -84,11 +84,11 @@ impl<'a> CudaWalk<'a> {
             divided: 0,
             downloads: Downloads::default(),
         };
-        walk.upload_weights(accelerator)?;
-        Ok(walk)
+        inferer.upload_weights(accelerator)?;
+        Ok(inferer)
     }
 
-    /// How far it is.
+    /// Windows done so far.
     pub(crate) fn progress(&self) -> Progress {
         Progress {
             done: self.done,
@@ -113,8 +113,8 @@ impl<'a> CudaWalk<'a> {
         self.queue(session, accelerator)
     }
 
-    /// Takes the next planes along X that no further window reaches, `[K, Y, Z]` each: a lot, or none; queues further
-    /// batches.
+    /// Takes the next planes along X that no further window reaches, `[K, Y, Z]` each: a batch of planes, or none; queues
+    /// further windows.
     ///
     /// **Errors**: the network or the GPU fails.
     pub(crate) fn pop(
@@ -279,7 +279,7 @@ impl<'a> CudaWalk<'a> {
     }
 }
 
-/// Sizes of a walk over a volume `[X, Y, Z]` of so many channels, in batches, for outputs of so many channels.
+/// Sizes of the buffers for a volume `[X, Y, Z]`, with input channels, windows per batch and output channels.
 fn layout(
     grid: &WindowGrid,
     shape: [usize; 3],
@@ -296,7 +296,7 @@ fn layout(
     }
 }
 
-/// Bytes of a GPU's memory that a walk over a volume `[C, X, Y, Z]` takes beside the network, whose input and output for a
+/// GPU memory in bytes that inference over a volume `[C, X, Y, Z]` takes besides the network, whose input and output for a
 /// batch are counted; sizes that exceed 64 bits saturate.
 ///
 /// **Errors**: an invalid plan, or a volume without voxels.

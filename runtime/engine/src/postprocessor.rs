@@ -1,4 +1,4 @@
-//! From completed planes of all members to labels on the input's grid.
+//! Postprocessing: from complete planes of all members to labels on the input's grid.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,127 +9,127 @@ use rayon::prelude::*;
 use vesal_bundle::DeployPlan;
 use vesal_onnx::Head;
 use vesal_volume::postprocess::{Combination, Combine, map_features};
-use vesal_volume::preprocess::{PreprocessError, Restorer, TakeBlock, Trace};
+use vesal_volume::preprocess::{AppliedTransforms, BlockConsumer, Inverter, PreprocessError};
 use vesal_volume::{Geometry, LabelMap};
 
 use crate::error::{EngineError, SinkError};
 
 /// Where probabilities go as they are made, so that they need not exist in memory.
 pub trait ProbabilitySink {
-    /// Is told what is coming: the number of classes, the input's grid, and the axis along which blocks follow each
-    /// other.
+    /// Starts with the number of classes, the input's grid, and the axis along which blocks follow each other.
     ///
-    /// **Errors**: whatever keeps it from storing.
+    /// **Errors**: those of the implementation: storing fails.
     fn begin(&mut self, classes: usize, grid: &Geometry, axis: usize) -> Result<(), SinkError>;
 
-    /// Takes a block `[K, X, Y, Z]` that begins at this voxel of the input's grid. What no block holds is 0.
+    /// Takes a block `[K, X, Y, Z]` that begins at voxel `start` of the input's grid. Voxels of no block are 0.
     ///
-    /// **Errors**: whatever keeps it from storing.
+    /// **Errors**: storing fails.
     fn write(&mut self, start: [usize; 3], block: ArrayView4<'_, f32>) -> Result<(), SinkError>;
-    /// Is told that all is there.
+
+    /// Ends after the last block.
     ///
-    /// **Errors**: whatever keeps it from storing.
+    /// **Errors**: storing fails.
     fn finish(&mut self) -> Result<(), SinkError>;
 }
 
-/// A place for probabilities that goes with its case.
+/// A sink that may move to another thread with its case.
 pub(crate) type Sink = Box<dyn ProbabilitySink + Send>;
 
 /// Takes a member's next planes, `[K, Y, Z]` each.
-pub(crate) type TakePlanes<'a> = dyn FnMut(usize, Vec<Array3<f32>>) -> Result<(), EngineError> + 'a;
+pub(crate) type PlaneConsumer<'a> =
+    dyn FnMut(usize, Vec<Array3<f32>>) -> Result<(), EngineError> + 'a;
 
-/// What it takes to bring the predictions of a case back to its grid.
-pub(crate) struct Finishing {
+/// What postprocessing of a case needs.
+pub(crate) struct PostprocessRequest {
     pub(crate) plan: Arc<DeployPlan>,
-    /// Head and weight of each.
+    /// Head and weight of each member.
     pub(crate) members: Vec<(Option<Head>, f64)>,
     pub(crate) combine: Combine,
-    pub(crate) trace: Trace,
+    pub(crate) transforms: AppliedTransforms,
     pub(crate) probabilities: Option<Sink>,
 }
 
-/// Labels of a case.
-pub(crate) struct Finished {
+/// Labels of a case, and the time that combining and inverting took.
+pub(crate) struct Postprocessed {
     pub(crate) labels: LabelMap,
-    /// Time that it took to come to them from planes.
     pub(crate) time: Duration,
 }
 
-impl Finishing {
-    /// Takes the planes that `feed` hands over, until it returns.
+impl PostprocessRequest {
+    /// Postprocesses the planes that `feed` hands over, until it returns.
     ///
-    /// **Errors**: the grids cannot be related, probabilities not be stored, or `feed` fails.
+    /// **Errors**: the grids cannot be related, probabilities cannot be stored, or `feed` fails.
     pub(crate) fn run(
         mut self,
-        feed: impl FnOnce(&mut TakePlanes<'_>) -> Result<(), EngineError>,
-    ) -> Result<Finished, EngineError> {
+        feed: impl FnOnce(&mut PlaneConsumer<'_>) -> Result<(), EngineError>,
+    ) -> Result<Postprocessed, EngineError> {
         let values = self.plan.label_values();
         let sink = self.probabilities.as_mut();
-        let mut finisher = Finisher {
+        let mut postprocessor = Postprocessor {
             plan: &self.plan,
-            joint: Joint {
+            accumulator: EnsembleAccumulator {
                 combine: self.combine,
                 planes: VecDeque::new(),
                 taken: vec![0; self.members.len()],
                 done: 0,
             },
             members: &self.members,
-            output: Restoring::new(&self.trace, &self.plan, &values, sink)?,
+            output: SinkInverter::new(&self.transforms, &self.plan, &values, sink)?,
             time: Duration::ZERO,
         };
-        feed(&mut |member, planes| finisher.take(member, planes))?;
-        let finished = finisher.finish()?;
+        feed(&mut |member, planes| postprocessor.take(member, planes))?;
+        let done = postprocessor.finish()?;
         if let Some(mut sink) = self.probabilities {
             sink.finish().map_err(EngineError::Probabilities)?;
         }
-        Ok(finished)
+        Ok(done)
     }
 }
 
-/// What becomes of the planes that members have completed.
-struct Finisher<'a> {
+/// Combines complete planes of the members, and inverts the preprocessing on them.
+struct Postprocessor<'a> {
     plan: &'a DeployPlan,
-    /// Head and weight of each.
+    /// Head and weight of each member.
     members: &'a [(Option<Head>, f64)],
-    joint: Joint,
-    output: Restoring<'a>,
+    accumulator: EnsembleAccumulator,
+    output: SinkInverter<'a>,
     time: Duration,
 }
 
-impl Finisher<'_> {
+impl Postprocessor<'_> {
     /// Takes a member's next planes.
     fn take(&mut self, member: usize, planes: Vec<Array3<f32>>) -> Result<(), EngineError> {
         let begin = Instant::now();
         let (head, weight) = &self.members[member];
         let complete = self
-            .joint
+            .accumulator
             .add(member, planes, head.as_ref(), *weight, self.plan)?;
         self.output.push(complete)?;
         self.time += begin.elapsed();
         Ok(())
     }
 
-    fn finish(self) -> Result<Finished, EngineError> {
+    fn finish(self) -> Result<Postprocessed, EngineError> {
         let begin = Instant::now();
-        Ok(Finished {
+        Ok(Postprocessed {
             labels: self.output.finish()?,
             time: self.time + begin.elapsed(),
         })
     }
 }
 
-/// Planes that some members have completed and others not.
-struct Joint {
+/// Sums over members of planes that some members have completed and others have not.
+struct EnsembleAccumulator {
     combine: Combine,
     planes: VecDeque<Combination>,
     /// Planes taken from each member.
     taken: Vec<usize>,
-    /// Planes that left.
+    /// Planes that all members have completed.
     done: usize,
 }
 
-impl Joint {
-    /// Adds a member's next planes, `[K, Y, Z]` once its head, if it has one, is applied; gives those that all members
+impl EnsembleAccumulator {
+    /// Adds a member's next planes, `[K, Y, Z]` after its head, if it has one; returns the combined planes that all members
     /// have completed now.
     fn add(
         &mut self,
@@ -168,46 +168,46 @@ impl Joint {
     }
 }
 
-/// Labels and probabilities on their way to the input's grid.
-struct Restoring<'a> {
-    restorer: Restorer<'a>,
+/// Inverts preprocessing, and stores probabilities where a sink is given.
+struct SinkInverter<'a> {
+    inverter: Inverter<'a>,
     probabilities: Option<&'a mut Sink>,
 }
 
-impl<'a> Restoring<'a> {
+impl<'a> SinkInverter<'a> {
     fn new(
-        trace: &'a Trace,
+        transforms: &'a AppliedTransforms,
         plan: &DeployPlan,
         values: &'a [u16],
         mut probabilities: Option<&'a mut Sink>,
     ) -> Result<Self, EngineError> {
         if let Some(sink) = &mut probabilities {
-            sink.begin(values.len(), &trace.input, trace.plane_axis())
+            sink.begin(values.len(), &transforms.input, transforms.plane_axis())
                 .map_err(EngineError::Probabilities)?;
         }
         Ok(Self {
-            restorer: Restorer::new(trace, plan.activation, values)?,
+            inverter: Inverter::new(transforms, plan.activation, values)?,
             probabilities,
         })
     }
 
     fn push(&mut self, planes: Vec<Array3<f32>>) -> Result<(), EngineError> {
-        let restorer = &mut self.restorer;
+        let inverter = &mut self.inverter;
         storing(&mut self.probabilities, |take| {
-            restorer.push_all(planes, take)
+            inverter.push_all(planes, take)
         })
     }
 
     fn finish(mut self) -> Result<LabelMap, EngineError> {
-        let restorer = self.restorer;
-        storing(&mut self.probabilities, |take| restorer.finish(take))
+        let inverter = self.inverter;
+        storing(&mut self.probabilities, |take| inverter.finish(take))
     }
 }
 
-/// Lets a step of restoration hand its blocks to the sink, if there is one.
+/// Runs a step of the inverter, with the sink as consumer of its blocks, if there is one.
 fn storing<T>(
     probabilities: &mut Option<&mut Sink>,
-    step: impl FnOnce(Option<&mut TakeBlock<'_>>) -> Result<T, PreprocessError>,
+    step: impl FnOnce(Option<&mut BlockConsumer<'_>>) -> Result<T, PreprocessError>,
 ) -> Result<T, EngineError> {
     let Some(sink) = probabilities else {
         return Ok(step(None)?);

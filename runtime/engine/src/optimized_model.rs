@@ -1,4 +1,4 @@
-//! The form in which a network is run: what is rewritten when it is loaded. The bundle's bytes stay what they are.
+//! Rewriting a network for a device when it is loaded. The bundle's bytes stay as they are.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -13,37 +13,37 @@ use crate::plugin::Provider;
 /// Name of the file in memory that holds a network's weights.
 pub(crate) const WEIGHTS: &str = "weights";
 
-/// A network in the form in which it is run.
+/// A network, rewritten for the device that it runs on.
 #[derive(Debug)]
-pub(crate) struct Form {
-    /// Its ONNX file: made here of what was decoded and checked, never the bundle's.
+pub(crate) struct OptimizedModel {
+    /// Its ONNX file, encoded from what was decoded and checked; never the bundle's bytes.
     pub bytes: Bytes,
-    /// What that file calls [`WEIGHTS`]: the file of the bundle, of which ONNX Runtime takes the weights without parsing
-    /// them.
+    /// Contents of the external file [`WEIGHTS`]: the bundle's file, from which ONNX Runtime takes the weights without
+    /// parsing.
     pub weights: Option<Arc<[u8]>>,
     /// Size of its batch axis, if that is not free.
     pub batch: Option<NonZeroUsize>,
-    /// Its last convolution, where that is applied after blending.
+    /// Its last convolution, where it is applied after blending.
     pub head: Option<Head>,
-    /// Instance normalizations that are one operator with the ReLU after them.
+    /// Number of instance normalizations fused with the ReLU after them.
     pub fused: usize,
-    /// Convolutions that are an operator of ours, and what computes them.
-    pub own: Option<Own>,
-    /// Most bytes that activations take at once.
+    /// Convolutions computed by this program's kernels.
+    pub own: Option<OwnConvolutions>,
+    /// Upper bound in bytes of activations that exist at once.
     pub activation_bytes: u64,
 }
 
-/// Operators of ours in a network.
+/// Convolutions of a network that this program's kernels compute.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Own {
+pub(crate) struct OwnConvolutions {
     pub processor: Processor,
-    /// How many.
+    /// Number of convolutions.
     pub convolutions: usize,
-    /// What they take beside activations.
+    /// Memory besides activations.
     pub bytes: KernelBytes,
 }
 
-/// What may be computed by operators of ours.
+/// Custom operators that a network may use.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kernels {
     None,
@@ -53,7 +53,7 @@ pub(crate) enum Kernels {
     Cpu(Processor),
 }
 
-impl Form {
+impl OptimizedModel {
     /// A network of this program, as it is.
     pub(crate) fn plain(bytes: Bytes) -> Self {
         Self {
@@ -73,7 +73,7 @@ impl Form {
     /// from.
     ///
     /// **Errors**: it cannot be computed in this precision.
-    pub(crate) fn of(
+    pub(crate) fn new(
         network: &Network,
         file: &Arc<[u8]>,
         device: Device,
@@ -84,7 +84,7 @@ impl Form {
         let native = options.provider == Provider::Native;
         // Other providers round by themselves, where they are told to.
         let half = native && options.precision == Precision::Float16;
-        let mut form = Self::plain(Bytes::new());
+        let mut model = Self::plain(Bytes::new());
         let mut network = network.clone();
         let element = if half {
             size_of::<u16>()
@@ -92,15 +92,15 @@ impl Form {
             size_of::<f32>()
         };
         if let Ok((rewritten, head)) = network.split_head() {
-            (network, form.head) = (rewritten, Some(head));
+            (network, model.head) = (rewritten, Some(head));
         }
-        form.activation_bytes = network.activation_bytes(batch.get(), element)?;
+        model.activation_bytes = network.activation_bytes(batch.get(), element)?;
         // Before the precision: scales then stay 32-bit floats.
         if device.is_gpu()
             && matches!(kernels, Kernels::Gpu)
             && let Ok((rewritten, fused)) = network.fuse_norm_relu()
         {
-            (network, form.fused) = (rewritten, fused);
+            (network, model.fused) = (rewritten, fused);
         }
         if let Kernels::Cpu(processor) = kernels
             && native
@@ -115,7 +115,7 @@ impl Form {
             });
             if let Ok((rewritten, convolutions @ 1..)) = planned {
                 network = rewritten;
-                form.own = Some(Own {
+                model.own = Some(OwnConvolutions {
                     processor,
                     convolutions,
                     bytes,
@@ -128,14 +128,14 @@ impl Form {
         if (device.is_gpu() || !native)
             && let Ok(rewritten) = network.fix_batch(batch)
         {
-            (network, form.batch) = (rewritten, Some(batch));
+            (network, model.batch) = (rewritten, Some(batch));
         }
         if native {
-            form.bytes = network.encode_mapped(WEIGHTS)?.into();
-            form.weights = Some(file.clone());
+            model.bytes = network.encode_mapped(WEIGHTS)?.into();
+            model.weights = Some(file.clone());
         } else {
-            form.bytes = network.encode().into();
+            model.bytes = network.encode().into();
         }
-        Ok(form)
+        Ok(model)
     }
 }

@@ -1,4 +1,4 @@
-//! Brings a prediction back to the input's grid plane by plane, while it is still being made.
+//! Inverts preprocessing on a prediction plane by plane, while later planes are still being predicted.
 
 mod place;
 mod planes;
@@ -11,33 +11,34 @@ use rayon::prelude::*;
 use self::place::{prepared_view, undone};
 use self::planes::{labels_at, resample_to_labels, resampled};
 use super::inverse::{BLOCK_VALUES, OFF_AXIS_TOLERANCE, at_step};
-use super::{AppliedStep, PreprocessError, Step, Trace};
+use super::{AppliedStep, AppliedTransforms, PreprocessError, Step};
 use crate::postprocess::{Activation, LabelingError, label_row};
 use crate::resample::PlaneSampler;
 use crate::volume::LabelMap;
 
-/// Takes probabilities on the input's grid as they are restored: a block `[K, X, Y, Z]` and the input voxel that its first
-/// one is. What is never given was cropped away, and is 0.
-pub type TakeBlock<'a> = dyn FnMut([usize; 3], ArrayView4<'_, f32>) + 'a;
+/// Takes probabilities on the input's grid: the input voxel at which a block begins, and the block, `[K, X, Y, Z]`. Voxels
+/// of no block were cropped away; their probabilities are 0.
+pub type BlockConsumer<'a> = dyn FnMut([usize; 3], ArrayView4<'_, f32>) + 'a;
 
-/// Turns planes of probabilities on the prepared grid into labels on the input's grid: all that
-/// [`Trace::invert_to_labels`] and [`Trace::invert_probabilities`] do, without holding all probabilities on either grid.
+/// Turns planes of probabilities on the prepared grid into labels on the input's grid, with the results of
+/// [`AppliedTransforms::invert_to_labels`] and [`AppliedTransforms::invert_probabilities`] but without holding all
+/// probabilities on either grid.
 ///
-/// Where a plan undoes other steps than orientation and crop after the last resampling, or resamples onto a turned grid,
-/// planes are gathered after all.
-pub struct Restorer<'a> {
-    trace: &'a Trace,
+/// All planes are gathered first where steps that move planes follow the first resampling, or where resampling turns the
+/// grid.
+pub struct Inverter<'a> {
+    transforms: &'a AppliedTransforms,
     activation: Activation,
     values: &'a [u16],
     labels: LabelMap,
-    source: Source,
+    inversion: Inversion,
 }
 
-/// What becomes of a prepared plane.
-enum Source {
-    /// It is a plane of the grid before the first `steps` steps are undone.
+/// How a prepared plane is inverted.
+enum Inversion {
+    /// No resampling: it is a plane of the grid after the first `steps` steps.
     Same { next: usize, steps: usize },
-    /// Planes of that grid lie between prepared ones.
+    /// Planes of that grid are interpolated between prepared ones.
     Resampled {
         sampler: PlaneSampler,
         steps: usize,
@@ -47,40 +48,40 @@ enum Source {
         first: usize,
         next: usize,
     },
-    /// All are needed at once.
+    /// All planes are needed at once.
     Gathered { all: Array4<f32>, next: usize },
 }
 
-impl<'a> Restorer<'a> {
+impl<'a> Inverter<'a> {
     /// Starts without planes; `values[k]` is the label of class `k`.
     ///
     /// **Errors**: an affine cannot be used, or a table of labels is empty.
     pub fn new(
-        trace: &'a Trace,
+        transforms: &'a AppliedTransforms,
         activation: Activation,
         values: &'a [u16],
     ) -> Result<Self, PreprocessError> {
-        let source = Source::new(trace, values.len())?;
+        let inversion = Inversion::new(transforms, values.len())?;
         // What is gathered makes its labels at the end.
-        let shape = match source {
-            Source::Gathered { .. } => [0; 3],
-            _ => trace.input.shape,
+        let shape = match inversion {
+            Inversion::Gathered { .. } => [0; 3],
+            _ => transforms.input.shape,
         };
         let outside = activation.outside(values);
         Ok(Self {
-            trace,
+            transforms,
             activation,
             values,
             labels: LabelMap {
                 data: Array3::from_elem(shape, outside),
-                affine: trace.input.affine,
+                affine: transforms.input.affine,
             },
-            source,
+            inversion,
         })
     }
 
-    /// Most memory in bytes that restoring takes, its labels included: for a plan, the input's shape, the prepared one, and
-    /// so many classes.
+    /// Upper bound in bytes of the memory that inverting takes, labels included, for these steps, shapes of the input and of
+    /// the prepared volume, and number of classes.
     pub fn bytes(steps: &[Step], input: [usize; 3], prepared: [usize; 3], classes: usize) -> u64 {
         let product = |shape: &[usize]| {
             shape
@@ -115,16 +116,16 @@ impl<'a> Restorer<'a> {
         labels.saturating_add(block.saturating_add(waiting).saturating_mul(value))
     }
 
-    /// Takes the next prepared plane, `[K, Y, Z]`; probabilities that can be restored now go to `take`.
+    /// Takes the next prepared plane, `[K, Y, Z]`; probabilities that can be inverted now go to `take`.
     ///
     /// **Errors**: a plane of another shape or more of them than the prepared grid has, or probabilities that are not
     /// numbers.
     pub fn push(
         &mut self,
         plane: Array3<f32>,
-        take: Option<&mut TakeBlock<'_>>,
+        take: Option<&mut BlockConsumer<'_>>,
     ) -> Result<(), PreprocessError> {
-        let expected = self.trace.prepared.shape;
+        let expected = self.transforms.prepared.shape;
         let (classes, y, z) = plane.dim();
         let found = [self.pushed() + 1, y, z];
         if found[0] > expected[0] || found[1..] != expected[1..] {
@@ -134,21 +135,21 @@ impl<'a> Restorer<'a> {
             let values = self.values.len();
             return Err(LabelingError::Table { values, classes }.into());
         }
-        match &mut self.source {
-            Source::Same { next, steps } => {
+        match &mut self.inversion {
+            Inversion::Same { next, steps } => {
                 let (x, steps) = (*next, *steps);
                 *next += 1;
                 let block = plane.view().insert_axis(Axis(1));
                 self.place(x, steps, block, take)
             }
-            Source::Resampled { planes, .. } => {
+            Inversion::Resampled { planes, .. } => {
                 planes.push_back(match plane.is_standard_layout() {
                     true => plane,
                     false => plane.as_standard_layout().into_owned(),
                 });
-                self.restore(false, take)
+                self.invert(false, take)
             }
-            Source::Gathered { all, next } => {
+            Inversion::Gathered { all, next } => {
                 all.slice_mut(s![.., *next, .., ..]).assign(&plane);
                 *next += 1;
                 Ok(())
@@ -162,17 +163,17 @@ impl<'a> Restorer<'a> {
     pub fn push_all(
         &mut self,
         planes: Vec<Array3<f32>>,
-        mut take: Option<&mut TakeBlock<'_>>,
+        mut take: Option<&mut BlockConsumer<'_>>,
     ) -> Result<(), PreprocessError> {
         let several = planes.len() > 1;
-        let Source::Same { next, steps } = &mut self.source else {
+        let Inversion::Same { next, steps } = &mut self.inversion else {
             for plane in planes {
                 self.push(plane, take.as_deref_mut())?;
             }
             return Ok(());
         };
         let (first, steps) = (*next, *steps);
-        let shape = self.trace.prepared.shape;
+        let shape = self.transforms.prepared.shape;
         let fits = |plane: &Array3<f32>| {
             let (classes, y, z) = plane.dim();
             classes == self.values.len() && [y, z] == shape[1..]
@@ -198,50 +199,53 @@ impl<'a> Restorer<'a> {
         Ok(())
     }
 
-    /// Gives the labels once all prepared planes were pushed.
+    /// Returns the labels once all prepared planes were pushed.
     ///
     /// **Errors**: probabilities that are not numbers, or fewer planes than the prepared grid has.
-    pub fn finish(mut self, take: Option<&mut TakeBlock<'_>>) -> Result<LabelMap, PreprocessError> {
-        let expected = self.trace.prepared.shape;
+    pub fn finish(
+        mut self,
+        take: Option<&mut BlockConsumer<'_>>,
+    ) -> Result<LabelMap, PreprocessError> {
+        let expected = self.transforms.prepared.shape;
         if self.pushed() != expected[0] {
             let found = [self.pushed(), expected[1], expected[2]];
             return Err(PreprocessError::PredictionShape { found, expected });
         }
-        if let Source::Gathered { all, .. } = self.source {
-            let (activation, trace) = (self.activation, self.trace);
-            let labels = trace.invert_to_labels(all.view(), activation, self.values)?;
+        if let Inversion::Gathered { all, .. } = self.inversion {
+            let (activation, transforms) = (self.activation, self.transforms);
+            let labels = transforms.invert_to_labels(all.view(), activation, self.values)?;
             if let Some(take) = take {
-                take([0; 3], trace.invert_probabilities(all)?.data.view());
+                take([0; 3], transforms.invert_probabilities(all)?.data.view());
             }
             return Ok(labels);
         }
-        self.restore(true, take)?;
+        self.invert(true, take)?;
         Ok(self.labels)
     }
 
-    /// Prepared planes so far.
+    /// Prepared planes taken so far.
     fn pushed(&self) -> usize {
-        match &self.source {
-            Source::Same { next, .. } | Source::Gathered { next, .. } => *next,
-            Source::Resampled { planes, first, .. } => first + planes.len(),
+        match &self.inversion {
+            Inversion::Same { next, .. } | Inversion::Gathered { next, .. } => *next,
+            Inversion::Resampled { planes, first, .. } => first + planes.len(),
         }
     }
 
-    /// Restores the planes that lie between those at hand: some at once, or all that are left.
-    fn restore(
+    /// Inverts the planes that lie between those at hand: as many as are inverted at once, or all that are left.
+    fn invert(
         &mut self,
         all: bool,
-        mut take: Option<&mut TakeBlock<'_>>,
+        mut take: Option<&mut BlockConsumer<'_>>,
     ) -> Result<(), PreprocessError> {
         loop {
-            let Source::Resampled {
+            let Inversion::Resampled {
                 sampler,
                 steps,
                 to,
                 planes,
                 first,
                 next,
-            } = &mut self.source
+            } = &mut self.inversion
             else {
                 return Ok(());
             };
@@ -260,7 +264,7 @@ impl<'a> Restorer<'a> {
                 // Labels alone need no block of probabilities.
                 None => {
                     let labels =
-                        prepared_view(self.labels.data.view_mut(), &self.trace.steps[..steps]);
+                        prepared_view(self.labels.data.view_mut(), &self.transforms.steps[..steps]);
                     let labels = labels.slice_move(s![start..start + ready, .., ..]);
                     let plane =
                         |x: usize| planes.get(x - *first).and_then(|plane| plane.as_slice());
@@ -292,7 +296,7 @@ impl<'a> Restorer<'a> {
         x: usize,
         steps: usize,
         block: ArrayView4<'_, f32>,
-        take: Option<&mut TakeBlock<'_>>,
+        take: Option<&mut BlockConsumer<'_>>,
     ) -> Result<(), PreprocessError> {
         let labels = labels_at(x, self.activation, block, self.values)?;
         self.put(x, steps, &labels, block, take);
@@ -306,9 +310,9 @@ impl<'a> Restorer<'a> {
         steps: usize,
         labels: &Array3<u16>,
         block: ArrayView4<'_, f32>,
-        take: Option<&mut TakeBlock<'_>>,
+        take: Option<&mut BlockConsumer<'_>>,
     ) {
-        let steps = &self.trace.steps[..steps];
+        let steps = &self.transforms.steps[..steps];
         let planes = labels.dim().0;
         let mut to = prepared_view(self.labels.data.view_mut(), steps);
         to.slice_mut(s![x..x + planes, .., ..]).assign(labels);
@@ -319,20 +323,20 @@ impl<'a> Restorer<'a> {
     }
 }
 
-impl Source {
-    fn new(trace: &Trace, classes: usize) -> Result<Self, PreprocessError> {
-        let [x, y, z] = trace.prepared.shape;
+impl Inversion {
+    fn new(transforms: &AppliedTransforms, classes: usize) -> Result<Self, PreprocessError> {
+        let [x, y, z] = transforms.prepared.shape;
         let gathered = || Self::Gathered {
             all: Array4::zeros((classes, x, y, z)),
             next: 0,
         };
-        let Some((index, from, to)) = trace.first_resampling()? else {
+        let Some((index, from, to)) = transforms.first_resampling()? else {
             return Ok(Self::Same {
                 next: 0,
-                steps: trace.steps.len(),
+                steps: transforms.steps.len(),
             });
         };
-        let same_planes = trace.steps[index + 1..].iter().all(|step| {
+        let same_planes = transforms.steps[index + 1..].iter().all(|step| {
             matches!(
                 step,
                 AppliedStep::ResampleToMatch | AppliedStep::Normalize { .. }
@@ -360,19 +364,19 @@ impl Source {
     }
 }
 
-/// Whether undoing a step leaves planes where they are.
+/// Whether undoing a step keeps planes along X as they are.
 fn keeps_planes(step: &Step) -> bool {
     matches!(step, Step::ResampleToMatch { .. } | Step::Normalize { .. })
 }
 
-/// Planes `[K, Y, Z]` that are restored at once: enough for all threads, within [`BLOCK_VALUES`].
+/// Planes `[K, Y, Z]` that are inverted at once: enough for all threads, within [`BLOCK_VALUES`].
 fn planes_at_once(classes: usize, [_, y, z]: [usize; 3]) -> usize {
     let fitting = BLOCK_VALUES / classes.saturating_mul(y).saturating_mul(z).max(1);
     fitting.clamp(1, 2 * rayon::current_num_threads())
 }
 
-impl Trace {
-    /// Axis of the input along which planes of the prepared grid follow each other.
+impl AppliedTransforms {
+    /// Axis of the input that the prepared grid's X axis comes from.
     pub fn plane_axis(&self) -> usize {
         let orient = |axis: usize, step: &AppliedStep| match step {
             AppliedStep::Orient { transform, .. } => transform.source[axis],

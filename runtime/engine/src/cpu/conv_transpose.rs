@@ -4,19 +4,19 @@ use vesal_onnx::VolumeConvolution;
 
 /// Every second voxel of the output along each axis, from the voxel `parity`, is a convolution of the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Class {
-    /// Index of the class: its bits are the parities, that of the last axis lowest.
+pub(super) struct OutputPhase {
+    /// Index of the phase: its bits are the parities, that of the last axis lowest.
     pub index: usize,
     /// Its voxels of the kernel, and where each looks: at the voxel of the same place in the input or, where it is 1, at the
     /// next one.
     pub taps: Vec<([usize; 3], [usize; 3])>,
 }
 
-/// Classes of a transposed convolution that doubles a volume; none if it does not.
+/// Phases of a transposed convolution that doubles a volume; none if it does not.
 ///
 /// **Definition**: stride 2 with kernels of 2 voxels without padding, or of 3 with padding of 1 and of 1 behind the output. An
 /// output `o = 2 i + k - padding`, so that `k` has the parity of `o + padding`.
-pub(super) fn classes(layer: &VolumeConvolution) -> Option<Vec<Class>> {
+pub(super) fn output_phases(layer: &VolumeConvolution) -> Option<Vec<OutputPhase>> {
     let extra = layer.transposed?;
     let axis = |axis: usize| {
         let [kernel, stride] = [layer.kernel, layer.stride].map(|sizes| sizes[axis]);
@@ -28,7 +28,7 @@ pub(super) fn classes(layer: &VolumeConvolution) -> Option<Vec<Class>> {
         }
     };
     let axes = [axis(0)?, axis(1)?, axis(2)?];
-    let class = |index: usize| {
+    let phase = |index: usize| {
         let [xs, ys, zs] = [0, 1, 2].map(|axis| &axes[axis][index >> (2 - axis) & 1]);
         let mut taps = Vec::new();
         for x in xs {
@@ -38,12 +38,12 @@ pub(super) fn classes(layer: &VolumeConvolution) -> Option<Vec<Class>> {
                 }
             }
         }
-        Class { index, taps }
+        OutputPhase { index, taps }
     };
-    Some((0..8).map(class).collect())
+    Some((0..8).map(phase).collect())
 }
 
-impl Class {
+impl OutputPhase {
     /// Its weights.
     ///
     /// **Shapes**: `[channels, filters, kernel]` → `[filters, channels, taps]`.

@@ -1,24 +1,24 @@
-//! A member's way through the windows of a volume, wherever it runs.
+//! Sliding-window inference of one member, on the device that its network runs on.
 
 use ndarray::{Array3, ArrayView4};
 use rayon::prelude::*;
-use vesal_volume::window::{Blending, Progress, StitchError, Walk, WindowPlan};
+use vesal_volume::window::{Blending, Progress, SlidingWindowInferer, StitchError, WindowPlan};
 
-use crate::cuda::CudaWalk;
+use crate::cuda::CudaInferer;
 use crate::predictor::{OnnxPredictor, PredictorError, check_finite};
 
-/// A member's way through the windows of a volume.
-pub(crate) enum MemberWalk<'a> {
+/// Sliding-window inference of one member.
+pub(crate) enum MemberInferer<'a> {
     /// Windows are cut and blended on the processor.
-    Host(Walk<'a>),
-    /// They are where the network runs.
-    Cuda(CudaWalk<'a>),
+    Host(SlidingWindowInferer<'a>),
+    /// Windows are cut and blended on the GPU.
+    Cuda(CudaInferer<'a>),
 }
 
-impl<'a> MemberWalk<'a> {
+impl<'a> MemberInferer<'a> {
     /// Starts before the first window of a volume, `[C, X, Y, Z]`.
     ///
-    /// **Errors**: those of [`Walk::new`], or the GPU fails.
+    /// **Errors**: those of [`SlidingWindowInferer::new`], or the GPU fails.
     pub(crate) fn new(
         volume: ArrayView4<'a, f32>,
         plan: &WindowPlan,
@@ -26,14 +26,16 @@ impl<'a> MemberWalk<'a> {
         predictor: &mut OnnxPredictor,
     ) -> Result<Self, StitchError<PredictorError>> {
         let total = blending.grid().count();
-        let walk = predictor.cuda_walk(volume, plan, blending);
-        match walk.map_err(|source| StitchError::Predict {
+        let inferer = predictor.cuda_inferer(volume, plan, blending);
+        match inferer.map_err(|source| StitchError::Predict {
             window: 1,
             total,
             source,
         })? {
-            Some(walk) => Ok(Self::Cuda(walk)),
-            None => Ok(Self::Host(Walk::new(volume, plan, blending, predictor)?)),
+            Some(inferer) => Ok(Self::Cuda(inferer)),
+            None => Ok(Self::Host(SlidingWindowInferer::new(
+                volume, plan, blending, predictor,
+            )?)),
         }
     }
 
@@ -42,11 +44,11 @@ impl<'a> MemberWalk<'a> {
         matches!(self, Self::Cuda(_))
     }
 
-    /// How far it is.
+    /// Windows done so far.
     pub(crate) fn progress(&self) -> Progress {
         match self {
-            Self::Host(walk) => walk.progress(),
-            Self::Cuda(walk) => walk.progress(),
+            Self::Host(inferer) => inferer.progress(),
+            Self::Cuda(inferer) => inferer.progress(),
         }
     }
 
@@ -58,26 +60,26 @@ impl<'a> MemberWalk<'a> {
         predictor: &mut OnnxPredictor,
     ) -> Result<(), StitchError<PredictorError>> {
         match self {
-            Self::Host(walk) => walk.step(predictor),
-            Self::Cuda(walk) => {
-                let stepped = predictor.step(walk);
+            Self::Host(inferer) => inferer.step(predictor),
+            Self::Cuda(inferer) => {
+                let stepped = predictor.step(inferer);
                 stepped.map_err(|source| self.failed(source))
             }
         }
     }
 
-    /// Takes the next planes along X that no further window reaches, `[K, Y, Z]` each, in their order; none if there are
-    /// none: on a processor one, so that no more of them wait than must, from a GPU a lot.
+    /// Takes the next planes along X that no further window reaches, `[K, Y, Z]` each, in their order: on the processor at
+    /// most one, so that as few as possible wait, from a GPU a batch.
     ///
-    /// **Errors**: a value of them is not finite: here every voxel is looked at once, and not in every window that holds
-    /// it; on a GPU, the prediction of later windows fails.
+    /// **Errors**: a value is not finite (checked here, where every voxel comes once, and not per window); on a GPU, the
+    /// prediction of later windows fails.
     pub(crate) fn pop(
         &mut self,
         predictor: &mut OnnxPredictor,
     ) -> Result<Vec<Array3<f32>>, StitchError<PredictorError>> {
         let planes = match self {
-            Self::Host(walk) => Ok(walk.pop().into_iter().collect()),
-            Self::Cuda(walk) => predictor.pop(walk),
+            Self::Host(inferer) => Ok(inferer.pop().into_iter().collect()),
+            Self::Cuda(inferer) => predictor.pop(inferer),
         };
         let checked = planes.and_then(|planes: Vec<Array3<f32>>| {
             planes.par_iter().try_for_each(check_finite)?;
@@ -109,20 +111,20 @@ impl OnnxPredictor {
     ) -> Result<(), StitchError<PredictorError>> {
         let (_, x, y, z) = volume.dim();
         let blending = Blending::new([x, y, z], plan)?;
-        let mut walk = MemberWalk::new(volume, plan, &blending, self)?;
+        let mut inferer = MemberInferer::new(volume, plan, &blending, self)?;
         loop {
             loop {
-                let planes = walk.pop(self)?;
+                let planes = inferer.pop(self)?;
                 if planes.is_empty() {
                     break;
                 }
                 planes.into_iter().for_each(&mut take);
             }
-            let Progress { done, total } = walk.progress();
+            let Progress { done, total } = inferer.progress();
             if done == total {
                 return Ok(());
             }
-            walk.step(self)?;
+            inferer.step(self)?;
         }
     }
 }
