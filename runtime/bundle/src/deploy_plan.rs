@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use vesal_volume::LabelMap;
 pub use vesal_volume::postprocess::Activation;
-use vesal_volume::preprocess::{Step, check_steps};
+use vesal_volume::preprocess::{Step, check_steps, image_channels};
 use vesal_volume::window::WindowPlan;
 
 use crate::name;
@@ -15,6 +16,7 @@ mod channel;
 mod code;
 mod error;
 mod labels;
+mod limits;
 
 pub use channel::{Channel, MAX_PATTERN_CHARACTERS, MAX_PATTERNS, Modality, PatternError};
 pub use code::{
@@ -23,22 +25,12 @@ pub use code::{
 };
 pub use error::PlanError;
 pub use labels::{Label, UnknownLabel};
+pub use limits::{
+    MAX_CHANNELS, MAX_LABELS, MAX_REGIONS, MAX_STEPS, MAX_WINDOW_SIDE, MAX_WINDOW_VOXELS,
+};
 
 /// File name inside a bundle and a work directory.
 pub const FILE_NAME: &str = "deploy_plan.json";
-/// Largest number of channels.
-pub const MAX_CHANNELS: usize = 64;
-/// Largest number of labels including background.
-pub const MAX_LABELS: usize = 1024;
-/// Largest number of regions that may overlap: each is a bit of a label map's 16.
-pub const MAX_REGIONS: usize = 16;
-/// Largest number of preprocessing steps.
-pub const MAX_STEPS: usize = 32;
-/// Longest side of a window in voxels.
-pub const MAX_WINDOW_SIDE: usize = 1024;
-/// Largest window in voxels.
-pub const MAX_WINDOW_VOXELS: usize = 1 << 27;
-
 /// What turns a case into a label map, apart from the networks: `deploy_plan.json`.
 ///
 /// Written by the trainer and copied byte for byte into the bundle; its digest is checked at export and at load.
@@ -91,6 +83,32 @@ impl DeployPlan {
     pub fn to_json(&self) -> Result<Vec<u8>, PlanError> {
         self.validate()?;
         Ok(document::to_json(self, FILE_NAME)?)
+    }
+
+    /// The value of every class, in `class_index` order.
+    pub fn label_values(&self) -> Vec<u16> {
+        labels::values(&self.labels)
+    }
+
+    /// Every label but background; every region.
+    pub fn foreground(&self) -> impl Iterator<Item = &Label> {
+        let background = usize::from(self.activation == Activation::Softmax);
+        self.labels.iter().skip(background)
+    }
+
+    /// Channels of each image that a case consists of; see [`image_channels`].
+    pub fn image_channels(&self) -> Vec<usize> {
+        image_channels(&self.preprocessing, self.channels.len())
+    }
+
+    /// Turns a label map of the training data into one of this plan, in place: every voxel gets its label, or all of
+    /// its regions.
+    ///
+    /// **Definition**: where labels say which values they consist of, every other value is background.
+    ///
+    /// **Errors**: [`UnknownLabel`]; the map is then as before.
+    pub fn translate(&self, map: &mut LabelMap) -> Result<(), UnknownLabel> {
+        labels::translate(&self.labels, map)
     }
 
     /// Checks every rule of the format that the types do not express.

@@ -4,7 +4,9 @@ use thiserror::Error;
 use vesal_volume::preprocess::PreprocessError;
 use vesal_volume::window::WindowError;
 
-use super::{CodeError, MAX_WINDOW_SIDE, MAX_WINDOW_VOXELS, PatternError};
+use super::channel::PatternError;
+use super::code::CodeError;
+use super::limits::{MAX_WINDOW_SIDE, MAX_WINDOW_VOXELS};
 use crate::name::NameError;
 use vesal_files::document::DocumentError;
 

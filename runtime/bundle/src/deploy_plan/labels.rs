@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use vesal_volume::LabelMap;
-use vesal_volume::preprocess::image_channels;
+use vesal_volume::postprocess::Activation;
 
-use super::{Activation, CodeError, DeployPlan, LabelCode, PlanError};
+use super::code::{CodeError, LabelCode};
+use super::error::PlanError;
 
 /// A label, or a region that may overlap others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,56 +53,39 @@ pub struct UnknownLabel {
     pub expected: Vec<u16>,
 }
 
-impl DeployPlan {
-    /// The value of every class, in `class_index` order.
-    pub fn label_values(&self) -> Vec<u16> {
-        self.labels.iter().map(|label| label.value).collect()
-    }
+/// The value of every class, in `class_index` order.
+pub(super) fn values(labels: &[Label]) -> Vec<u16> {
+    labels.iter().map(|label| label.value).collect()
+}
 
-    /// Every label but background; every region.
-    pub fn foreground(&self) -> impl Iterator<Item = &Label> {
-        let background = usize::from(self.activation == Activation::Softmax);
-        self.labels.iter().skip(background)
+/// See [`DeployPlan::translate`](super::DeployPlan::translate).
+pub(super) fn translate(labels: &[Label], map: &mut LabelMap) -> Result<(), UnknownLabel> {
+    let mut translations = vec![None; usize::from(u16::MAX) + 1];
+    let mut value_of = |found: u16| {
+        *translations[usize::from(found)].get_or_insert_with(|| translation(labels, found))
+    };
+    if let Some(&found) = map.data.iter().find(|&&found| value_of(found).is_none()) {
+        return Err(UnknownLabel {
+            found,
+            voxels: map.data.iter().filter(|&&value| value == found).count(),
+            expected: values(labels),
+        });
     }
+    map.data.mapv_inplace(|found| value_of(found).unwrap_or(0));
+    Ok(())
+}
 
-    /// Channels of each image that a case consists of; see [`image_channels`].
-    pub fn image_channels(&self) -> Vec<usize> {
-        image_channels(&self.preprocessing, self.channels.len())
-    }
-
-    /// Turns a label map of the training data into one of this plan, in place: every voxel gets its label, or all of
-    /// its regions.
-    ///
-    /// **Definition**: where labels say what they are made up of, every other value is background.
-    ///
-    /// **Errors**: [`UnknownLabel`]; the map is then as before.
-    pub fn translate(&self, map: &mut LabelMap) -> Result<(), UnknownLabel> {
-        let mut values = vec![None; usize::from(u16::MAX) + 1];
-        let mut value_of =
-            |found: u16| *values[usize::from(found)].get_or_insert_with(|| self.value_of(found));
-        if let Some(&found) = map.data.iter().find(|&&found| value_of(found).is_none()) {
-            return Err(UnknownLabel {
-                found,
-                voxels: map.data.iter().filter(|&&value| value == found).count(),
-                expected: self.label_values(),
-            });
-        }
-        map.data.mapv_inplace(|found| value_of(found).unwrap_or(0));
-        Ok(())
-    }
-
-    /// What a value of the training data is in this plan.
-    fn value_of(&self, annotated: u16) -> Option<u16> {
-        let made_up = self.labels.iter().any(|label| label.index.is_some());
-        let holds = |label: &&Label| match &label.index {
-            Some(index) => index.contains(&annotated),
-            None => !made_up && label.value == annotated,
-        };
-        let mut holding = self.labels.iter().filter(holds).map(|label| label.value);
-        match holding.next() {
-            Some(first) => Some(holding.fold(first, |all, value| all | value)),
-            None => (made_up || annotated == 0).then_some(0),
-        }
+/// The plan's value for a value of the training data; none for one that the plan does not know.
+fn translation(labels: &[Label], annotated: u16) -> Option<u16> {
+    let made_up = labels.iter().any(|label| label.index.is_some());
+    let holds = |label: &&Label| match &label.index {
+        Some(index) => index.contains(&annotated),
+        None => !made_up && label.value == annotated,
+    };
+    let mut holding = labels.iter().filter(holds).map(|label| label.value);
+    match holding.next() {
+        Some(first) => Some(holding.fold(first, |all, value| all | value)),
+        None => (made_up || annotated == 0).then_some(0),
     }
 }
 
