@@ -32,7 +32,6 @@ const ALLOWED_CIRCLES: &[(&str, usize)] = &[
     ("vesal-cli", 1),
     ("vesal-engine", 4),
     ("vesal-onnx", 2),
-    ("vesal-io", 8),
     ("vesal-node", 5),
     ("vesal-trainer", 8),
     ("vesal-exporter", 4),
