@@ -14,7 +14,6 @@ pub struct Remarks {
 }
 
 impl Remarks {
-    /// No remarks.
     pub const NONE: Self = Self {
         incomplete: false,
         grade: None,

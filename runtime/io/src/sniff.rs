@@ -98,7 +98,7 @@ pub fn sniff_bytes(head: &[u8]) -> Content {
 /// [`Content::Unknown`], unless enough of it can be decompressed.
 pub fn sniff(path: &Path) -> io::Result<Sniffed> {
     let kind = path.metadata()?.file_type();
-    // A pipe or a device would wait for ever; of folders, the system tells.
+    // Reading a pipe or a device may block for ever; opening a folder gives an error.
     if !kind.is_file() && !kind.is_dir() {
         let reason = "it is no regular file";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));

@@ -1,6 +1,6 @@
-//! Whether slices at one place are copies of each other.
+//! Decides whether slices at one position are copies of each other.
 //!
-//! What is stored is compared first, in parts, and needs no memory. Only copies that are stored in different ways are
+//! Stored bytes are compared first, in parts, without memory for frames. Only copies that are stored differently are
 //! decoded: one frame at a time, and only as far as the size of their files justifies it.
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,22 +13,22 @@ use crate::dicom::slice::Slice;
 use crate::dicom::stack_finding::StackFinding;
 use crate::dicom::syntax::TransferSyntax;
 
-/// Bytes of inflated or decoded pixels that are compared of any stacks that were found together, and for each byte of a
-/// stack's files.
+/// Limit of inflated or decoded bytes of a comparison: a base, shared by stacks that were found together, and per byte
+/// of a stack's files.
 const COMPARED_BASE: u64 = 32 << 20;
 const COMPARED_PER_BYTE: u64 = 32;
 
-/// Memory for decoding a frame that is taken before anyone has asked for its pixels, and for each byte of the files.
+/// Memory limit for decoding a frame before its pixels are requested: a base, and per byte of the files.
 const DECODED_BASE: u64 = 48 << 20;
 const DECODED_PER_BYTE: u64 = 8;
 
 /// Bytes of a decoded pixel.
 const VALUE_BYTES: u64 = 4;
 
-/// A digest, or none where it would take too much.
+/// A digest, or `None` where it would exceed the allowance.
 type Digest = Option<[u8; 32]>;
 
-/// Compares slices that lie at one place: the reason to refuse them, if any are not copies.
+/// Compares slices at one position; returns the reason to refuse them if any are not copies.
 pub(super) fn compare(
     places: &[Vec<&Slice>],
     mut allowance: Allowance,
@@ -67,7 +67,7 @@ fn limit(base: u64, per_byte: u64, bytes: u64) -> u64 {
     bytes.saturating_mul(per_byte).saturating_add(base)
 }
 
-/// Bytes that are inflated to go once through the pixels of an image.
+/// Bytes that are inflated to read the pixels of an image once.
 fn inflated(image: &Image) -> u64 {
     image
         .header
@@ -88,7 +88,7 @@ impl Allowance {
         let base = COMPARED_BASE / stacks.max(1) as u64;
         Self {
             compared: limit(base, COMPARED_PER_BYTE, bytes),
-            // Taken by one stack after the other.
+            // Stacks are compared one after the other.
             decoded: limit(DECODED_BASE, DECODED_PER_BYTE, bytes),
         }
     }
@@ -126,16 +126,16 @@ impl Allowance {
     }
 }
 
-/// A frame, and the number of its place and its index there.
+/// A frame, and the number of its position and its index there.
 type Wanted = (usize, [usize; 2]);
 
-/// Digests of all slices, by place; each image is gone through once.
+/// Digests of all slices, by position; each image is read once.
 fn digests(
     places: &[Vec<&Slice>],
     mut of: impl FnMut(&Image, &[usize]) -> Result<Vec<Digest>, DicomError>,
 ) -> Result<Vec<Vec<Digest>>, DicomError> {
     let mut numbers: HashMap<*const Image, usize> = HashMap::new();
-    // By the order in which images come, so that what is left out does not depend on addresses.
+    // In the order of images, so that what exceeds the allowance does not depend on addresses.
     let mut by_image: BTreeMap<usize, (&Image, Vec<Wanted>)> = BTreeMap::new();
     for (number, place) in places.iter().enumerate() {
         for (index, slice) in place.iter().enumerate() {
@@ -159,7 +159,7 @@ fn digests(
     Ok(digests)
 }
 
-/// What digests say about slices at one place.
+/// Result of a comparison of slices at one position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Agreement {
     Same,

@@ -1,4 +1,4 @@
-//! What the slices of a stack hold, as a digest.
+//! Digest of the slices of a stack.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use crate::dicom::dataset::Encoding;
 use crate::dicom::slice::Slice;
 use crate::dicom::write::uid::digest;
 
-/// Digest of everything of a stack's slices that a volume is made of.
+/// Digest of everything in a stack's slices that a volume is made of.
 ///
 /// **Definition**: SHA-256 over the slices in their order: UIDs, patient, modality, shape, format, position,
 /// orientation, pixel spacing, slope and intercept as they were read, the depth of a lone slice, the order of stored
-/// bytes or how they are compressed, and the stored bytes of their pixels, inflated where the data set is deflated. What
-/// is never read, such as attributes of the transport, does not count.
+/// bytes or how they are compressed, and the stored bytes of their pixels, inflated where the data set is deflated.
+/// What is never read, such as attributes of the transport, does not count.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ContentDigest(pub(super) [u8; 32]);
 

@@ -1,28 +1,28 @@
-//! Walks over the elements of a data set without recursion and without keeping what is not asked for.
+//! Walks over the elements of a data set without recursion, keeping only selected values.
 //!
-//! Attributes that nobody asks for are passed over unread: they never enter memory. An element's stated length is
-//! believed only as far as the file goes, and sequences within sequences only to [`DEPTH_MAX`].
+//! Attributes that are not selected are skipped: they never enter memory. An element's stated length is
+//! trusted only up to the end of the file, and sequences may be nested only to [`DEPTH_MAX`].
 
 use std::fs::File;
 
 use crate::dicom::error::HeaderError;
-use crate::dicom::stream::Stream;
+use crate::dicom::stream::DataSetStream;
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag::{self, Tag};
 use crate::dicom::text::text;
 use crate::sniff::SNIFF_BYTES;
 
-/// Sequences and items that may lie within each other.
+/// Limit of nesting of sequences and items.
 const DEPTH_MAX: usize = 64;
 
-/// Bytes of a value that is kept: no value representation of the attributes that are asked for allows as many.
+/// Longest value in bytes: no value representation of the attributes that are read allows as many.
 pub(super) const VALUE_BYTES_MAX: u64 = 1 << 10;
 
-/// Bytes that a value takes beside its own, and those that an item takes, at least.
+/// Memory in bytes of a value beside its own, and of an item, at least.
 const VALUE_OVERHEAD: u64 = 8;
 pub(super) const ITEM_OVERHEAD: u64 = 32;
 
-/// A stated length that means: up to the delimiter.
+/// Undefined length: a delimiter ends the element.
 const UNDEFINED: u32 = u32::MAX;
 
 /// Selects the values of a data set that are read, and receives them.
@@ -57,11 +57,11 @@ pub(super) enum Longest {
 /// The element that holds the pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PixelElement {
-    /// Which of the attributes that hold pixels.
+    /// Pixel Data, Float Pixel Data or Double Float Pixel Data.
     pub tag: Tag,
     /// Position of the first byte of its value: in the file, or in the inflated data set.
     pub offset: u64,
-    /// Stated bytes; `None` where fragments follow.
+    /// Stated length in bytes; `None` where fragments follow.
     pub length: Option<u64>,
     /// Whether its words, rather than its bytes, are in the data set's byte order.
     pub words: bool,
@@ -117,13 +117,13 @@ pub(super) struct Meta {
 /// Byte of a file at which its meta information begins.
 const META_START: u64 = 132;
 
-/// Opens a file and reads its file meta information (PS3.10 7.1); of a data set without any, it shows. The stream
-/// stands at the data set and is still to be inflated, where the syntax says so.
+/// Opens a file and reads its file meta information (PS3.10 7.1), or detects a data set without any. The stream
+/// is at the data set, and is still to be inflated where the transfer syntax is deflated.
 ///
 /// **Definition**: the meta information reaches as far as its group length says, at most up to the first element of
 /// another group. An element of its group behind it is an error of the data set, see [`walk`]: which syntax counts
 /// must not depend on who reads.
-pub(super) fn open(file: File) -> Result<(Stream<'static>, Meta), HeaderError> {
+pub(super) fn open(file: File) -> Result<(DataSetStream<'static>, Meta), HeaderError> {
     open_while(file, &|| true)
 }
 
@@ -131,8 +131,8 @@ pub(super) fn open(file: File) -> Result<(Stream<'static>, Meta), HeaderError> {
 pub(super) fn open_while(
     file: File,
     goes_on: &dyn Fn() -> bool,
-) -> Result<(Stream<'_>, Meta), HeaderError> {
-    let mut stream = Stream::while_wanted(file, goes_on).map_err(HeaderError::io)?;
+) -> Result<(DataSetStream<'_>, Meta), HeaderError> {
+    let mut stream = DataSetStream::while_wanted(file, goes_on).map_err(HeaderError::io)?;
     let head = stream.head(SNIFF_BYTES)?;
     if head.get(128..132) != Some(b"DICM") {
         return match TransferSyntax::of_bare(&head) {
@@ -214,8 +214,8 @@ struct ElementHeader {
 }
 
 impl ElementHeader {
-    /// Reads the head of an element or item; `None` at the end of the data.
-    fn read(stream: &mut Stream, encoding: Encoding) -> Result<Option<Self>, HeaderError> {
+    /// Reads the header of an element or item; `None` at the end of the data.
+    fn read(stream: &mut DataSetStream, encoding: Encoding) -> Result<Option<Self>, HeaderError> {
         let start = stream.position();
         let mut head = [0; 8];
         if !stream.fill(&mut head)? {
@@ -264,7 +264,7 @@ impl ElementHeader {
         }))
     }
 
-    fn value(&self, stream: &mut Stream, longest: Longest) -> Result<Vec<u8>, HeaderError> {
+    fn value(&self, stream: &mut DataSetStream, longest: Longest) -> Result<Vec<u8>, HeaderError> {
         let length = u64::from(self.length);
         let kept = match longest {
             Longest::Refused(limit) if length > limit => {
@@ -296,13 +296,13 @@ impl ElementHeader {
     }
 }
 
-/// A sequence or an item that has begun.
+/// An open sequence or item.
 struct NestingLevel {
-    /// The sequence, also of an item.
+    /// The sequence, or that of the item.
     sequence: Tag,
-    /// Whether an item of it, rather than the sequence itself.
+    /// Whether it is an item of the sequence.
     item: bool,
-    /// Position behind it; `None` where a delimiter ends it.
+    /// Position of its end; `None` where a delimiter ends it.
     end: Option<u64>,
     encoding: Encoding,
 }
@@ -312,7 +312,7 @@ struct NestingLevel {
 /// **Errors**: what breaks a rule of the format; elements of the file meta information (group 0002); a deflated header
 /// that goes on, or of which more is to be kept, than its file justifies.
 pub(super) fn walk(
-    stream: &mut Stream,
+    stream: &mut DataSetStream,
     encoding: Encoding,
     visitor: &mut impl Visitor,
 ) -> Result<Option<PixelElement>, HeaderError> {
@@ -383,7 +383,7 @@ pub(super) fn walk(
             continue;
         }
         match element.tag {
-            // Meta information where none can be: it would say that the data set is encoded otherwise than it is.
+            // File meta information within a data set might contradict its encoding.
             Tag(2, _) if levels.is_empty() => return Err(stray),
             tag::ITEM_DELIMITATION if levels.last().is_some_and(|level| level.end.is_none()) => {
                 close(&mut levels, &mut path);
@@ -437,7 +437,7 @@ pub(super) fn walk(
     }
 }
 
-/// Whether the items of the last sequence of a path hold something to be read.
+/// Whether the items of the last sequence of a path hold values to be read.
 fn entered(visitor: &impl Visitor, path: &[Tag]) -> bool {
     path.split_last()
         .is_some_and(|(sequence, outer)| visitor.enters(outer, *sequence))
@@ -458,16 +458,16 @@ fn close(levels: &mut Vec<NestingLevel>, path: &mut Vec<Tag>) {
 }
 
 /// Skips compressed pixels of an icon.
-fn skip_fragments(stream: &mut Stream, encoding: Encoding) -> Result<(), HeaderError> {
+fn skip_fragments(stream: &mut DataSetStream, encoding: Encoding) -> Result<(), HeaderError> {
     while let Some(length) = next_fragment(stream, encoding)? {
         stream.skip(u64::from(length))?;
     }
     Ok(())
 }
 
-/// Reads the head of the next fragment of compressed pixels: its length, or `None` behind the last.
+/// Reads the header of the next fragment of compressed pixels; its length, or `None` after the last.
 pub(super) fn next_fragment(
-    stream: &mut Stream,
+    stream: &mut DataSetStream,
     encoding: Encoding,
 ) -> Result<Option<u32>, HeaderError> {
     let position = stream.position();

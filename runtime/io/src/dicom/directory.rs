@@ -1,4 +1,4 @@
-//! The files that a DICOMDIR names.
+//! Reads the files that a DICOMDIR names.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -14,7 +14,7 @@ use crate::dicom::text::text;
 /// Folders and file of a file ID: twice what is allowed (PS3.10 8.2).
 const PARTS_MAX: usize = 16;
 
-/// Bytes of paths that any DICOMDIR may lead to, and that one may for each of its bytes: real ones have hundreds of
+/// Limit of the bytes of all paths of a DICOMDIR: a base, and per byte of the file; real ones have hundreds of
 /// bytes for each file.
 const PATHS_BASE: u64 = 4 << 20;
 const PATHS_PER_BYTE: u64 = 2;
@@ -53,7 +53,7 @@ pub(super) fn named(path: &Path) -> Result<Option<BTreeSet<Arc<Path>>>, DicomErr
         let Some(below) = plain_path(&id) else {
             return Err(malformed("names of folders and a file below its own"));
         };
-        // The folder stands in the path of every file.
+        // The path of every file includes the folder.
         let length = folder.as_os_str().len() + below.len();
         left = left
             .checked_sub(length as u64)
@@ -63,12 +63,12 @@ pub(super) fn named(path: &Path) -> Result<Option<BTreeSet<Arc<Path>>>, DicomErr
     Ok(Some(files))
 }
 
-/// Where a file lies: each part as it is named, or in lower case, as some systems copy it.
+/// The path of a file; each part as named or, where that does not exist, in lower case, as some systems copy it.
 fn existing(folder: &Path, below: &str) -> PathBuf {
     let (mut path, mut exists) = (folder.to_owned(), true);
     for part in below.split('/') {
         path.push(part);
-        // Below a folder that is not there, there is nothing to look for.
+        // Below an absent folder nothing exists.
         if exists && !path.exists() {
             path.pop();
             path.push(part.to_lowercase());
@@ -82,7 +82,7 @@ fn existing(folder: &Path, below: &str) -> PathBuf {
     path
 }
 
-/// A file ID as a path; `None` where it leads anywhere else than below the folder of its DICOMDIR.
+/// A file ID as a path; `None` where it leads outside of the folder of its DICOMDIR.
 fn plain_path(id: &str) -> Option<String> {
     let parts: Vec<&str> = id.split('\\').map(str::trim).collect();
     let is_plain =

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::dicom::elements::Values;
+use crate::dicom::elements::ElementValues;
 use crate::dicom::tag::{self, Tag};
 use crate::dicom::text::CharacterSets;
 
@@ -119,7 +119,7 @@ impl<'a> KeyValues<'a> {
     }
 
     /// The number of the value of a key; 0 where it has none.
-    pub fn number(&mut self, key: DistinguishingKey, values: &Values<'a>) -> u32 {
+    pub fn number(&mut self, key: DistinguishingKey, values: &ElementValues<'a>) -> u32 {
         let sources = key.sources().iter();
         let stored = sources.filter_map(|&(tag, form)| Some((form, values.raw(tag)?)));
         stored
@@ -128,7 +128,7 @@ impl<'a> KeyValues<'a> {
             .unwrap_or_default()
     }
 
-    fn number_of(&mut self, form: ValueType, stored: &'a [u8], values: &Values) -> u32 {
+    fn number_of(&mut self, form: ValueType, stored: &'a [u8], values: &ElementValues) -> u32 {
         if let Some(number) = self.numbers.get(&(form, stored)) {
             return *number;
         }

@@ -10,7 +10,7 @@ use crate::dicom::pixel_format::PixelFormat;
 use crate::dicom::tag::{self, Tag};
 use crate::dicom::text::{CharacterSets, text};
 
-/// The values of a header that are asked for.
+/// The values of an image header.
 pub(super) struct Elements {
     encoding: Encoding,
     top: BTreeMap<Tag, Vec<u8>>,
@@ -190,16 +190,16 @@ impl Elements {
     }
 
     /// The values of a frame, from 0: of its own functional groups, the shared ones, or the data set.
-    pub fn of_frame(&self, frame: Option<usize>) -> Values<'_> {
-        Values {
+    pub fn of_frame(&self, frame: Option<usize>) -> ElementValues<'_> {
+        ElementValues {
             encoding: self.encoding,
             own: frame.map(|frame| (&self.per_frame, frame)),
             maps: [Some(&self.shared), Some(&self.top)],
         }
     }
 
-    fn values(&self) -> Values<'_> {
-        Values {
+    fn values(&self) -> ElementValues<'_> {
+        ElementValues {
             encoding: self.encoding,
             own: None,
             maps: [Some(&self.top), None],
@@ -290,13 +290,13 @@ impl Elements {
 }
 
 /// Values of attributes, looked for in several places.
-pub(super) struct Values<'a> {
+pub(super) struct ElementValues<'a> {
     encoding: Encoding,
     own: Option<(&'a PerFrame, usize)>,
     maps: [Option<&'a BTreeMap<Tag, Vec<u8>>>; 2],
 }
 
-impl<'a> Values<'a> {
+impl<'a> ElementValues<'a> {
     /// The value as it is stored.
     pub fn raw(&self, tag: Tag) -> Option<&'a [u8]> {
         let own = self.own.and_then(|(items, frame)| items.get(frame, tag));

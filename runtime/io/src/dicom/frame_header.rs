@@ -2,7 +2,7 @@
 
 use crate::FAR_MM;
 use crate::dicom::distinguishing_key::{DistinguishingKey, KeyValues};
-use crate::dicom::elements::{Elements, Values};
+use crate::dicom::elements::{ElementValues, Elements};
 use crate::dicom::error::HeaderError;
 use crate::dicom::tag::{self, Tag};
 
@@ -79,7 +79,7 @@ impl FrameHeaders {
 
     fn add<'a>(
         &mut self,
-        values: &Values<'a>,
+        values: &ElementValues<'a>,
         key_values: &mut KeyValues<'a>,
     ) -> Result<(), HeaderError> {
         let mut frame = FrameHeader::new(values)?;
@@ -113,7 +113,7 @@ impl FrameHeaders {
 }
 
 impl FrameHeader {
-    fn new(values: &Values) -> Result<Self, HeaderError> {
+    fn new(values: &ElementValues) -> Result<Self, HeaderError> {
         if is_mosaic(values) {
             return Err(HeaderError::Mosaic);
         }
@@ -198,16 +198,16 @@ impl FrameHeader {
 
 /// Whether the third value of a frame type says so, or of the image type where there is none (PS3.3 C.8.2.1.1.1 and
 /// C.8.16.1.1).
-pub(super) fn is_localizer(values: &Values) -> bool {
+pub(super) fn is_localizer(values: &ElementValues) -> bool {
     let frame_type = values.text(tag::FRAME_TYPE);
     frame_type
         .or_else(|| values.text(tag::IMAGE_TYPE))
         .is_some_and(|text| is_any_of(&text, &["LOCALIZER", "SCOUT"]))
 }
 
-/// Whether image type or frame type call it a mosaic, an image whose tiles are the slices of a volume (Siemens adds that
-/// value).
-pub(super) fn is_mosaic(values: &Values) -> bool {
+/// Whether image type or frame type call it a mosaic, an image whose tiles are the slices of a volume (Siemens adds
+/// that value).
+pub(super) fn is_mosaic(values: &ElementValues) -> bool {
     let mut types = [tag::FRAME_TYPE, tag::IMAGE_TYPE]
         .into_iter()
         .filter_map(|tag| values.text(tag));

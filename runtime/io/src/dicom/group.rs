@@ -114,8 +114,8 @@ fn placement_bits(place: &FrameHeader) -> [u64; 8] {
 /// Directions and pixel spacing as numbers of which none differs by more than about [`SAME_DIRECTION`] and
 /// [`SAME_SPACING`] between slices that belong together.
 ///
-/// Conversely, slices belong together where none differs by more than half of that. Hence few groups lie near each other,
-/// and no slice is compared with many.
+/// Conversely, slices belong together where none differs by more than half of that. Hence few groups lie near each
+/// other, and no slice is compared with many.
 fn placement(place: &FrameHeader) -> [f64; 8] {
     let [a, b, c] = place.along_row_lps;
     let [d, e, f] = place.along_column_lps;
@@ -207,8 +207,8 @@ fn split_series(groups: &[Vec<Slice>]) -> Option<StackFinding> {
     })
 }
 
-/// Splits slices that lie at the same positions, or unevenly, into stacks: by the first distinguishing key that does so,
-/// and each part again, until no key does. `values` are those of the keys so far.
+/// Splits slices that lie at the same positions, or unevenly, into stacks: by the first distinguishing key that does
+/// so, and each part again, until no key does. `values` are those of the keys so far.
 fn split_stacks(
     slices: Vec<Slice>,
     values: Vec<(DistinguishingKey, String)>,

@@ -134,7 +134,7 @@ pub(super) fn read(path: &Path, file: File, files: usize) -> Result<ImageHeader,
     }
     let frames = frame_header::count(&elements).map_err(defect)?;
     let header = ImageHeader::new(&elements, syntax, class, pixels).map_err(defect)?;
-    // Frames that cannot be there are not looked at.
+    // Checked before the frames are read.
     header
         .check_length(path, stream.rest(), frames as u64)
         .map_err(defect)?;

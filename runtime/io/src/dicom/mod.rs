@@ -2,11 +2,13 @@
 //!
 //! [`scan`] looks at files and gives stacks; [`Stack::assess`] says what volume a stack makes and grades it;
 //! [`Assessment::read`] reads it. [`read_structures`] reads regions that are drawn as contours, and
-//! [`read_structure_references`] on which images. World space leaves here as RAS+ millimeters: DICOM's own LPS ends in this module.
+//! [`read_structure_references`] on which images. World space leaves here as RAS+ millimeters: DICOM's own LPS ends in
+//! this module.
 //!
 //! The walk over a data set is this module's own, without recursion and with every length held against the file, and
-//! only attributes that are asked for are read; of those that name a patient digests are kept, to tell patients apart. A file whose header is damaged refuses the stacks of its series
-//! rather than leaving a hole in them; where its series is unknown, the stacks that have slices beside it.
+//! only attributes that are asked for are read; of those that name a patient digests are kept, to tell patients apart.
+//! A file whose header is damaged refuses the stacks of its series rather than leaving a hole in them; where its series
+//! is unknown, the stacks that have slices beside it.
 //!
 //! **Transfer syntaxes**: implicit and explicit little endian, explicit big endian, deflated; RLE; JPEG baseline,
 //! extended, progressive (8 and 12 bits) and lossless; JPEG-LS; JPEG 2000.

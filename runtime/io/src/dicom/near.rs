@@ -11,14 +11,13 @@ pub(super) struct Near<const N: usize> {
 impl<const N: usize> Near<N> {
     /// An empty set whose points are found within `reach` along every axis.
     pub fn new(reach: f64) -> Self {
-        // A little more, so that rounding hides nothing.
+        // Slightly more than needed, because of rounding.
         Self {
             edge: 2.02 * reach,
             cells: HashMap::new(),
         }
     }
 
-    /// Adds a point.
     pub fn insert(&mut self, at: [f64; N], index: u32) {
         let cell = at.map(|along| (along / self.edge).floor() as i64);
         self.cells.entry(cell).or_default().push(index);
@@ -27,7 +26,7 @@ impl<const N: usize> Near<N> {
     /// Indices of every point within reach, and of some beyond.
     pub fn around(&self, at: [f64; N]) -> impl Iterator<Item = u32> {
         let along = at.map(|along| along / self.edge);
-        // The nearer neighbor along each axis: the farther is beyond reach.
+        // Of the two neighbors along each axis, the nearer: the other is out of reach.
         let sides = along.map(|along| if along - along.floor() < 0.5 { -1 } else { 1 });
         (0..1_usize << N)
             .filter_map(move |corner| {

@@ -81,7 +81,7 @@ impl PatientReader {
     /// Takes the value of an attribute; of several the first counts.
     pub fn take(&mut self, tag: Tag, value: &[u8]) {
         let place = match tag {
-            // Its tag is lower than those of the patient: it comes before them.
+            // Its tag is lower than those of the patient, so that it comes first.
             tag::SPECIFIC_CHARACTER_SET => {
                 self.character_set.get_or_insert_with(|| value.to_vec());
                 return;

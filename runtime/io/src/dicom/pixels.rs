@@ -8,12 +8,12 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::DEFLATE_EXPANSION_MAX;
-use crate::dicom::codec::{self, Shape, rle};
+use crate::dicom::codec::{self, FrameShape, rle};
 use crate::dicom::dataset::{self, Encoding, next_fragment};
 use crate::dicom::error::{DicomError, HeaderError, PixelError};
 use crate::dicom::image_header::ImageHeader;
 use crate::dicom::scale::Scale;
-use crate::dicom::stream::Stream;
+use crate::dicom::stream::DataSetStream;
 use crate::dicom::syntax::TransferSyntax;
 
 /// Largest frame in bytes that is accepted whatever its compressed size: an empty image compresses without bound.
@@ -71,7 +71,8 @@ impl Image {
         self.read_stored(frame, found, |_| {})
     }
 
-    /// As [`Image::read`]; `stored` gets the bytes of the frame as they are stored, inflated where the data set is deflated.
+    /// As [`Image::read`]; `stored` gets the bytes of the frame as they are stored, inflated where the data set is
+    /// deflated.
     pub fn read_stored(
         &self,
         frame: usize,
@@ -200,13 +201,13 @@ impl Image {
         }
     }
 
-    fn open(&self) -> Result<Stream<'static>, DicomError> {
+    fn open(&self) -> Result<DataSetStream<'static>, DicomError> {
         let file = File::open(&self.path).map_err(DicomError::io(&self.path))?;
         let opened = if self.header.syntax == TransferSyntax::Deflated {
             let end = self.header.pixels.offset.saturating_add(self.pixel_bytes());
             dataset::open(file).map(|(stream, _)| stream.deflated().up_to(end))
         } else {
-            Stream::new(file).map_err(HeaderError::io)
+            DataSetStream::new(file).map_err(HeaderError::io)
         };
         opened.map_err(DicomError::header(&self.path))
     }
@@ -219,12 +220,12 @@ impl Image {
         }
     }
 
-    fn fragments(&self, stream: &mut Stream) -> Result<Fragments, PixelError> {
+    fn fragments(&self, stream: &mut DataSetStream) -> Result<Fragments, PixelError> {
         let encoding = Encoding::of(self.header.syntax);
         stream.go_to(self.header.pixels.offset)?;
         let mut offsets: Option<Vec<u32>> = None;
         let mut found = Vec::new();
-        // Old files may end without the last delimiter; whether pixels are absent, the decoder notices.
+        // Old files may end without the last delimiter; the decoder detects missing pixels.
         while stream.rest() != Some(0)
             && let Some(length) = next_fragment(stream, encoding)?
         {
@@ -273,9 +274,9 @@ impl Image {
     }
 
     /// The bytes of all frames of a deflated image.
-    fn inflate(&self, stream: &mut Stream) -> Result<Vec<u8>, PixelError> {
+    fn inflate(&self, stream: &mut DataSetStream) -> Result<Vec<u8>, PixelError> {
         let count = self.pixel_bytes() as usize;
-        // Only asks: there may be more than this machine has.
+        // Only checks, because it may be more than this machine has.
         let memory = Vec::<u8>::new().try_reserve_exact(count);
         memory.map_err(|_| HeaderError::io(io::ErrorKind::OutOfMemory.into()))?;
         stream.go_to(self.header.pixels.offset)?;
@@ -296,7 +297,7 @@ impl Image {
     /// A frame that is not compressed.
     fn native(
         &self,
-        stream: &mut Stream,
+        stream: &mut DataSetStream,
         frame: usize,
         stored: impl FnOnce(&[u8]),
     ) -> Result<Vec<f32>, PixelError> {
@@ -314,13 +315,13 @@ impl Image {
 
     fn decoded(
         &self,
-        stream: &mut Stream,
+        stream: &mut DataSetStream,
         frame: usize,
         fragments: &[(u64, u32)],
         stored: impl FnOnce(&[u8]),
     ) -> Result<Vec<f32>, PixelError> {
         let header = &self.header;
-        let shape = Shape {
+        let shape = FrameShape {
             columns: header.columns,
             rows: header.rows,
         };
@@ -350,7 +351,10 @@ fn update(digest: &mut Sha256, values: &[f32]) {
     }
 }
 
-fn read_fragments(stream: &mut Stream, fragments: &[(u64, u32)]) -> Result<Vec<u8>, PixelError> {
+fn read_fragments(
+    stream: &mut DataSetStream,
+    fragments: &[(u64, u32)],
+) -> Result<Vec<u8>, PixelError> {
     // Their lengths have been checked against the file.
     let total: usize = fragments.iter().map(|(_, length)| *length as usize).sum();
     let mut bytes = vec![0; total];

@@ -28,10 +28,10 @@ impl Assessment {
     /// Reads the volume.
     ///
     /// **Shapes and units**: one channel `[1, X, Y, Z]` on the grid of [`Assessment::geometry`]: columns, rows, slices.
-    /// Values are `stored × slope + intercept` of each slice, computed in `f32`: Hounsfield units of CT, the series' units of
-    /// PET, arbitrary ones of MR. Pixels of a padding value stay what they are stored as, and MONOCHROME1, which asks
-    /// for an inverted display, changes no value: that is what converters to NIfTI do as well, and networks learn
-    /// from.
+    /// Values are `stored × slope + intercept` of each slice, computed in `f32`: Hounsfield units of CT, the series'
+    /// units of PET, arbitrary ones of MR. Pixels of a padding value stay what they are stored as, and MONOCHROME1,
+    /// which asks for an inverted display, changes no value: that is what converters to NIfTI do as well, and networks
+    /// learn from.
     ///
     /// Besides the array, memory is taken for 16 slices, and for what decodes one of them on each thread; where slices
     /// are resampled, for a second array.
@@ -44,7 +44,7 @@ impl Assessment {
         Ok(self.assemble(read)?.0)
     }
 
-    /// Reads the volume, and in the same pass what its slices hold, by which results are told apart.
+    /// Reads the volume, and in the same pass the digest of its slices, on which the UIDs of results depend.
     ///
     /// **Errors**: as [`Assessment::read`].
     pub fn read_with_content(
@@ -199,7 +199,7 @@ impl Assessment {
 
     fn zeros(&self, shape: [usize; 3]) -> Result<Vec<f32>, DicomError> {
         let voxels = shape.iter().product();
-        // Only asks: memory that the system hands out as zeros is first touched by the threads that fill it.
+        // Only checks; zeroed memory of the system is first touched by the threads that fill it.
         let mut asked = Vec::<f32>::new();
         asked
             .try_reserve_exact(voxels)
@@ -226,7 +226,7 @@ fn turn(frames: &[Vec<f32>], [columns, rows, slices]: [usize; 3], start: usize, 
             let mut tile = [[[0.0; TILE]; BLOCK_SLICES]; TILE];
             for y_start in (0..rows).step_by(TILE) {
                 let y_count = TILE.min(rows - y_start);
-                // Reading first, by lines of the cache, and writing then run by run along the slices.
+                // Reads whole cache lines first, and then writes run by run along the slices.
                 for (y, lines) in tile[..y_count].iter_mut().enumerate() {
                     let pixel = (y_start + y) * columns + x_start;
                     for (line, frame) in lines.iter_mut().zip(frames) {
@@ -242,7 +242,7 @@ fn turn(frames: &[Vec<f32>], [columns, rows, slices]: [usize; 3], start: usize, 
                     for (y, lines) in tile[..y_count].iter().enumerate() {
                         let run = &mut slab[(y_start + y) * slices + start..][..frames.len()];
                         for (voxel, line) in run.iter_mut().zip(lines) {
-                            // The remainder changes nothing and spares a check.
+                            // The remainder changes nothing, and avoids a bounds check.
                             *voxel = line[x % TILE];
                         }
                     }

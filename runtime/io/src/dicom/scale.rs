@@ -20,7 +20,7 @@ impl Scale {
             signed,
             ..
         } = self.format;
-        // The stored bits go to the upper end, so that the shift back brings the sign along.
+        // Shifts the stored bits to the top, so that the shift back extends the sign.
         let (up, down) = (31 - high, 32 - stored);
         if stored > 24 {
             let value = |number: f64| (number * self.slope + self.intercept) as f32;

@@ -22,8 +22,8 @@ pub enum SkipReason {
     /// A table of contents; the files that it names are read themselves.
     #[error("it is a DICOMDIR")]
     Directory,
-    /// An empty file, or one that begins with zeros, as failed copies do; it refuses the stacks that have slices with its
-    /// extension in its folder.
+    /// An empty file, or one that begins with zeros, as failed copies do; it refuses the stacks that have slices with
+    /// its extension in its folder.
     #[error("it is empty or begins with zeros alone")]
     Blank,
     /// An object of another class than CT, MR, PET and 3D X-ray images: a report, contours, a segmentation.
@@ -36,8 +36,8 @@ pub enum SkipReason {
     /// An image without pixels; it refuses the stacks of its series.
     #[error("it has no pixels")]
     NoPixels,
-    /// An image that cannot be used; it refuses the stacks of its series or, where that is unknown, those with slices in
-    /// its folder.
+    /// An image that cannot be used; it refuses the stacks of its series or, where that is unknown, those with slices
+    /// in its folder.
     #[error("it cannot be used: {0}")]
     Defect(#[from] HeaderError),
     /// A file or folder that the system cannot read; a file refuses the stacks with slices in its folder.

@@ -1,4 +1,4 @@
-//! The order of slices along the normal of their planes.
+//! Sorts slices along the normal of their planes.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use crate::dicom::near::Near;
 use crate::dicom::slice::Slice;
 use crate::dicom::stack_finding::StackFinding;
 
-/// Slices whose positions differ by less are at one place.
+/// Slices whose positions differ by less are at one position.
 pub(super) const SAME_MM: f64 = 1e-3;
 
-/// The slices of a stack from first to last, each place once.
+/// The slices of a stack from first to last, one at each position.
 pub(super) struct SliceOrder {
     pub slices: Vec<Slice>,
-    /// Copies that are left out.
+    /// Number of copies that are left out.
     pub dropped: usize,
 }
 
@@ -56,7 +56,7 @@ impl SliceOrder {
     }
 }
 
-/// Of each slice, the number of its place, from first to last along the normal of the first slice.
+/// For each slice, the number of its position, from first to last along the normal of the first slice.
 ///
 /// **Definition**: a place is where its first slice along the normal is; a slice nearer than [`SAME_MM`] to several
 /// is at the last of them.
@@ -72,7 +72,7 @@ pub(super) fn places(slices: &[Slice]) -> Vec<u32> {
     let mut sorted: Vec<usize> = (0..slices.len()).collect();
     sorted.sort_by(|&a, &b| along[a].total_cmp(&along[b]));
     let mut places = vec![0; slices.len()];
-    // Of each place, its first slice.
+    // For each position, the index of its first slice.
     let mut firsts: Vec<usize> = Vec::new();
     let mut near = Near::new(SAME_MM);
     for index in sorted {

@@ -78,8 +78,8 @@ impl Stack {
         &self.distinguishing_keys
     }
 
-    /// Unusable files that may be slices of this stack, by path: those of its series, and those of unknown series beside
-    /// its slices or named by the same DICOMDIR.
+    /// Unusable files that may be slices of this stack, by path: those of its series, and those of unknown series
+    /// beside its slices or named by the same DICOMDIR.
     pub fn unread(&self) -> Vec<&Path> {
         let files = self.unread.iter().flat_map(|files| files.iter());
         let mut files: Vec<&Path> = files.map(PathBuf::as_path).collect();

@@ -17,9 +17,7 @@ pub enum StackFinding {
     /// Slices are missing between others that lie evenly.
     #[error("slices missing: {missing}, in gaps: {gaps}; the others lie {spacing_mm:.3} mm apart")]
     Missing {
-        /// Missing slices.
         missing: usize,
-        /// Gaps.
         gaps: usize,
         /// Distance between slices.
         spacing_mm: f64,
@@ -73,8 +71,8 @@ pub enum StackFinding {
         /// Positions with such slices.
         places: usize,
     },
-    /// Slices at one position that are stored differently and whose comparison would take more time or memory than their
-    /// files justify.
+    /// Slices at one position that are stored differently and whose comparison would take more time or memory than
+    /// their files justify.
     #[error(
         "places with several slices that are stored in different ways: {places}; they are too large to be compared"
     )]

@@ -8,7 +8,7 @@ use crate::dicom::slice::Slice;
 use crate::dicom::slice_order::SAME_MM;
 use crate::dicom::stack_finding::StackFinding;
 
-/// Distance from an even position that is let pass: a share of the step, and at least so many mm.
+/// Tolerance of even positions: a share of the step, and at least in mm.
 const UNEVEN: f64 = 0.02;
 const UNEVEN_MM: f64 = 0.01;
 
@@ -16,7 +16,7 @@ const UNEVEN_MM: f64 = 0.01;
 /// it exactly, and no voxel is displaced by it against its neighbors.
 const STRAIGHT_PIXELS: f64 = 0.5;
 
-/// Displacement within the planes off the line of the others, in pixels, that is let pass.
+/// Tolerance of the displacement within the planes from the line of the others, in pixels.
 const OFF_LINE_PIXELS: f64 = 0.1;
 
 /// Largest tilt that is resampled: gantries reach 30 degrees.
@@ -25,7 +25,7 @@ const TILT_DEGREES_MAX: f64 = 45.0;
 /// Gaps beyond this many steps are not interpolated: two slices in a row may be missing.
 const GAP_STEPS_MAX: f64 = 3.5;
 
-/// The grid of a volume, and how slices come to it.
+/// The grid of a volume, and how its slices are mapped onto it.
 #[derive(Debug, Clone)]
 pub(super) struct StackLayout {
     /// Columns, rows and slices as they are read.
@@ -40,7 +40,7 @@ pub(super) struct StackLayout {
 }
 
 impl StackLayout {
-    /// Lays out slices that are sorted and at places of their own.
+    /// Lays out slices that are sorted and at different positions.
     pub fn of(slices: &[Slice], findings: &mut Vec<StackFinding>) -> Result<Self, StackFinding> {
         let (first, last) = match slices {
             [] => return Err(StackFinding::NoDepth),
@@ -51,7 +51,7 @@ impl StackLayout {
         let whole = difference(last, first);
         let height = dot(whole, normal);
         if height < SAME_MM {
-            // Side by side.
+            // All slices are in one plane.
             return Err(StackFinding::OffLine {
                 off_mm: dot(whole, whole).sqrt(),
             });
@@ -167,7 +167,7 @@ fn blends(along: &[f64], findings: &mut Vec<StackFinding>) -> Result<Blends, Sta
     let step = height / steps as f64;
     let blend = |index: usize| {
         let at = index as f64 * step;
-        // Both ends are slices of their own.
+        // The first and the last position are those of slices.
         let before = along.partition_point(|mm| *mm <= at).clamp(1, count) - 1;
         let share = (at - along[before]) / (along[before + 1] - along[before]);
         let (whole, share) = if is_near(at, along[before], step) {
@@ -182,7 +182,7 @@ fn blends(along: &[f64], findings: &mut Vec<StackFinding>) -> Result<Blends, Sta
     Ok((steps, Some((0..=steps).map(blend).collect())))
 }
 
-/// Whether positions lie evenly.
+/// Whether positions are evenly spaced.
 pub(super) fn is_even(along: &[f64]) -> bool {
     let (Some(first), Some(last), steps) = (along.first(), along.last(), along.len() - 1) else {
         return true;

@@ -8,7 +8,8 @@ use flate2::bufread::DeflateDecoder;
 use crate::dicom::error::HeaderError;
 
 /// Inflated bytes of a header that are let pass: so many of any files that are looked at together, more of longer ones,
-/// but never more than [`INFLATED_MAX`] of one. Headers shrink less than that, and what goes on for longer only costs time.
+/// but never more than [`INFLATED_MAX`] of one. Headers shrink less than that, and what goes on for longer only costs
+/// time.
 const INFLATED_BASE: u64 = 8 << 20;
 const INFLATED_PER_BYTE: u64 = 32;
 const INFLATED_MAX: u64 = 256 << 20;
@@ -25,7 +26,7 @@ const BETWEEN_QUESTIONS: u64 = 1 << 20;
 const STEP: u64 = 64;
 
 /// The bytes of an open file from one position on.
-pub(super) struct Stream<'a> {
+pub(super) struct DataSetStream<'a> {
     bytes: StreamBytes,
     /// Bytes passed so far: of the file, or inflated ones.
     position: u64,
@@ -45,15 +46,15 @@ enum StreamBytes {
     Deflated(Box<BufReader<DeflateDecoder<BufReader<File>>>>),
 }
 
-impl Stream<'static> {
+impl DataSetStream<'static> {
     /// The bytes of a file from its start.
     pub fn new(file: File) -> io::Result<Self> {
         Self::while_wanted(file, &|| true)
     }
 }
 
-impl<'a> Stream<'a> {
-    /// As [`Stream::new`], until `goes_on` returns `false`; it is called after each MiB or so.
+impl<'a> DataSetStream<'a> {
+    /// As [`DataSetStream::new`], until `goes_on` returns `false`; it is called after each MiB or so.
     pub fn while_wanted(file: File, goes_on: &'a dyn Fn() -> bool) -> io::Result<Self> {
         let length = file.metadata()?.len();
         let stream = Self {

@@ -230,7 +230,7 @@ impl Contours {
         else {
             return Ok(());
         };
-        // The numbers of contours that cut holes by themselves are to be combined in the same way.
+        // CLOSED_PLANAR_XOR contours are combined by parity as well.
         if kind.is_some_and(|kind| kind.starts_with(b"CLOSED")) {
             contours.push(corners(&text(&data.unwrap_or_default()))?);
         } else {

@@ -107,7 +107,7 @@ impl CharacterSets {
             "ISO_IR 192" => return Self::Whole("ISO_IR 192"),
             "GB18030" => return Self::Whole("GB18030"),
             "GBK" => return Self::Whole("GBK"),
-            // Its characters all come behind escape sequences.
+            // All of its characters follow escape sequences.
             "ISO 2022 IR 87" | "ISO_IR 87" | "ISO 2022 IR 159" | "ISO_IR 159" => {
                 return Self::Extended(High::None);
             }
@@ -187,8 +187,8 @@ fn by_codec(name: &str, value: &[u8]) -> String {
         .unwrap_or_else(|| plain(value).into_owned())
 }
 
-/// Characters of the bytes from 128 on of each set of one byte a character; the replacement character for those that are
-/// none.
+/// Characters of the bytes from 128 on of each set of one byte a character; the replacement character for those that
+/// are none.
 static SINGLE: LazyLock<HashMap<&str, [char; 128]>> = LazyLock::new(|| {
     let single = HIGH.iter().filter_map(|(.., high)| match high {
         High::Single(name) => Some(*name),
@@ -210,7 +210,7 @@ static SINGLE: LazyLock<HashMap<&str, [char; 128]>> = LazyLock::new(|| {
 /// A character of one or two bytes; the replacement character for bytes that are none.
 fn character(name: &str, bytes: &[u8], into: &mut String) {
     let decoded = by_codec(name, bytes);
-    // The codec spells out bytes that it does not know behind a backslash.
+    // The codec writes unknown bytes as numbers after a backslash.
     if decoded.is_empty() || decoded.starts_with('\\') {
         into.push(char::REPLACEMENT_CHARACTER);
     } else {

@@ -43,8 +43,8 @@ enum Candidates {
 /// Unassigned files by their candidates and by the indices of the DICOMDIRs that name them.
 type FileGroups = BTreeMap<(Candidates, Vec<usize>), Vec<PathBuf>>;
 
-/// Adds each unassigned file to the unread files of the stacks that it may belong to: those that have slices in the same
-/// folder or are named by the same DICOMDIR.
+/// Adds each unassigned file to the unread files of the stacks that it may belong to: those that have slices in the
+/// same folder or are named by the same DICOMDIR.
 ///
 /// Files with the same candidates are one list, which all of these stacks share: there may be many of both.
 pub(super) fn assign(

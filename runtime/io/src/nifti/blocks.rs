@@ -105,7 +105,7 @@ pub(super) fn decode<O: Copy + Default + Send>(
         for (y_index, y) in block.y.clone().enumerate() {
             for z_start in block.z.clone().step_by(TILE) {
                 let z_count = TILE.min(block.z.end - z_start);
-                // Reading comes first and alone: the processor then waits for many rows at the same time.
+                // All reads come first, so that cache misses of many rows overlap.
                 for (z, row) in rows[..z_count].iter_mut().enumerate() {
                     let row_index = (z_start + z - block.z.start) * block.y.len() + y_index;
                     let from = row_index * row_bytes + x_start * layout.voxel_bytes;
@@ -116,7 +116,7 @@ pub(super) fn decode<O: Copy + Default + Send>(
                     let to = y * z_len + z_start;
                     let run = &mut column[to..to + z_count];
                     for (value, row) in run.iter_mut().zip(&rows) {
-                        // The remainder changes nothing and spares a check.
+                        // The remainder changes nothing, and avoids a bounds check.
                         *value = row[x % SHARE];
                     }
                 }

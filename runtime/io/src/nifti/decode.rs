@@ -6,7 +6,7 @@ use crate::nifti::header::Header;
 use crate::nifti::voxel_format::{ByteOrder, DataType, Scaling};
 
 /// A type of stored voxel.
-trait Voxel: Copy {
+trait StoredVoxel: Copy {
     const BYTES: usize;
     /// Decodes `BYTES` bytes.
     fn decode<const BIG: bool>(bytes: &[u8]) -> Self;
@@ -18,7 +18,7 @@ trait Voxel: Copy {
 
 macro_rules! voxel {
     ($to_label:ident: $($number:ty),*) => {$(
-        impl Voxel for $number {
+        impl StoredVoxel for $number {
             const BYTES: usize = size_of::<$number>();
 
             #[inline(always)]
@@ -107,19 +107,19 @@ pub(super) fn intensities(header: &Header) -> DecodeRow<f32> {
     }
 }
 
-fn stored_row<T: Voxel, const BIG: bool>(raw: &[u8], values: &mut [f32]) {
+fn stored_row<T: StoredVoxel, const BIG: bool>(raw: &[u8], values: &mut [f32]) {
     for (value, stored) in values.iter_mut().zip(raw.chunks_exact(T::BYTES)) {
         *value = T::decode::<BIG>(stored).to_f32();
     }
 }
 
-fn scaled_row<T: Voxel, const BIG: bool>(raw: &[u8], values: &mut [f32], scaling: Scaling) {
+fn scaled_row<T: StoredVoxel, const BIG: bool>(raw: &[u8], values: &mut [f32], scaling: Scaling) {
     for (value, stored) in values.iter_mut().zip(raw.chunks_exact(T::BYTES)) {
         *value = scaled::<T, BIG>(stored, scaling) as f32;
     }
 }
 
-fn scaled<T: Voxel, const BIG: bool>(stored: &[u8], scaling: Scaling) -> f64 {
+fn scaled<T: StoredVoxel, const BIG: bool>(stored: &[u8], scaling: Scaling) -> f64 {
     T::decode::<BIG>(stored).to_f64() * scaling.slope + scaling.intercept
 }
 
@@ -134,7 +134,7 @@ pub(super) fn labels(header: &Header) -> DecodeRow<u16> {
     }
 }
 
-fn stored_label_row<T: Voxel, const BIG: bool>(raw: &[u8], labels: &mut [u16]) -> bool {
+fn stored_label_row<T: StoredVoxel, const BIG: bool>(raw: &[u8], labels: &mut [u16]) -> bool {
     let mut all = true;
     for (label, stored) in labels.iter_mut().zip(raw.chunks_exact(T::BYTES)) {
         let allowed;
@@ -144,7 +144,7 @@ fn stored_label_row<T: Voxel, const BIG: bool>(raw: &[u8], labels: &mut [u16]) -
     all
 }
 
-fn scaled_label_row<T: Voxel, const BIG: bool>(
+fn scaled_label_row<T: StoredVoxel, const BIG: bool>(
     raw: &[u8],
     labels: &mut [u16],
     scaling: Scaling,

@@ -58,8 +58,8 @@ impl Header {
         }
     }
 
-    /// How far apart sform and qform put voxels at most, in mm, where the sform counts, the qform is usable, and that is
-    /// more than half a voxel along the finest axis: close to half turns, a stored quaternion is that imprecise.
+    /// How far apart sform and qform put voxels at most, in mm, where the sform counts, the qform is usable, and that
+    /// is more than half a voxel along the finest axis: close to half turns, a stored quaternion is that imprecise.
     pub fn forms_apart_mm(&self) -> Option<f64> {
         let geometry = self.geometry();
         let affine = self.qform_beside_sform?;

@@ -43,7 +43,7 @@ pub(super) fn header(
         }
     }
     let rows = affine.0.map(|row| row.map(|entry| entry as f32));
-    // What counts is what a reader will find.
+    // Checked as a reader will find it.
     let stored = Affine(rows.map(|row| row.map(f64::from)));
     affine::check(&stored).map_err(|defect| WriteError::Affine { defect })?;
     let qform = affine::qform_of(&stored);

@@ -290,7 +290,7 @@ fn zeros<O: Copy + Default>(header: &Header) -> Result<Vec<O>, VoxelError> {
         bytes: header.voxels().saturating_mul(size_of::<O>() as u64),
     };
     let voxels = usize::try_from(header.voxels()).map_err(|_| too_much())?;
-    // The other way to make a vector of zeros ends the program if there is no memory.
+    // `vec!` would abort the program if there is no memory.
     Vec::<O>::new()
         .try_reserve_exact(voxels)
         .map_err(|_| too_much())?;

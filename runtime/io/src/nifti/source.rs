@@ -179,7 +179,7 @@ impl RemainingBytes {
             Self::Plain(_) => u64::MAX,
             Self::Gzip(members) => members.decoder.as_ref().map_or(0, |decoder| {
                 let buffered = decoder.get_ref();
-                // Without a position all of it counts as unread.
+                // Without a position, the whole file counts as unread.
                 let position = buffered.get_ref().stream_position().unwrap_or(0);
                 file_bytes.saturating_sub(position) + buffered.buffer().len() as u64
             }),
@@ -210,7 +210,7 @@ impl<R: BufRead> Read for GzipMembers<R> {
                 return Ok(count);
             }
             let mut file = decoder.into_inner();
-            // A lone first byte may be the end of what is buffered; the decoder looks at the second.
+            // A single first byte may be the end of the buffer; the decoder checks the second.
             if matches!(file.fill_buf()?, [0x1f] | [0x1f, 0x8b, ..]) {
                 self.decoder = Some(GzDecoder::new(file));
             }

@@ -2,12 +2,12 @@
 
 use crate::dicom::codec::error::CodecError;
 
-/// How a byte is marked that follows 0xFF within data.
+/// How 0xFF is escaped within entropy-coded data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stuffing {
-    /// It is zero, and no data (ITU-T T.81 B.1.1.5).
+    /// A zero byte follows (ITU-T T.81 B.1.1.5).
     Byte,
-    /// Its highest bit is zero, and no data (ITU-T T.87 A.1).
+    /// A zero bit follows (ITU-T T.87 A.1).
     Bit,
 }
 
@@ -16,7 +16,7 @@ pub(super) struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
     stuffing: Stuffing,
-    /// Bits that are read and not yet taken, at the upper end.
+    /// Bits that are buffered, the next one highest.
     window: u64,
     count: u32,
     after_ff: bool,
@@ -71,7 +71,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The next 16 bits without taking them, zeros behind the last.
+    /// The next 16 bits without consuming them, zeros after the last.
     pub fn peek(&mut self) -> u32 {
         if self.count < 16 {
             self.refill();
@@ -79,7 +79,6 @@ impl<'a> Bits<'a> {
         (self.window >> 48) as u32
     }
 
-    /// Passes over bits that have been seen.
     pub fn pass(&mut self, count: u32) -> Result<(), CodecError> {
         if count > self.count {
             return Err(CodecError::Ended);
@@ -89,7 +88,7 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    /// Takes up to 32 bits.
+    /// Reads up to 32 bits.
     pub fn take(&mut self, count: u32) -> Result<u32, CodecError> {
         if count == 0 {
             return Ok(0);
@@ -106,7 +105,7 @@ impl<'a> Bits<'a> {
         Ok(self.take(1)? == 1)
     }
 
-    /// Takes zeros up to a one, and the one; fails beyond `limit` zeros.
+    /// Counts zeros up to a one, and skips the one; fails beyond `limit` zeros.
     pub fn zeros(&mut self, limit: u32) -> Result<u32, CodecError> {
         let mut zeros = 0;
         loop {
@@ -130,7 +129,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Passes over a restart marker, if one stands behind the data; the rest of the last byte is given up.
+    /// Skips a restart marker, if one follows the data; the rest of the last byte is discarded.
     pub fn pass_restart(&mut self) -> bool {
         let at = self.marker_at();
         let found = matches!(self.bytes.get(at..at + 2), Some([0xff, 0xd0..=0xd7]));
@@ -140,7 +139,7 @@ impl<'a> Bits<'a> {
         found
     }
 
-    /// Where the next marker stands, once all data before it are taken; the rest of the last byte is given up.
+    /// Position of the next marker, once all data before it are read; the rest of the last byte is discarded.
     pub fn marker_at(&self) -> usize {
         let mut at = self.at + usize::from(self.after_ff && self.stuffing == Stuffing::Byte);
         // Any number of 0xFF may stand before a marker.
@@ -155,15 +154,15 @@ impl<'a> Bits<'a> {
 pub(super) struct Huffman {
     /// Length and symbol by the next 9 bits; length 0 where the code is longer.
     short: Box<[(u8, u8); 512]>,
-    /// Of each length: the first code, aligned to 16 bits, behind those of that length.
+    /// For each length: the first code after those of that length, aligned to 16 bits.
     limits: [u32; 17],
-    /// Of each length: what to add to a code for its place among the symbols.
+    /// For each length: the offset from a code to its index among the symbols.
     offsets: [i32; 17],
     symbols: Vec<u8>,
 }
 
 impl Huffman {
-    /// Makes the code with so many codes of each length from 1 to 16.
+    /// The code with these numbers of codes of each length from 1 to 16.
     pub fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Self, CodecError> {
         let damaged = CodecError::Damaged("a Huffman table of theirs is impossible");
         let mut short = Box::new([(0, 0); 512]);

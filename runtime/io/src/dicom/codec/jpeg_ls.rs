@@ -4,7 +4,7 @@
 
 use crate::dicom::codec::bits::{Bits, Stuffing};
 use crate::dicom::codec::error::CodecError;
-use crate::dicom::codec::shape::Shape;
+use crate::dicom::codec::shape::FrameShape;
 
 /// Exponents of the lengths of runs (A.7.1.1).
 const J: [u32; 32] = [
@@ -15,8 +15,8 @@ const J: [u32; 32] = [
 /// Contexts of single samples; two more are of samples that interrupt a run.
 const REGULAR: usize = 365;
 
-/// Decodes a frame: its samples and their bits.
-pub(super) fn decode(bytes: &[u8], shape: Shape) -> Result<(Vec<u16>, u32), CodecError> {
+/// Decodes a frame; returns its samples and their precision in bits.
+pub(super) fn decode(bytes: &[u8], shape: FrameShape) -> Result<(Vec<u16>, u32), CodecError> {
     if !bytes.starts_with(&[0xff, 0xd8]) {
         return Err(CodecError::Damaged("they do not start as JPEG-LS does"));
     }
@@ -71,7 +71,7 @@ fn number(bytes: &[u8], at: usize) -> Result<u16, CodecError> {
     }
 }
 
-fn frame_header(segment: &[u8], shape: Shape) -> Result<u32, CodecError> {
+fn frame_header(segment: &[u8], shape: FrameShape) -> Result<u32, CodecError> {
     let [precision, .., components] = *segment.first_chunk::<6>().ok_or(CodecError::Ended)?;
     if components != 1 {
         return Err(CodecError::Unsupported("more than one component"));
@@ -238,7 +238,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn decode(mut self, mut bits: Bits, shape: Shape) -> Result<Vec<u16>, CodecError> {
+    fn decode(mut self, mut bits: Bits, shape: FrameShape) -> Result<Vec<u16>, CodecError> {
         let columns = shape.columns;
         let mut samples = Vec::with_capacity(shape.pixels());
         // With one more sample on either side (A.2.1).

@@ -15,7 +15,7 @@ pub(super) mod rle;
 mod shape;
 
 pub use error::CodecError;
-pub(super) use shape::Shape;
+pub(super) use shape::FrameShape;
 
 use crate::dicom::pixel_format::PixelFormat;
 use crate::dicom::syntax::TransferSyntax;
@@ -28,7 +28,7 @@ pub(super) const DECODER_BYTES_PER_PIXEL: u64 = 32;
 pub(super) fn decode(
     syntax: TransferSyntax,
     bytes: &[u8],
-    shape: Shape,
+    shape: FrameShape,
     format: PixelFormat,
 ) -> Result<Vec<u16>, CodecError> {
     let (samples, bits) = match syntax {

@@ -1,12 +1,12 @@
-//! Run lengths of bytes: PS3.5 annex G.
+//! RLE Lossless (PS3.5 annex G).
 
 use crate::dicom::codec::error::CodecError;
-use crate::dicom::codec::shape::Shape;
+use crate::dicom::codec::shape::FrameShape;
 
 /// Decodes a frame into native bytes, the least significant first.
 pub(in crate::dicom) fn decode(
     bytes: &[u8],
-    shape: Shape,
+    shape: FrameShape,
     allocated: u32,
 ) -> Result<Vec<u8>, CodecError> {
     let width = allocated as usize / 8;
@@ -41,7 +41,7 @@ pub(in crate::dicom) fn decode(
     Ok(pixels)
 }
 
-/// Fills places with bytes; what is left of the run behind the last is padding.
+/// Fills elements with bytes; the rest of the last run is padding.
 fn unpack<'a>(
     packed: &[u8],
     mut places: impl ExactSizeIterator<Item = &'a mut u8>,
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn segments_are_bytes_from_the_most_significant() {
-        let shape = Shape {
+        let shape = FrameShape {
             columns: 3,
             rows: 1,
         };

@@ -4,12 +4,12 @@ use crate::dicom::codec::error::CodecError;
 
 /// The shape of a frame by its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::dicom) struct Shape {
+pub(in crate::dicom) struct FrameShape {
     pub columns: usize,
     pub rows: usize,
 }
 
-impl Shape {
+impl FrameShape {
     pub fn pixels(self) -> usize {
         self.columns * self.rows
     }

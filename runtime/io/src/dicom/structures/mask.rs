@@ -15,9 +15,9 @@ const PLANAR: f64 = 0.25;
 impl Region {
     /// The voxels whose centers the contours enclose: 1 inside, 0 outside.
     ///
-    /// **Definition**: each contour counts for the slice nearest to it; in a slice, a center is inside where a line from
-    /// it leaves an odd number of times, so that a contour within another cuts a hole. Contours beyond the first and
-    /// the last slice count for none.
+    /// **Definition**: each contour counts for the slice nearest to it; in a slice, a center is inside where a line
+    /// from it leaves an odd number of times, so that a contour within another cuts a hole. Contours beyond the first
+    /// and the last slice count for none.
     ///
     /// **Errors**: [`StructureError`] for contours that do not lie in the slices of the grid, and for a grid without
     /// inverse.
@@ -39,8 +39,8 @@ impl Region {
     /// Gives the same slice by slice: only slices that have contours, from first to last, and of these the rows that
     /// contours reach, of shape `[X, rows]`. Returns the number of contours that lie beyond the grid's slices.
     ///
-    /// The time that it takes grows with the rows that edges of contours cross, at most 64 for each voxel of a slice, and
-    /// with the voxels of the rows that are given; memory is taken for one slice.
+    /// The time that it takes grows with the rows that edges of contours cross, at most 64 for each voxel of a slice,
+    /// and with the voxels of the rows that are given; memory is taken for one slice.
     ///
     /// **Errors**: as [`Region::mask`].
     pub fn fill(
@@ -117,7 +117,7 @@ impl Crossings {
             left = left.checked_sub(end.saturating_sub(first))?;
             for y in first..end {
                 let x = a[0] + (y as f64 - a[1]) / (b[1] - a[1]) * (b[0] - a[0]);
-                // The first center that is not before it.
+                // The first center at or after the crossing.
                 let x = x.ceil().clamp(0.0, columns as f64) as usize;
                 if let Some(crossed) = self.of.get_mut((x, y)) {
                     *crossed ^= true;

@@ -119,7 +119,7 @@ impl Visitor for ReferencesVisitor {
     }
 
     fn begins(&mut self, path: &[Tag]) -> Result<(), HeaderError> {
-        // Of items that name no series, one is enough.
+        // Of items without a series, one is enough.
         let last = self.references.series.last();
         if path == SERIES && last.is_none_or(|last| *last != ReferencedSeries::default()) {
             self.references.series.push(ReferencedSeries::default());

@@ -8,7 +8,6 @@ use crate::dicom::write::code::{ARTIFICIAL_INTELLIGENCE, check_text};
 use crate::dicom::write::elements::ElementSet;
 use crate::dicom::write::error::Unwritable;
 
-/// Manufacturer of results.
 pub(super) const MANUFACTURER: &str = "Vesal";
 
 /// Characters of the settings: with what else stands beside them, a description of a structure set holds 1024.
@@ -76,7 +75,7 @@ pub struct Moment {
 impl Moment {
     pub fn now() -> Self {
         let now = chrono::Local::now();
-        // Each fits: a year of four digits, and a second that is not the 61st.
+        // All fit: chrono's seconds are 0 to 59.
         Self {
             year: u16::try_from(now.year()).unwrap_or(9999),
             month: now.month() as u8,

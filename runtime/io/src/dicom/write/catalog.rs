@@ -121,7 +121,7 @@ mod tests {
             let (_, code, side) = find(name).unwrap();
             assert_eq!((code.value.as_ref(), side), ("64033007", Some(LEFT)));
         }
-        // The side is part of what it is called.
+        // The side is part of the name.
         let (_, code, side) = find("right ventricle").unwrap();
         assert_eq!((code.value.as_ref(), side), ("53085002", None));
         assert_eq!(find("tumor").unwrap().0, ALTERED);

@@ -1,4 +1,4 @@
-//! Outlines of masks along the borders of their pixels.
+//! Outlines of masks along the edges of their pixels.
 
 /// A corner of pixels: column and row from 0, half a pixel before the centers of that column and row.
 pub(super) type Corner = [u16; 2];
@@ -18,7 +18,7 @@ impl Mask {
     }
 }
 
-/// Where the border goes on, clockwise as rows grow downward: right, down, left, up.
+/// Directions of a border, clockwise as rows grow downward: right, down, left, up.
 const STEPS: [[isize; 2]; 4] = [[1, 0], [0, 1], [-1, 0], [0, -1]];
 
 /// Outlines a mask: closed polygons along pixel borders that enclose exactly its pixels.
@@ -57,14 +57,14 @@ pub(super) fn outlines(mask: &Mask) -> Vec<Vec<Corner>> {
 }
 
 struct Path {
-    /// Every corner that the border passes, each once.
+    /// The corners of the border.
     corners: Vec<Corner>,
     is_hole: bool,
 }
 
 struct Loops {
     paths: Vec<Path>,
-    /// For each corner and the direction in which a border leaves it: path and place there.
+    /// For each corner and the direction in which a border leaves it: path and index in it.
     passed: Vec<Option<(u32, u32)>>,
 }
 
@@ -77,7 +77,7 @@ impl Loops {
         };
         for row in 0..mask.rows as isize {
             for column in 0..mask.columns as isize {
-                // The mask lies at the right hand of its border, which somewhere runs right above a pixel.
+                // The mask lies to the right of its border, which runs rightward above some pixel.
                 if mask.at(column, row) && !mask.at(column, row - 1) {
                     loops.follow(mask, [column, row]);
                 }
@@ -90,7 +90,7 @@ impl Loops {
         (row as usize * (mask.columns + 1) + column as usize) * 4 + direction
     }
 
-    /// Follows the border that leaves a corner to the right, unless that was done.
+    /// Follows the border that leaves a corner to the right, unless that was done before.
     fn follow(&mut self, mask: &Mask, start: [isize; 2]) {
         if self.passed[Self::slot(mask, start, 0)].is_some() {
             return;
@@ -109,11 +109,11 @@ impl Loops {
             let [dx, dy] = STEPS[heading];
             twice_area += at[0] * dy - at[1] * dx;
             at = [at[0] + dx, at[1] + dy];
-            // The pixels ahead, at the left and at the right hand.
+            // The pixels ahead, to the left and to the right.
             let left = ahead(at, heading, false);
             let right = ahead(at, heading, true);
             heading = match (mask.at(left[0], left[1]), mask.at(right[0], right[1])) {
-                // Pixels that touch at a corner alone are kept apart.
+                // Pixels that touch at a corner only are separate.
                 (_, false) => (heading + 1) % 4,
                 (false, true) => heading,
                 (true, true) => (heading + 3) % 4,
@@ -142,14 +142,14 @@ impl Loops {
         self.paths.push(Path { corners, is_hole });
     }
 
-    /// The path that passes a corner, and its place there.
+    /// The path through a corner, and the index in it.
     fn at(&self, mask: &Mask, corner: Corner) -> Option<(usize, usize)> {
         let slot = Self::slot(mask, corner.map(|part| part as isize), 0);
         let (path, place) = self.passed[slot..slot + 4].iter().flatten().next()?;
         Some((*path as usize, *place as usize))
     }
 
-    /// A path with all that is joined to it: without recursion, as holes may hang on holes.
+    /// A path with all paths that are joined to it; without recursion, because holes may be joined to holes.
     fn with_holes(&self, index: usize, joined: &[Vec<(usize, usize)>]) -> Vec<Corner> {
         let mut corners = Vec::new();
         // Path, place, and the next of its joints.

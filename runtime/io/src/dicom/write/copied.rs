@@ -20,7 +20,7 @@ const DEIDENTIFICATION_METHOD: Tag = Tag(0x0012, 0x0063);
 
 /// How an attribute of the source is copied.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Rule {
+enum CopyRule {
     /// It identifies patient or study: copied as it is, also if empty.
     Identity,
     /// The same, but left out where the source has none.
@@ -32,23 +32,23 @@ enum Rule {
 }
 
 /// Attributes of patient and study that are copied.
-const PATIENT_AND_STUDY: [(Tag, VR, Rule); 16] = [
-    (Tag(0x0008, 0x0020), VR::DA, Rule::Identity),
-    (Tag(0x0008, 0x0030), VR::TM, Rule::Identity),
-    (Tag(0x0008, 0x0050), VR::SH, Rule::Identity),
-    (Tag(0x0008, 0x0090), VR::PN, Rule::Identity),
-    (Tag(0x0008, 0x1030), VR::LO, Rule::Detail),
-    (Tag(0x0010, 0x0010), VR::PN, Rule::Identity),
-    (Tag(0x0010, 0x0020), VR::LO, Rule::Identity),
-    (Tag(0x0010, 0x0021), VR::LO, Rule::Further),
-    (Tag(0x0010, 0x0030), VR::DA, Rule::Identity),
-    (Tag(0x0010, 0x0040), VR::CS, Rule::Identity),
-    (Tag(0x0010, 0x1010), VR::AS, Rule::Detail),
-    (Tag(0x0010, 0x1020), VR::DS, Rule::Detail),
-    (Tag(0x0010, 0x1030), VR::DS, Rule::Detail),
-    (IDENTITY_REMOVED, VR::CS, Rule::Further),
-    (DEIDENTIFICATION_METHOD, VR::LO, Rule::Further),
-    (Tag(0x0020, 0x0010), VR::SH, Rule::Description),
+const PATIENT_AND_STUDY: [(Tag, VR, CopyRule); 16] = [
+    (Tag(0x0008, 0x0020), VR::DA, CopyRule::Identity),
+    (Tag(0x0008, 0x0030), VR::TM, CopyRule::Identity),
+    (Tag(0x0008, 0x0050), VR::SH, CopyRule::Identity),
+    (Tag(0x0008, 0x0090), VR::PN, CopyRule::Identity),
+    (Tag(0x0008, 0x1030), VR::LO, CopyRule::Detail),
+    (Tag(0x0010, 0x0010), VR::PN, CopyRule::Identity),
+    (Tag(0x0010, 0x0020), VR::LO, CopyRule::Identity),
+    (Tag(0x0010, 0x0021), VR::LO, CopyRule::Further),
+    (Tag(0x0010, 0x0030), VR::DA, CopyRule::Identity),
+    (Tag(0x0010, 0x0040), VR::CS, CopyRule::Identity),
+    (Tag(0x0010, 0x1010), VR::AS, CopyRule::Detail),
+    (Tag(0x0010, 0x1020), VR::DS, CopyRule::Detail),
+    (Tag(0x0010, 0x1030), VR::DS, CopyRule::Detail),
+    (IDENTITY_REMOVED, VR::CS, CopyRule::Further),
+    (DEIDENTIFICATION_METHOD, VR::LO, CopyRule::Further),
+    (Tag(0x0020, 0x0010), VR::SH, CopyRule::Description),
 ];
 
 /// Whether a value keeps to the rules of its representation (PS3.5 6.2).
@@ -95,9 +95,9 @@ const UNICODE: &[u8] = b"ISO_IR 192";
 
 /// Values as they are encoded in the source; they leave this only for a file that is written.
 #[derive(Clone)]
-pub(super) struct Copied(BTreeMap<Tag, Vec<u8>>);
+pub(super) struct CopiedAttributes(BTreeMap<Tag, Vec<u8>>);
 
-impl Copied {
+impl CopiedAttributes {
     /// The patient that the header names.
     pub fn patient(&self) -> PatientDigest {
         let mut reader = PatientReader::default();
@@ -108,7 +108,7 @@ impl Copied {
     }
 }
 
-impl Copied {
+impl CopiedAttributes {
     /// Reads what is copied from the header of a slice.
     pub fn read(slice: &Slice) -> Result<Self, HeaderError> {
         let file = File::open(slice.path()).map_err(HeaderError::io)?;
@@ -142,10 +142,10 @@ impl Copied {
         }
         for (tag, vr, rule) in PATIENT_AND_STUDY {
             let mut value = self.value(tag);
-            if matches!(rule, Rule::Description | Rule::Detail) && !is_lawful(vr, value) {
+            if matches!(rule, CopyRule::Description | CopyRule::Detail) && !is_lawful(vr, value) {
                 value = &[];
             }
-            if value.is_empty() && matches!(rule, Rule::Further | Rule::Detail) {
+            if value.is_empty() && matches!(rule, CopyRule::Further | CopyRule::Detail) {
                 continue;
             }
             items = match &recode {
@@ -177,7 +177,6 @@ impl Copied {
             .map(|(tag, value)| [tag.to_string().as_bytes(), b"=", value].concat())
     }
 
-    /// Position Reference Indicator.
     pub fn position_reference(&self) -> &[u8] {
         self.ascii(POSITION_REFERENCE).unwrap_or_default()
     }
@@ -216,7 +215,7 @@ impl Copied {
     }
 }
 
-impl Visitor for Copied {
+impl Visitor for CopiedAttributes {
     fn enters(&self, _: &[Tag], _: Tag) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! References from results to what they were made of.
+//! References from results to their source images.
 
 use dicom_dictionary_std::tags;
 
@@ -7,7 +7,7 @@ use crate::dicom::write::elements::ElementSet;
 use crate::dicom::write::identity::{instance, instances};
 use crate::dicom::write::source_images::{SourceFrame, SourceImages};
 
-/// How frames of the source became one of the result.
+/// Derivation of a frame of the result from frames of the source.
 pub(super) fn derivation<'f>(
     frames: impl Iterator<Item = &'f SourceFrame>,
     same_places: bool,

@@ -36,7 +36,7 @@ impl ElementSet {
             return self.put(tag, vr, PrimitiveValue::Empty);
         }
         match (vr, std::str::from_utf8(bytes)) {
-            // Numbers as text, and what is padded otherwise than with blanks.
+            // Numbers as text, and UIDs, which are not padded with blanks.
             (VR::DS | VR::IS | VR::UI, Ok(text)) => self.put(tag, vr, PrimitiveValue::from(text)),
             _ => {
                 let mut bytes = bytes.to_vec();
@@ -141,7 +141,7 @@ const DECIMAL_LENGTH: usize = 16;
 
 /// A number in at most 16 characters, as near as they come.
 pub(super) fn decimal(value: f64) -> String {
-    // Negative zero is a nuisance to those who compare texts.
+    // Turns -0 into 0.
     let value = value + 0.0;
     let shortest = value.to_string();
     if shortest.len() <= DECIMAL_LENGTH {

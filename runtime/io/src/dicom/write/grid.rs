@@ -68,7 +68,7 @@ impl<'a> Planes<'a> {
             .distance_mm(&source.grid)
             .is_some_and(|mm| mm <= SAME * least)
         {
-            // The source's numbers have not been through a file of another format.
+            // The source's affine has not been rounded by another file format.
             planes.affine = source.grid.affine;
             planes.frames = source.planes();
         }
@@ -178,7 +178,7 @@ fn order(map: &Affine, source: &Affine) -> [(usize, bool); 3] {
     let axis = |(axis, reversed): (usize, bool)| {
         direction(map, axis).map(|part| if reversed { -part } else { part })
     };
-    // From RAS to LPS two axes turn around: what is right-handed stays so.
+    // RAS to LPS inverts two axes, which keeps the handedness.
     let [a, b, c] = order.map(axis);
     if dot(cross(a, b), c) < 0.0 {
         order[2].1 = !order[2].1;

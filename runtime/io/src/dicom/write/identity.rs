@@ -109,7 +109,7 @@ impl<'a> ResultIdentity<'a> {
             source,
             algorithm,
             options,
-            // Results need one; images that state none are alone in theirs.
+            // Results need one; images without one get their own.
             frame_of_reference: frame_of_reference.unwrap_or_else(|| {
                 sealed(options, &digest(["frame of reference", &source.series]))
             }),
@@ -281,7 +281,7 @@ impl<'a> ResultIdentity<'a> {
         items
             .text(tags::MANUFACTURER, VR::LO, MANUFACTURER)
             .text(tags::MANUFACTURER_MODEL_NAME, VR::LO, "vesal")
-            // What was made by one bundle was made by one device.
+            // The bundle is the device.
             .text(tags::DEVICE_SERIAL_NUMBER, VR::LO, &self.algorithm.digest)
             .text(tags::SOFTWARE_VERSIONS, VR::LO, VERSION)
     }

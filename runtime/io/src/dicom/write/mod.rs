@@ -1,10 +1,10 @@
 //! Results as DICOM: segmentations, structure sets and reports of volumes that viewers and archives take.
 //!
-//! A [`SourceImages`] says what a result refers to, [`SegmentedMap`] what was found, [`Algorithm`] by what. UIDs
-//! of a result are made of a digest of everything that stands in it but for the time: what the source's slices hold, what is
-//! copied of them, grid and grade, segments and their voxels, algorithm, settings and version of this program. So the same
-//! input gives the same UIDs every time, and no two results that differ have one UID. Patient and study are copied from the source into the
-//! files, byte for byte, and appear nowhere else.
+//! A [`SourceImages`] says what a result refers to, [`SegmentedMap`] what was found, [`Algorithm`] by what. UIDs of a
+//! result are made of a digest of everything that stands in it but for the time: what the source's slices hold, what is
+//! copied of them, grid and grade, segments and their voxels, algorithm, settings and version of this program. So the
+//! same input gives the same UIDs every time, and no two results that differ have one UID. Patient and study are copied
+//! from the source into the files, byte for byte, and appear nowhere else.
 //!
 //! Planes, directions and positions are computed from the affine of the label map. Where its grid is that of the
 //! source, in whatever order and direction its axes run, planes are the source's own and refer to its instances.

@@ -114,12 +114,12 @@ fn report(
         .word(tags::VERIFICATION_FLAG, "UNVERIFIED"))
 }
 
-/// Language and what observed.
+/// Language and observer.
 fn observers(identity: &ResultIdentity) -> Vec<ElementSet> {
     let english = Code::fixed("en-US", "RFC5646", "English (United States)");
     let language = Code::dicom("121049", "Language of Content Item and Descendants");
     let name = format!("{} {}", identity.algorithm.name, identity.algorithm.version);
-    // Devices are told apart by a UID: that of the bundle, whatever it is run on.
+    // The UID of the device is that of the bundle, whatever it is run on.
     let device = identity.device_uid();
     vec![
         code(MODIFIER, &language, &english),
@@ -151,7 +151,7 @@ fn observers(identity: &ResultIdentity) -> Vec<ElementSet> {
     ]
 }
 
-/// What was done to the patient, as far as the modality tells.
+/// The procedure, as far as the modality determines it.
 fn procedure(modality: &str) -> Code {
     match modality {
         "CT" => Code::snomed("77477000", "Computed tomography"),
@@ -252,7 +252,7 @@ fn volume(ml: f64) -> ElementSet {
         .sequence(tags::CONTENT_SEQUENCE, [method])
 }
 
-/// Everything that is referred to, by study and series.
+/// All references, by study and series.
 fn evidence(segmentation: &Reference, source: &SourceImages) -> Vec<ElementSet> {
     let series = |uid: &str, items: Vec<ElementSet>| {
         ElementSet::new()

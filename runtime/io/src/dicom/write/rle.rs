@@ -25,7 +25,7 @@ pub(super) fn encode(pixels: &[u16], columns: usize, bytes: usize) -> Vec<u8> {
     frame
 }
 
-/// Runs are told by 257 less their length, other bytes by their number less 1.
+/// A run is encoded as 257 less its length, other bytes as their number less 1.
 fn pack(line: &[u8], into: &mut Vec<u8>) {
     let mut rest = line;
     let run = |bytes: &[u8]| {

@@ -54,10 +54,10 @@ impl SegmentationType {
 /// Writes a segmentation.
 ///
 /// **Definition**: segments are numbered from 1 in their order; in a label map a segment has its value for number, and
-/// the background is described as number 0. Planes without any voxel of a segment have no frame, but for a
-/// few empty ones that fill up the last bytes, and one where there is nothing at all. Frames lie plane after plane along the normal, in a plane by segment. Where the
-/// grid is that of the source, each frame refers to the source's frame at its place; otherwise all of them refer to
-/// the whole series.
+/// the background is described as number 0. Planes without any voxel of a segment have no frame, but for a few empty
+/// ones that fill up the last bytes, and one where there is nothing at all. Frames lie plane after plane along the
+/// normal, in a plane by segment. Where the grid is that of the source, each frame refers to the source's frame at its
+/// place; otherwise all of them refer to the whole series.
 ///
 /// Frames are made a few planes at a time: beside the map, memory is taken for 16 planes and what is in them.
 ///
@@ -171,7 +171,7 @@ impl<'a> SegmentationWriter<'a> {
         };
         let mut output = self.identity.create(path, syntax)?;
         output.elements(&self.top)?;
-        // Places are numbered as they come.
+        // Positions are numbered in order.
         let (mut place, mut last) = (0, None);
         let items = self.frames.iter().map(|&(plane, segment)| {
             if last != Some(plane) {

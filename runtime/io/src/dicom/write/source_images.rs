@@ -14,7 +14,7 @@ use crate::dicom::slice::Slice;
 use crate::dicom::stack::frames_differ;
 use crate::dicom::stack_finding::StackFinding;
 use crate::dicom::tag::Tag;
-use crate::dicom::write::copied::Copied;
+use crate::dicom::write::copied::CopiedAttributes;
 use crate::dicom::write::uid::digest;
 
 /// The images that a result refers to: a series and its slices, its patient and study, and further series.
@@ -41,7 +41,7 @@ pub struct SourceImages {
     pub(super) frames: Vec<SourceFrame>,
     /// Other series that the result was made of, with their studies.
     pub(super) others: Vec<OtherSeries>,
-    pub(super) copied: Copied,
+    pub(super) copied: CopiedAttributes,
     /// The patient of each series.
     patients: Vec<PatientDigest>,
     /// The content of each series' slices.
@@ -101,7 +101,7 @@ impl SourceImages {
             });
         };
         let header = &first.image.header;
-        let copied = Copied::read(first).map_err(|reason| DicomError::Header {
+        let copied = CopiedAttributes::read(first).map_err(|reason| DicomError::Header {
             path: first.path().to_owned(),
             reason,
         })?;

@@ -28,7 +28,7 @@ impl UidKey {
         if bytes.len() < KEY_BYTES_MIN {
             return None;
         }
-        // As HMAC does it with its keys (RFC 2104, section 2).
+        // As in HMAC (RFC 2104, section 2).
         let mut key = [0; BLOCK_BYTES];
         if bytes.len() > BLOCK_BYTES {
             key[..32].copy_from_slice(&Sha256::digest(bytes));
@@ -40,7 +40,7 @@ impl UidKey {
 
     /// HMAC-SHA-256 of a digest.
     pub(super) fn seal(&self, digest: &[u8; 32]) -> [u8; 32] {
-        // Keys of all lengths are taken.
+        // HMAC accepts keys of any length.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else {
             unreachable!("a key of {BLOCK_BYTES} bytes is one");
         };

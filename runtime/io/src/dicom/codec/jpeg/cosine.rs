@@ -6,14 +6,14 @@ use super::headers::{JpegFrame, JpegScan, Process, Tables, ZIGZAG};
 use super::restarts::Restarts;
 use crate::dicom::codec::bits::{Bits, Huffman, extend};
 use crate::dicom::codec::error::CodecError;
-use crate::dicom::codec::shape::Shape;
+use crate::dicom::codec::shape::FrameShape;
 
 /// Coefficients of all blocks that cover the frame.
-pub(super) fn coefficients(shape: Shape) -> usize {
+pub(super) fn coefficients(shape: FrameShape) -> usize {
     shape.columns.div_ceil(8) * shape.rows.div_ceil(8) * 64
 }
 
-/// Reads one scan into the coefficients: where it ends.
+/// Reads one scan into the coefficients; returns the position of its end.
 pub(super) fn scan(
     mut bits: Bits,
     frame: &JpegFrame,
@@ -22,13 +22,13 @@ pub(super) fn scan(
     coefficients: &mut [i32],
 ) -> Result<usize, CodecError> {
     let mut restarts = Restarts::new(tables.restart);
-    let mut state = State::default();
+    let mut state = EntropyState::default();
     let progressive = frame.process == Process::Progressive;
     let dc = || Tables::huffman(&tables.dc, scan.dc_table);
     let ac = || Tables::huffman(&tables.ac, scan.ac_table);
     for block in coefficients.as_chunks_mut::<64>().0 {
         if restarts.due(&mut bits)? {
-            state = State::default();
+            state = EntropyState::default();
         }
         match (progressive, scan.start, scan.high) {
             (false, _, _) => {
@@ -48,16 +48,16 @@ pub(super) fn scan(
     Ok(bits.marker_at())
 }
 
-/// What is carried from block to block.
+/// State between blocks.
 #[derive(Default)]
-struct State {
-    /// The last block's mean.
+struct EntropyState {
+    /// DC coefficient of the last block.
     dc: i32,
-    /// Blocks to come without further coefficients in the band.
+    /// End-of-band run: following blocks without further coefficients in the band.
     ended: u32,
 }
 
-impl State {
+impl EntropyState {
     fn next_dc(&mut self, bits: &mut Bits, table: &Huffman) -> Result<i32, CodecError> {
         let size = table.read(bits)?;
         if size > 16 {
@@ -198,7 +198,7 @@ pub(super) fn samples(
     quantization: &[u16; 64],
     frame: &JpegFrame,
 ) -> Vec<u16> {
-    let Shape { columns, rows } = frame.shape;
+    let FrameShape { columns, rows } = frame.shape;
     let basis = basis();
     let (middle, most) = (
         (1 << (frame.precision - 1)) as f32,

@@ -2,16 +2,15 @@
 
 use crate::dicom::codec::bits::Huffman;
 use crate::dicom::codec::error::CodecError;
-use crate::dicom::codec::shape::Shape;
+use crate::dicom::codec::shape::FrameShape;
 
-/// Places of a block's coefficients in the order in which they are coded.
+/// Indexes of a block's coefficients in coding order.
 pub(super) const ZIGZAG: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
     13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,
     52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
-/// How samples are coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Process {
     Sequential,
@@ -25,7 +24,7 @@ pub(super) struct JpegFrame {
     pub precision: u32,
     pub component: u8,
     pub quantization: u8,
-    pub shape: Shape,
+    pub shape: FrameShape,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +41,6 @@ pub(super) struct JpegScan {
     pub low: u8,
 }
 
-/// Tables that are in force.
 #[derive(Default)]
 pub(super) struct Tables {
     pub dc: [Option<Huffman>; 4],
@@ -79,7 +77,7 @@ impl SegmentReader<'_> {
 pub(super) fn frame_header(
     marker: u8,
     segment: &[u8],
-    shape: Shape,
+    shape: FrameShape,
 ) -> Result<JpegFrame, CodecError> {
     let mut fields = SegmentReader(segment);
     let precision = u32::from(fields.u8()?);

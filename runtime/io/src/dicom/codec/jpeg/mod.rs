@@ -14,10 +14,10 @@ use self::headers::{
 };
 use crate::dicom::codec::bits::{Bits, Stuffing};
 use crate::dicom::codec::error::CodecError;
-use crate::dicom::codec::shape::Shape;
+use crate::dicom::codec::shape::FrameShape;
 
-/// Decodes a frame: its samples and their bits.
-pub(super) fn decode(bytes: &[u8], shape: Shape) -> Result<(Vec<u16>, u32), CodecError> {
+/// Decodes a frame; returns its samples and their precision in bits.
+pub(super) fn decode(bytes: &[u8], shape: FrameShape) -> Result<(Vec<u16>, u32), CodecError> {
     let mut segments = Segments::new(bytes)?;
     let mut tables = Tables::default();
     let mut frame: Option<JpegFrame> = None;
@@ -67,7 +67,7 @@ pub(super) fn decode(bytes: &[u8], shape: Shape) -> Result<(Vec<u16>, u32), Code
     Ok((samples, frame.precision))
 }
 
-/// Goes from marker to marker.
+/// Iterates over marker segments.
 struct Segments<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -82,7 +82,7 @@ impl<'a> Segments<'a> {
         }
     }
 
-    /// The next marker and what belongs to it.
+    /// The next marker and its segment.
     fn next(&mut self) -> Result<(u8, &'a [u8]), CodecError> {
         loop {
             let rest = self.bytes.get(self.at..).ok_or(CodecError::Ended)?;

@@ -1,11 +1,11 @@
-//! The markers of a codestream, and how much work they ask for (ITU-T T.800 annexes A and B).
+//! The markers of a codestream, and the work that they cause (ITU-T T.800 annexes A and B).
 
 use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::segments::{Coding, MarkerFields, Styles};
 use crate::dicom::codec::error::CodecError;
-use crate::dicom::codec::shape::Shape;
+use crate::dicom::codec::shape::FrameShape;
 
 /// Memory of the decoder for a precinct or a code-block, for each layer of it, and for a tile, in bytes.
 const PART_BYTES: u64 = 320;
@@ -16,15 +16,15 @@ const TILE_BYTES: u64 = 1024;
 const PARTS_BASE: u64 = 1 << 18;
 const PARTS_PER_PIXEL: u64 = 8;
 
-/// A tile: its place on the reference grid, how it is coded, and its packets.
+/// A tile: its place on the reference grid, its coding, and its packets.
 pub(super) struct Tile<'a> {
     /// First column and row, and those behind the last.
     pub from: [u32; 2],
     pub to: [u32; 2],
     pub coding: Coding,
-    /// What its segment of quantization holds.
+    /// Contents of its quantization segment.
     pub quantization: Rc<[u8]>,
-    /// How far coefficients of a region of interest are moved up.
+    /// Shift of the coefficients of a region of interest.
     pub shift: u8,
     pub packets: Cow<'a, [u8]>,
 }
@@ -42,9 +42,9 @@ impl<'a> Codestream<'a> {
     /// Reads all markers, and refuses what the frame does not justify before anything is decoded.
     ///
     /// **Errors**: the frame has another shape; tiles, precincts, code-blocks or layers are out of proportion to it; a
-    /// marker segment stands twice or is longer than what it holds; a tile is cut off, or has not one byte for each of its
-    /// packets.
-    pub fn read(bytes: &'a [u8], shape: Shape) -> Result<Self, CodecError> {
+    /// marker segment stands twice or is longer than what it holds; a tile is cut off, or has not one byte for each of
+    /// its packets.
+    pub fn read(bytes: &'a [u8], shape: FrameShape) -> Result<Self, CodecError> {
         let mut fields = MarkerFields(bytes);
         // Start of codestream, and of its sizes.
         fields.take(4)?;
@@ -126,7 +126,7 @@ impl<'a> Codestream<'a> {
     }
 }
 
-/// What more tiles, precincts or code-blocks give than the pixels justify.
+/// The error of more tiles, precincts or code-blocks than the pixels justify.
 const TOO_MANY: CodecError =
     CodecError::Damaged("they have more tiles, precincts or code-blocks than their pixels need");
 

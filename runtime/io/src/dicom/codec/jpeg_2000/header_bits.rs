@@ -1,4 +1,4 @@
-//! The bits of packet headers and the trees that they spell out (ITU-T T.800 B.10).
+//! The bits of packet headers, and tag trees (ITU-T T.800 B.10).
 
 use crate::dicom::codec::error::CodecError;
 
@@ -7,13 +7,13 @@ pub(super) struct Tree(Vec<(usize, Vec<TagTreeNode>)>);
 
 #[derive(Clone, Copy)]
 struct TagTreeNode {
-    /// What its value is at least.
+    /// Lower bound of its value.
     least: u32,
     is_known: bool,
 }
 
 impl Tree {
-    /// One with so many leaves across and down.
+    /// A tree with this number of leaves in each direction.
     pub fn new([mut width, mut height]: [usize; 2]) -> Self {
         let node = TagTreeNode {
             least: 0,
@@ -61,7 +61,7 @@ pub(super) struct HeaderBits<'a> {
 }
 
 impl<'a> HeaderBits<'a> {
-    /// The bits from a byte on.
+    /// Starts at a byte.
     pub fn new(bytes: &'a [u8], at: usize) -> Self {
         Self {
             bytes,
@@ -81,17 +81,17 @@ impl<'a> HeaderBits<'a> {
         Ok(self.last >> self.left & 1 == 1)
     }
 
-    /// A number of so many bits.
+    /// Reads a number of `count` bits.
     pub fn number(&mut self, count: u32) -> Result<u32, CodecError> {
         (0..count).try_fold(0, |number, _| Ok(number << 1 | u32::from(self.bit()?)))
     }
 
-    /// Where the header ends.
+    /// Position of the end of the header.
     pub fn end(&self) -> usize {
         self.at + usize::from(self.last == 0xff)
     }
 
-    /// Coding passes (table B.4).
+    /// Reads a number of coding passes (table B.4).
     pub fn passes(&mut self) -> Result<u32, CodecError> {
         if !self.bit()? {
             return Ok(1);

@@ -1,7 +1,7 @@
 //! JPEG 2000 with one component of up to 16 bits, by the decoder of another crate.
 //!
-//! That decoder believes what a codestream states and makes do with the packets that are there. Hence markers and
-//! packet headers are gone through before it sees a frame, and what it sees is written anew from what was read of them.
+//! That decoder trusts what a codestream states, and accepts missing packets. Hence markers and
+//! packet headers are checked first, and the decoder gets a codestream that is written anew from what was read.
 
 mod codestream;
 mod header_bits;
@@ -15,16 +15,16 @@ use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
 
 use self::codestream::{Codestream, Tile};
 use crate::dicom::codec::error::CodecError;
-use crate::dicom::codec::shape::Shape;
+use crate::dicom::codec::shape::FrameShape;
 
 /// Start of image, then the marker of its sizes.
 const CODESTREAM: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
 
-/// Decodes a frame: its samples and their bits.
+/// Decodes a frame; returns its samples and their precision in bits.
 ///
 /// **Errors**: besides what breaks the format, a frame whose tiles, precincts, code-blocks and layers ask for more than
 /// its pixels justify, and one of which packets are absent: the decoder would take zeros in their place.
-pub(super) fn decode(bytes: &[u8], shape: Shape) -> Result<(Vec<u16>, u32), CodecError> {
+pub(super) fn decode(bytes: &[u8], shape: FrameShape) -> Result<(Vec<u16>, u32), CodecError> {
     // Some writers put the codestream into a file, against PS3.5 A.4.4.
     let start = bytes
         .windows(4)
@@ -48,7 +48,7 @@ pub(super) fn decode(bytes: &[u8], shape: Shape) -> Result<(Vec<u16>, u32), Code
 
 fn samples(
     stream: &[u8],
-    shape: Shape,
+    shape: FrameShape,
     signed: bool,
     precision: u32,
 ) -> Result<Vec<u16>, CodecError> {

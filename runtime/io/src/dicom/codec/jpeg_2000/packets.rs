@@ -1,10 +1,10 @@
-//! Goes through the packets of a tile without decoding them: whether all of them are there (ITU-T T.800 annex B).
+//! Checks that all packets of a tile are present, without decoding them (ITU-T T.800 annex B).
 
 use super::codestream::Tile;
 use super::header_bits::{HeaderBits, Tree};
 use crate::dicom::codec::error::CodecError;
 
-/// Zero bit-planes and bits of a length that are let pass: more than any precision has.
+/// Limit of zero bit-planes and of the bits of a length: more than any precision has.
 const PLANES_MAX: u32 = 80;
 const LENGTH_BITS_MAX: u32 = 32;
 
@@ -102,14 +102,14 @@ impl Tile<'_> {
         parts
     }
 
-    /// How many packets there have to be.
+    /// Expected number of packets.
     pub fn packet_count(&self) -> u64 {
         let precincts = self.resolutions();
         let precincts = precincts.iter().map(Resolution::precincts);
         precincts.sum::<u64>() * u64::from(self.coding.layers)
     }
 
-    /// Checks that all packets are there, each with the bytes that it states.
+    /// Checks that all packets are present, each with the bytes that it states.
     ///
     /// **Errors**: they end too early, or break a rule of the format.
     pub fn check_packets(&self) -> Result<(), CodecError> {
@@ -216,7 +216,7 @@ impl Resolution {
     }
 }
 
-/// What is known of a precinct's code-blocks, by band.
+/// State of a precinct's code-blocks, by band.
 struct Precinct(Vec<Blocks>);
 
 struct Blocks {
@@ -251,7 +251,7 @@ struct Packets<'a> {
 }
 
 impl Packets<'_> {
-    /// Passes over the packet of a layer.
+    /// Skips the packet of a layer.
     fn pass(&mut self, precinct: &mut Precinct, layer: u32) -> Result<(), CodecError> {
         let bytes = &*self.tile.packets;
         let [before, behind] = self.tile.coding.markers;
@@ -282,7 +282,7 @@ impl Packets<'_> {
 }
 
 impl Tile<'_> {
-    /// Reads what code-blocks contribute to a packet: how many bytes.
+    /// Reads the lengths of the code-blocks' contributions to a packet; returns their sum in bytes.
     fn contributions(
         &self,
         blocks: &mut Blocks,

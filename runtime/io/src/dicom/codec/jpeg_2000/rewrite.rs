@@ -1,11 +1,11 @@
-//! Writes what was read of a codestream anew, so that its decoder sees nothing else.
+//! Writes a checked codestream anew, so that its decoder gets nothing unchecked.
 
 use super::codestream::{Codestream, Tile};
 use super::segments::Coding;
 use crate::dicom::codec::error::CodecError;
 
 impl Codestream<'_> {
-    /// The codestream with one tile-part for each tile, whose header holds all that is stated of it.
+    /// The codestream with one tile-part for each tile, whose header has everything that is stated about the tile.
     ///
     /// **Errors**: the packets of a tile are longer than the format has numbers for.
     pub fn rewritten(self) -> Result<Vec<u8>, CodecError> {
@@ -63,7 +63,7 @@ impl Tile<'_> {
 }
 
 impl Coding {
-    /// What its segment holds (A.6.1).
+    /// Contents of its segment (A.6.1).
     fn written(&self) -> Vec<u8> {
         let [before, behind] = self.markers.map(u8::from);
         let [width, height] = self.block.map(|exponent| exponent as u8 - 2);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::dicom::codec::error::CodecError;
 
-/// Decomposition levels that are let pass: the format's most.
+/// Most decomposition levels of the format.
 const LEVELS_MAX: u8 = 32;
 
 /// How the coefficients of a tile are coded.
@@ -29,17 +29,17 @@ pub(super) struct Coding {
     pub markers: [bool; 2],
 }
 
-/// What a header states about the coding of its tiles.
+/// The coding of tiles that a header states.
 #[derive(Default)]
 pub(super) struct Styles {
     pub coding: Option<Coding>,
-    /// What a segment of quantization holds.
+    /// Contents of a quantization segment.
     pub quantization: Option<Rc<[u8]>>,
-    /// How far coefficients of a region of interest are moved up.
+    /// Shift of the coefficients of a region of interest.
     pub shift: Option<u8>,
 }
 
-/// Numbers of marker segments.
+/// Reads the numbers of a marker segment.
 pub(super) struct MarkerFields<'a>(pub &'a [u8]);
 
 impl<'a> MarkerFields<'a> {
@@ -66,7 +66,7 @@ impl<'a> MarkerFields<'a> {
         Ok(MarkerFields(self.take(length as usize)?))
     }
 
-    /// Checks that nothing is left: another reader might take it for a marker.
+    /// Checks that nothing is left, which another reader might take for a marker.
     pub fn end(&self) -> Result<(), CodecError> {
         if self.0.is_empty() {
             Ok(())
@@ -128,7 +128,7 @@ fn once<T>(place: &mut Option<T>, value: T) -> Result<(), CodecError> {
     }
 }
 
-/// What a segment of quantization holds (A.6.4).
+/// Contents of a quantization segment (A.6.4).
 fn quantization(segment: MarkerFields) -> Result<Rc<[u8]>, CodecError> {
     let bytes = segment.0;
     let (style, steps) = bytes.split_first().ok_or(CodecError::Ended)?;
