@@ -1,13 +1,13 @@
-//! Memory of the machine, as far as this process may use it.
+//! Memory that this process may use.
 
 use std::path::{Path, PathBuf};
 
-/// Memory of the machine, in bytes.
+/// Memory in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostMemory {
-    /// What this process may use at most: the machine's memory, or less where a control group limits it.
+    /// The machine's memory, or less where a control group limits it.
     pub total: u64,
-    /// What it can still take without swapping.
+    /// What the process can still allocate without swapping.
     pub available: u64,
 }
 
@@ -42,19 +42,18 @@ impl HostMemory {
     }
 }
 
-/// One control group.
-struct Group {
+struct ControlGroup {
     folder: PathBuf,
-    /// File of the limit.
+    /// Name of the file with the limit.
     limit: &'static str,
-    /// File of what is used.
+    /// Name of the file with the usage.
     usage: &'static str,
-    /// Line of `memory.stat` that tells how much page cache can be given back.
+    /// Line of `memory.stat` with the page cache that can be given back.
     cache: &'static str,
 }
 
-impl Group {
-    /// `max` and numbers beyond any memory (version 1's way to say none) are no limits worth telling from others.
+impl ControlGroup {
+    /// `None` for `max`; version 1 states a number beyond any memory instead, which is harmless.
     fn limit(&self) -> Option<u64> {
         self.number(self.limit)
     }
@@ -77,7 +76,7 @@ impl Group {
 }
 
 /// The control group of this process and all around it, by `/proc/self/cgroup`.
-fn groups(root: &Path) -> Vec<Group> {
+fn groups(root: &Path) -> Vec<ControlGroup> {
     let memberships = std::fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     let mut groups = Vec::new();
     for line in memberships.lines() {
@@ -102,7 +101,7 @@ fn groups(root: &Path) -> Vec<Group> {
         } else {
             continue;
         };
-        // In a container the path may be the one outside of it: what is not there is passed over.
+        // In a container the path may be that outside of it: absent folders are ignored.
         let mut folder = PathBuf::new();
         let names = path
             .split('/')
@@ -111,7 +110,7 @@ fn groups(root: &Path) -> Vec<Group> {
             if !name.is_empty() {
                 folder.push(name);
             }
-            groups.push(Group {
+            groups.push(ControlGroup {
                 folder: root.join(mount).join(&folder),
                 limit,
                 usage,

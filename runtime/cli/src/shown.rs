@@ -1,18 +1,18 @@
-//! Foreign texts on a terminal: file names, and what stands in files, may hold what a terminal obeys.
+//! Escapes foreign texts for a terminal: file names and contents of files may have control characters.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Characters of one foreign text that are shown.
+/// Characters after which a foreign text is cut.
 const SHOWN_MAX: usize = 512;
 
-/// Characters of one line that are shown: a message may name several files.
+/// Characters after which a line is cut: a message may name several files.
 const LINE_MAX: usize = 8192;
 
-/// A foreign text or file name as it may reach a terminal, within a line.
+/// A foreign text or file name, escaped for a line on a terminal.
 ///
-/// **Definition**: what moves the cursor, begins a new line, switches colors or turns the direction of reading is shown
-/// by its number, as in `\u{1b}`, or as `\n`, `\r` and `\t`; behind 512 characters follows an ellipsis.
+/// **Definition**: characters that move the cursor, begin a new line, switch colors or change the reading direction are
+/// escaped by their number, as in `\u{1b}`, or as `\n`, `\r` and `\t`; after 512 characters follows an ellipsis.
 ///
 /// **Examples**
 /// ```
@@ -23,15 +23,15 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     shown_within(text, SHOWN_MAX)
 }
 
-/// A line that holds foreign texts.
+/// A line with foreign texts, escaped.
 pub(crate) fn line(text: &str) -> Cow<'_, str> {
     shown_within(text, LINE_MAX)
 }
 
-/// The same as [`shown`] with another number of characters.
+/// As [`shown`], with another limit of characters.
 pub(crate) fn shown_within(text: &str, limit: usize) -> Cow<'_, str> {
     let is_long = text.len() > limit && text.chars().nth(limit).is_some();
-    if !is_long && !text.chars().any(is_obeyed) {
+    if !is_long && !text.chars().any(is_control) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::new();
@@ -44,11 +44,11 @@ pub(crate) fn shown_within(text: &str, limit: usize) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Lines as they may reach a terminal: the ends of lines stay, nothing else that a terminal obeys.
+/// Lines escaped for a terminal; only line endings stay.
 pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     if !text
         .chars()
-        .any(|character| character != '\n' && is_obeyed(character))
+        .any(|character| character != '\n' && is_control(character))
     {
         return Cow::Borrowed(text);
     }
@@ -62,9 +62,9 @@ pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// The same of JSON, in whose texts any character may be written by its number.
+/// JSON escaped for a terminal; its texts may have any character by its number.
 pub(crate) fn json(text: String) -> String {
-    let is_plain = |character: char| character == '\n' || !is_obeyed(character);
+    let is_plain = |character: char| character == '\n' || !is_control(character);
     if text.chars().all(is_plain) {
         return text;
     }
@@ -86,19 +86,19 @@ fn push(safe: &mut String, character: char) {
         '\n' => safe.push_str("\\n"),
         '\r' => safe.push_str("\\r"),
         '\t' => safe.push_str("\\t"),
-        obeyed if is_obeyed(obeyed) => {
-            let _ = write!(safe, "\\u{{{:x}}}", u32::from(obeyed));
+        control if is_control(control) => {
+            let _ = write!(safe, "\\u{{{:x}}}", u32::from(control));
         }
         plain => safe.push(plain),
     }
 }
 
-/// Whether a terminal does something else with a character than to show it.
+/// Whether a terminal interprets a character instead of showing it.
 ///
 /// **Definition**: controls of ASCII and Latin-1 (general category Cc); marks, embeddings, overrides and isolates of
 /// reading direction; separators of lines and paragraphs; characters without width or shape, among them joiners,
 /// fillers, variation selectors and tags.
-fn is_obeyed(character: char) -> bool {
+fn is_control(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -1,36 +1,35 @@
-//! Saying what goes on, beside the data. Whoever listens or not is no failure.
+//! Messages beside the data. Errors of stderr are ignored.
 
 use std::io::{self, Write};
 
+use crate::Text;
+use crate::failure::Failure;
 use crate::shown::{line, lines};
-use crate::{Failure, Text};
 
-/// Says something that a reader of the results should know.
+/// Prints a note: something that a reader of the results should know.
 pub fn note(text: impl AsRef<str>) {
     write(&format!("note: {}\n", line(text.as_ref())));
 }
 
-/// Says something that a reader of the results should look at.
+/// Prints a warning: something that a reader of the results should check.
 pub fn warning(text: impl AsRef<str>) {
     write(&format!("warning: {}\n", line(text.as_ref())));
 }
 
-/// Says what is done.
+/// Prints a message about progress.
 pub fn say(text: impl AsRef<str>) {
     write(&format!("{}\n", line(text.as_ref())));
 }
 
-/// Prints lines.
 pub fn print(text: &Text) {
     write(text.as_str());
 }
 
-/// Prints a failure.
 pub fn failure(failure: &Failure) {
     write(&failure.render());
 }
 
 fn write(text: &str) {
-    // Where nobody can be told, nobody can be told of that either.
+    // There is nowhere to report an error of stderr.
     let _ = io::stderr().lock().write_all(lines(text).as_bytes());
 }

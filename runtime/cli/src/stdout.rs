@@ -1,10 +1,12 @@
-//! Printing data. A reader that has had enough (`vesal ... | head`) is no failure.
+//! Prints data. A closed pipe (`vesal ... | head`) is no failure.
 
 use std::io::{self, Write};
 
-use crate::shown::{json, lines};
-use crate::{Exit, Failure, Text};
 use serde::Serialize;
+
+use crate::Text;
+use crate::failure::{Exit, Failure};
+use crate::shown::{json, lines};
 
 /// Prints text.
 ///
@@ -13,7 +15,7 @@ pub fn print(text: &Text) -> Result<(), Failure> {
     write(&lines(text.as_str()))
 }
 
-/// Prints a text of the program's own, such as a script, as it is.
+/// Prints a text of the program itself, such as a script, without escaping.
 ///
 /// **Errors**: stdout cannot be written.
 pub fn print_own(text: &str) -> Result<(), Failure> {
@@ -27,7 +29,7 @@ pub fn print_json(document: &impl Serialize) -> Result<(), Failure> {
     write(&to_json(document)?)
 }
 
-/// Gives the indented text of a JSON document; what a terminal obeys is written by its number.
+/// The indented text of a JSON document, with control characters escaped.
 ///
 /// **Errors**: none for the documents of this program, which have text for keys.
 pub fn to_json(document: &impl Serialize) -> Result<String, Failure> {

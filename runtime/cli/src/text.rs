@@ -1,12 +1,12 @@
-//! What programs print for people.
+//! Text for people: lines and tables.
 
 use crate::shown::{line, shown_within};
 
-/// Characters that are shown of a cell that others follow.
+/// Characters after which a cell is cut, unless it is the last of its row.
 const CELL_MAX: usize = 128;
 
-/// Lines of text. Only this ends lines: whatever is put into one stays in it, so that no foreign text can pass for a
-/// line or a row of a table.
+/// Lines of text. A text that is added to a line stays in it, so that no foreign text can forge a line or a row of a
+/// table.
 ///
 /// **Examples**
 /// ```
@@ -19,22 +19,20 @@ const CELL_MAX: usize = 128;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Text(String);
 
-/// Where the cells of a column stand.
+/// Alignment of the cells of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Columns {
-    /// All at the left.
+    /// All to the left.
     Left,
-    /// The first at the left, the others, numbers, at the right.
+    /// The first column to the left; the others, numbers, to the right.
     Numbers,
 }
 
 impl Text {
-    /// Without any line.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a line.
     pub fn line(&mut self, text: impl AsRef<str>) -> &mut Self {
         self.0.push_str(&line(text.as_ref()));
         self.0.push('\n');
@@ -46,13 +44,13 @@ impl Text {
         self.line("")
     }
 
-    /// Adds rows in columns that are two spaces apart.
+    /// Adds rows, in columns that are two spaces apart.
     pub fn table(&mut self, rows: &[Vec<String>]) -> &mut Self {
         self.columns(rows, Columns::Left)
     }
 
-    /// The same, with cells where they are to stand.
-    pub fn columns<'r>(&mut self, rows: &'r [Vec<String>], stand: Columns) -> &mut Self {
+    /// As [`Text::table`], with this alignment.
+    pub fn columns<'r>(&mut self, rows: &'r [Vec<String>], alignment: Columns) -> &mut Self {
         let rows: Vec<Vec<_>> = rows
             .iter()
             .map(|row| {
@@ -74,7 +72,7 @@ impl Text {
         for row in &rows {
             let cells = row.iter().zip(&widths).enumerate();
             let cells: Vec<String> = cells
-                .map(|(column, (cell, &width))| match stand {
+                .map(|(column, (cell, &width))| match alignment {
                     Columns::Numbers if column > 0 => format!("{cell:>width$}"),
                     _ => format!("{cell:<width$}"),
                 })
@@ -85,13 +83,11 @@ impl Text {
         self
     }
 
-    /// Adds the lines of another text.
     pub fn append(&mut self, other: Self) -> &mut Self {
         self.0.push_str(&other.0);
         self
     }
 
-    /// The text as it is printed.
     pub fn as_str(&self) -> &str {
         &self.0
     }
