@@ -29,8 +29,10 @@ use shared::shared_data;
 use support::{bundle, scan, with_runtime};
 use support_dicom::{About, slices};
 use tempfile::tempdir;
-use vesal_node::network::association::{APPLICATION_CONTEXT, Proposal, Request};
-use vesal_node::network::command::{Command, field};
+use vesal_node::network::association::{
+    APPLICATION_CONTEXT, AssociateRequest, PresentationContext,
+};
+use vesal_node::network::command::{CommandSet, field};
 
 /// Time within which others have to be served.
 const OTHERS: Duration = Duration::from_secs(30);
@@ -126,11 +128,11 @@ impl Drop for Node {
 /// Sends data sets of a class in an association; whatever the node answers to them.
 fn send(node: SocketAddr, caller: &str, class: &str, syntax: &str, sets: &[(String, Vec<u8>)]) {
     let mut sender = Sender::connect(node);
-    let request = Request {
+    let request = AssociateRequest {
         called: "VESAL".to_owned(),
         calling: caller.to_owned(),
         application: APPLICATION_CONTEXT.to_owned(),
-        proposals: vec![Proposal {
+        contexts: vec![PresentationContext {
             context: 1,
             class: class.to_owned(),
             syntaxes: vec![syntax.to_owned()],
@@ -142,7 +144,7 @@ fn send(node: SocketAddr, caller: &str, class: &str, syntax: &str, sets: &[(Stri
         return;
     }
     for (uid, bytes) in sets {
-        let command = Command {
+        let command = CommandSet {
             field: field::STORE,
             message: 1,
             class: class.to_owned(),
@@ -150,10 +152,10 @@ fn send(node: SocketAddr, caller: &str, class: &str, syntax: &str, sets: &[(Stri
             has_data: true,
             status: None,
         };
-        sender.piece(true, true, &command.encode());
+        sender.send_value(true, true, &command.encode());
         let mut chunks = bytes.chunks(16_000).peekable();
         while let Some(chunk) = chunks.next() {
-            sender.piece(false, chunks.peek().is_none(), chunk);
+            sender.send_value(false, chunks.peek().is_none(), chunk);
         }
         if !matches!(sender.hear(), Said::Status(_)) {
             return;

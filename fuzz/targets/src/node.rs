@@ -7,13 +7,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use vesal_node::network::association::{
-    APPLICATION_CONTEXT, Proposal, Request, accepted, rejection,
+    APPLICATION_CONTEXT, AssociateRequest, PresentationContext, accepted, rejection,
 };
-use vesal_node::network::command::{Command, field};
-use vesal_node::network::wire::{Piece, data, piece};
-use vesal_node::queue::RunEnd;
+use vesal_node::network::command::{CommandSet, field};
+use vesal_node::network::pdu::{PDataValue, encode_value, next_value};
+use vesal_node::queue::RunOutcome;
 use vesal_node::stop::Stop;
-use vesal_node::{Config, Node, Order, Predict};
+use vesal_node::{Config, Node, Predict, PredictionRequest};
 
 use crate::Target;
 use crate::made;
@@ -28,7 +28,7 @@ pub const PDU: Target = Target {
         };
         match kind % 5 {
             0 => {
-                if let Ok(request) = Request::decode(body) {
+                if let Ok(request) = AssociateRequest::decode(body) {
                     // What a peer may ask for can be asked again, unless a text is longer than its field.
                     let _ = request.encode();
                 }
@@ -36,17 +36,17 @@ pub const PDU: Target = Target {
             1 => drop(accepted(body)),
             2 => drop(rejection(body)),
             3 => {
-                if let Ok(command) = Command::decode(body) {
-                    assert_eq!(Command::decode(&command.encode()).unwrap(), command);
+                if let Ok(command) = CommandSet::decode(body) {
+                    assert_eq!(CommandSet::decode(&command.encode()).unwrap(), command);
                 }
             }
             _ => {
                 let mut rest = body;
-                while let Ok(Some(found)) = piece(&mut rest) {
-                    let again = data(found);
+                while let Ok(Some(found)) = next_value(&mut rest) {
+                    let again = encode_value(found);
                     // Behind the head of the PDU.
                     let mut again = &again[6..];
-                    let again = piece(&mut again).unwrap().unwrap();
+                    let again = next_value(&mut again).unwrap().unwrap();
                     assert!(again.bytes.len() <= body.len());
                 }
             }
@@ -105,18 +105,18 @@ pub const SESSION: Target = Target {
 
 /// A request, the command of a C-STORE, and its data set.
 fn parts(syntax: &str) -> [Vec<u8>; 3] {
-    let request = Request {
+    let request = AssociateRequest {
         called: "VESAL".to_owned(),
         calling: "SENDER".to_owned(),
         application: APPLICATION_CONTEXT.to_owned(),
-        proposals: vec![Proposal {
+        contexts: vec![PresentationContext {
             context: 1,
             class: made::CT.to_owned(),
             syntaxes: vec![syntax.to_owned()],
         }],
         pdu_bytes: 0,
     };
-    let command = Command {
+    let command = CommandSet {
         field: field::STORE,
         message: 1,
         class: made::CT.to_owned(),
@@ -133,7 +133,7 @@ fn parts(syntax: &str) -> [Vec<u8>; 3] {
 /// The PDUs of a message.
 fn whole(command: &[u8], set: &[u8]) -> Vec<u8> {
     let of = |command, bytes| {
-        data(Piece {
+        encode_value(PDataValue {
             context: 1,
             command,
             last: true,
@@ -147,8 +147,8 @@ fn whole(command: &[u8], set: &[u8]) -> Vec<u8> {
 struct Nothing;
 
 impl Predict for Nothing {
-    fn predict(&self, _: &Order<'_>, _: &Stop) -> RunEnd {
-        RunEnd::Done
+    fn predict(&self, _: &PredictionRequest<'_>, _: &Stop) -> RunOutcome {
+        RunOutcome::Done
     }
 }
 

@@ -1,4 +1,4 @@
-//! Times: milliseconds since 1970 in files, RFC 3339 for readers.
+//! Times of day: milliseconds since 1970 in files, RFC 3339 in texts.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -19,23 +19,23 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Time(pub u64);
 
 impl Time {
-    /// The time now; 0 on a machine that stands before 1970.
+    /// The time now; 0 where the clock is before 1970.
     pub fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Self(since.map_or(0, millis))
     }
 
-    /// So much later.
+    /// This time and a duration later.
     pub fn after(self, pause: Duration) -> Self {
         Self(self.0.saturating_add(millis(pause)))
     }
 
-    /// From `earlier` to this; zero where that is later.
+    /// Duration from `earlier` to this; zero where that is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// As in `2026-11-23T00:16:15Z`.
+    /// As `2026-11-23T00:16:15Z`.
     ///
     /// **Source**: the date by H. Hinnant's `civil_from_days` (public domain).
     pub fn text(self) -> String {

@@ -1,22 +1,24 @@
-//! A DICOM node: receives series, has them segmented, and sends the results on.
+//! A DICOM node: receives series, has them segmented, and sends the results to their destinations.
 //!
-//! [`Node::start`] begins to listen. What arrives is on the disk before it is acknowledged; when a series is complete,
-//! somebody who implements [`Predict`] is asked for results ([`ChildProcess`] runs `vesal predict`), and these are sent
-//! until their destination has taken them. A node that is killed at any moment goes on where it was: see [`queue`].
+//! [`Node::start`] begins to listen. An instance is on the disk before it is acknowledged; when a series is complete,
+//! an implementation of [`Predict`] makes results ([`ChildProcess`] runs `vesal predict`), which are sent
+//! until their destination has accepted them. A node that is killed at any moment resumes where it was: see [`queue`].
 //!
-//! Of a data set only UIDs are read here, and logs, metrics and the queue's notes hold digests of these under a key of
-//! the node's own. Why a prediction failed, they hold as a code and numbers: [`Reason`].
+//! Only UIDs of a data set are read here, and logs, metrics and the queue's records hold digests of these under a key
+//! of the node's own. The reason of a failed prediction is a code with numbers: [`Reason`].
 //!
-//! **Threads**: one per connection, one that looks after the queue, one that asks sources, some that predict and send. Waits are bounded by
-//! [`config::Limits`], memory by the number of connections.
+//! **Threads**: one per connection, one that maintains the queue, one that queries sources, some that predict and send.
+//! Waits are bounded by [`config::NodeLimits`], memory by the number of connections.
 
 pub mod clock;
 pub mod config;
+mod failures;
 pub mod find;
 pub mod log;
 pub mod metrics;
 pub mod network;
 mod node;
+mod node_state;
 pub mod queue;
 mod reason;
 mod receive;
@@ -27,6 +29,7 @@ pub mod stop;
 pub mod work;
 
 pub use config::{Config, ConfigError};
-pub use node::{Node, Shared, StartError, check_tls};
+pub use node::{Node, StartError, check_tls};
+pub use node_state::NodeState;
 pub use reason::{Reason, Undelivered};
-pub use work::{ChildProcess, Order, Predict};
+pub use work::{ChildProcess, Predict, PredictionRequest};

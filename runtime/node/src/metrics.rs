@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Counter {
     /// Associations, by outcome.
@@ -87,9 +86,9 @@ const COUNTERS: [(Counter, &str, &[&str], &str); 9] = [
 
 /// The counters of a node.
 #[derive(Debug, Default)]
-pub struct Metrics(Mutex<BTreeMap<(Counter, Vec<String>), f64>>);
+pub struct NodeMetrics(Mutex<BTreeMap<(Counter, Vec<String>), f64>>);
 
-impl Metrics {
+impl NodeMetrics {
     /// Counts one.
     pub fn count(&self, counter: Counter, labels: &[&str]) {
         self.add(counter, labels, 1.0);
@@ -107,8 +106,7 @@ impl Metrics {
         self.add(counter, labels, time.as_secs_f64());
     }
 
-    /// The counters as text.
-    pub fn text(&self, text: &mut Text) {
+    pub fn text(&self, text: &mut MetricsText) {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (counter, name, labels, help) in COUNTERS {
             text.family(name, "counter", help);
@@ -126,9 +124,9 @@ impl Metrics {
 
 /// Text in Prometheus' exposition format, version 0.0.4.
 #[derive(Debug, Default)]
-pub struct Text(String);
+pub struct MetricsText(String);
 
-impl Text {
+impl MetricsText {
     /// Begins a metric.
     pub fn family(&mut self, name: &str, kind: &str, help: &str) {
         let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
@@ -157,7 +155,6 @@ impl Text {
         self.sample(name, &[], value);
     }
 
-    /// The whole text.
     pub fn into_string(self) -> String {
         self.0
     }
@@ -169,10 +166,10 @@ mod tests {
 
     #[test]
     fn samples_follow_their_help_and_type() {
-        let metrics = Metrics::default();
+        let metrics = NodeMetrics::default();
         metrics.count(Counter::Refused, &["A\"B", "disk"]);
         metrics.count(Counter::Refused, &["A\"B", "disk"]);
-        let mut text = Text::default();
+        let mut text = MetricsText::default();
         metrics.text(&mut text);
         let text = text.into_string();
         let expected = "# HELP vesal_instances_refused_total DICOM instances that were not taken.\n\

@@ -1,135 +1,60 @@
-//! A node: its threads and what they share.
+//! A node and its threads.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
 
-use crate::clock::Time;
 use crate::config::{Callers, Config};
-use crate::find::{self, Sources};
-use crate::log::{self, Often};
-use crate::metrics::Metrics;
+use crate::failures::Failures;
+use crate::find::{self, SourceTracker};
+use crate::log::{self, RateLimitedLog};
+use crate::metrics::NodeMetrics;
 use crate::network::tls::{self, SetupError, open_keys};
-use crate::queue::{OpenError, Queue};
-use crate::receive::{Listener, Slots};
+use crate::node_state::NodeState;
+use crate::queue::{JobQueue, OpenError};
+use crate::receive::{ConnectionSlots, Listener};
 use crate::send;
-use crate::space::Space;
+use crate::space::StorageSpace;
 use crate::status::HttpServer;
-use crate::stop::Stop;
 use crate::work::{self, Predict};
 
-/// Threads that send results at most: one for each destination of each service, so that one that does not answer holds up
+/// Most threads that send results: one for each destination of each service, so that one that does not answer delays
 /// no other.
 const SENDERS_MAX: usize = 64;
 
-/// What failures of the disk are noted under.
-pub const STORAGE: &str = "storage";
-
-/// Pause between looks whether jobs are complete.
+/// Interval of checks for complete jobs.
 const SETTLE_PAUSE: Duration = Duration::from_millis(100);
 
-/// Pause between looks for what is too old.
+/// Interval of checks for files and entries past their retention.
 const TIDY_PAUSE: Duration = Duration::from_secs(30);
 
-/// What the threads of a node share.
-pub struct Shared {
-    /// The settings.
-    pub config: Config,
-    /// The jobs.
-    pub queue: Queue,
-    /// Room on the disk.
-    pub space: Space,
-    /// Counters.
-    pub metrics: Metrics,
-    /// The end.
-    pub stop: Arc<Stop>,
-    /// Connections.
-    pub slots: Slots,
-    /// How destinations do.
-    pub destinations: Failures,
-    /// How receiving does, by what it needs: `storage`.
-    pub receiving: Failures,
-    /// Who can be asked how many instances there are.
-    pub sources: Sources,
-    /// Warnings about connections that are not served.
-    pub rejected: Often,
-}
-
-/// Failures in a row of what may work again.
-#[derive(Debug, Default)]
-pub struct Failures(Mutex<BTreeMap<String, Failing>>);
-
-/// Something whose last try failed.
-#[derive(Debug, Clone)]
-pub struct Failing {
-    /// Since when.
-    pub since: Time,
-    /// Tries in a row.
-    pub failures: u32,
-    /// Why the last one.
-    pub reason: String,
-}
-
-impl Failures {
-    /// Notes how a try went.
-    pub fn note(&self, name: &str, failure: Option<String>) {
-        let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match failure {
-            None => {
-                failing.remove(name);
-            }
-            Some(reason) => {
-                let entry = failing.entry(name.to_owned()).or_insert(Failing {
-                    since: Time::now(),
-                    failures: 0,
-                    reason: String::new(),
-                });
-                entry.failures += 1;
-                entry.reason = reason;
-            }
-        }
-    }
-
-    /// Those whose last try failed.
-    pub fn failing(&self) -> BTreeMap<String, Failing> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
-
-/// Why a node cannot begin.
+/// Why a node cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The queue cannot be opened.
     #[error(transparent)]
     Queue(#[from] OpenError),
-    /// An address cannot be had.
+    /// An address is not available.
     #[error("cannot listen at {address} port {port}: {reason}")]
     Listen {
-        /// The address.
         address: IpAddr,
-        /// The port.
         port: u16,
-        /// What the system answered.
         reason: io::Error,
     },
     /// Certificates or keys cannot be used.
     #[error("cannot speak TLS")]
     Tls(#[from] SetupError),
-    /// The system gives no thread.
+    /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
 }
 
 impl StartError {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Queue(error) => error.hint(),
@@ -142,9 +67,8 @@ impl StartError {
     }
 }
 
-/// A node that runs.
 pub struct Node {
-    shared: Arc<Shared>,
+    shared: Arc<NodeState>,
     listener: Listener,
     tls_listener: Option<Listener>,
     http: Option<HttpServer>,
@@ -152,21 +76,21 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens the queue, goes on where the last node was, and listens.
+    /// Opens the queue, resumes the jobs of the last node, and listens.
     ///
     /// **Errors**: [`StartError`].
     pub fn start(config: Config, predict: Arc<dyn Predict>) -> Result<Self, StartError> {
         let tls = check_tls(&config)?;
-        let shared = Arc::new(Shared {
-            queue: Queue::open(&config)?,
-            space: Space::new(&config.limits),
-            metrics: Metrics::default(),
+        let shared = Arc::new(NodeState {
+            queue: JobQueue::open(&config)?,
+            space: StorageSpace::new(&config.limits),
+            metrics: NodeMetrics::default(),
             stop: Arc::default(),
-            slots: Slots::new(&config),
+            slots: Arc::new(ConnectionSlots::new(&config)),
             destinations: Failures::default(),
             receiving: Failures::default(),
-            sources: Sources::default(),
-            rejected: Often::default(),
+            sources: SourceTracker::default(),
+            rejected: RateLimitedLog::default(),
             config,
         });
         let config = &shared.config;
@@ -187,7 +111,7 @@ impl Node {
         let listen = |port, tls| {
             Listener::start(&shared, port, tls).map_err(listen_error(config.bind, port))
         };
-        // A port of its own, or the only one.
+        // TLS has a port of its own, or the only one.
         let (main, second) = match config.tls.as_ref().and_then(|settings| settings.port) {
             Some(port) => (None, Some(listen(port, tls)?)),
             None => (tls, None),
@@ -216,7 +140,7 @@ impl Node {
         Ok(node)
     }
 
-    /// Says where it listens, and to whom.
+    /// Logs where it listens, for which services, and what is exposed.
     fn tell(&self) {
         let config = &self.shared.config;
         let services = config.services.iter();
@@ -266,7 +190,7 @@ impl Node {
     fn spawn(
         &mut self,
         name: &str,
-        work: impl Fn(&Shared) + Send + 'static,
+        work: impl Fn(&NodeState) + Send + 'static,
     ) -> Result<(), StartError> {
         let shared = Arc::clone(&self.shared);
         let name = name.to_owned();
@@ -278,27 +202,27 @@ impl Node {
         Ok(())
     }
 
-    /// Where it listens for associations.
+    /// Address of the listener for associations.
     pub fn address(&self) -> SocketAddr {
         self.listener.address()
     }
 
-    /// Where it listens for associations with TLS, if that is a port of its own.
+    /// Address of the listener for associations with TLS, if it has a port of its own.
     pub fn tls_address(&self) -> Option<SocketAddr> {
         self.tls_listener.as_ref().map(Listener::address)
     }
 
-    /// Where it tells health, queue and metrics.
+    /// Address of the HTTP server.
     pub fn http_address(&self) -> Option<SocketAddr> {
         self.http.as_ref().map(HttpServer::address)
     }
 
-    /// What its threads share.
-    pub fn shared(&self) -> &Arc<Shared> {
+    /// State that its threads share.
+    pub fn shared(&self) -> &Arc<NodeState> {
         &self.shared
     }
 
-    /// Ends: takes no new associations, gives those that are open and the predictions their time, and waits.
+    /// Stops: accepts no new associations, lets open ones and predictions finish within the limit, and waits.
     pub fn stop(self) {
         log::info("stopping");
         self.shared.stop.request(self.shared.config.limits.shutdown);
@@ -317,7 +241,7 @@ impl Node {
     }
 }
 
-/// Reads every certificate and key of the settings; gives what is listened with.
+/// Reads every certificate and key of the settings; returns the configuration of the server.
 ///
 /// **Errors**: one cannot be used.
 pub fn check_tls(config: &Config) -> Result<Option<Arc<ServerConfig>>, SetupError> {
@@ -332,8 +256,8 @@ pub fn check_tls(config: &Config) -> Result<Option<Arc<ServerConfig>>, SetupErro
     config.tls.as_ref().map(tls::server).transpose()
 }
 
-/// Does the work of a thread again if it ends by a mistake, which must not end the node's work for good.
-fn guard(shared: &Shared, name: &str, work: impl Fn(&Shared)) {
+/// Runs the work of a thread, and again after a panic.
+fn guard(shared: &NodeState, name: &str, work: impl Fn(&NodeState)) {
     loop {
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(shared)));
         if caught.is_ok() {
@@ -348,8 +272,8 @@ fn guard(shared: &Shared, name: &str, work: impl Fn(&Shared)) {
     }
 }
 
-/// Looks after the jobs.
-fn keep(shared: &Shared) {
+/// Maintains the queue: completes jobs, and removes what is past its retention.
+fn keep(shared: &NodeState) {
     let mut tidied: Option<Instant> = None;
     loop {
         shared.queue.settle();

@@ -1,19 +1,19 @@
-//! Why a prediction failed: codes and numbers, never words of images, files or peers.
+//! Why a prediction failed: codes and numbers, never texts of images, files or peers.
 //!
-//! `vesal predict --failure FILE` writes one as JSON, a node reads it, notes it and tells it in words of its own.
+//! `vesal predict --failure FILE` writes a reason as JSON; a node reads it, records it and puts it into words.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Bytes of a file that holds a reason; one is far shorter.
+/// Longest file with a reason, in bytes; real ones are far shorter.
 pub const REASON_BYTES_MAX: u64 = 4096;
 
-/// Why a job failed, or a try.
+/// Why a job or an attempt failed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Reason {
-    /// No file is an image that can be used.
+    /// No file is a usable image.
     NoImages,
     /// No series is one of the bundle's.
     NoSeries {
@@ -22,12 +22,10 @@ pub enum Reason {
     },
     /// A channel has no series.
     SeriesMissing {
-        /// Series that there are.
         found: usize,
     },
     /// A channel has several series.
     SeveralSeries {
-        /// How many.
         found: usize,
     },
     /// Two channels have one series.
@@ -36,23 +34,16 @@ pub enum Reason {
     FrameOfReference,
     /// The files are of different patients.
     Patients {
-        /// How many.
         patients: usize,
     },
-    /// Slices are missing.
     SlicesMissing {
-        /// How many.
         missing: usize,
-        /// In so many places.
         gaps: usize,
         /// Distance between the others.
         spacing_mm: f64,
     },
-    /// Slices lie unevenly.
     UnevenSpacing {
-        /// Smallest distance.
         least_mm: f64,
-        /// Largest distance.
         most_mm: f64,
     },
     /// Slices are stacked along a tilted line.
@@ -62,7 +53,6 @@ pub enum Reason {
     },
     /// A gap is too large.
     LargeGap {
-        /// The gap.
         gap_mm: f64,
         /// Distance between the others.
         spacing_mm: f64,
@@ -70,22 +60,17 @@ pub enum Reason {
     /// The slices of a series are of several stacks, which differ in shape, spacing or orientation.
     #[serde(rename = "torn")]
     SplitSeries {
-        /// How many.
         stacks: usize,
     },
-    /// Files cannot be used.
     FilesUnusable {
-        /// How many.
         files: usize,
     },
     /// Different files call themselves the same instance.
     SameInstance {
-        /// How many such instances.
         instances: usize,
     },
     /// Different slices lie at one place.
     SamePlace {
-        /// How many such places.
         places: usize,
     },
     /// The slices make no volume for another cause.
@@ -101,97 +86,84 @@ pub enum Reason {
     },
     /// Some of the cases failed.
     Cases {
-        /// How many.
         failed: usize,
-        /// Of so many.
         total: usize,
     },
     /// The images are unsuitable for another cause.
     Input,
     /// It takes more memory than it may.
     MemoryLimit {
-        /// Bytes that it takes.
+        /// Bytes that it needs.
         needed: u64,
-        /// Bytes that it may.
+        /// Limit in bytes.
         limit: u64,
     },
-    /// It takes more memory of the GPU than it may.
+    /// It needs more memory of the GPU than its limit.
     GpuMemoryLimit {
-        /// Bytes that it takes.
+        /// Bytes that it needs.
         needed: u64,
-        /// Bytes that it may.
+        /// Limit in bytes.
         limit: u64,
     },
     /// The machine has not enough memory at the moment.
     Memory,
-    /// The settings are wrong.
+    /// The settings are invalid.
     Settings,
     /// The bundle cannot be used.
     Bundle,
-    /// The bundle is not the one that was there when the node began.
+    /// The bundle has changed since the node started.
     BundleChanged,
     /// The networks cannot be run.
     Device,
     /// Results cannot be written.
     Output,
-    /// A mistake in the code.
+    /// An error of the program itself.
     Bug,
-    /// Somebody else stopped it.
+    /// It was interrupted from outside.
     Interrupted,
-    /// It ended with an exit code that none of these has.
+    /// It ended with another exit code.
     Exit {
-        /// The code.
         exit: i32,
     },
-    /// It was ended by a signal.
+    /// A signal ended it.
     Signal {
-        /// Its number.
         signal: i32,
-        /// Bytes that it could have, where they were limited.
+        /// Limit of its memory in bytes, where there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         limit: Option<u64>,
     },
-    /// It took too long.
+    /// It exceeded its time limit.
     TimedOut {
-        /// Time that it had.
         seconds: u64,
     },
     /// It could not be started or waited for.
     NotStarted,
-    /// It went well and made nothing that can be sent.
+    /// It succeeded without results that can be sent.
     NoResults,
-    /// Results were there and are gone.
     ResultsGone {
-        /// How many.
         results: usize,
     },
-    /// Images were there and are gone.
     ImagesGone {
-        /// How many.
         images: usize,
     },
-    /// No destination took its results for too long.
+    /// Its results were undelivered for too long.
     NotDelivered,
-    /// The node ended again and again while it ran.
+    /// The node ended repeatedly while it ran.
     EndedWithNode {
-        /// How often.
         times: u32,
     },
     /// Instances came later, and earlier ones are no longer kept.
     Lacking {
-        /// How many.
         instances: usize,
     },
-    /// Instances may be missing, and the service predicts nothing that is in doubt.
+    /// Instances may be missing, and the service fails such jobs.
     Doubtful {
-        /// How many there are.
         instances: usize,
     },
 }
 
 impl Reason {
-    /// Whether the same images may do another time, though they were not tried again: bundle or settings are mended
-    /// by whoever starts the node again.
+    /// Whether the job may succeed after the node is started again, with another bundle or other settings.
     pub fn passes_with_a_start(&self) -> bool {
         match self {
             Self::Memory
@@ -387,26 +359,24 @@ fn mebibytes(bytes: u64) -> u64 {
     bytes.div_ceil(1 << 20)
 }
 
-/// Why a destination has not taken all results.
+/// Why a destination has not accepted all results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Undelivered {
     /// There is no connection.
     Connection,
-    /// The association failed.
     Association,
-    /// It does not take objects of this kind.
+    /// It does not accept objects of this class.
     Class,
     /// It answered with a status that is neither success nor warning.
     Status {
-        /// The status.
         status: u16,
     },
-    /// It has another object under the UID of a result, which this node did not send there.
+    /// It has another object with the UID of a result, which this node did not send.
     Duplicate,
     /// A result cannot be read.
     File,
-    /// It cannot be noted what is sent.
+    /// The state of sending cannot be recorded.
     Note,
 }
 
@@ -450,7 +420,7 @@ mod tests {
         ] {
             assert!(serde_json::from_str::<Reason>(foreign).is_err());
         }
-        // Words beside the numbers are not taken over.
+        // Other fields of the document are ignored.
         let more = r#"{"code":"input","name":"DOE^JOHN"}"#;
         let taken: Reason = serde_json::from_str(more).unwrap();
         assert_eq!(

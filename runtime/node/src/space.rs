@@ -1,4 +1,4 @@
-//! Room on the disk: instances are refused before there is none.
+//! Free space: instances are refused before the disk is full.
 
 use std::fs;
 use std::io;
@@ -8,38 +8,38 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::config::Limits;
+use crate::config::NodeLimits;
 
-/// How long a look at the file system is believed.
+/// How long the state of the file system is cached.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// How long the size of the storage folder is believed.
+/// How long the size of the storage folder is cached.
 const COUNTED: Duration = Duration::from_secs(60);
 
-/// Why nothing is taken in.
+/// Why instances are refused.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum NoSpace {
-    /// The file system is full up to the watermark.
+    /// The used share of the file system has reached its limit.
     #[error("{:.1} % of the file system are used, the limit is {:.1} %", 100.0 * used, 100.0 * limit)]
     Disk {
-        /// Share that is used.
+        /// Used share, 0 to 1.
         used: f64,
-        /// Share that may be.
+        /// Limit of the used share, 0 to 1.
         limit: f64,
     },
-    /// The storage folder is as large as it may be.
+    /// The storage folder has reached its size limit.
     #[error("the storage folder holds {used} bytes, the limit is {limit} bytes")]
     Storage {
         /// Bytes of its files.
         used: u64,
-        /// Bytes that it may hold.
+        /// Limit in bytes.
         limit: u64,
     },
 }
 
 /// Watches a storage folder and its file system.
 #[derive(Debug)]
-pub struct Space {
+pub struct StorageSpace {
     share: f64,
     bytes: Option<u64>,
     /// Bytes that came since the folder was counted.
@@ -48,7 +48,6 @@ pub struct Space {
     counted: Mutex<Option<(Instant, u64)>>,
 }
 
-/// Of a file system.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Usage {
     /// All bytes that this user could use.
@@ -58,15 +57,15 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Share that is used.
+    /// Used share, 0 to 1.
     pub fn share(self) -> f64 {
         1.0 - self.free as f64 / self.total.max(1) as f64
     }
 }
 
-impl Space {
-    /// With these limits.
-    pub fn new(limits: &Limits) -> Self {
+impl StorageSpace {
+    /// Watches with these limits.
+    pub fn new(limits: &NodeLimits) -> Self {
         Self {
             share: limits.disk_share,
             bytes: limits.storage_bytes,
@@ -76,7 +75,6 @@ impl Space {
         }
     }
 
-    /// Takes note of bytes that were written.
     pub fn add(&self, bytes: u64) {
         self.added.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -126,7 +124,7 @@ impl Space {
         let added = self.added.load(Ordering::Relaxed);
         if let Some((at, bytes)) = *counted {
             let full = self.bytes.is_some_and(|limit| bytes + added >= limit);
-            // Where it seems full, what was removed meanwhile matters soon.
+            // If it seems full, removed files should count soon.
             if at.elapsed() < if full { FRESH } else { COUNTED } {
                 return bytes + added;
             }
@@ -143,7 +141,7 @@ fn size(folder: &Path) -> io::Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        // A file may go while it is counted.
+        // A file may be removed meanwhile.
         match entry.metadata() {
             Ok(data) if data.is_dir() => bytes += size(&entry.path()).unwrap_or(0),
             Ok(data) => bytes += data.len(),
@@ -158,7 +156,7 @@ fn usage(path: &Path) -> Option<Usage> {
     let found = rustix::fs::statvfs(path).ok()?;
     let used = found.f_blocks.saturating_sub(found.f_bfree);
     Some(Usage {
-        // What is set apart for root is neither used nor of use.
+        // Space reserved for root counts neither as used nor as free.
         total: used
             .saturating_add(found.f_bavail)
             .saturating_mul(found.f_frsize),
@@ -175,9 +173,9 @@ fn usage(_: &Path) -> Option<Usage> {
 mod tests {
     use super::*;
 
-    fn limits(disk_share: f64, storage_bytes: Option<u64>) -> Limits {
+    fn limits(disk_share: f64, storage_bytes: Option<u64>) -> NodeLimits {
         let example = crate::config::Config::parse(crate::config::EXAMPLE, Path::new("x"));
-        Limits {
+        NodeLimits {
             disk_share,
             storage_bytes,
             ..example.unwrap().limits
@@ -189,7 +187,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("a")).unwrap();
         fs::write(folder.path().join("a/b"), [0; 600]).unwrap();
-        let space = Space::new(&limits(1.0, Some(1000)));
+        let space = StorageSpace::new(&limits(1.0, Some(1000)));
         assert_eq!(space.check(folder.path()), Ok(()));
         space.add(400);
         let (used, limit) = (1000, 1000);
@@ -205,7 +203,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let usage = usage(folder.path()).unwrap();
         assert!(usage.free <= usage.total && (0.0..=1.0).contains(&usage.share()));
-        let space = Space::new(&limits(1e-12, None));
+        let space = StorageSpace::new(&limits(1e-12, None));
         let is_full = matches!(space.check(folder.path()), Err(NoSpace::Disk { .. }));
         assert_eq!(is_full, usage.share() > 1e-12);
     }

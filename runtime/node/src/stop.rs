@@ -1,10 +1,10 @@
-//! The end of a node: asked for once, and over a while later.
+//! Shutdown of a node: requested once, and over after a grace period.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Whether the node is to stop, and until when work in progress may go on.
+/// Whether the node is to stop, and until when work in progress may continue.
 #[derive(Debug, Default)]
 pub struct Stop {
     requested: AtomicBool,
@@ -12,25 +12,25 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Asks to stop; what is in progress gets so much time.
+    /// Requests to stop; work in progress gets a grace period.
     pub fn request(&self, grace: Duration) {
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         end.get_or_insert(Instant::now() + grace);
         self.requested.store(true, Ordering::Release);
     }
 
-    /// Ends what still goes on.
+    /// Ends the grace period.
     pub fn finish(&self) {
         *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         self.requested.store(true, Ordering::Release);
     }
 
-    /// Whether nothing new is to begin.
+    /// Whether no new work may begin.
     pub fn is_requested(&self) -> bool {
         self.requested.load(Ordering::Acquire)
     }
 
-    /// Whether nothing may go on.
+    /// Whether the grace period is over.
     pub fn is_over(&self) -> bool {
         self.is_requested()
             && self
@@ -40,7 +40,7 @@ impl Stop {
                 .is_some_and(|end| Instant::now() >= end)
     }
 
-    /// Waits for so long, or until the node is to stop: then `false`.
+    /// Waits; returns `false` as soon as a stop is requested.
     pub fn pause(&self, pause: Duration) -> bool {
         let end = Instant::now() + pause;
         while !self.is_requested() {

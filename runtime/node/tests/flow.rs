@@ -14,9 +14,9 @@ use dicom_files::{EXPLICIT, Elements, PATIENT_ID, PATIENT_NAME, SERIES};
 use support::archive::Archive;
 use support::{SEG, Said, Sender, config, file, slice};
 use vesal_io::dicom::Instance;
-use vesal_node::queue::{RunEnd, State, digest};
+use vesal_node::queue::{JobState, RunOutcome, digest};
 use vesal_node::stop::Stop;
-use vesal_node::work::Order;
+use vesal_node::work::PredictionRequest;
 use vesal_node::{Node, Predict, Reason};
 
 const STUDIES: usize = 2000;
@@ -45,7 +45,7 @@ fn text(bytes: &[u8], (group, element): (u16, u16), vr: &[u8; 2]) -> String {
 struct Witness;
 
 impl Predict for Witness {
-    fn predict(&self, order: &Order<'_>, _: &Stop) -> RunEnd {
+    fn predict(&self, order: &PredictionRequest<'_>, _: &Stop) -> RunOutcome {
         let mut sources = BTreeMap::new();
         let (mut patients, mut studies) = (Vec::new(), Vec::new());
         for entry in fs::read_dir(order.input).unwrap() {
@@ -64,7 +64,7 @@ impl Predict for Witness {
         }
         if patients.len() != 1 || studies.len() != 1 {
             let patients = patients.len();
-            return RunEnd::Failed(Reason::Patients { patients });
+            return RunOutcome::Failed(Reason::Patients { patients });
         }
         let of = digest(sources.values().map(String::as_bytes));
         let own = format!("2.25.{}", u128::from_str_radix(&of, 16).unwrap());
@@ -76,7 +76,7 @@ impl Predict for Witness {
             .text((0x0020, 0x000d), b"UI", &studies[0])
             .text(SERIES, b"UI", &format!("{own}.1"));
         fs::write(order.output.join("seg.dcm"), file(&result, SEG, &own)).unwrap();
-        RunEnd::Done
+        RunOutcome::Done
     }
 }
 
@@ -204,7 +204,7 @@ fn every_result_is_of_what_was_sent_last() {
             thread::sleep(Duration::from_millis(100));
         }
     };
-    let done = || node.shared().queue.counts()["VESAL"][State::Done.index()];
+    let done = || node.shared().queue.counts()["VESAL"][JobState::Done.index()];
     wait("all are done", &|| done() == STUDIES);
     assert_eq!(last_results(&archive).len(), STUDIES);
     let later = studies.iter().copied();

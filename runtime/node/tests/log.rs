@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use vesal_node::log::{self, Format, Level, Settings};
+use vesal_node::log::{self, LogFormat, LogLevel, LogSettings};
 
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
@@ -21,13 +21,13 @@ impl Write for Buffer {
 #[test]
 fn only_own_lines_of_a_level_are_written() {
     let buffer = Buffer::default();
-    let settings = Settings {
+    let settings = LogSettings {
         level: "warning".parse().unwrap(),
-        format: Format::Json,
+        format: LogFormat::Json,
     };
     log::install(settings, Box::new(buffer.clone()));
     // The log is installed once.
-    log::install(Settings::default(), Box::new(io::sink()));
+    log::install(LogSettings::default(), Box::new(io::sink()));
     log::info("not that much");
     log::warning(format_args!("a {} with \"quotes\"", "line"));
     tracing::error!("of this test, whose target is none of ours");
@@ -51,5 +51,5 @@ fn only_own_lines_of_a_level_are_written() {
         ]
     );
     assert_eq!(lines[0]["time"].as_str().map(str::len), Some(20));
-    assert!("loud".parse::<Level>().is_err());
+    assert!("loud".parse::<LogLevel>().is_err());
 }

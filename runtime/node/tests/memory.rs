@@ -33,7 +33,7 @@ fn two_hundred_hostile_associations_cost_no_memory() {
             // A command without end.
             1 => {
                 for _ in 0..8 {
-                    sender.piece(true, false, &[0; 4096]);
+                    sender.send_value(true, false, &[0; 4096]);
                 }
                 sender.hear();
             }
@@ -46,7 +46,7 @@ fn two_hundred_hostile_associations_cost_no_memory() {
             3 => {
                 sender.command("1.2.3");
                 for _ in 0..32 {
-                    sender.piece(false, false, &[0; 1 << 16]);
+                    sender.send_value(false, false, &[0; 1 << 16]);
                 }
             }
             // Many echoes' worth of tiny pieces in one PDU.

@@ -9,19 +9,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dicom_files::{CT, DEFLATED, EXPLICIT, IMPLICIT};
 use support::{Said, Sender, config, free_port, slice, start, wait_for};
-use vesal_node::network::association::{APPLICATION_CONTEXT, Proposal, Request};
-use vesal_node::network::command::{Command, field};
-use vesal_node::network::wire::{Piece, data};
+use vesal_node::network::association::{
+    APPLICATION_CONTEXT, AssociateRequest, PresentationContext,
+};
+use vesal_node::network::command::{CommandSet, field};
+use vesal_node::network::pdu::{PDataValue, encode_value};
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
 /// All that a sender of one instance says.
 fn conversation(syntax: &str) -> Vec<u8> {
-    let request = Request {
+    let request = AssociateRequest {
         called: "VESAL".to_owned(),
         calling: "SENDER".to_owned(),
         application: APPLICATION_CONTEXT.to_owned(),
-        proposals: vec![Proposal {
+        contexts: vec![PresentationContext {
             context: 1,
             class: CT.to_owned(),
             syntaxes: vec![syntax.to_owned()],
@@ -29,7 +31,7 @@ fn conversation(syntax: &str) -> Vec<u8> {
         pdu_bytes: 0,
     };
     let (uid, elements) = slice(1, 1);
-    let command = Command {
+    let command = CommandSet {
         field: field::STORE,
         message: 1,
         class: CT.to_owned(),
@@ -39,7 +41,7 @@ fn conversation(syntax: &str) -> Vec<u8> {
     };
     let mut all = request.encode();
     for (command, bytes) in [(true, command.encode()), (false, elements.encode(syntax))] {
-        all.extend(data(Piece {
+        all.extend(encode_value(PDataValue {
             context: 1,
             command,
             last: true,

@@ -19,12 +19,12 @@ use certificates::{Authority, Files};
 use dicom_files::CT;
 use orthanc::{Orthanc, Running, program};
 use support::{config, free_port, slice, start, states, wait_for};
-use vesal_node::config::{ClientTls, Identity, ServerTls};
-use vesal_node::network::tls::Profile;
+use vesal_node::config::{ClientTls, ServerTls, TlsIdentity};
+use vesal_node::network::tls::TlsProfile;
 use vesal_node::{Config, Node};
 
-fn identity(files: &Files) -> Identity {
-    Identity {
+fn identity(files: &Files) -> TlsIdentity {
+    TlsIdentity {
         certificate: files.certificate.clone(),
         key: files.key.clone(),
     }
@@ -35,14 +35,14 @@ fn secure(config: &mut Config, authority: &Authority, own: &Files) {
     config.tls = Some(ServerTls {
         identity: identity(own),
         client_ca: Some(authority.certificate.clone()),
-        profile: Profile::default(),
+        profile: TlsProfile::default(),
         port: None,
     });
     let client = ClientTls {
         ca: authority.certificate.clone(),
         identity: Some(identity(own)),
         server_name: "localhost".try_into().unwrap(),
-        profile: Profile::default(),
+        profile: TlsProfile::default(),
     };
     for destination in config.destinations.values_mut() {
         destination.tls = Some(client.clone());

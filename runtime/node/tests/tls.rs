@@ -20,8 +20,8 @@ use certificates::{Authority, Files, self_signed};
 use dicom_files::CT;
 use support::{Said, Sender, StandIn, config, free_port, slice, start, states, wait_for};
 use vesal_io::dicom::Instance;
-use vesal_node::config::{ClientTls, Destination, Identity, Limits, ServerTls};
-use vesal_node::network::tls::Profile;
+use vesal_node::config::{ClientTls, NodeLimits, Peer, ServerTls, TlsIdentity};
+use vesal_node::network::tls::TlsProfile;
 use vesal_node::send::{SendError, Sends};
 use vesal_node::stop::Stop;
 use vesal_node::{Config, Node, log, send};
@@ -45,7 +45,7 @@ impl Write for Collect {
 
 fn collect_log() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| log::install(log::Settings::default(), Box::new(Collect)));
+    ONCE.call_once(|| log::install(log::LogSettings::default(), Box::new(Collect)));
 }
 
 fn wait_for_log(line: &str) {
@@ -55,8 +55,8 @@ fn wait_for_log(line: &str) {
     });
 }
 
-fn identity(files: &Files) -> Identity {
-    Identity {
+fn identity(files: &Files) -> TlsIdentity {
+    TlsIdentity {
         certificate: files.certificate.clone(),
         key: files.key.clone(),
     }
@@ -69,15 +69,15 @@ fn with_tls(folder: &Path, own: &Files, client_ca: Option<&Path>) -> Config {
     config.tls = Some(ServerTls {
         identity: identity(own),
         client_ca: client_ca.map(Path::to_owned),
-        profile: Profile::default(),
+        profile: TlsProfile::default(),
         port: None,
     });
     config
 }
 
 /// A peer at an address, whose certificate one of these has to have signed.
-fn peer(address: SocketAddr, ca: &Path, own: Option<&Files>) -> Destination {
-    Destination {
+fn peer(address: SocketAddr, ca: &Path, own: Option<&Files>) -> Peer {
+    Peer {
         ae_title: "VESAL".to_owned(),
         host: "127.0.0.1".to_owned(),
         port: address.port(),
@@ -86,16 +86,16 @@ fn peer(address: SocketAddr, ca: &Path, own: Option<&Files>) -> Destination {
             ca: ca.to_owned(),
             identity: own.map(identity),
             server_name: "127.0.0.1".try_into().unwrap(),
-            profile: Profile::default(),
+            profile: TlsProfile::default(),
         }),
     }
 }
 
-fn limits() -> Limits {
+fn limits() -> NodeLimits {
     config(Path::new("x"), 1, "", "").limits
 }
 
-fn echo(peer: &Destination) -> Result<(), String> {
+fn echo(peer: &Peer) -> Result<(), String> {
     send::echo(peer, &limits(), &Arc::<Stop>::default()).map_err(|error| error.to_string())
 }
 
@@ -168,7 +168,11 @@ fn every_profile_meets_every_other() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new(folder.path(), "authority");
     let own = authority.issue("node");
-    let profiles = [Profile::Bcp195, Profile::Modified, Profile::NonDowngrading];
+    let profiles = [
+        TlsProfile::Bcp195,
+        TlsProfile::Modified,
+        TlsProfile::NonDowngrading,
+    ];
     for (index, server) in profiles.into_iter().enumerate() {
         let mut config = with_tls(&folder.path().join(index.to_string()), &own, None);
         if let Some(tls) = &mut config.tls {
@@ -262,7 +266,7 @@ fn who_does_not_answer_may_take_tls_alone_or_none() {
     let with = peer(address, &authority.certificate, None);
     let told = echo(&with).unwrap_err();
     assert!(told.contains("is that a port without TLS?"), "{told}");
-    let told = echo(&Destination { tls: None, ..with }).unwrap_err();
+    let told = echo(&Peer { tls: None, ..with }).unwrap_err();
     assert!(told.contains("does that port take TLS alone?"), "{told}");
 }
 

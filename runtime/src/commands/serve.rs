@@ -13,9 +13,9 @@ use vesal_cli::host_memory::HostMemory;
 use vesal_cli::{Exit, Failure, Text, stderr, stdout};
 use vesal_engine::check_networks;
 use vesal_node::config::{EXAMPLE, Grouping, Service};
-use vesal_node::queue::{OpenError, Queue};
+use vesal_node::queue::{JobQueue, OpenError};
 use vesal_node::stop::Stop;
-use vesal_node::{ChildProcess, Config, Node, Order, StartError, check_tls, log, send};
+use vesal_node::{ChildProcess, Config, Node, PredictionRequest, StartError, check_tls, log, send};
 
 use crate::cli::{Cli, Command, PredictArguments, ServeArguments};
 use crate::commands::predict::prepare;
@@ -66,7 +66,7 @@ pub fn run(arguments: &ServeArguments) -> Result<Exit, Failure> {
 }
 
 /// What is logged and how, by the environment and the settings.
-fn log_settings(config: &Config) -> Result<log::Settings, Failure> {
+fn log_settings(config: &Config) -> Result<log::LogSettings, Failure> {
     let mut settings = config.log;
     if let Some(word) = env::var_os("VESAL_LOG") {
         settings.level = word.to_string_lossy().parse().map_err(|error| {
@@ -128,7 +128,7 @@ fn not_predicted(service: &Service) -> String {
 
 /// What `vesal predict` is told about jobs of a service, as it understands it.
 fn arguments(service: &Service) -> Result<PredictArguments, Failure> {
-    let order = Order {
+    let request = PredictionRequest {
         service,
         input: Path::new("input"),
         output: Path::new("output"),
@@ -137,7 +137,7 @@ fn arguments(service: &Service) -> Result<PredictArguments, Failure> {
         uid_key: Path::new("key"),
         run_ram: Some(1),
     };
-    let told = std::iter::once("vesal".into()).chain(ChildProcess::arguments(&order));
+    let told = std::iter::once("vesal".into()).chain(ChildProcess::arguments(&request));
     match Cli::try_parse_from(told) {
         Ok(Cli {
             command: Command::Predict(arguments),
@@ -178,7 +178,7 @@ fn check(config: &Config, services: &[Checked], path: &Path) -> Result<Exit, Fai
         ))?;
     }
     check_tls(config).map_err(|error| start(error.into()))?;
-    match Queue::look(config) {
+    match JobQueue::look(config) {
         Ok(jobs) => {
             let storage = config.storage.display();
             tell(format!("storage `{storage}`: {jobs} jobs"))?;

@@ -1,22 +1,22 @@
-//! Holds the tables of a file of settings against the rules.
+//! Checks the tables of a settings file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
 
-use crate::config::document::{
-    CallerTable, CallersTable, Document, HttpTable, LimitsTable, RetentionTable, RetryTable,
+use crate::config::peers;
+use crate::config::tables::{
+    CallerTable, CallersTable, ConfigTables, HttpTable, LimitsTable, RetentionTable, RetryTable,
     ServiceTable,
 };
-use crate::config::peers;
+use crate::config::value::{
+    Checked, ae_title, count, count_up_to, duration, mebibytes, pause, seconds, time,
+};
 use crate::config::{
-    Caller, Callers, Config, Destination, Fault, Http, Keep, Limits, Retention, Retry, Service,
+    Caller, Callers, Config, Http, Keep, NodeLimits, Peer, Retention, Retry, Service, ValueFault,
 };
 use crate::queue::is_digest;
 
-pub(super) type Checked<T> = Result<T, (String, Fault)>;
-
-impl Document {
+impl ConfigTables {
     pub fn check(self, folder: &Path) -> Checked<Config> {
         let destinations = peers::destinations(self.destination, folder)?;
         let keep = self.retention.keep;
@@ -44,7 +44,7 @@ impl HttpTable {
     fn check(self) -> Checked<Option<Http>> {
         if self.host_names.iter().any(|name| name.trim().is_empty()) {
             let expected = "host names";
-            return Err(("http.host_names".to_owned(), Fault::Empty { expected }));
+            return Err(("http.host_names".to_owned(), ValueFault::Empty { expected }));
         }
         Ok(self.enabled.then_some(Http {
             bind: self.bind,
@@ -55,15 +55,15 @@ impl HttpTable {
 }
 
 impl LimitsTable {
-    fn check(self) -> Checked<Limits> {
+    fn check(self) -> Checked<NodeLimits> {
         if !(self.disk_share > 0.0 && self.disk_share <= 1.0) {
-            let fault = Fault::Number {
+            let fault = ValueFault::Number {
                 found: self.disk_share,
                 expected: "more than 0 and at most 1",
             };
             return Err(("limits.disk_share".to_owned(), fault));
         }
-        Ok(Limits {
+        Ok(NodeLimits {
             associations: count("limits.associations", self.associations)?,
             associations_per_caller: count(
                 "limits.associations_per_caller",
@@ -160,12 +160,12 @@ const FORMATS: [&str; 5] = ["nifti", "seg", "labelmap", "rtstruct", "report"];
 fn services(
     tables: Vec<ServiceTable>,
     folder: &Path,
-    known: &BTreeMap<String, Destination>,
+    known: &BTreeMap<String, Peer>,
     keep: Keep,
 ) -> Checked<Vec<Service>> {
     if tables.is_empty() {
         let expected = "at least one `[[service]]`";
-        return Err(("service".to_owned(), Fault::Empty { expected }));
+        return Err(("service".to_owned(), ValueFault::Empty { expected }));
     }
     let mut titles = BTreeSet::new();
     let mut services = Vec::new();
@@ -173,21 +173,21 @@ fn services(
         let key = |name: &str| format!("service[{index}].{name}");
         let title = ae_title(&key("ae_title"), &table.ae_title)?;
         if !titles.insert(title.clone()) {
-            return Err((key("ae_title"), Fault::Twice { found: title }));
+            return Err((key("ae_title"), ValueFault::Twice { found: title }));
         }
         if let Some(found) = table.destinations.iter().find(|n| !known.contains_key(*n)) {
             let found = found.clone();
-            return Err((key("destinations"), Fault::NoDestination { found }));
+            return Err((key("destinations"), ValueFault::NoDestination { found }));
         }
         if table.destinations.is_empty() && keep == Keep::None {
-            return Err((key("destinations"), Fault::Nowhere));
+            return Err((key("destinations"), ValueFault::Nowhere));
         }
         if let Some(found) = table
             .formats
             .iter()
             .find(|f| !FORMATS.contains(&f.as_str()))
         {
-            let fault = Fault::Word {
+            let fault = ValueFault::Word {
                 found: found.clone(),
                 expected: "nifti, seg, labelmap, rtstruct, report",
             };
@@ -195,17 +195,17 @@ fn services(
         }
         if table.formats.is_empty() {
             let expected = "at least one format";
-            return Err((key("formats"), Fault::Empty { expected }));
+            return Err((key("formats"), ValueFault::Empty { expected }));
         }
         let has = |format: &str| table.formats.iter().any(|known| known == format);
         if has("report") && !has("seg") && !has("labelmap") {
-            return Err((key("formats"), Fault::LoneReport));
+            return Err((key("formats"), ValueFault::LoneReport));
         }
         if !table.destinations.is_empty() && table.formats.iter().all(|format| format == "nifti") {
-            return Err((key("formats"), Fault::NothingToSend));
+            return Err((key("formats"), ValueFault::NothingToSend));
         }
         if !["strict", "resample"].contains(&table.geometry.as_str()) {
-            let fault = Fault::Word {
+            let fault = ValueFault::Word {
                 found: table.geometry,
                 expected: "strict, resample",
             };
@@ -214,10 +214,10 @@ fn services(
         let is_sha256 = |text: &String| is_digest(text, 64);
         if let Some(found) = table.bundle_sha256.clone().filter(|text| !is_sha256(text)) {
             let expected = "SHA-256 in 64 hexadecimal digits";
-            return Err((key("bundle_sha256"), Fault::Word { found, expected }));
+            return Err((key("bundle_sha256"), ValueFault::Word { found, expected }));
         }
         if table.require_signature && table.bundle_key.is_none() {
-            return Err((key("require_signature"), Fault::NoKey));
+            return Err((key("require_signature"), ValueFault::NoKey));
         }
         options(&table.options).map_err(|fault| (key("options"), fault))?;
         services.push(Service {
@@ -265,8 +265,8 @@ const OWN_OPTIONS: [(&str, Option<&str>); 19] = [
     ("--json", None),
 ];
 
-/// Takes further options of `vesal predict`: none that change what a job is made of and where its results go.
-fn options(options: &[String]) -> Result<(), Fault> {
+/// Checks further options of `vesal predict`: none may be one that the node sets itself.
+fn options(options: &[String]) -> Result<(), ValueFault> {
     for option in options {
         let name = option.split('=').next().unwrap_or_default();
         let own = OWN_OPTIONS.iter().find(|(own, _)| *own == name);
@@ -276,89 +276,8 @@ fn options(options: &[String]) -> Result<(), Fault> {
                 None => "which the node sets itself: leave it out".to_owned(),
             };
             let found = name.to_owned();
-            return Err(Fault::Option { found, instead });
+            return Err(ValueFault::Option { found, instead });
         }
     }
     Ok(())
-}
-
-pub(super) fn ae_title(key: &str, text: &str) -> Checked<String> {
-    let trimmed = text.trim_matches(' ');
-    let fits = (1..=16).contains(&trimmed.len())
-        && trimmed
-            .bytes()
-            .all(|byte| (b' '..=b'~').contains(&byte) && byte != b'\\');
-    if fits {
-        Ok(trimmed.to_owned())
-    } else {
-        let found = text.to_owned();
-        Err((key.to_owned(), Fault::AeTitle { found }))
-    }
-}
-
-fn count(key: &str, number: usize) -> Checked<usize> {
-    count_up_to(key, number, 1000, "1 to 1000")
-}
-
-fn count_up_to(key: &str, number: usize, most: usize, expected: &'static str) -> Checked<usize> {
-    if (1..=most).contains(&number) {
-        Ok(number)
-    } else {
-        let fault = Fault::Number {
-            found: number as f64,
-            expected,
-        };
-        Err((key.to_owned(), fault))
-    }
-}
-
-fn mebibytes(key: &str, mib: u64) -> Checked<u64> {
-    match mib.checked_mul(1 << 20) {
-        Some(bytes) if bytes > 0 => Ok(bytes),
-        _ => {
-            let fault = Fault::Number {
-                found: mib as f64,
-                expected: "1 or more",
-            };
-            Err((key.to_owned(), fault))
-        }
-    }
-}
-
-/// The longest time that a setting can hold, in seconds: ten years.
-const LONGEST: f64 = 3650.0 * 86_400.0;
-
-/// A time that may be zero.
-pub(super) fn pause(key: &str, number: f64) -> Checked<Duration> {
-    duration(key, number, 1.0, "seconds", 0.0)
-}
-
-fn seconds(key: &str, number: f64) -> Checked<Duration> {
-    time(key, number, 1.0, "seconds")
-}
-
-/// A time of at least a tenth of a second.
-fn time(key: &str, number: f64, seconds: f64, unit: &'static str) -> Checked<Duration> {
-    duration(key, number, seconds, unit, 0.1)
-}
-
-/// A time in units of so many seconds, at least so many seconds long.
-fn duration(
-    key: &str,
-    number: f64,
-    seconds: f64,
-    unit: &'static str,
-    least: f64,
-) -> Checked<Duration> {
-    if (least..=LONGEST).contains(&(number * seconds)) {
-        Ok(Duration::from_secs_f64(number * seconds))
-    } else {
-        let fault = Fault::Time {
-            found: number,
-            least: least / seconds,
-            most: LONGEST / seconds,
-            unit,
-        };
-        Err((key.to_owned(), fault))
-    }
 }

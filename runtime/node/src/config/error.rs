@@ -1,45 +1,35 @@
-//! Why settings cannot be used.
+//! Errors of settings.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why a file of settings cannot be used.
+/// Why a settings file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The system cannot read it.
     #[error("cannot read the settings `{}`: {reason}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system answered.
-        reason: io::Error,
-    },
-    /// It is no TOML, or has keys or values that no setting has.
+    Io { path: PathBuf, reason: io::Error },
+    /// It is no TOML, or has unknown keys or values of a wrong type.
     #[error("the settings `{}` are wrong at line {line}, column {column}: {message}", path.display())]
     Syntax {
-        /// The file.
         path: PathBuf,
         /// Where, from 1.
         line: usize,
-        /// Character of the line, from 1.
+        /// Character in the line, from 1.
         column: usize,
-        /// Why.
         message: String,
     },
     /// A value breaks a rule.
     #[error("the settings `{}` are wrong: `{key}` {fault}", path.display())]
     Value {
-        /// The file.
         path: PathBuf,
-        /// The setting.
         key: String,
-        /// The rule.
-        fault: Fault,
+        fault: ValueFault,
     },
 }
 
 impl ConfigError {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Io { .. } => Some("`vesal serve --example` prints settings to start from"),
@@ -50,79 +40,52 @@ impl ConfigError {
     }
 }
 
-/// Which rule a value breaks.
+/// The rule that a value breaks.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Fault {
-    /// No AE title.
+pub enum ValueFault {
+    /// It is no AE title.
     #[error("is `{found}`, expected an AE title: 1 to 16 characters of ASCII without `\\`")]
-    AeTitle {
-        /// The text.
-        found: String,
-    },
-    /// Not a time.
+    AeTitle { found: String },
+    /// A time out of range.
     #[error("is {found}, expected a time of {least} to {most} {unit}")]
     Time {
-        /// The number.
         found: f64,
-        /// The shortest.
         least: f64,
-        /// The longest.
         most: f64,
-        /// Of these numbers.
+        /// Unit of these numbers.
         unit: &'static str,
     },
     /// A number out of range.
     #[error("is {found}, expected {expected}")]
-    Number {
-        /// The number.
-        found: f64,
-        /// What is allowed.
-        expected: &'static str,
-    },
-    /// No word of a list.
+    Number { found: f64, expected: &'static str },
+    /// A word that is not in the list.
     #[error("is `{found}`, expected one of {expected}")]
     Word {
-        /// The text.
         found: String,
-        /// The words.
         expected: &'static str,
     },
-    /// Two of them are the same.
     #[error("is `{found}` twice")]
-    Twice {
-        /// The text.
-        found: String,
-    },
-    /// A destination that is not described.
+    Twice { found: String },
     #[error("names `{found}`, but there is no `[[destination]]` of that name")]
-    NoDestination {
-        /// The name.
-        found: String,
-    },
+    NoDestination { found: String },
     /// An option that the node sets itself.
     #[error("has `{found}`, {instead}")]
-    Option {
-        /// The option.
-        found: String,
-        /// What to do instead.
-        instead: String,
-    },
-    /// Nothing there.
+    Option { found: String, instead: String },
     #[error("is empty, expected {expected}")]
     Empty {
-        /// What it has to hold.
+        /// What it must contain.
         expected: &'static str,
     },
-    /// Results would go nowhere.
+    /// Results would neither be sent nor kept.
     #[error("is empty while `keep` is \"none\": results would go nowhere")]
     Nowhere,
-    /// A report without what it reports on.
+    /// A report without a segmentation to refer to.
     #[error("has `report` without `seg` or `labelmap`, whose segments it refers to")]
     LoneReport,
-    /// Results that no archive takes.
+    /// No DICOM format for the destinations.
     #[error("has no DICOM format (seg, labelmap, rtstruct, report) to send to a destination")]
     NothingToSend,
-    /// A signature that nothing verifies.
+    /// A required signature without a key to verify it.
     #[error("is true without a `bundle_key` that signatures are verified with")]
     NoKey,
 }

@@ -1,10 +1,11 @@
-//! The settings of a node: one TOML file.
+//! Settings of a node, from a TOML file.
 
 mod check;
-mod document;
 mod error;
 mod peers;
 mod read;
+mod tables;
+mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,11 +14,11 @@ use std::time::Duration;
 
 use crate::log;
 
-pub use error::{ConfigError, Fault};
-pub use peers::{ClientTls, Destination, Identity, ServerTls, Source};
+pub use error::{ConfigError, ValueFault};
+pub use peers::{ClientTls, Peer, ServerTls, SourcePeer, TlsIdentity};
 pub use read::EXAMPLE;
 
-/// Everything that a node is told.
+/// Settings of a node.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Folder of the queue.
@@ -28,32 +29,31 @@ pub struct Config {
     pub port: u16,
     /// Predictions at once.
     pub workers: usize,
-    /// What is logged, and how.
-    pub log: log::Settings,
-    /// TLS for associations that others ask for; `None` for none.
+    /// Level and format of the log.
+    pub log: log::LogSettings,
+    /// TLS of the listener; `None` for none.
     pub tls: Option<ServerTls>,
-    /// Where health, queue and metrics are told; `None` for nowhere.
+    /// The HTTP server for health, queue and metrics; `None` for none.
     pub http: Option<Http>,
-    /// How much at once.
-    pub limits: Limits,
-    /// When to try again, and how often.
+    /// Limits of connections, time, memory and disk.
+    pub limits: NodeLimits,
+    /// Attempts and the pauses between them.
     pub retry: Retry,
-    /// How long things are kept.
+    /// Retention of files and entries.
     pub retention: Retention,
-    /// Who may send.
+    /// The callers that may send.
     pub callers: Callers,
-    /// Where results go, by name.
-    pub destinations: BTreeMap<String, Destination>,
-    /// Who can be asked how many instances there are.
-    pub sources: Vec<Source>,
-    /// What is done with what is sent, one for each called AE title.
+    /// Destinations of results, by name.
+    pub destinations: BTreeMap<String, Peer>,
+    /// Sources that can be queried for the number of instances.
+    pub sources: Vec<SourcePeer>,
+    /// Services, one for each called AE title.
     pub services: Vec<Service>,
 }
 
-/// Where health, queue and metrics are told.
+/// The HTTP server for health, queue and metrics.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Http {
-    /// Address to listen at.
     pub bind: IpAddr,
     /// Port to listen at; 0 takes a free one.
     pub port: u16,
@@ -61,105 +61,102 @@ pub struct Http {
     pub host_names: Vec<String>,
 }
 
-/// How much at once, and for how long.
+/// Limits of a node.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Limits {
-    /// Associations at once.
+pub struct NodeLimits {
+    /// Most concurrent associations.
     pub associations: usize,
-    /// Associations of one caller at once.
+    /// Most concurrent associations of one caller.
     pub associations_per_caller: usize,
-    /// Connections of one address at once.
+    /// Most concurrent connections from one address.
     pub connections_per_address: usize,
-    /// Time for the first byte of a connection.
+    /// Time limit for the first byte of a connection.
     pub first_byte: Duration,
-    /// Time to ask for an association, TLS included, and for the other side's answer.
+    /// Time limit for the request of an association, TLS included, and for its answer.
     pub negotiation: Duration,
-    /// Time without a whole PDU.
+    /// Time limit for a PDU.
     pub idle: Duration,
-    /// Time of an association in all.
+    /// Time limit for an association.
     pub association: Duration,
-    /// Bytes of an instance.
+    /// Largest instance in bytes.
     pub instance_bytes: u64,
-    /// Share of the file system that may be used before instances are refused.
+    /// Used share of the file system, 0 to 1, from which instances are refused.
     pub disk_share: f64,
-    /// Bytes of the storage folder before instances are refused.
+    /// Size of the storage folder in bytes from which instances are refused.
     pub storage_bytes: Option<u64>,
-    /// Jobs on their way before instances of further ones are refused.
+    /// Unfinished jobs from which instances of new jobs are refused.
     pub jobs: usize,
-    /// Time that associations and jobs get to end when the node stops.
+    /// Grace period of associations and jobs when the node stops.
     pub shutdown: Duration,
-    /// Time of a prediction.
+    /// Time limit for a prediction.
     pub run: Duration,
-    /// Bytes of memory of a prediction; `None` where nobody says.
+    /// Memory limit of a prediction in bytes; `None` where not set.
     pub run_ram: Option<u64>,
     /// Age of a waiting job from which the node counts as unhealthy.
     pub stuck: Duration,
 }
 
-/// When to try again.
+/// Attempts and the pauses between them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Retry {
-    /// Tries of a prediction.
+    /// Most attempts of a prediction.
     pub run_attempts: u32,
-    /// Pause behind the first failed prediction; it doubles.
+    /// Pause after the first failed prediction; it doubles with each.
     pub run_pause: Duration,
-    /// Tries to send before a job counts as undelivered.
+    /// Attempts to send after which a job counts as undelivered.
     pub send_attempts: u32,
-    /// Pause behind the first failed try to send; it doubles.
+    /// Pause after the first failed attempt to send; it doubles with each.
     pub send_pause: Duration,
-    /// The longest pause between tries to send.
+    /// Longest pause between attempts to send.
     pub send_pause_max: Duration,
-    /// Pause between tries of an undelivered job.
+    /// Pause between attempts to send an undelivered job.
     pub undelivered_pause: Duration,
 }
 
-/// How long things are kept.
+/// Retention of files and entries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Retention {
-    /// What stays of a job that is done.
+    /// The files of a done job that are kept.
     pub keep: Keep,
-    /// For how long.
+    /// How long the files of a done job are kept.
     pub kept: Duration,
-    /// How long the files of a failed job stay.
+    /// How long the files of a failed job are kept.
     pub failed: Duration,
-    /// How long the results of an undelivered job stay.
+    /// How long the results of an undelivered job are kept.
     pub undelivered: Duration,
     /// How long a job is remembered after its files are gone.
     pub ledger: Duration,
 }
 
-/// What stays of a job that is done.
+/// The files of a done job that are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Keep {
     /// Nothing but its entry in the ledger.
     None,
-    /// The results.
     Results,
-    /// The results and what they were made of.
+    /// The results and the images.
     All,
 }
 
-/// Who may send.
+/// The callers that may send.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Callers {
-    /// Anybody.
     Any,
-    /// These; none refuses all.
+    /// These; an empty list refuses all.
     Listed(Vec<Caller>),
 }
 
-/// One who may send.
+/// A caller that may send.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Caller {
-    /// Its AE title.
     pub ae_title: String,
     /// Its address; `None` for any.
     pub address: Option<IpAddr>,
 }
 
 impl Callers {
-    /// The addresses that may connect, where every caller has one; `None` where others may be right.
+    /// The addresses that may connect, if every caller has one; otherwise `None`.
     pub fn addresses(&self) -> Option<BTreeSet<IpAddr>> {
         match self {
             Self::Listed(callers) if !callers.is_empty() => {
@@ -169,7 +166,7 @@ impl Callers {
         }
     }
 
-    /// Whether this one may send.
+    /// Whether this caller may send.
     pub fn allow(&self, ae_title: &str, address: IpAddr) -> bool {
         match self {
             Self::Any => true,
@@ -183,60 +180,56 @@ impl Callers {
     }
 }
 
-/// What is done with what is sent to an AE title.
+/// A service: how instances sent to an AE title are processed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Service {
-    /// The AE title.
     pub ae_title: String,
     /// Folder of the bundle.
     pub bundle: PathBuf,
     /// SHA-256 that the bundle must have, in hexadecimal digits.
     pub bundle_sha256: Option<String>,
-    /// File of the public key that the bundle's signature is checked with.
+    /// File of the public key that verifies the bundle's signature.
     pub bundle_key: Option<PathBuf>,
     /// Whether a bundle without a signature is refused.
     pub require_signature: bool,
-    /// What makes a job.
+    /// What a job groups.
     pub unit: Grouping,
     /// Time without a new instance after which a job is complete.
     pub quiet: Duration,
-    /// The same after an association broke off, or the node did.
+    /// As `quiet`, after an association broke off or the node restarted.
     pub cut_quiet: Duration,
-    /// How long an open association that has sent into a job holds it back, from its last instance on.
+    /// How long an open association holds back the jobs that it has sent instances of, from the last instance on.
     pub hold: Duration,
-    /// What to do with jobs of which instances may be missing.
+    /// How to treat jobs that may lack instances.
     pub doubtful: Doubtful,
-    /// Kinds of results, as `vesal predict --format` names them.
+    /// Formats of results, as in `vesal predict --format`.
     pub formats: Vec<String>,
-    /// Names of destinations.
     pub destinations: Vec<String>,
-    /// What to do with uneven or tilted slices, as `vesal predict --geometry` names it.
+    /// How to treat uneven or tilted slices, as in `vesal predict --geometry`.
     pub geometry: String,
     /// File of rules for channels.
     pub dicom_rules: Option<PathBuf>,
-    /// Which series is which channel, as `vesal predict --series` takes it.
+    /// Patterns of the series of each channel, as in `vesal predict --series`.
     pub series: Vec<String>,
     /// Further options of `vesal predict`.
     pub options: Vec<String>,
 }
 
-/// What to do with jobs of which instances may be missing.
+/// How to treat jobs that may lack instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Doubtful {
-    /// Fail them.
     Fail,
-    /// Predict them; the results say it.
+    /// Predict them; results state it.
     Mark,
-    /// Predict them as any other.
+    /// Predict them like any other.
     Send,
 }
 
-/// What makes a job.
+/// What a job groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Grouping {
-    /// A series.
     Series,
     /// All series of a study.
     Study,

@@ -1,4 +1,4 @@
-//! Others in the network: destinations, sources, and what TLS is spoken with.
+//! Peers in the network: destinations, sources, and TLS.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -7,40 +7,39 @@ use std::time::Duration;
 use rustls_pki_types::ServerName;
 use serde::Deserialize;
 
-use crate::config::Fault;
-use crate::config::check::{Checked, ae_title, pause};
-use crate::network::tls::Profile;
+use crate::config::error::ValueFault;
+use crate::config::value::{Checked, ae_title, pause};
+use crate::network::tls::TlsProfile;
 
-/// Where results go, or who is asked.
+/// A DICOM peer: a destination of results, or a source that is queried.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Destination {
-    /// Its AE title.
+pub struct Peer {
     pub ae_title: String,
     /// Its host name or address.
     pub host: String,
-    /// Its port.
     pub port: u16,
-    /// The AE title that this node calls itself there.
+    /// The AE title that the node uses as calling AE title.
     pub calling_ae_title: String,
     /// TLS; `None` for none.
     pub tls: Option<ClientTls>,
 }
 
-/// One who sends and can be asked how many instances there are.
+/// A source of images that can be queried for the number of instances.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Source {
-    /// What it is called in logs.
+pub struct SourcePeer {
+    /// Name in logs.
     pub name: String,
-    /// Where it is asked.
-    pub peer: Destination,
-    /// AE titles of the callers that it answers for; none for all.
+    /// Where it is queried.
+    pub peer: Peer,
+    /// AE titles of the callers that it answers for; empty for all.
     pub callers: BTreeSet<String>,
-    /// Time without a new instance after which it is asked.
+    /// Time without a new instance after which it is queried.
     pub rest: Duration,
 }
 
-impl Source {
-    /// Whether it knows what came from these callers; none are known of what came before the node began.
+impl SourcePeer {
+    /// Whether it answers for all of these callers. The callers of instances that came before the node started are
+    /// unknown.
     pub fn answers_for(&self, callers: &BTreeSet<String>) -> bool {
         self.callers.is_empty() || !callers.is_empty() && callers.is_subset(&self.callers)
     }
@@ -48,37 +47,37 @@ impl Source {
 
 /// A certificate and its key.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Identity {
-    /// File of the certificate, and those between it and its authority, in PEM.
+pub struct TlsIdentity {
+    /// File of the certificate and of intermediate certificates, in PEM.
     pub certificate: PathBuf,
     /// File of its key, in PEM, without a password.
     pub key: PathBuf,
 }
 
-/// TLS as the one who is connected to.
+/// TLS as server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerTls {
     /// The node's own certificate.
-    pub identity: Identity,
-    /// File of certificates of callers or their authorities; with it, who has no such certificate is refused.
+    pub identity: TlsIdentity,
+    /// File of certificates of callers or their authorities; if set, callers without such a certificate are refused.
     pub client_ca: Option<PathBuf>,
-    /// What is negotiated.
-    pub profile: Profile,
-    /// A port besides the plain one; without it the only port takes TLS alone. 0 takes a free one.
+    /// Versions and cipher suites.
+    pub profile: TlsProfile,
+    /// A port beside the plain one; without it, the only port accepts TLS alone. 0 takes a free one.
     pub port: Option<u16>,
 }
 
-/// TLS as the one who connects.
+/// TLS as client.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientTls {
     /// File of certificates of the peer or its authorities.
     pub ca: PathBuf,
-    /// The node's own certificate, where the peer wants one.
-    pub identity: Option<Identity>,
-    /// The name that the peer's certificate has to have.
+    /// The node's own certificate, where the peer requires one.
+    pub identity: Option<TlsIdentity>,
+    /// The name that the peer's certificate must have.
     pub server_name: ServerName<'static>,
-    /// What is negotiated.
-    pub profile: Profile,
+    /// Versions and cipher suites.
+    pub profile: TlsProfile,
 }
 
 #[derive(Deserialize)]
@@ -88,14 +87,14 @@ pub(super) struct ServerTlsTable {
     key: PathBuf,
     client_ca: Option<PathBuf>,
     #[serde(default)]
-    profile: Profile,
+    profile: TlsProfile,
     port: Option<u16>,
 }
 
 impl ServerTlsTable {
     pub fn check(self, folder: &Path) -> ServerTls {
         ServerTls {
-            identity: Identity {
+            identity: TlsIdentity {
                 certificate: folder.join(self.certificate),
                 key: folder.join(self.key),
             },
@@ -114,21 +113,21 @@ struct ClientTlsTable {
     key: Option<PathBuf>,
     server_name: Option<String>,
     #[serde(default)]
-    profile: Profile,
+    profile: TlsProfile,
 }
 
 impl ClientTlsTable {
     fn check(self, key: &str, host: &str, folder: &Path) -> Checked<ClientTls> {
         let name = self.server_name.unwrap_or_else(|| host.to_owned());
         let Ok(server_name) = ServerName::try_from(name.clone()) else {
-            let fault = Fault::Word {
+            let fault = ValueFault::Word {
                 found: name,
                 expected: "host names and addresses",
             };
             return Err((format!("{key}.server_name"), fault));
         };
         let identity = match (self.certificate, self.key) {
-            (Some(certificate), Some(key)) => Some(Identity {
+            (Some(certificate), Some(key)) => Some(TlsIdentity {
                 certificate: folder.join(certificate),
                 key: folder.join(key),
             }),
@@ -140,7 +139,7 @@ impl ClientTlsTable {
                     "certificate"
                 };
                 let expected = "a file: `certificate` and `key` go together";
-                return Err((format!("{key}.{lacks}"), Fault::Empty { expected }));
+                return Err((format!("{key}.{lacks}"), ValueFault::Empty { expected }));
             }
         };
         Ok(ClientTls {
@@ -169,8 +168,8 @@ fn own_title() -> String {
 }
 
 impl DestinationTable {
-    /// Its name, and the rest; `table` is where it stands in the settings.
-    fn check(self, table: &str, folder: &Path) -> Checked<(String, Destination)> {
+    /// The name and the peer; `table` is the key of the table in the settings.
+    fn check(self, table: &str, folder: &Path) -> Checked<(String, Peer)> {
         let key = |name: &str| format!("{table}.{name}");
         let is_name = |text: &str| {
             !text.is_empty()
@@ -182,7 +181,7 @@ impl DestinationTable {
         if !is_name(&self.name) {
             return Err((
                 key("name"),
-                Fault::Word {
+                ValueFault::Word {
                     found: self.name,
                     expected: "names of up to 64 letters, digits, `-`, `_` and `.`",
                 },
@@ -191,13 +190,13 @@ impl DestinationTable {
         let host = self.host.trim();
         if host.is_empty() {
             let expected = "a host name or an address";
-            return Err((key("host"), Fault::Empty { expected }));
+            return Err((key("host"), ValueFault::Empty { expected }));
         }
         if self.port == 0 {
             let (found, expected) = (0.0, "a port of 1 to 65535");
-            return Err((key("port"), Fault::Number { found, expected }));
+            return Err((key("port"), ValueFault::Number { found, expected }));
         }
-        let destination = Destination {
+        let destination = Peer {
             ae_title: ae_title(&key("ae_title"), &self.ae_title)?,
             host: host.to_owned(),
             port: self.port,
@@ -214,13 +213,13 @@ impl DestinationTable {
 pub(super) fn destinations(
     tables: Vec<DestinationTable>,
     folder: &Path,
-) -> Checked<BTreeMap<String, Destination>> {
+) -> Checked<BTreeMap<String, Peer>> {
     let mut destinations = BTreeMap::new();
     for (index, table) in tables.into_iter().enumerate() {
         let at = format!("destination[{index}]");
         let (name, destination) = table.check(&at, folder)?;
         if destinations.insert(name.clone(), destination).is_some() {
-            return Err((format!("{at}.name"), Fault::Twice { found: name }));
+            return Err((format!("{at}.name"), ValueFault::Twice { found: name }));
         }
     }
     Ok(destinations)
@@ -246,8 +245,8 @@ fn rest() -> f64 {
     3.0
 }
 
-pub(super) fn sources(tables: Vec<SourceTable>, folder: &Path) -> Checked<Vec<Source>> {
-    let mut sources: Vec<Source> = Vec::new();
+pub(super) fn sources(tables: Vec<SourceTable>, folder: &Path) -> Checked<Vec<SourcePeer>> {
+    let mut sources: Vec<SourcePeer> = Vec::new();
     for (index, table) in tables.into_iter().enumerate() {
         let at = format!("source[{index}]");
         let callers = table.callers.iter().enumerate();
@@ -265,9 +264,9 @@ pub(super) fn sources(tables: Vec<SourceTable>, folder: &Path) -> Checked<Vec<So
         };
         let (name, peer) = peer.check(&at, folder)?;
         if sources.iter().any(|known| known.name == name) {
-            return Err((format!("{at}.name"), Fault::Twice { found: name }));
+            return Err((format!("{at}.name"), ValueFault::Twice { found: name }));
         }
-        sources.push(Source {
+        sources.push(SourcePeer {
             name,
             peer,
             callers,

@@ -1,9 +1,9 @@
-//! Reads a file of settings.
+//! Reads a settings file.
 
 use std::fs;
 use std::path::Path;
 
-use crate::config::document::Document;
+use crate::config::tables::ConfigTables;
 use crate::config::{Config, ConfigError};
 
 /// Every setting with its meaning and default.
@@ -21,11 +21,11 @@ impl Config {
         Self::parse(&text, path)
     }
 
-    /// Takes the text of a file; `path` is where its own paths start from, and what errors name.
+    /// Parses the text of a file; relative paths start at the folder of `path`, which errors name.
     ///
     /// **Errors**: as [`Config::read`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let document: Document = toml::from_str(text).map_err(|error| {
+        let document: ConfigTables = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
             let (line, column) = place(text, start);
             ConfigError::Syntax {

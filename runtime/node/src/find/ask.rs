@@ -1,88 +1,87 @@
-//! C-FIND as requester: how many instances a series or study has.
+//! C-FIND as requester: the number of instances of a series or study.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Destination, Limits};
+use crate::config::{NodeLimits, Peer};
 use crate::find::identifier::{self, Identifier};
-use crate::network::command::{Command, field, status};
-use crate::network::requester::{Association, Kind, PeerError};
-use crate::network::wire::WireError;
+use crate::network::command::{CommandSet, field, status};
+use crate::network::error::ConnectionError;
+use crate::network::requester::{Association, ClassAndSyntax, PeerError};
 use crate::stop::Stop;
 
 /// The class of searches by study (PS3.4 C.6.2.1).
 pub const FIND: &str = "1.2.840.10008.5.1.4.1.2.2.1";
 
-/// Implicit little endian, which every peer has.
+/// Implicit VR Little Endian, which every peer supports.
 const IMPLICIT: &str = "1.2.840.10008.1.2";
 
-/// Answers that are taken to one search: instances of a series, as a rule.
+/// Most answers to one query: instances of a series, as a rule.
 const ANSWERS_MAX: usize = 100_000;
 
-/// Bytes of an answer; real ones have some hundred.
+/// Longest answer in bytes; real ones have some hundred.
 const ANSWER_BYTES_MAX: usize = 1 << 14;
 
-/// Time for all searches about a job.
+/// Time limit for all queries about a job.
 const TIME: Duration = Duration::from_secs(60);
 
-/// Modalities of the objects that are taken in. Studies have others as well, which nobody sends here: reports,
+/// Modalities of the objects that are accepted. Studies have others as well, which are not sent here: reports,
 /// segmentations, captures.
 const MODALITIES: [&str; 6] = ["CT", "MR", "PT", "XA", "DX", "PX"];
 
-/// What is asked about.
+/// A query for the number of instances.
 #[derive(Debug)]
-pub struct Question<'a> {
-    /// UID of the study.
+pub struct CountQuery<'a> {
     pub study: &'a str,
     /// UID of the series; `None` for the whole study.
     pub series: Option<&'a str>,
-    /// Instances that are here.
+    /// Number of instances received.
     pub instances: usize,
 }
 
-/// Why a source did not say how many instances there are. Messages hold no UID of a study.
+/// Why a source did not state the number of instances. Messages contain no UID of a study.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// The source cannot be talked to, or does not search.
+    /// The source is not reachable, or does not support the query.
     #[error(transparent)]
     Peer(#[from] PeerError),
-    /// It refused to search.
+    /// It refused the query.
     #[error("it answered with status {status:04X}")]
-    Status {
-        /// The status.
-        status: u16,
-    },
+    Status { status: u16 },
     /// It has no such series or study.
     #[error("it does not know the series or study")]
     Unknown,
 }
 
-impl From<WireError> for AskError {
-    fn from(error: WireError) -> Self {
+impl From<ConnectionError> for AskError {
+    fn from(error: ConnectionError) -> Self {
         Self::Peer(error.into())
     }
 }
 
 impl AskError {
-    /// Whether the node itself stops.
+    /// Whether the node is stopping.
     pub fn is_stop(&self) -> bool {
-        matches!(self, Self::Peer(PeerError::Wire(WireError::Stopped)))
+        matches!(
+            self,
+            Self::Peer(PeerError::Connection(ConnectionError::Stopped))
+        )
     }
 }
 
-/// Asks how many instances there are: by the number that the source states, or where it states none, by having them
-/// listed. Of a study whose number is not what is here, series of images alone are counted.
+/// Queries the number of instances: the number that the source states or, where it states none, the number that it
+/// lists. For a study whose number differs from `instances`, only series of images are counted.
 ///
 /// **Errors**: [`AskError`].
 pub fn count(
-    source: &Destination,
-    limits: &Limits,
+    source: &Peer,
+    limits: &NodeLimits,
     stop: &Arc<Stop>,
-    question: &Question<'_>,
+    question: &CountQuery<'_>,
 ) -> Result<usize, AskError> {
-    let kinds: [Kind; 1] = [(FIND.to_owned(), IMPLICIT.to_owned())];
-    let limits = Limits {
+    let kinds: [ClassAndSyntax; 1] = [(FIND.to_owned(), IMPLICIT.to_owned())];
+    let limits = NodeLimits {
         association: limits.association.min(TIME),
         ..limits.clone()
     };
@@ -92,7 +91,7 @@ pub fn count(
         .context(&kinds[0])
         .map_err(AskError::from)
         .and_then(|context| {
-            let mut search = Search {
+            let mut search = InstanceSearch {
                 association: &mut association,
                 context,
                 message: 0,
@@ -110,20 +109,20 @@ pub fn count(
     counted
 }
 
-struct Search<'a, 'b> {
+struct InstanceSearch<'a, 'b> {
     association: &'a mut Association<'b>,
     context: u8,
     message: u16,
 }
 
-impl Search<'_, '_> {
+impl InstanceSearch<'_, '_> {
     fn series(&mut self, study: &str, series: &str) -> Result<usize, AskError> {
         let mut keys = Identifier::at("SERIES");
         keys.put(identifier::STUDY, study);
         keys.put(identifier::SERIES, series);
         keys.put(identifier::SERIES_INSTANCES, "");
         let found = self.find(&keys)?;
-        // One that does not look at the key answers with others, too.
+        // A source that ignores the key returns other series as well.
         let is_ours = |one: &&Identifier| {
             one.is(identifier::STUDY, study) && one.names(identifier::SERIES, series)
         };
@@ -158,7 +157,7 @@ impl Search<'_, '_> {
             if modality.is_some_and(|modality| !MODALITIES.contains(&modality)) {
                 continue;
             }
-            // Which series it is about, an answer has to say (PS3.4 C.2.2.1.1).
+            // A response must contain the unique key (PS3.4 C.2.2.1.1).
             let Some(series) = one.text(identifier::SERIES) else {
                 continue;
             };
@@ -171,7 +170,7 @@ impl Search<'_, '_> {
         Ok(sum)
     }
 
-    /// Has the instances of a series listed.
+    /// Counts the instances of a series that the source lists.
     fn list(&mut self, study: &str, series: &str) -> Result<usize, AskError> {
         let mut keys = Identifier::at("IMAGE");
         keys.put(identifier::INSTANCE, "");
@@ -190,28 +189,28 @@ impl Search<'_, '_> {
         Ok(instances.len())
     }
 
-    /// What matches some keys.
+    /// The matches of these keys.
     fn find(&mut self, keys: &Identifier) -> Result<Vec<Identifier>, AskError> {
         self.message += 1;
-        let command = Command {
+        let command = CommandSet {
             field: field::FIND,
             message: self.message,
             class: FIND.to_owned(),
             has_data: true,
-            ..Command::default()
+            ..CommandSet::default()
         };
         self.association
             .send(self.context, true, &command.encode())?;
         self.association.send(self.context, false, &keys.encode())?;
         let (mut found, mut last) = (Vec::new(), status::SUCCESS);
-        let mut take = |answer: crate::network::requester::Message| {
+        let mut take = |answer: crate::network::requester::ResponseMessage| {
             let code = answer.command.status.unwrap_or(status::UNREADABLE);
             if !status::PENDING.contains(&code) {
                 last = code;
                 return Ok(false);
             }
             if found.len() == ANSWERS_MAX {
-                return Err(WireError::Malformed("a search has too many answers"));
+                return Err(ConnectionError::Malformed("a search has too many answers"));
             }
             found.push(Identifier::decode(&answer.data).ok_or(BROKEN)?);
             Ok(true)
@@ -225,4 +224,4 @@ impl Search<'_, '_> {
     }
 }
 
-const BROKEN: WireError = WireError::Malformed("an answer to a search cannot be read");
+const BROKEN: ConnectionError = ConnectionError::Malformed("an answer to a search cannot be read");

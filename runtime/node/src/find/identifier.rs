@@ -1,16 +1,14 @@
-//! Identifiers of searches: a few elements in implicit little endian (PS3.5 7.1.3, PS3.4 C.2.2.1).
+//! Identifiers of C-FIND: a few elements in implicit little endian (PS3.5 7.1.3, PS3.4 C.2.2.1).
 //!
-//! Only UIDs, modalities and numbers are kept of what comes; texts that are none of these are as if they were absent.
+//! Of an answer only UIDs, modalities and numbers are kept; other texts count as absent.
 
 use std::collections::BTreeMap;
 
-/// Group and element.
 type Tag = (u16, u16);
 
 /// SOP Instance UID.
 pub const INSTANCE: Tag = (0x0008, 0x0018);
 const LEVEL: Tag = (0x0008, 0x0052);
-/// Modality.
 pub const MODALITY: Tag = (0x0008, 0x0060);
 /// Study Instance UID.
 pub const STUDY: Tag = (0x0020, 0x000d);
@@ -21,17 +19,16 @@ pub const STUDY_INSTANCES: Tag = (0x0020, 0x1208);
 /// Number of Series Related Instances.
 pub const SERIES_INSTANCES: Tag = (0x0020, 0x1209);
 
-/// Elements by their tags.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Identifier(BTreeMap<Tag, String>);
 
 impl Identifier {
-    /// Keys of a search at a level: `STUDY`, `SERIES` or `IMAGE`.
+    /// Keys of a query at a level: `STUDY`, `SERIES` or `IMAGE`.
     pub fn at(level: &str) -> Self {
         Self(BTreeMap::from([(LEVEL, level.to_owned())]))
     }
 
-    /// Puts a key, or asks for an element by an empty text.
+    /// Adds a key; an empty text requests the element.
     pub fn put(&mut self, tag: Tag, text: &str) {
         self.0.insert(tag, text.to_owned());
     }
@@ -46,17 +43,16 @@ impl Identifier {
         self.text(tag)?.parse().ok()
     }
 
-    /// Whether a UID is this one: that of what was searched for, which every answer has to tell (PS3.4 C.2.2.1.1).
+    /// Whether a UID is present and equal, as the unique key of the level must be in every answer (PS3.4 C.2.2.1.1).
     pub fn names(&self, tag: Tag, uid: &str) -> bool {
         self.text(tag) == Some(uid)
     }
 
-    /// Whether a UID is this one, or not told.
+    /// Whether a UID is equal or absent.
     pub fn is(&self, tag: Tag, uid: &str) -> bool {
         self.text(tag).is_none_or(|found| found == uid)
     }
 
-    /// The data set.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (tag, text) in &self.0 {
@@ -73,7 +69,7 @@ impl Identifier {
         bytes
     }
 
-    /// Takes a data set; `None` where an element reaches beyond it or has no length.
+    /// Decodes a data set; `None` where an element reaches beyond it or has no length.
     pub fn decode(mut bytes: &[u8]) -> Option<Self> {
         let mut found = BTreeMap::new();
         while !bytes.is_empty() {
@@ -95,7 +91,7 @@ fn is_uid(tag: Tag) -> bool {
     [INSTANCE, STUDY, SERIES].contains(&tag)
 }
 
-/// The text of an element that is wanted, if it is what it should be.
+/// The text of a known element, if it is valid.
 fn text(tag: Tag, value: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(value).ok()?;
     let text = text.trim_matches([' ', '\0']);

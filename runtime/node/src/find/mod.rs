@@ -1,72 +1,30 @@
-//! Asks those who send how many instances a series or study has, so that nobody has to wait whether more comes.
+//! Queries sources for the number of instances of a series or study, so that a complete job need not wait.
 
 mod ask;
 pub mod identifier;
+mod sources;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-pub use ask::{AskError, FIND, Question, count};
+pub use ask::{AskError, CountQuery, FIND, count};
+pub use sources::SourceTracker;
 use vesal_io::dicom::Instance;
 
-use crate::config::{Grouping, Source};
+use crate::config::{Grouping, SourcePeer};
 use crate::log;
 use crate::metrics::Counter;
-use crate::node::{Failing, Failures, Shared};
-use crate::queue::{Counted, Key, Unsettled};
+use crate::node_state::NodeState;
+use crate::queue::{JobKey, SourceCount, UnsettledJob};
 
-/// Pause between looks for something to ask about.
+/// Interval of checks for jobs to query.
 const LOOK_PAUSE: Duration = Duration::from_millis(200);
 
-/// Pauses until the same is asked again, and until a source that failed is asked anything: they double up to the longest.
+/// Pauses between queries of a job, and after a failure of a source: they double up to the longest.
 const PAUSE: Duration = Duration::from_secs(5);
 const PAUSE_MAX: Duration = Duration::from_secs(120);
 
-/// For so long it is remembered at least who has sent into a job.
-const CALLERS_KEPT: Duration = Duration::from_secs(60);
-
-/// Who sent into jobs, and how sources do.
-#[derive(Debug, Default)]
-pub struct Sources {
-    callers: Mutex<HashMap<Key, (BTreeSet<String>, Instant)>>,
-    failures: Failures,
-}
-
-impl Sources {
-    /// Notes that a caller has sent into a job.
-    pub fn note_caller(&self, key: &Key, calling: &str) {
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        let (known, last) = callers
-            .entry(key.clone())
-            .or_insert_with(|| (BTreeSet::new(), Instant::now()));
-        if !known.contains(calling) {
-            known.insert(calling.to_owned());
-        }
-        *last = Instant::now();
-    }
-
-    /// Sources that do not answer.
-    pub fn failing(&self) -> BTreeMap<String, Failing> {
-        self.failures.failing()
-    }
-
-    fn callers(&self, key: &Key) -> BTreeSet<String> {
-        let callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        callers
-            .get(key)
-            .map(|(known, _)| known.clone())
-            .unwrap_or_default()
-    }
-
-    fn forget_all_but(&self, jobs: &[Unsettled]) {
-        let kept: BTreeSet<&Key> = jobs.iter().map(|job| &job.key).collect();
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        callers.retain(|key, (_, last)| kept.contains(key) || last.elapsed() < CALLERS_KEPT);
-    }
-}
-
-/// A pause that doubles.
+/// A pause that doubles with each failure.
 #[derive(Debug, Clone, Copy)]
 struct Backoff {
     until: Instant,
@@ -87,22 +45,22 @@ impl Backoff {
     }
 }
 
-/// What was asked before.
+/// The queries so far.
 #[derive(Default)]
-struct Asked {
-    /// Of jobs: how many instances had arrived, and when it is asked again if it is still so many.
-    jobs: HashMap<Key, (usize, Backoff)>,
-    /// Of sources that failed.
+struct AskHistory {
+    /// For each job, the number of instances then, and the pause until the next query if that has not changed.
+    jobs: HashMap<JobKey, (usize, Backoff)>,
+    /// For each source that failed, the pause until the next query.
     sources: HashMap<String, Backoff>,
 }
 
-/// Asks about one job after the other until the node stops.
-pub fn ask(shared: &Shared) {
-    let mut asked = Asked::default();
+/// Queries sources about jobs until the node stops.
+pub fn ask(shared: &NodeState) {
+    let mut asked = AskHistory::default();
     while shared.stop.pause(LOOK_PAUSE) {
         let jobs = shared.queue.unsettled();
         shared.sources.forget_all_but(&jobs);
-        let kept: BTreeSet<&Key> = jobs.iter().map(|job| &job.key).collect();
+        let kept: BTreeSet<&JobKey> = jobs.iter().map(|job| &job.key).collect();
         asked.jobs.retain(|key, _| kept.contains(key));
         for job in &jobs {
             if shared.stop.is_requested() {
@@ -113,8 +71,8 @@ pub fn ask(shared: &Shared) {
     }
 }
 
-impl Asked {
-    fn about(&mut self, shared: &Shared, job: &Unsettled) {
+impl AskHistory {
+    fn about(&mut self, shared: &NodeState, job: &UnsettledJob) {
         let before = self
             .jobs
             .get(&job.key)
@@ -139,11 +97,11 @@ impl Asked {
         }
     }
 
-    /// Asks a source about a job; whether no further one needs to be asked.
-    fn put(&mut self, shared: &Shared, job: &Unsettled, source: &Source) -> bool {
+    /// Queries a source about a job; returns whether no other source is to be queried.
+    fn put(&mut self, shared: &NodeState, job: &UnsettledJob, source: &SourcePeer) -> bool {
         let outcome = match put(shared, job, source) {
             Ok(Some(outcome)) => outcome,
-            // Nobody was asked.
+            // No source was queried.
             Ok(None) => return true,
             Err(error) if error.is_stop() => return true,
             Err(AskError::Unknown) => {
@@ -175,15 +133,15 @@ impl Asked {
     }
 }
 
-/// The word for an answer without the series or study.
+/// Outcome of a query that did not find the series or study.
 const UNKNOWN: &str = "unknown";
 
-/// Asks a source about a job, and notes the answer there; a word for it. `None` where the job has changed meanwhile:
-/// there will be another time.
+/// Queries a source about a job and records the answer; returns the outcome for metrics. `None` where the job has
+/// changed meanwhile and will be queried again.
 fn put(
-    shared: &Shared,
-    job: &Unsettled,
-    source: &Source,
+    shared: &NodeState,
+    job: &UnsettledJob,
+    source: &SourcePeer,
 ) -> Result<Option<&'static str>, AskError> {
     let Ok(Some(held)) = shared.queue.held(&job.key) else {
         return Ok(None);
@@ -191,14 +149,14 @@ fn put(
     let Ok(instance) = Instance::read(&held.sample) else {
         return Ok(None);
     };
-    let question = Question {
+    let question = CountQuery {
         study: &instance.study,
         series: (job.unit == Grouping::Series).then_some(instance.series.as_str()),
         instances: held.instances,
     };
     let limits = &shared.config.limits;
     let expected = count(&source.peer, limits, &shared.stop, &question)?;
-    let counted = Counted {
+    let counted = SourceCount {
         expected,
         instances: held.instances,
         next: held.next,

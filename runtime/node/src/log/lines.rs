@@ -1,4 +1,4 @@
-//! Events as lines.
+//! Formats events as lines.
 
 use std::fmt;
 use std::io::Write;
@@ -11,17 +11,17 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use crate::clock::Time;
-use crate::log::Format;
+use crate::log::settings::LogFormat;
 
-/// Writes each event as a line, whole. A writer that is closed or full is no failure.
+/// Writes each event as one line. Errors of the writer are ignored.
 pub struct Lines {
-    format: Format,
+    format: LogFormat,
     writer: Mutex<Box<dyn Write + Send>>,
 }
 
 impl Lines {
     /// Lines in this format to this writer.
-    pub fn new(format: Format, writer: Box<dyn Write + Send>) -> Self {
+    pub fn new(format: LogFormat, writer: Box<dyn Write + Send>) -> Self {
         let writer = Mutex::new(writer);
         Self { format, writer }
     }
@@ -29,7 +29,7 @@ impl Lines {
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut message = Message::default();
+        let mut message = MessageField::default();
         event.record(&mut message);
         let level = *event.metadata().level();
         let line = line(self.format, Time::now(), level, &message.0);
@@ -39,16 +39,15 @@ impl<S: Subscriber> Layer<S> for Lines {
     }
 }
 
-/// A line as JSON.
 #[derive(Serialize)]
-struct Object<'a> {
+struct JsonLine<'a> {
     time: String,
     level: &'static str,
     message: &'a str,
 }
 
-/// The line with its end. What could end a line or steer a terminal becomes a space.
-fn line(format: Format, time: Time, level: Level, message: &str) -> String {
+/// The line with its line ending. Control characters become spaces.
+fn line(format: LogFormat, time: Time, level: Level, message: &str) -> String {
     let message: String = message
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
@@ -61,10 +60,10 @@ fn line(format: Format, time: Time, level: Level, message: &str) -> String {
         _ => "debug",
     };
     match format {
-        Format::Text => format!("{time} {level:7} {message}\n"),
-        Format::Json => {
+        LogFormat::Text => format!("{time} {level:7} {message}\n"),
+        LogFormat::Json => {
             let message = message.as_str();
-            let object = Object {
+            let object = JsonLine {
                 time,
                 level,
                 message,
@@ -74,11 +73,11 @@ fn line(format: Format, time: Time, level: Level, message: &str) -> String {
     }
 }
 
-/// Collects what an event says.
+/// Collects the message of an event.
 #[derive(Default)]
-struct Message(String);
+struct MessageField(String);
 
-impl Visit for Message {
+impl Visit for MessageField {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
             self.0 = format!("{value:?}");
@@ -94,11 +93,11 @@ mod tests {
     fn lines_are_lines_in_both_formats() {
         let said = "a \"b\"\nc\u{1b}[2J";
         assert_eq!(
-            line(Format::Text, Time(0), Level::WARN, said),
+            line(LogFormat::Text, Time(0), Level::WARN, said),
             "1970-01-01T00:00:00Z warning a \"b\" c [2J\n"
         );
         assert_eq!(
-            line(Format::Json, Time(0), Level::ERROR, said),
+            line(LogFormat::Json, Time(0), Level::ERROR, said),
             "{\"time\":\"1970-01-01T00:00:00Z\",\"level\":\"error\",\"message\":\"a \\\"b\\\" c [2J\"}\n"
         );
     }

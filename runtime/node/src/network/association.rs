@@ -1,68 +1,66 @@
-//! Asking for an association and answering: PS3.8 9.3.2 to 9.3.4.
+//! Association requests and their answers (PS3.8 9.3.2 to 9.3.4).
 
-use crate::network::wire::{PDU_BYTES, WireError, kind};
+use crate::network::error::ConnectionError;
+use crate::network::pdu::{PDU_BYTES, pdu_type};
 use vesal_io::dicom::{IMPLEMENTATION_VERSION, implementation_class};
 
 /// The application context of DICOM (PS3.7 A.2.1).
 pub const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
 
-/// What is proposed to be exchanged.
+/// A proposed presentation context.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proposal {
+pub struct PresentationContext {
     /// Number of the presentation context, odd.
     pub context: u8,
-    /// UID of the class of objects.
+    /// Abstract syntax: UID of the SOP class.
     pub class: String,
-    /// UIDs of the transfer syntaxes that the requester has.
+    /// UIDs of the proposed transfer syntaxes.
     pub syntaxes: Vec<String>,
 }
 
 /// An A-ASSOCIATE-RQ.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// AE title of the one who is asked.
+pub struct AssociateRequest {
     pub called: String,
-    /// AE title of the one who asks.
     pub calling: String,
     /// UID of the application context.
     pub application: String,
-    /// What is proposed.
-    pub proposals: Vec<Proposal>,
-    /// Bytes of a P-DATA-TF that the requester takes; 0 for any.
+    /// Proposed presentation contexts.
+    pub contexts: Vec<PresentationContext>,
+    /// Maximum length of PDUs that the requester receives; 0 for no maximum.
     pub pdu_bytes: u32,
 }
 
-/// Why a presentation context is not accepted (PS3.8 table 9-18); 0 where it is.
-pub mod verdict {
-    /// Accepted.
+/// Results of presentation contexts (PS3.8 table 9-18).
+pub mod result {
     pub const ACCEPTED: u8 = 0;
-    /// No such class.
+    /// Abstract syntax not supported.
     pub const CLASS: u8 = 3;
-    /// None of its transfer syntaxes.
+    /// Transfer syntaxes not supported.
     pub const SYNTAX: u8 = 4;
 }
 
-/// The answer to a proposal.
+/// The result of a proposed presentation context.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct ContextResult {
     /// Number of the presentation context.
     pub context: u8,
-    /// One of [`verdict`].
-    pub verdict: u8,
-    /// The transfer syntax that is taken; of no meaning where none is.
+    /// One of [`result`].
+    pub result: u8,
+    /// The accepted transfer syntax; not significant unless accepted.
     pub syntax: String,
 }
 
-/// Why an association is not accepted: result, source and reason (PS3.8 table 9-21).
+/// Why an association is rejected: result, source and reason (PS3.8 table 9-21).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejection {
-    /// The calling AE title may not send.
+    /// Calling AE title not recognized.
     Caller,
-    /// The called AE title is none of ours.
+    /// Called AE title not recognized.
     Called,
-    /// Not DICOM's application context.
+    /// Application context not supported.
     Application,
-    /// Too many associations; later there may be fewer.
+    /// Local limit of associations exceeded, temporarily.
     Busy,
 }
 
@@ -75,10 +73,10 @@ impl Rejection {
             Self::Application => [1, 1, 2],
             Self::Busy => [2, 3, 2],
         };
-        vec![kind::REJECT, 0, 0, 0, 0, 4, 0, result, source, reason]
+        vec![pdu_type::REJECT, 0, 0, 0, 0, 4, 0, result, source, reason]
     }
 
-    /// A word for counters.
+    /// Label for metrics.
     pub fn word(self) -> &'static str {
         match self {
             Self::Caller => "caller",
@@ -89,7 +87,7 @@ impl Rejection {
     }
 }
 
-/// Says in words what an A-ASSOCIATE-RJ says.
+/// The reason of an A-ASSOCIATE-RJ in words.
 pub fn rejection(body: &[u8]) -> &'static str {
     match body {
         [_, _, 1, 3] => "the calling AE title is not recognized there",
@@ -100,11 +98,11 @@ pub fn rejection(body: &[u8]) -> &'static str {
     }
 }
 
-/// Items of a type, a reserved byte, a length of 16 bits and so many bytes.
-struct Items<'a>(&'a [u8]);
+/// Iterates over items: type, reserved byte, length of 16 bits, contents.
+struct PduItems<'a>(&'a [u8]);
 
-impl<'a> Iterator for Items<'a> {
-    type Item = Result<(u8, &'a [u8]), WireError>;
+impl<'a> Iterator for PduItems<'a> {
+    type Item = Result<(u8, &'a [u8]), ConnectionError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.0.is_empty() {
@@ -122,7 +120,7 @@ impl<'a> Iterator for Items<'a> {
         if item.is_none() {
             self.0 = &[];
         }
-        Some(item.ok_or(WireError::Malformed(
+        Some(item.ok_or(ConnectionError::Malformed(
             "an item of the negotiation reaches beyond its PDU",
         )))
     }
@@ -145,7 +143,7 @@ fn item(kind: u8, bytes: &[u8]) -> Vec<u8> {
     item
 }
 
-/// Text of a UID or title; what is no letter of either becomes a question mark, so that it can be logged.
+/// Text of a UID or title; bytes that are not printable become question marks, so that it can be logged.
 fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().rposition(|&byte| byte != 0);
     let text: String = bytes[..end.map_or(0, |last| last + 1)]
@@ -166,10 +164,10 @@ fn title(title: &str) -> [u8; 16] {
     field
 }
 
-/// Bytes in front of the items: version, titles, and what is reserved.
+/// Bytes in front of the items: version, titles, reserved bytes.
 const HEAD: usize = 68;
 
-/// The head with the items, as a PDU.
+/// A PDU of the head and the items.
 fn pdu(kind: u8, called: &str, calling: &str, items: &[u8]) -> Vec<u8> {
     let mut pdu = vec![kind, 0];
     pdu.extend(((HEAD + items.len()) as u32).to_be_bytes());
@@ -193,10 +191,10 @@ fn user_information() -> Vec<u8> {
     item(USER_ITEM, &items.concat())
 }
 
-/// Bytes of a P-DATA-TF that the peer takes, by its user information.
-fn pdu_bytes(user: &[u8]) -> Result<u32, WireError> {
+/// Maximum length of PDUs in the user information of the peer.
+fn pdu_bytes(user: &[u8]) -> Result<u32, ConnectionError> {
     let mut bytes = 0;
-    for item in Items(user) {
+    for item in PduItems(user) {
         if let (PDU_BYTES_ITEM, &[b0, b1, b2, b3]) = item? {
             bytes = u32::from_be_bytes([b0, b1, b2, b3]);
         }
@@ -204,44 +202,46 @@ fn pdu_bytes(user: &[u8]) -> Result<u32, WireError> {
     Ok(bytes)
 }
 
-impl Request {
-    /// Takes the variable part of an A-ASSOCIATE-RQ.
+impl AssociateRequest {
+    /// Decodes the variable part of an A-ASSOCIATE-RQ.
     ///
     /// **Errors**: it is too short, an item reaches beyond it, or a context is proposed twice.
-    pub fn decode(body: &[u8]) -> Result<Self, WireError> {
+    pub fn decode(body: &[u8]) -> Result<Self, ConnectionError> {
         let Some((head, items)) = body.split_at_checked(HEAD) else {
-            return Err(WireError::Malformed("an association request is too short"));
+            return Err(ConnectionError::Malformed(
+                "an association request is too short",
+            ));
         };
         let mut request = Self {
             called: text(&head[4..20]),
             calling: text(&head[20..36]),
             application: String::new(),
-            proposals: Vec::new(),
+            contexts: Vec::new(),
             pdu_bytes: 0,
         };
-        for item in Items(items) {
+        for item in PduItems(items) {
             match item? {
                 (APPLICATION_ITEM, name) => request.application = text(name),
                 (PROPOSAL_ITEM, &[context, _, _, _, ref items @ ..]) => {
-                    let mut proposal = Proposal {
+                    let mut proposed = PresentationContext {
                         context,
                         class: String::new(),
                         syntaxes: Vec::new(),
                     };
-                    for item in Items(items) {
+                    for item in PduItems(items) {
                         match item? {
-                            (CLASS_ITEM, class) => proposal.class = text(class),
-                            (SYNTAX_ITEM, syntax) => proposal.syntaxes.push(text(syntax)),
+                            (CLASS_ITEM, class) => proposed.class = text(class),
+                            (SYNTAX_ITEM, syntax) => proposed.syntaxes.push(text(syntax)),
                             _ => {}
                         }
                     }
-                    let known = &request.proposals;
+                    let known = &request.contexts;
                     if context % 2 == 0 || known.iter().any(|p| p.context == context) {
-                        return Err(WireError::Malformed(
+                        return Err(ConnectionError::Malformed(
                             "a presentation context has a number that it cannot have",
                         ));
                     }
-                    request.proposals.push(proposal);
+                    request.contexts.push(proposed);
                 }
                 (USER_ITEM, items) => request.pdu_bytes = pdu_bytes(items)?,
                 _ => {}
@@ -250,57 +250,58 @@ impl Request {
         Ok(request)
     }
 
-    /// The PDU.
     pub fn encode(&self) -> Vec<u8> {
         let mut items = item(APPLICATION_ITEM, self.application.as_bytes());
-        for proposal in &self.proposals {
-            let mut bytes = vec![proposal.context, 0, 0, 0];
-            bytes.extend(item(CLASS_ITEM, proposal.class.as_bytes()));
-            for syntax in &proposal.syntaxes {
+        for proposed in &self.contexts {
+            let mut bytes = vec![proposed.context, 0, 0, 0];
+            bytes.extend(item(CLASS_ITEM, proposed.class.as_bytes()));
+            for syntax in &proposed.syntaxes {
                 bytes.extend(item(SYNTAX_ITEM, syntax.as_bytes()));
             }
             items.extend(item(PROPOSAL_ITEM, &bytes));
         }
         items.extend(user_information());
-        pdu(kind::REQUEST, &self.called, &self.calling, &items)
+        pdu(pdu_type::REQUEST, &self.called, &self.calling, &items)
     }
 
-    /// The A-ASSOCIATE-AC with these answers.
-    pub fn accept(&self, answers: &[Answer]) -> Vec<u8> {
+    /// The A-ASSOCIATE-AC with these results.
+    pub fn accept(&self, answers: &[ContextResult]) -> Vec<u8> {
         let mut items = item(APPLICATION_ITEM, APPLICATION_CONTEXT.as_bytes());
         for answer in answers {
-            let mut bytes = vec![answer.context, 0, answer.verdict, 0];
+            let mut bytes = vec![answer.context, 0, answer.result, 0];
             bytes.extend(item(SYNTAX_ITEM, answer.syntax.as_bytes()));
             items.extend(item(ANSWER_ITEM, &bytes));
         }
         items.extend(user_information());
-        pdu(kind::ACCEPT, &self.called, &self.calling, &items)
+        pdu(pdu_type::ACCEPT, &self.called, &self.calling, &items)
     }
 }
 
-/// Takes the variable part of an A-ASSOCIATE-AC: the answers, and the bytes of a P-DATA-TF that the peer takes.
+/// Decodes the variable part of an A-ASSOCIATE-AC: the results, and the maximum length of PDUs that the peer receives.
 ///
 /// **Errors**: it is too short, or an item reaches beyond it.
-pub fn accepted(body: &[u8]) -> Result<(Vec<Answer>, u32), WireError> {
+pub fn accepted(body: &[u8]) -> Result<(Vec<ContextResult>, u32), ConnectionError> {
     let Some(items) = body.get(HEAD..) else {
-        return Err(WireError::Malformed("an association answer is too short"));
+        return Err(ConnectionError::Malformed(
+            "an association answer is too short",
+        ));
     };
     let (mut answers, mut bytes) = (Vec::new(), 0);
-    for item in Items(items) {
+    for item in PduItems(items) {
         match item? {
-            (ANSWER_ITEM, &[context, _, verdict, _, ref items @ ..]) => {
+            (ANSWER_ITEM, &[context, _, result, _, ref items @ ..]) => {
                 let mut syntax = String::new();
-                // Behind a refusal, peers leave out the syntax or put anything there.
-                if verdict == verdict::ACCEPTED {
-                    for item in Items(items) {
+                // After a refusal, peers leave out the transfer syntax or send anything.
+                if result == result::ACCEPTED {
+                    for item in PduItems(items) {
                         if let (SYNTAX_ITEM, name) = item? {
                             syntax = text(name);
                         }
                     }
                 }
-                answers.push(Answer {
+                answers.push(ContextResult {
                     context,
-                    verdict,
+                    result,
                     syntax,
                 });
             }
@@ -315,18 +316,18 @@ pub fn accepted(body: &[u8]) -> Result<(Vec<Answer>, u32), WireError> {
 mod tests {
     use super::*;
 
-    fn request() -> Request {
-        Request {
+    fn request() -> AssociateRequest {
+        AssociateRequest {
             called: "VESAL".to_owned(),
             calling: "SCANNER".to_owned(),
             application: APPLICATION_CONTEXT.to_owned(),
-            proposals: vec![
-                Proposal {
+            contexts: vec![
+                PresentationContext {
                     context: 1,
                     class: "1.2.840.10008.1.1".to_owned(),
                     syntaxes: vec!["1.2.840.10008.1.2".to_owned()],
                 },
-                Proposal {
+                PresentationContext {
                     context: 3,
                     class: "1.2.3".to_owned(),
                     syntaxes: vec!["1.2".to_owned(), "1.3".to_owned()],
@@ -339,16 +340,19 @@ mod tests {
     #[test]
     fn requests_and_answers_come_back_as_they_were_put() {
         let request = request();
-        assert_eq!(Request::decode(&request.encode()[6..]).unwrap(), request);
+        assert_eq!(
+            AssociateRequest::decode(&request.encode()[6..]).unwrap(),
+            request
+        );
         let answers = vec![
-            Answer {
+            ContextResult {
                 context: 1,
-                verdict: verdict::ACCEPTED,
+                result: result::ACCEPTED,
                 syntax: "1.2.840.10008.1.2".to_owned(),
             },
-            Answer {
+            ContextResult {
                 context: 3,
-                verdict: verdict::SYNTAX,
+                result: result::SYNTAX,
                 syntax: String::new(),
             },
         ];
@@ -361,26 +365,26 @@ mod tests {
         let whole = request().encode();
         let body = &whole[6..];
         for length in 0..body.len() {
-            let _ = Request::decode(&body[..length]);
+            let _ = AssociateRequest::decode(&body[..length]);
             let _ = accepted(&body[..length]);
         }
         for at in 0..body.len() {
             for value in [0, 1, 0x7f, 0xff] {
                 let mut changed = body.to_vec();
                 changed[at] = value;
-                let _ = Request::decode(&changed);
+                let _ = AssociateRequest::decode(&changed);
                 let _ = accepted(&changed);
             }
         }
-        assert!(Request::decode(&body[..HEAD + 3]).is_err());
+        assert!(AssociateRequest::decode(&body[..HEAD + 3]).is_err());
     }
 
     #[test]
     fn contexts_are_odd_and_different() {
         let mut twice = request();
-        twice.proposals[1].context = 1;
-        assert!(Request::decode(&twice.encode()[6..]).is_err());
-        twice.proposals[1].context = 2;
-        assert!(Request::decode(&twice.encode()[6..]).is_err());
+        twice.contexts[1].context = 1;
+        assert!(AssociateRequest::decode(&twice.encode()[6..]).is_err());
+        twice.contexts[1].context = 2;
+        assert!(AssociateRequest::decode(&twice.encode()[6..]).is_err());
     }
 }

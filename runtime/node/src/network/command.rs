@@ -1,14 +1,14 @@
 //! Command sets of messages: PS3.7 section 6.3 and annex E. Implicit little endian, group 0000, no sequences.
 
-use crate::network::wire::WireError;
+use crate::network::error::ConnectionError;
 
-/// Bytes of a command set; real ones have some hundred.
+/// Longest command set in bytes; real ones have some hundred.
 pub const COMMAND_BYTES_MAX: usize = 1 << 14;
 
-/// The class of C-ECHO.
+/// Verification SOP class, of C-ECHO.
 pub const VERIFICATION: &str = "1.2.840.10008.1.1";
 
-/// Kinds of commands.
+/// Values of Command Field.
 pub mod field {
     /// C-STORE-RQ.
     pub const STORE: u16 = 0x0001;
@@ -18,55 +18,51 @@ pub mod field {
     pub const ECHO: u16 = 0x0030;
     /// C-CANCEL-RQ.
     pub const CANCEL: u16 = 0x0fff;
-    /// Set in answers.
+    /// Bit that is set in responses.
     pub const ANSWER: u16 = 0x8000;
 }
 
-/// Statuses of answers (PS3.4 B.2.3, PS3.7 annex C).
+/// Statuses of responses (PS3.4 B.2.3, PS3.7 annex C).
 pub mod status {
-    /// Done.
     pub const SUCCESS: u16 = 0x0000;
-    /// The instance is there already.
     pub const DUPLICATE: u16 = 0x0111;
-    /// The class is not the one that was agreed on.
+    /// SOP class not supported.
     pub const CLASS: u16 = 0x0122;
-    /// The UID is none.
     pub const INSTANCE: u16 = 0x0117;
-    /// No such command.
+    /// Unrecognized operation.
     pub const OPERATION: u16 = 0x0211;
-    /// A match, more of which come; some keys may not have been looked at.
+    /// Pending: a match, and more follow; with the second, some keys were not supported.
     pub const PENDING: [u16; 2] = [0xff00, 0xff01];
-    /// No room.
+    /// Out of resources.
     pub const RESOURCES: u16 = 0xa700;
-    /// The data set is not what the command says.
+    /// Data set does not match SOP class.
     pub const MISMATCH: u16 = 0xa900;
-    /// The data set cannot be read.
+    /// Cannot understand.
     pub const UNREADABLE: u16 = 0xc000;
 
-    /// All that requests are answered with.
+    /// The statuses that this node answers with.
     pub const ANSWERED: [u16; 8] = [
         SUCCESS, DUPLICATE, CLASS, INSTANCE, OPERATION, RESOURCES, MISMATCH, UNREADABLE,
     ];
 
-    /// Whether an instance was taken: success or a warning. A duplicate is none: the peer may keep something else.
+    /// Whether an instance was accepted: success or a warning. A duplicate was not: the peer may keep something else.
     pub fn is_taken(status: u16) -> bool {
         status == SUCCESS || status == 0x0001 || status & 0xf000 == 0xb000
     }
 }
 
-/// Where there is no data set.
+/// Command Data Set Type of a message without a data set.
 const NO_DATA: u16 = 0x0101;
 
-/// A command set, as far as it matters here.
+/// The elements of a command set that are used here.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Command {
+pub struct CommandSet {
     /// One of [`field`].
     pub field: u16,
-    /// Number of the message, or of the one that is answered.
+    /// Message ID, or Message ID Being Responded To.
     pub message: u16,
-    /// UID of the class.
     pub class: String,
-    /// UID of the instance; empty where there is none.
+    /// UID of the SOP instance; empty where there is none.
     pub instance: String,
     /// Whether a data set follows.
     pub has_data: bool,
@@ -74,13 +70,13 @@ pub struct Command {
     pub status: Option<u16>,
 }
 
-impl Command {
-    /// Takes a whole command set.
+impl CommandSet {
+    /// Decodes a command set.
     ///
     /// **Errors**: an element of another group, one that reaches beyond the set, or what every command has is absent.
-    pub fn decode(mut bytes: &[u8]) -> Result<Self, WireError> {
-        const BROKEN: WireError =
-            WireError::Malformed("a command set has an element that it cannot have");
+    pub fn decode(mut bytes: &[u8]) -> Result<Self, ConnectionError> {
+        const BROKEN: ConnectionError =
+            ConnectionError::Malformed("a command set has an element that it cannot have");
         let (mut command, mut field, mut data) = (Self::default(), None, None);
         while !bytes.is_empty() {
             let (head, rest) = bytes.split_first_chunk::<8>().ok_or(BROKEN)?;
@@ -101,13 +97,13 @@ impl Command {
                 0x0110 | 0x0120 => command.message = number()?,
                 0x0800 => data = Some(number()?),
                 0x0900 => command.status = Some(number()?),
-                // What is none is answered as such; its data set still comes.
+                // An invalid UID is answered with a status, after its data set.
                 0x1000 => command.instance = uid(value).unwrap_or_default(),
                 _ => {}
             }
         }
         let (Some(field), Some(data)) = (field, data) else {
-            return Err(WireError::Malformed(
+            return Err(ConnectionError::Malformed(
                 "a command set lacks its field or its type of data set",
             ));
         };
@@ -116,7 +112,6 @@ impl Command {
         Ok(command)
     }
 
-    /// The command set.
     pub fn encode(&self) -> Vec<u8> {
         let mut set = Vec::new();
         let mut put = |element: u16, value: &[u8]| {
@@ -179,8 +174,8 @@ fn uid(value: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn store() -> Command {
-        Command {
+    fn store() -> CommandSet {
+        CommandSet {
             field: field::STORE,
             message: 7,
             class: "1.2.840.10008.5.1.4.1.1.2".to_owned(),
@@ -193,10 +188,10 @@ mod tests {
     #[test]
     fn commands_come_back_as_they_were_put() {
         let store = store();
-        assert_eq!(Command::decode(&store.encode()).unwrap(), store);
+        assert_eq!(CommandSet::decode(&store.encode()).unwrap(), store);
         let answer = store.answer(status::RESOURCES);
         assert_eq!(answer.field, 0x8001);
-        assert_eq!(Command::decode(&answer.encode()).unwrap(), answer);
+        assert_eq!(CommandSet::decode(&answer.encode()).unwrap(), answer);
     }
 
     #[test]
@@ -204,14 +199,14 @@ mod tests {
         let whole = store().encode();
         for length in 0..whole.len() {
             // The UID of the instance comes last, and not every command has one.
-            let cut = Command::decode(&whole[..length]);
+            let cut = CommandSet::decode(&whole[..length]);
             assert!(cut.is_err() || length == whole.len() - 14, "{length}");
         }
         for at in 0..whole.len() {
             for value in [0, 1, 0x7f, 0xff] {
                 let mut changed = whole.clone();
                 changed[at] = value;
-                let _ = Command::decode(&changed);
+                let _ = CommandSet::decode(&changed);
             }
         }
     }
@@ -220,10 +215,10 @@ mod tests {
     fn texts_that_are_no_uids_are_not_taken() {
         let mut store = store();
         store.instance = "DOE^JOHN".to_owned();
-        let found = Command::decode(&store.encode()).unwrap();
+        let found = CommandSet::decode(&store.encode()).unwrap();
         assert_eq!((found.instance.as_str(), found.has_data), ("", true));
         store.class = "DOE^JOHN".to_owned();
-        assert!(Command::decode(&store.encode()).is_err());
+        assert!(CommandSet::decode(&store.encode()).is_err());
     }
 
     #[test]

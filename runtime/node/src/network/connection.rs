@@ -1,4 +1,4 @@
-//! What PDUs go over: a socket, with TLS or without.
+//! The transport of PDUs: a socket with or without TLS.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -6,16 +6,14 @@ use std::time::Duration;
 
 use crate::network::tls::TlsStream;
 
-/// A connection. Reads and writes end after a while, whole or not.
+/// A connection. Reads and writes end after a timeout, complete or not.
 pub enum Connection {
-    /// A socket as it is.
+    /// Without TLS.
     Plain {
-        /// The socket.
         socket: TcpStream,
-        /// Whether anything has come.
+        /// Whether any byte was received.
         has_heard: bool,
     },
-    /// With TLS.
     Tls(Box<TlsStream>),
 }
 
@@ -42,7 +40,7 @@ impl Connection {
         }
     }
 
-    /// Sets for how long a read and a write may take.
+    /// Sets the timeout of reads and writes.
     ///
     /// **Errors**: the system refuses.
     pub fn set_slice(&self, slice: Duration) -> io::Result<()> {
@@ -53,7 +51,7 @@ impl Connection {
         socket.set_nodelay(true)
     }
 
-    /// Whether anything has come.
+    /// Whether any byte was received.
     pub fn has_heard(&self) -> bool {
         match self {
             Self::Plain { has_heard, .. } => *has_heard,
@@ -61,7 +59,7 @@ impl Connection {
         }
     }
 
-    /// Reads what is there.
+    /// Reads available bytes.
     ///
     /// **Errors**: the system's; [`io::ErrorKind::WouldBlock`] or [`io::ErrorKind::TimedOut`] where nothing came in its
     /// time; a [`TlsFault`](crate::network::tls::TlsFault) within.
@@ -76,7 +74,7 @@ impl Connection {
         }
     }
 
-    /// Takes bytes to be sent; how many.
+    /// Takes bytes to be sent; returns how many.
     ///
     /// **Errors**: as [`Connection::read`].
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -86,7 +84,7 @@ impl Connection {
         }
     }
 
-    /// Sends what was taken.
+    /// Sends the bytes taken so far.
     ///
     /// **Errors**: as [`Connection::read`].
     pub fn flush(&mut self) -> io::Result<()> {
@@ -96,7 +94,7 @@ impl Connection {
         }
     }
 
-    /// Sends nothing more.
+    /// Shuts down the sending direction.
     pub fn end(&mut self) {
         if let Self::Tls(stream) = self {
             stream.say_end();
@@ -104,13 +102,13 @@ impl Connection {
         let _ = self.socket().shutdown(Shutdown::Write);
     }
 
-    /// Throws away what still comes; whether it may go on.
+    /// Discards received bytes; returns whether more may come.
     pub fn waste(&self) -> bool {
         let mut socket = self.socket();
         socket.read(&mut [0; 4096]).is_ok_and(|count| count > 0)
     }
 
-    /// Closes both directions.
+    /// Shuts down both directions.
     pub fn close(&self) {
         let _ = self.socket().shutdown(Shutdown::Both);
     }

@@ -1,4 +1,4 @@
-//! Places for connections: those who have not asked for anything yet do not take those of others.
+//! A pool of connections, in which those without a request yet do not keep others out.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -6,33 +6,33 @@ use std::net::{IpAddr, Shutdown, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many connections there may be.
+/// Limits of a pool.
 #[derive(Debug, Clone, Copy)]
-pub struct Places {
-    /// Connections that wait for their request.
+pub struct PoolLimits {
+    /// Most connections without a request yet.
     pub waiting: usize,
-    /// Connections that are served.
+    /// Most connections that are served.
     pub served: usize,
-    /// Connections of one address, of both kinds.
+    /// Most connections of one address, of both kinds.
     pub per_address: usize,
 }
 
-/// Connections that wait for their request, and those that are served.
+/// The connections without a request yet, and those that are served.
 ///
-/// A new connection always finds a place to wait in: where there is none left, the connection gives way that waits for
-/// longest, of those of its own address where that has as many as it may, else of the address that has most waiting.
+/// A new connection always finds a place: where there is none left, the connection gives way that has waited
+/// longest, of its own address if that has reached its limit, otherwise of the address with most waiting connections.
 #[derive(Debug)]
-pub struct Pool {
-    places: Places,
-    /// Connections whose thread goes on, also those that gave way.
+pub struct ConnectionPool {
+    places: PoolLimits,
+    /// Connections whose thread still runs, including those that gave way.
     open: AtomicUsize,
-    held: Mutex<Held>,
+    held: Mutex<PoolState>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct PoolState {
     next: u64,
-    /// By the order in which they came.
+    /// In the order in which they came.
     waiting: BTreeMap<u64, Waiting>,
     served: HashMap<IpAddr, usize>,
 }
@@ -43,23 +43,23 @@ struct Waiting {
     stream: TcpStream,
 }
 
-/// A connection's place; dropped, it is free.
+/// The place of a connection, which is free once dropped.
 #[derive(Debug)]
-pub struct Place {
-    pool: Arc<Pool>,
+pub struct ConnectionPlace {
+    pool: Arc<ConnectionPool>,
     from: IpAddr,
-    kind: Kind,
+    kind: PlaceState,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum PlaceState {
     Waiting(u64),
     Served,
 }
 
-impl Pool {
-    /// A pool of so many places.
-    pub fn new(places: Places) -> Arc<Self> {
+impl ConnectionPool {
+    /// An empty pool with these limits.
+    pub fn new(places: PoolLimits) -> Arc<Self> {
         Arc::new(Self {
             places,
             open: AtomicUsize::new(0),
@@ -67,28 +67,28 @@ impl Pool {
         })
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, PoolState> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Connections now.
+    /// Number of open connections.
     pub fn connections(&self) -> usize {
         self.open.load(Ordering::Acquire)
     }
 
-    /// Connections from this address that wait for their request.
+    /// Number of connections from this address without a request yet.
     pub fn waiting(&self, from: IpAddr) -> usize {
         self.held().waiting_of(from)
     }
 
-    /// Gives a connection a place to wait in; with the address of the one that gave way for it.
+    /// Gives a connection a place; with the address of the connection that gave way for it.
     ///
-    /// **Errors**: the system gives no further descriptor.
+    /// **Errors**: the system has no file descriptor left.
     pub fn enter(
         self: &Arc<Self>,
         stream: &TcpStream,
         from: IpAddr,
-    ) -> io::Result<(Place, Option<IpAddr>)> {
+    ) -> io::Result<(ConnectionPlace, Option<IpAddr>)> {
         let stream = stream.try_clone()?;
         let mut held = self.held();
         let own = held.waiting_of(from);
@@ -106,16 +106,16 @@ impl Pool {
         held.next += 1;
         held.waiting.insert(number, Waiting { from, stream });
         self.open.fetch_add(1, Ordering::AcqRel);
-        let place = Place {
+        let place = ConnectionPlace {
             pool: Arc::clone(self),
             from,
-            kind: Kind::Waiting(number),
+            kind: PlaceState::Waiting(number),
         };
         Ok((place, gives_way))
     }
 }
 
-impl Held {
+impl PoolState {
     fn waiting_of(&self, from: IpAddr) -> usize {
         self.waiting.values().filter(|one| one.from == from).count()
     }
@@ -124,7 +124,7 @@ impl Held {
         self.served.get(&from).copied().unwrap_or_default()
     }
 
-    /// The address with most connections that wait; of several, the one that has waited for longest.
+    /// The address with most waiting connections; of several, the one that has waited longest.
     fn most_waiting(&self) -> Option<IpAddr> {
         let mut most: Option<(usize, IpAddr)> = None;
         for one in self.waiting.values() {
@@ -142,17 +142,17 @@ impl Held {
             .map(|(number, _)| *number)
             .and_then(|number| self.waiting.remove(&number))
         {
-            // Its thread reads the end.
+            // Its thread then reads the end of the stream.
             let _ = one.stream.shutdown(Shutdown::Both);
         }
     }
 }
 
-impl Place {
-    /// Takes the connection from those that wait to those that are served; `false` where there is no place among them,
+impl ConnectionPlace {
+    /// Counts the connection as served; `false` where there is no place,
     /// or where it had to give way.
     pub fn serve(&mut self) -> bool {
-        let Kind::Waiting(number) = self.kind else {
+        let PlaceState::Waiting(number) = self.kind else {
             return true;
         };
         let places = self.pool.places;
@@ -164,19 +164,19 @@ impl Place {
         }
         *held.served.entry(self.from).or_default() += 1;
         drop(held);
-        self.kind = Kind::Served;
+        self.kind = PlaceState::Served;
         true
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         let mut held = self.pool.held();
         match self.kind {
-            Kind::Waiting(number) => {
+            PlaceState::Waiting(number) => {
                 held.waiting.remove(&number);
             }
-            Kind::Served => {
+            PlaceState::Served => {
                 if let Some(count) = held.served.get_mut(&self.from) {
                     *count -= 1;
                     if *count == 0 {
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn those_who_flood_give_way_to_others_and_to_themselves() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let pool = Pool::new(Places {
+        let pool = ConnectionPool::new(PoolLimits {
             waiting: 4,
             served: 3,
             per_address: 3,

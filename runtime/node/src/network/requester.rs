@@ -1,102 +1,100 @@
-//! Associations that this side asks for.
+//! Associations as requester.
 
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Destination, Limits};
+use crate::config::{NodeLimits, Peer};
 use crate::network::association::{
-    APPLICATION_CONTEXT, Answer, Proposal, Request, accepted, rejection, verdict,
+    APPLICATION_CONTEXT, AssociateRequest, ContextResult, PresentationContext, accepted, rejection,
+    result,
 };
-use crate::network::command::{COMMAND_BYTES_MAX, Command, field};
+use crate::network::command::{COMMAND_BYTES_MAX, CommandSet, field};
 use crate::network::connection::Connection;
+use crate::network::error::ConnectionError;
+use crate::network::pdu::{PDataValue, encode_value, next_value, pdu_type, value_bytes};
+use crate::network::pdu_stream::PduStream;
 use crate::network::tls::{SetupError, TlsStream, client};
-use crate::network::wire::{Piece, Wire, WireError, data, kind, piece, piece_bytes};
 use crate::stop::Stop;
 
 /// Presentation contexts of an association: their numbers are odd and have 8 bits.
 const CONTEXTS_MAX: usize = 128;
 
-/// Time for a peer to agree to the end of an association.
+/// Time limit for the answer to a release request.
 const RELEASE_TIME: Duration = Duration::from_secs(2);
 
-/// Why a peer cannot be talked to.
+/// Why there is no association with a peer.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
-    /// No such host, or nobody listens there.
+    /// The host is unknown, or does not accept connections.
     #[error("no connection: {0}")]
     Connect(io::Error),
     /// Certificates or keys cannot be used.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// The association failed.
     #[error(transparent)]
-    Wire(#[from] WireError),
-    /// The peer does not answer the request for an association.
+    Connection(#[from] ConnectionError),
+    /// The peer does not answer the association request.
     #[error("the connection was closed without an answer; {cause}")]
     Unanswered {
-        /// What may be the cause.
+        /// A likely cause.
         cause: &'static str,
     },
-    /// The peer does not take this kind of object.
+    /// The peer did not accept the presentation context.
     #[error("it does not take objects of class {class} in transfer syntax {syntax}")]
     NotAccepted {
-        /// UID of the class.
         class: String,
         /// UID of the transfer syntax.
         syntax: String,
     },
 }
 
-/// A class of objects and the transfer syntax they come in.
-pub type Kind = (String, String);
+/// UIDs of a SOP class and of a transfer syntax.
+pub type ClassAndSyntax = (String, String);
 
-/// An association that was asked for.
 pub struct Association<'a> {
-    wire: Wire,
-    kinds: &'a [Kind],
-    answers: Vec<Answer>,
-    piece_bytes: usize,
-    /// Whether a node that stops ends the wait for an answer at once.
+    stream: PduStream,
+    kinds: &'a [ClassAndSyntax],
+    answers: Vec<ContextResult>,
+    value_bytes: usize,
+    /// Whether a stop of the node ends the wait for an answer at once.
     ends_with_node: bool,
 }
 
-/// A message that came: its command, and its data set if it has one.
+/// A response: its command set, and its data set if it has one.
 #[derive(Debug)]
-pub struct Message {
-    /// The command.
-    pub command: Command,
-    /// The data set.
+pub struct ResponseMessage {
+    pub command: CommandSet,
     pub data: Vec<u8>,
 }
 
 impl<'a> Association<'a> {
-    /// Asks a peer for an association for these kinds of objects.
+    /// Requests an association with these presentation contexts.
     ///
     /// **Errors**: [`PeerError`].
     pub fn open(
-        peer: &Destination,
-        limits: &Limits,
+        peer: &Peer,
+        limits: &NodeLimits,
         stop: &Arc<Stop>,
-        kinds: &'a [Kind],
+        kinds: &'a [ClassAndSyntax],
     ) -> Result<Self, PeerError> {
         let connection = connect(peer, limits)?;
-        let mut wire = Wire::new(
+        let mut stream = PduStream::new(
             connection,
             limits.negotiation,
             limits.association,
             Arc::clone(stop),
         )?;
-        let request = Request {
+        let request = AssociateRequest {
             called: peer.ae_title.clone(),
             calling: peer.calling_ae_title.clone(),
             application: APPLICATION_CONTEXT.to_owned(),
-            proposals: kinds
+            contexts: kinds
                 .iter()
                 .take(CONTEXTS_MAX)
                 .enumerate()
-                .map(|(index, (class, syntax))| Proposal {
+                .map(|(index, (class, syntax))| PresentationContext {
                     context: context(index),
                     class: class.clone(),
                     syntaxes: vec![syntax.clone()],
@@ -105,43 +103,45 @@ impl<'a> Association<'a> {
             pdu_bytes: 0,
         };
         let unanswered = |error| match (error, &peer.tls) {
-            (WireError::Closed, None) => PeerError::Unanswered {
+            (ConnectionError::Closed, None) => PeerError::Unanswered {
                 cause: "does that port take TLS alone?",
             },
-            (WireError::Closed, Some(_)) => PeerError::Unanswered {
+            (ConnectionError::Closed, Some(_)) => PeerError::Unanswered {
                 cause: "is that a port without TLS?",
             },
             (error, _) => error.into(),
         };
-        wire.write(&request.encode()).map_err(unanswered)?;
-        let (answers, pdu_bytes) = match wire.read(false).map_err(unanswered)? {
-            (kind::ACCEPT, body) => accepted(body)?,
-            (kind::REJECT, body) => return Err(WireError::Rejected(rejection(body)).into()),
+        stream.write(&request.encode()).map_err(unanswered)?;
+        let (answers, pdu_bytes) = match stream.read(false).map_err(unanswered)? {
+            (pdu_type::ACCEPT, body) => accepted(body)?,
+            (pdu_type::REJECT, body) => {
+                return Err(ConnectionError::Rejected(rejection(body)).into());
+            }
             (found, _) => {
-                let error = WireError::Unexpected { found };
-                wire.abort(&error);
+                let error = ConnectionError::Unexpected { found };
+                stream.abort(&error);
                 return Err(error.into());
             }
         };
-        wire.set_idle(limits.idle);
+        stream.set_idle(limits.idle);
         Ok(Self {
-            wire,
+            stream,
             kinds,
             answers,
-            piece_bytes: piece_bytes(pdu_bytes),
+            value_bytes: value_bytes(pdu_bytes),
             ends_with_node: false,
         })
     }
 
-    /// Has a node that stops end the wait for an answer at once.
+    /// Lets a stop of the node end the wait for an answer at once.
     pub fn end_with_node(&mut self) {
         self.ends_with_node = true;
     }
 
-    /// The presentation context for a class in a transfer syntax.
+    /// Number of the presentation context of a SOP class and transfer syntax.
     ///
     /// **Errors**: the peer did not accept it.
-    pub fn context(&self, kind: &Kind) -> Result<u8, PeerError> {
+    pub fn context(&self, kind: &ClassAndSyntax) -> Result<u8, PeerError> {
         let (class, syntax) = kind;
         let index = self.kinds.iter().position(|known| known == kind);
         let answer = index.and_then(|index| {
@@ -150,7 +150,7 @@ impl<'a> Association<'a> {
                 .find(|answer| index < CONTEXTS_MAX && answer.context == context(index))
         });
         match answer {
-            Some(answer) if answer.verdict == verdict::ACCEPTED && answer.syntax == *syntax => {
+            Some(answer) if answer.result == result::ACCEPTED && answer.syntax == *syntax => {
                 Ok(answer.context)
             }
             _ => Err(PeerError::NotAccepted {
@@ -160,19 +160,24 @@ impl<'a> Association<'a> {
         }
     }
 
-    /// Bytes of a message that go into one PDU.
-    pub fn piece_bytes(&self) -> usize {
-        self.piece_bytes
+    /// Bytes of a message in one PDU.
+    pub fn value_bytes(&self) -> usize {
+        self.value_bytes
     }
 
     /// Sends a command set or a whole data set.
     ///
-    /// **Errors**: [`WireError`].
-    pub fn send(&mut self, context: u8, command: bool, bytes: &[u8]) -> Result<(), WireError> {
-        let mut pieces = bytes.chunks(self.piece_bytes).peekable();
-        while let Some(bytes) = pieces.next() {
-            let last = pieces.peek().is_none();
-            self.send_piece(Piece {
+    /// **Errors**: [`ConnectionError`].
+    pub fn send(
+        &mut self,
+        context: u8,
+        command: bool,
+        bytes: &[u8],
+    ) -> Result<(), ConnectionError> {
+        let mut values = bytes.chunks(self.value_bytes).peekable();
+        while let Some(bytes) = values.next() {
+            let last = values.peek().is_none();
+            self.send_value(PDataValue {
                 context,
                 command,
                 last,
@@ -182,17 +187,17 @@ impl<'a> Association<'a> {
         Ok(())
     }
 
-    /// Sends a piece of a message.
+    /// Sends a fragment of a message.
     ///
-    /// **Errors**: [`WireError`].
-    pub fn send_piece(&mut self, piece: Piece<'_>) -> Result<(), WireError> {
-        self.wire.write(&data(piece))
+    /// **Errors**: [`ConnectionError`].
+    pub fn send_value(&mut self, value: PDataValue<'_>) -> Result<(), ConnectionError> {
+        self.stream.write(&encode_value(value))
     }
 
-    /// Waits for the answer to a command in a presentation context, which has no data set; its status.
+    /// Waits for the response to a command, without a data set; returns its status.
     ///
-    /// **Errors**: [`WireError`].
-    pub fn answer(&mut self, context: u8, to: &Command) -> Result<u16, WireError> {
+    /// **Errors**: [`ConnectionError`].
+    pub fn answer(&mut self, context: u8, to: &CommandSet) -> Result<u16, ConnectionError> {
         let mut status = None;
         self.answers(context, to, 0, &mut |answer| {
             status = answer.command.status;
@@ -201,44 +206,44 @@ impl<'a> Association<'a> {
         status.ok_or(NO_ANSWER)
     }
 
-    /// Waits for answers to a command in a presentation context, and gives each to `take` until this says that it was
-    /// the last; data sets of them are of `data_bytes` at most. Answers need not name the instance (PS3.7 9.3.1.2), but
-    /// no other one.
+    /// Waits for responses to a command, and passes each to `take` until it returns `false` for
+    /// the last; their data sets have at most `data_bytes`. Responses need not name the instance (PS3.7 9.3.1.2), but
+    /// must not name another.
     ///
-    /// **Errors**: [`WireError`]; what `take` gives.
+    /// **Errors**: [`ConnectionError`]; what `take` gives.
     pub fn answers(
         &mut self,
         context: u8,
-        to: &Command,
+        to: &CommandSet,
         data_bytes: usize,
-        take: &mut dyn FnMut(Message) -> Result<bool, WireError>,
-    ) -> Result<(), WireError> {
+        take: &mut dyn FnMut(ResponseMessage) -> Result<bool, ConnectionError>,
+    ) -> Result<(), ConnectionError> {
         let (mut set, mut data_set) = (Vec::new(), Vec::new());
-        // Of a message whose data set has not come yet.
-        let mut waits: Option<Command> = None;
+        // The command of a message whose data set has not come yet.
+        let mut waits: Option<CommandSet> = None;
         loop {
-            let mut body = match self.wire.read(self.ends_with_node)? {
-                (kind::DATA, body) => body,
-                (found, _) => return Err(WireError::Unexpected { found }),
+            let mut body = match self.stream.read(self.ends_with_node)? {
+                (pdu_type::DATA, body) => body,
+                (found, _) => return Err(ConnectionError::Unexpected { found }),
             };
-            while let Some(piece) = piece(&mut body)? {
-                let (bytes, limit) = if piece.command {
+            while let Some(value) = next_value(&mut body)? {
+                let (bytes, limit) = if value.command {
                     (&mut set, COMMAND_BYTES_MAX)
                 } else {
                     (&mut data_set, data_bytes)
                 };
-                let fits = piece.command == waits.is_none() && piece.context == context;
-                if !fits || bytes.len() + piece.bytes.len() > limit {
+                let fits = value.command == waits.is_none() && value.context == context;
+                if !fits || bytes.len() + value.bytes.len() > limit {
                     return Err(NO_ANSWER);
                 }
-                bytes.extend(piece.bytes);
-                if !piece.last {
+                bytes.extend(value.bytes);
+                if !value.last {
                     continue;
                 }
                 let command = match waits.take() {
                     Some(command) => command,
                     None => {
-                        let answer = Command::decode(&std::mem::take(&mut set))?;
+                        let answer = CommandSet::decode(&std::mem::take(&mut set))?;
                         if answer.field != to.field | field::ANSWER
                             || answer.message != to.message
                             || answer.status.is_none()
@@ -254,40 +259,40 @@ impl<'a> Association<'a> {
                     }
                 };
                 let data = std::mem::take(&mut data_set);
-                if !take(Message { command, data })? {
+                if !take(ResponseMessage { command, data })? {
                     return Ok(());
                 }
             }
         }
     }
 
-    /// Ends the association: as agreed, or by abort. Everything was answered before: a peer that does not agree costs no
-    /// more than `RELEASE_TIME`.
+    /// Ends the association, by release or by abort. All requests were answered before: a peer that does not answer the
+    /// release costs at most `RELEASE_TIME`.
     pub fn close(mut self, well: bool) {
-        self.wire.set_idle(RELEASE_TIME);
+        self.stream.set_idle(RELEASE_TIME);
         if well
             && self
-                .wire
-                .write(&[kind::RELEASE_REQUEST, 0, 0, 0, 0, 4, 0, 0, 0, 0])
+                .stream
+                .write(&[pdu_type::RELEASE_REQUEST, 0, 0, 0, 0, 4, 0, 0, 0, 0])
                 .is_ok()
         {
-            let _ = self.wire.read(false);
-            self.wire.close();
+            let _ = self.stream.read(false);
+            self.stream.close();
         } else {
-            self.wire.abort(&WireError::Closed);
+            self.stream.abort(&ConnectionError::Closed);
         }
     }
 }
 
-const NO_ANSWER: WireError = WireError::Malformed("an answer is not to what was sent");
+const NO_ANSWER: ConnectionError = ConnectionError::Malformed("an answer is not to what was sent");
 
 /// Number of the presentation context at an index.
 fn context(index: usize) -> u8 {
     (2 * index + 1) as u8
 }
 
-fn connect(peer: &Destination, limits: &Limits) -> Result<Connection, PeerError> {
-    // Before the peer is bothered.
+fn connect(peer: &Peer, limits: &NodeLimits) -> Result<Connection, PeerError> {
+    // Errors of the settings come before a connection.
     let tls = match &peer.tls {
         Some(settings) => Some((client(settings)?, settings.server_name.clone())),
         None => None,
@@ -302,7 +307,7 @@ fn connect(peer: &Destination, limits: &Limits) -> Result<Connection, PeerError>
                 return Ok(match tls {
                     None => stream.into(),
                     Some((config, name)) => TlsStream::client(config, name, stream)
-                        .map_err(WireError::Tls)?
+                        .map_err(ConnectionError::Tls)?
                         .into(),
                 });
             }

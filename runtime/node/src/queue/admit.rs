@@ -1,4 +1,4 @@
-//! Instances on their way into jobs.
+//! Adds instances to jobs.
 
 use std::collections::HashSet;
 use std::io;
@@ -7,86 +7,88 @@ use std::time::Instant;
 
 use crate::clock::Time;
 use crate::log;
-use crate::queue::job::Copy;
-use crate::queue::unit::Unit;
-use crate::queue::{Arrival, Folder, Job, Key, Queue, State, Undone};
+use crate::queue::job::{
+    IncompleteReason, JobKey, JobRecord, JobState, ReceivedInstance, StoredInstance,
+};
+use crate::queue::job_entry::JobEntry;
+use crate::queue::job_folder::JobFolder;
+use crate::queue::job_queue::JobQueue;
 
-/// What became of an instance that was put into the queue.
+/// Whether an admitted instance is new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admitted {
-    /// It waits for its job.
+pub enum Admission {
     New,
-    /// It is there already.
+    /// The job has it already.
     Known,
 }
 
-/// Why an instance is not put into the queue.
+/// Why an instance is not admitted.
 #[derive(Debug, thiserror::Error)]
-pub enum NotAdmitted {
+pub enum AdmissionError {
     /// The system cannot move the file or write; it is then still where it was.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// There are as many jobs on their way as may be.
+    /// The number of unfinished jobs has reached its limit.
     #[error("there are {limit} jobs on their way, which is the limit")]
     Jobs {
-        /// Jobs that there may be.
+        /// Most unfinished jobs.
         limit: usize,
     },
-    /// Another caller has sent the instance with another content.
+    /// Another caller has sent the instance with other content.
     #[error("another caller has sent an instance of its UID with another content")]
     Conflict,
 }
 
-impl Queue {
-    /// The job of a service that an instance with these UIDs belongs to.
-    pub fn key(&self, service: usize, study: &str, series: &str) -> Key {
+impl JobQueue {
+    /// The key of the job of a service that an instance with these UIDs belongs to.
+    pub fn key(&self, service: usize, study: &str, series: &str) -> JobKey {
         self.secret.key(&self.services[service], study, series)
     }
 
-    /// An instance with this UID and this digest of its data set that `caller` sends.
-    pub fn arrival(&self, uid: &str, content: &[u8], caller: &str) -> Arrival {
+    /// The keyed digests of an instance with this UID and this digest of its data set, from `caller`.
+    pub fn arrival(&self, uid: &str, content: &[u8], caller: &str) -> ReceivedInstance {
         let digest = |bytes: &[u8]| self.secret.digest([bytes]);
-        Arrival::new(
+        ReceivedInstance::new(
             digest(uid.as_bytes()),
             digest(content),
             &digest(caller.as_bytes()),
         )
     }
 
-    /// Puts an instance into its job. When this returns, it stays whatever happens.
+    /// Adds an instance to its job. After this returns, the instance survives a loss of power.
     ///
-    /// `touched` are the jobs that the association has sent into; they are held back until [`Queue::leave`]. As long
-    /// as a job is on its way, an instance of it is replaced by who sent it and nobody else.
+    /// `touched` are the jobs that the association has sent instances of; they are held back until [`JobQueue::leave`].
+    /// While a job is unfinished, only the caller that sent an instance may replace it.
     ///
-    /// **Errors**: [`NotAdmitted`].
+    /// **Errors**: [`AdmissionError`].
     pub fn admit(
         &self,
         service: usize,
-        key: &Key,
-        arrival: &Arrival,
+        key: &JobKey,
+        arrival: &ReceivedInstance,
         file: &Path,
         caller: &str,
-        touched: &mut HashSet<Key>,
-    ) -> Result<Admitted, NotAdmitted> {
+        touched: &mut HashSet<JobKey>,
+    ) -> Result<Admission, AdmissionError> {
         let (folder, admitted) = {
-            let mut units = self.units();
-            let waits = |unit: &Unit| !unit.job.state.is_final() || !unit.arrived.is_empty();
-            let full = (units.unfinished() >= self.jobs_max).then_some(self.jobs_max);
-            if units.get(key).is_none() {
+            let mut jobs = self.lock_jobs();
+            let waits = |entry: &JobEntry| !entry.job.state.is_final() || !entry.arrived.is_empty();
+            let full = (jobs.unfinished() >= self.jobs_max).then_some(self.jobs_max);
+            if jobs.get(key).is_none() {
                 if let Some(limit) = full {
-                    return Err(NotAdmitted::Jobs { limit });
+                    return Err(AdmissionError::Jobs { limit });
                 }
                 if self.blocked.contains(key) {
                     let reason = "its job could not be taken over from the last node";
                     return Err(io::Error::other(reason).into());
                 }
-                units.insert(key.clone(), self.begin(service, key, caller)?);
+                jobs.insert(key.clone(), self.begin(service, key, caller)?);
             }
-            let taken = units.update(key, |unit| {
-                let full = full.filter(|_| !waits(unit));
-                let taken = self.take(unit, arrival, file, caller, touched.contains(key), full);
-                if unit.open == 0 {
-                    unit.input = None;
+            let taken = jobs.update(key, |entry| {
+                let full = full.filter(|_| !waits(entry));
+                let taken = self.take(entry, arrival, file, caller, touched.contains(key), full);
+                if entry.open == 0 {
+                    entry.input = None;
                 }
                 taken
             });
@@ -97,77 +99,77 @@ impl Queue {
             }
             (folder, admitted)
         };
-        // Without the lock: others need not wait for the disk. So are copies: what is there already may have come a
-        // moment ago, and its name not be on the disk. The folder may have been merged meanwhile, which syncs.
+        // Without the lock, so that nothing else waits for the disk. For known instances as well: they may have come a
+        // moment ago, and not be synced. The folder may have been merged meanwhile, which syncs.
         match self.files.sync_folder(&folder) {
             Err(reason) if reason.kind() == io::ErrorKind::NotFound => Ok(admitted),
             synced => Ok(synced.map(|()| admitted)?),
         }
     }
 
-    /// Moves an instance into its job: where its name is to be brought to the disk, and whether the association holds
-    /// the job back from now on. With `full`, a job that has ended is not begun anew.
+    /// Moves an instance to its job; returns the folder to be synced, and whether the association holds
+    /// the job back from now on. With `full`, a finished job is not restarted.
     fn take(
         &self,
-        unit: &mut Unit,
-        arrival: &Arrival,
+        entry: &mut JobEntry,
+        arrival: &ReceivedInstance,
         file: &Path,
         caller: &str,
         is_touched: bool,
         full: Option<usize>,
-    ) -> Result<(std::path::PathBuf, Admitted, bool), NotAdmitted> {
-        let (arrived, input) = (unit.folder.arrived(), unit.folder.input());
-        // What was predicted in vain or in doubt is taken again, all of it.
-        let again = unit.job.state == State::Failed || unit.job.doubt;
-        let is_final = unit.job.state.is_final();
-        let in_input = unit.input()?.get(&arrival.uid).cloned();
-        let here = match unit.arrived.get(&arrival.uid) {
+    ) -> Result<(std::path::PathBuf, Admission, bool), AdmissionError> {
+        let (arrived, input) = (entry.folder.arrived(), entry.folder.input());
+        // After a failure or a doubtful prediction, all instances are accepted again.
+        let again = entry.job.state == JobState::Failed || entry.job.doubt;
+        let is_final = entry.job.state.is_final();
+        let in_input = entry.input()?.get(&arrival.uid).cloned();
+        let here = match entry.arrived.get(&arrival.uid) {
             Some(copy) => Some((copy.clone(), &arrived)),
             None => in_input.map(|copy| (copy, &input)),
         };
-        let is_own = |copy: &Copy| copy.owner == arrival.owner;
+        let is_own = |copy: &StoredInstance| copy.owner == arrival.owner;
         if let Some((copy, at)) = &here {
             let waits = *at == &arrived;
             if copy.content == arrival.content && (waits || !again) {
                 let own = is_own(copy);
-                if own && unit.first.as_deref().is_none_or(|first| first == caller) {
-                    unit.last = Instant::now();
+                if own && entry.first.as_deref().is_none_or(|first| first == caller) {
+                    entry.last = Instant::now();
                 }
                 let touches = own && !is_touched;
-                unit.open += usize::from(touches);
-                return Ok(((*at).clone(), Admitted::Known, own));
+                entry.open += usize::from(touches);
+                return Ok(((*at).clone(), Admission::Known, own));
             }
             if copy.content != arrival.content && !is_own(copy) && (waits || !is_final) {
-                return Err(NotAdmitted::Conflict);
+                return Err(AdmissionError::Conflict);
             }
         }
         if let Some(limit) = full {
-            return Err(NotAdmitted::Jobs { limit });
+            return Err(AdmissionError::Jobs { limit });
         }
         self.files.create_folder(&arrived)?;
-        let copy = Copy {
+        let copy = StoredInstance {
             content: arrival.content.clone(),
             owner: arrival.owner.clone(),
-            number: unit.number,
+            number: entry.number,
         };
         self.files
             .rename(file, &arrived.join(copy.file(&arrival.uid)))?;
-        unit.number += 1;
-        unit.has_files = true;
-        let before = Some(&unit.job.caller).filter(|before| !is_final && !before.is_empty());
+        entry.number += 1;
+        entry.has_files = true;
+        let before = Some(&entry.job.caller).filter(|before| !is_final && !before.is_empty());
         let first = || before.map_or_else(|| caller.to_owned(), String::clone);
         let now = Instant::now();
-        if unit.first.get_or_insert_with(first) == caller {
-            unit.last = now;
-            unit.others = None;
+        if entry.first.get_or_insert_with(first) == caller {
+            entry.last = now;
+            entry.others = None;
         } else {
-            let since = unit.others.map_or(now, |(since, _)| since);
-            unit.others = Some((since, now));
+            let since = entry.others.map_or(now, |(since, _)| since);
+            entry.others = Some((since, now));
         }
-        unit.open += usize::from(!is_touched);
-        if let Some(replaced) = unit.arrived.insert(arrival.uid.clone(), copy) {
-            unit.replaced.get_or_insert(unit.number - 1);
-            // Of two the one with the larger number counts, and the other goes when they are taken in.
+        entry.open += usize::from(!is_touched);
+        if let Some(replaced) = entry.arrived.insert(arrival.uid.clone(), copy) {
+            entry.replaced.get_or_insert(entry.number - 1);
+            // Of two copies the one with the larger number counts; the other is removed when the job is completed.
             let replaced = arrived.join(replaced.file(&arrival.uid));
             if let Err(reason) = self.files.remove_file(&replaced) {
                 log::warning(format_args!(
@@ -175,82 +177,87 @@ impl Queue {
                 ));
             }
         }
-        Ok((arrived, Admitted::New, true))
+        Ok((arrived, Admission::New, true))
     }
 
-    fn begin(&self, service: usize, key: &Key, caller: &str) -> io::Result<Unit> {
-        let folder = Folder(self.storage.join("jobs").join(&key.0));
+    fn begin(&self, service: usize, key: &JobKey, caller: &str) -> io::Result<JobEntry> {
+        let folder = JobFolder(self.storage.join("jobs").join(&key.0));
         let is_damaged = self.damaged.contains(key);
-        let job = Job {
+        let job = JobRecord {
             caller: caller.to_owned(),
-            undone: is_damaged.then_some(Undone::Damage).into_iter().collect(),
-            ..Job::new(&self.services[service].ae_title, Time::now())
+            undone: is_damaged
+                .then_some(IncompleteReason::Damage)
+                .into_iter()
+                .collect(),
+            ..JobRecord::new(&self.services[service].ae_title, Time::now())
         };
         self.files.create_folder(&folder.0)?;
         folder.note(&self.files, &job)?;
         log::info(format_args!("job {key}: begins for {}", job.service));
-        let mut unit = Unit::new(folder, job, Some(service));
-        unit.undone.clone_from(&unit.job.undone);
-        Ok(unit)
+        let mut entry = JobEntry::new(folder, job, Some(service));
+        entry.undone.clone_from(&entry.job.undone);
+        Ok(entry)
     }
 
-    /// Ends the hold of an association with a service over the jobs that it has sent into; `whole` says whether it ended
-    /// as agreed, and everything was taken. What one caller left undone, another does not make good.
+    /// Ends the hold of an association over the jobs that it has sent instances of; `whole` tells whether it ended
+    /// as agreed with everything accepted. What one caller left incomplete, another does not complete.
     ///
-    /// Nobody knows which job an instance belongs to that never came or was refused: an association that is not whole
-    /// leaves every job of the service undone that has instances of its caller and still takes some in, until one of
+    /// The job of an instance that never came or was refused is unknown: an association that is not whole
+    /// marks every job of the service that still collects instances and has some of its caller, until an association of
     /// that caller with the service is whole.
-    pub fn leave(&self, service: usize, touched: &HashSet<Key>, caller: &str, whole: bool) {
-        let mut units = self.units();
+    pub fn leave(&self, service: usize, touched: &HashSet<JobKey>, caller: &str, whole: bool) {
+        let mut jobs = self.lock_jobs();
         for key in touched {
-            units.update(key, |unit| {
-                unit.open = unit.open.saturating_sub(1);
-                if unit.open == 0 {
-                    unit.input = None;
+            jobs.update(key, |entry| {
+                entry.open = entry.open.saturating_sub(1);
+                if entry.open == 0 {
+                    entry.input = None;
                 }
-                self.mark(key, unit, caller, whole);
+                self.mark(key, entry, caller, whole);
             });
         }
-        let elsewhere = Undone::Elsewhere(caller.to_owned());
+        let elsewhere = IncompleteReason::Elsewhere(caller.to_owned());
         let owner = self.arrival("", &[], caller).owner;
-        let changes = |unit: &Unit| {
-            let is_marked = unit.undone.contains(&elsewhere);
-            let mut copies = unit.arrived.values();
-            unit.service == Some(service)
+        let changes = |entry: &JobEntry| {
+            let is_marked = entry.undone.contains(&elsewhere);
+            let mut copies = entry.arrived.values();
+            entry.service == Some(service)
                 && is_marked == whole
                 && (whole || copies.any(|copy| copy.owner == owner))
         };
-        let further = units.arriving().filter(|(_, unit)| changes(unit));
-        let further: Vec<Key> = further.map(|(key, _)| key.clone()).collect();
-        // Not noted: to the next node every job is undone that takes instances in.
+        let further = jobs.arriving().filter(|(_, entry)| changes(entry));
+        let further: Vec<JobKey> = further.map(|(key, _)| key.clone()).collect();
+        // Not recorded: the next node treats every collecting job as incomplete.
         for key in further {
-            units.update(&key, |unit| {
+            jobs.update(&key, |entry| {
                 if whole {
-                    unit.undone.remove(&elsewhere);
+                    entry.undone.remove(&elsewhere);
                 } else {
-                    unit.undone.insert(elsewhere.clone());
+                    entry.undone.insert(elsewhere.clone());
                 }
             });
         }
     }
 
-    /// Notes whether what a caller has sent into a job may lack something.
-    fn mark(&self, key: &Key, unit: &mut Unit, caller: &str, whole: bool) {
-        let before = unit.undone.clone();
+    /// Records whether a caller's part of a job may be incomplete.
+    fn mark(&self, key: &JobKey, entry: &mut JobEntry, caller: &str, whole: bool) {
+        let before = entry.undone.clone();
         if whole {
-            unit.undone.retain(|undone| match undone {
-                Undone::Restart => false,
-                Undone::Damage => true,
-                Undone::Caller(of) | Undone::Elsewhere(of) => of != caller,
+            entry.undone.retain(|undone| match undone {
+                IncompleteReason::Restart => false,
+                IncompleteReason::Damage => true,
+                IncompleteReason::Caller(of) | IncompleteReason::Elsewhere(of) => of != caller,
             });
         } else {
-            unit.undone.insert(Undone::Caller(caller.to_owned()));
+            entry
+                .undone
+                .insert(IncompleteReason::Caller(caller.to_owned()));
         }
-        // The next node is to know as well.
-        if unit.undone != before && unit.undone != unit.job.undone {
-            let mut job = unit.job.clone();
-            job.undone.clone_from(&unit.undone);
-            if let Err(reason) = unit.turn_into(&self.files, job) {
+        // The next node needs to know.
+        if entry.undone != before && entry.undone != entry.job.undone {
+            let mut job = entry.job.clone();
+            job.undone.clone_from(&entry.undone);
+            if let Err(reason) = entry.turn_into(&self.files, job) {
                 log::error(format_args!("job {key}: cannot be noted: {reason}"));
             }
         }

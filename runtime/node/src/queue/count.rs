@@ -1,75 +1,65 @@
-//! What is known elsewhere of how many instances a job has to have.
+//! The number of instances that a job should have, as its source states it.
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Grouping;
-use crate::queue::unit::Unit;
-use crate::queue::{Key, Queue};
+use crate::queue::job::JobKey;
+use crate::queue::job_queue::JobQueue;
+use crate::queue::source_count::SourceCount;
 
-/// A job that takes in instances.
+/// A job that is collecting instances.
 #[derive(Debug, Clone)]
-pub struct Unsettled {
-    /// Its name.
-    pub key: Key,
-    /// What makes it one.
+pub struct UnsettledJob {
+    pub key: JobKey,
+    /// What the job groups.
     pub unit: Grouping,
-    /// Instances that wait to be taken in.
+    /// Number of instances in `arrived`.
     pub arrived: usize,
-    /// How long nothing has come.
+    /// Time since the last instance.
     pub rest: Duration,
 }
 
-/// What is here of a job.
+/// The received instances of a job.
 #[derive(Debug, Clone)]
-pub struct Held {
-    /// Instances, those included that it was made of before; once some of them are being replaced, only those that
-    /// came since.
+pub struct HeldInstances {
+    /// Number of instances, including those of its last prediction; once some of them are being replaced, only those
+    /// that came since.
     pub instances: usize,
     /// Number of the next instance.
     pub next: u64,
-    /// The file of an instance that waits to be taken in.
+    /// File of an instance in `arrived`.
     pub sample: PathBuf,
 }
 
-/// What a source said of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counted {
-    /// Instances that it has.
-    pub expected: usize,
-    /// Instances that were here then, as in [`Held`].
-    pub instances: usize,
-    /// Number of the next instance then: what was said holds until that one comes.
-    pub next: u64,
-}
-
-impl Queue {
-    /// The jobs that take in instances and are not being predicted or sent: a copy, for to ask about one takes seconds.
-    pub fn unsettled(&self) -> Vec<Unsettled> {
-        let units = self.units();
-        let unsettled = units.arriving().filter_map(|(key, unit)| {
-            let service = &self.services[unit.service?];
-            (!unit.busy).then(|| Unsettled {
+impl JobQueue {
+    /// The jobs that are collecting instances and are not being predicted or sent. A copy, because a query takes
+    /// seconds.
+    pub fn unsettled(&self) -> Vec<UnsettledJob> {
+        let jobs = self.lock_jobs();
+        let unsettled = jobs.arriving().filter_map(|(key, entry)| {
+            let service = &self.services[entry.service?];
+            (!entry.busy).then(|| UnsettledJob {
                 key: key.clone(),
                 unit: service.unit,
-                arrived: unit.arrived.len(),
-                rest: unit.last.elapsed(),
+                arrived: entry.arrived.len(),
+                rest: entry.last.elapsed(),
             })
         });
         unsettled.collect()
     }
 
-    /// What is here of a job; `None` where nothing waits to be taken in.
+    /// The received instances of a job; `None` where there are none in `arrived`.
     ///
     /// **Errors**: the system cannot read its folder.
-    pub fn held(&self, key: &Key) -> io::Result<Option<Held>> {
-        let (folder, arrived, next, replaced) = match self.units().get(key) {
-            Some(unit) => (
-                unit.folder.clone(),
-                unit.arrived.clone(),
-                unit.number,
-                unit.replaced,
+    pub fn held(&self, key: &JobKey) -> io::Result<Option<HeldInstances>> {
+        let (folder, arrived, next, replaced) = match self.lock_jobs().get(key) {
+            Some(entry) => (
+                entry.folder.clone(),
+                entry.arrived.clone(),
+                entry.number,
+                entry.replaced,
             ),
             None => return Ok(None),
         };
@@ -77,46 +67,28 @@ impl Queue {
             return Ok(None);
         };
         let sample = folder.arrived().join(copy.file(uid));
-        // Without the lock: nobody waits for the disk.
+        // Without the lock, so that nothing else waits for the disk.
         let before = folder.instances(&folder.input())?;
         let is_again = before.keys().any(|uid| arrived.contains_key(uid));
-        // The others may be about to be replaced as well: they do not make it whole.
+        // The others may be about to be replaced as well, and do not count.
         let instances = if is_again || replaced.is_some() {
             let since = replaced.unwrap_or_default();
             arrived.values().filter(|copy| copy.number >= since).count()
         } else {
             arrived.len() + before.len()
         };
-        Ok(Some(Held {
+        Ok(Some(HeldInstances {
             instances,
             next,
             sample,
         }))
     }
 
-    /// Notes what a source said of a job. Where that is what is here, the job is complete, unless more comes. What was
-    /// said of a job that has changed since says nothing of it.
-    pub fn note_count(&self, key: &Key, counted: Counted) {
-        self.units().update(key, |unit| {
-            unit.counted = Some(counted).filter(|counted| counted.is_of(unit));
+    /// Records the number of instances that a source states. If it equals the number received, the job is complete
+    /// unless more come. A statement about a job that has changed since is ignored.
+    pub fn note_count(&self, key: &JobKey, counted: SourceCount) {
+        self.lock_jobs().update(key, |entry| {
+            entry.counted = Some(counted).filter(|counted| entry.is_current(counted));
         });
-    }
-}
-
-impl Counted {
-    fn is_of(&self, unit: &Unit) -> bool {
-        !unit.arrived.is_empty() && self.next == unit.number
-    }
-
-    /// Whether that is what was here.
-    pub(super) fn agrees(&self) -> bool {
-        self.expected == self.instances
-    }
-}
-
-impl Unit {
-    /// What a source said of what is here now.
-    pub(super) fn count(&self) -> Option<Counted> {
-        self.counted.filter(|counted| counted.is_of(self))
     }
 }

@@ -1,4 +1,4 @@
-//! What is noted of a job: one small file, written whole at every change of its state.
+//! The record of a job: one small file, replaced at every change of its state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,31 +9,27 @@ use sha2::{Digest, Sha256};
 use crate::clock::Time;
 use crate::reason::{Reason, Undelivered};
 
-/// Version of the file.
 pub const VERSION: u32 = 2;
 
-/// Where a job is on its way.
+/// The state of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum JobState {
     /// Instances arrive.
     Collecting,
     /// It is complete and waits for its prediction.
     Queued,
-    /// It is predicted.
     Running,
     /// Its results are sent, or wait for that.
     Sending,
-    /// Its results were not taken in many tries; they are tried again now and then.
+    /// Its results were not accepted in many attempts; they are tried again at intervals.
     Undelivered,
-    /// It is done.
     Done,
-    /// It cannot be done.
     Failed,
 }
 
-impl State {
-    /// All states, on the way.
+impl JobState {
+    /// All states in order.
     pub const ALL: [Self; 7] = [
         Self::Collecting,
         Self::Queued,
@@ -44,17 +40,16 @@ impl State {
         Self::Failed,
     ];
 
-    /// Where it stands among [`State::ALL`].
+    /// Index in [`JobState::ALL`].
     pub fn index(self) -> usize {
         self as usize
     }
 
-    /// Whether nothing is going to happen with it by itself.
+    /// Whether the job has finished, successfully or not.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Done | Self::Failed)
     }
 
-    /// Its name.
     pub fn word(self) -> &'static str {
         match self {
             Self::Collecting => "collecting",
@@ -71,74 +66,71 @@ impl State {
 /// Why instances of a job may be missing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Undone {
-    /// The node ended, and whoever was sending was cut off. Anybody who sends makes that good.
+pub enum IncompleteReason {
+    /// The node ended and cut off open associations. Resolved by any caller that sends again.
     Restart,
-    /// Earlier instances of the job cannot be read and were set aside. Nobody makes that good by sending on.
+    /// Earlier instances of the job cannot be read and were set aside. Not resolved by sending more.
     Damage,
-    /// An association of this caller that sent into the job broke off or had instances refused.
+    /// An association of this caller that sent instances of the job broke off or had some refused.
     Caller(String),
-    /// The same, in an association that may have been about another job.
+    /// As `Caller`, in an association whose missing instances may be of another job.
     Elsewhere(String),
 }
 
-/// What is noted of a job. No UID and nothing else of its data sets is.
+/// The record of a job. It contains no UID and nothing else of its data sets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Job {
-    /// Version of the file.
+pub struct JobRecord {
     pub version: u32,
-    /// Called AE title.
     pub service: String,
-    /// Where it is on its way.
-    pub state: State,
+    pub state: JobState,
     /// When its first instance came.
     pub created: Time,
-    /// When it came into its state.
+    /// Time of its last change of state.
     pub changed: Time,
-    /// Instances that are predicted.
+    /// Number of instances that are predicted.
     #[serde(default)]
     pub instances: usize,
-    /// Who sent the first of them: AE title and address.
+    /// AE title and address of the caller that sent the first of them.
     #[serde(default)]
     pub caller: String,
-    /// Whether instances may be missing: an association broke off, or some were refused, and nobody sent again.
+    /// Whether instances may be missing: an association broke off, or some were refused, and none were sent again.
     #[serde(default)]
     pub doubt: bool,
-    /// Instances that its source has, where one could be asked.
+    /// Number of instances that its source states, where one could be queried.
     #[serde(default)]
     pub expected: Option<usize>,
-    /// Why instances of it may be missing, where that has not been made good.
+    /// Why instances may be missing, unless resolved.
     #[serde(default)]
-    pub undone: BTreeSet<Undone>,
-    /// Whether a failure is none of its images': it is tried again when the node starts.
+    pub undone: BTreeSet<IncompleteReason>,
+    /// Whether a failure is not due to its images, so that it is tried again when the node starts.
     #[serde(default)]
     pub again_at_start: bool,
-    /// Tries in its state that failed.
+    /// Failed attempts in its state.
     #[serde(default)]
     pub attempts: u32,
-    /// Predictions that ended with the node.
+    /// Predictions that the end of the node interrupted.
     #[serde(default)]
     pub interrupted: u32,
-    /// When the next try is due.
+    /// When the next attempt is due.
     #[serde(default)]
     pub not_before: Time,
     /// Why the last prediction failed.
     #[serde(default)]
     pub reason: Option<Reason>,
-    /// Why destinations have not taken all results, by their names.
+    /// Why destinations have not accepted all results, by their names.
     #[serde(default)]
     pub undelivered: BTreeMap<String, Undelivered>,
-    /// Folder of results that are whole.
+    /// Folder of complete results.
     #[serde(default)]
     pub output: Option<String>,
-    /// Results to be sent to each destination.
+    /// Number of results to be sent to each destination.
     #[serde(default)]
     pub results: usize,
-    /// Digests of the names of results that a destination has taken.
+    /// Digests of the names of results that each destination has accepted.
     #[serde(default)]
     pub delivered: BTreeMap<String, Vec<String>>,
-    /// What results were sent to each destination, whether or not it answered: by the digest of their UID, the
-    /// digest of what they were made of; empty where the destination may have something else under that UID.
+    /// The results that were sent to each destination, whether or not it answered: by the digest of their UID, the
+    /// digest of what they were made of; empty where the destination may have something else with that UID.
     #[serde(default)]
     pub sent: BTreeMap<String, BTreeMap<String, String>>,
     /// Digest of what the results were made of: instances, bundle, settings.
@@ -149,13 +141,13 @@ pub struct Job {
     pub settings: String,
 }
 
-impl Job {
-    /// A job whose first instance is about to come.
+impl JobRecord {
+    /// A job without instances.
     pub fn new(service: &str, now: Time) -> Self {
         Self {
             version: VERSION,
             service: service.to_owned(),
-            state: State::Collecting,
+            state: JobState::Collecting,
             created: now,
             changed: now,
             instances: 0,
@@ -178,8 +170,8 @@ impl Job {
         }
     }
 
-    /// The same in another state, where nothing was tried yet.
-    pub fn into_state(&self, state: State, now: Time) -> Self {
+    /// The job in another state, without failed attempts.
+    pub fn into_state(&self, state: JobState, now: Time) -> Self {
         Self {
             state,
             changed: now,
@@ -192,21 +184,21 @@ impl Job {
         }
     }
 
-    /// Whether its source has more instances than came.
+    /// Whether its source states more instances than came.
     pub fn lacks(&self) -> bool {
         self.expected
             .is_some_and(|expected| expected > self.instances)
     }
 
-    /// The same, failed, without results.
+    /// The job in the state failed, without results.
     pub fn failed(&self, reason: Reason, now: Time) -> Self {
         Self {
             reason: Some(reason),
-            ..self.into_state(State::Failed, now).without_results()
+            ..self.into_state(JobState::Failed, now).without_results()
         }
     }
 
-    /// The same without results.
+    /// The job without results.
     pub fn without_results(self) -> Self {
         Self {
             output: None,
@@ -216,7 +208,7 @@ impl Job {
         }
     }
 
-    /// The same after a try that failed, to be tried again.
+    /// The job after a failed attempt, to be tried again.
     pub fn again(&self, not_before: Time) -> Self {
         Self {
             attempts: self.attempts + 1,
@@ -225,7 +217,7 @@ impl Job {
         }
     }
 
-    /// Why the last try failed, in words.
+    /// Why the last attempt failed, in words.
     pub fn why(&self) -> Option<String> {
         let reason = self.reason.iter().map(Reason::to_string);
         let undelivered = self.undelivered.iter();
@@ -235,19 +227,19 @@ impl Job {
     }
 }
 
-/// Name of a job: a keyed digest of its service and what makes it one.
+/// Name of a job: a keyed digest of its service and of the UIDs that it groups.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(pub String);
+pub struct JobKey(pub String);
 
-impl Key {
-    /// Takes the name of a folder.
+impl JobKey {
+    /// The key of a folder's name; `None` for any other name.
     pub fn from_name(name: &str) -> Option<Self> {
         is_digest(name, DIGITS).then(|| Self(name.to_owned()))
     }
 }
 
-/// The first digits: enough for a log.
-impl fmt::Display for Key {
+/// The first digits, which are enough for a log.
+impl fmt::Display for JobKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", &self.0[..12])
     }
@@ -256,14 +248,14 @@ impl fmt::Display for Key {
 /// Hexadecimal digits of a digest.
 pub const DIGITS: usize = 32;
 
-/// Hexadecimal digits of what tells callers apart.
+/// Hexadecimal digits of the digest of a caller.
 const OWNER_DIGITS: usize = 16;
 
 pub fn is_digest(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Digest of byte strings; where one ends and the next begins counts.
+/// Digest of byte strings, which depends on where each of them ends.
 pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
@@ -273,24 +265,22 @@ pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     hexadecimal(&hash.finalize()[..DIGITS / 2])
 }
 
-/// Bytes as digits.
 pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// An instance as it comes: keyed digests of its UID, its content and its caller.
+/// A received instance: keyed digests of its UID, its content and its caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Arrival {
-    /// Digest of the UID.
+pub struct ReceivedInstance {
     pub uid: String,
     /// Digest of the data set.
     pub content: String,
-    /// Digest of who sends it.
+    /// Digest of the caller.
     pub owner: String,
 }
 
-impl Arrival {
-    /// Of digests; of that of the caller only the first digits are needed.
+impl ReceivedInstance {
+    /// Of digests; only the first digits of that of the caller are kept.
     pub fn new(uid: String, content: String, caller: &str) -> Self {
         Self {
             uid,
@@ -300,19 +290,19 @@ impl Arrival {
     }
 }
 
-/// What is kept of an instance beside the digest of its UID.
+/// An instance in the folder of a job, beside the digest of its UID.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Copy {
+pub struct StoredInstance {
     /// Digest of the data set.
     pub content: String,
-    /// Digest of who sent it.
+    /// Digest of the caller that sent it.
     pub owner: String,
-    /// Counts the instances of a job: of two copies of an instance the one with the larger number counts.
+    /// Number in the order of arrival: of two copies of an instance, the one with the larger number counts.
     pub number: u64,
 }
 
-impl Copy {
-    /// Name of the file of an instance.
+impl StoredInstance {
+    /// Name of the file of an instance with this digest of its UID.
     pub fn file(&self, uid: &str) -> String {
         let Self {
             content,
@@ -322,7 +312,7 @@ impl Copy {
         format!("{uid}.{content}.{owner}.{number:016x}.dcm")
     }
 
-    /// Takes the name of a file: the digest of the UID, and the rest.
+    /// The digest of the UID and the rest, by the name of a file.
     pub fn from_file(name: &str) -> Option<(String, Self)> {
         let mut parts = name.strip_suffix(".dcm")?.split('.');
         let (uid, content, owner, number) =
@@ -351,19 +341,22 @@ mod tests {
 
     #[test]
     fn names_come_back_as_they_were_put() {
-        let copy = Copy {
+        let copy = StoredInstance {
             content: digest([b"x".as_slice()]),
             owner: "0123456789abcdef".to_owned(),
             number: 0xfeed,
         };
         let uid = digest([b"1.2.3".as_slice()]);
-        assert_eq!(Copy::from_file(&copy.file(&uid)), Some((uid, copy)));
+        assert_eq!(
+            StoredInstance::from_file(&copy.file(&uid)),
+            Some((uid, copy))
+        );
         for other in ["", ".dcm", "job.json", "a.b.dcm", "a.b.c.d.dcm"] {
-            assert_eq!(Copy::from_file(other), None);
+            assert_eq!(StoredInstance::from_file(other), None);
         }
         let key = digest([b"a".as_slice()]);
-        assert_eq!(Key::from_name(&key), Some(Key(key)));
-        assert_eq!(Key::from_name("../../../../etc/passwd/aaaaaaaaa"), None);
+        assert_eq!(JobKey::from_name(&key), Some(JobKey(key)));
+        assert_eq!(JobKey::from_name("../../../../etc/passwd/aaaaaaaaa"), None);
     }
 
     #[test]

@@ -1,33 +1,34 @@
-//! What a storage folder holds, without a change to it.
+//! Reads a storage folder without changing it.
 
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 
 use crate::config::Config;
-use crate::queue::folder::{NoteError, names};
-use crate::queue::job::VERSION;
-use crate::queue::secret::Secret;
-use crate::queue::{Folder, Job, Key, OpenError, Queue};
+use crate::queue::digest_key::DigestKey;
+use crate::queue::job::{JobKey, JobRecord, VERSION};
+use crate::queue::job_folder::{JobFolder, NoteError, names};
+use crate::queue::job_queue::JobQueue;
+use crate::queue::open_error::OpenError;
 
-/// The folder of a job, and what is noted there.
+/// The folder of a job, and its record.
 #[derive(Debug)]
-pub struct Noted {
-    pub key: Key,
-    pub folder: Folder,
-    pub job: Result<Job, NoteError>,
+pub struct NotedJob {
+    pub key: JobKey,
+    pub folder: JobFolder,
+    pub job: Result<JobRecord, NoteError>,
 }
 
-/// Reads the notes of a storage folder's jobs, of which there may be none.
+/// Reads the records of the jobs of a storage folder.
 ///
-/// **Errors**: the folder of jobs cannot be listed; a note is of another version; there are notes and no key.
-pub fn notes(storage: &Path) -> Result<Vec<Noted>, OpenError> {
+/// **Errors**: the folder of jobs cannot be listed; a record has another version; there are records but no key.
+pub fn notes(storage: &Path) -> Result<Vec<NotedJob>, OpenError> {
     let jobs = storage.join("jobs");
     let folders = names(&jobs).map_err(OpenError::io(&jobs))?;
     let noted = folders.into_iter().filter_map(|(name, path)| {
-        let (key, folder) = (Key::from_name(&name)?, Folder(path));
+        let (key, folder) = (JobKey::from_name(&name)?, JobFolder(path));
         let job = folder.job();
-        Some(Noted { key, folder, job })
+        Some(NotedJob { key, folder, job })
     });
     let noted: Vec<_> = noted.collect();
     let mut versions = noted.iter().filter_map(|noted| match noted.job {
@@ -48,32 +49,32 @@ pub fn notes(storage: &Path) -> Result<Vec<Noted>, OpenError> {
     Ok(noted)
 }
 
-impl Queue {
-    /// Looks whether a queue can be opened in the storage folder of these settings, and changes nothing there; gives
-    /// the number of its jobs. A folder that is not there has none.
+impl JobQueue {
+    /// Checks whether a queue can be opened in the storage folder of these settings, without changing it; returns
+    /// the number of its jobs. An absent folder has none.
     ///
-    /// **Errors**: [`OpenError`], as [`Queue::open`] would give it.
+    /// **Errors**: [`OpenError`], as [`JobQueue::open`] would give it.
     pub fn look(config: &Config) -> Result<usize, OpenError> {
         let storage = &config.storage;
-        // Where it is not there, it is made in the nearest folder that is.
+        // An absent folder would be created in its nearest existing ancestor.
         let there = storage.ancestors().find(|folder| folder.exists());
         let there = match there {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
-        // A file without a name, which is gone at once.
+        // An unnamed file, which is removed at once.
         tempfile::tempfile_in(there).map_err(OpenError::io(there))?;
         if there != storage {
             return Ok(0);
         }
         is_free(storage)?;
         let key = storage.join("key");
-        Secret::read(&key).map_err(OpenError::io(&key))?;
+        DigestKey::read(&key).map_err(OpenError::io(&key))?;
         Ok(notes(storage)?.len())
     }
 }
 
-/// A folder in a form that can be locked; `None` where the system has none.
+/// Opens a folder for locking; `None` where the system cannot lock folders.
 pub fn lockable(folder: &Path) -> Option<File> {
     if cfg!(unix) {
         File::open(folder).ok()

@@ -1,109 +1,45 @@
-//! Opens a queue and goes on where the last node was.
+//! Opens a queue and recovers the jobs of the last node.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
-
 use crate::clock::Time;
-use crate::config::{Config, Service};
+use crate::config::Config;
 use crate::log;
-use crate::queue::files::Files;
-use crate::queue::folder::{NoteError, names};
-use crate::queue::job::DIGITS;
-use crate::queue::look::{self, Noted};
-use crate::queue::secret::Secret;
-use crate::queue::unit::Unit;
-use crate::queue::units::Units;
-use crate::queue::{Folder, Job, Key, Mutex, Queue, State, Undone, digest, hexadecimal};
+use crate::queue::digest_key::DigestKey;
+use crate::queue::durable_files::DurableFiles;
+use crate::queue::job::{DIGITS, IncompleteReason, JobKey, JobRecord, JobState};
+use crate::queue::job_entry::JobEntry;
+use crate::queue::job_folder::{JobFolder, NoteError, names};
+use crate::queue::job_index::JobIndex;
+use crate::queue::job_queue::JobQueue;
+use crate::queue::look::{self, NotedJob};
+use crate::queue::open_error::OpenError;
+use crate::queue::orphan;
+use crate::queue::service_digest::{manifest_digest, settings_digest};
 use crate::reason::Reason;
-use crate::work::orphan;
 
-/// Predictions that end with the node before a job counts as what ends it.
+/// Predictions interrupted by the end of the node after which a job fails as its likely cause.
 const INTERRUPTED_MAX: u32 = 20;
 
-/// Why a queue cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The system refuses.
-    #[error("cannot use the storage folder `{}`: {reason}", path.display())]
-    Io {
-        /// The folder or a file in it.
-        path: PathBuf,
-        /// What the system answered.
-        reason: io::Error,
-    },
-    /// The folder's jobs are named with a key that is gone.
-    #[error("the storage folder `{}` has jobs, but not the key that they are named with", path.display())]
-    NoKey {
-        /// File of the key.
-        path: PathBuf,
-    },
-    /// Its jobs are of another version.
-    #[error(
-        "the storage folder `{}` has jobs of version {found}, expected {expected}",
-        path.display()
-    )]
-    Version {
-        /// The folder.
-        path: PathBuf,
-        /// Version of a job.
-        found: u32,
-        /// Version that this program reads and writes.
-        expected: u32,
-    },
-    /// Another node has it.
-    #[error("the storage folder `{}` is in use by another node", path.display())]
-    InUse {
-        /// The folder.
-        path: PathBuf,
-    },
-}
-
-impl OpenError {
-    /// What the reader can do about it.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Io { .. } => {
-                Some("`storage` in the settings names a folder that the node can write to")
-            }
-            Self::NoKey { .. } => Some(
-                "put the file `key` back, or give the node another `storage` and move images from this one by hand",
-            ),
-            Self::Version { .. } => Some(
-                "run the version of vesal that wrote it until its jobs are done, or give the node another `storage`",
-            ),
-            Self::InUse { .. } => {
-                Some("stop the other node, or give this one a `storage` of its own")
-            }
-        }
-    }
-
-    pub(super) fn io(path: &Path) -> impl Fn(io::Error) -> Self {
-        move |reason| Self::Io {
-            path: path.to_owned(),
-            reason,
-        }
-    }
-}
-
-impl Queue {
-    /// Opens the queue in the storage folder of these settings, which is made if it is not there.
+impl JobQueue {
+    /// Opens the queue in the storage folder of these settings, which is created if absent.
     ///
-    /// Half received files are removed; what was predicted when the last node ended is predicted again; what was sent
-    /// is not sent again. A job that cannot be read is set aside, the others go on.
+    /// Incomplete files are removed; jobs that were being predicted when the last node ended are predicted again;
+    /// results that were sent are not sent again. A job that cannot be read is moved to `damaged`.
     ///
     /// **Errors**: [`OpenError`].
     pub fn open(config: &Config) -> Result<Self, OpenError> {
-        Self::open_with(config, Files::default())
+        Self::open_with(config, DurableFiles::default())
     }
 
-    pub(super) fn open_with(config: &Config, files: Files) -> Result<Self, OpenError> {
+    pub(super) fn open_with(config: &Config, files: DurableFiles) -> Result<Self, OpenError> {
         let locks = lock(&config.storage)?;
-        // What a prediction is told has to be found again by the next node.
+        // The paths in arguments of predictions must be the same for the next node.
         let storage = config
             .storage
             .canonicalize()
@@ -111,14 +47,14 @@ impl Queue {
         orphan::end(&storage.join("jobs"));
         let noted = look::notes(&storage)?;
         let key = storage.join("key");
-        let secret = Secret::open(&key, &files).map_err(OpenError::io(&key))?;
-        let bundles: Vec<_> = config.services.iter().map(manifest).collect();
+        let secret = DigestKey::open(&key, &files).map_err(OpenError::io(&key))?;
+        let bundles: Vec<_> = config.services.iter().map(manifest_digest).collect();
         let services = config.services.iter().zip(&bundles);
         let mut queue = Self {
             storage,
             services: config.services.clone(),
             settings: services
-                .map(|(of, bundle)| settings(of, bundle.as_deref()))
+                .map(|(of, bundle)| settings_digest(of, bundle.as_deref()))
                 .collect(),
             bundles,
             retry: config.retry.clone(),
@@ -128,7 +64,7 @@ impl Queue {
             files,
             blocked: Vec::new(),
             damaged: Vec::new(),
-            units: Mutex::new(Units::new(&config.services, &config.retention)),
+            jobs: Mutex::new(JobIndex::new(&config.services, &config.retention)),
             _locks: locks,
         };
         queue
@@ -137,14 +73,14 @@ impl Queue {
         Ok(queue)
     }
 
-    fn recover(&mut self, noted: Vec<Noted>) -> io::Result<()> {
+    fn recover(&mut self, noted: Vec<NotedJob>) -> io::Result<()> {
         let jobs = self.storage.join("jobs");
         self.files.create_folder(&jobs)?;
         self.files.remove_folder(&self.incoming())?;
         self.files.create_folder(&self.incoming())?;
-        for Noted { key, folder, job } in noted {
+        for NotedJob { key, folder, job } in noted {
             match job.and_then(|job| Ok(self.take_over(&key, &folder, job)?)) {
-                Ok(unit) => self.units().insert(key, unit),
+                Ok(entry) => self.lock_jobs().insert(key, entry),
                 Err(NoteError::Io(reason))
                     if reason.kind() == io::ErrorKind::NotFound && !folder.has_note() =>
                 {
@@ -154,15 +90,15 @@ impl Queue {
             }
         }
         let aside = names(&self.storage.join("damaged"))?;
-        // Those of one name are numbered behind it.
+        // Duplicates have a number after the name.
         let keys = aside.keys().map(|name| name.chars().take(DIGITS).collect());
-        self.damaged = keys.map(Key).collect();
+        self.damaged = keys.map(JobKey).collect();
         Ok(())
     }
 
-    /// Removes the folder of a job without a note. A node that died before the first one left no image there; where
-    /// there are some, the note was lost.
-    fn clear_away(&mut self, key: Key, folder: &Folder) {
+    /// Removes the folder of a job without a record, in which a node that died before the first record left no image;
+    /// where there are images, the record was lost and the job is set aside.
+    fn clear_away(&mut self, key: JobKey, folder: &JobFolder) {
         match folder.has_files() {
             Ok(false) => {}
             Ok(true) => return self.set_aside(key, folder, &NoteError::Absent),
@@ -174,8 +110,8 @@ impl Queue {
         }
     }
 
-    /// Moves a job that cannot be taken over to where somebody can look at it: rather that than the loss of its images.
-    fn set_aside(&mut self, key: Key, folder: &Folder, reason: &NoteError) {
+    /// Moves a job that cannot be recovered to `damaged`, so that its images are not lost.
+    fn set_aside(&mut self, key: JobKey, folder: &JobFolder, reason: &NoteError) {
         log::error(format_args!(
             "job {key}: set aside, it cannot be taken over: {reason}"
         ));
@@ -198,58 +134,58 @@ impl Queue {
         }
     }
 
-    /// **Errors**: its instances cannot be listed. What cannot be written or removed is no reason to lose it.
-    fn take_over(&self, key: &Key, folder: &Folder, job: Job) -> io::Result<Unit> {
+    /// **Errors**: its instances cannot be listed. Failures to write or remove files are logged only.
+    fn take_over(&self, key: &JobKey, folder: &JobFolder, job: JobRecord) -> io::Result<JobEntry> {
         let mut services = self.services.iter();
         let service = services.position(|service| service.ae_title == job.service);
-        let mut unit = Unit::new(folder.clone(), job, service);
-        unit.arrived = folder.instances(&folder.arrived())?;
+        let mut entry = JobEntry::new(folder.clone(), job, service);
+        entry.arrived = folder.instances(&folder.arrived())?;
         let has_input = !folder.instances(&folder.input())?.is_empty();
-        self.recover_unit(key, &mut unit, has_input);
-        Ok(unit)
+        self.recover_entry(key, &mut entry, has_input);
+        Ok(entry)
     }
 
-    fn recover_unit(&self, key: &Key, unit: &mut Unit, has_input: bool) {
-        unit.undone.clone_from(&unit.job.undone);
-        // Whoever was sending, was cut off by our end.
-        unit.undone.insert(Undone::Restart);
+    fn recover_entry(&self, key: &JobKey, entry: &mut JobEntry, has_input: bool) {
+        entry.undone.clone_from(&entry.job.undone);
+        // The end of the node cut off open associations.
+        entry.undone.insert(IncompleteReason::Restart);
         let now = Time::now();
-        if unit.job.state == State::Failed && unit.job.again_at_start && has_input {
+        if entry.job.state == JobState::Failed && entry.job.again_at_start && has_input {
             log::info(format_args!("job {key}: is tried again"));
-            let job = unit.job.into_state(State::Queued, now);
-            unit.turn_into_at_once(key, &self.files, job);
+            let job = entry.job.into_state(JobState::Queued, now);
+            entry.turn_into_at_once(key, &self.files, job);
         }
-        if unit.job.state == State::Running {
-            let times = unit.job.interrupted + 1;
+        if entry.job.state == JobState::Running {
+            let times = entry.job.interrupted + 1;
             let job = if times > INTERRUPTED_MAX {
                 let reason = Reason::EndedWithNode { times };
                 log::error(format_args!("job {key}: is given up: {reason}"));
-                unit.job.failed(reason, now)
+                entry.job.failed(reason, now)
             } else {
-                unit.job.into_state(State::Queued, now)
+                entry.job.into_state(JobState::Queued, now)
             };
-            let attempts = unit.job.attempts;
-            let job = Job {
+            let attempts = entry.job.attempts;
+            let job = JobRecord {
                 interrupted: times,
                 attempts,
                 ..job
             };
-            unit.turn_into_at_once(key, &self.files, job);
+            entry.turn_into_at_once(key, &self.files, job);
         }
-        let output = unit.job.output.as_deref();
-        let cleared = unit.folder.remove_runs(&self.files, output);
-        unit.tidied(key, &cleared);
-        if unit.service.is_none() && !unit.job.state.is_final() {
+        let output = entry.job.output.as_deref();
+        let cleared = entry.folder.remove_runs(&self.files, output);
+        entry.tidied(key, &cleared);
+        if entry.service.is_none() && !entry.job.state.is_final() {
             log::warning(format_args!(
                 "job {key}: waits, the settings have no service {}",
-                unit.job.service
+                entry.job.service
             ));
         }
     }
 }
 
-/// Makes the folder, for its owner alone, and takes its locks: a file, and where the system lets a folder be locked the
-/// folder itself, for the file can be removed.
+/// Creates the folder, for its owner alone, and takes its locks: a file and, where the system can lock folders, the
+/// folder itself, because the file can be removed.
 fn lock(storage: &Path) -> Result<Vec<File>, OpenError> {
     let io = OpenError::io(storage);
     let mut builder = fs::DirBuilder::new();
@@ -257,7 +193,7 @@ fn lock(storage: &Path) -> Result<Vec<File>, OpenError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(storage).map_err(&io)?;
-    // One that was there may be open to others.
+    // An existing folder may be readable by others.
     #[cfg(unix)]
     fs::set_permissions(storage, std::os::unix::fs::PermissionsExt::from_mode(0o700))
         .map_err(&io)?;
@@ -272,7 +208,7 @@ fn lock(storage: &Path) -> Result<Vec<File>, OpenError> {
         path: storage.to_owned(),
     };
     let mut locks = vec![take(file).map_err(io)?.ok_or_else(in_use)?];
-    // File systems are there that lock files alone.
+    // Some file systems can lock files only.
     if let Some(folder) = look::lockable(storage)
         && let Ok(folder) = take(folder)
     {
@@ -281,7 +217,7 @@ fn lock(storage: &Path) -> Result<Vec<File>, OpenError> {
     Ok(locks)
 }
 
-/// Takes the lock of a file; `None` where another process has it.
+/// Takes the lock of a file; `None` where another process holds it.
 fn take(file: File) -> io::Result<Option<File>> {
     // A process that is just being started may share the lock for a moment.
     let end = Instant::now() + Duration::from_millis(500);
@@ -295,27 +231,4 @@ fn take(file: File) -> io::Result<Option<File>> {
             Err(TryLockError::Error(reason)) => return Err(reason),
         }
     }
-}
-
-/// SHA-256 of the manifest of a service's bundle, which fixes the rest of it; `None` where it cannot be read.
-pub(super) fn manifest(service: &Service) -> Option<String> {
-    let manifest = fs::read(service.bundle.join("manifest.json")).ok()?;
-    Some(hexadecimal(&Sha256::digest(manifest)))
-}
-
-/// Digest of what the results of a service depend on besides the images.
-fn settings(service: &Service, bundle: Option<&str>) -> String {
-    let rules = service
-        .dicom_rules
-        .as_ref()
-        .and_then(|path| fs::read(path).ok())
-        .unwrap_or_default();
-    let texts = [&service.formats, &service.series, &service.options];
-    let lists = texts.map(|list| list.join("\n"));
-    let bundle = bundle.unwrap_or_default().as_bytes();
-    digest(
-        [bundle, &rules, service.geometry.as_bytes()]
-            .into_iter()
-            .chain(lists.iter().map(String::as_bytes)),
-    )
 }

@@ -1,4 +1,4 @@
-//! Takes in what has arrived when nothing more does.
+//! Completes jobs when no more instances come.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -7,84 +7,84 @@ use std::time::Instant;
 use crate::clock::Time;
 use crate::config::Doubtful;
 use crate::log;
-use crate::queue::folder::Instances;
-use crate::queue::job::Copy;
-use crate::queue::unit::Unit;
-use crate::queue::{Job, Key, Queue, State, Undone};
+use crate::queue::job::{IncompleteReason, JobKey, JobRecord, JobState, StoredInstance};
+use crate::queue::job_entry::JobEntry;
+use crate::queue::job_folder::Instances;
+use crate::queue::job_queue::JobQueue;
 use crate::reason::Reason;
 
-impl Queue {
-    /// Makes jobs of what is complete. To be called now and then.
+impl JobQueue {
+    /// Completes jobs that are due. To be called periodically.
     pub fn settle(&self) {
-        let keys = self.units().complete(Instant::now());
+        let keys = self.lock_jobs().complete(Instant::now());
         for key in keys {
-            // Others may have their turn in between.
-            let mut units = self.units();
-            if !units.is_complete(&key, Instant::now()) {
+            // Locked for each job, so that others have their turn in between.
+            let mut jobs = self.lock_jobs();
+            if !jobs.is_complete(&key, Instant::now()) {
                 continue;
             }
-            let settled = units.update(&key, |unit| {
-                let settled = self.settle_unit(&key, unit);
+            let settled = jobs.update(&key, |entry| {
+                let settled = self.settle_entry(&key, entry);
                 if let Err(reason) = &settled {
                     log::error(format_args!("job {key}: cannot be taken in: {reason}"));
                     // Tried again after another quiet period.
-                    unit.last = Instant::now();
+                    entry.last = Instant::now();
                 }
                 settled
             });
             if matches!(settled, Some(Ok(Settled::Empty))) {
-                units.remove(&key);
+                jobs.remove(&key);
             }
         }
     }
 
-    fn settle_unit(&self, key: &Key, unit: &mut Unit) -> io::Result<Settled> {
+    fn settle_entry(&self, key: &JobKey, entry: &mut JobEntry) -> io::Result<Settled> {
         let (files, now) = (&self.files, Time::now());
-        self.remove_replaced(unit)?;
-        let mut all = unit.folder.instances(&unit.folder.input())?;
-        all.extend(unit.arrived.clone());
+        self.remove_replaced(entry)?;
+        let mut all = entry.folder.instances(&entry.folder.input())?;
+        all.extend(entry.arrived.clone());
         if all.is_empty() {
-            // An instance was announced, and then could not be kept.
-            files.remove_folder(&unit.folder.0)?;
+            // An instance was announced, but could not be stored.
+            files.remove_folder(&entry.folder.0)?;
             return Ok(Settled::Empty);
         }
-        let known = unit.folder.known()?;
-        let counted = unit.count();
+        let known = entry.folder.known()?;
+        let counted = entry.count();
         let doubt = match counted {
             Some(counted) if counted.agrees() => false,
             Some(counted) if counted.expected > all.len() => true,
-            // More than a source has may come from several, and says nothing; nor does it where earlier instances
-            // stand beside those that replace others.
-            _ => !unit.undone.is_empty(),
+            // More instances than a source states may come from several sources, and decide nothing; neither do earlier
+            // instances beside replaced ones.
+            _ => !entry.undone.is_empty(),
         };
         let expected = counted.map(|counted| counted.expected);
         if let Some(known) = &known
-            && self.stays(unit, &all, known, doubt)
+            && self.stays(entry, &all, known, doubt)
         {
-            files.remove_folder(&unit.folder.arrived())?;
-            rest(unit);
+            files.remove_folder(&entry.folder.arrived())?;
+            rest(entry);
             log::info(format_args!(
                 "job {key}: was sent again unchanged, and stays {}",
-                unit.job.state.word()
+                entry.job.state.word()
             ));
             return Ok(Settled::Rest);
         }
-        if unit.job.state != State::Collecting {
-            // From here on, `input` is no longer what the state speaks of.
-            let job = unit.job.into_state(State::Collecting, now);
-            unit.turn_into(files, job)?;
+        if entry.job.state != JobState::Collecting {
+            // From here on, `input` changes, and no longer belongs to the state.
+            let job = entry.job.into_state(JobState::Collecting, now);
+            entry.turn_into(files, job)?;
         }
-        unit.folder.merge(files)?;
+        entry.folder.merge(files)?;
         let lacking = known.map_or(0, |known| {
             known.keys().filter(|uid| !all.contains_key(*uid)).count()
         });
-        // Of what did not succeed, nothing is known but how many there were.
-        let lacking = lacking.max(unit.job.instances.saturating_sub(all.len()));
-        let doubtful = unit.service.map(|index| self.services[index].doubtful);
+        // Of a failed job, only the number of instances is known.
+        let lacking = lacking.max(entry.job.instances.saturating_sub(all.len()));
+        let doubtful = entry.service.map(|index| self.services[index].doubtful);
         let mut instances = all.len();
         let failure = if lacking > 0 {
-            // What comes next is held against all of them again.
-            instances = instances.max(unit.job.instances);
+            // Later instances are compared with all of them again.
+            instances = instances.max(entry.job.instances);
             let instances = lacking;
             Some(Reason::Lacking { instances })
         } else if doubt && doubtful == Some(Doubtful::Fail) {
@@ -93,17 +93,20 @@ impl Queue {
             None
         };
         let job = match failure {
-            None => unit.job.into_state(State::Queued, now).without_results(),
-            Some(reason) => unit.job.failed(reason, now),
+            None => entry
+                .job
+                .into_state(JobState::Queued, now)
+                .without_results(),
+            Some(reason) => entry.job.failed(reason, now),
         };
-        // Told once; when all of them come again, they are all there is.
-        let mut undone = unit.undone.clone();
-        undone.remove(&Undone::Damage);
-        unit.turn_into(
+        // Reported once; if all instances come again, the job is complete.
+        let mut undone = entry.undone.clone();
+        undone.remove(&IncompleteReason::Damage);
+        entry.turn_into(
             files,
-            Job {
+            JobRecord {
                 instances,
-                caller: unit.first.clone().unwrap_or_else(|| job.caller.clone()),
+                caller: entry.first.clone().unwrap_or_else(|| job.caller.clone()),
                 interrupted: 0,
                 doubt,
                 expected,
@@ -111,44 +114,46 @@ impl Queue {
                 ..job
             },
         )?;
-        unit.undone = undone;
-        rest(unit);
-        let cleared = unit.folder.remove_runs(files, None);
-        unit.tidied(key, &cleared);
-        tell(key, &unit.job);
+        entry.undone = undone;
+        rest(entry);
+        let cleared = entry.folder.remove_runs(files, None);
+        entry.tidied(key, &cleared);
+        tell(key, &entry.job);
         Ok(Settled::Rest)
     }
 
-    /// Whether a job stays as it is though it was sent again: unchanged, and in no doubt that is removed now.
+    /// Whether a job that was sent again keeps its results: it is unchanged, and no doubt about it is resolved now.
     fn stays(
         &self,
-        unit: &Unit,
+        entry: &JobEntry,
         all: &Instances,
         known: &BTreeMap<String, String>,
         doubt: bool,
     ) -> bool {
-        let settings = unit.service.map_or("", |index| &self.settings[index]);
+        let settings = entry.service.map_or("", |index| &self.settings[index]);
         let has_results = matches!(
-            unit.job.state,
-            State::Sending | State::Undelivered | State::Done
+            entry.job.state,
+            JobState::Sending | JobState::Undelivered | JobState::Done
         );
         has_results
-            && unit.job.settings == settings
-            && (doubt || !unit.job.doubt)
+            && entry.job.settings == settings
+            && (doubt || !entry.job.doubt)
             && all
                 .iter()
                 .all(|(uid, copy)| known.get(uid) == Some(&copy.content))
     }
 
-    /// Of a job that has ended, another caller may send other contents, but not mix them with those of the caller whose
-    /// instances they replace: all of that one's go, and have to be sent again as well if they are to count.
-    fn remove_replaced(&self, unit: &mut Unit) -> io::Result<()> {
-        if !unit.job.state.is_final() {
+    /// Another caller may send other contents of a finished job, but not mix them with those of the caller whose
+    /// instances they replace: all of that caller's instances are removed, and have to be sent again if they are to
+    /// count.
+    fn remove_replaced(&self, entry: &mut JobEntry) -> io::Result<()> {
+        if !entry.job.state.is_final() {
             return Ok(());
         }
-        let input = unit.folder.instances(&unit.folder.input())?;
-        let is_replaced = |uid: &String, other: &Copy| {
-            unit.arrived
+        let input = entry.folder.instances(&entry.folder.input())?;
+        let is_replaced = |uid: &String, other: &StoredInstance| {
+            entry
+                .arrived
                 .get(uid)
                 .is_some_and(|copy| other.content != copy.content && other.owner != copy.owner)
         };
@@ -160,11 +165,11 @@ impl Queue {
         let of_owners = input
             .iter()
             .filter(|(_, copy)| owners.contains(&copy.owner));
-        // Those that tell whose others go are the last: what is cut short goes on the next time.
+        // Those that identify the owners are removed last, so that an interrupted removal is resumed.
         let (last, first): (Vec<_>, Vec<_>) =
             of_owners.partition(|(uid, copy)| is_replaced(uid, copy));
-        unit.input = None;
-        let folder = unit.folder.input();
+        entry.input = None;
+        let folder = entry.folder.input();
         for part in [first, last] {
             for (uid, copy) in part {
                 self.files.remove_file(&folder.join(copy.file(uid)))?;
@@ -175,16 +180,16 @@ impl Queue {
     }
 }
 
-/// Nothing waits any more.
-fn rest(unit: &mut Unit) {
-    unit.arrived.clear();
-    unit.input = None;
-    unit.first = None;
-    unit.replaced = None;
-    unit.counted = None;
+/// Clears what describes instances in `arrived`.
+fn rest(entry: &mut JobEntry) {
+    entry.arrived.clear();
+    entry.input = None;
+    entry.first = None;
+    entry.replaced = None;
+    entry.counted = None;
 }
 
-fn tell(key: &Key, job: &Job) {
+fn tell(key: &JobKey, job: &JobRecord) {
     let (instances, doubt) = (job.instances, job.doubt);
     match &job.reason {
         None if job.lacks() => log::warning(format_args!(
@@ -202,8 +207,8 @@ fn tell(key: &Key, job: &Job) {
 }
 
 enum Settled {
-    /// There was nothing, and the job is gone.
+    /// There were no instances, and the job is removed.
     Empty,
-    /// It rests in a state.
+    /// It has a state and waits for nothing.
     Rest,
 }

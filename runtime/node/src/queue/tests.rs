@@ -1,5 +1,6 @@
 //! The queue's changes, and a loss of power behind each of them.
 
+mod association;
 mod callers;
 mod counted;
 mod duplicates;
@@ -8,15 +9,17 @@ mod faults;
 mod many;
 mod storage;
 
-use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
+use self::association::Association;
 use super::*;
 use crate::config::{Config, EXAMPLE, Keep};
+use crate::queue::durable_files::DurableFiles;
+use crate::queue::job_folder::JobFolder;
 use crate::reason::{Reason, Undelivered};
 
 fn config(storage: &Path) -> Config {
@@ -32,121 +35,87 @@ fn config(storage: &Path) -> Config {
     config
 }
 
-fn open(config: &Config) -> Queue {
-    Queue::open(config).unwrap()
+fn open(config: &Config) -> JobQueue {
+    JobQueue::open(config).unwrap()
 }
 
 /// With power for so many steps.
-fn open_until(config: &Config, steps: i64) -> Result<Queue, OpenError> {
-    let files = Files {
+fn open_until(config: &Config, steps: i64) -> Result<JobQueue, OpenError> {
+    let files = DurableFiles {
         fuse: Some(AtomicI64::new(steps)),
-        ..Files::default()
+        ..DurableFiles::default()
     };
-    Queue::open_with(config, files)
+    JobQueue::open_with(config, files)
 }
 
 /// Gives a queue of [`open_until`] power for so many steps more.
-fn set_power(queue: &Queue, steps: i64) {
+fn set_power(queue: &JobQueue, steps: i64) {
     let fuse = queue.files.fuse.as_ref().unwrap();
     fuse.store(steps, std::sync::atomic::Ordering::SeqCst);
 }
 
-fn key(queue: &Queue) -> Key {
+fn key(queue: &JobQueue) -> JobKey {
     queue.key(0, "1.2", "1.2.3")
 }
 
-/// An association of a caller.
-struct Association<'a> {
-    queue: &'a Queue,
-    caller: &'a str,
-    touched: HashSet<Key>,
-}
-
-impl<'a> Association<'a> {
-    fn open(queue: &'a Queue, caller: &'a str) -> Self {
-        Self {
-            queue,
-            caller,
-            touched: HashSet::new(),
-        }
-    }
-
-    /// Sends an instance of a series whose data set is `content`.
-    fn send_to(&mut self, key: &Key, uid: &str, content: u8) -> Result<Admitted, NotAdmitted> {
-        let queue = self.queue;
-        let file = queue.incoming().join("0.part");
-        fs::write(&file, [content])?;
-        let arrival = queue.arrival(uid, &[content; 32], self.caller);
-        queue.admit(0, key, &arrival, &file, self.caller, &mut self.touched)
-    }
-
-    fn send(&mut self, uid: &str, content: u8) -> Result<Admitted, NotAdmitted> {
-        self.send_to(&key(self.queue), uid, content)
-    }
-
-    fn leave(self, whole: bool) {
-        self.queue.leave(0, &self.touched, self.caller, whole);
-    }
-}
-
 /// Sends an instance whose data set is `content`, in an association of its own.
-fn send(queue: &Queue, uid: &str, content: u8) -> Result<Admitted, NotAdmitted> {
+fn send(queue: &JobQueue, uid: &str, content: u8) -> Result<Admission, AdmissionError> {
     let mut association = Association::open(queue, "A");
     let admitted = association.send(uid, content);
     association.leave(admitted.is_ok());
     admitted
 }
 
-/// Nobody there.
-fn away() -> SendEnd {
-    SendEnd::Retry(Undelivered::Connection)
+/// The destination is not reachable.
+fn away() -> SendOutcome {
+    SendOutcome::Retry(Undelivered::Connection)
 }
 
-fn folder_of(queue: &Queue) -> Folder {
-    queue.units().get(&key(queue)).unwrap().folder.clone()
+fn folder_of(queue: &JobQueue) -> JobFolder {
+    queue.lock_jobs().get(&key(queue)).unwrap().folder.clone()
 }
 
 /// What a prediction would see, as its result.
 fn predict(ticket: &RunTicket) {
-    let names = folder::names(&ticket.input).unwrap();
+    let names = job_folder::names(&ticket.input).unwrap();
     let seen: Vec<String> = names.into_keys().collect();
     fs::write(ticket.output.join("r_seg.dcm"), seen.join("\n")).unwrap();
 }
 
 /// Runs whatever is ready to be run or sent, once each; what is sent goes into the archive under its content.
-fn advance(queue: &Queue, archive: &mut Vec<String>) -> io::Result<()> {
+fn advance(queue: &JobQueue, archive: &mut Vec<String>) -> io::Result<()> {
     queue.settle();
     if let Some(ticket) = queue.take_run()? {
         predict(&ticket);
-        queue.ran(&ticket, &RunEnd::Done)?;
+        queue.ran(&ticket, &RunOutcome::Done)?;
     }
     while let Some(ticket) = queue.take_send()? {
         for (digest, path) in &ticket.results {
             archive.push(fs::read_to_string(path)?);
             queue.delivered(&ticket.key, "archive", digest)?;
         }
-        queue.sent(&ticket, &SendEnd::Done)?;
+        queue.sent(&ticket, &SendOutcome::Done)?;
     }
     queue.tidy();
     Ok(())
 }
 
-fn state(queue: &Queue) -> State {
-    queue.units().get(&key(queue)).unwrap().job.state
+fn state(queue: &JobQueue) -> JobState {
+    queue.lock_jobs().get(&key(queue)).unwrap().job.state
 }
 
 #[test]
 fn a_series_goes_its_way() {
     let folder = tempfile::tempdir().unwrap();
     let (queue, mut archive) = (open(&config(folder.path())), Vec::new());
-    assert_eq!(send(&queue, "1.1", 1).unwrap(), Admitted::New);
-    assert_eq!(send(&queue, "1.2", 2).unwrap(), Admitted::New);
-    assert_eq!(send(&queue, "1.2", 2).unwrap(), Admitted::Known);
+    assert_eq!(send(&queue, "1.1", 1).unwrap(), Admission::New);
+    assert_eq!(send(&queue, "1.2", 2).unwrap(), Admission::New);
+    assert_eq!(send(&queue, "1.2", 2).unwrap(), Admission::Known);
     advance(&queue, &mut archive).unwrap();
-    assert_eq!(state(&queue), State::Done);
+    assert_eq!(state(&queue), JobState::Done);
     assert_eq!(archive.len(), 1);
     assert_eq!(archive[0].lines().count(), 2);
-    let left = folder::names(&folder_of(&queue).0).unwrap();
+    let left = job_folder::names(&folder_of(&queue).0).unwrap();
     let left: Vec<_> = left.keys().collect();
     assert_eq!(left, ["job.json", "known"]);
 }
@@ -162,7 +131,7 @@ fn a_series_that_is_sent_again_is_not_run_again() {
             send(&queue, &format!("1.{index}"), index).unwrap();
         }
         advance(&queue, &mut archive).unwrap();
-        assert_eq!(state(&queue), State::Done);
+        assert_eq!(state(&queue), JobState::Done);
         assert_eq!(archive.len(), 1);
     }
     // With another one it is.
@@ -196,7 +165,7 @@ fn stragglers_are_run_with_the_others_or_not_at_all() {
     // Its images are gone.
     send(&queue, "1.2", 2).unwrap();
     advance(&queue, &mut archive).unwrap();
-    assert_eq!(state(&queue), State::Failed);
+    assert_eq!(state(&queue), JobState::Failed);
     assert!(
         queue.jobs(9)[0]
             .reason
@@ -206,7 +175,7 @@ fn stragglers_are_run_with_the_others_or_not_at_all() {
     );
     send(&queue, "1.1", 1).unwrap();
     advance(&queue, &mut archive).unwrap();
-    assert_eq!(state(&queue), State::Done);
+    assert_eq!(state(&queue), JobState::Done);
     assert_eq!(archive[1].lines().count(), 2);
     drop(queue);
     // Where they are kept, the others need not come again.
@@ -246,8 +215,8 @@ fn what_arrives_during_a_prediction_makes_another() {
     queue.settle();
     assert_eq!(fs::read_dir(&ticket.input).unwrap().count(), 1);
     assert_eq!(
-        queue.ran(&ticket, &RunEnd::Done).unwrap(),
-        State::Collecting
+        queue.ran(&ticket, &RunOutcome::Done).unwrap(),
+        JobState::Collecting
     );
     advance(&queue, &mut archive).unwrap();
     assert_eq!(archive.len(), 1);
@@ -262,13 +231,13 @@ fn what_arrives_before_results_are_taken_replaces_them() {
     queue.settle();
     let ticket = queue.take_run().unwrap().unwrap();
     predict(&ticket);
-    queue.ran(&ticket, &RunEnd::Done).unwrap();
+    queue.ran(&ticket, &RunOutcome::Done).unwrap();
     // The destination is away; sent again unchanged, it waits as before.
     let ticket = queue.take_send().unwrap().unwrap();
     queue.sent(&ticket, &away()).unwrap();
-    assert_eq!(send(&queue, "1.1", 1).unwrap(), Admitted::Known);
+    assert_eq!(send(&queue, "1.1", 1).unwrap(), Admission::Known);
     queue.settle();
-    assert_eq!(state(&queue), State::Sending);
+    assert_eq!(state(&queue), JobState::Sending);
     send(&queue, "1.2", 2).unwrap();
     advance(&queue, &mut archive).unwrap();
     assert_eq!(archive.len(), 1);
@@ -281,9 +250,9 @@ fn failures_are_tried_again_and_then_stay() {
     let queue = open(&config(folder.path()));
     send(&queue, "1.1", 1).unwrap();
     queue.settle();
-    for expected in [State::Queued, State::Failed] {
+    for expected in [JobState::Queued, JobState::Failed] {
         let ticket = queue.take_run().unwrap().unwrap();
-        let end = RunEnd::Retry(Reason::Memory);
+        let end = RunOutcome::Retry(Reason::Memory);
         assert_eq!(queue.ran(&ticket, &end).unwrap(), expected);
         assert!(!ticket.output.exists());
     }
@@ -293,8 +262,12 @@ fn failures_are_tried_again_and_then_stay() {
     queue.settle();
     let ticket = queue.take_run().unwrap().unwrap();
     predict(&ticket);
-    queue.ran(&ticket, &RunEnd::Done).unwrap();
-    for expected in [State::Sending, State::Undelivered, State::Undelivered] {
+    queue.ran(&ticket, &RunOutcome::Done).unwrap();
+    for expected in [
+        JobState::Sending,
+        JobState::Undelivered,
+        JobState::Undelivered,
+    ] {
         let ticket = queue.take_send().unwrap().unwrap();
         assert_eq!(queue.sent(&ticket, &away()).unwrap(), Some(expected));
         assert!(ticket.results.values().all(|path| path.exists()));
@@ -310,10 +283,10 @@ fn associations_hold_their_jobs_back() {
     let mut association = Association::open(&queue, "A");
     association.send("1.1", 1).unwrap();
     queue.settle();
-    assert_eq!(state(&queue), State::Collecting);
+    assert_eq!(state(&queue), JobState::Collecting);
     association.leave(true);
     queue.settle();
-    assert_eq!(state(&queue), State::Queued);
+    assert_eq!(state(&queue), JobState::Queued);
 }
 
 #[cfg(unix)]
@@ -334,7 +307,10 @@ fn one_node_has_a_storage_folder() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
     let _first = open(&config);
-    assert!(matches!(Queue::open(&config), Err(OpenError::InUse { .. })));
+    assert!(matches!(
+        JobQueue::open(&config),
+        Err(OpenError::InUse { .. })
+    ));
 }
 
 #[test]
@@ -385,7 +361,7 @@ fn nothing_is_lost_whenever_the_power_goes() {
                     advance(&queue, &mut archive).unwrap();
                 }
             }
-            assert_eq!(state(&queue), State::Done, "step {steps}");
+            assert_eq!(state(&queue), JobState::Done, "step {steps}");
             archive.dedup();
             let whole: Vec<_> = archive
                 .iter()
@@ -451,7 +427,7 @@ fn what_is_kept_is_what_was_asked_for() {
         send(&queue, "1.1", 1).unwrap();
         advance(&queue, &mut archive).unwrap();
         let of = folder_of(&queue);
-        let found: Vec<String> = folder::names(&of.0).unwrap().into_keys().collect();
+        let found: Vec<String> = job_folder::names(&of.0).unwrap().into_keys().collect();
         assert_eq!(found.len(), left.len(), "{found:?}");
         for (found, left) in found.iter().zip(left) {
             assert!(found.starts_with(left), "{found}");
@@ -461,7 +437,7 @@ fn what_is_kept_is_what_was_asked_for() {
         config.retention.kept = Duration::ZERO;
         let queue = open(&config);
         queue.tidy();
-        let found: Vec<String> = folder::names(&of.0).unwrap().into_keys().collect();
+        let found: Vec<String> = job_folder::names(&of.0).unwrap().into_keys().collect();
         assert_eq!(found, ["job.json", "known"]);
         drop(queue);
         config.retention.ledger = Duration::ZERO;
@@ -482,9 +458,12 @@ fn undelivered_results_do_not_stay_for_ever() {
     queue.settle();
     let ticket = queue.take_run().unwrap().unwrap();
     predict(&ticket);
-    queue.ran(&ticket, &RunEnd::Done).unwrap();
+    queue.ran(&ticket, &RunOutcome::Done).unwrap();
     let ticket = queue.take_send().unwrap().unwrap();
-    assert_eq!(queue.sent(&ticket, &away()).unwrap(), Some(State::Failed));
+    assert_eq!(
+        queue.sent(&ticket, &away()).unwrap(),
+        Some(JobState::Failed)
+    );
     let reason = queue.jobs(9)[0].reason.clone().unwrap();
     assert!(
         reason.ends_with("destination `archive`: no connection"),

@@ -1,4 +1,4 @@
-//! What others may know of the queue.
+//! The public view of the queue.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,56 +6,55 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::clock::Time;
-use crate::queue::{Queue, State};
+use crate::queue::job::JobState;
+use crate::queue::job_queue::JobQueue;
 
-/// Jobs in a row that fail before a service counts as failing.
+/// Consecutive failed jobs from which a service counts as failing.
 const FAILED_JOBS: usize = 3;
 
-/// A job as it is told.
+/// A job as status pages show it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct JobView {
-    /// Its name: a digest.
+    /// Key of the job, a digest.
     pub id: String,
-    /// Called AE title.
     pub service: String,
-    /// Where it is on its way.
-    pub state: State,
-    /// Instances that are or were predicted.
+    pub state: JobState,
+    /// Number of instances that are or were predicted.
     pub instances: usize,
-    /// Instances that wait to be taken in.
+    /// Number of instances in `arrived`.
     pub arrived: usize,
     /// When its first instance came.
     pub created: String,
-    /// When it came into its state.
+    /// Time of its last change of state.
     pub changed: String,
     /// Whether instances may be missing.
     pub doubt: bool,
-    /// Instances that its source has.
+    /// Number of instances that its source states.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<usize>,
-    /// Tries in its state that failed.
+    /// Failed attempts in its state.
     pub attempts: u32,
-    /// When the next try is due.
+    /// When the next attempt is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_before: Option<String>,
-    /// Why the last try failed.
+    /// Why the last attempt failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-impl Queue {
-    /// The jobs: first those on their way, then the latest of the others, so many in all at most.
+impl JobQueue {
+    /// The jobs, at most `most`: unfinished ones first, then the last finished.
     pub fn jobs(&self, most: usize) -> Vec<JobView> {
-        let units = self.units();
-        let view = units.in_order().take(most).map(|(key, unit)| {
-            let job = &unit.job;
+        let jobs = self.lock_jobs();
+        let view = jobs.in_order().take(most).map(|(key, entry)| {
+            let job = &entry.job;
             let due = job.not_before > Time::default();
             JobView {
                 id: key.0.clone(),
                 service: job.service.clone(),
                 state: job.state,
                 instances: job.instances,
-                arrived: unit.arrived.len(),
+                arrived: entry.arrived.len(),
                 created: job.created.text(),
                 changed: job.changed.text(),
                 doubt: job.doubt,
@@ -68,27 +67,27 @@ impl Queue {
         view.collect()
     }
 
-    /// Jobs of each service in each state; also of services that the settings no longer have.
-    pub fn counts(&self) -> BTreeMap<String, [usize; State::ALL.len()]> {
-        self.units().counts().clone()
+    /// Number of jobs of each service in each state, including services that the settings no longer have.
+    pub fn counts(&self) -> BTreeMap<String, [usize; JobState::ALL.len()]> {
+        self.lock_jobs().counts().clone()
     }
 
-    /// Jobs that wait for services that the settings no longer have.
+    /// Number of unfinished jobs whose service the settings no longer have.
     pub fn orphans(&self) -> usize {
-        self.units().orphans()
+        self.lock_jobs().orphans()
     }
 
-    /// Jobs of which instances may be missing.
+    /// Number of jobs that may lack instances.
     pub fn doubtful(&self) -> usize {
-        self.units().doubtful()
+        self.lock_jobs().doubtful()
     }
 
-    /// Jobs that could not be read when the node began, and were set aside.
+    /// Number of jobs that could not be read when the node started, and were moved to `damaged`.
     pub fn damaged(&self) -> usize {
         self.damaged.len()
     }
 
-    /// Services whose bundle is no longer the one that was there when the node began.
+    /// Services whose bundle has changed since the node started.
     pub fn changed_bundles(&self) -> Vec<&str> {
         let services = self.services.iter().enumerate();
         services
@@ -97,31 +96,29 @@ impl Queue {
             .collect()
     }
 
-    /// Services of which the last few jobs all failed, with the reason of the last.
+    /// Services whose last jobs all failed, with the reason of the last.
     pub fn failing(&self) -> BTreeMap<String, String> {
-        let units = self.units();
-        let failing = units
-            .last_ended(FAILED_JOBS)
-            .filter_map(|(service, units)| {
-                let all = units.iter().all(|unit| unit.job.state == State::Failed);
-                let reason = units.first()?.job.why().unwrap_or_default();
-                (all && units.len() == FAILED_JOBS).then(|| (service.to_owned(), reason))
-            });
+        let jobs = self.lock_jobs();
+        let failing = jobs.last_ended(FAILED_JOBS).filter_map(|(service, jobs)| {
+            let all = jobs.iter().all(|entry| entry.job.state == JobState::Failed);
+            let reason = jobs.first()?.job.why().unwrap_or_default();
+            (all && jobs.len() == FAILED_JOBS).then(|| (service.to_owned(), reason))
+        });
         failing.collect()
     }
 
-    /// How long the job has waited that waits longest for a prediction or to be sent.
+    /// How long the longest waiting job has waited for a prediction or to be sent.
     pub fn longest_wait(&self) -> Duration {
-        let since = self.units().waits_since();
+        let since = self.lock_jobs().waits_since();
         since.map_or(Duration::ZERO, |since| Time::now().since(since))
     }
 
-    /// Jobs that no destination took in many tries.
+    /// Number of undelivered jobs.
     pub fn undelivered(&self) -> usize {
-        let units = self.units();
-        let counts = units.counts().values();
+        let jobs = self.lock_jobs();
+        let counts = jobs.counts().values();
         counts
-            .map(|counts| counts[State::Undelivered.index()])
+            .map(|counts| counts[JobState::Undelivered.index()])
             .sum()
     }
 }

@@ -1,8 +1,10 @@
-//! Takes in what others send: C-ECHO and C-STORE.
+//! Receives instances: C-ECHO and C-STORE as provider.
 
 mod listener;
 mod negotiate;
 mod session;
+mod slots;
 mod store;
 
-pub use listener::{Listener, Slots, wake};
+pub use listener::Listener;
+pub use slots::ConnectionSlots;

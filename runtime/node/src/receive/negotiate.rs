@@ -1,4 +1,4 @@
-//! What is accepted of what an association proposes.
+//! Negotiation of associations.
 
 use std::net::IpAddr;
 
@@ -6,18 +6,22 @@ use vesal_io::dicom::{IMAGE_CLASSES, TransferSyntax};
 
 use crate::config::Config;
 use crate::network::association::{
-    APPLICATION_CONTEXT, Answer, Proposal, Rejection, Request, verdict,
+    APPLICATION_CONTEXT, AssociateRequest, ContextResult, PresentationContext, Rejection, result,
 };
 use crate::network::command::VERIFICATION;
 
-/// The service that is called, if this caller may call it.
+/// The service of the called AE title, if this caller may use it.
 ///
-/// **Errors**: the rejection to answer with.
-pub fn service(config: &Config, request: &Request, from: IpAddr) -> Result<usize, Rejection> {
+/// **Errors**: the rejection.
+pub fn service(
+    config: &Config,
+    request: &AssociateRequest,
+    from: IpAddr,
+) -> Result<usize, Rejection> {
     if request.application != APPLICATION_CONTEXT {
         return Err(Rejection::Application);
     }
-    // Who may not send, is not told which titles there are.
+    // A caller that may not send does not learn which titles exist.
     if !config.callers.allow(&request.calling, from) {
         return Err(Rejection::Caller);
     }
@@ -28,29 +32,29 @@ pub fn service(config: &Config, request: &Request, from: IpAddr) -> Result<usize
         .ok_or(Rejection::Called)
 }
 
-/// The answer to each proposal: images in syntaxes that can be decoded, and echoes.
-pub fn answers(request: &Request) -> Vec<Answer> {
-    request.proposals.iter().map(answer).collect()
+/// The result of each presentation context: images in transfer syntaxes that can be decoded, and C-ECHO, are accepted.
+pub fn answers(request: &AssociateRequest) -> Vec<ContextResult> {
+    request.contexts.iter().map(answer).collect()
 }
 
-fn answer(proposal: &Proposal) -> Answer {
-    let first = || proposal.syntaxes.first().cloned().unwrap_or_default();
-    let is_echo = proposal.class == VERIFICATION;
-    let (verdict, syntax) = if !is_echo && !IMAGE_CLASSES.contains(&proposal.class.as_str()) {
-        (verdict::CLASS, first())
+fn answer(proposed: &PresentationContext) -> ContextResult {
+    let first = || proposed.syntaxes.first().cloned().unwrap_or_default();
+    let is_echo = proposed.class == VERIFICATION;
+    let (result, syntax) = if !is_echo && !IMAGE_CLASSES.contains(&proposed.class.as_str()) {
+        (result::CLASS, first())
     } else {
-        let usable = proposal
+        let usable = proposed
             .syntaxes
             .iter()
             .find(|syntax| TransferSyntax::of(syntax).is_some());
         match usable {
-            Some(syntax) => (verdict::ACCEPTED, syntax.clone()),
-            None => (verdict::SYNTAX, first()),
+            Some(syntax) => (result::ACCEPTED, syntax.clone()),
+            None => (result::SYNTAX, first()),
         }
     };
-    Answer {
-        context: proposal.context,
-        verdict,
+    ContextResult {
+        context: proposed.context,
+        result,
         syntax,
     }
 }
@@ -60,12 +64,12 @@ mod tests {
     use super::*;
 
     fn verdict_of(class: &str, syntaxes: &[&str]) -> (u8, String) {
-        let answer = answer(&Proposal {
+        let answer = answer(&PresentationContext {
             context: 1,
             class: class.to_owned(),
             syntaxes: syntaxes.iter().map(|&uid| uid.to_owned()).collect(),
         });
-        (answer.verdict, answer.syntax)
+        (answer.result, answer.syntax)
     }
 
     #[test]
@@ -75,18 +79,18 @@ mod tests {
         let jpeg_xl = "1.2.840.10008.1.2.4.110";
         assert_eq!(
             verdict_of(ct, &[jpeg_xl, explicit]),
-            (verdict::ACCEPTED, explicit.to_owned())
+            (result::ACCEPTED, explicit.to_owned())
         );
-        assert_eq!(verdict_of(ct, &[jpeg_xl]).0, verdict::SYNTAX);
-        assert_eq!(verdict_of(ct, &[]).0, verdict::SYNTAX);
-        assert_eq!(verdict_of(VERIFICATION, &[explicit]).0, verdict::ACCEPTED);
+        assert_eq!(verdict_of(ct, &[jpeg_xl]).0, result::SYNTAX);
+        assert_eq!(verdict_of(ct, &[]).0, result::SYNTAX);
+        assert_eq!(verdict_of(VERIFICATION, &[explicit]).0, result::ACCEPTED);
         // A secondary capture, and a search.
         for class in [
             "1.2.840.10008.5.1.4.1.1.7",
             "1.2.840.10008.5.1.4.1.2.2.1",
             "",
         ] {
-            assert_eq!(verdict_of(class, &[explicit]).0, verdict::CLASS);
+            assert_eq!(verdict_of(class, &[explicit]).0, result::CLASS);
         }
     }
 }

@@ -1,65 +1,73 @@
-//! One association as acceptor, from its request to its end.
+//! An association as acceptor, from its request to its end.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::failures::STORAGE;
 use crate::log;
 use crate::metrics::Counter;
-use crate::network::association::{Rejection, Request, verdict};
-use crate::network::command::{COMMAND_BYTES_MAX, Command, VERIFICATION, field, status};
+use crate::network::association::{AssociateRequest, Rejection, result};
+use crate::network::command::{COMMAND_BYTES_MAX, CommandSet, VERIFICATION, field, status};
 use crate::network::connection::Connection;
-use crate::network::pool::Place;
-use crate::network::wire::{Piece, Wire, WireError, data, kind, piece, piece_bytes};
-use crate::node::{STORAGE, Shared};
-use crate::queue::{Admitted, Key};
-use crate::receive::listener::CallerSlot;
+use crate::network::error::ConnectionError;
+use crate::network::pdu::{PDataValue, encode_value, next_value, pdu_type, value_bytes};
+use crate::network::pdu_stream::PduStream;
+use crate::network::pool::ConnectionPlace;
+use crate::node_state::NodeState;
+use crate::queue::{Admission, JobKey};
 use crate::receive::negotiate::{answers, service};
-use crate::receive::store::{Incoming, Refusal};
+use crate::receive::slots::CallerSlot;
+use crate::receive::store::{Incoming, StoreRefusal};
 
 /// Serves a connection to its end.
-pub fn serve(shared: &Arc<Shared>, connection: Connection, from: IpAddr, mut place: Place) {
+pub fn serve(
+    shared: &Arc<NodeState>,
+    connection: Connection,
+    from: IpAddr,
+    mut place: ConnectionPlace,
+) {
     let limits = &shared.config.limits;
-    let wire = Wire::new(
+    let stream = PduStream::new(
         connection,
         limits.negotiation,
         limits.association,
         Arc::clone(&shared.stop),
     );
-    let Ok(mut wire) = wire else {
+    let Ok(mut stream) = stream else {
         return;
     };
-    wire.set_first(limits.first_byte);
-    match establish(shared, &mut wire, from, &mut place) {
+    stream.set_first(limits.first_byte);
+    match establish(shared, &mut stream, from, &mut place) {
         Ok(Some((mut session, slot))) => {
-            wire.set_idle(limits.idle);
-            let ended = session.run(&mut wire);
-            session.end(&mut wire, &ended);
+            stream.set_idle(limits.idle);
+            let ended = session.run(&mut stream);
+            session.end(&mut stream, &ended);
             drop(slot);
         }
-        Ok(None) => wire.close(),
+        Ok(None) => stream.close(),
         Err(why) => {
             shared.metrics.count(Counter::Associations, &["failed"]);
             let line = format_args!("connection from {from}: no association: {why}");
             shared.rejected.warning(from, line);
-            wire.abort(&why);
+            stream.abort(&why);
         }
     }
 }
 
-/// Answers the request; `None` where it was rejected.
+/// Accepts or rejects the association request; `None` where it was rejected.
 fn establish(
-    shared: &Arc<Shared>,
-    wire: &mut Wire,
+    shared: &Arc<NodeState>,
+    stream: &mut PduStream,
     from: IpAddr,
-    place: &mut Place,
-) -> Result<Option<(Session, CallerSlot)>, WireError> {
-    let request = match wire.read(true)? {
-        (kind::REQUEST, body) => Request::decode(body)?,
-        (found, _) => return Err(WireError::Unexpected { found }),
+    place: &mut ConnectionPlace,
+) -> Result<Option<(Session, CallerSlot)>, ConnectionError> {
+    let request = match stream.read(true)? {
+        (pdu_type::REQUEST, body) => AssociateRequest::decode(body)?,
+        (found, _) => return Err(ConnectionError::Unexpected { found }),
     };
     let accepted = service(&shared.config, &request, from).and_then(|service| {
-        let slot = CallerSlot::take(shared, &request.calling);
+        let slot = CallerSlot::take(&shared.slots, &request.calling);
         let is_free = !shared.stop.is_requested() && slot.is_some() && place.serve();
         slot.filter(|_| is_free)
             .map(|slot| (service, slot))
@@ -78,25 +86,25 @@ fn establish(
                 rejection.word()
             );
             shared.rejected.warning(from, line);
-            wire.write(&rejection.encode())?;
+            stream.write(&rejection.encode())?;
             return Ok(None);
         }
     };
     let answers = answers(&request);
-    wire.write(&request.accept(&answers))?;
+    stream.write(&request.accept(&answers))?;
     let classes = request
-        .proposals
+        .contexts
         .iter()
         .zip(answers)
-        .filter(|(_, answer)| answer.verdict == verdict::ACCEPTED)
-        .map(|(proposal, answer)| (answer.context, (proposal.class.clone(), answer.syntax)));
+        .filter(|(_, answer)| answer.result == result::ACCEPTED)
+        .map(|(proposed, answer)| (answer.context, (proposed.class.clone(), answer.syntax)));
     let session = Session {
         shared: Arc::clone(shared),
         service,
         caller: format!("{} ({from})", request.calling),
         calling: request.calling,
         contexts: classes.collect(),
-        piece_bytes: piece_bytes(request.pdu_bytes),
+        value_bytes: value_bytes(request.pdu_bytes),
         message: None,
         touched: HashSet::new(),
         taken: 0,
@@ -107,81 +115,81 @@ fn establish(
 }
 
 struct Session {
-    shared: Arc<Shared>,
+    shared: Arc<NodeState>,
     service: usize,
-    /// Who sends, for logs.
+    /// AE title and address, for logs.
     caller: String,
-    /// Its AE title.
     calling: String,
-    /// Class and transfer syntax of each presentation context that is accepted.
+    /// SOP class and transfer syntax of each accepted presentation context.
     contexts: BTreeMap<u8, (String, String)>,
-    piece_bytes: usize,
-    message: Option<Message>,
-    touched: HashSet<Key>,
+    value_bytes: usize,
+    message: Option<PartialMessage>,
+    touched: HashSet<JobKey>,
     taken: u64,
     refused: u64,
-    /// Whether it no longer holds its jobs back.
+    /// Whether its jobs are released.
     left: bool,
 }
 
-/// Whatever ends it, its jobs are left.
+/// However it ends, its jobs are released.
 impl Drop for Session {
     fn drop(&mut self) {
         self.leave(false);
     }
 }
 
-/// A message of which a part is here.
-enum Message {
+/// A message that is partly received.
+enum PartialMessage {
     Command {
         context: u8,
         bytes: Vec<u8>,
     },
     Data {
         context: u8,
-        command: Command,
+        command: CommandSet,
         sink: Sink,
     },
 }
 
-/// Where a data set goes.
+/// The destination of a data set.
 enum Sink {
     File(Box<Incoming>),
-    /// Nowhere: so many bytes did already, and the answer is this status.
+    /// Discarded: the status of the answer, and the bytes so far.
     Waste(u16, u64),
 }
 
-const BROKEN: WireError = WireError::Malformed("a piece of a message came where it cannot");
+const BROKEN: ConnectionError =
+    ConnectionError::Malformed("a piece of a message came where it cannot");
 
 impl Session {
-    /// Takes messages until the association is released.
-    fn run(&mut self, wire: &mut Wire) -> Result<(), WireError> {
+    /// Serves messages until the association is released.
+    fn run(&mut self, stream: &mut PduStream) -> Result<(), ConnectionError> {
         loop {
             let mut out = Vec::new();
-            match wire.read(self.message.is_none())? {
-                (kind::DATA, mut body) => {
-                    while let Some(piece) = piece(&mut body)? {
-                        if let Some((context, answer)) = self.take(piece)? {
+            match stream.read(self.message.is_none())? {
+                (pdu_type::DATA, mut body) => {
+                    while let Some(value) = next_value(&mut body)? {
+                        if let Some((context, answer)) = self.take(value)? {
                             self.put(&mut out, context, &answer);
                         }
                     }
                 }
-                (kind::RELEASE_REQUEST, _) if self.message.is_none() => {
-                    return wire.write(&[kind::RELEASE_REPLY, 0, 0, 0, 0, 4, 0, 0, 0, 0]);
+                (pdu_type::RELEASE_REQUEST, _) if self.message.is_none() => {
+                    return stream.write(&[pdu_type::RELEASE_REPLY, 0, 0, 0, 0, 4, 0, 0, 0, 0]);
                 }
-                (found, _) => return Err(WireError::Unexpected { found }),
+                (found, _) => return Err(ConnectionError::Unexpected { found }),
             }
-            wire.write(&out)?;
+            stream.write(&out)?;
         }
     }
 
-    fn put(&self, out: &mut Vec<u8>, context: u8, answer: &Command) {
+    fn put(&self, out: &mut Vec<u8>, context: u8, answer: &CommandSet) {
         let set = answer.encode();
         let mut rest = set.as_slice();
         while !rest.is_empty() {
-            let (bytes, after) = rest.split_at(rest.len().min(self.piece_bytes));
+            let (bytes, after) = rest.split_at(rest.len().min(self.value_bytes));
             rest = after;
-            out.extend(data(Piece {
+            out.extend(encode_value(PDataValue {
                 context,
                 command: true,
                 last: rest.is_empty(),
@@ -190,53 +198,53 @@ impl Session {
         }
     }
 
-    /// Takes a piece; an answer where it completes a message.
-    fn take(&mut self, piece: Piece<'_>) -> Result<Option<(u8, Command)>, WireError> {
-        let context = piece.context;
+    /// Takes a presentation data value; returns the answer where it completes a message.
+    fn take(&mut self, value: PDataValue<'_>) -> Result<Option<(u8, CommandSet)>, ConnectionError> {
+        let context = value.context;
         if !self.contexts.contains_key(&context) {
-            return Err(WireError::Malformed(
+            return Err(ConnectionError::Malformed(
                 "a message came on a presentation context that is not accepted",
             ));
         }
-        let message = self.message.take().unwrap_or(Message::Command {
+        let message = self.message.take().unwrap_or(PartialMessage::Command {
             context,
             bytes: Vec::new(),
         });
         match message {
-            Message::Command { context: of, bytes } if of == context && piece.command => {
-                self.take_command(piece, bytes)
+            PartialMessage::Command { context: of, bytes } if of == context && value.command => {
+                self.take_command(value, bytes)
             }
-            Message::Data {
+            PartialMessage::Data {
                 context: of,
                 command,
                 sink,
-            } if of == context && !piece.command => self.take_data(piece, command, sink),
+            } if of == context && !value.command => self.take_data(value, command, sink),
             _ => Err(BROKEN),
         }
     }
 
     fn take_command(
         &mut self,
-        piece: Piece<'_>,
+        value: PDataValue<'_>,
         mut bytes: Vec<u8>,
-    ) -> Result<Option<(u8, Command)>, WireError> {
-        let context = piece.context;
-        if bytes.len() + piece.bytes.len() > COMMAND_BYTES_MAX {
-            return Err(WireError::Malformed("a command set is too long"));
+    ) -> Result<Option<(u8, CommandSet)>, ConnectionError> {
+        let context = value.context;
+        if bytes.len() + value.bytes.len() > COMMAND_BYTES_MAX {
+            return Err(ConnectionError::Malformed("a command set is too long"));
         }
-        bytes.extend(piece.bytes);
-        if !piece.last {
-            self.message = Some(Message::Command { context, bytes });
+        bytes.extend(value.bytes);
+        if !value.last {
+            self.message = Some(PartialMessage::Command { context, bytes });
             return Ok(None);
         }
-        let command = Command::decode(&bytes)?;
+        let command = CommandSet::decode(&bytes)?;
         if !command.has_data {
             let code = match command.field {
                 field::ECHO => status::SUCCESS,
-                // There is nothing to cancel, and no answer to that.
+                // There is nothing to cancel, and C-CANCEL has no response.
                 field::CANCEL => return Ok(None),
                 field::STORE => {
-                    return Err(WireError::Malformed("a C-STORE has no data set"));
+                    return Err(ConnectionError::Malformed("a C-STORE has no data set"));
                 }
                 other if other & field::ANSWER != 0 => return Err(BROKEN),
                 _ => status::OPERATION,
@@ -251,7 +259,7 @@ impl Session {
         } else {
             Sink::Waste(status::OPERATION, 0)
         };
-        self.message = Some(Message::Data {
+        self.message = Some(PartialMessage::Data {
             context,
             command,
             sink,
@@ -259,40 +267,40 @@ impl Session {
         Ok(None)
     }
 
-    fn begin(&self, context: u8, command: &Command) -> Result<Incoming, Refusal> {
+    fn begin(&self, context: u8, command: &CommandSet) -> Result<Incoming, StoreRefusal> {
         let (class, syntax) = &self.contexts[&context];
         if *class != command.class || class == VERIFICATION {
-            return Err(Refusal::Class);
+            return Err(StoreRefusal::Class);
         }
         if command.instance.is_empty() {
-            return Err(Refusal::Uid);
+            return Err(StoreRefusal::Uid);
         }
         Incoming::begin(&self.shared, class, &command.instance, syntax)
     }
 
     fn take_data(
         &mut self,
-        piece: Piece<'_>,
-        command: Command,
+        value: PDataValue<'_>,
+        command: CommandSet,
         mut sink: Sink,
-    ) -> Result<Option<(u8, Command)>, WireError> {
-        let context = piece.context;
+    ) -> Result<Option<(u8, CommandSet)>, ConnectionError> {
+        let context = value.context;
         let shared = Arc::clone(&self.shared);
         match &mut sink {
             Sink::File(incoming) => {
-                if let Err(refusal) = incoming.write(&shared, piece.bytes) {
+                if let Err(refusal) = incoming.write(&shared, value.bytes) {
                     sink = Sink::Waste(self.refuse(&refusal), 0);
                 }
             }
             Sink::Waste(_, wasted) => {
-                *wasted += piece.bytes.len() as u64;
+                *wasted += value.bytes.len() as u64;
                 if *wasted > shared.config.limits.instance_bytes {
-                    return Err(WireError::Malformed("a data set does not end"));
+                    return Err(ConnectionError::Malformed("a data set does not end"));
                 }
             }
         }
-        if !piece.last {
-            self.message = Some(Message::Data {
+        if !value.last {
+            self.message = Some(PartialMessage::Data {
                 context,
                 command,
                 sink,
@@ -317,20 +325,20 @@ impl Session {
         Ok(Some((context, command.answer(code))))
     }
 
-    fn count(&mut self, bytes: u64, admitted: Admitted) {
+    fn count(&mut self, bytes: u64, admitted: Admission) {
         self.taken += 1;
         let service = [self.title()];
         let metrics = &self.shared.metrics;
         metrics.count(Counter::Received, &service);
-        if admitted == Admitted::New {
+        if admitted == Admission::New {
             metrics.add(Counter::ReceivedBytes, &service, bytes as f64);
         }
     }
 
-    /// Counts and logs a refusal; gives its status. Of many in a row only the first is logged.
-    fn refuse(&mut self, refusal: &Refusal) -> u16 {
+    /// Counts a refusal and logs the first of the association; returns its status.
+    fn refuse(&mut self, refusal: &StoreRefusal) -> u16 {
         self.refused += 1;
-        if let Refusal::Io(_) = refusal {
+        if let StoreRefusal::Io(_) = refusal {
             let receiving = &self.shared.receiving;
             receiving.note(STORAGE, Some(refusal.to_string()));
         }
@@ -350,7 +358,6 @@ impl Session {
         &self.shared.queue.services()[self.service].ae_title
     }
 
-    /// Leaves the jobs, once.
     fn leave(&mut self, whole: bool) {
         if !std::mem::replace(&mut self.left, true) {
             let queue = &self.shared.queue;
@@ -358,9 +365,9 @@ impl Session {
         }
     }
 
-    /// Leaves the jobs, and the connection.
-    fn end(mut self, wire: &mut Wire, ended: &Result<(), WireError>) {
-        // What was half received goes now.
+    /// Releases the jobs, and closes the connection.
+    fn end(mut self, stream: &mut PduStream, ended: &Result<(), ConnectionError>) {
+        // Removes a partly received instance.
         self.message = None;
         let whole = ended.is_ok() && self.refused == 0;
         self.leave(whole);
@@ -374,7 +381,7 @@ impl Session {
                 log::info(format_args!(
                     "association of {caller} with {title}: {counts}"
                 ));
-                wire.close();
+                stream.close();
             }
             Err(why) => {
                 self.shared.metrics.count(Counter::Associations, &["cut"]);
@@ -382,8 +389,10 @@ impl Session {
                     "association of {caller} with {title} broke off: {why}; {counts}"
                 ));
                 match why {
-                    WireError::Closed | WireError::Aborted | WireError::Io(_) => wire.close(),
-                    _ => wire.abort(why),
+                    ConnectionError::Closed | ConnectionError::Aborted | ConnectionError::Io(_) => {
+                        stream.close()
+                    }
+                    _ => stream.abort(why),
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! An instance on its way to the disk.
+//! Writes instances to the disk as they are received.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -11,41 +11,41 @@ use sha2::{Digest, Sha256};
 use vesal_io::dicom::{Instance, meta_information};
 
 use crate::network::command::status;
-use crate::node::Shared;
-use crate::queue::{Admitted, Key, NotAdmitted};
+use crate::node_state::NodeState;
+use crate::queue::{Admission, AdmissionError, JobKey};
 use crate::space::NoSpace;
 
-/// Bytes between looks at the room on the disk.
+/// Bytes between checks of free space.
 const LOOK: u64 = 8 << 20;
 
-/// Why an instance is not taken.
+/// Why an instance is refused.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    /// There is no room.
+pub enum StoreRefusal {
+    /// There is no space.
     #[error("no space: {0}")]
     Space(#[from] NoSpace),
     /// It is too large.
     #[error("it is larger than {limit} bytes")]
     Large {
-        /// Bytes that are let pass.
+        /// Limit in bytes.
         limit: u64,
     },
     /// The system cannot write it.
     #[error("it cannot be written: {0}")]
     Io(#[from] io::Error),
-    /// There are too many jobs.
+    /// The queue is full.
     #[error("no room in the queue: {0}")]
-    Jobs(NotAdmitted),
-    /// It is another caller's.
+    Jobs(AdmissionError),
+    /// Another caller has sent the instance with other content.
     #[error("{0}")]
-    Conflict(NotAdmitted),
+    Conflict(AdmissionError),
     /// Its class is not that of its presentation context.
     #[error("its class is not the one that was agreed on")]
     Class,
-    /// Its UID is none.
+    /// Its UID is invalid.
     #[error("its UID is none")]
     Uid,
-    /// Its data set is of another instance than the command says.
+    /// Its data set is of another instance than the command states.
     #[error("its data set is not what the command says")]
     Mismatch,
     /// It is an image without pixels.
@@ -56,7 +56,7 @@ pub enum Refusal {
     Unreadable(vesal_io::dicom::HeaderError),
 }
 
-impl Refusal {
+impl StoreRefusal {
     /// The status of the answer.
     pub fn status(&self) -> u16 {
         match self {
@@ -69,7 +69,7 @@ impl Refusal {
         }
     }
 
-    /// A word for counters.
+    /// Label for metrics.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Space(_) => "space",
@@ -86,17 +86,17 @@ impl Refusal {
     }
 }
 
-impl From<NotAdmitted> for Refusal {
-    fn from(reason: NotAdmitted) -> Self {
+impl From<AdmissionError> for StoreRefusal {
+    fn from(reason: AdmissionError) -> Self {
         match reason {
-            NotAdmitted::Io(reason) => Self::Io(reason),
-            reason @ NotAdmitted::Jobs { .. } => Self::Jobs(reason),
-            reason @ NotAdmitted::Conflict => Self::Conflict(reason),
+            AdmissionError::Io(reason) => Self::Io(reason),
+            reason @ AdmissionError::Jobs { .. } => Self::Jobs(reason),
+            reason @ AdmissionError::Conflict => Self::Conflict(reason),
         }
     }
 }
 
-/// A file that is being received; dropped before it is kept, it is removed.
+/// A file that is being received, and removed if dropped before [`Incoming::keep`].
 pub struct Incoming {
     file: File,
     path: PathBuf,
@@ -112,17 +112,17 @@ pub struct Incoming {
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 impl Incoming {
-    /// Begins a file with its meta information.
+    /// Creates the file with its meta information.
     ///
     /// **Errors**: no room, or the system cannot write.
     pub fn begin(
-        shared: &Shared,
+        shared: &NodeState,
         class: &str,
         instance: &str,
         syntax: &str,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, StoreRefusal> {
         shared.space.check(shared.queue.storage())?;
-        let head = meta_information(class, instance, syntax).ok_or(Refusal::Uid)?;
+        let head = meta_information(class, instance, syntax).ok_or(StoreRefusal::Uid)?;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = shared.queue.incoming().join(format!("{number}.part"));
         let mut incoming = Self {
@@ -143,10 +143,10 @@ impl Incoming {
     /// Appends bytes of the data set.
     ///
     /// **Errors**: no room, too large, or the system cannot write.
-    pub fn write(&mut self, shared: &Shared, bytes: &[u8]) -> Result<(), Refusal> {
+    pub fn write(&mut self, shared: &NodeState, bytes: &[u8]) -> Result<(), StoreRefusal> {
         self.bytes += bytes.len() as u64;
         if self.bytes > self.limit {
-            return Err(Refusal::Large { limit: self.limit });
+            return Err(StoreRefusal::Large { limit: self.limit });
         }
         if self.bytes - self.looked > LOOK {
             self.looked = self.bytes;
@@ -156,25 +156,26 @@ impl Incoming {
         Ok(self.file.write_all(bytes)?)
     }
 
-    /// Puts the whole file into the queue; gives its bytes. It is from `caller`, whose AE title is `calling`.
+    /// Adds the whole file to the queue; returns its size in bytes. It is from `caller`, whose AE title is `calling`.
     ///
     /// **Errors**: the system cannot write; the data set cannot be read, or is not what the command says.
     pub fn keep(
         mut self,
-        shared: &Shared,
+        shared: &NodeState,
         service: usize,
         (caller, calling): (&str, &str),
-        touched: &mut HashSet<Key>,
-    ) -> Result<(u64, Admitted), Refusal> {
+        touched: &mut HashSet<JobKey>,
+    ) -> Result<(u64, Admission), StoreRefusal> {
         self.file.sync_all()?;
         let (end, stop) = (Instant::now() + shared.config.limits.idle, &shared.stop);
         let goes_on = || !stop.is_over() && Instant::now() < end;
-        let found = Instance::read_within(&self.path, &goes_on).map_err(Refusal::Unreadable)?;
+        let found =
+            Instance::read_within(&self.path, &goes_on).map_err(StoreRefusal::Unreadable)?;
         if found.class != self.class || found.instance != self.instance {
-            return Err(Refusal::Mismatch);
+            return Err(StoreRefusal::Mismatch);
         }
         if !found.has_pixels {
-            return Err(Refusal::NoPixels);
+            return Err(StoreRefusal::NoPixels);
         }
         let queue = &shared.queue;
         let key = queue.key(service, &found.study, &found.series);
@@ -183,7 +184,7 @@ impl Incoming {
         if !shared.config.sources.is_empty() {
             shared.sources.note_caller(&key, calling);
         }
-        if admitted == Admitted::New {
+        if admitted == Admission::New {
             self.path = PathBuf::new();
             shared.space.add(self.bytes);
         }

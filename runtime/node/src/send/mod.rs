@@ -1,4 +1,4 @@
-//! Sends results on.
+//! Sends results to destinations.
 
 mod requester;
 
@@ -8,22 +8,21 @@ use std::time::Duration;
 pub use requester::{SendError, Sends, echo, store};
 use vesal_io::dicom::Instance;
 
-use crate::config::Destination;
+use crate::config::Peer;
 use crate::log;
 use crate::metrics::Counter;
 use crate::network::command::status;
 use crate::network::requester::PeerError;
-use crate::node::Shared;
-use crate::queue::{Key, SendEnd, SendTicket, Sent, State};
+use crate::node_state::NodeState;
+use crate::queue::{JobKey, JobState, PriorSend, SendOutcome, SendTicket};
 use crate::reason::Undelivered;
-use crate::work::note;
 
-/// Pause between looks for something to send.
+/// Interval of checks for a job to be sent.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
-/// Lets go of a job whose sending is not noted.
+/// Releases a job whose outcome was not recorded.
 struct Sending<'a> {
-    shared: &'a Shared,
+    shared: &'a NodeState,
     ticket: &'a SendTicket,
     noted: bool,
 }
@@ -36,8 +35,8 @@ impl Drop for Sending<'_> {
     }
 }
 
-/// Sends one job after the other until the node stops.
-pub fn send(shared: &Shared) {
+/// Sends jobs until the node stops.
+pub fn send(shared: &NodeState) {
     while !shared.stop.is_requested() {
         match shared.queue.take_send() {
             Ok(Some(ticket)) => {
@@ -47,14 +46,16 @@ pub fn send(shared: &Shared) {
                     noted: false,
                 };
                 let end = deliver(shared, &ticket);
-                let Some(state) = note(shared, || shared.queue.sent(&ticket, &end)) else {
+                let Some(state) = shared.persist(|| shared.queue.sent(&ticket, &end)) else {
                     continue;
                 };
                 sending.noted = true;
                 match state {
-                    // Other destinations are not through with it.
+                    // Other destinations have no outcome yet.
                     None => {}
-                    Some(State::Done) => log::info(format_args!("job {}: delivered", ticket.key)),
+                    Some(JobState::Done) => {
+                        log::info(format_args!("job {}: delivered", ticket.key))
+                    }
                     Some(state) => log::warning(format_args!(
                         "job {}: not delivered everywhere, now {}",
                         ticket.key,
@@ -65,7 +66,7 @@ pub fn send(shared: &Shared) {
             Ok(None) => {
                 shared.stop.pause(LOOK_PAUSE);
             }
-            // Another one may do.
+            // Another job may succeed.
             Err(reason) => {
                 log::error(format_args!("cannot be sent now: {reason}"));
                 shared.stop.pause(LOOK_PAUSE);
@@ -74,26 +75,26 @@ pub fn send(shared: &Shared) {
     }
 }
 
-/// Sends what the destination has not taken yet.
-fn deliver(shared: &Shared, ticket: &SendTicket) -> SendEnd {
+/// Sends the results that the destination has not accepted yet.
+fn deliver(shared: &NodeState, ticket: &SendTicket) -> SendOutcome {
     let Some(name) = ticket.destination.as_deref() else {
-        return SendEnd::Done;
+        return SendOutcome::Done;
     };
     let Some(destination) = shared.config.destinations.get(name) else {
-        return SendEnd::Done;
+        return SendOutcome::Done;
     };
     if ticket.results.is_empty() {
-        return SendEnd::Done;
+        return SendOutcome::Done;
     }
     if shared.stop.is_requested() {
-        return SendEnd::Interrupted;
+        return SendOutcome::Interrupted;
     }
     match deliver_to(shared, ticket, name, destination) {
         Ok(()) => {
             shared.destinations.note(name, None);
-            SendEnd::Done
+            SendOutcome::Done
         }
-        Err(error) if error.is_stop() => SendEnd::Interrupted,
+        Err(error) if error.is_stop() => SendOutcome::Interrupted,
         Err(error) => {
             shared.metrics.count(Counter::SendFailures, &[name]);
             shared.destinations.note(name, Some(error.to_string()));
@@ -101,12 +102,12 @@ fn deliver(shared: &Shared, ticket: &SendTicket) -> SendEnd {
                 "job {}: not delivered to `{name}`: {error}",
                 ticket.key
             ));
-            SendEnd::Retry(code(&error))
+            SendOutcome::Retry(code(&error))
         }
     }
 }
 
-/// What is noted of an error.
+/// The code of an error for the job's record.
 fn code(error: &SendError) -> Undelivered {
     match error {
         SendError::Peer(PeerError::Connect(_)) => Undelivered::Connection,
@@ -120,10 +121,10 @@ fn code(error: &SendError) -> Undelivered {
 }
 
 fn deliver_to(
-    shared: &Shared,
+    shared: &NodeState,
     ticket: &SendTicket,
     name: &str,
-    destination: &Destination,
+    destination: &Peer,
 ) -> Result<(), SendError> {
     let paths: Vec<_> = ticket.results.values().map(PathBuf::as_path).collect();
     let mut notes = Notes {
@@ -131,21 +132,21 @@ fn deliver_to(
         key: &ticket.key,
         destination: name,
         results: ticket.results.keys().map(String::as_str).collect(),
-        sent: Sent::Never,
+        sent: PriorSend::Never,
     };
     let (limits, stop) = (&shared.config.limits, &shared.stop);
     store(destination, limits, stop, &paths, &mut notes)
 }
 
-/// Notes in the queue what is sent and what becomes of it.
+/// Records in the queue what is sent, and the answers.
 struct Notes<'a> {
-    shared: &'a Shared,
-    key: &'a Key,
+    shared: &'a NodeState,
+    key: &'a JobKey,
     destination: &'a str,
     /// Digests of the names of the results.
     results: Vec<&'a str>,
-    /// Whether the one that is being sent was sent before.
-    sent: Sent,
+    /// Whether the current result was sent before.
+    sent: PriorSend,
 }
 
 impl Sends for Notes<'_> {
@@ -164,14 +165,14 @@ impl Sends for Notes<'_> {
     ) -> Result<(), SendError> {
         let (queue, destination) = (&self.shared.queue, self.destination);
         let is_duplicate = status == status::DUPLICATE;
-        // What was sent before may have been taken, and the answer have been lost.
-        if status::is_taken(status) || is_duplicate && self.sent == Sent::Before {
+        // A result that was sent before may have been accepted, and the response lost.
+        if status::is_taken(status) || is_duplicate && self.sent == PriorSend::Before {
             self.shared.metrics.count(Counter::Sent, &[destination]);
             let noted = queue.delivered(self.key, destination, self.results[index]);
-            // What was taken and cannot be noted, is sent again.
+            // If this cannot be recorded, the result is sent again.
             return noted.map_err(SendError::Note);
         }
-        if self.sent == Sent::Never {
+        if self.sent == PriorSend::Never {
             queue
                 .refused(self.key, destination, &instance.instance, is_duplicate)
                 .map_err(SendError::Note)?;

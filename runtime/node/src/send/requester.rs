@@ -7,25 +7,23 @@ use std::sync::Arc;
 
 use vesal_io::dicom::{HeaderError, Instance};
 
-use crate::config::{Destination, Limits};
-use crate::network::command::{Command, VERIFICATION, field, status};
-use crate::network::requester::{Association, Kind, PeerError};
-use crate::network::wire::{Piece, WireError};
+use crate::config::{NodeLimits, Peer};
+use crate::network::command::{CommandSet, VERIFICATION, field, status};
+use crate::network::error::ConnectionError;
+use crate::network::pdu::PDataValue;
+use crate::network::requester::{Association, ClassAndSyntax, PeerError};
 use crate::stop::Stop;
 
-/// Why results were not taken. Messages name no UID of an instance.
+/// Why results were not accepted. Messages contain no UID of an instance.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The peer cannot be talked to, or does not take this kind of object.
+    /// The peer is not reachable, or does not accept this kind of object.
     #[error(transparent)]
     Peer(#[from] PeerError),
     /// The peer answered with a status that is neither success nor warning.
     #[error("it answered with status {status:04X}")]
-    Status {
-        /// The status.
-        status: u16,
-    },
-    /// The peer has another object under the UID of a result, and keeps that.
+    Status { status: u16 },
+    /// The peer has another object with the UID of a result, and keeps that.
     #[error("it has another object under the UID of a result (status 0111)")]
     Duplicate,
     /// A result cannot be read.
@@ -34,36 +32,39 @@ pub enum SendError {
     /// A result cannot be read.
     #[error("a result cannot be read: {0}")]
     File(io::Error),
-    /// What is sent and what was taken cannot be noted.
+    /// The state of sending cannot be recorded.
     #[error("it cannot be noted what is sent: {0}")]
     Note(io::Error),
 }
 
-impl From<WireError> for SendError {
-    fn from(error: WireError) -> Self {
+impl From<ConnectionError> for SendError {
+    fn from(error: ConnectionError) -> Self {
         Self::Peer(error.into())
     }
 }
 
 impl SendError {
-    /// Whether the node itself stops.
+    /// Whether the node is stopping.
     pub fn is_stop(&self) -> bool {
-        matches!(self, Self::Peer(PeerError::Wire(WireError::Stopped)))
+        matches!(
+            self,
+            Self::Peer(PeerError::Connection(ConnectionError::Stopped))
+        )
     }
 }
 
-/// Asks a destination whether it is there.
+/// Verifies a destination by C-ECHO.
 ///
 /// **Errors**: [`SendError`].
-pub fn echo(destination: &Destination, limits: &Limits, stop: &Arc<Stop>) -> Result<(), SendError> {
+pub fn echo(destination: &Peer, limits: &NodeLimits, stop: &Arc<Stop>) -> Result<(), SendError> {
     let kinds = [(VERIFICATION.to_owned(), "1.2.840.10008.1.2".to_owned())];
     let mut association = Association::open(destination, limits, stop, &kinds)?;
     let asked = association.context(&kinds[0]).and_then(|context| {
-        let command = Command {
+        let command = CommandSet {
             field: field::ECHO,
             message: 1,
             class: VERIFICATION.to_owned(),
-            ..Command::default()
+            ..CommandSet::default()
         };
         association.send(context, true, &command.encode())?;
         Ok(association.answer(context, &command)?)
@@ -75,16 +76,16 @@ pub fn echo(destination: &Destination, limits: &Limits, stop: &Arc<Stop>) -> Res
     }
 }
 
-/// Who is asked and told about each file that is sent, by its index.
+/// Observes each file that is sent, by its index.
 pub trait Sends {
-    /// It is about to be sent.
+    /// Called before a file is sent.
     ///
-    /// **Errors**: it is not to be sent.
+    /// **Errors**: the file must not be sent.
     fn begins(&mut self, index: usize, instance: &Instance) -> Result<(), SendError>;
 
-    /// The peer has answered.
+    /// Called with the status of the answer.
     ///
-    /// **Errors**: it does not count as taken.
+    /// **Errors**: it does not count as accepted.
     fn answered(&mut self, index: usize, instance: &Instance, status: u16)
     -> Result<(), SendError>;
 }
@@ -95,8 +96,8 @@ pub trait Sends {
 ///
 /// **Errors**: [`SendError`], the first.
 pub fn store(
-    destination: &Destination,
-    limits: &Limits,
+    destination: &Peer,
+    limits: &NodeLimits,
     stop: &Arc<Stop>,
     files: &[&Path],
     sends: &mut dyn Sends,
@@ -105,7 +106,7 @@ pub fn store(
         .iter()
         .map(|file| Instance::read(file).map_err(SendError::Result))
         .collect::<Result<_, _>>()?;
-    let mut kinds: Vec<Kind> = instances.iter().map(kind_of).collect();
+    let mut kinds: Vec<ClassAndSyntax> = instances.iter().map(kind_of).collect();
     kinds.sort();
     kinds.dedup();
     let mut association = Association::open(destination, limits, stop, &kinds)?;
@@ -135,11 +136,11 @@ pub fn store(
     first
 }
 
-fn kind_of(instance: &Instance) -> Kind {
+fn kind_of(instance: &Instance) -> ClassAndSyntax {
     (instance.class.clone(), instance.syntax.clone())
 }
 
-/// Sends a file; the status of the answer.
+/// Sends a file; returns the status of the answer.
 fn store_one(
     association: &mut Association<'_>,
     index: usize,
@@ -156,7 +157,7 @@ fn store_one(
         .saturating_sub(instance.data_set);
     file.seek(SeekFrom::Start(instance.data_set))
         .map_err(SendError::File)?;
-    let command = Command {
+    let command = CommandSet {
         field: field::STORE,
         message: (index % 0xffff) as u16 + 1,
         class: instance.class.clone(),
@@ -166,14 +167,14 @@ fn store_one(
     };
     sends.begins(index, instance)?;
     association.send(context, true, &command.encode())?;
-    let piece_bytes = association.piece_bytes();
-    let mut buffer = vec![0; piece_bytes];
+    let value_bytes = association.value_bytes();
+    let mut buffer = vec![0; value_bytes];
     while left > 0 {
-        let count = (piece_bytes as u64).min(left) as usize;
+        let count = (value_bytes as u64).min(left) as usize;
         file.read_exact(&mut buffer[..count])
             .map_err(SendError::File)?;
         left -= count as u64;
-        association.send_piece(Piece {
+        association.send_value(PDataValue {
             context,
             command: false,
             last: left == 0,

@@ -1,38 +1,37 @@
-//! Whether somebody should look after a node, and its figures.
+//! Health and metrics of a node.
 
 use serde::Serialize;
 
-use crate::metrics::Text;
-use crate::node::{STORAGE, Shared};
-use crate::queue::State;
+use crate::failures::STORAGE;
+use crate::metrics::MetricsText;
+use crate::node_state::NodeState;
+use crate::queue::JobState;
 
-/// Tries in a row from which a destination or a source counts as failing.
+/// Consecutive failures from which a destination or a source counts as failing.
 const FAILURES: u32 = 3;
 
-/// What a node says of itself.
+/// Health of a node.
 #[derive(Debug, Serialize)]
 pub struct Health {
     /// `ok` or `degraded`.
     pub status: &'static str,
     /// Why it is not `ok`.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<HealthProblem>,
 }
 
-/// Something that somebody should look at.
+/// A problem that needs attention.
 #[derive(Debug, Serialize)]
-pub struct Problem {
-    /// A word: `space`, `storage`, `destination`, `source`, `failed`, `service`, `undelivered`, `stuck`, `damaged`,
+pub struct HealthProblem {
+    /// One of `space`, `storage`, `destination`, `source`, `failed`, `service`, `undelivered`, `stuck`, `damaged`,
     /// `bundle`, `stopping`.
     pub kind: &'static str,
-    /// What is wrong.
     pub message: String,
 }
 
 impl Health {
-    /// Looks at a node.
-    pub fn of(shared: &Shared) -> Self {
+    pub fn of(shared: &NodeState) -> Self {
         let mut problems = Vec::new();
-        let mut problem = |kind, message| problems.push(Problem { kind, message });
+        let mut problem = |kind, message| problems.push(HealthProblem { kind, message });
         if let Err(full) = shared.space.check(shared.queue.storage()) {
             problem("space", format!("instances are refused: {full}"));
         }
@@ -104,8 +103,8 @@ impl Health {
 }
 
 /// The metrics of a node, as text.
-pub fn metrics(shared: &Shared) -> String {
-    let mut text = Text::default();
+pub fn metrics(shared: &NodeState) -> String {
+    let mut text = MetricsText::default();
     text.family("vesal_info", "gauge", "Version of the program.");
     text.sample("vesal_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     let healthy = Health::of(shared).problems.is_empty();
@@ -121,7 +120,7 @@ pub fn metrics(shared: &Shared) -> String {
     );
     text.family("vesal_jobs", "gauge", "Jobs, by where they are.");
     for (service, counts) in shared.queue.counts() {
-        for (state, count) in State::ALL.iter().zip(counts) {
+        for (state, count) in JobState::ALL.iter().zip(counts) {
             let labels = [("service", service.as_str()), ("state", state.word())];
             text.sample("vesal_jobs", &labels, count as f64);
         }

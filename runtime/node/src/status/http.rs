@@ -1,4 +1,4 @@
-//! A small HTTP server: three addresses to GET, requests of bounded size and time, one answer per connection.
+//! A small HTTP server: three paths for GET, requests of bounded size and time, one answer per connection.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,51 +9,51 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::config::Http;
-use crate::network::pool::{Places, Pool};
-use crate::node::Shared;
+use crate::network::pool::{ConnectionPool, PoolLimits};
+use crate::network::wake_listener;
+use crate::node_state::NodeState;
 use crate::queue::JobView;
-use crate::receive::wake;
 use crate::status::health::{Health, metrics};
 
-/// Connections at once; for a new one, that gives way which is there for longest.
-const CONNECTIONS: Places = Places {
+/// Concurrent connections; the oldest gives way to a new one.
+const CONNECTIONS: PoolLimits = PoolLimits {
     waiting: 8,
     served: 0,
     per_address: 4,
 };
 
-/// Threads of connections, also of those that gave way and are about to end.
+/// Most threads of connections, including those that gave way and are about to end.
 const THREADS_MAX: usize = 40;
 
-/// Bytes of a request's head.
+/// Longest head of a request in bytes.
 const REQUEST_BYTES_MAX: usize = 8192;
 
-/// Time for the first byte of a request, for the whole of it, and for its answer.
+/// Time limits for the first byte of a request, for all of it, and for its answer.
 const FIRST_TIME: Duration = Duration::from_secs(1);
 const REQUEST_TIME: Duration = Duration::from_secs(3);
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 
-/// Jobs that are told at most.
+/// Most jobs in an answer.
 const JOBS_MAX: usize = 1000;
 
-/// Tells health, queue and metrics.
+/// Serves health, queue and metrics.
 pub struct HttpServer {
     address: SocketAddr,
     thread: JoinHandle<()>,
 }
 
-/// The queue as it is told.
+/// The jobs of the queue, as JSON.
 #[derive(Serialize)]
-struct Jobs {
+struct JobList {
     version: u32,
     jobs: Vec<JobView>,
 }
 
 impl HttpServer {
-    /// Begins to listen.
+    /// Starts to listen.
     ///
-    /// **Errors**: the address cannot be had.
-    pub fn start(shared: &Arc<Shared>, settings: &Http) -> io::Result<Self> {
+    /// **Errors**: the address is not available.
+    pub fn start(shared: &Arc<NodeState>, settings: &Http) -> io::Result<Self> {
         let listener = TcpListener::bind((settings.bind, settings.port))?;
         let address = listener.local_addr()?;
         let shared = Arc::clone(shared);
@@ -63,20 +63,20 @@ impl HttpServer {
         Ok(Self { address, thread })
     }
 
-    /// Where it listens.
+    /// Address that it listens at.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Ends, after the node was asked to stop.
+    /// Waits for its end, after the node was asked to stop.
     pub fn join(self) {
-        wake(self.address);
+        wake_listener(self.address);
         let _ = self.thread.join();
     }
 }
 
-fn listen(shared: &Arc<Shared>, listener: &TcpListener) {
-    let pool = Pool::new(CONNECTIONS);
+fn listen(shared: &Arc<NodeState>, listener: &TcpListener) {
+    let pool = ConnectionPool::new(CONNECTIONS);
     loop {
         let accepted = listener.accept();
         if shared.stop.is_over() {
@@ -108,7 +108,7 @@ fn listen(shared: &Arc<Shared>, listener: &TcpListener) {
     }
 }
 
-fn serve(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
+fn serve(shared: &NodeState, mut stream: TcpStream) -> io::Result<()> {
     let request = read(&mut stream)?;
     let method = request.as_ref().map(|request| request.method.as_str());
     let host = request.as_ref().and_then(|request| request.host.as_deref());
@@ -161,7 +161,6 @@ fn write(stream: &mut TcpStream, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// The time until then.
 fn left(end: Instant) -> io::Result<Duration> {
     let left = end.saturating_duration_since(Instant::now());
     if left.is_zero() {
@@ -171,9 +170,9 @@ fn left(end: Instant) -> io::Result<Duration> {
     }
 }
 
-/// Whether a `Host` header (RFC 9110 7.2) names this host: by the address that was connected to, as `localhost`, or by a
-/// name of the settings. A page of others, whose name they let resolve to this address, has another.
-fn is_ours(shared: &Shared, host: &str, here: IpAddr) -> bool {
+/// Whether a `Host` header (RFC 9110 7.2) names this host: by the address that was connected to, as `localhost`, or by
+/// a name of the settings. A page of others, whose name they let resolve to this address, has another.
+fn is_ours(shared: &NodeState, host: &str, here: IpAddr) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next(),
         None => host.split(':').next(),
@@ -189,7 +188,7 @@ fn is_ours(shared: &Shared, host: &str, here: IpAddr) -> bool {
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
-fn answer(shared: &Shared, path: &str) -> (u16, &'static str, String) {
+fn answer(shared: &NodeState, path: &str) -> (u16, &'static str, String) {
     let json = |status, document: serde_json::Result<String>| match document {
         Ok(text) => (status, JSON, text + "\n"),
         Err(_) => (500, TEXT, "the answer cannot be put into JSON\n".to_owned()),
@@ -201,7 +200,7 @@ fn answer(shared: &Shared, path: &str) -> (u16, &'static str, String) {
             json(status, serde_json::to_string_pretty(&health))
         }
         "/queue" => {
-            let jobs = Jobs {
+            let jobs = JobList {
                 version: 1,
                 jobs: shared.queue.jobs(JOBS_MAX),
             };
@@ -220,15 +219,14 @@ fn answer(shared: &Shared, path: &str) -> (u16, &'static str, String) {
     }
 }
 
-/// What is asked for.
-struct Request {
+struct HttpRequest {
     method: String,
     path: String,
     host: Option<String>,
 }
 
 /// Reads the head of a request; `None` where it is none.
-fn read(stream: &mut TcpStream) -> io::Result<Option<Request>> {
+fn read(stream: &mut TcpStream) -> io::Result<Option<HttpRequest>> {
     let start = Instant::now();
     let mut bytes = Vec::new();
     let mut buffer = [0; 1024];
@@ -273,7 +271,7 @@ fn read(stream: &mut TcpStream) -> io::Result<Option<Request>> {
         return Ok(None);
     }
     let path = path.split('?').next().unwrap_or(path);
-    Ok(Some(Request {
+    Ok(Some(HttpRequest {
         method: method.to_owned(),
         path: path.to_owned(),
         host: hosts.first().map(|&host| host.to_owned()),

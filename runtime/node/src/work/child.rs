@@ -1,4 +1,4 @@
-//! Predicts in a process of its own: `vesal predict`. Whatever happens to it, the node goes on.
+//! Predicts in a child process, `vesal predict`, whose failure does not affect the node.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -8,10 +8,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::queue::RunEnd;
+use crate::queue::RunOutcome;
 use crate::reason::{REASON_BYTES_MAX, Reason};
 use crate::stop::Stop;
-use crate::work::{Order, Predict, limits};
+use crate::work::limits;
+use crate::work::request::{Predict, PredictionRequest};
 
 /// Runs a program for each job.
 #[derive(Debug, Clone)]
@@ -20,42 +21,42 @@ pub struct ChildProcess {
     pub program: PathBuf,
 }
 
-/// How often is looked whether it has ended.
+/// Interval of checks whether the process has ended.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// Time to end by itself, when it takes too long.
+/// Time to end after it was asked to, past the time limit.
 const GRACE: Duration = Duration::from_secs(10);
 
 impl Predict for ChildProcess {
-    fn predict(&self, order: &Order<'_>, stop: &Stop) -> RunEnd {
-        let failure = order.output.join(FAILURE);
-        let Ok(mut child) = self.command(order).spawn() else {
-            return RunEnd::Retry(Reason::NotStarted);
+    fn predict(&self, request: &PredictionRequest<'_>, stop: &Stop) -> RunOutcome {
+        let failure = request.output.join(FAILURE);
+        let Ok(mut child) = self.command(request).spawn() else {
+            return RunOutcome::Retry(Reason::NotStarted);
         };
-        let limit = limits::set(&child, order.run_ram);
-        let status = match wait(&mut child, order.limit, stop) {
-            Ok(Waited::Ended(status)) => status,
-            Ok(Waited::Stopped) => return RunEnd::Interrupted,
-            Ok(Waited::TooLong) => {
-                // Another time it would take as long, and others would wait for it again.
-                let seconds = order.limit.as_secs();
-                return RunEnd::Failed(Reason::TimedOut { seconds });
+        let limit = limits::set(&child, request.run_ram);
+        let status = match wait(&mut child, request.limit, stop) {
+            Ok(ChildEnd::Ended(status)) => status,
+            Ok(ChildEnd::Stopped) => return RunOutcome::Interrupted,
+            Ok(ChildEnd::TooLong) => {
+                // It would take as long again, and others would wait for it.
+                let seconds = request.limit.as_secs();
+                return RunOutcome::Failed(Reason::TimedOut { seconds });
             }
             Err(_) => {
-                // Its job is predicted again: nobody else may write there.
+                // Its job is predicted again, so that the process must not write any more.
                 let _ = child.kill();
                 let _ = child.wait();
-                return RunEnd::Retry(Reason::NotStarted);
+                return RunOutcome::Retry(Reason::NotStarted);
             }
         };
         judge(status, read(&failure), limit, stop.is_requested())
     }
 }
 
-/// Name of the file in the folder of results that says why there are none.
+/// Name of the file in the folder of results with the reason of a failure.
 const FAILURE: &str = "failure.json";
 
-/// The reason that a process left behind; nothing of a file that holds anything else is taken over.
+/// The reason that a process wrote; `None` for a file that holds anything else.
 fn read(failure: &Path) -> Option<Reason> {
     let mut bytes = Vec::new();
     let file = File::open(failure).ok()?;
@@ -64,30 +65,30 @@ fn read(failure: &Path) -> Option<Reason> {
 }
 
 impl ChildProcess {
-    /// What it is told: the arguments of `vesal predict`.
-    pub fn arguments(order: &Order<'_>) -> Vec<OsString> {
-        let service = order.service;
+    /// The arguments of `vesal predict`.
+    pub fn arguments(request: &PredictionRequest<'_>) -> Vec<OsString> {
+        let service = request.service;
         let mut arguments: Vec<OsString> = vec![
             "predict".into(),
             "--bundle".into(),
             service.bundle.clone().into(),
             "--input".into(),
-            order.input.into(),
+            request.input.into(),
             "--output".into(),
-            order.output.into(),
+            request.output.into(),
             "--format".into(),
             service.formats.join(",").into(),
             "--geometry".into(),
             service.geometry.clone().into(),
             "--report".into(),
-            order.output.join("report.json").into(),
+            request.output.join("report.json").into(),
             "--failure".into(),
-            order.output.join(FAILURE).into(),
+            request.output.join(FAILURE).into(),
             "--uid-key".into(),
-            order.uid_key.into(),
+            request.uid_key.into(),
             "--overwrite".into(),
         ];
-        if let Some(bytes) = order.run_ram {
+        if let Some(bytes) = request.run_ram {
             arguments.extend(["--max-ram".into(), bytes.to_string().into()]);
         }
         if let Some(digest) = &service.bundle_sha256 {
@@ -99,7 +100,7 @@ impl ChildProcess {
         if service.require_signature {
             arguments.push("--require-signature".into());
         }
-        if order.mark_incomplete {
+        if request.mark_incomplete {
             arguments.push("--mark-incomplete".into());
         }
         if let Some(rules) = &service.dicom_rules {
@@ -112,35 +113,35 @@ impl ChildProcess {
         arguments
     }
 
-    fn command(&self, order: &Order<'_>) -> Command {
+    fn command(&self, request: &PredictionRequest<'_>) -> Command {
         let mut command = Command::new(&self.program);
         command
-            .args(Self::arguments(order))
+            .args(Self::arguments(request))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            // What it says may name files and what they hold.
+            // Its messages may contain names and contents of files.
             .stderr(Stdio::null());
         command
     }
 }
 
-enum Waited {
+enum ChildEnd {
     Ended(ExitStatus),
     Stopped,
     TooLong,
 }
 
-fn wait(child: &mut Child, limit: Duration, stop: &Stop) -> std::io::Result<Waited> {
+fn wait(child: &mut Child, limit: Duration, stop: &Stop) -> std::io::Result<ChildEnd> {
     let end = Instant::now() + limit;
     let mut asked: Option<(Instant, bool)> = None;
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(match asked {
-                // It may have been done at that moment.
-                _ if status.success() => Waited::Ended(status),
-                Some((_, true)) => Waited::Stopped,
-                Some((_, false)) => Waited::TooLong,
-                None => Waited::Ended(status),
+                // It may have finished at that moment.
+                _ if status.success() => ChildEnd::Ended(status),
+                Some((_, true)) => ChildEnd::Stopped,
+                Some((_, false)) => ChildEnd::TooLong,
+                None => ChildEnd::Ended(status),
             });
         }
         let stops = stop.is_requested();
@@ -157,12 +158,12 @@ fn wait(child: &mut Child, limit: Duration, stop: &Stop) -> std::io::Result<Wait
     }
 }
 
-/// Asks a process to end.
+/// Asks a process to terminate.
 #[cfg(unix)]
 fn ask(child: &mut Child) -> std::io::Result<()> {
     use rustix::process::{Pid, Signal, kill_process};
     match kill_process(Pid::from_child(child), Signal::TERM) {
-        // It has ended and was not waited for yet.
+        // It has ended, but was not waited for yet.
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -173,27 +174,27 @@ fn ask(child: &mut Child) -> std::io::Result<()> {
     child.kill()
 }
 
-/// What an end means: by what it left behind, or the exit codes of `vesal`.
-fn judge(status: ExitStatus, left: Option<Reason>, limit: Option<u64>, stops: bool) -> RunEnd {
+/// The outcome of a process, by the reason that it wrote, or by the exit codes of `vesal`.
+fn judge(status: ExitStatus, left: Option<Reason>, limit: Option<u64>, stops: bool) -> RunOutcome {
     let Some(exit) = status.code() else {
         if stops {
-            return RunEnd::Interrupted;
+            return RunOutcome::Interrupted;
         }
         let signal = signal(status);
-        return RunEnd::Retry(Reason::Signal { signal, limit });
+        return RunOutcome::Retry(Reason::Signal { signal, limit });
     };
     match exit {
-        0 => RunEnd::Done,
-        // The images are such that it will never do; bundle and settings can be mended.
-        3 | 7 => RunEnd::Failed(left.unwrap_or(Reason::Input)),
-        130 if stops => RunEnd::Interrupted,
-        1 => RunEnd::Retry(Reason::Bug),
-        130 => RunEnd::Retry(Reason::Interrupted),
-        2 => RunEnd::Retry(Reason::Settings),
-        4 => RunEnd::Retry(left.unwrap_or(Reason::Bundle)),
-        5 => RunEnd::Retry(left.unwrap_or(Reason::Device)),
-        6 => RunEnd::Retry(left.unwrap_or(Reason::Output)),
-        exit => RunEnd::Retry(Reason::Exit { exit }),
+        0 => RunOutcome::Done,
+        // Unsuitable images stay so; bundle and settings can be corrected.
+        3 | 7 => RunOutcome::Failed(left.unwrap_or(Reason::Input)),
+        130 if stops => RunOutcome::Interrupted,
+        1 => RunOutcome::Retry(Reason::Bug),
+        130 => RunOutcome::Retry(Reason::Interrupted),
+        2 => RunOutcome::Retry(Reason::Settings),
+        4 => RunOutcome::Retry(left.unwrap_or(Reason::Bundle)),
+        5 => RunOutcome::Retry(left.unwrap_or(Reason::Device)),
+        6 => RunOutcome::Retry(left.unwrap_or(Reason::Output)),
+        exit => RunOutcome::Retry(Reason::Exit { exit }),
     }
 }
 

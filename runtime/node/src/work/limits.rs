@@ -1,4 +1,4 @@
-//! What a prediction may take of the machine, so that an image that takes all of it ends its prediction and nothing else.
+//! Limits of a prediction's process, so that an image that exhausts memory ends its prediction and nothing else.
 
 use std::process::Child;
 
@@ -22,7 +22,7 @@ pub fn set(child: &Child, run_ram: Option<u64>) -> Option<u64> {
         };
         prlimit(process, resource, limit)
     };
-    // It may have ended already. A system that refuses these leaves the plan, which is kept anyway.
+    // It may have ended already. Where the system refuses a limit, the memory plan of the prediction still holds.
     let _ = limit(Resource::Core, 0);
     let score = format!("/proc/{}/oom_score_adj", child.id());
     let _ = std::fs::write(score, "1000");
@@ -30,7 +30,7 @@ pub fn set(child: &Child, run_ram: Option<u64>) -> Option<u64> {
     limit(Resource::Data, bytes).is_ok().then_some(bytes)
 }
 
-/// Other systems know no limits of another process.
+/// Other systems cannot limit another process.
 #[cfg(not(target_os = "linux"))]
 pub fn set(_: &Child, _: Option<u64>) -> Option<u64> {
     None

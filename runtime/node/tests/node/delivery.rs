@@ -14,9 +14,9 @@ use crate::support::{
     self, Sender, StandIn, config, free_port, get, send_series, start, states, wait_for,
 };
 use vesal_io::dicom::IMAGE_CLASSES;
-use vesal_node::queue::RunEnd;
+use vesal_node::queue::RunOutcome;
 use vesal_node::stop::Stop;
-use vesal_node::{Node, Order, Predict, Reason, Undelivered};
+use vesal_node::{Node, Predict, PredictionRequest, Reason, Undelivered};
 
 fn done(node: &Node, jobs: usize) -> bool {
     states(node) == vec!["done"; jobs]
@@ -104,8 +104,8 @@ fn a_destination_that_is_away_gets_its_results_later() {
 struct NoBundle;
 
 impl Predict for NoBundle {
-    fn predict(&self, _: &Order<'_>, _: &Stop) -> RunEnd {
-        RunEnd::Retry(Reason::Bundle)
+    fn predict(&self, _: &PredictionRequest<'_>, _: &Stop) -> RunOutcome {
+        RunOutcome::Retry(Reason::Bundle)
     }
 }
 
@@ -342,7 +342,7 @@ fn clean(bytes: &[u8], of: &str) {
 struct Stumbles(AtomicBool);
 
 impl Predict for Stumbles {
-    fn predict(&self, order: &Order<'_>, stop: &Stop) -> RunEnd {
+    fn predict(&self, order: &PredictionRequest<'_>, stop: &Stop) -> RunOutcome {
         assert!(self.0.swap(true, Ordering::SeqCst), "a mistake");
         let pause = Duration::ZERO;
         StandIn { pause }.predict(order, stop)

@@ -121,7 +121,7 @@ fn what_breaks_off_leaves_nothing() {
     for abort in [true, false] {
         let mut sender = Sender::open(node.address());
         sender.command(&uid);
-        sender.piece(false, false, &bytes[..100]);
+        sender.send_value(false, false, &bytes[..100]);
         wait_for("it is being received", || incoming(folder.path()) == 1);
         if abort {
             sender.put(&[7, 0, 0, 0, 0, 4, 0, 0, 0, 0]);
@@ -164,7 +164,7 @@ fn slow_senders_are_cut_off() {
     let mut sender = Sender::open(node.address());
     sender.command("1.2.3");
     let start = Instant::now();
-    while sender.piece(false, false, &[0; 10]) && start.elapsed() < Duration::from_secs(10) {
+    while sender.send_value(false, false, &[0; 10]) && start.elapsed() < Duration::from_secs(10) {
         thread::sleep(Duration::from_millis(100));
     }
     assert!(start.elapsed() < Duration::from_secs(4));
@@ -206,7 +206,7 @@ fn lies_and_garbage_end_the_association() {
     }
     // A command that does not end.
     let mut sender = Sender::open(node.address());
-    while sender.piece(true, false, &[0; 4096]) {}
+    while sender.send_value(true, false, &[0; 4096]) {}
     // Release in the middle of a message.
     let mut sender = Sender::open(node.address());
     sender.command("1.2.3");

@@ -13,9 +13,11 @@ use vesal_node::find::FIND;
 use vesal_node::find::identifier::{
     INSTANCE, Identifier, MODALITY, SERIES, SERIES_INSTANCES, STUDY, STUDY_INSTANCES,
 };
-use vesal_node::network::association::{Answer, Request, verdict};
-use vesal_node::network::command::{Command, field, status};
-use vesal_node::network::wire::{Piece, Wire, WireError, data, kind, piece};
+use vesal_node::network::association::{AssociateRequest, ContextResult, result};
+use vesal_node::network::command::{CommandSet, field, status};
+use vesal_node::network::error::ConnectionError;
+use vesal_node::network::pdu::{PDataValue, encode_value, next_value, pdu_type};
+use vesal_node::network::pdu_stream::PduStream;
 use vesal_node::queue::JobView;
 use vesal_node::stop::Stop;
 
@@ -52,7 +54,8 @@ impl Source {
                 let stream = stream.unwrap();
                 thread::spawn(move || {
                     let time = Duration::from_secs(20);
-                    let mut wire = Wire::new(stream, time, time, Arc::<Stop>::default()).unwrap();
+                    let mut wire =
+                        PduStream::new(stream, time, time, Arc::<Stop>::default()).unwrap();
                     let _ = serve(&mut wire, &*answers, &searches);
                     wire.close();
                 });
@@ -73,28 +76,32 @@ impl Drop for Source {
     }
 }
 
-fn serve(wire: &mut Wire, answers: &Answers, searches: &AtomicUsize) -> Result<(), WireError> {
-    let request = Request::decode(wire.read(true)?.1)?;
-    let proposal = &request.proposals[0];
+fn serve(
+    wire: &mut PduStream,
+    answers: &Answers,
+    searches: &AtomicUsize,
+) -> Result<(), ConnectionError> {
+    let request = AssociateRequest::decode(wire.read(true)?.1)?;
+    let proposed = &request.contexts[0];
     assert_eq!(
-        (proposal.class.as_str(), request.calling.as_str()),
+        (proposed.class.as_str(), request.calling.as_str()),
         (FIND, "VESAL")
     );
-    wire.write(&request.accept(&[Answer {
-        context: proposal.context,
-        verdict: verdict::ACCEPTED,
-        syntax: proposal.syntaxes[0].clone(),
+    wire.write(&request.accept(&[ContextResult {
+        context: proposed.context,
+        result: result::ACCEPTED,
+        syntax: proposed.syntaxes[0].clone(),
     }]))?;
     let (mut set, mut keys) = (Vec::new(), Vec::new());
     loop {
         let mut search = None;
         match wire.read(true)? {
-            (kind::DATA, mut body) => {
-                while let Some(piece) = piece(&mut body)? {
+            (pdu_type::DATA, mut body) => {
+                while let Some(piece) = next_value(&mut body)? {
                     let bytes = if piece.command { &mut set } else { &mut keys };
                     bytes.extend(piece.bytes);
                     if !piece.command && piece.last {
-                        let command = Command::decode(&std::mem::take(&mut set))?;
+                        let command = CommandSet::decode(&std::mem::take(&mut set))?;
                         search = Some((command, std::mem::take(&mut keys)));
                     }
                 }
@@ -120,8 +127,8 @@ fn serve(wire: &mut Wire, answers: &Answers, searches: &AtomicUsize) -> Result<(
     }
 }
 
-fn put(wire: &mut Wire, command: bool, bytes: &[u8]) -> Result<(), WireError> {
-    wire.write(&data(Piece {
+fn put(wire: &mut PduStream, command: bool, bytes: &[u8]) -> Result<(), ConnectionError> {
+    wire.write(&encode_value(PDataValue {
         context: 1,
         command,
         last: true,

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use vesal_node::network::association::{Answer, Request, verdict};
-use vesal_node::network::command::{Command, field};
-use vesal_node::network::wire::{Piece, Wire, WireError, data, kind, piece};
+use vesal_node::network::association::{AssociateRequest, ContextResult, result};
+use vesal_node::network::command::{CommandSet, field};
+use vesal_node::network::error::ConnectionError;
+use vesal_node::network::pdu::{PDataValue, encode_value, next_value, pdu_type};
+use vesal_node::network::pdu_stream::PduStream;
 use vesal_node::stop::Stop;
 
 /// An instance that was taken.
@@ -72,7 +74,7 @@ impl Archive {
                 }
                 let time = Duration::from_secs(20);
                 let mut wire =
-                    Wire::new(stream.unwrap(), time, time, Arc::<Stop>::default()).unwrap();
+                    PduStream::new(stream.unwrap(), time, time, Arc::<Stop>::default()).unwrap();
                 let _ = serve(&mut wire, manner, &taken, &count, &answer);
                 wire.close();
             }
@@ -98,20 +100,20 @@ impl Drop for Archive {
 }
 
 fn serve(
-    wire: &mut Wire,
+    wire: &mut PduStream,
     manner: Manner,
     taken: &Mutex<Vec<Taken>>,
     count: &AtomicUsize,
     answer: &Answers,
-) -> Result<(), WireError> {
-    let request = Request::decode(wire.read(true)?.1)?;
-    let answers: Vec<Answer> = request
-        .proposals
+) -> Result<(), ConnectionError> {
+    let request = AssociateRequest::decode(wire.read(true)?.1)?;
+    let answers: Vec<ContextResult> = request
+        .contexts
         .iter()
-        .map(|proposal| Answer {
-            context: proposal.context,
-            verdict: verdict::ACCEPTED,
-            syntax: proposal.syntaxes[0].clone(),
+        .map(|proposed| ContextResult {
+            context: proposed.context,
+            result: result::ACCEPTED,
+            syntax: proposed.syntaxes[0].clone(),
         })
         .collect();
     wire.write(&request.accept(&answers))?;
@@ -119,15 +121,15 @@ fn serve(
     loop {
         let mut whole = None;
         match wire.read(true)? {
-            (kind::DATA, mut body) => {
-                while let Some(piece) = piece(&mut body)? {
+            (pdu_type::DATA, mut body) => {
+                while let Some(piece) = next_value(&mut body)? {
                     if piece.command {
                         set.extend(piece.bytes);
                         continue;
                     }
                     bytes.extend(piece.bytes);
                     if piece.last {
-                        let command = Command::decode(&std::mem::take(&mut set))?;
+                        let command = CommandSet::decode(&std::mem::take(&mut set))?;
                         whole = Some((piece.context, command, std::mem::take(&mut bytes)));
                     }
                 }
@@ -156,7 +158,7 @@ fn serve(
         let bytes = said.encode();
         let context = context + 76 * u8::from(manner == Manner::OtherContext);
         let (command, last) = (true, true);
-        wire.write(&data(Piece {
+        wire.write(&encode_value(PDataValue {
             context,
             command,
             last,

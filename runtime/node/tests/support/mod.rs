@@ -12,12 +12,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use vesal_io::dicom::Instance;
-use vesal_node::network::association::{APPLICATION_CONTEXT, Proposal, Request, accepted};
-use vesal_node::network::command::{Command, field};
-use vesal_node::network::wire::{Piece, data};
-use vesal_node::queue::{RunEnd, digest};
+use vesal_node::network::association::{
+    APPLICATION_CONTEXT, AssociateRequest, PresentationContext, accepted,
+};
+use vesal_node::network::command::{CommandSet, field};
+use vesal_node::network::pdu::{PDataValue, encode_value};
+use vesal_node::queue::{RunOutcome, digest};
 use vesal_node::stop::Stop;
-use vesal_node::work::Order;
+use vesal_node::work::PredictionRequest;
 use vesal_node::{Config, Node, Predict};
 
 use crate::dicom_files::{CT, EXPLICIT, Elements, SENTINEL, SERIES, image, with_meta};
@@ -67,9 +69,9 @@ pub struct StandIn {
 }
 
 impl Predict for StandIn {
-    fn predict(&self, order: &Order<'_>, stop: &Stop) -> RunEnd {
+    fn predict(&self, order: &PredictionRequest<'_>, stop: &Stop) -> RunOutcome {
         if !stop.pause(self.pause) {
-            return RunEnd::Interrupted;
+            return RunOutcome::Interrupted;
         }
         let files: Vec<_> = fs::read_dir(order.input)
             .unwrap()
@@ -94,7 +96,7 @@ impl Predict for StandIn {
             .text(SERIES, b"UI", &format!("{own}.1"));
         let path = order.output.join(format!("{}_seg.dcm", first.series));
         fs::write(path, file(&result, SEG, &own)).unwrap();
-        RunEnd::Done
+        RunOutcome::Done
     }
 }
 
@@ -172,11 +174,11 @@ impl Sender {
 
     /// Asks for an association for this class.
     pub fn ask(&mut self, calling: &str, called: &str, class: &str) -> Said {
-        let request = Request {
+        let request = AssociateRequest {
             called: called.to_owned(),
             calling: calling.to_owned(),
             application: APPLICATION_CONTEXT.to_owned(),
-            proposals: vec![Proposal {
+            contexts: vec![PresentationContext {
                 context: 1,
                 class: class.to_owned(),
                 syntaxes: vec![EXPLICIT.to_owned()],
@@ -202,7 +204,7 @@ impl Sender {
     /// The command of a C-STORE.
     pub fn command(&mut self, uid: &str) {
         self.message += 1;
-        let command = Command {
+        let command = CommandSet {
             field: field::STORE,
             message: self.message,
             class: CT.to_owned(),
@@ -210,11 +212,11 @@ impl Sender {
             has_data: true,
             status: None,
         };
-        self.piece(true, true, &command.encode());
+        self.send_value(true, true, &command.encode());
     }
 
-    pub fn piece(&mut self, command: bool, last: bool, bytes: &[u8]) -> bool {
-        self.put(&data(Piece {
+    pub fn send_value(&mut self, command: bool, last: bool, bytes: &[u8]) -> bool {
+        self.put(&encode_value(PDataValue {
             context: 1,
             command,
             last,
@@ -226,7 +228,7 @@ impl Sender {
     pub fn store(&mut self, uid: &str, data_set: &[u8]) -> Said {
         self.command(uid);
         for (index, chunk) in data_set.chunks(1000).enumerate() {
-            self.piece(false, 1000 * (index + 1) >= data_set.len(), chunk);
+            self.send_value(false, 1000 * (index + 1) >= data_set.len(), chunk);
         }
         self.hear()
     }
@@ -257,10 +259,10 @@ impl Sender {
         match head[0] {
             2 => {
                 let (answers, _) = accepted(&body).unwrap();
-                Said::Accepted(answers.iter().map(|answer| answer.verdict).collect())
+                Said::Accepted(answers.iter().map(|answer| answer.result).collect())
             }
             3 => Said::Rejected([body[1], body[2], body[3]]),
-            4 => Said::Status(Command::decode(&body[6..]).unwrap().status.unwrap()),
+            4 => Said::Status(CommandSet::decode(&body[6..]).unwrap().status.unwrap()),
             6 => Said::Released,
             7 => Said::Aborted,
             kind => panic!("a PDU of type {kind}"),

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::{Caller, Callers, Config, ConfigError, EXAMPLE};
-use crate::network::tls::Profile;
-use crate::work::{ChildProcess, Order};
+use crate::network::tls::TlsProfile;
+use crate::work::{ChildProcess, PredictionRequest};
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(text, Path::new("/etc/vesal/node.toml"))
@@ -66,7 +66,7 @@ fn the_example_shows_tables_that_are_off() {
         tls.client_ca.as_deref(),
         Some(Path::new("/etc/vesal/callers.crt"))
     );
-    assert_eq!((tls.port, tls.profile), (Some(2762), Profile::Bcp195));
+    assert_eq!((tls.port, tls.profile), (Some(2762), TlsProfile::Bcp195));
     let archive = &config.destinations["archive"];
     let tls = archive.tls.as_ref().unwrap();
     assert_eq!(tls.server_name.to_str(), "archive.example");
@@ -306,7 +306,7 @@ fn what_a_prediction_is_told_is_no_option_of_a_service() {
     (service.bundle_sha256, service.bundle_key) = (Some("0".repeat(64)), Some("key".into()));
     (service.require_signature, service.dicom_rules) = (true, Some("rules".into()));
     (service.series, service.options) = (vec!["t1=4".to_owned()], Vec::new());
-    let order = Order {
+    let order = PredictionRequest {
         service,
         input: Path::new("input"),
         output: Path::new("output"),

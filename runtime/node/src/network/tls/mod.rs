@@ -1,4 +1,4 @@
-//! TLS beneath DICOM's upper layer, in both directions (PS3.15 annex B).
+//! TLS beneath DICOM's upper layer, as server and client (PS3.15 annex B).
 
 mod setup;
 mod stream;
@@ -12,13 +12,13 @@ use std::fmt;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
 use rustls::{CertificateError, Error, SupportedCipherSuite};
 
-/// What is negotiated, by the profiles of secure transport of PS3.15 annex B.
+/// Profiles of secure transport connections (PS3.15 annex B).
 ///
 /// All of them take TLS 1.3 and 1.2 and nothing older, ephemeral keys on elliptic curves of 256 bits or more, ciphers
-/// that authenticate what they encrypt, and certificates with SHA-256 or better and RSA of 2048 bits or more or P-256 or
-/// P-384.
+/// that authenticate what they encrypt, and certificates with SHA-256 or better and RSA of 2048 bits or more or P-256
+/// or P-384.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
-pub enum Profile {
+pub enum TlsProfile {
     /// BCP 195 RFC 8996, 9325 (B.12): the cipher suites that RFC 9325 recommends.
     #[default]
     #[serde(rename = "bcp-195-rfc-8996-9325")]
@@ -27,13 +27,13 @@ pub enum Profile {
     /// suites that a server has to have there, those with CCM and Camellia are not had.
     #[serde(rename = "modified-bcp-195-rfc-8996-9325")]
     Modified,
-    /// Non-downgrading BCP 195 (B.10, retired): as [`Profile::Bcp195`]. Of its suites those with finite fields (DHE) are
-    /// not had.
+    /// Non-downgrading BCP 195 (B.10, retired): as [`TlsProfile::Bcp195`]. Of its suites those with finite fields (DHE)
+    /// are not had.
     #[serde(rename = "non-downgrading-bcp-195")]
     NonDowngrading,
 }
 
-impl Profile {
+impl TlsProfile {
     /// Cipher suites, the preferred ones first.
     pub fn suites(self) -> Vec<SupportedCipherSuite> {
         use ring::cipher_suite::*;
@@ -78,48 +78,35 @@ impl Profile {
     }
 }
 
-/// Why a TLS connection is of no more use.
+/// Why a TLS connection fails.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TlsFault {
     /// An association request without TLS.
     #[error("the peer speaks DICOM without TLS, and this port takes TLS alone")]
     PlainRequest,
-    /// Something else than TLS.
+    /// The answer is no TLS.
     #[error("the peer does not answer with TLS; is that a port without it?")]
     PlainAnswer,
-    /// A handshake that does not end.
+    /// The handshake is too long.
     #[error("the handshake is longer than {limit} bytes")]
     TooLong {
-        /// Bytes that are let pass.
+        /// Limit in bytes.
         limit: usize,
     },
     /// The peer's certificate is not trusted.
     #[error("the peer's certificate is refused: {reason}")]
-    Certificate {
-        /// Why.
-        reason: String,
-    },
-    /// The peer has no certificate.
+    Certificate { reason: String },
+    /// The peer sent no certificate.
     #[error("the peer sent no certificate, and one is required")]
     NoCertificate,
-    /// The peer refuses, by an alert (RFC 8446 section 6.2).
+    /// The peer sent an alert (RFC 8446 section 6.2).
     #[error("the peer refuses with the alert {alert}")]
-    Refused {
-        /// The alert's name.
-        alert: String,
-    },
-    /// No version or cipher suite that both have.
+    Refused { alert: String },
+    /// There is no common version or cipher suite.
     #[error("the peer offers nothing that the profile takes: {reason}")]
-    Incompatible {
-        /// What it lacks.
-        reason: String,
-    },
-    /// Anything else.
+    Incompatible { reason: String },
     #[error("{reason}")]
-    Broken {
-        /// What.
-        reason: String,
-    },
+    Broken { reason: String },
 }
 
 impl From<Error> for TlsFault {
@@ -147,7 +134,7 @@ fn refusal(reason: &CertificateError) -> String {
     use CertificateError::*;
     let sentence = match reason {
         UnknownIssuer => "it is not listed, and no listed authority has signed it",
-        // What signs itself, as `openssl req -x509` makes it, is an authority's to the library.
+        // The library takes a self-signed certificate, as `openssl req -x509` makes it, for an authority's.
         Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
             "it is not listed itself, and is one of an authority or signed by itself"
         }
@@ -171,10 +158,9 @@ fn refusal(reason: &CertificateError) -> String {
     sentence.to_owned()
 }
 
-/// Characters of a reason.
 const REASON_LENGTH: usize = 200;
 
-/// A text for the log: names in certificates are foreign.
+/// A text for the log, sanitized because names in certificates are foreign.
 fn short(text: &dyn fmt::Display) -> String {
     let text = text.to_string();
     text.chars()

@@ -1,4 +1,4 @@
-//! Certificates and keys from PEM files, and what TLS is negotiated with.
+//! Reads certificates and keys from PEM files, and makes the configurations of TLS.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,42 +9,34 @@ use rustls::{ClientConfig, Error, ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::config::{ClientTls, Config, Identity, ServerTls};
-use crate::network::tls::trust::Listed;
+use crate::config::{ClientTls, Config, ServerTls, TlsIdentity};
+use crate::network::tls::trust::TrustedCertificates;
 
 /// Why certificates and keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The system cannot read a file.
     #[error("cannot read `{}`: {reason}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system answered.
-        reason: io::Error,
-    },
+    File { path: PathBuf, reason: io::Error },
     /// A file holds something else.
     #[error("`{}` holds no {expected} in PEM", path.display())]
     Content {
-        /// The file.
         path: PathBuf,
-        /// What it should hold.
         expected: &'static str,
     },
-    /// Certificate and key do not go together, or cannot be used.
+    /// Certificate and key do not match, or cannot be used.
     #[error("certificate `{}` cannot be used with key `{}`: {reason}", certificate.display(), key.display())]
     Pair {
         /// The file of the certificate.
         certificate: PathBuf,
         /// The file of the key.
         key: PathBuf,
-        /// Why.
         reason: Error,
     },
 }
 
 impl SetupError {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::File { .. } => "the settings name PEM files that the node can read",
@@ -104,7 +96,7 @@ pub fn client(settings: &ClientTls) -> Result<Arc<ClientConfig>, SetupError> {
     Ok(Arc::new(config))
 }
 
-fn pair(files: &Identity) -> impl Fn(Error) -> SetupError {
+fn pair(files: &TlsIdentity) -> impl Fn(Error) -> SetupError {
     |reason| SetupError::Pair {
         certificate: files.certificate.clone(),
         key: files.key.clone(),
@@ -114,15 +106,15 @@ fn pair(files: &Identity) -> impl Fn(Error) -> SetupError {
 
 type OwnIdentity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-fn identity(files: &Identity) -> Result<OwnIdentity, SetupError> {
+fn identity(files: &TlsIdentity) -> Result<OwnIdentity, SetupError> {
     let chain = certificates(&files.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .map_err(|error| fault(error, &files.key, "private key"))?;
     Ok((chain, key))
 }
 
-fn listed(path: &Path) -> Result<Listed, SetupError> {
-    Listed::new(certificates(path)?).ok_or_else(|| no_certificate(path))
+fn listed(path: &Path) -> Result<TrustedCertificates, SetupError> {
+    TrustedCertificates::new(certificates(path)?).ok_or_else(|| no_certificate(path))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, SetupError> {

@@ -1,7 +1,7 @@
-//! A TLS connection over a socket whose reads and writes end after a while, whole or not.
+//! A TLS connection over a socket whose reads and writes end after a timeout, complete or not.
 //!
-//! Every call reads or writes the socket once at most, so that whoever calls sees after each whether its time is over: a
-//! peer that sends a byte now and then does not keep anybody here. The handshake takes place in the first calls.
+//! Every call reads or writes the socket at most once, so that the caller can check its deadline after each: a
+//! peer that sends single bytes does not block it. The handshake takes place in the first calls.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -10,42 +10,42 @@ use std::sync::Arc;
 use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
 use rustls_pki_types::ServerName;
 
+use crate::network::pdu::pdu_type;
+use crate::network::timeout::is_slice;
 use crate::network::tls::TlsFault;
-use crate::network::wire::{is_slice, kind};
 
-/// Bytes of a handshake that are let pass; chains of certificates have some thousand.
+/// Longest handshake in bytes; chains of certificates have some thousand.
 const HANDSHAKE_BYTES_MAX: usize = 1 << 17;
 
 /// Types of TLS records: an alert, and a part of a handshake (RFC 8446 5.1).
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 
-/// A TLS connection.
 pub struct TlsStream {
     tls: Connection,
     socket: TcpStream,
-    /// Bytes that came, and are not yet taken by `tls`.
+    /// Received bytes that `tls` has not taken yet.
     raw: Vec<u8>,
     taken: usize,
-    /// Bytes that came in all.
+    /// Number of received bytes.
     heard: u64,
 }
 
-/// Bytes that are read from the socket at once.
+/// Size of a read from the socket in bytes.
 const READ_BYTES: usize = 1 << 14;
 
 impl TlsStream {
-    /// The side that was connected to.
+    /// The server's side.
     ///
-    /// **Errors**: the library refuses.
+    /// **Errors**: the library refuses the configuration.
     pub fn server(config: Arc<ServerConfig>, socket: TcpStream) -> Result<Self, TlsFault> {
         let tls = ServerConnection::new(config)?;
         Ok(Self::new(tls.into(), socket))
     }
 
-    /// The side that connects, to a server of this name.
+    /// The client's side, to a server of this name.
     ///
-    /// **Errors**: the library refuses.
+    /// **Errors**: the library refuses the configuration.
     pub fn client(
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
@@ -65,17 +65,16 @@ impl TlsStream {
         }
     }
 
-    /// The socket.
     pub fn socket(&self) -> &TcpStream {
         &self.socket
     }
 
-    /// Whether anything has come.
+    /// Whether any byte was received.
     pub fn has_heard(&self) -> bool {
         self.heard > 0
     }
 
-    /// Reads what is there; [`io::ErrorKind::WouldBlock`] where the socket gave nothing that can be read yet.
+    /// Reads available bytes; [`io::ErrorKind::WouldBlock`] where the socket gave no complete record.
     ///
     /// **Errors**: as of the socket; a [`TlsFault`].
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -86,7 +85,7 @@ impl TlsStream {
                 done => return done,
             }
             if self.taken == self.raw.len() {
-                // Our side of the handshake, or its answers.
+                // Messages of the handshake.
                 match self.write_once() {
                     Err(reason) if !is_slice(&reason) => return Err(reason),
                     _ => {}
@@ -105,14 +104,13 @@ impl TlsStream {
             self.tls.read_tls(&mut rest)?;
             self.taken += before - rest.len();
             if let Err(error) = self.tls.process_new_packets() {
-                // The alert that tells the peer.
+                // An alert to the peer.
                 let _ = self.tls.write_tls(&mut self.socket);
                 return Err(fault(error.into()));
             }
         }
     }
 
-    /// Reads the socket once.
     fn fetch(&mut self) -> io::Result<()> {
         self.taken = 0;
         self.raw.resize(READ_BYTES, 0);
@@ -131,13 +129,13 @@ impl TlsStream {
         Ok(())
     }
 
-    /// Knows a peer without TLS by its first byte.
+    /// Detects a peer without TLS by its first byte.
     fn look(&mut self, first: u8) -> io::Result<()> {
         match (&self.tls, first) {
             (_, HANDSHAKE | ALERT) => Ok(()),
-            (Connection::Server(_), kind::REQUEST) => {
-                // In its own words: aborted by the provider, for no reason that DICOM knows.
-                let abort = [kind::ABORT, 0, 0, 0, 0, 4, 0, 0, 2, 0];
+            (Connection::Server(_), pdu_type::REQUEST) => {
+                // A-ABORT in plain DICOM, by the provider, reason not specified.
+                let abort = [pdu_type::ABORT, 0, 0, 0, 0, 4, 0, 0, 2, 0];
                 let _ = self.socket.write(&abort);
                 Err(fault(TlsFault::PlainRequest))
             }
@@ -146,7 +144,7 @@ impl TlsStream {
         }
     }
 
-    /// Takes bytes to be sent, as many as there is room for.
+    /// Takes bytes to be sent, as many as the buffer can hold.
     ///
     /// **Errors**: as of the socket; [`io::ErrorKind::WouldBlock`] where there is no room.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -157,7 +155,7 @@ impl TlsStream {
         }
     }
 
-    /// Sends what was taken; [`io::ErrorKind::WouldBlock`] where some is left.
+    /// Sends the bytes taken so far; [`io::ErrorKind::WouldBlock`] where some are left.
     ///
     /// **Errors**: as of the socket.
     pub fn flush(&mut self) -> io::Result<()> {
@@ -175,7 +173,7 @@ impl TlsStream {
         Ok(())
     }
 
-    /// Says that nothing more comes.
+    /// Sends a close notification.
     pub fn say_end(&mut self) {
         self.tls.send_close_notify();
         let _ = self.tls.write_tls(&mut self.socket);

@@ -1,7 +1,7 @@
-//! Whose certificates are trusted: those that are listed, and those that a listed authority has signed.
+//! Trust in certificates: those that are listed, and those that a listed authority has signed.
 //!
-//! DICOM devices often have a certificate that they signed themselves. One that is listed itself is trusted as it is, by
-//! whatever name it has and whatever it may sign: the peer has shown that it holds its key.
+//! DICOM devices often have a certificate that they signed themselves. One that is listed itself is trusted as it is,
+//! by whatever name it has and whatever it may sign: the peer has shown that it holds its key.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use rustls::crypto::CryptoProvider;
 
 /// Certificates of peers and of their authorities.
 #[derive(Debug, Clone)]
-pub struct Listed {
+pub struct TrustedCertificates {
     certificates: Vec<CertificateDer<'static>>,
     roots: Arc<RootCertStore>,
 }
 
-impl Listed {
-    /// Takes certificates; `None` where one of them is none or there is none.
+impl TrustedCertificates {
+    /// Trusts these certificates; `None` where one is invalid or there are none.
     pub fn new(certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
         let mut roots = RootCertStore::empty();
         for certificate in &certificates {
@@ -39,7 +39,7 @@ impl Listed {
         self.certificates.iter().any(|one| one == certificate)
     }
 
-    /// Who judges the certificates of servers; `None` where the library takes no such list.
+    /// Verifier of the certificates of servers; `None` where the library refuses the list.
     pub fn servers(self, provider: &Arc<CryptoProvider>) -> Option<Arc<dyn ServerCertVerifier>> {
         let chains = WebPkiServerVerifier::builder_with_provider(
             Arc::clone(&self.roots),
@@ -52,7 +52,7 @@ impl Listed {
         }))
     }
 
-    /// Who judges the certificates of clients, which must have one; `None` where the library takes no such list.
+    /// Verifier of the certificates of clients, which must have one; `None` where the library refuses the list.
     pub fn clients(self, provider: &Arc<CryptoProvider>) -> Option<Arc<dyn ClientCertVerifier>> {
         let chains = WebPkiClientVerifier::builder_with_provider(
             Arc::clone(&self.roots),
@@ -68,7 +68,7 @@ impl Listed {
 
 #[derive(Debug)]
 struct Servers {
-    listed: Listed,
+    listed: TrustedCertificates,
     chains: Arc<WebPkiServerVerifier>,
 }
 
@@ -115,7 +115,7 @@ impl ServerCertVerifier for Servers {
 
 #[derive(Debug)]
 struct Clients {
-    listed: Listed,
+    listed: TrustedCertificates,
     chains: Arc<dyn ClientCertVerifier>,
 }
 

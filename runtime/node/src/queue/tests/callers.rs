@@ -10,19 +10,22 @@ fn nobody_replaces_what_another_has_sent() {
     let mut first = Association::open(&queue, "A");
     first.send("1.1", 1).unwrap();
     first.leave(true);
-    let conflict = |queue: &Queue| {
+    let conflict = |queue: &JobQueue| {
         let mut other = Association::open(queue, "B");
         // The same content is welcome.
-        assert_eq!(other.send("1.1", 1).unwrap(), Admitted::Known);
+        assert_eq!(other.send("1.1", 1).unwrap(), Admission::Known);
         let refused = other.send("1.1", 2);
-        assert!(matches!(refused, Err(NotAdmitted::Conflict)), "{refused:?}");
+        assert!(
+            matches!(refused, Err(AdmissionError::Conflict)),
+            "{refused:?}"
+        );
         // It has no part in the job: what it leaves undone is no matter of that.
         assert!(other.touched.is_empty());
         other.leave(false);
     };
     conflict(&queue);
     queue.settle();
-    assert_eq!(state(&queue), State::Queued);
+    assert_eq!(state(&queue), JobState::Queued);
     assert!(!queue.jobs(1)[0].doubt);
     conflict(&queue);
     drop(queue);
@@ -45,18 +48,18 @@ fn what_another_sends_of_a_job_that_has_ended_is_not_mixed_with_it() {
     send(&queue, "1.1", 1).unwrap();
     send(&queue, "1.2", 2).unwrap();
     advance(&queue, &mut archive).unwrap();
-    assert_eq!(state(&queue), State::Done);
+    assert_eq!(state(&queue), JobState::Done);
     let mut other = Association::open(&queue, "B");
     other.send("1.1", 11).unwrap();
     other.leave(true);
     queue.settle();
-    assert_eq!(state(&queue), State::Failed);
+    assert_eq!(state(&queue), JobState::Failed);
     let mut other = Association::open(&queue, "B");
     other.send("1.1", 11).unwrap();
     other.send("1.2", 12).unwrap();
     other.leave(true);
     advance(&queue, &mut archive).unwrap();
-    assert_eq!(state(&queue), State::Done);
+    assert_eq!(state(&queue), JobState::Done);
     let last = archive.last().unwrap();
     for content in [11, 12] {
         let content = queue.arrival("1.1", &[content; 32], "B").content;
@@ -81,7 +84,7 @@ fn others_hold_a_job_back_only_once() {
         send(&queue, "1.2", 2).unwrap();
         std::thread::sleep(Duration::from_millis(20));
         queue.settle();
-        if state(&queue) != State::Collecting {
+        if state(&queue) != JobState::Collecting {
             let took = start.elapsed();
             assert!(took > Duration::from_millis(300), "{took:?}");
             return;
@@ -105,7 +108,7 @@ fn callers_take_turns() {
     };
     jobs("A", 0..20);
     jobs("B", 20..22);
-    let names = |series: std::ops::Range<u8>| -> Vec<Key> {
+    let names = |series: std::ops::Range<u8>| -> Vec<JobKey> {
         series
             .map(|number| queue.key(0, "1.2", &format!("1.2.{number}")))
             .collect()
@@ -139,7 +142,7 @@ fn instances_that_come_meanwhile_do_not_save_those_that_are_replaced() {
     other.send("1.2", 12).unwrap();
     other.leave(true);
     queue.settle();
-    assert_eq!(state(&queue), State::Failed);
+    assert_eq!(state(&queue), JobState::Failed);
     assert_eq!(fs::read_dir(folder_of(&queue).input()).unwrap().count(), 2);
 }
 
@@ -154,24 +157,24 @@ fn what_is_replaced_goes_whole_whenever_the_power_goes() {
             send(&queue, &format!("1.{index}"), index).unwrap();
         }
         advance(&queue, &mut archive).unwrap();
-        assert_eq!(state(&queue), State::Done);
+        assert_eq!(state(&queue), JobState::Done);
         let mut other = Association::open(&queue, "B");
         other.send("1.2", 12).unwrap();
         other.leave(true);
         set_power(&queue, steps);
         queue.settle();
-        let went = state(&queue) == State::Failed;
+        let went = state(&queue) == JobState::Failed;
         drop(queue);
         // Another node goes on, and mixes nothing.
         let queue = open(&config);
         queue.settle();
-        assert_eq!(state(&queue), State::Failed, "step {steps}");
+        assert_eq!(state(&queue), JobState::Failed, "step {steps}");
         let input = fs::read_dir(folder_of(&queue).input()).unwrap();
         assert_eq!(input.count(), 1, "step {steps}");
         // All of A's come again: none of them is known by mistake.
         for index in [1, 3, 4] {
             let again = send(&queue, &format!("1.{index}"), index);
-            assert_eq!(again.unwrap(), Admitted::New, "step {steps}");
+            assert_eq!(again.unwrap(), Admission::New, "step {steps}");
         }
         if went {
             assert!(steps >= 8, "{steps}");

@@ -3,11 +3,11 @@
 use super::*;
 
 /// A queue whose jobs wait for ever unless a source's count agrees.
-fn slow(storage: &Path) -> Queue {
+fn slow(storage: &Path) -> JobQueue {
     with_cut_quiet(storage, Duration::from_secs(600))
 }
 
-fn with_cut_quiet(storage: &Path, cut_quiet: Duration) -> Queue {
+fn with_cut_quiet(storage: &Path, cut_quiet: Duration) -> JobQueue {
     let mut config = config(storage);
     let service = &mut config.services[0];
     (service.quiet, service.cut_quiet) = (Duration::from_secs(600), cut_quiet);
@@ -16,9 +16,9 @@ fn with_cut_quiet(storage: &Path, cut_quiet: Duration) -> Queue {
 }
 
 /// Notes that the source has so many, as it is asked now.
-fn count(queue: &Queue, expected: usize) -> Counted {
+fn count(queue: &JobQueue, expected: usize) -> SourceCount {
     let held = queue.held(&key(queue)).unwrap().unwrap();
-    let counted = Counted {
+    let counted = SourceCount {
         expected,
         instances: held.instances,
         next: held.next,
@@ -36,7 +36,7 @@ fn instances_that_are_about_to_be_replaced_make_no_job_whole() {
         send(&queue, &format!("1.{index}"), index).unwrap();
     }
     count(&queue, 3);
-    assert_eq!(state(&queue), State::Queued);
+    assert_eq!(state(&queue), JobState::Queued);
     // All are sent again, corrected; with one of them nothing is whole.
     send(&queue, "1.1", 11).unwrap();
     assert_eq!(count(&queue, 3).instances, 1);
@@ -60,7 +60,7 @@ fn instances_that_wait_are_replaced_one_after_the_other() {
         }
     }
     count(&queue, 3);
-    assert_eq!(state(&queue), State::Queued);
+    assert_eq!(state(&queue), JobState::Queued);
 }
 
 #[test]
@@ -88,9 +88,9 @@ fn what_was_said_of_fewer_instances_does_not_hold() {
     let queue = slow(folder.path());
     send(&queue, "1.1", 1).unwrap();
     let before = count(&queue, 1);
-    assert_eq!(state(&queue), State::Queued);
+    assert_eq!(state(&queue), JobState::Queued);
     // The answer comes again when the job has settled, and when another instance is there.
-    let counted = |queue: &Queue| queue.units().get(&key(queue)).unwrap().counted;
+    let counted = |queue: &JobQueue| queue.lock_jobs().get(&key(queue)).unwrap().counted;
     queue.note_count(&key(&queue), before);
     assert_eq!(counted(&queue), None);
     send(&queue, "1.2", 2).unwrap();

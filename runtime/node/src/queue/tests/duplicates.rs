@@ -3,17 +3,17 @@
 use super::*;
 
 /// A job that is to be sent.
-fn ready(queue: &Queue, content: u8) -> SendTicket {
+fn ready(queue: &JobQueue, content: u8) -> SendTicket {
     send(queue, "1.1", content).unwrap();
     queue.settle();
     let ticket = queue.take_run().unwrap().unwrap();
     predict(&ticket);
-    queue.ran(&ticket, &RunEnd::Done).unwrap();
+    queue.ran(&ticket, &RunOutcome::Done).unwrap();
     queue.take_send().unwrap().unwrap()
 }
 
-fn duplicate() -> SendEnd {
-    SendEnd::Retry(Undelivered::Duplicate)
+fn duplicate() -> SendOutcome {
+    SendOutcome::Retry(Undelivered::Duplicate)
 }
 
 #[test]
@@ -22,23 +22,23 @@ fn only_what_was_sent_before_may_be_there() {
     let config = config(folder.path());
     let queue = open(&config);
     let ticket = ready(&queue, 1);
-    let sends = |queue: &Queue, uid: &str| queue.sends(&ticket.key, "archive", uid).unwrap();
-    assert_eq!(sends(&queue, "2.25.1"), Sent::Never);
+    let sends = |queue: &JobQueue, uid: &str| queue.sends(&ticket.key, "archive", uid).unwrap();
+    assert_eq!(sends(&queue, "2.25.1"), PriorSend::Never);
     // The answer is lost, and the node ends.
     drop(queue);
     let queue = open(&config);
-    assert_eq!(sends(&queue, "2.25.1"), Sent::Before);
-    assert_eq!(sends(&queue, "2.25.2"), Sent::Never);
+    assert_eq!(sends(&queue, "2.25.1"), PriorSend::Before);
+    assert_eq!(sends(&queue, "2.25.2"), PriorSend::Never);
     // What was refused is not there from us, what is a duplicate even less.
     queue
         .refused(&ticket.key, "archive", "2.25.1", false)
         .unwrap();
-    assert_eq!(sends(&queue, "2.25.1"), Sent::Never);
+    assert_eq!(sends(&queue, "2.25.1"), PriorSend::Never);
     queue
         .refused(&ticket.key, "archive", "2.25.1", true)
         .unwrap();
     drop(queue);
-    assert_eq!(sends(&open(&config), "2.25.1"), Sent::Other);
+    assert_eq!(sends(&open(&config), "2.25.1"), PriorSend::Other);
 }
 
 #[test]
@@ -48,16 +48,16 @@ fn the_same_uid_of_other_images_is_another_result() {
     let ticket = ready(&queue, 1);
     let uid = "2.25.1";
     queue.sends(&ticket.key, "archive", uid).unwrap();
-    queue.sent(&ticket, &SendEnd::Done).unwrap();
+    queue.sent(&ticket, &SendOutcome::Done).unwrap();
     // The same images under the same settings are the same result, whenever it is made.
-    let job = |queue: &Queue| queue.units().get(&key(queue)).unwrap().job.clone();
+    let job = |queue: &JobQueue| queue.lock_jobs().get(&key(queue)).unwrap().job.clone();
     let first = job(&queue).made_of;
     // Corrected, they make another one; a destination that has the first must not count as having it.
     let ticket = ready(&queue, 2);
     assert_ne!(job(&queue).made_of, first);
     for _ in 0..2 {
         let sent = queue.sends(&ticket.key, "archive", uid).unwrap();
-        assert_eq!(sent, Sent::Other);
+        assert_eq!(sent, PriorSend::Other);
     }
 }
 
@@ -69,7 +69,7 @@ fn a_duplicate_leaves_a_job_undelivered_at_once() {
     let queue = open(&config);
     let ticket = ready(&queue, 1);
     let state = queue.sent(&ticket, &duplicate()).unwrap();
-    assert_eq!(state, Some(State::Undelivered));
+    assert_eq!(state, Some(JobState::Undelivered));
     let reason = queue.jobs(1)[0].reason.clone().unwrap();
     assert!(
         reason.starts_with("destination `archive`: it has another object"),

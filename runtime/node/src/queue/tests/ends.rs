@@ -3,7 +3,7 @@
 use super::*;
 
 /// A queue that has power, with a job that runs.
-fn running(config: &Config) -> (Queue, RunTicket) {
+fn running(config: &Config) -> (JobQueue, RunTicket) {
     let queue = open_until(config, 1000).unwrap();
     send(&queue, "1.1", 1).unwrap();
     queue.settle();
@@ -13,7 +13,7 @@ fn running(config: &Config) -> (Queue, RunTicket) {
 }
 
 /// A further job that is ready to be run.
-fn another(queue: &Queue) -> Key {
+fn another(queue: &JobQueue) -> JobKey {
     let other = queue.key(0, "1.2", "1.2.4");
     let mut association = Association::open(queue, "A");
     association.send_to(&other, "1.1", 1).unwrap();
@@ -30,32 +30,35 @@ fn an_end_that_is_noted_does_not_end_again() {
     // The power goes when what is no longer needed is removed.
     fs::create_dir(folder_of(&queue).0.join("run-old")).unwrap();
     set_power(&queue, 2);
-    assert_eq!(queue.ran(&run, &RunEnd::Done).unwrap(), State::Sending);
+    assert_eq!(
+        queue.ran(&run, &RunOutcome::Done).unwrap(),
+        JobState::Sending
+    );
     set_power(&queue, 1000);
     let ticket = queue.take_send().unwrap().unwrap();
-    for end in [RunEnd::Done, RunEnd::Interrupted] {
-        assert_eq!(queue.ran(&run, &end).unwrap(), State::Sending);
+    for end in [RunOutcome::Done, RunOutcome::Interrupted] {
+        assert_eq!(queue.ran(&run, &end).unwrap(), JobState::Sending);
     }
     assert!(queue.take_send().unwrap().is_none());
     set_power(&queue, 1);
     assert_eq!(
-        queue.sent(&ticket, &SendEnd::Done).unwrap(),
-        Some(State::Done)
+        queue.sent(&ticket, &SendOutcome::Done).unwrap(),
+        Some(JobState::Done)
     );
     set_power(&queue, 1000);
     let input = folder_of(&queue).input();
     assert!(input.exists());
     queue
-        .units()
-        .update(&ticket.key, |unit| unit.tidy_again = None);
+        .lock_jobs()
+        .update(&ticket.key, |entry| entry.tidy_again = None);
     queue.tidy();
     assert!(!input.exists());
     // Begun anew, it is not done by the last end.
     send(&queue, "1.1", 2).unwrap();
     queue.settle();
     queue.take_run().unwrap().unwrap();
-    queue.sent(&ticket, &SendEnd::Done).unwrap();
-    assert_eq!(state(&queue), State::Running);
+    queue.sent(&ticket, &SendOutcome::Done).unwrap();
+    assert_eq!(state(&queue), JobState::Running);
 }
 
 #[test]
@@ -63,19 +66,19 @@ fn a_job_whose_end_is_lost_has_another_turn() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
     let (queue, run) = running(&config);
-    let resume = |queue: &Queue| {
-        queue.units().update(&key(queue), |unit| {
-            assert!(unit.pause > crate::clock::Time::now());
-            unit.pause = crate::clock::Time::default();
+    let resume = |queue: &JobQueue| {
+        queue.lock_jobs().update(&key(queue), |entry| {
+            assert!(entry.pause > crate::clock::Time::now());
+            entry.pause = crate::clock::Time::default();
         })
     };
     queue.run_lost(&run);
-    assert_eq!(state(&queue), State::Queued);
+    assert_eq!(state(&queue), JobState::Queued);
     assert!(queue.take_run().unwrap().is_none());
     resume(&queue);
     let run = queue.take_run().unwrap().unwrap();
     predict(&run);
-    queue.ran(&run, &RunEnd::Done).unwrap();
+    queue.ran(&run, &RunOutcome::Done).unwrap();
     // What has ended is not lost any more.
     queue.run_lost(&run);
     let ticket = queue.take_send().unwrap().unwrap();
@@ -90,7 +93,7 @@ fn a_job_that_cannot_be_begun_holds_up_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
     let (queue, run) = running(&config);
-    queue.ran(&run, &RunEnd::Interrupted).unwrap();
+    queue.ran(&run, &RunOutcome::Interrupted).unwrap();
     let other = another(&queue);
     let away = folder.path().join("away");
     fs::rename(&folder_of(&queue).0, &away).unwrap();
@@ -102,14 +105,14 @@ fn a_job_that_cannot_be_begun_holds_up_no_other() {
     let run = begun.into_iter().next().unwrap().unwrap().unwrap();
     assert_eq!(run.key, other);
     predict(&run);
-    queue.ran(&run, &RunEnd::Done).unwrap();
+    queue.ran(&run, &RunOutcome::Done).unwrap();
     // Neither does one that cannot be sent.
     fs::rename(&away, &folder_of(&queue).0).unwrap();
-    queue.units().update(&key(&queue), |unit| {
-        unit.pause = crate::clock::Time::default();
-        unit.job.state = State::Sending;
-        unit.job.output = Some("run-".to_owned());
-        unit.job.results = 1;
+    queue.lock_jobs().update(&key(&queue), |entry| {
+        entry.pause = crate::clock::Time::default();
+        entry.job.state = JobState::Sending;
+        entry.job.output = Some("run-".to_owned());
+        entry.job.results = 1;
     });
     fs::rename(&folder_of(&queue).0, &away).unwrap();
     // Of a service one job at a time is sent; the next look finds the other one.
@@ -123,24 +126,24 @@ fn results_that_are_gone_are_not_delivered() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
     let (queue, run) = running(&config);
-    queue.ran(&run, &RunEnd::Done).unwrap();
+    queue.ran(&run, &RunOutcome::Done).unwrap();
     fs::remove_dir_all(&run.output).unwrap();
     assert!(queue.take_send().unwrap().is_none());
-    assert_eq!(state(&queue), State::Failed);
+    assert_eq!(state(&queue), JobState::Failed);
     let reason = Reason::ResultsGone { results: 1 }.to_string();
     assert_eq!(queue.jobs(1)[0].reason.as_ref(), Some(&reason));
     // Its images come again, and do.
     let mut archive = Vec::new();
     send(&queue, "1.1", 1).unwrap();
     advance(&queue, &mut archive).unwrap();
-    assert_eq!((state(&queue), archive.len()), (State::Done, 1));
+    assert_eq!((state(&queue), archive.len()), (JobState::Done, 1));
 }
 
 #[test]
 fn images_that_are_gone_are_not_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let (queue, mut archive) = (open(&config(folder.path())), Vec::new());
-    let lose = |queue: &Queue| {
+    let lose = |queue: &JobQueue| {
         let input = fs::read_dir(folder_of(queue).input()).unwrap();
         fs::remove_file(input.last().unwrap().unwrap().path()).unwrap();
     };
@@ -154,12 +157,15 @@ fn images_that_are_gone_are_not_left_out() {
             let run = queue.take_run().unwrap().unwrap();
             predict(&run);
             lose(&queue);
-            assert_eq!(queue.ran(&run, &RunEnd::Done).unwrap(), State::Failed);
+            assert_eq!(
+                queue.ran(&run, &RunOutcome::Done).unwrap(),
+                JobState::Failed
+            );
         } else {
             lose(&queue);
             assert!(queue.take_run().unwrap().is_none());
         }
-        assert_eq!(state(&queue), State::Failed);
+        assert_eq!(state(&queue), JobState::Failed);
         assert_eq!(queue.jobs(1)[0].reason.as_ref(), Some(&reason));
     }
     for index in 1..=3 {
@@ -181,7 +187,7 @@ fn a_destination_that_is_busy_holds_up_no_other() {
     for _ in 0..2 {
         let run = queue.take_run().unwrap().unwrap();
         predict(&run);
-        queue.ran(&run, &RunEnd::Done).unwrap();
+        queue.ran(&run, &RunOutcome::Done).unwrap();
     }
     let take = || queue.take_send().unwrap().unwrap();
     // The first destination does not answer.
@@ -189,21 +195,24 @@ fn a_destination_that_is_busy_holds_up_no_other() {
     assert_eq!(silent.destination.as_deref(), Some("archive"));
     assert_eq!(first.destination.as_deref(), Some("other"));
     assert!(queue.take_send().unwrap().is_none());
-    assert_eq!(queue.sent(&first, &SendEnd::Done).unwrap(), None);
+    assert_eq!(queue.sent(&first, &SendOutcome::Done).unwrap(), None);
     let second = take();
     assert_eq!(second.destination.as_deref(), Some("other"));
-    assert_eq!(queue.sent(&second, &SendEnd::Done).unwrap(), None);
+    assert_eq!(queue.sent(&second, &SendOutcome::Done).unwrap(), None);
     assert!(queue.take_send().unwrap().is_none());
     assert!(keys.contains(&first.key) && keys.contains(&second.key) && first.key != second.key);
     // When it was tried as well, the job's end is noted.
-    assert_eq!(queue.sent(&silent, &away()).unwrap(), Some(State::Sending));
+    assert_eq!(
+        queue.sent(&silent, &away()).unwrap(),
+        Some(JobState::Sending)
+    );
     let reason = queue.jobs(9).into_iter().find_map(|job| job.reason);
     assert_eq!(reason.unwrap(), "destination `archive`: no connection");
     let last = take();
     assert_eq!(last.destination.as_deref(), Some("archive"));
     assert_ne!(last.key, silent.key);
     assert_eq!(
-        queue.sent(&last, &SendEnd::Done).unwrap(),
-        Some(State::Done)
+        queue.sent(&last, &SendOutcome::Done).unwrap(),
+        Some(JobState::Done)
     );
 }

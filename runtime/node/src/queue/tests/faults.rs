@@ -16,17 +16,17 @@ fn what_one_caller_left_undone_another_does_not_make_good() {
         queue.settle();
         state(&queue)
     };
-    assert_eq!(send("A", "1.1", false), State::Collecting);
-    assert_eq!(send("B", "1.2", true), State::Collecting);
+    assert_eq!(send("A", "1.1", false), JobState::Collecting);
+    assert_eq!(send("B", "1.2", true), JobState::Collecting);
     // Two broke off: both have to make it good.
-    assert_eq!(send("B", "1.3", false), State::Collecting);
-    assert_eq!(send("B", "1.4", true), State::Collecting);
-    assert_eq!(send("A", "1.5", true), State::Queued);
+    assert_eq!(send("B", "1.3", false), JobState::Collecting);
+    assert_eq!(send("B", "1.4", true), JobState::Collecting);
+    assert_eq!(send("A", "1.5", true), JobState::Queued);
     assert!(!queue.jobs(1)[0].doubt);
 }
 
 /// A job that is in doubt when the long wait is over.
-fn doubtful(config: &Config) -> Queue {
+fn doubtful(config: &Config) -> JobQueue {
     let queue = open(config);
     let mut association = Association::open(&queue, "A");
     association.send("1.1", 1).unwrap();
@@ -51,7 +51,7 @@ fn what_is_in_doubt_is_failed_marked_or_sent() {
     let mut config = config(folder.path());
     config.services[0].doubtful = Doubtful::Fail;
     let queue = doubtful(&config);
-    assert_eq!(state(&queue), State::Failed);
+    assert_eq!(state(&queue), JobState::Failed);
     let reason = queue.jobs(1)[0].reason.clone().unwrap();
     assert!(reason.contains("send all again"), "{reason}");
     assert!(queue.take_run().unwrap().is_none());
@@ -63,14 +63,14 @@ fn what_is_in_doubt_is_failed_marked_or_sent() {
     association.send("1.1", 1).unwrap();
     association.leave(true);
     queue.settle();
-    assert_eq!(state(&queue), State::Failed);
+    assert_eq!(state(&queue), JobState::Failed);
     // Sent again whole, it is no longer in doubt.
     let mut association = Association::open(&queue, "A");
     association.send("1.1", 1).unwrap();
     association.send("1.2", 2).unwrap();
     association.leave(true);
     queue.settle();
-    assert_eq!(state(&queue), State::Queued);
+    assert_eq!(state(&queue), JobState::Queued);
     assert_eq!(queue.doubtful(), 0);
 }
 
@@ -82,7 +82,7 @@ fn a_result_that_was_marked_is_made_again_when_the_doubt_is_gone() {
     let queue = doubtful(&config);
     let mut archive = Vec::new();
     advance(&queue, &mut archive).unwrap();
-    assert_eq!(state(&queue), State::Done);
+    assert_eq!(state(&queue), JobState::Done);
     // All that was sent was all there is.
     send(&queue, "1.1", 1).unwrap();
     queue.settle();
@@ -96,19 +96,19 @@ fn what_failed_for_no_fault_of_its_images_is_tried_again_at_the_start() {
     let mut config = config(folder.path());
     config.retry.run_attempts = 1;
     for (end, expected) in [
-        (RunEnd::Retry(Reason::Memory), State::Queued),
-        (RunEnd::Failed(Reason::Geometry), State::Failed),
+        (RunOutcome::Retry(Reason::Memory), JobState::Queued),
+        (RunOutcome::Failed(Reason::Geometry), JobState::Failed),
         (
-            RunEnd::Failed(Reason::TimedOut { seconds: 1 }),
-            State::Failed,
+            RunOutcome::Failed(Reason::TimedOut { seconds: 1 }),
+            JobState::Failed,
         ),
-        (RunEnd::Failed(Reason::BundleChanged), State::Queued),
+        (RunOutcome::Failed(Reason::BundleChanged), JobState::Queued),
     ] {
         let queue = open(&config);
         send(&queue, "1.1", 1).unwrap();
         queue.settle();
         let ticket = queue.take_run().unwrap().unwrap();
-        assert_eq!(queue.ran(&ticket, &end).unwrap(), State::Failed);
+        assert_eq!(queue.ran(&ticket, &end).unwrap(), JobState::Failed);
         drop(queue);
         assert_eq!(state(&open(&config)), expected);
     }
@@ -127,7 +127,7 @@ fn services_that_fail_again_and_again_are_told() {
         queue.settle();
         let ticket = queue.take_run().unwrap().unwrap();
         queue
-            .ran(&ticket, &RunEnd::Failed(Reason::Geometry))
+            .ran(&ticket, &RunOutcome::Failed(Reason::Geometry))
             .unwrap();
     }
     let failing = queue.failing();
@@ -148,19 +148,19 @@ fn what_never_came_leaves_every_job_of_its_caller_undone() {
     Association::open(&queue, "B").leave(false);
     Association::open(&queue, "A").leave(false);
     queue.settle();
-    assert_eq!(state(&queue), State::Collecting);
+    assert_eq!(state(&queue), JobState::Collecting);
     let others = || queue.key(0, "1.2", "1.2.4");
     let mut association = Association::open(&queue, "B");
     association.send_to(&others(), "1.1", 1).unwrap();
     association.leave(true);
     queue.settle();
-    assert_eq!(state(&queue), State::Collecting);
+    assert_eq!(state(&queue), JobState::Collecting);
     // It comes after all, whatever it belongs to.
     let mut association = Association::open(&queue, "A");
     association.send_to(&others(), "1.2", 2).unwrap();
     association.leave(true);
     queue.settle();
-    assert_eq!(state(&queue), State::Queued);
+    assert_eq!(state(&queue), JobState::Queued);
     assert!(!queue.jobs(9).iter().any(|job| job.doubt));
     // What the association was about, is made good there alone.
     let mut association = Association::open(&queue, "A");
@@ -169,10 +169,10 @@ fn what_never_came_leaves_every_job_of_its_caller_undone() {
     let mut association = Association::open(&queue, "A");
     association.send_to(&others(), "1.4", 4).unwrap();
     association.leave(true);
-    let undone = queue.units().get(&key(&queue)).unwrap().undone.clone();
+    let undone = queue.lock_jobs().get(&key(&queue)).unwrap().undone.clone();
     assert_eq!(
         undone.into_iter().collect::<Vec<_>>(),
-        [Undone::Caller("A".to_owned())]
+        [IncompleteReason::Caller("A".to_owned())]
     );
 }
 
@@ -187,15 +187,15 @@ fn stragglers_of_a_job_that_failed_are_not_run_alone() {
     }
     queue.settle();
     let ticket = queue.take_run().unwrap().unwrap();
-    let end = RunEnd::Failed(Reason::Geometry);
-    assert_eq!(queue.ran(&ticket, &end).unwrap(), State::Failed);
+    let end = RunOutcome::Failed(Reason::Geometry);
+    assert_eq!(queue.ran(&ticket, &end).unwrap(), JobState::Failed);
     queue.tidy();
     assert!(!folder_of(&queue).input().exists());
     // Fewer than there were, one after the other.
     for index in 1..=2 {
         send(&queue, &format!("1.{index}"), index).unwrap();
         queue.settle();
-        assert_eq!(state(&queue), State::Failed);
+        assert_eq!(state(&queue), JobState::Failed);
         let reason = queue.jobs(1)[0].reason.clone().unwrap();
         assert!(reason.contains("send all again"), "{reason}");
     }

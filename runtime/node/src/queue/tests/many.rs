@@ -13,20 +13,21 @@ fn twenty_thousand_jobs_cost_no_more_than_one() {
     config.services[0].quiet = Duration::from_secs(3600);
     config.limits.jobs = JOBS as usize;
     let queue = open(&config);
-    let mut units = queue.units();
+    let mut jobs = queue.lock_jobs();
     for number in 0..JOBS {
         let key = queue.key(0, "1.2", &format!("1.2.{number}"));
-        let folder = Folder(queue.storage().join("jobs").join(&key.0));
-        let mut job = Job::new("VESAL", crate::clock::Time::now());
+        let folder = JobFolder(queue.storage().join("jobs").join(&key.0));
+        let mut job = JobRecord::new("VESAL", crate::clock::Time::now());
         // None of them is due: they wait for instances, for their next try, for their destination.
-        job.state = [State::Collecting, State::Queued, State::Sending][number as usize % 3];
+        job.state =
+            [JobState::Collecting, JobState::Queued, JobState::Sending][number as usize % 3];
         job.not_before = crate::clock::Time(u64::MAX);
-        units.insert(key, unit::Unit::new(folder, job, Some(0)));
+        jobs.insert(key, job_entry::JobEntry::new(folder, job, Some(0)));
     }
-    assert_eq!(units.unfinished(), JOBS as usize);
-    let counts = units.counts()["VESAL"];
+    assert_eq!(jobs.unfinished(), JOBS as usize);
+    let counts = jobs.counts()["VESAL"];
     assert_eq!(counts.iter().sum::<usize>(), JOBS as usize);
-    drop(units);
+    drop(jobs);
     // What is not due is not looked at.
     let start = Instant::now();
     for _ in 0..1000 {
@@ -49,7 +50,7 @@ fn twenty_thousand_jobs_cost_no_more_than_one() {
     let mut association = Association::open(&queue, "A");
     let refused = association.send_to(&queue.key(0, "1.3", "1.3.1"), "1.1", 1);
     assert!(
-        matches!(refused, Err(NotAdmitted::Jobs { limit }) if limit == JOBS as usize),
+        matches!(refused, Err(AdmissionError::Jobs { limit }) if limit == JOBS as usize),
         "{refused:?}"
     );
 }
@@ -64,7 +65,7 @@ fn a_job_that_ends_makes_room() {
     let other = queue.key(0, "1.2", "1.2.4");
     let mut association = Association::open(&queue, "A");
     let refused = association.send_to(&other, "1.1", 1);
-    assert!(matches!(refused, Err(NotAdmitted::Jobs { limit: 1 })));
+    assert!(matches!(refused, Err(AdmissionError::Jobs { limit: 1 })));
     // Of a job that is there, more is taken.
     send(&queue, "1.2", 2).unwrap();
     advance(&queue, &mut archive).unwrap();
@@ -81,18 +82,18 @@ fn a_job_that_begins_anew_needs_room() {
     let (queue, mut archive) = (open(&config), Vec::new());
     send(&queue, "1.1", 1).unwrap();
     advance(&queue, &mut archive).unwrap();
-    assert_eq!(state(&queue), State::Done);
+    assert_eq!(state(&queue), JobState::Done);
     // Another one takes the room; of the one that is done, what is known is welcome.
     let other = queue.key(0, "1.2", "1.2.4");
     let mut association = Association::open(&queue, "A");
     association.send_to(&other, "1.1", 1).unwrap();
     let refused = association.send("1.2", 2);
-    assert!(matches!(refused, Err(NotAdmitted::Jobs { limit: 1 })));
+    assert!(matches!(refused, Err(AdmissionError::Jobs { limit: 1 })));
     association.leave(true);
     advance(&queue, &mut archive).unwrap();
     // Begun anew, it counts.
     send(&queue, "1.2", 2).unwrap();
     let third = queue.key(0, "1.2", "1.2.5");
     let refused = Association::open(&queue, "A").send_to(&third, "1.1", 1);
-    assert!(matches!(refused, Err(NotAdmitted::Jobs { limit: 1 })));
+    assert!(matches!(refused, Err(AdmissionError::Jobs { limit: 1 })));
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A queue in a folder of its own, with a job of one instance.
-fn with_a_job() -> (tempfile::TempDir, Config, Queue) {
+fn with_a_job() -> (tempfile::TempDir, Config, JobQueue) {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
     let queue = open(&config);
@@ -23,7 +23,7 @@ fn a_copy_is_known_when_its_name_is_on_the_disk() {
     };
     // The one that brought it may still wait for the disk.
     let before = syncs();
-    assert_eq!(send(&queue, "1.1", 1).unwrap(), Admitted::Known);
+    assert_eq!(send(&queue, "1.1", 1).unwrap(), Admission::Known);
     assert_eq!(syncs(), before + 1);
 }
 
@@ -116,10 +116,10 @@ fn storage_of_another_version_is_refused_as_it_is() {
     // What else it says may mean anything.
     let note = r#"{"version": 1, "reason": "in words"}"#;
     fs::write(&document, note).unwrap();
-    let error = Queue::open(&config).unwrap_err();
+    let error = JobQueue::open(&config).unwrap_err();
     assert!(matches!(error, OpenError::Version { found: 1, .. }));
     assert!(error.hint().is_some());
-    assert!(Queue::look(&config).is_err());
+    assert!(JobQueue::look(&config).is_err());
     assert_eq!(fs::read_to_string(&document).unwrap(), note);
     assert!(!folder.path().join("damaged").exists());
 }
@@ -132,8 +132,8 @@ fn a_folder_stays_locked_when_its_file_of_the_lock_is_gone() {
     let queue = open(&config);
     fs::remove_file(folder.path().join("lock")).unwrap();
     let in_use = |error| matches!(error, OpenError::InUse { .. });
-    assert!(in_use(Queue::look(&config).unwrap_err()));
-    assert!(in_use(Queue::open(&config).unwrap_err()));
+    assert!(in_use(JobQueue::look(&config).unwrap_err()));
+    assert!(in_use(JobQueue::open(&config).unwrap_err()));
     drop(queue);
     open(&config);
 }
@@ -143,23 +143,29 @@ fn a_look_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let storage = folder.path().join("storage");
     let config = config(&storage);
-    assert_eq!(Queue::look(&config).unwrap(), 0);
+    assert_eq!(JobQueue::look(&config).unwrap(), 0);
     assert!(!storage.exists());
     let queue = open(&config);
     send(&queue, "1.1", 1).unwrap();
     queue.settle();
     queue.take_run().unwrap().unwrap();
     let document = folder_of(&queue).document();
-    assert!(matches!(Queue::look(&config), Err(OpenError::InUse { .. })));
+    assert!(matches!(
+        JobQueue::look(&config),
+        Err(OpenError::InUse { .. })
+    ));
     drop(queue);
     let before = fs::read(&document).unwrap();
-    assert_eq!(Queue::look(&config).unwrap(), 1);
+    assert_eq!(JobQueue::look(&config).unwrap(), 1);
     assert_eq!(fs::read(&document).unwrap(), before);
     let key = storage.join("key");
     fs::write(&key, "short").unwrap();
-    assert!(matches!(Queue::look(&config), Err(OpenError::Io { path, .. }) if path == key));
+    assert!(matches!(JobQueue::look(&config), Err(OpenError::Io { path, .. }) if path == key));
     fs::remove_file(&key).unwrap();
-    assert!(matches!(Queue::look(&config), Err(OpenError::NoKey { .. })));
+    assert!(matches!(
+        JobQueue::look(&config),
+        Err(OpenError::NoKey { .. })
+    ));
 }
 
 #[test]
@@ -170,16 +176,16 @@ fn a_job_that_cannot_be_noted_at_the_start_goes_on() {
     drop(queue);
     // The disk is full once the folder of what comes in is there.
     let queue = open_until(&config, 2).unwrap();
-    assert_eq!((queue.damaged(), state(&queue)), (0, State::Queued));
-    let noted = |queue: &Queue| folder_of(queue).job().unwrap().state;
-    assert_eq!(noted(&queue), State::Running);
+    assert_eq!((queue.damaged(), state(&queue)), (0, JobState::Queued));
+    let noted = |queue: &JobQueue| folder_of(queue).job().unwrap().state;
+    assert_eq!(noted(&queue), JobState::Running);
     // It is noted when there is room again.
     set_power(&queue, 1000);
     queue
-        .units()
-        .update(&key(&queue), |unit| unit.tidy_again = None);
+        .lock_jobs()
+        .update(&key(&queue), |entry| entry.tidy_again = None);
     queue.tidy();
-    assert_eq!(noted(&queue), State::Queued);
+    assert_eq!(noted(&queue), JobState::Queued);
     assert!(queue.take_run().unwrap().is_some());
 }
 
@@ -216,7 +222,10 @@ fn a_key_that_is_gone_is_told() {
     let key = queue.key_file();
     drop(queue);
     fs::remove_file(key).unwrap();
-    assert!(matches!(Queue::open(&config), Err(OpenError::NoKey { .. })));
+    assert!(matches!(
+        JobQueue::open(&config),
+        Err(OpenError::NoKey { .. })
+    ));
 }
 
 #[test]

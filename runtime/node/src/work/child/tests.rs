@@ -14,13 +14,13 @@ fn service() -> Service {
 }
 
 /// Runs a script; it finds its folder of results in `$OUT`.
-fn run(script: &str, limit: Duration, run_ram: Option<u64>, stop: &Stop) -> RunEnd {
+fn run(script: &str, limit: Duration, run_ram: Option<u64>, stop: &Stop) -> RunOutcome {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("program");
     let out = folder.path().display();
     fs::write(&program, format!("#!/bin/sh\nOUT={out}\n{script}\n")).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let order = Order {
+    let request = PredictionRequest {
         service: &service(),
         input: Path::new("/in"),
         output: folder.path(),
@@ -29,7 +29,7 @@ fn run(script: &str, limit: Duration, run_ram: Option<u64>, stop: &Stop) -> RunE
         uid_key: Path::new("/key"),
         run_ram,
     };
-    ChildProcess { program }.predict(&order, stop)
+    ChildProcess { program }.predict(&request, stop)
 }
 
 const LONG: Duration = Duration::from_secs(60);
@@ -37,14 +37,14 @@ const LONG: Duration = Duration::from_secs(60);
 #[test]
 fn exit_codes_say_whether_to_try_again() {
     let end = |script| run(script, LONG, None, &Stop::default());
-    assert_eq!(end("exit 0"), RunEnd::Done);
-    assert_eq!(end("exit 3"), RunEnd::Failed(Reason::Input));
-    assert_eq!(end("exit 7"), RunEnd::Failed(Reason::Input));
-    assert_eq!(end("exit 4"), RunEnd::Retry(Reason::Bundle));
-    assert_eq!(end("exit 5"), RunEnd::Retry(Reason::Device));
-    assert_eq!(end("exit 1"), RunEnd::Retry(Reason::Bug));
-    assert_eq!(end("exit 99"), RunEnd::Retry(Reason::Exit { exit: 99 }));
-    let signal = RunEnd::Retry(Reason::Signal {
+    assert_eq!(end("exit 0"), RunOutcome::Done);
+    assert_eq!(end("exit 3"), RunOutcome::Failed(Reason::Input));
+    assert_eq!(end("exit 7"), RunOutcome::Failed(Reason::Input));
+    assert_eq!(end("exit 4"), RunOutcome::Retry(Reason::Bundle));
+    assert_eq!(end("exit 5"), RunOutcome::Retry(Reason::Device));
+    assert_eq!(end("exit 1"), RunOutcome::Retry(Reason::Bug));
+    assert_eq!(end("exit 99"), RunOutcome::Retry(Reason::Exit { exit: 99 }));
+    let signal = RunOutcome::Retry(Reason::Signal {
         signal: 9,
         limit: None,
     });
@@ -58,9 +58,9 @@ fn a_reason_is_taken_over_as_a_code_and_numbers() {
         run(&script, LONG, None, &Stop::default())
     };
     let left = r#"{"code":"pixels","frame":7,"name":"DOE^JOHN"}"#;
-    assert_eq!(end(left), RunEnd::Failed(Reason::Pixels { frame: 7 }));
+    assert_eq!(end(left), RunOutcome::Failed(Reason::Pixels { frame: 7 }));
     for left in ["DOE^JOHN", r#"{"code":"DOE^JOHN"}"#, ""] {
-        assert_eq!(end(left), RunEnd::Failed(Reason::Input));
+        assert_eq!(end(left), RunOutcome::Failed(Reason::Input));
     }
 }
 
@@ -70,7 +70,7 @@ fn it_is_told_what_to_do() {
     service.bundle_sha256 = Some("ab".to_owned());
     service.bundle_key = Some("/x/bundle.pub".into());
     service.require_signature = true;
-    let order = Order {
+    let request = PredictionRequest {
         service: &service,
         input: Path::new("/in"),
         output: Path::new("/out"),
@@ -79,7 +79,7 @@ fn it_is_told_what_to_do() {
         uid_key: Path::new("/storage/key"),
         run_ram: Some(1 << 30),
     };
-    let told = ChildProcess::arguments(&order).join(std::ffi::OsStr::new(" "));
+    let told = ChildProcess::arguments(&request).join(std::ffi::OsStr::new(" "));
     assert_eq!(
         told.to_str().unwrap(),
         "predict --bundle /x/bundle --input /in --output /out --format seg --geometry strict \
@@ -93,7 +93,7 @@ fn it_is_told_what_to_do() {
 fn it_ends_when_it_takes_too_long_or_the_node_stops() {
     let limit = Duration::from_millis(1200);
     let end = run("sleep 20", limit, None, &Stop::default());
-    assert_eq!(end, RunEnd::Failed(Reason::TimedOut { seconds: 1 }));
+    assert_eq!(end, RunOutcome::Failed(Reason::TimedOut { seconds: 1 }));
     let stop = Arc::new(Stop::default());
     let asks = Arc::clone(&stop);
     let thread = thread::spawn(move || {
@@ -103,7 +103,7 @@ fn it_ends_when_it_takes_too_long_or_the_node_stops() {
     // This one does not listen.
     let start = Instant::now();
     let end = run("trap '' TERM; sleep 20 & wait; wait", LONG, None, &stop);
-    assert_eq!(end, RunEnd::Interrupted);
+    assert_eq!(end, RunOutcome::Interrupted);
     assert!(start.elapsed() < Duration::from_secs(10));
     thread.join().unwrap();
 }
@@ -115,9 +115,9 @@ fn what_takes_memory_without_end_is_ended_and_told() {
     let script = "sleep 0.3; x=0123456789abcdef; while :; do x=$x$x; done";
     let end = run(script, LONG, Some(64 << 20), &Stop::default());
     // Shells end with a code of their own where memory is refused.
-    assert!(matches!(end, RunEnd::Retry(_)), "{end:?}");
+    assert!(matches!(end, RunOutcome::Retry(_)), "{end:?}");
     let script = "sleep 0.3; cat /proc/$$/oom_score_adj > $OUT/score; cat /proc/$$/limits > $OUT/limits; \
                   [ $(cat $OUT/score) = 1000 ] && grep -q 'Max core file size *0 ' $OUT/limits && exit 0; exit 99";
     let end = run(script, LONG, Some(64 << 20), &Stop::default());
-    assert_eq!(end, RunEnd::Done);
+    assert_eq!(end, RunOutcome::Done);
 }

@@ -1,4 +1,4 @@
-//! Lines that others can cause as often as they like.
+//! Rate-limited warnings, for events that peers can cause at will.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,27 +8,27 @@ use std::time::{Duration, Instant};
 
 use crate::log;
 
-/// For so long lines are counted together.
+/// Period over which lines are counted.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// Lines about one address in a period.
+/// Most lines about one address in a period.
 const LINES: u64 = 5;
 
-/// Addresses that are told apart in a period.
+/// Most addresses that are counted separately in a period.
 const ADDRESSES: usize = 32;
 
-/// Warnings about addresses: the first few of each are written, the others counted and summed up in one line.
+/// Warnings about addresses: the first few about each are written, the others are counted and summed up in one line.
 #[derive(Debug, Default)]
-pub struct Often(Mutex<Period>);
+pub struct RateLimitedLog(Mutex<Period>);
 
 #[derive(Debug, Default)]
 struct Period {
     since: Option<Instant>,
-    /// Lines by address; `None` stands for all that are not told apart.
+    /// Lines by address; `None` for all addresses that are not counted separately.
     lines: BTreeMap<Option<IpAddr>, u64>,
 }
 
-impl Often {
+impl RateLimitedLog {
     /// Writes a warning about an address, or counts it.
     pub fn warning(&self, about: IpAddr, what: impl fmt::Display) {
         if self.admits(about, Instant::now()) {
@@ -36,7 +36,7 @@ impl Often {
         }
     }
 
-    /// Sums up what was left out, when its period is over. To be called now and then.
+    /// Sums up the lines that were left out, when their period is over. To be called periodically.
     pub fn sum_up(&self) {
         for line in self.left_out(Instant::now()) {
             log::warning(line);
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_flood_costs_a_few_lines_and_is_counted() {
-        let often = Often::default();
+        let often = RateLimitedLog::default();
         let now = Instant::now();
         let address = |last: u16| IpAddr::from([10, 0, (last >> 8) as u8, last as u8]);
         let written = (0..1000).filter(|_| often.admits(address(1), now)).count();

@@ -1,4 +1,4 @@
-//! Every change that the queue makes on disk, one step at a time.
+//! The changes that the queue makes on disk, one step at a time.
 
 use std::fs::{self, File};
 use std::io;
@@ -6,18 +6,18 @@ use std::path::Path;
 
 use vesal_files::atomic::{self, AtomicError};
 
-/// Makes changes; tests let it fail after some.
+/// Makes durable changes; tests let it fail after a number of steps.
 #[derive(Debug, Default)]
-pub struct Files {
+pub struct DurableFiles {
     #[cfg(test)]
     pub fuse: Option<std::sync::atomic::AtomicI64>,
-    /// Folders whose names were brought to the disk, in order.
+    /// Folders that were synced, in order.
     #[cfg(test)]
     pub synced: std::sync::Mutex<Vec<std::path::PathBuf>>,
 }
 
-impl Files {
-    /// What a test lets fail: this step and all that follow, as if the machine had lost its power.
+impl DurableFiles {
+    /// Fails in tests, this step and all that follow, as if the machine had lost power.
     fn step(&self) -> io::Result<()> {
         #[cfg(test)]
         if let Some(fuse) = &self.fuse
@@ -28,19 +28,19 @@ impl Files {
         Ok(())
     }
 
-    /// Writes a file whole, in place of what is there.
+    /// Writes a file atomically, replacing an existing one.
     pub fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         self.step()?;
         atomic::write_file(path, bytes, true).map_err(reason)
     }
 
-    /// Writes a file whole that only its owner may read.
+    /// Writes a file atomically that only its owner may read.
     pub fn write_private(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         self.step()?;
         atomic::write_private(path, bytes).map_err(reason)
     }
 
-    /// Makes a folder; it may be there.
+    /// Creates a folder unless it exists.
     pub fn create_folder(&self, path: &Path) -> io::Result<()> {
         if path.is_dir() {
             return Ok(());
@@ -53,7 +53,7 @@ impl Files {
         }
     }
 
-    /// Gives a file or folder another name, in place of a file that has it.
+    /// Renames a file or folder, replacing an existing file.
     pub fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.step()?;
         fs::rename(from, to)

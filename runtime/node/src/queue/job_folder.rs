@@ -1,7 +1,7 @@
 //! The folder of a job.
 //!
-//! `job.json` says where the job is; `arrived/` takes instances at any time; `input/` is what is predicted and does
-//! not change meanwhile; `run-*/` takes the results of one try, and `job.json` names the one that counts; `known` lists
+//! `job.json` is the record of the job; `arrived/` takes instances at any time; `input/` is what is predicted and does
+//! not change meanwhile; `run-*/` takes the results of one attempt, and `job.json` names the valid one; `known` lists
 //! the instances of the last success.
 
 use std::collections::BTreeMap;
@@ -10,40 +10,36 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::log;
-use crate::queue::files::Files;
-use crate::queue::job::{Copy, DIGITS, Job, VERSION, is_digest};
+use crate::queue::durable_files::DurableFiles;
+use crate::queue::job::{DIGITS, JobRecord, StoredInstance, VERSION, is_digest};
 
-/// A job's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Folder(pub PathBuf);
+pub struct JobFolder(pub PathBuf);
 
-/// Why a note cannot be used.
+/// Why a record cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum NoteError {
     /// The system cannot read it.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It is not one.
+    /// It is no valid record.
     #[error(transparent)]
     Damaged(#[from] serde_json::Error),
-    /// There is none, but what it would be about.
+    /// There is no record, but there are images or results.
     #[error("it has images or results, and no `job.json`")]
     Absent,
-    /// It is of another version.
+    /// It has another version.
     #[error("version {found}, expected {VERSION}")]
-    Version {
-        /// The version.
-        found: u32,
-    },
+    Version { found: u32 },
 }
 
 /// Instances by the digests of their UIDs.
-pub type Instances = BTreeMap<String, Copy>;
+pub type Instances = BTreeMap<String, StoredInstance>;
 
 /// Digests of contents by the digests of UIDs.
-pub type Known = BTreeMap<String, String>;
+pub type KnownInstances = BTreeMap<String, String>;
 
-impl Folder {
+impl JobFolder {
     pub fn document(&self) -> PathBuf {
         self.0.join("job.json")
     }
@@ -60,7 +56,7 @@ impl Folder {
         self.0.join("known")
     }
 
-    /// Whether anything is noted.
+    /// Whether there is a record.
     pub fn has_note(&self) -> bool {
         self.document().symlink_metadata().is_ok()
     }
@@ -76,32 +72,35 @@ impl Folder {
         Ok(false)
     }
 
-    /// Reads what is noted.
-    pub fn job(&self) -> Result<Job, NoteError> {
+    /// Reads the record.
+    pub fn job(&self) -> Result<JobRecord, NoteError> {
         #[derive(serde::Deserialize)]
         struct Version {
             version: u32,
         }
         let bytes = fs::read(self.document())?;
-        // Another version may mean something else by everything else.
+        // In another version, all other fields may have other meanings.
         match serde_json::from_slice(&bytes)? {
             Version { version: VERSION } => Ok(serde_json::from_slice(&bytes)?),
             Version { version: found } => Err(NoteError::Version { found }),
         }
     }
 
-    /// Notes where the job is.
-    pub fn note(&self, files: &Files, job: &Job) -> io::Result<()> {
+    /// Writes the record.
+    pub fn note(&self, files: &DurableFiles, job: &JobRecord) -> io::Result<()> {
         let mut text = serde_json::to_vec_pretty(job)?;
         text.push(b'\n');
         files.write(&self.document(), &text)
     }
 
-    /// The instances in one of its folders. Of several copies of one, which a crash can leave, the last that came
-    /// counts.
+    /// The instances in one of its folders. Of several copies of an instance, which a crash can leave, the last that
+    /// came counts.
     pub fn instances(&self, of: &Path) -> io::Result<Instances> {
         let mut found = Instances::new();
-        for (uid, copy) in names(of)?.keys().filter_map(|name| Copy::from_file(name)) {
+        for (uid, copy) in names(of)?
+            .keys()
+            .filter_map(|name| StoredInstance::from_file(name))
+        {
             match found.get(&uid) {
                 Some(other) if other.number > copy.number => {}
                 _ => {
@@ -112,8 +111,8 @@ impl Folder {
         Ok(found)
     }
 
-    /// Moves what has arrived to what is predicted.
-    pub fn merge(&self, files: &Files) -> io::Result<()> {
+    /// Moves the instances in `arrived` to `input`.
+    pub fn merge(&self, files: &DurableFiles) -> io::Result<()> {
         files.create_folder(&self.input())?;
         for (uid, copy) in self.instances(&self.arrived())? {
             let file = copy.file(&uid);
@@ -124,8 +123,8 @@ impl Folder {
         // Copies that were replaced.
         let kept = self.instances(&self.input())?;
         for (name, path) in names(&self.input())? {
-            let counts =
-                Copy::from_file(&name).is_some_and(|(uid, copy)| kept.get(&uid) == Some(&copy));
+            let counts = StoredInstance::from_file(&name)
+                .is_some_and(|(uid, copy)| kept.get(&uid) == Some(&copy));
             if !counts {
                 files.remove_file(&path)?;
             }
@@ -133,9 +132,9 @@ impl Folder {
         Ok(())
     }
 
-    /// The instances of the last success; `None` before there was one. Of a list that is damaged the lines that can be
+    /// The instances of the last success; `None` before the first. Of a damaged list, the lines that can be
     /// read count.
-    pub fn known(&self) -> io::Result<Option<Known>> {
+    pub fn known(&self) -> io::Result<Option<KnownInstances>> {
         let bytes = match fs::read(self.known_file()) {
             Err(reason) if reason.kind() == io::ErrorKind::NotFound => return Ok(None),
             bytes => bytes?,
@@ -146,7 +145,7 @@ impl Folder {
             let fits = is_digest(uid, DIGITS) && is_digest(content, DIGITS);
             fits.then(|| (uid.to_owned(), content.to_owned()))
         });
-        let (mut known, mut damaged) = (Known::new(), 0);
+        let (mut known, mut damaged) = (KnownInstances::new(), 0);
         for entry in entries {
             match entry {
                 Some((uid, content)) => drop(known.insert(uid, content)),
@@ -163,15 +162,15 @@ impl Folder {
         Ok(Some(known))
     }
 
-    /// Notes the instances of a success.
-    pub fn remember(&self, files: &Files, known: &Known) -> io::Result<()> {
+    /// Writes the instances of a success.
+    pub fn remember(&self, files: &DurableFiles, known: &KnownInstances) -> io::Result<()> {
         let line = |(uid, content): (&String, &String)| format!("{uid} {content}\n");
         let lines: String = known.iter().map(line).collect();
         files.write(&self.known_file(), lines.as_bytes())
     }
 
-    /// Removes the results of tries other than this one.
-    pub fn remove_runs(&self, files: &Files, but: Option<&str>) -> io::Result<()> {
+    /// Removes the results of other attempts than this one.
+    pub fn remove_runs(&self, files: &DurableFiles, but: Option<&str>) -> io::Result<()> {
         for (name, path) in names(&self.0)? {
             if name.starts_with("run-") && Some(name.as_str()) != but {
                 files.remove_folder(&path)?;
@@ -191,7 +190,7 @@ impl Folder {
     }
 }
 
-/// What a folder holds, by name; nothing where it is not there.
+/// The entries of a folder, by name; none where it does not exist.
 pub fn names(folder: &Path) -> io::Result<BTreeMap<String, PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Err(reason) if reason.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),

@@ -1,8 +1,8 @@
-//! Predictions that outlived a node that was killed.
+//! Predictions that outlived a killed node.
 
 use std::path::Path;
 
-/// Ends the predictions that write below this folder of jobs: their results are no longer wanted, and they would share
+/// Kills the predictions that write below this folder of jobs: their results are no longer wanted, and they would share
 /// the machine with those that begin now.
 #[cfg(target_os = "linux")]
 pub fn end(jobs: &Path) {
@@ -55,7 +55,7 @@ pub fn end(jobs: &Path) {
     }
 }
 
-/// Elsewhere they end by themselves, and find no folder for their results.
+/// On other systems they end by themselves, because the folder of their results is gone.
 #[cfg(not(target_os = "linux"))]
 pub fn end(_: &Path) {}
 

@@ -1,4 +1,4 @@
-//! The node's own key: digests of UIDs that are noted or told can be made by this node alone.
+//! The node's key of digests: only this node can compute the digests of UIDs that it records and reports.
 
 use std::fs;
 use std::io;
@@ -8,17 +8,16 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::config::{Grouping, Service};
-use crate::queue::files::Files;
-use crate::queue::job::{DIGITS, Key, digest, hexadecimal};
+use crate::queue::durable_files::DurableFiles;
+use crate::queue::job::{DIGITS, JobKey, digest, hexadecimal};
 
-/// Bytes of a new key.
+/// Length of a new key in bytes.
 const KEY_BYTES: usize = 32;
 
-/// Keys digests.
-pub struct Secret(Hmac<Sha256>);
+pub struct DigestKey(Hmac<Sha256>);
 
-impl Secret {
-    /// Takes the bytes of a key.
+impl DigestKey {
+    /// A key of these bytes.
     pub fn new(key: &[u8]) -> Self {
         // HMAC takes keys of any length.
         match Hmac::new_from_slice(key) {
@@ -27,12 +26,12 @@ impl Secret {
         }
     }
 
-    /// Reads the key of a storage folder; makes one, for its owner alone, where there is none.
+    /// Reads the key of a storage folder; creates one, readable by its owner alone, where there is none.
     ///
-    /// It is written as 64 hexadecimal digits, which are what keys the digests.
+    /// It is 64 hexadecimal digits, which are themselves the bytes of the HMAC key.
     ///
     /// **Errors**: the system cannot read, write or give random bytes; the file is too short for a key.
-    pub fn open(path: &Path, files: &Files) -> io::Result<Self> {
+    pub fn open(path: &Path, files: &DurableFiles) -> io::Result<Self> {
         match Self::read(path)? {
             Some(secret) => {
                 #[cfg(unix)]
@@ -64,24 +63,24 @@ impl Secret {
         }
     }
 
-    /// Keyed digest of byte strings; where one ends and the next begins counts.
+    /// Keyed digest of byte strings, which depends on where each of them ends.
     pub fn digest<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> String {
         let mut hmac = self.0.clone();
         hmac.update(digest(parts).as_bytes());
         hexadecimal(&hmac.finalize().into_bytes()[..DIGITS / 2])
     }
 
-    /// The job of a service that an instance with these UIDs belongs to.
-    pub fn key(&self, service: &Service, study: &str, series: &str) -> Key {
+    /// The key of the job of a service that an instance with these UIDs belongs to.
+    pub fn key(&self, service: &Service, study: &str, series: &str) -> JobKey {
         let series = match service.unit {
             Grouping::Series => series,
             Grouping::Study => "",
         };
-        Key(self.digest([&service.ae_title, study, series].map(str::as_bytes)))
+        JobKey(self.digest([&service.ae_title, study, series].map(str::as_bytes)))
     }
 }
 
-impl std::fmt::Debug for Secret {
+impl std::fmt::Debug for DigestKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret")
     }
@@ -93,7 +92,7 @@ mod tests {
 
     #[test]
     fn digests_depend_on_the_key() {
-        let digests = [b"a", b"b"].map(|key| Secret::new(key).digest([b"1.2".as_slice()]));
+        let digests = [b"a", b"b"].map(|key| DigestKey::new(key).digest([b"1.2".as_slice()]));
         assert_ne!(digests[0], digests[1]);
         assert_ne!(digests[0], digest([b"1.2".as_slice()]));
         assert_eq!(digests[0].len(), DIGITS);
@@ -105,7 +104,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        let open = || Secret::open(&path, &Files::default());
+        let open = || DigestKey::open(&path, &DurableFiles::default());
         let first = open().unwrap().digest([b"1.2".as_slice()]);
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

@@ -1,4 +1,4 @@
-//! The tables of a file of settings, with their defaults.
+//! The tables of a settings file, with their defaults.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -11,10 +11,10 @@ use crate::log;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Document {
+pub(super) struct ConfigTables {
     pub node: NodeTable,
     #[serde(default)]
-    pub log: log::Settings,
+    pub log: log::LogSettings,
     pub tls: Option<ServerTlsTable>,
     #[serde(default)]
     pub http: HttpTable,
