@@ -1,4 +1,4 @@
-//! What volume a stack makes, and how far it is to be trusted.
+//! The volume that a stack makes, and how far its geometry is to be trusted.
 
 use std::fmt;
 

@@ -1,14 +1,14 @@
 //! DICOM: slices of CT, MR, PET and 3D X-ray, one in a file or many, as volumes.
 //!
-//! [`scan`] looks at files and gives stacks; [`Stack::assess`] says what volume a stack makes and grades it;
-//! [`Assessment::read`] reads it. [`read_structures`] reads regions that are drawn as contours, and
-//! [`read_structure_references`] on which images. World space leaves here as RAS+ millimeters: DICOM's own LPS ends in
-//! this module.
+//! [`scan`] reads headers and groups slices into stacks; [`Stack::assess`] determines the volume that a stack makes and
+//! grades it; [`Assessment::read`] reads the volume. [`read_structures`] reads regions from contours, and
+//! [`read_structure_references`] the images that they were drawn on. World coordinates are RAS+ millimeters outside of
+//! this module, and DICOM's LPS only within.
 //!
-//! The walk over a data set is this module's own, without recursion and with every length held against the file, and
-//! only attributes that are asked for are read; of those that name a patient digests are kept, to tell patients apart.
-//! A file whose header is damaged refuses the stacks of its series rather than leaving a hole in them; where its series
-//! is unknown, the stacks that have slices beside it.
+//! The walk over a data set is this module's own: without recursion, and with every length checked against the file.
+//! Only selected attributes are read; of those that identify a patient only digests are kept, which distinguish
+//! patients. A file with a damaged header refuses the stacks of its series, which may lack its slices; where its series
+//! is unknown, it refuses the stacks that have slices in its folder.
 //!
 //! **Transfer syntaxes**: implicit and explicit little endian, explicit big endian, deflated; RLE; JPEG baseline,
 //! extended, progressive (8 and 12 bits) and lossless; JPEG-LS; JPEG 2000.

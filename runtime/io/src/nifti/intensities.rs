@@ -1,4 +1,4 @@
-//! What values a file has, without holding them.
+//! Statistics of the values of a file, without keeping them in memory.
 
 use rayon::prelude::*;
 

@@ -1,9 +1,9 @@
-//! Results as DICOM: segmentations, structure sets and reports of volumes that viewers and archives take.
+//! Writes results as DICOM: segmentations, structure sets and reports of volumes.
 //!
-//! A [`SourceImages`] says what a result refers to, [`SegmentedMap`] what was found, [`Algorithm`] by what. UIDs of a
-//! result are made of a digest of everything that stands in it but for the time: what the source's slices hold, what is
-//! copied of them, grid and grade, segments and their voxels, algorithm, settings and version of this program. So the
-//! same input gives the same UIDs every time, and no two results that differ have one UID. Patient and study are copied
+//! [`SourceImages`] are the images that a result refers to, [`SegmentedMap`] is the result, [`Algorithm`] what made it.
+//! UIDs of a result are made of a digest of all of its content except the time: the source's slices, the attributes that
+//! are copied from them, grid and grade, segments and their voxels, algorithm, settings and version of this program. So
+//! the same input gives the same UIDs every time, and different results never share a UID. Patient and study are copied
 //! from the source into the files, byte for byte, and appear nowhere else.
 //!
 //! Planes, directions and positions are computed from the affine of the label map. Where its grid is that of the
