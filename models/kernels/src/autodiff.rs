@@ -7,15 +7,17 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::tensor::TensorMetadata;
-use burn::tensor::backend::Backend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::ops::{FloatTensor, IntTensor};
 
 use crate::backend_ops::BackendOps;
+use crate::batch_norm::BatchNormSettings;
 use crate::differentiable_ops::DifferentiableOps;
 use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
+use crate::results::{BatchNormalized, Normalized};
 
-/// Adds a gradient to a parent that wants one.
+/// Adds a gradient to a parent that is tracked.
 fn register<B: Backend>(
     gradients: &mut Gradients,
     parent: Option<NodeId>,
@@ -112,6 +114,23 @@ impl<B: BackendOps> Backward<B, 3> for InstanceNorm {
 }
 
 #[derive(Debug)]
+struct BatchNorm;
+
+impl<B: BackendOps> Backward<B, 3> for BatchNorm {
+    type State = ([FloatTensor<B>; 4], Nonlinearity);
+
+    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let ([x, statistics, weight, bias], nonlinearity) = ops.state;
+        let gradient = gradients.consume::<B>(&ops.node);
+        let [to_x, to_weight, to_bias] = ops.parents.map(|parent| parent.map(|node| node.id));
+        let computed = B::batch_norm_gradient(x, statistics, weight, bias, gradient, nonlinearity);
+        register::<B>(gradients, to_x, || computed.input);
+        register::<B>(gradients, to_weight, || computed.weight);
+        register::<B>(gradients, to_bias, || computed.bias);
+    }
+}
+
+#[derive(Debug)]
 struct DiceCe;
 
 impl<B: BackendOps> Backward<B, 1> for DiceCe {
@@ -201,6 +220,47 @@ impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> 
                 prep.finish((kept, nonlinearity), normalized.output)
             }
             OpsKind::UnTracked(prep) => prep.finish(normalized.output),
+        }
+    }
+
+    fn layer_batch_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        running: [FloatTensor<Self>; 2],
+        settings: BatchNormSettings,
+        nonlinearity: Nonlinearity,
+    ) -> BatchNormalized<Self> {
+        let [plain_x, plain_weight, plain_bias] =
+            [&x, &weight, &bias].map(|tensor| tensor.primitive.clone());
+        let [n, sx, sy, sz, _] = plain_x.shape().dims();
+        let Normalized { output, statistics } = B::batch_norm(
+            x.primitive,
+            weight.primitive,
+            bias.primitive,
+            settings.epsilon,
+            nonlinearity,
+        );
+        let running = B::update_running(
+            running.map(|tensor| tensor.primitive),
+            statistics.clone(),
+            n * sx * sy * sz,
+            settings,
+        );
+        let output = match BatchNorm
+            .prepare::<C>([x.node, weight.node, bias.node])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => {
+                let kept = [plain_x, statistics, plain_weight, plain_bias];
+                prep.finish((kept, nonlinearity), output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        };
+        BatchNormalized {
+            output,
+            running: running.map(Self::from_inner),
         }
     }
 

@@ -1,8 +1,10 @@
-//! What a backend can compute better than by Burn's own operations.
+//! The operations of training on a backend without autodiff.
 
+use burn::tensor::TensorMetadata;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 
+use crate::batch_norm::BatchNormSettings;
 use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
 use crate::optimizer::{AdamWStep, Moments};
@@ -86,6 +88,78 @@ pub trait BackendOps: Backend {
             gradient,
             nonlinearity,
         )
+    }
+
+    /// Batch normalization by the statistics of this batch, then `max(·, 0)` if asked for.
+    ///
+    /// **Shapes**: `x` `[N, X, Y, Z, C]`, `weight` and `bias` `[C]`; statistics `[1, 2, C]`.
+    ///
+    /// **Definition**: instance normalization of all cases as one.
+    fn batch_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f32,
+        nonlinearity: Nonlinearity,
+    ) -> Normalized<Self> {
+        let shape = x.shape();
+        let x = reference::join_cases::<Self>(x);
+        let Normalized { output, statistics } =
+            Self::instance_norm(x, weight, bias, epsilon, nonlinearity);
+        Normalized {
+            output: Self::float_reshape(output, shape),
+            statistics,
+        }
+    }
+
+    /// Gradients of [`batch_norm`](Self::batch_norm), from its input and statistics.
+    fn batch_norm_gradient(
+        x: FloatTensor<Self>,
+        statistics: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        nonlinearity: Nonlinearity,
+    ) -> NormGradients<Self> {
+        let shape = x.shape();
+        let [x, gradient] = [x, gradient].map(reference::join_cases::<Self>);
+        let gradients =
+            Self::instance_norm_gradient(x, statistics, weight, bias, gradient, nonlinearity);
+        NormGradients {
+            input: Self::float_reshape(gradients.input, shape),
+            ..gradients
+        }
+    }
+
+    /// Running mean and variance after a batch of so many values per channel.
+    ///
+    /// **Shapes**: `running` `[C]` each, `statistics` as of [`batch_norm`](Self::batch_norm) with the same epsilon.
+    ///
+    /// **Definition**: `(1 - momentum) r + momentum s`, where the batch's variance is the sample variance (divided by
+    /// `values - 1`); 0 for a single value.
+    ///
+    /// **Source**: PyTorch `BatchNorm3d`, which refuses single values.
+    fn update_running(
+        running: [FloatTensor<Self>; 2],
+        statistics: FloatTensor<Self>,
+        values: usize,
+        settings: BatchNormSettings,
+    ) -> [FloatTensor<Self>; 2] {
+        reference::update_running::<Self>(running, statistics, values, settings)
+    }
+
+    /// Batch normalization by running mean and variance, then `max(·, 0)` if asked for.
+    ///
+    /// **Shapes**: `x` `[N, X, Y, Z, C]`, all others `[C]`.
+    fn batch_norm_inference(
+        x: FloatTensor<Self>,
+        running: [FloatTensor<Self>; 2],
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f32,
+        nonlinearity: Nonlinearity,
+    ) -> FloatTensor<Self> {
+        reference::batch_norm_inference::<Self>(x, running, weight, bias, epsilon, nonlinearity)
     }
 
     /// Dice plus cross entropy of logits against class indices.

@@ -4,12 +4,15 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 use burn::tensor::{Int, Tensor, TensorPrimitive};
 
+use crate::batch_norm::BatchNormSettings;
 use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
+use crate::results::BatchNormalized;
 
 /// The operations of networks on any backend; an autodiff backend records their gradients.
 ///
-/// Called through the functions of this crate: [`conv`], [`conv_transpose`], [`instance_norm`], [`dice_ce`].
+/// Called through the functions of this crate: [`conv`], [`conv_transpose`], [`instance_norm`], [`batch_norm`],
+/// [`dice_ce`].
 pub trait DifferentiableOps: Backend {
     /// See [`conv`].
     fn layer_conv(
@@ -35,6 +38,16 @@ pub trait DifferentiableOps: Backend {
         epsilon: f32,
         nonlinearity: Nonlinearity,
     ) -> FloatTensor<Self>;
+
+    /// See [`batch_norm`].
+    fn layer_batch_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        running: [FloatTensor<Self>; 2],
+        settings: BatchNormSettings,
+        nonlinearity: Nonlinearity,
+    ) -> BatchNormalized<Self>;
 
     /// See [`dice_ce`].
     fn layer_dice_ce(logits: FloatTensor<Self>, classes: IntTensor<Self>) -> FloatTensor<Self>;
@@ -71,6 +84,25 @@ macro_rules! without_gradients {
             ) -> burn::tensor::ops::FloatTensor<Self> {
                 <Self as $crate::BackendOps>::instance_norm(x, weight, bias, epsilon, nonlinearity)
                     .output
+            }
+
+            fn layer_batch_norm(
+                x: burn::tensor::ops::FloatTensor<Self>,
+                weight: burn::tensor::ops::FloatTensor<Self>,
+                bias: burn::tensor::ops::FloatTensor<Self>,
+                running: [burn::tensor::ops::FloatTensor<Self>; 2],
+                settings: $crate::BatchNormSettings,
+                nonlinearity: $crate::Nonlinearity,
+            ) -> $crate::BatchNormalized<Self> {
+                let output = <Self as $crate::BackendOps>::batch_norm_inference(
+                    x,
+                    running.clone(),
+                    weight,
+                    bias,
+                    settings.epsilon,
+                    nonlinearity,
+                );
+                $crate::BatchNormalized { output, running }
             }
 
             fn layer_dice_ce(
@@ -139,6 +171,38 @@ pub fn instance_norm<B: DifferentiableOps>(
         epsilon,
         nonlinearity,
     ))
+}
+
+/// Normalizes each channel over all cases and space, scales and shifts it, then applies the nonlinearity; gives the
+/// running mean and variance after it as well.
+///
+/// An autodiff backend, which trains, normalizes by the statistics of the batch and updates the running ones; the
+/// gradient flows through the former only. Any other backend normalizes by the running statistics and leaves them as
+/// they are.
+///
+/// **Shapes**: `x` `[N, X, Y, Z, C]`, `weight`, `bias` and `running` `[C]` → as `x` and `running`.
+///
+/// **Definition**: `(x - mean) / sqrt(var + epsilon) · weight + bias`, with the population variance of a batch;
+/// `running ← (1 - momentum) running + momentum batch`, with its sample variance.
+///
+/// **Source**: Ioffe & Szegedy 2015, algorithms 1 and 2; PyTorch `BatchNorm3d`.
+pub fn batch_norm<B: DifferentiableOps>(
+    x: Tensor<B, 5>,
+    weight: Tensor<B, 1>,
+    bias: Tensor<B, 1>,
+    running: [Tensor<B, 1>; 2],
+    settings: BatchNormSettings,
+    nonlinearity: Nonlinearity,
+) -> (Tensor<B, 5>, [Tensor<B, 1>; 2]) {
+    let normalized = B::layer_batch_norm(
+        primitive(x),
+        primitive(weight),
+        primitive(bias),
+        running.map(primitive),
+        settings,
+        nonlinearity,
+    );
+    (tensor(normalized.output), normalized.running.map(tensor))
 }
 
 /// Dice loss plus cross entropy of logits against class indices, `[1]`, `f32`.

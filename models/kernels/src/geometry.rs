@@ -1,4 +1,4 @@
-//! What a convolution is made of.
+//! Hyperparameters of convolutions.
 
 /// Hyperparameters of a 3-D convolution without dilation or groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

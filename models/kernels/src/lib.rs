@@ -1,8 +1,8 @@
 //! The layers, the loss and the optimizer of training, each as one fused operation of a backend.
 //!
-//! Burn's own operations stay the fallback: [`BackendOps`] has a default for everything, written in them. A backend with
-//! better ones overrides; [`DifferentiableOps`] is what networks call, on a plain backend and, with gradients, on
-//! [`Autodiff`](burn::backend::Autodiff) of one.
+//! [`BackendOps`] holds the operations of a backend without autodiff. Each has a default in Burn's own operations, which
+//! the processor's and the GPU's backends override. Networks call [`DifferentiableOps`], which a plain backend computes
+//! and [`Autodiff`](burn::backend::Autodiff) of one differentiates.
 //!
 //! **Layout**: activations are channels last, `[N, X, Y, Z, C]`; weights are as Burn and PyTorch store them,
 //! `[K, C, X, Y, Z]`. Activations may be `f16` where the backend can; weights, statistics and gradients of weights are
@@ -10,6 +10,7 @@
 
 mod autodiff;
 mod backend_ops;
+mod batch_norm;
 mod differentiable_ops;
 mod geometry;
 mod nonlinearity;
@@ -27,11 +28,14 @@ mod cpu;
 pub mod cuda;
 
 pub use backend_ops::BackendOps;
-pub use differentiable_ops::{DifferentiableOps, conv, conv_transpose, dice_ce, instance_norm};
+pub use batch_norm::BatchNormSettings;
+pub use differentiable_ops::{
+    DifferentiableOps, batch_norm, conv, conv_transpose, dice_ce, instance_norm,
+};
 pub use geometry::ConvGeometry;
 pub use nonlinearity::Nonlinearity;
 pub use optimizer::{AdamWStep, Moments};
 pub use reduction::Reduction;
 pub use reference::downsample;
-pub use results::{DiceCe, NormGradients, Normalized, Scalars};
+pub use results::{BatchNormalized, DiceCe, NormGradients, Normalized, Scalars};
 pub use weighted::weighted_dice_ce;

@@ -8,3 +8,13 @@ pub enum Nonlinearity {
     /// `max(x, 0)`.
     Relu,
 }
+
+impl Nonlinearity {
+    /// Least output.
+    pub(crate) fn floor(self) -> f32 {
+        match self {
+            Self::Identity => f32::NEG_INFINITY,
+            Self::Relu => 0.0,
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! The optimizer's data.
+//! Hyperparameters and state of the optimizer.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
@@ -12,7 +12,6 @@ use burn::tensor::ops::FloatTensor;
 /// **Source**: Loshchilov & Hutter 2019, algorithm 2; PyTorch `AdamW`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamWStep {
-    /// Learning rate.
     pub rate: f32,
     /// Decay rates of the two moments.
     pub betas: [f32; 2],
@@ -20,7 +19,7 @@ pub struct AdamWStep {
     pub epsilon: f32,
     /// Decoupled weight decay.
     pub decay: f32,
-    /// Which step this is, from 1.
+    /// Number of the step, from 1.
     pub time: u32,
     /// Multiplies every gradient: the inverse of a loss scale.
     pub gradient_factor: f32,
@@ -32,7 +31,7 @@ pub struct AdamWStep {
 const NORM_EPSILON: f32 = 1e-6;
 
 impl AdamWStep {
-    /// What every gradient is multiplied by, where the sum of their squares is known.
+    /// Factor on every gradient, from the sum of the squares of all.
     ///
     /// **Source**: PyTorch `clip_grad_norm_`.
     pub fn factor(&self, squared_norm: Option<f32>) -> f32 {
@@ -53,10 +52,9 @@ impl AdamWStep {
     }
 }
 
-/// A parameter, its gradient and what the optimizer remembers of it; all of one shape, `f32`.
+/// A parameter, its gradient and both moments; all of one shape, `f32`.
 #[derive(Debug)]
 pub struct Moments<B: Backend> {
-    /// The weights.
     pub weights: FloatTensor<B>,
     /// Gradient of the loss with respect to them.
     pub gradient: FloatTensor<B>,

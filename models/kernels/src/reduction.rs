@@ -5,9 +5,9 @@ use std::fmt::Debug;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 
-/// One device's part in sums over several.
+/// Sums over several devices, seen from one of them.
 ///
-/// All devices must sum the same shapes in the same order: one that stays away keeps the others' devices waiting.
+/// All devices must sum tensors of the same shapes in the same order; until the last one takes part, the others wait.
 pub trait Reduction<B: Backend>: Debug + Send {
     /// Sums each tensor with its counterparts on the other devices, in place where nobody else holds it.
     fn sum(&self, tensors: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>>;

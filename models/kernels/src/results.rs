@@ -1,20 +1,30 @@
-//! What operations give, where it is more than a tensor.
+//! Results of operations that are more than a tensor.
 
 use std::fmt;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 
-/// What an instance normalization gives.
+/// Result of an instance or batch normalization, with what its gradient needs.
 #[derive(Debug, Clone)]
 pub struct Normalized<B: Backend> {
-    /// The normalized activations, `[N, X, Y, Z, C]`.
+    /// `[N, X, Y, Z, C]`.
     pub output: FloatTensor<B>,
-    /// Mean and `1 / sqrt(var + epsilon)` per case and channel, `[N, 2, C]`, `f32`: what the gradient needs.
+    /// Mean and `1 / sqrt(var + epsilon)` per channel, and per case in an instance normalization: `[N, 2, C]` or
+    /// `[1, 2, C]`, `f32`.
     pub statistics: FloatTensor<B>,
 }
 
-/// Gradients of an instance normalization.
+/// Result of a batch normalization, with its running statistics after it.
+#[derive(Debug, Clone)]
+pub struct BatchNormalized<B: Backend> {
+    /// `[N, X, Y, Z, C]`.
+    pub output: FloatTensor<B>,
+    /// Running mean and variance, `[C]` each.
+    pub running: [FloatTensor<B>; 2],
+}
+
+/// Gradients of an instance or batch normalization.
 #[derive(Debug, Clone)]
 pub struct NormGradients<B: Backend> {
     /// With respect to the input, `[N, X, Y, Z, C]`.
@@ -25,25 +35,25 @@ pub struct NormGradients<B: Backend> {
     pub bias: FloatTensor<B>,
 }
 
-/// What the Dice and cross-entropy loss gives.
+/// The Dice and cross-entropy loss, with what its gradient needs.
 #[derive(Debug, Clone)]
 pub struct DiceCe<B: Backend> {
     /// The loss, `[1]`, `f32`.
     pub loss: FloatTensor<B>,
-    /// `Σ p g`, `Σ p²` and `Σ g` over voxels, `[N, 3, K]`, `f32`: what the gradient needs.
+    /// `Σ p g`, `Σ p²` and `Σ g` over voxels, `[N, 3, K]`, `f32`.
     pub sums: FloatTensor<B>,
 }
 
-/// Numbers on their way from a device.
+/// Numbers that a device has been asked for.
 pub struct Scalars(Box<dyn FnOnce() -> Vec<f32> + Send>);
 
 impl Scalars {
-    /// Numbers that this will give.
+    /// The numbers that `wait` will return.
     pub(crate) fn new(wait: impl FnOnce() -> Vec<f32> + Send + 'static) -> Self {
         Self(Box::new(wait))
     }
 
-    /// Waits for them, not for anything that was launched after they were asked for.
+    /// Waits for the numbers; not for anything that was launched after they were asked for.
     pub fn wait(self) -> Vec<f32> {
         (self.0)()
     }

@@ -5,9 +5,11 @@ use burn::tensor::{Int, Shape, Tensor, TensorData, TensorMetadata, TensorPrimiti
 
 use crate::backend_ops::BackendOps;
 
+mod batch_norm;
 mod convolution;
 mod operations;
 
+pub use batch_norm::check_batch_norm;
 pub use convolution::{check_convolutions, check_permuted_convolution};
 pub use operations::{check_adamw, check_dice_ce, check_instance_norm, check_squared_norm};
 

@@ -8,7 +8,7 @@ use crate::reference::{SMOOTH_DENOMINATOR, one_hot, single};
 
 /// As [`dice_ce`](crate::dice_ce()), with a weight for each class.
 ///
-/// Written in Burn's operations, gradients included: only who asks for weights pays for them.
+/// Computed in Burn's own operations, gradients included, which are slower than the fused loss.
 ///
 /// **Shapes**: as [`dice_ce`](crate::dice_ce()); a weight for each of the `K` classes.
 ///

@@ -1,12 +1,17 @@
 //! Layers and blocks that networks share.
 
+mod batch_norm;
 mod instance_norm;
 mod residual;
+mod running_statistic;
 mod upsample;
 
+pub use batch_norm::BatchNorm;
 pub use instance_norm::InstanceNorm;
 pub use residual::ResidualBlock;
+pub use running_statistic::RunningStatistic;
 pub use upsample::UpSample;
+pub use vesal_kernels::Nonlinearity;
 
 use burn::nn::PaddingConfig3d;
 use burn::nn::conv::{Conv3d, Conv3dConfig};

@@ -319,3 +319,6 @@ fn values<B: Backend>(tensor: FloatTensor<B>) -> Values {
     let values: Vec<f32> = flat.into_data().iter().collect();
     Values::from_f32(shape, &values)
 }
+
+#[cfg(test)]
+mod tests;

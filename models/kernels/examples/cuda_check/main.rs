@@ -1,5 +1,6 @@
 //! Checks every CUDA kernel against plain loops, then times them at the shapes of training.
 
+mod batch_norm;
 mod timing;
 mod truth;
 
@@ -13,7 +14,7 @@ use vesal_kernels::{AdamWStep, BackendOps, ConvGeometry, Moments, Nonlinearity};
 
 /// How activations lie in memory.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Lie {
+enum Strides {
     Dense,
     /// A view of channels-first memory.
     Permuted,
@@ -36,15 +37,15 @@ impl Checks {
         Tensor::from_data(TensorData::new(values, array.shape.clone()), &self.device)
     }
 
-    fn activations(&self, array: &Array, dtype: DType, lie: Lie) -> FloatTensor<Cuda> {
+    fn activations(&self, array: &Array, dtype: DType, strides: Strides) -> FloatTensor<Cuda> {
         let dtype = FloatDType::from(dtype);
-        primitive(match lie {
-            Lie::Dense => self.tensor::<5>(array).cast(dtype),
-            Lie::Permuted => {
+        primitive(match strides {
+            Strides::Dense => self.tensor::<5>(array).cast(dtype),
+            Strides::Permuted => {
                 let first = self.tensor::<5>(&array.channels_first()).cast(dtype);
                 first.permute([0, 2, 3, 4, 1])
             }
-            Lie::Sliced => {
+            Strides::Sliced => {
                 let tensor = self.tensor::<5>(array).cast(dtype);
                 let length = tensor.dims()[3];
                 Tensor::cat(vec![tensor.clone(), tensor], 3).narrow(3, length, length)
@@ -71,14 +72,14 @@ impl Checks {
         println!("{verdict}  {error:9.2e}  (≤ {tolerance:.0e})  {name}");
     }
 
-    fn convolution(&mut self, case: &ConvCase, dtype: DType, lie: Lie) {
+    fn convolution(&mut self, case: &ConvCase, dtype: DType, strides: Strides) {
         let &ConvCase {
             shape,
             k,
             geometry,
             bias,
         } = case;
-        let name = format!("{shape:?} → {k}, {geometry:?}, {dtype:?}, {lie:?}")
+        let name = format!("{shape:?} → {k}, {geometry:?}, {dtype:?}, {strides:?}")
             .replace("ConvGeometry ", "");
         let [n, sx, sy, sz, c] = shape;
         let [kx, ky, kz] = geometry.kernel;
@@ -87,8 +88,8 @@ impl Checks {
         let weight = Array::random(&[k, c, kx, ky, kz], 2);
         let gradient = Array::random(&[n, ox, oy, oz, k], 3);
         let bias = bias.then(|| Array::random(&[k], 4));
-        let to_x = self.activations(&x, dtype, lie);
-        let to_gradient = self.activations(&gradient, dtype, lie);
+        let to_x = self.activations(&x, dtype, strides);
+        let to_gradient = self.activations(&gradient, dtype, strides);
         let w = primitive(self.tensor::<5>(&weight));
         let b = bias.as_ref().map(|bias| primitive(self.tensor::<1>(bias)));
         let tolerance = 2e-3;
@@ -114,10 +115,10 @@ impl Checks {
         &mut self,
         shape: [usize; 5],
         dtype: DType,
-        lie: Lie,
+        strides: Strides,
         nonlinearity: Nonlinearity,
     ) {
-        let name = format!("{shape:?}, {dtype:?}, {lie:?}, {nonlinearity:?}");
+        let name = format!("{shape:?}, {dtype:?}, {strides:?}, {nonlinearity:?}");
         let c = shape[4];
         let mut x = Array::random(&shape, 1);
         // Away from zero, so that cancellation would show.
@@ -127,8 +128,8 @@ impl Checks {
         let gradient = Array::random(&shape, 2);
         let [weight, bias] = [3, 4].map(|seed| Array::random(&[c], seed));
         let epsilon = 1e-5;
-        let to_x = self.activations(&x, dtype, lie);
-        let to_gradient = self.activations(&gradient, dtype, lie);
+        let to_x = self.activations(&x, dtype, strides);
+        let to_gradient = self.activations(&gradient, dtype, strides);
         let [w, b] = [&weight, &bias].map(|array| primitive(self.tensor::<1>(array)));
         let tolerance = if dtype == DType::F32 { 1e-4 } else { 2e-3 };
 
@@ -153,8 +154,8 @@ impl Checks {
         self.compare("  bias", computed.bias, &to_bias, 1e-3);
     }
 
-    fn loss(&mut self, shape: [usize; 5], fine: [usize; 3], dtype: DType, lie: Lie) {
-        let name = format!("{shape:?}, classes {fine:?}, {dtype:?}, {lie:?}");
+    fn loss(&mut self, shape: [usize; 5], fine: [usize; 3], dtype: DType, strides: Strides) {
+        let name = format!("{shape:?}, classes {fine:?}, {dtype:?}, {strides:?}");
         let [n, .., k] = shape;
         let mut logits = Array::random(&shape, 5);
         logits.values.iter_mut().for_each(|value| *value *= 4.0);
@@ -168,7 +169,7 @@ impl Checks {
         let data = TensorData::new(classes.clone(), [n, x, y, z]);
         let tensor = Tensor::<Cuda, 4, Int>::from_data(data, &self.device);
         let to_classes = tensor.into_primitive();
-        let to_logits = self.activations(&logits, dtype, lie);
+        let to_logits = self.activations(&logits, dtype, strides);
         let factor = 64.0;
         let [loss, sums, gradient] = truth::dice_ce(&logits, &classes, fine, factor);
         let computed = Cuda::dice_ce(to_logits.clone(), to_classes.clone());
@@ -329,9 +330,9 @@ fn main() -> ExitCode {
         checks.optimizer(Some(norm), Some(0.75));
     }
     let types = [DType::F32, DType::F16];
-    let lies = [Lie::Dense, Lie::Permuted, Lie::Sliced];
+    let all_strides = [Strides::Dense, Strides::Permuted, Strides::Sliced];
     for dtype in types {
-        for lie in lies {
+        for strides in all_strides {
             for shape in [
                 [2, 7, 6, 5, 8],
                 [2, 5, 6, 7, 5],
@@ -343,23 +344,24 @@ fn main() -> ExitCode {
                 [1, 1, 1, 1, 16],
             ] {
                 for nonlinearity in [Nonlinearity::Identity, Nonlinearity::Relu] {
-                    checks.normalization(shape, dtype, lie, nonlinearity);
+                    checks.normalization(shape, dtype, strides, nonlinearity);
+                    checks.batch_normalization(shape, dtype, strides, nonlinearity);
                 }
             }
             for k in [2, 3, 4, 5, 8, 9, 33, 105] {
-                checks.loss([2, 9, 6, 5, k], [9, 6, 5], dtype, lie);
-                checks.loss([2, 9, 6, 5, k], [18, 13, 11], dtype, lie);
+                checks.loss([2, 9, 6, 5, k], [9, 6, 5], dtype, strides);
+                checks.loss([2, 9, 6, 5, k], [18, 13, 11], dtype, strides);
             }
         }
     }
     for dtype in types {
-        checks.loss([1, 2, 3, 2, 1024], [2, 3, 2], dtype, Lie::Dense);
-        checks.loss([1, 64, 64, 64, 3], [64; 3], dtype, Lie::Dense);
+        checks.loss([1, 2, 3, 2, 1024], [2, 3, 2], dtype, Strides::Dense);
+        checks.loss([1, 64, 64, 64, 3], [64; 3], dtype, Strides::Dense);
     }
     for case in conv_cases() {
         for dtype in types {
-            for lie in lies {
-                checks.convolution(&case, dtype, lie);
+            for strides in all_strides {
+                checks.convolution(&case, dtype, strides);
             }
         }
     }

@@ -155,7 +155,6 @@ pub fn instance_norm(
     nonlinearity: Nonlinearity,
 ) -> [Array; 2] {
     let [n, voxels, channels] = extent(x);
-    let mut output = Array::zeros(&x.shape);
     let mut statistics = Array::zeros(&[n, 2, channels]);
     for case in 0..n {
         for c in 0..channels {
@@ -166,16 +165,33 @@ pub fn instance_norm(
             let inverse = 1.0 / (variance + epsilon).sqrt();
             statistics.values[case * 2 * channels + c] = mean;
             statistics.values[(case * 2 + 1) * channels + c] = inverse;
-            for v in 0..voxels {
-                let y = (x.values[at(v)] - mean) * inverse * weight.values[c] + bias.values[c];
-                output.values[at(v)] = match nonlinearity {
-                    Nonlinearity::Identity => y,
-                    Nonlinearity::Relu => y.max(0.0),
-                };
-            }
         }
     }
+    let output = normalized(x, &statistics, weight, bias, nonlinearity);
     [output, statistics]
+}
+
+/// Normalized by statistics `[N, 2, C]`: mean and inverse deviation.
+pub fn normalized(
+    x: &Array,
+    statistics: &Array,
+    weight: &Array,
+    bias: &Array,
+    nonlinearity: Nonlinearity,
+) -> Array {
+    let [_, voxels, channels] = extent(x);
+    let mut output = Array::zeros(&x.shape);
+    for (index, value) in output.values.iter_mut().enumerate() {
+        let (case, c) = (index / (voxels * channels), index % channels);
+        let mean = statistics.values[case * 2 * channels + c];
+        let inverse = statistics.values[(case * 2 + 1) * channels + c];
+        let y = (x.values[index] - mean) * inverse * weight.values[c] + bias.values[c];
+        *value = match nonlinearity {
+            Nonlinearity::Identity => y,
+            Nonlinearity::Relu => y.max(0.0),
+        };
+    }
+    output
 }
 
 /// With respect to input, weight and bias.

@@ -5,12 +5,12 @@ use rayon::prelude::*;
 use super::dispatch::vectorized;
 use super::lanes::{Lanes, Vectorized};
 
-/// Values of a row at least: long enough to compute with in vectors whatever the number of channels.
+/// Least number of values per row: enough for whole vectors, whatever the number of channels.
 const ROW: usize = 256;
 /// Rows per chunk: few enough for a chunk to stay in the first-level cache.
 const ROWS: usize = 24;
 
-/// How channels-last values are cut up: into rows of whole voxels, and chunks of rows within one case.
+/// Division of channels-last values into rows of whole voxels, and of rows into chunks within one case.
 #[derive(Clone, Copy)]
 pub struct Chunks {
     pub channels: usize,
@@ -19,7 +19,7 @@ pub struct Chunks {
 }
 
 impl Chunks {
-    /// How activations `[N, X, Y, Z, C]` are cut up.
+    /// The division of activations `[N, X, Y, Z, C]`.
     pub fn of_shape([_, x, y, z, channels]: [usize; 5]) -> Self {
         Self {
             channels,

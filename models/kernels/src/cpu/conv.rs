@@ -71,13 +71,13 @@ struct Correlation {
     axes: [AxisGather; 3],
     input_shape: [usize; 3],
     output_shape: [usize; 3],
-    /// Of inputs and outputs.
+    /// Channels of inputs and of outputs.
     channels: [usize; 2],
     kernel: [usize; 3],
     strides: WeightStrides,
 }
 
-/// Outputs that use the same taps, and these.
+/// Outputs that use the same taps, and the weights of these.
 struct OutputPhase<'a> {
     axes: [&'a AxisPhase; 3],
     blocks: Vec<ChannelBlock>,

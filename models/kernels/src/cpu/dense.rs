@@ -1,16 +1,16 @@
-//! Tensors of the backend as slices and back.
+//! Tensors of the backend from and to slices.
 
 use burn::tensor::{Bytes, DType, Shape, TensorMetadata};
 use burn_flex::{FlexTensor, Layout};
 
-/// Whether all are of the type that these kernels compute with.
+/// Whether all are of the type that these kernels compute in, `f32`.
 pub fn single<'a>(tensors: impl IntoIterator<Item = &'a FlexTensor>) -> bool {
     tensors
         .into_iter()
         .all(|tensor| tensor.dtype() == DType::F32)
 }
 
-/// Whether there is nothing to compute.
+/// Whether a tensor has no values.
 pub fn empty(tensor: &FlexTensor) -> bool {
     tensor.shape().num_elements() == 0
 }
@@ -28,7 +28,6 @@ pub fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor
     )
 }
 
-/// Room for results.
 pub fn zeros(count: usize) -> Vec<f32> {
     vec![0.0; count]
 }

@@ -119,7 +119,7 @@ pub fn dice_ce_gradient(
     dense::tensor(output, shape)
 }
 
-/// The class of each voxel of a grid that may be coarser; -1 where it is none of `i32`'s natural numbers.
+/// The class of each voxel of a grid that may be coarser than the classes'; -1 where an `i32` cannot hold it.
 fn labels(classes: FlexTensor, shape: [usize; 4]) -> Vec<i32> {
     let fine = dense::shape::<4>(&classes);
     let classes = classes.to_contiguous();
@@ -208,13 +208,13 @@ impl Vectorized for Sums<'_> {
     }
 }
 
-/// Slopes of the loss, times the gradient of what is made of it.
+/// Derivatives of the loss, times the gradient with respect to the loss.
 struct Slopes {
-    /// Of the Dice loss by a probability: this times the probability, ...
+    /// By class: the derivative of the Dice loss with respect to a probability is this times the probability ...
     by_probability: Vec<f32>,
-    /// ... less this where the class is the truth.
+    /// ... minus this where the class is the true one.
     of_truth: Vec<f32>,
-    /// Of the cross entropy by a logit: this times the probability less the truth.
+    /// The derivative of the cross entropy with respect to a logit is this times (probability - truth).
     entropy: f32,
 }
 

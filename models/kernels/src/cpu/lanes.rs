@@ -23,9 +23,7 @@ pub trait Lanes: Copy {
 /// An implementation marks `run` and all it calls down to the inner loop `#[inline(always)]`: only what is inlined is
 /// compiled for the kind at hand.
 pub trait Vectorized {
-    /// What it computes.
     type Output;
 
-    /// Computes it.
     fn run<L: Lanes>(self) -> Self::Output;
 }

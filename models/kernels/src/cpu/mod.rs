@@ -2,6 +2,7 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod batch_norm;
 mod channels;
 mod conv;
 mod dense;
@@ -22,6 +23,7 @@ mod window;
 use burn_flex::{Flex, FlexTensor};
 
 use crate::backend_ops::BackendOps;
+use crate::batch_norm::BatchNormSettings;
 use crate::differentiable_ops::without_gradients;
 use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
@@ -107,6 +109,35 @@ impl BackendOps for Flex {
             false => reference::instance_norm_gradient::<Self>,
         };
         compute(x, statistics, weight, bias, gradient, nonlinearity)
+    }
+
+    fn update_running(
+        running: [FlexTensor; 2],
+        statistics: FlexTensor,
+        values: usize,
+        settings: BatchNormSettings,
+    ) -> [FlexTensor; 2] {
+        let update = match dense::single(running.iter().chain([&statistics])) {
+            true => batch_norm::update_running,
+            false => reference::update_running::<Self>,
+        };
+        update(running, statistics, values, settings)
+    }
+
+    fn batch_norm_inference(
+        x: FlexTensor,
+        running: [FlexTensor; 2],
+        weight: FlexTensor,
+        bias: FlexTensor,
+        epsilon: f32,
+        nonlinearity: Nonlinearity,
+    ) -> FlexTensor {
+        let compute =
+            match dense::single(running.iter().chain([&x, &weight, &bias])) && !dense::empty(&x) {
+                true => batch_norm::batch_norm_inference,
+                false => reference::batch_norm_inference::<Self>,
+            };
+        compute(x, running, weight, bias, epsilon, nonlinearity)
     }
 
     fn dice_ce(logits: FlexTensor, classes: FlexTensor) -> DiceCe<Self> {

@@ -27,6 +27,20 @@ pub fn instance_norm(
     let x: &[f32] = x.storage();
     let statistics = statistics(x, n, chunks, epsilon);
     let affine = Affine::of_cases(&statistics, weight.storage(), bias.storage(), chunks);
+    let output = normalize(x, &affine, chunks, nonlinearity);
+    Normalized {
+        output: dense::tensor(output, shape),
+        statistics: dense::tensor(statistics, [n, 2, c]),
+    }
+}
+
+/// Normalizes every case by its statistics.
+pub fn normalize(
+    x: &[f32],
+    affine: &[Affine],
+    chunks: Chunks,
+    nonlinearity: Nonlinearity,
+) -> Vec<f32> {
     let mut output = dense::zeros(x.len());
     chunks
         .of(x)
@@ -36,14 +50,11 @@ pub fn instance_norm(
             vectorized(Apply {
                 x,
                 affine: &affine[case],
-                floor: floor(nonlinearity),
+                floor: nonlinearity.floor(),
                 output,
             })
         });
-    Normalized {
-        output: dense::tensor(output, shape),
-        statistics: dense::tensor(statistics, [n, 2, c]),
-    }
+    output
 }
 
 /// Mean and `1 / sqrt(var + epsilon)` per case and channel, `[N, 2, C]`.
@@ -118,15 +129,7 @@ impl Vectorized for SquareSums<'_> {
     }
 }
 
-/// Least output of a normalization.
-pub fn floor(nonlinearity: Nonlinearity) -> f32 {
-    match nonlinearity {
-        Nonlinearity::Identity => f32::NEG_INFINITY,
-        Nonlinearity::Relu => 0.0,
-    }
-}
-
-/// What normalizes a case, repeated to rows.
+/// Statistics and weights that normalize a case, repeated to rows.
 pub struct Affine {
     pub mean: Vec<f32>,
     pub inverse: Vec<f32>,

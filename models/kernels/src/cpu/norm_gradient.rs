@@ -7,7 +7,7 @@ use super::channels::{Chunks, total};
 use super::dense;
 use super::dispatch::vectorized;
 use super::lanes::{Lanes, Vectorized};
-use super::norm::{Affine, floor};
+use super::norm::Affine;
 use crate::nonlinearity::Nonlinearity;
 use crate::results::NormGradients;
 
@@ -25,7 +25,7 @@ pub fn instance_norm_gradient(
     let [x, statistics, weight, bias, gradient] =
         [x, statistics, weight, bias, gradient].map(|tensor| tensor.to_contiguous());
     let (x, gradient): (&[f32], &[f32]) = (x.storage(), gradient.storage());
-    let floor = floor(nonlinearity);
+    let floor = nonlinearity.floor();
     let affine = Affine::of_cases(
         statistics.storage(),
         weight.storage(),

@@ -4,10 +4,10 @@ use rayon::prelude::*;
 
 use super::lanes::LANES;
 
-/// Vectors of output channels per register tile, at most.
+/// Most vectors of output channels per register tile.
 pub const WIDEST: usize = 2;
 
-/// Where the weight of a pair of channels is; taps are contiguous.
+/// Strides of weights between channels; taps are contiguous.
 #[derive(Clone, Copy)]
 pub struct WeightStrides {
     /// From one input channel to the next.
@@ -20,11 +20,10 @@ pub struct WeightStrides {
 pub struct ChannelBlock {
     /// The first output channel.
     pub first: usize,
-    /// How many there are; zeros beyond.
+    /// Number of output channels; the weights beyond are zeros.
     pub count: usize,
-    /// Vectors they fill.
+    /// Number of vectors that the channels fill.
     pub vectors: usize,
-    /// Their biases.
     pub bias: [[f32; LANES]; WIDEST],
     /// `[taps, input channels, vectors]`.
     pub weights: Vec<[f32; LANES]>,

@@ -5,9 +5,8 @@ pub const BLOCK: usize = 64;
 
 /// Buffers of one block, voxels innermost.
 pub struct Softmax {
-    /// Zero beyond the voxels given.
+    /// `[classes, voxels]`; zero beyond the voxels given.
     pub probabilities: Vec<[f32; BLOCK]>,
-    /// The largest logit.
     pub largest: [f32; BLOCK],
     /// Sum of the exponentials of logits less the largest.
     pub exponentials: [f32; BLOCK],
@@ -60,7 +59,7 @@ impl Softmax {
     }
 }
 
-/// `eˣ` for `x ≤ 0` to two units in the last place, without branches; not a number stays that.
+/// `eˣ` for `x ≤ 0` to two units in the last place, without branches; NaN stays NaN.
 ///
 /// **Source**: the polynomial of Cephes' `expf`.
 #[inline(always)]

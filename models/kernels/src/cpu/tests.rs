@@ -1,3 +1,5 @@
+mod batch_norm;
+
 use burn::backend::Autodiff;
 use burn::tensor::{Int, Tensor, TensorData};
 use burn_flex::Flex;
@@ -11,29 +13,29 @@ use crate::testing::{self, Numbers, float, int, values};
 const TOLERANCE: f32 = 1e-5;
 
 #[test]
-fn convolutions_are_the_references() {
+fn convolutions_equal_the_reference() {
     testing::check_convolutions::<Flex>(TOLERANCE);
     testing::check_permuted_convolution::<Flex>(TOLERANCE);
 }
 
 #[test]
-fn normalization_is_the_references() {
+fn instance_normalization_equals_the_reference() {
     testing::check_instance_norm::<Flex>(TOLERANCE);
 }
 
 #[test]
-fn the_loss_is_the_references() {
+fn the_loss_equals_the_reference() {
     testing::check_dice_ce::<Flex>(TOLERANCE);
 }
 
 #[test]
-fn the_optimizer_is_the_references() {
+fn the_optimizer_equals_the_reference() {
     testing::check_squared_norm::<Flex>(TOLERANCE);
     testing::check_adamw::<Flex>(TOLERANCE);
 }
 
 #[test]
-fn a_class_that_does_not_exist_is_no_class() {
+fn classes_out_of_range_count_for_no_class() {
     let logits = Numbers::new(1).floats([1, 1, 1, 4, 3]);
     let loss = |classes: [i32; 4]| {
         let classes = TensorData::new(classes.to_vec(), [1, 1, 1, 4]);
@@ -51,7 +53,7 @@ fn a_class_that_does_not_exist_is_no_class() {
 }
 
 #[test]
-fn threads_change_no_bit() {
+fn results_do_not_depend_on_the_number_of_threads() {
     let compute = || {
         let mut numbers = Numbers::new(5);
         let mut results = Vec::new();
@@ -97,6 +99,25 @@ fn threads_change_no_bit() {
             );
             results.extend([
                 normalized.output,
+                gradients.input,
+                gradients.weight,
+                gradients.bias,
+            ]);
+            let [weight, bias] = [0; 2].map(|_| float::<Flex>(&numbers.floats([c])));
+            let (i, w, b) = (input.clone(), weight.clone(), bias.clone());
+            let normalized = Flex::batch_norm(i, w, b, 1e-5, relu);
+            let upstream = normalized.output.clone();
+            let gradients = Flex::batch_norm_gradient(
+                input.clone(),
+                normalized.statistics.clone(),
+                weight,
+                bias,
+                upstream,
+                relu,
+            );
+            results.extend([
+                normalized.output,
+                normalized.statistics,
                 gradients.input,
                 gradients.weight,
                 gradients.bias,

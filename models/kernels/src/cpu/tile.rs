@@ -1,4 +1,4 @@
-//! The register tiles of a convolution.
+//! Register tiles of convolutions.
 
 use super::lanes::{LANES, Lanes, Vectorized};
 use super::packing::{ChannelBlock, WIDEST};
@@ -10,14 +10,15 @@ const WIDE_VOXELS: usize = 6;
 /// An output voxel.
 #[derive(Clone, Copy)]
 pub struct Voxel {
-    /// Where its first input is in the window.
+    /// Offset of its first input in the window.
     pub start: usize,
-    /// Where it is in the output: the row, and in it.
+    /// Row of the output.
     pub row: usize,
+    /// Offset in the row.
     pub to: usize,
 }
 
-/// Output voxels of one class.
+/// Output voxels of one phase.
 pub struct Tiles<'a, 'b> {
     pub voxels: Vec<Voxel>,
     /// From the first input of a voxel to the first of each row of taps.

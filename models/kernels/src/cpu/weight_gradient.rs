@@ -13,9 +13,9 @@ use super::weight_tile::{Piece, Row, TILE_VECTORS};
 use super::window::{Case, Window};
 use crate::geometry::ConvGeometry;
 
-/// Groups of voxels with sums of their own, at most.
+/// Most groups of voxels with sums of their own.
 const GROUPS: usize = 32;
-/// Voxels per group at least: fewer are not worth a set of sums.
+/// Fewest voxels per group: fewer are not worth a set of sums.
 const GROUP_VOXELS: usize = 512;
 /// All sets of sums have no more values than this, unless a single one does.
 const PARTIAL_VALUES: usize = 1 << 20;
@@ -52,7 +52,7 @@ struct Reduction {
     axes: [AxisGather; 3],
     x_shape: [usize; 3],
     shape: [usize; 3],
-    /// Of inputs and gradients.
+    /// Channels of inputs and of gradients.
     channels: [usize; 2],
     kernel: [usize; 3],
 }

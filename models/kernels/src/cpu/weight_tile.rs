@@ -9,9 +9,9 @@ const TILE_CHANNELS: usize = 4;
 /// Consecutive output voxels along z.
 #[derive(Clone, Copy)]
 pub struct Row {
-    /// Where its first input is in the window.
+    /// Offset of its first input in the window.
     pub start: usize,
-    /// Where its gradient is.
+    /// Offset of its gradient.
     pub gradient: usize,
     pub voxels: usize,
 }
@@ -23,7 +23,7 @@ pub struct Piece<'a> {
     pub per_chunk: usize,
     /// From the first input of a voxel to that of the next.
     pub advance: usize,
-    /// Of the gradient.
+    /// Channels of the gradient.
     pub channels: usize,
     /// From the first input of a voxel to each vector of inputs.
     pub offsets: Vec<usize>,

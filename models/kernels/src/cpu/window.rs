@@ -1,4 +1,4 @@
-//! A box of activations with zeros around them.
+//! Boxes of activations, with zeros where they reach beyond the case.
 
 use super::lanes::LANES;
 
@@ -9,18 +9,17 @@ pub struct Case<'a> {
     pub values: &'a [f32],
     /// `[X, Y, Z]`.
     pub shape: [usize; 3],
-    /// `C`.
     pub channels: usize,
 }
 
-/// A box of a case that may reach beyond it, zeros there.
+/// A box of a case, with zeros where it reaches beyond the case.
 #[derive(Clone, Copy)]
 pub struct Window<'a> {
     /// At least the box's values; z and channels are contiguous.
     pub values: &'a [f32],
     /// Position of the first value.
     origin: [isize; 3],
-    /// Values from one x, y and z to the next.
+    /// Strides of x, y and z.
     pub strides: [usize; 3],
 }
 
@@ -71,7 +70,7 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Where the value of a position is.
+    /// Offset of the first value of a position.
     pub fn offset(&self, position: [isize; 3]) -> usize {
         (0..3)
             .map(|axis| (position[axis] - self.origin[axis]) as usize * self.strides[axis])

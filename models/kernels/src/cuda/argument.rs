@@ -2,7 +2,6 @@
 
 use std::ffi::c_void;
 
-/// Pointer to a kernel's argument.
 pub fn argument<T>(value: &T) -> *mut c_void {
     std::ptr::from_ref(value).cast_mut().cast()
 }

@@ -9,12 +9,12 @@ use super::nccl::Nccl;
 use super::operation::{Operation, ask, flush, wait_for_launches};
 use crate::reduction::Reduction;
 
-/// Values that tensors begin at a multiple of, so that vector loads are aligned.
+/// Tensors begin at multiples of so many values, so that vector loads are aligned.
 const ALIGNMENT: usize = 128;
 
-/// A GPU's part in sums over several.
+/// NCCL's communicator of one GPU.
 ///
-/// Never destroyed: NCCL would wait for the other GPUs, also where one has failed.
+/// Never destroyed, because NCCL would wait for the other GPUs even where one has failed.
 #[derive(Debug)]
 pub struct Communicator {
     device: CudaDevice,

@@ -159,9 +159,9 @@ fn is_planned(on: &CudaTensor, problem: &Problem) -> bool {
         .or_insert_with(|| ask(&on.device, |gpu| Ok(gpu.cudnn()?.plan(problem).is_some())))
 }
 
-/// Launches a convolution, by the next best plan where one does not run.
+/// Launches a convolution, with the next best plan where one fails.
 ///
-/// Input, weights and output are dense but for the weights that are read, which lie as `weights` says.
+/// Input and output are dense; `weights` describes the layout of weights that are read.
 fn compute(
     gpu: &mut Gpu,
     problem: &Problem,

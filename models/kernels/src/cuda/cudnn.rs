@@ -11,10 +11,10 @@ use super::argument::argument;
 use super::error::CudaError;
 use super::problem::{Descriptors, Direction, Layout, Problem};
 
-/// Largest scratch buffer that an algorithm may want, in bytes.
+/// Largest scratch buffer of an algorithm, in bytes.
 const MOST_SCRATCH: usize = 1 << 30;
 
-/// Algorithms asked for.
+/// Number of algorithms that cuDNN is asked for.
 const MOST_ALGORITHMS: usize = 8;
 
 #[derive(Debug, Clone, Copy)]
@@ -24,10 +24,10 @@ enum Algorithm {
     WeightGradient(sys::cudnnConvolutionBwdFilterAlgo_t),
 }
 
-/// A way to compute a convolution.
+/// An algorithm for a convolution, with all that a call of it needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// How activations and weights must lie.
+    /// Layout of activations and weights.
     pub layout: Layout,
     /// Bytes of scratch memory.
     pub scratch: usize,
@@ -36,7 +36,7 @@ pub struct Plan {
     descriptors: Descriptors,
 }
 
-/// cuDNN on one stream, with the plans of all problems met.
+/// cuDNN on one stream, with the plans of all problems so far.
 pub struct Cudnn {
     handle: sys::cudnnHandle_t,
     /// Best first; the first is the one in use.
@@ -44,7 +44,6 @@ pub struct Cudnn {
 }
 
 impl Cudnn {
-    /// Loads cuDNN.
     pub fn new(stream: CUstream) -> Result<Self, CudaError> {
         let mut handle = std::ptr::null_mut();
         // SAFETY: the handle is written before it is used and never destroyed; a driver's stream is a runtime's.
@@ -58,7 +57,7 @@ impl Cudnn {
         })
     }
 
-    /// The best plan left for a problem.
+    /// The best plan that is left for a problem.
     pub fn plan(&mut self, problem: &Problem) -> Option<Plan> {
         if !self.plans.contains_key(problem) {
             let plans = [Layout::ChannelsLast, Layout::ChannelsFirst]

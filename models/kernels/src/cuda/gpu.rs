@@ -1,4 +1,4 @@
-//! What is kept per device: a stream, its order against CubeCL's, the compiled kernels and scratch memory.
+//! State of a device: a stream, its order against CubeCL's, the compiled kernels and scratch memory.
 #![allow(unsafe_code, reason = "calls the CUDA driver")]
 
 use std::cell::RefCell;
@@ -25,11 +25,11 @@ const ALIGNMENT: usize = 512;
 const GROWTH: usize = 64 << 20;
 
 thread_local! {
-    /// By index of the device. Lives on CubeCL's device threads.
+    /// By index of the device; on CubeCL's device threads.
     static GPUS: RefCell<HashMap<usize, Gpu>> = RefCell::new(HashMap::new());
 }
 
-/// Runs something with the state of a device, on CubeCL's thread for it.
+/// Runs `work` with the state of a device, on CubeCL's thread for it.
 pub fn with_gpu<R>(
     index: usize,
     work: impl FnOnce(&mut Gpu) -> Result<R, CudaError>,
@@ -42,11 +42,10 @@ pub fn with_gpu<R>(
     })
 }
 
-/// The state of one device.
 pub struct Gpu {
     context: CUcontext,
     stream: CUstream,
-    /// All that CubeCL had launched before an operation, and the operation.
+    /// Recorded behind what CubeCL had launched before an operation, and behind the operation.
     events: [CUevent; 2],
     record_context: ContextEvent,
     hold_context: ContextEvent,
@@ -55,9 +54,8 @@ pub struct Gpu {
     scratch: u64,
     scratch_bytes: usize,
     cudnn: Option<Cudnn>,
-    /// Multiprocessors.
     pub multiprocessors: u32,
-    /// Where numbers for the host are written.
+    /// Host memory for numbers that are read back.
     pub pages: Pages,
 }
 
@@ -147,12 +145,10 @@ impl Gpu {
         }))
     }
 
-    /// The device's primary context.
     pub fn context(&self) -> CUcontext {
         self.context
     }
 
-    /// Size of the scratch memory.
     pub fn scratch_bytes(&self) -> usize {
         self.scratch_bytes
     }
@@ -200,7 +196,7 @@ impl Gpu {
     ///
     /// # Safety
     ///
-    /// Both buffers must have so many bytes.
+    /// Both buffers must have at least `bytes` bytes.
     pub unsafe fn copy(&mut self, from: u64, into: u64, bytes: usize) -> Result<(), CudaError> {
         // SAFETY: promised by the caller.
         unsafe { driver::memcpy_dtod_async(into, from, bytes, self.stream)? };

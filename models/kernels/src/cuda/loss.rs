@@ -11,7 +11,7 @@ use super::tensor::{axes, is_single, strides};
 use crate::reference;
 use crate::results::DiceCe;
 
-/// Most classes whose sums fit shared memory.
+/// Largest number of classes whose sums fit shared memory.
 const MOST_CLASSES: usize = 1024;
 
 /// Threads of a block, as in loss.cu.
@@ -32,7 +32,7 @@ struct Classes {
     coarse: [u32; 3],
 }
 
-/// Logits and classes that kernels can take.
+/// Shapes and layouts of logits and classes that kernels can take.
 struct Labeled {
     precision: Precision,
     cases: usize,

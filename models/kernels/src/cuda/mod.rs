@@ -5,6 +5,7 @@
 
 mod argument;
 mod backend;
+mod batch_norm;
 mod communicator;
 mod context_events;
 mod convolution;
@@ -24,10 +25,12 @@ mod program;
 mod readback;
 mod requirements;
 mod tensor;
+mod tiling;
 mod usage;
 mod weights;
 
 use crate::backend_ops::BackendOps;
+use crate::batch_norm::BatchNormSettings;
 use crate::differentiable_ops::without_gradients;
 use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
@@ -94,6 +97,26 @@ impl BackendOps for Cuda {
         nonlinearity: Nonlinearity,
     ) -> NormGradients<Self> {
         normalization::instance_norm_gradient(x, statistics, weight, bias, gradient, nonlinearity)
+    }
+
+    fn update_running(
+        running: [CudaTensor; 2],
+        statistics: CudaTensor,
+        values: usize,
+        settings: BatchNormSettings,
+    ) -> [CudaTensor; 2] {
+        batch_norm::update_running(running, statistics, values, settings)
+    }
+
+    fn batch_norm_inference(
+        x: CudaTensor,
+        running: [CudaTensor; 2],
+        weight: CudaTensor,
+        bias: CudaTensor,
+        epsilon: f32,
+        nonlinearity: Nonlinearity,
+    ) -> CudaTensor {
+        batch_norm::batch_norm_inference(x, running, weight, bias, epsilon, nonlinearity)
     }
 
     fn dice_ce(logits: CudaTensor, classes: CudaTensor) -> DiceCe<Self> {

@@ -1,4 +1,4 @@
-//! The part of NCCL that sums over devices.
+//! NCCL's sums over devices.
 #![allow(unsafe_code, reason = "calls NCCL")]
 
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -10,7 +10,7 @@ use libloading::Library;
 
 use super::error::CudaError;
 
-/// Names of the library, the one of packages without headers first.
+/// Names of the library; packages without headers have the first only.
 const NAMES: [&str; 2] = ["libnccl.so.2", "libnccl.so"];
 
 /// `ncclFloat32` and `ncclSum`.
@@ -32,7 +32,7 @@ type AllReduce = unsafe extern "C" fn(
 ) -> c_int;
 type GetErrorString = unsafe extern "C" fn(c_int) -> *const c_char;
 
-/// NCCL, loaded for good.
+/// NCCL; never unloaded.
 pub struct Nccl {
     comm_init_all: CommInitAll,
     all_reduce: AllReduce,
@@ -64,7 +64,7 @@ impl Nccl {
         }
     }
 
-    /// Makes a communicator for each of these devices, in their order; as numbers, because pointers do not cross
+    /// Makes a communicator for each of these devices, in their order. They are numbers because pointers do not cross
     /// threads.
     pub fn connect(&self, devices: &[usize]) -> Result<Vec<usize>, CudaError> {
         let count = c_int::try_from(devices.len()).unwrap_or(c_int::MAX);
@@ -84,8 +84,8 @@ impl Nccl {
     ///
     /// # Safety
     ///
-    /// The communicator must be from [`connect`](Self::connect), buffer and stream of its device, and the buffer of so
-    /// many values.
+    /// The communicator must be from [`connect`](Self::connect), buffer and stream of its device, and the buffer of
+    /// `count` values.
     pub unsafe fn sum(
         &self,
         communicator: usize,

@@ -8,100 +8,11 @@ use super::backend::{Cuda, CudaTensor};
 use super::limits::MOST_BLOCKS;
 use super::operation::Operation;
 use super::precision::Precision;
-use super::tensor::{axes, is_single};
+use super::tensor::axes;
+use super::tiling::{COMBINE_THREADS, Grid, combine_blocks, extent, is_parameter};
 use crate::nonlinearity::Nonlinearity;
 use crate::reference;
 use crate::results::{NormGradients, Normalized};
-
-/// Threads of a block, as in channels.cu.
-const THREADS: usize = 256;
-
-/// Threads of a block that combines partial sums, as in combine.cu.
-const COMBINE_THREADS: u32 = 512;
-
-/// Channels that such a block combines.
-const COMBINE_CHANNELS: usize = 32;
-
-/// Blocks wanted per multiprocessor.
-const BLOCKS: usize = 8;
-
-/// How voxels and channels are shared among blocks; laid out as in channels.cu.
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-struct Tiling {
-    voxels: u32,
-    channels: u32,
-    lanes: u32,
-    chunk: u32,
-    floor: f32,
-}
-
-/// A tiling and the launches that belong to it.
-struct Grid {
-    tiling: Tiling,
-    blocks: [u32; 3],
-    threads: u32,
-    /// End of the names of its kernels.
-    suffix: String,
-}
-
-impl Grid {
-    fn new(
-        multiprocessors: u32,
-        precision: Precision,
-        [cases, voxels, channels]: [usize; 3],
-        nonlinearity: Nonlinearity,
-    ) -> Self {
-        let vector = 16 / precision.bytes();
-        let width = if channels % vector == 0 { vector } else { 1 };
-        let groups = channels / width;
-        let columns = groups.div_ceil(32);
-        let lanes = groups.div_ceil(columns);
-        let rows = THREADS / lanes;
-        let wanted = BLOCKS * multiprocessors as usize / (cases * columns);
-        let chunks = wanted.clamp(1, voxels.div_ceil(2 * rows));
-        let chunk = voxels.div_ceil(chunks);
-        Self {
-            tiling: Tiling {
-                voxels: voxels as u32,
-                channels: channels as u32,
-                lanes: lanes as u32,
-                chunk: chunk as u32,
-                floor: match nonlinearity {
-                    Nonlinearity::Identity => f32::NEG_INFINITY,
-                    Nonlinearity::Relu => 0.0,
-                },
-            },
-            blocks: [voxels.div_ceil(chunk) as u32, columns as u32, cases as u32],
-            threads: (lanes * rows) as u32,
-            suffix: format!("{}_{width}", precision.name()),
-        }
-    }
-
-    fn kernel(&self, stem: &str) -> String {
-        format!("{stem}_{}", self.suffix)
-    }
-
-    /// Bytes of the partial sums, two per chunk and channel.
-    fn partial_bytes(&self) -> usize {
-        let [chunks, _, cases] = self.blocks.map(|count| count as usize);
-        cases * chunks * 2 * self.tiling.channels as usize * 4
-    }
-}
-
-/// Cases, voxels and channels.
-fn extent(activations: &CudaTensor) -> [usize; 3] {
-    let [n, x, y, z, c] = axes::<5>(activations);
-    [n, x * y * z, c]
-}
-
-fn is_parameter(tensor: &CudaTensor, channels: usize) -> bool {
-    is_single(tensor) && tensor.meta.shape().num_elements() == channels
-}
-
-fn tiles(channels: usize) -> u32 {
-    channels.div_ceil(COMBINE_CHANNELS) as u32
-}
 
 pub fn instance_norm(
     x: CudaTensor,
@@ -131,7 +42,7 @@ pub fn instance_norm(
         let [x, y, kept, weight, bias] = [x, y, kept, weight, bias].map(|buffer| at.of(buffer));
         let (voxels, channels, chunks) = (voxels as u32, channels as u32, grid.blocks[0]);
         let combine = format!("combine_moments_{}", precision.name());
-        let combine_blocks = [tiles(channels as usize), cases as u32, 1];
+        let combine_grid = [combine_blocks(channels as usize), cases as u32, 1];
         // SAFETY: buffers hold what the shapes of the tensors say, partial sums what the grid says.
         unsafe {
             gpu.launch(
@@ -143,7 +54,7 @@ pub fn instance_norm(
             )?;
             gpu.launch(
                 &combine,
-                combine_blocks,
+                combine_grid,
                 COMBINE_THREADS,
                 0,
                 &mut [
@@ -236,7 +147,7 @@ pub fn instance_norm_gradient(
             )?;
             gpu.launch(
                 "combine_gradient",
-                [tiles(channels as usize), 1, 1],
+                [combine_blocks(channels as usize), 1, 1],
                 COMBINE_THREADS,
                 0,
                 &mut [
@@ -312,7 +223,7 @@ pub fn bias_gradient(gradient: CudaTensor) -> CudaTensor {
             )?;
             gpu.launch(
                 "combine_totals",
-                [tiles(channels as usize), 1, 1],
+                [combine_blocks(channels as usize), 1, 1],
                 COMBINE_THREADS,
                 0,
                 &mut [

@@ -1,4 +1,4 @@
-//! An operation on tensors: its buffers, and the launches that CubeCL's device thread makes of it.
+//! Operations on tensors: their buffers, and their launches on CubeCL's device thread.
 #![allow(unsafe_code, reason = "launches kernels")]
 
 use std::collections::BTreeMap;
@@ -19,18 +19,16 @@ use super::error::CudaError;
 use super::gpu::{Gpu, with_gpu};
 use super::tensor::{Strided, is_dense};
 
-/// What went wrong first on a device's thread, where nobody can be told: the next operation on it panics with it.
+/// The first failure on each device's thread, which cannot return it: the next operation on the device panics with it.
 static FAILURES: Mutex<BTreeMap<usize, String>> = Mutex::new(BTreeMap::new());
 
-/// One of an operation's buffers.
 #[derive(Debug, Clone, Copy)]
 pub struct Buffer(usize);
 
-/// Where an operation's buffers are on the device.
+/// Addresses of an operation's buffers on the device.
 pub struct Addresses(Vec<u64>);
 
 impl Addresses {
-    /// The address of one.
     pub fn of(&self, buffer: Buffer) -> u64 {
         self.0[buffer.0]
     }
@@ -43,7 +41,7 @@ struct Copied {
     layout: Strided,
 }
 
-/// An operation in the making.
+/// An operation before it is launched.
 pub struct Operation {
     client: ComputeClient<CudaRuntime>,
     device: CudaDevice,
@@ -52,7 +50,7 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// On the device of a tensor.
+    /// An operation on the device of a tensor.
     pub fn beside(tensor: &CudaTensor) -> Self {
         Self {
             client: tensor.client.clone(),
@@ -67,12 +65,12 @@ impl Operation {
         Buffer(self.bindings.len() - 1)
     }
 
-    /// A tensor as it lies.
+    /// The buffer of a tensor with its own strides.
     pub fn strided(&mut self, tensor: &CudaTensor) -> Buffer {
         self.bind(tensor)
     }
 
-    /// A tensor without gaps and aligned: a copy where it is not.
+    /// The buffer of a dense, aligned tensor: of a copy where the tensor is not.
     pub fn dense(&mut self, tensor: CudaTensor) -> Buffer {
         if is_dense(&tensor) {
             return self.bind(&tensor);
@@ -80,7 +78,7 @@ impl Operation {
         self.copied(&tensor).1
     }
 
-    /// A dense tensor to write into: this one if nobody else holds it, a copy otherwise.
+    /// A dense tensor to write into: the tensor itself if nothing else holds it, a copy otherwise.
     pub fn writable(&mut self, tensor: CudaTensor) -> (CudaTensor, Buffer) {
         if is_dense(&tensor) && tensor.handle.can_mut() {
             let buffer = self.bind(&tensor);
@@ -106,7 +104,7 @@ impl Operation {
         (copy, into)
     }
 
-    /// A new tensor, dense and row-major, with nothing in it.
+    /// A new tensor, dense and row-major, whose values are not initialized.
     pub fn output(&mut self, shape: impl Into<Shape>, dtype: DType) -> (CudaTensor, Buffer) {
         let shape = shape.into();
         let handle = self.client.empty(shape.num_elements() * dtype.size());
@@ -164,11 +162,11 @@ impl Operation {
     }
 }
 
-/// Asks something of a device's thread and waits for the answer; not for the GPU.
+/// Runs `question` on a device's thread and waits for its answer; not for the GPU.
 ///
 /// # Panics
 ///
-/// If it cannot be answered.
+/// If the question fails, or an operation has failed before.
 pub fn ask<R: Send>(
     device: &CudaDevice,
     question: impl FnOnce(&mut Gpu) -> Result<R, CudaError> + Send,
@@ -182,7 +180,7 @@ pub fn ask<R: Send>(
     }
 }
 
-/// Hands a device's thread what is still to be handed to it.
+/// Sends operations that are still queued to a device's thread.
 pub fn flush(device: &CudaDevice) {
     server(device).flush_queue();
 }

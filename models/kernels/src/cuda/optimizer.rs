@@ -22,7 +22,7 @@ const THREADS: u32 = 256;
 /// Threads of the block that adds up all partial sums.
 const COMBINE_THREADS: u32 = 1024;
 
-/// A tensor, or a parameter's four, in a launch; laid out as in optimizer.cu.
+/// A tensor of a launch, or the four of a parameter; laid out as in optimizer.cu.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 struct Listed {

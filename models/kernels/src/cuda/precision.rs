@@ -8,14 +8,12 @@ use super::limits::{MOST_BLOCKS, MOST_VALUES};
 /// Type of activations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// `f16`.
     Half,
-    /// `f32`.
     Single,
 }
 
 impl Precision {
-    /// That of a tensor that kernels can take: of rank 5, not empty, not huge.
+    /// The type of activations that kernels can take: of rank 5, not empty, within the limits.
     pub fn of(activations: &CudaTensor) -> Option<Self> {
         let shape = activations.meta.shape();
         let fits = shape.num_dims() == 5
@@ -28,7 +26,6 @@ impl Precision {
         }
     }
 
-    /// Bytes per value.
     pub fn bytes(self) -> usize {
         match self {
             Self::Half => 2,
@@ -36,7 +33,7 @@ impl Precision {
         }
     }
 
-    /// As in the names of kernels.
+    /// The name in the names of kernels.
     pub fn name(self) -> &'static str {
         match self {
             Self::Half => "half",

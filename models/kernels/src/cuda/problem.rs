@@ -1,4 +1,4 @@
-//! A convolution to compute, and how cuDNN is told.
+//! Convolutions of given shapes, and cuDNN's descriptors of them.
 #![allow(unsafe_code, reason = "calls cuDNN")]
 
 use std::ffi::c_int;
@@ -12,37 +12,30 @@ use crate::geometry::ConvGeometry;
 /// What a convolution computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// The output.
     Forward,
-    /// The gradient with respect to the input.
     InputGradient,
-    /// The gradient with respect to the weights.
     WeightGradient,
 }
 
-/// A convolution of certain shapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Problem {
-    /// What is computed.
     pub direction: Direction,
     /// Type of both activations and of the weights that cuDNN sees.
     pub precision: Precision,
-    /// Number of cases.
     pub cases: usize,
     /// Channels of input and output.
     pub channels: [usize; 2],
     /// Voxels of input and output.
     pub voxels: [[usize; 3]; 2],
-    /// Kernel, stride and padding.
     pub geometry: ConvGeometry,
 }
 
-/// Where the channels are in memory.
+/// Order of the axes in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Layout {
-    /// `[N, X, Y, Z, C]`: ours.
+    /// `[N, X, Y, Z, C]`: that of our tensors.
     ChannelsLast,
-    /// `[N, C, X, Y, Z]`: for what cuDNN cannot do otherwise.
+    /// `[N, C, X, Y, Z]`: for problems that cuDNN has no algorithm for in the other.
     ChannelsFirst,
 }
 
@@ -53,27 +46,23 @@ impl Problem {
         [self.cases, x, y, z, self.channels[side]]
     }
 
-    /// Bytes of the activations on a side.
+    /// Bytes of the activations on the side of the input, 0, or of the output, 1.
     pub fn bytes(&self, side: usize) -> usize {
         self.activations(side).iter().product::<usize>() * self.precision.bytes()
     }
 }
 
-/// What cuDNN knows of a problem in a layout; never destroyed.
+/// cuDNN's descriptors of a problem in a layout; never destroyed.
 #[derive(Debug, Clone, Copy)]
 pub struct Descriptors {
-    /// Input.
     pub input: sys::cudnnTensorDescriptor_t,
-    /// Output.
     pub output: sys::cudnnTensorDescriptor_t,
-    /// Weights.
     pub weight: sys::cudnnFilterDescriptor_t,
     /// Stride, padding and arithmetic.
     pub convolution: sys::cudnnConvolutionDescriptor_t,
 }
 
 impl Descriptors {
-    /// Describes a problem.
     pub fn new(problem: &Problem, layout: Layout) -> Result<Self, CudaError> {
         let format = match layout {
             Layout::ChannelsLast => cudnnTensorFormat_t::CUDNN_TENSOR_NHWC,

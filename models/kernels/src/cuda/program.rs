@@ -12,6 +12,7 @@ const SOURCE: &str = concat!(
     include_str!("kernels/layout.cu"),
     include_str!("kernels/channels.cu"),
     include_str!("kernels/combine.cu"),
+    include_str!("kernels/batch_norm.cu"),
     include_str!("kernels/loss.cu"),
     include_str!("kernels/optimizer.cu"),
 );

@@ -1,4 +1,4 @@
-//! Numbers brought to the host while the GPU goes on.
+//! Copies of numbers to the host, while the GPU continues.
 #![allow(unsafe_code, reason = "starts copies from the GPU")]
 
 use std::sync::mpsc;

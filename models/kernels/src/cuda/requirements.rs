@@ -11,11 +11,11 @@ use super::context_events::context_events;
 use super::error::CudaError;
 use super::nccl::Nccl;
 
-/// Whether everything is there that training on a device needs.
+/// Checks that everything is there that training on a device needs.
 ///
 /// Loads the libraries, but computes nothing.
 ///
-/// **Errors**: names the first thing that is missing.
+/// **Errors**: the first thing that is missing.
 pub fn check(index: usize) -> Result<(), CudaError> {
     // SAFETY: only tries to load the library.
     if !unsafe { driver_sys::is_culib_present() } || driver::init().is_err() {
@@ -45,7 +45,7 @@ pub fn check(index: usize) -> Result<(), CudaError> {
     Ok(())
 }
 
-/// Whether NCCL is there, which computing on several devices at once needs.
+/// Checks that NCCL is there, which training on several devices needs.
 ///
 /// **Errors**: [`CudaError::Nccl`].
 pub fn check_nccl() -> Result<(), CudaError> {

@@ -1,4 +1,4 @@
-//! What kernels need to know of a tensor.
+//! Shapes and layouts of tensors, as kernels read them.
 #![allow(unsafe_code, reason = "launches kernels")]
 
 use burn::tensor::DType;
@@ -9,7 +9,7 @@ use super::error::CudaError;
 use super::gpu::Gpu;
 use super::limits::MOST_VALUES;
 
-/// Bytes that vector loads want buffers aligned to.
+/// Alignment of buffers for vector loads, in bytes.
 const ALIGNMENT: u64 = 16;
 
 /// Whether a tensor is of `f32`, not empty and not huge.
@@ -20,7 +20,6 @@ pub fn is_single(tensor: &CudaTensor) -> bool {
         && (1..MOST_VALUES).contains(&count)
 }
 
-/// Axes of a tensor of known rank.
 pub fn axes<const D: usize>(tensor: &CudaTensor) -> [usize; D] {
     std::array::from_fn(|axis| tensor.meta.shape()[axis])
 }
@@ -40,7 +39,7 @@ pub struct Strided {
 }
 
 impl Strided {
-    /// Of at most five axes.
+    /// A layout of at most five axes.
     pub fn new(shape: &[usize], strides: &[usize]) -> Self {
         let missing = 5 - shape.len();
         let padded = |values: &[usize], filler| {

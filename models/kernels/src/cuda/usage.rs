@@ -1,4 +1,4 @@
-//! How much memory a device has, and how much is taken.
+//! Memory of devices.
 #![allow(unsafe_code, reason = "asks the driver")]
 
 use cubecl::Runtime;
@@ -12,9 +12,9 @@ use super::requirements::check;
 /// Memory of a device, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryInfo {
-    /// In all.
+    /// Installed.
     pub total: u64,
-    /// Not taken by any process; a context of this process's is taken already.
+    /// Not taken by any process; the context of this process counts as taken.
     pub free: u64,
 }
 
@@ -27,7 +27,7 @@ pub fn reserved_bytes(device: &CudaDevice) -> u64 {
     tensors + ask(device, |gpu| Ok(gpu.scratch_bytes() as u64))
 }
 
-/// Asks how much memory a device has.
+/// Asks the driver for the memory of a device.
 ///
 /// **Errors**: as [`check`], and where the driver refuses.
 pub fn memory(index: usize) -> Result<MemoryInfo, CudaError> {

@@ -1,4 +1,4 @@
-//! Weights as Burn stores them and as cuDNN wants them.
+//! Weights in Burn's layout and in cuDNN's.
 #![allow(unsafe_code, reason = "launches kernels")]
 
 use super::argument::argument;
@@ -22,7 +22,7 @@ pub struct Weights {
     strides: [usize; 5],
 }
 
-/// The same for the kernels that go by tiles; laid out as in layout.cu.
+/// The same for the kernels that copy by tiles; laid out as in layout.cu.
 #[repr(C)]
 struct Taps {
     channels: u32,
@@ -31,7 +31,7 @@ struct Taps {
 }
 
 impl Weights {
-    /// Of a tensor of rank 5.
+    /// The layout of a tensor of rank 5.
     pub fn of(weight: &CudaTensor) -> Self {
         Self {
             shape: axes(weight),
@@ -39,12 +39,11 @@ impl Weights {
         }
     }
 
-    /// Number of values.
     pub fn count(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Packs as a plan's layout has them, or unpacks a dense gradient.
+    /// Packs weights into the layout of a plan, or unpacks a dense gradient.
     ///
     /// # Safety
     ///

@@ -8,6 +8,8 @@ mod tensors;
 
 pub use convolution::{conv, conv_input_gradient, conv_weight_gradient};
 pub use loss::{SMOOTH_DENOMINATOR, dice_ce, dice_ce_gradient, downsample, one_hot};
-pub use normalization::{bias_gradient, instance_norm, instance_norm_gradient};
+pub use normalization::{
+    batch_norm_inference, bias_gradient, instance_norm, instance_norm_gradient, update_running,
+};
 pub use optimizer::{adamw, read_scalars, squared_norm};
-pub use tensors::single;
+pub use tensors::{join_cases, single};

@@ -1,10 +1,12 @@
 //! Normalizations and their gradients, and sums over voxels.
 
 use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 
 use super::tensors::{primitive, same_type, single, tensor};
+use crate::batch_norm::{BatchNormSettings, bessel_correction};
 use crate::nonlinearity::Nonlinearity;
 use crate::results::{NormGradients, Normalized};
 
@@ -31,10 +33,7 @@ pub fn instance_norm<B: Backend>(
     let inverse = variance.add_scalar(epsilon).sqrt().recip();
     let scale = tensor::<B, 1>(weight).reshape([1, 1, c]) * inverse.clone();
     let y = centered * scale + tensor::<B, 1>(bias).reshape([1, 1, c]);
-    let y = match nonlinearity {
-        Nonlinearity::Identity => y,
-        Nonlinearity::Relu => burn::tensor::activation::relu(y),
-    };
+    let y = apply(nonlinearity, y);
     Normalized {
         output: primitive(same_type(y.reshape(dims), dtype)),
         statistics: primitive(Tensor::cat(vec![mean, inverse], 1)),
@@ -78,5 +77,57 @@ pub fn instance_norm_gradient<B: Backend>(
         input: primitive(same_type(input.reshape(dims), dtype)),
         weight: primitive(along.sum_dim(0).reshape([c])),
         bias: primitive(total.sum_dim(0).reshape([c])),
+    }
+}
+
+pub fn update_running<B: Backend>(
+    running: [FloatTensor<B>; 2],
+    statistics: FloatTensor<B>,
+    values: usize,
+    settings: BatchNormSettings,
+) -> [FloatTensor<B>; 2] {
+    let statistics = tensor::<B, 3>(statistics);
+    let [.., c] = statistics.dims();
+    let part = |at| statistics.clone().narrow(1, at, 1).reshape([c]);
+    let inverse: Tensor<B, 1> = part(1);
+    let variance = (inverse.clone() * inverse)
+        .recip()
+        .sub_scalar(settings.epsilon);
+    // Not a maximum: what is not a number must stay so.
+    let negative = variance.clone().lower_elem(0.0);
+    let variance = variance.mask_fill(negative, 0.0);
+    let [mean, running_variance] = running.map(tensor::<B, 1>);
+    let mix = |running: Tensor<B, 1>, batch: Tensor<B, 1>, factor: f32| {
+        let running = running.mul_scalar(1.0 - settings.momentum);
+        primitive(running + batch.mul_scalar(settings.momentum * factor))
+    };
+    [
+        mix(mean, part(0), 1.0),
+        mix(running_variance, variance, bessel_correction(values)),
+    ]
+}
+
+pub fn batch_norm_inference<B: Backend>(
+    x: FloatTensor<B>,
+    running: [FloatTensor<B>; 2],
+    weight: FloatTensor<B>,
+    bias: FloatTensor<B>,
+    epsilon: f32,
+    nonlinearity: Nonlinearity,
+) -> FloatTensor<B> {
+    let x = tensor::<B, 5>(x);
+    let dtype = x.dtype();
+    let [.., c] = x.dims();
+    let by_channel = |values| tensor::<B, 1>(values).reshape([1, 1, 1, 1, c]);
+    let [mean, variance] = running.map(by_channel);
+    let scale = by_channel(weight) * variance.add_scalar(epsilon).sqrt().recip();
+    let y = (single(x) - mean) * scale + by_channel(bias);
+    primitive(same_type(apply(nonlinearity, y), dtype))
+}
+
+fn apply<B: Backend, const D: usize>(nonlinearity: Nonlinearity, x: Tensor<B, D>) -> Tensor<B, D> {
+    match nonlinearity {
+        Nonlinearity::Identity => x,
+        Nonlinearity::Relu => relu(x),
     }
 }

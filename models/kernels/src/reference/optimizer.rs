@@ -1,4 +1,4 @@
-//! The optimizer's step, and what it asks of gradients.
+//! The optimizer's step, the norm of its gradients, and numbers for the host.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
