@@ -14,6 +14,8 @@ use crate::weights::Tensors;
 const STATE_DICT_KEYS: [&str; 2] = ["state_dict", "model"];
 /// Prefix that distributed training puts before every name.
 const PARALLEL_PREFIX: &str = "module.";
+/// End of the names of batch normalizations' counters of batches, integers that matter only without momentum.
+const BATCH_COUNTER: &str = ".num_batches_tracked";
 /// Most values and bytes of text of a configuration: shared parts count as often as they are referred to.
 const MAX_CONFIG_SIZE: usize = 1 << 20;
 /// Deepest nesting of a configuration.
@@ -145,6 +147,7 @@ fn read_tensors(
             (Object::Text(name), _) => Some((&**name, None)),
             _ => None,
         })
+        .filter(|(name, _)| !name.ends_with(BATCH_COUNTER))
         .collect();
     if !named.iter().any(|(_, tensor)| tensor.is_some()) {
         return Err(CheckpointError::NoStateDict);

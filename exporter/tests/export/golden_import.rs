@@ -3,6 +3,9 @@
 use std::fs::File;
 
 use crate::support::{golden, runtime};
+use burn::backend::Autodiff;
+use burn::tensor::module::conv3d;
+use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
 use ndarray::{Array5, ArrayD, Ix5};
@@ -10,6 +13,7 @@ use ndarray_npy::NpzReader;
 use vesal_exporter::assemble::Destination;
 use vesal_exporter::import::{Checkpoint, Overrides, Settings, import};
 use vesal_exporter::{lower, parity, weights};
+use vesal_models::blocks::{BatchNorm, Nonlinearity};
 use vesal_models::{Network, SegmentationNetwork};
 
 const TOLERANCE: f32 = 1e-4;
@@ -107,4 +111,55 @@ fn golden_isotropic_five_levels() {
 #[test]
 fn golden_anisotropic() {
     check("aniso");
+}
+
+/// The first normalization of segresnet2d sees the first convolution of the image.
+#[test]
+fn golden_running_statistics() {
+    type Training = Autodiff<Flex>;
+    const NORM: &str = "net.encoder.layers.0.blocks.0.norm1";
+    let Some(folder) = golden() else { return };
+    let folder = folder.with_file_name("algorithms").join("segresnet2d");
+    let checkpoint = Checkpoint::read(&folder.join("saved_by_template.pt")).unwrap();
+    let names: Vec<&String> = checkpoint.tensors.keys().collect();
+    assert!(!names.iter().any(|name| name.contains("num_batches")));
+    let device = Default::default();
+    let vector = |name: &str| {
+        let data = checkpoint.tensors[&format!("{NORM}.{name}")].clone();
+        Tensor::<Training, 1>::from_data(data, &device)
+    };
+    let weight = checkpoint.tensors["net.encoder.conv_init.weight"].clone();
+    let weight = Tensor::<Training, 4>::from_data(weight, &device).unsqueeze_dim::<5>(4);
+    let [channels, ..] = weight.dims();
+    let norm = BatchNorm::<Training>::new(channels, &device);
+    norm.running_mean.update(vector("running_mean"));
+    norm.running_var.update(vector("running_var"));
+
+    let file = File::open(folder.join("four_levels.npz")).unwrap();
+    let image: ArrayD<f32> = NpzReader::new(file)
+        .unwrap()
+        .by_name("train_input")
+        .unwrap();
+    let values: Vec<f32> = image.iter().copied().collect();
+    let image = TensorData::new(values, image.shape().to_vec());
+    let image = Tensor::<Training, 5>::from_data(image, &device);
+    let options = ConvOptions::new([1; 3], [1, 1, 0], [1; 3], 1);
+    let features = conv3d(image, weight, None, options).permute([0, 2, 3, 4, 1]);
+    norm.forward(features, Nonlinearity::Identity);
+
+    let facts = std::fs::read(folder.join("four_levels.json")).unwrap();
+    let facts: serde_json::Value = serde_json::from_slice(&facts).unwrap();
+    let after = &facts["training"]["running_statistics_after"];
+    for (name, statistic) in [
+        ("running_mean", &norm.running_mean),
+        ("running_var", &norm.running_var),
+    ] {
+        let expected = after[format!("{NORM}.{name}")].as_array().unwrap();
+        let found: Vec<f32> = statistic.value().into_data().to_vec().unwrap();
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            let difference = (f64::from(*found) - expected.as_f64().unwrap()).abs();
+            assert!(difference <= 1e-5, "{name}: {found} instead of {expected}");
+        }
+    }
 }
