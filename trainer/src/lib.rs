@@ -17,6 +17,7 @@ pub mod precision;
 mod relative;
 pub mod report;
 pub mod rng;
+pub mod settings;
 pub mod task;
 pub mod train_plan;
 pub mod validate;

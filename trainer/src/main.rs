@@ -29,6 +29,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Auto(arguments) => commands::auto::run(&arguments),
         Command::Analyze(arguments) => commands::analyze::run(&arguments),
         Command::Plan(arguments) => commands::plan::run(&arguments),
+        Command::Settings(arguments) => commands::settings::run(&arguments),
         Command::Fit(arguments) => commands::fit::run(&arguments),
         Command::Status(arguments) => commands::status::run(&arguments),
         Command::Scores(arguments) => commands::scores::run(&arguments),

@@ -3,12 +3,9 @@
 mod classes;
 mod dicom;
 mod error;
-mod overrides;
-mod suggest;
 
 pub use classes::{ClassError, Classes};
 pub use error::TaskError;
-pub use overrides::{NormalizeMode, OverrideError, Overrides, ResampleMode};
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +15,7 @@ use vesal_bundle::deploy_plan::Modality;
 use vesal_bundle::name;
 use vesal_files::regular;
 
+use crate::settings::{self, Overrides, suggest};
 use crate::yaml;
 
 /// Keys of `task.yaml` that are not overrides.
@@ -128,7 +126,7 @@ impl Task {
                 Value::String(key) => key,
                 other => describe(&other),
             };
-            if !Overrides::NAMES.contains(&key.as_str()) {
+            if settings::find(&key).is_none() {
                 let known: Vec<_> = KEYS.into_iter().chain(Overrides::NAMES).collect();
                 let suggestion = suggest::closest(&key, known.iter().copied());
                 return Err(TaskError::UnknownKey {
@@ -297,7 +295,7 @@ fn describe(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train_plan::CropMode;
+    use crate::settings::CropMode;
 
     const GOOD: &str = "
 name: Task04_Hippocampus

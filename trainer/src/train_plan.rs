@@ -1,53 +1,15 @@
 //! The train plan: decisions that only training needs, `train_plan.json`.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use vesal_files::VersionedDocument;
 use vesal_network::NetworkConfig;
 
+use crate::settings::range::{self, Range};
+use crate::settings::{AugmentMode, CropMode};
+
 /// File name inside a work directory.
 pub const FILE_NAME: &str = "train_plan.json";
-
-/// Where patches are cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CropMode {
-    /// Around voxels drawn with equal chance from each class, background included.
-    Ratio,
-    /// Anywhere.
-    Rand,
-}
-
-/// Set of random changes to patches, by Auto3DSeg's names.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AugmentMode {
-    /// Affine, smoothing, scale and shift of intensities, noise.
-    #[default]
-    Default,
-    /// Nothing.
-    None,
-    /// CT with axial slices: histogram shift, contrast, in-plane affine.
-    #[serde(rename = "ct_ax_1")]
-    CtAx1,
-    /// MR: affine, noise, smoothing, scale around the mean, contrast of the image and of its negative.
-    #[serde(rename = "mri_1")]
-    Mri1,
-}
-
-impl fmt::Debug for AugmentMode {
-    /// As in settings.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Default => "default",
-            Self::None => "none",
-            Self::CtAx1 => "ct_ax_1",
-            Self::Mri1 => "mri_1",
-        })
-    }
-}
 
 /// `train_plan.json`. Field names are Auto3DSeg's where it has one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -170,38 +132,6 @@ impl ControlError {
     }
 }
 
-/// What class weights have to be.
-pub const CLASS_WEIGHTS: &str = "finite numbers of at least 0, not all of them 0";
-/// What a limit of the gradients' norm has to be.
-pub const CLIP_GRAD_NORM: &str = "a positive number";
-/// What a decay of averaged weights has to be.
-pub const EMA_DECAY: &str = "at least 0 and below 1";
-/// What a fraction for early stopping has to be.
-pub const EARLY_STOPPING_FRACTION: &str = "at least 0 and below 1";
-
-/// Whether these can be class weights.
-pub fn are_class_weights(weights: &[f64]) -> bool {
-    let each = weights
-        .iter()
-        .all(|weight| weight.is_finite() && *weight >= 0.0);
-    each && weights.iter().any(|weight| *weight > 0.0)
-}
-
-/// Whether this can be the largest norm of gradients.
-pub fn is_norm_limit(limit: f64) -> bool {
-    limit.is_finite() && limit as f32 > 0.0
-}
-
-/// Whether this is a number from 0 to below 1.
-pub fn is_fraction(value: f64) -> bool {
-    (0.0..1.0).contains(&value)
-}
-
-/// Whether these are axes of a patch, each at most once.
-pub fn are_axes(axes: &[usize]) -> bool {
-    (0..axes.len()).all(|i| axes[i] < 3 && !axes[..i].contains(&axes[i]))
-}
-
 impl VersionedDocument for TrainPlan {
     const FORMAT: &str = "vesal-train-plan";
     const VERSION: u32 = 1;
@@ -214,7 +144,7 @@ impl TrainPlan {
     /// **Errors**: [`ControlError`].
     pub fn check_controls(&self) -> Result<(), ControlError> {
         let axes = |name, found: &[usize]| {
-            if are_axes(found) {
+            if range::are_axes(found) {
                 return Ok(());
             }
             let found = found.to_vec();
@@ -230,42 +160,47 @@ impl TrainPlan {
                 });
             }
         }
-        let range = |name, fine: bool, found: String, expected| {
-            if fine {
-                return Ok(());
-            }
-            Err(ControlError::Range {
-                name,
-                found,
-                expected,
-            })
-        };
         if let Some(weights) = &self.class_weights {
             let (found, expected) = (weights.len(), self.network.out_channels());
             if found != expected {
                 return Err(ControlError::ClassWeights { found, expected });
             }
-            let fine = are_class_weights(weights);
-            range("class_weights", fine, format!("{weights:?}"), CLASS_WEIGHTS)?;
+            let found = format!("{weights:?}");
+            within(&range::CLASS_WEIGHTS, "class_weights", weights, found)?;
         }
-        if let Some(limit) = self.clip_grad_norm {
-            let fine = is_norm_limit(limit);
-            range("clip_grad_norm", fine, limit.to_string(), CLIP_GRAD_NORM)?;
-        }
-        if let Some(decay) = self.ema_decay {
-            range(
-                "ema_decay",
-                is_fraction(decay),
-                decay.to_string(),
-                EMA_DECAY,
+        if let Some(limit) = &self.clip_grad_norm {
+            within(
+                &range::NORM_LIMIT,
+                "clip_grad_norm",
+                limit,
+                limit.to_string(),
             )?;
         }
-        let fraction = self.early_stopping_fraction;
-        range(
+        if let Some(decay) = &self.ema_decay {
+            within(&range::FRACTION, "ema_decay", decay, decay.to_string())?;
+        }
+        let fraction = &self.early_stopping_fraction;
+        within(
+            &range::FRACTION,
             "early_stopping_fraction",
-            is_fraction(fraction),
+            fraction,
             fraction.to_string(),
-            EARLY_STOPPING_FRACTION,
         )
     }
+}
+
+fn within<T>(
+    range: &Range<T>,
+    name: &'static str,
+    value: &T,
+    found: String,
+) -> Result<(), ControlError> {
+    if (range.holds)(value) {
+        return Ok(());
+    }
+    Err(ControlError::Range {
+        name,
+        found,
+        expected: range.expected,
+    })
 }

@@ -39,7 +39,8 @@ use crate::datalist::Datalist;
 use crate::folds;
 use crate::planner::Budget;
 use crate::relative;
-use crate::task::{Overrides, Task};
+use crate::settings::Overrides;
+use crate::task::Task;
 use crate::train_plan;
 use crate::yaml;
 

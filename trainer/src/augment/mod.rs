@@ -16,7 +16,8 @@ pub use turn::{flip, quarter_turns};
 use ndarray::{Array3, Array4};
 
 use crate::rng::Rng;
-use crate::train_plan::{AugmentMode, TrainPlan};
+use crate::settings::AugmentMode;
+use crate::train_plan::TrainPlan;
 
 /// A training sample: a piece of a case.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,7 +10,9 @@ pub mod plan;
 mod progress;
 pub mod report;
 pub mod scores;
+pub mod settings;
 pub mod status;
+mod wrap;
 
 use vesal_cli::{Exit, Failure, stderr};
 use vesal_trainer::analyze::Measures;

@@ -5,11 +5,10 @@ use vesal_cli::stdout::{print, print_json};
 use vesal_cli::{Exit, Failure, Text, stderr};
 use vesal_trainer::planner::{Decision, Group};
 
+use super::wrap::wrap;
 use super::{decide_memory, failure, prepare};
 use crate::cli::PlanArguments;
 
-/// Columns of an explanation.
-const WIDTH: usize = 100;
 /// Columns of a decision's name.
 const NAME_WIDTH: usize = 26;
 
@@ -55,47 +54,15 @@ fn explain(decisions: &[Decision]) -> Text {
         text.line(group.to_string().to_uppercase());
         for decision in of_group {
             let name = format!("  {:<NAME_WIDTH$}", decision.name);
-            wrap(&mut text, &name, &decision.value_text());
-            wrap(&mut text, "      rule: ", decision.rule);
+            let mut lines = wrap(&name, &decision.value_text());
+            lines.extend(wrap("      rule: ", decision.rule));
             if !decision.because.is_empty() {
-                wrap(&mut text, "      here: ", &decision.because);
+                lines.extend(wrap("      here: ", &decision.because));
+            }
+            for line in lines {
+                text.line(line);
             }
         }
     }
     text
-}
-
-/// Appends words after a prefix, on lines of at most [`WIDTH`] columns.
-fn wrap(text: &mut Text, prefix: &str, words: &str) {
-    let mut line = prefix.to_owned();
-    let mut is_new = true;
-    for word in words.split(' ') {
-        let fits = line.chars().count() + 1 + word.chars().count() <= WIDTH;
-        if !is_new && !fits {
-            text.line(line.trim_end());
-            line = " ".repeat(prefix.chars().count());
-            is_new = true;
-        }
-        if !is_new {
-            line.push(' ');
-        }
-        line.push_str(word);
-        is_new = false;
-    }
-    text.line(line.trim_end());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_rules_go_on_below_themselves() {
-        let mut text = Text::new();
-        wrap(&mut text, "  rule: ", &"word ".repeat(30));
-        let lines: Vec<_> = text.as_str().lines().collect();
-        assert_eq!(lines.len(), 2);
-        assert!(lines.iter().all(|line| line.len() <= WIDTH));
-        assert!(lines[0].starts_with("  rule: word") && lines[1].starts_with("        word"));
-    }
 }

@@ -5,7 +5,7 @@ use ndarray::{Array3, Array4, s};
 use super::TrainingVolume;
 use crate::augment::Patch;
 use crate::rng::Rng;
-use crate::train_plan::CropMode;
+use crate::settings::CropMode;
 
 /// Draws the first voxel of a patch in the volume, padded to at least the patch; negative where padding precedes it.
 ///

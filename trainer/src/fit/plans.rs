@@ -7,6 +7,7 @@ use vesal_files::{digest, document, regular};
 
 use super::checkpoint::Identity;
 use super::{FitError, FitRequest};
+use crate::settings;
 use crate::train_plan::{self, TrainPlan};
 
 /// Both plans, found to agree, and what tells this training from others.
@@ -47,11 +48,12 @@ impl Plans {
             .map(|case| format!("{} {:?}\n", case.fold, case.id))
             .collect();
         // What only ends a training may change while it goes on.
-        let lasting = TrainPlan {
-            early_stopping_fraction: 0.0,
-            stop_on_lowacc: false,
-            ..train.clone()
-        };
+        let mut lasting = train.clone();
+        for setting in settings::all() {
+            if let Some(neutralize) = setting.definition().same_run {
+                neutralize(&mut lasting);
+            }
+        }
         let lasting = document::to_compact_json(&lasting, train_plan::FILE_NAME).map_err(failed)?;
         let identity = Identity {
             fold: request.fold,

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::settings::{FixedDefault, Setting};
+
 /// What a decision is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -84,6 +86,37 @@ pub(super) struct Decisions {
 }
 
 impl Decisions {
+    /// Takes what the user set, or else what the setting's rule gives, and remembers why.
+    pub(super) fn by_rule<T: Serialize>(
+        &mut self,
+        setting: &Setting<T>,
+        set: Option<T>,
+        ruled: T,
+        because: impl Into<String>,
+    ) -> T {
+        self.take(setting.name, set, ruled, setting.rule, because)
+    }
+
+    /// Takes what the user set, or else the setting's default.
+    pub(super) fn by_default<T: Serialize>(
+        &mut self,
+        setting: &FixedDefault<T>,
+        set: Option<T>,
+    ) -> T {
+        self.by_rule(setting, set, (setting.default)(), "")
+    }
+
+    /// Takes what the user set, if anything.
+    pub(super) fn optional<T: Serialize>(
+        &mut self,
+        setting: &Setting<T>,
+        set: Option<T>,
+        because: impl Into<String>,
+    ) -> Option<T> {
+        let name = setting.name;
+        self.take(name, set.map(Some), None, setting.rule, because)
+    }
+
     /// Takes what the user set, or else what the rule gives, and remembers why.
     pub(super) fn take<T: Serialize>(
         &mut self,

@@ -18,7 +18,8 @@ use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 
 use crate::analyze::stats::StatsSummary;
-use crate::task::{Classes, NormalizeMode, Overrides};
+use crate::settings::{NormalizeMode, Overrides, registry};
+use crate::task::Classes;
 use crate::train_plan::{ControlError, TrainPlan};
 use decision::Decisions;
 
@@ -246,13 +247,7 @@ fn roi_size(
     let ruled = multiples(scaled.roi.map(|side| side.min(longest)), |side, factor| {
         side / factor
     });
-    let found = decisions.take(
-        "roi_size",
-        overrides.roi_size,
-        ruled,
-        "grown to 224×224×144 voxels within the median image, then a multiple of what the network halves",
-        because,
-    );
+    let found = decisions.by_rule(&registry::ROI_SIZE, overrides.roi_size, ruled, because);
     if (0..3).all(|axis| found[axis].is_multiple_of(factor[axis])) {
         return Ok(found);
     }
@@ -272,18 +267,17 @@ fn normalization(
     decisions: &mut Decisions,
 ) -> Result<Vec<Normalization>, PlannerError> {
     let (ruled, modality) = mode_of(input.modality);
-    let mode = decisions.take(
-        "normalize_mode",
+    let mode = decisions.by_rule(
+        &registry::NORMALIZE_MODE,
         input.overrides.normalize_mode,
         ruled,
-        "range for CT, meanstd over the voxels that are not zero for MR, pet for PET",
         format!("the modality is {modality}"),
     );
     let foreground = &stats.image_foreground_stats.intensity_by_channel;
     let mut channels = Vec::with_capacity(foreground.len() + input.extra_modalities.len());
     for (channel, stats) in foreground.iter().enumerate() {
         let ruled = [stats.percentile_00_5, stats.percentile_99_5];
-        let rule = "0.5 % and 99.5 % of the intensities under labels, averaged over cases";
+        let rule = registry::INTENSITY_BOUNDS.rule;
         channels.push(normalize_as(mode, channel, ruled, rule, input, decisions)?);
     }
     for (key, modality) in input.extra_modalities {
@@ -334,7 +328,7 @@ fn normalize_as(
         NormalizeMode::Range => {}
     }
     let [low, high] = decisions.take(
-        "intensity_bounds",
+        registry::INTENSITY_BOUNDS.name,
         input.overrides.intensity_bounds,
         ruled,
         rule,

@@ -6,8 +6,8 @@ use super::decision::{Decisions, Group, numbers};
 use super::scale::Scaled;
 use crate::analyze::stats::StatsSummary;
 use crate::fit::schedule::validation_epochs;
-use crate::task::{Overrides, ResampleMode};
-use crate::train_plan::{AugmentMode, CropMode, TrainPlan};
+use crate::settings::{AugmentMode, CropMode, Overrides, ResampleMode, registry};
+use crate::train_plan::TrainPlan;
 
 /// Deep supervision outputs.
 const DSDEPTH: usize = 4;
@@ -29,13 +29,7 @@ pub(super) struct Grid {
 pub(super) fn grid(stats: &StatsSummary, overrides: &Overrides, decisions: &mut Decisions) -> Grid {
     decisions.group = Group::Grid;
     let found = &stats.image_stats.spacing;
-    let mode = decisions.take(
-        "resample_mode",
-        overrides.resample_mode,
-        ResampleMode::Auto,
-        "auto",
-        "",
-    );
+    let mode = decisions.by_default(&registry::RESAMPLE_MODE, overrides.resample_mode);
     let [x, y, z] = found.median;
     let in_plane = 0.5 * (x + y);
     let z_10 = found.percentile_10_0[2];
@@ -49,7 +43,7 @@ pub(super) fn grid(stats: &StatsSummary, overrides: &Overrides, decisions: &mut 
         ResampleMode::Ones => ([1.0; 3], "1 mm"),
     };
     let spacing = decisions.take(
-        "resample_resolution",
+        registry::RESAMPLE_RESOLUTION.name,
         overrides.resample_resolution,
         ruled,
         rule,
@@ -69,11 +63,10 @@ pub(super) fn grid(stats: &StatsSummary, overrides: &Overrides, decisions: &mut 
     let (low, high) = (found.percentile_00_5, found.percentile_99_5);
     let far =
         (0..3).any(|axis| low[axis] / spacing[axis] < 0.5 || high[axis] / spacing[axis] > 1.5);
-    let resample = decisions.take(
-        "resample",
+    let resample = decisions.by_rule(
+        &registry::RESAMPLE,
         overrides.resample,
         far,
-        "yes where spacings of cases are below 0.5 or above 1.5 times the target",
         format!(
             "spacing has the percentiles 0.5: {} and 99.5: {} mm",
             numbers(&low),
@@ -157,11 +150,14 @@ pub(super) fn training(
         std::array::from_fn(|axis| (size_mm[axis] / grid.spacing[axis]) as usize);
     let patch = overrides.roi_size.unwrap_or(scaled.base.roi);
     let small = (0..3).any(|axis| (patch[axis] as f64) < 0.8 * image[axis] as f64);
-    let crop_mode = decisions.take(
-        "crop_mode",
+    let crop_mode = decisions.by_rule(
+        &registry::CROP_MODE,
         overrides.crop_mode,
-        if small { CropMode::Ratio } else { CropMode::Rand },
-        "ratio where the patch for 16 GiB is below 0.8 of the 90th percentile of image sizes on some axis, else rand",
+        if small {
+            CropMode::Ratio
+        } else {
+            CropMode::Rand
+        },
         format!("that patch is {patch:?}, the 90th percentile {image:?} voxels"),
     );
     let (num_images_per_batch, num_crops_per_image) =
@@ -173,16 +169,40 @@ pub(super) fn training(
         given,
         decisions,
     );
-    let controls = controls(overrides, decisions);
+    let augment_mode = decisions.by_default(&registry::AUGMENT_MODE, overrides.augment_mode);
+    let flips: &[usize] = match augment_mode {
+        AugmentMode::None => &[],
+        _ => &[0, 1, 2],
+    };
+    let augment_flips = decisions.by_rule(
+        &registry::AUGMENT_FLIPS,
+        overrides.augment_flips.clone(),
+        flips.to_vec(),
+        "leave out axis 0, left to right, where labels tell sides apart",
+    );
+    let augment_rots =
+        decisions.by_default(&registry::AUGMENT_ROTS, overrides.augment_rots.clone());
+    let class_weights = decisions.optional(
+        &registry::CLASS_WEIGHTS,
+        overrides.class_weights.clone(),
+        "",
+    );
+    let clip_grad_norm =
+        decisions.optional(&registry::CLIP_GRAD_NORM, overrides.clip_grad_norm, "");
+    let ema_decay = decisions.optional(&registry::EMA_DECAY, overrides.ema_decay, "");
+    let early_stopping_fraction = decisions.by_default(
+        &registry::EARLY_STOPPING_FRACTION,
+        overrides.early_stopping_fraction,
+    );
+    let stop_on_lowacc = decisions.by_default(&registry::STOP_ON_LOWACC, overrides.stop_on_lowacc);
     let epochs = (80_000.0 / stats.n_cases as f64)
         .ceil()
         .clamp(300.0, 1250.0) as usize;
     decisions.group = Group::Schedule;
-    let num_epochs = decisions.take(
-        "num_epochs",
+    let num_epochs = decisions.by_rule(
+        &registry::NUM_EPOCHS,
         overrides.num_epochs,
         epochs / num_crops_per_image.clamp(1, 3),
-        "80000 / cases, from 300 to 1250, divided by the crops per image, at most 3",
         format!("{} cases, {num_crops_per_image} crops", stats.n_cases),
     );
     TrainPlan {
@@ -194,38 +214,25 @@ pub(super) fn training(
         num_steps_per_image,
         crop_mode,
         num_epochs,
-        num_epochs_per_validation: decisions.take(
-            "num_epochs_per_validation",
-            overrides.num_epochs_per_validation.map(Some),
-            None,
-            "none: sparse at first, dense at the end",
+        num_epochs_per_validation: decisions.optional(
+            &registry::NUM_EPOCHS_PER_VALIDATION,
+            overrides.num_epochs_per_validation,
             cadence(num_epochs, num_crops_per_image),
         ),
-        num_warmup_epochs: decisions.take(
-            "num_warmup_epochs",
-            overrides.num_warmup_epochs,
-            3,
-            "3",
-            "",
-        ),
-        learning_rate: decisions.take("learning_rate", overrides.learning_rate, 2e-4, "0.0002", ""),
+        num_warmup_epochs: decisions
+            .by_default(&registry::NUM_WARMUP_EPOCHS, overrides.num_warmup_epochs),
+        learning_rate: decisions.by_default(&registry::LEARNING_RATE, overrides.learning_rate),
         weight_decay: WEIGHT_DECAY,
-        use_amp: decisions.take(
-            "use_amp",
-            overrides.use_amp,
-            true,
-            "yes, where the device can",
-            "",
-        ),
-        seed: decisions.take("seed", overrides.seed, 0, "0", ""),
-        augment_mode: controls.augment_mode,
-        augment_flips: controls.augment_flips,
-        augment_rots: controls.augment_rots,
-        class_weights: controls.class_weights,
-        clip_grad_norm: controls.clip_grad_norm,
-        ema_decay: controls.ema_decay,
-        early_stopping_fraction: controls.early_stopping_fraction,
-        stop_on_lowacc: controls.stop_on_lowacc,
+        use_amp: decisions.by_default(&registry::USE_AMP, overrides.use_amp),
+        seed: decisions.by_default(&registry::SEED, overrides.seed),
+        augment_mode,
+        augment_flips,
+        augment_rots,
+        class_weights,
+        clip_grad_norm,
+        ema_decay,
+        early_stopping_fraction,
+        stop_on_lowacc,
     }
 }
 
@@ -252,92 +259,12 @@ fn steps_per_image(
     let steps = if many { 1 } else { (4 / patches.max(1)).max(1) };
     let budget =
         host_memory_gib.map_or("any amount of".to_owned(), |gib| format!("{gib:.2} GiB of"));
-    decisions.take(
-        "num_steps_per_image",
+    decisions.by_rule(
+        &registry::NUM_STEPS_PER_IMAGE,
         overrides.num_steps_per_image,
         steps,
-        "1 where memory holds 0.75 of the cases; else 4 patches of a case each time that it is read",
         format!("all cases take about {all:.2} GiB, {budget} memory may be used"),
     )
-}
-
-/// How the training is controlled.
-struct Controls {
-    augment_mode: AugmentMode,
-    augment_flips: Vec<usize>,
-    augment_rots: Vec<[usize; 2]>,
-    class_weights: Option<Vec<f64>>,
-    clip_grad_norm: Option<f64>,
-    ema_decay: Option<f64>,
-    early_stopping_fraction: f64,
-    stop_on_lowacc: bool,
-}
-
-/// Decides augmentation, and what weighs, limits, averages and ends the training.
-fn controls(overrides: &Overrides, decisions: &mut Decisions) -> Controls {
-    let augment_mode = decisions.take(
-        "augment_mode",
-        overrides.augment_mode,
-        AugmentMode::Default,
-        "default",
-        "",
-    );
-    let flips: &[usize] = match augment_mode {
-        AugmentMode::None => &[],
-        _ => &[0, 1, 2],
-    };
-    Controls {
-        augment_mode,
-        augment_flips: decisions.take(
-            "augment_flips",
-            overrides.augment_flips.clone(),
-            flips.to_vec(),
-            "all axes, unless augment_mode is none",
-            "leave out axis 0, left to right, where labels tell sides apart",
-        ),
-        augment_rots: decisions.take(
-            "augment_rots",
-            overrides.augment_rots.clone(),
-            Vec::new(),
-            "no planes",
-            "",
-        ),
-        class_weights: decisions.take(
-            "class_weights",
-            overrides.class_weights.clone().map(Some),
-            None,
-            "none: all classes alike",
-            "",
-        ),
-        clip_grad_norm: decisions.take(
-            "clip_grad_norm",
-            overrides.clip_grad_norm.map(Some),
-            None,
-            "none: gradients of any norm",
-            "",
-        ),
-        ema_decay: decisions.take(
-            "ema_decay",
-            overrides.ema_decay.map(Some),
-            None,
-            "none: the weights themselves are validated and exported",
-            "",
-        ),
-        early_stopping_fraction: decisions.take(
-            "early_stopping_fraction",
-            overrides.early_stopping_fraction,
-            0.001,
-            "0.001: after half of the epochs, end where scores of a tenth of them, at least 10, differ by less",
-            "",
-        ),
-        stop_on_lowacc: decisions.take(
-            "stop_on_lowacc",
-            overrides.stop_on_lowacc,
-            true,
-            "yes: a Dice below 0.01 after a quarter of the epochs, at least 20, is an error",
-            "",
-        ),
-    }
 }
 
 /// The epochs of the default cadence, in words.
@@ -359,7 +286,6 @@ fn batch(
     overrides: &Overrides,
     decisions: &mut Decisions,
 ) -> (usize, usize) {
-    let rule = "all patches of a step from one case with ratio, one patch from each case with rand";
     let patches = overrides
         .num_images_per_batch
         .unwrap_or(scaled.trained.batch);
@@ -377,18 +303,16 @@ fn batch(
         .num_images_per_batch
         .filter(|_| overrides.num_crops_per_image.is_some());
     (
-        decisions.take(
-            "num_images_per_batch",
+        decisions.by_rule(
+            &registry::NUM_IMAGES_PER_BATCH,
             literally,
             images,
-            rule,
             because.clone(),
         ),
-        decisions.take(
-            "num_crops_per_image",
+        decisions.by_rule(
+            &registry::NUM_CROPS_PER_IMAGE,
             overrides.num_crops_per_image,
             crops,
-            rule,
             because,
         ),
     )

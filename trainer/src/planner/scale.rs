@@ -8,7 +8,7 @@ use crate::analyze::stats::StatsSummary;
 use crate::fit::TrainDevice;
 use crate::memory::{GIB, StepMemory};
 use crate::precision::Precision;
-use crate::task::Overrides;
+use crate::settings::{Overrides, registry};
 use crate::train_plan::TrainPlan;
 
 /// The network and its patches, scaled before and with the device's memory.
@@ -46,34 +46,10 @@ pub(super) fn scale(
         },
         "kept from the first planning on; `--device-memory` changes it",
     );
-    let allowed = decisions.take(
-        "auto_scale_allowed",
-        overrides.auto_scale_allowed,
-        true,
-        "yes: batch, patch and filters may follow the memory",
-        "",
-    );
-    let batch = decisions.take(
-        "auto_scale_batch",
-        overrides.auto_scale_batch,
-        true,
-        "yes: more memory gives larger batches",
-        "",
-    );
-    let roi = decisions.take(
-        "auto_scale_roi",
-        overrides.auto_scale_roi,
-        false,
-        "no: more memory does not give larger patches",
-        "",
-    );
-    let filters = decisions.take(
-        "auto_scale_filters",
-        overrides.auto_scale_filters,
-        false,
-        "no: small patches do not give wider networks",
-        "",
-    );
+    let allowed = decisions.by_default(&registry::AUTO_SCALE_ALLOWED, overrides.auto_scale_allowed);
+    let batch = decisions.by_default(&registry::AUTO_SCALE_BATCH, overrides.auto_scale_batch);
+    let roi = decisions.by_default(&registry::AUTO_SCALE_ROI, overrides.auto_scale_roi);
+    let filters = decisions.by_default(&registry::AUTO_SCALE_FILTERS, overrides.auto_scale_filters);
     let median_mm = stats.image_stats.sizemm.median;
     let scaled_by =
         |scaling: Scaling| autoscale(median_mm, grid.spacing, grid.anisotropic, classes, &scaling);

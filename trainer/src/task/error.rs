@@ -7,8 +7,8 @@ use thiserror::Error;
 use vesal_bundle::dicom_rules::RulesError;
 use vesal_bundle::name::NameError;
 
-use super::suggest;
-use super::{ClassError, OverrideError};
+use super::ClassError;
+use crate::settings::{OverrideError, suggest};
 use crate::yaml::YamlReadError;
 
 /// Why a task cannot be used.

@@ -10,7 +10,8 @@ use crate::analyze::AnalyzeError;
 use crate::datalist::DatalistError;
 use crate::folds::FoldError;
 use crate::planner::PlannerError;
-use crate::task::{OverrideError, TaskError};
+use crate::settings::OverrideError;
+use crate::task::TaskError;
 use crate::yaml::YamlReadError;
 
 /// Why a stage cannot be done.

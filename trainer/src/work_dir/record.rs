@@ -8,7 +8,7 @@ use crate::analyze::stats::ExcludedCase;
 use crate::folds::FoldSource;
 use crate::memory::MemorySource;
 use crate::planner::Budget;
-use crate::task::Overrides;
+use crate::settings::Overrides;
 
 /// `work.json`: where the data are, and from what each stage was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -12,8 +12,9 @@ use vesal_trainer::fit::schedule::validation_epochs;
 use vesal_trainer::memory::{GIB, MemorySource, StepMemory};
 use vesal_trainer::planner::{Budget, PlannerInput, PlannerOutput, plan};
 use vesal_trainer::precision::Precision;
-use vesal_trainer::task::{Classes, Overrides};
-use vesal_trainer::train_plan::CropMode;
+use vesal_trainer::settings::CropMode;
+use vesal_trainer::settings::Overrides;
+use vesal_trainer::task::Classes;
 use vesal_volume::preprocess::{Normalization, Step};
 
 const GOLDEN: &str = include_str!("../golden/planner.json");

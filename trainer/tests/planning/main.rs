@@ -19,3 +19,4 @@ mod golden_planner;
 mod planner;
 mod planner_settings;
 mod report;
+mod settings_documents;

@@ -9,8 +9,9 @@ use vesal_trainer::analyze::stats::StatsSummary;
 use vesal_trainer::datalist::Datalist;
 use vesal_trainer::memory::MemorySource;
 use vesal_trainer::planner::{Budget, PlannerError, PlannerInput, PlannerOutput, plan};
-use vesal_trainer::task::{Classes, Overrides};
-use vesal_trainer::train_plan::CropMode;
+use vesal_trainer::settings::CropMode;
+use vesal_trainer::settings::Overrides;
+use vesal_trainer::task::Classes;
 use vesal_volume::preprocess::{Normalization, Step};
 
 fn stats() -> StatsSummary {

@@ -9,9 +9,12 @@ use vesal_trainer::analyze::stats::StatsSummary;
 use vesal_trainer::datalist::Datalist;
 use vesal_trainer::memory::MemorySource;
 use vesal_trainer::planner::{Budget, PlannerInput, PlannerOutput, plan};
-use vesal_trainer::task::{Classes, Overrides};
+use vesal_trainer::settings::{self, Overrides};
+use vesal_trainer::task::Classes;
+use vesal_trainer::train_plan::TrainPlan;
 
-/// A value for every setting, unlike what any rule gives below; what else has to be set for it to show.
+/// Values of settings, unlike what any rule gives below; what else has to be set for them to show. Of settings that are
+/// not listed, the registry's example is taken.
 const SETTINGS: &[(&str, &str, &[&str])] = &[
     ("num_epochs", "7", &[]),
     ("num_images_per_batch", "3", &["num_crops_per_image=6"]),
@@ -121,22 +124,24 @@ fn effect(plans: &PlannerOutput, name: &str) -> Option<Value> {
     }
 }
 
+/// [`SETTINGS`], and examples of all other settings.
+fn values() -> impl Iterator<Item = (&'static str, &'static str, &'static [&'static str])> {
+    let listed = |name| SETTINGS.iter().any(|(listed, ..)| *listed == name);
+    let others = settings::all().iter().map(|setting| setting.definition());
+    let others = others.filter(move |setting| !listed(setting.name));
+    let examples = others.map(|setting| (setting.name, setting.example, [].as_slice()));
+    SETTINGS.iter().copied().chain(examples)
+}
+
 #[test]
 fn every_setting_survives_on_any_data_and_memory() {
-    let names: Vec<_> = SETTINGS.iter().map(|(name, ..)| *name).collect();
-    for name in Overrides::NAMES {
-        assert!(
-            names.contains(&name),
-            "a value for `{name}` is missing here"
-        );
-    }
     let small = stats();
     let mut large = small.clone();
     large.image_stats.sizemm.median = [400.0, 380.0, 300.0];
     large.image_stats.sizemm.percentile_90_0 = [450.0, 450.0, 400.0];
     large.image_stats.spacing.median = [0.8, 0.8, 3.0];
     large.image_stats.spacing.percentile_10_0 = [0.7, 0.7, 2.5];
-    for &(name, value, others) in SETTINGS {
+    for (name, value, others) in values() {
         let mut overrides = Overrides::default();
         for text in others
             .iter()
@@ -194,4 +199,38 @@ fn spacing_that_is_set_wins_over_how_it_would_be_chosen() {
         effect(&plans, "resample_resolution"),
         Some(json!([1.25, 0.75, 2.5]))
     );
+}
+
+#[test]
+fn what_tells_runs_apart_leaves_out_what_makes_no_other_run() {
+    let stats = stats();
+    let lasting = |plan: &TrainPlan| {
+        let mut plan = plan.clone();
+        for setting in settings::all() {
+            if let Some(neutralize) = setting.definition().same_run {
+                neutralize(&mut plan);
+            }
+        }
+        plan
+    };
+    for (name, value, others) in values() {
+        let trained = |texts: &[&str]| {
+            let mut overrides = Overrides::default();
+            for text in others.iter().chain(texts) {
+                overrides.set_text(text).unwrap();
+            }
+            planned(&stats, Modality::Mri, 3, 16.0, &overrides).train
+        };
+        let (usual, changed) = (trained(&[]), trained(&[&format!("{name}={value}")]));
+        let is_same = settings::find(name)
+            .unwrap()
+            .definition()
+            .same_run
+            .is_some();
+        assert_eq!(
+            lasting(&usual) == lasting(&changed),
+            is_same || usual == changed,
+            "{name}"
+        );
+    }
 }

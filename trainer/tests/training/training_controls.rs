@@ -21,7 +21,8 @@ use vesal_trainer::fit::{
     self, EVENTS_PREFIX, FitError, FitObserver, FitOutcome, FitRequest, Start, StepReport,
 };
 use vesal_trainer::rng::Rng;
-use vesal_trainer::train_plan::{AugmentMode, TrainPlan};
+use vesal_trainer::settings::AugmentMode;
+use vesal_trainer::train_plan::TrainPlan;
 
 fn expected() -> Value {
     serde_json::from_str(include_str!("../training_controls.json")).unwrap()

@@ -10,47 +10,48 @@ fn set(texts: &[&str]) -> Result<Overrides, OverrideError> {
 
 #[test]
 fn every_name_sets_its_field_and_only_known_names_are_listed() {
-    let all = set(&[
-        "num_epochs=1",
-        "num_images_per_batch=2",
-        "num_epochs_per_validation=3",
-        "num_warmup_epochs=0",
-        "use_amp=false",
-        "learning_rate=1e-3",
-        "roi_size=[16, 16, 16]",
-        "num_crops_per_image=4",
-        "num_steps_per_image=5",
-        "crop_mode=ratio",
-        "resample=true",
-        "resample_resolution=[1, 1, 2.5]",
-        "resample_mode=median10",
-        "auto_scale_allowed=true",
-        "auto_scale_batch=false",
-        "auto_scale_roi=true",
-        "auto_scale_filters=true",
-        "intensity_bounds=[-100, 200.5]",
-        "normalize_mode=ct",
-        "network#init_filters=8",
-        "network#blocks_down=[1, 2]",
-        "seed=7",
-        "augment_mode=ct_ax_1",
-        "augment_flips=[1, 2]",
-        "augment_rots=[[0, 1]]",
-        "class_weights=[0.5, 1, 2]",
-        "clip_grad_norm=1",
-        "ema_decay=0.999",
-        "early_stopping_fraction=0",
-        "stop_on_lowacc=false",
-    ])
-    .unwrap();
+    let examples: Vec<_> = registry::all()
+        .iter()
+        .map(|setting| setting.definition())
+        .map(|setting| format!("{}={}", setting.name, setting.example))
+        .collect();
+    let examples: Vec<_> = examples.iter().map(String::as_str).collect();
+    let all = set(&examples).unwrap();
     let Value::Mapping(entries) = serde_yaml_ng::to_value(&all).unwrap() else {
         panic!("a mapping")
     };
     let names: Vec<_> = entries.keys().filter_map(Value::as_str).collect();
     assert_eq!(names, Overrides::NAMES);
-    assert_eq!(all.normalize_mode, Some(NormalizeMode::Range));
     assert_eq!(Overrides::default().over(&all), all);
     assert_eq!(all.over(&Overrides::default()), all);
+}
+
+#[test]
+fn other_spellings_set_the_same() {
+    let pairs = [
+        ("normalize_mode=ct", "normalize_mode=range"),
+        ("normalize_mode=mr", "normalize_mode=meanstd"),
+        ("amp=false", "use_amp=false"),
+        ("batch_size=3", "num_images_per_batch=3"),
+        ("optimizer#lr=0.01", "learning_rate=0.01"),
+    ];
+    for (other, usual) in pairs {
+        assert_eq!(set(&[other]).unwrap(), set(&[usual]).unwrap());
+    }
+    let twice = set(&["use_amp=true", "amp=false"]).unwrap();
+    assert_eq!(twice.use_amp, Some(false));
+}
+
+#[test]
+fn every_choice_is_read() {
+    for setting in registry::all() {
+        let name = setting.definition().name;
+        for choice in setting.value_type().choices() {
+            for spelling in choice.aliases.iter().chain([&choice.name]) {
+                set(&[&format!("{name}={spelling}")]).unwrap();
+            }
+        }
+    }
 }
 
 #[test]

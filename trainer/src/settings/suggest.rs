@@ -1,7 +1,7 @@
 //! Guesses what a misspelled name was meant to be.
 
 /// The name that differs least from `found`, if it is close enough to be meant.
-pub(super) fn closest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let found = found.to_ascii_lowercase();
     let scored = names.map(|name| (edits(&found, name), name));
     let (distance, name) = scored.min_by_key(|(distance, _)| *distance)?;
@@ -9,7 +9,7 @@ pub(super) fn closest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> 
 }
 
 /// `, did you mean …?` or nothing.
-pub(super) fn phrase(suggestion: &Option<&str>) -> String {
+pub(crate) fn phrase(suggestion: &Option<&str>) -> String {
     suggestion
         .map(|name| format!(", did you mean `{name}`?"))
         .unwrap_or_default()

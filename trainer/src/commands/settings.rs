@@ -1,0 +1,144 @@
+//! `vesal-train settings`.
+
+use vesal_cli::stdout::{print, print_json};
+use vesal_cli::{Exit, Failure, Text};
+use vesal_trainer::settings::{self, AnySetting, Group, OverrideError};
+
+use super::wrap::wrap;
+use crate::cli::SettingsArguments;
+
+/// Prints the settings.
+pub fn run(arguments: &SettingsArguments) -> Result<Exit, Failure> {
+    if arguments.json {
+        print_json(&settings::listing())?;
+    } else if arguments.schema {
+        print_json(&settings::schema())?;
+    } else if arguments.search_space {
+        print_json(&settings::search_space())?;
+    } else if arguments.markdown {
+        print(&text(settings::markdown().lines().map(str::to_owned)))?;
+    } else {
+        print(&text(described(&chosen(&arguments.names)?)))?;
+    }
+    Ok(Exit::Success)
+}
+
+/// The settings of these names; all of them where none is named.
+fn chosen(names: &[String]) -> Result<Vec<&'static dyn AnySetting>, Failure> {
+    if names.is_empty() {
+        return Ok(settings::all().to_vec());
+    }
+    let find = |name: &String| {
+        settings::find(name).ok_or_else(|| Failure::new(Exit::Usage, OverrideError::unknown(name)))
+    };
+    names.iter().map(find).collect()
+}
+
+fn text(lines: impl IntoIterator<Item = String>) -> Text {
+    let mut text = Text::new();
+    for line in lines {
+        match line.as_str() {
+            "" => text.blank(),
+            line => text.line(line),
+        };
+    }
+    text
+}
+
+/// Names of all settings by group, for the help of `--set`.
+pub fn grouped_names() -> String {
+    let names = |group: Group| {
+        let all = settings::all().iter().map(|setting| setting.definition());
+        let of_group = all.filter(|definition| definition.group == group);
+        let names: Vec<_> = of_group.map(|definition| definition.name).collect();
+        wrap(&format!("  {:<14}", group.name()), &names.join(", "))
+    };
+    Group::ALL
+        .into_iter()
+        .flat_map(names)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Settings with type, range, default and meaning, by group.
+fn described(settings: &[&dyn AnySetting]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for group in Group::ALL {
+        let of_group: Vec<_> = settings
+            .iter()
+            .filter(|setting| setting.definition().group == group)
+            .collect();
+        if of_group.is_empty() {
+            continue;
+        }
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        lines.push(group.name().to_uppercase());
+        for setting in of_group {
+            lines.extend(describe(*setting));
+        }
+    }
+    lines
+}
+
+fn describe(setting: &dyn AnySetting) -> Vec<String> {
+    let definition = setting.definition();
+    let mut lines = vec![format!("  {}", definition.name)];
+    lines.extend(wrap("      ", definition.sentence()));
+    lines.extend(wrap("      value:   ", &settings::value_of(setting)));
+    for choice in setting.value_type().choices() {
+        let name = format!("               {:<13}", choice.name);
+        lines.extend(wrap(&name, choice.doc.trim()));
+    }
+    lines.extend(wrap("      default: ", definition.rule));
+    if !definition.aliases.is_empty() {
+        lines.extend(wrap("      also:    ", &definition.aliases.join(", ")));
+    }
+    if definition.same_run.is_some() {
+        lines.push("      run:     goes on with another value".to_owned());
+    }
+    if let Some(range) = settings::searched(setting) {
+        lines.push(format!("      search:  {range}"));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_is_in_the_help_and_in_the_listing() {
+        let (help, listing) = (grouped_names(), described(settings::all()).join("\n"));
+        for name in settings::Overrides::NAMES {
+            assert!(help.contains(name) && listing.contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_setting_is_described_in_full() {
+        let settings = chosen(&["amp".to_owned(), "early_stopping_fraction".to_owned()]).unwrap();
+        assert_eq!(
+            described(&settings).join("\n"),
+            "\
+SCHEDULE
+  early_stopping_fraction
+      Relative change of the score below which the training ends early; 0: never.
+      value:   number: at least 0 and below 1
+      default: 0.001: after half of the epochs, end where scores of a tenth of them, at least 10,
+               differ by less
+      run:     goes on with another value
+
+HARDWARE
+  use_amp
+      Mixed precision on GPUs: activations in f16, weights and updates in f32; processors compute in
+      f32.
+      value:   true or false
+      default: yes, where the device can
+      also:    amp"
+        );
+        let error = chosen(&["roi_sise".to_owned()]).err();
+        assert_eq!(error.map(|error| error.exit()), Some(Exit::Usage));
+    }
+}

@@ -1,0 +1,112 @@
+//! Reading settings: from `task.yaml` and from `--set NAME=VALUE`.
+
+use serde_yaml_ng::{Mapping, Value};
+use thiserror::Error;
+
+use super::registry::{self, Overrides};
+use super::setting::OutOfRange;
+use super::suggest;
+use crate::yaml::{self, YamlReadError};
+
+/// Longest value of a setting in bytes.
+const MAX_VALUE_BYTES: u64 = 1 << 16;
+
+/// Why a setting cannot be used.
+#[derive(Debug, Error)]
+pub enum OverrideError {
+    /// A name that means nothing.
+    #[error("`{name}` is no setting{}; settings are: {}", suggest::phrase(suggestion), Overrides::NAMES.join(", "))]
+    Unknown {
+        /// The name.
+        name: String,
+        /// A setting that looks like it.
+        suggestion: Option<&'static str>,
+    },
+    /// Not `NAME=VALUE`.
+    #[error("{found:?} sets nothing, expected NAME=VALUE")]
+    Form {
+        /// The text.
+        found: String,
+    },
+    /// Not YAML.
+    #[error("the value of `{name}` is no YAML")]
+    Yaml {
+        /// The setting.
+        name: String,
+        /// Where and what.
+        source: YamlReadError,
+    },
+    /// A value of another kind.
+    #[error("`{name}` has a value of the wrong kind")]
+    Kind {
+        /// The setting.
+        name: String,
+        /// What was found and expected.
+        source: serde_yaml_ng::Error,
+    },
+    /// A value out of range.
+    #[error(transparent)]
+    Range(#[from] OutOfRange),
+}
+
+impl OverrideError {
+    /// That no setting has this name, with the one that is nearest.
+    pub fn unknown(name: &str) -> Self {
+        Self::Unknown {
+            name: name.to_owned(),
+            suggestion: suggest::closest(name, registry::spellings()),
+        }
+    }
+}
+
+impl Overrides {
+    /// Sets one by name; an empty value leaves it to the rules again.
+    ///
+    /// **Errors**: [`OverrideError`]; the settings are then as before.
+    pub fn set(&mut self, name: &str, value: Value) -> Result<(), OverrideError> {
+        let Some(setting) = registry::find(name) else {
+            return Err(OverrideError::unknown(name));
+        };
+        let kind = |source| OverrideError::Kind {
+            name: name.to_owned(),
+            source,
+        };
+        let mut entries: Mapping = serde_yaml_ng::to_value(&*self)
+            .and_then(serde_yaml_ng::from_value)
+            .map_err(kind)?;
+        entries.insert(setting.definition().name.into(), value);
+        let changed: Self = serde_yaml_ng::from_value(entries.into()).map_err(kind)?;
+        changed.check()?;
+        *self = changed;
+        Ok(())
+    }
+
+    /// Sets one from `NAME=VALUE`, the value being YAML.
+    ///
+    /// **Errors**: as [`set`](Self::set).
+    ///
+    /// **Examples**
+    ///
+    /// ```
+    /// # use vesal_trainer::settings::Overrides;
+    /// let mut overrides = Overrides::default();
+    /// overrides.set_text("roi_size=[32, 48, 32]").unwrap();
+    /// assert_eq!(overrides.roi_size, Some([32, 48, 32]));
+    /// ```
+    pub fn set_text(&mut self, text: &str) -> Result<(), OverrideError> {
+        let (name, value) = text.split_once('=').ok_or_else(|| OverrideError::Form {
+            found: text.to_owned(),
+        })?;
+        let name = name.trim();
+        let value = yaml::from_slice(value.as_bytes(), MAX_VALUE_BYTES).map_err(|source| {
+            OverrideError::Yaml {
+                name: name.to_owned(),
+                source,
+            }
+        })?;
+        self.set(name, value)
+    }
+}
+
+#[cfg(test)]
+mod tests;
