@@ -7,7 +7,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand};
 use vesal_trainer::fit::TrainDevices;
 
-use crate::commands::settings::grouped_names;
+use crate::settings_help::settings_help;
 
 /// Trains networks that segment 3-D medical images, from a task and a datalist in Auto3DSeg's format.
 #[derive(Debug, Parser)]
@@ -112,14 +112,6 @@ pub enum MemoryArgument {
     Gib(f64),
     /// What the device has.
     Detect,
-}
-
-/// Names of all settings, by group.
-fn settings_help() -> String {
-    format!(
-        "Settings, in task.yaml or with --set NAME=VALUE; `vesal-train settings` explains them:\n{}",
-        grouped_names()
-    )
 }
 
 /// Arguments of `auto`.

@@ -40,7 +40,6 @@ pub enum FoldError {
     Partial {
         /// A case with a fold.
         with: String,
-        /// A case without.
         without: String,
     },
     /// A fold without cases below the highest.
@@ -48,7 +47,6 @@ pub enum FoldError {
     Gap {
         /// The fold without cases.
         missing: usize,
-        /// The highest fold.
         highest: usize,
     },
     /// Nothing would be left to train on.
@@ -57,7 +55,6 @@ pub enum FoldError {
     /// More folds wanted than there are.
     #[error("{wanted} folds are wanted, the datalist gives {given}")]
     TooMany {
-        /// Folds wanted.
         wanted: usize,
         /// Folds of the datalist.
         given: usize,
@@ -66,22 +63,12 @@ pub enum FoldError {
     #[error(
         "{cases} cases cannot be split into {wanted} folds, expected 2 folds or more, and no more than cases"
     )]
-    Split {
-        /// Number of cases.
-        cases: usize,
-        /// Folds wanted.
-        wanted: usize,
-    },
+    Split { cases: usize, wanted: usize },
     /// Fewer patients than folds.
     #[error(
         "{patients} patients cannot be split into {wanted} folds, expected no more folds than patients"
     )]
-    Patients {
-        /// Number of patients.
-        patients: usize,
-        /// Folds wanted.
-        wanted: usize,
-    },
+    Patients { patients: usize, wanted: usize },
 }
 
 impl FoldError {

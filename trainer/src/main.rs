@@ -5,6 +5,8 @@
 
 mod cli;
 mod commands;
+mod settings_help;
+mod wrap;
 
 use std::panic;
 use std::process::ExitCode;

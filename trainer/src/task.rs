@@ -3,6 +3,7 @@
 mod classes;
 mod dicom;
 mod error;
+mod value;
 
 pub use classes::{ClassError, Classes};
 pub use error::TaskError;
@@ -17,6 +18,7 @@ use vesal_files::regular;
 
 use crate::settings::{self, Overrides, suggest};
 use crate::yaml;
+use value::describe;
 
 /// Keys of `task.yaml` that are not overrides.
 const KEYS: [&str; 10] = [
@@ -277,19 +279,6 @@ fn num_fold(value: Value) -> Result<usize, TaskError> {
             found: describe(&value),
             expected: "a whole number from 1",
         })
-}
-
-/// A value as one line of YAML.
-fn describe(value: &Value) -> String {
-    match value {
-        Value::Null => "empty".to_owned(),
-        Value::Bool(found) => found.to_string(),
-        Value::Number(found) => found.to_string(),
-        Value::String(found) => format!("{found:?}"),
-        Value::Sequence(items) => format!("a list of {}", items.len()),
-        Value::Mapping(entries) => format!("a mapping of {}", entries.len()),
-        Value::Tagged(tagged) => format!("tagged {}", tagged.tag),
-    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,6 @@ pub const FILE_NAME: &str = "train_plan.json";
 pub struct TrainPlan {
     /// Algorithm: `segresnet`.
     pub algorithm: String,
-    /// Network to train.
     pub network: NetworkConfig,
     /// Patch in voxels, `[X, Y, Z]`; equals the deploy plan's window.
     pub roi_size: [usize; 3],
@@ -82,7 +81,6 @@ pub enum ControlError {
         "`augment_rots` turns axes {axes:?} of a patch of {roi_size:?} voxels, expected sides of one length"
     )]
     Rotation {
-        /// The plane.
         axes: [usize; 2],
         /// Patch in voxels.
         roi_size: [usize; 3],
@@ -90,9 +88,7 @@ pub enum ControlError {
     /// Axes that a patch does not have, or has only once.
     #[error("`{name}` names axes {found:?}, expected different ones of 0, 1 and 2")]
     Axes {
-        /// The setting.
         name: &'static str,
-        /// The axes.
         found: Vec<usize>,
     },
     /// More or fewer weights than classes.
@@ -108,11 +104,8 @@ pub enum ControlError {
     /// A figure out of its range.
     #[error("`{name}` is {found}, expected {expected}")]
     Range {
-        /// The setting.
         name: &'static str,
-        /// Its value.
         found: String,
-        /// The range.
         expected: &'static str,
     },
 }

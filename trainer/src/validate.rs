@@ -19,6 +19,7 @@ use vesal_volume::window::{PatchPredictor, StitchError, stitch_planes};
 
 use crate::dataset::ValidationVolume;
 use crate::precision::Precision;
+use crate::upload;
 
 /// Why a case cannot be scored.
 #[derive(Debug, Error)]
@@ -80,7 +81,7 @@ impl<N: SegmentationNetwork<B>, B: DifferentiableOps> PatchPredictor for BurnPre
     ) -> Result<CowArray<'_, f32, Ix5>, Infallible> {
         let (n, c, x, y, z) = patches.dim();
         let values: Vec<f32> = patches.iter().copied().collect();
-        let images = self.precision.upload(values, [n, c, x, y, z], self.device);
+        let images = upload::patches(values, [n, c, x, y, z], self.precision, self.device);
         let logits = self.network.forward(images).cast(FloatDType::F32);
         let dims = logits.dims();
         let mut values = logits

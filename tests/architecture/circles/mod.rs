@@ -31,7 +31,6 @@ const ALLOWED_CIRCLES: &[(&str, usize)] = &[
     ("vesal-volume", 5),
     ("vesal-engine", 4),
     ("vesal-onnx", 2),
-    ("vesal-trainer", 8),
     ("vesal-exporter", 4),
     ("vesal-fuzz-targets", 1),
 ];

@@ -1,6 +1,6 @@
 //! What is measured on one case, one channel at a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::{ArrayView3, Axis};
 use vesal_io::nifti::{DataType, Limits, NiftiFile};
@@ -19,7 +19,9 @@ use super::stats::{
 };
 use crate::datalist::Case;
 
-/// A measured case.
+/// Measured cases by their position in the datalist.
+pub(super) type Cohort = BTreeMap<usize, Measured>;
+
 pub(super) struct Measured {
     /// What is written about it.
     pub stats: CaseStats,

@@ -1,7 +1,6 @@
 //! Cases whose size, spacing or intensities are far from those of the others.
 
-use super::case::Measured;
-use super::cohort::Cohort;
+use super::case::{Cohort, Measured};
 use super::findings::{Finding, FindingKind, Position};
 use super::modified_z_score::{Outlier, THRESHOLD, median, outliers};
 

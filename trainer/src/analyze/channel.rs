@@ -57,7 +57,8 @@ pub(super) fn measure(
     let Some(intensity) = describe(scratch) else {
         return Err(constant(file, f32::NAN));
     };
-    let mut plot = EvenHistogram::of(scratch, &intensity);
+    let ends = |stats: &IntensityStats| [stats.percentile_00_5, stats.percentile_99_5];
+    let mut plot = EvenHistogram::of(scratch, ends(&intensity));
     let (mut under_labels, mut by_label) = (None, Vec::new());
     if let Some((map, index)) = labels {
         index.group(voxels, map, scratch);
@@ -70,7 +71,7 @@ pub(super) fn measure(
         let any = &mut scratch[index.count(0)..];
         under_labels = describe(any);
         if let Some(stats) = &under_labels {
-            plot = EvenHistogram::of(any, stats);
+            plot = EvenHistogram::of(any, ends(stats));
         }
     }
     Ok(ChannelStats {

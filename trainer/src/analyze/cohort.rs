@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use vesal_io::nifti::DataType;
 
-use super::case::Measured;
+use super::case::{Cohort, Measured};
 use super::case_outliers;
 use super::channel::Digest;
 use super::error::CaseError;
@@ -12,9 +12,6 @@ use super::findings::{Finding, FindingKind};
 use super::options::Options;
 use super::sides;
 use crate::datalist::Case;
-
-/// Measured cases by their position in the datalist.
-pub(super) type Cohort = BTreeMap<usize, Measured>;
 
 /// Part of the cases that make a voxel type the usual one.
 const USUAL_TYPE: f64 = 0.9;

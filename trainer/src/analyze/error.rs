@@ -17,16 +17,10 @@ pub enum CaseError {
     NoLabel,
     /// The datalist names no image.
     #[error("the datalist names the label map `{label}` without an image")]
-    NoImage {
-        /// The label map.
-        label: String,
-    },
+    NoImage { label: String },
     /// The label map is one of the images.
     #[error("`{file}` is both its image and its label map")]
-    LabelIsImage {
-        /// The file.
-        file: String,
-    },
+    LabelIsImage { file: String },
     /// Files are not there.
     #[error("{} not there{}", list(missing), also(present))]
     Missing {
@@ -40,16 +34,10 @@ pub enum CaseError {
     Nifti(#[from] NiftiError),
     /// An affine leads nowhere.
     #[error("`{file}` has no usable grid")]
-    Geometry {
-        /// The file.
-        file: String,
-        /// The rule.
-        source: GeometryError,
-    },
+    Geometry { file: String, source: GeometryError },
     /// Two files have different numbers of voxels.
     #[error("`{file}` has the shape {found:?}, expected {expected:?} as `{first}` has")]
     Shape {
-        /// A file.
         file: String,
         /// Its shape in voxels.
         found: [usize; 3],
@@ -63,7 +51,6 @@ pub enum CaseError {
         "`{file}` lies up to {found_mm:.3} mm away from `{first}`, expected at most {allowed_mm:.3} mm"
     )]
     Place {
-        /// A file.
         file: String,
         /// Largest distance of corresponding voxels in mm.
         found_mm: f64,
@@ -75,25 +62,16 @@ pub enum CaseError {
     /// Intensities that are no numbers.
     #[error("`{file}` has {voxels} voxels that are NaN or infinite, the first at {at:?}")]
     NonFinite {
-        /// The image.
         file: String,
-        /// How many.
         voxels: usize,
         /// Index of the first.
         at: [usize; 3],
     },
-    /// One intensity everywhere.
     #[error("`{file}` has the intensity {value} everywhere")]
-    Constant {
-        /// The image.
-        file: String,
-        /// The intensity.
-        value: f32,
-    },
+    Constant { file: String, value: f32 },
     /// Labels that the task does not name.
     #[error("`{file}` has the labels {found:?}, expected {named:?}, which the task names")]
     Labels {
-        /// The label map.
         file: String,
         /// Labels that have no name.
         found: Vec<u16>,
@@ -115,9 +93,7 @@ pub enum CaseError {
         "its images have the voxels of case `{first}`, but it is in fold {fold} and that one in fold {first_fold}"
     )]
     OtherFold {
-        /// Its images.
         files: Vec<String>,
-        /// Its fold.
         fold: usize,
         /// The case that stays.
         first: String,

@@ -44,7 +44,6 @@ impl Findings {
 pub enum Severity {
     /// They are left out.
     Error,
-    /// They are kept.
     Warning,
 }
 
@@ -52,7 +51,6 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Finding {
-    /// What it is.
     pub kind: FindingKind,
     /// What becomes of its cases.
     pub severity: Severity,
@@ -68,7 +66,6 @@ pub struct Finding {
     /// The labels that it is about.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<u16>,
-    /// Where to look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
 }
@@ -107,7 +104,6 @@ impl Finding {
     }
 }
 
-/// Kinds of findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {

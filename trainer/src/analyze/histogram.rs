@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::stats::IntensityStats;
-
 /// Bins of the histogram for plots.
 const PLOT_BINS: usize = 64;
 
@@ -70,9 +68,8 @@ impl Bins {
 }
 
 impl EvenHistogram {
-    /// Counts values between the outer percentiles of their stats.
-    pub(super) fn of(values: &[f32], stats: &IntensityStats) -> Self {
-        let (from, to) = (stats.percentile_00_5, stats.percentile_99_5);
+    /// Counts values between their outer percentiles.
+    pub(super) fn of(values: &[f32], [from, to]: [f64; 2]) -> Self {
         let count = if to > from { PLOT_BINS } else { 1 };
         let bins = Bins { count, from, to };
         let counts = if to > from {

@@ -6,7 +6,6 @@ use vesal_volume::Affine;
 /// Where a label is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Centroid {
-    /// The label.
     pub label: u16,
     /// Its voxels.
     pub voxels: usize,

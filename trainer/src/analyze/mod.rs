@@ -27,7 +27,7 @@ use std::path::Path;
 use thiserror::Error;
 
 use crate::datalist::Case;
-use cohort::Cohort;
+use case::Cohort;
 use findings::{Finding, Findings};
 use stats::{CaseStats, Summary};
 
@@ -47,9 +47,7 @@ pub struct Analysis {
 /// A case that cannot be used.
 #[derive(Debug)]
 pub struct Excluded {
-    /// Its name.
     pub id: String,
-    /// Why.
     pub reason: CaseError,
 }
 

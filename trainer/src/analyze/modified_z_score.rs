@@ -10,7 +10,6 @@ const LEAST_CASES: usize = 5;
 pub(super) struct Outlier {
     /// Position among the values.
     pub position: usize,
-    /// The value.
     pub value: f64,
     /// Median of all values.
     pub median: f64,

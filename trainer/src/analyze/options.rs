@@ -56,10 +56,7 @@ pub struct HistogramOptions {
 pub enum HistogramError {
     /// A number of bins out of range.
     #[error("histograms of {found} bins are asked for, expected 1 to {MOST_BINS}")]
-    Bins {
-        /// The number.
-        found: usize,
-    },
+    Bins { found: usize },
     /// Bounds that are no pairs.
     #[error("the histogram's range has {found} bounds, expected LO,HI or such a pair per channel")]
     Bounds {
@@ -68,12 +65,7 @@ pub enum HistogramError {
     },
     /// A range without extent.
     #[error("the histogram's range is {from} to {to}, expected finite numbers in rising order")]
-    Range {
-        /// Lower bound.
-        from: f64,
-        /// Upper bound.
-        to: f64,
-    },
+    Range { from: f64, to: f64 },
 }
 
 impl HistogramOptions {

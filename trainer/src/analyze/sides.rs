@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::case::Measured;
-use super::cohort::Cohort;
+use super::case::{Cohort, Measured};
 use super::findings::{Finding, FindingKind, Position};
 use super::labels::Centroid;
 

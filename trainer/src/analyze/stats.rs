@@ -53,7 +53,6 @@ impl Summary {
         }
     }
 
-    /// Grids and intensities.
     pub fn image_stats(&self) -> &ImageSummary {
         match self {
             Self::Labeled(summary) => &summary.image_stats,
@@ -65,12 +64,10 @@ impl Summary {
 /// Facts about images without labels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImagesSummary {
-    /// Grids and intensities.
     pub image_stats: ImageSummary,
     /// Histograms, where they were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_histogram: Option<HistogramSummary>,
-    /// Number of cases.
     pub n_cases: usize,
 }
 
@@ -84,7 +81,6 @@ pub struct HistogramSummary {
 /// Facts about all cases together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StatsSummary {
-    /// Grids and intensities.
     pub image_stats: ImageSummary,
     /// Intensities under any label.
     pub image_foreground_stats: ForegroundSummary,
@@ -93,7 +89,6 @@ pub struct StatsSummary {
     /// Histograms, where they were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_histogram: Option<HistogramSummary>,
-    /// Number of cases.
     pub n_cases: usize,
 }
 
@@ -102,7 +97,6 @@ pub struct StatsSummary {
 pub struct ImageSummary {
     /// Shape in voxels.
     pub shape: Spread<[usize; 3], [f64; 3]>,
-    /// Number of channels.
     pub channels: Spread<usize, f64>,
     /// Shape of the box of voxels above 0, in voxels.
     pub cropped_shape: Spread<[usize; 3], [f64; 3]>,
@@ -155,13 +149,9 @@ pub struct LabelSpread {
 /// How something is spread over cases. Whole numbers have percentiles that are rounded down.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spread<T, F = T> {
-    /// Largest.
     pub max: T,
-    /// Mean.
     pub mean: F,
-    /// Median.
     pub median: F,
-    /// Smallest.
     pub min: T,
     /// Population standard deviation.
     pub stdev: F,
@@ -217,13 +207,9 @@ impl<T: Copy, F> Spread<T, F> {
 /// A distribution of intensities.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IntensityStats {
-    /// Largest.
     pub max: f64,
-    /// Mean.
     pub mean: f64,
-    /// Median.
     pub median: f64,
-    /// Smallest.
     pub min: f64,
     /// Population standard deviation.
     pub stdev: f64,
@@ -252,7 +238,6 @@ pub struct CaseStats {
     pub label_filepath: Option<String>,
     /// Axis codes of its files, such as `LPS`; all figures are in RAS.
     pub orientation: String,
-    /// Grid and intensities.
     pub image_stats: CaseImageStats,
     /// Intensities under any label; absent without a label map.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -272,7 +257,6 @@ pub struct CaseStats {
 pub struct CaseImageStats {
     /// Shape in voxels.
     pub shape: Vec<[usize; 3]>,
-    /// Number of channels.
     pub channels: usize,
     /// Shape of the box of voxels above 0, in voxels; the whole shape where none is.
     pub cropped_shape: Vec<[usize; 3]>,

@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, Array4, ArrayView3, Axis};
 
-use super::Patch;
+use super::patch::Patch;
 
 /// Rotates and scales a patch about its center; the border is repeated.
 ///

@@ -2,6 +2,7 @@
 
 mod affine;
 mod intensity;
+mod patch;
 mod smooth;
 mod turn;
 
@@ -10,23 +11,13 @@ pub use intensity::{
     Contrast, add_noise, adjust_contrast, histogram_shares, scale_and_shift, scale_around_mean,
     shift_histogram,
 };
+pub use patch::Patch;
 pub use smooth::smooth;
 pub use turn::{flip, quarter_turns};
-
-use ndarray::{Array3, Array4};
 
 use crate::rng::Rng;
 use crate::settings::AugmentMode;
 use crate::train_plan::TrainPlan;
-
-/// A training sample: a piece of a case.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Patch {
-    /// Preprocessed intensities, `[C, X, Y, Z]`.
-    pub image: Array4<f32>,
-    /// Class indices, `[X, Y, Z]`.
-    pub classes: Array3<u16>,
-}
 
 /// Largest rotation about an axis in radians.
 const ROTATION: f64 = 0.26;

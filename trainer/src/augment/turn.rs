@@ -2,7 +2,7 @@
 
 use ndarray::Axis;
 
-use super::Patch;
+use super::patch::Patch;
 
 /// Reverses a spatial axis.
 pub fn flip(patch: &mut Patch, axis: usize) {

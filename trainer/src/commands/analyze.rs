@@ -6,8 +6,9 @@ use thiserror::Error;
 use vesal_cli::{Exit, Failure};
 use vesal_trainer::analyze::{HistogramOptions, Measures};
 
+use super::failure::failure;
 use super::findings::count;
-use super::{analyze_cases_with, exit, failure, prepare};
+use super::{analyze_cases_with, exit, prepare};
 use crate::cli::AnalyzeArguments;
 
 /// Findings where none are allowed.
@@ -18,7 +19,7 @@ struct Strict {
     path: PathBuf,
 }
 
-/// Measures the cases anew and writes data stats and findings.
+/// Measures the cases again and writes data stats and findings.
 pub fn run(arguments: &AnalyzeArguments) -> Result<Exit, Failure> {
     let histogram = arguments
         .histogram_bins

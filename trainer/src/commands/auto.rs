@@ -8,9 +8,10 @@ use vesal_trainer::fit::TrainDevice;
 use vesal_trainer::memory;
 use vesal_trainer::work_dir::{Made, WorkDir, WorkError};
 
+use super::failure::failure;
 use super::fit::{Trainings, max_ram_bytes};
 use super::scores::score_table;
-use super::{analyze_cases, decide_memory, exit, failure, prepare};
+use super::{analyze_cases, decide_memory, exit, prepare};
 use crate::cli::{AutoArguments, ParallelFolds};
 
 /// Does every stage that is not done yet and prints the scores.

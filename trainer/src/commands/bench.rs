@@ -8,7 +8,7 @@ use vesal_cli::{Columns, Exit, Failure, Text};
 use vesal_network::{NetworkConfig, SegResNetDsConfig};
 use vesal_trainer::fit::{BenchRequest, StepTimes, bench};
 
-use super::fit::fit_failure;
+use super::failure::fit_failure;
 use crate::cli::BenchArguments;
 
 /// Deep supervision outputs, at most: Auto3DSeg's.

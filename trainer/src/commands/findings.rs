@@ -1,13 +1,13 @@
-//! How findings are told.
+//! Findings on a terminal.
 
 use std::path::Path;
 
 use vesal_cli::Text;
 use vesal_trainer::analyze::findings::{Finding, FindingKind, Findings, Severity};
 
-/// Findings of one kind that are told one by one; the others are counted.
+/// Findings of one kind that are listed; the others are counted.
 const TOLD_OF_A_KIND: usize = 5;
-/// Case names of one finding that are told.
+/// Case names of one finding that are listed.
 const CASES_TOLD: usize = 3;
 
 /// The findings as text, those of one kind together, each kind with its remedy; empty where there are none.

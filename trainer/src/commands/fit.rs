@@ -8,11 +8,11 @@ use std::thread;
 use indicatif::MultiProgress;
 use vesal_cli::stdout::print;
 use vesal_cli::{Exit, Failure, stderr};
-use vesal_trainer::fit::{self, FitError, FitOutcome, TrainDevice, TrainDevices};
+use vesal_trainer::fit::{self, FitOutcome, TrainDevice, TrainDevices};
 use vesal_trainer::memory;
 use vesal_trainer::work_dir::WorkDir;
 
-use super::failure;
+use super::failure::{failure, fit_failure};
 use super::progress::FitProgress;
 use super::scores::score_table;
 use crate::cli::FitArguments;
@@ -146,32 +146,4 @@ fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
     listen
         .map_err(|error| Failure::new(Exit::Bug, error).attempting("cannot listen for Ctrl-C"))?;
     Ok(stop)
-}
-
-pub(super) fn fit_failure(error: FitError) -> Failure {
-    let exit = match &error {
-        FitError::Case(_) | FitError::NoCases { .. } => Exit::Input,
-        FitError::DeployPlan { .. }
-        | FitError::TrainPlan { .. }
-        | FitError::Network(_)
-        | FitError::Plans { .. }
-        | FitError::Controls(_)
-        | FitError::OtherRun { .. }
-        | FitError::Busy { .. }
-        | FitError::NoWeights { .. }
-        | FitError::Record(_)
-        | FitError::NotRelative { .. }
-        | FitError::TensorFile(_) => Exit::Bundle,
-        FitError::Shares { .. } => Exit::Usage,
-        FitError::Device(_)
-        | FitError::Memory(_)
-        | FitError::Replica { .. }
-        | FitError::Diverged { .. }
-        | FitError::LowScore { .. }
-        | FitError::Validate { .. }
-        | FitError::DataLoader { .. } => Exit::Device,
-        FitError::Io { .. } | FitError::Write(_) => Exit::Output,
-    };
-    let hint = error.hint();
-    Failure::new(exit, error).hint(hint)
 }

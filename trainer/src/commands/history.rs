@@ -4,8 +4,7 @@ use vesal_cli::{Exit, Failure, stderr};
 use vesal_trainer::history::{self, ExportOptions, HistoryError};
 use vesal_trainer::work_dir::WorkDir;
 
-use super::failure;
-use super::fit::fit_failure;
+use super::failure::{failure, fit_failure};
 use crate::cli::{ExportHistoryArguments, ImportHistoryArguments};
 
 /// Writes a work directory into one file.

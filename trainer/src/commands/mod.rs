@@ -1,8 +1,9 @@
-//! One module per command, and what they share.
+//! One module per command, and what several of them need.
 
 pub mod analyze;
 pub mod auto;
 pub mod bench;
+mod failure;
 mod findings;
 pub mod fit;
 pub mod history;
@@ -12,7 +13,6 @@ pub mod report;
 pub mod scores;
 pub mod settings;
 pub mod status;
-mod wrap;
 
 use vesal_cli::{Exit, Failure, stderr};
 use vesal_trainer::analyze::Measures;
@@ -20,9 +20,10 @@ use vesal_trainer::analyze::stats::ExcludedCase;
 use vesal_trainer::fit::{TrainDevice, TrainDevices};
 use vesal_trainer::memory::{self, MemoryBudget, MemorySource};
 use vesal_trainer::planner::Budget;
-use vesal_trainer::work_dir::{Fault, Made, Request, WorkDir, WorkError};
+use vesal_trainer::work_dir::{Made, Request, WorkDir, WorkError};
 
 use crate::cli::{MemoryArgument, SetUpArguments, SettingArguments, WorkArguments};
+use failure::{failure, fit_failure};
 use findings::{count, tell};
 use progress::AnalysisProgress;
 
@@ -68,7 +69,7 @@ fn decide_memory(
         Some(MemoryArgument::Gib(gib)) => MemoryBudget::set(gib),
         None if is_known || (work.is_planned() && !again) => return Ok(()),
         None | Some(MemoryArgument::Detect) => memory::detect(devices)
-            .map_err(|error| fit::fit_failure(error.into()).attempting(attempt))?,
+            .map_err(|error| fit_failure(error.into()).attempting(attempt))?,
     };
     let budget = Budget {
         device_memory_gib: found.gib,
@@ -82,12 +83,12 @@ fn decide_memory(
         .map_err(|error| failure(error).attempting(attempt))
 }
 
-/// Runs the analysis where it is needed, and tells what it found.
+/// Runs the analysis where it is needed, and prints what it found.
 fn analyze_cases(work: &mut WorkDir) -> Result<Vec<ExcludedCase>, Failure> {
     analyze_watched(work, |work, observe| work.analyze(false, observe))
 }
 
-/// Runs the analysis anew with these measures, and tells what it found.
+/// Runs the analysis again with these measures, and prints what it found.
 fn analyze_cases_with(
     work: &mut WorkDir,
     measures: Measures,
@@ -125,16 +126,4 @@ fn exit(excluded: &[ExcludedCase]) -> Exit {
     } else {
         Exit::FailedCases
     }
-}
-
-/// What a work directory refuses, as a program says it.
-fn failure(error: WorkError) -> Failure {
-    let exit = match error.fault() {
-        Fault::Usage => Exit::Usage,
-        Fault::Input => Exit::Input,
-        Fault::Plan => Exit::Bundle,
-        Fault::Output => Exit::Output,
-    };
-    let hint = error.hint();
-    Failure::new(exit, error).hint(hint)
 }

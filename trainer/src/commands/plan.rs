@@ -5,14 +5,15 @@ use vesal_cli::stdout::{print, print_json};
 use vesal_cli::{Exit, Failure, Text, stderr};
 use vesal_trainer::planner::{Decision, Group};
 
-use super::wrap::wrap;
-use super::{decide_memory, failure, prepare};
+use super::failure::failure;
+use super::{decide_memory, prepare};
 use crate::cli::PlanArguments;
+use crate::wrap::wrap;
 
 /// Columns of a decision's name.
 const NAME_WIDTH: usize = 26;
 
-/// Plans anew and writes the plans.
+/// Plans again and writes the plans.
 pub fn run(arguments: &PlanArguments) -> Result<Exit, Failure> {
     let mut work = prepare(&arguments.work, None, Some(&arguments.settings))?;
     decide_memory(

@@ -5,14 +5,13 @@ use vesal_files::atomic;
 use vesal_trainer::report::{self, Options, ReportError};
 use vesal_trainer::work_dir::WorkDir;
 
-use super::failure;
-use super::fit::fit_failure;
+use super::failure::failure;
+use super::failure::fit_failure;
 use crate::cli::ReportArguments;
 
 /// Name of the page in the work directory.
 const FILE: &str = "report.html";
 
-/// Writes the page.
 pub fn run(arguments: &ReportArguments) -> Result<Exit, Failure> {
     let directory = &arguments.work.work_dir;
     let attempt = || format!("cannot report on `{}`", directory.display());

@@ -10,8 +10,7 @@ use vesal_cli::{Columns, Exit, Failure, Text, stderr};
 use vesal_trainer::fit::{self, FitError};
 use vesal_trainer::work_dir::WorkDir;
 
-use super::failure;
-use super::fit::fit_failure;
+use super::failure::{failure, fit_failure};
 use crate::cli::ScoresArguments;
 
 /// Prints the scores of every fold that has any, finished or not.

@@ -6,7 +6,7 @@ use vesal_cli::{Columns, Exit, Failure, Text};
 use vesal_trainer::fit::{RunStatus, state};
 use vesal_trainer::work_dir::WorkDir;
 
-use super::failure;
+use super::failure::failure;
 use crate::cli::StatusArguments;
 
 /// Prints how far every fold is.

@@ -10,8 +10,8 @@ use vesal_io::nifti::{self, NiftiError};
 use vesal_volume::preprocess::{self, PreprocessError};
 use vesal_volume::{LabelMap, Volume};
 
+use super::TrainingCase;
 use super::{ClassVoxels, TrainingVolume, ValidationVolume};
-use crate::fit::TrainingCase;
 use crate::rng::Rng;
 
 /// Why a case cannot be used.

@@ -8,8 +8,9 @@ use std::thread::Scope;
 use rayon::prelude::*;
 use vesal_bundle::DeployPlan;
 
-use super::{CaseError, TrainingVolume, ValidationVolume, load_training, load_validation};
-use crate::fit::TrainingCase;
+use super::{
+    CaseError, TrainingCase, TrainingVolume, ValidationVolume, load_training, load_validation,
+};
 
 /// Memory for preprocessed cases, used up as they are kept.
 #[derive(Debug)]
@@ -107,9 +108,9 @@ pub struct CaseCache<'a, V> {
 }
 
 impl<'a, V: LoadCase> CaseCache<'a, V> {
-    /// Reads cases on all cores and keeps them; once one does not fit, the others are left for when they are needed.
+    /// Reads cases on all cores and keeps them until one does not fit; the others are read when they are needed.
     ///
-    /// `progress` is told how many are done.
+    /// `progress` is called with the number of cases done.
     ///
     /// **Errors**: the first [`CaseError`] met.
     pub fn load(
@@ -141,7 +142,6 @@ impl<'a, V: LoadCase> CaseCache<'a, V> {
         })
     }
 
-    /// Number of cases.
     pub fn len(&self) -> usize {
         self.cases.len()
     }
@@ -161,7 +161,7 @@ impl<'a, V: LoadCase> CaseCache<'a, V> {
         &self.cases[index].id
     }
 
-    /// A case, from memory or read anew.
+    /// A case, from memory or read again.
     ///
     /// **Errors**: [`CaseError`].
     pub fn get(&self, index: usize) -> Result<Cow<'_, V>, CaseError> {

@@ -83,7 +83,7 @@ impl DataLoader {
     }
 }
 
-/// Prepares the batches of some steps of one group of cases; `None` when nobody wants more of them.
+/// Prepares the batches of some steps of one group of cases; `None` once the loader is dropped.
 fn prepare(
     source: BatchSource<'_>,
     epoch: usize,

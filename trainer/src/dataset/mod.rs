@@ -6,6 +6,7 @@ mod classes;
 mod crop;
 mod loader;
 mod sampler;
+mod training_case;
 
 pub use case::{CaseError, load_training, load_validation};
 pub use case_cache::{CaseCache, CaseMemory, LoadCase};
@@ -13,6 +14,7 @@ pub use classes::ClassVoxels;
 pub use crop::{crop_start, cut};
 pub use loader::{BatchSource, DataLoader};
 pub use sampler::{Batch, Sampler};
+pub use training_case::TrainingCase;
 
 use ndarray::{Array3, Array4};
 use vesal_volume::LabelMap;

@@ -26,10 +26,8 @@ const WARM_UP: usize = 5;
 const LEARNING_RATE: f64 = 2e-4;
 const WEIGHT_DECAY: f64 = 1e-5;
 
-/// What to measure.
 #[derive(Debug, Clone)]
 pub struct BenchRequest {
-    /// Network to train.
     pub network: NetworkConfig,
     /// Patch in voxels.
     pub roi_size: [usize; 3],
@@ -43,7 +41,6 @@ pub struct BenchRequest {
     pub use_amp: bool,
 }
 
-/// What was measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepTimes {
     /// Wall time of each counted step, in order, the device's work included.

@@ -68,7 +68,6 @@ pub struct CheckpointHead {
 pub struct WeightsHead {
     /// Training that they come from.
     pub identity: Identity,
-    /// Their score.
     pub score: Score,
     /// The same for every case.
     #[serde(default)]

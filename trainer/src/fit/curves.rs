@@ -7,25 +7,20 @@ use std::path::Path;
 use super::error::FitError;
 use super::metrics::{METRICS_FILE, VALIDATION_FILE};
 
-/// One optimization step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepRow {
     /// Epoch, from 1.
     pub epoch: usize,
     /// Step in it, from 1.
     pub step: usize,
-    /// Loss.
     pub loss: f64,
-    /// Learning rate.
     pub learning_rate: f64,
 }
 
-/// One validation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValidationRow {
     /// Epoch, from 1.
     pub epoch: usize,
-    /// Mean Dice.
     pub mean_dice: f64,
     /// Dice of each label; none where it is undefined.
     pub dice: Vec<Option<f64>>,
@@ -34,11 +29,9 @@ pub struct ValidationRow {
 /// How a run went.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Curves {
-    /// Every step.
     pub steps: Vec<StepRow>,
     /// Labels of the validations.
     pub labels: Vec<String>,
-    /// Every validation.
     pub validations: Vec<ValidationRow>,
 }
 

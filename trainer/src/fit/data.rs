@@ -4,15 +4,16 @@ use std::sync::mpsc;
 use std::thread;
 
 use super::plans::Plans;
-use super::{FitError, FitObserver, FitRequest, TrainingCase};
-use crate::dataset::{CaseCache, CaseError, CaseMemory, TrainingVolume, ValidationVolume};
+use super::{FitError, FitObserver, FitRequest};
+use crate::dataset::{
+    CaseCache, CaseError, CaseMemory, TrainingCase, TrainingVolume, ValidationVolume,
+};
 
 /// Cases of both kinds, in memory as far as they may be.
 #[derive(Debug)]
 pub struct Data<'a> {
     /// Cases to train on.
     pub training: CaseCache<'a, TrainingVolume>,
-    /// Cases to score.
     pub validation: CaseCache<'a, ValidationVolume>,
     /// Memory that they take, in bytes.
     pub kept_bytes: u64,

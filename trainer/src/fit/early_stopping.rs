@@ -42,7 +42,7 @@ pub fn ends_early(history: &[(usize, f64)], plan: &TrainPlan) -> bool {
     low > 0.0 && (high - low) / (high + EPSILON) < plan.early_stopping_fraction
 }
 
-/// Whether a score (epoch from 1, mean Dice) tells that the training has diverged.
+/// Whether a score (epoch from 1, mean Dice) shows that the training has diverged.
 ///
 /// **Definition**: below 0.01 after a quarter of the epochs, and after at least 20.
 ///

@@ -24,7 +24,6 @@ pub enum FitError {
     /// The system refuses a file.
     #[error("cannot use `{}`", path.display())]
     Io {
-        /// The file.
         path: PathBuf,
         /// What the system answered.
         source: io::Error,
@@ -35,7 +34,6 @@ pub enum FitError {
     /// The deploy plan cannot be used.
     #[error("cannot use the deploy plan `{}`", path.display())]
     DeployPlan {
-        /// The file.
         path: PathBuf,
         /// The rule that it breaks.
         source: PlanError,
@@ -43,7 +41,6 @@ pub enum FitError {
     /// The train plan does not follow its format.
     #[error("cannot use the train plan `{}`", path.display())]
     TrainPlan {
-        /// The file.
         path: PathBuf,
         /// The rule that it breaks.
         source: DocumentError,
@@ -54,9 +51,7 @@ pub enum FitError {
     /// The two plans contradict each other, or the train plan itself.
     #[error("the train plan has {what} {found}, expected {expected}")]
     Plans {
-        /// Which figure.
         what: &'static str,
-        /// Its value.
         found: String,
         /// What it should be.
         expected: String,
@@ -84,7 +79,6 @@ pub enum FitError {
     /// The run directory holds another training.
     #[error("run directory `{}` holds a training with another {difference}", run_dir.display())]
     OtherRun {
-        /// The run directory.
         run_dir: PathBuf,
         /// What differs: fold, deploy plan, train plan or list of cases.
         difference: &'static str,
@@ -102,7 +96,6 @@ pub enum FitError {
         epoch: usize,
         /// Step in the epoch, from 1.
         step: usize,
-        /// The loss.
         loss: f32,
         /// Learning rate of the step.
         learning_rate: f64,
@@ -117,7 +110,6 @@ pub enum FitError {
         epoch: usize,
         /// Epochs in all.
         num_epochs: usize,
-        /// Its score.
         dice: f64,
         /// Peak learning rate.
         learning_rate: f64,
@@ -125,11 +117,9 @@ pub enum FitError {
     /// A validation case cannot be scored.
     #[error("cannot score case `{case}` after epoch {epoch}")]
     Validate {
-        /// The case.
         case: String,
         /// Epoch, from 1.
         epoch: usize,
-        /// Why.
         source: Box<ValidateError>,
     },
     /// Less memory than the training needs.
@@ -146,7 +136,6 @@ pub enum FitError {
     /// Computing on one of several devices failed.
     #[error("the training on `{device}` has ended: {reason}")]
     Replica {
-        /// The device.
         device: TrainDevice,
         /// What its thread said.
         reason: String,
@@ -163,27 +152,16 @@ pub enum FitError {
     },
     /// Two processes would write the same files.
     #[error("another process trains in `{}`", run_dir.display())]
-    Busy {
-        /// The run directory.
-        run_dir: PathBuf,
-    },
+    Busy { run_dir: PathBuf },
     /// The best weights have gone.
     #[error("`{}` is absent or of another training", path.display())]
-    NoWeights {
-        /// The file.
-        path: PathBuf,
-    },
+    NoWeights { path: PathBuf },
     /// The run record cannot be read or written.
     #[error(transparent)]
     Record(#[from] RunRecordError),
     /// A file lies on another drive than the run directory.
     #[error("`{}` cannot be named relative to `{}`", path.display(), run_dir.display())]
-    NotRelative {
-        /// The file.
-        path: PathBuf,
-        /// The run directory.
-        run_dir: PathBuf,
-    },
+    NotRelative { path: PathBuf, run_dir: PathBuf },
 }
 
 impl FitError {

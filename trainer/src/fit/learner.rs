@@ -17,6 +17,7 @@ use super::{FitError, StepReport};
 use crate::dataset::Batch;
 use crate::loss::deep_supervision;
 use crate::precision::Precision;
+use crate::upload;
 
 /// A network that learns, on one device; where there are several, from a share of the patches.
 #[derive(Debug)]
@@ -197,7 +198,7 @@ where
     fn loss(&self, batch: Batch) -> Tensor<B, 1> {
         let device = &self.rank.device;
         let [n, _, x, y, z] = batch.shape;
-        let images = self.precision.upload(batch.images, batch.shape, device);
+        let images = upload::patches(batch.images, batch.shape, self.precision, device);
         let count = batch.classes.len();
         let classes =
             Tensor::<B, 1, Int>::from_data(TensorData::new(batch.classes, [count]), device)

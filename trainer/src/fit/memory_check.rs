@@ -1,93 +1,21 @@
 //! Whether a training fits in memory, found out before it starts.
 
-use std::fmt;
 use std::thread::available_parallelism;
 
-use thiserror::Error;
 use vesal_bundle::DeployPlan;
 use vesal_io::nifti;
 use vesal_network::NetworkConfig;
 use vesal_volume::preprocess::Step;
 
+use super::memory_shortfall::{CasesInMemory, MemoryShortfall, Suggestion};
 use super::plans::Plans;
-use super::{FitError, FitRequest, TrainDevice, TrainingCase};
-use crate::memory::{self, GIB, HostMemory, StepMemory};
+use super::{FitError, FitRequest, TrainDevice};
+use crate::dataset::TrainingCase;
+use crate::memory::{self, HostMemory, StepMemory};
 use crate::precision::Precision;
 
 /// Most bytes per case of the indices of one class's voxels.
 const CLASS_INDEX_BYTES: u64 = 8 << 16;
-
-/// A training that needs more memory than there is.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error(
-    "a step of {patches} patches of {patch:?} voxels{cases} needs about {:.1} GiB on `{device}`, which has {:.1} GiB free",
-    *needed as f64 / GIB,
-    *present as f64 / GIB
-)]
-pub struct MemoryShortfall {
-    /// Where.
-    pub device: TrainDevice,
-    /// Patches per step on this device.
-    pub patches: usize,
-    /// Patch in voxels.
-    pub patch: [usize; 3],
-    /// What else takes the memory.
-    pub cases: CasesInMemory,
-    /// Bytes that are needed, an estimate.
-    pub needed: u64,
-    /// Bytes that are free.
-    pub present: u64,
-    /// What would fit.
-    pub suggestion: Suggestion,
-}
-
-/// Cases that take memory beside a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct CasesInMemory {
-    /// How many.
-    pub count: usize,
-    /// Their bytes.
-    pub bytes: u64,
-}
-
-impl fmt::Display for CasesInMemory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.count {
-            0 => Ok(()),
-            count => write!(f, " and {count} cases ({:.1} GiB)", self.bytes as f64 / GIB),
-        }
-    }
-}
-
-/// What would fit the memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Suggestion {
-    /// Other settings.
-    Plan(Vec<String>),
-    /// No patch fits; a smaller network might.
-    Network,
-    /// The cases alone take more.
-    Memory,
-}
-
-impl fmt::Display for Suggestion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Plan(settings) => {
-                let settings: Vec<_> = settings.iter().map(|set| format!(" --set {set}")).collect();
-                write!(
-                    f,
-                    "`vesal-train plan --work-dir DIR{}` would fit; or train where there is more memory",
-                    settings.concat()
-                )
-            }
-            Self::Network => f.write_str(
-                "plan a smaller network, such as `--set network#init_filters=16`, or train where there is more memory",
-            ),
-            Self::Memory => f.write_str("train where there is more memory, or with fewer cases"),
-        }
-    }
-}
 
 /// Checks that steps fit their devices, and the cases the machine.
 ///
@@ -268,6 +196,7 @@ mod tests {
     use vesal_network::SegResNetDsConfig;
 
     use super::*;
+    use crate::memory::GIB;
 
     fn network(filters: usize) -> NetworkConfig {
         NetworkConfig::SegresnetDs(SegResNetDsConfig {

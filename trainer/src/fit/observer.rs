@@ -1,4 +1,4 @@
-//! What a training tells while it runs.
+//! Reports of a training while it runs.
 
 use std::time::Duration;
 
@@ -26,7 +26,6 @@ pub struct Start {
     pub resumed_after: Option<(usize, usize)>,
 }
 
-/// One optimization step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepReport {
     /// Epoch, from 1.
@@ -43,10 +42,8 @@ pub struct StepReport {
     pub data_wait: Duration,
 }
 
-/// One validation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValidationReport {
-    /// What was scored.
     pub score: Score,
     /// The same for every case.
     pub cases: Vec<CaseScore>,
@@ -78,7 +75,6 @@ pub trait FitObserver {
         let _ = (epoch, done, total);
     }
 
-    /// A validation ended.
     fn validated(&mut self, report: &ValidationReport) {
         let _ = report;
     }
@@ -94,5 +90,4 @@ pub trait FitObserver {
     }
 }
 
-/// Watches nothing.
 impl FitObserver for () {}

@@ -22,7 +22,6 @@ pub type State<B> = [FloatTensor<B>; 2];
 pub struct AdamW<B: BackendOps> {
     /// Of every parameter that had a gradient.
     pub states: HashMap<ParamId, State<B>>,
-    /// Steps taken.
     pub time: u32,
     weight_decay: f32,
     max_norm: Option<f32>,
@@ -42,7 +41,7 @@ impl<B: BackendOps> AdamW<B> {
     /// Takes a step with gradients of the loss times `1 / gradient_factor`.
     ///
     /// With `guarded`, and where the norm is limited, nothing changes where any gradient is infinite or not a number;
-    /// the sum of the gradients' squares, which tells, is returned for [`undo`](Self::undo).
+    /// the sum of the gradients' squares is returned, which shows whether the step has to be [undone](Self::undo).
     pub fn step<A, N>(
         &mut self,
         rate: f64,
@@ -98,7 +97,7 @@ impl<B: BackendOps> AdamW<B> {
     }
 }
 
-/// Takes parameters out of a network, so that nobody else holds them and they are updated in place.
+/// Takes parameters out of a network, so that no other reference exists and they are updated in place.
 struct GradientCollector<'a, A: AutodiffBackend, B: Backend> {
     gradients: GradientsParams,
     states: &'a mut HashMap<ParamId, State<B>>,

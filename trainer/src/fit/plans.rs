@@ -7,17 +7,16 @@ use vesal_files::{digest, document, regular};
 
 use super::checkpoint::Identity;
 use super::{FitError, FitRequest};
-use crate::settings;
+use crate::settings::{self, range};
 use crate::train_plan::{self, TrainPlan};
 
-/// Both plans, found to agree, and what tells this training from others.
+/// Both plans, checked against each other, and the digests that identify the training.
 #[derive(Debug, Clone)]
 pub struct Plans {
     /// What deployment needs as well.
     pub deploy: DeployPlan,
     /// What only training needs.
     pub train: TrainPlan,
-    /// Digests.
     pub identity: Identity,
 }
 
@@ -137,13 +136,10 @@ fn check(deploy: &DeployPlan, train: &TrainPlan) -> Result<(), FitError> {
     ];
     if let Some((what, rate)) = rates
         .into_iter()
-        .find(|(_, rate)| !(rate.is_finite() && *rate >= 0.0))
+        .find(|(_, rate)| !(range::NOT_NEGATIVE.holds)(rate))
     {
-        return wrong(
-            what,
-            rate.to_string(),
-            "a finite number of at least 0".into(),
-        );
+        let expected = range::NOT_NEGATIVE.expected.into();
+        return wrong(what, rate.to_string(), expected);
     }
     Ok(train.check_controls()?)
 }

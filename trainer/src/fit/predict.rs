@@ -14,14 +14,13 @@ use super::network::initialize;
 use super::plans::Plans;
 use super::run_dir::difference;
 use super::training::windows_at_once;
-use super::{FitError, FitRequest, TrainDevice, TrainingCase, tensor_file};
-use crate::dataset::load_validation;
+use super::{FitError, FitRequest, TrainDevice, tensor_file};
+use crate::dataset::{TrainingCase, load_validation};
 use crate::validate::{BurnPredictor, segment};
 
 /// A held-out case with what the best weights make of it.
 #[derive(Debug)]
 pub struct HeldOut<'a> {
-    /// The case.
     pub case: &'a TrainingCase,
     /// True labels, on the grid of the first image.
     pub truth: LabelMap,

@@ -14,9 +14,7 @@ use super::{FitError, TrainDevice};
 /// One device of a training.
 #[derive(Debug)]
 pub struct Rank<B: AutodiffBackend> {
-    /// Its name.
     pub name: TrainDevice,
-    /// The device.
     pub device: B::Device,
     /// Its part in sums over all of them; none where it is the only one.
     pub reduction: Option<Box<dyn Reduction<B::InnerBackend>>>,
@@ -27,12 +25,10 @@ pub struct Rank<B: AutodiffBackend> {
 pub struct Ranks<B: AutodiffBackend> {
     /// The one that also validates, and whose state is kept.
     pub first: Rank<B>,
-    /// The others.
     pub others: Vec<Rank<B>>,
 }
 
 impl<B: AutodiffBackend> Ranks<B> {
-    /// A single device.
     pub fn only(name: TrainDevice, device: B::Device) -> Self {
         Self {
             first: Rank {

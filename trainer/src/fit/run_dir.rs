@@ -1,10 +1,6 @@
 //! What a run directory says about the training in it.
 
-use std::fs::{File, TryLockError};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Duration;
 
 use vesal_bundle::case_scores::{self, CaseScore, CaseScores};
 use vesal_bundle::run_record::{self, FileRef, RunRecord, Score};
@@ -18,13 +14,6 @@ use super::tensor_file::{self, TensorFileError};
 use super::{FitError, FitRequest};
 use crate::relative;
 
-/// Locked while a process trains in the directory.
-const LOCK_FILE: &str = ".lock";
-
-/// Who only looks whether a run is locked holds its lock for a moment.
-const LOCK_ATTEMPTS: usize = 5;
-const LOCK_PAUSE: Duration = Duration::from_millis(10);
-
 /// What an earlier call left.
 #[derive(Debug)]
 pub struct ResumeState {
@@ -32,42 +21,6 @@ pub struct ResumeState {
     pub checkpoint: CheckpointHead,
     /// Score of its best weights.
     pub best: Option<Score>,
-}
-
-/// Makes a run directory this process's own, until the file that is returned is closed.
-///
-/// **Errors**: [`FitError::Busy`] while another process trains in it; a directory that cannot be written.
-pub fn occupy(run_dir: &Path) -> Result<File, FitError> {
-    let path = run_dir.join(LOCK_FILE);
-    let io = |source| FitError::Io {
-        path: path.clone(),
-        source,
-    };
-    std::fs::create_dir_all(run_dir).map_err(io)?;
-    let mut options = File::options();
-    let file = options.create(true).append(true).open(&path).map_err(io)?;
-    for _ in 0..LOCK_ATTEMPTS {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
-            // Some network file systems have no locks.
-            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
-                return Ok(file);
-            }
-            Err(TryLockError::Error(error)) => return Err(io(error)),
-        }
-    }
-    Err(FitError::Busy {
-        run_dir: run_dir.to_owned(),
-    })
-}
-
-/// Whether a process trains in a run directory.
-pub fn is_occupied(run_dir: &Path) -> bool {
-    let Ok(file) = File::open(run_dir.join(LOCK_FILE)) else {
-        return false;
-    };
-    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 /// Finds what an earlier call left in an occupied directory; without a checkpoint, what little it may have left is removed.
@@ -271,6 +224,7 @@ fn relative(directory: &Path, file: &Path) -> Result<String, FitError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lock::{is_occupied, occupy};
     use super::*;
 
     #[test]

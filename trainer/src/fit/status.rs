@@ -1,4 +1,4 @@
-//! How far a run is, told from the files of its directory.
+//! How far a run is, from the files of its directory.
 
 use std::path::Path;
 
@@ -6,11 +6,11 @@ use vesal_bundle::case_scores::{self, CaseScores};
 use vesal_bundle::run_record;
 
 use super::checkpoint::{CHECKPOINT_FILE, CheckpointHead, Position, WEIGHTS_FILE, WeightsHead};
+use super::lock::is_occupied;
 use super::metrics::{self, Pace};
-use super::run_dir::is_occupied;
-use super::schedule::validation_epochs;
 use super::tensor_file;
 use crate::dataset::Sampler;
+use crate::schedule::validation_epochs;
 use crate::train_plan::TrainPlan;
 
 /// How long a run is, as planned.
@@ -54,7 +54,6 @@ impl Extent {
 /// How far a run is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunStatus {
-    /// Epochs done.
     pub epoch: usize,
     /// Steps done in the next epoch.
     pub step: usize,

@@ -21,10 +21,8 @@ const MAX_HEADER_BYTES: u64 = 64 << 20;
 /// Why a tensor file cannot be read or written.
 #[derive(Debug, Error)]
 pub enum TensorFileError {
-    /// The system refuses.
     #[error("cannot read `{}`", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
         /// What the system answered.
         source: io::Error,
@@ -35,21 +33,16 @@ pub enum TensorFileError {
     /// The bytes are not safetensors.
     #[error("`{}` is not a readable safetensors file", path.display())]
     Format {
-        /// The file.
         path: PathBuf,
         /// The rule that it breaks.
         source: SafeTensorError,
     },
     /// The header is absent, overlong, or lacks what a training writes there.
     #[error("`{}` was not written by a training: its header lacks the entry `{HEAD_KEY}`", path.display())]
-    Head {
-        /// The file.
-        path: PathBuf,
-    },
+    Head { path: PathBuf },
     /// A tensor is missing.
     #[error("`{}` has no tensor `{tensor}`", path.display())]
     Missing {
-        /// The file.
         path: PathBuf,
         /// Name of the tensor.
         tensor: String,
@@ -57,7 +50,6 @@ pub enum TensorFileError {
     /// A tensor of another shape or type.
     #[error("tensor `{tensor}` of `{}` is {found}, expected {expected}", path.display())]
     Tensor {
-        /// The file.
         path: PathBuf,
         /// Name of the tensor.
         tensor: String,

@@ -25,13 +25,13 @@ use super::network::{copy_to, initialize};
 use super::plans::Plans;
 use super::rank::Ranks;
 use super::run_dir::{ResumeState, write_record};
-use super::schedule::{WARMUP_MULTIPLIER, validation_epochs, warmup_cosine};
 use super::writer::Writer;
 use super::{
     FitError, FitObserver, FitOutcome, FitRequest, Start, StepReport, TrainDevice, ValidationReport,
 };
 use crate::dataset::{BatchSource, DataLoader, Sampler};
 use crate::precision::Precision;
+use crate::schedule::{WARMUP_MULTIPLIER, validation_epochs, warmup_cosine};
 use crate::validate::{BurnPredictor, Scores, segment};
 
 /// Longest time without a checkpoint while steps are taken.

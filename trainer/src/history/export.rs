@@ -19,7 +19,6 @@ const OWN_ENDINGS: [&str; 2] = [".json", ".yaml"];
 /// Deepest folder below a run directory.
 const MAX_DEPTH: usize = 4;
 
-/// What to export.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ExportOptions {
     /// Leave out runs that are not finished.
@@ -28,14 +27,12 @@ pub struct ExportOptions {
     pub with_checkpoints: bool,
 }
 
-/// What was exported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exported {
     /// Names of the finished runs.
     pub trained: Vec<String>,
     /// Names of the other runs.
     pub unfinished: Vec<String>,
-    /// Number of files.
     pub files: usize,
     /// Their size in bytes.
     pub bytes: u64,

@@ -28,7 +28,6 @@ const LIST: &str = "history.json";
 /// Largest number of files.
 const MAX_FILES: usize = 100_000;
 
-/// `history.json`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct History {
@@ -53,46 +52,25 @@ pub enum HistoryError {
     Run(#[from] FitError),
     /// A file cannot be read.
     #[error("cannot read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// A file cannot be written.
     #[error("cannot write `{}`", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Write { path: PathBuf, source: io::Error },
     /// The destination cannot be used.
     #[error(transparent)]
     Destination(#[from] AtomicError),
-    /// A file whose name does not travel.
+    /// A file name that other systems cannot have.
     #[error("a file of the history cannot be carried over")]
     Path(#[from] PathError),
     /// A link, device or the like.
     #[error("`{file}` is a link or no plain file, expected a file of its own")]
-    NotPlain {
-        /// The file.
-        file: String,
-    },
+    NotPlain { file: String },
     /// There is nothing to export.
     #[error("`{}` has no trained run", path.display())]
-    NothingTrained {
-        /// The work directory.
-        path: PathBuf,
-    },
+    NothingTrained { path: PathBuf },
     /// The archive cannot be written.
     #[error("cannot put `{file}` into the archive")]
-    Pack {
-        /// The file.
-        file: String,
-        /// Why.
-        source: ZipError,
-    },
+    Pack { file: String, source: ZipError },
     /// No archive, or a broken one.
     #[error("the file is no intact ZIP archive")]
     Archive(#[from] ZipError),
@@ -102,43 +80,25 @@ pub enum HistoryError {
     /// Larger than any real one.
     #[error("the archive has {found} {of}, at most {most} are allowed")]
     TooMany {
-        /// Of what.
         of: &'static str,
-        /// How many.
         found: u64,
-        /// The limit.
         most: u64,
     },
     /// A file that the list does not name.
     #[error("the archive has `{file}`, which its list does not name")]
-    Unlisted {
-        /// The entry.
-        file: String,
-    },
+    Unlisted { file: String },
     /// A listed file is not there.
     #[error("the archive lacks `{file}`")]
-    Missing {
-        /// The entry.
-        file: String,
-    },
+    Missing { file: String },
     /// Two names of one file on systems that ignore case.
     #[error("the archive has `{first}` and `{second}`, which some systems take for one file")]
-    SameIgnoringCase {
-        /// One.
-        first: String,
-        /// The other.
-        second: String,
-    },
+    SameIgnoringCase { first: String, second: String },
     /// An entry that is stored in another way.
     #[error("`{file}` is compressed or encrypted in the archive, expected plain bytes")]
-    Stored {
-        /// The entry.
-        file: String,
-    },
+    Stored { file: String },
     /// The size is wrong.
     #[error("`{file}` has {found} bytes in the archive, its list says {expected}")]
     Size {
-        /// The entry.
         file: String,
         /// Its size in bytes.
         found: u64,
@@ -148,11 +108,8 @@ pub enum HistoryError {
     /// The digest is wrong.
     #[error("`{file}` has SHA-256 {found} in the archive, its list says {expected}")]
     Digest {
-        /// The entry.
         file: String,
-        /// Its digest.
         found: String,
-        /// The list's digest.
         expected: String,
     },
 }

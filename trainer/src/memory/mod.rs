@@ -7,7 +7,7 @@ pub use vesal_cli::host_memory::HostMemory;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fit::{DeviceError, TrainDevice, TrainDevices};
+use crate::device::{DeviceError, TrainDevice, TrainDevices};
 
 /// Bytes in a GiB.
 pub const GIB: f64 = (1_u64 << 30) as f64;

@@ -14,13 +14,11 @@ pub enum Group {
     /// The grid that the network sees images on.
     #[default]
     Grid,
-    /// The network.
     Network,
     /// Patches, and how many a step takes.
     Patches,
     /// Epochs, validations, learning rate and what else follows time.
     Schedule,
-    /// Intensities.
     Intensities,
 }
 
@@ -54,7 +52,6 @@ pub struct Decision {
     pub group: Group,
     /// What was decided, by its Auto3DSeg name.
     pub name: &'static str,
-    /// The outcome.
     pub value: Value,
     /// The rule that was followed.
     pub rule: &'static str,

@@ -1,12 +1,15 @@
 //! The planner: decisions about preprocessing, network and training, from data stats, a task and a budget.
 
 mod autoscale;
+mod budget;
 mod decision;
+mod grid;
 mod rules;
 mod scale;
 
 pub use crate::memory::MemorySource;
 pub use autoscale::{Autoscale, Scaling, autoscale};
+pub use budget::Budget;
 pub use decision::{Decision, Group};
 
 use thiserror::Error;
@@ -22,6 +25,7 @@ use crate::settings::{NormalizeMode, Overrides, registry};
 use crate::task::Classes;
 use crate::train_plan::{ControlError, TrainPlan};
 use decision::Decisions;
+use grid::Grid;
 
 /// Voxels kept around the box of voxels above 0.
 const FOREGROUND_MARGIN: usize = 10;
@@ -46,34 +50,11 @@ pub struct PlannerInput<'a> {
     pub modality: Modality,
     /// Keys and modalities of further images, each a channel on a grid of its own.
     pub extra_modalities: &'a [(String, Modality)],
-    /// What to segment.
     pub classes: &'a Classes,
     /// What the plan is to say about DICOM.
     pub dicom: &'a DicomRules,
     /// What the user decides.
     pub overrides: &'a Overrides,
-}
-
-/// What the training may use.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Budget {
-    /// Memory of the device in GiB.
-    pub device_memory_gib: f64,
-    /// Where that number comes from.
-    pub source: MemorySource,
-    /// Memory of the host that may hold preprocessed cases, in GiB; none: any amount.
-    pub host_memory_gib: Option<f64>,
-}
-
-impl Default for Budget {
-    /// The memory that the reference's rules are made for.
-    fn default() -> Self {
-        Self {
-            device_memory_gib: 16.0,
-            source: MemorySource::Default,
-            host_memory_gib: None,
-        }
-    }
 }
 
 /// What the planner decides.
@@ -110,9 +91,7 @@ pub enum PlannerError {
     IntensityBounds {
         /// Channel, from 0.
         channel: usize,
-        /// Lower bound.
         low: f64,
-        /// Upper bound.
         high: f64,
     },
     /// The network cannot be built.
@@ -165,7 +144,7 @@ pub fn plan(
 ) -> Result<PlannerOutput, PlannerError> {
     let mut decisions = Decisions::default();
     let overrides = input.overrides;
-    let grid = rules::grid(stats, overrides, &mut decisions);
+    let grid = grid::grid(stats, overrides, &mut decisions);
     let classes = input.classes.outputs();
     decisions.group = Group::Network;
     decisions.ruled(
@@ -348,7 +327,7 @@ fn normalize_as(
 fn deploy_plan(
     input: &PlannerInput<'_>,
     roi: [usize; 3],
-    grid: &rules::Grid,
+    grid: &Grid,
     normalization: Vec<Normalization>,
 ) -> DeployPlan {
     let first_channels = normalization.len() - input.extra_modalities.len();

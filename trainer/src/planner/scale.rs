@@ -1,12 +1,12 @@
 //! What fits the device's memory: autoscaling with the user's flags and Auto3DSeg's defaults.
 
 use super::autoscale::{Autoscale, Scaling, autoscale};
+use super::budget::Budget;
 use super::decision::{Decisions, Group, numbers};
-use super::rules::Grid;
-use super::{Budget, MemorySource};
+use super::grid::Grid;
 use crate::analyze::stats::StatsSummary;
-use crate::fit::TrainDevice;
-use crate::memory::{GIB, StepMemory};
+use crate::device::TrainDevice;
+use crate::memory::{GIB, MemorySource, StepMemory};
 use crate::precision::Precision;
 use crate::settings::{Overrides, registry};
 use crate::train_plan::TrainPlan;
@@ -16,7 +16,6 @@ use crate::train_plan::TrainPlan;
 pub(super) struct Scaled {
     /// Without what is scaled by default: the number of levels and the crop mode follow from it.
     pub(super) base: Autoscale,
-    /// What is trained.
     pub(super) trained: Autoscale,
     /// Whether patches per step are distributed to cases and crops.
     pub(super) allowed: bool,

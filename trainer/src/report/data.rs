@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::format::{count, short};
 use super::page::{Section, figure};
 use super::plot::{self, COLORS, Words};
-use super::{count, short};
 use crate::analyze::stats::{CaseStats, EvenHistogram};
 use crate::work_dir::{WorkDir, WorkError};
 

@@ -1,9 +1,9 @@
 //! What the analysis found, with pictures of the places.
 
+use super::format::{chain, count};
 use super::page::{Section, escaped, figure};
 use super::png::{LINES, MARK_COLOR, NON_FINITE_COLOR};
 use super::slice::{Scan, SliceError};
-use super::{chain, count};
 use crate::analyze::findings::{Finding, FindingKind, Severity};
 use crate::work_dir::{WorkDir, WorkError};
 
@@ -120,7 +120,7 @@ pub fn section(work: &WorkDir, left_out: &mut Vec<String>) -> Result<Section, Wo
     Ok(section)
 }
 
-/// Whether a picture tells something about findings of a kind.
+/// Whether a picture helps to understand findings of a kind.
 fn shows_something(kind: FindingKind) -> bool {
     !matches!(
         kind,

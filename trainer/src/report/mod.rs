@@ -6,6 +6,8 @@
 mod axis;
 mod data;
 mod findings;
+mod format;
+mod options;
 mod page;
 mod plan;
 mod plot;
@@ -16,27 +18,18 @@ mod summary;
 mod training;
 mod worst;
 
+pub use options::Options;
+
 use thiserror::Error;
 use vesal_bundle::case_scores::CaseScores;
 
-use crate::fit::{self, FitError, TrainDevices};
+use crate::fit::{self, FitError};
 use crate::work_dir::{WorkDir, WorkError};
 
-/// What to show beyond what is in the work directory.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// How many of the worst cases to predict again.
-    pub worst: usize,
-    /// Where to predict them.
-    pub devices: TrainDevices,
-}
-
-/// A page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// The page itself.
     pub html: String,
-    /// What could not be shown, and why, for who asked for the page.
+    /// What could not be shown, and why; not part of the page.
     pub left_out: Vec<String>,
 }
 
@@ -76,36 +69,4 @@ pub fn report(work: &WorkDir, options: &Options) -> Result<Report, ReportError> 
         html: page::page(work.name(), lead, &sections),
         left_out,
     })
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
-
-/// `1 case`, `2 cases`.
-fn count(number: usize, of: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {of}{plural}")
-}
-
-/// A Dice score, or a dash.
-fn dice(value: Option<f64>) -> String {
-    value.map_or_else(|| "–".to_owned(), |dice| format!("{dice:.3}"))
-}
-
-/// A number to about three digits.
-fn short(value: f64) -> String {
-    match value.abs() {
-        small if small < 10.0 => format!("{value:.2}"),
-        medium if medium < 100.0 => format!("{value:.1}"),
-        _ => format!("{value:.0}"),
-    }
 }

@@ -14,7 +14,6 @@ pub struct Section {
 }
 
 impl Section {
-    /// An empty section.
     pub fn new(id: &'static str, title: &'static str) -> Self {
         Self {
             id,
@@ -23,7 +22,6 @@ impl Section {
         }
     }
 
-    /// Adds markup.
     pub fn markup(&mut self, markup: &str) {
         self.body.push_str(markup);
         self.body.push('\n');
@@ -34,7 +32,6 @@ impl Section {
         let _ = writeln!(self.body, "<h3>{}</h3>", escaped(text));
     }
 
-    /// Adds a paragraph.
     pub fn paragraph(&mut self, text: &str) {
         let _ = writeln!(self.body, "<p>{}</p>", with_code(text));
     }
@@ -120,7 +117,6 @@ pub fn figure(content: &str, caption: &str) -> String {
     )
 }
 
-/// The whole page.
 pub fn page(title: &str, lead: &str, sections: &[Section]) -> String {
     let title = escaped(title);
     let mut text = format!(

@@ -19,7 +19,6 @@ pub const COLORS: usize = 7;
 /// Dots of a strip that are drawn.
 const DOTS: usize = 200;
 
-/// A curve.
 #[derive(Debug, Clone)]
 pub struct Curve {
     /// What stands beside its end; empty: nothing.
@@ -35,7 +34,6 @@ pub struct Curve {
 /// What a plot is called, and what its axes are.
 #[derive(Debug, Clone, Copy)]
 pub struct Words<'a> {
-    /// What it shows.
     pub title: &'a str,
     /// What goes to the right, with its unit.
     pub x: &'a str,

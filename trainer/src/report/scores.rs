@@ -3,9 +3,9 @@
 use vesal_bundle::case_scores::{CaseScore, CaseScores, LabelScore, MeanScore};
 
 use super::data::over_cases;
+use super::format::{dice, short};
 use super::page::{Section, figure};
 use super::plot::{self, Words};
-use super::{dice, short};
 use crate::fit;
 use crate::work_dir::WorkDir;
 

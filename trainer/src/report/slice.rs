@@ -126,7 +126,6 @@ impl Scan {
         found
     }
 
-    /// Number of slices.
     pub fn slices(&self) -> usize {
         [self.image.dim().0, self.image.dim().1, self.image.dim().2][self.axis]
     }

@@ -2,8 +2,8 @@
 
 use vesal_bundle::case_scores::{CaseScores, MeanScore};
 
+use super::format::{count, dice};
 use super::page::{Section, escaped};
-use super::{count, dice};
 use crate::fit::state;
 use crate::work_dir::WorkDir;
 

@@ -1,8 +1,8 @@
 //! How the trainings went.
 
+use super::format::short;
 use super::page::{Section, figure};
 use super::plot::{self, COLORS, Curve, Words};
-use super::short;
 use crate::fit::{self, Curves, FitError};
 use crate::work_dir::WorkDir;
 

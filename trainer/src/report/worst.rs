@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicBool;
 
 use vesal_bundle::case_scores::{CaseScore, CaseScores};
 
+use super::format::{chain, count, dice, short};
+use super::options::Options;
 use super::page::{Section, escaped, figure};
 use super::png::LINES;
 use super::slice::{Scan, SliceError};
-use super::{Options, chain, count, dice, short};
 use crate::fit::{self, HeldOut};
 use crate::work_dir::WorkDir;
 

@@ -4,17 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::value::{SettingValue, Type};
-
-/// One name of those that a setting can have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Choice {
-    pub name: &'static str,
-    /// Other spellings that are read.
-    pub aliases: &'static [&'static str],
-    /// What it means, in one phrase.
-    pub doc: &'static str,
-}
+use super::value::{Choice, SettingValue, Type};
 
 macro_rules! choices {
     ($(

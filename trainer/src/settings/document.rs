@@ -19,7 +19,6 @@ kept in the work directory and win over those of the task. `vesal-train settings
 Another value of a setting makes another run, which needs a new run directory, but for those that say otherwise.
 ";
 
-/// The page.
 pub fn markdown() -> String {
     let mut page = HEAD.to_owned();
     for group in Group::ALL {

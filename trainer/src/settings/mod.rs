@@ -1,6 +1,6 @@
 //! The settings of a training: one registry, from which all that reads or shows them is made.
 //!
-//! A setting is one entry in [`registry`]: name, type, range, default, documentation, group, whether it tells runs apart
+//! A setting is one entry in [`registry`]: name, type, range, default, documentation, group, whether it is part of a run's identity
 //! and how it may be searched. From the entry follow its field in [`Overrides`] and with that `--set NAME=VALUE` and the
 //! key in `task.yaml`, their errors, the help, `docs/settings.md`, the JSON schema and the search space. What a setting
 //! does stands where the planner takes it.
@@ -17,7 +17,7 @@ pub(crate) mod suggest;
 mod value;
 mod words;
 
-pub use choice::{AugmentMode, Choice, CropMode, NormalizeMode, ResampleMode};
+pub use choice::{AugmentMode, CropMode, NormalizeMode, ResampleMode};
 pub use document::markdown;
 pub use json::{listing, schema, search_space};
 pub use overrides::OverrideError;
@@ -25,7 +25,7 @@ pub use registry::{Overrides, all, find};
 pub use setting::{
     AnySetting, Definition, FixedDefault, Group, OutOfRange, Scale, Search, Setting,
 };
-pub use value::{SettingValue, Type};
+pub use value::{Choice, SettingValue, Type};
 pub use words::{searched, value_of};
 
 #[cfg(test)]

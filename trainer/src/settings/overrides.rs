@@ -17,29 +17,19 @@ pub enum OverrideError {
     /// A name that means nothing.
     #[error("`{name}` is no setting{}; settings are: {}", suggest::phrase(suggestion), Overrides::NAMES.join(", "))]
     Unknown {
-        /// The name.
         name: String,
         /// A setting that looks like it.
         suggestion: Option<&'static str>,
     },
     /// Not `NAME=VALUE`.
     #[error("{found:?} sets nothing, expected NAME=VALUE")]
-    Form {
-        /// The text.
-        found: String,
-    },
+    Form { found: String },
     /// Not YAML.
     #[error("the value of `{name}` is no YAML")]
-    Yaml {
-        /// The setting.
-        name: String,
-        /// Where and what.
-        source: YamlReadError,
-    },
+    Yaml { name: String, source: YamlReadError },
     /// A value of another kind.
     #[error("`{name}` has a value of the wrong kind")]
     Kind {
-        /// The setting.
         name: String,
         /// What was found and expected.
         source: serde_yaml_ng::Error,

@@ -146,6 +146,13 @@ pub const POSITIVE: Range<f64> = Range {
     limits: Limits::above(0.0),
 };
 
+/// Rates that may be off.
+pub const NOT_NEGATIVE: Range<f64> = Range {
+    expected: "a finite number of at least 0",
+    holds: |&number| number >= 0.0 && number.is_finite(),
+    limits: Limits::from(0.0),
+};
+
 /// Largest norms, which have to be positive in single precision as well.
 pub const NORM_LIMIT: Range<f64> = Range {
     expected: POSITIVE.expected,
@@ -163,7 +170,6 @@ pub const FRACTION: Range<f64> = Range {
     },
 };
 
-/// Weights of classes.
 pub const CLASS_WEIGHTS: Range<Vec<f64>> = Range {
     expected: "finite numbers of at least 0, not all of them 0",
     holds: |weights| {

@@ -34,7 +34,6 @@ impl Group {
         Self::Hardware,
     ];
 
-    /// Name in listings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Data => "data",
@@ -92,7 +91,7 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// A setting without other spellings, which tells runs apart and is not searched.
+    /// A setting without other spellings, which is part of a run's identity and is not searched.
     pub(super) const USUAL: Self = Self {
         name: "",
         aliases: &[],

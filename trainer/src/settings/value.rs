@@ -5,7 +5,15 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::choice::Choice;
+/// One name of those that a setting can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    pub name: &'static str,
+    /// Other spellings that are read.
+    pub aliases: &'static [&'static str],
+    /// What it means, in one phrase.
+    pub doc: &'static str,
+}
 
 /// Type of a setting's value, as YAML and JSON write it.
 #[derive(Debug, Clone, Copy, PartialEq)]

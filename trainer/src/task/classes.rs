@@ -8,7 +8,7 @@ use thiserror::Error;
 use vesal_bundle::deploy_plan::{Activation, Label, MAX_LABELS, MAX_REGIONS};
 use vesal_bundle::name::{self, NameError};
 
-use super::describe;
+use super::value::describe;
 
 const BACKGROUND: &str = "background";
 
@@ -19,10 +19,7 @@ pub enum ClassError {
     #[error(
         "`class_names` of the task is {found}, expected a list of names, or of `name` and `index`"
     )]
-    List {
-        /// What it is.
-        found: String,
-    },
+    List { found: String },
     /// One class that is neither a name nor a name with an index.
     #[error(
         "class {position} of `class_names` is {found}, expected all to be names, or all to have `name` and `index`"
@@ -30,7 +27,6 @@ pub enum ClassError {
     Item {
         /// Its position, from 0.
         position: usize,
-        /// What it is.
         found: String,
     },
     /// A name that breaks the rules for names.
@@ -38,44 +34,28 @@ pub enum ClassError {
     Name(#[from] NameError),
     /// Two classes share a name.
     #[error("`class_names` of the task has `{name}` twice")]
-    TwiceNamed {
-        /// The name.
-        name: String,
-    },
+    TwiceNamed { name: String },
     /// Background is label 0 without being listed.
     #[error("`class_names` of the task has `{name}`, expected the labels 1, 2, … only")]
-    Background {
-        /// The name.
-        name: String,
-    },
+    Background { name: String },
     /// Labels that make up a class are no labels.
     #[error(
         "`index` of class `{name}` is {found}, expected label values from 1 to 65535, each once"
     )]
-    Index {
-        /// The class.
-        name: String,
-        /// Its index.
-        found: String,
-    },
+    Index { name: String, found: String },
     /// Classes that overlap and are not to.
     #[error(
         "label {label} belongs to both `{first}` and `{second}`, and `sigmoid: false` says that no classes overlap"
     )]
     Overlap {
-        /// The label.
         label: u16,
-        /// One class.
         first: String,
-        /// The other.
         second: String,
     },
     /// More classes than a plan holds.
     #[error("`class_names` of the task has {found} {what}, expected at most {most}")]
     Count {
-        /// How many.
         found: usize,
-        /// Of what.
         what: &'static str,
         /// How many are allowed.
         most: usize,

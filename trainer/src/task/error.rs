@@ -22,32 +22,22 @@ pub enum TaskError {
     },
     /// Not YAML, or no mapping of keys to values.
     #[error("the task is no YAML mapping of keys to values")]
-    Yaml {
-        /// Where and what.
-        source: YamlReadError,
-    },
+    Yaml { source: YamlReadError },
     /// A key has to be there.
     #[error("the task has no `{key}`")]
-    Missing {
-        /// The key.
-        key: &'static str,
-    },
+    Missing { key: &'static str },
     /// A key that means nothing.
     #[error("the task has the unknown key `{key}`{}; known are: {}", suggest::phrase(suggestion), known.join(", "))]
     UnknownKey {
-        /// The key.
         key: String,
         /// A known key that looks like it.
         suggestion: Option<&'static str>,
-        /// All known keys.
         known: Vec<&'static str>,
     },
     /// A value of the wrong kind.
     #[error("`{key}` of the task is {found}, expected {expected}")]
     Value {
-        /// The key.
         key: &'static str,
-        /// Its value.
         found: String,
         /// What it has to be.
         expected: &'static str,
@@ -55,9 +45,7 @@ pub enum TaskError {
     /// A name that breaks the rules for names.
     #[error("`{key}` of the task has an unusable name")]
     Name {
-        /// The key.
         key: &'static str,
-        /// The rule.
         source: NameError,
     },
     /// What to segment is unclear.
@@ -67,22 +55,13 @@ pub enum TaskError {
     #[error(
         "`extra_modalities` of the task has the key `{key}`, expected names of further images such as `image2`"
     )]
-    ExtraKey {
-        /// The key.
-        key: String,
-    },
+    ExtraKey { key: String },
     /// What it says about DICOM is not in the form that is asked for.
     #[error("`dicom` of the task does not follow its format")]
-    DicomForm {
-        /// Where and what.
-        source: serde_yaml_ng::Error,
-    },
+    DicomForm { source: serde_yaml_ng::Error },
     /// What it says about DICOM does not fit the rest of it.
     #[error("`dicom` of the task is unusable")]
-    Dicom {
-        /// Why.
-        source: RulesError,
-    },
+    Dicom { source: RulesError },
     /// An override that cannot be used.
     #[error(transparent)]
     Override(#[from] OverrideError),
@@ -91,7 +70,6 @@ pub enum TaskError {
     NotFound {
         /// `datalist` or `dataroot`.
         key: &'static str,
-        /// The places.
         tried: Vec<PathBuf>,
     },
 }

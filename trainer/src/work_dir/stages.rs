@@ -14,7 +14,9 @@ use super::{
 use crate::analyze::stats::{DataStats, DataStatsByCase, ExcludedCase};
 use crate::analyze::{self, Measures, Options};
 use crate::datalist::Case;
-use crate::fit::{FitRequest, TrainDevices, TrainingCase};
+use crate::dataset::TrainingCase;
+use crate::device::TrainDevices;
+use crate::fit::FitRequest;
 use crate::memory::{GIB, cases_budget};
 use crate::planner::{self, Budget, Decision, PlannerInput, PlannerOutput};
 

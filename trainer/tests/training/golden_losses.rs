@@ -8,8 +8,8 @@ use burn_flex::Flex;
 use serde_json::Value;
 use vesal_bundle::deploy_plan::Activation;
 use vesal_kernels::dice_ce;
-use vesal_trainer::fit::schedule::warmup_cosine;
 use vesal_trainer::loss::{deep_supervision, region_dice_ce};
+use vesal_trainer::schedule::warmup_cosine;
 
 const TOLERANCE: f64 = 1e-5;
 /// See `the_loss_of_regions_is_that_of_each_by_itself`; the gradient at some logits, by row-major index.

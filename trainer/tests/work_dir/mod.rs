@@ -10,7 +10,8 @@ use vesal_bundle::deploy_plan::{Activation, Channel, DeployPlan, Label, Modality
 use vesal_files::document;
 use vesal_io::nifti::{self, WriteOptions};
 use vesal_network::{NetworkConfig, SegResNetDsConfig};
-use vesal_trainer::fit::{FitRequest, TrainDevice, TrainingCase};
+use vesal_trainer::dataset::TrainingCase;
+use vesal_trainer::fit::{FitRequest, TrainDevice};
 use vesal_trainer::rng::Rng;
 use vesal_trainer::settings::{AugmentMode, CropMode};
 use vesal_trainer::train_plan::TrainPlan;

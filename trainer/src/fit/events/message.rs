@@ -12,7 +12,6 @@ pub struct Event {
     /// Seconds since 1970.
     #[prost(double, tag = "1")]
     pub wall_time: f64,
-    /// Training step.
     #[prost(int64, tag = "2")]
     pub step: i64,
     /// In the first record: version of the format.
@@ -27,7 +26,6 @@ pub struct Event {
 }
 
 impl Event {
-    /// Nothing yet, now.
     pub fn now(step: usize) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
@@ -43,24 +41,19 @@ impl Event {
 /// **Source**: TensorFlow `summary.proto`.
 #[derive(Clone, PartialEq, Message)]
 pub struct Summary {
-    /// The values.
     #[prost(message, repeated, tag = "1")]
     pub value: Vec<Value>,
 }
 
-/// A named value.
 #[derive(Clone, PartialEq, Message)]
 pub struct Value {
-    /// Name.
     #[prost(string, tag = "1")]
     pub tag: String,
-    /// Scalar.
     #[prost(float, optional, tag = "2")]
     pub simple_value: Option<f32>,
 }
 
 impl Value {
-    /// A scalar.
     pub fn new(tag: &str, value: f32) -> Self {
         Self {
             tag: tag.to_owned(),
@@ -78,7 +71,6 @@ pub struct SessionLog {
 }
 
 impl SessionLog {
-    /// A start.
     pub fn start() -> Self {
         Self { status: 1 }
     }

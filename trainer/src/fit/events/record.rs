@@ -9,7 +9,6 @@ const HEAD: usize = 12;
 /// Bytes of a checksum.
 const CHECKSUM: usize = 4;
 
-/// Frames a record.
 pub fn encode(data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u64).to_le_bytes();
     let mut record = Vec::with_capacity(HEAD + data.len() + CHECKSUM);

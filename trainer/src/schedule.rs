@@ -13,7 +13,7 @@ pub const WARMUP_MULTIPLIER: f64 = 0.1;
 /// **Source**: MONAI 1.6.1 `WarmupCosineSchedule`.
 ///
 /// ```
-/// use vesal_trainer::fit::schedule::warmup_cosine;
+/// use vesal_trainer::schedule::warmup_cosine;
 ///
 /// assert_eq!(warmup_cosine(0, 3, 300, 0.1), 0.1);
 /// assert_eq!(warmup_cosine(3, 3, 300, 0.1), 1.0);
@@ -36,7 +36,7 @@ pub fn warmup_cosine(epoch: usize, warmup: usize, total: usize, multiplier: f64)
 /// **Source**: Auto3DSeg segresnet `schedule_validation_epochs`; there a given interval leaves out the last epoch.
 ///
 /// ```
-/// use vesal_trainer::fit::schedule::validation_epochs;
+/// use vesal_trainer::schedule::validation_epochs;
 ///
 /// assert_eq!(validation_epochs(10, Some(4), 1), [4, 8, 10]);
 /// let epochs = validation_epochs(300, None, 1);

@@ -5,8 +5,6 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-#[cfg(feature = "cuda")]
-use super::rank::{Rank, Ranks};
 use crate::precision::Precision;
 
 /// A device to train on.
@@ -36,35 +34,21 @@ pub enum DeviceError {
     #[error(
         "device is {found:?}, expected `cpu`, `cuda`, `cuda:N`, or several GPUs as in `cuda:0,cuda:1`"
     )]
-    Unknown {
-        /// The name.
-        found: String,
-    },
+    Unknown { found: String },
     /// A device named twice.
     #[error("devices are {found:?}, expected each only once")]
-    Repeated {
-        /// The names.
-        found: String,
-    },
+    Repeated { found: String },
     /// The processor beside GPUs.
     #[error("devices are {found:?}, expected `cpu` alone or GPUs only")]
-    Mixed {
-        /// The names.
-        found: String,
-    },
+    Mixed { found: String },
     /// A GPU asked of a build without GPU support.
     #[error("cannot train on `{device}`: this build supports `cpu` only")]
-    NotBuilt {
-        /// The device.
-        device: TrainDevice,
-    },
+    NotBuilt { device: TrainDevice },
     /// Something that training on a GPU needs is missing.
     #[cfg(feature = "cuda")]
     #[error("cannot train on `{device}`")]
     Cuda {
-        /// The device.
         device: TrainDevice,
-        /// What is missing.
         source: vesal_kernels::cuda::CudaError,
     },
 }
@@ -86,64 +70,15 @@ impl DeviceError {
     }
 }
 
-/// Checks that GPUs can train, and connects them where there are several.
-///
-/// **Errors**: [`DeviceError::Cuda`].
-#[cfg(feature = "cuda")]
-pub fn cuda_ranks(
-    devices: &TrainDevices,
-) -> Result<Ranks<burn::backend::Autodiff<vesal_kernels::cuda::Cuda>>, DeviceError> {
-    use vesal_kernels::cuda::{Communicator, CudaDevice, CudaError, check, check_nccl};
-
-    let failed = |device, source: CudaError| DeviceError::Cuda { device, source };
-    let ready = |&name: &TrainDevice| {
-        let index = match name {
-            TrainDevice::Cpu => {
-                return Err(DeviceError::Mixed {
-                    found: devices.to_string(),
-                });
-            }
-            TrainDevice::Cuda(index) => index,
-        };
-        check(index).map_err(|source| failed(name, source))?;
-        Ok((name, CudaDevice::new(index)))
-    };
-    let ready = devices.0.iter().map(ready).collect::<Result<Vec<_>, _>>()?;
-    let several = |source| failed(devices.first(), source);
-    let communicators = match ready.as_slice() {
-        [_] => vec![None],
-        ready => {
-            check_nccl().map_err(several)?;
-            let devices: Vec<_> = ready.iter().map(|(_, device)| device.clone()).collect();
-            let connected = Communicator::connect(&devices).map_err(several)?;
-            connected.into_iter().map(Some).collect()
-        }
-    };
-    let mut ranks = ready
-        .into_iter()
-        .zip(communicators)
-        .map(|((name, device), communicator)| Rank {
-            name,
-            device,
-            reduction: communicator.map(|communicator| Box::new(communicator) as Box<_>),
-        });
-    Ok(Ranks {
-        first: ranks.next().expect("at least one device"),
-        others: ranks.collect(),
-    })
-}
-
 /// Devices to train on: at least one, all different, and the processor only alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrainDevices(Vec<TrainDevice>);
 
 impl TrainDevices {
-    /// The first one.
     pub fn first(&self) -> TrainDevice {
         self.0[0]
     }
 
-    /// All of them.
     pub fn all(&self) -> &[TrainDevice] {
         &self.0
     }

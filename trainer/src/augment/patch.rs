@@ -1,0 +1,12 @@
+//! What is changed at random.
+
+use ndarray::{Array3, Array4};
+
+/// A training sample: a piece of a case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Patch {
+    /// Preprocessed intensities, `[C, X, Y, Z]`.
+    pub image: Array4<f32>,
+    /// Class indices, `[X, Y, Z]`.
+    pub classes: Array3<u16>,
+}

@@ -1,0 +1,71 @@
+//! The rules of Auto3DSeg's SegResNet for the grid that the network sees images on.
+
+use super::decision::{Decisions, Group, numbers};
+use crate::analyze::stats::StatsSummary;
+use crate::settings::{Overrides, ResampleMode, registry};
+
+/// On which grid the network sees the images.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Grid {
+    /// Spacing in mm.
+    pub(super) spacing: [f64; 3],
+    /// Whether the spacing differs much between axes.
+    pub(super) anisotropic: bool,
+    /// Whether images are resampled to the spacing.
+    pub(super) resample: bool,
+}
+
+/// Decides the spacing and what follows from it.
+pub(super) fn grid(stats: &StatsSummary, overrides: &Overrides, decisions: &mut Decisions) -> Grid {
+    decisions.group = Group::Grid;
+    let found = &stats.image_stats.spacing;
+    let mode = decisions.by_default(&registry::RESAMPLE_MODE, overrides.resample_mode);
+    let [x, y, z] = found.median;
+    let in_plane = 0.5 * (x + y);
+    let z_10 = found.percentile_10_0[2];
+    let (ruled, rule) = match mode {
+        ResampleMode::Auto => (
+            [x, y, in_plane.max(z_10)],
+            "median in x and y; in z the 10th percentile, at least the mean of x and y",
+        ),
+        ResampleMode::Median => ([x, y, z], "median"),
+        ResampleMode::Median10 => ([x, y, z_10], "median in x and y; in z the 10th percentile"),
+        ResampleMode::Ones => ([1.0; 3], "1 mm"),
+    };
+    let spacing = decisions.take(
+        registry::RESAMPLE_RESOLUTION.name,
+        overrides.resample_resolution,
+        ruled,
+        rule,
+        format!(
+            "spacing has the median {} and the 10th percentile {} mm",
+            numbers(&found.median),
+            numbers(&found.percentile_10_0)
+        ),
+    );
+    let ratio = 0.5 * (spacing[0] + spacing[1]) / spacing[2];
+    let anisotropic = decisions.ruled(
+        "anisotropic_scales",
+        !(0.75..=1.25).contains(&ratio),
+        "yes where the mean of x and y over z is not from 0.75 to 1.25",
+        format!("it is {ratio:.3}"),
+    );
+    let (low, high) = (found.percentile_00_5, found.percentile_99_5);
+    let far =
+        (0..3).any(|axis| low[axis] / spacing[axis] < 0.5 || high[axis] / spacing[axis] > 1.5);
+    let resample = decisions.by_rule(
+        &registry::RESAMPLE,
+        overrides.resample,
+        far,
+        format!(
+            "spacing has the percentiles 0.5: {} and 99.5: {} mm",
+            numbers(&low),
+            numbers(&high)
+        ),
+    );
+    Grid {
+        spacing,
+        anisotropic,
+        resample,
+    }
+}

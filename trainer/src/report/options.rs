@@ -1,0 +1,12 @@
+//! What a report shows beyond what is in the work directory.
+
+use crate::device::TrainDevices;
+
+/// What to show beyond what is in the work directory.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many of the worst cases to predict again.
+    pub worst: usize,
+    /// Where to predict them.
+    pub devices: TrainDevices,
+}

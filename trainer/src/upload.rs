@@ -1,0 +1,25 @@
+//! Bringing patches to a device.
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{FloatDType, Tensor, TensorData};
+
+use crate::precision::Precision;
+
+/// Brings patches to a device, in what the network computes in.
+///
+/// **Shapes**: `[N, C, X, Y, Z]`, row-major.
+pub(crate) fn patches<B: Backend>(
+    values: Vec<f32>,
+    shape: [usize; 5],
+    precision: Precision,
+    device: &B::Device,
+) -> Tensor<B, 5> {
+    // Uploaded flat, because backends may pad the rows of other tensors.
+    let count = values.len();
+    let images = Tensor::<B, 1>::from_data(TensorData::new(values, [count]), device);
+    let images = images.reshape(shape);
+    match precision {
+        Precision::Single => images,
+        Precision::Mixed => images.cast(FloatDType::F16),
+    }
+}
