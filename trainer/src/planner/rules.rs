@@ -11,8 +11,6 @@ use crate::settings::{AugmentMode, CropMode, Overrides, registry};
 use crate::train_plan::TrainPlan;
 
 const DSDEPTH: usize = 4;
-/// Weight decay of AdamW.
-const WEIGHT_DECAY: f64 = 1e-5;
 
 pub(super) fn network(
     in_channels: usize,
@@ -154,7 +152,7 @@ pub(super) fn training(
         num_warmup_epochs: decisions
             .by_default(&registry::NUM_WARMUP_EPOCHS, overrides.num_warmup_epochs),
         learning_rate: decisions.by_default(&registry::LEARNING_RATE, overrides.learning_rate),
-        weight_decay: WEIGHT_DECAY,
+        weight_decay: decisions.by_default(&registry::WEIGHT_DECAY, overrides.weight_decay),
         use_amp: decisions.by_default(&registry::USE_AMP, overrides.use_amp),
         seed: decisions.by_default(&registry::SEED, overrides.seed),
         augment_mode,

@@ -64,6 +64,16 @@ settings! {
         search: Search::Range { low: 1e-5, high: 1e-2, scale: Scale::Log },
     }
 
+    /// Weight decay of AdamW, decoupled from the gradients.
+    weight_decay: f64 => WEIGHT_DECAY "weight_decay"
+        default(1e-5, "0.00001") {
+        group: Optimization,
+        example: "0.01",
+        range: range::NOT_NEGATIVE,
+        aliases: &["optimizer#weight_decay"],
+        search: Search::Range { low: 1e-6, high: 1e-3, scale: Scale::Log },
+    }
+
     /// Patch and window in voxels, `[X, Y, Z]`; each axis a multiple of what the network's strides ask.
     roi_size: [usize; 3] => ROI_SIZE "roi_size"
         rule("grown to 224×224×144 voxels within the median image, then a multiple of what the network halves") {
