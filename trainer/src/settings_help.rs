@@ -1,18 +1,18 @@
 //! Settings in the help of commands.
 
-use vesal_trainer::settings::{self, Group};
+use vesal_trainer::settings::{self, Category};
 
 use crate::wrap::wrap;
 
-/// Names of all settings by group, for the help of `--set`.
+/// Names of all settings by category, for the help of `--set`.
 pub fn settings_help() -> String {
-    let names = |group: Group| {
+    let names = |category: Category| {
         let all = settings::all().iter().map(|setting| setting.definition());
-        let of_group = all.filter(|definition| definition.group == group);
-        let names: Vec<_> = of_group.map(|definition| definition.name).collect();
-        wrap(&format!("  {:<14}", group.name()), &names.join(", "))
+        let of_category = all.filter(|definition| definition.category == category);
+        let names: Vec<_> = of_category.map(|definition| definition.name).collect();
+        wrap(&format!("  {:<14}", category.name()), &names.join(", "))
     };
-    let lines: Vec<_> = Group::ALL.into_iter().flat_map(names).collect();
+    let lines: Vec<_> = Category::ALL.into_iter().flat_map(names).collect();
     format!(
         "Settings, in task.yaml or with --set NAME=VALUE; `vesal-train settings` explains them:\n{}",
         lines.join("\n")

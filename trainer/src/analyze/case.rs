@@ -13,7 +13,7 @@ use super::error::CaseError;
 use super::findings::{Finding, FindingKind};
 use super::labels::{Centroid, LabelIndex};
 use super::open::OpenCase;
-use super::options::Options;
+use super::options::AnalysisOptions;
 use super::stats::{
     CaseForegroundStats, CaseImageStats, CaseLabel, CaseLabelStats, CaseStats, IntensityStats,
 };
@@ -97,7 +97,7 @@ impl OpenCase<'_> {
     }
 
     /// Reads the voxels and measures them.
-    pub fn measure(self, options: &Options) -> Result<Measured, CaseError> {
+    pub fn measure(self, options: &AnalysisOptions) -> Result<Measured, CaseError> {
         let warnings = self.header_warnings();
         let Self {
             case,
@@ -199,7 +199,7 @@ fn measure_channels(
     case: &Case,
     images: Vec<NiftiFile>,
     labels: Option<(ArrayView3<'_, u16>, &LabelIndex)>,
-    options: &Options,
+    options: &AnalysisOptions,
 ) -> Result<Vec<ChannelStats>, CaseError> {
     let single = images.len() == 1;
     let mut channels = Vec::new();
@@ -265,7 +265,7 @@ fn label_stats(
     map: LabelMap,
     to_ras: AxisTransform,
     channels: &[ChannelStats],
-    options: &Options,
+    options: &AnalysisOptions,
 ) -> CaseLabelStats {
     let voxels = map.data.len() as f64;
     let mut label: Vec<CaseLabel> = index

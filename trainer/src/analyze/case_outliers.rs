@@ -1,7 +1,7 @@
 //! Cases whose size, spacing or intensities are far from those of the others.
 
 use super::case::{Cohort, Measured};
-use super::findings::{Finding, FindingKind, Position};
+use super::findings::{Finding, FindingKind, VoxelPosition};
 use super::modified_z_score::{Outlier, THRESHOLD, median, outliers};
 
 /// Least deviation of an outlier's spacing from the median, as a fraction of it.
@@ -46,9 +46,9 @@ fn outlying(
 }
 
 /// A place in the first image that shows what the case is.
-fn look_at(measured: &Measured) -> Option<Position> {
+fn look_at(measured: &Measured) -> Option<VoxelPosition> {
     let file = measured.stats.image_filepath.first()?.clone();
-    Some(Position {
+    Some(VoxelPosition {
         file,
         voxel: measured.facts.middle,
     })

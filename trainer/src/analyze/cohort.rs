@@ -9,7 +9,7 @@ use super::case_outliers;
 use super::channel::Digest;
 use super::error::CaseError;
 use super::findings::{Finding, FindingKind};
-use super::options::Options;
+use super::options::AnalysisOptions;
 use super::sides;
 use crate::datalist::Case;
 
@@ -54,7 +54,7 @@ pub(super) fn reject(cases: &[Case], cohort: &mut Cohort) -> Vec<(usize, CaseErr
 }
 
 /// What is odd about cases among the others.
-pub(super) fn warnings(cases: &[Case], cohort: &Cohort, options: &Options) -> Vec<Finding> {
+pub(super) fn warnings(cases: &[Case], cohort: &Cohort, options: &AnalysisOptions) -> Vec<Finding> {
     let mut found = duplicates(cases, cohort);
     found.extend(patients(cases, cohort));
     found.extend(empty_labels(cohort));
@@ -149,7 +149,7 @@ fn empty_labels(cohort: &Cohort) -> Vec<Finding> {
         .collect()
 }
 
-fn absent_labels(cohort: &Cohort, options: &Options) -> Option<Finding> {
+fn absent_labels(cohort: &Cohort, options: &AnalysisOptions) -> Option<Finding> {
     let mut labeled = false;
     let mut absent = options.labels.clone();
     for stats in cohort

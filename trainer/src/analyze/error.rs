@@ -7,7 +7,7 @@ use thiserror::Error;
 use vesal_io::nifti::{HeaderError, NiftiError};
 use vesal_volume::geometry::GeometryError;
 
-use super::findings::{Finding, FindingKind, Position, Severity};
+use super::findings::{Finding, FindingKind, Severity, VoxelPosition};
 
 /// Why a case is left out.
 #[derive(Debug, Error)]
@@ -192,7 +192,7 @@ impl CaseError {
         }
     }
 
-    fn position(&self, dataroot: &Path) -> Option<Position> {
+    fn position(&self, dataroot: &Path) -> Option<VoxelPosition> {
         let (file, voxel) = match self {
             Self::NonFinite { file, at, .. } | Self::Labels { file, at, .. } => (file.clone(), *at),
             Self::Nifti(NiftiError::Labels { path, reason }) => {
@@ -200,7 +200,7 @@ impl CaseError {
             }
             _ => return None,
         };
-        Some(Position { file, voxel })
+        Some(VoxelPosition { file, voxel })
     }
 }
 

@@ -67,13 +67,13 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub position: Option<Position>,
+    pub position: Option<VoxelPosition>,
 }
 
 /// A voxel to look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Position {
+pub struct VoxelPosition {
     /// The file, relative to the data root.
     pub file: String,
     /// Index `[X, Y, Z]` in the order of the file.

@@ -19,7 +19,7 @@ mod summary;
 mod unused;
 
 pub use error::CaseError;
-pub use options::{HistogramError, HistogramOptions, Measures, Options};
+pub use options::{AnalysisOptions, HistogramError, HistogramOptions, Measures};
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,13 +29,13 @@ use thiserror::Error;
 use crate::datalist::Case;
 use case::Cohort;
 use findings::{Finding, Findings};
-use stats::{CaseStats, Summary};
+use stats::{CaseStats, DatasetSummary};
 
 /// What an analysis gives.
 #[derive(Debug)]
 pub struct Analysis {
     /// Facts about all usable cases together.
-    pub summary: Summary,
+    pub summary: DatasetSummary,
     /// Facts about each usable case, in the datalist's order.
     pub cases: Vec<CaseStats>,
     /// Cases that cannot be used, in the datalist's order.
@@ -93,7 +93,7 @@ pub struct Examination {
 pub fn examine(
     cases: &[Case],
     dataroot: &Path,
-    options: impl Into<Options>,
+    options: impl Into<AnalysisOptions>,
     mut observe: impl FnMut(&str),
 ) -> Examination {
     let options = options.into();
@@ -158,9 +158,9 @@ impl Examination {
         }
         let labeled = self.cases.iter().any(|case| case.label_stats.is_some());
         let summary = if labeled {
-            summary::summarize(&self.cases).map(Summary::Labeled)
+            summary::summarize(&self.cases).map(DatasetSummary::Labeled)
         } else {
-            summary::summarize_without_labels(&self.cases).map(Summary::ImagesOnly)
+            summary::summarize_without_labels(&self.cases).map(DatasetSummary::ImagesOnly)
         };
         let summary = summary.ok_or(AnalyzeError::NoForeground {
             cases: self.cases.len(),
@@ -180,7 +180,7 @@ impl Examination {
 pub fn analyze(
     cases: &[Case],
     dataroot: &Path,
-    options: impl Into<Options>,
+    options: impl Into<AnalysisOptions>,
     observe: impl FnMut(&str),
 ) -> Result<Analysis, AnalyzeError> {
     examine(cases, dataroot, options, observe).summarize()

@@ -12,7 +12,7 @@ const MOST_BINS: usize = 100_000;
 
 /// What an analysis measures and expects.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Options {
+pub struct AnalysisOptions {
     /// Labels that the task names, besides 0.
     pub labels: BTreeSet<u16>,
     /// Whether other labels are background, instead of a mistake.
@@ -23,7 +23,7 @@ pub struct Options {
     pub components: bool,
 }
 
-impl From<u16> for Options {
+impl From<u16> for AnalysisOptions {
     /// The labels 1 up to this one, and nothing that has to be asked for.
     fn from(foreground_labels: u16) -> Self {
         Self {

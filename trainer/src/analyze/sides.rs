@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::case::{Cohort, Measured};
-use super::findings::{Finding, FindingKind, Position};
+use super::findings::{Finding, FindingKind, VoxelPosition};
 use super::labels::Centroid;
 
 /// Least distance from the middle, or of two labels, as a fraction of half the grid's width.
@@ -92,7 +92,7 @@ pub(super) fn compare(cohort: &Cohort) -> Vec<Finding> {
         let file = stats.label_filepath.clone();
         Finding {
             files: file.iter().cloned().collect(),
-            position: file.zip(centroid).map(|(file, centroid)| Position {
+            position: file.zip(centroid).map(|(file, centroid)| VoxelPosition {
                 file,
                 voxel: centroid.voxel.map(|index| index.round() as usize),
             }),

@@ -37,14 +37,14 @@ pub struct ExcludedCase {
 #[serde(untagged)]
 // One per dataset: its size does not matter.
 #[allow(clippy::large_enum_variant)]
-pub enum Summary {
+pub enum DatasetSummary {
     /// Of images and labels.
     Labeled(StatsSummary),
     /// Of images alone, which nothing can be planned from.
     ImagesOnly(ImagesSummary),
 }
 
-impl Summary {
+impl DatasetSummary {
     /// The facts about images and labels, if there are labels.
     pub fn labeled(&self) -> Option<&StatsSummary> {
         match self {

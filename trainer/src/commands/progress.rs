@@ -39,17 +39,17 @@ pub struct FitProgress {
     start: Option<Start>,
     best: Option<f64>,
     loss: f32,
-    pace: Pace,
+    pace: StepRate,
 }
 
 /// How fast steps are, smoothed over some tens of them.
 #[derive(Debug, Default)]
-struct Pace {
+struct StepRate {
     seconds: f64,
     waiting: f64,
 }
 
-impl Pace {
+impl StepRate {
     fn step(&mut self, report: &StepReport) {
         let (seconds, waiting) = (
             report.duration.as_secs_f64(),
@@ -61,7 +61,7 @@ impl Pace {
     }
 }
 
-impl std::fmt::Display for Pace {
+impl std::fmt::Display for StepRate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.seconds <= 0.0 {
             return Ok(());
@@ -83,7 +83,7 @@ impl FitProgress {
             start: None,
             best: None,
             loss: f32::NAN,
-            pace: Pace::default(),
+            pace: StepRate::default(),
         }
     }
 
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_pace_tells_steps_per_second_and_the_share_of_waiting() {
-        let mut pace = Pace::default();
+        let mut pace = StepRate::default();
         assert_eq!(pace.to_string(), "");
         pace.step(&StepReport {
             epoch: 1,

@@ -2,11 +2,10 @@
 
 use vesal_cli::{Exit, Failure, stderr};
 use vesal_files::atomic;
-use vesal_trainer::report::{self, Options, ReportError};
+use vesal_trainer::report::{self, ReportError, ReportOptions};
 use vesal_trainer::work_dir::WorkDir;
 
-use super::failure::failure;
-use super::failure::fit_failure;
+use super::failure::{failure, fit_failure};
 use crate::cli::ReportArguments;
 
 /// Name of the page in the work directory.
@@ -17,7 +16,7 @@ pub fn run(arguments: &ReportArguments) -> Result<Exit, Failure> {
     let attempt = || format!("cannot report on `{}`", directory.display());
     let work = WorkDir::open(directory, arguments.work.dataroot.as_deref())
         .map_err(|error| failure(error).attempting(attempt()))?;
-    let options = Options {
+    let options = ReportOptions {
         worst: arguments.worst,
         devices: arguments.device.clone(),
     };

@@ -2,7 +2,7 @@
 
 use vesal_cli::stdout::{print, print_json};
 use vesal_cli::{Exit, Failure, Text};
-use vesal_trainer::settings::{self, AnySetting, Group, OverrideError};
+use vesal_trainer::settings::{self, AnySetting, Category, OverrideError};
 
 use crate::cli::SettingsArguments;
 use crate::wrap::wrap;
@@ -44,22 +44,22 @@ fn text(lines: impl IntoIterator<Item = String>) -> Text {
     text
 }
 
-/// Settings with type, range, default and meaning, by group.
+/// Settings with type, range, default and meaning, by category.
 fn described(settings: &[&dyn AnySetting]) -> Vec<String> {
     let mut lines = Vec::new();
-    for group in Group::ALL {
-        let of_group: Vec<_> = settings
+    for category in Category::ALL {
+        let of_category: Vec<_> = settings
             .iter()
-            .filter(|setting| setting.definition().group == group)
+            .filter(|setting| setting.definition().category == category)
             .collect();
-        if of_group.is_empty() {
+        if of_category.is_empty() {
             continue;
         }
         if !lines.is_empty() {
             lines.push(String::new());
         }
-        lines.push(group.name().to_uppercase());
-        for setting in of_group {
+        lines.push(category.name().to_uppercase());
+        for setting in of_category {
             lines.extend(describe(*setting));
         }
     }

@@ -18,7 +18,7 @@ mod summary;
 mod training;
 mod worst;
 
-pub use options::Options;
+pub use options::ReportOptions;
 
 use thiserror::Error;
 use vesal_bundle::case_scores::CaseScores;
@@ -47,7 +47,7 @@ pub enum ReportError {
 /// Makes the page of a work directory, of as much as there is.
 ///
 /// **Errors**: [`ReportError`] for files that are there but cannot be read. Images that cannot be shown are no error.
-pub fn report(work: &WorkDir, options: &Options) -> Result<Report, ReportError> {
+pub fn report(work: &WorkDir, options: &ReportOptions) -> Result<Report, ReportError> {
     let mut left_out = Vec::new();
     let scores = work
         .folds()

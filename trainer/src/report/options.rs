@@ -4,7 +4,7 @@ use crate::device::TrainDevices;
 
 /// What to show beyond what is in the work directory.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct ReportOptions {
     /// How many of the worst cases to predict again.
     pub worst: usize,
     /// Where to predict them.

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use vesal_bundle::case_scores::{CaseScore, CaseScores};
 
 use super::format::{chain, count, dice, short};
-use super::options::Options;
+use super::options::ReportOptions;
 use super::page::{Section, escaped, figure};
 use super::png::LINES;
 use super::slice::{Scan, SliceError};
@@ -22,7 +22,7 @@ const PREDICTION: usize = 1;
 pub fn section(
     work: &WorkDir,
     scores: &[CaseScores],
-    options: &Options,
+    options: &ReportOptions,
     left_out: &mut Vec<String>,
 ) -> Section {
     let mut section = Section::new("worst", "Worst cases");

@@ -10,7 +10,7 @@ macro_rules! settings {
     ($(
         $(#[doc = $doc:literal])+
         $field:ident: $type:ty => $static:ident $name:literal $otherwise:ident $arguments:tt {
-            group: $group:ident,
+            category: $category:ident,
             example: $example:literal
             $(, range: $range:expr)?
             $(, aliases: $aliases:expr)?
@@ -59,7 +59,7 @@ macro_rules! settings {
                 settings!(@value $otherwise $arguments Setting {
                     definition: Definition {
                         name: $name,
-                        group: Group::$group,
+                        category: Category::$category,
                         doc: concat!($($doc),+),
                         rule: settings!(@rule $otherwise $arguments),
                         example: $example,

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::registry::all;
-use super::setting::{AnySetting, Group};
+use super::setting::{AnySetting, Category};
 use super::words::{searched, value_of};
 
 const HEAD: &str = "\
@@ -21,12 +21,12 @@ Another value of a setting makes another run, which needs a new run directory, b
 
 pub fn markdown() -> String {
     let mut page = HEAD.to_owned();
-    for group in Group::ALL {
-        let of_group = all().iter().copied();
-        let of_group = of_group.filter(|setting| setting.definition().group == group);
-        let mut title = group.name().to_owned();
+    for category in Category::ALL {
+        let of_category = all().iter().copied();
+        let of_category = of_category.filter(|setting| setting.definition().category == category);
+        let mut title = category.name().to_owned();
         title[..1].make_ascii_uppercase();
-        section(&mut page, &title, of_group);
+        section(&mut page, &title, of_category);
     }
     page.push_str(
         "\n## Search space\n\n\

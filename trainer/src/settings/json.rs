@@ -8,7 +8,7 @@ use super::value::Type;
 
 /// Every setting with all that is known of it.
 ///
-/// **Definition**: `{"format": "vesal-settings", "format_version": 1, "settings": [{"name", "aliases", "group",
+/// **Definition**: `{"format": "vesal-settings", "format_version": 1, "settings": [{"name", "aliases", "category",
 /// "description", "type", "schema", "expected", "choices", "default", "rule", "example", "makes_another_run", "search"}]}`.
 /// `default` is null where it depends on the data; `search` is null where a setting is not to be searched.
 pub fn listing() -> Value {
@@ -26,7 +26,7 @@ pub fn listing() -> Value {
         json!({
             "name": definition.name,
             "aliases": definition.aliases,
-            "group": definition.group.name(),
+            "category": definition.category.name(),
             "description": definition.sentence(),
             "type": value_type.name(),
             "schema": value_schema(setting),

@@ -1,9 +1,9 @@
 //! The settings of a training: one registry, from which all that reads or shows them is made.
 //!
-//! A setting is one entry in [`registry`]: name, type, range, default, documentation, group, whether it is part of a run's identity
-//! and how it may be searched. From the entry follow its field in [`Overrides`] and with that `--set NAME=VALUE` and the
-//! key in `task.yaml`, their errors, the help, `docs/settings.md`, the JSON schema and the search space. What a setting
-//! does stands where the planner takes it.
+//! A setting is one entry in [`registry`]: name, type, range, default, documentation, category, whether it is part of a
+//! run's identity, and how it may be searched. Its field in [`Overrides`], `--set NAME=VALUE` and the key in `task.yaml`
+//! with their errors, the help, `docs/settings.md`, the JSON schema and the search space follow from the entry. What a
+//! setting does stands where the planner takes it.
 
 mod choice;
 mod declare;
@@ -23,7 +23,7 @@ pub use json::{listing, schema, search_space};
 pub use overrides::OverrideError;
 pub use registry::{Overrides, all, find};
 pub use setting::{
-    AnySetting, Definition, FixedDefault, Group, OutOfRange, Scale, Search, Setting,
+    AnySetting, Category, Definition, FixedDefault, OutOfRange, Scale, Search, Setting,
 };
 pub use value::{Choice, SettingValue, Type};
 pub use words::{searched, value_of};

@@ -12,7 +12,7 @@ use crate::train_plan::TrainPlan;
 
 /// What a setting belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Group {
+pub enum Category {
     Data,
     Network,
     Patches,
@@ -22,7 +22,7 @@ pub enum Group {
     Hardware,
 }
 
-impl Group {
+impl Category {
     /// In the order that people read them.
     pub const ALL: [Self; 7] = [
         Self::Schedule,
@@ -47,7 +47,7 @@ impl Group {
     }
 }
 
-impl fmt::Display for Group {
+impl fmt::Display for Category {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -76,7 +76,7 @@ pub struct Definition {
     pub name: &'static str,
     /// Other spellings that are read.
     pub aliases: &'static [&'static str],
-    pub group: Group,
+    pub category: Category,
     /// As written in the registry; see [`sentence`](Self::sentence).
     pub doc: &'static str,
     /// What holds where it is not set, in words.
@@ -95,7 +95,7 @@ impl Definition {
     pub(super) const USUAL: Self = Self {
         name: "",
         aliases: &[],
-        group: Group::Data,
+        category: Category::Data,
         doc: "",
         rule: "",
         example: "",

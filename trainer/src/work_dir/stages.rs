@@ -12,7 +12,7 @@ use super::{
     DATA_STATS, DATA_STATS_BY_CASE, DEPLOY_PLAN, TRAIN_PLAN, WorkDir, WorkError, parse_stats, read,
 };
 use crate::analyze::stats::{DataStats, DataStatsByCase, ExcludedCase};
-use crate::analyze::{self, Measures, Options};
+use crate::analyze::{self, AnalysisOptions, Measures};
 use crate::datalist::Case;
 use crate::dataset::TrainingCase;
 use crate::device::TrainDevices;
@@ -86,7 +86,7 @@ impl WorkDir {
         {
             return Ok((Made::Before, done.excluded.clone()));
         }
-        let options = Options {
+        let options = AnalysisOptions {
             labels: self.labels(),
             others_are_background: self.task.classes.is_indexed(),
             histogram: measures.histogram.clone(),

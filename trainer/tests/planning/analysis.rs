@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use crate::dataset_on_disk::{Dataset, image, labels, text};
 use serde_json::{Value, json};
 use vesal_trainer::analyze::findings::FindingKind;
-use vesal_trainer::analyze::stats::Summary;
-use vesal_trainer::analyze::{Analysis, HistogramOptions, Options, analyze, examine};
+use vesal_trainer::analyze::stats::DatasetSummary;
+use vesal_trainer::analyze::{Analysis, AnalysisOptions, HistogramOptions, analyze, examine};
 use vesal_trainer::datalist::Datalist;
 use vesal_trainer::work_dir::{Fault, Request, WorkDir, WorkError};
 use vesal_volume::Affine;
 
-fn run(dataset: &Dataset, options: impl Into<Options>) -> Analysis {
+fn run(dataset: &Dataset, options: impl Into<AnalysisOptions>) -> Analysis {
     let root = dataset.folder.path();
     let datalist = Datalist::from_json(&dataset.datalist(), root, &[]).unwrap();
     analyze(&datalist.training, root, options, |_| {}).unwrap()
@@ -39,10 +39,10 @@ fn far_labels() -> Dataset {
 
 #[test]
 fn components_are_counted_by_label_with_boxes_in_ras() {
-    let options = Options {
+    let options = AnalysisOptions {
         labels: BTreeSet::from([2, 5]),
         components: true,
-        ..Options::default()
+        ..AnalysisOptions::default()
     };
     let analysis = run(&far_labels(), options);
     let case = analysis.cases[0].label_stats.as_ref().unwrap();
@@ -91,9 +91,9 @@ fn histograms_are_counted_per_channel_and_added_up() {
             "image": [format!("{name}.nii.gz"), format!("{name}2.nii.gz")], "label": format!("{name}_label.nii.gz")
         }));
     }
-    let options = Options {
+    let options = AnalysisOptions {
         histogram: Some(HistogramOptions::new(4, &[0.0, 400.0, -800.0, 0.0]).unwrap()),
-        ..Options::from(2)
+        ..AnalysisOptions::from(2)
     };
     let analysis = run(&dataset, options);
     let case = analysis.cases[0].image_histogram.as_ref().unwrap();
@@ -142,7 +142,7 @@ fn images_without_labels_are_measured_and_not_planned_for() {
         "{:?}",
         analysis.findings
     );
-    let Summary::ImagesOnly(summary) = &analysis.summary else {
+    let DatasetSummary::ImagesOnly(summary) = &analysis.summary else {
         panic!("{:?}", analysis.summary)
     };
     assert_eq!(

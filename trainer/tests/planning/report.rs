@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use crate::dataset_on_disk::{Dataset, image, labels};
 use tempfile::TempDir;
 use vesal_trainer::fit::{self, FitOutcome, TrainDevice};
-use vesal_trainer::report::{Options, Report, report};
+use vesal_trainer::report::{Report, ReportOptions, report};
 use vesal_trainer::work_dir::{Request, WorkDir};
 use vesal_volume::Affine;
 
@@ -65,7 +65,7 @@ fn train(work: &WorkDir, fold: usize) {
 }
 
 fn page(work: &WorkDir, worst: usize) -> Report {
-    let options = Options {
+    let options = ReportOptions {
         worst,
         devices: TrainDevice::Cpu.into(),
     };
