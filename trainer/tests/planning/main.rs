@@ -16,6 +16,7 @@ mod command_line;
 mod golden_autoscale;
 mod golden_datastats;
 mod golden_planner;
+mod layers;
 mod planner;
 mod planner_settings;
 mod report;
