@@ -81,6 +81,7 @@ impl Net {
         let label = |index: usize| Label::new(name(index), index as u16, index);
         let channel = |index: usize| Channel::new(name(index), Modality::Mri);
         DeployPlan {
+            restore: Default::default(),
             name: "convolutions".into(),
             channels: (0..self.channels).map(channel).collect(),
             labels: (0..self.channels).map(label).collect(),

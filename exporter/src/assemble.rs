@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 
 use burn_flex::Flex;
 use thiserror::Error;
-use vesal_bundle::deploy_plan::{self, DeployPlan};
+use vesal_bundle::DeployPlan;
 use vesal_bundle::manifest::{EnsembleRecord, Manifest, Member, MemberProvenance, Provenance};
-use vesal_bundle::probe::{self, ProbeError};
+use vesal_bundle::probe::{self, Probe, ProbeError, ProbeRecorder};
 use vesal_bundle::{Bundle, BundleWriter, WriteError};
 use vesal_engine::library::{self, LibraryError, Runtime};
-use vesal_engine::verify::VerifyError;
-use vesal_engine::{Device, EngineOptions, record_probe};
 use vesal_models::Network;
 use vesal_network::NetworkConfig;
 
@@ -55,11 +53,8 @@ pub enum AssembleError {
         /// Why.
         source: Box<ParityError>,
     },
-    /// The probe cannot be recorded.
+    /// The probe cannot be recorded or encoded.
     #[error("the probe cannot be recorded")]
-    Record(#[from] VerifyError),
-    /// The probe cannot be encoded.
-    #[error(transparent)]
     Probe(#[from] ProbeError),
     /// The bundle cannot be written.
     #[error("the bundle cannot be written")]
@@ -71,7 +66,6 @@ impl AssembleError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Library(error) => error.hint(),
-            Self::Record(error) => error.hint(),
             Self::Write(error) => error.hint(),
             Self::Probe(_) | Self::Interface { .. } | Self::Lower { .. } | Self::Parity { .. } => {
                 None
@@ -85,6 +79,8 @@ impl AssembleError {
 pub struct Candidate {
     /// Its file in the bundle.
     pub file: String,
+    /// Index of its deploy plan among those of the bundle.
+    pub plan: usize,
     /// Its weight in the ensemble.
     pub weight: f64,
     /// Its description.
@@ -95,17 +91,25 @@ pub struct Candidate {
     pub provenance: MemberProvenance,
 }
 
-/// What surrounds the networks.
+/// A deploy plan on its way into a bundle.
 #[derive(Debug)]
-pub struct Frame<'a> {
+pub struct PlanFile {
+    /// Its path in the bundle.
+    pub file: String,
+    pub plan: DeployPlan,
+    /// The bytes of the file as they were trained with.
+    pub bytes: Vec<u8>,
+}
+
+/// What a bundle holds beside its networks.
+#[derive(Debug)]
+pub struct BundleMetadata {
     /// Name of the task.
     pub name: String,
     /// Version of the bundle, if its makers count.
     pub version: Option<String>,
-    /// The deploy plan.
-    pub plan: &'a DeployPlan,
-    /// Bytes of the plan's file.
-    pub plan_bytes: &'a [u8],
+    /// The deploy plans that members refer to.
+    pub plans: Vec<PlanFile>,
     /// How the networks are combined, and why it is them.
     pub ensemble: EnsembleRecord,
     /// SHA-256 of the data stats, if known.
@@ -145,83 +149,85 @@ pub fn prepare(
     Ok((runtime, writer))
 }
 
-/// Lowers, checks and compares every network, records the probe and writes the bundle.
+/// Lowers and checks every network, compares the bytes that ship with Burn at the deployed window, records Burn's answers
+/// as the probe, and writes the bundle.
 ///
 /// **Errors**: [`AssembleError`]; nothing is written then.
 pub fn assemble(
     (runtime, mut writer): (&'static Runtime, BundleWriter),
-    frame: &Frame<'_>,
+    metadata: BundleMetadata,
     candidates: Vec<Candidate>,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Assembled, AssembleError> {
-    let mut networks = Vec::new();
     let mut members = Vec::new();
     let mut parities = Vec::new();
+    let plans = &metadata.plans;
+    let combine = metadata.ensemble.combine;
+    let mut recorders: Vec<_> = plans
+        .iter()
+        .map(|plan| ProbeRecorder::new(&plan.plan, combine))
+        .collect();
     for (member, candidate) in candidates.into_iter().enumerate() {
         progress(&format!(
-            "{}: lowering, checking, comparing",
+            "{}: lowering, checking, comparing with Burn at the deployed window",
             candidate.file
         ));
-        check_interface(member, &candidate.config, frame.plan)?;
-        let window = frame.plan.window.size;
-        let onnx =
-            lower::to_onnx(&candidate.network, &candidate.config, window).map_err(|source| {
-                AssembleError::Lower {
-                    member,
-                    source: Box::new(source),
-                }
-            })?;
-        let parity = parity::compare(runtime, &candidate.network, &candidate.config, window)
-            .map_err(|source| AssembleError::Parity {
-                member,
-                source: Box::new(source),
-            })?;
+        let PlanFile { file, plan, .. } = &plans[candidate.plan];
+        check_interface(member, &candidate.config, plan)?;
+        let lowered = lower::to_onnx(&candidate.network, &candidate.config, plan.window.size);
+        let onnx = lowered.map_err(|source| AssembleError::Lower {
+            member,
+            source: Box::new(source),
+        })?;
+        let recorder = &mut recorders[candidate.plan];
+        let comparison = parity::compare(
+            runtime,
+            &onnx,
+            &candidate.network,
+            &candidate.config,
+            recorder.input(),
+        );
+        let (parity, logits) = comparison.map_err(|source| AssembleError::Parity {
+            member,
+            source: Box::new(source),
+        })?;
+        recorder.add(logits, candidate.weight)?;
         parities.push(parity);
         writer.add(&candidate.file, &onnx)?;
-        networks.push(onnx);
         members.push(Member {
             file: candidate.file,
+            deploy_plan: file.clone(),
             weight: candidate.weight,
             provenance: candidate.provenance,
         });
     }
-
-    progress("recording the probe");
-    let weighted: Vec<(&[u8], f64)> = networks
-        .iter()
-        .zip(&members)
-        .map(|(onnx, member): (&Vec<u8>, &Member)| (onnx.as_slice(), member.weight))
-        .collect();
-    let options = EngineOptions {
-        device: Device::Cpu,
-        library: Some(runtime.path().to_path_buf()),
-        ..Default::default()
+    // In the order of the first members that refer to them.
+    let order = |plan: &PlanFile| {
+        members
+            .iter()
+            .position(|m: &Member| m.deploy_plan == plan.file)
     };
-    let interface = parity::interface();
-    let probe = record_probe(
-        frame.plan,
-        &interface,
-        &weighted,
-        frame.ensemble.combine,
-        &options,
-    )?;
-    writer.add(deploy_plan::FILE_NAME, frame.plan_bytes)?;
+    let mut order: Vec<_> = plans.iter().map(order).zip(recorders).collect();
+    order.sort_by_key(|(first, _)| *first);
+    let probe = Probe::record(order.into_iter().map(|(_, recorder)| recorder).collect())?;
+    for plan in plans {
+        writer.add(&plan.file, &plan.bytes)?;
+    }
     writer.add(probe::FILE_NAME, &probe.to_json()?)?;
     let bundle = writer.finish(Manifest {
-        name: frame.name.clone(),
-        version: frame.version.clone(),
-        deploy_plan: deploy_plan::FILE_NAME.into(),
+        name: metadata.name,
+        version: metadata.version,
         probe: probe::FILE_NAME.into(),
-        network: interface,
+        network: parity::interface(),
         members,
-        ensemble: frame.ensemble.clone(),
+        ensemble: metadata.ensemble,
         provenance: Provenance {
             versions: BTreeMap::from([
                 ("vesal-export".into(), env!("CARGO_PKG_VERSION").into()),
                 ("burn".into(), BURN_VERSION.into()),
                 ("onnxruntime".into(), runtime.version().into()),
             ]),
-            data_stats_sha256: frame.data_stats_sha256.clone(),
+            data_stats_sha256: metadata.data_stats_sha256,
         },
         files: BTreeMap::new(),
     })?;

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
-use vesal_bundle::deploy_plan::PlanError;
+use vesal_bundle::deploy_plan::{self, PlanError};
 use vesal_bundle::manifest::MemberProvenance;
 
-use crate::assemble::{self, AssembleError, Assembled, Candidate, Destination, Frame};
+use crate::assemble::{
+    self, AssembleError, Assembled, BundleMetadata, Candidate, Destination, PlanFile,
+};
 use crate::runs::{self, Run, RunsError};
 use crate::selection::{self, SelectionError, Wish};
 use crate::weights::{self, WeightsError};
@@ -83,45 +85,18 @@ pub fn package(
     let selected = selection::select(runs::find(work_dir)?, to_train, wish)?;
     let prepared = assemble::prepare(destination)?;
     let ensemble = selected.record()?;
+    let plans = Plans::read(selected.members.iter().map(|(run, _)| run))?;
     let first = &selected.members[0].0;
-    for (run, _) in &selected.members[1..] {
-        let differ = |what| PackageError::Disagree {
-            first: first.name.clone(),
-            second: run.name.clone(),
-            what,
-        };
-        if run.record.deploy_plan.sha256 != first.record.deploy_plan.sha256 {
-            return Err(differ("deploy plans"));
-        }
-        if run.record.data_stats.sha256 != first.record.data_stats.sha256 {
-            return Err(differ("data stats"));
-        }
-    }
-    let directory = &first.directory;
-    let plan_bytes = first
-        .record
-        .deploy_plan
-        .read(directory)
-        .map_err(first.broken())?;
-    first
-        .record
-        .data_stats
-        .read(directory)
-        .map_err(first.broken())?;
-    let plan = DeployPlan::from_json(&plan_bytes).map_err(|source| PackageError::Plan {
-        run: first.name.clone(),
-        source,
-    })?;
-    let frame = Frame {
-        name: name.unwrap_or(&plan.name).to_owned(),
+    let metadata = BundleMetadata {
+        name: name.unwrap_or(&plans.files[0].plan.name).to_owned(),
         version: destination.version.clone(),
-        plan: &plan,
-        plan_bytes: &plan_bytes,
         ensemble,
         data_stats_sha256: Some(first.record.data_stats.sha256.clone()),
+        plans: plans.files,
     };
     let mut runs_of_fold: BTreeMap<usize, usize> = BTreeMap::new();
-    let candidates = selected.members.into_iter().map(|(run, weight)| {
+    let members = selected.members.into_iter().zip(plans.of_run);
+    let candidates = members.map(|((run, weight), plan)| {
         progress(&format!("{}: reading weights", run.name));
         let fold = run.record.fold;
         let count = runs_of_fold.entry(fold).or_default();
@@ -130,13 +105,69 @@ pub fn package(
             1 => format!("members/fold-{fold}.onnx"),
             count => format!("members/fold-{fold}-{count}.onnx"),
         };
-        load(run, weight, file)
+        load(run, weight, file, plan)
     });
     let candidates = candidates.collect::<Result<Vec<_>, _>>()?;
-    Ok(assemble::assemble(prepared, &frame, candidates, progress)?)
+    Ok(assemble::assemble(
+        prepared, metadata, candidates, progress,
+    )?)
 }
 
-fn load(run: Run, weight: f64, file: String) -> Result<Candidate, PackageError> {
+/// The deploy plans of runs, each once.
+struct Plans {
+    files: Vec<PlanFile>,
+    /// Index of each run's plan.
+    of_run: Vec<usize>,
+}
+
+impl Plans {
+    /// Reads the plans of runs, and checks that these can be members of one ensemble.
+    fn read<'a>(runs: impl Iterator<Item = &'a Run>) -> Result<Self, PackageError> {
+        let mut digests: Vec<(&str, &Run)> = Vec::new();
+        let mut files: Vec<PlanFile> = Vec::new();
+        let mut of_run = Vec::new();
+        for run in runs {
+            let first = digests.first().map_or(run, |(_, first)| first);
+            let disagree = |what| PackageError::Disagree {
+                first: first.name.clone(),
+                second: run.name.clone(),
+                what,
+            };
+            if run.record.data_stats.sha256 != first.record.data_stats.sha256 {
+                return Err(disagree("data stats"));
+            }
+            let digest = run.record.deploy_plan.sha256.as_str();
+            if let Some(known) = digests.iter().position(|(known, _)| *known == digest) {
+                of_run.push(known);
+                continue;
+            }
+            let bytes = run.record.deploy_plan.read(&run.directory);
+            let bytes = bytes.map_err(run.broken())?;
+            let plan = DeployPlan::from_json(&bytes).map_err(|source| PackageError::Plan {
+                run: run.name.clone(),
+                source,
+            })?;
+            let agreed = files.first().map(|first| &first.plan);
+            if let Some(what) = agreed.and_then(|agreed| agreed.disagreement(&plan)) {
+                return Err(disagree(what));
+            }
+            run.record
+                .data_stats
+                .read(&run.directory)
+                .map_err(run.broken())?;
+            let file = match files.len() {
+                0 => deploy_plan::FILE_NAME.to_owned(),
+                count => format!("deploy_plan_{}.json", count + 1),
+            };
+            of_run.push(files.len());
+            digests.push((digest, run));
+            files.push(PlanFile { file, plan, bytes });
+        }
+        Ok(Self { files, of_run })
+    }
+}
+
+fn load(run: Run, weight: f64, file: String, plan: usize) -> Result<Candidate, PackageError> {
     let bytes = run
         .record
         .weights
@@ -148,6 +179,7 @@ fn load(run: Run, weight: f64, file: String) -> Result<Candidate, PackageError> 
         .map_err(|source| PackageError::Weights { run: name, source })?;
     Ok(Candidate {
         file,
+        plan,
         weight,
         config: record.network,
         network,

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
-use ndarray::{Array5, ShapeError};
+use ndarray::{Array4, Array5, Axis, ShapeError};
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::{Activation, Channel, Label, Modality};
@@ -17,24 +17,17 @@ use vesal_network::NetworkConfig;
 use vesal_onnx::OPSET;
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 
-use crate::lower::{self, INPUT, LowerError, OUTPUT};
+use crate::lower::{INPUT, OUTPUT};
 
 /// Largest tolerated difference, as a fraction of the largest logit or of 1, whichever is more.
 ///
 /// Both sides compute in 32-bit floats and add in different orders; a wrong padding, stride or weight is off by orders of
 /// magnitude more.
 pub const TOLERANCE: f64 = 1e-4;
-/// Longest side of the window that an export is compared on.
-const MAX_SIDE: usize = 64;
-/// Seed of the compared input.
-const SEED: u32 = 20_250;
 
-/// Why a network and its ONNX form cannot be compared, or differ.
+/// Why a network and its ONNX form cannot be compared, or in what they differ.
 #[derive(Debug, Error)]
 pub enum ParityError {
-    /// The network cannot be lowered.
-    #[error(transparent)]
-    Lower(#[from] LowerError),
     /// ONNX Runtime refuses or fails.
     #[error(transparent)]
     Predictor(#[from] PredictorError),
@@ -113,35 +106,38 @@ pub fn run_onnx(
 
 /// Compares a network with its ONNX form on an input.
 ///
+/// Gives Burn's logits as well, `[N, K, X, Y, Z]`.
+///
 /// **Errors**: [`ParityError`]; [`ParityError::Differ`] beyond [`TOLERANCE`].
 pub fn compare_on(
     runtime: &'static Runtime,
+    onnx: &[u8],
     network: &Network<Flex>,
     config: &NetworkConfig,
     input: &Array5<f32>,
-) -> Result<Parity, ParityError> {
+) -> Result<(Parity, Array5<f32>), ParityError> {
     let (n, c, x, y, z) = input.dim();
-    let window = [x, y, z];
-    let onnx = lower::to_onnx(network, config, window)?;
-    let found = run_onnx(runtime, &onnx, config, input)?;
-
+    let found = run_onnx(runtime, onnx, config, input)?;
     let values: Vec<f32> = input.iter().copied().collect();
     let tensor = Tensor::<Flex, 5>::from_data(
         TensorData::new(values, [n, c, x, y, z]),
         &Default::default(),
     );
-    let logits = network.forward(tensor).into_data();
-    let expected = logits.as_slice::<f32>().map_err(|_| ParityError::Logits)?;
-    if expected.len() != found.len() {
+    let logits = network.forward(tensor);
+    let [n, k, x, y, z] = logits.dims();
+    let logits = logits.into_data().into_vec::<f32>();
+    let logits = logits.map_err(|_| ParityError::Logits)?;
+    let expected = Array5::from_shape_vec([n, k, x, y, z], logits)?;
+    if expected.dim() != found.dim() {
         return Err(ParityError::Logits);
     }
 
     let mut parity = Parity {
         max_difference: 0.,
         max_logit: 0.,
-        window,
+        window: [x, y, z],
     };
-    for (found, expected) in found.iter().zip(expected) {
+    for (found, expected) in found.iter().zip(&expected) {
         let difference = f64::from((found - expected).abs());
         // NaN is a difference too.
         if difference.is_nan() || difference > parity.max_difference {
@@ -151,7 +147,7 @@ pub fn compare_on(
     }
     let limit = parity.limit();
     if parity.max_difference <= limit {
-        Ok(parity)
+        Ok((parity, expected))
     } else {
         Err(ParityError::Differ {
             difference: parity.max_difference,
@@ -160,29 +156,19 @@ pub fn compare_on(
     }
 }
 
-/// Compares a network with its ONNX form on one seeded window: the deployed one, shortened to 64 voxels a side or two
-/// strides of the whole network, because Burn on a processor takes minutes for the largest.
+/// Compares a network with the bytes of its ONNX file on one window, and gives Burn's logits, `[K, X, Y, Z]`.
 ///
 /// **Errors**: as [`compare_on`].
 pub fn compare(
     runtime: &'static Runtime,
+    onnx: &[u8],
     network: &Network<Flex>,
     config: &NetworkConfig,
-    window: [usize; 3],
-) -> Result<Parity, ParityError> {
-    lower::check_window(config, window)?;
-    let factors = config.shape_factor();
-    let window = std::array::from_fn(|axis| {
-        let factor = factors[axis];
-        window[axis].min((MAX_SIDE / factor).max(2) * factor)
-    });
-    let input = ProbeInput::new(SEED, config.in_channels(), window);
-    compare_on(
-        runtime,
-        network,
-        config,
-        &Array5::from_shape_vec(input.shape, input.values())?,
-    )
+    input: &ProbeInput,
+) -> Result<(Parity, Array4<f32>), ParityError> {
+    let input = Array5::from_shape_vec(input.shape, input.values())?;
+    let (parity, logits) = compare_on(runtime, onnx, network, config, &input)?;
+    Ok((parity, logits.index_axis_move(Axis(0), 0)))
 }
 
 /// A plan whose only content is the shape of a network.
@@ -190,6 +176,7 @@ fn plain_plan(config: &NetworkConfig, window: [usize; 3]) -> DeployPlan {
     let channel = |index| Channel::new(format!("image {index}"), Modality::Mri);
     let label = |class_index| Label::new(format!("class {class_index}"), 0, class_index);
     DeployPlan {
+        restore: Default::default(),
         name: "parity".into(),
         channels: (0..config.in_channels()).map(channel).collect(),
         labels: (0..config.out_channels()).map(label).collect(),

@@ -133,6 +133,8 @@ pub fn engine(error: EngineError) -> Failure {
         | EngineError::Shape(_)
         | EngineError::Predict { .. }
         | EngineError::Mean(_)
+        | EngineError::Groups { .. }
+        | EngineError::Block(_)
         | EngineError::Labeling(_) => Exit::Device,
     };
     let hint = error.hint().map(str::to_owned);

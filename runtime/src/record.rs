@@ -382,6 +382,7 @@ mod tests {
             )
         };
         DeployPlan {
+            restore: Default::default(),
             name: "task".into(),
             channels: Vec::new(),
             labels: values.into_iter().enumerate().map(label).collect(),

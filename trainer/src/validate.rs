@@ -204,6 +204,7 @@ mod tests {
     fn plan() -> DeployPlan {
         let label = |class_index, name: &str, value| Label::new(name, value, class_index);
         DeployPlan {
+            restore: Default::default(),
             name: "test".into(),
             channels: vec![Channel::new("image", Modality::Mri)],
             labels: vec![
@@ -261,6 +262,7 @@ mod tests {
             ..Label::new(name, 1u16 << class_index, class_index)
         };
         let plan = DeployPlan {
+            restore: Default::default(),
             labels: vec![region(0, "whole", vec![1, 2]), region(1, "core", vec![2])],
             activation: Activation::Sigmoid,
             ..plan()

@@ -99,7 +99,7 @@ fn progress(step: &str) {
 /// How to exit when a bundle cannot be put together.
 fn assemble_exit(error: &AssembleError) -> Exit {
     match error {
-        AssembleError::Library(_) | AssembleError::Record(_) => Exit::Device,
+        AssembleError::Library(_) => Exit::Device,
         AssembleError::Parity { source, .. } => match &**source {
             crate::parity::ParityError::Predictor(_) => Exit::Device,
             _ => Exit::Bug,

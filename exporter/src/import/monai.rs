@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use vesal_bundle::DicomRules;
-use vesal_bundle::deploy_plan::PlanError;
+use vesal_bundle::deploy_plan::{self, PlanError};
 use vesal_bundle::dicom_rules::RulesError;
 use vesal_bundle::manifest::{EnsembleRecord, MemberProvenance};
 use vesal_files::digest;
@@ -14,7 +14,9 @@ use vesal_network::{ArchitectureError, ConfigError, NetworkConfig};
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::plan::{self, Overrides, Planned, PlanningError};
 use super::settings::Settings;
-use crate::assemble::{self, AssembleError, Assembled, Candidate, Destination, Frame};
+use crate::assemble::{
+    self, AssembleError, Assembled, BundleMetadata, Candidate, Destination, PlanFile,
+};
 use crate::weights::{self, WeightsError};
 
 /// Why checkpoints do not become a bundle.
@@ -173,16 +175,18 @@ pub fn import(
     if let Some((path, rules)) = rules {
         rules.apply(&mut plan).map_err(unusable(path))?;
     }
-    let plan_bytes = plan.to_json()?;
-    let frame = Frame {
+    let metadata = BundleMetadata {
         name: plan.name.clone(),
         version: destination.version.clone(),
-        plan: &plan,
-        plan_bytes: &plan_bytes,
+        plans: vec![PlanFile {
+            file: deploy_plan::FILE_NAME.into(),
+            bytes: plan.to_json()?,
+            plan,
+        }],
         ensemble: EnsembleRecord::default(),
         data_stats_sha256: None,
     };
-    let assembled = assemble::assemble(prepared, &frame, candidates, progress)?;
+    let assembled = assemble::assemble(prepared, metadata, candidates, progress)?;
     Ok(Imported {
         assembled,
         assumptions,
@@ -245,6 +249,7 @@ fn load(
         planned,
         Candidate {
             file,
+            plan: 0,
             weight: 1.,
             config,
             network,

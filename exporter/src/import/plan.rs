@@ -185,6 +185,7 @@ pub(super) fn plan(
     let further = further.map(|(key, mode)| Channel::new(key.clone(), modality_of(mode)));
 
     let plan = DeployPlan {
+        restore: Default::default(),
         name: flags
             .name
             .clone()

@@ -72,7 +72,7 @@ fn folds_become_a_bundle_that_verifies() {
         runtime().version()
     );
     assert_eq!(
-        fs::read(output.join(&manifest.deploy_plan)).unwrap(),
+        fs::read(output.join(manifest.deploy_plans()[0])).unwrap(),
         fs::read(work.path().join("deploy_plan.json")).unwrap()
     );
     for (index, member) in manifest.members.iter().enumerate() {

@@ -1,14 +1,17 @@
 //! Burn and ONNX Runtime compute the same, whole tensors, for every shape of network.
 
 use crate::support::{self, config, input, network, runtime};
+use vesal_bundle::probe::ProbeInput;
 use vesal_exporter::lower::{self, LowerError};
-use vesal_exporter::parity::{self, compare_on};
+use vesal_exporter::parity::{self, ParityError, compare_on};
 use vesal_network::NetworkConfig;
 
 fn agree(config: NetworkConfig, batch: usize, window: [usize; 3]) {
     let [x, y, z] = window;
     let input = input(5, [batch, config.in_channels(), x, y, z]);
-    let parity = compare_on(runtime(), &network(&config, 100), &config, &input)
+    let network = network(&config, 100);
+    let onnx = lower::to_onnx(&network, &config, window).unwrap();
+    let (parity, _) = compare_on(runtime(), &onnx, &network, &config, &input)
         .unwrap_or_else(|error| panic!("{config:?}: {error}"));
     assert!(parity.max_logit > 0.1, "logits vanish: {parity:?}");
 }
@@ -47,10 +50,20 @@ fn five_levels() {
 }
 
 #[test]
-fn the_deployed_window_is_compared_whole_if_it_is_small() {
+fn the_bytes_that_ship_are_compared_at_the_deployed_window() {
     let config = config(&[1, 1, 1], [1, 2], None);
-    let found = parity::compare(runtime(), &network(&config, 1), &config, [12, 20, 100]).unwrap();
-    assert_eq!(found.window, [12, 20, 64]);
+    let (network, other) = (network(&config, 1), network(&config, 200));
+    let window = [12, 20, 100];
+    let onnx = lower::to_onnx(&network, &config, window).unwrap();
+    let probe = ProbeInput::new(3, 1, window);
+    let (found, logits) = parity::compare(runtime(), &onnx, &network, &config, &probe).unwrap();
+    assert_eq!(found.window, window);
+    assert_eq!(logits.dim(), (2, 12, 20, 100));
+    let differ = parity::compare(runtime(), &onnx, &other, &config, &probe);
+    assert!(
+        matches!(differ, Err(ParityError::Differ { .. })),
+        "{differ:?}"
+    );
 }
 
 #[test]

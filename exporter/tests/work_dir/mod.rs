@@ -34,6 +34,7 @@ pub fn plan() -> DeployPlan {
         )
     };
     DeployPlan {
+        restore: Default::default(),
         name: "phantom".into(),
         channels: vec![Channel::new("image", Modality::Mri)],
         labels: (0..3).map(label).collect(),

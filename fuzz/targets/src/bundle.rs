@@ -41,10 +41,10 @@ pub const DOCUMENTS: Target = Target {
                 }
                 Err(error) => error.to_string(),
             },
-            2 => match Probe::from_json(json, &made::plan(), MEMBERS) {
+            2 => match Probe::from_json(json, &[(&made::plan(), MEMBERS)]) {
                 Ok(probe) => {
                     let voxels = made::WINDOW.iter().product();
-                    let labels = probe.labels.decode(voxels);
+                    let labels = probe.groups[0].labels.decode(voxels);
                     assert!(labels.is_ok_and(|labels| labels.len() == voxels));
                     return;
                 }

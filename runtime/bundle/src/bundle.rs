@@ -37,9 +37,18 @@ pub enum BundleError {
     /// The manifest is unusable.
     #[error("the bundle's manifest is unusable")]
     Manifest(#[from] ManifestError),
-    /// The deploy plan is unusable.
+    /// A deploy plan is unusable.
     #[error("the bundle's deploy plan is unusable")]
     Plan(#[from] PlanError),
+    /// Members whose plans contradict each other.
+    #[error(
+        "the bundle's deploy plans `{first}` and `{second}` have different {what}, expected the same"
+    )]
+    PlansDisagree {
+        first: String,
+        second: String,
+        what: &'static str,
+    },
     /// The probe is unusable.
     #[error("the bundle's probe is unusable")]
     Probe(#[from] ProbeError),
@@ -117,6 +126,9 @@ impl BundleError {
             ),
             Self::Manifest(error) => error.hint(),
             Self::Plan(error) => error.hint(),
+            Self::PlansDisagree { .. } => {
+                Some("the bundle was put together wrongly: export it again")
+            }
             Self::Probe(error) => error.hint(),
             Self::Document(error) => error.hint(),
             Self::Signature(error) => error.hint(),
@@ -134,6 +146,14 @@ impl BundleError {
     }
 }
 
+/// The members of a bundle that share a deploy plan.
+#[derive(Debug, Clone)]
+pub struct MemberGroup {
+    pub plan: Arc<DeployPlan>,
+    /// Indices of the members, ascending.
+    pub members: Vec<usize>,
+}
+
 /// An opened bundle: complete, every file as its manifest says, plan and probe valid.
 #[derive(Debug, Clone)]
 pub struct Bundle {
@@ -142,7 +162,7 @@ pub struct Bundle {
     manifest_bytes: Vec<u8>,
     digest: String,
     signed: bool,
-    plan: DeployPlan,
+    groups: Vec<MemberGroup>,
     probe: Probe,
 }
 
@@ -212,22 +232,20 @@ impl Bundle {
                 check_file(directory, &manifest, file)?;
             }
         }
-        let plan_bytes = read_checked(
-            directory,
-            &manifest,
-            &manifest.deploy_plan,
-            DeployPlan::MAX_BYTES,
-        )?;
-        let plan = DeployPlan::from_json(&plan_bytes)?;
+        let groups = read_groups(directory, &manifest)?;
         let probe_bytes = read_checked(directory, &manifest, &manifest.probe, Probe::MAX_BYTES)?;
-        let probe = Probe::from_json(&probe_bytes, &plan, manifest.members.len())?;
+        let counts: Vec<_> = groups
+            .iter()
+            .map(|group| (group.plan.as_ref(), group.members.len()))
+            .collect();
+        let probe = Probe::from_json(&probe_bytes, &counts)?;
         Ok(Self {
             directory: directory.into(),
             digest: digest::sha256(&manifest_bytes),
             manifest,
             manifest_bytes,
             signed,
-            plan,
+            groups,
             probe,
         })
     }
@@ -257,9 +275,14 @@ impl Bundle {
         &self.digest
     }
 
-    /// Its deploy plan.
+    /// The deploy plan of the first member. Channels, images, labels and activation are those of all plans.
     pub fn plan(&self) -> &DeployPlan {
-        &self.plan
+        &self.groups[0].plan
+    }
+
+    /// The members by deploy plan, in the order of the first members that refer to them; at least one.
+    pub fn groups(&self) -> &[MemberGroup] {
+        &self.groups
     }
 
     /// Its probe.
@@ -307,6 +330,31 @@ impl Bundle {
         })?;
         Ok(&member.file)
     }
+}
+
+/// Reads the deploy plans, and checks that they agree.
+fn read_groups(directory: &Path, manifest: &Manifest) -> Result<Vec<MemberGroup>, BundleError> {
+    let mut groups: Vec<MemberGroup> = Vec::new();
+    let files = manifest.deploy_plans();
+    for file in &files {
+        let bytes = read_checked(directory, manifest, file, DeployPlan::MAX_BYTES)?;
+        let plan = DeployPlan::from_json(&bytes)?;
+        let first = groups.first().map(|group| &group.plan);
+        if let Some(what) = first.and_then(|first| first.disagreement(&plan)) {
+            return Err(BundleError::PlansDisagree {
+                first: files[0].into(),
+                second: (*file).into(),
+                what,
+            });
+        }
+        let members = manifest.members.iter().enumerate();
+        let own = members.filter(|(_, member)| member.deploy_plan == *file);
+        groups.push(MemberGroup {
+            plan: Arc::new(plan),
+            members: own.map(|(index, _)| index).collect(),
+        });
+    }
+    Ok(groups)
 }
 
 /// Reads a file as long as it is now, without a second copy of it.

@@ -6,12 +6,14 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use vesal_volume::LabelMap;
 pub use vesal_volume::postprocess::Activation;
+pub use vesal_volume::preprocess::Restore;
 use vesal_volume::preprocess::{Step, check_steps, image_channels};
 use vesal_volume::window::WindowPlan;
 
 use crate::name;
 use vesal_files::document::{self, VersionedDocument};
 
+mod agreement;
 mod channel;
 mod code;
 mod error;
@@ -49,6 +51,9 @@ pub struct DeployPlan {
     pub preprocessing: Vec<Step>,
     /// Sliding window.
     pub window: WindowPlan,
+    /// What is brought back to the grid of the input: probabilities, or logits that become probabilities there.
+    #[serde(default, skip_serializing_if = "Restore::is_default")]
+    pub restore: Restore,
 }
 
 impl VersionedDocument for DeployPlan {

@@ -18,7 +18,7 @@ pub mod run_record;
 pub mod signature;
 pub mod writer;
 
-pub use bundle::{Bundle, BundleError};
+pub use bundle::{Bundle, BundleError, MemberGroup};
 pub use deploy_plan::DeployPlan;
 pub use dicom_rules::DicomRules;
 pub use manifest::Manifest;

@@ -6,8 +6,9 @@ use std::thread;
 
 use ndarray::{Array5, ArrayView5, Axis};
 use vesal_bundle::manifest::NetworkInterface;
-use vesal_bundle::{Bundle, DeployPlan};
+use vesal_bundle::{Bundle, DeployPlan, MemberGroup};
 use vesal_volume::postprocess::{Combination, Combine};
+use vesal_volume::preprocess::Restore;
 use vesal_volume::window::PatchPredictor;
 
 use crate::device::Device;
@@ -25,10 +26,10 @@ struct Networks<'a> {
     check: &'a Check<'a>,
 }
 
-/// The networks of a bundle, loaded once, and the plan around them.
+/// The networks of a bundle, loaded once, and their deploy plans.
 #[derive(Debug)]
 pub struct Ensemble {
-    pub(crate) plan: Arc<DeployPlan>,
+    pub(crate) groups: Vec<MemberGroup>,
     pub(crate) members: Vec<(OnnxPredictor, f64)>,
     pub(crate) combine: Combine,
     device: Device,
@@ -48,7 +49,7 @@ impl Ensemble {
             .map(|member| member.weight)
             .collect();
         let ensemble = Self::load(
-            bundle.plan(),
+            bundle.groups().to_vec(),
             &manifest.network,
             &weights,
             &Networks {
@@ -71,8 +72,12 @@ impl Ensemble {
         options: &EngineOptions,
     ) -> Result<Self, EngineError> {
         let weights: Vec<f64> = networks.iter().map(|(_, weight)| *weight).collect();
+        let group = MemberGroup {
+            plan: Arc::new(plan.clone()),
+            members: (0..networks.len()).collect(),
+        };
         Self::load(
-            plan,
+            vec![group],
             interface,
             &weights,
             &Networks {
@@ -89,7 +94,7 @@ impl Ensemble {
     }
 
     fn load(
-        plan: &DeployPlan,
+        groups: Vec<MemberGroup>,
         interface: &NetworkInterface,
         weights: &[f64],
         networks: &Networks<'_>,
@@ -101,6 +106,8 @@ impl Ensemble {
         let runtime = runtime(options.library.as_deref())?;
         let load = |device| {
             let load_member = |(member, &weight)| {
+                let group = groups.iter().find(|group| group.members.contains(&member));
+                let plan = &group.ok_or(EngineError::NoMembers)?.plan;
                 let network = (networks.read)(member)?;
                 thread::scope(|scope| {
                     // A digest takes as long as the rest: nothing is used before it is checked.
@@ -143,7 +150,7 @@ impl Ensemble {
             device => (device, load(device)?, None),
         };
         Ok(Self {
-            plan: Arc::new(plan.clone()),
+            groups,
             members,
             combine: Combine::default(),
             device,
@@ -179,32 +186,49 @@ impl Ensemble {
         self.runtime
     }
 
-    /// Plan around the networks.
+    /// The deploy plan of the first member. Channels, images, labels and activation are those of all plans.
     pub fn plan(&self) -> &DeployPlan {
-        &self.plan
+        &self.groups[0].plan
+    }
+
+    /// The members by deploy plan; at least one.
+    pub fn groups(&self) -> &[MemberGroup] {
+        &self.groups
+    }
+
+    /// Whether members meet on the grid of the input, and not on the one grid that all of them predict.
+    pub(crate) fn combines_on_input_grid(&self) -> bool {
+        self.groups.len() > 1 || self.groups[0].plan.restore == Restore::Logits
+    }
+
+    /// Whether the members of a group that meet others on the grid of the input are combined with each other before.
+    pub(crate) fn is_together(&self, group: &MemberGroup) -> bool {
+        self.combine == Combine::Mean && group.plan.restore == Restore::Probabilities
     }
 
     pub(crate) fn predictors(&self) -> impl Iterator<Item = &OnnxPredictor> {
         self.members.iter().map(|(predictor, _)| predictor)
     }
 
-    /// Logits of every member for one window, in turn, and the labels that the ensemble gives it.
+    /// Logits of every member of a group for one window, in turn, and the labels that the group gives it.
     ///
     /// **Shapes**: input `[1, C, X, Y, Z]`; logits `[1, K, X, Y, Z]`; labels `[X, Y, Z]` in C order.
     pub(crate) fn answer(
         &mut self,
+        group: usize,
         input: &Array5<f32>,
         mut look: impl FnMut(usize, ArrayView5<'_, f32>),
     ) -> Result<Vec<u16>, EngineError> {
-        let mut combination = Combination::new(self.combine, self.plan.activation);
-        for (member, (predictor, weight)) in self.members.iter_mut().enumerate() {
+        let MemberGroup { plan, members } = &self.groups[group];
+        let mut combination = Combination::new(self.combine, plan.activation);
+        for &member in members {
+            let (predictor, weight) = &mut self.members[member];
             let logits = predictor
                 .logits(input.view())
                 .map_err(|source| EngineError::Member { member, source })?;
             look(member, logits.view());
             combination.add(logits.index_axis_move(Axis(0), 0), *weight)?;
         }
-        let plan = &self.plan;
         let labels = plan
             .activation
             .labels(combination.finish()?.view(), &plan.label_values())?;

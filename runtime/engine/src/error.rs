@@ -3,7 +3,7 @@
 use ndarray::ShapeError;
 use thiserror::Error;
 use vesal_bundle::BundleError;
-use vesal_volume::postprocess::{LabelingError, MeanError};
+use vesal_volume::postprocess::{InputGridError, LabelingError, MeanError};
 use vesal_volume::preprocess::PreprocessError;
 use vesal_volume::window::{StitchError, WindowError};
 
@@ -33,6 +33,9 @@ pub enum EngineError {
     /// There is nothing to run.
     #[error("the ensemble has no member, expected at least 1")]
     NoMembers,
+    /// A case that was prepared for other plans.
+    #[error("the case is prepared for {found} deploy plans, the bundle has {expected}")]
+    Groups { found: usize, expected: usize },
     /// The case has other channels than the networks take.
     #[error("the case has {found} channels, the bundle expects {} ({})", expected.len(), expected.join(", "))]
     Channels {
@@ -61,6 +64,9 @@ pub enum EngineError {
     /// The members' predictions cannot be combined.
     #[error(transparent)]
     Mean(#[from] MeanError),
+    /// A block of probabilities lies where none can be.
+    #[error(transparent)]
+    Block(InputGridError),
     /// Probabilities give no labels.
     #[error(transparent)]
     Labeling(#[from] LabelingError),
@@ -87,6 +93,16 @@ impl EngineError {
                 Some("`vesal inspect BUNDLE` lists the channels and their order")
             }
             _ => None,
+        }
+    }
+}
+
+impl From<InputGridError> for EngineError {
+    fn from(error: InputGridError) -> Self {
+        match error {
+            InputGridError::Combine(error) => error.into(),
+            InputGridError::Label(error) => error.into(),
+            error @ InputGridError::Block { .. } => Self::Block(error),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use ndarray::{Array3, ArrayView4};
 use rayon::prelude::*;
+use vesal_volume::orientation::AxisTransform;
 use vesal_volume::window::{Blending, Progress, SlidingWindowInferer, StitchError, WindowPlan};
 
 use crate::cuda::CudaInferer;
@@ -26,7 +27,11 @@ impl<'a> MemberInferer<'a> {
         predictor: &mut OnnxPredictor,
     ) -> Result<Self, StitchError<PredictorError>> {
         let total = blending.grid().count();
-        let inferer = predictor.cuda_inferer(volume, plan, blending);
+        // The GPU's kernels cut and blend windows along X alone.
+        let inferer = match *blending.traversal() == AxisTransform::IDENTITY {
+            true => predictor.cuda_inferer(volume, plan, blending),
+            false => Ok(None),
+        };
         match inferer.map_err(|source| StitchError::Predict {
             window: 1,
             total,

@@ -1,7 +1,6 @@
 //! Segmenting a case: planes are restored and labeled while later windows are still to be predicted.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use vesal_volume::Volume;
@@ -10,10 +9,14 @@ use vesal_volume::window::Blending;
 use crate::ensemble::Ensemble;
 use crate::error::EngineError;
 use crate::inferer::MemberInferer;
-use crate::postprocessor::{PlaneConsumer, PostprocessRequest, ProbabilitySink};
+use crate::postprocess::{
+    Passed, PlaneConsumer, PostprocessRequest, PredictedMember, Predictions, ProbabilitySink,
+};
 use crate::predictor::OnnxPredictor;
 use crate::prepared::PreparedCase;
-use crate::segmentation::{PendingSegmentation, PostprocessHandle, Segmentation, StageTimes};
+use crate::segmentation::{
+    PendingSegmentation, PostprocessHandle, Segmentation, StageTimes, Windows,
+};
 
 /// Where a segmentation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +44,7 @@ impl Ensemble {
         progress: &mut dyn FnMut(Stage) -> ControlFlow<()>,
     ) -> Result<Segmentation, EngineError> {
         report(progress, Stage::Prepare)?;
-        let case = PreparedCase::new(images, &self.plan)?;
+        let case = PreparedCase::new(images, &self.groups)?;
         self.predict_prepared(case, probabilities, progress)?
             .finish()
     }
@@ -51,6 +54,10 @@ impl Ensemble {
     /// Windows go along X. As soon as no further window reaches a plane, it is combined over the members, resampled onto the
     /// input's grid and reduced to labels: every member holds the logits of as many planes as a window has, and nothing
     /// holds all probabilities. Votes are counted on the plan's grid, and their shares are resampled like probabilities.
+    ///
+    /// Where there are several plans, or where a plan restores logits, windows go along the axis of the input that the first
+    /// plan's X axis follows, all plans in step, and members are combined on the input's grid.
+    ///
     /// Probabilities (of a vote: shares of the votes) go to `probabilities`, block by block. On a GPU the last planes are
     /// still being postprocessed when this returns: the next case need not wait for them.
     ///
@@ -63,35 +70,41 @@ impl Ensemble {
         probabilities: Option<Box<dyn ProbabilitySink + Send>>,
         progress: &mut dyn FnMut(Stage) -> ControlFlow<()>,
     ) -> Result<PendingSegmentation, EngineError> {
-        let PreparedCase {
-            volume,
-            transforms,
-            time,
-        } = case;
+        if case.images.len() != self.groups.len() {
+            return Err(EngineError::Groups {
+                found: case.images.len(),
+                expected: self.groups.len(),
+            });
+        }
         let (start, already) = (Instant::now(), self.network_time());
         let concurrent = self.device().is_gpu();
-        let (plan, shape) = (Arc::clone(&self.plan), transforms.prepared.shape);
-        let heads = self.members.iter();
-        let heads = heads.map(|(predictor, weight)| (predictor.head().cloned(), *weight));
+        let predictions = Predictions::new(self, &case);
+        let mut blendings = Vec::with_capacity(self.groups.len());
+        for (group, image) in self.groups.iter().zip(&case.images) {
+            let traversal = predictions.traversal(&image.transforms);
+            let shape = image.transforms.prepared.shape;
+            blendings.push(Blending::traversed(shape, &group.plan.window, traversal)?);
+        }
+        let members = self
+            .members
+            .iter()
+            .map(|(predictor, weight)| PredictedMember {
+                head: predictor.head().cloned(),
+                weight: *weight,
+            });
         let request = PostprocessRequest {
-            plan: Arc::clone(&plan),
-            members: heads.collect(),
+            members: members.collect(),
+            predictions,
             combine: self.combine,
-            transforms,
             probabilities,
         };
-        let blending = Blending::new(shape, &plan.window)?;
-        let windows = blending.grid().count();
-        let mut inferers = Vec::with_capacity(self.members.len());
-        for (member, (predictor, _)) in self.members.iter_mut().enumerate() {
-            let inferer =
-                MemberInferer::new(volume.data.view(), &plan.window, &blending, predictor);
-            inferers.push(inferer.map_err(|source| EngineError::Predict { member, source })?);
-        }
+        let mut walks = self.walks(&case, &blendings, &request.predictions)?;
+        let windows = walks.iter().map(|walk| walk.windows).sum();
+        let total_windows = walks.iter().map(Walk::total_windows).sum();
         let members = &mut self.members;
         let mut last = start;
         let mut feed = |take: &mut PlaneConsumer<'_>| {
-            last = drive(members, &mut inferers, windows, progress, take)?;
+            last = drive(members, &mut walks, total_windows, progress, take)?;
             Ok(())
         };
         // A GPU computes while the host combines and restores: no window waits for that, not even the next case's.
@@ -100,28 +113,61 @@ impl Ensemble {
         } else {
             PostprocessHandle::Done(request.run(&mut feed)?)
         };
-        let network = if inferers.iter().all(MemberInferer::is_queued) {
+        let mut inferers = walks.iter().flat_map(|walk| &walk.inferers);
+        let network = if inferers.all(MemberInferer::is_queued) {
             last - start
         } else {
             self.network_time() - already
         };
-        drop(inferers);
+        drop(walks);
         let restored = match &postprocessing {
             PostprocessHandle::Done(done) => done.time,
             PostprocessHandle::Running(_) => Duration::ZERO,
         };
         let times = StageTimes {
-            prepare: time,
+            prepare: case.time,
             network,
             stitch: start.elapsed().saturating_sub(network + restored),
             restore: restored,
         };
+        let spent = case.images.into_iter().map(|image| image.volume);
         Ok(PendingSegmentation::new(
             postprocessing,
-            volume,
-            windows,
+            spent.collect(),
+            Windows {
+                by_plan: windows,
+                total: total_windows,
+            },
             times,
         ))
+    }
+
+    /// Starts the inferers of all members.
+    fn walks<'a>(
+        &mut self,
+        case: &'a PreparedCase,
+        blendings: &'a [Blending],
+        predictions: &Predictions,
+    ) -> Result<Vec<Walk<'a>>, EngineError> {
+        let mut walks = Vec::with_capacity(self.groups.len());
+        let groups = self.groups.iter().zip(&case.images).zip(blendings);
+        for ((group, image), blending) in groups {
+            let mut inferers = Vec::with_capacity(group.members.len());
+            for &member in &group.members {
+                let (predictor, _) = &mut self.members[member];
+                let volume = image.volume.data.view();
+                let inferer = MemberInferer::new(volume, &group.plan.window, blending, predictor);
+                inferers.push(inferer.map_err(|source| EngineError::Predict { member, source })?);
+            }
+            walks.push(Walk {
+                members: group.members.clone(),
+                inferers,
+                windows: blending.grid().count(),
+                blending,
+                passed: predictions.passed(&image.transforms),
+            });
+        }
+        Ok(walks)
     }
 
     /// Time that the networks have taken so far.
@@ -133,39 +179,80 @@ impl Ensemble {
     }
 }
 
-/// Lets all members predict all windows, and hands complete planes to `take`; returns when the last window was done.
+/// The members of a plan on their way through its windows.
+struct Walk<'a> {
+    members: Vec<usize>,
+    inferers: Vec<MemberInferer<'a>>,
+    /// Windows of each member.
+    windows: usize,
+    blending: &'a Blending,
+    passed: Passed,
+}
+
+impl Walk<'_> {
+    fn total_windows(&self) -> usize {
+        self.windows * self.members.len()
+    }
+
+    fn done(&self) -> usize {
+        let done = self.inferers.iter().map(|inferer| inferer.progress().done);
+        done.sum()
+    }
+
+    fn is_done(&self) -> bool {
+        self.done() == self.total_windows()
+    }
+
+    /// Planes of the input that all members have passed.
+    fn passed(&self) -> f64 {
+        let done = self.inferers.iter().map(|inferer| inferer.progress().done);
+        let complete = self.blending.complete_planes(done.min().unwrap_or(0));
+        self.passed.after(complete)
+    }
+}
+
+/// Lets all members predict all windows, the plans in step, and hands complete planes to `take`; returns when the last
+/// window was done.
 fn drive(
     members: &mut [(OnnxPredictor, f64)],
-    inferers: &mut [MemberInferer<'_>],
-    windows: usize,
+    walks: &mut [Walk<'_>],
+    total_windows: usize,
     progress: &mut dyn FnMut(Stage) -> ControlFlow<()>,
     take: &mut PlaneConsumer<'_>,
 ) -> Result<Instant, EngineError> {
-    let total_windows = windows * inferers.len();
     let at = |windows| Stage::Network {
         windows,
         total_windows,
     };
     report(progress, at(0))?;
     let mut last = Instant::now();
-    while inferers
-        .iter()
-        .any(|inferer| inferer.progress().done < windows)
-    {
-        for member in 0..inferers.len() {
+    let mut done_by_plan: Vec<usize> = walks.iter().map(Walk::done).collect();
+    loop {
+        // The plan that is furthest behind: none of the others has to wait for long.
+        let behind = |&index: &usize| !walks[index].is_done();
+        let next = (0..walks.len())
+            .filter(behind)
+            .min_by(|&a, &b| walks[a].passed().total_cmp(&walks[b].passed()));
+        let Some(index) = next else {
+            return Ok(last);
+        };
+        let walk = &mut walks[index];
+        for (inferer, &member) in walk.inferers.iter_mut().zip(&walk.members) {
             let failed = |source| EngineError::Predict { member, source };
             let (predictor, _) = &mut members[member];
             // Until this member completes a plane; the other members follow.
             let mut taken = 0;
-            while taken == 0 && inferers[member].progress().done < windows {
-                inferers[member].step(predictor).map_err(failed)?;
+            while taken == 0 && inferer.progress().done < walk.windows {
+                let before = inferer.progress().done;
+                inferer.step(predictor).map_err(failed)?;
                 last = Instant::now();
-                let done = inferers.iter().map(|inferer| inferer.progress().done).sum();
-                report(progress, at(done))?;
+                done_by_plan[index] += inferer.progress().done - before;
+                report(progress, at(done_by_plan.iter().sum()))?;
                 loop {
-                    let done = inferers[member].progress().done;
-                    let planes = inferers[member].pop(predictor).map_err(failed)?;
-                    if inferers[member].progress().done > done {
+                    let done = inferer.progress().done;
+                    let planes = inferer.pop(predictor).map_err(failed)?;
+                    if inferer.progress().done > done {
+                        done_by_plan[index] += inferer.progress().done - done;
                         last = Instant::now();
                     }
                     if planes.is_empty() {
@@ -177,7 +264,6 @@ fn drive(
             }
         }
     }
-    Ok(last)
 }
 
 fn report(

@@ -9,7 +9,7 @@ use std::time::Duration;
 use vesal_volume::{LabelMap, Volume};
 
 use crate::error::EngineError;
-use crate::postprocessor::{PlaneConsumer, PostprocessRequest, Postprocessed};
+use crate::postprocess::{PlaneConsumer, PostprocessRequest, Postprocessed};
 
 /// Plane batches of each member that may wait for postprocessing while the GPU goes on.
 pub(crate) const MAX_PENDING_BATCHES: usize = 3;
@@ -32,10 +32,19 @@ pub struct StageTimes {
 pub struct Segmentation {
     /// Labels on the grid of the first image; regions are bits.
     pub labels: LabelMap,
-    /// Windows that each member predicted.
+    /// Windows that each member predicted; of several plans, the sum over them.
     pub windows: usize,
     /// Time of each stage.
     pub times: StageTimes,
+}
+
+/// Windows of a case.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Windows {
+    /// Of one member of each plan.
+    pub(crate) by_plan: usize,
+    /// Of all members.
+    pub(crate) total: usize,
 }
 
 /// A case whose windows are all predicted: on a GPU its last planes are postprocessed on another thread, while the next case
@@ -46,8 +55,8 @@ pub struct Segmentation {
 pub struct PendingSegmentation {
     postprocessing: Option<PostprocessHandle>,
     /// The prepared volume, freed in `finish`: freeing it takes time that a GPU need not wait for.
-    spent: Option<Volume>,
-    windows: usize,
+    spent: Vec<Volume>,
+    windows: Windows,
     times: StageTimes,
 }
 
@@ -103,28 +112,31 @@ impl PostprocessHandle {
 impl PendingSegmentation {
     pub(crate) fn new(
         postprocessing: PostprocessHandle,
-        spent: Volume,
-        windows: usize,
+        spent: Vec<Volume>,
+        windows: Windows,
         times: StageTimes,
     ) -> Self {
         Self {
-            spent: matches!(postprocessing, PostprocessHandle::Running(_)).then_some(spent),
+            spent: match postprocessing {
+                PostprocessHandle::Running(_) => spent,
+                PostprocessHandle::Done(_) => Vec::new(),
+            },
             postprocessing: Some(postprocessing),
             windows,
             times,
         }
     }
 
-    /// Windows that each member predicted.
-    pub fn windows(&self) -> usize {
-        self.windows
+    /// Windows that all members predicted.
+    pub fn total_windows(&self) -> usize {
+        self.windows.total
     }
 
     /// Waits for the labels; probabilities are stored then.
     ///
     /// **Errors**: the predictions give no labels, or probabilities cannot be stored.
     pub fn finish(mut self) -> Result<Segmentation, EngineError> {
-        drop(self.spent.take());
+        self.spent.clear();
         let postprocessing = self.postprocessing.take().ok_or(EngineError::Stopped)?;
         let Postprocessed { labels, time } = postprocessing.finish()?;
         let times = StageTimes {
@@ -133,7 +145,7 @@ impl PendingSegmentation {
         };
         Ok(Segmentation {
             labels,
-            windows: self.windows,
+            windows: self.windows.by_plan,
             times,
         })
     }
@@ -171,7 +183,12 @@ mod tests {
 
     use super::*;
     use crate::error::SinkError;
-    use crate::postprocessor::ProbabilitySink;
+    use crate::postprocess::{Place, PredictedMember, Prediction, Predictions, ProbabilitySink};
+
+    const WINDOWS: Windows = Windows {
+        by_plan: 1,
+        total: 1,
+    };
 
     fn plan() -> DeployPlan {
         let label = |class_index| {
@@ -182,6 +199,7 @@ mod tests {
             )
         };
         DeployPlan {
+            restore: Default::default(),
             name: "two".into(),
             channels: vec![Channel::new("image", Modality::Mri)],
             labels: (0..2).map(label).collect(),
@@ -207,10 +225,19 @@ mod tests {
     fn request(probabilities: Option<Box<dyn ProbabilitySink + Send>>) -> PostprocessRequest {
         let (_, transforms) = execute(vec![volume()], &[]).expect("no steps");
         PostprocessRequest {
-            plan: Arc::new(plan()),
-            members: vec![(None, 1.0)],
+            members: vec![PredictedMember {
+                head: None,
+                weight: 1.0,
+            }],
+            predictions: Predictions {
+                place: Place::PreparedGrid,
+                predictions: vec![Prediction {
+                    plan: Arc::new(plan()),
+                    transforms,
+                    members: vec![0],
+                }],
+            },
             combine: Combine::Mean,
-            transforms,
             probabilities,
         }
     }
@@ -242,7 +269,9 @@ mod tests {
             take(0, vec![plane([1.0, 0.0])])
         });
         let handle = handle.expect("fed");
-        let found = PendingSegmentation::new(handle, volume(), 1, StageTimes::default()).finish();
+        let found =
+            PendingSegmentation::new(handle, vec![volume()], WINDOWS, StageTimes::default())
+                .finish();
         let labels = found.expect("finished").labels.data;
         assert_eq!(labels.iter().copied().collect::<Vec<_>>(), [7, 0]);
     }
@@ -270,7 +299,9 @@ mod tests {
         let handle =
             PostprocessHandle::spawn(request(None), |take| take(0, vec![plane([0.0, 1.0])]));
         let handle = handle.expect("fed");
-        let found = PendingSegmentation::new(handle, volume(), 1, StageTimes::default()).finish();
+        let found =
+            PendingSegmentation::new(handle, vec![volume()], WINDOWS, StageTimes::default())
+                .finish();
         let error = found.expect_err("a plane is missing");
         assert!(matches!(error, EngineError::Preprocess(_)), "{error:?}");
     }

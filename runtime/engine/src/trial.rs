@@ -65,7 +65,7 @@ pub fn trial(
         let case = case.clone();
         let start = Instant::now();
         let found = ensemble.predict_prepared(case, None, &mut |_| progress())?;
-        windows = found.windows();
+        windows = found.total_windows();
         found.finish()?;
         Ok(start.elapsed())
     };
@@ -81,7 +81,7 @@ pub fn trial(
         report,
         execution: ensemble.execution().to_owned(),
         batch: ensemble.batch(),
-        windows: windows * bundle.manifest().members.len(),
+        windows,
         load,
         first,
         rounds,

@@ -135,35 +135,45 @@ pub fn parse<T: VersionedDocument + DeserializeOwned>(
     bytes: &[u8],
     name: &str,
 ) -> Result<T, DocumentError> {
-    let name = || name.to_owned();
+    let found = version::<T>(bytes, name)?;
+    if found != u64::from(T::VERSION) {
+        return Err(DocumentError::Version {
+            name: name.to_owned(),
+            format: T::FORMAT,
+            found,
+            expected: T::VERSION,
+        });
+    }
+    let WithoutHeader(document) = decode(bytes, name)?;
+    Ok(document)
+}
+
+/// Tells the version of a document of this format, which decides how it is decoded.
+///
+/// **Errors**: as [`parse`], but for versions and fields.
+pub fn version<T: VersionedDocument>(bytes: &[u8], name: &str) -> Result<u64, DocumentError> {
     if bytes.len() as u64 > T::MAX_BYTES {
         return Err(DocumentError::TooLarge {
-            name: name(),
+            name: name.to_owned(),
             limit_bytes: T::MAX_BYTES,
         });
     }
-    let json = |source| DocumentError::Json {
-        name: name(),
-        source,
-    };
-    let header: Header = serde_json::from_slice(bytes).map_err(json)?;
+    let header: Header = decode(bytes, name)?;
     if header.format != T::FORMAT {
         return Err(DocumentError::Format {
-            name: name(),
+            name: name.to_owned(),
             found: header.format,
             expected: T::FORMAT,
         });
     }
-    if header.format_version != u64::from(T::VERSION) {
-        return Err(DocumentError::Version {
-            name: name(),
-            format: T::FORMAT,
-            found: header.format_version,
-            expected: T::VERSION,
-        });
-    }
-    let WithoutHeader(document) = serde_json::from_slice(bytes).map_err(json)?;
-    Ok(document)
+    Ok(header.format_version)
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T, DocumentError> {
+    serde_json::from_slice(bytes).map_err(|source| DocumentError::Json {
+        name: name.to_owned(),
+        source,
+    })
 }
 
 /// Encodes a document as indented JSON that ends with a line break.

@@ -214,6 +214,7 @@ fn plan() -> DeployPlan {
         channel
     };
     DeployPlan {
+        restore: Default::default(),
         name: "task".into(),
         channels: vec![channel("t1"), channel("t2")],
         labels: vec![Label::new("background", 0, 0), Label::new("liver", 1, 1)],

@@ -174,7 +174,7 @@ fn what_was_tuned_is_used_until_it_is_forgotten() {
 fn settings_that_fail_the_probe_are_not_kept() {
     let folder = tempdir().unwrap();
     let path = bundle_with(folder.path(), |probe| {
-        probe.members[1].logits[3].value += 1.0
+        probe.groups[0].members[1].logits[3].value += 1.0
     });
     let ran = with_cache(folder.path(), &["tune", path.to_str().unwrap()]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(5), ""));

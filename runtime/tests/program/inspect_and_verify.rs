@@ -118,7 +118,7 @@ fn a_bundle_that_computes_rightly_passes() {
 fn a_bundle_that_computes_something_else_ends_with_5() {
     let folder = tempdir().unwrap();
     let path = bundle_with(folder.path(), |probe| {
-        probe.members[1].logits[3].value += 1.0
+        probe.groups[0].members[1].logits[3].value += 1.0
     });
     let ran = Ran::from(with_runtime().arg("verify").arg(&path).output().unwrap());
     assert_eq!(ran.code, Some(5));

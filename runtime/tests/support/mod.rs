@@ -2,6 +2,9 @@
 
 #![allow(dead_code)]
 
+#[path = "../../engine/tests/example/probe.rs"]
+mod probe_of_networks;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,12 +19,13 @@ use vesal_bundle::manifest::{
     EnsembleRecord, Manifest, Member, MemberProvenance, NetworkInterface, Provenance,
 };
 use vesal_bundle::probe::Probe;
-use vesal_engine::{Device, EngineOptions, install, library, record_probe};
+use vesal_engine::{Device, EngineOptions, install, library};
 use vesal_io::nifti::{self, WriteOptions};
-use vesal_volume::postprocess::Combine;
 use vesal_volume::preprocess::Step;
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 use vesal_volume::{Affine, Volume};
+
+use probe_of_networks::recorded;
 
 const CONV_A: &[u8] = include_bytes!("../../engine/tests/fixtures/conv_a.onnx");
 const CONV_B: &[u8] = include_bytes!("../../engine/tests/fixtures/conv_b.onnx");
@@ -106,6 +110,7 @@ fn plan(channels: &[&str]) -> DeployPlan {
     };
     let channel = |name: &&str| Channel::new(*name, Modality::Mri);
     DeployPlan {
+        restore: Default::default(),
         name: "ramps".into(),
         channels: channels.iter().map(channel).collect(),
         labels: (0..3).map(label).collect(),
@@ -146,6 +151,7 @@ fn write_bundle(path: &Path, plan: &DeployPlan, networks: &[(&[u8], f64)], probe
         };
         members.push(Member {
             file,
+            deploy_plan: "deploy_plan.json".into(),
             weight: *weight,
             provenance,
         });
@@ -153,7 +159,6 @@ fn write_bundle(path: &Path, plan: &DeployPlan, networks: &[(&[u8], f64)], probe
     let manifest = Manifest {
         name: "ramps-1".into(),
         version: Some("1.2.0".into()),
-        deploy_plan: "deploy_plan.json".into(),
         probe: "probe.json".into(),
         network: interface(),
         members,
@@ -181,7 +186,7 @@ fn probe(plan: &DeployPlan, networks: &[(&[u8], f64)]) -> Probe {
         device: Device::Cpu,
         ..EngineOptions::default()
     };
-    record_probe(plan, &interface(), networks, Combine::Mean, &options).expect("recorded")
+    recorded(plan, &interface(), networks, &options)
 }
 
 /// Writes an ensemble of two networks on one channel, its probe changed as asked.

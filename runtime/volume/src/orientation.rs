@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ndarray::{Array3, Array4, ArrayView3};
+use ndarray::{Array3, Array4, ArrayBase, ArrayView3, Axis, Ix4, RawData};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -224,6 +224,16 @@ impl AxisTransform {
             shape: self.source.map(|input| from.shape[input]),
             affine: from.affine.compose(&Affine(map)),
         }
+    }
+
+    /// Permutes and flips the axes X, Y, Z of a view, `[C, X, Y, Z]`; nothing is copied.
+    pub fn apply_to_view<S: RawData>(&self, view: ArrayBase<S, Ix4>) -> ArrayBase<S, Ix4> {
+        let [x, y, z] = self.source.map(|axis| axis + 1);
+        let mut view = view.permuted_axes([0, x, y, z]);
+        for axis in (0..3).filter(|&axis| self.flip[axis]) {
+            view.invert_axis(Axis(axis + 1));
+        }
+        view
     }
 
     /// Permutes and flips a volume; where the axes keep their order, in place.

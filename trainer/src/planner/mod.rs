@@ -352,6 +352,7 @@ fn deploy_plan(
         channels: normalization,
     };
     DeployPlan {
+        restore: Default::default(),
         name: input.name.to_owned(),
         channels: first.chain(further).collect(),
         labels: input.classes.labels(),

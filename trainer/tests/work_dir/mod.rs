@@ -33,6 +33,7 @@ impl WorkDir {
             .collect();
         let label = |class_index, name: &str, value| Label::new(name, value, class_index);
         let deploy = DeployPlan {
+            restore: Default::default(),
             name: "boxes".into(),
             channels: vec![Channel::new("image", Modality::Mri)],
             labels: vec![

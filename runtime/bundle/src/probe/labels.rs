@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::ProbeError;
+use super::error::ProbeError;
 use crate::deploy_plan::{Activation, DeployPlan};
 use vesal_files::digest;
 

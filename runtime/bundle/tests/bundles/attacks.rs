@@ -306,7 +306,7 @@ fn deeply_nested_manifest() {
 #[test]
 fn wrong_version() {
     let error = open_with(|manifest| {
-        manifest["format_version"] = json!(2);
+        manifest["format_version"] = json!(3);
         manifest["new_field"] = json!(true);
     });
     let BundleError::Manifest(ManifestError::Document(inner)) = &error else {
@@ -314,7 +314,7 @@ fn wrong_version() {
     };
     assert_eq!(
         inner.to_string(),
-        "`manifest.json` has version 2 of the format \"vesal-bundle\", expected 1"
+        "`manifest.json` has version 3 of the format \"vesal-bundle\", expected 2"
     );
     assert!(error.hint().is_some_and(|hint| hint.contains("newer")));
     let error = open_with(|manifest| manifest["format"] = json!("onnx"));
@@ -376,14 +376,14 @@ fn a_consistent_bundle_with_a_bad_plan() {
 #[test]
 fn a_consistent_bundle_with_a_bad_probe() {
     let error = open_with_document("probe.json", |probe| {
-        probe["labels"]["runs"] = json!([[0, u64::MAX]])
+        probe["groups"][0]["labels"]["runs"] = json!([[0, u64::MAX]])
     });
     assert!(
         matches!(error, BundleError::Probe(ProbeError::LabelVoxels { .. })),
         "{error:?}"
     );
     let error = open_with_document("probe.json", |probe| {
-        probe["members"][1]["logits"][0]["index"] = json!(72)
+        probe["groups"][0]["members"][1]["logits"][0]["index"] = json!(72)
     });
     assert!(
         matches!(
@@ -461,30 +461,30 @@ fn probes_that_prove_nothing_are_refused() {
     let refused = |change: fn(&mut Probe)| {
         let mut probe = example::probe(2);
         change(&mut probe);
-        probe.validate(&plan, 2).expect_err("refused")
+        probe.validate(&[(&plan, 2)]).expect_err("refused")
     };
     assert!(matches!(
-        refused(|probe| probe.input.shape[4] = 3),
+        refused(|probe| probe.groups[0].input.shape[4] = 3),
         ProbeError::Shape { .. }
     ));
     assert!(matches!(
-        refused(|probe| probe.members.truncate(1)),
+        refused(|probe| probe.groups[0].members.truncate(1)),
         ProbeError::Members { .. }
     ));
     assert!(matches!(
-        refused(|probe| probe.members[0].logits.clear()),
+        refused(|probe| probe.groups[0].members[0].logits.clear()),
         ProbeError::NoLogits { member: 0 }
     ));
     assert!(matches!(
-        refused(|probe| probe.labels.runs[1].0 = 9),
+        refused(|probe| probe.groups[0].labels.runs[1].0 = 9),
         ProbeError::LabelValue { found: 9 }
     ));
     assert!(matches!(
-        refused(|probe| probe.labels.runs.swap(0, 1)),
+        refused(|probe| probe.groups[0].labels.runs.swap(0, 1)),
         ProbeError::Labels { what: "SHA-256" }
     ));
     assert!(matches!(
-        refused(|probe| probe.labels.voxels.clear()),
+        refused(|probe| probe.groups[0].labels.voxels.clear()),
         ProbeError::Labels {
             what: "voxel counts"
         }

@@ -5,6 +5,7 @@ mod example;
 
 mod attacks;
 mod dicom_rules;
+mod plans;
 mod schema;
 mod signature;
 mod write_and_open;

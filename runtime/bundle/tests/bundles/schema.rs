@@ -23,7 +23,8 @@ fn keys(value: &Value) -> BTreeSet<String> {
 }
 
 /// Fields that are not written where they say nothing.
-const OPTIONAL: [&str; 8] = [
+const OPTIONAL: [&str; 9] = [
+    "restore",
     "version",
     "series_descriptions",
     "index",
@@ -190,6 +191,7 @@ fn a_written_plan_has_exactly_the_schemas_fields() {
     // The alternatives that the example does not use.
     plan["window"]["blend"] = json!("constant");
     plan["window"]["padding"] = json!("replicate");
+    plan["restore"] = json!("logits");
     plan["preprocessing"][3]["normalize"]["channels"] = json!(["identity", "z_score_nonzero"]);
     conforms(&schema, &schema, &plan).expect("conforms");
     DeployPlan::from_json(&serde_json::to_vec(&plan).expect("JSON")).expect("readable as well");

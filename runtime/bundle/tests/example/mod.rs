@@ -13,7 +13,9 @@ use vesal_bundle::manifest::{
     EnsembleRecord, Manifest, Member, MemberProvenance, NetworkInterface, Provenance, Selection,
     SelectionRule,
 };
-use vesal_bundle::probe::{ExpectedLabels, LogitSample, MemberProbe, Probe, ProbeInput, Tolerance};
+use vesal_bundle::probe::{
+    ExpectedLabels, LogitSample, MemberProbe, Probe, ProbeGroup, ProbeInput, Tolerance,
+};
 use vesal_bundle::run_record::Score;
 use vesal_bundle::{Bundle, BundleWriter, DicomRules, WriteError};
 use vesal_files::VersionedDocument;
@@ -26,6 +28,7 @@ pub const WINDOW: [usize; 3] = [4, 3, 2];
 pub fn plan() -> DeployPlan {
     let label = |name: &str, value, class_index| Label::new(name, value, class_index);
     DeployPlan {
+        restore: Default::default(),
         name: "two tissues".into(),
         channels: vec![
             Channel::new("ct", Modality::Ct),
@@ -96,7 +99,7 @@ pub fn rules() -> DicomRules {
 
 pub fn probe(members: usize) -> Probe {
     let labels: Vec<u16> = (0..24).map(|index| [0, 7, 3][index / 8]).collect();
-    Probe {
+    let group = ProbeGroup {
         input: ProbeInput::new(11, 2, WINDOW),
         members: (0..members)
             .map(|member| MemberProbe {
@@ -107,6 +110,9 @@ pub fn probe(members: usize) -> Probe {
             })
             .collect(),
         labels: ExpectedLabels::encode(&labels),
+    };
+    Probe {
+        groups: vec![group],
         tolerance: Tolerance {
             max_logit_difference: 1e-3,
             min_identical_labels: 0.999,
@@ -128,7 +134,6 @@ pub fn manifest() -> Manifest {
     Manifest {
         name: "two tissues".into(),
         version: Some("1.2.0".into()),
-        deploy_plan: "deploy_plan.json".into(),
         probe: "probe.json".into(),
         network: NetworkInterface {
             opset: 20,
@@ -138,6 +143,7 @@ pub fn manifest() -> Manifest {
         members: vec![
             Member {
                 file: "members/fold-0.onnx".into(),
+                deploy_plan: "deploy_plan.json".into(),
                 weight: 1.,
                 provenance: MemberProvenance::Trained {
                     algorithm: "segresnet".into(),
@@ -149,6 +155,7 @@ pub fn manifest() -> Manifest {
             },
             Member {
                 file: "members/model.onnx".into(),
+                deploy_plan: "deploy_plan.json".into(),
                 weight: 0.5,
                 provenance: MemberProvenance::ImportedMonai {
                     checkpoint: "model.pt".into(),
@@ -187,7 +194,7 @@ pub fn write(destination: &Path, overwrite: bool) -> Result<Bundle, WriteError> 
     let mut writer = BundleWriter::create(destination, overwrite)?;
     let manifest = manifest();
     writer.add(
-        &manifest.deploy_plan,
+        manifest.deploy_plans()[0],
         &plan().to_json().expect("valid plan"),
     )?;
     writer.add(

@@ -38,6 +38,7 @@ fn plan(channels: usize, classes: usize, window: WindowPlan) -> DeployPlan {
         )
     };
     DeployPlan {
+        restore: Default::default(),
         name: "check".into(),
         channels: (0..channels).map(channel).collect(),
         labels: (0..classes).map(label).collect(),

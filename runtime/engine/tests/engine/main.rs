@@ -7,6 +7,7 @@ mod network;
 
 mod convolutions;
 mod networks;
+mod plans;
 mod segment;
 mod trial;
 mod verify;

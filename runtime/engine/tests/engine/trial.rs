@@ -11,7 +11,7 @@ use vesal_engine::{EngineError, EngineOptions, PreparedCase, Provider, trial};
 fn a_trial_counts_windows_of_all_members() {
     let plan = plan(Vec::new());
     let (_directory, bundle) = bundle(&plan, &[(CONV_A, 2.), (CONV_B, 1.)]);
-    let case = PreparedCase::made_up(&plan, 5).expect("made up");
+    let case = PreparedCase::made_up(bundle.groups(), 5).expect("made up");
     let options = EngineOptions {
         batch: NonZeroUsize::new(2),
         ..options()
@@ -33,7 +33,7 @@ fn a_trial_counts_windows_of_all_members() {
 fn a_trial_stops_on_request_and_refuses_providers_that_are_not_there() {
     let plan = plan(Vec::new());
     let (_directory, bundle) = bundle(&plan, &[(CONV_A, 2.)]);
-    let case = PreparedCase::made_up(&plan, 1).expect("made up");
+    let case = PreparedCase::made_up(bundle.groups(), 1).expect("made up");
     let stopped = trial(&bundle, &options(), &case, &mut || ControlFlow::Break(()));
     assert!(matches!(
         stopped,

@@ -19,13 +19,22 @@ fn a_bundle_verifies_where_it_was_made() {
     assert_eq!(report.identical_labels, 1.);
     assert!(report.passed());
     let probe = bundle.probe();
-    assert!(probe.labels.voxels.len() > 1, "{:?}", probe.labels.voxels);
-    assert!(probe.members.iter().all(|member| member.logits.len() > 100));
+    assert!(
+        probe.groups[0].labels.voxels.len() > 1,
+        "{:?}",
+        probe.groups[0].labels.voxels
+    );
+    assert!(
+        probe.groups[0]
+            .members
+            .iter()
+            .all(|member| member.logits.len() > 100)
+    );
 }
 
 #[test]
 fn a_wrong_logit_fails() {
-    let report = verified(|probe| probe.members[1].logits[7].value += 1.);
+    let report = verified(|probe| probe.groups[0].members[1].logits[7].value += 1.);
     assert!(!report.passed());
     assert_eq!(report.logit_differences[0], 0.);
     assert!((report.logit_differences[1] - 1.).abs() < 1e-6);
@@ -35,10 +44,10 @@ fn a_wrong_logit_fails() {
 #[test]
 fn wrong_labels_fail() {
     let report = verified(|probe| {
-        let mut labels = probe.labels.decode(192).expect("one window");
+        let mut labels = probe.groups[0].labels.decode(192).expect("one window");
         labels[..20].fill(LABELS[1]);
         labels[20..40].fill(LABELS[0]);
-        probe.labels = ExpectedLabels::encode(&labels);
+        probe.groups[0].labels = ExpectedLabels::encode(&labels);
     });
     assert!(!report.passed());
     assert!(report.identical_labels < 0.99);
@@ -56,14 +65,14 @@ fn another_network_of_the_same_shape_fails() {
 #[test]
 fn differences_within_the_tolerance_pass() {
     let report = verified(|probe| {
-        probe.members[0].logits[3].value += 0.009;
-        let labels = probe.labels.decode(192).expect("one window");
+        probe.groups[0].members[0].logits[3].value += 0.009;
+        let labels = probe.groups[0].labels.decode(192).expect("one window");
         let changed: Vec<u16> = labels
             .iter()
             .enumerate()
             .map(|(index, label)| if index == 5 { LABELS[1] } else { *label })
             .collect();
-        probe.labels = ExpectedLabels::encode(&changed);
+        probe.groups[0].labels = ExpectedLabels::encode(&changed);
     });
     assert!(report.passed(), "{report:?}");
 }

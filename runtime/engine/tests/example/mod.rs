@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+mod probe;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -16,12 +18,12 @@ use vesal_bundle::manifest::{
 use vesal_bundle::{Bundle, BundleWriter, Probe};
 use vesal_engine::{
     EngineOptions, Ensemble, ProbabilitySink, Segmentation, SinkError, Stage, install, library,
-    record_probe,
 };
-use vesal_volume::postprocess::Combine;
 use vesal_volume::preprocess::Step;
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 use vesal_volume::{Affine, Geometry, Volume};
+
+pub use probe::recorded;
 
 pub const WINDOW: [usize; 3] = [8, 6, 4];
 pub const LABELS: [u16; 3] = [0, 5, 2];
@@ -56,6 +58,7 @@ pub fn plan(preprocessing: Vec<Step>) -> DeployPlan {
         )
     };
     DeployPlan {
+        restore: Default::default(),
         name: "ramps".into(),
         channels: vec![Channel::new("image", Modality::Mri)],
         labels: (0..3).map(label).collect(),
@@ -84,8 +87,7 @@ pub fn bundle_with(
     networks: &[(&[u8], f64)],
     change: impl FnOnce(&mut Probe),
 ) -> (TempDir, Bundle) {
-    let mut probe =
-        record_probe(plan, &interface(), networks, Combine::Mean, &options()).expect("recorded");
+    let mut probe = recorded(plan, &interface(), networks, &options());
     change(&mut probe);
     let parent = TempDir::new().expect("temporary directory");
     let mut writer = BundleWriter::create(&parent.path().join("ramps"), false).expect("created");
@@ -107,6 +109,7 @@ pub fn bundle_with(
         };
         members.push(Member {
             file,
+            deploy_plan: "deploy_plan.json".into(),
             weight: *weight,
             provenance,
         });
@@ -114,7 +117,6 @@ pub fn bundle_with(
     let bundle = writer.finish(Manifest {
         name: "ramps".into(),
         version: None,
-        deploy_plan: "deploy_plan.json".into(),
         probe: "probe.json".into(),
         network: interface(),
         members,

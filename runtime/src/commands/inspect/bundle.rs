@@ -7,7 +7,7 @@ use serde::Serialize;
 use vesal_bundle::Bundle;
 use vesal_bundle::case_scores::MeanScore;
 use vesal_bundle::deploy_plan::{
-    Activation, Channel, Concept, DeployPlan, Label, LabelCode, Modality,
+    Activation, Channel, Concept, DeployPlan, Label, LabelCode, Modality, Restore,
 };
 use vesal_bundle::manifest::{
     EnsembleRecord, Member, MemberProvenance, NetworkInterface, Provenance,
@@ -32,12 +32,34 @@ pub struct Facts {
     channels: Vec<Channel>,
     labels: Vec<Label>,
     activation: Activation,
-    preprocessing: Vec<Step>,
-    window: WindowPlan,
+    #[serde(flatten)]
+    plan: PlanFacts,
+    /// The deploy plans of further members, by their files.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    further_plans: BTreeMap<String, PlanFacts>,
     network: NetworkInterface,
     members: Vec<Member>,
     ensemble: EnsembleRecord,
     provenance: Provenance,
+}
+
+/// What the deploy plans of a bundle may differ in.
+#[derive(Debug, Serialize)]
+struct PlanFacts {
+    preprocessing: Vec<Step>,
+    window: WindowPlan,
+    #[serde(skip_serializing_if = "Restore::is_default")]
+    restore: Restore,
+}
+
+impl From<&DeployPlan> for PlanFacts {
+    fn from(plan: &DeployPlan) -> Self {
+        Self {
+            preprocessing: plan.preprocessing.clone(),
+            window: plan.window.clone(),
+            restore: plan.restore,
+        }
+    }
 }
 
 impl Facts {
@@ -57,10 +79,13 @@ impl Facts {
             channels,
             labels,
             activation,
-            preprocessing,
-            window,
             ..
         } = bundle.plan().clone();
+        let groups = bundle.groups().iter().skip(1);
+        let further_plans = groups.map(|group| {
+            let file = &manifest.members[group.members[0]].deploy_plan;
+            (file.clone(), PlanFacts::from(group.plan.as_ref()))
+        });
         Ok(Self {
             path: path.display().to_string(),
             name: manifest.name,
@@ -71,8 +96,8 @@ impl Facts {
             channels,
             labels,
             activation,
-            preprocessing,
-            window,
+            plan: bundle.plan().into(),
+            further_plans: further_plans.collect(),
             network: manifest.network,
             members: manifest.members,
             ensemble: manifest.ensemble,
@@ -111,14 +136,20 @@ impl Facts {
             }
         };
         group(labels, each);
-        group(
-            "preprocessing",
-            self.preprocessing
-                .iter()
-                .map(|step| self.step_text(step))
-                .collect(),
-        );
-        group("window", vec![self.window_text()]);
+        for plan in std::iter::once(&self.plan).chain(self.further_plans.values()) {
+            let steps = plan.preprocessing.iter();
+            group(
+                "preprocessing",
+                steps.map(|step| self.step_text(step)).collect(),
+            );
+            group("window", vec![window_text(&plan.window)]);
+            if plan.restore == Restore::Logits {
+                group(
+                    "restore",
+                    vec!["logits, which become probabilities then".into()],
+                );
+            }
+        }
         let NetworkInterface {
             opset,
             input,
@@ -194,26 +225,26 @@ impl Facts {
             }
         }
     }
+}
 
-    fn window_text(&self) -> String {
-        let WindowPlan {
-            size,
-            overlap,
-            blend,
-            padding,
-        } = &self.window;
-        let blend = match blend {
-            Blend::Gaussian { sigma_scale } => {
-                format!("Gaussian blending (sigma {sigma_scale} of a side)")
-            }
-            Blend::Constant => "constant blending".into(),
-        };
-        let padding = match padding {
-            Padding::Constant(value) => format!("padded with {value}"),
-            Padding::Replicate => "padded with the nearest voxel".into(),
-        };
-        format!("{size:?} voxels, overlap {overlap:?}, {blend}, {padding}")
-    }
+fn window_text(window: &WindowPlan) -> String {
+    let WindowPlan {
+        size,
+        overlap,
+        blend,
+        padding,
+    } = window;
+    let blend = match blend {
+        Blend::Gaussian { sigma_scale } => {
+            format!("Gaussian blending (sigma {sigma_scale} of a side)")
+        }
+        Blend::Constant => "constant blending".into(),
+    };
+    let padding = match padding {
+        Padding::Constant(value) => format!("padded with {value}"),
+        Padding::Replicate => "padded with the nearest voxel".into(),
+    };
+    format!("{size:?} voxels, overlap {overlap:?}, {blend}, {padding}")
 }
 
 fn channel_text(channel: &Channel) -> String {
@@ -265,6 +296,7 @@ fn member_text(member: &Member) -> Vec<String> {
         file,
         weight,
         provenance,
+        deploy_plan: _,
     } = member;
     match provenance {
         MemberProvenance::Trained {

@@ -219,7 +219,7 @@ fn prepare(cases: Receiver<OnItsWay<Read>>, bundle: &Bundle, to: &SyncSender<OnI
     for case in cases {
         let case = case.then(|read, _| {
             Ok(Ready {
-                case: PreparedCase::new(read.volumes, bundle.plan()).map_err(failure::engine)?,
+                case: PreparedCase::new(read.volumes, bundle.groups()).map_err(failure::engine)?,
                 about: read.about,
             })
         });

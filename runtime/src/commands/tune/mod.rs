@@ -143,7 +143,7 @@ impl Tuning<'_> {
         let case = match &self.scan {
             Some(case) => case,
             None => {
-                made_up = PreparedCase::made_up(self.bundle.plan(), windows(settings))
+                made_up = PreparedCase::made_up(self.bundle.groups(), windows(settings))
                     .map_err(failure::engine)?;
                 &made_up
             }
@@ -206,7 +206,7 @@ fn prepared(
     let images = checked
         .and_then(|checked| checked.read())
         .map_err(|error| failure::read(error, Some(path)))?;
-    PreparedCase::new(images.volumes, plan).map_err(failure::engine)
+    PreparedCase::new(images.volumes, bundle.groups()).map_err(failure::engine)
 }
 
 /// Removes what was kept for a bundle.

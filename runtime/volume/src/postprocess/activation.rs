@@ -68,6 +68,14 @@ impl Activation {
         }
     }
 
+    /// Probability of each of so many classes where all logits are 0.
+    pub fn of_zero(self, classes: usize) -> f32 {
+        match self {
+            Self::Softmax => 1.0 / classes as f32,
+            Self::Sigmoid => 0.5,
+        }
+    }
+
     /// Label of voxels that no network has seen, because they were cropped away.
     pub fn outside(self, values: &[u16]) -> u16 {
         match self {

@@ -50,6 +50,33 @@ impl ProbabilityMean {
         }
     }
 
+    /// Adds one member's probabilities, `[K, X, Y, Z]`; the first member's array becomes the mean.
+    ///
+    /// **Errors**: as [`add`](Self::add).
+    pub fn add_probabilities(
+        &mut self,
+        probabilities: Array4<f32>,
+        weight: f64,
+    ) -> Result<(), MeanError> {
+        check_member(self.mean.as_ref(), &probabilities, weight)?;
+        self.weight += weight;
+        let share = (weight / self.weight) as f32;
+        match &mut self.mean {
+            None => self.mean = Some(probabilities),
+            Some(mean) => {
+                let means: Vec<_> = mean.axis_iter_mut(Axis(1)).collect();
+                let slabs: Vec<_> = probabilities.axis_iter(Axis(1)).collect();
+                let mix = |(means, slab)| {
+                    Zip::from(means)
+                        .and(slab)
+                        .for_each(|mean: &mut f32, value: &f32| *mean += share * (value - *mean));
+                };
+                means.into_par_iter().zip(slabs).for_each(mix);
+            }
+        }
+        Ok(())
+    }
+
     /// Adds one member's logits, `[K, X, Y, Z]`; the first member's array becomes the mean.
     ///
     /// **Errors**: a shape unlike the first member's, or a weight that is not finite and above 0. The mean is then

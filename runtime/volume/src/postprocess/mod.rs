@@ -2,6 +2,7 @@
 
 mod activation;
 mod combination;
+mod input_grid;
 mod labeling;
 mod linear;
 mod mean;
@@ -10,6 +11,7 @@ mod vote;
 
 pub use activation::Activation;
 pub use combination::{Combination, Combine};
+pub use input_grid::{CombinedConsumer, InputGridEnsemble, InputGridError, InputGridMember};
 pub(crate) use labeling::label_row;
 pub use labeling::{LabelingError, argmax_labels, region_labels};
 pub use linear::map_features;

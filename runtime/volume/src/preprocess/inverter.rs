@@ -28,10 +28,16 @@ pub type BlockConsumer<'a> = dyn FnMut([usize; 3], ArrayView4<'_, f32>) + 'a;
 /// grid.
 pub struct Inverter<'a> {
     transforms: &'a AppliedTransforms,
+    classes: usize,
+    labeling: Option<Labeling<'a>>,
+    inversion: Inversion,
+}
+
+/// Labels that are picked on the input's grid.
+struct Labeling<'a> {
     activation: Activation,
     values: &'a [u16],
     labels: LabelMap,
-    inversion: Inversion,
 }
 
 /// How a prepared plane is inverted.
@@ -68,15 +74,34 @@ impl<'a> Inverter<'a> {
             _ => transforms.input.shape,
         };
         let outside = activation.outside(values);
-        Ok(Self {
-            transforms,
+        let labeling = Labeling {
             activation,
             values,
             labels: LabelMap {
                 data: Array3::from_elem(shape, outside),
                 affine: transforms.input.affine,
             },
+        };
+        Ok(Self {
+            transforms,
+            classes: values.len(),
+            labeling: Some(labeling),
             inversion,
+        })
+    }
+
+    /// Starts without planes, for values that are interpolated and handed over as blocks, but not labeled.
+    ///
+    /// **Errors**: an affine cannot be used.
+    pub fn without_labels(
+        transforms: &'a AppliedTransforms,
+        classes: usize,
+    ) -> Result<Self, PreprocessError> {
+        Ok(Self {
+            transforms,
+            classes,
+            labeling: None,
+            inversion: Inversion::new(transforms, classes)?,
         })
     }
 
@@ -131,8 +156,8 @@ impl<'a> Inverter<'a> {
         if found[0] > expected[0] || found[1..] != expected[1..] {
             return Err(PreprocessError::PredictionShape { found, expected });
         }
-        if classes != self.values.len() {
-            let values = self.values.len();
+        if classes != self.classes {
+            let values = self.classes;
             return Err(LabelingError::Table { values, classes }.into());
         }
         match &mut self.inversion {
@@ -166,7 +191,11 @@ impl<'a> Inverter<'a> {
         mut take: Option<&mut BlockConsumer<'_>>,
     ) -> Result<(), PreprocessError> {
         let several = planes.len() > 1;
-        let Inversion::Same { next, steps } = &mut self.inversion else {
+        let labeling = self.labeling.as_ref();
+        let labeling = labeling.map(|labeling| (labeling.activation, labeling.values));
+        let (Inversion::Same { next, steps }, Some((activation, values))) =
+            (&mut self.inversion, labeling)
+        else {
             for plane in planes {
                 self.push(plane, take.as_deref_mut())?;
             }
@@ -176,7 +205,7 @@ impl<'a> Inverter<'a> {
         let shape = self.transforms.prepared.shape;
         let fits = |plane: &Array3<f32>| {
             let (classes, y, z) = plane.dim();
-            classes == self.values.len() && [y, z] == shape[1..]
+            classes == self.classes && [y, z] == shape[1..]
         };
         if !several || first + planes.len() > shape[0] || !planes.iter().all(fits) {
             for plane in planes {
@@ -185,7 +214,6 @@ impl<'a> Inverter<'a> {
             return Ok(());
         }
         *next += planes.len();
-        let (activation, values) = (self.activation, self.values);
         let label = |(index, plane): (usize, &Array3<f32>)| {
             let block = plane.view().insert_axis(Axis(1));
             labels_at(first + index, activation, block, values)
@@ -199,7 +227,7 @@ impl<'a> Inverter<'a> {
         Ok(())
     }
 
-    /// Returns the labels once all prepared planes were pushed.
+    /// Returns the labels once all prepared planes were pushed; a map without voxels where none are picked.
     ///
     /// **Errors**: probabilities that are not numbers, or fewer planes than the prepared grid has.
     pub fn finish(
@@ -212,15 +240,19 @@ impl<'a> Inverter<'a> {
             return Err(PreprocessError::PredictionShape { found, expected });
         }
         if let Inversion::Gathered { all, .. } = self.inversion {
-            let (activation, transforms) = (self.activation, self.transforms);
-            let labels = transforms.invert_to_labels(all.view(), activation, self.values)?;
+            let transforms = self.transforms;
+            let labels = self.labeling.map(|labeling| {
+                transforms.invert_to_labels(all.view(), labeling.activation, labeling.values)
+            });
+            let labels = labels.transpose()?;
             if let Some(take) = take {
                 take([0; 3], transforms.invert_probabilities(all)?.data.view());
             }
-            return Ok(labels);
+            return Ok(labels.unwrap_or_else(|| transforms.no_labels()));
         }
         self.invert(true, take)?;
-        Ok(self.labels)
+        let labels = self.labeling.map(|labeling| labeling.labels);
+        Ok(labels.unwrap_or_else(|| self.transforms.no_labels()))
     }
 
     /// Prepared planes taken so far.
@@ -249,7 +281,7 @@ impl<'a> Inverter<'a> {
             else {
                 return Ok(());
             };
-            let at_once = planes_at_once(self.values.len(), *to);
+            let at_once = planes_at_once(self.classes, *to);
             let end = *first + planes.len();
             let ready = (*next..to[0])
                 .take(at_once)
@@ -259,21 +291,26 @@ impl<'a> Inverter<'a> {
                 return Ok(());
             }
             let (start, steps) = (*next, *steps);
-            let block = match take {
-                Some(_) => resampled(sampler, planes, *first, *to, start..start + ready),
+            let block = match (&take, &mut self.labeling) {
                 // Labels alone need no block of probabilities.
-                None => {
+                (None, Some(labeling)) => {
+                    let Labeling {
+                        activation,
+                        values,
+                        labels,
+                    } = labeling;
                     let labels =
-                        prepared_view(self.labels.data.view_mut(), &self.transforms.steps[..steps]);
+                        prepared_view(labels.data.view_mut(), &self.transforms.steps[..steps]);
                     let labels = labels.slice_move(s![start..start + ready, .., ..]);
                     let plane =
                         |x: usize| planes.get(x - *first).and_then(|plane| plane.as_slice());
                     let label = |classes: &[&[f32]], labels: &mut [u16]| {
-                        label_row(self.activation, classes, self.values, labels)
+                        label_row(*activation, classes, values, labels)
                     };
                     resample_to_labels(sampler, plane, start, labels, label)?;
                     Array4::default([0; 4])
                 }
+                _ => resampled(sampler, planes, *first, *to, start..start + ready),
             };
             *next += ready;
             let needed = if *next < to[0] {
@@ -298,8 +335,13 @@ impl<'a> Inverter<'a> {
         block: ArrayView4<'_, f32>,
         take: Option<&mut BlockConsumer<'_>>,
     ) -> Result<(), PreprocessError> {
-        let labels = labels_at(x, self.activation, block, self.values)?;
-        self.put(x, steps, &labels, block, take);
+        if let Some(labeling) = &self.labeling {
+            let labels = labels_at(x, labeling.activation, block, labeling.values)?;
+            self.put(x, steps, &labels, block, take);
+        } else if let Some(take) = take {
+            let (start, block) = undone(&self.transforms.steps[..steps], [x, 0, 0], block);
+            take(start, block);
+        }
         Ok(())
     }
 
@@ -314,8 +356,10 @@ impl<'a> Inverter<'a> {
     ) {
         let steps = &self.transforms.steps[..steps];
         let planes = labels.dim().0;
-        let mut to = prepared_view(self.labels.data.view_mut(), steps);
-        to.slice_mut(s![x..x + planes, .., ..]).assign(labels);
+        if let Some(labeling) = &mut self.labeling {
+            let mut to = prepared_view(labeling.labels.data.view_mut(), steps);
+            to.slice_mut(s![x..x + planes, .., ..]).assign(labels);
+        }
         if let Some(take) = take {
             let (start, block) = undone(steps, [x, 0, 0], block);
             take(start, block);
@@ -376,12 +420,10 @@ fn planes_at_once(classes: usize, [_, y, z]: [usize; 3]) -> usize {
 }
 
 impl AppliedTransforms {
-    /// Axis of the input that the prepared grid's X axis comes from.
-    pub fn plane_axis(&self) -> usize {
-        let orient = |axis: usize, step: &AppliedStep| match step {
-            AppliedStep::Orient { transform, .. } => transform.source[axis],
-            _ => axis,
-        };
-        self.steps.iter().rev().fold(0, orient)
+    fn no_labels(&self) -> LabelMap {
+        LabelMap {
+            data: Array3::default([0; 3]),
+            affine: self.input.affine,
+        }
     }
 }

@@ -12,10 +12,30 @@ mod cost;
 mod execute;
 mod inverse;
 mod inverter;
+mod traverse;
 
 pub use cost::{PreprocessCost, cost};
 pub use execute::{AppliedStep, AppliedTransforms, execute};
 pub use inverter::{BlockConsumer, Inverter};
+
+/// What is interpolated back to the grid of the input.
+///
+/// **Source**: Auto3DSeg inverts probabilities for segresnet, segresnet2d and swinunetr, and logits for dints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Restore {
+    /// Probabilities; what was cropped away has probability 0 for every class.
+    #[default]
+    Probabilities,
+    /// Logits, which become probabilities on the grid of the input; what was cropped away has logits 0.
+    Logits,
+}
+
+impl Restore {
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
 
 /// Why a single step cannot be applied or undone.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]

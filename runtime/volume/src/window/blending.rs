@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 
-use ndarray::Array3;
+use ndarray::{Array3, Axis};
 use rayon::prelude::*;
 
 use super::grid::Span;
+use crate::orientation::AxisTransform;
+
 use super::{WindowError, WindowGrid, WindowPlan, importance_map};
 
 /// Values per window (voxels times channels) from which blending it is worth waking other threads.
@@ -18,6 +20,7 @@ pub struct Blending {
     shape: [usize; 3],
     window: [usize; 3],
     weights: Vec<f32>,
+    traversal: AxisTransform,
 }
 
 impl Blending {
@@ -25,14 +28,33 @@ impl Blending {
     ///
     /// **Errors**: an invalid plan, or a volume without voxels.
     pub fn new(volume: [usize; 3], plan: &WindowPlan) -> Result<Self, WindowError> {
+        Self::traversed(volume, plan, AxisTransform::IDENTITY)
+    }
+
+    /// The same windows, taken in another order: that of the planes of the volume with its axes permuted and flipped.
+    /// Shapes and planes of the blending are those of that volume; `volume` and `plan` are given as they are.
+    ///
+    /// **Errors**: as [`new`](Self::new).
+    pub fn traversed(
+        volume: [usize; 3],
+        plan: &WindowPlan,
+        traversal: AxisTransform,
+    ) -> Result<Self, WindowError> {
         let grid = WindowGrid::new(volume, plan)?;
         let map = importance_map(plan.size, plan.blend);
+        let map = traversal.apply_to_view(map.view().insert_axis(Axis(0)));
         Ok(Self {
-            grid,
-            shape: volume,
-            window: plan.size,
+            grid: grid.traversed(&traversal),
+            shape: traversal.source.map(|axis| volume[axis]),
+            window: traversal.source.map(|axis| plan.size[axis]),
             weights: map.iter().copied().collect(),
+            traversal,
         })
+    }
+
+    /// What is done to the axes of the volume.
+    pub fn traversal(&self) -> &AxisTransform {
+        &self.traversal
     }
 
     /// Where the windows lie.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::{WindowError, WindowPlan};
+use crate::orientation::AxisTransform;
 
 /// One axis of a window grid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,8 @@ struct Axis {
     before: usize,
     /// Distance between neighboring starts.
     interval: usize,
+    /// Whether positions are counted from the volume's last voxel.
+    reversed: bool,
 }
 
 impl Axis {
@@ -31,6 +34,16 @@ impl Axis {
             window,
             before: window.saturating_sub(volume) / 2,
             interval,
+            reversed: false,
+        }
+    }
+
+    /// The same windows, with positions counted from the other end.
+    fn reverse(self) -> Self {
+        Self {
+            before: self.padded() - self.before - self.volume,
+            reversed: !self.reversed,
+            ..self
         }
     }
 
@@ -42,9 +55,15 @@ impl Axis {
         (self.padded() - self.window).div_ceil(self.interval) + 1
     }
 
-    /// Start of a window in the padded volume; the last one is moved back to end with it.
+    /// Start of a window in the padded volume; the last one is moved back to end with it, or, where positions are
+    /// reversed, the first one.
     fn start(&self, index: usize) -> usize {
-        (index * self.interval).min(self.padded() - self.window)
+        let last = self.padded() - self.window;
+        if self.reversed {
+            last - ((self.count() - 1 - index) * self.interval).min(last)
+        } else {
+            (index * self.interval).min(last)
+        }
     }
 
     fn starts(&self) -> impl Iterator<Item = usize> + Clone + '_ {
@@ -115,6 +134,19 @@ impl WindowGrid {
         Ok(Self { axes })
     }
 
+    /// The same windows over the volume with its axes permuted and flipped.
+    pub(super) fn traversed(&self, transform: &AxisTransform) -> Self {
+        let axes = std::array::from_fn(|output| {
+            let axis = self.axes[transform.source[output]];
+            if transform.flip[output] {
+                axis.reverse()
+            } else {
+                axis
+            }
+        });
+        Self { axes }
+    }
+
     /// Number of windows.
     pub fn count(&self) -> usize {
         self.axes
@@ -170,9 +202,10 @@ impl WindowGrid {
             let end = x.span(x.start((first + further).min(last))).volume.end;
             end - x.span(x.start(first)).volume.start
         };
-        // Layers are alike but for the last two.
+        // Layers are alike but for the last two or, where positions are reversed, the first two.
         [
             0,
+            1.min(last),
             last.saturating_sub(1 + further),
             last.saturating_sub(further),
             last,

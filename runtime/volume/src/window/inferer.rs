@@ -115,7 +115,7 @@ pub struct SlidingWindowInferer<'a> {
 }
 
 impl<'a> SlidingWindowInferer<'a> {
-    /// Starts before the first window of a volume, `[C, X, Y, Z]`, whose shape is that of the blending.
+    /// Starts before the first window of a volume, `[C, X, Y, Z]`, over whose shape the blending was made.
     ///
     /// **Errors**: an empty volume or predictor, or too little memory for a batch.
     pub fn new<P: PatchPredictor>(
@@ -127,7 +127,7 @@ impl<'a> SlidingWindowInferer<'a> {
         let batch = predictor.max_batch().min(blending.grid().count());
         Ok(Self {
             blending,
-            volume,
+            volume: blending.traversal().apply_to_view(volume),
             padding: plan.padding,
             output_channels: predictor.output_channels(),
             patches: patches(volume, plan, predictor, batch)?,
@@ -160,7 +160,9 @@ impl<'a> SlidingWindowInferer<'a> {
         if windows.is_empty() {
             return Ok(());
         }
+        let traversal = self.blending.traversal();
         for (spans, patch) in windows.iter().zip(self.patches.outer_iter_mut()) {
+            let patch = traversal.apply_to_view(patch);
             patch::cut(self.volume, spans, self.padding, patch);
         }
         let output = predictor
@@ -170,7 +172,7 @@ impl<'a> SlidingWindowInferer<'a> {
                 total,
                 source,
             })?;
-        let [i, j, k] = self.blending.window();
+        let (_, _, i, j, k) = self.patches.dim();
         let expected = [windows.len(), self.output_channels, i, j, k];
         if output.shape() != expected {
             let (n, c, i, j, k) = output.dim();
@@ -180,6 +182,7 @@ impl<'a> SlidingWindowInferer<'a> {
             });
         }
         for output in output.outer_iter() {
+            let output = traversal.apply_to_view(output);
             match output.as_slice() {
                 Some(values) => self.stitcher.add(values),
                 None => self

@@ -10,7 +10,7 @@ use vesal_volume::resample::{resample_labels, resample_volume, spaced_geometry};
 use vesal_volume::{Affine, Geometry, LabelMap, Volume};
 
 /// Rotations by up to 0.6 rad about each axis after a permutation with flips, with spacings of 0.4 to 4 mm.
-fn affines() -> impl Strategy<Value = Affine> {
+pub fn affines() -> impl Strategy<Value = Affine> {
     let angles = prop::array::uniform3(-0.6..0.6_f64);
     let spacing = prop::array::uniform3(0.4..4.0_f64);
     let origin = prop::array::uniform3(-200.0..200.0_f64);
@@ -36,7 +36,7 @@ fn affines() -> impl Strategy<Value = Affine> {
     })
 }
 
-fn orientations() -> impl Strategy<Value = Orientation> {
+pub fn orientations() -> impl Strategy<Value = Orientation> {
     let order = Just(vec![["R", "L"], ["A", "P"], ["S", "I"]]).prop_shuffle();
     (order, prop::array::uniform3(0..2_usize)).prop_map(|(order, side)| {
         let codes: String = (0..3).map(|axis| order[axis][side[axis]]).collect();
@@ -44,11 +44,11 @@ fn orientations() -> impl Strategy<Value = Orientation> {
     })
 }
 
-fn shapes() -> impl Strategy<Value = [usize; 3]> {
+pub fn shapes() -> impl Strategy<Value = [usize; 3]> {
     prop::array::uniform3(1..9_usize)
 }
 
-fn volume(channels: usize, [x, y, z]: [usize; 3], affine: Affine) -> Volume {
+pub fn volume(channels: usize, [x, y, z]: [usize; 3], affine: Affine) -> Volume {
     let data = Array4::from_shape_fn((channels, x, y, z), |(c, x, y, z)| {
         ((c * 53 + x * 31 + y * 17 + z * 7) % 29) as f32 - 9.0
     });
@@ -225,7 +225,7 @@ proptest! {
 
         let mut found = Array4::zeros(whole.data.raw_dim());
         let mut last = None;
-        let axis = transforms.plane_axis();
+        let axis = transforms.orientation().source[0];
         let gathered = matches!(order, 3 | 4);
         let mut take = |[i, j, k]: [usize; 3], block: ArrayView4<'_, f32>| {
             let (_, x, y, z) = block.dim();

@@ -9,4 +9,5 @@ mod golden_intensity;
 mod golden_match;
 mod golden_metrics;
 mod golden_window;
+mod traversal;
 mod window_properties;

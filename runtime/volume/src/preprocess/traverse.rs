@@ -1,0 +1,114 @@
+//! In which order planes of the prepared grid follow each other on the input's grid.
+
+use super::{AppliedStep, AppliedTransforms};
+use crate::geometry::Geometry;
+use crate::orientation::AxisTransform;
+
+impl AppliedTransforms {
+    /// What all steps together did to the axes of the input; crops and resampling aside.
+    pub fn orientation(&self) -> AxisTransform {
+        let mut found = AxisTransform::IDENTITY;
+        for axis in 0..3 {
+            for step in self.steps.iter().rev() {
+                if let AppliedStep::Orient { transform, .. } = step {
+                    let at = found.source[axis];
+                    found.flip[axis] ^= transform.flip[at];
+                    found.source[axis] = transform.source[at];
+                }
+            }
+        }
+        found
+    }
+
+    /// What brings that axis of the prepared grid first which follows this axis of the input, with the same direction
+    /// or against it.
+    pub fn traversal(&self, input_axis: usize, reversed: bool) -> AxisTransform {
+        let orientation = self.orientation();
+        let first = (0..3).find(|&axis| orientation.source[axis] == input_axis);
+        let first = first.unwrap_or_default();
+        let rest: Vec<usize> = (0..3).filter(|&axis| axis != first).collect();
+        AxisTransform {
+            source: [first, rest[0], rest[1]],
+            flip: [orientation.flip[first] != reversed, false, false],
+        }
+    }
+
+    /// The box of the input's grid that predictions are brought back to: its first voxel and its shape. What lies outside
+    /// was cropped away.
+    pub fn kept(&self) -> ([usize; 3], [usize; 3]) {
+        let (at, before) = self.first_grid_change();
+        let whole = ([0; 3], self.input.shape);
+        let moved = |step: &AppliedStep| {
+            matches!(step, AppliedStep::Orient { .. } | AppliedStep::Crop { .. })
+        };
+        if self.steps[at..].iter().any(moved) {
+            return whole;
+        }
+        let (mut start, mut shape) = ([0; 3], before.shape);
+        for step in self.steps[..at].iter().rev() {
+            match step {
+                AppliedStep::Orient { transform, before } => {
+                    let after = transform.source.map(|source| before.shape[source]);
+                    for axis in (0..3).filter(|&axis| transform.flip[axis]) {
+                        start[axis] = after[axis] - start[axis] - shape[axis];
+                    }
+                    let source = transform.inverse().source;
+                    start = source.map(|axis| start[axis]);
+                    shape = source.map(|axis| shape[axis]);
+                }
+                AppliedStep::Crop { bounds, .. } => {
+                    for (start, offset) in start.iter_mut().zip(bounds.start) {
+                        *start += offset;
+                    }
+                }
+                _ => {}
+            }
+        }
+        (start, shape)
+    }
+
+    /// Index of the first step that resamples, or the number of steps, and the grid before it.
+    fn first_grid_change(&self) -> (usize, Geometry) {
+        for (index, step) in self.steps.iter().enumerate() {
+            if let AppliedStep::Resample { before, .. } = step {
+                return (index, *before);
+            }
+        }
+        (self.steps.len(), self.prepared)
+    }
+
+    /// The same preprocessing for predictions whose axes were permuted and flipped.
+    ///
+    /// The axes are turned before the first resampling, so that planes can still be inverted one after the other.
+    pub fn traversed(&self, transform: AxisTransform) -> Self {
+        if transform == AxisTransform::IDENTITY {
+            return self.clone();
+        }
+        let keeps_axes = |step: &AppliedStep| {
+            matches!(
+                step,
+                AppliedStep::Resample { .. }
+                    | AppliedStep::ResampleToMatch
+                    | AppliedStep::Normalize { .. }
+            )
+        };
+        let (at, before) = match self.first_grid_change() {
+            (at, before) if self.steps[at..].iter().all(keeps_axes) => (at, before),
+            _ => (self.steps.len(), self.prepared),
+        };
+        let mut steps = self.steps[..at].to_vec();
+        steps.push(AppliedStep::Orient { transform, before });
+        steps.extend(self.steps[at..].iter().map(|step| match step {
+            AppliedStep::Resample { before, after } => AppliedStep::Resample {
+                before: transform.apply_to_geometry(before),
+                after: transform.apply_to_geometry(after),
+            },
+            step => step.clone(),
+        }));
+        Self {
+            input: self.input,
+            prepared: transform.apply_to_geometry(&self.prepared),
+            steps,
+        }
+    }
+}
