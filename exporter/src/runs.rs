@@ -3,16 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use thiserror::Error;
 use vesal_bundle::case_scores::CaseScores;
 use vesal_bundle::run_record::{self, RunRecord, RunRecordError};
-use vesal_files::regular;
-
-/// What the trainer notes about the work directory; only its folds are read here.
-const WORK_RECORD: &str = "work.json";
-/// Format of that file.
-const WORK_FORMAT: &str = "vesal-work";
+use vesal_bundle::work_dir::{self, WorkFolds};
+use vesal_files::document::{self, DocumentError};
 
 /// Why the runs of a work directory cannot be told.
 #[derive(Debug, Error)]
@@ -28,21 +23,11 @@ pub enum RunsError {
     /// The record of the work directory has another form.
     #[error("`{}` does not tell the folds to train", path.display())]
     WorkRecord {
-        /// The file.
         path: PathBuf,
-        /// Where and what.
-        source: serde_json::Error,
-    },
-    /// Another kind of file.
-    #[error("`{}` has the format {found:?}, expected {WORK_FORMAT:?}", path.display())]
-    WorkFormat {
-        /// The file.
-        path: PathBuf,
-        /// Its format.
-        found: String,
+        source: DocumentError,
     },
     /// No run has ended.
-    #[error("`{}` has no finished run, expected `segresnet_*/{}`", path.display(), run_record::FILE_NAME)]
+    #[error("`{}` has no finished run, expected `<algorithm>_<fold>/{}`", path.display(), run_record::FILE_NAME)]
     None {
         /// The directory.
         path: PathBuf,
@@ -63,7 +48,8 @@ impl RunsError {
         match self {
             Self::None { .. } => Some("`vesal-train status --work-dir DIR` shows what is trained"),
             Self::Record { source, .. } => source.hint(),
-            Self::Read { .. } | Self::WorkRecord { .. } | Self::WorkFormat { .. } => None,
+            Self::Read { .. } => None,
+            Self::WorkRecord { source, .. } => source.hint(),
         }
     }
 }
@@ -139,24 +125,13 @@ pub(crate) fn find(work_dir: &Path) -> Result<Vec<Run>, RunsError> {
 /// Folds that a work directory is to train; `None` where nothing says it.
 ///
 /// **Errors**: the directory's record is unreadable.
-pub(crate) fn folds_to_train(work_dir: &Path) -> Result<Option<Vec<usize>>, RunsError> {
-    #[derive(Deserialize)]
-    struct WorkFolds {
-        format: String,
-        folds: Vec<usize>,
-    }
-    let path = work_dir.join(WORK_RECORD);
-    let bytes = match regular::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(RunsError::Read { path, source }),
-        Ok(bytes) => bytes,
-    };
-    match serde_json::from_slice::<WorkFolds>(&bytes) {
-        Ok(work) if work.format == WORK_FORMAT => Ok(Some(work.folds)),
-        Ok(work) => Err(RunsError::WorkFormat {
-            path,
-            found: work.format,
-        }),
+pub(crate) fn folds_to_train(directory: &Path) -> Result<Option<Vec<usize>>, RunsError> {
+    let path = directory.join(work_dir::FILE_NAME);
+    match document::read::<WorkFolds>(&path) {
+        Ok(work) => Ok(Some(work.folds)),
+        Err(DocumentError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Ok(None)
+        }
         Err(source) => Err(RunsError::WorkRecord { path, source }),
     }
 }

@@ -8,7 +8,7 @@
 //! findings.json           what is wrong or odd with them
 //! deploy_plan.json        what inference needs to know
 //! train_plan.json         what only training needs to know
-//! segresnet_0/ ...        one run per fold
+//! <algorithm>_<fold>/ ... one run per fold
 //! ```
 //!
 //! No file holds an absolute path: the data root in `work.json` starts from the work directory, so that both can move
@@ -32,12 +32,14 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use vesal_bundle::deploy_plan;
-use vesal_files::{atomic, digest, document, regular};
+use vesal_bundle::work_dir::{self, run_name};
+use vesal_files::document::{self, DocumentError};
+use vesal_files::{atomic, digest, regular};
 
 use crate::analyze::findings::Findings;
 use crate::datalist::Datalist;
 use crate::folds;
-use crate::planner::Budget;
+use crate::planner::{ALGORITHM, Budget};
 use crate::relative;
 use crate::settings::Overrides;
 use crate::task::Task;
@@ -49,7 +51,7 @@ const TASK: &str = "task.yaml";
 /// The datalist with folds.
 const DATALIST: &str = "datalist.json";
 /// The record of the work directory.
-const RECORD: &str = "work.json";
+const RECORD: &str = work_dir::FILE_NAME;
 /// Facts about all cases.
 const DATA_STATS: &str = "datastats.yaml";
 /// Facts about every case.
@@ -62,8 +64,6 @@ const FINDINGS: &str = "findings.json";
 const DEPLOY_PLAN: &str = deploy_plan::FILE_NAME;
 /// What only training needs to know.
 const TRAIN_PLAN: &str = train_plan::FILE_NAME;
-/// Name of a run directory without its fold.
-const RUN: &str = "segresnet_";
 
 /// What a command line adds to a work directory; what it does not mention stays as it was.
 #[derive(Debug, Clone, Copy, Default)]
@@ -249,7 +249,8 @@ impl WorkDir {
 
     /// Whether a folder of this name in a work directory is a run.
     pub fn is_run(name: &str) -> bool {
-        name.starts_with(RUN)
+        name.strip_prefix(ALGORITHM)
+            .is_some_and(|rest| rest.starts_with('_'))
     }
 
     /// Names of the classes to segment.
@@ -261,20 +262,13 @@ impl WorkDir {
     ///
     /// **Errors**: [`WorkError`] where there was none, or `findings.json` does not follow its format.
     pub fn findings(&self) -> Result<Findings, WorkError> {
-        let path = self.findings_path();
-        let bytes = match regular::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(WorkError::StageMissing {
-                    missing: FINDINGS,
-                    command: "vesal-train analyze",
-                });
-            }
-            other => other.map_err(|source| WorkError::Read {
-                path: path.clone(),
-                source,
-            })?,
-        };
-        Ok(document::parse(&bytes, FINDINGS)?)
+        match document::read(&self.findings_path()) {
+            Err(error) if is_absent(&error) => Err(WorkError::StageMissing {
+                missing: FINDINGS,
+                command: "vesal-train analyze",
+            }),
+            other => Ok(other?),
+        }
     }
 
     /// Where the findings are.
@@ -309,7 +303,7 @@ impl WorkDir {
 
     /// The run directory of a fold.
     pub fn run_dir(&self, fold: usize) -> PathBuf {
-        self.path.join(format!("{RUN}{fold}"))
+        self.path.join(run_name(ALGORITHM, fold))
     }
 
     fn write_record(&self) -> Result<(), WorkError> {
@@ -368,17 +362,14 @@ fn parse_stats<T: DeserializeOwned>(path: PathBuf, bytes: &[u8]) -> Result<T, Wo
 }
 
 fn read_record(directory: &Path) -> Result<WorkRecord, WorkError> {
-    let path = directory.join(RECORD);
-    let bytes = match regular::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(WorkError::NotSetUp {
-                path: directory.to_owned(),
-            });
-        }
-        other => other.map_err(|source| WorkError::Read {
-            path: path.clone(),
-            source,
-        })?,
-    };
-    Ok(document::parse(&bytes, RECORD)?)
+    match document::read(&directory.join(RECORD)) {
+        Err(error) if is_absent(&error) => Err(WorkError::NotSetUp {
+            path: directory.to_owned(),
+        }),
+        other => Ok(other?),
+    }
+}
+
+fn is_absent(error: &DocumentError) -> bool {
+    matches!(error, DocumentError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }

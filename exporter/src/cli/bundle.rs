@@ -94,9 +94,7 @@ fn exit(error: &PackageError) -> Exit {
     match error {
         PackageError::Plan { .. } => Exit::Bundle,
         PackageError::Assemble(error) => assemble_exit(error),
-        PackageError::Runs(RunsError::WorkRecord { .. } | RunsError::WorkFormat { .. }) => {
-            Exit::Bundle
-        }
+        PackageError::Runs(RunsError::WorkRecord { .. }) => Exit::Bundle,
         PackageError::Selection(SelectionError::TooFew { .. }) => Exit::Usage,
         _ => Exit::Input,
     }

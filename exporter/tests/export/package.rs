@@ -1,15 +1,16 @@
 //! A work directory of finished folds becomes a bundle that verifies.
 
 use std::fs;
+use std::path::Path;
 
 use crate::support::{network, runtime};
 use crate::work_dir::{WINDOW, destination, network_config, plan, work_dir, write_run};
 use tempfile::TempDir;
 use vesal_bundle::manifest::{MemberProvenance, SelectionRule};
-use vesal_bundle::run_record::RunRecordError;
+use vesal_bundle::run_record::{self, FileRef, RunRecord, RunRecordError};
 use vesal_bundle::{Bundle, WriteError};
 use vesal_engine::{Device, EngineOptions, verify};
-use vesal_exporter::assemble::AssembleError;
+use vesal_exporter::assemble::{AssembleError, Assembled};
 use vesal_exporter::lower;
 use vesal_exporter::package::{PackageError, package};
 use vesal_exporter::runs::RunsError;
@@ -177,28 +178,61 @@ fn files_that_changed_after_training_are_refused() {
     }
 }
 
+/// A finished run of a fold with a deploy plan of its own.
+fn write_run_under(root: &Path, fold: usize, plan: &[u8]) {
+    write_run(root, fold);
+    let run = root.join(format!("segresnet_{fold}"));
+    fs::write(run.join("deploy_plan.json"), plan).unwrap();
+    let path = run.join(run_record::FILE_NAME);
+    let mut record = RunRecord::read(&path).unwrap();
+    record.deploy_plan = FileRef::to_file(&run, "deploy_plan.json").unwrap();
+    record.write(&path).unwrap();
+}
+
 #[test]
-fn runs_under_different_plans_do_not_vote_together() {
+fn runs_whose_plans_contradict_each_other_are_refused() {
     let work = work_dir(&[0]);
     let mut other = plan();
-    other.name = "another".into();
-    fs::write(
-        work.path().join("deploy_plan.json"),
-        other.to_json().unwrap(),
-    )
-    .unwrap();
-    write_run(work.path(), 1);
+    other.labels[1].name = "another".into();
+    write_run_under(work.path(), 1, &other.to_json().unwrap());
     let error = refused(&work, None);
     assert!(
-        matches!(
-            error,
-            PackageError::Disagree {
-                what: "deploy plans",
-                ..
-            }
-        ),
+        matches!(error, PackageError::Disagree { what: "labels", .. }),
         "{error}"
     );
+}
+
+#[test]
+fn runs_with_plans_of_their_own_become_one_bundle() {
+    let work = work_dir(&[0]);
+    let first = fs::read(work.path().join("deploy_plan.json")).unwrap();
+    let mut other = plan();
+    other.window.size[0] *= 2;
+    other.window.overlap = [0.; 3];
+    let other = other.to_json().unwrap();
+    write_run_under(work.path(), 1, &other);
+    let output = tempfile::tempdir().unwrap();
+    let destination = destination(output.path().join("bundle"));
+    let assembled = package(
+        work.path(),
+        &Wish::default(),
+        None,
+        &destination,
+        &mut |_| {},
+    );
+    let Assembled { bundle, parities } = assembled.unwrap();
+    let files = bundle.manifest().deploy_plans();
+    assert_eq!(files, ["deploy_plan.json", "deploy_plan_2.json"]);
+    let written = |file: &str| fs::read(bundle.directory().join(file)).unwrap();
+    assert_eq!([written(files[0]), written(files[1])], [first, other]);
+    let windows: Vec<_> = parities.iter().map(|parity| parity.window).collect();
+    let [x, y, z] = WINDOW;
+    assert_eq!(windows, [WINDOW, [2 * x, y, z]]);
+    let options = EngineOptions {
+        device: Device::Cpu,
+        ..Default::default()
+    };
+    assert!(verify(&bundle, &options).unwrap().passed());
 }
 
 #[test]

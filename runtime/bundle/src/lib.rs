@@ -16,6 +16,7 @@ pub mod pattern;
 pub mod probe;
 pub mod run_record;
 pub mod signature;
+pub mod work_dir;
 pub mod writer;
 
 pub use bundle::{Bundle, BundleError, MemberGroup};

@@ -11,6 +11,7 @@ pub use crate::memory::MemorySource;
 pub use autoscale::{Autoscale, Scaling, autoscale};
 pub use budget::Budget;
 pub use decision::{Decision, Group};
+pub use rules::ALGORITHM;
 
 use thiserror::Error;
 use vesal_bundle::DicomRules;

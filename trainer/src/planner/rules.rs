@@ -10,6 +10,8 @@ use crate::schedule::validation_epochs;
 use crate::settings::{AugmentMode, CropMode, Overrides, registry};
 use crate::train_plan::TrainPlan;
 
+/// Name of the algorithm that these rules are of.
+pub const ALGORITHM: &str = "segresnet";
 const DSDEPTH: usize = 4;
 
 pub(super) fn network(
@@ -136,7 +138,7 @@ pub(super) fn training(
         format!("{} cases, {num_crops_per_image} crops", stats.n_cases),
     );
     TrainPlan {
-        algorithm: "segresnet".to_owned(),
+        algorithm: ALGORITHM.to_owned(),
         network,
         roi_size,
         num_images_per_batch,

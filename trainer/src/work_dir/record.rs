@@ -1,6 +1,7 @@
 //! What a work directory remembers about itself: `work.json`.
 
 use serde::{Deserialize, Serialize};
+use vesal_bundle::work_dir::WorkFolds;
 use vesal_files::VersionedDocument;
 
 use crate::analyze::Measures;
@@ -37,9 +38,9 @@ pub struct WorkRecord {
 }
 
 impl VersionedDocument for WorkRecord {
-    const FORMAT: &str = "vesal-work";
-    const VERSION: u32 = 1;
-    const MAX_BYTES: u64 = 64 << 20;
+    const FORMAT: &str = WorkFolds::FORMAT;
+    const VERSION: u32 = WorkFolds::VERSION;
+    const MAX_BYTES: u64 = WorkFolds::MAX_BYTES;
 }
 
 impl WorkRecord {

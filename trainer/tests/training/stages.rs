@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::dataset_on_disk::{Dataset, image, labels, text};
 use vesal_bundle::DeployPlan;
-use vesal_files::DocumentError;
+use vesal_bundle::work_dir::WorkFolds;
+use vesal_files::document::{self, DocumentError};
 use vesal_trainer::fit::TrainDevice;
 use vesal_trainer::work_dir::{Fault, Made, Request, WorkDir, WorkError};
 use vesal_volume::Affine;
@@ -37,6 +38,8 @@ fn stages_run_once_and_again_when_something_changed() {
 
     let mut work = prepare(&path, Some(&task), &["num_epochs=3"]).unwrap();
     assert_eq!(work.folds(), [0, 1]);
+    let contract: WorkFolds = document::read(&path.join("work.json")).unwrap();
+    assert_eq!(contract.folds, work.folds(), "as other programs read it");
     assert!(matches!(
         work.plan(false),
         Err(WorkError::StageMissing { .. })
