@@ -67,7 +67,7 @@ pub fn bench(request: &BenchRequest) -> Result<StepTimes, FitError> {
         }
         #[cfg(feature = "cuda")]
         TrainDevice::Cuda(_) => {
-            let ranks = super::device::cuda_ranks(&request.devices)?;
+            let ranks = super::cuda_ranks::cuda_ranks(&request.devices)?;
             let used = |device: &_| Some(vesal_kernels::cuda::reserved_bytes(device));
             measure::<Autodiff<vesal_kernels::cuda::Cuda>>(request, ranks, started, used)
         }

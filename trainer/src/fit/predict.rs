@@ -65,7 +65,7 @@ pub fn predict_held_out(
         TrainDevice::Cpu => job.run::<Autodiff<Flex>>(&Default::default(), &mut take),
         #[cfg(feature = "cuda")]
         TrainDevice::Cuda(_) => {
-            let ranks = super::device::cuda_ranks(&request.devices)?;
+            let ranks = super::cuda_ranks::cuda_ranks(&request.devices)?;
             job.run::<Autodiff<vesal_kernels::cuda::Cuda>>(&ranks.first.device, &mut take)
         }
         #[cfg(not(feature = "cuda"))]
