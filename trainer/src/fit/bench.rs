@@ -13,7 +13,7 @@ use vesal_network::NetworkConfig;
 #[cfg(not(feature = "cuda"))]
 use super::DeviceError;
 use super::data_parallel::{DataParallel, ReplicaState};
-use super::learner::Task;
+use super::learner::StepInput;
 use super::network::initialize;
 use super::rank::Ranks;
 use super::{FitError, TrainDevice, TrainDevices};
@@ -105,7 +105,7 @@ where
     for step in 1..=WARM_UP + request.steps.max(1) {
         let batch = random_batch(request, step as u64);
         learner.first.restart_clock();
-        let task = Task {
+        let input = StepInput {
             epoch: 1,
             step,
             learning_rate: LEARNING_RATE,
@@ -113,7 +113,7 @@ where
             share: 1.0,
             data_wait: Duration::ZERO,
         };
-        (learner, _) = learner.step(task)?;
+        (learner, _) = learner.step(input)?;
         if let Some(report) = learner.settle()? {
             loss = report.loss;
             if step > WARM_UP {

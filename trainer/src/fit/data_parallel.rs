@@ -14,7 +14,7 @@ use vesal_kernels::{BackendOps, DifferentiableOps};
 use vesal_models::Network;
 
 use super::checkpoint::{CheckpointHead, read_checkpoint};
-use super::learner::{Learner, Task};
+use super::learner::{Learner, StepInput};
 use super::loss_scale::LossScale;
 use super::network::copy_to;
 use super::optimizer::AdamW;
@@ -115,18 +115,18 @@ where
     /// would wait forever for one whose replica has failed.
     ///
     /// **Errors**: [`FitError::Diverged`], of the step before; [`FitError::Replica`].
-    pub fn step(mut self, task: Task) -> Result<(Self, Option<StepReport>), FitError> {
+    pub fn step(mut self, input: StepInput) -> Result<(Self, Option<StepReport>), FitError> {
         if self.others.threads.is_empty() {
-            self.first = self.first.start(task);
+            self.first = self.first.start(input);
             let report = self.first.finish(1)?;
             return Ok((self, report));
         }
-        let mut tasks = task.split(1 + self.others.threads.len()).into_iter();
-        let own = tasks.next().expect("a share for each device");
+        let mut inputs = input.split(1 + self.others.threads.len()).into_iter();
+        let own = inputs.next().expect("a share for each device");
         let (time, loss_scale) = (self.first.optimizer.time, self.first.loss_scale);
-        for (replica, task) in self.others.threads.iter().zip(tasks) {
+        for (replica, input) in self.others.threads.iter().zip(inputs) {
             let order = Order {
-                task,
+                input,
                 time,
                 loss_scale,
             };
@@ -160,7 +160,7 @@ where
 
 /// A step of a replica, with what the first one has learned from the steps before.
 struct Order {
-    task: Task,
+    input: StepInput,
     time: u32,
     loss_scale: LossScale,
 }
@@ -221,7 +221,7 @@ where
     for order in orders {
         learner.optimizer.time = order.time;
         learner.loss_scale = order.loss_scale;
-        learner = learner.start(order.task);
+        learner = learner.start(order.input);
         learner.rank.wait_for_launches();
         if answers.send(Ok(())).is_err() {
             break;

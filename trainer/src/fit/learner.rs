@@ -52,24 +52,22 @@ struct UnderWay {
     scale: f32,
 }
 
-/// Which step to take, with what.
+/// An optimization step to take, with its patches.
 #[derive(Debug)]
-pub struct Task {
+pub struct StepInput {
     /// Epoch, from 1.
     pub epoch: usize,
     /// Step in the epoch, from 1.
     pub step: usize,
-    /// Learning rate.
     pub learning_rate: f64,
-    /// Patches.
     pub batch: Batch,
     /// Which part of the step's patches these are, from 0 to 1.
     pub share: f64,
-    /// Time for which the batch was waited for.
+    /// Time that the step waited for its batch.
     pub data_wait: Duration,
 }
 
-impl Task {
+impl StepInput {
     /// Shares the patches, at least one for each; all else is the same.
     pub fn split(self, shares: usize) -> Vec<Self> {
         let patches = self.batch.shape[0] as f64;
@@ -113,8 +111,8 @@ where
     }
 
     /// Starts a step, without waiting for the device.
-    pub fn start(mut self, task: Task) -> Self {
-        let loss = self.loss(task.batch).mul_scalar(task.share);
+    pub fn start(mut self, input: StepInput) -> Self {
+        let loss = self.loss(input.batch).mul_scalar(input.share);
         let (scaled, scale) = match self.precision {
             Precision::Single => (loss.clone(), 1.0),
             Precision::Mixed => {
@@ -126,7 +124,7 @@ where
         let (loss, gradients) = self.rank.sum(&self.network, loss.inner(), gradients);
         let guarded = self.precision == Precision::Mixed;
         let (network, squared_norm) = self.optimizer.step::<B, _>(
-            task.learning_rate,
+            input.learning_rate,
             self.network,
             gradients,
             1.0 / scale,
@@ -136,10 +134,10 @@ where
         let results = [Some(loss), squared_norm].into_iter().flatten();
         let results = results.map(|tensor| tensor.into_primitive().tensor());
         self.under_way.push_back(UnderWay {
-            epoch: task.epoch,
-            step: task.step,
-            learning_rate: task.learning_rate,
-            data_wait: task.data_wait,
+            epoch: input.epoch,
+            step: input.step,
+            learning_rate: input.learning_rate,
+            data_wait: input.data_wait,
             results: B::InnerBackend::read_scalars(results.collect()),
             scale,
         });

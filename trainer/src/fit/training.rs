@@ -19,7 +19,7 @@ use super::data::Data;
 use super::data_parallel::{DataParallel, ReplicaState};
 use super::early_stopping::{ends_early, has_diverged};
 use super::events::{Events, Progress};
-use super::learner::Task;
+use super::learner::StepInput;
 use super::metrics::Metrics;
 use super::network::{copy_to, initialize};
 use super::plans::Plans;
@@ -291,7 +291,7 @@ where
         let batch = loader
             .next_batch()?
             .ok_or(FitError::DataLoader { epoch, step })?;
-        let task = Task {
+        let input = StepInput {
             epoch,
             step,
             learning_rate,
@@ -299,7 +299,7 @@ where
             share: 1.0,
             data_wait: waiting.elapsed(),
         };
-        let (learner, report) = learner.step(task)?;
+        let (learner, report) = learner.step(input)?;
         self.average = self
             .average
             .take()

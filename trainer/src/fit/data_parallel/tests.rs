@@ -104,7 +104,7 @@ fn state(precision: Precision) -> ReplicaState {
 }
 
 /// Three patches; the last one scaled.
-fn task(step: usize, factor: f32) -> Task {
+fn input(step: usize, factor: f32) -> StepInput {
     let mut rng = Rng::new(&[step as u64]);
     let shape = [3, 1, 8, 8, 8];
     let mut images: Vec<f32> = (0..3 * 512)
@@ -112,7 +112,7 @@ fn task(step: usize, factor: f32) -> Task {
         .collect();
     images[1024..].iter_mut().for_each(|value| *value *= factor);
     let classes = (0..3 * 512).map(|_| rng.below(3) as i32).collect();
-    Task {
+    StepInput {
         epoch: 1,
         step,
         learning_rate: 1e-3,
@@ -127,11 +127,14 @@ fn task(step: usize, factor: f32) -> Task {
 }
 
 /// Takes steps; the losses and the weights after them.
-fn train(mut learner: DataParallel<B>, tasks: Vec<Task>) -> (DataParallel<B>, Vec<f32>, Vec<f32>) {
+fn train(
+    mut learner: DataParallel<B>,
+    inputs: Vec<StepInput>,
+) -> (DataParallel<B>, Vec<f32>, Vec<f32>) {
     let mut reports = Vec::new();
-    for task in tasks {
+    for input in inputs {
         let report;
-        (learner, report) = learner.step(task).unwrap();
+        (learner, report) = learner.step(input).unwrap();
         reports.extend(report);
     }
     reports.extend(learner.settle().unwrap());
@@ -158,20 +161,20 @@ fn assert_close(found: &[f32], expected: &[f32]) {
 
 #[test]
 fn replicas_take_the_steps_of_one() {
-    let tasks = || (1..=4).map(|step| task(step, 1.0)).collect::<Vec<_>>();
+    let inputs = || (1..=4).map(|step| input(step, 1.0)).collect::<Vec<_>>();
     let single = state(Precision::Single);
     let only = Ranks::only(TrainDevice::Cpu, Default::default());
-    let (_, expected_losses, expected) = train(learner(only, &single), tasks());
+    let (_, expected_losses, expected) = train(learner(only, &single), inputs());
     for devices in [2, 3] {
-        let (_, losses, weights) = train(learner(threads(devices), &single), tasks());
+        let (_, losses, weights) = train(learner(threads(devices), &single), inputs());
         assert_close(&losses, &expected_losses);
         assert_close(&weights, &expected);
     }
 
     // Two steps, and two more from their checkpoint.
-    let mut tasks = tasks();
-    let later = tasks.split_off(2);
-    let (half, ..) = train(learner(threads(2), &single), tasks);
+    let mut inputs = inputs();
+    let later = inputs.split_off(2);
+    let (half, ..) = train(learner(threads(2), &single), inputs);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("checkpoint.safetensors");
     let head = CheckpointHead {
@@ -202,7 +205,7 @@ fn replicas_take_the_steps_of_one() {
 fn an_overflow_on_one_device_skips_the_step_on_all() {
     let mixed = state(Precision::Mixed);
     let start = learner(threads(2), &mixed);
-    let (skipped, _, weights) = train(start, vec![task(1, 1e30)]);
+    let (skipped, _, weights) = train(start, vec![input(1, 1e30)]);
     let (_, _, untouched) = train(learner(threads(2), &mixed), Vec::new());
     assert_eq!(weights, untouched);
     assert_eq!(skipped.first.optimizer.time, 0);
@@ -212,9 +215,9 @@ fn an_overflow_on_one_device_skips_the_step_on_all() {
     );
 
     // The other replica has skipped it too, or its share of the next gradients would tell.
-    let (_, losses, _) = train(skipped, vec![task(2, 1.0)]);
+    let (_, losses, _) = train(skipped, vec![input(2, 1.0)]);
     let only = Ranks::only(TrainDevice::Cpu, Default::default());
-    let (_, expected, _) = train(learner(only, &mixed), vec![task(2, 1.0)]);
+    let (_, expected, _) = train(learner(only, &mixed), vec![input(2, 1.0)]);
     assert!(
         (losses[0] - expected[0]).abs() < 1e-3,
         "{losses:?} {expected:?}"
@@ -225,7 +228,7 @@ fn an_overflow_on_one_device_skips_the_step_on_all() {
 fn a_replica_that_panics_ends_the_training() {
     let reductions = (0..3).map(|index| Box::new(Broken(index)) as Box<_>);
     let learner = learner(ranks(reductions.collect()), &state(Precision::Single));
-    let error = learner.step(task(1, 1.0)).unwrap_err();
+    let error = learner.step(input(1, 1.0)).unwrap_err();
     let FitError::Replica { device, reason } = error else {
         panic!("{error}")
     };
