@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use crate::clock::Time;
 use crate::log;
-use crate::queue::job::{
-    IncompleteReason, JobKey, JobRecord, JobState, ReceivedInstance, StoredInstance,
-};
+use crate::queue::digest::JobKey;
+use crate::queue::instance::{ReceivedInstance, StoredInstance};
+use crate::queue::job::{IncompleteReason, JobRecord, JobState};
 use crate::queue::job_entry::JobEntry;
 use crate::queue::job_folder::JobFolder;
 use crate::queue::job_queue::JobQueue;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Grouping;
-use crate::queue::job::JobKey;
+use crate::queue::digest::JobKey;
 use crate::queue::job_queue::JobQueue;
 use crate::queue::source_count::SourceCount;
 

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use crate::clock::Time;
 use crate::log;
-use crate::queue::job::{JobKey, JobRecord, JobState};
+use crate::queue::digest::JobKey;
+use crate::queue::job::{JobRecord, JobState};
 use crate::queue::job_entry::{AGAIN, Route, route_count};
 use crate::queue::job_queue::JobQueue;
 use crate::queue::pause::pause;

@@ -8,8 +8,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::config::{Grouping, Service};
+use crate::queue::digest::{DIGITS, JobKey, digest, hexadecimal};
 use crate::queue::durable_files::DurableFiles;
-use crate::queue::job::{DIGITS, JobKey, digest, hexadecimal};
 
 /// Length of a new key in bytes.
 const KEY_BYTES: usize = 32;

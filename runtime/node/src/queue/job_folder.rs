@@ -10,8 +10,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::log;
+use crate::queue::digest::{DIGITS, is_digest};
 use crate::queue::durable_files::DurableFiles;
-use crate::queue::job::{DIGITS, JobRecord, StoredInstance, VERSION, is_digest};
+use crate::queue::instance::StoredInstance;
+use crate::queue::job::{JobRecord, VERSION};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobFolder(pub PathBuf);

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use crate::clock::Time;
 use crate::config::{Retention, Service};
-use crate::queue::job::{JobKey, JobState};
+use crate::queue::digest::JobKey;
+use crate::queue::job::JobState;
 use crate::queue::job_entry::{AGAIN, IndexEntry, JobEntry, Route, Turn};
 
 /// The jobs by key, with indexes.

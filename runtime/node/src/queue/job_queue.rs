@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::config::{Retention, Retry, Service};
+use crate::queue::digest::JobKey;
 use crate::queue::digest_key::DigestKey;
 use crate::queue::durable_files::DurableFiles;
-use crate::queue::job::JobKey;
 use crate::queue::job_index::JobIndex;
 use crate::queue::service_digest::manifest_digest;
 

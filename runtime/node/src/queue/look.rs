@@ -5,8 +5,9 @@ use std::io;
 use std::path::Path;
 
 use crate::config::Config;
+use crate::queue::digest::JobKey;
 use crate::queue::digest_key::DigestKey;
-use crate::queue::job::{JobKey, JobRecord, VERSION};
+use crate::queue::job::{JobRecord, VERSION};
 use crate::queue::job_folder::{JobFolder, NoteError, names};
 use crate::queue::job_queue::JobQueue;
 use crate::queue::open_error::OpenError;

@@ -7,8 +7,10 @@
 mod admit;
 mod count;
 mod deliver;
+mod digest;
 mod digest_key;
 mod durable_files;
+mod instance;
 mod job;
 mod job_entry;
 mod job_folder;
@@ -29,10 +31,10 @@ mod view;
 pub use admit::{Admission, AdmissionError};
 pub use count::{HeldInstances, UnsettledJob};
 pub use deliver::{PriorSend, SendOutcome, SendTicket};
-pub(crate) use job::is_digest;
-pub use job::{
-    IncompleteReason, JobKey, JobRecord, JobState, ReceivedInstance, digest, hexadecimal,
-};
+pub(crate) use digest::is_digest;
+pub use digest::{JobKey, digest, hexadecimal};
+pub use instance::ReceivedInstance;
+pub use job::{IncompleteReason, JobRecord, JobState};
 pub use job_queue::JobQueue;
 pub use open_error::OpenError;
 pub use predict::{RunOutcome, RunTicket};

@@ -5,7 +5,7 @@ use std::fs;
 use sha2::{Digest, Sha256};
 
 use crate::config::Service;
-use crate::queue::job::{digest, hexadecimal};
+use crate::queue::digest::{digest, hexadecimal};
 
 /// SHA-256 of the manifest of a service's bundle, which fixes the rest of it; `None` where it cannot be read.
 pub fn manifest_digest(service: &Service) -> Option<String> {
