@@ -30,7 +30,7 @@ pub struct NodeState {
     pub slots: Arc<ConnectionSlots>,
     /// Failures in a row of destinations, by name.
     pub destinations: Failures,
-    /// Failures in a row of receiving, by cause: [`STORAGE`](crate::failures::STORAGE).
+    /// Failures in a row of receiving, by cause: `STORAGE`.
     pub receiving: Failures,
     /// Callers of jobs, and failures of sources.
     pub sources: SourceTracker,

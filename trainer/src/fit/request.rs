@@ -30,7 +30,7 @@ pub struct FitRequest {
     pub stop: Arc<AtomicBool>,
 }
 
-/// How a call of [`run`] ended.
+/// How a call of [`run`](super::run) ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FitOutcome {
     /// All epochs are done and `run.json` is written.
