@@ -108,7 +108,7 @@ pub struct BundleMetadata {
     pub name: String,
     /// Version of the bundle, if its makers count.
     pub version: Option<String>,
-    /// The deploy plans that members refer to.
+    /// The deploy plans that members refer to, in the order of the first members that do.
     pub plans: Vec<PlanFile>,
     /// How the networks are combined, and why it is them.
     pub ensemble: EnsembleRecord,
@@ -201,15 +201,7 @@ pub fn assemble(
             provenance: candidate.provenance,
         });
     }
-    // In the order of the first members that refer to them.
-    let order = |plan: &PlanFile| {
-        members
-            .iter()
-            .position(|m: &Member| m.deploy_plan == plan.file)
-    };
-    let mut order: Vec<_> = plans.iter().map(order).zip(recorders).collect();
-    order.sort_by_key(|(first, _)| *first);
-    let probe = Probe::record(order.into_iter().map(|(_, recorder)| recorder).collect())?;
+    let probe = Probe::record(recorders)?;
     for plan in plans {
         writer.add(&plan.file, &plan.bytes)?;
     }

@@ -129,9 +129,7 @@ pub(crate) fn folds_to_train(directory: &Path) -> Result<Option<Vec<usize>>, Run
     let path = directory.join(work_dir::FILE_NAME);
     match document::read::<WorkFolds>(&path) {
         Ok(work) => Ok(Some(work.folds)),
-        Err(DocumentError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            Ok(None)
-        }
+        Err(error) if error.is_absent() => Ok(None),
         Err(source) => Err(RunsError::WorkRecord { path, source }),
     }
 }

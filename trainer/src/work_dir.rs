@@ -26,15 +26,13 @@ pub use error::{Fault, WorkError};
 pub use record::{AnalysisRecord, PlanRecord, WorkRecord};
 pub use stages::Made;
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use vesal_bundle::deploy_plan;
 use vesal_bundle::work_dir::{self, run_name};
-use vesal_files::document::{self, DocumentError};
-use vesal_files::{atomic, digest, regular};
+use vesal_files::{atomic, digest, document, regular};
 
 use crate::analyze::findings::Findings;
 use crate::datalist::Datalist;
@@ -263,7 +261,7 @@ impl WorkDir {
     /// **Errors**: [`WorkError`] where there was none, or `findings.json` does not follow its format.
     pub fn findings(&self) -> Result<Findings, WorkError> {
         match document::read(&self.findings_path()) {
-            Err(error) if is_absent(&error) => Err(WorkError::StageMissing {
+            Err(error) if error.is_absent() => Err(WorkError::StageMissing {
                 missing: FINDINGS,
                 command: "vesal-train analyze",
             }),
@@ -363,13 +361,9 @@ fn parse_stats<T: DeserializeOwned>(path: PathBuf, bytes: &[u8]) -> Result<T, Wo
 
 fn read_record(directory: &Path) -> Result<WorkRecord, WorkError> {
     match document::read(&directory.join(RECORD)) {
-        Err(error) if is_absent(&error) => Err(WorkError::NotSetUp {
+        Err(error) if error.is_absent() => Err(WorkError::NotSetUp {
             path: directory.to_owned(),
         }),
         other => Ok(other?),
     }
-}
-
-fn is_absent(error: &DocumentError) -> bool {
-    matches!(error, DocumentError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }

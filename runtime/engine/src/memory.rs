@@ -172,18 +172,19 @@ impl Ensemble {
             return Ok(0);
         };
         let classes = self.plan().labels.len();
+        let mut spans = Vec::new();
+        for group in &self.groups {
+            let prepared = cost(images, &group.plan.preprocessing)?.shape;
+            let windows = group.plan.window.size.into_iter().zip(prepared);
+            spans.extend(windows.map(|(window, prepared)| (window.min(prepared), prepared)));
+        }
         let mut worst = 0_u64;
         for axis in 0..3 {
             let [planes, y, z] = brought_first(input.shape, axis);
-            let mut ahead = 0;
-            for group in &self.groups {
-                let prepared = cost(images, &group.plan.preprocessing)?.shape;
-                let spanned = (0..3).map(|axis| {
-                    let window = group.plan.window.size[axis].min(prepared[axis]);
-                    (window * planes).div_ceil(prepared[axis].max(1))
-                });
-                ahead = ahead.max(spanned.max().unwrap_or(0));
-            }
+            let spanned = spans
+                .iter()
+                .map(|(window, prepared)| (window * planes).div_ceil((*prepared).max(1)));
+            let ahead = spanned.max().unwrap_or(0);
             let plane = bytes(&[classes, y, z], size_of::<f32>());
             let waiting = plane.saturating_mul((2 * ahead).min(planes) as u64);
             let predictions = match self.groups.iter().all(|group| self.is_together(group)) {

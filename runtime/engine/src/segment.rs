@@ -226,7 +226,7 @@ fn drive(
     };
     report(progress, at(0))?;
     let mut last = Instant::now();
-    let mut done_by_plan: Vec<usize> = walks.iter().map(Walk::done).collect();
+    let mut done = 0;
     loop {
         // The plan that is furthest behind: none of the others has to wait for long.
         let behind = |&index: &usize| !walks[index].is_done();
@@ -246,13 +246,13 @@ fn drive(
                 let before = inferer.progress().done;
                 inferer.step(predictor).map_err(failed)?;
                 last = Instant::now();
-                done_by_plan[index] += inferer.progress().done - before;
-                report(progress, at(done_by_plan.iter().sum()))?;
+                done += inferer.progress().done - before;
+                report(progress, at(done))?;
                 loop {
-                    let done = inferer.progress().done;
+                    let before = inferer.progress().done;
                     let planes = inferer.pop(predictor).map_err(failed)?;
-                    if inferer.progress().done > done {
-                        done_by_plan[index] += inferer.progress().done - done;
+                    if inferer.progress().done > before {
+                        done += inferer.progress().done - before;
                         last = Instant::now();
                     }
                     if planes.is_empty() {

@@ -101,6 +101,11 @@ pub enum DocumentError {
 }
 
 impl DocumentError {
+    /// Whether there is no such file.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
     /// A remedy, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

@@ -2,6 +2,7 @@
 
 use ndarray::ArrayView4;
 use vesal_volume::Geometry;
+use vesal_volume::preprocess::BlockConsumer;
 
 use crate::error::{EngineError, SinkError};
 
@@ -26,13 +27,10 @@ pub trait ProbabilitySink {
 /// A sink that may move to another thread with its case.
 pub(crate) type Sink = Box<dyn ProbabilitySink + Send>;
 
-/// Takes blocks of probabilities.
-type Consumer<'a> = dyn FnMut([usize; 3], ArrayView4<'_, f32>) + 'a;
-
 /// Runs a step that hands over blocks, with the sink as their consumer, if there is one.
 pub(super) fn storing<T, E>(
     probabilities: &mut Option<&mut Sink>,
-    step: impl FnOnce(Option<&mut Consumer<'_>>) -> Result<T, E>,
+    step: impl FnOnce(Option<&mut BlockConsumer<'_>>) -> Result<T, E>,
 ) -> Result<T, EngineError>
 where
     EngineError: From<E>,

@@ -9,6 +9,7 @@ use super::mean::{MeanError, ProbabilityMean};
 use super::vote::Votes;
 use super::{Activation, Combine};
 use crate::geometry::Geometry;
+use crate::preprocess::BlockConsumer;
 use crate::volume::LabelMap;
 
 /// Values of all classes that are combined at once: 64 MiB.
@@ -43,9 +44,6 @@ pub struct InputGridMember {
     /// Planes, in the order of the blocks, that lie before what its blocks can hold.
     pub before: usize,
 }
-
-/// Takes combined probabilities: the voxel at which a block begins, and the block, `[K, X, Y, Z]`.
-pub type CombinedConsumer<'a> = dyn FnMut([usize; 3], ArrayView4<'_, f32>) + 'a;
 
 /// Combines the predictions of several members on one grid while they are being made, and labels it.
 ///
@@ -130,7 +128,7 @@ impl<'a> InputGridEnsemble<'a> {
         member: usize,
         start: [usize; 3],
         block: ArrayView4<'_, f32>,
-        take: Option<&mut CombinedConsumer<'_>>,
+        take: Option<&mut BlockConsumer<'_>>,
     ) -> Result<(), InputGridError> {
         let (classes, x, y, z) = block.dim();
         let shape = [x, y, z];
@@ -169,7 +167,7 @@ impl<'a> InputGridEnsemble<'a> {
     pub fn end(
         &mut self,
         member: usize,
-        take: Option<&mut CombinedConsumer<'_>>,
+        take: Option<&mut BlockConsumer<'_>>,
     ) -> Result<(), InputGridError> {
         self.members[member].complete = self.planes();
         self.advance(take)
@@ -181,10 +179,7 @@ impl<'a> InputGridEnsemble<'a> {
     }
 
     /// Combines the planes that all members have passed.
-    fn advance(
-        &mut self,
-        mut take: Option<&mut CombinedConsumer<'_>>,
-    ) -> Result<(), InputGridError> {
+    fn advance(&mut self, mut take: Option<&mut BlockConsumer<'_>>) -> Result<(), InputGridError> {
         let complete = self.members.iter().map(|member| member.complete).min();
         let complete = complete.unwrap_or(0);
         let shape: [usize; 3] = self.labels.data.dim().into();
@@ -207,7 +202,7 @@ impl<'a> InputGridEnsemble<'a> {
     fn combine(
         &mut self,
         end: usize,
-        take: Option<&mut CombinedConsumer<'_>>,
+        take: Option<&mut BlockConsumer<'_>>,
     ) -> Result<(), InputGridError> {
         let low = match self.reversed {
             true => self.planes() - end,

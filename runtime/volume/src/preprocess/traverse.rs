@@ -44,27 +44,7 @@ impl AppliedTransforms {
         if self.steps[at..].iter().any(moved) {
             return whole;
         }
-        let (mut start, mut shape) = ([0; 3], before.shape);
-        for step in self.steps[..at].iter().rev() {
-            match step {
-                AppliedStep::Orient { transform, before } => {
-                    let after = transform.source.map(|source| before.shape[source]);
-                    for axis in (0..3).filter(|&axis| transform.flip[axis]) {
-                        start[axis] = after[axis] - start[axis] - shape[axis];
-                    }
-                    let source = transform.inverse().source;
-                    start = source.map(|axis| start[axis]);
-                    shape = source.map(|axis| shape[axis]);
-                }
-                AppliedStep::Crop { bounds, .. } => {
-                    for (start, offset) in start.iter_mut().zip(bounds.start) {
-                        *start += offset;
-                    }
-                }
-                _ => {}
-            }
-        }
-        (start, shape)
+        box_before(&self.steps[..at], [0; 3], before.shape)
     }
 
     /// Index of the first step that resamples, or the number of steps, and the grid before it.
@@ -111,4 +91,34 @@ impl AppliedTransforms {
             steps,
         }
     }
+}
+
+/// First voxel and shape of a box before the steps, of which those are given after them.
+pub(super) fn box_before(
+    steps: &[AppliedStep],
+    mut start: [usize; 3],
+    mut shape: [usize; 3],
+) -> ([usize; 3], [usize; 3]) {
+    for step in steps.iter().rev() {
+        match step {
+            AppliedStep::Orient { transform, before } => {
+                let after = transform.source.map(|source| before.shape[source]);
+                for axis in (0..3).filter(|&axis| transform.flip[axis]) {
+                    start[axis] = after[axis] - start[axis] - shape[axis];
+                }
+                let source = transform.inverse().source;
+                start = source.map(|axis| start[axis]);
+                shape = source.map(|axis| shape[axis]);
+            }
+            AppliedStep::Crop { bounds, .. } => {
+                for (start, offset) in start.iter_mut().zip(bounds.start) {
+                    *start += offset;
+                }
+            }
+            AppliedStep::Resample { .. }
+            | AppliedStep::ResampleToMatch
+            | AppliedStep::Normalize { .. } => {}
+        }
+    }
+    (start, shape)
 }

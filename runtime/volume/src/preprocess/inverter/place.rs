@@ -3,6 +3,7 @@
 use ndarray::{ArrayView4, ArrayViewMut3, Axis, s};
 
 use crate::preprocess::AppliedStep;
+use crate::preprocess::traverse::box_before;
 
 /// The part of a map on the input's grid that steps took from it, as they oriented it.
 pub(super) fn prepared_view<'a>(
@@ -32,30 +33,14 @@ pub(super) fn prepared_view<'a>(
 /// A block that starts at this voxel after the steps, as it was before them.
 pub(super) fn undone<'a>(
     steps: &[AppliedStep],
-    mut start: [usize; 3],
+    start: [usize; 3],
     mut block: ArrayView4<'a, f32>,
 ) -> ([usize; 3], ArrayView4<'a, f32>) {
+    let (_, x, y, z) = block.dim();
+    let (start, _) = box_before(steps, start, [x, y, z]);
     for step in steps.iter().rev() {
-        match step {
-            AppliedStep::Orient { transform, before } => {
-                let shape = [block.dim().1, block.dim().2, block.dim().3];
-                let after: [usize; 3] = transform.source.map(|source| before.shape[source]);
-                for axis in (0..3).filter(|&axis| transform.flip[axis]) {
-                    start[axis] = after[axis] - start[axis] - shape[axis];
-                    block.invert_axis(Axis(axis + 1));
-                }
-                let source = transform.inverse().source;
-                start = source.map(|axis| start[axis]);
-                block = block.permuted_axes([0, source[0] + 1, source[1] + 1, source[2] + 1]);
-            }
-            AppliedStep::Crop { bounds, .. } => {
-                for (start, offset) in start.iter_mut().zip(bounds.start) {
-                    *start += offset;
-                }
-            }
-            AppliedStep::Resample { .. }
-            | AppliedStep::ResampleToMatch
-            | AppliedStep::Normalize { .. } => {}
+        if let AppliedStep::Orient { transform, .. } = step {
+            block = transform.inverse().apply_to_view(block);
         }
     }
     (start, block)
