@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
+use vesal_trainer::algorithms;
 use vesal_trainer::fit::TrainDevices;
 
 use crate::settings_help::settings_help;
@@ -370,6 +371,9 @@ pub struct ImportHistoryArguments {
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
 pub struct BenchArguments {
+    /// Algorithm whose network, loss and optimizer to measure
+    #[arg(long, value_name = "NAME", default_value = algorithms::DEFAULT.name)]
+    pub algorithm: String,
     /// Patch in voxels
     #[arg(
         long,

@@ -3,6 +3,7 @@
 //! The stages meet in files of a work directory: `analyze` writes data stats, `plan` turns them into a deploy plan and
 //! a train plan, `fit` trains one fold under them and leaves a run record.
 
+pub mod algorithms;
 pub mod analyze;
 pub mod augment;
 pub mod datalist;

@@ -8,31 +8,53 @@ use burn::tensor::{Int, Tensor};
 use vesal_bundle::deploy_plan::Activation;
 use vesal_kernels::{DifferentiableOps, dice_ce, weighted_dice_ce};
 
+use crate::algorithms::Loss;
+
 /// Least weight of a coarse output.
 const LEAST_WEIGHT: f64 = 0.0625;
+
+/// What a network learns to make small.
+#[derive(Debug, Clone)]
+pub struct Objective {
+    pub loss: Loss,
+    /// How logits become labels.
+    pub activation: Activation,
+    /// Weight of each class; none: all alike.
+    pub class_weights: Option<Vec<f64>>,
+}
 
 /// Sums the loss over all outputs of a network, each coarser one with half the weight of the one before.
 ///
 /// **Shapes**: logits `[N, X, Y, Z, K]`, finest first; class indices, or regions as bits, `[N, X, Y, Z]` at the finest
 /// shape.
 ///
-/// **Definition**: [`dice_ce`] of every output, [`weighted_dice_ce`] where classes have weights, or [`region_dice_ce`];
-/// weights of levels `max(0.5^level, 0.0625)`, not normalized.
+/// **Definition**: [`dice_ce`] of every output, [`weighted_dice_ce`] where classes have weights, or [`region_dice_ce`],
+/// of each case or of the batch as if it were one case; weights of levels `max(0.5^level, 0.0625)`, not normalized.
 ///
 /// **Source**: MONAI 1.6.1 `DeepSupervisionLoss`.
 pub fn deep_supervision<B: DifferentiableOps>(
     outputs: Vec<Tensor<B, 5>>,
     classes: Tensor<B, 4, Int>,
-    activation: Activation,
-    class_weights: Option<&[f64]>,
+    objective: &Objective,
 ) -> Tensor<B, 1> {
     let device = classes.device();
+    let Loss::DiceCe { batch } = objective.loss;
+    let class_weights = objective.class_weights.as_deref();
+    let [n, x, y, z] = classes.dims();
+    let classes = match batch {
+        true => classes.reshape([1, n * x, y, z]),
+        false => classes,
+    };
     outputs
         .into_iter()
         .enumerate()
         .map(|(level, logits)| {
+            let logits = match batch {
+                true => as_one_case(logits),
+                false => logits,
+            };
             let weight = 0.5f64.powi(level as i32).max(LEAST_WEIGHT);
-            let loss = match (activation, class_weights) {
+            let loss = match (objective.activation, class_weights) {
                 (Activation::Sigmoid, weights) => region_dice_ce(logits, classes.clone(), weights),
                 (Activation::Softmax, None) => dice_ce(logits, classes.clone()),
                 (Activation::Softmax, Some(weights)) => {
@@ -43,4 +65,11 @@ pub fn deep_supervision<B: DifferentiableOps>(
         })
         .reduce(|sum, loss| sum + loss)
         .unwrap_or_else(|| Tensor::zeros([1], &device))
+}
+
+/// Lines the cases of a batch up along the first axis, `[N, X, Y, Z, K]` → `[1, N X, Y, Z, K]`: sums over voxels are then
+/// over all of them, and classes at the center of each coarse voxel stay those of its own case.
+fn as_one_case<B: DifferentiableOps>(logits: Tensor<B, 5>) -> Tensor<B, 5> {
+    let [n, x, y, z, classes] = logits.dims();
+    logits.reshape([1, n * x, y, z, classes])
 }

@@ -34,10 +34,11 @@ use vesal_bundle::deploy_plan;
 use vesal_bundle::work_dir::{self, run_name};
 use vesal_files::{atomic, digest, document, regular};
 
+use crate::algorithms;
 use crate::analyze::findings::Findings;
 use crate::datalist::Datalist;
 use crate::folds;
-use crate::planner::{ALGORITHM, Budget};
+use crate::planner::Budget;
 use crate::relative;
 use crate::settings::Overrides;
 use crate::task::Task;
@@ -247,7 +248,7 @@ impl WorkDir {
 
     /// Whether a folder of this name in a work directory is a run.
     pub fn is_run(name: &str) -> bool {
-        name.strip_prefix(ALGORITHM)
+        name.strip_prefix(algorithms::DEFAULT.name)
             .is_some_and(|rest| rest.starts_with('_'))
     }
 
@@ -301,7 +302,7 @@ impl WorkDir {
 
     /// The run directory of a fold.
     pub fn run_dir(&self, fold: usize) -> PathBuf {
-        self.path.join(run_name(ALGORITHM, fold))
+        self.path.join(run_name(algorithms::DEFAULT.name, fold))
     }
 
     fn write_record(&self) -> Result<(), WorkError> {

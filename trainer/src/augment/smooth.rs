@@ -5,7 +5,8 @@ use ndarray::{Array4, Axis};
 /// Standard deviations on either side of the center that a kernel covers.
 const TRUNCATION: f64 = 4.0;
 
-/// Smooths every channel with a Gaussian of this standard deviation in voxels per axis, `[X, Y, Z]`.
+/// Smooths every channel with a Gaussian of this standard deviation in voxels per axis, `[X, Y, Z]`; 0 leaves an axis as
+/// it is.
 ///
 /// **Definition**: separable kernels whose weights are the integral of the Gaussian over each voxel, out to 4
 /// standard deviations and at least 1 voxel; the border is repeated.
@@ -13,7 +14,9 @@ const TRUNCATION: f64 = 4.0;
 /// **Source**: MONAI 1.6.1 `GaussianFilter(approx="erf")`, which surrounds the patch with zeros instead.
 pub fn smooth(image: &mut Array4<f32>, sigma: [f64; 3]) {
     for (axis, sigma) in sigma.into_iter().enumerate() {
-        convolve(image, Axis(axis + 1), &kernel(sigma));
+        if sigma > 0.0 {
+            convolve(image, Axis(axis + 1), &kernel(sigma));
+        }
     }
 }
 

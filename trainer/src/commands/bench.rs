@@ -5,14 +5,11 @@ use std::time::Duration;
 use serde_json::json;
 use vesal_cli::stdout::{print, print_json};
 use vesal_cli::{Columns, Exit, Failure, Text};
-use vesal_network::{NetworkConfig, SegResNetDsConfig};
+use vesal_trainer::algorithms::{self, NetworkSize};
 use vesal_trainer::fit::{BenchRequest, StepTimes, bench};
 
 use super::failure::fit_failure;
 use crate::cli::BenchArguments;
-
-/// Deep supervision outputs, at most: Auto3DSeg's.
-const DSDEPTH: usize = 4;
 
 /// Measures steps and prints their median.
 pub fn run(arguments: &BenchArguments) -> Result<Exit, Failure> {
@@ -25,13 +22,13 @@ pub fn run(arguments: &BenchArguments) -> Result<Exit, Failure> {
         )
         .attempting(attempt)
     })?;
-    let network = NetworkConfig::SegresnetDs(SegResNetDsConfig {
+    let algorithm = algorithms::find(&arguments.algorithm)
+        .map_err(|error| Failure::new(Exit::Usage, error).attempting(attempt))?;
+    let network = (algorithm.network)(&NetworkSize {
         in_channels: arguments.channels,
         out_channels: arguments.classes,
         init_filters: arguments.filters,
         blocks_down: arguments.blocks.clone(),
-        dsdepth: DSDEPTH.min(arguments.blocks.len()),
-        resolution: None,
     });
     network
         .validate()
@@ -47,6 +44,7 @@ pub fn run(arguments: &BenchArguments) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, message).attempting(attempt));
     }
     let request = BenchRequest {
+        recipe: &algorithm.recipe,
         network,
         roi_size,
         batch: arguments.batch.max(1),

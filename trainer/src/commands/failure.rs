@@ -23,6 +23,7 @@ pub(super) fn fit_failure(error: FitError) -> Failure {
         FitError::DeployPlan { .. }
         | FitError::TrainPlan { .. }
         | FitError::Network(_)
+        | FitError::Algorithm(_)
         | FitError::Plans { .. }
         | FitError::Controls(_)
         | FitError::OtherRun { .. }

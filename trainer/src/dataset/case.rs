@@ -85,15 +85,29 @@ impl CaseError {
     }
 }
 
+/// How cases are read.
+#[derive(Debug, Clone, Copy)]
+pub struct CasePreparation<'a> {
+    pub plan: &'a DeployPlan,
+    /// Seed of which voxels of large classes are remembered.
+    pub seed: u64,
+    /// Whether patches may be centered on voxels without a class.
+    pub with_background: bool,
+}
+
 /// Reads and preprocesses a case to train on, the one of this index.
 ///
 /// **Errors**: [`CaseError`].
 pub fn load_training(
     case: &TrainingCase,
     index: usize,
-    plan: &DeployPlan,
-    seed: u64,
+    preparation: CasePreparation<'_>,
 ) -> Result<TrainingVolume, CaseError> {
+    let CasePreparation {
+        plan,
+        seed,
+        with_background,
+    } = preparation;
     let (images, labels) = read(case, plan)?;
     let failed = |source| CaseError::Preprocess {
         case: case.id.clone(),
@@ -102,7 +116,8 @@ pub fn load_training(
     let (volume, transforms) = preprocess::execute(images, &plan.preprocessing).map_err(failed)?;
     let labels = transforms.prepare_labels(&labels).map_err(failed)?;
     let classes = to_classes(labels.data, plan);
-    let voxels = ClassVoxels::new(classes.view(), &mut Rng::new(&[seed, index as u64]));
+    let mut rng = Rng::new(&[seed, index as u64]);
+    let voxels = ClassVoxels::new(classes.view(), with_background, &mut rng);
     Ok(TrainingVolume {
         image: contiguous(volume.data),
         classes,

@@ -6,10 +6,10 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
 use rayon::prelude::*;
-use vesal_bundle::DeployPlan;
 
 use super::{
-    CaseError, TrainingCase, TrainingVolume, ValidationVolume, load_training, load_validation,
+    CaseError, CasePreparation, TrainingCase, TrainingVolume, ValidationVolume, load_training,
+    load_validation,
 };
 
 /// Memory for preprocessed cases, used up as they are kept.
@@ -65,8 +65,7 @@ pub trait LoadCase: Clone + Send + Sync {
     fn load(
         case: &TrainingCase,
         index: usize,
-        plan: &DeployPlan,
-        seed: u64,
+        preparation: CasePreparation<'_>,
     ) -> Result<Self, CaseError>;
 
     /// Memory that the case takes, in bytes.
@@ -77,10 +76,9 @@ impl LoadCase for TrainingVolume {
     fn load(
         case: &TrainingCase,
         index: usize,
-        plan: &DeployPlan,
-        seed: u64,
+        preparation: CasePreparation<'_>,
     ) -> Result<Self, CaseError> {
-        load_training(case, index, plan, seed)
+        load_training(case, index, preparation)
     }
 
     fn bytes(&self) -> u64 {
@@ -89,8 +87,12 @@ impl LoadCase for TrainingVolume {
 }
 
 impl LoadCase for ValidationVolume {
-    fn load(case: &TrainingCase, _: usize, plan: &DeployPlan, _: u64) -> Result<Self, CaseError> {
-        load_validation(case, plan)
+    fn load(
+        case: &TrainingCase,
+        _: usize,
+        preparation: CasePreparation<'_>,
+    ) -> Result<Self, CaseError> {
+        load_validation(case, preparation.plan)
     }
 
     fn bytes(&self) -> u64 {
@@ -103,8 +105,7 @@ impl LoadCase for ValidationVolume {
 pub struct CaseCache<'a, V> {
     cases: Vec<&'a TrainingCase>,
     kept: Vec<Option<V>>,
-    plan: &'a DeployPlan,
-    seed: u64,
+    preparation: CasePreparation<'a>,
 }
 
 impl<'a, V: LoadCase> CaseCache<'a, V> {
@@ -115,8 +116,7 @@ impl<'a, V: LoadCase> CaseCache<'a, V> {
     /// **Errors**: the first [`CaseError`] met.
     pub fn load(
         cases: Vec<&'a TrainingCase>,
-        plan: &'a DeployPlan,
-        seed: u64,
+        preparation: CasePreparation<'a>,
         memory: &CaseMemory,
         progress: &(dyn Fn(usize) + Sync),
     ) -> Result<Self, CaseError> {
@@ -124,7 +124,7 @@ impl<'a, V: LoadCase> CaseCache<'a, V> {
         let load = |(index, case): (usize, &&TrainingCase)| {
             let volume = match memory.is_full() {
                 true => None,
-                false => Some(V::load(case, index, plan, seed)?),
+                false => Some(V::load(case, index, preparation)?),
             };
             progress(done.fetch_add(1, Ordering::Relaxed) + 1);
             Ok(volume.filter(|volume| memory.take(volume.bytes())))
@@ -137,8 +137,7 @@ impl<'a, V: LoadCase> CaseCache<'a, V> {
         Ok(Self {
             cases,
             kept,
-            plan,
-            seed,
+            preparation,
         })
     }
 
@@ -167,7 +166,7 @@ impl<'a, V: LoadCase> CaseCache<'a, V> {
     pub fn get(&self, index: usize) -> Result<Cow<'_, V>, CaseError> {
         match &self.kept[index] {
             Some(volume) => Ok(Cow::Borrowed(volume)),
-            None => V::load(self.cases[index], index, self.plan, self.seed).map(Cow::Owned),
+            None => V::load(self.cases[index], index, self.preparation).map(Cow::Owned),
         }
     }
 

@@ -10,17 +10,17 @@ const MAX_VOXELS_PER_CLASS: usize = 1 << 16;
 /// Voxels of each class that is present, to center patches on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClassVoxels {
-    /// Row-major voxel indices of each present class, background included; a random sample of those that are many.
+    /// Row-major voxel indices of each present class to center on; a random sample of those that are many.
     present: Vec<Vec<u64>>,
     shape: [usize; 3],
 }
 
 impl ClassVoxels {
-    /// Indexes a map of class indices.
+    /// Indexes a map of class indices, with or without background.
     ///
     /// **Definition**: up to 65536 voxels of each class are kept, every voxel with the same chance (reservoir
     /// sampling).
-    pub fn new(classes: ArrayView3<'_, u16>, rng: &mut Rng) -> Self {
+    pub fn new(classes: ArrayView3<'_, u16>, with_background: bool, rng: &mut Rng) -> Self {
         let mut lists: Vec<(usize, Vec<u64>)> = Vec::new();
         for (voxel, &class) in classes.iter().enumerate() {
             let class = usize::from(class);
@@ -37,6 +37,7 @@ impl ClassVoxels {
         }
         let present = lists
             .into_iter()
+            .skip(usize::from(!with_background))
             .map(|(_, list)| list)
             .filter(|list| !list.is_empty())
             .collect();
@@ -46,7 +47,7 @@ impl ClassVoxels {
         }
     }
 
-    /// Draws a class among those present, each with the same chance, and one of its voxels; `None` in an empty map.
+    /// Draws a class among those present, each with the same chance, and one of its voxels; `None` where there is no class.
     ///
     /// **Source**: MONAI 1.6.1 `RandCropByLabelClasses` with equal ratios, where absent classes get ratio 0.
     pub fn draw(&self, rng: &mut Rng) -> Option<[usize; 3]> {
@@ -77,7 +78,7 @@ mod tests {
         classes[[1, 2, 3]] = 1;
         classes.slice_mut(ndarray::s![10..15, 4..9, 6..9]).fill(4);
         let mut rng = Rng::new(&[0]);
-        let voxels = ClassVoxels::new(classes.view(), &mut rng);
+        let voxels = ClassVoxels::new(classes.view(), true, &mut rng);
         let mut counts = [0; 5];
         for _ in 0..9_000 {
             counts[usize::from(classes[voxels.draw(&mut rng).unwrap()])] += 1;
@@ -94,15 +95,26 @@ mod tests {
     #[test]
     fn a_large_class_is_sampled_evenly() {
         let classes = Array3::<u16>::zeros((64, 64, 64));
-        let voxels = ClassVoxels::new(classes.view(), &mut Rng::new(&[1]));
+        let voxels = ClassVoxels::new(classes.view(), true, &mut Rng::new(&[1]));
         assert_eq!(voxels.present[0].len(), MAX_VOXELS_PER_CLASS);
         let mean = voxels.present[0].iter().sum::<u64>() as f64 / MAX_VOXELS_PER_CLASS as f64;
         assert!((mean / (64f64.powi(3) / 2.0) - 1.0).abs() < 0.01, "{mean}");
     }
 
     #[test]
+    fn background_is_drawn_only_if_asked_for() {
+        let mut classes = Array3::<u16>::zeros((4, 4, 4));
+        let mut rng = Rng::new(&[2]);
+        let voxels = ClassVoxels::new(classes.view(), false, &mut rng);
+        assert_eq!(voxels.draw(&mut rng), None);
+        classes[[3, 1, 2]] = 1;
+        let voxels = ClassVoxels::new(classes.view(), false, &mut rng);
+        assert!((0..50).all(|_| voxels.draw(&mut rng) == Some([3, 1, 2])));
+    }
+
+    #[test]
     fn an_empty_map_has_no_voxel() {
-        let voxels = ClassVoxels::new(Array3::zeros((0, 3, 3)).view(), &mut Rng::new(&[]));
+        let voxels = ClassVoxels::new(Array3::zeros((0, 3, 3)).view(), true, &mut Rng::new(&[]));
         assert_eq!(voxels.draw(&mut Rng::new(&[])), None);
     }
 }

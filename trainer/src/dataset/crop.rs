@@ -75,7 +75,7 @@ mod tests {
         });
         let mut classes = Array3::zeros(shape);
         classes[[shape[0] - 1, shape[1] / 2, 0]] = 1;
-        let voxels = ClassVoxels::new(classes.view(), &mut Rng::new(&[9]));
+        let voxels = ClassVoxels::new(classes.view(), true, &mut Rng::new(&[9]));
         TrainingVolume {
             image,
             classes,

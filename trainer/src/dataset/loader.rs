@@ -4,6 +4,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
 use super::{Batch, CaseCache, CaseError, Sampler, TrainingVolume};
+use crate::algorithms::Recipe;
 use crate::train_plan::TrainPlan;
 
 /// Batches that each thread holds ready.
@@ -18,6 +19,8 @@ pub struct BatchSource<'a> {
     pub sampler: &'a Sampler,
     /// Patch size, batch size, where to cut, number of epochs.
     pub plan: &'a TrainPlan,
+    /// How patches are augmented.
+    pub recipe: &'a Recipe,
     /// Threads that prepare batches; at least one.
     pub threads: usize,
 }
@@ -95,6 +98,7 @@ fn prepare(
         cases,
         sampler,
         plan,
+        recipe,
         ..
     } = source;
     let volumes: Result<Vec<_>, _> = group.iter().map(|&case| cases.get(case)).collect();
@@ -108,7 +112,7 @@ fn prepare(
     let group: Vec<&TrainingVolume> = volumes.iter().map(AsRef::as_ref).collect();
     let end = steps.end;
     steps.into_iter().try_for_each(|step| {
-        let batch = sampler.batch(plan, epoch, step, &group);
+        let batch = sampler.batch(plan, recipe, epoch, step, &group);
         send(Ok((batch, step + 1 == end)))
     })
 }

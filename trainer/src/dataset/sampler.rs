@@ -1,7 +1,7 @@
 //! What is trained on in which step.
 
 use super::{TrainingVolume, crop_start, cut};
-use crate::augment::augment;
+use crate::algorithms::Recipe;
 use crate::rng::Rng;
 use crate::train_plan::TrainPlan;
 
@@ -97,6 +97,7 @@ impl Sampler {
     pub fn batch(
         &self,
         plan: &TrainPlan,
+        recipe: &Recipe,
         epoch: usize,
         step: usize,
         group: &[&TrainingVolume],
@@ -118,7 +119,7 @@ impl Sampler {
             let mut rng = self.rng(epoch, step, index);
             let start = crop_start(case, plan.roi_size, plan.crop_mode, &mut rng);
             let mut patch = cut(case, start, plan.roi_size);
-            augment(&mut patch, plan, &mut rng);
+            (recipe.augment)(&mut patch, plan, &mut rng);
             batch.images.extend(patch.image.iter());
             batch
                 .classes

@@ -17,7 +17,9 @@ use super::learner::StepInput;
 use super::network::initialize;
 use super::rank::Ranks;
 use super::{FitError, TrainDevice, TrainDevices};
+use crate::algorithms::Recipe;
 use crate::dataset::Batch;
+use crate::loss::Objective;
 use crate::rng::Rng;
 
 /// Steps before the clock counts: kernels are chosen and memory is reserved.
@@ -28,6 +30,8 @@ const WEIGHT_DECAY: f64 = 1e-5;
 
 #[derive(Debug, Clone)]
 pub struct BenchRequest {
+    /// Loss and optimizer.
+    pub recipe: &'static Recipe,
     pub network: NetworkConfig,
     /// Patch in voxels.
     pub roi_size: [usize; 3],
@@ -92,11 +96,15 @@ where
     let network = initialize::<B>(&request.network, 0, device)?;
     let parameters = network.num_params();
     let state = ReplicaState {
+        objective: Objective {
+            loss: request.recipe.loss,
+            activation: Activation::Softmax,
+            class_weights: None,
+        },
+        optimizer: request.recipe.optimizer,
         weight_decay: WEIGHT_DECAY,
         max_norm: None,
-        class_weights: None,
         precision,
-        activation: Activation::Softmax,
         checkpoint: None,
     };
     let mut learner = DataParallel::new(network, ranks, &state)?;

@@ -3,10 +3,13 @@
 use std::sync::mpsc;
 use std::thread;
 
+use vesal_bundle::deploy_plan::Activation;
+
 use super::plans::Plans;
 use super::{FitError, FitObserver, FitRequest};
 use crate::dataset::{
-    CaseCache, CaseError, CaseMemory, TrainingCase, TrainingVolume, ValidationVolume,
+    CaseCache, CaseError, CaseMemory, CasePreparation, TrainingCase, TrainingVolume,
+    ValidationVolume,
 };
 
 /// Cases of both kinds, in memory as far as they may be.
@@ -46,7 +49,12 @@ impl<'a> Data<'a> {
         }
         let total = request.cases.len();
         let memory = CaseMemory::new(request.max_ram_bytes);
-        let (plan, seed) = (&plans.deploy, plans.train.seed);
+        let outside_regions = plans.algorithm.recipe.centers_outside_regions;
+        let preparation = CasePreparation {
+            plan: &plans.deploy,
+            seed: plans.train.seed,
+            with_background: plans.deploy.activation == Activation::Softmax || outside_regions,
+        };
         let (sender, receiver) = mpsc::channel();
         let load = || -> Result<_, CaseError> {
             // Taken in, so that the receiver below ends with this thread's work.
@@ -56,9 +64,9 @@ impl<'a> Data<'a> {
                 let _ = sender.send(done);
             };
             let before = trained.len();
-            let training = CaseCache::load(trained, plan, seed, &memory, &tell)?;
+            let training = CaseCache::load(trained, preparation, &memory, &tell)?;
             let tell_more = |done| tell(before + done);
-            let validation = CaseCache::load(held_out, plan, seed, &memory, &tell_more)?;
+            let validation = CaseCache::load(held_out, preparation, &memory, &tell_more)?;
             Ok((training, validation))
         };
         let (training, validation) = thread::scope(|scope| {

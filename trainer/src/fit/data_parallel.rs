@@ -9,7 +9,6 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
 use burn::tensor::backend::AutodiffBackend;
-use vesal_bundle::deploy_plan::Activation;
 use vesal_kernels::{BackendOps, DifferentiableOps};
 use vesal_models::Network;
 
@@ -20,21 +19,21 @@ use super::network::copy_to;
 use super::optimizer::AdamW;
 use super::rank::{Rank, Ranks};
 use super::{FitError, StepReport, TrainDevice};
+use crate::algorithms::Optimizer;
+use crate::loss::Objective;
 use crate::precision::Precision;
 
 /// What all replicas start from, but for the weights.
 #[derive(Debug, Clone)]
 pub struct ReplicaState {
+    pub objective: Objective,
+    pub optimizer: Optimizer,
     /// Decoupled weight decay.
     pub weight_decay: f64,
     /// Largest norm of all gradients together.
     pub max_norm: Option<f64>,
-    /// Weight of each class in the loss.
-    pub class_weights: Option<Vec<f64>>,
     /// What to compute in.
     pub precision: Precision,
-    /// How logits become labels, and so what the loss is.
-    pub activation: Activation,
     /// File of an earlier state to go on from, and the facts in it.
     pub checkpoint: Option<(PathBuf, CheckpointHead)>,
 }
@@ -45,7 +44,7 @@ impl ReplicaState {
         B: AutodiffBackend + DifferentiableOps,
         B::InnerBackend: BackendOps,
     {
-        let mut optimizer = AdamW::new(self.weight_decay, self.max_norm);
+        let mut optimizer = AdamW::new(self.optimizer, self.weight_decay, self.max_norm);
         let mut loss_scale = LossScale::default();
         if let Some((path, head)) = &self.checkpoint {
             network = read_checkpoint(path, network, &mut optimizer, &rank.device)?;
@@ -57,8 +56,7 @@ impl ReplicaState {
             optimizer,
             loss_scale,
             self.precision,
-            self.activation,
-            self.class_weights.clone(),
+            self.objective.clone(),
             rank,
         ))
     }

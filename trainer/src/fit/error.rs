@@ -11,6 +11,7 @@ use vesal_network::ConfigError;
 
 use super::tensor_file::TensorFileError;
 use super::{DeviceError, MemoryShortfall, TrainDevice};
+use crate::algorithms::UnknownAlgorithm;
 use crate::dataset::CaseError;
 use crate::train_plan::ControlError;
 use crate::validate::ValidateError;
@@ -45,6 +46,9 @@ pub enum FitError {
         /// The rule that it breaks.
         source: DocumentError,
     },
+    /// The train plan is for an algorithm that is not known.
+    #[error("the train plan cannot be used")]
+    Algorithm(#[from] UnknownAlgorithm),
     /// The planned network cannot be built.
     #[error("the train plan has an unusable network")]
     Network(#[from] ConfigError),
@@ -175,7 +179,9 @@ impl FitError {
             Self::DeployPlan { source, .. } => source.hint(),
             Self::Record(error) => error.hint(),
             Self::Controls(error) => error.hint(),
-            Self::TrainPlan { .. } | Self::Network(_) | Self::Plans { .. } => Some("plan again"),
+            Self::TrainPlan { .. } | Self::Algorithm(_) | Self::Network(_) | Self::Plans { .. } => {
+                Some("plan again")
+            }
             Self::NoCases { .. } => {
                 Some("assign folds so that each holds out some cases and leaves others")
             }

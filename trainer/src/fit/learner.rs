@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Int, Tensor, TensorData};
-use vesal_bundle::deploy_plan::Activation;
 use vesal_kernels::{BackendOps, DifferentiableOps, Scalars};
 use vesal_models::{Network, SegmentationNetwork};
 
@@ -15,7 +14,7 @@ use super::optimizer::AdamW;
 use super::rank::Rank;
 use super::{FitError, StepReport};
 use crate::dataset::Batch;
-use crate::loss::deep_supervision;
+use crate::loss::{Objective, deep_supervision};
 use crate::precision::Precision;
 use crate::upload;
 
@@ -34,8 +33,7 @@ where
     /// Where it computes.
     pub rank: Rank<B>,
     precision: Precision,
-    activation: Activation,
-    class_weights: Option<Vec<f64>>,
+    objective: Objective,
     under_way: VecDeque<UnderWay>,
     settled_at: Instant,
 }
@@ -93,8 +91,7 @@ where
         optimizer: AdamW<B::InnerBackend>,
         loss_scale: LossScale,
         precision: Precision,
-        activation: Activation,
-        class_weights: Option<Vec<f64>>,
+        objective: Objective,
         rank: Rank<B>,
     ) -> Self {
         Self {
@@ -103,8 +100,7 @@ where
             loss_scale,
             rank,
             precision,
-            activation,
-            class_weights,
+            objective,
             under_way: VecDeque::new(),
             settled_at: Instant::now(),
         }
@@ -204,8 +200,7 @@ where
         deep_supervision(
             self.network.forward_training(images),
             classes,
-            self.activation,
-            self.class_weights.as_deref(),
+            &self.objective,
         )
     }
 }

@@ -9,30 +9,32 @@ use burn::tensor::ops::FloatTensor;
 use burn::tensor::{Tensor, TensorMetadata, TensorPrimitive};
 use vesal_kernels::{AdamWStep, BackendOps, Moments};
 
-/// Decay rates of the two moments: PyTorch's defaults.
-const BETAS: [f32; 2] = [0.9, 0.999];
-/// Added to the root of the second moment: PyTorch's default.
-const EPSILON: f32 = 1e-8;
+use crate::algorithms::Optimizer;
 
 /// What the optimizer remembers of a parameter: running means of its gradient and of the gradient's square.
 pub type State<B> = [FloatTensor<B>; 2];
 
-/// The reference's optimizer: AdamW with PyTorch's defaults.
+/// AdamW, see [`Optimizer::AdamW`].
 #[derive(Debug)]
 pub struct AdamW<B: BackendOps> {
     /// Of every parameter that had a gradient.
     pub states: HashMap<ParamId, State<B>>,
     pub time: u32,
+    betas: [f32; 2],
+    epsilon: f32,
     weight_decay: f32,
     max_norm: Option<f32>,
 }
 
 impl<B: BackendOps> AdamW<B> {
     /// An optimizer before its first step, which limits the norm of all gradients together if asked to.
-    pub fn new(weight_decay: f64, max_norm: Option<f64>) -> Self {
+    pub fn new(optimizer: Optimizer, weight_decay: f64, max_norm: Option<f64>) -> Self {
+        let Optimizer::AdamW { betas, epsilon } = optimizer;
         Self {
             states: HashMap::new(),
             time: 0,
+            betas,
+            epsilon,
             weight_decay: weight_decay as f32,
             max_norm: max_norm.map(|norm| norm as f32),
         }
@@ -66,8 +68,8 @@ impl<B: BackendOps> AdamW<B> {
         self.time += 1;
         let step = AdamWStep {
             rate: rate as f32,
-            betas: BETAS,
-            epsilon: EPSILON,
+            betas: self.betas,
+            epsilon: self.epsilon,
             decay: self.weight_decay,
             time: self.time,
             gradient_factor,

@@ -7,6 +7,7 @@ use vesal_files::{digest, document, regular};
 
 use super::checkpoint::Identity;
 use super::{FitError, FitRequest};
+use crate::algorithms::{self, Algorithm};
 use crate::settings::{self, range};
 use crate::train_plan::{self, TrainPlan};
 
@@ -17,6 +18,8 @@ pub struct Plans {
     pub deploy: DeployPlan,
     /// What only training needs.
     pub train: TrainPlan,
+    /// The algorithm that the train plan is for.
+    pub algorithm: &'static Algorithm,
     pub identity: Identity,
 }
 
@@ -39,6 +42,7 @@ impl Plans {
         };
         let train: TrainPlan =
             document::parse(&train_bytes, train_plan::FILE_NAME).map_err(failed)?;
+        let algorithm = algorithms::find(&train.algorithm)?;
         train.network.validate()?;
         check(&deploy, &train)?;
         let cases: Vec<_> = request
@@ -63,6 +67,7 @@ impl Plans {
         Ok(Self {
             deploy,
             train,
+            algorithm,
             identity,
         })
     }

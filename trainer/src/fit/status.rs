@@ -9,8 +9,8 @@ use super::checkpoint::{CHECKPOINT_FILE, CheckpointHead, Position, WEIGHTS_FILE,
 use super::lock::is_occupied;
 use super::metrics::{self, Pace};
 use super::tensor_file;
+use crate::algorithms::{self, UnknownAlgorithm};
 use crate::dataset::Sampler;
-use crate::schedule::validation_epochs;
 use crate::train_plan::TrainPlan;
 
 /// How long a run is, as planned.
@@ -26,16 +26,19 @@ pub struct Extent {
 
 impl Extent {
     /// The extent of a training on so many cases.
-    pub fn new(plan: &TrainPlan, training_cases: usize, fold: usize) -> Self {
-        Self {
+    ///
+    /// **Errors**: [`UnknownAlgorithm`].
+    pub fn new(
+        plan: &TrainPlan,
+        training_cases: usize,
+        fold: usize,
+    ) -> Result<Self, UnknownAlgorithm> {
+        let recipe = &algorithms::find(&plan.algorithm)?.recipe;
+        Ok(Self {
             num_epochs: plan.num_epochs,
             steps_per_epoch: Sampler::new(training_cases, plan, fold).steps(),
-            validations: validation_epochs(
-                plan.num_epochs,
-                plan.num_epochs_per_validation,
-                plan.num_crops_per_image,
-            ),
-        }
+            validations: (recipe.validations)(plan),
+        })
     }
 
     /// Seconds from a position to the end, if nothing ends the training early.

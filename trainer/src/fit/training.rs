@@ -30,8 +30,8 @@ use super::{
     FitError, FitObserver, FitOutcome, FitRequest, Start, StepReport, TrainDevice, ValidationReport,
 };
 use crate::dataset::{BatchSource, DataLoader, Sampler};
+use crate::loss::Objective;
 use crate::precision::Precision;
-use crate::schedule::{WARMUP_MULTIPLIER, validation_epochs, warmup_cosine};
 use crate::validate::{BurnPredictor, Scores, segment};
 
 /// Longest time without a checkpoint while steps are taken.
@@ -89,12 +89,17 @@ where
         }
     });
     let average = average.transpose().map_err(FitError::TensorFile)?;
+    let recipe = &plans.algorithm.recipe;
     let replicas = ReplicaState {
+        objective: Objective {
+            loss: recipe.loss,
+            activation: plans.deploy.activation,
+            class_weights: plans.train.class_weights.clone(),
+        },
+        optimizer: recipe.optimizer,
         weight_decay: plans.train.weight_decay,
         max_norm: plans.train.clip_grad_norm,
-        class_weights: plans.train.class_weights.clone(),
         precision,
-        activation: plans.deploy.activation,
         checkpoint: earlier.as_ref().map(|earlier| {
             let path = request.run_dir.join(CHECKPOINT_FILE);
             (path, earlier.checkpoint.clone())
@@ -131,6 +136,7 @@ where
             cases: &data.training,
             sampler: &sampler,
             plan: &plans.train,
+            recipe,
             threads: loader_threads(request.devices.first()),
         };
         let mut loader = DataLoader::start(scope, source, position.epochs, position.steps);
@@ -191,21 +197,13 @@ where
         data: &Data<'_>,
     ) -> Result<FitOutcome, FitError> {
         let plan = &self.plans.train;
-        let validations = validation_epochs(
-            plan.num_epochs,
-            plan.num_epochs_per_validation,
-            plan.num_crops_per_image,
-        );
+        let recipe = &self.plans.algorithm.recipe;
+        let validations = (recipe.validations)(plan);
         for epoch in self.position.epochs..plan.num_epochs {
             if self.position.steps == 0 && self.ends_early() {
                 break;
             }
-            let factor = warmup_cosine(
-                epoch,
-                plan.num_warmup_epochs,
-                plan.num_epochs,
-                WARMUP_MULTIPLIER,
-            );
+            let factor = (recipe.learning_rate_factor)(epoch, plan);
             while self.position.steps < self.steps_per_epoch {
                 if self.stopped() {
                     return self.stop(&mut learner);

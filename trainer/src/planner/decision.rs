@@ -76,15 +76,15 @@ const SET_BY_USER: &str = "as set by you";
 
 /// Collects decisions while they are taken.
 #[derive(Debug, Default)]
-pub(super) struct Decisions {
-    pub(super) taken: Vec<Decision>,
+pub(crate) struct Decisions {
+    pub(crate) taken: Vec<Decision>,
     /// What the next ones are about.
-    pub(super) group: Group,
+    pub(crate) group: Group,
 }
 
 impl Decisions {
     /// Takes what the user set, or else what the setting's rule gives, and remembers why.
-    pub(super) fn by_rule<T: Serialize>(
+    pub(crate) fn by_rule<T: Serialize>(
         &mut self,
         setting: &Setting<T>,
         set: Option<T>,
@@ -95,7 +95,7 @@ impl Decisions {
     }
 
     /// Takes what the user set, or else the setting's default.
-    pub(super) fn by_default<T: Serialize>(
+    pub(crate) fn by_default<T: Serialize>(
         &mut self,
         setting: &FixedDefault<T>,
         set: Option<T>,
@@ -104,7 +104,7 @@ impl Decisions {
     }
 
     /// Takes what the user set, if anything.
-    pub(super) fn optional<T: Serialize>(
+    pub(crate) fn optional<T: Serialize>(
         &mut self,
         setting: &Setting<T>,
         set: Option<T>,
@@ -115,7 +115,7 @@ impl Decisions {
     }
 
     /// Takes what the user set, or else what the rule gives, and remembers why.
-    pub(super) fn take<T: Serialize>(
+    pub(crate) fn take<T: Serialize>(
         &mut self,
         name: &'static str,
         set: Option<T>,
@@ -133,7 +133,7 @@ impl Decisions {
     }
 
     /// Remembers a decision that is not the user's to take.
-    pub(super) fn ruled<T: Serialize>(
+    pub(crate) fn ruled<T: Serialize>(
         &mut self,
         name: &'static str,
         value: T,
@@ -152,7 +152,7 @@ impl Decisions {
 }
 
 /// Numbers as people read them: `[0.79, 0.79, 1.6]`.
-pub(super) fn numbers(values: &[f64]) -> String {
+pub(crate) fn numbers(values: &[f64]) -> String {
     text(&data(&values))
 }
 

@@ -18,6 +18,6 @@ impl WorkDir {
         let trained = self
             .usable_cases()
             .filter(|case| case.fold.is_some_and(|own| own != fold));
-        Some(Extent::new(&plan, trained.count(), fold))
+        Extent::new(&plan, trained.count(), fold).ok()
     }
 }

@@ -11,6 +11,7 @@ use super::record::{AnalysisRecord, PlanRecord};
 use super::{
     DATA_STATS, DATA_STATS_BY_CASE, DEPLOY_PLAN, TRAIN_PLAN, WorkDir, WorkError, parse_stats, read,
 };
+use crate::algorithms;
 use crate::analyze::stats::{DataStats, DataStatsByCase, ExcludedCase};
 use crate::analyze::{self, AnalysisOptions, Measures};
 use crate::datalist::Case;
@@ -220,7 +221,7 @@ impl WorkDir {
             host_memory_gib,
             ..self.record.budget()
         };
-        let plans = planner::plan(&stats.stats_summary, &input, &budget)?;
+        let plans = (algorithms::DEFAULT.plan)(&stats.stats_summary, &input, &budget)?;
         let mut inputs = json!([
             PLANNER_VERSION,
             data_stats,

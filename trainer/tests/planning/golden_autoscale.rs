@@ -3,7 +3,7 @@
 use crate::shared;
 use serde_json::Value;
 use vesal_network::{Family, SegResNetDsConfig};
-use vesal_trainer::planner::{Scaling, autoscale};
+use vesal_trainer::algorithms::segresnet::{Scaling, autoscale};
 
 fn numbers(value: &Value) -> [f64; 3] {
     let numbers: Vec<f64> = value

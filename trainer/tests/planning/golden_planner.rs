@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::Modality;
 use vesal_network::NetworkConfig;
+use vesal_trainer::algorithms;
 use vesal_trainer::analyze::analyze;
 use vesal_trainer::analyze::stats::StatsSummary;
 use vesal_trainer::datalist::Datalist;
 use vesal_trainer::memory::{GIB, MemorySource, StepMemory};
-use vesal_trainer::planner::{Budget, PlannerInput, PlannerOutput, plan};
+use vesal_trainer::planner::{Budget, PlannerInput, PlannerOutput};
 use vesal_trainer::precision::Precision;
 use vesal_trainer::schedule::validation_epochs;
 use vesal_trainer::settings::CropMode;
@@ -90,7 +91,7 @@ fn planned(case: &Value, stats: &StatsSummary) -> PlannerOutput {
         source: MemorySource::Set,
         host_memory_gib: None,
     };
-    plan(&stats, &input, &budget).unwrap()
+    (algorithms::DEFAULT.plan)(&stats, &input, &budget).unwrap()
 }
 
 /// Ascending epochs as `[step, times]` pairs.

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 /// Modules that only need data.
-const LAYERS: [&str; 10] = [
+const LAYERS: [&str; 11] = [
+    "algorithms",
     "analyze",
     "augment",
     "dataset",

@@ -4,11 +4,12 @@ use crate::dataset_on_disk::Dataset;
 use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::Modality;
 use vesal_network::NetworkConfig;
+use vesal_trainer::algorithms;
 use vesal_trainer::analyze::analyze;
 use vesal_trainer::analyze::stats::StatsSummary;
 use vesal_trainer::datalist::Datalist;
 use vesal_trainer::memory::MemorySource;
-use vesal_trainer::planner::{Budget, PlannerError, PlannerInput, PlannerOutput, plan};
+use vesal_trainer::planner::{Budget, PlannerError, PlannerInput, PlannerOutput};
 use vesal_trainer::settings::CropMode;
 use vesal_trainer::settings::Overrides;
 use vesal_trainer::task::Classes;
@@ -44,7 +45,7 @@ fn plan_with(
         dicom: &DicomRules::default(),
         overrides: &overrides,
     };
-    plan(
+    (algorithms::DEFAULT.plan)(
         stats,
         &input,
         &Budget {
@@ -305,7 +306,7 @@ fn little_memory_for_cases_takes_more_steps_of_each() {
             host_memory_gib,
             ..Budget::default()
         };
-        plan(&stats(), &input, &budget)
+        (algorithms::DEFAULT.plan)(&stats(), &input, &budget)
             .unwrap()
             .train
             .num_steps_per_image
@@ -366,7 +367,7 @@ fn rules_of_dicom_come_into_the_plan_or_do_not_fit_it() {
             dicom: &serde_json::from_str(&dicom).unwrap(),
             overrides: &Overrides::default(),
         };
-        plan(&stats(), &input, &Budget::default())
+        (algorithms::DEFAULT.plan)(&stats(), &input, &Budget::default())
     };
     let deploy = planned("t1").unwrap().deploy;
     assert!(deploy.channels[0].series_descriptions.is_empty());

@@ -4,11 +4,12 @@ use crate::dataset_on_disk::Dataset;
 use serde_json::{Value, json};
 use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::Modality;
+use vesal_trainer::algorithms;
 use vesal_trainer::analyze::analyze;
 use vesal_trainer::analyze::stats::StatsSummary;
 use vesal_trainer::datalist::Datalist;
 use vesal_trainer::memory::MemorySource;
-use vesal_trainer::planner::{Budget, PlannerInput, PlannerOutput, plan};
+use vesal_trainer::planner::{Budget, PlannerInput, PlannerOutput};
 use vesal_trainer::settings::{self, Overrides};
 use vesal_trainer::task::Classes;
 use vesal_trainer::train_plan::TrainPlan;
@@ -97,7 +98,7 @@ fn planned(
         source: MemorySource::Set,
         host_memory_gib: None,
     };
-    plan(stats, &input, &budget).unwrap()
+    (algorithms::DEFAULT.plan)(stats, &input, &budget).unwrap()
 }
 
 /// Where a setting stands in the plans: in the train plan by its own name, else where it takes effect.

@@ -8,7 +8,8 @@ use burn_flex::Flex;
 use serde_json::Value;
 use vesal_bundle::deploy_plan::Activation;
 use vesal_kernels::dice_ce;
-use vesal_trainer::loss::{deep_supervision, region_dice_ce};
+use vesal_trainer::algorithms::Loss;
+use vesal_trainer::loss::{Objective, deep_supervision, region_dice_ce};
 use vesal_trainer::schedule::warmup_cosine;
 
 const TOLERANCE: f64 = 1e-5;
@@ -117,8 +118,7 @@ fn golden_losses() {
                     .map(|array| channels_last(logits(array)))
                     .collect(),
                 target,
-                Activation::Softmax,
-                None,
+                &objective(false),
             ),
             other => panic!("unknown kind {other}"),
         };
@@ -177,4 +177,75 @@ fn golden_schedule() {
             );
         }
     }
+}
+
+fn objective(batch: bool) -> Objective {
+    Objective {
+        loss: Loss::DiceCe { batch },
+        activation: Activation::Softmax,
+        class_weights: None,
+    }
+}
+
+/// Dice of all cases together plus cross entropy of channels-last logits, one voxel at a time, in `f64`.
+fn batch_dice_ce(logits: &[f32], classes: &[i32], count: usize) -> f64 {
+    let (mut overlap, mut sizes) = (vec![0.0; count], vec![0.0; count]);
+    let mut entropy = 0.0;
+    for (logits, &class) in logits.chunks(count).zip(classes) {
+        let powers: Vec<f64> = logits.iter().map(|&logit| f64::from(logit).exp()).collect();
+        let sum: f64 = powers.iter().sum();
+        for (index, power) in powers.iter().enumerate() {
+            let (p, truth) = (power / sum, f64::from(u8::from(index as i32 == class)));
+            overlap[index] += p * truth;
+            sizes[index] += p * p + truth;
+        }
+        entropy -= (powers[class as usize] / sum).ln();
+    }
+    let dice = |index: usize| 1.0 - 2.0 * overlap[index] / (sizes[index] + 1e-5);
+    (0..count).map(dice).sum::<f64>() / count as f64 + entropy / classes.len() as f64
+}
+
+#[test]
+fn dice_of_a_batch_is_that_of_all_its_cases_together() {
+    let (n, side, count) = (2, 4, 3);
+    let wave = |index: usize| (index as f32 * 0.37).sin() * 2.0;
+    let fine: Vec<f32> = (0..n * side * side * side * count).map(wave).collect();
+    let coarse: Vec<f32> = (0..n * side * side * count).map(wave).collect();
+    // Class 2 is in the second case alone.
+    let class = |case: usize, x: usize, y: usize, z: usize| match (case, x + y + z) {
+        (1, 6..) => 2,
+        (_, sum) => (sum % 2) as i32,
+    };
+    let at = |shape: [usize; 3], scale: [usize; 3]| -> Vec<i32> {
+        let mut classes = Vec::new();
+        for case in 0..n {
+            for x in 0..shape[0] {
+                for y in 0..shape[1] {
+                    for z in 0..shape[2] {
+                        let [x, y, z] = [(x, 0), (y, 1), (z, 2)]
+                            .map(|(index, axis)| index * scale[axis] + scale[axis] / 2);
+                        classes.push(class(case, x, y, z));
+                    }
+                }
+            }
+        }
+        classes
+    };
+    let classes = at([side; 3], [1; 3]);
+    let expected = batch_dice_ce(&fine, &classes, count)
+        + 0.5 * batch_dice_ce(&coarse, &at([2, 2, side], [2, 2, 1]), count);
+    let device = Default::default();
+    let tensor = |values: &[f32], [x, y, z]: [usize; 3]| {
+        let data = TensorData::new(values.to_vec(), [n, x, y, z, count]);
+        Tensor::<Flex, 5>::from_data(data, &device)
+    };
+    let target = TensorData::new(classes, [n, side, side, side]);
+    let loss_of = |batch| {
+        let outputs = vec![tensor(&fine, [side; 3]), tensor(&coarse, [2, 2, side])];
+        let target = Tensor::<Flex, 4, Int>::from_data(target.clone(), &device);
+        let found = deep_supervision(outputs, target, &objective(batch));
+        f64::from(found.into_scalar())
+    };
+    assert!((loss_of(true) - expected).abs() < 1e-5, "{}", loss_of(true));
+    assert!((loss_of(false) - expected).abs() > 1e-3);
 }

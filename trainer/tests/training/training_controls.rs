@@ -13,8 +13,9 @@ use burn_flex::Flex;
 use ndarray::{Array3, Array4};
 use serde_json::Value;
 use vesal_kernels::{dice_ce, weighted_dice_ce};
+use vesal_trainer::algorithms;
 use vesal_trainer::augment::{
-    Contrast, Patch, adjust_contrast, augment, quarter_turns, scale_around_mean, shift_histogram,
+    Contrast, Patch, adjust_contrast, quarter_turns, scale_around_mean, shift_histogram,
 };
 use vesal_trainer::fit::early_stopping::{ends_early, has_diverged};
 use vesal_trainer::fit::{
@@ -137,7 +138,7 @@ fn augmented(plan: &TrainPlan, seed: u64) -> Patch {
         }),
         classes: Array3::from_shape_fn((5, 5, 3), |(x, y, z)| (x * 100 + y * 10 + z) as u16),
     };
-    augment(&mut patch, plan, &mut Rng::new(&[seed]));
+    (algorithms::DEFAULT.recipe.augment)(&mut patch, plan, &mut Rng::new(&[seed]));
     patch
 }
 

@@ -6,6 +6,7 @@ use vesal_models::blocks::BatchNorm;
 
 use super::super::tensor_file::write;
 use super::*;
+use crate::algorithms::Optimizer;
 
 type Training = Autodiff<Flex>;
 
@@ -30,7 +31,7 @@ fn step(norm: BatchNorm<Training>, optimizer: &mut AdamW<Flex>) -> BatchNorm<Tra
 #[test]
 fn running_statistics_are_kept_and_not_optimized() {
     let device = Default::default();
-    let mut optimizer = AdamW::<Flex>::new(0.5, None);
+    let mut optimizer = AdamW::<Flex>::new(Optimizer::ADAMW, 0.5, None);
     let norm = step(BatchNorm::new(1, &device), &mut optimizer);
     let [weight, _, mean, variance] = vectors(&norm);
     assert_ne!(weight, [1.0]);
@@ -44,7 +45,7 @@ fn running_statistics_are_kept_and_not_optimized() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(CHECKPOINT_FILE);
     write(&path, &(), &whole_state(&norm, &optimizer)).unwrap();
-    let mut resumed_optimizer = AdamW::<Flex>::new(0.5, None);
+    let mut resumed_optimizer = AdamW::<Flex>::new(Optimizer::ADAMW, 0.5, None);
     let fresh = BatchNorm::<Training>::new(1, &device);
     let resumed = read_checkpoint(&path, fresh, &mut resumed_optimizer, &device).unwrap();
     resumed_optimizer.time = optimizer.time;

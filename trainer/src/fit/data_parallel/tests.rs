@@ -7,14 +7,17 @@ use burn::backend::Autodiff;
 use burn::tensor::ops::FloatTensorOps;
 use burn_flex::{Flex, FlexTensor};
 use safetensors::View;
+use vesal_bundle::deploy_plan::Activation;
 use vesal_kernels::Reduction;
 use vesal_network::{NetworkConfig, SegResNetDsConfig};
 
 use super::*;
+use crate::algorithms::{Loss, Optimizer};
 use crate::dataset::Batch;
 use crate::fit::checkpoint::{Identity, Position, weights, whole_state};
 use crate::fit::network::initialize;
 use crate::fit::tensor_file;
+use crate::loss::Objective;
 use crate::rng::Rng;
 
 type B = Autodiff<Flex>;
@@ -94,11 +97,15 @@ fn learner(ranks: Ranks<B>, state: &ReplicaState) -> DataParallel<B> {
 
 fn state(precision: Precision) -> ReplicaState {
     ReplicaState {
+        objective: Objective {
+            loss: Loss::DiceCe { batch: false },
+            activation: Activation::Softmax,
+            class_weights: None,
+        },
+        optimizer: Optimizer::ADAMW,
         weight_decay: 1e-2,
         max_norm: None,
-        class_weights: None,
         precision,
-        activation: Activation::Softmax,
         checkpoint: None,
     }
 }

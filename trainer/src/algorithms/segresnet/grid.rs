@@ -1,22 +1,22 @@
 //! The rules of Auto3DSeg's SegResNet for the grid that the network sees images on.
 
-use super::decision::{Decisions, Group, numbers};
 use crate::analyze::stats::StatsSummary;
+use crate::planner::decision::{Decisions, Group, numbers};
 use crate::settings::{Overrides, ResampleMode, registry};
 
 /// On which grid the network sees the images.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Grid {
+pub(crate) struct Grid {
     /// Spacing in mm.
-    pub(super) spacing: [f64; 3],
+    pub(crate) spacing: [f64; 3],
     /// Whether the spacing differs much between axes.
-    pub(super) anisotropic: bool,
+    pub(crate) anisotropic: bool,
     /// Whether images are resampled to the spacing.
-    pub(super) resample: bool,
+    pub(crate) resample: bool,
 }
 
 /// Decides the spacing and what follows from it.
-pub(super) fn grid(stats: &StatsSummary, overrides: &Overrides, decisions: &mut Decisions) -> Grid {
+pub(crate) fn grid(stats: &StatsSummary, overrides: &Overrides, decisions: &mut Decisions) -> Grid {
     decisions.group = Group::Grid;
     let found = &stats.image_stats.spacing;
     let mode = decisions.by_default(&registry::RESAMPLE_MODE, overrides.resample_mode);

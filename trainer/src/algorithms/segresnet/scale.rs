@@ -1,29 +1,25 @@
 //! What fits the device's memory: autoscaling with the user's flags and Auto3DSeg's defaults.
 
 use super::autoscale::{Autoscale, Scaling, autoscale};
-use super::budget::Budget;
-use super::decision::{Decisions, Group, numbers};
 use super::grid::Grid;
 use crate::analyze::stats::StatsSummary;
-use crate::device::TrainDevice;
-use crate::memory::{GIB, MemorySource, StepMemory};
-use crate::precision::Precision;
+use crate::planner::decision::{Decisions, Group, numbers};
+use crate::planner::{Budget, MemorySource};
 use crate::settings::{Overrides, registry};
-use crate::train_plan::TrainPlan;
 
 /// The network and its patches, scaled before and with the device's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Scaled {
+pub(crate) struct Scaled {
     /// Without what is scaled by default: the number of levels and the crop mode follow from it.
-    pub(super) base: Autoscale,
-    pub(super) trained: Autoscale,
+    pub(crate) base: Autoscale,
+    pub(crate) trained: Autoscale,
     /// Whether patches per step are distributed to cases and crops.
-    pub(super) allowed: bool,
+    pub(crate) allowed: bool,
 }
 
 /// Scales network and patches twice, as Auto3DSeg does: when it writes the configuration, by the flags that are set,
 /// and when it trains, by the flags with their defaults and the levels of the configuration.
-pub(super) fn scale(
+pub(crate) fn scale(
     stats: &StatsSummary,
     grid: &Grid,
     classes: usize,
@@ -85,7 +81,7 @@ pub(super) fn scale(
 }
 
 /// What the patch follows from, in words.
-pub(super) fn because(
+pub(crate) fn because(
     stats: &StatsSummary,
     grid: &Grid,
     classes: usize,
@@ -98,35 +94,4 @@ pub(super) fn because(
         "the median image has {} voxels; {classes} classes; the network halves by {factor:?}",
         numbers(&image)
     )
-}
-
-/// Tells what a step will take on the device that is planned for.
-pub(super) fn step_memory(train: &TrainPlan, budget: &Budget, decisions: &mut Decisions) {
-    let device = match budget.source {
-        MemorySource::Ram => TrainDevice::Cpu,
-        MemorySource::Default | MemorySource::Set | MemorySource::Cuda => TrainDevice::Cuda(0),
-    };
-    let precision = device.precision(train.use_amp);
-    let patches = train.num_images_per_batch * train.num_crops_per_image;
-    let mut step = StepMemory::new(&train.network, train.roi_size, patches, precision);
-    if train.ema_decay.is_some() {
-        step = step.with_average(&train.network);
-    }
-    let bytes = match device {
-        TrainDevice::Cpu => step.on_host(),
-        TrainDevice::Cuda(_) => step.on_gpu((budget.device_memory_gib * GIB) as u64),
-    };
-    decisions.ruled(
-        "step_memory_gib",
-        (bytes as f64 / GIB * 10.0).ceil() / 10.0,
-        "an estimate; a training that does not fit its device is refused before it starts",
-        format!(
-            "patches of a step: {patches}, in {}; {} parameters",
-            match precision {
-                Precision::Mixed => "mixed precision",
-                Precision::Single => "single precision",
-            },
-            train.network.parameters()
-        ),
-    );
 }

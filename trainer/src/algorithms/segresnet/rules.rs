@@ -2,19 +2,19 @@
 
 use vesal_network::{NetworkConfig, SegResNetDsConfig};
 
-use super::decision::{Decisions, Group, numbers};
 use super::grid::Grid;
 use super::scale::Scaled;
+use crate::algorithms::NetworkSize;
 use crate::analyze::stats::StatsSummary;
+use crate::planner::decision::{Decisions, Group, numbers};
 use crate::schedule::validation_epochs;
 use crate::settings::{AugmentMode, CropMode, Overrides, registry};
 use crate::train_plan::TrainPlan;
 
-/// Name of the algorithm that these rules are of.
-pub const ALGORITHM: &str = "segresnet";
+/// Deep supervision outputs.
 const DSDEPTH: usize = 4;
 
-pub(super) fn network(
+pub(crate) fn network(
     in_channels: usize,
     out_channels: usize,
     scaled: &Scaled,
@@ -57,16 +57,31 @@ pub(super) fn network(
     }
 }
 
-/// What the user decides, and the host allows.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Given<'a> {
-    /// Decisions of the user.
-    pub(super) overrides: &'a Overrides,
-    /// Memory for preprocessed cases in GiB; none: any amount.
-    pub(super) host_memory_gib: Option<f64>,
+/// A network without a plan; of fewer levels than usual, with fewer outputs.
+pub(crate) fn network_of_size(size: &NetworkSize) -> NetworkConfig {
+    let network = SegResNetDsConfig {
+        in_channels: size.in_channels,
+        out_channels: size.out_channels,
+        init_filters: size.init_filters,
+        blocks_down: size.blocks_down.clone(),
+        dsdepth: DSDEPTH.min(size.blocks_down.len()),
+        resolution: None,
+    };
+    network.into()
 }
 
-pub(super) fn training(
+/// What the user decides, and the host allows, for an algorithm.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Given<'a> {
+    /// Name of the algorithm.
+    pub(crate) algorithm: &'static str,
+    /// Decisions of the user.
+    pub(crate) overrides: &'a Overrides,
+    /// Memory for preprocessed cases in GiB; none: any amount.
+    pub(crate) host_memory_gib: Option<f64>,
+}
+
+pub(crate) fn training(
     stats: &StatsSummary,
     scaled: &Scaled,
     grid: &Grid,
@@ -138,7 +153,7 @@ pub(super) fn training(
         format!("{} cases, {num_crops_per_image} crops", stats.n_cases),
     );
     TrainPlan {
-        algorithm: ALGORITHM.to_owned(),
+        algorithm: given.algorithm.to_owned(),
         network,
         roi_size,
         num_images_per_batch,
@@ -169,7 +184,7 @@ pub(super) fn training(
 }
 
 /// Memory that a preprocessed case takes, in GiB: intensities, classes.
-pub(super) fn case_gib(channels: usize, shape: [usize; 3]) -> f64 {
+pub(crate) fn case_gib(channels: usize, shape: [usize; 3]) -> f64 {
     let voxels: f64 = shape.iter().map(|&side| side as f64).product();
     (4 * channels + 2) as f64 * voxels / (1u64 << 30) as f64
 }
@@ -185,6 +200,7 @@ fn steps_per_image(
     let Given {
         overrides,
         host_memory_gib,
+        ..
     } = *given;
     let all = stats.n_cases as f64 * case_gib(stats.image_stats.channels.max, image);
     let many = host_memory_gib.is_none_or(|budget| budget >= 0.75 * all);

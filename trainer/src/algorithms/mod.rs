@@ -1,0 +1,62 @@
+//! The registry of algorithms: what can be planned, trained and exported by name.
+//!
+//! An algorithm is a network family, rules that plan it, and a recipe that trains it: a value of type [`Algorithm`] in a
+//! folder of its own, and one line here. It is a table and not a trait, because an algorithm has neither state nor types
+//! of its own: plain data and functions can be listed, compared by name and read in one place, and the training loop,
+//! which is generic over Burn's backends, can choose by data what it could not call through a trait object. What several
+//! algorithms share stands in [`planner`](crate::planner), [`augment`](crate::augment) and
+//! [`schedule`](crate::schedule).
+
+mod algorithm;
+mod recipe;
+pub mod segresnet;
+
+pub use algorithm::{Algorithm, NetworkSize};
+pub use recipe::{Loss, Optimizer, Recipe};
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::settings::suggest;
+
+/// All algorithms, in the order that they are planned and listed in.
+static ALL: &[&Algorithm] = &[&segresnet::SEGRESNET];
+
+/// What is trained where nobody chooses; records without the name of an algorithm are about this one.
+pub const DEFAULT: &Algorithm = &segresnet::SEGRESNET;
+
+pub fn all() -> &'static [&'static Algorithm] {
+    ALL
+}
+
+/// The algorithm of a name, in any case.
+///
+/// **Errors**: [`UnknownAlgorithm`].
+pub fn find(name: &str) -> Result<&'static Algorithm, UnknownAlgorithm> {
+    let mut algorithms = ALL.iter().copied();
+    let found = algorithms.find(|algorithm| algorithm.name.eq_ignore_ascii_case(name.trim()));
+    found.ok_or_else(|| UnknownAlgorithm {
+        name: name.to_owned(),
+    })
+}
+
+/// A name that no algorithm has.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub struct UnknownAlgorithm {
+    pub name: String,
+}
+
+impl fmt::Display for UnknownAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = ALL.iter().map(|algorithm| algorithm.name).collect();
+        let suggestion = suggest::closest(&self.name, names.iter().copied());
+        write!(
+            f,
+            "`{}` is no algorithm{}; algorithms are: {}",
+            self.name,
+            suggest::phrase(&suggestion),
+            names.join(", ")
+        )
+    }
+}

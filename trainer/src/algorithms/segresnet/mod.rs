@@ -1,0 +1,101 @@
+//! SegResNetDS, planned and trained as by Auto3DSeg's segresnet.
+
+mod augmentation;
+pub(crate) mod autoscale;
+pub(crate) mod grid;
+pub(crate) mod preprocessing;
+pub(crate) mod rules;
+pub(crate) mod scale;
+
+pub use autoscale::{Autoscale, Scaling, autoscale};
+
+use vesal_network::NetworkConfig;
+
+use super::algorithm::Algorithm;
+use super::recipe::{Loss, Optimizer, Recipe};
+use crate::analyze::stats::StatsSummary;
+use crate::planner::decision::Decisions;
+use crate::planner::{
+    Budget, PlannerError, PlannerInput, PlannerOutput, deploy_plan, normalizations, output_classes,
+    roi_size, step_memory,
+};
+use crate::schedule::{WARMUP_MULTIPLIER, validation_epochs, warmup_cosine};
+
+/// Fraction that neighboring windows share.
+const OVERLAP: [f64; 3] = [0.625; 3];
+
+pub static SEGRESNET: Algorithm = Algorithm {
+    name: "segresnet",
+    skip: Algorithm::never_skipped,
+    plan,
+    network: rules::network_of_size,
+    recipe: Recipe {
+        loss: Loss::DiceCe { batch: false },
+        optimizer: Optimizer::ADAMW,
+        centers_outside_regions: true,
+        augment: augmentation::augment,
+        learning_rate_factor: |epoch, plan| {
+            let (warmup, epochs) = (plan.num_warmup_epochs, plan.num_epochs);
+            warmup_cosine(epoch, warmup, epochs, WARMUP_MULTIPLIER)
+        },
+        validations: |plan| {
+            let (every, crops) = (plan.num_epochs_per_validation, plan.num_crops_per_image);
+            validation_epochs(plan.num_epochs, every, crops)
+        },
+    },
+};
+
+/// **Definition**: the rules of Auto3DSeg's SegResNet; each stands in the `rule` of its
+/// [`Decision`](crate::planner::Decision). A patch has at most 1024 voxels along a side.
+fn plan(
+    stats: &StatsSummary,
+    input: &PlannerInput<'_>,
+    budget: &Budget,
+) -> Result<PlannerOutput, PlannerError> {
+    let mut decisions = Decisions::default();
+    let overrides = input.overrides;
+    let grid = grid::grid(stats, overrides, &mut decisions);
+    let classes = output_classes(stats, input, &mut decisions);
+    let scaled = scale::scale(stats, &grid, classes, budget, overrides, &mut decisions);
+    let network: NetworkConfig = rules::network(
+        stats.image_stats.channels.max + input.extra_modalities.len(),
+        classes,
+        &scaled,
+        &grid,
+        overrides,
+        &mut decisions,
+    )
+    .into();
+    network.validate()?;
+    let because = scale::because(stats, &grid, classes, network.shape_factor());
+    let roi = roi_size(
+        scaled.trained.roi,
+        &network,
+        overrides,
+        &mut decisions,
+        because,
+    )?;
+    let normalizations = normalizations(stats, input, &mut decisions)?;
+    let train = rules::training(
+        stats,
+        &scaled,
+        &grid,
+        network,
+        roi,
+        &rules::Given {
+            algorithm: SEGRESNET.name,
+            overrides,
+            host_memory_gib: budget.host_memory_gib,
+        },
+        &mut decisions,
+    );
+    train.check_controls()?;
+    step_memory(&train, budget, &mut decisions);
+    let channels = normalizations.len();
+    let steps = preprocessing::steps(input, &grid, normalizations);
+    Ok(PlannerOutput {
+        deploy: deploy_plan(input, channels, steps, roi, OVERLAP)?,
+        train,
+        reasons: decisions.taken,
+    })
+}
