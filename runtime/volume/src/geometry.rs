@@ -10,7 +10,6 @@ const MIN_UNIT_VOLUME: f64 = 1e-6;
 /// Why an affine or a grid cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum GeometryError {
-    /// An entry is NaN or infinite.
     #[error("affine has {value} in row {row}, column {column}, expected finite numbers")]
     NotFinite {
         /// Row, from 0.
@@ -22,10 +21,7 @@ pub enum GeometryError {
     },
     /// The last row is not `[0, 0, 0, 1]`.
     #[error("affine has the last row {found:?}, expected [0, 0, 0, 1]")]
-    LastRow {
-        /// The row found.
-        found: [f64; 4],
-    },
+    LastRow { found: [f64; 4] },
     /// The voxel axes do not span space.
     #[error(
         "affine cannot be inverted: spacing is {spacing_mm:?} mm and unit steps along the axes span {unit_volume:e}, \

@@ -2,9 +2,30 @@
 
 use ndarray::{Array4, ArrayView3, ArrayViewMut3, Axis};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::exponential::{exp, exp_f64};
-use crate::preprocess::Normalization;
+
+/// Intensity normalization of one channel.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Normalization {
+    /// `sigmoid(2 (x - low) / (high - low) - 1)`, unclipped: CT.
+    SigmoidRange {
+        /// Maps to sigmoid(-1).
+        low: f32,
+        /// Maps to sigmoid(1).
+        high: f32,
+    },
+    /// Zero mean and unit population deviation over the voxels that are not zero; zeros stay zero: MR.
+    ZScoreNonzero,
+    /// The same, then `3 tanh(z / 3)`: MR with bright outliers.
+    ZScoreNonzeroTanh,
+    /// `sigmoid((x - min) / deviation)` with the sample deviation over all voxels: PET.
+    SigmoidDeviation,
+    /// Intensities as they are.
+    Identity,
+}
 
 /// Why intensities cannot be normalized.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -14,7 +35,6 @@ pub enum IntensityError {
     ChannelCount {
         /// Channels of the volume.
         found: usize,
-        /// Normalizations given.
         expected: usize,
     },
     /// A range is empty or not finite.
@@ -24,7 +44,6 @@ pub enum IntensityError {
     Range {
         /// Channel, from 0.
         channel: usize,
-        /// Lower end found.
         low: f32,
         /// Upper end found.
         high: f32,

@@ -25,7 +25,6 @@ const TILE: usize = 16;
     "orientation is `{found}`, expected one letter each of R or L, A or P and S or I, such as `RAS`"
 )]
 pub struct OrientationError {
-    /// The codes found.
     pub found: String,
 }
 
@@ -342,7 +341,7 @@ fn tiles(ny: usize, nz: usize) -> impl Iterator<Item = (usize, usize)> {
         .flat_map(move |y| (0..nz).step_by(TILE).map(move |z| (y, z)))
 }
 
-/// Turns a volume into this orientation, and tells what was done.
+/// Turns a volume into this orientation, and returns the transform.
 ///
 /// **Errors**: [`GeometryError`] for an affine that cannot be inverted.
 pub fn reorient_volume(
@@ -353,7 +352,7 @@ pub fn reorient_volume(
     Ok((transform.apply_to_volume(volume), transform))
 }
 
-/// Turns a label map into this orientation, and tells what was done.
+/// Turns a label map into this orientation, and returns the transform.
 ///
 /// **Errors**: [`GeometryError`] for an affine that cannot be inverted.
 pub fn reorient_labels(

@@ -6,18 +6,20 @@
 use ndarray::{Array3, Array4, ArrayView4};
 use rayon::prelude::*;
 
-use crate::geometry::{Affine, Geometry, GeometryError};
+use crate::geometry::{Affine, Geometry};
 use crate::volume::{LabelMap, Volume};
 
 mod coordinates;
+mod error;
 mod grid;
 mod nearest;
 mod plane;
 mod separable;
 mod trilinear;
 
-pub use grid::spaced_geometry;
+pub use error::{MAX_VOXELS, ResampleError};
 pub(crate) use grid::{check_target, spaced_bound};
+pub use grid::{same_grid, spaced_geometry};
 pub(crate) use plane::{PlaneSampler, RowScratch};
 pub(crate) use trilinear::Scratch;
 
@@ -25,53 +27,9 @@ use coordinates::Coordinates;
 use nearest::Nearest;
 use trilinear::Trilinear;
 
-/// Most voxels of a grid that resampling makes: 2³¹, or 8 GiB per channel.
-pub const MAX_VOXELS: usize = 1 << 31;
-
-/// Affine entries (mm) and relative voxel maps that differ by less describe one grid.
-///
-/// **Source**: MONAI 1.6.1 `AFFINE_TOL`.
-const AFFINE_TOLERANCE: f64 = 1e-3;
-
 /// Displacement across the grid that is dropped when images are resampled: none. Normalization tells zeros from voxels
 /// that took 1e-16 of a neighbor, as the reference does.
 const EXACT: f64 = 0.0;
-
-/// Why a volume cannot be resampled.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum ResampleError {
-    /// An affine cannot be used.
-    #[error(transparent)]
-    Geometry(#[from] GeometryError),
-    /// A target spacing is not a positive length.
-    #[error("target spacing of axis {axis} is {found} mm, expected a positive number")]
-    Spacing {
-        /// Axis, from 0.
-        axis: usize,
-        /// Spacing found in mm.
-        found: f64,
-    },
-    /// The range of spacings to keep is not a range around the target.
-    #[error(
-        "factors of the target spacing to keep are {found:?}, expected [low, high] with 0 <= low <= 1 <= high"
-    )]
-    Keep {
-        /// Factors found.
-        found: [f64; 2],
-    },
-    /// A grid has no voxels.
-    #[error("grid has shape {shape:?}, expected at least one voxel along each axis")]
-    Empty {
-        /// Shape found.
-        shape: [usize; 3],
-    },
-    /// The output would be too large.
-    #[error("resampled grid would have shape {shape:?}, expected at most {MAX_VOXELS} voxels")]
-    TooLarge {
-        /// Shape of the output.
-        shape: [usize; 3],
-    },
-}
 
 /// Resamples every channel onto the grid `to` by trilinear interpolation.
 ///
@@ -95,7 +53,7 @@ pub fn resample_volume(volume: &Volume, to: &Geometry) -> Result<Volume, Resampl
     })
 }
 
-/// Does what [`resample_volume`] does into an array of the output's size, `[C, X, Y, Z]`, also where the grids agree.
+/// As [`resample_volume`], but into an array of the output's size, `[C, X, Y, Z]`, also where the grids agree.
 pub(crate) fn resample_into(
     volume: &Volume,
     to: &Geometry,
@@ -134,23 +92,6 @@ pub fn resample_labels(labels: &LabelMap, to: &Geometry) -> Result<LabelMap, Res
         data,
         affine: to.affine,
     })
-}
-
-/// Whether resampling from one grid to the other would change nothing that matters.
-///
-/// **Errors**: [`ResampleError::Geometry`] where `from` cannot be inverted.
-pub fn same_grid(from: &Geometry, to: &Geometry) -> Result<bool, ResampleError> {
-    let relative = from.affine.map_from(&to.affine)?;
-    Ok(from.shape == to.shape
-        && (close(&from.affine, &to.affine) || close(&relative, &Affine::IDENTITY)))
-}
-
-/// Entry by entry: within [`AFFINE_TOLERANCE`] plus 1e-5 of the expected entry.
-fn close(found: &Affine, expected: &Affine) -> bool {
-    let pairs = found.0.iter().flatten().zip(expected.0.iter().flatten());
-    pairs
-        .into_iter()
-        .all(|(a, b)| (a - b).abs() <= AFFINE_TOLERANCE + 1e-5 * b.abs())
 }
 
 /// Trilinear resampling of a volume that can be done some slabs at a time.

@@ -25,7 +25,6 @@ impl Volume {
         }
     }
 
-    /// Number of channels.
     pub fn channels(&self) -> usize {
         self.data.dim().0
     }

@@ -18,7 +18,6 @@ pub(crate) const fn identity<const N: usize>() -> Matrix<N> {
     rows
 }
 
-/// The transpose.
 pub(crate) fn transpose<const N: usize>(a: &Matrix<N>) -> Matrix<N> {
     std::array::from_fn(|row| std::array::from_fn(|column| a[column][row]))
 }

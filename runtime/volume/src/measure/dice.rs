@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ndarray::{ArrayView3, Zip};
 
-use super::{MeasureError, check_shapes};
+use super::error::{MeasureError, check_shapes};
 
 /// What Dice is where the truth is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,6 @@ pub struct Overlap {
     pub truth: u64,
     /// Voxels of the prediction.
     pub prediction: u64,
-    /// Voxels of both.
     pub both: u64,
 }
 

@@ -7,43 +7,18 @@ mod boundary;
 mod components;
 mod dice;
 mod distance;
+mod error;
 mod size;
 mod surface;
 
-use serde::Serialize;
-use thiserror::Error;
-
 use ndarray::ArrayView3;
+use serde::Serialize;
 
 pub use components::{Component, components};
 pub use dice::{EmptyTruth, Overlap, label_overlaps, mask_overlap, region_overlaps};
+pub use error::MeasureError;
 pub use size::{label_volumes_ml, voxel_ml};
 pub use surface::{SurfaceDistances, label_surface_distances, mask_surface_distances};
-
-/// Why a measure has no value.
-#[derive(Debug, Clone, Copy, PartialEq, Error)]
-pub enum MeasureError {
-    /// Masks on different grids.
-    #[error("prediction has shape {prediction:?}, truth {truth:?}, expected one grid ([X, Y, Z])")]
-    Shape {
-        /// Shape of the truth.
-        truth: [usize; 3],
-        /// Shape of the prediction.
-        prediction: [usize; 3],
-    },
-    /// A spacing that is no length.
-    #[error("spacing is {spacing:?} mm, expected finite lengths above 0")]
-    Spacing {
-        /// Spacing in mm, `[X, Y, Z]`.
-        spacing: [f64; 3],
-    },
-    /// A tolerance that is no distance.
-    #[error("surface tolerance is {tolerance_mm} mm, expected a finite distance of at least 0")]
-    Tolerance {
-        /// Tolerance in mm.
-        tolerance_mm: f64,
-    },
-}
 
 /// Everything measured on one label.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -97,28 +72,6 @@ pub fn measure_labels(
             })
         })
         .collect()
-}
-
-/// Checks that masks share a grid.
-fn check_shapes<A, B>(
-    truth: &ArrayView3<'_, A>,
-    prediction: &ArrayView3<'_, B>,
-) -> Result<(), MeasureError> {
-    if truth.dim() == prediction.dim() {
-        return Ok(());
-    }
-    Err(MeasureError::Shape {
-        truth: truth.dim().into(),
-        prediction: prediction.dim().into(),
-    })
-}
-
-/// Checks that a spacing is three lengths.
-fn check_spacing(spacing: [f64; 3]) -> Result<(), MeasureError> {
-    if spacing.iter().all(|mm| mm.is_finite() && *mm > 0.0) {
-        return Ok(());
-    }
-    Err(MeasureError::Spacing { spacing })
 }
 
 #[cfg(test)]

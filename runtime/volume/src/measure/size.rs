@@ -2,7 +2,8 @@
 
 use ndarray::ArrayView3;
 
-use super::{MeasureError, check_spacing, label_overlaps};
+use super::dice::label_overlaps;
+use super::error::{MeasureError, check_spacing};
 
 /// Computes the volume of one voxel in ml from its spacing in mm.
 ///

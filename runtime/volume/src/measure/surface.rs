@@ -4,7 +4,7 @@ use ndarray::{Array3, ArrayView3};
 
 use super::boundary::{boundary, bounds, union};
 use super::distance::squared_distances;
-use super::{MeasureError, check_shapes, check_spacing};
+use super::error::{MeasureError, check_shapes, check_spacing};
 
 /// Distances between the surfaces of a truth and a prediction, voxel to nearest voxel, both ways.
 ///

@@ -2,7 +2,7 @@
 
 use super::blob::Blob;
 use super::random::Random;
-use super::{PhantomSettings, Scanner};
+use super::settings::{PhantomSettings, Scanner};
 
 /// Intensities of the tissues.
 struct Tissues {

@@ -4,7 +4,7 @@ use ndarray::{Array3, ArrayView4, ArrayViewMut3, ArrayViewMut4, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::labeling::{LabelingError, argmax_labels, region_labels};
+use super::labeling::{LabelingError, argmax, argmax_labels, mark_regions, region_labels};
 use super::softmax::softmax_slab;
 
 /// How logits become probabilities, and probabilities labels.
@@ -74,6 +74,29 @@ impl Activation {
             Self::Softmax => 1.0 / classes as f32,
             Self::Sigmoid => 0.5,
         }
+    }
+
+    /// Labels a row of voxels as [`Self::labels`] does: one slice per class, of which there are as many as values.
+    ///
+    /// **Errors**: the position and the class of the first NaN.
+    pub(crate) fn label_row(
+        self,
+        classes: &[&[f32]],
+        values: &[u16],
+        labels: &mut [u16],
+    ) -> Result<(), (usize, usize)> {
+        let nan = match self {
+            Self::Softmax => argmax(classes, values, labels),
+            Self::Sigmoid => mark_regions(classes, values, labels),
+        };
+        if !nan {
+            return Ok(());
+        }
+        let first = (0..labels.len()).find_map(|z| {
+            let class = classes.iter().position(|class| class[z].is_nan())?;
+            Some((z, class))
+        });
+        first.map_or(Ok(()), Err)
     }
 
     /// Label of voxels that no network has seen, because they were cropped away.

@@ -21,9 +21,7 @@ pub enum Combine {
 /// The members' predictions so far: one array, however many members there are.
 #[derive(Debug)]
 pub enum Combination {
-    /// Their mean.
     Mean(ProbabilityMean),
-    /// Their votes.
     Vote(Votes, Activation),
 }
 

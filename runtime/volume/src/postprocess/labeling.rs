@@ -4,8 +4,6 @@ use ndarray::{Array3, ArrayView2, ArrayView3, ArrayView4, Axis, CowArray, Ix2};
 use rayon::prelude::*;
 use thiserror::Error;
 
-use super::Activation;
-
 /// Probability above which a voxel belongs to a region.
 ///
 /// **Source**: Auto3DSeg's SegResNet, `AsDiscrete(threshold=0.5)`.
@@ -19,7 +17,6 @@ pub enum LabelingError {
         "label table has {values} values for {classes} classes, expected one value per class and at least 1 class"
     )]
     Table {
-        /// Label values given.
         values: usize,
         /// Classes of the probabilities.
         classes: usize,
@@ -124,32 +121,9 @@ fn contiguous(plane: ArrayView2<'_, f32>) -> CowArray<'_, f32, Ix2> {
 /// Voxels whose classes are compared together.
 const BLOCK: usize = 128;
 
-/// Labels a row of voxels as [`Activation::labels`] does: one slice per class, of which there are as many as values.
-///
-/// **Errors**: the position and the class of the first NaN.
-pub(crate) fn label_row(
-    activation: Activation,
-    classes: &[&[f32]],
-    values: &[u16],
-    labels: &mut [u16],
-) -> Result<(), (usize, usize)> {
-    let nan = match activation {
-        Activation::Softmax => argmax(classes, values, labels),
-        Activation::Sigmoid => mark_regions(classes, values, labels),
-    };
-    if !nan {
-        return Ok(());
-    }
-    let first = (0..labels.len()).find_map(|z| {
-        let class = classes.iter().position(|class| class[z].is_nan())?;
-        Some((z, class))
-    });
-    first.map_or(Ok(()), Err)
-}
-
 /// Gives every voxel the value of its most probable class, of equals the one of lowest index, and tells whether any
 /// probability is NaN.
-fn argmax(classes: &[&[f32]], values: &[u16], labels: &mut [u16]) -> bool {
+pub(super) fn argmax(classes: &[&[f32]], values: &[u16], labels: &mut [u16]) -> bool {
     let first = values.first().copied().map_or(0, u32::from);
     let mut nan = false;
     for (block, labels) in labels.chunks_mut(BLOCK).enumerate() {
@@ -177,7 +151,7 @@ fn argmax(classes: &[&[f32]], values: &[u16], labels: &mut [u16]) -> bool {
 }
 
 /// Gives every voxel the values of all its regions joined by `|`, and tells whether any probability is NaN.
-fn mark_regions(classes: &[&[f32]], values: &[u16], labels: &mut [u16]) -> bool {
+pub(super) fn mark_regions(classes: &[&[f32]], values: &[u16], labels: &mut [u16]) -> bool {
     let mut nan = false;
     for (block, labels) in labels.chunks_mut(BLOCK).enumerate() {
         let start = block * BLOCK;

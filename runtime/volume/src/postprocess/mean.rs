@@ -21,11 +21,7 @@ pub enum MeanError {
     },
     /// A weight that gives no mean.
     #[error("ensemble member has weight {found}, expected a finite number above 0")]
-    Weight {
-        /// The member's weight.
-        found: f64,
-    },
-    /// Nothing was added.
+    Weight { found: f64 },
     #[error("ensemble has 0 members, expected at least 1")]
     Empty,
 }

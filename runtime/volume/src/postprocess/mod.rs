@@ -12,7 +12,6 @@ mod vote;
 pub use activation::Activation;
 pub use combination::{Combination, Combine};
 pub use input_grid::{InputGridEnsemble, InputGridError, InputGridMember};
-pub(crate) use labeling::label_row;
 pub use labeling::{LabelingError, argmax_labels, region_labels};
 pub use linear::map_features;
 pub use mean::{MeanError, ProbabilityMean};

@@ -34,7 +34,7 @@ impl Votes {
 
     /// Adds one member's probabilities, `[K, X, Y, Z]`; the first member's array becomes the votes.
     ///
-    /// What is not a number stays so, for whoever reads the shares to refuse it.
+    /// NaN stays NaN, so that labeling the shares refuses it.
     ///
     /// **Errors**: a shape unlike the first member's, or a weight that is not finite and above 0. The votes are then
     /// as before.

@@ -11,7 +11,7 @@ const VOXEL_BYTES: u64 = size_of::<f32>() as u64;
 /// Grids whose corners differ by no more are certain to agree, so that nothing is resampled.
 const UNMOVED_MM: f64 = 1e-4;
 
-/// Upper bounds of what [`execute`](super::execute) makes and takes.
+/// Upper bounds of the volume and the memory of [`execute`](super::execute).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PreprocessCost {
     /// The largest grid that the prepared volume may have: nothing is cropped away.
@@ -74,7 +74,7 @@ struct State {
 }
 
 impl State {
-    /// Notes that so many bytes are held besides the images.
+    /// Counts bytes that are held besides the images.
     fn take(&mut self, bytes_besides: u64) {
         let held = bytes(&self.grid, self.channels).saturating_add(self.further);
         self.peak = self.peak.max(held.saturating_add(bytes_besides));

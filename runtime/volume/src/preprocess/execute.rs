@@ -20,23 +20,16 @@ pub enum AppliedStep {
     Orient {
         /// What was done to the axes.
         transform: AxisTransform,
-        /// The grid before.
         before: Geometry,
     },
     /// A box was cut out; the whole grid where no voxel was foreground.
     Crop {
         /// What was kept.
         bounds: VoxelBox,
-        /// The grid before.
         before: Geometry,
     },
     /// The volume was resampled; where both grids agree, it was left as it was.
-    Resample {
-        /// The grid before.
-        before: Geometry,
-        /// The grid after.
-        after: Geometry,
-    },
+    Resample { before: Geometry, after: Geometry },
     /// Secondary images were resampled onto the volume's grid and became channels of it.
     ResampleToMatch,
     /// The intensities were normalized.
@@ -60,7 +53,7 @@ pub struct AppliedTransforms {
 /// Prepares the images of a case for the network, and records what was done.
 ///
 /// Memory: besides the images, only a step that changes the grid's size or the order of axes takes any, for its result;
-/// [`cost`](super::cost) tells how much at most.
+/// [`cost`](super::cost) bounds it.
 ///
 /// The first image holds the grid that predictions come back to. Where no voxel exceeds the threshold, cropping to the
 /// foreground keeps the whole volume.
@@ -167,7 +160,7 @@ fn match_images(volume: Volume, secondary: Vec<Volume>) -> Result<Volume, StepEr
     })
 }
 
-/// Checks what arrives from outside.
+/// Checks a volume that was read.
 fn check_volume(volume: &Volume, first_channel: usize) -> Result<(), PreprocessError> {
     let (channels, shape) = (volume.channels(), volume.geometry().shape);
     if volume.data.is_empty() {

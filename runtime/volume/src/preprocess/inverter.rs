@@ -12,7 +12,7 @@ use self::place::{prepared_view, undone};
 use self::planes::{labels_at, resample_to_labels, resampled};
 use super::inverse::{BLOCK_VALUES, OFF_AXIS_TOLERANCE, at_step};
 use super::{AppliedStep, AppliedTransforms, PreprocessError, Step};
-use crate::postprocess::{Activation, LabelingError, label_row};
+use crate::postprocess::{Activation, LabelingError};
 use crate::resample::PlaneSampler;
 use crate::volume::LabelMap;
 
@@ -305,7 +305,7 @@ impl<'a> Inverter<'a> {
                     let plane =
                         |x: usize| planes.get(x - *first).and_then(|plane| plane.as_slice());
                     let label = |classes: &[&[f32]], labels: &mut [u16]| {
-                        label_row(*activation, classes, values, labels)
+                        activation.label_row(classes, values, labels)
                     };
                     resample_to_labels(sampler, plane, start, labels, label)?;
                     Array4::default([0; 4])

@@ -18,6 +18,8 @@ pub use cost::{PreprocessCost, cost};
 pub use execute::{AppliedStep, AppliedTransforms, execute};
 pub use inverter::{BlockConsumer, Inverter};
 
+pub use crate::intensity::Normalization;
+
 /// What is interpolated back to the grid of the input.
 ///
 /// **Source**: Auto3DSeg inverts probabilities for segresnet, segresnet2d and swinunetr, and logits for dints.
@@ -40,16 +42,12 @@ impl Restore {
 /// Why a single step cannot be applied or undone.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum StepError {
-    /// The grid cannot be reoriented.
     #[error(transparent)]
     Orient(#[from] GeometryError),
-    /// The crop cannot be made.
     #[error(transparent)]
     Crop(#[from] CropError),
-    /// The volume cannot be resampled.
     #[error(transparent)]
     Resample(#[from] ResampleError),
-    /// The intensities cannot be normalized.
     #[error(transparent)]
     Normalize(#[from] IntensityError),
     /// Nothing would be left to match, or nothing to match to.
@@ -65,7 +63,6 @@ pub enum StepError {
     /// Images are matched that have been matched before.
     #[error("further images are resampled to match the first a second time, expected once")]
     MatchedTwice,
-    /// Secondary images would never be normalized.
     #[error("intensities are normalized before further images are resampled to match the first")]
     NormalizedBeforeMatch,
 }
@@ -73,7 +70,6 @@ pub enum StepError {
 /// Why a volume cannot be prepared, or a prediction not be brought back.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PreprocessError {
-    /// A step failed.
     #[error("preprocessing step {index} fails")]
     Step {
         /// Position in the list of steps, from 0.
@@ -81,26 +77,18 @@ pub enum PreprocessError {
         /// What failed.
         source: StepError,
     },
-    /// The volume's affine cannot be used.
     #[error(transparent)]
     Geometry(#[from] GeometryError),
     /// The volume has no voxels or no channels.
     #[error("volume has {channels} channels of shape {shape:?}, expected at least one voxel")]
-    Empty {
-        /// Channels found.
-        channels: usize,
-        /// Shape found.
-        shape: [usize; 3],
-    },
+    Empty { channels: usize, shape: [usize; 3] },
     /// Too few or too many images, or one with another number of channels.
     #[error("case has images of {found:?} channels, expected {expected:?}")]
     Images {
-        /// Channels of each image.
         found: Vec<usize>,
         /// Channels that each image is to have.
         expected: Vec<usize>,
     },
-    /// Intensities are NaN or infinite.
     #[error(
         "channel {channel} has {voxels} voxels that are NaN or infinite, expected finite intensities"
     )]
@@ -115,7 +103,6 @@ pub enum PreprocessError {
     LabelShape {
         /// Shape of the label map.
         found: [usize; 3],
-        /// Shape of the image.
         expected: [usize; 3],
     },
     /// A label map lies elsewhere than its image.
@@ -131,35 +118,12 @@ pub enum PreprocessError {
     /// A prediction has another shape than the prepared volume.
     #[error("prediction has shape {found:?}, the prepared volume has {expected:?}")]
     PredictionShape {
-        /// Shape of the prediction.
         found: [usize; 3],
         /// Shape of the prepared volume.
         expected: [usize; 3],
     },
-    /// Probabilities give no labels.
     #[error(transparent)]
     Labeling(#[from] LabelingError),
-}
-
-/// Intensity normalization of one channel.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Normalization {
-    /// `sigmoid(2 (x - low) / (high - low) - 1)`, unclipped: CT.
-    SigmoidRange {
-        /// Maps to sigmoid(-1).
-        low: f32,
-        /// Maps to sigmoid(1).
-        high: f32,
-    },
-    /// Zero mean and unit population deviation over the voxels that are not zero; zeros stay zero: MR.
-    ZScoreNonzero,
-    /// The same, then `3 tanh(z / 3)`: MR with bright outliers.
-    ZScoreNonzeroTanh,
-    /// `sigmoid((x - min) / deviation)` with the sample deviation over all voxels: PET.
-    SigmoidDeviation,
-    /// Intensities as they are.
-    Identity,
 }
 
 /// One step of preprocessing.
@@ -208,7 +172,7 @@ pub fn image_channels(steps: &[Step], channels: usize) -> Vec<usize> {
         .collect()
 }
 
-/// Checks the parameters of all steps for a case of so many channels, before any image is there.
+/// Checks the parameters of all steps for a case of this number of channels, before any image is read.
 ///
 /// **Errors**: [`PreprocessError::Step`] for the first step whose parameters cannot be used.
 pub fn check_steps(steps: &[Step], channels: usize) -> Result<(), PreprocessError> {

@@ -1,6 +1,6 @@
 //! Where each voxel of the output lies in the input.
 
-use super::{MAX_VOXELS, ResampleError};
+use super::error::{MAX_VOXELS, ResampleError};
 use crate::geometry::Geometry;
 use crate::geometry::matrix::{self, Matrix};
 

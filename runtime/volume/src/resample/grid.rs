@@ -1,8 +1,13 @@
 //! The grid of a volume at another spacing.
 
-use super::{AFFINE_TOLERANCE, MAX_VOXELS, ResampleError};
+use super::error::{MAX_VOXELS, ResampleError};
 use crate::geometry::matrix;
 use crate::geometry::{Affine, Geometry, corner_voxels};
+
+/// Affine entries (mm) and relative voxel maps that differ by less describe one grid.
+///
+/// **Source**: MONAI 1.6.1 `AFFINE_TOL`.
+const AFFINE_TOLERANCE: f64 = 1e-3;
 
 /// Corners count as first along an axis within this many voxels.
 const CORNER_TOLERANCE: f64 = 1e-8;
@@ -149,6 +154,23 @@ fn zoomed(linear: &matrix::Matrix<3>, spacing: [f64; 3]) -> Option<matrix::Matri
     Some(std::array::from_fn(|row| {
         std::array::from_fn(|column| rotation[row][column] * spacing[column])
     }))
+}
+
+/// Whether resampling from one grid to the other would change nothing that matters.
+///
+/// **Errors**: [`ResampleError::Geometry`] where `from` cannot be inverted.
+pub fn same_grid(from: &Geometry, to: &Geometry) -> Result<bool, ResampleError> {
+    let relative = from.affine.map_from(&to.affine)?;
+    Ok(from.shape == to.shape
+        && (close(&from.affine, &to.affine) || close(&relative, &Affine::IDENTITY)))
+}
+
+/// Entry by entry: within [`AFFINE_TOLERANCE`] plus 1e-5 of the expected entry.
+fn close(found: &Affine, expected: &Affine) -> bool {
+    let pairs = found.0.iter().flatten().zip(expected.0.iter().flatten());
+    pairs
+        .into_iter()
+        .all(|(a, b)| (a - b).abs() <= AFFINE_TOLERANCE + 1e-5 * b.abs())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Resampling of planes that arrive one after the other.
 
-use super::ResampleError;
 use super::coordinates::Coordinates;
+use super::error::ResampleError;
 use super::separable::{Buffers, Separable};
 use super::trilinear::Scratch;
 use crate::geometry::Geometry;

@@ -13,7 +13,7 @@ use super::{WindowError, WindowGrid, WindowPlan, importance_map};
 /// Values per window (voxels times channels) from which blending it is worth waking other threads.
 const PARALLEL_VALUES: usize = 1 << 17;
 
-/// How the windows of one volume are blended, whoever predicts them.
+/// Placement and weights of the windows of one volume.
 #[derive(Debug)]
 pub struct Blending {
     grid: WindowGrid,
@@ -113,8 +113,8 @@ impl Blending {
     }
 }
 
-/// The blended outputs so far of one predictor: takes windows in the order of the grid, and gives planes back as soon as
-/// they are complete.
+/// Blends the outputs of one predictor: takes windows in the order of the grid, and returns planes as soon as they are
+/// complete.
 ///
 /// **Definition**: `out = sum(w p) / sum(w)` over the windows that cover a voxel, with `p` a window's output and
 /// `w` its [`importance_map`], both in `f32` and summed in the order of the windows.
@@ -127,13 +127,12 @@ pub struct Stitcher<'a> {
     /// Sums over planes from `first` on, each `[K, Y, Z]`.
     planes: VecDeque<Vec<f32>>,
     first: usize,
-    /// Windows added.
     windows: usize,
     total: Vec<f32>,
 }
 
 impl<'a> Stitcher<'a> {
-    /// Starts without windows, for outputs of so many channels.
+    /// Starts without windows, for outputs of this number of channels.
     pub fn new(blending: &'a Blending, channels: usize) -> Self {
         Self {
             blending,

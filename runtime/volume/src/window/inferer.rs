@@ -13,10 +13,8 @@ use super::validate::WindowError;
 /// Why a volume cannot be predicted.
 #[derive(Debug, Error)]
 pub enum StitchError<E: std::error::Error + 'static> {
-    /// Windows cannot be placed.
     #[error("cannot place windows")]
     Window(#[from] WindowError),
-    /// A volume without channels.
     #[error("volume has 0 channels, expected at least 1")]
     NoChannels,
     /// A predictor that takes no patches or returns no channels.
@@ -26,16 +24,13 @@ pub enum StitchError<E: std::error::Error + 'static> {
     EmptyPredictor {
         /// Patches per batch.
         max_batch: usize,
-        /// Channels of the output.
         output_channels: usize,
     },
-    /// Not enough memory.
     #[error("cannot allocate {bytes} bytes to predict the volume")]
     OutOfMemory {
         /// Size of the allocation that failed, in bytes; the largest number if it cannot be expressed.
         bytes: u64,
     },
-    /// The predictor failed.
     #[error("prediction fails at window {window} of {total}")]
     Predict {
         /// First window of the batch, from 1.
@@ -45,7 +40,6 @@ pub enum StitchError<E: std::error::Error + 'static> {
         /// What the predictor reports.
         source: E,
     },
-    /// The predictor returned a wrong shape.
     #[error("predictor returns shape {found:?}, expected {expected:?} ([N, K, X, Y, Z])")]
     OutputShape {
         /// Batch, channels and window of the request.

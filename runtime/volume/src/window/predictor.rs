@@ -1,4 +1,4 @@
-//! The trait of whatever predicts patches.
+//! The trait of predictors of patches.
 
 use ndarray::{ArrayView5, CowArray, Ix5};
 
@@ -7,7 +7,6 @@ pub trait PatchPredictor {
     /// Why a prediction failed.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// Channels of the output.
     fn output_channels(&self) -> usize;
 
     /// Largest number of patches per call; the last call of a volume may get fewer.

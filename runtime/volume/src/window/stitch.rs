@@ -48,9 +48,9 @@ pub fn stitch<P: PatchPredictor>(
     Ok(output)
 }
 
-/// Does what [`stitch`] does and hands every plane, `[K, Y, Z]`, to `take` as soon as it is complete, in the order of X.
+/// As [`stitch`], but hands every plane, `[K, Y, Z]`, to `take` as soon as it is complete, in the order of X.
 ///
-/// `progress` is called before the first batch of windows and after every one. What one of the two breaks with is
+/// `progress` is called before the first batch of windows and after every one. Where one of the two breaks, its reason is
 /// returned.
 ///
 /// **Errors**: those of [`stitch`].

@@ -24,7 +24,6 @@ pub enum WindowError {
         /// The overlap in the plan.
         found: f64,
     },
-    /// A Gaussian without width.
     #[error("window blending has sigma scale {found}, expected a finite number above 0")]
     SigmaScale {
         /// The scale in the plan.

@@ -1,4 +1,4 @@
-//! Where planes of the prepared grid lie on the input's, before steps are undone.
+//! Positions of planes of the prepared grid on the input's grid.
 
 use ndarray::{ArrayView4, ArrayViewMut3, Axis, s};
 

@@ -10,7 +10,7 @@ use crate::postprocess::{Activation, LabelingError};
 use crate::preprocess::PreprocessError;
 use crate::resample::{PlaneSampler, RowScratch, Scratch};
 
-/// Interpolates planes of the output between the prepared ones at hand, `[K, planes, Y, Z]`.
+/// Interpolates planes of the output between the available prepared ones, `[K, planes, Y, Z]`.
 pub(super) fn resampled(
     sampler: &PlaneSampler,
     planes: &VecDeque<Array3<f32>>,
