@@ -8,13 +8,12 @@ use crate::optimized_model::OptimizedModel;
 use crate::options::EngineOptions;
 use crate::session::{self, SessionError};
 
-/// Most GPUs of one machine that are looked for.
+/// Most GPUs of one machine that are probed.
 const MAX_GPUS: u32 = 16;
 
 /// A device of this machine, and whether it runs networks.
 #[derive(Debug)]
 pub struct Availability {
-    /// The device.
     pub device: Device,
     /// The execution provider behind it.
     pub provider: &'static str,

@@ -1,4 +1,4 @@
-//! Where networks run: the user's choice, and what the loaded library is built for.
+//! Devices that networks run on: the user's choice, and the providers of the loaded library.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -61,7 +61,6 @@ impl Serialize for Device {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the device is {found:?}, expected `auto`, `cpu`, `cuda` or `cuda:N`")]
 pub struct ParseDeviceError {
-    /// The text.
     pub found: String,
 }
 
@@ -91,7 +90,6 @@ pub enum DeviceError {
     /// The loaded library was built without it.
     #[error("device `{device}` needs {provider}, which the ONNX Runtime of `{}` lacks", library.display())]
     NoProvider {
-        /// The device.
         device: Device,
         /// The execution provider behind it.
         provider: &'static str,
@@ -101,7 +99,6 @@ pub enum DeviceError {
     /// The provider is there and does not start: no GPU of that index, no driver, or CUDA's libraries are missing.
     #[error("device `{device}` does not run the network")]
     Unusable {
-        /// The device.
         device: Device,
         /// What ONNX Runtime says.
         source: ort::Error,

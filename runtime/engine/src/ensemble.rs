@@ -17,10 +17,10 @@ use crate::library::{Runtime, runtime};
 use crate::options::EngineOptions;
 use crate::predictor::{OnnxPredictor, PredictorError};
 
-/// Checks what was read of a member.
+/// Checks the bytes that were read of a member.
 type Check<'a> = dyn Fn(usize, &[u8]) -> Result<(), EngineError> + Sync + 'a;
 
-/// Files of networks: how to read one, and how to check what was read.
+/// Functions that read and check the files of networks.
 struct Networks<'a> {
     read: &'a dyn Fn(usize) -> Result<Arc<[u8]>, EngineError>,
     check: &'a Check<'a>,
@@ -40,7 +40,7 @@ pub struct Ensemble {
 impl Ensemble {
     /// Loads all networks of a bundle.
     ///
-    /// **Errors**: ONNX Runtime is not at hand, or a network cannot be used on the device that was asked for.
+    /// **Errors**: ONNX Runtime cannot be used, or a network cannot be used on the requested device.
     pub fn open(bundle: &Bundle, options: &EngineOptions) -> Result<Self, EngineError> {
         let manifest = bundle.manifest();
         let weights: Vec<f64> = manifest
@@ -88,7 +88,7 @@ impl Ensemble {
         )
     }
 
-    /// The same networks, combined in this way.
+    /// Sets how the members are combined.
     pub fn combining(self, combine: Combine) -> Self {
         Self { combine, ..self }
     }
@@ -164,7 +164,7 @@ impl Ensemble {
         self.device
     }
 
-    /// How the networks run there: the execution provider, the precision, and what is computed beside ONNX Runtime.
+    /// How the networks run: execution provider, precision, and the parts that this program computes itself.
     pub fn execution(&self) -> &str {
         self.members
             .first()
@@ -176,12 +176,11 @@ impl Ensemble {
         self.predictors().next().map_or(1, OnnxPredictor::max_batch)
     }
 
-    /// Why [`Device::Auto`] did not take the GPU, if it did not.
+    /// Why [`Device::Auto`] did not choose the GPU, if it did not.
     pub fn fallback(&self) -> Option<&PredictorError> {
         self.fallback.as_ref()
     }
 
-    /// ONNX Runtime that it runs in.
     pub fn runtime(&self) -> &'static Runtime {
         self.runtime
     }

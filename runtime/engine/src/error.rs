@@ -16,21 +16,17 @@ pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
 /// Why a bundle cannot be run, or a case not be segmented.
 #[derive(Debug, Error)]
 pub enum EngineError {
-    /// ONNX Runtime is not at hand.
+    /// ONNX Runtime cannot be used.
     #[error(transparent)]
     Library(#[from] LibraryError),
-    /// A member cannot be read.
     #[error(transparent)]
     Bundle(#[from] BundleError),
-    /// A member cannot be used.
     #[error("member {member} of the ensemble is unusable")]
     Member {
         /// The member, from 0.
         member: usize,
-        /// Why.
         source: PredictorError,
     },
-    /// There is nothing to run.
     #[error("the ensemble has no member, expected at least 1")]
     NoMembers,
     /// A case that was prepared for other plans.
@@ -39,7 +35,6 @@ pub enum EngineError {
     /// The case has other channels than the networks take.
     #[error("the case has {found} channels, the bundle expects {} ({})", expected.len(), expected.join(", "))]
     Channels {
-        /// How many it has.
         found: usize,
         /// Names of the expected ones.
         expected: Vec<String>,
@@ -47,21 +42,18 @@ pub enum EngineError {
     /// The case cannot be preprocessed, or its prediction not be brought back.
     #[error("the case does not fit the deploy plan")]
     Preprocess(#[from] PreprocessError),
-    /// A network fails on the case.
     #[error("member {member} of the ensemble fails")]
     Predict {
         /// The member, from 0.
         member: usize,
-        /// Why.
         source: StitchError<PredictorError>,
     },
     /// Windows cannot be placed on the case.
     #[error(transparent)]
     Window(#[from] WindowError),
-    /// Probabilities cannot be put where they should go.
+    /// Probabilities cannot be stored.
     #[error("cannot store the probabilities")]
     Probabilities(#[source] SinkError),
-    /// The members' predictions cannot be combined.
     #[error(transparent)]
     Mean(#[from] MeanError),
     /// A block of probabilities lies where none can be.
@@ -73,7 +65,6 @@ pub enum EngineError {
     /// Arrays do not have the shapes that they were made with.
     #[error(transparent)]
     Shape(#[from] ShapeError),
-    /// The caller asked to stop.
     #[error("stopped on request")]
     Stopped,
 }

@@ -25,6 +25,7 @@ pub mod postprocess;
 pub mod predictor;
 pub mod prepared;
 mod program;
+mod release;
 pub mod segment;
 pub mod segmentation;
 mod session;

@@ -1,4 +1,4 @@
-//! What a case takes in memory, from its headers alone.
+//! Memory of a case, computed from its headers.
 
 use std::ops::Range;
 
@@ -14,23 +14,22 @@ use crate::error::EngineError;
 use crate::network_memory::CONTEXT_BYTES;
 use crate::segmentation::MAX_PENDING_BATCHES;
 
-/// What ONNX Runtime's arena holds for each byte that the graph's activations need: it grows by doubling, and keeps what a
-/// first run took one by one beside the one block of later runs.
+/// Bytes that ONNX Runtime's arena holds for each byte of activations: it grows by doubling, and keeps the separate
+/// allocations of a first run besides the one block of later runs.
 const ARENA_FACTOR: u64 = 3;
-/// Columns of its unrolled convolutions that ONNX Runtime's kernels hold per thread, and what else they take.
+/// Bytes that ONNX Runtime's kernels take, mostly columns of unrolled convolutions.
 const KERNEL_BYTES: u64 = 16 << 20;
 
-/// Most bytes of host memory that the stages of a case take, each with what it needs of the stages before.
+/// Upper bounds in bytes of the host memory of each stage of a case, with the data of earlier stages that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CaseMemory {
-    /// The images.
     pub images: u64,
-    /// The images, and what preprocessing them takes.
+    /// The images and the memory of preprocessing.
     pub prepare: u64,
-    /// The prepared volume, blended planes, planes on their way back, and labels.
+    /// The prepared volume, blended planes, planes that are postprocessed, and labels.
     pub segment: u64,
-    /// What is left once all windows are predicted, until it is written: the labels, and on a GPU planes on their way back
-    /// and the prepared volume, which is freed beside the next case.
+    /// After all windows are predicted, until the result is written: the labels, and on a GPU the planes that are
+    /// postprocessed and the prepared volume, which is freed while the next case is predicted.
     pub finish: u64,
 }
 
@@ -213,7 +212,7 @@ impl Ensemble {
         total
     }
 
-    /// Bounds the GPU memory that a case takes beside the networks: the planes of the prepared volume and of the blended
+    /// Bounds the GPU memory that a case takes besides the networks: the planes of the prepared volume and of the blended
     /// outputs that are there at a time, and the networks' inputs and outputs. Nothing on a processor.
     ///
     /// **Errors**: the case does not fit the plan.

@@ -1,4 +1,4 @@
-//! What a network takes in a GPU's memory, and how many windows at once keep within a limit.
+//! GPU memory of a network, and the batch that keeps within a limit.
 
 use std::num::NonZeroUsize;
 
@@ -6,12 +6,12 @@ use vesal_onnx::Network;
 
 use crate::options::{EngineOptions, Precision};
 
-/// What CUDA, its libraries and our kernels take of a GPU's memory before any network is there.
+/// GPU memory in bytes that CUDA, its libraries and this program's kernels take before any network is loaded.
 pub(crate) const CONTEXT_BYTES: u64 = 640 << 20;
-/// What convolutions on a GPU take for each byte of activations: themselves, and room to work in.
+/// Bytes that convolutions on a GPU take for each byte of activations: these and the workspace.
 const WORKSPACE_FACTOR: u64 = 3;
 
-/// Bytes of a network's weights in the precision that is computed in, of a file of so many bytes.
+/// Bytes of the weights of a network file of `file_bytes`, in the precision of the computation.
 pub(crate) fn weight_bytes(file_bytes: usize, options: &EngineOptions) -> u64 {
     file_bytes as u64 * element_bytes(options) as u64 / size_of::<f32>() as u64
 }
@@ -23,13 +23,13 @@ fn element_bytes(options: &EngineOptions) -> usize {
     }
 }
 
-/// Most bytes of a GPU's memory that ONNX Runtime takes for a network with these weights and activations.
+/// Upper bound in bytes of the GPU memory that ONNX Runtime takes for a network with these weights and activations.
 pub(crate) fn device_network_bytes(weights: u64, activations: u64) -> u64 {
     weights.saturating_add(activations.saturating_mul(WORKSPACE_FACTOR))
 }
 
-/// The largest batch, at most the usual one, with which a network keeps within so many bytes of a GPU's memory; 1 if none
-/// does. `file_bytes` is the size of the network's file.
+/// The largest batch, at most the usual one, with which a network keeps within `limit` bytes of GPU memory; 1 if none does.
+/// `file_bytes` is the size of the network's file.
 pub(crate) fn fitting_batch(
     network: &Network,
     file_bytes: usize,

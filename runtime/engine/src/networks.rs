@@ -1,14 +1,14 @@
-//! A look at the networks of a bundle, without ONNX Runtime.
+//! Checking the networks of a bundle, without ONNX Runtime.
 
 use vesal_bundle::Bundle;
 
 use crate::error::EngineError;
 use crate::predictor::load_network;
 
-/// Checks that the networks of a bundle are what its manifest says, and networks that this program knows: one at a time,
-/// of which nothing is kept.
+/// Checks the networks of a bundle against its manifest and the operators that this program knows, one at a time, without
+/// keeping them.
 ///
-/// **Errors**: a file that is not what the manifest says, or a network that no command would run.
+/// **Errors**: a file that differs from the manifest, or a network that no command would run.
 pub fn check_networks(bundle: &Bundle) -> Result<(), EngineError> {
     let manifest = bundle.manifest();
     for member in 0..manifest.members.len() {

@@ -37,9 +37,7 @@ pub(crate) struct OptimizedModel {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OwnConvolutions {
     pub processor: Processor,
-    /// Number of convolutions.
     pub convolutions: usize,
-    /// Memory besides activations.
     pub bytes: KernelBytes,
 }
 
@@ -68,9 +66,9 @@ impl OptimizedModel {
     }
 
     /// Rewrites a network for a device: without its last convolution where that has more classes than features, in 16-bit
-    /// floats if asked for, on a GPU and for providers that compile with a batch of fixed size, and with operators of ours
-    /// where these may be. What a network does not allow is left, but for the precision. `file` is what the network was loaded
-    /// from.
+    /// floats if asked for, on a GPU and for providers that compile with a batch of fixed size, and with custom operators
+    /// where `kernels` allows them. A rewrite that the network does not allow is left out, except the precision. `file` is the
+    /// file that the network was loaded from.
     ///
     /// **Errors**: it cannot be computed in this precision.
     pub(crate) fn new(
@@ -82,7 +80,7 @@ impl OptimizedModel {
         kernels: Kernels,
     ) -> Result<Self, Refusal> {
         let native = options.provider == Provider::Native;
-        // Other providers round by themselves, where they are told to.
+        // Other providers convert to 16 bits themselves, by an option.
         let half = native && options.precision == Precision::Float16;
         let mut model = Self::plain(Bytes::new());
         let mut network = network.clone();

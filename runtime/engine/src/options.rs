@@ -14,7 +14,6 @@ use crate::plugin::Provider;
 /// How networks are run; the default lets everything be chosen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EngineOptions {
-    /// Where.
     pub device: Device,
     /// Threads of one operator on a processor; all cores if not given.
     pub threads: Option<NonZeroUsize>,
@@ -30,7 +29,7 @@ pub struct EngineOptions {
     pub convolutions: Convolutions,
     /// Most bytes of a GPU's memory that a run may take; all that is free if not given.
     pub max_vram: Option<u64>,
-    /// File or folder of ONNX Runtime's library; looked for if not given.
+    /// File or folder of ONNX Runtime's library; by default it is searched.
     pub library: Option<PathBuf>,
 }
 
@@ -81,11 +80,9 @@ pub enum Convolutions {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the {what} is {found:?}, expected {expected}")]
 pub struct ParseOptionError {
-    /// What is chosen.
+    /// Name of the option.
     pub what: &'static str,
-    /// The text.
     pub found: String,
-    /// The choices.
     pub expected: &'static str,
 }
 

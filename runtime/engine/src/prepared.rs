@@ -10,7 +10,7 @@ use vesal_volume::{Affine, Volume};
 
 use crate::error::EngineError;
 
-/// Seed of made-up cases.
+/// Seed of cases made of noise.
 const SEED: u32 = 1543;
 
 /// A case that is ready for the networks: its images, preprocessed as each deploy plan of a bundle says.

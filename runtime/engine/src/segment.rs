@@ -18,12 +18,12 @@ use crate::segmentation::{
     PendingSegmentation, PostprocessHandle, Segmentation, StageTimes, Windows,
 };
 
-/// Where a segmentation is.
+/// Stage of a segmentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Preprocessing.
     Prepare,
-    /// Windows are predicted, and what they complete is restored.
+    /// Windows are predicted, and complete planes are postprocessed.
     Network {
         /// Windows done, over all members.
         windows: usize,
@@ -107,7 +107,7 @@ impl Ensemble {
             last = drive(members, &mut walks, total_windows, progress, take)?;
             Ok(())
         };
-        // A GPU computes while the host combines and restores: no window waits for that, not even the next case's.
+        // A GPU computes while the host postprocesses: no window waits for that, not even the next case's.
         let postprocessing = if concurrent {
             PostprocessHandle::spawn(request, feed)?
         } else {

@@ -17,13 +17,12 @@ pub(crate) const MAX_PENDING_BATCHES: usize = 3;
 /// Time of each stage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StageTimes {
-    /// Preprocessing.
     pub prepare: Duration,
-    /// The networks alone; where a GPU cuts and blends windows by itself, that as well.
+    /// The networks; on a GPU that cuts and blends windows, that as well.
     pub network: Duration,
-    /// Cutting windows and blending outputs; what is left of that behind the last window, where a GPU does it.
+    /// Cutting windows and blending outputs; on a GPU that does this, the part after the last window.
     pub stitch: Duration,
-    /// Combining members, and back to the input's grid; beside the other stages on a GPU.
+    /// Combining members and inverting preprocessing; on a GPU concurrent with the other stages.
     pub restore: Duration,
 }
 
@@ -34,7 +33,6 @@ pub struct Segmentation {
     pub labels: LabelMap,
     /// Windows that each member predicted; of several plans, the sum over them.
     pub windows: usize,
-    /// Time of each stage.
     pub times: StageTimes,
 }
 

@@ -17,10 +17,8 @@ use crate::plugin::{self, PluginError, Provider, ProviderOptions};
 /// Why a session cannot be made.
 #[derive(Debug, Error)]
 pub enum SessionError {
-    /// ONNX Runtime refuses.
     #[error(transparent)]
     Refused(#[from] ort::Error),
-    /// Another provider does.
     #[error(transparent)]
     Plugin(#[from] PluginError),
 }
@@ -31,17 +29,17 @@ impl From<ort::Error<SessionBuilder>> for SessionError {
     }
 }
 
-/// The setting by which ONNX Runtime looks for weights in other files, and a folder in which there are none and that nobody
-/// can make: networks have no such weights, and if one had, the current folder would not decide what it computes.
+/// The setting of the folder in which ONNX Runtime searches weights in other files, and a folder that cannot exist:
+/// networks have no such weights, and if one had, it would not depend on the current folder.
 const WEIGHTS_FOLDER: &str = "session.model_external_initializers_file_folder_path";
 const NOWHERE: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
 
-/// Makes a session of an ONNX file on exactly this device, with the operators of ours that it has; on a GPU on the
-/// accelerator's stream and with its operators for networks of this element type, if there is one.
+/// Makes a session of an ONNX file on exactly this device, with the custom operators that it uses; on a GPU on the
+/// accelerator's stream and with its operators for networks of this element type, if one is given.
 ///
 /// On a GPU, convolutions are chosen as the options say (never by ONNX Runtime's default, eight times slower), on
 /// channels-last volumes, and use TF32, as PyTorch does: 10 bits of mantissa in products, sums in `f32`. Memory grows
-/// by what is asked for. No operator may stay on the processor: ONNX Runtime would put it there silently.
+/// by the requested amounts. No operator may stay on the processor, where ONNX Runtime would place it silently.
 ///
 /// The device is an argument because that of the options may be `auto`.
 ///
@@ -55,7 +53,7 @@ pub(crate) fn build(
 ) -> Result<Session, SessionError> {
     let mut builder = Session::builder(&runtime.environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
-        // Waiting threads that spin gain nothing here, take a fifth more processor time, and are in the way of blending.
+        // Threads that spin while waiting gain nothing here, take a fifth more processor time, and slow down blending.
         .with_intra_op_spinning(false)?
         .with_config_entry(WEIGHTS_FOLDER, NOWHERE)?;
     if let Some(weights) = &network.weights {
@@ -82,7 +80,7 @@ pub(crate) fn build(
             ConvolutionSearch::Heuristic => ConvAlgorithmSearch::Heuristic,
             ConvolutionSearch::Exhaustive => ConvAlgorithmSearch::Exhaustive,
         };
-        // An index beyond what CUDA can count to is a GPU that is not there.
+        // CUDA has no GPU of a larger index.
         let mut provider = CUDA::default()
             .with_device_id(i32::try_from(index).unwrap_or(i32::MAX))
             .with_conv_algorithm_search(search)

@@ -38,7 +38,7 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// The shortest time of a window: whatever else the machine does only makes it longer.
+    /// The shortest time of a window: other load on the machine only makes it longer.
     pub fn window_time(&self) -> Option<Duration> {
         let fastest = self.rounds.iter().min()?;
         Some(fastest.div_f64(self.windows.max(1) as f64))

@@ -15,10 +15,8 @@ use crate::options::EngineOptions;
 /// Why a probe cannot be replayed.
 #[derive(Debug, Error)]
 pub enum VerifyError {
-    /// The networks cannot be run.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The probe cannot be used.
     #[error(transparent)]
     Probe(#[from] ProbeError),
     /// The probe's input does not have the shape that it states.
@@ -46,7 +44,7 @@ pub struct VerifyReport {
     pub logit_differences: Vec<f64>,
     /// Fraction of the windows' voxels with the recorded label.
     pub identical_labels: f64,
-    /// What the probe tolerates.
+    /// Tolerances of the probe.
     pub tolerance: Tolerance,
     /// Time of the networks.
     pub time: Duration,

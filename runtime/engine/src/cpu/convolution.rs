@@ -27,7 +27,6 @@ struct Task {
 /// Inputs of a task's positions.
 struct Panels<'a> {
     inputs: &'a [f32],
-    /// Groups of positions.
     groups: usize,
     /// From panel to panel of the inputs.
     stride: usize,

@@ -11,8 +11,8 @@ use ort::operator::{
 use ort::value::{TensorElementType, ValueType};
 use vesal_onnx::{CONVOLUTION, DOMAIN, VolumeConvolution};
 
-use super::Processor;
 use super::plan::Convolution;
+use super::processor::Processor;
 use super::scratch::Scratch;
 
 /// The operators of this program for a session on this processor.

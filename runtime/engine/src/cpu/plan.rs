@@ -7,9 +7,9 @@ use vesal_onnx::VolumeConvolution;
 use super::conv_transpose::{OutputPhase, output_phases};
 use super::pack::MAX_KERNEL;
 use super::plane::Rows;
+use super::processor::{Instructions, Processor};
 use super::tile::{LANES, PANEL};
 use super::winograd::{self, Algorithm, Mix};
-use super::{Instructions, Processor};
 
 /// Weights of a filter that are multiplied in one go, about: those of a tile's filters stay in the innermost cache.
 const DEPTH: usize = 432;
@@ -17,11 +17,11 @@ const DEPTH: usize = 432;
 const CACHED: usize = 1 << 15;
 /// Most panels of packed positions at a time.
 const PANELS: usize = 5;
-/// Most bytes of weights that are kept in another form than the network's: as many as caches may hold.
+/// Most bytes of transformed weights: as many as caches may hold.
 const TRANSFORMED_BYTES: usize = 4 << 20;
 /// Channels below which fewer products gain nothing: sums are moved too often.
 const FEW: usize = 6;
-/// Most voxels along an axis, and most channels: what is larger is no window of a scan.
+/// Most voxels along an axis, and most channels: windows of scans are smaller.
 const MAX_VOXELS: usize = 1 << 12;
 const MAX_CHANNELS: usize = 1 << 16;
 /// Planes that a doubled plane looks at.
@@ -34,7 +34,7 @@ pub(crate) struct Convolution {
     pub(super) layer: VolumeConvolution,
     pub(super) output: [usize; 3],
     pub(super) method: Method,
-    /// What is done for every part of the channels.
+    /// Steps for every part of the channels.
     pub(super) fills: Vec<Fill>,
     /// Blocks of the output, with all filters.
     pub(super) blocks: usize,
@@ -51,20 +51,20 @@ pub(crate) struct Convolution {
     pub(super) workers: usize,
 }
 
-/// How inputs are put together, and positions are divided.
+/// How inputs are packed, and positions are divided.
 #[derive(Debug)]
 pub(super) enum Method {
-    /// Rows of so many planes at once; doubled, where each plane and row becomes two of twice the length.
+    /// Rows of `planes` planes at once; if doubled, each plane and row becomes two of twice the length.
     Planes {
         rows: Rows,
         planes: usize,
         doubled: bool,
     },
-    /// So many positions.
+    /// This number of positions.
     Packed(usize),
 }
 
-/// Inputs that are put together, and what they are multiplied with.
+/// Inputs that are packed together, and their products.
 #[derive(Debug)]
 pub(super) struct Fill {
     /// Sums of planes; none where positions are packed.
@@ -83,7 +83,7 @@ pub(super) struct Product {
     pub weights: Range<usize>,
     /// Sums that it is added to, and times what.
     pub targets: Vec<(usize, f32)>,
-    /// What makes its weights of the network's.
+    /// How its weights are made of the network's.
     pub source: WeightSource,
 }
 
@@ -99,7 +99,7 @@ pub(super) enum WeightSource {
 }
 
 impl Convolution {
-    /// Plans a convolution; none if its sizes do not go together, or are none of those that it is written for.
+    /// Plans a convolution; `None` if its sizes do not fit each other or are not supported.
     pub(crate) fn new(processor: Processor, layer: VolumeConvolution) -> Option<Self> {
         let Processor {
             instructions,

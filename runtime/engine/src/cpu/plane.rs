@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Instructions;
+use super::processor::Instructions;
 use super::tile::{LANES, PANEL};
 use super::winograd::Mix;
 
@@ -20,11 +20,11 @@ pub(super) struct Rows {
 
 /// Positions in a block, about.
 const POSITIONS: usize = 288;
-/// Cycles that a row of inputs takes beside one for every voxel, about.
+/// Cycles of a row of inputs, about, besides one for every voxel.
 const ROW_CYCLES: usize = 30;
 
 impl Rows {
-    /// Chooses how many rows make a block for a convolution with so many filters: what takes the least time.
+    /// Chooses the number of rows of a block for a convolution with this number of filters: the fastest.
     pub fn new(volume: [usize; 3], filters: usize) -> Self {
         let [_, height, _] = volume;
         let of = |count| Self { volume, count };
@@ -49,7 +49,7 @@ impl Rows {
         self.volume[1].div_ceil(self.count)
     }
 
-    /// Groups of positions in so many rows.
+    /// Groups of positions in this number of rows.
     pub fn groups(&self, rows: usize) -> usize {
         (rows * self.pitch() - 1).div_ceil(LANES)
     }
@@ -80,7 +80,7 @@ impl Rows {
         offsets
     }
 
-    /// Puts the rows of a block together, for every channel and mix of planes `x + offset`.
+    /// Packs the rows of a block, for every channel and mix of planes `x + offset`.
     pub fn fill(
         &self,
         instructions: Instructions,

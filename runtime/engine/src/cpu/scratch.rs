@@ -21,7 +21,7 @@ pub(crate) struct Piece(Vec<Line>);
 pub(crate) struct Scratch(Mutex<Vec<Piece>>);
 
 impl Scratch {
-    /// A piece of at least so many floats, whatever they are.
+    /// A piece of at least this number of floats, of any values.
     pub fn take(&self, floats: usize) -> Piece {
         let lines = floats.div_ceil(LANES);
         let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -39,7 +39,7 @@ impl Scratch {
         }
     }
 
-    /// Gives a piece back for the next worker.
+    /// Returns a piece for the next worker.
     pub fn give_back(&self, piece: Piece) {
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         free.push(piece);

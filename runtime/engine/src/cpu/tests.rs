@@ -5,8 +5,8 @@ use std::thread;
 use vesal_onnx::VolumeConvolution;
 
 use super::plan::Convolution;
+use super::processor::{Instructions, Processor};
 use super::scratch::Scratch;
-use super::{Instructions, Processor};
 
 /// Uniform numbers from -1 to 1.
 struct Random(u64);

@@ -108,7 +108,7 @@ impl Algorithm {
             .map_or(0, |product| product.mixes.len())
     }
 
-    /// Products for so many planes, each with the weights of one plane.
+    /// Products for this number of planes, each with the weights of one plane.
     pub fn cost(&self, planes: usize) -> usize {
         planes.div_ceil(self.planes) * self.products.len() * self.mixes()
     }

@@ -1,4 +1,4 @@
-//! What one network is driven with on a GPU.
+//! Streams, kernels and memory of one network on a GPU.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::gpu::{Gpu, Stream};
 use super::kernels::{Element, NormKernels, StitchKernels};
 use super::operator;
 
-/// What one network is driven with on a GPU: streams, kernels, and memory that is kept from case to case.
+/// Streams, kernels and memory of one network on a GPU, kept from case to case.
 pub(crate) struct Accelerator {
     // Dropped in this order: the binding keeps the session, which keeps to the stream.
     pub(super) bound: Option<Bound>,

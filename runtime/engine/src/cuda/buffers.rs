@@ -79,7 +79,6 @@ fn staging_floats(layout: &Layout) -> usize {
     STAGING.max(layout.channels[0] * layout.plane())
 }
 
-/// Planes of a batch.
 pub(super) fn planes_per_batch(layout: &Layout) -> usize {
     let plane = layout.channels[1] * layout.plane() * size_of::<f32>();
     (PLANE_BATCH_BYTES / plane.max(1)).clamp(1, layout.ring.max(1))

@@ -6,16 +6,14 @@ use std::sync::OnceLock;
 use libloading::Library;
 use thiserror::Error;
 
-/// Why a GPU does not do what it is told to.
+/// Why a GPU cannot be used.
 #[derive(Debug, Error)]
 pub enum CudaError {
-    /// No driver.
     #[error("the driver of NVIDIA GPUs cannot be loaded: {reason}")]
     Driver {
-        /// What the system's loader says.
+        /// Message of the system's loader.
         reason: String,
     },
-    /// The driver refuses.
     #[error("{call} fails on device `cuda:{device}`: {name} (error {code})")]
     Call {
         /// Index of the GPU.
@@ -24,7 +22,6 @@ pub enum CudaError {
         call: &'static str,
         /// Name of the error.
         name: String,
-        /// Its number.
         code: i32,
     },
     /// The driver says that it allocated and gave nothing.
@@ -48,9 +45,7 @@ pub enum CudaError {
     /// Sizes that a kernel was not made for.
     #[error("{what} is {found}, expected {expected}")]
     Unfit {
-        /// Of what.
         what: &'static str,
-        /// How large.
         found: usize,
         /// What the kernel takes.
         expected: &'static str,
@@ -60,9 +55,7 @@ pub enum CudaError {
     TooLarge {
         /// What is too large.
         what: &'static str,
-        /// How large.
         found: usize,
-        /// The largest.
         most: usize,
     },
 }

@@ -5,7 +5,6 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 
 use super::driver::{CudaError, Driver, Handle, NOT_READY};
-use super::memory::DeviceBuffer;
 
 /// A stream that does not wait for the default one.
 const NON_BLOCKING: u32 = 1;
@@ -68,21 +67,6 @@ impl Gpu {
         // SAFETY: the context lives as long as `self`.
         let code = unsafe { (self.driver.context_enter)(self.context) };
         self.driver.check(self.index, "cuCtxSetCurrent", code)
-    }
-
-    /// Sets floats to 0, in the order of the stream.
-    pub(crate) fn zero(
-        &self,
-        memory: &DeviceBuffer,
-        first: usize,
-        floats: usize,
-        stream: &Stream,
-    ) -> Result<(), CudaError> {
-        let to = memory.at(first, floats)?;
-        // SAFETY: `at` has checked that the floats lie in the allocation.
-        self.call("cuMemsetD32Async", |driver| unsafe {
-            (driver.fill)(to, 0, floats, stream.handle)
-        })
     }
 
     /// Lets a stream wait for an event of another one.

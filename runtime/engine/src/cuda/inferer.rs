@@ -251,8 +251,8 @@ impl<'a> CudaInferer<'a> {
         while self.begun < end {
             let first = self.begun % ring;
             let count = (end - self.begun).min(ring - first);
-            let (gpu, compute) = (&accelerator.gpu, &accelerator.compute);
-            gpu.zero(&buffers.sums, first * row, count * row, compute)?;
+            let compute = &accelerator.compute;
+            buffers.sums.zero(first * row, count * row, compute)?;
             self.begun += count;
         }
         Ok(())

@@ -116,7 +116,7 @@ impl NormShape {
     }
 }
 
-/// What [`NormKernels::launch`] reads and writes.
+/// Addresses that [`NormKernels::launch`] reads and writes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NormRelu {
     pub(crate) element: Element,
@@ -240,14 +240,14 @@ pub(crate) struct StitchKernels {
     divide: Kernel,
 }
 
-/// Sizes of a volume and of what is done with it.
+/// Sizes of a volume, its windows and its buffers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Layout {
     pub(crate) shape: [usize; 3],
     pub(crate) window: [usize; 3],
     /// Channels of the volume, and of the outputs.
     pub(crate) channels: [usize; 2],
-    /// Planes of the volume and blended ones that there is room for.
+    /// Planes in the rings of the volume and of blended outputs.
     pub(crate) ring: usize,
 }
 

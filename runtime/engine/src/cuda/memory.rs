@@ -1,4 +1,4 @@
-//! Memory of a GPU, and memory of the host that it copies by itself.
+//! Memory of a GPU, and pinned memory of the host.
 
 use std::ffi::c_void;
 use std::mem::ManuallyDrop;
@@ -44,6 +44,20 @@ impl DeviceBuffer {
     pub(crate) fn at(&self, first: usize, floats: usize) -> Result<u64, CudaError> {
         inside(first, floats, self.floats)?;
         Ok(self.address + (first * size_of::<f32>()) as u64)
+    }
+
+    /// Sets floats to 0, in the order of the stream.
+    pub(crate) fn zero(
+        &self,
+        first: usize,
+        floats: usize,
+        stream: &Stream,
+    ) -> Result<(), CudaError> {
+        let to = self.at(first, floats)?;
+        // SAFETY: `at` has checked that the floats lie in the allocation.
+        self.gpu.call("cuMemsetD32Async", |driver| unsafe {
+            (driver.fill)(to, 0, floats, stream.handle())
+        })
     }
 }
 
@@ -109,14 +123,14 @@ impl Drop for PinnedMemory {
     }
 }
 
-/// What is known of copies from or to pinned memory.
+/// State of copies from or to pinned memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Copying {
     /// There are none.
     None,
     /// Those that were begun are done when the event is.
     UntilEvent,
-    /// Some were begun, and no event is behind them: nobody learns when they are done.
+    /// Some were begun and no event follows them: their end cannot be known.
     Unknown,
 }
 
@@ -153,7 +167,7 @@ impl Transfer {
 
     /// Waits for the copies of the last turn.
     ///
-    /// **Errors**: one of them failed, or nobody knows when they are done.
+    /// **Errors**: one of them failed, or their end cannot be known.
     pub(crate) fn wait(&mut self) -> Result<Waited<'_>, CudaError> {
         match self.copying {
             Copying::None => {}
@@ -185,7 +199,6 @@ impl Drop for Transfer {
 pub(crate) struct Waited<'a>(&'a mut Transfer);
 
 impl<'a> Waited<'a> {
-    /// The floats.
     pub(crate) fn floats(&self) -> &[f32] {
         let PinnedMemory {
             address, floats, ..
@@ -194,7 +207,6 @@ impl<'a> Waited<'a> {
         unsafe { std::slice::from_raw_parts(address.as_ptr(), *floats) }
     }
 
-    /// The floats.
     pub(crate) fn floats_mut(&mut self) -> &mut [f32] {
         let PinnedMemory {
             address, floats, ..

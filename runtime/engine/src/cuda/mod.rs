@@ -1,9 +1,9 @@
-//! What runs on an NVIDIA GPU beside ONNX Runtime: a fused normalization inside of networks, and cutting and blending
+//! Kernels on an NVIDIA GPU besides ONNX Runtime's: a fused normalization inside of networks, and cutting and blending
 //! of windows around them, so that the GPU never waits for the host.
 //!
 //! The driver is loaded at run time and the kernels are compiled beforehand (`kernels/build.sh`): building needs nothing of
-//! CUDA, and without a GPU none of this is touched. ONNX Runtime's sessions run on a stream of ours, in whose order the
-//! kernels lie as well.
+//! CUDA, and without a GPU none of this is touched. ONNX Runtime's sessions run on the stream of these
+//! kernels, in order with them.
 
 mod accelerator;
 mod buffers;

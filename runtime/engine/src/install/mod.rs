@@ -11,31 +11,12 @@ use thiserror::Error;
 use vesal_files::digest;
 
 use self::pins::Pin;
-pub use self::pins::VERSION;
 use crate::library::{Found, LibraryError, Origin, cache_directory, find, installed, library_in};
 use crate::program::find_program;
+pub use crate::release::{VERSION, Variant};
 
 /// Largest file taken from a package, in bytes.
 const MAX_LIBRARY_BYTES: u64 = 1 << 30;
-
-/// Which build of ONNX Runtime.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Variant {
-    /// For processors: 29 MB.
-    Cpu,
-    /// For processors and NVIDIA GPUs: 310 MB; needs CUDA 13 and cuDNN 9 besides.
-    Cuda,
-}
-
-impl Variant {
-    /// Name of the package.
-    pub fn package(self) -> &'static str {
-        match self {
-            Self::Cpu => "onnxruntime",
-            Self::Cuda => "onnxruntime-gpu",
-        }
-    }
-}
 
 /// Why ONNX Runtime cannot be fetched.
 #[derive(Debug, Error)]
@@ -45,61 +26,37 @@ pub enum InstallError {
     Platform {
         /// Name of the package.
         package: &'static str,
-        /// This system.
         os: &'static str,
-        /// This processor.
         arch: &'static str,
     },
-    /// The user has no cache to put it into.
+    /// The user has no cache directory.
     #[error("this user has no cache directory: neither a home nor a variable names one")]
     NoCache,
-    /// There is no Python.
     #[error("no absolute folder of PATH has Python, whose pip fetches the package")]
     NoPython,
-    /// Python does not run.
     #[error("cannot run Python, whose pip fetches the package")]
-    Python {
-        /// Why.
-        source: io::Error,
-    },
-    /// pip failed.
+    Python { source: io::Error },
     #[error("pip ends with {status} and says: {message}")]
     Pip {
-        /// How it ended.
         status: ExitStatus,
-        /// The end of what it said.
+        /// Last lines of its output.
         message: String,
     },
-    /// What pip brought is not the package.
+    /// pip fetched other than one package.
     #[error("pip brought {found} packages, expected 1")]
-    Packages {
-        /// Number of files.
-        found: usize,
-    },
-    /// The package is another one.
+    Packages { found: usize },
     #[error("the package has SHA-256 {found}, expected {expected}")]
     Digest {
-        /// Its digest.
         found: String,
-        /// The pinned digest.
         expected: &'static str,
     },
-    /// The package cannot be unpacked.
     #[error("cannot unpack `{file}` from the package")]
     Unpack {
-        /// The file.
         file: String,
-        /// Why.
         source: zip::result::ZipError,
     },
-    /// The file system refuses.
     #[error("cannot write `{}`", path.display())]
-    Write {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Write { path: PathBuf, source: io::Error },
     /// A library that should be used is unusable.
     #[error(transparent)]
     Library(#[from] LibraryError),

@@ -1,9 +1,6 @@
 //! Which package holds ONNX Runtime for which platform, by digest.
 
-use super::Variant;
-
-/// Version of ONNX Runtime that is fetched.
-pub const VERSION: &str = "1.31.1";
+use crate::release::Variant;
 
 /// A package for one platform.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,6 +92,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::release::VERSION;
 
     #[test]
     fn every_platform_and_variant_has_one_package_of_this_version() {

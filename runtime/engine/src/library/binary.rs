@@ -1,4 +1,4 @@
-//! What a file is before the system is asked to load it: the system's own messages do not say.
+//! The kind of a file, found out before the system is asked to load it: the system's own messages do not say.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,10 +1,10 @@
-//! Whether others could have put a file where it lies: what is loaded runs with all rights of its user.
+//! Whether other users could have written a library: loaded code runs with all rights of its user.
 
 use std::path::{Path, PathBuf};
 
-use super::LibraryError;
+use super::error::LibraryError;
 
-/// Gives the real path of a library that is about to be loaded.
+/// Real path of a library that is about to be loaded.
 ///
 /// **Definition**: the path is absolute; on Unix neither the file, its folder, the libraries beside it, nor any folder above
 /// them belongs to another user than this one or root, nor may everybody write to it. A folder above may be one (such as
@@ -53,7 +53,7 @@ fn check_owners(path: &Path, library: &Path) -> Result<(), LibraryError> {
 
     let user = rustix::process::geteuid().as_raw();
     for (above, place) in path.ancestors().enumerate() {
-        // What is not there is reported by who loads it.
+        // A missing file is reported when it is loaded.
         let Ok(found) = place.symlink_metadata() else {
             continue;
         };

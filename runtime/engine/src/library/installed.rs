@@ -1,7 +1,7 @@
-//! What setup has put into the cache, so that a library is seen to be the one that was fetched.
+//! Records of the files that setup put into the cache, by which a library is recognized as the one that was fetched.
 //!
-//! A record beside the library states the digest of each file, and what the system said of the file when the digest was
-//! taken. As long as the system says the same, nobody has written to it: the digest is taken again only when that differs.
+//! A record beside the library states the digest of each file, and the file's size, times and inode when the digest was
+//! computed. As long as these are the same, nobody has written to the file: the digest is computed again only when they differ.
 
 use std::fs::{self, Metadata};
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use vesal_files::digest;
 
-use super::LibraryError;
+use super::error::LibraryError;
 
 /// File name of the record.
 const FILE_NAME: &str = "installed.json";
@@ -26,7 +26,7 @@ struct Entry {
     stamp: Stamp,
 }
 
-/// What the system says of a file: it changes with every write.
+/// Size, times and inode of a file: they change with every write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stamp {
@@ -80,7 +80,7 @@ pub(crate) fn has_record(folder: &Path) -> Result<bool, LibraryError> {
 
 /// Records all files of a folder that was just filled.
 ///
-/// **Errors**: whatever reading and writing gives.
+/// **Errors**: reading or writing fails.
 pub fn record(folder: &Path) -> io::Result<()> {
     let mut entries = Vec::new();
     for entry in folder.read_dir()? {
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn what_changed_is_fetched_into_the_folder_that_it_lies_in() {
         let cache = tempfile::tempdir().expect("temporary directory");
-        let folder = cache.path().join(crate::install::Variant::Cuda.folder());
+        let folder = cache.path().join(crate::release::Variant::Cuda.folder());
         fs::create_dir(&folder).expect("created");
         let error = check(&folder.join("libonnxruntime.so")).expect_err("no record");
         let hint = error.hint().expect("a remedy");

@@ -7,10 +7,10 @@ use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
 
-use super::{Found, LibraryError, Origin, binary, find, guard, installed};
-
-/// Oldest ONNX Runtime that has what this program calls.
-pub const MIN_VERSION: &str = "1.24";
+use super::error::LibraryError;
+use super::places::{Found, Origin, find};
+use super::{binary, guard, installed};
+use crate::release::MIN_VERSION;
 
 /// Environment variable by which ONNX Runtime notes nothing, if it is set.
 const NO_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
@@ -41,7 +41,7 @@ impl Runtime {
     }
 }
 
-/// What this process loaded so far.
+/// The library that this process has loaded.
 struct Loaded {
     library: Option<PathBuf>,
     runtime: Option<&'static Runtime>,
@@ -52,7 +52,7 @@ static LOADED: Mutex<Loaded> = Mutex::new(Loaded {
     runtime: None,
 });
 
-/// Loads the library that was found and starts ONNX Runtime without telemetry; the second time, gives what is loaded.
+/// Loads the library that was found and starts ONNX Runtime without telemetry; returns the loaded one when called again.
 ///
 /// **Errors**: the file cannot be used, or another one is in use.
 pub fn load(found: &Found) -> Result<&'static Runtime, LibraryError> {
@@ -109,7 +109,7 @@ pub fn load(found: &Found) -> Result<&'static Runtime, LibraryError> {
     Ok(runtime)
 }
 
-/// Keeps ONNX Runtime from noting what it does.
+/// Disables ONNX Runtime's telemetry.
 ///
 /// Its builds for Linux write down when they start, and every error, with the program's path and the machine, for the
 /// network, in a database in the user's cache; being told later, as [`load`] tells it too, leaves what was noted until then.
@@ -121,7 +121,7 @@ fn without_telemetry() {
     }
 }
 
-/// Gives ONNX Runtime: the one in use if no library is named, else finds and loads one.
+/// Returns ONNX Runtime: the one in use if no library is named, otherwise finds and loads one.
 ///
 /// **Errors**: see [`find`] and [`load`].
 pub fn runtime(explicit: Option<&Path>) -> Result<&'static Runtime, LibraryError> {

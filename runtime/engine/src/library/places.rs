@@ -1,13 +1,38 @@
-//! The places where ONNX Runtime's library is looked for.
+//! The places that are searched for ONNX Runtime's library.
 
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::{Found, LibraryError, Origin, installed};
-use crate::install::{VERSION, Variant};
+use super::error::LibraryError;
+use super::installed;
+use crate::release::Variant;
 
-/// Everything that decides where the library is looked for.
+/// Where a library was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// Named by the user.
+    Explicit,
+    /// Named by `ORT_DYLIB_PATH`.
+    Environment,
+    /// Beside the executable.
+    Executable,
+    /// In the user's cache, where `vesal setup` puts it.
+    Cache,
+    /// In the active Python environment.
+    Python,
+}
+
+/// A library that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub path: PathBuf,
+    /// Where that is.
+    pub origin: Origin,
+}
+
+/// Options and variables that determine where the library is searched.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
     /// File or folder that the user named.
@@ -204,24 +229,6 @@ pub(crate) fn site_packages(root: &Path) -> Vec<PathBuf> {
         .collect();
     versions.sort();
     versions.into_iter().rev().map(site).collect()
-}
-
-impl Variant {
-    /// Its folder in the cache.
-    pub fn folder(self) -> String {
-        match self {
-            Self::Cpu => format!("onnxruntime-{VERSION}"),
-            Self::Cuda => format!("onnxruntime-{VERSION}-cuda"),
-        }
-    }
-
-    /// The one whose folder in the cache this is.
-    pub(super) fn of_folder(folder: Option<&Path>) -> Option<Self> {
-        let name = folder?.file_name()?;
-        [Self::Cpu, Self::Cuda]
-            .into_iter()
-            .find(|variant| *name == *variant.folder())
-    }
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -1,4 +1,4 @@
-//! The places where plugins are looked for.
+//! The places that are searched for plugins.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::library::{LibraryError, Places, site_packages};
 /// The environment variable that names a plugin, its folder, or a folder of plugins.
 pub const VARIABLE: &str = "VESAL_PLUGIN_DIR";
 
-/// Everything that decides where plugins are looked for.
+/// Options and variables that determine where plugins are searched.
 #[derive(Debug, Clone, Default)]
 pub struct Locations {
     /// Value of [`VARIABLE`].

@@ -64,7 +64,7 @@ impl Provider {
         }
     }
 
-    /// What [`Device::Auto`] means to it: the device that it is for.
+    /// Device that [`Device::Auto`] stands for.
     pub fn preferred(self) -> Device {
         match self {
             Self::Native => Device::Auto,
@@ -73,7 +73,7 @@ impl Provider {
         }
     }
 
-    /// Whether it is meant for a device at all.
+    /// Whether it supports a device.
     pub fn serves(self, device: Device) -> bool {
         match (self, device) {
             (Self::Native, _) | (_, Device::Auto) => true,
@@ -99,7 +99,6 @@ impl Serialize for Provider {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the provider is {found:?}, expected `native`, `openvino` or `tensorrt-rtx`")]
 pub struct ParseProviderError {
-    /// The text.
     pub found: String,
 }
 
@@ -114,12 +113,12 @@ impl FromStr for Provider {
     }
 }
 
-/// What a provider is told besides the network.
+/// Settings of a provider.
 #[derive(Debug, Clone, Default)]
 pub struct ProviderOptions {
     /// Where it runs; [`Device::Auto`] is the device that it is for.
     pub device: Device,
-    /// Processor threads; as many as the process may use, if not given.
+    /// Processor threads; by default as many as the process may use.
     pub threads: Option<NonZeroUsize>,
     /// Whether OpenVINO may compute in 16 bits, where the processor does; TensorRT-RTX follows the network's own types.
     pub half: bool,
@@ -130,47 +129,30 @@ pub struct ProviderOptions {
 /// Why a provider cannot be used.
 #[derive(Debug, Error)]
 pub enum PluginError {
-    /// The provider is for other devices.
     #[error("provider `{provider}` does not run on device `{device}`, expected `{}`", provider.preferred())]
-    Device {
-        /// The provider.
-        provider: Provider,
-        /// The device.
-        device: Device,
-    },
+    Device { provider: Provider, device: Device },
     /// Its plugin is in none of the places, and the loaded library was built without it.
     #[error(
         "the plugin of provider `{provider}` is in none of the places searched: {}",
         list(searched)
     )]
     NotFound {
-        /// The provider.
         provider: Provider,
         /// The folders, in order.
         searched: Vec<PathBuf>,
     },
     /// It is not where the user said.
     #[error("`{VARIABLE}` names `{}`, where no plugin of provider `{provider}` lies", path.display())]
-    NotThere {
-        /// The provider.
-        provider: Provider,
-        /// The path.
-        path: PathBuf,
-    },
-    /// Its place is no safe one.
+    NotThere { provider: Provider, path: PathBuf },
     #[error("the plugin of provider `{provider}` is not loaded")]
     Place {
-        /// The provider.
         provider: Provider,
         /// What is wrong with it.
         source: Box<LibraryError>,
     },
-    /// ONNX Runtime cannot load it.
     #[error("ONNX Runtime cannot load the plugin `{}` of provider `{provider}`", library.display())]
     Register {
-        /// The provider.
         provider: Provider,
-        /// The plugin.
         library: PathBuf,
         /// What ONNX Runtime says.
         source: ort::Error,
@@ -178,9 +160,7 @@ pub enum PluginError {
     /// It loads and finds nothing to run on.
     #[error("the plugin `{}` of provider `{provider}` offers {offered} devices of the kind of `{device}` on this machine, expected more than {index}", library.display())]
     NoDevice {
-        /// The provider.
         provider: Provider,
-        /// The plugin.
         library: PathBuf,
         /// The device that was asked for.
         device: Device,
@@ -192,7 +172,6 @@ pub enum PluginError {
     /// It refuses its options or does not start.
     #[error("provider `{provider}` does not start")]
     Start {
-        /// The provider.
         provider: Provider,
         /// What ONNX Runtime says.
         source: ort::Error,
@@ -238,7 +217,6 @@ impl PluginError {
 /// A provider that is no part of ONNX Runtime, and whether this machine has it.
 #[derive(Debug)]
 pub struct Availability {
-    /// The provider.
     pub provider: Provider,
     /// Where it comes from, if it is there.
     pub source: Option<Source>,

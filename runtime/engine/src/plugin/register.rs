@@ -22,7 +22,6 @@ use crate::library::{Runtime, guard};
 pub enum Source {
     /// The loaded library was built with it.
     BuiltIn,
-    /// A plugin.
     Plugin(PathBuf),
 }
 

@@ -33,33 +33,19 @@ pub enum PredictorError {
     Unknown(#[from] Box<CheckError>),
     /// Another operator set than the manifest states.
     #[error("the network has opset {}, expected {expected}", found.map_or("none".into(), |found| found.to_string()))]
-    Opset {
-        /// Its operator set.
-        found: Option<i64>,
-        /// The manifest's.
-        expected: i64,
-    },
-    /// It does not become what was asked for.
+    Opset { found: Option<i64>, expected: i64 },
+    /// It cannot be computed in the requested precision.
     #[error("the network cannot be computed in {precision}")]
     Precision {
-        /// What was asked for.
         precision: Precision,
-        /// Why.
         source: Box<Refusal>,
     },
-    /// The GPU fails beside ONNX Runtime.
     #[error(transparent)]
     Cuda(#[from] CudaError),
-    /// The provider cannot be used.
     #[error(transparent)]
     Plugin(PluginError),
-    /// ONNX Runtime refuses it.
     #[error("ONNX Runtime refuses the network")]
-    Refused {
-        /// Why.
-        source: ort::Error,
-    },
-    /// The device refuses it.
+    Refused { source: ort::Error },
     #[error(transparent)]
     Device(#[from] DeviceError),
     /// Inputs or outputs have other names, or there are several.
@@ -67,7 +53,6 @@ pub enum PredictorError {
     Names {
         /// Input or output.
         what: &'static str,
-        /// Their names.
         found: Vec<String>,
         /// The one name in the manifest.
         expected: String,
@@ -77,7 +62,6 @@ pub enum PredictorError {
     ElementType {
         /// Input or output.
         what: &'static str,
-        /// What it holds.
         found: String,
     },
     /// A shape that the plan's windows do not fit.
@@ -85,15 +69,12 @@ pub enum PredictorError {
     Shape {
         /// Input or output.
         what: &'static str,
-        /// Its shape.
         found: AxisSizes,
-        /// The plan's.
         expected: AxisSizes,
     },
     /// It was given something else than windows of the plan.
     #[error("the patches have shape {found:?}, the network takes {expected:?} after the batch")]
     Patches {
-        /// Their shape.
         found: [usize; 5],
         /// Channels and window.
         expected: [usize; 4],
@@ -101,26 +82,16 @@ pub enum PredictorError {
     /// No memory for its input and output.
     #[error("the network's input and output cannot be allocated")]
     Memory,
-    /// It failed while running.
     #[error("the network fails")]
-    Run {
-        /// Why.
-        source: ort::Error,
-    },
-    /// Its output has another shape than it promised.
+    Run { source: ort::Error },
+    /// Its output has another shape than declared.
     #[error("the network's output has shape {found:?}, expected {expected:?}")]
     Output {
-        /// Its shape.
         found: Vec<usize>,
-        /// What was promised.
         expected: [usize; 5],
     },
-    /// It overflowed.
     #[error("the network gives {values} values that are NaN or infinite")]
-    NotFinite {
-        /// How many.
-        values: usize,
-    },
+    NotFinite { values: usize },
 }
 
 impl PredictorError {

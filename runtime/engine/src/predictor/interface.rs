@@ -1,11 +1,11 @@
-//! Whether a session's inputs and outputs are what the manifest says.
+//! Checks a session's inputs and outputs against the manifest.
 
 use ort::value::{Outlet, TensorElementType, ValueType};
 
 use super::error::{AxisSizes, PredictorError};
 
-/// Checks that there is one input or output, of this name, and that it takes windows of this shape, in free
-/// number if none is given.
+/// Checks that there is one input or output, of this name, for windows of this shape; the batch axis is free if `batch` is
+/// `None`.
 pub(super) fn check_outlet(
     what: &'static str,
     outlets: &[Outlet],

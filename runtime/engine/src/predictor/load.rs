@@ -1,4 +1,4 @@
-//! Loading a network: into the form in which it is run, and a session.
+//! Loading a network: rewriting it for the device, and making a session.
 
 use std::error::Error;
 use std::num::NonZeroUsize;
@@ -21,18 +21,18 @@ use crate::session::{self, SessionError};
 pub(super) struct Load<'a> {
     pub runtime: &'static Runtime,
     pub network: &'a Network,
-    /// What it was loaded from.
+    /// File that it was loaded from.
     pub file: &'a Arc<[u8]>,
     pub device: Device,
     pub options: &'a EngineOptions,
     pub batch: NonZeroUsize,
 }
 
-/// A session, what drives it, the form of its network, and how it runs.
+/// A session, its accelerator on a GPU, the rewritten network, and a description of how it runs.
 pub(super) type Loaded = (Session, Option<Accelerator>, OptimizedModel, String);
 
 impl Load<'_> {
-    /// Makes a session: with our own kernels where they can be used.
+    /// Makes a session, with this program's kernels where they can be used.
     pub fn session(&self) -> Result<Loaded, PredictorError> {
         let provider = match self.options.provider {
             Provider::Native => device::provider(self.device),
@@ -68,7 +68,7 @@ impl Load<'_> {
         Ok((session, None, model, text(&rest)))
     }
 
-    /// Makes a session on the processor: with our own convolutions if they can be used there.
+    /// Makes a session on the processor, with own convolutions where they can be used.
     fn on_processor(&self, text: impl Fn(&str) -> String) -> Result<Loaded, PredictorError> {
         let mut rest = String::new();
         if let Some(processor) = Processor::here(self.options) {

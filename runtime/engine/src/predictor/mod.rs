@@ -38,10 +38,10 @@ const GPU_BATCH_VOXELS: usize = 128 * 128 * 128;
 
 /// One ONNX network on one device, for batches of windows of one shape, in memory of its own.
 ///
-/// A batch that is not full is computed as if it were: one shape is what a device plans for.
+/// A batch that is not full is computed like a full one: devices plan for one shape.
 #[derive(Debug)]
 pub struct OnnxPredictor {
-    /// On a GPU made when it is first needed: windows that are cut there need none.
+    /// On a GPU allocated when first needed: windows that are cut there do not need it.
     host: Option<HostMemory>,
     session: Session,
     accelerator: Option<Accelerator>,
@@ -56,9 +56,9 @@ pub struct OnnxPredictor {
     head: Option<Head>,
     max_batch: usize,
     activation_bytes: u64,
-    /// Most bytes of host memory that operators of ours take beside activations.
+    /// Upper bound in bytes of host memory that custom operators take besides activations.
     kernel_bytes: u64,
-    /// Bytes of the weights, in the precision that is computed in.
+    /// Bytes of the weights in the precision of the computation.
     weight_bytes: u64,
 }
 
@@ -156,8 +156,7 @@ impl OnnxPredictor {
         self.device
     }
 
-    /// How it runs there: the execution provider, the precision, and what is computed beside ONNX Runtime, or why
-    /// nothing is.
+    /// How it runs: execution provider, precision, and the parts that this program computes itself, or why there are none.
     pub fn execution(&self) -> &str {
         &self.execution
     }
@@ -167,17 +166,17 @@ impl OnnxPredictor {
         self.head.as_ref()
     }
 
-    /// Most bytes that the network's activations take at once.
+    /// Upper bound in bytes of activations that exist at once.
     pub(crate) fn activation_bytes(&self) -> u64 {
         self.activation_bytes
     }
 
-    /// Most bytes of host memory that operators of ours take beside activations.
+    /// Upper bound in bytes of host memory that custom operators take besides activations.
     pub(crate) fn kernel_bytes(&self) -> u64 {
         self.kernel_bytes
     }
 
-    /// Most bytes of a GPU's memory that ONNX Runtime takes for the network.
+    /// Upper bound in bytes of the GPU memory that ONNX Runtime takes for the network.
     pub(crate) fn device_network_bytes(&self) -> u64 {
         network_memory::device_network_bytes(self.weight_bytes, self.activation_bytes)
     }
@@ -188,7 +187,7 @@ impl OnnxPredictor {
         (self.max_batch * (channels + self.channels) * x * y * z * size_of::<f32>()) as u64
     }
 
-    /// Bytes of a GPU's memory that a volume `[X, Y, Z]` takes beside the network; 0 where windows are blended on the host.
+    /// GPU memory in bytes that a volume `[X, Y, Z]` takes besides the network; 0 where windows are blended on the host.
     ///
     /// **Errors**: an invalid plan, or a volume without voxels.
     pub(crate) fn device_bytes(
@@ -228,7 +227,7 @@ impl OnnxPredictor {
         Ok(logits)
     }
 
-    /// Time that ONNX Runtime has taken so far, as far as the host waited for it.
+    /// Time that the host has waited for ONNX Runtime so far.
     pub fn run_time(&self) -> Duration {
         self.run_time
     }
@@ -257,8 +256,8 @@ impl OnnxPredictor {
         self.host.as_mut().ok_or(PredictorError::Memory)
     }
 
-    /// Starts a way through the windows of a volume on the GPU; none if this is no GPU, or one without enough memory for
-    /// the volume besides the network.
+    /// Starts sliding-window inference on the GPU; `None` if this is no GPU, or one without enough memory for the volume
+    /// besides the network.
     ///
     /// **Errors**: the GPU fails.
     pub(crate) fn cuda_inferer<'a>(
@@ -357,9 +356,9 @@ impl PatchPredictor for OnnxPredictor {
     }
 }
 
-/// Loads the file of a network: what gets anywhere near ONNX Runtime is what comes out of this, encoded anew.
+/// Loads the file of a network. ONNX Runtime only ever gets the result, encoded again.
 ///
-/// **Errors**: it is no network that this program knows, or another operator set than the interface states.
+/// **Errors**: a network that this program does not know, or another operator set than the interface states.
 pub(crate) fn load_network(
     file: &Arc<[u8]>,
     interface: &NetworkInterface,
@@ -386,7 +385,7 @@ pub(crate) fn check_finite<S: Data<Elem = f32>, D: Dimension>(
 }
 
 impl HostMemory {
-    /// Puts patches where the network reads them; what a batch lacks stays as it was.
+    /// Copies patches to the network's input; the rest of a batch that is not full stays as it was.
     fn fill(&mut self, name: &str, patches: ArrayView5<'_, f32>) -> Result<(), ort::Error> {
         let mut input = self.input.extract_array_mut();
         let length: usize = patches.len();
@@ -397,7 +396,7 @@ impl HostMemory {
                 .zip(&patches)
                 .for_each(|(to, from)| *to = *from),
         }
-        // Bound anew every time: what lies in a device's own memory is copied there now.
+        // Bound every time: ONNX Runtime copies it to a device's own memory now.
         self.binding.bind_input(name, &self.input)
     }
 }

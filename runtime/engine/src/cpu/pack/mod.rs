@@ -1,4 +1,4 @@
-//! Inputs of a panel of positions, each put where the tiles want it.
+//! Packing the inputs of a panel of positions in the order of the tiles.
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use vesal_onnx::VolumeConvolution;
 
-use super::Instructions;
+use super::processor::Instructions;
 use super::tile::{LANES, PANEL};
 
 /// Most voxels of a kernel along an axis.

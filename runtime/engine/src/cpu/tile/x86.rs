@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{LANES, Tile};
+use super::operands::{LANES, Tile};
 
 /// Weights that share a line of the cache.
 const LINE: usize = 16;

@@ -1,0 +1,112 @@
+//! Why ONNX Runtime cannot be used.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::release::{MIN_VERSION, Variant};
+
+/// Why ONNX Runtime cannot be used.
+#[derive(Debug, Error)]
+pub enum LibraryError {
+    /// It is in none of the places.
+    #[error("ONNX Runtime is in none of the places searched: {}", list(searched))]
+    NotFound {
+        /// The directories, in order.
+        searched: Vec<PathBuf>,
+    },
+    /// It is not where the user said.
+    #[error("{named_by} names `{}`, where no ONNX Runtime library lies", path.display())]
+    NotThere {
+        /// Option or variable that names the path.
+        named_by: &'static str,
+        path: PathBuf,
+    },
+    /// A variable names a relative path, which would depend on the current folder.
+    #[error("`{}` is no absolute path, expected one", path.display())]
+    Relative { path: PathBuf },
+    #[error("`{}` is not loaded: `{}` belongs to user {owner} or can be written by everybody, expected this user or root alone", path.display(), place.display())]
+    Exposed {
+        path: PathBuf,
+        /// The file itself, or the folder above it that is open.
+        place: PathBuf,
+        /// Number of the user that it belongs to.
+        owner: u32,
+    },
+    /// The record of what setup fetched cannot be read.
+    #[error("cannot read `{}`, which says what was fetched", path.display())]
+    Record { path: PathBuf, source: io::Error },
+    /// The file is not the one that setup fetched.
+    #[error("`{}` is not the file that was fetched", path.display())]
+    Changed { path: PathBuf },
+    /// The file is for another system or processor, or no library.
+    #[error("`{}` is {found}, expected {expected}", path.display())]
+    Binary {
+        path: PathBuf,
+        /// Kind of file, system and processor.
+        found: String,
+        /// Kind of file that this program can load.
+        expected: String,
+    },
+    #[error("cannot load `{}`", path.display())]
+    Load {
+        path: PathBuf,
+        /// What the system says.
+        source: libloading::Error,
+    },
+    #[error("`{}` is no ONNX Runtime library: it lacks the symbol `OrtGetApiBase`", path.display())]
+    NotOnnxRuntime { path: PathBuf },
+    /// A version that lacks functions that this program calls.
+    #[error("`{}` is ONNX Runtime {found}, expected {MIN_VERSION} or newer", path.display())]
+    TooOld { path: PathBuf, found: String },
+    /// A process can load one library, and this one loaded another.
+    #[error("this process uses the ONNX Runtime of `{}` and cannot change to `{}`", loaded.display(), requested.display())]
+    AlreadyLoaded {
+        /// The library in use.
+        loaded: PathBuf,
+        requested: PathBuf,
+    },
+    #[error("ONNX Runtime does not start")]
+    Start {
+        /// What it says.
+        source: ort::Error,
+    },
+}
+
+impl LibraryError {
+    /// A remedy, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NotFound { .. } | Self::TooOld { .. } => {
+                Some("`vesal setup` fetches ONNX Runtime")
+            }
+            Self::NotThere { .. } => Some(
+                "name the library's file or its folder, or nothing: `vesal setup` fetches ONNX Runtime",
+            ),
+            Self::Binary { .. } | Self::Load { .. } | Self::NotOnnxRuntime { .. } => {
+                Some("remove the file or name another one; `vesal setup` fetches ONNX Runtime")
+            }
+            Self::Relative { .. } => Some("write the path from the root of the file system"),
+            Self::Exposed { .. } => Some(
+                "take the right to write from others (`chmod o-w`), or move the library where only you can write",
+            ),
+            Self::Record { .. } => Some("let this user read the file (`chmod a+r`)"),
+            Self::Changed { path } => Some(match Variant::of_folder(path.parent()) {
+                Some(Variant::Cuda) => {
+                    "`vesal setup --cuda --force` fetches ONNX Runtime with CUDA again"
+                }
+                Some(Variant::Cpu) | None => "`vesal setup --force` fetches ONNX Runtime again",
+            }),
+            Self::AlreadyLoaded { .. } | Self::Start { .. } => None,
+        }
+    }
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    paths
+        .iter()
+        .map(|path| format!("`{}`", path.display()))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
