@@ -1,20 +1,13 @@
-//! Puts a graph together.
+//! Builder of graphs.
 
 use prost::Message;
 
+use crate::limits::{IR_VERSION, OPSET};
 use crate::mapped::align;
 use crate::proto::{
     AttributeProto, DataType, DimensionProto, GraphProto, ModelProto, NodeProto,
     OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
-
-/// Operator set of the default domain that exported networks use.
-///
-/// 20 is old enough for every current runtime and converter, and no operator that the networks need has gained
-/// anything since.
-pub const OPSET: i64 = 20;
-/// Version of the file format that belongs to [`OPSET`].
-pub const IR_VERSION: i64 = 9;
 
 /// Size of one axis of an input or output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +81,7 @@ impl GraphBuilder {
         });
     }
 
-    /// Gives a value another name wherever a node gives or takes it.
+    /// Renames a value in all inputs and outputs of nodes.
     pub fn rename(&mut self, from: &str, to: &str) {
         self.graph.rename(from, to);
     }

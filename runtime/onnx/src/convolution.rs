@@ -1,4 +1,6 @@
-//! The sizes of a convolution.
+//! The sizes of a convolution of volumes.
+
+use crate::ops::WindowAxis;
 
 /// Sizes of a convolution of volumes `[C, X, Y, Z]`: one group, not dilated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,10 +25,10 @@ pub struct VolumeConvolution {
 }
 
 impl VolumeConvolution {
-    /// Voxels of a channel of the output; none if the sizes do not go together.
+    /// Voxels of a channel of the output; `None` if the kernel does not fit.
     ///
-    /// **Definition**: `(input + before + after - kernel) / stride + 1` along every axis, rounded down; transposed
-    /// `(input - 1) * stride + kernel - before - after`, and the zeros behind.
+    /// **Definition**: `floor((input + before + after - kernel) / stride) + 1` along every axis; transposed
+    /// `(input - 1) stride + kernel - before - after + transposed`.
     ///
     /// **Examples**
     /// ```
@@ -48,19 +50,22 @@ impl VolumeConvolution {
     /// ```
     pub fn output(&self) -> Option<[usize; 3]> {
         let mut output = [0; 3];
-        for axis in 0..3 {
-            let (size, kernel, stride) = (self.input[axis], self.kernel[axis], self.stride[axis]);
-            let padding = self.before[axis].checked_add(self.after[axis])?;
-            output[axis] = match self.transposed {
-                Some(extra) => (size.checked_sub(1)?.checked_mul(stride)?)
-                    .checked_add(kernel)?
-                    .checked_add(extra[axis])?
-                    .checked_sub(padding)?,
-                None => {
-                    let free = size.checked_add(padding)?.checked_sub(kernel)?;
-                    free.checked_div(stride)? + 1
-                }
+        for (axis, output) in output.iter_mut().enumerate() {
+            let at = |sizes: [usize; 3]| i64::try_from(sizes[axis]).ok();
+            let window = WindowAxis {
+                size: at(self.input)?,
+                kernel: at(self.kernel)?,
+                stride: at(self.stride).filter(|stride| *stride > 0)?,
+                dilation: 1,
+                before: at(self.before)?,
+                after: at(self.after)?,
             };
+            let size = match self.transposed {
+                Some(extra) => window.transposed(at(extra)?),
+                None => window.positions(),
+            };
+            let least = usize::from(self.transposed.is_none());
+            *output = usize::try_from(size).ok().filter(|size| *size >= least)?;
         }
         Some(output)
     }

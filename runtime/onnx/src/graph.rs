@@ -1,8 +1,8 @@
-//! What rewrites ask of a graph.
+//! Queries and edits of graphs, for rewrites.
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::network::is_default_domain;
+use crate::domain::is_default_domain;
 use crate::proto::{DimensionProto, GraphProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::refusal::Refusal;
 
@@ -23,7 +23,7 @@ impl Names {
 }
 
 impl GraphProto {
-    /// Gives a value another name wherever a node gives or takes it.
+    /// Renames a value in all inputs and outputs of nodes.
     pub(crate) fn rename(&mut self, from: &str, to: &str) {
         for node in &mut self.node {
             for value in node.input.iter_mut().chain(&mut node.output) {
@@ -70,7 +70,7 @@ impl GraphProto {
             .find(|tensor| tensor.name.as_deref() == Some(name))
     }
 
-    /// Positions of the nodes that give a value.
+    /// Positions of the nodes with this output.
     pub(crate) fn givers(&self, value: &str) -> Vec<usize> {
         let gives = |node: &NodeProto| node.output.iter().any(|output| output == value);
         (0..self.node.len())
@@ -78,7 +78,7 @@ impl GraphProto {
             .collect()
     }
 
-    /// How often nodes take a value.
+    /// Number of inputs of nodes that are this value.
     pub(crate) fn uses(&self, value: &str) -> usize {
         self.node
             .iter()
@@ -122,13 +122,18 @@ impl GraphProto {
 }
 
 impl NodeProto {
-    /// What messages call the node.
+    /// Name of the node in messages.
     pub(crate) fn label(&self) -> String {
         self.name
             .clone()
             .filter(|name| !name.is_empty())
             .or_else(|| self.output.first().cloned())
             .unwrap_or_default()
+    }
+
+    /// Whether it is this operator of this domain.
+    pub(crate) fn is_custom(&self, domain: &str, operator: &str) -> bool {
+        self.domain.as_deref() == Some(domain) && self.op_type.as_deref() == Some(operator)
     }
 
     /// Operator, with its domain if that is not the default one.

@@ -1,19 +1,22 @@
-//! Networks that others made: checked, and reduced to what was checked.
+//! Foreign networks: checked, and reduced to the parts that were checked.
 
 use prost::bytes::Bytes;
 
-use crate::check::{CheckError, MAX_MODEL_BYTES, check_foreign, is_name};
+use crate::check::check_foreign;
+use crate::error::CheckError;
+use crate::inference::is_name;
+use crate::limits::MAX_MODEL_BYTES;
 use crate::network::Network;
 use crate::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 };
 
 impl Network {
-    /// Decodes a model file of unknown origin, checks it, and keeps of it what was checked.
+    /// Decodes a model file of unknown origin, checks it, and keeps the parts that were checked.
     ///
-    /// **Definition**: the network has the operators of [`crate::operators`] alone, in the standard domain, with their
+    /// **Definition**: the network has the operators of [`crate::ops`] alone, in the standard domain, with their
     /// attributes; all weights are in the file; every shape is known but for the size of the batch. What it becomes when it is
-    /// encoded again says nothing else: no metadata, no field that was not looked at, and of texts only names of printable ASCII.
+    /// encoded again holds nothing else: no metadata, no unchecked field, and of texts only names of printable ASCII.
     ///
     /// **Errors**: the first rule that it breaks.
     pub fn load(bytes: impl Into<Bytes>) -> Result<Self, CheckError> {
@@ -28,7 +31,7 @@ impl Network {
     }
 }
 
-/// The parts of a model that the check looks at, by name: a field that is not here gets nowhere.
+/// The checked parts of a model, copied field by field: all other fields are dropped.
 fn checked_parts(model: &ModelProto) -> ModelProto {
     let graph = model.graph.as_ref().map(|graph| GraphProto {
         node: graph.node.iter().map(node).collect(),
@@ -51,7 +54,7 @@ fn node(node: &NodeProto) -> NodeProto {
     NodeProto {
         input: node.input.clone(),
         output: node.output.clone(),
-        // Nothing refers to it: where it is none, messages tell the node by what it gives.
+        // Nothing refers to it; without a name, messages name the node by its output.
         name: node.name.clone().filter(|name| is_name(name)),
         op_type: node.op_type.clone(),
         attribute: node.attribute.iter().map(attribute).collect(),

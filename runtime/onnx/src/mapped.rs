@@ -32,7 +32,7 @@ impl Network {
     ///
     /// **Definition**: weights of 1 KiB or more, floats of 32 or 16 bits, whose elements begin at a multiple of their
     /// size in the file, become external data in `file`; those that a rewrite made or that lie elsewhere stay in the model.
-    /// The file must stay what it is as long as the network is in use.
+    /// The file must not change while the network is in use.
     ///
     /// **Errors**: a weight that is in another file already, or does not hold the elements of its shape.
     pub fn encode_mapped(&self, file: &str) -> Result<Vec<u8>, Refusal> {
@@ -88,7 +88,7 @@ fn entry(key: &str, value: &str) -> Vec<u8> {
 /// can be mapped.
 ///
 /// **Definition**: weights have elements in `raw_data` alone; spaces in the doc string of each, which is behind its elements,
-/// move the next one. `before` is what the model has in front of its graph, in bytes.
+/// move the next one. `before` is the number of bytes in front of the graph.
 pub(crate) fn align(graph: &mut GraphProto, before: usize) {
     // From the last to the first: spaces change the length of the field that says how long their own weight is, which is
     // in front of its elements.

@@ -1,20 +1,21 @@
-//! What a network's activations need, from its graph alone.
+//! Memory of a network's activations, computed from its graph.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::check::{CheckError, shapes};
+use crate::error::CheckError;
+use crate::inference::shapes;
 use crate::network::Network;
-use crate::operators;
+use crate::ops;
 use crate::proto::NodeProto;
 
 impl Network {
-    /// Most bytes that activations take at once when a batch of so many windows is computed in the order of the graph, in
-    /// elements of this size, input and output included.
+    /// Upper bound in bytes of activations that exist at once, input and output included, when a batch of windows is computed
+    /// in the order of the graph, with elements of this size.
     ///
-    /// **Definition**: the largest sum over nodes of the values that are alive while the node runs; some operators
-    /// overwrite an input that nothing else takes.
+    /// **Definition**: the largest sum over nodes of the values that are alive while the node runs, and the working memory of
+    /// its operator; some operators overwrite an input that nothing else takes.
     ///
-    /// **Errors**: an operator that no loaded network has, or shapes that do not go together.
+    /// **Errors**: an operator that no loaded network has, or shapes that do not fit each other.
     pub fn activation_bytes(&self, batch: usize, element_bytes: usize) -> Result<u64, CheckError> {
         let graph = self.model().graph.as_ref().ok_or(CheckError::NoGraph)?;
         let shapes = shapes(graph, batch)?;
@@ -53,14 +54,21 @@ impl Network {
                 .fold(0, u64::saturating_add);
             let made = node.output.iter().map(|output| bytes(output));
             let made = made.fold(0, u64::saturating_add);
-            let operator = operators::find(node.op_type.as_deref().unwrap_or_default());
+            let operator = ops::find(node.op_type.as_deref().unwrap_or_default());
             let in_place = operator.is_some_and(|operator| operator.in_place) && dying >= made;
             let during = if in_place {
                 alive
             } else {
                 alive.saturating_add(made)
             };
-            peak = peak.max(during);
+            let copies = operator.map_or(0, |operator| operator.copies);
+            let largest = node
+                .input
+                .iter()
+                .chain(&node.output)
+                .map(|value| bytes(value));
+            let working = largest.max().unwrap_or(0).saturating_mul(copies);
+            peak = peak.max(during.saturating_add(working));
             alive = alive.saturating_add(made).saturating_sub(dying);
         }
         Ok(peak)

@@ -2,64 +2,14 @@
 
 use prost::Message;
 use prost::bytes::Bytes;
-use thiserror::Error;
 
+use crate::domain::is_default_domain;
+use crate::error::NetworkError;
 use crate::proto::{GraphProto, ModelProto};
 use crate::refusal::Refusal;
-use crate::wire::{self, EncodingProblem};
+use crate::wire;
 
-/// Why bytes are no network that can be rewritten.
-#[derive(Debug, Clone, PartialEq, Error)]
-pub enum NetworkError {
-    /// Bytes that two decoders could read differently, or none.
-    #[error("the bytes are no ONNX model: what is at byte {at} {problem}")]
-    Encoding {
-        /// Where.
-        at: usize,
-        /// What is wrong with it.
-        problem: EncodingProblem,
-    },
-    /// Little on disk that is much in memory.
-    #[error(
-        "the model of {bytes} bytes would take {found} bytes of memory, expected at most {most}"
-    )]
-    Inflated {
-        /// Size of the model in bytes.
-        bytes: usize,
-        /// Bytes that its parts would take.
-        found: usize,
-        /// Most that they may take.
-        most: usize,
-    },
-    /// No protobuf message of an ONNX model.
-    #[error("the bytes are no ONNX model")]
-    Malformed(#[from] prost::DecodeError),
-    /// Something would be lost: fields that ONNX 1.23 does not have, or fields given twice.
-    #[error(
-        "the model has {found} bytes, {kept} of which are understood: a newer version of ONNX wrote it, or no program of ONNX"
-    )]
-    Lossy {
-        /// Size of the model in bytes.
-        found: usize,
-        /// Bytes that it would have if it were encoded again.
-        kept: usize,
-    },
-}
-
-impl NetworkError {
-    /// A remedy, where there is one.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Encoding { .. } | Self::Malformed(_) => Some(
-                "the file is damaged, or was made to be read differently: export the network again",
-            ),
-            Self::Inflated { .. } => Some("no network needs so many parts of so little content"),
-            Self::Lossy { .. } => Some("export the network for ONNX 1.23 or older"),
-        }
-    }
-}
-
-/// What the parts of a model may take in memory: so many bytes, and so many for each byte of it.
+/// Memory that the parts of a decoded model may take: a fixed number of bytes, and a number for each byte of the file.
 const LEAST_DECODED_BYTES: usize = 16 << 20;
 const DECODED_BYTES_PER_BYTE: usize = 4;
 
@@ -74,7 +24,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Decodes a model file. Nothing in it is checked beyond its encoding; rewrites look at what they need.
+    /// Decodes a model file. Nothing in it is checked beyond its encoding; rewrites check the parts that they use.
     ///
     /// **Errors**: the bytes are no model, or not all of them can be kept.
     pub fn decode(bytes: impl Into<Bytes>) -> Result<Self, NetworkError> {
@@ -107,12 +57,10 @@ impl Network {
         self.model.encode_to_vec()
     }
 
-    /// The model.
     pub fn model(&self) -> &ModelProto {
         &self.model
     }
 
-    /// The model, by itself.
     pub fn into_model(self) -> ModelProto {
         self.model
     }
@@ -129,7 +77,7 @@ impl Network {
 
     /// Another network, in whose graph something is changed.
     ///
-    /// **Errors**: no graph, a part beside it that speaks of the same values, or what `change` refuses.
+    /// **Errors**: no graph, a part outside of it that may refer to its values, or `change` fails.
     pub(crate) fn rewritten<T>(
         &self,
         change: impl FnOnce(&mut GraphProto) -> Result<T, Refusal>,
@@ -166,11 +114,6 @@ impl Network {
             _ => None,
         }
     }
-}
-
-/// Whether a domain is that of the standard operators.
-pub(crate) fn is_default_domain(domain: Option<&str>) -> bool {
-    matches!(domain, None | Some("" | "ai.onnx"))
 }
 
 impl PartialEq for Network {

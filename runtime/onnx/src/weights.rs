@@ -8,7 +8,7 @@ use crate::refusal::Refusal;
 
 /// Elements that are converted at a time.
 const BLOCK: usize = 4096;
-/// Bits of the exponent of a 16-bit float: all of them are set in what is infinite or not a number.
+/// Bits of the exponent of a 16-bit float: all are set in infinities and NaN.
 const EXPONENT: u16 = 0x7c00;
 
 impl TensorProto {
@@ -19,7 +19,7 @@ impl TensorProto {
 
     /// Elements of a tensor of 32-bit floats, a block at a time.
     ///
-    /// **Errors**: another element type, or not as many elements as its shape has.
+    /// **Errors**: another element type, or another number of elements than its shape has.
     fn blocks(&self, mut take: impl FnMut(&[f32])) -> Result<(), Refusal> {
         let element = DataType::Float;
         if self.data_type != Some(element as i32) {
@@ -84,8 +84,8 @@ impl TensorProto {
         }
     }
 
-    /// The same tensor in 16-bit floats, rounded to nearest, ties to even; what is too small for a normal number becomes
-    /// a subnormal one.
+    /// The same tensor in 16-bit floats, rounded to nearest, ties to even; values too small for a normal number become
+    /// subnormal.
     ///
     /// **Errors**: see [`Refusal::Element`], [`Refusal::Weight`]; [`Refusal::Range`] and [`Refusal::NotFinite`] where a
     /// rounded element is not finite.

@@ -1,4 +1,5 @@
-//! A look at the bytes of a model before they are decoded: whether any two decoders read the same, and what decoding takes.
+//! Scan of a model's bytes before they are decoded: whether any two decoders read the same, and how much memory decoding
+//! takes.
 //!
 //! Decoders differ where an encoding is not the usual one: a key of more than 32 bits is another field for one that drops
 //! the bits above. And a message of two bytes can be an object of hundreds.
@@ -24,13 +25,10 @@ pub enum EncodingProblem {
     Key,
     /// A kind of field that ONNX does not have.
     #[error("has wire type {found}, expected 0, 1, 2 or 5")]
-    WireType {
-        /// The kind.
-        found: u8,
-    },
+    WireType { found: u8 },
 }
 
-/// Where, in bytes from the begin of the model, an encoding is wrong.
+/// Position in bytes from the start of the model at which an encoding is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Broken {
     pub at: usize,
@@ -53,10 +51,10 @@ enum Message {
     Dimension,
 }
 
-/// What a field is decoded to.
+/// Type that a field is decoded to.
 enum Field {
     Message(Message),
-    /// Numbers of so many bytes, one behind the other.
+    /// Packed numbers of this size in bytes.
     Packed(usize),
     /// A text or bytes, copied.
     Copied,
@@ -90,7 +88,7 @@ impl Message {
         Field::Message(message)
     }
 
-    /// Bytes that an object takes, beside what it points to.
+    /// Bytes of an object, without those that it points to.
     fn size(self) -> usize {
         match self {
             Self::Model => 0,
@@ -113,7 +111,8 @@ const HANDLE: usize = 32;
 /// Bytes of a number that is repeated.
 const NUMBER: usize = 8;
 
-/// Bytes that decoding a model takes at most beside the model, apart from what vectors reserve.
+/// Upper bound in bytes of the memory that decoding a model takes besides the model, without the spare capacity of
+/// vectors.
 ///
 /// **Errors**: an encoding that decoders may read differently.
 pub(crate) fn decoded_bytes(model: &[u8]) -> Result<usize, Broken> {
@@ -198,7 +197,7 @@ impl Reader<'_> {
         Err(overlong)
     }
 
-    /// Goes over bytes and gives a reader of them.
+    /// Skips bytes and returns a reader of them.
     fn skip(&mut self, length: u64) -> Result<Self, Broken> {
         let taken = usize::try_from(length)
             .ok()

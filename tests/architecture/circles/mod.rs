@@ -27,9 +27,6 @@ use self::source::Tree;
 const ALLOWED_CIRCLES: &[(&str, usize)] = &[
     ("vesal", 2),
     ("vesal-files", 1),
-    ("vesal-volume", 5),
-    ("vesal-engine", 4),
-    ("vesal-onnx", 2),
     ("vesal-exporter", 4),
     ("vesal-fuzz-targets", 1),
 ];

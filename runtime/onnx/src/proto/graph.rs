@@ -43,10 +43,10 @@ pub struct GraphProto {
 /// One operator.
 #[derive(Clone, PartialEq, Message)]
 pub struct NodeProto {
-    /// Names of the values it takes.
+    /// Names of its inputs.
     #[prost(string, repeated, tag = "1")]
     pub input: Vec<String>,
-    /// Names of the values it gives.
+    /// Names of its outputs.
     #[prost(string, repeated, tag = "2")]
     pub output: Vec<String>,
     /// Name of the node.
@@ -138,17 +138,12 @@ pub struct AttributeProto {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]
 pub enum AttributeType {
-    /// Not stated.
     Undefined = 0,
-    /// One float.
     Float = 1,
     /// One integer.
     Int = 2,
-    /// One string.
     String = 3,
-    /// One tensor.
     Tensor = 4,
-    /// One graph.
     Graph = 5,
     /// A list of floats.
     Floats = 6,
@@ -160,17 +155,41 @@ pub enum AttributeType {
     Tensors = 9,
     /// A list of graphs.
     Graphs = 10,
-    /// One sparse tensor.
     SparseTensor = 11,
     /// A list of sparse tensors.
     SparseTensors = 12,
-    /// One type.
     TypeProto = 13,
     /// A list of types.
     TypeProtos = 14,
 }
 
 impl AttributeProto {
+    /// Types of the fields that hold something.
+    pub(crate) fn used_fields(&self) -> Vec<AttributeType> {
+        [
+            (self.f.is_some(), AttributeType::Float),
+            (self.i.is_some(), AttributeType::Int),
+            (self.s.is_some(), AttributeType::String),
+            (self.t.is_some(), AttributeType::Tensor),
+            (self.g.is_some(), AttributeType::Graph),
+            (!self.floats.is_empty(), AttributeType::Floats),
+            (!self.ints.is_empty(), AttributeType::Ints),
+            (!self.strings.is_empty(), AttributeType::Strings),
+            (!self.tensors.is_empty(), AttributeType::Tensors),
+            (!self.graphs.is_empty(), AttributeType::Graphs),
+            (self.sparse_tensor.is_some(), AttributeType::SparseTensor),
+            (
+                !self.sparse_tensors.is_empty(),
+                AttributeType::SparseTensors,
+            ),
+            (self.tp.is_some(), AttributeType::TypeProto),
+            (!self.type_protos.is_empty(), AttributeType::TypeProtos),
+        ]
+        .into_iter()
+        .filter_map(|(used, kind)| used.then_some(kind))
+        .collect()
+    }
+
     /// An attribute that holds one integer.
     pub fn int(name: &str, value: usize) -> Self {
         Self {

@@ -148,7 +148,6 @@ pub struct TensorShapeProto {
 /// Size of one axis: a number or a name.
 #[derive(Clone, PartialEq, Message)]
 pub struct DimensionProto {
-    /// The number.
     #[prost(int64, optional, tag = "1")]
     pub dim_value: Option<i64>,
     /// The name of a size that is free.

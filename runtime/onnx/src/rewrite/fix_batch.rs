@@ -8,12 +8,12 @@ use crate::proto::{DimensionProto, ValueInfoProto};
 use crate::refusal::Refusal;
 
 impl Network {
-    /// Gives the batch axis, the first of the input and of the output, this size.
+    /// Fixes the size of the batch axis, the first of input and output.
     ///
     /// With every shape known, ONNX Runtime plans its memory once and a provider chooses its kernels once.
     ///
-    /// **Definition**: the input's first axis is free and has a name; wherever the name is declared, the size takes its
-    /// place. Operators see nothing of it. A network whose batch axis has this size already stays as it is.
+    /// **Definition**: the input's first axis is free and has a name; wherever the name is declared, the size
+    /// replaces it. Operators do not change. A network whose batch axis has this size already stays as it is.
     ///
     /// **Errors**: several inputs or outputs; a batch axis of another size, without a name, or with one that stands for
     /// another axis too.
@@ -47,7 +47,7 @@ fn first_axis(info: &mut ValueInfoProto) -> Option<&DimensionProto> {
     info.axes()?.first()
 }
 
-/// Name of the first axis, or none if it has the size already.
+/// Name of the first axis; `None` if it has the size already.
 fn free_axis(info: &mut ValueInfoProto, name: &str, size: i64) -> Result<Option<String>, Refusal> {
     match first_axis(info) {
         Some(DimensionProto {
@@ -78,7 +78,7 @@ fn described(axis: Option<&DimensionProto>) -> String {
     }
 }
 
-/// Puts the size in the place of the name.
+/// Replaces the name by the size.
 fn fix(info: &mut ValueInfoProto, name: &str, size: i64) -> Result<(), Refusal> {
     let value = info.name.clone().unwrap_or_default();
     for (axis, dim) in info.axes().into_iter().flatten().enumerate() {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::{DOMAIN, NORM_RELU};
 use crate::graph::only;
+use crate::limits::NEWEST_OPSET;
 use crate::network::Network;
-use crate::operators::{self, Halves, NEWEST_OPSET};
+use crate::ops::{self, HalfInputs};
 use crate::proto::{AttributeProto, DataType, GraphProto, NodeProto, ValueInfoProto};
 use crate::refusal::Refusal;
-use crate::rewrite::norm_relu::{DOMAIN, NORM_RELU};
 
 /// Element type of a network's input and output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,44 +57,38 @@ impl Network {
     }
 }
 
-/// Checks that an operator is known: it takes and gives one element type, and keeps the number of axes.
+/// Checks that an operator is safe in 16-bit floats.
 ///
-/// **Errors**: it is not.
-pub(super) fn check_operator(node: &NodeProto) -> Result<(), Refusal> {
-    if halves(node).is_none() {
+/// **Errors**: it is not, or not known.
+fn check_operator(node: &NodeProto) -> Result<(), Refusal> {
+    if half_inputs(node).is_none() {
         return Err(Refusal::Operator {
             node: node.label(),
             found: node.operator(),
-            expected: operators::names(|operator| operator.half.is_some()),
+            expected: ops::names(|operator| operator.half.is_some()),
         });
     }
     Ok(())
 }
 
-/// Which inputs of a node become 16-bit floats, if its operator is known. Of [`NORM_RELU`] it is the first: the others are
-/// always 32-bit floats.
-fn halves(node: &NodeProto) -> Option<Halves> {
-    if is_norm_relu(node) {
-        return Some(Halves::First);
+/// Which inputs of a node become 16-bit floats, if its operator is safe in them. Of [`NORM_RELU`] it is the first: the others
+/// are always 32-bit floats.
+fn half_inputs(node: &NodeProto) -> Option<HalfInputs> {
+    if node.is_custom(DOMAIN, NORM_RELU) {
+        return Some(HalfInputs::Only(&[0]));
     }
-    // With its domain, a foreign operator is none of the table.
-    operators::find(&node.operator())?.half
+    // A foreign operator comes with its domain here, and is none of the table.
+    ops::find(&node.operator())?.half
 }
 
-fn is_norm_relu(node: &NodeProto) -> bool {
-    node.domain.as_deref() == Some(DOMAIN) && node.op_type.as_deref() == Some(NORM_RELU)
+/// Inputs of a node that become 16-bit floats, or those that stay as they are.
+fn inputs(node: &NodeProto, halved: bool) -> impl Iterator<Item = &String> {
+    let half = half_inputs(node).unwrap_or(HalfInputs::All);
+    let inputs = node.input.iter().enumerate();
+    inputs.filter_map(move |(position, input)| (half.includes(position) == halved).then_some(input))
 }
 
-/// Inputs of a node that become 16-bit floats, and those that stay as they are.
-fn inputs(node: &NodeProto) -> (&[String], &[String]) {
-    let halved = match halves(node) {
-        Some(Halves::First) => 1,
-        Some(Halves::All) | None => node.input.len(),
-    };
-    node.input.split_at(halved.min(node.input.len()))
-}
-
-/// Halves the weights that stand where 16-bit floats are taken, and gives their names.
+/// Halves the weights that are inputs of 16-bit floats, and returns their names.
 fn halved_weights(graph: &mut GraphProto) -> Result<BTreeSet<String>, Refusal> {
     let names: BTreeSet<&str> = graph
         .initializer
@@ -103,12 +98,12 @@ fn halved_weights(graph: &mut GraphProto) -> Result<BTreeSet<String>, Refusal> {
     let halved: BTreeSet<String> = graph
         .node
         .iter()
-        .flat_map(|node| inputs(node).0)
+        .flat_map(|node| inputs(node, true))
         .filter(|input| names.contains(input.as_str()))
         .cloned()
         .collect();
     for node in &graph.node {
-        let mut kept = inputs(node).1.iter().filter(|input| !input.is_empty());
+        let mut kept = inputs(node, false).filter(|input| !input.is_empty());
         if let Some(value) =
             kept.find(|input| halved.contains(*input) || !names.contains(input.as_str()))
         {
@@ -126,7 +121,7 @@ fn halved_weights(graph: &mut GraphProto) -> Result<BTreeSet<String>, Refusal> {
     Ok(halved)
 }
 
-/// Declares input, output and what nodes give as 16-bit floats.
+/// Declares input, output and outputs of nodes as 16-bit floats.
 fn halve_declarations(graph: &mut GraphProto, weights: &BTreeSet<String>) -> Result<(), Refusal> {
     let (_, input) = only("inputs", &mut graph.input)?;
     only("outputs", &mut graph.output)?;
@@ -157,7 +152,7 @@ fn halve_declarations(graph: &mut GraphProto, weights: &BTreeSet<String>) -> Res
     Ok(())
 }
 
-/// Takes the input as 32-bit floats.
+/// Converts the input from 32-bit floats.
 fn convert_input(graph: &mut GraphProto) -> Result<(), Refusal> {
     let (_, name) = only("inputs", &mut graph.input)?;
     let half = graph.fresh(&format!("{name}.half"));
@@ -167,7 +162,7 @@ fn convert_input(graph: &mut GraphProto) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Gives the output as 32-bit floats.
+/// Converts the output to 32-bit floats.
 fn convert_output(graph: &mut GraphProto) -> Result<(), Refusal> {
     let (_, name) = only("outputs", &mut graph.output)?;
     if graph.givers(&name).len() != 1 {
@@ -186,7 +181,7 @@ fn declare_single(infos: &mut [ValueInfoProto]) {
     }
 }
 
-/// A conversion, named by what it gives.
+/// A conversion, named after its output.
 fn cast(from: &str, to: &str, element: DataType) -> NodeProto {
     NodeProto {
         input: vec![from.into()],

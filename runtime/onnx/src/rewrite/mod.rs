@@ -7,6 +7,4 @@ mod own_convolutions;
 mod split_head;
 
 pub use half::Interface;
-pub use norm_relu::{DOMAIN, NORM_RELU};
-pub use own_convolutions::CONVOLUTION;
 pub use split_head::Head;

@@ -3,39 +3,30 @@
 use std::collections::{HashMap, HashSet};
 use std::mem;
 
+use crate::domain::{DOMAIN, NORM_RELU, is_default_domain};
 use crate::graph::{Names, only};
-use crate::network::{Network, is_default_domain};
+use crate::network::Network;
+use crate::ops;
 use crate::proto::{
     AttributeProto, DataType, GraphProto, NodeProto, OperatorSetIdProto, TensorProto,
 };
 use crate::refusal::Refusal;
-use crate::rewrite::half::check_operator;
-
-/// Domain of the operators that this program brings along.
-pub const DOMAIN: &str = "vesal";
-/// Operator of [`DOMAIN`] that normalizes every channel of every volume of a batch and sets what is negative to 0.
-///
-/// **Shapes**: input `[N, X, Y, Z, C]` and, in 32-bit floats, scale `[C]` and bias `[C]`; output as the input, and
-/// a second one of 32-bit floats for whoever computes it to work in. Its attribute is `epsilon`.
-pub const NORM_RELU: &str = "NormRelu";
 
 /// Channels are a multiple of this, and at most [`MAX_CHANNELS`].
 const LANES: i64 = 8;
 const MAX_CHANNELS: i64 = 2048;
-/// Axes of what the networks compute on: `[N, C, X, Y, Z]`.
+/// Axes of the networks' values: `[N, C, X, Y, Z]`.
 const AXES: usize = 5;
-/// Epsilon of an instance normalization that states none.
-const EPSILON: f32 = 1e-5;
 
 impl Network {
-    /// Joins every instance normalization and the ReLU after it into one [`NORM_RELU`]; gives their number as well.
+    /// Joins every instance normalization and the ReLU after it into one [`NORM_RELU`]; returns their number as well.
     ///
     /// ONNX Runtime's CUDA provider has no instance normalization of channels-last volumes, which its convolutions want: it
     /// transposes before and after every convolution, and reads and writes each volume up to four times more.
     ///
     /// **Definition**: `InstanceNormalization`, `Relu` become `Transpose` to channels last, [`NORM_RELU`], `Transpose` back;
     /// a provider that prefers channels last cancels the transposes. Pairs stay as they are where the
-    /// number of channels is no multiple of 8 or above 2048, or something else takes what lies between the two.
+    /// number of channels is no multiple of 8 or above 2048, or another node uses the value between the two.
     ///
     /// **Errors**: an operator that may change the number of axes, or an input of other than five axes.
     pub fn fuse_norm_relu(&self) -> Result<(Self, usize), Refusal> {
@@ -46,7 +37,7 @@ impl Network {
         Ok((network, fused))
     }
 
-    /// Says that the network has operators of [`DOMAIN`].
+    /// Imports [`DOMAIN`].
     pub(super) fn import_own_domain(&mut self) {
         let known = |import: &OperatorSetIdProto| import.domain.as_deref() == Some(DOMAIN);
         if !self.model.opset_import.iter().any(known) {
@@ -80,20 +71,36 @@ fn fuse(graph: &mut GraphProto) -> Result<usize, Refusal> {
     Ok(pairs.len())
 }
 
+/// Checks that the output of a node has as many axes as its first input.
+///
+/// **Errors**: its operator may change their number, or is not known.
+fn check_operator(node: &NodeProto) -> Result<(), Refusal> {
+    let operator = ops::find(&node.operator());
+    let keeps_axes = operator.is_some_and(|operator| operator.keeps_axes);
+    if keeps_axes || node.is_custom(DOMAIN, NORM_RELU) {
+        return Ok(());
+    }
+    Err(Refusal::Operator {
+        node: node.label(),
+        found: node.operator(),
+        expected: ops::names(|operator| operator.keeps_axes),
+    })
+}
+
 fn is(node: &NodeProto, operator: &str) -> bool {
     node.op_type.as_deref() == Some(operator) && is_default_domain(node.domain.as_deref())
 }
 
-/// Who gives and takes a value.
+/// Nodes that define and use a value.
 #[derive(Default)]
 struct Value {
     givers: usize,
     uses: usize,
-    /// Position of the node that takes it last.
+    /// Position of the last node that uses it.
     taker: usize,
 }
 
-/// Positions of each normalization and of the ReLU that alone takes what it gives, in the order of the normalizations.
+/// Positions of each normalization and of the ReLU that alone uses its output, in the order of the normalizations.
 fn pairs(graph: &GraphProto) -> Vec<(usize, usize)> {
     let mut values: HashMap<&str, Value> = HashMap::new();
     for (position, node) in graph.node.iter().enumerate() {
@@ -148,7 +155,7 @@ fn length(weight: &TensorProto) -> Option<(&str, i64)> {
     }
 }
 
-/// Puts three nodes in the place of each normalization, and takes its ReLU out.
+/// Replaces each normalization by three nodes, and removes its ReLU.
 fn replace(graph: &mut GraphProto, pairs: &[(usize, usize)]) {
     let mut names = graph.names();
     let mut nodes: Vec<Option<NodeProto>> =
@@ -172,16 +179,13 @@ fn replace(graph: &mut GraphProto, pairs: &[(usize, usize)]) {
         .retain(|info| !info.name.as_ref().is_some_and(|name| gone.contains(name)));
 }
 
-/// What computes a normalization and the ReLU behind it.
+/// The nodes that compute a normalization and the ReLU after it.
 fn joined(norm: &NodeProto, relu: &NodeProto, names: &mut Names) -> [NodeProto; 3] {
     let output = &relu.output[0];
     let mut fresh = |suffix: &str| names.fresh(&format!("{output}.{suffix}"));
     let (last, fused, scratch) = (fresh("last"), fresh("norm_relu"), fresh("scratch"));
-    let epsilon = norm
-        .attribute
-        .iter()
-        .find_map(|attribute| attribute.f)
-        .unwrap_or(EPSILON);
+    let operator = ops::find("InstanceNormalization");
+    let epsilon = operator.and_then(|operator| operator.node("", norm, &[]).float("epsilon"));
     [
         transpose(&norm.input[0], &last, [0, 2, 3, 4, 1]),
         NodeProto {
@@ -190,7 +194,10 @@ fn joined(norm: &NodeProto, relu: &NodeProto, names: &mut Names) -> [NodeProto; 
             name: norm.name.clone(),
             op_type: Some(NORM_RELU.into()),
             domain: Some(DOMAIN.into()),
-            attribute: vec![AttributeProto::float("epsilon", epsilon)],
+            attribute: vec![AttributeProto::float(
+                "epsilon",
+                epsilon.unwrap_or_default(),
+            )],
             ..Default::default()
         },
         transpose(&fused, output, [0, 4, 1, 2, 3]),

@@ -1,29 +1,22 @@
-//! Convolutions for an operator of ours.
+//! Convolutions as a custom operator.
 
 use std::collections::BTreeMap;
 
-use crate::check::shapes;
 use crate::convolution::VolumeConvolution;
-use crate::network::{Network, is_default_domain};
+use crate::domain::{CONVOLUTION, DOMAIN, is_default_domain};
+use crate::inference::shapes;
+use crate::network::Network;
+use crate::ops::{self, Convolution};
 use crate::proto::{AttributeProto, DataType, GraphProto, NodeProto};
 use crate::refusal::Refusal;
-use crate::rewrite::norm_relu::DOMAIN;
-
-/// Operator of [`DOMAIN`] that convolves volumes.
-///
-/// **Shapes**: input `[N, C, X, Y, Z]`, weights `[F, C, kernel]` and perhaps bias `[F]`; output `[N, F, X', Y', Z']`. Its
-/// attributes are `strides` and `pads`, both always stated, as those of the standard's `Conv`. With the attribute
-/// `output_padding` it is the standard's `ConvTranspose`, of weights `[C, F, kernel]`.
-pub const CONVOLUTION: &str = "Convolution";
 
 impl Network {
-    /// Makes every 3-D convolution of which `takes` says so a [`CONVOLUTION`]; gives their number as well.
+    /// Makes every 3-D convolution that `takes` accepts a [`CONVOLUTION`]; returns their number as well.
     ///
     /// **Definition**: a `Conv` or `ConvTranspose` of one group, not dilated, with stated padding and constant weights of 32-bit
-    /// floats, whose input has a known shape; its weights stay what and where they are.
+    /// floats, whose input has a known shape; its weights stay in place.
     ///
-    /// **Errors**: a weight that a caller may replace, graphs in graphs, or an operator of which is not known what shape it
-    /// gives.
+    /// **Errors**: a weight that a caller may replace, graphs in graphs, or shape inference fails.
     pub fn own_convolutions(
         &self,
         mut takes: impl FnMut(&VolumeConvolution) -> bool,
@@ -59,32 +52,39 @@ fn sizes(
         Some("ConvTranspose") => true,
         _ => return None,
     };
-    let known = is_default_domain(node.domain.as_deref());
-    if !known || node.output.len() != 1 || !(2..=3).contains(&node.input.len()) {
+    let operator = ops::find(node.op_type.as_deref()?)?;
+    if !is_default_domain(node.domain.as_deref()) || operator.check("", node).is_err() {
         return None;
     }
     let weight = graph.weight(&node.input[1])?;
-    let [mut filters, mut channels, x, y, z] = weight.dims[..] else {
+    let [mut filters, mut channels, ref kernel @ ..] = weight.dims[..] else {
         return None;
     };
     if transposed {
         (filters, channels) = (channels, filters);
     }
-    let size = |size: i64| usize::try_from(size).ok().filter(|size| *size > 0);
-    let mut sizes = VolumeConvolution {
-        channels: size(channels)?,
-        filters: size(filters)?,
-        kernel: [size(x)?, size(y)?, size(z)?],
-        stride: [1; 3],
-        before: [0; 3],
-        after: [0; 3],
-        input: [0; 3],
-        transposed: transposed.then_some([0; 3]),
-    };
+    let view = operator.node("", node, &[]);
+    let attributes = Convolution::read(&view, kernel.to_vec(), transposed).ok()?;
+    if attributes.groups != 1 || attributes.dilations.iter().any(|size| *size != 1) {
+        return None;
+    }
     let [_, found, input @ ..] = &shapes.get(&node.input[0])?[..] else {
         return None;
     };
-    sizes.input = list(input)?;
+    let positive = |size: i64| usize::try_from(size).ok().filter(|size| *size > 0);
+    let sizes = VolumeConvolution {
+        channels: positive(channels)?,
+        filters: positive(filters)?,
+        kernel: list(kernel)?,
+        stride: list(&attributes.strides)?,
+        before: list(&attributes.before)?,
+        after: list(&attributes.after)?,
+        input: list(input)?,
+        transposed: match transposed {
+            true => Some(list(&attributes.output_padding)?),
+            false => None,
+        },
+    };
     let bias = node.input.get(2).filter(|name| !name.is_empty());
     let floats = |name: &String, dims: &[i64]| {
         let weight = graph.weight(name)?;
@@ -96,31 +96,14 @@ fn sizes(
     if let Some(bias) = bias {
         floats(bias, &[filters])?;
     }
-    for attribute in &node.attribute {
-        if attribute.ref_attr_name.is_some() {
-            return None;
-        }
-        match attribute.name.as_deref()? {
-            "kernel_shape" if list(&attribute.ints)? == sizes.kernel => {}
-            "dilations" if list::<_, 3>(&attribute.ints)? == [1; 3] => {}
-            "group" if attribute.i == Some(1) => {}
-            // The table of operators allows explicit padding alone.
-            "auto_pad" if attribute.s.as_deref() == Some(b"NOTSET") => {}
-            "strides" => sizes.stride = list(&attribute.ints)?,
-            "pads" => {
-                let [a, b, c, d, e, f] = list(&attribute.ints)?;
-                (sizes.before, sizes.after) = ([a, b, c], [d, e, f]);
-            }
-            "output_padding" if transposed => sizes.transposed = Some(list(&attribute.ints)?),
-            _ => return None,
-        }
-    }
-    let fits = usize::try_from(*found) == Ok(sizes.channels) && sizes.output().is_some();
+    let fits = usize::try_from(*found) == Ok(sizes.channels)
+        && sizes.kernel.iter().all(|size| *size > 0)
+        && sizes.output().is_some();
     fits.then_some(sizes)
 }
 
-/// So many sizes, none of them negative.
-fn list<T: Copy + TryInto<usize>, const LENGTH: usize>(values: &[T]) -> Option<[usize; LENGTH]> {
+/// Three sizes, none of them negative.
+fn list<T: Copy + TryInto<usize>>(values: &[T]) -> Option<[usize; 3]> {
     let sizes: Option<Vec<usize>> = values.iter().map(|&value| value.try_into().ok()).collect();
     sizes?.try_into().ok()
 }

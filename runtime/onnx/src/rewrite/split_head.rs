@@ -1,8 +1,11 @@
 //! The last convolution, taken off.
 
+use crate::domain::is_default_domain;
+use crate::error::CheckError;
 use crate::graph::only;
-use crate::network::{Network, is_default_domain};
-use crate::proto::{AttributeProto, GraphProto, NodeProto, ValueInfoProto};
+use crate::network::Network;
+use crate::ops::{self, Convolution};
+use crate::proto::{GraphProto, NodeProto, ValueInfoProto};
 use crate::refusal::{HeadProblem, Refusal};
 
 /// A linear map of the channels of a voxel: from features to logits.
@@ -70,7 +73,7 @@ fn split(graph: &mut GraphProto) -> Result<Head, Refusal> {
     Ok(head)
 }
 
-/// Position of the convolution that gives the output, and the value that it takes from one other node alone.
+/// Position of the convolution that defines the output, and its input, which it alone uses.
 fn last_convolution(graph: &GraphProto, output: &str) -> Result<(usize, String), Refusal> {
     let [last] = graph.givers(output)[..] else {
         return Err(Refusal::NoNode {
@@ -85,10 +88,8 @@ fn last_convolution(graph: &GraphProto, output: &str) -> Result<(usize, String),
             found: node.operator(),
         }));
     }
-    if let Some(attribute) = node.attribute.iter().find(|attribute| !is_plain(attribute)) {
-        return Err(no_head(HeadProblem::Attribute {
-            attribute: attribute.name.clone().unwrap_or_default(),
-        }));
+    if let Some(attribute) = other_attribute(node) {
+        return Err(no_head(HeadProblem::Attribute { attribute }));
     }
     let features = node.input.first().cloned().unwrap_or_default();
     let single = graph.givers(&features).len() == 1 && graph.uses(&features) == 1;
@@ -102,19 +103,31 @@ fn no_head(why: HeadProblem) -> Refusal {
     Refusal::NoHead { why }
 }
 
-/// Whether an attribute of a convolution is one that a convolution of 1×1×1 voxels has, or of no effect.
-fn is_plain(attribute: &AttributeProto) -> bool {
-    let all = |expected: i64, count: usize| {
-        attribute.ints.len() == count && attribute.ints.iter().all(|value| *value == expected)
+/// An attribute that a plain convolution of 1×1×1 voxels does not have: unknown, malformed, or of other than its only value.
+fn other_attribute(node: &NodeProto) -> Option<String> {
+    let operator = ops::find("Conv")?;
+    let read = || {
+        operator.check("", node)?;
+        Convolution::read(&operator.node("", node, &[]), vec![1; 3], false)
     };
-    match attribute.name.as_deref() {
-        _ if attribute.ref_attr_name.is_some() => false,
-        Some("kernel_shape" | "strides" | "dilations") => all(1, 3),
-        Some("pads") => all(0, 6),
-        Some("group") => attribute.i == Some(1),
-        Some("auto_pad") => attribute.s.as_deref() == Some(b"NOTSET"),
-        _ => false,
-    }
+    let convolution = match read() {
+        Ok(convolution) => convolution,
+        Err(CheckError::Attribute { attribute, .. }) => return Some(attribute),
+        // The number of inputs is checked with the weights.
+        Err(_) => return None,
+    };
+    let all = |values: &[i64], expected: i64| values.iter().all(|value| *value == expected);
+    let plain = [
+        ("strides", all(&convolution.strides, 1)),
+        ("dilations", all(&convolution.dilations, 1)),
+        (
+            "pads",
+            all(&convolution.before, 0) && all(&convolution.after, 0),
+        ),
+        ("group", convolution.groups == 1),
+    ];
+    let other = plain.into_iter().find(|(_, plain)| !plain);
+    other.map(|(attribute, _)| attribute.to_owned())
 }
 
 /// Weights and biases of the convolution.
@@ -149,7 +162,7 @@ fn head(graph: &GraphProto, node: &NodeProto) -> Result<Head, Refusal> {
     Ok(Head { weight, bias })
 }
 
-/// Declares as many channels of the output as there are features.
+/// Declares the number of features as channels of the output.
 fn declare_channels(graph: &mut GraphProto, head: &Head) -> Result<(), Refusal> {
     let (output, _) = only("outputs", &mut graph.output)?;
     match output.axes().and_then(|axes| axes.get_mut(1)) {

@@ -12,3 +12,4 @@ mod load;
 mod operators;
 mod own_convolutions;
 mod rewrites;
+mod shape_rules;

@@ -1,56 +1,14 @@
-//! Types and weights.
+//! Weights: whether their elements are all there.
 
-use super::MAX_MODEL_BYTES;
-use super::error::{CheckError, InitializerProblem, TypeProblem};
-use super::shapes::{Dim, MAX_AXES, MAX_SIZE, Shape};
-use crate::operators::User;
-use crate::proto::{DataType, TensorProto, ValueInfoProto};
+use crate::error::{CheckError, InitializerProblem};
+use crate::inference::dims;
+use crate::limits::{MAX_AXES, MAX_MODEL_BYTES, MAX_SIZE};
+use crate::ops::User;
+use crate::proto::{DataType, TensorProto};
+use crate::shape::Shape;
 
-/// Longest name of a free size, in bytes: every value that has the axis keeps it.
-pub(super) const MAX_AXIS_NAME: usize = 256;
-
-/// Shape of a declared value.
-pub(super) fn declared_shape(value: &str, info: &ValueInfoProto) -> Result<Shape, CheckError> {
-    let broken = |problem| CheckError::Type {
-        value: value.into(),
-        problem,
-    };
-    let tensor = info
-        .r#type
-        .as_ref()
-        .and_then(|kind| kind.tensor_type.as_ref())
-        .ok_or_else(|| broken(TypeProblem::NoTensor))?;
-    if tensor.elem_type != Some(DataType::Float as i32) {
-        return Err(broken(TypeProblem::Element {
-            found: tensor.elem_type,
-        }));
-    }
-    let shape = tensor
-        .shape
-        .as_ref()
-        .ok_or_else(|| broken(TypeProblem::NoShape))?;
-    if shape.dim.len() > MAX_AXES {
-        return Err(broken(TypeProblem::Axes {
-            found: shape.dim.len(),
-        }));
-    }
-    let dims =
-        shape
-            .dim
-            .iter()
-            .enumerate()
-            .map(|(axis, dim)| match (dim.dim_value, &dim.dim_param) {
-                (Some(size), None) if (1..=MAX_SIZE).contains(&size) => Ok(Dim::Fixed(size)),
-                (None, Some(name)) if (1..=MAX_AXIS_NAME).contains(&name.len()) => {
-                    Ok(Dim::Free(name.clone()))
-                }
-                _ => Err(broken(TypeProblem::Axis { axis })),
-            });
-    dims.collect::<Result<_, _>>().map(Shape)
-}
-
-/// Shape of a weight whose elements are all there: 32-bit floats in raw data; of a network that others made also elsewhere,
-/// none at all, or 64-bit integers, which only sizes are given in.
+/// Shape of a weight whose elements are all there: 32-bit floats in raw data; in a foreign network also in other fields,
+/// without elements, or 64-bit integers.
 pub(super) fn initializer_shape(
     name: &str,
     tensor: &TensorProto,
@@ -108,9 +66,4 @@ pub(super) fn initializer_shape(
         return Err(broken(InitializerProblem::Bytes { found, expected }));
     }
     Ok(dims(tensor))
-}
-
-/// Sizes of a weight, as it states them.
-pub(super) fn dims(tensor: &TensorProto) -> Shape {
-    Shape(tensor.dims.iter().map(|&size| Dim::Fixed(size)).collect())
 }

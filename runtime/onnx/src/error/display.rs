@@ -1,4 +1,4 @@
-//! How messages state what is found and expected.
+//! Formatting of what is found and expected.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -62,4 +62,9 @@ impl fmt::Display for Element {
             None => Ok(()),
         }
     }
+}
+
+/// The first 80 characters of a foreign text.
+pub(crate) fn short(text: &str) -> String {
+    text.chars().take(80).collect()
 }

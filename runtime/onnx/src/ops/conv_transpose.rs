@@ -1,0 +1,23 @@
+//! `ConvTranspose`: the transpose of a convolution with explicit padding.
+
+use super::attribute::Attribute;
+use super::convolution;
+use super::operator::{HalfInputs, Operator, User};
+
+pub(super) const CONV_TRANSPOSE: Operator = Operator {
+    since: 1,
+    attributes: &[
+        Attribute::AUTO_PAD,
+        Attribute::ones("dilations"),
+        Attribute::int("group", 1),
+        Attribute::derived_ints("kernel_shape"),
+        Attribute::zeros("output_padding"),
+        Attribute::zeros("pads"),
+        Attribute::ones("strides"),
+    ],
+    half: Some(HalfInputs::All),
+    user: User::Exporter,
+    ..Operator::new("ConvTranspose", [2, 3], |node| {
+        convolution::shapes(node, true)
+    })
+};

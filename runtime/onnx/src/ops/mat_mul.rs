@@ -1,0 +1,49 @@
+//! `MatMul`: products of matrices, of which leading axes are broadcast.
+
+use super::elementwise::broadcast_shapes;
+use super::node::Node;
+use super::operator::{HalfInputs, Operator};
+use crate::error::{CheckError, ShapeProblem};
+use crate::shape::{Dim, Shape};
+
+pub(super) const MAT_MUL: Operator = Operator {
+    since: 1,
+    keeps_axes: false,
+    half: Some(HalfInputs::All),
+    ..Operator::new("MatMul", [2, 2], shapes)
+};
+
+/// `[..., M, K]` and `[..., K, N]` → `[..., M, N]`.
+fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
+    let left = node.required(0, "first input")?;
+    let right = node.required(1, "second input")?;
+    for (input, shape) in [("first input", left), ("second input", right)] {
+        if shape.rank() < 2 {
+            return Err(node.rank(input, shape, "at least 2"));
+        }
+    }
+    let (outer, rows) = left.0.split_at(left.rank() - 2);
+    let (other_outer, columns) = right.0.split_at(right.rank() - 2);
+    inner(node, left, &rows[1], right, &columns[0])?;
+    let outer = Shape(outer.to_vec());
+    let mut shape = broadcast_shapes(node, &outer, &Shape(other_outer.to_vec()))?;
+    shape.0.extend([rows[0].clone(), columns[1].clone()]);
+    Ok(vec![shape])
+}
+
+/// Checks that the axes that are summed over have one fixed size: never that of the batch.
+pub(super) fn inner(
+    node: &Node<'_>,
+    left: &Shape,
+    left_size: &Dim,
+    right: &Shape,
+    right_size: &Dim,
+) -> Result<(), CheckError> {
+    if matches!(left_size, Dim::Fixed(_)) && left_size == right_size {
+        return Ok(());
+    }
+    Err(node.problem(ShapeProblem::Product {
+        left: left.to_string(),
+        right: right.to_string(),
+    }))
+}
