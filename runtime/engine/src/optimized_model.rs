@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use vesal_onnx::{Bytes, Head, Interface, Network, Refusal};
+use vesal_onnx::{Bytes, Head, Interface, Network, RewriteError};
 
 use crate::cpu::{KernelBytes, Processor};
 use crate::device::Device;
@@ -78,7 +78,7 @@ impl OptimizedModel {
         options: &EngineOptions,
         batch: NonZeroUsize,
         kernels: Kernels,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, RewriteError> {
         let native = options.provider == Provider::Native;
         // Other providers convert to 16 bits themselves, by an option.
         let half = native && options.precision == Precision::Float16;

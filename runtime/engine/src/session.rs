@@ -7,7 +7,7 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use thiserror::Error;
 
 use crate::cpu;
-use crate::cuda::{Accelerator, Element};
+use crate::cuda::{Accelerator, KernelElement};
 use crate::device::Device;
 use crate::library::Runtime;
 use crate::optimized_model::{OptimizedModel, WEIGHTS};
@@ -49,7 +49,7 @@ pub(crate) fn build(
     network: &OptimizedModel,
     device: Device,
     options: &EngineOptions,
-    accelerator: Option<(&Accelerator, Element)>,
+    accelerator: Option<(&Accelerator, KernelElement)>,
 ) -> Result<Session, SessionError> {
     let mut builder = Session::builder(&runtime.environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?

@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::domain::is_default_domain;
 use crate::proto::{DimensionProto, GraphProto, NodeProto, TensorProto, ValueInfoProto};
-use crate::refusal::Refusal;
+use crate::rewrite_error::RewriteError;
 
 /// Names that are taken.
-pub(crate) struct Names(HashSet<String>);
+pub(crate) struct UniqueNames(HashSet<String>);
 
-impl Names {
+impl UniqueNames {
     /// A name that is not taken yet, and is from now on.
     pub(crate) fn fresh(&mut self, base: &str) -> String {
         let mut name = base.to_owned();
@@ -40,7 +40,7 @@ impl GraphProto {
     }
 
     /// The names of all values and nodes.
-    pub(crate) fn names(&self) -> Names {
+    pub(crate) fn names(&self) -> UniqueNames {
         let values = self
             .node
             .iter()
@@ -60,7 +60,7 @@ impl GraphProto {
                     .iter()
                     .filter_map(|tensor| tensor.name.as_ref()),
             );
-        Names(values.chain(named).cloned().collect())
+        UniqueNames(values.chain(named).cloned().collect())
     }
 
     /// The weight of this name.
@@ -90,7 +90,7 @@ impl GraphProto {
     /// Checks that no weight is an input too, which a caller could replace.
     ///
     /// **Errors**: one is.
-    pub(crate) fn no_replaceable_weights(&self) -> Result<(), Refusal> {
+    pub(crate) fn no_replaceable_weights(&self) -> Result<(), RewriteError> {
         let weights: BTreeSet<_> = self
             .initializer
             .iter()
@@ -98,7 +98,7 @@ impl GraphProto {
             .collect();
         let inputs = self.input.iter().filter_map(|input| input.name.as_deref());
         match inputs.into_iter().find(|input| weights.contains(input)) {
-            Some(tensor) => Err(Refusal::Replaceable {
+            Some(tensor) => Err(RewriteError::Replaceable {
                 tensor: tensor.into(),
             }),
             None => Ok(()),
@@ -108,14 +108,14 @@ impl GraphProto {
     /// Checks that no node has a graph of its own, which could take any value of this one.
     ///
     /// **Errors**: one has.
-    pub(crate) fn no_subgraphs(&self) -> Result<(), Refusal> {
+    pub(crate) fn no_subgraphs(&self) -> Result<(), RewriteError> {
         let has = |node: &&NodeProto| {
             node.attribute
                 .iter()
                 .any(|attribute| attribute.g.is_some() || !attribute.graphs.is_empty())
         };
         match self.node.iter().find(has) {
-            Some(node) => Err(Refusal::Subgraph { node: node.label() }),
+            Some(node) => Err(RewriteError::Subgraph { node: node.label() }),
             None => Ok(()),
         }
     }
@@ -166,13 +166,13 @@ impl ValueInfoProto {
 pub(crate) fn only<'a>(
     what: &'static str,
     infos: &'a mut [ValueInfoProto],
-) -> Result<(&'a mut ValueInfoProto, String), Refusal> {
+) -> Result<(&'a mut ValueInfoProto, String), RewriteError> {
     let found = infos.len();
     match infos {
         [info] => {
             let name = info.name.clone().unwrap_or_default();
             Ok((info, name))
         }
-        _ => Err(Refusal::Count { what, found }),
+        _ => Err(RewriteError::Count { what, found }),
     }
 }

@@ -4,7 +4,7 @@
 //! only ever gets to see that network, encoded again. [`check::check`] checks the exporter's networks.
 //!
 //! [`Network`] decodes and encodes a file, without copying its weights more than once. Its rewrites return another network
-//! or a [`Refusal`]: a graph that has anything a rewrite does not know is left as it is.
+//! or a [`RewriteError`]: a graph that has anything a rewrite does not know is left as it is.
 //!
 //! | rewrite | what it changes | the function |
 //! |---|---|---|
@@ -33,8 +33,8 @@ mod memory;
 mod network;
 pub mod ops;
 pub mod proto;
-mod refusal;
 mod rewrite;
+mod rewrite_error;
 mod shape;
 mod weights;
 mod wire;
@@ -46,6 +46,6 @@ pub use error::{CheckError, NetworkError};
 pub use limits::{IR_VERSION, NEWEST_OPSET, OPSET};
 pub use network::Network;
 pub use prost::bytes::Bytes;
-pub use refusal::{HeadProblem, Refusal};
 pub use rewrite::{Head, Interface};
+pub use rewrite_error::{HeadProblem, RewriteError};
 pub use wire::EncodingProblem;

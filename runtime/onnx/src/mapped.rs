@@ -5,7 +5,7 @@ use prost::{Message, length_delimiter_len};
 
 use crate::network::Network;
 use crate::proto::{DataType, GraphProto, TensorProto};
-use crate::refusal::Refusal;
+use crate::rewrite_error::RewriteError;
 
 /// Weights of fewer bytes stay in the model.
 const LEAST_BYTES: usize = 1024;
@@ -16,7 +16,7 @@ const ALIGNMENT: usize = 64;
 
 /// One fact about where the elements of a tensor are.
 #[derive(Clone, PartialEq, Message)]
-struct Entry {
+struct ExternalDataEntry {
     #[prost(string, optional, tag = "1")]
     key: Option<String>,
     #[prost(string, optional, tag = "2")]
@@ -35,7 +35,7 @@ impl Network {
     /// The file must not change while the network is in use.
     ///
     /// **Errors**: a weight that is in another file already, or does not hold the elements of its shape.
-    pub fn encode_mapped(&self, file: &str) -> Result<Vec<u8>, Refusal> {
+    pub fn encode_mapped(&self, file: &str) -> Result<Vec<u8>, RewriteError> {
         let (network, ()) = self.rewritten(|graph| {
             for tensor in &mut graph.initializer {
                 let Some((offset, length)) = place(tensor, self.source())? else {
@@ -56,7 +56,7 @@ impl Network {
 }
 
 /// Where in the file a tensor's elements are and how many bytes they have, if they are to be mapped.
-fn place(tensor: &TensorProto, file: &Bytes) -> Result<Option<(usize, usize)>, Refusal> {
+fn place(tensor: &TensorProto, file: &Bytes) -> Result<Option<(usize, usize)>, RewriteError> {
     let elements = tensor.elements().ok_or_else(|| tensor.unusable())?;
     let Some(raw) = &tensor.raw_data else {
         return Ok(None);
@@ -77,7 +77,7 @@ fn place(tensor: &TensorProto, file: &Bytes) -> Result<Option<(usize, usize)>, R
 }
 
 fn entry(key: &str, value: &str) -> Vec<u8> {
-    Entry {
+    ExternalDataEntry {
         key: Some(key.into()),
         value: Some(value.into()),
     }

@@ -6,7 +6,7 @@ use prost::bytes::Bytes;
 use crate::domain::is_default_domain;
 use crate::error::NetworkError;
 use crate::proto::{GraphProto, ModelProto};
-use crate::refusal::Refusal;
+use crate::rewrite_error::RewriteError;
 use crate::wire;
 
 /// Memory that the parts of a decoded model may take: a fixed number of bytes, and a number for each byte of the file.
@@ -80,10 +80,10 @@ impl Network {
     /// **Errors**: no graph, a part outside of it that may refer to its values, or `change` fails.
     pub(crate) fn rewritten<T>(
         &self,
-        change: impl FnOnce(&mut GraphProto) -> Result<T, Refusal>,
-    ) -> Result<(Self, T), Refusal> {
+        change: impl FnOnce(&mut GraphProto) -> Result<T, RewriteError>,
+    ) -> Result<(Self, T), RewriteError> {
         let mut model = self.model.clone();
-        let graph = model.graph.as_mut().ok_or(Refusal::NoGraph)?;
+        let graph = model.graph.as_mut().ok_or(RewriteError::NoGraph)?;
         let parts = [
             ("training graphs", model.training_info.len()),
             ("functions", model.functions.len()),
@@ -95,7 +95,7 @@ impl Network {
             ),
         ];
         if let Some((part, _)) = parts.into_iter().find(|(_, count)| *count > 0) {
-            return Err(Refusal::Part { part });
+            return Err(RewriteError::Part { part });
         }
         let result = change(graph)?;
         let source = self.source.clone();

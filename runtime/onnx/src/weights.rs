@@ -4,7 +4,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use crate::proto::{DataType, TensorProto};
-use crate::refusal::Refusal;
+use crate::rewrite_error::RewriteError;
 
 /// Elements that are converted at a time.
 const BLOCK: usize = 4096;
@@ -20,10 +20,10 @@ impl TensorProto {
     /// Elements of a tensor of 32-bit floats, a block at a time.
     ///
     /// **Errors**: another element type, or another number of elements than its shape has.
-    fn blocks(&self, mut take: impl FnMut(&[f32])) -> Result<(), Refusal> {
+    fn blocks(&self, mut take: impl FnMut(&[f32])) -> Result<(), RewriteError> {
         let element = DataType::Float;
         if self.data_type != Some(element as i32) {
-            return Err(Refusal::Element {
+            return Err(RewriteError::Element {
                 value: self.label(),
                 found: self.data_type,
                 expected: element,
@@ -62,8 +62,8 @@ impl TensorProto {
         })
     }
 
-    pub(crate) fn unusable(&self) -> Refusal {
-        Refusal::Weight {
+    pub(crate) fn unusable(&self) -> RewriteError {
+        RewriteError::Weight {
             tensor: self.label(),
             dims: self.dims.clone(),
         }
@@ -71,14 +71,14 @@ impl TensorProto {
 
     /// The elements of a tensor of 32-bit floats.
     ///
-    /// **Errors**: see [`Refusal::Element`], [`Refusal::Weight`] and [`Refusal::NotFinite`].
-    pub(crate) fn floats(&self) -> Result<Vec<f32>, Refusal> {
+    /// **Errors**: see [`RewriteError::Element`], [`RewriteError::Weight`] and [`RewriteError::NotFinite`].
+    pub(crate) fn floats(&self) -> Result<Vec<f32>, RewriteError> {
         let mut values = Vec::new();
         self.blocks(|block| values.extend_from_slice(block))?;
         if values.iter().all(|value| value.is_finite()) {
             Ok(values)
         } else {
-            Err(Refusal::NotFinite {
+            Err(RewriteError::NotFinite {
                 tensor: self.label(),
             })
         }
@@ -87,9 +87,9 @@ impl TensorProto {
     /// The same tensor in 16-bit floats, rounded to nearest, ties to even; values too small for a normal number become
     /// subnormal.
     ///
-    /// **Errors**: see [`Refusal::Element`], [`Refusal::Weight`]; [`Refusal::Range`] and [`Refusal::NotFinite`] where a
+    /// **Errors**: see [`RewriteError::Element`], [`RewriteError::Weight`]; [`RewriteError::Range`] and [`RewriteError::NotFinite`] where a
     /// rounded element is not finite.
-    pub(crate) fn halved(&self) -> Result<Self, Refusal> {
+    pub(crate) fn halved(&self) -> Result<Self, RewriteError> {
         let raw = self.raw_data.as_ref().map_or(0, |raw| raw.len() / 2);
         let mut bytes = Vec::with_capacity(raw + 2 * self.float_data.len());
         let mut halves = [f16::ZERO; BLOCK];
@@ -109,11 +109,11 @@ impl TensorProto {
             bytes.extend(bits.iter().flat_map(|bits| bits.to_le_bytes()));
         })?;
         match beyond {
-            Some(found) if found.is_finite() => Err(Refusal::Range {
+            Some(found) if found.is_finite() => Err(RewriteError::Range {
                 tensor: self.label(),
                 found,
             }),
-            Some(_) => Err(Refusal::NotFinite {
+            Some(_) => Err(RewriteError::NotFinite {
                 tensor: self.label(),
             }),
             None => Ok(Self {

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use vesal_cli::{Exit, Failure, Text};
 use vesal_engine::availability::{self, Availability};
-use vesal_engine::library::{self, Origin, Runtime};
-use vesal_engine::plugin::{self, Provider, Source};
+use vesal_engine::library::{self, LibraryOrigin, Runtime};
+use vesal_engine::plugin::{self, Provider, ProviderSource};
 
 use crate::cli::DevicesArguments;
 use crate::failure;
@@ -24,7 +24,7 @@ struct Document {
 struct LibraryDocument {
     version: String,
     path: String,
-    origin: Origin,
+    origin: LibraryOrigin,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,10 +83,10 @@ fn described(found: Availability) -> DeviceDocument {
     }
 }
 
-fn offered(found: &plugin::Availability) -> ProviderDocument {
+fn offered(found: &plugin::ProviderAvailability) -> ProviderDocument {
     let source = found.source.as_ref().map(|source| match source {
-        Source::BuiltIn => "the loaded library".to_owned(),
-        Source::Plugin(library) => library.display().to_string(),
+        ProviderSource::BuiltIn => "the loaded library".to_owned(),
+        ProviderSource::Plugin(library) => library.display().to_string(),
     });
     ProviderDocument {
         provider: found.provider,

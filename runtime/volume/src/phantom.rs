@@ -19,7 +19,7 @@ mod settings;
 
 pub use settings::{PhantomSettings, Scanner};
 
-use patient::Patient;
+use patient::SyntheticPatient;
 use random::Random;
 
 /// Names of a phantom's labels; the position is the value in the label map.
@@ -74,7 +74,7 @@ pub fn make_phantom(settings: &PhantomSettings) -> Result<Phantom, PhantomError>
         return Err(PhantomError::Spacing { spacing_mm });
     }
     let grid = grid(settings);
-    let patient = Patient::new(settings);
+    let patient = SyntheticPatient::new(settings);
     let to_patient = patient_axes(settings);
     let slab_voxels = shape[1] * shape[2];
     let mut image = vec![0.0_f32; shape[0] * slab_voxels];

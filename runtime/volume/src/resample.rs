@@ -21,7 +21,7 @@ pub use error::{MAX_VOXELS, ResampleError};
 pub(crate) use grid::{check_target, spaced_bound};
 pub use grid::{same_grid, spaced_geometry};
 pub(crate) use plane::{PlaneSampler, RowScratch};
-pub(crate) use trilinear::Scratch;
+pub(crate) use trilinear::SlabScratch;
 
 use coordinates::Coordinates;
 use nearest::Nearest;
@@ -145,7 +145,7 @@ impl<'a> VolumeSampler<'a> {
         let per_channel = source.len() / self.source.dim().0.max(1);
         let per_slab = (self.shape[1] * self.shape[2]).max(1);
         output.par_chunks_mut(per_slab).enumerate().for_each_init(
-            Scratch::default,
+            SlabScratch::default,
             |scratch, (index, slab)| {
                 let (channel, x) = (index / (end - start), start + index % (end - start));
                 let channel = &source[channel * per_channel..(channel + 1) * per_channel];

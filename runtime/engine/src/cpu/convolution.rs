@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::plan::{Convolution, Method, Product, WeightSource};
+use super::plan::{Method, PlannedConvolution, Product, WeightSource};
 use super::scratch::Scratch;
 use super::tile::{GROUPS, LANES, PANEL, Tile};
-use super::winograd::Algorithm;
+use super::winograd::WinogradAlgorithm;
 
 /// Most sums that a product is added to.
 const MAX_TARGETS: usize = 4;
@@ -16,7 +16,7 @@ const MAX_TARGETS: usize = 4;
 pub(crate) type Parallel<'a> = dyn Fn(usize, &(dyn Fn(usize) + Sync + Send)) + 'a;
 
 /// A part of the output.
-struct Task {
+struct OutputBlock {
     filters: Range<usize>,
     /// First plane; 0 for packed positions.
     plane: usize,
@@ -38,7 +38,7 @@ struct Output(*mut f32);
 // SAFETY: tasks write disjoint parts of it.
 unsafe impl Sync for Output {}
 
-impl Convolution {
+impl PlannedConvolution {
     /// Weights as [`Self::run`] takes them, where these are others than the network's.
     pub(crate) fn transform(&self, weights: &[f32], parallel: &Parallel<'_>) -> Option<Vec<f32>> {
         if self.takes_own_weights() {
@@ -61,7 +61,9 @@ impl Convolution {
             let (product, to) = &mut *part;
             match &product.source {
                 WeightSource::Network => {}
-                WeightSource::Planes(kernel) => Algorithm::transform(*kernel, weights, 9, to),
+                WeightSource::Planes(kernel) => {
+                    WinogradAlgorithm::transform(*kernel, weights, 9, to)
+                }
                 WeightSource::Phase(phase) => phase.weights(&self.layer, weights, to),
             }
         });
@@ -111,7 +113,7 @@ impl Convolution {
         });
     }
 
-    fn task(&self, block: usize, filters: Range<usize>) -> Task {
+    fn task(&self, block: usize, filters: Range<usize>) -> OutputBlock {
         let (plane, first, length, end) = match &self.method {
             Method::Planes { rows, planes, .. } => {
                 let (step, block) = (block / rows.blocks(), block % rows.blocks());
@@ -120,7 +122,7 @@ impl Convolution {
             }
             Method::Packed(length) => (0, block * length, *length, self.output.iter().product()),
         };
-        Task {
+        OutputBlock {
             filters,
             plane,
             at: first..end.min(first + length),
@@ -130,7 +132,7 @@ impl Convolution {
     /// Computes the sums of a task, `[targets, share, width]`.
     fn compute(
         &self,
-        task: &Task,
+        task: &OutputBlock,
         [input, weights]: [&[f32]; 2],
         inputs: &mut [f32],
         sums: &mut [f32],
@@ -222,7 +224,7 @@ impl Convolution {
     }
 
     /// Writes a task's part of the output.
-    fn write(&self, task: &Task, sums: &[f32], bias: &[f32], output: &Output) {
+    fn write(&self, task: &OutputBlock, sums: &[f32], bias: &[f32], output: &Output) {
         let [planes, height, width] = self.output;
         for filter in task.filters.clone() {
             let bias = bias.get(filter).copied().unwrap_or_default();

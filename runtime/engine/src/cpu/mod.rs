@@ -30,7 +30,7 @@ mod winograd;
 use vesal_onnx::VolumeConvolution;
 
 pub(crate) use operator::operators;
-use plan::Convolution;
+use plan::PlannedConvolution;
 pub(crate) use processor::Processor;
 
 /// Channels below which ONNX Runtime is as fast.
@@ -47,18 +47,20 @@ pub(crate) struct KernelBytes {
 
 impl Processor {
     /// Plans a convolution; `None` if ONNX Runtime computes it as fast.
-    pub(crate) fn plan(self, sizes: &VolumeConvolution) -> Option<Convolution> {
+    pub(crate) fn plan(self, sizes: &VolumeConvolution) -> Option<PlannedConvolution> {
         let strided = sizes.stride != [1; 3] && sizes.transposed.is_none();
         let slow = sizes.taps() == 1
             || sizes.channels < FEW_CHANNELS
             || strided && sizes.filters < self.instructions.least_strided_filters();
-        (!slow).then(|| Convolution::new(self, *sizes)).flatten()
+        (!slow)
+            .then(|| PlannedConvolution::new(self, *sizes))
+            .flatten()
     }
 }
 
 impl KernelBytes {
     /// Counts one more convolution.
-    pub(crate) fn add(&mut self, convolution: &Convolution) {
+    pub(crate) fn add(&mut self, convolution: &PlannedConvolution) {
         self.weights = self
             .weights
             .saturating_add(convolution.transformed_bytes() as u64);

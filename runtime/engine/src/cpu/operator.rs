@@ -11,7 +11,7 @@ use ort::operator::{
 use ort::value::{TensorElementType, ValueType};
 use vesal_onnx::{CONVOLUTION, DOMAIN, VolumeConvolution};
 
-use super::plan::Convolution;
+use super::plan::PlannedConvolution;
 use super::processor::Processor;
 use super::scratch::Scratch;
 
@@ -154,7 +154,7 @@ pub(super) struct ConvolutionKernel {
     scratch: Arc<Scratch>,
     steps: Steps,
     /// For the last shape of the input: how it is computed, and weights in another form.
-    planned: Option<(VolumeConvolution, Convolution, Option<Vec<f32>>)>,
+    planned: Option<(VolumeConvolution, PlannedConvolution, Option<Vec<f32>>)>,
 }
 
 impl Kernel for ConvolutionKernel {
@@ -193,7 +193,7 @@ impl Kernel for ConvolutionKernel {
             .as_ref()
             .is_none_or(|(planned, ..)| *planned != sizes)
         {
-            let convolution = Convolution::new(self.processor, sizes).ok_or_else(unfit)?;
+            let convolution = PlannedConvolution::new(self.processor, sizes).ok_or_else(unfit)?;
             let transformed = convolution.transform(weights, &parallel);
             self.planned = Some((sizes, convolution, transformed));
         }

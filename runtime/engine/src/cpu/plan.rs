@@ -9,7 +9,7 @@ use super::pack::MAX_KERNEL;
 use super::plane::Rows;
 use super::processor::{Instructions, Processor};
 use super::tile::{LANES, PANEL};
-use super::winograd::{self, Algorithm, Mix};
+use super::winograd::{self, Mix, WinogradAlgorithm};
 
 /// Weights of a filter that are multiplied in one go, about: those of a tile's filters stay in the innermost cache.
 const DEPTH: usize = 432;
@@ -29,7 +29,7 @@ const DOUBLED: &[Mix] = &[&[(0, 1.)], &[(1, 1.)]];
 
 /// A convolution that is planned for a processor.
 #[derive(Debug)]
-pub(crate) struct Convolution {
+pub(crate) struct PlannedConvolution {
     pub(super) instructions: Instructions,
     pub(super) layer: VolumeConvolution,
     pub(super) output: [usize; 3],
@@ -98,7 +98,7 @@ pub(super) enum WeightSource {
     Phase(OutputPhase),
 }
 
-impl Convolution {
+impl PlannedConvolution {
     /// Plans a convolution; `None` if its sizes do not fit each other or are not supported.
     pub(crate) fn new(processor: Processor, layer: VolumeConvolution) -> Option<Self> {
         let Processor {
@@ -237,8 +237,8 @@ fn in_planes(layer: &VolumeConvolution) -> bool {
 }
 
 /// The algorithm with the fewest products whose weights are not too many.
-fn algorithm(layer: &VolumeConvolution) -> &'static Algorithm {
-    let fits = |algorithm: &&Algorithm| {
+fn algorithm(layer: &VolumeConvolution) -> &'static WinogradAlgorithm {
+    let fits = |algorithm: &&WinogradAlgorithm| {
         let bytes =
             algorithm.products.len() * layer.filters * layer.channels * 9 * size_of::<f32>();
         !algorithm.transforms() || layer.channels >= FEW && bytes <= TRANSFORMED_BYTES
@@ -270,7 +270,7 @@ fn fills(layer: &VolumeConvolution, method: &Method, part: usize) -> Option<Vec<
             doubled: false,
             ..
         } => {
-            let fill = |of: &'static winograd::Product| Fill {
+            let fill = |of: &'static winograd::WinogradProduct| Fill {
                 mixes: of.mixes,
                 products: vec![product(
                     9 * of.mixes.len(),

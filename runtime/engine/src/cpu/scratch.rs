@@ -7,30 +7,30 @@ use super::tile::LANES;
 /// Floats on a line of the cache.
 #[repr(align(64))]
 #[derive(Clone, Copy)]
-struct Line {
+struct CacheLine {
     #[allow(dead_code, reason = "lines are seen as one slice of floats")]
     floats: [f32; LANES],
 }
 
 /// Memory of one worker.
 #[derive(Default)]
-pub(crate) struct Piece(Vec<Line>);
+pub(crate) struct ScratchBuffer(Vec<CacheLine>);
 
 /// Memory of workers, kept from layer to layer.
 #[derive(Default)]
-pub(crate) struct Scratch(Mutex<Vec<Piece>>);
+pub(crate) struct Scratch(Mutex<Vec<ScratchBuffer>>);
 
 impl Scratch {
     /// A piece of at least this number of floats, of any values.
-    pub fn take(&self, floats: usize) -> Piece {
+    pub fn take(&self, floats: usize) -> ScratchBuffer {
         let lines = floats.div_ceil(LANES);
         let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match free {
             Some(piece) if piece.0.len() >= lines => piece,
             too_short => {
                 drop(too_short);
-                Piece(vec![
-                    Line {
+                ScratchBuffer(vec![
+                    CacheLine {
                         floats: [0.; LANES]
                     };
                     lines
@@ -40,13 +40,13 @@ impl Scratch {
     }
 
     /// Returns a piece for the next worker.
-    pub fn give_back(&self, piece: Piece) {
+    pub fn give_back(&self, piece: ScratchBuffer) {
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         free.push(piece);
     }
 }
 
-impl Piece {
+impl ScratchBuffer {
     /// Its floats, from the beginning of a line.
     pub fn floats(&mut self) -> &mut [f32] {
         // SAFETY: lines are as long as their floats and follow one another.

@@ -4,7 +4,7 @@ use std::thread;
 
 use vesal_onnx::VolumeConvolution;
 
-use super::plan::Convolution;
+use super::plan::PlannedConvolution;
 use super::processor::{Instructions, Processor};
 use super::scratch::Scratch;
 
@@ -111,7 +111,7 @@ fn computed(
     [input, weights, bias]: [&[f32]; 3],
     scratch: &Scratch,
 ) -> Vec<f32> {
-    let convolution = Convolution::new(processor, *sizes).expect("a plan");
+    let convolution = PlannedConvolution::new(processor, *sizes).expect("a plan");
     let parallel = |count: usize, work: &(dyn Fn(usize) + Sync + Send)| {
         thread::scope(|scope| {
             for index in 0..count {
@@ -256,7 +256,7 @@ fn sizes_that_are_not_known_are_not_planned() {
         instructions,
         workers: 2,
     };
-    let plan = |sizes: VolumeConvolution| Convolution::new(processor, sizes);
+    let plan = |sizes: VolumeConvolution| PlannedConvolution::new(processor, sizes);
     assert!(plan(same(8, 8, [8; 3])).is_some());
     assert!(plan(same(8, 0, [8; 3])).is_none());
     let kernel = [9, 1, 1];

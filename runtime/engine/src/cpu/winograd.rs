@@ -8,7 +8,7 @@ pub(super) type Mix = &'static [(isize, f32)];
 
 /// One product of the algorithm.
 #[derive(Debug)]
-pub(super) struct Product {
+pub(super) struct WinogradProduct {
     /// Sums of planes of the input that it takes, as many as it has weights along the first axis.
     pub mixes: &'static [Mix],
     /// Its weights along the first axis: factors of the kernel's 3 planes; none if these are taken as they are.
@@ -19,16 +19,16 @@ pub(super) struct Product {
 
 /// How planes are computed.
 #[derive(Debug)]
-pub(super) struct Algorithm {
+pub(super) struct WinogradAlgorithm {
     /// Planes of the output at once.
     pub planes: usize,
-    pub products: &'static [Product],
+    pub products: &'static [WinogradProduct],
 }
 
 /// One plane from 3 planes: no algorithm at all.
-pub(super) const DIRECT: Algorithm = Algorithm {
+pub(super) const DIRECT: WinogradAlgorithm = WinogradAlgorithm {
     planes: 1,
-    products: &[Product {
+    products: &[WinogradProduct {
         mixes: &[&[(-1, 1.)], &[(0, 1.)], &[(1, 1.)]],
         kernel: None,
         targets: &[(0, 1.)],
@@ -36,7 +36,7 @@ pub(super) const DIRECT: Algorithm = Algorithm {
 };
 
 /// Two planes from 4 products instead of 6.
-pub(super) const TWO: Algorithm = Algorithm {
+pub(super) const TWO: WinogradAlgorithm = WinogradAlgorithm {
     planes: 2,
     products: &[
         product(&[&[(-1, 1.), (1, -1.)]], [1., 0., 0.], &[(0, 1.)]),
@@ -51,7 +51,7 @@ pub(super) const TWO: Algorithm = Algorithm {
 };
 
 /// Four planes from 6 products instead of 12.
-pub(super) const FOUR: Algorithm = Algorithm {
+pub(super) const FOUR: WinogradAlgorithm = WinogradAlgorithm {
     planes: 4,
     products: &[
         product(
@@ -87,15 +87,15 @@ const fn product(
     mixes: &'static [Mix],
     kernel: [f64; 3],
     targets: &'static [(usize, f32)],
-) -> Product {
-    Product {
+) -> WinogradProduct {
+    WinogradProduct {
         mixes,
         kernel: Some(kernel),
         targets,
     }
 }
 
-impl Algorithm {
+impl WinogradAlgorithm {
     /// Whether it takes other weights than the convolution's own.
     pub fn transforms(&self) -> bool {
         self.products.iter().all(|product| product.kernel.is_some())

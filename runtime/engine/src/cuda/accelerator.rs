@@ -8,17 +8,17 @@ use ort::operator::OperatorDomain;
 use ort::session::{IoBinding, NoSelectedOutputs, RunOptions, Session};
 use ort::value::Tensor;
 
-use super::buffers::Buffers;
+use super::buffers::VolumeBuffers;
 use super::driver::CudaError;
 use super::gpu::{Gpu, Stream};
-use super::kernels::{Element, NormKernels, StitchKernels};
+use super::kernels::{KernelElement, NormKernels, StitchKernels};
 use super::operator;
 
 /// Streams, kernels and memory of one network on a GPU, kept from case to case.
 pub(crate) struct Accelerator {
     // Dropped in this order: the binding keeps the session, which keeps to the stream.
     pub(super) bound: Option<Bound>,
-    pub(super) buffers: Option<Buffers>,
+    pub(super) buffers: Option<VolumeBuffers>,
     norm: Arc<NormKernels>,
     pub(super) stitch: StitchKernels,
     /// Everything that computes, ONNX Runtime included.
@@ -69,7 +69,7 @@ impl Accelerator {
     }
 
     /// Operators that networks of this element type may use.
-    pub(crate) fn operators(&self, element: Element) -> Result<OperatorDomain, ort::Error> {
+    pub(crate) fn operators(&self, element: KernelElement) -> Result<OperatorDomain, ort::Error> {
         operator::domain(Arc::clone(&self.norm), element)
     }
 

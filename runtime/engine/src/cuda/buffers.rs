@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::driver::CudaError;
 use super::gpu::{Event, Gpu};
-use super::kernels::Layout;
+use super::kernels::RingLayout;
 use super::memory::{DeviceBuffer, Transfer};
 
 /// Floats of one of the two buffers through which a volume goes to the GPU: 8 MiB.
@@ -14,7 +14,7 @@ const STAGING: usize = 1 << 21;
 const PLANE_BATCH_BYTES: usize = 32 << 20;
 
 /// Memory for one volume at a time.
-pub(super) struct Buffers {
+pub(super) struct VolumeBuffers {
     /// A ring of planes of the volume, `[C, ring, Y, Z]`.
     pub(super) volume: DeviceBuffer,
     /// A ring of planes, each `[K + 1, Y, Z]`.
@@ -28,14 +28,14 @@ pub(super) struct Buffers {
     pub(super) uploaded: Event,
 }
 
-impl Buffers {
+impl VolumeBuffers {
     /// Makes room for a volume: what is large enough already is kept.
     ///
     /// **Errors**: too little memory.
     pub(super) fn fit(
         gpu: &Arc<Gpu>,
         old: Option<Self>,
-        layout: &Layout,
+        layout: &RingLayout,
     ) -> Result<Self, CudaError> {
         let [_, classes] = layout.channels;
         let volume = layout.volume();
@@ -75,11 +75,11 @@ impl Buffers {
 }
 
 /// Floats of a staging buffer: at least one plane of all channels, and a window's weights in pieces.
-fn staging_floats(layout: &Layout) -> usize {
+fn staging_floats(layout: &RingLayout) -> usize {
     STAGING.max(layout.channels[0] * layout.plane())
 }
 
-pub(super) fn planes_per_batch(layout: &Layout) -> usize {
+pub(super) fn planes_per_batch(layout: &RingLayout) -> usize {
     let plane = layout.channels[1] * layout.plane() * size_of::<f32>();
     (PLANE_BATCH_BYTES / plane.max(1)).clamp(1, layout.ring.max(1))
 }

@@ -6,9 +6,9 @@ use ndarray::{Array3, ArrayView3, ShapeError};
 use rayon::prelude::*;
 
 use super::accelerator::Accelerator;
-use super::buffers::{Buffers, planes_per_batch};
+use super::buffers::{VolumeBuffers, planes_per_batch};
 use super::driver::CudaError;
-use super::kernels::Layout;
+use super::kernels::RingLayout;
 use crate::predictor::PredictorError;
 
 /// Downloads of complete planes in batches: one batch is copied while the one before is taken.
@@ -37,7 +37,7 @@ impl Downloads {
     pub(super) fn take(
         &mut self,
         complete: usize,
-        layout: &Layout,
+        layout: &RingLayout,
         accelerator: &mut Accelerator,
     ) -> Result<Vec<Array3<f32>>, PredictorError> {
         self.send(complete, layout, accelerator)?;
@@ -63,13 +63,13 @@ impl Downloads {
     fn send(
         &mut self,
         complete: usize,
-        layout: &Layout,
+        layout: &RingLayout,
         accelerator: &mut Accelerator,
     ) -> Result<(), CudaError> {
         let Accelerator {
             copies,
             buffers:
-                Some(Buffers {
+                Some(VolumeBuffers {
                     plane_batches,
                     sums,
                     ..

@@ -7,11 +7,11 @@ use ort::session::Session;
 use vesal_volume::window::{Blending, Padding, Progress, WindowError, WindowGrid, WindowPlan};
 
 use super::accelerator::Accelerator;
-use super::buffers::Buffers;
+use super::buffers::VolumeBuffers;
 use super::download::Downloads;
 use super::driver::CudaError;
 use super::gpu::Event;
-use super::kernels::{Layout, Sizes};
+use super::kernels::{RingLayout, Sizes};
 use crate::predictor::PredictorError;
 
 /// Batches that the GPU has been given at most and has not finished: it works on one while the next is there already.
@@ -25,7 +25,7 @@ pub(crate) struct CudaInferer<'a> {
     blending: &'a Blending,
     volume: ArrayView4<'a, f32>,
     fill: Option<f32>,
-    layout: Layout,
+    layout: RingLayout,
     batch: usize,
     /// Planes of the volume on the GPU.
     uploaded: usize,
@@ -64,7 +64,7 @@ impl<'a> CudaInferer<'a> {
         accelerator.compute.synchronize()?;
         accelerator.copies.synchronize()?;
         let old = accelerator.buffers.take();
-        accelerator.buffers = Some(Buffers::fit(&accelerator.gpu, old, &layout)?);
+        accelerator.buffers = Some(VolumeBuffers::fit(&accelerator.gpu, old, &layout)?);
         let mut inferer = Self {
             blending,
             volume,
@@ -285,10 +285,10 @@ fn layout(
     shape: [usize; 3],
     window: [usize; 3],
     [channels, batch, classes]: [usize; 3],
-) -> Layout {
+) -> RingLayout {
     // Room for further batches while the planes that the last one completed are still being taken.
     let ring = grid.planes_held(batch.saturating_mul(IN_FLIGHT + 1));
-    Layout {
+    RingLayout {
         shape,
         window,
         channels: [channels, classes],

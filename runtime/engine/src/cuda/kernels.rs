@@ -25,7 +25,7 @@ const MAX_CHANNELS: usize = 2048;
 
 /// Size of an element of a network's activations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Element {
+pub(crate) enum KernelElement {
     F16,
     F32,
 }
@@ -119,7 +119,7 @@ impl NormShape {
 /// Addresses that [`NormKernels::launch`] reads and writes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NormRelu {
-    pub(crate) element: Element,
+    pub(crate) element: KernelElement,
     pub(crate) shape: NormShape,
     pub(crate) epsilon: f32,
     pub(crate) input: *const c_void,
@@ -242,7 +242,7 @@ pub(crate) struct StitchKernels {
 
 /// Sizes of a volume, its windows and its buffers.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Layout {
+pub(crate) struct RingLayout {
     pub(crate) shape: [usize; 3],
     pub(crate) window: [usize; 3],
     /// Channels of the volume, and of the outputs.
@@ -251,7 +251,7 @@ pub(crate) struct Layout {
     pub(crate) ring: usize,
 }
 
-impl Layout {
+impl RingLayout {
     pub(crate) fn plane(&self) -> usize {
         self.shape[1] * self.shape[2]
     }
@@ -304,7 +304,7 @@ impl StitchKernels {
     /// **Errors**: sizes that the kernel cannot count to, or the driver refuses.
     pub(crate) unsafe fn cut(
         &self,
-        layout: &Layout,
+        layout: &RingLayout,
         volume: &DeviceBuffer,
         patch: u64,
         origin: Sizes,
@@ -340,7 +340,7 @@ impl StitchKernels {
     /// **Errors**: sizes that the kernel cannot count to, or the driver refuses.
     pub(crate) unsafe fn add(
         &self,
-        layout: &Layout,
+        layout: &RingLayout,
         output: u64,
         weights: &DeviceBuffer,
         sums: &DeviceBuffer,
@@ -370,7 +370,7 @@ impl StitchKernels {
     /// **Errors**: sizes that the kernel cannot count to, or the driver refuses.
     pub(crate) fn divide(
         &self,
-        layout: &Layout,
+        layout: &RingLayout,
         sums: &DeviceBuffer,
         planes: std::ops::Range<usize>,
         stream: &Stream,

@@ -134,7 +134,7 @@ enum Copying {
     Unknown,
 }
 
-/// Pinned memory that the host and a GPU take turns with: its floats can be seen only through [`Waited`], which exists only
+/// Pinned memory that the host and a GPU take turns with: its floats can be seen only through [`IdleTransfer`], which exists only
 /// after the copies of the last turn, and copies are begun only by [`Copies`], which takes that view away.
 pub(crate) struct Transfer {
     memory: ManuallyDrop<PinnedMemory>,
@@ -168,7 +168,7 @@ impl Transfer {
     /// Waits for the copies of the last turn.
     ///
     /// **Errors**: one of them failed, or their end cannot be known.
-    pub(crate) fn wait(&mut self) -> Result<Waited<'_>, CudaError> {
+    pub(crate) fn wait(&mut self) -> Result<IdleTransfer<'_>, CudaError> {
         match self.copying {
             Copying::None => {}
             Copying::UntilEvent => {
@@ -181,7 +181,7 @@ impl Transfer {
                 });
             }
         }
-        Ok(Waited(self))
+        Ok(IdleTransfer(self))
     }
 }
 
@@ -196,9 +196,9 @@ impl Drop for Transfer {
 }
 
 /// Pinned memory that no GPU uses.
-pub(crate) struct Waited<'a>(&'a mut Transfer);
+pub(crate) struct IdleTransfer<'a>(&'a mut Transfer);
 
-impl<'a> Waited<'a> {
+impl<'a> IdleTransfer<'a> {
     pub(crate) fn floats(&self) -> &[f32] {
         let PinnedMemory {
             address, floats, ..

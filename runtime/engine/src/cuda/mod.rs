@@ -20,4 +20,4 @@ pub(crate) use accelerator::Accelerator;
 pub(crate) use buffers::plane_batch_bytes;
 pub use driver::CudaError;
 pub(crate) use inferer::{CudaInferer, device_bytes};
-pub(crate) use kernels::Element;
+pub(crate) use kernels::KernelElement;

@@ -14,16 +14,19 @@ use ort::value::{DynTensorValueType, TensorElementType, ValueRef};
 use vesal_onnx::{DOMAIN, NORM_RELU};
 
 use super::driver::CudaError;
-use super::kernels::{Element, NormKernels, NormRelu, NormShape, scratch};
+use super::kernels::{KernelElement, NormKernels, NormRelu, NormShape, scratch};
 
 /// The operators of this program for networks of one element type.
-pub(super) fn domain(kernels: Arc<NormKernels>, element: Element) -> Result<OperatorDomain, Error> {
+pub(super) fn domain(
+    kernels: Arc<NormKernels>,
+    element: KernelElement,
+) -> Result<OperatorDomain, Error> {
     OperatorDomain::new(DOMAIN)?.add(NormReluOperator { kernels, element })
 }
 
 struct NormReluOperator {
     kernels: Arc<NormKernels>,
-    element: Element,
+    element: KernelElement,
 }
 
 impl Operator for NormReluOperator {
@@ -69,7 +72,7 @@ impl Operator for NormReluOperator {
     }
 }
 
-impl Element {
+impl KernelElement {
     fn of_ort(self) -> TensorElementType {
         match self {
             Self::F16 => TensorElementType::Float16,
@@ -80,7 +83,7 @@ impl Element {
 
 struct NormReluKernel {
     kernels: Arc<NormKernels>,
-    element: Element,
+    element: KernelElement,
     epsilon: f32,
 }
 

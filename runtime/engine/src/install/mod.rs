@@ -11,7 +11,9 @@ use thiserror::Error;
 use vesal_files::digest;
 
 use self::pins::Pin;
-use crate::library::{Found, LibraryError, Origin, cache_directory, find, installed, library_in};
+use crate::library::{
+    FoundLibrary, LibraryError, LibraryOrigin, cache_directory, find, installed, library_in,
+};
 use crate::program::find_program;
 pub use crate::release::{VERSION, Variant};
 
@@ -89,7 +91,7 @@ impl InstallError {
 /// all.
 ///
 /// **Errors**: a library that the user named is not there, or fetching fails.
-pub fn find_or_fetch() -> Result<Found, InstallError> {
+pub fn find_or_fetch() -> Result<FoundLibrary, InstallError> {
     match find(None) {
         Err(LibraryError::NotFound { .. }) => fetch(Variant::Cpu),
         found => Ok(found?),
@@ -99,7 +101,7 @@ pub fn find_or_fetch() -> Result<Found, InstallError> {
 /// Fetches ONNX Runtime into the user's cache, unless it is there. Processes that do so at once wait for each other.
 ///
 /// **Errors**: [`InstallError`]; the cache is as before then.
-pub fn fetch(variant: Variant) -> Result<Found, InstallError> {
+pub fn fetch(variant: Variant) -> Result<FoundLibrary, InstallError> {
     let cache = cache_directory().ok_or(InstallError::NoCache)?;
     fetch_into(&cache, variant)
 }
@@ -107,7 +109,7 @@ pub fn fetch(variant: Variant) -> Result<Found, InstallError> {
 /// Fetches ONNX Runtime into a folder of this directory; see [`fetch`].
 ///
 /// **Errors**: see [`fetch`].
-pub fn fetch_into(cache: &Path, variant: Variant) -> Result<Found, InstallError> {
+pub fn fetch_into(cache: &Path, variant: Variant) -> Result<FoundLibrary, InstallError> {
     let pin = Pin::for_this_machine(variant).ok_or(InstallError::Platform {
         package: variant.package(),
         os: std::env::consts::OS,
@@ -115,11 +117,11 @@ pub fn fetch_into(cache: &Path, variant: Variant) -> Result<Found, InstallError>
     })?;
     let folder = cache.join(variant.folder());
     // What has no record was put there otherwise, or before there were records.
-    let present = || -> Result<Option<Found>, LibraryError> {
+    let present = || -> Result<Option<FoundLibrary>, LibraryError> {
         let recorded = installed::has_record(&folder)?;
         let path = library_in(&folder).filter(|_| recorded);
-        let origin = Origin::Cache;
-        Ok(path.map(|path| Found { path, origin }))
+        let origin = LibraryOrigin::Cache;
+        Ok(path.map(|path| FoundLibrary { path, origin }))
     };
     let write = |path: &Path| {
         let path = path.to_path_buf();

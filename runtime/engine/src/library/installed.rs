@@ -20,7 +20,7 @@ const MAX_RECORD_BYTES: u64 = 1 << 16;
 /// One file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct InstalledFile {
     name: String,
     sha256: String,
     stamp: Stamp,
@@ -89,7 +89,7 @@ pub fn record(folder: &Path) -> io::Result<()> {
         if name != FILE_NAME && entry.file_type()?.is_file() {
             let (_, sha256) = digest::sha256_file(&entry.path())?;
             let stamp = Stamp::of(&entry.metadata()?);
-            entries.push(Entry {
+            entries.push(InstalledFile {
                 name,
                 sha256,
                 stamp,
@@ -134,9 +134,9 @@ pub fn check(library: &Path) -> Result<(), LibraryError> {
 }
 
 /// The record of a folder; `None` where there is none, or something that is no record.
-fn read(folder: &Path) -> Result<Option<Vec<Entry>>, LibraryError> {
+fn read(folder: &Path) -> Result<Option<Vec<InstalledFile>>, LibraryError> {
     let path = folder.join(FILE_NAME);
-    let read = || -> io::Result<Option<Vec<Entry>>> {
+    let read = || -> io::Result<Option<Vec<InstalledFile>>> {
         let file = path.symlink_metadata()?;
         if !file.is_file() || file.len() > MAX_RECORD_BYTES {
             return Ok(None);
@@ -152,7 +152,7 @@ fn read(folder: &Path) -> Result<Option<Vec<Entry>>, LibraryError> {
 }
 
 /// Writes the record such that every user may read it who may read the libraries: caches are shared, too.
-fn write(folder: &Path, entries: &[Entry]) -> io::Result<()> {
+fn write(folder: &Path, entries: &[InstalledFile]) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(&serde_json::to_vec_pretty(entries)?)?;
     #[cfg(unix)]

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use ort::environment::Environment;
 
 use super::error::LibraryError;
-use super::places::{Found, Origin, find};
+use super::places::{FoundLibrary, LibraryOrigin, find};
 use super::{binary, guard, installed};
 use crate::release::MIN_VERSION;
 
@@ -20,7 +20,7 @@ const NO_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
 pub struct Runtime {
     pub(crate) environment: Environment,
     path: PathBuf,
-    origin: Origin,
+    origin: LibraryOrigin,
     version: String,
 }
 
@@ -31,7 +31,7 @@ impl Runtime {
     }
 
     /// Where that was.
-    pub fn origin(&self) -> Origin {
+    pub fn origin(&self) -> LibraryOrigin {
         self.origin
     }
 
@@ -55,7 +55,7 @@ static LOADED: Mutex<Loaded> = Mutex::new(Loaded {
 /// Loads the library that was found and starts ONNX Runtime without telemetry; returns the loaded one when called again.
 ///
 /// **Errors**: the file cannot be used, or another one is in use.
-pub fn load(found: &Found) -> Result<&'static Runtime, LibraryError> {
+pub fn load(found: &FoundLibrary) -> Result<&'static Runtime, LibraryError> {
     let path = guard::check(&found.path)?;
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     match (&loaded.library, loaded.runtime) {
@@ -68,7 +68,7 @@ pub fn load(found: &Found) -> Result<&'static Runtime, LibraryError> {
         (_, Some(runtime)) => return Ok(runtime),
         _ => {}
     }
-    if found.origin == Origin::Cache {
+    if found.origin == LibraryOrigin::Cache {
         installed::check(&path)?;
     }
     without_telemetry();
@@ -216,9 +216,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary directory");
         let path = folder.path().join("library.so");
         std::fs::write(&path, "text").expect("written");
-        let found = Found {
+        let found = FoundLibrary {
             path,
-            origin: Origin::Explicit,
+            origin: LibraryOrigin::Explicit,
         };
         assert!(matches!(load(&found), Err(LibraryError::Binary { .. })));
     }
@@ -226,9 +226,9 @@ mod tests {
     #[test]
     fn a_library_that_is_another_one_is_said_to_be_another_one() {
         // A program is position-independent code without the symbol; some systems refuse to load it at all.
-        let found = Found {
+        let found = FoundLibrary {
             path: std::env::current_exe().expect("known"),
-            origin: Origin::Explicit,
+            origin: LibraryOrigin::Explicit,
         };
         let error = load(&found).expect_err("not ONNX Runtime");
         assert!(

@@ -14,5 +14,7 @@ mod places;
 pub use self::error::LibraryError;
 pub use self::load::{Runtime, load, runtime};
 pub(crate) use self::places::site_packages;
-pub use self::places::{Found, Origin, Places, cache_directory, find, library_in};
+pub use self::places::{
+    FoundLibrary, LibraryOrigin, LibrarySearch, cache_directory, find, library_in,
+};
 pub use crate::release::MIN_VERSION;

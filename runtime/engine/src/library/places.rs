@@ -11,7 +11,7 @@ use crate::release::Variant;
 /// Where a library was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Origin {
+pub enum LibraryOrigin {
     /// Named by the user.
     Explicit,
     /// Named by `ORT_DYLIB_PATH`.
@@ -26,15 +26,15 @@ pub enum Origin {
 
 /// A library that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundLibrary {
     pub path: PathBuf,
     /// Where that is.
-    pub origin: Origin,
+    pub origin: LibraryOrigin,
 }
 
 /// Options and variables that determine where the library is searched.
 #[derive(Debug, Clone, Default)]
-pub struct Places {
+pub struct LibrarySearch {
     /// File or folder that the user named.
     pub explicit: Option<PathBuf>,
     /// Value of `ORT_DYLIB_PATH`: a file or folder.
@@ -47,7 +47,7 @@ pub struct Places {
     pub python: Vec<PathBuf>,
 }
 
-impl Places {
+impl LibrarySearch {
     /// Takes them from this process.
     pub fn of_this_process(explicit: Option<&Path>) -> Self {
         let folder = |name| {
@@ -76,14 +76,18 @@ impl Places {
     ///
     /// **Errors**: a variable that names no absolute path; a named place without a library (the others are not looked at
     /// then), or none anywhere; what was fetched, and the record of it that this user may not read.
-    pub fn find(&self) -> Result<Found, LibraryError> {
+    pub fn find(&self) -> Result<FoundLibrary, LibraryError> {
         let named = [
-            (&self.explicit, Origin::Explicit, "the command line"),
-            (&self.environment, Origin::Environment, "`ORT_DYLIB_PATH`"),
+            (&self.explicit, LibraryOrigin::Explicit, "the command line"),
+            (
+                &self.environment,
+                LibraryOrigin::Environment,
+                "`ORT_DYLIB_PATH`",
+            ),
         ];
         for (path, origin, named_by) in named {
             if let Some(path) = path {
-                if origin == Origin::Environment && !path.is_absolute() {
+                if origin == LibraryOrigin::Environment && !path.is_absolute() {
                     return Err(LibraryError::Relative { path: path.clone() });
                 }
                 let found = if path.is_file() {
@@ -92,7 +96,7 @@ impl Places {
                     library_in(path)
                 };
                 return match found {
-                    Some(path) => Ok(Found { path, origin }),
+                    Some(path) => Ok(FoundLibrary { path, origin }),
                     None => Err(LibraryError::NotThere {
                         named_by,
                         path: path.clone(),
@@ -100,32 +104,32 @@ impl Places {
                 };
             }
         }
-        let mut folders: Vec<(PathBuf, Origin)> = Vec::new();
+        let mut folders: Vec<(PathBuf, LibraryOrigin)> = Vec::new();
         folders.extend(
             self.executable
                 .iter()
-                .map(|folder| (folder.clone(), Origin::Executable)),
+                .map(|folder| (folder.clone(), LibraryOrigin::Executable)),
         );
         for variant in [Variant::Cuda, Variant::Cpu] {
             folders.extend(
                 self.cache
                     .iter()
-                    .map(|cache| (cache.join(variant.folder()), Origin::Cache)),
+                    .map(|cache| (cache.join(variant.folder()), LibraryOrigin::Cache)),
             );
         }
         for root in &self.python {
             folders.extend(
                 python_packages(root)
                     .into_iter()
-                    .map(|folder| (folder, Origin::Python)),
+                    .map(|folder| (folder, LibraryOrigin::Python)),
             );
         }
         for (folder, origin) in &folders {
             let Some(path) = library_in(folder) else {
                 continue;
             };
-            if *origin != Origin::Cache || installed::has_record(folder)? {
-                return Ok(Found {
+            if *origin != LibraryOrigin::Cache || installed::has_record(folder)? {
+                return Ok(FoundLibrary {
                     path,
                     origin: *origin,
                 });
@@ -137,11 +141,11 @@ impl Places {
     }
 }
 
-/// Finds the library in the places of this process; see [`Places::find`].
+/// Finds the library in the places of this process; see [`LibrarySearch::find`].
 ///
-/// **Errors**: see [`Places::find`].
-pub fn find(explicit: Option<&Path>) -> Result<Found, LibraryError> {
-    Places::of_this_process(explicit).find()
+/// **Errors**: see [`LibrarySearch::find`].
+pub fn find(explicit: Option<&Path>) -> Result<FoundLibrary, LibraryError> {
+    LibrarySearch::of_this_process(explicit).find()
 }
 
 /// Folder of this program in the user's cache, if the user has a home.
@@ -247,7 +251,7 @@ mod tests {
     fn places_are_searched_in_their_order() {
         let root = tempfile::tempdir().expect("temporary directory");
         let at = |path: &str| root.path().join(path);
-        let places = Places {
+        let places = LibrarySearch {
             explicit: None,
             environment: None,
             executable: Some(at("bin")),
@@ -273,61 +277,61 @@ mod tests {
         ));
         assert_eq!(
             places.find().expect("found"),
-            Found {
+            FoundLibrary {
                 path: python,
-                origin: Origin::Python
+                origin: LibraryOrigin::Python
             }
         );
         let cache = touch(at("cache/onnxruntime-1.31.1/libonnxruntime.so.1.31.1"));
         // Nobody knows what that is.
-        assert_eq!(places.find().expect("found").origin, Origin::Python);
+        assert_eq!(places.find().expect("found").origin, LibraryOrigin::Python);
         installed::record(&at("cache/onnxruntime-1.31.1")).expect("recorded");
         assert_eq!(
             places.find().expect("found"),
-            Found {
+            FoundLibrary {
                 path: cache,
-                origin: Origin::Cache
+                origin: LibraryOrigin::Cache
             }
         );
         let beside = touch(at("bin/libonnxruntime.so"));
         assert_eq!(
             places.find().expect("found"),
-            Found {
+            FoundLibrary {
                 path: beside,
-                origin: Origin::Executable
+                origin: LibraryOrigin::Executable
             }
         );
         let environment = touch(at("env/libonnxruntime.so.1"));
-        let places = Places {
+        let places = LibrarySearch {
             environment: Some(at("env")),
             ..places
         };
         assert_eq!(
             places.find().expect("found"),
-            Found {
+            FoundLibrary {
                 path: environment,
-                origin: Origin::Environment
+                origin: LibraryOrigin::Environment
             }
         );
         let explicit = touch(at("mine.so"));
-        let places = Places {
+        let places = LibrarySearch {
             explicit: Some(explicit.clone()),
             ..places
         };
         assert_eq!(
             places.find().expect("found"),
-            Found {
+            FoundLibrary {
                 path: explicit,
-                origin: Origin::Explicit
+                origin: LibraryOrigin::Explicit
             }
         );
     }
 
     #[test]
     fn a_variable_names_an_absolute_path() {
-        let places = Places {
+        let places = LibrarySearch {
             environment: Some("lib".into()),
-            ..Places::default()
+            ..LibrarySearch::default()
         };
         assert!(matches!(places.find(), Err(LibraryError::Relative { .. })));
     }
@@ -336,10 +340,10 @@ mod tests {
     fn a_named_place_without_a_library_is_an_error() {
         let root = tempfile::tempdir().expect("temporary directory");
         touch(root.path().join("bin/libonnxruntime.so"));
-        let places = Places {
+        let places = LibrarySearch {
             explicit: Some(root.path().join("nowhere")),
             executable: Some(root.path().join("bin")),
-            ..Places::default()
+            ..LibrarySearch::default()
         };
         assert!(matches!(
             places.find(),

@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use super::{PluginError, Provider};
-use crate::library::{LibraryError, Places, site_packages};
+use crate::library::{LibraryError, LibrarySearch, site_packages};
 
 /// The environment variable that names a plugin, its folder, or a folder of plugins.
 pub const VARIABLE: &str = "VESAL_PLUGIN_DIR";
@@ -25,12 +25,12 @@ pub struct Locations {
 impl Locations {
     /// Takes them from this process.
     pub fn of_this_process() -> Self {
-        let Places {
+        let LibrarySearch {
             executable,
             cache,
             python,
             ..
-        } = Places::of_this_process(None);
+        } = LibrarySearch::of_this_process(None);
         Self {
             explicit: env::var_os(VARIABLE)
                 .filter(|value| !value.is_empty())

@@ -17,7 +17,7 @@ use serde::{Serialize, Serializer};
 use thiserror::Error;
 
 pub use self::find::{Locations, VARIABLE};
-pub use self::register::{Source, append, available};
+pub use self::register::{append, available};
 use crate::device::Device;
 use crate::library::LibraryError;
 
@@ -214,12 +214,20 @@ impl PluginError {
     }
 }
 
+/// Where a provider comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProviderSource {
+    /// The loaded library was built with it.
+    BuiltIn,
+    Plugin(PathBuf),
+}
+
 /// A provider that is no part of ONNX Runtime, and whether this machine has it.
 #[derive(Debug)]
-pub struct Availability {
+pub struct ProviderAvailability {
     pub provider: Provider,
     /// Where it comes from, if it is there.
-    pub source: Option<Source>,
+    pub source: Option<ProviderSource>,
     /// Why it cannot be used, if it cannot.
     pub error: Option<PluginError>,
 }

@@ -13,17 +13,9 @@ use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
 use super::find::Locations;
-use super::{Availability, OTHERS, PluginError, Provider, ProviderOptions};
+use super::{OTHERS, PluginError, Provider, ProviderAvailability, ProviderOptions, ProviderSource};
 use crate::device::{Device, RELU};
 use crate::library::{Runtime, guard};
-
-/// Where a provider comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// The loaded library was built with it.
-    BuiltIn,
-    Plugin(PathBuf),
-}
 
 /// Plugins that ONNX Runtime has loaded. It takes each once, and they stay until the process ends.
 static REGISTERED: Mutex<Option<HashMap<Provider, PathBuf>>> = Mutex::new(None);
@@ -54,8 +46,8 @@ pub fn append(
     let start = |source| PluginError::Start { provider, source };
     let settings = settings(provider, options);
     let builder = match source(runtime, provider)? {
-        Source::BuiltIn => built_in(builder, provider, device, settings).map_err(start)?,
-        Source::Plugin(library) => {
+        ProviderSource::BuiltIn => built_in(builder, provider, device, settings).map_err(start)?,
+        ProviderSource::Plugin(library) => {
             let offered = device_of(runtime, provider, device, &library)?;
             let name = canonical_name(provider);
             let settings: Vec<_> = settings
@@ -73,7 +65,7 @@ pub fn append(
 }
 
 /// Lists the providers that are no part of ONNX Runtime, and tries each on the device that it is for.
-pub fn available(runtime: &'static Runtime) -> Vec<Availability> {
+pub fn available(runtime: &'static Runtime) -> Vec<ProviderAvailability> {
     OTHERS
         .into_iter()
         .map(|provider| {
@@ -86,7 +78,7 @@ pub fn available(runtime: &'static Runtime) -> Vec<Availability> {
                 Ok(source) => (Some(source), None),
                 Err(error) => (None, Some(error)),
             };
-            Availability {
+            ProviderAvailability {
                 provider,
                 source,
                 error: missing.or(error),
@@ -105,19 +97,19 @@ fn try_provider(runtime: &'static Runtime, provider: Provider) -> Result<(), Plu
 }
 
 /// Where a provider comes from: the loaded library if that was built with it, else its plugin.
-fn source(runtime: &'static Runtime, provider: Provider) -> Result<Source, PluginError> {
+fn source(runtime: &'static Runtime, provider: Provider) -> Result<ProviderSource, PluginError> {
     let built_in = match provider {
         Provider::Native => Ok(true),
         Provider::OpenVino => OpenVINO::is_available(),
         Provider::TensorRtRtx => NVRTX::is_available(),
     };
     if built_in.map_err(|source| PluginError::Start { provider, source })? {
-        return Ok(Source::BuiltIn);
+        return Ok(ProviderSource::BuiltIn);
     }
     let mut registered = REGISTERED.lock().unwrap_or_else(PoisonError::into_inner);
     let registered = registered.get_or_insert_default();
     if let Some(library) = registered.get(&provider) {
-        return Ok(Source::Plugin(library.clone()));
+        return Ok(ProviderSource::Plugin(library.clone()));
     }
     let library = Locations::of_this_process().find(provider)?;
     let library = guard::check(&library).map_err(|source| PluginError::Place {
@@ -134,7 +126,7 @@ fn source(runtime: &'static Runtime, provider: Provider) -> Result<Source, Plugi
             source,
         })?;
     registered.insert(provider, library.clone());
-    Ok(Source::Plugin(library))
+    Ok(ProviderSource::Plugin(library))
 }
 
 /// Loads the libraries that a plugin needs and does not find beside it by itself.

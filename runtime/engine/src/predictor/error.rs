@@ -3,7 +3,7 @@
 use std::fmt;
 
 use thiserror::Error;
-use vesal_onnx::{CheckError, Refusal};
+use vesal_onnx::{CheckError, RewriteError};
 
 use crate::cuda::CudaError;
 use crate::device::DeviceError;
@@ -38,7 +38,7 @@ pub enum PredictorError {
     #[error("the network cannot be computed in {precision}")]
     Precision {
         precision: Precision,
-        source: Box<Refusal>,
+        source: Box<RewriteError>,
     },
     #[error(transparent)]
     Cuda(#[from] CudaError),

@@ -9,7 +9,7 @@ use vesal_onnx::Network;
 
 use super::PredictorError;
 use crate::cpu::Processor;
-use crate::cuda::{Accelerator, Element};
+use crate::cuda::{Accelerator, KernelElement};
 use crate::device::{self, Device, DeviceError};
 use crate::library::Runtime;
 use crate::optimized_model::{Kernels, OptimizedModel};
@@ -117,8 +117,8 @@ impl Load<'_> {
             source: Box::new(source),
         })?;
         let element = match precision {
-            Precision::Float16 => Element::F16,
-            Precision::Float32 => Element::F32,
+            Precision::Float16 => KernelElement::F16,
+            Precision::Float32 => KernelElement::F32,
         };
         let accelerator = accelerator.map(|accelerator| (accelerator, element));
         let session = session::build(runtime, &model, device, options, accelerator);

@@ -42,7 +42,7 @@ const GPU_BATCH_VOXELS: usize = 128 * 128 * 128;
 #[derive(Debug)]
 pub struct OnnxPredictor {
     /// On a GPU allocated when first needed: windows that are cut there do not need it.
-    host: Option<HostMemory>,
+    host: Option<HostTensors>,
     session: Session,
     accelerator: Option<Accelerator>,
     device: Device,
@@ -64,7 +64,7 @@ pub struct OnnxPredictor {
 
 /// Input and output of a network in the host's memory.
 #[derive(Debug)]
-struct HostMemory {
+struct HostTensors {
     binding: IoBinding,
     /// `[N, C, X, Y, Z]`.
     input: Tensor<f32>,
@@ -233,7 +233,7 @@ impl OnnxPredictor {
     }
 
     /// Input and output in the host's memory.
-    fn host(&mut self) -> Result<&mut HostMemory, PredictorError> {
+    fn host(&mut self) -> Result<&mut HostTensors, PredictorError> {
         if self.host.is_none() {
             let [channels, x, y, z] = self.patch;
             let tensor = |channels: usize| {
@@ -247,7 +247,7 @@ impl OnnxPredictor {
             binding
                 .bind_output(self.interface.output.as_str(), &mut output)
                 .map_err(run)?;
-            return Ok(self.host.insert(HostMemory {
+            return Ok(self.host.insert(HostTensors {
                 binding,
                 input,
                 output,
@@ -384,7 +384,7 @@ pub(crate) fn check_finite<S: Data<Elem = f32>, D: Dimension>(
     }
 }
 
-impl HostMemory {
+impl HostTensors {
     /// Copies patches to the network's input; the rest of a batch that is not full stays as it was.
     fn fill(&mut self, name: &str, patches: ArrayView5<'_, f32>) -> Result<(), ort::Error> {
         let mut input = self.input.extract_array_mut();

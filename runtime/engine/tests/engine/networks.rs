@@ -3,7 +3,7 @@
 use crate::example::{self, CONV_A, interface, options, plan, runtime};
 use vesal_bundle::DeployPlan;
 use vesal_bundle::manifest::NetworkInterface;
-use vesal_engine::library::{Found, LibraryError, Origin, load};
+use vesal_engine::library::{FoundLibrary, LibraryError, LibraryOrigin, load};
 use vesal_engine::{
     Device, EngineError, EngineOptions, Ensemble, PredictorError, availability, install,
 };
@@ -205,9 +205,9 @@ fn a_process_keeps_its_library() {
         .path()
         .join(example::library_path().file_name().expect("a file"));
     std::fs::copy(example::library_path(), &path).expect("copied");
-    let other = Found {
+    let other = FoundLibrary {
         path,
-        origin: Origin::Explicit,
+        origin: LibraryOrigin::Explicit,
     };
     assert!(matches!(
         load(&other),

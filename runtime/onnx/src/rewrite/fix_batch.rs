@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use crate::graph::only;
 use crate::network::Network;
 use crate::proto::{DimensionProto, ValueInfoProto};
-use crate::refusal::Refusal;
+use crate::rewrite_error::RewriteError;
 
 impl Network {
     /// Fixes the size of the batch axis, the first of input and output.
@@ -17,7 +17,7 @@ impl Network {
     ///
     /// **Errors**: several inputs or outputs; a batch axis of another size, without a name, or with one that stands for
     /// another axis too.
-    pub fn fix_batch(&self, batch: NonZeroUsize) -> Result<Self, Refusal> {
+    pub fn fix_batch(&self, batch: NonZeroUsize) -> Result<Self, RewriteError> {
         let size = i64::try_from(batch.get()).unwrap_or(i64::MAX);
         self.rewritten(|graph| {
             graph.no_replaceable_weights()?;
@@ -25,7 +25,7 @@ impl Network {
             let free = free_axis(input, &input_name, size)?;
             let (output, output_name) = only("outputs", &mut graph.output)?;
             if free_axis(output, &output_name, size)? != free {
-                return Err(Refusal::Batch {
+                return Err(RewriteError::Batch {
                     value: output_name,
                     found: described(first_axis(output)),
                 });
@@ -48,7 +48,11 @@ fn first_axis(info: &mut ValueInfoProto) -> Option<&DimensionProto> {
 }
 
 /// Name of the first axis; `None` if it has the size already.
-fn free_axis(info: &mut ValueInfoProto, name: &str, size: i64) -> Result<Option<String>, Refusal> {
+fn free_axis(
+    info: &mut ValueInfoProto,
+    name: &str,
+    size: i64,
+) -> Result<Option<String>, RewriteError> {
     match first_axis(info) {
         Some(DimensionProto {
             dim_value: None,
@@ -60,7 +64,7 @@ fn free_axis(info: &mut ValueInfoProto, name: &str, size: i64) -> Result<Option<
             dim_param: None,
             ..
         }) if *found == size => Ok(None),
-        axis => Err(Refusal::Batch {
+        axis => Err(RewriteError::Batch {
             value: name.into(),
             found: described(axis),
         }),
@@ -79,12 +83,12 @@ fn described(axis: Option<&DimensionProto>) -> String {
 }
 
 /// Replaces the name by the size.
-fn fix(info: &mut ValueInfoProto, name: &str, size: i64) -> Result<(), Refusal> {
+fn fix(info: &mut ValueInfoProto, name: &str, size: i64) -> Result<(), RewriteError> {
     let value = info.name.clone().unwrap_or_default();
     for (axis, dim) in info.axes().into_iter().flatten().enumerate() {
         if dim.dim_param.as_deref() == Some(name) {
             if axis > 0 {
-                return Err(Refusal::SharedName {
+                return Err(RewriteError::SharedName {
                     value,
                     axis,
                     name: name.into(),

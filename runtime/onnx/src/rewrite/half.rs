@@ -8,7 +8,7 @@ use crate::limits::NEWEST_OPSET;
 use crate::network::Network;
 use crate::ops::{self, HalfInputs};
 use crate::proto::{AttributeProto, DataType, GraphProto, NodeProto, ValueInfoProto};
-use crate::refusal::Refusal;
+use crate::rewrite_error::RewriteError;
 
 /// Element type of a network's input and output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +30,11 @@ impl Network {
     /// [`Interface::Single`] the input is converted first and the output last.
     ///
     /// **Errors**: an operator that is not known, a weight beyond ±65504, values that are no 32-bit floats.
-    pub fn half(&self, interface: Interface) -> Result<Self, Refusal> {
+    pub fn half(&self, interface: Interface) -> Result<Self, RewriteError> {
         let (least, most) = (LEAST_OPSET, NEWEST_OPSET);
         let opset = self.opset();
         if !opset.is_some_and(|opset| (least..=most).contains(&opset)) {
-            return Err(Refusal::Opset {
+            return Err(RewriteError::Opset {
                 found: opset,
                 least,
                 most,
@@ -60,9 +60,9 @@ impl Network {
 /// Checks that an operator is safe in 16-bit floats.
 ///
 /// **Errors**: it is not, or not known.
-fn check_operator(node: &NodeProto) -> Result<(), Refusal> {
+fn check_operator(node: &NodeProto) -> Result<(), RewriteError> {
     if half_inputs(node).is_none() {
-        return Err(Refusal::Operator {
+        return Err(RewriteError::Operator {
             node: node.label(),
             found: node.operator(),
             expected: ops::names(|operator| operator.half.is_some()),
@@ -89,7 +89,7 @@ fn inputs(node: &NodeProto, halved: bool) -> impl Iterator<Item = &String> {
 }
 
 /// Halves the weights that are inputs of 16-bit floats, and returns their names.
-fn halved_weights(graph: &mut GraphProto) -> Result<BTreeSet<String>, Refusal> {
+fn halved_weights(graph: &mut GraphProto) -> Result<BTreeSet<String>, RewriteError> {
     let names: BTreeSet<&str> = graph
         .initializer
         .iter()
@@ -107,7 +107,7 @@ fn halved_weights(graph: &mut GraphProto) -> Result<BTreeSet<String>, Refusal> {
         if let Some(value) =
             kept.find(|input| halved.contains(*input) || !names.contains(input.as_str()))
         {
-            return Err(Refusal::Mixed {
+            return Err(RewriteError::Mixed {
                 node: node.label(),
                 value: value.clone(),
             });
@@ -122,7 +122,10 @@ fn halved_weights(graph: &mut GraphProto) -> Result<BTreeSet<String>, Refusal> {
 }
 
 /// Declares input, output and outputs of nodes as 16-bit floats.
-fn halve_declarations(graph: &mut GraphProto, weights: &BTreeSet<String>) -> Result<(), Refusal> {
+fn halve_declarations(
+    graph: &mut GraphProto,
+    weights: &BTreeSet<String>,
+) -> Result<(), RewriteError> {
     let (_, input) = only("inputs", &mut graph.input)?;
     only("outputs", &mut graph.output)?;
     let changed: BTreeSet<&str> = graph
@@ -141,7 +144,7 @@ fn halve_declarations(graph: &mut GraphProto, weights: &BTreeSet<String>) -> Res
             Some(element) if *element == single as i32 => *element = DataType::Float16 as i32,
             found => {
                 let found = found.copied();
-                return Err(Refusal::Element {
+                return Err(RewriteError::Element {
                     value: info.name.clone().unwrap_or_default(),
                     found,
                     expected: single,
@@ -153,7 +156,7 @@ fn halve_declarations(graph: &mut GraphProto, weights: &BTreeSet<String>) -> Res
 }
 
 /// Converts the input from 32-bit floats.
-fn convert_input(graph: &mut GraphProto) -> Result<(), Refusal> {
+fn convert_input(graph: &mut GraphProto) -> Result<(), RewriteError> {
     let (_, name) = only("inputs", &mut graph.input)?;
     let half = graph.fresh(&format!("{name}.half"));
     graph.rename(&name, &half);
@@ -163,10 +166,10 @@ fn convert_input(graph: &mut GraphProto) -> Result<(), Refusal> {
 }
 
 /// Converts the output to 32-bit floats.
-fn convert_output(graph: &mut GraphProto) -> Result<(), Refusal> {
+fn convert_output(graph: &mut GraphProto) -> Result<(), RewriteError> {
     let (_, name) = only("outputs", &mut graph.output)?;
     if graph.givers(&name).len() != 1 {
-        return Err(Refusal::NoNode { value: name });
+        return Err(RewriteError::NoNode { value: name });
     }
     let half = graph.fresh(&format!("{name}.half"));
     graph.rename(&name, &half);

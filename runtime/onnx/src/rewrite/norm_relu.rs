@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::mem;
 
 use crate::domain::{DOMAIN, NORM_RELU, is_default_domain};
-use crate::graph::{Names, only};
+use crate::graph::{UniqueNames, only};
 use crate::network::Network;
 use crate::ops;
 use crate::proto::{
     AttributeProto, DataType, GraphProto, NodeProto, OperatorSetIdProto, TensorProto,
 };
-use crate::refusal::Refusal;
+use crate::rewrite_error::RewriteError;
 
 /// Channels are a multiple of this, and at most [`MAX_CHANNELS`].
 const LANES: i64 = 8;
@@ -29,7 +29,7 @@ impl Network {
     /// number of channels is no multiple of 8 or above 2048, or another node uses the value between the two.
     ///
     /// **Errors**: an operator that may change the number of axes, or an input of other than five axes.
-    pub fn fuse_norm_relu(&self) -> Result<(Self, usize), Refusal> {
+    pub fn fuse_norm_relu(&self) -> Result<(Self, usize), RewriteError> {
         let (mut network, fused) = self.rewritten(fuse)?;
         if fused > 0 {
             network.import_own_domain();
@@ -49,7 +49,7 @@ impl Network {
     }
 }
 
-fn fuse(graph: &mut GraphProto) -> Result<usize, Refusal> {
+fn fuse(graph: &mut GraphProto) -> Result<usize, RewriteError> {
     graph.no_replaceable_weights()?;
     graph.no_subgraphs()?;
     for node in &graph.node {
@@ -59,7 +59,7 @@ fn fuse(graph: &mut GraphProto) -> Result<usize, Refusal> {
     match input.axes().map_or(0, |axes| axes.len()) {
         AXES => {}
         found => {
-            return Err(Refusal::Axes {
+            return Err(RewriteError::Axes {
                 value: name,
                 found,
                 expected: AXES,
@@ -74,13 +74,13 @@ fn fuse(graph: &mut GraphProto) -> Result<usize, Refusal> {
 /// Checks that the output of a node has as many axes as its first input.
 ///
 /// **Errors**: its operator may change their number, or is not known.
-fn check_operator(node: &NodeProto) -> Result<(), Refusal> {
+fn check_operator(node: &NodeProto) -> Result<(), RewriteError> {
     let operator = ops::find(&node.operator());
     let keeps_axes = operator.is_some_and(|operator| operator.keeps_axes);
     if keeps_axes || node.is_custom(DOMAIN, NORM_RELU) {
         return Ok(());
     }
-    Err(Refusal::Operator {
+    Err(RewriteError::Operator {
         node: node.label(),
         found: node.operator(),
         expected: ops::names(|operator| operator.keeps_axes),
@@ -93,7 +93,7 @@ fn is(node: &NodeProto, operator: &str) -> bool {
 
 /// Nodes that define and use a value.
 #[derive(Default)]
-struct Value {
+struct ValueUses {
     givers: usize,
     uses: usize,
     /// Position of the last node that uses it.
@@ -102,7 +102,7 @@ struct Value {
 
 /// Positions of each normalization and of the ReLU that alone uses its output, in the order of the normalizations.
 fn pairs(graph: &GraphProto) -> Vec<(usize, usize)> {
-    let mut values: HashMap<&str, Value> = HashMap::new();
+    let mut values: HashMap<&str, ValueUses> = HashMap::new();
     for (position, node) in graph.node.iter().enumerate() {
         for input in &node.input {
             let value = values.entry(input).or_default();
@@ -180,7 +180,7 @@ fn replace(graph: &mut GraphProto, pairs: &[(usize, usize)]) {
 }
 
 /// The nodes that compute a normalization and the ReLU after it.
-fn joined(norm: &NodeProto, relu: &NodeProto, names: &mut Names) -> [NodeProto; 3] {
+fn joined(norm: &NodeProto, relu: &NodeProto, names: &mut UniqueNames) -> [NodeProto; 3] {
     let output = &relu.output[0];
     let mut fresh = |suffix: &str| names.fresh(&format!("{output}.{suffix}"));
     let (last, fused, scratch) = (fresh("last"), fresh("norm_relu"), fresh("scratch"));

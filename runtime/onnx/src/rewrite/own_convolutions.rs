@@ -8,7 +8,7 @@ use crate::inference::shapes;
 use crate::network::Network;
 use crate::ops::{self, Convolution};
 use crate::proto::{AttributeProto, DataType, GraphProto, NodeProto};
-use crate::refusal::Refusal;
+use crate::rewrite_error::RewriteError;
 
 impl Network {
     /// Makes every 3-D convolution that `takes` accepts a [`CONVOLUTION`]; returns their number as well.
@@ -20,7 +20,7 @@ impl Network {
     pub fn own_convolutions(
         &self,
         mut takes: impl FnMut(&VolumeConvolution) -> bool,
-    ) -> Result<(Self, usize), Refusal> {
+    ) -> Result<(Self, usize), RewriteError> {
         let (mut network, count) = self.rewritten(|graph| {
             graph.no_replaceable_weights()?;
             graph.no_subgraphs()?;

@@ -6,7 +6,7 @@ use crate::graph::only;
 use crate::network::Network;
 use crate::ops::{self, Convolution};
 use crate::proto::{GraphProto, NodeProto, ValueInfoProto};
-use crate::refusal::{HeadProblem, Refusal};
+use crate::rewrite_error::{HeadProblem, RewriteError};
 
 /// A linear map of the channels of a voxel: from features to logits.
 ///
@@ -42,12 +42,12 @@ impl Network {
     ///
     /// **Errors**: the network does not end so; its features are used elsewhere; F ≥ K; weights that are no finite 32-bit
     /// floats.
-    pub fn split_head(&self) -> Result<(Self, Head), Refusal> {
+    pub fn split_head(&self) -> Result<(Self, Head), RewriteError> {
         self.rewritten(split)
     }
 }
 
-fn split(graph: &mut GraphProto) -> Result<Head, Refusal> {
+fn split(graph: &mut GraphProto) -> Result<Head, RewriteError> {
     graph.no_replaceable_weights()?;
     graph.no_subgraphs()?;
     let (_, output) = only("outputs", &mut graph.output)?;
@@ -74,9 +74,9 @@ fn split(graph: &mut GraphProto) -> Result<Head, Refusal> {
 }
 
 /// Position of the convolution that defines the output, and its input, which it alone uses.
-fn last_convolution(graph: &GraphProto, output: &str) -> Result<(usize, String), Refusal> {
+fn last_convolution(graph: &GraphProto, output: &str) -> Result<(usize, String), RewriteError> {
     let [last] = graph.givers(output)[..] else {
-        return Err(Refusal::NoNode {
+        return Err(RewriteError::NoNode {
             value: output.into(),
         });
     };
@@ -99,8 +99,8 @@ fn last_convolution(graph: &GraphProto, output: &str) -> Result<(usize, String),
     Ok((last, features))
 }
 
-fn no_head(why: HeadProblem) -> Refusal {
-    Refusal::NoHead { why }
+fn no_head(why: HeadProblem) -> RewriteError {
+    RewriteError::NoHead { why }
 }
 
 /// An attribute that a plain convolution of 1×1×1 voxels does not have: unknown, malformed, or of other than its only value.
@@ -131,7 +131,7 @@ fn other_attribute(node: &NodeProto) -> Option<String> {
 }
 
 /// Weights and biases of the convolution.
-fn head(graph: &GraphProto, node: &NodeProto) -> Result<Head, Refusal> {
+fn head(graph: &GraphProto, node: &NodeProto) -> Result<Head, RewriteError> {
     let missing = |input| no_head(HeadProblem::Weight { input });
     let (name, bias_name) = match &node.input[..] {
         [_, weight] => (weight, None),
@@ -163,7 +163,7 @@ fn head(graph: &GraphProto, node: &NodeProto) -> Result<Head, Refusal> {
 }
 
 /// Declares the number of features as channels of the output.
-fn declare_channels(graph: &mut GraphProto, head: &Head) -> Result<(), Refusal> {
+fn declare_channels(graph: &mut GraphProto, head: &Head) -> Result<(), RewriteError> {
     let (output, _) = only("outputs", &mut graph.output)?;
     match output.axes().and_then(|axes| axes.get_mut(1)) {
         Some(channels) if channels.dim_value == Some(head.classes() as i64) => {

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use crate::example::Example;
 use prost::Message;
 use prost::bytes::Bytes;
-use vesal_onnx::{Interface, Network, NetworkError, Refusal};
+use vesal_onnx::{Interface, Network, NetworkError, RewriteError};
 
 fn bytes() -> Vec<u8> {
     Example {
@@ -95,7 +95,7 @@ fn large_weights_can_be_left_in_the_file() {
     assert_eq!(again, Ok(half));
     assert!(matches!(
         mapped.encode_mapped("net.onnx"),
-        Err(Refusal::Weight { .. })
+        Err(RewriteError::Weight { .. })
     ));
 }
 

@@ -2,7 +2,7 @@
 
 use crate::parts::{graph, model, node, of};
 use vesal_onnx::proto::{AttributeProto, DataType, ModelProto, NodeProto};
-use vesal_onnx::{CONVOLUTION, DOMAIN, Network, Refusal, VolumeConvolution};
+use vesal_onnx::{CONVOLUTION, DOMAIN, Network, RewriteError, VolumeConvolution};
 
 /// Names and sizes of the convolutions that become an operator of ours.
 fn owned(model: &ModelProto) -> Vec<(String, VolumeConvolution)> {
@@ -133,7 +133,7 @@ fn convolutions_that_do_not_fit_stay() {
             Ok((network, _)) => network,
             // With such sizes, what comes behind has no shape.
             Err(refusal) => {
-                assert!(matches!(refusal, Refusal::Shapes(_)), "{refusal:?}");
+                assert!(matches!(refusal, RewriteError::Shapes(_)), "{refusal:?}");
                 refused.push(index);
                 continue;
             }

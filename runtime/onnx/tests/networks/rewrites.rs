@@ -8,7 +8,7 @@ use vesal_onnx::proto::{
     AttributeProto, DataType, DimensionProto, GraphProto, ModelProto, NodeProto, TensorProto,
     ValueInfoProto,
 };
-use vesal_onnx::{CheckError, DOMAIN, HeadProblem, Interface, NORM_RELU, Network, Refusal};
+use vesal_onnx::{CheckError, DOMAIN, HeadProblem, Interface, NORM_RELU, Network, RewriteError};
 
 fn weight<'a>(graph: &'a GraphProto, name: &str) -> &'a TensorProto {
     let mut weights = graph.initializer.iter();
@@ -37,7 +37,7 @@ fn two() -> NonZeroUsize {
     NonZeroUsize::new(2).unwrap()
 }
 
-fn halved(values: &[f32]) -> Result<Vec<u16>, Refusal> {
+fn halved(values: &[f32]) -> Result<Vec<u16>, RewriteError> {
     let mut model = model();
     let tensor = &mut graph(&mut model).initializer[0];
     tensor.dims = vec![values.len() as i64];
@@ -74,7 +74,7 @@ fn the_batch_axis_gets_its_size_everywhere() {
     assert_eq!(network.fix_batch(two()).as_ref(), Ok(&network));
     assert_eq!(
         network.fix_batch(NonZeroUsize::MIN),
-        Err(Refusal::Batch {
+        Err(RewriteError::Batch {
             value: "image".into(),
             found: "2".into()
         })
@@ -110,12 +110,12 @@ fn halves_are_rounded_to_nearest_ties_to_even() {
     let tensor = "first.weight".to_owned();
     assert_eq!(
         halved(&[0., 65520., 1e9]),
-        Err(Refusal::Range {
+        Err(RewriteError::Range {
             tensor: tensor.clone(),
             found: 65520.
         })
     );
-    assert_eq!(halved(&[f32::NAN]), Err(Refusal::NotFinite { tensor }));
+    assert_eq!(halved(&[f32::NAN]), Err(RewriteError::NotFinite { tensor }));
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn half_networks_convert_at_their_borders_or_not_at_all() {
     // Once is enough.
     assert!(matches!(
         half.half(Interface::Single),
-        Err(Refusal::Operator { found, .. }) if found == "Cast"
+        Err(RewriteError::Operator { found, .. }) if found == "Cast"
     ));
 }
 
@@ -202,14 +202,14 @@ fn scales_of_a_resize_stay_as_they_are() {
     let mixed = Network::from(model.clone()).half(Interface::Half);
     assert_eq!(
         mixed,
-        Err(Refusal::Mixed {
+        Err(RewriteError::Mixed {
             node: "up".into(),
             value: "scales".into()
         })
     );
     node(&mut model, "up").input[2] = "image".into();
     let mixed = Network::from(model).half(Interface::Half);
-    assert!(matches!(mixed, Err(Refusal::Mixed { value, .. }) if value == "image"));
+    assert!(matches!(mixed, Err(RewriteError::Mixed { value, .. }) if value == "image"));
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn the_head_is_taken_off_with_its_weights() {
     // The rest ends with a sum.
     assert!(matches!(
         rest.split_head(),
-        Err(Refusal::NoHead { why: HeadProblem::Operator { found } }) if found == "Add"
+        Err(RewriteError::NoHead { why: HeadProblem::Operator { found } }) if found == "Add"
     ));
 }
 
@@ -259,7 +259,7 @@ macro_rules! refused {
             let mut changed = model();
             let $model = &mut changed;
             $mutation;
-            let rewrite: fn(&Network) -> Option<Refusal> = $rewrite;
+            let rewrite: fn(&Network) -> Option<RewriteError> = $rewrite;
             let refusal = rewrite(&Network::from(changed)).expect("a refusal");
             assert!(matches!(&refusal, $expected $(if $guard)?), "{refusal:?}");
             assert!(!refusal.to_string().is_empty());
@@ -267,112 +267,112 @@ macro_rules! refused {
     )*};
 }
 
-fn batch(network: &Network) -> Option<Refusal> {
+fn batch(network: &Network) -> Option<RewriteError> {
     network.fix_batch(two()).err()
 }
 
-fn half(network: &Network) -> Option<Refusal> {
+fn half(network: &Network) -> Option<RewriteError> {
     network.half(Interface::Single).err()
 }
 
-fn norm(network: &Network) -> Option<Refusal> {
+fn norm(network: &Network) -> Option<RewriteError> {
     network.fuse_norm_relu().err()
 }
 
-fn own(network: &Network) -> Option<Refusal> {
+fn own(network: &Network) -> Option<RewriteError> {
     network.own_convolutions(|_| true).err()
 }
 
-fn head(network: &Network) -> Option<Refusal> {
+fn head(network: &Network) -> Option<RewriteError> {
     network.split_head().err()
 }
 
 refused! {
-    batch_needs_a_graph: |m| m.graph = None, batch => Refusal::NoGraph,
+    batch_needs_a_graph: |m| m.graph = None, batch => RewriteError::NoGraph,
     batch_needs_a_name: |m| batch_axis(m).dim_param = None, batch
-        => Refusal::Batch { found, .. } if found == "without a name",
+        => RewriteError::Batch { found, .. } if found == "without a name",
     batch_needs_one_name: |m| batch_axis(m).dim_param = Some("n".into()), batch
-        => Refusal::Batch { value, .. } if value == "logits",
+        => RewriteError::Batch { value, .. } if value == "logits",
     batch_names_one_axis: |m| {
         let kind = graph(m).input[0].r#type.as_mut().unwrap().tensor_type.as_mut().unwrap();
         let dim = &mut kind.shape.as_mut().unwrap().dim[3];
         (dim.dim_value, dim.dim_param) = (None, Some("batch".into()));
-    }, batch => Refusal::SharedName { axis: 3, .. },
+    }, batch => RewriteError::SharedName { axis: 3, .. },
     batch_of_one_input: |m| { let twin = graph(m).input[0].clone(); graph(m).input.push(twin) }, batch
-        => Refusal::Count { what: "inputs", found: 2 },
-    functions_may_do_anything: |m| m.functions.push(Vec::new()), batch => Refusal::Part { part: "functions" },
-    half_knows_opsets: |m| m.opset_import[0].version = Some(12), half => Refusal::Opset { found: Some(12), .. },
+        => RewriteError::Count { what: "inputs", found: 2 },
+    functions_may_do_anything: |m| m.functions.push(Vec::new()), batch => RewriteError::Part { part: "functions" },
+    half_knows_opsets: |m| m.opset_import[0].version = Some(12), half => RewriteError::Opset { found: Some(12), .. },
     half_knows_operators: |m| node(m, "skip").op_type = Some("Div".into()), half
-        => Refusal::Operator { node, found, .. } if node == "skip" && found == "Div",
+        => RewriteError::Operator { node, found, .. } if node == "skip" && found == "Div",
     half_knows_the_default_domain: |m| node(m, "skip").domain = Some("com.example".into()), half
-        => Refusal::Operator { found, .. } if found == "com.example.Add",
+        => RewriteError::Operator { found, .. } if found == "com.example.Add",
     half_starts_from_floats: |m| graph(m).initializer[3].data_type = Some(11), half
-        => Refusal::Element { found: Some(11), expected: DataType::Float, .. },
+        => RewriteError::Element { found: Some(11), expected: DataType::Float, .. },
     half_needs_all_elements: |m| graph(m).initializer[0].dims[0] += 1, half
-        => Refusal::Weight { tensor, .. } if tensor == "first.weight",
+        => RewriteError::Weight { tensor, .. } if tensor == "first.weight",
     half_needs_the_elements_here: |m| graph(m).initializer[0].external_data.push(Vec::new()), half
-        => Refusal::Weight { .. },
-    half_needs_elements_once: |m| graph(m).initializer[0].int32_data.push(1), half => Refusal::Weight { .. },
+        => RewriteError::Weight { .. },
+    half_needs_elements_once: |m| graph(m).initializer[0].int32_data.push(1), half => RewriteError::Weight { .. },
     half_survives_huge_shapes: |m| graph(m).initializer[0].dims = vec![i64::MAX, i64::MAX], half
-        => Refusal::Weight { .. },
-    half_survives_negative_shapes: |m| graph(m).initializer[0].dims[0] = -2, half => Refusal::Weight { .. },
+        => RewriteError::Weight { .. },
+    half_survives_negative_shapes: |m| graph(m).initializer[0].dims[0] = -2, half => RewriteError::Weight { .. },
     half_keeps_callers_weights: |m| {
         let mut info = graph(m).input[0].clone();
         info.name = Some("first.weight".into());
         graph(m).input.push(info);
-    }, half => Refusal::Replaceable { .. },
+    }, half => RewriteError::Replaceable { .. },
     half_needs_a_node_before_the_output: |m| graph(m).output[0].name = Some("image".into()), half
-        => Refusal::NoNode { .. },
+        => RewriteError::NoNode { .. },
     convolutions_need_shapes: |m| node(m, "skip").op_type = Some("NonZero".into()), own
-        => Refusal::Shapes(CheckError::Operator { found, .. }) if found == "NonZero",
+        => RewriteError::Shapes(CheckError::Operator { found, .. }) if found == "NonZero",
     convolutions_keep_callers_weights: |m| {
         let mut info = graph(m).input[0].clone();
         info.name = Some("first.weight".into());
         graph(m).input.push(info);
-    }, own => Refusal::Replaceable { .. },
+    }, own => RewriteError::Replaceable { .. },
     norms_know_operators: |m| node(m, "skip").op_type = Some("Reshape".into()), norm
-        => Refusal::Operator { found, .. } if found == "Reshape",
+        => RewriteError::Operator { found, .. } if found == "Reshape",
     norms_need_volumes: |m| {
         let kind = graph(m).input[0].r#type.as_mut().unwrap().tensor_type.as_mut().unwrap();
         kind.shape.as_mut().unwrap().dim.pop();
-    }, norm => Refusal::Axes { found: 4, expected: 5, .. },
+    }, norm => RewriteError::Axes { found: 4, expected: 5, .. },
     heads_have_one_voxel: |m| node(m, "head").attribute[0].ints[1] = 3, head
-        => Refusal::NoHead { why: HeadProblem::Attribute { attribute } } if attribute == "kernel_shape",
+        => RewriteError::NoHead { why: HeadProblem::Attribute { attribute } } if attribute == "kernel_shape",
     heads_are_not_strided: |m| node(m, "head").attribute[2].ints[0] = 2, head
-        => Refusal::NoHead { why: HeadProblem::Attribute { .. } },
+        => RewriteError::NoHead { why: HeadProblem::Attribute { .. } },
     heads_are_not_padded: |m| node(m, "head").attribute[1].ints[5] = 1, head
-        => Refusal::NoHead { why: HeadProblem::Attribute { .. } },
+        => RewriteError::NoHead { why: HeadProblem::Attribute { .. } },
     heads_have_one_group: |m| node(m, "head").attribute[4].i = Some(2), head
-        => Refusal::NoHead { why: HeadProblem::Attribute { .. } },
+        => RewriteError::NoHead { why: HeadProblem::Attribute { .. } },
     heads_have_known_attributes: |m| node(m, "head").attribute.push(AttributeProto::int("auto_pad", 1)), head
-        => Refusal::NoHead { why: HeadProblem::Attribute { .. } },
+        => RewriteError::NoHead { why: HeadProblem::Attribute { .. } },
     heads_have_constant_weights: |m| node(m, "head").input[1] = "fine.conv2".into(), head
-        => Refusal::NoHead { why: HeadProblem::Weight { input: "weight" } },
+        => RewriteError::NoHead { why: HeadProblem::Weight { input: "weight" } },
     heads_have_constant_biases: |m| node(m, "head").input[2] = "fine.conv2".into(), head
-        => Refusal::NoHead { why: HeadProblem::Weight { input: "bias" } },
+        => RewriteError::NoHead { why: HeadProblem::Weight { input: "bias" } },
     heads_have_a_bias_per_class: |m| node(m, "head").input[2] = "fine.norm1.bias".into(), head
-        => Refusal::NoHead { why: HeadProblem::Weight { input: "bias" } },
+        => RewriteError::NoHead { why: HeadProblem::Weight { input: "bias" } },
     heads_have_weights_of_space: |m| node(m, "head").input[1] = "first.weight".into(), head
-        => Refusal::NoHead { why: HeadProblem::Weight { input: "weight" } },
+        => RewriteError::NoHead { why: HeadProblem::Weight { input: "weight" } },
     features_are_the_heads_alone: |m| {
         let features = node(m, "head").input[0].clone();
         node(m, "fine.conv2").input[0] = features;
-    }, head => Refusal::NoHead { why: HeadProblem::Features { .. } },
+    }, head => RewriteError::NoHead { why: HeadProblem::Features { .. } },
     features_are_not_the_input: |m| node(m, "head").input[0] = "image".into(), head
-        => Refusal::NoHead { why: HeadProblem::Features { value } } if value == "image",
+        => RewriteError::NoHead { why: HeadProblem::Features { value } } if value == "image",
     the_output_is_not_used_again: |m| node(m, "skip").input[1] = "logits".into(), head
-        => Refusal::NoHead { why: HeadProblem::Features { .. } },
+        => RewriteError::NoHead { why: HeadProblem::Features { .. } },
     graphs_in_graphs_may_use_anything: |m| node(m, "skip").attribute.push(AttributeProto {
         g: Some(Vec::new().into()), ..Default::default()
-    }), head => Refusal::Subgraph { .. },
+    }), head => RewriteError::Subgraph { .. },
     heads_hold_numbers: |m| {
         let bias = graph(m).initializer.last_mut().unwrap();
         bias.raw_data = Some([f32::INFINITY; 3].iter().flat_map(|value| value.to_le_bytes()).collect());
-    }, head => Refusal::NotFinite { tensor } if tensor == "head.bias",
+    }, head => RewriteError::NotFinite { tensor } if tensor == "head.bias",
     outputs_declare_their_channels: |m| {
         let kind = graph(m).output[0].r#type.as_mut().unwrap().tensor_type.as_mut().unwrap();
         kind.shape = None;
-    }, head => Refusal::NoHead { why: HeadProblem::Undeclared { classes: 3 } },
+    }, head => RewriteError::NoHead { why: HeadProblem::Undeclared { classes: 3 } },
 }
 
 fn batch_axis(model: &mut ModelProto) -> &mut DimensionProto {
@@ -394,7 +394,7 @@ fn heads_are_only_taken_off_where_that_saves_something() {
     };
     assert_eq!(
         Network::from(model).split_head(),
-        Err(Refusal::NoHead { why })
+        Err(RewriteError::NoHead { why })
     );
 }
 

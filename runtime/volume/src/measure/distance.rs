@@ -18,14 +18,14 @@ pub(super) fn squared_distances(sites: &Array3<bool>, spacing: [f64; 3]) -> Arra
     let planes: Vec<_> = squares.axis_iter_mut(Axis(0)).collect();
     planes
         .into_par_iter()
-        .for_each_init(Scratch::default, |scratch, mut plane| {
+        .for_each_init(DistanceScratch::default, |scratch, mut plane| {
             scratch.transform_lines(plane.view_mut().reversed_axes(), spacing[2]);
             scratch.transform_lines(plane, spacing[1]);
         });
     let planes: Vec<_> = squares.axis_iter_mut(Axis(1)).collect();
     planes
         .into_par_iter()
-        .for_each_init(Scratch::default, |scratch, plane| {
+        .for_each_init(DistanceScratch::default, |scratch, plane| {
             scratch.transform_lines(plane, spacing[0])
         });
     squares
@@ -33,12 +33,12 @@ pub(super) fn squared_distances(sites: &Array3<bool>, spacing: [f64; 3]) -> Arra
 
 /// Buffers for a block of lines and the lower envelope of one.
 #[derive(Default)]
-struct Scratch {
+struct DistanceScratch {
     lines: Vec<f64>,
     envelope: Envelope,
 }
 
-impl Scratch {
+impl DistanceScratch {
     /// Transforms every line along the first axis, in place.
     fn transform_lines(&mut self, mut plane: ArrayViewMut2<'_, f64>, spacing: f64) {
         let length = plane.dim().0;

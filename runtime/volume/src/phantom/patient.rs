@@ -16,7 +16,7 @@ struct Tissues {
 }
 
 /// A body with its organs, in positions from -1 to 1 along the patient's axes.
-pub(super) struct Patient {
+pub(super) struct SyntheticPatient {
     tissues: Tissues,
     scanner: Scanner,
     body: Blob,
@@ -31,7 +31,7 @@ pub(super) struct Patient {
     edge: f64,
 }
 
-impl Patient {
+impl SyntheticPatient {
     /// Draws a patient.
     pub(super) fn new(settings: &PhantomSettings) -> Self {
         let random = &mut Random::new(settings.seed);

@@ -46,7 +46,7 @@ pub fn cost(
     let further = further.iter().fold(0, |sum: u64, (grid, channels)| {
         sum.saturating_add(bytes(grid, *channels))
     });
-    let mut state = State {
+    let mut state = CostState {
         grid: first.0,
         channels: first.1,
         further,
@@ -65,7 +65,7 @@ pub fn cost(
 }
 
 /// What is held after some steps.
-struct State {
+struct CostState {
     grid: Geometry,
     channels: usize,
     /// Bytes of images that are not matched yet.
@@ -73,7 +73,7 @@ struct State {
     peak: u64,
 }
 
-impl State {
+impl CostState {
     /// Counts bytes that are held besides the images.
     fn take(&mut self, bytes_besides: u64) {
         let held = bytes(&self.grid, self.channels).saturating_add(self.further);

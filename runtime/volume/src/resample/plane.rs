@@ -2,8 +2,8 @@
 
 use super::coordinates::Coordinates;
 use super::error::ResampleError;
-use super::separable::{Buffers, Separable};
-use super::trilinear::Scratch;
+use super::separable::{LineBuffers, Separable};
+use super::trilinear::SlabScratch;
 use crate::geometry::Geometry;
 
 /// Trilinear resampling of one output plane from the two input planes around it, so that neither grid need exist as a
@@ -41,7 +41,7 @@ impl PlaneSampler {
         low: &[f32],
         high: &[f32],
         output: &mut [f32],
-        scratch: &mut Scratch,
+        scratch: &mut SlabScratch,
     ) {
         self.separable
             .plane(x, [low, high], output, &mut scratch.buffers);
@@ -65,8 +65,8 @@ impl PlaneSampler {
         );
         let channels = low.len() / per_plane;
         scratch.rows.resize(channels * nz, 0.0);
-        scratch.buffers.resize_with(channels, Buffers::default);
-        scratch.buffers.iter_mut().for_each(Buffers::forget);
+        scratch.buffers.resize_with(channels, LineBuffers::default);
+        scratch.buffers.iter_mut().for_each(LineBuffers::forget);
         let planes = low
             .chunks_exact(per_plane)
             .zip(high.chunks_exact(per_plane));
@@ -86,7 +86,7 @@ impl PlaneSampler {
 /// Buffers that one thread reuses for rows.
 #[derive(Default)]
 pub(crate) struct RowScratch {
-    buffers: Vec<Buffers>,
+    buffers: Vec<LineBuffers>,
     rows: Vec<f32>,
 }
 
@@ -122,7 +122,7 @@ mod tests {
             });
             let whole = VolumeSampler::new(data.view(), &from.affine, &to, 1e-4).unwrap().slabs(0, shapes[3]);
             let sampler = PlaneSampler::new(&from, &to, 1e-4).unwrap().unwrap();
-            let mut scratch = Scratch::default();
+            let mut scratch = SlabScratch::default();
             let mut plane = vec![f32::NAN; shapes[4] * shapes[5]];
             for (channel, x) in (0..2).flat_map(|channel| (0..shapes[3]).map(move |x| (channel, x))) {
                 let [low, high] = sampler.neighbors(x).map(|x| data.slice(s![channel, x, .., ..]));

@@ -101,7 +101,7 @@ pub(super) struct Separable {
 
 /// Buffers of [`Separable`]: three input lines, each with its last value repeated.
 #[derive(Default)]
-pub(super) struct Buffers {
+pub(super) struct LineBuffers {
     low: Held,
     high: Held,
     between: Vec<f32>,
@@ -161,7 +161,7 @@ impl Separable {
         x: usize,
         neighbors: [&[f32]; 2],
         output: &mut [f32],
-        buffers: &mut Buffers,
+        buffers: &mut LineBuffers,
     ) {
         buffers.forget();
         let rows = output.chunks_exact_mut(self.line.low.len());
@@ -176,10 +176,10 @@ impl Separable {
         [x, y]: [usize; 2],
         [low, high]: [&[f32]; 2],
         row: &mut [f32],
-        buffers: &mut Buffers,
+        buffers: &mut LineBuffers,
     ) {
         let (across, tap, nz) = (self.taps[0][x], self.taps[1][y], self.from[2]);
-        let Buffers {
+        let LineBuffers {
             low: first,
             high: second,
             between,
@@ -205,7 +205,7 @@ impl Separable {
     }
 }
 
-impl Buffers {
+impl LineBuffers {
     pub(super) fn forget(&mut self) {
         (self.low.y, self.high.y) = (None, None);
     }
@@ -298,7 +298,7 @@ mod tests {
                 .collect();
             *nan.get_mut(&mut source) = f32::NAN;
             let expected = axis_by_axis(&source, from.shape, &taps);
-            let mut buffers = Buffers::default();
+            let mut buffers = LineBuffers::default();
             let mut plane = vec![0.0; to.shape[1] * to.shape[2]];
             for (x, expected) in expected.chunks_exact(plane.len()).enumerate() {
                 let planes: Vec<_> = source.chunks_exact(separable.values_per_plane()).collect();

@@ -1,12 +1,12 @@
 //! Trilinear interpolation, one output slab at a time.
 
 use super::coordinates::Coordinates;
-use super::separable::{Buffers, Separable, Tap};
+use super::separable::{LineBuffers, Separable, Tap};
 
 /// Buffers that one thread reuses from slab to slab.
 #[derive(Default)]
-pub(crate) struct Scratch {
-    pub(super) buffers: Buffers,
+pub(crate) struct SlabScratch {
+    pub(super) buffers: LineBuffers,
     coordinates: [Vec<f64>; 3],
 }
 
@@ -28,7 +28,13 @@ impl Trilinear {
     }
 
     /// Fills the output slab `[Y, Z]` at `x` from one channel of the input.
-    pub(super) fn slab(&self, source: &[f32], x: usize, slab: &mut [f32], scratch: &mut Scratch) {
+    pub(super) fn slab(
+        &self,
+        source: &[f32],
+        x: usize,
+        slab: &mut [f32],
+        scratch: &mut SlabScratch,
+    ) {
         match self {
             Self::Separable(separable) => {
                 let per_plane = separable.values_per_plane();

@@ -7,7 +7,7 @@ use crate::orientation::AxisTransform;
 
 /// One axis of a window grid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Axis {
+struct AxisWindows {
     /// Extent of the volume.
     volume: usize,
     /// Extent of the window.
@@ -20,7 +20,7 @@ struct Axis {
     reversed: bool,
 }
 
-impl Axis {
+impl AxisWindows {
     fn new(volume: usize, window: usize, overlap: f64) -> Self {
         // Truncated in f64 like the reference: 10 voxels at overlap 0.8 step by 1, since 10 * (1 - 0.8) < 2.
         let step = (window as f64 * (1.0 - overlap)) as usize;
@@ -116,7 +116,7 @@ pub(super) struct Span {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowGrid {
-    axes: [Axis; 3],
+    axes: [AxisWindows; 3],
 }
 
 impl WindowGrid {
@@ -129,7 +129,7 @@ impl WindowGrid {
             return Err(WindowError::EmptyVolume { shape: volume });
         }
         let axes = std::array::from_fn(|axis| {
-            Axis::new(volume[axis], plan.size[axis], plan.overlap[axis])
+            AxisWindows::new(volume[axis], plan.size[axis], plan.overlap[axis])
         });
         Ok(Self { axes })
     }
@@ -151,7 +151,7 @@ impl WindowGrid {
     pub fn count(&self) -> usize {
         self.axes
             .iter()
-            .map(Axis::count)
+            .map(AxisWindows::count)
             .fold(1, usize::saturating_mul)
     }
 
@@ -245,7 +245,7 @@ mod tests {
     }
 
     fn starts(volume: usize, window: usize, overlap: f64) -> (usize, Vec<usize>) {
-        let axis = Axis::new(volume, window, overlap);
+        let axis = AxisWindows::new(volume, window, overlap);
         (axis.interval, axis.starts().collect())
     }
 
@@ -306,7 +306,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_voxel_is_covered(volume in 1..200usize, window in 1..80usize, overlap in 0.0..0.99f64) {
-            let axis = Axis::new(volume, window, overlap);
+            let axis = AxisWindows::new(volume, window, overlap);
             let mut next = 0;
             for span in axis.starts().map(|start| axis.span(start)) {
                 prop_assert!(span.volume.start <= next && span.volume.end > next, "{axis:?} {span:?}");

@@ -15,7 +15,7 @@ pub(super) const MAX_KERNEL: usize = 8;
 
 /// Positions of a group that follow one another along the last axis.
 #[derive(Clone, Copy)]
-struct Run {
+struct PositionRun {
     /// Voxel that lane 0 would see with the kernel's first voxel.
     base: isize,
     /// For the first two axes, bits of the kernel's voxels that are inside the volume.
@@ -29,7 +29,7 @@ fn runs(
     layer: &VolumeConvolution,
     output: [usize; 3],
     positions: Range<usize>,
-    runs: &mut Vec<Run>,
+    runs: &mut Vec<PositionRun>,
 ) {
     runs.clear();
     let [_, height, width] = output;
@@ -55,7 +55,7 @@ fn runs(
             }
         }
         let [_, y, z] = layer.input.map(|size| size as isize);
-        runs.push(Run {
+        runs.push(PositionRun {
             base: (first(0) * y + first(1)) * z + first(2) - (lane * layer.stride[2]) as isize,
             inside: [bits(0), bits(1)],
             lanes,
@@ -85,7 +85,7 @@ impl Instructions {
         for (group, start) in positions.clone().step_by(LANES).enumerate() {
             let range = start..positions.end.min(start + LANES);
             runs(layer, output, range, &mut group_runs);
-            let group = Group {
+            let group = PositionGroup {
                 layer,
                 runs: &group_runs,
                 input,
@@ -111,14 +111,14 @@ impl Instructions {
 }
 
 /// A group of positions whose inputs are packed.
-struct Group<'a> {
+struct PositionGroup<'a> {
     layer: &'a VolumeConvolution,
-    runs: &'a [Run],
+    runs: &'a [PositionRun],
     input: &'a [f32],
     to: &'a mut [f32],
 }
 
-impl Group<'_> {
+impl PositionGroup<'_> {
     /// Calls `copy` for every channel and voxel of the kernel on the first two axes: what is to be added to a run's base, the
     /// bits of the voxel on both axes, and where the packed values begin.
     #[inline(always)]
@@ -157,7 +157,7 @@ impl Group<'_> {
     }
 }
 
-impl Run {
+impl PositionRun {
     /// Whether a voxel of the kernel on the first two axes is inside the volume.
     fn sees(&self, bits: [u32; 2]) -> bool {
         self.inside[0] & bits[0] != 0 && self.inside[1] & bits[1] != 0

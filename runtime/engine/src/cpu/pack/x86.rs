@@ -2,9 +2,9 @@
 
 use std::arch::x86_64::*;
 
-use super::{Group, LANES, PANEL};
+use super::{LANES, PANEL, PositionGroup};
 
-impl Group<'_> {
+impl PositionGroup<'_> {
     /// Packs with AVX-512F.
     #[target_feature(enable = "avx512f")]
     pub(super) fn avx512(mut self) {

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::postprocess::{Activation, LabelingError};
 use crate::preprocess::PreprocessError;
-use crate::resample::{PlaneSampler, RowScratch, Scratch};
+use crate::resample::{PlaneSampler, RowScratch, SlabScratch};
 
 /// Interpolates planes of the output between the available prepared ones, `[K, planes, Y, Z]`.
 pub(super) fn resampled(
@@ -30,7 +30,7 @@ pub(super) fn resampled(
         block
             .par_chunks_exact_mut((y * z).max(1))
             .enumerate()
-            .for_each_init(Scratch::default, |scratch, (index, output)| {
+            .for_each_init(SlabScratch::default, |scratch, (index, output)| {
                 let (class, x) = (index / range.len(), range.start + index % range.len());
                 let [low, high] = sampler.neighbors(x);
                 sampler.plane(

@@ -7,7 +7,7 @@ use crate::proto::DataType;
 
 /// What keeps a network from being rewritten: it may run as it is.
 #[derive(Debug, Clone, PartialEq, Error)]
-pub enum Refusal {
+pub enum RewriteError {
     #[error("the network has no graph")]
     NoGraph,
     /// A part that may refer to values of the graph.
