@@ -3,6 +3,7 @@
 
 #[path = "../../onnx/tests/example/mod.rs"]
 mod network;
+mod operators;
 
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
