@@ -1,13 +1,15 @@
 //! Segmentation networks in Burn, each written once.
 //!
-//! A network describes its forward pass over [`NetworkOps`]: run with [`Eager`] it computes Burn tensors, run with the
+//! A network describes its forward pass over [`NetworkOps`]: run with [`Eager`](ops::Eager) it computes Burn tensors, run with the
 //! exporter's lowering it writes an ONNX graph. What is trained and what is deployed cannot drift apart.
 
 pub mod blocks;
 pub mod families;
 pub mod monai;
 mod network;
-mod ops;
+pub mod ops;
+mod segmentation;
 
 pub use network::{Network, init};
-pub use ops::{Eager, Heads, NetworkOps, SegmentationNetwork};
+pub use ops::NetworkOps;
+pub use segmentation::{Heads, SegmentationNetwork};

@@ -6,7 +6,8 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use vesal_network::{ConfigError, NetworkConfig};
 
 use crate::families::segresnet_ds::SegResNetDs;
-use crate::ops::{Heads, NetworkOps, SegmentationNetwork};
+use crate::ops::NetworkOps;
+use crate::segmentation::{Heads, SegmentationNetwork};
 
 /// Declares [`Network`] from the networks of all families.
 ///

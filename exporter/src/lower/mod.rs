@@ -1,17 +1,21 @@
 //! Lowers a network to an ONNX graph: one more interpreter of its forward pass, one that writes it down.
 
+mod error;
+mod initializers;
+mod operations;
 mod recorder;
 
 use burn::tensor::backend::Backend;
 use prost::Message;
-use thiserror::Error;
+use vesal_models::ops::Shape;
 use vesal_models::{Heads, Network, SegmentationNetwork};
 use vesal_network::NetworkConfig;
 use vesal_onnx::Axis;
-use vesal_onnx::check::{CheckError, check_bytes};
+use vesal_onnx::check::check_bytes;
 use vesal_onnx::proto::ModelProto;
 
-use recorder::Recorder;
+pub use error::LowerError;
+use recorder::{Recorded, Recorder};
 
 /// Name of the graph's input, `[N, C, X, Y, Z]`.
 pub const INPUT: &str = "image";
@@ -19,54 +23,6 @@ pub const INPUT: &str = "image";
 pub const OUTPUT: &str = "logits";
 /// Name of the free axis N.
 pub const BATCH: &str = "batch";
-
-/// Why a network cannot be lowered.
-#[derive(Debug, Error)]
-pub enum LowerError {
-    /// The window does not fit the network's strides.
-    #[error("the window has {found} voxels on axis {axis}, expected a multiple of {factor}")]
-    Window {
-        /// Axis, from 0.
-        axis: usize,
-        /// Voxels of the window.
-        found: usize,
-        /// What they must be a multiple of.
-        factor: usize,
-    },
-    /// A layer whose padding depends on its input.
-    #[error("layer `{layer}` has implicit padding, expected explicit padding")]
-    ImplicitPadding {
-        /// The layer.
-        layer: String,
-    },
-    /// A parameter that the network does not list.
-    #[error("a {operator} layer has a parameter that the network does not list among its own")]
-    UnknownParameter {
-        /// The layer's operator.
-        operator: &'static str,
-    },
-    /// A parameter that cannot be read as 32-bit floats.
-    #[error("parameter `{parameter}` cannot be read as 32-bit floats")]
-    Parameter {
-        /// The parameter.
-        parameter: String,
-    },
-    /// A parameter that is not a number.
-    #[error("parameter `{parameter}` has a value that is infinite or not a number")]
-    NotFinite {
-        /// The parameter.
-        parameter: String,
-    },
-    /// A forward pass without a single output.
-    #[error("the network gives {found} outputs at input resolution, expected 1")]
-    Outputs {
-        /// How many.
-        found: usize,
-    },
-    /// The graph breaks a rule of ONNX.
-    #[error("the lowered network breaks a rule of ONNX")]
-    Check(#[from] CheckError),
-}
 
 /// Lowers a network for windows of this shape.
 ///
@@ -82,24 +38,47 @@ pub fn lower<B: Backend>(
     window: [usize; 3],
 ) -> Result<ModelProto, LowerError> {
     check_window(config, window)?;
-    let mut recorder = Recorder::new(config.key(), network);
-    let spatial = window.map(Axis::Fixed);
-    let shape = |channels| {
-        let mut shape = vec![Axis::Free(BATCH), Axis::Fixed(channels)];
-        shape.extend(spatial);
-        shape
+    let channels = [config.in_channels(), config.out_channels()];
+    lower_module(network, config.key(), channels, window)
+}
+
+/// Lowers any network that fits the window, under this name; see [`lower`].
+///
+/// **Shapes**: from `channels[0]` to `channels[1]` channels.
+///
+/// **Errors**: [`LowerError`].
+pub fn lower_module<B: Backend>(
+    network: &impl SegmentationNetwork<B>,
+    name: &str,
+    channels: [usize; 2],
+    window: [usize; 3],
+) -> Result<ModelProto, LowerError> {
+    let mut recorder = Recorder::new(name, network);
+    let [image, logits] = channels.map(|channels| {
+        let [x, y, z] = window;
+        Shape::batched([1, channels, x, y, z])
+    });
+    let image = Recorded {
+        name: INPUT.into(),
+        shape: image,
     };
-    recorder.graph.input(INPUT, &shape(config.in_channels()));
-    let outputs = network.run(&mut recorder, INPUT.to_owned(), Heads::Finest);
+    recorder.graph.input(INPUT, &axes(&image.shape));
+    let outputs = network.run(&mut recorder, image, Heads::Finest);
     let [output] = outputs.as_slice() else {
         return Err(LowerError::Outputs {
             found: outputs.len(),
         });
     };
     let mut graph = recorder.finish()?;
-    graph.rename(output, OUTPUT);
-    graph.output(OUTPUT, &shape(config.out_channels()));
+    graph.rename(&output.name, OUTPUT);
+    graph.output(OUTPUT, &axes(&logits));
     Ok(graph.finish("vesal-export"))
+}
+
+/// The axes of a volume as they are declared.
+fn axes(volume: &Shape) -> Vec<Axis<'static>> {
+    let fixed = volume.sizes()[1..].iter().copied().map(Axis::Fixed);
+    [Axis::Free(BATCH)].into_iter().chain(fixed).collect()
 }
 
 /// Lowers a network and gives the bytes of its file, checked as they will be read.

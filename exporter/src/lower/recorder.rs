@@ -1,43 +1,60 @@
-//! Writes down the operations of a forward pass.
+//! Writes down nodes and weights.
 
-use std::collections::{BTreeSet, HashMap};
-
-use burn::module::{Module, Param, ParamId};
-use burn::nn::PaddingConfig3d;
-use burn::nn::conv::{Conv3d, ConvTranspose3d};
+use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn_store::ModuleSnapshot;
-use vesal_models::NetworkOps;
-use vesal_models::blocks::InstanceNorm;
+use vesal_models::ops::Shape;
 use vesal_onnx::GraphBuilder;
 use vesal_onnx::proto::AttributeProto;
 
-use super::LowerError;
+use super::error::LowerError;
+use super::initializers::Initializers;
 
-/// Interprets a forward pass by recording it; values are the names of tensors.
+/// Interprets a forward pass by recording it.
 pub(super) struct Recorder {
     pub graph: GraphBuilder,
-    paths: HashMap<ParamId, String>,
-    names: BTreeSet<String>,
-    initializers: BTreeSet<String>,
+    pub initializers: Initializers,
     /// First thing that went wrong: layers cannot fail in a forward pass, so recording goes on.
     error: Option<LowerError>,
 }
 
+/// A tensor of the recorded graph.
+///
+/// Where the first axis is N times a constant, the recorded tensor has two axes, N and the constant: cases stay apart.
+#[derive(Debug, Clone)]
+pub(super) struct Recorded {
+    pub name: String,
+    pub shape: Shape,
+}
+
+impl Recorded {
+    /// An axis as it is counted in the graph.
+    pub fn axis(&self, axis: usize) -> usize {
+        let folded = self.shape.is_batched() && self.shape[0] != 1;
+        axis + usize::from(folded && axis > 0)
+    }
+
+    /// The last axis as it is counted in the graph.
+    pub fn last_axis(&self) -> usize {
+        self.axis(self.shape.rank() - 1)
+    }
+
+    /// Something for every axis of the graph's tensor; that for N comes first.
+    pub fn by_axis<T: Clone>(&self, values: impl IntoIterator<Item = T>, folded: T) -> Vec<T> {
+        let mut values: Vec<T> = values.into_iter().collect();
+        if self.axis(1) == 2 {
+            values.insert(1, folded);
+        }
+        values
+    }
+}
+
 impl Recorder {
-    /// A recorder of a network whose parameters have these names.
+    /// A recorder of a network.
     pub fn new<B: Backend, M: Module<B>>(graph: &str, network: &M) -> Self {
-        let parameters = network.collect(None, None, true);
-        let paths = parameters
-            .iter()
-            .filter_map(|parameter| Some((parameter.tensor_id?, parameter.full_path())))
-            .collect();
         Self {
             graph: GraphBuilder::new(graph),
-            paths,
-            names: BTreeSet::new(),
-            initializers: BTreeSet::new(),
+            initializers: Initializers::new(network),
             error: None,
         }
     }
@@ -50,135 +67,98 @@ impl Recorder {
         }
     }
 
-    fn fail(&mut self, error: LowerError) {
+    pub fn fail(&mut self, error: LowerError) {
         self.error.get_or_insert(error);
     }
 
     /// Adds a weight unless it is there already, and gives its name.
-    fn weight<B: Backend, const D: usize>(
+    pub fn weight<B: Backend, const D: usize>(
         &mut self,
         operator: &'static str,
         parameter: &Param<Tensor<B, D>>,
     ) -> String {
-        let Some(path) = self.paths.get(&parameter.id).cloned() else {
-            self.fail(LowerError::UnknownParameter { operator });
-            return String::new();
-        };
-        if !self.initializers.insert(path.clone()) {
-            return path;
-        }
-        let data = parameter.val().into_data().convert::<f32>();
-        match data.as_slice::<f32>() {
-            Ok(values) if values.iter().all(|value| value.is_finite()) => {
-                self.graph.initializer(&path, &parameter.dims(), values);
+        let name = self
+            .initializers
+            .weight(&mut self.graph, operator, parameter);
+        name.unwrap_or_else(|error| {
+            self.fail(error);
+            String::new()
+        })
+    }
+
+    /// A weight of a normalization, or a vector of one value in its place.
+    pub fn weight_or<B: Backend>(
+        &mut self,
+        operator: &'static str,
+        parameter: &Option<Param<Tensor<B, 1>>>,
+        (name, value, count): (&str, f32, usize),
+    ) -> String {
+        match parameter {
+            Some(parameter) => self.weight(operator, parameter),
+            None => {
+                let graph = &mut self.graph;
+                self.initializers.filled(graph, name, value, count)
             }
-            Ok(_) => self.fail(LowerError::NotFinite {
-                parameter: path.clone(),
-            }),
-            Err(_) => self.fail(LowerError::Parameter {
-                parameter: path.clone(),
-            }),
         }
-        path
     }
 
     /// Adds a node whose output has the same name as itself.
-    fn node(
+    pub fn node(
         &mut self,
         operator: &str,
         name: String,
         inputs: Vec<String>,
         attributes: Vec<AttributeProto>,
-    ) -> String {
-        let mut unique = name.clone();
-        let mut uses = 1;
-        while !self.names.insert(unique.clone()) {
-            uses += 1;
-            unique = format!("{name}.{uses}");
+        shape: Shape,
+    ) -> Recorded {
+        let name = self.initializers.unique(name);
+        self.graph.node(operator, &name, inputs, &name, attributes);
+        Recorded { name, shape }
+    }
+
+    /// Adds a node that is called by its first input and what it does.
+    pub fn operation(
+        &mut self,
+        operator: &str,
+        verb: &str,
+        inputs: Vec<String>,
+        attributes: Vec<AttributeProto>,
+        shape: Shape,
+    ) -> Recorded {
+        let name = format!("{}.{verb}", inputs[0]);
+        self.node(operator, name, inputs, attributes, shape)
+    }
+
+    /// Adds a node whose further inputs are integers.
+    pub fn with_integers<const I: usize>(
+        &mut self,
+        operator: &str,
+        verb: &str,
+        x: &Recorded,
+        integers: [(&str, Vec<i64>); I],
+        shape: Shape,
+    ) -> Recorded {
+        let name = format!("{}.{verb}", x.name);
+        let mut inputs = vec![x.name.clone()];
+        for (input, values) in integers {
+            let graph = &mut self.graph;
+            inputs.push(self.initializers.integers(graph, &name, input, values));
         }
-        self.graph
-            .node(operator, &unique, inputs, &unique, attributes);
-        unique
-    }
-}
-
-/// Path of a layer, from that of its weight.
-fn layer(weight: &str) -> String {
-    weight.strip_suffix(".weight").unwrap_or(weight).to_owned()
-}
-
-/// The same padding at both ends of every axis.
-fn pads(padding: [usize; 3]) -> impl Iterator<Item = usize> {
-    padding.into_iter().chain(padding)
-}
-
-impl<B: Backend> NetworkOps<B> for Recorder {
-    type Value = String;
-
-    fn conv(&mut self, module: &Conv3d<B>, x: String) -> String {
-        let weight = self.weight("Conv", &module.weight);
-        let name = layer(&weight);
-        let mut inputs = vec![x, weight];
-        inputs.extend(module.bias.as_ref().map(|bias| self.weight("Conv", bias)));
-        let padding = match &module.padding {
-            PaddingConfig3d::Explicit(x, y, z) => [*x, *y, *z],
-            PaddingConfig3d::Valid => [0; 3],
-            PaddingConfig3d::Same => {
-                self.fail(LowerError::ImplicitPadding {
-                    layer: name.clone(),
-                });
-                [0; 3]
-            }
-        };
-        let attributes = vec![
-            AttributeProto::ints("dilations", module.dilation),
-            AttributeProto::int("group", module.groups),
-            AttributeProto::ints("kernel_shape", module.kernel_size),
-            AttributeProto::ints("pads", pads(padding)),
-            AttributeProto::ints("strides", module.stride),
-        ];
-        self.node("Conv", name, inputs, attributes)
+        self.node(operator, name, inputs, Vec::new(), shape)
     }
 
-    fn conv_transpose(&mut self, module: &ConvTranspose3d<B>, x: String) -> String {
-        let weight = self.weight("ConvTranspose", &module.weight);
-        let name = layer(&weight);
-        let mut inputs = vec![x, weight];
-        inputs.extend(
-            module
-                .bias
-                .as_ref()
-                .map(|bias| self.weight("ConvTranspose", bias)),
-        );
-        let attributes = vec![
-            AttributeProto::ints("dilations", module.dilation),
-            AttributeProto::int("group", module.groups),
-            AttributeProto::ints("kernel_shape", module.kernel_size),
-            AttributeProto::ints("output_padding", module.padding_out),
-            AttributeProto::ints("pads", pads(module.padding)),
-            AttributeProto::ints("strides", module.stride),
-        ];
-        self.node("ConvTranspose", name, inputs, attributes)
+    /// Adds a reshape; the number of cases follows from the other sizes.
+    pub fn reshaped(&mut self, x: &Recorded, shape: Shape) -> Recorded {
+        let (first, sizes) = shape.sizes().split_at(usize::from(shape.is_batched()));
+        let cases = first.iter().map(|_| -1);
+        let folded = first.iter().filter(|&&size| size != 1);
+        let sizes = folded.chain(sizes).map(|&size| size as i64);
+        let sizes = cases.chain(sizes).collect();
+        self.with_integers("Reshape", "reshape", x, [("shape", sizes)], shape)
     }
 
-    fn instance_norm(&mut self, module: &InstanceNorm<B>, x: String) -> String {
-        let weight = self.weight("InstanceNormalization", &module.weight);
-        let bias = self.weight("InstanceNormalization", &module.bias);
-        let attributes = vec![AttributeProto::float("epsilon", module.epsilon as f32)];
-        let name = layer(&weight);
-        self.node(
-            "InstanceNormalization",
-            name,
-            vec![x, weight, bias],
-            attributes,
-        )
-    }
-
-    fn relu(&mut self, x: String) -> String {
-        self.node("Relu", format!("{x}.relu"), vec![x], Vec::new())
-    }
-
-    fn add(&mut self, a: String, b: String) -> String {
-        self.node("Add", format!("{a}.add"), vec![a, b], Vec::new())
+    /// Adds a product of matrices.
+    pub fn product(&mut self, a: String, b: String, shape: Shape) -> Recorded {
+        self.operation("MatMul", "matmul", vec![a, b], Vec::new(), shape)
     }
 }

@@ -1,5 +1,7 @@
 //! Networks of others and of ours, on their way into bundles.
 
+#[path = "../../../models/tests/cases/mod.rs"]
+mod cases;
 #[path = "../support/mod.rs"]
 mod support;
 #[rustfmt::skip]
@@ -14,6 +16,7 @@ mod ensembles;
 mod golden_import;
 mod hostile;
 mod import_monai;
+mod operations;
 mod package;
 mod parity;
 mod reimport;

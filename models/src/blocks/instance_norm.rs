@@ -4,18 +4,18 @@ use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Tensor, backend::Backend};
 use vesal_kernels::{DifferentiableOps, Nonlinearity};
 
-/// Normalizes each channel of each case over space, then scales and shifts it with learned weights.
+/// Normalizes each channel of each case over space, then scales and shifts it with learned weights, if it has any.
 ///
 /// **Definition**: `y = weight (x - mean) / sqrt(var + epsilon) + bias`, population variance, epsilon 1e-5.
 ///
-/// **Source**: Ulyanov et al. 2016; parameter names as in PyTorch's `InstanceNorm3d(affine=True)`, so that state dicts
-/// map one to one.
+/// **Source**: Ulyanov et al. 2016; parameter names as in PyTorch's `InstanceNorm3d`, so that state dicts map one to one.
 #[derive(Module, Debug)]
 pub struct InstanceNorm<B: Backend> {
     /// Scale, `[C]`.
-    pub weight: Param<Tensor<B, 1>>,
+    pub weight: Option<Param<Tensor<B, 1>>>,
     /// Shift, `[C]`.
-    pub bias: Param<Tensor<B, 1>>,
+    pub bias: Option<Param<Tensor<B, 1>>>,
+    pub channels: usize,
     /// Added to the variance.
     pub epsilon: f64,
 }
@@ -24,8 +24,18 @@ impl<B: Backend> InstanceNorm<B> {
     /// A normalization of this many channels, scale 1 and shift 0.
     pub fn new(channels: usize, device: &B::Device) -> Self {
         Self {
-            weight: Initializer::Ones.init([channels], device),
-            bias: Initializer::Zeros.init([channels], device),
+            weight: Some(Initializer::Ones.init([channels], device)),
+            bias: Some(Initializer::Zeros.init([channels], device)),
+            ..Self::without_weights(channels)
+        }
+    }
+
+    /// A normalization that neither scales nor shifts (PyTorch: `affine=False`).
+    pub fn without_weights(channels: usize) -> Self {
+        Self {
+            weight: None,
+            bias: None,
+            channels,
             epsilon: 1e-5,
         }
     }
@@ -37,7 +47,11 @@ impl<B: Backend> InstanceNorm<B> {
     where
         B: DifferentiableOps,
     {
-        let (weight, bias) = (self.weight.val(), self.bias.val());
+        let value = |weight: &Option<Param<Tensor<B, 1>>>, otherwise: f32| match weight {
+            Some(weight) => weight.val(),
+            None => Tensor::full([self.channels], otherwise, &x.device()),
+        };
+        let (weight, bias) = (value(&self.weight, 1.), value(&self.bias, 0.));
         vesal_kernels::instance_norm(x, weight, bias, self.epsilon as f32, nonlinearity)
     }
 }

@@ -2,12 +2,18 @@
 
 mod batch_norm;
 mod instance_norm;
+mod interpolation;
+mod layer_norm;
+mod linear;
 mod residual;
 mod running_statistic;
 mod upsample;
 
 pub use batch_norm::BatchNorm;
 pub use instance_norm::InstanceNorm;
+pub use interpolation::resize_linear;
+pub use layer_norm::LayerNorm;
+pub use linear::Linear;
 pub use residual::ResidualBlock;
 pub use running_statistic::RunningStatistic;
 pub use upsample::UpSample;

@@ -49,13 +49,20 @@ impl GraphBuilder {
     ///
     /// **Shapes**: `values` in C order, as many as the product of `shape`.
     pub fn initializer(&mut self, name: &str, shape: &[usize], values: &[f32]) {
-        let bytes: Vec<u8> = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+        self.tensor(name, shape, DataType::Float, bytes.collect());
+    }
+
+    /// Adds a vector of constant integers, such as a shape or indices.
+    pub fn integers(&mut self, name: &str, values: &[i64]) {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+        self.tensor(name, &[values.len()], DataType::Int64, bytes.collect());
+    }
+
+    fn tensor(&mut self, name: &str, shape: &[usize], data_type: DataType, bytes: Vec<u8>) {
         self.graph.initializer.push(TensorProto {
             dims: shape.iter().map(|&size| size as i64).collect(),
-            data_type: Some(DataType::Float as i32),
+            data_type: Some(data_type as i32),
             name: Some(name.into()),
             raw_data: Some(bytes.into()),
             ..Default::default()

@@ -8,7 +8,8 @@ use burn::tensor::backend::Backend;
 use vesal_network::{Family, SegResNetDsConfig, kernel_for_scale};
 
 use crate::blocks::{ResidualBlock, UpSample, conv};
-use crate::ops::{Heads, NetworkOps, SegmentationNetwork};
+use crate::ops::NetworkOps;
+use crate::segmentation::{Heads, SegmentationNetwork};
 
 /// The network. Module paths equal the keys of MONAI's state dict.
 ///

@@ -1,0 +1,132 @@
+//! Every operation that networks are written in, and an attention of them: Burn and ONNX Runtime compute the same.
+
+use std::num::NonZeroUsize;
+
+use burn::tensor::{Tensor, TensorData};
+use burn_flex::Flex;
+use ndarray::Array5;
+use prost::Message;
+use vesal_bundle::DeployPlan;
+use vesal_bundle::deploy_plan::{Activation, Channel, Label, Modality};
+use vesal_engine::{Device, EngineOptions, OnnxPredictor};
+use vesal_exporter::{lower, parity};
+use vesal_models::SegmentationNetwork;
+use vesal_onnx::check::{check, check_bytes};
+use vesal_volume::window::{Blend, Padding, WindowPlan};
+
+use crate::cases::{CASES, CHANNELS, Case, Tiny, WINDOW};
+use crate::support::{input, runtime};
+
+/// A plan whose only content is the shape of a network.
+fn plan(outputs: usize) -> DeployPlan {
+    let channel = |index| Channel::new(format!("image {index}"), Modality::Mri);
+    let label = |class_index| Label::new(format!("class {class_index}"), 0, class_index);
+    DeployPlan {
+        name: "operations".into(),
+        channels: (0..CHANNELS).map(channel).collect(),
+        labels: (0..outputs).map(label).collect(),
+        activation: Activation::Softmax,
+        preprocessing: Vec::new(),
+        window: WindowPlan {
+            size: WINDOW,
+            overlap: [0.; 3],
+            blend: Blend::Constant,
+            padding: Padding::Constant(0.),
+        },
+    }
+}
+
+/// Largest difference of what Burn and ONNX Runtime give, and largest absolute value.
+fn difference(case: Case, batch: usize) -> [f32; 2] {
+    let [x, y, z] = WINDOW;
+    let network = Tiny::<Flex>::new(case);
+    let input = input(5, [batch, CHANNELS, x, y, z]);
+    let tensor = Tensor::<Flex, 5>::from_data(
+        TensorData::new(input.iter().copied().collect(), input.shape()),
+        &Default::default(),
+    );
+    let expected = network.forward(tensor);
+    let shape = expected.dims();
+    let expected = expected.into_data().into_vec::<f32>().expect("floats");
+    let expected = Array5::from_shape_vec(shape, expected).expect("a volume");
+
+    let model =
+        lower::lower_module(&network, "tiny", [CHANNELS, shape[1]], WINDOW).expect("lowers");
+    let bytes = model.encode_to_vec();
+    check_bytes(&bytes).unwrap_or_else(|error| panic!("{case:?}: {error}"));
+    let options = EngineOptions {
+        batch: NonZeroUsize::new(batch),
+        ..EngineOptions::default()
+    };
+    let (plan, interface) = (plan(shape[1]), parity::interface());
+    let predictor = OnnxPredictor::new(
+        runtime(),
+        bytes.as_slice().into(),
+        &interface,
+        &plan,
+        Device::Cpu,
+        &options,
+    );
+    let found = predictor.and_then(|mut predictor| predictor.logits(input.view()));
+    let found = found.unwrap_or_else(|error| panic!("{case:?}: {error}"));
+    assert_eq!(found.dim(), expected.dim(), "{case:?}");
+    let differences = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+    [
+        differences.fold(0., f32::max),
+        expected
+            .iter()
+            .fold(0., |largest, value| value.abs().max(largest)),
+    ]
+}
+
+/// Cases whose operators the checker of exported networks does not know yet.
+fn is_refused(case: Case) -> bool {
+    !matches!(
+        case,
+        Case::InstanceNorm | Case::InstanceNormWithoutWeights | Case::NormRelu | Case::Relu
+    )
+}
+
+#[test]
+fn every_operation_computes_the_same_in_onnx_runtime() {
+    for case in CASES {
+        if is_refused(case) {
+            let network = Tiny::<Flex>::new(case);
+            let model = lower::lower_module(&network, "tiny", [CHANNELS; 2], WINDOW);
+            assert!(check(&model.expect("lowers")).is_err(), "{case:?}");
+            continue;
+        }
+        for batch in [1, 2] {
+            let [difference, largest] = difference(case, batch);
+            assert!(
+                difference <= 1e-5 * largest.max(1.),
+                "{case:?} of {batch} cases differs by {difference}, largest value {largest}"
+            );
+            assert!(largest > 0.1, "{case:?} vanishes");
+        }
+    }
+}
+
+#[test]
+fn parameters_and_constants_have_names_that_stay() {
+    let model = || {
+        let network = Tiny::<Flex>::new(Case::Attention);
+        lower::lower_module(&network, "tiny", [CHANNELS, 5], WINDOW).expect("lowers")
+    };
+    assert_eq!(model().encode_to_vec(), model().encode_to_vec());
+    let graph = model().graph.expect("a graph");
+    let names = graph.initializer.iter();
+    let names: Vec<&str> = names.filter_map(|tensor| tensor.name.as_deref()).collect();
+    for expected in [
+        "layer_norm.weight",
+        "layer_norm.bias",
+        "qkv.weight",
+        "qkv.bias",
+        "proj.weight",
+        "table",
+        "table.gather.indices",
+        "image.slice.axes",
+    ] {
+        assert!(names.contains(&expected), "{expected} is not in {names:?}");
+    }
+}

@@ -1,0 +1,15 @@
+//! The operations that networks are written in.
+
+mod constant;
+mod convolution;
+mod eager;
+mod network_ops;
+mod shape;
+mod value;
+
+pub use constant::{Constant, Indices};
+pub use convolution::{conv_shape, conv_transpose_shape};
+pub use eager::Eager;
+pub use network_ops::NetworkOps;
+pub use shape::Shape;
+pub use value::EagerValue;

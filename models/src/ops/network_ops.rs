@@ -1,0 +1,121 @@
+//! The operations that a forward pass consists of.
+
+use std::ops::Range;
+
+use burn::module::Param;
+use burn::nn::conv::{Conv3d, ConvTranspose3d};
+use burn::tensor::{Tensor, backend::Backend};
+
+use super::constant::{Constant, Indices};
+use super::shape::Shape;
+use crate::blocks::{InstanceNorm, LayerNorm, Linear};
+
+/// Interprets the operations of a network's forward pass.
+///
+/// [`Eager`](super::Eager) computes; the exporter's implementation records. Layers come as modules, so that an
+/// interpreter sees both hyperparameters and weights. Shapes are those of PyTorch and ONNX, whatever the order in memory;
+/// N is the number of cases, or that times a constant.
+///
+/// **Panics**: every operation does where shapes do not fit, naming them: only the author of a network can cause that.
+pub trait NetworkOps<B: Backend> {
+    /// What flows between operations: a tensor, or the name of one.
+    type Value: Clone;
+
+    /// The shape of a value.
+    fn shape<'v>(&self, x: &'v Self::Value) -> &'v Shape;
+
+    /// A parameter as a value, for operations that are no layers.
+    fn parameter<const D: usize>(&mut self, parameter: &Param<Tensor<B, D>>) -> Self::Value;
+
+    /// A constant as a value.
+    fn constant(&mut self, constant: &Constant) -> Self::Value;
+
+    /// Convolution, `[N, C, X, Y, Z]` → `[N, K, X', Y', Z']`.
+    fn conv(&mut self, layer: &Conv3d<B>, x: Self::Value) -> Self::Value;
+
+    /// Transposed convolution, `[N, C, X, Y, Z]` → `[N, K, X', Y', Z']`.
+    fn conv_transpose(&mut self, layer: &ConvTranspose3d<B>, x: Self::Value) -> Self::Value;
+
+    /// Instance normalization of a volume `[N, C, X, Y, Z]`.
+    fn instance_norm(&mut self, layer: &InstanceNorm<B>, x: Self::Value) -> Self::Value;
+
+    /// Instance normalization, then `max(·, 0)`.
+    fn norm_relu(&mut self, layer: &InstanceNorm<B>, x: Self::Value) -> Self::Value {
+        let x = self.instance_norm(layer, x);
+        self.relu(x)
+    }
+
+    /// Multiplies the spatial axes of a volume with matrices `[m, n]`, where there are some:
+    /// `[N, C, X, Y, Z]` → `[N, C, X', Y', Z']`.
+    ///
+    /// **Definition**: `y[j] = Σ_i matrix[j, i] x[i]` along each axis.
+    fn interpolate(&mut self, matrices: &[Option<Constant>; 3], x: Self::Value) -> Self::Value;
+
+    /// `max(x, 0)`.
+    fn relu(&mut self, x: Self::Value) -> Self::Value;
+
+    /// `x` where it is at least 0, else `slope x`.
+    fn leaky_relu(&mut self, x: Self::Value, slope: f32) -> Self::Value;
+
+    /// `x / 2 (1 + erf(x / √2))`.
+    fn gelu(&mut self, x: Self::Value) -> Self::Value;
+
+    /// Elementwise sum. `b` is as `a`, or repeated to its shape: aligned at the end, axes as long or of size 1.
+    fn add(&mut self, a: Self::Value, b: Self::Value) -> Self::Value;
+
+    /// Elementwise product; `b` as in [`add`](Self::add).
+    fn mul(&mut self, a: Self::Value, b: Self::Value) -> Self::Value;
+
+    /// `factor x`.
+    fn scale(&mut self, x: Self::Value, factor: f32) -> Self::Value;
+
+    /// Linear map of the last axis, `[.., C]` → `[.., K]`.
+    fn linear(&mut self, layer: &Linear<B>, x: Self::Value) -> Self::Value;
+
+    /// Products of matrices, `[.., m, k]` and `[.., k, n]` → `[.., m, n]`. Leading axes are the same, or one side lacks
+    /// them (or has them of size 1) and is repeated.
+    fn matmul(&mut self, a: Self::Value, b: Self::Value) -> Self::Value;
+
+    /// `exp(x) / Σ exp(x)` along the last axis.
+    fn softmax(&mut self, x: Self::Value) -> Self::Value;
+
+    /// Layer normalization along the last axis.
+    fn layer_norm(&mut self, layer: &LayerNorm<B>, x: Self::Value) -> Self::Value;
+
+    /// The same elements in C order in another shape. Only the first axis may change how it depends on N:
+    /// `[N, 8, ..]` → `[8 N, ..]`.
+    fn reshape(&mut self, x: Self::Value, shape: &Shape) -> Self::Value;
+
+    /// The axes in another order: axis `i` of the result is axis `axes[i]`. That of the batch stays the first.
+    fn transpose(&mut self, x: Self::Value, axes: &[usize]) -> Self::Value;
+
+    /// The elements at these indices along an axis that is not that of the batch.
+    fn gather(&mut self, x: Self::Value, axis: usize, indices: &Indices) -> Self::Value;
+
+    /// Every `step`-th element of a range along an axis that is not that of the batch.
+    fn slice(
+        &mut self,
+        x: Self::Value,
+        axis: usize,
+        range: Range<usize>,
+        step: usize,
+    ) -> Self::Value;
+
+    /// Values one behind the other along an axis that is not that of the batch; all other sizes are the same.
+    fn concat(&mut self, values: Vec<Self::Value>, axis: usize) -> Self::Value;
+
+    /// Zeros before and after the elements, as many as are given for every axis; none along that of the batch.
+    fn pad(&mut self, x: Self::Value, widths: &[[usize; 2]]) -> Self::Value;
+
+    /// The elements moved by `shift` towards the end of an axis; those beyond it come in at its start.
+    fn roll(&mut self, x: Self::Value, axis: usize, shift: usize) -> Self::Value {
+        let size = self.shape(&x)[axis];
+        let start = shift % size;
+        if start == 0 {
+            return x;
+        }
+        let tail = self.slice(x.clone(), axis, size - start..size, 1);
+        let head = self.slice(x, axis, 0..size - start, 1);
+        self.concat(vec![tail, head], axis)
+    }
+}
