@@ -8,7 +8,7 @@ use burn::nn::conv::{Conv3d, ConvTranspose3d};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use vesal_models::NetworkOps;
-use vesal_models::blocks::{InstanceNorm, LayerNorm, Linear};
+use vesal_models::blocks::{BatchNorm, InstanceNorm, LayerNorm, Linear};
 use vesal_models::ops::{Constant, Indices, Shape, conv_shape, conv_transpose_shape};
 use vesal_onnx::proto::AttributeProto;
 
@@ -108,6 +108,23 @@ impl<B: Backend> NetworkOps<B> for Recorder {
             attributes,
             shape,
         )
+    }
+
+    fn batch_norm(&mut self, module: &BatchNorm<B>, x: Recorded) -> Recorded {
+        let operator = "BatchNormalization";
+        let [channels] = module.weight.dims();
+        let shape = x.shape.normalized(1, channels);
+        let [mean, variance] = [&module.running_mean, &module.running_var];
+        let inputs = vec![
+            x.name,
+            self.weight(operator, &module.weight),
+            self.weight(operator, &module.bias),
+            self.weight(operator, &mean.parameter()),
+            self.weight(operator, &variance.parameter()),
+        ];
+        let attributes = vec![AttributeProto::float("epsilon", module.epsilon as f32)];
+        let name = layer(&inputs[1]);
+        self.node(operator, name, inputs, attributes, shape)
     }
 
     fn interpolate(&mut self, matrices: &[Option<Constant>; 3], x: Recorded) -> Recorded {

@@ -48,7 +48,8 @@ impl<B: Backend> RunningStatistic<B> {
         *self.lock() = value;
     }
 
-    fn parameter(&self) -> Param<Tensor<B, 1>> {
+    /// The value as visitors see it.
+    pub fn parameter(&self) -> Param<Tensor<B, 1>> {
         Param::initialized(self.id, self.value())
     }
 }

@@ -14,7 +14,7 @@ use super::convolution::{conv_shape, conv_transpose_shape};
 use super::network_ops::NetworkOps;
 use super::shape::Shape;
 use super::value::{CHANNELS_LAST, EagerValue, multiply_axis, primitive, same_type, tensor};
-use crate::blocks::{InstanceNorm, LayerNorm, Linear};
+use crate::blocks::{BatchNorm, InstanceNorm, LayerNorm, Linear};
 
 /// Computes with the kernels of a backend as it goes.
 ///
@@ -98,6 +98,14 @@ impl<B: DifferentiableOps> NetworkOps<B> for Eager<B> {
 
     fn norm_relu(&mut self, layer: &InstanceNorm<B>, x: EagerValue<B>) -> EagerValue<B> {
         normalize(layer, x, Nonlinearity::Relu)
+    }
+
+    fn batch_norm(&mut self, layer: &BatchNorm<B>, x: EagerValue<B>) -> EagerValue<B> {
+        normalize_batch(layer, x, Nonlinearity::Identity)
+    }
+
+    fn batch_norm_relu(&mut self, layer: &BatchNorm<B>, x: EagerValue<B>) -> EagerValue<B> {
+        normalize_batch(layer, x, Nonlinearity::Relu)
     }
 
     fn interpolate(&mut self, matrices: &[Option<Constant>; 3], x: EagerValue<B>) -> EagerValue<B> {
@@ -266,6 +274,17 @@ fn normalize<B: DifferentiableOps>(
     nonlinearity: Nonlinearity,
 ) -> EagerValue<B> {
     let shape = x.shape.normalized(1, layer.channels);
+    EagerValue::channels_last(layer.forward(x.into_channels_last(), nonlinearity), shape)
+}
+
+/// Batch normalization of a volume, and what follows.
+fn normalize_batch<B: DifferentiableOps>(
+    layer: &BatchNorm<B>,
+    x: EagerValue<B>,
+    nonlinearity: Nonlinearity,
+) -> EagerValue<B> {
+    let [channels] = layer.weight.dims();
+    let shape = x.shape.normalized(1, channels);
     EagerValue::channels_last(layer.forward(x.into_channels_last(), nonlinearity), shape)
 }
 

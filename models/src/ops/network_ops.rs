@@ -8,7 +8,7 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use super::constant::{Constant, Indices};
 use super::shape::Shape;
-use crate::blocks::{InstanceNorm, LayerNorm, Linear};
+use crate::blocks::{BatchNorm, InstanceNorm, LayerNorm, Linear};
 
 /// Interprets the operations of a network's forward pass.
 ///
@@ -42,6 +42,16 @@ pub trait NetworkOps<B: Backend> {
     /// Instance normalization, then `max(·, 0)`.
     fn norm_relu(&mut self, layer: &InstanceNorm<B>, x: Self::Value) -> Self::Value {
         let x = self.instance_norm(layer, x);
+        self.relu(x)
+    }
+
+    /// Batch normalization of a volume `[N, C, X, Y, Z]`: by the batch, whose statistics update the running ones, where
+    /// gradients are recorded, by the running ones elsewhere.
+    fn batch_norm(&mut self, layer: &BatchNorm<B>, x: Self::Value) -> Self::Value;
+
+    /// Batch normalization, then `max(·, 0)`.
+    fn batch_norm_relu(&mut self, layer: &BatchNorm<B>, x: Self::Value) -> Self::Value {
+        let x = self.batch_norm(layer, x);
         self.relu(x)
     }
 

@@ -4,7 +4,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::conv::{Conv3d, Conv3dConfig, ConvTranspose3d, ConvTranspose3dConfig};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use vesal_models::blocks::{InstanceNorm, LayerNorm, Linear, resize_linear};
+use vesal_models::blocks::{BatchNorm, InstanceNorm, LayerNorm, Linear, resize_linear};
 use vesal_models::ops::{Constant, Indices, Shape};
 use vesal_models::{Heads, NetworkOps, SegmentationNetwork};
 
@@ -25,6 +25,8 @@ pub enum Case {
     InstanceNorm,
     InstanceNormWithoutWeights,
     NormRelu,
+    BatchNorm,
+    BatchNormRelu,
     Relu,
     LeakyRelu,
     Gelu,
@@ -47,12 +49,14 @@ pub enum Case {
     Attention,
 }
 
-pub const CASES: [Case; 25] = [
+pub const CASES: [Case; 27] = [
     Case::Conv,
     Case::ConvTranspose,
     Case::InstanceNorm,
     Case::InstanceNormWithoutWeights,
     Case::NormRelu,
+    Case::BatchNorm,
+    Case::BatchNormRelu,
     Case::Relu,
     Case::LeakyRelu,
     Case::Gelu,
@@ -82,6 +86,7 @@ pub struct Tiny<B: Backend> {
     up: ConvTranspose3d<B>,
     instance_norm: InstanceNorm<B>,
     plain_instance_norm: InstanceNorm<B>,
+    batch_norm: BatchNorm<B>,
     layer_norm: LayerNorm<B>,
     plain_layer_norm: LayerNorm<B>,
     pub qkv: Linear<B>,
@@ -124,7 +129,14 @@ impl<B: Backend> ModuleMapper<B> for Draw {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         self.0 += 1;
         let dims = param.dims();
-        let data = TensorData::new(numbers(self.0, dims.iter().product()), dims);
+        let mut values = numbers(self.0, dims.iter().product());
+        if D == 1 {
+            // Variances are positive.
+            values
+                .iter_mut()
+                .for_each(|value| *value = 1. + 0.5 * *value);
+        }
+        let data = TensorData::new(values, dims);
         param.map(|tensor| Tensor::from_data(data, &tensor.device()).require_grad())
     }
 }
@@ -148,6 +160,7 @@ impl<B: Backend> Tiny<B> {
                 .init(device),
             instance_norm: InstanceNorm::new(CHANNELS, device),
             plain_instance_norm: InstanceNorm::without_weights(CHANNELS),
+            batch_norm: BatchNorm::new(CHANNELS, device),
             layer_norm: LayerNorm::new(CHANNELS, device),
             plain_layer_norm: LayerNorm::without_weights(CHANNELS),
             qkv: Linear::new([CHANNELS, 3 * CHANNELS], true, device),
@@ -242,6 +255,8 @@ impl<B: Backend> Tiny<B> {
             Case::InstanceNorm => ops.instance_norm(&self.instance_norm, x),
             Case::InstanceNormWithoutWeights => ops.instance_norm(&self.plain_instance_norm, x),
             Case::NormRelu => ops.norm_relu(&self.instance_norm, x),
+            Case::BatchNorm => ops.batch_norm(&self.batch_norm, x),
+            Case::BatchNormRelu => ops.batch_norm_relu(&self.batch_norm, x),
             Case::Relu => ops.relu(x),
             Case::LeakyRelu => ops.leaky_relu(x, 0.01),
             Case::Gelu => ops.gelu(x),
