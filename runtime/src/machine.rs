@@ -28,7 +28,6 @@ pub struct Processors {
 /// A machine, for who reads a figure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Machine {
-    /// Its processors.
     #[serde(flatten)]
     pub processors: Processors,
     /// Memory that this process may use at most; null where the system does not tell.
@@ -38,7 +37,7 @@ pub struct Machine {
 }
 
 impl Processors {
-    /// Those of this machine.
+    /// The processors of the machine that this process runs on.
     pub fn here() -> Self {
         Self {
             cpu: cpu().unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
@@ -49,7 +48,7 @@ impl Processors {
 }
 
 impl Machine {
-    /// This one.
+    /// The machine that this process runs on.
     pub fn here() -> Self {
         Self {
             processors: Processors::here(),

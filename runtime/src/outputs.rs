@@ -5,11 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-use vesal_cli::{Exit, Failure, stdout};
-use vesal_files::atomic;
-
-use crate::cli::OutputFormat;
+use crate::options::OutputFormat;
 
 /// The files of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,51 +22,31 @@ pub enum OutputError {
     /// Two results want one file.
     #[error("{first} and {second} would both be written to `{}`", path.display())]
     Collision {
-        /// Whose result.
         first: String,
-        /// Whose other result.
         second: String,
-        /// The file.
         path: PathBuf,
     },
     /// A result wants the file of an input.
     #[error("{of} would be written over the input `{}`", path.display())]
-    Input {
-        /// Whose result.
-        of: String,
-        /// The input.
-        path: PathBuf,
-    },
+    Input { of: String, path: PathBuf },
     /// Results are there already.
     #[error("{count} of {total} outputs exist already, the first is `{}`", path.display())]
     Exist {
-        /// How many.
         count: usize,
-        /// Of how many.
         total: usize,
-        /// The first of them.
         path: PathBuf,
     },
     /// A file's folder is not there.
     #[error("cannot write `{}`: its folder `{}` does not exist", path.display(), folder.display())]
-    NoFolder {
-        /// The file.
-        path: PathBuf,
-        /// The folder.
-        folder: PathBuf,
-    },
+    NoFolder { path: PathBuf, folder: PathBuf },
     /// The output folder cannot be made.
     #[error("cannot create the folder `{}`: {reason}", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// What the system answered.
-        reason: io::Error,
-    },
+    Folder { path: PathBuf, reason: io::Error },
 }
 
 impl OutputError {
-    fn hint(&self) -> Option<&'static str> {
+    /// What the reader can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Collision { .. } => {
                 Some("run them one after the other with different folders for `--output`")
@@ -82,13 +58,6 @@ impl OutputError {
             Self::NoFolder { .. } => Some("create the folder first"),
             Self::Folder { .. } => None,
         }
-    }
-}
-
-impl From<OutputError> for Failure {
-    fn from(error: OutputError) -> Self {
-        let hint = error.hint().map(str::to_owned);
-        Failure::new(Exit::Output, error).hint(hint)
     }
 }
 
@@ -205,17 +174,6 @@ pub fn create_folder(path: &Path) -> Result<(), OutputError> {
     fs::create_dir_all(path).map_err(|reason| OutputError::Folder {
         path: path.to_owned(),
         reason,
-    })
-}
-
-/// Writes a document as JSON.
-///
-/// **Errors**: the file exists and may not be replaced, or cannot be written.
-pub fn write_json(path: &Path, document: &impl Serialize, overwrite: bool) -> Result<(), Failure> {
-    let text = stdout::to_json(document)?;
-    atomic::write_file(path, text.as_bytes(), overwrite).map_err(|error| {
-        let hint = error.hint().map(str::to_owned);
-        Failure::new(Exit::Output, error).hint(hint)
     })
 }
 

@@ -1,42 +1,31 @@
 //! Failures as codes and numbers, for a node that must not take over words: they may name files and what they hold.
 
-use std::error::Error;
-
-use vesal_cli::{Exit, Failure};
+use vesal_cli::Exit;
 use vesal_io::dicom::{DicomError, StackFinding};
 use vesal_node::Reason;
 
-use crate::case::{FindError, GridError, SeriesError};
-use crate::commands::predict::FailedCases;
+use crate::case::{FindError, ReadError, SeriesError};
+use crate::error::Error;
 use crate::memory::{Limit, MemoryError};
 
-/// The code of a failure: by what went wrong, or by its exit code.
-pub fn reason(failure: &Failure) -> Reason {
-    let causes = std::iter::successors(Some(failure.cause()), |&error| error.source());
-    causes
-        .map(of)
-        .find_map(|found| found)
-        .unwrap_or_else(|| by_exit(failure.exit()))
-}
-
-fn of(error: &(dyn Error + 'static)) -> Option<Reason> {
-    if let Some(error) = error.downcast_ref::<FindError>() {
-        return Some(find(error));
-    }
-    if let Some(error) = error.downcast_ref::<DicomError>() {
-        return Some(dicom(error));
-    }
-    if error.is::<GridError>() {
-        return Some(Reason::Grids);
-    }
-    if let Some(error) = error.downcast_ref::<MemoryError>() {
-        return Some(memory(error));
-    }
-    let FailedCases { failed, total } = error.downcast_ref()?;
-    Some(Reason::Cases {
-        failed: failed.len(),
-        total: *total,
-    })
+/// The code of an error: by what went wrong, or by its class.
+pub fn reason(error: &Error) -> Reason {
+    let found = match error.cause() {
+        Error::Find(error) => Some(find(error)),
+        Error::Dicom(error) => Some(dicom(error)),
+        Error::Read { source, .. } => match &**source {
+            ReadError::Dicom(error) => Some(dicom(error)),
+            ReadError::Grid(_) => Some(Reason::Grids),
+            _ => None,
+        },
+        Error::Memory(error) => Some(memory(error)),
+        Error::FailedCases { failed, total } => Some(Reason::Cases {
+            failed: failed.len(),
+            total: *total,
+        }),
+        _ => None,
+    };
+    found.unwrap_or_else(|| by_exit(error.exit()))
 }
 
 fn find(error: &FindError) -> Reason {
@@ -132,13 +121,13 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::failure;
+    use crate::verify::deviation::{Deviation, Worst};
 
     const NAME: &str = "DOE^JOHN";
 
-    /// What a node gets of a failure.
-    fn told(failure: &Failure) -> String {
-        serde_json::to_string(&reason(failure)).unwrap()
+    /// What a node gets of an error.
+    fn told(error: &Error) -> String {
+        serde_json::to_string(&reason(error)).unwrap()
     }
 
     #[test]
@@ -158,29 +147,30 @@ mod tests {
                 first: PathBuf::from(NAME),
             },
         };
-        let unknown = Failure::new(Exit::Device, std::io::Error::other(NAME)).attempting(NAME);
-        for (failure, expected) in [
+        let unknown = Error::Deviation(Deviation {
+            device: NAME.to_owned(),
+            worst: Worst {
+                difference: 1.0,
+                tolerated: 0.1,
+                identical: 0.5,
+                required: 0.9,
+            },
+        });
+        let several = Error::Find(several.into());
+        let cases = Error::FailedCases {
+            failed: vec![study],
+            total: 4,
+        };
+        for (error, expected) in [
+            (several, r#"{"code":"several_series","found":2}"#),
             (
-                failure::find(several.into()),
-                r#"{"code":"several_series","found":2}"#,
-            ),
-            (
-                failure::dicom(refused),
+                Error::Dicom(refused).attempting(NAME),
                 r#"{"code":"files_unusable","files":3}"#,
             ),
-            (unknown, r#"{"code":"device"}"#),
-            (
-                Failure::new(
-                    Exit::FailedCases,
-                    FailedCases {
-                        failed: vec![study],
-                        total: 4,
-                    },
-                ),
-                r#"{"code":"cases","failed":1,"total":4}"#,
-            ),
+            (unknown.attempting(NAME), r#"{"code":"device"}"#),
+            (cases, r#"{"code":"cases","failed":1,"total":4}"#),
         ] {
-            assert_eq!(told(&failure), expected);
+            assert_eq!(told(&error), expected);
         }
     }
 }

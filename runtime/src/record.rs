@@ -10,29 +10,25 @@ use rayon::prelude::*;
 use serde::Serialize;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::{Activation, Channel};
-use vesal_cli::Failure;
 use vesal_engine::{Device, Precision};
-use vesal_files::digest;
+use vesal_files::{VersionedDocument, digest};
 use vesal_io::dicom::Stack;
 use vesal_volume::LabelMap;
 
 use crate::case::Assessed;
+use crate::error::Error;
 use crate::memory::MemoryRecord;
 use crate::profile::Opened;
 
-/// Name of this format in the document itself.
-const FORMAT: &str = "vesal-predict";
-/// Version of the format.
-const FORMAT_VERSION: u32 = 1;
+/// The `format` of probabilities among the outputs of a case.
+pub const PROBABILITIES: &str = "probabilities";
 
 /// What one `vesal predict` did.
 #[derive(Debug, Serialize)]
 pub struct RunRecord {
-    format: &'static str,
-    format_version: u32,
     /// Programs and libraries by name.
     pub versions: BTreeMap<&'static str, String>,
-    /// What segmented.
+    /// The bundle that was run.
     pub bundle: BundleRecord,
     /// Where it ran.
     pub device: DeviceRecord,
@@ -55,13 +51,11 @@ pub struct RunRecord {
 /// The bundle of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct BundleRecord {
-    /// Its name.
     pub name: String,
     /// Its version, if its makers count.
     pub version: Option<String>,
     /// SHA-256 of its manifest.
     pub digest: String,
-    /// Number of networks.
     pub members: usize,
 }
 
@@ -72,7 +66,6 @@ pub struct DeviceRecord {
     pub requested: String,
     /// What was used; null if no case came so far.
     pub used: Option<String>,
-    /// Processor threads.
     pub threads: usize,
     /// How the networks run there: the provider, the precision, and what is computed beside ONNX Runtime; null if no
     /// case came so far.
@@ -87,7 +80,7 @@ pub struct DeviceRecord {
 
 impl DeviceRecord {
     /// A device that was asked for and not used yet.
-    pub fn new(requested: Device) -> Self {
+    pub(crate) fn new(requested: Device) -> Self {
         Self {
             requested: requested.to_string(),
             used: None,
@@ -100,7 +93,7 @@ impl DeviceRecord {
     }
 
     /// Notes what is used.
-    pub fn note(&mut self, opened: &Opened) {
+    pub(crate) fn note(&mut self, opened: &Opened) {
         let Opened {
             ensemble, options, ..
         } = opened;
@@ -117,14 +110,12 @@ impl DeviceRecord {
 /// What became of a case.
 #[derive(Debug, Serialize)]
 pub struct CaseRecord {
-    /// Its name.
     pub case: String,
     /// Names of its files, or UIDs of its DICOM series, one per channel.
     pub input: Vec<String>,
     /// What is known of its DICOM series.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub series: Vec<SeriesRecord>,
-    /// What happened.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
@@ -132,11 +123,8 @@ pub struct CaseRecord {
 /// A DICOM series that is a channel.
 #[derive(Debug, Clone, Serialize)]
 pub struct SeriesRecord {
-    /// Name of the channel.
     pub channel: String,
-    /// UID of the study.
     pub study: String,
-    /// UID of the series.
     pub series: String,
     /// What tells it from other volumes of the series: phases, echoes and the like.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -150,7 +138,7 @@ pub struct SeriesRecord {
 }
 
 /// What tells a stack from others of its series.
-pub fn told_apart_by(stack: &Stack) -> BTreeMap<&'static str, String> {
+pub(crate) fn told_apart_by(stack: &Stack) -> BTreeMap<&'static str, String> {
     let told = stack.distinguishing_keys().iter();
     told.map(|(key, value)| (key.name(), value.clone()))
         .collect()
@@ -158,7 +146,7 @@ pub fn told_apart_by(stack: &Stack) -> BTreeMap<&'static str, String> {
 
 impl SeriesRecord {
     /// What is known of the series of these channels.
-    pub fn of(assessed: &[Assessed], plan: &DeployPlan) -> Vec<Self> {
+    pub(crate) fn of(assessed: &[Assessed], plan: &DeployPlan) -> Vec<Self> {
         let channels = plan.channels.iter().zip(assessed);
         let record = |(channel, assessed): (&Channel, &Assessed)| {
             let Assessed { stack, assessment } = assessed;
@@ -194,7 +182,6 @@ pub enum Outcome {
     Failed {
         /// The exit code that this failure alone would give.
         exit_code: u8,
-        /// The message.
         message: String,
     },
 }
@@ -223,7 +210,6 @@ pub struct Segmented {
 pub struct StageSeconds {
     /// Reading its files.
     pub read: f64,
-    /// Preprocessing.
     pub prepare: f64,
     /// The networks alone.
     pub network: f64,
@@ -242,33 +228,32 @@ pub struct StageSeconds {
 pub struct OutputRecord {
     /// What it is: `nifti`, `seg`, `labelmap`, `rtstruct`, `report` or `probabilities`.
     pub format: &'static str,
-    /// Where it is.
     pub path: String,
     /// Its length in bytes.
     pub bytes: u64,
-    /// Its SHA-256.
     pub sha256: String,
 }
 
 /// How much of a label there is.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct LabelRecord {
-    /// Name of the label.
     pub name: String,
     /// Its value in the label map.
     pub value: u16,
-    /// Number of voxels.
     pub voxels: u64,
     /// Their volume in ml.
     pub ml: f64,
 }
 
+impl VersionedDocument for RunRecord {
+    const FORMAT: &str = "vesal-predict";
+    const VERSION: u32 = 1;
+}
+
 impl RunRecord {
     /// A record without cases, figures yet to come.
-    pub fn new(bundle: BundleRecord, device: DeviceRecord, marked_incomplete: bool) -> Self {
+    pub(crate) fn new(bundle: BundleRecord, device: DeviceRecord, marked_incomplete: bool) -> Self {
         Self {
-            format: FORMAT,
-            format_version: FORMAT_VERSION,
             versions: BTreeMap::from([("vesal", env!("CARGO_PKG_VERSION").to_owned())]),
             bundle,
             device,
@@ -284,12 +269,10 @@ impl RunRecord {
 }
 
 impl Outcome {
-    /// A failure.
-    pub fn failed(failure: &Failure) -> Self {
-        let message = failure.render().trim_end().to_owned();
+    pub(crate) fn failed(error: &Error) -> Self {
         Self::Failed {
-            exit_code: failure.exit() as u8,
-            message,
+            exit_code: error.exit() as u8,
+            message: error.message().trim_end().to_owned(),
         }
     }
 }
@@ -298,7 +281,7 @@ impl OutputRecord {
     /// The record of a file that is there.
     ///
     /// **Errors**: it cannot be read.
-    pub fn of(format: &'static str, path: &Path) -> io::Result<Self> {
+    pub(crate) fn of(format: &'static str, path: &Path) -> io::Result<Self> {
         let (bytes, sha256) = digest::sha256_file(path)?;
         Ok(Self {
             format,
@@ -313,7 +296,7 @@ impl OutputRecord {
 const COUNTED_AT_ONCE: usize = 1 << 20;
 
 /// Measures every label but background, or every region; a voxel has the volume that its affine spans.
-pub fn measure(map: &LabelMap, plan: &DeployPlan) -> Vec<LabelRecord> {
+pub(crate) fn measure(map: &LabelMap, plan: &DeployPlan) -> Vec<LabelRecord> {
     let counts = count(&map.data);
     let voxel_ml = map.affine.determinant().abs() / 1000.0;
     plan.foreground()
@@ -361,7 +344,7 @@ fn counted<'a>(mut counts: Vec<u64>, values: impl Iterator<Item = &'a u16>) -> V
 }
 
 /// Seconds to the millisecond: what lies below is noise.
-pub fn seconds(time: Duration) -> f64 {
+pub(crate) fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 

@@ -76,27 +76,35 @@ impl Failure {
 
     /// The whole message, as printed: one line each for attempt, causes and hint, whatever texts they contain.
     pub fn render(&self) -> String {
-        let mut lines = Vec::new();
-        lines.extend(self.attempt.clone());
-        let mut cause: Option<&(dyn Error + 'static)> = Some(self.cause.as_ref());
-        while let Some(error) = cause {
-            // Some libraries end their messages with the end of a line.
-            let line = error.to_string().trim_end().to_owned();
-            if lines.last() != Some(&line) {
-                lines.push(line);
-            }
-            cause = error.source();
-        }
-        let mut text = Text::new();
-        text.line(format!("error: {}", lines.remove(0)));
-        for line in lines {
-            text.line(format!("  caused by: {line}"));
-        }
-        if let Some(hint) = &self.hint {
-            text.blank().line(format!("hint: {hint}"));
-        }
-        text.as_str().to_owned()
+        message(
+            self.attempt.as_deref(),
+            self.cause.as_ref(),
+            self.hint.as_deref(),
+        )
     }
+}
+
+/// A message: one line each for the attempt, the error, its causes and the hint, whatever texts they contain.
+pub fn message(attempt: Option<&str>, error: &(dyn Error + 'static), hint: Option<&str>) -> String {
+    let mut lines: Vec<String> = attempt.into_iter().map(str::to_owned).collect();
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        // Some libraries end their messages with the end of a line.
+        let line = error.to_string().trim_end().to_owned();
+        if lines.last() != Some(&line) {
+            lines.push(line);
+        }
+        cause = error.source();
+    }
+    let mut text = Text::new();
+    text.line(format!("error: {}", lines.remove(0)));
+    for line in lines {
+        text.line(format!("  caused by: {line}"));
+    }
+    if let Some(hint) = hint {
+        text.blank().line(format!("hint: {hint}"));
+    }
+    text.as_str().to_owned()
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ mod text;
 
 use std::process::ExitCode;
 
-pub use failure::{Exit, Failure};
+pub use failure::{Exit, Failure, message};
 pub use shown::shown;
 pub use text::{Columns, Text};
 

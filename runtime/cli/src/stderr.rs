@@ -25,6 +25,11 @@ pub fn print(text: &Text) {
     write(text.as_str());
 }
 
+/// Prints a message of [`crate::message`].
+pub fn message(message: &str) {
+    write(message);
+}
+
 pub fn failure(failure: &Failure) {
     write(&failure.render());
 }

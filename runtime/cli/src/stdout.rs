@@ -26,16 +26,17 @@ pub fn print_own(text: &str) -> Result<(), Failure> {
 ///
 /// **Errors**: stdout cannot be written.
 pub fn print_json(document: &impl Serialize) -> Result<(), Failure> {
-    write(&to_json(document)?)
+    let text = to_json(document).map_err(|error| {
+        Failure::new(Exit::Bug, error).attempting("cannot put the result into JSON")
+    })?;
+    write(&text)
 }
 
 /// The indented text of a JSON document, with control characters escaped.
 ///
-/// **Errors**: none for the documents of this program, which have text for keys.
-pub fn to_json(document: &impl Serialize) -> Result<String, Failure> {
-    let mut text = serde_json::to_string_pretty(document).map_err(|error| {
-        Failure::new(Exit::Bug, error).attempting("cannot put the result into JSON")
-    })?;
+/// **Errors**: none for the documents of these programs, which have text for keys.
+pub fn to_json(document: &impl Serialize) -> serde_json::Result<String> {
+    let mut text = serde_json::to_string_pretty(document)?;
     text.push('\n');
     Ok(json(text))
 }

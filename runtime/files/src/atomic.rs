@@ -15,32 +15,16 @@ use tempfile::{Builder, NamedTempFile, TempDir};
 pub enum AtomicError {
     /// The destination exists and may not be replaced.
     #[error("output `{}` exists already", path.display())]
-    Exists {
-        /// The destination.
-        path: PathBuf,
-    },
+    Exists { path: PathBuf },
     /// The destination names no file, such as `/` or `..`.
     #[error("output `{}` names no file or directory", path.display())]
-    NoName {
-        /// The destination.
-        path: PathBuf,
-    },
+    NoName { path: PathBuf },
     /// The directory that should hold the destination is absent.
     #[error("cannot write `{}`: its directory `{}` does not exist", path.display(), directory.display())]
-    NoDirectory {
-        /// The destination.
-        path: PathBuf,
-        /// The absent directory.
-        directory: PathBuf,
-    },
+    NoDirectory { path: PathBuf, directory: PathBuf },
     /// The system refused a step.
     #[error("cannot write `{}`: {reason}", path.display())]
-    Io {
-        /// The destination.
-        path: PathBuf,
-        /// What the system answered.
-        reason: io::Error,
-    },
+    Io { path: PathBuf, reason: io::Error },
 }
 
 impl AtomicError {

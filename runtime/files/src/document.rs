@@ -42,8 +42,8 @@ pub trait VersionedDocument {
     const FORMAT: &'static str;
     /// The only `format_version` that is read, and the one that is written.
     const VERSION: u32;
-    /// Largest document that is read, in bytes.
-    const MAX_BYTES: u64;
+    /// Largest document that is read, in bytes; none is, of formats that are only written.
+    const MAX_BYTES: u64 = 0;
 }
 
 /// Why a document cannot be read or written.
@@ -51,27 +51,16 @@ pub trait VersionedDocument {
 pub enum DocumentError {
     /// The file cannot be read.
     #[error("cannot read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// The file cannot be written.
     #[error(transparent)]
     Write(#[from] AtomicError),
     /// Larger than any real document of its kind.
     #[error("`{name}` is larger than the limit of {limit_bytes} bytes")]
-    TooLarge {
-        /// Name of the document.
-        name: String,
-        /// The limit in bytes.
-        limit_bytes: u64,
-    },
+    TooLarge { name: String, limit_bytes: u64 },
     /// Not JSON, or a field is missing, unknown or of another type.
     #[error("`{name}` does not follow its format")]
     Json {
-        /// Name of the document.
         name: String,
         /// Where and what.
         source: serde_json::Error,
@@ -79,7 +68,6 @@ pub enum DocumentError {
     /// Another kind of document.
     #[error("`{name}` has the format {found:?}, expected {expected:?}")]
     Format {
-        /// Name of the document.
         name: String,
         /// Its `format`.
         found: String,
@@ -89,7 +77,6 @@ pub enum DocumentError {
     /// Another version of the format.
     #[error("`{name}` has version {found} of the format {format:?}, expected {expected}")]
     Version {
-        /// Name of the document.
         name: String,
         /// The format.
         format: &'static str,
@@ -188,7 +175,7 @@ pub fn to_json<T: VersionedDocument + Serialize>(
     document: &T,
     name: &str,
 ) -> Result<Vec<u8>, DocumentError> {
-    encode(serde_json::to_vec_pretty(&WithHeader::of(document)), name)
+    encode(serde_json::to_vec_pretty(&with_header(document)), name)
 }
 
 /// Encodes a document as [`to_json`] does, but in one line.
@@ -198,7 +185,7 @@ pub fn to_compact_json<T: VersionedDocument + Serialize>(
     document: &T,
     name: &str,
 ) -> Result<Vec<u8>, DocumentError> {
-    encode(serde_json::to_vec(&WithHeader::of(document)), name)
+    encode(serde_json::to_vec(&with_header(document)), name)
 }
 
 fn encode(bytes: serde_json::Result<Vec<u8>>, name: &str) -> Result<Vec<u8>, DocumentError> {
@@ -210,13 +197,22 @@ fn encode(bytes: serde_json::Result<Vec<u8>>, name: &str) -> Result<Vec<u8>, Doc
     Ok(bytes)
 }
 
+/// The document with its format and version, for whoever serializes it.
+pub fn with_header<T: VersionedDocument + Serialize>(document: &T) -> impl Serialize {
+    WithHeader {
+        format: T::FORMAT,
+        format_version: T::VERSION,
+        document,
+    }
+}
+
 /// The document as a JSON value.
 ///
 /// **Errors**: what JSON cannot hold.
 pub fn to_value<T: VersionedDocument + Serialize>(
     document: &T,
 ) -> serde_json::Result<serde_json::Value> {
-    serde_json::to_value(WithHeader::of(document))
+    serde_json::to_value(with_header(document))
 }
 
 /// Writes a document in place of what is there, whole or not at all.

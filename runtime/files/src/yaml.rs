@@ -13,10 +13,7 @@ pub const MAX_DIRECTIVES: usize = 64;
 pub enum YamlError {
     /// Larger than any real one.
     #[error("it is larger than {limit_bytes} bytes")]
-    TooLarge {
-        /// The limit.
-        limit_bytes: u64,
-    },
+    TooLarge { limit_bytes: u64 },
     /// Another encoding.
     #[error("it is no UTF-8 from byte {at} on")]
     Encoding {
@@ -33,10 +30,7 @@ pub enum YamlError {
     #[error(
         "it has {found} directives, which are lines that begin with `%`, expected at most {MAX_DIRECTIVES}"
     )]
-    Directives {
-        /// How many.
-        found: usize,
-    },
+    Directives { found: usize },
 }
 
 impl YamlError {

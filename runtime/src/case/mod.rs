@@ -8,6 +8,5 @@ mod read;
 mod series;
 
 pub use find::{Candidate, FindError, Input, find, find_listed, images_in};
-pub use grid::GridError;
 pub use read::{Assessed, Checked, Images, Origin, ReadError};
 pub use series::{Choosing, ChosenSeries, SeriesError, names};

@@ -20,12 +20,11 @@ use crate::machine::Processors;
 /// What a profile holds for: nothing of it may differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Subject {
+pub struct ProfileKey {
     /// SHA-256 of the bundle's manifest.
     pub bundle: String,
     /// Processors of the machine.
     pub machine: Processors,
-    /// Version of ONNX Runtime.
     pub onnxruntime: String,
     /// The device that was asked for.
     #[serde(with = "text")]
@@ -39,7 +38,7 @@ pub struct Settings {
     /// The device; never `auto`.
     #[serde(with = "text")]
     pub device: Device,
-    /// Who runs them there.
+    /// The execution provider.
     #[serde(with = "text")]
     pub provider: Provider,
     /// Numbers that they compute with.
@@ -56,9 +55,9 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
-    /// What it holds for.
-    pub subject: Subject,
-    /// The best settings.
+    /// Bundle, machine and device that the settings are for.
+    #[serde(rename = "subject")]
+    pub key: ProfileKey,
     pub settings: Settings,
     /// Milliseconds of a window with them.
     pub window_ms: f64,
@@ -74,20 +73,15 @@ pub enum ProfileError {
         "there is no folder for the profile: neither a home nor a cache folder of the user is known"
     )]
     NoCache,
-    /// The system refuses.
+    /// The folder or a file in it cannot be changed.
     #[error("cannot change the profiles in `{}`", folder.display())]
-    Folder {
-        /// Their folder.
-        folder: PathBuf,
-        /// What the system answered.
-        source: io::Error,
-    },
+    Folder { folder: PathBuf, source: io::Error },
     /// The file cannot be written.
     #[error(transparent)]
     Write(#[from] DocumentError),
 }
 
-impl Subject {
+impl ProfileKey {
     /// What a profile must hold for to be used here.
     pub fn new(bundle: &Bundle, onnxruntime: &str, device: Device) -> Self {
         Self {
@@ -98,7 +92,7 @@ impl Subject {
         }
     }
 
-    /// Its file: the name tells subjects apart, the content says which one it is.
+    /// Its file: the name tells profiles apart, the content says which one it is.
     fn file(&self) -> Option<PathBuf> {
         let text = serde_json::to_vec(self).ok()?;
         let name = &digest::sha256(&text)[..32];
@@ -131,27 +125,27 @@ impl VersionedDocument for Profile {
 
 impl Profile {
     /// Settings that were measured.
-    pub fn new(subject: Subject, settings: Settings, window_ms: f64) -> Self {
+    pub fn new(key: ProfileKey, settings: Settings, window_ms: f64) -> Self {
         Self {
-            subject,
+            key,
             settings,
             window_ms,
             vesal: env!("CARGO_PKG_VERSION").into(),
         }
     }
 
-    /// Reads the profile of a subject; a file that is absent, damaged or of something else is no profile.
-    fn find(subject: &Subject) -> Option<(PathBuf, Self)> {
-        let path = subject.file()?;
+    /// Reads the profile of a key; a file that is absent, damaged or of something else is no profile.
+    fn find(key: &ProfileKey) -> Option<(PathBuf, Self)> {
+        let path = key.file()?;
         let profile = read(&path)?;
-        (profile.subject == *subject).then_some((path, profile))
+        (profile.key == *key).then_some((path, profile))
     }
 
-    /// Keeps it for the user, in place of what was kept for the same subject; gives the file.
+    /// Keeps it for the user, in place of what was kept for the same key; gives the file.
     ///
     /// **Errors**: [`ProfileError`].
     pub fn keep(&self) -> Result<PathBuf, ProfileError> {
-        let path = self.subject.file().ok_or(ProfileError::NoCache)?;
+        let path = self.key.file().ok_or(ProfileError::NoCache)?;
         let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
         let failed = |source| ProfileError::Folder {
             folder: folder.clone(),
@@ -171,7 +165,7 @@ pub fn forget(bundle: &Bundle) -> Result<Vec<PathBuf>, ProfileError> {
     let mut forgotten = Vec::new();
     for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        if read(&path).is_some_and(|profile| profile.subject.bundle == bundle.digest()) {
+        if read(&path).is_some_and(|profile| profile.key.bundle == bundle.digest()) {
             fs::remove_file(&path).map_err(|source| ProfileError::Folder {
                 folder: folder.clone(),
                 source,
@@ -219,7 +213,7 @@ mod tests {
     use super::*;
 
     pub fn profile() -> Profile {
-        let subject = Subject {
+        let key = ProfileKey {
             bundle: "0".repeat(64),
             machine: Processors {
                 cpu: "some processor".into(),
@@ -237,7 +231,7 @@ mod tests {
             threads: None,
             batch: NonZeroUsize::new(4),
         };
-        Profile::new(subject, settings, 2.5)
+        Profile::new(key, settings, 2.5)
     }
 
     #[test]
@@ -270,16 +264,16 @@ mod tests {
     }
 
     #[test]
-    fn another_subject_has_another_file() {
-        let subject = profile().subject;
-        let mut others = vec![subject.clone(); 5];
+    fn another_key_has_another_file() {
+        let key = profile().key;
+        let mut others = vec![key.clone(); 5];
         others[0].bundle.replace_range(..1, "1");
         others[1].machine.cores = 8;
         others[2].machine.gpus.clear();
         others[3].onnxruntime = "1.32.0".into();
         others[4].device = Device::Cpu;
         for other in others {
-            assert_ne!(other.file(), subject.file(), "{other:?}");
+            assert_ne!(other.file(), key.file(), "{other:?}");
         }
     }
 }

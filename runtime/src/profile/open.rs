@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use vesal_bundle::Bundle;
 use vesal_engine::{Device, EngineError, EngineOptions, Ensemble, PredictorError, library};
 
-use super::{Profile, Settings, Subject, folder};
-use crate::cli::ComputeArguments;
+use super::{Profile, ProfileKey, Settings, folder};
+use crate::options::ComputeOptions;
 
 /// Networks that are loaded, and how it was decided how they run.
 #[derive(Debug)]
 pub struct Opened {
-    /// The networks.
     pub ensemble: Ensemble,
     /// What they run with.
     pub options: EngineOptions,
@@ -30,7 +29,7 @@ pub struct Opened {
 /// **Errors**: see [`Ensemble::open`].
 pub fn open(
     bundle: &Bundle,
-    compute: &ComputeArguments,
+    compute: &ComputeOptions,
     batch: Option<NonZeroUsize>,
 ) -> Result<Opened, EngineError> {
     let plain = compute.engine_options(batch);
@@ -63,14 +62,14 @@ pub fn open(
     })
 }
 
-fn find(bundle: &Bundle, compute: &ComputeArguments) -> Option<(PathBuf, Profile)> {
+fn find(bundle: &Bundle, compute: &ComputeOptions) -> Option<(PathBuf, Profile)> {
     // Without any profile, nothing is asked of the machine.
     if compute.no_profile || !folder()?.is_dir() {
         return None;
     }
     // A library that cannot be loaded is reported by who needs it.
     let runtime = library::runtime(compute.library.ort_lib.as_deref()).ok()?;
-    let found = Profile::find(&Subject::new(bundle, runtime.version(), compute.device))?;
+    let found = Profile::find(&ProfileKey::new(bundle, runtime.version(), compute.device))?;
     // Its figures belong to its provider.
     let provider = found.1.settings.provider;
     (compute.provider.unwrap_or(provider) == provider).then_some(found)
@@ -79,7 +78,7 @@ fn find(bundle: &Bundle, compute: &ComputeArguments) -> Option<(PathBuf, Profile
 /// What the command line says, and the profile where it says nothing.
 fn merge(
     profile: &Settings,
-    compute: &ComputeArguments,
+    compute: &ComputeOptions,
     batch: Option<NonZeroUsize>,
 ) -> EngineOptions {
     EngineOptions {
@@ -99,8 +98,8 @@ mod tests {
     use super::super::tests::profile;
     use super::*;
 
-    fn compute() -> ComputeArguments {
-        ComputeArguments {
+    fn compute() -> ComputeOptions {
+        ComputeOptions {
             max_vram: None,
             device: Device::Auto,
             provider: None,
@@ -108,7 +107,7 @@ mod tests {
             threads: None,
             convolutions: None,
             no_profile: false,
-            library: crate::cli::LibraryArguments { ort_lib: None },
+            library: crate::options::LibraryOptions { ort_lib: None },
         }
     }
 

@@ -7,8 +7,6 @@ use serde::de::value::{CowStrDeserializer, MapAccessDeserializer};
 use serde::de::{DeserializeSeed, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::VersionedDocument;
-
 /// What is looked at before any other field, so that a newer version is reported as such.
 #[derive(Deserialize)]
 pub(super) struct Header {
@@ -21,20 +19,10 @@ const HEADER: [&str; 2] = ["format", "format_version"];
 /// A document as it is written.
 #[derive(Serialize)]
 pub(super) struct WithHeader<'a, T> {
-    format: &'static str,
-    format_version: u32,
+    pub format: &'static str,
+    pub format_version: u32,
     #[serde(flatten)]
-    document: &'a T,
-}
-
-impl<'a, T: VersionedDocument> WithHeader<'a, T> {
-    pub fn of(document: &'a T) -> Self {
-        Self {
-            format: T::FORMAT,
-            format_version: T::VERSION,
-            document,
-        }
-    }
+    pub document: &'a T,
 }
 
 /// A document as its type knows it.

@@ -1,0 +1,41 @@
+//! Options of `vesal convert`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::choice::StructureChoice;
+use crate::memory::parse_size;
+use crate::options::GeometryPolicy;
+
+/// Which DICOM files become images and label maps.
+#[derive(Debug, Clone, Args)]
+pub struct ConvertOptions {
+    /// DICOM files, folders with all that is below them, or a DICOMDIR
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    pub input: Vec<PathBuf>,
+    /// Folder for the images; made if it does not exist
+    #[arg(long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Treatment of unevenly spaced or tilted slices: refuse (`strict`) or interpolate (`resample`)
+    #[arg(
+        long,
+        value_enum,
+        value_name = "POLICY",
+        default_value = "strict",
+        hide_possible_values = true
+    )]
+    pub geometry: GeometryPolicy,
+    /// Structures that are converted to a label, and the label's value from 1 to 255
+    #[arg(long, value_name = "NAME=VALUE", num_args = 1..)]
+    pub structures: Vec<StructureChoice>,
+    /// Write a datalist of what was converted, for training; the file must lie in or above the output folder
+    #[arg(long, value_name = "FILE")]
+    pub datalist: Option<PathBuf>,
+    /// Replace files that exist already
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Limit for the machine's memory, as in 4G or 1500M; by default all that is free
+    #[arg(long, value_name = "SIZE", env = "VESAL_MAX_RAM", hide_env_values = true, value_parser = parse_size)]
+    pub max_ram: Option<u64>,
+}

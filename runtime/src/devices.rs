@@ -1,0 +1,135 @@
+//! `vesal devices`: what networks can run on here.
+
+use clap::Args;
+use serde::Serialize;
+use vesal_cli::Text;
+use vesal_engine::availability::{self, Availability};
+use vesal_engine::library::{self, LibraryOrigin, Runtime};
+use vesal_engine::plugin::{self, Provider, ProviderSource};
+use vesal_files::VersionedDocument;
+
+use crate::error::{Error, one_line};
+use crate::options::LibraryOptions;
+
+/// What networks can run on here.
+#[derive(Debug, Serialize)]
+pub struct Devices {
+    pub onnxruntime: LoadedLibrary,
+    pub devices: Vec<DeviceState>,
+    pub providers: Vec<ProviderState>,
+}
+
+impl VersionedDocument for Devices {
+    const FORMAT: &str = "vesal-devices";
+    const VERSION: u32 = 1;
+}
+
+#[derive(Debug, Serialize)]
+pub struct LoadedLibrary {
+    pub version: String,
+    pub path: String,
+    pub origin: LibraryOrigin,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ProviderState {
+    pub provider: Provider,
+    /// Where it comes from; null where it is not installed.
+    pub source: Option<String>,
+    pub usable: bool,
+    /// Why it cannot be used.
+    pub reason: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct DeviceState {
+    pub device: String,
+    pub provider: &'static str,
+    pub usable: bool,
+    /// Why it cannot be used.
+    pub reason: Option<String>,
+}
+
+/// Which library is asked.
+#[derive(Debug, Clone, Args)]
+pub struct DevicesOptions {
+    #[command(flatten)]
+    pub library: LibraryOptions,
+}
+
+/// Loads ONNX Runtime and tries every device.
+///
+/// **Errors**: there is no ONNX Runtime that can be loaded. A device that does not work is part of the result.
+pub fn devices(options: &DevicesOptions) -> Result<Devices, Error> {
+    let runtime = library::runtime(options.library.ort_lib.as_deref())
+        .map_err(|error| Error::Library(error).attempting("cannot list devices"))?;
+    Ok(Devices {
+        onnxruntime: loaded(runtime),
+        devices: availability::available(runtime)
+            .into_iter()
+            .map(described)
+            .collect(),
+        providers: plugin::available(runtime).iter().map(offered).collect(),
+    })
+}
+
+fn loaded(runtime: &Runtime) -> LoadedLibrary {
+    LoadedLibrary {
+        version: runtime.version().to_owned(),
+        path: runtime.path().display().to_string(),
+        origin: runtime.origin(),
+    }
+}
+
+fn described(found: Availability) -> DeviceState {
+    DeviceState {
+        device: found.device.to_string(),
+        provider: found.provider,
+        usable: found.error.is_none(),
+        reason: found.error.as_ref().map(|error| one_line(error)),
+    }
+}
+
+fn offered(found: &plugin::ProviderAvailability) -> ProviderState {
+    let source = found.source.as_ref().map(|source| match source {
+        ProviderSource::BuiltIn => "the loaded library".to_owned(),
+        ProviderSource::Plugin(library) => library.display().to_string(),
+    });
+    ProviderState {
+        provider: found.provider,
+        source,
+        usable: found.error.is_none(),
+        reason: found.error.as_ref().map(|error| one_line(error)),
+    }
+}
+
+impl Devices {
+    /// The devices and providers, for people.
+    pub fn text(&self) -> Text {
+        let row = |device: &DeviceState| {
+            let state = device
+                .reason
+                .as_ref()
+                .map_or("ready".into(), |reason| format!("not usable: {reason}"));
+            vec![device.device.clone(), state]
+        };
+        let LoadedLibrary { version, path, .. } = &self.onnxruntime;
+        let devices: Vec<_> = self.devices.iter().map(row).collect();
+        let row = |provider: &ProviderState| {
+            let state = match (&provider.source, &provider.reason) {
+                (None, _) => "not installed".into(),
+                (Some(source), None) => format!("ready, from {source}"),
+                (Some(_), Some(reason)) => format!("not usable: {reason}"),
+            };
+            vec![provider.provider.to_string(), state]
+        };
+        let providers: Vec<_> = self.providers.iter().map(row).collect();
+        let mut text = Text::new();
+        text.line(format!("ONNX Runtime {version} from {path}"))
+            .blank();
+        text.table(&devices).blank();
+        text.line("Other providers, for `--provider`:")
+            .table(&providers);
+        text
+    }
+}

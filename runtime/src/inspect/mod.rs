@@ -1,0 +1,96 @@
+//! `vesal inspect`: what an image, DICOM files or a bundle hold.
+
+mod bundle;
+pub mod options;
+mod series;
+mod volume;
+
+use std::path::Path;
+
+use serde::Serialize;
+use vesal_bundle::manifest;
+use vesal_cli::Text;
+use vesal_files::VersionedDocument;
+use vesal_io::nifti::Believe;
+use vesal_io::sniff::{self, Content};
+
+use crate::error::Error;
+
+pub use self::bundle::BundleFacts;
+pub use self::options::InspectOptions;
+pub use self::series::DicomFacts;
+pub use self::volume::VolumeFacts;
+
+/// What is known of all paths.
+#[derive(Debug, Serialize)]
+pub struct Inspection {
+    pub items: Vec<Item>,
+}
+
+impl VersionedDocument for Inspection {
+    const FORMAT: &str = "vesal-inspect";
+    const VERSION: u32 = 1;
+}
+
+/// What one path leads to.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Item {
+    Volume(Box<VolumeFacts>),
+    Dicom(Box<DicomFacts>),
+    Bundle(Box<BundleFacts>),
+}
+
+impl Item {
+    fn of(path: &Path, believe: Option<Believe>) -> Result<Self, Error> {
+        if path.is_dir() {
+            if !path.join(manifest::FILE_NAME).exists() {
+                let scan = series::scan(path)?;
+                if scan.has_dicom() {
+                    return Ok(Self::Dicom(Box::new(DicomFacts::of(path, &scan)?)));
+                }
+                let path = path.to_owned();
+                return Err(Error::NothingThere { path });
+            }
+            Ok(Self::Bundle(Box::new(BundleFacts::of(path)?)))
+        } else if sniff::sniff(path).is_ok_and(|found| found.content == Content::Dicom) {
+            let scan = series::scan(path)?;
+            Ok(Self::Dicom(Box::new(DicomFacts::of(path, &scan)?)))
+        } else {
+            Ok(Self::Volume(Box::new(VolumeFacts::of(path, believe)?)))
+        }
+    }
+
+    fn text(&self) -> Text {
+        match self {
+            Self::Volume(facts) => facts.text(),
+            Self::Dicom(facts) => facts.text(),
+            Self::Bundle(facts) => facts.text(),
+        }
+    }
+}
+
+impl Inspection {
+    /// The facts as lines of text.
+    pub fn text(&self) -> Text {
+        let mut text = Text::new();
+        for (index, item) in self.items.iter().enumerate() {
+            if index > 0 {
+                text.blank();
+            }
+            text.append(item.text());
+        }
+        text
+    }
+}
+
+/// Looks at every path.
+///
+/// **Errors**: of the first path that is unusable.
+pub fn inspect(options: &InspectOptions) -> Result<Inspection, Error> {
+    let believe = options.nifti_form.map(Into::into);
+    let items = options.paths.iter().map(|path| Item::of(path, believe));
+    Ok(Inspection {
+        items: items.collect::<Result<_, _>>()?,
+    })
+}

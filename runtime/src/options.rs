@@ -1,0 +1,246 @@
+//! Options that several commands share.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use vesal_engine::{ConvolutionSearch, Convolutions, Device, EngineOptions, Precision, Provider};
+use vesal_files::digest::is_digest;
+use vesal_io::dicom::Policy;
+use vesal_io::nifti::Believe;
+
+use crate::case::ChosenSeries;
+use crate::memory::parse_size;
+
+/// Text after the name of the case in the file name of its label map.
+pub const SUFFIX: &str = "_seg";
+
+/// The affines of a NIfTI file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NiftiForm {
+    /// That of the sform.
+    Sform,
+    /// That of the qform.
+    Qform,
+}
+
+impl From<NiftiForm> for Believe {
+    fn from(form: NiftiForm) -> Self {
+        match form {
+            NiftiForm::Sform => Self::Sform,
+            NiftiForm::Qform => Self::Qform,
+        }
+    }
+}
+
+/// The lists of a datalist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DatalistPart {
+    /// Cases that no training saw
+    Testing,
+    /// Cases of all folds
+    Training,
+    /// Cases of the one validation list
+    Validation,
+}
+
+impl DatalistPart {
+    /// Its key in the file.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Testing => "testing",
+            Self::Training => "training",
+            Self::Validation => "validation",
+        }
+    }
+}
+
+/// What a bundle has to be.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TrustOptions {
+    /// SHA-256 that the bundle must have, as `vesal inspect` prints it
+    #[arg(long, value_name = "HEX", value_parser = parse_digest)]
+    pub bundle_sha256: Option<String>,
+    /// Public key (minisign) of the bundle's maker; a signature in the bundle must verify with it
+    #[arg(long, value_name = "FILE")]
+    pub bundle_key: Option<PathBuf>,
+    /// Refuse a bundle without a signature
+    #[arg(long, requires = "bundle_key")]
+    pub require_signature: bool,
+}
+
+fn parse_digest(text: &str) -> Result<String, &'static str> {
+    let digest = text.to_ascii_lowercase();
+    if is_digest(&digest) {
+        Ok(digest)
+    } else {
+        Err("expected a SHA-256: 64 hexadecimal digits")
+    }
+}
+
+/// How much a run may do and hold at once.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LimitOptions {
+    /// Windows that a network computes at once; fewer need less memory
+    #[arg(long, value_name = "N", env = "VESAL_BATCH", hide_env_values = true)]
+    pub batch: Option<NonZeroUsize>,
+    /// Limit for the machine's memory, as in 4G or 1500M; by default all that is free
+    #[arg(long, value_name = "SIZE", env = "VESAL_MAX_RAM", hide_env_values = true, value_parser = parse_size)]
+    pub max_ram: Option<u64>,
+}
+
+/// Where and how to compute.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ComputeOptions {
+    /// Where networks run: `cpu`, `cuda`, `cuda:N`, or `auto`, which takes a GPU if one works
+    #[arg(
+        long,
+        value_name = "DEVICE",
+        env = "VESAL_DEVICE",
+        default_value = "auto",
+        hide_env_values = true
+    )]
+    pub device: Device,
+    /// Execution provider: `native` (ONNX Runtime's own), `openvino` or `tensorrt-rtx`
+    #[arg(
+        long,
+        value_name = "PROVIDER",
+        env = "VESAL_PROVIDER",
+        hide_env_values = true
+    )]
+    pub provider: Option<Provider>,
+    /// Precision in which networks compute: `f32` or `f16`
+    #[arg(
+        long,
+        value_name = "PRECISION",
+        env = "VESAL_PRECISION",
+        hide_env_values = true
+    )]
+    pub precision: Option<Precision>,
+    /// Kernels of convolutions on a processor: `own`, where they are faster, or `onnxruntime`
+    #[arg(
+        long,
+        value_name = "KERNEL",
+        env = "VESAL_CONVOLUTIONS",
+        hide_env_values = true
+    )]
+    pub convolutions: Option<Convolutions>,
+    /// Limit for the GPU's memory, as in 4G; by default all that is free
+    #[arg(long, value_name = "SIZE", env = "VESAL_MAX_VRAM", hide_env_values = true, value_parser = parse_size)]
+    pub max_vram: Option<u64>,
+    /// Number of processor threads; by default one per core
+    #[arg(long, value_name = "N", env = "VESAL_THREADS", hide_env_values = true)]
+    pub threads: Option<NonZeroUsize>,
+    /// Ignore what `vesal tune` found best for this bundle and machine
+    #[arg(long)]
+    pub no_profile: bool,
+    /// Which library.
+    #[command(flatten)]
+    pub library: LibraryOptions,
+}
+
+impl ComputeOptions {
+    /// The same for the engine, with the number of windows at once and defaults for what is left open.
+    pub fn engine_options(&self, batch: Option<NonZeroUsize>) -> EngineOptions {
+        EngineOptions {
+            device: self.device,
+            threads: self.threads,
+            batch,
+            provider: self.provider.unwrap_or_default(),
+            precision: self.precision.unwrap_or_default(),
+            max_vram: self.max_vram,
+            search: ConvolutionSearch::default(),
+            convolutions: self.convolutions.unwrap_or_default(),
+            library: self.library.ort_lib.clone(),
+        }
+    }
+}
+
+/// Which ONNX Runtime to load.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LibraryOptions {
+    /// ONNX Runtime library to load, instead of the one that is found [env: ORT_DYLIB_PATH]
+    #[arg(long, value_name = "FILE")]
+    pub ort_lib: Option<PathBuf>,
+}
+
+/// What `predict` writes, in the order in which it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum OutputFormat {
+    /// A label map, or masks of regions
+    Nifti,
+    /// A DICOM segmentation with a frame of bits for each segment and plane
+    Seg,
+    /// A DICOM segmentation that is a label map
+    Labelmap,
+    /// A DICOM structure set: contours
+    Rtstruct,
+    /// A DICOM report of volumes
+    Report,
+}
+
+impl OutputFormat {
+    /// What it is called in the record of a run.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nifti => "nifti",
+            Self::Seg => "seg",
+            Self::Labelmap => "labelmap",
+            Self::Rtstruct => "rtstruct",
+            Self::Report => "report",
+        }
+    }
+}
+
+/// Which DICOM series are read, and how.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DicomOptions {
+    /// Treatment of unevenly spaced or tilted DICOM slices: refuse (`strict`) or interpolate (`resample`)
+    #[arg(
+        long,
+        value_enum,
+        value_name = "POLICY",
+        default_value = "strict",
+        hide_possible_values = true
+    )]
+    pub geometry: GeometryPolicy,
+    /// DICOM series of a channel, by number, UID or description, as in `t1=4` or `t1=*T1*`
+    #[arg(long, value_name = "CHANNEL=SERIES")]
+    pub series: Vec<ChosenSeries>,
+    /// Accept series in different frames of reference for one case; make sure yourself that they are aligned
+    #[arg(long)]
+    pub any_frame_of_reference: bool,
+    /// Rules that choose series and codes of labels (JSON), in place of the bundle's
+    #[arg(long, value_name = "FILE")]
+    pub dicom_rules: Option<PathBuf>,
+}
+
+/// What to do with DICOM slices that make no even, rectangular grid.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum GeometryPolicy {
+    /// Refuse them
+    #[default]
+    Strict,
+    /// Resample them
+    Resample,
+}
+
+impl From<GeometryPolicy> for Policy {
+    fn from(policy: GeometryPolicy) -> Self {
+        match policy {
+            GeometryPolicy::Strict => Self::Strict,
+            GeometryPolicy::Resample => Self::Resample,
+        }
+    }
+}
+
+pub(crate) fn parse_suffix(text: &str) -> Result<String, &'static str> {
+    if text
+        .chars()
+        .any(|character| character.is_control() || "/\\:*?\"<>|".contains(character))
+    {
+        Err("a suffix is part of a file name: letters, digits, `.`, `_` and `-` are safe")
+    } else {
+        Ok(text.to_owned())
+    }
+}

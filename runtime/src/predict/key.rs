@@ -1,0 +1,42 @@
+//! The key under which UIDs of results are made.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use vesal_io::dicom::write::{KEY_BYTES_MIN, UidKey};
+
+/// Most bytes of a key: whoever names a scan in its place is told so.
+const KEY_BYTES_MAX: usize = 1 << 16;
+
+/// Why a file is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    #[error(transparent)]
+    Read(#[from] io::Error),
+    #[error("it holds {found} bytes, expected {KEY_BYTES_MIN} to {KEY_BYTES_MAX}")]
+    Length { found: usize },
+}
+
+impl KeyError {
+    /// What the reader can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Read(_) => None,
+            Self::Length { .. } => Some("`head --bytes=32 /dev/urandom` makes one; keep it secret"),
+        }
+    }
+}
+
+/// Reads the key in a file.
+///
+/// **Errors**: the file cannot be read, or has too few bytes for a key or more than any key has.
+pub(super) fn read(path: &Path) -> Result<UidKey, KeyError> {
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    file.take(KEY_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    UidKey::new(&bytes)
+        .filter(|_| bytes.len() <= KEY_BYTES_MAX)
+        .ok_or(KeyError::Length { found: bytes.len() })
+}

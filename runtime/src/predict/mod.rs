@@ -1,0 +1,195 @@
+//! `vesal predict`: cases in, label maps out.
+
+pub mod formats;
+pub(crate) mod item;
+pub mod key;
+pub mod options;
+pub(crate) mod pipeline;
+pub(crate) mod prepare;
+mod publish;
+mod write;
+
+use std::num::NonZeroUsize;
+use std::time::Instant;
+
+use vesal_bundle::Bundle;
+use vesal_engine::Ensemble;
+
+use self::pipeline::Batch;
+use self::prepare::{Job, Jobs};
+use crate::document::write_result;
+use crate::error::{Error, one_line};
+use crate::observe::{Observer, stops};
+use crate::record::{BundleRecord, DeviceRecord, RunRecord, seconds};
+use crate::{outputs, peak_memory, profile, threads, trust};
+
+pub use self::options::PredictOptions;
+
+/// What became of a batch.
+#[derive(Debug)]
+pub struct Prediction {
+    /// The cases that were begun, and what became of each.
+    pub record: RunRecord,
+    /// Why cases failed, by their names.
+    pub errors: Vec<(String, Error)>,
+    /// Cases that were asked for.
+    pub total: usize,
+    /// Whether the observer stopped it before all of them were done.
+    pub is_interrupted: bool,
+}
+
+impl Prediction {
+    /// The record of a batch in which no case failed.
+    ///
+    /// **Errors**: [`Error::Interrupted`]; the error of a case that is the only one; [`Error::FailedCases`].
+    pub fn into_result(mut self) -> Result<RunRecord, Error> {
+        let total = self.total;
+        if self.is_interrupted {
+            let done = self.record.cases.len();
+            return Err(Error::Interrupted { done, total });
+        }
+        if total == 1
+            && let Some((_, error)) = self.errors.pop()
+        {
+            return Err(error);
+        }
+        if self.errors.is_empty() {
+            return Ok(self.record);
+        }
+        let failed = self.errors.into_iter().map(|(case, _)| case).collect();
+        Err(Error::FailedCases { failed, total })
+    }
+}
+
+/// Segments every case, writes the results, and records what happened.
+///
+/// Everything that can be known before is settled before: bundle, names of outputs, headers. A case that fails does
+/// not stop the others; its error is part of the result.
+///
+/// **Errors**: what keeps all cases from being segmented, such as an unusable bundle or outputs that exist.
+pub fn predict(options: &PredictOptions, observer: &dyn Observer) -> Result<Prediction, Error> {
+    let start = Instant::now();
+    threads::limit(options.compute.threads)?;
+    let bundle = trust::open(&options.bundle, &options.trust)?;
+    let plan = prepare::plan(options, &bundle)?;
+    let key = match &options.uid_key {
+        Some(path) => Some(key::read(path).map_err(|error| {
+            Error::UidKey(error).attempting(format!("cannot use the key `{}`", path.display()))
+        })?),
+        None => None,
+    };
+    let Jobs { jobs, notes } = prepare::jobs(options, &plan)?;
+    outputs::create_folder(&options.output)?;
+    if let Some(report) = &options.report {
+        outputs::check_folder_of(report)?;
+    }
+
+    let mut record = new_record(options, &bundle);
+    let marked = options.mark_incomplete;
+    let mark = marked.then(|| "results are marked: images may be missing".to_owned());
+    let trusted = trust::note(&bundle, &options.trust);
+    for note in trusted.into_iter().chain(notes).chain(mark) {
+        observer.note(&note);
+        record.warnings.push(note);
+    }
+    let mut ensemble = if jobs.iter().any(|job| job.checked.is_ok()) {
+        Some(open(options, &bundle, &jobs, &mut record, observer)?)
+    } else {
+        None
+    };
+    record.load_seconds = seconds(start.elapsed());
+    let total = jobs.len();
+    let errors = Batch {
+        options,
+        bundle: &bundle,
+        plan: &plan,
+        key,
+        ensemble: ensemble.as_mut(),
+        observer,
+        tells_results: true,
+    }
+    .run(jobs, &mut record)?;
+    record.total_seconds = seconds(start.elapsed());
+    record.peak_memory_bytes = peak_memory::bytes();
+    // What was done before it was stopped is done.
+    if let Some(path) = &options.report {
+        write_result(path, &record, options.overwrite)?;
+    }
+    Ok(Prediction {
+        record,
+        errors,
+        total,
+        is_interrupted: stops(observer),
+    })
+}
+
+/// A record without cases.
+pub(crate) fn new_record(options: &PredictOptions, bundle: &Bundle) -> RunRecord {
+    let bundle = BundleRecord {
+        name: bundle.manifest().name.clone(),
+        version: bundle.manifest().version.clone(),
+        digest: bundle.digest().to_owned(),
+        members: bundle.manifest().members.len(),
+    };
+    RunRecord::new(
+        bundle,
+        DeviceRecord::new(options.compute.device),
+        options.mark_incomplete,
+    )
+}
+
+/// Loads the networks for these cases and notes what they run on.
+///
+/// **Errors**: they cannot be loaded.
+pub(crate) fn open(
+    options: &PredictOptions,
+    bundle: &Bundle,
+    jobs: &[Job],
+    record: &mut RunRecord,
+    observer: &dyn Observer,
+) -> Result<Ensemble, Error> {
+    let load = |batch| {
+        profile::open(bundle, &options.compute, batch).map_err(|error| {
+            Error::Engine(error).attempting(format!(
+                "cannot load the networks of `{}`",
+                bundle.manifest().name
+            ))
+        })
+    };
+    let mut opened = load(options.limits.batch)?;
+    if let (Some(limit), None) = (options.compute.max_vram, options.limits.batch) {
+        // Who chose the batch did not know the cases.
+        while let Some(half) = NonZeroUsize::new(opened.ensemble.batch() / 2)
+            && !fit(&opened.ensemble, jobs, limit)
+        {
+            drop(opened);
+            opened = load(Some(half))?;
+        }
+    }
+    record.device.note(&opened);
+    if let Some(reason) = &opened.unusable {
+        let warning = format!("the profile is not used: {}", one_line(reason));
+        observer.note(&warning);
+        record.warnings.push(warning);
+    }
+    let ensemble = opened.ensemble;
+    record
+        .versions
+        .insert("onnxruntime", ensemble.runtime().version().to_owned());
+    if let Some(reason) = ensemble.fallback() {
+        let warning = format!("running on `{}`: {}", ensemble.device(), one_line(reason));
+        observer.note(&warning);
+        record.warnings.push(warning);
+    }
+    Ok(ensemble)
+}
+
+/// Whether the networks and every usable case beside them take at most so many bytes of a GPU.
+fn fit(ensemble: &Ensemble, jobs: &[Job], limit: u64) -> bool {
+    let networks = ensemble.device_network_bytes();
+    let mut usable = jobs.iter().filter_map(|job| job.checked.as_ref().ok());
+    usable.all(|case| {
+        let case = ensemble.device_memory(case.grids()).unwrap_or(0);
+        networks.saturating_add(case) <= limit
+    })
+}

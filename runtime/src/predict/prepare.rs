@@ -1,0 +1,183 @@
+//! What is settled before any work: which cases there are, what they will be called, what their headers say.
+
+use std::path::PathBuf;
+
+use vesal_bundle::dicom_rules::DicomRules;
+use vesal_bundle::{Bundle, DeployPlan};
+use vesal_io::dicom::Slice;
+
+use super::formats::{self, FormatError};
+use super::options::PredictOptions;
+use crate::case::{self, Assessed, Candidate, Checked, Choosing, Input};
+use crate::datalist::is_datalist;
+use crate::error::Error;
+use crate::options::OutputFormat;
+use crate::outputs::{Claims, Outputs};
+use crate::record::SeriesRecord;
+
+/// One case to segment.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub name: String,
+    /// Names of its files, or UIDs of its series, one per channel.
+    pub input: Vec<String>,
+    /// What is known of its series.
+    pub series: Vec<SeriesRecord>,
+    /// Its headers, or why it cannot be segmented.
+    pub checked: Result<Checked, Error>,
+    pub outputs: Outputs,
+}
+
+/// What there is to do.
+#[derive(Debug)]
+pub(crate) struct Jobs {
+    pub jobs: Vec<Job>,
+    /// What was found and is part of no case.
+    pub notes: Vec<String>,
+}
+
+/// The plan of a bundle, with the user's rules in place of its own.
+///
+/// **Errors**: the rules cannot be used, or the command line chooses a series for an unknown channel or formats that
+/// do not go together.
+pub(crate) fn plan(options: &PredictOptions, bundle: &Bundle) -> Result<DeployPlan, Error> {
+    let mut plan = bundle.plan().clone();
+    if let Some(path) = &options.dicom.dicom_rules {
+        DicomRules::read(path)
+            .and_then(|rules| rules.apply(&mut plan))
+            .map_err(|error| Error::rules(path, error))?;
+    }
+    for chosen in &options.dicom.series {
+        let mut channels = plan.channels.iter().map(|channel| &channel.name);
+        if !channels.any(|channel| *channel == chosen.channel) {
+            let expected = plan.channels.into_iter().map(|channel| channel.name);
+            return Err(Error::NoSuchChannel {
+                found: chosen.channel.clone(),
+                expected: expected.collect(),
+            });
+        }
+    }
+    formats::check(&options.format, &plan)?;
+    Ok(plan)
+}
+
+/// Finds the cases and reads their headers.
+///
+/// **Errors**: a datalist cannot be used; results would be written over each other, over inputs or over what is there. A case that is unusable is
+/// no error but a job without headers.
+pub(crate) fn jobs(options: &PredictOptions, plan: &DeployPlan) -> Result<Jobs, Error> {
+    let choosing = Choosing {
+        series: &options.dicom.series,
+        any_frame_of_reference: options.dicom.any_frame_of_reference,
+    };
+    let mut candidates = Vec::new();
+    let mut notes = Vec::new();
+    // What is DICOM belongs together, whichever paths it is given by.
+    for paths in options
+        .input
+        .chunk_by(|a, b| !is_datalist(a) && !is_datalist(b))
+    {
+        if is_datalist(&paths[0]) {
+            let dataroot = options.dataroot.as_deref();
+            let listed = case::find_listed(&paths[0], options.list, dataroot, plan);
+            candidates.extend(listed?);
+        } else {
+            let found = case::find(paths, &plan.channels, choosing);
+            candidates.extend(found.candidates);
+            notes.extend(found.notes);
+        }
+    }
+    let mut claims = Claims::default();
+    let mut inputs: Vec<PathBuf> = Vec::new();
+    for candidate in &candidates {
+        if let Ok(input) = &candidate.input {
+            let files = files(input);
+            if let Some(first) = files.first() {
+                claims.claim(first, &outputs(options, candidate))?;
+            }
+            inputs.extend(files);
+        }
+    }
+    if let Some(report) = &options.report {
+        claims.claim_file(report, "the report".into())?;
+    }
+    claims.check(inputs.iter().map(PathBuf::as_path), options.overwrite)?;
+    let job = |candidate: Candidate| job(options, plan, candidate);
+    Ok(Jobs {
+        jobs: candidates.into_iter().map(job).collect(),
+        notes,
+    })
+}
+
+/// Where the results of a case go; by default they are of the kind of its input.
+fn outputs(options: &PredictOptions, candidate: &Candidate) -> Outputs {
+    let mut formats = options.format.clone();
+    if formats.is_empty() {
+        formats.push(match &candidate.input {
+            Ok(Input::Stacks(_)) => OutputFormat::Seg,
+            Ok(Input::Files(_)) | Err(_) => OutputFormat::Nifti,
+        });
+    }
+    // In this order they refer to each other.
+    formats.sort();
+    formats.dedup();
+    Outputs::new(
+        &options.output,
+        &candidate.name,
+        &options.suffix,
+        &formats,
+        options.probabilities,
+    )
+}
+
+/// All files of a case.
+fn files(input: &Input) -> Vec<PathBuf> {
+    match input {
+        Input::Files(files) => files.clone(),
+        Input::Stacks(stacks) => {
+            let slices = stacks.iter().flat_map(|stack| stack.slices());
+            slices.map(Slice::path).map(PathBuf::from).collect()
+        }
+    }
+}
+
+fn job(options: &PredictOptions, plan: &DeployPlan, candidate: Candidate) -> Job {
+    let outputs = outputs(options, &candidate);
+    let mut names = Vec::new();
+    let mut series = Vec::new();
+    let checked = match candidate.input {
+        Err(error) => Err(error.into()),
+        Ok(Input::Files(files)) => {
+            let name = |file: &PathBuf| Some(file.file_name()?.to_string_lossy().into_owned());
+            names = files.iter().filter_map(name).collect();
+            let first = files.first().cloned();
+            let mut formats = outputs.found.iter().map(|(format, _)| *format);
+            match formats.find(|format| *format != OutputFormat::Nifti) {
+                Some(format) => Err(FormatError::NoSource { format }.into()),
+                None => Checked::files(files, plan, options.nifti_form.map(Into::into))
+                    .map_err(|error| Error::read(error, first.as_deref())),
+            }
+        }
+        Ok(Input::Stacks(stacks)) => {
+            names.extend(stacks.iter().map(|stack| stack.series().to_owned()));
+            Assessed::of(stacks, options.dicom.geometry.into())
+                .map_err(Error::from)
+                .and_then(|assessed| {
+                    series = SeriesRecord::of(&assessed, plan);
+                    Checked::stacks(assessed, plan).map_err(|error| Error::read(error, None))
+                })
+        }
+    };
+    let checked = if options.mark_incomplete {
+        checked.map(Checked::marked)
+    } else {
+        checked
+    };
+    Job {
+        name: candidate.name,
+        input: names,
+        series,
+        checked,
+        outputs,
+    }
+}

@@ -1,0 +1,113 @@
+//! Finishes predicted cases, writes their results, and notes them.
+
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::Instant;
+
+use vesal_bundle::{Bundle, DeployPlan};
+
+use super::item::{PipelineItem, PredictedCase, attempted};
+use super::write::Writer;
+use crate::error::Error;
+use crate::observe::Observer;
+use crate::outputs::Outputs;
+use crate::record::{CaseRecord, Outcome, RunRecord, Segmented, StageSeconds, measure, seconds};
+
+/// Finishes cases, writes and tells what was found.
+pub(super) struct Publisher<'a> {
+    pub bundle: &'a Bundle,
+    pub plan: &'a DeployPlan,
+    pub writer: &'a Writer<'a>,
+    pub observer: &'a dyn Observer,
+    pub tells_results: bool,
+    /// Whether there is one case only: its error is that of the run.
+    pub is_alone: bool,
+}
+
+impl Publisher<'_> {
+    /// Finishes one case after the other, writes its results, and notes them.
+    pub fn publish_all(
+        &self,
+        cases: Receiver<PipelineItem<PredictedCase>>,
+        record: &mut RunRecord,
+        errors: &mut Vec<(String, Error)>,
+        go_on: SyncSender<()>,
+    ) {
+        for case in cases {
+            let case = case.then(|predicted, outputs| self.publish(predicted, outputs));
+            let PipelineItem {
+                name,
+                input,
+                series,
+                result,
+                ..
+            } = case;
+            let outcome = match result {
+                Ok(segmented) => {
+                    self.tell(&name, &segmented);
+                    Outcome::Segmented(segmented)
+                }
+                Err(error) => {
+                    let error = attempted(error, self.bundle, &name);
+                    let outcome = Outcome::failed(&error);
+                    if !self.is_alone {
+                        self.observer.failed(&error);
+                    }
+                    errors.push((name.clone(), error));
+                    outcome
+                }
+            };
+            record.cases.push(CaseRecord {
+                case: name,
+                input,
+                series,
+                outcome,
+            });
+            // Nobody listens once all cases have begun.
+            let _ = go_on.try_send(());
+        }
+    }
+
+    fn publish(&self, predicted: PredictedCase, outputs: &Outputs) -> Result<Segmented, Error> {
+        let found = predicted.pending.finish()?;
+        let start = Instant::now();
+        let context = predicted.context;
+        let written = self.writer.write(outputs, &found.labels, &context.origin)?;
+        let labels = measure(&found.labels, self.plan);
+        let (times, write) = (found.times, start.elapsed());
+        let stages = [
+            context.read,
+            times.prepare,
+            times.network,
+            times.stitch,
+            times.restore,
+            write,
+        ];
+        let [read, prepare, network, stitch, restore, write] = stages.map(seconds);
+        Ok(Segmented {
+            outputs: written,
+            windows: found.windows,
+            seconds: StageSeconds {
+                read,
+                prepare,
+                network,
+                stitch,
+                restore,
+                write,
+                total: seconds(stages.iter().sum()),
+            },
+            labels,
+            remarks: context.origin.remarks.text(),
+            warnings: context.warnings,
+        })
+    }
+
+    fn tell(&self, case: &str, segmented: &Segmented) {
+        if !self.tells_results {
+            return;
+        }
+        for warning in &segmented.warnings {
+            self.observer.warning(&format!("case `{case}`: {warning}"));
+        }
+        self.observer.segmented(case, segmented);
+    }
+}

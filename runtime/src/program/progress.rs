@@ -1,0 +1,83 @@
+//! Progress on stderr, only where a person watches: on a terminal.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use vesal_cli::shown;
+use vesal_engine::Stage;
+
+/// The bar of a batch.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+    total: usize,
+    begun: AtomicUsize,
+}
+
+impl Progress {
+    /// A bar for so many cases.
+    pub fn new(total: usize) -> Self {
+        let bar = ProgressBar::no_length();
+        bar.set_prefix(format!("[1/{total}]"));
+        let progress = Self {
+            bar,
+            total,
+            begun: AtomicUsize::new(0),
+        };
+        progress.step("reading");
+        progress
+    }
+
+    /// Goes on to the next case.
+    pub fn case(&self, name: &str) {
+        let number = 1 + self.begun.fetch_add(1, Ordering::Relaxed);
+        self.bar
+            .set_prefix(format!("[{number}/{}] {}", self.total, shown(name)));
+    }
+
+    /// Shows a step that has no length.
+    fn step(&self, what: &'static str) {
+        // Both templates are constant and valid; the default style would do as well.
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {msg}") {
+            self.bar.set_style(style);
+        }
+        self.bar.set_message(what);
+    }
+
+    /// Shows where the engine is.
+    pub fn stage(&self, stage: Stage) {
+        match stage {
+            Stage::Prepare => self.step("preparing"),
+            Stage::Network {
+                windows,
+                total_windows,
+            } => {
+                if windows == 0 {
+                    self.begin(total_windows);
+                }
+                self.bar.set_position(windows as u64);
+            }
+        }
+    }
+
+    /// Begins to count steps, so that the remaining time can be told.
+    fn begin(&self, steps: usize) {
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {msg} [{bar:30}] {eta} left") {
+            self.bar.set_style(style.progress_chars("=> "));
+        }
+        self.bar.set_message("segmenting");
+        self.bar.set_length(steps as u64);
+        self.bar.reset();
+    }
+
+    /// Does something on the terminal that the bar must not disturb.
+    pub fn suspend<T>(&self, action: impl FnOnce() -> T) -> T {
+        self.bar.suspend(action)
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

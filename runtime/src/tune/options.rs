@@ -1,0 +1,34 @@
+//! Options of `vesal tune`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use vesal_engine::Device;
+
+use crate::options::{LibraryOptions, NiftiForm};
+
+/// Which bundle is tuned, and with what.
+#[derive(Debug, Clone, Args)]
+pub struct TuneOptions {
+    /// Folder of the bundle
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// Measure with this scan, all of it, instead of a few made-up windows: a file, or the folder of one case
+    #[arg(long, value_name = "SCAN")]
+    pub input: Option<PathBuf>,
+    /// Affine to use where sform and qform of a NIfTI file contradict each other: `sform` or `qform`; by default such a
+    /// file is refused
+    #[arg(long, value_enum, value_name = "FORM", hide_possible_values = true)]
+    pub nifti_form: Option<NiftiForm>,
+    /// Where networks run: `cpu`, `cuda`, `cuda:N`, or `auto`, which tries the processor and the first GPU
+    #[arg(
+        long,
+        value_name = "DEVICE",
+        env = "VESAL_DEVICE",
+        default_value = "auto",
+        hide_env_values = true
+    )]
+    pub device: Device,
+    #[command(flatten)]
+    pub library: LibraryOptions,
+}
