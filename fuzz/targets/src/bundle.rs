@@ -11,8 +11,8 @@ use vesal_bundle::manifest::FILE_NAME;
 use vesal_bundle::{Bundle, DeployPlan, DicomRules, Manifest, Probe};
 use vesal_files::digest;
 
-use crate::Target;
 use crate::scratch::{Scratch, files, joined};
+use crate::target::Target;
 
 /// Members of the ensemble of the example.
 const MEMBERS: usize = 2;

@@ -7,9 +7,9 @@ mod made;
 use vesal_exporter::import::Checkpoint;
 
 use self::made::{archive, contiguous, dict, float, int, ints, pickle, tensor, text, tuple};
-use crate::Target;
 use crate::compressed::Wrapping;
 use crate::scratch::Scratch;
+use crate::target::Target;
 
 /// The pickle of an archive that is otherwise well formed.
 pub const PICKLE: Target = Target {

@@ -7,11 +7,11 @@ use vesal_io::dicom::{Instance, Policy, Stack, read_structure_references, read_s
 use vesal_io::nifti::Limits;
 use vesal_volume::{Affine, Geometry};
 
-use crate::Target;
 use crate::compressed::Wrapping;
 use crate::made::structures::{contour, structure_set};
 use crate::made::{self, Elements, Value};
 use crate::scratch::{Scratch, files, joined};
+use crate::target::Target;
 
 /// Bytes of voxels that are read at most; of larger volumes only the headers are.
 const VOXEL_BYTES_MAX: u64 = 8 << 20;

@@ -8,9 +8,9 @@ use vesal_trainer::history;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use crate::Target;
 use crate::compressed::Wrapping;
 use crate::scratch::Scratch;
+use crate::target::Target;
 
 /// An archive that says it is a history.
 pub const HISTORY: Target = Target {

@@ -17,20 +17,10 @@ mod nifti;
 mod node;
 mod onnx;
 mod scratch;
+mod target;
 
 pub use compressed::Wrapping;
-
-/// A function of bytes with what a fuzzer needs to know about it.
-pub struct Target {
-    /// Its name, which is also that of its fuzzer and of its folder of inputs.
-    pub name: &'static str,
-    /// Takes bytes as the program would; what must hold of the result is asserted.
-    pub run: fn(&[u8]),
-    /// Well-formed inputs to begin with.
-    pub seeds: fn() -> Vec<Vec<u8>>,
-    /// What the bytes are compressed with, if they may be: mutations reach what is inside.
-    pub wrapping: Option<Wrapping>,
-}
+pub use target::Target;
 
 /// Targets of what is deployed.
 const RUNTIME: &[Target] = &[
@@ -53,7 +43,6 @@ const TRAINING: &[Target] = &[checkpoint::PICKLE, checkpoint::ARCHIVE, history::
 #[cfg(not(feature = "training"))]
 const TRAINING: &[Target] = &[];
 
-/// All targets.
 pub fn targets() -> impl Iterator<Item = &'static Target> {
     RUNTIME.iter().chain(TRAINING)
 }

@@ -8,9 +8,9 @@ use vesal_io::nifti::{
 };
 
 use self::made::{Fields, gzip};
-use crate::Target;
 use crate::compressed::Wrapping;
 use crate::scratch::Scratch;
+use crate::target::Target;
 
 /// Bytes of voxels that are read at most.
 const VOXEL_BYTES_MAX: u64 = 8 << 20;

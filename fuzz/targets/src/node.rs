@@ -15,9 +15,9 @@ use vesal_node::queue::RunOutcome;
 use vesal_node::stop::Stop;
 use vesal_node::{Config, Node, Predict, PredictionRequest};
 
-use crate::Target;
 use crate::made;
 use crate::scratch::Scratch;
+use crate::target::Target;
 
 /// The bodies of PDUs and commands; the first byte says of which kind.
 pub const PDU: Target = Target {

@@ -9,7 +9,7 @@ use prost::Message;
 use vesal_onnx::proto::ModelProto;
 use vesal_onnx::{Interface, Network};
 
-use crate::Target;
+use crate::target::Target;
 
 /// A model file.
 pub const NETWORK: Target = Target {

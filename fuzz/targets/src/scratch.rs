@@ -20,12 +20,10 @@ impl Scratch {
         Self(folder.expect("a folder for files of a fuzzer"))
     }
 
-    /// Its path.
     pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// Writes a file.
     pub fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path().join(name);
         fs::write(&path, bytes).expect("a file of a fuzzer");
