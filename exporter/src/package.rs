@@ -12,7 +12,7 @@ use crate::assemble::{
     self, AssembleError, Assembled, BundleMetadata, Candidate, Destination, PlanFile,
 };
 use crate::runs::{self, Run, RunsError};
-use crate::selection::{self, SelectionError, Wish};
+use crate::selection::{self, SelectionError, SelectionOptions};
 use crate::weights::{self, WeightsError};
 
 /// Why a work directory does not become a bundle.
@@ -76,13 +76,13 @@ impl PackageError {
 /// **Errors**: [`PackageError`]; nothing is written then.
 pub fn package(
     work_dir: &Path,
-    wish: &Wish,
+    options: &SelectionOptions,
     name: Option<&str>,
     destination: &Destination,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Assembled, PackageError> {
     let to_train = runs::folds_to_train(work_dir)?;
-    let selected = selection::select(runs::find(work_dir)?, to_train, wish)?;
+    let selected = selection::select(runs::find(work_dir)?, to_train, options)?;
     let prepared = assemble::prepare(destination)?;
     let ensemble = selected.record()?;
     let plans = Plans::read(selected.members.iter().map(|(run, _)| run))?;

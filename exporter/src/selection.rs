@@ -1,5 +1,6 @@
 //! Which runs become the members of an ensemble.
 
+mod best;
 mod file;
 
 use std::collections::BTreeSet;
@@ -11,7 +12,9 @@ use vesal_bundle::case_scores::MeanScore;
 use vesal_bundle::manifest::{EnsembleRecord, Selection, SelectionRule};
 use vesal_volume::postprocess::Combine;
 
+use self::best::{best_of_fold, dice};
 use crate::runs::{Run, RunsError};
+
 pub use file::EnsembleFileError;
 
 /// Beginning of the choice of so many best runs.
@@ -57,9 +60,9 @@ impl FromStr for Choice {
     }
 }
 
-/// What is asked of a selection.
+/// Which runs of a work directory become members, and how they are combined.
 #[derive(Debug, Clone, Default)]
-pub struct Wish {
+pub struct SelectionOptions {
     /// Which runs to take.
     pub choice: Choice,
     /// Folds to choose from; those that the work directory is to train if not given.
@@ -76,25 +79,15 @@ pub enum SelectionError {
     /// Folds without a finished run.
     #[error("{} no finished run; finished are {finished:?}", folds(missing))]
     MissingFolds {
-        /// Folds that lack one.
         missing: Vec<usize>,
-        /// Folds that have one.
         finished: Vec<usize>,
     },
     /// Fewer runs than asked for.
     #[error("{found} runs are finished, expected at least the {expected} of `{BEST_N}{expected}`")]
-    TooFew {
-        /// How many there are.
-        found: usize,
-        /// How many were asked for.
-        expected: usize,
-    },
-    /// The file is unusable.
+    TooFew { found: usize, expected: usize },
     #[error("cannot use the ensemble file `{}`", path.display())]
     File {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: EnsembleFileError,
     },
 }
@@ -122,7 +115,7 @@ fn folds(missing: &[usize]) -> String {
     }
 }
 
-/// Runs with their weights, and why it is them.
+/// Runs with their weights, and the reason for the choice.
 #[derive(Debug)]
 pub(crate) struct Selected {
     pub members: Vec<(Run, f64)>,
@@ -136,17 +129,17 @@ pub(crate) struct Selected {
 pub(crate) fn select(
     mut runs: Vec<Run>,
     to_train: Option<Vec<usize>>,
-    wish: &Wish,
+    options: &SelectionOptions,
 ) -> Result<Selected, SelectionError> {
-    if let Some(folds) = &wish.folds {
+    if let Some(folds) = &options.folds {
         runs.retain(|run| folds.contains(&run.record.fold));
     }
     let finished: BTreeSet<usize> = runs.iter().map(|run| run.record.fold).collect();
-    let wanted = wish.folds.clone().or(to_train).unwrap_or_default();
+    let wanted = options.folds.clone().or(to_train).unwrap_or_default();
     let wanted: BTreeSet<usize> = wanted.into_iter().collect();
     let missing: Vec<usize> = wanted.difference(&finished).copied().collect();
-    let by_name = matches!(wish.choice, Choice::File(_));
-    if runs.is_empty() || !(missing.is_empty() || by_name || wish.allow_missing_folds) {
+    let by_name = matches!(options.choice, Choice::File(_));
+    if runs.is_empty() || !(missing.is_empty() || by_name || options.allow_missing_folds) {
         return Err(SelectionError::MissingFolds {
             missing,
             finished: finished.into_iter().collect(),
@@ -154,7 +147,7 @@ pub(crate) fn select(
     }
     let total = runs.len();
     let mut combine = Combine::default();
-    let (rule, reason, members) = match &wish.choice {
+    let (rule, reason, members) = match &options.choice {
         Choice::BestByFold => {
             let best: Vec<_> = finished
                 .iter()
@@ -199,7 +192,7 @@ pub(crate) fn select(
     };
     Ok(Selected {
         members,
-        combine: wish.combine.unwrap_or(combine),
+        combine: options.combine.unwrap_or(combine),
         selection: Selection {
             rule,
             reason,
@@ -235,19 +228,6 @@ impl Selected {
             out_of_fold: once.then(|| MeanScore::over(&cases)),
         })
     }
-}
-
-/// The run of highest mean Dice of a fold; of equals, the first by name.
-fn best_of_fold(runs: &[Run], fold: usize) -> Option<Run> {
-    let of_fold = runs.iter().filter(|run| run.record.fold == fold);
-    of_fold
-        .rev()
-        .max_by(|a, b| dice(a).total_cmp(&dice(b)))
-        .cloned()
-}
-
-fn dice(run: &Run) -> f64 {
-    run.record.score.mean_dice
 }
 
 fn alike(runs: Vec<Run>) -> Vec<(Run, f64)> {

@@ -20,45 +20,22 @@ const ENCRYPTED: &str = "RWRTY";
 pub enum SigningError {
     /// minisign refuses.
     #[error("cannot {what}")]
-    Minisign {
-        /// To do what.
-        what: &'static str,
-        /// Why.
-        source: PError,
-    },
+    Minisign { what: &'static str, source: PError },
     /// A file of a key cannot be read.
     #[error("cannot read the secret key `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// A file is no secret key, or its password another one.
     #[error("cannot open the secret key `{}`", path.display())]
-    Secret {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: PError,
-    },
+    Secret { path: PathBuf, source: PError },
     /// A file of a key cannot be written.
     #[error("cannot write `{}`", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Write { path: PathBuf, source: io::Error },
     /// A password that protects nothing.
     #[error("the password is empty, expected one or more characters")]
     EmptyPassword,
     /// The secret key has a password.
     #[error("the secret key `{}` is protected by a password, expected it", path.display())]
-    Password {
-        /// The file.
-        path: PathBuf,
-    },
+    Password { path: PathBuf },
     /// The bundle cannot be opened.
     #[error(transparent)]
     Bundle(#[from] BundleError),

@@ -6,10 +6,11 @@ use clap::{Args, ValueEnum};
 use vesal_cli::{Exit, Failure};
 use vesal_volume::postprocess::Combine;
 
-use super::{Common, assemble_exit, progress};
+use super::exit::assemble_exit;
+use super::output::{OutputFlags, progress};
 use crate::package::{PackageError, package};
 use crate::runs::RunsError;
-use crate::selection::{Choice, SelectionError, Wish};
+use crate::selection::{Choice, SelectionError, SelectionOptions};
 
 /// Packs the trained runs of a work directory
 ///
@@ -31,21 +32,21 @@ pub(super) struct Bundle {
     /// Work directory of `vesal-train`
     #[arg(long, value_name = "DIR")]
     work_dir: PathBuf,
-    /// Which runs: `best-by-fold` takes the best of each fold, `best-n:N` the N of highest mean Dice, `all` every
-    /// finished one, FILE.yaml those that it lists
+    /// Which runs become members: the best of each fold (`best-by-fold`), the N of highest mean Dice (`best-n:N`), every
+    /// finished one (`all`), or those that FILE.yaml lists
     #[arg(long, value_name = "CHOICE", default_value = "best-by-fold", value_parser = str::parse::<Choice>)]
     ensemble: Choice,
     /// How the members' predictions become one: `mean` of probabilities, or `vote` [default: mean, or what FILE.yaml says]
     #[arg(long, value_name = "HOW", hide_possible_values = true)]
     combine: Option<CombineFlag>,
-    /// Folds to choose from; all that the work directory is to train if not given
+    /// Folds to choose from; by default all folds that the work directory is to train
     #[arg(long, value_name = "FOLD,...", value_delimiter = ',')]
     folds: Option<Vec<usize>>,
     /// Leave out folds without a finished run
     #[arg(long)]
     allow_missing_folds: bool,
     #[command(flatten)]
-    common: Common,
+    output: OutputFlags,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -67,7 +68,7 @@ impl From<CombineFlag> for Combine {
 
 impl Bundle {
     pub fn run(&self) -> Result<Exit, Failure> {
-        let wish = Wish {
+        let options = SelectionOptions {
             choice: self.ensemble.clone(),
             folds: self.folds.clone(),
             allow_missing_folds: self.allow_missing_folds,
@@ -75,9 +76,9 @@ impl Bundle {
         };
         let packed = package(
             &self.work_dir,
-            &wish,
-            self.common.name.as_deref(),
-            &self.common.destination(),
+            &options,
+            self.output.name.as_deref(),
+            &self.output.destination(),
             &mut progress,
         );
         let assembled = packed.map_err(|error| {
@@ -86,7 +87,7 @@ impl Bundle {
                 .attempting(format!("cannot export `{}`", self.work_dir.display()))
                 .hint(hint)
         })?;
-        self.common.report(&assembled, Vec::new())
+        self.output.report(&assembled, Vec::new())
     }
 }
 

@@ -6,14 +6,15 @@ use clap::{Args, ValueEnum};
 use vesal_bundle::deploy_plan::Modality;
 use vesal_cli::{Exit, Failure};
 
+use super::exit::assemble_exit;
+use super::output::{OutputFlags, progress};
 use super::parse::{bounds, overlap, sizes, spacing};
-use super::{Common, assemble_exit, progress};
 use crate::import::{ImportError, Overrides, PlanningError, import};
 
 /// Packs checkpoints of MONAI's SegResNetDS
 ///
-/// Several checkpoints become one ensemble. Tensors and settings are read without running anything in the files. What a
-/// checkpoint says about its preprocessing is taken; flags win over it.
+/// Several checkpoints become one ensemble. Tensors and settings are read without running anything in the files. Settings
+/// of preprocessing are taken from the checkpoints; flags override them.
 #[derive(Debug, Args)]
 pub(super) struct ImportMonai {
     /// Checkpoints, as `torch.save` writes them
@@ -31,17 +32,17 @@ pub(super) struct ImportMonai {
     /// Imaging modality, which decides about normalization
     #[arg(long)]
     modality: Option<ModalityFlag>,
-    /// Range of intensities that CT is normalized by
+    /// Range of intensities for normalizing CT
     #[arg(long, value_name = "LOW,HIGH", value_parser = bounds, allow_hyphen_values = true)]
     bounds: Option<[f32; 2]>,
     /// Names of all classes in order, background first; or of all regions
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     labels: Option<Vec<String>>,
-    /// Rules of DICOM: which series the channels are read from, and what labels are in codes
+    /// Rules of DICOM (JSON): which series the channels are read from, and codes of the labels
     #[arg(long, value_name = "FILE")]
     dicom_rules: Option<PathBuf>,
     #[command(flatten)]
-    common: Common,
+    output: OutputFlags,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -67,7 +68,7 @@ impl From<ModalityFlag> for Modality {
 impl ImportMonai {
     pub fn run(self) -> Result<Exit, Failure> {
         let flags = Overrides {
-            name: self.common.name.clone(),
+            name: self.output.name.clone(),
             roi: self.roi,
             overlap: self.overlap,
             spacing: self.spacing,
@@ -79,7 +80,7 @@ impl ImportMonai {
         let imported = import(
             &self.checkpoints,
             &flags,
-            &self.common.destination(),
+            &self.output.destination(),
             &mut progress,
         );
         let imported = imported.map_err(|error| {
@@ -88,7 +89,7 @@ impl ImportMonai {
                 .attempting("cannot import")
                 .hint(hint)
         })?;
-        self.common
+        self.output
             .report(&imported.assembled, imported.assumptions)
     }
 }

@@ -9,8 +9,8 @@ use crate::signing::{self, Signer, SigningError};
 
 /// Makes a pair of keys to sign bundles with
 ///
-/// Keep the secret key; give the public one to those who run your bundles, by a way that they trust. minisign reads and writes
-/// the same files.
+/// Keep the secret key private, and give the public key to those who run your bundles through a channel that they trust.
+/// minisign reads and writes the same files.
 #[derive(Debug, Args)]
 pub(super) struct Keygen {
     /// File of the secret key
@@ -19,7 +19,7 @@ pub(super) struct Keygen {
     /// File of the public key
     #[arg(long, value_name = "FILE")]
     public: PathBuf,
-    /// Protect the secret key by no password: whoever has the file can sign
+    /// Do not protect the secret key with a password: anyone who has the file can sign
     #[arg(long)]
     no_password: bool,
 }

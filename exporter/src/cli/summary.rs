@@ -5,20 +5,14 @@ use std::path::PathBuf;
 use serde::Serialize;
 use vesal_bundle::manifest::{EnsembleRecord, MemberProvenance};
 use vesal_cli::Text;
+use vesal_files::VersionedDocument;
 use vesal_volume::postprocess::Combine;
 
 use crate::assemble::Assembled;
 
-/// Name of the printed object's format.
-const FORMAT: &str = "vesal-export-summary";
-/// Version of that format.
-const FORMAT_VERSION: u32 = 1;
-
 /// The object that `--json` prints.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
-    format: &'static str,
-    format_version: u32,
     bundle: PathBuf,
     /// SHA-256 of the manifest: the bundle's identity.
     digest: String,
@@ -47,6 +41,11 @@ struct ParitySummary {
     window: [usize; 3],
 }
 
+impl VersionedDocument for Summary {
+    const FORMAT: &str = "vesal-export-summary";
+    const VERSION: u32 = 1;
+}
+
 impl Summary {
     pub fn new(assembled: &Assembled, assumptions: Vec<String>) -> Self {
         let manifest = assembled.bundle.manifest();
@@ -73,8 +72,6 @@ impl Summary {
                 },
             });
         Self {
-            format: FORMAT,
-            format_version: FORMAT_VERSION,
             bundle: assembled.bundle.directory().to_path_buf(),
             digest: assembled.bundle.digest().to_owned(),
             name: manifest.name.clone(),
@@ -85,7 +82,7 @@ impl Summary {
         }
     }
 
-    /// The same for people.
+    /// The results as lines of text.
     pub fn text(&self) -> Text {
         let mut lines: Vec<String> = self
             .assumptions

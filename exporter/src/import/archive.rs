@@ -25,25 +25,16 @@ pub enum ArchiveError {
     Zip(#[from] ZipError),
     /// No pickle, or more than one.
     #[error("the archive has {found} entries `{PICKLE}`, expected 1")]
-    Pickles {
-        /// How many.
-        found: usize,
-    },
+    Pickles { found: usize },
     /// A pickle larger than any real one.
     #[error("the archive's pickle is larger than {MAX_PICKLE_BYTES} bytes")]
     PickleSize,
     /// Saved on a machine with the other byte order.
     #[error("the archive has byte order {found:?}, expected \"little\"")]
-    ByteOrder {
-        /// What it states.
-        found: String,
-    },
+    ByteOrder { found: String },
     /// No such entry.
     #[error("the archive has no entry `{entry}`")]
-    Missing {
-        /// The entry.
-        entry: String,
-    },
+    Missing { entry: String },
     /// The entries are together larger than the file.
     #[error("the archive's entries are together larger than its {limit} bytes")]
     Overlap {
@@ -67,7 +58,6 @@ impl ArchiveError {
     }
 }
 
-/// An open archive.
 pub(super) struct Archive {
     zip: ZipArchive<BufReader<File>>,
     folder: String,
@@ -114,7 +104,6 @@ impl Archive {
         Ok((archive, bytes))
     }
 
-    /// Reads a storage.
     pub fn storage(&mut self, key: &str) -> Result<Vec<u8>, ArchiveError> {
         self.read(&format!("{}data/{key}", self.folder), u64::MAX)
     }

@@ -37,24 +37,17 @@ pub enum CheckpointError {
     NoStateDict,
     /// A state dict with something else in it.
     #[error("the state dict has `{name}`, which is no tensor")]
-    NotATensor {
-        /// Name of the entry.
-        name: String,
-    },
+    NotATensor { name: String },
     /// A tensor that reaches outside its storage, or is larger than it.
     #[error("tensor `{tensor}` does not lie inside its storage of {elements} elements")]
     Bounds {
-        /// The tensor.
         tensor: String,
         /// Elements of the storage.
         elements: usize,
     },
     /// A tensor of integers and the like.
     #[error("tensor `{tensor}` has no floats")]
-    Type {
-        /// The tensor.
-        tensor: String,
-    },
+    Type { tensor: String },
     /// A configuration too large to be one.
     #[error(
         "the checkpoint's configuration has more than {MAX_CONFIG_SIZE} values and bytes of text, or {MAX_CONFIG_DEPTH} levels"
@@ -78,7 +71,6 @@ impl CheckpointError {
 /// What a checkpoint holds.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
-    /// The weights.
     pub tensors: Tensors,
     /// The configuration, if any: tensors and other objects in it are null.
     pub config: Option<Map<String, Value>>,

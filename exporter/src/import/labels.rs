@@ -11,9 +11,7 @@ const BACKGROUND: &str = "background";
 /// A class by its name, with the labels of the training data that make it up where they are stated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClassName {
-    /// Name.
     pub name: String,
-    /// Labels.
     pub index: Option<Vec<u16>>,
 }
 

@@ -24,7 +24,6 @@ const KEPT_SPACINGS: [f64; 2] = [0.75, 1.25];
 /// What the user states; it wins over the checkpoint.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overrides {
-    /// Name of the task.
     pub name: Option<String>,
     /// Window in voxels.
     pub roi: Option<[usize; 3]>,
@@ -32,7 +31,6 @@ pub struct Overrides {
     pub overlap: Option<[f64; 3]>,
     /// Spacing in mm to resample to.
     pub spacing: Option<[f64; 3]>,
-    /// Imaging modality.
     pub modality: Option<Modality>,
     /// Range of intensities of CT.
     pub bounds: Option<[f32; 2]>,
@@ -64,7 +62,6 @@ pub enum PlanningError {
     /// A window that the network's strides do not divide.
     #[error("the window is {found:?} voxels, expected multiples of {factor:?}")]
     Window {
-        /// The window.
         found: [usize; 3],
         /// What it must be a multiple of.
         factor: [usize; 3],
@@ -72,11 +69,9 @@ pub enum PlanningError {
     /// Not one name per class.
     #[error("{found} labels are named, the network has {expected} {what}")]
     Labels {
-        /// Names.
         found: usize,
         /// Outputs of the network.
         expected: usize,
-        /// What they are.
         what: &'static str,
     },
     /// More images than the network has channels.

@@ -30,7 +30,6 @@ pub enum NormalizeMode {
 pub struct Settings {
     /// Hyperparameters of the network.
     pub network: Option<NetworkConfig>,
-    /// Name of the task.
     pub name: Option<String>,
     /// Window in voxels.
     pub roi_size: Option<[usize; 3]>,
@@ -40,7 +39,6 @@ pub struct Settings {
     pub resample: Option<bool>,
     /// Spacing in mm that they are resampled to.
     pub resample_resolution: Option<[f64; 3]>,
-    /// Imaging modality.
     pub modality: Option<Modality>,
     /// How intensities are normalized.
     pub normalize_mode: Option<NormalizeMode>,

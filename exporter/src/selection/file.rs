@@ -9,7 +9,7 @@ use vesal_files::regular;
 use vesal_files::yaml::{self, YamlError};
 use vesal_volume::postprocess::Combine;
 
-use super::best_of_fold;
+use super::best::best_of_fold;
 use crate::runs::Run;
 
 /// Largest file in bytes.
@@ -18,7 +18,7 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 /// Why a file lists no ensemble.
 #[derive(Debug, Error)]
 pub enum EnsembleFileError {
-    /// The system refuses it.
+    /// The file cannot be read.
     #[error("it cannot be read")]
     Read(#[from] io::Error),
     /// It could take for ever to decode.
@@ -27,7 +27,7 @@ pub enum EnsembleFileError {
     /// Not YAML, or keys that mean nothing.
     #[error("it does not follow its format")]
     Yaml(#[from] serde_yaml_ng::Error),
-    /// Nothing is listed.
+    /// The list of members is empty.
     #[error("it has no members, expected at least 1")]
     Empty,
     /// A member that is no run.
@@ -35,7 +35,6 @@ pub enum EnsembleFileError {
     Unnamed {
         /// Position in the list, from 0.
         index: usize,
-        /// What it has.
         found: &'static str,
     },
     /// A weight that no mean can have.
@@ -43,7 +42,6 @@ pub enum EnsembleFileError {
     Weight {
         /// Position in the list, from 0.
         index: usize,
-        /// Its weight.
         found: f64,
     },
     /// A run that is not there, or not finished.
@@ -51,7 +49,6 @@ pub enum EnsembleFileError {
     UnknownRun {
         /// Position in the list, from 0.
         index: usize,
-        /// The run.
         run: String,
         /// Finished runs.
         known: Vec<String>,
@@ -63,7 +60,6 @@ pub enum EnsembleFileError {
     UnknownFold {
         /// Position in the list, from 0.
         index: usize,
-        /// The fold.
         fold: usize,
         /// Folds with a finished run.
         known: Vec<usize>,
@@ -75,7 +71,6 @@ pub enum EnsembleFileError {
         first: usize,
         /// Position of the other.
         second: usize,
-        /// The run.
         run: String,
     },
 }

@@ -7,7 +7,7 @@ use crate::work_dir::{destination, work_dir, write_named_run};
 use vesal_bundle::manifest::{EnsembleRecord, Manifest, MemberProvenance, SelectionRule};
 use vesal_engine::{Device, EngineOptions, verify};
 use vesal_exporter::package::{PackageError, package};
-use vesal_exporter::selection::{Choice, SelectionError, Wish};
+use vesal_exporter::selection::{Choice, SelectionError, SelectionOptions};
 use vesal_volume::postprocess::Combine;
 
 /// Three folds of Dice 0.75, 0.5 and 0.875, and a second run of fold 1 with 0.625.
@@ -19,10 +19,10 @@ fn runs() -> tempfile::TempDir {
     work
 }
 
-fn exported(work: &Path, wish: &Wish) -> Result<Manifest, PackageError> {
+fn exported(work: &Path, options: &SelectionOptions) -> Result<Manifest, PackageError> {
     let output = tempfile::tempdir().unwrap();
     let destination = destination(output.path().join("bundle"));
-    let assembled = package(work, wish, None, &destination, &mut |_| {})?;
+    let assembled = package(work, options, None, &destination, &mut |_| {})?;
     let options = EngineOptions {
         device: Device::Cpu,
         ..Default::default()
@@ -42,16 +42,16 @@ fn members(manifest: &Manifest) -> Vec<(&str, f64, f64)> {
     facts.collect()
 }
 
-fn choice(text: &str) -> Wish {
-    Wish {
+fn choice(text: &str) -> SelectionOptions {
+    SelectionOptions {
         choice: text.parse().unwrap(),
-        ..Wish::default()
+        ..SelectionOptions::default()
     }
 }
 
 #[test]
 fn the_best_run_of_each_fold_is_the_default() {
-    let manifest = exported(runs().path(), &Wish::default()).unwrap();
+    let manifest = exported(runs().path(), &SelectionOptions::default()).unwrap();
     assert_eq!(
         members(&manifest),
         [
@@ -113,11 +113,11 @@ fn a_missing_fold_is_named_and_left_out_only_when_asked() {
         );
         assert!(error.hint().unwrap().contains("--allow-missing-folds"));
     }
-    let wish = Wish {
+    let options = SelectionOptions {
         allow_missing_folds: true,
-        ..Wish::default()
+        ..SelectionOptions::default()
     };
-    let manifest = exported(work.path(), &wish).unwrap();
+    let manifest = exported(work.path(), &options).unwrap();
     assert_eq!(manifest.members.len(), 3);
     assert_eq!(manifest.ensemble.selection.missing_folds, [3, 4]);
 }
@@ -128,11 +128,11 @@ fn a_file_gives_runs_weights_and_combination() {
     let file = work.path().join("chosen.yaml");
     let text = "combine: vote\nmembers:\n  - {fold: 1, weight: 2}\n  - run: segresnet_0\n";
     fs::write(&file, text).unwrap();
-    let mut wish = Wish {
+    let mut options = SelectionOptions {
         choice: Choice::File(file.clone()),
-        ..Wish::default()
+        ..SelectionOptions::default()
     };
-    let manifest = exported(work.path(), &wish).unwrap();
+    let manifest = exported(work.path(), &options).unwrap();
     assert_eq!(
         members(&manifest),
         [
@@ -142,8 +142,8 @@ fn a_file_gives_runs_weights_and_combination() {
     );
     assert_eq!(manifest.ensemble.combine, Combine::Vote);
     assert_eq!(manifest.ensemble.selection.rule, SelectionRule::Custom);
-    wish.combine = Some(Combine::Mean);
-    let manifest = exported(work.path(), &wish).unwrap();
+    options.combine = Some(Combine::Mean);
+    let manifest = exported(work.path(), &options).unwrap();
     assert_eq!(manifest.ensemble.combine, Combine::Mean);
 
     let nested = format!("members: {}", "[".repeat(65));
@@ -174,7 +174,7 @@ fn a_file_gives_runs_weights_and_combination() {
         ("- 1", "it does not follow"),
     ] {
         fs::write(&file, text).unwrap();
-        let error = exported(work.path(), &wish).unwrap_err();
+        let error = exported(work.path(), &options).unwrap_err();
         let PackageError::Selection(SelectionError::File { source, .. }) = error else {
             panic!("{error}")
         };

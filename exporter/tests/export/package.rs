@@ -14,14 +14,14 @@ use vesal_exporter::assemble::{AssembleError, Assembled};
 use vesal_exporter::lower;
 use vesal_exporter::package::{PackageError, package};
 use vesal_exporter::runs::RunsError;
-use vesal_exporter::selection::{SelectionError, Wish};
+use vesal_exporter::selection::{SelectionError, SelectionOptions};
 use vesal_files::digest;
 
 /// These folds, or those that are finished.
-fn of_folds(folds: Option<&[usize]>) -> Wish {
-    Wish {
+fn of_folds(folds: Option<&[usize]>) -> SelectionOptions {
+    SelectionOptions {
         folds: folds.map(<[usize]>::to_vec),
-        ..Wish::default()
+        ..SelectionOptions::default()
     }
 }
 
@@ -45,7 +45,7 @@ fn folds_become_a_bundle_that_verifies() {
     let output = work.path().join("out/phantom-bundle");
     let assembled = package(
         work.path(),
-        &Wish::default(),
+        &SelectionOptions::default(),
         Some("brains"),
         &destination(output.clone()),
         &mut |_| {},
@@ -103,7 +103,7 @@ fn folds_become_a_bundle_that_verifies() {
     let mut again = destination(output.clone());
     let error = package(
         work.path(),
-        &Wish::default(),
+        &SelectionOptions::default(),
         Some("brains"),
         &again,
         &mut |_| {},
@@ -119,7 +119,7 @@ fn folds_become_a_bundle_that_verifies() {
     again.overwrite = true;
     let assembled = package(
         work.path(),
-        &Wish::default(),
+        &SelectionOptions::default(),
         Some("brains"),
         &again,
         &mut |_| {},
@@ -215,7 +215,7 @@ fn runs_with_plans_of_their_own_become_one_bundle() {
     let destination = destination(output.path().join("bundle"));
     let assembled = package(
         work.path(),
-        &Wish::default(),
+        &SelectionOptions::default(),
         None,
         &destination,
         &mut |_| {},

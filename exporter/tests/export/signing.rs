@@ -9,7 +9,7 @@ use minisign::{KeyPair, SecretKeyBox};
 use vesal_bundle::signature::PublicKey;
 use vesal_bundle::{Bundle, Demands};
 use vesal_exporter::package::package;
-use vesal_exporter::selection::Wish;
+use vesal_exporter::selection::SelectionOptions;
 use vesal_exporter::signing::{self, Signer, SigningError};
 
 fn export(arguments: &[&Path]) -> Output {
@@ -102,11 +102,11 @@ fn a_signed_bundle_is_its_makers() {
     let work = work_dir(&[0]);
     let bundle = work.path().join("bundle");
     let destination = destination(bundle.clone());
-    let wish = Wish {
+    let options = SelectionOptions {
         folds: Some(vec![0]),
-        ..Wish::default()
+        ..SelectionOptions::default()
     };
-    package(work.path(), &wish, None, &destination, &mut |_| {}).unwrap();
+    package(work.path(), &options, None, &destination, &mut |_| {}).unwrap();
     let before = Bundle::open(&bundle).unwrap();
     let (secret, public) = (work.path().join("key"), work.path().join("key.pub"));
     signing::generate(&secret, &public, None).unwrap();

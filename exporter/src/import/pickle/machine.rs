@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use thiserror::Error;
 
-use super::calls::known;
+use super::known::known;
 use super::object::{Arena, Id, Object};
 
 /// Why a pickle is not read.
@@ -15,60 +15,32 @@ use super::object::{Arena, Id, Object};
 pub enum PickleError {
     /// The bytes end too early.
     #[error("the pickle ends after {at} bytes, in the middle of an operation")]
-    Truncated {
-        /// Length in bytes.
-        at: usize,
-    },
+    Truncated { at: usize },
     /// An operation that no checkpoint needs.
     #[error(
         "the pickle has the operation {opcode:#04x} at byte {at}, expected one that only builds data"
     )]
-    Opcode {
-        /// The operation.
-        opcode: u8,
-        /// Where.
-        at: usize,
-    },
+    Opcode { opcode: u8, at: usize },
     /// A function or type outside the list of harmless ones.
     #[error("the pickle names `{global}` at byte {at}, expected tensors and plain data only")]
-    Forbidden {
-        /// Module and name.
-        global: String,
-        /// Where.
-        at: usize,
-    },
+    Forbidden { global: String, at: usize },
     /// An operation without its operands.
     #[error("the pickle's operation at byte {at} lacks an operand: {expected}")]
-    Operand {
-        /// Where.
-        at: usize,
-        /// What it needs.
-        expected: &'static str,
-    },
+    Operand { at: usize, expected: &'static str },
     /// A text that is no UTF-8.
     #[error("the pickle has a text at byte {at} that is no UTF-8")]
-    Text {
-        /// Where.
-        at: usize,
-    },
+    Text { at: usize },
     /// Little in the file that is much in memory.
     #[error("the pickle of {bytes} bytes takes more than {most} bytes of memory at byte {at}")]
     Inflated {
-        /// Its size in bytes.
         bytes: usize,
         /// Most that its objects may take.
         most: usize,
-        /// Where.
         at: usize,
     },
     /// A reference to nothing.
     #[error("the pickle refers to object {index} at byte {at}, which it has not stored")]
-    Memo {
-        /// The reference.
-        index: u64,
-        /// Where.
-        at: usize,
-    },
+    Memo { index: u64, at: usize },
 }
 
 /// Bytes that the objects of a pickle and what lies behind them may take, and so many for each of its bytes: an operation of

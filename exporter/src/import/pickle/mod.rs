@@ -5,6 +5,7 @@
 //! cycles cost nothing, and every opcode allocates in proportion to its own bytes.
 
 mod calls;
+mod known;
 mod machine;
 mod object;
 

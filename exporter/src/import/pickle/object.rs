@@ -22,7 +22,6 @@ pub enum StorageType {
 /// Where the elements of a tensor are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Storage {
-    /// Element type.
     pub kind: StorageType,
     /// Name of the archive's entry.
     pub key: String,
@@ -31,11 +30,9 @@ pub struct Storage {
 /// A view of a storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tensor {
-    /// The storage.
     pub storage: Storage,
     /// First element.
     pub offset: usize,
-    /// Shape.
     pub shape: Vec<usize>,
     /// Elements between neighbors, per axis.
     pub strides: Vec<usize>,
@@ -70,7 +67,6 @@ pub enum NumpyType {
     Int32,
 }
 
-/// One object.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Object {
     /// `None`
@@ -79,11 +75,8 @@ pub enum Object {
     Bool(bool),
     /// An integer of at most 64 bits.
     Int(i64),
-    /// A float.
     Float(f64),
-    /// A text.
     Text(Box<str>),
-    /// Bytes.
     Bytes(Box<[u8]>),
     /// A list, tuple or set.
     Sequence(Vec<Id>),
@@ -93,7 +86,6 @@ pub enum Object {
     Known(Known),
     /// A tensor's storage.
     Storage(Box<Storage>),
-    /// A tensor.
     Tensor(Box<Tensor>),
     /// An element type of NumPy.
     NumpyType(NumpyType),
