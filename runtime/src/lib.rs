@@ -40,7 +40,7 @@ mod peak_memory;
 pub mod predict;
 pub mod process_age;
 pub mod profile;
-mod reason;
+pub mod reason;
 pub mod record;
 pub mod serve;
 pub mod setup;

@@ -104,7 +104,8 @@ fn memory(error: &MemoryError) -> Reason {
     }
 }
 
-fn by_exit(exit: Exit) -> Reason {
+/// The code of an exit code.
+pub fn by_exit(exit: Exit) -> Reason {
     match exit {
         Exit::Usage => Reason::Settings,
         Exit::Input | Exit::FailedCases => Reason::Input,

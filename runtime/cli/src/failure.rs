@@ -28,6 +28,24 @@ pub enum Exit {
     Interrupted = 130,
 }
 
+impl Exit {
+    /// The meaning of an exit code; `None` for codes that no program of these uses.
+    pub fn from_code(code: i32) -> Option<Self> {
+        const ALL: [Exit; 9] = [
+            Exit::Success,
+            Exit::Bug,
+            Exit::Usage,
+            Exit::Input,
+            Exit::Bundle,
+            Exit::Device,
+            Exit::Output,
+            Exit::FailedCases,
+            Exit::Interrupted,
+        ];
+        ALL.into_iter().find(|exit| *exit as i32 == code)
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         ExitCode::from(exit as u8)

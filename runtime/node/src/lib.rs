@@ -1,7 +1,7 @@
 //! A DICOM node: receives series, has them segmented, and sends the results to their destinations.
 //!
 //! [`Node::start`] begins to listen. An instance is on the disk before it is acknowledged; when a series is complete,
-//! an implementation of [`Predict`] makes results ([`ChildProcess`] runs `vesal predict`), which are sent
+//! an implementation of [`Predict`] makes results ([`ChildProcess`] runs a [`PredictionProgram`]), which are sent
 //! until their destination has accepted them. A node that is killed at any moment resumes where it was: see [`queue`].
 //!
 //! Only UIDs of a data set are read here, and logs, metrics and the queue's records hold digests of these under a key
@@ -32,4 +32,4 @@ pub use config::{Config, ConfigError};
 pub use node::{Node, StartError, check_tls};
 pub use node_state::NodeState;
 pub use reason::{Reason, Undelivered};
-pub use work::{ChildProcess, Predict, PredictionRequest};
+pub use work::{ChildProcess, ExitMeaning, Predict, PredictionProgram, PredictionRequest};

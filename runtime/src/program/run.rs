@@ -28,8 +28,9 @@ use crate::cli::{
     EvaluateArguments, InspectArguments, PredictArguments, ServeArguments, SetupArguments,
     TuneArguments, VerifyArguments,
 };
+use crate::interrupt;
+use crate::node::{PredictCommand, understand};
 use crate::terminal::Terminal;
-use crate::{interrupt, node};
 
 /// Runs a command.
 ///
@@ -93,7 +94,7 @@ fn serve(arguments: &ServeArguments) -> Result<Exit, Failure> {
     let settings = vesal::serve::log_settings(&config, level.as_ref().map(Cow::as_ref))?;
     log::install(settings, Box::new(io::stderr()));
     let terminal = Terminal::new(false);
-    let prepared = Prepared::new(config, &node::understand, &terminal)?;
+    let prepared = Prepared::new(config, &understand, &terminal)?;
     if options.check {
         terminal.conclude(prepared.check(&terminal))?;
         let mut text = Text::new();
@@ -105,7 +106,11 @@ fn serve(arguments: &ServeArguments) -> Result<Exit, Failure> {
     let program = env::current_exe().map_err(|error| {
         Failure::new(Exit::Bug, error).attempting("cannot find the program's own file")
     })?;
-    let node = prepared.start(Arc::new(ChildProcess { program }))?;
+    let predict = ChildProcess {
+        program,
+        command_line: PredictCommand,
+    };
+    let node = prepared.start(Arc::new(predict))?;
     while !interrupt::requested() {
         thread::sleep(Duration::from_millis(100));
     }

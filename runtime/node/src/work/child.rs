@@ -1,6 +1,5 @@
-//! Predicts in a child process, `vesal predict`, whose failure does not affect the node.
+//! Predicts in a child process, whose failure does not affect the node.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -12,13 +11,16 @@ use crate::queue::RunOutcome;
 use crate::reason::{REASON_BYTES_MAX, Reason};
 use crate::stop::Stop;
 use crate::work::limits;
+use crate::work::program::{ExitMeaning, PredictionProgram};
 use crate::work::request::{Predict, PredictionRequest};
 
 /// Runs a program for each job.
 #[derive(Debug, Clone)]
-pub struct ChildProcess {
-    /// The program, which takes `predict` and its options.
+pub struct ChildProcess<P> {
+    /// File of the program.
     pub program: PathBuf,
+    /// Its command line and exit codes.
+    pub command_line: P,
 }
 
 /// Interval of checks whether the process has ended.
@@ -27,9 +29,8 @@ const SLICE: Duration = Duration::from_millis(50);
 /// Time to end after it was asked to, past the time limit.
 const GRACE: Duration = Duration::from_secs(10);
 
-impl Predict for ChildProcess {
+impl<P: PredictionProgram> Predict for ChildProcess<P> {
     fn predict(&self, request: &PredictionRequest<'_>, stop: &Stop) -> RunOutcome {
-        let failure = request.output.join(FAILURE);
         let Ok(mut child) = self.command(request).spawn() else {
             return RunOutcome::Retry(Reason::NotStarted);
         };
@@ -49,12 +50,10 @@ impl Predict for ChildProcess {
                 return RunOutcome::Retry(Reason::NotStarted);
             }
         };
-        judge(status, read(&failure), limit, stop.is_requested())
+        let left = read(&request.failure_file());
+        self.judge(status, left, limit, stop.is_requested())
     }
 }
-
-/// Name of the file in the folder of results with the reason of a failure.
-const FAILURE: &str = "failure.json";
 
 /// The reason that a process wrote; `None` for a file that holds anything else.
 fn read(failure: &Path) -> Option<Reason> {
@@ -64,59 +63,35 @@ fn read(failure: &Path) -> Option<Reason> {
     serde_json::from_slice(&bytes).ok()
 }
 
-impl ChildProcess {
-    /// The arguments of `vesal predict`.
-    pub fn arguments(request: &PredictionRequest<'_>) -> Vec<OsString> {
-        let service = request.service;
-        let mut arguments: Vec<OsString> = vec![
-            "predict".into(),
-            "--bundle".into(),
-            service.bundle.clone().into(),
-            "--input".into(),
-            request.input.into(),
-            "--output".into(),
-            request.output.into(),
-            "--format".into(),
-            service.formats.join(",").into(),
-            "--geometry".into(),
-            service.geometry.clone().into(),
-            "--report".into(),
-            request.output.join("report.json").into(),
-            "--failure".into(),
-            request.output.join(FAILURE).into(),
-            "--uid-key".into(),
-            request.uid_key.into(),
-            "--overwrite".into(),
-        ];
-        if let Some(bytes) = request.run_ram {
-            arguments.extend(["--max-ram".into(), bytes.to_string().into()]);
+impl<P: PredictionProgram> ChildProcess<P> {
+    /// The outcome of a process, by what its exit code means and the reason that it wrote.
+    fn judge(
+        &self,
+        status: ExitStatus,
+        left: Option<Reason>,
+        limit: Option<u64>,
+        stops: bool,
+    ) -> RunOutcome {
+        let Some(exit) = status.code() else {
+            if stops {
+                return RunOutcome::Interrupted;
+            }
+            let signal = signal(status);
+            return RunOutcome::Retry(Reason::Signal { signal, limit });
+        };
+        match self.command_line.meaning(exit) {
+            ExitMeaning::Done => RunOutcome::Done,
+            ExitMeaning::Failed(reason) => RunOutcome::Failed(left.unwrap_or(reason)),
+            ExitMeaning::Retry(reason) => RunOutcome::Retry(left.unwrap_or(reason)),
+            ExitMeaning::Interrupted if stops => RunOutcome::Interrupted,
+            ExitMeaning::Interrupted => RunOutcome::Retry(Reason::Interrupted),
         }
-        if let Some(digest) = &service.bundle_sha256 {
-            arguments.extend(["--bundle-sha256".into(), digest.into()]);
-        }
-        if let Some(key) = &service.bundle_key {
-            arguments.extend(["--bundle-key".into(), key.into()]);
-        }
-        if service.require_signature {
-            arguments.push("--require-signature".into());
-        }
-        if request.mark_incomplete {
-            arguments.push("--mark-incomplete".into());
-        }
-        if let Some(rules) = &service.dicom_rules {
-            arguments.extend(["--dicom-rules".into(), rules.into()]);
-        }
-        for series in &service.series {
-            arguments.extend(["--series".into(), series.into()]);
-        }
-        arguments.extend(service.options.iter().map(OsString::from));
-        arguments
     }
 
     fn command(&self, request: &PredictionRequest<'_>) -> Command {
         let mut command = Command::new(&self.program);
         command
-            .args(Self::arguments(request))
+            .args(self.command_line.arguments(request))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             // Its messages may contain names and contents of files.
@@ -172,30 +147,6 @@ fn ask(child: &mut Child) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn ask(child: &mut Child) -> std::io::Result<()> {
     child.kill()
-}
-
-/// The outcome of a process, by the reason that it wrote, or by the exit codes of `vesal`.
-fn judge(status: ExitStatus, left: Option<Reason>, limit: Option<u64>, stops: bool) -> RunOutcome {
-    let Some(exit) = status.code() else {
-        if stops {
-            return RunOutcome::Interrupted;
-        }
-        let signal = signal(status);
-        return RunOutcome::Retry(Reason::Signal { signal, limit });
-    };
-    match exit {
-        0 => RunOutcome::Done,
-        // Unsuitable images stay so; bundle and settings can be corrected.
-        3 | 7 => RunOutcome::Failed(left.unwrap_or(Reason::Input)),
-        130 if stops => RunOutcome::Interrupted,
-        1 => RunOutcome::Retry(Reason::Bug),
-        130 => RunOutcome::Retry(Reason::Interrupted),
-        2 => RunOutcome::Retry(Reason::Settings),
-        4 => RunOutcome::Retry(left.unwrap_or(Reason::Bundle)),
-        5 => RunOutcome::Retry(left.unwrap_or(Reason::Device)),
-        6 => RunOutcome::Retry(left.unwrap_or(Reason::Output)),
-        exit => RunOutcome::Retry(Reason::Exit { exit }),
-    }
 }
 
 #[cfg(unix)]

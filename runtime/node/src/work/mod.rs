@@ -2,6 +2,7 @@
 
 mod child;
 mod limits;
+mod program;
 mod request;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use child::ChildProcess;
+pub use program::{ExitMeaning, PredictionProgram};
 pub use request::{Predict, PredictionRequest};
 
 use crate::log;

@@ -1,6 +1,6 @@
 //! The interface between a node and the program that predicts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::Service;
@@ -23,6 +23,13 @@ pub struct PredictionRequest<'a> {
     pub uid_key: &'a Path,
     /// Limit of memory in bytes.
     pub run_ram: Option<u64>,
+}
+
+impl PredictionRequest<'_> {
+    /// File among the results for the reason of a failure.
+    pub fn failure_file(&self) -> PathBuf {
+        self.output.join("failure.json")
+    }
 }
 
 pub trait Predict: Send + Sync {

@@ -2,11 +2,9 @@
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use crate::config::{Caller, Callers, Config, ConfigError, EXAMPLE};
 use crate::network::tls::TlsProfile;
-use crate::work::{ChildProcess, PredictionRequest};
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(text, Path::new("/etc/vesal/node.toml"))
@@ -297,32 +295,6 @@ fn values_out_of_range_name_their_key() {
     }
     let text = EXAMPLE.split("[[service]]").next().unwrap();
     assert!(parse(text).unwrap_err().to_string().contains("service"));
-}
-
-#[test]
-fn what_a_prediction_is_told_is_no_option_of_a_service() {
-    let mut config = parse(EXAMPLE).unwrap();
-    let service = &mut config.services[0];
-    (service.bundle_sha256, service.bundle_key) = (Some("0".repeat(64)), Some("key".into()));
-    (service.require_signature, service.dicom_rules) = (true, Some("rules".into()));
-    (service.series, service.options) = (vec!["t1=4".to_owned()], Vec::new());
-    let order = PredictionRequest {
-        service,
-        input: Path::new("input"),
-        output: Path::new("output"),
-        limit: Duration::ZERO,
-        mark_incomplete: true,
-        uid_key: Path::new("key"),
-        run_ram: Some(1),
-    };
-    let told = ChildProcess::arguments(&order);
-    let told: Vec<&str> = told.iter().map(|told| told.to_str().unwrap()).collect();
-    for option in told.iter().filter(|told| told.starts_with("--")) {
-        let options = format!("options = [{option:?}]");
-        let text = EXAMPLE.replace("# options = [\"--device\", \"cpu\"]", &options);
-        let message = parse(&text).unwrap_err().to_string();
-        assert!(message.contains(&format!("has `{option}`")), "{message}");
-    }
 }
 
 #[test]

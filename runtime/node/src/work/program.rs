@@ -1,0 +1,27 @@
+//! How a program is called for a prediction, and what its exit codes mean.
+
+use std::ffi::OsString;
+
+use crate::reason::Reason;
+use crate::work::request::PredictionRequest;
+
+/// The command line and the exit codes of a program that predicts. Whoever defines these implements it.
+pub trait PredictionProgram: Send + Sync {
+    /// Arguments with which the program makes a prediction. Where it fails, it may write the [`Reason`] as JSON to
+    /// [`PredictionRequest::failure_file`].
+    fn arguments(&self, request: &PredictionRequest<'_>) -> Vec<OsString>;
+
+    fn meaning(&self, exit: i32) -> ExitMeaning;
+}
+
+/// What an exit code means for a job. The reasons hold where the program wrote none.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExitMeaning {
+    Done,
+    /// The images are unsuitable, and stay so.
+    Failed(Reason),
+    /// Another try may succeed, for what was wrong can be corrected.
+    Retry(Reason),
+    /// The program was told to stop.
+    Interrupted,
+}
