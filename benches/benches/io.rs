@@ -8,9 +8,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::{Array4, Axis};
 use vesal_benches::phantom;
 use vesal_io::Remarks;
-use vesal_io::nifti::{
-    ProbabilityFile, WriteOptions, read_label_map, read_volume, write_label_map, write_volume,
-};
+use vesal_io::image::{read_label_map, read_volume};
+use vesal_io::nifti::{ProbabilityFile, WriteOptions, write_label_map, write_volume};
 use vesal_volume::phantom::Phantom;
 
 const SHAPE: [usize; 3] = [256, 256, 192];

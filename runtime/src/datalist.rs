@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
-use vesal_io::sniff;
+use vesal_io::image::case_name;
 
 use crate::cli::DatalistPart;
 
@@ -155,7 +155,7 @@ impl Listed {
         let stems: Vec<String> = self
             .images
             .iter()
-            .filter_map(|image| sniff::case_name(image))
+            .filter_map(|image| case_name(image))
             .collect();
         let Some(first) = stems.first() else {
             return Vec::new();

@@ -16,7 +16,8 @@ use vesal_engine::{EngineError, PredictorError};
 use vesal_files::atomic::AtomicError;
 use vesal_io::dicom::DicomError;
 use vesal_io::dicom::write::DicomWriteError;
-use vesal_io::nifti::{HeaderError, NiftiError};
+use vesal_io::image::{HeaderProblem, ImageError, format_names};
+use vesal_io::nifti::NiftiError;
 use vesal_io::sniff::{self, Content};
 use vesal_volume::geometry::GeometryError;
 use vesal_volume::preprocess::PreprocessError;
@@ -43,7 +44,7 @@ pub enum Error {
     #[error("{attempt}")]
     Attempt { attempt: String, source: Box<Error> },
     #[error(transparent)]
-    Nifti(NiftiError),
+    Image(ImageError),
     #[error(transparent)]
     Dicom(#[from] DicomError),
     #[error(transparent)]
@@ -177,7 +178,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Attempt { source, .. } => return source.hint(),
-            Self::Nifti(error) => return nifti_hint(error),
+            Self::Image(error) => return image_hint(error),
             Self::Dicom(error) => return dicom_hint(error),
             Self::Find(error) => return error.hint(),
             Self::Read { source, file } => return read_hint(source, file.as_deref()),
@@ -186,7 +187,10 @@ impl Error {
             Self::Serve(error) => return error.hint(),
             Self::Datalist(error) => error.hint(),
             Self::NothingThere { .. } => {
-                Some("NIfTI files are named one by one, as in `scans/*.nii.gz`")
+                return Some(format!(
+                    "{} files are named one by one, as in `scans/*.nii.gz`",
+                    format_names()
+                ));
             }
             Self::Convert(error) => error.hint(),
             Self::Rules(error) => error.hint(),
@@ -225,7 +229,7 @@ impl Error {
         match self {
             Self::Attempt { source, .. } => source.exit(),
             Self::NoSuchChannel { .. } | Self::UidKey(_) | Self::BundleKey(_) => Exit::Usage,
-            Self::Nifti(_)
+            Self::Image(_)
             | Self::Dicom(_)
             | Self::Find(_)
             | Self::Datalist(_)
@@ -270,18 +274,14 @@ impl From<Error> for Failure {
     }
 }
 
-fn nifti_hint(error: &NiftiError) -> Option<String> {
-    match error {
-        NiftiError::Header {
-            path,
-            reason: HeaderError::NotNifti,
-        } if sniff::sniff(path).is_ok_and(|found| found.content == Content::Dicom) => {
+fn image_hint(error: &ImageError) -> Option<String> {
+    let is_dicom =
+        |path: &Path| sniff::sniff(path).is_ok_and(|found| found.content == Content::Dicom);
+    match error.header_problem() {
+        Some(HeaderProblem::OtherFormat) if is_dicom(error.path()) => {
             Some("it is a DICOM file: name its folder as an input of its own".to_owned())
         }
-        NiftiError::Header {
-            reason: HeaderError::Forms { .. },
-            ..
-        } => error.hint().map(|hint| {
+        Some(HeaderProblem::ContradictoryAffines) => error.hint().map(|hint| {
             format!("{hint}, or say which is right: `--nifti-form sform` or `--nifti-form qform`")
         }),
         _ => error.hint().map(str::to_owned),
@@ -300,7 +300,7 @@ fn dicom_hint(error: &DicomError) -> Option<String> {
 
 fn read_hint(error: &ReadError, file: Option<&Path>) -> Option<String> {
     match error {
-        ReadError::Nifti(error) => nifti_hint(error),
+        ReadError::Image(error) => image_hint(error),
         ReadError::Dicom(error) => dicom_hint(error),
         ReadError::Grid(_) => file.map(|file| {
             format!(

@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use vesal_io::nifti::{read_header, read_label_map};
+use vesal_io::image::read_label_map;
+use vesal_io::nifti::read_header;
 use vesal_tests::dataset::PhantomDataset;
 use vesal_tests::programs::{programs, run};
 use vesal_tests::score::{dice_table, mean_dice};

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use ndarray::{Axis, s};
 use serde_json::{Value, json};
-use vesal_io::nifti::{WriteOptions, read_channels, read_volume, write_volume};
+use vesal_io::image::{read_channels, read_volume};
+use vesal_io::nifti::{WriteOptions, write_volume};
 use vesal_tests::dataset::PhantomDataset;
 use vesal_tests::programs::{programs, run};
 use vesal_volume::{Affine, Volume};

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use vesal_io::nifti::read_label_map;
+use vesal_io::image::read_label_map;
 use vesal_volume::LabelMap;
 
 use crate::dataset::{Label, Scan};

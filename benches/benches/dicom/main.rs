@@ -19,7 +19,7 @@ use vesal_io::dicom::write::{
     write_segmentation,
 };
 use vesal_io::dicom::{Assessment, Policy, scan};
-use vesal_io::nifti::Limits;
+use vesal_io::image::Limits;
 use vesal_volume::LabelMap;
 
 const SHAPE: [usize; 3] = [512, 512, 64];

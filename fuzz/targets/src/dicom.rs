@@ -4,7 +4,7 @@ use std::path::Path;
 
 use vesal_io::dicom::write::SourceImages;
 use vesal_io::dicom::{Instance, Policy, Stack, read_structure_references, read_structures, scan};
-use vesal_io::nifti::Limits;
+use vesal_io::image::Limits;
 use vesal_volume::{Affine, Geometry};
 
 use crate::compressed::Wrapping;

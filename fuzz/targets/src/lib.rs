@@ -11,6 +11,7 @@ mod compressed;
 mod dicom;
 #[cfg(feature = "training")]
 mod history;
+mod image;
 #[path = "../../../runtime/io/tests/dicom_files/mod.rs"]
 mod made;
 mod nifti;

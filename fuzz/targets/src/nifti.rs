@@ -3,17 +3,11 @@
 #[path = "../../../runtime/io/tests/synthetic/mod.rs"]
 mod made;
 
-use vesal_io::nifti::{
-    Limits, NiftiFile, read_channels_within, read_header, read_label_map_within,
-};
-
 use self::made::{Fields, gzip};
 use crate::compressed::Wrapping;
+use crate::image;
 use crate::scratch::Scratch;
 use crate::target::Target;
-
-/// Bytes of voxels that are read at most.
-const VOXEL_BYTES_MAX: u64 = 8 << 20;
 
 /// A file, as it is and as `.nii.gz`.
 pub const VOLUME: Target = Target {
@@ -22,29 +16,7 @@ pub const VOLUME: Target = Target {
         let folder = Scratch::new();
         let compressed = bytes.starts_with(&[0x1f, 0x8b]);
         let path = folder.file(if compressed { "a.nii.gz" } else { "a.nii" }, bytes);
-        let header = match read_header(&path) {
-            Ok(header) => header,
-            Err(error) => return drop(error.to_string()),
-        };
-        let grid = header.geometry();
-        let limits = Limits {
-            max_voxel_bytes: VOXEL_BYTES_MAX,
-        };
-        match read_channels_within(&path, &limits) {
-            Ok(volume) => {
-                assert_eq!(volume.data.shape()[1..], grid.shape);
-                let mut numbers = volume.affine.0.iter().flatten();
-                assert!(numbers.all(|number| number.is_finite()));
-            }
-            Err(error) => drop(error.to_string()),
-        }
-        if let Ok(file) = NiftiFile::open(&path) {
-            let _ = file.intensities(&limits);
-        }
-        match read_label_map_within(&path, &limits) {
-            Ok(map) => assert_eq!(map.data.shape(), grid.shape),
-            Err(error) => drop(error.to_string()),
-        }
+        image::read(&path);
     },
     seeds: || {
         let voxels: Vec<u8> = (0..60).collect();

@@ -4,6 +4,7 @@
 //! file itself does not back.
 
 pub mod dicom;
+pub mod image;
 pub mod nifti;
 mod positioned;
 mod remarks;

@@ -1,4 +1,4 @@
-//! Detects the format of a file from its bytes, and derives the name of a case from that of its file.
+//! Tells what a file is by its bytes.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,55 +7,34 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 
 use crate::dicom::TransferSyntax;
+use crate::image::format::Format;
+use crate::image::formats::by_bytes;
+use crate::image::stream::{GZIP_MAGIC, read_up_to};
 
-/// Bytes at the start of a file that [`sniff`] needs.
+/// Bytes of a file that are enough to tell what it is.
 pub const SNIFF_BYTES: usize = 352;
 
-/// The first two bytes of every gzip member.
-pub(crate) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-
+/// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
-    /// A NIfTI header, with or without voxels behind it.
-    Nifti {
-        version: NiftiVersion,
-        layout: NiftiLayout,
-    },
-    /// An Analyze 7.5 header: a predecessor of NIfTI without an affine.
-    Analyze,
+    /// A header of this format, with or without voxels behind it.
+    Image(&'static Format),
     /// A DICOM file, with its preamble (PS3.10 7.1) or as a data set alone.
     Dicom,
-    /// Anything else, such as the `.img` half of a pair, which has no magic.
+    /// Something else; files that hold voxels alone, too, which have no magic of their own.
     Unknown,
 }
 
-/// An edition of the NIfTI format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NiftiVersion {
-    /// NIfTI-1, with a header of 348 bytes.
-    Nifti1,
-    /// NIfTI-2, with a header of 540 bytes.
-    Nifti2,
-}
-
-/// Where the voxels of a NIfTI header are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NiftiLayout {
-    /// In the same file (`.nii`).
-    Single,
-    /// In a second file (`.hdr` and `.img`).
-    Pair,
-}
-
-/// The content of a file, and whether it is compressed.
+/// What a file holds, and whether it is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sniffed {
+    /// What the (decompressed) bytes are.
     pub content: Content,
     /// Whether the file is a gzip stream.
     pub gzip: bool,
 }
 
-/// Detects the content of a (decompressed) file from its first bytes.
+/// Tells what the first bytes of a (decompressed) file announce.
 ///
 /// **Examples**
 /// ```
@@ -65,25 +44,11 @@ pub struct Sniffed {
 /// assert_eq!(sniff_bytes(&head), Content::Dicom);
 /// ```
 pub fn sniff_bytes(head: &[u8]) -> Content {
-    let at = |start: usize, length: usize| head.get(start..start + length);
-    let nifti = |version, layout| Content::Nifti { version, layout };
-    match at(344, 4) {
-        Some(b"n+1\0") => return nifti(NiftiVersion::Nifti1, NiftiLayout::Single),
-        Some(b"ni1\0") => return nifti(NiftiVersion::Nifti1, NiftiLayout::Pair),
-        _ => {}
+    if let Some(format) = by_bytes(head) {
+        return Content::Image(format);
     }
-    match at(4, 4) {
-        Some(b"n+2\0") => return nifti(NiftiVersion::Nifti2, NiftiLayout::Single),
-        Some(b"ni2\0") => return nifti(NiftiVersion::Nifti2, NiftiLayout::Pair),
-        _ => {}
-    }
-    if at(128, 4) == Some(b"DICM") {
+    if head.get(128..132) == Some(b"DICM") {
         return Content::Dicom;
-    }
-    if head.len() >= 348
-        && (head.starts_with(&[0x5c, 1, 0, 0]) || head.starts_with(&[0, 0, 1, 0x5c]))
-    {
-        return Content::Analyze;
     }
     if TransferSyntax::of_bare(head).is_some() {
         return Content::Dicom;
@@ -91,7 +56,7 @@ pub fn sniff_bytes(head: &[u8]) -> Content {
     Content::Unknown
 }
 
-/// Detects the content of a file from its first bytes, whatever its name; a gzip stream is decompressed.
+/// Tells what a file is by its first bytes, whatever its name; a gzip stream is looked into.
 ///
 /// **Errors**: what the system answers when the file cannot be read; pipes, devices and the like are not even opened.
 /// A damaged gzip stream is no error but
@@ -125,79 +90,13 @@ pub fn sniff(path: &Path) -> io::Result<Sniffed> {
     })
 }
 
-/// Reads the first `limit` bytes, fewer if there are no more.
-pub(crate) fn read_up_to(source: &mut impl Read, limit: usize) -> io::Result<Vec<u8>> {
-    let mut head = Vec::new();
-    source.take(limit as u64).read_to_end(&mut head)?;
-    Ok(head)
-}
-
-/// The name of a file without its directory and its image extension: `scans/liver_7.nii.gz` is case `liver_7`.
-///
-/// **Definition**: `.nii`, `.hdr` and `.img`, each also with `.gz`, are removed whatever their case; any other name
-/// stays whole. `None` if the path has no name, or nothing else than an extension.
-///
-/// **Examples**
-/// ```
-/// use vesal_io::sniff::case_name;
-/// assert_eq!(case_name("scans/liver_7.nii.gz".as_ref()).as_deref(), Some("liver_7"));
-/// assert_eq!(case_name("v1.2.NII".as_ref()).as_deref(), Some("v1.2"));
-/// assert_eq!(case_name("study_3".as_ref()).as_deref(), Some("study_3"));
-/// ```
-pub fn case_name(path: &Path) -> Option<String> {
-    let name = path.file_name()?.to_string_lossy();
-    let stem = split_extension(&name).map_or(name.as_ref(), |(stem, _, _)| stem);
-    (!stem.is_empty()).then(|| stem.to_owned())
-}
-
-/// Splits `stem.nii.gz` into `stem`, `nii` (as written) and whether `.gz` follows; `None` for other extensions.
-pub(crate) fn split_extension(name: &str) -> Option<(&str, &str, bool)> {
-    let without_suffix = |name: &str, suffix: &str| {
-        let cut = name.len().checked_sub(suffix.len())?;
-        name.get(cut..)?.eq_ignore_ascii_case(suffix).then_some(cut)
-    };
-    let (plain, gzip) =
-        without_suffix(name, ".gz").map_or((name, false), |cut| (&name[..cut], true));
-    [".nii", ".hdr", ".img"]
-        .iter()
-        .find_map(|suffix| without_suffix(plain, suffix))
-        .map(|cut| (&plain[..cut], &plain[cut + 1..], gzip))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn extensions_split_whatever_their_case() {
-        assert_eq!(split_extension("a.nii"), Some(("a", "nii", false)));
-        assert_eq!(split_extension("a.b.HDR.Gz"), Some(("a.b", "HDR", true)));
-        assert_eq!(split_extension("a.gz"), None);
-        assert_eq!(split_extension("nii"), None);
-        assert_eq!(
-            split_extension("größe.img.gz"),
-            Some(("größe", "img", true))
-        );
-        assert_eq!(split_extension("ü"), None);
-    }
-
-    #[test]
-    fn case_names_are_what_is_left() {
-        assert_eq!(case_name(".nii.gz".as_ref()), None);
-        assert_eq!(case_name("..".as_ref()), None);
-        assert_eq!(case_name("a/b.img".as_ref()).as_deref(), Some("b"));
-        assert_eq!(
-            case_name("notes.txt".as_ref()).as_deref(),
-            Some("notes.txt")
-        );
-    }
-
-    #[test]
     fn short_heads_are_unknown() {
         assert_eq!(sniff_bytes(&[]), Content::Unknown);
         assert_eq!(sniff_bytes(&[0x5c, 1, 0, 0]), Content::Unknown);
-        let mut analyze = [0; 348];
-        analyze[..4].copy_from_slice(&348_i32.to_be_bytes());
-        assert_eq!(sniff_bytes(&analyze), Content::Analyze);
     }
 }

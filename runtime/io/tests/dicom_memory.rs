@@ -10,7 +10,7 @@ use dicom_files::reading::reasons;
 use dicom_files::*;
 use tempfile::tempdir;
 use vesal_io::dicom::{Policy, scan};
-use vesal_io::nifti::Limits;
+use vesal_io::image::Limits;
 
 /// A figure of the process in bytes.
 fn status(name: &str) -> u64 {

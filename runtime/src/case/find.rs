@@ -1,6 +1,6 @@
 //! From paths to cases.
 //!
-//! With one channel, every NIfTI file is a case. With several, a case is one file per channel in one folder, named
+//! With one channel, every image file is a case. With several, a case is one file per channel in one folder, named
 //! `CASE_CHANNEL.nii.gz`; a folder may hold many cases. What is DICOM is looked at together, wherever it lies: see
 //! [`super::series`].
 
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::Channel;
 use vesal_io::dicom::Stack;
+use vesal_io::image::{case_name, format_names, has_ending};
 use vesal_io::sniff::{self, Content};
 
 use super::series::{self, Choosing, SeriesError};
@@ -38,7 +39,7 @@ pub struct Candidate {
 /// What a case is read from, in the order of the channels.
 #[derive(Debug)]
 pub enum Input {
-    /// A NIfTI file for each channel.
+    /// An image file for each channel.
     Files(Vec<PathBuf>),
     /// DICOM slices for each channel.
     Stacks(Vec<Stack>),
@@ -65,13 +66,13 @@ pub enum FindError {
     #[error(transparent)]
     Series(#[from] SeriesError),
     /// A folder of which no one can say what is meant.
-    #[error("folder `{}` holds NIfTI and DICOM files, expected one of them", path.display())]
+    #[error("folder `{}` holds {} and DICOM files, expected one of them", path.display(), format_names())]
     Both {
         /// The folder.
         path: PathBuf,
     },
     /// A folder without images.
-    #[error("folder `{}` has no NIfTI files, and no DICOM files in it or below", path.display())]
+    #[error("folder `{}` has no {} files, and no DICOM files in it or below", path.display(), format_names())]
     NoImages {
         /// The folder.
         path: PathBuf,
@@ -85,7 +86,7 @@ pub enum FindError {
         channels: Vec<String>,
     },
     /// No file of the folder is named after a channel.
-    #[error("no NIfTI file in `{}` is named after a channel of the bundle: {}", path.display(), list(channels))]
+    #[error("no {} file in `{}` is named after a channel of the bundle: {}", format_names(), path.display(), list(channels))]
     NoChannels {
         /// The folder.
         path: PathBuf,
@@ -140,14 +141,14 @@ impl FindError {
                     names.join(", ")
                 ))
             }
-            Self::NoImages { .. } => Some(
-                "subfolders are not searched for NIfTI files: give the folder that holds them"
-                    .into(),
-            ),
-            Self::Both { .. } => Some(
-                "give the NIfTI files one by one, or move them out of the way of the DICOM files"
-                    .into(),
-            ),
+            Self::NoImages { .. } => Some(format!(
+                "subfolders are not searched for {} files: give the folder that holds them",
+                format_names()
+            )),
+            Self::Both { .. } => Some(format!(
+                "give the {} files one by one, or move them out of the way of the DICOM files",
+                format_names()
+            )),
             Self::TwoFiles { .. } => Some("remove one of them".into()),
             Self::Series(error) => error.hint(),
             _ => None,
@@ -157,7 +158,7 @@ impl FindError {
 
 /// Finds the cases that `paths` name, in their order; the files of a folder are sorted by name.
 ///
-/// A folder without NIfTI files is searched for DICOM, with all that is below it.
+/// A folder without image files is searched for DICOM, with all that is below it.
 pub fn find(paths: &[PathBuf], channels: &[Channel], choosing: Choosing) -> Found {
     let names: Vec<String> = channels
         .iter()
@@ -276,14 +277,14 @@ impl Candidate {
     /// What was asked for at a path, and is no case.
     pub(super) fn failed(path: &Path, error: FindError) -> Self {
         Self {
-            name: sniff::case_name(path).unwrap_or_else(|| path.display().to_string()),
+            name: case_name(path).unwrap_or_else(|| path.display().to_string()),
             input: Err(error),
         }
     }
 }
 
 fn single(path: PathBuf) -> Candidate {
-    match sniff::case_name(&path) {
+    match case_name(&path) {
         Some(name) => Candidate {
             name,
             input: Ok(Input::Files(vec![path])),
@@ -292,7 +293,7 @@ fn single(path: PathBuf) -> Candidate {
     }
 }
 
-/// The files of a folder that are NIfTI by their first bytes or by their names, sorted; hidden ones are left out.
+/// The files of a folder that are images by their first bytes or by their names, sorted; hidden ones are left out.
 ///
 /// A file that only its name declares is damaged: it is to fail, not to be missing without a word.
 pub fn images_in(folder: &Path) -> Result<Vec<PathBuf>, FindError> {
@@ -301,7 +302,7 @@ pub fn images_in(folder: &Path) -> Result<Vec<PathBuf>, FindError> {
 
 /// What a folder itself holds.
 struct Contents {
-    /// The NIfTI files, see [`images_in`].
+    /// See [`images_in`].
     images: Vec<PathBuf>,
     /// Whether any file is DICOM.
     has_dicom: bool,
@@ -317,7 +318,7 @@ impl Contents {
         let mut has_dicom = false;
         for entry in folder.read_dir().map_err(unreadable(folder))? {
             let entry = entry.map_err(unreadable(folder))?;
-            let name = entry.file_name().to_string_lossy().to_lowercase();
+            let name = entry.file_name().to_string_lossy().into_owned();
             let path = entry.path();
             if !path.is_file() {
                 continue;
@@ -327,8 +328,8 @@ impl Contents {
             if name.starts_with('.') {
                 continue;
             }
-            let named = name.ends_with(".nii") || name.ends_with(".nii.gz");
-            if named || matches!(content.map_err(unreadable(&path))?, Content::Nifti { .. }) {
+            if has_ending(&name) || matches!(content.map_err(unreadable(&path))?, Content::Image(_))
+            {
                 images.push(path);
             }
         }
@@ -341,7 +342,7 @@ impl Contents {
 fn group(folder: &Path, images: Vec<PathBuf>, channels: &[String]) -> Vec<Candidate> {
     let mut by_case: BTreeMap<String, BTreeMap<usize, Vec<PathBuf>>> = BTreeMap::new();
     for image in images {
-        let Some(stem) = sniff::case_name(&image) else {
+        let Some(stem) = case_name(&image) else {
             continue;
         };
         let matching = channels.iter().enumerate().filter_map(|(index, channel)| {

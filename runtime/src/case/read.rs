@@ -7,7 +7,8 @@ use vesal_bundle::DeployPlan;
 use vesal_io::Remarks;
 use vesal_io::dicom::write::SourceImages;
 use vesal_io::dicom::{Assessment, DicomError, Policy, Slice, Stack, frames_differ};
-use vesal_io::nifti::{AffineSource, Believe, Limits, NiftiError, NiftiFile, VoxelError, XForm};
+use vesal_io::image::{ImageError, ImageFile, Limits, OpenOptions, VoxelError};
+use vesal_io::nifti::XForm;
 use vesal_volume::{Geometry, Volume};
 
 use super::grid::{self, GridError};
@@ -40,8 +41,8 @@ pub struct Images {
 /// What is read, one of it per channel.
 #[derive(Debug)]
 enum Sources {
-    /// Files, and which affine counts where theirs contradict each other.
-    Files(Vec<PathBuf>, Option<Believe>),
+    /// Files, and what counts where their headers leave it open.
+    Files(Vec<PathBuf>, OpenOptions),
     Stacks(Vec<Assessment>),
 }
 
@@ -70,7 +71,7 @@ pub struct Assessed {
 pub enum ReadError {
     /// A file is unusable.
     #[error(transparent)]
-    Nifti(#[from] NiftiError),
+    Image(#[from] ImageError),
     /// A series is unusable.
     #[error(transparent)]
     Dicom(#[from] DicomError),
@@ -98,40 +99,40 @@ impl Assessed {
 }
 
 impl Checked {
-    /// Reads the headers of one NIfTI file per channel of the plan.
+    /// Reads the headers of one image file per channel of the plan.
     ///
-    /// Where sform and qform of a file contradict each other, `believe` says which counts.
+    /// `options` settles what a header leaves open.
     ///
     /// **Errors**: a header is unusable or of several frames, or channels of one image lie on different grids.
     pub fn files(
         files: Vec<PathBuf>,
         plan: &DeployPlan,
-        believe: Option<Believe>,
+        options: OpenOptions,
     ) -> Result<Self, ReadError> {
         let mut warnings = Vec::new();
         let mut space = XForm::Unknown;
         let mut facts = Vec::new();
         for (position, (file, channel)) in files.iter().zip(&plan.channels).enumerate() {
-            let opened = NiftiFile::open_believing(file, believe)?;
+            let opened = ImageFile::open(file, options)?;
             let header = opened.header().clone();
-            if header.frames() != 1 {
+            if header.frames != 1 {
                 let reason = VoxelError::Frames {
-                    frames: header.frames(),
+                    frames: header.frames,
                     shape: header.dimensions,
                 };
-                return Err(NiftiError::Voxels {
+                return Err(ImageError::Voxels {
                     path: file.clone(),
                     reason,
                 }
                 .into());
             }
-            if header.affine_source == AffineSource::Pixdim {
+            if let Some(lacking) = header.no_orientation {
                 warnings.push(format!(
-                    "channel `{}` states no orientation (neither sform nor qform): left and right are a guess",
+                    "channel `{}` states no orientation ({lacking}): left and right are a guess",
                     channel.name
                 ));
             }
-            if let Some(apart) = header.forms_apart_mm() {
+            if let Some(apart) = header.forms_apart_mm {
                 warnings.push(format!(
                     "sform and qform of channel `{}` put voxels up to {apart:.2} mm apart: the sform counts",
                     channel.name
@@ -140,9 +141,9 @@ impl Checked {
             if position == 0 {
                 space = header.space;
             }
-            facts.push((header.geometry(), header.volume_peak_bytes()));
+            facts.push((header.geometry, header.volume_peak_bytes()));
         }
-        let sources = Sources::Files(files, believe);
+        let sources = Sources::Files(files, options);
         Self::new(sources, &facts, plan, space, warnings)
     }
 
@@ -258,10 +259,10 @@ impl Checked {
     /// **Errors**: voxels are damaged or incomplete; a header has changed since it was looked at.
     pub fn read(&self) -> Result<Images, ReadError> {
         let (channels, source) = match &self.sources {
-            Sources::Files(files, believe) => {
-                let channels = files.iter().map(|file| {
-                    NiftiFile::open_believing(file, *believe)?.volume(&Limits::default())
-                });
+            Sources::Files(files, options) => {
+                let channels = files
+                    .iter()
+                    .map(|file| ImageFile::open(file, *options)?.volume(&Limits::default()));
                 (channels.collect::<Result<Vec<_>, _>>()?, None)
             }
             Sources::Stacks(stacks) => {

@@ -13,7 +13,8 @@ use std::path::Path;
 
 use vesal_io::Remarks;
 use vesal_io::dicom::{self, Assessment, DicomScan, Grade, Skipped};
-use vesal_io::nifti::{self, Limits, WriteOptions, XForm};
+use vesal_io::image::Limits;
+use vesal_io::nifti::{self, WriteOptions, XForm};
 
 use self::datalist::Datalist;
 use self::document::{Document, ImageFile, LabelFile, Series};

@@ -10,7 +10,7 @@ use std::path::Path;
 use ndarray::{Array3, ArrayView3, Zip};
 use vesal_bundle::deploy_plan::{Activation, UnknownLabel};
 use vesal_bundle::{Bundle, DeployPlan};
-use vesal_io::nifti::{Believe, Limits, NiftiError, NiftiFile};
+use vesal_io::image::{Believe, ImageError, ImageFile, Limits, OpenOptions};
 use vesal_volume::LabelMap;
 use vesal_volume::measure::{LabelMeasures, MeasureError, measure_labels};
 
@@ -27,7 +27,7 @@ const TOLERANCE_VOXELS: f64 = 0.01;
 enum CompareError {
     /// A file is unusable.
     #[error(transparent)]
-    Nifti(#[from] NiftiError),
+    Image(#[from] ImageError),
     /// Other shapes, or a spacing that is no length.
     #[error(transparent)]
     Measure(#[from] MeasureError),
@@ -104,7 +104,7 @@ fn compare(
     believe: Option<Believe>,
     tolerance_mm: f64,
 ) -> Result<BTreeMap<String, LabelMeasures>, CompareError> {
-    let open = |path: &Path| NiftiFile::open_believing(path, believe);
+    let open = |path: &Path| ImageFile::open(path, OpenOptions { believe });
     let mut truth = open(truth)?.label_map(&Limits::default())?;
     let prediction = match plan {
         Some(plan) if plan.activation == Activation::Sigmoid => {
@@ -167,7 +167,7 @@ fn named_by_value(truth: &LabelMap, prediction: &LabelMap) -> Vec<(String, u16)>
 }
 
 /// Reads one mask per region into a map of bits.
-fn read_regions(file: NiftiFile, plan: &DeployPlan) -> Result<LabelMap, CompareError> {
+fn read_regions(file: ImageFile, plan: &DeployPlan) -> Result<LabelMap, CompareError> {
     let masks = file.channels(&Limits::default())?;
     let regions = plan.label_values();
     if masks.channels() != regions.len() {

@@ -2,14 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use vesal_io::sniff;
+use vesal_io::image::{case_name, endings};
 
 use crate::case::{FindError, images_in};
 use crate::datalist::{self, DatalistError};
 use crate::options::DatalistPart;
-
-/// Endings of predicted label maps, in the order in which they are looked for.
-const ENDINGS: [&str; 2] = [".nii.gz", ".nii"];
 
 /// A case to compare.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,10 +72,10 @@ pub(super) fn find(
         });
     }
     let existing = |names: &[String]| {
-        let files = names.iter().flat_map(|name| {
-            ENDINGS.map(|ending| predictions.join(format!("{name}{suffix}{ending}")))
+        let mut files = names.iter().flat_map(|name| {
+            endings().map(move |ending| predictions.join(format!("{name}{suffix}{ending}")))
         });
-        files.into_iter().find(|file| file.is_file())
+        files.find(|file| file.is_file())
     };
     if truth.is_dir() {
         let images = images_in(truth)?;
@@ -90,7 +87,7 @@ pub(super) fn find(
         }
         let named = images
             .into_iter()
-            .filter_map(|path| Some((sniff::case_name(&path)?, path)));
+            .filter_map(|path| Some((case_name(&path)?, path)));
         return Ok(named
             .map(|(case, truth)| Pair {
                 prediction: existing(std::slice::from_ref(&case)),

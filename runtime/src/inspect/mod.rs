@@ -11,7 +11,7 @@ use serde::Serialize;
 use vesal_bundle::manifest;
 use vesal_cli::Text;
 use vesal_files::VersionedDocument;
-use vesal_io::nifti::Believe;
+use vesal_io::image::Believe;
 use vesal_io::sniff::{self, Content};
 
 use crate::error::Error;

@@ -1,11 +1,11 @@
-//! The facts of a NIfTI file; none of its free text, which may name a patient.
+//! The facts of an image file; none of its free text, which may name a patient.
 
 use std::path::Path;
 
 use serde::Serialize;
 use vesal_cli::Text;
-use vesal_io::nifti::{AffineSource, Believe, ByteOrder, Limits, NiftiError, NiftiFile, XForm};
-use vesal_io::sniff::NiftiVersion;
+use vesal_io::image::{Believe, ByteOrder, ImageError, ImageFile, Limits, OpenOptions};
+use vesal_io::nifti::XForm;
 use vesal_volume::Affine;
 use vesal_volume::orientation::Orientation;
 
@@ -23,7 +23,7 @@ pub struct VolumeFacts {
     spacing_mm: [f64; 3],
     orientation: String,
     affine: Affine,
-    affine_from: String,
+    affine_from: &'static str,
     /// How far the qform puts voxels from where the sform does, where that is more than half a voxel.
     #[serde(skip_serializing_if = "Option::is_none")]
     forms_apart_mm: Option<f64>,
@@ -53,19 +53,16 @@ impl VolumeFacts {
     /// **Errors**: the file is unusable.
     pub(super) fn of(path: &Path, believe: Option<Believe>) -> Result<Self, Error> {
         let attempt = || format!("cannot inspect `{}`", path.display());
-        let failed = |error: NiftiError| Error::Nifti(error).attempting(attempt());
-        let opened = NiftiFile::open_believing(path, believe).map_err(failed)?;
+        let failed = |error: ImageError| Error::Image(error).attempting(attempt());
+        let opened = ImageFile::open(path, OpenOptions { believe }).map_err(failed)?;
         let header = opened.header().clone();
         let intensities = opened.intensities(&Limits::default()).map_err(failed)?;
-        let geometry = header.geometry();
+        let geometry = header.geometry;
         let orientation = Orientation::of(&geometry.affine)
             .map_err(|error| Error::Orientation(error).attempting(attempt()))?;
         Ok(Self {
             path: path.display().to_string(),
-            format: match header.version {
-                NiftiVersion::Nifti1 => "NIfTI-1",
-                NiftiVersion::Nifti2 => "NIfTI-2",
-            },
+            format: header.format,
             byte_order: match header.byte_order {
                 ByteOrder::Little => "little",
                 ByteOrder::Big => "big",
@@ -75,15 +72,15 @@ impl VolumeFacts {
             spacing_mm: geometry.affine.spacing(),
             orientation: orientation.to_string(),
             affine: geometry.affine,
-            affine_from: header.affine_source.to_string(),
-            forms_apart_mm: header.forms_apart_mm(),
-            space: match (header.affine_source, header.space) {
-                (AffineSource::Pixdim, _) | (_, XForm::Unknown) => "unknown",
-                (_, XForm::ScannerAnat) => "scanner",
-                (_, XForm::AlignedAnat) => "aligned to another image",
-                (_, XForm::Talairach) => "Talairach",
-                (_, XForm::Mni152) => "MNI 152",
-                (_, XForm::TemplateOther) => "another template",
+            affine_from: header.affine_source,
+            forms_apart_mm: header.forms_apart_mm,
+            space: match header.space {
+                XForm::Unknown => "unknown",
+                XForm::ScannerAnat => "scanner",
+                XForm::AlignedAnat => "aligned to another image",
+                XForm::Talairach => "Talairach",
+                XForm::Mni152 => "MNI 152",
+                XForm::TemplateOther => "another template",
             },
             scaling: header.scaling.map(|scaling| ScalingFacts {
                 slope: scaling.slope,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use vesal_bundle::dicom_rules::DicomRules;
 use vesal_bundle::{Bundle, DeployPlan};
 use vesal_io::dicom::Slice;
+use vesal_io::image::OpenOptions;
 
 use super::formats::{self, FormatError};
 use super::options::PredictOptions;
@@ -152,9 +153,12 @@ fn job(options: &PredictOptions, plan: &DeployPlan, candidate: Candidate) -> Job
             names = files.iter().filter_map(name).collect();
             let first = files.first().cloned();
             let mut formats = outputs.found.iter().map(|(format, _)| *format);
+            let open = OpenOptions {
+                believe: options.nifti_form.map(Into::into),
+            };
             match formats.find(|format| *format != OutputFormat::Nifti) {
                 Some(format) => Err(FormatError::NoSource { format }.into()),
-                None => Checked::files(files, plan, options.nifti_form.map(Into::into))
+                None => Checked::files(files, plan, open)
                     .map_err(|error| Error::read(error, first.as_deref())),
             }
         }

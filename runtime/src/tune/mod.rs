@@ -15,7 +15,7 @@ use vesal_engine::plugin::OTHERS;
 use vesal_engine::verify::VerifyError;
 use vesal_engine::{Device, EngineError, PreparedCase, Provider, trial};
 use vesal_io::dicom::Policy;
-use vesal_io::nifti::Believe;
+use vesal_io::image::{Believe, OpenOptions};
 
 use self::error::TuneError;
 use self::search::{Attempt, Measured, Space, explore};
@@ -188,7 +188,7 @@ fn prepared(path: &Path, bundle: &Bundle, believe: Option<Believe>) -> Result<Pr
         return Err(TuneError::NotOneCase { found: count }.into());
     };
     let checked = match candidate.input? {
-        Input::Files(files) => Checked::files(files, plan, believe),
+        Input::Files(files) => Checked::files(files, plan, OpenOptions { believe }),
         Input::Stacks(stacks) => Assessed::of(stacks, Policy::Resample)
             .map_err(ReadError::from)
             .and_then(|assessed| Checked::stacks(assessed, plan)),

@@ -13,7 +13,8 @@ use crate::support::{Ran, listing, run, without_path};
 use flate2::read::GzDecoder;
 use serde_json::{Value as Json, json};
 use tempfile::tempdir;
-use vesal_io::nifti::{DataType, XForm, read_header, read_label_map, read_volume};
+use vesal_io::image::{DataType, read_label_map, read_volume};
+use vesal_io::nifti::{XForm, read_header};
 
 /// Slices of a series; its files are those of [`series`].
 fn numbered(slices: usize, uid: &str) -> Vec<Elements> {

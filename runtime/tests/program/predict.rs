@@ -10,7 +10,7 @@ use ndarray::{Array4, Axis, concatenate};
 use serde_json::Value;
 use tempfile::tempdir;
 use vesal_files::digest;
-use vesal_io::nifti;
+use vesal_io::{image, nifti};
 use vesal_volume::Affine;
 
 fn json(text: &str) -> Value {
@@ -29,7 +29,7 @@ fn the_label_map_is_the_direct_computation_on_the_grid_of_the_scan() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert_eq!(listing(&out), ["case_1_prob.nii.gz", "case_1_seg.nii.gz"]);
 
-    let labels = nifti::read_label_map(out.join("case_1_seg.nii.gz")).unwrap();
+    let labels = image::read_label_map(out.join("case_1_seg.nii.gz")).unwrap();
     assert_eq!(labels.data, direct_labels(&volume));
     let (from, to) = (
         nifti::read_header(&input).unwrap(),
@@ -40,7 +40,7 @@ fn the_label_map_is_the_direct_computation_on_the_grid_of_the_scan() {
         (from.affine, from.space, from.dimensions)
     );
 
-    let probabilities = nifti::read_channels(out.join("case_1_prob.nii.gz")).unwrap();
+    let probabilities = image::read_channels(out.join("case_1_prob.nii.gz")).unwrap();
     assert_eq!(probabilities.affine, from.affine);
     let expected = direct_probabilities(&volume);
     assert_eq!(probabilities.data.dim(), expected.dim());
@@ -72,7 +72,7 @@ fn regions_that_overlap_are_masks_of_their_own() {
     let out = folder.path().join("out");
     let ran = predict(&bundle, &[&input], &out, &["--json"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    let masks = nifti::read_channels(out.join("case_1_seg.nii.gz")).unwrap();
+    let masks = image::read_channels(out.join("case_1_seg.nii.gz")).unwrap();
     let grid = nifti::read_header(&input).unwrap();
     assert_eq!((masks.channels(), masks.affine), (3, grid.affine));
     let image = volume.data.index_axis(Axis(0), 0);
@@ -125,7 +125,7 @@ fn images_on_other_grids_come_onto_the_first() {
         let ran = predict(bundle, &[input], &out, &[]);
         (
             ran.code,
-            nifti::read_label_map(out.join("a_seg.nii.gz")).ok(),
+            image::read_label_map(out.join("a_seg.nii.gz")).ok(),
         )
     };
     let (code, expected) = segment(&channels, &same_grid, "expected");
@@ -384,7 +384,7 @@ fn cases_of_several_channels_are_folders() {
     let out = folder.path().join("out");
     let ran = predict(&bundle, &[&case], &out, &[]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    let labels = nifti::read_label_map(out.join("case_7_seg.nii.gz")).unwrap();
+    let labels = image::read_label_map(out.join("case_7_seg.nii.gz")).unwrap();
     // Weights and biases of the network by class.
     let weights = [
         ([0.5, 0.25], 0.25),

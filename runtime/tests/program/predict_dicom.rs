@@ -11,7 +11,7 @@ use crate::support::{
 use crate::support_dicom::{About, slices, write};
 use serde_json::Value;
 use tempfile::tempdir;
-use vesal_io::nifti;
+use vesal_io::{image, nifti};
 use vesal_volume::Volume;
 
 const SHAPE: [usize; 3] = [9, 7, 6];
@@ -59,7 +59,7 @@ fn a_series_gives_every_format_of_result() {
             "1.2.1_seg.nii.gz"
         ]
     );
-    let labels = nifti::read_label_map(out.join("1.2.1_seg.nii.gz")).unwrap();
+    let labels = image::read_label_map(out.join("1.2.1_seg.nii.gz")).unwrap();
     assert_eq!(labels.data, direct_labels(&held(&volume)));
     // Left and posterior grow along columns and rows, turned by 0.3 about the patient's axis.
     let (sin, cos) = 0.3_f64.sin_cos();

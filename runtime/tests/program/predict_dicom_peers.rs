@@ -11,7 +11,7 @@ use crate::support::{bundle, predict, scan};
 use crate::support_dicom::{About, slices, write};
 use crate::synthetic::shared_data;
 use serde_json::Value;
-use vesal_io::nifti;
+use vesal_io::image;
 
 /// Segments all series below a folder, and puts what was found into a folder for each.
 fn segment(bundle: &Path, input: &Path, root: &Path) -> Vec<PathBuf> {
@@ -36,7 +36,7 @@ fn segment(bundle: &Path, input: &Path, root: &Path) -> Vec<PathBuf> {
             };
             fs::copy(output["path"].as_str().unwrap(), folder.join(name)).unwrap();
         }
-        let map = nifti::read_label_map(folder.join("labels.nii.gz")).unwrap();
+        let map = image::read_label_map(folder.join("labels.nii.gz")).unwrap();
         let labels = case["labels"].as_array().unwrap().iter();
         let segments: Vec<(u16, &str)> = labels
             .map(|label| {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::{ArrayView3, Axis};
-use vesal_io::nifti::{DataType, Limits, NiftiFile};
+use vesal_io::image::{DataType, ImageFile, Limits};
 use vesal_volume::measure::components;
 use vesal_volume::orientation::{AxisTransform, Orientation};
 use vesal_volume::{Geometry, LabelMap};
@@ -84,11 +84,11 @@ impl OpenCase<'_> {
         for image in &self.images {
             let header = image.header();
             let channel = voxels * size_of::<f32>() as u64;
-            let decoded = channel * header.frames() as u64;
+            let decoded = channel * header.frames as u64;
             most = most.max(labels + decoded + header.voxel_bytes.max(channel));
         }
         for image in &self.further {
-            let shape = image.header().geometry().shape;
+            let shape = image.header().geometry.shape;
             let voxels: u64 = shape.iter().map(|&side| side as u64).product();
             let decoded = voxels * size_of::<f32>() as u64;
             most = most.max(labels + decoded + image.header().voxel_bytes.max(decoded));
@@ -197,7 +197,7 @@ fn check_names(
 /// Measures one channel after the other: those of the one file, or one of each of several files.
 fn measure_channels(
     case: &Case,
-    images: Vec<NiftiFile>,
+    images: Vec<ImageFile>,
     labels: Option<(ArrayView3<'_, u16>, &LabelIndex)>,
     options: &AnalysisOptions,
 ) -> Result<Vec<ChannelStats>, CaseError> {
@@ -227,7 +227,7 @@ fn measure_channels(
 }
 
 /// Reads the images on grids of their own: they have to have one frame of intensities that differ.
-fn check_further(case: &Case, images: Vec<NiftiFile>) -> Result<(), CaseError> {
+fn check_further(case: &Case, images: Vec<ImageFile>) -> Result<(), CaseError> {
     let mut scratch = Vec::new();
     for (file, image) in case.further.iter().zip(images) {
         let volume = image.volume(&Limits::default())?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use vesal_io::nifti::DataType;
+use vesal_io::image::DataType;
 
 use super::case::{Cohort, Measured};
 use super::case_outliers;

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use thiserror::Error;
-use vesal_io::nifti::{HeaderError, NiftiError};
+use vesal_io::image::{HeaderProblem, ImageError};
 use vesal_volume::geometry::GeometryError;
 
 use super::findings::{Finding, FindingKind, Severity, VoxelPosition};
@@ -31,7 +31,7 @@ pub enum CaseError {
     },
     /// A file cannot be read.
     #[error(transparent)]
-    Nifti(#[from] NiftiError),
+    Image(#[from] ImageError),
     /// An affine leads nowhere.
     #[error("`{file}` has no usable grid")]
     Geometry { file: String, source: GeometryError },
@@ -123,7 +123,7 @@ impl CaseError {
             Self::NoImage { .. } => FindingKind::LabelWithoutImage,
             Self::LabelIsImage { .. } => FindingKind::LabelIsImage,
             Self::Missing { .. } => FindingKind::MissingFile,
-            Self::Nifti(error) => nifti_kind(error),
+            Self::Image(error) => image_kind(error),
             Self::Geometry { .. } => FindingKind::UnreadableFile,
             Self::Shape { .. } => FindingKind::ShapeMismatch,
             Self::Place { .. } => FindingKind::AffineMismatch,
@@ -139,8 +139,8 @@ impl CaseError {
     pub fn finding(&self, case: &str, dataroot: &Path) -> Finding {
         let kind = self.kind();
         let hint = match self {
-            Self::Nifti(error) if kind == FindingKind::UnreadableFile => error.hint(),
-            Self::Nifti(_) if kind == FindingKind::SformQformDiffer => Some(
+            Self::Image(error) if kind == FindingKind::UnreadableFile => error.hint(),
+            Self::Image(_) if kind == FindingKind::SformQformDiffer => Some(
                 "look at the image in a viewer that shows by which of them it goes, and store the right one as both; \
                  until then the case is left out",
             ),
@@ -180,11 +180,7 @@ impl CaseError {
             | Self::Constant { file, .. }
             | Self::Labels { file, .. } => vec![file.clone()],
             Self::Missing { missing, .. } => missing.clone(),
-            Self::Nifti(error) => error
-                .path()
-                .map(|path| relative(path, dataroot))
-                .into_iter()
-                .collect(),
+            Self::Image(error) => vec![relative(error.path(), dataroot)],
             Self::Shape { file, first, .. } | Self::Place { file, first, .. } => {
                 vec![file.clone(), first.clone()]
             }
@@ -195,7 +191,7 @@ impl CaseError {
     fn position(&self, dataroot: &Path) -> Option<VoxelPosition> {
         let (file, voxel) = match self {
             Self::NonFinite { file, at, .. } | Self::Labels { file, at, .. } => (file.clone(), *at),
-            Self::Nifti(NiftiError::Labels { path, reason }) => {
+            Self::Image(ImageError::Labels { path, reason }) => {
                 (relative(path, dataroot), reason.at)
             }
             _ => return None,
@@ -209,17 +205,16 @@ fn relative(path: &Path, dataroot: &Path) -> String {
     inner.to_string_lossy().into_owned()
 }
 
-fn nifti_kind(error: &NiftiError) -> FindingKind {
+fn image_kind(error: &ImageError) -> FindingKind {
+    if error.header_problem() == Some(HeaderProblem::ContradictoryAffines) {
+        return FindingKind::SformQformDiffer;
+    }
     match error {
-        NiftiError::HalfMissing { .. } => FindingKind::MissingFile,
-        NiftiError::Header {
-            reason: HeaderError::Forms { .. },
-            ..
-        } => FindingKind::SformQformDiffer,
-        NiftiError::Io { reason, .. } if reason.kind() == ErrorKind::NotFound => {
+        ImageError::HalfMissing { .. } => FindingKind::MissingFile,
+        ImageError::Io { reason, .. } if reason.kind() == ErrorKind::NotFound => {
             FindingKind::MissingFile
         }
-        NiftiError::Labels { reason, .. } => {
+        ImageError::Labels { reason, .. } => {
             let first = reason.first;
             if first.fract() != 0.0 || !first.is_finite() {
                 FindingKind::NonIntegerLabels

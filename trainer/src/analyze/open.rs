@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use vesal_io::nifti::{AffineSource, DataType, NiftiFile};
+use vesal_io::image::{DataType, ImageFile, OpenOptions};
 use vesal_volume::orientation::Orientation;
 use vesal_volume::{Affine, Geometry};
 
@@ -16,10 +16,10 @@ const GRID_TOLERANCE_VOXELS: f64 = 0.1;
 /// A case whose headers are read and fit each other.
 pub(super) struct OpenCase<'a> {
     pub case: &'a Case,
-    pub images: Vec<NiftiFile>,
+    pub images: Vec<ImageFile>,
     /// Images on grids of their own.
-    pub further: Vec<NiftiFile>,
-    pub labels: Option<(&'a String, NiftiFile)>,
+    pub further: Vec<ImageFile>,
+    pub labels: Option<(&'a String, ImageFile)>,
     pub geometry: Geometry,
     pub orientation: Orientation,
 }
@@ -51,7 +51,7 @@ pub(super) fn open<'a>(
     if !missing.is_empty() {
         return Err(CaseError::Missing { missing, present });
     }
-    let read = |file: &String| NiftiFile::open(dataroot.join(file));
+    let read = |file: &String| ImageFile::open(dataroot.join(file), OpenOptions::default());
     let images = case
         .images
         .iter()
@@ -66,12 +66,12 @@ pub(super) fn open<'a>(
         Some(file) => Some((file, read(file)?)),
         None => None,
     };
-    let geometry = images[0].header().geometry();
+    let geometry = images[0].header().geometry;
     for (file, image) in case.images.iter().zip(&images).skip(1) {
-        one_grid(first, &geometry, file, &image.header().geometry())?;
+        one_grid(first, &geometry, file, &image.header().geometry)?;
     }
     if let Some((file, labels)) = &labels {
-        one_grid(first, &geometry, file, &labels.header().geometry())?;
+        one_grid(first, &geometry, file, &labels.header().geometry)?;
     }
     let orientation = Orientation::of(&geometry.affine).map_err(|source| CaseError::Geometry {
         file: first.clone(),
@@ -132,22 +132,22 @@ impl OpenCase<'_> {
                 ..Finding::about(&self.case.id, kind, message)
             });
         };
-        for (file, nifti) in files.clone().chain(label.clone()) {
-            let header = nifti.header();
-            if header.affine_source == AffineSource::Pixdim {
-                let message = format!("`{file}` has neither sform nor qform");
+        for (file, image) in files.clone().chain(label.clone()) {
+            let header = image.header();
+            if let Some(lacking) = header.no_orientation {
+                let message = format!("`{file}` has {lacking}");
                 warn(FindingKind::UnknownOrientation, file, message);
             }
-            if let Some(apart) = header.forms_apart_mm() {
+            if let Some(apart) = header.forms_apart_mm {
                 let message =
                     format!("sform and qform of `{file}` put voxels up to {apart:.2} mm apart");
                 warn(FindingKind::SformQformDiffer, file, message);
             }
         }
-        for (file, nifti) in files {
-            let name = nifti.header().data_type.name();
+        for (file, image) in files {
+            let name = image.header().data_type.name();
             if matches!(
-                nifti.header().data_type,
+                image.header().data_type,
                 DataType::U32 | DataType::I32 | DataType::U64 | DataType::I64
             ) {
                 let message = format!(
@@ -156,8 +156,8 @@ impl OpenCase<'_> {
                 warn(FindingKind::UnusualVoxelType, file, message);
             }
         }
-        for (file, nifti) in label {
-            if let Some(scaling) = nifti.header().scaling {
+        for (file, image) in label {
+            if let Some(scaling) = image.header().scaling {
                 let message = format!(
                     "label map `{file}` has scl_slope {} and scl_inter {}, expected none",
                     scaling.slope, scaling.intercept

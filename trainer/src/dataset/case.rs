@@ -6,7 +6,7 @@ use ndarray::{Array3, Array4, Axis, concatenate};
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::{Activation, UnknownLabel};
-use vesal_io::nifti::{self, NiftiError};
+use vesal_io::image::{self, ImageError};
 use vesal_volume::preprocess::{self, PreprocessError};
 use vesal_volume::{LabelMap, Volume};
 
@@ -23,7 +23,7 @@ pub enum CaseError {
         /// The case.
         case: String,
         /// What is wrong with the file.
-        source: NiftiError,
+        source: ImageError,
     },
     /// Channels of different grids.
     #[error("case `{case}`: `{}` has {found}, `{}` has {expected}: all channels under `image` must share one grid", path.display(), first.display())]
@@ -156,11 +156,11 @@ fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Vec<Volume>, LabelMap
     };
     let mut channels = Vec::with_capacity(case.images.len());
     for path in &case.images {
-        channels.push(nifti::read_channels(path).map_err(failed)?);
+        channels.push(image::read_channels(path).map_err(failed)?);
     }
     let mut images = vec![stack(case, channels)?];
     for path in &case.further {
-        images.push(nifti::read_volume(path).map_err(failed)?);
+        images.push(image::read_volume(path).map_err(failed)?);
     }
     let (found, expected) = (
         images.iter().map(Volume::channels).sum(),
@@ -173,7 +173,7 @@ fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Vec<Volume>, LabelMap
             expected,
         });
     }
-    let mut labels = nifti::read_label_map(&case.label).map_err(failed)?;
+    let mut labels = image::read_label_map(&case.label).map_err(failed)?;
     plan.translate(&mut labels)
         .map_err(|source| CaseError::Label {
             case: case.id.clone(),

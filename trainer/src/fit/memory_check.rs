@@ -3,7 +3,7 @@
 use std::thread::available_parallelism;
 
 use vesal_bundle::DeployPlan;
-use vesal_io::nifti;
+use vesal_io::image;
 use vesal_network::NetworkConfig;
 use vesal_volume::preprocess::Step;
 
@@ -175,7 +175,7 @@ fn bytes_of_cases(request: &FitRequest, plan: &DeployPlan) -> u64 {
 
 /// Voxels of a case before and after resampling, by the header of its first image.
 fn voxels(case: &TrainingCase, plan: &DeployPlan) -> Option<(u64, u64)> {
-    let geometry = nifti::read_header(case.images.first()?).ok()?.geometry();
+    let geometry = image::read_header(case.images.first()?).ok()?.geometry;
     let voxels: u64 = geometry.shape.iter().map(|&side| side as u64).product();
     let target = plan.preprocessing.iter().find_map(|step| match step {
         Step::Resample { spacing, .. } => Some(spacing),

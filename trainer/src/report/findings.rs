@@ -158,7 +158,7 @@ fn picture(work: &WorkDir, finding: &Finding, case: &str) -> Result<Option<Strin
     let place = match position {
         Some(position) => {
             let file = root.join(&position.file);
-            let geometry = vesal_io::nifti::read_header(&file)?.geometry();
+            let geometry = vesal_io::image::read_header(&file)?.geometry;
             let voxel = position.voxel.map(|index| index as f64);
             Some((file, geometry.affine.voxel_to_world(voxel)))
         }
@@ -175,7 +175,7 @@ fn picture(work: &WorkDir, finding: &Finding, case: &str) -> Result<Option<Strin
     let labels = files
         .label
         .as_ref()
-        .and_then(|file| vesal_io::nifti::read_label_map(root.join(file)).ok());
+        .and_then(|file| vesal_io::image::read_label_map(root.join(file)).ok());
     let outline = labels.and_then(|labels| scan.outline(labels, None));
     let label = finding.labels.first().copied();
     let slice = match (mark, &outline) {

@@ -1,7 +1,7 @@
 //! One slice of a volume as a picture, with outlines of labels.
 
 use ndarray::{Array3, ArrayView3};
-use vesal_io::nifti::{self, NiftiError};
+use vesal_io::image::{self, ImageError};
 use vesal_volume::geometry::GeometryError;
 use vesal_volume::orientation::{Orientation, reorient_labels, reorient_volume};
 use vesal_volume::{Affine, LabelMap, Volume};
@@ -36,7 +36,7 @@ pub struct Outline {
 pub enum SliceError {
     /// It cannot be read.
     #[error(transparent)]
-    Read(#[from] NiftiError),
+    Read(#[from] ImageError),
     /// Nobody knows how it lies.
     #[error(transparent)]
     Geometry(#[from] GeometryError),
@@ -73,7 +73,7 @@ impl Scan {
     ///
     /// **Errors**: [`SliceError`].
     pub fn read(path: &std::path::Path) -> Result<Self, SliceError> {
-        Self::new(nifti::read_channels(path)?)
+        Self::new(image::read_channels(path)?)
     }
 
     /// Labels that fit this scan; none where they lie on another grid.

@@ -8,6 +8,7 @@ use ndarray::{Array3, Axis};
 use tempfile::TempDir;
 use vesal_bundle::deploy_plan::{Activation, Channel, DeployPlan, Label, Modality};
 use vesal_files::document;
+use vesal_io::image;
 use vesal_io::nifti::{self, WriteOptions};
 use vesal_network::{NetworkConfig, SegResNetDsConfig};
 use vesal_trainer::dataset::TrainingCase;
@@ -118,7 +119,7 @@ impl WorkDir {
     #[allow(dead_code, reason = "not every test needs it")]
     pub fn hide_labels_of_fold(&self, fold: usize) {
         for case in self.cases.iter().filter(|case| case.fold == fold) {
-            let mut map = nifti::read_label_map(&case.label).unwrap();
+            let mut map = image::read_label_map(&case.label).unwrap();
             map.data.fill(0);
             nifti::write_label_map(
                 &case.label,

@@ -16,7 +16,7 @@ use crate::dicom::error::DicomError;
 use crate::dicom::pixels::{FrameIndex, Image};
 use crate::dicom::slice::Slice;
 use crate::dicom::syntax::TransferSyntax;
-use crate::nifti::Limits;
+use crate::image::Limits;
 
 /// Slices that are decoded together: neighbors in memory are voxels of neighboring slices.
 const BLOCK_SLICES: usize = 16;

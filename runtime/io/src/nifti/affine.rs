@@ -2,9 +2,9 @@
 
 use vesal_volume::Affine;
 
-use crate::FAR_MM;
-use crate::nifti::affine_defect::{AffineDefect, NEAR_MM};
-use crate::nifti::affine_source::{AffineSource, Believe};
+use crate::image::affine::{AffineDefect, check, directions};
+use crate::image::format::Believe;
+use crate::nifti::affine_source::AffineSource;
 use crate::nifti::error::HeaderError;
 use crate::nifti::rotation::{determinant, nearest_rotation, quaternion, rotation};
 
@@ -13,7 +13,7 @@ use crate::nifti::rotation::{determinant, nearest_rotation, quaternion, rotation
 /// turns by less.
 const CONTRADICTION_DEGREES: f64 = 45.0;
 
-/// The fields of a header that state an affine, as numbers of the widest type.
+/// What a header says about world space, as numbers of the widest type.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Placement {
     pub sform_coded: bool,
@@ -83,7 +83,7 @@ impl Placement {
         Ok(affine)
     }
 
-    /// **Source**: the NIfTI-1 standard, method 2; nibabel `get_qform`.
+    /// **FileBytes**: the NIfTI-1 standard, method 2; nibabel `get_qform`.
     fn qform(&self) -> Result<[[f64; 4]; 3], AffineDefect> {
         let [b, c, d] = self.quaternion;
         let squared_length = b * b + c * c + d * d;
@@ -111,7 +111,7 @@ impl Placement {
         }))
     }
 
-    /// **Source**: nibabel `shape_zoom_affine`.
+    /// **FileBytes**: nibabel `shape_zoom_affine`.
     fn base(&self) -> [[f64; 4]; 3] {
         let mut zoom = [1.0; 3];
         let mut center = [0.0; 3];
@@ -162,40 +162,6 @@ fn unusable(from: AffineSource, defect: AffineDefect, rows: Vec<[f64; 4]>) -> He
     HeaderError::Affine { from, defect, rows }
 }
 
-/// Checks that an affine is finite, invertible, and of lengths that there are.
-pub(super) fn check(affine: &Affine) -> Result<(), AffineDefect> {
-    let spacing = affine.spacing();
-    if !affine
-        .0
-        .iter()
-        .flatten()
-        .chain(&spacing)
-        .all(|entry| entry.is_finite())
-    {
-        return Err(AffineDefect::NotFinite);
-    }
-    let directions = directions(affine);
-    // With a column of zeros the directions are NaN, and so is the determinant.
-    let volume = determinant(&directions).abs();
-    if volume.is_nan() || volume <= 1e-6 {
-        return Err(AffineDefect::Singular);
-    }
-    let mut entries = affine.0.iter().flatten();
-    if let Some(&found) = entries.find(|entry| entry.abs() > FAR_MM) {
-        return Err(AffineDefect::Far { found });
-    }
-    match spacing.into_iter().find(|length| *length < NEAR_MM) {
-        Some(found) => Err(AffineDefect::Near { found }),
-        None => Ok(()),
-    }
-}
-
-/// The columns of an affine, each of length one.
-fn directions(affine: &Affine) -> [[f64; 3]; 3] {
-    let spacing = affine.spacing();
-    std::array::from_fn(|row| std::array::from_fn(|column| affine.0[row][column] / spacing[column]))
-}
-
 /// The fields of a qform.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Qform {
@@ -207,7 +173,7 @@ pub(super) struct Qform {
     pub exact: bool,
 }
 
-/// The qform nearest to an affine that passed [`check`].
+/// The qform nearest to an affine that passed [`check`](crate::image::affine::check).
 pub(super) fn qform_of(affine: &Affine) -> Qform {
     let mut axes = directions(affine);
     let handedness = if determinant(&axes) < 0.0 { -1.0 } else { 1.0 };

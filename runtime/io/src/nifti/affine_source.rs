@@ -1,4 +1,4 @@
-//! The fields of a header that state an affine.
+//! The fields that may state an affine.
 
 use std::fmt;
 
@@ -13,21 +13,18 @@ pub enum AffineSource {
     Pixdim,
 }
 
-impl fmt::Display for AffineSource {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
+impl AffineSource {
+    pub(super) fn name(self) -> &'static str {
+        match self {
             Self::Sform => "sform",
             Self::Qform => "qform",
             Self::Pixdim => "pixdim",
-        })
+        }
     }
 }
 
-/// Which affine of a header counts where both are stated and contradict each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Believe {
-    /// That of the sform.
-    Sform,
-    /// That of the qform.
-    Qform,
+impl fmt::Display for AffineSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
 }

@@ -1,13 +1,42 @@
 //! The raw fields of both editions of the header, and the rules that they have to keep.
 
-use ::nifti::{NiftiHeader, Unit, XForm};
+use ::nifti::{NiftiHeader, NiftiType, Unit, XForm};
 
+use crate::image::format::Believe;
+use crate::image::header::{ByteOrder, DataType, Scaling};
 use crate::nifti::affine::Placement;
-use crate::nifti::affine_source::{AffineSource, Believe};
+use crate::nifti::affine_source::AffineSource;
 use crate::nifti::error::HeaderError;
-use crate::nifti::header::{Header, NIFTI1_BYTES, NIFTI2_BYTES};
-use crate::nifti::voxel_format::{ByteOrder, DataType, Scaling};
-use crate::sniff::{NiftiLayout, NiftiVersion};
+use crate::nifti::header::Header;
+use crate::nifti::magic::{
+    NIFTI1_BYTES, NIFTI2_BYTES, NiftiLayout, NiftiVersion, is_analyze, magic, minimum_offset,
+};
+
+impl Header {
+    /// Checks the first bytes of a file; 348 are enough for NIfTI-1, 540 for NIfTI-2.
+    ///
+    /// **Errors**: the first rule that the header breaks.
+    pub fn decode(bytes: &[u8]) -> Result<Self, HeaderError> {
+        Self::decode_believing(bytes, None)
+    }
+
+    /// Checks as [`Header::decode`] does; sform and qform may contradict each other, and this one counts.
+    ///
+    /// **Errors**: as [`Header::decode`].
+    pub fn decode_believing(bytes: &[u8], believe: Option<Believe>) -> Result<Self, HeaderError> {
+        match magic(bytes) {
+            Some((version, layout)) => {
+                RawFields::decode(bytes, version)?.check(version, layout, believe)
+            }
+            None if is_analyze(bytes) => Err(HeaderError::Analyze),
+            None if bytes.len() < NIFTI1_BYTES => Err(HeaderError::TooShort {
+                found: bytes.len(),
+                expected: NIFTI1_BYTES,
+            }),
+            None => Err(HeaderError::NotNifti),
+        }
+    }
+}
 
 /// The fields that count, as the widest type of both editions.
 pub(super) struct RawFields {
@@ -125,7 +154,7 @@ impl RawFields {
             .map_err(|_| HeaderError::UnknownDataType {
                 code: self.codes.datatype,
             })?;
-        let data_type = DataType::from_nifti(code)?;
+        let data_type = data_type(code)?;
         let voxel_offset = self.voxel_offset(version, layout)?;
         let overflow = || HeaderError::Overflow {
             shape: dimensions.iter().map(|&length| length as u64).collect(),
@@ -226,12 +255,26 @@ impl RawFields {
     }
 }
 
-/// Where voxels may start: a single file has four bytes behind its header, which announce extensions.
-pub(super) fn minimum_offset(version: NiftiVersion, layout: NiftiLayout) -> u64 {
-    match (layout, version) {
-        (NiftiLayout::Pair, _) => 0,
-        (NiftiLayout::Single, NiftiVersion::Nifti1) => NIFTI1_BYTES as u64 + 4,
-        (NiftiLayout::Single, NiftiVersion::Nifti2) => NIFTI2_BYTES as u64 + 4,
+/// The type of a code of the standard.
+fn data_type(code: NiftiType) -> Result<DataType, HeaderError> {
+    let unsupported = |name| Err(HeaderError::UnsupportedDataType { name });
+    match code {
+        NiftiType::Uint8 => Ok(DataType::U8),
+        NiftiType::Int8 => Ok(DataType::I8),
+        NiftiType::Uint16 => Ok(DataType::U16),
+        NiftiType::Int16 => Ok(DataType::I16),
+        NiftiType::Uint32 => Ok(DataType::U32),
+        NiftiType::Int32 => Ok(DataType::I32),
+        NiftiType::Uint64 => Ok(DataType::U64),
+        NiftiType::Int64 => Ok(DataType::I64),
+        NiftiType::Float32 => Ok(DataType::F32),
+        NiftiType::Float64 => Ok(DataType::F64),
+        NiftiType::Float128 => unsupported("real numbers of 128 bits (float128)"),
+        NiftiType::Complex64 => unsupported("complex numbers (complex64)"),
+        NiftiType::Complex128 => unsupported("complex numbers (complex128)"),
+        NiftiType::Complex256 => unsupported("complex numbers (complex256)"),
+        NiftiType::Rgb24 => unsupported("colors (RGB24)"),
+        NiftiType::Rgba32 => unsupported("colors (RGBA32)"),
     }
 }
 

@@ -3,6 +3,7 @@
 use ::nifti::{NiftiHeader, NiftiType, XForm};
 use vesal_volume::Affine;
 
+use crate::image::affine::check;
 use crate::nifti::affine;
 use crate::nifti::error::WriteError;
 use crate::nifti::write_options::WriteOptions;
@@ -45,7 +46,7 @@ pub(super) fn header(
     let rows = affine.0.map(|row| row.map(|entry| entry as f32));
     // Checked as a reader will find it.
     let stored = Affine(rows.map(|row| row.map(f64::from)));
-    affine::check(&stored).map_err(|defect| WriteError::Affine { defect })?;
+    check(&stored).map_err(|defect| WriteError::Affine { defect })?;
     let qform = affine::qform_of(&stored);
     let [quatern_b, quatern_c, quatern_d] = qform.quaternion.map(|part| part as f32);
     let [x_mm, y_mm, z_mm] = stored.spacing().map(|length| length as f32);

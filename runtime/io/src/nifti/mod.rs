@@ -8,7 +8,7 @@
 //!    the grid.
 //!
 //! Where both are usable and contradict each other, so that one turns voxel axes by more than 45 degrees against the
-//! other or mirrors the image, the file is refused unless the caller says which to [`Believe`]: left and right would be
+//! other or mirrors the image, the file is refused unless the caller says which to [`Believe`](crate::image::Believe): left and right would be
 //! a matter of luck.
 //!
 //! This is nibabel's `get_best_affine`, rule 3 included, with further differences. An sform that is not finite or not
@@ -17,48 +17,43 @@
 //! where nibabel ignores the unit.
 //!
 //! Values are `stored × scl_slope + scl_inter`, computed in `f64`; a slope of zero or without a finite value means
-//! none. Voxels that are NaN or infinite stay as they are; [`NiftiFile::intensities`] counts them.
+//! none. Voxels that are NaN or infinite stay as they are.
 //!
-//! Voxels are decompressed and decoded, or encoded and compressed, block by block on the threads of the pool: the bytes
-//! of a file never exist beside the whole array. A compressed file is one gzip member; its bytes depend on its content
-//! alone.
-//!
-//! A file that ends before its last voxel is an error. So is one that goes on for more than
-//! [`TRAILING_BYTES_MAX`] after it: either its header or its content is wrong.
+//! Written voxels are encoded and compressed block by block as well. A compressed file is one gzip member; its bytes
+//! depend on its content alone.
 
 mod affine;
-mod affine_defect;
 mod affine_source;
-mod blocks;
-mod decode;
-mod decode_header;
 mod error;
 mod fields;
 mod gzip;
 mod header;
-mod intensities;
 mod made_header;
+mod magic;
+mod name;
 mod output;
 mod probability;
 mod read;
 mod rotation;
-mod source;
-mod voxel_format;
 mod write;
 mod write_options;
 
 pub use ::nifti::XForm;
-pub use affine_defect::AffineDefect;
-pub use affine_source::{AffineSource, Believe};
-pub use error::{HeaderError, LabelError, NiftiError, VoxelError, WriteError};
+pub use affine_source::AffineSource;
+pub use error::{HeaderError, NiftiError, WriteError};
 pub use header::Header;
-pub use intensities::Intensities;
+pub use magic::{NiftiLayout, NiftiVersion};
 pub use probability::ProbabilityFile;
-pub use read::{
-    Limits, NiftiFile, read_channels, read_channels_within, read_header, read_label_map,
-    read_label_map_within, read_volume, read_volume_within,
-};
-pub use source::TRAILING_BYTES_MAX;
-pub use voxel_format::{ByteOrder, DataType, Scaling};
+pub use read::read_header;
 pub use write::{write_label_map, write_regions, write_smallest, write_volume};
 pub use write_options::WriteOptions;
+
+use crate::image::format::Format;
+
+pub(crate) const FORMAT: Format = Format {
+    name: error::NAME,
+    endings: &[".nii.gz", ".nii"],
+    part_endings: &[".hdr.gz", ".img.gz", ".hdr", ".img"],
+    recognizes: |head| magic::magic(head).is_some(),
+    open: read::open,
+};

@@ -1,4 +1,4 @@
-//! Writes voxels to a file: encodes and compresses a block while the previous one is written.
+//! Puts voxels into a file: they are encoded and compressed block by block, while the block before is written.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::path::Path;
 use ::nifti::NiftiHeader;
 use flate2::Compression;
 
-use crate::nifti::blocks::{VoxelBlock, VoxelLayout};
+use crate::image::blocks::{VoxelBlock, VoxelLayout};
 use crate::nifti::error::{NiftiError, WriteError};
 use crate::nifti::gzip::{self, GzipMember};
 use crate::nifti::made_header::encode_header;
+use crate::nifti::name::split_extension;
 use crate::nifti::write_options::WriteOptions;
-use crate::sniff::split_extension;
 use vesal_files::atomic::{AtomicError, AtomicFile};
 
 /// A NIfTI file that is about to be written.
@@ -24,7 +24,7 @@ pub(super) struct NiftiOutput<'a> {
 }
 
 impl<'a> NiftiOutput<'a> {
-    /// A file with this header; `level` counts if its name says that it is compressed.
+    /// The file of a header that was made here; `level` counts if its name says that it is compressed.
     pub fn new(
         path: &'a Path,
         options: &'a WriteOptions,

@@ -1,4 +1,4 @@
-//! Writes a volume of many channels slab by slab, without holding it in memory.
+//! Writes a volume of many channels whose voxels come slab by slab, without ever holding it.
 
 use std::fs::File;
 use std::io;
@@ -9,7 +9,7 @@ use ndarray::{ArrayView3, ArrayView4, Axis};
 use rayon::prelude::*;
 use vesal_volume::Affine;
 
-use crate::nifti::blocks::{self, VoxelBlock};
+use crate::image::blocks::{self, VoxelBlock};
 use crate::nifti::error::{NiftiError, WriteError};
 use crate::nifti::made_header::volume_header;
 use crate::nifti::output::{NiftiOutput, is_compressed};
@@ -24,7 +24,7 @@ const VOXEL_BYTES: usize = size_of::<f32>();
 /// Planes across the slab axis that are turned to the order of the spill file at once.
 const SPILL_PLANES: usize = 16;
 
-/// Class probabilities that are being written to a `.nii` or `.nii.gz` file.
+/// Class probabilities on their way to a `.nii` or `.nii.gz` file.
 ///
 /// They wait in a file without a name, in the directory of the destination, which takes 4 bytes there per class and
 /// voxel written. [`finish`](Self::finish) turns it into the file that [`write_volume`](super::write_volume) would
@@ -36,7 +36,8 @@ const SPILL_PLANES: usize = 16;
 /// **Examples**
 /// ```
 /// use ndarray::{Array4, s};
-/// use vesal_io::nifti::{ProbabilityFile, WriteOptions, read_channels};
+/// use vesal_io::image::read_channels;
+/// use vesal_io::nifti::{ProbabilityFile, WriteOptions};
 /// use vesal_volume::Affine;
 /// # let directory = tempfile::tempdir().unwrap();
 /// # let path = directory.path().join("a.nii.gz");

@@ -8,7 +8,7 @@ use ndarray::{ArrayView3, Axis, s};
 use rayon::prelude::*;
 use vesal_volume::{LabelMap, Volume};
 
-use crate::nifti::blocks::{self, VoxelBlock};
+use crate::image::blocks::{self, VoxelBlock};
 use crate::nifti::error::NiftiError;
 use crate::nifti::made_header::{header, volume_header};
 use crate::nifti::output::NiftiOutput;

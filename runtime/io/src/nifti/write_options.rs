@@ -1,10 +1,10 @@
-//! How to write a file.
+//! How NIfTI files are written.
 
 use ::nifti::XForm;
 
 use crate::Remarks;
 
-/// How to write a NIfTI file.
+/// How to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriteOptions {
     /// Whether an existing file may be replaced.
@@ -12,7 +12,7 @@ pub struct WriteOptions {
     /// Which world the affine leads to: the `space` of the header that the grid comes from. Unknown is written as
     /// aligned, because a reader would otherwise not use the affine.
     pub space: XForm,
-    /// Written to the header's description, behind the program's name.
+    /// What the header's description says behind the program's name.
     pub remarks: Remarks,
 }
 

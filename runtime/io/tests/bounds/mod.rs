@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use vesal_io::dicom::{Instance, Policy, read_structure_references, read_structures, scan};
-use vesal_io::nifti::{Limits, NiftiFile, read_header};
+use vesal_io::image::{ImageFile, Limits, OpenOptions, read_header};
 use vesal_io::sniff::{Content, sniff};
 
 use cost::{Cost, cost, excess};
@@ -105,8 +105,8 @@ fn looked(path: &Path) -> Vec<String> {
             Ok(header) => told.push(format!("{:?}", header.dimensions)),
             Err(error) => told.push(error.to_string()),
         }
-        if let Err(error) =
-            NiftiFile::open(path).and_then(|file| file.intensities(&Limits::default()))
+        if let Err(error) = ImageFile::open(path, OpenOptions::default())
+            .and_then(|file| file.intensities(&Limits::default()))
         {
             told.push(error.to_string());
         }

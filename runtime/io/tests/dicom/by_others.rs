@@ -12,7 +12,7 @@ use vesal_io::dicom::write::{
     Segment, SegmentationType, SegmentedMap, SourceImages, write_segmentation,
 };
 use vesal_io::dicom::{Policy, scan};
-use vesal_io::nifti;
+use vesal_io::image;
 use vesal_volume::orientation::{Orientation, reorient_volume};
 use vesal_volume::{Geometry, LabelMap};
 
@@ -169,10 +169,10 @@ fn dcm2niix_reads_the_same_volumes() {
             return;
         };
         assert!(passed, "{text}");
-        let theirs = nifti::read_volume(out.path().join("found.nii")).unwrap();
+        let theirs = image::read_volume(out.path().join("found.nii")).unwrap();
         let scan = scan(&[&folder]).unwrap();
         let assessment = scan.stacks[0].assess(Policy::Strict).unwrap();
-        let ours = assessment.read(&nifti::Limits::default()).unwrap();
+        let ours = assessment.read(&image::Limits::default()).unwrap();
         let [ours, theirs] =
             [ours, theirs].map(|volume| reorient_volume(volume, Orientation::RAS).unwrap().0);
         assert_eq!(ours.data, theirs.data, "{}", folder.display());

@@ -4,7 +4,7 @@ use crate::dicom_files::reading::*;
 use crate::dicom_files::*;
 use tempfile::tempdir;
 use vesal_io::dicom::{DicomError, PixelError, Policy};
-use vesal_io::nifti::Limits;
+use vesal_io::image::Limits;
 
 const COLUMNS_HERE: usize = 19;
 const ROWS_HERE: usize = 13;

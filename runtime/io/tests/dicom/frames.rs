@@ -6,7 +6,7 @@ use vesal_io::dicom::{
     DicomError, DicomScan, DistinguishingKey, Grade, HeaderError, PixelError, Policy, SkipReason,
     scan,
 };
-use vesal_io::nifti::Limits;
+use vesal_io::image::Limits;
 use vesal_volume::Volume;
 
 fn item(group: u16, element: u16, content: Elements) -> Elements {

@@ -4,7 +4,7 @@ use crate::dicom_files::reading::*;
 use crate::dicom_files::*;
 use tempfile::tempdir;
 use vesal_io::dicom::{Grade, HeaderError, Policy, SkipReason, StackFinding};
-use vesal_io::nifti::Limits;
+use vesal_io::image::Limits;
 
 #[test]
 fn files_of_different_patients_are_refused() {

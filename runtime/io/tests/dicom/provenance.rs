@@ -12,7 +12,7 @@ use vesal_io::dicom::write::{
     ResultOptions, SegmentationType, SegmentedMap, SourceImages, UidKey, write_segmentation,
 };
 use vesal_io::dicom::{Assessment, DicomError, Policy, Stack, patients, scan};
-use vesal_io::nifti::Limits;
+use vesal_io::image::Limits;
 use vesal_volume::{Geometry, LabelMap};
 
 const SHAPE: [u16; 3] = [6, 5, 4];

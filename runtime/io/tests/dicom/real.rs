@@ -7,7 +7,7 @@ use crate::synthetic::shared_data;
 use vesal_io::dicom::{
     Assessment, DicomScan, Grade, Policy, SkipReason, StackFinding, read_structures, scan,
 };
-use vesal_io::nifti::{self, Limits};
+use vesal_io::image::{self, Limits};
 use vesal_volume::{LabelMap, Volume};
 
 /// The only stack of a scan, under the strict policy.
@@ -56,7 +56,7 @@ fn golden_series_are_their_nifti_files() {
     };
     for (name, slices) in [("CT", 59), ("PET", 59), ("MR_T1", 59)] {
         let (assessment, volume) = read(&dicom.join(name).join("image"));
-        let expected = nifti::read_volume(nifti.join(format!("{name}_image.nii.gz"))).unwrap();
+        let expected = image::read_volume(nifti.join(format!("{name}_image.nii.gz"))).unwrap();
         assert_eq!(assessment.grade(), Grade::Ok);
         assert_eq!(assessment.findings(), []);
         assert_eq!(assessment.slices().len(), slices);
@@ -142,7 +142,7 @@ fn golden_contours_are_the_masks_of_the_nifti_files() {
             region.frame_of_reference.as_deref()
         );
         let mask = region.mask(&only(&grid).geometry().unwrap()).unwrap();
-        let truth = nifti::read_label_map(nifti.join(format!("{name}_mask.nii.gz"))).unwrap();
+        let truth = image::read_label_map(nifti.join(format!("{name}_mask.nii.gz"))).unwrap();
         let count = |labels: &LabelMap| labels.data.iter().filter(|label| **label == 1).count();
         let both = mask
             .data

@@ -4,7 +4,7 @@ use crate::dicom_files::reading::*;
 use crate::dicom_files::*;
 use tempfile::tempdir;
 use vesal_io::dicom::{DicomError, Policy};
-use vesal_io::nifti::Limits;
+use vesal_io::image::Limits;
 
 #[test]
 fn every_slice_has_its_own_scale() {

@@ -8,7 +8,7 @@ use vesal_io::dicom::{
     Assessment, DicomError, DicomScan, Grade, HeaderError, Policy, SkipReason, Stack, StackFinding,
     scan,
 };
-use vesal_io::nifti::Limits;
+use vesal_io::image::Limits;
 use vesal_volume::Volume;
 
 use super::*;

@@ -2,10 +2,11 @@
 
 use crate::synthetic::{Fields, gzip, save};
 use proptest::prelude::*;
-use vesal_io::nifti::{
-    AffineDefect, AffineSource, Header, HeaderError, Limits, NiftiError, read_channels,
-    read_header, read_label_map, read_volume, read_volume_within,
+use vesal_io::image::{
+    AffineDefect, ImageError, ImageFile, Limits, OpenOptions, read_channels, read_label_map,
+    read_volume,
 };
+use vesal_io::nifti::{AffineSource, Header, HeaderError, read_header};
 
 /// The rule of the header that `bytes` break.
 fn header_error(bytes: &[u8]) -> HeaderError {
@@ -14,8 +15,8 @@ fn header_error(bytes: &[u8]) -> HeaderError {
         let path = save(directory.path(), "attack.nii", &bytes);
         let error = read_volume(&path).unwrap_err();
         assert!(error.to_string().contains("attack.nii"), "{error}");
-        assert!(matches!(error, NiftiError::Header { .. }), "{error}");
-        assert!(matches!(read_header(path), Err(NiftiError::Header { .. })));
+        assert!(matches!(error, ImageError::Header { .. }), "{error}");
+        assert!(matches!(read_header(path), Err(ImageError::Header { .. })));
     }
     Header::decode(bytes).unwrap_err()
 }
@@ -342,7 +343,8 @@ fn read_every_way(bytes: &[u8]) {
         ("b.nii.gz", gzip(bytes)),
     ] {
         let path = save(directory.path(), name, &bytes);
-        let _ = read_volume_within(&path, &limits);
+        let _ =
+            ImageFile::open(&path, OpenOptions::default()).and_then(|file| file.volume(&limits));
         let _ = read_label_map(&path);
         let _ = read_channels(&path);
     }

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::synthetic::{Fields, gzip, save};
-use vesal_io::nifti::{
-    Limits, NiftiError, TRAILING_BYTES_MAX, VoxelError, read_header, read_label_map, read_volume,
-    read_volume_within,
+use vesal_io::image::{
+    ImageError, ImageFile, Limits, OpenOptions, TRAILING_BYTES_MAX, VoxelError, read_header,
+    read_label_map, read_volume,
 };
 
 /// The rule of the voxels that a file of these bytes breaks, found without delay.
@@ -21,7 +21,7 @@ fn voxel_error(name: &str, bytes: &[u8]) -> VoxelError {
     );
     read_label_map(&path).unwrap_err();
     match error {
-        NiftiError::Voxels { reason, .. } => reason,
+        ImageError::Voxels { reason, .. } => reason,
         other => panic!("{other}"),
     }
 }
@@ -120,22 +120,14 @@ fn attack_limit_is_the_callers() {
         "a.nii",
         &Fields::default().single(&[0; 60]),
     );
+    let read_within = |max_voxel_bytes| {
+        let file = ImageFile::open(&path, OpenOptions::default()).unwrap();
+        file.volume(&Limits { max_voxel_bytes })
+    };
     // 60 voxels are 240 bytes as f32, and 412 bytes of file.
-    read_volume_within(
-        &path,
-        &Limits {
-            max_voxel_bytes: 412,
-        },
-    )
-    .unwrap();
-    let error = read_volume_within(
-        &path,
-        &Limits {
-            max_voxel_bytes: 411,
-        },
-    )
-    .unwrap_err();
-    let NiftiError::Voxels { reason, .. } = error else {
+    read_within(412).unwrap();
+    let error = read_within(411).unwrap_err();
+    let ImageError::Voxels { reason, .. } = error else {
         panic!("{error}")
     };
     assert_eq!(
@@ -210,7 +202,7 @@ fn attack_gzip_with_a_wrong_checksum() {
     let checksum = bytes.len() - 8;
     bytes[checksum] ^= 1;
     let error = read_volume(save(directory.path(), "a.nii.gz", &bytes)).unwrap_err();
-    assert!(matches!(error, NiftiError::Compression { .. }), "{error}");
+    assert!(matches!(error, ImageError::Compression { .. }), "{error}");
 }
 
 #[test]
@@ -248,17 +240,17 @@ fn attack_paths_that_are_no_files() {
     let directory = tempfile::tempdir().unwrap();
     assert!(matches!(
         read_volume(directory.path()),
-        Err(NiftiError::NotAFile { .. })
+        Err(ImageError::NotAFile { .. })
     ));
     assert!(matches!(
         read_volume("/dev/zero"),
-        Err(NiftiError::NotAFile { .. })
+        Err(ImageError::NotAFile { .. })
     ));
     assert!(matches!(
         read_volume(directory.path().join("absent.nii")),
-        Err(NiftiError::Io { .. })
+        Err(ImageError::Io { .. })
     ));
-    assert!(matches!(read_volume(""), Err(NiftiError::Io { .. })));
+    assert!(matches!(read_volume(""), Err(ImageError::Io { .. })));
 }
 
 #[test]
@@ -273,7 +265,7 @@ fn attack_half_a_pair() {
     let image = save(directory.path(), "b.img", &[0; 60]);
     for path in [header.as_path(), image.as_path()] {
         let error = read_volume(path).unwrap_err();
-        let NiftiError::HalfMissing { looked_for, .. } = &error else {
+        let ImageError::HalfMissing { looked_for, .. } = &error else {
             panic!("{error}")
         };
         assert_eq!(looked_for.len(), 2);
@@ -281,6 +273,6 @@ fn attack_half_a_pair() {
     read_header(&header).unwrap();
     assert!(matches!(
         read_header(directory.path().join("c.img")),
-        Err(NiftiError::Io { .. })
+        Err(ImageError::Io { .. })
     ));
 }

@@ -1,10 +1,8 @@
 //! Files whose sform and qform say different things.
 
 use crate::synthetic::{Fields, save};
-use vesal_io::nifti::{
-    AffineSource, Believe, HeaderError, Limits, NiftiError, NiftiFile, WriteOptions, read_header,
-    read_volume, write_volume,
-};
+use vesal_io::image::{Believe, ImageError, ImageFile, Limits, OpenOptions, read_volume};
+use vesal_io::nifti::{AffineSource, HeaderError, WriteOptions, read_header, write_volume};
 
 /// Both forms, the qform turned by a quaternion and mirrored where `handedness` is -1.
 fn both(quaternion: [f64; 3], handedness: f64) -> Fields {
@@ -26,7 +24,7 @@ fn contradiction(fields: &Fields) -> Option<HeaderError> {
     let path = save(directory.path(), "a.nii", &fields.single(&[0; 60]));
     match read_header(path) {
         Ok(_) => None,
-        Err(NiftiError::Header { reason, .. }) => Some(reason),
+        Err(ImageError::Header { reason, .. }) => reason.downcast_ref().cloned(),
         Err(other) => panic!("{other}"),
     }
 }
@@ -108,8 +106,14 @@ fn who_is_believed_counts_and_is_written_in_both_forms() {
         (Believe::Sform, AffineSource::Sform, 1.0),
         (Believe::Qform, AffineSource::Qform, -1.0),
     ] {
-        let opened = NiftiFile::open_believing(&path, Some(believe)).unwrap();
-        assert_eq!(opened.header().affine_source, source);
+        let opened = ImageFile::open(
+            &path,
+            OpenOptions {
+                believe: Some(believe),
+            },
+        )
+        .unwrap();
+        assert_eq!(opened.header().affine_source, source.to_string());
         let volume = opened.volume(&Limits::default()).unwrap();
         assert!((volume.affine.0[0][0] - first).abs() < 1e-6);
         let written = directory.path().join("b.nii");
@@ -143,7 +147,7 @@ fn intensities_are_those_of_all_frames() {
         .flat_map(|value| value.to_le_bytes())
         .collect();
     let path = save(directory.path(), "a.nii", &fields.single(&bytes));
-    let found = NiftiFile::open(path).unwrap();
+    let found = ImageFile::open(path, OpenOptions::default()).unwrap();
     let found = found.intensities(&Limits::default()).unwrap();
     assert_eq!(
         (found.min, found.max, found.non_finite),

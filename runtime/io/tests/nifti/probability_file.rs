@@ -6,9 +6,8 @@ use std::path::Path;
 use ndarray::{Array4, s};
 use vesal_files::atomic::AtomicError;
 use vesal_io::Remarks;
-use vesal_io::nifti::{
-    NiftiError, ProbabilityFile, WriteError, WriteOptions, read_channels, write_volume,
-};
+use vesal_io::image::read_channels;
+use vesal_io::nifti::{NiftiError, ProbabilityFile, WriteError, WriteOptions, write_volume};
 use vesal_volume::{Affine, Volume};
 
 const OPTIONS: WriteOptions = WriteOptions {

@@ -1,11 +1,12 @@
 //! Every way in which a correct NIfTI file can be stored.
 
 use crate::synthetic::{Fields, gzip, save};
-use vesal_io::nifti::{
-    AffineSource, ByteOrder, Limits, NiftiError, NiftiFile, VoxelError, XForm, read_channels,
-    read_header, read_label_map, read_volume,
+use vesal_io::image::{
+    self, ByteOrder, ImageError, ImageFile, Limits, OpenOptions, VoxelError, read_channels,
+    read_label_map, read_volume,
 };
-use vesal_io::sniff::{Content, NiftiLayout, NiftiVersion, sniff};
+use vesal_io::nifti::{AffineSource, NiftiLayout, NiftiVersion, XForm, read_header};
+use vesal_io::sniff::{Content, sniff};
 use vesal_volume::Affine;
 
 /// Values of a 3×4×5 grid in the order of the file, X fastest: different everywhere, none symmetric.
@@ -151,7 +152,7 @@ fn values_that_are_no_labels_are_found_in_every_block() {
         (values[first], values[first + 1], values[voxels - 1]) = (-3, 65_536, 70_000);
         let bytes: Vec<u8> = values.into_iter().flat_map(i32::to_le_bytes).collect();
         let path = save(directory.path(), "a.nii", &fields.single(&bytes));
-        let NiftiError::Labels { reason, .. } = read_label_map(path).unwrap_err() else {
+        let ImageError::Labels { reason, .. } = read_label_map(path).unwrap_err() else {
             panic!("another rule");
         };
         assert_eq!((reason.count, reason.voxels), (3, voxels));
@@ -170,7 +171,7 @@ fn the_memory_of_reading_is_the_array_and_two_blocks() {
             bits,
             ..Fields::default()
         };
-        read_header(save(directory.path(), "a.nii", &fields.header())).unwrap()
+        image::read_header(save(directory.path(), "a.nii", &fields.header())).unwrap()
     };
     let mib = 1 << 20;
     // 16 planes of 512 KiB are a block; so is a part of a plane of 256 MiB.
@@ -193,11 +194,15 @@ fn content_counts_and_not_the_name() {
     for path in [&compressed_as_nii, &plain_as_gz, &unnamed] {
         assert_eq!(read_volume(path).unwrap().data.sum(), 420.0);
     }
-    let content = Content::Nifti {
-        version: NiftiVersion::Nifti1,
-        layout: NiftiLayout::Single,
+    let Content::Image(format) = sniff(&compressed_as_nii).unwrap().content else {
+        panic!("no image");
     };
-    assert_eq!(sniff(&compressed_as_nii).unwrap().content, content);
+    assert_eq!(format.name, "NIfTI");
+    let header = read_header(&compressed_as_nii).unwrap();
+    assert_eq!(
+        (header.version, header.layout),
+        (NiftiVersion::Nifti1, NiftiLayout::Single)
+    );
     assert!(sniff(&compressed_as_nii).unwrap().gzip);
     assert!(!sniff(&plain_as_gz).unwrap().gzip);
 }
@@ -384,7 +389,7 @@ fn frames_of_length_one_are_a_volume_and_several_are_refused_with_their_shape() 
         read_volume(&path).unwrap_err(),
         read_label_map(&path).unwrap_err(),
     ] {
-        let NiftiError::Voxels {
+        let ImageError::Voxels {
             reason: VoxelError::Frames { shape, frames: 2 },
             ..
         } = &error
@@ -407,7 +412,7 @@ fn frames_of_length_one_are_a_volume_and_several_are_refused_with_their_shape() 
     assert!(
         matches!(
             error,
-            NiftiError::Voxels {
+            ImageError::Voxels {
                 reason: VoxelError::ChannelAxes { .. },
                 ..
             }
@@ -475,7 +480,7 @@ fn voxels_that_are_not_finite_stay_and_are_counted() {
     let volume = read_volume(&path).unwrap();
     assert!(volume.data[[0, 0, 0, 0]].is_nan());
     assert_eq!(volume.data[[0, 2, 0, 0]], f32::NEG_INFINITY);
-    let found = NiftiFile::open(&path)
+    let found = ImageFile::open(&path, OpenOptions::default())
         .unwrap()
         .intensities(&Limits::default())
         .unwrap();
@@ -498,7 +503,7 @@ fn values_that_are_no_labels_are_counted_and_the_first_is_named() {
         let voxels: Vec<u8> = values.into_iter().flat_map(f64::to_le_bytes).collect();
         let error =
             read_label_map(save(directory.path(), "a.nii", &fields.single(&voxels))).unwrap_err();
-        let NiftiError::Labels { reason, .. } = &error else {
+        let ImageError::Labels { reason, .. } = &error else {
             panic!("{error}")
         };
         assert_eq!((reason.count, reason.voxels, reason.at), (2, 60, [2, 1, 1]));

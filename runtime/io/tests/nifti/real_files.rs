@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::synthetic::{self, shared_data};
-use vesal_io::nifti::{
-    AffineSource, DataType, HeaderError, NiftiError, VoxelError, read_channels, read_header,
-    read_label_map, read_volume,
+use vesal_io::image::{
+    DataType, ImageError, VoxelError, case_name, read_channels, read_label_map, read_volume,
 };
-use vesal_io::sniff::case_name;
+use vesal_io::nifti::{AffineSource, HeaderError, read_header};
+
 use vesal_volume::orientation::{Orientation, reorient_volume};
 
 /// All files below a folder, in the order of their paths.
@@ -187,7 +187,7 @@ fn real_pairs_are_found_from_either_half_compressed_or_not() {
         assert_eq!(read_volume(folder.join(name)).unwrap(), whole, "{name}");
     }
     let error = read_volume(folder.join("avg152T1_LR_nifti.hdr.gz")).unwrap_err();
-    assert!(matches!(error, NiftiError::HalfMissing { .. }), "{error}");
+    assert!(matches!(error, ImageError::HalfMissing { .. }), "{error}");
     assert_eq!(
         read_header(folder.join("avg152T1_LR_nifti.hdr.gz"))
             .unwrap()
@@ -209,11 +209,14 @@ fn real_files_that_are_no_scalar_volumes_are_refused_by_rule() {
         "complex/complex64.nii",
     ] {
         let error = read_channels(folder.join(name)).unwrap_err();
-        let NiftiError::Header { reason, .. } = &error else {
+        let ImageError::Header { reason, .. } = &error else {
             panic!("{error}")
         };
         assert!(
-            matches!(reason, HeaderError::UnsupportedDataType { .. }),
+            matches!(
+                reason.downcast_ref(),
+                Some(HeaderError::UnsupportedDataType { .. })
+            ),
             "{error}"
         );
     }
@@ -224,7 +227,7 @@ fn real_files_that_are_no_scalar_volumes_are_refused_by_rule() {
             read_channels(&path).unwrap_err(),
             read_label_map(&path).unwrap_err(),
         ] {
-            assert!(matches!(error, NiftiError::Header { .. }), "{error}");
+            assert!(matches!(error, ImageError::Header { .. }), "{error}");
         }
     }
 }
@@ -242,10 +245,10 @@ fn real_crash_files_with_a_repaired_size_are_still_refused() {
             for name in ["a.nii", "a.hdr"] {
                 let copy = synthetic::save(directory.path(), name, &bytes);
                 let error = read_channels(copy).unwrap_err();
-                let refused = matches!(error, NiftiError::Header { .. })
+                let refused = matches!(error, ImageError::Header { .. })
                     || matches!(
                         error,
-                        NiftiError::Voxels {
+                        ImageError::Voxels {
                             reason: VoxelError::Truncated { .. },
                             ..
                         }

@@ -5,9 +5,10 @@ use ::nifti::{NiftiObject, NiftiType, NiftiVolume, ReaderOptions};
 use ndarray::{Array3, Array4, ShapeBuilder};
 use proptest::prelude::*;
 use vesal_files::atomic::AtomicError;
+use vesal_io::image::{DataType, read_channels, read_label_map, read_volume};
 use vesal_io::nifti::{
-    AffineSource, DataType, NiftiError, WriteError, WriteOptions, XForm, read_channels,
-    read_header, read_label_map, read_volume, write_label_map, write_smallest, write_volume,
+    AffineSource, NiftiError, WriteError, WriteOptions, XForm, read_header, write_label_map,
+    write_smallest, write_volume,
 };
 use vesal_volume::{Affine, LabelMap, Volume};
 

@@ -15,7 +15,7 @@ use vesal_io::dicom::write::{
     SegmentedMap, SourceImages, write_report, write_segmentation, write_structures,
 };
 use vesal_io::dicom::{Assessment, ContentDigest, Policy, scan};
-use vesal_io::nifti::Limits;
+use vesal_io::image::Limits;
 use vesal_volume::LabelMap;
 
 pub const CT: &str = "1.2.840.10008.5.1.4.1.1.2";

@@ -9,8 +9,11 @@ use std::ops::Range;
 use ndarray::{ArrayView3, ArrayViewMut3, Axis, s};
 use rayon::prelude::*;
 
+/// Decodes a row of stored voxels; says whether all of its values are allowed.
+pub(crate) type DecodeRow<O> = Box<dyn Fn(&[u8], &mut [O]) -> bool + Send + Sync>;
+
 /// Bytes that a block has at most, a single row excepted.
-pub(super) const BLOCK_BYTES: usize = 8 << 20;
+pub(crate) const BLOCK_BYTES: usize = 8 << 20;
 
 /// Edge of the tiles of the X-Z plane that are turned at once.
 const TILE: usize = 32;
@@ -20,7 +23,7 @@ const SHARE: usize = 128;
 
 /// The voxels of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct VoxelLayout {
+pub(crate) struct VoxelLayout {
     /// Voxels along X, Y and Z.
     pub shape: [usize; 3],
     /// Number of grids that follow each other.
@@ -31,8 +34,10 @@ pub(super) struct VoxelLayout {
 
 /// A run of stored voxels: whole planes of one frame, or rows of one plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct VoxelBlock {
+pub(crate) struct VoxelBlock {
+    /// Which frame.
     pub frame: usize,
+    /// Its planes.
     pub z: Range<usize>,
     /// Its rows of each plane: all of them if there are several planes.
     pub y: Range<usize>,
@@ -81,11 +86,8 @@ impl VoxelLayout {
     }
 }
 
-/// Decodes a row of stored voxels; says whether all of its values are allowed.
-pub(super) type DecodeRow<O> = Box<dyn Fn(&[u8], &mut [O]) -> bool + Send + Sync>;
-
 /// Decodes the bytes of a block into its frame `[X, Y, Z]`; says whether all of its voxels are allowed.
-pub(super) fn decode<O: Copy + Default + Send>(
+pub(crate) fn decode<O: Copy + Default + Send>(
     raw: &[u8],
     layout: &VoxelLayout,
     block: &VoxelBlock,
@@ -132,7 +134,7 @@ pub(super) fn decode<O: Copy + Default + Send>(
 }
 
 /// Encodes the voxels of a frame `[X, Y, Z]` in the order of the file.
-pub(super) fn encode<T: Copy + Send + Sync, const N: usize>(
+pub(crate) fn encode<T: Copy + Send + Sync, const N: usize>(
     frame: ArrayView3<'_, T>,
     raw: &mut [u8],
     bytes_of: impl Fn(T) -> [u8; N] + Sync,

@@ -1,9 +1,8 @@
 //! Stored voxels → values: every type in both byte orders, scaled or not.
 
-use crate::nifti::blocks::{DecodeRow, VoxelBlock};
-use crate::nifti::error::LabelError;
-use crate::nifti::header::Header;
-use crate::nifti::voxel_format::{ByteOrder, DataType, Scaling};
+use crate::image::blocks::{DecodeRow, VoxelBlock};
+use crate::image::error::LabelError;
+use crate::image::header::{ByteOrder, DataType, VolumeHeader, Scaling};
 
 /// A type of stored voxel.
 trait StoredVoxel: Copy {
@@ -88,7 +87,7 @@ macro_rules! instance {
 }
 
 /// Decodes and scales rows of voxels; every value is allowed.
-pub(super) fn intensities(header: &Header) -> DecodeRow<f32> {
+pub(super) fn intensities(header: &VolumeHeader) -> DecodeRow<f32> {
     match header.scaling {
         None => {
             let row: fn(&[u8], &mut [f32]) = instance!(header, stored_row);
@@ -124,7 +123,7 @@ fn scaled<T: StoredVoxel, const BIG: bool>(stored: &[u8], scaling: Scaling) -> f
 }
 
 /// Decodes and scales rows of voxels to labels; says whether all are labels.
-pub(super) fn labels(header: &Header) -> DecodeRow<u16> {
+pub(super) fn labels(header: &VolumeHeader) -> DecodeRow<u16> {
     match header.scaling {
         None => Box::new(instance!(header, stored_label_row)),
         Some(scaling) => {
@@ -158,14 +157,14 @@ fn scaled_label_row<T: StoredVoxel, const BIG: bool>(
     all
 }
 
-fn scaling(header: &Header) -> Scaling {
+fn scaling(header: &VolumeHeader) -> Scaling {
     header.scaling.unwrap_or(Scaling {
         slope: 1.0,
         intercept: 0.0,
     })
 }
 
-/// The values of a file that are no labels.
+/// The values of a label map that are no labels.
 #[derive(Debug, Default)]
 pub(super) struct InvalidLabels {
     count: usize,
@@ -175,10 +174,10 @@ pub(super) struct InvalidLabels {
 
 impl InvalidLabels {
     /// Looks through the stored voxels of a block that has some; blocks come in the order of the file.
-    pub fn add(&mut self, raw: &[u8], block: &VoxelBlock, header: &Header) {
+    pub fn add(&mut self, raw: &[u8], block: &VoxelBlock, header: &VolumeHeader) {
         let value: fn(&[u8], Scaling) -> f64 = instance!(header, scaled);
         let scaling = scaling(header);
-        let [x_len, _, _] = header.geometry().shape;
+        let [x_len, _, _] = header.geometry.shape;
         let values = raw
             .chunks_exact(header.data_type.bytes())
             .map(|stored| value(stored, scaling));
@@ -195,7 +194,7 @@ impl InvalidLabels {
         }
     }
 
-    /// The error, if there are any among so many voxels.
+    /// What to say about them, if there are any among so many voxels.
     pub fn error(&self, voxels: usize) -> Option<LabelError> {
         self.first.map(|(first, at)| LabelError {
             count: self.count,

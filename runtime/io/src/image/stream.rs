@@ -1,4 +1,4 @@
-//! The bytes of a file, decompressed if need be, at most as many as its header states.
+//! The bytes of a file, decompressed if need be, and never more of them than its header lets expect.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
@@ -7,20 +7,23 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::GzDecoder;
 
 use crate::DEFLATE_EXPANSION_MAX;
-use crate::nifti::error::{NiftiError, VoxelError};
-use crate::nifti::header::NIFTI2_BYTES;
-use crate::sniff::{GZIP_MAGIC, read_up_to};
+use crate::image::error::{ImageError, VoxelError};
+use crate::image::format::VoxelStream;
 
-/// Most bytes after the last voxel: padding and what some tools append.
+/// Bytes after the last voxel that are let pass: padding and what some tools append.
 pub const TRAILING_BYTES_MAX: u64 = 1 << 20;
 
-/// An open file: the bytes that may be its header, and those that follow.
-pub(super) struct FileBytes {
-    /// The first bytes, as many as the longest header has.
+/// The first two bytes of every gzip member.
+pub(crate) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// An open file: its first bytes, and those that follow.
+pub(crate) struct FileBytes {
+    /// As many of the first bytes as were asked for, fewer if there are no more.
     pub head: Vec<u8>,
     path: PathBuf,
     rest: RemainingBytes,
-    file_bytes: u64,
+    /// How many bytes of the file there are, head included.
+    bytes: u64,
 }
 
 enum RemainingBytes {
@@ -29,49 +32,42 @@ enum RemainingBytes {
 }
 
 impl FileBytes {
-    /// Opens a file and reads its head.
-    pub fn open(path: &Path) -> Result<Self, NiftiError> {
-        let failed = NiftiError::io(path);
-        let metadata = path.metadata().map_err(&failed)?;
-        if !metadata.is_file() {
-            return Err(NiftiError::NotAFile {
-                path: path.to_owned(),
-            });
-        }
-        let mut file = BufReader::with_capacity(1 << 17, File::open(path).map_err(&failed)?);
+    /// Opens a file, which may be compressed, and reads that many bytes of its head.
+    pub fn open(path: &Path, head_bytes: usize) -> Result<Self, ImageError> {
+        let failed = ImageError::io(path);
+        let (mut file, file_bytes) = open_regular(path)?;
         let gzip = file.fill_buf().map_err(&failed)?.starts_with(&GZIP_MAGIC);
-        let mut rest = if gzip {
-            RemainingBytes::Gzip(Box::new(GzipMembers {
-                decoder: Some(GzDecoder::new(file)),
-            }))
-        } else {
-            RemainingBytes::Plain(file)
-        };
-        let head = read_up_to(&mut rest, NIFTI2_BYTES).map_err(&failed)?;
-        Ok(Self {
-            head,
+        let mut source = Self::new(path, file, file_bytes, gzip);
+        source.head = read_up_to(&mut source.rest, head_bytes).map_err(&failed)?;
+        Ok(source)
+    }
+
+    /// What is left of a file: `left` bytes, compressed or not.
+    pub fn new(path: &Path, file: BufReader<File>, left: u64, gzip: bool) -> Self {
+        Self {
+            head: Vec::new(),
             path: path.to_owned(),
-            rest,
-            file_bytes: metadata.len(),
-        })
+            rest: RemainingBytes::new(file, gzip),
+            bytes: left,
+        }
     }
 
     /// Skips to the `expected` voxel bytes, which start at `offset`.
     ///
     /// **Errors**: the length of the file already shows that they are not there, or that too much follows them.
-    pub fn voxels(self, offset: u64, expected: u64) -> Result<StoredVoxels, NiftiError> {
+    pub fn voxels(self, offset: u64, expected: u64) -> Result<StoredVoxels, ImageError> {
         let Self {
             head,
             path,
             rest,
-            file_bytes,
+            bytes,
         } = self;
-        rest.check(file_bytes, offset, expected)
-            .map_err(NiftiError::voxels(&path))?;
+        rest.check(bytes, offset, expected)
+            .map_err(ImageError::voxels(&path))?;
         let mut voxels = StoredVoxels {
             stream: Cursor::new(head).chain(rest),
             path,
-            file_bytes,
+            bytes,
             expected,
             found: 0,
         };
@@ -84,18 +80,37 @@ impl FileBytes {
     }
 }
 
+/// Opens a regular file and tells its length.
+pub(crate) fn open_regular(path: &Path) -> Result<(BufReader<File>, u64), ImageError> {
+    let failed = ImageError::io(path);
+    let metadata = path.metadata().map_err(&failed)?;
+    if !metadata.is_file() {
+        return Err(ImageError::NotAFile {
+            path: path.to_owned(),
+        });
+    }
+    let file = File::open(path).map_err(&failed)?;
+    Ok((BufReader::with_capacity(1 << 17, file), metadata.len()))
+}
+
+/// Reads the first `limit` bytes, fewer if there are no more.
+pub(crate) fn read_up_to(source: &mut impl Read, limit: usize) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    source.take(limit as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
 /// The voxel bytes of a file, to be taken in order.
-pub(super) struct StoredVoxels {
+pub(crate) struct StoredVoxels {
     stream: io::Chain<Cursor<Vec<u8>>, RemainingBytes>,
     path: PathBuf,
-    file_bytes: u64,
+    bytes: u64,
     expected: u64,
     found: u64,
 }
 
-impl StoredVoxels {
-    /// Fills a buffer with the next bytes.
-    pub fn fill(&mut self, mut buffer: &mut [u8]) -> Result<(), NiftiError> {
+impl VoxelStream for StoredVoxels {
+    fn fill(&mut self, mut buffer: &mut [u8]) -> Result<(), ImageError> {
         while !buffer.is_empty() {
             match self.stream.read(buffer) {
                 Ok(0) => return Err(self.truncated()),
@@ -110,37 +125,36 @@ impl StoredVoxels {
         Ok(())
     }
 
-    /// Checks that the rest of the file can hold the bytes that are still to come; to be called before memory is
-    /// allocated for all of them.
-    pub fn check_rest(&self) -> Result<(), NiftiError> {
+    fn check_rest(&self) -> Result<(), ImageError> {
         let (_, rest) = self.stream.get_ref();
         let needed = self.expected - self.found;
-        implausible(rest.unread(self.file_bytes), needed, self.file_bytes)
-            .map_err(NiftiError::voxels(&self.path))
+        implausible(rest.unread(), needed, self.bytes).map_err(ImageError::voxels(&self.path))
     }
 
     /// Reads on to the end of the file, at most [`TRAILING_BYTES_MAX`]: that checks the checksum of a compressed one.
-    pub fn finish(mut self) -> Result<(), NiftiError> {
+    fn finish(mut self: Box<Self>) -> Result<(), ImageError> {
         let mut rest = (&mut self.stream).take(TRAILING_BYTES_MAX + 1);
-        let trailing = io::copy(&mut rest, &mut io::sink()).map_err(NiftiError::io(&self.path))?;
+        let trailing = io::copy(&mut rest, &mut io::sink()).map_err(ImageError::io(&self.path))?;
         if trailing > TRAILING_BYTES_MAX {
-            return Err(NiftiError::voxels(&self.path)(VoxelError::TooLong {
+            return Err(ImageError::voxels(&self.path)(VoxelError::TooLong {
                 expected: self.expected,
                 allowed: TRAILING_BYTES_MAX,
             }));
         }
         Ok(())
     }
+}
 
-    fn ended(&self, reason: io::Error) -> NiftiError {
+impl StoredVoxels {
+    fn ended(&self, reason: io::Error) -> ImageError {
         match reason.kind() {
             io::ErrorKind::UnexpectedEof => self.truncated(),
-            _ => NiftiError::io(&self.path)(reason),
+            _ => ImageError::io(&self.path)(reason),
         }
     }
 
-    fn truncated(&self) -> NiftiError {
-        NiftiError::voxels(&self.path)(VoxelError::Truncated {
+    fn truncated(&self) -> ImageError {
+        ImageError::voxels(&self.path)(VoxelError::Truncated {
             found: self.found,
             expected: self.expected,
         })
@@ -159,11 +173,21 @@ fn implausible(unread: u64, expected: u64, compressed: u64) -> Result<(), VoxelE
 }
 
 impl RemainingBytes {
-    /// What the length of the file already tells.
-    fn check(&self, file_bytes: u64, offset: u64, expected: u64) -> Result<(), VoxelError> {
-        let found = file_bytes.saturating_sub(offset);
+    fn new(file: BufReader<File>, gzip: bool) -> Self {
+        if gzip {
+            Self::Gzip(Box::new(GzipMembers {
+                decoder: Some(GzDecoder::new(file)),
+            }))
+        } else {
+            Self::Plain(file)
+        }
+    }
+
+    /// What the number of bytes of the file already tells.
+    fn check(&self, bytes: u64, offset: u64, expected: u64) -> Result<(), VoxelError> {
+        let found = bytes.saturating_sub(offset);
         match self {
-            Self::Gzip(_) => implausible(file_bytes, offset + expected, file_bytes),
+            Self::Gzip(_) => implausible(bytes, offset + expected, bytes),
             Self::Plain(_) if found < expected => Err(VoxelError::Truncated { found, expected }),
             Self::Plain(_) if found - expected > TRAILING_BYTES_MAX => Err(VoxelError::TooLong {
                 expected,
@@ -174,14 +198,16 @@ impl RemainingBytes {
     }
 
     /// Bytes of the file that the decoder has not taken; all that may come where nothing is compressed.
-    fn unread(&self, file_bytes: u64) -> u64 {
+    fn unread(&self) -> u64 {
         match self {
             Self::Plain(_) => u64::MAX,
             Self::Gzip(members) => members.decoder.as_ref().map_or(0, |decoder| {
                 let buffered = decoder.get_ref();
-                // Without a position, the whole file counts as unread.
-                let position = buffered.get_ref().stream_position().unwrap_or(0);
-                file_bytes.saturating_sub(position) + buffered.buffer().len() as u64
+                // Without a position or a length all that may come counts as unread.
+                let file = &mut buffered.get_ref();
+                let position = file.stream_position().unwrap_or(0);
+                let length = file.metadata().map_or(u64::MAX, |metadata| metadata.len());
+                length.saturating_sub(position) + buffered.buffer().len() as u64
             }),
         }
     }
@@ -210,7 +236,7 @@ impl<R: BufRead> Read for GzipMembers<R> {
                 return Ok(count);
             }
             let mut file = decoder.into_inner();
-            // A single first byte may be the end of the buffer; the decoder checks the second.
+            // A lone first byte may be the end of what is buffered; the decoder looks at the second.
             if matches!(file.fill_buf()?, [0x1f] | [0x1f, 0x8b, ..]) {
                 self.decoder = Some(GzDecoder::new(file));
             }

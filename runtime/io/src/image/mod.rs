@@ -1,0 +1,31 @@
+//! Image files of any format: one scalar grid with a place in space, in one or several channels.
+//!
+//! [`ImageFile`] reads a file of every format that [`FORMATS`] lists. A format brings a [`Format`] along: its name, the
+//! endings of its files, how its bytes are recognized, and a function that checks a header and says where the voxels
+//! are. Everything else is the same for all of them: voxels are decompressed and decoded block by block on the threads
+//! of the pool, so that the bytes of a file never exist beside the whole array.
+//!
+//! A file that ends before its last voxel is an error. So is one that goes on for more than
+//! [`TRAILING_BYTES_MAX`] after it: either its header or its content is wrong.
+
+pub(crate) mod affine;
+pub(crate) mod blocks;
+pub(crate) mod decode;
+pub(crate) mod error;
+pub(crate) mod file;
+pub(crate) mod format;
+pub(crate) mod formats;
+pub(crate) mod header;
+pub(crate) mod intensities;
+pub(crate) mod read;
+pub(crate) mod stream;
+
+pub use affine::AffineDefect;
+pub use error::{HeaderDefect, HeaderProblem, ImageError, LabelError, VoxelError};
+pub use file::{ImageFile, read_channels, read_header, read_label_map, read_volume};
+pub use format::{Believe, Format, OpenOptions};
+pub use formats::{FORMATS, case_name, endings, format_names, has_ending, without_ending};
+pub use header::{ByteOrder, DataType, VolumeHeader, Scaling};
+pub use intensities::Intensities;
+pub use read::Limits;
+pub use stream::TRAILING_BYTES_MAX;
