@@ -8,6 +8,8 @@ use vesal_bundle::BundleError;
 use vesal_bundle::deploy_plan::PlanError;
 use vesal_bundle::dicom_rules::RulesError;
 use vesal_bundle::signature::SignatureError;
+use vesal_cases::datalist::listed::ListError;
+use vesal_cases::{FindError, ReadError};
 use vesal_cli::{Exit, Failure};
 use vesal_engine::install::InstallError;
 use vesal_engine::library::LibraryError;
@@ -22,9 +24,7 @@ use vesal_io::sniff::{self, Content};
 use vesal_volume::geometry::GeometryError;
 use vesal_volume::preprocess::PreprocessError;
 
-use crate::case::{FindError, ReadError};
 use crate::convert::error::ConvertError;
-use crate::datalist::DatalistError;
 use crate::evaluate::pairs::PairError;
 use crate::memory::error::MemoryError;
 use crate::outputs::OutputError;
@@ -50,7 +50,7 @@ pub enum Error {
     #[error(transparent)]
     Find(#[from] FindError),
     #[error(transparent)]
-    Datalist(#[from] DatalistError),
+    Datalist(#[from] ListError),
     /// The images of a case cannot be read; `file` is one of them.
     #[error("{source}")]
     Read {

@@ -23,9 +23,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod bench;
-pub mod case;
 pub mod convert;
-pub mod datalist;
 pub mod devices;
 pub mod document;
 pub mod error;
@@ -44,7 +42,6 @@ pub mod reason;
 pub mod record;
 pub mod serve;
 pub mod setup;
-pub mod skipped;
 mod threads;
 mod trust;
 pub mod tune;
@@ -58,9 +55,8 @@ pub use evaluate::evaluate;
 pub use inspect::inspect;
 pub use observe::Observer;
 pub use predict::predict;
-// Cases and datalists still look for the lists of a datalist here.
-use options as cli;
 pub use reason::reason;
 pub use setup::setup;
 pub use tune::tune;
 pub use verify::verify;
+pub use vesal_cases as cases;

@@ -4,12 +4,13 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use vesal_cases::ChosenSeries;
+use vesal_cases::datalist::List;
 use vesal_engine::{ConvolutionSearch, Convolutions, Device, EngineOptions, Precision, Provider};
 use vesal_files::digest::is_digest;
 use vesal_io::dicom::Policy;
-use vesal_io::nifti::Believe;
+use vesal_io::image::Believe;
 
-use crate::case::ChosenSeries;
 use crate::memory::parse_size;
 
 /// Text after the name of the case in the file name of its label map.
@@ -44,13 +45,12 @@ pub enum DatalistPart {
     Validation,
 }
 
-impl DatalistPart {
-    /// Its key in the file.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Testing => "testing",
-            Self::Training => "training",
-            Self::Validation => "validation",
+impl From<DatalistPart> for List {
+    fn from(part: DatalistPart) -> Self {
+        match part {
+            DatalistPart::Testing => Self::Testing,
+            DatalistPart::Training => Self::Training,
+            DatalistPart::Validation => Self::Validation,
         }
     }
 }

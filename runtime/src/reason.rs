@@ -1,10 +1,10 @@
 //! Failures as codes and numbers, for a node that must not take over words: they may name files and what they hold.
 
+use vesal_cases::{FindError, ReadError, SeriesError};
 use vesal_cli::Exit;
 use vesal_io::dicom::{DicomError, StackFinding};
 use vesal_node::Reason;
 
-use crate::case::{FindError, ReadError, SeriesError};
 use crate::error::Error;
 use crate::memory::{Limit, MemoryError};
 

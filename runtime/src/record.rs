@@ -10,12 +10,12 @@ use rayon::prelude::*;
 use serde::Serialize;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::{Activation, Channel};
+use vesal_cases::Assessed;
 use vesal_engine::{Device, Precision};
 use vesal_files::{VersionedDocument, digest};
 use vesal_io::dicom::Stack;
 use vesal_volume::LabelMap;
 
-use crate::case::Assessed;
 use crate::error::Error;
 use crate::memory::MemoryRecord;
 use crate::profile::Opened;

@@ -19,6 +19,12 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
         false,
         false,
     ),
+    (
+        "vesal-cases",
+        &["vesal-volume", "vesal-io", "vesal-bundle"],
+        false,
+        false,
+    ),
     ("vesal-onnx", &[], false, false),
     (
         "vesal-engine",
@@ -33,6 +39,7 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
             "vesal-bundle",
             "vesal-files",
             "vesal-io",
+            "vesal-cases",
             "vesal-volume",
             "vesal-cli",
             "vesal-node",
@@ -57,6 +64,7 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
             "vesal-volume",
             "vesal-files",
             "vesal-io",
+            "vesal-cases",
             "vesal-bundle",
             "vesal-cli",
         ],

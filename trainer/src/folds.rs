@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use thiserror::Error;
+use vesal_cases::datalist::Datalist;
 
-use crate::datalist::Datalist;
 use crate::rng::Rng;
 
 /// Folds made where the datalist gives none.
@@ -231,7 +231,7 @@ fn split(cases: usize, folds: usize, seed: u64) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::datalist::Case;
+    use vesal_cases::datalist::Case;
 
     fn cases(folds: &[Option<usize>]) -> Vec<Case> {
         let case = |(index, &fold): (usize, &Option<usize>)| Case {

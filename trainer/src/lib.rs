@@ -6,7 +6,6 @@
 pub mod algorithms;
 pub mod analyze;
 pub mod augment;
-pub mod datalist;
 pub mod dataset;
 pub mod device;
 pub mod fit;

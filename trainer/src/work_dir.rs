@@ -32,11 +32,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use vesal_bundle::deploy_plan;
 use vesal_bundle::work_dir::{self, run_name};
+use vesal_cases::datalist::Datalist;
 use vesal_files::{atomic, digest, document, regular};
 
 use crate::algorithms;
 use crate::analyze::findings::Findings;
-use crate::datalist::Datalist;
 use crate::folds;
 use crate::planner::Budget;
 use crate::relative;

@@ -2,42 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use vesal_cases::datalist::{Case, Datalist};
+use vesal_files::atomic;
 
 use super::document::Series;
 use super::error::ConvertError;
 use super::options::ConvertOptions;
-use crate::document::write_json;
 use crate::error::Error;
 use crate::outputs;
 
-/// The cases, with paths from the folder of the datalist on.
-#[derive(Debug, Serialize)]
-struct Document {
-    training: Vec<Case>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    testing: Vec<Case>,
-}
-
-#[derive(Debug, Serialize)]
-struct Case {
-    image: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    label: Option<String>,
-    /// The UID of its study: series of one study are then never on both sides of a fold.
-    patient: String,
-}
-
 /// A datalist that is going to be written.
 #[derive(Debug)]
-pub struct Datalist<'a> {
+pub struct DatalistFile<'a> {
     path: &'a Path,
     /// From its folder to that of the images.
     below: PathBuf,
     overwrite: bool,
 }
 
-impl<'a> Datalist<'a> {
+impl<'a> DatalistFile<'a> {
     /// Prepares the datalist, if one is asked for; the output folder exists.
     ///
     /// **Errors**: its folder does not exist or does not hold the output folder.
@@ -68,29 +51,30 @@ impl<'a> Datalist<'a> {
     ///
     /// **Errors**: the file cannot be written.
     pub fn write(&self, series: &[Series]) -> Result<(), Error> {
-        let mut document = Document {
-            training: Vec::new(),
-            testing: Vec::new(),
-        };
+        let mut datalist = Datalist::default();
         for series in series.iter().filter(|series| series.error.is_none()) {
             let Some(image) = &series.image else {
                 continue;
             };
+            let label = series.label.as_ref();
             let case = Case {
-                image: self.relative(&image.path),
-                label: series
-                    .label
-                    .as_ref()
-                    .map(|label| self.relative(&label.path)),
-                patient: series.study.clone(),
+                images: vec![self.relative(&image.path)],
+                label: label.map(|label| self.relative(&label.path)),
+                // Series of one study are then never on both sides of a fold.
+                patient: Some(series.study.clone()),
+                ..Case::default()
             };
             if case.label.is_some() {
-                document.training.push(case);
+                datalist.training.push(case);
             } else {
-                document.testing.push(case);
+                datalist.testing.push(case);
             }
         }
-        write_json(self.path, &document, self.overwrite)
+        Ok(atomic::write_file(
+            self.path,
+            &datalist.to_json(),
+            self.overwrite,
+        )?)
     }
 
     /// The path of an output, from the folder of the datalist on.

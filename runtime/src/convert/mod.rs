@@ -11,19 +11,20 @@ mod plan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use vesal_cases::skipped;
 use vesal_io::Remarks;
 use vesal_io::dicom::{self, Assessment, DicomScan, Grade, Skipped};
 use vesal_io::image::Limits;
 use vesal_io::nifti::{self, WriteOptions, XForm};
 
-use self::datalist::Datalist;
+use self::datalist::DatalistFile;
 use self::document::{Document, ImageFile, LabelFile, Series};
 use self::error::ConvertError;
 use self::labels::{Painted, Sets, paint};
 use self::plan::{Job, claim, jobs};
 use crate::error::Error;
 use crate::observe::{Cases, Observer, stops};
-use crate::{outputs, skipped};
+use crate::outputs;
 
 pub use self::choice::StructureChoice;
 pub use self::options::ConvertOptions;
@@ -61,7 +62,7 @@ pub fn convert(options: &ConvertOptions, observer: &dyn Observer) -> Result<Conv
         return Err(ConvertError::NoSeries.into());
     }
     outputs::create_folder(&options.output)?;
-    let datalist = Datalist::new(options)?;
+    let datalist = DatalistFile::new(options)?;
     let sets = if labeled {
         Sets::read(&scan)
     } else {

@@ -7,8 +7,8 @@ use vesal_io::dicom::{Assessment, Policy, Stack};
 
 use super::options::ConvertOptions;
 use crate::error::Error;
+use crate::memory;
 use crate::outputs::Claims;
-use crate::{case, memory};
 
 /// One stack of slices on its way to files.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub fn jobs<'a>(
             sets,
         }
     };
-    let names = case::names(stacks);
+    let names = vesal_cases::stack_names(stacks);
     stacks.iter().zip(names).zip(sets).map(job).collect()
 }
 

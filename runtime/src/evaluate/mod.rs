@@ -11,16 +11,13 @@ use ndarray::{Array3, ArrayView3, Zip};
 use vesal_bundle::deploy_plan::{Activation, UnknownLabel};
 use vesal_bundle::{Bundle, DeployPlan};
 use vesal_io::image::{Believe, ImageError, ImageFile, Limits, OpenOptions};
-use vesal_volume::LabelMap;
 use vesal_volume::measure::{LabelMeasures, MeasureError, measure_labels};
+use vesal_volume::{GridDifference, LabelMap};
 
 use crate::error::{Error, one_line};
 
 pub use self::document::{ComparedCase, Evaluation, FailedCase, LabelMeans};
 pub use self::options::EvaluateOptions;
-
-/// Corners of both grids may lie this fraction of the smallest spacing apart.
-const TOLERANCE_VOXELS: f64 = 0.01;
 
 /// Why a case cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +48,7 @@ pub fn evaluate(options: &EvaluateOptions) -> Result<Evaluation, Error> {
     let plan = options.bundle.as_deref().map(plan_of).transpose()?;
     let pairs = pairs::find(
         &options.truth,
-        options.list,
+        options.list.into(),
         options.dataroot.as_deref(),
         &options.prediction,
         &options.suffix,
@@ -113,11 +110,11 @@ fn compare(
         _ => open(prediction)?.label_map(&Limits::default())?,
     };
     let spacing = truth.affine.spacing();
-    if let Some(found_mm) = prediction.geometry().distance_mm(&truth.geometry()) {
-        let limit_mm = TOLERANCE_VOXELS * spacing.into_iter().fold(f64::INFINITY, f64::min);
-        if found_mm > limit_mm {
-            return Err(CompareError::Place { found_mm, limit_mm });
-        }
+    // Other shapes are refused when they are measured.
+    if let Err(GridDifference::Place { found_mm, limit_mm }) =
+        prediction.geometry().check_same_grid(&truth.geometry())
+    {
+        return Err(CompareError::Place { found_mm, limit_mm });
     }
     let labels: Vec<(String, u16)> = match plan {
         Some(plan) => {

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use vesal_cases::datalist::List;
+use vesal_cases::datalist::listed::{self, ListError};
+use vesal_cases::{FindError, images_in};
 use vesal_io::image::{case_name, endings};
-
-use crate::case::{FindError, images_in};
-use crate::datalist::{self, DatalistError};
-use crate::options::DatalistPart;
 
 /// A case to compare.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,7 +26,7 @@ pub enum PairError {
     Find(#[from] FindError),
     /// The datalist cannot be used.
     #[error(transparent)]
-    Datalist(#[from] DatalistError),
+    Datalist(#[from] ListError),
     /// The list has no case with a label map.
     #[error("`{}` has no case with a `label` under `{list}`", path.display())]
     NoLabels {
@@ -61,7 +60,7 @@ impl PairError {
 /// **Errors**: [`PairError`].
 pub(super) fn find(
     truth: &Path,
-    part: DatalistPart,
+    list: List,
     dataroot: Option<&Path>,
     predictions: &Path,
     suffix: &str,
@@ -96,7 +95,7 @@ pub(super) fn find(
             })
             .collect());
     }
-    let items = datalist::read(truth, part, dataroot)?;
+    let items = listed::read(truth, list, dataroot)?;
     let pairs: Vec<Pair> = items
         .into_iter()
         .filter_map(|item| {
@@ -111,7 +110,7 @@ pub(super) fn find(
     if pairs.is_empty() {
         return Err(PairError::NoLabels {
             path: truth.to_owned(),
-            list: part.key(),
+            list: list.key(),
         });
     }
     Ok(pairs)
@@ -126,21 +125,21 @@ mod tests {
     #[test]
     fn a_datalist_gives_the_cases_with_labels() {
         let folder = tempfile::tempdir().unwrap();
-        let list = folder.path().join("datalist.json");
+        let file = folder.path().join("datalist.json");
         let text = r#"{"name": "x", "testing": ["c.nii.gz", {"image": "images/a.nii.gz", "label": "labels/a.nii.gz"},
             {"image": ["b.nii"], "label": ["bl.nii"], "fold": 1}, {"image": "d.nii"}]}"#;
-        fs::write(&list, text).unwrap();
+        fs::write(&file, text).unwrap();
         fs::write(folder.path().join("b_seg.nii"), "").unwrap();
-        let find = |part| find(&list, part, None, folder.path(), "_seg");
-        let pairs = find(DatalistPart::Testing).unwrap();
+        let find = |list| find(&file, list, None, folder.path(), "_seg");
+        let pairs = find(List::Testing).unwrap();
         assert_eq!(pairs.len(), 2);
         assert_eq!((pairs[0].case.as_str(), &pairs[0].prediction), ("a", &None));
         assert_eq!(pairs[0].truth, folder.path().join("labels/a.nii.gz"));
         assert_eq!(pairs[1].prediction, Some(folder.path().join("b_seg.nii")));
-        let error = find(DatalistPart::Training).unwrap_err();
+        let error = find(List::Training).unwrap_err();
         assert!(error.to_string().contains("under `training`"), "{error}");
-        fs::write(&list, "images").unwrap();
-        let error = find(DatalistPart::Testing).unwrap_err();
+        fs::write(&file, "images").unwrap();
+        let error = find(List::Testing).unwrap_err();
         assert!(matches!(error, PairError::Datalist { .. }));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
+use vesal_cases::skipped;
 use vesal_cli::Text;
 use vesal_io::dicom::{self, Assessment, DicomScan, Grade, Policy, Stack};
 use vesal_volume::Affine;
@@ -11,7 +12,6 @@ use vesal_volume::orientation::Orientation;
 
 use crate::error::Error;
 use crate::record::told_apart_by;
-use crate::skipped;
 
 /// What is known of DICOM files.
 #[derive(Debug, Serialize)]

@@ -1,11 +1,11 @@
 //! Settles from headers, before any work, whether a run fits into memory.
 
 use serde::Serialize;
+use vesal_cases::Checked;
 use vesal_cli::host_memory::HostMemory;
 use vesal_engine::{CaseMemory, Ensemble};
 
 use super::error::{Limit, MemoryError};
-use crate::case::Checked;
 use crate::error::Error;
 use crate::peak_memory;
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use vesal_bundle::Bundle;
 use vesal_engine::PendingSegmentation;
 
-use crate::case::Origin;
 use crate::error::Error;
 use crate::outputs::Outputs;
 use crate::record::SeriesRecord;
+use vesal_cases::Origin;
 
 /// A case in the pipeline, with the result of the last stage or why a stage failed.
 pub(super) struct PipelineItem<T> {

@@ -15,11 +15,11 @@ use super::options::PredictOptions;
 use super::prepare::Job;
 use super::publish::Publisher;
 use super::write::{Probabilities, Settings, Writer};
-use crate::case::Images;
 use crate::error::Error;
 use crate::memory::MemoryPlan;
 use crate::observe::{Cases, Observer, stops};
 use crate::record::RunRecord;
+use vesal_cases::Images;
 
 /// What all cases share.
 pub(crate) struct Batch<'a> {

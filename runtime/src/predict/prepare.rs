@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use vesal_bundle::dicom_rules::DicomRules;
 use vesal_bundle::{Bundle, DeployPlan};
+use vesal_cases::datalist::listed::is_datalist;
+use vesal_cases::{Assessed, Candidate, Checked, Choosing, Input};
 use vesal_io::dicom::Slice;
 use vesal_io::image::OpenOptions;
 
 use super::formats::{self, FormatError};
 use super::options::PredictOptions;
-use crate::case::{self, Assessed, Candidate, Checked, Choosing, Input};
-use crate::datalist::is_datalist;
 use crate::error::Error;
 use crate::options::OutputFormat;
 use crate::outputs::{Claims, Outputs};
@@ -80,10 +80,10 @@ pub(crate) fn jobs(options: &PredictOptions, plan: &DeployPlan) -> Result<Jobs, 
     {
         if is_datalist(&paths[0]) {
             let dataroot = options.dataroot.as_deref();
-            let listed = case::find_listed(&paths[0], options.list, dataroot, plan);
+            let listed = vesal_cases::find_listed(&paths[0], options.list.into(), dataroot, plan);
             candidates.extend(listed?);
         } else {
-            let found = case::find(paths, &plan.channels, choosing);
+            let found = vesal_cases::find(paths, &plan.channels, choosing);
             candidates.extend(found.candidates);
             notes.extend(found.notes);
         }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use ndarray::ArrayView4;
 use vesal_bundle::deploy_plan::{Activation, Concept, Label};
 use vesal_bundle::{Bundle, DeployPlan};
+use vesal_cases::Origin;
 use vesal_engine::{Precision, ProbabilitySink, SinkError};
 use vesal_files::digest;
 use vesal_io::dicom::write::{
@@ -16,7 +17,6 @@ use vesal_io::nifti::{self, ProbabilityFile, WriteOptions};
 use vesal_volume::{Geometry, LabelMap};
 
 use super::formats::FormatError;
-use crate::case::Origin;
 use crate::error::Error;
 use crate::options::{GeometryPolicy, OutputFormat};
 use crate::outputs::Outputs;

@@ -9,6 +9,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use vesal_bundle::Bundle;
+use vesal_cases::{Assessed, Checked, Choosing, Input, ReadError};
 use vesal_cli::host_memory::HostMemory;
 use vesal_engine::library::{self, Runtime};
 use vesal_engine::plugin::OTHERS;
@@ -19,7 +20,6 @@ use vesal_io::image::{Believe, OpenOptions};
 
 use self::error::TuneError;
 use self::search::{Attempt, Measured, Space, explore};
-use crate::case::{self, Assessed, Checked, Choosing, Input, ReadError};
 use crate::error::{Error, one_line};
 use crate::machine::Machine;
 use crate::observe::{Cases, Observer};
@@ -182,7 +182,8 @@ fn too_large(settings: &Settings) -> Option<String> {
 /// The one case at this path, ready for the networks.
 fn prepared(path: &Path, bundle: &Bundle, believe: Option<Believe>) -> Result<PreparedCase, Error> {
     let plan = bundle.plan();
-    let mut found = case::find(&[path.to_owned()], &plan.channels, Choosing::default()).candidates;
+    let mut found =
+        vesal_cases::find(&[path.to_owned()], &plan.channels, Choosing::default()).candidates;
     let count = found.len();
     let (Some(candidate), 1) = (found.pop(), count) else {
         return Err(TuneError::NotOneCase { found: count }.into());

@@ -35,6 +35,32 @@ pub enum GeometryError {
     },
 }
 
+/// How far apart corresponding corners of two grids may lie for both to be one grid, in voxels of the finest axis.
+///
+/// Files state one grid differently: at the corners of a grid of 512³ voxels, affines in `f32` differ by up to 0.0001
+/// voxels, text with six decimals by 0.002, a rotation about half a turn kept as a NIfTI quaternion mostly by 0.003,
+/// rarely by more than this. Voxels of images that differ by this much are still each other's: the error of not
+/// resampling is a tenth of the difference between neighbors. Whoever numbers voxels from a corner rather than from the
+/// center is half a voxel off, five times this.
+///
+/// ITK's filters allow 1e-6 voxels (`CoordinateTolerance`) and refuse files that only differ in rounding; nnU-Net warns
+/// where affines differ by more than a hundred-thousandth; MONAI does not look.
+pub const SAME_GRID_VOXELS: f64 = 0.1;
+
+/// How two grids differ.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum GridDifference {
+    /// Different numbers of voxels.
+    #[error("its shape is {found:?}, expected {expected:?}")]
+    Shape {
+        found: [usize; 3],
+        expected: [usize; 3],
+    },
+    /// Voxels at different places, by which different sizes show as well.
+    #[error("it lies up to {found_mm:.3} mm away, expected at most {limit_mm:.3} mm")]
+    Place { found_mm: f64, limit_mm: f64 },
+}
+
 /// A map from voxel index to RAS+ millimeters, as a 4×4 matrix with last row `[0, 0, 0, 1]`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -235,6 +261,41 @@ impl Geometry {
             })
         })
     }
+
+    /// Checks that this is the grid `expected`, but for rounding: corresponding corners lie within
+    /// [`SAME_GRID_VOXELS`] of each other, in voxels of the finest axis of `expected`.
+    ///
+    /// Images of a case, label maps and their images, predictions and truths share a grid by this rule and no other.
+    ///
+    /// **Errors**: [`GridDifference`].
+    ///
+    /// **Examples**
+    ///
+    /// ```
+    /// # use vesal_volume::{Affine, Geometry};
+    /// let at = |x| Geometry {
+    ///     shape: [11, 5, 5],
+    ///     affine: Affine::from_parts([[2., 0., 0.], [0., 2., 0.], [0., 0., 3.]], [x, 0., 0.]),
+    /// };
+    /// assert!(at(0.19).check_same_grid(&at(0.0)).is_ok());
+    /// assert!(at(0.21).check_same_grid(&at(0.0)).is_err());
+    /// ```
+    pub fn check_same_grid(&self, expected: &Self) -> Result<(), GridDifference> {
+        let Some(found_mm) = self.distance_mm(expected) else {
+            return Err(GridDifference::Shape {
+                found: self.shape,
+                expected: expected.shape,
+            });
+        };
+        let spacing = expected.affine.spacing();
+        let limit_mm = SAME_GRID_VOXELS * spacing.into_iter().fold(f64::INFINITY, f64::min);
+        // A distance that is NaN does not pass.
+        if found_mm <= limit_mm {
+            Ok(())
+        } else {
+            Err(GridDifference::Place { found_mm, limit_mm })
+        }
+    }
 }
 
 /// Indices of the eight corner voxels, the first axis varying slowest.
@@ -319,6 +380,36 @@ mod tests {
         assert_eq!(corners[1], [0.0, 0.0, 3.0]);
         assert_eq!(corners[4], [1.0, 0.0, 0.0]);
         assert_eq!(corners[7], [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn one_grid_has_one_shape_and_corners_within_a_tenth_of_a_voxel() {
+        let grid = |affine| Geometry {
+            shape: [101, 3, 3],
+            affine,
+        };
+        let first = grid(Affine::from_spacing([2.0, 1.0, 4.0]));
+        // A hundredth of a millimeter per voxel is a millimeter at the last one.
+        let stretched = grid(Affine::from_spacing([2.01, 1.0, 4.0]));
+        assert!(matches!(
+            stretched.check_same_grid(&first),
+            Err(GridDifference::Place { limit_mm, .. }) if (limit_mm - 0.1).abs() < 1e-12
+        ));
+        let rounded = grid(Affine::from_spacing([2.0009, 1.0, 4.0]));
+        assert_eq!(rounded.check_same_grid(&first), Ok(()));
+        let longer = Geometry {
+            shape: [102, 3, 3],
+            ..first
+        };
+        assert_eq!(
+            longer.check_same_grid(&first),
+            Err(GridDifference::Shape {
+                found: [102, 3, 3],
+                expected: [101, 3, 3]
+            })
+        );
+        let nowhere = grid(Affine::from_spacing([f64::NAN, 1.0, 4.0]));
+        assert!(nowhere.check_same_grid(&first).is_err());
     }
 
     #[test]

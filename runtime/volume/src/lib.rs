@@ -16,5 +16,5 @@ pub mod resample;
 pub mod volume;
 pub mod window;
 
-pub use geometry::{Affine, Geometry};
+pub use geometry::{Affine, Geometry, GridDifference};
 pub use volume::{LabelMap, Volume};

@@ -24,9 +24,7 @@ use self::names::Resolver;
 use self::source::Tree;
 
 /// Circles that are still to be resolved, by crate. The numbers may only become smaller.
-const ALLOWED_CIRCLES: &[(&str, usize)] = &[
-    ("vesal", 1),
-];
+const ALLOWED_CIRCLES: &[(&str, usize)] = &[("vesal", 1)];
 
 /// A pair of files with the first path by which the one depends on the other.
 type Edges = BTreeMap<PathBuf, BTreeMap<PathBuf, String>>;

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::{ArrayView3, Axis};
+use vesal_cases::datalist::Case;
+use vesal_cases::read_channels;
 use vesal_io::image::{DataType, ImageFile, Limits};
 use vesal_volume::measure::components;
 use vesal_volume::orientation::{AxisTransform, Orientation};
@@ -12,12 +14,11 @@ use super::channel::{self, ChannelStats, Digest};
 use super::error::CaseError;
 use super::findings::{Finding, FindingKind};
 use super::labels::{Centroid, LabelIndex};
-use super::open::OpenCase;
+use super::open::CaseToMeasure;
 use super::options::AnalysisOptions;
 use super::stats::{
     CaseForegroundStats, CaseImageStats, CaseLabel, CaseLabelStats, CaseStats, IntensityStats,
 };
-use crate::datalist::Case;
 
 /// Measured cases by their position in the datalist.
 pub(super) type Cohort = BTreeMap<usize, Measured>;
@@ -65,7 +66,7 @@ pub(super) struct Facts {
     pub middle: [usize; 3],
 }
 
-impl OpenCase<'_> {
+impl CaseToMeasure<'_> {
     /// Most memory that measuring takes, in bytes: a file as stored and as decoded, the labels, and one channel's
     /// voxels in another order.
     pub fn bytes(&self) -> u64 {
@@ -205,12 +206,7 @@ fn measure_channels(
     let mut channels = Vec::new();
     let mut scratch = Vec::new();
     for (file, image) in case.images.iter().zip(images) {
-        let limits = Limits::default();
-        let volume = if single {
-            image.channels(&limits)
-        } else {
-            image.volume(&limits)
-        }?;
+        let volume = read_channels(image, single, &Limits::default())?;
         for voxels in volume.data.axis_iter(Axis(0)) {
             let histogram = options.histogram.as_ref();
             let histogram = histogram.map(|wanted| wanted.of_channel(channels.len()));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use vesal_cases::datalist::Case;
 use vesal_io::image::DataType;
 
 use super::case::{Cohort, Measured};
@@ -11,7 +12,6 @@ use super::error::CaseError;
 use super::findings::{Finding, FindingKind};
 use super::options::AnalysisOptions;
 use super::sides;
-use crate::datalist::Case;
 
 /// Part of the cases that make a voxel type the usual one.
 const USUAL_TYPE: f64 = 0.9;

@@ -4,7 +4,9 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use thiserror::Error;
+use vesal_cases::FilesError;
 use vesal_io::image::{HeaderProblem, ImageError};
+use vesal_volume::GridDifference;
 use vesal_volume::geometry::GeometryError;
 
 use super::findings::{Finding, FindingKind, Severity, VoxelPosition};
@@ -116,6 +118,33 @@ fn also(present: &[String]) -> String {
 }
 
 impl CaseError {
+    /// What is wrong with files below `dataroot`.
+    pub(super) fn of(error: FilesError, dataroot: &Path) -> Self {
+        let (path, first, difference) = match error {
+            FilesError::Image(error) => return Self::Image(error),
+            FilesError::Grid {
+                path,
+                first,
+                difference,
+            } => (path, first, difference),
+        };
+        let [file, first] = [path, first].map(|path| relative(&path, dataroot));
+        match difference {
+            GridDifference::Shape { found, expected } => Self::Shape {
+                file,
+                found,
+                first,
+                expected,
+            },
+            GridDifference::Place { found_mm, limit_mm } => Self::Place {
+                file,
+                found_mm,
+                first,
+                allowed_mm: limit_mm,
+            },
+        }
+    }
+
     /// What kind of finding this is.
     pub fn kind(&self) -> FindingKind {
         match self {

@@ -26,10 +26,10 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use crate::datalist::Case;
 use case::Cohort;
 use findings::{Finding, Findings};
 use stats::{CaseStats, DatasetSummary};
+use vesal_cases::datalist::Case;
 
 /// What an analysis gives.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ pub fn examine(
         let bytes = opened.bytes();
         Ok((opened, bytes))
     };
-    let work = |opened: open::OpenCase<'_>| opened.measure(&options);
+    let work = |opened: open::CaseToMeasure<'_>| opened.measure(&options);
     schedule::for_each(cases.len(), open, work, |position, result| {
         observe(&cases[position].id);
         match result {

@@ -2,19 +2,17 @@
 
 use std::path::Path;
 
+use vesal_cases::datalist::Case;
+use vesal_cases::{CaseFiles, OpenCase};
 use vesal_io::image::{DataType, ImageFile, OpenOptions};
+use vesal_volume::Geometry;
 use vesal_volume::orientation::Orientation;
-use vesal_volume::{Affine, Geometry};
 
 use super::error::CaseError;
 use super::findings::{Finding, FindingKind};
-use crate::datalist::Case;
-
-/// Largest distance between two grids that count as one, in voxels of the finest axis.
-const GRID_TOLERANCE_VOXELS: f64 = 0.1;
 
 /// A case whose headers are read and fit each other.
-pub(super) struct OpenCase<'a> {
+pub(super) struct CaseToMeasure<'a> {
     pub case: &'a Case,
     pub images: Vec<ImageFile>,
     /// Images on grids of their own.
@@ -29,7 +27,7 @@ pub(super) fn open<'a>(
     case: &'a Case,
     dataroot: &Path,
     labeled: bool,
-) -> Result<OpenCase<'a>, CaseError> {
+) -> Result<CaseToMeasure<'a>, CaseError> {
     let [first, ..] = case.images.as_slice() else {
         let label = case.label.clone().unwrap_or_default();
         return Err(CaseError::NoImage { label });
@@ -51,75 +49,37 @@ pub(super) fn open<'a>(
     if !missing.is_empty() {
         return Err(CaseError::Missing { missing, present });
     }
-    let read = |file: &String| ImageFile::open(dataroot.join(file), OpenOptions::default());
-    let images = case
-        .images
-        .iter()
-        .map(read)
-        .collect::<Result<Vec<_>, _>>()?;
-    let further = case
-        .further
-        .iter()
-        .map(read)
-        .collect::<Result<Vec<_>, _>>()?;
-    let labels = match &case.label {
-        Some(file) => Some((file, read(file)?)),
-        None => None,
+    let located =
+        |files: &[String]| -> Vec<_> { files.iter().map(|file| dataroot.join(file)).collect() };
+    let label = case.label.as_ref().map(|file| dataroot.join(file));
+    let files = CaseFiles {
+        images: &located(&case.images),
+        further: &located(&case.further),
+        label: label.as_deref(),
     };
+    let OpenCase {
+        images,
+        further,
+        label,
+    } = files
+        .open(OpenOptions::default())
+        .map_err(|error| CaseError::of(error, dataroot))?;
     let geometry = images[0].header().geometry;
-    for (file, image) in case.images.iter().zip(&images).skip(1) {
-        one_grid(first, &geometry, file, &image.header().geometry)?;
-    }
-    if let Some((file, labels)) = &labels {
-        one_grid(first, &geometry, file, &labels.header().geometry)?;
-    }
     let orientation = Orientation::of(&geometry.affine).map_err(|source| CaseError::Geometry {
         file: first.clone(),
         source,
     })?;
-    Ok(OpenCase {
+    Ok(CaseToMeasure {
         case,
         images,
         further,
-        labels,
+        labels: case.label.as_ref().zip(label),
         geometry,
         orientation,
     })
 }
 
-fn one_grid(
-    first: &str,
-    expected: &Geometry,
-    file: &str,
-    found: &Geometry,
-) -> Result<(), CaseError> {
-    let Some(found_mm) = found.distance_mm(expected) else {
-        return Err(CaseError::Shape {
-            file: file.to_owned(),
-            found: found.shape,
-            first: first.to_owned(),
-            expected: expected.shape,
-        });
-    };
-    let allowed_mm = GRID_TOLERANCE_VOXELS * finest(&expected.affine);
-    // A distance that is NaN does not pass.
-    if found_mm <= allowed_mm {
-        Ok(())
-    } else {
-        Err(CaseError::Place {
-            file: file.to_owned(),
-            found_mm,
-            first: first.to_owned(),
-            allowed_mm,
-        })
-    }
-}
-
-fn finest(affine: &Affine) -> f64 {
-    affine.spacing().into_iter().fold(f64::INFINITY, f64::min)
-}
-
-impl OpenCase<'_> {
+impl CaseToMeasure<'_> {
     /// What is odd about the headers.
     pub fn header_warnings(&self) -> Vec<Finding> {
         let images = self.case.images.iter().chain(&self.case.further);

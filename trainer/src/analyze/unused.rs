@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use vesal_cases::datalist::{Case, stem};
+
 use super::findings::{Finding, FindingKind};
-use crate::datalist::{Case, stem};
 
 /// Finds label maps without an image in the folders that the cases' label maps are in.
 ///

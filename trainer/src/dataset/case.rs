@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use ndarray::{Array3, Array4, Axis, concatenate};
+use ndarray::{Array3, Array4};
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::{Activation, UnknownLabel};
-use vesal_io::image::{self, ImageError};
+use vesal_cases::{CaseFiles, FilesError};
+use vesal_io::image::{self, ImageError, Limits, OpenOptions};
 use vesal_volume::preprocess::{self, PreprocessError};
 use vesal_volume::{LabelMap, Volume};
 
@@ -25,19 +26,13 @@ pub enum CaseError {
         /// What is wrong with the file.
         source: ImageError,
     },
-    /// Channels of different grids.
-    #[error("case `{case}`: `{}` has {found}, `{}` has {expected}: all channels under `image` must share one grid", path.display(), first.display())]
+    /// Images or label map on different grids.
+    #[error("case `{case}`: images under `image` and label map must share one grid")]
     Grid {
         /// The case.
         case: String,
-        /// File of a later channel.
-        path: PathBuf,
-        /// Its shape and spacing.
-        found: String,
-        /// File of the first channel.
-        first: PathBuf,
-        /// Its shape and spacing.
-        expected: String,
+        /// Which files differ, and how.
+        source: FilesError,
     },
     /// Fewer or more channels than planned.
     #[error("case `{case}` has {found} channels, expected {expected} as in the deploy plan")]
@@ -154,14 +149,22 @@ fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Vec<Volume>, LabelMap
         case: case.id.clone(),
         source,
     };
-    let mut channels = Vec::with_capacity(case.images.len());
-    for path in &case.images {
-        channels.push(image::read_channels(path).map_err(failed)?);
-    }
-    let mut images = vec![stack(case, channels)?];
-    for path in &case.further {
-        images.push(image::read_volume(path).map_err(failed)?);
-    }
+    let files = CaseFiles {
+        images: &case.images,
+        further: &case.further,
+        label: Some(&case.label),
+    };
+    let opened = files
+        .open(OpenOptions::default())
+        .map_err(|source| match source {
+            FilesError::Image(source) => failed(source),
+            source => CaseError::Grid {
+                case: case.id.clone(),
+                source,
+            },
+        })?;
+    let limits = Limits::default();
+    let (images, label) = opened.read_images(&limits).map_err(failed)?;
     let (found, expected) = (
         images.iter().map(Volume::channels).sum(),
         plan.channels.len(),
@@ -173,7 +176,11 @@ fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Vec<Volume>, LabelMap
             expected,
         });
     }
-    let mut labels = image::read_label_map(&case.label).map_err(failed)?;
+    let labels = match label {
+        Some(file) => file.label_map(&limits),
+        None => image::read_label_map(&case.label),
+    };
+    let mut labels = labels.map_err(failed)?;
     plan.translate(&mut labels)
         .map_err(|source| CaseError::Label {
             case: case.id.clone(),
@@ -181,52 +188,6 @@ fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Vec<Volume>, LabelMap
             source,
         })?;
     Ok((images, labels))
-}
-
-/// Joins the channels of several files.
-fn stack(case: &TrainingCase, mut volumes: Vec<Volume>) -> Result<Volume, CaseError> {
-    let describe = |volume: &Volume| {
-        let geometry = volume.geometry();
-        format!(
-            "shape {:?} and spacing {:.4?} mm",
-            geometry.shape,
-            geometry.affine.spacing()
-        )
-    };
-    let [first, rest @ ..] = volumes.as_slice() else {
-        return Ok(Volume {
-            data: Array4::zeros((0, 1, 1, 1)),
-            affine: vesal_volume::Affine::IDENTITY,
-        });
-    };
-    let limit_mm = first
-        .affine
-        .spacing()
-        .into_iter()
-        .fold(f64::INFINITY, f64::min)
-        / 2.0;
-    for (index, volume) in rest.iter().enumerate() {
-        let distance = volume.geometry().distance_mm(&first.geometry());
-        if !distance.is_some_and(|mm| mm <= limit_mm) {
-            return Err(CaseError::Grid {
-                case: case.id.clone(),
-                path: case.images[index + 1].clone(),
-                found: describe(volume),
-                first: case.images[0].clone(),
-                expected: describe(first),
-            });
-        }
-    }
-    if rest.is_empty() {
-        return Ok(volumes.swap_remove(0));
-    }
-    let views: Vec<_> = volumes.iter().map(|volume| volume.data.view()).collect();
-    // Shapes agree, as the grids do.
-    let data = concatenate(Axis(0), &views).unwrap_or_default();
-    Ok(Volume {
-        data,
-        affine: first.affine,
-    })
 }
 
 /// Label values to class indices, in place; regions stay bits.

@@ -4,10 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
+use vesal_cases::datalist::DatalistError;
 use vesal_files::{AtomicError, DocumentError};
 
 use crate::analyze::AnalyzeError;
-use crate::datalist::DatalistError;
 use crate::folds::FoldError;
 use crate::planner::PlannerError;
 use crate::settings::OverrideError;

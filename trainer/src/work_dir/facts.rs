@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde::de::IgnoredAny;
 use vesal_bundle::deploy_plan::Modality;
+use vesal_cases::datalist::Case;
 
 use super::{DATA_STATS_BY_CASE, WorkDir, WorkError, parse_stats, read};
 use crate::analyze::stats::{CaseStats, DataStatsByCase};
-use crate::datalist::Case;
 
 impl WorkDir {
     /// Name of the task.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
+use vesal_cases::datalist::Case;
 use vesal_files::{atomic, digest, document};
 
 use super::record::{AnalysisRecord, PlanRecord};
@@ -14,7 +15,6 @@ use super::{
 use crate::algorithms;
 use crate::analyze::stats::{DataStats, DataStatsByCase, ExcludedCase};
 use crate::analyze::{self, AnalysisOptions, Measures};
-use crate::datalist::Case;
 use crate::dataset::TrainingCase;
 use crate::device::TrainDevices;
 use crate::fit::FitRequest;

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use crate::dataset_on_disk::{Dataset, image, labels, text};
 use serde_json::{Value, json};
+use vesal_cases::datalist::Datalist;
 use vesal_trainer::analyze::findings::FindingKind;
 use vesal_trainer::analyze::stats::DatasetSummary;
 use vesal_trainer::analyze::{Analysis, AnalysisOptions, HistogramOptions, analyze, examine};
-use vesal_trainer::datalist::Datalist;
 use vesal_trainer::work_dir::{Fault, Request, WorkDir, WorkError};
 use vesal_volume::Affine;
 

@@ -2,9 +2,9 @@
 
 use crate::dataset_on_disk::{Dataset, SHAPE, image, labels};
 use serde_json::json;
+use vesal_cases::datalist::Datalist;
 use vesal_trainer::analyze::stats::StatsSummary;
 use vesal_trainer::analyze::{Analysis, AnalyzeError, CaseError, analyze};
-use vesal_trainer::datalist::Datalist;
 use vesal_volume::Affine;
 
 fn run(dataset: &Dataset) -> Result<Analysis, AnalyzeError> {

@@ -6,10 +6,10 @@ use std::fs;
 use crate::broken::{IDENTITY, ROWS};
 use crate::dataset_on_disk::{Dataset, image, labels};
 use serde_json::json;
+use vesal_cases::datalist::Datalist;
 use vesal_trainer::analyze::examine;
 use vesal_trainer::analyze::findings::FindingKind::{self, *};
 use vesal_trainer::analyze::findings::Severity::{Error, Warning};
-use vesal_trainer::datalist::Datalist;
 
 const GOOD: usize = 6;
 

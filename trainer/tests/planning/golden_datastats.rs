@@ -4,8 +4,8 @@ use crate::shared;
 use std::collections::BTreeSet;
 
 use serde_yaml_ng::Value;
+use vesal_cases::datalist::Datalist;
 use vesal_trainer::analyze::analyze;
-use vesal_trainer::datalist::Datalist;
 
 const RELATIVE_TOLERANCE: f64 = 1e-4;
 

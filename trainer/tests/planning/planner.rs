@@ -3,11 +3,11 @@
 use crate::dataset_on_disk::Dataset;
 use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::Modality;
+use vesal_cases::datalist::Datalist;
 use vesal_network::NetworkConfig;
 use vesal_trainer::algorithms;
 use vesal_trainer::analyze::analyze;
 use vesal_trainer::analyze::stats::StatsSummary;
-use vesal_trainer::datalist::Datalist;
 use vesal_trainer::memory::MemorySource;
 use vesal_trainer::planner::{Budget, PlannerError, PlannerInput, PlannerOutput};
 use vesal_trainer::settings::CropMode;

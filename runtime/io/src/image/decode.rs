@@ -2,7 +2,7 @@
 
 use crate::image::blocks::{DecodeRow, VoxelBlock};
 use crate::image::error::LabelError;
-use crate::image::header::{ByteOrder, DataType, VolumeHeader, Scaling};
+use crate::image::header::{ByteOrder, DataType, Scaling, VolumeHeader};
 
 /// A type of stored voxel.
 trait StoredVoxel: Copy {

@@ -25,7 +25,7 @@ pub use error::{HeaderDefect, HeaderProblem, ImageError, LabelError, VoxelError}
 pub use file::{ImageFile, read_channels, read_header, read_label_map, read_volume};
 pub use format::{Believe, Format, OpenOptions};
 pub use formats::{FORMATS, case_name, endings, format_names, has_ending, without_ending};
-pub use header::{ByteOrder, DataType, VolumeHeader, Scaling};
+pub use header::{ByteOrder, DataType, Scaling, VolumeHeader};
 pub use intensities::Intensities;
 pub use read::Limits;
 pub use stream::TRAILING_BYTES_MAX;

@@ -144,7 +144,10 @@ fn decoded<O: Copy + Default + Send>(
 }
 
 /// The header and the stored voxels, unless they ask for too much.
-pub(crate) fn source(opened: OpenedImage, limits: &Limits) -> Result<(VolumeHeader, Voxels), ImageError> {
+pub(crate) fn source(
+    opened: OpenedImage,
+    limits: &Limits,
+) -> Result<(VolumeHeader, Voxels), ImageError> {
     let OpenedImage {
         header,
         path,

@@ -3,7 +3,7 @@
 use ::nifti::XForm;
 use vesal_volume::{Affine, Geometry};
 
-use crate::image::header::{ByteOrder, DataType, VolumeHeader, Scaling};
+use crate::image::header::{ByteOrder, DataType, Scaling, VolumeHeader};
 use crate::nifti::affine_source::AffineSource;
 use crate::nifti::error::HeaderError;
 use crate::nifti::magic::{NiftiLayout, NiftiVersion, minimum_offset};

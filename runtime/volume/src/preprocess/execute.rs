@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::{PreprocessError, Step, StepError, check_steps, image_channels};
 use crate::crop::{VoxelBox, foreground_box};
-use crate::geometry::Geometry;
+use crate::geometry::{Geometry, GridDifference};
 use crate::intensity::{AppliedNormalization, normalize};
 use crate::orientation::{AxisTransform, Orientation, reorient_volume};
 use crate::resample::{
@@ -199,25 +199,19 @@ impl AppliedTransforms {
     /// nearest neighbor.
     ///
     /// **Errors**: [`PreprocessError::LabelShape`] and [`PreprocessError::LabelPlace`] for a label map on another
-    /// grid; distances up to half the smallest spacing are let pass, and the image's affine is taken.
+    /// grid, by [`Geometry::check_same_grid`](crate::Geometry::check_same_grid); the image's affine is taken.
     pub fn prepare_labels(&self, labels: &LabelMap) -> Result<LabelMap, PreprocessError> {
-        let found = labels.geometry();
-        let Some(found_mm) = found.distance_mm(&self.input) else {
-            return Err(PreprocessError::LabelShape {
-                found: found.shape,
-                expected: self.input.shape,
-            });
-        };
-        let limit_mm = self
-            .input
-            .affine
-            .spacing()
-            .into_iter()
-            .fold(f64::INFINITY, f64::min)
-            / 2.0;
-        if found_mm.is_nan() || found_mm > limit_mm {
-            return Err(PreprocessError::LabelPlace { found_mm, limit_mm });
-        }
+        labels
+            .geometry()
+            .check_same_grid(&self.input)
+            .map_err(|difference| match difference {
+                GridDifference::Shape { found, expected } => {
+                    PreprocessError::LabelShape { found, expected }
+                }
+                GridDifference::Place { found_mm, limit_mm } => {
+                    PreprocessError::LabelPlace { found_mm, limit_mm }
+                }
+            })?;
         let mut labels = LabelMap {
             data: labels.data.clone(),
             affine: self.input.affine,

@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{Axis, concatenate};
 use vesal_bundle::DeployPlan;
 use vesal_io::Remarks;
 use vesal_io::dicom::write::SourceImages;
 use vesal_io::dicom::{Assessment, DicomError, Policy, Slice, Stack, frames_differ};
-use vesal_io::image::{ImageError, ImageFile, Limits, OpenOptions, VoxelError};
+use vesal_io::image::{ImageError, ImageFile, Limits, OpenOptions, VolumeHeader, VoxelError};
 use vesal_io::nifti::XForm;
 use vesal_volume::{Geometry, Volume};
 
-use super::grid::{self, GridError};
+use crate::files::{CaseFiles, FilesError, joined};
+use crate::grid::{self, GridError};
 
 /// A case whose headers fit together.
 #[derive(Debug)]
@@ -41,9 +41,37 @@ pub struct Images {
 /// What is read, one of it per channel.
 #[derive(Debug)]
 enum Sources {
-    /// Files, and what counts where their headers leave it open.
-    Files(Vec<PathBuf>, OpenOptions),
+    Files(Files),
     Stacks(Vec<Assessment>),
+}
+
+/// Image files, one for each channel.
+#[derive(Debug)]
+struct Files {
+    paths: Vec<PathBuf>,
+    /// How many of them are on the first grid.
+    first: usize,
+    options: OpenOptions,
+}
+
+impl Files {
+    fn new(paths: Vec<PathBuf>, plan: &DeployPlan, options: OpenOptions) -> Self {
+        let first = plan.image_channels().first().copied().unwrap_or(0);
+        Self {
+            first: first.min(paths.len()),
+            paths,
+            options,
+        }
+    }
+
+    fn case(&self) -> CaseFiles<'_> {
+        let (images, further) = self.paths.split_at(self.first);
+        CaseFiles {
+            images,
+            further,
+            label: None,
+        }
+    }
 }
 
 /// What outputs need to know of the input.
@@ -60,9 +88,7 @@ pub struct Origin {
 /// A stack and what volume it makes.
 #[derive(Debug)]
 pub struct Assessed {
-    /// The stack.
     pub stack: Stack,
-    /// Its volume.
     pub assessment: Assessment,
 }
 
@@ -110,21 +136,18 @@ impl Checked {
         options: OpenOptions,
     ) -> Result<Self, ReadError> {
         let mut warnings = Vec::new();
-        let mut space = XForm::Unknown;
-        let mut facts = Vec::new();
-        for (position, (file, channel)) in files.iter().zip(&plan.channels).enumerate() {
-            let opened = ImageFile::open(file, options)?;
-            let header = opened.header().clone();
+        let files = Files::new(files, plan, options);
+        let opened = files.case().open_headers(options)?;
+        let opened = opened.images.iter().chain(&opened.further);
+        let headers: Vec<&VolumeHeader> = opened.map(ImageFile::header).collect();
+        for ((header, file), channel) in headers.iter().zip(&files.paths).zip(&plan.channels) {
             if header.frames != 1 {
                 let reason = VoxelError::Frames {
                     frames: header.frames,
-                    shape: header.dimensions,
+                    shape: header.dimensions.clone(),
                 };
-                return Err(ImageError::Voxels {
-                    path: file.clone(),
-                    reason,
-                }
-                .into());
+                let path = file.clone();
+                return Err(ImageError::Voxels { path, reason }.into());
             }
             if let Some(lacking) = header.no_orientation {
                 warnings.push(format!(
@@ -138,13 +161,15 @@ impl Checked {
                     channel.name
                 ));
             }
-            if position == 0 {
-                space = header.space;
-            }
-            facts.push((header.geometry, header.volume_peak_bytes()));
         }
-        let sources = Sources::Files(files, options);
-        Self::new(sources, &facts, plan, space, warnings)
+        let facts = headers
+            .iter()
+            .map(|header| (header.geometry, header.volume_peak_bytes()));
+        let facts: Vec<_> = facts.collect();
+        let space = headers
+            .first()
+            .map_or(XForm::Unknown, |header| header.space);
+        Self::new(Sources::Files(files), &facts, plan, space, warnings)
     }
 
     /// Takes one DICOM stack per channel of the plan.
@@ -227,7 +252,7 @@ impl Checked {
     /// All its files.
     pub fn paths(&self) -> Vec<&Path> {
         match &self.sources {
-            Sources::Files(files, _) => files.iter().map(PathBuf::as_path).collect(),
+            Sources::Files(files) => files.paths.iter().map(PathBuf::as_path).collect(),
             Sources::Stacks(stacks) => {
                 let slices = stacks.iter().flat_map(Assessment::slices);
                 let mut paths: Vec<_> = slices.map(Slice::path).collect();
@@ -258,12 +283,20 @@ impl Checked {
     ///
     /// **Errors**: voxels are damaged or incomplete; a header has changed since it was looked at.
     pub fn read(&self) -> Result<Images, ReadError> {
+        let mut counts = self.images.clone();
         let (channels, source) = match &self.sources {
-            Sources::Files(files, options) => {
-                let channels = files
-                    .iter()
-                    .map(|file| ImageFile::open(file, *options)?.volume(&Limits::default()));
-                (channels.collect::<Result<Vec<_>, _>>()?, None)
+            Sources::Files(files) => {
+                let opened = files
+                    .case()
+                    .open(files.options)
+                    .map_err(|error| match error {
+                        FilesError::Image(error) => ReadError::Image(error),
+                        FilesError::Grid { .. } => ReadError::Changed,
+                    })?;
+                let (volumes, _) = opened.read_images(&Limits::default())?;
+                // The channels on the first grid are one volume already.
+                counts.iter_mut().take(1).for_each(|count| *count = 1);
+                (volumes, None)
             }
             Sources::Stacks(stacks) => {
                 let mut channels = Vec::with_capacity(stacks.len());
@@ -286,7 +319,9 @@ impl Checked {
             }
         };
         let mut channels = channels.into_iter();
-        let image = |&count: &usize| stack(channels.by_ref().take(count).collect());
+        let image = |&count: &usize| {
+            joined(channels.by_ref().take(count).collect()).ok_or(ReadError::Changed)
+        };
         let remarks = match &source {
             Some(source) => source.remarks(),
             None => Remarks {
@@ -295,7 +330,7 @@ impl Checked {
             },
         };
         Ok(Images {
-            volumes: self.images.iter().map(image).collect::<Result<_, _>>()?,
+            volumes: counts.iter().map(image).collect::<Result<_, _>>()?,
             origin: Origin {
                 space: self.space,
                 source,
@@ -303,15 +338,4 @@ impl Checked {
             },
         })
     }
-}
-
-/// One volume with the channels of all, on the grid of the first.
-fn stack(mut volumes: Vec<Volume>) -> Result<Volume, ReadError> {
-    if volumes.len() == 1 {
-        return volumes.pop().ok_or(ReadError::Changed);
-    }
-    let affine = volumes.first().ok_or(ReadError::Changed)?.affine;
-    let views: Vec<_> = volumes.iter().map(|volume| volume.data.view()).collect();
-    let data = concatenate(Axis(0), &views).map_err(|_| ReadError::Changed)?;
-    Ok(Volume { data, affine })
 }

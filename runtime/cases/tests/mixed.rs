@@ -15,6 +15,7 @@ use dicom_files::{
 use ndarray::Array3;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::{Activation, Channel, Label, Modality};
+use vesal_cases::{Assessed, Candidate, Checked, Choosing, Input, ReadError, find};
 use vesal_io::dicom::Policy;
 use vesal_io::dicom::write::{
     Algorithm, Moment, ResultOptions, Segment, SegmentationType, SegmentedMap, SourceImages,
@@ -22,8 +23,6 @@ use vesal_io::dicom::write::{
 };
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 use vesal_volume::{Geometry, LabelMap};
-
-use super::{Assessed, Candidate, Checked, Choosing, Input, ReadError, find};
 
 /// Studies in all, and in a folder.
 const STUDIES: usize = 2000;

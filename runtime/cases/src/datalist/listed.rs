@@ -1,51 +1,45 @@
-//! Datalists in Auto3DSeg's JSON, as far as prediction and evaluation read them.
+//! One list of a datalist, for prediction and evaluation.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use serde_json::Value;
 use vesal_io::image::case_name;
 
-use crate::cli::DatalistPart;
+use super::error::{DatalistError, ItemError};
+use super::item::{Item, List, Lists};
 
-/// Why a datalist cannot be used.
+/// Why a list of a datalist cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum DatalistError {
+pub enum ListError {
     /// It cannot be read.
     #[error("cannot read `{}`", path.display())]
-    Read {
-        /// The path.
-        path: PathBuf,
-        /// What the system answered.
-        source: io::Error,
-    },
-    /// It is none.
+    Read { path: PathBuf, source: io::Error },
+    /// It is no JSON.
     #[error("`{}` is neither a folder nor a datalist", path.display())]
     Json {
-        /// The file.
         path: PathBuf,
-        /// Where and what.
         source: serde_json::Error,
+    },
+    /// It is JSON of another form, or an item breaks a rule.
+    #[error("cannot use `{}`", path.display())]
+    Rule {
+        path: PathBuf,
+        source: DatalistError,
     },
     /// No case in the list.
     #[error("`{}` has no case under `{list}`", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-        /// The list.
-        list: &'static str,
-    },
+    Empty { path: PathBuf, list: &'static str },
 }
 
-impl DatalistError {
+impl ListError {
     /// What the reader can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Read { .. } => None,
-            Self::Json { .. } => Some(
+            Self::Json { .. } | Self::Rule { .. } => Some(
                 "a datalist is `{\"testing\": [{\"image\": \"images/a.nii.gz\", \"label\": \"labels/a.nii.gz\"}]}`",
             ),
             Self::Empty { .. } => {
@@ -57,28 +51,13 @@ impl DatalistError {
 
 /// A case of a datalist, with paths that lead to its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedCase {
     /// Files of the channels on the first grid.
     pub images: Vec<PathBuf>,
     /// Files under other keys: images on grids of their own.
     pub further: BTreeMap<String, PathBuf>,
     /// The true label map.
     pub label: Option<PathBuf>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Item {
-    Case(BTreeMap<String, Value>),
-    Image(String),
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Datalist {
-    testing: Vec<Item>,
-    training: Vec<Item>,
-    validation: Vec<Item>,
 }
 
 /// Whether a path is meant to be a datalist, by its name.
@@ -90,66 +69,61 @@ pub fn is_datalist(path: &Path) -> bool {
 /// Reads one list; its paths start from `dataroot`, or else from the folder of the datalist. Items without an image are
 /// left out.
 ///
-/// **Errors**: [`DatalistError`].
+/// **Errors**: [`ListError`].
 pub fn read(
     path: &Path,
-    part: DatalistPart,
+    list: List,
     dataroot: Option<&Path>,
-) -> Result<Vec<Listed>, DatalistError> {
-    let bytes = fs::read(path).map_err(|source| DatalistError::Read {
+) -> Result<Vec<ListedCase>, ListError> {
+    let bytes = fs::read(path).map_err(|source| ListError::Read {
         path: path.to_owned(),
         source,
     })?;
-    let datalist: Datalist =
-        serde_json::from_slice(&bytes).map_err(|source| DatalistError::Json {
-            path: path.to_owned(),
-            source,
-        })?;
-    let items = match part {
-        DatalistPart::Testing => datalist.testing,
-        DatalistPart::Training => datalist.training,
-        DatalistPart::Validation => datalist.validation,
-    };
-    if items.is_empty() {
-        return Err(DatalistError::Empty {
-            path: path.to_owned(),
-            list: part.key(),
-        });
-    }
     let folder = path.parent().unwrap_or(Path::new(""));
     let root = dataroot.unwrap_or(folder);
-    let listed = items.into_iter().map(|item| located(item, root));
-    Ok(listed.filter(|case| !case.images.is_empty()).collect())
-}
-
-fn located(item: Item, root: &Path) -> Listed {
-    let fields = match item {
-        Item::Case(fields) => fields,
-        Item::Image(image) => BTreeMap::from([("image".to_owned(), Value::String(image))]),
-    };
-    let mut case = Listed {
-        images: Vec::new(),
-        further: BTreeMap::new(),
-        label: None,
-    };
-    for (key, value) in fields {
-        let files = match value {
-            Value::Array(files) => files,
-            file => vec![file],
-        };
-        let mut files = files
-            .iter()
-            .filter_map(|file| Some(root.join(file.as_str()?)));
-        match key.as_str() {
-            "image" => case.images = files.collect(),
-            "label" => case.label = files.next(),
-            _ => case.further.extend(files.next().map(|file| (key, file))),
-        }
+    let listed = Lists::from_json(&bytes)
+        .and_then(|mut lists| lists.take(list, |value| located(value, root)))
+        .map_err(|error| match error {
+            DatalistError::Json { source } => ListError::Json {
+                path: path.to_owned(),
+                source,
+            },
+            source => ListError::Rule {
+                path: path.to_owned(),
+                source,
+            },
+        })?;
+    if listed.is_empty() {
+        return Err(ListError::Empty {
+            path: path.to_owned(),
+            list: list.key(),
+        });
     }
-    case
+    let mut listed = listed;
+    listed.retain(|case| !case.images.is_empty());
+    Ok(listed)
 }
 
-impl Listed {
+fn located(value: Value, root: &Path) -> Result<ListedCase, ItemError> {
+    let mut item = Item::or_image(value)?;
+    let images = item.images()?.iter().map(|file| root.join(file)).collect();
+    let label = item.file("label")?.map(|file| root.join(file));
+    // Other keys need not be files: which of them are images, the bundle says.
+    let file = |(key, value): (String, Value)| {
+        let value = match value {
+            Value::Array(files) => files.into_iter().next()?,
+            value => value,
+        };
+        Some((key, root.join(value.as_str()?)))
+    };
+    Ok(ListedCase {
+        images,
+        further: item.0.into_iter().filter_map(file).collect(),
+        label,
+    })
+}
+
+impl ListedCase {
     /// What `predict` may have called the case: its only image, or what its images `CASE_CHANNEL` have in common.
     pub fn names(&self) -> Vec<String> {
         let stems: Vec<String> = self
@@ -178,7 +152,7 @@ mod tests {
     use super::*;
 
     fn names(images: &[&str]) -> Vec<String> {
-        let case = Listed {
+        let case = ListedCase {
             images: images.iter().map(PathBuf::from).collect(),
             further: BTreeMap::new(),
             label: None,
@@ -201,12 +175,12 @@ mod tests {
         let path = folder.path().join("datalist.json");
         let text = r#"{"testing": ["a.nii", {"image": ["b.nii"], "pet": "c.nii", "label": ["l.nii"], "fold": 1}, {"label": "x"}]}"#;
         fs::write(&path, text).unwrap();
-        let cases = read(&path, DatalistPart::Testing, Some(Path::new("/data"))).unwrap();
+        let cases = read(&path, List::Testing, Some(Path::new("/data"))).unwrap();
         assert_eq!(cases.len(), 2);
         assert_eq!(cases[0].images, [PathBuf::from("/data/a.nii")]);
         assert_eq!(cases[1].further["pet"], Path::new("/data/c.nii"));
         assert_eq!(cases[1].label.as_deref(), Some(Path::new("/data/l.nii")));
-        let error = read(&path, DatalistPart::Training, None).unwrap_err();
+        let error = read(&path, List::Training, None).unwrap_err();
         assert!(
             error.to_string().contains("no case under `training`"),
             "{error}"

@@ -1,0 +1,13 @@
+//! Datalists: which files make a case, in Auto3DSeg's JSON.
+//!
+//! [`Datalist`] is what training reads and writes: all lists, checked against the task. [`listed::read`] is one list
+//! with paths that lead to its files, for those who predict and compare. Both read items by the same rules.
+
+mod error;
+mod item;
+pub mod listed;
+mod training;
+
+pub use error::{DatalistError, ItemError};
+pub use item::List;
+pub use training::{Case, Datalist, stem};

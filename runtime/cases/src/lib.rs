@@ -1,0 +1,26 @@
+//! Cases: which files belong to one, and what they hold.
+//!
+//! A case is one subject at one time: images, and for training and evaluation a label map. Datalists, folders and DICOM
+//! files lead to cases; that the images of one share a grid, [`vesal_volume::Geometry::check_same_grid`] decides for
+//! analysis, training, prediction and evaluation alike.
+
+mod candidate;
+mod checked;
+pub mod datalist;
+mod files;
+mod find;
+mod folder;
+mod grid;
+mod names;
+mod series;
+pub mod skipped;
+
+pub use candidate::{Candidate, FindError, Found, Input};
+pub use checked::{Assessed, Checked, Images, Origin, ReadError};
+pub use files::{CaseFiles, FilesError, OpenCase, read_channels};
+pub use find::{find, find_listed};
+pub use folder::images_in;
+pub use grid::GridError;
+pub use series::choosing::{Choosing, ChosenSeries, Which};
+pub use series::error::SeriesError;
+pub use series::names as stack_names;
