@@ -9,7 +9,7 @@ use crate::options::NiftiForm;
 /// What is looked at.
 #[derive(Debug, Clone, Args)]
 pub struct InspectOptions {
-    /// NIfTI files, DICOM files, folders or a DICOMDIR, or bundles
+    /// Image files, DICOM files, folders or a DICOMDIR, or bundles
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
     /// Affine to use where sform and qform of a NIfTI file contradict each other: `sform` or `qform`; by default such a

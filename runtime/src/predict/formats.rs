@@ -12,8 +12,8 @@ pub enum FormatError {
     /// A report without what it reports on.
     #[error("a `report` refers to the segments of a `seg` or `labelmap`, and neither is written")]
     NoSegments,
-    /// A format of DICOM for a scan that is NIfTI.
-    #[error("a `{}` refers to the DICOM series that it is found in, and the scan is NIfTI", format.name())]
+    /// A format of DICOM for a scan that is an image file.
+    #[error("a `{}` refers to the DICOM series that it is found in, and the scan is an image file", format.name())]
     NoSource { format: OutputFormat },
     /// Values of a label map cannot overlap.
     #[error("the bundle finds regions that may overlap, which a `labelmap` cannot hold")]

@@ -37,7 +37,7 @@ pub struct PredictOptions {
     /// Folder for the results; made if it does not exist
     #[arg(long, value_name = "DIR")]
     pub output: PathBuf,
-    /// Formats of results: `nifti`, `seg`, `labelmap`, `rtstruct`, `report`; by default `nifti` for NIfTI scans and `seg` for DICOM
+    /// Formats of results: `nifti`, `seg`, `labelmap`, `rtstruct`, `report`; by default `nifti` for image files and `seg` for DICOM
     #[arg(
         long,
         value_enum,

@@ -17,6 +17,7 @@ use vesal::serve::ServeOptions;
 use vesal::setup::SetupOptions;
 use vesal::tune::TuneOptions;
 use vesal::verify::VerifyOptions;
+use vesal_io::image::described_formats;
 
 /// Segments 3-D medical images with a bundle of trained networks.
 #[derive(Debug, Parser)]
@@ -66,12 +67,15 @@ pub enum Command {
     Completions(CompletionsArguments),
 }
 
-#[derive(Debug, Args)]
-#[command(after_help = "\
-A scan is a NIfTI file (.nii, .nii.gz, or .hdr with .img) or a DICOM series. In a folder, all NIfTI files are read, but
-not those in its subfolders; a folder without any is searched for DICOM files, subfolders included. A bundle
-with several channels takes folders in which each case has one file per channel, named CASE_CHANNEL.nii.gz, or DICOM
-studies with one series per channel; `vesal inspect` lists a bundle's channels and a study's series.
+/// What follows the list of options of `predict`.
+fn predict_after_help() -> String {
+    format!(
+        "\
+A scan is a DICOM series or an image file: {}.
+In a folder, all image files are read, but not those in its subfolders; a folder without any is searched for DICOM
+files, subfolders included. A bundle with several channels takes folders in which each case has one file per channel,
+named CASE_CHANNEL.nii.gz, or DICOM studies with one series per channel; `vesal inspect` lists a bundle's channels and a
+study's series.
 
 Results lie on the grid of their scan. CASE is the name of the scan's file, or the UID of a DICOM series. If a case
 fails, the others are still segmented.
@@ -86,7 +90,13 @@ Examples:
   vesal predict --bundle spleen-1.2.0 --input scan.nii.gz --output results
   vesal predict --bundle spleen-1.2.0 --input dicom/study_7 --output results --format seg,report
   vesal predict --bundle spleen-1.2.0 --input monday tuesday --output results --report results/run.json
-  vesal predict --bundle spleen-1.2.0 --input scan.nii.gz --output results --device cuda:0 --json")]
+  vesal predict --bundle spleen-1.2.0 --input scan.nii.gz --output results --device cuda:0 --json",
+        described_formats()
+    )
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = predict_after_help())]
 pub struct PredictArguments {
     #[command(flatten)]
     pub options: PredictOptions,

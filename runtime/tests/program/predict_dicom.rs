@@ -485,7 +485,7 @@ fn formats_that_cannot_be_are_refused_before_any_work() {
     let cases: [(&Path, &Path, &str, i32, &str); 3] = [
         (&bundle, &input, "report", 2, "neither is written"),
         (&regions, &input, "labelmap", 2, "regions that may overlap"),
-        (&bundle, &nifti, "seg", 3, "the scan is NIfTI"),
+        (&bundle, &nifti, "seg", 3, "the scan is an image file"),
     ];
     for (bundle, input, format, code, message) in cases {
         let ran = predict(bundle, &[input], &out, &["--format", format]);

@@ -68,7 +68,7 @@ fn folder(file: &str) -> &str {
     file.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// NIfTI files of a folder, relative to the data root, in order; none where it cannot be read.
+/// Image files of a folder, relative to the data root, in order; none where it cannot be read.
 fn image_files(dataroot: &Path, folder: &str) -> Vec<String> {
     let Ok(entries) = dataroot.join(folder).read_dir() else {
         return Vec::new();

@@ -21,6 +21,18 @@ pub fn format_names() -> String {
     names.join("/")
 }
 
+/// All formats with the endings of their files, such as `NIfTI (.nii.gz, .nii, .hdr, .img)`.
+pub fn described_formats() -> String {
+    let described = FORMATS.iter().map(|format| {
+        // What else is compressed goes without saying.
+        let parts = format.part_endings.iter();
+        let parts = parts.filter(|ending| !ending.ends_with(".gz"));
+        let endings: Vec<_> = format.endings.iter().chain(parts).copied().collect();
+        format!("{} ({})", format.name, endings.join(", "))
+    });
+    described.collect::<Vec<_>>().join(" or ")
+}
+
 /// Whether a name announces an image, whatever its case.
 ///
 /// **Examples**

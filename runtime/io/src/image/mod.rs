@@ -24,7 +24,9 @@ pub use affine::AffineDefect;
 pub use error::{HeaderDefect, HeaderProblem, ImageError, LabelError, VoxelError};
 pub use file::{ImageFile, read_channels, read_header, read_label_map, read_volume};
 pub use format::{Believe, Format, OpenOptions};
-pub use formats::{FORMATS, case_name, endings, format_names, has_ending, without_ending};
+pub use formats::{
+    FORMATS, case_name, described_formats, endings, format_names, has_ending, without_ending,
+};
 pub use header::{ByteOrder, DataType, Scaling, VolumeHeader};
 pub use intensities::Intensities;
 pub use read::Limits;
