@@ -16,6 +16,7 @@ mod image;
 mod made;
 mod nifti;
 mod node;
+mod nrrd;
 mod onnx;
 mod scratch;
 mod target;
@@ -31,6 +32,7 @@ const RUNTIME: &[Target] = &[
     dicom::STRUCTURES,
     dicom::DIRECTORY,
     nifti::VOLUME,
+    nrrd::VOLUME,
     node::PDU,
     node::SESSION,
     bundle::DOCUMENTS,

@@ -6,6 +6,7 @@
 pub mod dicom;
 pub mod image;
 pub mod nifti;
+pub mod nrrd;
 mod positioned;
 mod remarks;
 pub mod sniff;

@@ -2,6 +2,8 @@
 
 #[path = "../../io/tests/dicom_files/mod.rs"]
 mod dicom_files;
+#[path = "../../io/tests/nrrd_files/mod.rs"]
+mod nrrd_files;
 #[path = "../../io/tests/peers/mod.rs"]
 mod peers;
 #[path = "../support/mod.rs"]
@@ -19,6 +21,7 @@ mod hostile_texts;
 mod inspect_and_verify;
 mod inspect_dicom;
 mod mixed_patients;
+mod nrrd;
 mod predict;
 mod predict_dicom;
 mod predict_dicom_peers;

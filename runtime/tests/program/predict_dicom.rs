@@ -253,7 +253,7 @@ fn series_of_other_modalities_and_other_files_are_told_of() {
     assert_eq!(ran.code, Some(3));
     assert!(
         ran.stderr
-            .contains("has no NIfTI files, and no DICOM files"),
+            .contains("has no NIfTI/NRRD files, and no DICOM files"),
         "{}",
         ran.stderr
     );

@@ -4,6 +4,7 @@ use crate::shared;
 use std::collections::BTreeSet;
 
 use crate::dataset_on_disk::{Dataset, image, labels, text};
+use crate::nrrd_files::Nrrd;
 use serde_json::{Value, json};
 use vesal_cases::datalist::Datalist;
 use vesal_trainer::analyze::findings::FindingKind;
@@ -74,6 +75,36 @@ fn components_are_counted_by_label_with_boxes_in_ras() {
         plain.summary.labeled().unwrap().label_stats.label[1].ncomponents,
         None
     );
+}
+
+#[test]
+fn images_and_labels_in_nrrd_are_measured_as_in_nifti() {
+    let dataset = Dataset::new(2);
+    let mut other = Dataset::new(0);
+    for case in ["case_0", "case_1"] {
+        for kind in ["", "_label"] {
+            let name = format!("{case}{kind}");
+            let volume =
+                vesal_io::image::read_volume(dataset.path(&format!("{name}.nii.gz"))).unwrap();
+            let made = Nrrd::floats(
+                volume.geometry().shape,
+                volume.affine.linear(),
+                volume.affine.origin(),
+                volume.data.t().iter().copied(),
+            );
+            std::fs::write(other.path(&format!("{name}.nrrd")), made.gzip().attached()).unwrap();
+        }
+        other.item(json!({
+            "image": format!("{case}.nrrd"), "label": format!("{case}_label.nrrd")
+        }));
+    }
+    let (found, expected) = (run(&other, 5), run(&dataset, 5));
+    assert!(found.excluded.is_empty());
+    assert_eq!(found.cases[0].case, "case_0");
+    for (found, expected) in found.cases.iter().zip(&expected.cases) {
+        assert_eq!(found.image_stats, expected.image_stats);
+        assert_eq!(found.label_stats, expected.label_stats);
+    }
 }
 
 #[test]

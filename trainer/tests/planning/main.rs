@@ -4,6 +4,8 @@
 mod broken;
 #[path = "../dataset_on_disk/mod.rs"]
 mod dataset_on_disk;
+#[path = "../../../runtime/io/tests/nrrd_files/mod.rs"]
+mod nrrd_files;
 #[path = "../raw_nifti/mod.rs"]
 mod raw_nifti;
 #[path = "../shared/mod.rs"]

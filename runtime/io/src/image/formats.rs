@@ -6,7 +6,7 @@ use crate::image::format::Format;
 use crate::nifti;
 
 /// All formats, in the order in which a file is looked for.
-pub const FORMATS: &[&Format] = &[&nifti::FORMAT];
+pub const FORMATS: &[&Format] = &[&nifti::FORMAT, &crate::nrrd::FORMAT];
 
 /// Endings of names that announce an image, in lower case, in the order in which files are looked for.
 pub fn endings() -> impl Iterator<Item = &'static str> {

@@ -1,0 +1,87 @@
+//! The header: lines → checked facts.
+
+use super::axes::Axes;
+use super::error::NrrdError;
+use super::lines::{Field, Lines};
+use super::value::{DataEncoding, byte_order, data_type, encoding, whole};
+use crate::image::header::{ByteOrder, VolumeHeader};
+
+/// Where in a file the voxels begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Skip {
+    /// Lines of the file as it is, before anything is decompressed.
+    pub lines: u64,
+    /// Bytes after them, of what is decompressed; `None` where the voxels are the last bytes of the file.
+    pub bytes: Option<u64>,
+}
+
+/// What a checked header states.
+#[derive(Debug)]
+pub(super) struct Header {
+    pub image: VolumeHeader,
+    pub encoding: DataEncoding,
+    pub skip: Skip,
+}
+
+impl Header {
+    pub fn of(lines: &Lines) -> Result<Self, NrrdError> {
+        let data_type = data_type(lines.required(Field::Type)?)?;
+        let encoding = encoding(lines.required(Field::Encoding)?)?;
+        let axes = Axes::of(lines)?;
+        // Half of the range, so that offsets and the bytes of decoded voxels can be computed without a check.
+        let voxel_bytes = axes
+            .sizes
+            .iter()
+            .try_fold(data_type.bytes() as u64, |bytes, &size| {
+                bytes.checked_mul(size as u64)
+            })
+            .filter(|&bytes| bytes <= i64::MAX as u64 / 16)
+            .ok_or_else(|| NrrdError::Overflow {
+                sizes: axes.sizes.clone(),
+            })?;
+        let byte_order = match lines.get(Field::Endian) {
+            // The reader of text makes bytes of its own.
+            _ if encoding == DataEncoding::Text => ByteOrder::Little,
+            Some(text) => byte_order(text)?,
+            None if data_type.bytes() == 1 => ByteOrder::Little,
+            None => {
+                return Err(NrrdError::Missing {
+                    field: Field::Endian.name(),
+                });
+            }
+        };
+        let number = |field, least| match lines.get(field) {
+            Some(text) => whole(field, text, least),
+            None => Ok(0),
+        };
+        let skip = Skip {
+            lines: number(Field::LineSkip, 0)?.unsigned_abs(),
+            bytes: u64::try_from(number(Field::ByteSkip, -1)?).ok(),
+        };
+        if skip.bytes.is_none() && encoding != DataEncoding::Raw {
+            let encoding = encoding.name();
+            return Err(NrrdError::SkipFromEnd { encoding });
+        }
+        Ok(Self {
+            image: VolumeHeader {
+                format: "NRRD",
+                byte_order,
+                data_type,
+                dimensions: axes.sizes,
+                geometry: axes.geometry,
+                frames: axes.channels,
+                frame_axes: usize::from(axes.channels > 1),
+                interleaved: axes.interleaved,
+                scaling: None,
+                affine_source: axes.affine_source,
+                no_orientation: axes.no_orientation,
+                forms_apart_mm: None,
+                space: axes.space,
+                voxel_offset: 0,
+                voxel_bytes,
+            },
+            encoding,
+            skip,
+        })
+    }
+}
