@@ -32,7 +32,7 @@ pub enum CaseError {
         /// The case.
         case: String,
         /// Which files differ, and how.
-        source: FilesError,
+        source: Box<FilesError>,
     },
     /// Fewer or more channels than planned.
     #[error("case `{case}` has {found} channels, expected {expected} as in the deploy plan")]
@@ -160,7 +160,7 @@ fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Vec<Volume>, LabelMap
             FilesError::Image(source) => failed(source),
             source => CaseError::Grid {
                 case: case.id.clone(),
-                source,
+                source: Box::new(source),
             },
         })?;
     let limits = Limits::default();

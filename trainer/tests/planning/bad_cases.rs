@@ -43,7 +43,7 @@ fn missing_and_unreadable_files_are_reported() {
         dataset.label("bad", &labels(), Affine::IDENTITY);
         dataset.list("bad");
     });
-    assert!(matches!(garbage, CaseError::Nifti(_)), "{garbage}");
+    assert!(matches!(garbage, CaseError::Image(_)), "{garbage}");
     let unlabeled = reason(|dataset| {
         dataset.image("bad", &image(0), Affine::IDENTITY);
         dataset.item(json!({"image": "bad.nii.gz"}));

@@ -185,7 +185,7 @@ impl Lines {
         };
         match self.fields.insert(*field, rest.trim().to_owned()) {
             None => Ok(()),
-            Some(_) => Err(NrrdError::Twice { field: *known }),
+            Some(_) => Err(NrrdError::Twice { field: known }),
         }
     }
 

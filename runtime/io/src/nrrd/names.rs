@@ -66,7 +66,7 @@ fn check_count(
     let expected = if axes == sizes.len() {
         // Parts of the array along its slowest axis, of equal length.
         let slowest = sizes[axes - 1] as u64;
-        if found > 0 && slowest % found == 0 {
+        if found > 0 && slowest.is_multiple_of(found) {
             found
         } else {
             slowest

@@ -7,8 +7,8 @@ use crate::ops::User;
 use crate::proto::{DataType, TensorProto};
 use crate::shape::Shape;
 
-/// Shape of a weight whose elements are all there: 32-bit floats in raw data; in a foreign network also in other fields,
-/// without elements, or 64-bit integers.
+/// Shape of a weight whose elements are all there: 32-bit floats or 64-bit integers in raw data; in a foreign network also
+/// in other fields, or without elements.
 pub(super) fn initializer_shape(
     name: &str,
     tensor: &TensorProto,
@@ -33,7 +33,7 @@ pub(super) fn initializer_shape(
     let float = tensor.data_type == Some(DataType::Float as i32);
     let size: usize = match tensor.data_type {
         _ if float => 4,
-        Some(found) if foreign && found == DataType::Int64 as i32 => 8,
+        Some(found) if found == DataType::Int64 as i32 => 8,
         found => return Err(broken(InitializerProblem::Element { found })),
     };
     let least = i64::from(!foreign);

@@ -45,7 +45,10 @@ pub enum InitializerProblem {
     /// Only a part of it is here.
     #[error("it is a segment of another tensor")]
     Segment,
-    #[error("it has element type {}, expected 1 (float)", Element(*found))]
+    #[error(
+        "it has element type {}, expected 1 (float), or 7 (int64) where an operator takes integers",
+        Element(*found)
+    )]
     Element {
         /// The element type, if stated.
         found: Option<i32>,

@@ -2,7 +2,7 @@
 
 use super::attribute::Attribute;
 use super::normalization::channels;
-use super::operator::{HalfInputs, Operator};
+use super::operator::{HalfInputs, Operator, User};
 
 pub(super) const BATCH_NORMALIZATION: Operator = Operator {
     since: 9,
@@ -12,5 +12,6 @@ pub(super) const BATCH_NORMALIZATION: Operator = Operator {
         Attribute::zero("training_mode"),
     ],
     half: Some(HalfInputs::All),
+    user: User::Exporter,
     ..Operator::new("BatchNormalization", [5, 5], channels)
 };

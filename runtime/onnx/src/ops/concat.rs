@@ -2,7 +2,7 @@
 
 use super::attribute::Attribute;
 use super::node::Node;
-use super::operator::{HalfInputs, MANY, Operator};
+use super::operator::{HalfInputs, MANY, Operator, User};
 use crate::error::{CheckError, ShapeProblem};
 use crate::shape::{Dim, Shape};
 
@@ -10,6 +10,7 @@ pub(super) const CONCAT: Operator = Operator {
     since: 4,
     attributes: &[Attribute::required_int("axis")],
     half: Some(HalfInputs::All),
+    user: User::Exporter,
     ..Operator::new("Concat", [1, MANY], shapes)
 };
 

@@ -2,7 +2,7 @@
 
 use super::attribute::Attribute;
 use super::node::{Node, from_first};
-use super::operator::{HalfInputs, Operator};
+use super::operator::{HalfInputs, Operator, User};
 use crate::error::CheckError;
 use crate::proto::TensorProto;
 use crate::shape::{Dim, Shape};
@@ -13,6 +13,7 @@ pub(super) const GATHER: Operator = Operator {
     attributes: &[Attribute::int("axis", 0)],
     keeps_axes: false,
     half: Some(HalfInputs::Only(&[0])),
+    user: User::Exporter,
     ..Operator::new("Gather", [2, 2], shapes)
 };
 

@@ -2,12 +2,13 @@
 
 use super::attribute::Attribute;
 use super::elementwise::same_shape;
-use super::operator::{HalfInputs, Operator};
+use super::operator::{HalfInputs, Operator, User};
 
 pub(super) const GELU: Operator = Operator {
     since: 20,
     attributes: &[Attribute::text("approximate", &["none", "tanh"])],
     copies: 1,
     half: Some(HalfInputs::All),
+    user: User::Exporter,
     ..Operator::new("Gelu", [1, 1], same_shape)
 };

@@ -3,7 +3,7 @@
 use super::attribute::Attribute;
 use super::node::Node;
 use super::normalization::check_epsilon;
-use super::operator::{HalfInputs, Operator};
+use super::operator::{HalfInputs, Operator, User};
 use crate::error::{CheckError, ShapeProblem};
 use crate::shape::Shape;
 
@@ -16,6 +16,7 @@ pub(super) const LAYER_NORMALIZATION: Operator = Operator {
         Attribute::int("stash_type", 1),
     ],
     half: Some(HalfInputs::All),
+    user: User::Exporter,
     ..Operator::new("LayerNormalization", [2, 3], shapes)
 };
 

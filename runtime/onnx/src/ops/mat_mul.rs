@@ -2,7 +2,7 @@
 
 use super::elementwise::broadcast_shapes;
 use super::node::Node;
-use super::operator::{HalfInputs, Operator};
+use super::operator::{HalfInputs, Operator, User};
 use crate::error::{CheckError, ShapeProblem};
 use crate::shape::{Dim, Shape};
 
@@ -10,6 +10,7 @@ pub(super) const MAT_MUL: Operator = Operator {
     since: 1,
     keeps_axes: false,
     half: Some(HalfInputs::All),
+    user: User::Exporter,
     ..Operator::new("MatMul", [2, 2], shapes)
 };
 

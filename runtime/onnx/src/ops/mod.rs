@@ -164,10 +164,23 @@ mod tests {
             exported,
             [
                 "Add",
+                "BatchNormalization",
+                "Concat",
                 "Conv",
                 "ConvTranspose",
+                "Gather",
+                "Gelu",
                 "InstanceNormalization",
-                "Relu"
+                "LayerNormalization",
+                "LeakyRelu",
+                "MatMul",
+                "Mul",
+                "Pad",
+                "Relu",
+                "Reshape",
+                "Slice",
+                "Softmax",
+                "Transpose",
             ]
         );
     }

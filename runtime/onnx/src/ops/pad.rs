@@ -2,7 +2,7 @@
 
 use super::attribute::Attribute;
 use super::node::Node;
-use super::operator::{HalfInputs, Operator};
+use super::operator::{HalfInputs, Operator, User};
 use crate::error::{CheckError, ShapeProblem};
 use crate::shape::{Dim, Shape};
 
@@ -12,6 +12,7 @@ pub(super) const PAD: Operator = Operator {
     integers: &[1],
     attributes: &[Attribute::text("mode", &["constant", "reflect", "edge"])],
     half: Some(HalfInputs::Only(&[0, 2])),
+    user: User::Exporter,
     ..Operator::new("Pad", [2, 3], shapes)
 };
 

@@ -2,7 +2,7 @@
 
 use super::attribute::Attribute;
 use super::node::Node;
-use super::operator::{HalfInputs, Operator};
+use super::operator::{HalfInputs, Operator, User};
 use crate::error::{CheckError, ShapeProblem};
 use crate::limits::MAX_AXES;
 use crate::shape::{Dim, Shape};
@@ -14,6 +14,7 @@ pub(super) const RESHAPE: Operator = Operator {
     keeps_axes: false,
     in_place: true,
     half: Some(HalfInputs::Only(&[0])),
+    user: User::Exporter,
     ..Operator::new("Reshape", [2, 2], shapes)
 };
 

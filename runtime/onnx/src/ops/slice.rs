@@ -1,7 +1,7 @@
 //! `Slice`: ranges of axes, with constant bounds and steps.
 
 use super::node::{Node, from_first};
-use super::operator::{HalfInputs, Operator};
+use super::operator::{HalfInputs, Operator, User};
 use crate::error::CheckError;
 use crate::shape::Shape;
 
@@ -10,6 +10,7 @@ pub(super) const SLICE: Operator = Operator {
     since: 11,
     integers: &[1, 2, 3, 4],
     half: Some(HalfInputs::Only(&[0])),
+    user: User::Exporter,
     ..Operator::new("Slice", [3, 5], shapes)
 };
 

@@ -2,7 +2,7 @@
 
 use super::attribute::Attribute;
 use super::node::Node;
-use super::operator::{HalfInputs, Operator};
+use super::operator::{HalfInputs, Operator, User};
 use crate::error::CheckError;
 use crate::shape::Shape;
 
@@ -10,6 +10,7 @@ pub(super) const SOFTMAX: Operator = Operator {
     since: 13,
     attributes: &[Attribute::int("axis", -1)],
     half: Some(HalfInputs::All),
+    user: User::Exporter,
     ..Operator::new("Softmax", [1, 1], shapes)
 };
 

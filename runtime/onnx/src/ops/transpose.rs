@@ -2,7 +2,7 @@
 
 use super::attribute::Attribute;
 use super::node::Node;
-use super::operator::{HalfInputs, Operator};
+use super::operator::{HalfInputs, Operator, User};
 use crate::error::CheckError;
 use crate::shape::Shape;
 
@@ -10,6 +10,7 @@ pub(super) const TRANSPOSE: Operator = Operator {
     since: 1,
     attributes: &[Attribute::derived_ints("perm")],
     half: Some(HalfInputs::All),
+    user: User::Exporter,
     ..Operator::new("Transpose", [1, 1], shapes)
 };
 

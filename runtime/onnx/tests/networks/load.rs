@@ -267,7 +267,8 @@ fn messages_say_what_is_known() {
     graph(&mut changed).initializer[0].data_type = Some(13);
     assert_eq!(
         judge(&changed).to_string(),
-        "the initializer \"first.weight\" is unusable: it has element type 13 (uint64), expected 1 (float)"
+        "the initializer \"first.weight\" is unusable: it has element type 13 (uint64), expected 1 (float), \
+         or 7 (int64) where an operator takes integers"
     );
 }
 
