@@ -237,7 +237,7 @@ fn series_of_other_modalities_and_other_files_are_told_of() {
     let ran = predict(&bundle, &[&input.join("mr")], &out, &["--overwrite"]);
     assert_eq!(ran.code, Some(3));
     assert!(
-        ran.stderr.contains("holds NIfTI and DICOM files"),
+        ran.stderr.contains("holds NIfTI/NRRD and DICOM files"),
         "{}",
         ran.stderr
     );

@@ -101,8 +101,14 @@ refused! {
         => CheckError::Initializer { problem: InitializerProblem::External, .. },
     segments_are_refused: |m| graph(m).initializer[0].segment = Some(Vec::new())
         => CheckError::Initializer { problem: InitializerProblem::Segment, .. },
-    initializers_are_floats: |m| graph(m).initializer[0].data_type = Some(7)
-        => CheckError::Initializer { problem: InitializerProblem::Element { found: Some(7) }, .. },
+    initializers_are_floats_or_integers: |m| graph(m).initializer[0].data_type = Some(11)
+        => CheckError::Initializer { problem: InitializerProblem::Element { found: Some(11) }, .. },
+    weights_are_floats: |m| {
+        let weights = &mut graph(m).initializer[0];
+        weights.data_type = Some(7);
+        let floats = weights.raw_data.take().unwrap();
+        weights.raw_data = Some([&floats[..], &floats[..]].concat().into());
+    } => CheckError::Initializer { problem: InitializerProblem::Element { found: Some(7) }, .. },
     initializers_have_data: |m| graph(m).initializer[0].raw_data = None
         => CheckError::Initializer { problem: InitializerProblem::Places { found: 0 }, .. },
     initializers_have_data_once: |m| graph(m).initializer[0].float_data.push(0.)
