@@ -92,6 +92,10 @@ pub struct SetUpArguments {
 #[derive(Debug, Args)]
 #[command(after_help = settings_help())]
 pub struct SettingArguments {
+    /// Algorithms to plan and train, such as segresnet,segresnet2d; kept in the work directory, and left to the task or
+    /// the default again with --algorithms= [default: segresnet]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub algorithms: Option<Vec<String>>,
     /// Decide something yourself, such as num_epochs=100; may be repeated; kept in the work directory, and taken
     /// back with NAME=
     #[arg(long = "set", value_name = "NAME=VALUE")]
@@ -247,6 +251,9 @@ pub struct FitArguments {
     /// Fold to hold out for validation; the others are trained on
     #[arg(long, value_name = "K")]
     pub fold: usize,
+    /// Algorithms to train it by, one after the other [default: those of the work directory]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub algorithms: Option<Vec<String>>,
     #[command(flatten)]
     pub devices: DeviceArguments,
     /// Memory that preprocessed cases may take; the others are read again in every epoch [default: half of what is

@@ -16,12 +16,13 @@ use vesal_bundle::deploy_plan::Modality;
 use vesal_bundle::name;
 use vesal_files::regular;
 
+use crate::algorithms::{self, Algorithm};
 use crate::settings::{self, Overrides, suggest};
 use crate::yaml;
 use value::describe;
 
 /// Keys of `task.yaml` that are not overrides.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "name",
     "task",
     "modality",
@@ -31,6 +32,7 @@ const KEYS: [&str; 10] = [
     "class_names",
     "sigmoid",
     "num_fold",
+    "algos",
     "dicom",
 ];
 /// Largest task in bytes.
@@ -41,7 +43,7 @@ const SEGMENTATION: &str = "segmentation";
 /// What `task.yaml` says.
 ///
 /// **Definition**: `name`, `modality`, `datalist`, `dataroot` and `class_names` have to be there; `task` may be, and
-/// is `segmentation` then; so may `extra_modalities`, `sigmoid`, `num_fold`, `dicom` and every name in
+/// is `segmentation` then; so may `extra_modalities`, `sigmoid`, `num_fold`, `algos`, `dicom` and every name in
 /// [`Overrides::NAMES`].
 ///
 /// **Source**: Auto3DSeg's input file. Unlike there, a key that means nothing is an error, and what the user sets is
@@ -63,6 +65,8 @@ pub struct Task {
     pub classes: Classes,
     /// Number of folds, where the user wants another than the datalist's or 5.
     pub num_fold: Option<usize>,
+    /// Algorithms to train, `algos`; empty where the task names none.
+    pub algorithms: Vec<&'static Algorithm>,
     /// What the plan is to say about DICOM.
     pub dicom: DicomRules,
     /// Decisions that the user takes.
@@ -118,6 +122,8 @@ impl Task {
         });
         let classes = Classes::parse(class_names, sigmoid.transpose()?)?;
         let num_fold = entries.remove("num_fold").map(num_fold).transpose()?;
+        let algorithms = entries.remove("algos").filter(|value| !value.is_null());
+        let algorithms = algorithms.map_or(Ok(Vec::new()), algos)?;
         let further = extra_modalities.iter().map(|(key, _)| key.as_str());
         let dicom = entries.remove("dicom").filter(|value| !value.is_null());
         let dicom = dicom.map(|value| dicom::parse(value, further, &classes));
@@ -147,6 +153,7 @@ impl Task {
             dataroot,
             classes,
             num_fold,
+            algorithms,
             dicom,
             overrides,
         })
@@ -228,6 +235,17 @@ fn text(key: &'static str, value: Value) -> Result<String, TaskError> {
             expected: "a text",
         }),
     }
+}
+
+/// One name or a list of them.
+fn algos(value: Value) -> Result<Vec<&'static Algorithm>, TaskError> {
+    let names = match value {
+        Value::Sequence(names) => names,
+        name => vec![name],
+    };
+    let names = names.into_iter().map(|name| text("algos", name));
+    let names: Vec<_> = names.collect::<Result<_, _>>()?;
+    Ok(algorithms::parse(names.iter().map(String::as_str))?)
 }
 
 fn modality(key: &'static str, value: Value) -> Result<Modality, TaskError> {

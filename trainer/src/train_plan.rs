@@ -15,7 +15,7 @@ pub const FILE_NAME: &str = "train_plan.json";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainPlan {
-    /// Algorithm: `segresnet`.
+    /// Name of the algorithm.
     pub algorithm: String,
     pub network: NetworkConfig,
     /// Patch in voxels, `[X, Y, Z]`; equals the deploy plan's window.

@@ -6,9 +6,8 @@
 //! work.json               where the data are; from what each stage was made
 //! datastats.yaml          facts about all cases; datastats_by_case.yaml: about each
 //! findings.json           what is wrong or odd with them
-//! deploy_plan.json        what inference needs to know
-//! train_plan.json         what only training needs to know
-//! <algorithm>_<fold>/ ... one run per fold
+//! <algorithm>/            deploy_plan.json: what inference needs to know; train_plan.json: what only training needs to know
+//! <algorithm>_<fold>/ ... one run per algorithm and fold
 //! ```
 //!
 //! No file holds an absolute path: the data root in `work.json` starts from the work directory, so that both can move
@@ -18,24 +17,30 @@
 mod error;
 mod facts;
 mod memory;
+mod planning;
+mod plans;
 mod record;
+mod run_names;
 mod runs;
 mod stages;
 
 pub use error::{Fault, WorkError};
+pub use planning::{PlanOutcome, PlanReasons, Planning};
 pub use record::{AnalysisRecord, PlanRecord, WorkRecord};
+pub use run_names::RunNames;
 pub use stages::Made;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use vesal_bundle::deploy_plan;
-use vesal_bundle::work_dir::{self, run_name};
+use vesal_bundle::work_dir;
 use vesal_cases::datalist::Datalist;
 use vesal_files::{atomic, digest, document, regular};
 
-use crate::algorithms;
+use crate::algorithms::{self, Algorithm};
 use crate::analyze::findings::Findings;
 use crate::folds;
 use crate::planner::Budget;
@@ -69,6 +74,9 @@ const TRAIN_PLAN: &str = train_plan::FILE_NAME;
 pub struct Request<'a> {
     /// Task to set the directory up with.
     pub input: Option<&'a Path>,
+    /// Names of algorithms, instead of those that the task or the directory says; an empty list leaves it to the task
+    /// again.
+    pub algorithms: Option<&'a [String]>,
     /// Number of folds, when setting up.
     pub folds: Option<usize>,
     /// `NAME=VALUE` settings.
@@ -87,6 +95,8 @@ pub struct WorkDir {
     task: Task,
     datalist: Datalist,
     record: WorkRecord,
+    /// Algorithms of the command line, the task, or the default; at least one.
+    chosen: Vec<&'static Algorithm>,
 }
 
 impl WorkDir {
@@ -110,6 +120,14 @@ impl WorkDir {
             .settings
             .iter()
             .try_for_each(|text| settings.set_text(text))?;
+        let named = match request.algorithms {
+            Some(names) => names.to_vec(),
+            None => earlier
+                .as_ref()
+                .and_then(|record| record.algorithms.clone())
+                .unwrap_or_default(),
+        };
+        let named = algorithms::parse(named.iter().map(String::as_str))?;
         let remembered = earlier.as_ref().and_then(|record| record.host_memory_gib);
         let host_memory_gib = request.host_memory_gib.or(remembered);
         let mut work = match (request.input, earlier) {
@@ -133,6 +151,9 @@ impl WorkDir {
             }
         };
         work.record.host_memory_gib = host_memory_gib;
+        let names = named.iter().map(|algorithm| algorithm.name.to_owned());
+        work.record.algorithms = (!named.is_empty()).then(|| names.collect());
+        work.chosen = choose(named, &work.task);
         work.write_record()?;
         Ok(work)
     }
@@ -182,8 +203,8 @@ impl WorkDir {
         atomic::write_file(&path.join(TASK), &task_bytes, true)?;
         atomic::write_file(&path.join(DATALIST), &datalist.to_json(), true)?;
         let memory = earlier.as_ref().map(WorkRecord::budget).unwrap_or_default();
-        let (analysis, plan) = earlier
-            .map(|record| (record.analysis, record.plan))
+        let (analysis, plan, plans) = earlier
+            .map(|record| (record.analysis, record.plan, record.plans))
             .unwrap_or_default();
         let record = WorkRecord {
             dataroot: dataroot_text,
@@ -195,13 +216,18 @@ impl WorkDir {
             host_memory_gib: memory.host_memory_gib,
             analysis,
             plan,
+            algorithms: None,
+            plans,
+            skipped: BTreeMap::new(),
         };
+        let chosen = choose(Vec::new(), &task);
         Ok(Self {
             path: path.to_owned(),
             dataroot,
             task,
             datalist,
             record,
+            chosen,
         })
     }
 
@@ -217,12 +243,15 @@ impl WorkDir {
         let list = path.join(DATALIST);
         let datalist = Datalist::from_json(&read(&list)?, &dataroot, &task.further_keys())
             .map_err(|source| WorkError::Datalist { path: list, source })?;
+        let names = record.algorithms.iter().flatten().map(String::as_str);
+        let chosen = choose(algorithms::parse(names)?, &task);
         Ok(Self {
             path: path.to_owned(),
             dataroot,
             task,
             datalist,
             record,
+            chosen,
         })
     }
 
@@ -246,12 +275,6 @@ impl WorkDir {
         &self.path
     }
 
-    /// Whether a folder of this name in a work directory is a run.
-    pub fn is_run(name: &str) -> bool {
-        name.strip_prefix(algorithms::DEFAULT.name)
-            .is_some_and(|rest| rest.starts_with('_'))
-    }
-
     /// Names of the classes to segment.
     pub fn class_names(&self) -> &[String] {
         self.task.classes.names()
@@ -263,7 +286,7 @@ impl WorkDir {
     pub fn findings(&self) -> Result<Findings, WorkError> {
         match document::read(&self.findings_path()) {
             Err(error) if error.is_absent() => Err(WorkError::StageMissing {
-                missing: FINDINGS,
+                missing: FINDINGS.to_owned(),
                 command: "vesal-train analyze",
             }),
             other => Ok(other?),
@@ -280,11 +303,6 @@ impl WorkDir {
         self.record.analysis.is_some()
     }
 
-    /// Whether there are plans.
-    pub fn is_planned(&self) -> bool {
-        self.record.plan.is_some()
-    }
-
     /// The memory to plan for.
     pub fn budget(&self) -> Budget {
         self.record.budget()
@@ -298,11 +316,6 @@ impl WorkDir {
         self.record.device_memory_source = budget.source;
         self.record.host_memory_gib = budget.host_memory_gib;
         self.write_record()
-    }
-
-    /// The run directory of a fold.
-    pub fn run_dir(&self, fold: usize) -> PathBuf {
-        self.path.join(run_name(algorithms::DEFAULT.name, fold))
     }
 
     fn write_record(&self) -> Result<(), WorkError> {
@@ -324,6 +337,13 @@ impl WorkDir {
             .ok()
             .map(|(_, sha256)| sha256)
     }
+}
+
+/// Algorithms that were named, or else those of the task, or the default.
+fn choose(named: Vec<&'static Algorithm>, task: &Task) -> Vec<&'static Algorithm> {
+    let sources = [named, task.algorithms.clone()];
+    let first = sources.into_iter().find(|source| !source.is_empty());
+    first.unwrap_or_else(|| vec![algorithms::DEFAULT])
 }
 
 /// The data root as an absolute path.

@@ -1,11 +1,19 @@
 //! The contract of a work directory: what the trainer leaves there for other programs.
 //!
 //! ```text
-//! work.json                   folds to train, beside what only the trainer reads
-//! <algorithm>_<fold>/run.json the record of a finished run, see [`run_record`](crate::run_record)
+//! work.json                    folds to train, beside what only the trainer reads
+//! <algorithm>/deploy_plan.json what inference needs to know of what the algorithm trains
+//! <algorithm>_<fold>/run.json  the record of a finished run, see [`run_record`](crate::run_record)
 //! ```
+//!
+//! Run records name the plan that they were trained under: in work directories of before there were several algorithms,
+//! it lies beside `work.json`.
+
+use std::fmt;
+use std::str::FromStr;
 
 use serde::Deserialize;
+use thiserror::Error;
 use vesal_files::VersionedDocument;
 
 /// File name of the work directory's record.
@@ -24,7 +32,80 @@ impl VersionedDocument for WorkFolds {
     const MAX_BYTES: u64 = 64 << 20;
 }
 
-/// Name of the directory of a run.
-pub fn run_name(algorithm: &str, fold: usize) -> String {
-    format!("{algorithm}_{fold}")
+/// A run: an algorithm, trained on all folds but one. Its text is the name of its directory, `<algorithm>_<fold>`.
+///
+/// ```
+/// use vesal_bundle::work_dir::RunId;
+///
+/// let run: RunId = "segresnet_3".parse().unwrap();
+/// assert_eq!((run.algorithm.as_str(), run.fold), ("segresnet", 3));
+/// assert_eq!(run.to_string(), "segresnet_3");
+/// assert!("segresnet_03".parse::<RunId>().is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RunId {
+    pub algorithm: String,
+    /// Fold held out.
+    pub fold: usize,
+}
+
+impl RunId {
+    pub fn new(algorithm: impl Into<String>, fold: usize) -> Self {
+        Self {
+            algorithm: algorithm.into(),
+            fold,
+        }
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}", self.algorithm, self.fold)
+    }
+}
+
+/// A text that names no run.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{found:?} names no run, expected `<algorithm>_<fold>`")]
+pub struct RunIdError {
+    pub found: String,
+}
+
+impl FromStr for RunId {
+    type Err = RunIdError;
+
+    fn from_str(text: &str) -> Result<Self, RunIdError> {
+        let run = text.rsplit_once('_').and_then(|(algorithm, fold)| {
+            let run = Self::new(algorithm, fold.parse().ok()?);
+            // One run has one name: no sign, no leading zero.
+            (!algorithm.is_empty() && run.to_string() == text).then_some(run)
+        });
+        run.ok_or_else(|| RunIdError { found: text.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_has_one_name() {
+        for (algorithm, fold) in [("segresnet", 0), ("segresnet2d", 11), ("a_b", 2)] {
+            let run = RunId::new(algorithm, fold);
+            assert_eq!(run.to_string().parse(), Ok(run));
+        }
+        for found in [
+            "",
+            "segresnet",
+            "segresnet_",
+            "_1",
+            "segresnet_+1",
+            "segresnet_01",
+            "segresnet_1_long",
+            "segresnet_99999999999999999999",
+        ] {
+            let found = found.to_owned();
+            assert_eq!(found.parse::<RunId>(), Err(RunIdError { found }));
+        }
+    }
 }

@@ -41,6 +41,23 @@ pub fn find(name: &str) -> Result<&'static Algorithm, UnknownAlgorithm> {
     })
 }
 
+/// The algorithms of these names, each once, in their order. A text may hold several, with commas between them.
+///
+/// **Errors**: [`UnknownAlgorithm`].
+pub fn parse<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<Vec<&'static Algorithm>, UnknownAlgorithm> {
+    let mut found = Vec::new();
+    let names = names.into_iter().flat_map(|names| names.split(','));
+    for name in names.filter(|name| !name.trim().is_empty()) {
+        let algorithm = find(name)?;
+        if !found.contains(&algorithm) {
+            found.push(algorithm);
+        }
+    }
+    Ok(found)
+}
+
 /// A name that no algorithm has.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct UnknownAlgorithm {

@@ -4,9 +4,10 @@ use std::thread::available_parallelism;
 
 use vesal_cli::stdout::print;
 use vesal_cli::{Exit, Failure, stderr};
+use vesal_trainer::algorithms::Algorithm;
 use vesal_trainer::fit::TrainDevice;
 use vesal_trainer::memory;
-use vesal_trainer::work_dir::{Made, WorkDir, WorkError};
+use vesal_trainer::work_dir::{Made, PlanOutcome, Planning, WorkDir, WorkError};
 
 use super::failure::failure;
 use super::fit::{Trainings, max_ram_bytes};
@@ -38,30 +39,45 @@ pub fn run(arguments: &AutoArguments) -> Result<Exit, Failure> {
         false,
     )?;
     let excluded = analyze_cases(&mut work)?;
-    let (made, plans) = work
+    let plannings = work
         .plan(false)
         .map_err(|error| failure(error).attempting("cannot plan"))?;
-    let plan = plans.train;
-    let state = if made == Made::Now {
-        "planned"
-    } else {
-        "planned before"
-    };
-    stderr::say(format!(
-        "{state}: patches of {:?} voxels, {} epochs; `vesal-train plan --explain` tells why",
-        plan.roi_size, plan.num_epochs
-    ));
-    let slots = slots(&work, arguments, folds.len())?;
-    let trainings = Trainings::new(
-        &work,
-        max_ram_bytes(arguments.settings.max_ram),
-        slots.len(),
-    )?;
-    if !trainings.fit_all(&folds, &slots)? {
+    tell(&plannings);
+    let algorithms = work.chosen().map_err(failure)?;
+    let runs = work.runs_of(&algorithms, &folds);
+    let slots = slots(&work, arguments, &algorithms, runs.len())?;
+    let max_ram = max_ram_bytes(arguments.settings.max_ram);
+    let trainings = Trainings::new(&work, &runs, max_ram, slots.len())?;
+    if !trainings.fit_all(&runs, &slots)? {
         return Ok(Exit::Interrupted);
     }
-    print(&score_table(&work, &folds)?)?;
+    print(&score_table(&work, &runs)?)?;
     Ok(exit(&excluded))
+}
+
+/// Says what was planned, and which algorithms were skipped.
+fn tell(plannings: &[Planning]) {
+    for Planning { algorithm, outcome } in plannings {
+        let name = match plannings {
+            [_] => String::new(),
+            _ => format!("{}: ", algorithm.name),
+        };
+        let (made, plan) = match outcome {
+            PlanOutcome::Planned { made, plans } => (made, &plans.train),
+            PlanOutcome::Skipped { reason } => {
+                stderr::note(format!("{name}skipped, because {reason}"));
+                continue;
+            }
+        };
+        let state = match made {
+            Made::Now => "planned",
+            Made::Before => "planned before",
+        };
+        stderr::say(format!(
+            "{name}{state}: patches of {:?} voxels, {} epochs; `vesal-train plan --explain` tells why",
+            plan.roi_size, plan.num_epochs
+        ));
+    }
 }
 
 /// Cores that a fold should have where several train at once.
@@ -71,7 +87,8 @@ const CORES: usize = 4;
 fn slots(
     work: &WorkDir,
     arguments: &AutoArguments,
-    folds: usize,
+    algorithms: &[&Algorithm],
+    runs: usize,
 ) -> Result<Vec<TrainDevice>, Failure> {
     let devices = arguments.device.all();
     let each = match arguments.parallel_folds {
@@ -80,13 +97,16 @@ fn slots(
         ParallelFolds::Auto if devices != [TrainDevice::Cpu] => 1,
         ParallelFolds::Auto => {
             let budget = max_ram_bytes(arguments.settings.max_ram).or_else(memory::cases_budget);
-            let fold_bytes = work.fold_bytes().map_err(failure)?;
-            let fit = budget.map_or(folds, |bytes| (bytes as f64 / fold_bytes.max(1.0)) as usize);
+            let mut fold_bytes = 1.0_f64;
+            for algorithm in algorithms {
+                fold_bytes = fold_bytes.max(work.fold_bytes(algorithm).map_err(failure)?);
+            }
+            let fit = budget.map_or(runs, |bytes| (bytes as f64 / fold_bytes) as usize);
             let cores = available_parallelism().map_or(1, |cores| cores.get());
             fit.min(cores / CORES)
         }
     };
-    let slots = (each.max(1) * devices.len()).min(folds).max(1);
+    let slots = (each.max(1) * devices.len()).min(runs).max(1);
     if slots > devices.len() {
         stderr::say(format!("{slots} folds at once"));
     }

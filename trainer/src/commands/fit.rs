@@ -6,34 +6,46 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use indicatif::MultiProgress;
+use vesal_bundle::work_dir::RunId;
 use vesal_cli::stdout::print;
 use vesal_cli::{Exit, Failure, stderr};
+use vesal_trainer::algorithms;
 use vesal_trainer::fit::{self, FitOutcome, TrainDevice, TrainDevices};
 use vesal_trainer::memory;
-use vesal_trainer::work_dir::WorkDir;
+use vesal_trainer::work_dir::{RunNames, WorkDir};
 
 use super::failure::{failure, fit_failure};
 use super::progress::FitProgress;
 use super::scores::score_table;
 use crate::cli::FitArguments;
 
-/// Trains one fold and prints its score.
+/// Trains one fold by each algorithm, and prints the scores.
 pub fn run(arguments: &FitArguments) -> Result<Exit, Failure> {
     let attempt = || format!("cannot train fold {}", arguments.fold);
+    let failed = |error| failure(error).attempting(attempt());
     let work = WorkDir::open(&arguments.work.work_dir, arguments.work.dataroot.as_deref())
-        .map_err(|error| failure(error).attempting(attempt()))?;
-    let trainings = Trainings::new(&work, max_ram_bytes(arguments.max_ram), 1)?;
-    if !trainings.fit(arguments.fold, arguments.devices.device.clone())? {
-        return Ok(Exit::Interrupted);
+        .map_err(failed)?;
+    let algorithms = match &arguments.algorithms {
+        Some(names) => algorithms::parse(names.iter().map(String::as_str))
+            .map_err(|error| failed(error.into()))?,
+        None => work.chosen().map_err(failed)?,
+    };
+    let runs = work.runs_of(&algorithms, &[arguments.fold]);
+    let trainings = Trainings::new(&work, &runs, max_ram_bytes(arguments.max_ram), 1)?;
+    for run in &runs {
+        if !trainings.fit(run, arguments.devices.device.clone())? {
+            return Ok(Exit::Interrupted);
+        }
     }
-    print(&score_table(&work, &[arguments.fold])?)?;
+    print(&score_table(&work, &runs)?)?;
     Ok(Exit::Success)
 }
 
-/// Trainings of folds of one work directory, one after the other or several at once.
+/// Trainings of one work directory, one after the other or several at once.
 #[derive(Debug)]
 pub struct Trainings<'a> {
     work: &'a WorkDir,
+    names: RunNames,
     max_ram_bytes: Option<u64>,
     at_once: u64,
     stop: Arc<AtomicBool>,
@@ -41,14 +53,16 @@ pub struct Trainings<'a> {
 }
 
 impl<'a> Trainings<'a> {
-    /// Trainings that Ctrl-C stops, and that share this memory for cases, or else the default, when so many run at once.
+    /// Trainings of runs that Ctrl-C stops, and that share this memory for cases, or else the default, when so many run at once.
     pub fn new(
         work: &'a WorkDir,
+        runs: &[RunId],
         max_ram_bytes: Option<u64>,
         at_once: usize,
     ) -> Result<Self, Failure> {
         Ok(Self {
             work,
+            names: RunNames::among(runs),
             max_ram_bytes: max_ram_bytes.or_else(memory::cases_budget),
             at_once: at_once.max(1) as u64,
             stop: stop_on_interrupt()?,
@@ -56,15 +70,16 @@ impl<'a> Trainings<'a> {
         })
     }
 
-    /// Trains a fold; false where it was stopped.
-    pub fn fit(&self, fold: usize, devices: TrainDevices) -> Result<bool, Failure> {
-        let attempt = format!("cannot train fold {fold}");
+    /// Trains a run; false where it was stopped.
+    pub fn fit(&self, run: &RunId, devices: TrainDevices) -> Result<bool, Failure> {
+        let name = self.names.phrase(run);
+        let attempt = format!("cannot train {name}");
         let mut request = self
             .work
-            .fit_request(fold, devices, Arc::clone(&self.stop))
+            .fit_request(run, devices, Arc::clone(&self.stop))
             .map_err(|error| failure(error).attempting(attempt.clone()))?;
         request.max_ram_bytes = self.max_ram_bytes.map(|bytes| bytes / self.at_once);
-        let mut progress = FitProgress::new(fold, self.bars.clone());
+        let mut progress = FitProgress::new(name.clone(), self.bars.clone());
         let outcome = fit::run(&request, &mut progress);
         drop(progress);
         match outcome {
@@ -72,7 +87,7 @@ impl<'a> Trainings<'a> {
             Ok(FitOutcome::Stopped { epoch, step }) => {
                 self.bars.suspend(|| {
                     stderr::say(format!(
-                        "fold {fold} stopped after step {step} of epoch {epoch}: the same command goes on from there"
+                        "{name} stopped after step {step} of epoch {epoch}: the same command goes on from there"
                     ));
                 });
                 Ok(false)
@@ -81,18 +96,18 @@ impl<'a> Trainings<'a> {
         }
     }
 
-    /// Trains folds, one in each slot at a time, which has the device given; false where they were stopped.
+    /// Trains runs, one in each slot at a time, which has the device given; false where they were stopped.
     ///
     /// The first failure stops the others after a checkpoint.
-    pub fn fit_all(&self, folds: &[usize], slots: &[TrainDevice]) -> Result<bool, Failure> {
+    pub fn fit_all(&self, runs: &[RunId], slots: &[TrainDevice]) -> Result<bool, Failure> {
         let (next, finished) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let failure = Mutex::new(None);
         let fit_in_turn = |device: TrainDevice| {
             let _stop = StopOnPanic(&self.stop);
             while !self.stop.load(Ordering::Relaxed)
-                && let Some(&fold) = folds.get(next.fetch_add(1, Ordering::Relaxed))
+                && let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed))
             {
-                match self.fit(fold, device.into()) {
+                match self.fit(run, device.into()) {
                     Ok(true) => {
                         finished.fetch_add(1, Ordering::Relaxed);
                     }
@@ -113,7 +128,7 @@ impl<'a> Trainings<'a> {
         });
         match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(failure) => Err(failure),
-            None => Ok(finished.into_inner() == folds.len()),
+            None => Ok(finished.into_inner() == runs.len()),
         }
     }
 }

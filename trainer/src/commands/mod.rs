@@ -36,6 +36,7 @@ fn prepare(
     let request = Request {
         input: set_up.and_then(|set_up| set_up.input.as_deref()),
         folds: set_up.and_then(|set_up| set_up.folds),
+        algorithms: settings.and_then(|settings| settings.algorithms.as_deref()),
         settings: settings
             .map(|settings| settings.settings.as_slice())
             .unwrap_or_default(),

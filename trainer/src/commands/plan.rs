@@ -1,9 +1,10 @@
 //! `vesal-train plan`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use vesal_cli::stdout::{print, print_json};
 use vesal_cli::{Exit, Failure, Text, stderr};
 use vesal_trainer::planner::{Decision, Group};
+use vesal_trainer::work_dir::{PlanOutcome, Planning};
 
 use super::failure::failure;
 use super::{decide_memory, prepare};
@@ -22,20 +23,71 @@ pub fn run(arguments: &PlanArguments) -> Result<Exit, Failure> {
         &arguments.device,
         true,
     )?;
-    let (_, plans) = work
+    let plannings = work
         .plan(true)
         .map_err(|error| failure(error).attempting("cannot plan"))?;
     if arguments.json {
-        print_json(&json!({
-            "format": "vesal-decisions",
-            "format_version": 2,
-            "decisions": plans.reasons,
-        }))?;
+        print_json(&document(&plannings))?;
     } else if arguments.explain {
-        print(&explain(&plans.reasons))?;
+        print(&explanation(&plannings))?;
     }
-    stderr::say("wrote deploy_plan.json and train_plan.json");
+    for Planning { algorithm, outcome } in &plannings {
+        let name = algorithm.name;
+        match outcome {
+            PlanOutcome::Planned { .. } => {
+                stderr::say(format!(
+                    "wrote deploy_plan.json and train_plan.json to {name}/"
+                ));
+            }
+            PlanOutcome::Skipped { reason } => {
+                stderr::note(format!("{name}: skipped, because {reason}"));
+            }
+        }
+    }
     Ok(Exit::Success)
+}
+
+/// The decisions of an algorithm, or of several by their names.
+fn document(plannings: &[Planning]) -> Value {
+    let mut document = json!({"format": "vesal-decisions", "format_version": 2});
+    if let [Planning { outcome, .. }] = plannings {
+        if let PlanOutcome::Planned { plans, .. } = outcome {
+            document["decisions"] = json!(plans.reasons);
+        }
+        return document;
+    }
+    let of_algorithm = |Planning { algorithm, outcome }: &Planning| match outcome {
+        PlanOutcome::Planned { plans, .. } => {
+            json!({"algorithm": algorithm.name, "decisions": plans.reasons})
+        }
+        PlanOutcome::Skipped { reason } => {
+            json!({"algorithm": algorithm.name, "skipped": reason})
+        }
+    };
+    document["algorithms"] = plannings.iter().map(of_algorithm).collect();
+    document
+}
+
+/// The decisions of each algorithm, under its name where there are several.
+fn explanation(plannings: &[Planning]) -> Text {
+    let mut text = Text::new();
+    for Planning { algorithm, outcome } in plannings {
+        if plannings.len() > 1 {
+            if !text.as_str().is_empty() {
+                text.blank();
+            }
+            text.line(algorithm.name);
+        }
+        match outcome {
+            PlanOutcome::Planned { plans, .. } => {
+                text.append(explain(&plans.reasons));
+            }
+            PlanOutcome::Skipped { reason } => {
+                text.line(format!("  skipped, because {reason}"));
+            }
+        }
+    }
+    text
 }
 
 /// Every decision, its rule and its facts, by group.

@@ -33,7 +33,8 @@ impl Drop for AnalysisProgress {
 /// The bar of a training, among those of others.
 #[derive(Debug)]
 pub struct FitProgress {
-    fold: usize,
+    /// What the training is called.
+    name: String,
     bars: MultiProgress,
     bar: ProgressBar,
     start: Option<Start>,
@@ -74,10 +75,10 @@ impl std::fmt::Display for StepRate {
 }
 
 impl FitProgress {
-    /// A bar for the training of this fold.
-    pub fn new(fold: usize, bars: MultiProgress) -> Self {
+    /// A bar for the training of this name.
+    pub fn new(name: String, bars: MultiProgress) -> Self {
         Self {
-            fold,
+            name,
             bars,
             bar: ProgressBar::hidden(),
             start: None,
@@ -109,14 +110,14 @@ impl FitProgress {
         self.bar.finish_and_clear();
         self.bars.remove(&self.bar);
         self.bar = self.bars.add(bar(length, template));
-        self.bar.set_prefix(self.fold.to_string());
+        self.bar.set_prefix(self.name.clone());
     }
 }
 
 impl FitObserver for FitProgress {
     fn loading(&mut self, done: usize, total: usize) {
         if self.bar.is_hidden() && done <= 1 {
-            self.replace(total, "fold {prefix}: reading cases [{bar:30}] {pos}/{len}");
+            self.replace(total, "{prefix}: reading cases [{bar:30}] {pos}/{len}");
         }
         self.bar.set_position(done as u64);
     }
@@ -135,7 +136,7 @@ impl FitObserver for FitProgress {
         } = *start;
         self.replace(
             num_epochs * steps_per_epoch,
-            "fold {prefix} [{bar:30}] {msg} {eta} left",
+            "{prefix} [{bar:30}] {msg} {eta} left",
         );
         self.bar
             .set_position((epochs * steps_per_epoch + steps) as u64);
@@ -147,16 +148,16 @@ impl FitObserver for FitProgress {
             None => String::new(),
         };
         self.print(&format!(
-            "fold {}: {training_cases} cases to train, {validation_cases} to validate, {num_epochs} epochs of \
+            "{}: {training_cases} cases to train, {validation_cases} to validate, {num_epochs} epochs of \
              {steps_per_epoch} steps, {parameters} parameters{resumed}",
-            self.fold
+            self.name
         ));
         let cases = training_cases + validation_cases;
         if kept_cases < cases {
             self.print(&format!(
-                "fold {}: memory holds {kept_cases} of {cases} cases ({:.2} GiB), the others are read again in every \
+                "{}: memory holds {kept_cases} of {cases} cases ({:.2} GiB), the others are read again in every \
                  epoch; `--max-ram` allows more",
-                self.fold,
+                self.name,
                 kept_bytes as f64 / (1u64 << 30) as f64
             ));
         }
@@ -182,8 +183,8 @@ impl FitObserver for FitProgress {
         }
         let mark = if report.best { ", the best so far" } else { "" };
         self.print(&format!(
-            "fold {}: Dice {dice:.4} after epoch {}{mark}",
-            self.fold, report.score.epoch
+            "{}: Dice {dice:.4} after epoch {}{mark}",
+            self.name, report.score.epoch
         ));
     }
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use vesal_bundle::case_scores::{CaseScores, MeanScore};
+use vesal_bundle::case_scores::{CaseScore, CaseScores, MeanScore};
 use vesal_bundle::run_record::{FILE_NAME, RunRecord, Score};
+use vesal_bundle::work_dir::RunId;
 use vesal_cli::stdout::{print, print_json};
 use vesal_cli::{Columns, Exit, Failure, Text, stderr};
-use vesal_trainer::fit::{self, FitError};
-use vesal_trainer::work_dir::WorkDir;
+use vesal_trainer::fit::{self, RunScores};
+use vesal_trainer::work_dir::{RunNames, WorkDir};
 
 use super::failure::{failure, fit_failure};
 use crate::cli::ScoresArguments;
@@ -21,8 +22,9 @@ pub fn run(arguments: &ScoresArguments) -> Result<Exit, Failure> {
     };
     let work = WorkDir::open(&arguments.work_dir, None)
         .map_err(|error| failure(error).attempting(attempt()))?;
-    let scores =
-        scores_of(&work, work.folds()).map_err(|error| fit_failure(error).attempting(attempt()))?;
+    let scores = work
+        .scores(&work.runs())
+        .map_err(|error| fit_failure(error).attempting(attempt()))?;
     if scores.is_empty() {
         let hint = "`vesal-train status --work-dir DIR` shows what is trained".to_owned();
         return Err(Failure::new(
@@ -33,84 +35,132 @@ pub fn run(arguments: &ScoresArguments) -> Result<Exit, Failure> {
         .hint(hint));
     }
     let labels = fit::label_names(work.class_names(), &scores);
-    let absent: Vec<usize> = work
-        .folds()
-        .iter()
-        .copied()
-        .filter(|fold| scores.iter().all(|scores| scores.fold != *fold))
-        .collect();
     if arguments.json {
-        print_json(&document(&work, &scores, &absent))?;
+        print_json(&document(&work, &scores))?;
     } else {
         let mut text = case_table(&scores, &labels, arguments.worst);
         let rows: Vec<_> = scores
             .iter()
-            .map(|scores| (scores.fold, score(scores)))
+            .map(|scores| (scores.run.clone(), score(scores)))
             .collect();
-        let folds = render(&rows, Some(&out_of_fold(&scores)), &labels);
-        text.blank().append(folds);
+        let runs = render(&rows, &out_of_fold(&scores), &labels);
+        text.blank().append(runs);
         print(&text)?;
     }
-    if !absent.is_empty() {
-        stderr::note(format!(
-            "without the folds {absent:?}, which have no scores yet"
-        ));
+    for algorithm in work.algorithms() {
+        let absent = absent(&work, &scores, algorithm.name);
+        if !absent.is_empty() {
+            let of_algorithm = match work.algorithms().len() {
+                1 => String::new(),
+                _ => format!(" of {}", algorithm.name),
+            };
+            stderr::note(format!(
+                "without the folds {absent:?}{of_algorithm}, which have no scores yet"
+            ));
+        }
     }
     Ok(Exit::Success)
 }
 
-/// A table of every fold's validation Dice and, of several, the mean over the cases of all of them.
-pub fn score_table(work: &WorkDir, folds: &[usize]) -> Result<Text, Failure> {
-    let mut rows = Vec::with_capacity(folds.len());
-    for &fold in folds {
+/// A table of every run's validation Dice and, where an algorithm has several, the mean over the cases of all of them.
+pub fn score_table(work: &WorkDir, runs: &[RunId]) -> Result<Text, Failure> {
+    let names = RunNames::among(runs);
+    let mut rows = Vec::with_capacity(runs.len());
+    for run in runs {
         let record: RunRecord =
-            RunRecord::read(&work.run_dir(fold).join(FILE_NAME)).map_err(|error| {
+            RunRecord::read(&work.run_dir(run).join(FILE_NAME)).map_err(|error| {
                 Failure::new(Exit::Bundle, error)
-                    .attempting(format!("cannot read the score of fold {fold}"))
+                    .attempting(format!("cannot read the score of {}", names.phrase(run)))
             })?;
-        rows.push((fold, record.score));
+        rows.push((run.clone(), record.score));
     }
-    let scores = scores_of(work, folds).map_err(fit_failure)?;
-    let several = folds.len() > 1 && scores.len() == folds.len();
-    let all = several.then(|| out_of_fold(&scores));
-    Ok(render(&rows, all.as_ref(), work.class_names()))
+    let scores = work.scores(runs).map_err(fit_failure)?;
+    let mut all = out_of_fold(&scores);
+    let of = |algorithm: &str, run: &&RunId| run.algorithm == algorithm;
+    all.retain(|algorithm, _| {
+        let trained = runs.iter().filter(|run| of(algorithm, run)).count();
+        let scored = scores.iter().map(|scores| &scores.run);
+        trained > 1 && scored.filter(|run| of(algorithm, run)).count() == trained
+    });
+    Ok(render(&rows, &all, work.class_names()))
 }
 
-/// Scores by case of the folds that have them.
-fn scores_of(work: &WorkDir, folds: &[usize]) -> Result<Vec<CaseScores>, FitError> {
-    let scores = folds
-        .iter()
-        .map(|&fold| fit::scores(&work.run_dir(fold)))
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(scores.into_iter().flatten().collect())
+/// Folds for which the runs of an algorithm have no scores.
+fn absent(work: &WorkDir, scores: &[RunScores], algorithm: &str) -> Vec<usize> {
+    let has_scores = |fold: usize| {
+        let mut runs = scores.iter().map(|scores| &scores.run);
+        runs.any(|run| run.algorithm == algorithm && run.fold == fold)
+    };
+    let folds = work.folds().iter().copied();
+    folds.filter(|fold| !has_scores(*fold)).collect()
 }
 
-fn score(scores: &CaseScores) -> Score {
-    MeanScore::over(&scores.cases).at_epoch(scores.epoch)
+fn score(scores: &RunScores) -> Score {
+    MeanScore::over(&scores.scores.cases).at_epoch(scores.scores.epoch)
 }
 
-/// The mean over the cases of all folds, each scored by the training that held it out.
-fn out_of_fold(scores: &[CaseScores]) -> MeanScore {
-    MeanScore::over(scores.iter().flat_map(|scores| &scores.cases))
+/// Per algorithm the mean over the cases of all folds, each scored by the training that held it out.
+fn out_of_fold(scores: &[RunScores]) -> BTreeMap<String, MeanScore> {
+    let mut cases: BTreeMap<&str, Vec<&CaseScore>> = BTreeMap::new();
+    for scores in scores {
+        let of_algorithm = cases.entry(&scores.run.algorithm).or_default();
+        of_algorithm.extend(&scores.scores.cases);
+    }
+    let means = cases.into_iter().map(|(algorithm, cases)| {
+        let mean = MeanScore::over(cases);
+        (algorithm.to_owned(), mean)
+    });
+    means.collect()
 }
 
-fn document(work: &WorkDir, scores: &[CaseScores], absent: &[usize]) -> serde_json::Value {
+/// The mean over the cases of all folds, each scored by the best of the trainings that held it out.
+fn best_by_fold(scores: &[RunScores]) -> MeanScore {
+    let mut best: BTreeMap<usize, (f64, &CaseScores)> = BTreeMap::new();
+    for scores in scores {
+        let dice = score(scores).mean_dice;
+        let found = best.entry(scores.run.fold);
+        let found = found.or_insert((dice, &scores.scores));
+        if dice > found.0 {
+            *found = (dice, &scores.scores);
+        }
+    }
+    MeanScore::over(best.values().flat_map(|(_, scores)| &scores.cases))
+}
+
+fn document(work: &WorkDir, scores: &[RunScores]) -> serde_json::Value {
     let folds: Vec<_> = scores
         .iter()
         .map(|scores| {
             json!({
-                "fold": scores.fold,
-                "finished": work.run_dir(scores.fold).join(FILE_NAME).is_file(),
+                "algorithm": scores.run.algorithm,
+                "fold": scores.run.fold,
+                "finished": work.run_dir(&scores.run).join(FILE_NAME).is_file(),
                 "score": score(scores),
             })
         })
         .collect();
+    let algorithms = work.algorithms();
+    let of_all = out_of_fold(scores);
+    let without = |algorithm: &str| absent(work, scores, algorithm);
+    let by_algorithm: Vec<_> = algorithms
+        .iter()
+        .map(|algorithm| {
+            json!({
+                "algorithm": algorithm.name,
+                "out_of_fold": of_all.get(algorithm.name),
+                "folds_without_scores": without(algorithm.name),
+            })
+        })
+        .collect();
+    let mut nowhere = work.folds().to_vec();
+    nowhere.retain(|fold| scores.iter().all(|scores| scores.run.fold != *fold));
     let cases: Vec<_> = fit::worst_first(scores)
         .into_iter()
-        .map(|(fold, case)| {
+        .map(|(run, case)| {
             json!({
                 "case": case.case,
-                "fold": fold,
+                "algorithm": run.algorithm,
+                "fold": run.fold,
                 "mean_dice": case.mean_dice(),
                 "labels": case.labels,
             })
@@ -119,19 +169,25 @@ fn document(work: &WorkDir, scores: &[CaseScores], absent: &[usize]) -> serde_js
     json!({
         "format": "vesal-scores",
         "format_version": 1,
-        "out_of_fold": out_of_fold(scores),
+        "out_of_fold": best_by_fold(scores),
+        "algorithms": by_algorithm,
         "folds": folds,
-        "folds_without_scores": absent,
+        "folds_without_scores": nowhere,
         "cases": cases,
     })
 }
 
-fn case_table(scores: &[CaseScores], labels: &[String], worst: usize) -> Text {
+fn case_table(scores: &[RunScores], labels: &[String], worst: usize) -> Text {
     let cases = fit::worst_first(scores);
-    let mut rows = vec![["case", "fold", "mean Dice"].map(str::to_owned).to_vec()];
+    let names = RunNames::among(scores.iter().map(|scores| &scores.run));
+    let of_run = names.columns("algorithm", "fold");
+    let header = [vec!["case"], of_run, vec!["mean Dice"]].concat();
+    let mut rows = vec![header.into_iter().map(str::to_owned).collect::<Vec<_>>()];
     rows[0].extend(labels.iter().cloned());
-    for (fold, case) in cases.iter().take(worst) {
-        let mut row = vec![case.case.clone(), fold.to_string(), dice(case.mean_dice())];
+    for (run, case) in cases.iter().take(worst) {
+        let mut row = vec![case.case.clone()];
+        row.extend(names.cells(run));
+        row.push(dice(case.mean_dice()));
         let of_label = |label| case.labels.get(label).and_then(|score| score.dice);
         row.extend(labels.iter().map(|label| dice(of_label(label))));
         rows.push(row);
@@ -145,34 +201,25 @@ fn case_table(scores: &[CaseScores], labels: &[String], worst: usize) -> Text {
     text
 }
 
-fn render(scores: &[(usize, Score)], all: Option<&MeanScore>, labels: &[String]) -> Text {
-    let mut rows = vec![
-        ["fold", "cases", "epoch", "mean Dice"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+/// A table of runs, those of an algorithm together, and of the means over all cases of an algorithm.
+fn render(scores: &[(RunId, Score)], all: &BTreeMap<String, MeanScore>, labels: &[String]) -> Text {
+    let names = RunNames::among(scores.iter().map(|(run, _)| run));
+    let of_run = names.columns("algorithm", "fold");
+    let header = [of_run, vec!["cases", "epoch", "mean Dice"]].concat();
+    let mut rows = vec![header.into_iter().map(str::to_owned).collect::<Vec<_>>()];
     rows[0].extend(labels.iter().cloned());
-    for (fold, score) in scores {
+    for (index, (run, score)) in scores.iter().enumerate() {
         let epoch = score.epoch.to_string();
         let (mean, by_label) = (score.mean_dice, &score.dice_by_label);
-        rows.push(row(
-            &fold.to_string(),
-            score.cases,
-            &epoch,
-            mean,
-            by_label,
-            labels,
-        ));
-    }
-    if let Some(all) = all {
-        rows.push(row(
-            "all",
-            all.cases,
-            "",
-            all.mean_dice,
-            &all.dice_by_label,
-            labels,
-        ));
+        let name = names.cells(run);
+        rows.push(row(name, score.cases, &epoch, mean, by_label, labels));
+        let next = scores.get(index + 1).map(|(next, _)| &next.algorithm);
+        let is_last = next != Some(&run.algorithm);
+        if let (true, Some(all)) = (is_last, all.get(&run.algorithm)) {
+            let name = names.columns(run.algorithm.clone(), "all".to_owned());
+            let (mean, by_label) = (all.mean_dice, &all.dice_by_label);
+            rows.push(row(name, all.cases, "", mean, by_label, labels));
+        }
     }
     let mut text = Text::new();
     text.columns(&rows, Columns::Numbers);
@@ -180,19 +227,14 @@ fn render(scores: &[(usize, Score)], all: Option<&MeanScore>, labels: &[String])
 }
 
 fn row(
-    name: &str,
+    mut row: Vec<String>,
     cases: usize,
     epoch: &str,
     mean_dice: f64,
     dice_by_label: &BTreeMap<String, Option<f64>>,
     labels: &[String],
 ) -> Vec<String> {
-    let mut row = vec![
-        name.to_owned(),
-        cases.to_string(),
-        epoch.to_owned(),
-        dice(Some(mean_dice)),
-    ];
+    row.extend([cases.to_string(), epoch.to_owned(), dice(Some(mean_dice))]);
     let of_label = |label| dice_by_label.get(label).copied().flatten();
     row.extend(labels.iter().map(|label| dice(of_label(label))));
     row
@@ -204,11 +246,11 @@ fn dice(value: Option<f64>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use vesal_bundle::case_scores::{CaseScore, LabelScore};
+    use vesal_bundle::case_scores::LabelScore;
 
     use super::*;
 
-    fn scores(fold: usize, cases: &[(&str, [Option<f64>; 2])]) -> CaseScores {
+    fn scores(algorithm: &str, fold: usize, cases: &[(&str, [Option<f64>; 2])]) -> RunScores {
         let label = |dice| LabelScore {
             dice,
             truth_ml: 1.0,
@@ -218,19 +260,23 @@ mod tests {
             case: (*case).to_owned(),
             labels: [("a".to_owned(), label(*a)), ("b".to_owned(), label(*b))].into(),
         });
-        CaseScores {
-            fold,
-            epoch: 3,
-            epochs_trained: 4,
-            cases: cases.collect(),
+        RunScores {
+            run: RunId::new(algorithm, fold),
+            scores: CaseScores {
+                fold,
+                epoch: 3,
+                epochs_trained: 4,
+                cases: cases.collect(),
+            },
         }
     }
 
     #[test]
     fn cases_of_all_folds_count_alike_and_the_worst_comes_first() {
         let scores = [
-            scores(0, &[("p", [Some(0.5), None])]),
+            scores("segresnet", 0, &[("p", [Some(0.5), None])]),
             scores(
+                "segresnet",
                 1,
                 &[
                     ("q", [Some(0.75), Some(0.5)]),
@@ -250,14 +296,46 @@ mod tests {
         );
         let rows: Vec<_> = scores
             .iter()
-            .map(|scores| (scores.fold, score(scores)))
+            .map(|scores| (scores.run.clone(), score(scores)))
             .collect();
         assert_eq!(
-            render(&rows, Some(&out_of_fold(&scores)), &labels).as_str(),
+            render(&rows, &out_of_fold(&scores), &labels).as_str(),
             "fold  cases  epoch  mean Dice       a       b\n\
              0         1      3     0.5000  0.5000       -\n\
              1         3      3     0.6875  0.8750  0.5000\n\
              all       4            0.6250  0.7500  0.5000\n"
         );
+    }
+
+    #[test]
+    fn rows_of_several_algorithms_name_them() {
+        let labels = ["a".to_owned(), "b".to_owned()];
+        let scores = [
+            scores("one", 0, &[("p", [Some(0.5), None])]),
+            scores("one", 1, &[("q", [Some(1.0), None])]),
+            scores("two", 0, &[("p", [Some(0.75), None])]),
+        ];
+        assert_eq!(
+            case_table(&scores, &labels[..1], 2).as_str(),
+            "case  algorithm  fold  mean Dice       a\n\
+             p           one     0     0.5000  0.5000\n\
+             p           two     0     0.7500  0.7500\n\
+             and 1 better ones; `--worst N` shows N\n"
+        );
+        let rows: Vec<_> = scores
+            .iter()
+            .map(|scores| (scores.run.clone(), score(scores)))
+            .collect();
+        assert_eq!(
+            render(&rows, &out_of_fold(&scores), &labels[..1]).as_str(),
+            "algorithm  fold  cases  epoch  mean Dice       a\n\
+             one           0      1      3     0.5000  0.5000\n\
+             one           1      1      3     1.0000  1.0000\n\
+             one         all      2            0.7500  0.7500\n\
+             two           0      1      3     0.7500  0.7500\n\
+             two         all      1            0.7500  0.7500\n"
+        );
+        let best = best_by_fold(&scores);
+        assert_eq!((best.mean_dice, best.cases), (0.875, 2));
     }
 }

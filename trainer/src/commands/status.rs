@@ -1,10 +1,11 @@
 //! `vesal-train status`.
 
 use serde_json::{Value, json};
+use vesal_bundle::work_dir::RunId;
 use vesal_cli::stdout::{print, print_json};
 use vesal_cli::{Columns, Exit, Failure, Text};
 use vesal_trainer::fit::{RunStatus, state};
-use vesal_trainer::work_dir::WorkDir;
+use vesal_trainer::work_dir::{RunNames, WorkDir};
 
 use super::failure::failure;
 use crate::cli::StatusArguments;
@@ -14,21 +15,29 @@ pub fn run(arguments: &StatusArguments) -> Result<Exit, Failure> {
     let work = WorkDir::open(&arguments.work_dir, None).map_err(|error| {
         failure(error).attempting(format!("cannot show `{}`", arguments.work_dir.display()))
     })?;
+    let names = RunNames::among(&work.runs());
     let runs: Vec<_> = work
-        .folds()
-        .iter()
-        .map(|&fold| (fold, work.run_status(fold)))
+        .runs()
+        .into_iter()
+        .map(|run| {
+            let status = work.run_status(&run);
+            (run, status)
+        })
         .collect();
     if arguments.json {
         let runs: Vec<_> = runs
             .iter()
-            .map(|(fold, status)| json(*fold, status.as_ref()))
+            .map(|(run, status)| json(run, status.as_ref()))
             .collect();
         print_json(&json!({
             "format": "vesal-status",
             "format_version": 1,
             "analyzed": work.is_analyzed(),
             "planned": work.is_planned(),
+            "skipped": work.skipped().map(|(algorithm, reason)| json!({
+                "algorithm": algorithm.name,
+                "reason": reason,
+            })).collect::<Vec<_>>(),
             "runs": runs,
         }))?;
         return Ok(Exit::Success);
@@ -37,28 +46,28 @@ pub fn run(arguments: &StatusArguments) -> Result<Exit, Failure> {
     let mut text = Text::new();
     text.line(format!("analysis: {}", done(work.is_analyzed())));
     text.line(format!("plan: {}", done(work.is_planned())));
-    let header = [
-        "fold",
-        "state",
-        "epoch",
-        "best Dice",
-        "at epoch",
-        "steps/s",
-        "left",
-    ];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
-    rows.extend(
-        runs.iter()
-            .map(|(fold, status)| row(*fold, status.as_ref())),
-    );
+    for (algorithm, reason) in work.skipped() {
+        text.line(format!("{}: skipped, because {reason}", algorithm.name));
+    }
+    let header = ["state", "epoch", "best Dice", "at epoch", "steps/s", "left"];
+    let mut header = header.map(str::to_owned).to_vec();
+    let of_run = names.columns("algorithm", "fold");
+    header.splice(..0, of_run.into_iter().map(str::to_owned));
+    let mut rows = vec![header];
+    rows.extend(runs.iter().map(|(run, status)| {
+        let mut cells = names.cells(run);
+        cells.extend(row(status.as_ref()));
+        cells
+    }));
     text.columns(&rows, Columns::Numbers);
     print(&text)?;
     Ok(Exit::Success)
 }
 
-fn json(fold: usize, status: Option<&RunStatus>) -> Value {
+fn json(run: &RunId, status: Option<&RunStatus>) -> Value {
     json!({
-        "fold": fold,
+        "algorithm": run.algorithm,
+        "fold": run.fold,
         "state": state(status),
         "epoch": status.map_or(0, |status| status.epoch),
         "step": status.map_or(0, |status| status.step),
@@ -70,12 +79,11 @@ fn json(fold: usize, status: Option<&RunStatus>) -> Value {
     })
 }
 
-fn row(fold: usize, status: Option<&RunStatus>) -> Vec<String> {
+fn row(status: Option<&RunStatus>) -> Vec<String> {
     let cell = |text: &dyn Fn(&RunStatus) -> Option<String>| {
         status.and_then(text).unwrap_or_else(|| "-".to_owned())
     };
     vec![
-        fold.to_string(),
         state(status).to_owned(),
         cell(&|status| Some(format!("{}/{}", status.epoch, status.num_epochs))),
         cell(&|status| status.best_dice.map(|dice| format!("{dice:.4}"))),

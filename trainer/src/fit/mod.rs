@@ -47,7 +47,7 @@ pub use memory_shortfall::{CasesInMemory, MemoryShortfall, Suggestion};
 pub use observer::{FitObserver, Start, StepReport, ValidationReport};
 pub use predict::{HeldOut, predict_held_out};
 pub use request::{FitOutcome, FitRequest};
-pub use run_dir::{label_names, scores, worst_first};
+pub use run_dir::{RunScores, label_names, scores, worst_first};
 pub use status::{Extent, RunStatus, state, status};
 pub use tensor_file::TensorFileError;
 

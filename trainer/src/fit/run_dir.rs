@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use vesal_bundle::case_scores::{self, CaseScore, CaseScores};
 use vesal_bundle::run_record::{self, FileRef, RunRecord, Score};
+use vesal_bundle::work_dir::RunId;
 
 use super::checkpoint::{CHECKPOINT_FILE, CheckpointHead, Identity, WEIGHTS_FILE, WeightsHead};
 use super::events;
@@ -105,10 +106,17 @@ pub fn scores(run_dir: &Path) -> Result<Option<CaseScores>, TensorFileError> {
         }))
 }
 
+/// Scores by case, and whose they are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunScores {
+    pub run: RunId,
+    pub scores: CaseScores,
+}
+
 /// Names of the labels that any case was scored for: these first, in their order.
-pub fn label_names(first: &[String], scores: &[CaseScores]) -> Vec<String> {
+pub fn label_names(first: &[String], scores: &[RunScores]) -> Vec<String> {
     let mut names = first.to_vec();
-    let cases = scores.iter().flat_map(|scores| &scores.cases);
+    let cases = scores.iter().flat_map(|run| &run.scores.cases);
     for name in cases.flat_map(|case| case.labels.keys()) {
         if !names.contains(name) {
             names.push(name.clone());
@@ -117,11 +125,11 @@ pub fn label_names(first: &[String], scores: &[CaseScores]) -> Vec<String> {
     names
 }
 
-/// Cases with their folds, the worst first; those without any label last.
-pub fn worst_first(scores: &[CaseScores]) -> Vec<(usize, &CaseScore)> {
+/// Cases with the runs that held them out, the worst first; those without any label last.
+pub fn worst_first(scores: &[RunScores]) -> Vec<(&RunId, &CaseScore)> {
     let mut cases: Vec<_> = scores
         .iter()
-        .flat_map(|scores| scores.cases.iter().map(|case| (scores.fold, case)))
+        .flat_map(|run| run.scores.cases.iter().map(|case| (&run.run, case)))
         .collect();
     let dice = |case: &CaseScore| case.mean_dice().unwrap_or(f64::INFINITY);
     cases.sort_by(|(_, a), (_, b)| dice(a).total_cmp(&dice(b)));

@@ -60,7 +60,11 @@ pub fn export(
             paths.push(name);
             continue;
         }
-        if !(is_dir && WorkDir::is_run(&name)) {
+        if !(is_dir && WorkDir::is_own(&name)) {
+            continue;
+        }
+        if !WorkDir::is_run(&name) {
+            walk(work.path(), &name, MAX_DEPTH, &mut paths)?;
             continue;
         }
         let finished = work

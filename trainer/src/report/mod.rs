@@ -21,9 +21,8 @@ mod worst;
 pub use options::ReportOptions;
 
 use thiserror::Error;
-use vesal_bundle::case_scores::CaseScores;
 
-use crate::fit::{self, FitError};
+use crate::fit::FitError;
 use crate::work_dir::{WorkDir, WorkError};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,12 +48,7 @@ pub enum ReportError {
 /// **Errors**: [`ReportError`] for files that are there but cannot be read. Images that cannot be shown are no error.
 pub fn report(work: &WorkDir, options: &ReportOptions) -> Result<Report, ReportError> {
     let mut left_out = Vec::new();
-    let scores = work
-        .folds()
-        .iter()
-        .map(|&fold| fit::scores(&work.run_dir(fold)).map_err(FitError::from))
-        .collect::<Result<Vec<Option<CaseScores>>, _>>()?;
-    let scores: Vec<CaseScores> = scores.into_iter().flatten().collect();
+    let scores = work.scores(&work.runs())?;
     let sections = [
         summary::section(work, &scores),
         data::section(work)?,

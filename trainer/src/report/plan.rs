@@ -2,7 +2,7 @@
 
 use super::page::{Section, escaped, with_code};
 use crate::planner::{Decision, Group};
-use crate::work_dir::{WorkDir, WorkError};
+use crate::work_dir::{PlanReasons, WorkDir, WorkError};
 
 /// The decisions by group.
 pub fn section(work: &WorkDir) -> Result<Section, WorkError> {
@@ -12,13 +12,33 @@ pub fn section(work: &WorkDir) -> Result<Section, WorkError> {
         section.missing("There is no plan yet.", command);
         return Ok(section);
     }
-    let Some(decisions) = work.decisions()? else {
-        section.missing(
-            "The plan was made from other data stats, settings or rules than those of now, so its reasons cannot be told.",
-            command,
-        );
-        return Ok(section);
-    };
+    let plans = work.decisions()?;
+    let several = plans.len() > 1;
+    for PlanReasons {
+        algorithm,
+        decisions,
+    } in plans
+    {
+        let name = several.then_some(algorithm.name);
+        if let Some(name) = name {
+            section.heading(&format!("Algorithm {name}"));
+        }
+        match decisions {
+            Some(decisions) => tables(&mut section, &decisions, name),
+            None => section.missing(
+                "The plan was made from other data stats, settings or rules than those of now, so its reasons cannot be told.",
+                command,
+            ),
+        }
+    }
+    for (algorithm, reason) in work.skipped() {
+        section.note(&format!("{}: skipped, because {reason}.", algorithm.name));
+    }
+    Ok(section)
+}
+
+/// A table of each group of decisions, of the algorithm of this name where there are several.
+fn tables(section: &mut Section, decisions: &[Decision], algorithm: Option<&str>) {
     let set = decisions
         .iter()
         .filter(|decision| decision.is_set())
@@ -40,14 +60,17 @@ pub fn section(work: &WorkDir) -> Result<Section, WorkError> {
         }
         let name = group.to_string();
         let title = name[..1].to_uppercase() + &name[1..];
-        section.heading(&title);
+        let (heading, of_algorithm) = match algorithm {
+            None => (title, String::new()),
+            Some(algorithm) => (format!("{title}, {algorithm}"), format!(" of {algorithm}")),
+        };
+        section.heading(&heading);
         section.markup(&format!(
-            "<div class=\"wide\" role=\"region\" tabindex=\"0\" aria-label=\"Decisions: {name}\"><table><thead><tr>\
+            "<div class=\"wide\" role=\"region\" tabindex=\"0\" aria-label=\"Decisions{of_algorithm}: {name}\"><table><thead><tr>\
              <th scope=\"col\">Decision</th><th scope=\"col\">Value</th><th scope=\"col\">Rule</th>\
              <th scope=\"col\">Here</th></tr></thead><tbody>{rows}</tbody></table></div>"
         ));
     }
-    Ok(section)
 }
 
 fn row(decision: &Decision) -> String {

@@ -1,13 +1,14 @@
 //! Out-of-fold scores by label and case.
 
-use vesal_bundle::case_scores::{CaseScore, CaseScores, LabelScore, MeanScore};
+use vesal_bundle::case_scores::{CaseScore, LabelScore, MeanScore};
+use vesal_bundle::work_dir::RunId;
 
 use super::data::over_cases;
 use super::format::{dice, short};
 use super::page::{Section, figure};
 use super::plot::{self, Words};
-use crate::fit;
-use crate::work_dir::WorkDir;
+use crate::fit::{self, RunScores};
+use crate::work_dir::{RunNames, WorkDir};
 
 /// Labels with columns of their own in the table of cases.
 const LABELS: usize = 6;
@@ -17,7 +18,7 @@ const CASES: usize = 200;
 const ROWS: usize = 40;
 
 /// Distributions over cases, and cases with the worst first.
-pub fn section(work: &WorkDir, scores: &[CaseScores]) -> Section {
+pub fn section(work: &WorkDir, scores: &[RunScores]) -> Section {
     let mut section = Section::new("scores", "Scores");
     if scores.is_empty() {
         section.missing(
@@ -26,18 +27,53 @@ pub fn section(work: &WorkDir, scores: &[CaseScores]) -> Section {
         );
         return section;
     }
-    let absent: Vec<String> = work
-        .folds()
-        .iter()
-        .filter(|fold| scores.iter().all(|scores| scores.fold != **fold))
-        .map(usize::to_string)
-        .collect();
-    if !absent.is_empty() {
-        section.note(&format!("Without scores yet: fold {}.", absent.join(", ")));
+    let runs = work.runs();
+    let names = RunNames::among(&runs);
+    for algorithm in work.algorithms() {
+        let is_absent = |run: &&RunId| {
+            run.algorithm == algorithm.name && scores.iter().all(|scores| scores.run != **run)
+        };
+        let absent = runs.iter().filter(is_absent);
+        let absent: Vec<String> = absent.map(|run| run.fold.to_string()).collect();
+        if !absent.is_empty() {
+            let of_algorithm = match names.several_algorithms() {
+                true => format!("{} ", algorithm.name),
+                false => String::new(),
+            };
+            let folds = absent.join(", ");
+            section.note(&format!("Without scores yet: {of_algorithm}fold {folds}."));
+        }
     }
     let labels = fit::label_names(work.class_names(), scores);
+    for algorithm in work.algorithms() {
+        let own = scores.iter();
+        let own: Vec<RunScores> = own
+            .filter(|scores| scores.run.algorithm == algorithm.name)
+            .cloned()
+            .collect();
+        if !own.is_empty() {
+            let name = names.several_algorithms().then_some(algorithm.name);
+            of_labels(&mut section, &own, &labels, name);
+        }
+    }
+    section.heading("Cases, worst first");
+    case_table(&mut section, &fit::worst_first(scores), &labels, names);
+    section
+}
+
+/// Dice of each label over the held-out cases of one algorithm, with its name where there are several.
+fn of_labels(
+    section: &mut Section,
+    scores: &[RunScores],
+    labels: &[String],
+    algorithm: Option<&str>,
+) {
+    let of_algorithm = algorithm.map_or_else(String::new, |name| format!(", {name}"));
+    if let Some(name) = algorithm {
+        section.heading(&format!("Algorithm {name}"));
+    }
     let cases = fit::worst_first(scores);
-    let all = MeanScore::over(scores.iter().flat_map(|scores| &scores.cases));
+    let all = MeanScore::over(scores.iter().flat_map(|run| &run.scores.cases));
     let values = |label: &str| -> Vec<f64> {
         cases
             .iter()
@@ -61,7 +97,7 @@ pub fn section(work: &WorkDir, scores: &[CaseScores]) -> Section {
         })
         .collect();
     section.table(
-        "Dice of each label over held-out cases",
+        &format!("Dice of each label over held-out cases{of_algorithm}"),
         &["Label", "Cases", "Mean", "Worst", "Median", "Best"],
         &rows,
     );
@@ -70,8 +106,9 @@ pub fn section(work: &WorkDir, scores: &[CaseScores]) -> Section {
         .take(ROWS)
         .map(|label| (label.clone(), values(label)))
         .collect();
+    let title = format!("Out-of-fold Dice of each label{of_algorithm}");
     let words = Words {
-        title: "Out-of-fold Dice of each label",
+        title: &title,
         x: "Dice",
         y: "",
     };
@@ -85,15 +122,24 @@ pub fn section(work: &WorkDir, scores: &[CaseScores]) -> Section {
             &plot::strips(words, &strips, Some([0.0, 1.0])),
             &plot::strips_caption(cases.len()),
         ),
-        over_cases("Mean Dice of cases", "Dice", &means, 0, caption),
+        over_cases(
+            &format!("Mean Dice of cases{of_algorithm}"),
+            "Dice",
+            &means,
+            0,
+            caption,
+        ),
     ]);
-    section.heading("Cases, worst first");
-    case_table(&mut section, &cases, &labels);
-    section
 }
 
-fn case_table(section: &mut Section, cases: &[(usize, &CaseScore)], labels: &[String]) {
-    let mut header = vec!["Case", "Fold", "Mean Dice"];
+fn case_table(
+    section: &mut Section,
+    cases: &[(&RunId, &CaseScore)],
+    labels: &[String],
+    names: RunNames,
+) {
+    let of_run = names.columns("Algorithm", "Fold");
+    let mut header = [vec!["Case"], of_run, vec!["Mean Dice"]].concat();
     if labels.len() <= LABELS {
         header.extend(labels.iter().map(String::as_str));
     } else {
@@ -103,8 +149,10 @@ fn case_table(section: &mut Section, cases: &[(usize, &CaseScore)], labels: &[St
     let rows: Vec<Vec<String>> = cases
         .iter()
         .take(CASES)
-        .map(|(fold, case)| {
-            let mut row = vec![case.case.clone(), fold.to_string(), dice(case.mean_dice())];
+        .map(|(run, case)| {
+            let mut row = vec![case.case.clone()];
+            row.extend(names.cells(run));
+            row.push(dice(case.mean_dice()));
             if labels.len() <= LABELS {
                 let of_label = |label| case.labels.get(label).and_then(|score| score.dice);
                 row.extend(labels.iter().map(|label| dice(of_label(label))));

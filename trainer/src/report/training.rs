@@ -4,7 +4,7 @@ use super::format::short;
 use super::page::{Section, figure};
 use super::plot::{self, COLORS, Curve, Words};
 use crate::fit::{self, Curves, FitError};
-use crate::work_dir::WorkDir;
+use crate::work_dir::{RunNames, WorkDir};
 
 /// Points of a curve.
 const POINTS: usize = 300;
@@ -16,30 +16,40 @@ const LABELS: usize = COLORS - 2;
 /// Loss, Dice and learning rate of each fold.
 pub fn section(work: &WorkDir) -> Result<Section, FitError> {
     let mut section = Section::new("training", "Training");
-    let mut rate = None;
-    let mut any = false;
-    for &fold in work.folds() {
-        let curves = fit::curves(&work.run_dir(fold))?;
+    let runs = work.runs();
+    let names = RunNames::among(&runs);
+    // One for each algorithm: all its folds follow the same schedule.
+    let mut rates: Vec<(&str, String)> = Vec::new();
+    for run in &runs {
+        let curves = fit::curves(&work.run_dir(run))?;
         if curves.steps.is_empty() {
             continue;
         }
-        any = true;
-        section.heading(&format!("Fold {fold}"));
-        let mut plots = vec![loss(&curves, fold)];
-        plots.extend(validation(&curves, fold));
+        let name = names.phrase(run);
+        let title = match names.several_algorithms() {
+            true => name.clone(),
+            false => format!("Fold {}", run.fold),
+        };
+        section.heading(&title);
+        let mut plots = vec![loss(&curves, &name)];
+        plots.extend(validation(&curves, &name));
         section.gallery(&plots);
-        rate.get_or_insert_with(|| learning_rate(&curves, fold));
-    }
-    match rate {
-        Some(rate) => {
-            section.heading("Learning rate");
-            section.gallery(&[rate]);
+        if rates
+            .iter()
+            .all(|(algorithm, _)| *algorithm != run.algorithm)
+        {
+            rates.push((&run.algorithm, learning_rate(&curves, &name)));
         }
-        None if !any => section.missing(
+    }
+    if rates.is_empty() {
+        section.missing(
             "No fold has been trained yet.",
             "vesal-train auto --work-dir DIR",
-        ),
-        None => {}
+        );
+    } else {
+        section.heading("Learning rate");
+        let plots: Vec<_> = rates.into_iter().map(|(_, plot)| plot).collect();
+        section.gallery(&plots);
     }
     Ok(section)
 }
@@ -73,7 +83,7 @@ fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
         .collect()
 }
 
-fn loss(curves: &Curves, fold: usize) -> String {
+fn loss(curves: &Curves, name: &str) -> String {
     let points = over_epochs(curves, |row| row.loss);
     let curve = |points, is_faint| Curve {
         name: String::new(),
@@ -81,7 +91,7 @@ fn loss(curves: &Curves, fold: usize) -> String {
         color: 0,
         is_faint,
     };
-    let title = format!("Loss, fold {fold}");
+    let title = format!("Loss, {name}");
     let words = Words {
         title: &title,
         x: "epochs",
@@ -95,7 +105,7 @@ fn loss(curves: &Curves, fold: usize) -> String {
     )
 }
 
-fn validation(curves: &Curves, fold: usize) -> Option<String> {
+fn validation(curves: &Curves, name: &str) -> Option<String> {
     let rows = &curves.validations;
     let best = rows.iter().max_by(|a, b| {
         a.mean_dice
@@ -138,7 +148,7 @@ fn validation(curves: &Curves, fold: usize) -> Option<String> {
         color: COLORS - 1,
         is_faint: false,
     });
-    let title = format!("Validation Dice, fold {fold}");
+    let title = format!("Validation Dice, {name}");
     let words = Words {
         title: &title,
         x: "epoch",
@@ -154,8 +164,8 @@ fn validation(curves: &Curves, fold: usize) -> Option<String> {
     Some(figure(&plot::curves(words, &drawn, true), &caption))
 }
 
-fn learning_rate(curves: &Curves, fold: usize) -> String {
-    let title = format!("Learning rate, fold {fold}");
+fn learning_rate(curves: &Curves, name: &str) -> String {
+    let title = format!("Learning rate, {name}");
     let words = Words {
         title: &title,
         x: "epochs",

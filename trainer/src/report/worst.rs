@@ -4,15 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use vesal_bundle::case_scores::{CaseScore, CaseScores};
+use vesal_bundle::case_scores::CaseScore;
+use vesal_bundle::work_dir::RunId;
 
 use super::format::{chain, count, dice, short};
 use super::options::ReportOptions;
 use super::page::{Section, escaped, figure};
 use super::png::LINES;
 use super::slice::{Scan, SliceError};
-use crate::fit::{self, HeldOut};
-use crate::work_dir::WorkDir;
+use crate::fit::{self, HeldOut, RunScores};
+use crate::work_dir::{RunNames, WorkDir};
 
 /// Colors of outlines: truth and prediction.
 const TRUTH: usize = 0;
@@ -21,7 +22,7 @@ const PREDICTION: usize = 1;
 /// Slices where truth and prediction differ most.
 pub fn section(
     work: &WorkDir,
-    scores: &[CaseScores],
+    scores: &[RunScores],
     options: &ReportOptions,
     left_out: &mut Vec<String>,
 ) -> Section {
@@ -44,7 +45,8 @@ pub fn section(
         return section;
     }
     let all = fit::worst_first(scores);
-    let worst: Vec<(usize, &CaseScore)> = all
+    let names = RunNames::among(scores.iter().map(|scores| &scores.run));
+    let worst: Vec<(&RunId, &CaseScore)> = all
         .into_iter()
         .filter(|(_, case)| case.mean_dice().is_some())
         .take(options.worst)
@@ -58,22 +60,22 @@ pub fn section(
         (LINES[PREDICTION], "prediction"),
         ([255; 3], "both"),
     ]);
-    let mut pictures: HashMap<&str, String> = HashMap::new();
-    for scores in scores {
-        let of_fold: Vec<&str> = worst
+    let mut pictures: HashMap<(&RunId, &str), String> = HashMap::new();
+    for run in scores.iter().map(|scores| &scores.run) {
+        let of_run: Vec<&str> = worst
             .iter()
-            .filter(|(fold, _)| *fold == scores.fold)
+            .filter(|(own, _)| *own == run)
             .map(|(_, case)| case.case.as_str())
             .collect();
-        if of_fold.is_empty() {
+        if of_run.is_empty() {
             continue;
         }
         let stop = Arc::new(AtomicBool::new(false));
-        let fold = scores.fold;
         let mut failed = |error: &dyn std::error::Error| {
-            left_out.push(format!("worst cases of fold {fold}: {}", chain(error)));
+            let name = names.phrase(run);
+            left_out.push(format!("worst cases of {name}: {}", chain(error)));
         };
-        let request = match work.fit_request(fold, options.devices.clone(), stop) {
+        let request = match work.fit_request(run, options.devices.clone(), stop) {
             Ok(request) => request,
             Err(error) => {
                 failed(&error);
@@ -81,11 +83,11 @@ pub fn section(
             }
         };
         let mut unseen = None;
-        let done = fit::predict_held_out(&request, &of_fold, |held_out| {
-            let name = of_fold.iter().find(|name| **name == held_out.case.id);
+        let done = fit::predict_held_out(&request, &of_run, |held_out| {
+            let name = of_run.iter().find(|name| **name == held_out.case.id);
             match (name, draw(held_out)) {
                 (Some(name), Ok(drawn)) => {
-                    pictures.insert(name, drawn);
+                    pictures.insert((run, name), drawn);
                 }
                 (_, Err(error)) => unseen = Some(error),
                 (None, Ok(_)) => {}
@@ -98,10 +100,11 @@ pub fn section(
             failed(&error);
         }
     }
-    for (fold, case) in worst {
+    for (run, case) in worst {
         let name = case.case.as_str();
         section.heading(&format!(
-            "{name} (fold {fold}): mean Dice {}",
+            "{name} ({}): mean Dice {}",
+            names.phrase(run),
             dice(case.mean_dice())
         ));
         let labels: Vec<String> = case
@@ -117,7 +120,7 @@ pub fn section(
             })
             .collect();
         section.paragraph(&format!("{}.", labels.join("; ")));
-        match pictures.get(name) {
+        match pictures.get(&(run, name)) {
             Some(drawn) => {
                 section.markup(&format!("<div class=\"gallery pictures\">{drawn}</div>"));
             }

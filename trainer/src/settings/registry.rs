@@ -106,6 +106,14 @@ settings! {
         search: Search::All,
     }
 
+    /// Whether algorithms that are not for the cases are skipped.
+    allow_skip: bool => ALLOW_SKIP "allow_skip"
+        default(true, "yes: planning says which, and why") {
+        category: Data,
+        example: "false",
+        same_run: |_| {},
+    }
+
     /// Whether images are resampled.
     resample: bool => RESAMPLE "resample"
         rule("yes where spacings of cases are below 0.5 or above 1.5 times the target") {

@@ -8,6 +8,7 @@ use vesal_bundle::dicom_rules::RulesError;
 use vesal_bundle::name::NameError;
 
 use super::ClassError;
+use crate::algorithms::UnknownAlgorithm;
 use crate::settings::{OverrideError, suggest};
 use crate::yaml::YamlReadError;
 
@@ -62,6 +63,9 @@ pub enum TaskError {
     /// What it says about DICOM does not fit the rest of it.
     #[error("`dicom` of the task is unusable")]
     Dicom { source: RulesError },
+    /// `algos` names an algorithm that does not exist.
+    #[error("cannot use `algos` of the task")]
+    Algorithm(#[from] UnknownAlgorithm),
     /// An override that cannot be used.
     #[error(transparent)]
     Override(#[from] OverrideError),

@@ -1,5 +1,6 @@
 //! Why a work directory cannot be used.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
@@ -7,6 +8,7 @@ use thiserror::Error;
 use vesal_cases::datalist::DatalistError;
 use vesal_files::{AtomicError, DocumentError};
 
+use crate::algorithms::UnknownAlgorithm;
 use crate::analyze::AnalyzeError;
 use crate::folds::FoldError;
 use crate::planner::PlannerError;
@@ -90,11 +92,20 @@ pub enum WorkError {
     /// The planning fails.
     #[error(transparent)]
     Plan(#[from] PlannerError),
+    /// A name that no algorithm has.
+    #[error(transparent)]
+    Algorithm(#[from] UnknownAlgorithm),
+    /// No algorithm that was named is for the cases.
+    #[error("no algorithm is left: {}", reasons(.0))]
+    Skipped(BTreeMap<String, String>),
+    /// A file of before cannot be removed.
+    #[error("cannot remove `{}`", path.display())]
+    Remove { path: PathBuf, source: io::Error },
     /// A stage that has to come first was not done.
     #[error("there is no `{missing}` in the work directory")]
     StageMissing {
         /// The file that the stage writes.
-        missing: &'static str,
+        missing: String,
         /// The command that writes it.
         command: &'static str,
     },
@@ -102,7 +113,7 @@ pub enum WorkError {
     #[error("`{file}` is not what it was when the plan was made")]
     Changed {
         /// The file.
-        file: &'static str,
+        file: String,
     },
     /// A fold that is not to be trained.
     #[error("fold {found} is not among the folds to train, which are {folds:?}")]
@@ -132,6 +143,8 @@ impl WorkError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Setting(_)
+            | Self::Algorithm(_)
+            | Self::Skipped(_)
             | Self::NoSuchFold { .. }
             | Self::StageMissing { .. }
             | Self::NotSetUp { .. } => Fault::Usage,
@@ -147,7 +160,7 @@ impl WorkError {
             Self::Document(_) | Self::Yaml { .. } | Self::Plan(_) | Self::Changed { .. } => {
                 Fault::Plan
             }
-            Self::Write(_) | Self::MakeDirectory { .. } => Fault::Output,
+            Self::Write(_) | Self::MakeDirectory { .. } | Self::Remove { .. } => Fault::Output,
         }
     }
 
@@ -159,6 +172,9 @@ impl WorkError {
             Self::Folds(error) => error.hint(),
             Self::Plan(error) => error.hint(),
             Self::Write(error) => error.hint(),
+            Self::Skipped(_) => Some(
+                "name others with `--algorithms`, or plan all the same with `--set allow_skip=false`",
+            ),
             Self::NotSetUp { .. } => Some("`--input task.yaml` sets it up"),
             Self::NoDataroot { .. } => {
                 Some("tell where the data are with `--dataroot DIR` or VESAL_DATAROOT")
@@ -187,4 +203,13 @@ impl WorkError {
         };
         text.map(str::to_owned)
     }
+}
+
+/// `a is skipped, because …; b is skipped, because …`.
+fn reasons(skipped: &BTreeMap<String, String>) -> String {
+    let each: Vec<_> = skipped
+        .iter()
+        .map(|(name, reason)| format!("{name} is skipped, because {reason}"))
+        .collect();
+    each.join("; ")
 }

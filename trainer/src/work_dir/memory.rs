@@ -4,23 +4,25 @@ use vesal_bundle::DeployPlan;
 use vesal_files::document;
 use vesal_volume::preprocess::Step;
 
-use super::{DATA_STATS, DEPLOY_PLAN, TRAIN_PLAN, WorkDir, WorkError, parse_stats, read};
+use super::{DATA_STATS, WorkDir, WorkError, parse_stats, read};
+use crate::algorithms::Algorithm;
 use crate::analyze::stats::{DataStats, StatsSummary};
 use crate::memory::StepMemory;
 use crate::precision::Precision;
 use crate::train_plan::TrainPlan;
 
 impl WorkDir {
-    /// Estimates the bytes that the training of a fold takes where the processor computes: its cases, and a step's
+    /// Estimates the bytes that the training of a fold by an algorithm takes where the processor computes: its cases, and a step's
     /// activations.
     ///
     /// **Errors**: [`WorkError`] for plans or data stats that cannot be read.
-    pub fn fold_bytes(&self) -> Result<f64, WorkError> {
+    pub fn fold_bytes(&self, algorithm: &Algorithm) -> Result<f64, WorkError> {
+        let [deploy_path, train_path] = self.checked_plans(algorithm.name)?;
         let path = self.path.join(DATA_STATS);
         let bytes = read(&path)?;
         let stats: DataStats = parse_stats(path, &bytes)?;
-        let plan: TrainPlan = document::read(&self.path.join(TRAIN_PLAN))?;
-        let deploy = DeployPlan::from_json(&read(&self.path.join(DEPLOY_PLAN))?)
+        let plan: TrainPlan = document::read(&train_path)?;
+        let deploy = DeployPlan::from_json(&read(&deploy_path)?)
             .map_err(crate::planner::PlannerError::from)?;
         Ok(cases_bytes(&stats.stats_summary, &deploy) + step_bytes(&plan) as f64)
     }

@@ -1,5 +1,7 @@
 //! What a work directory remembers about itself: `work.json`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use vesal_bundle::work_dir::WorkFolds;
 use vesal_files::VersionedDocument;
@@ -33,8 +35,18 @@ pub struct WorkRecord {
     pub host_memory_gib: Option<f64>,
     /// The data stats, once measured.
     pub analysis: Option<AnalysisRecord>,
-    /// The plans, once made.
+    /// Plans at the root of the directory, made before there were several algorithms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanRecord>,
+    /// Algorithms from a command line; they win over those of the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithms: Option<Vec<String>>,
+    /// The plans of each algorithm, once made.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub plans: BTreeMap<String, PlanRecord>,
+    /// Algorithms that are not for the cases, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub skipped: BTreeMap<String, String>,
 }
 
 impl VersionedDocument for WorkRecord {
@@ -69,7 +81,7 @@ pub struct AnalysisRecord {
     pub excluded: Vec<ExcludedCase>,
 }
 
-/// From what the plans were made.
+/// From what the plans of an algorithm were made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlanRecord {

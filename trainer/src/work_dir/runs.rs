@@ -1,20 +1,59 @@
 //! The runs of a work directory.
 
+use std::path::PathBuf;
+
+use vesal_bundle::work_dir::RunId;
 use vesal_files::document;
 
-use super::{TRAIN_PLAN, WorkDir};
-use crate::fit::{self, Extent, RunStatus};
+use super::WorkDir;
+use crate::algorithms::Algorithm;
+use crate::fit::{self, Extent, FitError, RunScores, RunStatus};
 use crate::train_plan::TrainPlan;
 
 impl WorkDir {
-    /// How far the run of a fold is; `None` if it was not started.
-    pub fn run_status(&self, fold: usize) -> Option<RunStatus> {
-        fit::status(&self.run_dir(fold), self.extent(fold).as_ref())
+    /// All runs of the [algorithms to look at](Self::algorithms), by algorithm and fold.
+    pub fn runs(&self) -> Vec<RunId> {
+        self.runs_of(&self.algorithms(), &self.record.folds)
     }
 
-    /// How long the run of a fold is; `None` without a plan.
-    fn extent(&self, fold: usize) -> Option<Extent> {
-        let plan: TrainPlan = document::read(&self.path.join(TRAIN_PLAN)).ok()?;
+    /// Runs of these algorithms with each of these folds held out.
+    pub fn runs_of(&self, algorithms: &[&'static Algorithm], folds: &[usize]) -> Vec<RunId> {
+        let of_algorithm = |algorithm: &&'static Algorithm| {
+            let name = algorithm.name;
+            folds.iter().map(move |&fold| RunId::new(name, fold))
+        };
+        algorithms.iter().flat_map(of_algorithm).collect()
+    }
+
+    /// The directory of a run.
+    pub fn run_dir(&self, run: &RunId) -> PathBuf {
+        self.path.join(run.to_string())
+    }
+
+    /// How well the best weights of runs predict each case that they held out, of those that have such scores.
+    ///
+    /// **Errors**: weights that cannot be read.
+    pub fn scores(&self, runs: &[RunId]) -> Result<Vec<RunScores>, FitError> {
+        let mut found = Vec::with_capacity(runs.len());
+        for run in runs {
+            if let Some(scores) = fit::scores(&self.run_dir(run))? {
+                let run = run.clone();
+                found.push(RunScores { run, scores });
+            }
+        }
+        Ok(found)
+    }
+
+    /// How far a run is; `None` if it was not started.
+    pub fn run_status(&self, run: &RunId) -> Option<RunStatus> {
+        fit::status(&self.run_dir(run), self.extent(run).as_ref())
+    }
+
+    /// How long a run is; `None` without a plan.
+    fn extent(&self, run: &RunId) -> Option<Extent> {
+        let (_, paths) = self.plan_record(&run.algorithm)?;
+        let plan: TrainPlan = document::read(&self.path.join(paths.train)).ok()?;
+        let fold = run.fold;
         let trained = self
             .usable_cases()
             .filter(|case| case.fold.is_some_and(|own| own != fold));

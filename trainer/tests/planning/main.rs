@@ -14,6 +14,7 @@ mod shared;
 mod analysis;
 mod bad_cases;
 mod broken_datasets;
+mod chosen_algorithms;
 mod command_line;
 mod golden_autoscale;
 mod golden_datastats;

@@ -129,7 +129,9 @@ fn effect(plans: &PlannerOutput, name: &str) -> Option<Value> {
 fn values() -> impl Iterator<Item = (&'static str, &'static str, &'static [&'static str])> {
     let listed = |name| SETTINGS.iter().any(|(listed, ..)| *listed == name);
     let others = settings::all().iter().map(|setting| setting.definition());
-    let others = others.filter(move |setting| !listed(setting.name));
+    // Which algorithms are planned is not a decision of their plans.
+    let others =
+        others.filter(move |setting| !listed(setting.name) && setting.name != "allow_skip");
     let examples = others.map(|setting| (setting.name, setting.example, [].as_slice()));
     SETTINGS.iter().copied().chain(examples)
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::dataset_on_disk::{Dataset, image, labels};
 use tempfile::TempDir;
+use vesal_bundle::work_dir::RunId;
 use vesal_trainer::fit::{self, FitOutcome, TrainDevice};
 use vesal_trainer::report::{Report, ReportOptions, report};
 use vesal_trainer::work_dir::{Request, WorkDir};
@@ -55,10 +56,14 @@ fn work_dir(dataset: &Dataset) -> (TempDir, WorkDir) {
     (folder, work)
 }
 
+fn run(fold: usize) -> RunId {
+    RunId::new("segresnet", fold)
+}
+
 fn train(work: &WorkDir, fold: usize) {
     let stop = Arc::new(AtomicBool::new(false));
     let request = work
-        .fit_request(fold, TrainDevice::Cpu.into(), stop)
+        .fit_request(&run(fold), TrainDevice::Cpu.into(), stop)
         .unwrap();
     let outcome = fit::run(&request, &mut ()).unwrap();
     assert!(matches!(outcome, FitOutcome::Finished { .. }));
@@ -178,8 +183,9 @@ fn a_trained_work_directory_is_shown_whole() {
     assert!(!training.contains("fold 1"), "fold 1 has not been trained");
     let scores = section(&html, "scores");
     assert!(scores.contains("Without scores yet: fold 1."));
-    let held_out = fit::scores(&work.run_dir(0)).unwrap().unwrap();
-    for (_, case) in fit::worst_first(std::slice::from_ref(&held_out)) {
+    let held_out = work.scores(&[run(0)]).unwrap();
+    assert_eq!(held_out.len(), 1);
+    for (_, case) in fit::worst_first(&held_out) {
         let name = case.case.replace(HOSTILE, escaped);
         assert!(scores.contains(&name), "{name}");
     }
@@ -198,9 +204,11 @@ fn predictions_for_the_page_are_those_that_were_scored() {
     work.analyze(false, |_| {}).unwrap();
     work.plan(false).unwrap();
     train(&work, 1);
-    let scores = fit::scores(&work.run_dir(1)).unwrap().unwrap();
+    let scores = fit::scores(&work.run_dir(&run(1))).unwrap().unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let request = work.fit_request(1, TrainDevice::Cpu.into(), stop).unwrap();
+    let request = work
+        .fit_request(&run(1), TrainDevice::Cpu.into(), stop)
+        .unwrap();
     let names: Vec<&str> = scores.cases.iter().map(|case| case.case.as_str()).collect();
     let mut seen = 0;
     fit::predict_held_out(&request, &names, |held_out| {
@@ -255,7 +263,7 @@ fn a_page_without_its_plan_still_shows_the_scores() {
     work.analyze(false, |_| {}).unwrap();
     work.plan(false).unwrap();
     train(&work, 0);
-    let path = work.path().join("train_plan.json");
+    let path = work.path().join("segresnet/train_plan.json");
     let changed = std::fs::read_to_string(&path).unwrap() + " ";
     std::fs::write(&path, changed).unwrap();
     let Report { html, left_out } = page(&work, 1);

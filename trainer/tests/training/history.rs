@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use vesal_files::digest;
 use vesal_trainer::fit::FitError;
 use vesal_trainer::history::{ExportOptions, HistoryError, export, import};
-use vesal_trainer::work_dir::{Made, Request, WorkDir};
+use vesal_trainer::work_dir::{Made, PlanOutcome, Request, WorkDir};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
@@ -82,16 +82,16 @@ fn a_work_directory_travels_whole() {
         "datalist.json",
         "datastats.yaml",
         "datastats_by_case.yaml",
-        "deploy_plan.json",
         "findings.json",
         "history.json",
+        "segresnet/deploy_plan.json",
+        "segresnet/train_plan.json",
         "segresnet_0/checkpoint.safetensors",
         "segresnet_0/events/events.out.tfevents.1.host",
         "segresnet_0/run.json",
         "segresnet_0/weights.safetensors",
         "segresnet_1/checkpoint.safetensors",
         "task.yaml",
-        "train_plan.json",
         "work.json",
     ];
     assert_eq!(names, expected);
@@ -105,7 +105,19 @@ fn a_work_directory_travels_whole() {
         assert!(from == to || name == "work.json", "{name}");
     }
     assert_eq!(imported.analyze(false, |_| {}).unwrap().0, Made::Before);
-    assert_eq!(imported.plan(false).unwrap().0, Made::Before);
+    let plannings = imported.plan(false).unwrap();
+    let made = plannings.iter().map(|planning| &planning.outcome);
+    let made: Vec<_> = made.collect();
+    assert!(
+        matches!(
+            made[..],
+            [PlanOutcome::Planned {
+                made: Made::Before,
+                ..
+            }]
+        ),
+        "{made:?}"
+    );
 
     let again = export(&work.work, &work.path("whole.zip"), WHOLE);
     assert!(matches!(again, Err(HistoryError::Destination(_))));

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::dataset_on_disk::{Dataset, image, labels, text};
 use vesal_bundle::DeployPlan;
-use vesal_bundle::work_dir::WorkFolds;
+use vesal_bundle::work_dir::{RunId, WorkFolds};
 use vesal_files::document::{self, DocumentError};
 use vesal_trainer::fit::TrainDevice;
-use vesal_trainer::work_dir::{Fault, Made, Request, WorkDir, WorkError};
+use vesal_trainer::planner::PlannerOutput;
+use vesal_trainer::work_dir::{Fault, Made, PlanOutcome, Request, WorkDir, WorkError};
 use vesal_volume::Affine;
 
 fn prepare(work: &Path, input: Option<&Path>, settings: &[&str]) -> Result<WorkDir, WorkError> {
@@ -26,7 +27,18 @@ fn prepare(work: &Path, input: Option<&Path>, settings: &[&str]) -> Result<WorkD
 }
 
 fn fit_request(work: &WorkDir, fold: usize) -> Result<vesal_trainer::fit::FitRequest, WorkError> {
-    work.fit_request(fold, TrainDevice::Cpu.into(), Arc::default())
+    let run = RunId::new("segresnet", fold);
+    work.fit_request(&run, TrainDevice::Cpu.into(), Arc::default())
+}
+
+/// Plans for the one algorithm that is chosen.
+fn plan(work: &mut WorkDir) -> (Made, Box<PlannerOutput>) {
+    let mut plannings = work.plan(false).unwrap();
+    assert_eq!(plannings.len(), 1);
+    match plannings.remove(0).outcome {
+        PlanOutcome::Planned { made, plans } => (made, plans),
+        PlanOutcome::Skipped { reason } => panic!("{reason}"),
+    }
 }
 
 #[test]
@@ -53,12 +65,12 @@ fn stages_run_once_and_again_when_something_changed() {
         (made, excluded.len(), excluded[0].case.as_str()),
         (Made::Now, 1, "missing")
     );
-    assert_eq!(work.plan(false).unwrap().0, Made::Now);
+    assert_eq!(plan(&mut work).0, Made::Now);
 
     let mut again = prepare(&path, None, &[]).unwrap();
     let (made, remembered) = again.analyze(false, |_| {}).unwrap();
     assert_eq!((made, remembered), (Made::Before, excluded));
-    let (made, plans) = again.plan(false).unwrap();
+    let (made, plans) = plan(&mut again);
     assert_eq!(
         (made, plans.train.num_epochs),
         (Made::Before, 3),
@@ -67,7 +79,7 @@ fn stages_run_once_and_again_when_something_changed() {
 
     let mut changed = prepare(&path, None, &["num_epochs=4"]).unwrap();
     assert_eq!(changed.analyze(false, |_| {}).unwrap().0, Made::Before);
-    let (made, plans) = changed.plan(false).unwrap();
+    let (made, plans) = plan(&mut changed);
     assert_eq!((made, plans.train.num_epochs), (Made::Now, 4));
 
     dataset.image("missing", &image(9), Affine::IDENTITY);
@@ -77,24 +89,22 @@ fn stages_run_once_and_again_when_something_changed() {
     assert_eq!((made, excluded), (Made::Now, Vec::new()));
     assert!(matches!(
         fit_request(&complete, 0),
-        Err(WorkError::Changed {
-            file: "datastats.yaml"
-        })
+        Err(WorkError::Changed { file }) if file == "datastats.yaml"
     ));
-    assert_eq!(complete.plan(false).unwrap().0, Made::Now);
+    assert_eq!(plan(&mut complete).0, Made::Now);
     assert_eq!(fit_request(&complete, 0).unwrap().cases.len(), 5);
 
     let nothing = dataset.write_task("dicom: {}\n");
     let mut complete = prepare(&path, Some(&nothing), &[]).unwrap();
-    assert_eq!(complete.plan(false).unwrap().0, Made::Before);
+    assert_eq!(plan(&mut complete).0, Made::Before);
     let dicom = "dicom: {channels: {image: {series_descriptions: ['*t1*']}}}\n";
     let mut complete = prepare(&path, Some(&dataset.write_task(dicom)), &[]).unwrap();
     assert_eq!(complete.analyze(false, |_| {}).unwrap().0, Made::Before);
-    let (made, plans) = complete.plan(false).unwrap();
+    let (made, plans) = plan(&mut complete);
     assert_eq!(made, Made::Now);
     assert_eq!(plans.deploy.channels[0].series_descriptions, ["*t1*"]);
-    assert_eq!(complete.plan(false).unwrap().0, Made::Before);
-    let written = DeployPlan::read(&path.join("deploy_plan.json")).unwrap();
+    assert_eq!(plan(&mut complete).0, Made::Before);
+    let written = DeployPlan::read(&path.join("segresnet/deploy_plan.json")).unwrap();
     assert_eq!(written, plans.deploy);
 }
 
@@ -106,7 +116,7 @@ fn a_fit_gets_usable_cases_and_plans_that_nobody_touched() {
     let path = folder.path().join("work");
     let mut work = prepare(&path, Some(&task), &[]).unwrap();
     work.analyze(false, |_| {}).unwrap();
-    work.plan(false).unwrap();
+    plan(&mut work);
 
     let request = fit_request(&work, 1).unwrap();
     assert_eq!(request.run_dir, path.join("segresnet_1"));
@@ -122,21 +132,16 @@ fn a_fit_gets_usable_cases_and_plans_that_nobody_touched() {
         Err(WorkError::NoSuchFold { found: 2, .. })
     ));
 
-    let plan = path.join("deploy_plan.json");
-    std::fs::write(&plan, text(&plan).replace("0.625", "0.5")).unwrap();
+    let file = path.join("segresnet/deploy_plan.json");
+    std::fs::write(&file, text(&file).replace("0.625", "0.5")).unwrap();
     let error = fit_request(&work, 1).unwrap_err();
     assert!(
-        matches!(
-            error,
-            WorkError::Changed {
-                file: "deploy_plan.json"
-            }
-        ),
+        matches!(&error, WorkError::Changed { file } if file == "segresnet/deploy_plan.json"),
         "{error}"
     );
     assert_eq!(error.fault(), Fault::Plan);
     assert_eq!(
-        work.plan(false).unwrap().0,
+        plan(&mut work).0,
         Made::Now,
         "a plan that was touched is made anew"
     );
@@ -149,11 +154,14 @@ fn a_work_directory_can_move() {
     let (path, moved) = (folder.path().join("work"), folder.path().join("moved"));
     let mut work = prepare(&path, Some(&task), &[]).unwrap();
     work.analyze(false, |_| {}).unwrap();
-    work.plan(false).unwrap();
+    plan(&mut work);
     let root = dataset.folder.path().to_string_lossy().into_owned();
-    for entry in path.read_dir().unwrap() {
-        let file = entry.unwrap().path();
-        assert!(!text(&file).contains(&root), "{}", file.display());
+    for folder in [path.clone(), path.join("segresnet")] {
+        for entry in folder.read_dir().unwrap() {
+            let file = entry.unwrap().path();
+            let is_clean = file.is_dir() || !text(&file).contains(&root);
+            assert!(is_clean, "{}", file.display());
+        }
     }
 
     std::fs::rename(&path, &moved).unwrap();
@@ -188,7 +196,7 @@ fn a_work_directory_can_move() {
     }
     let mut again = prepare(&inner.join("moved"), None, &[]).unwrap();
     assert_eq!(again.analyze(false, |_| {}).unwrap().0, Made::Before);
-    assert_eq!(again.plan(false).unwrap().0, Made::Before);
+    assert_eq!(plan(&mut again).0, Made::Before);
     assert!(fit_request(&again, 1).unwrap().cases[0].label.is_file());
 }
 

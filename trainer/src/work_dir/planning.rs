@@ -1,0 +1,272 @@
+//! Planning: from data stats to plans of every chosen algorithm.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::json;
+use vesal_bundle::run_record::{self, RunRecord};
+use vesal_bundle::work_dir::RunId;
+use vesal_files::{atomic, digest, document};
+
+use super::plans::PlanPaths;
+use super::record::PlanRecord;
+use super::{DATA_STATS, Made, WorkDir, WorkError, parse_stats, read};
+use crate::algorithms::{self, Algorithm};
+use crate::analyze::stats::{DataStats, StatsSummary};
+use crate::memory::{GIB, cases_budget};
+use crate::planner::{Budget, Decision, PlannerError, PlannerInput, PlannerOutput};
+use crate::settings::{Overrides, registry};
+
+/// Rises when the same data stats would give other plans.
+const PLANNER_VERSION: u32 = 2;
+
+/// What planning gave for an algorithm.
+#[derive(Debug)]
+pub struct Planning {
+    pub algorithm: &'static Algorithm,
+    pub outcome: PlanOutcome,
+}
+
+/// Why the plans of an algorithm are as they are.
+#[derive(Debug)]
+pub struct PlanReasons {
+    pub algorithm: &'static Algorithm,
+    /// None where the plans were made from something else than what is there now.
+    pub decisions: Option<Vec<Decision>>,
+}
+
+#[derive(Debug)]
+pub enum PlanOutcome {
+    Planned {
+        made: Made,
+        plans: Box<PlannerOutput>,
+    },
+    /// The algorithm is not for these cases.
+    Skipped { reason: String },
+}
+
+/// What plans of all algorithms follow from.
+struct Facts {
+    stats: StatsSummary,
+    /// SHA-256 of the data stats.
+    data_stats: String,
+    overrides: Overrides,
+    budget: Budget,
+}
+
+/// Plans, and what they follow from.
+struct Derived {
+    plans: PlannerOutput,
+    inputs: String,
+}
+
+impl WorkDir {
+    /// Plans for every chosen algorithm from the data stats, unless its plans are up to date or `again` is asked for.
+    ///
+    /// Gives the plans as well, for they can be derived at any time.
+    ///
+    /// **Errors**: [`WorkError`]; [`WorkError::Skipped`] where no algorithm is left.
+    pub fn plan(&mut self, again: bool) -> Result<Vec<Planning>, WorkError> {
+        let facts = self.facts()?;
+        let chosen = self.chosen.clone();
+        let reasons: Vec<Option<String>> = chosen
+            .iter()
+            .map(|algorithm| skip_reason(algorithm, &facts))
+            .collect();
+        if reasons.iter().all(Option::is_some) {
+            let skipped = chosen
+                .iter()
+                .zip(reasons)
+                .filter_map(|(algorithm, reason)| {
+                    let name = algorithm.name.to_owned();
+                    Some((name, reason?))
+                });
+            return Err(WorkError::Skipped(skipped.collect()));
+        }
+        let mut plannings = Vec::with_capacity(chosen.len());
+        for (algorithm, reason) in chosen.into_iter().zip(reasons) {
+            let outcome = match reason {
+                Some(reason) => {
+                    let name = algorithm.name.to_owned();
+                    self.record.plans.remove(&name);
+                    self.record.skipped.insert(name, reason.clone());
+                    self.write_record()?;
+                    PlanOutcome::Skipped { reason }
+                }
+                None => self.plan_for(algorithm, &facts, again)?,
+            };
+            plannings.push(Planning { algorithm, outcome });
+        }
+        Ok(plannings)
+    }
+
+    fn plan_for(
+        &mut self,
+        algorithm: &'static Algorithm,
+        facts: &Facts,
+        again: bool,
+    ) -> Result<PlanOutcome, WorkError> {
+        let Derived { plans, inputs } = self.derive_plans(algorithm, facts)?;
+        let was_skipped = self.record.skipped.remove(algorithm.name).is_some();
+        if !again && self.is_current(algorithm, &inputs) {
+            if was_skipped {
+                self.write_record()?;
+            }
+            let (made, plans) = (Made::Before, Box::new(plans));
+            return Ok(PlanOutcome::Planned { made, plans });
+        }
+        let deploy = plans.deploy.to_json().map_err(PlannerError::from)?;
+        let paths = PlanPaths::of(algorithm);
+        let folder = self.path.join(algorithm.name);
+        fs::create_dir_all(&folder).map_err(|source| WorkError::MakeDirectory {
+            path: folder,
+            source,
+        })?;
+        atomic::write_file(&self.path.join(&paths.deploy), &deploy, true)?;
+        document::write(&self.path.join(&paths.train), &plans.train)?;
+        self.record.host_memory_gib = facts.budget.host_memory_gib;
+        let record = PlanRecord {
+            inputs,
+            data_stats: facts.data_stats.clone(),
+            deploy_plan: digest::sha256(&deploy),
+            train_plan: self.digest(&paths.train).unwrap_or_default(),
+        };
+        let name = algorithm.name.to_owned();
+        let deploy_plan = record.deploy_plan.clone();
+        self.record.plans.insert(name, record);
+        let was_at_root = algorithm == algorithms::DEFAULT && self.record.plan.take().is_some();
+        self.write_record()?;
+        if was_at_root {
+            self.remove_root_plans(&deploy_plan)?;
+        }
+        Ok(PlanOutcome::Planned {
+            made: Made::Now,
+            plans: Box::new(plans),
+        })
+    }
+
+    /// Removes plans beside `work.json`; the deploy plan stays where it is as it was and records of finished runs name it.
+    fn remove_root_plans(&self, deploy_plan: &str) -> Result<(), WorkError> {
+        let PlanPaths { deploy, train } = PlanPaths::at_root();
+        let named = format!("../{deploy}");
+        let is_named = self.record.folds.iter().any(|&fold| {
+            let run = self.run_dir(&RunId::new(algorithms::DEFAULT.name, fold));
+            RunRecord::read(&run.join(run_record::FILE_NAME)).is_ok_and(|record| {
+                record.deploy_plan.path == named && record.deploy_plan.sha256 == deploy_plan
+            })
+        });
+        let old = [Some(train), (!is_named).then_some(deploy)];
+        for path in old.into_iter().flatten().map(|file| self.path.join(file)) {
+            match fs::remove_file(&path) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(WorkError::Remove { path, source });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Decisions of each planned algorithm with their reasons, without writing anything.
+    ///
+    /// **Errors**: [`WorkError`].
+    pub fn decisions(&self) -> Result<Vec<PlanReasons>, WorkError> {
+        let planned: Vec<_> = self.planned().collect();
+        if planned.is_empty() {
+            return Ok(Vec::new());
+        }
+        let facts = self.facts()?;
+        let decisions = planned.into_iter().map(|algorithm| {
+            let Derived { plans, inputs } = self.derive_plans(algorithm, &facts)?;
+            let current = self.is_current(algorithm, &inputs);
+            Ok(PlanReasons {
+                algorithm,
+                decisions: current.then_some(plans.reasons),
+            })
+        });
+        decisions.collect()
+    }
+
+    fn facts(&self) -> Result<Facts, WorkError> {
+        let path = self.path.join(DATA_STATS);
+        if !path.exists() {
+            return Err(WorkError::StageMissing {
+                missing: DATA_STATS.to_owned(),
+                command: "vesal-train analyze",
+            });
+        }
+        let bytes = read(&path)?;
+        let stats = labeled_stats(path, &bytes)?;
+        // What this machine has when the first plan is made counts for all later ones: they are the same on another.
+        let detected = || Some(cases_budget()? as f64 / GIB);
+        Ok(Facts {
+            stats,
+            data_stats: digest::sha256(&bytes),
+            overrides: self.record.settings.over(&self.task.overrides),
+            budget: Budget {
+                host_memory_gib: self.record.host_memory_gib.or_else(detected),
+                ..self.record.budget()
+            },
+        })
+    }
+
+    fn derive_plans(&self, algorithm: &Algorithm, facts: &Facts) -> Result<Derived, WorkError> {
+        let Facts {
+            stats,
+            data_stats,
+            overrides,
+            budget,
+        } = facts;
+        let input = PlannerInput {
+            name: &self.task.name,
+            modality: self.task.modality,
+            extra_modalities: &self.task.extra_modalities,
+            classes: &self.task.classes,
+            dicom: &self.task.dicom,
+            overrides,
+        };
+        let plans = (algorithm.plan)(stats, &input, budget)?;
+        let mut inputs = json!([
+            PLANNER_VERSION,
+            data_stats,
+            input.name,
+            input.modality,
+            input.extra_modalities,
+            input.classes,
+            overrides,
+            budget.device_memory_gib,
+            budget.host_memory_gib
+        ]);
+        // A task without it keeps the digest that plans were made with before there was such a key.
+        if let (false, Some(inputs)) = (input.dicom.is_empty(), inputs.as_array_mut()) {
+            inputs.push(json!(input.dicom));
+        }
+        Ok(Derived {
+            plans,
+            inputs: digest::sha256(inputs.to_string().as_bytes()),
+        })
+    }
+}
+
+/// Why an algorithm is not for these cases, unless the user wants it all the same.
+fn skip_reason(algorithm: &Algorithm, facts: &Facts) -> Option<String> {
+    let allowed = facts.overrides.allow_skip;
+    match allowed.unwrap_or((registry::ALLOW_SKIP.default)()) {
+        true => (algorithm.skip)(&facts.stats),
+        false => None,
+    }
+}
+
+/// Decodes data stats of cases with labels.
+fn labeled_stats(path: PathBuf, bytes: &[u8]) -> Result<StatsSummary, WorkError> {
+    let value: serde_yaml_ng::Value = parse_stats(path.clone(), bytes)?;
+    let summary = &value["stats_summary"];
+    if summary.get("image_stats").is_some() && summary.get("label_stats").is_none() {
+        return Err(WorkError::NoLabels);
+    }
+    let stats: DataStats = serde_yaml_ng::from_value(value).map_err(|source| WorkError::Yaml {
+        path,
+        source: source.into(),
+    })?;
+    Ok(stats.stats_summary)
+}

@@ -1,0 +1,142 @@
+//! Which algorithms there are in a work directory, and where the plans of each are.
+
+use std::path::PathBuf;
+
+use vesal_files::digest;
+
+use super::record::PlanRecord;
+use super::{DATA_STATS, DEPLOY_PLAN, TRAIN_PLAN, WorkDir, WorkError, read};
+use crate::algorithms::{self, Algorithm};
+
+/// Paths of an algorithm's plans, from the work directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PlanPaths {
+    pub(super) deploy: String,
+    pub(super) train: String,
+}
+
+impl PlanPaths {
+    pub(super) fn of(algorithm: &Algorithm) -> Self {
+        let within = |file| format!("{}/{file}", algorithm.name);
+        Self {
+            deploy: within(DEPLOY_PLAN),
+            train: within(TRAIN_PLAN),
+        }
+    }
+
+    /// Where plans were before there were several algorithms.
+    pub(super) fn at_root() -> Self {
+        Self {
+            deploy: DEPLOY_PLAN.to_owned(),
+            train: TRAIN_PLAN.to_owned(),
+        }
+    }
+}
+
+impl WorkDir {
+    /// Algorithms that have plans.
+    pub(super) fn planned(&self) -> impl Iterator<Item = &'static Algorithm> {
+        let all = algorithms::all().iter().copied();
+        all.filter(|algorithm| self.plan_record(algorithm.name).is_some())
+    }
+
+    /// Whether there are plans.
+    pub fn is_planned(&self) -> bool {
+        self.planned().next().is_some()
+    }
+
+    /// Algorithms to look at: those that have plans, and those that are chosen and not skipped.
+    pub fn algorithms(&self) -> Vec<&'static Algorithm> {
+        let all = algorithms::all().iter().copied();
+        let is_listed = |algorithm: &&'static Algorithm| {
+            let is_chosen = self.chosen.contains(algorithm);
+            let is_skipped = self.record.skipped.contains_key(algorithm.name);
+            self.plan_record(algorithm.name).is_some() || (is_chosen && !is_skipped)
+        };
+        all.filter(is_listed).collect()
+    }
+
+    /// Algorithms that are to be trained: those that are chosen and not skipped.
+    ///
+    /// **Errors**: [`WorkError::Skipped`] where none is left.
+    pub fn chosen(&self) -> Result<Vec<&'static Algorithm>, WorkError> {
+        let skipped = &self.record.skipped;
+        let mut chosen = self.chosen.clone();
+        chosen.retain(|algorithm| !skipped.contains_key(algorithm.name));
+        match chosen.is_empty() {
+            false => Ok(chosen),
+            true => {
+                let reasons = self.skipped();
+                let reasons = reasons.map(|(algorithm, reason)| (algorithm.name, reason));
+                let owned = reasons.map(|(name, reason)| (name.to_owned(), reason.to_owned()));
+                Err(WorkError::Skipped(owned.collect()))
+            }
+        }
+    }
+
+    /// Chosen algorithms that were skipped at the last planning, with the reason.
+    pub fn skipped(&self) -> impl Iterator<Item = (&'static Algorithm, &str)> {
+        let chosen = self.chosen.iter().copied();
+        chosen.filter_map(|algorithm| {
+            let reason = self.record.skipped.get(algorithm.name)?;
+            Some((algorithm, reason.as_str()))
+        })
+    }
+
+    /// What the plans of an algorithm were made from, and where they are.
+    pub(super) fn plan_record(&self, algorithm: &str) -> Option<(&PlanRecord, PlanPaths)> {
+        let algorithm = algorithms::find(algorithm).ok()?;
+        match self.record.plans.get(algorithm.name) {
+            Some(record) => Some((record, PlanPaths::of(algorithm))),
+            None if algorithm == algorithms::DEFAULT => {
+                Some((self.record.plan.as_ref()?, PlanPaths::at_root()))
+            }
+            None => None,
+        }
+    }
+
+    pub(super) fn is_current(&self, algorithm: &Algorithm, inputs: &str) -> bool {
+        self.plan_record(algorithm.name)
+            .is_some_and(|(done, paths)| {
+                done.inputs == inputs
+                    && self.digest(&paths.deploy).as_ref() == Some(&done.deploy_plan)
+                    && self.digest(&paths.train).as_ref() == Some(&done.train_plan)
+            })
+    }
+
+    /// Absolute paths of the plans that a run is trained under: the deploy plan and the train plan.
+    ///
+    /// **Errors**: plans that are absent, and plans or data stats that are not those of the planning.
+    pub(super) fn checked_plans(&self, algorithm: &str) -> Result<[PathBuf; 2], WorkError> {
+        let Some((plan, paths)) = self.plan_record(algorithm) else {
+            return Err(WorkError::StageMissing {
+                missing: format!("{algorithm}/{DEPLOY_PLAN}"),
+                command: "vesal-train plan",
+            });
+        };
+        for (file, expected) in [
+            (DATA_STATS, &plan.data_stats),
+            (&paths.deploy, &plan.deploy_plan),
+            (&paths.train, &plan.train_plan),
+        ] {
+            if digest::sha256(&read(&self.path.join(file))?) != *expected {
+                let file = file.to_owned();
+                return Err(WorkError::Changed { file });
+            }
+        }
+        Ok([paths.deploy, paths.train].map(|file| self.path.join(file)))
+    }
+
+    /// Whether a folder of this name in a work directory is a run, or has the plans of an algorithm.
+    pub fn is_own(name: &str) -> bool {
+        Self::is_run(name) || algorithms::find(name).is_ok_and(|found| found.name == name)
+    }
+
+    /// Whether a folder of this name in a work directory is a run.
+    pub fn is_run(name: &str) -> bool {
+        algorithms::all().iter().any(|algorithm| {
+            name.strip_prefix(algorithm.name)
+                .is_some_and(|rest| rest.starts_with('_'))
+        })
+    }
+}
