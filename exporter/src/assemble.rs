@@ -42,7 +42,6 @@ pub enum AssembleError {
     Lower {
         /// The member, from 0.
         member: usize,
-        /// Why.
         source: Box<LowerError>,
     },
     /// A network computes something else in ONNX Runtime.
@@ -50,7 +49,6 @@ pub enum AssembleError {
     Parity {
         /// The member, from 0.
         member: usize,
-        /// Why.
         source: Box<ParityError>,
     },
     /// The probe cannot be recorded or encoded.
@@ -83,7 +81,6 @@ pub struct Candidate {
     pub plan: usize,
     /// Its weight in the ensemble.
     pub weight: f64,
-    /// Its description.
     pub config: NetworkConfig,
     /// The network with its weights.
     pub network: Network<Flex>,
@@ -129,7 +126,6 @@ pub struct Destination {
     pub library: Option<PathBuf>,
 }
 
-/// A written bundle.
 #[derive(Debug)]
 pub struct Assembled {
     /// The bundle, opened as a reader would.

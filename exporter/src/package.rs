@@ -27,29 +27,17 @@ pub enum PackageError {
     /// Runs under different plans or on different data cannot be one ensemble.
     #[error("the runs `{first}` and `{second}` have different {what}, expected the same")]
     Disagree {
-        /// One run.
         first: String,
-        /// The other.
         second: String,
         /// In what they differ.
         what: &'static str,
     },
     /// The deploy plan is unusable.
     #[error("the deploy plan of run `{run}` is unusable")]
-    Plan {
-        /// The run.
-        run: String,
-        /// Why.
-        source: PlanError,
-    },
+    Plan { run: String, source: PlanError },
     /// Weights do not go into their network.
     #[error("the weights of run `{run}` are unusable")]
-    Weights {
-        /// The run.
-        run: String,
-        /// Why.
-        source: WeightsError,
-    },
+    Weights { run: String, source: WeightsError },
     /// The bundle cannot be put together.
     #[error(transparent)]
     Assemble(#[from] AssembleError),

@@ -37,14 +37,12 @@ pub enum ParityError {
     /// Burn's logits cannot be read.
     #[error("the network gives no 32-bit floats in Burn")]
     Logits,
-    /// They differ.
     #[error(
         "Burn and ONNX Runtime differ by {difference:e} on the same weights and input, expected at most {limit:e}"
     )]
     Differ {
         /// Largest absolute difference of a logit.
         difference: f64,
-        /// Largest tolerated one.
         limit: f64,
     },
 }
@@ -61,7 +59,7 @@ pub struct Parity {
 }
 
 impl Parity {
-    /// Largest tolerated difference.
+    /// Largest tolerated absolute difference of a logit.
     pub fn limit(&self) -> f64 {
         TOLERANCE * self.max_logit.max(1.)
     }

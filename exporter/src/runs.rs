@@ -17,7 +17,6 @@ pub enum RunsError {
     Read {
         /// The directory or file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
     /// The record of the work directory has another form.
@@ -28,18 +27,10 @@ pub enum RunsError {
     },
     /// No run has ended.
     #[error("`{}` has no finished run, expected `<algorithm>_<fold>/{}`", path.display(), run_record::FILE_NAME)]
-    None {
-        /// The directory.
-        path: PathBuf,
-    },
+    None { path: PathBuf },
     /// A run record, or a file that it names, is unusable.
     #[error("the run `{run}` is unusable")]
-    Record {
-        /// The run.
-        run: String,
-        /// Why.
-        source: RunRecordError,
-    },
+    Record { run: String, source: RunRecordError },
 }
 
 impl RunsError {
@@ -54,7 +45,6 @@ impl RunsError {
     }
 }
 
-/// A finished run.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
     /// Name of its directory.

@@ -30,7 +30,6 @@ pub enum Choice {
     BestByFold,
     /// So many best runs.
     BestN(usize),
-    /// Every finished run.
     All,
     /// What a file lists.
     File(PathBuf),

@@ -18,7 +18,7 @@ const ENCRYPTED: &str = "RWRTY";
 /// Why keys cannot be made, or a bundle not be signed.
 #[derive(Debug, Error)]
 pub enum SigningError {
-    /// minisign refuses.
+    /// An error of minisign.
     #[error("cannot {what}")]
     Minisign { what: &'static str, source: PError },
     /// A file of a key cannot be read.

@@ -19,7 +19,6 @@ const LISTED: usize = 5;
 /// Why weights do not go into a network.
 #[derive(Debug, Error)]
 pub enum WeightsError {
-    /// No safetensors file.
     #[error("the weights are no safetensors file: {problem}")]
     Safetensors {
         /// What the reader reports.
@@ -27,16 +26,10 @@ pub enum WeightsError {
     },
     /// A tensor that cannot be read as 32-bit floats.
     #[error("tensor `{tensor}` has elements of type {found}, expected floats")]
-    Type {
-        /// The tensor.
-        tensor: String,
-        /// Its element type.
-        found: String,
-    },
+    Type { tensor: String, found: String },
     /// A tensor whose data cannot be had.
     #[error("tensor `{tensor}` cannot be read: {problem}")]
     Tensor {
-        /// The tensor.
         tensor: String,
         /// What the reader reports.
         problem: String,
@@ -50,7 +43,6 @@ pub enum WeightsError {
     /// Parameters without a tensor.
     #[error("the weights lack {count} parameters of the network: {}", list(names))]
     Missing {
-        /// How many.
         count: usize,
         /// The first of them.
         names: Vec<String>,
@@ -61,7 +53,6 @@ pub enum WeightsError {
         list(names)
     )]
     Unused {
-        /// How many.
         count: usize,
         /// The first of them.
         names: Vec<String>,
@@ -69,19 +60,13 @@ pub enum WeightsError {
     /// A tensor of another shape.
     #[error("tensor `{tensor}` has shape {found:?}, expected {expected:?}")]
     Shape {
-        /// The tensor.
         tensor: String,
-        /// Its shape.
         found: Vec<usize>,
-        /// The parameter's shape.
         expected: Vec<usize>,
     },
     /// A tensor with an infinity or something that is no number.
     #[error("tensor `{tensor}` has a value that is infinite or not a number")]
-    NotFinite {
-        /// The tensor.
-        tensor: String,
-    },
+    NotFinite { tensor: String },
 }
 
 fn list(names: &[String]) -> String {

@@ -49,7 +49,6 @@ pub trait Observer: Sync {
     fn end(&self) {}
 }
 
-/// Does not listen.
 impl Observer for () {}
 
 /// Cases that are under way: their end is told, however it comes.

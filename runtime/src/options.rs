@@ -134,7 +134,6 @@ pub struct ComputeOptions {
     /// Ignore what `vesal tune` found best for this bundle and machine
     #[arg(long)]
     pub no_profile: bool,
-    /// Which library.
     #[command(flatten)]
     pub library: LibraryOptions,
 }

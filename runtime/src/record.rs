@@ -30,7 +30,6 @@ pub struct RunRecord {
     pub versions: BTreeMap<&'static str, String>,
     /// The bundle that was run.
     pub bundle: BundleRecord,
-    /// Where it ran.
     pub device: DeviceRecord,
     /// Seconds for opening the bundle and its networks.
     pub load_seconds: f64,
@@ -172,13 +171,11 @@ impl SeriesRecord {
     }
 }
 
-/// Success or failure.
 #[derive(Debug, Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum Outcome {
     /// The files are there.
     Segmented(Segmented),
-    /// Nothing was written.
     Failed {
         /// The exit code that this failure alone would give.
         exit_code: u8,
@@ -193,7 +190,6 @@ pub struct Segmented {
     pub outputs: Vec<OutputRecord>,
     /// Windows that each member predicted.
     pub windows: usize,
-    /// Seconds per stage.
     pub seconds: StageSeconds,
     /// Every label but background.
     pub labels: Vec<LabelRecord>,
@@ -208,10 +204,9 @@ pub struct Segmented {
 /// Seconds of a case, to the millisecond.
 #[derive(Debug, Serialize)]
 pub struct StageSeconds {
-    /// Reading its files.
     pub read: f64,
     pub prepare: f64,
-    /// The networks alone.
+    /// Without preprocessing, blending and restoring.
     pub network: f64,
     /// Cutting windows and blending the networks' outputs.
     pub stitch: f64,

@@ -15,16 +15,13 @@ const ORIENTATIONS: [&str; 4] = ["RAS", "LPS", "LAS", "PIR"];
 pub struct Scan {
     /// File name without endings.
     pub name: String,
-    /// The scan.
     pub image: PathBuf,
-    /// Its label map.
     pub label: PathBuf,
 }
 
 /// A label that is not background.
 #[derive(Debug, Clone)]
 pub struct Label {
-    /// Its name.
     pub name: String,
     /// Its value in label maps.
     pub value: u16,
@@ -39,7 +36,6 @@ pub struct PhantomDataset {
     pub training: Vec<Scan>,
     /// Scans that are in no list.
     pub held_out: Vec<Scan>,
-    /// What is labelled.
     pub labels: Vec<Label>,
 }
 

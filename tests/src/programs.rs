@@ -8,11 +8,8 @@ use std::time::SystemTime;
 /// Paths of the built programs.
 #[derive(Debug, Clone)]
 pub struct Programs {
-    /// `vesal`.
     pub vesal: PathBuf,
-    /// `vesal-train`.
     pub train: PathBuf,
-    /// `vesal-export`.
     pub export: PathBuf,
 }
 
@@ -135,7 +132,6 @@ fn build() -> Programs {
     }
 }
 
-/// The workspace's root.
 pub fn workspace() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }

@@ -11,7 +11,6 @@ use crate::dataset::{Label, Scan};
 /// Dice of one scan, one number per label.
 #[derive(Debug, Clone)]
 pub struct Row {
-    /// The scan's name.
     pub name: String,
     /// Dice per label; NaN where neither map has the label.
     pub dice: Vec<f64>,

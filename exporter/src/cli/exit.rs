@@ -1,4 +1,4 @@
-//! How to exit.
+//! Exit codes.
 
 use vesal_cli::Exit;
 

@@ -32,7 +32,6 @@ pub enum ArchiveError {
     /// Saved on a machine with the other byte order.
     #[error("the archive has byte order {found:?}, expected \"little\"")]
     ByteOrder { found: String },
-    /// No such entry.
     #[error("the archive has no entry `{entry}`")]
     Missing { entry: String },
     /// The entries are together larger than the file.

@@ -22,83 +22,54 @@ use crate::weights::{self, WeightsError};
 /// Why checkpoints do not become a bundle.
 #[derive(Debug, Error)]
 pub enum ImportError {
-    /// Nothing to import.
     #[error("no checkpoint is given, expected at least 1")]
     NoCheckpoints,
     /// A checkpoint cannot be read.
     #[error("cannot read the checkpoint `{}`", path.display())]
     Checkpoint {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: CheckpointError,
     },
     /// The file cannot be read for its digest.
     #[error("cannot read the checkpoint `{}`", path.display())]
     Digest {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
     /// Its configuration cannot be honored.
     #[error("the configuration in `{}` cannot be honored", path.display())]
     Settings {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: ArgumentsError,
     },
     /// Its network cannot be told.
     #[error("the network of `{}` cannot be told from its weights", path.display())]
     Architecture {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: ArchitectureError,
     },
     /// Its network is out of range.
     #[error("the network of `{}` cannot be built", path.display())]
-    Network {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: ConfigError,
-    },
+    Network { path: PathBuf, source: ConfigError },
     /// Its weights do not go into its network.
     #[error("the weights in `{}` are unusable", path.display())]
-    Weights {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: WeightsError,
-    },
-    /// No plan follows.
+    Weights { path: PathBuf, source: WeightsError },
     #[error("`{}` and the command line do not say how to use the network", path.display())]
     Planning {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: PlanningError,
     },
     /// Networks that cannot vote together.
     #[error("`{}` and `{}` differ in {what}, expected the same for an ensemble", first.display(), second.display())]
     Disagree {
-        /// One checkpoint.
         first: PathBuf,
-        /// The other.
         second: PathBuf,
         /// In what they differ.
         what: &'static str,
     },
     /// Rules of DICOM that cannot be read, or do not fit the plan.
     #[error("cannot use the rules of DICOM in `{}`", path.display())]
-    Rules {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: RulesError,
-    },
+    Rules { path: PathBuf, source: RulesError },
     /// The plan breaks a rule.
     #[error("the deploy plan that follows is unusable")]
     Plan(#[from] PlanError),
@@ -124,10 +95,8 @@ impl ImportError {
     }
 }
 
-/// An imported bundle.
 #[derive(Debug)]
 pub struct Imported {
-    /// The bundle.
     pub assembled: Assembled,
     /// What neither checkpoints nor flags state and was assumed.
     pub assumptions: Vec<String>,

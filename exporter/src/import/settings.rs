@@ -42,7 +42,6 @@ pub struct Settings {
     pub modality: Option<Modality>,
     /// How intensities are normalized.
     pub normalize_mode: Option<NormalizeMode>,
-    /// Range of intensities.
     pub intensity_bounds: Option<[f32; 2]>,
     /// Names of the classes, background included or not.
     pub class_names: Option<Vec<ClassName>>,

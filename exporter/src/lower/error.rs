@@ -21,10 +21,7 @@ pub enum LowerError {
     ImplicitPadding { layer: String },
     /// A parameter that the network does not list.
     #[error("a {operator} layer has a parameter that the network does not list among its own")]
-    UnknownParameter {
-        /// The layer's operator.
-        operator: &'static str,
-    },
+    UnknownParameter { operator: &'static str },
     /// A parameter that cannot be read as 32-bit floats.
     #[error("parameter `{parameter}` cannot be read as 32-bit floats")]
     Parameter { parameter: String },

@@ -50,7 +50,6 @@ pub enum EnsembleFileError {
         /// Position in the list, from 0.
         index: usize,
         run: String,
-        /// Finished runs.
         known: Vec<String>,
     },
     /// A fold without a finished run.

@@ -90,7 +90,6 @@ pub fn contiguous(shape: &[usize]) -> Vec<usize> {
         .collect()
 }
 
-/// A whole pickle.
 pub fn pickle(object: Pickled) -> Vec<u8> {
     [vec![0x80, 2], object, b".".to_vec()].concat()
 }

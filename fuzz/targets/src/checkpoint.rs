@@ -24,7 +24,6 @@ pub const PICKLE: Target = Target {
     wrapping: None,
 };
 
-/// A whole archive.
 pub const ARCHIVE: Target = Target {
     name: "checkpoint_archive",
     run: |bytes| {

@@ -16,7 +16,6 @@ const INFLATED_MAX: u64 = 1 << 20;
 pub enum Wrapping {
     /// The data set of a DICOM file whose transfer syntax is the deflated one.
     DeflatedDataSet,
-    /// A gzip member.
     Gzip,
     /// The entries of a ZIP archive, of which the last named so is mutated.
     Zip(&'static str),

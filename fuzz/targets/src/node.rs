@@ -143,7 +143,6 @@ fn whole(command: &[u8], set: &[u8]) -> Vec<u8> {
     [of(true, command), of(false, set)].concat()
 }
 
-/// Predicts nothing.
 struct Nothing;
 
 impl Predict for Nothing {

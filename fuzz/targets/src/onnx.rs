@@ -11,7 +11,6 @@ use vesal_onnx::{Interface, Network};
 
 use crate::target::Target;
 
-/// A model file.
 pub const NETWORK: Target = Target {
     name: "onnx",
     run: |bytes| {

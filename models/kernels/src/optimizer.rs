@@ -17,7 +17,6 @@ pub struct AdamWStep {
     pub betas: [f32; 2],
     /// Added to the root of the second moment.
     pub epsilon: f32,
-    /// Decoupled weight decay.
     pub decay: f32,
     /// Number of the step, from 1.
     pub time: u32,

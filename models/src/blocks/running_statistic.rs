@@ -43,7 +43,6 @@ impl<B: Backend> RunningStatistic<B> {
         self.lock().clone()
     }
 
-    /// Replaces the value.
     pub fn update(&self, value: Tensor<B, 1>) {
         *self.lock() = value;
     }

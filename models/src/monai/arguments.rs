@@ -11,7 +11,6 @@ pub enum ArgumentsError {
     Field {
         /// Path of the field.
         field: String,
-        /// Its value.
         found: String,
         /// What it should be.
         expected: &'static str,
@@ -23,7 +22,6 @@ pub enum ArgumentsError {
     Unsupported {
         /// Path of the field.
         field: String,
-        /// Its value.
         found: String,
         /// What a bundle can express.
         expected: &'static str,

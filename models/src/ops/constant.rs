@@ -53,7 +53,6 @@ impl Constant {
         self.0.name
     }
 
-    /// Its shape.
     pub fn shape(&self) -> &Shape {
         &self.0.shape
     }
@@ -87,7 +86,6 @@ impl Indices {
         }))
     }
 
-    /// The indices.
     pub fn values(&self) -> &[usize] {
         &self.0.values
     }

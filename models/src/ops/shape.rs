@@ -56,7 +56,6 @@ impl Shape {
         sizes
     }
 
-    /// Number of axes.
     pub fn rank(&self) -> usize {
         self.sizes.len()
     }

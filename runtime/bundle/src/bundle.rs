@@ -24,16 +24,10 @@ const MAX_DEPTH: usize = 8;
 pub enum BundleError {
     /// The path leads to no directory.
     #[error("`{}` is no directory, expected a bundle", path.display())]
-    NotADirectory {
-        /// The path.
-        path: PathBuf,
-    },
+    NotADirectory { path: PathBuf },
     /// A directory without a manifest.
     #[error("`{}` has no `{}`, expected a bundle", path.display(), manifest::FILE_NAME)]
-    NoManifest {
-        /// The directory.
-        path: PathBuf,
-    },
+    NoManifest { path: PathBuf },
     /// The manifest is unusable.
     #[error("the bundle's manifest is unusable")]
     Manifest(#[from] ManifestError),
@@ -63,18 +57,10 @@ pub enum BundleError {
     Signature(#[from] SignatureError),
     /// Something cannot be read.
     #[error("cannot read `{}`", path.display())]
-    Read {
-        /// What.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// A listed file is not there.
     #[error("the bundle lacks `{file}`, which its manifest lists")]
-    Missing {
-        /// The file.
-        file: String,
-    },
+    Missing { file: String },
     /// A file that the manifest does not list.
     #[error("the bundle has `{file}`, which its manifest does not list")]
     Unlisted {
@@ -83,14 +69,10 @@ pub enum BundleError {
     },
     /// A link, device or the like.
     #[error("`{file}` of the bundle is a link or no plain file, expected a file of its own")]
-    NotPlain {
-        /// The file.
-        file: String,
-    },
+    NotPlain { file: String },
     /// The size is wrong.
     #[error("`{file}` of the bundle has {found} bytes, its manifest says {expected}")]
     Size {
-        /// The file.
         file: String,
         /// Its size in bytes.
         found: u64,
@@ -100,11 +82,8 @@ pub enum BundleError {
     /// The digest is wrong.
     #[error("`{file}` of the bundle has SHA-256 {found}, its manifest says {expected}")]
     Digest {
-        /// The file.
         file: String,
-        /// Its digest.
         found: String,
-        /// The manifest's digest.
         expected: String,
     },
     /// A member that the bundle does not have.
@@ -255,7 +234,6 @@ impl Bundle {
         &self.directory
     }
 
-    /// Its manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -285,7 +263,6 @@ impl Bundle {
         &self.groups
     }
 
-    /// Its probe.
     pub fn probe(&self) -> &Probe {
         &self.probe
     }

@@ -55,7 +55,6 @@ pub struct MeanScore {
     pub mean_dice: f64,
     /// The same per label name; absent from every case: null.
     pub dice_by_label: BTreeMap<String, Option<f64>>,
-    /// Number of cases.
     pub cases: usize,
 }
 

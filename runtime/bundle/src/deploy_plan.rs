@@ -49,7 +49,6 @@ pub struct DeployPlan {
     pub activation: Activation,
     /// Ordered preprocessing steps.
     pub preprocessing: Vec<Step>,
-    /// Sliding window.
     pub window: WindowPlan,
     /// What is brought back to the grid of the input: probabilities, or logits that become probabilities there.
     #[serde(default, skip_serializing_if = "Restore::is_default")]

@@ -64,7 +64,6 @@ pub enum RulesError {
         quoted(expected)
     )]
     Channel {
-        /// Its name.
         found: String,
         /// The channels of the plan.
         expected: Vec<String>,
@@ -75,7 +74,6 @@ pub enum RulesError {
         quoted(expected)
     )]
     Label {
-        /// Its name.
         found: String,
         /// The labels of the plan, without background.
         expected: Vec<String>,

@@ -13,7 +13,6 @@ use crate::name;
 pub struct EnsembleRecord {
     /// What is done with the members' predictions.
     pub combine: Combine,
-    /// Why these members.
     pub selection: Selection,
     /// Score over cases of which each was predicted by the one member that did not train on it; null where there is no
     /// such score.
@@ -24,7 +23,6 @@ pub struct EnsembleRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Selection {
-    /// By which rule.
     pub rule: SelectionRule,
     /// The rule and its numbers in words.
     pub reason: String,
@@ -40,7 +38,6 @@ pub enum SelectionRule {
     BestByFold,
     /// The runs of highest mean Dice.
     BestN,
-    /// Every finished run.
     All,
     /// Runs that a file lists with their weights.
     Custom,

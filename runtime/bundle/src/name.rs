@@ -8,7 +8,6 @@ pub const MAX_CHARACTERS: usize = 120;
 /// Why a text is no name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NameError {
-    /// Nothing in it.
     #[error("a name is empty")]
     Empty,
     /// Longer than [`MAX_CHARACTERS`].
@@ -19,16 +18,10 @@ pub enum NameError {
     },
     /// Line breaks, escapes and the like.
     #[error("the name {name:?} has a control character")]
-    Control {
-        /// The name.
-        name: String,
-    },
+    Control { name: String },
     /// White space at an end, which nobody sees.
     #[error("the name {name:?} begins or ends with white space")]
-    Padded {
-        /// The name.
-        name: String,
-    },
+    Padded { name: String },
 }
 
 /// Checks that a name is neither empty, overlong, padded nor able to disturb a terminal.

@@ -26,7 +26,6 @@ pub enum PathRule {
     /// At most [`MAX_BYTES`].
     #[error("is longer than {MAX_BYTES} bytes")]
     TooLong,
-    /// No leading slash.
     #[error("is absolute, expected one relative to the bundle")]
     Absolute,
     /// Neither `.` nor `..`.

@@ -55,7 +55,6 @@ pub struct RunRecord {
     pub deploy_plan: FileRef,
     /// Data stats that the plan came from.
     pub data_stats: FileRef,
-    /// Best validation score.
     pub score: Score,
     /// The same for every case that was held out; see [`CaseScores`](crate::case_scores::CaseScores).
     #[serde(default)]
@@ -72,44 +71,31 @@ pub enum RunRecordError {
     Document(#[from] DocumentError),
     /// The algorithm's name breaks the rules for names.
     #[error("the run record has an unusable algorithm name")]
-    Algorithm {
-        /// The rule.
-        source: NameError,
-    },
+    Algorithm { source: NameError },
     /// A path is empty, absolute or has backslashes.
     #[error(
         "the run record names the file {found:?}, expected a relative path with forward slashes"
     )]
-    Path {
-        /// The path.
-        found: String,
-    },
+    Path { found: String },
     /// A text that should be a digest.
     #[error("the digest of `{file}` is {found:?}, expected 64 lowercase hexadecimal digits")]
     DigestForm {
         /// File that it belongs to.
         file: String,
-        /// The text.
         found: String,
     },
     /// The file is not the one that the record means.
     #[error("`{file}` has SHA-256 {found}, expected {expected}")]
     Digest {
-        /// The file.
         file: String,
-        /// Its digest.
         found: String,
-        /// The record's digest.
         expected: String,
     },
     /// The score cannot be one.
     #[error("the run record has the score {what} = {found}, expected {expected}")]
     Score {
-        /// Which figure.
         what: String,
-        /// Its value.
         found: f64,
-        /// The range.
         expected: &'static str,
     },
 }

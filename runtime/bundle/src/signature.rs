@@ -22,10 +22,8 @@ pub enum SignatureError {
     /// A file cannot be read.
     #[error(transparent)]
     Document(#[from] DocumentError),
-    /// No key.
     #[error("`{}` is no public key of minisign: {reason}", path.display())]
     Key {
-        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,

@@ -17,25 +17,16 @@ use crate::path::{self, PathError};
 pub enum WriteError {
     /// Something is there already.
     #[error("`{}` exists", path.display())]
-    Exists {
-        /// The destination.
-        path: PathBuf,
-    },
+    Exists { path: PathBuf },
     /// What is there is no bundle, so that it is not replaced.
     #[error("`{}` exists and is no bundle, expected one to replace", path.display())]
-    NotABundle {
-        /// The destination.
-        path: PathBuf,
-    },
+    NotABundle { path: PathBuf },
     /// The path of a file breaks the rules.
     #[error(transparent)]
     Path(#[from] PathError),
     /// A file was given twice.
     #[error("the file `{file}` was given twice")]
-    Twice {
-        /// The file.
-        file: String,
-    },
+    Twice { file: String },
     /// The manifest does not fit the files.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -47,12 +38,7 @@ pub enum WriteError {
     Place(#[from] AtomicError),
     /// The file system refuses.
     #[error("cannot write `{}`", path.display())]
-    Write {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Write { path: PathBuf, source: io::Error },
 }
 
 impl WriteError {

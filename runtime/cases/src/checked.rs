@@ -249,7 +249,6 @@ impl Checked {
         })
     }
 
-    /// All its files.
     pub fn paths(&self) -> Vec<&Path> {
         match &self.sources {
             Sources::Files(files) => files.paths.iter().map(PathBuf::as_path).collect(),

@@ -36,7 +36,6 @@ pub enum FilesError {
     Grid {
         /// A later image or the label map.
         path: PathBuf,
-        /// The first image.
         first: PathBuf,
         #[source]
         difference: GridDifference,

@@ -1,5 +1,3 @@
-//! Names in messages.
-
 /// Names in backticks, with commas.
 pub(crate) fn list(names: &[String]) -> String {
     names

@@ -28,7 +28,6 @@ pub enum Device {
     /// The first GPU if it runs the networks, else the processor; the one choice that may fall back.
     #[default]
     Auto,
-    /// The processor.
     Cpu,
     /// An NVIDIA GPU by its index.
     Cuda(u32),

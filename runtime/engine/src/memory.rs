@@ -36,7 +36,7 @@ pub struct CaseMemory {
 /// Memory of the members of one plan, as in [`CaseMemory`].
 struct GroupMemory {
     prepare: u64,
-    /// The prepared volume.
+    /// Bytes of the preprocessed volume.
     prepared: u64,
     segment: u64,
     finish: u64,

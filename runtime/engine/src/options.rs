@@ -57,7 +57,7 @@ pub enum Precision {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ConvolutionSearch {
-    /// By cuDNN's rules.
+    /// cuDNN's heuristics, without measuring.
     #[default]
     Heuristic,
     /// By trying all of them, when a shape comes for the first time.
@@ -72,7 +72,7 @@ pub enum Convolutions {
     /// This program's, where the processor is one that they are written for and they are faster.
     #[default]
     Own,
-    /// ONNX Runtime's.
+    /// ONNX Runtime's own.
     OnnxRuntime,
 }
 

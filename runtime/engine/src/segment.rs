@@ -21,7 +21,6 @@ use crate::segmentation::{
 /// Stage of a segmentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Preprocessing.
     Prepare,
     /// Windows are predicted, and complete planes are postprocessed.
     Network {

@@ -26,7 +26,6 @@ pub struct StageTimes {
     pub restore: Duration,
 }
 
-/// A segmented case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Segmentation {
     /// Labels on the grid of the first image; regions are bits.
@@ -41,7 +40,7 @@ pub struct Segmentation {
 pub(crate) struct Windows {
     /// Of one member of each plan.
     pub(crate) by_plan: usize,
-    /// Of all members.
+    /// Windows of all members.
     pub(crate) total: usize,
 }
 

@@ -38,7 +38,6 @@ use header::{Header, WithHeader, WithoutHeader};
 /// # Ok::<(), vesal_files::DocumentError>(())
 /// ```
 pub trait VersionedDocument {
-    /// The document's `format`.
     const FORMAT: &'static str;
     /// The only `format_version` that is read, and the one that is written.
     const VERSION: u32;
@@ -62,14 +61,12 @@ pub enum DocumentError {
     #[error("`{name}` does not follow its format")]
     Json {
         name: String,
-        /// Where and what.
         source: serde_json::Error,
     },
     /// Another kind of document.
     #[error("`{name}` has the format {found:?}, expected {expected:?}")]
     Format {
         name: String,
-        /// Its `format`.
         found: String,
         /// The format asked for.
         expected: &'static str,
@@ -78,9 +75,7 @@ pub enum DocumentError {
     #[error("`{name}` has version {found} of the format {format:?}, expected {expected}")]
     Version {
         name: String,
-        /// The format.
         format: &'static str,
-        /// Its `format_version`.
         found: u64,
         /// The version asked for.
         expected: u32,

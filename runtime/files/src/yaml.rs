@@ -14,7 +14,6 @@ pub enum YamlError {
     /// Larger than any real one.
     #[error("it is larger than {limit_bytes} bytes")]
     TooLarge { limit_bytes: u64 },
-    /// Another encoding.
     #[error("it is no UTF-8 from byte {at} on")]
     Encoding {
         /// Position of the first other byte.
@@ -26,7 +25,6 @@ pub enum YamlError {
         /// The line, from 1.
         line: usize,
     },
-    /// Too many directives.
     #[error(
         "it has {found} directives, which are lines that begin with `%`, expected at most {MAX_DIRECTIVES}"
     )]
@@ -97,7 +95,6 @@ enum Within {
     Tag,
 }
 
-/// Number of kinds.
 const KINDS: usize = 6;
 /// Mark of byte order, which may stand at the start of a line.
 const BOM: char = '\u{feff}';

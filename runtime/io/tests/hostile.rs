@@ -439,7 +439,6 @@ fn of_pixels() -> Vec<Case> {
     ]
 }
 
-/// Structure sets.
 fn of_structures() -> Vec<Case> {
     let contour = structures::contour("POINT", &[[0.; 3]]);
     let many = vec![Elements::default(); 200_000];

@@ -35,7 +35,6 @@ macro_rules! families {
                 match self { $(Self::$variant(config) => config.in_channels()),+ }
             }
 
-            /// Output classes.
             pub fn out_channels(&self) -> usize {
                 match self { $(Self::$variant(config) => config.out_channels()),+ }
             }
@@ -45,7 +44,6 @@ macro_rules! families {
                 match self { $(Self::$variant(config) => config.shape_factor()),+ }
             }
 
-            /// Number of parameters.
             pub fn parameters(&self) -> u64 {
                 match self { $(Self::$variant(config) => config.parameters()),+ }
             }

@@ -15,13 +15,11 @@ pub trait Family: Sized {
 
     fn in_channels(&self) -> usize;
 
-    /// Output classes.
     fn out_channels(&self) -> usize;
 
     /// What each spatial axis of the input must be a multiple of.
     fn shape_factor(&self) -> [usize; 3];
 
-    /// Number of parameters.
     fn parameters(&self) -> u64;
 
     /// What a training step on a patch of this size holds.

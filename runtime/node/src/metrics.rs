@@ -7,7 +7,7 @@ use std::time::Duration;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Counter {
-    /// Associations, by outcome.
+    /// By outcome.
     Associations,
     /// Instances that were taken, by service.
     Received,
@@ -89,19 +89,16 @@ const COUNTERS: [(Counter, &str, &[&str], &str); 9] = [
 pub struct NodeMetrics(Mutex<BTreeMap<(Counter, Vec<String>), f64>>);
 
 impl NodeMetrics {
-    /// Counts one.
     pub fn count(&self, counter: Counter, labels: &[&str]) {
         self.add(counter, labels, 1.0);
     }
 
-    /// Counts so many.
     pub fn add(&self, counter: Counter, labels: &[&str], amount: f64) {
         let labels = labels.iter().map(|&label| label.to_owned()).collect();
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.entry((counter, labels)).or_default() += amount;
     }
 
-    /// Counts a time.
     pub fn time(&self, counter: Counter, labels: &[&str], time: Duration) {
         self.add(counter, labels, time.as_secs_f64());
     }
@@ -127,7 +124,6 @@ impl NodeMetrics {
 pub struct MetricsText(String);
 
 impl MetricsText {
-    /// Begins a metric.
     pub fn family(&mut self, name: &str, kind: &str, help: &str) {
         let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     }

@@ -12,7 +12,6 @@ use crate::proto::{
 /// Size of one axis of an input or output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Axis<'a> {
-    /// Always this size.
     Fixed(usize),
     /// Free, under this name.
     Free(&'a str),

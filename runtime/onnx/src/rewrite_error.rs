@@ -51,7 +51,6 @@ pub enum RewriteError {
         found: usize,
         expected: usize,
     },
-    /// Shape inference fails.
     #[error("the shapes of the network's values are not known")]
     Shapes(#[from] CheckError),
     /// A weight that is an input too, so that a caller may replace it.
@@ -59,11 +58,7 @@ pub enum RewriteError {
     Replaceable { tensor: String },
     /// A batch axis that cannot get a size.
     #[error("the batch axis of {value:?} is {found}, expected a free size with a name")]
-    Batch {
-        value: String,
-        /// What it is.
-        found: String,
-    },
+    Batch { value: String, found: String },
     /// The name of the batch axis stands for another axis as well.
     #[error("axis {axis} of {value:?} has the name {name:?} of the batch axis")]
     SharedName {
@@ -95,10 +90,7 @@ pub enum RewriteError {
     NoNode { value: String },
     /// No convolution at the end that would be worth taking off.
     #[error("the network has no head to take off: {why}")]
-    NoHead {
-        /// What keeps it.
-        why: HeadProblem,
-    },
+    NoHead { why: HeadProblem },
 }
 
 /// What keeps a head on its network.
@@ -113,10 +105,7 @@ pub enum HeadProblem {
     Attribute { attribute: String },
     /// Weights of another shape, or computed ones.
     #[error("the {input} of the last convolution is no constant of the expected shape")]
-    Weight {
-        /// Weight or bias.
-        input: &'static str,
-    },
+    Weight { input: &'static str },
     /// Other nodes take the features too, or they are not a node's.
     #[error("the features {value:?} are not given by a node to the last convolution alone")]
     Features { value: String },

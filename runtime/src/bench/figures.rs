@@ -46,11 +46,8 @@ impl Sample {
 /// Seconds that half, 95 % and 99 % of the rounds do not exceed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Percentiles {
-    /// The median.
     pub p50: f64,
-    /// 95 %.
     pub p95: f64,
-    /// 99 %.
     pub p99: f64,
 }
 
@@ -75,12 +72,10 @@ impl Percentiles {
 /// Figures of warm segmentations.
 #[derive(Debug, Serialize)]
 pub struct Stages {
-    /// Number of segmentations.
     pub samples: usize,
-    /// Reading the files.
     pub read: Percentiles,
     pub prepare: Percentiles,
-    /// The networks alone.
+    /// Without preprocessing, blending and restoring.
     pub network: Percentiles,
     /// Cutting windows and blending outputs.
     pub stitch: Percentiles,

@@ -7,7 +7,6 @@ use clap::Args;
 
 use crate::options::{ComputeOptions, DicomOptions, LimitOptions, NiftiForm};
 
-/// What is measured.
 #[derive(Debug, Clone, Args)]
 pub struct BenchOptions {
     /// Folder of the bundle

@@ -12,7 +12,7 @@ use super::labels::Label;
 use super::plan::Job;
 use crate::record::told_apart_by;
 
-/// What `--json` prints.
+/// The document that `--json` prints.
 #[derive(Debug, Serialize)]
 pub struct Document {
     /// Every stack of slices.
@@ -98,7 +98,6 @@ impl Series {
         }
     }
 
-    /// Adds a finding.
     pub(super) fn note(&mut self, finding: &str) {
         self.findings.push(finding.to_owned());
     }

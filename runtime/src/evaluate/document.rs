@@ -34,7 +34,6 @@ pub struct LabelMeans {
     pub cases: usize,
 }
 
-/// One compared case.
 #[derive(Debug, Serialize)]
 pub struct ComparedCase {
     pub case: String,
@@ -55,7 +54,6 @@ impl VersionedDocument for Evaluation {
 }
 
 impl Evaluation {
-    /// Averages the cases.
     pub(super) fn new(
         tolerance_mm: f64,
         cases: Vec<ComparedCase>,

@@ -33,7 +33,7 @@ pub enum MemoryError {
 /// Where a limit of memory comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    /// The user: `--max-ram`.
+    /// By `--max-ram`.
     Set,
     /// The machine: more is not free.
     Free,

@@ -23,7 +23,6 @@ pub(super) struct PipelineItem<T> {
 pub(super) struct CaseContext {
     pub origin: Origin,
     pub warnings: Vec<String>,
-    /// Time for reading.
     pub read: Duration,
 }
 

@@ -38,7 +38,6 @@ pub struct Settings {
     /// The device; never `auto`.
     #[serde(with = "text")]
     pub device: Device,
-    /// The execution provider.
     #[serde(with = "text")]
     pub provider: Provider,
     /// Numbers that they compute with.

@@ -69,7 +69,6 @@ pub fn slices(volume: &Volume, about: About) -> Vec<Elements> {
         .collect()
 }
 
-/// Writes files.
 #[allow(dead_code, reason = "not every test file needs them on the disk")]
 pub fn write(folder: &Path, images: &[Elements]) {
     fs::create_dir_all(folder).expect("made");

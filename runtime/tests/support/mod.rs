@@ -301,7 +301,6 @@ pub fn scan(shape: [usize; 3]) -> Volume {
     }
 }
 
-/// Writes a volume.
 pub fn write_scan(path: &Path, volume: &Volume) {
     fs::create_dir_all(path.parent().expect("a parent")).expect("made");
     nifti::write_volume(path, volume, &WriteOptions::default()).expect("written");

@@ -50,7 +50,6 @@ impl Drop for Running {
     }
 }
 
-/// An archive.
 pub struct Orthanc {
     process: Running,
     http: u16,

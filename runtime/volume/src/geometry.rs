@@ -16,7 +16,7 @@ pub enum GeometryError {
         row: usize,
         /// Column, from 0.
         column: usize,
-        /// What stands there.
+        /// The entry at that place.
         value: f64,
     },
     /// The last row is not `[0, 0, 0, 1]`.

@@ -45,7 +45,7 @@ pub enum IntensityError {
         /// Channel, from 0.
         channel: usize,
         low: f32,
-        /// Upper end found.
+        /// Upper end of the intensities found.
         high: f32,
     },
 }
@@ -76,12 +76,10 @@ pub enum AppliedNormalization {
     },
     /// `sigmoid((x - min) / deviation)`.
     SigmoidDeviation {
-        /// Smallest intensity.
         min: f32,
         /// Sample standard deviation, or 1 where that is 0.
         deviation: f64,
     },
-    /// Nothing.
     Identity,
 }
 

@@ -367,7 +367,6 @@ pub fn reorient_labels(
 mod tests {
     use super::*;
 
-    /// All 48 orientations.
     fn all() -> Vec<Orientation> {
         let mut all = Vec::new();
         for order in [

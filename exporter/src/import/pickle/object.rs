@@ -7,9 +7,7 @@ pub struct Id(pub(super) u32);
 /// Element type of a tensor's storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StorageType {
-    /// 64-bit floats.
     Double,
-    /// 32-bit floats.
     Float,
     /// 16-bit IEEE floats.
     Half,
@@ -31,7 +29,6 @@ pub struct Storage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tensor {
     pub storage: Storage,
-    /// First element.
     pub offset: usize,
     pub shape: Vec<usize>,
     /// Elements between neighbors, per axis.
@@ -69,7 +66,6 @@ pub enum NumpyType {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Object {
-    /// `None`
     None,
     /// `True`, `False`
     Bool(bool),
@@ -84,7 +80,6 @@ pub enum Object {
     Dict(Vec<(Id, Id)>),
     /// A function or type.
     Known(Known),
-    /// A tensor's storage.
     Storage(Box<Storage>),
     Tensor(Box<Tensor>),
     /// An element type of NumPy.

@@ -2,7 +2,6 @@
 
 use vesal_kernels::{AdamWStep, ConvGeometry, Nonlinearity};
 
-/// A row-major array.
 #[derive(Debug, Clone)]
 pub struct Array {
     pub shape: Vec<usize>,

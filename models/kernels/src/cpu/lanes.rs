@@ -8,7 +8,7 @@ pub trait Lanes: Copy {
     /// The same number eight times.
     fn splat(value: f32) -> Self;
 
-    /// Eight consecutive numbers.
+    /// Loads eight consecutive numbers.
     fn load(values: &[f32; LANES]) -> Self;
 
     /// The numbers in order.

@@ -7,7 +7,6 @@ use super::packing::{ChannelBlock, WIDEST};
 const NARROW_VOXELS: usize = 10;
 const WIDE_VOXELS: usize = 6;
 
-/// An output voxel.
 #[derive(Clone, Copy)]
 pub struct Voxel {
     /// Offset of its first input in the window.

@@ -10,11 +10,7 @@ pub enum CudaError {
     #[error("the NVIDIA driver (libcuda.so) is not found or does not start")]
     Driver,
     #[error("there is no CUDA device {index}: the driver reports {count}")]
-    Device {
-        index: usize,
-        /// Number of devices.
-        count: usize,
-    },
+    Device { index: usize, count: usize },
     /// Events of whole contexts came with CUDA 12.5.
     #[error("the NVIDIA driver is too old: version 555 (CUDA 12.5) or newer is needed")]
     OldDriver,

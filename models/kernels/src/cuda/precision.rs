@@ -5,7 +5,6 @@ use burn::tensor::DType;
 use super::backend::CudaTensor;
 use super::limits::{MOST_BLOCKS, MOST_VALUES};
 
-/// Type of activations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Precision {
     Half,

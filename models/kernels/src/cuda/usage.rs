@@ -12,7 +12,6 @@ use super::requirements::check;
 /// Memory of a device, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryInfo {
-    /// Installed.
     pub total: u64,
     /// Not taken by any process; the context of this process counts as taken.
     pub free: u64,

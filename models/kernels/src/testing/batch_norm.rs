@@ -128,7 +128,7 @@ fn check_shape<B: BackendOps>(
 /// Statistics in double precision.
 struct Exact {
     mean: Vec<f64>,
-    /// Of the population.
+    /// Population variance (biased).
     variance: Vec<f64>,
 }
 

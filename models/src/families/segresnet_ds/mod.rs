@@ -23,7 +23,6 @@ pub struct SegResNetDs<B: Backend> {
     shape_factor: [usize; 3],
 }
 
-/// The contracting half.
 #[derive(Module, Debug)]
 struct Encoder<B: Backend> {
     conv_init: Conv3d<B>,

@@ -16,7 +16,6 @@ pub const MAX_PATTERN_CHARACTERS: usize = 64;
 pub struct Channel {
     /// Name, unique within the plan: `image` for single-channel tasks.
     pub name: String,
-    /// What produced it.
     pub modality: Modality,
     /// Patterns of the descriptions of the series that it is read from; none: any series of the modality.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -67,13 +66,11 @@ pub enum PatternError {
     Control {
         /// Name of the channel.
         channel: String,
-        /// The pattern.
         pattern: String,
     },
 }
 
 impl PatternError {
-    /// A remedy.
     pub fn hint(&self) -> &'static str {
         "`*` stands for any run of characters: `*t1*` takes every description that has `t1` in it; without patterns any \
          series of the modality is taken"

@@ -18,7 +18,6 @@ pub const MAX_MEANING_CHARACTERS: usize = 64;
 pub struct LabelCode {
     /// What kind of thing it is: an anatomical structure, an altered one, a substance.
     pub category: Concept,
-    /// What it is.
     #[serde(rename = "type")]
     pub kind: Concept,
     /// Its side, where it has one.
@@ -63,7 +62,7 @@ pub enum CodeError {
         field: &'static str,
         /// Its length in characters.
         found: usize,
-        /// Longest allowed.
+        /// In characters.
         most: usize,
     },
     /// A text has a character that not every reader understands, or blanks at an end.
@@ -77,13 +76,11 @@ pub enum CodeError {
         part: &'static str,
         /// `value`, `scheme` or `meaning`.
         field: &'static str,
-        /// The text.
         found: String,
     },
 }
 
 impl CodeError {
-    /// A remedy.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Background { .. } => "leave its code out: background is not written as a segment",

@@ -21,7 +21,6 @@ pub enum PlanError {
     Name {
         /// Whose name: task, channel or label.
         of: &'static str,
-        /// The rule.
         source: NameError,
     },
     /// Too few or too many of something.
@@ -31,27 +30,18 @@ pub enum PlanError {
         of: &'static str,
         /// How many there are.
         found: usize,
-        /// Smallest allowed number.
         least: usize,
-        /// Largest allowed number.
         most: usize,
     },
     /// Two channels or labels share a name or a value.
     #[error("the deploy plan has two {of} {what}")]
-    Duplicate {
-        /// Of what.
-        of: &'static str,
-        /// What they share.
-        what: String,
-    },
+    Duplicate { of: &'static str, what: String },
     /// Labels are not listed by class index 0, 1, 2, …
     #[error("label `{label}` has class index {found}, expected {expected}")]
     ClassIndex {
         /// Name of the label.
         label: String,
-        /// Its class index.
         found: usize,
-        /// Its position.
         expected: usize,
     },
     /// Class 0 is background and is written as 0.
@@ -59,7 +49,6 @@ pub enum PlanError {
     Background {
         /// Name of the label.
         label: String,
-        /// Its value.
         found: u16,
     },
     /// A region is not the bit of its class.
@@ -67,9 +56,7 @@ pub enum PlanError {
     Region {
         /// Name of the region.
         label: String,
-        /// Its value.
         found: u16,
-        /// Its bit.
         expected: u16,
     },
     /// A label is made up of nothing, or of the same twice.
@@ -79,17 +66,13 @@ pub enum PlanError {
     Index {
         /// Name of the label.
         label: String,
-        /// Its index.
         found: Vec<u16>,
     },
     /// Two labels that exclude each other are made up of one value.
     #[error("labels `{first}` and `{second}` are both made up of the value {value}")]
     SharedIndex {
-        /// The first label.
         first: String,
-        /// The other.
         second: String,
-        /// The value.
         value: u16,
     },
     /// Patterns of series descriptions that cannot be used.
@@ -105,9 +88,7 @@ pub enum PlanError {
         position: usize,
         /// The parameter, with its unit.
         parameter: &'static str,
-        /// Its value.
         found: String,
-        /// The range.
         expected: &'static str,
     },
     /// A preprocessing step cannot be executed.

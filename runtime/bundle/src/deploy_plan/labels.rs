@@ -45,7 +45,6 @@ impl Label {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("label map has {voxels} voxels of label {found}, expected one of {expected:?}")]
 pub struct UnknownLabel {
-    /// The value.
     pub found: u16,
     /// Voxels of that value.
     pub voxels: usize,

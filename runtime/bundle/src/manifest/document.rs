@@ -53,7 +53,6 @@ pub struct Manifest {
     /// What is done with their predictions, and how they were chosen.
     #[serde(default)]
     pub ensemble: EnsembleRecord,
-    /// Origin.
     pub provenance: Provenance,
     /// Every file of the bundle except the manifest itself, by relative path with forward slashes.
     #[serde(deserialize_with = "files::unique_files")]

@@ -19,74 +19,45 @@ pub enum ManifestError {
     Name {
         /// Whose name: task, input or output.
         of: &'static str,
-        /// The rule.
         source: NameError,
     },
     /// A version breaks the rules for versions.
     #[error(
         "the version {found:?} is not 1 to {MAX_VERSION_CHARACTERS} ASCII letters, digits, `.`, `+`, `-` and `_`"
     )]
-    Version {
-        /// The version.
-        found: String,
-    },
+    Version { found: String },
     /// A path breaks the rules for paths.
     #[error("the manifest names a file outside the rules")]
     Path(#[from] PathError),
     /// Two paths are the same file on systems that ignore case.
     #[error("the manifest lists `{first}` and `{second}`, which some systems take for one file")]
-    SameIgnoringCase {
-        /// One path.
-        first: String,
-        /// The other.
-        second: String,
-    },
+    SameIgnoringCase { first: String, second: String },
     /// The manifest cannot list itself, nor the signature that signs it.
     #[error("the manifest lists `{file}`, expected every file but itself and its signature")]
-    ListsItself {
-        /// The file.
-        file: &'static str,
-    },
+    ListsItself { file: &'static str },
     /// A file has a role but no size and digest.
     #[error("the manifest names `{file}` as {role} and does not list it among its files")]
-    NotListed {
-        /// The file.
-        file: String,
-        /// Its role.
-        role: &'static str,
-    },
+    NotListed { file: String, role: &'static str },
     /// One file has two roles.
     #[error("the manifest names `{file}` twice, last as {role}")]
-    TwoRoles {
-        /// The file.
-        file: String,
-        /// Its second role.
-        role: &'static str,
-    },
+    TwoRoles { file: String, role: &'static str },
     /// A listed file has no role.
     #[error(
         "the manifest lists `{file}`, which is neither the deploy plan, the probe nor a member"
     )]
-    NoRole {
-        /// The file.
-        file: String,
-    },
+    NoRole { file: String },
     /// Too few or too many of something.
     #[error("the manifest has {found} {of}, expected {least} to {most}")]
     Count {
-        /// Of what.
         of: &'static str,
         /// How many there are.
         found: usize,
-        /// Smallest allowed number.
         least: usize,
-        /// Largest allowed number.
         most: usize,
     },
     /// A file that no bundle can hold.
     #[error("the manifest gives `{file}` {found} bytes, at most {MAX_ENTRY_BYTES} are allowed")]
     FileSize {
-        /// The file.
         file: String,
         /// Its size in bytes.
         found: u64,
@@ -96,7 +67,6 @@ pub enum ManifestError {
     DigestForm {
         /// What it is the digest of.
         of: String,
-        /// The text.
         found: String,
     },
     /// A weight that no mean can have.
@@ -104,35 +74,24 @@ pub enum ManifestError {
     Weight {
         /// File of the member.
         file: String,
-        /// Its weight.
         found: f64,
     },
     /// The ensemble was chosen for no reason that fits the rules for names.
     #[error("the manifest has an unusable reason for the choice of its members")]
-    Reason {
-        /// The rule.
-        source: NameError,
-    },
+    Reason { source: NameError },
     /// The ensemble's score cannot be one.
     #[error("the ensemble has an impossible score")]
-    EnsembleScore {
-        /// The rule.
-        source: RunRecordError,
-    },
+    EnsembleScore { source: RunRecordError },
     /// A member's score cannot be one.
     #[error("member `{file}` has an impossible score")]
     Score {
         /// File of the member.
         file: String,
-        /// The rule.
         source: RunRecordError,
     },
     /// An operator set that does not exist.
     #[error("the manifest has opset {found}, expected 1 or more")]
-    Opset {
-        /// The number.
-        found: i64,
-    },
+    Opset { found: i64 },
 }
 
 impl ManifestError {

@@ -27,13 +27,10 @@ pub struct Member {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum MemberProvenance {
-    /// Trained by vesal-train.
     Trained {
-        /// Algorithm name.
         algorithm: String,
         /// Held-out fold.
         fold: usize,
-        /// Its validation score.
         score: Score,
         /// SHA-256 of the weights file.
         weights_sha256: String,

@@ -17,7 +17,6 @@ pub const FILE_NAME: &str = "probe.json";
 pub struct LogitSample {
     /// Index into the output `[1, K, X, Y, Z]` in C order.
     pub index: usize,
-    /// Its value.
     pub value: f32,
 }
 

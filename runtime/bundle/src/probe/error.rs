@@ -48,9 +48,7 @@ pub enum ProbeError {
     Logit {
         /// The member, from 0.
         member: usize,
-        /// Its index.
         index: usize,
-        /// Its value.
         value: f32,
         /// Values in the output.
         limit: usize,
@@ -65,24 +63,15 @@ pub enum ProbeError {
     },
     /// A label that the plan does not have.
     #[error("the probe has the label value {found}, which is none of the deploy plan's")]
-    LabelValue {
-        /// The value.
-        found: u16,
-    },
+    LabelValue { found: u16 },
     /// The runs are not what digest and counts say.
     #[error("the probe's labels contradict their own {what}")]
-    Labels {
-        /// What they contradict.
-        what: &'static str,
-    },
+    Labels { what: &'static str },
     /// A tolerance that nothing or everything meets.
     #[error("the probe has the tolerance {what} = {found}, expected {expected}")]
     Tolerance {
-        /// Which tolerance.
         what: &'static str,
-        /// Its value.
         found: f64,
-        /// The range.
         expected: &'static str,
     },
 }

@@ -6,10 +6,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum DatalistError {
     #[error("the datalist is not JSON")]
-    Json {
-        /// Where and what.
-        source: serde_json::Error,
-    },
+    Json { source: serde_json::Error },
     /// JSON of another form.
     #[error("the datalist has {found} as `{list}`, expected a list of cases")]
     List {
@@ -32,7 +29,6 @@ pub enum DatalistError {
 /// Why an item is no case.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ItemError {
-    /// Not an object.
     #[error("it is {found}, expected an object with `image` and `label`")]
     NoObject { found: &'static str },
     #[error("it has no `image`, expected a file or a list of files")]

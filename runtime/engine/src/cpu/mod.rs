@@ -39,7 +39,6 @@ const FEW_CHANNELS: usize = 4;
 /// Bytes that convolutions take besides the network's activations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct KernelBytes {
-    /// Transformed weights.
     weights: u64,
     /// Working memory of the threads.
     scratch: u64,

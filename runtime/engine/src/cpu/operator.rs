@@ -141,7 +141,6 @@ impl Steps {
     }
 }
 
-/// So many sizes.
 fn list<const LENGTH: usize>(name: &str, values: &[i64]) -> Result<[usize; LENGTH], Error> {
     let sizes: Option<Vec<usize>> = values.iter().map(|&size| size.try_into().ok()).collect();
     sizes

@@ -126,7 +126,7 @@ pub(crate) struct NormRelu {
     pub(crate) scale: *const c_void,
     pub(crate) bias: *const c_void,
     pub(crate) output: *mut c_void,
-    /// [`scratch`] floats.
+    /// As many floats as [`scratch`] returns.
     pub(crate) scratch: *mut c_void,
 }
 

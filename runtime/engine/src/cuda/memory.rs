@@ -126,7 +126,6 @@ impl Drop for PinnedMemory {
 /// State of copies from or to pinned memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Copying {
-    /// There are none.
     None,
     /// Those that were begun are done when the event is.
     UntilEvent,

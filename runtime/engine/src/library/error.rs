@@ -68,10 +68,7 @@ pub enum LibraryError {
         requested: PathBuf,
     },
     #[error("ONNX Runtime does not start")]
-    Start {
-        /// What it says.
-        source: ort::Error,
-    },
+    Start { source: ort::Error },
 }
 
 impl LibraryError {

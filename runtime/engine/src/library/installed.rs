@@ -17,7 +17,6 @@ const FILE_NAME: &str = "installed.json";
 /// Largest record in bytes.
 const MAX_RECORD_BYTES: u64 = 1 << 16;
 
-/// One file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InstalledFile {

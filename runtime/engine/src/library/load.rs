@@ -30,7 +30,6 @@ impl Runtime {
         &self.path
     }
 
-    /// Where that was.
     pub fn origin(&self) -> LibraryOrigin {
         self.origin
     }

@@ -28,7 +28,6 @@ pub enum LibraryOrigin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundLibrary {
     pub path: PathBuf,
-    /// Where that is.
     pub origin: LibraryOrigin,
 }
 

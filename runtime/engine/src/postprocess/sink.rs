@@ -1,4 +1,4 @@
-//! Where probabilities go.
+//! Destinations of probabilities.
 
 use ndarray::ArrayView4;
 use vesal_volume::Geometry;

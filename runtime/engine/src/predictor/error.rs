@@ -51,7 +51,6 @@ pub enum PredictorError {
     /// Inputs or outputs have other names, or there are several.
     #[error("the network's {what}s are {found:?}, expected only {expected:?}")]
     Names {
-        /// Input or output.
         what: &'static str,
         found: Vec<String>,
         /// The one name in the manifest.
@@ -59,15 +58,10 @@ pub enum PredictorError {
     },
     /// No tensor of `float32`.
     #[error("the network's {what} holds {found}, expected a tensor of f32")]
-    ElementType {
-        /// Input or output.
-        what: &'static str,
-        found: String,
-    },
+    ElementType { what: &'static str, found: String },
     /// A shape that the plan's windows do not fit.
     #[error("the network's {what} has shape {found}, the deploy plan needs {expected}")]
     Shape {
-        /// Input or output.
         what: &'static str,
         found: AxisSizes,
         expected: AxisSizes,

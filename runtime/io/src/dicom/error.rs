@@ -42,7 +42,7 @@ pub enum DicomError {
     TooLarge {
         /// UID of the series.
         series: String,
-        /// Bytes as `f32`.
+        /// Bytes of the volume as `f32`.
         needed: u64,
         limit: u64,
     },
@@ -158,10 +158,7 @@ pub enum HeaderError {
     Representation { tag: Tag, at: u64 },
     /// Sequences within sequences, deeper than any real file.
     #[error("its sequences lie more than {limit} deep within each other")]
-    Depth {
-        /// Limit of nesting.
-        limit: usize,
-    },
+    Depth { limit: usize },
     /// A value that is read is absurdly long.
     #[error("{tag} states {found} bytes, expected at most {limit}")]
     LongValue {

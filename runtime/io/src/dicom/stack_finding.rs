@@ -19,7 +19,6 @@ pub enum StackFinding {
     Missing {
         missing: usize,
         gaps: usize,
-        /// Distance between slices.
         spacing_mm: f64,
     },
     /// Slices lie at uneven distances: more than 2 % of the distance, and 0.01 mm, from where they would be.

@@ -83,7 +83,6 @@ impl<'a> DataSetStream<'a> {
         }
     }
 
-    /// Inflates what follows.
     pub fn deflated(self) -> Self {
         let bytes = match self.bytes {
             StreamBytes::Plain(reader) => {

@@ -15,7 +15,6 @@ pub enum TransferSyntax {
     ExplicitBig,
     /// Explicit VR little endian in a deflate stream.
     Deflated,
-    /// RLE Lossless.
     Rle,
     /// JPEG with cosine transform or lossless, Huffman coded: baseline, extended, progressive, lossless.
     Jpeg(&'static str),

@@ -35,9 +35,7 @@ pub(crate) struct VoxelLayout {
 /// A run of stored voxels: whole planes of one frame, or rows of one plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct VoxelBlock {
-    /// Which frame.
     pub frame: usize,
-    /// Its planes.
     pub z: Range<usize>,
     /// Its rows of each plane: all of them if there are several planes.
     pub y: Range<usize>,

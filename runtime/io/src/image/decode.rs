@@ -7,7 +7,6 @@ use crate::image::header::{ByteOrder, DataType, Scaling, VolumeHeader};
 /// A type of stored voxel.
 trait StoredVoxel: Copy {
     const BYTES: usize;
-    /// Decodes `BYTES` bytes.
     fn decode<const BIG: bool>(bytes: &[u8]) -> Self;
     fn to_f32(self) -> f32;
     fn to_f64(self) -> f64;

@@ -30,7 +30,6 @@ pub enum ImageError {
         path: PathBuf,
         /// Name of the format.
         format: &'static str,
-        /// The rule.
         reason: Box<dyn HeaderDefect>,
     },
     /// The voxels do not fit the header, or not what was asked for.
@@ -147,7 +146,6 @@ pub enum VoxelError {
     /// More than one frame where one is expected.
     #[error("its shape {shape:?} has {frames} frames, expected one")]
     Frames {
-        /// All dimensions.
         shape: Vec<usize>,
         /// Product of the dimensions after the third.
         frames: usize,
@@ -156,16 +154,12 @@ pub enum VoxelError {
     #[error(
         "its shape {shape:?} has several dimensions after the third, expected one for the channels"
     )]
-    ChannelAxes {
-        /// All dimensions.
-        shape: Vec<usize>,
-    },
+    ChannelAxes { shape: Vec<usize> },
     /// The voxels need more memory than the caller allows.
     #[error("its voxels need {needed} bytes, the limit is {limit} bytes")]
     TooLarge {
         /// Bytes, as stored or as decoded, whichever is more.
         needed: u64,
-        /// The caller's limit.
         limit: u64,
     },
     /// The file ends before its last voxel.
@@ -206,10 +200,7 @@ pub enum VoxelError {
     },
     /// The machine has not enough memory.
     #[error("this machine cannot provide the {bytes} bytes of memory that they need")]
-    OutOfMemory {
-        /// Bytes asked for.
-        bytes: u64,
-    },
+    OutOfMemory { bytes: u64 },
 }
 
 /// Why values are no labels.
@@ -220,7 +211,6 @@ pub enum VoxelError {
 pub struct LabelError {
     /// Voxels whose value is no label.
     pub count: usize,
-    /// All voxels.
     pub voxels: usize,
     /// The first such value in the order of the file.
     pub first: f64,

@@ -33,7 +33,7 @@ pub enum DataType {
 }
 
 impl DataType {
-    /// Such as `int16`.
+    /// The type's name in messages, such as `int16`.
     pub fn name(self) -> &'static str {
         match self {
             Self::U8 => "uint8",

@@ -83,7 +83,7 @@ impl Placement {
         Ok(affine)
     }
 
-    /// **FileBytes**: the NIfTI-1 standard, method 2; nibabel `get_qform`.
+    /// **Source**: the NIfTI-1 standard, method 2; nibabel `get_qform`.
     fn qform(&self) -> Result<[[f64; 4]; 3], AffineDefect> {
         let [b, c, d] = self.quaternion;
         let squared_length = b * b + c * c + d * d;
@@ -111,7 +111,7 @@ impl Placement {
         }))
     }
 
-    /// **FileBytes**: nibabel `shape_zoom_affine`.
+    /// **Source**: nibabel `shape_zoom_affine`.
     fn base(&self) -> [[f64; 4]; 3] {
         let mut zoom = [1.0; 3];
         let mut center = [0.0; 3];

@@ -16,12 +16,7 @@ pub(super) const NAME: &str = "NIfTI";
 pub enum NiftiError {
     /// The data do not fit the format.
     #[error("cannot write `{}` as NIfTI: {reason}", path.display())]
-    Write {
-        /// The destination.
-        path: PathBuf,
-        /// The rule.
-        reason: WriteError,
-    },
+    Write { path: PathBuf, reason: WriteError },
     /// The output cannot be put in its place.
     #[error(transparent)]
     Output(#[from] AtomicError),
@@ -88,30 +83,20 @@ pub enum HeaderError {
     },
     /// The number of dimensions is out of range.
     #[error("`dim[0]` states {found} dimensions, expected 1 to 7")]
-    DimensionCount {
-        /// The stated number.
-        found: i64,
-    },
+    DimensionCount { found: i64 },
     /// An axis has no or a negative number of voxels.
     #[error("`dim[{axis}]` states {found} voxels, expected at least 1")]
     AxisLength {
         /// Index into `dim`, 1 is X.
         axis: usize,
-        /// The stated number.
         found: i64,
     },
     /// The number of voxel bytes is beyond any machine.
     #[error("its dimensions {shape:?} give more bytes than a 64-bit file can have")]
-    Overflow {
-        /// The stated dimensions.
-        shape: Vec<u64>,
-    },
+    Overflow { shape: Vec<u64> },
     /// The data type code is not in the standard.
     #[error("`datatype` is {code}, which is not a code of the standard")]
-    UnknownDataType {
-        /// The stated code.
-        code: i16,
-    },
+    UnknownDataType { code: i16 },
     /// A data type of the standard that is no real number of at most 64 bits.
     #[error("its voxels are {name}; expected integers or real numbers of 8 to 64 bits")]
     UnsupportedDataType {
@@ -128,12 +113,7 @@ pub enum HeaderError {
     },
     /// The scaling has a slope but no finite intercept.
     #[error("`scl_inter` is {intercept} with a `scl_slope` of {slope}, expected a finite number")]
-    Intercept {
-        /// The stated slope.
-        slope: f64,
-        /// The stated intercept.
-        intercept: f64,
-    },
+    Intercept { slope: f64, intercept: f64 },
     /// Two affines are stated that contradict each other.
     #[error(
         "its sform and its qform contradict each other: they turn voxel axes by up to {degrees:.0} degrees against each \

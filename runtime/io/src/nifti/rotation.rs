@@ -31,7 +31,7 @@ pub(super) fn rotation([w, x, y, z]: [f64; 4]) -> [[f64; 3]; 3] {
 
 /// The rotation nearest to a matrix of positive determinant: the orthogonal factor of its polar decomposition.
 ///
-/// **FileBytes**: N. J. Higham 1986, Newton's iteration X ← (X + X⁻ᵀ) / 2.
+/// **Source**: N. J. Higham 1986, Newton's iteration X ← (X + X⁻ᵀ) / 2.
 pub(super) fn nearest_rotation(mut matrix: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
     for _ in 0..100 {
         let scale = determinant(&matrix);
@@ -59,7 +59,7 @@ pub(super) fn nearest_rotation(mut matrix: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
 
 /// The quaternion w, x, y, z of a rotation.
 ///
-/// **FileBytes**: S. W. Shepperd 1978: divides by the largest of the four parts.
+/// **Source**: S. W. Shepperd 1978: divides by the largest of the four parts.
 pub(super) fn quaternion(m: &[[f64; 3]; 3]) -> [f64; 4] {
     let trace = m[0][0] + m[1][1] + m[2][2];
     if trace > m[0][0].max(m[1][1]).max(m[2][2]) {

@@ -4,7 +4,6 @@ use ::nifti::XForm;
 
 use crate::Remarks;
 
-/// How to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriteOptions {
     /// Whether an existing file may be replaced.

@@ -174,7 +174,6 @@ impl Elements {
         out
     }
 
-    /// The whole file.
     pub fn file(&self, syntax: &str) -> Vec<u8> {
         let mut bytes = head(syntax);
         let body = self.encode(syntax);

@@ -1,4 +1,4 @@
-//! Made-up structure sets.
+//! Synthetic structure sets.
 
 use super::*;
 

@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SegResNetDsConfig {
-    /// Input channels.
     pub in_channels: usize,
-    /// Output classes.
     pub out_channels: usize,
     /// Channels of the first level; each further level has twice as many.
     pub init_filters: usize,

@@ -13,7 +13,7 @@ pub enum ConfigError {
     #[error("the settings `{}` are wrong at line {line}, column {column}: {message}", path.display())]
     Syntax {
         path: PathBuf,
-        /// Where, from 1.
+        /// From 1.
         line: usize,
         /// Character in the line, from 1.
         column: usize,

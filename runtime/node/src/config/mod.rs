@@ -27,7 +27,7 @@ pub struct Config {
     pub bind: IpAddr,
     /// Port to listen at for associations; 0 takes a free one.
     pub port: u16,
-    /// Predictions at once.
+    /// Most concurrent predictions.
     pub workers: usize,
     /// Level and format of the log.
     pub log: log::LogSettings,
@@ -64,7 +64,6 @@ pub struct Http {
 /// Limits of a node.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeLimits {
-    /// Most concurrent associations.
     pub associations: usize,
     /// Most concurrent associations of one caller.
     pub associations_per_caller: usize,

@@ -27,7 +27,6 @@ pub struct Peer {
 /// A source of images that can be queried for the number of instances.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourcePeer {
-    /// Name in logs.
     pub name: String,
     /// Where it is queried.
     pub peer: Peer,
@@ -54,7 +53,6 @@ pub struct TlsIdentity {
     pub key: PathBuf,
 }
 
-/// TLS as server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerTls {
     /// The node's own certificate.
@@ -67,7 +65,6 @@ pub struct ServerTls {
     pub port: Option<u16>,
 }
 
-/// TLS as client.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientTls {
     /// File of certificates of the peer or its authorities.

@@ -6,13 +6,10 @@ use std::collections::BTreeMap;
 
 type Tag = (u16, u16);
 
-/// SOP Instance UID.
 pub const INSTANCE: Tag = (0x0008, 0x0018);
 const LEVEL: Tag = (0x0008, 0x0052);
 pub const MODALITY: Tag = (0x0008, 0x0060);
-/// Study Instance UID.
 pub const STUDY: Tag = (0x0020, 0x000d);
-/// Series Instance UID.
 pub const SERIES: Tag = (0x0020, 0x000e);
 /// Number of Study Related Instances.
 pub const STUDY_INSTANCES: Tag = (0x0020, 0x1208);

@@ -18,14 +18,12 @@ pub struct PresentationContext {
     pub syntaxes: Vec<String>,
 }
 
-/// An A-ASSOCIATE-RQ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssociateRequest {
     pub called: String,
     pub calling: String,
     /// UID of the application context.
     pub application: String,
-    /// Proposed presentation contexts.
     pub contexts: Vec<PresentationContext>,
     /// Maximum length of PDUs that the requester receives; 0 for no maximum.
     pub pdu_bytes: u32,
@@ -65,7 +63,6 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// The A-ASSOCIATE-RJ.
     pub fn encode(self) -> Vec<u8> {
         let [result, source, reason] = match self {
             Self::Caller => [1, 1, 3],

@@ -10,13 +10,9 @@ pub const VERIFICATION: &str = "1.2.840.10008.1.1";
 
 /// Values of Command Field.
 pub mod field {
-    /// C-STORE-RQ.
     pub const STORE: u16 = 0x0001;
-    /// C-FIND-RQ.
     pub const FIND: u16 = 0x0020;
-    /// C-ECHO-RQ.
     pub const ECHO: u16 = 0x0030;
-    /// C-CANCEL-RQ.
     pub const CANCEL: u16 = 0x0fff;
     /// Bit that is set in responses.
     pub const ANSWER: u16 = 0x8000;
@@ -29,15 +25,12 @@ pub mod status {
     /// SOP class not supported.
     pub const CLASS: u16 = 0x0122;
     pub const INSTANCE: u16 = 0x0117;
-    /// Unrecognized operation.
     pub const OPERATION: u16 = 0x0211;
     /// Pending: a match, and more follow; with the second, some keys were not supported.
     pub const PENDING: [u16; 2] = [0xff00, 0xff01];
-    /// Out of resources.
     pub const RESOURCES: u16 = 0xa700;
     /// Data set does not match SOP class.
     pub const MISMATCH: u16 = 0xa900;
-    /// Cannot understand.
     pub const UNREADABLE: u16 = 0xc000;
 
     /// The statuses that this node answers with.

@@ -8,7 +8,6 @@ use crate::network::tls::TlsStream;
 
 /// A connection. Reads and writes end after a timeout, complete or not.
 pub enum Connection {
-    /// Without TLS.
     Plain {
         socket: TcpStream,
         /// Whether any byte was received.

@@ -30,10 +30,7 @@ pub enum AdmissionError {
     Io(#[from] io::Error),
     /// The number of unfinished jobs has reached its limit.
     #[error("there are {limit} jobs on their way, which is the limit")]
-    Jobs {
-        /// Most unfinished jobs.
-        limit: usize,
-    },
+    Jobs { limit: usize },
     /// Another caller has sent the instance with other content.
     #[error("another caller has sent an instance of its UID with another content")]
     Conflict,

@@ -13,7 +13,6 @@ pub const VERSION: u32 = 2;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobState {
-    /// Instances arrive.
     Collecting,
     /// It is complete and waits for its prediction.
     Queued,
@@ -38,7 +37,6 @@ impl JobState {
         Self::Failed,
     ];
 
-    /// Index in [`JobState::ALL`].
     pub fn index(self) -> usize {
         self as usize
     }

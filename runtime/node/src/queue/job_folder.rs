@@ -74,7 +74,6 @@ impl JobFolder {
         Ok(false)
     }
 
-    /// Reads the record.
     pub fn job(&self) -> Result<JobRecord, NoteError> {
         #[derive(serde::Deserialize)]
         struct Version {
@@ -88,7 +87,6 @@ impl JobFolder {
         }
     }
 
-    /// Writes the record.
     pub fn note(&self, files: &DurableFiles, job: &JobRecord) -> io::Result<()> {
         let mut text = serde_json::to_vec_pretty(job)?;
         text.push(b'\n');

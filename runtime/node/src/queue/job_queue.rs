@@ -22,7 +22,6 @@ pub struct JobQueue {
     pub(super) bundles: Vec<Option<String>>,
     pub(super) retry: Retry,
     pub(super) retention: Retention,
-    /// Most unfinished jobs.
     pub(super) jobs_max: usize,
     pub(super) secret: DigestKey,
     pub(super) files: DurableFiles,

@@ -32,7 +32,6 @@ pub struct RunTicket {
 /// The outcome of a prediction.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunOutcome {
-    /// There are results.
     Done,
     /// It cannot be predicted, at least not by this node.
     Failed(Reason),

@@ -17,7 +17,6 @@ use vesal_node::stop::Stop;
 #[derive(Debug, Clone)]
 pub struct Taken {
     pub uid: String,
-    /// Its data set.
     pub data: Vec<u8>,
 }
 

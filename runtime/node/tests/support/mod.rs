@@ -100,7 +100,6 @@ impl Predict for StandIn {
     }
 }
 
-/// A whole file.
 pub fn file(elements: &Elements, class: &str, instance: &str) -> Vec<u8> {
     let mut bytes = with_meta(
         Elements::default()
@@ -112,7 +111,6 @@ pub fn file(elements: &Elements, class: &str, instance: &str) -> Vec<u8> {
     bytes
 }
 
-/// Starts a node.
 pub fn start(config: Config) -> Node {
     let pause = Duration::ZERO;
     Node::start(config, Arc::new(StandIn { pause })).unwrap()
@@ -130,7 +128,6 @@ pub fn slice(series: usize, k: usize) -> (String, Elements) {
     (uid, elements)
 }
 
-/// A sender.
 pub struct Sender {
     pub stream: TcpStream,
     message: u16,
@@ -224,7 +221,6 @@ impl Sender {
         }))
     }
 
-    /// Sends an instance.
     pub fn store(&mut self, uid: &str, data_set: &[u8]) -> Said {
         self.command(uid);
         for (index, chunk) in data_set.chunks(1000).enumerate() {
@@ -233,13 +229,11 @@ impl Sender {
         self.hear()
     }
 
-    /// Sends a slice.
     pub fn slice(&mut self, series: usize, k: usize) -> Said {
         let (uid, elements) = slice(series, k);
         self.store(&uid, &elements.encode(EXPLICIT))
     }
 
-    /// Releases the association.
     pub fn release(mut self) {
         self.put(&[5, 0, 0, 0, 0, 4, 0, 0, 0, 0]);
         assert_eq!(self.hear(), Said::Released);

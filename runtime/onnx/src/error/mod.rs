@@ -93,16 +93,11 @@ pub enum CheckError {
     NoOutput { output: String },
     /// A value whose type is missing or unsuitable.
     #[error("the value {value:?} has no usable type: {problem}")]
-    Type {
-        value: String,
-        /// What is wrong.
-        problem: TypeProblem,
-    },
+    Type { value: String, problem: TypeProblem },
     /// A weight that contradicts itself.
     #[error("the initializer {initializer:?} is unusable: {problem}")]
     Initializer {
         initializer: String,
-        /// What is wrong.
         problem: InitializerProblem,
     },
     /// An operator that networks have no use for.
@@ -135,16 +130,11 @@ pub enum CheckError {
     Attribute {
         node: String,
         attribute: String,
-        /// What is wrong.
         problem: AttributeProblem,
     },
     /// Shapes that the operator cannot take.
     #[error("node {node:?}: {problem}")]
-    Shape {
-        node: String,
-        /// What is wrong.
-        problem: ShapeProblem,
-    },
+    Shape { node: String, problem: ShapeProblem },
     /// The shape that follows from the graph is not the declared one.
     #[error("the value {value:?} has shape {found}, its declaration says {expected}")]
     Declaration {

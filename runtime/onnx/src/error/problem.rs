@@ -18,7 +18,6 @@ pub enum TypeProblem {
         /// The element type, if stated.
         found: Option<i32>,
     },
-    /// Too many axes.
     #[error("it has {found} axes, at most {MAX_AXES} are allowed")]
     Axes { found: usize },
     /// A size that is neither a number that can be counted nor a name.
@@ -53,7 +52,6 @@ pub enum InitializerProblem {
         /// The element type, if stated.
         found: Option<i32>,
     },
-    /// Too many axes.
     #[error("it has {found} axes, at most {MAX_AXES} are allowed")]
     Axes { found: usize },
     /// Elements in two places, or in none.
@@ -108,7 +106,6 @@ pub enum AttributeProblem {
 /// What is wrong with the shapes that an operator gets.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ShapeProblem {
-    /// Too few axes.
     #[error("its {input} has {found} axes, expected {expected}")]
     Rank {
         input: &'static str,

@@ -90,7 +90,6 @@ impl Attribute {
         Self::new(name, Kind::Ints, DefaultValue::Derived)
     }
 
-    /// Padding is explicit.
     pub(super) const AUTO_PAD: Self = Self::text("auto_pad", &["NOTSET"]);
 }
 

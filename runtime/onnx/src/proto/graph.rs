@@ -11,19 +11,15 @@ pub struct GraphProto {
     /// Operators in topological order.
     #[prost(message, repeated, tag = "1")]
     pub node: Vec<NodeProto>,
-    /// Name.
     #[prost(string, optional, tag = "2")]
     pub name: Option<String>,
     /// Constant tensors: the weights.
     #[prost(message, repeated, tag = "5")]
     pub initializer: Vec<TensorProto>,
-    /// Text for people.
     #[prost(string, optional, tag = "10")]
     pub doc_string: Option<String>,
-    /// Inputs.
     #[prost(message, repeated, tag = "11")]
     pub input: Vec<ValueInfoProto>,
-    /// Outputs.
     #[prost(message, repeated, tag = "12")]
     pub output: Vec<ValueInfoProto>,
     /// Types of values in between.
@@ -40,7 +36,6 @@ pub struct GraphProto {
     pub metadata_props: Vec<Vec<u8>>,
 }
 
-/// One operator.
 #[derive(Clone, PartialEq, Message)]
 pub struct NodeProto {
     /// Names of its inputs.
@@ -52,13 +47,10 @@ pub struct NodeProto {
     /// Name of the node.
     #[prost(string, optional, tag = "3")]
     pub name: Option<String>,
-    /// Operator.
     #[prost(string, optional, tag = "4")]
     pub op_type: Option<String>,
-    /// Parameters.
     #[prost(message, repeated, tag = "5")]
     pub attribute: Vec<AttributeProto>,
-    /// Text for people.
     #[prost(string, optional, tag = "6")]
     pub doc_string: Option<String>,
     /// Domain of the operator.
@@ -78,7 +70,6 @@ pub struct NodeProto {
 /// A parameter of an operator.
 #[derive(Clone, PartialEq, Message)]
 pub struct AttributeProto {
-    /// Name.
     #[prost(string, optional, tag = "1")]
     pub name: Option<String>,
     /// The value, if a float.
@@ -111,7 +102,6 @@ pub struct AttributeProto {
     /// The value, if a list of graphs (opaque).
     #[prost(bytes = "bytes", repeated, tag = "11")]
     pub graphs: Vec<Bytes>,
-    /// Text for people.
     #[prost(string, optional, tag = "13")]
     pub doc_string: Option<String>,
     /// The value, if a type (opaque).
@@ -140,7 +130,6 @@ pub struct AttributeProto {
 pub enum AttributeType {
     Undefined = 0,
     Float = 1,
-    /// One integer.
     Int = 2,
     String = 3,
     Tensor = 4,

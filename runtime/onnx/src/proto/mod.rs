@@ -17,7 +17,6 @@ pub use tensor::{
     ValueInfoProto,
 };
 
-/// A model file.
 #[derive(Clone, PartialEq, Message)]
 pub struct ModelProto {
     /// Version of the file format.
@@ -35,10 +34,8 @@ pub struct ModelProto {
     /// Version of the graph.
     #[prost(int64, optional, tag = "5")]
     pub model_version: Option<i64>,
-    /// Text for people.
     #[prost(string, optional, tag = "6")]
     pub doc_string: Option<String>,
-    /// The network.
     #[prost(message, optional, tag = "7")]
     pub graph: Option<GraphProto>,
     /// Operator sets that the graph uses.
@@ -58,13 +55,11 @@ pub struct ModelProto {
     pub configuration: Vec<Vec<u8>>,
 }
 
-/// An operator set.
 #[derive(Clone, PartialEq, Message)]
 pub struct OperatorSetIdProto {
     /// Domain; empty or `ai.onnx` for the standard operators.
     #[prost(string, optional, tag = "1")]
     pub domain: Option<String>,
-    /// Version.
     #[prost(int64, optional, tag = "2")]
     pub version: Option<i64>,
 }

@@ -3,10 +3,8 @@
 use prost::Message;
 use prost::bytes::Bytes;
 
-/// A constant tensor.
 #[derive(Clone, PartialEq, Message)]
 pub struct TensorProto {
-    /// Shape.
     #[prost(int64, repeated, packed = "false", tag = "1")]
     pub dims: Vec<i64>,
     /// Element type, one of [`DataType`].
@@ -27,7 +25,6 @@ pub struct TensorProto {
     /// Elements, if 64-bit integers and not in `raw_data`.
     #[prost(int64, repeated, tag = "7")]
     pub int64_data: Vec<i64>,
-    /// Name.
     #[prost(string, optional, tag = "8")]
     pub name: Option<String>,
     /// Elements in C order, little-endian; decoded from [`Bytes`], a view of them.
@@ -39,7 +36,6 @@ pub struct TensorProto {
     /// Elements, if unsigned integers and not in `raw_data`.
     #[prost(uint64, repeated, tag = "11")]
     pub uint64_data: Vec<u64>,
-    /// Text for people.
     #[prost(string, optional, tag = "12")]
     pub doc_string: Option<String>,
     /// File that holds the elements (opaque).
@@ -75,24 +71,18 @@ impl TensorProto {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub enum DataType {
-    /// 32-bit IEEE float.
     Float = 1,
-    /// 64-bit integer.
     Int64 = 7,
-    /// 16-bit IEEE float.
     Float16 = 10,
 }
 
 /// Name and type of a value.
 #[derive(Clone, PartialEq, Message)]
 pub struct ValueInfoProto {
-    /// Name.
     #[prost(string, optional, tag = "1")]
     pub name: Option<String>,
-    /// Type.
     #[prost(message, optional, tag = "2")]
     pub r#type: Option<TypeProto>,
-    /// Text for people.
     #[prost(string, optional, tag = "3")]
     pub doc_string: Option<String>,
     /// Names and texts (opaque).
@@ -132,7 +122,6 @@ pub struct TensorTypeProto {
     /// Element type, one of [`DataType`].
     #[prost(int32, optional, tag = "1")]
     pub elem_type: Option<i32>,
-    /// Shape.
     #[prost(message, optional, tag = "2")]
     pub shape: Option<TensorShapeProto>,
 }
@@ -140,7 +129,6 @@ pub struct TensorTypeProto {
 /// Shape of a tensor.
 #[derive(Clone, PartialEq, Message)]
 pub struct TensorShapeProto {
-    /// Sizes.
     #[prost(message, repeated, tag = "1")]
     pub dim: Vec<DimensionProto>,
 }

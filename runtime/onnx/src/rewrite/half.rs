@@ -15,7 +15,6 @@ use crate::rewrite_error::RewriteError;
 pub enum Interface {
     /// 32-bit floats: the network converts at its borders.
     Single,
-    /// 16-bit floats.
     Half,
 }
 

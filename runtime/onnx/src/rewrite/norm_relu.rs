@@ -37,7 +37,6 @@ impl Network {
         Ok((network, fused))
     }
 
-    /// Imports [`DOMAIN`].
     pub(super) fn import_own_domain(&mut self) {
         let known = |import: &OperatorSetIdProto| import.domain.as_deref() == Some(DOMAIN);
         if !self.model.opset_import.iter().any(known) {

@@ -7,7 +7,6 @@
 /// A square matrix, row by row.
 pub(crate) type Matrix<const N: usize> = [[f64; N]; N];
 
-/// The identity matrix.
 pub(crate) const fn identity<const N: usize>() -> Matrix<N> {
     let mut rows = [[0.0; N]; N];
     let mut index = 0;

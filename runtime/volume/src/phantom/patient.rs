@@ -32,7 +32,6 @@ pub(super) struct SyntheticPatient {
 }
 
 impl SyntheticPatient {
-    /// Draws a patient.
     pub(super) fn new(settings: &PhantomSettings) -> Self {
         let random = &mut Random::new(settings.seed);
         let tissues = match settings.scanner {

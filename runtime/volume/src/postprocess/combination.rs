@@ -26,7 +26,6 @@ pub enum Combination {
 }
 
 impl Combination {
-    /// Starts without members.
     pub fn new(combine: Combine, activation: Activation) -> Self {
         match combine {
             Combine::Mean => Self::Mean(ProbabilityMean::new(activation)),

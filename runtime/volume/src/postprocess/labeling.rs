@@ -1,4 +1,4 @@
-//! Probabilities to labels.
+//! From probabilities to labels.
 
 use ndarray::{Array3, ArrayView2, ArrayView3, ArrayView4, Axis, CowArray, Ix2};
 use rayon::prelude::*;

@@ -23,7 +23,6 @@ pub struct Votes {
 }
 
 impl Votes {
-    /// Starts without members.
     pub fn new(activation: Activation) -> Self {
         Self {
             activation,

@@ -23,11 +23,7 @@ pub enum AppliedStep {
         before: Geometry,
     },
     /// A box was cut out; the whole grid where no voxel was foreground.
-    Crop {
-        /// What was kept.
-        bounds: VoxelBox,
-        before: Geometry,
-    },
+    Crop { bounds: VoxelBox, before: Geometry },
     /// The volume was resampled; where both grids agree, it was left as it was.
     Resample { before: Geometry, after: Geometry },
     /// Secondary images were resampled onto the volume's grid and became channels of it.

@@ -74,7 +74,6 @@ pub enum PreprocessError {
     Step {
         /// Position in the list of steps, from 0.
         index: usize,
-        /// What failed.
         source: StepError,
     },
     #[error(transparent)]
@@ -153,10 +152,7 @@ pub enum Step {
         first_channels: usize,
     },
     /// Normalizes each channel's intensities.
-    Normalize {
-        /// One per channel.
-        channels: Vec<Normalization>,
-    },
+    Normalize { channels: Vec<Normalization> },
 }
 
 /// Channels of each image that a case consists of: one image, or with [`Step::ResampleToMatch`] as many as have grids of

@@ -23,7 +23,6 @@ pub(super) struct Coordinates {
 }
 
 impl Coordinates {
-    /// Relates two grids.
     pub(super) fn new(from: &Geometry, to: &Geometry) -> Result<Self, ResampleError> {
         to.affine.check()?;
         let relative = from.affine.map_from(&to.affine)?;

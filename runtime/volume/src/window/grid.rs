@@ -1,4 +1,4 @@
-//! Where windows lie.
+//! Start positions of windows.
 
 use std::ops::Range;
 
@@ -147,7 +147,6 @@ impl WindowGrid {
         Self { axes }
     }
 
-    /// Number of windows.
     pub fn count(&self) -> usize {
         self.axes
             .iter()

@@ -19,7 +19,6 @@ pub enum Blend {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Padding {
-    /// This value.
     Constant(f32),
     /// The nearest voxel of the volume.
     Replicate,

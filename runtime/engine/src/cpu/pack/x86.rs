@@ -5,7 +5,6 @@ use std::arch::x86_64::*;
 use super::{LANES, PANEL, PositionGroup};
 
 impl PositionGroup<'_> {
-    /// Packs with AVX-512F.
     #[target_feature(enable = "avx512f")]
     pub(super) fn avx512(mut self) {
         let to = std::mem::take(&mut self.to);
@@ -56,7 +55,6 @@ impl PositionGroup<'_> {
         });
     }
 
-    /// Packs with AVX2.
     #[target_feature(enable = "avx2")]
     pub(super) fn avx2(mut self) {
         let to = std::mem::take(&mut self.to);

@@ -30,7 +30,6 @@ impl ElementSet {
         self.bytes(tag, vr, text.as_bytes())
     }
 
-    /// An encoded text.
     pub fn bytes(self, tag: Tag, vr: VR, bytes: &[u8]) -> Self {
         if bytes.is_empty() {
             return self.put(tag, vr, PrimitiveValue::Empty);
@@ -92,7 +91,6 @@ impl ElementSet {
         self.text(tag, VR::IS, &value.to_string())
     }
 
-    /// Numbers as text.
     pub fn decimals(self, tag: Tag, values: &[f64]) -> Self {
         let texts: Vec<String> = values.iter().map(|value| decimal(*value)).collect();
         self.text(tag, VR::DS, &texts.join("\\"))

@@ -114,7 +114,6 @@ fn report(
         .word(tags::VERIFICATION_FLAG, "UNVERIFIED"))
 }
 
-/// Language and observer.
 fn observers(identity: &ResultIdentity) -> Vec<ElementSet> {
     let english = Code::fixed("en-US", "RFC5646", "English (United States)");
     let language = Code::dicom("121049", "Language of Content Item and Descendants");
