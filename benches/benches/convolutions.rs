@@ -9,7 +9,7 @@ use vesal_bundle::deploy_plan::{Activation, Channel, DeployPlan, Label, Modality
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_engine::{Convolutions, Device, EngineOptions, OnnxPredictor, library};
 use vesal_onnx::proto::AttributeProto;
-use vesal_onnx::{Axis, GraphBuilder, Network, OPSET};
+use vesal_onnx::{AxisSize, GraphBuilder, OPSET, OnnxModel};
 
 /// Kernels of 3×3×3 voxels.
 const TAPS: usize = 27;
@@ -34,8 +34,8 @@ struct Net {
 impl Net {
     fn new(channels: usize, window: [usize; 3]) -> Self {
         let mut graph = GraphBuilder::new("convolutions");
-        let mut shape = vec![Axis::Free("batch"), Axis::Fixed(channels)];
-        shape.extend(window.map(Axis::Fixed));
+        let mut shape = vec![AxisSize::Free("batch"), AxisSize::Fixed(channels)];
+        shape.extend(window.map(AxisSize::Fixed));
         graph.input("image", &shape);
         graph.output("logits", &shape);
         Self {
@@ -108,7 +108,7 @@ fn measure(criterion: &mut Criterion, what: &str, net: Net) {
         criterion.benchmark_group(format!("{what}, {} channels, {x}×{y}×{z}", net.channels));
     group.sample_size(20);
     group.throughput(Throughput::Elements(net.multiplications as u64));
-    let network: Arc<[u8]> = Network::from(net.graph.finish("benches")).encode().into();
+    let network: Arc<[u8]> = OnnxModel::from(net.graph.finish("benches")).encode().into();
     for convolutions in [Convolutions::Own, Convolutions::OnnxRuntime] {
         let options = EngineOptions {
             convolutions,

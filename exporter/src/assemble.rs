@@ -8,7 +8,7 @@ use thiserror::Error;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::manifest::{EnsembleRecord, Manifest, Member, MemberProvenance, Provenance};
 use vesal_bundle::probe::{self, Probe, ProbeError, ProbeRecorder};
-use vesal_bundle::{Bundle, BundleWriter, WriteError};
+use vesal_bundle::{Bundle, BundleWriteError, BundleWriter};
 use vesal_engine::library::{self, LibraryError, Runtime};
 use vesal_models::Network;
 use vesal_network::NetworkConfig;
@@ -56,7 +56,7 @@ pub enum AssembleError {
     Probe(#[from] ProbeError),
     /// The bundle cannot be written.
     #[error("the bundle cannot be written")]
-    Write(#[from] WriteError),
+    Write(#[from] BundleWriteError),
 }
 
 impl AssembleError {
@@ -74,7 +74,7 @@ impl AssembleError {
 
 /// One network on its way into a bundle.
 #[derive(Debug)]
-pub struct Candidate {
+pub struct MemberCandidate {
     /// Its file in the bundle.
     pub file: String,
     /// Index of its deploy plan among those of the bundle.
@@ -152,7 +152,7 @@ pub fn prepare(
 pub fn assemble(
     (runtime, mut writer): (&'static Runtime, BundleWriter),
     metadata: BundleMetadata,
-    candidates: Vec<Candidate>,
+    candidates: Vec<MemberCandidate>,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Assembled, AssembleError> {
     let mut members = Vec::new();

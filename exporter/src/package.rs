@@ -9,7 +9,7 @@ use vesal_bundle::deploy_plan::{self, PlanError};
 use vesal_bundle::manifest::MemberProvenance;
 
 use crate::assemble::{
-    self, AssembleError, Assembled, BundleMetadata, Candidate, Destination, PlanFile,
+    self, AssembleError, Assembled, BundleMetadata, Destination, MemberCandidate, PlanFile,
 };
 use crate::runs::{self, Run, RunsError};
 use crate::selection::{self, SelectionError, SelectionOptions};
@@ -155,7 +155,7 @@ impl Plans {
     }
 }
 
-fn load(run: Run, weight: f64, file: String, plan: usize) -> Result<Candidate, PackageError> {
+fn load(run: Run, weight: f64, file: String, plan: usize) -> Result<MemberCandidate, PackageError> {
     let bytes = run
         .record
         .weights
@@ -165,7 +165,7 @@ fn load(run: Run, weight: f64, file: String, plan: usize) -> Result<Candidate, P
     let network = weights::from_safetensors(bytes)
         .and_then(|tensors| weights::load(&record.network, tensors, &Default::default()))
         .map_err(|source| PackageError::Weights { run: name, source })?;
-    Ok(Candidate {
+    Ok(MemberCandidate {
         file,
         plan,
         weight,

@@ -24,7 +24,7 @@ const BEST_N: &str = "best-n:";
 ///
 /// **Source**: Auto3DSeg's `AlgoEnsembleBestByFold` and `AlgoEnsembleBestN`; there, a fold without a run becomes `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Choice {
+pub enum RunChoice {
     /// The best run of each fold.
     #[default]
     BestByFold,
@@ -35,7 +35,7 @@ pub enum Choice {
     File(PathBuf),
 }
 
-impl FromStr for Choice {
+impl FromStr for RunChoice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -63,7 +63,7 @@ impl FromStr for Choice {
 #[derive(Debug, Clone, Default)]
 pub struct SelectionOptions {
     /// Which runs to take.
-    pub choice: Choice,
+    pub choice: RunChoice,
     /// Folds to choose from; those that the work directory is to train if not given.
     pub folds: Option<Vec<usize>>,
     /// Whether folds without a finished run are left out.
@@ -137,7 +137,7 @@ pub(crate) fn select(
     let wanted = options.folds.clone().or(to_train).unwrap_or_default();
     let wanted: BTreeSet<usize> = wanted.into_iter().collect();
     let missing: Vec<usize> = wanted.difference(&finished).copied().collect();
-    let by_name = matches!(options.choice, Choice::File(_));
+    let by_name = matches!(options.choice, RunChoice::File(_));
     if runs.is_empty() || !(missing.is_empty() || by_name || options.allow_missing_folds) {
         return Err(SelectionError::MissingFolds {
             missing,
@@ -147,7 +147,7 @@ pub(crate) fn select(
     let total = runs.len();
     let mut combine = Combine::default();
     let (rule, reason, members) = match &options.choice {
-        Choice::BestByFold => {
+        RunChoice::BestByFold => {
             let best: Vec<_> = finished
                 .iter()
                 .filter_map(|&fold| best_of_fold(&runs, fold))
@@ -158,7 +158,7 @@ pub(crate) fn select(
             );
             (SelectionRule::BestByFold, reason, alike(best))
         }
-        &Choice::BestN(count) => {
+        &RunChoice::BestN(count) => {
             if count > total {
                 return Err(SelectionError::TooFew {
                     found: total,
@@ -174,11 +174,11 @@ pub(crate) fn select(
             let reason = format!("the {count} best of {total} runs by mean Dice");
             (SelectionRule::BestN, reason, alike(best.collect()))
         }
-        Choice::All => {
+        RunChoice::All => {
             let reason = format!("all {total} finished runs");
             (SelectionRule::All, reason, alike(runs))
         }
-        Choice::File(path) => {
+        RunChoice::File(path) => {
             let listed = file::read(path, &runs).map_err(|source| SelectionError::File {
                 path: path.clone(),
                 source,
@@ -239,13 +239,13 @@ mod tests {
 
     #[test]
     fn choices_have_names() {
-        assert_eq!("best-by-fold".parse(), Ok(Choice::BestByFold));
-        assert_eq!("best-n:5".parse(), Ok(Choice::BestN(5)));
-        assert_eq!("all".parse(), Ok(Choice::All));
-        let file = Choice::File("a/b.YAML".into());
+        assert_eq!("best-by-fold".parse(), Ok(RunChoice::BestByFold));
+        assert_eq!("best-n:5".parse(), Ok(RunChoice::BestN(5)));
+        assert_eq!("all".parse(), Ok(RunChoice::All));
+        let file = RunChoice::File("a/b.YAML".into());
         assert_eq!("a/b.YAML".parse(), Ok(file));
         for wrong in ["best-n:0", "best-n:", "best-n", "best", "-1"] {
-            assert!(Choice::from_str(wrong).is_err(), "{wrong}");
+            assert!(RunChoice::from_str(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -11,7 +11,7 @@ use vesal_models::Network;
 use vesal_network::{ArchitectureError, ConfigError, NetworkConfig};
 
 /// Tensors of 32-bit floats by parameter path.
-pub type Tensors = BTreeMap<String, TensorData>;
+pub type StateDict = BTreeMap<String, TensorData>;
 
 /// Most names that a message lists.
 const LISTED: usize = 5;
@@ -77,7 +77,7 @@ fn list(names: &[String]) -> String {
 /// Reads the tensors of a safetensors file.
 ///
 /// **Errors**: the bytes are no such file, or a tensor has no floats.
-pub fn from_safetensors(bytes: Vec<u8>) -> Result<Tensors, WeightsError> {
+pub fn from_safetensors(bytes: Vec<u8>) -> Result<StateDict, WeightsError> {
     let mut store = SafetensorsStore::from_bytes(Some(bytes));
     let snapshots = store
         .get_all_snapshots()
@@ -114,7 +114,7 @@ fn read(name: &str, snapshot: &TensorSnapshot) -> Result<TensorData, WeightsErro
 /// **Errors**: [`WeightsError`].
 pub fn load<B: Backend>(
     config: &NetworkConfig,
-    tensors: Tensors,
+    tensors: StateDict,
     device: &B::Device,
 ) -> Result<Network<B>, WeightsError> {
     config.validate()?;

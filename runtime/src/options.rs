@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use vesal_cases::ChosenSeries;
 use vesal_cases::datalist::List;
-use vesal_engine::{ConvolutionSearch, Convolutions, Device, EngineOptions, Precision, Provider};
+use vesal_engine::{
+    ConvolutionSearch, Convolutions, Device, EngineOptions, InferencePrecision, Provider,
+};
 use vesal_files::digest::is_digest;
 use vesal_io::dicom::Policy;
 use vesal_io::image::Believe;
@@ -116,7 +118,7 @@ pub struct ComputeOptions {
         env = "VESAL_PRECISION",
         hide_env_values = true
     )]
-    pub precision: Option<Precision>,
+    pub precision: Option<InferencePrecision>,
     /// Kernels of convolutions on a processor: `own`, where they are faster, or `onnxruntime`
     #[arg(
         long,

@@ -11,7 +11,7 @@ use serde::Serialize;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::{Activation, Channel};
 use vesal_cases::Assessed;
-use vesal_engine::{Device, Precision};
+use vesal_engine::{Device, InferencePrecision};
 use vesal_files::{VersionedDocument, digest};
 use vesal_io::dicom::Stack;
 use vesal_volume::LabelMap;
@@ -25,7 +25,7 @@ pub const PROBABILITIES: &str = "probabilities";
 
 /// What one `vesal predict` did.
 #[derive(Debug, Serialize)]
-pub struct RunRecord {
+pub struct PredictionRecord {
     /// Programs and libraries by name.
     pub versions: BTreeMap<&'static str, String>,
     /// The bundle that was run.
@@ -70,7 +70,7 @@ pub struct DeviceRecord {
     /// case came so far.
     pub execution: Option<String>,
     /// Numbers that the networks computed with; null if no case came so far.
-    pub precision: Option<Precision>,
+    pub precision: Option<InferencePrecision>,
     /// Windows per call of a network; null if no case came so far.
     pub batch: Option<usize>,
     /// File of the profile that decided what the command line did not; null if none did.
@@ -116,7 +116,7 @@ pub struct CaseRecord {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub series: Vec<SeriesRecord>,
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: CaseOutcome,
 }
 
 /// A DICOM series that is a channel.
@@ -173,7 +173,7 @@ impl SeriesRecord {
 
 #[derive(Debug, Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
-pub enum Outcome {
+pub enum CaseOutcome {
     /// The files are there.
     Segmented(Segmented),
     Failed {
@@ -240,12 +240,12 @@ pub struct LabelRecord {
     pub ml: f64,
 }
 
-impl VersionedDocument for RunRecord {
+impl VersionedDocument for PredictionRecord {
     const FORMAT: &str = "vesal-predict";
     const VERSION: u32 = 1;
 }
 
-impl RunRecord {
+impl PredictionRecord {
     /// A record without cases, figures yet to come.
     pub(crate) fn new(bundle: BundleRecord, device: DeviceRecord, marked_incomplete: bool) -> Self {
         Self {
@@ -263,7 +263,7 @@ impl RunRecord {
     }
 }
 
-impl Outcome {
+impl CaseOutcome {
     pub(crate) fn failed(error: &Error) -> Self {
         Self::Failed {
             exit_code: error.exit() as u8,

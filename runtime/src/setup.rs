@@ -26,11 +26,11 @@ pub struct SetupOptions {
 #[derive(Debug)]
 pub struct Installed {
     pub path: PathBuf,
-    pub outcome: Outcome,
+    pub outcome: SetupOutcome,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum SetupOutcome {
     /// It is as it was fetched before.
     Present,
     Fetched,
@@ -58,7 +58,7 @@ fn install(options: &SetupOptions, observer: &dyn Observer) -> Result<Installed,
     if let Some(path) = present.filter(|_| !options.force) {
         return Ok(Installed {
             path,
-            outcome: Outcome::Present,
+            outcome: SetupOutcome::Present,
         });
     }
     observer.progress(&format!(
@@ -68,12 +68,12 @@ fn install(options: &SetupOptions, observer: &dyn Observer) -> Result<Installed,
     if folder.exists() {
         Ok(Installed {
             path: replace(&cache, variant)?,
-            outcome: Outcome::FetchedAgain,
+            outcome: SetupOutcome::FetchedAgain,
         })
     } else {
         Ok(Installed {
             path: install::fetch(variant)?.path,
-            outcome: Outcome::Fetched,
+            outcome: SetupOutcome::Fetched,
         })
     }
 }
@@ -82,9 +82,9 @@ impl Installed {
     /// What was done, for people.
     pub fn text(&self) -> Text {
         let how = match self.outcome {
-            Outcome::Present => "is there already",
-            Outcome::Fetched => "was fetched",
-            Outcome::FetchedAgain => "was fetched again",
+            SetupOutcome::Present => "is there already",
+            SetupOutcome::Fetched => "was fetched",
+            SetupOutcome::FetchedAgain => "was fetched again",
         };
         let mut text = Text::new();
         text.line(format!(

@@ -1,6 +1,7 @@
-//! What holds the crates and files of the workspace apart: who may depend on whom.
+//! Rules of the workspace: dependencies of crates, import circles of files, and names of types.
 
 mod circles;
+mod type_names;
 
 use std::collections::{BTreeMap, BTreeSet};
 

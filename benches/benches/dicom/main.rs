@@ -19,7 +19,7 @@ use vesal_io::dicom::write::{
     write_segmentation,
 };
 use vesal_io::dicom::{Assessment, Policy, scan};
-use vesal_io::image::Limits;
+use vesal_io::image::ReadLimits;
 use vesal_volume::LabelMap;
 
 const SHAPE: [usize; 3] = [512, 512, 64];
@@ -80,18 +80,18 @@ fn read(criterion: &mut Criterion) {
         let folder = folder.path().join(name);
         fs::create_dir(&folder).expect("made");
         save_series(&folder, syntax);
-        let volume = assess(&folder).read(&Limits::default()).expect("read");
+        let volume = assess(&folder).read(&ReadLimits::default()).expect("read");
         assert!(volume.data == expected.data, "{name}");
         if syntax == EXPLICIT {
             group.bench_function("scan and assess", |b| b.iter(|| assess(&folder)));
         }
         let assessment = assess(&folder);
         group.bench_function(format!("read {name}"), |b| {
-            b.iter(|| assessment.read(&Limits::default()).expect("read"));
+            b.iter(|| assessment.read(&ReadLimits::default()).expect("read"));
         });
         group.bench_function(format!("read {name} with digests"), |b| {
             b.iter(|| {
-                let read = assessment.read_with_content(&Limits::default());
+                let read = assessment.read_with_content(&ReadLimits::default());
                 read.expect("read")
             });
         });
@@ -103,7 +103,7 @@ fn write(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder");
     save_series(folder.path(), EXPLICIT);
     let assessment = assess(folder.path());
-    let read = assessment.read_with_content(&Limits::default());
+    let read = assessment.read_with_content(&ReadLimits::default());
     let source = SourceImages::of(&assessment, read.expect("read").1).expect("a source");
     let mut group = criterion.benchmark_group("SEG, 64 planes of 512x512");
     group.sample_size(10);

@@ -10,7 +10,7 @@ use super::exit::assemble_exit;
 use super::output::{OutputFlags, progress};
 use crate::package::{PackageError, package};
 use crate::runs::RunsError;
-use crate::selection::{Choice, SelectionError, SelectionOptions};
+use crate::selection::{RunChoice, SelectionError, SelectionOptions};
 
 /// Packs the trained runs of a work directory
 ///
@@ -28,14 +28,14 @@ Examples:
   vesal-export bundle --work-dir work --output spleen-1.0.0
   vesal-export bundle --work-dir work --output spleen-1.0.0 --ensemble best-n:3
   vesal-export bundle --work-dir work --output spleen-1.0.0 --ensemble chosen.yaml")]
-pub(super) struct Bundle {
+pub(super) struct BundleArguments {
     /// Work directory of `vesal-train`
     #[arg(long, value_name = "DIR")]
     work_dir: PathBuf,
     /// Which runs become members: the best of each fold (`best-by-fold`), the N of highest mean Dice (`best-n:N`), every
     /// finished one (`all`), or those that FILE.yaml lists
-    #[arg(long, value_name = "CHOICE", default_value = "best-by-fold", value_parser = str::parse::<Choice>)]
-    ensemble: Choice,
+    #[arg(long, value_name = "CHOICE", default_value = "best-by-fold", value_parser = str::parse::<RunChoice>)]
+    ensemble: RunChoice,
     /// How the members' predictions become one: `mean` of probabilities, or `vote` [default: mean, or what FILE.yaml says]
     #[arg(long, value_name = "HOW", hide_possible_values = true)]
     combine: Option<CombineFlag>,
@@ -66,7 +66,7 @@ impl From<CombineFlag> for Combine {
     }
 }
 
-impl Bundle {
+impl BundleArguments {
     pub fn run(&self) -> Result<Exit, Failure> {
         let options = SelectionOptions {
             choice: self.ensemble.clone(),

@@ -9,7 +9,7 @@ use vesal_cli::{Exit, Failure};
 use super::exit::assemble_exit;
 use super::output::{OutputFlags, progress};
 use super::parse::{bounds, overlap, sizes, spacing};
-use crate::import::{ImportError, Overrides, PlanningError, import};
+use crate::import::{ImportError, ImportOverrides, PlanningError, import};
 
 /// Packs checkpoints of MONAI's SegResNetDS
 ///
@@ -67,7 +67,7 @@ impl From<ModalityFlag> for Modality {
 
 impl ImportMonai {
     pub fn run(self) -> Result<Exit, Failure> {
-        let flags = Overrides {
+        let flags = ImportOverrides {
             name: self.output.name.clone(),
             roi: self.roi,
             overlap: self.overlap,

@@ -21,7 +21,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Bundle(bundle::Bundle),
+    Bundle(bundle::BundleArguments),
     ImportMonai(import_monai::ImportMonai),
     Keygen(sign::Keygen),
     Sign(sign::Sign),

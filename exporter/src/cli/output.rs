@@ -7,7 +7,7 @@ use vesal_bundle::manifest::{ManifestError, check_version};
 use vesal_cli::{Exit, Failure, stderr, stdout};
 use vesal_files::document::with_header;
 
-use super::summary::Summary;
+use super::summary::ExportSummary;
 use crate::assemble::{Assembled, Destination};
 
 /// Flags about the bundle that is made.
@@ -45,7 +45,7 @@ impl OutputFlags {
 
     /// Prints what was made.
     pub fn report(&self, assembled: &Assembled, assumptions: Vec<String>) -> Result<Exit, Failure> {
-        let summary = Summary::new(assembled, assumptions);
+        let summary = ExportSummary::new(assembled, assumptions);
         stderr::print(&summary.text());
         if self.json {
             stdout::print_json(&with_header(&summary))?;

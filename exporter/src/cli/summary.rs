@@ -12,7 +12,7 @@ use crate::assemble::Assembled;
 
 /// The object that `--json` prints.
 #[derive(Debug, Serialize)]
-pub(super) struct Summary {
+pub(super) struct ExportSummary {
     bundle: PathBuf,
     /// SHA-256 of the manifest: the bundle's identity.
     digest: String,
@@ -41,12 +41,12 @@ struct ParitySummary {
     window: [usize; 3],
 }
 
-impl VersionedDocument for Summary {
+impl VersionedDocument for ExportSummary {
     const FORMAT: &str = "vesal-export-summary";
     const VERSION: u32 = 1;
 }
 
-impl Summary {
+impl ExportSummary {
     pub fn new(assembled: &Assembled, assumptions: Vec<String>) -> Self {
         let manifest = assembled.bundle.manifest();
         let members = manifest

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::archive::{Archive, ArchiveError};
 use super::pickle::{self, Arena, Id, Object, PickleError, StorageType, Tensor};
-use crate::weights::Tensors;
+use crate::weights::StateDict;
 
 /// Keys under which programs put the state dict; without any, the checkpoint is one itself.
 const STATE_DICT_KEYS: [&str; 2] = ["state_dict", "model"];
@@ -71,7 +71,7 @@ impl CheckpointError {
 /// What a checkpoint holds.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
-    pub tensors: Tensors,
+    pub tensors: StateDict,
     /// The configuration, if any: tensors and other objects in it are null.
     pub config: Option<Map<String, Value>>,
     /// Epoch of the weights, if stated.
@@ -128,7 +128,7 @@ fn read_tensors(
     archive: &mut Archive,
     arena: &Arena,
     dict: Id,
-) -> Result<Tensors, CheckpointError> {
+) -> Result<StateDict, CheckpointError> {
     let Object::Dict(entries) = arena.get(dict) else {
         return Err(CheckpointError::NoStateDict);
     };
@@ -148,7 +148,7 @@ fn read_tensors(
         .iter()
         .all(|(name, _)| name.starts_with(PARALLEL_PREFIX));
     let prefix = if parallel { PARALLEL_PREFIX.len() } else { 0 };
-    let mut tensors = Tensors::new();
+    let mut tensors = StateDict::new();
     for (name, tensor) in named {
         let name = &name[prefix..];
         let tensor = tensor.ok_or_else(|| CheckpointError::NotATensor { name: name.into() })?;

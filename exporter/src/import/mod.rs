@@ -13,5 +13,5 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use labels::ClassName;
 pub use monai::{ImportError, Imported, import};
 pub use pickle::PickleError;
-pub use plan::{Overrides, PlanningError};
-pub use settings::{NormalizeMode, Settings};
+pub use plan::{ImportOverrides, PlanningError};
+pub use settings::{InferenceSettings, NormalizeMode};

@@ -12,10 +12,10 @@ use vesal_models::monai::ArgumentsError;
 use vesal_network::{ArchitectureError, ConfigError, NetworkConfig};
 
 use super::checkpoint::{Checkpoint, CheckpointError};
-use super::plan::{self, Overrides, Planned, PlanningError};
-use super::settings::Settings;
+use super::plan::{self, ImportOverrides, Planned, PlanningError};
+use super::settings::InferenceSettings;
 use crate::assemble::{
-    self, AssembleError, Assembled, BundleMetadata, Candidate, Destination, PlanFile,
+    self, AssembleError, Assembled, BundleMetadata, Destination, MemberCandidate, PlanFile,
 };
 use crate::weights::{self, WeightsError};
 
@@ -107,7 +107,7 @@ pub struct Imported {
 /// **Errors**: [`ImportError`]; nothing is written then.
 pub fn import(
     checkpoints: &[PathBuf],
-    flags: &Overrides,
+    flags: &ImportOverrides,
     destination: &Destination,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Imported, ImportError> {
@@ -175,18 +175,18 @@ fn unusable(path: &Path) -> impl FnOnce(RulesError) -> ImportError {
 fn load(
     path: &Path,
     index: usize,
-    flags: &Overrides,
+    flags: &ImportOverrides,
     name: &str,
-) -> Result<(Planned, Candidate), ImportError> {
+) -> Result<(Planned, MemberCandidate), ImportError> {
     let at = || path.to_path_buf();
     let (_, checkpoint_sha256) =
         digest::sha256_file(path).map_err(|source| ImportError::Digest { path: at(), source })?;
     let checkpoint =
         Checkpoint::read(path).map_err(|source| ImportError::Checkpoint { path: at(), source })?;
     let settings = match &checkpoint.config {
-        Some(config) => Settings::from_config(config)
+        Some(config) => InferenceSettings::from_config(config)
             .map_err(|source| ImportError::Settings { path: at(), source })?,
-        None => Settings::default(),
+        None => InferenceSettings::default(),
     };
     let config = match &settings.network {
         Some(network) => network.clone(),
@@ -216,7 +216,7 @@ fn load(
     let file = format!("members/model-{index}.onnx");
     Ok((
         planned,
-        Candidate {
+        MemberCandidate {
             file,
             plan: 0,
             weight: 1.,

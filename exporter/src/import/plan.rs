@@ -10,7 +10,7 @@ use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 
 use super::labels::{self, ClassName};
-use super::settings::{NormalizeMode, Settings};
+use super::settings::{InferenceSettings, NormalizeMode};
 
 /// Shared fraction of neighboring windows in MONAI's Auto3DSeg.
 const OVERLAP: f64 = 0.625;
@@ -23,7 +23,7 @@ const KEPT_SPACINGS: [f64; 2] = [0.75, 1.25];
 
 /// What the user states; it wins over the checkpoint.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Overrides {
+pub struct ImportOverrides {
     pub name: Option<String>,
     /// Window in voxels.
     pub roi: Option<[usize; 3]>,
@@ -123,8 +123,8 @@ pub(super) struct Planned {
 ///
 /// **Source**: Auto3DSeg's segresnet template: orientation, foreground crop, resampling, normalization, in this order.
 pub(super) fn plan(
-    settings: &Settings,
-    flags: &Overrides,
+    settings: &InferenceSettings,
+    flags: &ImportOverrides,
     network: &NetworkConfig,
     name: &str,
 ) -> Result<Planned, PlanningError> {
@@ -213,8 +213,8 @@ pub(super) fn plan(
 
 /// How intensities are normalized: by the stated modality, else as the checkpoint says, else by its modality.
 fn normalization(
-    settings: &Settings,
-    flags: &Overrides,
+    settings: &InferenceSettings,
+    flags: &ImportOverrides,
     modality: Modality,
 ) -> Result<Normalization, PlanningError> {
     let by_modality = match modality {
@@ -239,8 +239,8 @@ fn normalization(
 /// The normalization of one image; Auto3DSeg has one range for all.
 fn normalize_as(
     mode: NormalizeMode,
-    settings: &Settings,
-    flags: &Overrides,
+    settings: &InferenceSettings,
+    flags: &ImportOverrides,
 ) -> Result<Normalization, PlanningError> {
     match mode {
         NormalizeMode::Range => {
@@ -257,7 +257,10 @@ fn normalize_as(
     }
 }
 
-fn resampling(settings: &Settings, flags: &Overrides) -> Result<Option<Step>, PlanningError> {
+fn resampling(
+    settings: &InferenceSettings,
+    flags: &ImportOverrides,
+) -> Result<Option<Step>, PlanningError> {
     // Only Auto3DSeg's settings say whether images are resampled, and only it keeps similar spacings.
     let keep = if settings.resample.is_some() {
         KEPT_SPACINGS
@@ -275,8 +278,8 @@ fn resampling(settings: &Settings, flags: &Overrides) -> Result<Option<Step>, Pl
 }
 
 fn window(
-    settings: &Settings,
-    flags: &Overrides,
+    settings: &InferenceSettings,
+    flags: &ImportOverrides,
     network: &NetworkConfig,
 ) -> Result<[usize; 3], PlanningError> {
     let found = flags
@@ -306,8 +309,8 @@ fn name_channels(count: usize, modality: Modality) -> Vec<Channel> {
 }
 
 fn name_labels(
-    settings: &Settings,
-    flags: &Overrides,
+    settings: &InferenceSettings,
+    flags: &ImportOverrides,
     activation: Activation,
     classes: usize,
     assumptions: &mut Vec<String>,

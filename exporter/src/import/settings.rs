@@ -27,7 +27,7 @@ pub enum NormalizeMode {
 
 /// What the configuration states; what it leaves open is none.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Settings {
+pub struct InferenceSettings {
     /// Hyperparameters of the network.
     pub network: Option<NetworkConfig>,
     pub name: Option<String>,
@@ -55,7 +55,7 @@ pub struct Settings {
     pub crop_foreground: Option<bool>,
 }
 
-impl Settings {
+impl InferenceSettings {
     /// Reads a configuration.
     ///
     /// **Errors**: [`ArgumentsError`] for the first field that cannot be honored.

@@ -10,7 +10,7 @@ use prost::Message;
 use vesal_models::ops::Shape;
 use vesal_models::{Heads, Network, SegmentationNetwork};
 use vesal_network::NetworkConfig;
-use vesal_onnx::Axis;
+use vesal_onnx::AxisSize;
 use vesal_onnx::check::check_bytes;
 use vesal_onnx::proto::ModelProto;
 
@@ -76,9 +76,9 @@ pub fn lower_module<B: Backend>(
 }
 
 /// The axes of a volume as they are declared.
-fn axes(volume: &Shape) -> Vec<Axis<'static>> {
-    let fixed = volume.sizes()[1..].iter().copied().map(Axis::Fixed);
-    [Axis::Free(BATCH)].into_iter().chain(fixed).collect()
+fn axes(volume: &Shape) -> Vec<AxisSize<'static>> {
+    let fixed = volume.sizes()[1..].iter().copied().map(AxisSize::Fixed);
+    [AxisSize::Free(BATCH)].into_iter().chain(fixed).collect()
 }
 
 /// Lowers a network and gives the bytes of its file, checked as they will be read.

@@ -7,7 +7,7 @@ use crate::work_dir::{destination, work_dir, write_named_run};
 use vesal_bundle::manifest::{EnsembleRecord, Manifest, MemberProvenance, SelectionRule};
 use vesal_engine::{Device, EngineOptions, verify};
 use vesal_exporter::package::{PackageError, package};
-use vesal_exporter::selection::{Choice, SelectionError, SelectionOptions};
+use vesal_exporter::selection::{RunChoice, SelectionError, SelectionOptions};
 use vesal_volume::postprocess::Combine;
 
 /// Three folds of Dice 0.75, 0.5 and 0.875, and a second run of fold 1 with 0.625.
@@ -129,7 +129,7 @@ fn a_file_gives_runs_weights_and_combination() {
     let text = "combine: vote\nmembers:\n  - {fold: 1, weight: 2}\n  - run: segresnet_0\n";
     fs::write(&file, text).unwrap();
     let mut options = SelectionOptions {
-        choice: Choice::File(file.clone()),
+        choice: RunChoice::File(file.clone()),
         ..SelectionOptions::default()
     };
     let manifest = exported(work.path(), &options).unwrap();

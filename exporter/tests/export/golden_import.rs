@@ -11,7 +11,7 @@ use burn_flex::Flex;
 use ndarray::{Array5, ArrayD, Ix5};
 use ndarray_npy::NpzReader;
 use vesal_exporter::assemble::Destination;
-use vesal_exporter::import::{Checkpoint, Overrides, Settings, import};
+use vesal_exporter::import::{Checkpoint, ImportOverrides, InferenceSettings, import};
 use vesal_exporter::{lower, parity, weights};
 use vesal_models::blocks::{BatchNorm, Nonlinearity};
 use vesal_models::{Network, SegmentationNetwork};
@@ -46,7 +46,7 @@ fn check(name: &str) {
     let (_, _, x, y, z) = input.dim();
 
     let checkpoint = Checkpoint::read(&path).unwrap();
-    let settings = Settings::from_config(checkpoint.config.as_ref().unwrap()).unwrap();
+    let settings = InferenceSettings::from_config(checkpoint.config.as_ref().unwrap()).unwrap();
     let config = settings.network.unwrap();
     let device = Default::default();
     let network: Network<Flex> = weights::load(&config, checkpoint.tensors, &device).unwrap();
@@ -87,7 +87,7 @@ fn check(name: &str) {
         overwrite: false,
         library: Some(runtime().path().into()),
     };
-    let flags = Overrides {
+    let flags = ImportOverrides {
         roi: Some([x, y, z]),
         ..Default::default()
     };

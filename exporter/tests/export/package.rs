@@ -8,7 +8,7 @@ use crate::work_dir::{WINDOW, destination, network_config, plan, work_dir, write
 use tempfile::TempDir;
 use vesal_bundle::manifest::{MemberProvenance, SelectionRule};
 use vesal_bundle::run_record::{self, FileRef, RunRecord, RunRecordError};
-use vesal_bundle::{Bundle, WriteError};
+use vesal_bundle::{Bundle, BundleWriteError};
 use vesal_engine::{Device, EngineOptions, verify};
 use vesal_exporter::assemble::{AssembleError, Assembled};
 use vesal_exporter::lower;
@@ -112,7 +112,7 @@ fn folds_become_a_bundle_that_verifies() {
     assert!(
         matches!(
             error,
-            PackageError::Assemble(AssembleError::Write(WriteError::Exists { .. }))
+            PackageError::Assemble(AssembleError::Write(BundleWriteError::Exists { .. }))
         ),
         "{error}"
     );

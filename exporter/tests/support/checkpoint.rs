@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use vesal_exporter::weights::Tensors;
+use vesal_exporter::weights::StateDict;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -121,7 +121,7 @@ pub enum Layout {
 /// Writes a checkpoint of these tensors, every name with this prefix, and further entries beside them.
 pub fn write(
     path: &Path,
-    tensors: &Tensors,
+    tensors: &StateDict,
     prefix: &str,
     layout: Layout,
     more: &[(&str, Pickled)],

@@ -13,7 +13,7 @@ use ndarray::Array5;
 use vesal_bundle::probe::ProbeInput;
 use vesal_engine::install;
 use vesal_engine::library::{self, Runtime};
-use vesal_exporter::weights::{self, Tensors};
+use vesal_exporter::weights::{self, StateDict};
 use vesal_models::Network;
 use vesal_network::{NetworkConfig, SegResNetDsConfig};
 
@@ -44,7 +44,7 @@ pub fn numbers(seed: u32, count: usize) -> Vec<f32> {
 }
 
 /// Weights from a formula: every tensor has its own numbers, norms scale by about 1.
-pub fn tensors(config: &NetworkConfig, seed: u32) -> Tensors {
+pub fn tensors(config: &NetworkConfig, seed: u32) -> StateDict {
     let network = vesal_models::init::<Flex>(config, &Default::default()).expect("a valid network");
     let parameters = network.collect(None, None, true);
     let tensors = parameters.iter().enumerate().map(|(index, parameter)| {

@@ -11,7 +11,7 @@ use vesal_bundle::manifest::FILE_NAME;
 use vesal_bundle::{Bundle, DeployPlan, DicomRules, Manifest, Probe};
 use vesal_files::digest;
 
-use crate::scratch::{Scratch, files, joined};
+use crate::scratch::{ScratchFolder, files, joined};
 use crate::target::Target;
 
 /// Members of the ensemble of the example.
@@ -88,7 +88,7 @@ pub const FOLDER: Target = Target {
         let Some(Ok(mut manifest)) = parts.next().map(serde_json::from_slice::<Value>) else {
             return;
         };
-        let folder = Scratch::new();
+        let folder = ScratchFolder::new();
         // The digests are made to fit, or no mutation would get beyond them.
         if let Some(listed) = manifest.get_mut("files").and_then(Value::as_object_mut) {
             for (name, entry) in listed.iter_mut() {

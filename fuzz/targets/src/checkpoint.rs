@@ -8,14 +8,14 @@ use vesal_exporter::import::Checkpoint;
 
 use self::made::{archive, contiguous, dict, float, int, ints, pickle, tensor, text, tuple};
 use crate::compressed::Wrapping;
-use crate::scratch::Scratch;
+use crate::scratch::ScratchFolder;
 use crate::target::Target;
 
 /// The pickle of an archive that is otherwise well formed.
 pub const PICKLE: Target = Target {
     name: "checkpoint_pickle",
     run: |bytes| {
-        let folder = Scratch::new();
+        let folder = ScratchFolder::new();
         let path = folder.path().join("model.pt");
         archive(&path, bytes, &[("0".to_owned(), vec![0; 96])]);
         read(&path);
@@ -27,11 +27,11 @@ pub const PICKLE: Target = Target {
 pub const ARCHIVE: Target = Target {
     name: "checkpoint_archive",
     run: |bytes| {
-        let folder = Scratch::new();
+        let folder = ScratchFolder::new();
         read(&folder.file("model.pt", bytes));
     },
     seeds: || {
-        let folder = Scratch::new();
+        let folder = ScratchFolder::new();
         let path = folder.path().join("model.pt");
         archive(&path, &example(), &[("0".to_owned(), vec![0; 96])]);
         vec![std::fs::read(path).expect("an archive")]

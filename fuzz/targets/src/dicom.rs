@@ -4,13 +4,13 @@ use std::path::Path;
 
 use vesal_io::dicom::write::SourceImages;
 use vesal_io::dicom::{Instance, Policy, Stack, read_structure_references, read_structures, scan};
-use vesal_io::image::Limits;
+use vesal_io::image::ReadLimits;
 use vesal_volume::{Affine, Geometry};
 
 use crate::compressed::Wrapping;
 use crate::made::structures::{contour, structure_set};
 use crate::made::{self, Elements, Value};
-use crate::scratch::{Scratch, files, joined};
+use crate::scratch::{ScratchFolder, files, joined};
 use crate::target::Target;
 
 /// Bytes of voxels that are read at most; of larger volumes only the headers are.
@@ -20,7 +20,7 @@ const VOXEL_BYTES_MAX: u64 = 8 << 20;
 pub const INSTANCE: Target = Target {
     name: "dicom_instance",
     run: |bytes| {
-        let folder = Scratch::new();
+        let folder = ScratchFolder::new();
         let path = folder.file("image", bytes);
         if let Err(error) = Instance::read(&path) {
             let _ = error.to_string();
@@ -35,7 +35,7 @@ pub const INSTANCE: Target = Target {
 pub const SERIES: Target = Target {
     name: "dicom_series",
     run: |bytes| {
-        let folder = Scratch::new();
+        let folder = ScratchFolder::new();
         for (index, file) in files(bytes).into_iter().enumerate() {
             folder.file(&index.to_string(), file);
         }
@@ -88,7 +88,7 @@ pub const CODEC: Target = Target {
                 b"OB",
                 Value::Fragments(vec![vec![], frame.to_vec()]),
             );
-        let folder = Scratch::new();
+        let folder = ScratchFolder::new();
         folder.file("image", &image.file(syntax));
         headers(folder.path()).iter().for_each(volumes);
     },
@@ -157,7 +157,7 @@ const CODECS: [&str; 7] = [
 pub const STRUCTURES: Target = Target {
     name: "dicom_structures",
     run: |bytes| {
-        let folder = Scratch::new();
+        let folder = ScratchFolder::new();
         let path = folder.file("structures", bytes);
         let grid = Geometry {
             shape: [8, 8, 4],
@@ -196,7 +196,7 @@ pub const STRUCTURES: Target = Target {
 pub const DIRECTORY: Target = Target {
     name: "dicom_directory",
     run: |bytes| {
-        let folder = Scratch::new();
+        let folder = ScratchFolder::new();
         folder.file("DICOMDIR", bytes);
         folder.file("IMAGE", &made::image().file(made::EXPLICIT));
         headers(&folder.path().join("DICOMDIR"));
@@ -246,7 +246,7 @@ fn volumes(stack: &Stack) {
         if bytes > VOXEL_BYTES_MAX {
             continue;
         }
-        let limits = Limits {
+        let limits = ReadLimits {
             max_voxel_bytes: VOXEL_BYTES_MAX,
         };
         match assessment.read_with_content(&limits) {
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn what_a_directory_names_is_read() {
-        let folder = Scratch::new();
+        let folder = ScratchFolder::new();
         folder.file("DICOMDIR", &(DIRECTORY.seeds)()[0]);
         folder.file("IMAGE", &made::image().file(made::EXPLICIT));
         folder.file("OTHER", &made::image().file(made::EXPLICIT));

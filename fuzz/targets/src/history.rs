@@ -9,14 +9,14 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use crate::compressed::Wrapping;
-use crate::scratch::Scratch;
+use crate::scratch::ScratchFolder;
 use crate::target::Target;
 
 /// An archive that says it is a history.
 pub const HISTORY: Target = Target {
     name: "history",
     run: |bytes| {
-        let folder = Scratch::new();
+        let folder = ScratchFolder::new();
         let archive = folder.file("history.zip", bytes);
         let work = folder.path().join("work");
         if let Err(error) = history::import(&archive, &work, None) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use vesal_io::image::{ImageError, ImageFile, Limits, OpenOptions};
+use vesal_io::image::{ImageError, ImageFile, OpenOptions, ReadLimits};
 
 /// Bytes of voxels that are read at most.
 const VOXEL_BYTES_MAX: u64 = 8 << 20;
@@ -14,7 +14,7 @@ pub fn read(path: &Path) {
         Ok(file) => file.header().geometry,
         Err(error) => return said(&error),
     };
-    let limits = Limits {
+    let limits = ReadLimits {
         max_voxel_bytes: VOXEL_BYTES_MAX,
     };
     match open().and_then(|file| file.channels(&limits)) {

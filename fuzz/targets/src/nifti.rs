@@ -6,14 +6,14 @@ mod made;
 use self::made::{Fields, gzip};
 use crate::compressed::Wrapping;
 use crate::image;
-use crate::scratch::Scratch;
+use crate::scratch::ScratchFolder;
 use crate::target::Target;
 
 /// A file, as it is and as `.nii.gz`.
 pub const VOLUME: Target = Target {
     name: "nifti",
     run: |bytes| {
-        let folder = Scratch::new();
+        let folder = ScratchFolder::new();
         let compressed = bytes.starts_with(&[0x1f, 0x8b]);
         let path = folder.file(if compressed { "a.nii.gz" } else { "a.nii" }, bytes);
         image::read(&path);

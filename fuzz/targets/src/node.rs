@@ -16,7 +16,7 @@ use vesal_node::stop::Stop;
 use vesal_node::{Config, Node, Predict, PredictionRequest};
 
 use crate::made;
-use crate::scratch::Scratch;
+use crate::scratch::ScratchFolder;
 use crate::target::Target;
 
 /// The bodies of PDUs and commands; the first byte says of which kind.
@@ -153,9 +153,9 @@ impl Predict for Nothing {
 
 /// The address of a node that lives as long as the process.
 fn node() -> SocketAddr {
-    static NODE: OnceLock<(Node, Scratch)> = OnceLock::new();
+    static NODE: OnceLock<(Node, ScratchFolder)> = OnceLock::new();
     let (node, _) = NODE.get_or_init(|| {
-        let storage = Scratch::new();
+        let storage = ScratchFolder::new();
         let settings = format!(
             r#"
 [node]

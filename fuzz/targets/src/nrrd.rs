@@ -6,13 +6,13 @@ mod made;
 use self::made::Nrrd;
 use crate::Target;
 use crate::image;
-use crate::scratch::{FILE_MARK, Scratch, files};
+use crate::scratch::{FILE_MARK, ScratchFolder, files};
 
 /// A header with its data, or one and its data files `0`, `1` and so on.
 pub const VOLUME: Target = Target {
     name: "nrrd",
     run: |bytes| {
-        let folder = Scratch::new();
+        let folder = ScratchFolder::new();
         let mut files = files(bytes).into_iter();
         let path = folder.file("a.nrrd", files.next().unwrap_or_default());
         for (index, data) in files.enumerate() {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A folder that goes when it is dropped.
-pub struct Scratch(TempDir);
+pub struct ScratchFolder(TempDir);
 
-impl Scratch {
+impl ScratchFolder {
     pub fn new() -> Self {
         let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() {

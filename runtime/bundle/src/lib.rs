@@ -25,4 +25,4 @@ pub use dicom_rules::DicomRules;
 pub use manifest::Manifest;
 pub use probe::Probe;
 pub use signature::Demands;
-pub use writer::{BundleWriter, WriteError};
+pub use writer::{BundleWriteError, BundleWriter};

@@ -14,7 +14,7 @@ use crate::path::{self, PathError};
 
 /// Why a bundle cannot be written.
 #[derive(Debug, Error)]
-pub enum WriteError {
+pub enum BundleWriteError {
     /// Something is there already.
     #[error("`{}` exists", path.display())]
     Exists { path: PathBuf },
@@ -41,7 +41,7 @@ pub enum WriteError {
     Write { path: PathBuf, source: io::Error },
 }
 
-impl WriteError {
+impl BundleWriteError {
     /// A remedy, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
@@ -69,10 +69,10 @@ impl BundleWriter {
     /// Begins a bundle that will lie at `destination`; `overwrite` allows to replace a bundle there.
     ///
     /// **Errors**: the destination exists and must not be replaced, or its parent cannot be written.
-    pub fn create(destination: &Path, overwrite: bool) -> Result<Self, WriteError> {
+    pub fn create(destination: &Path, overwrite: bool) -> Result<Self, BundleWriteError> {
         check_destination(destination, overwrite)?;
         if let Some(parent) = destination.parent() {
-            fs::create_dir_all(parent).map_err(|source| WriteError::Write {
+            fs::create_dir_all(parent).map_err(|source| BundleWriteError::Write {
                 path: destination.into(),
                 source,
             })?;
@@ -88,12 +88,12 @@ impl BundleWriter {
     /// Adds a file.
     ///
     /// **Errors**: its path breaks the rules or was given before, or it cannot be written.
-    pub fn add(&mut self, path: &str, bytes: &[u8]) -> Result<(), WriteError> {
+    pub fn add(&mut self, path: &str, bytes: &[u8]) -> Result<(), BundleWriteError> {
         let full = path::join(self.directory.path(), path)?;
         if self.files.contains_key(path) {
-            return Err(WriteError::Twice { file: path.into() });
+            return Err(BundleWriteError::Twice { file: path.into() });
         }
-        write_new(&full, bytes).map_err(|source| WriteError::Write { path: full, source })?;
+        write_new(&full, bytes).map_err(|source| BundleWriteError::Write { path: full, source })?;
         let entry = FileEntry {
             bytes: bytes.len() as u64,
             sha256: digest::sha256(bytes),
@@ -108,13 +108,15 @@ impl BundleWriter {
     /// A bundle that is replaced is moved aside first and removed last; if this stops in between, it lies beside its
     /// old place, whole.
     ///
-    /// **Errors**: [`WriteError`]; the destination is as before then.
-    pub fn finish(self, mut manifest: Manifest) -> Result<Bundle, WriteError> {
+    /// **Errors**: [`BundleWriteError`]; the destination is as before then.
+    pub fn finish(self, mut manifest: Manifest) -> Result<Bundle, BundleWriteError> {
         manifest.files = self.files;
         let manifest_path = self.directory.path().join(manifest::FILE_NAME);
-        write_new(&manifest_path, &manifest.to_json()?).map_err(|source| WriteError::Write {
-            path: manifest_path,
-            source,
+        write_new(&manifest_path, &manifest.to_json()?).map_err(|source| {
+            BundleWriteError::Write {
+                path: manifest_path,
+                source,
+            }
         })?;
         Bundle::open(self.directory.path())?;
         check_destination(&self.destination, self.overwrite)?;
@@ -123,15 +125,15 @@ impl BundleWriter {
     }
 }
 
-fn check_destination(destination: &Path, overwrite: bool) -> Result<(), WriteError> {
+fn check_destination(destination: &Path, overwrite: bool) -> Result<(), BundleWriteError> {
     if destination.symlink_metadata().is_err() {
         Ok(())
     } else if !overwrite {
-        Err(WriteError::Exists {
+        Err(BundleWriteError::Exists {
             path: destination.into(),
         })
     } else if !destination.join(manifest::FILE_NAME).is_file() {
-        Err(WriteError::NotABundle {
+        Err(BundleWriteError::NotABundle {
             path: destination.into(),
         })
     } else {

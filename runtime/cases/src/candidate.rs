@@ -24,12 +24,12 @@ pub struct Candidate {
     /// What its outputs are named after.
     pub name: String,
     /// What it is read from.
-    pub input: Result<Input, FindError>,
+    pub input: Result<CaseInput, FindError>,
 }
 
 /// What a case is read from, in the order of the channels.
 #[derive(Debug)]
-pub enum Input {
+pub enum CaseInput {
     /// An image file for each channel.
     Files(Vec<PathBuf>),
     /// DICOM slices for each channel.

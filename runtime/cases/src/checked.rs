@@ -6,7 +6,7 @@ use vesal_bundle::DeployPlan;
 use vesal_io::Remarks;
 use vesal_io::dicom::write::SourceImages;
 use vesal_io::dicom::{Assessment, DicomError, Policy, Slice, Stack, frames_differ};
-use vesal_io::image::{ImageError, ImageFile, Limits, OpenOptions, VolumeHeader, VoxelError};
+use vesal_io::image::{ImageError, ImageFile, OpenOptions, ReadLimits, VolumeHeader, VoxelError};
 use vesal_io::nifti::XForm;
 use vesal_volume::{Geometry, Volume};
 
@@ -15,7 +15,7 @@ use crate::grid::{self, GridError};
 
 /// A case whose headers fit together.
 #[derive(Debug)]
-pub struct Checked {
+pub struct CheckedCase {
     sources: Sources,
     /// How many of the channels are those of each image.
     images: Vec<usize>,
@@ -124,7 +124,7 @@ impl Assessed {
     }
 }
 
-impl Checked {
+impl CheckedCase {
     /// Reads the headers of one image file per channel of the plan.
     ///
     /// `options` settles what a header leaves open.
@@ -292,7 +292,7 @@ impl Checked {
                         FilesError::Image(error) => ReadError::Image(error),
                         FilesError::Grid { .. } => ReadError::Changed,
                     })?;
-                let (volumes, _) = opened.read_images(&Limits::default())?;
+                let (volumes, _) = opened.read_images(&ReadLimits::default())?;
                 // The channels on the first grid are one volume already.
                 counts.iter_mut().take(1).for_each(|count| *count = 1);
                 (volumes, None)
@@ -301,7 +301,7 @@ impl Checked {
                 let mut channels = Vec::with_capacity(stacks.len());
                 let mut source: Option<SourceImages> = None;
                 for stack in stacks {
-                    let (volume, content) = stack.read_with_content(&Limits::default())?;
+                    let (volume, content) = stack.read_with_content(&ReadLimits::default())?;
                     channels.push(volume);
                     source = Some(match source {
                         None => SourceImages::of(stack, content)?,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ndarray::{Axis, concatenate};
-use vesal_io::image::{ImageError, ImageFile, Limits, OpenOptions};
+use vesal_io::image::{ImageError, ImageFile, OpenOptions, ReadLimits};
 use vesal_volume::{Geometry, GridDifference, Volume};
 
 /// The files of a case.
@@ -89,7 +89,7 @@ impl OpenCase {
     /// **Errors**: voxels are damaged or incomplete; a file holds more channels than it may.
     pub fn read_images(
         self,
-        limits: &Limits,
+        limits: &ReadLimits,
     ) -> Result<(Vec<Volume>, Option<ImageFile>), ImageError> {
         let is_alone = self.images.len() == 1;
         let channels = self
@@ -111,7 +111,7 @@ impl OpenCase {
 pub fn read_channels(
     file: ImageFile,
     is_alone: bool,
-    limits: &Limits,
+    limits: &ReadLimits,
 ) -> Result<Volume, ImageError> {
     if is_alone {
         file.channels(limits)

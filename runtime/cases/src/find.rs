@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::Channel;
 
-use crate::candidate::{Candidate, FindError, Found, Input};
+use crate::candidate::{Candidate, CaseInput, FindError, Found};
 use crate::datalist::List;
 use crate::datalist::listed::{self, ListError, ListedCase};
 use crate::folder::find_in;
@@ -75,7 +75,7 @@ pub fn find_listed(
                 channel: channel.clone(),
             })?);
         }
-        Ok(Input::Files(files))
+        Ok(CaseInput::Files(files))
     };
     let candidate = |case: ListedCase| Candidate {
         name: case.names().into_iter().next().unwrap_or_default(),

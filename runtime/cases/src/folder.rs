@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use vesal_io::image::{case_name, has_ending};
 use vesal_io::sniff::{self, Content};
 
-use crate::candidate::{Candidate, FindError, Input};
+use crate::candidate::{Candidate, CaseInput, FindError};
 
 /// The cases at a path; `None` where it may be DICOM.
 pub(crate) fn find_in(path: &Path, channels: &[String]) -> Option<Vec<Candidate>> {
@@ -60,7 +60,7 @@ fn single(path: PathBuf) -> Candidate {
     match case_name(&path) {
         Some(name) => Candidate {
             name,
-            input: Ok(Input::Files(vec![path])),
+            input: Ok(CaseInput::Files(vec![path])),
         },
         None => Candidate::failed(&path.clone(), FindError::NoName { path }),
     }
@@ -152,7 +152,7 @@ fn group(folder: &Path, images: Vec<PathBuf>, channels: &[String]) -> Vec<Candid
             }
         };
         let files = channels.iter().enumerate().map(take);
-        files.collect::<Result<_, _>>().map(Input::Files)
+        files.collect::<Result<_, _>>().map(CaseInput::Files)
     };
     by_case
         .into_iter()
@@ -193,7 +193,7 @@ mod tests {
         let cases = group(Path::new("in"), images, &channels);
         assert_eq!(cases.len(), 2);
         assert_eq!(cases[0].name, "a");
-        let Ok(Input::Files(files)) = &cases[0].input else {
+        let Ok(CaseInput::Files(files)) = &cases[0].input else {
             panic!("{:?}", cases[0]);
         };
         assert_eq!(files, &paths("in", &["a_t2.nii.gz", "a_late_t2.nii.gz"]));

@@ -15,8 +15,8 @@ mod names;
 mod series;
 pub mod skipped;
 
-pub use candidate::{Candidate, FindError, Found, Input};
-pub use checked::{Assessed, Checked, Images, Origin, ReadError};
+pub use candidate::{Candidate, CaseInput, FindError, Found};
+pub use checked::{Assessed, CheckedCase, Images, Origin, ReadError};
 pub use files::{CaseFiles, FilesError, OpenCase, read_channels};
 pub use find::{find, find_listed};
 pub use folder::images_in;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array3, Array4};
 use vesal_cases::{CaseFiles, FilesError};
-use vesal_io::image::{Limits, OpenOptions};
+use vesal_io::image::{OpenOptions, ReadLimits};
 use vesal_io::nifti::{WriteOptions, write_label_map, write_volume};
 use vesal_volume::{Affine, GridDifference, LabelMap, Volume};
 
@@ -90,7 +90,7 @@ fn one_file_may_hold_all_channels_and_several_hold_one_each() {
             label: None,
         };
         let opened = files.open(OpenOptions::default()).unwrap();
-        let (volumes, label) = opened.read_images(&Limits::default())?;
+        let (volumes, label) = opened.read_images(&ReadLimits::default())?;
         assert!(label.is_none());
         Ok::<_, vesal_io::image::ImageError>(
             volumes.iter().map(Volume::channels).collect::<Vec<_>>(),

@@ -15,7 +15,7 @@ use dicom_files::{
 use ndarray::Array3;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::{Activation, Channel, Label, Modality};
-use vesal_cases::{Assessed, Candidate, Checked, Choosing, Input, ReadError, find};
+use vesal_cases::{Assessed, Candidate, CaseInput, CheckedCase, Choosing, ReadError, find};
 use vesal_io::dicom::Policy;
 use vesal_io::dicom::write::{
     Algorithm, Moment, ResultOptions, Segment, SegmentationType, SegmentedMap, SourceImages,
@@ -233,7 +233,7 @@ fn source(
     plan: &DeployPlan,
 ) -> Result<SourceImages, ReadError> {
     let assessed = Assessed::of(stacks, Policy::Strict)?;
-    let images = Checked::stacks(assessed, plan)?.read()?;
+    let images = CheckedCase::stacks(assessed, plan)?.read()?;
     Ok(images.origin.source.unwrap())
 }
 
@@ -364,7 +364,7 @@ fn outcome(folder: &Path, plan: &DeployPlan) -> Outcome {
     for Candidate { name, input } in found.candidates {
         let study = |series: &str| series.rsplit_once('.').unwrap().0.to_owned();
         let refused = match input {
-            Ok(Input::Stacks(stacks)) => match source(stacks, plan) {
+            Ok(CaseInput::Stacks(stacks)) => match source(stacks, plan) {
                 Ok(source) => {
                     let found = written(results.path(), &source);
                     assert!(outcome.results.insert(found.study.clone(), found).is_none());
@@ -372,7 +372,7 @@ fn outcome(folder: &Path, plan: &DeployPlan) -> Outcome {
                 }
                 Err(reason) => reason.to_string(),
             },
-            Ok(Input::Files(_)) => panic!("{name} is NIfTI"),
+            Ok(CaseInput::Files(_)) => panic!("{name} is NIfTI"),
             Err(reason) => reason.to_string(),
         };
         let before = outcome.refusals.insert(study(&name), refused);

@@ -3,7 +3,9 @@
 use ndarray::{Array3, ArrayView4};
 use rayon::prelude::*;
 use vesal_volume::orientation::AxisTransform;
-use vesal_volume::window::{Blending, Progress, SlidingWindowInferer, StitchError, WindowPlan};
+use vesal_volume::window::{
+    Blending, SlidingWindowInferer, StitchError, WindowPlan, WindowProgress,
+};
 
 use crate::cuda::CudaInferer;
 use crate::predictor::{OnnxPredictor, PredictorError, check_finite};
@@ -50,7 +52,7 @@ impl<'a> MemberInferer<'a> {
     }
 
     /// Windows done so far.
-    pub(crate) fn progress(&self) -> Progress {
+    pub(crate) fn progress(&self) -> WindowProgress {
         match self {
             Self::Host(inferer) => inferer.progress(),
             Self::Cuda(inferer) => inferer.progress(),
@@ -94,7 +96,7 @@ impl<'a> MemberInferer<'a> {
     }
 
     fn failed(&self, source: PredictorError) -> StitchError<PredictorError> {
-        let Progress { done, total } = self.progress();
+        let WindowProgress { done, total } = self.progress();
         StitchError::Predict {
             window: total.min(done + 1),
             total,
@@ -125,7 +127,7 @@ impl OnnxPredictor {
                 }
                 planes.into_iter().for_each(&mut take);
             }
-            let Progress { done, total } = inferer.progress();
+            let WindowProgress { done, total } = inferer.progress();
             if done == total {
                 return Ok(());
             }

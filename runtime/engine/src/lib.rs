@@ -32,13 +32,15 @@ mod session;
 pub mod trial;
 pub mod verify;
 
-pub use cuda::CudaError;
+pub use cuda::CudaDriverError;
 pub use device::{Device, DeviceError};
 pub use ensemble::Ensemble;
 pub use error::{EngineError, SinkError};
-pub use memory::CaseMemory;
+pub use memory::StageMemory;
 pub use networks::check_networks;
-pub use options::{ConvolutionSearch, Convolutions, EngineOptions, ParseOptionError, Precision};
+pub use options::{
+    ConvolutionSearch, Convolutions, EngineOptions, InferencePrecision, ParseOptionError,
+};
 pub use plugin::Provider;
 pub use postprocess::ProbabilitySink;
 pub use predictor::{OnnxPredictor, PredictorError};

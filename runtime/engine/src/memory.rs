@@ -22,7 +22,7 @@ const KERNEL_BYTES: u64 = 16 << 20;
 
 /// Upper bounds in bytes of the host memory of each stage of a case, with the data of earlier stages that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CaseMemory {
+pub struct StageMemory {
     pub images: u64,
     /// The images and the memory of preprocessing.
     pub prepare: u64,
@@ -33,7 +33,7 @@ pub struct CaseMemory {
     pub finish: u64,
 }
 
-/// Memory of the members of one plan, as in [`CaseMemory`].
+/// Memory of the members of one plan, as in [`StageMemory`].
 struct GroupMemory {
     prepare: u64,
     /// Bytes of the preprocessed volume.
@@ -57,12 +57,12 @@ impl Ensemble {
     /// away. The networks are not counted, see [`Ensemble::network_bytes`].
     ///
     /// **Errors**: the case does not fit the plan.
-    pub fn case_memory(&self, images: &[(Geometry, usize)]) -> Result<CaseMemory, EngineError> {
+    pub fn case_memory(&self, images: &[(Geometry, usize)]) -> Result<StageMemory, EngineError> {
         let voxels = |(grid, channels): &(Geometry, usize)| {
             let [x, y, z] = grid.shape;
             bytes(&[*channels, x, y, z], size_of::<f32>())
         };
-        let mut found = CaseMemory {
+        let mut found = StageMemory {
             images: images.iter().map(voxels).fold(0, u64::saturating_add),
             prepare: 0,
             segment: 0,

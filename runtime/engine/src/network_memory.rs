@@ -2,9 +2,9 @@
 
 use std::num::NonZeroUsize;
 
-use vesal_onnx::Network;
+use vesal_onnx::OnnxModel;
 
-use crate::options::{EngineOptions, Precision};
+use crate::options::{EngineOptions, InferencePrecision};
 
 /// GPU memory in bytes that CUDA, its libraries and this program's kernels take before any network is loaded.
 pub(crate) const CONTEXT_BYTES: u64 = 640 << 20;
@@ -18,8 +18,8 @@ pub(crate) fn weight_bytes(file_bytes: usize, options: &EngineOptions) -> u64 {
 
 fn element_bytes(options: &EngineOptions) -> usize {
     match options.precision {
-        Precision::Float16 => size_of::<u16>(),
-        Precision::Float32 => size_of::<f32>(),
+        InferencePrecision::Float16 => size_of::<u16>(),
+        InferencePrecision::Float32 => size_of::<f32>(),
     }
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn device_network_bytes(weights: u64, activations: u64) -> u64 {
 /// The largest batch, at most the usual one, with which a network keeps within `limit` bytes of GPU memory; 1 if none does.
 /// `file_bytes` is the size of the network's file.
 pub(crate) fn fitting_batch(
-    network: &Network,
+    network: &OnnxModel,
     file_bytes: usize,
     options: &EngineOptions,
     usual: NonZeroUsize,

@@ -3,11 +3,11 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use vesal_onnx::{Bytes, Head, Interface, Network, RewriteError};
+use vesal_onnx::{Bytes, Head, Interface, OnnxModel, RewriteError};
 
 use crate::cpu::{KernelBytes, Processor};
 use crate::device::Device;
-use crate::options::{EngineOptions, Precision};
+use crate::options::{EngineOptions, InferencePrecision};
 use crate::plugin::Provider;
 
 /// Name of the file in memory that holds a network's weights.
@@ -72,7 +72,7 @@ impl OptimizedModel {
     ///
     /// **Errors**: it cannot be computed in this precision.
     pub(crate) fn new(
-        network: &Network,
+        network: &OnnxModel,
         file: &Arc<[u8]>,
         device: Device,
         options: &EngineOptions,
@@ -81,7 +81,7 @@ impl OptimizedModel {
     ) -> Result<Self, RewriteError> {
         let native = options.provider == Provider::Native;
         // Other providers convert to 16 bits themselves, by an option.
-        let half = native && options.precision == Precision::Float16;
+        let half = native && options.precision == InferencePrecision::Float16;
         let mut model = Self::plain(Bytes::new());
         let mut network = network.clone();
         let element = if half {

@@ -22,7 +22,7 @@ pub struct EngineOptions {
     /// Who runs the networks there.
     pub provider: Provider,
     /// Numbers that the network computes with.
-    pub precision: Precision,
+    pub precision: InferencePrecision,
     /// How a GPU's convolutions are chosen.
     pub search: ConvolutionSearch,
     /// Whose convolutions run on a processor.
@@ -37,13 +37,13 @@ pub struct EngineOptions {
 ///
 /// **Examples**
 /// ```
-/// use vesal_engine::Precision;
+/// use vesal_engine::InferencePrecision;
 ///
-/// assert_eq!("f16".parse(), Ok(Precision::Float16));
-/// assert_eq!(Precision::default().to_string(), "f32");
+/// assert_eq!("f16".parse(), Ok(InferencePrecision::Float16));
+/// assert_eq!(InferencePrecision::default().to_string(), "f32");
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Precision {
+pub enum InferencePrecision {
     /// Single precision; on a GPU, products of convolutions are rounded to TF32.
     #[default]
     #[serde(rename = "f32")]
@@ -86,7 +86,7 @@ pub struct ParseOptionError {
     pub expected: &'static str,
 }
 
-impl fmt::Display for Precision {
+impl fmt::Display for InferencePrecision {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Float32 => "f32",
@@ -95,7 +95,7 @@ impl fmt::Display for Precision {
     }
 }
 
-impl FromStr for Precision {
+impl FromStr for InferencePrecision {
     type Err = ParseOptionError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -168,7 +168,10 @@ mod tests {
     #[test]
     fn choices_are_written_as_they_are_read() {
         for text in ["f32", "f16"] {
-            assert_eq!(text.parse::<Precision>().unwrap().to_string(), text);
+            assert_eq!(
+                text.parse::<InferencePrecision>().unwrap().to_string(),
+                text
+            );
         }
         for text in ["heuristic", "exhaustive"] {
             assert_eq!(text.parse::<ConvolutionSearch>().unwrap().to_string(), text);
@@ -177,7 +180,7 @@ mod tests {
             assert_eq!(text.parse::<Convolutions>().unwrap().to_string(), text);
         }
         assert!("ours".parse::<Convolutions>().is_err());
-        assert!("fp16".parse::<Precision>().is_err());
+        assert!("fp16".parse::<InferencePrecision>().is_err());
         assert_eq!(
             "default"
                 .parse::<ConvolutionSearch>()

@@ -11,7 +11,7 @@ use crate::cuda::{Accelerator, KernelElement};
 use crate::device::Device;
 use crate::library::Runtime;
 use crate::optimized_model::{OptimizedModel, WEIGHTS};
-use crate::options::{ConvolutionSearch, EngineOptions, Precision};
+use crate::options::{ConvolutionSearch, EngineOptions, InferencePrecision};
 use crate::plugin::{self, PluginError, Provider, ProviderOptions};
 
 /// Why a session cannot be made.
@@ -63,7 +63,7 @@ pub(crate) fn build(
         let settings = ProviderOptions {
             device,
             threads: options.threads,
-            half: options.precision == Precision::Float16,
+            half: options.precision == InferencePrecision::Float16,
             cache: None,
         };
         builder = plugin::append(builder, runtime, options.provider, &settings)?;

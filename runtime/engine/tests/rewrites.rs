@@ -15,7 +15,7 @@ use ort::session::Session;
 use ort::value::{TensorElementType, TensorRef};
 use vesal_engine::install;
 use vesal_onnx::proto::{AttributeProto, AttributeType, ModelProto};
-use vesal_onnx::{Axis as Size, GraphBuilder, Interface, Network};
+use vesal_onnx::{AxisSize as Size, GraphBuilder, Interface, OnnxModel};
 
 const EXAMPLE: Example = Example {
     features: 4,
@@ -33,14 +33,14 @@ fn environment() -> &'static Environment {
     })
 }
 
-fn session(network: &Network) -> Session {
+fn session(network: &OnnxModel) -> Session {
     let mut builder = Session::builder(environment()).expect("a session");
     builder
         .commit_from_memory(&network.encode())
         .expect("a network that ONNX Runtime takes")
 }
 
-fn run(network: &Network, images: &Array5<f32>) -> ArrayD<f32> {
+fn run(network: &OnnxModel, images: &Array5<f32>) -> ArrayD<f32> {
     run_session(session(network), images)
 }
 
@@ -66,7 +66,7 @@ fn difference(found: &ArrayD<f32>, expected: &ArrayD<f32>) -> f32 {
 
 #[test]
 fn a_fixed_batch_changes_no_bit() {
-    let network = Network::from(EXAMPLE.model());
+    let network = OnnxModel::from(EXAMPLE.model());
     for batch in [1, 3] {
         let size = NonZeroUsize::new(batch).expect("positive");
         let fixed = network.fix_batch(size).expect("fixed");
@@ -84,9 +84,9 @@ fn a_fixed_batch_changes_no_bit() {
 #[test]
 fn mapped_weights_change_no_bit() {
     let folder = tempfile::tempdir().expect("temporary directory");
-    let file = Network::from(EXAMPLE.model()).encode();
+    let file = OnnxModel::from(EXAMPLE.model()).encode();
     std::fs::write(folder.path().join("net.onnx"), &file).expect("written");
-    let network = Network::decode(file).expect("a network");
+    let network = OnnxModel::decode(file).expect("a network");
     let mapped = network.encode_mapped("net.onnx").expect("encoded");
     assert!(4 * mapped.len() < network.encode().len());
     let key = "session.model_external_initializers_file_folder_path";
@@ -100,7 +100,7 @@ fn mapped_weights_change_no_bit() {
 
 #[test]
 fn halves_compute_nearly_the_same() {
-    let network = Network::from(EXAMPLE.model());
+    let network = OnnxModel::from(EXAMPLE.model());
     let half = network.half(Interface::Single).expect("halved");
     let images = images(2);
     let off = difference(&run(&half, &images), &run(&network, &images));
@@ -156,7 +156,7 @@ fn joined() -> ModelProto {
 
 #[test]
 fn joined_and_resized_halves_compute_nearly_the_same() {
-    let network = Network::from(joined());
+    let network = OnnxModel::from(joined());
     let half = network.half(Interface::Single).expect("halved");
     let images = images(2);
     let off = difference(&run(&half, &images), &run(&network, &images));
@@ -166,7 +166,7 @@ fn joined_and_resized_halves_compute_nearly_the_same() {
 
 #[test]
 fn a_head_after_blending_gives_the_blended_logits() {
-    let network = Network::from(EXAMPLE.model());
+    let network = OnnxModel::from(EXAMPLE.model());
     let (rest, head) = network.split_head().expect("split");
     let (features, classes) = (head.features(), head.classes());
     assert_eq!((features, classes), (EXAMPLE.features, EXAMPLE.classes));

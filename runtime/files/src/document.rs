@@ -12,7 +12,7 @@ use crate::regular;
 
 mod header;
 
-use header::{Header, WithHeader, WithoutHeader};
+use header::{DocumentHeader, WithHeader, WithoutHeader};
 
 /// A kind of document. In JSON, `format` and `format_version` stand before the fields of the type, which has neither.
 ///
@@ -145,7 +145,7 @@ pub fn version<T: VersionedDocument>(bytes: &[u8], name: &str) -> Result<u64, Do
             limit_bytes: T::MAX_BYTES,
         });
     }
-    let header: Header = decode(bytes, name)?;
+    let header: DocumentHeader = decode(bytes, name)?;
     if header.format != T::FORMAT {
         return Err(DocumentError::Format {
             name: name.to_owned(),

@@ -10,7 +10,7 @@ use dicom_files::reading::reasons;
 use dicom_files::*;
 use tempfile::tempdir;
 use vesal_io::dicom::{Policy, scan};
-use vesal_io::image::Limits;
+use vesal_io::image::ReadLimits;
 
 /// A figure of the process in bytes.
 fn status(name: &str) -> u64 {
@@ -257,7 +257,7 @@ fn attacks_are_refused_at_no_cost() {
     drop(series);
     let found = scan(&[&below]).unwrap();
     let assessment = found.stacks[0].assess(Policy::Strict).unwrap();
-    let (volume, taken) = peak(|| assessment.read(&Limits::default()).unwrap());
+    let (volume, taken) = peak(|| assessment.read(&ReadLimits::default()).unwrap());
     let planned = assessment.peak_bytes(rayon::current_num_threads());
     assert!(planned <= (64 + 16 + 9 * rayon::current_num_threads() as u64) * MIB);
     assert!(taken <= planned + 4 * MIB, "{taken}");

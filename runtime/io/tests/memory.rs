@@ -4,7 +4,9 @@
 mod synthetic;
 
 use synthetic::{Fields, gzip, save};
-use vesal_io::image::{ImageFile, Limits, OpenOptions, read_header, read_label_map, read_volume};
+use vesal_io::image::{
+    ImageFile, OpenOptions, ReadLimits, read_header, read_label_map, read_volume,
+};
 use vesal_io::nifti::{ProbabilityFile, WriteOptions, write_volume};
 
 const MIB: u64 = 1 << 20;
@@ -64,7 +66,7 @@ fn memory_is_the_array_and_a_few_blocks() {
         );
         drop(labels);
         // Looking at a file takes none of its voxels along.
-        let limits = Limits::default();
+        let limits = ReadLimits::default();
         let Some((found, taken)) = peak(|| {
             ImageFile::open(&path, OpenOptions::default())
                 .unwrap()

@@ -28,7 +28,7 @@ mod status;
 pub mod stop;
 pub mod work;
 
-pub use config::{Config, ConfigError};
+pub use config::{Config, NodeConfigError};
 pub use node::{Node, StartError, check_tls};
 pub use node_state::NodeState;
 pub use reason::{Reason, Undelivered};

@@ -14,7 +14,7 @@ use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-pub use lines::Lines;
+pub use lines::LogLines;
 pub use rate_limited::RateLimitedLog;
 pub use settings::{LogFormat, LogLevel, LogSettings, NoLevel};
 
@@ -24,7 +24,7 @@ const TARGET: &str = "vesal";
 /// Installs the log of this process. Later calls change nothing.
 pub fn install(settings: LogSettings, writer: Box<dyn io::Write + Send>) {
     let own = Targets::new().with_target(TARGET, settings.level.filter());
-    let lines = Lines::new(settings.format, writer).with_filter(own);
+    let lines = LogLines::new(settings.format, writer).with_filter(own);
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines));
 }
 

@@ -5,13 +5,13 @@ use prost::Message;
 use crate::limits::{IR_VERSION, OPSET};
 use crate::mapped::align;
 use crate::proto::{
-    AttributeProto, DataType, DimensionProto, GraphProto, ModelProto, NodeProto,
-    OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
+    AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
+    TensorDataType, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
 
 /// Size of one axis of an input or output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Axis<'a> {
+pub enum AxisSize<'a> {
     Fixed(usize),
     /// Free, under this name.
     Free(&'a str),
@@ -35,12 +35,12 @@ impl GraphBuilder {
     }
 
     /// Declares an input of 32-bit floats.
-    pub fn input(&mut self, name: &str, shape: &[Axis<'_>]) {
+    pub fn input(&mut self, name: &str, shape: &[AxisSize<'_>]) {
         self.graph.input.push(value_info(name, shape));
     }
 
     /// Declares an output of 32-bit floats.
-    pub fn output(&mut self, name: &str, shape: &[Axis<'_>]) {
+    pub fn output(&mut self, name: &str, shape: &[AxisSize<'_>]) {
         self.graph.output.push(value_info(name, shape));
     }
 
@@ -49,16 +49,21 @@ impl GraphBuilder {
     /// **Shapes**: `values` in C order, as many as the product of `shape`.
     pub fn initializer(&mut self, name: &str, shape: &[usize], values: &[f32]) {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes());
-        self.tensor(name, shape, DataType::Float, bytes.collect());
+        self.tensor(name, shape, TensorDataType::Float, bytes.collect());
     }
 
     /// Adds a vector of constant integers, such as a shape or indices.
     pub fn integers(&mut self, name: &str, values: &[i64]) {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes());
-        self.tensor(name, &[values.len()], DataType::Int64, bytes.collect());
+        self.tensor(
+            name,
+            &[values.len()],
+            TensorDataType::Int64,
+            bytes.collect(),
+        );
     }
 
-    fn tensor(&mut self, name: &str, shape: &[usize], data_type: DataType, bytes: Vec<u8>) {
+    fn tensor(&mut self, name: &str, shape: &[usize], data_type: TensorDataType, bytes: Vec<u8>) {
         self.graph.initializer.push(TensorProto {
             dims: shape.iter().map(|&size| size as i64).collect(),
             data_type: Some(data_type as i32),
@@ -112,22 +117,22 @@ impl GraphBuilder {
     }
 }
 
-fn value_info(name: &str, shape: &[Axis<'_>]) -> ValueInfoProto {
+fn value_info(name: &str, shape: &[AxisSize<'_>]) -> ValueInfoProto {
     let dim = shape
         .iter()
         .map(|axis| match *axis {
-            Axis::Fixed(size) => DimensionProto {
+            AxisSize::Fixed(size) => DimensionProto {
                 dim_value: Some(size as i64),
                 ..Default::default()
             },
-            Axis::Free(name) => DimensionProto {
+            AxisSize::Free(name) => DimensionProto {
                 dim_param: Some(name.into()),
                 ..Default::default()
             },
         })
         .collect();
     let tensor = TensorTypeProto {
-        elem_type: Some(DataType::Float as i32),
+        elem_type: Some(TensorDataType::Float as i32),
         shape: Some(TensorShapeProto { dim }),
     };
     ValueInfoProto {

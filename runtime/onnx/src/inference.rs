@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use crate::error::{CheckError, InitializerProblem, ShapeProblem, TypeProblem, short};
 use crate::limits::{MAX_AXES, MAX_AXIS_NAME, MAX_SIZE};
-use crate::ops::{self, Input, Operator};
-use crate::proto::{DataType, GraphProto, NodeProto, TensorProto, ValueInfoProto};
-use crate::shape::{Dim, Shape};
+use crate::ops::{self, NodeInput, Operator};
+use crate::proto::{GraphProto, NodeProto, TensorDataType, TensorProto, ValueInfoProto};
+use crate::shape::{Dim, SymbolicShape};
 
 /// The values that nodes may take so far.
 #[derive(Default)]
-pub(crate) struct Values<'a> {
-    pub shapes: BTreeMap<&'a str, Shape>,
+pub(crate) struct KnownValues<'a> {
+    pub shapes: BTreeMap<&'a str, SymbolicShape>,
     constants: BTreeMap<&'a str, &'a TensorProto>,
 }
 
-impl<'a> Values<'a> {
-    pub fn define(&mut self, value: &'a str, shape: Shape) -> Result<(), CheckError> {
+impl<'a> KnownValues<'a> {
+    pub fn define(&mut self, value: &'a str, shape: SymbolicShape) -> Result<(), CheckError> {
         match self.shapes.insert(value, shape) {
             None => Ok(()),
             Some(_) => Err(CheckError::Twice {
@@ -28,7 +28,7 @@ impl<'a> Values<'a> {
     pub fn define_constant(
         &mut self,
         value: &'a str,
-        shape: Shape,
+        shape: SymbolicShape,
         tensor: &'a TensorProto,
     ) -> Result<(), CheckError> {
         self.define(value, shape)?;
@@ -45,7 +45,7 @@ impl<'a> Values<'a> {
         label: &str,
         operator: &'static Operator,
         node: &NodeProto,
-    ) -> Result<Vec<Shape>, CheckError> {
+    ) -> Result<Vec<SymbolicShape>, CheckError> {
         let mut inputs = Vec::new();
         for (index, input) in node.input.iter().enumerate() {
             if input.is_empty() && index >= operator.inputs[0] {
@@ -58,7 +58,7 @@ impl<'a> Values<'a> {
                 value: short(input),
             })?;
             let constant = self.constants.get(input.as_str()).copied();
-            let integers = Some(DataType::Int64 as i32);
+            let integers = Some(TensorDataType::Int64 as i32);
             let is_integers = constant.is_some_and(|constant| constant.data_type == integers);
             if is_integers && !operator.integers.contains(&index) {
                 return Err(CheckError::Initializer {
@@ -66,7 +66,7 @@ impl<'a> Values<'a> {
                     problem: InitializerProblem::Element { found: integers },
                 });
             }
-            inputs.push(Some(Input { shape, constant }));
+            inputs.push(Some(NodeInput { shape, constant }));
         }
         let view = operator.node(label, node, &inputs);
         let shapes = (operator.shapes)(&view)?;
@@ -90,7 +90,10 @@ impl<'a> Values<'a> {
 }
 
 /// Shape of a declared value of 32-bit floats.
-pub(crate) fn declared_shape(value: &str, info: &ValueInfoProto) -> Result<Shape, CheckError> {
+pub(crate) fn declared_shape(
+    value: &str,
+    info: &ValueInfoProto,
+) -> Result<SymbolicShape, CheckError> {
     let broken = |problem| CheckError::Type {
         value: value.into(),
         problem,
@@ -100,7 +103,7 @@ pub(crate) fn declared_shape(value: &str, info: &ValueInfoProto) -> Result<Shape
         .as_ref()
         .and_then(|kind| kind.tensor_type.as_ref())
         .ok_or_else(|| broken(TypeProblem::NoTensor))?;
-    if tensor.elem_type != Some(DataType::Float as i32) {
+    if tensor.elem_type != Some(TensorDataType::Float as i32) {
         return Err(broken(TypeProblem::Element {
             found: tensor.elem_type,
         }));
@@ -122,12 +125,12 @@ pub(crate) fn declared_shape(value: &str, info: &ValueInfoProto) -> Result<Shape
         }
         _ => Err(broken(TypeProblem::Axis { axis })),
     });
-    dims.collect::<Result<_, _>>().map(Shape)
+    dims.collect::<Result<_, _>>().map(SymbolicShape)
 }
 
 /// Sizes of a weight, as it states them.
-pub(crate) fn dims(tensor: &TensorProto) -> Shape {
-    Shape(tensor.dims.iter().map(|&size| Dim::Fixed(size)).collect())
+pub(crate) fn dims(tensor: &TensorProto) -> SymbolicShape {
+    SymbolicShape(tensor.dims.iter().map(|&size| Dim::Fixed(size)).collect())
 }
 
 /// Shape of every value of a network that is being rewritten, free sizes replaced by that of the batch.
@@ -137,7 +140,7 @@ pub(crate) fn shapes(
     graph: &GraphProto,
     batch: usize,
 ) -> Result<BTreeMap<String, Vec<u64>>, CheckError> {
-    let mut values = Values::default();
+    let mut values = KnownValues::default();
     for (index, input) in graph.input.iter().enumerate() {
         let value = usable_name("input", index, input.name.as_deref())?;
         values.define(value, declared_shape(value, input)?)?;
@@ -161,16 +164,17 @@ pub(crate) fn shapes(
         Dim::Fixed(size) => u64::try_from(*size).unwrap_or(0),
         Dim::Free(_) => batch as u64,
     };
-    let sizes =
-        |(value, shape): (&str, Shape)| (value.to_owned(), shape.0.iter().map(size).collect());
+    let sizes = |(value, shape): (&str, SymbolicShape)| {
+        (value.to_owned(), shape.0.iter().map(size).collect())
+    };
     Ok(values.shapes.into_iter().map(sizes).collect())
 }
 
 /// Defines the outputs of a node, of these shapes.
 pub(crate) fn define_outputs<'a>(
-    values: &mut Values<'a>,
+    values: &mut KnownValues<'a>,
     node: &'a NodeProto,
-    shapes: Vec<Shape>,
+    shapes: Vec<SymbolicShape>,
 ) -> Result<(), CheckError> {
     for (index, (output, shape)) in node.output.iter().zip(shapes).enumerate() {
         usable_name("node output", index, Some(output))?;

@@ -1,20 +1,20 @@
 //! ONNX networks as data: their messages, a builder, and rewrites that make a network faster or smaller.
 //!
-//! [`Network::load`] reads a foreign file: the network that it returns has the operators of [`ops`] alone, and ONNX Runtime
+//! [`OnnxModel::load`] reads a foreign file: the network that it returns has the operators of [`ops`] alone, and ONNX Runtime
 //! only ever gets to see that network, encoded again. [`check::check`] checks the exporter's networks.
 //!
-//! [`Network`] decodes and encodes a file, without copying its weights more than once. Its rewrites return another network
+//! [`OnnxModel`] decodes and encodes a file, without copying its weights more than once. Its rewrites return another network
 //! or a [`RewriteError`]: a graph that has anything a rewrite does not know is left as it is.
 //!
 //! | rewrite | what it changes | the function |
 //! |---|---|---|
-//! | [`Network::fix_batch`] | the free batch axis gets a size | stays the same, bit for bit |
-//! | [`Network::half`] | weights and activations in 16-bit floats | rounded |
-//! | [`Network::fuse_norm_relu`] | instance normalization and ReLU become one operator | stays the same, to rounding |
-//! | [`Network::own_convolutions`] | convolutions become a custom operator | stays the same, to rounding |
-//! | [`Network::split_head`] | the last 1×1×1 convolution is taken off | the rest of it, and a linear map |
+//! | [`OnnxModel::fix_batch`] | the free batch axis gets a size | stays the same, bit for bit |
+//! | [`OnnxModel::half`] | weights and activations in 16-bit floats | rounded |
+//! | [`OnnxModel::fuse_norm_relu`] | instance normalization and ReLU become one operator | stays the same, to rounding |
+//! | [`OnnxModel::own_convolutions`] | convolutions become a custom operator | stays the same, to rounding |
+//! | [`OnnxModel::split_head`] | the last 1×1×1 convolution is taken off | the rest of it, and a linear map |
 //!
-//! [`Network::encode_mapped`] leaves weights where they are, in the file, for ONNX Runtime to map.
+//! [`OnnxModel::encode_mapped`] leaves weights where they are, in the file, for ONNX Runtime to map.
 //!
 //! Written here rather than taken from the ONNX package, because few operators need little of it and Rust runs wherever
 //! the programs do.
@@ -30,7 +30,7 @@ mod limits;
 mod load;
 mod mapped;
 mod memory;
-mod network;
+mod model;
 pub mod ops;
 pub mod proto;
 mod rewrite;
@@ -39,12 +39,12 @@ mod shape;
 mod weights;
 mod wire;
 
-pub use builder::{Axis, GraphBuilder};
+pub use builder::{AxisSize, GraphBuilder};
 pub use convolution::VolumeConvolution;
 pub use domain::{CONVOLUTION, DOMAIN, NORM_RELU};
 pub use error::{CheckError, NetworkError};
 pub use limits::{IR_VERSION, NEWEST_OPSET, OPSET};
-pub use network::Network;
+pub use model::OnnxModel;
 pub use prost::bytes::Bytes;
 pub use rewrite::{Head, Interface};
 pub use rewrite_error::{HeadProblem, RewriteError};

@@ -6,12 +6,12 @@ use crate::check::check_foreign;
 use crate::error::CheckError;
 use crate::inference::is_name;
 use crate::limits::MAX_MODEL_BYTES;
-use crate::network::Network;
+use crate::model::OnnxModel;
 use crate::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 };
 
-impl Network {
+impl OnnxModel {
     /// Decodes a model file of unknown origin, checks it, and keeps the parts that were checked.
     ///
     /// **Definition**: the network has the operators of [`crate::ops`] alone, in the standard domain, with their

@@ -3,8 +3,8 @@
 use prost::bytes::Bytes;
 use prost::{Message, length_delimiter_len};
 
-use crate::network::Network;
-use crate::proto::{DataType, GraphProto, TensorProto};
+use crate::model::OnnxModel;
+use crate::proto::{GraphProto, TensorDataType, TensorProto};
 use crate::rewrite_error::RewriteError;
 
 /// Weights of fewer bytes stay in the model.
@@ -23,7 +23,7 @@ struct ExternalDataEntry {
     value: Option<String>,
 }
 
-impl Network {
+impl OnnxModel {
     /// Encodes the network without the weights that are in the file it was decoded from, and says where in this file they
     /// are.
     ///
@@ -62,8 +62,8 @@ fn place(tensor: &TensorProto, file: &Bytes) -> Result<Option<(usize, usize)>, R
         return Ok(None);
     };
     let size = match tensor.data_type {
-        Some(found) if found == DataType::Float as i32 => 4,
-        Some(found) if found == DataType::Float16 as i32 => 2,
+        Some(found) if found == TensorDataType::Float as i32 => 4,
+        Some(found) if found == TensorDataType::Float16 as i32 => 2,
         _ => return Ok(None),
     };
     if Some(raw.len()) != elements.checked_mul(size) {

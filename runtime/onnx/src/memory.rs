@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::CheckError;
 use crate::inference::shapes;
-use crate::network::Network;
+use crate::model::OnnxModel;
 use crate::ops;
 use crate::proto::NodeProto;
 
-impl Network {
+impl OnnxModel {
     /// Upper bound in bytes of activations that exist at once, input and output included, when a batch of windows is computed
     /// in the order of the graph, with elements of this size.
     ///

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::error::CheckError;
-use crate::proto::DataType;
+use crate::proto::TensorDataType;
 
 /// What keeps a network from being rewritten: it may run as it is.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -41,7 +41,7 @@ pub enum RewriteError {
         value: String,
         /// Number of its element type in the format, if it is a tensor.
         found: Option<i32>,
-        expected: DataType,
+        expected: TensorDataType,
     },
     /// Another number of axes than volumes have.
     #[error("{value:?} has {found} axes, expected {expected}")]

@@ -21,9 +21,9 @@ impl fmt::Display for Dim {
 
 /// Sizes of all axes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Shape(pub Vec<Dim>);
+pub(crate) struct SymbolicShape(pub Vec<Dim>);
 
-impl Shape {
+impl SymbolicShape {
     pub fn rank(&self) -> usize {
         self.0.len()
     }
@@ -39,7 +39,7 @@ impl Shape {
     }
 }
 
-impl fmt::Display for Shape {
+impl fmt::Display for SymbolicShape {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sizes: Vec<String> = self.0.iter().map(Dim::to_string).collect();
         write!(formatter, "[{}]", sizes.join(", "))

@@ -3,7 +3,7 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use crate::proto::{DataType, TensorProto};
+use crate::proto::{TensorDataType, TensorProto};
 use crate::rewrite_error::RewriteError;
 
 /// Elements that are converted at a time.
@@ -21,7 +21,7 @@ impl TensorProto {
     ///
     /// **Errors**: another element type, or another number of elements than its shape has.
     fn blocks(&self, mut take: impl FnMut(&[f32])) -> Result<(), RewriteError> {
-        let element = DataType::Float;
+        let element = TensorDataType::Float;
         if self.data_type != Some(element as i32) {
             return Err(RewriteError::Element {
                 value: self.label(),
@@ -118,7 +118,7 @@ impl TensorProto {
             }),
             None => Ok(Self {
                 dims: self.dims.clone(),
-                data_type: Some(DataType::Float16 as i32),
+                data_type: Some(TensorDataType::Float16 as i32),
                 name: self.name.clone(),
                 raw_data: Some(bytes.into()),
                 doc_string: self.doc_string.clone(),

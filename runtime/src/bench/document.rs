@@ -22,9 +22,9 @@ pub struct Benchmark {
     pub cold: ColdStart,
     /// All rounds of all cases.
     pub warm: Stages,
-    pub batch: Batch,
+    pub batch: BatchTimes,
     pub memory: Memory,
-    pub cases: Vec<Case>,
+    pub cases: Vec<CaseTimes>,
 }
 
 /// From the start of the process.
@@ -40,7 +40,7 @@ pub struct ColdStart {
 
 /// All cases and rounds through the overlapped pipeline.
 #[derive(Debug, Serialize)]
-pub struct Batch {
+pub struct BatchTimes {
     pub cases: usize,
     pub seconds: f64,
     pub seconds_per_case: f64,
@@ -59,7 +59,7 @@ pub struct Memory {
 
 /// The warm rounds of a case.
 #[derive(Debug, Serialize)]
-pub struct Case {
+pub struct CaseTimes {
     pub case: String,
     pub input: Vec<InputFile>,
     /// Windows that each member predicts.

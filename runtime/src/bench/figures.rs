@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::record::{CaseRecord, Outcome};
+use crate::record::{CaseOutcome, CaseRecord};
 
 /// The stages of a case, as in the record of a run.
 pub const STAGES: [&str; 6] = ["read", "prepare", "network", "stitch", "restore", "write"];
@@ -24,7 +24,7 @@ pub(super) struct Sample {
 impl Sample {
     /// Takes it from the record of a case that was alone for this time.
     pub(super) fn new(case: &CaseRecord, total: Duration) -> Option<Self> {
-        let Outcome::Segmented(segmented) = &case.outcome else {
+        let CaseOutcome::Segmented(segmented) = &case.outcome else {
             return None;
         };
         let seconds = &segmented.seconds;

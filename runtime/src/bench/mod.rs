@@ -11,7 +11,7 @@ use vesal_bundle::{Bundle, DeployPlan};
 use vesal_engine::{Device, Ensemble};
 use vesal_files::digest;
 
-use self::document::{Batch as BatchFigures, Case, ColdStart, InputFile, Memory};
+use self::document::{BatchTimes, CaseTimes, ColdStart, InputFile, Memory};
 use self::figures::{Sample, Stages};
 use crate::document::write_result;
 use crate::error::Error;
@@ -19,10 +19,10 @@ use crate::machine::{Machine, gpu_memory_in_use};
 use crate::observe::{Observer, stops};
 use crate::options::OutputFormat;
 use crate::predict::item::attempted;
-use crate::predict::pipeline::Batch;
-use crate::predict::prepare::{self, Job};
+use crate::predict::pipeline::BatchContext;
+use crate::predict::prepare::{self, PlannedCase};
 use crate::predict::{PredictOptions, new_record, open};
-use crate::record::{CaseRecord, Outcome, RunRecord, seconds};
+use crate::record::{CaseOutcome, CaseRecord, PredictionRecord, seconds};
 use crate::{outputs, peak_memory, process_age, threads};
 
 pub use self::document::Benchmark;
@@ -76,7 +76,7 @@ struct Measurement<'a> {
     options: &'a PredictOptions,
     bundle: &'a Bundle,
     plan: DeployPlan,
-    record: RunRecord,
+    record: PredictionRecord,
     observer: &'a dyn Observer,
 }
 
@@ -130,7 +130,7 @@ impl Measurement<'_> {
             jobs.extend(self.jobs()?);
         }
         let (all, total) = self.segment(jobs, &mut ensemble)?;
-        let batch = BatchFigures {
+        let batch = BatchTimes {
             cases: all.len(),
             seconds: seconds(total),
             seconds_per_case: total.as_secs_f64() / all.len().max(1) as f64,
@@ -149,12 +149,12 @@ impl Measurement<'_> {
     }
 
     /// The cases, with headers read and every one usable.
-    fn jobs(&self) -> Result<Vec<Job>, Error> {
+    fn jobs(&self) -> Result<Vec<PlannedCase>, Error> {
         let mut jobs = prepare::jobs(self.options, &self.plan)?.jobs;
         match jobs.iter().position(|job| job.checked.is_err()) {
             None => Ok(jobs),
             Some(unusable) => {
-                let Job { name, checked, .. } = jobs.swap_remove(unusable);
+                let PlannedCase { name, checked, .. } = jobs.swap_remove(unusable);
                 match checked {
                     Ok(_) => Ok(jobs),
                     Err(error) => Err(attempted(error, self.bundle, &name)),
@@ -166,12 +166,12 @@ impl Measurement<'_> {
     /// Segments cases as `predict` does; gives their records and the time of all.
     fn segment(
         &mut self,
-        jobs: Vec<Job>,
+        jobs: Vec<PlannedCase>,
         ensemble: &mut Ensemble,
     ) -> Result<(Vec<CaseRecord>, Duration), Error> {
         let start = Instant::now();
         let total = jobs.len();
-        let batch = Batch {
+        let batch = BatchContext {
             options: self.options,
             bundle: self.bundle,
             plan: &self.plan,
@@ -197,7 +197,7 @@ impl Measurement<'_> {
         rounds: usize,
         cold: ColdStart,
         found: Vec<(CaseRecord, Vec<Sample>)>,
-        batch: BatchFigures,
+        batch: BatchTimes,
         memory: Memory,
     ) -> Result<Benchmark, Error> {
         let members = self.record.bundle.members;
@@ -208,11 +208,11 @@ impl Measurement<'_> {
         let mut cases = Vec::new();
         for (job, (record, samples)) in self.jobs()?.into_iter().zip(found) {
             let (windows, outputs) = match record.outcome {
-                Outcome::Segmented(segmented) => (segmented.windows, segmented.outputs),
-                Outcome::Failed { .. } => continue,
+                CaseOutcome::Segmented(segmented) => (segmented.windows, segmented.outputs),
+                CaseOutcome::Failed { .. } => continue,
             };
             let label_map = outputs.into_iter().next();
-            cases.push(Case {
+            cases.push(CaseTimes {
                 input: inputs(&job)?,
                 case: record.case,
                 windows,
@@ -236,7 +236,7 @@ impl Measurement<'_> {
 }
 
 /// The files of a case with their digests.
-fn inputs(job: &Job) -> Result<Vec<InputFile>, Error> {
+fn inputs(job: &PlannedCase) -> Result<Vec<InputFile>, Error> {
     let Ok(checked) = &job.checked else {
         return Ok(Vec::new());
     };

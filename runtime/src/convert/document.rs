@@ -8,8 +8,8 @@ use vesal_cli::Text;
 use vesal_files::VersionedDocument;
 use vesal_volume::Affine;
 
-use super::labels::Label;
-use super::plan::Job;
+use super::labels::ConvertedLabel;
+use super::plan::StackConversion;
 use crate::record::told_apart_by;
 
 /// The document that `--json` prints.
@@ -48,7 +48,7 @@ pub struct Series {
     grade: String,
     findings: Vec<String>,
     /// The image, if it was written.
-    pub image: Option<ImageFile>,
+    pub image: Option<ConvertedImage>,
     /// Its labels, if they were written.
     pub label: Option<LabelFile>,
     /// Why the image or its labels were not.
@@ -57,7 +57,7 @@ pub struct Series {
 
 /// An image that was written.
 #[derive(Debug, Serialize)]
-pub struct ImageFile {
+pub struct ConvertedImage {
     pub path: PathBuf,
     /// Voxels along each axis.
     pub shape: [usize; 3],
@@ -69,7 +69,7 @@ pub struct ImageFile {
 #[derive(Debug, Serialize)]
 pub struct LabelFile {
     pub path: PathBuf,
-    pub labels: Vec<Label>,
+    pub labels: Vec<ConvertedLabel>,
     /// Voxels that structures of several labels enclose.
     pub overlapping_voxels: usize,
     pub warnings: Vec<String>,
@@ -77,7 +77,7 @@ pub struct LabelFile {
 
 impl Series {
     /// A stack of which nothing is written yet.
-    pub(super) fn of(job: &Job) -> Self {
+    pub(super) fn of(job: &StackConversion) -> Self {
         let stack = job.stack;
         let (grade, findings) = match &job.assessed {
             Ok(assessment) => (assessment.grade().to_string(), assessment.findings()),
@@ -117,7 +117,7 @@ impl Series {
             text.line(format!("{path}: {modality}, {x}×{y}×{z} voxels, {grade}"));
         }
         if let Some(label) = &self.label {
-            let labels: Vec<String> = label.labels.iter().map(Label::text).collect();
+            let labels: Vec<String> = label.labels.iter().map(ConvertedLabel::text).collect();
             let path = label.path.display();
             text.line(format!("{path}: labels {}", labels.join(", ")));
         }

@@ -73,7 +73,7 @@ fn stacks_of(set: &Path, stacks: &[Stack]) -> Result<Vec<usize>, Error> {
 pub struct Painted {
     /// The labels on the grid of the image.
     pub map: LabelMap,
-    pub labels: Vec<Label>,
+    pub labels: Vec<ConvertedLabel>,
     /// Voxels that structures of several labels enclose.
     pub overlapping_voxels: usize,
     pub warnings: Vec<String>,
@@ -81,7 +81,7 @@ pub struct Painted {
 
 /// A label that structures make.
 #[derive(Debug, Serialize)]
-pub struct Label {
+pub struct ConvertedLabel {
     value: u16,
     structures: usize,
     voxels: usize,
@@ -89,7 +89,7 @@ pub struct Label {
     pub ml: f64,
 }
 
-impl Label {
+impl ConvertedLabel {
     /// What it is for people.
     pub fn text(&self) -> String {
         format!("{} ({:.2} ml)", self.value, self.ml)
@@ -194,7 +194,7 @@ pub fn paint(
         let own = choices.iter().zip(&structures);
         let own = own.filter(|(choice, _)| choice.value == value);
         let voxels = voxels[usize::from(value)];
-        Label {
+        ConvertedLabel {
             value,
             structures: own.map(|(_, count)| count).sum(),
             voxels,

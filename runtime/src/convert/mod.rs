@@ -14,14 +14,14 @@ use std::path::Path;
 use vesal_cases::skipped;
 use vesal_io::Remarks;
 use vesal_io::dicom::{self, Assessment, DicomScan, Grade, Skipped};
-use vesal_io::image::Limits;
+use vesal_io::image::ReadLimits;
 use vesal_io::nifti::{self, WriteOptions, XForm};
 
 use self::datalist::DatalistFile;
-use self::document::{Document, ImageFile, LabelFile, Series};
+use self::document::{ConvertedImage, Document, LabelFile, Series};
 use self::error::ConvertError;
 use self::labels::{Painted, Sets, paint};
-use self::plan::{Job, claim, jobs};
+use self::plan::{StackConversion, claim, jobs};
 use crate::error::Error;
 use crate::observe::{Cases, Observer, stops};
 use crate::outputs;
@@ -145,14 +145,18 @@ fn tell_skipped(
 }
 
 /// Writes the files of a stack; what went wrong is told in both.
-fn converted(job: Job, options: &ConvertOptions, labeled: bool) -> (Series, Option<Error>) {
+fn converted(
+    job: StackConversion,
+    options: &ConvertOptions,
+    labeled: bool,
+) -> (Series, Option<Error>) {
     let mut series = Series::of(&job);
     let failed = |series: &mut Series, error: Error, what: &str| {
         let error = error.attempting(format!("cannot {what} {}", series_name(series)));
         series.error = Some(error.message().trim_end().to_owned());
         Some(error)
     };
-    let Job {
+    let StackConversion {
         stack,
         assessed,
         image,
@@ -207,11 +211,11 @@ fn write_image(
     assessment: &Assessment,
     path: &Path,
     options: &WriteOptions,
-) -> Result<ImageFile, Error> {
-    let volume = assessment.read(&Limits::default())?;
+) -> Result<ConvertedImage, Error> {
+    let volume = assessment.read(&ReadLimits::default())?;
     nifti::write_smallest(path, &volume, options).map_err(Error::WriteNifti)?;
     let grid = volume.geometry();
-    Ok(ImageFile {
+    Ok(ConvertedImage {
         path: path.to_owned(),
         shape: grid.shape,
         affine: grid.affine,

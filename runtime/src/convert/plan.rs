@@ -12,7 +12,7 @@ use crate::outputs::Claims;
 
 /// One stack of slices on its way to files.
 #[derive(Debug)]
-pub struct Job<'a> {
+pub struct StackConversion<'a> {
     /// What it is called: the UID of its series, numbered from the second stack of a series on.
     pub name: String,
     pub stack: &'a Stack,
@@ -30,11 +30,11 @@ pub fn jobs<'a>(
     stacks: &'a [Stack],
     options: &ConvertOptions,
     mut sets: Vec<Vec<PathBuf>>,
-) -> Vec<Job<'a>> {
+) -> Vec<StackConversion<'a>> {
     sets.resize(stacks.len(), Vec::new());
     let job = |((stack, name), sets): ((&'a Stack, String), Vec<PathBuf>)| {
         let assessed = assess(stack, options);
-        Job {
+        StackConversion {
             assessed,
             image: options.output.join(format!("{name}.nii.gz")),
             label: options.output.join(format!("{name}_label.nii.gz")),
@@ -61,7 +61,7 @@ fn assess(stack: &Stack, options: &ConvertOptions) -> Result<Assessment, Error> 
 /// Checks that files harm nothing.
 ///
 /// **Errors**: two results want one file, an input would be written over, or a file exists that may not be replaced.
-pub fn claim(jobs: &[Job], options: &ConvertOptions) -> Result<(), Error> {
+pub fn claim(jobs: &[StackConversion], options: &ConvertOptions) -> Result<(), Error> {
     let mut claims = Claims::default();
     let mut inputs: Vec<&Path> = Vec::new();
     for job in jobs {

@@ -10,7 +10,7 @@ use std::path::Path;
 use ndarray::{Array3, ArrayView3, Zip};
 use vesal_bundle::deploy_plan::{Activation, UnknownLabel};
 use vesal_bundle::{Bundle, DeployPlan};
-use vesal_io::image::{Believe, ImageError, ImageFile, Limits, OpenOptions};
+use vesal_io::image::{Believe, ImageError, ImageFile, OpenOptions, ReadLimits};
 use vesal_volume::measure::{LabelMeasures, MeasureError, measure_labels};
 use vesal_volume::{GridDifference, LabelMap};
 
@@ -102,12 +102,12 @@ fn compare(
     tolerance_mm: f64,
 ) -> Result<BTreeMap<String, LabelMeasures>, CompareError> {
     let open = |path: &Path| ImageFile::open(path, OpenOptions { believe });
-    let mut truth = open(truth)?.label_map(&Limits::default())?;
+    let mut truth = open(truth)?.label_map(&ReadLimits::default())?;
     let prediction = match plan {
         Some(plan) if plan.activation == Activation::Sigmoid => {
             read_regions(open(prediction)?, plan)?
         }
-        _ => open(prediction)?.label_map(&Limits::default())?,
+        _ => open(prediction)?.label_map(&ReadLimits::default())?,
     };
     let spacing = truth.affine.spacing();
     // Other shapes are refused when they are measured.
@@ -165,7 +165,7 @@ fn named_by_value(truth: &LabelMap, prediction: &LabelMap) -> Vec<(String, u16)>
 
 /// Reads one mask per region into a map of bits.
 fn read_regions(file: ImageFile, plan: &DeployPlan) -> Result<LabelMap, CompareError> {
-    let masks = file.channels(&Limits::default())?;
+    let masks = file.channels(&ReadLimits::default())?;
     let regions = plan.label_values();
     if masks.channels() != regions.len() {
         return Err(CompareError::Masks {

@@ -24,7 +24,7 @@ pub use self::volume::VolumeFacts;
 /// What is known of all paths.
 #[derive(Debug, Serialize)]
 pub struct Inspection {
-    pub items: Vec<Item>,
+    pub items: Vec<InspectedPath>,
 }
 
 impl VersionedDocument for Inspection {
@@ -35,13 +35,13 @@ impl VersionedDocument for Inspection {
 /// What one path leads to.
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Item {
+pub enum InspectedPath {
     Volume(Box<VolumeFacts>),
     Dicom(Box<DicomFacts>),
     Bundle(Box<BundleFacts>),
 }
 
-impl Item {
+impl InspectedPath {
     fn of(path: &Path, believe: Option<Believe>) -> Result<Self, Error> {
         if path.is_dir() {
             if !path.join(manifest::FILE_NAME).exists() {
@@ -89,7 +89,10 @@ impl Inspection {
 /// **Errors**: of the first path that is unusable.
 pub fn inspect(options: &InspectOptions) -> Result<Inspection, Error> {
     let believe = options.nifti_form.map(Into::into);
-    let items = options.paths.iter().map(|path| Item::of(path, believe));
+    let items = options
+        .paths
+        .iter()
+        .map(|path| InspectedPath::of(path, believe));
     Ok(Inspection {
         items: items.collect::<Result<_, _>>()?,
     })

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use vesal_cli::Text;
-use vesal_io::image::{Believe, ByteOrder, ImageError, ImageFile, Limits, OpenOptions};
+use vesal_io::image::{Believe, ByteOrder, ImageError, ImageFile, OpenOptions, ReadLimits};
 use vesal_io::nifti::XForm;
 use vesal_volume::Affine;
 use vesal_volume::orientation::Orientation;
@@ -56,7 +56,7 @@ impl VolumeFacts {
         let failed = |error: ImageError| Error::Image(error).attempting(attempt());
         let opened = ImageFile::open(path, OpenOptions { believe }).map_err(failed)?;
         let header = opened.header().clone();
-        let intensities = opened.intensities(&Limits::default()).map_err(failed)?;
+        let intensities = opened.intensities(&ReadLimits::default()).map_err(failed)?;
         let geometry = header.geometry;
         let orientation = Orientation::of(&geometry.affine)
             .map_err(|error| Error::Orientation(error).attempting(attempt()))?;

@@ -1,9 +1,9 @@
 //! Settles from headers, before any work, whether a run fits into memory.
 
 use serde::Serialize;
-use vesal_cases::Checked;
+use vesal_cases::CheckedCase;
 use vesal_cli::host_memory::HostMemory;
-use vesal_engine::{CaseMemory, Ensemble};
+use vesal_engine::{Ensemble, StageMemory};
 
 use super::error::{Limit, MemoryError};
 use crate::error::Error;
@@ -52,7 +52,7 @@ impl MemoryPlan {
     pub fn settle(
         &self,
         ensemble: &Ensemble,
-        cases: &mut [&mut Result<Checked, Error>],
+        cases: &mut [&mut Result<CheckedCase, Error>],
     ) -> MemoryRecord {
         let mut fitting = Vec::new();
         for case in cases.iter_mut() {
@@ -92,7 +92,7 @@ impl MemoryPlan {
         }
     }
 
-    fn check(&self, ensemble: &Ensemble, case: &Checked) -> Result<CaseMemory, Error> {
+    fn check(&self, ensemble: &Ensemble, case: &CheckedCase) -> Result<StageMemory, Error> {
         let memory = ensemble.case_memory(case.grids())?;
         if let Some((limit, networks)) = self.device {
             let case = ensemble.device_memory(case.grids())?;
@@ -138,7 +138,7 @@ fn smaller(set: Option<u64>, free: Option<u64>) -> Option<(u64, Limit)> {
 }
 
 /// What a case takes that nothing overlaps.
-fn alone(memory: &CaseMemory) -> u64 {
+fn alone(memory: &StageMemory) -> u64 {
     memory.prepare.max(memory.segment)
 }
 

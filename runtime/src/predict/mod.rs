@@ -15,21 +15,21 @@ use std::time::Instant;
 use vesal_bundle::Bundle;
 use vesal_engine::Ensemble;
 
-use self::pipeline::Batch;
-use self::prepare::{Job, Jobs};
+use self::pipeline::BatchContext;
+use self::prepare::{Jobs, PlannedCase};
 use crate::document::write_result;
 use crate::error::{Error, one_line};
 use crate::observe::{Observer, stops};
-use crate::record::{BundleRecord, DeviceRecord, RunRecord, seconds};
+use crate::record::{BundleRecord, DeviceRecord, PredictionRecord, seconds};
 use crate::{outputs, peak_memory, profile, threads, trust};
 
 pub use self::options::PredictOptions;
 
 /// What became of a batch.
 #[derive(Debug)]
-pub struct Prediction {
+pub struct BatchPrediction {
     /// The cases that were begun, and what became of each.
-    pub record: RunRecord,
+    pub record: PredictionRecord,
     /// Why cases failed, by their names.
     pub errors: Vec<(String, Error)>,
     /// Cases that were asked for.
@@ -38,11 +38,11 @@ pub struct Prediction {
     pub is_interrupted: bool,
 }
 
-impl Prediction {
+impl BatchPrediction {
     /// The record of a batch in which no case failed.
     ///
     /// **Errors**: [`Error::Interrupted`]; the error of a case that is the only one; [`Error::FailedCases`].
-    pub fn into_result(mut self) -> Result<RunRecord, Error> {
+    pub fn into_result(mut self) -> Result<PredictionRecord, Error> {
         let total = self.total;
         if self.is_interrupted {
             let done = self.record.cases.len();
@@ -67,7 +67,10 @@ impl Prediction {
 /// not stop the others; its error is part of the result.
 ///
 /// **Errors**: what keeps all cases from being segmented, such as an unusable bundle or outputs that exist.
-pub fn predict(options: &PredictOptions, observer: &dyn Observer) -> Result<Prediction, Error> {
+pub fn predict(
+    options: &PredictOptions,
+    observer: &dyn Observer,
+) -> Result<BatchPrediction, Error> {
     let start = Instant::now();
     threads::limit(options.compute.threads)?;
     let bundle = trust::open(&options.bundle, &options.trust)?;
@@ -99,7 +102,7 @@ pub fn predict(options: &PredictOptions, observer: &dyn Observer) -> Result<Pred
     };
     record.load_seconds = seconds(start.elapsed());
     let total = jobs.len();
-    let errors = Batch {
+    let errors = BatchContext {
         options,
         bundle: &bundle,
         plan: &plan,
@@ -115,7 +118,7 @@ pub fn predict(options: &PredictOptions, observer: &dyn Observer) -> Result<Pred
     if let Some(path) = &options.report {
         write_result(path, &record, options.overwrite)?;
     }
-    Ok(Prediction {
+    Ok(BatchPrediction {
         record,
         errors,
         total,
@@ -124,14 +127,14 @@ pub fn predict(options: &PredictOptions, observer: &dyn Observer) -> Result<Pred
 }
 
 /// A record without cases.
-pub(crate) fn new_record(options: &PredictOptions, bundle: &Bundle) -> RunRecord {
+pub(crate) fn new_record(options: &PredictOptions, bundle: &Bundle) -> PredictionRecord {
     let bundle = BundleRecord {
         name: bundle.manifest().name.clone(),
         version: bundle.manifest().version.clone(),
         digest: bundle.digest().to_owned(),
         members: bundle.manifest().members.len(),
     };
-    RunRecord::new(
+    PredictionRecord::new(
         bundle,
         DeviceRecord::new(options.compute.device),
         options.mark_incomplete,
@@ -144,8 +147,8 @@ pub(crate) fn new_record(options: &PredictOptions, bundle: &Bundle) -> RunRecord
 pub(crate) fn open(
     options: &PredictOptions,
     bundle: &Bundle,
-    jobs: &[Job],
-    record: &mut RunRecord,
+    jobs: &[PlannedCase],
+    record: &mut PredictionRecord,
     observer: &dyn Observer,
 ) -> Result<Ensemble, Error> {
     let load = |batch| {
@@ -185,7 +188,7 @@ pub(crate) fn open(
 }
 
 /// Whether the networks and every usable case beside them take at most so many bytes of a GPU.
-fn fit(ensemble: &Ensemble, jobs: &[Job], limit: u64) -> bool {
+fn fit(ensemble: &Ensemble, jobs: &[PlannedCase], limit: u64) -> bool {
     let networks = ensemble.device_network_bytes();
     let mut usable = jobs.iter().filter_map(|job| job.checked.as_ref().ok());
     usable.all(|case| {

@@ -12,17 +12,17 @@ use vesal_volume::Volume;
 
 use super::item::{CaseContext, PipelineItem, PredictedCase};
 use super::options::PredictOptions;
-use super::prepare::Job;
+use super::prepare::PlannedCase;
 use super::publish::Publisher;
-use super::write::{Probabilities, Settings, Writer};
+use super::write::{Probabilities, ResultSettings, ResultWriter};
 use crate::error::Error;
 use crate::memory::MemoryPlan;
 use crate::observe::{Cases, Observer, stops};
-use crate::record::RunRecord;
+use crate::record::PredictionRecord;
 use vesal_cases::Images;
 
 /// What all cases share.
-pub(crate) struct Batch<'a> {
+pub(crate) struct BatchContext<'a> {
     pub options: &'a PredictOptions,
     pub bundle: &'a Bundle,
     /// The bundle's plan, with the user's rules.
@@ -48,15 +48,15 @@ struct ReadyCase {
     context: CaseContext,
 }
 
-impl Batch<'_> {
+impl BatchContext<'_> {
     /// Segments the cases in order as far as memory allows, notes them in the record, and gives the errors by case. Where
     /// the observer stops it, the record holds the cases that were finished.
     ///
     /// **Errors**: none for a plan that was read.
     pub fn run(
         self,
-        mut jobs: Vec<Job>,
-        record: &mut RunRecord,
+        mut jobs: Vec<PlannedCase>,
+        record: &mut PredictionRecord,
     ) -> Result<Vec<(String, Error)>, Error> {
         let total = jobs.len();
         let Self {
@@ -69,14 +69,14 @@ impl Batch<'_> {
             tells_results,
         } = self;
         let _cases = Cases::begin(observer, total);
-        let settings = Settings {
+        let settings = ResultSettings {
             overwrite: options.overwrite,
             key,
             precision: record.device.precision,
             geometry: options.dicom.geometry,
             has_rules: options.dicom.dicom_rules.is_some(),
         };
-        let writer = Writer::new(bundle, plan, settings)?;
+        let writer = ResultWriter::new(bundle, plan, settings)?;
         if let Some(ensemble) = ensemble.as_deref() {
             let (max_ram, max_vram) = (options.limits.max_ram, options.compute.max_vram);
             let mut cases: Vec<_> = jobs.iter_mut().map(|job| &mut job.checked).collect();
@@ -121,7 +121,7 @@ impl Batch<'_> {
 
 /// Reads one case after the other as it is told to begin, until nobody takes them.
 fn read(
-    jobs: Vec<Job>,
+    jobs: Vec<PlannedCase>,
     begin: &Receiver<()>,
     observer: &dyn Observer,
     to: &SyncSender<PipelineItem<LoadedCase>>,
@@ -130,7 +130,7 @@ fn read(
         if begin.recv().is_err() {
             return;
         }
-        let Job {
+        let PlannedCase {
             name,
             input,
             series,
@@ -187,7 +187,7 @@ fn prepare(
 fn predict(
     cases: Receiver<PipelineItem<ReadyCase>>,
     mut ensemble: Option<&mut Ensemble>,
-    writer: &Writer,
+    writer: &ResultWriter,
     observer: &dyn Observer,
     to: &SyncSender<PipelineItem<PredictedCase>>,
 ) {

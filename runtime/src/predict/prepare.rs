@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use vesal_bundle::dicom_rules::DicomRules;
 use vesal_bundle::{Bundle, DeployPlan};
 use vesal_cases::datalist::listed::is_datalist;
-use vesal_cases::{Assessed, Candidate, Checked, Choosing, Input};
+use vesal_cases::{Assessed, Candidate, CaseInput, CheckedCase, Choosing};
 use vesal_io::dicom::Slice;
 use vesal_io::image::OpenOptions;
 
@@ -18,21 +18,21 @@ use crate::record::SeriesRecord;
 
 /// One case to segment.
 #[derive(Debug)]
-pub(crate) struct Job {
+pub(crate) struct PlannedCase {
     pub name: String,
     /// Names of its files, or UIDs of its series, one per channel.
     pub input: Vec<String>,
     /// What is known of its series.
     pub series: Vec<SeriesRecord>,
     /// Its headers, or why it cannot be segmented.
-    pub checked: Result<Checked, Error>,
+    pub checked: Result<CheckedCase, Error>,
     pub outputs: Outputs,
 }
 
 /// What there is to do.
 #[derive(Debug)]
 pub(crate) struct Jobs {
-    pub jobs: Vec<Job>,
+    pub jobs: Vec<PlannedCase>,
     /// What was found and is part of no case.
     pub notes: Vec<String>,
 }
@@ -115,8 +115,8 @@ fn outputs(options: &PredictOptions, candidate: &Candidate) -> Outputs {
     let mut formats = options.format.clone();
     if formats.is_empty() {
         formats.push(match &candidate.input {
-            Ok(Input::Stacks(_)) => OutputFormat::Seg,
-            Ok(Input::Files(_)) | Err(_) => OutputFormat::Nifti,
+            Ok(CaseInput::Stacks(_)) => OutputFormat::Seg,
+            Ok(CaseInput::Files(_)) | Err(_) => OutputFormat::Nifti,
         });
     }
     // In this order they refer to each other.
@@ -132,23 +132,23 @@ fn outputs(options: &PredictOptions, candidate: &Candidate) -> Outputs {
 }
 
 /// All files of a case.
-fn files(input: &Input) -> Vec<PathBuf> {
+fn files(input: &CaseInput) -> Vec<PathBuf> {
     match input {
-        Input::Files(files) => files.clone(),
-        Input::Stacks(stacks) => {
+        CaseInput::Files(files) => files.clone(),
+        CaseInput::Stacks(stacks) => {
             let slices = stacks.iter().flat_map(|stack| stack.slices());
             slices.map(Slice::path).map(PathBuf::from).collect()
         }
     }
 }
 
-fn job(options: &PredictOptions, plan: &DeployPlan, candidate: Candidate) -> Job {
+fn job(options: &PredictOptions, plan: &DeployPlan, candidate: Candidate) -> PlannedCase {
     let outputs = outputs(options, &candidate);
     let mut names = Vec::new();
     let mut series = Vec::new();
     let checked = match candidate.input {
         Err(error) => Err(error.into()),
-        Ok(Input::Files(files)) => {
+        Ok(CaseInput::Files(files)) => {
             let name = |file: &PathBuf| Some(file.file_name()?.to_string_lossy().into_owned());
             names = files.iter().filter_map(name).collect();
             let first = files.first().cloned();
@@ -158,26 +158,26 @@ fn job(options: &PredictOptions, plan: &DeployPlan, candidate: Candidate) -> Job
             };
             match formats.find(|format| *format != OutputFormat::Nifti) {
                 Some(format) => Err(FormatError::NoSource { format }.into()),
-                None => Checked::files(files, plan, open)
+                None => CheckedCase::files(files, plan, open)
                     .map_err(|error| Error::read(error, first.as_deref())),
             }
         }
-        Ok(Input::Stacks(stacks)) => {
+        Ok(CaseInput::Stacks(stacks)) => {
             names.extend(stacks.iter().map(|stack| stack.series().to_owned()));
             Assessed::of(stacks, options.dicom.geometry.into())
                 .map_err(Error::from)
                 .and_then(|assessed| {
                     series = SeriesRecord::of(&assessed, plan);
-                    Checked::stacks(assessed, plan).map_err(|error| Error::read(error, None))
+                    CheckedCase::stacks(assessed, plan).map_err(|error| Error::read(error, None))
                 })
         }
     };
     let checked = if options.mark_incomplete {
-        checked.map(Checked::marked)
+        checked.map(CheckedCase::marked)
     } else {
         checked
     };
-    Job {
+    PlannedCase {
         name: candidate.name,
         input: names,
         series,

@@ -6,17 +6,19 @@ use std::time::Instant;
 use vesal_bundle::{Bundle, DeployPlan};
 
 use super::item::{PipelineItem, PredictedCase, attempted};
-use super::write::Writer;
+use super::write::ResultWriter;
 use crate::error::Error;
 use crate::observe::Observer;
 use crate::outputs::Outputs;
-use crate::record::{CaseRecord, Outcome, RunRecord, Segmented, StageSeconds, measure, seconds};
+use crate::record::{
+    CaseOutcome, CaseRecord, PredictionRecord, Segmented, StageSeconds, measure, seconds,
+};
 
 /// Finishes cases, writes and tells what was found.
 pub(super) struct Publisher<'a> {
     pub bundle: &'a Bundle,
     pub plan: &'a DeployPlan,
-    pub writer: &'a Writer<'a>,
+    pub writer: &'a ResultWriter<'a>,
     pub observer: &'a dyn Observer,
     pub tells_results: bool,
     /// Whether there is one case only: its error is that of the run.
@@ -28,7 +30,7 @@ impl Publisher<'_> {
     pub fn publish_all(
         &self,
         cases: Receiver<PipelineItem<PredictedCase>>,
-        record: &mut RunRecord,
+        record: &mut PredictionRecord,
         errors: &mut Vec<(String, Error)>,
         go_on: SyncSender<()>,
     ) {
@@ -44,11 +46,11 @@ impl Publisher<'_> {
             let outcome = match result {
                 Ok(segmented) => {
                     self.tell(&name, &segmented);
-                    Outcome::Segmented(segmented)
+                    CaseOutcome::Segmented(segmented)
                 }
                 Err(error) => {
                     let error = attempted(error, self.bundle, &name);
-                    let outcome = Outcome::failed(&error);
+                    let outcome = CaseOutcome::failed(&error);
                     if !self.is_alone {
                         self.observer.failed(&error);
                     }

@@ -7,7 +7,7 @@ use ndarray::ArrayView4;
 use vesal_bundle::deploy_plan::{Activation, Concept, Label};
 use vesal_bundle::{Bundle, DeployPlan};
 use vesal_cases::Origin;
-use vesal_engine::{Precision, ProbabilitySink, SinkError};
+use vesal_engine::{InferencePrecision, ProbabilitySink, SinkError};
 use vesal_files::digest;
 use vesal_io::dicom::write::{
     Algorithm, Code, DicomWriteError, Moment, Reference, ResultOptions, Segment, SegmentationType,
@@ -65,9 +65,9 @@ impl ProbabilitySink for Probabilities {
 }
 
 /// Writes what is found in cases.
-pub struct Writer<'a> {
+pub struct ResultWriter<'a> {
     plan: &'a DeployPlan,
-    settings: Settings,
+    settings: ResultSettings,
     segments: Vec<Segment>,
     algorithm: Algorithm,
 }
@@ -76,20 +76,20 @@ pub struct Writer<'a> {
 ///
 /// Device, provider, threads and the like are not among it: where they change a voxel, that counts.
 #[derive(Debug, Clone, Copy)]
-pub struct Settings {
+pub struct ResultSettings {
     /// Whether results may be replaced.
     pub overwrite: bool,
     /// Under which UIDs are made.
     pub key: Option<UidKey>,
     /// Numbers that the networks compute with; `None` where none is run.
-    pub precision: Option<Precision>,
+    pub precision: Option<InferencePrecision>,
     /// What is done with uneven slices.
     pub geometry: GeometryPolicy,
     /// Whether the user's rules stand in place of the bundle's.
     pub has_rules: bool,
 }
 
-impl Settings {
+impl ResultSettings {
     /// The settings as the parameters of the algorithm.
     fn text(&self, plan: &DeployPlan) -> Result<String, Error> {
         let mut parts = Vec::new();
@@ -109,11 +109,15 @@ impl Settings {
     }
 }
 
-impl<'a> Writer<'a> {
+impl<'a> ResultWriter<'a> {
     /// For the results of a bundle; `plan` is the bundle's, with the user's rules.
     ///
     /// **Errors**: none for a plan that was read.
-    pub fn new(bundle: &Bundle, plan: &'a DeployPlan, settings: Settings) -> Result<Self, Error> {
+    pub fn new(
+        bundle: &Bundle,
+        plan: &'a DeployPlan,
+        settings: ResultSettings,
+    ) -> Result<Self, Error> {
         let manifest = bundle.manifest();
         let digest = bundle.digest().to_owned();
         Ok(Self {

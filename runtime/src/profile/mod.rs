@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use vesal_bundle::Bundle;
 use vesal_engine::library::cache_directory;
-use vesal_engine::{ConvolutionSearch, Convolutions, Device, EngineOptions, Precision, Provider};
+use vesal_engine::{
+    ConvolutionSearch, Convolutions, Device, EngineOptions, InferencePrecision, Provider,
+};
 use vesal_files::document::{self, VersionedDocument};
 use vesal_files::{DocumentError, digest};
 
@@ -34,14 +36,14 @@ pub struct ProfileKey {
 /// How networks are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Settings {
+pub struct ExecutionSettings {
     /// The device; never `auto`.
     #[serde(with = "text")]
     pub device: Device,
     #[serde(with = "text")]
     pub provider: Provider,
     /// Numbers that they compute with.
-    pub precision: Precision,
+    pub precision: InferencePrecision,
     /// How a GPU's convolutions are chosen.
     pub search: ConvolutionSearch,
     /// Processor threads of the networks; null for one per core.
@@ -57,7 +59,7 @@ pub struct Profile {
     /// Bundle, machine and device that the settings are for.
     #[serde(rename = "subject")]
     pub key: ProfileKey,
-    pub settings: Settings,
+    pub settings: ExecutionSettings,
     /// Milliseconds of a window with them.
     pub window_ms: f64,
     /// Version of the program that measured.
@@ -99,7 +101,7 @@ impl ProfileKey {
     }
 }
 
-impl Settings {
+impl ExecutionSettings {
     /// The same for the engine.
     pub fn engine_options(self, library: Option<&Path>) -> EngineOptions {
         EngineOptions {
@@ -124,7 +126,7 @@ impl VersionedDocument for Profile {
 
 impl Profile {
     /// Settings that were measured.
-    pub fn new(key: ProfileKey, settings: Settings, window_ms: f64) -> Self {
+    pub fn new(key: ProfileKey, settings: ExecutionSettings, window_ms: f64) -> Self {
         Self {
             key,
             settings,
@@ -222,10 +224,10 @@ mod tests {
             onnxruntime: "1.31.1".into(),
             device: Device::Auto,
         };
-        let settings = Settings {
+        let settings = ExecutionSettings {
             device: Device::Cuda(0),
             provider: Provider::Native,
-            precision: Precision::Float16,
+            precision: InferencePrecision::Float16,
             search: ConvolutionSearch::Exhaustive,
             threads: None,
             batch: NonZeroUsize::new(4),

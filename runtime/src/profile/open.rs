@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use vesal_bundle::Bundle;
 use vesal_engine::{Device, EngineError, EngineOptions, Ensemble, PredictorError, library};
 
-use super::{Profile, ProfileKey, Settings, folder};
+use super::{ExecutionSettings, Profile, ProfileKey, folder};
 use crate::options::ComputeOptions;
 
 /// Networks that are loaded, and how it was decided how they run.
@@ -77,7 +77,7 @@ fn find(bundle: &Bundle, compute: &ComputeOptions) -> Option<(PathBuf, Profile)>
 
 /// What the command line says, and the profile where it says nothing.
 fn merge(
-    profile: &Settings,
+    profile: &ExecutionSettings,
     compute: &ComputeOptions,
     batch: Option<NonZeroUsize>,
 ) -> EngineOptions {
@@ -93,7 +93,7 @@ fn merge(
 
 #[cfg(test)]
 mod tests {
-    use vesal_engine::Precision;
+    use vesal_engine::InferencePrecision;
 
     use super::super::tests::profile;
     use super::*;
@@ -117,13 +117,13 @@ mod tests {
         let options = merge(&settings, &compute(), None);
         assert_eq!(options, settings.engine_options(None));
         let mut compute = compute();
-        compute.precision = Some(Precision::Float32);
+        compute.precision = Some(InferencePrecision::Float32);
         compute.threads = NonZeroUsize::new(3);
         let options = merge(&settings, &compute, NonZeroUsize::new(1));
         assert_eq!(
             (options.precision, options.threads, options.batch),
             (
-                Precision::Float32,
+                InferencePrecision::Float32,
                 NonZeroUsize::new(3),
                 NonZeroUsize::new(1)
             )

@@ -106,7 +106,7 @@ mod tests {
 
     use super::*;
 
-    fn parse(text: &str) -> Result<Config, vesal_node::ConfigError> {
+    fn parse(text: &str) -> Result<Config, vesal_node::NodeConfigError> {
         Config::parse(text, Path::new("/x/y"))
     }
 

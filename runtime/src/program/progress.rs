@@ -8,13 +8,13 @@ use vesal_engine::Stage;
 
 /// The bar of a batch.
 #[derive(Debug)]
-pub struct Progress {
+pub struct BatchProgressBar {
     bar: ProgressBar,
     total: usize,
     begun: AtomicUsize,
 }
 
-impl Progress {
+impl BatchProgressBar {
     /// A bar for so many cases.
     pub fn new(total: usize) -> Self {
         let bar = ProgressBar::no_length();
@@ -76,7 +76,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for BatchProgressBar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

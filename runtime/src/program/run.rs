@@ -14,7 +14,7 @@ use vesal::devices::Devices;
 use vesal::document::write_json;
 use vesal::evaluate::Evaluation;
 use vesal::inspect::Inspection;
-use vesal::predict::Prediction;
+use vesal::predict::BatchPrediction;
 use vesal::serve::Prepared;
 use vesal::tune::{Forgotten, Tuning};
 use vesal::verify::Verification;
@@ -73,7 +73,7 @@ fn predict(arguments: &PredictArguments) -> Result<Exit, Failure> {
     {
         stdout::print_json(&with_header(&prediction.record))?;
     }
-    let result = predicted.and_then(Prediction::into_result);
+    let result = predicted.and_then(BatchPrediction::into_result);
     if let (Some(path), Err(error)) = (&arguments.failure, &result) {
         // Where it cannot be written, the exit code has to do.
         let _ = write_json(path, &vesal::reason(error), true);

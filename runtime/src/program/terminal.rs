@@ -10,7 +10,7 @@ use vesal_cli::{Failure, Text, stderr, stdout};
 use vesal_engine::Stage;
 
 use crate::interrupt;
-use crate::progress::Progress;
+use crate::progress::BatchProgressBar;
 
 /// The terminal of a run: results go to stdout, everything else to stderr.
 pub struct Terminal {
@@ -21,7 +21,7 @@ pub struct Terminal {
 
 #[derive(Default)]
 struct State {
-    progress: Option<Progress>,
+    progress: Option<BatchProgressBar>,
     /// Why stdout cannot be written.
     failure: Option<Failure>,
 }
@@ -92,7 +92,7 @@ impl Observer for Terminal {
     }
 
     fn begin(&self, cases: usize) {
-        self.state().progress = Some(Progress::new(cases));
+        self.state().progress = Some(BatchProgressBar::new(cases));
     }
 
     fn case(&self, name: &str) {

@@ -2,13 +2,13 @@
 
 use vesal_cli::Exit;
 use vesal_node::log::NoLevel;
-use vesal_node::{ConfigError, StartError};
+use vesal_node::{NodeConfigError, StartError};
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] NodeConfigError),
     #[error(transparent)]
     LogLevel(#[from] NoLevel),
     /// A service whose jobs could never be predicted.

@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use vesal_bundle::Bundle;
-use vesal_cases::{Assessed, Checked, Choosing, Input, ReadError};
+use vesal_cases::{Assessed, CaseInput, CheckedCase, Choosing, ReadError};
 use vesal_cli::host_memory::HostMemory;
 use vesal_engine::library::{self, Runtime};
 use vesal_engine::plugin::OTHERS;
@@ -19,12 +19,12 @@ use vesal_io::dicom::Policy;
 use vesal_io::image::{Believe, OpenOptions};
 
 use self::error::TuneError;
-use self::search::{Attempt, Measured, Space, explore};
+use self::search::{Attempt, Space, TrialMeasurement, explore};
 use crate::error::{Error, one_line};
 use crate::machine::Machine;
 use crate::observe::{Cases, Observer};
 use crate::peak_memory;
-use crate::profile::{self, Profile, ProfileError, ProfileKey, Settings};
+use crate::profile::{self, ExecutionSettings, Profile, ProfileError, ProfileKey};
 
 pub use self::document::{Forgotten, Tuning};
 pub use self::options::TuneOptions;
@@ -127,7 +127,7 @@ impl Trials<'_> {
     /// Tries settings.
     ///
     /// **Errors**: the user stops it, or no case can be made up.
-    fn measure(&mut self, settings: &Settings) -> Result<Attempt, Error> {
+    fn measure(&mut self, settings: &ExecutionSettings) -> Result<Attempt, Error> {
         self.observer.case(&format!(
             "{} {} {}",
             settings.device, settings.provider, settings.precision
@@ -146,7 +146,7 @@ impl Trials<'_> {
         let options = settings.engine_options(Some(self.runtime.path()));
         let proceed = &mut || self.observer.proceed();
         match trial(self.bundle, &options, case, proceed) {
-            Ok(trial) => Ok(Attempt::Measured(Measured::new(&trial))),
+            Ok(trial) => Ok(Attempt::Measured(TrialMeasurement::new(&trial))),
             Err(VerifyError::Engine(error @ EngineError::Stopped)) => Err(error.into()),
             Err(error) => {
                 let reason = one_line(&error);
@@ -158,7 +158,7 @@ impl Trials<'_> {
 }
 
 /// Windows of a made-up case.
-fn windows(settings: &Settings) -> usize {
+fn windows(settings: &ExecutionSettings) -> usize {
     match settings.device {
         Device::Cuda(_) => GPU_WINDOWS,
         Device::Auto | Device::Cpu => CPU_WINDOWS.max(settings.batch.map_or(1, usize::from)),
@@ -166,7 +166,7 @@ fn windows(settings: &Settings) -> usize {
 }
 
 /// Why a batch is not tried: on a processor, one of double size may need as much again as was needed so far.
-fn too_large(settings: &Settings) -> Option<String> {
+fn too_large(settings: &ExecutionSettings) -> Option<String> {
     let larger = settings.batch.is_some_and(|batch| batch.get() > 1);
     let (peak, free) = (peak_memory::bytes()?, HostMemory::read()?.available);
     let gigabytes = |bytes: u64| bytes as f64 / 1e9;
@@ -189,10 +189,10 @@ fn prepared(path: &Path, bundle: &Bundle, believe: Option<Believe>) -> Result<Pr
         return Err(TuneError::NotOneCase { found: count }.into());
     };
     let checked = match candidate.input? {
-        Input::Files(files) => Checked::files(files, plan, OpenOptions { believe }),
-        Input::Stacks(stacks) => Assessed::of(stacks, Policy::Resample)
+        CaseInput::Files(files) => CheckedCase::files(files, plan, OpenOptions { believe }),
+        CaseInput::Stacks(stacks) => Assessed::of(stacks, Policy::Resample)
             .map_err(ReadError::from)
-            .and_then(|assessed| Checked::stacks(assessed, plan)),
+            .and_then(|assessed| CheckedCase::stacks(assessed, plan)),
     };
     let images = checked
         .and_then(|checked| checked.read())

@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use serde::Serialize;
-use vesal_engine::{ConvolutionSearch, Device, Precision, Provider, Trial};
+use vesal_engine::{ConvolutionSearch, Device, InferencePrecision, Provider, Trial};
 
-use crate::profile::Settings;
+use crate::profile::ExecutionSettings;
 
 /// Most windows at once that are tried.
 const MAX_BATCH: usize = 8;
@@ -23,7 +23,7 @@ pub(super) struct Space {
 
 /// Times and memory of predictions on this machine.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Measured {
+pub struct TrialMeasurement {
     /// How the networks ran: the provider, the precision, and what is computed beside ONNX Runtime.
     pub execution: String,
     /// Windows per call.
@@ -46,7 +46,7 @@ pub struct Measured {
     pub passed: bool,
 }
 
-impl Measured {
+impl TrialMeasurement {
     /// The figures of a trial.
     pub fn new(trial: &Trial) -> Self {
         let ms = |time: Duration| 1000.0 * time.as_secs_f64();
@@ -71,7 +71,7 @@ impl Measured {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Attempt {
-    Measured(Measured),
+    Measured(TrialMeasurement),
     /// They did not, and why.
     Refused(String),
 }
@@ -79,17 +79,17 @@ pub enum Attempt {
 /// Settings that were tried.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tried {
-    pub settings: Settings,
+    pub settings: ExecutionSettings,
     pub attempt: Attempt,
 }
 
 impl Tried {
     /// The settings, the batch said even where it is the default, and their milliseconds per window; none if they did not
     /// run or the probe did not pass.
-    pub fn usable(&self) -> Option<(Settings, f64)> {
+    pub fn usable(&self) -> Option<(ExecutionSettings, f64)> {
         match &self.attempt {
             Attempt::Measured(measured) if measured.passed => {
-                let settings = Settings {
+                let settings = ExecutionSettings {
                     batch: NonZeroUsize::new(measured.batch),
                     ..self.settings
                 };
@@ -106,7 +106,7 @@ impl Tried {
 /// **Errors**: those of `measure`; settings that do not run are no error.
 pub(super) fn explore<E>(
     space: &Space,
-    measure: &mut dyn FnMut(&Settings) -> Result<Attempt, E>,
+    measure: &mut dyn FnMut(&ExecutionSettings) -> Result<Attempt, E>,
 ) -> Result<(Vec<Tried>, Option<usize>), E> {
     let mut search = Search {
         measure,
@@ -114,10 +114,10 @@ pub(super) fn explore<E>(
         best: None,
     };
     for &(device, provider) in &space.starts {
-        search.attempt(Settings {
+        search.attempt(ExecutionSettings {
             device,
             provider,
-            precision: Precision::Float32,
+            precision: InferencePrecision::Float32,
             search: ConvolutionSearch::Heuristic,
             threads: None,
             batch: None,
@@ -130,7 +130,7 @@ pub(super) fn explore<E>(
     let native = start.provider == Provider::Native;
     // ONNX Runtime's own kernels for processors gain nothing from 16 bits.
     if on_gpu || !native {
-        search.refine(|best| best.precision = Precision::Float16)?;
+        search.refine(|best| best.precision = InferencePrecision::Float16)?;
     }
     if on_gpu && native {
         search.refine(|best| best.search = ConvolutionSearch::Exhaustive)?;
@@ -151,19 +151,19 @@ pub(super) fn explore<E>(
 }
 
 struct Search<'a, E> {
-    measure: &'a mut dyn FnMut(&Settings) -> Result<Attempt, E>,
+    measure: &'a mut dyn FnMut(&ExecutionSettings) -> Result<Attempt, E>,
     tried: Vec<Tried>,
     best: Option<usize>,
 }
 
 impl<E> Search<'_, E> {
-    fn best(&self) -> Option<(Settings, f64)> {
+    fn best(&self) -> Option<(ExecutionSettings, f64)> {
         self.tried[self.best?].usable()
     }
 
     /// Tries settings; tells whether they are the best so far. Those that were best until now are then measured again,
     /// for other work on the machine may have slowed them down before.
-    fn attempt(&mut self, settings: Settings) -> Result<bool, E> {
+    fn attempt(&mut self, settings: ExecutionSettings) -> Result<bool, E> {
         let attempt = (self.measure)(&settings)?;
         let tried = Tried { settings, attempt };
         let mut better = self.is_better(&tried);
@@ -189,7 +189,7 @@ impl<E> Search<'_, E> {
     }
 
     /// Tries the best settings with a change.
-    fn refine(&mut self, change: impl FnOnce(&mut Settings)) -> Result<bool, E> {
+    fn refine(&mut self, change: impl FnOnce(&mut ExecutionSettings)) -> Result<bool, E> {
         let Some(best) = self.best else {
             return Ok(false);
         };
@@ -229,18 +229,18 @@ mod tests {
     /// not run.
     fn explored(
         starts: &[(Device, Provider)],
-        time: impl Fn(&Settings) -> Option<(f64, bool)>,
-    ) -> (usize, Option<Settings>) {
+        time: impl Fn(&ExecutionSettings) -> Option<(f64, bool)>,
+    ) -> (usize, Option<ExecutionSettings>) {
         let space = Space {
             starts: starts.to_vec(),
             cores: NonZeroUsize::new(8).unwrap(),
         };
-        let mut measure = |settings: &Settings| -> Result<Attempt, Infallible> {
+        let mut measure = |settings: &ExecutionSettings| -> Result<Attempt, Infallible> {
             let Some((window_ms, passed)) = time(settings) else {
                 return Ok(Attempt::Refused("no".into()));
             };
             let default = if settings.device == Device::Cpu { 1 } else { 4 };
-            Ok(Attempt::Measured(Measured {
+            Ok(Attempt::Measured(TrialMeasurement {
                 execution: String::new(),
                 batch: settings.batch.map_or(default, NonZeroUsize::get),
                 window_ms,
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn a_gpu_gets_half_precision_and_the_fastest_batch() {
         let (tried, best) = explored(&ALL, |settings| {
-            let half = settings.precision == Precision::Float16;
+            let half = settings.precision == InferencePrecision::Float16;
             let two = settings.batch.is_some_and(|batch| batch.get() == 2);
             let ms = if half { 5.0 } else { 10.0 } * if two { 0.9 } else { 1.0 };
             match (settings.device, settings.provider) {
@@ -272,7 +272,7 @@ mod tests {
         });
         let best = best.unwrap();
         assert_eq!(best.device, Device::Cuda(0));
-        assert_eq!(best.precision, Precision::Float16);
+        assert_eq!(best.precision, InferencePrecision::Float16);
         assert_eq!(best.search, ConvolutionSearch::Heuristic);
         assert_eq!(best.batch, NonZeroUsize::new(2));
         // Four starts, half precision, exhaustive search, batches 8, 2 and 1.
@@ -282,10 +282,10 @@ mod tests {
     #[test]
     fn what_fails_the_probe_is_never_taken_however_fast() {
         let (_, best) = explored(&ALL[..1], |settings| {
-            let half = settings.precision == Precision::Float16;
+            let half = settings.precision == InferencePrecision::Float16;
             Some((if half { 1.0 } else { 10.0 }, !half))
         });
-        assert_eq!(best.unwrap().precision, Precision::Float32);
+        assert_eq!(best.unwrap().precision, InferencePrecision::Float32);
         assert_eq!(explored(&ALL, |_| Some((1.0, false))), (4, None));
     }
 

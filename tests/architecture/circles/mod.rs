@@ -8,8 +8,8 @@
 
 mod groups;
 mod names;
-mod source;
-mod syntax;
+pub mod source;
+pub mod syntax;
 
 #[cfg(test)]
 mod tests;

@@ -219,7 +219,7 @@ impl<'a> Visit<'a> for Found<'a> {
     }
 }
 
-fn attributes(item: &Item) -> &[Attribute] {
+pub fn attributes(item: &Item) -> &[Attribute] {
     match item {
         Item::Const(item) => &item.attrs,
         Item::Enum(item) => &item.attrs,
@@ -238,7 +238,7 @@ fn attributes(item: &Item) -> &[Attribute] {
 }
 
 /// Whether something is compiled for tests alone: `#[test]`, `#[cfg(test)]` or `#[cfg(all(test, …))]`.
-fn is_for_tests(attributes: &[Attribute]) -> bool {
+pub fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::Path(path) => path.is_ident("test"),
         Meta::List(list) if list.path.is_ident("cfg") => needs_test(list.tokens.clone()),

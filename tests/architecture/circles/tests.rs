@@ -1,4 +1,4 @@
-//! The resolver on made-up sources.
+//! The resolver on synthetic sources.
 
 use std::collections::BTreeMap;
 use std::path::Path;

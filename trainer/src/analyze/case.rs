@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ndarray::{ArrayView3, Axis};
 use vesal_cases::datalist::Case;
 use vesal_cases::read_channels;
-use vesal_io::image::{DataType, ImageFile, Limits};
+use vesal_io::image::{DataType, ImageFile, ReadLimits};
 use vesal_volume::measure::components;
 use vesal_volume::orientation::{AxisTransform, Orientation};
 use vesal_volume::{Geometry, LabelMap};
@@ -111,7 +111,7 @@ impl CaseToMeasure<'_> {
         let data_type = images[0].header().data_type;
         let (label_map, index) = match labels {
             Some((file, labels)) => {
-                let map = labels.label_map(&Limits::default())?;
+                let map = labels.label_map(&ReadLimits::default())?;
                 let index = LabelIndex::new(map.data.view());
                 if !options.others_are_background {
                     check_names(file, &map, &index, &options.labels)?;
@@ -206,7 +206,7 @@ fn measure_channels(
     let mut channels = Vec::new();
     let mut scratch = Vec::new();
     for (file, image) in case.images.iter().zip(images) {
-        let volume = read_channels(image, single, &Limits::default())?;
+        let volume = read_channels(image, single, &ReadLimits::default())?;
         for voxels in volume.data.axis_iter(Axis(0)) {
             let histogram = options.histogram.as_ref();
             let histogram = histogram.map(|wanted| wanted.of_channel(channels.len()));
@@ -226,7 +226,7 @@ fn measure_channels(
 fn check_further(case: &Case, images: Vec<ImageFile>) -> Result<(), CaseError> {
     let mut scratch = Vec::new();
     for (file, image) in case.further.iter().zip(images) {
-        let volume = image.volume(&Limits::default())?;
+        let volume = image.volume(&ReadLimits::default())?;
         let voxels = volume.data.index_axis(Axis(0), 0);
         channel::measure(file, voxels, None, None, &mut scratch)?;
     }

@@ -7,7 +7,7 @@ use thiserror::Error;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::{Activation, UnknownLabel};
 use vesal_cases::{CaseFiles, FilesError};
-use vesal_io::image::{self, ImageError, Limits, OpenOptions};
+use vesal_io::image::{self, ImageError, OpenOptions, ReadLimits};
 use vesal_volume::preprocess::{self, PreprocessError};
 use vesal_volume::{LabelMap, Volume};
 
@@ -163,7 +163,7 @@ fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Vec<Volume>, LabelMap
                 source: Box::new(source),
             },
         })?;
-    let limits = Limits::default();
+    let limits = ReadLimits::default();
     let (images, label) = opened.read_images(&limits).map_err(failed)?;
     let (found, expected) = (
         images.iter().map(Volume::channels).sum(),

@@ -1,6 +1,6 @@
 //! What stands in for the calls of a pickle.
 
-use super::machine::{Machine, PickleError};
+use super::machine::{PickleError, PickleMachine};
 use super::object::{Id, Known, NumpyType, Object, Storage, Tensor};
 
 /// Most arguments of a call. What one operation copies is bounded, so that time and memory grow with the pickle only.
@@ -10,7 +10,7 @@ const MAX_AXES: usize = 8;
 /// Longest name of a storage, and text that stands for bytes.
 const MAX_TEXT_BYTES: usize = 64;
 
-impl Machine<'_> {
+impl PickleMachine<'_> {
     /// Stands in for a call: puts together what the few known functions would.
     pub(super) fn reduce(&mut self) -> Result<(), PickleError> {
         let operands = self.pop_many(2)?;

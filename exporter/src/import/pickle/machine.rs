@@ -56,7 +56,7 @@ const MEMO_BYTES: usize = 2 * size_of::<(u64, Id)>();
 ///
 /// **Errors**: [`PickleError`].
 pub fn read(bytes: &[u8]) -> Result<(Arena, Id), PickleError> {
-    let mut machine = Machine {
+    let mut machine = PickleMachine {
         bytes,
         position: 0,
         at: 0,
@@ -77,7 +77,7 @@ pub fn read(bytes: &[u8]) -> Result<(Arena, Id), PickleError> {
     }
 }
 
-pub(super) struct Machine<'a> {
+pub(super) struct PickleMachine<'a> {
     bytes: &'a [u8],
     position: usize,
     /// Start of the current operation.
@@ -91,7 +91,7 @@ pub(super) struct Machine<'a> {
     most: usize,
 }
 
-impl<'a> Machine<'a> {
+impl<'a> PickleMachine<'a> {
     /// Runs one operation; the last one gives the result.
     fn step(&mut self) -> Result<Option<Id>, PickleError> {
         self.at = self.position;

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::*;
 use vesal_models::monai::ArgumentsError;
 
-fn settings(config: Value) -> Result<Settings, ArgumentsError> {
+fn settings(config: Value) -> Result<InferenceSettings, ArgumentsError> {
     let Value::Object(config) = config else {
         panic!("no dictionary")
     };
-    Settings::from_config(&config)
+    InferenceSettings::from_config(&config)
 }
 
 fn network() -> Value {
@@ -19,14 +19,14 @@ fn network() -> Value {
     })
 }
 
-fn planned(config: Value, flags: &Overrides) -> Result<Planned, PlanningError> {
+fn planned(config: Value, flags: &ImportOverrides) -> Result<Planned, PlanningError> {
     let settings = settings(config).unwrap();
     let network = settings.network.clone().unwrap();
     plan(&settings, flags, &network, "task")
 }
 
-fn roi(roi: [usize; 3]) -> Overrides {
-    Overrides {
+fn roi(roi: [usize; 3]) -> ImportOverrides {
+    ImportOverrides {
         roi: Some(roi),
         ..Default::default()
     }
@@ -34,7 +34,7 @@ fn roi(roi: [usize; 3]) -> Overrides {
 
 #[test]
 fn a_bare_network_is_planned_from_flags() {
-    let flags = Overrides {
+    let flags = ImportOverrides {
         spacing: Some([1.5, 1.5, 2.]),
         modality: Some(Modality::Ct),
         bounds: Some([-100., 200.]),
@@ -85,7 +85,9 @@ fn hyperparameters_of_auto3dseg_are_taken_and_flags_win() {
         "orientation_ras": true, "crop_foreground": false, "sigmoid": false, "task": "spleen",
         "extra_modalities": {}, "custom_data_transforms": [], "anisotropic_scales": false
     });
-    let plan = planned(config.clone(), &Overrides::default()).unwrap().plan;
+    let plan = planned(config.clone(), &ImportOverrides::default())
+        .unwrap()
+        .plan;
     assert_eq!(plan.name, "spleen");
     assert_eq!(plan.channels.len(), 2);
     let names: Vec<&str> = plan
@@ -111,7 +113,7 @@ fn hyperparameters_of_auto3dseg_are_taken_and_flags_win() {
             },
         ]
     );
-    let flags = Overrides {
+    let flags = ImportOverrides {
         modality: Some(Modality::Mri),
         name: Some("n".into()),
         ..roi([8; 3])
@@ -136,7 +138,7 @@ fn regions_and_further_images_are_taken() {
         "class_names": [{"name": "whole", "index": [1, 2]}, {"name": "core", "index": [2]},
                         {"name": "rim", "index": [1]}]
     });
-    let plan = planned(config, &Overrides::default()).unwrap().plan;
+    let plan = planned(config, &ImportOverrides::default()).unwrap().plan;
     plan.validate().unwrap();
     assert_eq!(plan.activation, Activation::Sigmoid);
     assert_eq!((plan.labels[1].value, plan.labels[1].class_index), (2, 1));
@@ -166,20 +168,20 @@ fn regions_and_further_images_are_taken() {
 #[test]
 fn what_is_missing_or_does_not_fit_names_its_flag() {
     let config = || json!({"network": network()});
-    let ct = Overrides {
+    let ct = ImportOverrides {
         modality: Some(Modality::Ct),
         ..roi([32; 3])
     };
-    let names = Overrides {
+    let names = ImportOverrides {
         labels: Some(vec!["a".into()]),
         ..roi([32; 3])
     };
-    let unused = Overrides {
+    let unused = ImportOverrides {
         bounds: Some([0., 1.]),
         ..roi([32; 3])
     };
     for (flags, flag) in [
-        (Overrides::default(), "--roi X,Y,Z"),
+        (ImportOverrides::default(), "--roi X,Y,Z"),
         (roi([30, 32, 0]), "--roi 32,32,4"),
         (ct, "--bounds"),
         (names, "--labels"),

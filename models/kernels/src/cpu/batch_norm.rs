@@ -4,7 +4,7 @@ use burn_flex::FlexTensor;
 
 use super::channels::Chunks;
 use super::dense;
-use super::norm::{Affine, normalize};
+use super::norm::{AffineParameters, normalize};
 use crate::batch_norm::{BatchNormSettings, bessel_correction};
 use crate::nonlinearity::Nonlinearity;
 
@@ -31,7 +31,7 @@ pub fn batch_norm_inference(
         .copied()
         .chain(variance.iter().map(inverse))
         .collect();
-    let affine = Affine::of_cases(&statistics, weight.storage(), bias.storage(), chunks);
+    let affine = AffineParameters::of_cases(&statistics, weight.storage(), bias.storage(), chunks);
     let output = normalize(x.storage(), &affine, chunks, nonlinearity);
     dense::tensor(output, shape)
 }

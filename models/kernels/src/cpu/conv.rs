@@ -10,7 +10,7 @@ use super::dispatch::vectorized;
 use super::gather::{AxisGather, AxisPhase, blocks};
 use super::packing::{ChannelBlock, WeightStrides, pack};
 use super::tile::{Tiles, Voxel};
-use super::window::{Case, Window};
+use super::window::{CaseActivations, Window};
 use crate::geometry::ConvGeometry;
 
 pub fn conv(
@@ -105,7 +105,7 @@ impl Correlation {
         self.shares(cases, &mut output)
             .into_par_iter()
             .for_each_init(Vec::new, |buffer, mut share| {
-                let case = Case {
+                let case = CaseActivations {
                     values: &x[share.case * size..][..size],
                     shape: self.input_shape,
                     channels: self.channels[0],
@@ -174,7 +174,7 @@ impl Correlation {
     /// The inputs that a block's outputs read.
     fn window<'a>(
         &self,
-        case: Case<'a>,
+        case: CaseActivations<'a>,
         [x, y]: &[Range<isize>; 2],
         buffer: &'a mut Vec<f32>,
     ) -> Window<'a> {

@@ -26,7 +26,7 @@ pub fn instance_norm(
     );
     let x: &[f32] = x.storage();
     let statistics = statistics(x, n, chunks, epsilon);
-    let affine = Affine::of_cases(&statistics, weight.storage(), bias.storage(), chunks);
+    let affine = AffineParameters::of_cases(&statistics, weight.storage(), bias.storage(), chunks);
     let output = normalize(x, &affine, chunks, nonlinearity);
     Normalized {
         output: dense::tensor(output, shape),
@@ -37,7 +37,7 @@ pub fn instance_norm(
 /// Normalizes every case by its statistics.
 pub fn normalize(
     x: &[f32],
-    affine: &[Affine],
+    affine: &[AffineParameters],
     chunks: Chunks,
     nonlinearity: Nonlinearity,
 ) -> Vec<f32> {
@@ -130,14 +130,14 @@ impl Vectorized for SquareSums<'_> {
 }
 
 /// Statistics and weights that normalize a case, repeated to rows.
-pub struct Affine {
+pub struct AffineParameters {
     pub mean: Vec<f32>,
     pub inverse: Vec<f32>,
     pub weight: Vec<f32>,
     pub bias: Vec<f32>,
 }
 
-impl Affine {
+impl AffineParameters {
     /// Of every case, from statistics `[N, 2, C]`.
     pub fn of_cases(statistics: &[f32], weight: &[f32], bias: &[f32], chunks: Chunks) -> Vec<Self> {
         statistics
@@ -161,7 +161,7 @@ impl Affine {
 
 struct Apply<'a> {
     x: &'a [f32],
-    affine: &'a Affine,
+    affine: &'a AffineParameters,
     floor: f32,
     output: &'a mut [f32],
 }
@@ -171,7 +171,7 @@ impl Vectorized for Apply<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let Affine {
+        let AffineParameters {
             mean,
             inverse,
             weight,

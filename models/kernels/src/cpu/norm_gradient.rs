@@ -7,7 +7,7 @@ use super::channels::{Chunks, total};
 use super::dense;
 use super::dispatch::vectorized;
 use super::lanes::{Lanes, Vectorized};
-use super::norm::Affine;
+use super::norm::AffineParameters;
 use crate::nonlinearity::Nonlinearity;
 use crate::results::NormGradients;
 
@@ -26,7 +26,7 @@ pub fn instance_norm_gradient(
         [x, statistics, weight, bias, gradient].map(|tensor| tensor.to_contiguous());
     let (x, gradient): (&[f32], &[f32]) = (x.storage(), gradient.storage());
     let floor = nonlinearity.floor();
-    let affine = Affine::of_cases(
+    let affine = AffineParameters::of_cases(
         statistics.storage(),
         weight.storage(),
         bias.storage(),
@@ -96,7 +96,7 @@ pub fn instance_norm_gradient(
 struct GradientSums<'a> {
     x: &'a [f32],
     gradient: &'a [f32],
-    affine: &'a Affine,
+    affine: &'a AffineParameters,
     floor: f32,
     total: &'a mut [f32],
     along: &'a mut [f32],
@@ -107,7 +107,7 @@ impl Vectorized for GradientSums<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let Affine {
+        let AffineParameters {
             mean,
             inverse,
             weight,
@@ -135,7 +135,7 @@ impl Vectorized for GradientSums<'_> {
 struct InputGradient<'a> {
     x: &'a [f32],
     gradient: &'a [f32],
-    affine: &'a Affine,
+    affine: &'a AffineParameters,
     floor: f32,
     /// Mean of the gradient.
     total: &'a [f32],
@@ -149,7 +149,7 @@ impl Vectorized for InputGradient<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let Affine {
+        let AffineParameters {
             mean,
             inverse,
             weight,

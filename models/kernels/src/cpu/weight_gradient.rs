@@ -10,7 +10,7 @@ use super::dispatch::vectorized;
 use super::gather::{AxisGather, blocks};
 use super::lanes::LANES;
 use super::weight_tile::{Piece, Row, TILE_VECTORS};
-use super::window::{Case, Window};
+use super::window::{CaseActivations, Window};
 use crate::geometry::ConvGeometry;
 
 /// Most groups of voxels with sums of their own.
@@ -136,7 +136,7 @@ impl Reduction {
     ) -> Piece<'a> {
         let [c, k] = self.channels;
         let size = self.x_shape.iter().product::<usize>() * c;
-        let case = Case {
+        let case = CaseActivations {
             values: &x[block.case * size..][..size],
             shape: self.x_shape,
             channels: c,

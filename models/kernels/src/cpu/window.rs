@@ -4,7 +4,7 @@ use super::lanes::LANES;
 
 /// The activations of one case.
 #[derive(Clone, Copy)]
-pub struct Case<'a> {
+pub struct CaseActivations<'a> {
     /// `[X, Y, Z, C]`.
     pub values: &'a [f32],
     /// `[X, Y, Z]`.
@@ -25,7 +25,7 @@ pub struct Window<'a> {
 
 impl<'a> Window<'a> {
     /// The case itself, where no box reaches beyond it.
-    pub fn whole(case: Case<'a>) -> Self {
+    pub fn whole(case: CaseActivations<'a>) -> Self {
         let [_, y, z] = case.shape;
         Self {
             values: case.values,
@@ -36,7 +36,7 @@ impl<'a> Window<'a> {
 
     /// Copies the box of `shape` at `origin` to a buffer, followed by one vector of slack.
     pub fn copy(
-        case: Case,
+        case: CaseActivations,
         origin: [isize; 3],
         shape: [usize; 3],
         buffer: &'a mut Vec<f32>,

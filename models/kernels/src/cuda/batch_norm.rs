@@ -7,8 +7,8 @@ use super::argument::argument;
 use super::backend::{Cuda, CudaTensor};
 use super::limits::MOST_BLOCKS;
 use super::operation::Operation;
-use super::precision::Precision;
-use super::tiling::{Grid, extent, is_parameter};
+use super::precision::ActivationType;
+use super::tiling::{LaunchGrid, extent, is_parameter};
 use crate::batch_norm::{BatchNormSettings, bessel_correction};
 use crate::nonlinearity::Nonlinearity;
 use crate::reference;
@@ -24,7 +24,7 @@ pub fn batch_norm_inference(
     epsilon: f32,
     nonlinearity: Nonlinearity,
 ) -> CudaTensor {
-    let known = Precision::of(&x).filter(|_| {
+    let known = ActivationType::of(&x).filter(|_| {
         let [.., channels] = extent(&x);
         let mut parameters = running.iter().chain([&weight, &bias]);
         channels <= MOST_BLOCKS && parameters.all(|tensor| is_parameter(tensor, channels))
@@ -47,7 +47,7 @@ pub fn batch_norm_inference(
     let (output, y) = operation.output(shape, dtype);
     operation.submit(move |gpu, at| {
         let extent = [1, cases * voxels, channels];
-        let grid = Grid::new(gpu.multiprocessors, precision, extent, nonlinearity);
+        let grid = LaunchGrid::new(gpu.multiprocessors, precision, extent, nonlinearity);
         let [statistics] = gpu.scratch([2 * channels * 4])?;
         let [x, mean, variance, weight, bias] = inputs.map(|buffer| at.of(buffer));
         let y = at.of(y);

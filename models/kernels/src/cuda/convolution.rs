@@ -13,7 +13,7 @@ use super::error::CudaError;
 use super::gpu::Gpu;
 use super::limits::MOST_BLOCKS;
 use super::operation::{Operation, ask};
-use super::precision::Precision;
+use super::precision::ActivationType;
 use super::problem::{Direction, Layout, Problem};
 use super::tensor::{Strided, axes, is_single};
 use super::weights::Weights;
@@ -29,7 +29,7 @@ pub fn conv(
     bias: Option<CudaTensor>,
     geometry: ConvGeometry,
 ) -> CudaTensor {
-    let problem = Precision::of(&x).and_then(|precision| {
+    let problem = ActivationType::of(&x).and_then(|precision| {
         let [cases, voxels @ .., c] = axes::<5>(&x);
         let [k, ..] = axes::<5>(&weight);
         let problem = Problem {
@@ -80,7 +80,7 @@ pub fn input_gradient(
     input_shape: [usize; 3],
     geometry: ConvGeometry,
 ) -> CudaTensor {
-    let problem = Precision::of(&gradient).and_then(|precision| {
+    let problem = ActivationType::of(&gradient).and_then(|precision| {
         let [cases, voxels @ .., k] = axes::<5>(&gradient);
         let [_, c, ..] = axes::<5>(&weight);
         let problem = Problem {
@@ -110,7 +110,7 @@ pub fn input_gradient(
 }
 
 pub fn weight_gradient(x: CudaTensor, gradient: CudaTensor, geometry: ConvGeometry) -> CudaTensor {
-    let problem = Precision::of(&x).and_then(|precision| {
+    let problem = ActivationType::of(&x).and_then(|precision| {
         let [cases, voxels @ .., c] = axes::<5>(&x);
         let [own_cases, output @ .., k] = axes::<5>(&gradient);
         let problem = Problem {
@@ -121,7 +121,7 @@ pub fn weight_gradient(x: CudaTensor, gradient: CudaTensor, geometry: ConvGeomet
             voxels: [voxels, output],
             geometry,
         };
-        let known = Precision::of(&gradient) == Some(precision)
+        let known = ActivationType::of(&gradient) == Some(precision)
             && own_cases == cases
             && geometry.output_shape(voxels) == output;
         (known && is_planned(&x, &problem)).then_some(problem)
@@ -190,8 +190,8 @@ fn compute_by(
     let [scratch, packed, turned_x, turned_y] =
         gpu.scratch([plan.scratch, packed, turned(0), turned(1)])?;
     let kernel = match problem.precision {
-        Precision::Half => "copy_2",
-        Precision::Single => "copy_4",
+        ActivationType::Half => "copy_2",
+        ActivationType::Single => "copy_4",
     };
     let sides = [(x, turned_x), (y, turned_y)];
     // Which of input and output is written.

@@ -6,7 +6,7 @@ use burn::tensor::DType;
 use super::argument::argument;
 use super::backend::{Cuda, CudaTensor};
 use super::operation::Operation;
-use super::precision::Precision;
+use super::precision::ActivationType;
 use super::tensor::{axes, is_single, strides};
 use crate::reference;
 use crate::results::DiceCe;
@@ -34,7 +34,7 @@ struct Classes {
 
 /// Shapes and layouts of logits and classes that kernels can take.
 struct Labeled {
-    precision: Precision,
+    precision: ActivationType,
     cases: usize,
     voxels: usize,
     count: usize,
@@ -43,7 +43,7 @@ struct Labeled {
 
 impl Labeled {
     fn of(logits: &CudaTensor, classes: &CudaTensor) -> Option<Self> {
-        let precision = Precision::of(logits)?;
+        let precision = ActivationType::of(logits)?;
         let [cases, x, y, z, count] = axes::<5>(logits);
         if classes.dtype != DType::I32
             || classes.meta.shape().num_dims() != 4

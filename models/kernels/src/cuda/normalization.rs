@@ -7,9 +7,9 @@ use super::argument::argument;
 use super::backend::{Cuda, CudaTensor};
 use super::limits::MOST_BLOCKS;
 use super::operation::Operation;
-use super::precision::Precision;
+use super::precision::ActivationType;
 use super::tensor::axes;
-use super::tiling::{COMBINE_THREADS, Grid, combine_blocks, extent, is_parameter};
+use super::tiling::{COMBINE_THREADS, LaunchGrid, combine_blocks, extent, is_parameter};
 use crate::nonlinearity::Nonlinearity;
 use crate::reference;
 use crate::results::{NormGradients, Normalized};
@@ -21,7 +21,7 @@ pub fn instance_norm(
     epsilon: f32,
     nonlinearity: Nonlinearity,
 ) -> Normalized<Cuda> {
-    let known = Precision::of(&x).filter(|_| {
+    let known = ActivationType::of(&x).filter(|_| {
         let [.., channels] = extent(&x);
         channels <= MOST_BLOCKS && is_parameter(&weight, channels) && is_parameter(&bias, channels)
     });
@@ -37,7 +37,7 @@ pub fn instance_norm(
     let (output, y) = operation.output(shape, dtype);
     let (statistics, kept) = operation.output([cases, 2, channels], DType::F32);
     operation.submit(move |gpu, at| {
-        let grid = Grid::new(gpu.multiprocessors, precision, extent, nonlinearity);
+        let grid = LaunchGrid::new(gpu.multiprocessors, precision, extent, nonlinearity);
         let [partials] = gpu.scratch([grid.partial_bytes()])?;
         let [x, y, kept, weight, bias] = [x, y, kept, weight, bias].map(|buffer| at.of(buffer));
         let (voxels, channels, chunks) = (voxels as u32, channels as u32, grid.blocks[0]);
@@ -94,10 +94,10 @@ pub fn instance_norm_gradient(
     gradient: CudaTensor,
     nonlinearity: Nonlinearity,
 ) -> NormGradients<Cuda> {
-    let known = Precision::of(&x).filter(|&precision| {
+    let known = ActivationType::of(&x).filter(|&precision| {
         let [cases, _, channels] = extent(&x);
         channels <= MOST_BLOCKS
-            && Precision::of(&gradient) == Some(precision)
+            && ActivationType::of(&gradient) == Some(precision)
             && axes::<5>(&gradient) == axes::<5>(&x)
             && is_parameter(&weight, channels)
             && is_parameter(&bias, channels)
@@ -121,7 +121,7 @@ pub fn instance_norm_gradient(
     let (weight, to_weight) = operation.output([channels], DType::F32);
     let (bias, to_bias) = operation.output([channels], DType::F32);
     operation.submit(move |gpu, at| {
-        let grid = Grid::new(gpu.multiprocessors, precision, extent, nonlinearity);
+        let grid = LaunchGrid::new(gpu.multiprocessors, precision, extent, nonlinearity);
         let [partials, means] = gpu.scratch([grid.partial_bytes(), cases * 2 * channels * 4])?;
         let [x, gradient, statistics, weight, bias] = inputs.map(|buffer| at.of(buffer));
         let [to_input, to_weight, to_bias] =
@@ -187,7 +187,7 @@ pub fn instance_norm_gradient(
 }
 
 pub fn bias_gradient(gradient: CudaTensor) -> CudaTensor {
-    let Some(precision) = Precision::of(&gradient) else {
+    let Some(precision) = ActivationType::of(&gradient) else {
         return reference::bias_gradient::<Cuda>(gradient);
     };
     let [cases, voxels, channels] = extent(&gradient);
@@ -199,7 +199,7 @@ pub fn bias_gradient(gradient: CudaTensor) -> CudaTensor {
     let (output, into) = operation.output([channels], DType::F32);
     operation.submit(move |gpu, at| {
         let extent = [1, cases * voxels, channels];
-        let grid = Grid::new(
+        let grid = LaunchGrid::new(
             gpu.multiprocessors,
             precision,
             extent,

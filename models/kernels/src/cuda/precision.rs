@@ -6,12 +6,12 @@ use super::backend::CudaTensor;
 use super::limits::{MOST_BLOCKS, MOST_VALUES};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Precision {
+pub enum ActivationType {
     Half,
     Single,
 }
 
-impl Precision {
+impl ActivationType {
     /// The type of activations that kernels can take: of rank 5, not empty, within the limits.
     pub fn of(activations: &CudaTensor) -> Option<Self> {
         let shape = activations.meta.shape();

@@ -6,7 +6,7 @@ use std::ffi::c_int;
 use cudarc::cudnn::sys::{self, cudnnMathType_t, cudnnTensorFormat_t};
 
 use super::error::CudaError;
-use super::precision::Precision;
+use super::precision::ActivationType;
 use crate::geometry::ConvGeometry;
 
 /// What a convolution computes.
@@ -21,7 +21,7 @@ pub enum Direction {
 pub struct Problem {
     pub direction: Direction,
     /// Type of both activations and of the weights that cuDNN sees.
-    pub precision: Precision,
+    pub precision: ActivationType,
     pub cases: usize,
     /// Channels of input and output.
     pub channels: [usize; 2],
@@ -69,11 +69,11 @@ impl Descriptors {
             Layout::ChannelsFirst => cudnnTensorFormat_t::CUDNN_TENSOR_NCHW,
         };
         let (kind, math) = match problem.precision {
-            Precision::Half => (
+            ActivationType::Half => (
                 sys::cudnnDataType_t::CUDNN_DATA_HALF,
                 cudnnMathType_t::CUDNN_TENSOR_OP_MATH,
             ),
-            Precision::Single => (
+            ActivationType::Single => (
                 sys::cudnnDataType_t::CUDNN_DATA_FLOAT,
                 cudnnMathType_t::CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION,
             ),

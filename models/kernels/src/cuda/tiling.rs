@@ -1,7 +1,7 @@
 //! How channels-last activations are shared among blocks of threads.
 
 use super::backend::CudaTensor;
-use super::precision::Precision;
+use super::precision::ActivationType;
 use super::tensor::{axes, is_single};
 use crate::nonlinearity::Nonlinearity;
 
@@ -29,7 +29,7 @@ pub struct Tiling {
 }
 
 /// A tiling and the size of its launches.
-pub struct Grid {
+pub struct LaunchGrid {
     pub tiling: Tiling,
     pub blocks: [u32; 3],
     pub threads: u32,
@@ -37,10 +37,10 @@ pub struct Grid {
     suffix: String,
 }
 
-impl Grid {
+impl LaunchGrid {
     pub fn new(
         multiprocessors: u32,
-        precision: Precision,
+        precision: ActivationType,
         [cases, voxels, channels]: [usize; 3],
         nonlinearity: Nonlinearity,
     ) -> Self {

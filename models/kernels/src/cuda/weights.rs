@@ -5,7 +5,7 @@ use super::argument::argument;
 use super::backend::CudaTensor;
 use super::error::CudaError;
 use super::gpu::Gpu;
-use super::precision::Precision;
+use super::precision::ActivationType;
 use super::problem::{Direction, Layout, Problem};
 use super::tensor::{Strided, axes, strides};
 
@@ -78,9 +78,9 @@ impl Weights {
             return unsafe { gpu.launch(&kernel, grid, 256, 0, &mut arguments) };
         }
         let kernel = match (problem.precision, packs) {
-            (Precision::Single, _) => "copy_4",
-            (Precision::Half, true) => "copy_single_to_half",
-            (Precision::Half, false) => "copy_half_to_single",
+            (ActivationType::Single, _) => "copy_4",
+            (ActivationType::Half, true) => "copy_single_to_half",
+            (ActivationType::Half, false) => "copy_half_to_single",
         };
         let [sk, sc, sx, sy, sz] = self.strides;
         let strided = match (layout, packs) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use vesal_bundle::probe::{ProbeGroup, ProbeInput};
-use vesal_bundle::{Bundle, BundleError, BundleWriter, DeployPlan, Probe, WriteError};
+use vesal_bundle::{Bundle, BundleError, BundleWriteError, BundleWriter, DeployPlan, Probe};
 use vesal_files::digest;
 use vesal_volume::preprocess::Restore;
 
@@ -15,7 +15,10 @@ use crate::example;
 const SECOND: &str = "plans/second.json";
 
 /// Writes a bundle whose second member has a plan of its own.
-fn two_plans(folder: &Path, change: impl FnOnce(&mut DeployPlan)) -> Result<Bundle, WriteError> {
+fn two_plans(
+    folder: &Path,
+    change: impl FnOnce(&mut DeployPlan),
+) -> Result<Bundle, BundleWriteError> {
     let mut second = example::plan();
     second.preprocessing.remove(0);
     second.restore = Restore::Logits;
@@ -62,7 +65,7 @@ fn plans_that_contradict_each_other_are_refused() {
     let refused = |change: fn(&mut DeployPlan)| {
         let folder = TempDir::new().expect("a folder");
         match two_plans(folder.path(), change).expect_err("refused") {
-            WriteError::Unusable(BundleError::PlansDisagree { what, .. }) => what,
+            BundleWriteError::Unusable(BundleError::PlansDisagree { what, .. }) => what,
             error => panic!("{error:?}"),
         }
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use vesal_bundle::run_record::{self, FileRef, RunRecord, RunRecordError};
-use vesal_bundle::{Bundle, BundleError, BundleWriter, WriteError};
+use vesal_bundle::{Bundle, BundleError, BundleWriteError, BundleWriter};
 use vesal_files::digest;
 use vesal_network::{NetworkConfig, SegResNetDsConfig};
 
@@ -48,7 +48,7 @@ fn an_existing_bundle_is_replaced_only_on_request() {
     let (parent, path) = example::written();
     assert!(matches!(
         example::write(&path, false),
-        Err(WriteError::Exists { .. })
+        Err(BundleWriteError::Exists { .. })
     ));
     example::write(&path, true).expect("replaced");
     assert_eq!(
@@ -66,7 +66,7 @@ fn a_directory_that_is_no_bundle_is_never_replaced() {
     fs::write(precious.join("data"), "data").expect("written");
     assert!(matches!(
         example::write(&precious, true),
-        Err(WriteError::NotABundle { .. })
+        Err(BundleWriteError::NotABundle { .. })
     ));
     assert_eq!(example::listing(&precious), ["data"]);
 }
@@ -82,7 +82,7 @@ fn an_abandoned_or_unusable_bundle_leaves_nothing() {
     writer.add("deploy_plan.json", b"{}").expect("added");
     assert!(matches!(
         writer.finish(example::manifest()),
-        Err(WriteError::Manifest(_))
+        Err(BundleWriteError::Manifest(_))
     ));
     let mut writer = BundleWriter::create(&path, true).expect("created");
     for file in [
@@ -95,7 +95,7 @@ fn an_abandoned_or_unusable_bundle_leaves_nothing() {
     }
     assert!(matches!(
         writer.finish(example::manifest()),
-        Err(WriteError::Unusable(BundleError::Plan(_)))
+        Err(BundleWriteError::Unusable(BundleError::Plan(_)))
     ));
     assert_eq!(example::listing(parent.path()), ["two-tissues-1"]);
     assert_eq!(
@@ -111,11 +111,11 @@ fn a_file_cannot_be_added_twice_or_outside() {
     writer.add("a.onnx", b"1").expect("added");
     assert!(matches!(
         writer.add("a.onnx", b"2"),
-        Err(WriteError::Twice { .. })
+        Err(BundleWriteError::Twice { .. })
     ));
     assert!(matches!(
         writer.add("../a.onnx", b"2"),
-        Err(WriteError::Path(_))
+        Err(BundleWriteError::Path(_))
     ));
 }
 

@@ -17,7 +17,7 @@ use vesal_bundle::probe::{
     ExpectedLabels, LogitSample, MemberProbe, Probe, ProbeGroup, ProbeInput, Tolerance,
 };
 use vesal_bundle::run_record::Score;
-use vesal_bundle::{Bundle, BundleWriter, DicomRules, WriteError};
+use vesal_bundle::{Bundle, BundleWriteError, BundleWriter, DicomRules};
 use vesal_files::VersionedDocument;
 use vesal_volume::postprocess::Combine;
 use vesal_volume::preprocess::{Normalization, Step};
@@ -190,7 +190,7 @@ pub fn network(member: usize) -> Vec<u8> {
     format!("network {member}").repeat(100).into_bytes()
 }
 
-pub fn write(destination: &Path, overwrite: bool) -> Result<Bundle, WriteError> {
+pub fn write(destination: &Path, overwrite: bool) -> Result<Bundle, BundleWriteError> {
     let mut writer = BundleWriter::create(destination, overwrite)?;
     let manifest = manifest();
     writer.add(

@@ -66,9 +66,9 @@ impl Lists {
 }
 
 /// An item whose values are taken out one after the other; `null` counts as absent.
-pub(super) struct Item(pub Map<String, Value>);
+pub(super) struct DatalistItem(pub Map<String, Value>);
 
-impl Item {
+impl DatalistItem {
     pub fn new(value: Value) -> Result<Self, ItemError> {
         match value {
             Value::Object(item) => Ok(Self(item)),

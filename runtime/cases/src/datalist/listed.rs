@@ -9,7 +9,7 @@ use serde_json::Value;
 use vesal_io::image::case_name;
 
 use super::error::{DatalistError, ItemError};
-use super::item::{Item, List, Lists};
+use super::item::{DatalistItem, List, Lists};
 
 /// Why a list of a datalist cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +105,7 @@ pub fn read(
 }
 
 fn located(value: Value, root: &Path) -> Result<ListedCase, ItemError> {
-    let mut item = Item::or_image(value)?;
+    let mut item = DatalistItem::or_image(value)?;
     let images = item.images()?.iter().map(|file| root.join(file)).collect();
     let label = item.file("label")?.map(|file| root.join(file));
     // Other keys need not be files: which of them are images, the bundle says.

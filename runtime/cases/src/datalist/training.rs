@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use vesal_io::image::without_ending;
 
 use super::error::{DatalistError, ItemError};
-use super::item::{Item, List, Lists};
+use super::item::{DatalistItem, List, Lists};
 
 /// One subject at one time, with files as the datalist names them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,12 +69,12 @@ impl Datalist {
         further: &[String],
     ) -> Result<Self, DatalistError> {
         let mut lists = Lists::from_json(bytes)?;
-        let case = |value| case(Item::new(value)?, dataroot, further);
+        let case = |value| case(DatalistItem::new(value)?, dataroot, further);
         let mut datalist = Self {
             training: lists.take(List::Training, case)?,
             validation: lists.take(List::Validation, case)?,
             testing: lists.take(List::Testing, |value| {
-                self::case(Item::or_image(value)?, dataroot, further)
+                self::case(DatalistItem::or_image(value)?, dataroot, further)
             })?,
             further: further.to_vec(),
         };
@@ -165,7 +165,7 @@ fn name(path: &str, shared: &BTreeSet<String>) -> String {
     }
 }
 
-fn case(mut item: Item, dataroot: &Path, further: &[String]) -> Result<Case, ItemError> {
+fn case(mut item: DatalistItem, dataroot: &Path, further: &[String]) -> Result<Case, ItemError> {
     let located = |file: String| relative(&file, dataroot);
     let images = item.images()?.into_iter().map(located);
     let images: Vec<_> = images.collect::<Result<_, _>>()?;

@@ -7,7 +7,7 @@ use vesal_io::dicom::{self, Stack, StatedSeries, UnreadSeries, frames_differ};
 
 use super::choosing::{Choosing, Which};
 use super::error::SeriesError;
-use crate::candidate::{Candidate, FindError, Input};
+use crate::candidate::{Candidate, CaseInput, FindError};
 
 /// A stack and what a case is called whose first channel it is.
 pub(super) type Named = (Stack, String);
@@ -25,7 +25,7 @@ impl Taking<'_> {
         let mut cases = Vec::new();
         for (stack, name) in stacks {
             if self.takes(channel, &stack) {
-                let input = Ok(Input::Stacks(vec![stack]));
+                let input = Ok(CaseInput::Stacks(vec![stack]));
                 cases.push(Candidate { name, input });
             } else {
                 over.push(described(&stack));
@@ -75,7 +75,7 @@ impl Taking<'_> {
             };
             cases.push(Candidate {
                 name: stacks[*first].1.clone(),
-                input: chosen.map(Input::Stacks).map_err(FindError::from),
+                input: chosen.map(CaseInput::Stacks).map_err(FindError::from),
             });
         }
         (cases, over)

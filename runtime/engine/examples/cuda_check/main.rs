@@ -18,7 +18,7 @@ use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::{Activation, Channel, Label, Modality};
 use vesal_bundle::manifest::NetworkInterface;
 use vesal_engine::library::Runtime;
-use vesal_engine::{Device, EngineOptions, Ensemble, OnnxPredictor, Precision, library};
+use vesal_engine::{Device, EngineOptions, Ensemble, InferencePrecision, OnnxPredictor, library};
 use vesal_volume::window::{Blend, Padding, PatchPredictor, WindowPlan, stitch};
 use vesal_volume::{Affine, Volume};
 
@@ -65,7 +65,7 @@ fn interface() -> NetworkInterface {
     }
 }
 
-fn options(precision: Precision, batch: usize) -> EngineOptions {
+fn options(precision: InferencePrecision, batch: usize) -> EngineOptions {
     EngineOptions {
         precision,
         batch: batch.try_into().ok(),
@@ -120,8 +120,11 @@ impl Check {
                 let mut predictor = self.predictor(&onnx, &plan, device, &options(precision, 3))?;
                 Ok(predictor.predict(input.view())?.into_owned().into_dyn())
             };
-            let expected = run(Device::Cpu, Precision::Float32)?;
-            for (precision, most) in [(Precision::Float32, 1e-6), (Precision::Float16, 1e-3)] {
+            let expected = run(Device::Cpu, InferencePrecision::Float32)?;
+            for (precision, most) in [
+                (InferencePrecision::Float32, 1e-6),
+                (InferencePrecision::Float16, 1e-3),
+            ] {
                 let off = difference(&run(GPU, precision)?, &expected);
                 let what = format!("norm of {channels} channels, {size:?}, {precision}");
                 self.holds(&what, off < most, format!("relative error {off:.1e}"));
@@ -143,7 +146,10 @@ impl Check {
         ] {
             let plan = plan(2, 3, window(size, overlap, padding));
             let volume = noise(2, shape);
-            for (precision, batch) in [(Precision::Float32, 1), (Precision::Float16, 4)] {
+            for (precision, batch) in [
+                (InferencePrecision::Float32, 1),
+                (InferencePrecision::Float16, 4),
+            ] {
                 let mut predictor =
                     self.predictor(&onnx, &plan, GPU, &options(precision, batch))?;
                 let expected = stitch(volume.view(), &plan.window, &mut predictor)?;
@@ -173,8 +179,8 @@ impl Check {
             let mut predictor = self.predictor(&onnx, &plan, device, &options(precision, 1))?;
             Ok(predictor.predict(input.view())?.into_owned().into_dyn())
         };
-        let expected = run(Device::Cpu, Precision::Float32)?;
-        for precision in [Precision::Float32, Precision::Float16] {
+        let expected = run(Device::Cpu, InferencePrecision::Float32)?;
+        for precision in [InferencePrecision::Float32, InferencePrecision::Float16] {
             let found = run(GPU, precision)?;
             let (off, same) = (difference(&found, &expected), agreement(&found, &expected));
             let text = format!("relative error {off:.1e}, {:.4} of the labels agree", same);
@@ -194,10 +200,10 @@ impl Check {
         let plan = plan(1, 3, window(size, 0.5, Padding::Constant(0.)));
         let mut labels = Vec::new();
         for (precision, batch) in [
-            (Precision::Float16, 4),
-            (Precision::Float32, 4),
-            (Precision::Float16, 1),
-            (Precision::Float16, 8),
+            (InferencePrecision::Float16, 4),
+            (InferencePrecision::Float32, 4),
+            (InferencePrecision::Float16, 1),
+            (InferencePrecision::Float16, 8),
         ] {
             let options = EngineOptions {
                 device: GPU,
@@ -243,7 +249,7 @@ impl Check {
             };
             let mut segmentation = None;
             for members in [1, 5] {
-                if members > 1 && precision == Precision::Float32 {
+                if members > 1 && precision == InferencePrecision::Float32 {
                     continue;
                 }
                 let networks = vec![(&onnx[..], 1.); members];

@@ -1,7 +1,7 @@
 //! A residual network of the shape that is measured, with random weights.
 
 use vesal_onnx::proto::AttributeProto;
-use vesal_onnx::{Axis, GraphBuilder, Network};
+use vesal_onnx::{AxisSize, GraphBuilder, OnnxModel};
 
 /// Channels of every level of the large network, and its residual blocks.
 const BLOCKS: [usize; 4] = [1, 2, 2, 4];
@@ -105,9 +105,9 @@ impl Writer {
     }
 }
 
-fn shape(channels: usize, window: [usize; 3]) -> Vec<Axis<'static>> {
-    let mut shape = vec![Axis::Free("batch"), Axis::Fixed(channels)];
-    shape.extend(window.map(Axis::Fixed));
+fn shape(channels: usize, window: [usize; 3]) -> Vec<AxisSize<'static>> {
+    let mut shape = vec![AxisSize::Free("batch"), AxisSize::Fixed(channels)];
+    shape.extend(window.map(AxisSize::Fixed));
     shape
 }
 
@@ -124,7 +124,7 @@ fn writer(channels: usize, window: [usize; 3]) -> Writer {
 fn finish(mut writer: Writer, output: &str, classes: usize, window: [usize; 3]) -> Vec<u8> {
     writer.graph.rename(output, "logits");
     writer.graph.output("logits", &shape(classes, window));
-    Network::from(writer.graph.finish("cuda_check")).encode()
+    OnnxModel::from(writer.graph.finish("cuda_check")).encode()
 }
 
 /// A SegResNet of this many filters and four levels.

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::plan::{Method, PlannedConvolution, Product, WeightSource};
 use super::scratch::Scratch;
-use super::tile::{GROUPS, LANES, PANEL, Tile};
+use super::tile::{GROUPS, LANES, MatrixTile, PANEL};
 use super::winograd::WinogradAlgorithm;
 
 /// Most sums that a product is added to.
@@ -204,7 +204,7 @@ impl PlannedConvolution {
                     assert!(sums.len() >= (count - 1) * self.width + PANEL);
                     *to = (sums.as_mut_ptr(), factor);
                 }
-                let tile = Tile {
+                let tile = MatrixTile {
                     a: a.as_ptr(),
                     a_stride,
                     b: b.as_ptr(),

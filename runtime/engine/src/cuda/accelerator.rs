@@ -9,8 +9,8 @@ use ort::session::{IoBinding, NoSelectedOutputs, RunOptions, Session};
 use ort::value::Tensor;
 
 use super::buffers::VolumeBuffers;
-use super::driver::CudaError;
-use super::gpu::{Gpu, Stream};
+use super::driver::CudaDriverError;
+use super::gpu::{CudaContext, Stream};
 use super::kernels::{KernelElement, NormKernels, StitchKernels};
 use super::operator;
 
@@ -25,7 +25,7 @@ pub(crate) struct Accelerator {
     pub(super) compute: Stream,
     /// Copies to and from the host.
     pub(super) copies: Stream,
-    pub(super) gpu: Arc<Gpu>,
+    pub(super) gpu: Arc<CudaContext>,
 }
 
 /// Inputs and outputs of the network in the GPU's memory.
@@ -50,8 +50,8 @@ impl Accelerator {
     /// Prepares the GPU of this index.
     ///
     /// **Errors**: no driver, no such GPU, or one that the kernels are not for.
-    pub(crate) fn open(index: u32) -> Result<Self, CudaError> {
-        let gpu = Gpu::open(index)?;
+    pub(crate) fn open(index: u32) -> Result<Self, CudaDriverError> {
+        let gpu = CudaContext::open(index)?;
         Ok(Self {
             compute: Stream::new(&gpu)?,
             copies: Stream::new(&gpu)?,

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::driver::CudaError;
-use super::gpu::{Event, Gpu};
+use super::driver::CudaDriverError;
+use super::gpu::{CudaContext, CudaEvent};
 use super::kernels::RingLayout;
 use super::memory::{DeviceBuffer, Transfer};
 
@@ -25,7 +25,7 @@ pub(super) struct VolumeBuffers {
     /// Batches of complete planes `[K, Y, Z]`.
     pub(super) plane_batches: [Transfer; 2],
     /// When the staging buffers have reached the GPU.
-    pub(super) uploaded: Event,
+    pub(super) uploaded: CudaEvent,
 }
 
 impl VolumeBuffers {
@@ -33,10 +33,10 @@ impl VolumeBuffers {
     ///
     /// **Errors**: too little memory.
     pub(super) fn fit(
-        gpu: &Arc<Gpu>,
+        gpu: &Arc<CudaContext>,
         old: Option<Self>,
         layout: &RingLayout,
-    ) -> Result<Self, CudaError> {
+    ) -> Result<Self, CudaDriverError> {
         let [_, classes] = layout.channels;
         let volume = layout.volume();
         let sums = layout.ring * layout.row();
@@ -69,7 +69,7 @@ impl VolumeBuffers {
                 Transfer::new(gpu, plane_batch)?,
                 Transfer::new(gpu, plane_batch)?,
             ],
-            uploaded: Event::new(gpu)?,
+            uploaded: CudaEvent::new(gpu)?,
         })
     }
 }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::accelerator::Accelerator;
 use super::buffers::{VolumeBuffers, planes_per_batch};
-use super::driver::CudaError;
+use super::driver::CudaDriverError;
 use super::kernels::RingLayout;
 use crate::predictor::PredictorError;
 
@@ -65,7 +65,7 @@ impl Downloads {
         complete: usize,
         layout: &RingLayout,
         accelerator: &mut Accelerator,
-    ) -> Result<(), CudaError> {
+    ) -> Result<(), CudaDriverError> {
         let Accelerator {
             copies,
             buffers:

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 /// Why a GPU cannot be used.
 #[derive(Debug, Error)]
-pub enum CudaError {
+pub enum CudaDriverError {
     #[error("the driver of NVIDIA GPUs cannot be loaded: {reason}")]
     Driver {
         /// Message of the system's loader.
@@ -60,7 +60,7 @@ pub enum CudaError {
     },
 }
 
-impl CudaError {
+impl CudaDriverError {
     /// Whether the GPU has too little memory.
     pub fn is_out_of_memory(&self) -> bool {
         match self {
@@ -142,11 +142,11 @@ impl Driver {
     /// The driver, loaded once and started.
     ///
     /// **Errors**: there is none, or it finds no GPU.
-    pub(super) fn get() -> Result<&'static Self, CudaError> {
+    pub(super) fn get() -> Result<&'static Self, CudaDriverError> {
         static DRIVER: OnceLock<Result<Driver, String>> = OnceLock::new();
         let load = || Self::load().map_err(|error| error.to_string());
         let driver = DRIVER.get_or_init(load).as_ref();
-        let driver = driver.map_err(|reason| CudaError::Driver {
+        let driver = driver.map_err(|reason| CudaDriverError::Driver {
             reason: reason.clone(),
         })?;
         // SAFETY: this may be called any number of times; the only flags are none.
@@ -160,7 +160,7 @@ impl Driver {
         device: u32,
         call: &'static str,
         code: c_int,
-    ) -> Result<(), CudaError> {
+    ) -> Result<(), CudaDriverError> {
         if code == SUCCESS {
             return Ok(());
         }
@@ -175,7 +175,7 @@ impl Driver {
         } else {
             "unknown".into()
         };
-        Err(CudaError::Call {
+        Err(CudaDriverError::Call {
             device,
             call,
             name,

@@ -4,7 +4,7 @@ use std::ffi::c_int;
 use std::ptr::null_mut;
 use std::sync::Arc;
 
-use super::driver::{CudaError, Driver, Handle, NOT_READY};
+use super::driver::{CudaDriverError, Driver, Handle, NOT_READY};
 
 /// A stream that does not wait for the default one.
 const NON_BLOCKING: u32 = 1;
@@ -12,7 +12,7 @@ const NON_BLOCKING: u32 = 1;
 const NO_TIMING: u32 = 2;
 
 /// One GPU, in the context that ONNX Runtime uses as well.
-pub(crate) struct Gpu {
+pub(crate) struct CudaContext {
     driver: &'static Driver,
     index: u32,
     device: c_int,
@@ -20,15 +20,15 @@ pub(crate) struct Gpu {
 }
 
 // SAFETY: the driver may be called from any thread; handles are only passed to it.
-unsafe impl Send for Gpu {}
+unsafe impl Send for CudaContext {}
 // SAFETY: as above.
-unsafe impl Sync for Gpu {}
+unsafe impl Sync for CudaContext {}
 
-impl Gpu {
+impl CudaContext {
     /// Opens the GPU of this index, counted as ONNX Runtime does.
     ///
     /// **Errors**: no driver, or no such GPU.
-    pub(crate) fn open(index: u32) -> Result<Arc<Self>, CudaError> {
+    pub(crate) fn open(index: u32) -> Result<Arc<Self>, CudaDriverError> {
         let driver = Driver::get()?;
         let ordinal = c_int::try_from(index).unwrap_or(c_int::MAX);
         let (mut device, mut context) = (0, null_mut());
@@ -58,19 +58,19 @@ impl Gpu {
         &self,
         name: &'static str,
         call: impl FnOnce(&Driver) -> c_int,
-    ) -> Result<(), CudaError> {
+    ) -> Result<(), CudaDriverError> {
         self.enter()?;
         self.driver.check(self.index, name, call(self.driver))
     }
 
-    fn enter(&self) -> Result<(), CudaError> {
+    fn enter(&self) -> Result<(), CudaDriverError> {
         // SAFETY: the context lives as long as `self`.
         let code = unsafe { (self.driver.context_enter)(self.context) };
         self.driver.check(self.index, "cuCtxSetCurrent", code)
     }
 
     /// Lets a stream wait for an event of another one.
-    pub(crate) fn wait(&self, stream: &Stream, event: &Event) -> Result<(), CudaError> {
+    pub(crate) fn wait(&self, stream: &Stream, event: &CudaEvent) -> Result<(), CudaDriverError> {
         // SAFETY: both handles are alive.
         self.call("cuStreamWaitEvent", |driver| unsafe {
             (driver.stream_wait)(stream.handle, event.handle, 0)
@@ -78,7 +78,7 @@ impl Gpu {
     }
 }
 
-impl Drop for Gpu {
+impl Drop for CudaContext {
     fn drop(&mut self) {
         // SAFETY: the context was retained once.
         unsafe { (self.driver.context_release)(self.device) };
@@ -87,7 +87,7 @@ impl Drop for Gpu {
 
 /// An order of work on a GPU.
 pub(crate) struct Stream {
-    gpu: Arc<Gpu>,
+    gpu: Arc<CudaContext>,
     handle: Handle,
 }
 
@@ -97,7 +97,7 @@ unsafe impl Send for Stream {}
 unsafe impl Sync for Stream {}
 
 impl Stream {
-    pub(crate) fn new(gpu: &Arc<Gpu>) -> Result<Self, CudaError> {
+    pub(crate) fn new(gpu: &Arc<CudaContext>) -> Result<Self, CudaDriverError> {
         let mut handle = null_mut();
         // SAFETY: the pointer is written to.
         gpu.call("cuStreamCreate", |driver| unsafe {
@@ -115,7 +115,7 @@ impl Stream {
     /// Waits until all its work is done.
     ///
     /// **Errors**: work has failed.
-    pub(crate) fn synchronize(&self) -> Result<(), CudaError> {
+    pub(crate) fn synchronize(&self) -> Result<(), CudaDriverError> {
         // SAFETY: the handle is alive.
         self.gpu.call("cuStreamSynchronize", |driver| unsafe {
             (driver.stream_synchronize)(self.handle)
@@ -133,16 +133,16 @@ impl Drop for Stream {
 }
 
 /// A place in the order of a stream.
-pub(crate) struct Event {
-    gpu: Arc<Gpu>,
+pub(crate) struct CudaEvent {
+    gpu: Arc<CudaContext>,
     handle: Handle,
 }
 
 // SAFETY: as for `Gpu`.
-unsafe impl Send for Event {}
+unsafe impl Send for CudaEvent {}
 
-impl Event {
-    pub(crate) fn new(gpu: &Arc<Gpu>) -> Result<Self, CudaError> {
+impl CudaEvent {
+    pub(crate) fn new(gpu: &Arc<CudaContext>) -> Result<Self, CudaDriverError> {
         let mut handle = null_mut();
         // SAFETY: the pointer is written to.
         gpu.call("cuEventCreate", |driver| unsafe {
@@ -153,7 +153,7 @@ impl Event {
     }
 
     /// Puts the event behind all work that the stream has so far.
-    pub(crate) fn record(&self, stream: &Stream) -> Result<(), CudaError> {
+    pub(crate) fn record(&self, stream: &Stream) -> Result<(), CudaDriverError> {
         // SAFETY: both handles are alive.
         self.gpu.call("cuEventRecord", |driver| unsafe {
             (driver.event_record)(self.handle, stream.handle)
@@ -163,7 +163,7 @@ impl Event {
     /// Waits until the stream is there; an event that was never recorded is.
     ///
     /// **Errors**: work before it has failed.
-    pub(crate) fn synchronize(&self) -> Result<(), CudaError> {
+    pub(crate) fn synchronize(&self) -> Result<(), CudaDriverError> {
         // SAFETY: the handle is alive.
         self.gpu.call("cuEventSynchronize", |driver| unsafe {
             (driver.event_synchronize)(self.handle)
@@ -173,7 +173,7 @@ impl Event {
     /// Whether the stream is there.
     ///
     /// **Errors**: work before it has failed.
-    pub(crate) fn is_done(&self) -> Result<bool, CudaError> {
+    pub(crate) fn is_done(&self) -> Result<bool, CudaDriverError> {
         self.gpu.enter()?;
         // SAFETY: the handle is alive.
         match unsafe { (self.gpu.driver.event_query)(self.handle) } {
@@ -187,7 +187,7 @@ impl Event {
     }
 }
 
-impl Drop for Event {
+impl Drop for CudaEvent {
     fn drop(&mut self) {
         // SAFETY: the handle is alive and not used again.
         let _ = self.gpu.call("cuEventDestroy", |driver| unsafe {

@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 
 use ndarray::{Array3, ArrayView4, s};
 use ort::session::Session;
-use vesal_volume::window::{Blending, Padding, Progress, WindowError, WindowGrid, WindowPlan};
+use vesal_volume::window::{
+    Blending, Padding, WindowError, WindowGrid, WindowPlan, WindowProgress,
+};
 
 use super::accelerator::Accelerator;
 use super::buffers::VolumeBuffers;
 use super::download::Downloads;
-use super::driver::CudaError;
-use super::gpu::Event;
+use super::driver::CudaDriverError;
+use super::gpu::CudaEvent;
 use super::kernels::{RingLayout, Sizes};
 use crate::predictor::PredictorError;
 
@@ -37,9 +39,9 @@ pub(crate) struct CudaInferer<'a> {
     queued: usize,
     done: usize,
     /// Batches on the GPU: windows up to their end, and when they are done.
-    flights: VecDeque<(usize, Event)>,
+    flights: VecDeque<(usize, CudaEvent)>,
     /// Events of batches that are done, to be used again.
-    idle: Vec<Event>,
+    idle: Vec<CudaEvent>,
     /// Planes whose division is queued.
     divided: usize,
     downloads: Downloads,
@@ -56,7 +58,7 @@ impl<'a> CudaInferer<'a> {
         blending: &'a Blending,
         [batch, classes]: [usize; 2],
         accelerator: &mut Accelerator,
-    ) -> Result<Self, CudaError> {
+    ) -> Result<Self, CudaDriverError> {
         let grid = blending.grid();
         let shape = blending.shape();
         let layout = layout(grid, shape, plan.size, [volume.dim().0, batch, classes]);
@@ -89,8 +91,8 @@ impl<'a> CudaInferer<'a> {
     }
 
     /// Windows done so far.
-    pub(crate) fn progress(&self) -> Progress {
-        Progress {
+    pub(crate) fn progress(&self) -> WindowProgress {
+        WindowProgress {
             done: self.done,
             total: self.blending.grid().count(),
         }
@@ -199,7 +201,7 @@ impl<'a> CudaInferer<'a> {
         self.divided = complete;
         let event = match self.idle.pop() {
             Some(event) => event,
-            None => Event::new(&accelerator.gpu)?,
+            None => CudaEvent::new(&accelerator.gpu)?,
         };
         event.record(compute)?;
         self.flights.push_back((self.queued, event));
@@ -208,7 +210,7 @@ impl<'a> CudaInferer<'a> {
 
     /// Sends the planes of the volume up to `end` to the GPU, and lets what comes next there wait for them. Windows that
     /// reach whatever lay at their place in the ring are done: it has been taken.
-    fn upload(&mut self, end: usize, accelerator: &mut Accelerator) -> Result<(), CudaError> {
+    fn upload(&mut self, end: usize, accelerator: &mut Accelerator) -> Result<(), CudaDriverError> {
         let Some(buffers) = &mut accelerator.buffers else {
             return Ok(());
         };
@@ -243,7 +245,7 @@ impl<'a> CudaInferer<'a> {
     }
 
     /// Starts the sums of the planes up to `end` at 0. Whatever lay at their place in the ring has been taken.
-    fn begin(&mut self, end: usize, accelerator: &Accelerator) -> Result<(), CudaError> {
+    fn begin(&mut self, end: usize, accelerator: &Accelerator) -> Result<(), CudaDriverError> {
         let Some(buffers) = &accelerator.buffers else {
             return Ok(());
         };
@@ -258,7 +260,7 @@ impl<'a> CudaInferer<'a> {
         Ok(())
     }
 
-    fn upload_weights(&mut self, accelerator: &mut Accelerator) -> Result<(), CudaError> {
+    fn upload_weights(&mut self, accelerator: &mut Accelerator) -> Result<(), CudaDriverError> {
         let Some(buffers) = &mut accelerator.buffers else {
             return Ok(());
         };

@@ -3,8 +3,8 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use super::driver::{CudaError, Handle};
-use super::gpu::{Gpu, Stream};
+use super::driver::{CudaDriverError, Handle};
+use super::gpu::{CudaContext, Stream};
 use super::memory::DeviceBuffer;
 use super::module::{Kernel, Module};
 
@@ -37,7 +37,7 @@ pub(crate) struct Sizes([i32; 3]);
 
 impl Sizes {
     /// **Errors**: a size that a kernel cannot count to.
-    pub(crate) fn new(sizes: [usize; 3]) -> Result<Self, CudaError> {
+    pub(crate) fn new(sizes: [usize; 3]) -> Result<Self, CudaDriverError> {
         let mut all = [0; 3];
         for (to, size) in all.iter_mut().zip(sizes) {
             *to = int("a size", size)?;
@@ -46,14 +46,14 @@ impl Sizes {
     }
 
     /// A position before the volume or in it: where a window begins in the padded volume, less the padding.
-    pub(crate) fn origin(start: [usize; 3], before: [usize; 3]) -> Result<Self, CudaError> {
+    pub(crate) fn origin(start: [usize; 3], before: [usize; 3]) -> Result<Self, CudaDriverError> {
         let (Self(start), Self(before)) = (Self::new(start)?, Self::new(before)?);
         Ok(Self(std::array::from_fn(|axis| start[axis] - before[axis])))
     }
 }
 
-fn int(what: &'static str, value: usize) -> Result<i32, CudaError> {
-    i32::try_from(value).map_err(|_| CudaError::TooLarge {
+fn int(what: &'static str, value: usize) -> Result<i32, CudaDriverError> {
+    i32::try_from(value).map_err(|_| CudaDriverError::TooLarge {
         what,
         found: value,
         most: i32::MAX as usize,
@@ -61,10 +61,10 @@ fn int(what: &'static str, value: usize) -> Result<i32, CudaError> {
 }
 
 /// Number of blocks along an axis of a grid.
-fn blocks(value: usize, most: usize) -> Result<u32, CudaError> {
+fn blocks(value: usize, most: usize) -> Result<u32, CudaDriverError> {
     match u32::try_from(value) {
         Ok(blocks) if value <= most => Ok(blocks.max(1)),
-        _ => Err(CudaError::TooLarge {
+        _ => Err(CudaDriverError::TooLarge {
             what: "the number of blocks of a kernel",
             found: value,
             most,
@@ -88,10 +88,10 @@ pub(crate) struct NormShape([usize; 3]);
 
 impl NormShape {
     /// **Errors**: channels in other numbers than the kernels are made for, or more elements than they count.
-    pub(crate) fn new(sizes: [usize; 3]) -> Result<Self, CudaError> {
+    pub(crate) fn new(sizes: [usize; 3]) -> Result<Self, CudaDriverError> {
         let [volumes, voxels, channels] = sizes;
         if !channels.is_multiple_of(LANES) || !(LANES..=MAX_CHANNELS).contains(&channels) {
-            return Err(CudaError::Unfit {
+            return Err(CudaDriverError::Unfit {
                 what: "the number of channels of a fused normalization",
                 found: channels,
                 expected: "a multiple of 8 from 8 to 2048",
@@ -102,7 +102,7 @@ impl NormShape {
             .checked_mul(voxels)
             .and_then(|elements| elements.checked_mul(channels));
         if elements.is_none_or(|elements| elements > isize::MAX as usize / size_of::<f32>()) {
-            return Err(CudaError::TooLarge {
+            return Err(CudaDriverError::TooLarge {
                 what: "the number of elements of a fused normalization",
                 found: elements.unwrap_or(usize::MAX),
                 most: isize::MAX as usize / size_of::<f32>(),
@@ -155,7 +155,7 @@ impl NormKernels {
     /// Loads the kernels onto a GPU.
     ///
     /// **Errors**: the driver refuses them.
-    pub(crate) fn load(gpu: &Arc<Gpu>) -> Result<Self, CudaError> {
+    pub(crate) fn load(gpu: &Arc<CudaContext>) -> Result<Self, CudaDriverError> {
         let module = Module::load(gpu, &NORM_RELU.0)?;
         Ok(Self {
             statistics: [
@@ -176,7 +176,11 @@ impl NormKernels {
     /// come so far.
     ///
     /// **Errors**: sizes that the kernels cannot count to, or the driver refuses.
-    pub(crate) unsafe fn launch(&self, task: &NormRelu, stream: Handle) -> Result<(), CudaError> {
+    pub(crate) unsafe fn launch(
+        &self,
+        task: &NormRelu,
+        stream: Handle,
+    ) -> Result<(), CudaDriverError> {
         let [volumes, voxels, channels] = task.shape.0;
         if volumes == 0 || voxels == 0 {
             return Ok(());
@@ -270,7 +274,7 @@ impl RingLayout {
         (self.channels[1] + 1) * self.plane()
     }
 
-    fn window_grid(&self, z: usize) -> Result<[u32; 3], CudaError> {
+    fn window_grid(&self, z: usize) -> Result<[u32; 3], CudaDriverError> {
         let [x, rows, columns] = self.window;
         Ok([
             blocks((rows * columns).div_ceil(THREADS), MAX_BLOCKS[0])?,
@@ -284,7 +288,7 @@ impl StitchKernels {
     /// Loads the kernels onto a GPU.
     ///
     /// **Errors**: the driver refuses them.
-    pub(crate) fn load(gpu: &Arc<Gpu>) -> Result<Self, CudaError> {
+    pub(crate) fn load(gpu: &Arc<CudaContext>) -> Result<Self, CudaDriverError> {
         let module = Module::load(gpu, &STITCH.0)?;
         Ok(Self {
             cut: module.kernel("cut_window")?,
@@ -310,7 +314,7 @@ impl StitchKernels {
         origin: Sizes,
         fill: Option<f32>,
         stream: &Stream,
-    ) -> Result<(), CudaError> {
+    ) -> Result<(), CudaDriverError> {
         let [channels, _] = layout.channels;
         let from = volume.at(0, layout.volume())?;
         let (shape, window) = (Sizes::new(layout.shape)?, Sizes::new(layout.window)?);
@@ -346,7 +350,7 @@ impl StitchKernels {
         sums: &DeviceBuffer,
         origin: Sizes,
         stream: &Stream,
-    ) -> Result<(), CudaError> {
+    ) -> Result<(), CudaDriverError> {
         let weights = weights.at(0, layout.window_voxels())?;
         let sums = sums.at(0, layout.ring * layout.row())?;
         let (shape, window) = (Sizes::new(layout.shape)?, Sizes::new(layout.window)?);
@@ -374,7 +378,7 @@ impl StitchKernels {
         sums: &DeviceBuffer,
         planes: std::ops::Range<usize>,
         stream: &Stream,
-    ) -> Result<(), CudaError> {
+    ) -> Result<(), CudaDriverError> {
         if planes.is_empty() {
             return Ok(());
         }
@@ -423,7 +427,9 @@ mod tests {
         }
         for channels in [0, 1, 4, 7, 12, 2049, 2056, usize::MAX] {
             let shape = NormShape::new([1, 64, channels]);
-            assert!(matches!(shape, Err(CudaError::Unfit { found, .. }) if found == channels));
+            assert!(
+                matches!(shape, Err(CudaDriverError::Unfit { found, .. }) if found == channels)
+            );
         }
         for sizes in [
             [1, usize::MAX / 8, 8],
@@ -433,7 +439,7 @@ mod tests {
         ] {
             assert!(matches!(
                 NormShape::new(sizes),
-                Err(CudaError::TooLarge { .. })
+                Err(CudaDriverError::TooLarge { .. })
             ));
         }
     }
@@ -444,7 +450,7 @@ mod tests {
         assert_eq!(origin.ok(), Some(Sizes([-23, 5, 48])));
         assert!(matches!(
             Sizes::new([1, 1 << 40, 1]),
-            Err(CudaError::TooLarge { .. })
+            Err(CudaDriverError::TooLarge { .. })
         ));
     }
 

@@ -5,12 +5,12 @@ use std::mem::ManuallyDrop;
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
 
-use super::driver::CudaError;
-use super::gpu::{Event, Gpu, Stream};
+use super::driver::CudaDriverError;
+use super::gpu::{CudaContext, CudaEvent, Stream};
 
 /// Floats in a GPU's memory.
 pub(crate) struct DeviceBuffer {
-    gpu: Arc<Gpu>,
+    gpu: Arc<CudaContext>,
     address: u64,
     floats: usize,
 }
@@ -19,7 +19,7 @@ impl DeviceBuffer {
     /// Allocates, without setting them.
     ///
     /// **Errors**: too little memory.
-    pub(crate) fn new(gpu: &Arc<Gpu>, floats: usize) -> Result<Self, CudaError> {
+    pub(crate) fn new(gpu: &Arc<CudaContext>, floats: usize) -> Result<Self, CudaDriverError> {
         let mut address = 0;
         let bytes = floats.max(1).saturating_mul(size_of::<f32>());
         // SAFETY: the pointer is written to.
@@ -41,7 +41,7 @@ impl DeviceBuffer {
     /// Address of the float at `first`, behind which there are at least `floats`.
     ///
     /// **Errors**: there are not.
-    pub(crate) fn at(&self, first: usize, floats: usize) -> Result<u64, CudaError> {
+    pub(crate) fn at(&self, first: usize, floats: usize) -> Result<u64, CudaDriverError> {
         inside(first, floats, self.floats)?;
         Ok(self.address + (first * size_of::<f32>()) as u64)
     }
@@ -52,7 +52,7 @@ impl DeviceBuffer {
         first: usize,
         floats: usize,
         stream: &Stream,
-    ) -> Result<(), CudaError> {
+    ) -> Result<(), CudaDriverError> {
         let to = self.at(first, floats)?;
         // SAFETY: `at` has checked that the floats lie in the allocation.
         self.gpu.call("cuMemsetD32Async", |driver| unsafe {
@@ -72,7 +72,7 @@ impl Drop for DeviceBuffer {
 
 /// Floats in the host's memory that stay where they are, so that a GPU copies them without the processor.
 struct PinnedMemory {
-    gpu: Arc<Gpu>,
+    gpu: Arc<CudaContext>,
     address: NonNull<f32>,
     floats: usize,
 }
@@ -84,17 +84,18 @@ impl PinnedMemory {
     /// Allocates zeros.
     ///
     /// **Errors**: too little memory that can be pinned.
-    fn new(gpu: &Arc<Gpu>, floats: usize) -> Result<Self, CudaError> {
+    fn new(gpu: &Arc<CudaContext>, floats: usize) -> Result<Self, CudaDriverError> {
         let mut address = null_mut();
         let bytes = floats.max(1).saturating_mul(size_of::<f32>());
         // SAFETY: the pointer is written to.
         gpu.call("cuMemHostAlloc", |driver| unsafe {
             (driver.host_allocate)(&raw mut address, bytes, 0)
         })?;
-        let address = NonNull::new(address.cast::<f32>()).ok_or_else(|| CudaError::NoMemory {
-            device: gpu.index(),
-            bytes,
-        })?;
+        let address =
+            NonNull::new(address.cast::<f32>()).ok_or_else(|| CudaDriverError::NoMemory {
+                device: gpu.index(),
+                bytes,
+            })?;
         // SAFETY: so many bytes were allocated, for anything of a GPU's alignment; zeros are floats.
         unsafe { address.as_ptr().write_bytes(0, floats) };
         Ok(Self {
@@ -107,7 +108,7 @@ impl PinnedMemory {
     /// Address of the float at `first`, behind which there are at least `floats`.
     ///
     /// **Errors**: there are not.
-    fn at(&self, first: usize, floats: usize) -> Result<*mut c_void, CudaError> {
+    fn at(&self, first: usize, floats: usize) -> Result<*mut c_void, CudaDriverError> {
         inside(first, floats, self.floats)?;
         // SAFETY: inside of the allocation.
         Ok(unsafe { self.address.as_ptr().add(first) }.cast())
@@ -137,7 +138,7 @@ enum Copying {
 /// after the copies of the last turn, and copies are begun only by [`Copies`], which takes that view away.
 pub(crate) struct Transfer {
     memory: ManuallyDrop<PinnedMemory>,
-    done: Event,
+    done: CudaEvent,
     copying: Copying,
 }
 
@@ -145,9 +146,9 @@ impl Transfer {
     /// Allocates zeros.
     ///
     /// **Errors**: too little memory that can be pinned.
-    pub(crate) fn new(gpu: &Arc<Gpu>, floats: usize) -> Result<Self, CudaError> {
+    pub(crate) fn new(gpu: &Arc<CudaContext>, floats: usize) -> Result<Self, CudaDriverError> {
         // Before the memory, which nothing but a whole transfer gives back.
-        let done = Event::new(gpu)?;
+        let done = CudaEvent::new(gpu)?;
         Ok(Self {
             memory: ManuallyDrop::new(PinnedMemory::new(gpu, floats)?),
             done,
@@ -167,7 +168,7 @@ impl Transfer {
     /// Waits for the copies of the last turn.
     ///
     /// **Errors**: one of them failed, or their end cannot be known.
-    pub(crate) fn wait(&mut self) -> Result<IdleTransfer<'_>, CudaError> {
+    pub(crate) fn wait(&mut self) -> Result<IdleTransfer<'_>, CudaDriverError> {
         match self.copying {
             Copying::None => {}
             Copying::UntilEvent => {
@@ -175,7 +176,7 @@ impl Transfer {
                 self.copying = Copying::None;
             }
             Copying::Unknown => {
-                return Err(CudaError::Lost {
+                return Err(CudaDriverError::Lost {
                     device: self.memory.gpu.index(),
                 });
             }
@@ -243,7 +244,7 @@ impl Copies<'_> {
         memory: &DeviceBuffer,
         first: usize,
         floats: usize,
-    ) -> Result<(), CudaError> {
+    ) -> Result<(), CudaDriverError> {
         let (from, to) = (
             self.transfer.memory.at(offset, floats)?,
             memory.at(first, floats)?,
@@ -265,7 +266,7 @@ impl Copies<'_> {
         first: usize,
         offset: usize,
         floats: usize,
-    ) -> Result<(), CudaError> {
+    ) -> Result<(), CudaDriverError> {
         let (from, to) = (
             memory.at(first, floats)?,
             self.transfer.memory.at(offset, floats)?,
@@ -280,7 +281,7 @@ impl Copies<'_> {
     /// Puts the event behind the copies, for which [`Transfer::wait`] waits.
     ///
     /// **Errors**: the driver refuses; the memory cannot be used again then.
-    pub(crate) fn finish(self) -> Result<(), CudaError> {
+    pub(crate) fn finish(self) -> Result<(), CudaDriverError> {
         self.transfer.done.record(self.stream)?;
         self.transfer.copying = Copying::UntilEvent;
         Ok(())
@@ -288,12 +289,12 @@ impl Copies<'_> {
 }
 
 /// Checks that floats lie in an allocation.
-fn inside(first: usize, floats: usize, most: usize) -> Result<(), CudaError> {
+fn inside(first: usize, floats: usize, most: usize) -> Result<(), CudaDriverError> {
     let end = first.saturating_add(floats);
     if end <= most {
         return Ok(());
     }
-    Err(CudaError::TooLarge {
+    Err(CudaDriverError::TooLarge {
         what: "the end of an access to memory",
         found: end,
         most,

@@ -18,6 +18,6 @@ mod operator;
 
 pub(crate) use accelerator::Accelerator;
 pub(crate) use buffers::plane_batch_bytes;
-pub use driver::CudaError;
+pub use driver::CudaDriverError;
 pub(crate) use inferer::{CudaInferer, device_bytes};
 pub(crate) use kernels::KernelElement;

@@ -4,12 +4,12 @@ use std::ffi::{CString, c_void};
 use std::ptr::null_mut;
 use std::sync::Arc;
 
-use super::driver::{CudaError, Handle};
-use super::gpu::Gpu;
+use super::driver::{CudaDriverError, Handle};
+use super::gpu::CudaContext;
 
 /// Machine code on a GPU.
 pub(crate) struct Module {
-    gpu: Arc<Gpu>,
+    gpu: Arc<CudaContext>,
     handle: Handle,
 }
 
@@ -22,7 +22,10 @@ impl Module {
     /// Loads what nvcc compiled.
     ///
     /// **Errors**: it holds nothing for this GPU.
-    pub(crate) fn load(gpu: &Arc<Gpu>, image: &'static [u8]) -> Result<Self, CudaError> {
+    pub(crate) fn load(
+        gpu: &Arc<CudaContext>,
+        image: &'static [u8],
+    ) -> Result<Self, CudaDriverError> {
         let mut handle = null_mut();
         // SAFETY: the pointer is written to; an image states its own length and was made by nvcc.
         gpu.call("cuModuleLoadData", |driver| unsafe {
@@ -35,7 +38,7 @@ impl Module {
     /// Finds a kernel by its name.
     ///
     /// **Errors**: there is none.
-    pub(crate) fn kernel(&self, name: &'static str) -> Result<Kernel, CudaError> {
+    pub(crate) fn kernel(&self, name: &'static str) -> Result<Kernel, CudaDriverError> {
         let mut handle = null_mut();
         let symbol = CString::new(name).unwrap_or_default();
         // SAFETY: the pointer is written to; the module is alive and the name ends with a zero.
@@ -59,7 +62,7 @@ impl Module {
         block: [u32; 2],
         stream: Handle,
         arguments: &mut [*mut c_void],
-    ) -> Result<(), CudaError> {
+    ) -> Result<(), CudaDriverError> {
         let ([x, y, z], [i, j]) = (grid, block);
         // SAFETY: the kernel belongs to this module; the rest is the caller's promise.
         self.gpu.call("cuLaunchKernel", |driver| unsafe {

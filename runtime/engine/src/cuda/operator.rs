@@ -13,7 +13,7 @@ use ort::operator::{
 use ort::value::{DynTensorValueType, TensorElementType, ValueRef};
 use vesal_onnx::{DOMAIN, NORM_RELU};
 
-use super::driver::CudaError;
+use super::driver::CudaDriverError;
 use super::kernels::{KernelElement, NormKernels, NormRelu, NormShape, scratch};
 
 /// The operators of this program for networks of one element type.
@@ -113,7 +113,7 @@ impl Kernel for NormReluKernel {
                 )));
             }
         }
-        let refused = |error: CudaError| Error::new(error.to_string());
+        let refused = |error: CudaDriverError| Error::new(error.to_string());
         let voxels = x.saturating_mul(y).saturating_mul(z);
         let shape = NormShape::new([volumes, voxels, channels]).map_err(refused)?;
         let floats = scratch(shape) as i64;

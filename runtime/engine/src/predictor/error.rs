@@ -5,9 +5,9 @@ use std::fmt;
 use thiserror::Error;
 use vesal_onnx::{CheckError, RewriteError};
 
-use crate::cuda::CudaError;
+use crate::cuda::CudaDriverError;
 use crate::device::DeviceError;
-use crate::options::Precision;
+use crate::options::InferencePrecision;
 use crate::plugin::PluginError;
 
 /// A shape with free axes, as in `[?, 1, 96, 96, 96]`.
@@ -37,11 +37,11 @@ pub enum PredictorError {
     /// It cannot be computed in the requested precision.
     #[error("the network cannot be computed in {precision}")]
     Precision {
-        precision: Precision,
+        precision: InferencePrecision,
         source: Box<RewriteError>,
     },
     #[error(transparent)]
-    Cuda(#[from] CudaError),
+    Cuda(#[from] CudaDriverError),
     #[error(transparent)]
     Plugin(PluginError),
     #[error("ONNX Runtime refuses the network")]

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ort::session::Session;
-use vesal_onnx::Network;
+use vesal_onnx::OnnxModel;
 
 use super::PredictorError;
 use crate::cpu::Processor;
@@ -13,14 +13,14 @@ use crate::cuda::{Accelerator, KernelElement};
 use crate::device::{self, Device, DeviceError};
 use crate::library::Runtime;
 use crate::optimized_model::{Kernels, OptimizedModel};
-use crate::options::{EngineOptions, Precision};
+use crate::options::{EngineOptions, InferencePrecision};
 use crate::plugin::Provider;
 use crate::session::{self, SessionError};
 
 /// How a network is loaded.
 pub(super) struct Load<'a> {
     pub runtime: &'static Runtime,
-    pub network: &'a Network,
+    pub network: &'a OnnxModel,
     /// File that it was loaded from.
     pub file: &'a Arc<[u8]>,
     pub device: Device,
@@ -117,8 +117,8 @@ impl Load<'_> {
             source: Box::new(source),
         })?;
         let element = match precision {
-            Precision::Float16 => KernelElement::F16,
-            Precision::Float32 => KernelElement::F32,
+            InferencePrecision::Float16 => KernelElement::F16,
+            InferencePrecision::Float32 => KernelElement::F32,
         };
         let accelerator = accelerator.map(|accelerator| (accelerator, element));
         let session = session::build(runtime, &model, device, options, accelerator);

@@ -16,7 +16,7 @@ use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::manifest::NetworkInterface;
-use vesal_onnx::{Bytes, Head, Network};
+use vesal_onnx::{Bytes, Head, OnnxModel};
 use vesal_volume::postprocess::map_features;
 use vesal_volume::window::{Blending, PatchPredictor, WindowError, WindowPlan};
 
@@ -362,8 +362,8 @@ impl PatchPredictor for OnnxPredictor {
 pub(crate) fn load_network(
     file: &Arc<[u8]>,
     interface: &NetworkInterface,
-) -> Result<Network, PredictorError> {
-    let network = Network::load(Bytes::from_owner(file.clone())).map_err(Box::new)?;
+) -> Result<OnnxModel, PredictorError> {
+    let network = OnnxModel::load(Bytes::from_owner(file.clone())).map_err(Box::new)?;
     let found = network.opset();
     if found != Some(interface.opset) {
         return Err(PredictorError::Opset {

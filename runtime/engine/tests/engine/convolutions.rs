@@ -7,9 +7,11 @@ use crate::network::{Example, Random};
 use ndarray::Array5;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::manifest::NetworkInterface;
-use vesal_engine::{Convolutions, Device, EngineOptions, Ensemble, OnnxPredictor, Precision};
+use vesal_engine::{
+    Convolutions, Device, EngineOptions, Ensemble, InferencePrecision, OnnxPredictor,
+};
 use vesal_onnx::proto::ModelProto;
-use vesal_onnx::{Network, OPSET};
+use vesal_onnx::{OPSET, OnnxModel};
 
 const EXAMPLE: Example = Example {
     features: 8,
@@ -48,7 +50,7 @@ fn options(convolutions: Convolutions) -> EngineOptions {
 }
 
 fn predictor(options: &EngineOptions) -> OnnxPredictor {
-    let network = Network::from(model()).encode();
+    let network = OnnxModel::from(model()).encode();
     let (plan, interface) = (plan(), interface());
     let runtime = example::runtime();
     OnnxPredictor::new(
@@ -122,7 +124,7 @@ fn networks_with_own_convolutions_compute_the_same() {
 #[test]
 fn other_precisions_keep_their_convolutions() {
     let options = EngineOptions {
-        precision: Precision::Float16,
+        precision: InferencePrecision::Float16,
         ..options(Convolutions::Own)
     };
     let predictor = predictor(&options);
@@ -136,7 +138,7 @@ fn other_precisions_keep_their_convolutions() {
 #[test]
 fn what_own_convolutions_take_is_planned() {
     let bytes = |convolutions| {
-        let network = Network::from(model()).encode();
+        let network = OnnxModel::from(model()).encode();
         let networks = [(&network[..], 1.)];
         let ensemble =
             Ensemble::from_networks(&plan(), &interface(), &networks, &options(convolutions));

@@ -3,8 +3,8 @@
 
 use ndarray::{ArrayD, IxDyn};
 use ort::value::TensorRef;
-use vesal_onnx::proto::{AttributeProto, AttributeType, DataType, NodeProto, TensorProto};
-use vesal_onnx::{Axis as Size, GraphBuilder, Interface, Network, ops};
+use vesal_onnx::proto::{AttributeProto, AttributeType, NodeProto, TensorDataType, TensorProto};
+use vesal_onnx::{AxisSize as Size, GraphBuilder, Interface, OnnxModel, ops};
 
 use crate::network::Random;
 use crate::{difference, session};
@@ -50,7 +50,7 @@ impl Case {
         self
     }
 
-    fn push(mut self, dims: &[i64], element: DataType, bytes: Vec<u8>) -> Self {
+    fn push(mut self, dims: &[i64], element: TensorDataType, bytes: Vec<u8>) -> Self {
         self.constants.push(TensorProto {
             dims: dims.to_vec(),
             data_type: Some(element as i32),
@@ -66,15 +66,19 @@ impl Case {
         let count = dims.iter().product::<i64>() as usize;
         let values = Random(count as u64).values(count, 0.5);
         let bytes = values.iter().flat_map(|value| (value + 1.).to_le_bytes());
-        self.push(dims, DataType::Float, bytes.collect())
+        self.push(dims, TensorDataType::Float, bytes.collect())
     }
 
     fn integers(self, values: &[i64]) -> Self {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes());
-        self.push(&[values.len() as i64], DataType::Int64, bytes.collect())
+        self.push(
+            &[values.len() as i64],
+            TensorDataType::Int64,
+            bytes.collect(),
+        )
     }
 
-    fn network(&self) -> Network {
+    fn network(&self) -> OnnxModel {
         let shape = |sizes: &[usize]| {
             let mut shape = vec![Size::Free("batch")];
             shape.extend(sizes.iter().map(|&size| Size::Fixed(size)));
@@ -97,11 +101,11 @@ impl Case {
             ..NodeProto::default()
         });
         graph.initializer.extend(self.constants.clone());
-        let bytes = Network::from(model).encode();
-        Network::load(bytes).unwrap_or_else(|error| panic!("{}: {error}", self.operator))
+        let bytes = OnnxModel::from(model).encode();
+        OnnxModel::load(bytes).unwrap_or_else(|error| panic!("{}: {error}", self.operator))
     }
 
-    fn run(&self, network: &Network) -> ArrayD<f32> {
+    fn run(&self, network: &OnnxModel) -> ArrayD<f32> {
         let shape = [&[2][..], self.x].concat();
         let mut random = Random(5);
         let image = ArrayD::from_shape_simple_fn(IxDyn(&shape), || 1. + 0.5 * random.next());

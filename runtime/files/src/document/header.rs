@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 /// What is looked at before any other field, so that a newer version is reported as such.
 #[derive(Deserialize)]
-pub(super) struct Header {
+pub(super) struct DocumentHeader {
     pub format: String,
     pub format_version: u64,
 }

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 
-use crate::dicom::error::HeaderError;
+use crate::dicom::error::DicomHeaderError;
 use crate::dicom::stream::DataSetStream;
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag::{self, Tag};
@@ -40,9 +40,9 @@ pub(super) trait Visitor {
         ITEM_OVERHEAD
     }
     /// Called when an item of the last sequence of `path` begins.
-    fn begins(&mut self, path: &[Tag]) -> Result<(), HeaderError>;
+    fn begins(&mut self, path: &[Tag]) -> Result<(), DicomHeaderError>;
     /// Receives a value that [`Visitor::wants`] selected.
-    fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), HeaderError>;
+    fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), DicomHeaderError>;
 }
 
 /// The longest value that is read.
@@ -123,7 +123,7 @@ const META_START: u64 = 132;
 /// **Definition**: the meta information reaches as far as its group length says, at most up to the first element of
 /// another group. An element of its group behind it is an error of the data set, see [`walk`]: which syntax counts
 /// must not depend on who reads.
-pub(super) fn open(file: File) -> Result<(DataSetStream<'static>, Meta), HeaderError> {
+pub(super) fn open(file: File) -> Result<(DataSetStream<'static>, Meta), DicomHeaderError> {
     open_while(file, &|| true)
 }
 
@@ -131,8 +131,8 @@ pub(super) fn open(file: File) -> Result<(DataSetStream<'static>, Meta), HeaderE
 pub(super) fn open_while(
     file: File,
     goes_on: &dyn Fn() -> bool,
-) -> Result<(DataSetStream<'_>, Meta), HeaderError> {
-    let mut stream = DataSetStream::while_wanted(file, goes_on).map_err(HeaderError::io)?;
+) -> Result<(DataSetStream<'_>, Meta), DicomHeaderError> {
+    let mut stream = DataSetStream::while_wanted(file, goes_on).map_err(DicomHeaderError::io)?;
     let head = stream.head(SNIFF_BYTES)?;
     if head.get(128..132) != Some(b"DICM") {
         return match TransferSyntax::of_bare(&head) {
@@ -147,8 +147,8 @@ pub(super) fn open_while(
                     },
                 ))
             }
-            None if head.iter().take(132).all(|byte| *byte == 0) => Err(HeaderError::Blank),
-            None => Err(HeaderError::NotDicom),
+            None if head.iter().take(132).all(|byte| *byte == 0) => Err(DicomHeaderError::Blank),
+            None => Err(DicomHeaderError::NotDicom),
         };
     }
     stream.go_to(META_START)?;
@@ -160,7 +160,7 @@ pub(super) fn open_while(
             && start >= end
         {
             if start > end {
-                return Err(HeaderError::Overrun { at: start });
+                return Err(DicomHeaderError::Overrun { at: start });
             }
             break;
         }
@@ -179,14 +179,14 @@ pub(super) fn open_while(
         match element.tag {
             tag::META_GROUP_LENGTH if start == META_START => {
                 let value = element.value(&mut stream, longest)?;
-                let length = value.first_chunk().ok_or(HeaderError::Malformed {
+                let length = value.first_chunk().ok_or(DicomHeaderError::Malformed {
                     tag: element.tag,
                     expected: "a number of 32 bits",
                 })?;
                 end = Some(stream.position() + u64::from(u32::from_le_bytes(*length)));
             }
             tag::TRANSFER_SYNTAX_UID if syntax.is_some() => {
-                return Err(HeaderError::Stray {
+                return Err(DicomHeaderError::Stray {
                     tag: element.tag,
                     at: start,
                 });
@@ -200,7 +200,7 @@ pub(super) fn open_while(
             _ => stream.skip(u64::from(element.length))?,
         }
     }
-    let syntax = syntax.ok_or(HeaderError::Missing {
+    let syntax = syntax.ok_or(DicomHeaderError::Missing {
         tag: tag::TRANSFER_SYNTAX_UID,
     })?;
     Ok((stream, Meta { syntax, class }))
@@ -215,7 +215,10 @@ struct ElementHeader {
 
 impl ElementHeader {
     /// Reads the header of an element or item; `None` at the end of the data.
-    fn read(stream: &mut DataSetStream, encoding: Encoding) -> Result<Option<Self>, HeaderError> {
+    fn read(
+        stream: &mut DataSetStream,
+        encoding: Encoding,
+    ) -> Result<Option<Self>, DicomHeaderError> {
         let start = stream.position();
         let mut head = [0; 8];
         if !stream.fill(&mut head)? {
@@ -232,7 +235,7 @@ impl ElementHeader {
         }
         let representation = [v0, v1];
         if !representation.iter().all(u8::is_ascii_uppercase) {
-            return Err(HeaderError::Representation { tag, at: start });
+            return Err(DicomHeaderError::Representation { tag, at: start });
         }
         let long = matches!(
             &representation,
@@ -264,11 +267,15 @@ impl ElementHeader {
         }))
     }
 
-    fn value(&self, stream: &mut DataSetStream, longest: Longest) -> Result<Vec<u8>, HeaderError> {
+    fn value(
+        &self,
+        stream: &mut DataSetStream,
+        longest: Longest,
+    ) -> Result<Vec<u8>, DicomHeaderError> {
         let length = u64::from(self.length);
         let kept = match longest {
             Longest::Refused(limit) if length > limit => {
-                return Err(HeaderError::LongValue {
+                return Err(DicomHeaderError::LongValue {
                     tag: self.tag,
                     found: length,
                     limit,
@@ -315,14 +322,14 @@ pub(super) fn walk(
     stream: &mut DataSetStream,
     encoding: Encoding,
     visitor: &mut impl Visitor,
-) -> Result<Option<PixelElement>, HeaderError> {
+) -> Result<Option<PixelElement>, DicomHeaderError> {
     let mut levels: Vec<NestingLevel> = Vec::new();
     let mut path: Vec<Tag> = Vec::new();
     loop {
         if let Some(end) = levels.last().and_then(|level| level.end) {
             let position = stream.position();
             if position > end {
-                return Err(HeaderError::Overrun { at: position });
+                return Err(DicomHeaderError::Overrun { at: position });
             }
             if position == end {
                 close(&mut levels, &mut path);
@@ -334,17 +341,17 @@ pub(super) fn walk(
             return if levels.is_empty() {
                 Ok(None)
             } else {
-                Err(HeaderError::Truncated {
+                Err(DicomHeaderError::Truncated {
                     at: stream.position(),
                 })
             };
         };
-        let stray = HeaderError::Stray {
+        let stray = DicomHeaderError::Stray {
             tag: element.tag,
             at: stream.position(),
         };
         let parent_end = levels.iter().rev().find_map(|level| level.end);
-        let end = |position: u64| -> Result<Option<u64>, HeaderError> {
+        let end = |position: u64| -> Result<Option<u64>, DicomHeaderError> {
             if element.length == UNDEFINED {
                 return Ok(None);
             }
@@ -353,9 +360,9 @@ pub(super) fn walk(
                 .rest()
                 .is_some_and(|rest| u64::from(element.length) > rest);
             if beyond {
-                Err(HeaderError::Truncated { at: position })
+                Err(DicomHeaderError::Truncated { at: position })
             } else if parent_end.is_some_and(|parent| end > parent) {
-                Err(HeaderError::Overrun { at: position })
+                Err(DicomHeaderError::Overrun { at: position })
             } else {
                 Ok(Some(end))
             }
@@ -443,9 +450,9 @@ fn entered(visitor: &impl Visitor, path: &[Tag]) -> bool {
         .is_some_and(|(sequence, outer)| visitor.enters(outer, *sequence))
 }
 
-fn push(levels: &mut Vec<NestingLevel>, level: NestingLevel) -> Result<(), HeaderError> {
+fn push(levels: &mut Vec<NestingLevel>, level: NestingLevel) -> Result<(), DicomHeaderError> {
     if levels.len() == DEPTH_MAX {
-        return Err(HeaderError::Depth { limit: DEPTH_MAX });
+        return Err(DicomHeaderError::Depth { limit: DEPTH_MAX });
     }
     levels.push(level);
     Ok(())
@@ -458,7 +465,7 @@ fn close(levels: &mut Vec<NestingLevel>, path: &mut Vec<Tag>) {
 }
 
 /// Skips compressed pixels of an icon.
-fn skip_fragments(stream: &mut DataSetStream, encoding: Encoding) -> Result<(), HeaderError> {
+fn skip_fragments(stream: &mut DataSetStream, encoding: Encoding) -> Result<(), DicomHeaderError> {
     while let Some(length) = next_fragment(stream, encoding)? {
         stream.skip(u64::from(length))?;
     }
@@ -469,7 +476,7 @@ fn skip_fragments(stream: &mut DataSetStream, encoding: Encoding) -> Result<(), 
 pub(super) fn next_fragment(
     stream: &mut DataSetStream,
     encoding: Encoding,
-) -> Result<Option<u32>, HeaderError> {
+) -> Result<Option<u32>, DicomHeaderError> {
     let position = stream.position();
     match ElementHeader::read(stream, encoding)? {
         Some(ElementHeader {
@@ -481,10 +488,10 @@ pub(super) fn next_fragment(
             tag: tag::SEQUENCE_DELIMITATION,
             ..
         }) => Ok(None),
-        Some(element) => Err(HeaderError::Stray {
+        Some(element) => Err(DicomHeaderError::Stray {
             tag: element.tag,
             at: position,
         }),
-        None => Err(HeaderError::Truncated { at: position }),
+        None => Err(DicomHeaderError::Truncated { at: position }),
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::dicom::dataset::{self, Encoding, Visitor};
-use crate::dicom::error::{DicomError, HeaderError};
+use crate::dicom::error::{DicomError, DicomHeaderError};
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag::{self, Tag};
 use crate::dicom::text::text;
@@ -42,7 +42,7 @@ pub(super) fn named(path: &Path) -> Result<Option<BTreeSet<Arc<Path>>>, DicomErr
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let malformed = |expected| {
-        DicomError::header(path)(HeaderError::Malformed {
+        DicomError::header(path)(DicomHeaderError::Malformed {
             tag: tag::REFERENCED_FILE_ID,
             expected,
         })
@@ -102,7 +102,7 @@ impl Visitor for Records {
         path.is_empty() && sequence == tag::DIRECTORY_RECORD_SEQUENCE
     }
 
-    fn begins(&mut self, path: &[Tag]) -> Result<(), HeaderError> {
+    fn begins(&mut self, path: &[Tag]) -> Result<(), DicomHeaderError> {
         self.is_directory |= path == [tag::DIRECTORY_RECORD_SEQUENCE];
         Ok(())
     }
@@ -111,7 +111,7 @@ impl Visitor for Records {
         path == [tag::DIRECTORY_RECORD_SEQUENCE] && tag == tag::REFERENCED_FILE_ID
     }
 
-    fn value(&mut self, _: &[Tag], _: Tag, value: Vec<u8>) -> Result<(), HeaderError> {
+    fn value(&mut self, _: &[Tag], _: Tag, value: Vec<u8>) -> Result<(), DicomHeaderError> {
         self.files.push(text(&value));
         Ok(())
     }

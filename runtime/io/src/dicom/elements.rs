@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::dicom::dataset::{Encoding, ITEM_OVERHEAD, Longest, VALUE_BYTES_MAX, Visitor};
-use crate::dicom::error::HeaderError;
+use crate::dicom::error::DicomHeaderError;
 use crate::dicom::patient::{self, PatientDigest, PatientReader};
 use crate::dicom::per_frame::PerFrame;
 use crate::dicom::pixel_format::PixelFormat;
@@ -128,7 +128,7 @@ impl Visitor for Elements {
         }
     }
 
-    fn begins(&mut self, path: &[Tag]) -> Result<(), HeaderError> {
+    fn begins(&mut self, path: &[Tag]) -> Result<(), DicomHeaderError> {
         match path {
             [step] if *step == tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE => {
                 self.per_frame.begin()?;
@@ -149,7 +149,7 @@ impl Visitor for Elements {
         }
     }
 
-    fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), HeaderError> {
+    fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), DicomHeaderError> {
         if path.is_empty() && PatientReader::wants(tag) {
             self.patient.take(tag, &value);
             if tag != tag::SPECIFIC_CHARACTER_SET {
@@ -222,26 +222,26 @@ impl Elements {
     }
 
     /// A binary number of 16 bits.
-    pub fn number(&self, tag: Tag) -> Result<Option<u16>, HeaderError> {
+    pub fn number(&self, tag: Tag) -> Result<Option<u16>, DicomHeaderError> {
         let Some(value) = self.top.get(&tag).filter(|value| !value.is_empty()) else {
             return Ok(None);
         };
         match value.first_chunk() {
             Some(bytes) => Ok(Some(self.encoding.u16(*bytes))),
-            None => Err(HeaderError::Malformed {
+            None => Err(DicomHeaderError::Malformed {
                 tag,
                 expected: "a number of 16 bits",
             }),
         }
     }
 
-    fn required(&self, tag: Tag) -> Result<u16, HeaderError> {
-        self.number(tag)?.ok_or(HeaderError::Missing { tag })
+    fn required(&self, tag: Tag) -> Result<u16, DicomHeaderError> {
+        self.number(tag)?.ok_or(DicomHeaderError::Missing { tag })
     }
 
-    pub fn extent(&self, tag: Tag) -> Result<usize, HeaderError> {
+    pub fn extent(&self, tag: Tag) -> Result<usize, DicomHeaderError> {
         match self.required(tag)? {
-            0 => Err(HeaderError::Range {
+            0 => Err(DicomHeaderError::Range {
                 tag,
                 found: 0.0,
                 expected: "at least 1",
@@ -250,8 +250,8 @@ impl Elements {
         }
     }
 
-    pub fn format(&self) -> Result<PixelFormat, HeaderError> {
-        let range = |tag, found: u16, expected| HeaderError::Range {
+    pub fn format(&self) -> Result<PixelFormat, DicomHeaderError> {
+        let range = |tag, found: u16, expected| DicomHeaderError::Range {
             tag,
             found: f64::from(found),
             expected,
@@ -317,11 +317,11 @@ impl<'a> ElementValues<'a> {
     }
 
     /// Numbers written as text.
-    pub fn decimals<const N: usize>(&self, tag: Tag) -> Result<Option<[f64; N]>, HeaderError> {
+    pub fn decimals<const N: usize>(&self, tag: Tag) -> Result<Option<[f64; N]>, DicomHeaderError> {
         let Some(text) = self.text(tag) else {
             return Ok(None);
         };
-        let malformed = || HeaderError::Malformed {
+        let malformed = || DicomHeaderError::Malformed {
             tag,
             expected: match N {
                 1 => "a number",

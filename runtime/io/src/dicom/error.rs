@@ -21,7 +21,10 @@ pub enum DicomError {
     Irregular { path: PathBuf },
     /// The header breaks a rule of the format, or has changed since it was scanned.
     #[error("cannot read the DICOM header of `{}`: {reason}", path.display())]
-    Header { path: PathBuf, reason: HeaderError },
+    Header {
+        path: PathBuf,
+        reason: DicomHeaderError,
+    },
     /// The pixels do not fit the header.
     #[error("cannot read frame {frame} of `{}`: {reason}", path.display())]
     Pixels {
@@ -92,7 +95,7 @@ impl DicomError {
         }
     }
 
-    pub(super) fn header(path: &Path) -> impl Fn(HeaderError) -> Self {
+    pub(super) fn header(path: &Path) -> impl Fn(DicomHeaderError) -> Self {
         move |reason| Self::Header {
             path: path.to_owned(),
             reason,
@@ -113,7 +116,7 @@ impl DicomError {
 
 /// Which rule a header breaks; positions are bytes of the file, of a deflated data set bytes once inflated.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum HeaderError {
+pub enum DicomHeaderError {
     /// The system cannot read on.
     #[error("the system cannot read it: {kind}")]
     Io { kind: io::ErrorKind },
@@ -211,7 +214,7 @@ pub enum HeaderError {
     FunctionalGroups { frames: u64, groups: usize },
 }
 
-impl HeaderError {
+impl DicomHeaderError {
     pub(super) fn io(reason: io::Error) -> Self {
         Self::Io {
             kind: reason.kind(),
@@ -247,7 +250,7 @@ fn number(number: f64) -> String {
 pub enum PixelError {
     /// The fragments are damaged, or the deflate stream is.
     #[error(transparent)]
-    Header(#[from] HeaderError),
+    Header(#[from] DicomHeaderError),
     /// A fragment reaches beyond the file.
     #[error("a fragment of {stated} bytes is stated where {rest} are left")]
     Fragment {

@@ -3,7 +3,7 @@
 use crate::FAR_MM;
 use crate::dicom::distinguishing_key::{DistinguishingKey, KeyValues};
 use crate::dicom::elements::{ElementValues, Elements};
-use crate::dicom::error::HeaderError;
+use crate::dicom::error::DicomHeaderError;
 use crate::dicom::tag::{self, Tag};
 
 /// Largest deviation of a direction from unit length, and of two from a right angle.
@@ -40,7 +40,7 @@ pub(super) struct FrameHeaders {
 }
 
 /// Number of frames of an image: as many as it has functional groups, or one without any.
-pub(super) fn count(elements: &Elements) -> Result<usize, HeaderError> {
+pub(super) fn count(elements: &Elements) -> Result<usize, DicomHeaderError> {
     let plain = elements.of_frame(None);
     let stated = plain.integer(tag::NUMBER_OF_FRAMES).unwrap_or(1).max(0) as u64;
     let groups = elements.per_frame.len();
@@ -48,7 +48,7 @@ pub(super) fn count(elements: &Elements) -> Result<usize, HeaderError> {
         return Ok(1);
     }
     if groups as u64 != stated || groups == 0 {
-        return Err(HeaderError::FunctionalGroups {
+        return Err(DicomHeaderError::FunctionalGroups {
             frames: stated,
             groups,
         });
@@ -60,7 +60,7 @@ impl FrameHeaders {
     /// Reads the frames, whose number is that of [`count`].
     ///
     /// **Errors**: a frame is a mosaic, lies nowhere, or has no scale.
-    pub fn read(elements: &Elements) -> Result<Self, HeaderError> {
+    pub fn read(elements: &Elements) -> Result<Self, DicomHeaderError> {
         let mut frames = Self::default();
         let mut values = KeyValues::new(elements.character_sets());
         if elements.per_frame.len() == 0 {
@@ -81,7 +81,7 @@ impl FrameHeaders {
         &mut self,
         values: &ElementValues<'a>,
         key_values: &mut KeyValues<'a>,
-    ) -> Result<(), HeaderError> {
+    ) -> Result<(), DicomHeaderError> {
         let mut frame = FrameHeader::new(values)?;
         for (key, number) in DistinguishingKey::ALL.into_iter().zip(&mut frame.keys) {
             *number = key_values.number(key, values);
@@ -113,14 +113,14 @@ impl FrameHeaders {
 }
 
 impl FrameHeader {
-    fn new(values: &ElementValues) -> Result<Self, HeaderError> {
+    fn new(values: &ElementValues) -> Result<Self, DicomHeaderError> {
         if is_mosaic(values) {
-            return Err(HeaderError::Mosaic);
+            return Err(DicomHeaderError::Mosaic);
         }
         if is_localizer(values) {
             return Ok(Self::localizer());
         }
-        let missing = |tag| HeaderError::Missing { tag };
+        let missing = |tag| DicomHeaderError::Missing { tag };
         let position_lps = values
             .decimals(tag::IMAGE_POSITION)?
             .ok_or(missing(tag::IMAGE_POSITION))?;
@@ -134,24 +134,24 @@ impl FrameHeader {
             .ok_or(missing(tag::PIXEL_SPACING))?;
         let pixel_mm = [between_columns, between_rows];
         if let Some(&found) = pixel_mm.iter().find(|mm| **mm <= 0.0) {
-            return Err(HeaderError::Range {
+            return Err(DicomHeaderError::Range {
                 tag: tag::PIXEL_SPACING,
                 found,
                 expected: "more than 0 mm",
             });
         }
         within(tag::PIXEL_SPACING, &pixel_mm)?;
-        let depth = |tag| -> Result<Option<f64>, HeaderError> {
+        let depth = |tag| -> Result<Option<f64>, DicomHeaderError> {
             let stated = values.decimals::<1>(tag)?.unwrap_or_default();
             within(tag, &stated)?;
             Ok(Some(stated[0]).filter(|mm| *mm > 0.0))
         };
-        let scale = |tag, default| -> Result<f64, HeaderError> {
+        let scale = |tag, default| -> Result<f64, DicomHeaderError> {
             Ok(values.decimals::<1>(tag)?.map_or(default, |[value]| value))
         };
         let slope = scale(tag::RESCALE_SLOPE, 1.0)?;
         if slope == 0.0 {
-            return Err(HeaderError::Range {
+            return Err(DicomHeaderError::Range {
                 tag: tag::RESCALE_SLOPE,
                 found: slope,
                 expected: "another number than 0",
@@ -220,9 +220,9 @@ fn is_any_of(image_type: &str, wanted: &[&str]) -> bool {
 }
 
 /// Checks that coordinates or distances are within [`FAR_MM`].
-fn within(tag: Tag, mm: &[f64]) -> Result<(), HeaderError> {
+fn within(tag: Tag, mm: &[f64]) -> Result<(), DicomHeaderError> {
     match mm.iter().find(|mm| mm.abs() > FAR_MM) {
-        Some(&found) => Err(HeaderError::Range {
+        Some(&found) => Err(DicomHeaderError::Range {
             tag,
             found,
             expected: "at most 1000000 mm",
@@ -232,9 +232,9 @@ fn within(tag: Tag, mm: &[f64]) -> Result<(), HeaderError> {
 }
 
 /// The directions of rows and columns at unit length.
-fn directions(orientation: [f64; 6]) -> Result<[[f64; 3]; 2], HeaderError> {
+fn directions(orientation: [f64; 6]) -> Result<[[f64; 3]; 2], DicomHeaderError> {
     let [a, b, c, d, e, f] = orientation;
-    let out_of_range = |found| HeaderError::Range {
+    let out_of_range = |found| DicomHeaderError::Range {
         tag: tag::IMAGE_ORIENTATION,
         found,
         expected: "two perpendicular directions of length 1",

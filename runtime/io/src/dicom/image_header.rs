@@ -7,7 +7,7 @@ use crate::DEFLATE_EXPANSION_MAX;
 use crate::dicom::class::IMAGE_CLASSES;
 use crate::dicom::dataset::{self, Encoding, PixelElement};
 use crate::dicom::elements::Elements;
-use crate::dicom::error::HeaderError;
+use crate::dicom::error::DicomHeaderError;
 use crate::dicom::frame_header::{self, FrameHeaders};
 use crate::dicom::patient::PatientDigest;
 use crate::dicom::pixel_format::PixelFormat;
@@ -47,7 +47,7 @@ pub(super) enum NoImage {
     /// An image without pixels; its series, where it states one.
     NoPixels(Option<Box<StatedSeries>>),
     /// An unusable header; its series, where that was read.
-    Defect(HeaderError, Option<Box<StatedSeries>>),
+    Defect(DicomHeaderError, Option<Box<StatedSeries>>),
 }
 
 /// The series of a file whose header is otherwise unusable.
@@ -101,7 +101,9 @@ pub(super) fn read(path: &Path, file: File, files: usize) -> Result<ImageHeader,
     let defect = |reason| NoImage::Defect(reason, series.clone());
     let Some(class) = elements.text(tag::SOP_CLASS_UID).or(meta.class) else {
         let tag = tag::SOP_CLASS_UID;
-        return Err(defect(walked.err().unwrap_or(HeaderError::Missing { tag })));
+        return Err(defect(
+            walked.err().unwrap_or(DicomHeaderError::Missing { tag }),
+        ));
     };
     if !is_uid(&class) {
         return Err(defect(no_uid(tag::SOP_CLASS_UID)));
@@ -113,7 +115,7 @@ pub(super) fn read(path: &Path, file: File, files: usize) -> Result<ImageHeader,
     let pixels = pixels.ok_or_else(|| NoImage::NoPixels(series.clone()))?;
     if known.is_none() {
         return Err(defect(if is_uid(&meta.syntax) {
-            HeaderError::Syntax { uid: meta.syntax }
+            DicomHeaderError::Syntax { uid: meta.syntax }
         } else {
             no_uid(tag::TRANSFER_SYNTAX_UID)
         }));
@@ -130,7 +132,7 @@ pub(super) fn read(path: &Path, file: File, files: usize) -> Result<ImageHeader,
         return Err(NoImage::Localizer);
     }
     if frame_header::is_mosaic(&of_all) {
-        return Err(defect(HeaderError::Mosaic));
+        return Err(defect(DicomHeaderError::Mosaic));
     }
     let frames = frame_header::count(&elements).map_err(defect)?;
     let header = ImageHeader::new(&elements, syntax, class, pixels).map_err(defect)?;
@@ -159,18 +161,18 @@ impl ImageHeader {
         syntax: TransferSyntax,
         class: String,
         pixels: PixelElement,
-    ) -> Result<Self, HeaderError> {
+    ) -> Result<Self, DicomHeaderError> {
         if pixels.tag != tag::PIXEL_DATA {
-            return Err(HeaderError::RealPixels);
+            return Err(DicomHeaderError::RealPixels);
         }
         if elements.modality_lut {
-            return Err(HeaderError::ModalityLut);
+            return Err(DicomHeaderError::ModalityLut);
         }
         let uid = |tag| match elements.text(tag) {
             Some(uid) if !is_uid(&uid) => Err(no_uid(tag)),
             uid => Ok(uid),
         };
-        let required = |tag| uid(tag)?.ok_or(HeaderError::Missing { tag });
+        let required = |tag| uid(tag)?.ok_or(DicomHeaderError::Missing { tag });
         Ok(Self {
             syntax,
             patient: elements.patient(),
@@ -197,17 +199,22 @@ impl ImageHeader {
     }
 
     /// Checks the length of the pixels, without reading them.
-    fn check_length(&self, path: &Path, rest: Option<u64>, frames: u64) -> Result<(), HeaderError> {
+    fn check_length(
+        &self,
+        path: &Path,
+        rest: Option<u64>,
+        frames: u64,
+    ) -> Result<(), DicomHeaderError> {
         let expected = self.frame_bytes().saturating_mul(frames);
         let Some(stated) = self.pixels.length else {
             return if self.syntax.is_encapsulated() {
                 Ok(())
             } else {
-                Err(HeaderError::PixelBytes { found: 0, expected })
+                Err(DicomHeaderError::PixelBytes { found: 0, expected })
             };
         };
         if self.syntax.is_encapsulated() {
-            return Err(HeaderError::Malformed {
+            return Err(DicomHeaderError::Malformed {
                 tag: tag::PIXEL_DATA,
                 expected: "fragments, as its transfer syntax demands",
             });
@@ -216,13 +223,13 @@ impl ImageHeader {
             Some(rest) => rest,
             None => path
                 .metadata()
-                .map_err(HeaderError::io)?
+                .map_err(DicomHeaderError::io)?
                 .len()
                 .saturating_mul(DEFLATE_EXPANSION_MAX),
         };
         let found = stated.min(there);
         if found < expected {
-            return Err(HeaderError::PixelBytes { found, expected });
+            return Err(DicomHeaderError::PixelBytes { found, expected });
         }
         Ok(())
     }

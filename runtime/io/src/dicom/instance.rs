@@ -6,7 +6,7 @@ use std::path::Path;
 use dicom_object::FileMetaTableBuilder;
 
 use crate::dicom::dataset::{self, Encoding, Visitor};
-use crate::dicom::error::HeaderError;
+use crate::dicom::error::DicomHeaderError;
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag::{self, Tag};
 use crate::dicom::text::text;
@@ -45,21 +45,21 @@ impl Instance {
     /// Reads the UIDs of a file, and walks to its pixels or its end.
     ///
     /// **Errors**: as for any header; a UID is absent or is none; pixels that state their length are not all there.
-    pub fn read(path: &Path) -> Result<Self, HeaderError> {
+    pub fn read(path: &Path) -> Result<Self, DicomHeaderError> {
         Self::read_within(path, &|| true)
     }
 
     /// Reads as [`Instance::read`] does, for as long as `goes_on` says so: it is asked every few milliseconds, so that
     /// a deadline is kept and a program ends whatever a file holds.
     ///
-    /// **Errors**: [`HeaderError::Stopped`] once it says no; others as [`Instance::read`].
-    pub fn read_within(path: &Path, goes_on: &dyn Fn() -> bool) -> Result<Self, HeaderError> {
-        let file = File::open(path).map_err(HeaderError::io)?;
+    /// **Errors**: [`DicomHeaderError::Stopped`] once it says no; others as [`Instance::read`].
+    pub fn read_within(path: &Path, goes_on: &dyn Fn() -> bool) -> Result<Self, DicomHeaderError> {
+        let file = File::open(path).map_err(DicomHeaderError::io)?;
         let (mut stream, meta) = dataset::open_while(file, goes_on)?;
         let data_set = stream.position();
         let Some(syntax) = TransferSyntax::of(&meta.syntax) else {
             return Err(if is_uid(&meta.syntax) {
-                HeaderError::Syntax { uid: meta.syntax }
+                DicomHeaderError::Syntax { uid: meta.syntax }
             } else {
                 no_uid(tag::TRANSFER_SYNTAX_UID)
             });
@@ -73,7 +73,7 @@ impl Instance {
             && let (Some(length), Some(rest)) = (pixels.length, stream.rest())
             && length > rest
         {
-            return Err(HeaderError::PixelBytes {
+            return Err(DicomHeaderError::PixelBytes {
                 found: rest,
                 expected: length,
             });
@@ -98,8 +98,8 @@ const TAGS: [Tag; 4] = [
     tag::SERIES_INSTANCE_UID,
 ];
 
-fn checked(value: Option<String>, tag: Tag) -> Result<String, HeaderError> {
-    let uid = value.ok_or(HeaderError::Missing { tag })?;
+fn checked(value: Option<String>, tag: Tag) -> Result<String, DicomHeaderError> {
+    let uid = value.ok_or(DicomHeaderError::Missing { tag })?;
     if is_uid(&uid) {
         Ok(uid)
     } else {
@@ -119,11 +119,11 @@ impl Visitor for Uids {
         path.is_empty() && TAGS.contains(&tag)
     }
 
-    fn begins(&mut self, _: &[Tag]) -> Result<(), HeaderError> {
+    fn begins(&mut self, _: &[Tag]) -> Result<(), DicomHeaderError> {
         Ok(())
     }
 
-    fn value(&mut self, _: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), HeaderError> {
+    fn value(&mut self, _: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), DicomHeaderError> {
         for (wanted, uid) in TAGS.iter().zip(&mut self.0) {
             if *wanted == tag {
                 let text = text(&value);

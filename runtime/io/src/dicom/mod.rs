@@ -59,7 +59,7 @@ pub use class::IMAGE_CLASSES;
 pub use codec::CodecError;
 pub use content_digest::ContentDigest;
 pub use distinguishing_key::DistinguishingKey;
-pub use error::{DicomError, HeaderError, PixelError, StructureError};
+pub use error::{DicomError, DicomHeaderError, PixelError, StructureError};
 pub use image_header::StatedSeries;
 pub use instance::{IMPLEMENTATION_VERSION, Instance, implementation_class, meta_information};
 pub use scan::{DicomScan, scan};

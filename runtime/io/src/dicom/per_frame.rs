@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 
-use crate::dicom::error::HeaderError;
+use crate::dicom::error::DicomHeaderError;
 use crate::dicom::tag::Tag;
 
 /// Values of the items of per-frame functional groups.
@@ -23,13 +23,13 @@ struct ValueSpan {
 }
 
 impl PerFrame {
-    pub fn begin(&mut self) -> Result<(), HeaderError> {
+    pub fn begin(&mut self) -> Result<(), DicomHeaderError> {
         self.starts.push(number(self.values.len())?);
         Ok(())
     }
 
     /// Adds a value to the last item, unless it has one of this attribute.
-    pub fn add(&mut self, tag: Tag, value: &[u8]) -> Result<(), HeaderError> {
+    pub fn add(&mut self, tag: Tag, value: &[u8]) -> Result<(), DicomHeaderError> {
         let Some(last) = self.starts.len().checked_sub(1) else {
             return Ok(());
         };
@@ -104,8 +104,8 @@ impl Hash for FrameItem<'_> {
     }
 }
 
-fn number(count: usize) -> Result<u32, HeaderError> {
-    u32::try_from(count).map_err(|_| HeaderError::TooMuch {
+fn number(count: usize) -> Result<u32, DicomHeaderError> {
+    u32::try_from(count).map_err(|_| DicomHeaderError::TooMuch {
         limit: u32::MAX.into(),
     })
 }

@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 use crate::DEFLATE_EXPANSION_MAX;
 use crate::dicom::codec::{self, FrameShape, rle};
 use crate::dicom::dataset::{self, Encoding, next_fragment};
-use crate::dicom::error::{DicomError, HeaderError, PixelError};
+use crate::dicom::error::{DicomError, DicomHeaderError, PixelError};
 use crate::dicom::image_header::ImageHeader;
-use crate::dicom::scale::Scale;
+use crate::dicom::scale::Rescale;
 use crate::dicom::stream::DataSetStream;
 use crate::dicom::syntax::TransferSyntax;
 
@@ -182,9 +182,9 @@ impl Image {
             .collect()
     }
 
-    fn scale(&self, frame: usize) -> Scale {
+    fn scale(&self, frame: usize) -> Rescale {
         let place = self.header.frames.get(frame);
-        Scale {
+        Rescale {
             format: self.header.format,
             slope: place.slope,
             intercept: place.intercept,
@@ -207,7 +207,7 @@ impl Image {
             let end = self.header.pixels.offset.saturating_add(self.pixel_bytes());
             dataset::open(file).map(|(stream, _)| stream.deflated().up_to(end))
         } else {
-            DataSetStream::new(file).map_err(HeaderError::io)
+            DataSetStream::new(file).map_err(DicomHeaderError::io)
         };
         opened.map_err(DicomError::header(&self.path))
     }
@@ -278,7 +278,7 @@ impl Image {
         let count = self.pixel_bytes() as usize;
         // Only checks, because it may be more than this machine has.
         let memory = Vec::<u8>::new().try_reserve_exact(count);
-        memory.map_err(|_| HeaderError::io(io::ErrorKind::OutOfMemory.into()))?;
+        memory.map_err(|_| DicomHeaderError::io(io::ErrorKind::OutOfMemory.into()))?;
         stream.go_to(self.header.pixels.offset)?;
         let mut native = vec![0; count];
         stream.exact(&mut native)?;

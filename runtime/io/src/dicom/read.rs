@@ -16,7 +16,7 @@ use crate::dicom::error::DicomError;
 use crate::dicom::pixels::{FrameIndex, Image};
 use crate::dicom::slice::Slice;
 use crate::dicom::syntax::TransferSyntax;
-use crate::image::Limits;
+use crate::image::ReadLimits;
 
 /// Slices that are decoded together: neighbors in memory are voxels of neighboring slices.
 const BLOCK_SLICES: usize = 16;
@@ -38,7 +38,7 @@ impl Assessment {
     ///
     /// **Errors**: [`DicomError::Refused`] for a stack without a volume; [`DicomError::TooLarge`] before memory is
     /// taken; otherwise what is wrong with a file.
-    pub fn read(&self, limits: &Limits) -> Result<Volume, DicomError> {
+    pub fn read(&self, limits: &ReadLimits) -> Result<Volume, DicomError> {
         let found = self.find_within(limits)?;
         let read = |slice: &Slice| Ok((found.read(slice)?, ()));
         Ok(self.assemble(read)?.0)
@@ -49,7 +49,7 @@ impl Assessment {
     /// **Errors**: as [`Assessment::read`].
     pub fn read_with_content(
         &self,
-        limits: &Limits,
+        limits: &ReadLimits,
     ) -> Result<(Volume, ContentDigest), DicomError> {
         let found = self.find_within(limits)?;
         let (volume, stored) = self.assemble(|slice| found.read_with_digest(slice))?;
@@ -57,7 +57,7 @@ impl Assessment {
     }
 
     /// Checks the sizes of all arrays against `limits`, and finds the frames of images with several.
-    fn find_within(&self, limits: &Limits) -> Result<FrameIndexes, DicomError> {
+    fn find_within(&self, limits: &ReadLimits) -> Result<FrameIndexes, DicomError> {
         let layout = self.layout()?;
         self.check(layout.read, limits)?;
         self.check(layout.even.shape, limits)?;
@@ -164,7 +164,7 @@ impl Assessment {
             .max(straightened)
     }
 
-    fn check(&self, shape: [usize; 3], limits: &Limits) -> Result<(), DicomError> {
+    fn check(&self, shape: [usize; 3], limits: &ReadLimits) -> Result<(), DicomError> {
         let needed = shape
             .iter()
             .fold(4_u64, |product, &n| product.saturating_mul(n as u64));

@@ -5,13 +5,13 @@ use crate::dicom::pixel_format::PixelFormat;
 
 /// Converts stored bit patterns to values (PS3.3 C.7.6.3.1, C.11.1).
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Scale {
+pub(super) struct Rescale {
     pub format: PixelFormat,
     pub slope: f64,
     pub intercept: f64,
 }
 
-impl Scale {
+impl Rescale {
     /// The values of stored patterns. The format is matched once, so that loops vectorize.
     pub fn values(self, patterns: impl Iterator<Item = u32>) -> Vec<f32> {
         let PixelFormat {
@@ -68,7 +68,7 @@ mod tests {
             high,
             signed,
         };
-        Scale {
+        Rescale {
             format,
             slope: 2.0,
             intercept: 1.0,

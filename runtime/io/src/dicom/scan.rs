@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::dicom::error::{DicomError, HeaderError};
+use crate::dicom::error::{DicomError, DicomHeaderError};
 use crate::dicom::group::group_stacks;
 use crate::dicom::image_header::{self, NoImage, StatedSeries};
 use crate::dicom::listing::Listing;
@@ -154,8 +154,10 @@ enum AffectedStacks<'a> {
 impl ReadFailure {
     fn affected(&self) -> AffectedStacks<'_> {
         match self {
-            Self::NoImage(NoImage::Defect(HeaderError::NotDicom, _)) => AffectedStacks::None,
-            Self::NoImage(NoImage::Defect(HeaderError::Blank, _)) => AffectedStacks::SameExtension,
+            Self::NoImage(NoImage::Defect(DicomHeaderError::NotDicom, _)) => AffectedStacks::None,
+            Self::NoImage(NoImage::Defect(DicomHeaderError::Blank, _)) => {
+                AffectedStacks::SameExtension
+            }
             Self::NoImage(NoImage::Defect(_, series) | NoImage::NoPixels(series)) => series
                 .as_deref()
                 .map_or(AffectedStacks::SameFolder, AffectedStacks::Series),
@@ -176,8 +178,8 @@ impl From<ReadFailure> for SkipReason {
             ReadFailure::NoImage(NoImage::Localizer) => Self::Localizer,
             ReadFailure::NoImage(NoImage::Color) => Self::Color,
             ReadFailure::NoImage(NoImage::NoPixels(_)) => Self::NoPixels,
-            ReadFailure::NoImage(NoImage::Defect(HeaderError::NotDicom, _)) => Self::NotDicom,
-            ReadFailure::NoImage(NoImage::Defect(HeaderError::Blank, _)) => Self::Blank,
+            ReadFailure::NoImage(NoImage::Defect(DicomHeaderError::NotDicom, _)) => Self::NotDicom,
+            ReadFailure::NoImage(NoImage::Defect(DicomHeaderError::Blank, _)) => Self::Blank,
             ReadFailure::NoImage(NoImage::Defect(reason, _)) => Self::Defect(reason),
         }
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::dicom::class;
-use crate::dicom::error::HeaderError;
+use crate::dicom::error::DicomHeaderError;
 use crate::dicom::image_header::StatedSeries;
 
 /// A file that is part of no stack.
@@ -39,7 +39,7 @@ pub enum SkipReason {
     /// An image that cannot be used; it refuses the stacks of its series or, where that is unknown, those with slices
     /// in its folder.
     #[error("it cannot be used: {0}")]
-    Defect(#[from] HeaderError),
+    Defect(#[from] DicomHeaderError),
     /// A file or folder that the system cannot read; a file refuses the stacks with slices in its folder.
     #[error("it cannot be read: {0}")]
     Io(io::Error),

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::DeflateDecoder;
 
-use crate::dicom::error::HeaderError;
+use crate::dicom::error::DicomHeaderError;
 
 /// Inflated bytes of a header that are let pass: so many of any files that are looked at together, more of longer ones,
 /// but never more than [`INFLATED_MAX`] of one. Headers shrink less than that, and what goes on for longer only costs
@@ -116,10 +116,10 @@ impl<'a> DataSetStream<'a> {
     }
 
     /// Counts bytes that the caller is about to keep.
-    pub fn keep(&mut self, bytes: u64) -> Result<(), HeaderError> {
+    pub fn keep(&mut self, bytes: u64) -> Result<(), DicomHeaderError> {
         self.kept = self.kept.saturating_add(bytes);
         if self.kept > self.kept_max {
-            return Err(HeaderError::TooMuch {
+            return Err(DicomHeaderError::TooMuch {
                 limit: self.kept_max,
             });
         }
@@ -127,7 +127,7 @@ impl<'a> DataSetStream<'a> {
     }
 
     /// The next `most` bytes, fewer at the end of the data.
-    pub fn head(&mut self, most: usize) -> Result<Vec<u8>, HeaderError> {
+    pub fn head(&mut self, most: usize) -> Result<Vec<u8>, DicomHeaderError> {
         let mut head = vec![0; most];
         let mut filled = 0;
         while filled < most {
@@ -141,7 +141,7 @@ impl<'a> DataSetStream<'a> {
     }
 
     /// Fills a buffer; `false` at the end of the data.
-    pub fn fill(&mut self, buffer: &mut [u8]) -> Result<bool, HeaderError> {
+    pub fn fill(&mut self, buffer: &mut [u8]) -> Result<bool, DicomHeaderError> {
         let mut filled = 0;
         while filled < buffer.len() {
             match self.read(&mut buffer[filled..])? {
@@ -153,7 +153,7 @@ impl<'a> DataSetStream<'a> {
         Ok(true)
     }
 
-    pub fn exact(&mut self, buffer: &mut [u8]) -> Result<(), HeaderError> {
+    pub fn exact(&mut self, buffer: &mut [u8]) -> Result<(), DicomHeaderError> {
         if self.fill(buffer)? || buffer.is_empty() {
             Ok(())
         } else {
@@ -161,7 +161,7 @@ impl<'a> DataSetStream<'a> {
         }
     }
 
-    pub fn skip(&mut self, count: u64) -> Result<(), HeaderError> {
+    pub fn skip(&mut self, count: u64) -> Result<(), DicomHeaderError> {
         if self.rest().is_some_and(|rest| count > rest) {
             return Err(self.truncated());
         }
@@ -169,16 +169,16 @@ impl<'a> DataSetStream<'a> {
     }
 
     /// Goes to a position: anywhere in a plain stream, forward only in a deflated one.
-    pub fn go_to(&mut self, to: u64) -> Result<(), HeaderError> {
+    pub fn go_to(&mut self, to: u64) -> Result<(), DicomHeaderError> {
         self.ask(STEP)?;
         if let StreamBytes::Plain(reader) = &mut self.bytes {
             // Keeps what is buffered, where that reaches so far; no file is longer than i64::MAX.
             let moved = reader.seek_relative(to as i64 - self.position as i64);
             self.position = to;
-            return moved.map_err(HeaderError::io);
+            return moved.map_err(DicomHeaderError::io);
         }
         if to > self.limit {
-            return Err(HeaderError::TooLong { limit: self.limit });
+            return Err(DicomHeaderError::TooLong { limit: self.limit });
         }
         while self.position < to {
             let StreamBytes::Deflated(reader) = &mut self.bytes else {
@@ -198,13 +198,13 @@ impl<'a> DataSetStream<'a> {
         Ok(())
     }
 
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, HeaderError> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, DicomHeaderError> {
         self.ask(STEP + buffer.len() as u64)?;
         let mut wanted = buffer.len();
         if matches!(self.bytes, StreamBytes::Deflated(_)) {
             let room = self.limit.saturating_sub(self.position);
             if room == 0 && wanted > 0 {
-                return Err(HeaderError::TooLong { limit: self.limit });
+                return Err(DicomHeaderError::TooLong { limit: self.limit });
             }
             wanted = wanted.min(usize::try_from(room).unwrap_or(usize::MAX));
         }
@@ -226,25 +226,25 @@ impl<'a> DataSetStream<'a> {
     }
 
     /// Counts steps and calls `goes_on` after many.
-    fn ask(&mut self, steps: u64) -> Result<(), HeaderError> {
+    fn ask(&mut self, steps: u64) -> Result<(), DicomHeaderError> {
         self.unasked = self.unasked.saturating_sub(steps);
         if self.unasked == 0 {
             self.unasked = BETWEEN_QUESTIONS;
             if !(self.goes_on)() {
-                return Err(HeaderError::Stopped);
+                return Err(DicomHeaderError::Stopped);
             }
         }
         Ok(())
     }
 
-    fn truncated(&self) -> HeaderError {
-        HeaderError::Truncated { at: self.position }
+    fn truncated(&self) -> DicomHeaderError {
+        DicomHeaderError::Truncated { at: self.position }
     }
 
-    fn failed(&self, reason: io::Error) -> HeaderError {
+    fn failed(&self, reason: io::Error) -> DicomHeaderError {
         match self.bytes {
-            StreamBytes::Plain(_) => HeaderError::io(reason),
-            StreamBytes::Deflated(_) => HeaderError::Deflate { at: self.position },
+            StreamBytes::Plain(_) => DicomHeaderError::io(reason),
+            StreamBytes::Deflated(_) => DicomHeaderError::Deflate { at: self.position },
         }
     }
 }

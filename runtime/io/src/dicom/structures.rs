@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::Path;
 
 use crate::dicom::dataset::{self, Encoding, Longest, VALUE_BYTES_MAX, Visitor};
-use crate::dicom::error::{DicomError, HeaderError};
+use crate::dicom::error::{DicomError, DicomHeaderError};
 use crate::dicom::syntax::TransferSyntax;
 use crate::dicom::tag::{self, Tag};
 use crate::dicom::text::{CHARACTERS_MAX, CharacterSets, text};
@@ -54,17 +54,17 @@ fn visit(path: &Path, found: &mut (impl Visitor + Classed)) -> Result<(), DicomE
     walk(file, found).map_err(DicomError::header(path))
 }
 
-fn walk(file: File, found: &mut (impl Visitor + Classed)) -> Result<(), HeaderError> {
+fn walk(file: File, found: &mut (impl Visitor + Classed)) -> Result<(), DicomHeaderError> {
     let (mut stream, meta) = dataset::open(file)?;
     let syntax = TransferSyntax::of(&meta.syntax).filter(|syntax| !syntax.is_encapsulated());
-    let syntax = syntax.ok_or(HeaderError::Syntax { uid: meta.syntax })?;
+    let syntax = syntax.ok_or(DicomHeaderError::Syntax { uid: meta.syntax })?;
     if syntax == TransferSyntax::Deflated {
         stream = stream.deflated();
     }
     dataset::walk(&mut stream, Encoding::of(syntax), found)?;
     found.ends()?;
     if found.class() != Some(CLASS) {
-        return Err(HeaderError::Malformed {
+        return Err(DicomHeaderError::Malformed {
             tag: tag::SOP_CLASS_UID,
             expected: "the class of a structure set",
         });
@@ -76,7 +76,7 @@ fn walk(file: File, found: &mut (impl Visitor + Classed)) -> Result<(), HeaderEr
 trait Classed {
     fn class(&self) -> Option<&str>;
     /// Called at the end of the data set.
-    fn ends(&mut self) -> Result<(), HeaderError> {
+    fn ends(&mut self) -> Result<(), DicomHeaderError> {
         Ok(())
     }
 }
@@ -86,7 +86,7 @@ impl Classed for Contours {
         self.class.as_deref()
     }
 
-    fn ends(&mut self) -> Result<(), HeaderError> {
+    fn ends(&mut self) -> Result<(), DicomHeaderError> {
         self.end_contour()?;
         self.end_drawn()?;
         self.end_region()
@@ -121,7 +121,7 @@ impl Visitor for Contours {
         }
     }
 
-    fn begins(&mut self, path: &[Tag]) -> Result<(), HeaderError> {
+    fn begins(&mut self, path: &[Tag]) -> Result<(), DicomHeaderError> {
         match path {
             [tag::STRUCTURE_SET_ROI_SEQUENCE] => {
                 self.end_region()?;
@@ -160,7 +160,7 @@ impl Visitor for Contours {
         }
     }
 
-    fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), HeaderError> {
+    fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), DicomHeaderError> {
         let put = |values: &mut [Option<Vec<u8>>], tags: &[Tag], value| {
             let place = tags.iter().position(|wanted| *wanted == tag);
             if let Some(place) = place.and_then(|place| values.get_mut(place)) {
@@ -190,16 +190,18 @@ const OF_REGION: [Tag; 4] = [
 ];
 const OF_CONTOUR: [Tag; 2] = [tag::CONTOUR_GEOMETRIC_TYPE, tag::CONTOUR_DATA];
 
-fn number(value: Option<Vec<u8>>, tag: Tag) -> Result<i64, HeaderError> {
-    let value = value.ok_or(HeaderError::Missing { tag })?;
-    text(&value).parse().map_err(|_| HeaderError::Malformed {
-        tag,
-        expected: "a whole number",
-    })
+fn number(value: Option<Vec<u8>>, tag: Tag) -> Result<i64, DicomHeaderError> {
+    let value = value.ok_or(DicomHeaderError::Missing { tag })?;
+    text(&value)
+        .parse()
+        .map_err(|_| DicomHeaderError::Malformed {
+            tag,
+            expected: "a whole number",
+        })
 }
 
 impl Contours {
-    fn end_region(&mut self) -> Result<(), HeaderError> {
+    fn end_region(&mut self) -> Result<(), DicomHeaderError> {
         let Some([id, name, frame_of_reference, sets]) = self.region.take() else {
             return Ok(());
         };
@@ -216,7 +218,7 @@ impl Contours {
         Ok(())
     }
 
-    fn end_drawn(&mut self) -> Result<(), HeaderError> {
+    fn end_drawn(&mut self) -> Result<(), DicomHeaderError> {
         if let Some((id, contours, others)) = self.drawing.take() {
             let number = number(id, tag::REFERENCED_ROI_NUMBER)?;
             self.drawn.push((number, contours, others));
@@ -224,7 +226,7 @@ impl Contours {
         Ok(())
     }
 
-    fn end_contour(&mut self) -> Result<(), HeaderError> {
+    fn end_contour(&mut self) -> Result<(), DicomHeaderError> {
         let (Some([kind, data]), Some((_, contours, others))) =
             (self.contour.take(), &mut self.drawing)
         else {
@@ -239,10 +241,10 @@ impl Contours {
         Ok(())
     }
 
-    fn structures(mut self) -> Result<Structures, HeaderError> {
+    fn structures(mut self) -> Result<Structures, DicomHeaderError> {
         for (number, contours, others) in self.drawn {
             let region = self.regions.get_mut(&number);
-            let region = region.ok_or(HeaderError::Malformed {
+            let region = region.ok_or(DicomHeaderError::Malformed {
                 tag: tag::REFERENCED_ROI_NUMBER,
                 expected: "the number of a region",
             })?;
@@ -256,8 +258,8 @@ impl Contours {
 }
 
 /// The corners of a contour, from LPS to RAS.
-fn corners(data: &str) -> Result<Vec<[f64; 3]>, HeaderError> {
-    let malformed = HeaderError::Malformed {
+fn corners(data: &str) -> Result<Vec<[f64; 3]>, DicomHeaderError> {
+    let malformed = DicomHeaderError::Malformed {
         tag: tag::CONTOUR_DATA,
         expected: "3 numbers for each corner",
     };

@@ -1,6 +1,6 @@
 //! Validation of UIDs.
 
-use crate::dicom::error::HeaderError;
+use crate::dicom::error::DicomHeaderError;
 use crate::dicom::tag::Tag;
 
 /// Whether a text is a UID (PS3.5 9.1); numbers with leading zeros are let pass, as they are in use.
@@ -10,8 +10,8 @@ pub(super) fn is_uid(text: &str) -> bool {
 }
 
 /// The error of a text that is no UID.
-pub(super) fn no_uid(tag: Tag) -> HeaderError {
-    HeaderError::Malformed {
+pub(super) fn no_uid(tag: Tag) -> DicomHeaderError {
+    DicomHeaderError::Malformed {
         tag,
         expected: "a UID",
     }

@@ -2,7 +2,7 @@
 
 use crate::image::blocks::{DecodeRow, VoxelBlock};
 use crate::image::error::LabelError;
-use crate::image::header::{ByteOrder, DataType, Scaling, VolumeHeader};
+use crate::image::header::{ByteOrder, DataType, IntensityScaling, VolumeHeader};
 
 /// A type of stored voxel.
 trait StoredVoxel: Copy {
@@ -96,7 +96,7 @@ pub(super) fn intensities(header: &VolumeHeader) -> DecodeRow<f32> {
             })
         }
         Some(scaling) => {
-            let row: fn(&[u8], &mut [f32], Scaling) = instance!(header, scaled_row);
+            let row: fn(&[u8], &mut [f32], IntensityScaling) = instance!(header, scaled_row);
             Box::new(move |raw, values| {
                 row(raw, values, scaling);
                 true
@@ -111,13 +111,17 @@ fn stored_row<T: StoredVoxel, const BIG: bool>(raw: &[u8], values: &mut [f32]) {
     }
 }
 
-fn scaled_row<T: StoredVoxel, const BIG: bool>(raw: &[u8], values: &mut [f32], scaling: Scaling) {
+fn scaled_row<T: StoredVoxel, const BIG: bool>(
+    raw: &[u8],
+    values: &mut [f32],
+    scaling: IntensityScaling,
+) {
     for (value, stored) in values.iter_mut().zip(raw.chunks_exact(T::BYTES)) {
         *value = scaled::<T, BIG>(stored, scaling) as f32;
     }
 }
 
-fn scaled<T: StoredVoxel, const BIG: bool>(stored: &[u8], scaling: Scaling) -> f64 {
+fn scaled<T: StoredVoxel, const BIG: bool>(stored: &[u8], scaling: IntensityScaling) -> f64 {
     T::decode::<BIG>(stored).to_f64() * scaling.slope + scaling.intercept
 }
 
@@ -126,7 +130,8 @@ pub(super) fn labels(header: &VolumeHeader) -> DecodeRow<u16> {
     match header.scaling {
         None => Box::new(instance!(header, stored_label_row)),
         Some(scaling) => {
-            let row: fn(&[u8], &mut [u16], Scaling) -> bool = instance!(header, scaled_label_row);
+            let row: fn(&[u8], &mut [u16], IntensityScaling) -> bool =
+                instance!(header, scaled_label_row);
             Box::new(move |raw, labels| row(raw, labels, scaling))
         }
     }
@@ -145,7 +150,7 @@ fn stored_label_row<T: StoredVoxel, const BIG: bool>(raw: &[u8], labels: &mut [u
 fn scaled_label_row<T: StoredVoxel, const BIG: bool>(
     raw: &[u8],
     labels: &mut [u16],
-    scaling: Scaling,
+    scaling: IntensityScaling,
 ) -> bool {
     let mut all = true;
     for (label, stored) in labels.iter_mut().zip(raw.chunks_exact(T::BYTES)) {
@@ -156,8 +161,8 @@ fn scaled_label_row<T: StoredVoxel, const BIG: bool>(
     all
 }
 
-fn scaling(header: &VolumeHeader) -> Scaling {
-    header.scaling.unwrap_or(Scaling {
+fn scaling(header: &VolumeHeader) -> IntensityScaling {
+    header.scaling.unwrap_or(IntensityScaling {
         slope: 1.0,
         intercept: 0.0,
     })
@@ -174,7 +179,7 @@ pub(super) struct InvalidLabels {
 impl InvalidLabels {
     /// Looks through the stored voxels of a block that has some; blocks come in the order of the file.
     pub fn add(&mut self, raw: &[u8], block: &VoxelBlock, header: &VolumeHeader) {
-        let value: fn(&[u8], Scaling) -> f64 = instance!(header, scaled);
+        let value: fn(&[u8], IntensityScaling) -> f64 = instance!(header, scaled);
         let scaling = scaling(header);
         let [x_len, _, _] = header.geometry.shape;
         let values = raw

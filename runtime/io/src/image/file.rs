@@ -9,7 +9,7 @@ use crate::image::format::{Format, OpenOptions, OpenedImage};
 use crate::image::formats::{FORMATS, by_name};
 use crate::image::header::VolumeHeader;
 use crate::image::intensities::{self, Intensities};
-use crate::image::read::{self, Limits};
+use crate::image::read::{self, ReadLimits};
 use crate::sniff::{Content, sniff};
 
 /// A file whose header is checked and whose voxels are still to be read: for those who decide by the header.
@@ -35,28 +35,28 @@ impl ImageFile {
     /// Reads the one scalar volume as [`read_volume`] does.
     ///
     /// **Errors**: as [`read_volume`].
-    pub fn volume(self, limits: &Limits) -> Result<Volume, ImageError> {
+    pub fn volume(self, limits: &ReadLimits) -> Result<Volume, ImageError> {
         read::volume(self.0, limits)
     }
 
     /// Reads the channels as [`read_channels`] does.
     ///
     /// **Errors**: as [`read_channels`].
-    pub fn channels(self, limits: &Limits) -> Result<Volume, ImageError> {
+    pub fn channels(self, limits: &ReadLimits) -> Result<Volume, ImageError> {
         read::channels(self.0, limits)
     }
 
     /// Reads the label map as [`read_label_map`] does.
     ///
     /// **Errors**: as [`read_label_map`].
-    pub fn label_map(self, limits: &Limits) -> Result<LabelMap, ImageError> {
+    pub fn label_map(self, limits: &ReadLimits) -> Result<LabelMap, ImageError> {
         read::label_map(self.0, limits)
     }
 
     /// Reads through the voxels, whatever their dimensions; memory is taken for a few megabytes of them.
     ///
     /// **Errors**: voxels that are absent, incomplete, damaged, or more than `limits` allow.
-    pub fn intensities(self, limits: &Limits) -> Result<Intensities, ImageError> {
+    pub fn intensities(self, limits: &ReadLimits) -> Result<Intensities, ImageError> {
         intensities::intensities(self.0, limits)
     }
 }
@@ -85,9 +85,9 @@ pub fn read_header(path: impl AsRef<Path>) -> Result<VolumeHeader, ImageError> {
 /// RAS mm, the values are scaled; NaN and infinite ones stay.
 ///
 /// **Errors**: [`VoxelError::Frames`](crate::image::VoxelError::Frames) if there are several frames; others as
-/// [`read_header`] and for voxels that are absent, incomplete, damaged, or more than [`Limits::default`] allows.
+/// [`read_header`] and for voxels that are absent, incomplete, damaged, or more than [`ReadLimits::default`] allows.
 pub fn read_volume(path: impl AsRef<Path>) -> Result<Volume, ImageError> {
-    open(path)?.volume(&Limits::default())
+    open(path)?.volume(&ReadLimits::default())
 }
 
 /// Reads the channels of one file: the entries of the one dimension beside the grid's that is longer than 1.
@@ -98,7 +98,7 @@ pub fn read_volume(path: impl AsRef<Path>) -> Result<Volume, ImageError> {
 /// **Errors**: [`VoxelError::ChannelAxes`](crate::image::VoxelError::ChannelAxes) if several such dimensions are longer
 /// than 1; others as [`read_volume`].
 pub fn read_channels(path: impl AsRef<Path>) -> Result<Volume, ImageError> {
-    open(path)?.channels(&Limits::default())
+    open(path)?.channels(&ReadLimits::default())
 }
 
 /// Reads one label map.
@@ -108,7 +108,7 @@ pub fn read_channels(path: impl AsRef<Path>) -> Result<Volume, ImageError> {
 ///
 /// **Errors**: [`ImageError::Labels`] with the number of other values and the first of them; others as [`read_volume`].
 pub fn read_label_map(path: impl AsRef<Path>) -> Result<LabelMap, ImageError> {
-    open(path)?.label_map(&Limits::default())
+    open(path)?.label_map(&ReadLimits::default())
 }
 
 fn open(path: impl AsRef<Path>) -> Result<ImageFile, ImageError> {

@@ -62,7 +62,7 @@ impl DataType {
 
 /// How stored numbers become values: `stored × slope + intercept`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Scaling {
+pub struct IntensityScaling {
     /// Finite and not zero.
     pub slope: f64,
     /// Finite.
@@ -89,7 +89,7 @@ pub struct VolumeHeader {
     /// Whether the frames of each voxel follow each other in the file, and not the voxels of each frame.
     pub interleaved: bool,
     /// How stored numbers become values; `None` if they are the values.
-    pub scaling: Option<Scaling>,
+    pub scaling: Option<IntensityScaling>,
     /// Which fields gave the affine.
     pub affine_source: &'static str,
     /// What the header lacks where it states no orientation, such as `neither sform nor qform`.

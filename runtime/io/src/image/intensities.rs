@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::image::decode;
 use crate::image::error::ImageError;
 use crate::image::format::OpenedImage;
-use crate::image::read::{Limits, source};
+use crate::image::read::{ReadLimits, source};
 
 /// Bytes that are read at once, about.
 const READ_BYTES: usize = 4 << 20;
@@ -50,7 +50,10 @@ impl Intensities {
 /// Reads through the voxels, whatever their dimensions; memory is taken for a few megabytes of them.
 ///
 /// **Errors**: voxels that are absent, incomplete, damaged, or more than `limits` allow.
-pub(crate) fn intensities(opened: OpenedImage, limits: &Limits) -> Result<Intensities, ImageError> {
+pub(crate) fn intensities(
+    opened: OpenedImage,
+    limits: &ReadLimits,
+) -> Result<Intensities, ImageError> {
     let (header, voxels) = source(opened, limits)?;
     let decode = decode::intensities(&header);
     let voxel_bytes = header.data_type.bytes();

@@ -27,7 +27,7 @@ pub use format::{Believe, Format, OpenOptions};
 pub use formats::{
     FORMATS, case_name, described_formats, endings, format_names, has_ending, without_ending,
 };
-pub use header::{ByteOrder, DataType, Scaling, VolumeHeader};
+pub use header::{ByteOrder, DataType, IntensityScaling, VolumeHeader};
 pub use intensities::Intensities;
-pub use read::Limits;
+pub use read::ReadLimits;
 pub use stream::TRAILING_BYTES_MAX;

@@ -13,12 +13,12 @@ use crate::image::header::VolumeHeader;
 
 /// How much a file may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ReadLimits {
     /// Bytes of the voxels of a file, as stored (with what precedes them) or as `f32`, whichever is more.
     pub max_voxel_bytes: u64,
 }
 
-impl Default for Limits {
+impl Default for ReadLimits {
     /// 64 GiB: more than any scanner makes, less than an absurd header states.
     fn default() -> Self {
         Self {
@@ -28,13 +28,13 @@ impl Default for Limits {
 }
 
 /// Reads the one scalar grid.
-pub(crate) fn volume(opened: OpenedImage, limits: &Limits) -> Result<Volume, ImageError> {
+pub(crate) fn volume(opened: OpenedImage, limits: &ReadLimits) -> Result<Volume, ImageError> {
     one_frame(&opened)?;
     frames(opened, limits)
 }
 
 /// Reads the channels: the entries of the one dimension beside the grid's that has several.
-pub(crate) fn channels(opened: OpenedImage, limits: &Limits) -> Result<Volume, ImageError> {
+pub(crate) fn channels(opened: OpenedImage, limits: &ReadLimits) -> Result<Volume, ImageError> {
     if opened.header.frame_axes > 1 {
         let shape = opened.header.dimensions;
         return Err(ImageError::voxels(&opened.path)(VoxelError::ChannelAxes {
@@ -45,7 +45,7 @@ pub(crate) fn channels(opened: OpenedImage, limits: &Limits) -> Result<Volume, I
 }
 
 /// Reads the one grid as labels.
-pub(crate) fn label_map(opened: OpenedImage, limits: &Limits) -> Result<LabelMap, ImageError> {
+pub(crate) fn label_map(opened: OpenedImage, limits: &ReadLimits) -> Result<LabelMap, ImageError> {
     one_frame(&opened)?;
     let (header, voxels) = source(opened, limits)?;
     let row = decode::labels(&header);
@@ -82,7 +82,7 @@ fn one_frame(opened: &OpenedImage) -> Result<(), ImageError> {
     }))
 }
 
-fn frames(opened: OpenedImage, limits: &Limits) -> Result<Volume, ImageError> {
+fn frames(opened: OpenedImage, limits: &ReadLimits) -> Result<Volume, ImageError> {
     let (header, voxels) = source(opened, limits)?;
     let row = decode::intensities(&header);
     let layout = header.stored();
@@ -146,7 +146,7 @@ fn decoded<O: Copy + Default + Send>(
 /// The header and the stored voxels, unless they ask for too much.
 pub(crate) fn source(
     opened: OpenedImage,
-    limits: &Limits,
+    limits: &ReadLimits,
 ) -> Result<(VolumeHeader, Voxels), ImageError> {
     let OpenedImage {
         header,

@@ -5,7 +5,7 @@ use vesal_volume::Affine;
 use crate::image::affine::{AffineDefect, check, directions};
 use crate::image::format::Believe;
 use crate::nifti::affine_source::AffineSource;
-use crate::nifti::error::HeaderError;
+use crate::nifti::error::NiftiHeaderError;
 use crate::nifti::rotation::{determinant, nearest_rotation, quaternion, rotation};
 
 /// Angle between voxel axes by sform and by qform up to which both mean the same axis: beyond it, another axis, or
@@ -38,7 +38,10 @@ impl Placement {
     /// The affine that counts, in mm, and where it comes from.
     ///
     /// **Errors**: it cannot be used; or sform and qform contradict each other, and nobody says which to believe.
-    pub fn affine(&self, believe: Option<Believe>) -> Result<(Affine, AffineSource), HeaderError> {
+    pub fn affine(
+        &self,
+        believe: Option<Believe>,
+    ) -> Result<(Affine, AffineSource), NiftiHeaderError> {
         if self.sform_coded {
             let rows = self.sform;
             return match (self.in_mm(rows), self.usable_qform()) {
@@ -136,7 +139,7 @@ impl Placement {
 }
 
 /// The error of two affines of which one turns or mirrors the image against the other.
-fn contradiction(sform: &Affine, qform: &Affine) -> Option<HeaderError> {
+fn contradiction(sform: &Affine, qform: &Affine) -> Option<NiftiHeaderError> {
     let [by_sform, by_qform] = [sform, qform].map(directions);
     let cosine = |axis: usize| -> f64 {
         let products = (0..3).map(|row| by_sform[row][axis] * by_qform[row][axis]);
@@ -149,7 +152,7 @@ fn contradiction(sform: &Affine, qform: &Affine) -> Option<HeaderError> {
         return None;
     }
     let is_sideways = |axis: &usize| by_sform[0][*axis].abs() > 0.5;
-    Some(HeaderError::Forms {
+    Some(NiftiHeaderError::Forms {
         degrees,
         is_mirrored,
         swaps_sides: (0..3)
@@ -158,8 +161,8 @@ fn contradiction(sform: &Affine, qform: &Affine) -> Option<HeaderError> {
     })
 }
 
-fn unusable(from: AffineSource, defect: AffineDefect, rows: Vec<[f64; 4]>) -> HeaderError {
-    HeaderError::Affine { from, defect, rows }
+fn unusable(from: AffineSource, defect: AffineDefect, rows: Vec<[f64; 4]>) -> NiftiHeaderError {
+    NiftiHeaderError::Affine { from, defect, rows }
 }
 
 /// The fields of a qform.

@@ -16,7 +16,10 @@ pub(super) const NAME: &str = "NIfTI";
 pub enum NiftiError {
     /// The data do not fit the format.
     #[error("cannot write `{}` as NIfTI: {reason}", path.display())]
-    Write { path: PathBuf, reason: WriteError },
+    Write {
+        path: PathBuf,
+        reason: NiftiWriteError,
+    },
     /// The output cannot be put in its place.
     #[error(transparent)]
     Output(#[from] AtomicError),
@@ -27,7 +30,7 @@ impl NiftiError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Write {
-                reason: WriteError::Name,
+                reason: NiftiWriteError::Name,
                 ..
             } => Some("let the name end in `.nii.gz` or `.nii`"),
             Self::Write { .. } => None,
@@ -35,7 +38,7 @@ impl NiftiError {
         }
     }
 
-    pub(super) fn write(path: &Path) -> impl Fn(WriteError) -> Self {
+    pub(super) fn write(path: &Path) -> impl Fn(NiftiWriteError) -> Self {
         move |reason| Self::Write {
             path: path.to_owned(),
             reason,
@@ -44,13 +47,13 @@ impl NiftiError {
 }
 
 /// The error of a file whose header breaks a rule.
-pub(super) fn header(path: &Path) -> impl Fn(HeaderError) -> ImageError + use<'_> {
+pub(super) fn header(path: &Path) -> impl Fn(NiftiHeaderError) -> ImageError + use<'_> {
     ImageError::header(path, NAME)
 }
 
 /// Which rule of the format a header breaks.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum HeaderError {
+pub enum NiftiHeaderError {
     /// The file ends within the header.
     #[error("the file has {found} bytes, the header alone takes {expected}")]
     TooShort {
@@ -141,7 +144,7 @@ pub enum HeaderError {
     },
 }
 
-impl HeaderDefect for HeaderError {
+impl HeaderDefect for NiftiHeaderError {
     fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Analyze => Some(
@@ -167,7 +170,7 @@ impl HeaderDefect for HeaderError {
 
 /// Why data cannot be written as NIfTI-1.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum WriteError {
+pub enum NiftiWriteError {
     /// The name does not tell the kind of file.
     #[error("its name ends neither in `.nii` nor in `.nii.gz`")]
     Name,

@@ -3,37 +3,40 @@
 use ::nifti::{NiftiHeader, NiftiType, Unit, XForm};
 
 use crate::image::format::Believe;
-use crate::image::header::{ByteOrder, DataType, Scaling};
+use crate::image::header::{ByteOrder, DataType, IntensityScaling};
 use crate::nifti::affine::Placement;
 use crate::nifti::affine_source::AffineSource;
-use crate::nifti::error::HeaderError;
-use crate::nifti::header::Header;
+use crate::nifti::error::NiftiHeaderError;
+use crate::nifti::header::NiftiVolumeHeader;
 use crate::nifti::magic::{
     NIFTI1_BYTES, NIFTI2_BYTES, NiftiLayout, NiftiVersion, is_analyze, magic, minimum_offset,
 };
 
-impl Header {
+impl NiftiVolumeHeader {
     /// Checks the first bytes of a file; 348 are enough for NIfTI-1, 540 for NIfTI-2.
     ///
     /// **Errors**: the first rule that the header breaks.
-    pub fn decode(bytes: &[u8]) -> Result<Self, HeaderError> {
+    pub fn decode(bytes: &[u8]) -> Result<Self, NiftiHeaderError> {
         Self::decode_believing(bytes, None)
     }
 
-    /// Checks as [`Header::decode`] does; sform and qform may contradict each other, and this one counts.
+    /// Checks as [`NiftiVolumeHeader::decode`] does; sform and qform may contradict each other, and this one counts.
     ///
-    /// **Errors**: as [`Header::decode`].
-    pub fn decode_believing(bytes: &[u8], believe: Option<Believe>) -> Result<Self, HeaderError> {
+    /// **Errors**: as [`NiftiVolumeHeader::decode`].
+    pub fn decode_believing(
+        bytes: &[u8],
+        believe: Option<Believe>,
+    ) -> Result<Self, NiftiHeaderError> {
         match magic(bytes) {
             Some((version, layout)) => {
                 RawFields::decode(bytes, version)?.check(version, layout, believe)
             }
-            None if is_analyze(bytes) => Err(HeaderError::Analyze),
-            None if bytes.len() < NIFTI1_BYTES => Err(HeaderError::TooShort {
+            None if is_analyze(bytes) => Err(NiftiHeaderError::Analyze),
+            None if bytes.len() < NIFTI1_BYTES => Err(NiftiHeaderError::TooShort {
                 found: bytes.len(),
                 expected: NIFTI1_BYTES,
             }),
-            None => Err(HeaderError::NotNifti),
+            None => Err(NiftiHeaderError::NotNifti),
         }
     }
 }
@@ -56,7 +59,7 @@ pub(super) struct RawFields {
 
 impl RawFields {
     /// Takes the fields out of the first bytes of a file, whose magic says which edition they are.
-    pub fn decode(bytes: &[u8], version: NiftiVersion) -> Result<Self, HeaderError> {
+    pub fn decode(bytes: &[u8], version: NiftiVersion) -> Result<Self, NiftiHeaderError> {
         let expected = match version {
             NiftiVersion::Nifti1 => NIFTI1_BYTES,
             NiftiVersion::Nifti2 => NIFTI2_BYTES,
@@ -65,7 +68,7 @@ impl RawFields {
             .get(..expected)
             .and_then(|head| Some((head, *head.first_chunk::<4>()?)))
         else {
-            return Err(HeaderError::TooShort {
+            return Err(NiftiHeaderError::TooShort {
                 found: bytes.len(),
                 expected,
             });
@@ -76,7 +79,7 @@ impl RawFields {
         } else if size.swap_bytes() == expected as i32 {
             ByteOrder::Big
         } else {
-            return Err(HeaderError::Size {
+            return Err(NiftiHeaderError::Size {
                 found: size,
                 expected: expected as i32,
             });
@@ -87,14 +90,14 @@ impl RawFields {
         }
     }
 
-    fn decode_nifti1(head: &[u8], byte_order: ByteOrder) -> Result<Self, HeaderError> {
+    fn decode_nifti1(head: &[u8], byte_order: ByteOrder) -> Result<Self, NiftiHeaderError> {
         let at = HeaderBytes { head, byte_order };
         let dim: [i64; 8] = std::array::from_fn(|index| i64::from(at.i16(40 + 2 * index)));
         // The parser infers the byte order from `dim[0]` alone; with a valid one it agrees with `sizeof_hdr`.
         if !(1..=7).contains(&dim[0]) {
-            return Err(HeaderError::DimensionCount { found: dim[0] });
+            return Err(NiftiHeaderError::DimensionCount { found: dim[0] });
         }
-        let codes = NiftiHeader::from_reader(head).map_err(|_| HeaderError::NotNifti)?;
+        let codes = NiftiHeader::from_reader(head).map_err(|_| NiftiHeaderError::NotNifti)?;
         Ok(Self {
             byte_order,
             dim,
@@ -110,11 +113,11 @@ impl RawFields {
         })
     }
 
-    fn decode_nifti2(head: &[u8], byte_order: ByteOrder) -> Result<Self, HeaderError> {
+    fn decode_nifti2(head: &[u8], byte_order: ByteOrder) -> Result<Self, NiftiHeaderError> {
         let at = HeaderBytes { head, byte_order };
         let guard = at.array::<4>(8);
         if guard != *b"\r\n\x1a\n" && guard != [0; 4] {
-            return Err(HeaderError::LineEndings { found: guard });
+            return Err(NiftiHeaderError::LineEndings { found: guard });
         }
         let row = |start: usize| std::array::from_fn(|index| at.f64(start + 8 * index));
         // Codes that do not fit their NIfTI-1 field are none of the standard; -1 is none either.
@@ -146,17 +149,17 @@ impl RawFields {
         version: NiftiVersion,
         layout: NiftiLayout,
         believe: Option<Believe>,
-    ) -> Result<Header, HeaderError> {
+    ) -> Result<NiftiVolumeHeader, NiftiHeaderError> {
         let dimensions = self.dimensions()?;
         let code = self
             .codes
             .data_type()
-            .map_err(|_| HeaderError::UnknownDataType {
+            .map_err(|_| NiftiHeaderError::UnknownDataType {
                 code: self.codes.datatype,
             })?;
         let data_type = data_type(code)?;
         let voxel_offset = self.voxel_offset(version, layout)?;
-        let overflow = || HeaderError::Overflow {
+        let overflow = || NiftiHeaderError::Overflow {
             shape: dimensions.iter().map(|&length| length as u64).collect(),
         };
         // Half of the range, so that offsets and the bytes of decoded voxels can be computed without a check.
@@ -175,7 +178,7 @@ impl RawFields {
             AffineSource::Sform => placement.usable_qform(),
             AffineSource::Qform | AffineSource::Pixdim => None,
         };
-        Ok(Header {
+        Ok(NiftiVolumeHeader {
             version,
             layout,
             byte_order: self.byte_order,
@@ -195,16 +198,16 @@ impl RawFields {
         })
     }
 
-    fn dimensions(&self) -> Result<Vec<usize>, HeaderError> {
+    fn dimensions(&self) -> Result<Vec<usize>, NiftiHeaderError> {
         let found = self.dim[0];
         let count = usize::try_from(found)
             .ok()
             .filter(|count| (1..=7).contains(count));
-        let count = count.ok_or(HeaderError::DimensionCount { found })?;
+        let count = count.ok_or(NiftiHeaderError::DimensionCount { found })?;
         (1..=count)
             .map(|axis| match usize::try_from(self.dim[axis]) {
                 Ok(length) if length > 0 => Ok(length),
-                _ => Err(HeaderError::AxisLength {
+                _ => Err(NiftiHeaderError::AxisLength {
                     axis,
                     found: self.dim[axis],
                 }),
@@ -212,25 +215,29 @@ impl RawFields {
             .collect()
     }
 
-    fn voxel_offset(&self, version: NiftiVersion, layout: NiftiLayout) -> Result<u64, HeaderError> {
+    fn voxel_offset(
+        &self,
+        version: NiftiVersion,
+        layout: NiftiLayout,
+    ) -> Result<u64, NiftiHeaderError> {
         let minimum = minimum_offset(version, layout);
         let found = self.vox_offset;
         // Beyond 2^53 not every whole number is an f64, and no file is that long.
         if found.fract() == 0.0 && found >= minimum as f64 && found <= (1_u64 << 53) as f64 {
             Ok(found as u64)
         } else {
-            Err(HeaderError::VoxelOffset { found, minimum })
+            Err(NiftiHeaderError::VoxelOffset { found, minimum })
         }
     }
 
-    fn scaling(&self) -> Result<Option<Scaling>, HeaderError> {
+    fn scaling(&self) -> Result<Option<IntensityScaling>, NiftiHeaderError> {
         let (slope, intercept) = (self.slope, self.intercept);
         if slope == 0.0 || !slope.is_finite() || (slope, intercept) == (1.0, 0.0) {
             Ok(None)
         } else if intercept.is_finite() {
-            Ok(Some(Scaling { slope, intercept }))
+            Ok(Some(IntensityScaling { slope, intercept }))
         } else {
-            Err(HeaderError::Intercept { slope, intercept })
+            Err(NiftiHeaderError::Intercept { slope, intercept })
         }
     }
 
@@ -256,8 +263,8 @@ impl RawFields {
 }
 
 /// The type of a code of the standard.
-fn data_type(code: NiftiType) -> Result<DataType, HeaderError> {
-    let unsupported = |name| Err(HeaderError::UnsupportedDataType { name });
+fn data_type(code: NiftiType) -> Result<DataType, NiftiHeaderError> {
+    let unsupported = |name| Err(NiftiHeaderError::UnsupportedDataType { name });
     match code {
         NiftiType::Uint8 => Ok(DataType::U8),
         NiftiType::Int8 => Ok(DataType::I8),

@@ -3,9 +3,9 @@
 use ::nifti::XForm;
 use vesal_volume::{Affine, Geometry};
 
-use crate::image::header::{ByteOrder, DataType, Scaling, VolumeHeader};
+use crate::image::header::{ByteOrder, DataType, IntensityScaling, VolumeHeader};
 use crate::nifti::affine_source::AffineSource;
-use crate::nifti::error::HeaderError;
+use crate::nifti::error::NiftiHeaderError;
 use crate::nifti::magic::{NiftiLayout, NiftiVersion, minimum_offset};
 
 /// Largest distance between voxels by sform and by qform that says nothing, in voxels of the finest axis.
@@ -13,7 +13,7 @@ const FORMS_TOLERANCE_VOXELS: f64 = 0.5;
 
 /// What a checked NIfTI header states.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Header {
+pub struct NiftiVolumeHeader {
     /// Edition of the format.
     pub version: NiftiVersion,
     /// Where the voxels are.
@@ -34,20 +34,20 @@ pub struct Header {
     /// Which world the affine leads to; unknown if it comes from `pixdim`.
     pub space: XForm,
     /// How stored numbers become values; `None` if they are the values.
-    pub scaling: Option<Scaling>,
+    pub scaling: Option<IntensityScaling>,
     /// Where the voxels start in their (decompressed) file.
     pub voxel_offset: u64,
     /// Bytes of all stored voxels (decompressed).
     pub voxel_bytes: u64,
 }
 
-impl Header {
+impl NiftiVolumeHeader {
     /// The same header for voxels that follow it in its own file.
-    pub(super) fn into_single(self) -> Result<Self, HeaderError> {
+    pub(super) fn into_single(self) -> Result<Self, NiftiHeaderError> {
         let layout = NiftiLayout::Single;
         let minimum = minimum_offset(self.version, layout);
         if self.voxel_offset < minimum {
-            return Err(HeaderError::VoxelOffset {
+            return Err(NiftiHeaderError::VoxelOffset {
                 found: self.voxel_offset as f64,
                 minimum,
             });

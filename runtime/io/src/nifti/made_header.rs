@@ -5,7 +5,7 @@ use vesal_volume::Affine;
 
 use crate::image::affine::check;
 use crate::nifti::affine;
-use crate::nifti::error::WriteError;
+use crate::nifti::error::NiftiWriteError;
 use crate::nifti::write_options::WriteOptions;
 
 /// Where the voxels start: after the header and four bytes that announce no extensions.
@@ -16,7 +16,7 @@ pub(super) fn volume_header(
     [channels, x, y, z]: [usize; 4],
     affine: &Affine,
     options: &WriteOptions,
-) -> Result<NiftiHeader, WriteError> {
+) -> Result<NiftiHeader, NiftiWriteError> {
     let all = [x, y, z, channels];
     let shape = if channels == 1 { &all[..3] } else { &all[..] };
     header(shape, affine, NiftiType::Float32, options)
@@ -28,14 +28,14 @@ pub(super) fn header(
     affine: &Affine,
     data_type: NiftiType,
     options: &WriteOptions,
-) -> Result<NiftiHeader, WriteError> {
+) -> Result<NiftiHeader, NiftiWriteError> {
     let mut dim = [1; 8];
     dim[0] = shape.len() as u16;
     for (axis, &found) in shape.iter().enumerate() {
         match u16::try_from(found) {
             Ok(length @ 1..=0x7fff) => dim[axis + 1] = length,
             _ => {
-                return Err(WriteError::AxisLength {
+                return Err(NiftiWriteError::AxisLength {
                     axis,
                     found,
                     shape: shape.to_vec(),
@@ -46,7 +46,7 @@ pub(super) fn header(
     let rows = affine.0.map(|row| row.map(|entry| entry as f32));
     // Checked as a reader will find it.
     let stored = Affine(rows.map(|row| row.map(f64::from)));
-    check(&stored).map_err(|defect| WriteError::Affine { defect })?;
+    check(&stored).map_err(|defect| NiftiWriteError::Affine { defect })?;
     let qform = affine::qform_of(&stored);
     let [quatern_b, quatern_c, quatern_d] = qform.quaternion.map(|part| part as f32);
     let [x_mm, y_mm, z_mm] = stored.spacing().map(|length| length as f32);

@@ -40,8 +40,8 @@ mod write_options;
 
 pub use ::nifti::XForm;
 pub use affine_source::AffineSource;
-pub use error::{HeaderError, NiftiError, WriteError};
-pub use header::Header;
+pub use error::{NiftiError, NiftiHeaderError, NiftiWriteError};
+pub use header::NiftiVolumeHeader;
 pub use magic::{NiftiLayout, NiftiVersion};
 pub use probability::ProbabilityFile;
 pub use read::read_header;

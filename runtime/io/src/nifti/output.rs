@@ -7,7 +7,7 @@ use ::nifti::NiftiHeader;
 use flate2::Compression;
 
 use crate::image::blocks::{VoxelBlock, VoxelLayout};
-use crate::nifti::error::{NiftiError, WriteError};
+use crate::nifti::error::{NiftiError, NiftiWriteError};
 use crate::nifti::gzip::{self, GzipMember};
 use crate::nifti::made_header::encode_header;
 use crate::nifti::name::split_extension;
@@ -117,6 +117,6 @@ pub(super) fn is_compressed(path: &Path) -> Result<bool, NiftiError> {
         .unwrap_or_default();
     match split_extension(&name) {
         Some((_, written, gzip)) if written.eq_ignore_ascii_case("nii") => Ok(gzip),
-        _ => Err(NiftiError::write(path)(WriteError::Name)),
+        _ => Err(NiftiError::write(path)(NiftiWriteError::Name)),
     }
 }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use vesal_volume::Affine;
 
 use crate::image::blocks::{self, VoxelBlock};
-use crate::nifti::error::{NiftiError, WriteError};
+use crate::nifti::error::{NiftiError, NiftiWriteError};
 use crate::nifti::made_header::volume_header;
 use crate::nifti::output::{NiftiOutput, is_compressed};
 use crate::nifti::write::REAL_LEVEL;
@@ -103,7 +103,7 @@ impl ProbabilityFile {
     /// voxel that several of them cover is that of the last one. Those that span the grid across the slab axis take
     /// the least time.
     ///
-    /// **Errors**: [`WriteError::Block`] if the block is not within the volume; [`AtomicError::Io`] if the disk is
+    /// **Errors**: [`NiftiWriteError::Block`] if the block is not within the volume; [`AtomicError::Io`] if the disk is
     /// full or refuses.
     pub fn write(&self, start: [usize; 3], block: ArrayView4<'_, f32>) -> Result<(), NiftiError> {
         let (classes, x, y, z) = block.dim();
@@ -114,7 +114,7 @@ impl ProbabilityFile {
             end.is_some_and(|end| end <= grid[axis])
         };
         if classes != expected || !(0..3).all(fits) {
-            return Err(NiftiError::write(&self.path)(WriteError::Block {
+            return Err(NiftiError::write(&self.path)(NiftiWriteError::Block {
                 start,
                 block: Box::new([classes, x, y, z]),
                 shape: Box::new(self.shape),

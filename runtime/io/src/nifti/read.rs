@@ -6,7 +6,7 @@ use crate::image::error::ImageError;
 use crate::image::format::{OpenOptions, OpenedImage, Voxels};
 use crate::image::stream::FileBytes;
 use crate::nifti::error;
-use crate::nifti::header::Header;
+use crate::nifti::header::NiftiVolumeHeader;
 use crate::nifti::magic::{NIFTI2_BYTES, NiftiLayout};
 use crate::nifti::name::split_extension;
 
@@ -15,7 +15,7 @@ use crate::nifti::name::split_extension;
 /// Of a pair, either file may be named; the `.img` file need not exist if the `.hdr` is.
 ///
 /// **Errors**: as [`ImageFile::open`](crate::image::ImageFile::open).
-pub fn read_header(path: impl AsRef<Path>) -> Result<Header, ImageError> {
+pub fn read_header(path: impl AsRef<Path>) -> Result<NiftiVolumeHeader, ImageError> {
     read(path.as_ref(), OpenOptions::default()).map(|(header, ..)| header)
 }
 
@@ -47,10 +47,13 @@ pub(super) fn open(path: &Path, options: OpenOptions) -> Result<OpenedImage, Ima
 }
 
 /// The header, the file that holds it, and that file opened.
-fn read(path: &Path, options: OpenOptions) -> Result<(Header, PathBuf, FileBytes), ImageError> {
+fn read(
+    path: &Path,
+    options: OpenOptions,
+) -> Result<(NiftiVolumeHeader, PathBuf, FileBytes), ImageError> {
     let header_path = header_half(path)?;
     let source = FileBytes::open(&header_path, NIFTI2_BYTES)?;
-    let mut header = Header::decode_believing(&source.head, options.believe)
+    let mut header = NiftiVolumeHeader::decode_believing(&source.head, options.believe)
         .map_err(error::header(&header_path))?;
     // Some tools write the magic of a pair into `.nii` files; no other file could hold their voxels.
     if header.layout == NiftiLayout::Pair && extension(&header_path).as_deref() == Some("nii") {

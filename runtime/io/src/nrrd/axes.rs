@@ -4,7 +4,7 @@ use ::nifti::XForm;
 use vesal_volume::{Affine, Geometry};
 
 use super::error::NrrdError;
-use super::lines::{Field, Lines};
+use super::lines::{Field, HeaderLines};
 use super::value::{per_axis, to_ras, unit_mm, vector, wrong};
 use crate::image::affine::check;
 
@@ -34,7 +34,7 @@ enum Axis {
 }
 
 impl Axes {
-    pub fn of(lines: &Lines) -> Result<Self, NrrdError> {
+    pub fn of(lines: &HeaderLines) -> Result<Self, NrrdError> {
         let sizes = sizes(lines)?;
         let axes = axes(lines, sizes.len())?;
         let entries = |axis: usize| sizes[axis];
@@ -93,7 +93,7 @@ impl Axes {
     }
 }
 
-fn sizes(lines: &Lines) -> Result<Vec<usize>, NrrdError> {
+fn sizes(lines: &HeaderLines) -> Result<Vec<usize>, NrrdError> {
     let text = lines.required(Field::Dimension)?;
     let dimension: Option<usize> = text.parse().ok();
     let dimension = dimension.filter(|dimension| (1..=DIMENSION_MAX).contains(dimension));
@@ -111,7 +111,7 @@ fn sizes(lines: &Lines) -> Result<Vec<usize>, NrrdError> {
 }
 
 /// What each axis is for: by `space directions`, else by `kinds`, else three axes are those in space.
-fn axes(lines: &Lines, dimension: usize) -> Result<Vec<Axis>, NrrdError> {
+fn axes(lines: &HeaderLines, dimension: usize) -> Result<Vec<Axis>, NrrdError> {
     let kinds = lines
         .get(Field::Kinds)
         .map(|text| per_axis(Field::Kinds, text, dimension, kind))
@@ -176,7 +176,7 @@ fn kind(word: &str) -> Result<Option<Axis>, NrrdError> {
 }
 
 /// The affine of stated directions, in RAS mm.
-fn placed(lines: &Lines, steps: [[f64; 3]; 3]) -> Result<Affine, NrrdError> {
+fn placed(lines: &HeaderLines, steps: [[f64; 3]; 3]) -> Result<Affine, NrrdError> {
     let signs = to_ras(lines.get(Field::Space))?;
     let mut factors = signs;
     if let Some(text) = lines.get(Field::SpaceUnits) {
@@ -197,7 +197,11 @@ fn placed(lines: &Lines, steps: [[f64; 3]; 3]) -> Result<Affine, NrrdError> {
 }
 
 /// The affine of a grid of which nothing but the size of its voxels is known; not even that counts as 1 mm.
-fn unplaced(lines: &Lines, in_space: &[usize], dimension: usize) -> Result<Affine, NrrdError> {
+fn unplaced(
+    lines: &HeaderLines,
+    in_space: &[usize],
+    dimension: usize,
+) -> Result<Affine, NrrdError> {
     let spacings = match lines.get(Field::Spacings) {
         None => vec![1.0; dimension],
         Some(text) => per_axis(Field::Spacings, text, dimension, |word| {

@@ -5,8 +5,8 @@ use std::io::{BufRead, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::error::NAME;
-use super::header::{Header, Skip};
-use super::lines::{Lines, LinesError};
+use super::header::{NrrdHeader, Skip};
+use super::lines::{HeaderLines, LinesError};
 use super::names::data_files;
 use super::text::TextVoxels;
 use super::value::DataEncoding;
@@ -20,15 +20,15 @@ use crate::image::stream::{FileBytes, open_regular};
 pub(super) fn open(path: &Path, _: OpenOptions) -> Result<OpenedImage, ImageError> {
     let (mut file, _) = open_regular(path)?;
     let failed = || ImageError::header(path, NAME);
-    let lines = Lines::read(&mut file).map_err(|error| match error {
+    let lines = HeaderLines::read(&mut file).map_err(|error| match error {
         LinesError::Io(reason) => ImageError::io(path)(reason),
         LinesError::Rule(rule) => failed()(rule),
     })?;
-    let Header {
+    let NrrdHeader {
         image,
         encoding,
         skip,
-    } = Header::of(&lines).map_err(failed())?;
+    } = NrrdHeader::of(&lines).map_err(failed())?;
     let parts = data_files(&lines, path, &image.dimensions).map_err(failed())?;
     let (files, start) = match parts {
         Some(files) => (files, 0),

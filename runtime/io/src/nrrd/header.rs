@@ -2,7 +2,7 @@
 
 use super::axes::Axes;
 use super::error::NrrdError;
-use super::lines::{Field, Lines};
+use super::lines::{Field, HeaderLines};
 use super::value::{DataEncoding, byte_order, data_type, encoding, whole};
 use crate::image::header::{ByteOrder, VolumeHeader};
 
@@ -17,14 +17,14 @@ pub(super) struct Skip {
 
 /// What a checked header states.
 #[derive(Debug)]
-pub(super) struct Header {
+pub(super) struct NrrdHeader {
     pub image: VolumeHeader,
     pub encoding: DataEncoding,
     pub skip: Skip,
 }
 
-impl Header {
-    pub fn of(lines: &Lines) -> Result<Self, NrrdError> {
+impl NrrdHeader {
+    pub fn of(lines: &HeaderLines) -> Result<Self, NrrdError> {
         let data_type = data_type(lines.required(Field::Type)?)?;
         let encoding = encoding(lines.required(Field::Encoding)?)?;
         let axes = Axes::of(lines)?;

@@ -75,7 +75,7 @@ impl Field {
 
 /// A header, split into fields.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(super) struct HeaderLines {
     fields: BTreeMap<Field, String>,
     /// Lines after `data file: LIST`.
     pub files: Vec<String>,
@@ -95,7 +95,7 @@ impl From<NrrdError> for LinesError {
     }
 }
 
-impl Lines {
+impl HeaderLines {
     /// Reads up to the empty line that ends a header, or to the end of the file.
     pub fn read(file: &mut BufReader<File>) -> Result<Self, LinesError> {
         let mut lines = Self::default();

@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::error::{NrrdError, shown};
-use super::lines::{Field, Lines};
+use super::lines::{Field, HeaderLines};
 use super::value::wrong;
 
 /// Most files that a pattern may number.
@@ -19,7 +19,7 @@ const EXPECTED: &str = "a file, `LIST`, or a name with one `%d` and its first an
 ///
 /// **Errors**: a name leads out of the folder of the header; there are not as many as `sizes` tell.
 pub(super) fn data_files(
-    lines: &Lines,
+    lines: &HeaderLines,
     header: &Path,
     sizes: &[usize],
 ) -> Result<Option<Vec<PathBuf>>, NrrdError> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use vesal_io::dicom::{Instance, Policy, read_structure_references, read_structures, scan};
-use vesal_io::image::{ImageFile, Limits, OpenOptions, read_header};
+use vesal_io::image::{ImageFile, OpenOptions, ReadLimits, read_header};
 use vesal_io::sniff::{Content, sniff};
 
 use cost::{Cost, cost, excess};
@@ -106,7 +106,7 @@ fn looked(path: &Path) -> Vec<String> {
             Err(error) => told.push(error.to_string()),
         }
         if let Err(error) = ImageFile::open(path, OpenOptions::default())
-            .and_then(|file| file.intensities(&Limits::default()))
+            .and_then(|file| file.intensities(&ReadLimits::default()))
         {
             told.push(error.to_string());
         }

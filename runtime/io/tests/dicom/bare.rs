@@ -5,7 +5,7 @@ use std::fs;
 use crate::dicom_files::reading::*;
 use crate::dicom_files::*;
 use tempfile::tempdir;
-use vesal_io::dicom::{Grade, HeaderError, Policy, SkipReason, scan};
+use vesal_io::dicom::{DicomHeaderError, Grade, Policy, SkipReason, scan};
 use vesal_io::sniff::{Content, sniff, sniff_bytes};
 
 #[test]
@@ -47,9 +47,9 @@ fn a_bare_data_set_cut_off_anywhere_or_damaged_gives_reasons() {
                         | SkipReason::NotDicom
                         | SkipReason::NoPixels
                         | SkipReason::Defect(
-                            HeaderError::Truncated { .. }
-                                | HeaderError::Missing { .. }
-                                | HeaderError::PixelBytes { .. }
+                            DicomHeaderError::Truncated { .. }
+                                | DicomHeaderError::Missing { .. }
+                                | DicomHeaderError::PixelBytes { .. }
                         )
                 ),
                 "{syntax} {length}: {}",
@@ -77,7 +77,7 @@ fn compressed_pixels_need_file_meta_information() {
     let found = look(&path);
     assert!(matches!(
         found.skipped[0].reason,
-        SkipReason::Defect(HeaderError::PixelBytes { found: 0, .. })
+        SkipReason::Defect(DicomHeaderError::PixelBytes { found: 0, .. })
     ));
 }
 

@@ -172,7 +172,7 @@ fn dcm2niix_reads_the_same_volumes() {
         let theirs = image::read_volume(out.path().join("found.nii")).unwrap();
         let scan = scan(&[&folder]).unwrap();
         let assessment = scan.stacks[0].assess(Policy::Strict).unwrap();
-        let ours = assessment.read(&image::Limits::default()).unwrap();
+        let ours = assessment.read(&image::ReadLimits::default()).unwrap();
         let [ours, theirs] =
             [ours, theirs].map(|volume| reorient_volume(volume, Orientation::RAS).unwrap().0);
         assert_eq!(ours.data, theirs.data, "{}", folder.display());

@@ -4,7 +4,7 @@ use crate::dicom_files::reading::*;
 use crate::dicom_files::*;
 use tempfile::tempdir;
 use vesal_io::dicom::{DicomError, PixelError, Policy};
-use vesal_io::image::Limits;
+use vesal_io::image::ReadLimits;
 
 const COLUMNS_HERE: usize = 19;
 const ROWS_HERE: usize = 13;
@@ -77,7 +77,7 @@ impl Frame {
         save(folder.path(), "frame", &self.file(bytes));
         let found = look(folder.path());
         let assessment = assess(&found.stacks[0], Policy::Strict);
-        let volume = assessment.read(&Limits::default())?;
+        let volume = assessment.read(&ReadLimits::default())?;
         let data = &volume.data;
         let places = (0..ROWS_HERE).flat_map(|y| (0..COLUMNS_HERE).map(move |x| (x, y)));
         Ok(places.map(|(x, y)| data[[0, x, y, 0]]).collect())

@@ -6,7 +6,7 @@ use std::fs;
 use crate::dicom_files::reading::reasons;
 use crate::dicom_files::*;
 use tempfile::tempdir;
-use vesal_io::dicom::{HeaderError, SkipReason, scan};
+use vesal_io::dicom::{DicomHeaderError, SkipReason, scan};
 
 #[test]
 fn files_cut_off_anywhere_give_reasons() {
@@ -32,10 +32,10 @@ fn files_cut_off_anywhere_give_reasons() {
                         | SkipReason::NoPixels
                         | SkipReason::Class { .. }
                         | SkipReason::Defect(
-                            HeaderError::Truncated { .. }
-                                | HeaderError::Deflate { .. }
-                                | HeaderError::Missing { .. }
-                                | HeaderError::PixelBytes { .. }
+                            DicomHeaderError::Truncated { .. }
+                                | DicomHeaderError::Deflate { .. }
+                                | DicomHeaderError::Missing { .. }
+                                | DicomHeaderError::PixelBytes { .. }
                         )
                 ),
                 "{syntax} {length}: {}",

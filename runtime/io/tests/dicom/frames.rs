@@ -3,10 +3,10 @@
 use crate::dicom_files::*;
 use tempfile::tempdir;
 use vesal_io::dicom::{
-    DicomError, DicomScan, DistinguishingKey, Grade, HeaderError, PixelError, Policy, SkipReason,
-    scan,
+    DicomError, DicomHeaderError, DicomScan, DistinguishingKey, Grade, PixelError, Policy,
+    SkipReason, scan,
 };
-use vesal_io::image::Limits;
+use vesal_io::image::ReadLimits;
 use vesal_volume::Volume;
 
 fn item(group: u16, element: u16, content: Elements) -> Elements {
@@ -72,7 +72,7 @@ fn look(bytes: &[u8]) -> (tempfile::TempDir, DicomScan) {
 fn volume(found: &DicomScan, stack: usize) -> Result<Volume, DicomError> {
     let assessment = found.stacks[stack].assess(Policy::Strict).unwrap();
     assert_eq!(assessment.grade(), Grade::Ok);
-    assessment.read(&Limits::default())
+    assessment.read(&ReadLimits::default())
 }
 
 /// Three slices whose frames are in no order.
@@ -207,7 +207,7 @@ fn frames_and_functional_groups_have_to_agree() {
         assert!(
             matches!(
                 reason,
-                SkipReason::Defect(HeaderError::FunctionalGroups { .. })
+                SkipReason::Defect(DicomHeaderError::FunctionalGroups { .. })
             ),
             "{reason}"
         );

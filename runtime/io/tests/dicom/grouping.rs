@@ -4,7 +4,7 @@ use crate::dicom_files::reading::*;
 use crate::dicom_files::*;
 use tempfile::tempdir;
 use vesal_io::dicom::{
-    DicomError, DistinguishingKey, Grade, HeaderError, Policy, SkipReason, StackFinding, scan,
+    DicomError, DicomHeaderError, DistinguishingKey, Grade, Policy, SkipReason, StackFinding, scan,
 };
 
 #[test]
@@ -177,15 +177,15 @@ fn unusable_headers_name_the_attribute() {
         assert_eq!(defect(&image).to_string(), message);
     }
     let high = defect(&image().short(STORED, 12).short(HIGH_BIT, 10));
-    assert!(matches!(high, HeaderError::Range { .. }), "{high}");
+    assert!(matches!(high, DicomHeaderError::Range { .. }), "{high}");
     let real = image().value((0x7fe0, 0x0008), b"OF", Value::Bytes(vec![0; 24]));
-    assert_eq!(defect(&real.without(PIXELS)), HeaderError::RealPixels);
+    assert_eq!(defect(&real.without(PIXELS)), DicomHeaderError::RealPixels);
     let folder = tempdir().unwrap();
     save(folder.path(), "a", &image().file("1.2.840.10008.1.2.4.201"));
     let found = look(folder.path());
     assert!(matches!(
         &found.skipped[0].reason,
-        SkipReason::Defect(HeaderError::Syntax { .. })
+        SkipReason::Defect(DicomHeaderError::Syntax { .. })
     ));
 }
 

@@ -3,8 +3,8 @@
 use crate::dicom_files::reading::*;
 use crate::dicom_files::*;
 use tempfile::tempdir;
-use vesal_io::dicom::{Grade, HeaderError, Policy, SkipReason, StackFinding};
-use vesal_io::image::Limits;
+use vesal_io::dicom::{DicomHeaderError, Grade, Policy, SkipReason, StackFinding};
+use vesal_io::image::ReadLimits;
 
 #[test]
 fn files_of_different_patients_are_refused() {
@@ -55,7 +55,7 @@ fn padding_makes_no_other_patient() {
     let (_folder, found) = folder(&images);
     assert!(matches!(
         found.skipped[0].reason,
-        SkipReason::Defect(HeaderError::LongValue { found: 65_536, .. })
+        SkipReason::Defect(DicomHeaderError::LongValue { found: 65_536, .. })
     ));
     images[2] = series(4)[2].clone();
     let nobody = |image: Elements| image.without(PATIENT_NAME).without(PATIENT_ID);
@@ -88,7 +88,7 @@ fn the_same_bytes_in_another_order_are_other_content() {
         let folder = tempdir().unwrap();
         save(folder.path(), "a", &slice.file(syntax));
         let assessment = assess(&look(folder.path()).stacks[0], Policy::Strict);
-        let read = assessment.read_with_content(&Limits::default());
+        let read = assessment.read_with_content(&ReadLimits::default());
         read.unwrap().1
     };
     let little = content(0x0102, EXPLICIT);

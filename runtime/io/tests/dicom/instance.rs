@@ -5,9 +5,9 @@ use crate::dicom_files::{
     Value, head, image, save, with_meta,
 };
 use tempfile::tempdir;
-use vesal_io::dicom::{HeaderError, IMAGE_CLASSES, Instance, meta_information};
+use vesal_io::dicom::{DicomHeaderError, IMAGE_CLASSES, Instance, meta_information};
 
-fn read(elements: &Elements, syntax: &str) -> Result<Instance, HeaderError> {
+fn read(elements: &Elements, syntax: &str) -> Result<Instance, DicomHeaderError> {
     let folder = tempdir().unwrap();
     Instance::read(&save(folder.path(), "a.dcm", &elements.file(syntax)))
 }
@@ -38,19 +38,19 @@ fn uids_are_read_in_every_encoding() {
 fn what_is_cut_or_lacks_a_uid_is_refused() {
     assert!(matches!(
         read(&image().without(SERIES), EXPLICIT),
-        Err(HeaderError::Missing { tag }) if tag.to_string() == "Series Instance UID (0020,000E)"
+        Err(DicomHeaderError::Missing { tag }) if tag.to_string() == "Series Instance UID (0020,000E)"
     ));
     assert!(matches!(
         read(&image().text(SERIES, b"UI", "DOE^JOHN"), EXPLICIT),
-        Err(HeaderError::Malformed { .. })
+        Err(DicomHeaderError::Malformed { .. })
     ));
     assert!(matches!(
         read(&image().text(SOP_CLASS, b"UI", ""), EXPLICIT),
-        Err(HeaderError::Missing { .. })
+        Err(DicomHeaderError::Missing { .. })
     ));
     assert!(matches!(
         read(&image(), "1.2.840.10008.1.2.4.110"),
-        Err(HeaderError::Syntax { .. })
+        Err(DicomHeaderError::Syntax { .. })
     ));
     let folder = tempdir().unwrap();
     let whole = image().file(EXPLICIT);
@@ -92,7 +92,7 @@ fn reading_ends_when_it_is_wanted_no_more() {
         assert!(Instance::read(&path).is_ok(), "{syntax}");
         assert_eq!(
             Instance::read_within(&path, &|| false),
-            Err(HeaderError::Stopped)
+            Err(DicomHeaderError::Stopped)
         );
         let questions = std::cell::Cell::new(0);
         let goes_on = || {
@@ -101,7 +101,7 @@ fn reading_ends_when_it_is_wanted_no_more() {
         };
         assert_eq!(
             Instance::read_within(&path, &goes_on),
-            Err(HeaderError::Stopped)
+            Err(DicomHeaderError::Stopped)
         );
         asked += questions.get();
     }
@@ -129,7 +129,7 @@ fn meta_information_counts_as_far_as_it_says_alone() {
     for head in [with_length(meta_bytes, EXPLICIT), head(EXPLICIT)] {
         let bytes = [head, other.clone(), data_set.clone()].concat();
         assert!(
-            matches!(read(&bytes), Err(HeaderError::Stray { tag, .. }) if tag.to_string().contains("0002,0010")),
+            matches!(read(&bytes), Err(DicomHeaderError::Stray { tag, .. }) if tag.to_string().contains("0002,0010")),
         );
     }
     // Anywhere else in the data set.
@@ -142,9 +142,12 @@ fn meta_information_counts_as_far_as_it_says_alone() {
     ];
     assert!(matches!(
         read(&late_without_pixels.concat()),
-        Err(HeaderError::Stray { .. })
+        Err(DicomHeaderError::Stray { .. })
     ));
     // A length that ends within an element.
     let short = [with_length(meta_bytes - 2, EXPLICIT), data_set].concat();
-    assert!(matches!(read(&short), Err(HeaderError::Overrun { .. })));
+    assert!(matches!(
+        read(&short),
+        Err(DicomHeaderError::Overrun { .. })
+    ));
 }

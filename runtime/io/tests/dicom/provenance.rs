@@ -12,7 +12,7 @@ use vesal_io::dicom::write::{
     ResultOptions, SegmentationType, SegmentedMap, SourceImages, UidKey, write_segmentation,
 };
 use vesal_io::dicom::{Assessment, DicomError, Policy, Stack, patients, scan};
-use vesal_io::image::Limits;
+use vesal_io::image::ReadLimits;
 use vesal_volume::{Geometry, LabelMap};
 
 const SHAPE: [u16; 3] = [6, 5, 4];
@@ -325,7 +325,9 @@ fn no_result_is_made_of_two_patients() {
     let series = Series::oblique(SHAPE);
     series.save(folder.path());
     let (_, assessment) = assessed(folder.path(), Policy::Strict);
-    let (_, content) = assessment.read_with_content(&Limits::default()).unwrap();
+    let (_, content) = assessment
+        .read_with_content(&ReadLimits::default())
+        .unwrap();
     std::fs::remove_dir_all(folder.path()).unwrap();
     std::fs::create_dir(folder.path()).unwrap();
     let mut replaced = series;

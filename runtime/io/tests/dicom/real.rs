@@ -7,7 +7,7 @@ use crate::synthetic::shared_data;
 use vesal_io::dicom::{
     Assessment, DicomScan, Grade, Policy, SkipReason, StackFinding, read_structures, scan,
 };
-use vesal_io::image::{self, Limits};
+use vesal_io::image::{self, ReadLimits};
 use vesal_volume::{LabelMap, Volume};
 
 /// The only stack of a scan, under the strict policy.
@@ -18,7 +18,7 @@ fn only(scan: &DicomScan) -> Assessment {
 
 fn read(folder: &Path) -> (Assessment, Volume) {
     let assessment = only(&scan(&[folder]).unwrap());
-    let volume = assessment.read(&Limits::default()).unwrap();
+    let volume = assessment.read(&ReadLimits::default()).unwrap();
     assert_eq!(assessment.geometry(), Some(volume.geometry()));
     (assessment, volume)
 }

@@ -5,7 +5,7 @@ use crate::dicom_files::structures::{contour, structure_set};
 use crate::dicom_files::*;
 use tempfile::tempdir;
 use vesal_io::dicom::{
-    DicomError, HeaderError, StructureError, Structures, read_structure_references,
+    DicomError, DicomHeaderError, StructureError, Structures, read_structure_references,
     read_structures, scan,
 };
 use vesal_volume::{Affine, Geometry};
@@ -119,13 +119,19 @@ fn unusable_sets_are_refused() {
     for data in ["", "1\\2", "1\\2\\x", "1\\2\\inf"] {
         let bad = set(vec![text.clone().text((0x3006, 0x0050), b"DS", data)]);
         assert!(
-            matches!(header(&bad), HeaderError::Malformed { .. }),
+            matches!(header(&bad), DicomHeaderError::Malformed { .. }),
             "{data}"
         );
     }
-    assert!(matches!(header(&image()), HeaderError::Malformed { .. }));
+    assert!(matches!(
+        header(&image()),
+        DicomHeaderError::Malformed { .. }
+    ));
     let nameless = set(vec![]).value((0x3006, 0x0020), b"SQ", Value::Items(vec![]));
-    assert!(matches!(header(&nameless), HeaderError::Malformed { .. }));
+    assert!(matches!(
+        header(&nameless),
+        DicomHeaderError::Malformed { .. }
+    ));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::dicom_files::reading::*;
 use crate::dicom_files::structures::structure_set;
 use crate::dicom_files::*;
 use tempfile::tempdir;
-use vesal_io::dicom::{HeaderError, Policy, read_structures};
+use vesal_io::dicom::{DicomHeaderError, Policy, read_structures};
 
 const CHARACTER_SET: Tag = (0x0008, 0x0005);
 const DESCRIPTION: Tag = (0x0008, 0x103e);
@@ -108,7 +108,11 @@ fn a_mosaic_shows_in_image_type_and_frame_type() {
             .text(IMAGE_TYPE, b"CS", image_type)
             .value(SHARED, b"SQ", Value::Items(vec![of(shared)]))
             .value(PER_FRAME, b"SQ", Value::Items(vec![of(own)]));
-        assert_eq!(defect(&image), HeaderError::Mosaic, "{shared:?} {own:?}");
+        assert_eq!(
+            defect(&image),
+            DicomHeaderError::Mosaic,
+            "{shared:?} {own:?}"
+        );
     }
 }
 
@@ -116,7 +120,7 @@ fn a_mosaic_shows_in_image_type_and_frame_type() {
 fn a_mosaic_is_no_slice() {
     let mosaic = image().text(IMAGE_TYPE, b"CS", "ORIGINAL\\PRIMARY\\M\\ND\\MOSAIC");
     let reason = defect(&mosaic);
-    assert_eq!(reason, HeaderError::Mosaic);
+    assert_eq!(reason, DicomHeaderError::Mosaic);
     assert!(
         reason
             .hint()

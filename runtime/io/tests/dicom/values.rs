@@ -4,7 +4,7 @@ use crate::dicom_files::reading::*;
 use crate::dicom_files::*;
 use tempfile::tempdir;
 use vesal_io::dicom::{DicomError, Policy};
-use vesal_io::image::Limits;
+use vesal_io::image::ReadLimits;
 
 #[test]
 fn every_slice_has_its_own_scale() {
@@ -97,7 +97,7 @@ fn limits_hold_before_memory_is_taken() {
     let (_folder, found) = folder(&series(4));
     let assessment = assess(&found.stacks[0], Policy::Strict);
     let error = assessment
-        .read(&Limits {
+        .read(&ReadLimits {
             max_voxel_bytes: 95,
         })
         .unwrap_err();

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use tempfile::{TempDir, tempdir};
 use vesal_io::dicom::{
-    Assessment, DicomError, DicomScan, Grade, HeaderError, Policy, SkipReason, Stack, StackFinding,
-    scan,
+    Assessment, DicomError, DicomHeaderError, DicomScan, Grade, Policy, SkipReason, Stack,
+    StackFinding, scan,
 };
-use vesal_io::image::Limits;
+use vesal_io::image::ReadLimits;
 use vesal_volume::Volume;
 
 use super::*;
@@ -41,7 +41,7 @@ pub fn assess(stack: &Stack, policy: Policy) -> Assessment {
 }
 
 pub fn read(assessment: &Assessment) -> Volume {
-    let volume = assessment.read(&Limits::default()).unwrap();
+    let volume = assessment.read(&ReadLimits::default()).unwrap();
     assert_eq!(assessment.geometry(), Some(volume.geometry()));
     volume
 }
@@ -63,7 +63,7 @@ pub fn refusal(images: &[Elements], policy: Policy) -> StackFinding {
     let (_folder, found) = folder(images);
     assert_eq!(found.stacks.len(), 1);
     let assessment = assess(&found.stacks[0], policy);
-    let error = assessment.read(&Limits::default()).unwrap_err();
+    let error = assessment.read(&ReadLimits::default()).unwrap_err();
     assert!(matches!(error, DicomError::Refused { .. }), "{error}");
     assert!(error.to_string().starts_with("series 1.2.1 is refused: "));
     assessment.refusal().unwrap().clone()
@@ -90,7 +90,7 @@ pub fn skipped(image: &Elements) -> SkipReason {
     found.skipped.remove(0).reason
 }
 
-pub fn defect(image: &Elements) -> HeaderError {
+pub fn defect(image: &Elements) -> DicomHeaderError {
     match skipped(image) {
         SkipReason::Defect(reason) => reason,
         other => panic!("{other}"),
@@ -108,7 +108,7 @@ pub fn reasons(path: &Path) -> Vec<String> {
     for stack in &found.stacks {
         let read = stack
             .assess(Policy::Resample)
-            .and_then(|assessment| assessment.read(&Limits::default()));
+            .and_then(|assessment| assessment.read(&ReadLimits::default()));
         if let Err(error) = read {
             reasons.push(error.to_string());
         }

@@ -3,13 +3,13 @@
 use crate::synthetic::{Fields, gzip, save};
 use proptest::prelude::*;
 use vesal_io::image::{
-    AffineDefect, ImageError, ImageFile, Limits, OpenOptions, read_channels, read_label_map,
+    AffineDefect, ImageError, ImageFile, OpenOptions, ReadLimits, read_channels, read_label_map,
     read_volume,
 };
-use vesal_io::nifti::{AffineSource, Header, HeaderError, read_header};
+use vesal_io::nifti::{AffineSource, NiftiHeaderError, NiftiVolumeHeader, read_header};
 
 /// The rule of the header that `bytes` break.
-fn header_error(bytes: &[u8]) -> HeaderError {
+fn header_error(bytes: &[u8]) -> NiftiHeaderError {
     let directory = tempfile::tempdir().unwrap();
     for bytes in [bytes.to_vec(), gzip(bytes)] {
         let path = save(directory.path(), "attack.nii", &bytes);
@@ -18,7 +18,7 @@ fn header_error(bytes: &[u8]) -> HeaderError {
         assert!(matches!(error, ImageError::Header { .. }), "{error}");
         assert!(matches!(read_header(path), Err(ImageError::Header { .. })));
     }
-    Header::decode(bytes).unwrap_err()
+    NiftiVolumeHeader::decode(bytes).unwrap_err()
 }
 
 fn both_versions(fields: Fields) -> [Fields; 2] {
@@ -28,7 +28,7 @@ fn both_versions(fields: Fields) -> [Fields; 2] {
 #[test]
 fn attack_empty_and_short_files() {
     for length in [0, 1, 4, 347] {
-        let expected = HeaderError::TooShort {
+        let expected = NiftiHeaderError::TooShort {
             found: length,
             expected: 348,
         };
@@ -37,12 +37,12 @@ fn attack_empty_and_short_files() {
     let cut = &Fields::default().version(2).header()[..539];
     assert_eq!(
         header_error(cut),
-        HeaderError::TooShort {
+        NiftiHeaderError::TooShort {
             found: 539,
             expected: 540
         }
     );
-    assert_eq!(header_error(&[0; 1000]), HeaderError::NotNifti);
+    assert_eq!(header_error(&[0; 1000]), NiftiHeaderError::NotNifti);
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn attack_analyze_header() {
         }
         .header();
         bytes[344..].fill(0);
-        assert_eq!(header_error(&bytes), HeaderError::Analyze);
+        assert_eq!(header_error(&bytes), NiftiHeaderError::Analyze);
     }
 }
 
@@ -63,7 +63,10 @@ fn attack_wrong_header_size() {
     for fields in both_versions(Fields::default()) {
         let mut bytes = fields.header();
         bytes[0] ^= 0xff;
-        assert!(matches!(header_error(&bytes), HeaderError::Size { .. }));
+        assert!(matches!(
+            header_error(&bytes),
+            NiftiHeaderError::Size { .. }
+        ));
     }
 }
 
@@ -73,7 +76,7 @@ fn attack_converted_line_endings() {
     bytes[8..12].copy_from_slice(b"\n\x1a\n\0");
     assert!(matches!(
         header_error(&bytes),
-        HeaderError::LineEndings { .. }
+        NiftiHeaderError::LineEndings { .. }
     ));
 }
 
@@ -88,7 +91,7 @@ fn attack_dimension_counts() {
                 fields.dim[0] = count;
                 assert_eq!(
                     header_error(&fields.header()),
-                    HeaderError::DimensionCount { found: count }
+                    NiftiHeaderError::DimensionCount { found: count }
                 );
             }
         }
@@ -103,7 +106,7 @@ fn attack_zero_and_negative_axes() {
                 fields.dim[axis] = found;
                 assert_eq!(
                     header_error(&fields.header()),
-                    HeaderError::AxisLength { axis, found }
+                    NiftiHeaderError::AxisLength { axis, found }
                 );
             }
         }
@@ -118,7 +121,7 @@ fn attack_dimensions_that_overflow() {
     };
     assert!(matches!(
         header_error(&nifti1.header()),
-        HeaderError::Overflow { .. }
+        NiftiHeaderError::Overflow { .. }
     ));
     let nifti2 = Fields {
         dim: vec![3, i64::MAX, i64::MAX, 2],
@@ -127,7 +130,7 @@ fn attack_dimensions_that_overflow() {
     .version(2);
     assert!(matches!(
         header_error(&nifti2.header()),
-        HeaderError::Overflow { .. }
+        NiftiHeaderError::Overflow { .. }
     ));
 }
 
@@ -140,7 +143,7 @@ fn attack_data_types() {
         }) {
             assert_eq!(
                 header_error(&fields.header()),
-                HeaderError::UnknownDataType { code }
+                NiftiHeaderError::UnknownDataType { code }
             );
         }
     }
@@ -151,7 +154,7 @@ fn attack_data_types() {
         }) {
             assert!(matches!(
                 header_error(&fields.header()),
-                HeaderError::UnsupportedDataType { .. }
+                NiftiHeaderError::UnsupportedDataType { .. }
             ));
         }
     }
@@ -176,7 +179,7 @@ fn attack_voxel_offsets() {
         };
         let error = header_error(&fields.header());
         assert!(
-            matches!(error, HeaderError::VoxelOffset { minimum: 352, .. }),
+            matches!(error, NiftiHeaderError::VoxelOffset { minimum: 352, .. }),
             "{error}"
         );
     }
@@ -188,7 +191,7 @@ fn attack_voxel_offsets() {
         };
         let error = header_error(&fields.header());
         assert!(
-            matches!(error, HeaderError::VoxelOffset { minimum: 544, .. }),
+            matches!(error, NiftiHeaderError::VoxelOffset { minimum: 544, .. }),
             "{error}"
         );
     }
@@ -199,7 +202,7 @@ fn attack_voxel_offsets() {
     };
     assert!(matches!(
         header_error(&pair.header()),
-        HeaderError::VoxelOffset { minimum: 0, .. }
+        NiftiHeaderError::VoxelOffset { minimum: 0, .. }
     ));
 }
 
@@ -238,7 +241,8 @@ fn attack_affines() {
     ];
     for (fields, expected) in defects {
         for fields in both_versions(fields) {
-            let HeaderError::Affine { from, defect, .. } = header_error(&fields.header()) else {
+            let NiftiHeaderError::Affine { from, defect, .. } = header_error(&fields.header())
+            else {
                 panic!("another error")
             };
             assert_eq!((from, defect), (AffineSource::Sform, expected));
@@ -250,7 +254,7 @@ fn attack_affines() {
             };
             assert!(matches!(
                 header_error(&fields.header()),
-                HeaderError::Affine {
+                NiftiHeaderError::Affine {
                     from: AffineSource::Sform,
                     ..
                 }
@@ -264,7 +268,7 @@ fn attack_affines() {
     .version(2);
     assert!(matches!(
         header_error(&overflowing.header()),
-        HeaderError::Affine { .. }
+        NiftiHeaderError::Affine { .. }
     ));
 }
 
@@ -291,7 +295,7 @@ fn attack_quaternions_and_spacings() {
             assert!(
                 matches!(
                     error,
-                    HeaderError::Affine {
+                    NiftiHeaderError::Affine {
                         from: AffineSource::Qform,
                         ..
                     }
@@ -309,7 +313,7 @@ fn attack_quaternions_and_spacings() {
     assert!(
         matches!(
             error,
-            HeaderError::Affine {
+            NiftiHeaderError::Affine {
                 from: AffineSource::Pixdim,
                 ..
             }
@@ -327,14 +331,14 @@ fn attack_intercept_without_a_finite_value() {
     }) {
         assert!(matches!(
             header_error(&fields.header()),
-            HeaderError::Intercept { .. }
+            NiftiHeaderError::Intercept { .. }
         ));
     }
 }
 
 fn read_every_way(bytes: &[u8]) {
     let directory = tempfile::tempdir().unwrap();
-    let limits = Limits {
+    let limits = ReadLimits {
         max_voxel_bytes: 1 << 20,
     };
     for (name, bytes) in [
@@ -348,7 +352,7 @@ fn read_every_way(bytes: &[u8]) {
         let _ = read_label_map(&path);
         let _ = read_channels(&path);
     }
-    let _ = Header::decode(bytes);
+    let _ = NiftiVolumeHeader::decode(bytes);
 }
 
 proptest! {

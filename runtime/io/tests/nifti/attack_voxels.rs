@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::synthetic::{Fields, gzip, save};
 use vesal_io::image::{
-    ImageError, ImageFile, Limits, OpenOptions, TRAILING_BYTES_MAX, VoxelError, read_header,
+    ImageError, ImageFile, OpenOptions, ReadLimits, TRAILING_BYTES_MAX, VoxelError, read_header,
     read_label_map, read_volume,
 };
 
@@ -122,7 +122,7 @@ fn attack_limit_is_the_callers() {
     );
     let read_within = |max_voxel_bytes| {
         let file = ImageFile::open(&path, OpenOptions::default()).unwrap();
-        file.volume(&Limits { max_voxel_bytes })
+        file.volume(&ReadLimits { max_voxel_bytes })
     };
     // 60 voxels are 240 bytes as f32, and 412 bytes of file.
     read_within(412).unwrap();

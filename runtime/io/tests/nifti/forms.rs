@@ -1,8 +1,8 @@
 //! Files whose sform and qform say different things.
 
 use crate::synthetic::{Fields, save};
-use vesal_io::image::{Believe, ImageError, ImageFile, Limits, OpenOptions, read_volume};
-use vesal_io::nifti::{AffineSource, HeaderError, WriteOptions, read_header, write_volume};
+use vesal_io::image::{Believe, ImageError, ImageFile, OpenOptions, ReadLimits, read_volume};
+use vesal_io::nifti::{AffineSource, NiftiHeaderError, WriteOptions, read_header, write_volume};
 
 /// Both forms, the qform turned by a quaternion and mirrored where `handedness` is -1.
 fn both(quaternion: [f64; 3], handedness: f64) -> Fields {
@@ -19,7 +19,7 @@ fn about_z(degrees: f64) -> [f64; 3] {
     [0.0, 0.0, (degrees / 2.0).to_radians().sin()]
 }
 
-fn contradiction(fields: &Fields) -> Option<HeaderError> {
+fn contradiction(fields: &Fields) -> Option<NiftiHeaderError> {
     let directory = tempfile::tempdir().unwrap();
     let path = save(directory.path(), "a.nii", &fields.single(&[0; 60]));
     match read_header(path) {
@@ -43,7 +43,7 @@ fn forms_that_turn_or_mirror_the_image_are_refused() {
             ([0.0, 1.0, 0.0], -1.0, true, true),
         ] {
             let fields = both(quaternion, handedness).version(version);
-            let Some(HeaderError::Forms {
+            let Some(NiftiHeaderError::Forms {
                 is_mirrored,
                 swaps_sides,
                 ..
@@ -114,7 +114,7 @@ fn who_is_believed_counts_and_is_written_in_both_forms() {
         )
         .unwrap();
         assert_eq!(opened.header().affine_source, source.to_string());
-        let volume = opened.volume(&Limits::default()).unwrap();
+        let volume = opened.volume(&ReadLimits::default()).unwrap();
         assert!((volume.affine.0[0][0] - first).abs() < 1e-6);
         let written = directory.path().join("b.nii");
         let options = WriteOptions {
@@ -148,7 +148,7 @@ fn intensities_are_those_of_all_frames() {
         .collect();
     let path = save(directory.path(), "a.nii", &fields.single(&bytes));
     let found = ImageFile::open(path, OpenOptions::default()).unwrap();
-    let found = found.intensities(&Limits::default()).unwrap();
+    let found = found.intensities(&ReadLimits::default()).unwrap();
     assert_eq!(
         (found.min, found.max, found.non_finite),
         (Some(1.0), Some(47.0), 2)

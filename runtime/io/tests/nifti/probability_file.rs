@@ -7,7 +7,7 @@ use ndarray::{Array4, s};
 use vesal_files::atomic::AtomicError;
 use vesal_io::Remarks;
 use vesal_io::image::read_channels;
-use vesal_io::nifti::{NiftiError, ProbabilityFile, WriteError, WriteOptions, write_volume};
+use vesal_io::nifti::{NiftiError, NiftiWriteError, ProbabilityFile, WriteOptions, write_volume};
 use vesal_volume::{Affine, Volume};
 
 const OPTIONS: WriteOptions = WriteOptions {
@@ -130,18 +130,21 @@ fn what_cannot_be_written_is_refused_before_any_work() {
         other => panic!("{other}"),
     };
     let shape = [2, 3, 4, 5];
-    assert_eq!(written(create("a.txt", shape, &affine())), WriteError::Name);
+    assert_eq!(
+        written(create("a.txt", shape, &affine())),
+        NiftiWriteError::Name
+    );
     let long = create("a.nii", [2, 3, 40_000, 5], &affine());
     assert!(matches!(
         written(long),
-        WriteError::AxisLength {
+        NiftiWriteError::AxisLength {
             axis: 1,
             found: 40_000,
             ..
         }
     ));
     let flat = create("a.nii", shape, &Affine([[0.0; 4]; 4]));
-    assert!(matches!(written(flat), WriteError::Affine { .. }));
+    assert!(matches!(written(flat), NiftiWriteError::Affine { .. }));
     let absent = create("absent/a.nii", shape, &affine());
     assert!(matches!(
         absent,
@@ -187,7 +190,7 @@ fn blocks_outside_of_the_volume_are_refused() {
             panic!("another rule");
         };
         let (classes, x, y, z) = block.dim();
-        let expected = WriteError::Block {
+        let expected = NiftiWriteError::Block {
             start,
             block: Box::new([classes, x, y, z]),
             shape: Box::new(shape),

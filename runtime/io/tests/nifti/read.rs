@@ -2,7 +2,7 @@
 
 use crate::synthetic::{Fields, gzip, save};
 use vesal_io::image::{
-    self, ByteOrder, ImageError, ImageFile, Limits, OpenOptions, VoxelError, read_channels,
+    self, ByteOrder, ImageError, ImageFile, OpenOptions, ReadLimits, VoxelError, read_channels,
     read_label_map, read_volume,
 };
 use vesal_io::nifti::{AffineSource, NiftiLayout, NiftiVersion, XForm, read_header};
@@ -482,7 +482,7 @@ fn voxels_that_are_not_finite_stay_and_are_counted() {
     assert_eq!(volume.data[[0, 2, 0, 0]], f32::NEG_INFINITY);
     let found = ImageFile::open(&path, OpenOptions::default())
         .unwrap()
-        .intensities(&Limits::default())
+        .intensities(&ReadLimits::default())
         .unwrap();
     assert_eq!(found.non_finite, 2);
     assert_eq!((found.min, found.max), (Some(1.0), Some(1.0)));

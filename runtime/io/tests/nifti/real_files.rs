@@ -7,7 +7,7 @@ use crate::synthetic::{self, shared_data};
 use vesal_io::image::{
     DataType, ImageError, VoxelError, case_name, read_channels, read_label_map, read_volume,
 };
-use vesal_io::nifti::{AffineSource, HeaderError, read_header};
+use vesal_io::nifti::{AffineSource, NiftiHeaderError, read_header};
 
 use vesal_volume::orientation::{Orientation, reorient_volume};
 
@@ -215,7 +215,7 @@ fn real_files_that_are_no_scalar_volumes_are_refused_by_rule() {
         assert!(
             matches!(
                 reason.downcast_ref(),
-                Some(HeaderError::UnsupportedDataType { .. })
+                Some(NiftiHeaderError::UnsupportedDataType { .. })
             ),
             "{error}"
         );

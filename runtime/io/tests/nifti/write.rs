@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use vesal_files::atomic::AtomicError;
 use vesal_io::image::{DataType, read_channels, read_label_map, read_volume};
 use vesal_io::nifti::{
-    AffineSource, NiftiError, WriteError, WriteOptions, XForm, read_header, write_label_map,
+    AffineSource, NiftiError, NiftiWriteError, WriteOptions, XForm, read_header, write_label_map,
     write_smallest, write_volume,
 };
 use vesal_volume::{Affine, LabelMap, Volume};
@@ -272,13 +272,13 @@ fn what_nifti_cannot_hold_is_refused_before_a_file_appears() {
             other => panic!("{other}"),
         }
     };
-    assert_eq!(refuse("a.img", label_map(1)), WriteError::Name);
-    assert_eq!(refuse("a", label_map(1)), WriteError::Name);
+    assert_eq!(refuse("a.img", label_map(1)), NiftiWriteError::Name);
+    assert_eq!(refuse("a", label_map(1)), NiftiWriteError::Name);
     let long = LabelMap {
         data: Array3::zeros((1, 32_768, 1)),
         affine: Affine::IDENTITY,
     };
-    let expected = WriteError::AxisLength {
+    let expected = NiftiWriteError::AxisLength {
         axis: 1,
         found: 32_768,
         shape: vec![1, 32_768, 1],
@@ -290,7 +290,7 @@ fn what_nifti_cannot_hold_is_refused_before_a_file_appears() {
     };
     assert!(matches!(
         refuse("a.nii", empty),
-        WriteError::AxisLength {
+        NiftiWriteError::AxisLength {
             axis: 2,
             found: 0,
             ..
@@ -301,7 +301,10 @@ fn what_nifti_cannot_hold_is_refused_before_a_file_appears() {
         for row in 0..3 {
             labels.affine.0[row][2] = entry;
         }
-        assert!(matches!(refuse("a.nii", labels), WriteError::Affine { .. }));
+        assert!(matches!(
+            refuse("a.nii", labels),
+            NiftiWriteError::Affine { .. }
+        ));
     }
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }

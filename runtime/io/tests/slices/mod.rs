@@ -15,7 +15,7 @@ use vesal_io::dicom::write::{
     SegmentedMap, SourceImages, write_report, write_segmentation, write_structures,
 };
 use vesal_io::dicom::{Assessment, ContentDigest, Policy, scan};
-use vesal_io::image::Limits;
+use vesal_io::image::ReadLimits;
 use vesal_volume::LabelMap;
 
 pub const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
@@ -253,7 +253,9 @@ pub fn source_of(assessment: &Assessment) -> SourceImages {
 
 /// What the slices of an assessment hold.
 pub fn content(assessment: &Assessment) -> ContentDigest {
-    let (_, content) = assessment.read_with_content(&Limits::default()).unwrap();
+    let (_, content) = assessment
+        .read_with_content(&ReadLimits::default())
+        .unwrap();
     content
 }
 

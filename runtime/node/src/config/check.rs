@@ -9,7 +9,7 @@ use crate::config::tables::{
     ServiceTable,
 };
 use crate::config::value::{
-    Checked, ae_title, count, count_up_to, duration, mebibytes, pause, seconds, time,
+    SettingResult, ae_title, count, count_up_to, duration, mebibytes, pause, seconds, time,
 };
 use crate::config::{
     Caller, Callers, Config, Http, Keep, NodeLimits, Peer, Retention, Retry, Service, ValueFault,
@@ -17,7 +17,7 @@ use crate::config::{
 use crate::queue::is_digest;
 
 impl ConfigTables {
-    pub fn check(self, folder: &Path) -> Checked<Config> {
+    pub fn check(self, folder: &Path) -> SettingResult<Config> {
         let destinations = peers::destinations(self.destination, folder)?;
         let keep = self.retention.keep;
         let services = services(self.service, folder, &destinations, keep)?;
@@ -41,7 +41,7 @@ impl ConfigTables {
 }
 
 impl HttpTable {
-    fn check(self) -> Checked<Option<Http>> {
+    fn check(self) -> SettingResult<Option<Http>> {
         if self.host_names.iter().any(|name| name.trim().is_empty()) {
             let expected = "host names";
             return Err(("http.host_names".to_owned(), ValueFault::Empty { expected }));
@@ -55,7 +55,7 @@ impl HttpTable {
 }
 
 impl LimitsTable {
-    fn check(self) -> Checked<NodeLimits> {
+    fn check(self) -> SettingResult<NodeLimits> {
         if !(self.disk_share > 0.0 && self.disk_share <= 1.0) {
             let fault = ValueFault::Number {
                 found: self.disk_share,
@@ -96,7 +96,7 @@ impl LimitsTable {
 }
 
 impl RetryTable {
-    fn check(self) -> Checked<Retry> {
+    fn check(self) -> SettingResult<Retry> {
         Ok(Retry {
             run_attempts: count("retry.run_attempts", self.run_attempts as usize)? as u32,
             run_pause: pause("retry.run_pause_seconds", self.run_pause_seconds)?,
@@ -114,7 +114,7 @@ impl RetryTable {
 }
 
 impl RetentionTable {
-    fn check(self) -> Checked<Retention> {
+    fn check(self) -> SettingResult<Retention> {
         let (hours, days) = (3600.0, 86_400.0);
         Ok(Retention {
             keep: self.keep,
@@ -137,7 +137,7 @@ impl RetentionTable {
     }
 }
 
-fn callers(table: CallersTable, callers: Vec<CallerTable>) -> Checked<Callers> {
+fn callers(table: CallersTable, callers: Vec<CallerTable>) -> SettingResult<Callers> {
     let listed = callers
         .into_iter()
         .enumerate()
@@ -147,7 +147,7 @@ fn callers(table: CallersTable, callers: Vec<CallerTable>) -> Checked<Callers> {
                 address: caller.address.map(|address| address.to_canonical()),
             })
         })
-        .collect::<Checked<_>>()?;
+        .collect::<SettingResult<_>>()?;
     Ok(if table.any {
         Callers::Any
     } else {
@@ -162,7 +162,7 @@ fn services(
     folder: &Path,
     known: &BTreeMap<String, Peer>,
     keep: Keep,
-) -> Checked<Vec<Service>> {
+) -> SettingResult<Vec<Service>> {
     if tables.is_empty() {
         let expected = "at least one `[[service]]`";
         return Err(("service".to_owned(), ValueFault::Empty { expected }));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// Why a settings file cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub enum NodeConfigError {
     /// The system cannot read it.
     #[error("cannot read the settings `{}`: {reason}", path.display())]
     Io { path: PathBuf, reason: io::Error },
@@ -28,7 +28,7 @@ pub enum ConfigError {
     },
 }
 
-impl ConfigError {
+impl NodeConfigError {
     /// A remedy for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

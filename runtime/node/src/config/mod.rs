@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::log;
 
-pub use error::{ConfigError, ValueFault};
+pub use error::{NodeConfigError, ValueFault};
 pub use peers::{ClientTls, Peer, ServerTls, SourcePeer, TlsIdentity};
 pub use read::EXAMPLE;
 

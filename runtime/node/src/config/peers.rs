@@ -8,7 +8,7 @@ use rustls_pki_types::ServerName;
 use serde::Deserialize;
 
 use crate::config::error::ValueFault;
-use crate::config::value::{Checked, ae_title, pause};
+use crate::config::value::{SettingResult, ae_title, pause};
 use crate::network::tls::TlsProfile;
 
 /// A DICOM peer: a destination of results, or a source that is queried.
@@ -114,7 +114,7 @@ struct ClientTlsTable {
 }
 
 impl ClientTlsTable {
-    fn check(self, key: &str, host: &str, folder: &Path) -> Checked<ClientTls> {
+    fn check(self, key: &str, host: &str, folder: &Path) -> SettingResult<ClientTls> {
         let name = self.server_name.unwrap_or_else(|| host.to_owned());
         let Ok(server_name) = ServerName::try_from(name.clone()) else {
             let fault = ValueFault::Word {
@@ -166,7 +166,7 @@ fn own_title() -> String {
 
 impl DestinationTable {
     /// The name and the peer; `table` is the key of the table in the settings.
-    fn check(self, table: &str, folder: &Path) -> Checked<(String, Peer)> {
+    fn check(self, table: &str, folder: &Path) -> SettingResult<(String, Peer)> {
         let key = |name: &str| format!("{table}.{name}");
         let is_name = |text: &str| {
             !text.is_empty()
@@ -210,7 +210,7 @@ impl DestinationTable {
 pub(super) fn destinations(
     tables: Vec<DestinationTable>,
     folder: &Path,
-) -> Checked<BTreeMap<String, Peer>> {
+) -> SettingResult<BTreeMap<String, Peer>> {
     let mut destinations = BTreeMap::new();
     for (index, table) in tables.into_iter().enumerate() {
         let at = format!("destination[{index}]");
@@ -242,14 +242,14 @@ fn rest() -> f64 {
     3.0
 }
 
-pub(super) fn sources(tables: Vec<SourceTable>, folder: &Path) -> Checked<Vec<SourcePeer>> {
+pub(super) fn sources(tables: Vec<SourceTable>, folder: &Path) -> SettingResult<Vec<SourcePeer>> {
     let mut sources: Vec<SourcePeer> = Vec::new();
     for (index, table) in tables.into_iter().enumerate() {
         let at = format!("source[{index}]");
         let callers = table.callers.iter().enumerate();
         let callers = callers
             .map(|(index, caller)| ae_title(&format!("{at}.callers[{index}]"), caller))
-            .collect::<Checked<_>>()?;
+            .collect::<SettingResult<_>>()?;
         let rest = pause(&format!("{at}.rest_seconds"), table.rest_seconds)?;
         let peer = DestinationTable {
             name: table.name,

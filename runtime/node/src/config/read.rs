@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::config::tables::ConfigTables;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, NodeConfigError};
 
 /// Every setting with its meaning and default.
 pub const EXAMPLE: &str = include_str!("example.toml");
@@ -13,8 +13,8 @@ impl Config {
     /// Reads a file.
     ///
     /// **Errors**: it cannot be read, has a key that no setting has, or a value that breaks a rule.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = fs::read_to_string(path).map_err(|reason| ConfigError::Io {
+    pub fn read(path: &Path) -> Result<Self, NodeConfigError> {
+        let text = fs::read_to_string(path).map_err(|reason| NodeConfigError::Io {
             path: path.to_owned(),
             reason,
         })?;
@@ -24,11 +24,11 @@ impl Config {
     /// Parses the text of a file; relative paths start at the folder of `path`, which errors name.
     ///
     /// **Errors**: as [`Config::read`].
-    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+    pub fn parse(text: &str, path: &Path) -> Result<Self, NodeConfigError> {
         let document: ConfigTables = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
             let (line, column) = place(text, start);
-            ConfigError::Syntax {
+            NodeConfigError::Syntax {
                 path: path.to_owned(),
                 line,
                 column,
@@ -38,7 +38,7 @@ impl Config {
         let folder = path.parent().unwrap_or(Path::new(""));
         document
             .check(folder)
-            .map_err(|(key, fault)| ConfigError::Value {
+            .map_err(|(key, fault)| NodeConfigError::Value {
                 path: path.to_owned(),
                 key,
                 fault,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::config::error::ValueFault;
 
-pub(super) type Checked<T> = Result<T, (String, ValueFault)>;
+pub(super) type SettingResult<T> = Result<T, (String, ValueFault)>;
 
-pub(super) fn ae_title(key: &str, text: &str) -> Checked<String> {
+pub(super) fn ae_title(key: &str, text: &str) -> SettingResult<String> {
     let trimmed = text.trim_matches(' ');
     let fits = (1..=16).contains(&trimmed.len())
         && trimmed
@@ -20,7 +20,7 @@ pub(super) fn ae_title(key: &str, text: &str) -> Checked<String> {
     }
 }
 
-pub(super) fn count(key: &str, number: usize) -> Checked<usize> {
+pub(super) fn count(key: &str, number: usize) -> SettingResult<usize> {
     count_up_to(key, number, 1000, "1 to 1000")
 }
 
@@ -29,7 +29,7 @@ pub(super) fn count_up_to(
     number: usize,
     most: usize,
     expected: &'static str,
-) -> Checked<usize> {
+) -> SettingResult<usize> {
     if (1..=most).contains(&number) {
         Ok(number)
     } else {
@@ -41,7 +41,7 @@ pub(super) fn count_up_to(
     }
 }
 
-pub(super) fn mebibytes(key: &str, mib: u64) -> Checked<u64> {
+pub(super) fn mebibytes(key: &str, mib: u64) -> SettingResult<u64> {
     match mib.checked_mul(1 << 20) {
         Some(bytes) if bytes > 0 => Ok(bytes),
         _ => {
@@ -58,16 +58,21 @@ pub(super) fn mebibytes(key: &str, mib: u64) -> Checked<u64> {
 const LONGEST: f64 = 3650.0 * 86_400.0;
 
 /// A time that may be zero.
-pub(super) fn pause(key: &str, number: f64) -> Checked<Duration> {
+pub(super) fn pause(key: &str, number: f64) -> SettingResult<Duration> {
     duration(key, number, 1.0, "seconds", 0.0)
 }
 
-pub(super) fn seconds(key: &str, number: f64) -> Checked<Duration> {
+pub(super) fn seconds(key: &str, number: f64) -> SettingResult<Duration> {
     time(key, number, 1.0, "seconds")
 }
 
 /// A time of at least a tenth of a second.
-pub(super) fn time(key: &str, number: f64, seconds: f64, unit: &'static str) -> Checked<Duration> {
+pub(super) fn time(
+    key: &str,
+    number: f64,
+    seconds: f64,
+    unit: &'static str,
+) -> SettingResult<Duration> {
     duration(key, number, seconds, unit, 0.1)
 }
 
@@ -78,7 +83,7 @@ pub(super) fn duration(
     seconds: f64,
     unit: &'static str,
     least: f64,
-) -> Checked<Duration> {
+) -> SettingResult<Duration> {
     if (least..=LONGEST).contains(&(number * seconds)) {
         Ok(Duration::from_secs_f64(number * seconds))
     } else {

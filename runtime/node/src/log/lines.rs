@@ -14,12 +14,12 @@ use crate::clock::Time;
 use crate::log::settings::LogFormat;
 
 /// Writes each event as one line. Errors of the writer are ignored.
-pub struct Lines {
+pub struct LogLines {
     format: LogFormat,
     writer: Mutex<Box<dyn Write + Send>>,
 }
 
-impl Lines {
+impl LogLines {
     /// Lines in this format to this writer.
     pub fn new(format: LogFormat, writer: Box<dyn Write + Send>) -> Self {
         let writer = Mutex::new(writer);
@@ -27,7 +27,7 @@ impl Lines {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Lines {
+impl<S: Subscriber> Layer<S> for LogLines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut message = MessageField::default();
         event.record(&mut message);

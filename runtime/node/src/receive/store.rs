@@ -53,7 +53,7 @@ pub enum StoreRefusal {
     NoPixels,
     /// Its data set cannot be read.
     #[error("its data set cannot be read: {0}")]
-    Unreadable(vesal_io::dicom::HeaderError),
+    Unreadable(vesal_io::dicom::DicomHeaderError),
 }
 
 impl StoreRefusal {

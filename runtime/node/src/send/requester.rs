@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
-use vesal_io::dicom::{HeaderError, Instance};
+use vesal_io::dicom::{DicomHeaderError, Instance};
 
 use crate::config::{NodeLimits, Peer};
 use crate::network::command::{CommandSet, VERIFICATION, field, status};
@@ -28,7 +28,7 @@ pub enum SendError {
     Duplicate,
     /// A result cannot be read.
     #[error("a result cannot be read: {0}")]
-    Result(HeaderError),
+    Result(DicomHeaderError),
     /// A result cannot be read.
     #[error("a result cannot be read: {0}")]
     File(io::Error),

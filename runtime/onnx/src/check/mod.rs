@@ -16,10 +16,10 @@ use crate::error::short;
 pub use crate::error::{
     AttributeProblem, CheckError, InitializerProblem, ShapeProblem, TypeProblem,
 };
-use crate::inference::{Values, declared_shape, define_outputs, usable_name};
+use crate::inference::{KnownValues, declared_shape, define_outputs, usable_name};
 use crate::limits::{IR_VERSION, IR_VERSIONS, NEWEST_OPSET, OPSET};
 pub use crate::limits::{MAX_MODEL_BYTES, MAX_PARTS};
-use crate::network::Network;
+use crate::model::OnnxModel;
 use crate::ops::{self, Operator, User};
 use crate::proto::{GraphProto, ModelProto, NodeProto};
 use crate::shape::Dim;
@@ -31,7 +31,7 @@ pub fn check_bytes(bytes: &[u8]) -> Result<ModelProto, CheckError> {
     if bytes.len() > MAX_MODEL_BYTES {
         return Err(CheckError::TooLarge { found: bytes.len() });
     }
-    let network = Network::decode(bytes.to_vec())?;
+    let network = OnnxModel::decode(bytes.to_vec())?;
     check(network.model())?;
     Ok(network.into_model())
 }
@@ -114,7 +114,7 @@ fn check_model(model: &ModelProto, user: User, opset: i64) -> Result<(), CheckEr
     if user == User::Exporter {
         check_names(graph)?;
     }
-    let mut values = Values::default();
+    let mut values = KnownValues::default();
     for (what, count) in [
         ("inputs", graph.input.len()),
         ("outputs", graph.output.len()),
@@ -209,7 +209,11 @@ fn check_names(graph: &GraphProto) -> Result<(), CheckError> {
 }
 
 /// Checks that nodes give the outputs, in the shapes that are declared.
-fn check_outputs(graph: &GraphProto, values: &Values<'_>, user: User) -> Result<(), CheckError> {
+fn check_outputs(
+    graph: &GraphProto,
+    values: &KnownValues<'_>,
+    user: User,
+) -> Result<(), CheckError> {
     let given: BTreeSet<&str> = graph
         .node
         .iter()

@@ -4,8 +4,8 @@ use crate::error::{CheckError, InitializerProblem};
 use crate::inference::dims;
 use crate::limits::{MAX_AXES, MAX_MODEL_BYTES, MAX_SIZE};
 use crate::ops::User;
-use crate::proto::{DataType, TensorProto};
-use crate::shape::Shape;
+use crate::proto::{TensorDataType, TensorProto};
+use crate::shape::SymbolicShape;
 
 /// Shape of a weight whose elements are all there: 32-bit floats or 64-bit integers in raw data; in a foreign network also
 /// in other fields, or without elements.
@@ -13,7 +13,7 @@ pub(super) fn initializer_shape(
     name: &str,
     tensor: &TensorProto,
     user: User,
-) -> Result<Shape, CheckError> {
+) -> Result<SymbolicShape, CheckError> {
     let broken = |problem| CheckError::Initializer {
         initializer: name.into(),
         problem,
@@ -30,10 +30,10 @@ pub(super) fn initializer_shape(
         }));
     }
     let foreign = user == User::Foreign;
-    let float = tensor.data_type == Some(DataType::Float as i32);
+    let float = tensor.data_type == Some(TensorDataType::Float as i32);
     let size: usize = match tensor.data_type {
         _ if float => 4,
-        Some(found) if found == DataType::Int64 as i32 => 8,
+        Some(found) if found == TensorDataType::Int64 as i32 => 8,
         found => return Err(broken(InitializerProblem::Element { found })),
     };
     let least = i64::from(!foreign);

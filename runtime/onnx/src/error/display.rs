@@ -16,9 +16,9 @@ impl<T: fmt::Display> fmt::Display for Stated<T> {
 }
 
 /// Numbers that are allowed.
-pub(super) struct Range<'a>(pub &'a RangeInclusive<i64>);
+pub(super) struct AllowedRange<'a>(pub &'a RangeInclusive<i64>);
 
-impl fmt::Display for Range<'_> {
+impl fmt::Display for AllowedRange<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (least, most) = (self.0.start(), self.0.end());
         if least == most {

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use thiserror::Error;
 
 pub(crate) use self::display::short;
-use self::display::{Range, Stated};
+use self::display::{AllowedRange, Stated};
 pub use self::network::NetworkError;
 pub use self::problem::{AttributeProblem, InitializerProblem, ShapeProblem, TypeProblem};
 use crate::limits::{MAX_MODEL_BYTES, MAX_PARTS, NEWEST_OPSET};
@@ -25,7 +25,7 @@ pub enum CheckError {
     },
     #[error(transparent)]
     Decode(#[from] NetworkError),
-    #[error("the model has IR version {}, expected {}", Stated(*found), Range(expected))]
+    #[error("the model has IR version {}, expected {}", Stated(*found), AllowedRange(expected))]
     IrVersion {
         /// The version, if stated.
         found: Option<i64>,
@@ -35,7 +35,7 @@ pub enum CheckError {
     /// The operator set is not stated exactly once.
     #[error("the model imports the default operator set {found} times, expected once")]
     OpsetImports { found: usize },
-    #[error("the model has opset {}, expected {}", Stated(*found), Range(expected))]
+    #[error("the model has opset {}, expected {}", Stated(*found), AllowedRange(expected))]
     Opset {
         /// The version, if stated.
         found: Option<i64>,

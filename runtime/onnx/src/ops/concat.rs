@@ -1,10 +1,10 @@
 //! `Concat`: all inputs, one behind the other along an axis.
 
 use super::attribute::Attribute;
-use super::node::Node;
+use super::node::OperatorNode;
 use super::operator::{HalfInputs, MANY, Operator, User};
 use crate::error::{CheckError, ShapeProblem};
-use crate::shape::{Dim, Shape};
+use crate::shape::{Dim, SymbolicShape};
 
 pub(super) const CONCAT: Operator = Operator {
     since: 4,
@@ -15,7 +15,7 @@ pub(super) const CONCAT: Operator = Operator {
 };
 
 /// Shapes that agree in all axes but one, along which sizes add up.
-fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
+fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
     let x = node.required(0, "first input")?;
     let axis = node.axis(x.rank(), 0, "one of the input's axes")?;
     let mut shape = x.clone();

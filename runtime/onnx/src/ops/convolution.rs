@@ -1,10 +1,10 @@
 //! Attributes and shapes of convolutions, plain and transposed.
 
-use super::node::Node;
+use super::node::OperatorNode;
 use super::window::WindowAxis;
 use crate::error::{AttributeProblem, CheckError, ShapeProblem};
 use crate::limits::MAX_SIZE;
-use crate::shape::{Dim, Shape};
+use crate::shape::{Dim, SymbolicShape};
 
 /// Attributes of a convolution whose kernel has `A` spatial axes; lists have one value for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,11 @@ impl Convolution {
     /// Reads the attributes of a node whose weights have a kernel of this size.
     ///
     /// **Errors**: a list of another length, a value out of range, or another kernel than the weights have.
-    pub fn read(node: &Node<'_>, kernel: Vec<i64>, transposed: bool) -> Result<Self, CheckError> {
+    pub fn read(
+        node: &OperatorNode<'_>,
+        kernel: Vec<i64>,
+        transposed: bool,
+    ) -> Result<Self, CheckError> {
         let axes = kernel.len();
         if let Some(found) = node.ints("kernel_shape")
             && found != kernel
@@ -78,7 +82,11 @@ impl Convolution {
     }
 
     /// Channels in and out that weights `[M, C / g, ...]` stand for; transposed, of `[C, M / g, ...]`.
-    fn channels(&self, node: &Node<'_>, weight: &Shape) -> Result<(i64, i64), CheckError> {
+    fn channels(
+        &self,
+        node: &OperatorNode<'_>,
+        weight: &SymbolicShape,
+    ) -> Result<(i64, i64), CheckError> {
         let (first, second) = (node.fixed(weight, 0)?, node.fixed(weight, 1)?);
         if first % self.groups != 0 {
             return Err(node.problem(ShapeProblem::Channels {
@@ -97,7 +105,10 @@ impl Convolution {
 }
 
 /// `[N, C, ...]` and weights, with an optional bias `[M]` → `[N, M, ...]`; see [`WindowAxis`].
-pub(super) fn shapes(node: &Node<'_>, transposed: bool) -> Result<Vec<Shape>, CheckError> {
+pub(super) fn shapes(
+    node: &OperatorNode<'_>,
+    transposed: bool,
+) -> Result<Vec<SymbolicShape>, CheckError> {
     node.required(0, "first input")?;
     let weight = node.required(1, "weights")?;
     let x = node.image()?;
@@ -118,5 +129,5 @@ pub(super) fn shapes(node: &Node<'_>, transposed: bool) -> Result<Vec<Shape>, Ch
         let found = convolution.output(axis - 2, node.fixed(x, axis)?);
         output.push(node.present(axis, found)?);
     }
-    Ok(vec![Shape(output)])
+    Ok(vec![SymbolicShape(output)])
 }

@@ -1,11 +1,11 @@
 //! `Gather`: slices along an axis, by constant indices.
 
 use super::attribute::Attribute;
-use super::node::{Node, from_first};
+use super::node::{OperatorNode, from_first};
 use super::operator::{HalfInputs, Operator, User};
 use crate::error::CheckError;
 use crate::proto::TensorProto;
-use crate::shape::{Dim, Shape};
+use crate::shape::{Dim, SymbolicShape};
 
 pub(super) const GATHER: Operator = Operator {
     since: 11,
@@ -21,7 +21,7 @@ pub(super) const GATHER: Operator = Operator {
 const MAX_INDICES: i64 = 1 << 18;
 
 /// The axes of the indices take the place of the axis, which is not that of a free batch.
-fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
+fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
     let x = node.required(0, "first input")?;
     let expected = "one of the input's axes";
     let axis = node.axis(x.rank(), 0, expected)?;
@@ -46,5 +46,5 @@ fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
     let mut shape: Vec<Dim> = x.0[..axis].to_vec();
     shape.extend_from_slice(&indices.shape.0);
     shape.extend_from_slice(&x.0[axis + 1..]);
-    Ok(vec![Shape(shape)])
+    Ok(vec![SymbolicShape(shape)])
 }

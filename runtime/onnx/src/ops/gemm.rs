@@ -3,10 +3,10 @@
 use super::attribute::Attribute;
 use super::elementwise::broadcast_onto;
 use super::mat_mul::inner;
-use super::node::Node;
+use super::node::OperatorNode;
 use super::operator::{HalfInputs, Operator};
 use crate::error::CheckError;
-use crate::shape::Shape;
+use crate::shape::SymbolicShape;
 
 pub(super) const GEMM: Operator = Operator {
     since: 11,
@@ -21,7 +21,7 @@ pub(super) const GEMM: Operator = Operator {
 };
 
 /// `[M, K]`, `[K, N]` and optionally `C` that is broadcast to the output → `[M, N]`.
-fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
+fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
     let a = node.required(0, "first input")?;
     let b = node.required(1, "second input")?;
     for (input, shape) in [("first input", a), ("second input", b)] {
@@ -33,7 +33,7 @@ fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
     let (m, k) = if transposed("transA") { (1, 0) } else { (0, 1) };
     let (rows, n) = if transposed("transB") { (1, 0) } else { (0, 1) };
     inner(node, a, &a.0[k], b, &b.0[rows])?;
-    let shape = Shape(vec![a.0[m].clone(), b.0[n].clone()]);
+    let shape = SymbolicShape(vec![a.0[m].clone(), b.0[n].clone()]);
     match node.shape(2) {
         Some(c) => Ok(vec![broadcast_onto(node, &shape, c)?]),
         None => Ok(vec![shape]),

@@ -1,11 +1,11 @@
 //! `GroupNormalization`: `scale (x - mean) / sqrt(variance + epsilon) + bias`, with mean and variance of groups of channels.
 
 use super::attribute::Attribute;
-use super::node::Node;
+use super::node::OperatorNode;
 use super::normalization;
 use super::operator::Operator;
 use crate::error::CheckError;
-use crate::shape::Shape;
+use crate::shape::SymbolicShape;
 
 pub(super) const GROUP_NORMALIZATION: Operator = Operator {
     since: 21,
@@ -17,7 +17,7 @@ pub(super) const GROUP_NORMALIZATION: Operator = Operator {
     ..Operator::new("GroupNormalization", [3, 3], shapes)
 };
 
-fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
+fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
     let shapes = normalization::channels(node)?;
     let channels = node.fixed(&shapes[0], 1)?;
     match node.int("num_groups") {

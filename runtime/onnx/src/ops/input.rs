@@ -1,20 +1,20 @@
 //! Inputs of nodes, and the elements of those that are constants.
 
-use crate::proto::{DataType, TensorProto};
-use crate::shape::{Dim, Shape};
+use crate::proto::{TensorDataType, TensorProto};
+use crate::shape::{Dim, SymbolicShape};
 
 /// Most elements of a constant that has one for each axis or output.
 const MAX_LIST: i64 = 256;
 
 /// A value that a node takes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Input<'a> {
-    pub shape: &'a Shape,
+pub(crate) struct NodeInput<'a> {
+    pub shape: &'a SymbolicShape,
     /// The value itself, if it is a weight.
     pub constant: Option<&'a TensorProto>,
 }
 
-impl<'a> Input<'a> {
+impl<'a> NodeInput<'a> {
     /// Number of elements; `None` if it is not known or cannot be expressed.
     pub fn elements(&self) -> Option<i64> {
         let mut dims = self.shape.0.iter();
@@ -34,7 +34,7 @@ impl<'a> Input<'a> {
 impl TensorProto {
     /// Elements of a constant of 64-bit integers.
     pub(crate) fn integers(&self) -> Option<Vec<i64>> {
-        (self.data_type == Some(DataType::Int64 as i32)).then_some(())?;
+        (self.data_type == Some(TensorDataType::Int64 as i32)).then_some(())?;
         Some(match &self.raw_data {
             Some(raw) => {
                 let (values, _) = raw.as_chunks();
@@ -47,7 +47,7 @@ impl TensorProto {
 
     /// Elements of a constant of 32-bit floats, if its type is that.
     pub(crate) fn single_floats(&self) -> Option<Vec<f32>> {
-        (self.data_type == Some(DataType::Float as i32)).then_some(())?;
+        (self.data_type == Some(TensorDataType::Float as i32)).then_some(())?;
         Some(match &self.raw_data {
             Some(raw) => {
                 let (values, _) = raw.as_chunks();

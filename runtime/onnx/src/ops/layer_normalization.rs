@@ -1,11 +1,11 @@
 //! `LayerNormalization`: `scale (x - mean) / sqrt(variance + epsilon) + bias`, with mean and variance over the last axes.
 
 use super::attribute::Attribute;
-use super::node::Node;
+use super::node::OperatorNode;
 use super::normalization::check_epsilon;
 use super::operator::{HalfInputs, Operator, User};
 use crate::error::{CheckError, ShapeProblem};
-use crate::shape::Shape;
+use crate::shape::SymbolicShape;
 
 /// Mean and deviation, its further outputs, are not allowed.
 pub(super) const LAYER_NORMALIZATION: Operator = Operator {
@@ -21,11 +21,11 @@ pub(super) const LAYER_NORMALIZATION: Operator = Operator {
 };
 
 /// The shape of the first input; the others have the sizes of the axes from `axis` on, which is not that of the batch.
-fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
+fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
     let x = node.required(0, "first input")?;
     node.required(1, "scale")?;
     let axis = node.axis(x.rank(), 1, "one of the input's axes behind the first")?;
-    let normalized = Shape(x.0[axis..].to_vec());
+    let normalized = SymbolicShape(x.0[axis..].to_vec());
     for (input, shape) in ["scale", "bias"].into_iter().zip(node.other_shapes()) {
         if *shape != normalized {
             return Err(node.problem(ShapeProblem::Sizes {

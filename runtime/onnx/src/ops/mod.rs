@@ -63,7 +63,7 @@ mod window;
 
 pub use attribute::{Attribute, DefaultValue, Kind};
 pub(crate) use convolution::Convolution;
-pub(crate) use input::Input;
+pub(crate) use input::NodeInput;
 pub use operator::{HalfInputs, Operator, User};
 pub(crate) use window::WindowAxis;
 

@@ -3,28 +3,28 @@
 use std::fmt;
 
 use super::attribute::{Attribute, DefaultValue};
-use super::input::Input;
+use super::input::NodeInput;
 use crate::error::{AttributeProblem, CheckError, ShapeProblem};
 use crate::limits::MAX_SIZE;
 use crate::proto::{AttributeProto, NodeProto, TensorProto};
-use crate::shape::{Dim, Shape};
+use crate::shape::{Dim, SymbolicShape};
 
 /// A node of a known operator.
 #[derive(Clone, Copy)]
-pub(crate) struct Node<'a> {
+pub(crate) struct OperatorNode<'a> {
     label: &'a str,
     proto: &'a NodeProto,
     attributes: &'static [Attribute],
     /// In order; `None` where an optional one is left out.
-    inputs: &'a [Option<Input<'a>>],
+    inputs: &'a [Option<NodeInput<'a>>],
 }
 
-impl<'a> Node<'a> {
+impl<'a> OperatorNode<'a> {
     pub fn new(
         label: &'a str,
         proto: &'a NodeProto,
         attributes: &'static [Attribute],
-        inputs: &'a [Option<Input<'a>>],
+        inputs: &'a [Option<NodeInput<'a>>],
     ) -> Self {
         Self {
             label,
@@ -34,22 +34,26 @@ impl<'a> Node<'a> {
         }
     }
 
-    pub fn input(&self, index: usize) -> Option<Input<'a>> {
+    pub fn input(&self, index: usize) -> Option<NodeInput<'a>> {
         self.inputs.get(index).copied().flatten()
     }
 
-    pub fn shape(&self, index: usize) -> Option<&'a Shape> {
+    pub fn shape(&self, index: usize) -> Option<&'a SymbolicShape> {
         self.input(index).map(|input| input.shape)
     }
 
     /// Shape of an input that has to be there.
-    pub fn required(&self, index: usize, what: &'static str) -> Result<&'a Shape, CheckError> {
+    pub fn required(
+        &self,
+        index: usize,
+        what: &'static str,
+    ) -> Result<&'a SymbolicShape, CheckError> {
         self.shape(index)
             .ok_or_else(|| self.missing_input(what, "one"))
     }
 
     /// Shapes of the inputs after the first, those that are left out skipped.
-    pub fn other_shapes(&self) -> impl Iterator<Item = &'a Shape> {
+    pub fn other_shapes(&self) -> impl Iterator<Item = &'a SymbolicShape> {
         let inputs = self.inputs.iter().skip(1);
         inputs.filter_map(|input| Some(input.as_ref()?.shape))
     }
@@ -60,7 +64,7 @@ impl<'a> Node<'a> {
 
     /// Elements of an input that is a constant of 64-bit integers, on one axis; `None` if it is left out.
     ///
-    /// **Errors**: it is computed, not of this type or rank, or longer than [`Input::list`] reads.
+    /// **Errors**: it is computed, not of this type or rank, or longer than [`NodeInput::list`] reads.
     pub fn integers(
         &self,
         index: usize,
@@ -170,7 +174,7 @@ impl<'a> Node<'a> {
     }
 
     /// The size of an axis that is not free.
-    pub fn fixed(&self, shape: &Shape, axis: usize) -> Result<i64, CheckError> {
+    pub fn fixed(&self, shape: &SymbolicShape, axis: usize) -> Result<i64, CheckError> {
         match shape.0.get(axis) {
             Some(Dim::Fixed(size)) => Ok(*size),
             _ => Err(self.problem(ShapeProblem::Free { axis })),
@@ -197,7 +201,7 @@ impl<'a> Node<'a> {
     pub fn vector(
         &self,
         input: &'static str,
-        shape: &Shape,
+        shape: &SymbolicShape,
         channels: i64,
     ) -> Result<(), CheckError> {
         match shape.0.as_slice() {
@@ -207,7 +211,7 @@ impl<'a> Node<'a> {
     }
 
     /// Checks that the first input has spatial axes behind those of batch and channels, and returns it.
-    pub fn image(&self) -> Result<&'a Shape, CheckError> {
+    pub fn image(&self) -> Result<&'a SymbolicShape, CheckError> {
         let x = self.required(0, "first input")?;
         if x.rank() < 3 {
             return Err(self.rank("input", x, "at least 3"));
@@ -248,7 +252,7 @@ impl<'a> Node<'a> {
     pub fn rank(
         &self,
         input: &'static str,
-        shape: &Shape,
+        shape: &SymbolicShape,
         expected: impl Into<String>,
     ) -> CheckError {
         self.problem(ShapeProblem::Rank {
@@ -258,7 +262,7 @@ impl<'a> Node<'a> {
         })
     }
 
-    pub fn broadcast_problem(&self, left: &Shape, right: &Shape) -> CheckError {
+    pub fn broadcast_problem(&self, left: &SymbolicShape, right: &SymbolicShape) -> CheckError {
         self.problem(ShapeProblem::Broadcast {
             left: left.to_string(),
             right: right.to_string(),

@@ -1,11 +1,11 @@
 //! Shape rule of operators that normalize channels by vectors of as many values.
 
-use super::node::Node;
+use super::node::OperatorNode;
 use crate::error::CheckError;
-use crate::shape::Shape;
+use crate::shape::SymbolicShape;
 
 /// The shape of the first input, `[N, C, ...]`; the others are `[C]`.
-pub(super) fn channels(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
+pub(super) fn channels(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
     node.required(1, "scale")?;
     let x = node.image()?;
     let channels = node.fixed(x, 1)?;
@@ -18,7 +18,7 @@ pub(super) fn channels(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
 }
 
 /// Checks that `epsilon` is a positive number.
-pub(super) fn check_epsilon(node: &Node<'_>) -> Result<(), CheckError> {
+pub(super) fn check_epsilon(node: &OperatorNode<'_>) -> Result<(), CheckError> {
     match node.float("epsilon") {
         Some(epsilon) if !(epsilon.is_finite() && epsilon > 0.) => {
             Err(node.range("epsilon", epsilon, "a positive number"))

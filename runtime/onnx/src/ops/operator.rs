@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::attribute::Attribute;
-use super::input::Input;
-use super::node::Node;
+use super::input::NodeInput;
+use super::node::OperatorNode;
 use crate::error::{AttributeProblem, CheckError, short};
 use crate::proto::NodeProto;
-use crate::shape::Shape;
+use crate::shape::SymbolicShape;
 
 /// Shapes of a node's outputs, by the definition of its operator.
-pub(crate) type ShapeRule = fn(&Node<'_>) -> Result<Vec<Shape>, CheckError>;
+pub(crate) type ShapeRule = fn(&OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError>;
 
 /// Most inputs of a concatenation, and most outputs of a split.
 pub(super) const MANY: usize = 256;
@@ -107,9 +107,9 @@ impl Operator {
         &'static self,
         label: &'a str,
         node: &'a NodeProto,
-        inputs: &'a [Option<Input<'a>>],
-    ) -> Node<'a> {
-        Node::new(label, node, self.attributes, inputs)
+        inputs: &'a [Option<NodeInput<'a>>],
+    ) -> OperatorNode<'a> {
+        OperatorNode::new(label, node, self.attributes, inputs)
     }
 
     /// Checks the number of inputs and outputs of a node, and its attributes by name, type and, where few are allowed, value.

@@ -1,10 +1,10 @@
 //! `Pad`: elements before and behind every axis, in constant numbers.
 
 use super::attribute::Attribute;
-use super::node::Node;
+use super::node::OperatorNode;
 use super::operator::{HalfInputs, Operator, User};
 use crate::error::{CheckError, ShapeProblem};
-use crate::shape::{Dim, Shape};
+use crate::shape::{Dim, SymbolicShape};
 
 /// Inputs: the values, pads, the padding value.
 pub(super) const PAD: Operator = Operator {
@@ -17,7 +17,7 @@ pub(super) const PAD: Operator = Operator {
 };
 
 /// `size + before + behind` along every axis; negative numbers cut off. A free batch has none.
-fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
+fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
     let x = node.required(0, "first input")?;
     let pads = node.integers(1, "constant pads")?;
     let pads = pads.ok_or_else(|| node.missing_input("constant pads", "64-bit integers"))?;
@@ -50,5 +50,5 @@ fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
             node.present(axis, if kept < 1 { kept } else { found })
         }
     });
-    Ok(vec![Shape(dims.collect::<Result<_, _>>()?)])
+    Ok(vec![SymbolicShape(dims.collect::<Result<_, _>>()?)])
 }

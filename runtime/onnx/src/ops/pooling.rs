@@ -1,16 +1,16 @@
 //! Shapes of poolings.
 
-use super::node::Node;
+use super::node::OperatorNode;
 use super::window::WindowAxis;
 use crate::error::{CheckError, ShapeProblem};
-use crate::shape::Shape;
+use crate::shape::SymbolicShape;
 
 /// How often the windows of a pooling may look at a value of its input, on average: those of 3×3×3 voxels at every one do 27
 /// times.
 const MAX_LOOKS: u64 = 1 << 12;
 
 /// `[N, C, ...]` → the number of positions of the window along every spatial axis; see [`WindowAxis`].
-pub(super) fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
+pub(super) fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
     let x = node.image()?;
     let axes = x.rank() - 2;
     let kernel = node.sizes("kernel_shape", axes, 1)?;
@@ -49,5 +49,5 @@ pub(super) fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
             most: MAX_LOOKS,
         }));
     }
-    Ok(vec![Shape(output)])
+    Ok(vec![SymbolicShape(output)])
 }

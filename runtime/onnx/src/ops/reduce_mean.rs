@@ -1,10 +1,10 @@
 //! `ReduceMean`: the mean over constant axes.
 
 use super::attribute::Attribute;
-use super::node::{Node, from_first};
+use super::node::{OperatorNode, from_first};
 use super::operator::Operator;
 use crate::error::CheckError;
-use crate::shape::{Dim, Shape};
+use crate::shape::{Dim, SymbolicShape};
 
 /// Inputs: the values, axes.
 pub(super) const REDUCE_MEAN: Operator = Operator {
@@ -20,7 +20,7 @@ pub(super) const REDUCE_MEAN: Operator = Operator {
 };
 
 /// Sizes of 1 on the axes, or these axes gone; none is that of the batch.
-fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
+fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
     let x = node.required(0, "first input")?;
     let axes = node.integers(1, "constant axes")?;
     // Without any, all axes are meant.
@@ -37,5 +37,5 @@ fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
         seen.push(axis);
         shape[axis] = keeps.then_some(Dim::Fixed(1));
     }
-    Ok(vec![Shape(shape.into_iter().flatten().collect())])
+    Ok(vec![SymbolicShape(shape.into_iter().flatten().collect())])
 }

@@ -1,11 +1,11 @@
 //! `Reshape`: the elements in another shape, given by a constant.
 
 use super::attribute::Attribute;
-use super::node::Node;
+use super::node::OperatorNode;
 use super::operator::{HalfInputs, Operator, User};
 use crate::error::{CheckError, ShapeProblem};
 use crate::limits::MAX_AXES;
-use crate::shape::{Dim, Shape};
+use crate::shape::{Dim, SymbolicShape};
 
 pub(super) const RESHAPE: Operator = Operator {
     since: 5,
@@ -21,7 +21,7 @@ pub(super) const RESHAPE: Operator = Operator {
 /// Sizes as the constant says: 0 is the input's size of this axis, and -1, at most once, what is left.
 ///
 /// A free batch axis stays the first axis: by 0, or by -1 where the other axes have as many elements as before.
-fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
+fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
     let x = node.required(0, "first input")?;
     let sizes = node.integers(1, "constant shape")?;
     let sizes = sizes.ok_or_else(|| node.missing_input("constant shape", "64-bit integers"))?;
@@ -78,5 +78,5 @@ fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
         (_, None) if total == known => {}
         _ => return Err(impossible()),
     }
-    Ok(vec![Shape(shape)])
+    Ok(vec![SymbolicShape(shape)])
 }

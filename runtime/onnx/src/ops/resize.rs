@@ -1,12 +1,12 @@
 //! `Resize`: interpolation by constant factors or sizes.
 
 use super::attribute::Attribute;
-use super::node::Node;
+use super::node::OperatorNode;
 use super::operator::{HalfInputs, Operator};
 use crate::error::{CheckError, ShapeProblem};
 use crate::limits::MAX_SIZE;
 use crate::proto::TensorProto;
-use crate::shape::{Dim, Shape};
+use crate::shape::{Dim, SymbolicShape};
 
 /// Inputs: the values, a region (of no effect here), factors, sizes.
 pub(super) const RESIZE: Operator = Operator {
@@ -37,7 +37,7 @@ pub(super) const RESIZE: Operator = Operator {
 };
 
 /// Sizes times constant factors, rounded down, or constant sizes; the batch stays as it is.
-fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
+fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
     let x = node.required(0, "first input")?;
     let constant = |index: usize| {
         // Some programs write a constant without elements for one that is left out.
@@ -68,12 +68,12 @@ fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
 
 /// Sizes by one value for each axis; a free one only where the value keeps any size.
 fn resized<T: Copy>(
-    node: &Node<'_>,
-    x: &Shape,
+    node: &OperatorNode<'_>,
+    x: &SymbolicShape,
     values: &[T],
     keeps: impl Fn(T) -> bool,
     to: impl Fn(i64, T) -> Option<i64>,
-) -> Result<Shape, CheckError> {
+) -> Result<SymbolicShape, CheckError> {
     if values.len() != x.rank() {
         return Err(node.rank("input", x, values.len().to_string()));
     }
@@ -86,5 +86,5 @@ fn resized<T: Copy>(
             node.present(axis, found.unwrap_or(-1))
         }
     });
-    dims.collect::<Result<_, _>>().map(Shape)
+    dims.collect::<Result<_, _>>().map(SymbolicShape)
 }

@@ -1,9 +1,9 @@
 //! `Slice`: ranges of axes, with constant bounds and steps.
 
-use super::node::{Node, from_first};
+use super::node::{OperatorNode, from_first};
 use super::operator::{HalfInputs, Operator, User};
 use crate::error::CheckError;
-use crate::shape::Shape;
+use crate::shape::SymbolicShape;
 
 /// Inputs: the values, starts, ends, axes, steps.
 pub(super) const SLICE: Operator = Operator {
@@ -18,7 +18,7 @@ pub(super) const SLICE: Operator = Operator {
 ///
 /// **Definition**: bounds below 0 are counted from the end, and all are limited to the axis; a range has
 /// `ceil((end - start) / step)` elements.
-fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
+fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
     let x = node.required(0, "first input")?;
     let list = |index, what| node.integers(index, what);
     let missing = || node.missing_input("constant bounds", "64-bit integers");

@@ -1,10 +1,10 @@
 //! `Softmax`: `exp(x) / Σ exp(x)` along an axis.
 
 use super::attribute::Attribute;
-use super::node::Node;
+use super::node::OperatorNode;
 use super::operator::{HalfInputs, Operator, User};
 use crate::error::CheckError;
-use crate::shape::Shape;
+use crate::shape::SymbolicShape;
 
 pub(super) const SOFTMAX: Operator = Operator {
     since: 13,
@@ -15,7 +15,7 @@ pub(super) const SOFTMAX: Operator = Operator {
 };
 
 /// The shape of the input; the axis is not that of the batch, whose volumes have nothing to do with each other.
-fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
+fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
     let x = node.required(0, "first input")?;
     node.axis(x.rank(), 1, "one of the input's axes behind the first")?;
     Ok(vec![x.clone()])

@@ -1,10 +1,10 @@
 //! `Split`: parts of an axis, of constant sizes.
 
 use super::attribute::Attribute;
-use super::node::Node;
+use super::node::OperatorNode;
 use super::operator::{HalfInputs, MANY, Operator};
 use crate::error::CheckError;
-use crate::shape::Shape;
+use crate::shape::SymbolicShape;
 
 pub(super) const SPLIT: Operator = Operator {
     since: 13,
@@ -20,7 +20,7 @@ pub(super) const SPLIT: Operator = Operator {
 
 /// The shape of the input with each part's size on the axis, which is not that of a free batch: by constant sizes, or by a
 /// number of equal parts.
-fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
+fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
     let x = node.required(0, "first input")?;
     let axis = node.axis(x.rank(), 0, "one of the input's axes")?;
     let size = node.fixed(x, axis)?;

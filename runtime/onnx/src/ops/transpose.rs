@@ -1,10 +1,10 @@
 //! `Transpose`: the axes in another order.
 
 use super::attribute::Attribute;
-use super::node::Node;
+use super::node::OperatorNode;
 use super::operator::{HalfInputs, Operator, User};
 use crate::error::CheckError;
-use crate::shape::Shape;
+use crate::shape::SymbolicShape;
 
 pub(super) const TRANSPOSE: Operator = Operator {
     since: 1,
@@ -15,7 +15,7 @@ pub(super) const TRANSPOSE: Operator = Operator {
 };
 
 /// Axis `i` of the output is axis `perm[i]` of the input; without `perm`, the order is reversed.
-fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
+fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
     let x = node.required(0, "first input")?;
     let stated = node.ints("perm");
     let order: Vec<usize> = match stated {
@@ -32,5 +32,5 @@ fn shapes(node: &Node<'_>) -> Result<Vec<Shape>, CheckError> {
         return Err(node.range("perm", found, "every axis of the input once"));
     }
     let dims = order.iter().map(|&axis| x.0[axis].clone());
-    Ok(vec![Shape(dims.collect())])
+    Ok(vec![SymbolicShape(dims.collect())])
 }

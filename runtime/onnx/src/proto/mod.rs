@@ -13,7 +13,7 @@ use prost::Message;
 
 pub use graph::{AttributeProto, AttributeType, GraphProto, NodeProto};
 pub use tensor::{
-    DataType, DimensionProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto,
+    DimensionProto, TensorDataType, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto,
     ValueInfoProto,
 };
 

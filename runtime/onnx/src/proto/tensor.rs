@@ -7,7 +7,7 @@ use prost::bytes::Bytes;
 pub struct TensorProto {
     #[prost(int64, repeated, packed = "false", tag = "1")]
     pub dims: Vec<i64>,
-    /// Element type, one of [`DataType`].
+    /// Element type, one of [`TensorDataType`].
     #[prost(int32, optional, tag = "2")]
     pub data_type: Option<i32>,
     /// Which part of a larger tensor this is (opaque).
@@ -70,7 +70,7 @@ impl TensorProto {
 /// Element types that networks here use, by their number in the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
-pub enum DataType {
+pub enum TensorDataType {
     Float = 1,
     Int64 = 7,
     Float16 = 10,
@@ -119,7 +119,7 @@ pub struct TypeProto {
 /// Type of a tensor.
 #[derive(Clone, PartialEq, Message)]
 pub struct TensorTypeProto {
-    /// Element type, one of [`DataType`].
+    /// Element type, one of [`TensorDataType`].
     #[prost(int32, optional, tag = "1")]
     pub elem_type: Option<i32>,
     #[prost(message, optional, tag = "2")]

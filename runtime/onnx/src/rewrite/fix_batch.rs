@@ -3,11 +3,11 @@
 use std::num::NonZeroUsize;
 
 use crate::graph::only;
-use crate::network::Network;
+use crate::model::OnnxModel;
 use crate::proto::{DimensionProto, ValueInfoProto};
 use crate::rewrite_error::RewriteError;
 
-impl Network {
+impl OnnxModel {
     /// Fixes the size of the batch axis, the first of input and output.
     ///
     /// With every shape known, ONNX Runtime plans its memory once and a provider chooses its kernels once.

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use crate::domain::{DOMAIN, NORM_RELU};
 use crate::graph::only;
 use crate::limits::NEWEST_OPSET;
-use crate::network::Network;
+use crate::model::OnnxModel;
 use crate::ops::{self, HalfInputs};
-use crate::proto::{AttributeProto, DataType, GraphProto, NodeProto, ValueInfoProto};
+use crate::proto::{AttributeProto, GraphProto, NodeProto, TensorDataType, ValueInfoProto};
 use crate::rewrite_error::RewriteError;
 
 /// Element type of a network's input and output.
@@ -21,7 +21,7 @@ pub enum Interface {
 /// Oldest operator set in which the operators that can be halved take and give one element type.
 const LEAST_OPSET: i64 = 13;
 
-impl Network {
+impl OnnxModel {
     /// Computes in 16-bit floats: half the memory, and several times the speed on a GPU's tensor cores.
     ///
     /// **Definition**: weights are rounded to nearest, ties to even; values too small for a normal 16-bit float become
@@ -138,9 +138,9 @@ fn halve_declarations(
     let infos = graph.value_info.iter_mut();
     let infos = infos.filter(|info| changed.contains(info.name.as_deref().unwrap_or_default()));
     for info in graph.input.iter_mut().chain(&mut graph.output).chain(infos) {
-        let single = DataType::Float;
+        let single = TensorDataType::Float;
         match info.element() {
-            Some(element) if *element == single as i32 => *element = DataType::Float16 as i32,
+            Some(element) if *element == single as i32 => *element = TensorDataType::Float16 as i32,
             found => {
                 let found = found.copied();
                 return Err(RewriteError::Element {
@@ -160,7 +160,9 @@ fn convert_input(graph: &mut GraphProto) -> Result<(), RewriteError> {
     let half = graph.fresh(&format!("{name}.half"));
     graph.rename(&name, &half);
     declare_single(&mut graph.input);
-    graph.node.insert(0, cast(&name, &half, DataType::Float16));
+    graph
+        .node
+        .insert(0, cast(&name, &half, TensorDataType::Float16));
     Ok(())
 }
 
@@ -173,18 +175,18 @@ fn convert_output(graph: &mut GraphProto) -> Result<(), RewriteError> {
     let half = graph.fresh(&format!("{name}.half"));
     graph.rename(&name, &half);
     declare_single(&mut graph.output);
-    graph.node.push(cast(&half, &name, DataType::Float));
+    graph.node.push(cast(&half, &name, TensorDataType::Float));
     Ok(())
 }
 
 fn declare_single(infos: &mut [ValueInfoProto]) {
     for element in infos.iter_mut().filter_map(ValueInfoProto::element) {
-        *element = DataType::Float as i32;
+        *element = TensorDataType::Float as i32;
     }
 }
 
 /// A conversion, named after its output.
-fn cast(from: &str, to: &str, element: DataType) -> NodeProto {
+fn cast(from: &str, to: &str, element: TensorDataType) -> NodeProto {
     NodeProto {
         input: vec![from.into()],
         output: vec![to.into()],

@@ -5,10 +5,10 @@ use std::mem;
 
 use crate::domain::{DOMAIN, NORM_RELU, is_default_domain};
 use crate::graph::{UniqueNames, only};
-use crate::network::Network;
+use crate::model::OnnxModel;
 use crate::ops;
 use crate::proto::{
-    AttributeProto, DataType, GraphProto, NodeProto, OperatorSetIdProto, TensorProto,
+    AttributeProto, GraphProto, NodeProto, OperatorSetIdProto, TensorDataType, TensorProto,
 };
 use crate::rewrite_error::RewriteError;
 
@@ -18,7 +18,7 @@ const MAX_CHANNELS: i64 = 2048;
 /// Axes of the networks' values: `[N, C, X, Y, Z]`.
 const AXES: usize = 5;
 
-impl Network {
+impl OnnxModel {
     /// Joins every instance normalization and the ReLU after it into one [`NORM_RELU`]; returns their number as well.
     ///
     /// ONNX Runtime's CUDA provider has no instance normalization of channels-last volumes, which its convolutions want: it
@@ -147,7 +147,7 @@ fn pairs(graph: &GraphProto) -> Vec<(usize, usize)> {
 /// Name and length of a weight of one axis and 32-bit floats.
 fn length(weight: &TensorProto) -> Option<(&str, i64)> {
     match weight.dims[..] {
-        [length] if weight.data_type == Some(DataType::Float as i32) => {
+        [length] if weight.data_type == Some(TensorDataType::Float as i32) => {
             Some((weight.name.as_deref()?, length))
         }
         _ => None,

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use crate::convolution::VolumeConvolution;
 use crate::domain::{CONVOLUTION, DOMAIN, is_default_domain};
 use crate::inference::shapes;
-use crate::network::Network;
+use crate::model::OnnxModel;
 use crate::ops::{self, Convolution};
-use crate::proto::{AttributeProto, DataType, GraphProto, NodeProto};
+use crate::proto::{AttributeProto, GraphProto, NodeProto, TensorDataType};
 use crate::rewrite_error::RewriteError;
 
-impl Network {
+impl OnnxModel {
     /// Makes every 3-D convolution that `takes` accepts a [`CONVOLUTION`]; returns their number as well.
     ///
     /// **Definition**: a `Conv` or `ConvTranspose` of one group, not dilated, with stated padding and constant weights of 32-bit
@@ -90,7 +90,7 @@ fn sizes(
         let weight = graph.weight(name)?;
         let bytes = weight.elements()?.checked_mul(size_of::<f32>())?;
         let whole = weight.raw_data.as_ref()?.len() == bytes && weight.dims == dims;
-        (whole && weight.data_type == Some(DataType::Float as i32)).then_some(())
+        (whole && weight.data_type == Some(TensorDataType::Float as i32)).then_some(())
     };
     floats(&node.input[1], &weight.dims)?;
     if let Some(bias) = bias {

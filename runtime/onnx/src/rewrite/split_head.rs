@@ -3,7 +3,7 @@
 use crate::domain::is_default_domain;
 use crate::error::CheckError;
 use crate::graph::only;
-use crate::network::Network;
+use crate::model::OnnxModel;
 use crate::ops::{self, Convolution};
 use crate::proto::{GraphProto, NodeProto, ValueInfoProto};
 use crate::rewrite_error::{HeadProblem, RewriteError};
@@ -31,7 +31,7 @@ impl Head {
     }
 }
 
-impl Network {
+impl OnnxModel {
     /// Takes the last convolution off a network that has more classes than features before them.
     ///
     /// Stitching is linear and its weights sum to one, so that stitching features and then applying the head gives the

@@ -3,7 +3,7 @@
 #![allow(dead_code)]
 
 use vesal_onnx::proto::{AttributeProto, ModelProto};
-use vesal_onnx::{Axis, GraphBuilder};
+use vesal_onnx::{AxisSize, GraphBuilder};
 
 /// Sizes of the network.
 #[derive(Debug, Clone, Copy)]
@@ -131,8 +131,8 @@ impl Example {
         };
         let features = self.features;
         let shape = |channels| {
-            let mut shape = vec![Axis::Free("batch"), Axis::Fixed(channels)];
-            shape.extend(self.window.map(Axis::Fixed));
+            let mut shape = vec![AxisSize::Free("batch"), AxisSize::Fixed(channels)];
+            shape.extend(self.window.map(AxisSize::Fixed));
             shape
         };
         writer.graph.input("image", &shape(1));

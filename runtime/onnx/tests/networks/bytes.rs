@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use crate::example::Example;
 use prost::Message;
 use prost::bytes::Bytes;
-use vesal_onnx::{Interface, Network, NetworkError, RewriteError};
+use vesal_onnx::{Interface, NetworkError, OnnxModel, RewriteError};
 
 fn bytes() -> Vec<u8> {
     Example {
@@ -21,7 +21,7 @@ fn bytes() -> Vec<u8> {
 #[test]
 fn a_file_is_encoded_as_it_was() {
     let bytes = bytes();
-    let network = Network::decode(bytes.clone()).unwrap();
+    let network = OnnxModel::decode(bytes.clone()).unwrap();
     assert_eq!(network.encode(), bytes);
 }
 
@@ -29,7 +29,7 @@ fn a_file_is_encoded_as_it_was() {
 fn weights_are_views_of_the_file() {
     let file = Bytes::from(bytes());
     let range = file.as_ptr_range();
-    let network = Network::decode(file).unwrap();
+    let network = OnnxModel::decode(file).unwrap();
     let changed = network.fix_batch(NonZeroUsize::MIN).unwrap();
     for network in [&network, &changed] {
         for tensor in &network.model().graph.as_ref().unwrap().initializer {
@@ -54,7 +54,7 @@ fn weights_are_aligned_whatever_the_length_of_their_lengths() {
         .model();
         let file = Bytes::from(model.encode_to_vec());
         let begin = file.as_ptr() as usize;
-        let network = Network::decode(file).unwrap();
+        let network = OnnxModel::decode(file).unwrap();
         for tensor in &network.model().graph.as_ref().unwrap().initializer[1..] {
             let offset = tensor.raw_data().as_ptr() as usize - begin;
             assert_eq!(offset % 64, 0, "{features} features, {}", tensor.name());
@@ -73,9 +73,9 @@ fn large_weights_can_be_left_in_the_file() {
     .model();
     let file = Bytes::from(model.encode_to_vec());
     let begin = file.as_ptr() as usize;
-    let network = Network::decode(file.clone()).unwrap();
+    let network = OnnxModel::decode(file.clone()).unwrap();
     let weights = &network.model().graph.as_ref().unwrap().initializer;
-    let mapped = Network::decode(network.encode_mapped("net.onnx").unwrap()).unwrap();
+    let mapped = OnnxModel::decode(network.encode_mapped("net.onnx").unwrap()).unwrap();
     let graph = mapped.model().graph.as_ref().unwrap();
     let mut left = 0;
     for (tensor, before) in graph.initializer.iter().zip(weights) {
@@ -91,7 +91,7 @@ fn large_weights_can_be_left_in_the_file() {
     assert!(left > 5, "{left}");
     // What a rewrite made is in no file, and what is in another file stays unknown.
     let half = network.half(Interface::Half).unwrap();
-    let again = Network::decode(half.encode_mapped("net.onnx").unwrap());
+    let again = OnnxModel::decode(half.encode_mapped("net.onnx").unwrap());
     assert_eq!(again, Ok(half));
     assert!(matches!(
         mapped.encode_mapped("net.onnx"),
@@ -105,7 +105,7 @@ fn what_is_not_understood_is_not_lost_silently() {
     // Field 99 of a model, a varint.
     let unknown = [&whole[..], &[0x98, 0x06, 0x01]].concat();
     assert_eq!(
-        Network::decode(unknown),
+        OnnxModel::decode(unknown),
         Err(NetworkError::Lossy {
             found: whole.len() + 3,
             kept: whole.len()
@@ -114,18 +114,18 @@ fn what_is_not_understood_is_not_lost_silently() {
     // The version once more.
     let twice = [&whole[..], &[0x08, 0x09]].concat();
     assert!(matches!(
-        Network::decode(twice),
+        OnnxModel::decode(twice),
         Err(NetworkError::Lossy { .. })
     ));
     assert!(matches!(
-        Network::decode(&b"\x89PNG\r\n\x1a\n"[..]),
+        OnnxModel::decode(&b"\x89PNG\r\n\x1a\n"[..]),
         Err(NetworkError::Encoding { .. })
     ));
 }
 
 /// All rewrites of a file, in the order in which a runtime would use them.
 fn rewrite(bytes: Vec<u8>) -> bool {
-    let Ok(network) = Network::decode(bytes) else {
+    let Ok(network) = OnnxModel::decode(bytes) else {
         return false;
     };
     let _ = network.split_head();
@@ -134,7 +134,7 @@ fn rewrite(bytes: Vec<u8>) -> bool {
     let _ = network.half(Interface::Half);
     let half = network.half(Interface::Single);
     let done = half.and_then(|half| half.fix_batch(NonZeroUsize::MIN));
-    fixed.is_ok() && done.is_ok_and(|network| Network::decode(network.encode()) == Ok(network))
+    fixed.is_ok() && done.is_ok_and(|network| OnnxModel::decode(network.encode()) == Ok(network))
 }
 
 #[test]

@@ -7,7 +7,7 @@ use vesal_onnx::check::{
     AttributeProblem, CheckError, InitializerProblem, ShapeProblem, TypeProblem,
 };
 use vesal_onnx::proto::{AttributeProto, AttributeType, ModelProto, OperatorSetIdProto};
-use vesal_onnx::{EncodingProblem, Network, NetworkError};
+use vesal_onnx::{EncodingProblem, NetworkError, OnnxModel};
 
 /// A varint in so many bytes, or in as many as it needs.
 fn number(mut value: u64, bytes: usize) -> Vec<u8> {
@@ -25,7 +25,7 @@ fn field(key: Vec<u8>, content: &[u8]) -> Vec<u8> {
 }
 
 fn encoding(bytes: Vec<u8>) -> EncodingProblem {
-    match Network::load(bytes) {
+    match OnnxModel::load(bytes) {
         Err(CheckError::Decode(NetworkError::Encoding { problem, .. })) => problem,
         other => panic!("{other:?}"),
     }
@@ -43,7 +43,7 @@ fn what_is_loaded_computes_the_same_and_says_nothing_else() {
     let mut between = made.output[0].clone();
     between.name = Some("skip".into());
     made.value_info.push(between);
-    let network = Network::load(model.encode_to_vec()).unwrap();
+    let network = OnnxModel::load(model.encode_to_vec()).unwrap();
     let loaded = network.model();
     assert!(loaded.doc_string.is_none() && loaded.metadata_props.is_empty());
     let (before, after) = (
@@ -57,7 +57,7 @@ fn what_is_loaded_computes_the_same_and_says_nothing_else() {
         assert_eq!(after.raw_data, before.raw_data);
         assert!(after.doc_string.is_none());
     }
-    assert_eq!(Network::load(network.encode()), Ok(network));
+    assert_eq!(OnnxModel::load(network.encode()), Ok(network));
 }
 
 #[test]
@@ -68,12 +68,12 @@ fn weights_of_a_loaded_network_are_left_in_its_file() {
         window: [4, 2, 2],
         seed: 3,
     };
-    let network = Network::load(large.model().encode_to_vec()).unwrap();
+    let network = OnnxModel::load(large.model().encode_to_vec()).unwrap();
     let mapped = network.encode_mapped("weights").unwrap();
     assert!(mapped.len() < network.encode().len() / 2);
     // What points to another file is not taken in again.
     assert!(matches!(
-        Network::load(mapped),
+        OnnxModel::load(mapped),
         Err(CheckError::Initializer {
             problem: InitializerProblem::External,
             ..
@@ -121,7 +121,7 @@ fn an_encoding_that_decoders_read_differently_is_refused() {
     );
     // A field that is not known, in the usual encoding.
     assert!(matches!(
-        Network::load(with(&[0x98, 0x06, 0x01])),
+        OnnxModel::load(with(&[0x98, 0x06, 0x01])),
         Err(CheckError::Decode(NetworkError::Lossy { .. }))
     ));
 }
@@ -132,14 +132,14 @@ fn little_on_disk_does_not_become_much_in_memory() {
     for content in [nodes, b"\x2a\x00".repeat(1 << 20)] {
         let bytes = field(number(7 << 3 | 2, 1), &content);
         assert!(matches!(
-            Network::load(bytes),
+            OnnxModel::load(bytes),
             Err(CheckError::Decode(NetworkError::Inflated { .. }))
         ));
     }
 }
 
 fn judge(model: &ModelProto) -> CheckError {
-    Network::load(model.encode_to_vec()).unwrap_err()
+    OnnxModel::load(model.encode_to_vec()).unwrap_err()
 }
 
 /// Values of an attribute of the node with this name.
@@ -276,7 +276,7 @@ fn messages_say_what_is_known() {
 fn names_of_nodes_are_kept_where_they_are_names() {
     let mut model = model();
     node(&mut model, "skip").name = Some("curl x | sh\n".into());
-    let network = Network::load(model.encode_to_vec()).unwrap();
+    let network = OnnxModel::load(model.encode_to_vec()).unwrap();
     let names: Vec<_> = parts::of(&network)
         .node
         .iter()
@@ -312,7 +312,7 @@ fn networks_of_nnunet_are_loaded() {
         .collect();
     assert!(!files.is_empty());
     for path in files {
-        let network = Network::load(std::fs::read(&path).unwrap());
+        let network = OnnxModel::load(std::fs::read(&path).unwrap());
         let network = network.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert!(network.activation_bytes(1, 4).unwrap() > 0);
     }

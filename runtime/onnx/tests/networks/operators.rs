@@ -2,10 +2,10 @@
 
 use crate::parts::{attributed, graph, model};
 use prost::Message;
-use vesal_onnx::Network;
+use vesal_onnx::OnnxModel;
 use vesal_onnx::check::{AttributeProblem, CheckError, InitializerProblem, ShapeProblem};
 use vesal_onnx::proto::{
-    AttributeProto, AttributeType, DataType, ModelProto, NodeProto, TensorProto,
+    AttributeProto, AttributeType, ModelProto, NodeProto, TensorDataType, TensorProto,
 };
 
 /// The network with an operator in the place of `skip`, whose first input has shape `[batch, 2, 4, 6, 8]`.
@@ -57,7 +57,7 @@ fn giving(mut model: ModelProto, sizes: &[i64]) -> ModelProto {
 fn floats(name: &str, values: &[f32]) -> TensorProto {
     TensorProto {
         dims: vec![values.len() as i64],
-        data_type: Some(DataType::Float as i32),
+        data_type: Some(TensorDataType::Float as i32),
         name: Some(name.into()),
         float_data: values.to_vec(),
         ..Default::default()
@@ -75,7 +75,7 @@ fn text(name: &str, value: &str) -> AttributeProto {
 fn shapes_follow_the_definitions_of_the_operators() {
     let sizes = |values: &[i64]| TensorProto {
         dims: vec![values.len() as i64],
-        data_type: Some(DataType::Int64 as i32),
+        data_type: Some(TensorDataType::Int64 as i32),
         name: Some("sizes".into()),
         int64_data: values.to_vec(),
         ..Default::default()
@@ -163,12 +163,12 @@ fn shapes_follow_the_definitions_of_the_operators() {
             .unwrap()
             .op_type()
             .to_owned();
-        let network = Network::load(giving(model.clone(), &sizes).encode_to_vec());
+        let network = OnnxModel::load(giving(model.clone(), &sizes).encode_to_vec());
         let network = network.unwrap_or_else(|error| panic!("{operator}: {error}"));
         assert!(network.activation_bytes(2, 4).unwrap() > 0);
         let mut other = sizes;
         other[3] += 1;
-        let error = Network::load(giving(model, &other).encode_to_vec());
+        let error = OnnxModel::load(giving(model, &other).encode_to_vec());
         assert!(
             matches!(error, Err(CheckError::Declaration { .. })),
             "{operator}: {error:?}"
@@ -181,7 +181,7 @@ fn shapes_follow_the_definitions_of_the_operators() {
         vec![none(), floats("factors", &[2., 1., 1., 1., 1.])],
     );
     assert!(matches!(
-        Network::load(moved.encode_to_vec()),
+        OnnxModel::load(moved.encode_to_vec()),
         Err(CheckError::Shape {
             problem: ShapeProblem::Free { axis: 0 },
             ..
@@ -190,7 +190,7 @@ fn shapes_follow_the_definitions_of_the_operators() {
     let mut computed = with_operator("Resize", nearest(), vec![none(), factors(2.)]);
     graph(&mut computed).node.last_mut().unwrap().input[2] = "skip".into();
     assert!(matches!(
-        Network::load(computed.encode_to_vec()),
+        OnnxModel::load(computed.encode_to_vec()),
         Err(CheckError::Input {
             what: "constant factors",
             ..
@@ -199,7 +199,7 @@ fn shapes_follow_the_definitions_of_the_operators() {
     // Integers are sizes and nothing else.
     let added = with_operator("Add", vec![], vec![sizes(&[1])]);
     assert!(matches!(
-        Network::load(added.encode_to_vec()),
+        OnnxModel::load(added.encode_to_vec()),
         Err(CheckError::Initializer {
             problem: InitializerProblem::Element { .. },
             ..
@@ -210,7 +210,7 @@ fn shapes_follow_the_definitions_of_the_operators() {
 #[test]
 fn the_batch_is_left_alone() {
     let load = |operator: &str, attributes: Vec<AttributeProto>, constants| {
-        Network::load(with_operator(operator, attributes, constants).encode_to_vec()).unwrap_err()
+        OnnxModel::load(with_operator(operator, attributes, constants).encode_to_vec()).unwrap_err()
     };
     // A factor by which small batches stay as they are, and larger ones do not.
     let factors = floats("factors", &[1.19, 1., 1., 1., 1.]);
@@ -270,8 +270,8 @@ fn the_work_of_poolings_is_bounded() {
     };
     let sizes = [7, 7, 7];
     let few = giving(window(sizes), &[2, 4 + 6, 6 + 6, 8 + 6]);
-    Network::load(few.encode_to_vec()).unwrap();
-    let error = Network::load(window([63; 3]).encode_to_vec()).unwrap_err();
+    OnnxModel::load(few.encode_to_vec()).unwrap();
+    let error = OnnxModel::load(window([63; 3]).encode_to_vec()).unwrap_err();
     assert!(
         matches!(
             error,
@@ -293,12 +293,12 @@ fn concatenations_grow_along_one_axis() {
         .unwrap()
         .input
         .push("up".into());
-    let network = Network::load(giving(model.clone(), &[4, 4, 6, 8]).encode_to_vec()).unwrap();
+    let network = OnnxModel::load(giving(model.clone(), &[4, 4, 6, 8]).encode_to_vec()).unwrap();
     // Two volumes of 2 channels, and that of 4.
     assert!(network.activation_bytes(1, 4).unwrap() >= (2 + 2 + 4) * 4 * 6 * 8 * 4);
     graph(&mut model).node.last_mut().unwrap().attribute[0].i = Some(5);
     assert!(matches!(
-        Network::load(model.encode_to_vec()),
+        OnnxModel::load(model.encode_to_vec()),
         Err(CheckError::Attribute {
             problem: AttributeProblem::Range { .. },
             ..

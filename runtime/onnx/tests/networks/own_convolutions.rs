@@ -1,13 +1,13 @@
 //! Which convolutions become an operator of ours.
 
 use crate::parts::{graph, model, node, of};
-use vesal_onnx::proto::{AttributeProto, DataType, ModelProto, NodeProto};
-use vesal_onnx::{CONVOLUTION, DOMAIN, Network, RewriteError, VolumeConvolution};
+use vesal_onnx::proto::{AttributeProto, ModelProto, NodeProto, TensorDataType};
+use vesal_onnx::{CONVOLUTION, DOMAIN, OnnxModel, RewriteError, VolumeConvolution};
 
 /// Names and sizes of the convolutions that become an operator of ours.
 fn owned(model: &ModelProto) -> Vec<(String, VolumeConvolution)> {
     let mut sizes = Vec::new();
-    let network = Network::from(model.clone());
+    let network = OnnxModel::from(model.clone());
     let (network, count) = network
         .own_convolutions(|found| {
             sizes.push(*found);
@@ -62,7 +62,7 @@ fn convolutions_become_an_operator_of_ours() {
     assert_eq!(owned[6].1, up);
     assert_eq!(up.output(), Some([4, 6, 8]));
 
-    let network = Network::from(model.clone());
+    let network = OnnxModel::from(model.clone());
     let (rewritten, count) = network
         .own_convolutions(|sizes| sizes.transposed.is_some())
         .unwrap();
@@ -121,14 +121,14 @@ fn convolutions_that_do_not_fit_stay() {
             let weight = weights
                 .iter_mut()
                 .find(|weight| weight.name() == "stride.weight");
-            weight.unwrap().data_type = Some(DataType::Float16 as i32);
+            weight.unwrap().data_type = Some(TensorDataType::Float16 as i32);
         },
     ];
     let mut refused = Vec::new();
     for (index, change) in changes.into_iter().enumerate() {
         let mut model = model();
         change(&mut model);
-        let network = Network::from(model);
+        let network = OnnxModel::from(model);
         let network = match network.own_convolutions(|_| true) {
             Ok((network, _)) => network,
             // With such sizes, what comes behind has no shape.

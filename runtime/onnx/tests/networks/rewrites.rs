@@ -5,10 +5,10 @@ use std::num::NonZeroUsize;
 use crate::example::Example;
 use crate::parts::{EXAMPLE, graph, model, node, of};
 use vesal_onnx::proto::{
-    AttributeProto, DataType, DimensionProto, GraphProto, ModelProto, NodeProto, TensorProto,
+    AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, TensorDataType, TensorProto,
     ValueInfoProto,
 };
-use vesal_onnx::{CheckError, DOMAIN, HeadProblem, Interface, NORM_RELU, Network, RewriteError};
+use vesal_onnx::{CheckError, DOMAIN, HeadProblem, Interface, NORM_RELU, OnnxModel, RewriteError};
 
 fn weight<'a>(graph: &'a GraphProto, name: &str) -> &'a TensorProto {
     let mut weights = graph.initializer.iter();
@@ -24,12 +24,12 @@ fn sizes(info: &ValueInfoProto) -> Vec<Option<i64>> {
     axes(info).iter().map(|dim| dim.dim_value).collect()
 }
 
-fn element(info: &ValueInfoProto) -> DataType {
+fn element(info: &ValueInfoProto) -> TensorDataType {
     let kind = info.r#type.as_ref().unwrap().tensor_type.as_ref().unwrap();
-    if kind.elem_type() == DataType::Float16 as i32 {
-        DataType::Float16
+    if kind.elem_type() == TensorDataType::Float16 as i32 {
+        TensorDataType::Float16
     } else {
-        DataType::Float
+        TensorDataType::Float
     }
 }
 
@@ -47,9 +47,9 @@ fn halved(values: &[f32]) -> Result<Vec<u16>, RewriteError> {
             .flat_map(|value| value.to_le_bytes())
             .collect(),
     );
-    let network = Network::from(model).half(Interface::Half)?;
+    let network = OnnxModel::from(model).half(Interface::Half)?;
     let tensor = &of(&network).initializer[0];
-    assert_eq!(tensor.data_type(), DataType::Float16 as i32);
+    assert_eq!(tensor.data_type(), TensorDataType::Float16 as i32);
     assert_eq!(tensor.dims, [values.len() as i64]);
     let raw = tensor.raw_data.as_ref().unwrap();
     let (bits, rest) = raw.as_chunks();
@@ -64,7 +64,7 @@ fn the_batch_axis_gets_its_size_everywhere() {
     info.name = Some("skip".into());
     graph(&mut model).value_info.push(info);
     let before = model.clone();
-    let network = Network::from(model).fix_batch(two()).unwrap();
+    let network = OnnxModel::from(model).fix_batch(two()).unwrap();
     let fixed = of(&network);
     assert_eq!(sizes(&fixed.input[0]), [2, 1, 4, 6, 8].map(Some));
     assert_eq!(sizes(&fixed.output[0]), [2, 3, 4, 6, 8].map(Some));
@@ -125,23 +125,23 @@ fn half_networks_convert_at_their_borders_or_not_at_all() {
     info.name = Some("skip".into());
     graph(&mut model).value_info.push(info);
     let nodes = graph(&mut model).node.len();
-    let network = Network::from(model);
+    let network = OnnxModel::from(model);
 
     let half = network.half(Interface::Half).unwrap();
     let changed = of(&half);
-    assert_eq!(element(&changed.input[0]), DataType::Float16);
-    assert_eq!(element(&changed.output[0]), DataType::Float16);
-    assert_eq!(element(&changed.value_info[0]), DataType::Float16);
+    assert_eq!(element(&changed.input[0]), TensorDataType::Float16);
+    assert_eq!(element(&changed.output[0]), TensorDataType::Float16);
+    assert_eq!(element(&changed.value_info[0]), TensorDataType::Float16);
     assert_eq!(changed.node, of(&network).node);
-    let all = |tensor: &TensorProto| tensor.data_type() == DataType::Float16 as i32;
+    let all = |tensor: &TensorProto| tensor.data_type() == TensorDataType::Float16 as i32;
     assert!(changed.initializer.iter().all(all));
     assert!(2 * half.encode().len() < network.encode().len() + 20_000);
 
     let half = network.half(Interface::Single).unwrap();
     let changed = of(&half);
-    assert_eq!(element(&changed.input[0]), DataType::Float);
-    assert_eq!(element(&changed.output[0]), DataType::Float);
-    assert_eq!(element(&changed.value_info[0]), DataType::Float16);
+    assert_eq!(element(&changed.input[0]), TensorDataType::Float);
+    assert_eq!(element(&changed.output[0]), TensorDataType::Float);
+    assert_eq!(element(&changed.value_info[0]), TensorDataType::Float16);
     assert_eq!(changed.node.len(), nodes + 2);
     let (first, last) = (&changed.node[0], &changed.node[nodes + 1]);
     assert_eq!((first.op_type(), last.op_type()), ("Cast", "Cast"));
@@ -173,7 +173,7 @@ fn names_that_are_taken_are_not_given_again() {
             *input = "image.half".into();
         }
     }
-    let half = Network::from(model).half(Interface::Single).unwrap();
+    let half = OnnxModel::from(model).half(Interface::Single).unwrap();
     assert_eq!(of(&half).node[0].output[0], "image.half.2");
 }
 
@@ -194,12 +194,12 @@ fn scales_of_a_resize_stay_as_they_are() {
     (scales.name, scales.dims) = (Some("scales".into()), vec![5]);
     scales.raw_data = Some(scales.raw_data.unwrap().slice(..20));
     resized.initializer.push(scales.clone());
-    let network = Network::from(model.clone());
+    let network = OnnxModel::from(model.clone());
     let half = network.half(Interface::Half).unwrap();
     assert_eq!(weight(of(&half), "scales"), &scales);
 
     node(&mut model, "skip").input[1] = "scales".into();
-    let mixed = Network::from(model.clone()).half(Interface::Half);
+    let mixed = OnnxModel::from(model.clone()).half(Interface::Half);
     assert_eq!(
         mixed,
         Err(RewriteError::Mixed {
@@ -208,7 +208,7 @@ fn scales_of_a_resize_stay_as_they_are() {
         })
     );
     node(&mut model, "up").input[2] = "image".into();
-    let mixed = Network::from(model).half(Interface::Half);
+    let mixed = OnnxModel::from(model).half(Interface::Half);
     assert!(matches!(mixed, Err(RewriteError::Mixed { value, .. }) if value == "image"));
 }
 
@@ -227,7 +227,7 @@ fn the_head_is_taken_off_with_its_weights() {
             .collect()
     };
     let (matrix, bias) = (floats("head.weight"), floats("head.bias"));
-    let network = Network::from(model);
+    let network = OnnxModel::from(model);
     let (rest, head) = network.split_head().unwrap();
     assert_eq!((head.classes(), head.features()), (3, 2));
     assert_eq!((head.weight, head.bias), (matrix, bias));
@@ -259,31 +259,31 @@ macro_rules! refused {
             let mut changed = model();
             let $model = &mut changed;
             $mutation;
-            let rewrite: fn(&Network) -> Option<RewriteError> = $rewrite;
-            let refusal = rewrite(&Network::from(changed)).expect("a refusal");
+            let rewrite: fn(&OnnxModel) -> Option<RewriteError> = $rewrite;
+            let refusal = rewrite(&OnnxModel::from(changed)).expect("a refusal");
             assert!(matches!(&refusal, $expected $(if $guard)?), "{refusal:?}");
             assert!(!refusal.to_string().is_empty());
         }
     )*};
 }
 
-fn batch(network: &Network) -> Option<RewriteError> {
+fn batch(network: &OnnxModel) -> Option<RewriteError> {
     network.fix_batch(two()).err()
 }
 
-fn half(network: &Network) -> Option<RewriteError> {
+fn half(network: &OnnxModel) -> Option<RewriteError> {
     network.half(Interface::Single).err()
 }
 
-fn norm(network: &Network) -> Option<RewriteError> {
+fn norm(network: &OnnxModel) -> Option<RewriteError> {
     network.fuse_norm_relu().err()
 }
 
-fn own(network: &Network) -> Option<RewriteError> {
+fn own(network: &OnnxModel) -> Option<RewriteError> {
     network.own_convolutions(|_| true).err()
 }
 
-fn head(network: &Network) -> Option<RewriteError> {
+fn head(network: &OnnxModel) -> Option<RewriteError> {
     network.split_head().err()
 }
 
@@ -307,7 +307,7 @@ refused! {
     half_knows_the_default_domain: |m| node(m, "skip").domain = Some("com.example".into()), half
         => RewriteError::Operator { found, .. } if found == "com.example.Add",
     half_starts_from_floats: |m| graph(m).initializer[3].data_type = Some(11), half
-        => RewriteError::Element { found: Some(11), expected: DataType::Float, .. },
+        => RewriteError::Element { found: Some(11), expected: TensorDataType::Float, .. },
     half_needs_all_elements: |m| graph(m).initializer[0].dims[0] += 1, half
         => RewriteError::Weight { tensor, .. } if tensor == "first.weight",
     half_needs_the_elements_here: |m| graph(m).initializer[0].external_data.push(Vec::new()), half
@@ -393,7 +393,7 @@ fn heads_are_only_taken_off_where_that_saves_something() {
         features: 2,
     };
     assert_eq!(
-        Network::from(model).split_head(),
+        OnnxModel::from(model).split_head(),
         Err(RewriteError::NoHead { why })
     );
 }
@@ -409,8 +409,8 @@ fn wide() -> ModelProto {
 
 #[test]
 fn norms_and_relus_become_one_operator() {
-    let network = Network::from(wide());
-    let count = |network: &Network, operator: &str| {
+    let network = OnnxModel::from(wide());
+    let count = |network: &OnnxModel, operator: &str| {
         let nodes = of(network).node.iter();
         nodes.filter(|node| node.op_type() == operator).count()
     };
@@ -455,8 +455,8 @@ fn norms_and_relus_become_one_operator() {
     // Scales stay 32-bit floats when the rest is halved.
     let half = fused.half(Interface::Single).unwrap();
     let element = |name: &str| weight(of(&half), name).data_type();
-    assert_eq!(element(&norm.input[1]), DataType::Float as i32);
-    assert_eq!(element("first.weight"), DataType::Float16 as i32);
+    assert_eq!(element(&norm.input[1]), TensorDataType::Float as i32);
+    assert_eq!(element("first.weight"), TensorDataType::Float16 as i32);
 }
 
 #[test]
@@ -511,9 +511,9 @@ fn many_norms_are_joined_in_one_pass() {
         further.extend(nodes);
     }
     made.node.splice(at..at, further);
-    let before = Network::from(wide()).fuse_norm_relu().unwrap().1;
+    let before = OnnxModel::from(wide()).fuse_norm_relu().unwrap().1;
     let begin = std::time::Instant::now();
-    let (_, number) = Network::from(model).fuse_norm_relu().unwrap();
+    let (_, number) = OnnxModel::from(model).fuse_norm_relu().unwrap();
     assert_eq!(number, before + PAIRS / 2);
     assert!(
         begin.elapsed() < std::time::Duration::from_secs(5),
@@ -524,7 +524,7 @@ fn many_norms_are_joined_in_one_pass() {
 
 #[test]
 fn norms_that_do_not_fit_stay() {
-    let fused = |model: ModelProto| Network::from(model).fuse_norm_relu().unwrap().1;
+    let fused = |model: ModelProto| OnnxModel::from(model).fuse_norm_relu().unwrap().1;
     let all = fused(wide());
     // Two and four channels.
     assert_eq!(fused(model()), 0);

@@ -3,9 +3,9 @@
 use prost::Message;
 use vesal_onnx::check::{AttributeProblem, CheckError, InitializerProblem, ShapeProblem};
 use vesal_onnx::proto::{
-    AttributeProto, AttributeType, DataType, ModelProto, NodeProto, TensorProto,
+    AttributeProto, AttributeType, ModelProto, NodeProto, TensorDataType, TensorProto,
 };
-use vesal_onnx::{Axis, GraphBuilder, Network};
+use vesal_onnx::{AxisSize, GraphBuilder, OnnxModel};
 
 use crate::parts::{attributed, graph};
 
@@ -13,7 +13,7 @@ fn constant(name: &str, dims: &[i64]) -> TensorProto {
     let count = dims.iter().product::<i64>() as usize;
     TensorProto {
         dims: dims.to_vec(),
-        data_type: Some(DataType::Float as i32),
+        data_type: Some(TensorDataType::Float as i32),
         name: Some(name.into()),
         raw_data: Some(vec![0; 4 * count].into()),
         ..Default::default()
@@ -23,7 +23,7 @@ fn constant(name: &str, dims: &[i64]) -> TensorProto {
 fn integers(name: &str, values: &[i64]) -> TensorProto {
     TensorProto {
         dims: vec![values.len() as i64],
-        data_type: Some(DataType::Int64 as i32),
+        data_type: Some(TensorDataType::Int64 as i32),
         name: Some(name.into()),
         int64_data: values.to_vec(),
         ..Default::default()
@@ -75,8 +75,8 @@ impl Case {
     /// The network whose outputs have these sizes behind the batch.
     fn model(&self, outputs: &[&[usize]]) -> ModelProto {
         let shape = |sizes: &[usize]| {
-            let sizes = sizes.iter().map(|&size| Axis::Fixed(size));
-            [Axis::Free("batch")]
+            let sizes = sizes.iter().map(|&size| AxisSize::Fixed(size));
+            [AxisSize::Free("batch")]
                 .into_iter()
                 .chain(sizes)
                 .collect::<Vec<_>>()
@@ -103,8 +103,8 @@ impl Case {
         model
     }
 
-    fn load(&self, outputs: &[&[usize]]) -> Result<Network, CheckError> {
-        Network::load(self.model(outputs).encode_to_vec())
+    fn load(&self, outputs: &[&[usize]]) -> Result<OnnxModel, CheckError> {
+        OnnxModel::load(self.model(outputs).encode_to_vec())
     }
 
     /// Checks that the output has these sizes behind the batch, and no others.
@@ -318,7 +318,7 @@ fn concatenations_grow_along_one_axis() {
     let joined = case("Concat", &[2, 3]).with(int("axis", -1));
     let mut model = joined.model(&[&[2, 6]]);
     graph(&mut model).node[0].input.push("x".into());
-    Network::load(model.encode_to_vec()).unwrap();
+    OnnxModel::load(model.encode_to_vec()).unwrap();
     let batch = case("Concat", &[2, 3]).with(int("axis", 0));
     assert!(matches!(
         batch.shape_problem(),
@@ -366,7 +366,7 @@ fn reshapes_keep_elements_and_batch() {
     assert!(matches!(floats.refused(), CheckError::Input { .. }));
     let mut computed = reshape(&[0, 24]).model(&[&[24]]);
     graph(&mut computed).node[0].input[1] = "x".into();
-    let error = Network::load(computed.encode_to_vec()).unwrap_err();
+    let error = OnnxModel::load(computed.encode_to_vec()).unwrap_err();
     assert!(matches!(
         error,
         CheckError::Input {
@@ -514,7 +514,7 @@ fn parts_of_splits_are_counted_before_they_are_kept() {
         }
         graph(&mut model).node.push(node);
     }
-    let error = Network::load(model.encode_to_vec()).unwrap_err();
+    let error = OnnxModel::load(model.encode_to_vec()).unwrap_err();
     assert!(matches!(
         error,
         CheckError::TooMany {
@@ -644,7 +644,7 @@ fn poolings_of_weights_without_elements_are_refused() {
     });
     let mut model = pool.model(&[&[1, 2]]);
     graph(&mut model).node[0].input.remove(0);
-    let error = Network::load(model.encode_to_vec()).unwrap_err();
+    let error = OnnxModel::load(model.encode_to_vec()).unwrap_err();
     assert!(
         matches!(
             error,

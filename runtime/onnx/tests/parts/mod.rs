@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unused_macros)]
 
-use vesal_onnx::Network;
+use vesal_onnx::OnnxModel;
 use vesal_onnx::proto::{AttributeProto, AttributeType, GraphProto, ModelProto, NodeProto};
 
 use crate::example::Example;
@@ -22,7 +22,7 @@ pub fn graph(model: &mut ModelProto) -> &mut GraphProto {
     model.graph.as_mut().unwrap()
 }
 
-pub fn of(network: &Network) -> &GraphProto {
+pub fn of(network: &OnnxModel) -> &GraphProto {
     network.model().graph.as_ref().unwrap()
 }
 

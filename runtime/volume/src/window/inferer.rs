@@ -51,7 +51,7 @@ pub enum StitchError<E: std::error::Error + 'static> {
 
 /// Progress of a prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct WindowProgress {
     /// Windows predicted and blended.
     pub done: usize,
     /// Windows of the volume.
@@ -131,8 +131,8 @@ impl<'a> SlidingWindowInferer<'a> {
     }
 
     /// Windows done so far.
-    pub fn progress(&self) -> Progress {
-        Progress {
+    pub fn progress(&self) -> WindowProgress {
+        WindowProgress {
             done: self.done,
             total: self.blending.grid().count(),
         }
@@ -145,7 +145,7 @@ impl<'a> SlidingWindowInferer<'a> {
         &mut self,
         predictor: &mut P,
     ) -> Result<(), StitchError<P::Error>> {
-        let Progress { done, total } = self.progress();
+        let WindowProgress { done, total } = self.progress();
         let grid = self.blending.grid();
         let windows: Vec<_> = (done..total)
             .take(self.patches.dim().0)

@@ -13,7 +13,7 @@ mod validate;
 pub use blending::{Blending, Stitcher};
 pub use grid::WindowGrid;
 pub use importance::importance_map;
-pub use inferer::{Progress, SlidingWindowInferer, StitchError, inferer_bytes};
+pub use inferer::{SlidingWindowInferer, StitchError, WindowProgress, inferer_bytes};
 pub use plan::{Blend, Padding, WindowPlan};
 pub use predictor::PatchPredictor;
 pub use stitch::{stitch, stitch_planes};

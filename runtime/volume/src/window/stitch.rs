@@ -7,7 +7,9 @@ use ndarray::{Array3, Array4, ArrayView4, Axis};
 
 use super::blending::Blending;
 use super::grid::WindowGrid;
-use super::inferer::{Progress, SlidingWindowInferer, StitchError, filled, patches, too_large};
+use super::inferer::{
+    SlidingWindowInferer, StitchError, WindowProgress, filled, patches, too_large,
+};
 use super::plan::WindowPlan;
 use super::predictor::PatchPredictor;
 
@@ -58,7 +60,7 @@ pub fn stitch_planes<P: PatchPredictor, B>(
     volume: ArrayView4<'_, f32>,
     plan: &WindowPlan,
     predictor: &mut P,
-    mut progress: impl FnMut(Progress) -> ControlFlow<B>,
+    mut progress: impl FnMut(WindowProgress) -> ControlFlow<B>,
     mut take: impl FnMut(Array3<f32>) -> ControlFlow<B>,
 ) -> Result<ControlFlow<B>, StitchError<P::Error>> {
     let (_, x, y, z) = volume.dim();

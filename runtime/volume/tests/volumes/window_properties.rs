@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use ndarray::{Array4, Array5, ArrayView5, Axis, CowArray, Ix5, s};
 use proptest::prelude::*;
 use vesal_volume::window::{
-    Blend, Padding, PatchPredictor, Progress, StitchError, WindowPlan, inferer_bytes, stitch,
+    Blend, Padding, PatchPredictor, StitchError, WindowPlan, WindowProgress, inferer_bytes, stitch,
     stitch_planes,
 };
 
@@ -187,7 +187,10 @@ fn reports_progress_and_stops_when_told() {
         },
     );
     assert!(matches!(end, Ok(ControlFlow::Continue(()))));
-    assert_eq!(seen, [0, 2, 4, 5].map(|done| Progress { done, total: 5 }));
+    assert_eq!(
+        seen,
+        [0, 2, 4, 5].map(|done| WindowProgress { done, total: 5 })
+    );
     assert_eq!(planes, 10);
 
     let stopped = stitch_planes(

@@ -5,7 +5,7 @@ mod operands;
 mod x86;
 
 use super::processor::Instructions;
-pub(super) use operands::{GROUPS, LANES, MAX_ROWS, PANEL, Tile};
+pub(super) use operands::{GROUPS, LANES, MAX_ROWS, MatrixTile, PANEL};
 
 impl Instructions {
     /// Filters in a tile: as many as leave registers for inputs and weights.
@@ -24,7 +24,7 @@ impl Instructions {
     ///
     /// `rows` is 1 to [`Self::rows`] and `groups` 1 to [`GROUPS`]; weights and inputs of all of `offsets` and targets of all
     /// rows are there, `groups * LANES` positions of each; nobody else uses the targets.
-    pub(super) unsafe fn tile(self, rows: usize, groups: usize, tile: &Tile<'_>) {
+    pub(super) unsafe fn tile(self, rows: usize, groups: usize, tile: &MatrixTile<'_>) {
         match self {
             // SAFETY: the processor has these instructions; the rest is what the caller promises.
             #[cfg(target_arch = "x86_64")]

@@ -13,7 +13,7 @@ pub(crate) const MAX_ROWS: usize = 8;
 ///
 /// **Definition**: `c[r, p] += factor · Σ_k a[r, k] b[offsets[k] + p]` for every target `c`.
 #[derive(Clone, Copy)]
-pub(crate) struct Tile<'a> {
+pub(crate) struct MatrixTile<'a> {
     /// First weight of the tile.
     pub a: *const f32,
     /// From row to row of the weights.

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::operands::{LANES, Tile};
+use super::operands::{LANES, MatrixTile};
 
 /// Weights that share a line of the cache.
 const LINE: usize = 16;
@@ -26,18 +26,18 @@ macro_rules! of_size {
 }
 
 /// Computes a tile with AVX-512F.
-pub(super) unsafe fn tile_avx512(rows: usize, groups: usize, tile: &Tile<'_>) {
+pub(super) unsafe fn tile_avx512(rows: usize, groups: usize, tile: &MatrixTile<'_>) {
     of_size!(avx512, tile, rows, groups, [1 2 3 4 5 6 7 8])
 }
 
 /// Computes a tile with AVX2 and FMA.
-pub(super) unsafe fn tile_avx2(rows: usize, groups: usize, tile: &Tile<'_>) {
+pub(super) unsafe fn tile_avx2(rows: usize, groups: usize, tile: &MatrixTile<'_>) {
     of_size!(avx2, tile, rows, groups, [1 2 3 4 5 6])
 }
 
 #[target_feature(enable = "avx512f")]
-unsafe fn avx512<const ROWS: usize, const GROUPS: usize>(tile: &Tile<'_>) {
-    let Tile {
+unsafe fn avx512<const ROWS: usize, const GROUPS: usize>(tile: &MatrixTile<'_>) {
+    let MatrixTile {
         a,
         a_stride,
         b,
@@ -82,9 +82,9 @@ unsafe fn avx512<const ROWS: usize, const GROUPS: usize>(tile: &Tile<'_>) {
 }
 
 #[target_feature(enable = "avx2,fma")]
-unsafe fn avx2<const ROWS: usize, const GROUPS: usize>(tile: &Tile<'_>) {
+unsafe fn avx2<const ROWS: usize, const GROUPS: usize>(tile: &MatrixTile<'_>) {
     const HALF: usize = LANES / 2;
-    let Tile {
+    let MatrixTile {
         a,
         a_stride,
         b,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::dicom::dataset::{Longest, VALUE_BYTES_MAX, Visitor};
-use crate::dicom::error::{DicomError, HeaderError};
+use crate::dicom::error::{DicomError, DicomHeaderError};
 use crate::dicom::patient::{self, PatientDigest, PatientReader};
 use crate::dicom::stack::Stack;
 use crate::dicom::structures::{Classed, visit};
@@ -118,7 +118,7 @@ impl Visitor for ReferencesVisitor {
             || (IMAGES.starts_with(path) && IMAGES.get(path.len()) == Some(&sequence))
     }
 
-    fn begins(&mut self, path: &[Tag]) -> Result<(), HeaderError> {
+    fn begins(&mut self, path: &[Tag]) -> Result<(), DicomHeaderError> {
         // Of items without a series, one is enough.
         let last = self.references.series.last();
         if path == SERIES && last.is_none_or(|last| *last != ReferencedSeries::default()) {
@@ -145,7 +145,7 @@ impl Visitor for ReferencesVisitor {
         })
     }
 
-    fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), HeaderError> {
+    fn value(&mut self, path: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), DicomHeaderError> {
         if path.is_empty() && PatientReader::wants(tag) {
             self.patient.take(tag, &value);
             return Ok(());

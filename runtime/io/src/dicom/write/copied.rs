@@ -6,7 +6,7 @@ use std::fs::File;
 use dicom_core::VR;
 
 use crate::dicom::dataset::{self, Encoding, Longest, Visitor};
-use crate::dicom::error::HeaderError;
+use crate::dicom::error::DicomHeaderError;
 use crate::dicom::patient::{self, PatientDigest, PatientReader};
 use crate::dicom::slice::Slice;
 use crate::dicom::syntax::TransferSyntax;
@@ -110,8 +110,8 @@ impl CopiedAttributes {
 
 impl CopiedAttributes {
     /// Reads what is copied from the header of a slice.
-    pub fn read(slice: &Slice) -> Result<Self, HeaderError> {
-        let file = File::open(slice.path()).map_err(HeaderError::io)?;
+    pub fn read(slice: &Slice) -> Result<Self, DicomHeaderError> {
+        let file = File::open(slice.path()).map_err(DicomHeaderError::io)?;
         let (mut stream, meta) = dataset::open(file)?;
         let syntax = TransferSyntax::of(&meta.syntax).unwrap_or(TransferSyntax::ExplicitLittle);
         if syntax == TransferSyntax::Deflated {
@@ -235,11 +235,11 @@ impl Visitor for CopiedAttributes {
         Longest::Refused(patient::BYTES_MAX)
     }
 
-    fn begins(&mut self, _: &[Tag]) -> Result<(), HeaderError> {
+    fn begins(&mut self, _: &[Tag]) -> Result<(), DicomHeaderError> {
         Ok(())
     }
 
-    fn value(&mut self, _: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), HeaderError> {
+    fn value(&mut self, _: &[Tag], tag: Tag, value: Vec<u8>) -> Result<(), DicomHeaderError> {
         let end = value
             .iter()
             .rposition(|byte| !matches!(*byte, 0 | b' '))

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use crate::config::{Caller, Callers, Config, ConfigError, EXAMPLE};
+use crate::config::{Caller, Callers, Config, EXAMPLE, NodeConfigError};
 use crate::network::tls::TlsProfile;
 
-fn parse(text: &str) -> Result<Config, ConfigError> {
+fn parse(text: &str) -> Result<Config, NodeConfigError> {
     Config::parse(text, Path::new("/etc/vesal/node.toml"))
 }
 
@@ -111,7 +111,7 @@ fn tables_of_peers_are_held_against_the_rules() {
         let text = everything().replace(from, to);
         assert_ne!(text, everything(), "{from}");
         match parse(&text).unwrap_err() {
-            ConfigError::Value { key: found, .. } => assert_eq!(found, key),
+            NodeConfigError::Value { key: found, .. } => assert_eq!(found, key),
             error => panic!("{error}"),
         }
     }
@@ -202,7 +202,7 @@ fn what_is_no_toml_is_told_with_its_place_in_one_line() {
     assert!(
         matches!(
             error,
-            ConfigError::Syntax {
+            NodeConfigError::Syntax {
                 line: 2,
                 column: 2..=6,
                 ..
@@ -272,7 +272,7 @@ fn values_out_of_range_name_their_key() {
         let text = EXAMPLE.replace(from, to);
         assert_ne!(text, EXAMPLE, "{from}");
         match parse(&text).unwrap_err() {
-            ConfigError::Value { key: found, .. } => assert_eq!(found, key),
+            NodeConfigError::Value { key: found, .. } => assert_eq!(found, key),
             error => panic!("{error}"),
         }
     }

@@ -17,13 +17,13 @@ const DECODED_BYTES_PER_BYTE: usize = 4;
 ///
 /// Weights are views of the bytes it was decoded from, so that clones and rewrites share them.
 #[derive(Debug, Clone)]
-pub struct Network {
+pub struct OnnxModel {
     pub(crate) model: ModelProto,
     /// What it was decoded from, if it was.
     source: Bytes,
 }
 
-impl Network {
+impl OnnxModel {
     /// Decodes a model file. Nothing in it is checked beyond its encoding; rewrites check the parts that they use.
     ///
     /// **Errors**: the bytes are no model, or not all of them can be kept.
@@ -116,13 +116,13 @@ impl Network {
     }
 }
 
-impl PartialEq for Network {
+impl PartialEq for OnnxModel {
     fn eq(&self, other: &Self) -> bool {
         self.model == other.model
     }
 }
 
-impl From<ModelProto> for Network {
+impl From<ModelProto> for OnnxModel {
     fn from(model: ModelProto) -> Self {
         let source = Bytes::new();
         Self { model, source }
