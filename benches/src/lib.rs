@@ -18,7 +18,7 @@ pub fn phantom(shape: [usize; 3]) -> Result<Phantom, PhantomError> {
     })
 }
 
-/// A made-up CT scan: axes to the left, posterior and superior, a body of -100 to 300 HU in air.
+/// A synthetic CT scan: axes to the left, posterior and superior, a body of -100 to 300 HU in air.
 pub fn ct(shape: [usize; 3], spacing_mm: [f64; 3]) -> Volume {
     let [x, y, z] = shape;
     let data = Array4::from_shape_fn((1, x, y, z), |(_, x, y, z)| {
@@ -38,7 +38,7 @@ pub fn ct(shape: [usize; 3], spacing_mm: [f64; 3]) -> Volume {
     }
 }
 
-/// Logits of a made-up network, `[K, X, Y, Z]`, from -8 to 8.
+/// Logits of a synthetic network, `[K, X, Y, Z]`, from -8 to 8.
 pub fn logits(classes: usize, shape: [usize; 3]) -> Array4<f32> {
     let [x, y, z] = shape;
     Array4::from_shape_fn((classes, x, y, z), |(k, x, y, z)| {

@@ -60,7 +60,7 @@ pub enum AssembleError {
 }
 
 impl AssembleError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Library(error) => error.hint(),
@@ -103,7 +103,7 @@ pub struct PlanFile {
 pub struct BundleMetadata {
     /// Name of the task.
     pub name: String,
-    /// Version of the bundle, if its makers count.
+    /// Version given by its makers, if there is one.
     pub version: Option<String>,
     /// The deploy plans that members refer to, in the order of the first members that do.
     pub plans: Vec<PlanFile>,
@@ -118,7 +118,7 @@ pub struct BundleMetadata {
 pub struct Destination {
     /// Directory of the bundle.
     pub output: PathBuf,
-    /// Version of the bundle, if its makers count.
+    /// Version given by its makers, if there is one.
     pub version: Option<String>,
     /// Whether a bundle there may be replaced.
     pub overwrite: bool,

@@ -44,7 +44,7 @@ pub enum PackageError {
 }
 
 impl PackageError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Runs(error) => error.hint(),

@@ -34,7 +34,7 @@ pub enum RunsError {
 }
 
 impl RunsError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::None { .. } => Some("`vesal-train status --work-dir DIR` shows what is trained"),

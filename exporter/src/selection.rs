@@ -17,7 +17,7 @@ use crate::runs::{Run, RunsError};
 
 pub use file::EnsembleFileError;
 
-/// Beginning of the choice of so many best runs.
+/// Prefix of the choice of the N best runs.
 const BEST_N: &str = "best-n:";
 
 /// Which runs to take.
@@ -28,7 +28,7 @@ pub enum RunChoice {
     /// The best run of each fold.
     #[default]
     BestByFold,
-    /// So many best runs.
+    /// The N best runs.
     BestN(usize),
     All,
     /// What a file lists.
@@ -92,7 +92,7 @@ pub enum SelectionError {
 }
 
 impl SelectionError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::MissingFolds { finished, .. } if finished.is_empty() => {
@@ -204,8 +204,8 @@ impl Selected {
     /// What the manifest says about it.
     ///
     /// **Definition**: the ensemble's score is the mean over cases of which exactly one member did not train on each,
-    /// namely the run that held it out; there is none where runs of one fold share their cases, for what several of
-    /// them give together is nobody's score.
+    /// namely the run that held it out; there is none where several runs of one fold share their cases, because no
+    /// single member's score describes their combination.
     ///
     /// **Errors**: scores of a run that are unreadable, or changed after its training.
     pub fn record(&self) -> Result<EnsembleRecord, RunsError> {

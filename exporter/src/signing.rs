@@ -24,7 +24,7 @@ pub enum SigningError {
     /// A file of a key cannot be read.
     #[error("cannot read the secret key `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
-    /// A file is no secret key, or its password another one.
+    /// A file is not a secret key, or its password another one.
     #[error("cannot open the secret key `{}`", path.display())]
     Secret { path: PathBuf, source: PError },
     /// A file of a key cannot be written.
@@ -45,7 +45,7 @@ pub enum SigningError {
 }
 
 impl SigningError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Minisign { .. } | Self::Secret { .. } => Some(
@@ -195,7 +195,7 @@ impl Signer {
     /// **Errors**: [`SigningError`].
     pub fn sign(&self, directory: &Path) -> Result<Bundle, SigningError> {
         let bundle = Bundle::open(directory)?;
-        // Shown by whoever verifies, and signed as well.
+        // Shown when the signature is verified; it is signed as well.
         let comment = format!("vesal bundle, SHA-256 {}", bundle.digest());
         let signed = Cursor::new(bundle.manifest_bytes());
         let text = minisign::sign(None, &self.0, signed, Some(&comment), None)

@@ -64,7 +64,7 @@ pub enum WeightsError {
         found: Vec<usize>,
         expected: Vec<usize>,
     },
-    /// A tensor with an infinity or something that is no number.
+    /// A tensor with an infinity or something that is not a number.
     #[error("tensor `{tensor}` has a value that is infinite or not a number")]
     NotFinite { tensor: String },
 }
@@ -76,7 +76,7 @@ fn list(names: &[String]) -> String {
 
 /// Reads the tensors of a safetensors file.
 ///
-/// **Errors**: the bytes are no such file, or a tensor has no floats.
+/// **Errors**: the bytes are not such a file, or a tensor has no floats.
 pub fn from_safetensors(bytes: Vec<u8>) -> Result<StateDict, WeightsError> {
     let mut store = SafetensorsStore::from_bytes(Some(bytes));
     let snapshots = store

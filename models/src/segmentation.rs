@@ -23,7 +23,7 @@ pub trait SegmentationNetwork<B: Backend>: Module<B> {
     /// smaller by that level's stride. X, Y, Z are multiples of [`shape_factor`](Self::shape_factor).
     fn run<O: NetworkOps<B>>(&self, ops: &mut O, input: O::Value, heads: Heads) -> Vec<O::Value>;
 
-    /// What each spatial axis of the input must be a multiple of.
+    /// Divisor of each spatial axis of the input.
     fn shape_factor(&self) -> [usize; 3];
 
     /// Computes all deep supervision logits, finest first.

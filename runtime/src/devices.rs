@@ -1,4 +1,4 @@
-//! `vesal devices`: what networks can run on here.
+//! `vesal devices`: devices and providers of this machine.
 
 use clap::Args;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use vesal_files::VersionedDocument;
 use crate::error::{Error, one_line};
 use crate::options::LibraryOptions;
 
-/// What networks can run on here.
+/// Devices and providers of this machine.
 #[derive(Debug, Serialize)]
 pub struct Devices {
     pub onnxruntime: LoadedLibrary,
@@ -34,7 +34,7 @@ pub struct LoadedLibrary {
 #[derive(Debug, Serialize)]
 pub struct ProviderState {
     pub provider: Provider,
-    /// Where it comes from; null where it is not installed.
+    /// Its source; null where it is not installed.
     pub source: Option<String>,
     pub usable: bool,
     /// Why it cannot be used.
@@ -50,7 +50,7 @@ pub struct DeviceState {
     pub reason: Option<String>,
 }
 
-/// Which library is asked.
+/// Library options.
 #[derive(Debug, Clone, Args)]
 pub struct DevicesOptions {
     #[command(flatten)]
@@ -104,7 +104,7 @@ fn offered(found: &plugin::ProviderAvailability) -> ProviderState {
 }
 
 impl Devices {
-    /// The devices and providers, for people.
+    /// The devices and providers as text.
     pub fn text(&self) -> Text {
         let row = |device: &DeviceState| {
             let state = device

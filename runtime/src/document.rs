@@ -1,4 +1,4 @@
-//! Writing the JSON documents that commands give.
+//! Writing the JSON documents of commands.
 
 use std::path::Path;
 

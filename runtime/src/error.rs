@@ -1,4 +1,4 @@
-//! Why a command did not do what it should.
+//! Errors of commands.
 
 use std::error::Error as StdError;
 use std::io;
@@ -35,12 +35,12 @@ use crate::serve::error::ServeError;
 use crate::tune::error::TuneError;
 use crate::verify::deviation::Deviation;
 
-/// Why a command did not do what it should.
+/// Errors of commands.
 ///
 /// [`Self::hint`] is a remedy, and [`Self::exit`] the class of the error, which is the exit code of the program.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// What was tried, and why it did not work; never one in another.
+    /// An attempt, and why it failed; never nested.
     #[error("{attempt}")]
     Attempt { attempt: String, source: Box<Error> },
     #[error(transparent)]
@@ -109,7 +109,7 @@ pub enum Error {
     WriteDicom(#[from] DicomWriteError),
     #[error(transparent)]
     Write(#[from] AtomicError),
-    /// An input that could be read before.
+    /// An input that was readable before.
     #[error(transparent)]
     InputFile(io::Error),
     /// An output, or the folder for it.
@@ -120,7 +120,7 @@ pub enum Error {
     Json(serde_json::Error),
     #[error(transparent)]
     Serve(#[from] ServeError),
-    /// A batch ran to its end, and cases failed.
+    /// A batch ran to its end, and some cases failed.
     #[error("{} of {total} cases failed: {}", failed.len(), failed.join(", "))]
     FailedCases { failed: Vec<String>, total: usize },
     #[error("stopped by the user after {done} of {total} cases; their files are complete")]
@@ -128,7 +128,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Says what was tried, as in `cannot segment …`, in place of what was said of that before.
+    /// Sets the attempt, as in `cannot segment …`, replacing an earlier one.
     pub fn attempting(self, attempt: impl Into<String>) -> Self {
         let source = match self {
             Self::Attempt { source, .. } => source,
@@ -166,7 +166,7 @@ impl Error {
         }
     }
 
-    /// The error without what was tried.
+    /// The error without the attempt.
     pub fn cause(&self) -> &Self {
         match self {
             Self::Attempt { source, .. } => source,
@@ -174,7 +174,7 @@ impl Error {
         }
     }
 
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Attempt { source, .. } => return source.hint(),
@@ -261,7 +261,7 @@ impl Error {
         }
     }
 
-    /// The whole message, as a terminal may show it: what was tried, the causes and the hint, a line each.
+    /// The whole message, escaped for a terminal: the attempt, the causes and the hint, one line each.
     pub fn message(&self) -> String {
         vesal_cli::message(None, self, self.hint().as_deref())
     }
@@ -312,7 +312,7 @@ fn read_hint(error: &ReadError, file: Option<&Path>) -> Option<String> {
     }
 }
 
-/// Networks that cannot be run, or a case that they cannot be run on.
+/// The error of networks that cannot be run, or not on this case.
 fn engine_exit(error: &EngineError) -> Exit {
     match error {
         EngineError::Bundle(_) | EngineError::NoMembers => Exit::Bundle,

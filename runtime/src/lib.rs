@@ -1,12 +1,11 @@
-//! Segments 3-D medical images with a deployed bundle: what the commands of `vesal` do, for callers in Rust.
+//! Segments 3-D medical images with a deployed bundle: the commands of `vesal` as functions.
 //!
 //! Each command is a function of options that gives a typed result: [`predict()`], [`evaluate()`], [`inspect()`],
-//! [`convert()`], [`verify()`], [`bench()`], [`tune()`], [`devices()`], [`setup()`], and [`serve`] for a DICOM node. What
-//! goes on meanwhile is told to an [`Observer`]; the unit `()` is one that does not listen. Nothing here prints or ends
-//! the process.
+//! [`convert()`], [`verify()`], [`bench()`], [`tune()`], [`devices()`], [`setup()`], and [`serve`] for a DICOM node.
+//! Progress is reported to an [`Observer`]; `()` ignores it. Nothing here prints or exits the process.
 //!
-//! Options derive the command line of the program `vesal`, so that a flag's name, default and help stand beside the
-//! field; callers fill in the fields and need nothing of clap.
+//! The command line of the program `vesal` is derived from the options, so that a flag's name, default and help are
+//! beside the field; callers fill in the fields and do not need clap.
 //!
 //! ```no_run
 //! use vesal::predict::PredictOptions;
@@ -19,7 +18,7 @@
 //! # Ok::<(), vesal::Error>(())
 //! ```
 
-// What is printed, the program prints.
+// Only the program prints.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod bench;

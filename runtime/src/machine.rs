@@ -1,4 +1,4 @@
-//! The machine that a figure or a profile is of.
+//! The machine of a measurement or profile.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 use vesal_cli::host_memory::HostMemory;
 use vesal_engine::find_program;
 
-/// Where Linux's NVIDIA driver tells what GPUs there are.
+/// Folder in which NVIDIA's Linux driver lists the GPUs.
 const NVIDIA_GPUS: &str = "/proc/driver/nvidia/gpus";
 
-/// What of a machine decides over how fast networks run.
+/// The parts of a machine that determine the speed of networks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Processors {
-    /// The processor's name, or its architecture where the system tells no name.
+    /// The processor's name, or its architecture where the system states no name.
     pub cpu: String,
     /// Processor cores that this process may use.
     pub cores: usize,
@@ -25,14 +25,14 @@ pub struct Processors {
     pub gpus: Vec<String>,
 }
 
-/// A machine, for who reads a figure.
+/// A machine, as context of measurements.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Machine {
     #[serde(flatten)]
     pub processors: Processors,
-    /// Memory that this process may use at most; null where the system does not tell.
+    /// Limit of this process's memory; null where the system does not state it.
     pub memory_bytes: Option<u64>,
-    /// Its system, and the version where there is a name for it.
+    /// Operating system, with its version if known.
     pub os: String,
 }
 
@@ -94,9 +94,9 @@ fn gpus(folder: &Path) -> Option<Vec<String>> {
     Some(folders.iter().filter_map(|gpu| name(gpu)).collect())
 }
 
-/// Memory in use on a GPU, by whomever, as the driver's own tool tells it.
+/// Memory in use on a GPU by all processes, from `nvidia-smi`.
 pub fn gpu_memory_in_use(index: u32) -> Option<u64> {
-    // The tool counts all GPUs, CUDA those that the variable leaves visible.
+    // The tool lists all GPUs, CUDA only those that the variable makes visible.
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
     let gpu = if visible.is_empty() {
         index.to_string()
@@ -108,7 +108,7 @@ pub fn gpu_memory_in_use(index: u32) -> Option<u64> {
     mebibytes.parse::<u64>().ok()?.checked_mul(1 << 20)
 }
 
-/// What a program prints, if it is there and goes well.
+/// Output of a program, if it exists and succeeds.
 fn answer(program: &str, arguments: &[&str]) -> Option<String> {
     let program = find_program(program)?;
     let output = Command::new(program).args(arguments).output().ok()?;
@@ -116,7 +116,7 @@ fn answer(program: &str, arguments: &[&str]) -> Option<String> {
     output.status.success().then(|| text.trim().to_owned())
 }
 
-/// The rest of the first line of a file that begins so.
+/// The rest of the first line of a file with this prefix.
 fn field(file: &str, begin: &str) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
     let rest = text.lines().find_map(|line| line.strip_prefix(begin))?;

@@ -1,4 +1,4 @@
-//! What a caller learns while a command runs.
+//! Progress of a command, for the caller.
 
 use std::ops::ControlFlow;
 
@@ -8,41 +8,41 @@ use crate::convert::document::Series;
 use crate::error::Error;
 use crate::record::Segmented;
 
-/// Listens to a command, and may end it. Methods are called from several threads; by default they do nothing.
+/// Observes a command, and may stop it. Methods are called from several threads; by default they do nothing.
 pub trait Observer: Sync {
-    /// Whether to go on. Asked between cases and between windows; what is complete by then stays.
+    /// Whether to continue. Called between cases and between windows; complete results are kept.
     fn proceed(&self) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 
-    /// Something that a reader of the results should know.
+    /// A note for the reader of the results.
     fn note(&self, _text: &str) {}
 
-    /// Something that a reader of the results should look at.
+    /// A warning for the reader of the results.
     fn warning(&self, _text: &str) {}
 
-    /// Something works that was tried.
+    /// A check succeeded.
     fn works(&self, _text: &str) {}
 
-    /// A step begins that takes a while.
+    /// A long step begins.
     fn progress(&self, _text: &str) {}
 
-    /// As many cases follow, until [`Self::end`].
+    /// This many cases follow, until [`Self::end`].
     fn begin(&self, _cases: usize) {}
 
     /// The next case, series or trial begins.
     fn case(&self, _name: &str) {}
 
-    /// Where the networks are in the case.
+    /// Progress of the networks in the case.
     fn stage(&self, _stage: Stage) {}
 
     /// The results of a case are written.
     fn segmented(&self, _case: &str, _segmented: &Segmented) {}
 
-    /// A DICOM series became files, or did not.
+    /// A DICOM series was converted, or not.
     fn converted(&self, _series: &Series) {}
 
-    /// A case failed, and others go on.
+    /// A case failed; others continue.
     fn failed(&self, _error: &Error) {}
 
     /// No further case follows.
@@ -51,7 +51,7 @@ pub trait Observer: Sync {
 
 impl Observer for () {}
 
-/// Cases that are under way: their end is told, however it comes.
+/// Reports the end of cases when dropped.
 pub(crate) struct Cases<'a>(&'a dyn Observer);
 
 impl<'a> Cases<'a> {

@@ -57,7 +57,7 @@ impl From<DatalistPart> for List {
     }
 }
 
-/// What a bundle has to be.
+/// Requirements for a bundle.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TrustOptions {
     /// SHA-256 that the bundle must have, as `vesal inspect` prints it
@@ -80,7 +80,7 @@ fn parse_digest(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// How much a run may do and hold at once.
+/// Limits of a run.
 #[derive(Debug, Clone, Default, Args)]
 pub struct LimitOptions {
     /// Windows that a network computes at once; fewer need less memory
@@ -91,7 +91,7 @@ pub struct LimitOptions {
     pub max_ram: Option<u64>,
 }
 
-/// Where and how to compute.
+/// Options for computing.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ComputeOptions {
     /// Where networks run: `cpu`, `cuda`, `cuda:N`, or `auto`, which takes a GPU if one works
@@ -141,7 +141,7 @@ pub struct ComputeOptions {
 }
 
 impl ComputeOptions {
-    /// The same for the engine, with the number of windows at once and defaults for what is left open.
+    /// The options for the engine, with the windows per call and defaults.
     pub fn engine_options(&self, batch: Option<NonZeroUsize>) -> EngineOptions {
         EngineOptions {
             device: self.device,
@@ -157,7 +157,7 @@ impl ComputeOptions {
     }
 }
 
-/// Which ONNX Runtime to load.
+/// The ONNX Runtime library to load.
 #[derive(Debug, Clone, Default, Args)]
 pub struct LibraryOptions {
     /// ONNX Runtime library to load, instead of the one that is found [env: ORT_DYLIB_PATH]
@@ -165,7 +165,7 @@ pub struct LibraryOptions {
     pub ort_lib: Option<PathBuf>,
 }
 
-/// What `predict` writes, in the order in which it is written.
+/// Formats of results, in the order in which they are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum OutputFormat {
     /// A label map, or masks of regions
@@ -181,7 +181,7 @@ pub enum OutputFormat {
 }
 
 impl OutputFormat {
-    /// What it is called in the record of a run.
+    /// Its name in the record of a run.
     pub fn name(self) -> &'static str {
         match self {
             Self::Nifti => "nifti",
@@ -193,7 +193,7 @@ impl OutputFormat {
     }
 }
 
-/// Which DICOM series are read, and how.
+/// Options for reading DICOM series.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DicomOptions {
     /// Treatment of unevenly spaced or tilted DICOM slices: refuse (`strict`) or interpolate (`resample`)
@@ -216,7 +216,7 @@ pub struct DicomOptions {
     pub dicom_rules: Option<PathBuf>,
 }
 
-/// What to do with DICOM slices that make no even, rectangular grid.
+/// Treatment of DICOM slices that are not on an even, rectangular grid.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum GeometryPolicy {
     /// Refuse them

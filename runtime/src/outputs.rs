@@ -1,4 +1,4 @@
-//! Where results go, and that they harm nothing there. All of it is settled before any work.
+//! Output files, and checks against collisions and overwriting before any work.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,33 +10,33 @@ use crate::options::OutputFormat;
 /// The files of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outputs {
-    /// What was found, in each format.
+    /// The result in each format.
     pub found: Vec<(OutputFormat, PathBuf)>,
-    /// One probability per class, if asked for.
+    /// Probabilities of all classes, if requested.
     pub probabilities: Option<PathBuf>,
 }
 
-/// Why outputs cannot be where they should.
+/// Why outputs cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
-    /// Two results want one file.
+    /// Two results have the same file.
     #[error("{first} and {second} would both be written to `{}`", path.display())]
     Collision {
         first: String,
         second: String,
         path: PathBuf,
     },
-    /// A result wants the file of an input.
+    /// A result has the file of an input.
     #[error("{of} would be written over the input `{}`", path.display())]
     Input { of: String, path: PathBuf },
-    /// Results are there already.
+    /// Results exist already.
     #[error("{count} of {total} outputs exist already, the first is `{}`", path.display())]
     Exist {
         count: usize,
         total: usize,
         path: PathBuf,
     },
-    /// A file's folder is not there.
+    /// A file's folder does not exist.
     #[error("cannot write `{}`: its folder `{}` does not exist", path.display(), folder.display())]
     NoFolder { path: PathBuf, folder: PathBuf },
     /// The output folder cannot be made.
@@ -45,7 +45,7 @@ pub enum OutputError {
 }
 
 impl OutputError {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Collision { .. } => {
@@ -87,12 +87,12 @@ impl Outputs {
     }
 }
 
-/// Every file that is going to be written, by path, with whose it is.
+/// All files to be written, by path, with a phrase for their origin.
 #[derive(Debug, Default)]
 pub struct Claims(BTreeMap<PathBuf, String>);
 
 impl Claims {
-    /// Notes the files of the case whose first file is `input`.
+    /// Records the files of the case whose first file is `input`.
     ///
     /// **Errors**: [`OutputError::Collision`].
     pub fn claim(&mut self, input: &Path, outputs: &Outputs) -> Result<(), OutputError> {
@@ -115,7 +115,7 @@ impl Claims {
         )
     }
 
-    /// Notes one file, with a phrase that says whose it is.
+    /// Records one file, with a phrase for its origin.
     ///
     /// **Errors**: [`OutputError::Collision`].
     pub fn claim_file(&mut self, path: &Path, of: String) -> Result<(), OutputError> {
@@ -129,7 +129,7 @@ impl Claims {
         }
     }
 
-    /// Checks that no input is written over, and nothing else either unless `overwrite` allows it.
+    /// Checks that no input is overwritten, and no other file unless `overwrite` is set.
     ///
     /// **Errors**: [`OutputError::Input`], [`OutputError::Exist`].
     pub fn check<'a>(
@@ -154,7 +154,7 @@ impl Claims {
                 });
             }
         }
-        // A dangling link counts as existing: the file would replace it.
+        // A dangling link counts as existing, because the file would replace it.
         let mut taken = self.0.keys().filter(|path| path.symlink_metadata().is_ok());
         match taken.next() {
             Some(path) if !overwrite => Err(OutputError::Exist {
@@ -167,7 +167,7 @@ impl Claims {
     }
 }
 
-/// Makes the folder for outputs, if it is not there.
+/// Creates the folder for outputs if it does not exist.
 ///
 /// **Errors**: [`OutputError::Folder`].
 pub fn create_folder(path: &Path) -> Result<(), OutputError> {
@@ -177,7 +177,7 @@ pub fn create_folder(path: &Path) -> Result<(), OutputError> {
     })
 }
 
-/// Checks that the folder of a file is there.
+/// Checks that the folder of a file exists.
 ///
 /// **Errors**: [`OutputError::NoFolder`].
 pub fn check_folder_of(path: &Path) -> Result<(), OutputError> {

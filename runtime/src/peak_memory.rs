@@ -1,13 +1,13 @@
-//! How much memory this process holds, and held at most.
+//! Present and peak memory of this process.
 
-/// Peak resident memory in bytes, where the system tells.
+/// Peak resident memory in bytes, where the system states it.
 ///
 /// **Source**: proc(5), `VmHWM` of `/proc/self/status`, in KiB.
 pub fn bytes() -> Option<u64> {
     status("VmHWM:")
 }
 
-/// Resident memory in bytes, where the system tells.
+/// Resident memory in bytes, where the system states it.
 ///
 /// **Source**: proc(5), `VmRSS` of `/proc/self/status`, in KiB.
 pub fn current_bytes() -> Option<u64> {

@@ -3,17 +3,17 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// Ticks per second in what Linux tells of processes; the same on all its processors.
+/// Clock ticks per second in `/proc`; the same on all architectures of Linux.
 const TICKS: u64 = 100;
 
 static MAIN: OnceLock<Instant> = OnceLock::new();
 
-/// Notes that `main` begins.
+/// Records the start of `main`.
 pub fn begin() {
     MAIN.get_or_init(Instant::now);
 }
 
-/// Time since the process started, where the system tells to about 20 ms, else since `main` began.
+/// Time since the process started, to about 20 ms on Linux; elsewhere since `main` began.
 ///
 /// **Source**: proc(5), field 22 of `/proc/self/stat` and `/proc/uptime`.
 pub fn age() -> Duration {
@@ -28,7 +28,7 @@ fn of_system() -> Option<Duration> {
     uptime.checked_sub(start)
 }
 
-/// Time from the start of the system to that of a process; the program's name may hold anything, even brackets.
+/// Time from the start of the system to that of a process; the program's name may contain anything, even parentheses.
 fn start(stat: &str) -> Option<Duration> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let ticks: u64 = after_name.split_whitespace().nth(19)?.parse().ok()?;

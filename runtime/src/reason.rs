@@ -1,4 +1,5 @@
-//! Failures as codes and numbers, for a node that must not take over words: they may name files and what they hold.
+//! Failures as codes and numbers, for a node, which must not take over messages, because they may contain names and
+//! contents of files.
 
 use vesal_cases::{FindError, ReadError, SeriesError};
 use vesal_cli::Exit;
@@ -8,7 +9,7 @@ use vesal_node::Reason;
 use crate::error::Error;
 use crate::memory::{Limit, MemoryError};
 
-/// The code of an error: by what went wrong, or by its class.
+/// The code of an error, by its kind or its class.
 pub fn reason(error: &Error) -> Reason {
     let found = match error.cause() {
         Error::Find(error) => Some(find(error)),
@@ -126,7 +127,7 @@ mod tests {
 
     const NAME: &str = "DOE^JOHN";
 
-    /// What a node gets of an error.
+    /// The reason of an error for a node.
     fn told(error: &Error) -> String {
         serde_json::to_string(&reason(error)).unwrap()
     }

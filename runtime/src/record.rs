@@ -1,4 +1,5 @@
-//! The record of a run: what `--json` prints and `--report` writes. It names files and holds no text from inside them.
+//! The record of a run: what `--json` prints and `--report` writes. It contains names of files but no text from inside
+//! them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,7 +24,7 @@ use crate::profile::Opened;
 /// The `format` of probabilities among the outputs of a case.
 pub const PROBABILITIES: &str = "probabilities";
 
-/// What one `vesal predict` did.
+/// The record of one `vesal predict`.
 #[derive(Debug, Serialize)]
 pub struct PredictionRecord {
     /// Programs and libraries by name.
@@ -35,13 +36,13 @@ pub struct PredictionRecord {
     pub load_seconds: f64,
     /// Seconds from start to end.
     pub total_seconds: f64,
-    /// Memory that the run was planned to take.
+    /// Planned memory of the run.
     pub memory: MemoryRecord,
-    /// Most memory held at once; null where the system does not tell.
+    /// Peak memory; null where the system does not state it.
     pub peak_memory_bytes: Option<u64>,
     /// Whether all results are marked, because images of the scans may be missing.
     pub marked_incomplete: bool,
-    /// What a reader of the results should know about the run as a whole.
+    /// Warnings about the run as a whole.
     pub warnings: Vec<String>,
     /// The cases in their order.
     pub cases: Vec<CaseRecord>,
@@ -51,7 +52,7 @@ pub struct PredictionRecord {
 #[derive(Debug, Clone, Serialize)]
 pub struct BundleRecord {
     pub name: String,
-    /// Its version, if its makers count.
+    /// Version given by its makers, if there is one.
     pub version: Option<String>,
     /// SHA-256 of its manifest.
     pub digest: String,
@@ -61,24 +62,24 @@ pub struct BundleRecord {
 /// The device of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct DeviceRecord {
-    /// What was asked for.
+    /// The requested device.
     pub requested: String,
-    /// What was used; null if no case came so far.
+    /// The device in use; null before the first prediction.
     pub used: Option<String>,
     pub threads: usize,
-    /// How the networks run there: the provider, the precision, and what is computed beside ONNX Runtime; null if no
-    /// case came so far.
+    /// Execution of the networks: provider, precision, and parts computed outside of ONNX Runtime; null before the
+    /// first prediction.
     pub execution: Option<String>,
-    /// Numbers that the networks computed with; null if no case came so far.
+    /// Precision of the networks; null before the first prediction.
     pub precision: Option<InferencePrecision>,
-    /// Windows per call of a network; null if no case came so far.
+    /// Windows per call of a network; null before the first prediction.
     pub batch: Option<usize>,
-    /// File of the profile that decided what the command line did not; null if none did.
+    /// File of the profile that provided options absent from the command line; null if none.
     pub profile: Option<String>,
 }
 
 impl DeviceRecord {
-    /// A device that was asked for and not used yet.
+    /// A requested device that is not in use yet.
     pub(crate) fn new(requested: Device) -> Self {
         Self {
             requested: requested.to_string(),
@@ -91,7 +92,7 @@ impl DeviceRecord {
         }
     }
 
-    /// Notes what is used.
+    /// Records the device in use.
     pub(crate) fn note(&mut self, opened: &Opened) {
         let Opened {
             ensemble, options, ..
@@ -106,13 +107,13 @@ impl DeviceRecord {
     }
 }
 
-/// What became of a case.
+/// Outcome of a case.
 #[derive(Debug, Serialize)]
 pub struct CaseRecord {
     pub case: String,
     /// Names of its files, or UIDs of its DICOM series, one per channel.
     pub input: Vec<String>,
-    /// What is known of its DICOM series.
+    /// Facts about its DICOM series.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub series: Vec<SeriesRecord>,
     #[serde(flatten)]
@@ -125,18 +126,18 @@ pub struct SeriesRecord {
     pub channel: String,
     pub study: String,
     pub series: String,
-    /// What tells it from other volumes of the series: phases, echoes and the like.
+    /// Keys that distinguish it from other volumes of the series: phases, echoes and the like.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub told_apart_by: BTreeMap<&'static str, String>,
-    /// Slices of the volume; of a refused series all that there are.
+    /// Slices of the volume; all slices of a refused series.
     pub slices: usize,
-    /// How far its volume is to be trusted: ok, resampled or refused.
+    /// Grade of its volume: ok, resampled or refused.
     pub grade: String,
-    /// Why it is refused or resampled, and what else is noteworthy.
+    /// Why it is refused or resampled, and other findings.
     pub findings: Vec<String>,
 }
 
-/// What tells a stack from others of its series.
+/// Keys that distinguish a stack from others of its series.
 pub(crate) fn told_apart_by(stack: &Stack) -> BTreeMap<&'static str, String> {
     let told = stack.distinguishing_keys().iter();
     told.map(|(key, value)| (key.name(), value.clone()))
@@ -144,7 +145,7 @@ pub(crate) fn told_apart_by(stack: &Stack) -> BTreeMap<&'static str, String> {
 }
 
 impl SeriesRecord {
-    /// What is known of the series of these channels.
+    /// Facts about the series of these channels.
     pub(crate) fn of(assessed: &[Assessed], plan: &DeployPlan) -> Vec<Self> {
         let channels = plan.channels.iter().zip(assessed);
         let record = |(channel, assessed): (&Channel, &Assessed)| {
@@ -174,7 +175,7 @@ impl SeriesRecord {
 #[derive(Debug, Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum CaseOutcome {
-    /// The files are there.
+    /// The files were written.
     Segmented(Segmented),
     Failed {
         /// The exit code that this failure alone would give.
@@ -183,21 +184,20 @@ pub enum CaseOutcome {
     },
 }
 
-/// A case that went well.
+/// A segmented case.
 #[derive(Debug, Serialize)]
 pub struct Segmented {
-    /// Its files: what was found in each format, and then the probabilities, if asked for.
+    /// Its files: the result in each format, then the probabilities, if requested.
     pub outputs: Vec<OutputRecord>,
     /// Windows that each member predicted.
     pub windows: usize,
     pub seconds: StageSeconds,
-    /// Every label but background.
+    /// Every label except background.
     pub labels: Vec<LabelRecord>,
-    /// What the results themselves say of the input: that images may be missing, how far its grids are to be trusted, that
-    /// frames of reference differ.
+    /// Remarks in the results about the input: missing images, grades, different frames of reference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remarks: Option<String>,
-    /// What a reader of the result should know.
+    /// Warnings for the reader of the result.
     pub warnings: Vec<String>,
 }
 
@@ -210,7 +210,7 @@ pub struct StageSeconds {
     pub network: f64,
     /// Cutting windows and blending the networks' outputs.
     pub stitch: f64,
-    /// Combining members, back to the grid of the scan, and labels.
+    /// Combining members, inverting preprocessing, and labels.
     pub restore: f64,
     /// Writing and digesting the results.
     pub write: f64,
@@ -218,10 +218,10 @@ pub struct StageSeconds {
     pub total: f64,
 }
 
-/// A file that was written.
+/// A written file.
 #[derive(Debug, Serialize)]
 pub struct OutputRecord {
-    /// What it is: `nifti`, `seg`, `labelmap`, `rtstruct`, `report` or `probabilities`.
+    /// Format: `nifti`, `seg`, `labelmap`, `rtstruct`, `report` or `probabilities`.
     pub format: &'static str,
     pub path: String,
     /// Its length in bytes.
@@ -229,14 +229,14 @@ pub struct OutputRecord {
     pub sha256: String,
 }
 
-/// How much of a label there is.
+/// Size of a label.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct LabelRecord {
     pub name: String,
     /// Its value in the label map.
     pub value: u16,
     pub voxels: u64,
-    /// Their volume in ml.
+    /// Volume of its voxels in ml.
     pub ml: f64,
 }
 
@@ -246,7 +246,7 @@ impl VersionedDocument for PredictionRecord {
 }
 
 impl PredictionRecord {
-    /// A record without cases, figures yet to come.
+    /// A record without cases and figures.
     pub(crate) fn new(bundle: BundleRecord, device: DeviceRecord, marked_incomplete: bool) -> Self {
         Self {
             versions: BTreeMap::from([("vesal", env!("CARGO_PKG_VERSION").to_owned())]),
@@ -273,7 +273,7 @@ impl CaseOutcome {
 }
 
 impl OutputRecord {
-    /// The record of a file that is there.
+    /// The record of an existing file.
     ///
     /// **Errors**: it cannot be read.
     pub(crate) fn of(format: &'static str, path: &Path) -> io::Result<Self> {
@@ -287,10 +287,10 @@ impl OutputRecord {
     }
 }
 
-/// Voxels that one thread counts before others may take some.
+/// Voxels per unit of parallel counting.
 const COUNTED_AT_ONCE: usize = 1 << 20;
 
-/// Measures every label but background, or every region; a voxel has the volume that its affine spans.
+/// Measures every label except background, or every region; the affine determines the volume of a voxel.
 pub(crate) fn measure(map: &LabelMap, plan: &DeployPlan) -> Vec<LabelRecord> {
     let counts = count(&map.data);
     let voxel_ml = map.affine.determinant().abs() / 1000.0;
@@ -338,7 +338,7 @@ fn counted<'a>(mut counts: Vec<u64>, values: impl Iterator<Item = &'a u16>) -> V
     counts
 }
 
-/// Seconds to the millisecond: what lies below is noise.
+/// Rounds seconds to milliseconds.
 pub(crate) fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1000.0).round() / 1000.0
 }

@@ -11,7 +11,7 @@ use vesal_engine::library::{cache_directory, installed, library_in};
 use crate::error::Error;
 use crate::observe::Observer;
 
-/// Which library is fetched.
+/// Options of setup.
 #[derive(Debug, Clone, Args)]
 pub struct SetupOptions {
     /// Fetch the build for NVIDIA GPUs, which is much larger
@@ -22,7 +22,7 @@ pub struct SetupOptions {
     pub force: bool,
 }
 
-/// Where the library is, and what was done for it.
+/// Path of the library, and the outcome.
 #[derive(Debug)]
 pub struct Installed {
     pub path: PathBuf,
@@ -31,14 +31,14 @@ pub struct Installed {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetupOutcome {
-    /// It is as it was fetched before.
+    /// It is present as it was fetched.
     Present,
     Fetched,
-    /// It was there, and was replaced.
+    /// It was present and was replaced.
     FetchedAgain,
 }
 
-/// Fetches the library unless it is there as it was fetched.
+/// Fetches the library unless it is present as it was fetched.
 ///
 /// **Errors**: pip does not fetch it, or it cannot be written.
 pub fn setup(options: &SetupOptions, observer: &dyn Observer) -> Result<Installed, Error> {
@@ -79,7 +79,7 @@ fn install(options: &SetupOptions, observer: &dyn Observer) -> Result<Installed,
 }
 
 impl Installed {
-    /// What was done, for people.
+    /// The outcome as text.
     pub fn text(&self) -> Text {
         let how = match self.outcome {
             SetupOutcome::Present => "is there already",
@@ -95,7 +95,7 @@ impl Installed {
     }
 }
 
-/// Fetches beside what is there, and only then takes its place.
+/// Fetches into a temporary folder, and then replaces the existing one.
 fn replace(cache: &Path, variant: Variant) -> Result<PathBuf, InstallError> {
     let write = |path: &Path| {
         let path = path.to_path_buf();
@@ -116,6 +116,6 @@ fn replace(cache: &Path, variant: Variant) -> Result<PathBuf, InstallError> {
         fs::rename(&previous, &folder).map_err(write(&folder))?;
         return Err(write(&folder)(source));
     }
-    // The folder was just put there, library and all.
+    // The folder was just created, with the library.
     Ok(library_in(&folder).unwrap_or(folder))
 }

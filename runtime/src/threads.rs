@@ -1,4 +1,4 @@
-//! Threads of everything but the networks, which get theirs from the engine.
+//! The thread pool of everything except the networks, whose threads belong to the engine.
 
 use std::num::NonZeroUsize;
 

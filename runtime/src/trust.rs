@@ -1,4 +1,4 @@
-//! Opening a bundle that has to be what the command line says.
+//! Opening a bundle with the requirements of the command line.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::options::TrustOptions;
 
 /// Opens a bundle for use.
 ///
-/// **Errors**: it is damaged, another one than was named, not signed by the key, or the key cannot be read.
+/// **Errors**: it is damaged, another one than required, not signed by the key, or the key cannot be read.
 pub fn open(path: &Path, trust: &TrustOptions) -> Result<Bundle, Error> {
     let key = trust.bundle_key.as_deref().map(PublicKey::read).transpose();
     let key = key.map_err(Error::BundleKey)?;
@@ -22,7 +22,7 @@ pub fn open(path: &Path, trust: &TrustOptions) -> Result<Bundle, Error> {
     Bundle::open_demanded(path, &demands).map_err(|error: BundleError| Error::bundle(path, error))
 }
 
-/// What has to be said of a bundle whose signature could have been verified, if it has none.
+/// The note about an unsigned bundle where a key was given.
 pub fn note(bundle: &Bundle, trust: &TrustOptions) -> Option<String> {
     (trust.bundle_key.is_some() && !bundle.is_signed()).then(|| {
         format!(

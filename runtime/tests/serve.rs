@@ -337,7 +337,7 @@ fn tools_of_dcmtk_are_understood() {
     assert!(check.stderr.contains("in use by another node"));
     wait_for("it is done", Duration::from_secs(60), || node.done() == 1);
     assert_eq!(fs::read_dir(&results).unwrap().count(), 4);
-    // A slice is missing: it will never do, and the reason names nobody.
+    // A slice is missing: the job fails, and the reason contains no patient data.
     let incomplete = folder.path().join("incomplete");
     let mut slices = series(2);
     slices.remove(3);

@@ -1,4 +1,4 @@
-//! `cargo demo`: the whole chain on made-up scans, by the commands that a user would type.
+//! `cargo demo`: the whole chain on synthetic scans, by the commands that a user would type.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};

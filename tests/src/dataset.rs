@@ -40,7 +40,7 @@ pub struct PhantomDataset {
 }
 
 impl PhantomDataset {
-    /// Writes a dataset of made-up magnetic resonance scans into a folder.
+    /// Writes a dataset of synthetic magnetic resonance scans into a folder.
     ///
     /// **Errors**: the folder cannot be written.
     pub fn write(folder: &Path, training: usize, held_out: usize) -> Result<Self, Box<dyn Error>> {

@@ -26,7 +26,7 @@ const SHAPE: [usize; 3] = [512, 512, 64];
 const SPACING_MM: [f64; 3] = [0.8, 0.8, 1.5];
 const JPEG_LOSSLESS: &str = "1.2.840.10008.1.2.4.70";
 
-/// Writes a made-up CT scan, one file for each slice.
+/// Writes a synthetic CT scan, one file for each slice.
 fn save_series(folder: &Path, syntax: &str) {
     let [x, y, slices] = SHAPE;
     let volume = ct(SHAPE, SPACING_MM);

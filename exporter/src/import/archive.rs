@@ -43,7 +43,7 @@ pub enum ArchiveError {
 }
 
 impl ArchiveError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Zip(_) => Some(

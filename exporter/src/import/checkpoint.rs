@@ -56,7 +56,7 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Archive(error) => error.hint(),

@@ -79,7 +79,7 @@ pub enum ImportError {
 }
 
 impl ImportError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Checkpoint { source, .. } => source.hint().map(str::to_owned),

@@ -87,7 +87,7 @@ pub enum PlanningError {
 }
 
 impl PlanningError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoWindow => Some("`--roi X,Y,Z` states it, in voxels, as in training".into()),

@@ -81,7 +81,7 @@ fn axes(volume: &Shape) -> Vec<AxisSize<'static>> {
     [AxisSize::Free(BATCH)].into_iter().chain(fixed).collect()
 }
 
-/// Lowers a network and gives the bytes of its file, checked as they will be read.
+/// Lowers a network and returns the bytes of its file, checked as they will be read.
 ///
 /// **Errors**: [`LowerError`].
 pub fn to_onnx<B: Backend>(

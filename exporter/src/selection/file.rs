@@ -30,14 +30,14 @@ pub enum EnsembleFileError {
     /// The list of members is empty.
     #[error("it has no members, expected at least 1")]
     Empty,
-    /// A member that is no run.
+    /// A member that is not a run.
     #[error("member {index} has {found}, expected either of `run` and `fold`")]
     Unnamed {
         /// Position in the list, from 0.
         index: usize,
         found: &'static str,
     },
-    /// A weight that no mean can have.
+    /// A weight that is not positive and finite.
     #[error("member {index} has weight {found}, expected a positive number")]
     Weight {
         /// Position in the list, from 0.
@@ -75,7 +75,7 @@ pub enum EnsembleFileError {
 }
 
 impl EnsembleFileError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Yaml(_) | Self::Empty | Self::Unnamed { .. } => Some(

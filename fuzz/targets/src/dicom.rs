@@ -271,7 +271,7 @@ fn single_files() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// An enhanced image of so many frames.
+/// An enhanced image with this many frames.
 fn enhanced(frames: u16) -> Elements {
     let group =
         |tag, item: Elements| Elements::default().value(tag, b"SQ", Value::Items(vec![item]));

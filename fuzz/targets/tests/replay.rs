@@ -24,7 +24,7 @@ fn kept(target: &Target) -> Vec<PathBuf> {
     files
 }
 
-/// Runs a target within the bounds; no thread of it may panic, whoever catches that.
+/// Runs a target within the bounds; no thread of it may panic, even where the panic is caught.
 fn check(target: &Target, name: &str, bytes: &[u8]) {
     let ((), cost) = cost(|| (target.run)(bytes));
     let name = format!("{} of {name}", target.name);

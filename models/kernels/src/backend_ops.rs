@@ -131,7 +131,7 @@ pub trait BackendOps: Backend {
         }
     }
 
-    /// Running mean and variance after a batch of so many values per channel.
+    /// Running mean and variance after a batch of this many values per channel.
     ///
     /// **Shapes**: `running` `[C]` each, `statistics` as of [`batch_norm`](Self::batch_norm) with the same epsilon.
     ///
@@ -191,7 +191,7 @@ pub trait BackendOps: Backend {
         reference::read_scalars::<Self>(tensors)
     }
 
-    /// Updates parameters by one step, in place where nobody else holds them; the gradients are used up.
+    /// Updates parameters by one step, in place where no other handle shares them; the gradients are consumed.
     ///
     /// With a `guard` `[1]`, the [`squared_norm`](Self::squared_norm) of the gradients, nothing changes unless it is
     /// finite, and the norm can be limited.

@@ -9,8 +9,8 @@ pub struct BatchNormSettings {
     pub momentum: f32,
 }
 
-/// What makes the population variance of so many values the sample variance: `n / (n - 1)`; 1 for a single value, whose
-/// sample variance is not defined.
+/// Factor from the population variance of this many values to the sample variance: `n / (n - 1)`; 1 for a single value,
+/// whose sample variance is not defined.
 pub fn bessel_correction(values: usize) -> f32 {
     values as f32 / values.saturating_sub(1).max(1) as f32
 }

@@ -9,7 +9,7 @@ use burn::tensor::ops::FloatTensor;
 ///
 /// All devices must sum tensors of the same shapes in the same order; until the last one takes part, the others wait.
 pub trait Reduction<B: Backend>: Debug + Send {
-    /// Sums each tensor with its counterparts on the other devices, in place where nobody else holds it.
+    /// Sums each tensor with its counterparts on the other devices, in place where no other handle shares it.
     fn sum(&self, tensors: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>>;
 
     /// Makes sure that everything computed so far gets to the device, without waiting for that.

@@ -37,7 +37,7 @@ pub struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    /// A field; null is no field.
+    /// A field; null is not a field.
     pub fn get(&self, field: &str) -> Option<&'a Value> {
         let value = match self.map.get(field)? {
             Value::String(text) if text.starts_with('@') => self.root.get(&text[1..])?,

@@ -24,7 +24,7 @@ pub trait NetworkOps<B: Backend> {
     /// The shape of a value.
     fn shape<'v>(&self, x: &'v Self::Value) -> &'v Shape;
 
-    /// A parameter as a value, for operations that are no layers.
+    /// A parameter as a value, for operations that are not layers.
     fn parameter<const D: usize>(&mut self, parameter: &Param<Tensor<B, D>>) -> Self::Value;
 
     /// A constant as a value.

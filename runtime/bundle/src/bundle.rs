@@ -1,4 +1,4 @@
-//! Opening a bundle: nothing in it is used before its size and digest were checked.
+//! Opening a bundle: every file is used only after its size and digest were checked.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -22,7 +22,7 @@ const MAX_DEPTH: usize = 8;
 /// Why a bundle cannot be opened.
 #[derive(Debug, Error)]
 pub enum BundleError {
-    /// The path leads to no directory.
+    /// The path is not a directory.
     #[error("`{}` is no directory, expected a bundle", path.display())]
     NotADirectory { path: PathBuf },
     /// A directory without a manifest.
@@ -52,13 +52,13 @@ pub enum BundleError {
     /// A path breaks the rules.
     #[error(transparent)]
     Path(#[from] PathError),
-    /// It is not the bundle that was demanded, or not by whom.
+    /// It is not the required bundle, or not by the required maker.
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// Something cannot be read.
+    /// A file or folder cannot be read.
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
-    /// A listed file is not there.
+    /// A listed file is absent.
     #[error("the bundle lacks `{file}`, which its manifest lists")]
     Missing { file: String },
     /// A file that the manifest does not list.
@@ -67,7 +67,7 @@ pub enum BundleError {
         /// The file or folder.
         file: String,
     },
-    /// A link, device or the like.
+    /// Not a regular file: a link, a device or the like.
     #[error("`{file}` of the bundle is a link or no plain file, expected a file of its own")]
     NotPlain { file: String },
     /// The size is wrong.
@@ -97,7 +97,7 @@ pub enum BundleError {
 }
 
 impl BundleError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NotADirectory { .. } | Self::NoManifest { .. } => Some(
@@ -133,7 +133,7 @@ pub struct MemberGroup {
     pub members: Vec<usize>,
 }
 
-/// An opened bundle: complete, every file as its manifest says, plan and probe valid.
+/// An opened bundle: complete, every file with the size and digest of the manifest, plan and probe valid.
 #[derive(Debug, Clone)]
 pub struct Bundle {
     directory: PathBuf,
@@ -148,7 +148,7 @@ pub struct Bundle {
 impl Bundle {
     /// Opens a bundle and checks all of it.
     ///
-    /// **Errors**: [`BundleError`], at the first thing that is wrong.
+    /// **Errors**: [`BundleError`], the first rule that is broken.
     pub fn open(directory: &Path) -> Result<Self, BundleError> {
         let bundle = Self::open_for_use(directory)?;
         for member in &bundle.manifest.members {
@@ -157,18 +157,17 @@ impl Bundle {
         Ok(bundle)
     }
 
-    /// Opens a bundle whose members are about to be loaded: of their files, existence and size are checked now, and what
-    /// they hold when they are read, so that they are read once.
+    /// Opens a bundle whose members are about to be loaded: existence and size of their files are checked now, their
+    /// digests when they are read, so that they are read once.
     ///
-    /// **Errors**: [`BundleError`], at the first thing that is wrong.
+    /// **Errors**: [`BundleError`], the first rule that is broken.
     pub fn open_for_use(directory: &Path) -> Result<Self, BundleError> {
         Self::open_demanded(directory, &Demands::default())
     }
 
-    /// The same, if the bundle is what its user demands: that is settled by the very bytes that are used, before anything in
-    /// them is.
+    /// The same, if the bundle meets its user's requirements. These are checked on the bytes that are then used.
     ///
-    /// **Errors**: [`BundleError`], at the first thing that is wrong.
+    /// **Errors**: [`BundleError`], the first rule that is broken.
     pub fn open_demanded(directory: &Path, demands: &Demands) -> Result<Self, BundleError> {
         if !directory.is_dir() {
             return Err(BundleError::NotADirectory {
@@ -238,12 +237,12 @@ impl Bundle {
         &self.manifest
     }
 
-    /// The bytes of its manifest, which a signature signs.
+    /// The bytes of its manifest, which a signature covers.
     pub fn manifest_bytes(&self) -> &[u8] {
         &self.manifest_bytes
     }
 
-    /// Whether it has a signature that verified by the key that was demanded.
+    /// Whether it has a signature that was verified with the required key.
     pub fn is_signed(&self) -> bool {
         self.signed
     }
@@ -267,7 +266,7 @@ impl Bundle {
         &self.probe
     }
 
-    /// Reads the ONNX file of a member and checks its digest: what is used is what was checked.
+    /// Reads the ONNX file of a member and checks its digest.
     ///
     /// **Errors**: no such member, or the file is not what the manifest says.
     pub fn member_bytes(&self, index: usize) -> Result<Arc<[u8]>, BundleError> {
@@ -277,7 +276,7 @@ impl Bundle {
     }
 
     /// Reads the ONNX file of a member, whose digest [`Bundle::check_member`] checks: that may happen while the network
-    /// is loaded, as long as it is not used before.
+    /// is loaded, before it is used.
     ///
     /// **Errors**: no such member, or a file of another size.
     pub fn read_member(&self, index: usize) -> Result<Arc<[u8]>, BundleError> {
@@ -334,7 +333,7 @@ fn read_groups(directory: &Path, manifest: &Manifest) -> Result<Vec<MemberGroup>
     Ok(groups)
 }
 
-/// Reads a file as long as it is now, without a second copy of it.
+/// Reads a file of its present length, without a second copy.
 fn read_exactly(path: &Path) -> io::Result<Arc<[u8]>> {
     let mut file = File::open(path)?;
     let length = usize::try_from(file.metadata()?.len())
@@ -418,7 +417,7 @@ fn read_checked(
     Ok(bytes)
 }
 
-/// Path of a listed file after a look at what is cheap to see: it is a plain file of the right size.
+/// Path of a listed file, after a check that it is a regular file of the right size.
 fn checked_path(directory: &Path, manifest: &Manifest, file: &str) -> Result<PathBuf, BundleError> {
     let path = path::join(directory, file)?;
     match plain_file_size(&path) {

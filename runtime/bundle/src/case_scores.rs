@@ -11,7 +11,7 @@ use vesal_files::document::{self, VersionedDocument};
 /// File name inside a run directory.
 pub const FILE_NAME: &str = "scores.json";
 
-/// How well one label of one case was predicted.
+/// Scores of one label of one case.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabelScore {
@@ -23,7 +23,7 @@ pub struct LabelScore {
     pub prediction_ml: f64,
 }
 
-/// How well one case was predicted.
+/// Scores of one case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CaseScore {
@@ -33,7 +33,7 @@ pub struct CaseScore {
     pub labels: BTreeMap<String, LabelScore>,
 }
 
-/// `scores.json`: how well the best weights of a run predict each case that it held out.
+/// `scores.json`: scores of a run's best weights on each case that it held out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CaseScores {
@@ -68,8 +68,8 @@ impl CaseScore {
 impl MeanScore {
     /// The mean over these cases.
     ///
-    /// **Definition**: per label the mean over the cases that have it, then the mean over the labels that any case
-    /// has; 0 where there is none. Cases count alike, whichever fold they are of.
+    /// **Definition**: per label the mean over the cases that have it, then the mean over the labels that any case has;
+    /// 0 where there is none. All cases count alike, independently of their fold.
     ///
     /// **Source**: MONAI 1.6.1 `DiceHelper(ignore_empty=True)`, averaged as Auto3DSeg's segresnet does.
     pub fn over<'a>(cases: impl IntoIterator<Item = &'a CaseScore>) -> Self {
@@ -136,7 +136,7 @@ impl CaseScores {
         Ok(self)
     }
 
-    /// Validates the scores and writes them, never half.
+    /// Validates the scores and writes them atomically.
     ///
     /// **Errors**: [`RunRecordError`].
     pub fn write(&self, path: &Path) -> Result<(), RunRecordError> {

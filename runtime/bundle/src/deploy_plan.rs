@@ -1,4 +1,4 @@
-//! The deploy plan: everything inference needs to know about the data, decided once, at training.
+//! The deploy plan: everything that inference needs about the data, decided once, at training.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -33,7 +33,7 @@ pub use limits::{
 
 /// File name inside a bundle and a work directory.
 pub const FILE_NAME: &str = "deploy_plan.json";
-/// What turns a case into a label map, apart from the networks: `deploy_plan.json`.
+/// Everything that turns a case into a label map, except for the networks: `deploy_plan.json`.
 ///
 /// Written by the trainer and copied byte for byte into the bundle; its digest is checked at export and at load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ pub struct DeployPlan {
     /// Ordered preprocessing steps.
     pub preprocessing: Vec<Step>,
     pub window: WindowPlan,
-    /// What is brought back to the grid of the input: probabilities, or logits that become probabilities there.
+    /// What is interpolated back to the grid of the input: probabilities, or logits that become probabilities there.
     #[serde(default, skip_serializing_if = "Restore::is_default")]
     pub restore: Restore,
 }
@@ -81,7 +81,7 @@ impl DeployPlan {
         Ok(self)
     }
 
-    /// Validates the plan and gives the bytes of its file.
+    /// Validates the plan and returns the bytes of its file.
     ///
     /// **Errors**: [`PlanError`].
     pub fn to_json(&self) -> Result<Vec<u8>, PlanError> {
@@ -108,7 +108,7 @@ impl DeployPlan {
     /// Turns a label map of the training data into one of this plan, in place: every voxel gets its label, or all of
     /// its regions.
     ///
-    /// **Definition**: where labels say which values they consist of, every other value is background.
+    /// **Definition**: where labels state the values that they consist of, every other value is background.
     ///
     /// **Errors**: [`UnknownLabel`]; the map is then as before.
     pub fn translate(&self, map: &mut LabelMap) -> Result<(), UnknownLabel> {
@@ -152,7 +152,7 @@ impl DeployPlan {
         validate_window(&self.window)
     }
 
-    /// Limits that keep a plan from asking for more than any machine has.
+    /// Limits on what a plan may ask of a machine.
     fn validate_step(position: usize, step: &Step) -> Result<(), PlanError> {
         let broken = |parameter, found, expected| {
             Err(PlanError::Step {

@@ -1,4 +1,4 @@
-//! Rules of DICOM, written by hand: which series the channels are read from, and what labels are in codes.
+//! User-written DICOM rules: series of the channels, and codes of the labels.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::deploy_plan::{
 };
 use vesal_files::document::{self, DocumentError, VersionedDocument};
 
-/// What a plan is to say about DICOM, by the names of its channels and labels.
+/// DICOM rules for a plan, by the names of its channels and labels.
 ///
 /// ```
 /// use vesal_bundle::dicom_rules::DicomRules;
@@ -81,7 +81,7 @@ pub enum RulesError {
 }
 
 impl RulesError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Document(
@@ -116,7 +116,7 @@ impl DicomRules {
         Self::validated(document::read(path)?)
     }
 
-    /// Parses and checks rules; errors call them by this name.
+    /// Parses and checks rules; `name` names them in errors.
     ///
     /// **Errors**: [`RulesError`].
     pub fn from_json(bytes: &[u8], name: &str) -> Result<Self, RulesError> {
@@ -169,7 +169,7 @@ impl DicomRules {
         Ok(())
     }
 
-    /// Puts the rules into a plan: what they give replaces what the plan says, the rest of it stays.
+    /// Applies the rules to a plan: stated rules replace those of the plan.
     ///
     /// **Errors**: [`RulesError`]; the plan is then as before.
     pub fn apply(&self, plan: &mut DeployPlan) -> Result<(), RulesError> {

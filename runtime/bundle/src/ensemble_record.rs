@@ -1,4 +1,4 @@
-//! What a manifest says about its ensemble: how the members are combined, why they were chosen, how well they do.
+//! The ensemble in a manifest: combination, choice and score of the members.
 
 use serde::{Deserialize, Serialize};
 use vesal_volume::postprocess::Combine;
@@ -11,7 +11,7 @@ use crate::name;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnsembleRecord {
-    /// What is done with the members' predictions.
+    /// How the members' predictions are combined.
     pub combine: Combine,
     pub selection: Selection,
     /// Score over cases of which each was predicted by the one member that did not train on it; null where there is no
@@ -41,7 +41,7 @@ pub enum SelectionRule {
     All,
     /// Runs that a file lists with their weights.
     Custom,
-    /// No choice was made: the networks were given.
+    /// No choice: the networks were given.
     #[default]
     Given,
 }

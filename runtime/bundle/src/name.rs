@@ -1,11 +1,11 @@
-//! Names that people read: of tasks, channels and labels.
+//! Names of tasks, channels and labels.
 
 use thiserror::Error;
 
 /// Longest name in characters.
 pub const MAX_CHARACTERS: usize = 120;
 
-/// Why a text is no name.
+/// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NameError {
     #[error("a name is empty")]
@@ -19,12 +19,12 @@ pub enum NameError {
     /// Line breaks, escapes and the like.
     #[error("the name {name:?} has a control character")]
     Control { name: String },
-    /// White space at an end, which nobody sees.
+    /// White space at an end, which is invisible.
     #[error("the name {name:?} begins or ends with white space")]
     Padded { name: String },
 }
 
-/// Checks that a name is neither empty, overlong, padded nor able to disturb a terminal.
+/// Checks that a name is neither empty nor too long, has no white space at its ends and no control characters.
 ///
 /// **Errors**: the first rule that the name breaks.
 pub fn check(name: &str) -> Result<(), NameError> {

@@ -7,7 +7,7 @@ use thiserror::Error;
 /// Longest path in bytes.
 pub const MAX_BYTES: usize = 200;
 
-/// Why a text is no path inside a bundle.
+/// Why a text is not a path inside a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the path {path:?} {rule}")]
 pub struct PathError {
@@ -17,10 +17,10 @@ pub struct PathError {
     pub rule: PathRule,
 }
 
-/// What every path inside a bundle obeys.
+/// The rules of paths inside a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PathRule {
-    /// Something has to be named.
+    /// Not empty.
     #[error("is empty")]
     Empty,
     /// At most [`MAX_BYTES`].
@@ -39,10 +39,10 @@ pub enum PathRule {
         "has a character other than ASCII letters, digits, `.`, `_`, `-` and the separator `/`"
     )]
     Character,
-    /// Some systems drop a dot at the end.
+    /// No dot at the end of a component, which some systems drop.
     #[error("has a component that ends with a dot")]
     TrailingDot,
-    /// `CON`, `NUL` and other names that mean a device on some systems.
+    /// No device name of some system, such as `CON` or `NUL`.
     #[error("has a component that names a device on some systems")]
     Device,
 }

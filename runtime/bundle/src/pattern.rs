@@ -1,4 +1,4 @@
-//! Patterns of texts that people choose by.
+//! Patterns of names and descriptions.
 
 /// Whether a text fits a pattern; takes time in proportion to the product of their lengths at most.
 ///
@@ -14,7 +14,7 @@ pub fn fits(pattern: &str, text: &str) -> bool {
     let inner = text
         .strip_prefix(first)
         .and_then(|rest| rest.strip_suffix(last));
-    // Each part at the first place where it is leaves the most for the next.
+    // Matching each part at its first occurrence leaves the most text for the next.
     let rest = inner.and_then(|inner| {
         between.split('*').try_fold(inner, |rest, part| {
             rest.split_once(part).map(|(_, behind)| behind)

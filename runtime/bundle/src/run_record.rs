@@ -1,4 +1,4 @@
-//! The run record, `run.json`: what one training of (algorithm, plan, fold) hands to the exporter.
+//! The run record, `run.json`: the result of one training of (algorithm, plan, fold) for the exporter.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub const FILE_NAME: &str = "run.json";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileRef {
-    /// Relative path with forward slashes; may climb with `..` inside a work directory, never inside a bundle.
+    /// Relative path with forward slashes; may contain `..` in a work directory, never in a bundle.
     pub path: String,
     /// SHA-256 of its bytes, lowercase hexadecimal.
     pub sha256: String,
@@ -39,7 +39,7 @@ pub struct Score {
     pub cases: usize,
 }
 
-/// What a finished training hands over.
+/// The result of a finished training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunRecord {
@@ -77,21 +77,21 @@ pub enum RunRecordError {
         "the run record names the file {found:?}, expected a relative path with forward slashes"
     )]
     Path { found: String },
-    /// A text that should be a digest.
+    /// A text that is not a digest.
     #[error("the digest of `{file}` is {found:?}, expected 64 lowercase hexadecimal digits")]
     DigestForm {
         /// File that it belongs to.
         file: String,
         found: String,
     },
-    /// The file is not the one that the record means.
+    /// The file does not have the digest of the record.
     #[error("`{file}` has SHA-256 {found}, expected {expected}")]
     Digest {
         file: String,
         found: String,
         expected: String,
     },
-    /// The score cannot be one.
+    /// The score is out of range.
     #[error("the run record has the score {what} = {found}, expected {expected}")]
     Score {
         what: String,
@@ -101,7 +101,7 @@ pub enum RunRecordError {
 }
 
 impl RunRecordError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Document(error) => error.hint(),
@@ -202,7 +202,7 @@ impl RunRecord {
         Ok(record)
     }
 
-    /// Validates the record and writes it, never half.
+    /// Validates the record and writes it atomically.
     ///
     /// **Errors**: [`RunRecordError`].
     pub fn write(&self, path: &Path) -> Result<(), RunRecordError> {

@@ -1,7 +1,7 @@
-//! Signatures of bundles, and what whoever uses a bundle demands of it.
+//! Signatures of bundles, and the requirements that a user sets for a bundle.
 //!
-//! A bundle's digest says which bundle it is, not who made it. A signature is a file in the bundle, beside the manifest: it
-//! signs the manifest's bytes, whose digests cover every other file, and changes no digest.
+//! A bundle's digest identifies the bundle; a signature identifies its maker. The signature is a file beside the
+//! manifest. It signs the manifest's bytes, whose digests cover every other file, and changes no digest.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ pub const FILE_NAME: &str = "signature.minisig";
 /// Largest signature or key in bytes.
 pub const MAX_FILE_BYTES: u64 = 4096;
 
-/// Why a signature or a key cannot be used, or a bundle is not what was demanded.
+/// Why a signature or a key cannot be used, or a bundle does not meet the requirements.
 #[derive(Debug, Error)]
 pub enum SignatureError {
     /// A file cannot be read.
@@ -28,10 +28,10 @@ pub enum SignatureError {
         /// What is wrong with it.
         reason: String,
     },
-    /// No signature where one is demanded.
+    /// No signature, although one is required.
     #[error("the bundle has no `{FILE_NAME}`, expected a signature")]
     Missing,
-    /// A file that is no signature.
+    /// A file that is not a signature.
     #[error("the bundle's `{FILE_NAME}` is no signature of minisign: {reason}")]
     Malformed {
         /// What is wrong with it.
@@ -43,21 +43,21 @@ pub enum SignatureError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Another bundle than the one that is demanded.
+    /// Another bundle than the required one.
     #[error("the bundle has SHA-256 {found}, expected {expected}")]
     Digest {
         /// SHA-256 of its manifest.
         found: String,
-        /// The one that is demanded.
+        /// The required digest.
         expected: String,
     },
-    /// A signature is demanded that nothing could verify.
+    /// A signature is required, but no key is given to verify it.
     #[error("a signature is required and no public key is given")]
     NoKey,
 }
 
 impl SignatureError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Document(error) => error.hint(),
@@ -78,7 +78,7 @@ impl SignatureError {
     }
 }
 
-/// A public key, by which signatures of bundles are verified.
+/// A public key for verifying signatures of bundles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicKey(minisign_verify::PublicKey);
 
@@ -106,7 +106,7 @@ impl PublicKey {
         let text = str::from_utf8(signature).map_err(|error| malformed(error.to_string()))?;
         let signature = minisign_verify::Signature::decode(text)
             .map_err(|error| malformed(error.to_string()))?;
-        // Signatures of the kind that hold the bytes themselves are of no use here: minisign stopped to make them.
+        // Legacy signatures of the bytes themselves are refused; minisign no longer makes them.
         let legacy = false;
         self.0
             .verify(signed, &signature, legacy)
@@ -116,21 +116,22 @@ impl PublicKey {
     }
 }
 
-/// What a bundle must be for its user; by default, whole.
+/// Requirements of a user for a bundle; by default, only that it is intact.
 #[derive(Debug, Clone, Default)]
 pub struct Demands {
     /// SHA-256 of its manifest.
     pub sha256: Option<String>,
-    /// Key of whoever may have made it: a signature that is there must verify by it.
+    /// Public key of the maker; an existing signature must verify with it.
     pub key: Option<PublicKey>,
-    /// Whether there has to be a signature.
+    /// Whether a signature is required.
     pub signature: bool,
 }
 
 impl Demands {
-    /// Looks at the manifest of a bundle before anything else does, and tells whether it is signed by the key.
+    /// Checks the manifest of a bundle before it is parsed, and returns whether it is signed by the key.
     ///
-    /// **Errors**: another digest; a signature by another key or of another manifest; no signature, where one has to be.
+    /// **Errors**: another digest; a signature by another key or of another manifest; no signature, although one is
+    /// required.
     pub(crate) fn check(&self, directory: &Path, manifest: &[u8]) -> Result<bool, SignatureError> {
         if let Some(expected) = &self.sha256 {
             let found = digest::sha256(manifest);
@@ -163,7 +164,7 @@ impl Demands {
     }
 }
 
-/// Puts a signature into a bundle, in place of one that is there.
+/// Adds a signature to a bundle, replacing an existing one.
 ///
 /// **Errors**: it cannot be written.
 pub fn write(directory: &Path, signature: &str) -> Result<(), SignatureError> {

@@ -1,4 +1,4 @@
-//! The contract of a work directory: what the trainer leaves there for other programs.
+//! The contract of a work directory: the files that the trainer leaves for other programs.
 //!
 //! ```text
 //! work.json                    folds to train, beside what only the trainer reads

@@ -15,7 +15,7 @@ use crate::path::{self, PathError};
 /// Why a bundle cannot be written.
 #[derive(Debug, Error)]
 pub enum BundleWriteError {
-    /// Something is there already.
+    /// The destination exists.
     #[error("`{}` exists", path.display())]
     Exists { path: PathBuf },
     /// What is there is no bundle, so that it is not replaced.
@@ -36,13 +36,13 @@ pub enum BundleWriteError {
     /// It cannot be put in its place.
     #[error(transparent)]
     Place(#[from] AtomicError),
-    /// The file system refuses.
+    /// The file system reports an error.
     #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
 }
 
 impl BundleWriteError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Exists { .. } => Some("`--overwrite` replaces it"),
@@ -54,9 +54,9 @@ impl BundleWriteError {
     }
 }
 
-/// Collects the files of a bundle and puts it in its place at once.
+/// Collects the files of a bundle and renames it to its place.
 ///
-/// Dropped before [`BundleWriter::finish`], it leaves nothing behind.
+/// Dropped before [`BundleWriter::finish`], it leaves no files.
 #[derive(Debug)]
 pub struct BundleWriter {
     destination: PathBuf,
@@ -66,7 +66,7 @@ pub struct BundleWriter {
 }
 
 impl BundleWriter {
-    /// Begins a bundle that will lie at `destination`; `overwrite` allows to replace a bundle there.
+    /// Begins a bundle for `destination`; `overwrite` permits replacing a bundle there.
     ///
     /// **Errors**: the destination exists and must not be replaced, or its parent cannot be written.
     pub fn create(destination: &Path, overwrite: bool) -> Result<Self, BundleWriteError> {
@@ -102,11 +102,11 @@ impl BundleWriter {
         Ok(())
     }
 
-    /// Completes the manifest with sizes and digests (whatever its `files` hold), writes it, opens the bundle as a
-    /// reader would, and renames it to its destination.
+    /// Completes the manifest with sizes and digests, replacing its `files`, writes it, opens the bundle as a reader
+    /// would, and renames it to its destination.
     ///
-    /// A bundle that is replaced is moved aside first and removed last; if this stops in between, it lies beside its
-    /// old place, whole.
+    /// A bundle that is replaced is moved aside first and removed last; if the process stops in between, the old bundle
+    /// lies intact beside its former place.
     ///
     /// **Errors**: [`BundleWriteError`]; the destination is as before then.
     pub fn finish(self, mut manifest: Manifest) -> Result<Bundle, BundleWriteError> {

@@ -1,4 +1,4 @@
-//! What paths lead to: cases, or why there is none.
+//! Results of a search for cases: each case, or the reason why a path is none.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,25 +9,25 @@ use vesal_io::image::{case_name, format_names};
 use crate::names::list;
 use crate::series::error::SeriesError;
 
-/// What paths lead to.
+/// Result of a search for cases.
 #[derive(Debug, Default)]
 pub struct Found {
     /// The cases, in the order of the paths.
     pub candidates: Vec<Candidate>,
-    /// What was found and is part of no case.
+    /// Files that are part of no case, with reasons.
     pub notes: Vec<String>,
 }
 
-/// A case that was asked for, or why there is none.
+/// A requested case, or the reason why there is none.
 #[derive(Debug)]
 pub struct Candidate {
-    /// What its outputs are named after.
+    /// Name from which its outputs are named.
     pub name: String,
-    /// What it is read from.
+    /// The files or series that it is read from.
     pub input: Result<CaseInput, FindError>,
 }
 
-/// What a case is read from, in the order of the channels.
+/// The files or series of a case, in the order of the channels.
 #[derive(Debug)]
 pub enum CaseInput {
     /// An image file for each channel.
@@ -36,7 +36,7 @@ pub enum CaseInput {
     Stacks(Vec<Stack>),
 }
 
-/// Why a path is no case.
+/// Why a path is not a case.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
     /// The path does not exist or may not be read.
@@ -48,13 +48,13 @@ pub enum FindError {
     /// DICOM files from which no case can be made.
     #[error(transparent)]
     Series(#[from] SeriesError),
-    /// A folder of which no one can say what is meant.
+    /// A folder that holds both image files and DICOM.
     #[error("folder `{}` holds {} and DICOM files, expected one of them", path.display(), format_names())]
     Both { path: PathBuf },
     /// A folder without images.
     #[error("folder `{}` has no {} files, and no DICOM files in it or below", path.display(), format_names())]
     NoImages { path: PathBuf },
-    /// One file where a folder with several is needed.
+    /// One file, where a folder with a file per channel is needed.
     #[error("`{}` is one file, the bundle expects {} channels: {}", path.display(), channels.len(), list(channels))]
     OneFile {
         path: PathBuf,
@@ -96,7 +96,7 @@ pub enum FindError {
 }
 
 impl FindError {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::OneFile { channels, .. } | Self::NoChannels { channels, .. } => {
@@ -125,7 +125,7 @@ impl FindError {
 }
 
 impl Candidate {
-    /// What was asked for at a path, and is no case.
+    /// The error of a path that is not a case.
     pub(crate) fn failed(path: &Path, error: FindError) -> Self {
         Self {
             name: case_name(path).unwrap_or_else(|| path.display().to_string()),

@@ -1,4 +1,4 @@
-//! Reading the images of a case: headers first, so that what does not fit is known before any work.
+//! Reading the images of a case: headers first, so that mismatches are found before any work.
 
 use std::path::{Path, PathBuf};
 
@@ -17,11 +17,11 @@ use crate::grid::{self, GridError};
 #[derive(Debug)]
 pub struct CheckedCase {
     sources: Sources,
-    /// How many of the channels are those of each image.
+    /// Number of channels of each image.
     images: Vec<usize>,
-    /// Which world the first channel's affine leads to, to be passed on to outputs.
+    /// World space of the first channel's affine, which outputs state.
     space: XForm,
-    /// What a reader of the result should know.
+    /// Warnings for the reader of the result.
     pub warnings: Vec<String>,
     grids: Vec<(Geometry, usize)>,
     reading_bytes: u64,
@@ -34,11 +34,11 @@ pub struct CheckedCase {
 pub struct Images {
     /// A volume for each image.
     pub volumes: Vec<Volume>,
-    /// What outputs need to know.
+    /// Facts about the input that outputs state.
     pub origin: Origin,
 }
 
-/// What is read, one of it per channel.
+/// The sources, one per channel.
 #[derive(Debug)]
 enum Sources {
     Files(Files),
@@ -74,18 +74,18 @@ impl Files {
     }
 }
 
-/// What outputs need to know of the input.
+/// Facts about the input that outputs state.
 #[derive(Debug)]
 pub struct Origin {
-    /// Which world the grid's affine leads to.
+    /// World space of the grid's affine.
     pub space: XForm,
-    /// The series that results refer to; `None` where the input is no DICOM.
+    /// The series that results refer to; `None` where the input is not DICOM.
     pub source: Option<SourceImages>,
-    /// What results say of it.
+    /// Remarks of results about the input.
     pub remarks: Remarks,
 }
 
-/// A stack and what volume it makes.
+/// A stack with its assessment.
 #[derive(Debug)]
 pub struct Assessed {
     pub stack: Stack,
@@ -101,10 +101,10 @@ pub enum ReadError {
     /// A series is unusable.
     #[error(transparent)]
     Dicom(#[from] DicomError),
-    /// The channels do not lie on each other.
+    /// The channels are not on one grid.
     #[error(transparent)]
     Grid(#[from] GridError),
-    /// The voxels are not those that the headers announced a moment ago.
+    /// The voxels do not fit the headers that were read before.
     #[error("the files changed while they were read")]
     Changed,
 }
@@ -112,7 +112,7 @@ pub enum ReadError {
 impl Assessed {
     /// Grades stacks under a policy.
     ///
-    /// **Errors**: slices at one place cannot be read to be compared.
+    /// **Errors**: slices at one position cannot be read to be compared.
     pub fn of(stacks: Vec<Stack>, policy: Policy) -> Result<Vec<Self>, DicomError> {
         let assess = |stack: Stack| {
             Ok(Self {
@@ -127,7 +127,7 @@ impl Assessed {
 impl CheckedCase {
     /// Reads the headers of one image file per channel of the plan.
     ///
-    /// `options` settles what a header leaves open.
+    /// `options` decides where a header is ambiguous.
     ///
     /// **Errors**: a header is unusable or of several frames, or channels of one image lie on different grids.
     pub fn files(
@@ -205,7 +205,7 @@ impl CheckedCase {
         Self::new(Sources::Stacks(assessments), &facts, plan, space, warnings)
     }
 
-    /// Puts together what is known of each channel: its grid, and the most bytes that reading it takes.
+    /// Combines grid and peak memory of reading of each channel.
     fn new(
         sources: Sources,
         facts: &[(Geometry, u64)],
@@ -233,7 +233,7 @@ impl CheckedCase {
                     warnings.extend(grid::check_own(first, (name(position), grid))?);
                 }
                 grids.push((*grid, channels));
-                // Several channels are read one by one and then put together.
+                // Several channels are read one by one and then stacked.
                 let copies = if channels > 1 { 2 * channels as u64 } else { 1 };
                 reading_bytes = reading_bytes.saturating_add(bytes.saturating_mul(copies));
             }
@@ -272,15 +272,15 @@ impl CheckedCase {
         self.reading_bytes
     }
 
-    /// The same, marked: images of the input may be missing, and every result says so.
+    /// Marks the case: images of the input may be missing, and every result states it.
     pub fn marked(mut self) -> Self {
         self.incomplete = true;
         self
     }
 
-    /// Reads the voxels of all images, and what results refer to: of a DICOM series in the same pass.
+    /// Reads the voxels of all images and, for DICOM series in the same pass, what results refer to.
     ///
-    /// **Errors**: voxels are damaged or incomplete; a header has changed since it was looked at.
+    /// **Errors**: voxels are damaged or incomplete; a header has changed since it was read.
     pub fn read(&self) -> Result<Images, ReadError> {
         let mut counts = self.images.clone();
         let (channels, source) = match &self.sources {
@@ -293,7 +293,7 @@ impl CheckedCase {
                         FilesError::Grid { .. } => ReadError::Changed,
                     })?;
                 let (volumes, _) = opened.read_images(&ReadLimits::default())?;
-                // The channels on the first grid are one volume already.
+                // The channels on the first grid are already one volume.
                 counts.iter_mut().take(1).for_each(|count| *count = 1);
                 (volumes, None)
             }

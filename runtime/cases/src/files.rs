@@ -1,4 +1,4 @@
-//! Reading the image files of a case: headers first, so that what does not fit is known before any work.
+//! Reading the image files of a case: headers first, so that mismatches are found before any work.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ pub struct CaseFiles<'a> {
     pub label: Option<&'a Path>,
 }
 
-/// Files whose headers are read, and of which those on the first grid share it.
+/// Files with checked headers; those of the first grid share it.
 pub struct OpenCase {
     pub images: Vec<ImageFile>,
     pub further: Vec<ImageFile>,
@@ -83,8 +83,8 @@ impl CaseFiles<'_> {
 }
 
 impl OpenCase {
-    /// Reads the voxels of all images: the channels on the first grid as one volume, and each further image. Gives the
-    /// label map, still to be read, too.
+    /// Reads the voxels of all images: the channels on the first grid as one volume, and each further image. Also
+    /// returns the label map, still unread.
     ///
     /// **Errors**: voxels are damaged or incomplete; a file holds more channels than it may.
     pub fn read_images(

@@ -1,7 +1,7 @@
 //! From paths to cases.
 //!
 //! With one channel, every image file is a case. With several, a case is one file per channel in one folder, named
-//! `CASE_CHANNEL.nii.gz`; a folder may hold many cases. What is DICOM is looked at together, wherever it lies: see
+//! `CASE_CHANNEL.nii.gz`; a folder may hold many cases. DICOM files of all paths are grouped together: see
 //! [`crate::series`].
 
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::series::choosing::Choosing;
 
 /// Finds the cases that `paths` name, in their order; the files of a folder are sorted by name.
 ///
-/// A folder without image files is searched for DICOM, with all that is below it.
+/// A folder without image files is searched for DICOM recursively.
 pub fn find(paths: &[PathBuf], channels: &[Channel], choosing: Choosing) -> Found {
     let names: Vec<String> = channels
         .iter()
@@ -49,9 +49,9 @@ pub fn find(paths: &[PathBuf], channels: &[Channel], choosing: Choosing) -> Foun
     found
 }
 
-/// The cases of a list of a datalist; images on grids of their own stand under the names of their channels.
+/// The cases of a list of a datalist; images on grids of their own are listed under the names of their channels.
 ///
-/// **Errors**: the datalist cannot be used. A case that lacks an image is no error but a candidate without files.
+/// **Errors**: the datalist cannot be used. A case that lacks an image is not an error but a candidate without files.
 pub fn find_listed(
     path: &Path,
     list: List,

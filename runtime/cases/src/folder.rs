@@ -68,12 +68,12 @@ fn single(path: PathBuf) -> Candidate {
 
 /// The files of a folder that are images by their first bytes or by their names, sorted; hidden ones are left out.
 ///
-/// A file that only its name declares is damaged: it is to fail, not to be missing without a word.
+/// A file that is an image by its name alone is damaged: its case fails, instead of being left out silently.
 pub fn images_in(folder: &Path) -> Result<Vec<PathBuf>, FindError> {
     Ok(Contents::of(folder)?.images)
 }
 
-/// What a folder itself holds.
+/// Content of a folder, without subfolders.
 struct Contents {
     /// See [`images_in`].
     images: Vec<PathBuf>,
@@ -111,7 +111,7 @@ impl Contents {
     }
 }
 
-/// Groups images by what stands before `_CHANNEL` in their names; images of no channel belong to no case.
+/// Groups images by the part of their names before `_CHANNEL`; images of no channel belong to no case.
 fn group(folder: &Path, images: Vec<PathBuf>, channels: &[String]) -> Vec<Candidate> {
     let mut by_case: BTreeMap<String, BTreeMap<usize, Vec<PathBuf>>> = BTreeMap::new();
     for image in images {
@@ -122,7 +122,7 @@ fn group(folder: &Path, images: Vec<PathBuf>, channels: &[String]) -> Vec<Candid
             let case = stem.strip_suffix(channel.as_str())?.strip_suffix('_')?;
             (!case.is_empty()).then_some((channel.len(), index, case))
         });
-        // Of `contrast` and `late_contrast`, the longer name is meant.
+        // Of `contrast` and `late_contrast`, the longer name is used.
         if let Some((_, index, case)) = matching.max() {
             by_case
                 .entry(case.to_owned())

@@ -40,26 +40,26 @@ pub enum GridError {
         /// Largest distance of corresponding corners in mm.
         found_mm: f64,
         first: String,
-        /// What is allowed, in mm.
+        /// The limit in mm.
         limit_mm: f64,
         #[source]
         rule: OneGrid,
     },
-    /// A channel on a grid of its own that shows nothing of what the first one shows.
+    /// A channel on a grid of its own that does not overlap the first one.
     #[error("channel `{channel}` shows another region of space than channel `{first}`")]
     Apart { channel: String, first: String },
 }
 
-/// Points along each axis of a grid at which it is looked whether another one covers it.
+/// Sampling points along each axis of a grid, at which coverage by another grid is tested.
 const COVER_POINTS: usize = 17;
 
-/// Share of the first channel's region that a channel shows without being told of.
+/// Coverage of the first channel's region from which no warning is given.
 const COVERED_AT_LEAST: f64 = 0.5;
 
-/// Checks that a channel on a grid of its own shows what the first one shows: it is brought onto that grid, and is padding
-/// where it shows nothing of it. Gives a warning where that is much.
+/// Checks that a channel on a grid of its own overlaps the first one, onto whose grid it is resampled; elsewhere it is
+/// padding. Returns a warning where the overlap is small.
 ///
-/// **Errors**: it shows nothing of it at all.
+/// **Errors**: they do not overlap.
 pub fn check_own(
     first: (&str, &Geometry),
     other: (&str, &Geometry),
@@ -80,8 +80,8 @@ pub fn check_own(
     }))
 }
 
-/// Which share of a grid another one covers, from 0 to 1: of 17 × 17 × 17 points, evenly from the center of the first
-/// voxel of each axis to that of the last.
+/// Share of a grid that another one covers, from 0 to 1, sampled at 17 × 17 × 17 points, evenly from the center of the
+/// first voxel of each axis to that of the last.
 fn covered(grid: &Geometry, by: &Geometry) -> f64 {
     let Ok(to_voxel) = by.affine.inverse() else {
         return 0.0;

@@ -1,8 +1,8 @@
-//! Cases: which files belong to one, and what they hold.
+//! Cases: their files and the reading of these.
 //!
 //! A case is one subject at one time: images, and for training and evaluation a label map. Datalists, folders and DICOM
-//! files lead to cases; that the images of one share a grid, [`vesal_volume::Geometry::check_same_grid`] decides for
-//! analysis, training, prediction and evaluation alike.
+//! files lead to cases; [`vesal_volume::Geometry::check_same_grid`] decides for analysis, training, prediction and
+//! evaluation whether images share a grid.
 
 mod candidate;
 mod checked;

@@ -8,7 +8,7 @@ use vesal_io::image::{OpenOptions, ReadLimits};
 use vesal_io::nifti::{WriteOptions, write_label_map, write_volume};
 use vesal_volume::{Affine, GridDifference, LabelMap, Volume};
 
-/// Voxels of 1 × 1 × 3 mm, moved so many mm along the first axis.
+/// Voxels of 1 × 1 × 3 mm, moved by this many mm along the first axis.
 fn affine(moved: f64) -> Affine {
     let linear = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 3.0]];
     Affine::from_parts(linear, [moved, 2.0, 3.0])

@@ -1,5 +1,5 @@
-//! Evidence over many mixed studies, from files to results: whatever lies together in a folder, each result has patient,
-//! study and frame of reference of every one of its sources, and no series is lost without a word.
+//! Evidence over many mixed studies, from files to results: for any mixture in a folder, each result has patient, study
+//! and frame of reference of all its sources, and no series is lost silently.
 
 #[path = "../../io/tests/dicom_files/mod.rs"]
 mod dicom_files;
@@ -45,7 +45,7 @@ impl Random {
     }
 }
 
-/// What is wrong with a study.
+/// The defect of a study.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
     None,
@@ -57,7 +57,7 @@ enum Fault {
     OtherPatient,
     OtherBirthDate,
     OtherFrame,
-    /// A slice in the middle never came.
+    /// A slice in the middle is missing.
     Cut,
     /// A slice of another patient lies in the series.
     Stray,
@@ -85,7 +85,7 @@ impl Fault {
         Self::Damaged,
     ];
 
-    /// Whether there is a result all the same.
+    /// Whether there is a result nevertheless.
     fn gives_result(self) -> bool {
         matches!(self, Self::None | Self::Duplicates | Self::Further)
     }
@@ -245,7 +245,7 @@ struct Found {
     frame_of_reference: String,
     /// Instances that it was made of.
     instances: BTreeSet<String>,
-    /// What it is called itself: instance, series, what is followed up.
+    /// Its own UIDs: instance, series, tracking.
     uids: [String; 3],
 }
 
@@ -344,7 +344,7 @@ fn written(folder: &Path, source: &SourceImages) -> Found {
     found
 }
 
-/// What became of the studies of a folder.
+/// Outcomes of the studies of a folder.
 #[derive(Default)]
 struct Outcome {
     results: BTreeMap<String, Found>,
@@ -428,7 +428,7 @@ fn no_study_of_many_is_mixed_up_or_lost() {
         let folder = tempfile::tempdir().unwrap();
         save(folder.path(), &studies, &mut random);
         let outcome = outcome(folder.path(), &plan);
-        // Every study is accounted for, once, and nothing else is.
+        // Every study appears exactly once, and nothing else does.
         assert_eq!(
             outcome.results.len() + outcome.refusals.len(),
             studies.len()

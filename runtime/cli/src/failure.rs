@@ -29,7 +29,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The meaning of an exit code; `None` for codes that no program of these uses.
+    /// The meaning of an exit code; `None` for codes that these programs do not use.
     pub fn from_code(code: i32) -> Option<Self> {
         const ALL: [Exit; 9] = [
             Exit::Success,
@@ -92,7 +92,7 @@ impl Failure {
         self.exit
     }
 
-    /// The whole message, as printed: one line each for attempt, causes and hint, whatever texts they contain.
+    /// The whole message, as printed: one line each for attempt, causes and hint, with control characters escaped.
     pub fn render(&self) -> String {
         message(
             self.attempt.as_deref(),
@@ -102,7 +102,7 @@ impl Failure {
     }
 }
 
-/// A message: one line each for the attempt, the error, its causes and the hint, whatever texts they contain.
+/// A message: one line each for the attempt, the error, its causes and the hint, with control characters escaped.
 pub fn message(attempt: Option<&str>, error: &(dyn Error + 'static), hint: Option<&str>) -> String {
     let mut lines: Vec<String> = attempt.into_iter().map(str::to_owned).collect();
     let mut cause = Some(error);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 pub struct HostMemory {
     /// The machine's memory, or less where a control group limits it.
     pub total: u64,
-    /// What the process can still allocate without swapping.
+    /// Bytes that the process can still allocate without swapping.
     pub available: u64,
 }
 
@@ -15,7 +15,7 @@ impl HostMemory {
     /// Asks Linux; `None` on other systems.
     ///
     /// **Definition**: `MemTotal` and `MemAvailable` of `/proc/meminfo`, reduced by the limits of the process's control
-    /// group and of all groups around it (versions 1 and 2), page cache that can be given back not counted as used.
+    /// group and of all groups around it (versions 1 and 2), without reclaimable page cache.
     pub fn read() -> Option<Self> {
         Self::read_under(Path::new("/"))
     }
@@ -48,12 +48,12 @@ struct ControlGroup {
     limit: &'static str,
     /// Name of the file with the usage.
     usage: &'static str,
-    /// Line of `memory.stat` with the page cache that can be given back.
+    /// Line of `memory.stat` with the reclaimable page cache.
     cache: &'static str,
 }
 
 impl ControlGroup {
-    /// `None` for `max`; version 1 states a number beyond any memory instead, which is harmless.
+    /// `None` for `max`; version 1 states a huge number instead, which has the same effect.
     fn limit(&self) -> Option<u64> {
         self.number(self.limit)
     }
@@ -75,7 +75,7 @@ impl ControlGroup {
     }
 }
 
-/// The control group of this process and all around it, by `/proc/self/cgroup`.
+/// The control group of this process and its ancestors, from `/proc/self/cgroup`.
 fn groups(root: &Path) -> Vec<ControlGroup> {
     let memberships = std::fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     let mut groups = Vec::new();

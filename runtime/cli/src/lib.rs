@@ -1,7 +1,7 @@
-//! What the command lines of all Vesal programs share: exit codes, the form of errors, and printing.
+//! Shared by the command lines of all Vesal programs: exit codes, the form of errors, and printing.
 //!
 //! Everything that is printed goes through [`stdout`], [`stderr`] and [`Failure`], which escape the control characters
-//! of foreign texts; so callers cannot forget to.
+//! of foreign texts, so that callers cannot forget it.
 //!
 //! A message is complete when a radiographer can tell which file, an engineer which rule, and both what to do next:
 //!

@@ -62,7 +62,7 @@ pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// JSON escaped for a terminal; its texts may have any character by its number.
+/// JSON escaped for a terminal: control characters in its strings become `\u` escapes.
 pub(crate) fn json(text: String) -> String {
     let is_plain = |character: char| character == '\n' || !is_control(character);
     if text.chars().all(is_plain) {

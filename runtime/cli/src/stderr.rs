@@ -1,4 +1,4 @@
-//! Messages beside the data. Errors of stderr are ignored.
+//! Messages on stderr. Errors of writing are ignored.
 
 use std::io::{self, Write};
 
@@ -6,12 +6,12 @@ use crate::Text;
 use crate::failure::Failure;
 use crate::shown::{line, lines};
 
-/// Prints a note: something that a reader of the results should know.
+/// Prints a note for the reader of the results.
 pub fn note(text: impl AsRef<str>) {
     write(&format!("note: {}\n", line(text.as_ref())));
 }
 
-/// Prints a warning: something that a reader of the results should check.
+/// Prints a warning for the reader of the results.
 pub fn warning(text: impl AsRef<str>) {
     write(&format!("warning: {}\n", line(text.as_ref())));
 }
@@ -35,6 +35,6 @@ pub fn failure(failure: &Failure) {
 }
 
 fn write(text: &str) {
-    // There is nowhere to report an error of stderr.
+    // An error of stderr cannot be reported anywhere.
     let _ = io::stderr().lock().write_all(lines(text).as_bytes());
 }

@@ -1,4 +1,4 @@
-//! Prints data. A closed pipe (`vesal ... | head`) is no failure.
+//! Prints data. A closed pipe (`vesal ... | head`) is not a failure.
 
 use std::io::{self, Write};
 

@@ -1,12 +1,11 @@
-//! Text for people: lines and tables.
+//! Text output: lines and tables.
 
 use crate::shown::{line, shown_within};
 
 /// Characters after which a cell is cut, unless it is the last of its row.
 const CELL_MAX: usize = 128;
 
-/// Lines of text. A text that is added to a line stays in it, so that no foreign text can forge a line or a row of a
-/// table.
+/// Lines of text. Line breaks in added texts are escaped, so that no foreign text can forge a line or a row of a table.
 ///
 /// **Examples**
 /// ```

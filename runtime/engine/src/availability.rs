@@ -1,4 +1,4 @@
-//! Which devices of this machine run networks.
+//! Devices of this machine that run networks.
 
 use vesal_onnx::Bytes;
 
@@ -15,13 +15,13 @@ const MAX_GPUS: u32 = 16;
 #[derive(Debug)]
 pub struct Availability {
     pub device: Device,
-    /// The execution provider behind it.
+    /// Its execution provider.
     pub provider: &'static str,
-    /// Why it cannot be used, if it cannot.
+    /// Why it cannot be used; `None` if it can.
     pub error: Option<DeviceError>,
 }
 
-/// Lists the devices that this program knows, and tries each: the processor, and GPUs from 0 until one does not run.
+/// Lists the supported devices, and tries each: the processor, and GPUs from 0 until one does not run.
 pub fn available(runtime: &'static Runtime) -> Vec<Availability> {
     let mut devices = vec![try_device(runtime, Device::Cpu)];
     for index in 0..MAX_GPUS {
@@ -48,7 +48,7 @@ fn try_device(runtime: &'static Runtime, device: Device) -> Availability {
         );
         match session {
             Err(SessionError::Refused(source)) => Some(DeviceError::Unusable { device, source }),
-            // Without another provider, no plugin is asked.
+            // Without another provider, no plugin is used.
             Ok(_) | Err(SessionError::Plugin(_)) => None,
         }
     });

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::library::Runtime;
 
-/// A network of one operator, to see whether a device runs anything.
+/// A network of one operator, to test whether a device works.
 pub(crate) const RELU: &[u8] = include_bytes!("relu.onnx");
 
 /// Where networks run: `auto`, `cpu`, `cuda` or `cuda:1`.
@@ -25,7 +25,7 @@ pub(crate) const RELU: &[u8] = include_bytes!("relu.onnx");
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Device {
-    /// The first GPU if it runs the networks, else the processor; the one choice that may fall back.
+    /// The first GPU if it runs the networks, else the processor; the only choice with a fallback.
     #[default]
     Auto,
     Cpu,
@@ -56,7 +56,7 @@ impl Serialize for Device {
     }
 }
 
-/// A text that names no device.
+/// A text that is not a device.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the device is {found:?}, expected `auto`, `cpu`, `cuda` or `cuda:N`")]
 pub struct ParseDeviceError {
@@ -90,22 +90,22 @@ pub enum DeviceError {
     #[error("device `{device}` needs {provider}, which the ONNX Runtime of `{}` lacks", library.display())]
     NoProvider {
         device: Device,
-        /// The execution provider behind it.
+        /// Its execution provider.
         provider: &'static str,
         /// The library in use.
         library: PathBuf,
     },
-    /// The provider is there and does not start: no GPU of that index, no driver, or CUDA's libraries are missing.
+    /// The provider is present and does not start: no GPU of that index, no driver, or CUDA's libraries are missing.
     #[error("device `{device}` does not run the network")]
     Unusable {
         device: Device,
-        /// What ONNX Runtime says.
+        /// Error of ONNX Runtime.
         source: ort::Error,
     },
 }
 
 impl DeviceError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NoProvider {
@@ -125,7 +125,7 @@ impl DeviceError {
     }
 }
 
-/// The execution provider behind a device.
+/// The execution provider of a device.
 pub(crate) fn provider(device: Device) -> &'static str {
     match device {
         Device::Cuda(_) => CUDA::NAME,

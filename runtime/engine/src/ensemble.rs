@@ -61,7 +61,7 @@ impl Ensemble {
         Ok(ensemble.combining(manifest.ensemble.combine))
     }
 
-    /// Loads networks that are not in a bundle yet: bytes of their ONNX files and weights. Their probabilities are
+    /// Loads networks that are not yet in a bundle, given as bytes of ONNX files with weights. Their probabilities are
     /// averaged; see [`Ensemble::combining`].
     ///
     /// **Errors**: see [`Ensemble::open`].
@@ -110,7 +110,8 @@ impl Ensemble {
                 let plan = &group.ok_or(EngineError::NoMembers)?.plan;
                 let network = (networks.read)(member)?;
                 thread::scope(|scope| {
-                    // A digest takes as long as the rest: nothing is used before it is checked.
+                    // Computing the digest takes as long as loading, so both run in parallel; nothing is used before
+                    // the check.
                     let checked = scope.spawn(|| (networks.check)(member, &network));
                     let predictor = OnnxPredictor::new(
                         runtime,
@@ -195,12 +196,13 @@ impl Ensemble {
         &self.groups
     }
 
-    /// Whether members meet on the grid of the input, and not on the one grid that all of them predict.
+    /// Whether members are combined on the grid of the input rather than on a common prepared grid.
     pub(crate) fn combines_on_input_grid(&self) -> bool {
         self.groups.len() > 1 || self.groups[0].plan.restore == Restore::Logits
     }
 
-    /// Whether the members of a group that meet others on the grid of the input are combined with each other before.
+    /// Whether the members of a group are combined with each other before they are combined with others on the grid of
+    /// the input.
     pub(crate) fn is_together(&self, group: &MemberGroup) -> bool {
         self.combine == Combine::Mean && group.plan.restore == Restore::Probabilities
     }

@@ -29,7 +29,7 @@ pub enum EngineError {
     },
     #[error("the ensemble has no member, expected at least 1")]
     NoMembers,
-    /// A case that was prepared for other plans.
+    /// A case that was preprocessed for other plans.
     #[error("the case is prepared for {found} deploy plans, the bundle has {expected}")]
     Groups { found: usize, expected: usize },
     /// The case has other channels than the networks take.
@@ -39,7 +39,7 @@ pub enum EngineError {
         /// Names of the expected ones.
         expected: Vec<String>,
     },
-    /// The case cannot be preprocessed, or its prediction not be brought back.
+    /// The case cannot be preprocessed, or its prediction not be inverted.
     #[error("the case does not fit the deploy plan")]
     Preprocess(#[from] PreprocessError),
     #[error("member {member} of the ensemble fails")]
@@ -56,13 +56,13 @@ pub enum EngineError {
     Probabilities(#[source] SinkError),
     #[error(transparent)]
     Mean(#[from] MeanError),
-    /// A block of probabilities lies where none can be.
+    /// A block of probabilities at an invalid position.
     #[error(transparent)]
     Block(InputGridError),
     /// Probabilities give no labels.
     #[error(transparent)]
     Labeling(#[from] LabelingError),
-    /// Arrays do not have the shapes that they were made with.
+    /// Arrays have unexpected shapes.
     #[error(transparent)]
     Shape(#[from] ShapeError),
     #[error("stopped on request")]
@@ -70,7 +70,7 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Library(error) => error.hint(),

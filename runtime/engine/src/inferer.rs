@@ -46,7 +46,7 @@ impl<'a> MemberInferer<'a> {
         }
     }
 
-    /// Whether the host only queues windows, and does not see how long the network takes.
+    /// Whether the host only queues windows, so that it cannot measure the network's time.
     pub(crate) fn is_queued(&self) -> bool {
         matches!(self, Self::Cuda(_))
     }
@@ -75,10 +75,10 @@ impl<'a> MemberInferer<'a> {
         }
     }
 
-    /// Takes the next planes along X that no further window reaches, `[K, Y, Z]` each, in their order: on the processor at
-    /// most one, so that as few as possible wait, from a GPU a batch.
+    /// Takes the next planes along X that no further window reaches, `[K, Y, Z]` each, in their order: at most one on
+    /// the processor, so that as few as possible are held, or a batch from a GPU.
     ///
-    /// **Errors**: a value is not finite (checked here, where every voxel comes once, and not per window); on a GPU, the
+    /// **Errors**: a value is not finite (checked here, once per voxel, rather than per window); on a GPU, the
     /// prediction of later windows fails.
     pub(crate) fn pop(
         &mut self,

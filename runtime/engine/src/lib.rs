@@ -1,8 +1,8 @@
-//! Runs the networks of a bundle through ONNX Runtime: the only crate that touches it.
+//! Runs the networks of a bundle through ONNX Runtime; the only crate that uses it.
 //!
-//! [`library`] finds and loads ONNX Runtime, [`install`] fetches it, [`availability`] says what it can run on,
-//! [`plugin`] adds other providers, [`OnnxPredictor`] is one network, [`Ensemble`] a bundle ready to segment volumes,
-//! [`memory`] bounds what that takes, and [`verify`](mod@verify) replays the probe of a bundle.
+//! [`library`] finds and loads ONNX Runtime, [`install`] fetches it, [`availability`] lists the devices, [`plugin`]
+//! adds other providers, [`OnnxPredictor`] is one network, [`Ensemble`] a bundle ready to segment volumes, [`memory`]
+//! bounds the memory, and [`verify`](mod@verify) replays the probe of a bundle.
 
 pub mod availability;
 #[allow(unsafe_code, reason = "instructions of processors")]

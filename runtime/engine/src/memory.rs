@@ -17,7 +17,7 @@ use crate::segmentation::MAX_PENDING_BATCHES;
 /// Bytes that ONNX Runtime's arena holds for each byte of activations: it grows by doubling, and keeps the separate
 /// allocations of a first run besides the one block of later runs.
 const ARENA_FACTOR: u64 = 3;
-/// Bytes that ONNX Runtime's kernels take, mostly columns of unrolled convolutions.
+/// Memory of ONNX Runtime's kernels in bytes, mostly columns of unrolled convolutions.
 const KERNEL_BYTES: u64 = 16 << 20;
 
 /// Upper bounds in bytes of the host memory of each stage of a case, with the data of earlier stages that it needs.
@@ -125,7 +125,7 @@ impl Ensemble {
                     plane_batch_bytes(plane)
                 });
                 let batches = batches.fold(0, u64::saturating_add);
-                // Those that wait, and the one that is taken; two more that a GPU copies to.
+                // Waiting batches and the one in use; on a GPU, two more as copy targets.
                 let waiting = batches.saturating_mul(MAX_PENDING_BATCHES as u64 + 1);
                 segment = segment
                     .saturating_add(waiting)
@@ -142,7 +142,7 @@ impl Ensemble {
                 }
             }
             if group.members.len() > 1 {
-                // Planes that some members have completed wait for the others.
+                // Planes that only some members have completed are held for the others.
                 let layer = window.size[0].min(x);
                 let waiting = bytes(&[classes, layer, y, z], size_of::<f32>());
                 segment = segment.saturating_add(waiting);
@@ -153,8 +153,8 @@ impl Ensemble {
         Ok(worst)
     }
 
-    /// Axes of prepared grids that planes may follow: X, but where plans meet on the grid of the input, where the
-    /// orientation of the images decides.
+    /// Axes of prepared grids along which planes are produced: X, or any axis by the orientation of the images where
+    /// plans are combined on the grid of the input.
     fn first_axes(&self) -> Range<usize> {
         match self.combines_on_input_grid() {
             true => 0..3,
@@ -162,10 +162,11 @@ impl Ensemble {
         }
     }
 
-    /// Bounds the memory of what waits on the grid of the input to be combined, and is being combined.
+    /// Bounds the memory of predictions on the grid of the input that wait for or are in combination.
     ///
-    /// **Definition**: the plan that is furthest behind goes on until it completes planes, so that no prediction is ahead of
-    /// another by more planes than a window of any plan spans on the input; as many again for what is interpolated at once.
+    /// **Definition**: the plan that is furthest behind continues until it completes planes, so that no prediction is
+    /// ahead of another by more planes than a window of any plan spans on the input; plus the planes that are
+    /// interpolated at once.
     fn on_input_grid(&self, images: &[(Geometry, usize)]) -> Result<u64, EngineError> {
         let (true, Some((input, _))) = (self.combines_on_input_grid(), images.first()) else {
             return Ok(0);
@@ -212,8 +213,8 @@ impl Ensemble {
         total
     }
 
-    /// Bounds the GPU memory that a case takes besides the networks: the planes of the prepared volume and of the blended
-    /// outputs that are there at a time, and the networks' inputs and outputs. Nothing on a processor.
+    /// Bounds the GPU memory that a case takes besides the networks: the planes of the prepared volume and of the
+    /// blended outputs that are held at a time, and the networks' inputs and outputs. Nothing on a processor.
     ///
     /// **Errors**: the case does not fit the plan.
     pub fn device_memory(&self, images: &[(Geometry, usize)]) -> Result<u64, EngineError> {
@@ -229,7 +230,7 @@ impl Ensemble {
         Ok(total)
     }
 
-    /// Bounds the host memory that the networks take when they run, on top of what loading them took.
+    /// Bounds the host memory that the networks take when they run, in addition to the memory of loading them.
     pub fn network_bytes(&self) -> u64 {
         let mut total = 0_u64;
         for predictor in self.predictors() {

@@ -1,4 +1,4 @@
-//! GPU memory of a network, and the batch that keeps within a limit.
+//! GPU memory of a network, and the largest batch within a limit.
 
 use std::num::NonZeroUsize;
 

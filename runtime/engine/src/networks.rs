@@ -5,10 +5,9 @@ use vesal_bundle::Bundle;
 use crate::error::EngineError;
 use crate::predictor::load_network;
 
-/// Checks the networks of a bundle against its manifest and the operators that this program knows, one at a time, without
-/// keeping them.
+/// Checks the networks of a bundle against its manifest and the supported operators, one at a time.
 ///
-/// **Errors**: a file that differs from the manifest, or a network that no command would run.
+/// **Errors**: a file that differs from the manifest, or a network that would not be run.
 pub fn check_networks(bundle: &Bundle) -> Result<(), EngineError> {
     let manifest = bundle.manifest();
     for member in 0..manifest.members.len() {

@@ -16,7 +16,7 @@ pub(crate) const WEIGHTS: &str = "weights";
 /// A network, rewritten for the device that it runs on.
 #[derive(Debug)]
 pub(crate) struct OptimizedModel {
-    /// Its ONNX file, encoded from what was decoded and checked; never the bundle's bytes.
+    /// Its ONNX file, encoded from the checked graph; never the bundle's bytes.
     pub bytes: Bytes,
     /// Contents of the external file [`WEIGHTS`]: the bundle's file, from which ONNX Runtime takes the weights without
     /// parsing.
@@ -52,7 +52,7 @@ pub(crate) enum Kernels {
 }
 
 impl OptimizedModel {
-    /// A network of this program, as it is.
+    /// A trusted network of this program, without rewrites.
     pub(crate) fn plain(bytes: Bytes) -> Self {
         Self {
             bytes,
@@ -65,10 +65,10 @@ impl OptimizedModel {
         }
     }
 
-    /// Rewrites a network for a device: without its last convolution where that has more classes than features, in 16-bit
-    /// floats if asked for, on a GPU and for providers that compile with a batch of fixed size, and with custom operators
-    /// where `kernels` allows them. A rewrite that the network does not allow is left out, except the precision. `file` is the
-    /// file that the network was loaded from.
+    /// Rewrites a network for a device: without its last convolution where that has more classes than features, in
+    /// 16-bit floats if asked for, on a GPU and for providers that compile with a batch of fixed size, and with custom
+    /// operators where `kernels` allows them. Rewrites that the network does not permit are skipped, except the
+    /// precision. `file` is the file that the network was loaded from.
     ///
     /// **Errors**: it cannot be computed in this precision.
     pub(crate) fn new(
@@ -93,7 +93,7 @@ impl OptimizedModel {
             (network, model.head) = (rewritten, Some(head));
         }
         model.activation_bytes = network.activation_bytes(batch.get(), element)?;
-        // Before the precision: scales then stay 32-bit floats.
+        // Before the precision, so that scales stay 32-bit floats.
         if device.is_gpu()
             && matches!(kernels, Kernels::Gpu)
             && let Ok((rewritten, fused)) = network.fuse_norm_relu()

@@ -1,4 +1,4 @@
-//! How networks are run.
+//! Options for running networks.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::device::Device;
 use crate::plugin::Provider;
 
-/// How networks are run; the default lets everything be chosen.
+/// Options for running networks; by default, everything is chosen automatically.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EngineOptions {
     pub device: Device,
@@ -19,21 +19,21 @@ pub struct EngineOptions {
     pub threads: Option<NonZeroUsize>,
     /// Windows per call of a network; 1 on a processor and up to 4 on a GPU if not given.
     pub batch: Option<NonZeroUsize>,
-    /// Who runs the networks there.
+    /// Execution provider.
     pub provider: Provider,
-    /// Numbers that the network computes with.
+    /// Precision of the computation.
     pub precision: InferencePrecision,
-    /// How a GPU's convolutions are chosen.
+    /// Search for convolution algorithms on a GPU.
     pub search: ConvolutionSearch,
-    /// Whose convolutions run on a processor.
+    /// Implementation of convolutions on a processor.
     pub convolutions: Convolutions,
-    /// Most bytes of a GPU's memory that a run may take; all that is free if not given.
+    /// Limit of a run's GPU memory in bytes; all free memory if not given.
     pub max_vram: Option<u64>,
-    /// File or folder of ONNX Runtime's library; by default it is searched.
+    /// File or folder of ONNX Runtime's library; by default it is searched for.
     pub library: Option<PathBuf>,
 }
 
-/// Numbers that a network computes with: `f32` or `f16`.
+/// Precision of the computation: `f32` or `f16`.
 ///
 /// **Examples**
 /// ```
@@ -53,30 +53,30 @@ pub enum InferencePrecision {
     Float16,
 }
 
-/// How a GPU's convolutions are chosen: `heuristic` or `exhaustive`.
+/// Search for convolution algorithms on a GPU: `heuristic` or `exhaustive`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ConvolutionSearch {
     /// cuDNN's heuristics, without measuring.
     #[default]
     Heuristic,
-    /// By trying all of them, when a shape comes for the first time.
+    /// Measures all algorithms when a shape occurs for the first time.
     Exhaustive,
 }
 
-/// Whose convolutions run on a processor: `own` or `onnxruntime`.
+/// Implementation of convolutions on a processor: `own` or `onnxruntime`.
 ///
-/// Only provider `native` in single precision has a choice.
+/// Applies to provider `native` in single precision only.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Convolutions {
-    /// This program's, where the processor is one that they are written for and they are faster.
+    /// This program's, on supported processors where they are faster.
     #[default]
     Own,
     /// ONNX Runtime's own.
     OnnxRuntime,
 }
 
-/// A text that names no choice.
+/// A text that is not a valid choice.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the {what} is {found:?}, expected {expected}")]
 pub struct ParseOptionError {

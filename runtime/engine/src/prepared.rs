@@ -1,4 +1,4 @@
-//! Cases that are ready for the networks.
+//! Preprocessed cases.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use vesal_volume::{Affine, Volume};
 
 use crate::error::EngineError;
 
-/// Seed of cases made of noise.
+/// Seed of noise cases.
 const SEED: u32 = 1543;
 
-/// A case that is ready for the networks: its images, preprocessed as each deploy plan of a bundle says.
+/// A case whose images are preprocessed by each deploy plan of a bundle.
 #[derive(Debug, Clone)]
 pub struct PreparedCase {
     /// One for each plan.
@@ -51,10 +51,10 @@ impl PreparedCase {
         Self::prepare(images, plans.map(|plan| plan.preprocessing.as_slice()))
     }
 
-    /// Makes up a case of as many windows of the first plan in a row, of noise as in probes: networks take as long for it as
-    /// for any other.
+    /// Makes a synthetic case of this many windows of the first plan in a row, filled with noise as in probes; the
+    /// networks' time does not depend on the values.
     ///
-    /// **Errors**: a case so long cannot be made.
+    /// **Errors**: the case would be too long.
     pub fn made_up(groups: &[MemberGroup], windows: usize) -> Result<Self, EngineError> {
         let plans = groups.iter().map(|group| &group.plan);
         let Some(first) = plans.clone().next() else {
@@ -83,7 +83,7 @@ impl PreparedCase {
         let mut plans = plans.peekable();
         let mut images = Some(images);
         while let Some(steps) = plans.next() {
-            // The last plan may have the images themselves.
+            // The last plan takes ownership of the images.
             let images = match plans.peek() {
                 Some(_) => images.clone(),
                 None => images.take(),

@@ -1,10 +1,10 @@
-//! Programs of the system that are run.
+//! Finding external programs.
 
 use std::env;
 use std::path::PathBuf;
 
-/// Finds a program in the folders of `PATH`, of which only absolute ones count: others depend on the current folder, which
-/// anyone may have filled.
+/// Finds a program in the folders of `PATH`, of which only absolute ones are searched; others depend on the current
+/// folder, which others may control.
 pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     let file = format!("{name}{}", env::consts::EXE_SUFFIX);

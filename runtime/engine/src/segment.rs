@@ -1,4 +1,4 @@
-//! Segmenting a case: planes are restored and labeled while later windows are still to be predicted.
+//! Segmenting a case: planes are restored and labeled while later windows are still being predicted.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ pub enum Stage {
 }
 
 impl Ensemble {
-    /// Segments a case: preprocesses it, lets every member predict it window by window, combines the predictions, and
+    /// Segments a case: preprocesses it, predicts it window by window with every member, combines the predictions, and
     /// resamples the labels onto the grid of the first image; see [`Ensemble::predict_prepared`].
     ///
     /// **Errors**: the case does not fit the plan, a network fails, or [`EngineError::Stopped`].
@@ -48,17 +48,18 @@ impl Ensemble {
             .finish()
     }
 
-    /// Lets every member predict a case that is prepared; [`PendingSegmentation::finish`] gives the labels.
+    /// Predicts a preprocessed case with every member; [`PendingSegmentation::finish`] gives the labels.
     ///
-    /// Windows go along X. As soon as no further window reaches a plane, it is combined over the members, resampled onto the
-    /// input's grid and reduced to labels: every member holds the logits of as many planes as a window has, and nothing
-    /// holds all probabilities. Votes are counted on the plan's grid, and their shares are resampled like probabilities.
+    /// Windows go along X. As soon as no further window reaches a plane, it is combined over the members, resampled
+    /// onto the input's grid and reduced to labels: every member holds the logits of as many planes as a window has,
+    /// and probabilities never exist as a whole. Votes are counted on the plan's grid, and their shares are resampled
+    /// like probabilities.
     ///
     /// Where there are several plans, or where a plan restores logits, windows go along the axis of the input that the first
     /// plan's X axis follows, all plans in step, and members are combined on the input's grid.
     ///
-    /// Probabilities (of a vote: shares of the votes) go to `probabilities`, block by block. On a GPU the last planes are
-    /// still being postprocessed when this returns: the next case need not wait for them.
+    /// Probabilities (of a vote: shares of the votes) go to `probabilities`, block by block. On a GPU, the last planes
+    /// may still be postprocessed when this returns, so that the next case can begin.
     ///
     /// `progress` is called after every batch of windows, and stops the segmentation when it breaks.
     ///
@@ -106,7 +107,7 @@ impl Ensemble {
             last = drive(members, &mut walks, total_windows, progress, take)?;
             Ok(())
         };
-        // A GPU computes while the host postprocesses: no window waits for that, not even the next case's.
+        // The GPU computes while the host postprocesses, including windows of the next case.
         let postprocessing = if concurrent {
             PostprocessHandle::spawn(request, feed)?
         } else {
@@ -169,7 +170,7 @@ impl Ensemble {
         Ok(walks)
     }
 
-    /// Time that the networks have taken so far.
+    /// Time of the networks so far.
     fn network_time(&self) -> Duration {
         self.members
             .iter()
@@ -178,7 +179,7 @@ impl Ensemble {
     }
 }
 
-/// The members of a plan on their way through its windows.
+/// The members of a plan during inference.
 struct Walk<'a> {
     members: Vec<usize>,
     inferers: Vec<MemberInferer<'a>>,
@@ -210,8 +211,8 @@ impl Walk<'_> {
     }
 }
 
-/// Lets all members predict all windows, the plans in step, and hands complete planes to `take`; returns when the last
-/// window was done.
+/// Predicts all windows with all members, the plans in step, and passes complete planes to `take`; returns after the
+/// last window.
 fn drive(
     members: &mut [(OnnxPredictor, f64)],
     walks: &mut [Walk<'_>],
@@ -227,7 +228,7 @@ fn drive(
     let mut last = Instant::now();
     let mut done = 0;
     loop {
-        // The plan that is furthest behind: none of the others has to wait for long.
+        // The plan that is furthest behind continues, so that few planes are held.
         let behind = |&index: &usize| !walks[index].is_done();
         let next = (0..walks.len())
             .filter(behind)
@@ -239,7 +240,7 @@ fn drive(
         for (inferer, &member) in walk.inferers.iter_mut().zip(&walk.members) {
             let failed = |source| EngineError::Predict { member, source };
             let (predictor, _) = &mut members[member];
-            // Until this member completes a plane; the other members follow.
+            // Continues until this member completes a plane; the other members follow.
             let mut taken = 0;
             while taken == 0 && inferer.progress().done < walk.windows {
                 let before = inferer.progress().done;

@@ -11,7 +11,7 @@ use vesal_volume::{LabelMap, Volume};
 use crate::error::EngineError;
 use crate::postprocess::{PlaneConsumer, PostprocessRequest, Postprocessed};
 
-/// Plane batches of each member that may wait for postprocessing while the GPU goes on.
+/// Plane batches of each member that may wait for postprocessing while the GPU continues.
 pub(crate) const MAX_PENDING_BATCHES: usize = 3;
 
 /// Time of each stage.
@@ -30,7 +30,7 @@ pub struct StageTimes {
 pub struct Segmentation {
     /// Labels on the grid of the first image; regions are bits.
     pub labels: LabelMap,
-    /// Windows that each member predicted; of several plans, the sum over them.
+    /// Windows that each member predicted; the sum over plans.
     pub windows: usize,
     pub times: StageTimes,
 }
@@ -51,13 +51,13 @@ pub(crate) struct Windows {
 #[must_use = "it has no labels before it is finished"]
 pub struct PendingSegmentation {
     postprocessing: Option<PostprocessHandle>,
-    /// The prepared volume, freed in `finish`: freeing it takes time that a GPU need not wait for.
+    /// The prepared volume, freed in `finish`, so that the GPU does not wait for that.
     spent: Vec<Volume>,
     windows: Windows,
     times: StageTimes,
 }
 
-/// Postprocessing of a case, done or under way.
+/// Postprocessing of a case, done or running.
 pub(crate) enum PostprocessHandle {
     Done(Postprocessed),
     /// On a thread of its own.
@@ -65,9 +65,9 @@ pub(crate) enum PostprocessHandle {
 }
 
 impl PostprocessHandle {
-    /// Postprocesses the planes that `feed` hands over on another thread, and returns once all are handed over.
+    /// Postprocesses the planes that `feed` passes on another thread, and returns once all were passed.
     ///
-    /// **Errors**: `feed` fails, or the thread fails before all planes are handed over.
+    /// **Errors**: `feed` fails, or the thread fails before all planes were passed.
     pub(crate) fn spawn(
         request: PostprocessRequest,
         feed: impl FnOnce(&mut PlaneConsumer<'_>) -> Result<(), EngineError>,
@@ -82,7 +82,7 @@ impl PostprocessHandle {
         });
         let mut failed = false;
         let fed = feed(&mut |member, planes| {
-            // A receiver that is gone has failed; `finish` returns its error.
+            // The receiver is gone only after an error, which `finish` returns.
             let sent = send.send((member, planes));
             failed = sent.is_err();
             sent.map_err(|_| EngineError::Stopped)
@@ -129,7 +129,7 @@ impl PendingSegmentation {
         self.windows.total
     }
 
-    /// Waits for the labels; probabilities are stored then.
+    /// Waits for the labels and for the storing of probabilities.
     ///
     /// **Errors**: the predictions give no labels, or probabilities cannot be stored.
     pub fn finish(mut self) -> Result<Segmentation, EngineError> {
@@ -151,7 +151,7 @@ impl PendingSegmentation {
 impl Drop for PendingSegmentation {
     fn drop(&mut self) {
         if let Some(PostprocessHandle::Running(thread)) = self.postprocessing.take() {
-            // Its result is not wanted.
+            // Its result is discarded.
             let _ = thread.join();
         }
     }
@@ -277,7 +277,7 @@ mod tests {
     fn what_has_failed_first_is_told() {
         let sink = Box::new(Full);
         let error = PostprocessHandle::spawn(request(Some(sink)), |take| {
-            // Some batches wait before the failure shows.
+            // Some batches are queued before the failure is noticed.
             (0..1000).try_for_each(|_| take(0, vec![plane([0.0, 1.0])]))
         });
         let error = error.err().expect("nobody takes them");

@@ -29,21 +29,21 @@ impl From<ort::Error<SessionBuilder>> for SessionError {
     }
 }
 
-/// The setting of the folder in which ONNX Runtime searches weights in other files, and a folder that cannot exist:
-/// networks have no such weights, and if one had, it would not depend on the current folder.
+/// Session option for the folder of external weights, with a folder that cannot exist: networks have no such weights,
+/// and none may be read from the current folder.
 const WEIGHTS_FOLDER: &str = "session.model_external_initializers_file_folder_path";
 const NOWHERE: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
 
-/// Makes a session of an ONNX file on exactly this device, with the custom operators that it uses; on a GPU on the
-/// accelerator's stream and with its operators for networks of this element type, if one is given.
+/// Makes a session of an ONNX file on exactly this device, with the custom operators that it uses; on a GPU, with an
+/// accelerator, on its stream and with its operators for networks of this element type.
 ///
-/// On a GPU, convolutions are chosen as the options say (never by ONNX Runtime's default, eight times slower), on
-/// channels-last volumes, and use TF32, as PyTorch does: 10 bits of mantissa in products, sums in `f32`. Memory grows
-/// by the requested amounts. No operator may stay on the processor, where ONNX Runtime would place it silently.
+/// On a GPU, convolutions are searched as in the options (not by ONNX Runtime's default, which is eight times slower),
+/// on channels-last volumes, and use TF32 as PyTorch does: 10 bits of mantissa in products, sums in `f32`. The arena
+/// grows by the requested amounts. Operators that ONNX Runtime would silently place on the processor are an error.
 ///
 /// The device is an argument because that of the options may be `auto`.
 ///
-/// **Errors**: the file is no valid network, or the device does not run all of it.
+/// **Errors**: the file is not a valid network, or the device does not run all of it.
 pub(crate) fn build(
     runtime: &'static Runtime,
     network: &OptimizedModel,
@@ -53,7 +53,7 @@ pub(crate) fn build(
 ) -> Result<Session, SessionError> {
     let mut builder = Session::builder(&runtime.environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
-        // Threads that spin while waiting gain nothing here, take a fifth more processor time, and slow down blending.
+        // Spinning threads gain nothing here, take a fifth more processor time, and slow down blending.
         .with_intra_op_spinning(false)?
         .with_config_entry(WEIGHTS_FOLDER, NOWHERE)?;
     if let Some(weights) = &network.weights {
@@ -80,7 +80,7 @@ pub(crate) fn build(
             ConvolutionSearch::Heuristic => ConvAlgorithmSearch::Heuristic,
             ConvolutionSearch::Exhaustive => ConvAlgorithmSearch::Exhaustive,
         };
-        // CUDA has no GPU of a larger index.
+        // GPU indices are smaller.
         let mut provider = CUDA::default()
             .with_device_id(i32::try_from(index).unwrap_or(i32::MAX))
             .with_conv_algorithm_search(search)
@@ -91,7 +91,7 @@ pub(crate) fn build(
             provider = provider.with_memory_limit(usize::try_from(bytes).unwrap_or(usize::MAX));
         }
         if let Some((accelerator, element)) = accelerator {
-            // SAFETY: whoever holds the session keeps the accelerator, and its stream, for longer.
+            // SAFETY: the owner of the session keeps the accelerator, and its stream, alive for longer.
             #[allow(unsafe_code)]
             let on_stream = unsafe { provider.with_compute_stream(accelerator.stream()) };
             provider = on_stream;

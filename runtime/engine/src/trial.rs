@@ -1,4 +1,4 @@
-//! Trying how fast a bundle runs with some options, and whether it computes rightly with them.
+//! Measures how fast a bundle runs with some options, and verifies its probe with them.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -13,17 +13,17 @@ use crate::verify::{VerifyError, VerifyReport, replay};
 
 /// Fewest rounds that are measured, unless one takes many times [`SPAN`].
 const MIN_ROUNDS: usize = 3;
-/// Time after which no further round begins.
+/// Time after which no further round is started.
 const SPAN: Duration = Duration::from_secs(1);
 /// Rounds of this length are measured once.
 const LONG: Duration = Duration::from_secs(5);
 
-/// How a bundle ran with some options.
+/// Result of a trial of some options.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
-    /// How its answers to the probe compare.
+    /// Result of the probe.
     pub report: VerifyReport,
-    /// How the networks ran; see [`Ensemble::execution`].
+    /// Description of the execution; see [`Ensemble::execution`].
     pub execution: String,
     /// Windows per call of a network.
     pub batch: usize,
@@ -31,7 +31,7 @@ pub struct Trial {
     pub windows: usize,
     /// Time for opening the networks.
     pub load: Duration,
-    /// Time of the first round, in which a device may still choose how to compute.
+    /// Time of the first round, in which a device may still search for algorithms.
     pub first: Duration,
     /// Times of the rounds after it, each over all windows: prediction, stitching and labels.
     pub rounds: Vec<Duration>,
@@ -45,11 +45,11 @@ impl Trial {
     }
 }
 
-/// Replays the probe of a bundle with these options, then segments the case again and again: once to get everything
-/// going, then for about a second and at least three times; a case that takes five seconds or more, once.
+/// Replays the probe of a bundle with these options, then segments the case again and again: one warm-up round, then
+/// for about a second and at least three times, or once if a round takes five seconds or more.
 ///
-/// **Errors**: the networks cannot be run, or `progress` breaks ([`EngineError::Stopped`]). Answers that deviate are
-/// no error.
+/// **Errors**: the networks cannot be run, or `progress` breaks ([`EngineError::Stopped`]). Deviating answers are not
+/// an error.
 pub fn trial(
     bundle: &Bundle,
     options: &EngineOptions,

@@ -25,7 +25,7 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Engine(error) => error.hint(),
@@ -35,7 +35,7 @@ impl VerifyError {
     }
 }
 
-/// How a bundle's answers on this machine compare with those that were recorded.
+/// Differences of a bundle's answers on this machine from the recorded ones.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VerifyReport {
     /// Device that ran it.
@@ -62,7 +62,7 @@ impl VerifyReport {
 
 /// Replays the probe of a bundle on this machine.
 ///
-/// **Errors**: the networks cannot be run; answers that deviate are no error, see [`VerifyReport::passed`].
+/// **Errors**: the networks cannot be run; answers that deviate are not an error, see [`VerifyReport::passed`].
 pub fn verify(bundle: &Bundle, options: &EngineOptions) -> Result<VerifyReport, VerifyError> {
     replay(bundle, &mut Ensemble::open(bundle, options)?)
 }

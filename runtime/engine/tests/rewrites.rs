@@ -1,5 +1,5 @@
-//! Rewritten networks compute what the original computes, in ONNX Runtime. A process of its own, for it holds the one
-//! environment of ONNX Runtime that there may be.
+//! Rewritten networks compute what the original computes, in ONNX Runtime. A separate process, because it owns the only
+//! environment of ONNX Runtime.
 
 #[path = "../../onnx/tests/example/mod.rs"]
 mod network;

@@ -13,7 +13,7 @@ use tempfile::{Builder, NamedTempFile, TempDir};
 /// Why an output could not be put in its place.
 #[derive(Debug, thiserror::Error)]
 pub enum AtomicError {
-    /// The destination exists and may not be replaced.
+    /// The destination exists and must not be replaced.
     #[error("output `{}` exists already", path.display())]
     Exists { path: PathBuf },
     /// The destination names no file, such as `/` or `..`.
@@ -22,13 +22,13 @@ pub enum AtomicError {
     /// The directory that should hold the destination is absent.
     #[error("cannot write `{}`: its directory `{}` does not exist", path.display(), directory.display())]
     NoDirectory { path: PathBuf, directory: PathBuf },
-    /// The system refused a step.
+    /// A system call failed.
     #[error("cannot write `{}`: {reason}", path.display())]
     Io { path: PathBuf, reason: io::Error },
 }
 
 impl AtomicError {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Exists { .. } => Some("pass `--overwrite` to replace it"),
@@ -41,9 +41,9 @@ impl AtomicError {
 /// Who may read a new file.
 #[derive(Debug, Clone, Copy)]
 enum Readers {
-    /// Whoever may read other new files of this process.
+    /// The readers of other new files of this process (umask).
     AsMasked,
-    /// Its owner alone, where the system knows owners.
+    /// Its owner alone, on systems with file permissions.
     Owner,
 }
 
@@ -180,7 +180,7 @@ impl AtomicDirectory {
         })
     }
 
-    /// Where to put the files meanwhile.
+    /// The temporary directory that takes the files.
     pub fn path(&self) -> &Path {
         self.temporary.path()
     }
@@ -199,7 +199,7 @@ impl AtomicDirectory {
         sync_tree(temporary.path()).map_err(io_error(&path))?;
         if path.symlink_metadata().is_err() {
             fs::rename(temporary.path(), &path).map_err(io_error(&path))?;
-            // The directory has a new name: there is nothing left to remove under the old one.
+            // The directory was renamed, so nothing is left to remove under the old name.
             let _ = temporary.keep();
             return sync_parent(&path);
         }
@@ -213,7 +213,7 @@ impl AtomicDirectory {
         fs::rename(&path, &previous).map_err(io_error(&path))?;
         if let Err(reason) = fs::rename(temporary.path(), &path) {
             if fs::rename(&previous, &path).is_err() {
-                // Rather a leftover than the loss of the previous content.
+                // A leftover is better than the loss of the previous content.
                 let _ = aside.keep();
             }
             return Err(io_error(&path)(reason));
@@ -223,7 +223,7 @@ impl AtomicDirectory {
     }
 }
 
-/// Checks that a file may be written to `path`, as [`AtomicFile::create`] does; gives its directory.
+/// Checks that a file may be written to `path`, as [`AtomicFile::create`] does; returns its directory.
 ///
 /// **Errors**: as [`AtomicFile::create`].
 pub fn check_destination(path: &Path, overwrite: bool) -> Result<&Path, AtomicError> {
@@ -238,7 +238,7 @@ fn file_destination(path: &Path, overwrite: bool) -> Result<(&Path, &OsStr), Ato
     Ok(destination)
 }
 
-/// Checks that `path` may be written; gives its directory and its name there.
+/// Checks that `path` may be written; returns its directory and its file name.
 fn destination(path: &Path, overwrite: bool) -> Result<(&Path, &OsStr), AtomicError> {
     let Some(name) = path.file_name() else {
         return Err(AtomicError::NoName {
@@ -264,7 +264,7 @@ fn destination(path: &Path, overwrite: bool) -> Result<(&Path, &OsStr), AtomicEr
     Ok((directory, name))
 }
 
-/// `.name.`: hidden, and says what it was meant to become if it is ever left behind.
+/// `.name.`: hidden, and a leftover shows its intended name.
 fn temporary_prefix(name: &OsStr) -> OsString {
     let mut prefix = OsString::from(".");
     // Names have at most 255 bytes on common file systems; the random part and the suffix need some of them.
@@ -275,7 +275,7 @@ fn temporary_prefix(name: &OsStr) -> OsString {
     prefix
 }
 
-/// The permissions of a new output: the usual ones, less what the process masks.
+/// The permissions of a new output: the default ones under the process's umask.
 #[cfg(unix)]
 fn unix_mode(mode: u32) -> fs::Permissions {
     use std::os::unix::fs::PermissionsExt;
@@ -309,7 +309,7 @@ fn sync_parent(path: &Path) -> Result<(), AtomicError> {
     .map_err(io_error(path))
 }
 
-/// Flushes the entries of a directory, where the system has such a thing.
+/// Flushes the entries of a directory, on systems that support it.
 fn sync_directory(directory: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());

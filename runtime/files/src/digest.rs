@@ -20,14 +20,14 @@ pub fn sha256(bytes: &[u8]) -> String {
 
 /// Computes size and digest of a file without holding it in memory.
 ///
-/// **Errors**: whatever opening or reading the file gives; it is no regular file.
+/// **Errors**: those of opening and reading the file, or it is not a regular file.
 pub fn sha256_file(path: &Path) -> io::Result<(u64, String)> {
     copy(&mut regular::open(path)?, &mut io::sink())
 }
 
-/// Copies all bytes and gives their number and digest.
+/// Copies all bytes and returns their number and digest.
 ///
-/// **Errors**: whatever reading or writing gives.
+/// **Errors**: those of reading and writing.
 pub fn copy(source: &mut impl Read, target: &mut impl Write) -> io::Result<(u64, String)> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 18];

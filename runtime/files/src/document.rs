@@ -39,9 +39,9 @@ use header::{DocumentHeader, WithHeader, WithoutHeader};
 /// ```
 pub trait VersionedDocument {
     const FORMAT: &'static str;
-    /// The only `format_version` that is read, and the one that is written.
+    /// The `format_version` that is read and written.
     const VERSION: u32;
-    /// Largest document that is read, in bytes; none is, of formats that are only written.
+    /// Largest document that is read, in bytes; 0 for formats that are only written.
     const MAX_BYTES: u64 = 0;
 }
 
@@ -63,7 +63,7 @@ pub enum DocumentError {
         name: String,
         source: serde_json::Error,
     },
-    /// Another kind of document.
+    /// A document of another format.
     #[error("`{name}` has the format {found:?}, expected {expected:?}")]
     Format {
         name: String,
@@ -88,7 +88,7 @@ impl DocumentError {
         matches!(self, Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Version {
@@ -135,9 +135,9 @@ pub fn parse<T: VersionedDocument + DeserializeOwned>(
     Ok(document)
 }
 
-/// Tells the version of a document of this format, which decides how it is decoded.
+/// Returns the version of a document of this format, which decides how it is decoded.
 ///
-/// **Errors**: as [`parse`], but for versions and fields.
+/// **Errors**: as [`parse`], except for versions and fields.
 pub fn version<T: VersionedDocument>(bytes: &[u8], name: &str) -> Result<u64, DocumentError> {
     if bytes.len() as u64 > T::MAX_BYTES {
         return Err(DocumentError::TooLarge {
@@ -165,7 +165,7 @@ fn decode<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T, DocumentEr
 
 /// Encodes a document as indented JSON that ends with a line break.
 ///
-/// **Errors**: [`DocumentError::Json`] with this name, for what JSON cannot hold.
+/// **Errors**: [`DocumentError::Json`] with this name, for values that JSON cannot express.
 pub fn to_json<T: VersionedDocument + Serialize>(
     document: &T,
     name: &str,
@@ -192,7 +192,7 @@ fn encode(bytes: serde_json::Result<Vec<u8>>, name: &str) -> Result<Vec<u8>, Doc
     Ok(bytes)
 }
 
-/// The document with its format and version, for whoever serializes it.
+/// The document with its format and version, to be serialized.
 pub fn with_header<T: VersionedDocument + Serialize>(document: &T) -> impl Serialize {
     WithHeader {
         format: T::FORMAT,
@@ -203,14 +203,14 @@ pub fn with_header<T: VersionedDocument + Serialize>(document: &T) -> impl Seria
 
 /// The document as a JSON value.
 ///
-/// **Errors**: what JSON cannot hold.
+/// **Errors**: values that JSON cannot express.
 pub fn to_value<T: VersionedDocument + Serialize>(
     document: &T,
 ) -> serde_json::Result<serde_json::Value> {
     serde_json::to_value(with_header(document))
 }
 
-/// Writes a document in place of what is there, whole or not at all.
+/// Replaces a file with a document, atomically.
 ///
 /// **Errors**: [`DocumentError`].
 pub fn write<T: VersionedDocument + Serialize>(

@@ -1,7 +1,7 @@
-//! Files as every part of Vesal keeps them.
+//! Files: atomic writes, digests, documents.
 //!
-//! [`atomic`] writes them whole or not at all, [`regular`] reads no pipes and devices, [`digest`] tells two contents apart,
-//! [`document`] reads and writes JSON that names its format and version, [`yaml`] bounds YAML before it is decoded.
+//! [`atomic`] writes them whole or not at all, [`regular`] refuses pipes and devices, [`digest`] computes digests,
+//! [`document`] reads and writes JSON with a format and a version, [`yaml`] bounds YAML before it is decoded.
 
 pub mod atomic;
 pub mod digest;

@@ -1,13 +1,13 @@
-//! Regular files: pipes and devices, which would wait or go on for ever, are refused before they are opened.
+//! Regular files: pipes and devices, which may block or never end, are refused before they are opened.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Opens a regular file, or what a link says is one.
+/// Opens a regular file, or a link to one.
 ///
-/// **Errors**: what the system answers; [`io::ErrorKind::InvalidInput`] for pipes, devices and the like. Of folders, the
-/// system tells when they are read.
+/// **Errors**: those of the system; [`io::ErrorKind::InvalidInput`] for pipes, devices and the like. Folders fail when
+/// they are read.
 pub fn open(path: &Path) -> io::Result<File> {
     let kind = path.metadata()?.file_type();
     if !kind.is_file() && !kind.is_dir() {
@@ -19,14 +19,14 @@ pub fn open(path: &Path) -> io::Result<File> {
 
 /// Reads a whole regular file.
 ///
-/// **Errors**: as [`open`], and for what cannot be read.
+/// **Errors**: as [`open`], and those of reading.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Reads a regular file, but no more than one byte beyond the limit, by which a larger one is told.
+/// Reads a regular file up to one byte beyond the limit, so that the caller can detect a larger one.
 ///
 /// **Errors**: as [`read`].
 pub fn read_up_to(path: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
@@ -60,7 +60,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("temporary folder");
         let socket = directory.path().join("socket");
         let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
-        // Read on, the device would never end.
+        // The device never ends.
         for path in [Path::new("/dev/zero"), &socket] {
             for error in [
                 read(path).expect_err("no file"),

@@ -8,15 +8,15 @@ pub const MAX_NESTING: usize = 64;
 /// Most directives, lines that begin with `%`.
 pub const MAX_DIRECTIVES: usize = 64;
 
-/// Why a text is not decoded.
+/// Why a text is refused before it is decoded.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum YamlError {
-    /// Larger than any real one.
+    /// Larger than the limit.
     #[error("it is larger than {limit_bytes} bytes")]
     TooLarge { limit_bytes: u64 },
     #[error("it is no UTF-8 from byte {at} on")]
     Encoding {
-        /// Position of the first other byte.
+        /// Position of the first byte of another encoding.
         at: usize,
     },
     /// Too many open brackets.
@@ -32,7 +32,7 @@ pub enum YamlError {
 }
 
 impl YamlError {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::TooLarge { .. } => "the file holds something else: name the right one",
@@ -47,8 +47,9 @@ impl YamlError {
 
 /// Checks that decoding takes no more time than the length of the text justifies.
 ///
-/// **Definition**: nesting in brackets is bounded from above, whatever quotes, comments and tags there are. Texts that have
-/// many more opening than closing brackets outside of quotes are refused even where YAML takes them for characters.
+/// **Definition**: the nesting of brackets is bounded from above, for every way to read quotes, comments and tags.
+/// Texts with many more opening than closing brackets outside of quotes are refused even where YAML reads them as
+/// characters.
 ///
 /// **Errors**: [`YamlError`].
 ///
@@ -83,8 +84,8 @@ fn check_directives(text: &str) -> Result<(), YamlError> {
     }
 }
 
-/// What a character may belong to. Whether a quote begins a text in quotes depends on the whole grammar: every way to
-/// read it is followed, and for each kind the deepest nesting is kept.
+/// The kinds of text that a character may belong to. Whether a quote begins a quoted text depends on the whole grammar:
+/// all ways to read it are followed, and for each kind the deepest nesting is kept.
 #[derive(Clone, Copy)]
 enum Within {
     Plain,
@@ -96,7 +97,7 @@ enum Within {
 }
 
 const KINDS: usize = 6;
-/// Mark of byte order, which may stand at the start of a line.
+/// Byte order mark, allowed at the start of a line.
 const BOM: char = '\u{feff}';
 
 fn check_nesting(text: &str) -> Result<(), YamlError> {
@@ -127,7 +128,7 @@ fn check_nesting(text: &str) -> Result<(), YamlError> {
                 }
                 (Plain, '[' | '{') => go(Plain, depth + 1),
                 (Plain, ']' | '}') => go(Plain, depth.saturating_sub(1)),
-                // After a blank it is a comment, except in text where brackets mean nothing.
+                // After a blank it begins a comment, except in texts where brackets have no meaning.
                 (Plain, '#') if blank => go(Comment, depth),
                 (Plain, '\'' | '"' | '#' | '!') => {
                     go(Plain, depth);
@@ -198,7 +199,7 @@ mod tests {
             "[? ']': ",
             "['a':']',",
         ] {
-            // Whatever comes first, be it a quote that is never closed, changes nothing.
+            // A prefix, even a quote that is never closed, changes nothing.
             for first in [
                 "",
                 "a: it's\nb: ",

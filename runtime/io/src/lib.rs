@@ -1,7 +1,7 @@
-//! Reads and writes medical image files. Untrusted bytes end here.
+//! Reads and writes medical image files. Untrusted bytes are parsed here and nowhere else.
 //!
-//! Whatever a file holds, reading it gives data or a typed error: never a panic, and never an allocation that the
-//! file itself does not back.
+//! Whatever a file holds, reading it gives data or a typed error: never a panic, and never an allocation out of
+//! proportion to the file.
 
 pub mod dicom;
 pub mod image;
@@ -13,8 +13,8 @@ pub mod sniff;
 
 pub use remarks::Remarks;
 
-/// Farthest from the origin that anything lies, and longest distance, in mm: no scanner is a kilometer long.
+/// Largest coordinate and distance in mm: a kilometer, more than any scanner has.
 const FAR_MM: f64 = 1e6;
 
-/// No deflate stream expands more than so many times: 258 bytes from two bits.
+/// Largest expansion factor of a deflate stream: 258 bytes from two bits.
 const DEFLATE_EXPANSION_MAX: u64 = 1032;

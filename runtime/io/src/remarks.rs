@@ -1,4 +1,4 @@
-//! What results say about the images that they were made from, in the same words in every kind of file.
+//! Remarks of results about their input, in the same words in every kind of file.
 
 use crate::dicom::Grade;
 
@@ -7,7 +7,7 @@ use crate::dicom::Grade;
 pub struct Remarks {
     /// Whether images may be missing.
     pub incomplete: bool,
-    /// The worst grade of all channels' grids; `None` where the input is no DICOM.
+    /// The worst grade of all channels' grids; `None` where the input is not DICOM.
     pub grade: Option<Grade>,
     /// Whether channels lie in different frames of reference.
     pub frames_differ: bool,
@@ -39,7 +39,7 @@ impl Remarks {
         self.joined(grade.as_deref())
     }
 
-    /// As [`Remarks::text`], with another text about the grids.
+    /// As [`Remarks::text`], with another text for the grade.
     pub(crate) fn joined(&self, grade: Option<&str>) -> Option<String> {
         let parts = [
             self.incomplete.then_some(Self::MAY_LACK_IMAGES),

@@ -1,4 +1,4 @@
-//! Tells what a file is by its bytes.
+//! Detects the kind of a file by its bytes.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,7 +11,7 @@ use crate::image::format::Format;
 use crate::image::formats::by_bytes;
 use crate::image::stream::{GZIP_MAGIC, read_up_to};
 
-/// Bytes of a file that are enough to tell what it is.
+/// Number of bytes that suffice for detection.
 pub const SNIFF_BYTES: usize = 352;
 
 /// What a file holds.
@@ -21,7 +21,7 @@ pub enum Content {
     Image(&'static Format),
     /// A DICOM file, with its preamble (PS3.10 7.1) or as a data set alone.
     Dicom,
-    /// Something else; files that hold voxels alone, too, which have no magic of their own.
+    /// Anything else, including files of voxels alone, which have no magic.
     Unknown,
 }
 
@@ -34,7 +34,7 @@ pub struct Sniffed {
     pub gzip: bool,
 }
 
-/// Tells what the first bytes of a (decompressed) file announce.
+/// Detects the content of a (decompressed) file by its first bytes.
 ///
 /// **Examples**
 /// ```
@@ -56,11 +56,10 @@ pub fn sniff_bytes(head: &[u8]) -> Content {
     Content::Unknown
 }
 
-/// Tells what a file is by its first bytes, whatever its name; a gzip stream is looked into.
+/// Detects the kind of a file by its first bytes, decompressed if necessary, independently of its name.
 ///
-/// **Errors**: what the system answers when the file cannot be read; pipes, devices and the like are not even opened.
-/// A damaged gzip stream is no error but
-/// [`Content::Unknown`], unless enough of it can be decompressed.
+/// **Errors**: those of reading the file; pipes, devices and the like are not opened. A damaged gzip stream is not an
+/// error but gives [`Content::Unknown`], unless enough of it can be decompressed.
 pub fn sniff(path: &Path) -> io::Result<Sniffed> {
     let kind = path.metadata()?.file_type();
     // Reading a pipe or a device may block for ever; opening a folder gives an error.

@@ -1,5 +1,5 @@
-//! Files made to break readers: each gives a reason, never a panic, and costs no memory that it does not back. One
-//! test: others in its process would disturb the measurement.
+//! Malicious files: each gives a reason, never a panic, and costs no memory out of proportion to its size. A single
+//! test, because others in its process would disturb the measurement.
 #![cfg(target_os = "linux")]
 
 mod dicom_files;
@@ -20,7 +20,7 @@ fn status(name: &str) -> u64 {
     kib.parse::<u64>().unwrap() << 10
 }
 
-/// The most memory that `work` takes at once beyond what is taken already; zero where that cannot be measured.
+/// Peak memory of `work` beyond that in use before; zero where that cannot be measured.
 fn peak<T>(work: impl FnOnce() -> T) -> (T, u64) {
     // 5 sets the highest resident size to the current one.
     let measured = fs::write("/proc/self/clear_refs", "5").is_ok();
@@ -224,7 +224,7 @@ fn attacks_are_refused_at_no_cost() {
             "a fragment of 4294967280 bytes is stated where 0 are left",
         ),
     ];
-    // The threads of the pool are there before anything is measured.
+    // Starts the threads of the pool before anything is measured.
     rayon::join(|| (), || ());
     for (name, bytes, expected) in cases {
         let path = save(folder.path(), &name.replace(' ', "_"), &bytes);

@@ -1,4 +1,5 @@
-//! What writing a segmentation takes beside the map. One test: others in its process would disturb the measurement.
+//! Memory of writing a segmentation besides the map. A single test, because others in its process would disturb the
+//! measurement.
 #![cfg(target_os = "linux")]
 
 mod slices;
@@ -32,7 +33,7 @@ fn frames_are_made_a_few_planes_at_a_time() {
     let source = Series::oblique([4, 4, 3]).source();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("seg.dcm");
-    // The threads of the pool are there before anything is measured.
+    // Starts the threads of the pool before anything is measured.
     rayon::join(|| (), || ());
     // 5 sets the highest resident size to the current one.
     if std::fs::write("/proc/self/clear_refs", "5").is_err() {

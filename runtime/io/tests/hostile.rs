@@ -1,4 +1,4 @@
-//! Files made to cost much: each is looked at within the bounds.
+//! Expensive files: each is inspected within the bounds.
 #![cfg(target_os = "linux")]
 
 mod bounds;
@@ -126,7 +126,7 @@ fn compressed(size: u16, syntax: &str, bits: u16, fragments: Vec<Vec<u8>>) -> Ve
         .file(syntax)
 }
 
-/// Files by name; what is to be told of them.
+/// Files by name, with the expected report.
 type Case = (&'static str, Vec<Vec<u8>>, &'static str);
 
 const ITEM: [u8; 8] = [0xfe, 0xff, 0x00, 0xe0, 0xff, 0xff, 0xff, 0xff];
@@ -259,7 +259,7 @@ fn of_frames() -> Vec<Case> {
     ]
 }
 
-/// Data sets that go on.
+/// Endless data sets.
 fn of_elements() -> Vec<Case> {
     let private = element((0x0009, 0x0010), b"UN", 0);
     let sequence = element((0x0009, 0x0011), b"SQ", u32::MAX);
@@ -457,7 +457,7 @@ fn of_structures() -> Vec<Case> {
     ]
 }
 
-/// NIfTI files, by name: compressed zeros behind headers that state much.
+/// NIfTI files, by name: compressed zeros after headers that state large volumes.
 fn of_nifti() -> Vec<(&'static str, Vec<u8>)> {
     let header = |dim: [i64; 3], offset: f64| {
         let fields = synthetic::Fields {
@@ -533,7 +533,7 @@ fn looking_at_files_stays_within_bounds() {
     }
     complaints.look("stacks that miss files", folder.path(), "2000 stacks");
 
-    // A table of contents that names what is not there.
+    // A DICOMDIR that names absent files.
     let folder = tempdir().unwrap();
     let record =
         |index: usize| Elements::default().text((0x0004, 0x1500), b"CS", &format!("A\\{index}"));

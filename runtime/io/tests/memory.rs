@@ -1,4 +1,5 @@
-//! What reading and writing take beside the arrays. One test: others in its process would disturb the measurement.
+//! Memory of reading and writing besides the arrays. A single test, because others in its process would disturb the
+//! measurement.
 #![cfg(target_os = "linux")]
 
 mod synthetic;
@@ -19,7 +20,7 @@ fn status(name: &str) -> u64 {
     kib.parse::<u64>().unwrap() << 10
 }
 
-/// The most memory that `work` takes at once beyond what is taken already; `None` where that cannot be measured.
+/// Peak memory of `work` beyond that in use before; `None` where that cannot be measured.
 fn peak<T>(work: impl FnOnce() -> T) -> Option<(T, u64)> {
     // 5 sets the highest resident size to the current one.
     std::fs::write("/proc/self/clear_refs", "5").ok()?;
@@ -42,7 +43,7 @@ fn memory_is_the_array_and_a_few_blocks() {
     let plain = save(directory.path(), "a.nii", &bytes);
     let compressed = save(directory.path(), "a.nii.gz", &gzip(&bytes));
     drop(bytes);
-    // The threads of the pool are there before anything is measured.
+    // Starts the threads of the pool before anything is measured.
     rayon::join(|| (), || ());
     // Allocators and stacks.
     let slack = 4 * MIB;
@@ -65,7 +66,7 @@ fn memory_is_the_array_and_a_few_blocks() {
             "{taken}"
         );
         drop(labels);
-        // Looking at a file takes none of its voxels along.
+        // Inspecting a file holds none of its voxels.
         let limits = ReadLimits::default();
         let Some((found, taken)) = peak(|| {
             ImageFile::open(&path, OpenOptions::default())

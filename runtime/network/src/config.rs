@@ -10,7 +10,7 @@ use crate::shapes::Shapes;
 /// Declares [`NetworkConfig`] from its families and their keys in files.
 macro_rules! families {
     ($($key:literal => $variant:ident($config:ty)),+ $(,)?) => {
-        /// Which network, with its hyperparameters: what plans, run records and exports carry.
+        /// A network by its family and hyperparameters, as plans, run records and exports state it.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub enum NetworkConfig {
@@ -39,7 +39,7 @@ macro_rules! families {
                 match self { $(Self::$variant(config) => config.out_channels()),+ }
             }
 
-            /// What each spatial axis of the input must be a multiple of.
+            /// Divisor of each spatial axis of the input.
             pub fn shape_factor(&self) -> [usize; 3] {
                 match self { $(Self::$variant(config) => config.shape_factor()),+ }
             }
@@ -48,7 +48,7 @@ macro_rules! families {
                 match self { $(Self::$variant(config) => config.parameters()),+ }
             }
 
-            /// What a training step on a patch of this size holds.
+            /// Tensors that a training step on a patch of this size holds.
             pub fn activations(&self, patch: [usize; 3]) -> Activations {
                 match self { $(Self::$variant(config) => config.activations(patch)),+ }
             }
@@ -63,8 +63,8 @@ macro_rules! families {
                 match self { $(Self::$variant(_) => <$config>::NAME),+ }
             }
 
-            /// Infers family and hyperparameters from the shapes of a state dict. Weights that no family recognizes are
-            /// compared with the first.
+            /// Infers family and hyperparameters from the shapes of a state dict. Weights that no family recognizes
+            /// give the error of the first family.
             ///
             /// **Errors**: [`ArchitectureError`].
             pub fn infer(shapes: &Shapes<'_>) -> Result<Self, ArchitectureError> {

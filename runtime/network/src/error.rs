@@ -11,19 +11,19 @@ pub enum ConfigError {
     /// No levels, or too many for any real volume.
     #[error("network field `blocks_down` has {found} levels, expected 1 to {max}")]
     Levels { found: usize, max: usize },
-    /// A count is absurdly large.
+    /// A count is beyond its limit.
     #[error("network field `{field}` is {found}, expected at most {max}")]
     TooLarge {
         field: &'static str,
         found: usize,
         max: usize,
     },
-    /// Resolution that is no spacing.
+    /// A resolution that is not positive and finite.
     #[error("network field `resolution` is {found:?} mm, expected positive finite numbers")]
     Resolution { found: [f64; 3] },
 }
 
-/// Why no network can be told from the shapes of its tensors, or another one than described.
+/// Why a network cannot be inferred from the shapes of its tensors, or differs from its description.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum ArchitectureError {
     /// A tensor that every network of the family has.
@@ -47,7 +47,7 @@ pub enum ArchitectureError {
         found: [usize; 2],
         expected: usize,
     },
-    /// Kernels that follow no spacing.
+    /// Kernels that no spacing explains.
     #[error(
         "the kernels {found:?} by level follow from no spacing, expected 1 or 3 per axis, growing with the level"
     )]

@@ -1,4 +1,4 @@
-//! What a family of networks tells of a configuration.
+//! The interface of a family of networks.
 
 use crate::error::{ArchitectureError, ConfigError};
 use crate::shapes::Shapes;
@@ -17,27 +17,26 @@ pub trait Family: Sized {
 
     fn out_channels(&self) -> usize;
 
-    /// What each spatial axis of the input must be a multiple of.
+    /// Divisor of each spatial axis of the input.
     fn shape_factor(&self) -> [usize; 3];
 
     fn parameters(&self) -> u64;
 
-    /// What a training step on a patch of this size holds.
+    /// Tensors that a training step on a patch of this size holds.
     fn activations(&self, patch: [usize; 3]) -> Activations;
 
-    /// Whether a state dict has the tensors that tell this family from the others.
+    /// Whether a state dict has the tensors that distinguish this family from the others.
     fn recognizes(shapes: &Shapes<'_>) -> bool;
 
     /// Infers the hyperparameters from the shapes of a state dict, as far as the network depends on them.
     ///
-    /// A network so inferred is not much larger than its tensors: whatever decides about its size is looked at in
-    /// every block.
+    /// An inferred network is not much larger than its tensors, because every block is checked.
     ///
     /// **Errors**: [`ArchitectureError`].
     fn infer(shapes: &Shapes<'_>) -> Result<Self, ArchitectureError>;
 
-    /// What the shapes of a state dict tell about the network, by name of the hyperparameter: configurations with the same
-    /// facts have the same tensors.
+    /// Hyperparameters inferred from the shapes of a state dict, by name: configurations with the same values have the
+    /// same tensors.
     fn facts(&self) -> Vec<(&'static str, String)>;
 }
 

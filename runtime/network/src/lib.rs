@@ -1,4 +1,4 @@
-//! Networks as data: what plans, run records and exports state, without any network being built.
+//! Networks as data: as plans, run records and exports state them, without building any.
 //!
 //! Each family is a module with its hyperparameters and what follows from them ([`Family`]), and one line in the
 //! registry of [`NetworkConfig`].

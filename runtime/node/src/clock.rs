@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A time of day, in milliseconds since 1970; it survives the process, as an `Instant` does not.
+/// A time of day, in milliseconds since 1970; unlike an `Instant`, it is valid in later processes.
 #[derive(
     Debug,
     Clone,

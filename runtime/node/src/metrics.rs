@@ -1,4 +1,5 @@
-//! Counters, and their text for Prometheus. Labels are services, destinations and words of fixed lists: never UIDs.
+//! Counters, and their text for Prometheus. Label values are services, destinations and words of fixed lists, never
+//! UIDs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,21 +10,21 @@ use std::time::Duration;
 pub enum Counter {
     /// By outcome.
     Associations,
-    /// Instances that were taken, by service.
+    /// Accepted instances, by service.
     Received,
-    /// Bytes of these, by service.
+    /// Bytes of accepted instances, by service.
     ReceivedBytes,
-    /// Instances that were not taken, by service and reason.
+    /// Refused instances, by service and reason.
     Refused,
-    /// Predictions that ended, by service and outcome.
+    /// Finished predictions, by service and outcome.
     Runs,
     /// Time of predictions, by service.
     RunSeconds,
-    /// Results that a destination has taken.
+    /// Results that a destination accepted.
     Sent,
-    /// Tries to send to a destination that failed.
+    /// Failed attempts to send to a destination.
     SendFailures,
-    /// Questions to a source, by outcome.
+    /// Queries to a source, by outcome.
     Questions,
 }
 

@@ -15,7 +15,7 @@ pub const REASON_BYTES_MAX: u64 = 4096;
 pub enum Reason {
     /// No file is a usable image.
     NoImages,
-    /// No series is one of the bundle's.
+    /// No series fits a channel of the bundle.
     NoSeries {
         /// Channels of the bundle.
         channels: usize,
@@ -30,7 +30,7 @@ pub enum Reason {
     },
     /// Two channels have one series.
     SameSeries,
-    /// Nothing relates the places of the channels.
+    /// The channels have different frames of reference.
     FrameOfReference,
     /// The files are of different patients.
     Patients {
@@ -57,7 +57,7 @@ pub enum Reason {
         /// Distance between the others.
         spacing_mm: f64,
     },
-    /// The slices of a series are of several stacks, which differ in shape, spacing or orientation.
+    /// The slices of a series form several stacks, which differ in shape, spacing or orientation.
     #[serde(rename = "torn")]
     SplitSeries {
         stacks: usize,
@@ -65,17 +65,17 @@ pub enum Reason {
     FilesUnusable {
         files: usize,
     },
-    /// Different files call themselves the same instance.
+    /// Different files have the same SOP Instance UID.
     SameInstance {
         instances: usize,
     },
-    /// Different slices lie at one place.
+    /// Different slices lie at one position.
     SamePlace {
         places: usize,
     },
-    /// The slices make no volume for another cause.
+    /// The slices are refused for another reason.
     Geometry,
-    /// The channels do not lie on each other.
+    /// The channels are not on one grid.
     Grids,
     /// A header cannot be read.
     Header,
@@ -89,9 +89,9 @@ pub enum Reason {
         failed: usize,
         total: usize,
     },
-    /// The images are unsuitable for another cause.
+    /// The images are unsuitable for another reason.
     Input,
-    /// It takes more memory than it may.
+    /// It needs more memory than its limit.
     MemoryLimit {
         /// Bytes that it needs.
         needed: u64,

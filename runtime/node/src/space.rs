@@ -81,7 +81,7 @@ impl StorageSpace {
 
     /// Whether there is room.
     ///
-    /// **Errors**: [`NoSpace`]. A file system that cannot be asked counts as having room: writing will tell.
+    /// **Errors**: [`NoSpace`]. A file system that cannot be asked counts as having room: writing will show it.
     pub fn check(&self, storage: &Path) -> Result<(), NoSpace> {
         if let Some(used) = self.disk(storage).map(Usage::share)
             && used > self.share
@@ -124,7 +124,7 @@ impl StorageSpace {
         let added = self.added.load(Ordering::Relaxed);
         if let Some((at, bytes)) = *counted {
             let full = self.bytes.is_some_and(|limit| bytes + added >= limit);
-            // If it seems full, removed files should count soon.
+            // If it seems full, removed files should be noticed soon.
             if at.elapsed() < if full { FRESH } else { COUNTED } {
                 return bytes + added;
             }

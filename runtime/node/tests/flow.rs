@@ -1,4 +1,4 @@
-//! Thousands of studies at once: every result is of the patient and the images that were sent last, and none is lost.
+//! Thousands of studies at once: every result has the patient and the images that were sent last, and none is lost.
 
 #[path = "../../io/tests/dicom_files/mod.rs"]
 mod dicom_files;
@@ -25,10 +25,10 @@ const SLICES: usize = 2;
 /// Studies of an association.
 const BATCH: usize = 25;
 
-/// Longer than anything takes here.
+/// Longer than anything takes in this test.
 const LONG: Duration = Duration::from_secs(120);
 
-/// Value of an element of explicit little endian bytes, by the first place where its tag stands.
+/// Value of an element of explicit little endian bytes, at the first occurrence of its tag.
 fn text(bytes: &[u8], (group, element): (u16, u16), vr: &[u8; 2]) -> String {
     let mut tag = [group.to_le_bytes(), element.to_le_bytes()].concat();
     tag.extend(vr);
@@ -41,7 +41,7 @@ fn text(bytes: &[u8], (group, element): (u16, u16), vr: &[u8; 2]) -> String {
     value.trim_end_matches([' ', '\0']).to_owned()
 }
 
-/// Makes a result that says which patient and which files it was made of; fails where they are of several patients.
+/// Makes a result that states its patient and files; fails where they are of several patients.
 struct Witness;
 
 impl Predict for Witness {
@@ -54,7 +54,7 @@ impl Predict for Witness {
             let data_set = &bytes[instance.data_set as usize..];
             patients.push(text(data_set, PATIENT_ID, b"LO"));
             studies.push(instance.study.clone());
-            // A series has a file of each instance.
+            // A series has one file per instance.
             let twice = sources.insert(instance.instance, digest([data_set]));
             assert_eq!(twice, None);
         }
@@ -80,7 +80,7 @@ impl Predict for Witness {
     }
 }
 
-/// What is sent of a study.
+/// The sending pattern of a study.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     Plain,
@@ -88,9 +88,9 @@ enum Kind {
     Twice,
     /// For another patient first, in the same association.
     Corrected,
-    /// The first association breaks off behind a slice.
+    /// The first association breaks off after a slice.
     Cut,
-    /// For another patient when the first result is there.
+    /// For another patient after the first result.
     CorrectedLater,
 }
 
@@ -117,7 +117,7 @@ fn image(study: usize, k: usize, corrected: bool) -> (String, Vec<u8>) {
     (uid, elements.encode(EXPLICIT))
 }
 
-/// Digest of what the last result of a study has to be made of.
+/// Expected digest of the input of a study's last result.
 fn expected(study: usize) -> (String, String) {
     let corrected = matches!(kind(study), Kind::Corrected | Kind::CorrectedLater);
     let images: BTreeMap<String, Vec<u8>> =
@@ -155,13 +155,13 @@ fn store(sender: &mut Sender, study: usize, k: usize, corrected: bool) {
     assert_eq!(sender.store(&uid, &bytes), Said::Status(0));
 }
 
-/// Of each study: patient and sources of the result that came last.
+/// For each study: patient and sources of the last result.
 fn last_results(archive: &Archive) -> BTreeMap<String, (String, String)> {
     let mut last = BTreeMap::new();
     for taken in archive.taken() {
         let study = text(&taken.data, (0x0020, 0x000d), b"UI");
         let patient = text(&taken.data, PATIENT_ID, b"LO");
-        // Whatever was made on the way is of a patient of this study.
+        // Intermediate results are of a patient of this study.
         let number = study.trim_start_matches("1.");
         assert_eq!(patient.trim_end_matches('C'), format!("P{number}"));
         last.insert(study, (patient, text(&taken.data, (0x0008, 0x103e), b"LO")));
@@ -171,7 +171,7 @@ fn last_results(archive: &Archive) -> BTreeMap<String, (String, String)> {
 
 #[test]
 fn every_result_is_of_what_was_sent_last() {
-    // In memory, where there is such a folder: what is tested is not the disk.
+    // In memory, if there is such a folder, because the disk is not under test.
     let shared_memory = std::path::Path::new("/dev/shm");
     let folder = if shared_memory.is_dir() {
         tempfile::tempdir_in(shared_memory).unwrap()
@@ -181,11 +181,11 @@ fn every_result_is_of_what_was_sent_last() {
     let archive = Archive::start(0, |_, has| Some(if has { 0x0111 } else { 0 }));
     let mut config = config(folder.path(), archive.port, "", "");
     config.workers = 4;
-    // The node may take its time to see that an association broke off, while the same sender opens the next.
+    // The node may notice the end of an association late, while the same sender opens the next.
     config.limits.associations = SENDERS * BATCH;
     config.limits.associations_per_caller = SENDERS * BATCH;
     config.limits.connections_per_address = SENDERS * BATCH;
-    // Slices of a study come between those of others, however slow the machine is.
+    // Slices of a study are interleaved with those of others, so quiet periods may pass on slow machines.
     (config.services[0].hold, config.services[0].cut_quiet) = (LONG, LONG);
     let node = Node::start(config, Arc::new(Witness)).unwrap();
     let end = Instant::now() + LONG;

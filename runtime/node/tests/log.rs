@@ -1,4 +1,4 @@
-//! The log of a process: its own lines alone, from a level on, as JSON.
+//! The log of a process: only its own lines, from a level on, as JSON.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! Memory stays what it is, whatever hostile senders do. A process of its own, for the peak is the process's.
+//! Memory does not grow with malicious senders. A separate process, because the peak is that of the process.
 #![cfg(target_os = "linux")]
 
 #[path = "../../io/tests/dicom_files/mod.rs"]
@@ -25,7 +25,7 @@ fn two_hundred_hostile_associations_cost_no_memory() {
     let attack = &|kind: usize| {
         let mut sender = Sender::open(node.address());
         match kind {
-            // The longest PDU that is let pass, and then silence.
+            // The longest accepted PDU, and then silence.
             0 => {
                 sender.put(&[4, 0, 0, 4, 0, 0]);
                 sender.put(&[0; 100_000]);
@@ -37,7 +37,7 @@ fn two_hundred_hostile_associations_cost_no_memory() {
                 }
                 sender.hear();
             }
-            // A length that lies.
+            // A false length.
             2 => {
                 sender.put(&[4, 0, 0xff, 0xff, 0xff, 0xff]);
                 sender.hear();
@@ -49,7 +49,7 @@ fn two_hundred_hostile_associations_cost_no_memory() {
                     sender.send_value(false, false, &[0; 1 << 16]);
                 }
             }
-            // Many echoes' worth of tiny pieces in one PDU.
+            // Many tiny fragments in one PDU.
             _ => {
                 let mut body = Vec::new();
                 for _ in 0..10_000 {
@@ -70,7 +70,7 @@ fn two_hundred_hostile_associations_cost_no_memory() {
                     scope.spawn(move || attack(kind));
                 }
             });
-            // A caller may have but so many at once.
+            // The number of a caller's associations is limited.
             wait_for("they are gone", || node.shared().slots.connections() == 0);
         }
     };

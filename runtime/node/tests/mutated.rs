@@ -1,4 +1,4 @@
-//! Conversations with changed bytes. A process of its own, for it listens to every panic.
+//! Conversations with changed bytes. A separate process, because it counts every panic.
 
 #[path = "../../io/tests/dicom_files/mod.rs"]
 mod dicom_files;
@@ -17,7 +17,7 @@ use vesal_node::network::pdu::{PDataValue, encode_value};
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
-/// All that a sender of one instance says.
+/// All bytes of a sender of one instance.
 fn conversation(syntax: &str) -> Vec<u8> {
     let request = AssociateRequest {
         called: "VESAL".to_owned(),

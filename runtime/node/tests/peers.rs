@@ -1,4 +1,4 @@
-//! TLS and searches with programs that nobody here wrote: dcmtk's tools and Orthanc.
+//! TLS and queries with independent programs: dcmtk's tools and Orthanc.
 #![cfg(unix)]
 
 #[path = "support/certificates.rs"]
@@ -30,7 +30,7 @@ fn identity(files: &Files) -> TlsIdentity {
     }
 }
 
-/// Has a node take TLS alone, of callers with a certificate, and speak it to its destination.
+/// A node that accepts TLS only, from callers with a certificate, and sends with TLS.
 fn secure(config: &mut Config, authority: &Authority, own: &Files) {
     config.tls = Some(ServerTls {
         identity: identity(own),
@@ -118,7 +118,7 @@ fn tools_of_dcmtk_speak_tls_with_a_node() {
         let said = ask(&echoscu, &[profile], Some(&scanner), ca, &[]);
         assert!(said, "{profile}");
     }
-    // A certificate of others; a node that is not trusted; no TLS.
+    // A foreign certificate; an untrusted node; no TLS.
     assert!(!ask(&echoscu, &[], Some(&other), ca, &[]));
     assert!(!ask(
         &echoscu,
@@ -166,7 +166,7 @@ fn orthanc_speaks_tls_and_says_how_many_instances_there_are() {
         orthanc.dicom
     );
     let mut config = config(&folder.path().join("storage"), orthanc.dicom, "", &source);
-    // It waits for the count, not for quiet.
+    // It waits for the count rather than the quiet period.
     config.services[0].quiet = Duration::from_secs(600);
     config.port = port;
     secure(&mut config, &authority, &own);

@@ -1,4 +1,4 @@
-//! TLS in both directions: who is trusted, who is not, and what either side says of it.
+//! TLS in both directions: trusted and untrusted peers, and the log of both.
 #![cfg(unix)]
 
 #[path = "support/certificates.rs"]
@@ -75,7 +75,7 @@ fn with_tls(folder: &Path, own: &Files, client_ca: Option<&Path>) -> Config {
     config
 }
 
-/// A peer at an address, whose certificate one of these has to have signed.
+/// A peer at an address, with these trusted certificates.
 fn peer(address: SocketAddr, ca: &Path, own: Option<&Files>) -> Peer {
     Peer {
         ae_title: "VESAL".to_owned(),
@@ -107,7 +107,7 @@ fn image(folder: &Path, k: usize) -> PathBuf {
     path
 }
 
-/// Counts what is taken.
+/// Counts accepted results.
 struct Taken(usize);
 
 impl Sends for Taken {
@@ -136,7 +136,7 @@ fn images_come_over_tls_and_nothing_comes_without() {
     assert_eq!(taken.0, 20);
     wait_for("it is complete", || states(&node) != ["collecting"]);
     assert_eq!(node.shared().queue.jobs(9)[0].instances, 20);
-    // Without TLS there is an abort, and a line that says why.
+    // Without TLS, the connection is aborted, with a line in the log.
     let mut plain = Sender::connect(node.address());
     assert_eq!(plain.ask("SENDER", "VESAL", CT), Said::Aborted);
     wait_for_log("TLS: the peer speaks DICOM without TLS, and this port takes TLS alone");
@@ -204,7 +204,7 @@ fn certificates_that_are_not_trusted_are_refused_and_both_sides_say_so() {
         format!("TLS: the peer's certificate is refused: {reason}")
     );
     wait_for_log("no association: TLS: the peer refuses with the alert UnknownCA");
-    // The right authority, and the certificate of another host.
+    // The right authority, but the certificate of another host.
     let mut other = peer(node.address(), &authority.certificate, None);
     if let Some(tls) = &mut other.tls {
         tls.server_name = "archive.example".try_into().unwrap();
@@ -234,7 +234,7 @@ fn callers_need_a_certificate_where_one_is_asked_for() {
     node.stop();
 }
 
-/// What devices have, as a rule: a certificate that they signed themselves.
+/// A self-signed certificate, as most devices have.
 #[test]
 fn a_certificate_that_is_listed_itself_is_trusted() {
     let folder = tempfile::tempdir().unwrap();
@@ -304,7 +304,7 @@ fn handshakes_end_in_time_and_size_and_are_not_downgraded() {
     }
     wait_for("the slow one is closed", || connections() == 0);
     assert!(start.elapsed() < Duration::from_secs(8));
-    // A handshake message of 16 MiB, as far as it says.
+    // A handshake message with a stated length of 16 MiB.
     let mut endless = Sender::connect(node.address());
     let mut record = vec![22, 3, 1, 0x40, 0, 1, 0xff, 0xff, 0xff];
     record.resize(5 + 0x4000, 0);
@@ -314,7 +314,7 @@ fn handshakes_end_in_time_and_size_and_are_not_downgraded() {
         assert!(start.elapsed() < Duration::from_secs(5));
     }
     wait_for("it is closed", || connections() == 0);
-    // Many of them are no trouble for others.
+    // Many of them do not affect others.
     let crowd: Vec<_> = (0..40).map(|_| Sender::connect(node.address())).collect();
     let start = Instant::now();
     assert_eq!(
@@ -354,7 +354,7 @@ fn files_that_cannot_be_used_are_told_at_the_start() {
     config.destinations.insert("archive".to_owned(), archive);
     let told = fails(config);
     assert!(told.contains("cannot read"), "{told}");
-    // A key that others may read is used, and told.
+    // A key that others may read is used, with a warning.
     fs::set_permissions(&own.key, fs::Permissions::from_mode(0o640)).unwrap();
     let node = start(with_tls(folder.path(), &own, None));
     wait_for_log("others than its owner may read the key");

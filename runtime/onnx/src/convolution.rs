@@ -15,12 +15,12 @@ pub struct VolumeConvolution {
     pub stride: [usize; 3],
     /// Zeros before the first voxel.
     pub before: [usize; 3],
-    /// Zeros behind the last voxel.
+    /// Zeros after the last voxel.
     pub after: [usize; 3],
     /// Voxels of a channel of the input.
     pub input: [usize; 3],
-    /// Zeros behind the output, if it is a transposed convolution: then stride and padding are those of the convolution whose
-    /// transpose it is.
+    /// Zeros after the output, for a transposed convolution, whose stride and padding are those of the convolution that
+    /// it transposes.
     pub transposed: Option<[usize; 3]>,
 }
 

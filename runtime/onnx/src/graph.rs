@@ -6,11 +6,11 @@ use crate::domain::is_default_domain;
 use crate::proto::{DimensionProto, GraphProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::rewrite_error::RewriteError;
 
-/// Names that are taken.
+/// Names in use.
 pub(crate) struct UniqueNames(HashSet<String>);
 
 impl UniqueNames {
-    /// A name that is not taken yet, and is from now on.
+    /// Returns a new unused name and marks it as used.
     pub(crate) fn fresh(&mut self, base: &str) -> String {
         let mut name = base.to_owned();
         let mut uses = 1;
@@ -34,7 +34,7 @@ impl GraphProto {
         }
     }
 
-    /// A name that no value and no node has yet.
+    /// A name that no value and no node has.
     pub(crate) fn fresh(&self, base: &str) -> String {
         self.names().fresh(base)
     }
@@ -89,7 +89,7 @@ impl GraphProto {
 
     /// Checks that no weight is an input too, which a caller could replace.
     ///
-    /// **Errors**: one is.
+    /// **Errors**: a weight is an input.
     pub(crate) fn no_replaceable_weights(&self) -> Result<(), RewriteError> {
         let weights: BTreeSet<_> = self
             .initializer
@@ -105,9 +105,9 @@ impl GraphProto {
         }
     }
 
-    /// Checks that no node has a graph of its own, which could take any value of this one.
+    /// Checks that no node has a graph of its own, which could use any value of this one.
     ///
-    /// **Errors**: one has.
+    /// **Errors**: a node has one.
     pub(crate) fn no_subgraphs(&self) -> Result<(), RewriteError> {
         let has = |node: &&NodeProto| {
             node.attribute
@@ -160,7 +160,7 @@ impl ValueInfoProto {
     }
 }
 
-/// The only one of a graph's inputs or outputs, and its name.
+/// The only input or output of a graph, and its name.
 ///
 /// **Errors**: none or several.
 pub(crate) fn only<'a>(

@@ -8,7 +8,7 @@ use crate::ops::{self, NodeInput, Operator};
 use crate::proto::{GraphProto, NodeProto, TensorDataType, TensorProto, ValueInfoProto};
 use crate::shape::{Dim, SymbolicShape};
 
-/// The values that nodes may take so far.
+/// The values defined so far.
 #[derive(Default)]
 pub(crate) struct KnownValues<'a> {
     pub shapes: BTreeMap<&'a str, SymbolicShape>,
@@ -36,8 +36,8 @@ impl<'a> KnownValues<'a> {
         Ok(())
     }
 
-    /// Shapes of the outputs of a node, whose sizes can be counted and of which the first alone, that of the batch, may be
-    /// free.
+    /// Shapes of the outputs of a node, whose sizes are within the limits and of which only the first, the batch, may
+    /// be free.
     ///
     /// **Errors**: a missing input, integers where floats belong, or the operator's rule fails.
     pub fn infer(

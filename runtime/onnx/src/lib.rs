@@ -1,10 +1,10 @@
 //! ONNX networks as data: their messages, a builder, and rewrites that make a network faster or smaller.
 //!
-//! [`OnnxModel::load`] reads a foreign file: the network that it returns has the operators of [`ops`] alone, and ONNX Runtime
-//! only ever gets to see that network, encoded again. [`check::check`] checks the exporter's networks.
+//! [`OnnxModel::load`] reads a foreign file: the network that it returns has the operators of [`ops`] alone, and only
+//! that network, encoded again, is passed to ONNX Runtime. [`check::check`] checks the exporter's networks.
 //!
-//! [`OnnxModel`] decodes and encodes a file, without copying its weights more than once. Its rewrites return another network
-//! or a [`RewriteError`]: a graph that has anything a rewrite does not know is left as it is.
+//! [`OnnxModel`] decodes and encodes a file, without copying its weights more than once. Its rewrites return another
+//! network or a [`RewriteError`]: a graph with parts unknown to a rewrite is left unchanged.
 //!
 //! | rewrite | what it changes | the function |
 //! |---|---|---|
@@ -16,8 +16,7 @@
 //!
 //! [`OnnxModel::encode_mapped`] leaves weights where they are, in the file, for ONNX Runtime to map.
 //!
-//! Written here rather than taken from the ONNX package, because few operators need little of it and Rust runs wherever
-//! the programs do.
+//! Implemented here rather than with the ONNX package, because only a small part is needed and no Python is required.
 
 mod builder;
 pub mod check;

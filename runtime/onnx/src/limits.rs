@@ -1,4 +1,4 @@
-//! Bounds on what is checked and loaded.
+//! Limits of models.
 
 use std::ops::RangeInclusive;
 
@@ -11,16 +11,15 @@ pub const MAX_PARTS: usize = 1 << 14;
 /// Largest size of an axis: the product of three sizes fits 64 bits.
 pub(crate) const MAX_SIZE: i64 = 1 << 20;
 
-/// Most axes of a value: every one of up to [`MAX_PARTS`] values keeps its sizes. Volumes have five.
+/// Most axes of a value: each of up to [`MAX_PARTS`] values stores its sizes. Volumes have five.
 pub(crate) const MAX_AXES: usize = 8;
 
-/// Longest name of a free size, in bytes: every value that has the axis keeps it.
+/// Longest name of a free size, in bytes: every value with the axis stores it.
 pub(crate) const MAX_AXIS_NAME: usize = 256;
 
 /// Operator set of the default domain that exported networks use.
 ///
-/// 20 is old enough for every current runtime and converter, and no operator that the networks need has gained
-/// anything since.
+/// 20 is old enough for every current runtime and converter, and none of the needed operators was extended since.
 pub const OPSET: i64 = 20;
 
 /// Newest operator set whose operators are known.

@@ -15,8 +15,8 @@ impl OnnxModel {
     /// Decodes a model file of unknown origin, checks it, and keeps the parts that were checked.
     ///
     /// **Definition**: the network has the operators of [`crate::ops`] alone, in the standard domain, with their
-    /// attributes; all weights are in the file; every shape is known but for the size of the batch. What it becomes when it is
-    /// encoded again holds nothing else: no metadata, no unchecked field, and of texts only names of printable ASCII.
+    /// attributes; all weights are in the file; every shape is known but for the size of the batch. When encoded again,
+    /// it contains nothing else: no metadata, no unchecked field, and no texts except names of printable ASCII.
     ///
     /// **Errors**: the first rule that it breaks.
     pub fn load(bytes: impl Into<Bytes>) -> Result<Self, CheckError> {
@@ -35,7 +35,7 @@ impl OnnxModel {
 fn checked_parts(model: &ModelProto) -> ModelProto {
     let graph = model.graph.as_ref().map(|graph| GraphProto {
         node: graph.node.iter().map(node).collect(),
-        // Without a name, ONNX Runtime takes a graph for a broken one.
+        // ONNX Runtime refuses graphs without a name.
         name: Some("network".into()),
         initializer: graph.initializer.iter().map(tensor).collect(),
         input: graph.input.iter().map(value).collect(),
@@ -54,7 +54,7 @@ fn node(node: &NodeProto) -> NodeProto {
     NodeProto {
         input: node.input.clone(),
         output: node.output.clone(),
-        // Nothing refers to it; without a name, messages name the node by its output.
+        // Nothing refers to the name; messages name the node by its output.
         name: node.name.clone().filter(|name| is_name(name)),
         op_type: node.op_type.clone(),
         attribute: node.attribute.iter().map(attribute).collect(),

@@ -9,12 +9,12 @@ use crate::rewrite_error::RewriteError;
 
 /// Weights of fewer bytes stay in the model.
 const LEAST_BYTES: usize = 1024;
-/// The number that says that elements are in another file.
+/// Value of `data_location` for elements in another file.
 const EXTERNAL: i32 = 1;
-/// What weights are aligned to when they are written: as ONNX Runtime aligns its own memory.
+/// Alignment of written weights in bytes, as in ONNX Runtime's own memory.
 const ALIGNMENT: usize = 64;
 
-/// One fact about where the elements of a tensor are.
+/// One entry of the location of a tensor's elements.
 #[derive(Clone, PartialEq, Message)]
 struct ExternalDataEntry {
     #[prost(string, optional, tag = "1")]
@@ -24,15 +24,15 @@ struct ExternalDataEntry {
 }
 
 impl OnnxModel {
-    /// Encodes the network without the weights that are in the file it was decoded from, and says where in this file they
-    /// are.
+    /// Encodes the network without the weights that are in the file it was decoded from, and with their positions in
+    /// that file.
     ///
-    /// ONNX Runtime maps them from there when it is told the file's folder: an 80 MB network then loads ten times as fast,
-    /// and its weights take no memory of the process.
+    /// ONNX Runtime maps them from there: an 80 MB network then loads ten times as fast, and its weights take no
+    /// private memory.
     ///
     /// **Definition**: weights of 1 KiB or more, floats of 32 or 16 bits, whose elements begin at a multiple of their
-    /// size in the file, become external data in `file`; those that a rewrite made or that lie elsewhere stay in the model.
-    /// The file must not change while the network is in use.
+    /// size in the file, become external data in `file`; weights from rewrites or elsewhere stay in the model. The file
+    /// must not change while the network is in use.
     ///
     /// **Errors**: a weight that is in another file already, or does not hold the elements of its shape.
     pub fn encode_mapped(&self, file: &str) -> Result<Vec<u8>, RewriteError> {
@@ -55,7 +55,7 @@ impl OnnxModel {
     }
 }
 
-/// Where in the file a tensor's elements are and how many bytes they have, if they are to be mapped.
+/// Position and length in bytes of a tensor's elements in the file, if they are to be mapped.
 fn place(tensor: &TensorProto, file: &Bytes) -> Result<Option<(usize, usize)>, RewriteError> {
     let elements = tensor.elements().ok_or_else(|| tensor.unusable())?;
     let Some(raw) = &tensor.raw_data else {
@@ -84,25 +84,25 @@ fn entry(key: &str, value: &str) -> Vec<u8> {
     .encode_to_vec()
 }
 
-/// Makes the elements of weights begin at multiples of 64 bytes in a model file, all but the first weight's, so that they
-/// can be mapped.
+/// Aligns the elements of all weights but the first to multiples of 64 bytes in a model file, so that they can be
+/// mapped.
 ///
-/// **Definition**: weights have elements in `raw_data` alone; spaces in the doc string of each, which is behind its elements,
-/// move the next one. `before` is the number of bytes in front of the graph.
+/// **Definition**: weights have elements in `raw_data` alone; spaces in the doc string of each, which follows its
+/// elements, shift the next one. `before` is the number of bytes before the graph.
 pub(crate) fn align(graph: &mut GraphProto, before: usize) {
-    // From the last to the first: spaces change the length of the field that says how long their own weight is, which is
-    // in front of its elements.
+    // From the last to the first, because spaces change the length prefix of their own weight, which precedes its
+    // elements.
     for index in (1..graph.initializer.len()).rev() {
         let Some(next) = graph.initializer.get(index + 1) else {
             continue;
         };
         let elements = graph.initializer[index].raw_data().len();
-        // A doc string has two bytes of its own.
+        // A doc string has two bytes of overhead.
         let least = elements + 2 + bytes_before_elements(next);
         let spaces = least.next_multiple_of(ALIGNMENT) - least;
         graph.initializer[index].doc_string = Some(" ".repeat(spaces));
     }
-    // The first ones move the second weight, and with it all others, to a multiple in the file.
+    // The first shift aligns the second weight, and with it all others, in the file.
     let front = front_bytes(graph);
     for spaces in 0..2 * ALIGNMENT {
         let Some(first) = graph.initializer.first_mut() else {
@@ -118,7 +118,7 @@ pub(crate) fn align(graph: &mut GraphProto, before: usize) {
     }
 }
 
-/// Bytes of a graph in front of its weights.
+/// Bytes of a graph before its weights.
 fn front_bytes(graph: &mut GraphProto) -> usize {
     let front = GraphProto {
         node: std::mem::take(&mut graph.node),
@@ -136,7 +136,7 @@ fn field_bytes(tensor: &TensorProto) -> usize {
     1 + length_delimiter_len(bytes) + bytes
 }
 
-/// Bytes of a tensor's field in front of its elements.
+/// Bytes of a tensor's field before its elements.
 fn bytes_before_elements(tensor: &TensorProto) -> usize {
     let front = TensorProto {
         dims: tensor.dims.clone(),

@@ -12,10 +12,10 @@ impl OnnxModel {
     /// Upper bound in bytes of activations that exist at once, input and output included, when a batch of windows is computed
     /// in the order of the graph, with elements of this size.
     ///
-    /// **Definition**: the largest sum over nodes of the values that are alive while the node runs, and the working memory of
-    /// its operator; some operators overwrite an input that nothing else takes.
+    /// **Definition**: the largest sum over nodes of the values that are alive while the node runs, and the working
+    /// memory of its operator; some operators overwrite an input that nothing else uses.
     ///
-    /// **Errors**: an operator that no loaded network has, or shapes that do not fit each other.
+    /// **Errors**: an operator outside of the table, or shapes that do not fit each other.
     pub fn activation_bytes(&self, batch: usize, element_bytes: usize) -> Result<u64, CheckError> {
         let graph = self.model().graph.as_ref().ok_or(CheckError::NoGraph)?;
         let shapes = shapes(graph, batch)?;

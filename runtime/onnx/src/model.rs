@@ -1,4 +1,4 @@
-//! A network as it is read, rewritten and written.
+//! ONNX models: decoding, rewriting and encoding.
 
 use prost::Message;
 use prost::bytes::Bytes;
@@ -19,14 +19,14 @@ const DECODED_BYTES_PER_BYTE: usize = 4;
 #[derive(Debug, Clone)]
 pub struct OnnxModel {
     pub(crate) model: ModelProto,
-    /// What it was decoded from, if it was.
+    /// The bytes that it was decoded from, if any.
     source: Bytes,
 }
 
 impl OnnxModel {
     /// Decodes a model file. Nothing in it is checked beyond its encoding; rewrites check the parts that they use.
     ///
-    /// **Errors**: the bytes are no model, or not all of them can be kept.
+    /// **Errors**: the bytes are not a model, or decoding would lose some of them.
     pub fn decode(bytes: impl Into<Bytes>) -> Result<Self, NetworkError> {
         let bytes = bytes.into();
         let found = bytes.len();
@@ -44,7 +44,7 @@ impl OnnxModel {
         }
         let source = bytes.clone();
         let model = ModelProto::decode(bytes)?;
-        // An encoding has one length whatever the order of its fields: a shorter one has lost some.
+        // The length of an encoding does not depend on the order of fields, so a shorter one has lost some.
         let kept = model.encoded_len();
         if kept != found {
             return Err(NetworkError::Lossy { found, kept });
@@ -65,19 +65,19 @@ impl OnnxModel {
         self.model
     }
 
-    /// Another model of the same file.
+    /// A rewritten model of the same file.
     pub(crate) fn with_model(self, model: ModelProto) -> Self {
         Self { model, ..self }
     }
 
-    /// The bytes it was decoded from, those of a network that it was rewritten from included.
+    /// The bytes it was decoded from, including those of a network that it was rewritten from.
     pub(crate) fn source(&self) -> &Bytes {
         &self.source
     }
 
-    /// Another network, in whose graph something is changed.
+    /// A network with a changed graph.
     ///
-    /// **Errors**: no graph, a part outside of it that may refer to its values, or `change` fails.
+    /// **Errors**: no graph, a part outside of it that may refer to its values, or those of `change`.
     pub(crate) fn rewritten<T>(
         &self,
         change: impl FnOnce(&mut GraphProto) -> Result<T, RewriteError>,

@@ -5,7 +5,7 @@ use thiserror::Error;
 use crate::error::CheckError;
 use crate::proto::TensorDataType;
 
-/// What keeps a network from being rewritten: it may run as it is.
+/// Why a network cannot be rewritten; it may run unchanged.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum RewriteError {
     #[error("the network has no graph")]
@@ -16,7 +16,7 @@ pub enum RewriteError {
     /// Several inputs or outputs, or none.
     #[error("the network has {found} {what}, expected 1")]
     Count { what: &'static str, found: usize },
-    /// An operator set whose operators are not known.
+    /// An unsupported operator set.
     #[error("the network has opset {}, expected {least} to {most}", found.map_or("none".into(), |found| found.to_string()))]
     Opset {
         /// The version, if stated once.
@@ -32,7 +32,7 @@ pub enum RewriteError {
         found: String,
         expected: Vec<&'static str>,
     },
-    /// A node that has a graph of its own, which may take any value.
+    /// A node that has a graph of its own, which may use any value.
     #[error("node {node:?} has a graph of its own, expected none")]
     Subgraph { node: String },
     /// Not the element type that was expected.
@@ -53,13 +53,13 @@ pub enum RewriteError {
     },
     #[error("the shapes of the network's values are not known")]
     Shapes(#[from] CheckError),
-    /// A weight that is an input too, so that a caller may replace it.
+    /// A weight that is also an input, so that a caller may replace it.
     #[error("the weight {tensor:?} is an input too, expected a constant")]
     Replaceable { tensor: String },
-    /// A batch axis that cannot get a size.
+    /// A batch axis that is not free with a name.
     #[error("the batch axis of {value:?} is {found}, expected a free size with a name")]
     Batch { value: String, found: String },
-    /// The name of the batch axis stands for another axis as well.
+    /// Another axis has the name of the batch axis as well.
     #[error("axis {axis} of {value:?} has the name {name:?} of the batch axis")]
     SharedName {
         value: String,
@@ -70,17 +70,17 @@ pub enum RewriteError {
     /// A weight whose elements are elsewhere, missing or too many.
     #[error("the weight {tensor:?} does not hold the elements of its shape {dims:?}")]
     Weight { tensor: String, dims: Vec<i64> },
-    /// A weight that is no 16-bit float.
+    /// A weight beyond the range of 16-bit floats.
     #[error("the weight {tensor:?} holds {found:e}, 16-bit floats end at 65504")]
     Range {
         tensor: String,
         /// The first such value.
         found: f32,
     },
-    /// A weight that is no number.
+    /// A weight that is infinite or NaN.
     #[error("the weight {tensor:?} holds a value that is infinite or not a number")]
     NotFinite { tensor: String },
-    /// A 32-bit value that must stay one, where another value would not.
+    /// A 32-bit value that must stay one, shared with values that become 16-bit.
     #[error(
         "node {node:?} takes {value:?}, which has to stay as it is, expected a constant of its own"
     )]
@@ -88,12 +88,12 @@ pub enum RewriteError {
     /// An output that no node defines.
     #[error("no node gives {value:?} alone, expected one")]
     NoNode { value: String },
-    /// No convolution at the end that would be worth taking off.
+    /// The network does not end with a convolution to split off.
     #[error("the network has no head to take off: {why}")]
     NoHead { why: HeadProblem },
 }
 
-/// What keeps a head on its network.
+/// Why a head cannot be split off.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum HeadProblem {
     #[error("the output is given by the operator {found:?}, expected Conv")]
@@ -106,10 +106,10 @@ pub enum HeadProblem {
     /// Weights of another shape, or computed ones.
     #[error("the {input} of the last convolution is no constant of the expected shape")]
     Weight { input: &'static str },
-    /// Other nodes take the features too, or they are not a node's.
+    /// Other nodes use the features as well, or no node defines them.
     #[error("the features {value:?} are not given by a node to the last convolution alone")]
     Features { value: String },
-    /// The output's shape does not say how many channels it has.
+    /// The output's shape does not declare its channels.
     #[error("the output does not declare the {classes} channels of the last convolution")]
     Undeclared { classes: usize },
     #[error("{classes} classes from {features} features, expected more classes than features")]

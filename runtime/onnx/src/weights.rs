@@ -12,7 +12,7 @@ const BLOCK: usize = 4096;
 const EXPONENT: u16 = 0x7c00;
 
 impl TensorProto {
-    /// What messages call the tensor.
+    /// Name of the tensor in messages.
     pub(crate) fn label(&self) -> String {
         self.name.clone().unwrap_or_default()
     }
@@ -50,7 +50,7 @@ impl TensorProto {
         }
     }
 
-    /// As many elements as the shape has, if they are all in this tensor.
+    /// Checks that the tensor has all elements of its shape.
     pub(crate) fn elements(&self) -> Option<usize> {
         let here = self.places() <= 1
             && self.segment.is_none()

@@ -1,8 +1,8 @@
-//! Scan of a model's bytes before they are decoded: whether any two decoders read the same, and how much memory decoding
-//! takes.
+//! Scan of a model's bytes before they are decoded: ambiguous encodings are refused, and the memory of decoding is
+//! bounded.
 //!
-//! Decoders differ where an encoding is not the usual one: a key of more than 32 bits is another field for one that drops
-//! the bits above. And a message of two bytes can be an object of hundreds.
+//! Decoders differ on non-canonical encodings: one that drops the upper bits of a key of more than 32 bits reads
+//! another field. A message of two bytes can become an object of hundreds.
 
 use thiserror::Error;
 
@@ -17,7 +17,7 @@ pub enum EncodingProblem {
     /// The bytes end too early.
     #[error("ends too early")]
     Truncated,
-    /// A number in more bytes than it needs, or of more than 64 bits.
+    /// A non-minimal varint, or one of more than 64 bits.
     #[error("has a number in more bytes than it needs")]
     Overlong,
     /// A field number beyond those of the format.
@@ -28,14 +28,14 @@ pub enum EncodingProblem {
     WireType { found: u8 },
 }
 
-/// Position in bytes from the start of the model at which an encoding is wrong.
+/// Byte position in the model of a wrong encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Broken {
     pub at: usize,
     pub problem: EncodingProblem,
 }
 
-/// Messages that are decoded; all others stay bytes.
+/// Messages that are decoded; others stay bytes.
 #[derive(Clone, Copy)]
 enum Message {
     Model,
@@ -79,7 +79,7 @@ impl Message {
             (Self::TensorType, 2) => Self::Shape,
             (Self::Shape, 1) => Self::Dimension,
             (Self::Tensor, 4) | (Self::Attribute, 7) => return Field::Packed(4),
-            // A byte or more for each.
+            // At least one byte each.
             (Self::Tensor, 1 | 5 | 7 | 11) | (Self::Attribute, 8) => return Field::Packed(1),
             (Self::Tensor, 10) => return Field::Packed(8),
             (Self::Tensor, 9) | (Self::Attribute, 5 | 6 | 10 | 11) => return Field::View,
@@ -132,7 +132,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Goes through a message, at most as deep as [`Message`] nests.
+    /// Scans a message, at most as deep as [`Message`] nests.
     fn message(mut self, message: Message) -> Result<usize, Broken> {
         let mut total = message.size();
         while self.at < self.end {

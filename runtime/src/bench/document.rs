@@ -1,4 +1,4 @@
-//! What `vesal bench` tells: one object for programs, and a text for people.
+//! Results of `vesal bench`, as JSON and as text.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use super::figures::Stages;
 use crate::machine::Machine;
 use crate::record::{BundleRecord, DeviceRecord};
 
-/// Times and memory of predictions on this machine.
+/// Times of predictions on this machine.
 #[derive(Debug, Serialize)]
 pub struct Benchmark {
     pub versions: BTreeMap<&'static str, String>,
     pub machine: Machine,
     pub bundle: BundleRecord,
     pub device: DeviceRecord,
-    /// How often every case was segmented when everything was warm.
+    /// Number of warm rounds per case.
     pub rounds: usize,
     pub cold: ColdStart,
     /// All rounds of all cases.
@@ -46,14 +46,14 @@ pub struct BatchTimes {
     pub seconds_per_case: f64,
 }
 
-/// Most memory held at once; null where the system does not tell.
+/// Peak memory; null where the system does not state it.
 #[derive(Debug, Serialize)]
 pub struct Memory {
-    /// By the process up to the end of the warm rounds.
+    /// Of the process up to the end of the warm rounds.
     pub one_by_one_bytes: Option<u64>,
-    /// By the process in all.
+    /// Of the process in total.
     pub batch_bytes: Option<u64>,
-    /// What more is in use on the GPU than before; null on a processor.
+    /// Increase of the memory in use on the GPU; null on a processor.
     pub device_bytes: Option<u64>,
 }
 
@@ -68,7 +68,7 @@ pub struct CaseTimes {
     pub stages: Stages,
 }
 
-/// A file that was read: named without its folder.
+/// An input file, named without its folder.
 #[derive(Debug, Serialize)]
 pub struct InputFile {
     pub file: String,

@@ -8,7 +8,7 @@ use crate::record::{CaseOutcome, CaseRecord};
 
 /// The stages of a case, as in the record of a run.
 pub const STAGES: [&str; 6] = ["read", "prepare", "network", "stitch", "restore", "write"];
-/// Which of them are the networks.
+/// Index of the stage of the networks.
 const NETWORK: usize = 2;
 
 /// One segmentation of one case.
@@ -22,7 +22,7 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// Takes it from the record of a case that was alone for this time.
+    /// Computes the figures from the record of a case that ran alone for this time.
     pub(super) fn new(case: &CaseRecord, total: Duration) -> Option<Self> {
         let CaseOutcome::Segmented(segmented) = &case.outcome else {
             return None;
@@ -52,8 +52,8 @@ pub struct Percentiles {
 }
 
 impl Percentiles {
-    /// **Definition**: the smallest value that at least so many of all do not exceed (nearest rank); of less than 100
-    /// values, the 99th percentile is the largest. 0 of no values.
+    /// **Definition**: the smallest value that at least that share of all values does not exceed (nearest rank); with
+    /// less than 100 values, the 99th percentile is the largest. 0 without values.
     pub fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = values.collect();
         sorted.sort_by(f64::total_cmp);
@@ -79,13 +79,13 @@ pub struct Stages {
     pub network: Percentiles,
     /// Cutting windows and blending outputs.
     pub stitch: Percentiles,
-    /// Combining members, back to the grid of the scan, and labels.
+    /// Combining members, inverting preprocessing, and labels.
     pub restore: Percentiles,
     /// Writing and digesting the label map.
     pub write: Percentiles,
-    /// All of it, by the clock.
+    /// Wall-clock time of all stages.
     pub total: Percentiles,
-    /// Share of the total that the networks do not take.
+    /// Share of the total outside of the networks.
     pub outside_network: f64,
     /// Milliseconds of the networks per window and member.
     pub window_ms: f64,
@@ -94,7 +94,7 @@ pub struct Stages {
 }
 
 impl Stages {
-    /// Sums them up; every window was predicted by so many members.
+    /// Sums them up; every window was predicted by this many members.
     pub(super) fn of(samples: &[Sample], members: usize) -> Self {
         let sum = |value: fn(&Sample) -> f64| samples.iter().map(value).sum::<f64>();
         let stage =

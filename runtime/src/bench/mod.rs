@@ -1,4 +1,4 @@
-//! `vesal bench`: how long every stage of a prediction takes, and how much memory.
+//! `vesal bench`: time and memory of every stage of a prediction.
 
 pub mod document;
 pub mod figures;
@@ -28,11 +28,11 @@ use crate::{outputs, peak_memory, process_age, threads};
 pub use self::document::Benchmark;
 pub use self::options::BenchOptions;
 
-/// Segments the scans from a cold start, then one by one, then all together, and gives how long that took.
+/// Segments the scans from a cold start, then one by one, then all together, and returns the times.
 ///
-/// All of it goes through the pipeline of `predict`.
+/// All of it uses the pipeline of `predict`.
 ///
-/// **Errors**: those of `predict`; that of the first case that fails, for then there is nothing to measure.
+/// **Errors**: those of `predict`; that of the first case that fails, because then nothing can be measured.
 pub fn bench(options: &BenchOptions, observer: &dyn Observer) -> Result<Benchmark, Error> {
     threads::limit(options.compute.threads)?;
     if let Some(report) = &options.report {
@@ -57,10 +57,10 @@ pub fn bench(options: &BenchOptions, observer: &dyn Observer) -> Result<Benchmar
     Ok(benchmark)
 }
 
-/// What `predict` would be told to do the same.
+/// The equivalent options of `predict`.
 fn as_predict(options: &BenchOptions, output: &Path) -> PredictOptions {
     PredictOptions {
-        // Results of DICOM hold the time.
+        // DICOM results contain the time.
         format: vec![OutputFormat::Nifti],
         overwrite: true,
         nifti_form: options.nifti_form,
@@ -71,7 +71,7 @@ fn as_predict(options: &BenchOptions, output: &Path) -> PredictOptions {
     }
 }
 
-/// A measurement on its way.
+/// A running measurement.
 struct Measurement<'a> {
     options: &'a PredictOptions,
     bundle: &'a Bundle,
@@ -87,7 +87,7 @@ impl Measurement<'_> {
             Device::Auto => Some(0),
             Device::Cuda(index) => Some(index),
         };
-        // Asking the driver is no part of a start.
+        // Querying the driver is not part of the start.
         let asking = Instant::now();
         let used_before = gpu.and_then(gpu_memory_in_use);
         let asking = asking.elapsed();
@@ -148,7 +148,7 @@ impl Measurement<'_> {
         self.document(rounds, cold, found, batch, memory)
     }
 
-    /// The cases, with headers read and every one usable.
+    /// The cases, with headers read and all of them usable.
     fn jobs(&self) -> Result<Vec<PlannedCase>, Error> {
         let mut jobs = prepare::jobs(self.options, &self.plan)?.jobs;
         match jobs.iter().position(|job| job.checked.is_err()) {
@@ -163,7 +163,7 @@ impl Measurement<'_> {
         }
     }
 
-    /// Segments cases as `predict` does; gives their records and the time of all.
+    /// Segments cases as `predict` does; returns their records and the total time.
     fn segment(
         &mut self,
         jobs: Vec<PlannedCase>,

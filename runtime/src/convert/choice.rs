@@ -1,10 +1,10 @@
-//! Which structures make which label.
+//! Labels of structures by name patterns.
 
 use std::str::FromStr;
 
 use vesal_bundle::pattern;
 
-/// A pattern of names and the label that structures of such names make.
+/// A name pattern, and the label of structures with such names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StructureChoice {
     pub pattern: String,
@@ -29,7 +29,7 @@ impl FromStr for StructureChoice {
 }
 
 impl StructureChoice {
-    /// Whether a name is of the pattern: `*` is any run of characters, also none; ASCII case does not count.
+    /// Whether a name fits the pattern: `*` is any run of characters, also none; ASCII case is ignored.
     pub fn matches(&self, name: &str) -> bool {
         pattern::fits(&self.pattern, name)
     }

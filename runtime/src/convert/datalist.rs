@@ -11,17 +11,17 @@ use super::options::ConvertOptions;
 use crate::error::Error;
 use crate::outputs;
 
-/// A datalist that is going to be written.
+/// A datalist to be written.
 #[derive(Debug)]
 pub struct DatalistFile<'a> {
     path: &'a Path,
-    /// From its folder to that of the images.
+    /// Relative path from its folder to that of the images.
     below: PathBuf,
     overwrite: bool,
 }
 
 impl<'a> DatalistFile<'a> {
-    /// Prepares the datalist, if one is asked for; the output folder exists.
+    /// Prepares the datalist, if one is requested; the output folder exists.
     ///
     /// **Errors**: its folder does not exist or does not hold the output folder.
     pub fn new(options: &'a ConvertOptions) -> Result<Option<Self>, Error> {
@@ -47,7 +47,7 @@ impl<'a> DatalistFile<'a> {
         }))
     }
 
-    /// Writes what was converted: labeled images for training, others as test cases.
+    /// Writes the datalist: labeled images for training, others as test cases.
     ///
     /// **Errors**: the file cannot be written.
     pub fn write(&self, series: &[Series]) -> Result<(), Error> {
@@ -60,7 +60,7 @@ impl<'a> DatalistFile<'a> {
             let case = Case {
                 images: vec![self.relative(&image.path)],
                 label: label.map(|label| self.relative(&label.path)),
-                // Series of one study are then never on both sides of a fold.
+                // The study as patient keeps its series on one side of a fold.
                 patient: Some(series.study.clone()),
                 ..Case::default()
             };
@@ -77,7 +77,7 @@ impl<'a> DatalistFile<'a> {
         )?)
     }
 
-    /// The path of an output, from the folder of the datalist on.
+    /// The path of an output relative to the folder of the datalist.
     fn relative(&self, output: &Path) -> String {
         let name = output.file_name().map(Path::new).into_iter();
         let parts = self.below.iter().map(Path::new).chain(name);

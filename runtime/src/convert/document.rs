@@ -1,4 +1,4 @@
-//! What `vesal convert` tells.
+//! Results of `vesal convert`, as JSON and as text.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::record::told_apart_by;
 pub struct Document {
     /// Every stack of slices.
     pub series: Vec<Series>,
-    /// Files that are no slices, by reason.
+    /// Files that are not slices, by reason.
     pub skipped: BTreeMap<String, usize>,
 }
 
@@ -35,10 +35,10 @@ impl Document {
     }
 }
 
-/// What became of one stack of slices.
+/// Result of one stack of slices.
 #[derive(Debug, Serialize)]
 pub struct Series {
-    /// What its files are called.
+    /// Base name of its files.
     pub name: String,
     series: String,
     pub study: String,
@@ -51,7 +51,7 @@ pub struct Series {
     pub image: Option<ConvertedImage>,
     /// Its labels, if they were written.
     pub label: Option<LabelFile>,
-    /// Why the image or its labels were not.
+    /// Why the image or its labels were not written.
     pub error: Option<String>,
 }
 
@@ -102,13 +102,13 @@ impl Series {
         self.findings.push(finding.to_owned());
     }
 
-    /// What is noteworthy about image and labels.
+    /// Warnings about image and labels.
     pub fn warnings(&self) -> impl Iterator<Item = &String> {
         let labels = self.label.iter().flat_map(|label| &label.warnings);
         self.findings.iter().chain(labels)
     }
 
-    /// What was written, for people.
+    /// The written files as text.
     pub fn text(&self) -> Text {
         let mut text = Text::new();
         if let Some(image) = &self.image {

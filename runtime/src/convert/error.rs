@@ -1,4 +1,4 @@
-//! Why something is not converted.
+//! Why DICOM files are not converted.
 
 use std::path::PathBuf;
 
@@ -7,23 +7,23 @@ use vesal_io::dicom::StructureError;
 
 use super::choice::StructureChoice;
 
-/// Why something is not converted.
+/// Why DICOM files are not converted.
 #[derive(Debug, thiserror::Error)]
 pub enum ConvertError {
-    /// The inputs hold no slices.
+    /// The inputs contain no slices.
     #[error("none of the files is a slice of CT, MR, PET or 3D X-ray that can be read")]
     NoSeries,
     /// A series of which no file can be used.
     #[error("none of its {files} files can be used, the first of them is `{}`", first.display())]
     Unread { files: usize, first: PathBuf },
-    /// The outputs are not below the datalist.
+    /// The output folder is not below that of the datalist.
     #[error(
         "the folder of the datalist `{}` does not hold the output folder `{}`",
         datalist.display(),
         output.display()
     )]
     DatalistFolder { datalist: PathBuf, output: PathBuf },
-    /// A structure set of another patient than the images that it says it was drawn on.
+    /// A structure set of another patient than its images.
     #[error(
         "structure set `{}` names another patient than series {series}, on which it says it was drawn",
         set.display()
@@ -39,10 +39,10 @@ pub enum ConvertError {
         /// Stacks in its frame of reference.
         stacks: usize,
     },
-    /// Labels for a volume whose slices are not those that were drawn on.
+    /// Labels for a resampled volume, whose slices differ from those that were drawn on.
     #[error("contours lie in the scanner's slices, and the volume is interpolated between these")]
     Resampled,
-    /// No structure has a name that was asked for.
+    /// No structure has a requested name.
     #[error(
         "no structure matches {}; there are {}",
         quoted(patterns),
@@ -52,25 +52,25 @@ pub enum ConvertError {
         patterns: Vec<String>,
         names: Vec<String>,
     },
-    /// A structure that was drawn elsewhere.
+    /// A structure in another frame of reference.
     #[error(
         "structure {number} of `{}` lies in another frame of reference than the series",
         set.display()
     )]
     Elsewhere { set: PathBuf, number: i64 },
-    /// A structure that makes no mask.
+    /// A structure whose contours are not a mask.
     #[error("structure {number} of `{}`: {reason}", set.display())]
     Structure {
         set: PathBuf,
         number: i64,
         reason: StructureError,
     },
-    /// The end of a run in which not all went well.
+    /// A run in which not everything was converted.
     #[error("not all was converted: {}", what.join(", "))]
     Incomplete { what: Vec<String> },
 }
 
-/// Texts as a message shows them.
+/// Formats texts for a message.
 fn quoted(texts: &[String]) -> String {
     let quoted = texts.iter().map(|text| format!("`{}`", shown(text)));
     match texts {
@@ -93,7 +93,7 @@ impl ConvertError {
         }
     }
 
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NoSeries | Self::Unread { .. } => {

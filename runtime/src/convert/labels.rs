@@ -11,22 +11,22 @@ use super::choice::StructureChoice;
 use super::error::ConvertError;
 use crate::error::Error;
 
-/// Marks voxels that labels compete for, while they are painted: above all values.
+/// Marks voxels of several labels during painting; larger than all label values.
 const CONTESTED: u16 = 1 << 15;
 
 /// The structure sets among the inputs.
 #[derive(Debug, Default)]
 pub struct Sets {
-    /// Those that were drawn on each stack.
+    /// Sets that were drawn on each stack.
     pub of_stacks: Vec<Vec<PathBuf>>,
-    /// Those that were drawn on none of the stacks.
+    /// Sets that were drawn on none of the stacks.
     pub unassigned: Vec<PathBuf>,
-    /// Those that cannot be used.
+    /// Sets that cannot be used.
     pub errors: Vec<(PathBuf, Error)>,
 }
 
 impl Sets {
-    /// Reads what the structure sets of a scan were drawn on.
+    /// Finds the stacks that the structure sets of a scan were drawn on.
     pub fn read(scan: &DicomScan) -> Self {
         let mut sets = Self {
             of_stacks: vec![Vec::new(); scan.stacks.len()],
@@ -68,7 +68,7 @@ fn stacks_of(set: &Path, stacks: &[Stack]) -> Result<Vec<usize>, Error> {
     Ok(found)
 }
 
-/// A label map, and what is to be said about it.
+/// A label map, with warnings.
 #[derive(Debug)]
 pub struct Painted {
     /// The labels on the grid of the image.
@@ -79,7 +79,7 @@ pub struct Painted {
     pub warnings: Vec<String>,
 }
 
-/// A label that structures make.
+/// A label painted from structures.
 #[derive(Debug, Serialize)]
 pub struct ConvertedLabel {
     value: u16,
@@ -90,7 +90,7 @@ pub struct ConvertedLabel {
 }
 
 impl ConvertedLabel {
-    /// What it is for people.
+    /// The label as text.
     pub fn text(&self) -> String {
         format!("{} ({:.2} ml)", self.value, self.ml)
     }
@@ -98,15 +98,15 @@ impl ConvertedLabel {
 
 /// A structure that was chosen.
 struct Chosen<'a> {
-    /// Which pattern decides: the last one that matches.
+    /// Index of the deciding pattern: the last one that matches.
     choice: usize,
     set: &'a Path,
     region: Region,
 }
 
-/// Paints the structures of these sets that were asked for on the grid of a stack.
+/// Paints the requested structures of these sets on the grid of a stack.
 ///
-/// **Errors**: a set cannot be read, none of its structures was asked for, or one does not lie in the slices.
+/// **Errors**: a set cannot be read, none of its structures was requested, or one does not lie in the slices.
 pub fn paint(
     sets: &[PathBuf],
     choices: &[StructureChoice],
@@ -212,7 +212,7 @@ pub fn paint(
     })
 }
 
-/// Reads the structures that were asked for, in the order of the patterns.
+/// Reads the requested structures, in the order of the patterns.
 fn choose<'a>(
     sets: &'a [PathBuf],
     choices: &[StructureChoice],

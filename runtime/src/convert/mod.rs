@@ -29,11 +29,11 @@ use crate::outputs;
 pub use self::choice::StructureChoice;
 pub use self::options::ConvertOptions;
 
-/// What became of DICOM files: what `--json` prints, and why some of it was not converted.
+/// Results of a conversion, with the errors.
 #[derive(Debug)]
 pub struct Conversion {
     pub document: Document,
-    /// Series and structure sets of which something was not converted; their errors were told to the observer.
+    /// Series and structure sets that were not fully converted; their errors were passed to the observer.
     pub failed: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ impl Conversion {
     }
 }
 
-/// Converts every stack that makes a volume, and tells what became of all files.
+/// Converts every stack that is a volume, and reports on all files.
 ///
 /// **Errors**: nothing can be converted, outputs exist or cannot be written, or the observer stops it. A series that
 /// fails is part of the result.
@@ -122,7 +122,7 @@ fn series_name(series: &Series) -> String {
     format!("series `{}`", series.name)
 }
 
-/// Tells of the files that are no slices, and counts them by reason.
+/// Reports the files that are not slices, and counts them by reason.
 fn tell_skipped(
     scan: &DicomScan,
     labeled: bool,
@@ -144,7 +144,7 @@ fn tell_skipped(
     counts
 }
 
-/// Writes the files of a stack; what went wrong is told in both.
+/// Writes the files of a stack; errors are in both results.
 fn converted(
     job: StackConversion,
     options: &ConvertOptions,

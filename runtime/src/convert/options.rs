@@ -8,7 +8,7 @@ use super::choice::StructureChoice;
 use crate::memory::parse_size;
 use crate::options::GeometryPolicy;
 
-/// Which DICOM files become images and label maps.
+/// Options of a conversion.
 #[derive(Debug, Clone, Args)]
 pub struct ConvertOptions {
     /// DICOM files, folders with all that is below them, or a DICOMDIR

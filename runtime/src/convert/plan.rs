@@ -1,4 +1,4 @@
-//! What is settled before any work: which series there are, what they make, and where that goes.
+//! Decisions before any work: series, their volumes, and output files.
 
 use std::path::{Path, PathBuf};
 
@@ -10,16 +10,16 @@ use crate::error::Error;
 use crate::memory;
 use crate::outputs::Claims;
 
-/// One stack of slices on its way to files.
+/// One stack of slices to be converted.
 #[derive(Debug)]
 pub struct StackConversion<'a> {
-    /// What it is called: the UID of its series, numbered from the second stack of a series on.
+    /// Its name: the UID of its series, numbered from the second stack of a series on.
     pub name: String,
     pub stack: &'a Stack,
-    /// What volume they make, or why they make none.
+    /// Their assessment, or why there is none.
     pub assessed: Result<Assessment, Error>,
     pub image: PathBuf,
-    /// Where its labels go, if there are structure sets for it.
+    /// File of its labels, if there are structure sets for it.
     pub label: PathBuf,
     /// The structure sets that were drawn on it.
     pub sets: Vec<PathBuf>,
@@ -50,7 +50,7 @@ pub fn jobs<'a>(
 fn assess(stack: &Stack, options: &ConvertOptions) -> Result<Assessment, Error> {
     let assessment = stack.assess(Policy::from(options.geometry))?;
     assessment.grid()?;
-    // A label map and what else labels need take less than the image did.
+    // A label map and its working memory take less than the image did.
     memory::check(
         assessment.peak_bytes(current_num_threads()),
         options.max_ram,
@@ -58,9 +58,9 @@ fn assess(stack: &Stack, options: &ConvertOptions) -> Result<Assessment, Error> 
     Ok(assessment)
 }
 
-/// Checks that files harm nothing.
+/// Checks the output files against inputs and existing files.
 ///
-/// **Errors**: two results want one file, an input would be written over, or a file exists that may not be replaced.
+/// **Errors**: two results have one file, an input would be overwritten, or a file exists that must not be replaced.
 pub fn claim(jobs: &[StackConversion], options: &ConvertOptions) -> Result<(), Error> {
     let mut claims = Claims::default();
     let mut inputs: Vec<&Path> = Vec::new();

@@ -1,4 +1,4 @@
-//! What an evaluation found, for programs and for people.
+//! Results of an evaluation, as JSON and as text.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,12 +8,12 @@ use vesal_cli::Text;
 use vesal_files::VersionedDocument;
 use vesal_volume::measure::LabelMeasures;
 
-/// How well predictions match the truth.
+/// Evaluation of predictions.
 #[derive(Debug, Serialize)]
 pub struct Evaluation {
     /// Tolerance of the surface Dice in mm.
     pub tolerance_mm: f64,
-    /// Mean over labels of the mean Dice over the cases that have the label; null where no case has any.
+    /// Mean over labels of the mean Dice over the cases that have the label; null where no case has a label.
     pub mean_dice: Option<f64>,
     /// Means by label, over the cases that have it.
     pub labels: BTreeMap<String, LabelMeans>,
@@ -28,7 +28,7 @@ pub struct Evaluation {
 pub struct LabelMeans {
     pub dice: Option<f64>,
     pub surface_dice: Option<f64>,
-    /// Over the cases in which the prediction has it as well.
+    /// Over the cases in which the prediction has the label as well.
     pub hausdorff95_mm: Option<f64>,
     /// Cases that have it.
     pub cases: usize,
@@ -139,7 +139,7 @@ impl Evaluation {
         text
     }
 
-    /// What is missing or failed, a line each.
+    /// Missing predictions and failures, one line each.
     pub fn complaints(&self) -> Vec<String> {
         let missing = self
             .missing

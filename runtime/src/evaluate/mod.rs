@@ -1,4 +1,4 @@
-//! `vesal evaluate`: how well predictions match the truth.
+//! `vesal evaluate`: compares predictions with the truth.
 
 pub mod document;
 pub mod options;
@@ -25,16 +25,16 @@ enum CompareError {
     /// A file is unusable.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// Other shapes, or a spacing that is no length.
+    /// Different shapes, or an invalid spacing.
     #[error(transparent)]
     Measure(#[from] MeasureError),
     /// A truth with labels that the bundle does not have.
     #[error(transparent)]
     Label(#[from] UnknownLabel),
-    /// Not one mask per region.
+    /// The number of masks differs from that of regions.
     #[error("prediction has {found} masks, expected {expected}, one for each region of the bundle")]
     Masks { found: usize, expected: usize },
-    /// Corners of the grids lie too far apart.
+    /// The grids differ.
     #[error(
         "prediction and truth lie up to {found_mm:.2} mm apart, expected at most {limit_mm:.2} mm"
     )]
@@ -88,7 +88,7 @@ pub fn evaluate(options: &EvaluateOptions) -> Result<Evaluation, Error> {
     ))
 }
 
-/// The plan of a bundle: it names labels, and says what they are made up of.
+/// The plan of a bundle, which names the labels and their values.
 fn plan_of(path: &Path) -> Result<DeployPlan, Error> {
     let bundle = Bundle::open(path).map_err(|error| Error::bundle(path, error))?;
     Ok(bundle.plan().clone())
@@ -110,7 +110,7 @@ fn compare(
         _ => open(prediction)?.label_map(&ReadLimits::default())?,
     };
     let spacing = truth.affine.spacing();
-    // Other shapes are refused when they are measured.
+    // Different shapes are refused by the measures.
     if let Err(GridDifference::Place { found_mm, limit_mm }) =
         prediction.geometry().check_same_grid(&truth.geometry())
     {
@@ -151,7 +151,7 @@ fn compare(
         .collect())
 }
 
-/// Every value of either map but 0, named by itself.
+/// Every value of either map except 0, named by its number.
 fn named_by_value(truth: &LabelMap, prediction: &LabelMap) -> Vec<(String, u16)> {
     let mut values: Vec<u16> = Vec::new();
     for &value in truth.data.iter().chain(&prediction.data) {

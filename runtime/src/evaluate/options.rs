@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::options::{DatalistPart, NiftiForm, SUFFIX, parse_suffix};
 
-/// Which label maps are compared.
+/// Options of an evaluation.
 #[derive(Debug, Clone, Args)]
 pub struct EvaluateOptions {
     /// True label maps: a folder of them, or a datalist (JSON) whose cases have labels

@@ -1,4 +1,4 @@
-//! Which prediction belongs to which truth.
+//! Pairs of predictions and truths.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ pub(super) struct Pair {
     pub prediction: Option<PathBuf>,
 }
 
-/// Why there is nothing to compare.
+/// Why nothing can be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum PairError {
     /// The folder of the truth cannot be used.
@@ -31,7 +31,7 @@ pub enum PairError {
     #[error("`{}` has no case with a `label` under `{list}`", path.display())]
     NoLabels {
         path: PathBuf,
-        /// The list that was looked into.
+        /// The searched list.
         list: &'static str,
     },
     /// The folder of predictions is absent.
@@ -40,7 +40,7 @@ pub enum PairError {
 }
 
 impl PairError {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Find(error) => error.hint(),

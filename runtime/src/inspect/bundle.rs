@@ -20,7 +20,7 @@ use vesal_volume::window::{Blend, Padding, WindowPlan};
 
 use crate::error::Error;
 
-/// What is known of a bundle.
+/// Facts about a bundle.
 #[derive(Debug, Serialize)]
 pub struct BundleFacts {
     path: String,
@@ -43,7 +43,7 @@ pub struct BundleFacts {
     provenance: Provenance,
 }
 
-/// What the deploy plans of a bundle may differ in.
+/// The parts in which deploy plans of a bundle may differ.
 #[derive(Debug, Serialize)]
 struct PlanFacts {
     preprocessing: Vec<Step>,
@@ -65,7 +65,7 @@ impl From<&DeployPlan> for PlanFacts {
 impl BundleFacts {
     /// Opens the bundle and checks all of it, its networks included.
     ///
-    /// **Errors**: it is damaged, none, or has networks that would not be run.
+    /// **Errors**: it is damaged, not a bundle, or has networks that would not be run.
     pub(super) fn of(path: &Path) -> Result<Self, Error> {
         let bundle = Bundle::open_for_use(path).map_err(|error| Error::bundle(path, error))?;
         check_networks(&bundle).map_err(|error| {
@@ -262,7 +262,7 @@ fn channel_text(channel: &Channel) -> String {
     format!("{} ({modality}){series}", channel.name)
 }
 
-/// A label, and below it what it is in codes.
+/// A label, and below it its codes.
 fn label_text(label: String, Label { code, .. }: &Label) -> Vec<String> {
     let mut lines = vec![label];
     if let Some(LabelCode {

@@ -1,4 +1,4 @@
-//! `vesal inspect`: what an image, DICOM files or a bundle hold.
+//! `vesal inspect`: facts about an image, DICOM files or a bundle.
 
 mod bundle;
 pub mod options;
@@ -21,7 +21,7 @@ pub use self::options::InspectOptions;
 pub use self::series::DicomFacts;
 pub use self::volume::VolumeFacts;
 
-/// What is known of all paths.
+/// Facts about all paths.
 #[derive(Debug, Serialize)]
 pub struct Inspection {
     pub items: Vec<InspectedPath>,
@@ -32,7 +32,7 @@ impl VersionedDocument for Inspection {
     const VERSION: u32 = 1;
 }
 
-/// What one path leads to.
+/// Facts about one path.
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum InspectedPath {
@@ -84,7 +84,7 @@ impl Inspection {
     }
 }
 
-/// Looks at every path.
+/// Inspects every path.
 ///
 /// **Errors**: of the first path that is unusable.
 pub fn inspect(options: &InspectOptions) -> Result<Inspection, Error> {

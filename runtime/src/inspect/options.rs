@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::options::NiftiForm;
 
-/// What is looked at.
+/// Options of an inspection.
 #[derive(Debug, Clone, Args)]
 pub struct InspectOptions {
     /// Image files, DICOM files, folders or a DICOMDIR, or bundles

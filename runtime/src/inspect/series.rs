@@ -13,7 +13,7 @@ use vesal_volume::orientation::Orientation;
 use crate::error::Error;
 use crate::record::told_apart_by;
 
-/// What is known of DICOM files.
+/// Facts about DICOM files.
 #[derive(Debug, Serialize)]
 pub struct DicomFacts {
     path: String,
@@ -34,7 +34,7 @@ struct StackFacts {
     grade: String,
     /// Why the stack is refused.
     refusal: Option<String>,
-    /// Why it would be resampled, and what else is noteworthy.
+    /// Why it would be resampled, and other findings.
     findings: Vec<String>,
     grid: Option<GridFacts>,
 }
@@ -54,7 +54,7 @@ struct SkippedFacts {
 }
 
 impl DicomFacts {
-    /// Scans a folder, a file or what a DICOMDIR names, and grades the stacks as far as resampling could bring them.
+    /// Scans a folder, a file or the files of a DICOMDIR, and grades the stacks with resampling allowed.
     ///
     /// **Errors**: the path cannot be read.
     pub(super) fn of(path: &Path, scan: &DicomScan) -> Result<Self, Error> {
@@ -119,7 +119,7 @@ pub(super) fn scan(path: &Path) -> Result<DicomScan, Error> {
 
 impl StackFacts {
     fn of(stack: &Stack) -> Result<Self, Error> {
-        // A copy of a slice that cannot be decoded refuses the stack, and hides no other.
+        // A copy of a slice that cannot be decoded refuses its stack, but no other.
         let assessed = stack.assess(Policy::Resample);
         let refusal = match &assessed {
             Ok(assessment) => assessment.refusal().map(ToString::to_string),
@@ -150,7 +150,7 @@ impl StackFacts {
         })
     }
 
-    /// How the stack is called in remarks.
+    /// Name of the stack in remarks.
     fn name(&self) -> String {
         let number = self
             .series_number

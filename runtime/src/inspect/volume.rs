@@ -1,4 +1,4 @@
-//! The facts of an image file; none of its free text, which may name a patient.
+//! The facts of an image file; without free text, which may name a patient.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use vesal_volume::orientation::Orientation;
 
 use crate::error::Error;
 
-/// What is known of a volume.
+/// Facts about a volume.
 #[derive(Debug, Serialize)]
 pub struct VolumeFacts {
     path: String,
@@ -24,7 +24,7 @@ pub struct VolumeFacts {
     orientation: String,
     affine: Affine,
     affine_from: &'static str,
-    /// How far the qform puts voxels from where the sform does, where that is more than half a voxel.
+    /// Distance in mm between voxel positions by qform and by sform, where it exceeds half a voxel.
     #[serde(skip_serializing_if = "Option::is_none")]
     forms_apart_mm: Option<f64>,
     space: &'static str,
@@ -38,7 +38,7 @@ struct ScalingFacts {
     intercept: f64,
 }
 
-/// Extremes of the finite values; null where there are none.
+/// Range of the finite values; null where there are none.
 #[derive(Debug, Serialize)]
 struct IntensityFacts {
     min: Option<f32>,
@@ -47,8 +47,8 @@ struct IntensityFacts {
 }
 
 impl VolumeFacts {
-    /// Reads the header, and through the voxels a few megabytes at a time; where sform and qform contradict each other,
-    /// `believe` says which counts.
+    /// Reads the header and scans the voxels, a few megabytes at a time; where sform and qform contradict each other,
+    /// `believe` chooses one.
     ///
     /// **Errors**: the file is unusable.
     pub(super) fn of(path: &Path, believe: Option<Believe>) -> Result<Self, Error> {

@@ -4,38 +4,38 @@ use std::fmt;
 
 use vesal_cli::Exit;
 
-/// What a process takes before its first case differs by less from run to run.
+/// Margin in bytes: the memory of a process before its first case varies by less.
 const SLACK_BYTES: u64 = 16 << 20;
 
-/// Why a case is not begun.
+/// Why a case is not started.
 #[derive(Debug, thiserror::Error)]
 pub enum MemoryError {
-    /// It takes more than there may be.
+    /// It needs more memory than the limit.
     #[error("it takes {} of memory, expected at most {} ({source_of_limit})", Size(*needed), Size(*limit))]
     Budget {
-        /// Bytes that it takes.
+        /// Bytes that it needs.
         needed: u64,
-        /// Bytes that it may take.
+        /// Limit in bytes.
         limit: u64,
         /// Whether the user or the machine sets the limit.
         source_of_limit: Limit,
     },
-    /// It takes more of a GPU than it may.
+    /// It needs more GPU memory than the limit.
     #[error("it takes {} of the GPU's memory, expected at most {} (`--max-vram`)", Size(*needed), Size(*limit))]
     DeviceBudget {
-        /// Bytes that it takes.
+        /// Bytes that it needs.
         needed: u64,
-        /// Bytes that it may take.
+        /// Limit in bytes.
         limit: u64,
     },
 }
 
-/// Where a limit of memory comes from.
+/// Source of a memory limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// By `--max-ram`.
     Set,
-    /// The machine: more is not free.
+    /// By the free memory of the machine.
     Free,
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for Limit {
     }
 }
 
-/// A number of bytes as people read it.
+/// A number of bytes for messages.
 struct Size(u64);
 
 impl fmt::Display for Size {
@@ -63,7 +63,7 @@ impl fmt::Display for Size {
 }
 
 impl MemoryError {
-    /// More bytes are needed than the smaller limit allows.
+    /// The error where more bytes are needed than the smaller limit allows.
     pub(super) fn budget(needed: u64, (limit, source_of_limit): (u64, Limit)) -> Self {
         Self::Budget {
             needed,
@@ -72,7 +72,7 @@ impl MemoryError {
         }
     }
 
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> String {
         match self {
             Self::Budget { needed, .. } => format!(
@@ -88,7 +88,7 @@ impl MemoryError {
 
     pub fn exit(&self) -> Exit {
         match self {
-            // Later there may be more.
+            // More may be free later.
             Self::Budget {
                 source_of_limit: Limit::Free,
                 ..

@@ -1,4 +1,4 @@
-//! Memory that a run may take, and whether it suffices.
+//! Memory limits of a run, and the check against them.
 
 pub(crate) mod error;
 pub(crate) mod plan;

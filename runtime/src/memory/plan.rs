@@ -1,4 +1,4 @@
-//! Settles from headers, before any work, whether a run fits into memory.
+//! Determines from headers, before any work, whether a run fits into memory.
 
 use serde::Serialize;
 use vesal_cases::CheckedCase;
@@ -9,32 +9,32 @@ use super::error::{Limit, MemoryError};
 use crate::error::Error;
 use crate::peak_memory;
 
-/// What one thread and another hold for a moment: blocks of files on their way, buffers of the allocator.
+/// Temporary memory of threads: blocks of files, buffers of the allocator.
 const MARGIN_BYTES: u64 = 64 << 20;
 
 /// Memory of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct MemoryRecord {
-    /// Most bytes that were allowed, if anything limited them.
+    /// Limit in bytes, if there was one.
     pub limit_bytes: Option<u64>,
-    /// Most bytes that the cases that are run take by their headers.
+    /// Peak in bytes of the cases by their headers.
     pub planned_bytes: u64,
-    /// Whether the next case was read and the last one written while one was segmented.
+    /// Whether cases overlapped: the next one was read and the last one written while one was segmented.
     pub overlapped: bool,
 }
 
-/// What a run may take and what it has taken before its first case.
+/// Limits of a run, and its memory before the first case.
 #[derive(Debug, Clone, Copy)]
 pub struct MemoryPlan {
     limit: Option<(u64, Limit)>,
     /// The process and its networks.
     base: u64,
-    /// Most bytes of the GPU, and what the networks take of it.
+    /// Limit of GPU memory in bytes, and the part of the networks.
     device: Option<(u64, u64)>,
 }
 
 impl MemoryPlan {
-    /// Looks at a process whose networks are loaded.
+    /// Measures a process whose networks are loaded.
     pub fn new(ensemble: &Ensemble, max_ram: Option<u64>, max_vram: Option<u64>) -> Self {
         let resident = peak_memory::current_bytes().unwrap_or(0);
         let limit = limit(max_ram, resident);
@@ -48,7 +48,7 @@ impl MemoryPlan {
         }
     }
 
-    /// Refuses cases that take too much even alone, and decides whether cases may overlap.
+    /// Refuses cases that need too much memory even alone, and decides whether cases may overlap.
     pub fn settle(
         &self,
         ensemble: &Ensemble,
@@ -65,7 +65,7 @@ impl MemoryPlan {
             }
         }
         let alone = fitting.iter().map(alone).max().unwrap_or(0);
-        // The case behind is finished and written, the one ahead is prepared, and the one after it read.
+        // The previous case is finished and written, the next one is preprocessed, and the one after it read.
         let together = |at: usize| {
             let behind = at.checked_sub(1).map_or(0, |last| fitting[last].finish);
             let ahead = fitting.get(at + 1).map_or(0, |next| next.prepare);
@@ -112,9 +112,9 @@ impl MemoryPlan {
     }
 }
 
-/// Refuses work without networks that takes so many bytes in addition to what the process holds.
+/// Refuses work without networks that takes this many bytes in addition to what the process holds.
 ///
-/// **Errors**: it is more than there may be.
+/// **Errors**: it exceeds the limit.
 pub fn check(bytes: u64, max_ram: Option<u64>) -> Result<(), MemoryError> {
     let resident = peak_memory::current_bytes().unwrap_or(0);
     let needed = resident.saturating_add(MARGIN_BYTES).saturating_add(bytes);
@@ -124,20 +124,20 @@ pub fn check(bytes: u64, max_ram: Option<u64>) -> Result<(), MemoryError> {
     }
 }
 
-/// The most that a process may hold that holds so much already.
+/// The limit of a process that already holds `held` bytes.
 fn limit(max_ram: Option<u64>, resident: u64) -> Option<(u64, Limit)> {
     let free = HostMemory::read().map(|memory| memory.available.saturating_add(resident));
     smaller(max_ram, free)
 }
 
-/// The smaller of what is allowed and what there is: to be allowed more does not make it free.
+/// The smaller of the user's limit and the free memory.
 fn smaller(set: Option<u64>, free: Option<u64>) -> Option<(u64, Limit)> {
     let set = set.map(|bytes| (bytes, Limit::Set));
     let free = free.map(|bytes| (bytes, Limit::Free));
     set.into_iter().chain(free).min_by_key(|(bytes, _)| *bytes)
 }
 
-/// What a case takes that nothing overlaps.
+/// Memory of a case without overlap.
 fn alone(memory: &StageMemory) -> u64 {
     memory.prepare.max(memory.segment)
 }

@@ -1,4 +1,4 @@
-//! Sizes as users write them.
+//! Sizes on the command line.
 
 /// Reads a size: a number with `K`, `M`, `G` or `T` (powers of 1024), or bytes.
 pub fn parse_size(text: &str) -> Result<u64, &'static str> {

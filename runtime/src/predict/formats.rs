@@ -1,4 +1,4 @@
-//! Which formats of results go together.
+//! Combinations of result formats.
 
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::Activation;
@@ -9,19 +9,19 @@ use crate::options::OutputFormat;
 /// Why a format cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
-    /// A report without what it reports on.
+    /// A report without a segmentation.
     #[error("a `report` refers to the segments of a `seg` or `labelmap`, and neither is written")]
     NoSegments,
-    /// A format of DICOM for a scan that is an image file.
+    /// A DICOM format for a scan from an image file.
     #[error("a `{}` refers to the DICOM series that it is found in, and the scan is an image file", format.name())]
     NoSource { format: OutputFormat },
-    /// Values of a label map cannot overlap.
+    /// Regions that may overlap cannot be written as a label map.
     #[error("the bundle finds regions that may overlap, which a `labelmap` cannot hold")]
     Overlapping,
 }
 
 impl FormatError {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NoSegments => "name both, as in `--format seg,report`",
@@ -38,7 +38,7 @@ impl FormatError {
     }
 }
 
-/// Checks that these formats can be written of the results of a plan.
+/// Checks that these formats can express the results of a plan.
 ///
 /// **Errors**: a report without a segmentation, a label map of regions that may overlap.
 pub(super) fn check(formats: &[OutputFormat], plan: &DeployPlan) -> Result<(), FormatError> {

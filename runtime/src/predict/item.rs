@@ -10,7 +10,7 @@ use crate::outputs::Outputs;
 use crate::record::SeriesRecord;
 use vesal_cases::Origin;
 
-/// A case in the pipeline, with the result of the last stage or why a stage failed.
+/// A case in the pipeline, with the result of the last stage or the error of one.
 pub(super) struct PipelineItem<T> {
     pub name: String,
     pub input: Vec<String>,
@@ -19,7 +19,7 @@ pub(super) struct PipelineItem<T> {
     pub result: Result<T, Error>,
 }
 
-/// What results need to know of a case since it was read.
+/// Facts about a case from its reading, for the results.
 pub(super) struct CaseContext {
     pub origin: Origin,
     pub warnings: Vec<String>,
@@ -51,7 +51,7 @@ impl<T> PipelineItem<T> {
     }
 }
 
-/// An error that says what was tried: to run this bundle on this case.
+/// An error with the attempt to run this bundle on this case.
 pub(crate) fn attempted(error: Error, bundle: &Bundle, case: &str) -> Error {
     let bundle = &bundle.manifest().name;
     error.attempting(format!("cannot run `{bundle}` on case `{case}`"))

@@ -1,4 +1,4 @@
-//! The key under which UIDs of results are made.
+//! The key from which UIDs of results are derived.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,10 +6,10 @@ use std::path::Path;
 
 use vesal_io::dicom::write::{KEY_BYTES_MIN, UidKey};
 
-/// Most bytes of a key: whoever names a scan in its place is told so.
+/// Most bytes of a key, so that a scan named by mistake is refused.
 const KEY_BYTES_MAX: usize = 1 << 16;
 
-/// Why a file is no key.
+/// Why a file is not a key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error(transparent)]
@@ -19,7 +19,7 @@ pub enum KeyError {
 }
 
 impl KeyError {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Read(_) => None,
@@ -30,7 +30,7 @@ impl KeyError {
 
 /// Reads the key in a file.
 ///
-/// **Errors**: the file cannot be read, or has too few bytes for a key or more than any key has.
+/// **Errors**: the file cannot be read, or its length is out of range.
 pub(super) fn read(path: &Path) -> Result<UidKey, KeyError> {
     let mut bytes = Vec::new();
     let file = File::open(path)?;

@@ -25,16 +25,16 @@ use crate::{outputs, peak_memory, profile, threads, trust};
 
 pub use self::options::PredictOptions;
 
-/// What became of a batch.
+/// Result of a batch.
 #[derive(Debug)]
 pub struct BatchPrediction {
-    /// The cases that were begun, and what became of each.
+    /// The started cases and their outcomes.
     pub record: PredictionRecord,
     /// Why cases failed, by their names.
     pub errors: Vec<(String, Error)>,
-    /// Cases that were asked for.
+    /// Requested cases.
     pub total: usize,
-    /// Whether the observer stopped it before all of them were done.
+    /// Whether the observer stopped it before the end.
     pub is_interrupted: bool,
 }
 
@@ -63,10 +63,10 @@ impl BatchPrediction {
 
 /// Segments every case, writes the results, and records what happened.
 ///
-/// Everything that can be known before is settled before: bundle, names of outputs, headers. A case that fails does
-/// not stop the others; its error is part of the result.
+/// Bundle, names of outputs and headers are checked before any work. A case that fails does not stop the others; its
+/// error is part of the result.
 ///
-/// **Errors**: what keeps all cases from being segmented, such as an unusable bundle or outputs that exist.
+/// **Errors**: those that prevent all cases, such as an unusable bundle or existing outputs.
 pub fn predict(
     options: &PredictOptions,
     observer: &dyn Observer,
@@ -114,7 +114,7 @@ pub fn predict(
     .run(jobs, &mut record)?;
     record.total_seconds = seconds(start.elapsed());
     record.peak_memory_bytes = peak_memory::bytes();
-    // What was done before it was stopped is done.
+    // Results from before the stop are kept.
     if let Some(path) = &options.report {
         write_result(path, &record, options.overwrite)?;
     }
@@ -141,7 +141,7 @@ pub(crate) fn new_record(options: &PredictOptions, bundle: &Bundle) -> Predictio
     )
 }
 
-/// Loads the networks for these cases and notes what they run on.
+/// Loads the networks for these cases and records their device.
 ///
 /// **Errors**: they cannot be loaded.
 pub(crate) fn open(
@@ -161,7 +161,7 @@ pub(crate) fn open(
     };
     let mut opened = load(options.limits.batch)?;
     if let (Some(limit), None) = (options.compute.max_vram, options.limits.batch) {
-        // Who chose the batch did not know the cases.
+        // The batch of a profile or default was chosen without knowing the cases.
         while let Some(half) = NonZeroUsize::new(opened.ensemble.batch() / 2)
             && !fit(&opened.ensemble, jobs, limit)
         {
@@ -187,7 +187,7 @@ pub(crate) fn open(
     Ok(ensemble)
 }
 
-/// Whether the networks and every usable case beside them take at most so many bytes of a GPU.
+/// Whether the networks together with any usable case take at most this many bytes of a GPU.
 fn fit(ensemble: &Ensemble, jobs: &[PlannedCase], limit: u64) -> bool {
     let networks = ensemble.device_network_bytes();
     let mut usable = jobs.iter().filter_map(|job| job.checked.as_ref().ok());

@@ -9,7 +9,7 @@ use crate::options::{
     TrustOptions, parse_suffix,
 };
 
-/// What to segment with which bundle, and where results go.
+/// Options of a prediction.
 #[derive(Debug, Clone, Args)]
 pub struct PredictOptions {
     /// Folder of the bundle
@@ -79,7 +79,8 @@ pub struct PredictOptions {
 }
 
 impl PredictOptions {
-    /// Segments scans with a bundle and puts the results into a folder; everything else is as on the command line.
+    /// Segments scans with a bundle and writes the results into a folder; other options have the defaults of the
+    /// command line.
     pub fn new(
         bundle: impl Into<PathBuf>,
         input: impl IntoIterator<Item = impl Into<PathBuf>>,

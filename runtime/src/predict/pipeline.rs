@@ -1,5 +1,5 @@
-//! The cases of a batch: while one is predicted, the next is prepared, the one after it read, and the one before finished
-//! and written.
+//! The cases of a batch: while one is predicted, the next one is preprocessed, the one after it read, and the previous
+//! one finished and written.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -21,18 +21,18 @@ use crate::observe::{Cases, Observer, stops};
 use crate::record::PredictionRecord;
 use vesal_cases::Images;
 
-/// What all cases share.
+/// Context shared by all cases.
 pub(crate) struct BatchContext<'a> {
     pub options: &'a PredictOptions,
     pub bundle: &'a Bundle,
     /// The bundle's plan, with the user's rules.
     pub plan: &'a DeployPlan,
-    /// Under which UIDs of results are made.
+    /// Key of the UIDs of results.
     pub key: Option<UidKey>,
     /// The bundle's networks; none if no case is usable.
     pub ensemble: Option<&'a mut Ensemble>,
     pub observer: &'a dyn Observer,
-    /// Whether the observer is told of results and warnings.
+    /// Whether results and warnings are passed to the observer.
     pub tells_results: bool,
 }
 
@@ -49,8 +49,8 @@ struct ReadyCase {
 }
 
 impl BatchContext<'_> {
-    /// Segments the cases in order as far as memory allows, notes them in the record, and gives the errors by case. Where
-    /// the observer stops it, the record holds the cases that were finished.
+    /// Segments the cases in order as far as memory allows, records them, and returns the errors by case. Where the
+    /// observer stops it, the record holds the cases that were finished.
     ///
     /// **Errors**: none for a plan that was read.
     pub fn run(
@@ -93,15 +93,15 @@ impl BatchContext<'_> {
         };
         let mut errors = Vec::new();
         let published = thread::scope(|scope| {
-            // Without room between them, one case at most is with each.
+            // Without buffers between stages, each stage has at most one case.
             let (images, read_cases) = sync_channel(0);
             let (prepared, cases) = sync_channel(0);
             let (predicted, predictions) = sync_channel(0);
-            // Where memory is short, a case begins when the one before is written.
+            // Where memory is short, a case begins after the previous one was written.
             let (go_on, begin) = sync_channel(total + 1);
             let at_once = if record.memory.overlapped { total } else { 1 };
             for _ in 0..at_once {
-                // There is room for all, and the other end is here.
+                // The channel has room for all cases, and its receiver exists.
                 let _ = go_on.send(());
             }
             scope.spawn(move || read(jobs, &begin, observer, &images));
@@ -119,7 +119,7 @@ impl BatchContext<'_> {
     }
 }
 
-/// Reads one case after the other as it is told to begin, until nobody takes them.
+/// Reads cases one after the other, each at a signal, until the receiver is gone.
 fn read(
     jobs: Vec<PlannedCase>,
     begin: &Receiver<()>,
@@ -163,7 +163,7 @@ fn read(
     }
 }
 
-/// Prepares the cases that are read, until nobody takes them.
+/// Prepares the cases that were read, until the receiver is gone.
 fn prepare(
     cases: Receiver<PipelineItem<LoadedCase>>,
     bundle: &Bundle,

@@ -1,4 +1,4 @@
-//! What is settled before any work: which cases there are, what they will be called, what their headers say.
+//! Decisions before any work: cases, names of outputs, headers.
 
 use std::path::PathBuf;
 
@@ -22,18 +22,18 @@ pub(crate) struct PlannedCase {
     pub name: String,
     /// Names of its files, or UIDs of its series, one per channel.
     pub input: Vec<String>,
-    /// What is known of its series.
+    /// Facts about its series.
     pub series: Vec<SeriesRecord>,
     /// Its headers, or why it cannot be segmented.
     pub checked: Result<CheckedCase, Error>,
     pub outputs: Outputs,
 }
 
-/// What there is to do.
+/// The planned cases.
 #[derive(Debug)]
 pub(crate) struct Jobs {
     pub jobs: Vec<PlannedCase>,
-    /// What was found and is part of no case.
+    /// Files that are part of no case, with reasons.
     pub notes: Vec<String>,
 }
 
@@ -64,8 +64,8 @@ pub(crate) fn plan(options: &PredictOptions, bundle: &Bundle) -> Result<DeployPl
 
 /// Finds the cases and reads their headers.
 ///
-/// **Errors**: a datalist cannot be used; results would be written over each other, over inputs or over what is there. A case that is unusable is
-/// no error but a job without headers.
+/// **Errors**: a datalist cannot be used; results would overwrite each other, inputs or existing files. An unusable
+/// case is not an error but has no headers.
 pub(crate) fn jobs(options: &PredictOptions, plan: &DeployPlan) -> Result<Jobs, Error> {
     let choosing = Choosing {
         series: &options.dicom.series,
@@ -73,7 +73,7 @@ pub(crate) fn jobs(options: &PredictOptions, plan: &DeployPlan) -> Result<Jobs, 
     };
     let mut candidates = Vec::new();
     let mut notes = Vec::new();
-    // What is DICOM belongs together, whichever paths it is given by.
+    // DICOM files are grouped across all given paths.
     for paths in options
         .input
         .chunk_by(|a, b| !is_datalist(a) && !is_datalist(b))
@@ -110,7 +110,7 @@ pub(crate) fn jobs(options: &PredictOptions, plan: &DeployPlan) -> Result<Jobs, 
     })
 }
 
-/// Where the results of a case go; by default they are of the kind of its input.
+/// Output files of a case; by default in the format of its input.
 fn outputs(options: &PredictOptions, candidate: &Candidate) -> Outputs {
     let mut formats = options.format.clone();
     if formats.is_empty() {
@@ -119,7 +119,7 @@ fn outputs(options: &PredictOptions, candidate: &Candidate) -> Outputs {
             Ok(CaseInput::Files(_)) | Err(_) => OutputFormat::Nifti,
         });
     }
-    // In this order they refer to each other.
+    // In this order, later formats refer to earlier ones.
     formats.sort();
     formats.dedup();
     Outputs::new(

@@ -1,4 +1,4 @@
-//! Finishes predicted cases, writes their results, and notes them.
+//! Finishes predicted cases, writes their results, and records them.
 
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
@@ -14,19 +14,19 @@ use crate::record::{
     CaseOutcome, CaseRecord, PredictionRecord, Segmented, StageSeconds, measure, seconds,
 };
 
-/// Finishes cases, writes and tells what was found.
+/// Finishes cases, writes results and reports them.
 pub(super) struct Publisher<'a> {
     pub bundle: &'a Bundle,
     pub plan: &'a DeployPlan,
     pub writer: &'a ResultWriter<'a>,
     pub observer: &'a dyn Observer,
     pub tells_results: bool,
-    /// Whether there is one case only: its error is that of the run.
+    /// Whether there is only one case, whose error is that of the run.
     pub is_alone: bool,
 }
 
 impl Publisher<'_> {
-    /// Finishes one case after the other, writes its results, and notes them.
+    /// Finishes cases one after the other, writes their results, and records them.
     pub fn publish_all(
         &self,
         cases: Receiver<PipelineItem<PredictedCase>>,
@@ -64,7 +64,7 @@ impl Publisher<'_> {
                 series,
                 outcome,
             });
-            // Nobody listens once all cases have begun.
+            // The receiver is gone once all cases have begun.
             let _ = go_on.try_send(());
         }
     }

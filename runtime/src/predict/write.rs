@@ -1,4 +1,4 @@
-//! Writing what was found in a case.
+//! Writing the results of a case.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use crate::options::{GeometryPolicy, OutputFormat};
 use crate::outputs::Outputs;
 use crate::record::{OutputRecord, PROBABILITIES};
 
-/// Probabilities on their way to a file.
+/// Probabilities that are written to a file.
 pub struct Probabilities {
     path: PathBuf,
     options: WriteOptions,
@@ -30,7 +30,7 @@ pub struct Probabilities {
 }
 
 impl Probabilities {
-    /// Starts without any, for this file.
+    /// An empty sink for this file.
     pub fn new(path: &Path, options: WriteOptions) -> Self {
         Self {
             path: path.to_owned(),
@@ -64,7 +64,7 @@ impl ProbabilitySink for Probabilities {
     }
 }
 
-/// Writes what is found in cases.
+/// Writes the results of cases.
 pub struct ResultWriter<'a> {
     plan: &'a DeployPlan,
     settings: ResultSettings,
@@ -72,25 +72,25 @@ pub struct ResultWriter<'a> {
     algorithm: Algorithm,
 }
 
-/// What of a run counts for its results beside bundle, input and voxels.
+/// Settings of a run on which its results depend, besides bundle, input and voxels.
 ///
-/// Device, provider, threads and the like are not among it: where they change a voxel, that counts.
+/// Device, provider, threads and the like are not among them: where they change a voxel, the voxel counts.
 #[derive(Debug, Clone, Copy)]
 pub struct ResultSettings {
     /// Whether results may be replaced.
     pub overwrite: bool,
-    /// Under which UIDs are made.
+    /// Key of the UIDs.
     pub key: Option<UidKey>,
-    /// Numbers that the networks compute with; `None` where none is run.
+    /// Precision of the networks; `None` where none is run.
     pub precision: Option<InferencePrecision>,
-    /// What is done with uneven slices.
+    /// Treatment of uneven slices.
     pub geometry: GeometryPolicy,
-    /// Whether the user's rules stand in place of the bundle's.
+    /// Whether the user's rules replace the bundle's.
     pub has_rules: bool,
 }
 
 impl ResultSettings {
-    /// The settings as the parameters of the algorithm.
+    /// The settings as parameters of the algorithm.
     fn text(&self, plan: &DeployPlan) -> Result<String, Error> {
         let mut parts = Vec::new();
         parts.extend(
@@ -110,7 +110,7 @@ impl ResultSettings {
 }
 
 impl<'a> ResultWriter<'a> {
-    /// For the results of a bundle; `plan` is the bundle's, with the user's rules.
+    /// A writer for the results of a bundle; `plan` is the bundle's, with the user's rules.
     ///
     /// **Errors**: none for a plan that was read.
     pub fn new(
@@ -126,7 +126,7 @@ impl<'a> ResultWriter<'a> {
             segments: plan.foreground().map(segment).collect(),
             algorithm: Algorithm {
                 name: short(&manifest.name),
-                // What is not counted is told apart by its digest.
+                // Parameters that do not fit are represented by their digest.
                 version: match &manifest.version {
                     Some(version) => version.clone(),
                     None => digest.chars().take(12).collect(),
@@ -146,9 +146,9 @@ impl<'a> ResultWriter<'a> {
         }
     }
 
-    /// Writes the files of a case whose probabilities, if asked for, are there already.
+    /// Writes the files of a case; requested probabilities are already written.
     ///
-    /// **Errors**: a file cannot be written; those of the case that are there by then are removed.
+    /// **Errors**: a file cannot be written; the files of the case written so far are removed.
     pub fn write(
         &self,
         outputs: &Outputs,
@@ -161,7 +161,7 @@ impl<'a> ResultWriter<'a> {
             let there = outputs.found.iter().take(written.len());
             let paths = there.map(|(_, path)| path);
             for path in paths.chain(&outputs.probabilities) {
-                // A case that failed has no results; what cannot be removed is told by the failure's cause anyway.
+                // A failed case leaves no results; errors of removing are ignored because the failure is reported.
                 let _ = fs::remove_file(path);
             }
         }
@@ -258,7 +258,7 @@ fn segment(label: &Label) -> Segment {
     }
 }
 
-/// A name as DICOM takes it: 64 characters, and no backslash, which parts values.
+/// A name as DICOM takes it: 64 characters, and no backslash, the separator of values.
 fn short(name: &str) -> String {
     let safe = name.chars().take(64).collect::<String>().replace('\\', "/");
     safe.trim_end().to_owned()

@@ -1,4 +1,4 @@
-//! Profiles: the settings that `vesal tune` found best for a bundle on a machine.
+//! Profiles: the fastest settings of a bundle on a machine, found by `vesal tune`.
 
 mod open;
 
@@ -19,7 +19,7 @@ use vesal_files::{DocumentError, digest};
 pub use self::open::{Opened, open};
 use crate::machine::Processors;
 
-/// What a profile holds for: nothing of it may differ.
+/// The key of a profile, which must match exactly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProfileKey {
@@ -28,12 +28,12 @@ pub struct ProfileKey {
     /// Processors of the machine.
     pub machine: Processors,
     pub onnxruntime: String,
-    /// The device that was asked for.
+    /// The requested device.
     #[serde(with = "text")]
     pub device: Device,
 }
 
-/// How networks are run.
+/// Options for running networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionSettings {
@@ -42,9 +42,9 @@ pub struct ExecutionSettings {
     pub device: Device,
     #[serde(with = "text")]
     pub provider: Provider,
-    /// Numbers that they compute with.
+    /// Precision of the computation.
     pub precision: InferencePrecision,
-    /// How a GPU's convolutions are chosen.
+    /// Search for convolution algorithms on a GPU.
     pub search: ConvolutionSearch,
     /// Processor threads of the networks; null for one per core.
     pub threads: Option<NonZeroUsize>,
@@ -52,21 +52,21 @@ pub struct ExecutionSettings {
     pub batch: Option<NonZeroUsize>,
 }
 
-/// The settings that were best.
+/// The best settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
-    /// Bundle, machine and device that the settings are for.
+    /// Bundle, machine and device of the settings.
     #[serde(rename = "subject")]
     pub key: ProfileKey,
     pub settings: ExecutionSettings,
-    /// Milliseconds of a window with them.
+    /// Milliseconds per window with them.
     pub window_ms: f64,
     /// Version of the program that measured.
     pub vesal: String,
 }
 
-/// Why a profile cannot be kept or removed.
+/// Why a profile cannot be stored or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
     /// The user has no cache folder.
@@ -83,7 +83,7 @@ pub enum ProfileError {
 }
 
 impl ProfileKey {
-    /// What a profile must hold for to be used here.
+    /// The key of a profile on this machine.
     pub fn new(bundle: &Bundle, onnxruntime: &str, device: Device) -> Self {
         Self {
             bundle: bundle.digest().to_owned(),
@@ -93,7 +93,7 @@ impl ProfileKey {
         }
     }
 
-    /// Its file: the name tells profiles apart, the content says which one it is.
+    /// Its file: the name distinguishes profiles, the content states the key.
     fn file(&self) -> Option<PathBuf> {
         let text = serde_json::to_vec(self).ok()?;
         let name = &digest::sha256(&text)[..32];
@@ -102,7 +102,7 @@ impl ProfileKey {
 }
 
 impl ExecutionSettings {
-    /// The same for the engine.
+    /// The settings as options of the engine.
     pub fn engine_options(self, library: Option<&Path>) -> EngineOptions {
         EngineOptions {
             device: self.device,
@@ -135,14 +135,14 @@ impl Profile {
         }
     }
 
-    /// Reads the profile of a key; a file that is absent, damaged or of something else is no profile.
+    /// Reads the profile of a key; absent, damaged or other files give none.
     fn find(key: &ProfileKey) -> Option<(PathBuf, Self)> {
         let path = key.file()?;
         let profile = read(&path)?;
         (profile.key == *key).then_some((path, profile))
     }
 
-    /// Keeps it for the user, in place of what was kept for the same key; gives the file.
+    /// Stores it in the user's cache, replacing one of the same key; returns the file.
     ///
     /// **Errors**: [`ProfileError`].
     pub fn keep(&self) -> Result<PathBuf, ProfileError> {
@@ -158,7 +158,7 @@ impl Profile {
     }
 }
 
-/// Removes all profiles of a bundle; gives their files.
+/// Removes all profiles of a bundle; returns their files.
 ///
 /// **Errors**: a file cannot be removed.
 pub fn forget(bundle: &Bundle) -> Result<Vec<PathBuf>, ProfileError> {
@@ -187,7 +187,7 @@ fn read(path: &Path) -> Option<Profile> {
     (profile.settings.device != Device::Auto).then_some(profile)
 }
 
-/// Values in the form in which users write them.
+/// Values in the form of the command line.
 mod text {
     use std::fmt::Display;
     use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! Loading networks by the command line and a profile.
+//! Loading networks with the options of the command line and a profile.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -9,22 +9,22 @@ use vesal_engine::{Device, EngineError, EngineOptions, Ensemble, PredictorError,
 use super::{ExecutionSettings, Profile, ProfileKey, folder};
 use crate::options::ComputeOptions;
 
-/// Networks that are loaded, and how it was decided how they run.
+/// Loaded networks, with the source of their settings.
 #[derive(Debug)]
 pub struct Opened {
     pub ensemble: Ensemble,
-    /// What they run with.
+    /// Their settings.
     pub options: EngineOptions,
-    /// File of the profile that decided what the command line did not.
+    /// File of the profile that provided options absent from the command line.
     pub profile: Option<PathBuf>,
-    /// A profile that was not used because its device does not work here any more, and why.
+    /// A profile that was not used because its device no longer works, with the reason.
     pub unusable: Option<EngineError>,
 }
 
-/// Loads the networks of a bundle as the command line says; what it leaves open, the profile decides, if there is one
-/// for this bundle and machine.
+/// Loads the networks of a bundle with the options of the command line, completed by the profile, if there is one for
+/// this bundle and machine.
 ///
-/// Where the device is `auto` and that of the profile does not work, it is as if there were no profile.
+/// Where the device is `auto` and that of the profile does not work, the profile is ignored.
 ///
 /// **Errors**: see [`Ensemble::open`].
 pub fn open(
@@ -63,19 +63,19 @@ pub fn open(
 }
 
 fn find(bundle: &Bundle, compute: &ComputeOptions) -> Option<(PathBuf, Profile)> {
-    // Without any profile, nothing is asked of the machine.
+    // Without any profile, the machine is not queried.
     if compute.no_profile || !folder()?.is_dir() {
         return None;
     }
-    // A library that cannot be loaded is reported by who needs it.
+    // A library that cannot be loaded is reported where it is needed.
     let runtime = library::runtime(compute.library.ort_lib.as_deref()).ok()?;
     let found = Profile::find(&ProfileKey::new(bundle, runtime.version(), compute.device))?;
-    // Its figures belong to its provider.
+    // Its settings apply to its provider only.
     let provider = found.1.settings.provider;
     (compute.provider.unwrap_or(provider) == provider).then_some(found)
 }
 
-/// What the command line says, and the profile where it says nothing.
+/// The options of the command line, completed by the profile.
 fn merge(
     profile: &ExecutionSettings,
     compute: &ComputeOptions,

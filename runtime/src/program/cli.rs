@@ -1,7 +1,6 @@
-//! The command line: commands with their help, and what only a program on a terminal has beside the library's options.
+//! The command line: commands with their help, and options of the program besides the library's.
 //!
-//! Options whose place in the help lies among those of the library have a `display_order`; where two have the same, the
-//! alphabet decides.
+//! Options that are listed among those of the library have a `display_order`; equal orders are sorted alphabetically.
 
 use std::path::PathBuf;
 
@@ -67,7 +66,7 @@ pub enum Command {
     Completions(CompletionsArguments),
 }
 
-/// What follows the list of options of `predict`.
+/// Text after the options of `predict`.
 fn predict_after_help() -> String {
     format!(
         "\

@@ -1,4 +1,4 @@
-//! Ctrl-C: the first one asks to stop where nothing is left half done, the second one stops at once.
+//! Ctrl-C: the first one requests a stop at the next complete step, the second one stops at once.
 
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,9 +7,9 @@ use vesal_cli::{Exit, Failure};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
-/// Begins to listen.
+/// Installs the handler.
 ///
-/// **Errors**: the system refuses; the program would then stop at once on Ctrl-C, as others do.
+/// **Errors**: the system refuses; Ctrl-C then ends the program at once.
 pub fn listen() -> Result<(), Failure> {
     ctrlc::set_handler(|| {
         if REQUESTED.swap(true, Ordering::Relaxed) {
@@ -19,7 +19,7 @@ pub fn listen() -> Result<(), Failure> {
     .map_err(|error| Failure::new(Exit::Bug, error).attempting("cannot listen for Ctrl-C"))
 }
 
-/// Whether the user asked to stop.
+/// Whether the user requested a stop.
 pub fn requested() -> bool {
     REQUESTED.load(Ordering::Relaxed)
 }

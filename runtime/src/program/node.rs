@@ -66,7 +66,7 @@ impl PredictionProgram for PredictCommand {
     fn meaning(&self, exit: i32) -> ExitMeaning {
         match Exit::from_code(exit) {
             Some(Exit::Success) => ExitMeaning::Done,
-            // Unsuitable images stay so; bundle and settings can be corrected.
+            // Unsuitable images remain unsuitable; bundle and settings can be corrected.
             Some(exit @ (Exit::Input | Exit::FailedCases)) => ExitMeaning::Failed(by_exit(exit)),
             Some(Exit::Interrupted) => ExitMeaning::Interrupted,
             Some(exit @ (Exit::Bug | Exit::Usage | Exit::Bundle | Exit::Device | Exit::Output)) => {
@@ -77,7 +77,7 @@ impl PredictionProgram for PredictCommand {
     }
 }
 
-/// What `vesal predict` understands when a node tells it to predict a job.
+/// The options of `vesal predict` as parsed from a node's arguments.
 ///
 /// **Errors**: [`ServeError::Options`].
 pub fn understand(request: &PredictionRequest<'_>) -> Result<PredictOptions, ServeError> {
@@ -110,7 +110,7 @@ mod tests {
         Config::parse(text, Path::new("/x/y"))
     }
 
-    /// The arguments for a service with everything that the node can say of it.
+    /// The arguments for a service with all of its options.
     fn told(change: impl FnOnce(&mut Service)) -> Vec<OsString> {
         let mut config = parse(EXAMPLE).unwrap();
         let service = &mut config.services[0];

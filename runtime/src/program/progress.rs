@@ -1,4 +1,4 @@
-//! Progress on stderr, only where a person watches: on a terminal.
+//! Progress on stderr, only on a terminal.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use vesal_cli::shown;
 use vesal_engine::Stage;
 
-/// The bar of a batch.
+/// The progress bar of a batch.
 #[derive(Debug)]
 pub struct BatchProgressBar {
     bar: ProgressBar,
@@ -15,7 +15,7 @@ pub struct BatchProgressBar {
 }
 
 impl BatchProgressBar {
-    /// A bar for so many cases.
+    /// A bar for this many cases.
     pub fn new(total: usize) -> Self {
         let bar = ProgressBar::no_length();
         bar.set_prefix(format!("[1/{total}]"));
@@ -28,7 +28,7 @@ impl BatchProgressBar {
         progress
     }
 
-    /// Goes on to the next case.
+    /// Advances to the next case.
     pub fn case(&self, name: &str) {
         let number = 1 + self.begun.fetch_add(1, Ordering::Relaxed);
         self.bar
@@ -37,14 +37,14 @@ impl BatchProgressBar {
 
     /// Shows a step that has no length.
     fn step(&self, what: &'static str) {
-        // Both templates are constant and valid; the default style would do as well.
+        // Both templates are constant and valid, so the default style is never used.
         if let Ok(style) = ProgressStyle::with_template("{prefix} {msg}") {
             self.bar.set_style(style);
         }
         self.bar.set_message(what);
     }
 
-    /// Shows where the engine is.
+    /// Shows the progress of the engine.
     pub fn stage(&self, stage: Stage) {
         match stage {
             Stage::Prepare => self.step("preparing"),
@@ -60,7 +60,7 @@ impl BatchProgressBar {
         }
     }
 
-    /// Begins to count steps, so that the remaining time can be told.
+    /// Begins to count steps, so that the remaining time can be estimated.
     fn begin(&self, steps: usize) {
         if let Ok(style) = ProgressStyle::with_template("{prefix} {msg} [{bar:30}] {eta} left") {
             self.bar.set_style(style.progress_chars("=> "));
@@ -70,7 +70,7 @@ impl BatchProgressBar {
         self.bar.reset();
     }
 
-    /// Does something on the terminal that the bar must not disturb.
+    /// Prints without being disturbed by the bar.
     pub fn suspend<T>(&self, action: impl FnOnce() -> T) -> T {
         self.bar.suspend(action)
     }

@@ -1,4 +1,4 @@
-//! Runs commands: calls the library, prints what it gives, and ends with an exit code.
+//! Runs commands: calls the library, prints the result, and returns an exit code.
 
 use std::borrow::Cow;
 use std::env;
@@ -34,7 +34,7 @@ use crate::terminal::Terminal;
 
 /// Runs a command.
 ///
-/// **Errors**: those of the command, with the exit code that they have.
+/// **Errors**: those of the command, with their exit codes.
 pub fn run(command: &Command) -> Result<Exit, Failure> {
     match command {
         Command::Predict(arguments) => predict(arguments),
@@ -75,7 +75,7 @@ fn predict(arguments: &PredictArguments) -> Result<Exit, Failure> {
     }
     let result = predicted.and_then(BatchPrediction::into_result);
     if let (Some(path), Err(error)) = (&arguments.failure, &result) {
-        // Where it cannot be written, the exit code has to do.
+        // Where it cannot be written, only the exit code remains.
         let _ = write_json(path, &vesal::reason(error), true);
     }
     terminal.conclude(result)?;

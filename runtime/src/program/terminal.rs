@@ -1,4 +1,4 @@
-//! Tells on the terminal what a command does.
+//! Reports the progress of a command on the terminal.
 
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use crate::progress::BatchProgressBar;
 
 /// The terminal of a run: results go to stdout, everything else to stderr.
 pub struct Terminal {
-    /// Whether results are told as text when they come; else one JSON document follows at the end.
+    /// Whether results are printed as text as they come; else one JSON document follows at the end.
     tells_results: bool,
     state: Mutex<State>,
 }
@@ -35,7 +35,7 @@ impl Terminal {
         }
     }
 
-    /// The end of a command by what it gave, unless its results could not be printed.
+    /// Result of a command, or the error of printing.
     ///
     /// **Errors**: that of stdout, else that of the command.
     pub fn conclude<T>(&self, result: Result<T, Error>) -> Result<T, Failure> {
@@ -49,7 +49,7 @@ impl Terminal {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something that a progress bar must not disturb.
+    /// Prints without being disturbed by the progress bar.
     fn beside<T>(&self, action: impl FnOnce() -> T) -> T {
         match &self.state().progress {
             Some(progress) => progress.suspend(action),
@@ -128,7 +128,7 @@ impl Observer for Terminal {
     }
 }
 
-/// What was found in a case: its first file, and the volume of every label.
+/// The result of a case as text: its first file, and the volume of every label.
 fn segmented_text(case: &str, segmented: &Segmented) -> Text {
     let row =
         |label: &LabelRecord| vec![format!("  {}", label.name), format!("{:.2} ml", label.ml)];

@@ -11,7 +11,7 @@ pub enum ServeError {
     Config(#[from] NodeConfigError),
     #[error(transparent)]
     LogLevel(#[from] NoLevel),
-    /// A service whose jobs could never be predicted.
+    /// A service whose jobs cannot be predicted.
     #[error(
         "service {service} makes a job of each series, but its bundle has {channels} channels: {names}"
     )]
@@ -20,7 +20,7 @@ pub enum ServeError {
         channels: usize,
         names: String,
     },
-    /// Options of a service that `vesal predict` does not take, and what it says of them.
+    /// Options of a service that `vesal predict` does not accept, with its message.
     #[error("{reason}")]
     Options { reason: String },
     #[error(transparent)]
@@ -28,7 +28,7 @@ pub enum ServeError {
 }
 
 impl ServeError {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Config(error) => error.hint(),

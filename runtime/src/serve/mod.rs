@@ -21,7 +21,7 @@ use crate::observe::Observer;
 use crate::predict::{PredictOptions, prepare};
 use crate::{profile, trust};
 
-/// Where the settings of a node are.
+/// Options of a node.
 #[derive(Debug, Clone, Args)]
 pub struct ServeOptions {
     /// File of settings (TOML)
@@ -48,7 +48,7 @@ pub fn read_config(path: &Path) -> Result<Config, Error> {
     Ok(Config::read(path).map_err(ServeError::from)?)
 }
 
-/// What is logged and how: by the settings, and by the level in the environment variable `VESAL_LOG`, if there is one.
+/// Settings of the log, with the level in the environment variable `VESAL_LOG`, if it is set.
 ///
 /// **Errors**: [`ServeError::LogLevel`].
 pub fn log_settings(config: &Config, level: Option<&str>) -> Result<log::LogSettings, Error> {
@@ -62,23 +62,23 @@ pub fn log_settings(config: &Config, level: Option<&str>) -> Result<log::LogSett
     Ok(settings)
 }
 
-/// What `vesal predict` understands when it is told to predict a job.
+/// The options of `vesal predict` as parsed from a node's arguments.
 pub type Understand<'a> = dyn Fn(&PredictionRequest<'_>) -> Result<PredictOptions, ServeError> + 'a;
 
-/// A node whose services can be predicted.
+/// A node with checked services.
 pub struct Prepared {
     config: Config,
     services: Vec<PreparedService>,
 }
 
-/// What a service is predicted with.
+/// The options and the bundle of a service.
 struct PreparedService {
     bundle: Bundle,
     options: PredictOptions,
 }
 
 impl Prepared {
-    /// Opens the bundles of all services as their jobs will, and checks what `vesal predict` is going to be told.
+    /// Opens the bundles of all services as their jobs will, and checks the arguments of `vesal predict`.
     ///
     /// **Errors**: of the first service whose jobs could not be predicted.
     pub fn new(
@@ -91,22 +91,22 @@ impl Prepared {
             .map(|service| prepare_service(service, understand, observer))
             .collect::<Result<_, _>>()?;
         for (service, prepared) in config.services.iter_mut().zip(&services) {
-            // Whatever lies there later, jobs are predicted with this one.
+            // Jobs are predicted with this bundle alone, even if the folder changes.
             service.bundle_sha256 = Some(prepared.bundle.digest().to_owned());
         }
         config.limits.run_ram = config.limits.run_ram.or_else(|| share(config.workers));
         Ok(Self { config, services })
     }
 
-    /// Begins to listen.
+    /// Installs the handler.
     ///
     /// **Errors**: [`ServeError::Start`].
     pub fn start(self, predict: Arc<dyn Predict>) -> Result<Node, Error> {
         Ok(Node::start(self.config, predict).map_err(ServeError::from)?)
     }
 
-    /// Tries networks, TLS files, the storage, destinations and sources. Destinations and sources that do not answer are
-    /// warnings.
+    /// Tests networks, TLS files, the storage, destinations and sources. Destinations and sources that do not answer
+    /// are warnings.
     ///
     /// **Errors**: networks cannot be loaded, or the node could not start.
     pub fn check(&self, observer: &dyn Observer) -> Result<(), Error> {
@@ -150,7 +150,7 @@ impl Prepared {
     }
 }
 
-/// Memory of each of so many predictions at once, in bytes: four fifths of the machine's are theirs.
+/// Memory in bytes of each of this many concurrent predictions, which share four fifths of the machine's.
 fn share(workers: usize) -> Option<u64> {
     let memory = HostMemory::read()?;
     Some(memory.total / 5 * 4 / workers as u64)

@@ -1,4 +1,4 @@
-//! What `vesal tune` tells: one object for programs, and a table for people.
+//! Results of `vesal tune`, as JSON and as a table.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -12,14 +12,14 @@ use super::search::{Attempt, Tried};
 use crate::machine::Machine;
 use crate::profile::Profile;
 
-/// What was tried, and the profile that is kept.
+/// The trials, and the stored profile.
 #[derive(Debug, Serialize)]
 pub struct Tuning {
     pub bundle: String,
     pub machine: Machine,
-    /// All that was tried, in order.
+    /// All trials, in order.
     pub tried: Vec<Tried>,
-    /// Which of it was best, from 0.
+    /// Index of the best trial, from 0.
     pub best: Option<usize>,
     pub profile: Profile,
     pub profile_file: String,

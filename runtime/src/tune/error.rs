@@ -1,11 +1,11 @@
-//! Why no profile is made.
+//! Why no profile is created.
 
 use vesal_cli::Exit;
 
-/// Why no profile is made.
+/// Why no profile is created.
 #[derive(Debug, thiserror::Error)]
 pub enum TuneError {
-    /// There is nothing to choose among.
+    /// No settings pass.
     #[error("none of {tried} settings passes the bundle's test on this machine")]
     NothingPasses { tried: usize },
     /// An input that is not one case.
@@ -14,7 +14,7 @@ pub enum TuneError {
 }
 
 impl TuneError {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NothingPasses { .. } => {

@@ -1,4 +1,4 @@
-//! `vesal tune`: measures how networks run fastest here, and keeps that as a profile.
+//! `vesal tune`: measures the fastest settings of networks on this machine, and stores them as a profile.
 
 pub mod document;
 pub mod error;
@@ -29,15 +29,15 @@ use crate::profile::{self, ExecutionSettings, Profile, ProfileError, ProfileKey}
 pub use self::document::{Forgotten, Tuning};
 pub use self::options::TuneOptions;
 
-/// Windows that a GPU is measured with: several of the largest batches, for transfers overlap computation.
+/// Windows that a GPU is measured with: several of the largest batches, because transfers overlap computation.
 const GPU_WINDOWS: usize = 32;
 /// Fewest windows that a processor is measured with, where one may take seconds.
 const CPU_WINDOWS: usize = 2;
 
-/// Measures, and keeps the best settings as a profile.
+/// Measures, and stores the best settings as a profile.
 ///
-/// **Errors**: no settings pass the probe, the scan is not one case, the profile cannot be kept, or the observer stops
-/// it.
+/// **Errors**: no settings pass the probe, the scan is not one case, the profile cannot be stored, or the observer
+/// stops it.
 pub fn tune(options: &TuneOptions, observer: &dyn Observer) -> Result<Tuning, Error> {
     let bundle = open(&options.bundle)?;
     let name = &bundle.manifest().name;
@@ -95,7 +95,7 @@ fn open(path: &Path) -> Result<Bundle, Error> {
     Bundle::open_for_use(path).map_err(|error| Error::bundle(path, error))
 }
 
-/// Where networks could run at all.
+/// Candidates of devices and providers.
 fn space(device: Device) -> Space {
     let devices = match device {
         Device::Auto => vec![Device::Cuda(0), Device::Cpu],
@@ -119,14 +119,14 @@ struct Trials<'a> {
     runtime: &'static Runtime,
     scan: Option<PreparedCase>,
     observer: &'a dyn Observer,
-    /// Why the first settings that did not run did not.
+    /// Error of the first settings that did not run.
     first_error: Option<Error>,
 }
 
 impl Trials<'_> {
     /// Tries settings.
     ///
-    /// **Errors**: the user stops it, or no case can be made up.
+    /// **Errors**: the user stops it, or no synthetic case can be made.
     fn measure(&mut self, settings: &ExecutionSettings) -> Result<Attempt, Error> {
         self.observer.case(&format!(
             "{} {} {}",
@@ -157,7 +157,7 @@ impl Trials<'_> {
     }
 }
 
-/// Windows of a made-up case.
+/// Windows of a synthetic case.
 fn windows(settings: &ExecutionSettings) -> usize {
     match settings.device {
         Device::Cuda(_) => GPU_WINDOWS,
@@ -165,7 +165,7 @@ fn windows(settings: &ExecutionSettings) -> usize {
     }
 }
 
-/// Why a batch is not tried: on a processor, one of double size may need as much again as was needed so far.
+/// Why a batch is not tried: on a processor, one of double size may need twice the memory so far.
 fn too_large(settings: &ExecutionSettings) -> Option<String> {
     let larger = settings.batch.is_some_and(|batch| batch.get() > 1);
     let (peak, free) = (peak_memory::bytes()?, HostMemory::read()?.available);

@@ -7,13 +7,13 @@ use vesal_engine::Device;
 
 use crate::options::{LibraryOptions, NiftiForm};
 
-/// Which bundle is tuned, and with what.
+/// Options of tuning.
 #[derive(Debug, Clone, Args)]
 pub struct TuneOptions {
     /// Folder of the bundle
     #[arg(value_name = "BUNDLE")]
     pub bundle: PathBuf,
-    /// Measure with this scan, all of it, instead of a few made-up windows: a file, or the folder of one case
+    /// Measure with this scan, all of it, instead of a few synthetic windows: a file, or the folder of one case
     #[arg(long, value_name = "SCAN")]
     pub input: Option<PathBuf>,
     /// Affine to use where sform and qform of a NIfTI file contradict each other: `sform` or `qform`; by default such a

@@ -1,4 +1,4 @@
-//! The order in which settings are tried: one thing after the other, each from what was best so far.
+//! The order in which settings are tried: one parameter after the other, each from the best settings so far.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -10,21 +10,21 @@ use crate::profile::ExecutionSettings;
 
 /// Most windows at once that are tried.
 const MAX_BATCH: usize = 8;
-/// What comes later must take at most this share of the time: what gains less is noise.
+/// Later settings must take at most this share of the best time; smaller gains are noise.
 const GAIN: f64 = 0.98;
 
 /// Where the search begins.
 #[derive(Debug)]
 pub(super) struct Space {
-    /// Devices and who runs networks there.
+    /// Devices with execution providers.
     pub starts: Vec<(Device, Provider)>,
     pub cores: NonZeroUsize,
 }
 
-/// Times and memory of predictions on this machine.
+/// Times of predictions on this machine.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrialMeasurement {
-    /// How the networks ran: the provider, the precision, and what is computed beside ONNX Runtime.
+    /// Execution of the networks: provider, precision, and parts computed outside of ONNX Runtime.
     pub execution: String,
     /// Windows per call.
     pub batch: usize,
@@ -36,18 +36,18 @@ pub struct TrialMeasurement {
     pub first_ms: f64,
     /// Largest difference of the probe's logits.
     pub logit_difference: f64,
-    /// What the probe tolerates.
+    /// Tolerance of the probe.
     pub max_logit_difference: f64,
     /// Fraction of the probe's labels that are identical.
     pub identical_labels: f64,
-    /// What the probe requires.
+    /// Fraction that the probe requires.
     pub min_identical_labels: f64,
     /// Whether the probe passes.
     pub passed: bool,
 }
 
 impl TrialMeasurement {
-    /// The figures of a trial.
+    /// The measurements of a trial.
     pub fn new(trial: &Trial) -> Self {
         let ms = |time: Duration| 1000.0 * time.as_secs_f64();
         let report = &trial.report;
@@ -67,16 +67,16 @@ impl TrialMeasurement {
     }
 }
 
-/// What came of settings.
+/// Outcome of settings.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Attempt {
     Measured(TrialMeasurement),
-    /// They did not, and why.
+    /// They did not run, with the reason.
     Refused(String),
 }
 
-/// Settings that were tried.
+/// Tried settings.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tried {
     pub settings: ExecutionSettings,
@@ -84,8 +84,8 @@ pub struct Tried {
 }
 
 impl Tried {
-    /// The settings, the batch said even where it is the default, and their milliseconds per window; none if they did not
-    /// run or the probe did not pass.
+    /// The settings, with the batch stated even where it is the default, and their milliseconds per window; none if
+    /// they did not run or the probe did not pass.
     pub fn usable(&self) -> Option<(ExecutionSettings, f64)> {
         match &self.attempt {
             Attempt::Measured(measured) if measured.passed => {
@@ -100,10 +100,9 @@ impl Tried {
     }
 }
 
-/// Tries provider, precision, convolution search, threads and windows at once, and gives all that was tried and which of
-/// it was best.
+/// Tries provider, precision, convolution search, threads and windows at once, and returns all trials and the best one.
 ///
-/// **Errors**: those of `measure`; settings that do not run are no error.
+/// **Errors**: those of `measure`; settings that do not run are not an error.
 pub(super) fn explore<E>(
     space: &Space,
     measure: &mut dyn FnMut(&ExecutionSettings) -> Result<Attempt, E>,
@@ -161,8 +160,8 @@ impl<E> Search<'_, E> {
         self.tried[self.best?].usable()
     }
 
-    /// Tries settings; tells whether they are the best so far. Those that were best until now are then measured again,
-    /// for other work on the machine may have slowed them down before.
+    /// Tries settings; returns whether they are the best so far. The previous best ones are then measured again,
+    /// because other work on the machine may have slowed them down.
     fn attempt(&mut self, settings: ExecutionSettings) -> Result<bool, E> {
         let attempt = (self.measure)(&settings)?;
         let tried = Tried { settings, attempt };
@@ -198,7 +197,7 @@ impl<E> Search<'_, E> {
         self.attempt(settings)
     }
 
-    /// Tries one batch after the other, as long as that is faster; tells whether any was.
+    /// Tries one batch after the other while that is faster; returns whether any was.
     fn follow(&mut self, from: usize, next: impl Fn(usize) -> Option<usize>) -> Result<bool, E> {
         let mut at = from;
         while let Some(batch) = next(at) {
@@ -225,8 +224,8 @@ mod tests {
         (Device::Cpu, Provider::OpenVino),
     ];
 
-    /// Explores a made-up machine of 8 cores: milliseconds per window and whether the probe passes, none if settings do
-    /// not run.
+    /// Explores a synthetic machine of 8 cores: milliseconds per window and whether the probe passes, none if settings
+    /// do not run.
     fn explored(
         starts: &[(Device, Provider)],
         time: impl Fn(&ExecutionSettings) -> Option<(f64, bool)>,

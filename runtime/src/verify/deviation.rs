@@ -1,6 +1,6 @@
-//! How far the answers of networks are from those that were recorded.
+//! Deviations of networks' answers from the recorded ones.
 
-/// A bundle that is whole and computes something else here.
+/// An intact bundle whose results deviate on this machine.
 #[derive(Debug, thiserror::Error)]
 #[error("its networks answer the probe on `{device}` with other values than were recorded")]
 pub struct Deviation {
@@ -9,7 +9,7 @@ pub struct Deviation {
     pub worst: Worst,
 }
 
-/// By how much answers differ from those that were recorded.
+/// The deviations from the recorded answers.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "logits differ by up to {difference:.3e} where {tolerated:.3e} is tolerated, {identical:.4} of the labels are \

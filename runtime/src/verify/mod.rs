@@ -18,7 +18,7 @@ use crate::options::{ComputeOptions, TrustOptions};
 use crate::record::seconds;
 use crate::{memory, profile, threads, trust};
 
-/// Which bundle is checked, and where it runs.
+/// Options of a verification.
 #[derive(Debug, Clone, Args)]
 pub struct VerifyOptions {
     /// Folder of the bundle
@@ -31,7 +31,7 @@ pub struct VerifyOptions {
 }
 
 impl VerifyOptions {
-    /// Verifies a bundle on the best device; everything else is as on the command line.
+    /// Verifies a bundle on the best device; other options have the defaults of the command line.
     pub fn new(bundle: impl Into<PathBuf>) -> Self {
         Self {
             bundle: bundle.into(),
@@ -41,15 +41,15 @@ impl VerifyOptions {
     }
 }
 
-/// How far the answers of a bundle's networks are from those that were recorded.
+/// Deviations of a bundle's answers from the recorded ones.
 #[derive(Debug, Serialize)]
 pub struct Verification {
     pub bundle: String,
     pub digest: String,
-    /// Whether a signature verified by the key that was given.
+    /// Whether a signature was verified with the given key.
     pub signed: bool,
     pub device: String,
-    /// File of the profile that decided how networks run.
+    /// File of the profile in use.
     pub profile: Option<String>,
     pub passed: bool,
     pub members: Vec<VerifiedMember>,
@@ -75,10 +75,10 @@ impl VersionedDocument for Verification {
     const VERSION: u32 = 1;
 }
 
-/// Opens a bundle, which checks that it is whole, and replays its probe.
+/// Opens a bundle, which checks that it is intact, and replays its probe.
 ///
-/// **Errors**: the bundle is damaged or another one than was asked for, or its networks do not run. That they answer
-/// otherwise than recorded is part of the result.
+/// **Errors**: the bundle is damaged or does not meet the requirements, or its networks do not run. Deviating answers
+/// are part of the result.
 pub fn verify(options: &VerifyOptions, observer: &dyn Observer) -> Result<Verification, Error> {
     threads::limit(options.compute.threads)?;
     let bundle = trust::open(&options.bundle, &options.trust)?;
@@ -140,7 +140,7 @@ impl Verification {
         Err(Error::Deviation(deviation).attempting(attempt))
     }
 
-    /// The differences and the verdict, for people.
+    /// The differences and the verdict as text.
     pub fn text(&self) -> Text {
         let mut rows = vec![["", "found", "tolerated"].map(str::to_owned).to_vec()];
         for member in &self.members {

@@ -13,7 +13,7 @@ use tempfile::tempdir;
 
 const SHAPE: [usize; 3] = [9, 7, 6];
 
-/// Orders to a terminal in every guise, and a line that would be believed.
+/// Every kind of terminal control sequence, and a line that looks like output of the program.
 const HOSTILE: &str =
     "x\u{1b}[2J\u{1b}]0;t\u{7}\u{9b}31m\u{202e}y\u{2066}\u{200b}\r\nforged  ok\n\ttab\u{8}\u{7f}";
 
@@ -53,7 +53,7 @@ fn no_text_output_gives_orders_or_forges_lines() {
         ..About::default()
     };
     write(&input, &slices(&scan(SHAPE), about));
-    // A second phase at the same places, told apart by a hostile image type.
+    // A second phase at the same places, distinguished by a hostile image type.
     let other = slices(&scan(SHAPE), about).into_iter().enumerate();
     let other = other.map(|(index, image)| {
         image.text(IMAGE_TYPE, b"CS", HOSTILE).text(

@@ -1,4 +1,4 @@
-//! What `vesal predict` makes of DICOM, checked and read by tools that nobody here wrote.
+//! DICOM results of `vesal predict`, checked and read by independent tools.
 //!
 //! `VESAL_TEST_BUNDLE` names a bundle of one MR channel to segment the scanners' series with, in place of the one
 //! that is made here.

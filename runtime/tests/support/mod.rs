@@ -61,7 +61,7 @@ impl From<Output> for Ran {
     }
 }
 
-/// The program, untouched by variables of whoever runs the tests.
+/// The program, without the environment variables of the test run.
 pub fn vesal() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vesal"));
     for name in [

@@ -1,4 +1,4 @@
-//! Orthanc and dcmtk as peers: programs that nobody here wrote.
+//! Orthanc and dcmtk as peers.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -23,7 +23,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// A port that nobody listens at.
+/// A free port.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("its number").port()
@@ -33,7 +33,7 @@ pub fn free_port() -> u16 {
 pub struct Running(pub Child);
 
 impl Running {
-    /// Starts a program, whose words nobody hears.
+    /// Starts a program whose output is discarded.
     pub fn start(command: &mut Command) -> Self {
         let silent = command
             .stdin(Stdio::null())
@@ -145,7 +145,7 @@ pub fn http(port: u16, method: &str, path: &str, body: &[u8]) -> (u16, String) {
     (status.parse().unwrap_or(0), body.to_owned())
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 pub fn wait_for(what: &str, time: Duration, mut so: impl FnMut() -> bool) {
     let end = Instant::now() + time;
     while !so() {

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use crate::geometry::Geometry;
 use crate::volume::{LabelMap, Volume};
 
-/// Why a box cannot be cropped.
+/// Why a volume cannot be cropped to a box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CropError {
     /// The box is empty or reaches beyond the grid.
@@ -46,7 +46,7 @@ impl VoxelBox {
         std::array::from_fn(|axis| self.end[axis].saturating_sub(self.start[axis]))
     }
 
-    /// What pads the cropped box back to a grid of this shape.
+    /// The margins that pad the cropped box back to a grid of this shape.
     ///
     /// **Errors**: [`CropError::OutOfBounds`] where the box is empty or does not lie in the grid.
     pub fn margins(&self, shape: [usize; 3]) -> Result<Margins, CropError> {
@@ -81,7 +81,7 @@ impl VoxelBox {
         let (mut values, first) = data.into_raw_vec_and_offset();
         let (first, [_, ny, nz]) = (first.unwrap_or(0), from.shape);
         let mut kept = 0;
-        // Rows move toward the front, past none that is still to move.
+        // Rows move toward the front and never overwrite rows that are still to be moved.
         for channel in 0..channels {
             for slab in self.start[0]..self.end[0] {
                 for row in self.start[1]..self.end[1] {
@@ -95,7 +95,7 @@ impl VoxelBox {
         values.truncate(kept);
         values.shrink_to_fit();
         Ok(Volume {
-            // As many values were kept.
+            // The vector holds exactly the values that were kept.
             data: Array4::from_shape_vec((channels, x, y, z), values).unwrap_or_default(),
             affine: from.part(self.start, self.shape()).affine,
         })
@@ -216,7 +216,7 @@ impl Margins {
 /// The bounding box of the voxels above `threshold` in any channel, widened by `margin` voxels and clipped to the
 /// grid; `None` where no voxel is above it.
 ///
-/// NaN is not above anything.
+/// NaN is never above the threshold.
 ///
 /// **Source**: MONAI 1.6.1 `generate_spatial_bounding_box(allow_smaller=True)`, which gives an empty box where there
 /// is no foreground.
@@ -240,8 +240,8 @@ pub fn channel_foreground_box(channel: ArrayView3<'_, f32>, threshold: f32) -> O
         .reduce_with(union)
 }
 
-/// The foreground's box within one slab: rows are searched from outside until a voxel is met, and in between only beyond
-/// what is known to be foreground.
+/// The foreground's box within one slab: rows are searched from both ends up to the first foreground voxel, and only
+/// outside of the box found so far.
 fn slab_box(channel: ArrayView3<'_, f32>, x: usize, threshold: f32) -> Option<VoxelBox> {
     let plane = channel.index_axis(Axis(0), x);
     let plane = plane.as_standard_layout();

@@ -2,9 +2,9 @@
 
 /// Computes `e^x`, within one unit in the last place of the exact value.
 ///
-/// **Definition**: `2^n (1 + r + r² p(r))` with `x = n ln 2 + r`; `p` is the polynomial of degree 4 with the least relative
-/// error, 3e-9. It never decreases as `x` grows, for any two numbers in single precision, so that what was largest
-/// stays largest. NaN stays NaN.
+/// **Definition**: `2^n (1 + r + r² p(r))` with `x = n ln 2 + r`; `p` is the polynomial of degree 4 with the least
+/// relative error, 3e-9. It never decreases as `x` grows, for any two numbers in single precision, so that the order of
+/// values is kept. NaN stays NaN.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
     /// Adding it rounds to an integer, which the low bits of the sum then hold.
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn it_is_exact_to_one_unit_and_never_decreases() {
-        // Every 97th number from -110 to 110; all of them take half a minute.
+        // Every 97th number from -110 to 110; testing all of them takes half a minute.
         let (mut last, mut largest) = (0.0, 0);
         let negative = (0..=110.0_f32.to_bits()).rev().map(|bits| bits | 1 << 31);
         for bits in negative.chain(0..=110.0_f32.to_bits()).step_by(97) {

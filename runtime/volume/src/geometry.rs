@@ -39,9 +39,9 @@ pub enum GeometryError {
 ///
 /// Files state one grid differently: at the corners of a grid of 512³ voxels, affines in `f32` differ by up to 0.0001
 /// voxels, text with six decimals by 0.002, a rotation about half a turn kept as a NIfTI quaternion mostly by 0.003,
-/// rarely by more than this. Voxels of images that differ by this much are still each other's: the error of not
-/// resampling is a tenth of the difference between neighbors. Whoever numbers voxels from a corner rather than from the
-/// center is half a voxel off, five times this.
+/// rarely by more than this. Where grids differ by this much, voxels still correspond: the error of not resampling is a
+/// tenth of the difference between neighbors. A convention that counts voxels from corners rather than centers is half
+/// a voxel off, five times this.
 ///
 /// ITK's filters allow 1e-6 voxels (`CoordinateTolerance`) and refuse files that only differ in rounding; nnU-Net warns
 /// where affines differ by more than a hundred-thousandth; MONAI does not look.
@@ -56,7 +56,7 @@ pub enum GridDifference {
         found: [usize; 3],
         expected: [usize; 3],
     },
-    /// Voxels at different places, by which different sizes show as well.
+    /// Voxels at different places; this covers different voxel sizes.
     #[error("it lies up to {found_mm:.3} mm away, expected at most {limit_mm:.3} mm")]
     Place { found_mm: f64, limit_mm: f64 },
 }
@@ -134,7 +134,7 @@ impl Affine {
         Self::from_parts(self.linear(), self.voxel_to_world(voxel))
     }
 
-    /// `self ∘ inner`: what applies `inner` first.
+    /// `self ∘ inner`: the map that applies `inner` first.
     pub fn compose(&self, inner: &Self) -> Self {
         Self(matrix::multiply(&self.0, &inner.0))
     }
@@ -192,7 +192,7 @@ impl Affine {
         matrix::determinant(&unit).abs()
     }
 
-    /// The error that says that this affine has no inverse.
+    /// The error of an affine without an inverse.
     pub(crate) fn singular(&self) -> GeometryError {
         GeometryError::Singular {
             spacing_mm: self.spacing(),
@@ -233,8 +233,8 @@ impl Geometry {
 
     /// Largest distance in mm between corresponding corner voxels; `None` where the shapes differ.
     ///
-    /// Two images lie on one grid where this is small against the spacing: it bounds the distance of all voxels,
-    /// which no comparison of matrix entries does.
+    /// Two images lie on one grid where this is small against the spacing: it bounds the distance of all voxels, which
+    /// a comparison of matrix entries does not.
     ///
     /// **Examples**
     ///
@@ -252,7 +252,7 @@ impl Geometry {
                     .map(|axis| (a[axis] - b[axis]).powi(2))
                     .sum::<f64>()
                     .sqrt();
-                // A NaN must not pass for a short distance.
+                // NaN does not count as a short distance.
                 if distance > largest || distance.is_nan() {
                     distance
                 } else {
@@ -265,7 +265,7 @@ impl Geometry {
     /// Checks that this is the grid `expected`, but for rounding: corresponding corners lie within
     /// [`SAME_GRID_VOXELS`] of each other, in voxels of the finest axis of `expected`.
     ///
-    /// Images of a case, label maps and their images, predictions and truths share a grid by this rule and no other.
+    /// Images of a case, label maps and their images, predictions and truths share a grid by this rule alone.
     ///
     /// **Errors**: [`GridDifference`].
     ///

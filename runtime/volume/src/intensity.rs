@@ -50,7 +50,7 @@ pub enum IntensityError {
     },
 }
 
-/// A normalization with the figures that it measured: what is needed to undo it.
+/// A normalization with the statistics that it measured, from which it can be inverted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum AppliedNormalization {
     /// `sigmoid(2 (x - low) / (high - low) - 1)`.
@@ -89,8 +89,8 @@ const TANH_SCALE: f32 = 3.0;
 impl AppliedNormalization {
     /// Turns normalized values back into intensities.
     ///
-    /// **Definition**: sigmoid values are taken back by the logit and tanh by its inverse, so their limits become infinite. Zeros of a z-score
-    /// stay zero; a voxel that was exactly the mean became zero and stays so, too.
+    /// **Definition**: sigmoid values are taken back by the logit and tanh by its inverse, so their limits become
+    /// infinite. Zeros of a z-score stay zero; a voxel that equaled the mean became zero and stays zero as well.
     pub fn invert(&self, channel: ArrayViewMut3<'_, f32>) {
         match *self {
             Self::SigmoidRange { low, high } => {
@@ -138,7 +138,7 @@ pub fn normalize(
         .collect())
 }
 
-/// Checks normalizations for a volume of `found` channels before it is there.
+/// Checks normalizations for a volume of `found` channels before it is read.
 pub(crate) fn check_normalizations(
     channels: &[Normalization],
     found: usize,
@@ -224,7 +224,7 @@ fn nonzero_statistics(channel: ArrayView3<'_, f32>) -> Option<(f64, f64)> {
     let mean = sum / count as f64;
     let (_, squares) = sum_where(channel, nonzero, |x| (x - mean).powi(2));
     let deviation = (squares / count as f64).sqrt();
-    // Single precision divides by it: what vanishes there counts as zero.
+    // The division is in single precision, so a deviation that underflows there counts as zero.
     Some((
         mean,
         if deviation as f32 == 0.0 {
@@ -235,10 +235,11 @@ fn nonzero_statistics(channel: ArrayView3<'_, f32>) -> Option<(f64, f64)> {
     ))
 }
 
-/// Slabs that are summed side by side: additions of one sum wait for each other, those of several do not.
+/// Number of slabs that are summed interleaved: additions to one sum are sequential, those to several sums overlap.
 const SIDE_BY_SIDE: usize = 4;
 
-/// Counts the voxels that `counts` and sums a term over them. Slabs are added in order, whatever thread summed them.
+/// Counts the voxels that satisfy `counts` and sums a term over them. Slabs are added in order, independently of the
+/// threads.
 fn sum_where(
     channel: ArrayView3<'_, f32>,
     counts: impl Fn(f32) -> bool + Sync,

@@ -1,4 +1,4 @@
-//! Which way the voxel axes run, and the permutations and flips that turn one way into another.
+//! Orientation of voxel axes, and the permutations and flips between orientations.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,8 +15,8 @@ mod flip;
 
 use flip::flip;
 
-/// Edge of the cubes in which axes are exchanged: whichever axis is densest in memory, a cube of input and one of
-/// output stay in the first cache.
+/// Edge of the cubes in which axes are exchanged: a cube of input and one of output stay in the first-level cache,
+/// whichever axis is contiguous in memory.
 const TILE: usize = 16;
 
 /// Why axis codes are not an orientation.
@@ -171,13 +171,13 @@ pub struct AxisTransform {
 }
 
 impl AxisTransform {
-    /// Leaves everything as it is.
+    /// The identity.
     pub const IDENTITY: Self = Self {
         source: [0, 1, 2],
         flip: [false; 3],
     };
 
-    /// What turns axes oriented like `from` into axes oriented like `to`.
+    /// The transform from axes oriented like `from` to axes oriented like `to`.
     pub fn between(from: Orientation, to: Orientation) -> Self {
         let source = to.0.map(|code| {
             from.0
@@ -191,7 +191,7 @@ impl AxisTransform {
         }
     }
 
-    /// What turns the output back into the input.
+    /// The inverse transform.
     pub fn inverse(&self) -> Self {
         let mut inverse = Self::IDENTITY;
         for output in 0..3 {
@@ -201,7 +201,7 @@ impl AxisTransform {
         inverse
     }
 
-    /// Whether axes are at most flipped: arrays are then turned in place.
+    /// Whether axes are only flipped; arrays are then transformed in place.
     pub(crate) fn keeps_order(&self) -> bool {
         self.source == Self::IDENTITY.source
     }

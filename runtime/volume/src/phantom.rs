@@ -1,8 +1,8 @@
-//! Made-up patients: small images with known labels, for demonstrations and tests.
+//! Synthetic patients: small images with known labels, for demonstrations and tests.
 //!
 //! A phantom is a soft body with a bright rim, a bright spine and two labeled organs. The spine is as bright as one
-//! organ, and noise makes every tissue overlap with its neighbors, so that no threshold segments it; within a few
-//! voxels' surroundings the organs can be told apart.
+//! organ, and noise makes every tissue overlap with its neighbors, so that no threshold segments it; the surroundings
+//! of a few voxels distinguish the organs.
 
 use ndarray::{Array3, Array4};
 use rayon::prelude::*;
@@ -25,7 +25,7 @@ use random::Random;
 /// Names of a phantom's labels; the position is the value in the label map.
 pub const LABEL_NAMES: [&str; 3] = ["background", "liver", "kidney"];
 
-/// Fewest voxels along an axis in which both organs show.
+/// Fewest voxels along an axis with which both organs are visible.
 pub const MIN_AXIS_VOXELS: usize = 12;
 
 /// Why a phantom cannot be made.
@@ -94,7 +94,7 @@ pub fn make_phantom(settings: &PhantomSettings) -> Result<Phantom, PhantomError>
                 (*value, *label) = patient.at(matrix::apply(&to_patient, &centered), noise);
             }
         });
-    // Both vectors were made with this shape.
+    // Both vectors have this length.
     let data = Array3::from_shape_vec(shape, image).unwrap_or_default();
     let labels = Array3::from_shape_vec(shape, labels).unwrap_or_default();
     let data: Array4<f32> = data.insert_axis(ndarray::Axis(0));

@@ -27,8 +27,8 @@ use coordinates::Coordinates;
 use nearest::Nearest;
 use trilinear::Trilinear;
 
-/// Displacement across the grid that is dropped when images are resampled: none. Normalization tells zeros from voxels
-/// that took 1e-16 of a neighbor, as the reference does.
+/// Displacement across the grid that is dropped when images are resampled: none. Normalization distinguishes zeros from
+/// voxels that received 1e-16 of a neighbor, as the reference does.
 const EXACT: f64 = 0.0;
 
 /// Resamples every channel onto the grid `to` by trilinear interpolation.
@@ -76,8 +76,8 @@ pub(crate) fn resample_into(
 ///
 /// **Errors**: [`ResampleError`] for unusable affines, empty and overlarge grids.
 ///
-/// **Source**: MONAI 1.6.1 `SpatialResample(mode="nearest", padding_mode="border", align_corners=False)`; which
-/// halves the rounding of coordinates turns into neighbors follows `torch` 2's `affine_grid`.
+/// **Source**: MONAI 1.6.1 `SpatialResample(mode="nearest", padding_mode="border", align_corners=False)`; where rounded
+/// coordinates decide between two neighbors, the result follows `torch` 2's `affine_grid`.
 pub fn resample_labels(labels: &LabelMap, to: &Geometry) -> Result<LabelMap, ResampleError> {
     let from = labels.geometry();
     if same_grid(&from, to)? {
@@ -94,7 +94,7 @@ pub fn resample_labels(labels: &LabelMap, to: &Geometry) -> Result<LabelMap, Res
     })
 }
 
-/// Trilinear resampling of a volume that can be done some slabs at a time.
+/// Trilinear resampling of a volume, some slabs at a time.
 pub(crate) struct VolumeSampler<'a> {
     source: ndarray::CowArray<'a, f32, ndarray::Ix4>,
     sampler: Trilinear,

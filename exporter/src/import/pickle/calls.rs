@@ -46,7 +46,7 @@ impl PickleMachine<'_> {
         self.push(object)
     }
 
-    /// Sets the state of an object: that of dictionaries is their attributes, of types their byte order; nobody asks.
+    /// Sets the state of an object: the attributes of dictionaries, the byte order of types. Neither is used.
     pub(super) fn build(&mut self) -> Result<(), PickleError> {
         self.pop()?;
         match self.arena.get(self.top()?) {

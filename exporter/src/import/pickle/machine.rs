@@ -27,7 +27,7 @@ pub enum PickleError {
     /// An operation without its operands.
     #[error("the pickle's operation at byte {at} lacks an operand: {expected}")]
     Operand { at: usize, expected: &'static str },
-    /// A text that is no UTF-8.
+    /// A text that is not UTF-8.
     #[error("the pickle has a text at byte {at} that is no UTF-8")]
     Text { at: usize },
     /// Little in the file that is much in memory.
@@ -43,9 +43,9 @@ pub enum PickleError {
     Memo { index: u64, at: usize },
 }
 
-/// Bytes that the objects of a pickle and what lies behind them may take, and so many for each of its bytes: an operation of
-/// one byte makes an object that takes tens, and one of a few a tensor of hundreds. Vectors that grow take up to three
-/// times as much for a moment.
+/// Bytes that the objects of a pickle and their contents may take: a base, and a number per byte of the pickle. An
+/// operation of one byte makes an object of tens of bytes, one of a few bytes a tensor of hundreds. Growing vectors
+/// take up to three times as much for a moment.
 const LEAST_OBJECT_BYTES: usize = 16 << 20;
 const OBJECT_BYTES_PER_BYTE: usize = 4;
 
@@ -314,7 +314,7 @@ impl<'a> PickleMachine<'a> {
         self.push(object)
     }
 
-    /// Notes that so many bytes of memory are needed.
+    /// Counts bytes of memory that are needed.
     ///
     /// **Errors**: more than a pickle of this size may take.
     fn take_memory(&mut self, bytes: usize) -> Result<(), PickleError> {

@@ -13,7 +13,7 @@ pub enum StorageType {
     Half,
     /// 16-bit brain floats.
     BFloat16,
-    /// Something else, of which only the size matters to nobody.
+    /// Any other type; its elements are never read.
     Other,
 }
 
@@ -84,7 +84,7 @@ pub enum Object {
     Tensor(Box<Tensor>),
     /// An element type of NumPy.
     NumpyType(NumpyType),
-    /// Something harmless that nobody asks for: a device, an element type, a larger integer.
+    /// A harmless value that is never used: a device, an element type, a larger integer.
     Opaque,
 }
 

@@ -9,7 +9,7 @@ use super::nccl::Nccl;
 use super::operation::{Operation, ask, flush, wait_for_launches};
 use crate::reduction::Reduction;
 
-/// Tensors begin at multiples of so many values, so that vector loads are aligned.
+/// Tensors begin at multiples of this many values, so that vector loads are aligned.
 const ALIGNMENT: usize = 128;
 
 /// NCCL's communicator of one GPU.

@@ -178,7 +178,7 @@ impl Gpu {
             }
         };
         let [x, y, z] = grid;
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             driver::launch_kernel(
                 function,
@@ -198,7 +198,7 @@ impl Gpu {
     ///
     /// Both buffers must have at least `bytes` bytes.
     pub unsafe fn copy(&mut self, from: u64, into: u64, bytes: usize) -> Result<(), CudaError> {
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { driver::memcpy_dtod_async(into, from, bytes, self.stream)? };
         Ok(())
     }

@@ -94,7 +94,7 @@ impl Nccl {
         stream: CUstream,
     ) -> Result<(), CudaError> {
         let at = buffer as *mut c_void;
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         self.check(unsafe {
             (self.all_reduce)(
                 at,

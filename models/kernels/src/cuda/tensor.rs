@@ -69,7 +69,7 @@ impl Strided {
     ) -> Result<(), CudaError> {
         let blocks = self.count.div_ceil(256).min(64 * gpu.multiprocessors);
         let mut arguments = [argument(&from), argument(&into), argument(&self)];
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { gpu.launch(kernel, [blocks, 1, 1], 256, 0, &mut arguments) }
     }
 }

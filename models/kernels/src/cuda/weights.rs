@@ -90,7 +90,7 @@ impl Weights {
             }
             (Layout::ChannelsFirst, _) => Strided::new(&self.shape, &self.strides),
         };
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { strided.copy(gpu, kernel, from, into) }
     }
 }

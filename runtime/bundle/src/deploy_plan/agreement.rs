@@ -1,10 +1,9 @@
-//! Whether plans can be those of one ensemble.
+//! Agreement of the plans of an ensemble.
 
 use super::DeployPlan;
 
 impl DeployPlan {
-    /// In what this plan differs from another that takes the same cases and gives the same labels; none: their networks
-    /// can be members of one ensemble.
+    /// The first difference from another plan in cases or labels; none: their networks can be members of one ensemble.
     pub fn disagreement(&self, other: &Self) -> Option<&'static str> {
         [
             ("channels", self.channels == other.channels),

@@ -1,4 +1,4 @@
-//! Channels, and which series of a study they are read from.
+//! Channels, and the series of a study that they are read from.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -17,7 +17,7 @@ pub struct Channel {
     /// Name, unique within the plan: `image` for single-channel tasks.
     pub name: String,
     pub modality: Modality,
-    /// Patterns of the descriptions of the series that it is read from; none: any series of the modality.
+    /// Patterns of series descriptions; none: any series of the modality.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub series_descriptions: Vec<String>,
 }
@@ -103,8 +103,8 @@ impl Channel {
     /// Whether a series of this DICOM modality and description may be read as this channel.
     ///
     /// **Definition**: the modality is the channel's, and the description fits any of the patterns where there are
-    /// some. In a pattern `*` is any run of characters, an empty one too, and everything else itself; ASCII letters
-    /// fit in either case, and blanks around pattern and description do not count. No description is an empty one.
+    /// some. In a pattern `*` is any run of characters, an empty one too, and everything else itself; ASCII letters fit
+    /// in either case, and blanks around pattern and description do not count. A missing description counts as empty.
     ///
     /// ```
     /// use vesal_bundle::deploy_plan::{Channel, Modality};

@@ -1,4 +1,4 @@
-//! What a label stands for in the codes of DICOM.
+//! DICOM codes of labels.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -10,13 +10,13 @@ pub const MAX_SCHEME_CHARACTERS: usize = 16;
 /// Longest meaning in characters.
 pub const MAX_MEANING_CHARACTERS: usize = 64;
 
-/// What a label is, as a DICOM segment says it.
+/// The meaning of a label, as a DICOM segment states it.
 ///
 /// **Source**: PS3.3 C.8.20.4: segmented property category, type and type modifier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabelCode {
-    /// What kind of thing it is: an anatomical structure, an altered one, a substance.
+    /// Category: an anatomical structure, a morphologically altered structure, a substance.
     pub category: Concept,
     #[serde(rename = "type")]
     pub kind: Concept,
@@ -36,14 +36,14 @@ pub struct Concept {
     pub value: String,
     /// The scheme, such as `SCT` for SNOMED CT.
     pub scheme: String,
-    /// What it means, in words, such as `Liver`.
+    /// The meaning in words, such as `Liver`.
     pub meaning: String,
 }
 
 /// Why the code of a label cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CodeError {
-    /// Background is no segment.
+    /// Background has a code.
     #[error("label `{label}` is background and has a code, expected none")]
     Background {
         /// Name of the label.
@@ -65,7 +65,7 @@ pub enum CodeError {
         /// In characters.
         most: usize,
     },
-    /// A text has a character that not every reader understands, or blanks at an end.
+    /// A text has a character outside of printable ASCII, or blanks at an end.
     #[error(
         "`{part}.{field}` of the code of label `{label}` is {found:?}, expected printable ASCII without backslash and without blanks at its ends"
     )]

@@ -59,7 +59,7 @@ pub enum PlanError {
         found: u16,
         expected: u16,
     },
-    /// A label is made up of nothing, or of the same twice.
+    /// A label consists of no value, or of one value twice.
     #[error(
         "label `{label}` is made up of the values {found:?}, expected at least one, each once and above 0"
     )]
@@ -68,7 +68,7 @@ pub enum PlanError {
         label: String,
         found: Vec<u16>,
     },
-    /// Two labels that exclude each other are made up of one value.
+    /// Two labels that exclude each other share a value.
     #[error("labels `{first}` and `{second}` are both made up of the value {value}")]
     SharedIndex {
         first: String,
@@ -108,7 +108,7 @@ pub enum PlanError {
 }
 
 impl PlanError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Document(error) => error.hint(),

@@ -14,22 +14,22 @@ use super::error::PlanError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Label {
-    /// Name that people read.
+    /// Display name.
     pub name: String,
     /// Value in the label map; for a region the bit `2^class_index`, and a voxel holds the sum of its regions' bits.
     pub value: u16,
     /// Output channel of the network.
     pub class_index: usize,
-    /// Values in the label maps of the training data that make it up; absent: `value` itself.
+    /// Values in the label maps of the training data that it consists of; absent: `value` itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<Vec<u16>>,
-    /// What it is in codes, for results in DICOM; background has none.
+    /// Its DICOM code; background has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<LabelCode>,
 }
 
 impl Label {
-    /// A label that is made up of its own value and has no code.
+    /// A label that consists of its own value and has no code.
     pub fn new(name: impl Into<String>, value: u16, class_index: usize) -> Self {
         Self {
             name: name.into(),
@@ -41,7 +41,7 @@ impl Label {
     }
 }
 
-/// A value in a label map that is none of the plan's.
+/// A value in a label map that the plan does not have.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("label map has {voxels} voxels of label {found}, expected one of {expected:?}")]
 pub struct UnknownLabel {
@@ -74,7 +74,7 @@ pub(super) fn translate(labels: &[Label], map: &mut LabelMap) -> Result<(), Unkn
     Ok(())
 }
 
-/// The plan's value for a value of the training data; none for one that the plan does not know.
+/// The plan's value for a value of the training data; none if the plan does not have it.
 fn translation(labels: &[Label], annotated: u16) -> Option<u16> {
     let made_up = labels.iter().any(|label| label.index.is_some());
     let holds = |label: &&Label| match &label.index {
@@ -140,7 +140,7 @@ fn validate_code(label: &Label, activation: Activation) -> Result<(), CodeError>
     }
 }
 
-/// What labels are made up of; only regions may share a value.
+/// The values that labels consist of; only regions may share a value.
 fn validate_indices(labels: &[Label], activation: Activation) -> Result<(), PlanError> {
     let mut owners: BTreeMap<u16, &Label> = BTreeMap::new();
     for label in labels {

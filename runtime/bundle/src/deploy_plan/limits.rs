@@ -1,4 +1,4 @@
-//! Limits that keep a plan from asking for more than any machine has.
+//! Limits on what a plan may ask of a machine.
 
 /// Largest number of channels.
 pub const MAX_CHANNELS: usize = 64;

@@ -13,7 +13,7 @@ use super::rules::{check_version, count, digest_form};
 use crate::ensemble_record::EnsembleRecord;
 use crate::{name, path, signature};
 
-/// Where the bundle as a whole came from.
+/// Provenance of the bundle as a whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provenance {
@@ -23,7 +23,7 @@ pub struct Provenance {
     pub data_stats_sha256: Option<String>,
 }
 
-/// What is the same for every ONNX network of the bundle.
+/// The common interface of all ONNX networks of the bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkInterface {
@@ -41,7 +41,7 @@ pub struct NetworkInterface {
 pub struct Manifest {
     /// Name of the task.
     pub name: String,
-    /// Version, as its makers count, such as `1.2.0`; absent where they do not.
+    /// Version given by its makers, such as `1.2.0`, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Path of the probe.
@@ -50,7 +50,7 @@ pub struct Manifest {
     pub network: NetworkInterface,
     /// Networks, with the weights of their probabilities or votes.
     pub members: Vec<Member>,
-    /// What is done with their predictions, and how they were chosen.
+    /// How their predictions are combined, and how they were chosen.
     #[serde(default)]
     pub ensemble: EnsembleRecord,
     pub provenance: Provenance,
@@ -66,7 +66,7 @@ impl VersionedDocument for Manifest {
 }
 
 impl Manifest {
-    /// Validates the manifest and gives the bytes of its file.
+    /// Validates the manifest and returns the bytes of its file.
     ///
     /// **Errors**: [`ManifestError`].
     pub fn to_json(&self) -> Result<Vec<u8>, ManifestError> {
@@ -137,7 +137,7 @@ impl Manifest {
         Ok(())
     }
 
-    /// Files with a role and listed files are the same set.
+    /// Checks that the files with a role are exactly the listed files.
     fn validate_roles(&self) -> Result<(), ManifestError> {
         let mut seen = BTreeSet::new();
         let members = self

@@ -62,27 +62,27 @@ pub enum ManifestError {
         /// Its size in bytes.
         found: u64,
     },
-    /// A text that should be a digest.
+    /// A text that is not a digest.
     #[error("the SHA-256 of {of} is {found:?}, expected 64 lowercase hexadecimal digits")]
     DigestForm {
         /// What it is the digest of.
         of: String,
         found: String,
     },
-    /// A weight that no mean can have.
+    /// A weight that is not positive and finite.
     #[error("member `{file}` has weight {found}, expected a positive number")]
     Weight {
         /// File of the member.
         file: String,
         found: f64,
     },
-    /// The ensemble was chosen for no reason that fits the rules for names.
+    /// The reason of the choice breaks the rules for names.
     #[error("the manifest has an unusable reason for the choice of its members")]
     Reason { source: NameError },
-    /// The ensemble's score cannot be one.
+    /// The ensemble's score is out of range.
     #[error("the ensemble has an impossible score")]
     EnsembleScore { source: RunRecordError },
-    /// A member's score cannot be one.
+    /// A member's score is out of range.
     #[error("member `{file}` has an impossible score")]
     Score {
         /// File of the member.
@@ -95,7 +95,7 @@ pub enum ManifestError {
 }
 
 impl ManifestError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Document(error) => error.hint(),

@@ -18,7 +18,7 @@ pub struct FileEntry {
     pub sha256: String,
 }
 
-/// Reads the list of files and rejects a path that is listed twice, of which another reader might take the other one.
+/// Reads the list of files and rejects a path that is listed twice, because readers might use different entries.
 pub(super) fn unique_files<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, FileEntry>, D::Error> {

@@ -20,7 +20,7 @@ pub struct LogitSample {
     pub value: f32,
 }
 
-/// What one member answers.
+/// Expected output of one member.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MemberProbe {
@@ -28,7 +28,7 @@ pub struct MemberProbe {
     pub logits: Vec<LogitSample>,
 }
 
-/// How far another machine may deviate.
+/// Tolerances for other machines.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tolerance {
@@ -38,13 +38,13 @@ pub struct Tolerance {
     pub min_identical_labels: f64,
 }
 
-/// What the members that share a deploy plan answer to one window.
+/// One window with the expected outputs of the members that share a deploy plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProbeGroup {
     /// One window, already preprocessed.
     pub input: ProbeInput,
-    /// Answers of the members, in their order.
+    /// Expected outputs of the members, in their order.
     pub members: Vec<MemberProbe>,
     /// Labels from the members' combined probabilities.
     pub labels: ExpectedLabels,
@@ -56,7 +56,7 @@ pub struct ProbeGroup {
 pub struct Probe {
     /// One for each deploy plan, in the order of the first members that refer to them.
     pub groups: Vec<ProbeGroup>,
-    /// How far another machine may deviate.
+    /// Tolerances for other machines.
     pub tolerance: Tolerance,
 }
 
@@ -67,7 +67,7 @@ impl VersionedDocument for Probe {
 }
 
 impl Probe {
-    /// Gives the bytes of its file, without line breaks: the labels have many runs.
+    /// Returns the bytes of its file, without line breaks: the labels have many runs.
     ///
     /// **Errors**: [`ProbeError`].
     pub fn to_json(&self) -> Result<Vec<u8>, ProbeError> {

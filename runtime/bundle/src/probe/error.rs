@@ -27,7 +27,7 @@ pub enum ProbeError {
         /// One window of the plan.
         expected: [usize; 5],
     },
-    /// Answers and members do not pair.
+    /// The number of answers differs from that of members.
     #[error("the probe has answers of {found} members, expected {expected}")]
     Members {
         /// How many it has.
@@ -35,7 +35,7 @@ pub enum ProbeError {
         /// Members of the bundle.
         expected: usize,
     },
-    /// A member without samples proves nothing.
+    /// A member without samples.
     #[error("the probe has no logits of member {member}")]
     NoLogits {
         /// The member, from 0.
@@ -64,10 +64,10 @@ pub enum ProbeError {
     /// A label that the plan does not have.
     #[error("the probe has the label value {found}, which is none of the deploy plan's")]
     LabelValue { found: u16 },
-    /// The runs are not what digest and counts say.
+    /// The runs contradict digest or counts.
     #[error("the probe's labels contradict their own {what}")]
     Labels { what: &'static str },
-    /// A tolerance that nothing or everything meets.
+    /// A tolerance out of range.
     #[error("the probe has the tolerance {what} = {found}, expected {expected}")]
     Tolerance {
         what: &'static str,
@@ -77,7 +77,7 @@ pub enum ProbeError {
 }
 
 impl ProbeError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Document(error) => error.hint(),

@@ -1,8 +1,8 @@
-//! The input of a probe, made from a seed.
+//! The input of a probe, generated from a seed.
 
 use serde::{Deserialize, Serialize};
 
-/// How the input is made.
+/// Generator of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InputGenerator {
@@ -15,9 +15,9 @@ pub enum InputGenerator {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProbeInput {
-    /// How it is made.
+    /// Generator.
     pub generator: InputGenerator,
-    /// From which seed; 32 bits, so that every JSON reader has it exactly.
+    /// Seed; 32 bits, which every JSON reader represents exactly.
     pub seed: u32,
     /// `[1, C, X, Y, Z]`.
     pub shape: [usize; 5],
@@ -39,7 +39,7 @@ impl ProbeInput {
 
     /// Makes the input.
     ///
-    /// Two scales, because a network that sees white noise alone averages it away and answers background everywhere.
+    /// Noise on two scales, because a network averages white noise away and answers background everywhere.
     ///
     /// **Shapes and units**: `[1, C, X, Y, Z]` in C order, values in `[-2, 2)`.
     ///
@@ -72,7 +72,7 @@ impl ProbeInput {
     }
 }
 
-/// The `index`-th output of the generator, from 0: it has a counter for a state, so that any output can be had alone.
+/// The `index`-th output of the generator, from 0: its state is a counter, so any output can be computed directly.
 fn splitmix64(seed: u64, index: u64) -> u64 {
     let mut state = seed.wrapping_add(index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

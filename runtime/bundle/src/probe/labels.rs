@@ -39,7 +39,7 @@ impl ExpectedLabels {
 
     /// Decodes to labels in C order.
     ///
-    /// **Errors**: the runs are not `voxels` long together; nothing is allocated then.
+    /// **Errors**: the runs are not `voxels` long together; nothing is allocated in that case.
     pub fn decode(&self, voxels: usize) -> Result<Vec<u16>, ProbeError> {
         let found = self
             .runs

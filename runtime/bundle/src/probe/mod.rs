@@ -1,5 +1,5 @@
-//! The probe, `probe.json`: inputs made from a seed and what the networks answer to them, so that a bundle can prove
-//! itself on any machine.
+//! The probe, `probe.json`: inputs from a seed with the expected outputs of the networks, so that a bundle can be
+//! verified on any machine.
 
 mod document;
 mod error;

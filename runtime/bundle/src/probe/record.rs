@@ -1,4 +1,4 @@
-//! Recording a probe from the whole logits of its members.
+//! Recording a probe from the complete logits of its members.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ const LOGIT_TOLERANCE: f64 = 0.01;
 /// Tolerated fraction of identical labels: where classes are equally likely, rounding decides.
 const LABEL_TOLERANCE: f64 = 0.99;
 
-/// Records what the members that share a deploy plan answer to one window.
+/// Records the outputs of the members that share a deploy plan for one window.
 #[derive(Debug)]
 pub struct ProbeRecorder<'a> {
     plan: &'a DeployPlan,
@@ -65,10 +65,10 @@ impl<'a> ProbeRecorder<'a> {
 }
 
 impl Probe {
-    /// Puts the recorded groups together.
+    /// Combines the recorded groups.
     ///
-    /// The tolerances let another device pass that rounds otherwise (TF32), and fail one that computes wrongly: 1 % of
-    /// the largest logit, and 99 % of identical labels.
+    /// The tolerances accept devices that round differently (TF32), and reject wrong results: 1 % of the largest logit,
+    /// and 99 % of identical labels.
     ///
     /// **Errors**: a group without members, or logits that are not numbers.
     pub fn record(groups: Vec<ProbeRecorder<'_>>) -> Result<Self, ProbeError> {

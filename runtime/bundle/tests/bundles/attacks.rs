@@ -1,4 +1,4 @@
-//! Bundles that lie, climb or overflow: each is refused with the error that says why.
+//! Malicious bundles: each is refused with a specific error.
 
 use crate::example;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Rules of DICOM in plans and in files of their own.
+//! DICOM rules in plans and in files.
 
 use crate::example;
 use serde_json::{Value, json};

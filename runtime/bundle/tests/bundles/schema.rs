@@ -36,7 +36,7 @@ const OPTIONAL: [&str; 9] = [
 ];
 
 /// Validates against the part of JSON Schema that these schemas use, and requires besides that an object of fixed
-/// fields has all of them but [`OPTIONAL`] ones: what the code writes and the schema describes are then the same set.
+/// fields has all of them but [`OPTIONAL`] ones: so the code writes exactly the fields that the schema describes.
 fn conforms(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     let fail = |rule: &str| Err(format!("{value} against {rule} of {schema}"));
     for (rule, limit) in schema.as_object().ok_or("a schema is an object")? {

@@ -1,4 +1,4 @@
-//! Whose a bundle is, and which one: what is demanded holds, or the bundle is not opened.
+//! Requirements on signature and digest: a bundle that does not meet them is not opened.
 
 use crate::example;
 use std::fs;
@@ -53,7 +53,7 @@ fn a_signed_bundle_opens_and_keeps_its_digest() {
         Bundle::open_demanded(&path, &demands(public(&keys, parent.path()))).expect("opens");
     assert_eq!(after.digest(), before.digest());
     assert!(after.is_signed() && !before.is_signed());
-    // Whoever has no key looks at no signature.
+    // Without a key, a signature is not checked.
     assert!(!Bundle::open(&path).expect("opens").is_signed());
 }
 
@@ -67,7 +67,7 @@ fn another_key_verifies_nothing() {
         matches!(error, SignatureError::Unverified { .. }),
         "{error:?}"
     );
-    // One that is there has to be right even where none has to be.
+    // An existing signature has to be valid even where none is required.
     let lax = Demands {
         signature: false,
         ..demands(other)
@@ -86,7 +86,7 @@ fn a_changed_manifest_is_not_the_signed_one() {
     sign(&keys, &path);
     let manifest = path.join("manifest.json");
     let mut bytes = fs::read(&manifest).expect("read");
-    // White space, so that it says the same.
+    // White space, which does not change the content.
     bytes.push(b'\n');
     fs::write(&manifest, bytes).expect("written");
     Bundle::open(&path).expect("whole");

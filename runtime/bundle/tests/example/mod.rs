@@ -1,4 +1,4 @@
-//! A small bundle whose networks are any bytes: this crate never looks inside them.
+//! A small bundle whose networks are arbitrary bytes, because this crate does not parse them.
 
 #![allow(dead_code)]
 
@@ -207,7 +207,7 @@ pub fn write(destination: &Path, overwrite: bool) -> Result<Bundle, BundleWriteE
     writer.finish(manifest)
 }
 
-/// A written bundle in a directory that vanishes with it.
+/// A written bundle in a temporary directory.
 pub fn written() -> (TempDir, PathBuf) {
     let parent = TempDir::new().expect("temporary directory");
     let path = parent.path().join("two-tissues-1");

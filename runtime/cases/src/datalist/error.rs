@@ -26,7 +26,7 @@ pub enum DatalistError {
     },
 }
 
-/// Why an item is no case.
+/// Why an item is not a case.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ItemError {
     #[error("it is {found}, expected an object with `image` and `label`")]
@@ -38,28 +38,28 @@ pub enum ItemError {
     Files {
         key: String,
         found: &'static str,
-        /// What it has to be.
+        /// The expected number of files.
         expected: &'static str,
     },
-    /// A fold that is no number.
+    /// A fold that is not a number.
     #[error("`fold` is {found}, expected a whole number from 0")]
     Fold { found: String },
     /// An image that the task does not name.
     #[error("it has an image under `{key}`, which the task does not name under `extra_modalities`")]
     UnknownImage { key: String },
-    /// An image that the task names is not there.
+    /// An image that the task names is absent.
     #[error("it has no `{key}`, which the task names under `extra_modalities`")]
     MissingImage { key: String },
-    /// A patient that is no text.
+    /// A patient that is not a text.
     #[error("`patient` is {found}, expected a text or a number")]
     Patient { found: &'static str },
-    /// A path that the data root cannot carry along.
+    /// A path outside of the data root.
     #[error("`{path}` is outside of the data root")]
     Outside { path: String },
 }
 
 impl DatalistError {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Item {

@@ -11,7 +11,7 @@ pub enum List {
     Training,
     /// Cases to validate on.
     Validation,
-    /// Cases without a part in the training.
+    /// Cases that training does not use.
     Testing,
 }
 
@@ -42,7 +42,7 @@ impl Lists {
         }
     }
 
-    /// What `read` makes of the items of a list; none where there is no such list.
+    /// Applies `read` to the items of a list; empty where there is no such list.
     pub fn take<T>(
         &mut self,
         list: List,
@@ -65,7 +65,7 @@ impl Lists {
     }
 }
 
-/// An item whose values are taken out one after the other; `null` counts as absent.
+/// An item whose values are removed as they are read; `null` counts as absent.
 pub(super) struct DatalistItem(pub Map<String, Value>);
 
 impl DatalistItem {
@@ -78,7 +78,7 @@ impl DatalistItem {
         }
     }
 
-    /// An item that may be a file alone, as Auto3DSeg lists test cases.
+    /// An item that may be just a file, as Auto3DSeg lists test cases.
     pub fn or_image(value: Value) -> Result<Self, ItemError> {
         match value {
             image @ Value::String(_) => Ok(Self(Map::from_iter([("image".to_owned(), image)]))),

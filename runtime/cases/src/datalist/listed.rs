@@ -17,7 +17,7 @@ pub enum ListError {
     /// It cannot be read.
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
-    /// It is no JSON.
+    /// It is not JSON.
     #[error("`{}` is neither a folder nor a datalist", path.display())]
     Json {
         path: PathBuf,
@@ -35,7 +35,7 @@ pub enum ListError {
 }
 
 impl ListError {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Read { .. } => None,
@@ -60,7 +60,7 @@ pub struct ListedCase {
     pub label: Option<PathBuf>,
 }
 
-/// Whether a path is meant to be a datalist, by its name.
+/// Whether a path is a datalist by its name.
 pub fn is_datalist(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
@@ -108,7 +108,7 @@ fn located(value: Value, root: &Path) -> Result<ListedCase, ItemError> {
     let mut item = DatalistItem::or_image(value)?;
     let images = item.images()?.iter().map(|file| root.join(file)).collect();
     let label = item.file("label")?.map(|file| root.join(file));
-    // Other keys need not be files: which of them are images, the bundle says.
+    // Other keys need not be files; the bundle determines which of them are images.
     let file = |(key, value): (String, Value)| {
         let value = match value {
             Value::Array(files) => files.into_iter().next()?,
@@ -124,7 +124,8 @@ fn located(value: Value, root: &Path) -> Result<ListedCase, ItemError> {
 }
 
 impl ListedCase {
-    /// What `predict` may have called the case: its only image, or what its images `CASE_CHANNEL` have in common.
+    /// Names that `predict` may have given the case: that of its only image, or the common prefix of its images
+    /// `CASE_CHANNEL`.
     pub fn names(&self) -> Vec<String> {
         let stems: Vec<String> = self
             .images

@@ -1,7 +1,7 @@
-//! Datalists: which files make a case, in Auto3DSeg's JSON.
+//! Datalists: the files of cases, in Auto3DSeg's JSON.
 //!
 //! [`Datalist`] is what training reads and writes: all lists, checked against the task. [`listed::read`] is one list
-//! with paths that lead to its files, for those who predict and compare. Both read items by the same rules.
+//! with resolved paths, for prediction and evaluation. Both read items by the same rules.
 
 mod error;
 mod item;

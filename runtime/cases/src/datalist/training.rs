@@ -24,7 +24,7 @@ pub struct Case {
     pub label: Option<String>,
     /// Fold in which the case is held out, where the datalist gives one.
     pub fold: Option<usize>,
-    /// Whose case it is, where the datalist says so: cases of one patient are never on both sides of a fold.
+    /// The patient, if the datalist states one: cases of one patient are never on both sides of a fold.
     pub patient: Option<String>,
 }
 
@@ -34,7 +34,7 @@ impl Case {
         self.images.iter().chain(&self.further).chain(&self.label)
     }
 
-    /// The file that the case is named after.
+    /// The file from which the case is named.
     fn first_file(&self) -> &str {
         let first = self.images.first().or(self.label.as_ref());
         first.map_or("", String::as_str)
@@ -52,14 +52,14 @@ pub struct Datalist {
     pub training: Vec<Case>,
     /// Cases to validate on.
     pub validation: Vec<Case>,
-    /// Cases without a part in the training.
+    /// Cases that training does not use.
     pub testing: Vec<Case>,
     /// Keys of images on grids of their own.
     pub further: Vec<String>,
 }
 
 impl Datalist {
-    /// Decodes a datalist; absolute paths become relative to `dataroot`. `further` has the keys of images on grids of
+    /// Decodes a datalist; absolute paths become relative to `dataroot`. `further` are the keys of images on grids of
     /// their own.
     ///
     /// **Errors**: [`DatalistError`] names the list and the item.
@@ -169,7 +169,7 @@ fn case(mut item: DatalistItem, dataroot: &Path, further: &[String]) -> Result<C
     let located = |file: String| relative(&file, dataroot);
     let images = item.images()?.into_iter().map(located);
     let images: Vec<_> = images.collect::<Result<_, _>>()?;
-    // A label map alone is left to the analysis, which reports it.
+    // A label map without images is kept, because the analysis reports it.
     let further = if images.is_empty() { &[] } else { further };
     let further = further.iter().map(|key| {
         let file = item.file(key)?;
@@ -194,7 +194,7 @@ fn case(mut item: DatalistItem, dataroot: &Path, further: &[String]) -> Result<C
     }
 }
 
-/// A path without its data root; `.` is dropped, and what would leave the data root is an error.
+/// A path relative to its data root; `.` is dropped, and paths that leave the data root are errors.
 fn relative(path: &str, dataroot: &Path) -> Result<String, ItemError> {
     let outside = || ItemError::Outside {
         path: path.to_owned(),

@@ -1,4 +1,4 @@
-//! Which series the user says are which channels.
+//! The user's choice of series for channels.
 
 use std::str::FromStr;
 
@@ -9,19 +9,19 @@ pub struct ChosenSeries {
     pub which: Which,
 }
 
-/// What the user says about series.
+/// The user's options for series.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Choosing<'a> {
-    /// Which series are which channels, by hand.
+    /// Series chosen for channels.
     pub series: &'a [ChosenSeries],
     /// Whether the series of a case may lie in different frames of reference.
     pub any_frame_of_reference: bool,
 }
 
-/// How a series is chosen by hand.
+/// How a series is chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Which {
-    /// By its UID, whatever made it.
+    /// By its UID, of any modality.
     Uid(String),
     /// By its number, among those of the channel's modality.
     Number(i64),

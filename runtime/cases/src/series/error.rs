@@ -1,4 +1,4 @@
-//! Why DICOM files make no case.
+//! Why DICOM files are not a case.
 
 use std::collections::BTreeSet;
 
@@ -6,13 +6,13 @@ use vesal_io::dicom::{DicomError, UnreadSeries};
 
 use crate::names::list;
 
-/// Series that a message lists before it counts.
+/// Number of series that a message lists; it counts the others.
 const LISTED: usize = 6;
 
-/// Why no case can be made of DICOM files. Series are named by UID and modality, never by texts of their operators.
+/// Why no case can be made of DICOM files. Series are named by UID and modality, never by descriptions.
 #[derive(Debug, thiserror::Error)]
 pub enum SeriesError {
-    /// The files cannot be looked at.
+    /// The files cannot be scanned.
     #[error(transparent)]
     Dicom(#[from] DicomError),
     /// No file is a slice that can be used.
@@ -26,7 +26,7 @@ pub enum SeriesError {
         unread.files[0].display()
     )]
     Unread { unread: UnreadSeries },
-    /// No series is one of the bundle's.
+    /// No series fits a channel of the bundle.
     #[error(
         "no series is taken by {} (modality {}); there are {}",
         list(channels),
@@ -38,7 +38,7 @@ pub enum SeriesError {
         channels: Vec<String>,
         /// Their modalities, each once.
         modalities: BTreeSet<&'static str>,
-        /// The series that there are.
+        /// The series that were found.
         found: Vec<String>,
     },
     /// A study without a series for one of the channels.
@@ -50,7 +50,7 @@ pub enum SeriesError {
         /// UID of the study.
         study: String,
         channel: String,
-        /// The series that there are.
+        /// The series that were found.
         found: Vec<String>,
     },
     /// Several series for one channel.
@@ -82,7 +82,7 @@ pub enum SeriesError {
         /// How many, at least.
         patients: usize,
     },
-    /// Series whose places nothing relates.
+    /// Series in different frames of reference.
     #[error(
         "series of channels `{first}` and `{second}` have different frames of reference, expected one for all channels of study {study}"
     )]
@@ -95,7 +95,7 @@ pub enum SeriesError {
 }
 
 impl SeriesError {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> Option<String> {
         let choose = |channel: &str| {
             format!(

@@ -19,7 +19,7 @@ use self::taking::{Named, Taking};
 use crate::candidate::{Candidate, FindError, Found};
 use crate::skipped;
 
-/// Makes cases of what files and folders hold.
+/// Makes cases of the DICOM series in files and folders.
 pub(crate) fn find(paths: &[&Path], channels: &[Channel], choosing: Choosing) -> Found {
     let scan = match dicom::scan(paths) {
         Ok(scan) => scan,
@@ -112,11 +112,11 @@ fn holds(scan: &DicomScan, folder: &Path) -> bool {
     scan.stacks.iter().any(in_stacks) || skipped.any(|file| file.path.starts_with(folder))
 }
 
-/// Names for the files of stacks: the UID of the series, and a number behind it from the second stack of a series on.
+/// Names for the files of stacks: the UID of the series, with a number appended from the second stack of a series on.
 pub fn names(stacks: &[Stack]) -> Vec<String> {
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     let name = |stack: &Stack, nth: usize| match nth {
-        // Of a UID there are digits and dots alone.
+        // A UID consists of digits and dots.
         1 => stack.series().to_owned(),
         _ => format!("{}_{nth}", stack.series()),
     };

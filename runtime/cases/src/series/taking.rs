@@ -9,10 +9,10 @@ use super::choosing::{Choosing, Which};
 use super::error::SeriesError;
 use crate::candidate::{Candidate, CaseInput, FindError};
 
-/// A stack and what a case is called whose first channel it is.
+/// A stack, and the name of a case whose first channel it is.
 pub(super) type Named = (Stack, String);
 
-/// Which channels take what.
+/// The assignment of stacks to channels.
 pub(super) struct Taking<'a> {
     pub channels: &'a [Channel],
     pub choosing: Choosing<'a>,
@@ -34,8 +34,8 @@ impl Taking<'_> {
         (cases, over)
     }
 
-    /// Every study of which a channel takes something is a case; what no channel takes is described. A case fails whose
-    /// study has one of the unread series, which is removed from these.
+    /// Every study with a stack that a channel takes is a case; other stacks are described. A case fails if its study
+    /// has an unread series that a channel would take; that series is removed from `unread`.
     pub fn studies(
         &self,
         stacks: Vec<Named>,
@@ -137,8 +137,8 @@ impl Taking<'_> {
         Ok(chosen)
     }
 
-    /// Channels lie in the first one's frame of reference, also those that were chosen by hand: that a series is the
-    /// one that is meant does not say where it lies.
+    /// Channels lie in the first one's frame of reference, including those that were chosen by hand, because choosing a
+    /// series does not align it.
     fn check_frames(&self, study: &str, chosen: &[Stack]) -> Result<(), SeriesError> {
         if self.choosing.any_frame_of_reference {
             return Ok(());
@@ -165,7 +165,7 @@ impl Taking<'_> {
         of_channel.map(|chosen| &chosen.which)
     }
 
-    /// Whether a channel would take a series of which no file can be used. Its number is not known.
+    /// Whether a channel would take a series of which no file can be used. The number of such a series is unknown.
     pub fn takes_unread(&self, series: &StatedSeries) -> bool {
         self.channels.iter().any(|channel| {
             let mut by_hand = self.by_hand(channel).peekable();
@@ -181,7 +181,7 @@ impl Taking<'_> {
         })
     }
 
-    /// Whether a channel takes a stack: by hand, and otherwise by the plan.
+    /// Whether a channel takes a stack: by the user's choice or else by the plan.
     fn takes(&self, channel: &Channel, stack: &Stack) -> bool {
         let (modality, description) = (stack.modality(), stack.description());
         let mut by_hand = self.by_hand(channel).peekable();
@@ -221,13 +221,14 @@ impl Taking<'_> {
     }
 }
 
-/// Whether a series of a modality may be a channel's: where none is stated, the description is all that there is.
+/// Whether a series of a modality may be a channel's: where none is stated, only the description counts.
 fn may_be_of(channel: &Channel, modality: &str) -> bool {
     let stated = modality.trim();
     stated.is_empty() || stated == channel.modality.in_dicom()
 }
 
-/// A stack for those who have to choose: UID, number, modality, slices, and what tells it from others of its series.
+/// Describes a stack for a choice: UID, number, modality, slices, and the keys that distinguish it from others of its
+/// series.
 fn described(stack: &Stack) -> String {
     let number = stack
         .series_number()

@@ -1,8 +1,7 @@
-//! Checks on an NVIDIA GPU what tests without one cannot: the fused normalization, blending bit for bit, 16-bit floats,
-//! and how long all of it takes.
+//! Checks that need an NVIDIA GPU: the fused normalization, bit-for-bit blending, 16-bit floats, and timings.
 //!
-//! `cuda_check LIBRARY [quick]` with ONNX Runtime's CUDA build; fails if something does not agree. `quick` leaves the clinical
-//! volume out.
+//! `cuda_check LIBRARY [quick]` with ONNX Runtime's CUDA build; fails if results disagree. `quick` omits the clinical
+//! volume.
 
 mod network;
 
@@ -25,7 +24,7 @@ use vesal_volume::{Affine, Volume};
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const GPU: Device = Device::Cuda(0);
-/// A CT scan as it comes.
+/// A CT scan of clinical size.
 const CLINICAL: [usize; 3] = [512, 512, 275];
 
 fn plan(channels: usize, classes: usize, window: WindowPlan) -> DeployPlan {
@@ -284,7 +283,7 @@ impl Check {
     }
 }
 
-/// Blobs and noise: something that is not the same everywhere.
+/// Blobs and noise.
 fn noise(channels: usize, shape: [usize; 3]) -> Array4<f32> {
     let mut random = Random(17);
     let [x, y, z] = shape;
@@ -295,7 +294,7 @@ fn noise(channels: usize, shape: [usize; 3]) -> Array4<f32> {
     })
 }
 
-/// Norm of the difference, as a part of the norm.
+/// Relative norm of the difference.
 fn difference(found: &ArrayD<f32>, expected: &ArrayD<f32>) -> f64 {
     let square = |value: f32| f64::from(value) * f64::from(value);
     let (mut off, mut all) = (0., 0.);

@@ -1,4 +1,4 @@
-//! A residual network of the shape that is measured, with random weights.
+//! The residual network that is measured, with random weights.
 
 use vesal_onnx::proto::AttributeProto;
 use vesal_onnx::{AxisSize, GraphBuilder, OnnxModel};
@@ -151,7 +151,7 @@ pub fn residual(filters: usize, channels: usize, classes: usize, window: [usize;
     finish(writer, &head, classes, window)
 }
 
-/// A normalization with a ReLU and nothing else.
+/// A network of one normalization with a ReLU.
 pub fn norm(channels: usize, window: [usize; 3]) -> Vec<u8> {
     let mut writer = writer(channels, window);
     let relu = writer.norm_relu("image", channels);

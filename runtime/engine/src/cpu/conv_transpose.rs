@@ -1,4 +1,4 @@
-//! Transposed convolutions that double a volume, as convolutions of it.
+//! Transposed convolutions with stride 2, computed as convolutions.
 
 use vesal_onnx::VolumeConvolution;
 
@@ -7,14 +7,13 @@ use vesal_onnx::VolumeConvolution;
 pub(super) struct OutputPhase {
     /// Index of the phase: its bits are the parities, that of the last axis lowest.
     pub index: usize,
-    /// Its voxels of the kernel, and where each looks: at the voxel of the same place in the input or, where it is 1, at the
-    /// next one.
+    /// Its kernel voxels, each with the offset of its input voxel: 0, or 1 for the next one.
     pub taps: Vec<([usize; 3], [usize; 3])>,
 }
 
-/// Phases of a transposed convolution that doubles a volume; none if it does not.
+/// Phases of a transposed convolution that doubles a volume; `None` for others.
 ///
-/// **Definition**: stride 2 with kernels of 2 voxels without padding, or of 3 with padding of 1 and of 1 behind the output. An
+/// **Definition**: stride 2 with kernels of 2 voxels without padding, or of 3 with padding 1 and output padding 1. An
 /// output `o = 2 i + k - padding`, so that `k` has the parity of `o + padding`.
 pub(super) fn output_phases(layer: &VolumeConvolution) -> Option<Vec<OutputPhase>> {
     let extra = layer.transposed?;

@@ -1,4 +1,4 @@
-//! A planned convolution, computed.
+//! Computes a planned convolution.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,10 +9,10 @@ use super::scratch::Scratch;
 use super::tile::{GROUPS, LANES, MatrixTile, PANEL};
 use super::winograd::WinogradAlgorithm;
 
-/// Most sums that a product is added to.
+/// Most target sums of a product.
 const MAX_TARGETS: usize = 4;
 
-/// Runs a function for every number below the first argument, some at the same time.
+/// Runs a function for every number below the first argument, in parallel.
 pub(crate) type Parallel<'a> = dyn Fn(usize, &(dyn Fn(usize) + Sync + Send)) + 'a;
 
 /// A part of the output.
@@ -32,14 +32,14 @@ struct Panels<'a> {
     stride: usize,
 }
 
-/// Where a task's sums go.
+/// Destination of a task's sums.
 struct Output(*mut f32);
 
 // SAFETY: tasks write disjoint parts of it.
 unsafe impl Sync for Output {}
 
 impl PlannedConvolution {
-    /// Weights as [`Self::run`] takes them, where these are others than the network's.
+    /// Weights in the form that [`Self::run`] takes, if it differs from the network's.
     pub(crate) fn transform(&self, weights: &[f32], parallel: &Parallel<'_>) -> Option<Vec<f32>> {
         if self.takes_own_weights() {
             return None;
@@ -73,8 +73,8 @@ impl PlannedConvolution {
 
     /// Computes the convolution of a volume.
     ///
-    /// **Shapes**: input `[channels, input]`; weights the network's, or what [`Self::transform`] made of them; bias `[filters]`
-    /// or nothing; output `[filters, output]`.
+    /// **Shapes**: input `[channels, input]`; weights of the network or from [`Self::transform`]; optional bias
+    /// `[filters]`; output `[filters, output]`.
     pub(crate) fn run(
         &self,
         [input, weights, bias]: [&[f32]; 3],
@@ -217,7 +217,7 @@ impl PlannedConvolution {
                     },
                 };
                 let groups = GROUPS.min(panels.groups - group);
-                // SAFETY: weights, inputs and sums are as long as was checked, and nobody else has the sums.
+                // SAFETY: weights, inputs and sums have the lengths that were checked, and no other task uses the sums.
                 unsafe { self.instructions.tile(count, groups, &tile) };
             }
         }
@@ -234,7 +234,7 @@ impl PlannedConvolution {
             };
             let to = |plane: usize, row: usize, length: usize| {
                 let voxel = ((filter * planes + plane) * height + row) * width;
-                // SAFETY: the output has these rows, and no other task writes them, nor this one while it has them.
+                // SAFETY: the output has these rows, and nothing else writes them meanwhile.
                 unsafe { std::slice::from_raw_parts_mut(output.0.add(voxel), length) }
             };
             match &self.method {

@@ -1,8 +1,8 @@
 //! Convolutions of volumes on the processor, instead of ONNX Runtime's.
 //!
-//! ONNX Runtime unrolls 3-D convolutions into matrices that are larger than its caches. Here inputs are packed in
-//! blocks that stay in the cache ([`plane`], [`pack`]) and multiplied with the weights in place ([`tile`]); where that takes
-//! fewer products, several planes of the output are computed at once ([`winograd`]).
+//! ONNX Runtime unrolls 3-D convolutions into matrices that are larger than its caches. Here, inputs are packed into
+//! blocks that stay in the cache ([`plane`], [`pack`]) and multiplied with the weights in place ([`tile`]); where this
+//! saves products, several planes of the output are computed at once ([`winograd`]).
 
 #![cfg_attr(
     not(target_arch = "x86_64"),
@@ -36,7 +36,7 @@ pub(crate) use processor::Processor;
 /// Channels below which ONNX Runtime is as fast.
 const FEW_CHANNELS: usize = 4;
 
-/// Bytes that convolutions take besides the network's activations.
+/// Memory of convolutions in bytes, besides the network's activations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct KernelBytes {
     weights: u64,

@@ -25,16 +25,16 @@ pub(crate) fn operators(processor: Processor) -> Result<OperatorDomain, Error> {
 
 struct ConvolutionOperator {
     processor: Processor,
-    /// Of all convolutions of the session.
+    /// Memory of all convolutions of the session.
     scratch: Arc<Scratch>,
 }
 
 /// Attributes of a convolution.
 struct Steps {
     stride: [usize; 3],
-    /// Zeros before the first voxel and behind the last one.
+    /// Zeros before the first voxel and after the last one.
     pads: [usize; 6],
-    /// Zeros behind the output, if it is transposed.
+    /// Zeros after the output, if it is transposed.
     output_padding: Option<[usize; 3]>,
 }
 
@@ -73,7 +73,7 @@ impl Operator for ConvolutionOperator {
         })
     }
 
-    /// With a known shape, ONNX Runtime plans its memory beforehand.
+    /// With a known shape, ONNX Runtime plans its memory in advance.
     fn infer_shape(&self, context: &mut ShapeInferenceContext) -> Result<(), Error> {
         let steps = Steps::new(|name| context.attr::<Vec<i64>>(name))?;
         let inputs = context.inputs();
@@ -118,7 +118,7 @@ impl Steps {
         })
     }
 
-    /// Sizes of a convolution of these shapes, and of its output, if they go together.
+    /// Sizes of a convolution of these shapes, and of its output, if they are compatible.
     fn sizes(&self, input: &[i64], weights: &[i64]) -> Option<(VolumeConvolution, [usize; 3])> {
         let [_, channels, x, y, z] = list::<5>("", input).ok()?;
         let [mut filters, mut of, kernel @ ..] = list::<5>("", weights).ok()?;
@@ -152,7 +152,7 @@ pub(super) struct ConvolutionKernel {
     processor: Processor,
     scratch: Arc<Scratch>,
     steps: Steps,
-    /// For the last shape of the input: how it is computed, and weights in another form.
+    /// Plan and transformed weights for the last input shape.
     planned: Option<(VolumeConvolution, PlannedConvolution, Option<Vec<f32>>)>,
 }
 

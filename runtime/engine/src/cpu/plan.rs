@@ -1,4 +1,4 @@
-//! How a convolution is computed.
+//! Plans of convolutions.
 
 use std::ops::Range;
 
@@ -11,23 +11,24 @@ use super::processor::{Instructions, Processor};
 use super::tile::{LANES, PANEL};
 use super::winograd::{self, Mix, WinogradAlgorithm};
 
-/// Weights of a filter that are multiplied in one go, about: those of a tile's filters stay in the innermost cache.
+/// Approximate number of weights of a filter that are multiplied in one pass; those of a tile's filters stay in the
+/// first-level cache.
 const DEPTH: usize = 432;
-/// Floats of inputs, and of sums, that are in work at a time, about: they stay in the second cache.
+/// Approximate number of floats of inputs, and of sums, per block; they stay in the second-level cache.
 const CACHED: usize = 1 << 15;
 /// Most panels of packed positions at a time.
 const PANELS: usize = 5;
 /// Most bytes of transformed weights: as many as caches may hold.
 const TRANSFORMED_BYTES: usize = 4 << 20;
-/// Channels below which fewer products gain nothing: sums are moved too often.
+/// Channels below which saving products gains nothing, because sums are moved too often.
 const FEW: usize = 6;
 /// Most voxels along an axis, and most channels: windows of scans are smaller.
 const MAX_VOXELS: usize = 1 << 12;
 const MAX_CHANNELS: usize = 1 << 16;
-/// Planes that a doubled plane looks at.
+/// Input planes of a doubled plane.
 const DOUBLED: &[Mix] = &[&[(0, 1.)], &[(1, 1.)]];
 
-/// A convolution that is planned for a processor.
+/// A convolution, planned for a processor.
 #[derive(Debug)]
 pub(crate) struct PlannedConvolution {
     pub(super) instructions: Instructions,
@@ -44,9 +45,9 @@ pub(crate) struct PlannedConvolution {
     pub(super) width: usize,
     /// Filters of a task.
     pub(super) share: usize,
-    /// Channels that are multiplied in one go.
+    /// Channels that are multiplied in one pass.
     pub(super) part: usize,
-    /// Floats that a worker puts inputs into.
+    /// Floats of a worker's packed inputs.
     pub(super) inputs: usize,
     pub(super) workers: usize,
 }
@@ -77,20 +78,20 @@ pub(super) struct Fill {
 pub(super) struct Product {
     /// Weights of a filter and channel.
     pub taps: usize,
-    /// Where the inputs of the weights of the channels are.
+    /// Offsets of the inputs of the channels' weights.
     pub offsets: Vec<u32>,
     /// Its part of all weights, `[filters, channels, taps]`.
     pub weights: Range<usize>,
-    /// Sums that it is added to, and times what.
+    /// Target sums, with factors.
     pub targets: Vec<(usize, f32)>,
-    /// How its weights are made of the network's.
+    /// Source of its weights.
     pub source: WeightSource,
 }
 
-/// Where a product's weights come from.
+/// Source of a product's weights.
 #[derive(Debug)]
 pub(super) enum WeightSource {
-    /// They are the network's, where they lie.
+    /// The network's own, in place.
     Network,
     /// Sums of planes of kernels.
     Planes([f64; 3]),
@@ -139,7 +140,8 @@ impl PlannedConvolution {
             let block = positions.div_ceil(blocks).next_multiple_of(PANEL);
             (Method::Packed(block), positions.div_ceil(block), block)
         };
-        // Channels that are multiplied in one go: as many for any number of workers, so that sums are too.
+        // Channels that are multiplied in one pass: independent of the number of workers, so that sums are
+        // reproducible.
         let (taps, floats, most) = match &method {
             Method::Planes { rows, .. } => {
                 let (mixes, taps) = match doubled {
@@ -163,7 +165,7 @@ impl PlannedConvolution {
             Method::Planes { planes, .. } => planes,
             Method::Packed(_) => 1,
         };
-        // Whole tiles of filters, and work for everybody.
+        // Whole tiles of filters, and work for all workers.
         let rows = instructions.rows();
         let tiles = layer.filters.div_ceil(rows);
         let most = (CACHED / (width * targets) / rows).max(1);
@@ -190,7 +192,7 @@ impl PlannedConvolution {
         self.targets * self.share * self.width
     }
 
-    /// Bytes that the workers take.
+    /// Memory of the workers in bytes.
     pub(crate) fn scratch_bytes(&self) -> usize {
         let floats = (self.inputs + self.sums()).next_multiple_of(LANES);
         self.workers * floats * size_of::<f32>()
@@ -236,7 +238,7 @@ fn in_planes(layer: &VolumeConvolution) -> bool {
     [kernel, stride, before, after] == [[3; 3], [1; 3], [1; 3], [1; 3]] && y * z >= PANEL
 }
 
-/// The algorithm with the fewest products whose weights are not too many.
+/// The algorithm with the fewest products whose weights are within the limit.
 fn algorithm(layer: &VolumeConvolution) -> &'static WinogradAlgorithm {
     let fits = |algorithm: &&WinogradAlgorithm| {
         let bytes =

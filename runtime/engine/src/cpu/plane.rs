@@ -1,4 +1,4 @@
-//! Rows of planes with zeros between them, of which tiles take their inputs at any offset.
+//! Rows of planes with zeros between them, from which tiles read inputs at any offset.
 
 use std::ops::Range;
 
@@ -8,8 +8,8 @@ use super::winograd::Mix;
 
 /// Rows of the output that are computed together, and how their inputs lie in memory.
 ///
-/// A row is its voxels and one zero, which ends it and begins the next one: positions that follow one another see inputs
-/// that do. What is computed for the zeros is not used.
+/// A row is its voxels and one zero, which separates it from the next one, so that adjacent positions have adjacent
+/// inputs. Results for the zeros are not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rows {
     /// Voxels of the volume.
@@ -18,9 +18,9 @@ pub(super) struct Rows {
     pub count: usize,
 }
 
-/// Positions in a block, about.
+/// Approximate number of positions in a block.
 const POSITIONS: usize = 288;
-/// Cycles of a row of inputs, about, besides one for every voxel.
+/// Approximate cycles per row of inputs, besides one per voxel.
 const ROW_CYCLES: usize = 30;
 
 impl Rows {
@@ -54,7 +54,7 @@ impl Rows {
         (rows * self.pitch() - 1).div_ceil(LANES)
     }
 
-    /// From sums of planes to the next ones: two rows more than the output has, and what a panel may see behind them.
+    /// From sums of planes to the next ones: two rows more than the output, and the reach of a panel beyond them.
     pub fn stride(&self) -> usize {
         ((self.count + 2) * self.pitch() + 1 + PANEL).next_multiple_of(LANES)
     }
@@ -64,12 +64,13 @@ impl Rows {
         (self.groups(self.count) * LANES).next_multiple_of(PANEL)
     }
 
-    /// Where position 0 sees a row and voxel of a sum of planes, both from the one before it.
+    /// Offset of the input of position 0 for a row and voxel of a sum of planes, counted from one row and one voxel
+    /// before.
     pub fn offset(&self, sum: usize, row: usize, voxel: usize) -> u32 {
         (sum * self.stride() + row * self.pitch() + voxel) as u32
     }
 
-    /// Where the voxels that position 0 sees are, for every sum of planes and row and voxel of kernels of 3×3.
+    /// Offsets of the inputs of position 0, for every sum of planes and every row and voxel of 3×3 kernels.
     pub fn offsets(&self, sums: usize) -> Vec<u32> {
         let mut offsets = Vec::with_capacity(sums * 9);
         for sum in 0..sums {
@@ -116,7 +117,7 @@ impl Rows {
                 let Some(sum) = sums.next() else {
                     return;
                 };
-                // The planes that are there.
+                // The planes inside the volume.
                 let mut planes = [(&channel[..0], 0.); 4];
                 let mut count = 0;
                 for &(offset, factor) in *mix {

@@ -1,4 +1,4 @@
-//! Processors, and the instructions that the convolutions are written in.
+//! Processors, and the instruction sets that the convolutions use.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -6,9 +6,9 @@ use std::thread::available_parallelism;
 
 use crate::options::{Convolutions, EngineOptions};
 
-/// Instructions of a processor that the convolutions are written in.
+/// An instruction set that the convolutions use.
 ///
-/// A value of this type is only made where the processor has them.
+/// A value of this type exists only where the processor has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Instructions {
     /// AVX-512F, AVX2 and FMA.

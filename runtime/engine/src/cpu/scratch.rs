@@ -1,10 +1,10 @@
-//! Memory that workers compute in.
+//! Working memory of workers.
 
 use std::sync::{Mutex, PoisonError};
 
 use super::tile::LANES;
 
-/// Floats on a line of the cache.
+/// Floats per cache line.
 #[repr(align(64))]
 #[derive(Clone, Copy)]
 struct CacheLine {
@@ -21,7 +21,7 @@ pub(crate) struct ScratchBuffer(Vec<CacheLine>);
 pub(crate) struct Scratch(Mutex<Vec<ScratchBuffer>>);
 
 impl Scratch {
-    /// A piece of at least this number of floats, of any values.
+    /// A buffer of at least this number of floats, with arbitrary values.
     pub fn take(&self, floats: usize) -> ScratchBuffer {
         let lines = floats.div_ceil(LANES);
         let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -47,7 +47,7 @@ impl Scratch {
 }
 
 impl ScratchBuffer {
-    /// Its floats, from the beginning of a line.
+    /// Its floats, aligned to a cache line.
     pub fn floats(&mut self) -> &mut [f32] {
         // SAFETY: lines are as long as their floats and follow one another.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LANES) }

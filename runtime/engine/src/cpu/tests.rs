@@ -72,7 +72,7 @@ fn expected(sizes: &VolumeConvolution, input: &[f32], weights: &[f32], bias: &[f
     let mut sums: Vec<f64> = (0..sizes.filters * voxels)
         .map(|at| bias.get(at / voxels).copied().unwrap_or_default().into())
         .collect();
-    // Both directions have the same pairs of voxels: that of the larger volume is `small * stride + tap - before`.
+    // Both directions pair the same voxels: that of the larger volume is `small * stride + tap - before`.
     let transposed = sizes.transposed.is_some();
     let (small, large) = if transposed {
         (sizes.input, output)
@@ -156,7 +156,7 @@ fn check(sizes: &VolumeConvolution, random: &mut Random, scratch: &Scratch) {
                     "{sizes:?}, {processor:?}, voxel {at}: {found} instead of {expected}"
                 );
             }
-            // The same sums in the same order, whoever computes them.
+            // The same sums in the same order, on any number of threads.
             let first = first.get_or_insert_with(|| found.clone());
             assert!(found == *first, "{sizes:?}, {processor:?}");
         }

@@ -11,13 +11,13 @@ pub(super) type Mix = &'static [(isize, f32)];
 pub(super) struct WinogradProduct {
     /// Sums of planes of the input that it takes, as many as it has weights along the first axis.
     pub mixes: &'static [Mix],
-    /// Its weights along the first axis: factors of the kernel's 3 planes; none if these are taken as they are.
+    /// Its weights along the first axis: factors of the kernel's 3 planes; none if these are used unchanged.
     pub kernel: Option<[f64; 3]>,
-    /// Planes of the output that it is added to, from the first one, and times what.
+    /// Planes of the output that it is added to, from the first one, with factors.
     pub targets: &'static [(usize, f32)],
 }
 
-/// How planes are computed.
+/// Algorithm for planes.
 #[derive(Debug)]
 pub(super) struct WinogradAlgorithm {
     /// Planes of the output at once.
@@ -25,7 +25,7 @@ pub(super) struct WinogradAlgorithm {
     pub products: &'static [WinogradProduct],
 }
 
-/// One plane from 3 planes: no algorithm at all.
+/// One plane from 3 products, directly.
 pub(super) const DIRECT: WinogradAlgorithm = WinogradAlgorithm {
     planes: 1,
     products: &[WinogradProduct {
@@ -96,7 +96,7 @@ const fn product(
 }
 
 impl WinogradAlgorithm {
-    /// Whether it takes other weights than the convolution's own.
+    /// Whether it uses transformed weights.
     pub fn transforms(&self) -> bool {
         self.products.iter().all(|product| product.kernel.is_some())
     }

@@ -16,12 +16,12 @@ use super::operator;
 
 /// Streams, kernels and memory of one network on a GPU, kept from case to case.
 pub(crate) struct Accelerator {
-    // Dropped in this order: the binding keeps the session, which keeps to the stream.
+    // Dropped in this order, because the binding uses the session, which uses the stream.
     pub(super) bound: Option<Bound>,
     pub(super) buffers: Option<VolumeBuffers>,
     norm: Arc<NormKernels>,
     pub(super) stitch: StitchKernels,
-    /// Everything that computes, ONNX Runtime included.
+    /// Stream of all computations, including ONNX Runtime's.
     pub(super) compute: Stream,
     /// Copies to and from the host.
     pub(super) copies: Stream,
@@ -49,7 +49,7 @@ impl fmt::Debug for Accelerator {
 impl Accelerator {
     /// Prepares the GPU of this index.
     ///
-    /// **Errors**: no driver, no such GPU, or one that the kernels are not for.
+    /// **Errors**: no driver, no such GPU, or an unsupported one.
     pub(crate) fn open(index: u32) -> Result<Self, CudaDriverError> {
         let gpu = CudaContext::open(index)?;
         Ok(Self {
@@ -114,7 +114,7 @@ impl Bound {
         [self.input.data_ptr() as u64, self.output.data_ptr() as u64]
     }
 
-    /// Queues a run of the network behind everything else on its stream.
+    /// Queues a run of the network after everything else on its stream.
     pub(super) fn run(&self, session: &mut Session) -> Result<(), ort::Error> {
         session
             .run_binding_with_options(&self.binding, &self.options)

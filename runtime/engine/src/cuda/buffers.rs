@@ -19,17 +19,17 @@ pub(super) struct VolumeBuffers {
     pub(super) volume: DeviceBuffer,
     /// A ring of planes, each `[K + 1, Y, Z]`.
     pub(super) sums: DeviceBuffer,
-    /// Of the voxels of a window.
+    /// Blending weights of the voxels of a window.
     pub(super) weights: DeviceBuffer,
     pub(super) staging: [Transfer; 2],
     /// Batches of complete planes `[K, Y, Z]`.
     pub(super) plane_batches: [Transfer; 2],
-    /// When the staging buffers have reached the GPU.
+    /// Events after the copies of the staging buffers.
     pub(super) uploaded: CudaEvent,
 }
 
 impl VolumeBuffers {
-    /// Makes room for a volume: what is large enough already is kept.
+    /// Allocates buffers for a volume; those that are large enough are kept.
     ///
     /// **Errors**: too little memory.
     pub(super) fn fit(
@@ -57,7 +57,7 @@ impl VolumeBuffers {
             if enough {
                 return Ok(old);
             }
-            // Freed before anything larger is asked for.
+            // Freed before anything larger is allocated.
             drop(old);
         }
         Ok(Self {

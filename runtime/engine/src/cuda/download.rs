@@ -11,27 +11,28 @@ use super::driver::CudaDriverError;
 use super::kernels::RingLayout;
 use crate::predictor::PredictorError;
 
-/// Downloads of complete planes in batches: one batch is copied while the one before is taken.
+/// Downloads of complete planes in batches: one batch is copied while the previous one is consumed.
 #[derive(Debug, Default)]
 pub(super) struct Downloads {
-    /// Which buffer they come to, and how many planes they are.
+    /// Target buffer and number of planes of each copy.
     under_way: VecDeque<(usize, usize)>,
-    /// Buffer of the next one.
+    /// Buffer of the next copy.
     next: usize,
-    /// Planes that are sent, and planes that are taken.
+    /// Planes whose copies were queued, and planes that were consumed.
     sent: usize,
     taken: usize,
 }
 
 impl Downloads {
-    /// Planes that are taken: nothing reads their place on the GPU any more.
+    /// Planes that were consumed; their place on the GPU is no longer read.
     pub(super) fn taken(&self) -> usize {
         self.taken
     }
 
-    /// Takes the next batch of the planes before `complete`, `[K, Y, Z]` each, in the order of X; empty if all are taken.
+    /// Returns the next batch of the planes before `complete`, `[K, Y, Z]` each, in the order of X; empty if all were
+    /// consumed.
     ///
-    /// The host must know that they are complete: nothing else waits for that.
+    /// The caller must know that they are complete; this function does not wait for it.
     ///
     /// **Errors**: the GPU fails.
     pub(super) fn take(
@@ -49,7 +50,7 @@ impl Downloads {
         let plane_batch = buffers.plane_batches[buffer].wait()?;
         let [_, y, z] = layout.shape;
         let (classes, floats) = (layout.channels[1], layout.channels[1] * layout.plane());
-        // Many threads, for memory that is new to the process comes slowly to each.
+        // On many threads, because page faults of new memory are slow.
         let planes = plane_batch.floats()[..count * floats]
             .par_chunks_exact(floats.max(1))
             .map(|plane| Ok(ArrayView3::from_shape((classes, y, z), plane)?.to_owned()))
@@ -59,7 +60,7 @@ impl Downloads {
         planes.map_err(|_| PredictorError::Memory)
     }
 
-    /// Sends the planes before `complete` on their way as long as there is a buffer for them.
+    /// Queues copies of the planes before `complete` while buffers are free.
     fn send(
         &mut self,
         complete: usize,

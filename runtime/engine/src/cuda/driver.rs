@@ -1,4 +1,4 @@
-//! The driver of NVIDIA GPUs, found at run time: nothing of CUDA is needed to build this program.
+//! The driver of NVIDIA GPUs, found at run time: building needs nothing of CUDA.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use thiserror::Error;
 pub enum CudaDriverError {
     #[error("the driver of NVIDIA GPUs cannot be loaded: {reason}")]
     Driver {
-        /// Message of the system's loader.
+        /// Message of the dynamic loader.
         reason: String,
     },
     #[error("{call} fails on device `cuda:{device}`: {name} (error {code})")]
@@ -24,7 +24,7 @@ pub enum CudaDriverError {
         name: String,
         code: i32,
     },
-    /// The driver says that it allocated and gave nothing.
+    /// The driver reports success but returns no memory.
     #[error(
         "the driver gives no memory for {bytes} bytes that device `cuda:{device}` copies by itself"
     )]
@@ -34,7 +34,7 @@ pub enum CudaDriverError {
         /// Bytes that were asked for.
         bytes: usize,
     },
-    /// Copies were begun and their end cannot be waited for.
+    /// The end of copies cannot be waited for.
     #[error(
         "copies of device `cuda:{device}` have no known end, for the driver failed behind them"
     )]
@@ -42,15 +42,15 @@ pub enum CudaDriverError {
         /// Index of the GPU.
         device: u32,
     },
-    /// Sizes that a kernel was not made for.
+    /// Sizes that a kernel does not support.
     #[error("{what} is {found}, expected {expected}")]
     Unfit {
         what: &'static str,
         found: usize,
-        /// What the kernel takes.
+        /// The supported sizes.
         expected: &'static str,
     },
-    /// More than there is, or than a kernel can count to.
+    /// A size beyond the memory or the index range of a kernel.
     #[error("{what} is {found}, expected at most {most}")]
     TooLarge {
         /// What is too large.
@@ -84,7 +84,7 @@ const LIBRARY: &str = "libcuda.so.1";
 /// A context, module, function, stream or event of the driver.
 pub(super) type Handle = *mut c_void;
 
-/// Declares the table of the driver's functions, each under the symbol that carries its current version.
+/// Declares the table of the driver's functions, each under the symbol of its current version.
 macro_rules! driver {
     ($($name:ident: $symbol:literal ($($argument:ty),*),)*) => {
         /// The functions of the driver that are used here.
@@ -95,10 +95,10 @@ macro_rules! driver {
 
         impl Driver {
             fn load() -> Result<Self, libloading::Error> {
-                // SAFETY: the driver's library has no initializer that asks anything of its caller.
+                // SAFETY: the driver's library has no initializer with requirements on its caller.
                 let library = unsafe { Library::new(LIBRARY) }?;
                 $(
-                    // SAFETY: the symbol has this signature in every driver that has the symbol.
+                    // SAFETY: the symbol has this signature in every driver.
                     let $name = unsafe { *library.get(concat!($symbol, "\0").as_bytes())? };
                 )*
                 Ok(Self { $($name,)* _library: library })
@@ -141,7 +141,7 @@ driver! {
 impl Driver {
     /// The driver, loaded once and started.
     ///
-    /// **Errors**: there is none, or it finds no GPU.
+    /// **Errors**: there is no driver, or it finds no GPU.
     pub(super) fn get() -> Result<&'static Self, CudaDriverError> {
         static DRIVER: OnceLock<Result<Driver, String>> = OnceLock::new();
         let load = || Self::load().map_err(|error| error.to_string());

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use super::driver::{CudaDriverError, Driver, Handle, NOT_READY};
 
-/// A stream that does not wait for the default one.
+/// Flag of a stream that does not synchronize with the default one.
 const NON_BLOCKING: u32 = 1;
-/// An event without a time.
+/// Flag of an event without timing.
 const NO_TIMING: u32 = 2;
 
-/// One GPU, in the context that ONNX Runtime uses as well.
+/// One GPU in its primary context, which ONNX Runtime uses as well.
 pub(crate) struct CudaContext {
     driver: &'static Driver,
     index: u32,
@@ -53,7 +53,7 @@ impl CudaContext {
         self.index
     }
 
-    /// Makes the calling thread work in the GPU's context, and calls the driver.
+    /// Makes the GPU's context current on the calling thread, and calls the driver.
     pub(super) fn call(
         &self,
         name: &'static str,
@@ -85,7 +85,7 @@ impl Drop for CudaContext {
     }
 }
 
-/// An order of work on a GPU.
+/// A stream of work on a GPU.
 pub(crate) struct Stream {
     gpu: Arc<CudaContext>,
     handle: Handle,
@@ -114,7 +114,7 @@ impl Stream {
 
     /// Waits until all its work is done.
     ///
-    /// **Errors**: work has failed.
+    /// **Errors**: work on the stream has failed.
     pub(crate) fn synchronize(&self) -> Result<(), CudaDriverError> {
         // SAFETY: the handle is alive.
         self.gpu.call("cuStreamSynchronize", |driver| unsafe {
@@ -125,14 +125,14 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        // SAFETY: the handle is alive and not used again; its work goes on to its end.
+        // SAFETY: the handle is alive and not used again; queued work still completes.
         let _ = self.gpu.call("cuStreamDestroy", |driver| unsafe {
             (driver.stream_destroy)(self.handle)
         });
     }
 }
 
-/// A place in the order of a stream.
+/// An event on a stream.
 pub(crate) struct CudaEvent {
     gpu: Arc<CudaContext>,
     handle: Handle,
@@ -152,7 +152,7 @@ impl CudaEvent {
         Ok(Self { gpu, handle })
     }
 
-    /// Puts the event behind all work that the stream has so far.
+    /// Records the event after all work queued on the stream so far.
     pub(crate) fn record(&self, stream: &Stream) -> Result<(), CudaDriverError> {
         // SAFETY: both handles are alive.
         self.gpu.call("cuEventRecord", |driver| unsafe {
@@ -160,9 +160,9 @@ impl CudaEvent {
         })
     }
 
-    /// Waits until the stream is there; an event that was never recorded is.
+    /// Waits for the event; an event that was never recorded is complete.
     ///
-    /// **Errors**: work before it has failed.
+    /// **Errors**: earlier work has failed.
     pub(crate) fn synchronize(&self) -> Result<(), CudaDriverError> {
         // SAFETY: the handle is alive.
         self.gpu.call("cuEventSynchronize", |driver| unsafe {
@@ -170,9 +170,9 @@ impl CudaEvent {
         })
     }
 
-    /// Whether the stream is there.
+    /// Whether the event is complete.
     ///
-    /// **Errors**: work before it has failed.
+    /// **Errors**: earlier work has failed.
     pub(crate) fn is_done(&self) -> Result<bool, CudaDriverError> {
         self.gpu.enter()?;
         // SAFETY: the handle is alive.

@@ -16,7 +16,7 @@ use super::gpu::CudaEvent;
 use super::kernels::{RingLayout, Sizes};
 use crate::predictor::PredictorError;
 
-/// Batches that the GPU has been given at most and has not finished: it works on one while the next is there already.
+/// Most batches in flight: the GPU computes one while the next is queued.
 const IN_FLIGHT: usize = 2;
 
 /// Sliding-window inference as of [`vesal_volume::window::SlidingWindowInferer`], on a GPU: the volume is uploaded plane by
@@ -31,16 +31,16 @@ pub(crate) struct CudaInferer<'a> {
     batch: usize,
     /// Planes of the volume on the GPU.
     uploaded: usize,
-    /// Which staging buffer comes next.
+    /// Index of the next staging buffer.
     staging: usize,
     /// Planes whose sums have been started at 0.
     begun: usize,
     /// Windows queued, and windows done.
     queued: usize,
     done: usize,
-    /// Batches on the GPU: windows up to their end, and when they are done.
+    /// Batches on the GPU: number of windows up to their end, and their events.
     flights: VecDeque<(usize, CudaEvent)>,
-    /// Events of batches that are done, to be used again.
+    /// Events of completed batches, for reuse.
     idle: Vec<CudaEvent>,
     /// Planes whose division is queued.
     divided: usize,
@@ -51,7 +51,7 @@ impl<'a> CudaInferer<'a> {
     /// Starts before the first window of a volume, `[C, X, Y, Z]`, whose shape is that of the blending; `batch` windows
     /// go through the network at once.
     ///
-    /// **Errors**: too little memory, or a volume that the kernels cannot count.
+    /// **Errors**: too little memory, or a volume beyond the index range of the kernels.
     pub(crate) fn new(
         volume: ArrayView4<'a, f32>,
         plan: &WindowPlan,
@@ -62,7 +62,7 @@ impl<'a> CudaInferer<'a> {
         let grid = blending.grid();
         let shape = blending.shape();
         let layout = layout(grid, shape, plan.size, [volume.dim().0, batch, classes]);
-        // An inferer that was stopped may have left work behind.
+        // A stopped inferer may have left work on the stream.
         accelerator.compute.synchronize()?;
         accelerator.copies.synchronize()?;
         let old = accelerator.buffers.take();
@@ -136,7 +136,7 @@ impl<'a> CudaInferer<'a> {
         self.downloads.take(complete, &self.layout, accelerator)
     }
 
-    /// Queues batches as long as few are in flight and there is room for what they blend.
+    /// Queues batches while few are in flight and the ring has room for their planes.
     fn queue(
         &mut self,
         session: &mut Session,
@@ -146,7 +146,7 @@ impl<'a> CudaInferer<'a> {
         Ok(())
     }
 
-    /// Queues the next batch; tells whether there was one and room for it.
+    /// Queues the next batch; returns whether there was one and room for it.
     fn queue_batch(
         &mut self,
         session: &mut Session,
@@ -208,8 +208,8 @@ impl<'a> CudaInferer<'a> {
         Ok(true)
     }
 
-    /// Sends the planes of the volume up to `end` to the GPU, and lets what comes next there wait for them. Windows that
-    /// reach whatever lay at their place in the ring are done: it has been taken.
+    /// Sends the planes of the volume up to `end` to the GPU, and makes later work on the GPU wait for them. The planes
+    /// that they replace in the ring are no longer needed: all windows that reach them are done.
     fn upload(&mut self, end: usize, accelerator: &mut Accelerator) -> Result<(), CudaDriverError> {
         let Some(buffers) = &mut accelerator.buffers else {
             return Ok(());
@@ -244,7 +244,7 @@ impl<'a> CudaInferer<'a> {
         gpu.wait(&accelerator.compute, &buffers.uploaded)
     }
 
-    /// Starts the sums of the planes up to `end` at 0. Whatever lay at their place in the ring has been taken.
+    /// Sets the sums of the planes up to `end` to 0. The planes that they replace in the ring were consumed.
     fn begin(&mut self, end: usize, accelerator: &Accelerator) -> Result<(), CudaDriverError> {
         let Some(buffers) = &accelerator.buffers else {
             return Ok(());
@@ -288,7 +288,7 @@ fn layout(
     window: [usize; 3],
     [channels, batch, classes]: [usize; 3],
 ) -> RingLayout {
-    // Room for further batches while the planes that the last one completed are still being taken.
+    // Room for further batches while the completed planes are still being downloaded.
     let ring = grid.planes_held(batch.saturating_mul(IN_FLIGHT + 1));
     RingLayout {
         shape,

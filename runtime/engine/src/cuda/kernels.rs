@@ -1,4 +1,4 @@
-//! The program's own kernels, compiled beforehand; see `kernels/build.sh`.
+//! The program's own kernels, compiled in advance; see `kernels/build.sh`.
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use super::gpu::{CudaContext, Stream};
 use super::memory::DeviceBuffer;
 use super::module::{Kernel, Module};
 
-/// Bytes at an address that the driver likes.
+/// Bytes with the alignment that the driver requires.
 #[repr(C, align(16))]
 struct Aligned<T: ?Sized>(T);
 
@@ -17,7 +17,7 @@ static STITCH: &Aligned<[u8]> = &Aligned(*include_bytes!("kernels/stitch.fatbin"
 
 /// Threads of a block.
 const THREADS: usize = 256;
-/// Channels that a thread of a normalization takes at once, and voxels.
+/// Channels, and voxels, that a thread of a normalization processes at once.
 const LANES: usize = 8;
 const ROWS: usize = 4;
 /// Most channels of a normalization: a block keeps the sums of all of them.
@@ -30,13 +30,13 @@ pub(crate) enum KernelElement {
     F32,
 }
 
-/// Three numbers as kernels take them.
+/// Three numbers in the layout of kernel arguments.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sizes([i32; 3]);
 
 impl Sizes {
-    /// **Errors**: a size that a kernel cannot count to.
+    /// **Errors**: a size beyond the index range of a kernel.
     pub(crate) fn new(sizes: [usize; 3]) -> Result<Self, CudaDriverError> {
         let mut all = [0; 3];
         for (to, size) in all.iter_mut().zip(sizes) {
@@ -87,7 +87,7 @@ macro_rules! arguments {
 pub(crate) struct NormShape([usize; 3]);
 
 impl NormShape {
-    /// **Errors**: channels in other numbers than the kernels are made for, or more elements than they count.
+    /// **Errors**: channels in other numbers than the kernels are made for, or more elements than their index range.
     pub(crate) fn new(sizes: [usize; 3]) -> Result<Self, CudaDriverError> {
         let [volumes, voxels, channels] = sizes;
         if !channels.is_multiple_of(LANES) || !(LANES..=MAX_CHANNELS).contains(&channels) {
@@ -97,7 +97,7 @@ impl NormShape {
                 expected: "a multiple of 8 from 8 to 2048",
             });
         }
-        // What is allocated and computed with them stays below 64 bits.
+        // Products of them stay below 64 bits.
         let elements = volumes
             .checked_mul(voxels)
             .and_then(|elements| elements.checked_mul(channels));
@@ -108,7 +108,7 @@ impl NormShape {
                 most: isize::MAX as usize / size_of::<f32>(),
             });
         }
-        // The last block of threads counts a little further.
+        // Indices of the last block of threads exceed the size slightly.
         for (what, size) in [("volumes", volumes), ("voxels", voxels)] {
             int(what, size.saturating_add(ROWS * THREADS))?;
         }
@@ -130,14 +130,13 @@ pub(crate) struct NormRelu {
     pub(crate) scratch: *mut c_void,
 }
 
-/// Blocks per volume that take its statistics: few for a small one, and for all together as many as an H100 runs at
-/// once.
+/// Blocks per volume for its statistics: few for a small volume, and in total as many as an H100 runs at once.
 fn statistic_blocks([volumes, voxels, channels]: [usize; 3]) -> usize {
     let work = voxels.saturating_mul(channels / LANES) / (LANES * THREADS);
     work.clamp(1, (1056 / volumes.max(1)).max(1))
 }
 
-/// Floats that a normalization works in.
+/// Scratch memory of a normalization, in floats.
 pub(crate) fn scratch(shape: NormShape) -> usize {
     let [volumes, _, channels] = shape.0;
     volumes * (statistic_blocks(shape.0) + 1) * channels * 2
@@ -154,7 +153,7 @@ pub(crate) struct NormKernels {
 impl NormKernels {
     /// Loads the kernels onto a GPU.
     ///
-    /// **Errors**: the driver refuses them.
+    /// **Errors**: those of the driver.
     pub(crate) fn load(gpu: &Arc<CudaContext>) -> Result<Self, CudaDriverError> {
         let module = Module::load(gpu, &NORM_RELU.0)?;
         Ok(Self {
@@ -173,9 +172,9 @@ impl NormKernels {
     /// # Safety
     ///
     /// The pointers are to a GPU's memory of the sizes that the shape says, which stays allocated until the stream has
-    /// come so far.
+    /// completed the launch.
     ///
-    /// **Errors**: sizes that the kernels cannot count to, or the driver refuses.
+    /// **Errors**: sizes beyond the index range of the kernels, or an error of the driver.
     pub(crate) unsafe fn launch(
         &self,
         task: &NormRelu,
@@ -190,7 +189,7 @@ impl NormKernels {
         let batch = blocks(volumes, MAX_BLOCKS[1])?;
         let (input, scale, bias) = (task.input, task.scale, task.bias);
         let (output, partial, epsilon) = (task.output, task.scratch, task.epsilon);
-        // SAFETY: inside of the scratch memory, whose size is what `scratch` says.
+        // SAFETY: inside of the scratch memory, whose size `scratch` returns.
         let coefficients: *mut f32 =
             unsafe { partial.cast::<f32>().add(volumes * parts * channels * 2) };
         let (voxel_count, channel_count) = (int("voxels", voxels)?, int("channels", channels)?);
@@ -200,7 +199,7 @@ impl NormKernels {
         let coefficients_grid = [blocks(channels.div_ceil(32), MAX_BLOCKS[0])?, batch, 1];
         let apply_grid = [blocks(voxels.div_ceil(per_block), MAX_BLOCKS[0])?, batch, 1];
         let block = [THREADS as u32, 1];
-        // SAFETY: the arguments are those of the kernels in `norm_relu.cu`, the memory is the caller's promise.
+        // SAFETY: the arguments are those of the kernels in `norm_relu.cu`, the caller guarantees the memory.
         unsafe {
             self.module.launch(
                 self.statistics[element],
@@ -264,7 +263,7 @@ impl RingLayout {
         self.window.iter().product()
     }
 
-    /// Floats of the part of the volume that is there at a time.
+    /// Floats of the part of the volume that is on the GPU at a time.
     pub(crate) fn volume(&self) -> usize {
         self.channels[0] * self.ring * self.plane()
     }
@@ -287,7 +286,7 @@ impl RingLayout {
 impl StitchKernels {
     /// Loads the kernels onto a GPU.
     ///
-    /// **Errors**: the driver refuses them.
+    /// **Errors**: those of the driver.
     pub(crate) fn load(gpu: &Arc<CudaContext>) -> Result<Self, CudaDriverError> {
         let module = Module::load(gpu, &STITCH.0)?;
         Ok(Self {
@@ -299,13 +298,13 @@ impl StitchKernels {
     }
 
     /// Copies the window at `origin` out of the volume to `patch`, the address of `[C, window]` floats; outside of the
-    /// volume lies `fill`, or its nearest voxel if there is none.
+    /// volume, `fill` or else the nearest voxel is used.
     ///
     /// # Safety
     ///
-    /// There are so many floats at `patch`, and they stay allocated until the stream has come so far.
+    /// That many floats are at `patch`, and they stay allocated until the stream has completed the launch.
     ///
-    /// **Errors**: sizes that the kernel cannot count to, or the driver refuses.
+    /// **Errors**: sizes beyond the index range of the kernel, or an error of the driver.
     pub(crate) unsafe fn cut(
         &self,
         layout: &RingLayout,
@@ -322,8 +321,8 @@ impl StitchKernels {
         let replicate = i32::from(fill.is_none());
         let fill = fill.unwrap_or_default();
         let grid = layout.window_grid(channels)?;
-        // SAFETY: the arguments are those of the kernel in `stitch.cu`; the volume was checked, the patch is the caller's
-        // promise.
+        // SAFETY: the arguments are those of the kernel in `stitch.cu`; the volume was checked, the caller guarantees
+        // the patch.
         unsafe {
             self.module.launch(
                 self.cut,
@@ -339,9 +338,9 @@ impl StitchKernels {
     ///
     /// # Safety
     ///
-    /// There are so many floats at `output`, and they stay allocated until the stream has come so far.
+    /// That many floats are at `output`, and they stay allocated until the stream has completed the launch.
     ///
-    /// **Errors**: sizes that the kernel cannot count to, or the driver refuses.
+    /// **Errors**: sizes beyond the index range of the kernel, or an error of the driver.
     pub(crate) unsafe fn add(
         &self,
         layout: &RingLayout,
@@ -371,7 +370,7 @@ impl StitchKernels {
 
     /// Divides planes by the sums of the weights.
     ///
-    /// **Errors**: sizes that the kernel cannot count to, or the driver refuses.
+    /// **Errors**: sizes beyond the index range of the kernel, or an error of the driver.
     pub(crate) fn divide(
         &self,
         layout: &RingLayout,

@@ -16,7 +16,7 @@ pub(crate) struct DeviceBuffer {
 }
 
 impl DeviceBuffer {
-    /// Allocates, without setting them.
+    /// Allocates without initializing.
     ///
     /// **Errors**: too little memory.
     pub(crate) fn new(gpu: &Arc<CudaContext>, floats: usize) -> Result<Self, CudaDriverError> {
@@ -38,9 +38,9 @@ impl DeviceBuffer {
         self.floats
     }
 
-    /// Address of the float at `first`, behind which there are at least `floats`.
+    /// Address of the float at `first`, with at least `floats` floats from there on.
     ///
-    /// **Errors**: there are not.
+    /// **Errors**: the range is outside of the allocation.
     pub(crate) fn at(&self, first: usize, floats: usize) -> Result<u64, CudaDriverError> {
         inside(first, floats, self.floats)?;
         Ok(self.address + (first * size_of::<f32>()) as u64)
@@ -70,14 +70,14 @@ impl Drop for DeviceBuffer {
     }
 }
 
-/// Floats in the host's memory that stay where they are, so that a GPU copies them without the processor.
+/// Pinned floats in host memory, which a GPU copies by DMA.
 struct PinnedMemory {
     gpu: Arc<CudaContext>,
     address: NonNull<f32>,
     floats: usize,
 }
 
-// SAFETY: owned memory, of which nothing else knows.
+// SAFETY: owned memory without other references.
 unsafe impl Send for PinnedMemory {}
 
 impl PinnedMemory {
@@ -96,7 +96,7 @@ impl PinnedMemory {
                 device: gpu.index(),
                 bytes,
             })?;
-        // SAFETY: so many bytes were allocated, for anything of a GPU's alignment; zeros are floats.
+        // SAFETY: that many bytes were allocated, for anything of a GPU's alignment; zeros are floats.
         unsafe { address.as_ptr().write_bytes(0, floats) };
         Ok(Self {
             gpu: Arc::clone(gpu),
@@ -105,9 +105,9 @@ impl PinnedMemory {
         })
     }
 
-    /// Address of the float at `first`, behind which there are at least `floats`.
+    /// Address of the float at `first`, with at least `floats` floats from there on.
     ///
-    /// **Errors**: there are not.
+    /// **Errors**: the range is outside of the allocation.
     fn at(&self, first: usize, floats: usize) -> Result<*mut c_void, CudaDriverError> {
         inside(first, floats, self.floats)?;
         // SAFETY: inside of the allocation.
@@ -128,14 +128,14 @@ impl Drop for PinnedMemory {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Copying {
     None,
-    /// Those that were begun are done when the event is.
+    /// The copies are done when the event is.
     UntilEvent,
-    /// Some were begun and no event follows them: their end cannot be known.
+    /// Copies were started without a following event: their end is unknown.
     Unknown,
 }
 
-/// Pinned memory that the host and a GPU take turns with: its floats can be seen only through [`IdleTransfer`], which exists only
-/// after the copies of the last turn, and copies are begun only by [`Copies`], which takes that view away.
+/// Pinned memory that host and GPU use in turn: its floats are accessible only through [`IdleTransfer`], which exists
+/// only after the last copies, and copies are started only through [`Copies`], which consumes that view.
 pub(crate) struct Transfer {
     memory: ManuallyDrop<PinnedMemory>,
     done: CudaEvent,
@@ -147,7 +147,7 @@ impl Transfer {
     ///
     /// **Errors**: too little memory that can be pinned.
     pub(crate) fn new(gpu: &Arc<CudaContext>, floats: usize) -> Result<Self, CudaDriverError> {
-        // Before the memory, which nothing but a whole transfer gives back.
+        // Created before the memory, which only a complete transfer frees.
         let done = CudaEvent::new(gpu)?;
         Ok(Self {
             memory: ManuallyDrop::new(PinnedMemory::new(gpu, floats)?),
@@ -160,14 +160,14 @@ impl Transfer {
         self.memory.floats
     }
 
-    /// Whether [`Transfer::wait`] can end: it cannot where copies were begun and their event failed.
+    /// Whether [`Transfer::wait`] can succeed: not where copies were started and their event failed.
     pub(crate) fn is_usable(&self) -> bool {
         self.copying != Copying::Unknown
     }
 
-    /// Waits for the copies of the last turn.
+    /// Waits for the last copies.
     ///
-    /// **Errors**: one of them failed, or their end cannot be known.
+    /// **Errors**: one of them failed, or their end is unknown.
     pub(crate) fn wait(&mut self) -> Result<IdleTransfer<'_>, CudaDriverError> {
         match self.copying {
             Copying::None => {}
@@ -187,9 +187,9 @@ impl Transfer {
 
 impl Drop for Transfer {
     fn drop(&mut self) {
-        // Memory that a GPU may still write to is never given back.
+        // Memory that a GPU may still write to is never freed.
         if self.wait().is_ok() {
-            // SAFETY: it is not used after this, for this is what is dropped.
+            // SAFETY: it is not used after this drop.
             unsafe { ManuallyDrop::drop(&mut self.memory) };
         }
     }
@@ -203,7 +203,7 @@ impl<'a> IdleTransfer<'a> {
         let PinnedMemory {
             address, floats, ..
         } = &*self.0.memory;
-        // SAFETY: so many floats were allocated and set; no copy is under way as long as this view exists.
+        // SAFETY: that many floats were allocated and set; no copy is under way as long as this view exists.
         unsafe { std::slice::from_raw_parts(address.as_ptr(), *floats) }
     }
 
@@ -211,14 +211,14 @@ impl<'a> IdleTransfer<'a> {
         let PinnedMemory {
             address, floats, ..
         } = &*self.0.memory;
-        // SAFETY: so many floats were allocated and set; no copy is under way as long as this view exists, which is borrowed
-        // exclusively.
+        // SAFETY: that many floats were allocated and set; no copy is under way as long as this view exists, which is
+        // borrowed exclusively.
         unsafe { std::slice::from_raw_parts_mut(address.as_ptr(), *floats) }
     }
 
-    /// Lets the GPU take its turn, in the order of this stream.
+    /// Starts copies in the order of this stream.
     pub(crate) fn copy(self, stream: &'a Stream) -> Copies<'a> {
-        // Until an event is behind them; also if the copies are forgotten.
+        // Until an event follows them; also if the copies are leaked.
         self.0.copying = Copying::Unknown;
         Copies {
             transfer: self.0,
@@ -227,7 +227,7 @@ impl<'a> IdleTransfer<'a> {
     }
 }
 
-/// Copies that are begun one after the other.
+/// Copies that are started one after the other.
 #[must_use = "without `finish`, nobody learns when the copies are done, and the memory cannot be used again"]
 pub(crate) struct Copies<'a> {
     transfer: &'a mut Transfer,
@@ -237,7 +237,7 @@ pub(crate) struct Copies<'a> {
 impl Copies<'_> {
     /// Copies floats to the GPU.
     ///
-    /// **Errors**: they are not inside of both allocations, or the driver refuses.
+    /// **Errors**: they are outside of an allocation, or an error of the driver.
     pub(crate) fn upload(
         &mut self,
         offset: usize,
@@ -250,8 +250,8 @@ impl Copies<'_> {
             memory.at(first, floats)?,
         );
         let stream = self.stream.handle();
-        // SAFETY: `at` has checked that the floats lie in both allocations. Nobody sees or frees those of the host before an
-        // event behind this copy, and the driver waits before it frees those of the GPU.
+        // SAFETY: `at` has checked that the floats lie in both allocations. The host memory is neither read nor freed
+        // before an event after this copy, and the driver waits before it frees the GPU memory.
         memory.gpu.call("cuMemcpyHtoDAsync", |driver| unsafe {
             (driver.upload)(to, from, floats * size_of::<f32>(), stream)
         })
@@ -259,7 +259,7 @@ impl Copies<'_> {
 
     /// Copies floats from the GPU.
     ///
-    /// **Errors**: they are not inside of both allocations, or the driver refuses.
+    /// **Errors**: they are outside of an allocation, or an error of the driver.
     pub(crate) fn download(
         &mut self,
         memory: &DeviceBuffer,
@@ -278,9 +278,9 @@ impl Copies<'_> {
         })
     }
 
-    /// Puts the event behind the copies, for which [`Transfer::wait`] waits.
+    /// Records the event after the copies, for which [`Transfer::wait`] waits.
     ///
-    /// **Errors**: the driver refuses; the memory cannot be used again then.
+    /// **Errors**: the driver refuses; the memory then cannot be used again.
     pub(crate) fn finish(self) -> Result<(), CudaDriverError> {
         self.transfer.done.record(self.stream)?;
         self.transfer.copying = Copying::UntilEvent;

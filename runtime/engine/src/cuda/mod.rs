@@ -1,9 +1,9 @@
 //! Kernels on an NVIDIA GPU besides ONNX Runtime's: a fused normalization inside of networks, and cutting and blending
 //! of windows around them, so that the GPU never waits for the host.
 //!
-//! The driver is loaded at run time and the kernels are compiled beforehand (`kernels/build.sh`): building needs nothing of
-//! CUDA, and without a GPU none of this is touched. ONNX Runtime's sessions run on the stream of these
-//! kernels, in order with them.
+//! The driver is loaded at run time and the kernels are compiled in advance (`kernels/build.sh`): building needs
+//! nothing of CUDA, and without a GPU none of this is used. ONNX Runtime's sessions run on the stream of these kernels,
+//! in order with them.
 
 mod accelerator;
 mod buffers;

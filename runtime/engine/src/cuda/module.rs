@@ -19,9 +19,9 @@ unsafe impl Send for Module {}
 unsafe impl Sync for Module {}
 
 impl Module {
-    /// Loads what nvcc compiled.
+    /// Loads code that nvcc compiled.
     ///
-    /// **Errors**: it holds nothing for this GPU.
+    /// **Errors**: it has no code for this GPU.
     pub(crate) fn load(
         gpu: &Arc<CudaContext>,
         image: &'static [u8],
@@ -52,9 +52,9 @@ impl Module {
     ///
     /// # Safety
     ///
-    /// Arguments are what the kernel takes, and what it reads and writes with them is allocated until it has run.
+    /// Arguments have the kernel's types, and the memory that it reads and writes stays allocated until it has run.
     ///
-    /// **Errors**: the driver refuses the grid.
+    /// **Errors**: an error of the driver.
     pub(crate) unsafe fn launch(
         &self,
         kernel: Kernel,
@@ -64,7 +64,7 @@ impl Module {
         arguments: &mut [*mut c_void],
     ) -> Result<(), CudaDriverError> {
         let ([x, y, z], [i, j]) = (grid, block);
-        // SAFETY: the kernel belongs to this module; the rest is the caller's promise.
+        // SAFETY: the kernel belongs to this module; the caller guarantees the rest.
         self.gpu.call("cuLaunchKernel", |driver| unsafe {
             (driver.launch)(
                 kernel.handle,

@@ -1,4 +1,4 @@
-//! Fetching ONNX Runtime: a package of pinned version and digest, through pip, into the user's cache.
+//! Downloads ONNX Runtime: a package of pinned version and digest, through pip, into the user's cache.
 
 mod pins;
 
@@ -59,13 +59,13 @@ pub enum InstallError {
     },
     #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
-    /// A library that should be used is unusable.
+    /// The named library is unusable.
     #[error(transparent)]
     Library(#[from] LibraryError),
 }
 
 impl InstallError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Platform { .. } => Some(
@@ -87,8 +87,7 @@ impl InstallError {
     }
 }
 
-/// Finds ONNX Runtime in the usual places, or fetches the build for processors: what a fresh machine needs to run at
-/// all.
+/// Finds ONNX Runtime in the usual places, or fetches the build for processors: for machines without ONNX Runtime.
 ///
 /// **Errors**: a library that the user named is not there, or fetching fails.
 pub fn find_or_fetch() -> Result<FoundLibrary, InstallError> {
@@ -98,7 +97,7 @@ pub fn find_or_fetch() -> Result<FoundLibrary, InstallError> {
     }
 }
 
-/// Fetches ONNX Runtime into the user's cache, unless it is there. Processes that do so at once wait for each other.
+/// Fetches ONNX Runtime into the user's cache, unless it is there. Concurrent processes wait for each other.
 ///
 /// **Errors**: [`InstallError`]; the cache is as before then.
 pub fn fetch(variant: Variant) -> Result<FoundLibrary, InstallError> {
@@ -116,7 +115,7 @@ pub fn fetch_into(cache: &Path, variant: Variant) -> Result<FoundLibrary, Instal
         arch: std::env::consts::ARCH,
     })?;
     let folder = cache.join(variant.folder());
-    // What has no record was put there otherwise, or before there were records.
+    // A library without a record was installed in another way, or by a version without records.
     let present = || -> Result<Option<FoundLibrary>, LibraryError> {
         let recorded = installed::has_record(&folder)?;
         let path = library_in(&folder).filter(|_| recorded);
@@ -156,7 +155,7 @@ pub fn fetch_into(cache: &Path, variant: Variant) -> Result<FoundLibrary, Instal
     })
 }
 
-/// Lets pip download the package and checks its digest once more.
+/// Downloads the package with pip and checks its digest again.
 fn download(pin: &'static Pin, staging: &Path) -> Result<PathBuf, InstallError> {
     let requirements = staging.join("requirements.txt");
     let text = format!(
@@ -234,8 +233,8 @@ fn download(pin: &'static Pin, staging: &Path) -> Result<PathBuf, InstallError> 
     Ok(wheel.clone())
 }
 
-/// pip, of this Python and of no folder that happens to be the current one: isolated, it imports nothing from where it runs,
-/// nor from what variables of the environment or the user's own packages put before its library.
+/// pip of this Python in isolated mode: it imports nothing from the current folder, nor from paths of environment
+/// variables or the user's packages.
 fn pip(python: &Path, staging: &Path) -> Command {
     let mut command = Command::new(python);
     command.args(["-I", "-m", "pip"]).current_dir(staging);

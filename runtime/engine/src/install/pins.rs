@@ -1,4 +1,4 @@
-//! Which package holds ONNX Runtime for which platform, by digest.
+//! The packages of ONNX Runtime by platform, with digests.
 
 use crate::release::Variant;
 
@@ -16,7 +16,7 @@ pub(super) struct Pin {
     pub files: &'static [&'static str],
 }
 
-/// Of every package of this version that has a library for a platform this program is built for.
+/// Packages of this version for all platforms that this program is built for.
 pub(super) const PINS: [Pin; 6] = [
     Pin {
         os: "linux",

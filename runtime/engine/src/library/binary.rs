@@ -1,4 +1,4 @@
-//! The kind of a file, found out before the system is asked to load it: the system's own messages do not say.
+//! The kind of an executable file, detected before loading because the messages of dynamic loaders do not state it.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,7 +11,7 @@ pub(super) fn describe(path: &Path) -> io::Result<String> {
     Ok(describe_head(&head))
 }
 
-/// What this program can load.
+/// The kind that this program can load.
 pub(super) fn expected() -> String {
     let kind = if cfg!(windows) {
         "a PE"

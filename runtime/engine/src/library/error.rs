@@ -10,13 +10,13 @@ use crate::release::{MIN_VERSION, Variant};
 /// Why ONNX Runtime cannot be used.
 #[derive(Debug, Error)]
 pub enum LibraryError {
-    /// It is in none of the places.
+    /// It is in none of the searched places.
     #[error("ONNX Runtime is in none of the places searched: {}", list(searched))]
     NotFound {
         /// The directories, in order.
         searched: Vec<PathBuf>,
     },
-    /// It is not where the user said.
+    /// It is not at the path that the user named.
     #[error("{named_by} names `{}`, where no ONNX Runtime library lies", path.display())]
     NotThere {
         /// Option or variable that names the path.
@@ -29,15 +29,15 @@ pub enum LibraryError {
     #[error("`{}` is not loaded: `{}` belongs to user {owner} or can be written by everybody, expected this user or root alone", path.display(), place.display())]
     Exposed {
         path: PathBuf,
-        /// The file itself, or the folder above it that is open.
+        /// The file, or the folder above it, that others can write.
         place: PathBuf,
         /// Number of the user that it belongs to.
         owner: u32,
     },
-    /// The record of what setup fetched cannot be read.
+    /// The record of the fetched files cannot be read.
     #[error("cannot read `{}`, which says what was fetched", path.display())]
     Record { path: PathBuf, source: io::Error },
-    /// The file is not the one that setup fetched.
+    /// The file differs from the one that setup fetched.
     #[error("`{}` is not the file that was fetched", path.display())]
     Changed { path: PathBuf },
     /// The file is for another system or processor, or no library.
@@ -52,7 +52,7 @@ pub enum LibraryError {
     #[error("cannot load `{}`", path.display())]
     Load {
         path: PathBuf,
-        /// What the system says.
+        /// Error of the system.
         source: libloading::Error,
     },
     #[error("`{}` is no ONNX Runtime library: it lacks the symbol `OrtGetApiBase`", path.display())]
@@ -60,7 +60,7 @@ pub enum LibraryError {
     /// A version that lacks functions that this program calls.
     #[error("`{}` is ONNX Runtime {found}, expected {MIN_VERSION} or newer", path.display())]
     TooOld { path: PathBuf, found: String },
-    /// A process can load one library, and this one loaded another.
+    /// A process can load only one library, and another one is loaded.
     #[error("this process uses the ONNX Runtime of `{}` and cannot change to `{}`", loaded.display(), requested.display())]
     AlreadyLoaded {
         /// The library in use.
@@ -72,7 +72,7 @@ pub enum LibraryError {
 }
 
 impl LibraryError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NotFound { .. } | Self::TooOld { .. } => {

@@ -1,17 +1,17 @@
-//! Whether other users could have written a library: loaded code runs with all rights of its user.
+//! Checks that other users cannot have written a library, because loaded code runs with all rights of its user.
 
 use std::path::{Path, PathBuf};
 
 use super::error::LibraryError;
 
-/// Real path of a library that is about to be loaded.
+/// Returns the real path of a library that is about to be loaded.
 ///
-/// **Definition**: the path is absolute; on Unix neither the file, its folder, the libraries beside it, nor any folder above
-/// them belongs to another user than this one or root, nor may everybody write to it. A folder above may be one (such as
-/// `/tmp`) in which nobody removes what is another's; that of the file may not, for libraries load what lies beside them by
-/// name. Groups are the administrator's choice. Elsewhere owners are not looked at.
+/// **Definition**: the path is absolute. On Unix the file, its folder, the libraries beside it and all folders above
+/// them belong to this user or root and are not writable by everybody. A folder above the library's own may be a sticky
+/// directory such as `/tmp`; the library's own may not, because libraries load their neighbors by name. Group
+/// permissions are left to the administrator. On other systems owners are not checked.
 ///
-/// **Errors**: it does not, or is not there.
+/// **Errors**: a rule is broken, or the file does not exist.
 pub(crate) fn check(path: &Path) -> Result<PathBuf, LibraryError> {
     let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     if !real.is_absolute() {
@@ -23,18 +23,19 @@ pub(crate) fn check(path: &Path) -> Result<PathBuf, LibraryError> {
     Ok(real)
 }
 
-/// Real paths of the libraries beside one, which it or the system may load with it.
+/// Real paths of the libraries beside one, which may be loaded with it.
 fn companions(library: &Path) -> Vec<PathBuf> {
     let entries = library.parent().and_then(|folder| folder.read_dir().ok());
     let names = entries.into_iter().flatten().flatten();
     names
         .filter(|entry| is_library(&entry.file_name().to_string_lossy()))
-        // A link that leads nowhere loads nothing.
+        // A broken link loads nothing.
         .filter_map(|entry| entry.path().canonicalize().ok())
         .collect()
 }
 
-/// Whether a file is called like a library of some system: `libcudart.so.13`, `cudart64_13.dll`, `libonnxruntime.dylib`.
+/// Whether a file name is that of a library on some system: `libcudart.so.13`, `cudart64_13.dll`,
+/// `libonnxruntime.dylib`.
 fn is_library(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     [".so", ".dll", ".dylib"]
@@ -106,7 +107,7 @@ mod tests {
             matches!(&error, LibraryError::Exposed { place, .. } if place.ends_with("open")),
             "{error:?}"
         );
-        // As `/tmp` is: nobody removes another's, and everybody puts something beside it.
+        // A sticky directory such as `/tmp`: users cannot remove files of others, but can add files beside them.
         mode(&folder, 0o1777);
         assert!(matches!(check(&library), Err(LibraryError::Exposed { .. })));
         mode(&folder, 0o755);
@@ -121,7 +122,7 @@ mod tests {
         );
         mode(&library, 0o644);
 
-        // A link from elsewhere does not hide the folder.
+        // A link from elsewhere does not bypass the check of the folder.
         mode(&folder, 0o777);
         let link = root.path().join("link.so");
         std::os::unix::fs::symlink(&library, &link).expect("linked");
@@ -150,7 +151,7 @@ mod tests {
             );
             mode(0o644);
         }
-        // What is no library, or leads to none, is not loaded.
+        // Other files and broken links are not loaded.
         fs::write(at("notes.txt"), "").expect("written");
         fs::set_permissions(at("notes.txt"), Permissions::from_mode(0o666)).expect("set");
         std::os::unix::fs::symlink(at("nowhere"), at("libgone.so")).expect("linked");

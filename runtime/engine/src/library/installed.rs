@@ -1,7 +1,8 @@
-//! Records of the files that setup put into the cache, by which a library is recognized as the one that was fetched.
+//! Records of the files that setup put into the cache, which identify a library as the fetched one.
 //!
 //! A record beside the library states the digest of each file, and the file's size, times and inode when the digest was
-//! computed. As long as these are the same, nobody has written to the file: the digest is computed again only when they differ.
+//! computed. As long as these are equal, the file was not written to; the digest is computed again only where they
+//! differ.
 
 use std::fs::{self, Metadata};
 use std::io::{self, Write};
@@ -33,7 +34,7 @@ struct Stamp {
     /// Of the last write, and where the system has it, of the last change of anything; in nanoseconds since 1970.
     modified: i64,
     changed: i64,
-    /// Where the system has them: the file system, and the file in it.
+    /// File system and inode, where the system has them.
     device: u64,
     inode: u64,
 }
@@ -72,7 +73,7 @@ impl Stamp {
 
 /// Whether a folder of the cache has a record.
 ///
-/// **Errors**: it has one that this user may not read, as one that another user made.
+/// **Errors**: it has a record that this user may not read.
 pub(crate) fn has_record(folder: &Path) -> Result<bool, LibraryError> {
     Ok(read(folder)?.is_some())
 }
@@ -101,7 +102,7 @@ pub fn record(folder: &Path) -> io::Result<()> {
 
 /// Checks that the files beside a library of the cache, and the library itself, are those that were fetched.
 ///
-/// **Errors**: no record, one that cannot be read, or a file that is another one.
+/// **Errors**: no record, an unreadable one, or a file that differs from it.
 pub fn check(library: &Path) -> Result<(), LibraryError> {
     let changed = |path: &Path| LibraryError::Changed { path: path.into() };
     let folder = library.parent().ok_or_else(|| changed(library))?;
@@ -126,13 +127,13 @@ pub fn check(library: &Path) -> Result<(), LibraryError> {
         }
     }
     if again {
-        // Where it cannot be written, the digest is taken every time.
+        // Where it cannot be written, the digest is computed every time.
         let _ = write(folder, &entries);
     }
     Ok(())
 }
 
-/// The record of a folder; `None` where there is none, or something that is no record.
+/// The record of a folder; `None` where it is absent or invalid.
 fn read(folder: &Path) -> Result<Option<Vec<InstalledFile>>, LibraryError> {
     let path = folder.join(FILE_NAME);
     let read = || -> io::Result<Option<Vec<InstalledFile>>> {
@@ -144,13 +145,13 @@ fn read(folder: &Path) -> Result<Option<Vec<InstalledFile>>, LibraryError> {
     };
     match read() {
         Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-        // Of a folder that is a file, say.
+        // For example where the folder is a file.
         Err(source) if source.kind() == io::ErrorKind::NotADirectory => Ok(None),
         read => read.map_err(|source| LibraryError::Record { path, source }),
     }
 }
 
-/// Writes the record such that every user may read it who may read the libraries: caches are shared, too.
+/// Writes the record readable for every user who may read the libraries, because caches may be shared.
 fn write(folder: &Path, entries: &[InstalledFile]) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(&serde_json::to_vec_pretty(entries)?)?;
@@ -182,7 +183,7 @@ mod tests {
         record(folder.path()).expect("recorded");
         check(&library).expect("as fetched");
 
-        // The same content, as after a backup: its digest is taken once.
+        // The same content, as after a backup: its digest is computed once.
         fs::write(&library, "library").expect("written");
         check(&library).expect("as fetched");
         let stamp = Stamp::of(&library.metadata().expect("there"));

@@ -12,7 +12,7 @@ use super::places::{FoundLibrary, LibraryOrigin, find};
 use super::{binary, guard, installed};
 use crate::release::MIN_VERSION;
 
-/// Environment variable by which ONNX Runtime notes nothing, if it is set.
+/// Environment variable that disables ONNX Runtime's telemetry database.
 const NO_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
 
 /// ONNX Runtime, loaded and started, for the rest of the process.
@@ -110,17 +110,16 @@ pub fn load(found: &FoundLibrary) -> Result<&'static Runtime, LibraryError> {
 
 /// Disables ONNX Runtime's telemetry.
 ///
-/// Its builds for Linux write down when they start, and every error, with the program's path and the machine, for the
-/// network, in a database in the user's cache; being told later, as [`load`] tells it too, leaves what was noted until then.
+/// Its builds for Linux store their starts and errors, with the program's path and the machine, in a database in the
+/// user's cache for upload. Disabling it after loading, which [`load`] does as well, keeps the entries until then.
 fn without_telemetry() {
     if env::var_os(NO_TELEMETRY).is_none() {
-        // SAFETY: once, before any library is loaded that would look at the environment beside Rust's own functions, which
-        // wait for each other.
+        // SAFETY: called once, before any library is loaded that reads the environment without Rust's lock.
         unsafe { env::set_var(NO_TELEMETRY, "1") };
     }
 }
 
-/// Returns ONNX Runtime: the one in use if no library is named, otherwise finds and loads one.
+/// Returns ONNX Runtime: the loaded one if no library is named, otherwise finds and loads one.
 ///
 /// **Errors**: see [`find`] and [`load`].
 pub fn runtime(explicit: Option<&Path>) -> Result<&'static Runtime, LibraryError> {
@@ -135,9 +134,9 @@ pub fn runtime(explicit: Option<&Path>) -> Result<&'static Runtime, LibraryError
     load(&find(explicit)?)
 }
 
-/// Asks a library for its version.
+/// Reads the version of a library.
 ///
-/// The library stays loaded as long as what is returned with its version: loading it again then costs nothing.
+/// The library stays loaded while the returned handle exists, so that loading it again costs nothing.
 fn version_of(path: &Path) -> Result<(String, libloading::Library), LibraryError> {
     let expected = binary::expected();
     let found = binary::describe(path).unwrap_or_else(|error| format!("unreadable ({error})"));
@@ -149,8 +148,8 @@ fn version_of(path: &Path) -> Result<(String, libloading::Library), LibraryError
         });
     }
     let not_onnx_runtime = || LibraryError::NotOnnxRuntime { path: path.into() };
-    // SAFETY: loading a library runs its initializers. It is one that the user named or installed as ONNX Runtime,
-    // whose initializers only set up its own globals.
+    // SAFETY: loading a library runs its initializers. The user named or installed it as ONNX Runtime, whose
+    // initializers only set up its own globals.
     let library =
         unsafe { libloading::Library::new(path) }.map_err(|source| LibraryError::Load {
             path: path.into(),
@@ -224,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_library_that_is_another_one_is_said_to_be_another_one() {
-        // A program is position-independent code without the symbol; some systems refuse to load it at all.
+        // An executable is position-independent code without the symbol; some systems refuse to load it.
         let found = FoundLibrary {
             path: std::env::current_exe().expect("known"),
             origin: LibraryOrigin::Explicit,

@@ -1,4 +1,4 @@
-//! ONNX Runtime's library: where it lies, and loading it once per process.
+//! ONNX Runtime's library: finding it, and loading it once per process.
 
 mod binary;
 mod error;

@@ -8,7 +8,7 @@ use super::error::LibraryError;
 use super::installed;
 use crate::release::Variant;
 
-/// Where a library was found.
+/// Place where a library was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LibraryOrigin {
@@ -47,7 +47,7 @@ pub struct LibrarySearch {
 }
 
 impl LibrarySearch {
-    /// Takes them from this process.
+    /// Reads them from the process.
     pub fn of_this_process(explicit: Option<&Path>) -> Self {
         let folder = |name| {
             env::var_os(name)
@@ -64,17 +64,17 @@ impl LibrarySearch {
             python: ["VIRTUAL_ENV", "CONDA_PREFIX"]
                 .into_iter()
                 .filter_map(folder)
-                // Any other depends on the current folder.
+                // Relative paths depend on the current folder.
                 .filter(|root| root.is_absolute())
                 .collect(),
         }
     }
 
-    /// Finds the library in the first place that has one: what the user named, `ORT_DYLIB_PATH`, beside the
-    /// executable, the user's cache (what setup has put there), the active Python environment's `onnxruntime` package.
+    /// Finds the library in the first place that has one: what the user named, `ORT_DYLIB_PATH`, beside the executable,
+    /// the user's cache (where setup installs it), the active Python environment's `onnxruntime` package.
     ///
-    /// **Errors**: a variable that names no absolute path; a named place without a library (the others are not looked at
-    /// then), or none anywhere; what was fetched, and the record of it that this user may not read.
+    /// **Errors**: a variable without an absolute path; a named place without a library (others are then not searched);
+    /// no library in any place; a record of fetched files that this user may not read.
     pub fn find(&self) -> Result<FoundLibrary, LibraryError> {
         let named = [
             (&self.explicit, LibraryOrigin::Explicit, "the command line"),
@@ -213,7 +213,7 @@ fn python_packages(root: &Path) -> Vec<PathBuf> {
     site_packages(root).into_iter().map(package).collect()
 }
 
-/// Where the packages of a Python environment lie, below its root; of several versions of Python the newest first.
+/// Package folders of a Python environment, below its root; of several versions of Python the newest first.
 pub(crate) fn site_packages(root: &Path) -> Vec<PathBuf> {
     let site = |folder: PathBuf| folder.join("site-packages");
     if cfg!(windows) {
@@ -282,7 +282,7 @@ mod tests {
             }
         );
         let cache = touch(at("cache/onnxruntime-1.31.1/libonnxruntime.so.1.31.1"));
-        // Nobody knows what that is.
+        // An unknown name.
         assert_eq!(places.find().expect("found").origin, LibraryOrigin::Python);
         installed::record(&at("cache/onnxruntime-1.31.1")).expect("recorded");
         assert_eq!(

@@ -23,7 +23,7 @@ pub struct Locations {
 }
 
 impl Locations {
-    /// Takes them from this process.
+    /// Reads them from the process.
     pub fn of_this_process() -> Self {
         let LibrarySearch {
             executable,
@@ -42,10 +42,11 @@ impl Locations {
     }
 
     /// Finds the plugin of a provider in the first place that has one: what [`VARIABLE`] names, beside the executable,
-    /// the user's cache, the active Python environment. In each, the plugin lies in the folder of its Python package or
-    /// immediately.
+    /// the user's cache, the active Python environment. In each, the plugin is searched in the folder of its Python
+    /// package and directly.
     ///
-    /// **Errors**: [`VARIABLE`] names no absolute path, or a place without it (the others are not looked at then), or it is nowhere.
+    /// **Errors**: [`VARIABLE`] names no absolute path, or a place without it (others are then not searched), or it is
+    /// in no place.
     pub fn find(&self, provider: Provider) -> Result<PathBuf, PluginError> {
         let Some(names) = names(provider) else {
             return Err(PluginError::NotFound {
@@ -84,11 +85,11 @@ impl Locations {
     }
 }
 
-/// How a plugin is called.
+/// Names of a plugin's files.
 struct Names {
     /// Folder of its Python package.
     folder: &'static str,
-    /// Its library, without what systems add.
+    /// Name of its library, without the system's prefix and suffix.
     library: &'static str,
 }
 

@@ -1,7 +1,7 @@
 //! Other execution providers than ONNX Runtime's own: OpenVINO and TensorRT-RTX.
 //!
 //! Either the loaded library was built with them, or a plugin brings them: a library that is found, registered once per
-//! process, and asked for its devices.
+//! process, and queried for its devices.
 
 mod find;
 mod register;
@@ -21,7 +21,7 @@ pub use self::register::{append, available};
 use crate::device::Device;
 use crate::library::LibraryError;
 
-/// Who runs the networks on a device.
+/// Execution provider on a device.
 ///
 /// **Examples**
 /// ```
@@ -33,7 +33,7 @@ use crate::library::LibraryError;
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Provider {
-    /// ONNX Runtime itself: its kernels for processors, and its CUDA provider.
+    /// ONNX Runtime's own kernels for processors, and its CUDA provider.
     #[default]
     Native,
     /// OpenVINO, for processors.
@@ -42,11 +42,11 @@ pub enum Provider {
     TensorRtRtx,
 }
 
-/// The providers that are no part of ONNX Runtime.
+/// The providers that are not part of ONNX Runtime.
 pub const OTHERS: [Provider; 2] = [Provider::OpenVino, Provider::TensorRtRtx];
 
 impl Provider {
-    /// Its name, as users write it.
+    /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
@@ -55,7 +55,7 @@ impl Provider {
         }
     }
 
-    /// The Python package that brings its plugin.
+    /// The Python package with its plugin.
     pub fn package(self) -> Option<&'static str> {
         match self {
             Self::Native => None,
@@ -95,7 +95,7 @@ impl Serialize for Provider {
     }
 }
 
-/// A text that names no provider.
+/// A text that is not a provider.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the provider is {found:?}, expected `native`, `openvino` or `tensorrt-rtx`")]
 pub struct ParseProviderError {
@@ -116,13 +116,13 @@ impl FromStr for Provider {
 /// Settings of a provider.
 #[derive(Debug, Clone, Default)]
 pub struct ProviderOptions {
-    /// Where it runs; [`Device::Auto`] is the device that it is for.
+    /// Device; [`Device::Auto`] is the provider's preferred device.
     pub device: Device,
     /// Processor threads; by default as many as the process may use.
     pub threads: Option<NonZeroUsize>,
-    /// Whether OpenVINO may compute in 16 bits, where the processor does; TensorRT-RTX follows the network's own types.
+    /// Whether OpenVINO may compute in 16 bits where the processor supports it; TensorRT-RTX uses the network's types.
     pub half: bool,
-    /// Folder where TensorRT-RTX keeps what it compiled; OpenVINO gains nothing from one on processors.
+    /// Folder for TensorRT-RTX's compiled engines; OpenVINO does not need one on processors.
     pub cache: Option<PathBuf>,
 }
 
@@ -131,7 +131,7 @@ pub struct ProviderOptions {
 pub enum PluginError {
     #[error("provider `{provider}` does not run on device `{device}`, expected `{}`", provider.preferred())]
     Device { provider: Provider, device: Device },
-    /// Its plugin is in none of the places, and the loaded library was built without it.
+    /// Its plugin is in none of the searched places, and the loaded library was built without it.
     #[error(
         "the plugin of provider `{provider}` is in none of the places searched: {}",
         list(searched)
@@ -141,7 +141,7 @@ pub enum PluginError {
         /// The folders, in order.
         searched: Vec<PathBuf>,
     },
-    /// It is not where the user said.
+    /// It is not at the path that the user named.
     #[error("`{VARIABLE}` names `{}`, where no plugin of provider `{provider}` lies", path.display())]
     NotThere { provider: Provider, path: PathBuf },
     #[error("the plugin of provider `{provider}` is not loaded")]
@@ -154,32 +154,32 @@ pub enum PluginError {
     Register {
         provider: Provider,
         library: PathBuf,
-        /// What ONNX Runtime says.
+        /// Error of ONNX Runtime.
         source: ort::Error,
     },
-    /// It loads and finds nothing to run on.
+    /// It loads and offers no device.
     #[error("the plugin `{}` of provider `{provider}` offers {offered} devices of the kind of `{device}` on this machine, expected more than {index}", library.display())]
     NoDevice {
         provider: Provider,
         library: PathBuf,
-        /// The device that was asked for.
+        /// The requested device.
         device: Device,
         /// Its index among those of its kind.
         index: usize,
         /// Number of devices of that kind.
         offered: usize,
     },
-    /// It refuses its options or does not start.
+    /// It rejects its options or does not start.
     #[error("provider `{provider}` does not start")]
     Start {
         provider: Provider,
-        /// What ONNX Runtime says.
+        /// Error of ONNX Runtime.
         source: ort::Error,
     },
 }
 
 impl PluginError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NotFound { provider, .. } | Self::NotThere { provider, .. } => match provider {
@@ -214,7 +214,7 @@ impl PluginError {
     }
 }
 
-/// Where a provider comes from.
+/// Source of a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProviderSource {
     /// The loaded library was built with it.
@@ -222,13 +222,13 @@ pub enum ProviderSource {
     Plugin(PathBuf),
 }
 
-/// A provider that is no part of ONNX Runtime, and whether this machine has it.
+/// A provider that is not part of ONNX Runtime, and whether this machine has it.
 #[derive(Debug)]
 pub struct ProviderAvailability {
     pub provider: Provider,
-    /// Where it comes from, if it is there.
+    /// Its source, if it is present.
     pub source: Option<ProviderSource>,
-    /// Why it cannot be used, if it cannot.
+    /// Why it cannot be used; `None` if it can.
     pub error: Option<PluginError>,
 }
 

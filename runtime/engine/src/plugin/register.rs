@@ -1,4 +1,4 @@
-//! Handing providers to sessions.
+//! Adding providers to sessions.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -17,16 +17,16 @@ use super::{OTHERS, PluginError, Provider, ProviderAvailability, ProviderOptions
 use crate::device::{Device, RELU};
 use crate::library::{Runtime, guard};
 
-/// Plugins that ONNX Runtime has loaded. It takes each once, and they stay until the process ends.
+/// Plugins that ONNX Runtime has loaded. Each is registered once and stays until the process ends.
 static REGISTERED: Mutex<Option<HashMap<Provider, PathBuf>>> = Mutex::new(None);
 
-/// Lets a provider run all of a network: no operator may stay with ONNX Runtime's own kernels, which would take what
-/// the provider leaves over without a word. [`Provider::Native`] changes nothing.
+/// Makes a provider run all of a network: without this setting, ONNX Runtime's own kernels would silently run the
+/// operators that the provider does not support. [`Provider::Native`] changes nothing.
 ///
 /// The network's free dimensions should be fixed: a provider that compiles for a shape then does so when the session is
 /// made.
 ///
-/// **Errors**: the provider is for another device, is not there, or does not start.
+/// **Errors**: the provider is for another device, is absent, or does not start.
 pub fn append(
     builder: SessionBuilder,
     runtime: &'static Runtime,
@@ -64,7 +64,7 @@ pub fn append(
         .map_err(|error| start(error.into()))
 }
 
-/// Lists the providers that are no part of ONNX Runtime, and tries each on the device that it is for.
+/// Lists the providers that are not part of ONNX Runtime, and tries each on the device that it is for.
 pub fn available(runtime: &'static Runtime) -> Vec<ProviderAvailability> {
     OTHERS
         .into_iter()
@@ -96,7 +96,7 @@ fn try_provider(runtime: &'static Runtime, provider: Provider) -> Result<(), Plu
         .map_err(start)
 }
 
-/// Where a provider comes from: the loaded library if that was built with it, else its plugin.
+/// Source of a provider: the loaded library if it was built with it, else its plugin.
 fn source(runtime: &'static Runtime, provider: Provider) -> Result<ProviderSource, PluginError> {
     let built_in = match provider {
         Provider::Native => Ok(true),
@@ -129,10 +129,10 @@ fn source(runtime: &'static Runtime, provider: Provider) -> Result<ProviderSourc
     Ok(ProviderSource::Plugin(library))
 }
 
-/// Loads the libraries that a plugin needs and does not find beside it by itself.
+/// Loads the libraries beside a plugin that it needs but does not find by itself.
 ///
-/// Systems take a library that is loaded already for one of the same name that is asked for. They were checked with the
-/// plugin, as all libraries beside it. What cannot be loaded is left out: the plugin's own error then says what it misses.
+/// The dynamic loader reuses a loaded library of the same name. All libraries beside the plugin were checked with it.
+/// Those that cannot be loaded are skipped; the plugin's own error then names what is missing.
 fn load_companions(provider: Provider, plugin: &Path) {
     let wanted: &[&str] = match provider {
         Provider::TensorRtRtx => &["cudart", "tensorrt_rtx", "tensorrt_onnxparser_rtx"],
@@ -152,7 +152,7 @@ fn load_companions(provider: Provider, plugin: &Path) {
     }
 }
 
-/// Whether a file is the library of this name, in some version: there may be others of names that begin alike, and headers.
+/// Whether a file is the library of this name, in some version: there may be libraries with longer names, and headers.
 pub(super) fn is_library(path: &Path, name: &str) -> bool {
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let versioned = file.strip_prefix("lib").unwrap_or(&file);
@@ -164,7 +164,7 @@ pub(super) fn is_library(path: &Path, name: &str) -> bool {
     rest == ".so" || rest.starts_with(".so.") || rest.trim_start_matches(version) == ".dll"
 }
 
-/// The name by which ONNX Runtime knows a provider.
+/// ONNX Runtime's name of a provider.
 fn canonical_name(provider: Provider) -> &'static str {
     match provider {
         Provider::Native => "CPUExecutionProvider",
@@ -240,7 +240,8 @@ fn built_in(
 
 /// Options of a provider, by the names that its plugin and its built-in form share.
 ///
-/// OpenVINO computes in 16 bits by itself where the processor does, and assumes eight threads: both are said.
+/// OpenVINO defaults to 16 bits where the processor supports them, and to eight threads, so both options are always
+/// set.
 fn settings(provider: Provider, options: &ProviderOptions) -> Vec<(&'static str, String)> {
     match provider {
         Provider::Native => Vec::new(),

@@ -136,7 +136,7 @@ fn what_is_absent_says_how_to_get_it() {
     }
 }
 
-/// Runs where OpenVINO is installed for this processor; elsewhere it only sees that nothing else ran instead.
+/// Runs where OpenVINO is installed for this processor; elsewhere it checks that nothing else ran instead.
 #[test]
 fn openvino_computes_what_onnx_runtime_does() {
     let run = |provider: Provider| -> Result<Vec<f32>, PluginError> {

@@ -48,7 +48,7 @@ impl EnsembleAccumulator {
         }
         let add = |(combination, plane): (&mut Combination, Array3<f32>)| {
             let plane = through(head, plane);
-            // Rows take the place of planes, whose number decides over parallel work.
+            // Rows are parallelized instead of planes, which may be few.
             let (classes, y, z) = plane.dim();
             let rows = plane.into_shape_with_order((classes, y, 1, z))?;
             Ok::<_, EngineError>(combination.add(rows, weight)?)

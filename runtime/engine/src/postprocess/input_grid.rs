@@ -1,5 +1,5 @@
-//! Members that predict several grids, or whose logits are restored: their predictions are inverted apart, and meet on the
-//! grid of the input.
+//! Members with several prepared grids, or whose logits are restored: their predictions are inverted separately and
+//! combined on the grid of the input.
 
 use ndarray::{Array3, ArrayView4};
 use vesal_volume::LabelMap;
@@ -19,10 +19,10 @@ pub(super) struct InputGridPostprocessor<'a> {
     probabilities: Option<&'a mut Sink>,
 }
 
-/// A prediction on its way to the grid of the input.
+/// A prediction that is being inverted to the grid of the input.
 struct Stream<'a> {
     prediction: &'a Prediction,
-    /// Absent where logits are restored, of which there is one member's.
+    /// Absent where logits are restored, because there is one member.
     accumulator: Option<EnsembleAccumulator>,
     /// Absent once all planes are inverted.
     inverter: Option<Inverter<'a>>,
@@ -54,7 +54,7 @@ impl<'a> InputGridPostprocessor<'a> {
         let stream = |prediction: &'a Prediction| {
             let count = prediction.members.len();
             let accumulator = match prediction.plan.restore {
-                // Of a vote every member is a prediction of its own.
+                // In a vote, every member is inverted separately.
                 Restore::Probabilities => {
                     Some(EnsembleAccumulator::new(Combine::Mean, activation, count))
                 }
@@ -81,7 +81,7 @@ impl<'a> InputGridPostprocessor<'a> {
         })
     }
 
-    /// Takes a member's next planes.
+    /// Adds a member's next planes.
     pub(super) fn take(
         &mut self,
         member: usize,
@@ -132,7 +132,7 @@ impl<'a> InputGridPostprocessor<'a> {
 
     pub(super) fn finish(mut self) -> Result<LabelMap, EngineError> {
         for stream in &mut self.streams {
-            // Too few planes are an error.
+            // Missing planes are an error.
             if let Some(inverter) = stream.inverter.take() {
                 inverter.finish(None)?;
             }

@@ -27,7 +27,7 @@ pub(crate) use sink::Sink;
 pub(crate) type PlaneConsumer<'a> =
     dyn FnMut(usize, Vec<Array3<f32>>) -> Result<(), EngineError> + 'a;
 
-/// What postprocessing of a case needs.
+/// Inputs of the postprocessing of a case.
 pub(crate) struct PostprocessRequest {
     pub(crate) members: Vec<PredictedMember>,
     pub(crate) predictions: Predictions,
@@ -48,7 +48,7 @@ enum Postprocessor<'a> {
 }
 
 impl PostprocessRequest {
-    /// Postprocesses the planes that `feed` hands over, until it returns.
+    /// Postprocesses the planes that `feed` passes, until it returns.
     ///
     /// **Errors**: the grids cannot be related, probabilities cannot be stored, or `feed` fails.
     pub(crate) fn run(

@@ -1,4 +1,4 @@
-//! What the predictions of a case are: which members share a prepared grid, and what is combined where.
+//! The predictions of a case: members with a common prepared grid, and the grid on which they are combined.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use vesal_volume::preprocess::{AppliedTransforms, Restore};
 use crate::ensemble::Ensemble;
 use crate::prepared::PreparedCase;
 
-/// A member of the ensemble, as postprocessing sees it.
+/// A member of the ensemble in postprocessing.
 #[derive(Debug, Clone)]
 pub(crate) struct PredictedMember {
     pub(crate) head: Option<Head>,
@@ -27,10 +27,10 @@ pub(crate) struct Prediction {
     pub(crate) members: Vec<usize>,
 }
 
-/// Where the members of a case are combined.
+/// The grid on which the members of a case are combined.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
-    /// On the one grid that all of them predict.
+    /// On the common prepared grid.
     PreparedGrid,
     /// On the grid of the input, along an axis or against it.
     InputGrid { axis: usize, reversed: bool },
@@ -82,7 +82,7 @@ impl Predictions {
         }
     }
 
-    /// How far along the input a plan is, of whose prepared planes a number is complete.
+    /// Progress of a plan along the input, from its number of complete prepared planes.
     pub(crate) fn passed(&self, transforms: &AppliedTransforms) -> Passed {
         let Place::InputGrid { axis, reversed } = self.place else {
             return Passed {
@@ -109,7 +109,7 @@ impl Predictions {
     }
 }
 
-/// How far along the input a plan is.
+/// Progress of a plan along the input.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Passed {
     /// Planes of the input before those that the plan keeps.
@@ -119,14 +119,14 @@ pub(crate) struct Passed {
 }
 
 impl Passed {
-    /// Planes of the input that are passed after so many prepared ones.
+    /// Planes of the input that are passed after this many prepared ones.
     pub(crate) fn after(&self, prepared: usize) -> f64 {
         self.before as f64 + prepared as f64 * self.scale
     }
 }
 
 impl Prediction {
-    /// What it counts on the grid of the input.
+    /// Its weight on the grid of the input.
     pub(super) fn on_input_grid(
         &self,
         members: &[PredictedMember],

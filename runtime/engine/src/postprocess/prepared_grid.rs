@@ -1,5 +1,5 @@
-//! Members that predict one grid: they are combined there, and labels are picked where their probabilities come back to the
-//! grid of the input.
+//! Members with one prepared grid: they are combined there, and labels are picked when probabilities are inverted to
+//! the grid of the input.
 
 use ndarray::Array3;
 use vesal_volume::LabelMap;
@@ -43,7 +43,7 @@ impl<'a> PreparedGridPostprocessor<'a> {
         })
     }
 
-    /// Takes a member's next planes.
+    /// Adds a member's next planes.
     pub(super) fn take(
         &mut self,
         member: usize,

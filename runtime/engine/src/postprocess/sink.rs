@@ -6,9 +6,9 @@ use vesal_volume::preprocess::BlockConsumer;
 
 use crate::error::{EngineError, SinkError};
 
-/// Where probabilities go as they are made, so that they need not exist in memory.
+/// A consumer of probabilities as they are computed, so that they never exist in memory as a whole.
 pub trait ProbabilitySink {
-    /// Starts with the number of classes, the input's grid, and the axis along which blocks follow each other.
+    /// Starts with the number of classes, the input's grid, and the axis along which blocks are passed.
     ///
     /// **Errors**: those of the implementation: storing fails.
     fn begin(&mut self, classes: usize, grid: &Geometry, axis: usize) -> Result<(), SinkError>;
@@ -27,7 +27,7 @@ pub trait ProbabilitySink {
 /// A sink that may move to another thread with its case.
 pub(crate) type Sink = Box<dyn ProbabilitySink + Send>;
 
-/// Runs a step that hands over blocks, with the sink as their consumer, if there is one.
+/// Runs a step that passes blocks to the sink, if there is one.
 pub(super) fn storing<T, E>(
     probabilities: &mut Option<&mut Sink>,
     step: impl FnOnce(Option<&mut BlockConsumer<'_>>) -> Result<T, E>,

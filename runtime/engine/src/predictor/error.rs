@@ -28,7 +28,7 @@ impl fmt::Display for AxisSizes {
 /// Why a network cannot be used or fails.
 #[derive(Debug, Error)]
 pub enum PredictorError {
-    /// No network that this program knows.
+    /// Not a supported network.
     #[error("the network is refused")]
     Unknown(#[from] Box<CheckError>),
     /// Another operator set than the manifest states.
@@ -66,7 +66,7 @@ pub enum PredictorError {
         found: AxisSizes,
         expected: AxisSizes,
     },
-    /// It was given something else than windows of the plan.
+    /// The input is not windows of the plan.
     #[error("the patches have shape {found:?}, the network takes {expected:?} after the batch")]
     Patches {
         found: [usize; 5],
@@ -89,7 +89,7 @@ pub enum PredictorError {
 }
 
 impl PredictorError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Unknown(error) => error.hint(),

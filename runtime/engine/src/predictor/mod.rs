@@ -73,10 +73,10 @@ struct HostTensors {
 }
 
 impl OnnxPredictor {
-    /// Makes a predictor of the bytes of an ONNX file, on exactly this device and with the options' precision, threads and
-    /// batch; [`Device::Auto`] means the processor here, for only who holds all networks can choose.
+    /// Makes a predictor from the bytes of an ONNX file, on exactly this device and with the options' precision,
+    /// threads and batch; [`Device::Auto`] means the processor here.
     ///
-    /// **Errors**: the file is no network for this plan and interface, or the device does not run it.
+    /// **Errors**: the file is not a network for this plan and interface, or the device does not run it.
     pub fn new(
         runtime: &'static Runtime,
         network: Arc<[u8]>,
@@ -156,7 +156,8 @@ impl OnnxPredictor {
         self.device
     }
 
-    /// How it runs: execution provider, precision, and the parts that this program computes itself, or why there are none.
+    /// How it runs: execution provider, precision, and the parts that this program computes itself, or the reason why
+    /// there are none.
     pub fn execution(&self) -> &str {
         &self.execution
     }
@@ -181,7 +182,7 @@ impl OnnxPredictor {
         network_memory::device_network_bytes(self.weight_bytes, self.activation_bytes)
     }
 
-    /// Bytes of the buffers that batches pass through.
+    /// Bytes of the input and output buffers of batches.
     pub(crate) fn buffer_bytes(&self) -> u64 {
         let [channels, x, y, z] = self.patch;
         (self.max_batch * (channels + self.channels) * x * y * z * size_of::<f32>()) as u64
@@ -256,8 +257,8 @@ impl OnnxPredictor {
         self.host.as_mut().ok_or(PredictorError::Memory)
     }
 
-    /// Starts sliding-window inference on the GPU; `None` if this is no GPU, or one without enough memory for the volume
-    /// besides the network.
+    /// Starts sliding-window inference on the GPU; `None` without a GPU, or if its memory does not suffice for the
+    /// volume besides the network.
     ///
     /// **Errors**: the GPU fails.
     pub(crate) fn cuda_inferer<'a>(
@@ -356,9 +357,9 @@ impl PatchPredictor for OnnxPredictor {
     }
 }
 
-/// Loads the file of a network. ONNX Runtime only ever gets the result, encoded again.
+/// Loads the file of a network. ONNX Runtime gets only the checked network, encoded again.
 ///
-/// **Errors**: a network that this program does not know, or another operator set than the interface states.
+/// **Errors**: an unsupported network, or another operator set than the interface states.
 pub(crate) fn load_network(
     file: &Arc<[u8]>,
     interface: &NetworkInterface,
@@ -396,7 +397,7 @@ impl HostTensors {
                 .zip(&patches)
                 .for_each(|(to, from)| *to = *from),
         }
-        // Bound every time: ONNX Runtime copies it to a device's own memory now.
+        // Bound every time, because ONNX Runtime copies it to the device's memory at binding.
         self.binding.bind_input(name, &self.input)
     }
 }

@@ -1,4 +1,4 @@
-//! Own convolutions in a network give what ONNX Runtime's give.
+//! Own convolutions in a network equal ONNX Runtime's.
 
 use crate::example;
 use std::num::NonZeroUsize;
@@ -70,7 +70,7 @@ fn images(batch: usize) -> Array5<f32> {
     Array5::from_shape_simple_fn((batch, 1, x, y, z), || 3. * random.next())
 }
 
-/// Whether this processor is one that they are written for.
+/// Whether this processor is supported by them.
 fn here() -> bool {
     #[cfg(target_arch = "x86_64")]
     return is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
@@ -104,7 +104,7 @@ fn networks_with_own_convolutions_compute_the_same() {
             own.execution()
         );
         let images = images(batch);
-        // The second time with what the first has kept.
+        // The second time with the cached plan.
         for _ in 0..2 {
             let found = own.logits(images.view()).expect("logits");
             for (image, found) in images.outer_iter().zip(found.outer_iter()) {

@@ -1,4 +1,4 @@
-//! Networks that do not fit their plan, and libraries that are not the one in use.
+//! Networks that do not fit their plan, and libraries other than the loaded one.
 
 use crate::example::{self, CONV_A, interface, options, plan, runtime};
 use vesal_bundle::DeployPlan;

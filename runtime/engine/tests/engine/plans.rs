@@ -1,5 +1,5 @@
-//! Members with deploy plans of their own meet on the grid of the input, and streaming gives bit for bit what whole
-//! probabilities give.
+//! Members with deploy plans of their own are combined on the grid of the input, and streaming equals whole
+//! probabilities bit for bit.
 
 use std::collections::BTreeMap;
 
@@ -121,7 +121,7 @@ fn whole_logits(
     ndarray::stack(Axis(1), &views).expect("planes of one shape")
 }
 
-/// What [`bundle`] predicts, from whole probabilities.
+/// The prediction of [`bundle`], from whole probabilities.
 fn whole(members: &[(&[u8], f64, &DeployPlan)], combine: Combine, image: &Volume) -> Array4<f32> {
     let activation = members[0].2.activation;
     let (_, reference) =

@@ -1,4 +1,4 @@
-//! Segmenting volumes with networks whose answers can be computed here.
+//! Segmenting volumes with networks whose outputs are computed in the test.
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -100,7 +100,7 @@ fn a_member_is_loaded_once_and_batches_change_nothing() {
             ..options()
         };
         let mut ensemble = Ensemble::open(&bundle, &options).expect("opens");
-        // The files may go once the networks are loaded.
+        // The files may be removed once the networks are loaded.
         let (first, probabilities) = with_probabilities(&mut ensemble, &volume);
         let again = ensemble
             .segment(vec![volume.clone()], None, &mut onward)

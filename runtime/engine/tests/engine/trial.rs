@@ -1,4 +1,4 @@
-//! What settings are worth.
+//! Trials of settings.
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;

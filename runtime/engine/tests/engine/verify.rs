@@ -1,4 +1,4 @@
-//! Bundles that prove themselves, and bundles that do not.
+//! Bundles whose probe passes, and bundles whose probe fails.
 
 use crate::example::{CONV_A, CONV_B, LABELS, bundle, bundle_with, options, plan};
 use vesal_bundle::Probe;

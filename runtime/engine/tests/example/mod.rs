@@ -164,7 +164,7 @@ pub fn direct(volume: &Volume, networks: &[(&[(f32, f32); 3], f64)]) -> Array4<f
     mean
 }
 
-/// Gathers all probabilities, and gives them away once all are there.
+/// Collects all probabilities.
 struct Gathered {
     volume: Option<Volume>,
     to: Sender<Volume>,

@@ -1,4 +1,4 @@
-//! Probes of what ONNX Runtime answers.
+//! Probes with expectations from ONNX Runtime.
 
 use ndarray::{Array5, Axis};
 use vesal_bundle::manifest::NetworkInterface;

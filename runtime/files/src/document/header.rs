@@ -1,4 +1,4 @@
-//! The two fields that every document begins with, put before those of a type and taken away from them again.
+//! The two fields that every document begins with, added to those of a type in JSON and removed on reading.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,7 +7,7 @@ use serde::de::value::{CowStrDeserializer, MapAccessDeserializer};
 use serde::de::{DeserializeSeed, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// What is looked at before any other field, so that a newer version is reported as such.
+/// Read before any other field, so that a newer version is reported as such.
 #[derive(Deserialize)]
 pub(super) struct DocumentHeader {
     pub format: String,
@@ -16,7 +16,7 @@ pub(super) struct DocumentHeader {
 
 const HEADER: [&str; 2] = ["format", "format_version"];
 
-/// A document as it is written.
+/// A document with its header, as it is written.
 #[derive(Serialize)]
 pub(super) struct WithHeader<'a, T> {
     pub format: &'static str,
@@ -25,7 +25,7 @@ pub(super) struct WithHeader<'a, T> {
     pub document: &'a T,
 }
 
-/// A document as its type knows it.
+/// A document without its header, as its type reads it.
 pub(super) struct WithoutHeader<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for WithoutHeader<T> {
@@ -50,7 +50,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
     }
 }
 
-/// The entries of a map but for the header.
+/// The entries of a map without the header.
 struct Rest<A>(A);
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Rest<A> {

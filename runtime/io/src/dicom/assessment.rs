@@ -1,4 +1,4 @@
-//! The volume that a stack makes, and how far its geometry is to be trusted.
+//! The volume of a stack, and how reliable its geometry is.
 
 use std::fmt;
 
@@ -18,9 +18,9 @@ pub enum Policy {
     Resample,
 }
 
-/// How far the geometry of a volume is to be trusted.
+/// Grade of the geometry of a volume.
 ///
-/// Of several volumes the greatest counts.
+/// Of several volumes, the greatest (worst) grade counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grade {
     /// Its voxels are those of the scanner.
@@ -40,18 +40,18 @@ impl fmt::Display for Grade {
     }
 }
 
-/// The volume that a stack makes, or why it makes none.
+/// The volume of a stack, or why there is none.
 #[derive(Debug, Clone)]
 pub struct Assessment {
     pub(super) series: String,
     pub(super) findings: Vec<StackFinding>,
     pub(super) slices: Vec<Slice>,
-    /// How the slices are laid out in the volume, or why they make none.
+    /// Layout of the slices in the volume, or why there is no volume.
     pub(super) outcome: Result<StackLayout, StackFinding>,
 }
 
 impl Assessment {
-    /// Of a stack of this series that makes no volume.
+    /// The error of a stack without a volume.
     pub(super) fn refused(series: &str, findings: Vec<StackFinding>, reason: StackFinding) -> Self {
         Self {
             series: series.to_owned(),
@@ -61,7 +61,7 @@ impl Assessment {
         }
     }
 
-    /// How far the volume is to be trusted.
+    /// Grade of the volume.
     pub fn grade(&self) -> Grade {
         if self.outcome.is_err() {
             Grade::Refused
@@ -82,14 +82,14 @@ impl Assessment {
         &self.findings
     }
 
-    /// The slices from first to last along the normal, copies left out; none of a refused stack.
+    /// The slices from first to last along the normal, without copies; empty for a refused stack.
     pub fn slices(&self) -> &[Slice] {
         &self.slices
     }
 
-    /// How the slices are laid out in the volume.
+    /// Layout of the slices in the volume.
     ///
-    /// **Errors**: [`DicomError::Refused`] where they make none.
+    /// **Errors**: [`DicomError::Refused`] where there is no volume.
     pub(super) fn layout(&self) -> Result<&StackLayout, DicomError> {
         self.outcome.as_ref().map_err(|reason| DicomError::Refused {
             series: self.series.clone(),

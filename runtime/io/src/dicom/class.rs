@@ -18,7 +18,7 @@ pub const IMAGE_CLASSES: [&str; 11] = [
     "1.2.840.10008.5.1.4.1.1.13.1.2",
 ];
 
-/// Name of an object of this class; the UID itself for classes that are rare beside images.
+/// Name of an object of this class; the UID itself for rare classes.
 ///
 /// **Source**: PS3.4 annex B.5.
 pub(super) fn name(class: &str) -> String {

@@ -1,7 +1,7 @@
 //! Decides whether slices at one position are copies of each other.
 //!
 //! Stored bytes are compared first, in parts, without memory for frames. Only copies that are stored differently are
-//! decoded: one frame at a time, and only as far as the size of their files justifies it.
+//! decoded: one frame at a time, and within limits by the size of their files.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ const DECODED_PER_BYTE: u64 = 8;
 /// Bytes of a decoded pixel.
 const VALUE_BYTES: u64 = 4;
 
-/// A digest, or `None` where it would exceed the allowance.
+/// A digest, or `None` where computing it would exceed the allowance.
 type Digest = Option<[u8; 32]>;
 
 /// Compares slices at one position; returns the reason to refuse them if any are not copies.
@@ -76,7 +76,7 @@ fn inflated(image: &Image) -> u64 {
         .saturating_add(image.pixel_bytes())
 }
 
-/// What is left of the bytes that a comparison may inflate or decode.
+/// Remaining bytes that a comparison may inflate or decode.
 pub(super) struct Allowance {
     compared: u64,
     decoded: u64,
@@ -135,7 +135,7 @@ fn digests(
     mut of: impl FnMut(&Image, &[usize]) -> Result<Vec<Digest>, DicomError>,
 ) -> Result<Vec<Vec<Digest>>, DicomError> {
     let mut numbers: HashMap<*const Image, usize> = HashMap::new();
-    // In the order of images, so that what exceeds the allowance does not depend on addresses.
+    // In the order of images, so that the use of the allowance does not depend on addresses.
     let mut by_image: BTreeMap<usize, (&Image, Vec<Wanted>)> = BTreeMap::new();
     for (number, place) in places.iter().enumerate() {
         for (index, slice) in place.iter().enumerate() {

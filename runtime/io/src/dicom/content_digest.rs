@@ -6,12 +6,12 @@ use crate::dicom::dataset::Encoding;
 use crate::dicom::slice::Slice;
 use crate::dicom::write::uid::digest;
 
-/// Digest of everything in a stack's slices that a volume is made of.
+/// Digest of everything in a stack's slices that determines the volume.
 ///
 /// **Definition**: SHA-256 over the slices in their order: UIDs, patient, modality, shape, format, position,
 /// orientation, pixel spacing, slope and intercept as they were read, the depth of a lone slice, the order of stored
 /// bytes or how they are compressed, and the stored bytes of their pixels, inflated where the data set is deflated.
-/// What is never read, such as attributes of the transport, does not count.
+/// Attributes that are never read, such as those of the transport, do not count.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ContentDigest(pub(super) [u8; 32]);
 
@@ -22,7 +22,7 @@ impl fmt::Debug for ContentDigest {
 }
 
 impl ContentDigest {
-    /// Of slices and the digests of the stored bytes of each.
+    /// The digest of slices and of the digests of their stored bytes.
     pub(super) fn of(slices: &[Slice], stored: &[[u8; 32]]) -> Self {
         let each = slices.iter().zip(stored).flat_map(|(slice, stored)| {
             let (header, place) = (&slice.image.header, slice.place());

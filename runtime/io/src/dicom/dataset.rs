@@ -15,10 +15,10 @@ use crate::sniff::SNIFF_BYTES;
 /// Limit of nesting of sequences and items.
 const DEPTH_MAX: usize = 64;
 
-/// Longest value in bytes: no value representation of the attributes that are read allows as many.
+/// Longest value in bytes: longer than any value representation of the attributes that are read permits.
 pub(super) const VALUE_BYTES_MAX: u64 = 1 << 10;
 
-/// Memory in bytes of a value beside its own, and of an item, at least.
+/// Minimum memory in bytes of a value besides its content, and of an item.
 const VALUE_OVERHEAD: u64 = 8;
 pub(super) const ITEM_OVERHEAD: u64 = 32;
 
@@ -70,7 +70,7 @@ pub(super) struct PixelElement {
 /// Encoding of the elements of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Encoding {
-    /// Whether the value representation is left to the dictionary.
+    /// Whether value representations are implicit.
     pub implicit: bool,
     /// Whether the most significant byte comes first.
     pub big: bool,
@@ -117,12 +117,12 @@ pub(super) struct Meta {
 /// Byte of a file at which its meta information begins.
 const META_START: u64 = 132;
 
-/// Opens a file and reads its file meta information (PS3.10 7.1), or detects a data set without any. The stream
-/// is at the data set, and is still to be inflated where the transfer syntax is deflated.
+/// Opens a file and reads its file meta information (PS3.10 7.1), or detects a data set without any. The stream is at
+/// the data set, not yet inflated where the transfer syntax is deflated.
 ///
 /// **Definition**: the meta information reaches as far as its group length says, at most up to the first element of
-/// another group. An element of its group behind it is an error of the data set, see [`walk`]: which syntax counts
-/// must not depend on who reads.
+/// another group. An element of its group after that is an error of the data set, see [`walk`]: the syntax must not
+/// depend on the reader.
 pub(super) fn open(file: File) -> Result<(DataSetStream<'static>, Meta), DicomHeaderError> {
     open_while(file, &|| true)
 }
@@ -293,7 +293,7 @@ impl ElementHeader {
         Ok(value)
     }
 
-    /// Whether only the dictionary knows its value representation.
+    /// Whether its value representation is implicit.
     fn is_untold(&self) -> bool {
         matches!(self.representation.as_ref(), None | Some(b"UN"))
     }
@@ -317,7 +317,7 @@ struct NestingLevel {
 /// Walks over a data set up to its pixels, or to its end where it has none.
 ///
 /// **Errors**: what breaks a rule of the format; elements of the file meta information (group 0002); a deflated header
-/// that goes on, or of which more is to be kept, than its file justifies.
+/// that is longer, or more kept values, than the limits for its file.
 pub(super) fn walk(
     stream: &mut DataSetStream,
     encoding: Encoding,
@@ -418,7 +418,7 @@ pub(super) fn walk(
                     stream.skip(end - stream.position())?;
                     continue;
                 }
-                // What an unknown sequence of undefined length holds is implicit (PS3.5 6.2.2, note 4).
+                // The content of an unknown sequence of undefined length is implicit (PS3.5 6.2.2, note 4).
                 let unknown = element.representation == Some(*b"UN");
                 let level = NestingLevel {
                     sequence,

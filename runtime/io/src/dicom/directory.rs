@@ -14,19 +14,20 @@ use crate::dicom::text::text;
 /// Folders and file of a file ID: twice what is allowed (PS3.10 8.2).
 const PARTS_MAX: usize = 16;
 
-/// Limit of the bytes of all paths of a DICOMDIR: a base, and per byte of the file; real ones have hundreds of
-/// bytes for each file.
+/// Limit of the bytes of all paths of a DICOMDIR: a base, and per byte of the file; real ones have some hundred bytes
+/// per file.
 const PATHS_BASE: u64 = 4 << 20;
 const PATHS_PER_BYTE: u64 = 2;
 
-/// The files that a DICOMDIR names; `None` where the file is none.
+/// The files that a DICOMDIR names; `None` where the file is not a DICOMDIR.
 pub(super) fn named(path: &Path) -> Result<Option<BTreeSet<Arc<Path>>>, DicomError> {
     let file = File::open(path).map_err(DicomError::io(path))?;
     let bytes = file.metadata().map_err(DicomError::io(path))?.len();
     let Ok((mut stream, meta)) = dataset::open(file) else {
         return Ok(None);
     };
-    // A DICOMDIR is explicit and little endian (PS3.10 8.6), and its class stands in the file meta information alone.
+    // A DICOMDIR is explicit and little endian (PS3.10 8.6), and its class is stated in the file meta information
+    // alone.
     if TransferSyntax::of(&meta.syntax) != Some(TransferSyntax::ExplicitLittle) {
         return Ok(None);
     }
@@ -63,12 +64,13 @@ pub(super) fn named(path: &Path) -> Result<Option<BTreeSet<Arc<Path>>>, DicomErr
     Ok(Some(files))
 }
 
-/// The path of a file; each part as named or, where that does not exist, in lower case, as some systems copy it.
+/// The path of a file; each component as named or, where that does not exist, in lower case, because some systems copy
+/// names so.
 fn existing(folder: &Path, below: &str) -> PathBuf {
     let (mut path, mut exists) = (folder.to_owned(), true);
     for part in below.split('/') {
         path.push(part);
-        // Below an absent folder nothing exists.
+        // An absent folder has no content.
         if exists && !path.exists() {
             path.pop();
             path.push(part.to_lowercase());

@@ -43,7 +43,7 @@ impl DistinguishingKey {
         Self::AcquisitionTime,
     ];
 
-    /// What it is called in messages and reports.
+    /// Its name in messages and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::StackId => "stack",
@@ -59,7 +59,7 @@ impl DistinguishingKey {
         }
     }
 
-    /// The attributes that may hold its value: the first that is not empty counts.
+    /// The attributes that may hold its value; the first that is not empty is used.
     fn sources(self) -> &'static [(Tag, ValueType)] {
         match self {
             Self::StackId => &[(tag::STACK_ID, ValueType::Text)],
@@ -100,7 +100,7 @@ enum ValueType {
     Short,
 }
 
-/// Numbers the distinct values of keys from 1; each is decoded once.
+/// Assigns numbers from 1 to the distinct values of keys; each is decoded once.
 pub(super) struct KeyValues<'a> {
     sets: CharacterSets,
     /// By stored bytes; 0 for empty values.

@@ -1,4 +1,4 @@
-//! The elements that are read of an image header, and their values as numbers and text.
+//! The elements that are read from an image header, and their values as numbers and text.
 
 use std::collections::BTreeMap;
 
@@ -289,7 +289,7 @@ impl Elements {
     }
 }
 
-/// Values of attributes, looked for in several places.
+/// Values of attributes, searched in several places.
 pub(super) struct ElementValues<'a> {
     encoding: Encoding,
     own: Option<(&'a PerFrame, usize)>,

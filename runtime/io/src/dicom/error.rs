@@ -16,7 +16,7 @@ pub enum DicomError {
     /// The system cannot read a file or folder.
     #[error("cannot read `{}`: {reason}", path.display())]
     Io { path: PathBuf, reason: io::Error },
-    /// Neither file nor folder but a pipe, a device or the like.
+    /// Neither file nor folder: a pipe, a device or the like.
     #[error("`{}` is no regular file", path.display())]
     Irregular { path: PathBuf },
     /// The header breaks a rule of the format, or has changed since it was scanned.
@@ -33,7 +33,7 @@ pub enum DicomError {
         frame: usize,
         reason: PixelError,
     },
-    /// The slices make no volume under the policy.
+    /// The slices are no volume under the policy.
     #[error("series {series} is refused: {reason}")]
     Refused {
         /// UID of the series.
@@ -56,7 +56,7 @@ pub enum DicomError {
         series: String,
         bytes: u64,
     },
-    /// Series of different patients are to be put together.
+    /// Series of different patients are combined.
     #[error("series {series} names another patient than series {first}")]
     OtherPatient {
         /// UID of the series.
@@ -64,7 +64,7 @@ pub enum DicomError {
         /// UID of the series before it; the same where its files changed while they were read.
         first: String,
     },
-    /// The slices cannot be put onto an even grid.
+    /// The slices cannot be resampled onto an even grid.
     #[error("cannot resample series {series}: {reason}")]
     Resample {
         /// UID of the series.
@@ -114,7 +114,7 @@ impl DicomError {
     }
 }
 
-/// Which rule a header breaks; positions are bytes of the file, of a deflated data set bytes once inflated.
+/// A rule that a header breaks; positions are bytes of the file, of a deflated data set bytes once inflated.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum DicomHeaderError {
     /// The system cannot read on.
@@ -123,7 +123,7 @@ pub enum DicomHeaderError {
     /// No `DICM` behind a preamble of 128 bytes, nor a data set without both.
     #[error("it has no `DICM` at byte 128")]
     NotDicom,
-    /// Nothing, or nothing but zeros where preamble and `DICM` have to be.
+    /// The file is empty, or has only zeros in place of preamble and `DICM`.
     #[error("it is empty or begins with zeros alone")]
     Blank,
     /// The file ends within an element.
@@ -135,34 +135,34 @@ pub enum DicomHeaderError {
         /// Inflated bytes so far.
         at: u64,
     },
-    /// A header that inflates without end.
+    /// A header that inflates to more than its limit.
     #[error("its header goes on for more than {limit} bytes")]
     TooLong {
         /// Limit in bytes.
         limit: u64,
     },
-    /// More of a header is to be kept than its file justifies.
+    /// The values kept from a header exceed the limit for its file.
     #[error("what is to be kept of its header takes more than {limit} bytes")]
     TooMuch {
         /// Limit in bytes.
         limit: u64,
     },
-    /// Whoever asked for it wants it no more.
+    /// The caller stopped the reading.
     #[error("its header was given up: it took too long, or the program ends")]
     Stopped,
     /// An element reaches beyond the item that holds it.
     #[error("an element reaches beyond its item or sequence at byte {at}")]
     Overrun { at: u64 },
-    /// An item or delimiter where none can be, or an element where an item has to be.
+    /// An item or delimiter where none is allowed, or an element where an item is required.
     #[error("{tag} is out of place at byte {at}")]
     Stray { tag: Tag, at: u64 },
-    /// The value representation is no pair of letters.
+    /// The value representation is not a pair of letters.
     #[error("{tag} at byte {at} has no value representation")]
     Representation { tag: Tag, at: u64 },
-    /// Sequences within sequences, deeper than any real file.
+    /// Sequences that are nested deeper than the limit.
     #[error("its sequences lie more than {limit} deep within each other")]
     Depth { limit: usize },
-    /// A value that is read is absurdly long.
+    /// A value that is read exceeds its limit.
     #[error("{tag} states {found} bytes, expected at most {limit}")]
     LongValue {
         tag: Tag,
@@ -173,11 +173,11 @@ pub enum DicomHeaderError {
     /// An attribute that is needed is absent or empty.
     #[error("{tag} is absent or empty")]
     Missing { tag: Tag },
-    /// A value is no number, or not as many numbers as it has to be.
+    /// A value is not a number, or has a wrong number of values.
     #[error("{tag} does not hold {expected}")]
     Malformed {
         tag: Tag,
-        /// What it has to hold.
+        /// The expected content.
         expected: &'static str,
     },
     /// A number is out of range.
@@ -187,10 +187,10 @@ pub enum DicomHeaderError {
         found: f64,
         expected: &'static str,
     },
-    /// The pixels cannot be there: fewer bytes than rows, columns and frames need.
+    /// Fewer bytes of pixels than rows, columns and frames require.
     #[error("its pixels take {expected} bytes, found {found}")]
     PixelBytes {
-        /// Bytes that are there, or stated.
+        /// Bytes present or stated.
         found: u64,
         /// Bytes by rows, columns, bits and frames.
         expected: u64,
@@ -201,7 +201,7 @@ pub enum DicomHeaderError {
     /// Values that are not stored as numbers of 8, 16 or 32 bits.
     #[error("its pixels are real numbers, expected integers")]
     RealPixels,
-    /// Values that a table translates.
+    /// Values with a Modality LUT.
     #[error("its values are translated by a Modality LUT, which is not supported")]
     ModalityLut,
     /// Slices that are tiled in one image, as scanners of Siemens store those of functional and diffusion MR.
@@ -236,7 +236,7 @@ impl DicomHeaderError {
     }
 }
 
-/// A number without a tail of zeros.
+/// Formats a number without trailing zeros.
 fn number(number: f64) -> String {
     if number.abs() < 1e12 {
         number.to_string()
@@ -258,7 +258,7 @@ pub enum PixelError {
         /// Bytes up to the end of the file.
         rest: u64,
     },
-    /// The fragments cannot be told apart by frames.
+    /// The fragments cannot be assigned to frames.
     #[error(
         "{fragments} fragments and {offsets} offsets do not tell where its {frames} frames are"
     )]
@@ -270,7 +270,7 @@ pub enum PixelError {
         /// Frames by the header.
         frames: u64,
     },
-    /// The compressed bytes are so few that they cannot hold the frame.
+    /// The compressed bytes are too few for the frame.
     #[error("{found} compressed bytes cannot hold a frame of {expected} bytes")]
     Implausible {
         found: u64,
@@ -295,20 +295,20 @@ pub enum StructureError {
     NotInSlice {
         /// Its number among the closed contours, from 1.
         contour: usize,
-        /// Slices between its corners.
+        /// Extent in slices.
         slices: f64,
     },
-    /// Contours that would take an eternity to fill.
+    /// Contours that cross rows too often.
     #[error(
         "the contours of slice {slice} cross its rows more than {limit} times, {CROSSINGS_PER_VOXEL} for each voxel"
     )]
     Crossings {
         /// The slice of the grid, from 0.
         slice: usize,
-        /// How often they may.
+        /// The limit.
         limit: usize,
     },
 }
 
-/// Times that contours may cross rows for each voxel of a slice; outlines do so twice for each row and loop.
+/// Limit of row crossings of contours per voxel of a slice; an outline crosses each row twice.
 pub(super) const CROSSINGS_PER_VOXEL: usize = 64;

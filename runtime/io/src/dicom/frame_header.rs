@@ -24,7 +24,7 @@ pub(super) struct FrameHeader {
     pub depth_mm: Option<f64>,
     pub slope: f64,
     pub intercept: f64,
-    /// Whether it is an overview image.
+    /// Whether it is a localizer.
     pub is_localizer: bool,
     /// Of each key, the number of its value among those of all frames, from 1; 0 where it has none.
     keys: [u32; DistinguishingKey::ALL.len()],
@@ -59,7 +59,7 @@ pub(super) fn count(elements: &Elements) -> Result<usize, DicomHeaderError> {
 impl FrameHeaders {
     /// Reads the frames, whose number is that of [`count`].
     ///
-    /// **Errors**: a frame is a mosaic, lies nowhere, or has no scale.
+    /// **Errors**: a frame is a mosaic, has no position, or has no pixel spacing.
     pub fn read(elements: &Elements) -> Result<Self, DicomHeaderError> {
         let mut frames = Self::default();
         let mut values = KeyValues::new(elements.character_sets());
@@ -196,7 +196,7 @@ impl FrameHeader {
     }
 }
 
-/// Whether the third value of a frame type says so, or of the image type where there is none (PS3.3 C.8.2.1.1.1 and
+/// Whether the third value of the frame type, or else of the image type, is `LOCALIZER` (PS3.3 C.8.2.1.1.1 and
 /// C.8.16.1.1).
 pub(super) fn is_localizer(values: &ElementValues) -> bool {
     let frame_type = values.text(tag::FRAME_TYPE);
@@ -205,8 +205,8 @@ pub(super) fn is_localizer(values: &ElementValues) -> bool {
         .is_some_and(|text| is_any_of(&text, &["LOCALIZER", "SCOUT"]))
 }
 
-/// Whether image type or frame type call it a mosaic, an image whose tiles are the slices of a volume (Siemens adds
-/// that value).
+/// Whether image type or frame type contain `MOSAIC`, a value of Siemens scanners for an image whose tiles are the
+/// slices of a volume.
 pub(super) fn is_mosaic(values: &ElementValues) -> bool {
     let mut types = [tag::FRAME_TYPE, tag::IMAGE_TYPE]
         .into_iter()

@@ -25,23 +25,23 @@ const SAME_SPACING: f64 = 1e-3;
 /// Fewest slices whose even spacing is evidence that they are one stack.
 const EVEN_SLICES: usize = 3;
 
-/// Keys that may split unevenly spaced slices: none that changes from slice to slice.
+/// Keys that may split unevenly spaced slices; keys that change from slice to slice are not among them.
 const UNEVEN_KEYS: [DistinguishingKey; 3] = [
     DistinguishingKey::StackId,
     DistinguishingKey::ImageType,
     DistinguishingKey::Acquisition,
 ];
 
-/// What the stacks of a series share.
+/// Attributes that the stacks of a series share.
 struct SeriesFacts {
     unread: Option<Arc<[PathBuf]>>,
     split_series: Option<StackFinding>,
 }
 
-/// What slices of one stack have in common exactly: modality, frame of reference, columns and rows.
+/// Attributes that slices of one stack share exactly: modality, frame of reference, columns and rows.
 type ExactKey = (String, Option<String>, [usize; 2]);
 
-/// The slices of a series, grouped by what slices of one stack have in common.
+/// The slices of a series, grouped by the attributes that slices of one stack share.
 #[derive(Default)]
 struct Groups {
     /// In the order of their first slices.
@@ -114,8 +114,8 @@ fn placement_bits(place: &FrameHeader) -> [u64; 8] {
 /// Directions and pixel spacing as numbers of which none differs by more than about [`SAME_DIRECTION`] and
 /// [`SAME_SPACING`] between slices that belong together.
 ///
-/// Conversely, slices belong together where none differs by more than half of that. Hence few groups lie near each
-/// other, and no slice is compared with many.
+/// Conversely, slices belong together where none differs by more than half of that. So only few groups lie near each
+/// other, and a slice is compared with few.
 fn placement(place: &FrameHeader) -> [f64; 8] {
     let [a, b, c] = place.along_row_lps;
     let [d, e, f] = place.along_column_lps;
@@ -159,7 +159,7 @@ fn belong(a: &Slice, b: &Slice) -> bool {
     differences(a, b).next().is_none()
 }
 
-/// The attributes by which two slices cannot be of one stack; none if they may be.
+/// The attributes whose difference excludes two slices from one stack; none if they may be of one.
 fn differences(a: &Slice, b: &Slice) -> impl Iterator<Item = &'static str> {
     let within = |a: &[f64], b: &[f64], tolerance: &dyn Fn(f64) -> f64| {
         let mut pairs = a.iter().zip(b);
@@ -190,7 +190,7 @@ fn differences(a: &Slice, b: &Slice) -> impl Iterator<Item = &'static str> {
     .map(|(what, _)| what)
 }
 
-/// The finding that a series makes several stacks; `None` if it makes one.
+/// The finding that a series has several stacks; `None` if it has one.
 fn split_series(groups: &[Vec<Slice>]) -> Option<StackFinding> {
     let (first, others) = groups.split_first()?;
     let mut differ_in: Vec<&str> = Vec::new();

@@ -36,7 +36,7 @@ pub(super) struct ImageHeader {
     pub frames: FrameHeaders,
 }
 
-/// Why a file is no image that can be part of a stack.
+/// Why a file is not an image that can be part of a stack.
 #[derive(Debug)]
 pub(super) enum NoImage {
     /// An object of another class; the UID of the class.
@@ -57,9 +57,9 @@ pub struct StatedSeries {
     pub study: Option<String>,
     /// UID of the series.
     pub series: String,
-    /// Modality as DICOM says it, such as `CT`; empty where it is not stated.
+    /// Modality in DICOM's terms, such as `CT`; empty where it is not stated.
     pub modality: String,
-    /// Series Description, where it is stated; an operator's text.
+    /// Series Description, where it is stated; free text of the operator.
     pub description: Option<String>,
 }
 
@@ -84,7 +84,7 @@ fn description(elements: &Elements) -> Option<String> {
     elements.shown(tag::SERIES_DESCRIPTION, CHARACTERS_MAX)
 }
 
-/// Reads the header of a file, one of `files` that are read together and share a memory limit.
+/// Reads the header of a file, one of `files` files that are read together and share a memory limit.
 pub(super) fn read(path: &Path, file: File, files: usize) -> Result<ImageHeader, NoImage> {
     let (stream, meta) = dataset::open(file).map_err(|reason| NoImage::Defect(reason, None))?;
     let mut stream = stream.one_of(files);

@@ -44,15 +44,15 @@ pub struct Instance {
 impl Instance {
     /// Reads the UIDs of a file, and walks to its pixels or its end.
     ///
-    /// **Errors**: as for any header; a UID is absent or is none; pixels that state their length are not all there.
+    /// **Errors**: as for any header; a UID is absent or invalid; pixels that state their length are truncated.
     pub fn read(path: &Path) -> Result<Self, DicomHeaderError> {
         Self::read_within(path, &|| true)
     }
 
-    /// Reads as [`Instance::read`] does, for as long as `goes_on` says so: it is asked every few milliseconds, so that
-    /// a deadline is kept and a program ends whatever a file holds.
+    /// Reads as [`Instance::read`] does, while `goes_on` returns `true`. It is called every few milliseconds, so that
+    /// deadlines are kept for any file.
     ///
-    /// **Errors**: [`DicomHeaderError::Stopped`] once it says no; others as [`Instance::read`].
+    /// **Errors**: [`DicomHeaderError::Stopped`] once it returns `false`; others as [`Instance::read`].
     pub fn read_within(path: &Path, goes_on: &dyn Fn() -> bool) -> Result<Self, DicomHeaderError> {
         let file = File::open(path).map_err(DicomHeaderError::io)?;
         let (mut stream, meta) = dataset::open_while(file, goes_on)?;
@@ -134,8 +134,7 @@ impl Visitor for Uids {
     }
 }
 
-/// Preamble and meta information (PS3.10 7.1) that stand in front of a data set in a file; `None` for texts that
-/// cannot be encoded.
+/// Preamble and meta information (PS3.10 7.1) before a data set in a file; `None` for texts that cannot be encoded.
 pub fn meta_information(class: &str, instance: &str, syntax: &str) -> Option<Vec<u8>> {
     let mut bytes = vec![0; 128];
     bytes.extend(b"DICM");

@@ -10,7 +10,7 @@ use crate::dicom::error::DicomError;
 use crate::dicom::skipped::{SkipReason, Skipped};
 use crate::dicom::unassigned::UnassignedFile;
 
-/// The files to read, and those that are known to be unusable before.
+/// The files to read, and those that are already known to be unusable.
 #[derive(Default)]
 pub(super) struct Listing {
     pub files: BTreeSet<Arc<Path>>,
@@ -27,7 +27,7 @@ impl Listing {
         if metadata.is_dir() {
             return self.add_folder(path);
         }
-        // Reading a pipe or a device may block for ever.
+        // Reading a pipe or a device may block forever.
         if !metadata.is_file() {
             return Err(DicomError::Irregular {
                 path: path.to_owned(),
@@ -58,8 +58,8 @@ impl Listing {
         }
     }
 
-    /// Adds the files below a folder, and those that a DICOMDIR among them names. An absent file that it names counts
-    /// for the slices in the same folder only, because whole folders of a medium may have been left out on purpose.
+    /// Adds the files below a folder, and those that a DICOMDIR among them names. An absent file that it names affects
+    /// only the slices in the same folder, because whole folders of a medium may have been left out on purpose.
     fn add_folder(&mut self, top: &Path) -> Result<(), DicomError> {
         let mut folders = vec![top.to_owned()];
         while let Some(folder) = folders.pop() {
@@ -84,7 +84,7 @@ impl Listing {
         Ok(())
     }
 
-    /// Adds an entry of a folder that is no folder itself; it may be a link to one.
+    /// Adds an entry of a folder that is not a folder itself; it may be a link to one.
     fn add_entry(&mut self, path: PathBuf) {
         match path.metadata() {
             Ok(metadata) if metadata.is_file() => {

@@ -5,10 +5,10 @@
 //! [`read_structure_references`] the images that they were drawn on. World coordinates are RAS+ millimeters outside of
 //! this module, and DICOM's LPS only within.
 //!
-//! The walk over a data set is this module's own: without recursion, and with every length checked against the file.
-//! Only selected attributes are read; of those that identify a patient only digests are kept, which distinguish
-//! patients. A file with a damaged header refuses the stacks of its series, which may lack its slices; where its series
-//! is unknown, it refuses the stacks that have slices in its folder.
+//! The walk over a data set is implemented here, without recursion and with every length checked against the file. Only
+//! selected attributes are read; those that identify a patient are kept as digests only. A file with a damaged header
+//! refuses the stacks of its series, which may lack its slices; where its series is unknown, it refuses the stacks that
+//! have slices in its folder.
 //!
 //! **Transfer syntaxes**: implicit and explicit little endian, explicit big endian, deflated; RLE; JPEG baseline,
 //! extended, progressive (8 and 12 bits) and lossless; JPEG-LS; JPEG 2000.

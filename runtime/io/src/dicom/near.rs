@@ -1,4 +1,4 @@
-//! Finds near points without comparing each with all.
+//! Finds near points without comparing all pairs.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ pub(super) struct Near<const N: usize> {
 impl<const N: usize> Near<N> {
     /// An empty set whose points are found within `reach` along every axis.
     pub fn new(reach: f64) -> Self {
-        // Slightly more than needed, because of rounding.
+        // Slightly larger than needed, because of rounding.
         Self {
             edge: 2.02 * reach,
             cells: HashMap::new(),

@@ -7,8 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::dicom::tag::{self, Tag};
 use crate::dicom::text::CharacterSets;
 
-/// Longest accepted value in bytes of an attribute of patient or study: as much as a result can hold (PS3.5
-/// 7.1.2).
+/// Longest accepted value in bytes of an attribute of patient or study: as a result can hold (PS3.5 7.1.2).
 pub(super) const BYTES_MAX: u64 = 0xfffe;
 
 /// Attributes that distinguish patients, and their character set.
@@ -40,10 +39,10 @@ impl Default for PatientDigest {
 }
 
 impl PatientDigest {
-    /// How many patients there are at least among those that headers name.
+    /// Lower bound of the number of patients among those that headers name.
     ///
-    /// **Definition**: names and IDs are of one patient where both are the same, an absent one like an empty one;
-    /// issuers of the ID and dates of birth may be left out, but not contradict each other.
+    /// **Definition**: patients are the same where name and ID are equal (absent counts as empty), and neither issuers
+    /// of the ID nor dates of birth contradict each other.
     pub fn count(patients: impl IntoIterator<Item = Self>) -> usize {
         let (mut names, mut issuers, mut dates) =
             (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
@@ -78,10 +77,10 @@ impl PatientReader {
         TAGS.contains(&tag)
     }
 
-    /// Takes the value of an attribute; of several the first counts.
+    /// Takes the value of an attribute; the first of several is used.
     pub fn take(&mut self, tag: Tag, value: &[u8]) {
         let place = match tag {
-            // Its tag is lower than those of the patient, so that it comes first.
+            // Its tag is lower than those of the patient, so it comes first.
             tag::SPECIFIC_CHARACTER_SET => {
                 self.character_set.get_or_insert_with(|| value.to_vec());
                 return;
@@ -111,8 +110,8 @@ impl PatientReader {
 
 /// Digest of the value of an attribute, as text, so that the same name in two character sets is one.
 ///
-/// Bytes that the character set does not know all look alike as text; a value with any of them is digested as it is
-/// stored. Padding does not count, nor do empty components at the end of a name.
+/// All bytes outside of the character set have the same text, so a value with any of them is digested as stored.
+/// Padding and empty components at the end of a name do not count.
 fn digest(tag: Tag, value: &[u8], sets: &CharacterSets) -> [u8; 32] {
     let text = sets.decode(value, usize::MAX);
     let value = if text.contains(char::REPLACEMENT_CHARACTER) {

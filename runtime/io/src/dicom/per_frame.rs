@@ -1,4 +1,4 @@
-//! The values of many items in contiguous memory: an item takes a few bytes beside its values.
+//! The values of many items in contiguous memory: an item takes a few bytes besides its values.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -28,7 +28,7 @@ impl PerFrame {
         Ok(())
     }
 
-    /// Adds a value to the last item, unless it has one of this attribute.
+    /// Adds a value to the last item, unless it already has this attribute.
     pub fn add(&mut self, tag: Tag, value: &[u8]) -> Result<(), DicomHeaderError> {
         let Some(last) = self.starts.len().checked_sub(1) else {
             return Ok(());
@@ -51,7 +51,7 @@ impl PerFrame {
         Some(self.bytes_of(place))
     }
 
-    /// Of each item, the first item with equal values: itself where no earlier one is equal.
+    /// For each item, the first item with equal values, which may be itself.
     pub fn first_alike(&self) -> Vec<usize> {
         let mut firsts: HashMap<FrameItem, usize> = HashMap::new();
         let items = 0..self.len();
@@ -74,7 +74,7 @@ impl PerFrame {
     }
 }
 
-/// An item, compared by what it holds.
+/// An item, compared by its values.
 #[derive(Clone, Copy)]
 struct FrameItem<'a> {
     all: &'a PerFrame,

@@ -1,4 +1,4 @@
-//! How pixels are stored.
+//! Storage format of pixels.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PixelFormat {

@@ -16,7 +16,7 @@ use crate::dicom::scale::Rescale;
 use crate::dicom::stream::DataSetStream;
 use crate::dicom::syntax::TransferSyntax;
 
-/// Largest frame in bytes that is accepted whatever its compressed size: an empty image compresses without bound.
+/// Largest frame in bytes that is accepted whatever its compressed size: a constant image compresses without bound.
 const PLAIN_FRAME_BYTES: u64 = 8 << 20;
 
 /// An image file and its header.
@@ -44,14 +44,13 @@ pub(super) enum FrameIndex {
 /// Bytes that are compared at a time: a multiple of the bytes of a pixel.
 const COMPARED_BYTES: usize = 1 << 16;
 
-/// Whether `compressed` bytes can hold `expected` bytes of pixels: no codec is expected to compress better than deflate
-/// can.
+/// Whether `compressed` bytes can hold `expected` bytes of pixels: no codec is expected to exceed the ratio of deflate.
 pub(super) fn is_plausible(compressed: u64, expected: u64) -> bool {
     expected <= compressed.saturating_mul(DEFLATE_EXPANSION_MAX) + PLAIN_FRAME_BYTES
 }
 
 impl Image {
-    /// Finds the frames, so that they can be read in any order.
+    /// Locates the frames, so that they can be read in any order.
     pub fn find(&self) -> Result<FrameIndex, DicomError> {
         let is_encapsulated = self.header.syntax.is_encapsulated();
         if !is_encapsulated && self.header.syntax != TransferSyntax::Deflated {
@@ -276,7 +275,7 @@ impl Image {
     /// The bytes of all frames of a deflated image.
     fn inflate(&self, stream: &mut DataSetStream) -> Result<Vec<u8>, PixelError> {
         let count = self.pixel_bytes() as usize;
-        // Only checks, because it may be more than this machine has.
+        // Only checks whether the memory is available.
         let memory = Vec::<u8>::new().try_reserve_exact(count);
         memory.map_err(|_| DicomHeaderError::io(io::ErrorKind::OutOfMemory.into()))?;
         stream.go_to(self.header.pixels.offset)?;

@@ -18,7 +18,7 @@ use crate::dicom::slice::Slice;
 use crate::dicom::syntax::TransferSyntax;
 use crate::image::ReadLimits;
 
-/// Slices that are decoded together: neighbors in memory are voxels of neighboring slices.
+/// Number of slices that are decoded together: voxels of neighboring slices are adjacent in memory.
 const BLOCK_SLICES: usize = 16;
 
 /// Edge of the tiles of rows and columns that are turned at once: a line of the cache.
@@ -29,15 +29,15 @@ impl Assessment {
     ///
     /// **Shapes and units**: one channel `[1, X, Y, Z]` on the grid of [`Assessment::geometry`]: columns, rows, slices.
     /// Values are `stored × slope + intercept` of each slice, computed in `f32`: Hounsfield units of CT, the series'
-    /// units of PET, arbitrary ones of MR. Pixels of a padding value stay what they are stored as, and MONOCHROME1,
-    /// which asks for an inverted display, changes no value: that is what converters to NIfTI do as well, and networks
-    /// learn from.
+    /// units of PET, arbitrary ones of MR. Padding values are not treated specially, and MONOCHROME1, which means an
+    /// inverted display, does not change values. Converters to NIfTI do the same, so networks are trained on such
+    /// values.
     ///
-    /// Besides the array, memory is taken for 16 slices, and for what decodes one of them on each thread; where slices
-    /// are resampled, for a second array.
+    /// **Memory**: besides the array, 16 slices, and per thread the decoding of one; where slices are resampled, a
+    /// second array.
     ///
     /// **Errors**: [`DicomError::Refused`] for a stack without a volume; [`DicomError::TooLarge`] before memory is
-    /// taken; otherwise what is wrong with a file.
+    /// allocated; otherwise the error of a file.
     pub fn read(&self, limits: &ReadLimits) -> Result<Volume, DicomError> {
         let found = self.find_within(limits)?;
         let read = |slice: &Slice| Ok((found.read(slice)?, ()));
@@ -118,8 +118,7 @@ impl Assessment {
         Ok((resampled.map_err(failed)?, found))
     }
 
-    /// Peak memory in bytes of [`Assessment::read`] with so many threads, the volume included; 0 for a
-    /// refused stack.
+    /// Peak memory in bytes of [`Assessment::read`] with this many threads, the volume included; 0 for a refused stack.
     pub fn peak_bytes(&self, threads: usize) -> u64 {
         let (Ok(layout), Some(slice)) = (&self.outcome, self.slices().first()) else {
             return 0;
@@ -199,7 +198,7 @@ impl Assessment {
 
     fn zeros(&self, shape: [usize; 3]) -> Result<Vec<f32>, DicomError> {
         let voxels = shape.iter().product();
-        // Only checks; zeroed memory of the system is first touched by the threads that fill it.
+        // Only checks; zeroed memory is first touched by the threads that fill it.
         let mut asked = Vec::<f32>::new();
         asked
             .try_reserve_exact(voxels)
@@ -242,7 +241,7 @@ fn turn(frames: &[Vec<f32>], [columns, rows, slices]: [usize; 3], start: usize, 
                     for (y, lines) in tile[..y_count].iter().enumerate() {
                         let run = &mut slab[(y_start + y) * slices + start..][..frames.len()];
                         for (voxel, line) in run.iter_mut().zip(lines) {
-                            // The remainder changes nothing, and avoids a bounds check.
+                            // The remainder has no effect but avoids a bounds check.
                             *voxel = line[x % TILE];
                         }
                     }

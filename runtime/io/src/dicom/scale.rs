@@ -32,7 +32,7 @@ impl Rescale {
                 numbers.map(|number| value(number.into())).collect()
             };
         }
-        // Steps of `f32`, in which converters to NIfTI compute: voxels are bit for bit those that networks learn from.
+        // Computed in `f32` as converters to NIfTI do, so that voxels are bit for bit those of training data.
         let (slope, intercept) = (self.slope as f32, self.intercept as f32);
         let value = |number: i32| number as f32 * slope + intercept;
         if signed {

@@ -134,7 +134,7 @@ impl Image {
     }
 }
 
-/// Why a file gives no image.
+/// Why a file is not used as an image.
 enum ReadFailure {
     Io(io::Error),
     NoImage(NoImage),

@@ -22,8 +22,8 @@ pub enum SkipReason {
     /// A table of contents; the files that it names are read themselves.
     #[error("it is a DICOMDIR")]
     Directory,
-    /// An empty file, or one that begins with zeros, as failed copies do; it refuses the stacks that have slices with
-    /// its extension in its folder.
+    /// An empty file, or one that begins with zeros, as after failed copies; it refuses the stacks that have slices
+    /// with its extension in its folder.
     #[error("it is empty or begins with zeros alone")]
     Blank,
     /// An object of another class than CT, MR, PET and 3D X-ray images: a report, contours, a segmentation.
@@ -46,7 +46,7 @@ pub enum SkipReason {
     /// A pipe, a device or the like.
     #[error("it is no regular file")]
     Irregular,
-    /// A link to nothing; it refuses the stacks that have slices with its extension in its folder.
+    /// A broken link; it refuses the stacks that have slices with its extension in its folder.
     #[error("it is a broken link")]
     BrokenLink,
     /// A link to a folder, which is not followed.

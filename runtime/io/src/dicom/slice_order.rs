@@ -12,7 +12,7 @@ use crate::dicom::stack_finding::StackFinding;
 /// Slices whose positions differ by less are at one position.
 pub(super) const SAME_MM: f64 = 1e-3;
 
-/// The slices of a stack from first to last, one at each position.
+/// The slices of a stack in order, one per position.
 pub(super) struct SliceOrder {
     pub slices: Vec<Slice>,
     /// Number of copies that are left out.
@@ -20,7 +20,7 @@ pub(super) struct SliceOrder {
 }
 
 impl SliceOrder {
-    /// Sorts slices along their normal and leaves out copies; the inner error is the reason to refuse them.
+    /// Sorts slices along their normal and leaves out copies; the inner error is the reason why they are refused.
     pub fn of(
         slices: &[Slice],
         allowance: Allowance,
@@ -58,8 +58,8 @@ impl SliceOrder {
 
 /// For each slice, the number of its position, from first to last along the normal of the first slice.
 ///
-/// **Definition**: a place is where its first slice along the normal is; a slice nearer than [`SAME_MM`] to several
-/// is at the last of them.
+/// **Definition**: a position is that of its first slice along the normal; a slice nearer than [`SAME_MM`] to several
+/// positions belongs to the last.
 pub(super) fn places(slices: &[Slice]) -> Vec<u32> {
     let Some(first) = slices.first() else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Stacks: the slices that may make one volume.
+//! Stacks: slices that may be one volume.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -20,11 +20,11 @@ use crate::dicom::stack_layout::StackLayout;
 pub struct Stack {
     pub(super) slices: Vec<Slice>,
     pub(super) distinguishing_keys: Vec<(DistinguishingKey, String)>,
-    /// Lists of files, shared between stacks; no file is in two of them.
+    /// Disjoint lists of files, shared between stacks.
     pub(super) unread: Vec<Arc<[PathBuf]>>,
-    /// [`StackFinding::SplitSeries`] where the series makes several stacks.
+    /// [`StackFinding::SplitSeries`] where the series has several stacks.
     pub(super) split_series: Option<StackFinding>,
-    /// How many stacks were found together, this one among them.
+    /// Number of stacks that were found together, including this one.
     pub(super) found_with: usize,
 }
 
@@ -53,7 +53,7 @@ impl Stack {
         &self.first().header.modality
     }
 
-    /// Series Description. An operator's text, which may name the patient: for selection, not for reports.
+    /// Series Description. Free text that may name the patient: for selection, not for reports.
     pub fn description(&self) -> Option<&str> {
         self.first().header.description.as_deref()
     }
@@ -87,21 +87,20 @@ impl Stack {
         files
     }
 
-    /// Determines the volume that the slices make under a policy, and grades it.
+    /// Determines the volume of the slices under a policy, and grades it.
     ///
-    /// Slices are sorted by their position along the normal of their planes; neither numbers nor names of files count,
-    /// nor does a stated thickness, except for the depth of a lone slice.
+    /// Slices are sorted by their position along the normal of their planes; instance numbers, file names and stated
+    /// thickness do not count, except for the depth of a single slice.
     ///
     /// **Definition**: the volume's axes are columns, rows, and slices along the normal, which is right-handed with
-    /// them; so an axial image has orientation LPS. Positions that lie evenly give the step between slices, tilted as
-    /// it may be; positions within [`StackFinding::UnevenSpacing`]'s tolerance count as even. Deviations are
+    /// them; an axial image has orientation LPS. Evenly spaced positions give the step between slices, which may be
+    /// tilted; positions within [`StackFinding::UnevenSpacing`]'s tolerance count as even. Deviations are
     /// [`StackFinding`]s, of which [`Policy::Strict`] refuses those that need resampling.
     ///
     /// Slices at one position are compared by their stored bytes. Only copies that are compressed differently are
-    /// decoded, one at a time, and only as many and as large as their files justify, see
-    /// [`StackFinding::Uncompared`].
+    /// decoded, one at a time, within limits by the size of their files, see [`StackFinding::Uncompared`].
     ///
-    /// **Errors**: [`DicomError`] where slices at the same place cannot be read to be compared.
+    /// **Errors**: [`DicomError`] where slices at the same position cannot be read to be compared.
     pub fn assess(&self, policy: Policy) -> Result<Assessment, DicomError> {
         let mut findings: Vec<StackFinding> = self.split_series.iter().cloned().collect();
         // The lists are sorted.
@@ -194,16 +193,15 @@ fn same_instance(slices: &[Slice]) -> Option<StackFinding> {
     (instances > 0).then_some(StackFinding::SameInstance { instances })
 }
 
-/// Whether two series may lie in different frames of reference: theirs differ, or the first states none.
+/// Whether two series may lie in different frames of reference: they differ, or the first states none.
 pub fn frames_differ(first: Option<&str>, other: Option<&str>) -> bool {
     first.is_none() || first != other
 }
 
-/// How many patients the headers of these stacks name: more than one means that they must not be mixed.
+/// Number of patients that the headers of these stacks name: stacks of more than one must not be mixed.
 ///
-/// **Definition**: a patient is told by name, ID, the issuer of the ID and the date of birth. Names and IDs have to be
-/// the same, padding and the character set that they are encoded in apart; the other two may be absent, but not
-/// contradict each other.
+/// **Definition**: patients are compared by name, ID, issuer of the ID and date of birth. Names and IDs must be equal
+/// apart from padding and character set; the other two may be absent but must not contradict each other.
 pub fn patients<'a>(stacks: impl IntoIterator<Item = &'a Stack>) -> usize {
     let images = stacks.into_iter().flat_map(Stack::images);
     PatientDigest::count(images.map(|image| image.header.patient))

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// What is noteworthy about the slices of a stack.
+/// A finding about the slices of a stack.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum StackFinding {
     /// A single slice, whose depth is taken from its header.
@@ -21,7 +21,7 @@ pub enum StackFinding {
         gaps: usize,
         spacing_mm: f64,
     },
-    /// Slices lie at uneven distances: more than 2 % of the distance, and 0.01 mm, from where they would be.
+    /// Slices are unevenly spaced: more than 2 % of the spacing, and 0.01 mm, off even positions.
     #[error("its slices lie between {least_mm:.3} and {most_mm:.3} mm apart")]
     UnevenSpacing {
         /// Smallest distance along the normal.
@@ -29,7 +29,7 @@ pub enum StackFinding {
         /// Largest distance along the normal.
         most_mm: f64,
     },
-    /// Slices are displaced within their planes, each against the one before: by a tilted gantry.
+    /// Slices are displaced evenly within their planes by a tilted gantry.
     #[error(
         "its slices are stacked along a line that is tilted by {degrees:.2} degrees against their normal"
     )]
@@ -37,10 +37,10 @@ pub enum StackFinding {
         /// Angle between the line and the normal.
         degrees: f64,
     },
-    /// The series makes several stacks, which differ in an attribute that is the same for all slices of a volume.
+    /// The series has several stacks, which differ in an attribute that is constant in a volume.
     #[error("it is one of {stacks} stacks of its series, which differ in {}", differ_in.join(" and "))]
     SplitSeries {
-        /// Number of stacks, those that a distinguishing key tells apart counted once.
+        /// Number of stacks, not counting splits by distinguishing keys.
         stacks: usize,
         differ_in: Vec<&'static str>,
     },
@@ -70,8 +70,8 @@ pub enum StackFinding {
         /// Positions with such slices.
         places: usize,
     },
-    /// Slices at one position that are stored differently and whose comparison would take more time or memory than
-    /// their files justify.
+    /// Slices at one position that are stored differently and whose comparison would exceed the limits of time or
+    /// memory for their files.
     #[error(
         "places with several slices that are stored in different ways: {places}; they are too large to be compared"
     )]
@@ -88,7 +88,7 @@ pub enum StackFinding {
         /// Distance between the others (median).
         spacing_mm: f64,
     },
-    /// Slices are displaced within their planes, and their positions lie on no line.
+    /// Slices are displaced within their planes, and their positions are not on a line.
     #[error("its slices lie up to {off_mm:.3} mm off the line through the first and the last")]
     OffLine {
         /// Largest distance from the line.
@@ -100,7 +100,7 @@ pub enum StackFinding {
 }
 
 impl StackFinding {
-    /// Whether a volume needs to be resampled for it.
+    /// Whether the volume needs resampling because of it.
     pub fn needs_resampling(&self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! The grid that the slices of a stack make.
+//! The grid of the slices of a stack.
 
 use vesal_volume::resample::spaced_geometry;
 use vesal_volume::{Affine, Geometry};
@@ -12,8 +12,8 @@ use crate::dicom::stack_finding::StackFinding;
 const UNEVEN: f64 = 0.02;
 const UNEVEN_MM: f64 = 0.01;
 
-/// Displacement from first to last slice within their planes, in pixels, that counts as straight: the affine follows
-/// it exactly, and no voxel is displaced by it against its neighbors.
+/// Largest displacement from first to last slice within their planes, in pixels, that counts as straight; the affine
+/// includes it.
 const STRAIGHT_PIXELS: f64 = 0.5;
 
 /// Tolerance of the displacement within the planes from the line of the others, in pixels.
@@ -30,10 +30,10 @@ const GAP_STEPS_MAX: f64 = 3.5;
 pub(super) struct StackLayout {
     /// Columns, rows and slices as they are read.
     pub read: [usize; 3],
-    /// For each slice of an even stack that is to be made, the slice before it and the share of the next; `None`
-    /// where the slices are even as they are.
+    /// For each slice of the even stack, the slice before it and the weight of the next; `None` where the slices are
+    /// even as they are.
     pub blends: Option<Vec<(usize, f32)>>,
-    /// The even grid, whose slices may be displaced against each other.
+    /// The even grid, whose slices may be sheared.
     pub even: Geometry,
     /// The grid of the volume: `even`, or a rectangular one.
     pub target: Geometry,
@@ -124,7 +124,8 @@ impl StackLayout {
     }
 }
 
-/// Steps of the even grid between the first slice and the last, and how its slices are blended from those at `along`.
+/// Steps of the even grid between the first slice and the last, and the interpolation of its slices from those at
+/// `along`.
 type Blends = (usize, Option<Vec<(usize, f32)>>);
 
 fn blends(along: &[f64], findings: &mut Vec<StackFinding>) -> Result<Blends, StackFinding> {

@@ -1,4 +1,4 @@
-//! The bytes of a data set, inflated if need be, within limits by the size of the file.
+//! The bytes of a data set, inflated if necessary, within limits by the size of the file.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -7,21 +7,20 @@ use flate2::bufread::DeflateDecoder;
 
 use crate::dicom::error::DicomHeaderError;
 
-/// Inflated bytes of a header that are let pass: so many of any files that are looked at together, more of longer ones,
-/// but never more than [`INFLATED_MAX`] of one. Headers shrink less than that, and what goes on for longer only costs
-/// time.
+/// Limit of inflated bytes of headers: a base that files read together share, more for longer files, but never more
+/// than [`INFLATED_MAX`] for one. Real headers compress less than that; reading on would only cost time.
 const INFLATED_BASE: u64 = 8 << 20;
 const INFLATED_PER_BYTE: u64 = 32;
 const INFLATED_MAX: u64 = 256 << 20;
 
-/// What may be kept of headers, in bytes: so many of any files that are looked at together, and more of longer ones.
-/// A header that is not deflated never reaches it beside pixels of some hundred bytes a frame.
+/// Limit in bytes of the values kept from headers: a base that files read together share, and more for longer files. A
+/// header that is not deflated never reaches it if its frames have some hundred bytes of pixels each.
 const KEPT_BASE: u64 = 16 << 20;
 const KEPT_PER_BYTE: u64 = 4;
 
 const BUFFER: usize = 1 << 14;
 
-/// Steps between two questions whether to go on: bytes, and [`STEP`] for each time that bytes are asked for.
+/// Steps between two calls of `goes_on`: bytes, plus [`STEP`] per request.
 const BETWEEN_QUESTIONS: u64 = 1 << 20;
 const STEP: u64 = 64;
 
@@ -172,7 +171,7 @@ impl<'a> DataSetStream<'a> {
     pub fn go_to(&mut self, to: u64) -> Result<(), DicomHeaderError> {
         self.ask(STEP)?;
         if let StreamBytes::Plain(reader) = &mut self.bytes {
-            // Keeps what is buffered, where that reaches so far; no file is longer than i64::MAX.
+            // Keeps the buffer where it reaches that position; no file is longer than i64::MAX.
             let moved = reader.seek_relative(to as i64 - self.position as i64);
             self.position = to;
             return moved.map_err(DicomHeaderError::io);

@@ -28,19 +28,19 @@ pub struct Structures {
 pub struct Region {
     /// Its number in the set.
     pub number: i64,
-    /// Its name, as whoever drew it put it.
+    /// Its name as the author of the set wrote it.
     pub name: String,
     /// UID of the frame of reference of its contours.
     pub frame_of_reference: Option<String>,
     /// Corners of its closed contours, in RAS mm.
     pub contours: Vec<Vec<[f64; 3]>>,
-    /// Number of contours of other kinds, which enclose nothing: points and open lines.
+    /// Number of contours of other kinds, which enclose no area: points and open lines.
     pub others: usize,
 }
 
 /// Reads the structure set of a file.
 ///
-/// **Errors**: [`DicomError::Header`] for a file that is none, or whose header or contours are damaged.
+/// **Errors**: [`DicomError::Header`] for another file, or damaged header or contours.
 pub fn read_structures(path: impl AsRef<Path>) -> Result<Structures, DicomError> {
     let path = path.as_ref();
     let mut found = Contours::default();
@@ -96,8 +96,8 @@ impl Classed for Contours {
 /// Corners of closed contours.
 type Outlines = Vec<Vec<[f64; 3]>>;
 
-/// Reads a structure set. Each item is converted as soon as it ends, so that a set takes a few times
-/// as much memory as its file, whatever its items hold.
+/// Reads a structure set. Each item is converted as soon as it ends, so that the memory is a small multiple of the
+/// file's size for any content.
 #[derive(Default)]
 struct Contours {
     class: Option<String>,
@@ -106,7 +106,7 @@ struct Contours {
     regions: BTreeMap<i64, Region>,
     /// Contours of regions: the number, closed contours, and how many others.
     drawn: Vec<(i64, Outlines, usize)>,
-    /// The items that have begun: their values.
+    /// Values of the items that have begun.
     region: Option<[Option<Vec<u8>>; 4]>,
     drawing: Option<(Option<Vec<u8>>, Outlines, usize)>,
     contour: Option<[Option<Vec<u8>>; 2]>,

@@ -70,7 +70,7 @@ impl TransferSyntax {
     }
 
     /// The syntax of a file that begins with the data set, without preamble and file meta information, as old archives
-    /// and some converters leave them; `None` where the bytes begin none.
+    /// and some converters write them; `None` for other bytes.
     ///
     /// **Definition**: two elements of group 0008 with short values, in order, explicit or implicit; little endian.
     pub(crate) fn of_bare(head: &[u8]) -> Option<Self> {
@@ -88,7 +88,7 @@ impl TransferSyntax {
     }
 }
 
-/// Bytes of the first values of a data set that are let pass.
+/// Largest length of the first values of a data set, in bytes.
 const FIRST_VALUE_MAX: u32 = 256;
 
 fn begins(head: &[u8], implicit: bool) -> bool {

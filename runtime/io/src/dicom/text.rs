@@ -19,7 +19,7 @@ pub(super) enum CharacterSets {
     Untold,
     /// One without escape sequences: UTF-8, GB18030, GBK.
     Whole(&'static str),
-    /// One for bytes from 128 on, and those that escape sequences select.
+    /// A set for bytes from 128 on, and those that escape sequences select.
     Extended(High),
 }
 
@@ -29,7 +29,7 @@ pub(super) enum High {
     None,
     /// A character each, of the set with this name.
     Single(&'static str),
-    /// Latin alphabets No. 5 and No. 9: No. 1 with some others in place.
+    /// Latin alphabets No. 5 and No. 9: No. 1 with some characters replaced.
     Latin(&'static [(u8, char)]),
     /// Two bytes a character: Korean (KS X 1001), simplified Chinese (GB 2312).
     Pairs(&'static str),
@@ -121,7 +121,7 @@ impl CharacterSets {
             .map_or(Self::Untold, |(_, _, high)| Self::Extended(*high))
     }
 
-    /// A text without control characters and padding, cut after so many characters.
+    /// A text without control characters and padding, cut after this many characters.
     pub fn decode(&self, value: &[u8], characters: usize) -> String {
         let shown: String = self
             .all(value)
@@ -218,10 +218,10 @@ fn character(name: &str, bytes: &[u8], into: &mut String) {
     }
 }
 
-/// Follows escape sequences; at a tab and the end of a line, the first sets are in force again.
+/// Interprets escape sequences; at a tab and the end of a line, the initial sets are restored.
 ///
-/// They are to be at the end of a value and of a part of a name as well (PS3.5 6.1.2.5.3). Writers have to switch back
-/// before these ends; where one does not, what follows is read on as it began.
+/// The standard restores them at the end of a value and of a component of a name as well (PS3.5 6.1.2.5.3). Writers
+/// have to switch back before; where one does not, the text is read on with the selected sets.
 fn extended(value: &[u8], first: High) -> String {
     let (mut low, mut high) = (Low::Ascii, first);
     if first == High::Single("ISO_IR 13") {

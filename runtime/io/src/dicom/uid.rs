@@ -3,13 +3,13 @@
 use crate::dicom::error::DicomHeaderError;
 use crate::dicom::tag::Tag;
 
-/// Whether a text is a UID (PS3.5 9.1); numbers with leading zeros are let pass, as they are in use.
+/// Whether a text is a UID (PS3.5 9.1); components with leading zeros are accepted because they occur.
 pub(super) fn is_uid(text: &str) -> bool {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     text.len() <= 64 && text.split('.').all(is_number)
 }
 
-/// The error of a text that is no UID.
+/// The error of a text that is not a UID.
 pub(super) fn no_uid(tag: Tag) -> DicomHeaderError {
     DicomHeaderError::Malformed {
         tag,

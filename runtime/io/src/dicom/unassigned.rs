@@ -14,7 +14,7 @@ pub(super) struct UnassignedFile {
 }
 
 impl UnassignedFile {
-    /// A file that is DICOM, or may be whatever its name.
+    /// A file that is or may be DICOM, independently of its name.
     pub fn of_any_name(path: &Arc<Path>) -> Self {
         Self {
             path: Arc::clone(path),
@@ -31,7 +31,7 @@ impl UnassignedFile {
     }
 }
 
-/// Which stacks an unassigned file may belong to, by its location.
+/// The stacks that an unassigned file may belong to, by its location.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Candidates {
     /// Any stack with slices in this folder.
@@ -46,7 +46,7 @@ type FileGroups = BTreeMap<(Candidates, Vec<usize>), Vec<PathBuf>>;
 /// Adds each unassigned file to the unread files of the stacks that it may belong to: those that have slices in the
 /// same folder or are named by the same DICOMDIR.
 ///
-/// Files with the same candidates are one list, which all of these stacks share: there may be many of both.
+/// Files with the same candidates are one list, which all of these stacks share: there may be many files and stacks.
 pub(super) fn assign(
     stacks: &mut [Stack],
     unassigned: Vec<UnassignedFile>,

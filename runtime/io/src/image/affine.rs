@@ -1,4 +1,4 @@
-//! Which affines of headers can be used.
+//! Validation of affines of headers.
 
 use vesal_volume::Affine;
 
@@ -7,16 +7,16 @@ use crate::FAR_MM;
 /// Shortest length of a voxel, in mm.
 const NEAR_MM: f64 = 1e-6;
 
-/// What makes an affine unusable.
+/// Why an affine is unusable.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum AffineDefect {
     /// An entry is NaN, infinite or too large to compute with.
     #[error("an entry is not a finite number")]
     NotFinite,
-    /// A distance that no scanner has.
+    /// A distance beyond the limit.
     #[error("an entry of it is {found} mm, expected at most {FAR_MM} mm")]
     Far { found: f64 },
-    /// Voxels of no size.
+    /// A voxel axis of length 0.
     #[error("the length of a voxel is {found} mm, expected at least {NEAR_MM} mm")]
     Near { found: f64 },
     /// A column is zero, or the columns lie in one plane.
@@ -30,7 +30,7 @@ pub enum AffineDefect {
     },
 }
 
-/// Checks that an affine in mm is finite, invertible, and of lengths that there are.
+/// Checks that an affine in mm is finite, invertible, and of lengths within the limits.
 pub(crate) fn check(affine: &Affine) -> Result<(), AffineDefect> {
     let spacing = affine.spacing();
     if !affine

@@ -1,24 +1,24 @@
-//! Runs of voxels in the order of the file, X fastest, and their turn to and from arrays, Z fastest.
+//! Blocks of voxels in the order of the file, X fastest, and their conversion to and from arrays, Z fastest.
 //!
-//! Files are read and written block by block, so that their bytes never exist beside the whole array. Both directions
-//! work on tiles that they hold in a small buffer: a cache line of either side is touched once, also where the sides of
-//! the grid are powers of two and lines a row apart would displace each other.
+//! Files are read and written block by block, so that the raw bytes never exist in full besides the array. Both
+//! directions work on tiles that they hold in a small buffer: a cache line of either side is touched once, even where
+//! the sides of the grid are powers of two and cache lines would collide.
 
 use std::ops::Range;
 
 use ndarray::{ArrayView3, ArrayViewMut3, Axis, s};
 use rayon::prelude::*;
 
-/// Decodes a row of stored voxels; says whether all of its values are allowed.
+/// Decodes a row of stored voxels; returns whether all of its values are allowed.
 pub(crate) type DecodeRow<O> = Box<dyn Fn(&[u8], &mut [O]) -> bool + Send + Sync>;
 
 /// Bytes that a block has at most, a single row excepted.
 pub(crate) const BLOCK_BYTES: usize = 8 << 20;
 
-/// Edge of the tiles of the X-Z plane that are turned at once.
+/// Edge of the tiles of the X-Z plane that are transposed at once.
 const TILE: usize = 32;
 
-/// Rows or columns that a thread turns at once.
+/// Rows or columns that a thread transposes at once.
 const SHARE: usize = 128;
 
 /// The voxels of a file.
@@ -62,7 +62,7 @@ impl VoxelLayout {
         if planes == 0 {
             (1, (BLOCK_BYTES / row.max(1)).max(1))
         } else {
-            // Whole tiles where there is room for them.
+            // Whole tiles where the block permits.
             let tiles = planes / TILE * TILE;
             (if tiles > 0 { tiles } else { planes }, y_len)
         }
@@ -84,7 +84,7 @@ impl VoxelLayout {
     }
 }
 
-/// Decodes the bytes of a block into its frame `[X, Y, Z]`; says whether all of its voxels are allowed.
+/// Decodes the bytes of a block into its frame `[X, Y, Z]`; returns whether all of its voxels are allowed.
 pub(crate) fn decode<O: Copy + Default + Send>(
     raw: &[u8],
     layout: &VoxelLayout,
@@ -116,7 +116,7 @@ pub(crate) fn decode<O: Copy + Default + Send>(
                     let to = y * z_len + z_start;
                     let run = &mut column[to..to + z_count];
                     for (value, row) in run.iter_mut().zip(&rows) {
-                        // The remainder changes nothing, and avoids a bounds check.
+                        // The remainder has no effect but avoids a bounds check.
                         *value = row[x % SHARE];
                     }
                 }
@@ -158,7 +158,7 @@ pub(crate) fn encode<T: Copy + Send + Sync, const N: usize>(
                 for z_start in (0..z_len).step_by(TILE) {
                     let z_end = (z_start + TILE).min(z_len);
                     let part = source.slice(s![x_start..x_end, z_start..z_end]);
-                    // Reading first, as above.
+                    // All reads come first, as above.
                     for (line, run) in part.outer_iter().zip(&mut runs) {
                         match line.as_slice() {
                             Some(line) => copy_run(line, &mut run[..line.len()]),

@@ -1,4 +1,4 @@
-//! Stored voxels → values: every type in both byte orders, scaled or not.
+//! From stored voxels to values: every type in both byte orders, scaled or not.
 
 use crate::image::blocks::{DecodeRow, VoxelBlock};
 use crate::image::error::LabelError;
@@ -49,13 +49,13 @@ macro_rules! voxel {
 voxel!(whole_label: u8, i8, u16, i16, u32, i32, u64, i64);
 voxel!(real_label: f32, f64);
 
-/// Bits that do not fit are dropped.
+/// Excess bits are dropped.
 fn whole_label(value: impl Into<i128>) -> (u16, bool) {
     let value = value.into();
     (value as u16, (0..=0xffff).contains(&value))
 }
 
-/// The conversion saturates and drops fractions; NaN becomes 0 and differs from itself.
+/// The conversion saturates and drops fractions; NaN becomes 0, which does not equal it.
 fn real_label(value: impl Into<f64>) -> (u16, bool) {
     let value = value.into();
     (value as u16, f64::from(value as u16) == value)
@@ -125,7 +125,7 @@ fn scaled<T: StoredVoxel, const BIG: bool>(stored: &[u8], scaling: IntensityScal
     T::decode::<BIG>(stored).to_f64() * scaling.slope + scaling.intercept
 }
 
-/// Decodes and scales rows of voxels to labels; says whether all are labels.
+/// Decodes and scales rows of voxels to labels; returns whether all are labels.
 pub(super) fn labels(header: &VolumeHeader) -> DecodeRow<u16> {
     match header.scaling {
         None => Box::new(instance!(header, stored_label_row)),
@@ -168,7 +168,7 @@ fn scaling(header: &VolumeHeader) -> IntensityScaling {
     })
 }
 
-/// The values of a label map that are no labels.
+/// The values of a label map that are not labels.
 #[derive(Debug, Default)]
 pub(super) struct InvalidLabels {
     count: usize,
@@ -177,7 +177,7 @@ pub(super) struct InvalidLabels {
 }
 
 impl InvalidLabels {
-    /// Looks through the stored voxels of a block that has some; blocks come in the order of the file.
+    /// Collects the values of a block that are not labels; blocks come in the order of the file.
     pub fn add(&mut self, raw: &[u8], block: &VoxelBlock, header: &VolumeHeader) {
         let value: fn(&[u8], IntensityScaling) -> f64 = instance!(header, scaled);
         let scaling = scaling(header);
@@ -198,7 +198,7 @@ impl InvalidLabels {
         }
     }
 
-    /// What to say about them, if there are any among so many voxels.
+    /// The error for them, if there are any among this many voxels.
     pub fn error(&self, voxels: usize) -> Option<LabelError> {
         self.first.map(|(first, at)| LabelError {
             count: self.count,

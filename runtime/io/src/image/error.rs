@@ -16,12 +16,12 @@ pub enum ImageError {
     /// The gzip stream is damaged.
     #[error("the gzip stream of `{}` is damaged: {reason}", path.display())]
     Compression { path: PathBuf, reason: io::Error },
-    /// Half of a pair of files is absent.
+    /// The other file of a pair is absent.
     #[error("`{}` is half of a pair, and the other half is absent: looked for {}", path.display(), list(looked_for))]
     HalfMissing {
-        /// The half that exists.
+        /// The file that exists.
         path: PathBuf,
-        /// Where the other half may be.
+        /// Possible paths of the other file.
         looked_for: Vec<PathBuf>,
     },
     /// The header breaks a rule of its format.
@@ -32,39 +32,39 @@ pub enum ImageError {
         format: &'static str,
         reason: Box<dyn HeaderDefect>,
     },
-    /// The voxels do not fit the header, or not what was asked for.
+    /// The voxels do not fit the header, or not the requested kind.
     #[error("cannot read the voxels of `{}`: {reason}", path.display())]
     Voxels { path: PathBuf, reason: VoxelError },
-    /// The values are no labels.
+    /// The values are not labels.
     #[error("`{}` is not a label map: {reason}", path.display())]
     Labels { path: PathBuf, reason: LabelError },
 }
 
 /// A rule of a format that a header breaks.
 pub trait HeaderDefect: Error + Send + Sync + 'static {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     fn hint(&self) -> Option<&'static str> {
         None
     }
 
-    /// What it means to those who do not know the format.
+    /// Its meaning independent of the format.
     fn problem(&self) -> HeaderProblem {
         HeaderProblem::Malformed
     }
 }
 
 impl dyn HeaderDefect {
-    /// The rule as one of a format; `None` where it is another format's.
+    /// The rule as the type of a format; `None` for another format.
     pub fn downcast_ref<T: HeaderDefect>(&self) -> Option<&T> {
         let error: &(dyn Error + 'static) = self;
         error.downcast_ref()
     }
 }
 
-/// What a defect of a header means, whatever its format.
+/// Meaning of a defect of a header, independent of the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeaderProblem {
-    /// The file is of no format that can be read.
+    /// The file has no supported format.
     OtherFormat,
     /// Two affines are stated that contradict each other.
     ContradictoryAffines,
@@ -73,7 +73,7 @@ pub enum HeaderProblem {
 }
 
 impl ImageError {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Header { reason, .. } => reason.hint(),
@@ -90,7 +90,7 @@ impl ImageError {
         }
     }
 
-    /// What is wrong with the header, where something is.
+    /// The defect of the header, if there is one.
     pub fn header_problem(&self) -> Option<HeaderProblem> {
         match self {
             Self::Header { reason, .. } => Some(reason.problem()),
@@ -111,7 +111,7 @@ impl ImageError {
         }
     }
 
-    /// What a failed read means: damage if the decoder says so, otherwise a refusal of the system.
+    /// The error of a failed read: damage reported by the decoder, or an error of the system.
     pub(crate) fn io(path: &Path) -> impl Fn(io::Error) -> Self {
         move |reason| {
             let path = path.to_owned();
@@ -165,12 +165,12 @@ pub enum VoxelError {
     /// The file ends before its last voxel.
     #[error("it ends after {found} of {expected} voxel bytes")]
     Truncated {
-        /// Voxel bytes that are there.
+        /// Voxel bytes present.
         found: u64,
         /// Voxel bytes by the header.
         expected: u64,
     },
-    /// The compressed file is so small that it cannot hold what its header states.
+    /// The compressed file is too small for the voxels of its header.
     #[error(
         "its {compressed} compressed bytes cannot hold the {expected} bytes that its header states"
     )]
@@ -180,17 +180,17 @@ pub enum VoxelError {
         /// Bytes up to the last voxel by the header.
         expected: u64,
     },
-    /// The file goes on long after its last voxel.
+    /// The file continues too long after its last voxel.
     #[error(
         "it goes on for more than {allowed} bytes after the {expected} voxel bytes that its header states"
     )]
     TooLong {
         /// Voxel bytes by the header.
         expected: u64,
-        /// Trailing bytes that are let pass.
+        /// Accepted trailing bytes.
         allowed: u64,
     },
-    /// A voxel that is stored as text is no number.
+    /// A voxel that is stored as text is not a number.
     #[error("its voxel {voxel} is no number of type {data_type}")]
     NoNumber {
         /// Its position in the order of the file, from 0.
@@ -203,13 +203,13 @@ pub enum VoxelError {
     OutOfMemory { bytes: u64 },
 }
 
-/// Why values are no labels.
+/// Why values are not labels.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error(
     "{count} of {voxels} voxels are not whole numbers from 0 to 65535, the first is {first} at voxel {at:?}"
 )]
 pub struct LabelError {
-    /// Voxels whose value is no label.
+    /// Voxels whose value is not a label.
     pub count: usize,
     pub voxels: usize,
     /// The first such value in the order of the file.

@@ -12,16 +12,16 @@ use crate::image::intensities::{self, Intensities};
 use crate::image::read::{self, ReadLimits};
 use crate::sniff::{Content, sniff};
 
-/// A file whose header is checked and whose voxels are still to be read: for those who decide by the header.
+/// A file whose header is checked and whose voxels are still to be read: for decisions by the header.
 pub struct ImageFile(OpenedImage);
 
 impl ImageFile {
-    /// Opens a file and checks its header; its bytes say of which format it is, and where they do not, its name.
+    /// Opens a file and checks its header; the format is detected by its bytes or else by its name.
     ///
     /// Of a pair of files, either may be named.
     ///
     /// **Errors**: [`ImageError::Header`] with the rule that the header breaks; [`ImageError::Io`],
-    /// [`ImageError::NotAFile`] and [`ImageError::HalfMissing`] where there is none to read.
+    /// [`ImageError::NotAFile`] and [`ImageError::HalfMissing`] where it cannot be read.
     pub fn open(path: impl AsRef<Path>, options: OpenOptions) -> Result<Self, ImageError> {
         let path = path.as_ref();
         (format_of(path).open)(path, options).map(Self)
@@ -53,7 +53,7 @@ impl ImageFile {
         read::label_map(self.0, limits)
     }
 
-    /// Reads through the voxels, whatever their dimensions; memory is taken for a few megabytes of them.
+    /// Scans the voxels of any dimensions, with a few megabytes in memory.
     ///
     /// **Errors**: voxels that are absent, incomplete, damaged, or more than `limits` allow.
     pub fn intensities(self, limits: &ReadLimits) -> Result<Intensities, ImageError> {
@@ -61,7 +61,7 @@ impl ImageFile {
     }
 }
 
-/// The format to read a file as: the first one where nothing tells, whose error then says what the file is not.
+/// The format to read a file as: the first one where it is unknown, whose error is then reported.
 fn format_of(path: &Path) -> &'static Format {
     let name = path.file_name().map(|name| name.to_string_lossy());
     match sniff(path).map(|found| found.content) {
@@ -81,8 +81,8 @@ pub fn read_header(path: impl AsRef<Path>) -> Result<VolumeHeader, ImageError> {
 
 /// Reads one scalar volume.
 ///
-/// **Shapes and units**: one channel, `[1, X, Y, Z]`; further dimensions may be there with length 1. The affine is in
-/// RAS mm, the values are scaled; NaN and infinite ones stay.
+/// **Shapes and units**: one channel, `[1, X, Y, Z]`; further dimensions may have length 1. The affine is in RAS mm,
+/// the values are scaled; NaN and infinities are kept.
 ///
 /// **Errors**: [`VoxelError::Frames`](crate::image::VoxelError::Frames) if there are several frames; others as
 /// [`read_header`] and for voxels that are absent, incomplete, damaged, or more than [`ReadLimits::default`] allows.
@@ -93,7 +93,7 @@ pub fn read_volume(path: impl AsRef<Path>) -> Result<Volume, ImageError> {
 /// Reads the channels of one file: the entries of the one dimension beside the grid's that is longer than 1.
 ///
 /// **Shapes and units**: `[C, X, Y, Z]`, C being 1 for a plain volume. What
-/// [`write_volume`](crate::nifti::write_volume) writes comes back as it was.
+/// [`write_volume`](crate::nifti::write_volume) writes is read back unchanged.
 ///
 /// **Errors**: [`VoxelError::ChannelAxes`](crate::image::VoxelError::ChannelAxes) if several such dimensions are longer
 /// than 1; others as [`read_volume`].
@@ -103,8 +103,7 @@ pub fn read_channels(path: impl AsRef<Path>) -> Result<Volume, ImageError> {
 
 /// Reads one label map.
 ///
-/// **Definition**: the scaled values have to be whole numbers from 0 to 65535; their stored type may be any, real
-/// numbers included.
+/// **Definition**: the scaled values must be whole numbers from 0 to 65535, of any stored type.
 ///
 /// **Errors**: [`ImageError::Labels`] with the number of other values and the first of them; others as [`read_volume`].
 pub fn read_label_map(path: impl AsRef<Path>) -> Result<LabelMap, ImageError> {

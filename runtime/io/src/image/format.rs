@@ -1,4 +1,4 @@
-//! What a format of image files brings along.
+//! The interface of a format of image files.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use crate::image::header::VolumeHeader;
 
 /// A format of image files.
 pub struct Format {
-    /// What people call it, such as `NIfTI`.
+    /// Its name, such as `NIfTI`.
     pub name: &'static str,
-    /// Endings of names that announce an image, in lower case; the most usual first.
+    /// File name endings of images, in lower case; the most usual first.
     pub endings: &'static [&'static str],
-    /// Endings of the files of images that lie in several; which of them is a header, only bytes tell.
+    /// Endings of images in several files; only the bytes show which file is the header.
     pub part_endings: &'static [&'static str],
     /// Whether the first (decompressed) bytes of a file begin a header.
     pub recognizes: fn(&[u8]) -> bool,
@@ -34,14 +34,14 @@ impl PartialEq for Format {
 
 impl Eq for Format {}
 
-/// What a caller settles where a header leaves it open.
+/// Choices for ambiguous headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OpenOptions {
-    /// Which affine of a NIfTI header counts where both contradict each other; such a file is refused without it.
+    /// The affine of a NIfTI header that is used where both contradict each other; without it, such a file is refused.
     pub believe: Option<Believe>,
 }
 
-/// Which affine of a NIfTI header counts where both are stated and contradict each other.
+/// The affine of a NIfTI header that is used where sform and qform contradict each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Believe {
     Sform,
@@ -51,12 +51,12 @@ pub enum Believe {
 /// A file whose header is checked and whose voxels are still to be read.
 pub(crate) struct OpenedImage {
     pub header: VolumeHeader,
-    /// The file that holds the voxels, as far as it is known without looking for other files.
+    /// The file that holds the voxels, as far as known without searching for other files.
     pub path: PathBuf,
     pub voxels: OpenVoxels,
 }
 
-/// Finds and opens what holds the voxels.
+/// Finds and opens the file of the voxels.
 pub(crate) type OpenVoxels = Box<dyn FnOnce() -> Result<Voxels, ImageError> + Send>;
 
 /// The stored voxels of an image.
@@ -66,13 +66,13 @@ pub(crate) struct Voxels {
     pub stream: Box<dyn VoxelStream>,
 }
 
-/// The bytes of stored voxels, to be taken in order.
+/// A sequential reader of the bytes of stored voxels.
 pub(crate) trait VoxelStream: Send {
     /// Fills a buffer with the next bytes.
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), ImageError>;
 
-    /// Whether what is left of the file may hold the bytes that are still to come: to be asked before memory is taken
-    /// for all of them.
+    /// Whether the rest of the file can hold the remaining bytes; to be called before memory is allocated for all of
+    /// them.
     fn check_rest(&self) -> Result<(), ImageError>;
 
     /// Checks what follows the last voxel.

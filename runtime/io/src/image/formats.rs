@@ -5,10 +5,10 @@ use std::path::Path;
 use crate::image::format::Format;
 use crate::nifti;
 
-/// All formats, in the order in which a file is looked for.
+/// All formats, in the order in which files are searched.
 pub const FORMATS: &[&Format] = &[&nifti::FORMAT, &crate::nrrd::FORMAT];
 
-/// Endings of names that announce an image, in lower case, in the order in which files are looked for.
+/// Endings of names that announce an image, in lower case, in the order in which files are searched.
 pub fn endings() -> impl Iterator<Item = &'static str> {
     FORMATS
         .iter()
@@ -24,7 +24,7 @@ pub fn format_names() -> String {
 /// All formats with the endings of their files, such as `NIfTI (.nii.gz, .nii, .hdr, .img)`.
 pub fn described_formats() -> String {
     let described = FORMATS.iter().map(|format| {
-        // What else is compressed goes without saying.
+        // Other compressed endings are not listed.
         let parts = format.part_endings.iter();
         let parts = parts.filter(|ending| !ending.ends_with(".gz"));
         let endings: Vec<_> = format.endings.iter().chain(parts).copied().collect();
@@ -33,7 +33,7 @@ pub fn described_formats() -> String {
     described.collect::<Vec<_>>().join(" or ")
 }
 
-/// Whether a name announces an image, whatever its case.
+/// Whether a name has the ending of an image, in any case.
 ///
 /// **Examples**
 /// ```
@@ -46,7 +46,7 @@ pub fn has_ending(name: &str) -> bool {
     endings().any(|ending| ends_with(name, ending))
 }
 
-/// A name without the ending of an image or of a part of one, whatever its case; any other name stays whole.
+/// A name without the ending of an image or of a part of one, in any case; other names are returned unchanged.
 ///
 /// **Examples**
 /// ```
@@ -98,7 +98,7 @@ pub(crate) fn by_bytes(head: &[u8]) -> Option<&'static Format> {
         .find(|format| (format.recognizes)(head))
 }
 
-/// Whether a name ends so, whatever its case; the ending is in lower case.
+/// Whether a name has this ending, in any case; `ending` is in lower case.
 fn ends_with(name: &str, ending: &str) -> bool {
     let cut = name.len().checked_sub(ending.len());
     cut.and_then(|cut| name.get(cut..))

@@ -1,14 +1,14 @@
-//! What a header says about an image, whatever its format.
+//! The header of an image, independent of its format.
 
 use ::nifti::XForm;
 use vesal_volume::Geometry;
 
 use crate::image::blocks::VoxelLayout;
 
-/// What a reader takes beside the voxels: the buffer of the file and the state of the decoder, rounded up.
+/// Memory of a reader besides the voxels: the file buffer and the decoder's state, rounded up.
 const READER_BYTES: u64 = 1 << 20;
 
-/// How the bytes of a number are ordered.
+/// Byte order of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ByteOrder {
     /// Least significant byte first.
@@ -60,7 +60,7 @@ impl DataType {
     }
 }
 
-/// How stored numbers become values: `stored × slope + intercept`.
+/// Mapping of stored numbers to values: `stored × slope + intercept`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct IntensityScaling {
     /// Finite and not zero.
@@ -69,7 +69,7 @@ pub struct IntensityScaling {
     pub intercept: f64,
 }
 
-/// What a checked header states.
+/// The facts of a checked header.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VolumeHeader {
     /// The format with its edition, such as `NIfTI-1`.
@@ -88,15 +88,15 @@ pub struct VolumeHeader {
     pub frame_axes: usize,
     /// Whether the frames of each voxel follow each other in the file, and not the voxels of each frame.
     pub interleaved: bool,
-    /// How stored numbers become values; `None` if they are the values.
+    /// Mapping of stored numbers to values; `None` if they are the values.
     pub scaling: Option<IntensityScaling>,
     /// Which fields gave the affine.
     pub affine_source: &'static str,
-    /// What the header lacks where it states no orientation, such as `neither sform nor qform`.
+    /// The missing fields where the header states no orientation, such as `neither sform nor qform`.
     pub no_orientation: Option<&'static str>,
-    /// How far apart two affines of the header put voxels, in mm, where that is more than rounding.
+    /// How far apart two affines of the header put voxels, in mm, where that exceeds rounding.
     pub forms_apart_mm: Option<f64>,
-    /// Which world the affine leads to.
+    /// World space of the affine.
     pub space: XForm,
     /// Where the voxels start in their (decompressed) file.
     pub voxel_offset: u64,
@@ -105,8 +105,8 @@ pub struct VolumeHeader {
 }
 
 impl VolumeHeader {
-    /// Most memory that reading the file as a volume takes at once, in bytes: the volume itself as `f32`, and what a
-    /// few blocks of the file take on their way.
+    /// Most memory that reading the file as a volume takes at once, in bytes: the volume itself as `f32`, and a few
+    /// blocks of the file.
     ///
     /// **Examples**
     /// ```
@@ -143,7 +143,7 @@ impl VolumeHeader {
         self.voxel_bytes / self.data_type.bytes() as u64
     }
 
-    /// How the voxels are stored; interleaved frames count as one frame with longer rows.
+    /// Layout of the voxels; interleaved frames count as one frame with longer rows.
     pub(crate) fn stored(&self) -> VoxelLayout {
         let [x, y, z] = self.geometry.shape;
         let (row, frames) = if self.interleaved {

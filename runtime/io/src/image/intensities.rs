@@ -1,4 +1,4 @@
-//! What values a file has, without holding them.
+//! Statistics of a file's values, without holding the voxels.
 
 use rayon::prelude::*;
 
@@ -13,7 +13,7 @@ const READ_BYTES: usize = 4 << 20;
 /// Voxels that a thread decodes at once.
 const DECODED: usize = 1 << 14;
 
-/// What scaled values the voxels of a file have, over all of its frames.
+/// Statistics of the scaled values of a file, over all frames.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Intensities {
     /// Least finite value; `None` where none is finite.
@@ -47,7 +47,7 @@ impl Intensities {
     }
 }
 
-/// Reads through the voxels, whatever their dimensions; memory is taken for a few megabytes of them.
+/// Scans the voxels of any dimensions, with a few megabytes in memory.
 ///
 /// **Errors**: voxels that are absent, incomplete, damaged, or more than `limits` allow.
 pub(crate) fn intensities(

@@ -1,9 +1,9 @@
-//! Image files of any format: one scalar grid with a place in space, in one or several channels.
+//! Image files of any format: one scalar grid in world space, with one or several channels.
 //!
-//! [`ImageFile`] reads a file of every format that [`FORMATS`] lists. A format brings a [`Format`] along: its name, the
-//! endings of its files, how its bytes are recognized, and a function that checks a header and says where the voxels
-//! are. Everything else is the same for all of them: voxels are decompressed and decoded block by block on the threads
-//! of the pool, so that the bytes of a file never exist beside the whole array.
+//! [`ImageFile`] reads a file of every format that [`FORMATS`] lists. A format implements [`Format`]: its name, the
+//! endings of its files, the recognition of its bytes, and a function that checks a header and locates the voxels.
+//! Everything else is shared: voxels are decompressed and decoded block by block on the threads of the pool, so that
+//! the bytes of a file never exist beside the whole array.
 //!
 //! A file that ends before its last voxel is an error. So is one that goes on for more than
 //! [`TRAILING_BYTES_MAX`] after it: either its header or its content is wrong.

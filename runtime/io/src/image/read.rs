@@ -1,4 +1,4 @@
-//! From the stored voxels of an image to arrays.
+//! Reads the stored voxels of an image into arrays.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::image::error::{ImageError, VoxelError};
 use crate::image::format::{OpenedImage, Voxels};
 use crate::image::header::VolumeHeader;
 
-/// How much a file may ask for.
+/// Limits on the memory for a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadLimits {
     /// Bytes of the voxels of a file, as stored (with what precedes them) or as `f32`, whichever is more.
@@ -123,7 +123,7 @@ fn decoded<O: Copy + Default + Send>(
     let mut raw = vec![0; layout.bytes_of(&block)];
     let mut ahead = Vec::new();
     stored.fill(&mut raw)?;
-    // Only a file that has a block, and can have the rest, gets the memory for all of them.
+    // Memory for all voxels is allocated only once a block was read and the file can hold the rest.
     stored.check_rest()?;
     let mut values = zeros::<O>(header).map_err(ImageError::voxels(&path))?;
     let frame = values.len() / layout.frames;
@@ -143,7 +143,7 @@ fn decoded<O: Copy + Default + Send>(
     Ok(values)
 }
 
-/// The header and the stored voxels, unless they ask for too much.
+/// Opens the stored voxels, unless they exceed the limits.
 pub(crate) fn source(
     opened: OpenedImage,
     limits: &ReadLimits,
@@ -165,20 +165,20 @@ pub(crate) fn source(
     Ok((header, voxels()?))
 }
 
-/// Memory for all voxels. The system provides it when it is first written to, hence by those who decode.
+/// Memory for all voxels. The system provides pages on first write, so the decoding threads touch them.
 fn zeros<O: Copy + Default>(header: &VolumeHeader) -> Result<Vec<O>, VoxelError> {
     let too_much = || VoxelError::OutOfMemory {
         bytes: header.voxels().saturating_mul(size_of::<O>() as u64),
     };
     let voxels = usize::try_from(header.voxels()).map_err(|_| too_much())?;
-    // The other way to make a vector of zeros ends the program if there is no memory.
+    // `vec![0; n]` would abort the program without memory.
     Vec::<O>::new()
         .try_reserve_exact(voxels)
         .map_err(|_| too_much())?;
     Ok(vec![O::default(); voxels])
 }
 
-/// What remains to be said when the number of decoded voxels is not that of the header.
+/// The error where the number of decoded voxels differs from the header.
 fn short_of_voxels(path: &Path, header: &VolumeHeader) -> ImageError {
     ImageError::voxels(path)(VoxelError::Truncated {
         found: 0,

@@ -1,4 +1,4 @@
-//! The bytes of a file, decompressed if need be, and never more of them than its header lets expect.
+//! The bytes of a file, decompressed if necessary, and limited by its header.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
@@ -10,7 +10,7 @@ use crate::DEFLATE_EXPANSION_MAX;
 use crate::image::error::{ImageError, VoxelError};
 use crate::image::format::VoxelStream;
 
-/// Bytes after the last voxel that are let pass: padding and what some tools append.
+/// Accepted bytes after the last voxel: padding, and data that some tools append.
 pub const TRAILING_BYTES_MAX: u64 = 1 << 20;
 
 /// The first two bytes of every gzip member.
@@ -18,11 +18,11 @@ pub(crate) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// An open file: its first bytes, and those that follow.
 pub(crate) struct FileBytes {
-    /// As many of the first bytes as were asked for, fewer if there are no more.
+    /// The requested first bytes, fewer at the end of the file.
     pub head: Vec<u8>,
     path: PathBuf,
     rest: RemainingBytes,
-    /// How many bytes of the file there are, head included.
+    /// Size of the file in bytes, head included.
     bytes: u64,
 }
 
@@ -54,7 +54,7 @@ impl FileBytes {
 
     /// Skips to the `expected` voxel bytes, which start at `offset`.
     ///
-    /// **Errors**: the length of the file already shows that they are not there, or that too much follows them.
+    /// **Errors**: the length of the file shows that they are incomplete, or that too much follows them.
     pub fn voxels(self, offset: u64, expected: u64) -> Result<StoredVoxels, ImageError> {
         let Self {
             head,
@@ -80,7 +80,7 @@ impl FileBytes {
     }
 }
 
-/// Opens a regular file and tells its length.
+/// Opens a regular file and returns its length.
 pub(crate) fn open_regular(path: &Path) -> Result<(BufReader<File>, u64), ImageError> {
     let failed = ImageError::io(path);
     let metadata = path.metadata().map_err(&failed)?;
@@ -93,14 +93,14 @@ pub(crate) fn open_regular(path: &Path) -> Result<(BufReader<File>, u64), ImageE
     Ok((BufReader::with_capacity(1 << 17, file), metadata.len()))
 }
 
-/// Reads the first `limit` bytes, fewer if there are no more.
+/// Reads the first `limit` bytes, fewer at the end of the file.
 pub(crate) fn read_up_to(source: &mut impl Read, limit: usize) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     source.take(limit as u64).read_to_end(&mut head)?;
     Ok(head)
 }
 
-/// The voxel bytes of a file, to be taken in order.
+/// A sequential reader of the voxel bytes of a file.
 pub(crate) struct StoredVoxels {
     stream: io::Chain<Cursor<Vec<u8>>, RemainingBytes>,
     path: PathBuf,
@@ -131,7 +131,8 @@ impl VoxelStream for StoredVoxels {
         implausible(rest.unread(), needed, self.bytes).map_err(ImageError::voxels(&self.path))
     }
 
-    /// Reads on to the end of the file, at most [`TRAILING_BYTES_MAX`]: that checks the checksum of a compressed one.
+    /// Reads on to the end of the file, at most [`TRAILING_BYTES_MAX`]: which verifies the checksum of a compressed
+    /// file.
     fn finish(mut self: Box<Self>) -> Result<(), ImageError> {
         let mut rest = (&mut self.stream).take(TRAILING_BYTES_MAX + 1);
         let trailing = io::copy(&mut rest, &mut io::sink()).map_err(ImageError::io(&self.path))?;
@@ -183,7 +184,7 @@ impl RemainingBytes {
         }
     }
 
-    /// What the number of bytes of the file already tells.
+    /// Checks by the length of the file.
     fn check(&self, bytes: u64, offset: u64, expected: u64) -> Result<(), VoxelError> {
         let found = bytes.saturating_sub(offset);
         match self {
@@ -197,13 +198,13 @@ impl RemainingBytes {
         }
     }
 
-    /// Bytes of the file that the decoder has not taken; all that may come where nothing is compressed.
+    /// Bytes of the file that the decoder has not consumed; all remaining ones of an uncompressed file.
     fn unread(&self) -> u64 {
         match self {
             Self::Plain(_) => u64::MAX,
             Self::Gzip(members) => members.decoder.as_ref().map_or(0, |decoder| {
                 let buffered = decoder.get_ref();
-                // Without a position or a length all that may come counts as unread.
+                // Without a position or a length, the maximum counts as unread.
                 let file = &mut buffered.get_ref();
                 let position = file.stream_position().unwrap_or(0);
                 let length = file.metadata().map_or(u64::MAX, |metadata| metadata.len());
@@ -222,7 +223,7 @@ impl Read for RemainingBytes {
     }
 }
 
-/// The decompressed bytes of all gzip members that follow each other; what else comes behind them is left alone.
+/// The decompressed bytes of all gzip members that follow each other; other bytes after them are ignored.
 struct GzipMembers<R> {
     decoder: Option<GzDecoder<R>>,
 }
@@ -236,7 +237,7 @@ impl<R: BufRead> Read for GzipMembers<R> {
                 return Ok(count);
             }
             let mut file = decoder.into_inner();
-            // A lone first byte may be the end of what is buffered; the decoder looks at the second.
+            // The buffer may end after the first byte; the decoder then checks the second.
             if matches!(file.fill_buf()?, [0x1f] | [0x1f, 0x8b, ..]) {
                 self.decoder = Some(GzDecoder::new(file));
             }

@@ -8,12 +8,11 @@ use crate::nifti::affine_source::AffineSource;
 use crate::nifti::error::NiftiHeaderError;
 use crate::nifti::rotation::{determinant, nearest_rotation, quaternion, rotation};
 
-/// Angle between voxel axes by sform and by qform up to which both mean the same axis: beyond it, another axis, or
-/// the other direction of this one, is nearer. Registration to a template, which many tools put into the sform alone,
-/// turns by less.
+/// Largest angle between the directions of a voxel axis by sform and by qform. Beyond it, another axis or the opposite
+/// direction is nearer. Registration to a template, which many tools store in the sform alone, rotates by less.
 const CONTRADICTION_DEGREES: f64 = 45.0;
 
-/// What a header says about world space, as numbers of the widest type.
+/// The affine fields of a header, in the widest types.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Placement {
     pub sform_coded: bool,
@@ -35,9 +34,9 @@ pub(super) struct Placement {
 }
 
 impl Placement {
-    /// The affine that counts, in mm, and where it comes from.
+    /// The affine in use, in mm, and its source.
     ///
-    /// **Errors**: it cannot be used; or sform and qform contradict each other, and nobody says which to believe.
+    /// **Errors**: it cannot be used; or sform and qform contradict each other, and the caller does not choose one.
     pub fn affine(
         &self,
         believe: Option<Believe>,
@@ -93,7 +92,7 @@ impl Placement {
         if !squared_length.is_finite() {
             return Err(AffineDefect::NotFinite);
         }
-        // Rounded to f32, a half turn is slightly longer than one; anything more is no rounding.
+        // Rounded to f32, a half turn is slightly longer than one; more than that is not rounding.
         if squared_length > 1.0 + 1e-3 {
             return Err(AffineDefect::Quaternion { squared_length });
         }
@@ -131,14 +130,14 @@ impl Placement {
         })
     }
 
-    /// `pixdim` as readers repair it: a missing spacing is 1, the sign of one says nothing.
+    /// `pixdim` as readers repair it: a missing spacing is 1, and its sign is ignored.
     fn usable_spacing(&self) -> [f64; 3] {
         self.spacing
             .map(|length| if length == 0.0 { 1.0 } else { length.abs() })
     }
 }
 
-/// The error of two affines of which one turns or mirrors the image against the other.
+/// The error of two affines that rotate or mirror the image relative to each other.
 fn contradiction(sform: &Affine, qform: &Affine) -> Option<NiftiHeaderError> {
     let [by_sform, by_qform] = [sform, qform].map(directions);
     let cosine = |axis: usize| -> f64 {
@@ -172,7 +171,7 @@ pub(super) struct Qform {
     pub handedness: f64,
     /// b, c, d.
     pub quaternion: [f64; 3],
-    /// Whether the fields state the affine; with sheared axes they state the nearest rotation.
+    /// Whether the fields state the affine exactly; with sheared axes they state the nearest rotation.
     pub exact: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Which rules of NIfTI a header breaks, and why a NIfTI file cannot be written.
+//! Errors of NIfTI headers and of writing NIfTI files.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::image::affine::AffineDefect;
 use crate::image::error::{HeaderDefect, HeaderProblem, ImageError};
 use crate::nifti::affine_source::AffineSource;
 
-/// What people call the format.
+/// Name of the format.
 pub(super) const NAME: &str = "NIfTI";
 
 /// Why a NIfTI file cannot be written; the message names the file and the rule.
@@ -26,7 +26,7 @@ pub enum NiftiError {
 }
 
 impl NiftiError {
-    /// What the reader can do about it.
+    /// A remedy for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Write {
@@ -51,13 +51,13 @@ pub(super) fn header(path: &Path) -> impl Fn(NiftiHeaderError) -> ImageError + u
     ImageError::header(path, NAME)
 }
 
-/// Which rule of the format a header breaks.
+/// A rule of the format that a header breaks.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum NiftiHeaderError {
     /// The file ends within the header.
     #[error("the file has {found} bytes, the header alone takes {expected}")]
     TooShort {
-        /// Bytes that are there.
+        /// Bytes present.
         found: usize,
         /// Bytes of the header.
         expected: usize,
@@ -94,19 +94,19 @@ pub enum NiftiHeaderError {
         axis: usize,
         found: i64,
     },
-    /// The number of voxel bytes is beyond any machine.
+    /// The number of voxel bytes exceeds 64 bits.
     #[error("its dimensions {shape:?} give more bytes than a 64-bit file can have")]
     Overflow { shape: Vec<u64> },
     /// The data type code is not in the standard.
     #[error("`datatype` is {code}, which is not a code of the standard")]
     UnknownDataType { code: i16 },
-    /// A data type of the standard that is no real number of at most 64 bits.
+    /// A data type of the standard that is not a real number of at most 64 bits.
     #[error("its voxels are {name}; expected integers or real numbers of 8 to 64 bits")]
     UnsupportedDataType {
         /// The name of the type.
         name: &'static str,
     },
-    /// The voxels cannot start there.
+    /// The voxels cannot start at this offset.
     #[error("`vox_offset` is {found}, expected a whole number of at least {minimum}")]
     VoxelOffset {
         /// The stated byte offset.
@@ -135,11 +135,11 @@ pub enum NiftiHeaderError {
     /// The affine that counts cannot be used.
     #[error("its affine (from {from}) is unusable: {defect}; its rows are {rows:?}")]
     Affine {
-        /// Which fields of the header state it.
+        /// The fields of the header that state it.
         from: AffineSource,
         /// What is wrong with it.
         defect: AffineDefect,
-        /// The first three rows as stated; empty where the fields give no matrix.
+        /// The first three rows as stated; empty where the fields are not a matrix.
         rows: Vec<[f64; 4]>,
     },
 }
@@ -171,7 +171,7 @@ impl HeaderDefect for NiftiHeaderError {
 /// Why data cannot be written as NIfTI-1.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum NiftiWriteError {
-    /// The name does not tell the kind of file.
+    /// The name has no known ending.
     #[error("its name ends neither in `.nii` nor in `.nii.gz`")]
     Name,
     /// An axis is empty or longer than the format allows.
@@ -184,7 +184,7 @@ pub enum NiftiWriteError {
         /// `[X, Y, Z]` or `[X, Y, Z, C]`.
         shape: Vec<usize>,
     },
-    /// A part of it does not fit.
+    /// A block of it does not fit.
     #[error("a block of {block:?} voxels at {start:?} does not lie within its {shape:?}")]
     Block {
         /// The first voxel `[X, Y, Z]`.

@@ -1,4 +1,4 @@
-//! The raw fields of both editions of the header, and the rules that they have to keep.
+//! The raw fields of both editions of the header, and the rules for them.
 
 use ::nifti::{NiftiHeader, NiftiType, Unit, XForm};
 
@@ -20,7 +20,8 @@ impl NiftiVolumeHeader {
         Self::decode_believing(bytes, None)
     }
 
-    /// Checks as [`NiftiVolumeHeader::decode`] does; sform and qform may contradict each other, and this one counts.
+    /// Checks as [`NiftiVolumeHeader::decode`] does; where sform and qform contradict each other, `believe` chooses
+    /// one.
     ///
     /// **Errors**: as [`NiftiVolumeHeader::decode`].
     pub fn decode_believing(
@@ -41,14 +42,14 @@ impl NiftiVolumeHeader {
     }
 }
 
-/// The fields that count, as the widest type of both editions.
+/// The relevant fields, in the widest types of both editions.
 pub(super) struct RawFields {
     byte_order: ByteOrder,
     dim: [i64; 8],
     vox_offset: f64,
     slope: f64,
     intercept: f64,
-    /// The codes, whose meaning both editions share.
+    /// The codes, which mean the same in both editions.
     codes: NiftiHeader,
     pixdim: [f64; 4],
     quaternion: [f64; 3],
@@ -58,7 +59,7 @@ pub(super) struct RawFields {
 }
 
 impl RawFields {
-    /// Takes the fields out of the first bytes of a file, whose magic says which edition they are.
+    /// Reads the fields from the first bytes of a file, of the edition that the magic states.
     pub fn decode(bytes: &[u8], version: NiftiVersion) -> Result<Self, NiftiHeaderError> {
         let expected = match version {
             NiftiVersion::Nifti1 => NIFTI1_BYTES,
@@ -120,7 +121,7 @@ impl RawFields {
             return Err(NiftiHeaderError::LineEndings { found: guard });
         }
         let row = |start: usize| std::array::from_fn(|index| at.f64(start + 8 * index));
-        // Codes that do not fit their NIfTI-1 field are none of the standard; -1 is none either.
+        // Codes beyond the NIfTI-1 field are not in the standard, nor is -1.
         let code = |start: usize| i16::try_from(at.i32(start)).unwrap_or(-1);
         Ok(Self {
             byte_order,
@@ -285,7 +286,7 @@ fn data_type(code: NiftiType) -> Result<DataType, NiftiHeaderError> {
     }
 }
 
-/// A code of the standard; any other number counts as none.
+/// A code of the standard; other numbers count as none.
 fn space(code: ::nifti::Result<XForm>) -> XForm {
     code.unwrap_or(XForm::Unknown)
 }

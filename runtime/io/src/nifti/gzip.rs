@@ -1,16 +1,16 @@
 //! A gzip stream that several threads compress.
 //!
-//! The content is cut into pieces of a fixed length. Each is compressed by itself and ends on a byte (a sync flush), so
-//! that the pieces one after the other are **one** deflate stream in one member: not every reader takes several
-//! members. Where the cuts are depends on the content alone, never on the number of threads.
+//! The content is cut into pieces of a fixed length. Each is compressed independently and ends at a byte boundary (a
+//! sync flush), so that their concatenation is **one** deflate stream in one member: not every reader supports several
+//! members. The cuts depend on the content alone, never on the number of threads.
 
 use std::io::{self, Write};
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use rayon::prelude::*;
 
-/// Bytes that are compressed by themselves. A quarter of it costs a hundredth in size, four times of it gain less
-/// than half a hundredth.
+/// Bytes that are compressed independently. A quarter of this costs 1 % in size; four times as much gain less than 0.5
+/// %.
 const PIECE_BYTES: usize = 256 << 10;
 
 /// A member without name and time, made on an unknown system (RFC 1952, 2.3).
@@ -19,7 +19,7 @@ const MEMBER_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 /// An empty block that is the last of the stream (RFC 1951, 3.2.6).
 const LAST_BLOCK: [u8; 2] = [3, 0];
 
-/// Compressed pieces that follow each other, and what the stream's trailer has to know of them.
+/// Consecutive compressed pieces, with the checksum and length for the trailer.
 #[derive(Default)]
 pub(super) struct Pieces(Vec<(Vec<u8>, Crc)>);
 
@@ -45,14 +45,14 @@ fn deflate_piece(deflate: &mut Compress, piece: &[u8]) -> io::Result<Vec<u8>> {
     loop {
         let taken = deflate.total_in() as usize;
         let status = deflate.compress_vec(&piece[taken..], &mut out, FlushCompress::Sync)?;
-        // The flush is complete once it leaves room.
+        // The flush is complete once the buffer is not full.
         if deflate.total_in() as usize == piece.len() && out.len() < out.capacity() {
             return Ok(out);
         }
         if status != Status::Ok && out.len() < out.capacity() {
             return Err(io::Error::other("the compressor does not go on"));
         }
-        // What cannot be compressed grows by a few bytes in 16 KiB.
+        // Incompressible data grows by a few bytes per 16 KiB.
         let most = piece.len() + piece.len() / 1024 + 64;
         out.reserve_exact(most.saturating_sub(out.len()).max(64));
     }

@@ -1,4 +1,4 @@
-//! What a checked header states.
+//! The facts of a checked header.
 
 use ::nifti::XForm;
 use vesal_volume::{Affine, Geometry};
@@ -8,7 +8,7 @@ use crate::nifti::affine_source::AffineSource;
 use crate::nifti::error::NiftiHeaderError;
 use crate::nifti::magic::{NiftiLayout, NiftiVersion, minimum_offset};
 
-/// Largest distance between voxels by sform and by qform that says nothing, in voxels of the finest axis.
+/// Largest distance between voxels by sform and by qform that is ignored, in voxels of the finest axis.
 const FORMS_TOLERANCE_VOXELS: f64 = 0.5;
 
 /// What a checked NIfTI header states.
@@ -20,7 +20,7 @@ pub struct NiftiVolumeHeader {
     pub layout: NiftiLayout,
     /// Order of the bytes of each number, in the header and in the voxels.
     pub byte_order: ByteOrder,
-    /// Type of the stored numbers; `bitpix`, which repeats it, is not looked at.
+    /// Type of the stored numbers; the redundant `bitpix` is ignored.
     pub data_type: DataType,
     /// All dimensions, 1 to 7 of them, each at least 1.
     pub dimensions: Vec<usize>,
@@ -28,12 +28,12 @@ pub struct NiftiVolumeHeader {
     pub affine: Affine,
     /// Which fields gave the affine.
     pub affine_source: AffineSource,
-    /// The affine of the qform where the sform counts and the qform has a code, too, and can be used; of a consistent
+    /// The affine of the qform where the sform is used and the qform has a code as well and is usable; in a consistent
     /// file both are equal.
     pub qform_beside_sform: Option<Affine>,
     /// Which world the affine leads to; unknown if it comes from `pixdim`.
     pub space: XForm,
-    /// How stored numbers become values; `None` if they are the values.
+    /// Mapping of stored numbers to values; `None` if they are the values.
     pub scaling: Option<IntensityScaling>,
     /// Where the voxels start in their (decompressed) file.
     pub voxel_offset: u64,
@@ -64,8 +64,8 @@ impl NiftiVolumeHeader {
         }
     }
 
-    /// How far apart sform and qform put voxels at most, in mm, where the sform counts, the qform is usable, and that
-    /// is more than half a voxel along the finest axis: close to half turns, a stored quaternion is that imprecise.
+    /// How far apart sform and qform put voxels at most, in mm, where the sform is used, the qform is usable, and the
+    /// distance exceeds half a voxel along the finest axis: near half turns, a stored quaternion is that imprecise.
     pub fn forms_apart_mm(&self) -> Option<f64> {
         let geometry = self.geometry();
         let affine = self.qform_beside_sform?;
@@ -76,7 +76,7 @@ impl NiftiVolumeHeader {
         (apart > FORMS_TOLERANCE_VOXELS * finest).then_some(apart)
     }
 
-    /// What it says to those who do not know the format.
+    /// The header independent of the format.
     pub(super) fn to_volume_header(&self) -> VolumeHeader {
         let further = || self.dimensions.iter().skip(3);
         VolumeHeader {

@@ -44,7 +44,7 @@ pub(super) fn header(
         }
     }
     let rows = affine.0.map(|row| row.map(|entry| entry as f32));
-    // Checked as a reader will find it.
+    // Checked after rounding, as a reader will get it.
     let stored = Affine(rows.map(|row| row.map(f64::from)));
     check(&stored).map_err(|defect| NiftiWriteError::Affine { defect })?;
     let qform = affine::qform_of(&stored);

@@ -1,4 +1,4 @@
-//! What the first bytes of a file say about its edition.
+//! Editions of NIfTI by their magic.
 
 /// Bytes of a NIfTI-1 header.
 pub(super) const NIFTI1_BYTES: usize = 348;
@@ -46,7 +46,7 @@ pub(super) fn magic(head: &[u8]) -> Option<(NiftiVersion, NiftiLayout)> {
     }
 }
 
-/// Whether bytes without a magic are an Analyze 7.5 header: a predecessor of NIfTI without an affine.
+/// Whether bytes without a magic are an Analyze 7.5 header, a predecessor of NIfTI without an affine.
 pub(super) fn is_analyze(head: &[u8]) -> bool {
     head.len() >= 348 && (head.starts_with(&[0x5c, 1, 0, 0]) || head.starts_with(&[0, 0, 1, 0x5c]))
 }

@@ -1,20 +1,20 @@
 //! NIfTI-1 and NIfTI-2: `.nii`, `.nii.gz` and `.hdr`/`.img` pairs, in both byte orders.
 //!
-//! World space is that of the header: RAS+ millimeters. The header names up to two affines; which one counts:
+//! World space is that of the header: RAS+ millimeters. The header may state two affines. The first of these is used:
 //!
 //! 1. the sform, if its code is 1 to 5;
 //! 2. otherwise the qform, if its code is 1 to 5;
 //! 3. otherwise `pixdim` alone: the voxel axes point left, anterior, superior, and the world origin is the center of
 //!    the grid.
 //!
-//! Where both are usable and contradict each other, so that one turns voxel axes by more than 45 degrees against the
-//! other or mirrors the image, the file is refused unless the caller says which to [`Believe`](crate::image::Believe): left and right would be
-//! a matter of luck.
+//! Where both are usable and contradict each other, so that one rotates voxel axes by more than 45 degrees against the
+//! other or mirrors the image, the file is refused unless the caller chooses one with
+//! [`Believe`](crate::image::Believe), because left and right would be a guess.
 //!
-//! This is nibabel's `get_best_affine`, rule 3 included, with further differences. An sform that is not finite or not
-//! invertible gives way to a usable qform, and is an error without one; likewise every other unusable affine is an
-//! error. And lengths that the header declares as meters or micrometers (`xyzt_units`) are converted to millimeters,
-//! where nibabel ignores the unit.
+//! This is nibabel's `get_best_affine`, rule 3 included, with further differences. Where the sform is not finite or not
+//! invertible, a usable qform is used instead; without one, and for every other unusable affine, it is an error.
+//! Lengths that the header declares as meters or micrometers (`xyzt_units`) are converted to millimeters, where nibabel
+//! ignores the unit.
 //!
 //! Values are `stored × scl_slope + scl_inter`, computed in `f64`; a slope of zero or without a finite value means
 //! none. Voxels that are NaN or infinite stay as they are.

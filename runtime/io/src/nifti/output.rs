@@ -1,4 +1,4 @@
-//! Puts voxels into a file: they are encoded and compressed block by block, while the block before is written.
+//! Writes voxels to a file: a block is encoded and compressed while the previous one is written.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -24,7 +24,7 @@ pub(super) struct NiftiOutput<'a> {
 }
 
 impl<'a> NiftiOutput<'a> {
-    /// The file of a header that was made here; `level` counts if its name says that it is compressed.
+    /// The file of a header that was made here; `level` applies if its name ends in `.gz`.
     pub fn new(
         path: &'a Path,
         options: &'a WriteOptions,
@@ -46,7 +46,7 @@ impl<'a> NiftiOutput<'a> {
         }
     }
 
-    /// Writes header and voxels, compressed if the name says so; `encode` gives the bytes of a block.
+    /// Writes header and voxels, compressed if the name ends in `.gz`; `encode` returns the bytes of a block.
     pub fn write(
         &self,
         encode: impl Fn(&VoxelBlock, &mut [u8]) -> io::Result<()> + Sync,
@@ -109,7 +109,7 @@ impl<'a> NiftiOutput<'a> {
     }
 }
 
-/// Whether the name of a NIfTI file says that it is compressed.
+/// Whether the name of a NIfTI file ends in `.gz`.
 pub(super) fn is_compressed(path: &Path) -> Result<bool, NiftiError> {
     let name = path
         .file_name()

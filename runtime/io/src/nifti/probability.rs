@@ -1,4 +1,4 @@
-//! Writes a volume of many channels whose voxels come slab by slab, without ever holding it.
+//! Writes a volume of many channels slab by slab, without holding it in memory.
 
 use std::fs::File;
 use std::io;
@@ -21,14 +21,14 @@ use vesal_files::atomic::{self, AtomicError};
 /// Bytes of a voxel.
 const VOXEL_BYTES: usize = size_of::<f32>();
 
-/// Planes across the slab axis that are turned to the order of the spill file at once.
+/// Planes across the slab axis that are transposed to the order of the spill file at once.
 const SPILL_PLANES: usize = 16;
 
 /// Class probabilities on their way to a `.nii` or `.nii.gz` file.
 ///
-/// They wait in a file without a name, in the directory of the destination, which takes 4 bytes there per class and
-/// voxel written. [`finish`](Self::finish) turns it into the file that [`write_volume`](super::write_volume) would
-/// write, byte for byte. Dropped before that, or when the program dies, it leaves nothing behind.
+/// They are spilled to an unnamed file in the directory of the destination, with 4 bytes per class and voxel written.
+/// [`finish`](Self::finish) turns it into the file that [`write_volume`](super::write_volume) would write, byte for
+/// byte. Dropped before that, or when the program is killed, it leaves no file.
 ///
 /// **Memory**: [`write`](Self::write) takes, per thread, the bytes of 16 planes of one class's block; `finish` four
 /// times 8 MiB, and half a MiB per thread for compression.
@@ -67,7 +67,7 @@ impl ProbabilityFile {
     /// **Shapes**: `shape` is `[K, X, Y, Z]`. `slab_axis` (0 for X, 1 for Y, else Z) is the one across which blocks are
     /// thin: the spill file keeps each plane across it in one piece.
     ///
-    /// **Errors**: as [`write_volume`](super::write_volume); the destination is looked at now and again at the end.
+    /// **Errors**: as [`write_volume`](super::write_volume); the destination is checked now and again at the end.
     pub fn create(
         path: impl AsRef<Path>,
         shape: [usize; 4],
@@ -97,11 +97,10 @@ impl ProbabilityFile {
         })
     }
 
-    /// Puts a block where its first voxel is `start`; voxels that no block covers are 0.
+    /// Writes a block whose first voxel is `start`; voxels that no block covers are 0.
     ///
-    /// **Shapes**: `[K, x, y, z]`, thin along the slab axis. Blocks may come in any order and from several threads; a
-    /// voxel that several of them cover is that of the last one. Those that span the grid across the slab axis take
-    /// the least time.
+    /// **Shapes**: `[K, x, y, z]`, thin along the slab axis. Blocks may come in any order and from several threads;
+    /// where blocks overlap, the last one counts. Blocks that span the grid across the slab axis are fastest.
     ///
     /// **Errors**: [`NiftiWriteError::Block`] if the block is not within the volume; [`AtomicError::Io`] if the disk is
     /// full or refuses.
@@ -166,7 +165,7 @@ impl ProbabilityFile {
                 }),
         }
         let start = order.axes.map(|axis| start[axis]);
-        // What lies in one piece in the file: everything, planes, or rows only.
+        // The contiguous unit in the file: everything, planes, or rows.
         let piece = match (inner == order.sides[0], outer == order.sides[1]) {
             (true, true) => inner * outer * slabs,
             (true, false) => inner * outer,

@@ -10,7 +10,7 @@ use crate::nifti::header::NiftiVolumeHeader;
 use crate::nifti::magic::{NIFTI2_BYTES, NiftiLayout};
 use crate::nifti::name::split_extension;
 
-/// Reads and checks the header of a NIfTI file alone, with what only this format says.
+/// Reads and checks the header of a NIfTI file alone, with the facts specific to this format.
 ///
 /// Of a pair, either file may be named; the `.img` file need not exist if the `.hdr` is.
 ///
@@ -55,7 +55,7 @@ fn read(
     let source = FileBytes::open(&header_path, NIFTI2_BYTES)?;
     let mut header = NiftiVolumeHeader::decode_believing(&source.head, options.believe)
         .map_err(error::header(&header_path))?;
-    // Some tools write the magic of a pair into `.nii` files; no other file could hold their voxels.
+    // Some tools write the magic of a pair into `.nii` files, which hold their voxels themselves.
     if header.layout == NiftiLayout::Pair && extension(&header_path).as_deref() == Some("nii") {
         header = header.into_single().map_err(error::header(&header_path))?;
     }

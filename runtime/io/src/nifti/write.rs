@@ -14,7 +14,7 @@ use crate::nifti::made_header::{header, volume_header};
 use crate::nifti::output::NiftiOutput;
 use crate::nifti::write_options::WriteOptions;
 
-/// Label maps take half the time of level 5, which makes them smaller by a tenth to a third.
+/// Label maps are compressed in half the time of level 5, which would make them smaller by a tenth to a third.
 const LABEL_LEVEL: Compression = Compression::new(3);
 /// Higher levels make probabilities smaller by less than a thousandth: their last digits are noise.
 pub(super) const REAL_LEVEL: Compression = Compression::new(2);
@@ -22,11 +22,11 @@ pub(super) const REAL_LEVEL: Compression = Compression::new(2);
 /// Writes a label map as `.nii` or `.nii.gz`, by the name.
 ///
 /// **Definition**: `uint8` if every label is at most 255, otherwise `uint16`; little-endian, unscaled. The sform is the
-/// affine rounded to `f32`, hence the very numbers of the header that an unchanged grid was read from. The qform says
-/// the same, and has code 0 where it cannot, because the axes are sheared.
+/// affine rounded to `f32`, which for an unchanged grid are the numbers of the header that it was read from. The qform
+/// states the same, or has code 0 where it cannot because the axes are sheared.
 ///
-/// **Errors**: [`NiftiError::Write`] for what NIfTI-1 cannot hold, [`NiftiError::Output`] if the file exists or cannot
-/// be written. The destination never holds half a file.
+/// **Errors**: [`NiftiError::Write`] for data that NIfTI-1 cannot express, [`NiftiError::Output`] if the file exists or
+/// cannot be written. The destination is replaced atomically.
 pub fn write_label_map(
     path: impl AsRef<Path>,
     label_map: &LabelMap,
@@ -60,7 +60,7 @@ fn fits_bytes(label_map: &LabelMap) -> bool {
     let planes = 0..label_map.data.len_of(Axis(0));
     planes.into_par_iter().all(|x| {
         let plane = label_map.data.index_axis(Axis(0), x);
-        // Bits of all labels: without a branch, hence many labels at a time.
+        // OR of all labels, without a branch, so that it vectorizes.
         let bits = match plane.as_slice() {
             Some(plane) => plane.iter().fold(0, |bits, label| bits | label),
             None => plane.iter().fold(0, |bits, label| bits | label),
@@ -126,7 +126,7 @@ pub fn write_volume(
 /// **Shapes and units**: `[1, X, Y, Z]` as `[X, Y, Z]`; of several channels, each as a grid.
 ///
 /// **Definition**: `int16` if every voxel is a whole number from -32768 to 32767, as stored values of scanners are;
-/// otherwise `float32`. Both read as the very same numbers.
+/// otherwise `float32`. Both are read back as the same numbers.
 ///
 /// **Errors**: as [`write_label_map`].
 pub fn write_smallest(
@@ -154,7 +154,7 @@ pub fn write_smallest(
 /// Whether every voxel is a whole number of 16 bits.
 fn fits_shorts(volume: &Volume) -> bool {
     let planes = 0..volume.data.len_of(Axis(1));
-    // A conversion saturates, and NaN becomes 0; no branch, hence many voxels at a time.
+    // The conversion saturates, and NaN becomes 0; without a branch, so that it vectorizes.
     let fits = |fits: bool, voxel: &f32| fits & (f32::from(*voxel as i16) == *voxel);
     planes.into_par_iter().all(|x| {
         let plane = volume.data.index_axis(Axis(1), x);

@@ -9,9 +9,9 @@ pub struct WriteOptions {
     /// Whether an existing file may be replaced.
     pub overwrite: bool,
     /// Which world the affine leads to: the `space` of the header that the grid comes from. Unknown is written as
-    /// aligned, because a reader would otherwise not use the affine.
+    /// aligned, because readers would otherwise ignore the affine.
     pub space: XForm,
-    /// What the header's description says behind the program's name.
+    /// Text of the header's description after the program's name.
     pub remarks: Remarks,
 }
 

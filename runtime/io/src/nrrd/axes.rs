@@ -1,4 +1,4 @@
-//! Which axes lie in space, which hold channels, and where the grid lies.
+//! Spatial and channel axes, and the affine.
 
 use ::nifti::XForm;
 use vesal_volume::{Affine, Geometry};
@@ -14,21 +14,21 @@ const DIMENSION_MAX: usize = 16;
 /// The axes of an array.
 #[derive(Debug, PartialEq)]
 pub(super) struct Axes {
-    /// Of all axes, in the order of the file.
+    /// Sizes of all axes, in the order of the file.
     pub sizes: Vec<usize>,
     pub geometry: Geometry,
     pub channels: usize,
-    /// Whether the channels of each voxel follow each other.
+    /// Whether the channels of each voxel are contiguous.
     pub interleaved: bool,
     pub affine_source: &'static str,
     pub no_orientation: Option<&'static str>,
     pub space: XForm,
 }
 
-/// What an axis is for.
+/// Role of an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Axis {
-    /// One in space, with the step to the next voxel where it is stated.
+    /// A spatial axis, with the step to the next voxel where it is stated.
     Space(Option<[f64; 3]>),
     Other,
 }
@@ -110,14 +110,14 @@ fn sizes(lines: &HeaderLines) -> Result<Vec<usize>, NrrdError> {
     )
 }
 
-/// What each axis is for: by `space directions`, else by `kinds`, else three axes are those in space.
+/// Role of each axis: by `space directions`, else by `kinds`, else all three axes are spatial.
 fn axes(lines: &HeaderLines, dimension: usize) -> Result<Vec<Axis>, NrrdError> {
     let kinds = lines
         .get(Field::Kinds)
         .map(|text| per_axis(Field::Kinds, text, dimension, kind))
         .transpose()?;
     if let Some(text) = lines.get(Field::SpaceDirections) {
-        // How many numbers a vector has, the space says.
+        // The space determines the length of a vector.
         to_ras(lines.get(Field::Space))?;
         return per_axis(Field::SpaceDirections, text, dimension, |word| {
             if word.eq_ignore_ascii_case("none") {
@@ -138,7 +138,7 @@ fn axes(lines: &HeaderLines, dimension: usize) -> Result<Vec<Axis>, NrrdError> {
     }
 }
 
-/// What the kind of an axis says; nothing where it is not known.
+/// Role of an axis by its kind; `None` for other kinds.
 fn kind(word: &str) -> Result<Option<Axis>, NrrdError> {
     match word.to_ascii_lowercase().as_str() {
         "none" | "???" => Ok(None),
@@ -196,7 +196,7 @@ fn placed(lines: &HeaderLines, steps: [[f64; 3]; 3]) -> Result<Affine, NrrdError
     ))
 }
 
-/// The affine of a grid of which nothing but the size of its voxels is known; not even that counts as 1 mm.
+/// The affine of a grid without orientation: by its spacings, or 1 mm where these are unknown.
 fn unplaced(
     lines: &HeaderLines,
     in_space: &[usize],

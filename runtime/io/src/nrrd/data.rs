@@ -1,4 +1,4 @@
-//! Where the voxels are, and their bytes.
+//! The data files and the bytes of the voxels.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, Seek, SeekFrom};
@@ -61,12 +61,12 @@ pub(super) fn open(path: &Path, _: OpenOptions) -> Result<OpenedImage, ImageErro
     })
 }
 
-/// Files that follow each other in an array.
+/// Consecutive files of an array.
 struct Parts {
     files: VecDeque<PathBuf>,
     /// Bytes of the voxels of each.
     bytes: u64,
-    /// Where the data of each begin, before anything is skipped.
+    /// Start of the data in each, before anything is skipped.
     start: u64,
     skip: Skip,
     encoding: DataEncoding,
@@ -74,7 +74,7 @@ struct Parts {
 }
 
 impl Parts {
-    /// The voxels of all files; that all are there and long enough is checked before any is read.
+    /// The voxels of all files; all are checked for existence and length before any is read.
     fn open(mut self) -> Result<Box<dyn VoxelStream>, ImageError> {
         if self.files.len() > 1 {
             self.files.iter().try_for_each(|path| self.check(path))?;
@@ -166,7 +166,7 @@ impl VoxelStream for PartVoxels {
                 usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
             let (now, later) = buffer.split_at_mut(count);
             let Some(current) = &mut self.current else {
-                // There are as many files as the array has parts.
+                // The number of files equals that of the parts of the array.
                 now.fill(0);
                 return Ok(());
             };
@@ -178,7 +178,7 @@ impl VoxelStream for PartVoxels {
     }
 
     fn check_rest(&self) -> Result<(), ImageError> {
-        // The lengths of the other files were looked at before.
+        // The lengths of the other files were checked before.
         self.current
             .as_ref()
             .map_or(Ok(()), |current| current.check_rest())

@@ -1,12 +1,12 @@
-//! Which rules of NRRD a header breaks.
+//! Errors of NRRD headers.
 
 use crate::image::affine::AffineDefect;
 use crate::image::error::{HeaderDefect, HeaderProblem};
 
-/// What people call the format.
+/// Name of the format.
 pub(super) const NAME: &str = "NRRD";
 
-/// Which rule of the format a header breaks, or of what can be read of it.
+/// A rule of the format, or of its supported part, that a header breaks.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum NrrdError {
     #[error("it does not begin with `NRRD0001` to `NRRD0006`")]
@@ -37,7 +37,7 @@ pub enum NrrdError {
         found: usize,
         expected: usize,
     },
-    /// A value of the format that cannot be read here.
+    /// A value of the format that is not supported.
     #[error("its {field} is {found}, expected {expected}")]
     Unsupported {
         field: &'static str,

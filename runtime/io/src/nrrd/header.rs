@@ -1,4 +1,4 @@
-//! The header: lines → checked facts.
+//! The header: from lines to checked facts.
 
 use super::axes::Axes;
 use super::error::NrrdError;
@@ -6,16 +6,16 @@ use super::lines::{Field, HeaderLines};
 use super::value::{DataEncoding, byte_order, data_type, encoding, whole};
 use crate::image::header::{ByteOrder, VolumeHeader};
 
-/// Where in a file the voxels begin.
+/// Start of the voxels in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Skip {
-    /// Lines of the file as it is, before anything is decompressed.
+    /// Lines to skip in the file, before decompression.
     pub lines: u64,
-    /// Bytes after them, of what is decompressed; `None` where the voxels are the last bytes of the file.
+    /// Bytes to skip after them, after decompression; `None` where the voxels are the last bytes of the file.
     pub bytes: Option<u64>,
 }
 
-/// What a checked header states.
+/// The facts of a checked header.
 #[derive(Debug)]
 pub(super) struct NrrdHeader {
     pub image: VolumeHeader,
@@ -40,7 +40,7 @@ impl NrrdHeader {
                 sizes: axes.sizes.clone(),
             })?;
         let byte_order = match lines.get(Field::Endian) {
-            // The reader of text makes bytes of its own.
+            // The text reader produces its own bytes.
             _ if encoding == DataEncoding::Text => ByteOrder::Little,
             Some(text) => byte_order(text)?,
             None if data_type.bytes() == 1 => ByteOrder::Little,

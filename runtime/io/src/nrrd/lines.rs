@@ -1,4 +1,4 @@
-//! The lines of a header: which field has which text.
+//! The fields of a header as text.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use super::error::{NrrdError, shown};
 
-/// Most bytes of a header: those of diffusion images have some ten thousand.
+/// Largest header in bytes; those of diffusion images have some ten thousand.
 const HEADER_BYTES_MAX: u64 = 1 << 20;
 
 /// Fields that are read.
@@ -64,7 +64,7 @@ const FIELDS: &[(&str, Option<Field>)] = &[
 ];
 
 impl Field {
-    /// As the format calls it.
+    /// Its name in the format.
     pub fn name(self) -> &'static str {
         let mut fields = FIELDS.iter();
         fields
@@ -83,7 +83,7 @@ pub(super) struct HeaderLines {
     pub bytes: u64,
 }
 
-/// Why there are no lines.
+/// Why the lines cannot be read.
 pub(super) enum LinesError {
     Io(io::Error),
     Rule(NrrdError),
@@ -122,7 +122,7 @@ impl HeaderLines {
         Ok(lines)
     }
 
-    /// What a header states in a field; nothing counts as not stated.
+    /// What a header states in a field; empty counts as not stated.
     pub fn get(&self, field: Field) -> Option<&str> {
         let value = self.fields.get(&field).map(String::as_str);
         value.filter(|value| !value.is_empty())
@@ -189,7 +189,7 @@ impl HeaderLines {
         }
     }
 
-    /// Whether the last field says that names of files follow.
+    /// Whether the last field announces a list of file names.
     fn is_list(&self) -> bool {
         self.get(Field::DataFile)
             .is_some_and(|value| value == "LIST" || value.starts_with("LIST "))

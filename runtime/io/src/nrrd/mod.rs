@@ -5,10 +5,10 @@
 //!
 //! World space is RAS+ millimeters: `space` says what the three numbers of `space origin` and of `space directions`
 //! mean, and has to be `right-anterior-superior`, `left-anterior-superior` or `left-posterior-superior`. A header
-//! without `space directions` states no orientation; its voxel axes then point left, posterior and superior from a first
-//! voxel at the origin, as ITK has it.
+//! without `space directions` states no orientation; its voxel axes then point left, posterior and superior from a
+//! first voxel at the origin, as in ITK.
 //!
-//! Data files lie in the folder of their header or below it: a header can name no other file.
+//! Data files lie in the folder of their header or below it: a header cannot name other files.
 //!
 //! **Source**: <https://teem.sourceforge.net/nrrd/format.html>
 

@@ -17,7 +17,7 @@ const EXPECTED: &str = "a file, `LIST`, or a name with one `%d` and its first an
 
 /// The data files of a detached header in the order of their voxels; `None` where these follow the header.
 ///
-/// **Errors**: a name leads out of the folder of the header; there are not as many as `sizes` tell.
+/// **Errors**: a name leads out of the folder of the header; their number does not fit `sizes`.
 pub(super) fn data_files(
     lines: &HeaderLines,
     header: &Path,
@@ -49,7 +49,7 @@ pub(super) fn data_files(
         .map(Some)
 }
 
-/// Checks that files of so many axes each make up the array: by default, of all but the slowest.
+/// Checks that files of this many axes each make up the array: by default, of all but the slowest.
 fn check_count(
     text: &str,
     found: u64,
@@ -122,7 +122,7 @@ fn numbered(text: &str, pattern: &str, range: [&str; 3]) -> Result<Vec<String>, 
 fn within(folder: &Path, name: &str) -> Result<PathBuf, NrrdError> {
     let is_inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
     let is_plain = !name.is_empty() && !name.contains(char::is_control);
-    // A backslash is a folder's on some systems alone, which must not decide.
+    // A backslash is a separator on some systems only, so it is refused.
     if is_plain && !name.contains('\\') && Path::new(name).components().all(is_inside) {
         Ok(folder.join(name))
     } else {

@@ -32,7 +32,7 @@ impl TextVoxels {
         data_type: DataType,
         expected: u64,
     ) -> Result<Self, ImageError> {
-        // A digit and what parts it from the next one.
+        // A digit and a separator.
         let most = (left / 2 + left % 2).saturating_mul(data_type.bytes() as u64);
         let voxels = Self {
             file,
@@ -128,7 +128,7 @@ impl VoxelStream for TextVoxels {
     }
 }
 
-/// Writes a number of a type; `None` where the text is none.
+/// Writes a number of a type; `None` where the text is not a number.
 fn put(text: &str, data_type: DataType, to: &mut [u8]) -> Option<()> {
     macro_rules! put {
         ($number:ty) => {

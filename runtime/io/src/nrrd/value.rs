@@ -1,11 +1,11 @@
-//! What the text of a field means.
+//! Parsing of the values of fields.
 
 use crate::image::header::{ByteOrder, DataType};
 
 use super::error::{NrrdError, shown};
 use super::lines::Field;
 
-/// How voxels are stored.
+/// Encoding of the voxels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DataEncoding {
     Raw,
@@ -117,7 +117,7 @@ pub(super) fn per_axis<T>(
     words.into_iter().map(entry).collect()
 }
 
-/// Words between white space; what stands in parentheses is one word.
+/// Words separated by white space; a parenthesized group is one word.
 fn words(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = text.trim_start();
@@ -132,7 +132,7 @@ fn words(text: &str) -> Vec<&str> {
     words
 }
 
-/// Three numbers in parentheses; which of them are finite, who uses them looks at.
+/// Three numbers in parentheses; the caller checks whether they are finite.
 pub(super) fn vector(field: Field, text: &str) -> Result<[f64; 3], NrrdError> {
     let inner = text
         .strip_prefix('(')

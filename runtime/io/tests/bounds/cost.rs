@@ -1,10 +1,10 @@
-//! What work costs, and what it may: of n bytes, 64 MiB and 16 n of memory, and 2 s and 2 s for each MiB of one core.
+//! Cost of work, and its limits: for n bytes, 64 MiB plus 16 n of memory, and 2 s plus 2 s per MiB on one core.
 
 use std::fs;
 
 const MIB: u64 = 1 << 20;
 
-/// A figure of the process in bytes; zero where the system does not tell.
+/// A figure of the process in bytes; zero where the system does not state it.
 fn status(name: &str) -> u64 {
     let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with(name));
@@ -12,7 +12,7 @@ fn status(name: &str) -> u64 {
     kib.unwrap_or_default() << 10
 }
 
-/// Seconds that all threads of the process have computed; zero where the system does not tell.
+/// Seconds that all threads of the process have computed; zero where the system does not state it.
 fn computed() -> f64 {
     let text = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The name of the program, in parentheses, may hold anything.
@@ -24,7 +24,7 @@ fn computed() -> f64 {
         / 100.0
 }
 
-/// What some work costs.
+/// Cost of some work.
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {
     /// Most memory at once beyond what was taken before, in bytes; zero where that cannot be measured.
@@ -33,7 +33,7 @@ pub struct Cost {
     pub seconds: f64,
 }
 
-/// Measures some work. What was freed before counts as taken: a new process tells of more.
+/// Measures some work. Memory that was freed before counts as in use, so a new process measures more precisely.
 pub fn cost<T>(work: impl FnOnce() -> T) -> (T, Cost) {
     // 5 sets the highest resident size to the current one.
     let measured = fs::write("/proc/self/clear_refs", "5").is_ok();
@@ -48,7 +48,7 @@ pub fn cost<T>(work: impl FnOnce() -> T) -> (T, Cost) {
     (result, Cost { memory, seconds })
 }
 
-/// What files of so many bytes cost more than they may; nothing where they keep the bounds.
+/// By how much files of this many bytes exceed the bounds; nothing where they keep them.
 pub fn excess(bytes: u64, cost: Cost) -> Vec<String> {
     let memory = 64 * MIB + 16 * bytes;
     let seconds = 2.0 + 2.0 * bytes as f64 / MIB as f64;

@@ -1,5 +1,5 @@
-//! What looking at files may cost: of any files of n bytes together, 64 MiB and 16 n of memory, and 2 s and 2 s for
-//! each MiB of one core.
+//! Bounds on the cost of inspecting files: for files of n bytes together, 64 MiB plus 16 n of memory, and 2 s plus 2 s
+//! per MiB on one core.
 
 mod cost;
 
@@ -23,12 +23,12 @@ pub fn bytes_of(path: &Path) -> u64 {
     entries.map(|entry| bytes_of(&entry.unwrap().path())).sum()
 }
 
-/// What is wrong with all that was looked at.
+/// The violations of all inspected files.
 #[derive(Default)]
 pub struct Complaints(Vec<String>);
 
 impl Complaints {
-    /// Looks at a file or folder, and notes where that costs too much or does not tell what is expected.
+    /// Inspects a file or folder, and records where that costs too much or gives an unexpected result.
     pub fn look(&mut self, name: &str, path: &Path, expected: &str) {
         let (told, cost) = look(name, path);
         println!("{name}: {} bytes, {cost:?}, {told:?}", bytes_of(path));
@@ -52,14 +52,14 @@ impl Drop for Complaints {
     }
 }
 
-/// Names of the variables that tell a child what to look at, and where to say what it found.
+/// Environment variables that give a child process the path to inspect and the file for its result.
 const PATH: &str = "VESAL_TEST_LOOK";
 const RESULT: &str = "VESAL_TEST_LOOK_RESULT";
 
-/// Looks at a file or folder in every way that reads no pixels: what is told of it, and what that costs.
+/// Inspects a file or folder in every way that reads no pixels; returns the result and its cost.
 ///
-/// That is done by a process of its own, in which nothing is taken or freed before: the test `looks_in_a_child` of the
-/// same file, which has to call [`child`].
+/// This runs in a new process, without earlier allocations: the test `looks_in_a_child` of the same file, which has to
+/// call [`child`].
 fn look(name: &str, path: &Path) -> (Vec<String>, Cost) {
     let folder = tempfile::tempdir().unwrap();
     let result = folder.path().join("result");
@@ -81,12 +81,12 @@ fn look(name: &str, path: &Path) -> (Vec<String>, Cost) {
     (lines.map(str::to_owned).collect(), cost)
 }
 
-/// Looks at what a parent asks for, if there is one.
+/// Inspects the path that a parent process requests, if there is one.
 pub fn child() {
     let Some(path) = std::env::var_os(PATH) else {
         return;
     };
-    // The threads of the pool are there before anything is measured.
+    // Starts the threads of the pool before anything is measured.
     rayon::join(|| (), || ());
     let (told, Cost { memory, seconds }) = cost(|| looked(Path::new(&path)));
     let told: Vec<String> = told
@@ -97,7 +97,7 @@ pub fn child() {
     fs::write(std::env::var_os(RESULT).unwrap(), text).unwrap();
 }
 
-/// What there is to say about a file or folder.
+/// The report about a file or folder.
 fn looked(path: &Path) -> Vec<String> {
     let mut told = Vec::new();
     if path.is_file() && sniff(path).is_ok_and(|found| found.content != Content::Dicom) {

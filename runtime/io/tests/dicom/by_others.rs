@@ -1,5 +1,5 @@
-//! Results checked and read by tools that nobody here wrote: dciodvfy, dcmtk, highdicom, dcmqi, dcmjs; series read by
-//! one, dcm2niix. `VESAL_DICOM_KEEP` names a new folder in which results stay.
+//! Results checked and read by independent tools: dciodvfy, dcmtk, highdicom, dcmqi, dcmjs; series read by one,
+//! dcm2niix. `VESAL_DICOM_KEEP` names a new folder in which results stay.
 
 use crate::peers;
 use std::fs;
@@ -92,7 +92,7 @@ fn write_regions(folder: &Path, grid: &Geometry, source: &SourceImages) {
     fs::write(folder.join("regions.raw"), bits).unwrap();
 }
 
-/// Results about real series, and about made-up ones.
+/// Results about real series, and about synthetic ones.
 fn results(root: &Path) -> Vec<(PathBuf, Written)> {
     let mut results = Vec::new();
     let mut add = |name: &str, map: LabelMap, source: &SourceImages| {

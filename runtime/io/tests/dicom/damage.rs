@@ -1,4 +1,4 @@
-//! Files that are cut off or damaged anywhere: reasons, never a panic.
+//! Files that are truncated or damaged anywhere give reasons, never a panic.
 
 use crate::synthetic;
 use std::fs;

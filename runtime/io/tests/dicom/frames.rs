@@ -1,4 +1,4 @@
-//! Files of several frames, made up: enhanced images, native and in fragments.
+//! Synthetic multi-frame files: enhanced images, native and in fragments.
 
 use crate::dicom_files::*;
 use tempfile::tempdir;

@@ -1,4 +1,4 @@
-//! Where made-up slices lie, and what becomes of those that do not lie evenly and straight.
+//! Geometry of synthetic slices, including uneven and tilted ones.
 
 use crate::dicom_files::reading::*;
 use crate::dicom_files::*;

@@ -1,4 +1,4 @@
-//! What of made-up files belongs together, and what is left out: each with a reason.
+//! Grouping of synthetic files, and files that are left out with a reason.
 
 use crate::dicom_files::reading::*;
 use crate::dicom_files::*;

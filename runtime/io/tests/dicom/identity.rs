@@ -1,4 +1,4 @@
-//! Whose images they are and what they call themselves: nothing is mixed, and no text passes for a UID.
+//! Patients and UIDs: nothing is mixed, and no invalid UID is accepted.
 
 use crate::dicom_files::reading::*;
 use crate::dicom_files::*;

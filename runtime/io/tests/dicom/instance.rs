@@ -1,4 +1,4 @@
-//! The UIDs of a file, and nothing else of it.
+//! Reading the UIDs of a file.
 
 use crate::dicom_files::{
     BIG, CT, DEFLATED, ENHANCED_MR, EXPLICIT, Elements, IMPLICIT, PIXELS, RLE, SERIES, SOP_CLASS,

@@ -1,4 +1,4 @@
-//! DICOM: what is read of files, how they are grouped, and what results hold.
+//! DICOM: reading, grouping and writing.
 
 #[path = "../dicom_files/mod.rs"]
 mod dicom_files;

@@ -1,4 +1,4 @@
-//! Which slices lie at one place, and whether they are copies of each other.
+//! Slices at one position, and whether they are copies of each other.
 
 use crate::dicom_files::reading::*;
 use crate::dicom_files::*;
@@ -10,7 +10,7 @@ const SAME_MM: f64 = 1e-3;
 
 #[test]
 fn slices_are_at_one_place_wherever_that_is() {
-    // Over several lengths of the distance that counts, so that no border of anything hides a neighbor.
+    // Over several multiples of the tolerance, so that cell borders cannot hide a neighbor.
     for step in 0..40 {
         let from = -20.0 + 0.000_17 * f64::from(step);
         for (apart, copies) in [(0.9 * SAME_MM, true), (1.1 * SAME_MM, false)] {

@@ -1,4 +1,5 @@
-//! Of what results are: a UID for each content, the source's patient and study alone, and marks that nobody overlooks.
+//! Provenance of results: a UID for each content, patient and study of the source alone, and the mark of incomplete
+//! input.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -75,7 +76,7 @@ fn what_is_sent_again_with_corrections_under_the_same_uids_gives_other_results()
     let (_, assessment, source) = saved(&series);
     let map = map(assessment.geometry().unwrap());
     let first = uids(&source, &map, &options());
-    // Sent again as it was, from another folder.
+    // The same series, from another folder.
     assert_eq!(uids(&saved(&series).2, &map, &options()), first);
     type Correction = fn(&mut Series);
     let corrected: [(&str, Correction); 6] = [
@@ -166,7 +167,7 @@ fn a_key_makes_all_uids_others_that_only_its_owner_can_make() {
     assert_ne!(frame(None), frame(UidKey::new(&[1; 32])));
 }
 
-/// What all kinds of results say beside voxels.
+/// Attributes of all kinds of results besides voxels.
 struct Said {
     written: Written,
     _folder: tempfile::TempDir,
@@ -242,7 +243,7 @@ fn results_of_what_may_be_incomplete_say_so() {
     for text in marked.parameters().iter().chain(&descriptions) {
         assert!(text.contains("may lack images"), "{text}");
     }
-    // What is marked is another result.
+    // A mark makes another result.
     assert_ne!(
         marked.written.segmentation.1.instance,
         plain.written.segmentation.1.instance

@@ -1,4 +1,5 @@
-//! What results say beside voxels, read back with dicom-rs: UIDs, patient and study, texts, measurements, refusals.
+//! Attributes of results besides voxels, read back with dicom-rs: UIDs, patient and study, texts, measurements,
+//! refusals.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -88,7 +89,7 @@ fn the_same_input_has_the_same_uids_and_another_has_others() {
     ] {
         assert!(all.insert(reference.instance) && all.insert(reference.series));
     }
-    // What is followed up has one name in all results.
+    // Tracking UIDs are the same in all results.
     let mut report = String::new();
     let file = fs::read(&path).unwrap();
     report.extend(file.iter().map(|byte| char::from(*byte)));
@@ -113,7 +114,7 @@ fn patient_and_study_are_in_the_file_and_nowhere_else() {
         assert_eq!(text(&file, tags::STUDY_INSTANCE_UID), "1.2.3.1");
         assert_eq!(text(&file, tags::STUDY_DATE), "20240131");
         assert_eq!(text(&file, tags::SPECIFIC_CHARACTER_SET), "ISO_IR 100");
-        // What the source lacks is there without a value.
+        // Attributes that the source lacks are written without a value.
         assert_eq!(text(&file, tags::PATIENT_BIRTH_DATE), "");
     }
 }
@@ -139,7 +140,7 @@ fn texts_of_two_character_sets_are_brought_together() {
         Ok::<_, DicomWriteError>((set, label, bytes))
     };
     let holds = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|at| at == part);
-    // Latin-1 stays what it is, byte for byte, as long as all else is ASCII.
+    // Latin-1 is copied byte for byte as long as all other texts are ASCII.
     let (set, _, bytes) = write(Some("ISO_IR 100"), b"M\xfcller^", "kidney").unwrap();
     assert!(set == "ISO_IR 100" && holds(&bytes, b"M\xfcller^"));
     let (set, label, bytes) = write(Some("ISO_IR 100"), b"M\xfcller^", "Gef\u{e4}\u{df}").unwrap();

@@ -1,4 +1,4 @@
-//! Made-up structure sets: which voxels contours enclose.
+//! Synthetic structure sets: voxels that contours enclose.
 
 use crate::dicom_files;
 use crate::dicom_files::structures::{contour, structure_set};

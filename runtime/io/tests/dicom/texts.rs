@@ -1,5 +1,4 @@
-//! Descriptions of series and names of regions in the character sets of the world, and image types that say what an
-//! image is.
+//! Descriptions of series and names of regions in many character sets, and image types.
 
 use crate::dicom_files::reading::*;
 use crate::dicom_files::structures::structure_set;
@@ -10,7 +9,7 @@ use vesal_io::dicom::{DicomHeaderError, Policy, read_structures};
 const CHARACTER_SET: Tag = (0x0008, 0x0005);
 const DESCRIPTION: Tag = (0x0008, 0x103e);
 
-/// Character sets, bytes, and what they mean: heads, brains, livers and what the standard has as examples.
+/// Character sets, bytes, and their text: heads, brains, livers and examples of the standard.
 const TEXTS: [(&str, &[u8], &str); 9] = [
     (
         "ISO_IR 192",
@@ -48,7 +47,7 @@ fn descriptions_are_read_in_the_character_sets_that_are_stated() {
         let (_folder, found) = folder(&[image]);
         assert_eq!(found.stacks[0].description(), Some(expected), "{sets}");
     }
-    // Control characters do not come through, nor does what is longer than the standard allows.
+    // Control characters are removed, and texts are cut to the length of the standard.
     let image = texted(image(), "ISO_IR 100", DESCRIPTION, b"a\x1b]0;b\x07\r\nc");
     assert_eq!(folder(&[image]).1.stacks[0].description(), Some("a]0;bc"));
     let long = texted(self::image(), "ISO_IR 100", DESCRIPTION, &[b'x'; 5000]);

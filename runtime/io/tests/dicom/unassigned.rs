@@ -1,4 +1,4 @@
-//! Files that cannot be used, and the stacks that may lack them: never a shorter volume without a word.
+//! Files that cannot be used, and the stacks that may lack them: never a silently shorter volume.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ fn a_damaged_file_refuses_the_stacks_of_its_series() {
     }
 }
 
-/// A folder with four slices that are called like this, of which the last is cut to so many bytes.
+/// A folder with four slices with this name, of which the last is cut to this many bytes.
 fn cut(name: impl Fn(usize) -> String, length: usize) -> (TempDir, PathBuf) {
     let folder = tempdir().unwrap();
     let mut last = PathBuf::new();
@@ -260,7 +260,7 @@ fn pipes_devices_and_broken_links_are_told_and_not_waited_for() {
     assert_eq!(reasons, expected);
     assert!(found.skipped.iter().all(|file| !file.reason.is_dicom()));
     assert!(missed(folder.path()).is_empty());
-    // A link that is called like a slice may have been one.
+    // A broken link that is named like a slice may have been one.
     symlink("nowhere", path("9.dcm")).unwrap();
     assert_eq!(missed(folder.path()), [path("9.dcm")]);
 

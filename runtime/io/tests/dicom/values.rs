@@ -1,4 +1,4 @@
-//! How the values of made-up slices are stored and scaled.
+//! Storage and scaling of the values of synthetic slices.
 
 use crate::dicom_files::reading::*;
 use crate::dicom_files::*;

@@ -1,4 +1,4 @@
-//! Voxels and contours of results, read back with dicom-rs: at their places, whatever the grid.
+//! Voxels and contours of results, read back with dicom-rs: at their positions, on any grid.
 
 use std::collections::BTreeSet;
 
@@ -51,7 +51,7 @@ fn voxels_are_at_their_places_in_every_order_and_direction_of_axes() {
                 let expected = places(&map.data, |found| found == value);
                 assert_eq!(found[&(index as u16 + 1)], expected);
             }
-            // Whatever the map's order, planes are the source's own, and say so.
+            // For any order of the map's axes, planes are those of the source and refer to them.
             for frame in items(&file, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE) {
                 let derivation = only(frame, tags::DERIVATION_IMAGE_SEQUENCE);
                 let image = only(derivation, tags::SOURCE_IMAGE_SEQUENCE);

@@ -1,4 +1,4 @@
-//! Hand-made DICOM files: every element as it is given, no check at all.
+//! DICOM files written element by element, without any check.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod reading;
@@ -56,7 +56,7 @@ pub const ENHANCED_MR: &str = "1.2.840.10008.5.1.4.1.1.4.1";
 /// The instance of an image, unless it is one of many.
 pub const MADE_UP: &str = "1.2.3";
 
-/// What stands where a patient's name and the like would.
+/// Sentinel for the patient's name and the like.
 pub const SENTINEL: &str = "SENTINEL^PATIENT";
 
 #[derive(Debug, Clone)]
@@ -249,8 +249,7 @@ pub fn series(slices: usize) -> Vec<Elements> {
         .collect()
 }
 
-/// Writes files in the reverse of their order, so that names say nothing; each is an instance of its own, unless it
-/// says another.
+/// Writes files with names in reverse order; each is an instance of its own unless it states another.
 pub fn save_all(folder: &Path, images: &[Elements], syntax: &str) {
     for (index, image) in images.iter().enumerate() {
         let mut image = image.clone();

@@ -1,4 +1,4 @@
-//! Scans and reads made-up series.
+//! Scans and reads synthetic series.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::path::Path;
@@ -46,7 +46,7 @@ pub fn read(assessment: &Assessment) -> Volume {
     volume
 }
 
-/// The volume of the only stack, which nothing is to be said of.
+/// The volume of the only stack, which has no findings.
 pub fn plain(images: &[Elements]) -> Volume {
     let (_folder, found) = folder(images);
     assert_eq!((found.stacks.len(), found.skipped.len()), (1, 0));
@@ -97,7 +97,7 @@ pub fn defect(image: &Elements) -> DicomHeaderError {
     }
 }
 
-/// Scans a file and reads what stacks it gives: the reasons for whatever fails, or nothing.
+/// Scans a file and reads its stacks; returns the errors.
 pub fn reasons(path: &Path) -> Vec<String> {
     let found = scan(&[path]).unwrap();
     let mut reasons: Vec<String> = found

@@ -1,4 +1,4 @@
-//! Headers that attack the reader: each gives a typed error.
+//! Malicious headers: each gives a typed error.
 
 use crate::synthetic::{Fields, gzip, save};
 use proptest::prelude::*;
@@ -246,7 +246,7 @@ fn attack_affines() {
                 panic!("another error")
             };
             assert_eq!((from, defect), (AffineSource::Sform, expected));
-            // An unusable qform is no way out.
+            // An unusable qform does not replace it.
             let fields = Fields {
                 qform_code: 1,
                 offset: [f64::NAN; 3],

@@ -1,4 +1,4 @@
-//! Files whose voxels are not what a correct header states: each gives a typed error, quickly and in little memory.
+//! Files whose voxels contradict a correct header: each gives a typed error, quickly and in little memory.
 
 use std::time::{Duration, Instant};
 
@@ -96,7 +96,7 @@ fn attack_dimensions_that_only_the_first_block_backs() {
         voxel_error("a.nii.gz", &gzip(&bytes)),
         VoxelError::Implausible { .. }
     ));
-    // A file that is cut late is what it is: cut.
+    // A file that is truncated late is reported as truncated.
     let fields = Fields {
         dim: vec![3, 512, 512, 70],
         ..Fields::default()

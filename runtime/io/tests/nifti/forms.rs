@@ -1,4 +1,4 @@
-//! Files whose sform and qform say different things.
+//! Files whose sform and qform differ.
 
 use crate::synthetic::{Fields, save};
 use vesal_io::image::{Believe, ImageError, ImageFile, OpenOptions, ReadLimits, read_volume};
@@ -39,7 +39,7 @@ fn forms_that_turn_or_mirror_the_image_are_refused() {
             ([0.0; 3], -1.0, false, true),
             (about_z(90.0), 1.0, false, false),
             (about_z(50.0), 1.0, false, false),
-            // Left and right alone: half a turn about the first axis, mirrored along the third, and turned back.
+            // Left and right alone: half a turn about the first axis, mirrored along the third, and reoriented.
             ([0.0, 1.0, 0.0], -1.0, true, true),
         ] {
             let fields = both(quaternion, handedness).version(version);
@@ -61,7 +61,7 @@ fn forms_that_turn_or_mirror_the_image_are_refused() {
     for (quaternion, handedness) in [([0.0; 3], 1.0), (about_z(3.0), 1.0), (about_z(40.0), 1.0)] {
         assert_eq!(contradiction(&both(quaternion, handedness)), None);
     }
-    // One that has no code, or cannot be used, says nothing.
+    // An affine without a code, or an unusable one, is ignored.
     let uncoded = Fields {
         qform_code: 0,
         ..both(about_z(180.0), 1.0)

@@ -1,4 +1,4 @@
-//! NIfTI: what is read of files, good and bad ones, and what is written.
+//! NIfTI: reading valid and invalid files, and writing.
 
 #[path = "../synthetic/mod.rs"]
 mod synthetic;

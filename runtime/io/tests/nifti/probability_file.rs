@@ -1,4 +1,4 @@
-//! Probabilities that come slab by slab give the file that they would give at once.
+//! Probabilities written slab by slab give the same file as at once.
 
 use std::fs;
 use std::path::Path;

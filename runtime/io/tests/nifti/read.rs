@@ -1,4 +1,4 @@
-//! Every way in which a correct NIfTI file can be stored.
+//! All variants of correct NIfTI files.
 
 use crate::synthetic::{Fields, gzip, save};
 use vesal_io::image::{
@@ -323,7 +323,7 @@ fn the_sform_precedes_the_qform_precedes_pixdim() {
     );
     assert_eq!((source, space), (AffineSource::Qform, XForm::ScannerAnat));
 
-    // A code that the standard does not know says as little as none.
+    // A code outside of the standard counts as none.
     (fields.sform_code, fields.qform_code) = (6, -3);
     let (affine, source, space) = affine_of(&fields);
     assert_eq!(

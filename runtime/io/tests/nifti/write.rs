@@ -1,4 +1,4 @@
-//! What is written comes back, also by another reader.
+//! Written files are read back unchanged, also by another reader.
 
 use crate::synthetic::{self, Fields};
 use ::nifti::{NiftiObject, NiftiType, NiftiVolume, ReaderOptions};

@@ -1,4 +1,4 @@
-//! Headers and data that attack the reader: each gives a typed error, quickly and in little memory.
+//! Malicious headers and data: each gives a typed error, quickly and in little memory.
 
 use std::fs;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! One image in every form, compared with what NIfTI gives.
+//! One image in every form, compared with NIfTI.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn phantom(channels: usize) -> Volume {
     Volume { data, affine }
 }
 
-/// What comes back of a volume by way of NIfTI.
+/// A volume written and read as NIfTI.
 fn by_nifti(folder: &Path, volume: &Volume) -> Volume {
     let path = folder.join("expected.nii.gz");
     let options = WriteOptions {
@@ -201,7 +201,7 @@ fn every_space_unit_and_line_ending_reads_as_nifti() {
             text.extend(b"\r\n");
             text.extend(&data);
             check(text);
-            // Keys of programs, spellings without spaces, and fields that say nothing of scalars.
+            // Keys of programs, spellings without spaces, and fields without meaning for scalars.
             let further = "Segment0_Name:=a: b\nDWMRI_b-value:=1000\ncontent: head\nlabels: \"a\" \"b\" \"c\"\n";
             let text = made
                 .header()
@@ -267,7 +267,7 @@ fn channels_may_come_first_or_last() {
             assert!(error.contains("has 2 frames, expected one"), "{error}");
         }
     }
-    // An axis of one entry is none, wherever it is.
+    // An axis of one entry is ignored, wherever it is.
     let one = Volume {
         data: volume
             .data

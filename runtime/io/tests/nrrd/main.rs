@@ -1,4 +1,4 @@
-//! NRRD: every form of a file reads as the same image in NIfTI, and what is none gives a typed error.
+//! NRRD: every form of a file is read as the same image in NIfTI, and invalid files give typed errors.
 
 mod attacks;
 mod forms;

@@ -1,4 +1,4 @@
-//! Hand-made NRRD files: a header as text, and the bytes of its voxels.
+//! NRRD files written without any check: a header as text, and the bytes of its voxels.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::io::Write;

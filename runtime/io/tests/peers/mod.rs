@@ -1,8 +1,8 @@
-//! Tools that nobody here wrote.
+//! Independent tools.
 //!
-//! A tool that is absent is told of and skipped; with `CI=true` it must be there. `VESAL_DICOM_PYTHON` names a Python
-//! with highdicom, dcmqi and scikit-image (default: `python3`), `VESAL_DICOM_NODE` a folder whose `node_modules` has
-//! dcmjs.
+//! A tool that is absent is reported and skipped; with `CI=true` it must be installed. `VESAL_DICOM_PYTHON` names a
+//! Python with highdicom, dcmqi and scikit-image (default: `python3`), `VESAL_DICOM_NODE` a folder whose `node_modules`
+//! has dcmjs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ fn in_ci() -> bool {
     std::env::var("CI").as_deref() == Ok("true")
 }
 
-/// Writes the truth about results: the map, and value and name of each segment.
+/// Writes the expected content of results: the map, and value and name of each segment.
 pub fn write_truth(folder: &Path, map: &LabelMap, segments: &[(u16, &str)]) {
     let values: Vec<u8> = map.data.iter().flat_map(|v| v.to_le_bytes()).collect();
     fs::write(folder.join("truth.raw"), values).unwrap();

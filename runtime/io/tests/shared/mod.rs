@@ -1,4 +1,4 @@
-//! Real data, where it is.
+//! Real data, where available.
 
 use std::path::{Path, PathBuf};
 

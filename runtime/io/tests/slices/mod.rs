@@ -1,4 +1,4 @@
-//! Made-up series, written with another implementation than the one that reads them, and results about them.
+//! Synthetic series, written with another implementation than the one that reads them, and results of them.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod read;
@@ -20,7 +20,7 @@ use vesal_volume::LabelMap;
 
 pub const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
 pub const ENHANCED_CT: &str = "1.2.840.10008.5.1.4.1.1.2.1";
-/// Stands for what identifies a patient.
+/// Sentinel for patient identifiers.
 pub const SENTINEL: &str = "Sentinel^Patient";
 
 /// A series of single images.
@@ -41,12 +41,12 @@ pub struct Series {
     pub series: &'static str,
     pub frame_of_reference: &'static str,
     pub accession: &'static str,
-    /// What is added to every pixel.
+    /// Offset added to every pixel.
     pub brightness: u16,
 }
 
 impl Series {
-    /// An oblique series of so many columns, rows and slices.
+    /// An oblique series of this many columns, rows and slices.
     pub fn oblique([columns, rows, slices]: [u16; 3]) -> Self {
         let (sin, cos) = 0.4_f64.sin_cos();
         let (s, c) = 0.2_f64.sin_cos();
@@ -251,7 +251,7 @@ pub fn source_of(assessment: &Assessment) -> SourceImages {
     SourceImages::of(assessment, content(assessment)).unwrap()
 }
 
-/// What the slices of an assessment hold.
+/// The content digest of an assessment.
 pub fn content(assessment: &Assessment) -> ContentDigest {
     let (_, content) = assessment
         .read_with_content(&ReadLimits::default())
@@ -322,7 +322,7 @@ pub fn random_map(shape: [usize; 3], values: &[u16], seed: u64) -> Array3<u16> {
     data
 }
 
-/// What is written about a case.
+/// The results of a case.
 pub struct Written {
     pub segmentation: (PathBuf, Reference),
     pub structures: (PathBuf, Reference),

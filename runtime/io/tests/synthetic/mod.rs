@@ -1,4 +1,4 @@
-//! Hand-made NIfTI files: every field as a number, no check at all.
+//! NIfTI files written field by field, without any check.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 #[path = "../shared/mod.rs"]

@@ -1,4 +1,4 @@
-//! What the shapes of a state dict tell about the network that it belongs to.
+//! Inference of hyperparameters from the shapes of a state dict.
 
 use super::config::{SegResNetDsConfig, kernel_for_scale};
 use crate::error::ArchitectureError;
@@ -65,7 +65,7 @@ pub(super) fn infer(shapes: &Shapes<'_>) -> Result<SegResNetDsConfig, Architectu
     Ok(config)
 }
 
-/// What tensor shapes tell.
+/// Facts inferred from tensor shapes.
 pub(super) fn facts(config: &SegResNetDsConfig) -> Vec<(&'static str, String)> {
     let decoder = config.blocks_down.len().saturating_sub(1).max(1);
     let heads = config.dsdepth.max(1).min(decoder);

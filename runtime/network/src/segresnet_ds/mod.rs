@@ -21,7 +21,7 @@ impl Family for SegResNetDsConfig {
     const NAME: &'static str = "SegResNetDS";
 
     fn validate(&self) -> Result<(), ConfigError> {
-        // What else there is depends on their number.
+        // The other values depend on the number of levels.
         if !(1..=MAX_LEVELS).contains(&self.blocks_down.len()) {
             return Err(ConfigError::Levels {
                 found: self.blocks_down.len(),
@@ -45,7 +45,7 @@ impl Family for SegResNetDsConfig {
                 return Err(ConfigError::TooLarge { field, found, max });
             }
         }
-        // There are no more outputs than levels, however many are asked for; none counts as one.
+        // The number of outputs is limited to the number of levels; 0 counts as 1.
         if self.dsdepth > MAX_LEVELS {
             return Err(ConfigError::TooLarge {
                 field: "dsdepth",
@@ -149,7 +149,7 @@ mod tests {
             config(40, None).validate(),
             Err(ConfigError::Levels { found: 40, .. })
         ));
-        // Levels come first: of a thousand, no block is looked at.
+        // Levels are checked first, so that the blocks of a thousand levels are not visited.
         let mut deep = config(1000, None);
         deep.blocks_down[0] = 0;
         assert!(matches!(

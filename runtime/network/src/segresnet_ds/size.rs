@@ -1,4 +1,4 @@
-//! How large a network is, without building it.
+//! Size of a network, computed without building it.
 
 use super::config::{SegResNetDsConfig, kernel_for_scale};
 use crate::family::Activations;
@@ -29,10 +29,10 @@ pub(super) fn parameters(config: &SegResNetDsConfig) -> u64 {
     sum + if last == 0 { head(0) } else { 0 }
 }
 
-/// What a training step on a patch of this size holds.
+/// Tensors that a training step on a patch of this size holds.
 ///
-/// **Definition**: per level the output of what leads there and four tensors for every residual block (two norms, a
-/// convolution, the sum); the decoder the same with one block.
+/// **Definition**: per level the output of its first convolution and four tensors for every residual block (two norms,
+/// a convolution, the sum); the decoder the same with one block.
 pub(super) fn activations(config: &SegResNetDsConfig, patch: [usize; 3]) -> Activations {
     let (scales, last) = (config.scales(), config.blocks_down.len().saturating_sub(1));
     let mut side = patch.map(|side| side as u64);

@@ -242,7 +242,7 @@ fn services(
     Ok(services)
 }
 
-/// Options of `vesal predict` that the node sets itself, and the settings that they are set by, if any.
+/// Options of `vesal predict` that the node sets itself, with the settings that determine them, if any.
 const OWN_OPTIONS: [(&str, Option<&str>); 19] = [
     ("--bundle", Some("bundle")),
     ("--bundle-sha256", Some("bundle_sha256")),

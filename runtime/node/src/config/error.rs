@@ -9,7 +9,7 @@ pub enum NodeConfigError {
     /// The system cannot read it.
     #[error("cannot read the settings `{}`: {reason}", path.display())]
     Io { path: PathBuf, reason: io::Error },
-    /// It is no TOML, or has unknown keys or values of a wrong type.
+    /// Invalid TOML, unknown keys, or values of a wrong type.
     #[error("the settings `{}` are wrong at line {line}, column {column}: {message}", path.display())]
     Syntax {
         path: PathBuf,
@@ -43,7 +43,7 @@ impl NodeConfigError {
 /// The rule that a value breaks.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ValueFault {
-    /// It is no AE title.
+    /// Not an AE title.
     #[error("is `{found}`, expected an AE title: 1 to 16 characters of ASCII without `\\`")]
     AeTitle { found: String },
     /// A time out of range.
@@ -73,7 +73,7 @@ pub enum ValueFault {
     Option { found: String, instead: String },
     #[error("is empty, expected {expected}")]
     Empty {
-        /// What it must contain.
+        /// The expected content.
         expected: &'static str,
     },
     /// Results would neither be sent nor kept.

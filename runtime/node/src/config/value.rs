@@ -76,7 +76,7 @@ pub(super) fn time(
     duration(key, number, seconds, unit, 0.1)
 }
 
-/// A time in units of so many seconds, at least so many seconds long.
+/// A time in units of `unit` seconds, of at least `least` seconds.
 pub(super) fn duration(
     key: &str,
     number: f64,

@@ -7,7 +7,7 @@ use crate::network::tls::TlsFault;
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
-    /// The peer has closed it.
+    /// The peer has closed the connection.
     #[error("the connection was closed")]
     Closed,
     /// The peer exceeded a time limit.

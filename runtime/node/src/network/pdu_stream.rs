@@ -12,7 +12,7 @@ use crate::stop::Stop;
 /// Longest accepted PDU in bytes: some senders count the head or round up.
 const PDU_BYTES_MAX: u32 = 1 << 18;
 
-/// How the record of a TLS handshake begins: its type, and the first byte of any version.
+/// Prefix of the record of a TLS handshake: its type, and the first byte of any version.
 const TLS_HANDSHAKE: [u8; 2] = [22, 3];
 
 /// Interval in which waits check whether to end.
@@ -148,7 +148,7 @@ impl PduStream {
             _ => 0,
         };
         let source = if reason == 0 { 0 } else { 2 };
-        // A peer that reads nothing must not cost time.
+        // A peer that does not read must not delay this.
         self.idle = SLICE;
         self.end = Instant::now() + SLICE;
         let _ = self.write(&[pdu_type::ABORT, 0, 0, 0, 0, 4, 0, 0, source, reason]);

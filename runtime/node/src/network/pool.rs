@@ -224,19 +224,19 @@ mod tests {
         };
         let mut one: Vec<_> = (0..3).map(|_| enter(1)).collect();
         assert!(one.iter().all(|(_, gave_way, _)| gave_way.is_none()));
-        // As many as it may have: its own oldest gives way.
+        // The address is at its limit, so its own oldest connection gives way.
         let fourth = enter(1);
         assert_eq!(fourth.1, Some(address(1)));
         assert!(is_closed(&mut one[0].2));
         assert!(!one[0].0.serve(), "it gave way");
-        // Another address fills the places; who comes then, takes that of the one who has most.
+        // Another address fills the places; a new connection takes one from the address with most waiting.
         let two = enter(2);
         assert_eq!(two.1, None);
         let three = enter(3);
         assert_eq!(three.1, Some(address(1)));
         assert!(is_closed(&mut one[1].2));
         assert!(!is_closed(&mut one[2].2));
-        // Served ones do not wait, and count for their address.
+        // Served connections do not wait, but count for their address.
         let mut served: Vec<_> = (0..3).map(|_| enter(4)).collect();
         assert!(served[2].0.serve());
         drop(served);
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(pool.connections(), 0);
         let mut served: Vec<_> = (0..3).map(|_| enter(4)).collect();
         assert!(served.iter_mut().all(|(place, _, _)| place.serve()));
-        // No place among those that are served, but one to be told so in.
+        // No place for serving, but one for the rejection.
         let mut busy = enter(4);
         assert_eq!(busy.1, None);
         assert!(!busy.0.serve());

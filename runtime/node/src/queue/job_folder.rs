@@ -24,7 +24,7 @@ pub enum NoteError {
     /// The system cannot read it.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It is no valid record.
+    /// It is not a valid record.
     #[error(transparent)]
     Damaged(#[from] serde_json::Error),
     /// There is no record, but there are images or results.

@@ -36,7 +36,7 @@ pub struct JobQueue {
 
 impl JobQueue {
     pub(super) fn lock_jobs(&self) -> MutexGuard<'_, JobIndex> {
-        // A panic leaves at worst an entry that is ahead of its file, as a crash does.
+        // A panic leaves at worst an entry that is newer than its file, as a crash does.
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

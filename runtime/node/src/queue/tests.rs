@@ -1,4 +1,4 @@
-//! The queue's changes, and a loss of power behind each of them.
+//! Changes of the queue, with a loss of power after each of them.
 
 mod association;
 mod callers;
@@ -39,7 +39,7 @@ fn open(config: &Config) -> JobQueue {
     JobQueue::open(config).unwrap()
 }
 
-/// With power for so many steps.
+/// With power for this many steps.
 fn open_until(config: &Config, steps: i64) -> Result<JobQueue, OpenError> {
     let files = DurableFiles {
         fuse: Some(AtomicI64::new(steps)),
@@ -48,7 +48,7 @@ fn open_until(config: &Config, steps: i64) -> Result<JobQueue, OpenError> {
     JobQueue::open_with(config, files)
 }
 
-/// Gives a queue of [`open_until`] power for so many steps more.
+/// Gives a queue of [`open_until`] power for this many further steps.
 fn set_power(queue: &JobQueue, steps: i64) {
     let fuse = queue.files.fuse.as_ref().unwrap();
     fuse.store(steps, std::sync::atomic::Ordering::SeqCst);
@@ -75,14 +75,14 @@ fn folder_of(queue: &JobQueue) -> JobFolder {
     queue.lock_jobs().get(&key(queue)).unwrap().folder.clone()
 }
 
-/// What a prediction would see, as its result.
+/// The input of a prediction, as its result.
 fn predict(ticket: &RunTicket) {
     let names = job_folder::names(&ticket.input).unwrap();
     let seen: Vec<String> = names.into_keys().collect();
     fs::write(ticket.output.join("r_seg.dcm"), seen.join("\n")).unwrap();
 }
 
-/// Runs whatever is ready to be run or sent, once each; what is sent goes into the archive under its content.
+/// Runs and sends everything that is due, once each; sent results are stored in the archive under their content.
 fn advance(queue: &JobQueue, archive: &mut Vec<String>) -> io::Result<()> {
     queue.settle();
     if let Some(ticket) = queue.take_run()? {
@@ -134,7 +134,7 @@ fn a_series_that_is_sent_again_is_not_run_again() {
         assert_eq!(state(&queue), JobState::Done);
         assert_eq!(archive.len(), 1);
     }
-    // With another one it is.
+    // With another one, it is predicted again.
     let queue = open(&config);
     for index in 1..=4 {
         send(&queue, &format!("1.{index}"), index).unwrap();
@@ -178,7 +178,7 @@ fn stragglers_are_run_with_the_others_or_not_at_all() {
     assert_eq!(state(&queue), JobState::Done);
     assert_eq!(archive[1].lines().count(), 2);
     drop(queue);
-    // Where they are kept, the others need not come again.
+    // Where they are kept, the others need not be sent again.
     config.retention.keep = Keep::All;
     let queue = open(&config);
     for index in 1..=2 {
@@ -232,7 +232,7 @@ fn what_arrives_before_results_are_taken_replaces_them() {
     let ticket = queue.take_run().unwrap().unwrap();
     predict(&ticket);
     queue.ran(&ticket, &RunOutcome::Done).unwrap();
-    // The destination is away; sent again unchanged, it waits as before.
+    // The destination is unreachable; sent again unchanged, the job waits as before.
     let ticket = queue.take_send().unwrap().unwrap();
     queue.sent(&ticket, &away()).unwrap();
     assert_eq!(send(&queue, "1.1", 1).unwrap(), Admission::Known);
@@ -257,7 +257,7 @@ fn failures_are_tried_again_and_then_stay() {
         assert!(!ticket.output.exists());
     }
     assert!(queue.take_run().unwrap().is_none());
-    // Sent again, it gets another chance.
+    // Sent again, it is predicted again.
     send(&queue, "1.1", 1).unwrap();
     queue.settle();
     let ticket = queue.take_run().unwrap().unwrap();
@@ -328,8 +328,8 @@ fn a_damaged_note_is_set_aside() {
     assert_eq!(fs::read_dir(aside.join("arrived")).unwrap().count(), 1);
 }
 
-/// A node that loses its power behind every single step, in turn; the sender sends again what was not acknowledged,
-/// and adds an instance later.
+/// A node that loses power after every single step, in turn; the sender repeats what was not acknowledged, and adds an
+/// instance later.
 #[test]
 fn nothing_is_lost_whenever_the_power_goes() {
     for keep in [Keep::None, Keep::All] {
@@ -341,7 +341,7 @@ fn nothing_is_lost_whenever_the_power_goes() {
             let mut archive = Vec::new();
             let mut acknowledged = Vec::new();
             let went = first_node(&config, steps, &mut acknowledged, &mut archive);
-            // The next one has all the power it needs.
+            // The next node keeps its power.
             let queue = open(&config);
             assert_eq!(
                 fs::read_dir(queue.incoming()).unwrap().count(),
@@ -349,7 +349,7 @@ fn nothing_is_lost_whenever_the_power_goes() {
                 "step {steps}"
             );
             if acknowledged.len() == 4 {
-                // The sender thinks that all is well.
+                // The sender received success.
                 for _ in 0..4 {
                     advance(&queue, &mut archive).unwrap();
                 }
@@ -379,7 +379,7 @@ fn nothing_is_lost_whenever_the_power_goes() {
     }
 }
 
-/// Sends three instances, has them predicted and sent, and then all four; whether it came so far.
+/// Sends three instances, has them predicted and sent, and then all four; returns whether it got that far.
 fn first_node(
     config: &Config,
     steps: i64,
@@ -403,7 +403,7 @@ fn first_node(
     if !send_all(3) || advance(&queue, archive).is_err() || !send_all(4) {
         return false;
     }
-    // Steps that settling and tidying lack are only logged.
+    // Failures of settling and tidying are only logged.
     advance(&queue, archive).is_ok()
         && queue
             .files
@@ -432,7 +432,7 @@ fn what_is_kept_is_what_was_asked_for() {
         for (found, left) in found.iter().zip(left) {
             assert!(found.starts_with(left), "{found}");
         }
-        // Later, nothing is.
+        // Later, nothing is left.
         drop(queue);
         config.retention.kept = Duration::ZERO;
         let queue = open(&config);

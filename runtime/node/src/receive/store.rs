@@ -108,7 +108,7 @@ pub struct Incoming {
     limit: u64,
 }
 
-/// Numbers the files of this process.
+/// Counter for the names of this process's files.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 impl Incoming {

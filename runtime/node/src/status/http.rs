@@ -171,7 +171,7 @@ fn left(end: Instant) -> io::Result<Duration> {
 }
 
 /// Whether a `Host` header (RFC 9110 7.2) names this host: by the address that was connected to, as `localhost`, or by
-/// a name of the settings. A page of others, whose name they let resolve to this address, has another.
+/// a name of the settings. A foreign page whose host name resolves to this address (DNS rebinding) has another.
 fn is_ours(shared: &NodeState, host: &str, here: IpAddr) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next(),
@@ -255,7 +255,8 @@ fn read(stream: &mut TcpStream) -> io::Result<Option<HttpRequest>> {
     };
     let mut hosts = Vec::new();
     for line in lines.take_while(|line| !line.is_empty()) {
-        // No space may stand in a name, nor before one, which once continued the line above (RFC 9112 5.1, 5.2).
+        // Names must not contain spaces, nor begin with one, which once continued the previous line (RFC 9112 5.1,
+        // 5.2).
         let Some((name, value)) = line.split_once(':') else {
             return Ok(None);
         };

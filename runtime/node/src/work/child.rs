@@ -39,12 +39,12 @@ impl<P: PredictionProgram> Predict for ChildProcess<P> {
             Ok(ChildEnd::Ended(status)) => status,
             Ok(ChildEnd::Stopped) => return RunOutcome::Interrupted,
             Ok(ChildEnd::TooLong) => {
-                // It would take as long again, and others would wait for it.
+                // It would take as long again and delay others.
                 let seconds = request.limit.as_secs();
                 return RunOutcome::Failed(Reason::TimedOut { seconds });
             }
             Err(_) => {
-                // Its job is predicted again, so that the process must not write any more.
+                // Its job is predicted again, so the process must not write any more.
                 let _ = child.kill();
                 let _ = child.wait();
                 return RunOutcome::Retry(Reason::NotStarted);

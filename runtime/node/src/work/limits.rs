@@ -2,7 +2,7 @@
 
 use std::process::Child;
 
-/// Memory for data beyond what the plan of a prediction allows: stacks of threads, what allocators keep, libraries.
+/// Memory for data beyond what the plan of a prediction allows: thread stacks, allocators, libraries.
 const MARGIN_BYTES: u64 = 1 << 30;
 
 /// Limits a process that has just been started: its memory for data, by a quarter and 1 GiB more than `run_ram`; no
@@ -30,7 +30,7 @@ pub fn set(child: &Child, run_ram: Option<u64>) -> Option<u64> {
     limit(Resource::Data, bytes).is_ok().then_some(bytes)
 }
 
-/// Other systems cannot limit another process.
+/// On other systems, the limits of another process cannot be set.
 #[cfg(not(target_os = "linux"))]
 pub fn set(_: &Child, _: Option<u64>) -> Option<u64> {
     None

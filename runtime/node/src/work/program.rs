@@ -1,11 +1,11 @@
-//! How a program is called for a prediction, and what its exit codes mean.
+//! Command line and exit codes of a program that predicts.
 
 use std::ffi::OsString;
 
 use crate::reason::Reason;
 use crate::work::request::PredictionRequest;
 
-/// The command line and the exit codes of a program that predicts. Whoever defines these implements it.
+/// The command line and the exit codes of a program that predicts. The program that defines these implements the trait.
 pub trait PredictionProgram: Send + Sync {
     /// Arguments with which the program makes a prediction. Where it fails, it may write the [`Reason`] as JSON to
     /// [`PredictionRequest::failure_file`].
@@ -20,8 +20,8 @@ pub enum ExitMeaning {
     Done,
     /// The images are unsuitable, and stay so.
     Failed(Reason),
-    /// Another try may succeed, for what was wrong can be corrected.
+    /// Another attempt may succeed, because the cause can be corrected.
     Retry(Reason),
-    /// The program was told to stop.
+    /// The program was stopped.
     Interrupted,
 }

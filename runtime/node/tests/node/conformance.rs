@@ -1,4 +1,4 @@
-//! The conformance statement says what the code does.
+//! The conformance statement agrees with the code.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use vesal_node::network::command::{VERIFICATION, status};
 
 const STATEMENT: &str = include_str!("../../../../docs/conformance.md");
 
-/// The cells of a column of the table behind a text.
+/// The cells of a column of the table after a text.
 fn column(behind: &str, column: usize) -> BTreeSet<String> {
     let rest = STATEMENT.split_once(behind).expect("it is there").1;
     rest.lines()

@@ -1,4 +1,4 @@
-//! Hosts that keep connections open without a word, or send a byte now and then: others are served all the same.
+//! Hosts that keep idle connections open or send a byte now and then do not keep others from being served.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ fn node(storage: &Path, more: &str) -> Node {
     start(config(storage, free_port(), "", more))
 }
 
-/// A listed caller at another address than the crowd, and how long it takes.
+/// Time until a listed caller at another address is served.
 fn is_served(node: &Node) -> Duration {
     let start = Instant::now();
     let mut sender = Sender::connect_from(GUEST, node.address());
@@ -39,11 +39,11 @@ fn idle_connections_of_one_address_keep_nobody_out() {
         .collect();
     wait_for("they are there", || node.shared().slots.connections() >= 10);
     assert!(is_served(&node) < Duration::from_secs(2));
-    // Of the crowd as many are left as an address may have.
+    // The crowd keeps as many connections as an address may have.
     wait_for("the others gave way", || {
         node.shared().slots.connections() <= 10
     });
-    // Those who do not ask are closed long before the time for a whole request is over.
+    // Silent connections are closed long before the time limit for a whole request.
     let start = Instant::now();
     wait_for("they are closed", || node.shared().slots.connections() == 0);
     assert!(start.elapsed() < Duration::from_secs(9));
@@ -77,7 +77,7 @@ fn slow_connections_of_one_address_keep_nobody_out() {
             assert!(is_served(&node) < Duration::from_secs(2));
             thread::sleep(Duration::from_millis(300));
         }
-        // Though a byte comes every second, their time is over.
+        // Their time limit ends although a byte arrives every second.
         let start = Instant::now();
         wait_for("they are closed", || node.shared().slots.connections() == 0);
         assert!(start.elapsed() < Duration::from_secs(8));
@@ -163,7 +163,7 @@ fn idle_connections_do_not_keep_status_from_being_told() {
     }
     let start = Instant::now();
     assert!(ask_http(GUEST, address).contains(" 200 OK"));
-    // Also to the address that has all these: its own oldest gives way.
+    // The same address is served as well: its own oldest connection gives way.
     assert!(ask_http(FLOOD, address).contains(" 200 OK"));
     assert!(start.elapsed() < Duration::from_secs(2));
     drop(crowd);
@@ -190,7 +190,7 @@ fn status_is_told_to_who_names_this_host() {
     ] {
         assert_eq!(status(&format!("HTTP/1.1\r\nHost: {host}")), 200, "{host}");
     }
-    // No browser leaves it out.
+    // Every browser sends it.
     assert_eq!(status("HTTP/1.0"), 200);
     for host in [
         format!("evil.example:{port}"),

@@ -1,4 +1,4 @@
-//! From series to results at their destination: a node of this program takes them there.
+//! From series to results at their destination: sent to a node of this program.
 
 use crate::dicom_files;
 use std::fs;
@@ -35,7 +35,7 @@ fn series_become_results_at_their_destination() {
     }
     wait_for("all are done", || done(&node, 3));
     assert_eq!(archive.taken().len(), 3);
-    // Again, and with one more.
+    // Again, with one more instance.
     send_series(node.address(), 1, 4);
     send_series(node.address(), 2, 5);
     wait_for("the second is sent again", || archive.taken().len() == 4);
@@ -89,7 +89,7 @@ fn a_destination_that_is_away_gets_its_results_later() {
         body.contains("destination `archive` fails") && body.contains("undelivered"),
         "{body}"
     );
-    // It comes back, and first refuses, then breaks off, then takes.
+    // It returns, and first refuses, then breaks off, then accepts.
     let answers = [Some(0xa700), None, Some(0x0110)];
     let archive = Archive::start(port, move |count, _| {
         *answers.get(count).unwrap_or(&Some(0))
@@ -100,7 +100,7 @@ fn a_destination_that_is_away_gets_its_results_later() {
     node.stop();
 }
 
-/// Finds a bundle that cannot be used.
+/// A predictor with an unusable bundle.
 struct NoBundle;
 
 impl Predict for NoBundle {
@@ -135,12 +135,12 @@ fn a_bundle_that_changes_asks_for_a_start_of_the_node() {
     node.stop();
 }
 
-/// Status of an archive that keeps what it has.
+/// Status of an archive that keeps its object.
 fn keeps(has: bool) -> u16 {
     if has { 0x0111 } else { 0 }
 }
 
-/// A series of slices whose contents are those of a patient.
+/// A series of slices of a patient.
 fn send_of(node: &Node, patient: &str) {
     let mut sender = Sender::open(node.address());
     for k in 0..2 {
@@ -188,7 +188,7 @@ fn an_archive_that_has_what_another_put_there_has_not_taken_it() {
 #[test]
 fn a_result_whose_answer_was_lost_may_be_there() {
     let folder = tempfile::tempdir().unwrap();
-    // It takes the first, and the answer is lost.
+    // It accepts the first, and the response is lost.
     let archive = Archive::start(0, |count, has| match count {
         0 => None,
         _ => Some(keeps(has)),
@@ -338,7 +338,7 @@ fn clean(bytes: &[u8], of: &str) {
     }
 }
 
-/// Makes a mistake the first time.
+/// A predictor that panics the first time.
 struct Stumbles(AtomicBool);
 
 impl Predict for Stumbles {

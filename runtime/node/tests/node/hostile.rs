@@ -1,4 +1,4 @@
-//! Senders that break rules, stop in the middle, or should not send at all; a disk that is full.
+//! Senders that break rules, stop in the middle, or are not permitted; a full disk.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::support::{
 };
 use vesal_node::Node;
 
-/// A node that nobody takes results from.
+/// A node whose destination accepts nothing.
 fn node(storage: &Path, more: &str) -> Node {
     start(config(storage, free_port(), "", more))
 }
@@ -35,7 +35,7 @@ fn only_known_callers_reach_known_services() {
     for class in ["1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.2.2.1"] {
         assert_eq!(ask("SENDER", "VESAL", class), Said::Accepted(vec![3]));
     }
-    // What was not agreed on, is not taken.
+    // What was not negotiated is not accepted.
     let mut sender = Sender::connect(node.address());
     sender.ask("SENDER", "VESAL", "1.2.840.10008.5.1.4.1.1.7");
     assert_eq!(sender.slice(1, 1), Said::Aborted);
@@ -60,7 +60,7 @@ fn there_are_only_so_many_associations() {
     let mut fourth = Sender::connect(node.address());
     assert_eq!(fourth.ask("SENDER", "VESAL", CT), busy);
     drop(silent);
-    // Far above, there is not even an answer.
+    // Far above, the connection is closed without an answer.
     let many: Vec<_> = (0..40).map(|_| Sender::connect(node.address())).collect();
     thread::sleep(Duration::from_millis(100));
     assert!(node.shared().slots.connections() <= 3 + 8);
@@ -106,7 +106,7 @@ fn one_caller_does_not_replace_what_another_has_sent() {
     let changed = elements.text(dicom_files::PATIENT_ID, b"LO", "ANOTHER");
     let said = other.store(&uid, &changed.encode(EXPLICIT));
     assert_eq!(said, Said::Status(0x0111));
-    // Who sent it, may.
+    // The caller that sent it may.
     let said = sender.store(&uid, &changed.encode(EXPLICIT));
     assert_eq!(said, Said::Status(0));
     node.stop();
@@ -130,7 +130,7 @@ fn what_breaks_off_leaves_nothing() {
         }
         wait_for("it is gone", || incoming(folder.path()) == 0);
     }
-    // Between instances, what came before stays, and waits for longer.
+    // Between instances, those received before are kept, and the job waits longer.
     let mut sender = Sender::open(node.address());
     assert_eq!(sender.slice(1, 1), Said::Status(0));
     let start = Instant::now();
@@ -145,7 +145,7 @@ fn slow_senders_are_cut_off() {
     let folder = tempfile::tempdir().unwrap();
     let limits = "[limits]\nnegotiation_seconds = 0.5\nidle_seconds = 0.5\nassociation_seconds = 2";
     let node = node(folder.path(), limits);
-    // Byte by byte, in the request and then in a PDU: each comes in time, the whole does not.
+    // Byte by byte, in the request and then in a PDU: each byte is in time, the whole is not.
     for asks in [true, false] {
         let mut sender = Sender::connect(node.address());
         if !asks {
@@ -212,7 +212,7 @@ fn lies_and_garbage_end_the_association() {
     sender.command("1.2.3");
     sender.put(&[5, 0, 0, 0, 0, 4, 0, 0, 0, 0]);
     assert_eq!(sender.hear(), Said::Aborted);
-    // It still works.
+    // The node still works.
     let mut sender = Sender::open(node.address());
     assert_eq!(sender.slice(1, 1), Said::Status(0));
     sender.release();
@@ -267,7 +267,7 @@ fn instances_that_are_not_what_they_say_are_refused() {
     );
     assert!(states(&node).is_empty());
     assert_eq!(incoming(folder.path()), 0);
-    // The association is as good as before.
+    // The association continues.
     assert_eq!(sender.slice(1, 1), Said::Status(0));
     sender.release();
     node.stop();
@@ -295,7 +295,7 @@ fn a_full_disk_refuses_and_says_so() {
     node.stop();
 }
 
-/// A file system of its own, where this user may mount one.
+/// A separate file system, where this user may mount one.
 #[cfg(target_os = "linux")]
 struct SmallDisk(tempfile::TempDir);
 
@@ -324,7 +324,7 @@ impl Drop for SmallDisk {
     }
 }
 
-/// The watermark is off: the disk itself says that it is full.
+/// The watermark is disabled, so that the disk reports that it is full.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_disk_without_a_byte_left_loses_nothing() {
@@ -388,7 +388,7 @@ fn http_answers_three_addresses_and_nothing_else() {
     assert_eq!(http(address, b"HEAD /health HTTP/1.1\r\n\r\n").1, "");
     assert_eq!(http(address, b"\x16\x03\x01\r\n\r\n").0, 400);
     assert_eq!(http(address, &[b'x'; 10_000]).0, 400);
-    // Spellings of headers that others may read in another way.
+    // Header spellings that parsers interpret differently.
     for head in [
         "Host : evil.example",
         "Host: localhost\r\n evil.example",
@@ -398,7 +398,7 @@ fn http_answers_three_addresses_and_nothing_else() {
         let request = format!("GET /health HTTP/1.1\r\n{head}\r\n\r\n");
         assert_eq!(http(address, request.as_bytes()).0, 400, "{head}");
     }
-    // One that never asks costs a place, for a while.
+    // A silent connection occupies a place for a while.
     let silent: Vec<_> = (0..20).map(|_| Sender::connect(address)).collect();
     thread::sleep(Duration::from_millis(100));
     drop(silent);

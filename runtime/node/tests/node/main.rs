@@ -1,4 +1,4 @@
-//! A node and those who talk with it.
+//! A node and its peers.
 
 #[path = "../../../io/tests/dicom_files/mod.rs"]
 mod dicom_files;

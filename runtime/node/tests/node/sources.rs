@@ -1,4 +1,4 @@
-//! Sources that are asked how many instances there are: the quiet period is for those that do not say.
+//! Queries of sources for the number of instances; without an answer, the quiet period counts.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -21,17 +21,17 @@ use vesal_node::network::pdu_stream::PduStream;
 use vesal_node::queue::JobView;
 use vesal_node::stop::Stop;
 
-/// Matches, and the status behind them; `None` says nothing more.
+/// Matches, and the final status; `None` sends none.
 type Answered = Option<(Vec<Identifier>, u16)>;
 
-/// What a source answers to the keys of a search.
+/// Answers of a source to the keys of a query.
 type Answers = dyn Fn(&[u8]) -> Answered + Send + Sync;
 
-/// A program that can be asked.
+/// A source.
 struct Source {
     port: u16,
     stop: Arc<AtomicBool>,
-    /// Searches that were asked for.
+    /// Received queries.
     searches: Arc<AtomicUsize>,
 }
 
@@ -136,7 +136,7 @@ fn put(wire: &mut PduStream, command: bool, bytes: &[u8]) -> Result<(), Connecti
     }))
 }
 
-/// Whether a search is at this level.
+/// Whether a query is at this level.
 fn is_at(level: &str, keys: &[u8]) -> bool {
     let value = [b"\x52\0\x06\0\0\0", level.as_bytes()].concat();
     keys.windows(value.len()).any(|bytes| bytes == value)
@@ -149,7 +149,7 @@ fn series(number: &str) -> Vec<Identifier> {
     vec![one]
 }
 
-/// A node that would wait for long, and may ask.
+/// A node with a long quiet period and a source.
 fn asking(storage: &Path, source: u16, quiet: f64, service: &str, callers: &str) -> Config {
     let more = format!(
         "[[source]]\nname = \"pacs\"\nae_title = \"PACS\"\nhost = \"127.0.0.1\"\nport = {source}\ncallers = [{callers}]\nrest_seconds = 0.5"
@@ -160,7 +160,7 @@ fn asking(storage: &Path, source: u16, quiet: f64, service: &str, callers: &str)
     config
 }
 
-/// A quiet period that no test waits for.
+/// A quiet period longer than any test.
 const LONG: f64 = 600.0;
 
 fn job(node: &vesal_node::Node) -> JobView {
@@ -178,7 +178,7 @@ fn a_series_is_complete_when_the_count_agrees() {
         Some((series("5"), status::SUCCESS))
     });
     let node = start(asking(folder.path(), source.port, LONG, "", "\"SENDER\""));
-    // While one is missing it waits, even if the association broke off; the last one makes it whole.
+    // It waits while an instance is missing, even if the association broke off; the last one completes it.
     let mut sender = Sender::open(node.address());
     for k in 0..4 {
         assert_eq!(sender.slice(1, k), Said::Status(0));
@@ -209,7 +209,7 @@ fn a_series_is_complete_when_the_count_agrees() {
 fn instances_are_listed_where_their_number_is_not_told() {
     let folder = tempfile::tempdir().unwrap();
     let source = Source::start(|keys| {
-        // Without the number, and then one of them twice.
+        // Without the number, and then with a duplicate.
         let listed = |name: &str| {
             let mut one = Identifier::default();
             one.put(SERIES, "1.2.1");
@@ -242,7 +242,8 @@ fn a_study_is_counted_whole_or_by_its_series_of_images() {
                 one.put(STUDY_INSTANCES, whole);
                 return Some((vec![one], status::SUCCESS));
             }
-            // A report and a segmentation are not sent here; what is of another study, or of no series, does not count.
+            // A report and a segmentation are not sent here; matches of another study, or without a series, do not
+            // count.
             let matches = [
                 ("CT", "1.1", "1.2.1", "4"),
                 ("SR", "1.1", "1.2.2", "1"),
@@ -320,7 +321,7 @@ fn more_than_the_source_has_waits_for_quiet() {
 #[test]
 fn sources_that_do_not_answer_cost_nothing_but_the_quiet_period() {
     let kinds: [fn(&[u8]) -> Answered; 5] = [
-        // Refused; not known; junk; far too many; silence.
+        // Refusal; unknown series; garbage; far too many matches; silence.
         |_| Some((Vec::new(), 0xa700)),
         |_| Some((Vec::new(), status::SUCCESS)),
         |_| {
@@ -345,7 +346,7 @@ fn sources_that_do_not_answer_cost_nothing_but_the_quiet_period() {
         assert!(source.searches() > 0, "{index}");
         node.stop();
     }
-    // Nobody there.
+    // No connection.
     let folder = tempfile::tempdir().unwrap();
     let node = start(asking(folder.path(), free_port(), 2.5, "", ""));
     send_series(node.address(), 1, 3);
@@ -367,7 +368,7 @@ fn a_source_is_asked_about_its_callers_alone() {
 
 #[test]
 fn a_source_that_does_not_know_leaves_the_question_to_the_next() {
-    // Not known, refused, nobody there.
+    // Unknown series, refusal, no connection.
     for last in [Some(status::SUCCESS), Some(0xa700), None] {
         let folder = tempfile::tempdir().unwrap();
         let first = last.map(|last| Source::start(move |_| Some((Vec::new(), last))));

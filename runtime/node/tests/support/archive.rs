@@ -1,4 +1,4 @@
-//! An archive that answers as it is told.
+//! An archive with configurable answers.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,27 +13,27 @@ use vesal_node::network::pdu::{PDataValue, encode_value, next_value, pdu_type};
 use vesal_node::network::pdu_stream::PduStream;
 use vesal_node::stop::Stop;
 
-/// An instance that was taken.
+/// An accepted instance.
 #[derive(Debug, Clone)]
 pub struct Taken {
     pub uid: String,
     pub data: Vec<u8>,
 }
 
-/// Takes results, with a status that can be set.
+/// Accepts results, with a configurable status.
 pub struct Archive {
     pub port: u16,
     stop: Arc<AtomicBool>,
     count: Arc<AtomicUsize>,
-    /// In the order in which they came, each UID once.
+    /// In order of arrival, each UID once.
     taken: Arc<Mutex<Vec<Taken>>>,
 }
 
-/// How an archive behaves besides.
+/// Further behavior of an archive.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Manner {
     Proper,
-    /// Does not agree to the end of an association.
+    /// Does not answer the release of an association.
     NeverReleases,
     /// Answers in another presentation context.
     OtherContext,
@@ -41,7 +41,7 @@ pub enum Manner {
     OtherInstance,
 }
 
-/// What is answered to the instance of a number, by whether one of its UID is here; `None` takes it and breaks off.
+/// Answer to the instance with this number, given whether its UID exists; `None` accepts it and breaks off.
 type Answers = dyn Fn(usize, bool) -> Option<u16> + Send + Sync;
 
 impl Archive {
@@ -85,7 +85,7 @@ impl Archive {
         self.taken.lock().unwrap().clone()
     }
 
-    /// Instances that it was asked to take.
+    /// Number of received C-STORE requests.
     pub fn asked(&self) -> usize {
         self.count.load(Ordering::SeqCst)
     }

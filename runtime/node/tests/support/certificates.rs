@@ -1,4 +1,4 @@
-//! Certificates and keys in PEM files, made at once.
+//! Certificates and keys in PEM files, generated for a test.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::fs::{self, OpenOptions};
@@ -11,7 +11,7 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
-/// An authority: `NAME.crt` in a folder, and what it issues beside it.
+/// An authority: `NAME.crt` in a folder, with issued certificates beside it.
 pub struct Authority {
     folder: PathBuf,
     issuer: Issuer<'static, KeyPair>,
@@ -60,7 +60,7 @@ impl Authority {
     }
 }
 
-/// A certificate that signs itself and, as those that tools make by default, might sign others; it names no host.
+/// A self-signed certificate that, like those of tools by default, could sign others; it names no host.
 pub fn self_signed(folder: &Path, name: &str) -> Files {
     let mut params = params(name);
     params.subject_alt_names.clear();

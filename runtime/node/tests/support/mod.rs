@@ -1,4 +1,4 @@
-//! Nodes in this process, a sender that does as it is told, and made-up images and results.
+//! Nodes in this process, a scripted sender, and synthetic images and results.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod archive;
@@ -26,7 +26,7 @@ use crate::dicom_files::{CT, EXPLICIT, Elements, SENTINEL, SERIES, image, with_m
 
 pub const SEG: &str = "1.2.840.10008.5.1.4.1.1.66.4";
 
-/// Settings with short times; `{…}` tables of `more` come behind, and `service` keys into the service.
+/// Settings with short times; tables of `more` are appended, and `service` keys are added to the service.
 pub fn config(storage: &Path, destination: u16, service: &str, more: &str) -> Config {
     let text = format!(
         r#"
@@ -57,13 +57,13 @@ destinations = ["archive"]
     Config::parse(&text, Path::new("node.toml")).unwrap()
 }
 
-/// A port that nobody listens at.
+/// A free port.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
-/// Makes a result of a series: an object of the class of segmentations that says how many images it was made of.
+/// Makes a result of a series: an object of the class of segmentations that states the number of its images.
 pub struct StandIn {
     pub pause: Duration,
 }
@@ -133,7 +133,7 @@ pub struct Sender {
     message: u16,
 }
 
-/// What a peer said.
+/// A PDU of a peer.
 #[derive(Debug, PartialEq)]
 pub enum Said {
     Accepted(Vec<u8>),
@@ -145,10 +145,10 @@ pub enum Said {
 }
 
 impl Sender {
-    /// Connects, without a word.
+    /// Connects without sending anything.
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
-        // It writes a message in parts, which are not to wait for each other.
+        // Messages are written in parts, which must not wait for each other.
         stream.set_nodelay(true).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(20)))
@@ -169,7 +169,7 @@ impl Sender {
         Self { stream, message: 0 }
     }
 
-    /// Asks for an association for this class.
+    /// Requests an association for this class.
     pub fn ask(&mut self, calling: &str, called: &str, class: &str) -> Said {
         let request = AssociateRequest {
             called: called.to_owned(),
@@ -193,7 +193,7 @@ impl Sender {
         sender
     }
 
-    /// Sends bytes, if the peer still takes them.
+    /// Sends bytes, ignoring errors.
     pub fn put(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()
     }
@@ -273,7 +273,7 @@ pub fn send_series(address: SocketAddr, series: usize, slices: usize) {
     sender.release();
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 pub fn wait_for(what: &str, mut so: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(30);
     while !so() {

@@ -1,8 +1,8 @@
-//! Checks a model by those rules of ONNX's own checker that concern networks here, and strictly: parts that a network has
-//! no use for are refused, not skipped.
+//! Checks a model by those rules of ONNX's own checker that concern networks here, and strictly: parts that networks do
+//! not need are refused rather than skipped.
 //!
-//! An exported network is checked whole, names and declarations included; a foreign one in all that determines what it
-//! computes: operators, attributes, weights and shapes.
+//! An exported network is checked whole, names and declarations included; a foreign one in everything that determines
+//! its result: operators, attributes, weights and shapes.
 //!
 //! **Source**: onnx/checker.cc, and the schemas of the operators in [`crate::ops`].
 
@@ -45,7 +45,7 @@ pub fn check(model: &ModelProto) -> Result<(), CheckError> {
     check_model(model, User::Exporter, opset)
 }
 
-/// Checks a foreign model: known operators alone, on values that the file itself holds.
+/// Checks a foreign model: known operators only, on values that the file itself contains.
 ///
 /// **Errors**: the first rule that it breaks.
 pub(crate) fn check_foreign(model: &ModelProto) -> Result<(), CheckError> {
@@ -55,7 +55,7 @@ pub(crate) fn check_foreign(model: &ModelProto) -> Result<(), CheckError> {
 
 /// Version of the default operator set, the only one.
 ///
-/// **Errors**: it or the version of the file format is none of those that are known.
+/// **Errors**: this version or that of the file format is unknown.
 fn versions(
     model: &ModelProto,
     formats: RangeInclusive<i64>,
@@ -174,7 +174,7 @@ fn check_model(model: &ModelProto, user: User, opset: i64) -> Result<(), CheckEr
     check_outputs(graph, &values, user)
 }
 
-/// The operator of a node, if such networks may have it.
+/// The operator of a node, if it is permitted in such networks.
 fn known_operator(
     label: &str,
     node: &NodeProto,
@@ -193,7 +193,7 @@ fn known_operator(
     })
 }
 
-/// Checks the names of a graph and its nodes, by which nothing refers to them.
+/// Checks the names of a graph and its nodes, to which nothing refers.
 fn check_names(graph: &GraphProto) -> Result<(), CheckError> {
     usable_name("the graph", 0, graph.name.as_deref())?;
     let mut nodes = BTreeSet::new();
@@ -236,7 +236,7 @@ fn check_outputs(
     }
     let between = match user {
         User::Exporter => graph.value_info.as_slice(),
-        // Nothing is taken from them.
+        // Nothing uses them.
         User::Foreign | User::Rewrite => &[],
     };
     for (index, declaration) in graph.output.iter().chain(between).enumerate() {

@@ -1,4 +1,4 @@
-//! Weights: whether their elements are all there.
+//! Checks that all elements of weights are present.
 
 use crate::error::{CheckError, InitializerProblem};
 use crate::inference::dims;
@@ -7,7 +7,7 @@ use crate::ops::User;
 use crate::proto::{TensorDataType, TensorProto};
 use crate::shape::SymbolicShape;
 
-/// Shape of a weight whose elements are all there: 32-bit floats or 64-bit integers in raw data; in a foreign network also
+/// Shape of a weight with all elements present: 32-bit floats or 64-bit integers in raw data; in a foreign network also
 /// in other fields, or without elements.
 pub(super) fn initializer_shape(
     name: &str,

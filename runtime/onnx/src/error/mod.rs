@@ -29,20 +29,20 @@ pub enum CheckError {
     IrVersion {
         /// The version, if stated.
         found: Option<i64>,
-        /// Those that are known.
+        /// The known ones.
         expected: RangeInclusive<i64>,
     },
-    /// The operator set is not stated exactly once.
+    /// The default operator set is not imported exactly once.
     #[error("the model imports the default operator set {found} times, expected once")]
     OpsetImports { found: usize },
     #[error("the model has opset {}, expected {}", Stated(*found), AllowedRange(expected))]
     Opset {
         /// The version, if stated.
         found: Option<i64>,
-        /// Those that are known.
+        /// The known ones.
         expected: RangeInclusive<i64>,
     },
-    /// An operator set in which an operator meant something else, or that is not known.
+    /// An operator set in which the operator has another definition, or an unknown one.
     #[error(
         "node {node:?} has the operator {operator:?} of opset {found}, expected opset {least} to {NEWEST_OPSET}"
     )]
@@ -55,12 +55,12 @@ pub enum CheckError {
     },
     #[error("the model uses the operator domain {domain:?}, expected the default domain only")]
     Domain { domain: String },
-    /// A part that networks have no use for.
+    /// A part that networks do not need.
     #[error("the model has {part}, expected none")]
     Part { part: &'static str },
     #[error("the model has no graph")]
     NoGraph,
-    /// Something has no name, or one that is no name.
+    /// Something has no name, or one that is not a name.
     #[error("{what} {index} has the name {found:?}, expected printable characters without spaces")]
     Name {
         /// Of what: graph, input, node, ….
@@ -73,14 +73,14 @@ pub enum CheckError {
     NodeTwice { node: String },
     #[error("the graph has no {what}, expected at least one")]
     Empty { what: &'static str },
-    /// More than rewrites and ONNX Runtime can process in reasonable time.
+    /// More parts than the limit.
     #[error("the graph has {found} {what}, at most {MAX_PARTS} are allowed")]
     TooMany {
         /// Inputs, weights, nodes or outputs of nodes.
         what: &'static str,
         found: usize,
     },
-    /// A value is given twice: the graph is not in single assignment form.
+    /// A value is defined twice: the graph is not in single assignment form.
     #[error("the value {value:?} is given twice")]
     Twice { value: String },
     /// An input that no earlier node defines: the graph is cyclic, unsorted or incomplete.
@@ -94,26 +94,26 @@ pub enum CheckError {
     /// A value whose type is missing or unsuitable.
     #[error("the value {value:?} has no usable type: {problem}")]
     Type { value: String, problem: TypeProblem },
-    /// A weight that contradicts itself.
+    /// An inconsistent weight.
     #[error("the initializer {initializer:?} is unusable: {problem}")]
     Initializer {
         initializer: String,
         problem: InitializerProblem,
     },
-    /// An operator that networks have no use for.
+    /// An unsupported operator.
     #[error("node {node:?} has the operator {found:?}, expected one of {}", expected.join(", "))]
     Operator {
         node: String,
         found: String,
-        /// Those that are known.
+        /// The known ones.
         expected: Vec<&'static str>,
     },
-    /// An input that has to be there and is not, or one that has to be a constant and is none.
+    /// A required input is absent, or an input that must be constant is not.
     #[error("node {node:?} takes no {what}, expected {expected}")]
     Input {
         node: String,
         what: &'static str,
-        /// What it has to be.
+        /// The expected number of files.
         expected: &'static str,
     },
     /// A wrong number of inputs or outputs.
@@ -125,28 +125,28 @@ pub enum CheckError {
         least: usize,
         most: usize,
     },
-    /// A parameter that the operator does not have, or not like this.
+    /// An attribute that the operator does not have, or with an invalid value.
     #[error("node {node:?}: attribute {attribute:?} {problem}")]
     Attribute {
         node: String,
         attribute: String,
         problem: AttributeProblem,
     },
-    /// Shapes that the operator cannot take.
+    /// Shapes that the operator does not accept.
     #[error("node {node:?}: {problem}")]
     Shape { node: String, problem: ShapeProblem },
-    /// The shape that follows from the graph is not the declared one.
+    /// The inferred shape differs from the declared one.
     #[error("the value {value:?} has shape {found}, its declaration says {expected}")]
     Declaration {
         value: String,
-        /// The shape that follows.
+        /// The inferred shape.
         found: String,
         expected: String,
     },
 }
 
 impl CheckError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Decode(error) => error.hint(),

@@ -1,20 +1,20 @@
-//! Why bytes are no network.
+//! Errors of decoding networks.
 
 use thiserror::Error;
 
 use crate::wire::EncodingProblem;
 
-/// Why bytes are no network that can be rewritten.
+/// Why bytes cannot be decoded as a network.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum NetworkError {
-    /// Bytes that two decoders could read differently, or none.
+    /// Bytes that decoders could read differently or not at all.
     #[error("the bytes are no ONNX model: what is at byte {at} {problem}")]
     Encoding {
         at: usize,
         /// What is wrong with it.
         problem: EncodingProblem,
     },
-    /// Little on disk that is much in memory.
+    /// Decoding would take too much memory.
     #[error(
         "the model of {bytes} bytes would take {found} bytes of memory, expected at most {most}"
     )]
@@ -23,26 +23,26 @@ pub enum NetworkError {
         bytes: usize,
         /// Bytes that its parts would take.
         found: usize,
-        /// Most that they may take.
+        /// The limit.
         most: usize,
     },
     /// No protobuf message of an ONNX model.
     #[error("the bytes are no ONNX model")]
     Malformed(#[from] prost::DecodeError),
-    /// Something would be lost: fields that ONNX 1.23 does not have, or fields given twice.
+    /// Content would be lost: fields that ONNX 1.23 does not have, or repeated fields.
     #[error(
         "the model has {found} bytes, {kept} of which are understood: a newer version of ONNX wrote it, or no program of ONNX"
     )]
     Lossy {
         /// Size of the model in bytes.
         found: usize,
-        /// Bytes that it would have if it were encoded again.
+        /// Its size in bytes if it were encoded again.
         kept: usize,
     },
 }
 
 impl NetworkError {
-    /// A remedy, where there is one.
+    /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Encoding { .. } | Self::Malformed(_) => Some(

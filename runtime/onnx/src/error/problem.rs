@@ -41,7 +41,7 @@ pub enum TypeProblem {
 pub enum InitializerProblem {
     #[error("its elements are in another file")]
     External,
-    /// Only a part of it is here.
+    /// The tensor is a segment of another one.
     #[error("it is a segment of another tensor")]
     Segment,
     #[error(
@@ -57,7 +57,7 @@ pub enum InitializerProblem {
     /// Elements in two places, or in none.
     #[error("its elements are in {found} places, expected raw data alone")]
     Places { found: usize },
-    /// A size that cannot be, or too many elements.
+    /// An invalid size, or too many elements.
     #[error(
         "it has dims {found:?}, expected sizes from {least} to {MAX_SIZE}, of less than 2^31 bytes together"
     )]
@@ -98,12 +98,12 @@ pub enum AttributeProblem {
     #[error("is {found:?}, the weights have {expected:?}")]
     Weights {
         found: Vec<i64>,
-        /// What follows from the weights.
+        /// The value inferred from the weights.
         expected: Vec<i64>,
     },
 }
 
-/// What is wrong with the shapes that an operator gets.
+/// What is wrong with the input shapes of an operator.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ShapeProblem {
     #[error("its {input} has {found} axes, expected {expected}")]
@@ -124,7 +124,7 @@ pub enum ShapeProblem {
         /// The axis, from 0.
         axis: usize,
     },
-    /// Nothing would be left, or more than can be counted.
+    /// An output size of 0 or beyond the limit.
     #[error("its output would have size {found} on axis {axis}, expected 1 to {MAX_SIZE}")]
     Vanishes {
         /// The axis, from 0.
@@ -137,10 +137,10 @@ pub enum ShapeProblem {
     )]
     Looks {
         found: u128,
-        /// How often they may.
+        /// The limit.
         most: u64,
     },
-    /// Two shapes that cannot be put together.
+    /// Two shapes that cannot be concatenated.
     #[error("it puts shapes {left} and {right} together along axis {axis}")]
     Concatenation {
         left: String,
@@ -148,7 +148,7 @@ pub enum ShapeProblem {
         /// The axis, from 0.
         axis: usize,
     },
-    /// An input of which only one shape is possible.
+    /// An input with another shape than the only possible one.
     #[error("its {input} has shape {found}, expected {expected}")]
     Sizes {
         input: &'static str,
@@ -164,7 +164,7 @@ pub enum ShapeProblem {
     /// Matrices that cannot be multiplied.
     #[error("it multiplies matrices of shapes {left} and {right}")]
     Product { left: String, right: String },
-    /// A shape for other elements than there are, or one that divides the batch.
+    /// A reshape with another number of elements, or one that splits the batch.
     #[error("it gives values of shape {input} the shape {shape:?}")]
     Reshape { input: String, shape: Vec<i64> },
     /// Two shapes that cannot be broadcast to one.

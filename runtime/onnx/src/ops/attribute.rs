@@ -15,7 +15,7 @@ pub struct Attribute {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Int,
-    /// An integer that has to be 0.
+    /// An integer that must be 0.
     Zero,
     Ints,
     Float,
@@ -26,7 +26,7 @@ pub enum Kind {
 /// Value of an attribute that is not stated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum DefaultValue {
-    /// None: it has to be stated.
+    /// None: it must be stated.
     Required,
     Int(i64),
     Float(f32),
@@ -35,7 +35,7 @@ pub enum DefaultValue {
     Ones,
     /// A list of zeros, one or two for each spatial axis.
     Zeros,
-    /// It follows from the inputs, as the operator's shape rule says.
+    /// Inferred from the inputs by the operator's shape rule.
     Derived,
 }
 

@@ -1,4 +1,4 @@
-//! `AveragePool`: the mean over a window that moves.
+//! `AveragePool`: the mean over a moving window.
 
 use super::attribute::Attribute;
 use super::operator::{HalfInputs, Operator};

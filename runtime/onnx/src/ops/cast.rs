@@ -1,4 +1,4 @@
-//! `Cast`: another element type; rewrites alone use it.
+//! `Cast`: another element type; used by rewrites only.
 
 use super::attribute::Attribute;
 use super::elementwise::same_shape;

@@ -1,4 +1,4 @@
-//! `Concat`: all inputs, one behind the other along an axis.
+//! `Concat`: all inputs, concatenated along an axis.
 
 use super::attribute::Attribute;
 use super::node::OperatorNode;

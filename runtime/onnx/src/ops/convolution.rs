@@ -15,7 +15,7 @@ pub(crate) struct Convolution {
     pub before: Vec<i64>,
     pub after: Vec<i64>,
     pub groups: i64,
-    /// Of a transposed convolution; zeros otherwise.
+    /// For a transposed convolution; otherwise zeros.
     pub output_padding: Vec<i64>,
     pub transposed: bool,
 }

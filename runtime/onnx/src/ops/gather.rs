@@ -17,7 +17,7 @@ pub(super) const GATHER: Operator = Operator {
     ..Operator::new("Gather", [2, 2], shapes)
 };
 
-/// Most indices: each node of a network looks at all of its own.
+/// Most indices: each node reads all of its own.
 const MAX_INDICES: i64 = 1 << 18;
 
 /// The axes of the indices take the place of the axis, which is not that of a free batch.

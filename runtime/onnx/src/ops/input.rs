@@ -6,7 +6,7 @@ use crate::shape::{Dim, SymbolicShape};
 /// Most elements of a constant that has one for each axis or output.
 const MAX_LIST: i64 = 256;
 
-/// A value that a node takes.
+/// An input of a node.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NodeInput<'a> {
     pub shape: &'a SymbolicShape,
@@ -24,7 +24,7 @@ impl<'a> NodeInput<'a> {
         })
     }
 
-    /// The constant, if it is none of more than [`MAX_LIST`] elements, which need not be read.
+    /// The constant, if it has at most [`MAX_LIST`] elements.
     pub fn list(&self) -> Option<&'a TensorProto> {
         let is_short = self.elements().is_some_and(|count| count <= MAX_LIST);
         self.constant.filter(|_| is_short)

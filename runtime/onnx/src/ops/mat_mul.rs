@@ -1,4 +1,4 @@
-//! `MatMul`: products of matrices, of which leading axes are broadcast.
+//! `MatMul`: matrix products with broadcast leading axes.
 
 use super::elementwise::broadcast_shapes;
 use super::node::OperatorNode;

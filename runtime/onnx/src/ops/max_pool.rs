@@ -1,4 +1,4 @@
-//! `MaxPool`: the maximum over a window that moves.
+//! `MaxPool`: the maximum over a moving window.
 
 use super::attribute::Attribute;
 use super::operator::Operator;

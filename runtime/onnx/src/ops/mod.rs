@@ -1,12 +1,13 @@
 //! The operators that networks may have: one table for writing, checking, rewriting, planning and loading networks.
 //!
-//! An operator is a module and a line of [`OPERATORS`]. It may be here if the shapes of its outputs follow from shapes,
-//! attributes and constants, so that its memory is known before anything runs, and if its work is bounded by the sizes of its
-//! inputs and outputs: kernels of convolutions lie in the file, and the check limits how often windows of poolings overlap.
-//! Operators that run graphs (`Loop`, `If`, `Scan`), draw random values (`RandomNormal`) or give shapes that depend on
-//! values (`NonZero`, `Reshape` by a computed shape) are not.
+//! An operator is a module and a line of [`OPERATORS`]. It is permitted if the shapes of its outputs follow from
+//! shapes, attributes and constants, so that its memory is known before anything runs, and if its work is bounded by
+//! the sizes of its inputs and outputs: kernels of convolutions are in the file, and the check limits how often windows
+//! of poolings overlap. Operators that run graphs (`Loop`, `If`, `Scan`), draw random values (`RandomNormal`) or give
+//! shapes that depend on values (`NonZero`, `Reshape` by a computed shape) are not.
 //!
-//! The first axis of a value is the batch, alone free: every rule keeps it, and none mixes the volumes of a batch.
+//! The first axis of a value is the batch, the only free size: every rule keeps it, and none mixes the volumes of a
+//! batch.
 
 mod add;
 mod attribute;

@@ -1,4 +1,4 @@
-//! A node as a shape rule sees it: its inputs, its attributes with their defaults, and errors about it.
+//! A node for shape rules: its inputs, its attributes with their defaults, and errors about it.
 
 use std::fmt;
 
@@ -42,7 +42,7 @@ impl<'a> OperatorNode<'a> {
         self.input(index).map(|input| input.shape)
     }
 
-    /// Shape of an input that has to be there.
+    /// Shape of a required input.
     pub fn required(
         &self,
         index: usize,
@@ -52,7 +52,7 @@ impl<'a> OperatorNode<'a> {
             .ok_or_else(|| self.missing_input(what, "one"))
     }
 
-    /// Shapes of the inputs after the first, those that are left out skipped.
+    /// Shapes of the inputs after the first, skipping omitted ones.
     pub fn other_shapes(&self) -> impl Iterator<Item = &'a SymbolicShape> {
         let inputs = self.inputs.iter().skip(1);
         inputs.filter_map(|input| Some(input.as_ref()?.shape))
@@ -152,7 +152,7 @@ impl<'a> OperatorNode<'a> {
         Ok(values.to_vec())
     }
 
-    /// An axis of a value of this rank, from 0; negative ones are counted from behind the last.
+    /// An axis of a value of this rank, from 0; negative ones are counted from the end.
     ///
     /// **Errors**: no such axis, or one before `first`.
     pub fn axis(&self, rank: usize, first: usize, expected: &str) -> Result<usize, CheckError> {
@@ -210,7 +210,7 @@ impl<'a> OperatorNode<'a> {
         }
     }
 
-    /// Checks that the first input has spatial axes behind those of batch and channels, and returns it.
+    /// Checks that the first input has spatial axes after batch and channels, and returns it.
     pub fn image(&self) -> Result<&'a SymbolicShape, CheckError> {
         let x = self.required(0, "first input")?;
         if x.rank() < 3 {
@@ -285,7 +285,7 @@ impl<'a> OperatorNode<'a> {
     }
 }
 
-/// An axis counted from the first; negative ones are counted from behind the last. `None` if there is none such.
+/// An axis counted from the first; negative ones are counted from the end. `None` if there is no such axis.
 pub(super) fn from_first(axis: i64, rank: usize) -> Option<usize> {
     let count = i64::try_from(rank).ok()?;
     let axis = if axis < 0 {

@@ -1,4 +1,4 @@
-//! What the table says of an operator.
+//! Entries of the operator table.
 
 use std::collections::BTreeSet;
 
@@ -19,10 +19,10 @@ pub(super) const MANY: usize = 256;
 #[derive(Debug)]
 pub struct Operator {
     pub name: &'static str,
-    /// Oldest operator set whose definition is the one here, for 32-bit floats and the listed attributes; the newest is
+    /// Oldest operator set with this definition, for 32-bit floats and the listed attributes; the newest is
     /// [`NEWEST_OPSET`](crate::limits::NEWEST_OPSET).
     pub since: i64,
-    /// Fewest and most inputs; those behind the fewest may be left out.
+    /// Fewest and most inputs; further ones are optional.
     pub inputs: [usize; 2],
     /// Fewest and most outputs.
     pub outputs: [usize; 2],
@@ -33,31 +33,31 @@ pub struct Operator {
     pub(crate) shapes: ShapeRule,
     /// Whether the output has as many axes as the first input.
     pub keeps_axes: bool,
-    /// Whether ONNX Runtime computes the output in the place of an input that no other node takes.
+    /// Whether ONNX Runtime computes the output in place of an input that no other node uses.
     pub in_place: bool,
     /// Working memory of ONNX Runtime's kernels besides inputs and outputs, in copies of the largest input or output.
     pub copies: u64,
-    /// Which inputs become 16-bit floats in a network of these; none if the operator is not safe in them: quotients, powers
-    /// and the like leave their range, or ONNX Runtime has no kernel that sums in 32 bits.
+    /// Which inputs become 16-bit floats in a network of these; none if the operator is not safe in them: quotients,
+    /// powers and the like overflow, or ONNX Runtime has no kernel that sums in 32 bits.
     pub half: Option<HalfInputs>,
     pub user: User,
 }
 
-/// Who uses an operator.
+/// The networks that may have an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum User {
     /// Exported and foreign networks.
     Exporter,
-    /// Networks of other programs.
+    /// Foreign networks only.
     Foreign,
-    /// Networks that were rewritten when they were loaded: in a file it is refused.
+    /// Networks after rewriting; refused in files.
     Rewrite,
 }
 
 /// Inputs that become 16-bit floats; the others stay as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HalfInputs {
-    /// All: inputs and output share one type.
+    /// All inputs: inputs and output have one type.
     All,
     /// Those at these positions.
     Only(&'static [usize]),

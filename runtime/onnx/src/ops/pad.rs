@@ -1,4 +1,4 @@
-//! `Pad`: elements before and behind every axis, in constant numbers.
+//! `Pad`: elements before and after every axis, in constant numbers.
 
 use super::attribute::Attribute;
 use super::node::OperatorNode;
@@ -16,7 +16,7 @@ pub(super) const PAD: Operator = Operator {
     ..Operator::new("Pad", [2, 3], shapes)
 };
 
-/// `size + before + behind` along every axis; negative numbers cut off. A free batch has none.
+/// `size + before + after` along every axis; negative numbers crop. A free batch is not padded.
 fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
     let x = node.required(0, "first input")?;
     let pads = node.integers(1, "constant pads")?;
@@ -37,12 +37,12 @@ fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
         (dim, 0, 0) => Ok(dim.clone()),
         (Dim::Free(_), _, _) => Err(node.problem(ShapeProblem::Free { axis })),
         (Dim::Fixed(size), before, after) => {
-            // What is reflected lies behind the border and in the input.
+            // Reflected elements lie inside of the border.
             if reflects && before.max(after) >= *size {
                 let found = before.max(after);
                 return Err(node.values("pads", found, "less than the size of the axis"));
             }
-            // Nothing of the input may be left out twice.
+            // No element may be cropped twice.
             let kept = size
                 .saturating_add(before.min(0))
                 .saturating_add(after.min(0));

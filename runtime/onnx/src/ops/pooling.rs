@@ -5,8 +5,7 @@ use super::window::WindowAxis;
 use crate::error::{CheckError, ShapeProblem};
 use crate::shape::SymbolicShape;
 
-/// How often the windows of a pooling may look at a value of its input, on average: those of 3×3×3 voxels at every one do 27
-/// times.
+/// Largest average number of windows of a pooling that cover an input value: 3×3×3 windows with stride 1 have 27.
 const MAX_LOOKS: u64 = 1 << 12;
 
 /// `[N, C, ...]` → the number of positions of the window along every spatial axis; see [`WindowAxis`].

@@ -19,11 +19,11 @@ pub(super) const REDUCE_MEAN: Operator = Operator {
     ..Operator::new("ReduceMean", [2, 2], shapes)
 };
 
-/// Sizes of 1 on the axes, or these axes gone; none is that of the batch.
+/// Sizes of 1 on the axes, or these axes removed; the batch is not among them.
 fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
     let x = node.required(0, "first input")?;
     let axes = node.integers(1, "constant axes")?;
-    // Without any, all axes are meant.
+    // Without axes, all are reduced.
     let axes = axes.filter(|axes| !axes.is_empty());
     let axes = axes.ok_or_else(|| node.missing_input("constant axes", "64-bit integers"))?;
     let mut shape: Vec<Option<Dim>> = x.0.iter().cloned().map(Some).collect();

@@ -18,7 +18,7 @@ pub(super) const RESHAPE: Operator = Operator {
     ..Operator::new("Reshape", [2, 2], shapes)
 };
 
-/// Sizes as the constant says: 0 is the input's size of this axis, and -1, at most once, what is left.
+/// Sizes as in the constant: 0 is the input's size of this axis, and -1, at most once, what is left.
 ///
 /// A free batch axis stays the first axis: by 0, or by -1 where the other axes have as many elements as before.
 fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
@@ -69,7 +69,7 @@ fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
     }
     let keeps_batch = matches!(shape.first(), Some(Dim::Free(_)));
     match (free, inferred) {
-        // What is left is the batch.
+        // The rest is the batch.
         (Some(batch), Some(0)) if known == total => shape[0] = batch.clone(),
         (Some(_), _) if !keeps_batch => return Err(impossible()),
         (_, Some(axis)) if total % known == 0 => {

@@ -40,7 +40,7 @@ pub(super) const RESIZE: Operator = Operator {
 fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
     let x = node.required(0, "first input")?;
     let constant = |index: usize| {
-        // Some programs write a constant without elements for one that is left out.
+        // Some programs write an empty constant for an omitted one.
         node.input(index)
             .filter(|input| input.shape.0 != [Dim::Fixed(0)])
     };

@@ -10,7 +10,7 @@ pub(crate) struct WindowAxis {
     pub dilation: i64,
     /// Padding before the first element.
     pub before: i64,
-    /// Padding behind the last element.
+    /// Padding after the last element.
     pub after: i64,
 }
 
@@ -42,7 +42,7 @@ impl WindowAxis {
         }
     }
 
-    /// The same, rounded up, without a last window that would begin behind the input and the padding before it.
+    /// The same, rounded up, without a last window that would begin beyond the input and the padding before it.
     pub fn positions_rounded_up(&self) -> i64 {
         let (room, positions) = (self.room(), self.positions());
         if room <= 0 || room % self.stride.max(1) == 0 {
@@ -52,7 +52,7 @@ impl WindowAxis {
         positions + i64::from(begins < self.size.saturating_add(self.before))
     }
 
-    /// Output size of a transposed convolution; not positive if padding takes all.
+    /// Output size of a transposed convolution; not positive if the padding exceeds it.
     ///
     /// **Definition**: `stride (size - 1) + output_padding + extent - before - after`.
     pub fn transposed(&self, output_padding: i64) -> i64 {
@@ -100,7 +100,7 @@ mod tests {
         let axis = WindowAxis { size: 8, ..AXIS };
         assert_eq!((axis.positions(), axis.positions_rounded_up()), (3, 4));
         assert_eq!(AXIS.positions_rounded_up(), 3);
-        // It would begin behind the input: at 3, of 2 elements and 1 before them.
+        // It would begin beyond the input: at 3, of 2 elements and 1 before them.
         let axis = WindowAxis {
             size: 2,
             kernel: 2,

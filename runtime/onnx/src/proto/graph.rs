@@ -22,7 +22,7 @@ pub struct GraphProto {
     pub input: Vec<ValueInfoProto>,
     #[prost(message, repeated, tag = "12")]
     pub output: Vec<ValueInfoProto>,
-    /// Types of values in between.
+    /// Types of intermediate values.
     #[prost(message, repeated, tag = "13")]
     pub value_info: Vec<ValueInfoProto>,
     /// Quantization parameters (opaque).
@@ -56,13 +56,13 @@ pub struct NodeProto {
     /// Domain of the operator.
     #[prost(string, optional, tag = "7")]
     pub domain: Option<String>,
-    /// Which of the functions of the same name it is.
+    /// Overload of the function.
     #[prost(string, optional, tag = "8")]
     pub overload: Option<String>,
     /// Names and texts (opaque).
     #[prost(bytes = "vec", repeated, tag = "9")]
     pub metadata_props: Vec<Vec<u8>>,
-    /// How it is spread over devices (opaque).
+    /// Configuration for several devices (opaque).
     #[prost(bytes = "vec", repeated, tag = "10")]
     pub device_configurations: Vec<Vec<u8>>,
 }
@@ -153,7 +153,7 @@ pub enum AttributeType {
 }
 
 impl AttributeProto {
-    /// Types of the fields that hold something.
+    /// Types of the fields that are set.
     pub(crate) fn used_fields(&self) -> Vec<AttributeType> {
         [
             (self.f.is_some(), AttributeType::Float),

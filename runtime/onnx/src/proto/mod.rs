@@ -1,8 +1,6 @@
-//! The protobuf messages of an ONNX file, complete as far as field numbers go: what is decoded can be encoded again
-//! without loss.
+//! The protobuf messages of an ONNX file, with all field numbers, so that decoding and encoding lose nothing.
 //!
-//! Parts of the format that networks here have no use for are kept as opaque bytes, so that checkers see that they are
-//! there.
+//! Parts of the format that networks do not need are kept as opaque bytes, so that checks can detect them.
 //!
 //! **Source**: onnx/onnx.proto of ONNX 1.23 (IR versions up to 14), field numbers and types.
 
@@ -50,7 +48,7 @@ pub struct ModelProto {
     /// Functions that stand for operators (opaque).
     #[prost(bytes = "vec", repeated, tag = "25")]
     pub functions: Vec<Vec<u8>>,
-    /// How the graph is spread over devices (opaque).
+    /// Configuration for several devices (opaque).
     #[prost(bytes = "vec", repeated, tag = "26")]
     pub configuration: Vec<Vec<u8>>,
 }

@@ -27,7 +27,7 @@ pub struct TensorProto {
     pub int64_data: Vec<i64>,
     #[prost(string, optional, tag = "8")]
     pub name: Option<String>,
-    /// Elements in C order, little-endian; decoded from [`Bytes`], a view of them.
+    /// Elements in C order, little-endian; decoded from [`Bytes`] as a view.
     #[prost(bytes = "bytes", optional, tag = "9")]
     pub raw_data: Option<Bytes>,
     /// Elements, if 64-bit floats and not in `raw_data`.
@@ -50,7 +50,7 @@ pub struct TensorProto {
 }
 
 impl TensorProto {
-    /// In how many places it has elements of its own: more than one contradict each other.
+    /// Number of fields with elements; more than one is contradictory.
     pub fn places(&self) -> usize {
         [
             self.raw_data.is_some(),
@@ -102,7 +102,7 @@ pub struct TypeProto {
     /// The type, if a map (opaque).
     #[prost(bytes = "vec", optional, tag = "5")]
     pub map_type: Option<Vec<u8>>,
-    /// What the value stands for.
+    /// Denotation of the value.
     #[prost(string, optional, tag = "6")]
     pub denotation: Option<String>,
     /// The type, if of another kind (opaque).
@@ -141,7 +141,7 @@ pub struct DimensionProto {
     /// The name of a size that is free.
     #[prost(string, optional, tag = "2")]
     pub dim_param: Option<String>,
-    /// What the axis stands for.
+    /// Denotation of the axis.
     #[prost(string, optional, tag = "3")]
     pub denotation: Option<String>,
 }

@@ -12,11 +12,11 @@ impl OnnxModel {
     ///
     /// With every shape known, ONNX Runtime plans its memory once and a provider chooses its kernels once.
     ///
-    /// **Definition**: the input's first axis is free and has a name; wherever the name is declared, the size
-    /// replaces it. Operators do not change. A network whose batch axis has this size already stays as it is.
+    /// **Definition**: the input's first axis is free and has a name; the size replaces the name in all declarations.
+    /// Operators do not change. A network whose batch axis has this size already stays as it is.
     ///
-    /// **Errors**: several inputs or outputs; a batch axis of another size, without a name, or with one that stands for
-    /// another axis too.
+    /// **Errors**: several inputs or outputs; a batch axis of another size, without a name, or with a name that another
+    /// axis has as well.
     pub fn fix_batch(&self, batch: NonZeroUsize) -> Result<Self, RewriteError> {
         let size = i64::try_from(batch.get()).unwrap_or(i64::MAX);
         self.rewritten(|graph| {

@@ -28,7 +28,7 @@ impl OnnxModel {
     /// subnormal, then 0. Attributes, such as the epsilon of an instance normalization, stay as they are. With
     /// [`Interface::Single`] the input is converted first and the output last.
     ///
-    /// **Errors**: an operator that is not known, a weight beyond ±65504, values that are no 32-bit floats.
+    /// **Errors**: an operator that is not known, a weight beyond ±65504, values that are not 32-bit floats.
     pub fn half(&self, interface: Interface) -> Result<Self, RewriteError> {
         let (least, most) = (LEAST_OPSET, NEWEST_OPSET);
         let opset = self.opset();
@@ -76,7 +76,7 @@ fn half_inputs(node: &NodeProto) -> Option<HalfInputs> {
     if node.is_custom(DOMAIN, NORM_RELU) {
         return Some(HalfInputs::Only(&[0]));
     }
-    // A foreign operator comes with its domain here, and is none of the table.
+    // Foreign operators have their domain in the name and are not in the table.
     ops::find(&node.operator())?.half
 }
 

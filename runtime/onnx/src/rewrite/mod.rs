@@ -1,4 +1,4 @@
-//! The rewrites, one a file.
+//! The rewrites, one per file.
 
 mod fix_batch;
 mod half;

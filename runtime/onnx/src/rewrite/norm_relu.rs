@@ -19,14 +19,14 @@ const MAX_CHANNELS: i64 = 2048;
 const AXES: usize = 5;
 
 impl OnnxModel {
-    /// Joins every instance normalization and the ReLU after it into one [`NORM_RELU`]; returns their number as well.
+    /// Fuses every instance normalization and the ReLU after it into one [`NORM_RELU`]; also returns their number.
     ///
-    /// ONNX Runtime's CUDA provider has no instance normalization of channels-last volumes, which its convolutions want: it
-    /// transposes before and after every convolution, and reads and writes each volume up to four times more.
+    /// ONNX Runtime's CUDA provider has no instance normalization of channels-last volumes, which its convolutions use:
+    /// it transposes before and after every convolution, and reads and writes each volume up to four times more.
     ///
-    /// **Definition**: `InstanceNormalization`, `Relu` become `Transpose` to channels last, [`NORM_RELU`], `Transpose` back;
-    /// a provider that prefers channels last cancels the transposes. Pairs stay as they are where the
-    /// number of channels is no multiple of 8 or above 2048, or another node uses the value between the two.
+    /// **Definition**: `InstanceNormalization`, `Relu` become `Transpose` to channels last, [`NORM_RELU`], `Transpose`
+    /// back; a provider that prefers channels last cancels the transposes. Pairs stay as they are where the number of
+    /// channels is not a multiple of 8 or above 2048, or another node uses the value between the two.
     ///
     /// **Errors**: an operator that may change the number of axes, or an input of other than five axes.
     pub fn fuse_norm_relu(&self) -> Result<(Self, usize), RewriteError> {
@@ -133,7 +133,7 @@ fn pairs(graph: &GraphProto) -> Vec<(usize, usize)> {
         let inside = value.uses == 1 && value.givers == 1 && !outputs.contains(between.as_str());
         let relu = &graph.node[value.taker];
         let joined = value.taker > position && is(relu, "Relu") && relu.output.len() == 1;
-        // A ReLU of several inputs is none that two pairs could share.
+        // A ReLU has one input, so that no two pairs share it.
         let alone = relu.input.len() == 1;
         (whole && inside && joined && alone).then_some((position, value.taker))
     };

@@ -11,7 +11,7 @@ use crate::proto::{AttributeProto, GraphProto, NodeProto, TensorDataType};
 use crate::rewrite_error::RewriteError;
 
 impl OnnxModel {
-    /// Makes every 3-D convolution that `takes` accepts a [`CONVOLUTION`]; returns their number as well.
+    /// Makes every 3-D convolution that `takes` accepts a [`CONVOLUTION`]; also returns their number.
     ///
     /// **Definition**: a `Conv` or `ConvTranspose` of one group, not dilated, with stated padding and constant weights of 32-bit
     /// floats, whose input has a known shape; its weights stay in place.

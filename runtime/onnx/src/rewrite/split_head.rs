@@ -1,4 +1,4 @@
-//! The last convolution, taken off.
+//! Splitting off the last convolution.
 
 use crate::domain::is_default_domain;
 use crate::error::CheckError;
@@ -32,7 +32,7 @@ impl Head {
 }
 
 impl OnnxModel {
-    /// Takes the last convolution off a network that has more classes than features before them.
+    /// Splits the last convolution off a network that has more classes than features.
     ///
     /// Stitching is linear and its weights sum to one, so that stitching features and then applying the head gives the
     /// logits that stitching logits gives, with `F / K` of the memory: for 104 classes from 8 features a thirteenth.
@@ -40,8 +40,8 @@ impl OnnxModel {
     /// **Definition**: the output, given by a convolution of 1×1×1 voxels, stride 1, no padding, one group, constant
     /// weights, becomes that convolution's input under the output's name, `[N, F, X, Y, Z]`.
     ///
-    /// **Errors**: the network does not end so; its features are used elsewhere; F ≥ K; weights that are no finite 32-bit
-    /// floats.
+    /// **Errors**: the network does not end with such a convolution; its features are used elsewhere; F ≥ K; weights
+    /// that are not finite 32-bit floats.
     pub fn split_head(&self) -> Result<(Self, Head), RewriteError> {
         self.rewritten(split)
     }

@@ -1,4 +1,4 @@
-//! Files: nothing is lost, nothing is copied, and nothing in them makes the program fail.
+//! Files: decoding loses nothing, copies nothing, and never panics.
 
 use std::num::NonZeroUsize;
 
@@ -89,7 +89,7 @@ fn large_weights_can_be_left_in_the_file() {
         assert!(place.is_none_or(|place| place.ends_with(offset.as_bytes())));
     }
     assert!(left > 5, "{left}");
-    // What a rewrite made is in no file, and what is in another file stays unknown.
+    // Weights from rewrites are in no file, and external weights are unknown.
     let half = network.half(Interface::Half).unwrap();
     let again = OnnxModel::decode(half.encode_mapped("net.onnx").unwrap());
     assert_eq!(again, Ok(half));
@@ -111,7 +111,7 @@ fn what_is_not_understood_is_not_lost_silently() {
             kept: whole.len()
         })
     );
-    // The version once more.
+    // A repeated version.
     let twice = [&whole[..], &[0x08, 0x09]].concat();
     assert!(matches!(
         OnnxModel::decode(twice),

@@ -1,4 +1,4 @@
-//! Networks of others: what is taken of them, and what is refused.
+//! Foreign networks: accepted and refused parts.
 
 use crate::example;
 use crate::parts::{self, attributed, graph, model, node};
@@ -9,7 +9,7 @@ use vesal_onnx::check::{
 use vesal_onnx::proto::{AttributeProto, AttributeType, ModelProto, OperatorSetIdProto};
 use vesal_onnx::{EncodingProblem, NetworkError, OnnxModel};
 
-/// A varint in so many bytes, or in as many as it needs.
+/// A varint in this many bytes, or in as many as it needs.
 fn number(mut value: u64, bytes: usize) -> Vec<u8> {
     let mut all = Vec::new();
     while value >= 0x80 || all.len() + 1 < bytes {
@@ -71,7 +71,7 @@ fn weights_of_a_loaded_network_are_left_in_its_file() {
     let network = OnnxModel::load(large.model().encode_to_vec()).unwrap();
     let mapped = network.encode_mapped("weights").unwrap();
     assert!(mapped.len() < network.encode().len() / 2);
-    // What points to another file is not taken in again.
+    // References to other files are not accepted.
     assert!(matches!(
         OnnxModel::load(mapped),
         Err(CheckError::Initializer {
@@ -110,7 +110,7 @@ fn an_encoding_that_decoders_read_differently_is_refused() {
     );
     let beyond = [&[0x08][..], &[0xff; 9], &[0x02]].concat();
     assert_eq!(encoding(with(&beyond)), EncodingProblem::Overlong);
-    // A group, and what ends in the middle.
+    // A group, and truncated messages.
     assert_eq!(
         encoding(with(&[0x0b, 0x0c])),
         EncodingProblem::WireType { found: 3 }

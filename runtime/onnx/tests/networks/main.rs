@@ -1,4 +1,4 @@
-//! Networks in ONNX: how they are written, checked, rewritten.
+//! Networks in ONNX: writing, checking, rewriting.
 
 #[path = "../example/mod.rs"]
 mod example;

@@ -1,4 +1,4 @@
-//! Shapes that operators of networks of others give, and what they must not do.
+//! Shape rules of operators of foreign networks, and their refusals.
 
 use crate::parts::{attributed, graph, model};
 use prost::Message;
@@ -174,7 +174,7 @@ fn shapes_follow_the_definitions_of_the_operators() {
             "{operator}: {error:?}"
         );
     }
-    // Sizes that are no constants of the file, and a batch that would change.
+    // Sizes that are not constants of the file, and a batch that would change.
     let moved = with_operator(
         "Resize",
         nearest(),
@@ -212,7 +212,7 @@ fn the_batch_is_left_alone() {
     let load = |operator: &str, attributes: Vec<AttributeProto>, constants| {
         OnnxModel::load(with_operator(operator, attributes, constants).encode_to_vec()).unwrap_err()
     };
-    // A factor by which small batches stay as they are, and larger ones do not.
+    // A factor that keeps small batches but changes larger ones.
     let factors = floats("factors", &[1.19, 1., 1., 1., 1.]);
     let error = load(
         "Resize",

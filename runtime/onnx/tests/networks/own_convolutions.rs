@@ -1,10 +1,10 @@
-//! Which convolutions become an operator of ours.
+//! Convolutions that become a custom operator.
 
 use crate::parts::{graph, model, node, of};
 use vesal_onnx::proto::{AttributeProto, ModelProto, NodeProto, TensorDataType};
 use vesal_onnx::{CONVOLUTION, DOMAIN, OnnxModel, RewriteError, VolumeConvolution};
 
-/// Names and sizes of the convolutions that become an operator of ours.
+/// Names and sizes of the convolutions that become a custom operator.
 fn owned(model: &ModelProto) -> Vec<(String, VolumeConvolution)> {
     let mut sizes = Vec::new();
     let network = OnnxModel::from(model.clone());
@@ -131,7 +131,7 @@ fn convolutions_that_do_not_fit_stay() {
         let network = OnnxModel::from(model);
         let network = match network.own_convolutions(|_| true) {
             Ok((network, _)) => network,
-            // With such sizes, what comes behind has no shape.
+            // With such sizes, later values have no shape.
             Err(refusal) => {
                 assert!(matches!(refusal, RewriteError::Shapes(_)), "{refusal:?}");
                 refused.push(index);

@@ -1,4 +1,4 @@
-//! What rewrites change in a graph, and what they refuse.
+//! Rewrites of graphs, and their refusals.
 
 use std::num::NonZeroUsize;
 
@@ -102,7 +102,7 @@ fn halves_are_rounded_to_nearest_ties_to_even() {
             0x3c00, 0x3555, 0x6800, 0x6802, 0x7bff, 0xfbff, 0x0001, 0x0000, 0x0001, 0x0004, 0x8000
         ])
     );
-    // As many as several blocks hold, and a part of one.
+    // Several blocks and a part of one.
     let many: Vec<f32> = (0..9999).map(|index| index as f32 / 8.).collect();
     let bits = halved(&many).unwrap();
     assert_eq!(bits.len(), 9999);
@@ -153,7 +153,7 @@ fn half_networks_convert_at_their_borders_or_not_at_all() {
         (first.input[0].as_str(), last.output[0].as_str()),
         ("image", "logits")
     );
-    // Once is enough.
+    // Once suffices.
     assert!(matches!(
         half.half(Interface::Single),
         Err(RewriteError::Operator { found, .. }) if found == "Cast"
@@ -426,7 +426,7 @@ fn norms_and_relus_become_one_operator() {
     let imports = &fused.model().opset_import;
     assert_eq!((imports[1].domain(), imports[1].version()), (DOMAIN, 1));
 
-    // Every value is given before it is taken, by one node.
+    // Every value is defined before it is used, by one node.
     let mut given = vec!["image".to_owned()];
     let weights = of(&fused).initializer.iter();
     given.extend(weights.map(|tensor| tensor.name().to_owned()));
@@ -449,7 +449,7 @@ fn norms_and_relus_become_one_operator() {
     assert_eq!(norm.domain(), DOMAIN);
     assert_eq!(norm.attribute, [AttributeProto::float("epsilon", 1e-5)]);
 
-    // Again: nothing is left.
+    // A second run changes nothing.
     assert_eq!(fused.fuse_norm_relu(), Ok((fused.clone(), 0)));
 
     // Scales stay 32-bit floats when the rest is halved.
@@ -483,7 +483,7 @@ fn many_norms_are_joined_in_one_pass() {
     );
     let mut further = Vec::new();
     for pair in 0..PAIRS {
-        // Of every other, something else takes what lies between.
+        // In every other pair, another node uses the value between.
         let kept = pair % 2 == 0;
         let names = ["norm", "relu", "also"].map(|name| format!("{name}.{pair}"));
         let [between, output, also] = names.clone();

@@ -1,8 +1,8 @@
 //! Small dense linear algebra in `f64`.
 //!
-//! Every sum of products runs in index order with fused multiply-add and every elimination divides by multiplying
-//! with the reciprocal pivot, as the reference's BLAS and LAPACK do: the shape of a resampled grid is a rounded
-//! quotient, and where the exact quotient is a half (0.5 mm → 1 mm), its last bit decides.
+//! Every sum of products runs in index order with fused multiply-add and every elimination divides by multiplying with
+//! the reciprocal pivot, as the reference's BLAS and LAPACK do: the shape of a resampled grid is a rounded quotient,
+//! and where the exact quotient is a half (0.5 mm → 1 mm), the last bit of the result decides.
 
 /// A square matrix, row by row.
 pub(crate) type Matrix<const N: usize> = [[f64; N]; N];

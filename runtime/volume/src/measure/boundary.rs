@@ -1,4 +1,4 @@
-//! Surfaces of masks, cropped to where there is something.
+//! Surfaces of masks, cropped to their bounding box.
 
 use std::ops::Range;
 
@@ -56,7 +56,7 @@ pub(super) fn boundary<T: Copy + Sync>(
     let mut edges = mask.clone();
     let slabs: Vec<_> = edges.outer_iter_mut().enumerate().collect();
     slabs.into_par_iter().for_each(|(x, mut slab)| {
-        // Rows at the face of the box are edges: beyond them lies outside.
+        // Rows at the faces of the box are edges, because all voxels outside of the box are outside of the mask.
         if x == 0 || x + 1 == planes {
             return;
         }

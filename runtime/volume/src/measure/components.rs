@@ -58,7 +58,7 @@ impl Slab {
     }
 }
 
-/// Parts of components, which grow together.
+/// Union-find over parts of components.
 #[derive(Debug, Default)]
 struct Forest {
     parts: Vec<Component>,

@@ -6,7 +6,7 @@ use ndarray::{ArrayView3, Zip};
 
 use super::error::{MeasureError, check_shapes};
 
-/// What Dice is where the truth is empty.
+/// The value of Dice where the truth is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EmptyTruth {
     /// Undefined: such cases are left out of means (MONAI: `ignore_empty=True`).
@@ -26,7 +26,7 @@ pub struct Overlap {
 }
 
 impl Overlap {
-    /// Dice, `2 |T and P| / (|T| + |P|)`; `None` where the truth is empty and that is to be undefined.
+    /// Dice, `2 |T and P| / (|T| + |P|)`; `None` where the truth is empty and [`EmptyTruth::Undefined`] is chosen.
     ///
     /// **Source**: MONAI 1.6.1 `DiceHelper.compute_channel`.
     ///
@@ -79,8 +79,8 @@ pub fn label_overlaps(
     overlaps(truth, prediction, labels, |voxel, label| voxel == label)
 }
 
-/// Counts the voxels of each of these regions, bits of their own, in two maps `[X, Y, Z]` of regions joined by `|`, in
-/// one pass.
+/// Counts the voxels of each of these regions, one bit each, in two maps `[X, Y, Z]` of regions joined by `|`, in one
+/// pass.
 ///
 /// **Errors**: different shapes.
 pub fn region_overlaps(

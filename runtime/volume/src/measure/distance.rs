@@ -3,7 +3,7 @@
 use ndarray::{Array3, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 
-/// Lines transformed together, so that strided memory is read in whole cache lines.
+/// Number of lines that are transformed together, so that strided memory is read in whole cache lines.
 const BLOCK: usize = 16;
 
 /// Computes the squared distance in mm² from every voxel to the nearest site; infinite where there is no site.
@@ -69,7 +69,7 @@ struct Parabola {
     apex: f64,
     /// Height of the apex in mm².
     height: f64,
-    /// Where it begins to be the lowest, in voxels.
+    /// Position from which it is the lowest, in voxels.
     from: f64,
 }
 

@@ -13,13 +13,13 @@ pub enum MeasureError {
         /// Shape of the prediction.
         prediction: [usize; 3],
     },
-    /// A spacing that is no length.
+    /// A spacing that is not positive and finite.
     #[error("spacing is {spacing:?} mm, expected finite lengths above 0")]
     Spacing {
         /// Spacing in mm, `[X, Y, Z]`.
         spacing: [f64; 3],
     },
-    /// A tolerance that is no distance.
+    /// A tolerance that is negative or not finite.
     #[error("surface tolerance is {tolerance_mm} mm, expected a finite distance of at least 0")]
     Tolerance {
         /// Tolerance in mm.
@@ -41,7 +41,7 @@ pub(super) fn check_shapes<A, B>(
     })
 }
 
-/// Checks that a spacing is three lengths.
+/// Checks that a spacing is three positive finite lengths.
 pub(super) fn check_spacing(spacing: [f64; 3]) -> Result<(), MeasureError> {
     if spacing.iter().all(|mm| mm.is_finite() && *mm > 0.0) {
         return Ok(());

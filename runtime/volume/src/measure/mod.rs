@@ -1,7 +1,7 @@
-//! How well a prediction matches the truth, and how large a label is.
+//! Overlap and surface distances of a prediction and the truth, and volumes of labels.
 //!
 //! Masks are compared voxel by voxel on one grid; distances are in millimeters by the grid's spacing. Surfaces are the
-//! voxels of a mask that touch its outside through a face; outside of the volume is outside of the mask.
+//! voxels of a mask that touch its outside through a face; voxels outside of the volume are outside of the mask.
 
 mod boundary;
 mod components;
@@ -20,7 +20,7 @@ pub use error::MeasureError;
 pub use size::{label_volumes_ml, voxel_ml};
 pub use surface::{SurfaceDistances, label_surface_distances, mask_surface_distances};
 
-/// Everything measured on one label.
+/// All measures of one label.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LabelMeasures {
     /// Value in the label maps.
@@ -45,7 +45,7 @@ pub struct LabelMeasures {
 ///
 /// **Shapes and units**: label maps `[X, Y, Z]` on one grid; `spacing` in mm, `[X, Y, Z]`.
 ///
-/// **Errors**: different shapes, or a spacing or tolerance that is no length.
+/// **Errors**: different shapes, or a spacing or tolerance that is not a valid length.
 pub fn measure_labels(
     truth: ArrayView3<'_, u16>,
     prediction: ArrayView3<'_, u16>,

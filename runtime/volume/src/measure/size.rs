@@ -1,4 +1,4 @@
-//! How large labels are.
+//! Volumes of labels.
 
 use ndarray::ArrayView3;
 

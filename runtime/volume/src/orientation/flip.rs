@@ -40,7 +40,7 @@ fn flip_slab<T>(slab: &mut [T], nz: usize, order: bool, rows: bool) {
             .chunks_exact_mut(nz)
             .zip(last.chunks_exact_mut(nz).rev());
         pairs.for_each(|(a, b)| swap(a, b, rows));
-        // Only the row in the middle is left.
+        // The middle row remains.
         (ny / 2, ny % 2)
     } else {
         (0, slab.len() / nz)

@@ -1,4 +1,4 @@
-//! The body, its organs and how bright they are.
+//! The body and its organs, with their intensities.
 
 use super::blob::Blob;
 use super::random::Random;

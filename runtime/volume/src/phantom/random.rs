@@ -1,4 +1,4 @@
-//! A small generator of random numbers, so that a seed means the same in every release.
+//! A small random number generator; a seed gives the same sequence in every release.
 
 /// SplitMix64.
 ///
@@ -13,7 +13,7 @@ impl Random {
         Self { state: seed }
     }
 
-    /// An independent generator: one for each value of `stream`.
+    /// An independent generator for each value of `stream`.
     pub(super) fn fork(&self, stream: u64) -> Self {
         let mut scrambled = Self::new(self.state ^ stream.wrapping_mul(0xD1B5_4A32_D192_ED03));
         Self::new(scrambled.next())

@@ -1,4 +1,4 @@
-//! How the outputs of a network become labels.
+//! From outputs of a network to probabilities and labels.
 
 use ndarray::{Array3, ArrayView4, ArrayViewMut3, ArrayViewMut4, Axis};
 use rayon::prelude::*;
@@ -52,7 +52,7 @@ impl Activation {
         }
     }
 
-    /// Gives every voxel its label: [`argmax_labels`] or [`region_labels`].
+    /// Labels every voxel: [`argmax_labels`] or [`region_labels`].
     ///
     /// **Shapes**: `[K, X, Y, Z]` → `[X, Y, Z]`; `values[k]` is the label of class `k`.
     ///
@@ -68,7 +68,7 @@ impl Activation {
         }
     }
 
-    /// Probability of each of so many classes where all logits are 0.
+    /// Probability of each of this many classes where all logits are 0.
     pub fn of_zero(self, classes: usize) -> f32 {
         match self {
             Self::Softmax => 1.0 / classes as f32,
@@ -99,7 +99,7 @@ impl Activation {
         first.map_or(Ok(()), Err)
     }
 
-    /// Label of voxels that no network has seen, because they were cropped away.
+    /// Label of voxels that were cropped away.
     pub fn outside(self, values: &[u16]) -> u16 {
         match self {
             Self::Softmax => values.first().copied().unwrap_or(0),

@@ -1,4 +1,4 @@
-//! How the members of an ensemble become one prediction.
+//! Combining the predictions of an ensemble.
 
 use ndarray::Array4;
 use serde::{Deserialize, Serialize};
@@ -7,14 +7,14 @@ use super::Activation;
 use super::mean::{MeanError, ProbabilityMean};
 use super::vote::Votes;
 
-/// What an ensemble does with the predictions of its members.
+/// How an ensemble combines the predictions of its members.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Combine {
     /// The weighted mean of their probabilities.
     #[default]
     Mean,
-    /// Their weighted votes; see [`Votes`].
+    /// By weighted votes; see [`Votes`].
     Vote,
 }
 

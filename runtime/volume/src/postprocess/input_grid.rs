@@ -1,4 +1,4 @@
-//! Combining predictions of different prepared grids on the grid of the input, block of planes by block of planes.
+//! Combining predictions of different prepared grids on the grid of the input, one block of planes at a time.
 
 use std::collections::VecDeque;
 
@@ -34,21 +34,22 @@ pub enum InputGridError {
     },
 }
 
-/// What one prediction counts, and what its blocks are.
+/// Weight of one prediction, and the kind of its blocks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct InputGridMember {
     pub weight: f64,
-    /// Whether its blocks are logits, which become probabilities here; what no block holds has logits 0. Otherwise what no
-    /// block holds has probability 0.
+    /// Whether its blocks are logits, which become probabilities here. Voxels of no block have logits 0, or otherwise
+    /// probability 0.
     pub logits: bool,
     /// Planes, in the order of the blocks, that lie before what its blocks can hold.
     pub before: usize,
 }
 
-/// Combines the predictions of several members on one grid while they are being made, and labels it.
+/// Combines the predictions of several members on one grid as they arrive, and labels them.
 ///
 /// Blocks of each member come in the order of one axis of the grid. As soon as all members have passed a plane, it is
-/// combined in the order of the members and labeled; of each member no more is held than what it is ahead of the last.
+/// combined in the order of the members and labeled; only the planes by which a member is ahead of the slowest are
+/// held.
 pub struct InputGridEnsemble<'a> {
     combine: Combine,
     activation: Activation,
@@ -63,7 +64,7 @@ pub struct InputGridEnsemble<'a> {
 
 struct Pending {
     member: InputGridMember,
-    /// Planes, in the order of the blocks, of which everything was pushed.
+    /// Planes, in the order of the blocks, that were pushed completely.
     complete: usize,
     blocks: VecDeque<Block>,
 }
@@ -280,7 +281,7 @@ impl<'a> InputGridEnsemble<'a> {
     }
 }
 
-/// Planes of so many values that are combined at once.
+/// Number of planes of this many values that are combined at once.
 fn planes_at_once(values: usize) -> usize {
     (BLOCK_VALUES / values.max(1)).max(1)
 }

@@ -41,7 +41,7 @@ pub enum LabelingError {
 ///
 /// **Errors**: a table that is not one value per class, or a NaN, which would otherwise pass for background.
 ///
-/// **Source**: `torch.argmax` for ties; it lets NaN win, we refuse it.
+/// **Source**: `torch.argmax` for ties; there NaN wins; here it is refused.
 pub fn argmax_labels(
     probabilities: ArrayView4<'_, f32>,
     values: &[u16],
@@ -73,7 +73,7 @@ pub fn region_labels(
     label_slabs(probabilities, values, mark_regions)
 }
 
-/// Labels some voxels and tells whether any value is NaN. Takes one slice of voxels per class and the value of each
+/// Labels some voxels and returns whether any value is NaN. Takes one slice of voxels per class and the value of each
 /// class, of which there is at least one.
 type Label = fn(&[&[f32]], &[u16], &mut [u16]) -> bool;
 
@@ -101,7 +101,7 @@ fn label_slabs(
         .find_map_first(|(x, (labels, slab))| {
             let copies: Vec<_> = slab.outer_iter().map(contiguous).collect();
             let classes: Vec<&[f32]> = copies.iter().filter_map(|class| class.as_slice()).collect();
-            // Made in this layout.
+            // The array was allocated in this layout.
             let labels = labels.into_slice().unwrap_or_default();
             label(&classes, values, labels).then(|| first_nan(x, slab))
         })
@@ -109,7 +109,7 @@ fn label_slabs(
     nan.map_or(Ok(labels), Err)
 }
 
-/// The plane itself, or a copy where its voxels do not lie one after the other.
+/// The plane itself, or a copy where its voxels are not contiguous.
 fn contiguous(plane: ArrayView2<'_, f32>) -> CowArray<'_, f32, Ix2> {
     if plane.is_standard_layout() {
         plane.into()
@@ -121,7 +121,7 @@ fn contiguous(plane: ArrayView2<'_, f32>) -> CowArray<'_, f32, Ix2> {
 /// Voxels whose classes are compared together.
 const BLOCK: usize = 128;
 
-/// Gives every voxel the value of its most probable class, of equals the one of lowest index, and tells whether any
+/// Gives every voxel the value of its most probable class, of equals the one of lowest index, and returns whether any
 /// probability is NaN.
 pub(super) fn argmax(classes: &[&[f32]], values: &[u16], labels: &mut [u16]) -> bool {
     let first = values.first().copied().map_or(0, u32::from);
@@ -129,7 +129,7 @@ pub(super) fn argmax(classes: &[&[f32]], values: &[u16], labels: &mut [u16]) -> 
     for (block, labels) in labels.chunks_mut(BLOCK).enumerate() {
         let start = block * BLOCK;
         let mut best = [f32::NEG_INFINITY; BLOCK];
-        // As wide as probabilities, so that both are compared in vectors.
+        // Of the same width as probabilities, so that both are compared in vectors.
         let mut choice = [first; BLOCK];
         let mut unordered = 0;
         for (class, &value) in classes.iter().zip(values) {
@@ -150,7 +150,7 @@ pub(super) fn argmax(classes: &[&[f32]], values: &[u16], labels: &mut [u16]) -> 
     nan
 }
 
-/// Gives every voxel the values of all its regions joined by `|`, and tells whether any probability is NaN.
+/// Gives every voxel the values of all its regions joined by `|`, and returns whether any probability is NaN.
 pub(super) fn mark_regions(classes: &[&[f32]], values: &[u16], labels: &mut [u16]) -> bool {
     let mut nan = false;
     for (block, labels) in labels.chunks_mut(BLOCK).enumerate() {

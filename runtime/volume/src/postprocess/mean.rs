@@ -19,7 +19,7 @@ pub enum MeanError {
         /// Shape of this member.
         found: [usize; 4],
     },
-    /// A weight that gives no mean.
+    /// A weight that is not finite and above 0.
     #[error("ensemble member has weight {found}, expected a finite number above 0")]
     Weight { found: f64 },
     #[error("ensemble has 0 members, expected at least 1")]
@@ -37,7 +37,7 @@ pub struct ProbabilityMean {
 }
 
 impl ProbabilityMean {
-    /// Starts a mean without members, of logits that become probabilities this way.
+    /// Starts an empty mean of probabilities that this activation makes of logits.
     pub fn new(activation: Activation) -> Self {
         Self {
             activation,
@@ -110,7 +110,7 @@ impl ProbabilityMean {
     }
 }
 
-/// Checks that a member has the shape of those before it, and a weight that counts.
+/// Checks that a member has the shape of those before it, and a finite weight above 0.
 pub(super) fn check_member(
     before: Option<&Array4<f32>>,
     member: &Array4<f32>,

@@ -4,7 +4,7 @@ use ndarray::ArrayViewMut3;
 
 use crate::exponential::exp;
 
-/// Voxels whose classes are turned together: for a hundred classes, they stay in the first cache.
+/// Voxels that are processed together: with a hundred classes they fit the first-level cache.
 const BLOCK: usize = 64;
 
 /// Turns logits of one X position into probabilities that sum to 1 over classes, in place.

@@ -13,8 +13,8 @@ use super::mean::{MeanError, check_member};
 /// region of a probability above 0.5. The share of class or region `k` is `sum(w [member votes for k]) / sum(w)`. The class of the largest
 /// share wins, of equals the one of lowest index; a region wins with a share above 0.5.
 ///
-/// **Source**: MONAI 1.6.1 `VoteEnsemble`, which knows no weights: with equal ones, the classes are those of its
-/// `num_classes` form, and the regions those of its rounded mean, where half of the members are no majority.
+/// **Source**: MONAI 1.6.1 `VoteEnsemble`, which has no weights: with equal ones, the classes are those of its
+/// `num_classes` form, and the regions those of its rounded mean, where half of the members are not a majority.
 #[derive(Debug)]
 pub struct Votes {
     activation: Activation,

@@ -1,4 +1,4 @@
-//! What preparing a case takes, from its headers alone.
+//! Memory of preprocessing a case, computed from its headers alone.
 
 use super::{PreprocessError, Step, StepError, check_steps, image_channels};
 use crate::geometry::{Affine, Geometry};
@@ -8,7 +8,7 @@ use crate::resample::spaced_bound;
 /// Bytes of a voxel of a channel.
 const VOXEL_BYTES: u64 = size_of::<f32>() as u64;
 
-/// Grids whose corners differ by no more are certain to agree, so that nothing is resampled.
+/// Grids whose corners differ by at most this agree for certain, so that nothing is resampled.
 const UNMOVED_MM: f64 = 1e-4;
 
 /// Upper bounds of the volume and the memory of [`execute`](super::execute).
@@ -22,7 +22,7 @@ pub struct PreprocessCost {
 
 /// Bounds the preparation of images with these grids and numbers of channels.
 ///
-/// Figures too large for their type are the largest of it.
+/// Figures saturate at the limits of their types.
 ///
 /// **Errors**: those of [`execute`](super::execute) that can be known without voxels, except for grids that might become
 /// small enough by cropping.
@@ -64,11 +64,11 @@ pub fn cost(
     })
 }
 
-/// What is held after some steps.
+/// Memory held after some steps.
 struct CostState {
     grid: Geometry,
     channels: usize,
-    /// Bytes of images that are not matched yet.
+    /// Bytes of images that are still to be matched.
     further: u64,
     peak: u64,
 }

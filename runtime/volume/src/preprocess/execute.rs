@@ -18,27 +18,27 @@ use crate::volume::{LabelMap, Volume};
 pub enum AppliedStep {
     /// The axes were permuted and flipped.
     Orient {
-        /// What was done to the axes.
+        /// Transform of the axes.
         transform: AxisTransform,
         before: Geometry,
     },
-    /// A box was cut out; the whole grid where no voxel was foreground.
+    /// A box was cropped; the whole grid where no voxel was foreground.
     Crop { bounds: VoxelBox, before: Geometry },
-    /// The volume was resampled; where both grids agree, it was left as it was.
+    /// The volume was resampled; where both grids agree, it was left unchanged.
     Resample { before: Geometry, after: Geometry },
     /// Secondary images were resampled onto the volume's grid and became channels of it.
     ResampleToMatch,
     /// The intensities were normalized.
     Normalize {
-        /// What was done to each channel.
+        /// Normalization of each channel.
         channels: Vec<AppliedNormalization>,
     },
 }
 
-/// What preprocessing did to a volume: repeats it on label maps of the same grid, and inverts it on predictions.
+/// The applied steps of preprocessing: repeats them on label maps of the same grid, and inverts them on predictions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AppliedTransforms {
-    /// Grid of the first image as it came in.
+    /// Grid of the first image before preprocessing.
     pub input: Geometry,
     /// Grid of the prepared volume.
     pub prepared: Geometry,
@@ -46,17 +46,17 @@ pub struct AppliedTransforms {
     pub steps: Vec<AppliedStep>,
 }
 
-/// Prepares the images of a case for the network, and records what was done.
+/// Preprocesses the images of a case, and records the applied steps.
 ///
-/// Memory: besides the images, only a step that changes the grid's size or the order of axes takes any, for its result;
-/// [`cost`](super::cost) bounds it.
+/// **Memory**: besides the images, only steps that change the grid's size or the order of axes allocate, for their
+/// result; [`cost`](super::cost) bounds it.
 ///
-/// The first image holds the grid that predictions come back to. Where no voxel exceeds the threshold, cropping to the
+/// Predictions are restored to the grid of the first image. Where no voxel exceeds the threshold, cropping to the
 /// foreground keeps the whole volume.
 ///
 /// **Shapes**: images `[C, X, Y, Z]` as [`image_channels`] says → one volume with the channels of all.
 ///
-/// **Errors**: [`PreprocessError`] for parameters that cannot be used, other images than the steps expect, an empty
+/// **Errors**: [`PreprocessError`] for parameters that cannot be used, images that do not fit the steps, an empty
 /// volume, an unusable affine, and intensities that are not finite.
 ///
 /// **Source**: MONAI 1.6.1 `Orientation`, `CropForeground(allow_smaller=True)`, `Spacing`, `ResampleToMatch` and
@@ -191,11 +191,10 @@ fn not_finite(slab: ArrayView2<'_, f32>) -> usize {
 }
 
 impl AppliedTransforms {
-    /// Prepares a label map that lies on the input's grid: crops where the image was cropped, and resamples by
-    /// nearest neighbor.
+    /// Preprocesses a label map on the input's grid: it is cropped like the image, and resampled by nearest neighbor.
     ///
-    /// **Errors**: [`PreprocessError::LabelShape`] and [`PreprocessError::LabelPlace`] for a label map on another
-    /// grid, by [`Geometry::check_same_grid`](crate::Geometry::check_same_grid); the image's affine is taken.
+    /// **Errors**: [`PreprocessError::LabelShape`] and [`PreprocessError::LabelPlace`] for a label map on another grid,
+    /// by [`Geometry::check_same_grid`](crate::Geometry::check_same_grid); the image's affine is used.
     pub fn prepare_labels(&self, labels: &LabelMap) -> Result<LabelMap, PreprocessError> {
         labels
             .geometry()
@@ -339,7 +338,8 @@ mod tests {
         let steps = [Step::ResampleToMatch { first_channels: 2 }];
         let (volume, transforms) = execute(vec![first.clone(), ramp.clone()], &steps).unwrap();
         assert_eq!(volume.data.dim(), (3, 3, 4, 5));
-        // World x = 2 mm is index 6, world z = 4 mm index 3; z = 0 mm lies below the image, which goes on.
+        // World x = 2 mm is index 6, world z = 4 mm index 3; z = 0 mm lies below the image, whose border voxels are
+        // repeated.
         assert_eq!(volume.data[[2, 2, 1, 2]], 63.0);
         assert_eq!(volume.data[[2, 0, 0, 0]], 20.0);
         assert_eq!(transforms.prepared, first.geometry());

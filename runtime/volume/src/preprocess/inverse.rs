@@ -12,13 +12,13 @@ use crate::volume::{LabelMap, Volume};
 /// Probabilities that exist at once on the input's grid while labels are picked: 64 MiB.
 pub(super) const BLOCK_VALUES: usize = 1 << 24;
 
-/// Displacement in voxels across the grid that is dropped when probabilities are resampled: the noise of affines that
-/// were stored in `f32` stays below it.
+/// Displacement in voxels across the grid that is dropped when probabilities are resampled: rounding of affines stored
+/// in `f32` stays below it.
 pub(super) const OFF_AXIS_TOLERANCE: f64 = 1e-4;
 
 impl AppliedTransforms {
     /// Brings probabilities back to the input's grid: resampled trilinearly, padded with zeros where the volume was
-    /// cropped, and turned back.
+    /// cropped, and reoriented.
     ///
     /// **Shapes**: `[K, X, Y, Z]` on the prepared grid → `[K, X, Y, Z]` on the input's.
     ///
@@ -70,7 +70,7 @@ impl AppliedTransforms {
     ) -> Result<LabelMap, PreprocessError> {
         self.check_shape(probabilities)?;
         let outside = activation.outside(values);
-        // Only resampling mixes voxels: the steps before the first resampling can be undone on labels.
+        // Only resampling mixes voxels, so the steps before the first resampling can be inverted on labels.
         let Some((index, from, to)) = self.first_resampling()? else {
             let data = activation.labels(probabilities, values)?;
             let labels = LabelMap {
@@ -156,7 +156,7 @@ impl AppliedTransforms {
 }
 
 fn undo_on_volume(volume: Volume, step: &AppliedStep) -> Result<Volume, StepError> {
-    // The affine before the step is known exactly: rounding must not add up on the way back.
+    // The affine before the step is stored, so that rounding does not accumulate.
     Ok(match step {
         AppliedStep::Orient { transform, before } => Volume {
             affine: before.affine,

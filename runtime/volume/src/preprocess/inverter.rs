@@ -42,7 +42,7 @@ struct Labeling<'a> {
 
 /// How a prepared plane is inverted.
 enum Inversion {
-    /// No resampling: it is a plane of the grid after the first `steps` steps.
+    /// No resampling: the plane belongs to the grid after the first `steps` steps.
     Same { next: usize, steps: usize },
     /// Planes of that grid are interpolated between prepared ones.
     Resampled {
@@ -54,7 +54,7 @@ enum Inversion {
         first: usize,
         next: usize,
     },
-    /// All planes are needed at once.
+    /// All planes have to be gathered.
     Gathered { all: Array4<f32>, next: usize },
 }
 
@@ -68,7 +68,7 @@ impl<'a> Inverter<'a> {
         values: &'a [u16],
     ) -> Result<Self, PreprocessError> {
         let inversion = Inversion::new(transforms, values.len())?;
-        // What is gathered makes its labels at the end.
+        // Gathered planes are labeled at the end.
         let shape = match inversion {
             Inversion::Gathered { .. } => [0; 3],
             _ => transforms.input.shape,
@@ -141,10 +141,9 @@ impl<'a> Inverter<'a> {
         labels.saturating_add(block.saturating_add(waiting).saturating_mul(value))
     }
 
-    /// Takes the next prepared plane, `[K, Y, Z]`; probabilities that can be inverted now go to `take`.
+    /// Takes the next prepared plane, `[K, Y, Z]`; probabilities that can be inverted now are passed to `take`.
     ///
-    /// **Errors**: a plane of another shape or more of them than the prepared grid has, or probabilities that are not
-    /// numbers.
+    /// **Errors**: a plane of another shape or more of them than the prepared grid has, or probabilities that are NaN.
     pub fn push(
         &mut self,
         plane: Array3<f32>,
@@ -263,7 +262,7 @@ impl<'a> Inverter<'a> {
         }
     }
 
-    /// Inverts the planes that lie between those at hand: as many as are inverted at once, or all that are left.
+    /// Inverts the planes between the available prepared ones: a full block, or all that are left.
     fn invert(
         &mut self,
         all: bool,
@@ -292,7 +291,7 @@ impl<'a> Inverter<'a> {
             }
             let (start, steps) = (*next, *steps);
             let block = match (&take, &mut self.labeling) {
-                // Labels alone need no block of probabilities.
+                // No block of probabilities is needed for labels alone.
                 (None, Some(labeling)) => {
                     let Labeling {
                         activation,
@@ -327,7 +326,7 @@ impl<'a> Inverter<'a> {
         }
     }
 
-    /// Labels a block of planes that begins at `x`, and puts it where the first `steps` steps took it from.
+    /// Labels a block of planes that begins at `x`, and stores it at its place before the first `steps` steps.
     fn place(
         &mut self,
         x: usize,
@@ -345,7 +344,7 @@ impl<'a> Inverter<'a> {
         Ok(())
     }
 
-    /// Puts the labels of a block that begins at `x` where the first `steps` steps took it from.
+    /// Stores the labels of a block that begins at `x` at their place before the first `steps` steps.
     fn put(
         &mut self,
         x: usize,

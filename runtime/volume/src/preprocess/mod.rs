@@ -20,7 +20,7 @@ pub use inverter::{BlockConsumer, Inverter};
 
 pub use crate::intensity::Normalization;
 
-/// What is interpolated back to the grid of the input.
+/// The values that are interpolated back to the grid of the input.
 ///
 /// **Source**: Auto3DSeg inverts probabilities for segresnet, segresnet2d and swinunetr, and logits for dints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ pub enum StepError {
     Resample(#[from] ResampleError),
     #[error(transparent)]
     Normalize(#[from] IntensityError),
-    /// Nothing would be left to match, or nothing to match to.
+    /// No image is left to match, or to match to.
     #[error(
         "the first image has {found} channels, expected at least 1 and fewer than all {channels} channels"
     )]
@@ -60,14 +60,14 @@ pub enum StepError {
         /// Channels of the case.
         channels: usize,
     },
-    /// Images are matched that have been matched before.
+    /// Images are matched twice.
     #[error("further images are resampled to match the first a second time, expected once")]
     MatchedTwice,
     #[error("intensities are normalized before further images are resampled to match the first")]
     NormalizedBeforeMatch,
 }
 
-/// Why a volume cannot be prepared, or a prediction not be brought back.
+/// Why a volume cannot be prepared, or a prediction not be inverted.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PreprocessError {
     #[error("preprocessing step {index} fails")]
@@ -85,7 +85,7 @@ pub enum PreprocessError {
     #[error("case has images of {found:?} channels, expected {expected:?}")]
     Images {
         found: Vec<usize>,
-        /// Channels that each image is to have.
+        /// Expected channels of each image.
         expected: Vec<usize>,
     },
     #[error(
@@ -104,7 +104,7 @@ pub enum PreprocessError {
         found: [usize; 3],
         expected: [usize; 3],
     },
-    /// A label map lies elsewhere than its image.
+    /// A label map has another affine than its image.
     #[error(
         "label map lies up to {found_mm:.3} mm away from its image, expected at most {limit_mm:.3} mm"
     )]
@@ -145,8 +145,8 @@ pub enum Step {
         /// `[low, high]` factors of the target within which an axis is kept; `[1, 1]` keeps exact matches only.
         keep: [f64; 2],
     },
-    /// Resamples every secondary image, each on a grid of its own, onto the grid that the first has by now, and appends it
-    /// as a channel; beyond an image's border its nearest voxel is taken.
+    /// Resamples every secondary image, each on a grid of its own, onto the current grid of the first, and appends it
+    /// as a channel; beyond an image's border, the nearest voxel is used.
     ResampleToMatch {
         /// Channels of the first image; every other channel is an image of its own.
         first_channels: usize,

@@ -1,11 +1,11 @@
-//! In which order planes of the prepared grid follow each other on the input's grid.
+//! Traversal of the prepared grid along an axis of the input's grid.
 
 use super::{AppliedStep, AppliedTransforms};
 use crate::geometry::Geometry;
 use crate::orientation::AxisTransform;
 
 impl AppliedTransforms {
-    /// What all steps together did to the axes of the input; crops and resampling aside.
+    /// The transform of the axes by all steps together, without crops and resampling.
     pub fn orientation(&self) -> AxisTransform {
         let mut found = AxisTransform::IDENTITY;
         for axis in 0..3 {
@@ -20,8 +20,8 @@ impl AppliedTransforms {
         found
     }
 
-    /// What brings that axis of the prepared grid first which follows this axis of the input, with the same direction
-    /// or against it.
+    /// The transform that brings first the axis of the prepared grid that follows this axis of the input, in the same
+    /// direction or against it.
     pub fn traversal(&self, input_axis: usize, reversed: bool) -> AxisTransform {
         let orientation = self.orientation();
         let first = (0..3).find(|&axis| orientation.source[axis] == input_axis);
@@ -33,8 +33,7 @@ impl AppliedTransforms {
         }
     }
 
-    /// The box of the input's grid that predictions are brought back to: its first voxel and its shape. What lies outside
-    /// was cropped away.
+    /// The box of the input's grid that predictions cover: its first voxel and its shape. The rest was cropped away.
     pub fn kept(&self) -> ([usize; 3], [usize; 3]) {
         let (at, before) = self.first_grid_change();
         let whole = ([0; 3], self.input.shape);

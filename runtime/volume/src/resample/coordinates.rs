@@ -1,4 +1,4 @@
-//! Where each voxel of the output lies in the input.
+//! Input coordinates of output voxels.
 
 use super::error::{MAX_VOXELS, ResampleError};
 use crate::geometry::Geometry;
@@ -7,8 +7,8 @@ use crate::geometry::matrix::{self, Matrix};
 /// Maps output voxels to fractional input voxels, clamped to the input.
 ///
 /// **Definition**: both grids are normalized to `[-1, 1]` from face to face, the relative affine is taken between
-/// normalized positions, and the result is scaled back. This detour is the reference's, and so is the order of its
-/// sums: which neighbor a position half-way between two voxels rounds to depends on the last bit.
+/// normalized positions, and the result is scaled back. The reference computes it this way, in this order of sums; the
+/// last bit decides to which neighbor a position half-way between two voxels rounds.
 ///
 /// **Source**: MONAI 1.6.1 `to_norm_affine`; `torch` 2 `affine_grid` and `grid_sample`.
 pub(super) struct Coordinates {
@@ -112,7 +112,8 @@ fn normalized_positions(n: usize) -> Vec<f64> {
         .collect()
 }
 
-/// The product `a b`, each term rounded before it is added: unlike NumPy's, `torch`'s small products do not fuse.
+/// The product `a b`, each term rounded before it is added: `torch`, unlike NumPy, does not fuse the operations of
+/// small products.
 fn product(a: &Matrix<4>, b: &Matrix<4>) -> Matrix<4> {
     std::array::from_fn(|row| {
         std::array::from_fn(|column| (0..4).map(|k| a[row][k] * b[k][column]).sum())

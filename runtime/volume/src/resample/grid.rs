@@ -9,7 +9,7 @@ use crate::geometry::{Affine, Geometry, corner_voxels};
 /// **Source**: MONAI 1.6.1 `AFFINE_TOL`.
 const AFFINE_TOLERANCE: f64 = 1e-3;
 
-/// Corners count as first along an axis within this many voxels.
+/// Tolerance in voxels within which a corner counts as the first along an axis.
 const CORNER_TOLERANCE: f64 = 1e-8;
 
 /// The grid that covers `from` at a spacing in mm.
@@ -66,7 +66,7 @@ pub fn spaced_geometry(
 }
 
 /// A grid at this spacing that has at least as many voxels along each axis as the one of any box of `from`, however
-/// large; its origin means nothing.
+/// large; its origin is meaningless.
 ///
 /// **Errors**: as [`spaced_geometry`], except for overlarge grids.
 pub(crate) fn spaced_bound(
@@ -76,17 +76,17 @@ pub(crate) fn spaced_bound(
 ) -> Result<Geometry, ResampleError> {
     let Spaced { linear, counts, .. } = Spaced::new(from, spacing, keep)?;
     Ok(Geometry {
-        // A box elsewhere has rounding errors of its own.
+        // Boxes at other places round differently.
         shape: counts.map(|count| (count + 1e-6).round() as usize),
         affine: Affine::from_parts(linear, [0.0; 3]),
     })
 }
 
-/// How a grid lies in its axes at another spacing.
+/// Extent of a grid along its axes at another spacing.
 struct Spaced {
     /// The axes at the new spacing.
     linear: matrix::Matrix<3>,
-    /// Corner voxels in steps of them.
+    /// Corner voxels in units of these axes.
     placed: [[f64; 3]; 8],
     /// The smallest of these along each axis.
     least: [f64; 3],
@@ -130,7 +130,7 @@ impl Spaced {
     }
 }
 
-/// Checks the target of a resampling before any volume is there.
+/// Checks the target of a resampling before any volume is read.
 pub(crate) fn check_target(spacing: [f64; 3], keep: [f64; 2]) -> Result<(), ResampleError> {
     if let Some(axis) = spacing.iter().position(|mm| !(mm.is_finite() && *mm > 0.0)) {
         return Err(ResampleError::Spacing {
@@ -156,7 +156,7 @@ fn zoomed(linear: &matrix::Matrix<3>, spacing: [f64; 3]) -> Option<matrix::Matri
     }))
 }
 
-/// Whether resampling from one grid to the other would change nothing that matters.
+/// Whether both grids agree within the tolerances, so that resampling can be left out.
 ///
 /// **Errors**: [`ResampleError::Geometry`] where `from` cannot be inverted.
 pub fn same_grid(from: &Geometry, to: &Geometry) -> Result<bool, ResampleError> {

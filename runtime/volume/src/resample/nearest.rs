@@ -14,7 +14,7 @@ pub(super) enum Nearest {
 }
 
 impl Nearest {
-    /// Chooses how to look up. Unlike interpolation, rounding has no tolerance: any coupling counts.
+    /// Chooses the lookup. Unlike interpolation, rounding has no tolerance: any coupling of axes counts.
     pub(super) fn new(coordinates: Coordinates) -> Self {
         if coordinates.coupling() > 0.0 {
             return Self::General(coordinates);

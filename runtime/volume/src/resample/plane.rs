@@ -6,14 +6,14 @@ use super::separable::{LineBuffers, Separable};
 use super::trilinear::SlabScratch;
 use crate::geometry::Geometry;
 
-/// Trilinear resampling of one output plane from the two input planes around it, so that neither grid need exist as a
+/// Trilinear resampling of one output plane from the two input planes around it, so that neither grid has to exist as a
 /// whole.
 pub(crate) struct PlaneSampler {
     separable: Separable,
 }
 
 impl PlaneSampler {
-    /// Relates two grids; `None` where other axes than its own displace an input plane's voxels by more than
+    /// Relates two grids; returns `None` where other axes than its own displace an input plane's voxels by more than
     /// `tolerance` voxels, so that an output plane needs more than two planes.
     ///
     /// **Errors**: [`ResampleError`] for unusable affines, empty and overlarge grids.
@@ -48,7 +48,7 @@ impl PlaneSampler {
     }
 
     /// Gives rows of output plane `x` to `visit`, one after the other, each with all its channels: the values of
-    /// [`PlaneSampler::plane`], which stay in the cache and need no plane.
+    /// [`PlaneSampler::plane`], which stay in the cache, without a plane in memory.
     ///
     /// **Shapes**: `low` and `high` are `[K, Y, Z]` of the input; `visit` takes Y and one slice of Z per channel.
     pub(crate) fn rows(

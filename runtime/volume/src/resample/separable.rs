@@ -4,8 +4,8 @@ use super::coordinates::Coordinates;
 
 /// Two neighbors along an axis and their weights.
 ///
-/// Both weights are kept: one of 1e-16 must not vanish beside the other, as it tells a voxel at the edge of the
-/// foreground from a zero.
+/// Both weights are kept: a weight of 1e-16 must not vanish beside the other, because it distinguishes a voxel at the
+/// edge of the foreground from a zero.
 #[derive(Clone, Copy)]
 pub(super) struct Tap {
     pub(super) low: usize,
@@ -16,7 +16,7 @@ pub(super) struct Tap {
 
 impl Tap {
     pub(super) fn new(coordinate: f64, n: usize) -> Self {
-        // Signed: processors convert no unsigned integers.
+        // Signed, because vector instructions convert signed integers.
         let floor = coordinate as i64;
         let low = (floor as usize).min(n - 1);
         Self {
@@ -90,7 +90,7 @@ impl Line {
     }
 }
 
-/// Interpolates where every input axis depends on the same output axis alone.
+/// Interpolation where every input axis depends on one output axis alone.
 pub(super) struct Separable {
     /// Shape of the input.
     from: [usize; 3],
@@ -115,8 +115,8 @@ struct Held {
 }
 
 impl Separable {
-    /// Takes the coordinates along each axis, dropping what the others add; `None` where they displace a voxel by more
-    /// than `tolerance` voxels.
+    /// Takes the coordinates along each axis, without the displacement by the other axes; `None` where they displace a
+    /// voxel by more than `tolerance` voxels.
     pub(super) fn new(coordinates: &Coordinates, tolerance: f64) -> Option<Self> {
         if coordinates.coupling() > tolerance {
             return None;
@@ -143,7 +143,7 @@ impl Separable {
         self.from[1] * self.from[2]
     }
 
-    /// The input planes between which output plane `x` lies; one plane twice where it lies on it.
+    /// The input planes between which output plane `x` lies; the same plane twice where it coincides with one.
     pub(super) fn neighbors(&self, x: usize) -> [usize; 2] {
         let tap = self.taps[0][x];
         if tap.high_weight == 0.0 {
@@ -155,7 +155,7 @@ impl Separable {
 
     /// Fills the output plane `[Y, Z]` at `x` from its two neighbors.
     ///
-    /// Row by row, and every input line once: what is in between stays in the first cache.
+    /// Goes row by row and reads every input line once; intermediate values stay in the first-level cache.
     pub(super) fn plane(
         &self,
         x: usize,
@@ -170,7 +170,7 @@ impl Separable {
         }
     }
 
-    /// Fills one row of such a plane; the buffers are to forget what they hold before those of another plane or channel.
+    /// Fills one row of such a plane; the buffers have to be cleared before another plane or channel.
     pub(super) fn row(
         &self,
         [x, y]: [usize; 2],
@@ -211,7 +211,8 @@ impl LineBuffers {
     }
 }
 
-/// Interpolates between two lines and repeats the last value; a weight of zero leaves out even what is not finite.
+/// Interpolates between two lines and repeats the last value; with a weight of zero, even values that are not finite do
+/// not count.
 fn mix_line(low: &[f32], high: &[f32], tap: Tap, line: &mut Vec<f32>) {
     line.clear();
     if tap.high_weight == 0.0 {
@@ -261,7 +262,7 @@ mod tests {
                     at[axis] = index;
                     values[(at[0] * old[1] + at[1]) * old[2] + at[2]]
                 };
-                // The last axis takes both neighbors even where one has no weight.
+                // The last axis uses both neighbors even where one has weight 0.
                 next.push(if tap.high_weight == 0.0 && axis < 2 {
                     value(tap.low)
                 } else {
@@ -278,7 +279,7 @@ mod tests {
         fn rows_are_those_of_one_axis_after_the_other(
             from in prop::array::uniform3(1..24_usize),
             to in prop::array::uniform3(1..24_usize),
-            // A step of exactly one voxel takes a path of its own.
+            // A step of exactly one voxel has a code path of its own.
             steps in prop::array::uniform3(prop_oneof![Just(1.0), 0.3..3.0_f64]),
             offsets in prop::array::uniform3(prop_oneof![Just(0.0), -2.0..2.0_f64]),
             nan in any::<prop::sample::Index>(),

@@ -1,4 +1,4 @@
-//! Blending the outputs of windows plane by plane, so that a whole volume of outputs need never exist.
+//! Blending the outputs of windows plane by plane, so that the outputs of a whole volume never exist at once.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use crate::orientation::AxisTransform;
 
 use super::{WindowError, WindowGrid, WindowPlan, importance_map};
 
-/// Values per window (voxels times channels) from which blending it is worth waking other threads.
+/// Values per window (voxels times channels) from which blending runs on several threads.
 const PARALLEL_VALUES: usize = 1 << 17;
 
 /// Placement and weights of the windows of one volume.
@@ -31,8 +31,8 @@ impl Blending {
         Self::traversed(volume, plan, AxisTransform::IDENTITY)
     }
 
-    /// The same windows, taken in another order: that of the planes of the volume with its axes permuted and flipped.
-    /// Shapes and planes of the blending are those of that volume; `volume` and `plan` are given as they are.
+    /// The same windows in another order: that of the volume with its axes permuted and flipped. Shapes and planes of
+    /// the blending refer to that volume; `volume` and `plan` are those before the transform.
     ///
     /// **Errors**: as [`new`](Self::new).
     pub fn traversed(
@@ -52,7 +52,7 @@ impl Blending {
         })
     }
 
-    /// What is done to the axes of the volume.
+    /// Transform of the axes of the volume.
     pub fn traversal(&self) -> &AxisTransform {
         &self.traversal
     }
@@ -104,7 +104,7 @@ impl Blending {
         }
     }
 
-    /// Planes along X that are complete once the first `windows` windows are blended: no later one reaches them.
+    /// Planes along X that are complete once the first `windows` windows are blended: no later window reaches them.
     pub fn complete_planes(&self, windows: usize) -> usize {
         match self.grid.window(windows) {
             Some(next) => self.grid.spans(next)[0].volume.start,

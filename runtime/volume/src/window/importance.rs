@@ -1,10 +1,10 @@
-//! How much each voxel of a window weighs.
+//! Blending weights of the voxels of a window.
 
 use ndarray::Array3;
 
 use super::Blend;
 
-/// Smallest weight of a Gaussian map: every voxel of a window counts.
+/// Smallest weight of a Gaussian map, so that every voxel of a window contributes.
 const MIN_WEIGHT: f32 = 1e-3;
 
 /// Computes the blending weight of every voxel of a window.
@@ -34,7 +34,7 @@ pub fn importance_map(size: [usize; 3], blend: Blend) -> Array3<f32> {
 /// A Gaussian of height 1 at the center of `length` samples.
 fn gaussian(length: usize, sigma_scale: f64) -> Vec<f32> {
     let sigma = sigma_scale * length as f64;
-    // A tiny sigma must not turn the center's 0 / 0 into NaN.
+    // With a tiny sigma, 0 / 0 at the center must not become NaN.
     let divisor = ((2.0 * sigma * sigma) as f32).max(f32::MIN_POSITIVE);
     let center = (length as f64 - 1.0) / 2.0;
     (0..length)

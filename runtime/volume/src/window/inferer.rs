@@ -37,7 +37,7 @@ pub enum StitchError<E: std::error::Error + 'static> {
         window: usize,
         /// Windows of the volume.
         total: usize,
-        /// What the predictor reports.
+        /// The predictor's own error.
         source: E,
     },
     #[error("predictor returns shape {found:?}, expected {expected:?} ([N, K, X, Y, Z])")]
@@ -74,7 +74,7 @@ pub fn inferer_bytes(
     let batch = max_batch.min(grid.count());
     let [i, j, k] = plan.size;
     let values = [
-        // One more than is held: a plane that was popped; and the sum of weights over a plane.
+        // Besides the planes held: one that was popped, and the sum of weights over a plane.
         product(&[output_channels, grid.planes_held(batch) + 1, y, z]),
         product(&[y, z]),
         product(&[batch, channels, i, j, k]),
@@ -109,7 +109,7 @@ pub struct SlidingWindowInferer<'a> {
 }
 
 impl<'a> SlidingWindowInferer<'a> {
-    /// Starts before the first window of a volume, `[C, X, Y, Z]`, over whose shape the blending was made.
+    /// Starts before the first window of a volume, `[C, X, Y, Z]`, of the shape that the blending was made for.
     ///
     /// **Errors**: an empty volume or predictor, or too little memory for a batch.
     pub fn new<P: PatchPredictor>(
@@ -188,7 +188,7 @@ impl<'a> SlidingWindowInferer<'a> {
         Ok(())
     }
 
-    /// Takes the next plane along X that no further window reaches, `[K, Y, Z]`, if there is one.
+    /// Returns the next plane along X that no further window reaches, `[K, Y, Z]`, if there is one.
     pub fn pop(&mut self) -> Option<Array3<f32>> {
         self.stitcher.pop()
     }

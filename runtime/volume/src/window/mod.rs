@@ -1,4 +1,4 @@
-//! Sliding windows: where they lie, how they are weighted, and how their outputs are stitched into a volume.
+//! Sliding windows: placement, weights, and stitching of their outputs into a volume.
 
 mod blending;
 mod grid;

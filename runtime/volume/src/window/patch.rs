@@ -7,8 +7,8 @@ use super::grid::Span;
 
 /// Copies one window of a volume into a patch.
 ///
-/// **Shapes**: `volume` is `[C, X, Y, Z]`; `patch` is `[C, WX, WY, WZ]`. Voxels outside of the volume are written
-/// only for [`Padding::Replicate`]: a padded axis holds a single window, so that a constant filled in once stays.
+/// **Shapes**: `volume` is `[C, X, Y, Z]`; `patch` is `[C, WX, WY, WZ]`. Voxels outside of the volume are written only
+/// for [`Padding::Replicate`]: a padded axis holds a single window, so a constant that was filled in once remains.
 pub(super) fn cut(
     volume: ArrayView4<'_, f32>,
     spans: &[Span; 3],
@@ -25,7 +25,7 @@ pub(super) fn cut(
         .slice_mut(s![.., i, j, k])
         .assign(&volume.slice(s![.., x, y, z]));
     if padding == Padding::Replicate {
-        // Axis by axis: later axes copy what earlier ones have filled, so that edges and corners are right.
+        // Axis by axis, so that later axes copy the padding of earlier ones into edges and corners.
         for (axis, inside) in target.into_iter().enumerate() {
             replicate(patch.view_mut(), Axis(axis + 1), inside.start, inside.end);
         }

@@ -15,7 +15,7 @@ pub enum Blend {
     Constant,
 }
 
-/// What surrounds a volume that is smaller than the window.
+/// Padding of a volume that is smaller than the window.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Padding {
@@ -24,7 +24,7 @@ pub enum Padding {
     Replicate,
 }
 
-/// How a volume is covered with windows.
+/// Placement of windows over a volume.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WindowPlan {

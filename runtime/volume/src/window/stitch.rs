@@ -29,7 +29,7 @@ pub fn stitch<P: PatchPredictor>(
     let (_, x, y, z) = volume.dim();
     let grid = WindowGrid::new([x, y, z], plan)?;
     let batch = predictor.max_batch().min(grid.count());
-    // Before the weights of a window are computed: a window that is too large shows here.
+    // Checked before the weights of a window are computed, because the window may be too large.
     drop(patches(volume, plan, predictor, batch)?);
     let shape = [predictor.output_channels(), x, y, z];
     let mut output =
@@ -52,7 +52,7 @@ pub fn stitch<P: PatchPredictor>(
 
 /// As [`stitch`], but hands every plane, `[K, Y, Z]`, to `take` as soon as it is complete, in the order of X.
 ///
-/// `progress` is called before the first batch of windows and after every one. Where one of the two breaks, its reason is
+/// `progress` is called before the first batch of windows and after every one. Where either breaks, its value is
 /// returned.
 ///
 /// **Errors**: those of [`stitch`].

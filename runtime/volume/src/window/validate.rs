@@ -1,4 +1,4 @@
-//! What makes a window plan usable.
+//! Validation of window plans.
 
 use thiserror::Error;
 
@@ -16,7 +16,7 @@ pub enum WindowError {
         /// Axis of the empty extent.
         axis: char,
     },
-    /// An overlap that leaves no step between neighbors, or is no number.
+    /// An overlap that leaves no step between neighbors, or is not a number.
     #[error("window overlap along {axis} is {found}, expected a fraction in [0, 1)")]
     Overlap {
         /// Axis of the bad overlap.
@@ -29,13 +29,13 @@ pub enum WindowError {
         /// The scale in the plan.
         found: f64,
     },
-    /// Padding with a value no network can use.
+    /// Padding with a value that is not finite.
     #[error("window padding has value {found}, expected a finite number")]
     PaddingValue {
         /// The value in the plan.
         found: f32,
     },
-    /// A window that no machine can address.
+    /// A window beyond the address space.
     #[error("window of {} x {} x {} voxels exceeds the address space", size[0], size[1], size[2])]
     TooLarge {
         /// The size in the plan, in voxels.

@@ -1,7 +1,7 @@
 //! Reads the golden vectors that the reference implementation wrote.
 //!
 //! They lie in `$VESAL_SHARED/golden`, or in `shared/golden` beside the checkout. Where they are absent, tests that
-//! need them say so and pass, except in continuous integration (`CI=true`), where absence is a failure.
+//! need them print a message and pass, except in continuous integration (`CI=true`), where absence is a failure.
 
 // Each test file compiles its own copy and uses what it needs.
 #![allow(dead_code)]

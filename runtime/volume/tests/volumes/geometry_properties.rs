@@ -1,4 +1,4 @@
-//! What must hold for every grid: transforms undo each other and voxels stay where they are in the world.
+//! Properties of every grid: transforms are inverse to each other, and voxels keep their world positions.
 
 use ndarray::{Array3, Array4, ArrayView4, Axis, s};
 use proptest::prelude::*;
@@ -282,7 +282,7 @@ proptest! {
     #[test]
     fn no_crop_makes_a_prepared_grid_larger_than_foretold(affine in affines(), shear in -0.2..0.2_f64, spacing in prop::array::uniform3(prop_oneof![Just(0.75), Just(1.0), Just(1.5), 0.3..3.0_f64]), straight in any::<bool>(), shape in shapes(), threshold in -12.0..20.0_f32, keep in any::<bool>()) {
         let keep = if keep { [0.7, 1.4] } else { [1.0, 1.0] };
-        // Halves of voxels, which round either way, where nothing is oblique.
+        // Halves of voxels round either way where nothing is oblique.
         let mut affine = if straight { Affine::from_spacing([0.75, 1.5, 0.5]) } else { affine };
         if !straight {
             affine.0[0][1] += shear;

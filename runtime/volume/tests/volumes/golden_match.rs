@@ -5,7 +5,7 @@ use serde_json::Value;
 use vesal_volume::preprocess::{Step, execute};
 use vesal_volume::{Affine, Volume};
 
-/// Of intensities from -100 to 130: what single precision leaves of them.
+/// Error of single precision for intensities from -100 to 130.
 const TOLERANCE: f32 = 1e-4;
 
 /// The image that the reference was given.

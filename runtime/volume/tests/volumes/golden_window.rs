@@ -88,7 +88,7 @@ fn golden_importance() {
             sigma_scale: case["sigma_scale"].as_f64().unwrap(),
         };
         let map = importance_map(shape(&case["shape_in"]), blend);
-        // The stored map may be the one before small weights are raised.
+        // The stored map may be the one before small weights were raised.
         let stored = golden::array(&case["map"]);
         let floor = stored
             .iter()

@@ -1,4 +1,4 @@
-//! What stitching must keep for every volume and every plan.
+//! Properties of stitching for every volume and every plan.
 
 use std::ops::ControlFlow;
 
@@ -13,7 +13,7 @@ use vesal_volume::window::{
 #[error("network fails")]
 struct Broken;
 
-/// Answers with a function of the patches.
+/// A predictor that computes a function of the patches.
 struct Predictor<F> {
     channels: usize,
     max_batch: usize,

@@ -13,14 +13,14 @@ use super::tile::{LANES, PANEL};
 /// Most voxels of a kernel along an axis.
 pub(super) const MAX_KERNEL: usize = 8;
 
-/// Positions of a group that follow one another along the last axis.
+/// Positions of a group that are adjacent along the last axis.
 #[derive(Clone, Copy)]
 struct PositionRun {
-    /// Voxel that lane 0 would see with the kernel's first voxel.
+    /// Input voxel of lane 0 for the kernel's first voxel.
     base: isize,
     /// For the first two axes, bits of the kernel's voxels that are inside the volume.
     inside: [u32; 2],
-    /// For every voxel of the kernel along the last axis, bits of the lanes that see a voxel of the volume.
+    /// For every voxel of the kernel along the last axis, bits of the lanes whose input voxel is inside the volume.
     lanes: [u16; MAX_KERNEL],
 }
 
@@ -38,7 +38,7 @@ fn runs(
         let corner = [at / width / height, at / width % height, at % width];
         let length = (width - corner[2]).min(positions.end - at);
         let lane = at - positions.start;
-        // First voxel that the run sees, from the first one of the volume.
+        // Offset in the volume of the run's first input voxel.
         let first = |axis: usize| {
             (corner[axis] * layer.stride[axis]) as isize - layer.before[axis] as isize
         };
@@ -65,7 +65,7 @@ fn runs(
 }
 
 impl Instructions {
-    /// Packs what the positions see of some channels, zeros where they see nothing.
+    /// Packs the inputs of the positions for some channels, with zeros outside of the volume.
     ///
     /// **Shapes**: input `[C, X, Y, Z]`; to `[C, kernel, PANEL]`, of which only groups with positions are written; at most
     /// [`PANEL`] positions.

@@ -15,11 +15,11 @@ impl PositionGroup<'_> {
                 for run in self.runs {
                     let lanes = if run.sees(bits) { run.lanes[tap] } else { 0 };
                     let from = from.wrapping_offset(run.base + row + tap as isize);
-                    // SAFETY: the lanes see voxels of the input; others are not read.
+                    // SAFETY: these lanes read voxels of the input; other lanes are not read.
                     values = unsafe { _mm512_mask_loadu_ps(values, lanes, from) };
                 }
                 let to = &mut to[at + tap * PANEL..][..LANES];
-                // SAFETY: there are as many.
+                // SAFETY: the destination has that many values.
                 unsafe { _mm512_storeu_ps(to.as_mut_ptr(), values) };
             }
         });
@@ -37,7 +37,7 @@ impl PositionGroup<'_> {
                 for run in self.runs.iter().filter(|run| run.sees(bits)) {
                     let lanes = spread(run.lanes[tap]);
                     let from = from.wrapping_offset(run.base + row + tap as isize);
-                    // SAFETY: the lanes see voxels of the input; others are not read.
+                    // SAFETY: these lanes read voxels of the input; other lanes are not read.
                     unsafe {
                         low = _mm512_mask_loadu_ps(low, lanes as u16, from);
                         high = _mm512_mask_loadu_ps(
@@ -49,7 +49,7 @@ impl PositionGroup<'_> {
                 }
                 let values = _mm512_permutex2var_ps(low, even, high);
                 let to = &mut to[at + tap * PANEL..][..LANES];
-                // SAFETY: there are as many.
+                // SAFETY: the destination has that many values.
                 unsafe { _mm512_storeu_ps(to.as_mut_ptr(), values) };
             }
         });
@@ -65,10 +65,10 @@ impl PositionGroup<'_> {
                 for run in self.runs.iter().filter(|run| run.sees(bits)) {
                     let from = from.wrapping_offset(run.base + row + tap as isize);
                     let lanes = u32::from(run.lanes[tap]);
-                    // SAFETY: the lanes see voxels of the input.
+                    // SAFETY: these lanes read voxels of the input.
                     unsafe { add_lanes(&mut values, from, lanes) };
                 }
-                // SAFETY: it is as long.
+                // SAFETY: the destination has that length.
                 unsafe { store(&mut to[at + tap * PANEL..][..LANES], values) };
             }
         });
@@ -85,24 +85,24 @@ impl PositionGroup<'_> {
                 for run in self.runs.iter().filter(|run| run.sees(bits)) {
                     let from = from.wrapping_offset(run.base + row + tap as isize);
                     let lanes = spread(run.lanes[tap]);
-                    // SAFETY: the lanes see voxels of the input.
+                    // SAFETY: these lanes read voxels of the input.
                     unsafe { add_lanes(&mut values, from, lanes) };
                 }
                 let [a, b, c, d] = values;
                 let values = [(a, b), (c, d)].map(|(low, high)| {
-                    // Of every 128 bits of the two in turn.
+                    // From every 128 bits of both, alternating.
                     let even = _mm256_shuffle_ps::<0b10_00_10_00>(low, high);
                     let even = _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(even));
                     _mm256_castpd_ps(even)
                 });
-                // SAFETY: it is as long.
+                // SAFETY: the destination has that length.
                 unsafe { store(&mut to[at + tap * PANEL..][..LANES], values) };
             }
         });
     }
 }
 
-/// Bits of the voxels that lanes see that see every second one.
+/// Bits of the voxels for lanes that read every second one.
 fn spread(lanes: u16) -> u32 {
     let mut bits = u32::from(lanes);
     bits = (bits | bits << 8) & 0x00ff_00ff;
@@ -111,7 +111,7 @@ fn spread(lanes: u16) -> u32 {
     (bits | bits << 1) & 0x5555_5555
 }
 
-/// Puts values that are there into registers of 8 lanes, in which these lanes are zeros.
+/// Loads values into a register of 8 lanes; lanes outside of the mask are zero.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn add_lanes<const COUNT: usize>(
@@ -123,7 +123,7 @@ unsafe fn add_lanes<const COUNT: usize>(
     for (index, values) in values.iter_mut().enumerate() {
         let lanes = _mm256_set1_epi32((lanes >> (8 * index) & 0xff) as i32);
         let lanes = _mm256_cmpeq_epi32(_mm256_and_si256(lanes, bit_of_lane), bit_of_lane);
-        // SAFETY: the caller promises values at these lanes; others are not read.
+        // SAFETY: the caller guarantees values at these lanes; others are not read.
         let more = unsafe { _mm256_maskload_ps(from.wrapping_add(8 * index), lanes) };
         *values = _mm256_or_ps(*values, more);
     }
@@ -133,7 +133,7 @@ unsafe fn add_lanes<const COUNT: usize>(
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn store(to: &mut [f32], values: [__m256; 2]) {
-    // SAFETY: as the caller promises.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         _mm256_storeu_ps(to.as_mut_ptr(), values[0]);
         _mm256_storeu_ps(to.as_mut_ptr().add(LANES / 2), values[1]);

@@ -22,11 +22,11 @@ impl Instructions {
     ///
     /// # Safety
     ///
-    /// `rows` is 1 to [`Self::rows`] and `groups` 1 to [`GROUPS`]; weights and inputs of all of `offsets` and targets of all
-    /// rows are there, `groups * LANES` positions of each; nobody else uses the targets.
+    /// `rows` is 1 to [`Self::rows`] and `groups` 1 to [`GROUPS`]; weights, inputs at all `offsets` and targets of all
+    /// rows are allocated, with `groups * LANES` positions each; nothing else uses the targets.
     pub(super) unsafe fn tile(self, rows: usize, groups: usize, tile: &MatrixTile<'_>) {
         match self {
-            // SAFETY: the processor has these instructions; the rest is what the caller promises.
+            // SAFETY: the processor has these instructions; the caller guarantees the rest.
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => unsafe { x86::tile_avx512(rows, groups, tile) },
             // SAFETY: as above.

@@ -20,12 +20,12 @@ pub(crate) struct MatrixTile<'a> {
     pub a_stride: usize,
     /// Input of the first position.
     pub b: *const f32,
-    /// Where the inputs of every weight are.
+    /// Offsets of the inputs of every weight.
     pub offsets: &'a [u32],
-    /// Where to add the sums, and times what.
+    /// Targets of the sums, with factors.
     pub targets: &'a [(*mut f32, f32)],
     /// From row to row of the targets.
     pub c_stride: usize,
-    /// Weights that are needed next: they are fetched meanwhile.
+    /// Weights that are needed next, to be prefetched.
     pub next: *const f32,
 }

@@ -7,7 +7,7 @@ use super::operands::{LANES, MatrixTile};
 /// Weights that share a line of the cache.
 const LINE: usize = 16;
 
-/// Calls a function for a tile of so many rows and groups.
+/// Calls a function for a tile of this many rows and groups.
 macro_rules! of_size {
     ($function:ident, $tile:ident, $rows:ident, $groups:ident, $row_counts:tt) => {
         match $groups {
@@ -18,7 +18,7 @@ macro_rules! of_size {
     };
     ($function:ident, $tile:ident, $rows:ident, $groups:literal [$($count:literal)*]) => {
         match $rows {
-            // SAFETY: what the caller promises.
+            // SAFETY: guaranteed by the caller.
             $($count => unsafe { $function::<$count, $groups>($tile) },)*
             rows => unreachable!("a tile of {rows} rows"),
         }
@@ -47,7 +47,8 @@ unsafe fn avx512<const ROWS: usize, const GROUPS: usize>(tile: &MatrixTile<'_>) 
         next,
     } = *tile;
     let mut sums = [[_mm512_setzero_ps(); GROUPS]; ROWS];
-    // SAFETY: the caller promises `ROWS` rows of weights and of `GROUPS` groups of targets, and inputs at all offsets.
+    // SAFETY: the caller guarantees `ROWS` rows of weights and of `GROUPS` groups of targets, and inputs at all
+    // offsets.
     unsafe {
         let mut k = 0;
         for line in offsets.chunks(LINE) {
@@ -95,7 +96,8 @@ unsafe fn avx2<const ROWS: usize, const GROUPS: usize>(tile: &MatrixTile<'_>) {
     } = *tile;
     for group in 0..GROUPS {
         let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
-        // SAFETY: the caller promises `ROWS` rows of weights and of `GROUPS` groups of targets, and inputs at all offsets.
+        // SAFETY: the caller guarantees `ROWS` rows of weights and of `GROUPS` groups of targets, and inputs at all
+        // offsets.
         unsafe {
             let mut k = 0;
             for line in offsets.chunks(LINE) {

@@ -42,7 +42,7 @@ impl<'a> Bits<'a> {
             let width = match (self.after_ff, self.stuffing) {
                 (true, Stuffing::Byte) => {
                     if byte != 0 {
-                        // A marker, whose first byte was taken for data.
+                        // A marker, whose first byte was read as data.
                         return;
                     }
                     self.at += 1;
@@ -53,7 +53,7 @@ impl<'a> Bits<'a> {
                 (false, _) => 8,
             };
             if byte == 0xff && self.stuffing == Stuffing::Byte {
-                // Data only if a zero follows.
+                // 0xFF is data only if a zero follows.
                 if self.bytes.get(self.at + 1) != Some(&0) {
                     return;
                 }
@@ -220,7 +220,7 @@ impl Huffman {
     }
 }
 
-/// Reads a number of `size` bits, whose first bit tells its sign (ITU-T T.81 F.2.2.1).
+/// Reads a number of `size` bits, whose first bit is its sign (ITU-T T.81 F.2.2.1).
 pub(super) fn extend(bits: &mut Bits, size: u32) -> Result<i32, CodecError> {
     if size == 0 {
         return Ok(0);

@@ -241,7 +241,7 @@ impl<'a> Decoder<'a> {
     fn decode(mut self, mut bits: Bits, shape: FrameShape) -> Result<Vec<u16>, CodecError> {
         let columns = shape.columns;
         let mut samples = Vec::with_capacity(shape.pixels());
-        // With one more sample on either side (A.2.1).
+        // With one additional sample on either side (A.2.1).
         let mut above = vec![0; columns + 2];
         let mut line = vec![0; columns + 2];
         for _ in 0..shape.rows {

@@ -1,10 +1,10 @@
 //! Decoders of compressed frames of one sample per pixel.
 //!
 //! Every decoder takes the bytes of one frame and the shape that the header states, and refuses a frame of any other
-//! shape before it takes memory for it. Samples are bit patterns of up to 16 bits, as they would be stored natively.
+//! shape before allocating memory for it. Samples are bit patterns of up to 16 bits, as they would be stored natively.
 //!
-//! RLE, JPEG and JPEG-LS are decoded here, because images of slices need a small part of those formats (one component)
-//! and the whole of their precision: 12-bit JPEG with cosine transform, 16-bit lossless.
+//! RLE, JPEG and JPEG-LS are decoded here, because slices need only a small part of those formats (one component) but
+//! their full precision: 12-bit JPEG with cosine transform, 16-bit lossless.
 
 mod bits;
 mod error;

@@ -15,9 +15,8 @@ const PLANAR: f64 = 0.25;
 impl Region {
     /// The voxels whose centers the contours enclose: 1 inside, 0 outside.
     ///
-    /// **Definition**: each contour counts for the slice nearest to it; in a slice, a center is inside where a line
-    /// from it leaves an odd number of times, so that a contour within another cuts a hole. Contours beyond the first
-    /// and the last slice count for none.
+    /// **Definition**: each contour belongs to the nearest slice; in a slice, a center is inside by the even-odd rule,
+    /// so a contour within another cuts a hole. Contours beyond the first and the last slice are ignored.
     ///
     /// **Errors**: [`StructureError`] for contours that do not lie in the slices of the grid, and for a grid without
     /// inverse.
@@ -36,11 +35,11 @@ impl Region {
         })
     }
 
-    /// Gives the same slice by slice: only slices that have contours, from first to last, and of these the rows that
-    /// contours reach, of shape `[X, rows]`. Returns the number of contours that lie beyond the grid's slices.
+    /// Computes the same slice by slice: only for slices with contours, in order, and for the rows that contours reach,
+    /// of shape `[X, rows]`. Returns the number of contours that lie beyond the grid's slices.
     ///
-    /// The time that it takes grows with the rows that edges of contours cross, at most 64 for each voxel of a slice,
-    /// and with the voxels of the rows that are given; memory is taken for one slice.
+    /// Time is linear in the row crossings of contours, at most 64 per voxel of a slice, and in the voxels of the
+    /// returned rows; memory is that of one slice.
     ///
     /// **Errors**: as [`Region::mask`].
     pub fn fill(
@@ -93,14 +92,14 @@ impl Region {
 /// Where contours cross the rows of a slice.
 struct Crossings {
     to_voxel: Affine,
-    /// Of each voxel, whether an odd number of edges lies between it and its neighbor before it.
+    /// For each voxel, whether an odd number of edges lies between it and the previous voxel.
     of: Array2<bool>,
     /// The rows that are crossed.
     rows: Range<usize>,
 }
 
 impl Crossings {
-    /// Adds the edges of a contour; gives how many of so many crossings are left, `None` where they do not do.
+    /// Adds the edges of a contour; returns how many of the allowed crossings are left, `None` where they are used up.
     fn add(&mut self, corners: &[[f64; 3]], mut left: usize) -> Option<usize> {
         let (columns, rows) = self.of.dim();
         let corner = |&corner: &[f64; 3]| {
@@ -112,7 +111,7 @@ impl Crossings {
         };
         let row = |y: f64| y.ceil().clamp(0.0, rows as f64) as usize;
         for b in corners.iter().map(corner) {
-            // Of a corner on a row, only the edge counts that comes from above: from `first` up to but not at `end`.
+            // At a corner on a row, only the edge from above counts: rows from `first` up to but excluding `end`.
             let (first, end) = (row(a[1].min(b[1])), row(a[1].max(b[1])));
             left = left.checked_sub(end.saturating_sub(first))?;
             for y in first..end {
@@ -135,7 +134,7 @@ impl Crossings {
         Some(left)
     }
 
-    /// Gives the rows that are crossed, and starts anew.
+    /// Returns the crossed rows, and resets.
     fn visit(&mut self, visit: impl FnOnce(Range<usize>, ArrayView2<bool>)) {
         let rows = std::mem::take(&mut self.rows);
         let mut crossed = self.of.slice_mut(s![.., rows.clone()]);

@@ -24,7 +24,7 @@ const IMAGES: [Tag; 4] = [SERIES[0], SERIES[1], SERIES[2], tag::CONTOUR_IMAGE_SE
 /// The images that a structure set was drawn on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StructureReferences {
-    /// The series; none where the set leaves them out.
+    /// The series; empty where the set does not state them.
     pub series: Vec<ReferencedSeries>,
     /// UIDs of the frames of reference of its regions.
     pub frames_of_reference: BTreeSet<String>,
@@ -37,12 +37,12 @@ pub struct StructureReferences {
 pub struct ReferencedSeries {
     /// UID of the series.
     pub series: String,
-    /// UIDs of its images; none where the set leaves them out.
+    /// UIDs of its images; empty where the set does not state them.
     pub instances: BTreeSet<String>,
 }
 
 impl StructureReferences {
-    /// Whether the set and a stack name one patient.
+    /// Whether the set and a stack name the same patient.
     pub fn is_of_patient_of(&self, stack: &Stack) -> bool {
         let images = stack.images().map(|image| image.header.patient);
         PatientDigest::count(images.chain([self.patient])) == 1
@@ -50,9 +50,9 @@ impl StructureReferences {
 
     /// The stacks that the set was drawn on, as positions in `stacks`.
     ///
-    /// **Definition**: those of its series; of these, if any has slices that the set names, only such. Names of slices
-    /// alone do not decide, because copies of a series often get new ones. A set that names no series may have been
-    /// drawn on all stacks in its frames of reference.
+    /// **Definition**: the stacks of its series; if any of these has slices that the set names, only such stacks. UIDs
+    /// of slices alone do not decide, because copies of a series often get new ones. A set that names no series may
+    /// have been drawn on all stacks in its frames of reference.
     pub fn stacks(&self, stacks: &[Stack]) -> Vec<usize> {
         let of = |is_of: &dyn Fn(&Stack) -> bool| -> Vec<usize> {
             let found = stacks.iter().enumerate().filter(|(_, stack)| is_of(stack));
@@ -84,10 +84,10 @@ impl StructureReferences {
     }
 }
 
-/// Reads on which images the structure set of a file was drawn, without its contours.
+/// Reads the images that the structure set of a file was drawn on, without its contours.
 ///
-/// **Errors**: [`DicomError::Io`], and [`DicomError::Header`] for a file that is no structure set, or whose header is
-/// damaged.
+/// **Errors**: [`DicomError::Io`], and [`DicomError::Header`] for a file that is not a structure set, or whose header
+/// is damaged.
 pub fn read_structure_references(
     path: impl AsRef<Path>,
 ) -> Result<StructureReferences, DicomError> {
@@ -119,7 +119,7 @@ impl Visitor for ReferencesVisitor {
     }
 
     fn begins(&mut self, path: &[Tag]) -> Result<(), DicomHeaderError> {
-        // Of items without a series, one is enough.
+        // One item without a series is enough.
         let last = self.references.series.last();
         if path == SERIES && last.is_none_or(|last| *last != ReferencedSeries::default()) {
             self.references.series.push(ReferencedSeries::default());

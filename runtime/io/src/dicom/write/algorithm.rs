@@ -10,7 +10,8 @@ use crate::dicom::write::error::Unwritable;
 
 pub(super) const MANUFACTURER: &str = "Vesal";
 
-/// Characters of the settings: with what else stands beside them, a description of a structure set holds 1024.
+/// Longest text of the settings, in characters; a description of a structure set with the other parameters has at most
+/// 1024.
 const PARAMETERS_MAX: usize = 768;
 
 /// The algorithm that made a result.
@@ -21,7 +22,7 @@ pub struct Algorithm {
     pub version: String,
     /// SHA-256 of the bundle in hexadecimal.
     pub digest: String,
-    /// Settings that change its results, at most 768 characters; they count for the UIDs.
+    /// Settings that change its results, at most 768 characters; UIDs depend on them.
     pub parameters: Option<String>,
 }
 
@@ -57,7 +58,7 @@ impl Algorithm {
     }
 }
 
-/// A date and time of the local clock.
+/// A local date and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     /// Year, four digits.

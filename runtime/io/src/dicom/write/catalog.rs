@@ -8,7 +8,7 @@ const ALTERED: Code = Code::snomed("49755003", "Morphologically Altered Structur
 const LEFT: Code = Code::snomed("7771000", "Left");
 const RIGHT: Code = Code::snomed("24028007", "Right");
 
-/// The codes of a name: category, type and side.
+/// The codes of a name: category, type and laterality.
 pub(super) fn find(name: &str) -> Option<(Code, Code, Option<Code>)> {
     let name = name.to_lowercase();
     let mut words: Vec<&str> = name
@@ -40,7 +40,7 @@ fn entry(name: &str) -> Option<(Code, Code)> {
         .or_else(|| of(&CHANGES).map(|code| (ALTERED, code)))
 }
 
-/// Names in lower case, codes, and what they mean.
+/// Names in lower case, with codes and meanings.
 const STRUCTURES: [(&str, &str, &str); 54] = [
     ("adrenal gland", "23451007", "Adrenal gland"),
     ("amygdala", "4958002", "Amygdala"),

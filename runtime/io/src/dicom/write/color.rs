@@ -1,8 +1,8 @@
 //! Display colors.
 
-/// A color for the segment of this number, whose hue is far from those of its neighbors.
+/// A color for the segment of this number, with a hue far from those of its neighbors.
 pub(super) fn of_number(number: usize) -> [u8; 3] {
-    // Multiples of the golden angle stay far from recent ones.
+    // Multiples of the golden angle are far from recent ones.
     let hue = (number as f64 * 137.507_764_05).rem_euclid(360.0);
     let level = [1.0, 0.75, 0.55][number / 12 % 3];
     [5.0, 3.0, 1.0].map(|offset: f64| {

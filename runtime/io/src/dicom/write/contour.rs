@@ -23,10 +23,10 @@ const STEPS: [[isize; 2]; 4] = [[1, 0], [0, 1], [-1, 0], [0, -1]];
 
 /// Outlines a mask: closed polygons along pixel borders that enclose exactly its pixels.
 ///
-/// **Definition**: pixels belong together by their sides, so no polygon touches itself at a corner. A hole is joined to
-/// its outline by a channel without width along the border of two rows, and runs against the outline's direction:
-/// readers that fill by parity, by winding or polygon by polygon all see the hole. Corners on a straight line are left
-/// out.
+/// **Definition**: pixels are connected by their sides, so no polygon touches itself at a corner. A hole is joined to
+/// its outline by a channel of zero width along the border of two rows, and runs against the outline's direction, so
+/// that readers that fill by parity, by winding or polygon by polygon all get the hole. Corners on a straight line are
+/// left out.
 ///
 /// **Source**: PS3.3 C.8.8.6.3, inner and outer contours by the keyhole technique.
 pub(super) fn outlines(mask: &Mask) -> Vec<Vec<Corner>> {
@@ -34,7 +34,7 @@ pub(super) fn outlines(mask: &Mask) -> Vec<Vec<Corner>> {
     let mut joined: Vec<Vec<(usize, usize)>> = vec![Vec::new(); loops.paths.len()];
     let mut outer = Vec::new();
     for (index, path) in loops.paths.iter().enumerate() {
-        // A hole begins at the top of its left border, and all that is left of it up to the next border is mask.
+        // A hole begins at the top of its left border; all pixels between it and the next border to the left are mask.
         if !path.is_hole {
             outer.push(index);
             continue;
@@ -90,7 +90,7 @@ impl Loops {
         (row as usize * (mask.columns + 1) + column as usize) * 4 + direction
     }
 
-    /// Follows the border that leaves a corner to the right, unless that was done before.
+    /// Follows the border that leaves a corner to the right, unless it was followed before.
     fn follow(&mut self, mask: &Mask, start: [isize; 2]) {
         if self.passed[Self::slot(mask, start, 0)].is_some() {
             return;

@@ -21,13 +21,13 @@ const DEIDENTIFICATION_METHOD: Tag = Tag(0x0012, 0x0063);
 /// How an attribute of the source is copied.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CopyRule {
-    /// It identifies patient or study: copied as it is, also if empty.
+    /// Identifies patient or study: copied unchanged, even if empty.
     Identity,
-    /// The same, but left out where the source has none.
+    /// The same, but omitted where the source does not have it.
     Further,
-    /// It describes: copied, but left empty where it breaks the rules of its representation.
+    /// Descriptive: copied, but empty where it breaks the rules of its representation.
     Description,
-    /// The same, but left out.
+    /// The same, but omitted.
     Detail,
 }
 
@@ -53,7 +53,7 @@ const PATIENT_AND_STUDY: [(Tag, VR, CopyRule); 16] = [
 
 /// Whether a value keeps to the rules of its representation (PS3.5 6.2).
 fn is_lawful(vr: VR, value: &[u8]) -> bool {
-    // Bytes of another character set than UTF-8 are characters for the most part.
+    // In other character sets than UTF-8, most bytes are characters.
     let text = std::str::from_utf8(value).unwrap_or_default();
     let characters = match text {
         "" => value.len(),
@@ -93,7 +93,7 @@ const LOSS: [(Tag, VR); 3] = [
 
 const UNICODE: &[u8] = b"ISO_IR 192";
 
-/// Values as they are encoded in the source; they leave this only for a file that is written.
+/// Values as encoded in the source; they are used only for written files.
 #[derive(Clone)]
 pub(super) struct CopiedAttributes(BTreeMap<Tag, Vec<u8>>);
 
@@ -109,7 +109,7 @@ impl CopiedAttributes {
 }
 
 impl CopiedAttributes {
-    /// Reads what is copied from the header of a slice.
+    /// Reads the attributes to be copied from the header of a slice.
     pub fn read(slice: &Slice) -> Result<Self, DicomHeaderError> {
         let file = File::open(slice.path()).map_err(DicomHeaderError::io)?;
         let (mut stream, meta) = dataset::open(file)?;
@@ -122,8 +122,8 @@ impl CopiedAttributes {
         Ok(copied)
     }
 
-    /// The attributes of patient and study as in the source, and the character set of the whole file,
-    /// which must hold `ours` as well.
+    /// The attributes of patient and study as in the source, and the character set of the whole file, which must encode
+    /// `ours` as well.
     pub fn patient_and_study<'a>(
         &self,
         mut ours: impl Iterator<Item = &'a str>,

@@ -25,7 +25,7 @@ impl ElementSet {
         self
     }
 
-    /// A text of the file's character set, which is ASCII or UTF-8 where a text of ours is not ASCII.
+    /// A text in the file's character set: that of the source, or UTF-8 where a text of the result is not ASCII.
     pub fn text(self, tag: Tag, vr: VR, text: &str) -> Self {
         self.bytes(tag, vr, text.as_bytes())
     }
@@ -137,7 +137,7 @@ impl ElementSet {
 /// Characters of a decimal string (PS3.5 6.2).
 const DECIMAL_LENGTH: usize = 16;
 
-/// A number in at most 16 characters, as near as they come.
+/// A number in at most 16 characters, as precise as they permit.
 pub(super) fn decimal(value: f64) -> String {
     // Turns -0 into 0.
     let value = value + 0.0;

@@ -6,13 +6,13 @@ use vesal_volume::geometry::GeometryError;
 
 use vesal_files::atomic::AtomicError;
 
-/// Why a result cannot be written as DICOM; no message holds what identifies a patient.
+/// Why a result cannot be written as DICOM; messages contain no identifiers of patients.
 #[derive(Debug, thiserror::Error)]
 pub enum DicomWriteError {
-    /// The file cannot be put in its place.
+    /// The file cannot be renamed to its destination.
     #[error(transparent)]
     Output(#[from] AtomicError),
-    /// DICOM cannot hold the result.
+    /// The result cannot be expressed in DICOM.
     #[error("cannot write `{}` as DICOM: {reason}", path.display())]
     Write { path: PathBuf, reason: Unwritable },
 }
@@ -34,7 +34,7 @@ impl DicomWriteError {
     }
 }
 
-/// Why DICOM cannot hold a result.
+/// Why a result cannot be expressed in DICOM.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Unwritable {
     /// The affine has no inverse.
@@ -48,25 +48,25 @@ pub enum Unwritable {
         "its planes are displaced by {aside_mm} mm from first to last, expected at most half a pixel"
     )]
     Sheared {
-        /// Displacement of the last plane within its own.
+        /// Displacement of the last plane within itself, in mm.
         aside_mm: f64,
     },
     /// The grid has no voxels, or too many along an axis.
     #[error("a plane has {columns} columns and {rows} rows, expected 1 to 65535 of each")]
     Extent { columns: usize, rows: usize },
-    /// A number is more than a file can hold.
+    /// A number exceeds the limits of a file.
     #[error("it needs {found} {what}, at most {limit} are possible")]
     TooMany {
         /// Of what: frames, bytes of pixels, segments.
         what: &'static str,
         found: u64,
-        /// How many are possible.
+        /// The limit.
         limit: u64,
     },
     /// No segment is described.
     #[error("no segment is described")]
     NoSegments,
-    /// The value of a segment cannot be one.
+    /// The value of a segment is invalid.
     #[error("segment `{segment}` has value {value}, expected {expected}")]
     Value {
         segment: String,
@@ -84,10 +84,10 @@ pub enum Unwritable {
     #[error("{voxels} voxels have value {value}, which no segment describes")]
     Undescribed {
         value: u16,
-        /// How many voxels of the map have it.
+        /// Number of voxels with this value.
         voxels: u64,
     },
-    /// Regions may overlap, values of a label map cannot.
+    /// Regions that may overlap cannot be a label map.
     #[error("regions that may overlap cannot be written as a label map")]
     Overlap,
     /// A text breaks the rules of its attribute.
@@ -100,7 +100,7 @@ pub enum Unwritable {
     /// A UID breaks the rules of UIDs.
     #[error("the {what} is no UID")]
     Uid { what: &'static str },
-    /// The source's texts are in a character set that cannot hold those of the result.
+    /// The source's character set cannot encode the texts of the result.
     #[error(
         "the text `{text}` is not ASCII, and the source's texts are in a character set that cannot take it"
     )]

@@ -8,7 +8,7 @@ use crate::dicom::write::output::DicomOutput;
 use crate::dicom::write::planes::{PlaneBlock, SegmentExtent, SegmentLookup};
 use crate::dicom::write::rle;
 
-/// What the frames of a segmentation are made of.
+/// Data from which the frames of a segmentation are made.
 pub(super) struct FramePixels<'a> {
     pub planes: Planes<'a>,
     pub lookup: SegmentLookup,
@@ -130,8 +130,8 @@ impl FramePixels<'_> {
 
 /// Adds empty frames until the bits of all frames fill an even number of bytes.
 ///
-/// Pixels are padded to an even length; cornerstone3D 5 refuses what is padded, or takes it for frames that begin at
-/// bytes of their own where the lengths agree, and shows them displaced.
+/// Pixel data has an even length. cornerstone3D 5 refuses padded data, or, where the lengths agree, assumes that frames
+/// begin at whole bytes and displays them displaced.
 pub(super) fn fill_up(present: &mut [Vec<SegmentExtent>], segments: u16, pixels: usize) {
     let unused = (8 - pixels % 8) % 8;
     let is_plain = |frames: usize| {

@@ -12,7 +12,7 @@ const COSINE_MAX: f64 = 0.01;
 /// Largest displacement from first to last plane, in pixels.
 const ASIDE_PIXELS: f64 = 0.5;
 
-/// Largest distance between two grids that are one, as a share of the smallest spacing.
+/// Largest distance between two grids that count as one, as a share of the smallest spacing.
 const SAME: f64 = 0.01;
 
 /// Columns and rows have numbers of 16 bits.
@@ -24,13 +24,13 @@ pub(super) struct Planes<'a> {
     pub voxels: ArrayView3<'a, u16>,
     /// Index to RAS mm.
     affine: Affine,
-    /// The frames of the source that lie at the same places, where there are such.
+    /// The frames of the source at the same positions, if there are any.
     pub frames: Option<&'a [SourceFrame]>,
 }
 
 impl<'a> Planes<'a> {
-    /// Orders the axes of a map as those of the source run: exactly so where both are on one grid, as near as possible
-    /// otherwise; planes follow the right-handed normal of rows and columns.
+    /// Orders the axes of a map as those of the source run: exactly where both are on one grid, otherwise as closely as
+    /// possible; planes follow the right-handed normal of rows and columns.
     pub fn of(map: &'a LabelMap, source: &'a SourceImages) -> Result<Self, Unwritable> {
         map.affine.check()?;
         let order = order(&map.affine, &source.grid.affine);
@@ -68,7 +68,7 @@ impl<'a> Planes<'a> {
             .distance_mm(&source.grid)
             .is_some_and(|mm| mm <= SAME * least)
         {
-            // The source's affine has not been rounded by another file format.
+            // The source's affine is used because no other file format has rounded it.
             planes.affine = source.grid.affine;
             planes.frames = source.planes();
         }
@@ -152,7 +152,7 @@ impl<'a> Planes<'a> {
     }
 }
 
-/// For columns, rows and planes: the axis of the map, and whether it runs the other way.
+/// For columns, rows and planes: the axis of the map, and whether it is reversed.
 fn order(map: &Affine, source: &Affine) -> [(usize, bool); 3] {
     let direction =
         |affine: &Affine, axis: usize| unit(std::array::from_fn(|row| affine.0[row][axis]));

@@ -26,10 +26,10 @@ pub struct ResultOptions {
     pub overwrite: bool,
     /// When the result was made.
     pub made: Moment,
-    /// Number of its series; `None` takes one that is unlikely to be another's: 100 times the source's, and 1 for a
+    /// Number of its series; `None` derives one that is unlikely to be in use: 100 times the source's, and 1 for a
     /// segmentation, 2 for structures, 3 for a report.
     pub series_number: Option<u32>,
-    /// Key of the UIDs; with `None`, whoever has the input and the bundle can compute them.
+    /// Key of the UIDs; without one, anyone who has the input and the bundle can compute them.
     pub key: Option<UidKey>,
 }
 
@@ -67,9 +67,9 @@ pub(super) struct ResultIdentity<'a> {
     pub options: &'a ResultOptions,
     /// UID of the frame of reference that the grid lies in.
     frame_of_reference: String,
-    /// Of everything that stands in the file but for the time when it was made, in hexadecimal.
+    /// Digest of all content of the file except the time of creation, in hexadecimal.
     digest: String,
-    /// UID of the instance that this one is about.
+    /// UID of the instance that this one refers to.
     about: String,
 }
 
@@ -109,7 +109,7 @@ impl<'a> ResultIdentity<'a> {
             source,
             algorithm,
             options,
-            // Results need one; images without one get their own.
+            // Results need a frame of reference; for images without one it is generated.
             frame_of_reference: frame_of_reference.unwrap_or_else(|| {
                 sealed(options, &digest(["frame of reference", &source.series]))
             }),
@@ -137,7 +137,7 @@ impl<'a> ResultIdentity<'a> {
         Ok(identity)
     }
 
-    /// Makes it a result about another one, such as a report.
+    /// Makes it a result that refers to another one, such as a report.
     pub fn about(self, instance: &str) -> Self {
         Self {
             about: instance.to_owned(),

@@ -17,9 +17,9 @@ use vesal_files::atomic::{AtomicError, AtomicFile};
 /// How elements and pixels are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Syntax {
-    /// Little endian; values of some representations end at 65534 bytes.
+    /// Explicit VR little endian; values of some representations have at most 65534 bytes.
     Explicit,
-    /// Little endian without value representations: values of all of them may be long.
+    /// Implicit VR little endian, in which all values may be long.
     Implicit,
     /// Explicit, with run-length encoded pixels.
     Rle,
@@ -35,7 +35,7 @@ impl Syntax {
     }
 }
 
-/// Largest stated length of an element: even, and not the one that means undefined.
+/// Largest length of an element: even, and not the value that means undefined length.
 pub(super) const VALUE_BYTES_MAX: u64 = 0xffff_fffe;
 
 /// A file that is written beside its destination and renamed.
@@ -89,7 +89,7 @@ impl<'a> DicomOutput<'a> {
         self.put(encoded)
     }
 
-    /// Appends attributes, all of them behind those that are there.
+    /// Appends attributes, whose tags follow those written so far.
     pub fn elements(&mut self, items: &ElementSet) -> Result<(), DicomWriteError> {
         let (object, to) = (items.object(), &mut self.buffer);
         let encoded = match self.syntax {
@@ -138,7 +138,7 @@ impl<'a> DicomOutput<'a> {
         self.end_sequence()
     }
 
-    /// Begins the pixels: so many bytes follow, or fragments.
+    /// Begins the pixels, of this many bytes or of fragments.
     pub fn pixels(&mut self, length: Option<u32>) -> Result<(), DicomWriteError> {
         let stated = length.map_or(Length::UNDEFINED, Length);
         let header = DataElementHeader::new(tags::PIXEL_DATA, VR::OB, stated);

@@ -10,7 +10,7 @@ use crate::dicom::write::error::Unwritable;
 use crate::dicom::write::grid::Planes;
 use crate::dicom::write::segment::SegmentedMap;
 
-/// Planes that are gathered at once: neighbors in memory are of the next planes.
+/// Number of planes that are gathered at once; voxels of neighboring planes are adjacent in memory.
 const BLOCK: usize = 16;
 
 /// A few planes of a label map.
@@ -58,9 +58,9 @@ impl Planes<'_> {
 
 /// Maps values of the label map to segments.
 pub(super) enum SegmentLookup {
-    /// For each value its segment.
+    /// The segment of each value.
     Labels(Box<[Option<u16>]>),
-    /// For each bit its segment.
+    /// The segment of each bit.
     Regions([Option<u16>; 16]),
 }
 
@@ -82,7 +82,7 @@ impl SegmentLookup {
         }
     }
 
-    /// Calls `tell` with each segment of a value; `false` where part of the value is no segment.
+    /// Calls `tell` with each segment of a value; returns `false` where part of the value has no segment.
     #[inline]
     pub fn each(&self, value: u16, mut tell: impl FnMut(u16)) -> bool {
         match self {

@@ -31,9 +31,9 @@ const KIND: ResultKind = ResultKind {
 
 /// Writes a report of the volume of each segment in ml.
 ///
-/// **Definition**: voxels times the volume of one, rounded to the nanoliter, also where there is none. Each segment is
-/// a measurement group that refers to its segment of `segmentation`, which [`write_segmentation`] gave, to the
-/// source series, and to the algorithm; the tracking UIDs are those of the segmentation.
+/// **Definition**: number of voxels times their volume, rounded to the nanoliter, even where it is 0. Each segment is a
+/// measurement group that refers to its segment of `segmentation`, which [`write_segmentation`] gave, to the source
+/// series, and to the algorithm; the tracking UIDs are those of the segmentation.
 ///
 /// **Errors**: as [`write_segmentation`]; [`Unwritable::OtherSegmentation`] where it does not have these segments.
 ///
@@ -118,7 +118,7 @@ fn observers(identity: &ResultIdentity) -> Vec<ElementSet> {
     let english = Code::fixed("en-US", "RFC5646", "English (United States)");
     let language = Code::dicom("121049", "Language of Content Item and Descendants");
     let name = format!("{} {}", identity.algorithm.name, identity.algorithm.version);
-    // The UID of the device is that of the bundle, whatever it is run on.
+    // The device is the bundle, independently of the machine.
     let device = identity.device_uid();
     vec![
         code(MODIFIER, &language, &english),

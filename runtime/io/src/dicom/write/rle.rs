@@ -43,7 +43,7 @@ fn pack(line: &[u8], into: &mut Vec<u8>) {
             rest = &rest[same..];
             continue;
         }
-        // A run of two within others costs as much as it saves.
+        // A run of two between literals saves nothing.
         let mut other = 1;
         while other < rest.len().min(128) && run(&rest[other..]) < 3 {
             other += 1;

@@ -30,10 +30,10 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// A segment that is known by name alone.
+    /// A segment with a name but no code.
     ///
     /// **Definition**: common organs and lesions are found by their English name, with a side before or behind it;
-    /// what is not found is coded as tissue, and the name says the rest.
+    /// other names are coded as tissue, with the name as label.
     pub fn named(value: u16, name: impl Into<String>) -> Self {
         let name = name.into();
         let (category, kind, modifier) =
@@ -59,7 +59,7 @@ impl Segment {
         self.modifier.as_ref().map_or(Ok(()), Code::check)
     }
 
-    /// The parts of a segment that count for UIDs, beside texts.
+    /// The parts of a segment besides texts that UIDs depend on.
     pub(super) fn looks(&self) -> String {
         format!("{} {:?}", self.value, self.color)
     }
@@ -79,7 +79,7 @@ impl Segment {
 pub struct SegmentedMap<'a> {
     /// Labels, or the sums of the bits of regions.
     pub map: &'a LabelMap,
-    /// What they mean, in the order in which segments are numbered.
+    /// The segments, in the order of their numbers.
     pub segments: &'a [Segment],
     /// Whether values are sums of bits, one for each region, so that regions may overlap.
     pub regions: bool,
@@ -98,7 +98,7 @@ impl<'a> SegmentedMap<'a> {
             .unwrap_or_default()
             .par_chunks(BLOCK_VOXELS)
             .map(|block| {
-                // Most of a map is background.
+                // Most voxels are background.
                 if block.iter().all(|value| *value == 0) {
                     return [0; 32];
                 }

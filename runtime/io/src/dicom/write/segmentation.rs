@@ -53,18 +53,18 @@ impl SegmentationType {
 
 /// Writes a segmentation.
 ///
-/// **Definition**: segments are numbered from 1 in their order; in a label map a segment has its value for number, and
-/// the background is described as number 0. Planes without any voxel of a segment have no frame, but for a few empty
-/// ones that fill up the last bytes, and one where there is nothing at all. Frames lie plane after plane along the
-/// normal, in a plane by segment. Where the grid is that of the source, each frame refers to the source's frame at its
-/// place; otherwise all of them refer to the whole series.
+/// **Definition**: segments are numbered from 1 in their order; in a label map the number of a segment is its value,
+/// and the background is described as number 0. Planes without voxels of a segment have no frame, except for a few
+/// empty frames that fill the last bytes, and one frame where the map is empty. Frames are ordered by plane along the
+/// normal, then by segment. Where the grid is that of the source, each frame refers to the source's frame at its place;
+/// otherwise all of them refer to the whole series.
 ///
-/// Frames are made a few planes at a time: beside the map, memory is taken for 16 planes and what is in them.
+/// **Memory**: besides the map, 16 planes and their frames.
 ///
-/// **Errors**: [`DicomWriteError::Write`] for what DICOM cannot hold, [`DicomWriteError::Output`] if the file exists or
-/// cannot be written. The destination never holds half a file.
+/// **Errors**: [`DicomWriteError::Write`] for results that DICOM cannot express, [`DicomWriteError::Output`] if the
+/// file exists or cannot be written. The destination is replaced atomically.
 ///
-/// **Source**: PS3.3 A.51 and C.8.20; PS3.5 8.1.1 and 8.2 for bits that go on from frame to frame.
+/// **Source**: PS3.3 A.51 and C.8.20; PS3.5 8.1.1 and 8.2 for bits that continue from frame to frame.
 pub fn write_segmentation(
     path: impl AsRef<Path>,
     segmented: &SegmentedMap,
@@ -331,7 +331,7 @@ impl<'a> SegmentationWriter<'a> {
         if self.pixels.planes.frames.is_some() {
             return shared;
         }
-        // No frame of the source lies where frames of the result do: all of them contributed to each.
+        // No frame of the source lies at the planes of the result, so all of them contribute to each frame.
         let frames = self.identity.source.frames.iter();
         shared.sequence(tags::DERIVATION_IMAGE_SEQUENCE, [derivation(frames, false)])
     }

@@ -19,7 +19,7 @@ use crate::dicom::write::uid::digest;
 
 /// The images that a result refers to: a series and its slices, its patient and study, and further series.
 ///
-/// Patient and study leave this only for a file that is written.
+/// Patient and study are used only for written files.
 #[derive(Clone)]
 pub struct SourceImages {
     pub(super) study: String,
@@ -87,11 +87,11 @@ pub(super) struct OtherSeries {
 }
 
 impl SourceImages {
-    /// The series whose grid a result is predicted on, and what its slices held when they were read; the header of its
-    /// first slice is read again.
+    /// The series whose grid a result is predicted on, and the digest of its slices when they were read; the header of
+    /// its first slice is read again.
     ///
     /// **Errors**: [`DicomError::Refused`] for a stack without a volume; [`DicomError::OtherPatient`] where that header
-    /// names another patient than it did; otherwise what is wrong with the file.
+    /// now names another patient; otherwise the error of the file.
     pub fn of(assessment: &Assessment, content: ContentDigest) -> Result<Self, DicomError> {
         let grid = assessment.grid()?;
         let Some(first) = assessment.slices().first() else {
@@ -130,7 +130,7 @@ impl SourceImages {
         })
     }
 
-    /// The same with a further series, from which other channels of the input were read, and what its slices held.
+    /// The same with a further series, from which other channels of the input were read, and the digest of its slices.
     ///
     /// **Errors**: [`DicomError::Refused`] for a stack without a volume; [`DicomError::OtherPatient`].
     pub fn and(mut self, further: &Assessment, content: ContentDigest) -> Result<Self, DicomError> {
@@ -180,7 +180,7 @@ impl SourceImages {
         (self.grade == Grade::Ok && self.frames.len() == planes).then_some(self.frames.as_slice())
     }
 
-    /// Digest of all that the result was made of.
+    /// Digest of all input of the result.
     pub(super) fn digest(&self) -> [u8; 32] {
         let frames = |frames: &[SourceFrame]| -> Vec<String> {
             frames

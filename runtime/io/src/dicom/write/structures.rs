@@ -39,12 +39,11 @@ const PER_MM: f64 = 1e4;
 
 /// Writes a structure set: closed contours for each segment and plane.
 ///
-/// **Definition**: contours run along the borders of pixels, half a pixel around the centers of those that they
-/// enclose, so that area times distance of planes is the volume of the voxels, and what is rasterized at the centers
-/// of pixels is the mask again. A hole is joined to its outline by a channel without width, the technique of the
-/// standard: readers that take the union of contours see the hole as well as those that take parity or winding.
-/// Structures are numbered from 1 in the order of the segments. Where the grid is that of the source, each contour
-/// refers to the source's image at its place.
+/// **Definition**: contours run along the borders of pixels, half a pixel outside of the centers that they enclose, so
+/// that area times plane distance is the volume of the voxels, and rasterizing at pixel centers gives the mask again. A
+/// hole is joined to its outline by a channel of zero width, the keyhole technique of the standard, so that readers
+/// that fill by union, parity or winding all get the hole. Structures are numbered from 1 in the order of the segments.
+/// Where the grid is that of the source, each contour refers to the source's image at its place.
 ///
 /// All outlines are in memory at once, 4 bytes for each corner.
 ///

@@ -1,4 +1,4 @@
-//! UIDs that depend on the input alone.
+//! UIDs derived from digests of the content.
 
 use std::fmt;
 
@@ -11,8 +11,7 @@ const BLOCK_BYTES: usize = 64;
 /// Least bytes of a key.
 pub const KEY_BYTES_MIN: usize = 32;
 
-/// A key of the UIDs of results: without it, nobody can find out by trying which images a UID was made of.
-/// trying.
+/// A key of the UIDs of results: without it, no one can test which images a UID was made from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct UidKey([u8; BLOCK_BYTES]);
 
@@ -60,7 +59,7 @@ pub(in crate::dicom) fn digest<T: AsRef<[u8]>>(texts: impl IntoIterator<Item = T
     hash.finalize().into()
 }
 
-/// A UID made of a digest: a UUID of version 8 as a decimal number under `2.25`.
+/// A UID from a digest: a UUID of version 8 as a decimal number under `2.25`.
 ///
 /// **Source**: PS3.5 B.2; RFC 9562 section 5.8.
 pub(in crate::dicom) fn uid(digest: &[u8; 32]) -> String {

@@ -1,4 +1,4 @@
-//! Settings that can be, and that cannot.
+//! Valid and invalid settings.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -14,7 +14,7 @@ fn parse(text: &str) -> Result<Config, NodeConfigError> {
 fn the_example_holds_the_defaults() {
     let config = parse(EXAMPLE).unwrap();
     assert_eq!(config.storage, Path::new("/etc/vesal/storage"));
-    // What stands behind `# ` is the default, so that taking it in changes nothing.
+    // Text after `# ` is the default, so that uncommenting it changes nothing.
     let all: String = EXAMPLE
         .lines()
         .map(|line| match line.strip_prefix("# ") {
@@ -45,7 +45,7 @@ fn the_example_holds_the_defaults() {
     assert_eq!(told, config);
 }
 
-/// The example with the tables that are off.
+/// The example with the optional tables enabled.
 fn everything() -> String {
     let lines = EXAMPLE.lines();
     lines
@@ -74,7 +74,7 @@ fn the_example_shows_tables_that_are_off() {
         (source.name.as_str(), source.peer.calling_ae_title.as_str()),
         ("pacs", "VESAL")
     );
-    // It answers for those who are listed; of what came before the node began, it is not known who sent it.
+    // It answers for the listed callers; the callers of instances from before the start are unknown.
     let set = |titles: &[&str]| titles.iter().map(|&title| title.to_owned()).collect();
     assert!(source.answers_for(&set(&["SCANNER"])));
     assert!(!source.answers_for(&set(&["SCANNER", "OTHER"])));
@@ -159,7 +159,7 @@ fn the_manual_has_every_key() {
         let name = format!("`{key}`");
         let rows = || table.lines().filter(|row| row.contains(&name));
         assert!(rows().count() > 0, "{key}");
-        // What stands behind `# ` is the default.
+        // Text after `# ` is the default.
         if EXAMPLE.contains(&format!("\n# {line}\n")) && !WITHOUT_DEFAULT.contains(&key) {
             let defaults = |row: &str| row.split(" | ").nth(1).unwrap_or_default().replace('`', "");
             let value = value.trim_matches('"');
@@ -174,7 +174,7 @@ fn the_manual_has_every_key() {
     assert!(keys > 60 && tables == 12, "{keys} keys, {tables} tables");
 }
 
-/// Keys of the example that stand there with a value that could be, or whose default is none.
+/// Keys of the example with an example value, or without a default.
 const WITHOUT_DEFAULT: [&str; 8] = [
     "storage_mib",
     "run_ram_mib",

@@ -14,21 +14,20 @@ use rustls::{CertificateError, Error, SupportedCipherSuite};
 
 /// Profiles of secure transport connections (PS3.15 annex B).
 ///
-/// All of them take TLS 1.3 and 1.2 and nothing older, ephemeral keys on elliptic curves of 256 bits or more, ciphers
-/// that authenticate what they encrypt, and certificates with SHA-256 or better and RSA of 2048 bits or more or P-256
-/// or P-384.
+/// All of them use TLS 1.3 or 1.2, ephemeral keys on elliptic curves of 256 bits or more, ciphers that authenticate
+/// what they encrypt, and certificates with SHA-256 or better and RSA of 2048 bits or more or P-256 or P-384.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
 pub enum TlsProfile {
     /// BCP 195 RFC 8996, 9325 (B.12): the cipher suites that RFC 9325 recommends.
     #[default]
     #[serde(rename = "bcp-195-rfc-8996-9325")]
     Bcp195,
-    /// Modified BCP 195 RFC 8996, 9325 (B.13): 256 bits first, ChaCha20 as well, keys on P-256 and P-384 alone. Of the
-    /// suites that a server has to have there, those with CCM and Camellia are not had.
+    /// Modified BCP 195 RFC 8996, 9325 (B.13): 256 bits first, ChaCha20 as well, keys on P-256 and P-384 alone. The
+    /// mandatory suites of servers with CCM and Camellia are not supported.
     #[serde(rename = "modified-bcp-195-rfc-8996-9325")]
     Modified,
-    /// Non-downgrading BCP 195 (B.10, retired): as [`TlsProfile::Bcp195`]. Of its suites those with finite fields (DHE)
-    /// are not had.
+    /// Non-downgrading BCP 195 (B.10, retired): as [`TlsProfile::Bcp195`]. Its suites with finite fields (DHE) are not
+    /// supported.
     #[serde(rename = "non-downgrading-bcp-195")]
     NonDowngrading,
 }
@@ -84,7 +83,7 @@ pub enum TlsFault {
     /// An association request without TLS.
     #[error("the peer speaks DICOM without TLS, and this port takes TLS alone")]
     PlainRequest,
-    /// The answer is no TLS.
+    /// The answer is not TLS.
     #[error("the peer does not answer with TLS; is that a port without it?")]
     PlainAnswer,
     /// The handshake is too long.
@@ -134,7 +133,7 @@ fn refusal(reason: &CertificateError) -> String {
     use CertificateError::*;
     let sentence = match reason {
         UnknownIssuer => "it is not listed, and no listed authority has signed it",
-        // The library takes a self-signed certificate, as `openssl req -x509` makes it, for an authority's.
+        // The library treats a self-signed certificate from `openssl req -x509` as one of an authority.
         Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
             "it is not listed itself, and is one of an authority or signed by itself"
         }

@@ -52,7 +52,7 @@ impl SetupError {
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
 
-/// What a port takes TLS with.
+/// The TLS configuration of a server port.
 ///
 /// **Errors**: [`SetupError`].
 pub fn server(settings: &ServerTls) -> Result<Arc<ServerConfig>, SetupError> {
@@ -74,7 +74,7 @@ pub fn server(settings: &ServerTls) -> Result<Arc<ServerConfig>, SetupError> {
     Ok(Arc::new(config))
 }
 
-/// What is asked for TLS with. Read for each connection, so that renewed certificates count.
+/// The TLS configuration of a client. Files are read for each connection, so that renewed certificates are used.
 ///
 /// **Errors**: [`SetupError`].
 pub fn client(settings: &ClientTls) -> Result<Arc<ClientConfig>, SetupError> {
@@ -144,7 +144,7 @@ fn fault(error: pem::Error, path: &Path, expected: &'static str) -> SetupError {
     }
 }
 
-/// Files of keys that others than their owner may read.
+/// Key files that other users may read.
 pub fn open_keys(config: &Config) -> Vec<&Path> {
     let own = config.tls.iter().map(|tls| &tls.identity);
     let destinations = config.destinations.values();

@@ -1,7 +1,7 @@
 //! Trust in certificates: those that are listed, and those that a listed authority has signed.
 //!
-//! DICOM devices often have a certificate that they signed themselves. One that is listed itself is trusted as it is,
-//! by whatever name it has and whatever it may sign: the peer has shown that it holds its key.
+//! DICOM devices often have a certificate that they signed themselves. A listed certificate is trusted itself, with any
+//! name and key usage, because the peer has proved that it holds the key.
 
 use std::sync::Arc;
 

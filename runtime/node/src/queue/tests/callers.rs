@@ -12,14 +12,14 @@ fn nobody_replaces_what_another_has_sent() {
     first.leave(true);
     let conflict = |queue: &JobQueue| {
         let mut other = Association::open(queue, "B");
-        // The same content is welcome.
+        // The same content is accepted.
         assert_eq!(other.send("1.1", 1).unwrap(), Admission::Known);
         let refused = other.send("1.1", 2);
         assert!(
             matches!(refused, Err(AdmissionError::Conflict)),
             "{refused:?}"
         );
-        // It has no part in the job: what it leaves undone is no matter of that.
+        // It has no part in the job, so its unfinished association does not matter.
         assert!(other.touched.is_empty());
         other.leave(false);
     };
@@ -29,7 +29,7 @@ fn nobody_replaces_what_another_has_sent() {
     assert!(!queue.jobs(1)[0].doubt);
     conflict(&queue);
     drop(queue);
-    // The next node knows as well.
+    // The next node has the same state.
     let queue = open(&config);
     conflict(&queue);
     let mut archive = Vec::new();
@@ -80,7 +80,7 @@ fn others_hold_a_job_back_only_once() {
     let start = std::time::Instant::now();
     for number in 2..=255 {
         others.send(&format!("1.{number}"), number).unwrap();
-        // Copies of what is there do not hold it back at all.
+        // Copies of known instances do not hold it back.
         send(&queue, "1.2", 2).unwrap();
         std::thread::sleep(Duration::from_millis(20));
         queue.settle();
@@ -165,13 +165,13 @@ fn what_is_replaced_goes_whole_whenever_the_power_goes() {
         queue.settle();
         let went = state(&queue) == JobState::Failed;
         drop(queue);
-        // Another node goes on, and mixes nothing.
+        // Another node continues, and mixes nothing.
         let queue = open(&config);
         queue.settle();
         assert_eq!(state(&queue), JobState::Failed, "step {steps}");
         let input = fs::read_dir(folder_of(&queue).input()).unwrap();
         assert_eq!(input.count(), 1, "step {steps}");
-        // All of A's come again: none of them is known by mistake.
+        // All instances of A come again: none of them counts as known.
         for index in [1, 3, 4] {
             let again = send(&queue, &format!("1.{index}"), index);
             assert_eq!(again.unwrap(), Admission::New, "step {steps}");

@@ -1,4 +1,4 @@
-//! What a source says of a job that changes meanwhile.
+//! Answers of a source about a job that changes meanwhile.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn with_cut_quiet(storage: &Path, cut_quiet: Duration) -> JobQueue {
     open(&config)
 }
 
-/// Notes that the source has so many, as it is asked now.
+/// Records that the source states this number, when asked now.
 fn count(queue: &JobQueue, expected: usize) -> SourceCount {
     let held = queue.held(&key(queue)).unwrap().unwrap();
     let counted = SourceCount {
@@ -37,7 +37,7 @@ fn instances_that_are_about_to_be_replaced_make_no_job_whole() {
     }
     count(&queue, 3);
     assert_eq!(state(&queue), JobState::Queued);
-    // All are sent again, corrected; with one of them nothing is whole.
+    // All are sent again, corrected; one of them does not complete the job.
     send(&queue, "1.1", 11).unwrap();
     assert_eq!(count(&queue, 3).instances, 1);
     assert_eq!(queue.unsettled().len(), 1);
@@ -75,7 +75,7 @@ fn a_mixture_stays_in_doubt_whatever_the_source_has() {
     association.send("1.1", 11).unwrap();
     association.leave(false);
     count(&queue, 3);
-    // When nothing more comes, it is taken in, and told.
+    // After the quiet period it is included, with a line in the log.
     std::thread::sleep(Duration::from_millis(300));
     queue.settle();
     assert!(queue.unsettled().is_empty());
@@ -89,7 +89,7 @@ fn what_was_said_of_fewer_instances_does_not_hold() {
     send(&queue, "1.1", 1).unwrap();
     let before = count(&queue, 1);
     assert_eq!(state(&queue), JobState::Queued);
-    // The answer comes again when the job has settled, and when another instance is there.
+    // The answer comes again after the job was completed, and after another instance arrived.
     let counted = |queue: &JobQueue| queue.lock_jobs().get(&key(queue)).unwrap().counted;
     queue.note_count(&key(&queue), before);
     assert_eq!(counted(&queue), None);

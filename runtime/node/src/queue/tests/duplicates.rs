@@ -1,4 +1,4 @@
-//! Destinations that keep what they have under a UID.
+//! Destinations that keep an existing object with a UID.
 
 use super::*;
 
@@ -29,7 +29,7 @@ fn only_what_was_sent_before_may_be_there() {
     let queue = open(&config);
     assert_eq!(sends(&queue, "2.25.1"), PriorSend::Before);
     assert_eq!(sends(&queue, "2.25.2"), PriorSend::Never);
-    // What was refused is not there from us, what is a duplicate even less.
+    // A refused result was not stored, nor was a duplicate.
     queue
         .refused(&ticket.key, "archive", "2.25.1", false)
         .unwrap();
@@ -49,10 +49,10 @@ fn the_same_uid_of_other_images_is_another_result() {
     let uid = "2.25.1";
     queue.sends(&ticket.key, "archive", uid).unwrap();
     queue.sent(&ticket, &SendOutcome::Done).unwrap();
-    // The same images under the same settings are the same result, whenever it is made.
+    // The same images with the same settings give the same result at any time.
     let job = |queue: &JobQueue| queue.lock_jobs().get(&key(queue)).unwrap().job.clone();
     let first = job(&queue).made_of;
-    // Corrected, they make another one; a destination that has the first must not count as having it.
+    // Corrected images give another result; a destination with the first does not have it.
     let ticket = ready(&queue, 2);
     assert_ne!(job(&queue).made_of, first);
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! Ends of predictions and of sending that are noted twice or never, and jobs that cannot be begun.
+//! Outcomes of predictions and of sending that are recorded twice or never, and jobs that cannot be started.
 
 use super::*;
 
@@ -27,7 +27,7 @@ fn an_end_that_is_noted_does_not_end_again() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
     let (queue, run) = running(&config);
-    // The power goes when what is no longer needed is removed.
+    // Power is lost while unneeded files are removed.
     fs::create_dir(folder_of(&queue).0.join("run-old")).unwrap();
     set_power(&queue, 2);
     assert_eq!(
@@ -53,7 +53,7 @@ fn an_end_that_is_noted_does_not_end_again() {
         .update(&ticket.key, |entry| entry.tidy_again = None);
     queue.tidy();
     assert!(!input.exists());
-    // Begun anew, it is not done by the last end.
+    // After a restart, the previous outcome does not count.
     send(&queue, "1.1", 2).unwrap();
     queue.settle();
     queue.take_run().unwrap().unwrap();
@@ -79,7 +79,7 @@ fn a_job_whose_end_is_lost_has_another_turn() {
     let run = queue.take_run().unwrap().unwrap();
     predict(&run);
     queue.ran(&run, &RunOutcome::Done).unwrap();
-    // What has ended is not lost any more.
+    // A recorded outcome is not lost.
     queue.run_lost(&run);
     let ticket = queue.take_send().unwrap().unwrap();
     queue.send_lost(&ticket);
@@ -115,7 +115,7 @@ fn a_job_that_cannot_be_begun_holds_up_no_other() {
         entry.job.results = 1;
     });
     fs::rename(&folder_of(&queue).0, &away).unwrap();
-    // Of a service one job at a time is sent; the next look finds the other one.
+    // A service sends one job at a time; the next call finds the other one.
     let taken = [(); 2].map(|()| queue.take_send());
     let taken = taken.into_iter().find_map(Result::ok).flatten().unwrap();
     assert_eq!(taken.key, other);
@@ -132,7 +132,7 @@ fn results_that_are_gone_are_not_delivered() {
     assert_eq!(state(&queue), JobState::Failed);
     let reason = Reason::ResultsGone { results: 1 }.to_string();
     assert_eq!(queue.jobs(1)[0].reason.as_ref(), Some(&reason));
-    // Its images come again, and do.
+    // Its images are sent again, and succeed.
     let mut archive = Vec::new();
     send(&queue, "1.1", 1).unwrap();
     advance(&queue, &mut archive).unwrap();
@@ -201,7 +201,7 @@ fn a_destination_that_is_busy_holds_up_no_other() {
     assert_eq!(queue.sent(&second, &SendOutcome::Done).unwrap(), None);
     assert!(queue.take_send().unwrap().is_none());
     assert!(keys.contains(&first.key) && keys.contains(&second.key) && first.key != second.key);
-    // When it was tried as well, the job's end is noted.
+    // After it was tried as well, the job's outcome is recorded.
     assert_eq!(
         queue.sent(&silent, &away()).unwrap(),
         Some(JobState::Sending)

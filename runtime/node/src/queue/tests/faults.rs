@@ -1,4 +1,4 @@
-//! What is made of faults: of senders, of the machine, of services.
+//! Faults of senders, of the machine, and of services.
 
 use super::*;
 use crate::config::Doubtful;
@@ -18,14 +18,14 @@ fn what_one_caller_left_undone_another_does_not_make_good() {
     };
     assert_eq!(send("A", "1.1", false), JobState::Collecting);
     assert_eq!(send("B", "1.2", true), JobState::Collecting);
-    // Two broke off: both have to make it good.
+    // Two associations broke off: both callers have to send again.
     assert_eq!(send("B", "1.3", false), JobState::Collecting);
     assert_eq!(send("B", "1.4", true), JobState::Collecting);
     assert_eq!(send("A", "1.5", true), JobState::Queued);
     assert!(!queue.jobs(1)[0].doubt);
 }
 
-/// A job that is in doubt when the long wait is over.
+/// A job that is in doubt after the long quiet period.
 fn doubtful(config: &Config) -> JobQueue {
     let queue = open(config);
     let mut association = Association::open(&queue, "A");
@@ -56,7 +56,7 @@ fn what_is_in_doubt_is_failed_marked_or_sent() {
     assert!(reason.contains("send all again"), "{reason}");
     assert!(queue.take_run().unwrap().is_none());
     assert_eq!(fs::read_dir(folder_of(&queue).input()).unwrap().count(), 1);
-    // Another caller does not make it good, nor does the next node.
+    // Another caller does not resolve it, nor does the next node.
     drop(queue);
     let queue = open(&config);
     let mut association = Association::open(&queue, "B");
@@ -64,7 +64,7 @@ fn what_is_in_doubt_is_failed_marked_or_sent() {
     association.leave(true);
     queue.settle();
     assert_eq!(state(&queue), JobState::Failed);
-    // Sent again whole, it is no longer in doubt.
+    // Sent again completely, it is no longer in doubt.
     let mut association = Association::open(&queue, "A");
     association.send("1.1", 1).unwrap();
     association.send("1.2", 2).unwrap();
@@ -83,7 +83,7 @@ fn a_result_that_was_marked_is_made_again_when_the_doubt_is_gone() {
     let mut archive = Vec::new();
     advance(&queue, &mut archive).unwrap();
     assert_eq!(state(&queue), JobState::Done);
-    // All that was sent was all there is.
+    // All instances had been sent.
     send(&queue, "1.1", 1).unwrap();
     queue.settle();
     let ticket = queue.take_run().unwrap().unwrap();
@@ -155,14 +155,14 @@ fn what_never_came_leaves_every_job_of_its_caller_undone() {
     association.leave(true);
     queue.settle();
     assert_eq!(state(&queue), JobState::Collecting);
-    // It comes after all, whatever it belongs to.
+    // It is sent after all, to whichever job it belongs.
     let mut association = Association::open(&queue, "A");
     association.send_to(&others(), "1.2", 2).unwrap();
     association.leave(true);
     queue.settle();
     assert_eq!(state(&queue), JobState::Queued);
     assert!(!queue.jobs(9).iter().any(|job| job.doubt));
-    // What the association was about, is made good there alone.
+    // Only the job of the association is resolved.
     let mut association = Association::open(&queue, "A");
     association.send("1.3", 3).unwrap();
     association.leave(false);
@@ -191,7 +191,7 @@ fn stragglers_of_a_job_that_failed_are_not_run_alone() {
     assert_eq!(queue.ran(&ticket, &end).unwrap(), JobState::Failed);
     queue.tidy();
     assert!(!folder_of(&queue).input().exists());
-    // Fewer than there were, one after the other.
+    // Fewer than before, one after the other.
     for index in 1..=2 {
         send(&queue, &format!("1.{index}"), index).unwrap();
         queue.settle();

@@ -1,4 +1,4 @@
-//! Many jobs: nothing that is done all the time depends on how many wait.
+//! Many jobs: periodic work does not depend on the number of waiting jobs.
 
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ fn twenty_thousand_jobs_cost_no_more_than_one() {
         let key = queue.key(0, "1.2", &format!("1.2.{number}"));
         let folder = JobFolder(queue.storage().join("jobs").join(&key.0));
         let mut job = JobRecord::new("VESAL", crate::clock::Time::now());
-        // None of them is due: they wait for instances, for their next try, for their destination.
+        // None of them is due: they wait for instances, for their next attempt, or for their destination.
         job.state =
             [JobState::Collecting, JobState::Queued, JobState::Sending][number as usize % 3];
         job.not_before = crate::clock::Time(u64::MAX);
@@ -28,7 +28,7 @@ fn twenty_thousand_jobs_cost_no_more_than_one() {
     let counts = jobs.counts()["VESAL"];
     assert_eq!(counts.iter().sum::<usize>(), JOBS as usize);
     drop(jobs);
-    // What is not due is not looked at.
+    // Jobs that are not due are not visited.
     let start = Instant::now();
     for _ in 0..1000 {
         queue.settle();
@@ -40,13 +40,13 @@ fn twenty_thousand_jobs_cost_no_more_than_one() {
         queue.undelivered();
         queue.jobs(10);
     }
-    // To look at all of them so often would take minutes.
+    // Visiting all of them that often would take minutes.
     assert!(
         start.elapsed() < Duration::from_secs(5),
         "{:?}",
         start.elapsed()
     );
-    // There is room for no further one.
+    // The limit of jobs is reached.
     let mut association = Association::open(&queue, "A");
     let refused = association.send_to(&queue.key(0, "1.3", "1.3.1"), "1.1", 1);
     assert!(
@@ -66,7 +66,7 @@ fn a_job_that_ends_makes_room() {
     let mut association = Association::open(&queue, "A");
     let refused = association.send_to(&other, "1.1", 1);
     assert!(matches!(refused, Err(AdmissionError::Jobs { limit: 1 })));
-    // Of a job that is there, more is taken.
+    // More instances of an existing job are accepted.
     send(&queue, "1.2", 2).unwrap();
     advance(&queue, &mut archive).unwrap();
     association.send_to(&other, "1.1", 1).unwrap();
@@ -83,7 +83,7 @@ fn a_job_that_begins_anew_needs_room() {
     send(&queue, "1.1", 1).unwrap();
     advance(&queue, &mut archive).unwrap();
     assert_eq!(state(&queue), JobState::Done);
-    // Another one takes the room; of the one that is done, what is known is welcome.
+    // Another job takes the place; known instances of the finished job are accepted.
     let other = queue.key(0, "1.2", "1.2.4");
     let mut association = Association::open(&queue, "A");
     association.send_to(&other, "1.1", 1).unwrap();
@@ -91,7 +91,7 @@ fn a_job_that_begins_anew_needs_room() {
     assert!(matches!(refused, Err(AdmissionError::Jobs { limit: 1 })));
     association.leave(true);
     advance(&queue, &mut archive).unwrap();
-    // Begun anew, it counts.
+    // Restarted, it counts.
     send(&queue, "1.2", 2).unwrap();
     let third = queue.key(0, "1.2", "1.2.5");
     let refused = Association::open(&queue, "A").send_to(&third, "1.1", 1);

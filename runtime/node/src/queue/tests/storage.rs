@@ -1,4 +1,4 @@
-//! Storage that was written by others: other versions, clocks that go wrong, disks that fail.
+//! Storage of other versions, wrong clocks, and failing disks.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn a_copy_is_known_when_its_name_is_on_the_disk() {
         let synced = queue.files.synced.lock().unwrap();
         synced.iter().filter(|path| **path == arrived).count()
     };
-    // The one that brought it may still wait for the disk.
+    // The association that sent it may still wait for the disk.
     let before = syncs();
     assert_eq!(send(&queue, "1.1", 1).unwrap(), Admission::Known);
     assert_eq!(syncs(), before + 1);
@@ -35,7 +35,7 @@ fn the_last_copy_that_came_counts_whatever_the_clock_says() {
     let (first, bytes) = (first.path(), fs::read(first.path()).unwrap());
     send(&queue, "1.1", 2).unwrap();
     drop(queue);
-    // As a crash leaves it between the two, by a clock that went back in between.
+    // The state after a crash between the two, with a clock that was set back.
     fs::write(&first, bytes).unwrap();
     assert_eq!(fs::read_dir(&arrived).unwrap().count(), 2);
     let (queue, mut archive) = (open(&config), Vec::new());
@@ -56,7 +56,7 @@ fn one_job_that_cannot_be_read_keeps_no_other_from_going_on() {
     association.leave(true);
     let of = folder_of(&queue);
     drop(queue);
-    // What is no folder cannot be listed.
+    // A file in place of the folder cannot be listed.
     fs::rename(of.arrived(), of.0.join("elsewhere")).unwrap();
     fs::write(of.arrived(), b"").unwrap();
     for number in 1..=2 {
@@ -65,7 +65,7 @@ fn one_job_that_cannot_be_read_keeps_no_other_from_going_on() {
         queue.settle();
         let jobs = queue.jobs(9);
         assert!(jobs.iter().any(|job| job.id == good.0));
-        // The same once more: what was set aside before stays.
+        // The same again: jobs that were set aside before are kept.
         send(&queue, "1.1", 1).unwrap();
         let of = folder_of(&queue);
         drop(queue);
@@ -97,7 +97,7 @@ fn images_and_results_of_a_lost_note_are_set_aside() {
         assert_eq!(queue.damaged(), 1, "{part}");
         let aside = folder.path().join("damaged").join(&lost.0).join(part);
         assert_eq!(fs::read_dir(aside).unwrap().count(), 1);
-        // One that never had any is as if it were not there.
+        // A folder without any is treated as absent.
         send(&queue, "1.1", 1).unwrap();
         let of = folder_of(&queue);
         drop(queue);
@@ -113,7 +113,7 @@ fn storage_of_another_version_is_refused_as_it_is() {
     let (folder, config, queue) = with_a_job();
     let document = folder_of(&queue).document();
     drop(queue);
-    // What else it says may mean anything.
+    // Its other fields may mean anything.
     let note = r#"{"version": 1, "reason": "in words"}"#;
     fs::write(&document, note).unwrap();
     let error = JobQueue::open(&config).unwrap_err();
@@ -174,12 +174,12 @@ fn a_job_that_cannot_be_noted_at_the_start_goes_on() {
     queue.settle();
     queue.take_run().unwrap().unwrap();
     drop(queue);
-    // The disk is full once the folder of what comes in is there.
+    // The disk is full after the folder of incoming files was created.
     let queue = open_until(&config, 2).unwrap();
     assert_eq!((queue.damaged(), state(&queue)), (0, JobState::Queued));
     let noted = |queue: &JobQueue| folder_of(queue).job().unwrap().state;
     assert_eq!(noted(&queue), JobState::Running);
-    // It is noted when there is room again.
+    // It is recorded once there is space again.
     set_power(&queue, 1000);
     queue
         .lock_jobs()
@@ -200,7 +200,7 @@ fn what_comes_behind_a_job_that_was_set_aside_is_in_doubt() {
     send(&queue, "1.2", 2).unwrap();
     drop(queue);
     let queue = open(&config);
-    // Whatever a caller is called.
+    // For any name of a caller.
     for caller in ["", "damage", "damaged"] {
         let mut association = Association::open(&queue, caller);
         association.send("1.3", 3).unwrap();
@@ -208,7 +208,7 @@ fn what_comes_behind_a_job_that_was_set_aside_is_in_doubt() {
     }
     queue.settle();
     assert!(queue.jobs(1)[0].doubt);
-    // All of it once more.
+    // Everything again.
     for index in 1..=3 {
         send(&queue, &format!("1.{index}"), index).unwrap();
     }

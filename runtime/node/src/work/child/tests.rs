@@ -1,4 +1,4 @@
-//! Programs that end in every way.
+//! Programs with every kind of exit.
 
 use std::ffi::OsString;
 use std::fs;
@@ -97,7 +97,7 @@ fn it_ends_when_it_takes_too_long_or_the_node_stops() {
         thread::sleep(Duration::from_millis(100));
         asks.request(Duration::from_millis(300));
     });
-    // This one does not listen.
+    // This one ignores the signal.
     let start = Instant::now();
     let end = run("trap '' TERM; sleep 20 & wait; wait", LONG, None, &stop);
     assert_eq!(end, RunOutcome::Interrupted);

@@ -5,7 +5,7 @@ use ndarray::{ArrayView4, ArrayViewMut3, Axis, s};
 use crate::preprocess::AppliedStep;
 use crate::preprocess::traverse::box_before;
 
-/// The part of a map on the input's grid that steps took from it, as they oriented it.
+/// The part of a map on the input's grid that the steps kept, in their orientation.
 pub(super) fn prepared_view<'a>(
     mut view: ArrayViewMut3<'a, u16>,
     steps: &[AppliedStep],
@@ -30,7 +30,7 @@ pub(super) fn prepared_view<'a>(
     view
 }
 
-/// A block that starts at this voxel after the steps, as it was before them.
+/// The block that starts at this voxel after the steps, in the coordinates before them.
 pub(super) fn undone<'a>(
     steps: &[AppliedStep],
     start: [usize; 3],

@@ -1,4 +1,4 @@
-//! What the segments in front of entropy-coded data state: frame, scan and tables (ITU-T T.81 annex B).
+//! Segments before entropy-coded data: frame, scan and tables (ITU-T T.81 annex B).
 
 use crate::dicom::codec::bits::Huffman;
 use crate::dicom::codec::error::CodecError;

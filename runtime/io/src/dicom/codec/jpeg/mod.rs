@@ -41,7 +41,7 @@ pub(super) fn decode(bytes: &[u8], shape: FrameShape) -> Result<(Vec<u16>, u32),
                     let samples = lossless::decode(bits, &frame, &scan, &tables)?;
                     return Ok((samples, frame.precision));
                 }
-                // Refinements are bounded by the bits of a coefficient; what goes on longer is made to cost time.
+                // The bits of a coefficient bound the number of refinements; more scans are malicious.
                 scans += 1;
                 if scans > 64 * 16 {
                     return Err(CodecError::Damaged("they have too many scans"));

@@ -17,7 +17,8 @@ impl Restarts {
         }
     }
 
-    /// Counts a unit that is about to be read; whether prediction starts anew with it, its restart marker passed.
+    /// Counts a unit that is about to be read, and skips a restart marker that is due; returns whether prediction
+    /// restarts.
     ///
     /// **Errors**: the marker is due and absent.
     pub fn due(&mut self, bits: &mut Bits) -> Result<bool, CodecError> {

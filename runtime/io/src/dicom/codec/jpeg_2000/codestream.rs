@@ -1,4 +1,4 @@
-//! The markers of a codestream, and the work that they cause (ITU-T T.800 annexes A and B).
+//! The markers of a codestream, and limits on the work that they cause (ITU-T T.800 annexes A and B).
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ const PART_BYTES: u64 = 320;
 const LAYER_BYTES: u64 = 32;
 const TILE_BYTES: u64 = 1024;
 
-/// Memory for these that a frame is given: so much, and more for each pixel.
+/// Limit of this memory for a frame: a base, and per pixel.
 const PARTS_BASE: u64 = 1 << 18;
 const PARTS_PER_PIXEL: u64 = 8;
 
@@ -39,11 +39,11 @@ pub(super) struct Codestream<'a> {
 }
 
 impl<'a> Codestream<'a> {
-    /// Reads all markers, and refuses what the frame does not justify before anything is decoded.
+    /// Reads all markers, and refuses disproportionate codestreams before anything is decoded.
     ///
     /// **Errors**: the frame has another shape; tiles, precincts, code-blocks or layers are out of proportion to it; a
-    /// marker segment stands twice or is longer than what it holds; a tile is cut off, or has not one byte for each of
-    /// its packets.
+    /// marker segment occurs twice or is longer than its content; a tile is truncated, or has less than one byte per
+    /// packet.
     pub fn read(bytes: &'a [u8], shape: FrameShape) -> Result<Self, CodecError> {
         let mut fields = MarkerFields(bytes);
         // Start of codestream, and of its sizes.
@@ -109,7 +109,7 @@ impl<'a> Codestream<'a> {
             let parts = tile.parts();
             all = all.saturating_add(parts);
             let layers = LAYER_BYTES * u64::from(tile.coding.layers);
-            // Tiles are decoded one after the other; going through all of them takes time, if no memory.
+            // Tiles are decoded one after the other, so their number costs time rather than memory.
             if parts.saturating_mul(PART_BYTES + layers) > allowance || all > allowance / 16 {
                 return Err(TOO_MANY);
             }
@@ -126,7 +126,7 @@ impl<'a> Codestream<'a> {
     }
 }
 
-/// The error of more tiles, precincts or code-blocks than the pixels justify.
+/// The error of more tiles, precincts or code-blocks than are proportionate to the pixels.
 const TOO_MANY: CodecError =
     CodecError::Damaged("they have more tiles, precincts or code-blocks than their pixels need");
 

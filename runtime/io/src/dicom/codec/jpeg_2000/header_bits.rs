@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_tag_tree_gives_its_values() {
-        // Of 2 × 1 leaves with values 1 and 0: the root is 0; the first leaf is not 0, but 1; the second is 0.
+        // 2 × 1 leaves with values 1 and 0: the root is 0; the first leaf is not 0 but 1; the second is 0.
         let bytes = [0b1010_1000];
         let mut bits = HeaderBits::new(&bytes, 0);
         let mut tree = Tree::new([2, 1]);
@@ -138,7 +138,7 @@ mod tests {
             (0b1111_1111_1000_0001, 38),
         ] {
             let bytes = bits.to_be_bytes();
-            // A byte of ones is followed by a bit that does not count.
+            // A byte of ones is followed by a stuffing bit.
             let bytes = if bytes[0] == 0xff {
                 vec![0xff, bytes[1] >> 1, 0x80]
             } else {

@@ -1,7 +1,8 @@
 //! JPEG 2000 with one component of up to 16 bits, by the decoder of another crate.
 //!
-//! That decoder trusts what a codestream states, and accepts missing packets. Hence markers and
-//! packet headers are checked first, and the decoder gets a codestream that is written anew from what was read.
+//! The decoder of another crate is used. It trusts the sizes that a codestream states, and accepts missing packets.
+//! Therefore markers and packet headers are checked first, and the decoder gets a codestream that is written from the
+//! checked values.
 
 mod codestream;
 mod header_bits;
@@ -22,8 +23,8 @@ const CODESTREAM: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
 
 /// Decodes a frame; returns its samples and their precision in bits.
 ///
-/// **Errors**: besides what breaks the format, a frame whose tiles, precincts, code-blocks and layers ask for more than
-/// its pixels justify, and one of which packets are absent: the decoder would take zeros in their place.
+/// **Errors**: a broken format; tiles, precincts, code-blocks or layers out of proportion to the pixels; absent
+/// packets, which the decoder would replace with zeros.
 pub(super) fn decode(bytes: &[u8], shape: FrameShape) -> Result<(Vec<u16>, u32), CodecError> {
     // Some writers put the codestream into a file, against PS3.5 A.4.4.
     let start = bytes
@@ -38,7 +39,7 @@ pub(super) fn decode(bytes: &[u8], shape: FrameShape) -> Result<(Vec<u16>, u32),
     }
     stream.tiles.iter().try_for_each(Tile::check_packets)?;
     let stream = stream.rewritten()?;
-    // A decoder of foreign bytes, whose own faults must not end the process.
+    // A panic of the decoder must not end the process.
     let samples = catch_unwind(AssertUnwindSafe(|| {
         samples(&stream, shape, signed, precision)
     }))
@@ -69,7 +70,7 @@ fn samples(
     if found != shape.pixels() {
         return Err(CodecError::Damaged("their component is subsampled"));
     }
-    // The decoder takes all samples for unsigned and moves them up by half their range.
+    // The decoder treats all samples as unsigned and shifts them up by half their range.
     let (most, offset) = (
         ((1_u32 << precision) - 1) as f32,
         if signed { 1_i32 << (precision - 1) } else { 0 },

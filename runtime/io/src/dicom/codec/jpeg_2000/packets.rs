@@ -15,7 +15,7 @@ struct Resolution {
     /// First precinct along each axis, and how many.
     first: [u32; 2],
     counts: [u32; 2],
-    /// Whether the first begins before the tile, so that the tile's first column or row stands for it.
+    /// Whether the first begins before the tile, so that the tile's first column or row is used for it.
     cut: [bool; 2],
     /// Halvings from the tile to it.
     halvings: u32,
@@ -50,7 +50,7 @@ impl Tile<'_> {
                     halved(to[axis], exponents[axis]) - first[axis]
                 }
             });
-            // Of the lowest resolution one band, of the others three: which axes are high frequencies.
+            // One band at the lowest resolution, three at the others: the axes with high frequencies.
             let (kinds, down, half): (&[[u32; 2]], u32, u32) = match resolution {
                 0 => (&[[0, 0]], levels, 0),
                 _ => (&[[1, 0], [0, 1], [1, 1]], halvings + 1, 1),

@@ -1,11 +1,11 @@
-//! Writes a checked codestream anew, so that its decoder gets nothing unchecked.
+//! Writes a new codestream from the checked values, so that the decoder gets nothing unchecked.
 
 use super::codestream::{Codestream, Tile};
 use super::segments::Coding;
 use crate::dicom::codec::error::CodecError;
 
 impl Codestream<'_> {
-    /// The codestream with one tile-part for each tile, whose header has everything that is stated about the tile.
+    /// The codestream with one tile-part for each tile, whose header repeats everything that applies to the tile.
     ///
     /// **Errors**: the packets of a tile are longer than the format has numbers for.
     pub fn rewritten(self) -> Result<Vec<u8>, CodecError> {
@@ -24,7 +24,7 @@ impl Codestream<'_> {
         sizes.extend([0, 1, depth, 1, 1]);
         segment(&mut bytes, 0x51, &sizes);
         if let Some(first) = self.tiles.first() {
-            // Tiles have styles of their own; what markers these allow must not come from here.
+            // Tiles state their own styles; the markers that these permit must not come from the main header.
             let coding = Coding {
                 markers: [false; 2],
                 ..first.coding.clone()

@@ -25,7 +25,7 @@ pub(super) struct Coding {
     pub wavelet: u8,
     /// Exponents of the precincts' widths and heights, by resolution.
     pub precincts: Vec<[u32; 2]>,
-    /// Whether markers may stand before packets, and have to behind their headers.
+    /// Whether markers may precede packets, and must follow their headers.
     pub markers: [bool; 2],
 }
 
@@ -66,7 +66,7 @@ impl<'a> MarkerFields<'a> {
         Ok(MarkerFields(self.take(length as usize)?))
     }
 
-    /// Checks that nothing is left, which another reader might take for a marker.
+    /// Checks that no bytes are left, which another reader might read as a marker.
     pub fn end(&self) -> Result<(), CodecError> {
         if self.0.is_empty() {
             Ok(())
@@ -79,7 +79,7 @@ impl<'a> MarkerFields<'a> {
 }
 
 impl Styles {
-    /// Reads marker segments up to a start of a tile-part or its data; gives that marker as well.
+    /// Reads marker segments up to a start of a tile-part or its data; returns that marker as well.
     ///
     /// **Errors**: a segment is damaged, stands twice, or is none that frames of one component need.
     pub fn read(fields: &mut MarkerFields) -> Result<(u8, Self), CodecError> {
@@ -155,7 +155,7 @@ impl Coding {
         let style = segment.number(1)?;
         let progression = segment.number(1)? as u8;
         let layers = segment.number(2)?;
-        // Whether components are transformed into others; there is but one.
+        // Whether a component transform is used; there is only one component.
         segment.take(1)?;
         let levels = segment.number(1)? as u8;
         let block @ [width, height] = [segment.number(1)? + 2, segment.number(1)? + 2];
@@ -181,7 +181,7 @@ impl Coding {
                 0xff
             };
             let exponents = [exponents & 15, exponents >> 4];
-            // Half of a precinct has to be something, except at the lowest resolution.
+            // Half of a precinct must not be empty, except at the lowest resolution.
             if resolution > 0 && exponents.contains(&0) {
                 return Err(damaged);
             }
