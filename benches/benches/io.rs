@@ -1,6 +1,6 @@
 //! Reading and writing NIfTI at a clinical size.
 //!
-//! The phantom has noise, as a scanner has: it is what takes time to compress and to decompress.
+//! The phantom has noise like a scanner's, which determines the time of compression and decompression.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Every kernel around the network by itself: what it costs per voxel.
+//! Every kernel around the network separately, in time per voxel.
 
 use std::hint::black_box;
 

@@ -1,4 +1,4 @@
-//! Stitching and restoring: what the runtime does between two windows, with a network that costs nothing.
+//! Stitching and restoring: the runtime's work between windows, with a network that costs nothing.
 
 use std::hint::black_box;
 use std::ops::ControlFlow;

@@ -1,4 +1,4 @@
-//! Puts lowered networks, plan and probe into a bundle.
+//! Assembles lowered networks, plans and the probe into a bundle.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,25 +16,25 @@ use vesal_network::NetworkConfig;
 use crate::lower::{self, LowerError};
 use crate::parity::{self, Parity, ParityError};
 
-/// Version of Burn that computes the parity, and that the networks are written in.
+/// Version of Burn that computes the parity, and in which the networks are written.
 const BURN_VERSION: &str = "0.21.0";
 
-/// Why networks do not become a bundle.
+/// Why networks cannot be assembled into a bundle.
 #[derive(Debug, Error)]
 pub enum AssembleError {
-    /// ONNX Runtime is not at hand.
+    /// ONNX Runtime is not available.
     #[error(transparent)]
     Library(#[from] LibraryError),
-    /// The network takes or gives something else than the plan.
+    /// Channels or classes of the network differ from the plan.
     #[error("member {member} has {found} {what}, the deploy plan has {expected}")]
     Interface {
         /// The member, from 0.
         member: usize,
         /// Input channels or classes.
         what: &'static str,
-        /// How many the network has.
+        /// Number in the network.
         found: usize,
-        /// How many the plan has.
+        /// Number in the plan.
         expected: usize,
     },
     /// A network cannot be lowered.
@@ -44,7 +44,7 @@ pub enum AssembleError {
         member: usize,
         source: Box<LowerError>,
     },
-    /// A network computes something else in ONNX Runtime.
+    /// A network computes other values in ONNX Runtime.
     #[error("member {member} does not compute the same in ONNX Runtime")]
     Parity {
         /// The member, from 0.
@@ -72,7 +72,7 @@ impl AssembleError {
     }
 }
 
-/// One network on its way into a bundle.
+/// A network to be added to a bundle.
 #[derive(Debug)]
 pub struct MemberCandidate {
     /// Its file in the bundle.
@@ -84,21 +84,21 @@ pub struct MemberCandidate {
     pub config: NetworkConfig,
     /// The network with its weights.
     pub network: Network<Flex>,
-    /// Where it came from.
+    /// Provenance.
     pub provenance: MemberProvenance,
 }
 
-/// A deploy plan on its way into a bundle.
+/// A deploy plan to be added to a bundle.
 #[derive(Debug)]
 pub struct PlanFile {
     /// Its path in the bundle.
     pub file: String,
     pub plan: DeployPlan,
-    /// The bytes of the file as they were trained with.
+    /// The bytes of the file at training.
     pub bytes: Vec<u8>,
 }
 
-/// What a bundle holds beside its networks.
+/// Content of a bundle besides its networks.
 #[derive(Debug)]
 pub struct BundleMetadata {
     /// Name of the task.
@@ -107,22 +107,22 @@ pub struct BundleMetadata {
     pub version: Option<String>,
     /// The deploy plans that members refer to, in the order of the first members that do.
     pub plans: Vec<PlanFile>,
-    /// How the networks are combined, and why it is them.
+    /// How the networks are combined, and the rule of their choice.
     pub ensemble: EnsembleRecord,
     /// SHA-256 of the data stats, if known.
     pub data_stats_sha256: Option<String>,
 }
 
-/// Where and how a bundle is written.
+/// Destination of a bundle.
 #[derive(Debug, Clone)]
 pub struct Destination {
     /// Directory of the bundle.
     pub output: PathBuf,
     /// Version given by its makers, if there is one.
     pub version: Option<String>,
-    /// Whether a bundle there may be replaced.
+    /// Whether an existing bundle may be replaced.
     pub overwrite: bool,
-    /// File or folder of ONNX Runtime's library; looked for if not given.
+    /// File or folder of ONNX Runtime's library; searched for if not given.
     pub library: Option<PathBuf>,
 }
 
@@ -130,13 +130,13 @@ pub struct Destination {
 pub struct Assembled {
     /// The bundle, opened as a reader would.
     pub bundle: Bundle,
-    /// How well each member agrees with its ONNX form.
+    /// Parity of each member with its ONNX form.
     pub parities: Vec<Parity>,
 }
 
-/// Makes sure that a bundle can be written and networks be run, before hours of work are spent on them.
+/// Checks that a bundle can be written and networks can be run, before hours of work.
 ///
-/// **Errors**: ONNX Runtime is not at hand, or the destination must not be replaced.
+/// **Errors**: ONNX Runtime is not available, or the destination must not be replaced.
 pub fn prepare(
     destination: &Destination,
 ) -> Result<(&'static Runtime, BundleWriter), AssembleError> {
@@ -148,7 +148,7 @@ pub fn prepare(
 /// Lowers and checks every network, compares the bytes that ship with Burn at the deployed window, records Burn's answers
 /// as the probe, and writes the bundle.
 ///
-/// **Errors**: [`AssembleError`]; nothing is written then.
+/// **Errors**: [`AssembleError`]; nothing is written in that case.
 pub fn assemble(
     (runtime, mut writer): (&'static Runtime, BundleWriter),
     metadata: BundleMetadata,

@@ -15,10 +15,10 @@ use crate::runs::{self, Run, RunsError};
 use crate::selection::{self, SelectionError, SelectionOptions};
 use crate::weights::{self, WeightsError};
 
-/// Why a work directory does not become a bundle.
+/// Why a work directory cannot be exported.
 #[derive(Debug, Error)]
 pub enum PackageError {
-    /// Its runs cannot be told, or one is unusable.
+    /// Its runs cannot be listed, or one is unusable.
     #[error(transparent)]
     Runs(#[from] RunsError),
     /// No members can be chosen.
@@ -29,16 +29,16 @@ pub enum PackageError {
     Disagree {
         first: String,
         second: String,
-        /// In what they differ.
+        /// The difference.
         what: &'static str,
     },
     /// The deploy plan is unusable.
     #[error("the deploy plan of run `{run}` is unusable")]
     Plan { run: String, source: PlanError },
-    /// Weights do not go into their network.
+    /// Weights do not fit their network.
     #[error("the weights of run `{run}` are unusable")]
     Weights { run: String, source: WeightsError },
-    /// The bundle cannot be put together.
+    /// The bundle cannot be assembled.
     #[error(transparent)]
     Assemble(#[from] AssembleError),
 }
@@ -61,7 +61,7 @@ impl PackageError {
 
 /// Exports chosen runs of a work directory as one ensemble.
 ///
-/// **Errors**: [`PackageError`]; nothing is written then.
+/// **Errors**: [`PackageError`]; nothing is written in that case.
 pub fn package(
     work_dir: &Path,
     options: &SelectionOptions,

@@ -25,7 +25,7 @@ use crate::lower::{INPUT, OUTPUT};
 /// magnitude more.
 pub const TOLERANCE: f64 = 1e-4;
 
-/// Why a network and its ONNX form cannot be compared, or in what they differ.
+/// Why a network and its ONNX form cannot be compared, or how they differ.
 #[derive(Debug, Error)]
 pub enum ParityError {
     /// ONNX Runtime refuses or fails.
@@ -104,7 +104,7 @@ pub fn run_onnx(
 
 /// Compares a network with its ONNX form on an input.
 ///
-/// Gives Burn's logits as well, `[N, K, X, Y, Z]`.
+/// Also returns Burn's logits, `[N, K, X, Y, Z]`.
 ///
 /// **Errors**: [`ParityError`]; [`ParityError::Differ`] beyond [`TOLERANCE`].
 pub fn compare_on(
@@ -137,7 +137,7 @@ pub fn compare_on(
     };
     for (found, expected) in found.iter().zip(&expected) {
         let difference = f64::from((found - expected).abs());
-        // NaN is a difference too.
+        // NaN counts as a difference.
         if difference.is_nan() || difference > parity.max_difference {
             parity.max_difference = difference;
         }
@@ -154,7 +154,7 @@ pub fn compare_on(
     }
 }
 
-/// Compares a network with the bytes of its ONNX file on one window, and gives Burn's logits, `[K, X, Y, Z]`.
+/// Compares a network with the bytes of its ONNX file on one window, and returns Burn's logits, `[K, X, Y, Z]`.
 ///
 /// **Errors**: as [`compare_on`].
 pub fn compare(
@@ -169,7 +169,7 @@ pub fn compare(
     Ok((parity, logits.index_axis_move(Axis(0), 0)))
 }
 
-/// A plan whose only content is the shape of a network.
+/// A minimal plan with the shape of a network.
 fn plain_plan(config: &NetworkConfig, window: [usize; 3]) -> DeployPlan {
     let channel = |index| Channel::new(format!("image {index}"), Modality::Mri);
     let label = |class_index| Label::new(format!("class {class_index}"), 0, class_index);

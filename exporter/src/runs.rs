@@ -9,7 +9,7 @@ use vesal_bundle::run_record::{self, RunRecord, RunRecordError};
 use vesal_bundle::work_dir::{self, WorkFolds};
 use vesal_files::document::{self, DocumentError};
 
-/// Why the runs of a work directory cannot be told.
+/// Why the runs of a work directory cannot be listed.
 #[derive(Debug, Error)]
 pub enum RunsError {
     /// The work directory cannot be listed.
@@ -19,7 +19,7 @@ pub enum RunsError {
         path: PathBuf,
         source: io::Error,
     },
-    /// The record of the work directory has another form.
+    /// The record of the work directory is invalid.
     #[error("`{}` does not tell the folds to train", path.display())]
     WorkRecord {
         path: PathBuf,
@@ -54,7 +54,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Makes an error of its record this run's.
+    /// Wraps an error of its record.
     pub fn broken(&self) -> impl Fn(RunRecordError) -> RunsError + use<> {
         let run = self.name.clone();
         move |source| RunsError::Record {
@@ -112,7 +112,7 @@ pub(crate) fn find(work_dir: &Path) -> Result<Vec<Run>, RunsError> {
     Ok(runs)
 }
 
-/// Folds that a work directory is to train; `None` where nothing says it.
+/// Folds that a work directory is to train; `None` where it has no record.
 ///
 /// **Errors**: the directory's record is unreadable.
 pub(crate) fn folds_to_train(directory: &Path) -> Result<Option<Vec<usize>>, RunsError> {

@@ -1,4 +1,4 @@
-//! Which runs become the members of an ensemble.
+//! Choice of the runs for an ensemble.
 
 mod best;
 mod file;
@@ -31,7 +31,7 @@ pub enum RunChoice {
     /// The N best runs.
     BestN(usize),
     All,
-    /// What a file lists.
+    /// Runs that a file lists.
     File(PathBuf),
 }
 
@@ -59,16 +59,16 @@ impl FromStr for RunChoice {
     }
 }
 
-/// Which runs of a work directory become members, and how they are combined.
+/// Options for choosing and combining runs of a work directory.
 #[derive(Debug, Clone, Default)]
 pub struct SelectionOptions {
     /// Which runs to take.
     pub choice: RunChoice,
-    /// Folds to choose from; those that the work directory is to train if not given.
+    /// Folds to choose from; by default those that the work directory is to train.
     pub folds: Option<Vec<usize>>,
     /// Whether folds without a finished run are left out.
     pub allow_missing_folds: bool,
-    /// What to do with the members' predictions; as the file says, or the mean, if not given.
+    /// How the members' predictions are combined; by default as in the file, or by the mean.
     pub combine: Option<Combine>,
 }
 
@@ -122,7 +122,7 @@ pub(crate) struct Selected {
     pub selection: Selection,
 }
 
-/// Chooses among finished runs, which come by fold and name; `to_train` are the folds of the work directory.
+/// Chooses among finished runs, which are sorted by fold and name; `to_train` are the folds of the work directory.
 ///
 /// **Errors**: [`SelectionError`].
 pub(crate) fn select(
@@ -166,7 +166,7 @@ pub(crate) fn select(
                 });
             }
             let mut places: Vec<usize> = (0..total).collect();
-            // Stable: of equals, those of lower folds.
+            // Stable: of equals, lower folds come first.
             places.sort_by(|&a, &b| dice(&runs[b]).total_cmp(&dice(&runs[a])));
             places.truncate(count);
             places.sort_unstable();
@@ -201,7 +201,7 @@ pub(crate) fn select(
 }
 
 impl Selected {
-    /// What the manifest says about it.
+    /// The record for the manifest.
     ///
     /// **Definition**: the ensemble's score is the mean over cases of which exactly one member did not train on each,
     /// namely the run that held it out; there is none where several runs of one fold share their cases, because no

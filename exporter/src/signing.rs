@@ -12,10 +12,10 @@ use vesal_files::regular;
 
 /// Largest file of a secret key in bytes.
 const MAX_KEY_BYTES: u64 = 4096;
-/// How the second line of a secret key begins that has a password: `EdSc`, signature and derivation, in base64.
+/// Prefix of the second line of a secret key with a password: `EdSc`, signature and derivation, in base64.
 const ENCRYPTED: &str = "RWRTY";
 
-/// Why keys cannot be made, or a bundle not be signed.
+/// Why keys cannot be made, or a bundle cannot be signed.
 #[derive(Debug, Error)]
 pub enum SigningError {
     /// An error of minisign.
@@ -24,13 +24,13 @@ pub enum SigningError {
     /// A file of a key cannot be read.
     #[error("cannot read the secret key `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
-    /// A file is not a secret key, or its password another one.
+    /// A file is not a secret key, or the password is wrong.
     #[error("cannot open the secret key `{}`", path.display())]
     Secret { path: PathBuf, source: PError },
     /// A file of a key cannot be written.
     #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
-    /// A password that protects nothing.
+    /// An empty password.
     #[error("the password is empty, expected one or more characters")]
     EmptyPassword,
     /// The secret key has a password.
@@ -69,10 +69,10 @@ fn minisign(what: &'static str) -> impl FnOnce(PError) -> SigningError {
     move |source| SigningError::Minisign { what, source }
 }
 
-/// Makes a pair of keys and writes each to a file that must not exist: the secret one for its owner alone, protected by the
-/// password if there is one.
+/// Makes a pair of keys and writes each to a new file: the secret key is readable by its owner alone, and protected by
+/// the password if there is one.
 ///
-/// **Errors**: [`SigningError`]; neither file is there then, unless it was before.
+/// **Errors**: [`SigningError`]; no new file remains in that case.
 pub fn generate(
     secret: &Path,
     public: &Path,
@@ -89,7 +89,7 @@ pub fn generate(
         .to_box(None)
         .map_err(minisign("write the secret key"))?;
     let public_text = keys.pk.to_box().map_err(minisign("write the public key"))?;
-    // Both are there before either holds a key, so that there never is half a pair.
+    // Both files are created before keys are written, so that there is never half a pair.
     let secret_file = NewFile::create(secret, true)?;
     let public_file = NewFile::create(public, false)?;
     let secret_file = secret_file.fill(&secret_text.into_string())?;
@@ -99,7 +99,7 @@ pub fn generate(
     Ok(())
 }
 
-/// A file that was made just now, and is removed again unless it is kept.
+/// A new file, which is removed on drop unless it is kept.
 struct NewFile<'a> {
     path: &'a Path,
     file: File,
@@ -140,7 +140,7 @@ impl<'a> NewFile<'a> {
 impl Drop for NewFile<'_> {
     fn drop(&mut self) {
         if !self.kept {
-            // What cannot be removed is told by the error's cause anyway.
+            // Errors of removing are ignored because the cause is reported.
             let _ = fs::remove_file(self.path);
         }
     }
@@ -155,7 +155,7 @@ fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> SigningError {
 pub struct Signer(SecretKey);
 
 impl Signer {
-    /// Reads a secret key; `password` is asked for one if the key has one.
+    /// Reads a secret key; `password` is called if the key has a password.
     ///
     /// **Errors**: [`SigningError`].
     pub fn read(
@@ -189,8 +189,8 @@ impl Signer {
         })
     }
 
-    /// Signs a bundle after all of it was checked: its manifest, whose digests cover everything else. A signature that is
-    /// there is replaced; the bundle's digest stays what it is.
+    /// Signs the manifest of a bundle, whose digests cover everything else, after checking the bundle. An existing
+    /// signature is replaced; the bundle's digest does not change.
     ///
     /// **Errors**: [`SigningError`].
     pub fn sign(&self, directory: &Path) -> Result<Bundle, SigningError> {

@@ -1,4 +1,4 @@
-//! Putting stored weights into a network: every parameter exactly once, of the right shape, and finite.
+//! Loading stored weights into a network: every parameter exactly once, with the right shape, and finite.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,22 +16,22 @@ pub type StateDict = BTreeMap<String, TensorData>;
 /// Most names that a message lists.
 const LISTED: usize = 5;
 
-/// Why weights do not go into a network.
+/// Why weights do not fit a network.
 #[derive(Debug, Error)]
 pub enum WeightsError {
     #[error("the weights are no safetensors file: {problem}")]
     Safetensors {
-        /// What the reader reports.
+        /// Error of the reader.
         problem: String,
     },
     /// A tensor that cannot be read as 32-bit floats.
     #[error("tensor `{tensor}` has elements of type {found}, expected floats")]
     Type { tensor: String, found: String },
-    /// A tensor whose data cannot be had.
+    /// A tensor whose data cannot be read.
     #[error("tensor `{tensor}` cannot be read: {problem}")]
     Tensor {
         tensor: String,
-        /// What the reader reports.
+        /// Error of the reader.
         problem: String,
     },
     /// The network's description is out of range.
@@ -64,7 +64,7 @@ pub enum WeightsError {
         found: Vec<usize>,
         expected: Vec<usize>,
     },
-    /// A tensor with an infinity or something that is not a number.
+    /// A tensor with an infinity or NaN.
     #[error("tensor `{tensor}` has a value that is infinite or not a number")]
     NotFinite { tensor: String },
 }
@@ -76,7 +76,7 @@ fn list(names: &[String]) -> String {
 
 /// Reads the tensors of a safetensors file.
 ///
-/// **Errors**: the bytes are not such a file, or a tensor has no floats.
+/// **Errors**: the bytes are not a safetensors file, or a tensor has no floats.
 pub fn from_safetensors(bytes: Vec<u8>) -> Result<StateDict, WeightsError> {
     let mut store = SafetensorsStore::from_bytes(Some(bytes));
     let snapshots = store

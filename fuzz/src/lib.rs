@@ -1,4 +1,4 @@
-//! What all fuzzers share.
+//! Shared by all fuzzers.
 
 pub use libfuzzer_sys;
 use libfuzzer_sys::fuzzer_mutate;

@@ -1,7 +1,7 @@
 //! Segmentation networks in Burn, each written once.
 //!
-//! A network describes its forward pass over [`NetworkOps`]: run with [`Eager`](ops::Eager) it computes Burn tensors, run with the
-//! exporter's lowering it writes an ONNX graph. What is trained and what is deployed cannot drift apart.
+//! A network describes its forward pass over [`NetworkOps`]: run with [`Eager`](ops::Eager) it computes Burn tensors,
+//! run with the exporter's lowering it writes an ONNX graph. So the trained and the deployed network cannot differ.
 
 pub mod blocks;
 pub mod families;

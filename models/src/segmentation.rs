@@ -6,7 +6,7 @@ use vesal_kernels::DifferentiableOps;
 
 use crate::ops::{Eager, EagerValue, NetworkOps};
 
-/// Which outputs of a network are wanted.
+/// The requested outputs of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heads {
     /// The one at input resolution: inference.

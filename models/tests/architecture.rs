@@ -1,4 +1,4 @@
-//! Families of networks are told from the shapes of their own tensors.
+//! Inference of families from the shapes of their tensors.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Batch normalization learns its running statistics, and keeps them with its weights.
+//! Batch normalization updates its running statistics, and stores them with its weights.
 
 use burn::backend::Autodiff;
 use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param};
@@ -84,7 +84,7 @@ fn records_and_files_of_weights_keep_the_statistics() {
     assert_close(&running(&applied), &AFTER_ONE);
 }
 
-/// Makes every tensor one that wants a gradient, as a copy of freshly drawn weights does.
+/// Marks every tensor as requiring a gradient, as a copy of initial weights does.
 struct Trainable;
 
 impl<B: Backend> ModuleMapper<B> for Trainable {

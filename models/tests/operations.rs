@@ -1,4 +1,4 @@
-//! Operations that networks are written in: their gradients, and 16-bit activations.
+//! Operations of networks: gradients, and 16-bit activations.
 
 mod cases;
 
@@ -76,7 +76,7 @@ impl ModuleVisitor<Differentiable> for Slopes<'_> {
 
 #[test]
 fn gradients_are_the_slopes() {
-    // Small, because slopes jump where a rectifier begins.
+    // Small, because slopes jump at the kink of a rectifier.
     let step = 2e-4;
     for case in CASES {
         let network = Tiny::<Differentiable>::new(case);
@@ -115,7 +115,7 @@ fn gradients_are_the_slopes() {
             "{case:?}: {} of {} parameters, {expected}",
             slopes.sum, slopes.found
         );
-        // Up to a rectifier or two may begin within the step.
+        // Within the step, one or two rectifiers may pass their kink.
         assert!(
             error <= 0.02 * expected.abs() + 0.5,
             "{case:?}: the gradient gives a slope of {}, expected {expected}",

@@ -26,7 +26,7 @@ use tempfile::tempdir;
 /// Patients' dates of birth in the images.
 const BIRTH: &str = "19010203";
 
-/// A node in a process of its own.
+/// A node in a separate process.
 struct Node {
     child: Child,
     settings: PathBuf,
@@ -122,7 +122,7 @@ options = ["--threads", "1"]
         fs::read_to_string(&self.log).unwrap()
     }
 
-    /// Asks it to end; its exit code.
+    /// Terminates it; returns its exit code.
     fn end(&mut self) -> Option<i32> {
         let process = self.child.id().to_string();
         assert!(
@@ -216,7 +216,7 @@ fn fifty_series_survive_five_kills() {
                     thread::sleep(Duration::from_millis(50));
                 }
                 sent.fetch_add(1, Ordering::SeqCst);
-                // About as fast as they are predicted, so that the node does everything at once.
+                // About as fast as they are predicted, so that all stages run concurrently.
                 thread::sleep(Duration::from_millis(150));
             }
         });
@@ -249,7 +249,7 @@ fn fifty_series_survive_five_kills() {
     }
     assert_eq!(studies.len(), SERIES);
 
-    // Nobody is named, anywhere but in DICOM files.
+    // No patient is named outside of DICOM files.
     for path in ["/health", "/queue", "/metrics"] {
         nameless(&http(node.http, "GET", path, b"").1, path);
     }
@@ -284,7 +284,7 @@ fn visit(folder: &Path, act: &mut dyn FnMut(&Path)) {
     }
 }
 
-/// dcmtk's tools send, and take the results.
+/// dcmtk's tools send images and receive the results.
 #[test]
 fn tools_of_dcmtk_are_understood() {
     let programs = ["echoscu", "storescu", "storescp"].map(program);
@@ -390,7 +390,7 @@ fn settings_that_cannot_be_are_refused() {
         .stdout
         .replace("\"bundle\"", &format!("{:?}", two.to_str().unwrap()));
     refused(&text, 2, "its bundle has 2 channels: t1, t2");
-    // What would fail every job is known before.
+    // Errors that would fail every job are found at the start.
     let study = text.replace("# unit = \"series\"", "unit = \"study\"");
     for (from, to, code, message) in [
         (
@@ -423,7 +423,7 @@ fn settings_that_cannot_be_are_refused() {
         refused(&study.replace(from, to), code, message);
     }
     assert_eq!(run(["serve"]).code, Some(2));
-    // A level of the log that is none.
+    // An invalid level of the log.
     fs::write(&path, &example.stdout).unwrap();
     let ran = with_runtime()
         .args(["serve", "--config", path.to_str().unwrap()])
@@ -432,7 +432,7 @@ fn settings_that_cannot_be_are_refused() {
         .unwrap();
     assert_eq!(ran.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&ran.stderr).contains("`loud` is no level of a log"));
-    // Certificates that are not there.
+    // Absent certificates.
     let tls = "[tls]\ncertificate = \"absent.crt\"\nkey = \"absent.key\"\n[http]";
     let text = example
         .stdout

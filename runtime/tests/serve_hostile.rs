@@ -1,4 +1,4 @@
-//! `vesal serve` among senders of files that are made to stop it: it goes on serving others, and takes over no words.
+//! `vesal serve` with senders of malicious files: it continues to serve others, and does not copy their texts.
 #![cfg(unix)]
 
 #[path = "../io/tests/dicom_files/mod.rs"]
@@ -34,7 +34,7 @@ use vesal_node::network::association::{
 };
 use vesal_node::network::command::{CommandSet, field};
 
-/// Time within which others have to be served.
+/// Time limit for serving others.
 const OTHERS: Duration = Duration::from_secs(30);
 
 struct Node {
@@ -125,7 +125,7 @@ impl Drop for Node {
     }
 }
 
-/// Sends data sets of a class in an association; whatever the node answers to them.
+/// Sends data sets of a class in an association; ignoring the answers.
 fn send(node: SocketAddr, caller: &str, class: &str, syntax: &str, sets: &[(String, Vec<u8>)]) {
     let mut sender = Sender::connect(node);
     let request = AssociateRequest {
@@ -191,9 +191,9 @@ fn alone(number: usize) -> (String, Elements) {
     (uid, image)
 }
 
-/// Sends what is made to stop a node.
+/// Sends malicious data.
 fn generated(node: SocketAddr) {
-    // Names where they are told as part of what is wrong: images that differ in their kind.
+    // Names in attributes that messages state: images of different types.
     let kinds = |k: usize| {
         let (_, image) = alone(1);
         let uid = format!("1.2.826.3.1.{k}");
@@ -217,7 +217,7 @@ fn generated(node: SocketAddr) {
         EXPLICIT,
         &[(uid, image.encode(EXPLICIT))],
     );
-    // What inflates without end.
+    // An endless deflate stream.
     let (uid, image) = alone(3);
     let mut bytes = image.encode(EXPLICIT);
     let filler = [
@@ -253,7 +253,7 @@ fn generated(node: SocketAddr) {
     send(node, "HOSTILE", CT, EXPLICIT, &sets);
 }
 
-/// Files of others that stopped something once; none where there is no such folder.
+/// Files that once broke something; empty where there is no such folder.
 fn hostile_files() -> Vec<PathBuf> {
     let Some(folder) = shared_data("hostile") else {
         return Vec::new();
@@ -276,7 +276,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Sends a file as it is.
+/// Sends a file unchanged.
 fn send_file(node: SocketAddr, path: &Path) {
     let bytes = fs::read(path).unwrap();
     let length = u32::from_le_bytes(bytes[140..144].try_into().unwrap()) as usize;
@@ -306,7 +306,7 @@ fn is_delivered(archive: &Archive, number: usize) -> bool {
 fn others_are_served_within_half_a_minute() {
     let folder = tempdir().unwrap();
     let archive = Archive::start(0, |_, _| Some(0));
-    // One prediction at once, so that it waits behind whatever takes long.
+    // One prediction at a time, so that it waits for slow ones.
     let node = Node::start(folder.path(), archive.port, "run_minutes = 0.2");
     let files = hostile_files();
     thread::scope(|scope| {
@@ -335,7 +335,7 @@ fn others_are_served_within_half_a_minute() {
     let failed = jobs.iter().filter(|job| job["state"] == "failed");
     let reasons: Vec<_> = failed.map(|job| job["reason"].to_string()).collect();
     assert!(reasons.len() >= 3, "{jobs:?}");
-    // Neither a word of theirs nor a UID.
+    // Neither their texts nor a UID.
     let mut told = node.log();
     for path in ["/queue", "/health", "/metrics"] {
         told += &get(node.http, path).1;

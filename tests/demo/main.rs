@@ -1,4 +1,4 @@
-//! `cargo demo`: the whole chain on synthetic scans, by the commands that a user would type.
+//! `cargo demo`: the whole chain on synthetic scans, with the commands of a user.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};

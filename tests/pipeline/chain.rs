@@ -1,4 +1,4 @@
-//! From labelled scans to label maps of unseen ones.
+//! From labeled scans to label maps of unseen ones.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +12,7 @@ use vesal_tests::dataset::PhantomDataset;
 use vesal_tests::programs::{programs, run};
 use vesal_tests::score::{dice_table, mean_dice};
 
-/// A training too short to be good, long enough to be of use as a test.
+/// A short training, which suffices for a test.
 pub const SETTINGS: &[&str] = &[
     "num_epochs=4",
     "num_images_per_batch=2",

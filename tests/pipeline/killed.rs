@@ -1,4 +1,4 @@
-//! Training that dies: nothing is half written, and the next start goes on.
+//! Killed training: nothing is half written, and the next start continues.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -63,7 +63,7 @@ fn a_killed_auto_resumes_wherever_it_was_also_with_folds_in_parallel() {
         command
     };
     let [whole, killed] = ["whole", "killed"].map(|name| path.join(name));
-    // Found or built before the clock starts.
+    // Programs are found or built before the time starts.
     programs();
     let started = Instant::now();
     run(&mut auto(&whole, "1"));
@@ -84,11 +84,11 @@ fn a_killed_auto_resumes_wherever_it_was_also_with_folds_in_parallel() {
     }
 }
 
-/// Starts a program again and again and kills it, each time a little later, until it ends by itself; how often it was
-/// killed.
+/// Starts a program repeatedly and kills it a little later each time, until it ends by itself; returns the number of
+/// kills.
 fn kill_until_done(command: impl Fn() -> Command, moment: Duration, after: impl Fn()) -> usize {
     let mut deaths = 0;
-    // Each start lives a little longer, so that deaths fall on loading, steps, validations and writes.
+    // Each start runs a little longer, so that kills fall on loading, steps, validations and writes.
     for life in (1..).map(|n| moment * n) {
         let mut child = command()
             .stdout(Stdio::null())
@@ -123,7 +123,7 @@ fn fit(work: &Path) -> Command {
     command
 }
 
-/// Every file that is there is complete.
+/// Every existing file is complete.
 fn assert_whole(run_dir: &Path) {
     let Ok(entries) = std::fs::read_dir(run_dir) else {
         return;
@@ -138,7 +138,7 @@ fn assert_whole(run_dir: &Path) {
     }
 }
 
-/// Length that a safetensors file says it has.
+/// Length of a safetensors file by its header.
 fn safetensors_bytes(bytes: &[u8], path: &Path) -> u64 {
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap());
     let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length as usize])

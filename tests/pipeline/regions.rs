@@ -13,7 +13,7 @@ use vesal_volume::{Affine, Volume};
 
 use crate::chain::SETTINGS;
 
-/// Every second voxel along every axis, as another scanner would see the same.
+/// Every second voxel along every axis, as from another scanner.
 fn write_coarse(from: &Path, to: &Path) {
     let fine = read_volume(from).unwrap();
     let linear = fine.affine.linear().map(|row| row.map(|entry| 2.0 * entry));

@@ -7,7 +7,7 @@ use serde_json::json;
 use vesal_io::nifti::{WriteOptions, write_label_map, write_volume};
 use vesal_volume::phantom::{LABEL_NAMES, PhantomSettings, make_phantom};
 
-/// Orientations that scanners and converters leave behind; the chain must not care.
+/// Orientations from scanners and converters, which must not affect results.
 const ORIENTATIONS: [&str; 4] = ["RAS", "LPS", "LAS", "PIR"];
 
 /// A scan with its truth.

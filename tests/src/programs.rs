@@ -14,12 +14,12 @@ pub struct Programs {
 }
 
 /// Finds the programs, builds them with Cargo where they are missing or older than their sources, and makes sure that
-/// ONNX Runtime is there. Done once per process. `VESAL_PROGRAMS` names a folder to take them from instead, such as
+/// ONNX Runtime is installed. Done once per process. `VESAL_PROGRAMS` names a folder to take them from instead, such as
 /// `target/release`.
 ///
 /// # Panics
 ///
-/// When Cargo fails or ONNX Runtime cannot be had: neither demo nor tests can go on.
+/// When Cargo fails or ONNX Runtime cannot be installed.
 pub fn programs() -> &'static Programs {
     static PROGRAMS: OnceLock<Programs> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
@@ -58,7 +58,7 @@ fn beside_this_test() -> Option<Programs> {
     (sources.into_iter().max()? < oldest).then_some(programs)
 }
 
-/// The programs in this folder, if all are there.
+/// The programs in this folder, if all exist.
 fn in_folder(folder: &Path) -> Option<Programs> {
     let find = |name: &str| {
         let path = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));

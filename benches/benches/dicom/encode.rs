@@ -1,6 +1,6 @@
-//! Compresses frames, simply: what is measured is how they are read.
+//! Simple compression of frames, for measuring decompression.
 
-/// Run lengths of bytes (PS3.5 annex G): all runs that there are, and literals between them.
+/// Run lengths of bytes (PS3.5 annex G): all runs, and literals between them.
 pub fn rle(pixels: &[u16]) -> Vec<u8> {
     let mut frame = vec![0; 64];
     frame[0] = 2;

@@ -6,7 +6,7 @@ use crate::assemble::AssembleError;
 use crate::lower::LowerError;
 use crate::parity::ParityError;
 
-/// How to exit when a bundle cannot be put together.
+/// Exit code of an assembly error.
 pub(super) fn assemble_exit(error: &AssembleError) -> Exit {
     match error {
         AssembleError::Library(_) => Exit::Device,

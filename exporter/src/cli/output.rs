@@ -1,4 +1,4 @@
-//! What all commands that make a bundle have in common: its place, its name, and what is told of it.
+//! Common to all commands that make a bundle: destination, name, and output.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use vesal_files::document::with_header;
 use super::summary::ExportSummary;
 use crate::assemble::{Assembled, Destination};
 
-/// Flags about the bundle that is made.
+/// Flags for the new bundle.
 #[derive(Debug, Args)]
 pub(super) struct OutputFlags {
     /// Directory of the bundle
@@ -43,7 +43,7 @@ impl OutputFlags {
         }
     }
 
-    /// Prints what was made.
+    /// Prints the new bundle.
     pub fn report(&self, assembled: &Assembled, assumptions: Vec<String>) -> Result<Exit, Failure> {
         let summary = ExportSummary::new(assembled, assumptions);
         stderr::print(&summary.text());
@@ -58,7 +58,7 @@ fn parse_version(text: &str) -> Result<String, ManifestError> {
     check_version(text).map(|()| text.to_owned())
 }
 
-/// Says on stderr what is going on.
+/// Prints progress on stderr.
 pub(super) fn progress(step: &str) {
     stderr::say(step);
 }

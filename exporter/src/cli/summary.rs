@@ -1,4 +1,4 @@
-//! What a command made, for people and for programs.
+//! Results of a command, as text and as JSON.
 
 use std::path::PathBuf;
 

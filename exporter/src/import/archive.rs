@@ -20,16 +20,16 @@ pub enum ArchiveError {
     /// The file cannot be read.
     #[error("the file cannot be read")]
     Read(#[from] io::Error),
-    /// No ZIP archive, or a broken one.
+    /// Not a ZIP archive, or a damaged one.
     #[error("the file is no intact ZIP archive, expected one as PyTorch 1.6 or later saves it")]
     Zip(#[from] ZipError),
     /// No pickle, or more than one.
     #[error("the archive has {found} entries `{PICKLE}`, expected 1")]
     Pickles { found: usize },
-    /// A pickle larger than any real one.
+    /// A pickle larger than the limit.
     #[error("the archive's pickle is larger than {MAX_PICKLE_BYTES} bytes")]
     PickleSize,
-    /// Saved on a machine with the other byte order.
+    /// Saved with the other byte order.
     #[error("the archive has byte order {found:?}, expected \"little\"")]
     ByteOrder { found: String },
     #[error("the archive has no entry `{entry}`")]
@@ -60,7 +60,7 @@ impl ArchiveError {
 pub(super) struct Archive {
     zip: ZipArchive<BufReader<File>>,
     folder: String,
-    /// Bytes that may still be read: hostile entries that overlap yield no more than the file has.
+    /// Bytes that may still be read, so that overlapping entries yield no more than the file's size.
     budget: u64,
     size: u64,
 }

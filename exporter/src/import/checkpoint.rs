@@ -1,4 +1,4 @@
-//! MONAI checkpoints: a state dict, and perhaps the configuration that it was trained with.
+//! MONAI checkpoints: a state dict, and optionally the configuration of its training.
 
 use std::path::Path;
 
@@ -10,9 +10,9 @@ use super::archive::{Archive, ArchiveError};
 use super::pickle::{self, Arena, Id, Object, PickleError, StorageType, Tensor};
 use crate::weights::StateDict;
 
-/// Keys under which programs put the state dict; without any, the checkpoint is one itself.
+/// Keys of the state dict; without any of them, the checkpoint itself is a state dict.
 const STATE_DICT_KEYS: [&str; 2] = ["state_dict", "model"];
-/// Prefix that distributed training puts before every name.
+/// Prefix of names from distributed training.
 const PARALLEL_PREFIX: &str = "module.";
 /// End of the names of batch normalizations' counters of batches, integers that matter only without momentum.
 const BATCH_COUNTER: &str = ".num_batches_tracked";
@@ -30,12 +30,12 @@ pub enum CheckpointError {
     /// The pickle is unusable.
     #[error(transparent)]
     Pickle(#[from] PickleError),
-    /// Nothing that looks like a state dict.
+    /// No state dict.
     #[error(
         "the checkpoint has no state dict, expected tensors under `state_dict`, `model` or at the top"
     )]
     NoStateDict,
-    /// A state dict with something else in it.
+    /// A state dict with an entry that is not a tensor.
     #[error("the state dict has `{name}`, which is no tensor")]
     NotATensor { name: String },
     /// A tensor that reaches outside its storage, or is larger than it.
@@ -48,7 +48,7 @@ pub enum CheckpointError {
     /// A tensor of integers and the like.
     #[error("tensor `{tensor}` has no floats")]
     Type { tensor: String },
-    /// A configuration too large to be one.
+    /// A configuration larger than the limit.
     #[error(
         "the checkpoint's configuration has more than {MAX_CONFIG_SIZE} values and bytes of text, or {MAX_CONFIG_DEPTH} levels"
     )]
@@ -68,7 +68,7 @@ impl CheckpointError {
     }
 }
 
-/// What a checkpoint holds.
+/// Content of a checkpoint.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
     pub tensors: StateDict,
@@ -81,7 +81,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Reads a checkpoint without running anything in it.
+    /// Reads a checkpoint without executing code.
     ///
     /// **Errors**: [`CheckpointError`].
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
@@ -157,8 +157,8 @@ fn read_tensors(
     Ok(tensors)
 }
 
-/// Reads a tensor's elements in C order, whatever the order in its storage: training in the channels-last format
-/// leaves its strides in checkpoints.
+/// Reads a tensor's elements in C order from any strides; training in the channels-last format keeps its strides in
+/// checkpoints.
 fn read_tensor(
     archive: &mut Archive,
     name: &str,
@@ -250,7 +250,7 @@ fn half(bits: u16) -> f32 {
     }
 }
 
-/// The plain data of an object; everything else is null.
+/// The plain data of an object; other objects become null.
 fn to_json(
     arena: &Arena,
     id: Id,

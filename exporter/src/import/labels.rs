@@ -5,17 +5,17 @@ use vesal_bundle::deploy_plan::Label;
 
 use vesal_models::monai::{Arguments, ArgumentsError};
 
-/// Name of class 0 where nothing names it.
+/// Default name of class 0.
 const BACKGROUND: &str = "background";
 
-/// A class by its name, with the labels of the training data that make it up where they are stated.
+/// A class by its name, with the labels of the training data that it consists of, if stated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClassName {
     pub name: String,
     pub index: Option<Vec<u16>>,
 }
 
-/// Reads `class_names`: texts, or dictionaries with a `name` and maybe an `index`.
+/// Reads `class_names`: texts, or dictionaries with a `name` and optionally an `index`.
 pub(super) fn read(config: &Arguments<'_>) -> Result<Option<Vec<ClassName>>, ArgumentsError> {
     let names = match config.get("class_names") {
         None => return Ok(None),
@@ -45,8 +45,8 @@ pub(super) fn read(config: &Arguments<'_>) -> Result<Option<Vec<ClassName>>, Arg
         .ok_or_else(|| config.broken("class_names", "a list of names"))
 }
 
-/// Labels of this many classes, valued by class index: by the names if they are as many, with a background before
-/// them if they are one fewer.
+/// Labels of this many classes, valued by class index: named by `names`, with a background before them if there is one
+/// name fewer.
 pub(super) fn name_classes(names: &[String], classes: usize) -> Option<Vec<Label>> {
     let names: Vec<String> = if names.len() == classes {
         names.to_vec()
@@ -71,7 +71,7 @@ pub(super) fn name_regions(classes: &[ClassName], outputs: usize) -> Option<Vec<
     (classes.len() == outputs).then(|| classes.iter().enumerate().map(region).collect())
 }
 
-/// Labels of classes that nothing names.
+/// Default labels of unnamed classes.
 pub(super) fn number_classes(classes: usize) -> Vec<Label> {
     let name = |class| match class {
         0 => BACKGROUND.to_owned(),
@@ -81,7 +81,7 @@ pub(super) fn number_classes(classes: usize) -> Vec<Label> {
     (0..classes).map(label).collect()
 }
 
-/// Regions that nothing names.
+/// Default regions of unnamed classes.
 pub(super) fn number_regions(outputs: usize) -> Vec<Label> {
     let region = |class| Label::new(format!("region {}", class + 1), bit(class), class);
     (0..outputs).map(region).collect()

@@ -19,7 +19,7 @@ use crate::assemble::{
 };
 use crate::weights::{self, WeightsError};
 
-/// Why checkpoints do not become a bundle.
+/// Why checkpoints cannot be imported.
 #[derive(Debug, Error)]
 pub enum ImportError {
     #[error("no checkpoint is given, expected at least 1")]
@@ -42,7 +42,7 @@ pub enum ImportError {
         path: PathBuf,
         source: ArgumentsError,
     },
-    /// Its network cannot be told.
+    /// Its network cannot be inferred.
     #[error("the network of `{}` cannot be told from its weights", path.display())]
     Architecture {
         path: PathBuf,
@@ -51,7 +51,7 @@ pub enum ImportError {
     /// Its network is out of range.
     #[error("the network of `{}` cannot be built", path.display())]
     Network { path: PathBuf, source: ConfigError },
-    /// Its weights do not go into its network.
+    /// Its weights do not fit its network.
     #[error("the weights in `{}` are unusable", path.display())]
     Weights { path: PathBuf, source: WeightsError },
     #[error("`{}` and the command line do not say how to use the network", path.display())]
@@ -59,12 +59,12 @@ pub enum ImportError {
         path: PathBuf,
         source: PlanningError,
     },
-    /// Networks that cannot vote together.
+    /// Networks that cannot be one ensemble.
     #[error("`{}` and `{}` differ in {what}, expected the same for an ensemble", first.display(), second.display())]
     Disagree {
         first: PathBuf,
         second: PathBuf,
-        /// In what they differ.
+        /// The difference.
         what: &'static str,
     },
     /// Rules of DICOM that cannot be read, or do not fit the plan.
@@ -73,7 +73,7 @@ pub enum ImportError {
     /// The plan breaks a rule.
     #[error("the deploy plan that follows is unusable")]
     Plan(#[from] PlanError),
-    /// The bundle cannot be put together.
+    /// The bundle cannot be assembled.
     #[error(transparent)]
     Assemble(#[from] AssembleError),
 }
@@ -98,13 +98,13 @@ impl ImportError {
 #[derive(Debug)]
 pub struct Imported {
     pub assembled: Assembled,
-    /// What neither checkpoints nor flags state and was assumed.
+    /// Assumptions where neither checkpoints nor flags state a value.
     pub assumptions: Vec<String>,
 }
 
 /// Imports checkpoints as the members of one ensemble.
 ///
-/// **Errors**: [`ImportError`]; nothing is written then.
+/// **Errors**: [`ImportError`]; nothing is written in that case.
 pub fn import(
     checkpoints: &[PathBuf],
     flags: &ImportOverrides,
@@ -243,7 +243,7 @@ fn printable(name: &str) -> String {
     }
 }
 
-/// In what two plans differ.
+/// The difference of two plans.
 fn difference(found: &Planned, expected: &Planned) -> Option<&'static str> {
     let (a, b) = (&found.plan, &expected.plan);
     [

@@ -1,4 +1,4 @@
-//! The deploy plan of an imported network: from the checkpoint's settings and the user's flags, which win.
+//! The deploy plan of an imported network: from the checkpoint's settings and the user's flags, which take precedence.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ const MARGIN: usize = 10;
 /// Spacings that Auto3DSeg keeps, as factors of the target.
 const KEPT_SPACINGS: [f64; 2] = [0.75, 1.25];
 
-/// What the user states; it wins over the checkpoint.
+/// Values from the user, which override the checkpoint.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ImportOverrides {
     pub name: Option<String>,
@@ -40,7 +40,7 @@ pub struct ImportOverrides {
     pub dicom_rules: Option<PathBuf>,
 }
 
-/// Why no plan follows from checkpoint and flags.
+/// Why no plan can be made from checkpoint and flags.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum PlanningError {
     /// Neither checkpoint nor flags state the window.
@@ -51,7 +51,7 @@ pub enum PlanningError {
         "the checkpoint does not state the range of intensities (`intensity_bounds`) that CT is normalized by"
     )]
     NoBounds,
-    /// A range for images that are not normalized by one.
+    /// A range for images whose normalization has none.
     #[error("a range of intensities is given, and the images are not normalized by one")]
     UnusedBounds,
     /// Resampling without a spacing.
@@ -63,10 +63,10 @@ pub enum PlanningError {
     #[error("the window is {found:?} voxels, expected multiples of {factor:?}")]
     Window {
         found: [usize; 3],
-        /// What it must be a multiple of.
+        /// The required divisor.
         factor: [usize; 3],
     },
-    /// Not one name per class.
+    /// The number of names differs from that of classes.
     #[error("{found} labels are named, the network has {expected} {what}")]
     Labels {
         found: usize,
@@ -112,7 +112,7 @@ impl PlanningError {
     }
 }
 
-/// A plan, and what had to be assumed for it.
+/// A plan, with its assumptions.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Planned {
     pub plan: DeployPlan,
@@ -152,7 +152,7 @@ pub(super) fn plan(
     if settings.orientation_ras != Some(false) {
         preprocessing.push(Step::OrientRas);
     }
-    // Auto3DSeg crops no case whose images have grids of their own.
+    // Auto3DSeg does not crop cases whose images have grids of their own.
     if settings.crop_foreground != Some(false) && extra.is_empty() {
         preprocessing.push(Step::CropForeground {
             threshold: 0.,

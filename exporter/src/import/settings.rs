@@ -1,7 +1,7 @@
-//! What a checkpoint's configuration says about data and inference.
+//! The configuration of a checkpoint about data and inference.
 //!
 //! Two kinds of configurations are met: a bare description of the network, and Auto3DSeg's whole set of
-//! hyperparameters. Of either, what is there is taken, and what cannot be honored is refused.
+//! hyperparameters. Values are taken from both kinds, and unsupported values are refused.
 
 use serde_json::{Map, Value};
 use vesal_bundle::deploy_plan::Modality;
@@ -25,7 +25,7 @@ pub enum NormalizeMode {
     None,
 }
 
-/// What the configuration states; what it leaves open is none.
+/// Values of the configuration; absent ones are `None`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct InferenceSettings {
     /// Hyperparameters of the network.
@@ -58,7 +58,7 @@ pub struct InferenceSettings {
 impl InferenceSettings {
     /// Reads a configuration.
     ///
-    /// **Errors**: [`ArgumentsError`] for the first field that cannot be honored.
+    /// **Errors**: [`ArgumentsError`] for the first field that is not supported.
     pub fn from_config(config: &Map<String, Value>) -> Result<Self, ArgumentsError> {
         let fields = Arguments {
             path: "config",
@@ -131,7 +131,7 @@ fn extra_modalities(
     map.iter().map(entry).collect()
 }
 
-/// Refuses what would change the result without the bundle knowing.
+/// Refuses values that would change the result and that a bundle cannot express.
 fn refuse_unsupported(fields: &Arguments<'_>) -> Result<(), ArgumentsError> {
     const FIELD: &str = "custom_data_transforms";
     let empty = match fields.get(FIELD) {

@@ -13,7 +13,7 @@ pub enum LowerError {
         axis: usize,
         /// Voxels of the window.
         found: usize,
-        /// What they must be a multiple of.
+        /// The required divisor.
         factor: usize,
     },
     /// A layer whose padding depends on its input.

@@ -11,7 +11,7 @@ use vesal_onnx::GraphBuilder;
 
 use super::error::LowerError;
 
-/// Adds weights and constants to a graph, each once, and names all values.
+/// Adds weights and constants to a graph, each once, and assigns names to all values.
 pub(super) struct Initializers {
     paths: HashMap<ParamId, String>,
     /// Names of values and nodes.
@@ -23,7 +23,7 @@ pub(super) struct Initializers {
 }
 
 impl Initializers {
-    /// Those of a network, whose parameters are called by their paths.
+    /// The initializers of a network, whose parameters are named by their paths.
     pub fn new<B: Backend, M: Module<B>>(network: &M) -> Self {
         let parameters = network.collect(None, None, true);
         let paths = parameters
@@ -39,7 +39,7 @@ impl Initializers {
         }
     }
 
-    /// A name that nothing has yet: this, or this with a number.
+    /// An unused name: this one, or this one with a number.
     pub fn unique(&mut self, name: String) -> String {
         let mut unique = name.clone();
         let mut uses = 1;

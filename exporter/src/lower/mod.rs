@@ -1,4 +1,4 @@
-//! Lowers a network to an ONNX graph: one more interpreter of its forward pass, one that writes it down.
+//! Lowers a network to an ONNX graph: another interpreter of its forward pass, which records it.
 
 mod error;
 mod initializers;
@@ -42,7 +42,7 @@ pub fn lower<B: Backend>(
     lower_module(network, config.key(), channels, window)
 }
 
-/// Lowers any network that fits the window, under this name; see [`lower`].
+/// Lowers a network that fits the window, with this graph name; see [`lower`].
 ///
 /// **Shapes**: from `channels[0]` to `channels[1]` channels.
 ///
@@ -81,7 +81,7 @@ fn axes(volume: &Shape) -> Vec<AxisSize<'static>> {
     [AxisSize::Free(BATCH)].into_iter().chain(fixed).collect()
 }
 
-/// Lowers a network and returns the bytes of its file, checked as they will be read.
+/// Lowers a network and returns the bytes of its file, checked as they will be loaded.
 ///
 /// **Errors**: [`LowerError`].
 pub fn to_onnx<B: Backend>(

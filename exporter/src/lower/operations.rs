@@ -1,4 +1,4 @@
-//! Writes down the operations of a forward pass.
+//! Records the operations of a forward pass.
 
 use std::ops::Range;
 

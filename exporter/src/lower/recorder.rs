@@ -1,4 +1,4 @@
-//! Writes down nodes and weights.
+//! Records nodes and weights.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -14,7 +14,7 @@ use super::initializers::Initializers;
 pub(super) struct Recorder {
     pub graph: GraphBuilder,
     pub initializers: Initializers,
-    /// First thing that went wrong: layers cannot fail in a forward pass, so recording goes on.
+    /// First error; layers cannot fail in a forward pass, so recording continues.
     error: Option<LowerError>,
 }
 
@@ -39,7 +39,7 @@ impl Recorded {
         self.axis(self.shape.rank() - 1)
     }
 
-    /// Something for every axis of the graph's tensor; that for N comes first.
+    /// One value per axis of the graph's tensor, with that for N first.
     pub fn by_axis<T: Clone>(&self, values: impl IntoIterator<Item = T>, folded: T) -> Vec<T> {
         let mut values: Vec<T> = values.into_iter().collect();
         if self.axis(1) == 2 {
@@ -71,7 +71,7 @@ impl Recorder {
         self.error.get_or_insert(error);
     }
 
-    /// Adds a weight unless it is there already, and gives its name.
+    /// Adds a weight unless it exists, and returns its name.
     pub fn weight<B: Backend, const D: usize>(
         &mut self,
         operator: &'static str,
@@ -86,7 +86,7 @@ impl Recorder {
         })
     }
 
-    /// A weight of a normalization, or a vector of one value in its place.
+    /// A weight of a normalization, or a constant vector in its place.
     pub fn weight_or<B: Backend>(
         &mut self,
         operator: &'static str,
@@ -116,7 +116,7 @@ impl Recorder {
         Recorded { name, shape }
     }
 
-    /// Adds a node that is called by its first input and what it does.
+    /// Adds a node that is named by its first input and its operation.
     pub fn operation(
         &mut self,
         operator: &str,

@@ -1,4 +1,4 @@
-//! How good runs are.
+//! Ranking of runs.
 
 use crate::runs::Run;
 

@@ -15,22 +15,22 @@ use crate::runs::Run;
 /// Largest file in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// Why a file lists no ensemble.
+/// Why an ensemble file cannot be used.
 #[derive(Debug, Error)]
 pub enum EnsembleFileError {
     /// The file cannot be read.
     #[error("it cannot be read")]
     Read(#[from] io::Error),
-    /// It could take for ever to decode.
+    /// It exceeds the limits for YAML.
     #[error(transparent)]
     Bounds(#[from] YamlError),
-    /// Not YAML, or keys that mean nothing.
+    /// Not YAML, or unknown keys.
     #[error("it does not follow its format")]
     Yaml(#[from] serde_yaml_ng::Error),
     /// The list of members is empty.
     #[error("it has no members, expected at least 1")]
     Empty,
-    /// A member that is not a run.
+    /// A member without exactly one of `run` and `fold`.
     #[error("member {index} has {found}, expected either of `run` and `fold`")]
     Unnamed {
         /// Position in the list, from 0.
@@ -44,7 +44,7 @@ pub enum EnsembleFileError {
         index: usize,
         found: f64,
     },
-    /// A run that is not there, or not finished.
+    /// A run that does not exist or is not finished.
     #[error("member {index} is the run `{run}`, expected a finished one: {}", known.join(", "))]
     UnknownRun {
         /// Position in the list, from 0.
@@ -91,7 +91,7 @@ impl EnsembleFileError {
     }
 }
 
-/// What a file lists.
+/// Runs that a file lists.
 #[derive(Debug)]
 pub(super) struct Listed {
     pub combine: Combine,

@@ -1,4 +1,4 @@
-//! The checker accepts what the exporter writes; what it refuses is tested where it is.
+//! The checker accepts what the exporter writes; its refusals are tested in its crate.
 
 use crate::support::{config, network};
 use prost::Message;

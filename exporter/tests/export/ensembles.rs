@@ -1,4 +1,4 @@
-//! Which runs become members, with which weights, and what the manifest says about it.
+//! Choice of runs, their weights, and the record in the manifest.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Checkpoints that lie, break off, or would run code.
+//! Malicious checkpoints: false sizes, truncation, code.
 
 use std::fs;
 use std::path::PathBuf;
@@ -81,7 +81,7 @@ fn code_behind_other_operations_is_refused_too() {
 
 #[test]
 fn little_in_the_file_does_not_become_much_in_memory() {
-    // Lists, dictionaries and numbers, in the memo or not, of a few bytes each.
+    // Lists, dictionaries and numbers of a few bytes each, in the memo or not.
     let million = |operations: &[u8]| operations.repeat((8 << 20) / operations.len());
     for operations in [
         &b"]"[..],
@@ -102,7 +102,7 @@ fn little_in_the_file_does_not_become_much_in_memory() {
             other => panic!("{operations:?}: {other:?}"),
         }
     }
-    // A tensor of eight axes, made again and again of what stands in the memo, and dropped: in six bytes each.
+    // A tensor of eight axes, made repeatedly from the memo and dropped, in six bytes each.
     let storage = [
         tuple(&[
             text("storage"),
@@ -117,7 +117,7 @@ fn little_in_the_file_does_not_become_much_in_memory() {
     let arguments = tuple(&[storage, int(0), ints(&[1; 8]), ints(&[1; 8])]);
     let function = global("torch._utils", "_rebuild_tensor_v2");
     let stored = [function, b"q\x000".to_vec(), arguments, b"q\x010".to_vec()].concat();
-    // They take 350 bytes each, more than half of which lie behind the object.
+    // They take 350 bytes each, more than half of it on the heap.
     for count in [60_000, 1 << 20] {
         let tensors = b"h\x00h\x01R0".repeat(count);
         let bytes = pickle([stored.clone(), tensors, b"}".to_vec()].concat());
@@ -197,7 +197,7 @@ fn tensors_stay_inside_their_storage() {
         (0, &[2, 2], &[1, 4]),
         (0, &[1 << 30, 1 << 30], &[0, 0]),
         (1 << 30, &[1], &[1]),
-        // Four elements repeated without end.
+        // Four elements repeated by stride 0.
         (0, &[1_000_000], &[0]),
     ];
     for (offset, shape, strides) in outside {
@@ -282,7 +282,7 @@ fn configurations_do_not_explode() {
     }
     bomb.extend([b'h', 39]);
     let state = dict(&[("w", tensor("FloatStorage", "0", 0, &[1], &[1]))]);
-    // The other one is a list that holds itself.
+    // The other one is a list that contains itself.
     for config in [bomb, [vec![b']', b'q', 99, b'h', 99, b'a']].concat()] {
         let bytes = pickle(dict(&[("state_dict", state.clone()), ("config", config)]));
         match read_pickle(&bytes, &[("0", 4)]) {
@@ -309,7 +309,7 @@ fn files_that_are_no_checkpoints_say_so() {
         );
         assert!(error.hint().unwrap().contains("torch.save"));
     }
-    // Nothing that would never end is opened.
+    // Endless files are not opened.
     #[cfg(unix)]
     {
         let error = Checkpoint::read("/dev/zero".as_ref()).unwrap_err();

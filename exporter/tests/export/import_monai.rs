@@ -1,4 +1,4 @@
-//! Checkpoints become a bundle, from the command line.
+//! Importing checkpoints from the command line.
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,4 +1,4 @@
-//! Networks of others and of ours, on their way into bundles.
+//! Exporting and importing networks.
 
 #[path = "../../../models/tests/cases/mod.rs"]
 mod cases;

@@ -1,4 +1,4 @@
-//! Every operation that networks are written in, and an attention of them: Burn and ONNX Runtime compute the same.
+//! Every operation of networks, and an attention block: Burn and ONNX Runtime compute the same.
 
 use std::num::NonZeroUsize;
 
@@ -17,7 +17,7 @@ use vesal_volume::window::{Blend, Padding, WindowPlan};
 use crate::cases::{CASES, CHANNELS, Case, Tiny, WINDOW};
 use crate::support::{input, runtime};
 
-/// A plan whose only content is the shape of a network.
+/// A minimal plan with the shape of a network.
 fn plan(outputs: usize) -> DeployPlan {
     let channel = |index| Channel::new(format!("image {index}"), Modality::Mri);
     let label = |class_index| Label::new(format!("class {class_index}"), 0, class_index);
@@ -37,7 +37,7 @@ fn plan(outputs: usize) -> DeployPlan {
     }
 }
 
-/// Largest difference of what Burn and ONNX Runtime give, and largest absolute value.
+/// Largest difference between Burn and ONNX Runtime, and largest absolute value.
 fn difference(case: Case, batch: usize) -> [f32; 2] {
     let [x, y, z] = WINDOW;
     let network = Tiny::<Flex>::new(case);

@@ -1,4 +1,4 @@
-//! A work directory of finished folds becomes a bundle that verifies.
+//! Exporting a work directory of finished folds to a bundle that verifies.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ use vesal_exporter::runs::RunsError;
 use vesal_exporter::selection::{SelectionError, SelectionOptions};
 use vesal_files::digest;
 
-/// These folds, or those that are finished.
+/// These folds, or the finished ones.
 fn of_folds(folds: Option<&[usize]>) -> SelectionOptions {
     SelectionOptions {
         folds: folds.map(<[usize]>::to_vec),

@@ -1,4 +1,4 @@
-//! Keys and signatures of bundles, made on the command line.
+//! Keys and signatures of bundles on the command line.
 
 use std::fs;
 use std::path::Path;
@@ -55,7 +55,7 @@ fn a_pair_of_keys_is_made_whole_or_not_at_all() {
     assert_eq!(fs::read_to_string(&public).unwrap(), "somebody's");
     assert!(signing::generate(&secret, &secret, None).is_err());
     assert!(!secret.exists());
-    // A password that protects nothing.
+    // An empty password.
     assert!(matches!(
         signing::generate(
             &secret,
@@ -83,7 +83,7 @@ fn a_key_with_a_password_opens_with_it_alone() {
         Signer::read(&secret, || None),
         Err(SigningError::Password { .. })
     ));
-    // What minisign itself reads.
+    // A signature that minisign reads.
     let text = fs::read_to_string(&secret).unwrap();
     let key = SecretKeyBox::from_string(&text).unwrap();
     assert!(key.into_secret_key(Some("right".into())).is_ok());

@@ -1,4 +1,4 @@
-//! Writes checkpoints as PyTorch would, and ones that PyTorch never would.
+//! Writes checkpoints like PyTorch's, and malformed ones.
 
 use std::fs::File;
 use std::io::Write;

@@ -37,7 +37,7 @@ pub fn config(
     })
 }
 
-/// Numbers in `[-1, 1)` that follow from a seed.
+/// Deterministic numbers in `[-1, 1)` from a seed.
 pub fn numbers(seed: u32, count: usize) -> Vec<f32> {
     let values = ProbeInput::new(seed, 1, [count, 1, 1]).values();
     values.into_iter().map(|value| value / 2.).collect()

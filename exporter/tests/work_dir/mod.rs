@@ -58,7 +58,7 @@ pub fn plan() -> DeployPlan {
 pub fn work_dir(folds: &[usize]) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    // Not as this program would write it: the bytes have to be copied, not written anew.
+    // Formatted unlike this program's output, to show that the bytes are copied.
     let compact = document::to_compact_json(&plan(), "deploy_plan.json").unwrap();
     fs::write(root.join("deploy_plan.json"), compact).unwrap();
     fs::write(root.join("data_stats.json"), b"{}").unwrap();

@@ -17,7 +17,7 @@ use crate::target::Target;
 /// Members of the ensemble of the example.
 const MEMBERS: usize = 2;
 
-/// Manifest, plan, probe, rules and scores; the first byte says which.
+/// Manifest, plan, probe, rules and scores; selected by the first byte.
 pub const DOCUMENTS: Target = Target {
     name: "bundle_documents",
     run: |bytes| {
@@ -89,7 +89,7 @@ pub const FOLDER: Target = Target {
             return;
         };
         let folder = ScratchFolder::new();
-        // The digests are made to fit, or no mutation would get beyond them.
+        // The digests are recomputed, so that mutations pass their check.
         if let Some(listed) = manifest.get_mut("files").and_then(Value::as_object_mut) {
             for (name, entry) in listed.iter_mut() {
                 let Some(part) = parts.next() else {

@@ -11,7 +11,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 /// Most inflated bytes that are mutated.
 const INFLATED_MAX: u64 = 1 << 20;
 
-/// What bytes may be compressed with.
+/// Compression of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wrapping {
     /// The data set of a DICOM file whose transfer syntax is the deflated one.
@@ -25,7 +25,7 @@ pub enum Wrapping {
 const DEFLATED: &[u8] = b"1.2.840.10008.1.2.1.99";
 
 impl Wrapping {
-    /// Mutates what is inside, and wraps it again; `None` where the bytes are not wrapped so.
+    /// Mutates the content, and wraps it again; `None` where the bytes are not wrapped like this.
     pub fn mutate(self, bytes: &[u8], mutate: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Option<Vec<u8>> {
         match self {
             Self::DeflatedDataSet => {
@@ -53,7 +53,7 @@ fn position(bytes: &[u8], of: &[u8]) -> Option<usize> {
 
 fn all(reader: impl Read) -> Option<Vec<u8>> {
     let mut inside = Vec::new();
-    // What broke off is mutated as far as it goes.
+    // A truncated stream is mutated as far as it is readable.
     let _ = reader.take(INFLATED_MAX).read_to_end(&mut inside);
     (!inside.is_empty()).then_some(inside)
 }

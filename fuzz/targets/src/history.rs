@@ -12,7 +12,7 @@ use crate::compressed::Wrapping;
 use crate::scratch::ScratchFolder;
 use crate::target::Target;
 
-/// An archive that says it is a history.
+/// An archive in the form of a history.
 pub const HISTORY: Target = Target {
     name: "history",
     run: |bytes| {

@@ -1,4 +1,4 @@
-//! What every format of images goes through.
+//! The steps for every image format.
 
 use std::path::Path;
 

@@ -1,8 +1,8 @@
-//! What fuzzers feed with bytes.
+//! Fuzz targets.
 //!
-//! A [`Target`] is a function of bytes that must return, whatever they are: it may neither panic, nor take longer, nor
-//! take more memory than a file of that size is allowed. `fuzz/fuzz_targets` hands each to libFuzzer; `tests/replay.rs`
-//! runs all of them over their seeds and over what fuzzing has found, on any toolchain.
+//! A [`Target`] is a function of bytes that must return, for any input: it may neither panic nor exceed the limits of
+//! time and memory for a file of that size. `fuzz/fuzz_targets` hands each to libFuzzer; `tests/replay.rs` runs all of
+//! them over their seeds and over what fuzzing has found, on any toolchain.
 
 mod bundle;
 #[cfg(feature = "training")]
@@ -24,7 +24,7 @@ mod target;
 pub use compressed::Wrapping;
 pub use target::Target;
 
-/// Targets of what is deployed.
+/// Targets of the runtime.
 const RUNTIME: &[Target] = &[
     dicom::INSTANCE,
     dicom::SERIES,
@@ -40,7 +40,7 @@ const RUNTIME: &[Target] = &[
     onnx::NETWORK,
 ];
 
-/// Targets of what stays where networks are trained, and brings Burn along.
+/// Targets of trainer and exporter, which depend on Burn.
 #[cfg(feature = "training")]
 const TRAINING: &[Target] = &[checkpoint::PICKLE, checkpoint::ARCHIVE, history::HISTORY];
 #[cfg(not(feature = "training"))]

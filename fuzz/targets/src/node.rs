@@ -19,7 +19,7 @@ use crate::made;
 use crate::scratch::ScratchFolder;
 use crate::target::Target;
 
-/// The bodies of PDUs and commands; the first byte says of which kind.
+/// The bodies of PDUs and commands; of the kind selected by the first byte.
 pub const PDU: Target = Target {
     name: "node_pdu",
     run: |bytes| {
@@ -29,7 +29,7 @@ pub const PDU: Target = Target {
         match kind % 5 {
             0 => {
                 if let Ok(request) = AssociateRequest::decode(body) {
-                    // What a peer may ask for can be asked again, unless a text is longer than its field.
+                    // A decoded request can be encoded again, unless a text is longer than its field.
                     let _ = request.encode();
                 }
             }
@@ -44,7 +44,7 @@ pub const PDU: Target = Target {
                 let mut rest = body;
                 while let Ok(Some(found)) = next_value(&mut rest) {
                     let again = encode_value(found);
-                    // Behind the head of the PDU.
+                    // After the head of the PDU.
                     let mut again = &again[6..];
                     let again = next_value(&mut again).unwrap().unwrap();
                     assert!(again.bytes.len() <= body.len());
@@ -65,18 +65,18 @@ pub const PDU: Target = Target {
     wrapping: None,
 };
 
-/// All that a caller says on a connection.
+/// All bytes of a caller on a connection.
 pub const SESSION: Target = Target {
     name: "node_session",
     run: |bytes| {
         let mut stream = TcpStream::connect(node()).expect("the node listens");
-        // Longer than an association may last.
+        // Longer than the limit of an association.
         let wait = Some(Duration::from_secs(4));
         stream.set_read_timeout(wait).expect("a time to wait");
         let _ = stream.write_all(bytes);
         let _ = stream.shutdown(Shutdown::Write);
         let mut buffer = [0; 1024];
-        // The node says what it has to say, and closes.
+        // The node answers and closes.
         loop {
             match stream.read(&mut buffer) {
                 Ok(0) => break,
@@ -125,7 +125,7 @@ fn parts(syntax: &str) -> [Vec<u8>; 3] {
         status: None,
     };
     let image = made::image();
-    // The data set behind preamble and meta information.
+    // The data set after preamble and meta information.
     let set = image.file(syntax)[made::head(syntax).len()..].to_vec();
     [request.encode(), command.encode(), set]
 }

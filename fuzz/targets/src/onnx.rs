@@ -1,4 +1,4 @@
-//! ONNX: what is decoded, written and decoded again is the same, and a decoder that knows no schema agrees.
+//! ONNX: decoding, encoding and decoding again give the same, and a schemaless decoder agrees.
 
 #[path = "../../../runtime/onnx/tests/example/mod.rs"]
 mod made;
@@ -20,7 +20,7 @@ pub const NETWORK: Target = Target {
         };
         let encoded = network.encode();
         assert_eq!(encoded.len(), bytes.len(), "something was lost");
-        // As bytes: values that are not numbers do not equal themselves.
+        // Compared as bytes, because NaN does not equal itself.
         let again = OnnxModel::decode(encoded.clone()).expect("what was written");
         assert_eq!(again.encode(), encoded);
         let by_prost = ModelProto::decode(bytes).expect("what one decoder takes, the other does");
@@ -29,7 +29,7 @@ pub const NETWORK: Target = Target {
         let _ = network.half(Interface::Single);
         let _ = network.fuse_norm_relu();
         let _ = network.split_head();
-        // What is loaded says nothing that was not checked, and can be loaded again.
+        // A loaded network contains only checked parts, and can be loaded again.
         if let Ok(loaded) = OnnxModel::load(bytes.to_vec()) {
             let again = OnnxModel::load(loaded.encode()).expect("what was loaded");
             assert_eq!(again.encode(), loaded.encode());

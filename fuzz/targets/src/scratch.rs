@@ -1,11 +1,11 @@
-//! Files that live in memory, where the system has a place for such.
+//! Files in memory, on systems with such a folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-/// A folder that goes when it is dropped.
+/// A folder that is removed on drop.
 pub struct ScratchFolder(TempDir);
 
 impl ScratchFolder {
@@ -30,13 +30,13 @@ impl ScratchFolder {
     }
 }
 
-/// Parts the files of one input.
+/// Separator of the files of one input.
 pub const FILE_MARK: &[u8] = b"--FILE--";
 
 /// Most files of one input.
 const FILES_MAX: usize = 32;
 
-/// The files that an input holds, parted by [`FILE_MARK`].
+/// The files of an input, separated by [`FILE_MARK`].
 pub fn files(bytes: &[u8]) -> Vec<&[u8]> {
     let mut files = Vec::new();
     let mut rest = bytes;

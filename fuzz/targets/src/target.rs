@@ -1,15 +1,15 @@
-//! What a fuzzer feeds.
+//! A fuzz target.
 
 use crate::compressed::Wrapping;
 
-/// A function of bytes with what a fuzzer needs to know about it.
+/// A function of bytes, with metadata for fuzzers.
 pub struct Target {
     /// Its name, which is also that of its fuzzer and of its folder of inputs.
     pub name: &'static str,
-    /// Takes bytes as the program would; what must hold of the result is asserted.
+    /// Processes bytes as the program would, and asserts invariants of the result.
     pub run: fn(&[u8]),
-    /// Well-formed inputs to begin with.
+    /// Well-formed seeds.
     pub seeds: fn() -> Vec<Vec<u8>>,
-    /// What the bytes are compressed with, if they may be: mutations reach what is inside.
+    /// Compression of the bytes, so that mutations reach the content.
     pub wrapping: Option<Wrapping>,
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use cost::{cost, excess};
 use vesal_fuzz_targets::{Target, targets};
 
-/// Files that a target was found to break at, and small ones that reach far into it.
+/// Files that once broke a target, and small ones with high coverage.
 fn kept(target: &Target) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../inputs")
@@ -45,11 +45,11 @@ fn count_panics() {
     }));
 }
 
-/// Names of the variables that tell a child which target to run over which file.
+/// Environment variables with the target and the file for a child process.
 const TARGET: &str = "VESAL_TEST_TARGET";
 const INPUT: &str = "VESAL_TEST_INPUT";
 
-/// Checks in a process of its own, in which nothing was freed before.
+/// Checks in a new process, without earlier deallocations.
 fn check_alone(target: &Target, name: &str, bytes: &[u8]) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name.replace(' ', "_"));

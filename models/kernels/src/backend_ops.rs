@@ -186,7 +186,7 @@ pub trait BackendOps: Backend {
         reference::squared_norm::<Self>(tensors)
     }
 
-    /// Asks for the values of tensors of one element each, in order.
+    /// Requests the values of tensors of one element each, in order.
     fn read_scalars(tensors: Vec<FloatTensor<Self>>) -> Scalars {
         reference::read_scalars::<Self>(tensors)
     }

@@ -1,6 +1,6 @@
 //! Hyperparameters of batch normalization.
 
-/// What a batch normalization has besides its weights.
+/// Hyperparameters of a batch normalization.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BatchNormSettings {
     /// Added to the variance.

@@ -1,4 +1,4 @@
-//! The operations that networks and losses are written in.
+//! The operations of networks and losses.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
@@ -173,12 +173,12 @@ pub fn instance_norm<B: DifferentiableOps>(
     ))
 }
 
-/// Normalizes each channel over all cases and space, scales and shifts it, then applies the nonlinearity; gives the
-/// running mean and variance after it as well.
+/// Normalizes each channel over all cases and space, scales and shifts it, then applies the nonlinearity; also returns
+/// the updated running mean and variance.
 ///
 /// An autodiff backend, which trains, normalizes by the statistics of the batch and updates the running ones; the
-/// gradient flows through the former only. Any other backend normalizes by the running statistics and leaves them as
-/// they are.
+/// gradient flows through the batch statistics only. Any other backend normalizes by the running statistics and leaves
+/// them as they are.
 ///
 /// **Shapes**: `x` `[N, X, Y, Z, C]`, `weight`, `bias` and `running` `[C]` → as `x` and `running`.
 ///

@@ -1,8 +1,8 @@
 //! The layers, the loss and the optimizer of training, each as one fused operation of a backend.
 //!
-//! [`BackendOps`] holds the operations of a backend without autodiff. Each has a default in Burn's own operations, which
-//! the processor's and the GPU's backends override. Networks call [`DifferentiableOps`], which a plain backend computes
-//! and [`Autodiff`](burn::backend::Autodiff) of one differentiates.
+//! [`BackendOps`] holds the operations of a backend without autodiff. Each has a default in Burn's own operations,
+//! which the CPU and GPU backends override. Networks call [`DifferentiableOps`], which a plain backend computes and
+//! [`Autodiff`](burn::backend::Autodiff) of one differentiates.
 //!
 //! **Layout**: activations are channels last, `[N, X, Y, Z, C]`; weights are as Burn and PyTorch store them,
 //! `[K, C, X, Y, Z]`. Activations may be `f16` where the backend can; weights, statistics and gradients of weights are

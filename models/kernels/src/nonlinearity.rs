@@ -1,6 +1,6 @@
-//! Nonlinearities that normalizations apply to their output.
+//! Nonlinearities fused into normalizations.
 
-/// What follows a normalization, computed in the same pass.
+/// The nonlinearity after a normalization, computed in the same pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Nonlinearity {
     /// `x`.

@@ -26,7 +26,7 @@ pub struct AdamWStep {
     pub max_norm: Option<f32>,
 }
 
-/// Keeps the factor of a gradient whose norm is 0 finite.
+/// Keeps the factor finite for a gradient of norm 0.
 const NORM_EPSILON: f32 = 1e-6;
 
 impl AdamWStep {

@@ -12,9 +12,9 @@ pub trait Reduction<B: Backend>: Debug + Send {
     /// Sums each tensor with its counterparts on the other devices, in place where no other handle shares it.
     fn sum(&self, tensors: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>>;
 
-    /// Makes sure that everything computed so far gets to the device, without waiting for that.
+    /// Flushes all computations so far to the device, without waiting.
     fn flush(&self) {}
 
-    /// Waits until everything computed so far is with the device, not until it is done.
+    /// Waits until all computations so far were queued on the device, but not until they are done.
     fn wait_for_launches(&self) {}
 }

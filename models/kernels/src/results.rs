@@ -1,4 +1,4 @@
-//! Results of operations that are more than a tensor.
+//! Results of operations with several tensors.
 
 use std::fmt;
 
@@ -44,7 +44,7 @@ pub struct DiceCe<B: Backend> {
     pub sums: FloatTensor<B>,
 }
 
-/// Numbers that a device has been asked for.
+/// Numbers that were requested from a device.
 pub struct Scalars(Box<dyn FnOnce() -> Vec<f32> + Send>);
 
 impl Scalars {
@@ -53,7 +53,7 @@ impl Scalars {
         Self(Box::new(wait))
     }
 
-    /// Waits for the numbers; not for anything that was launched after they were asked for.
+    /// Waits for the numbers, but not for later launches.
     pub fn wait(self) -> Vec<f32> {
         (self.0)()
     }

@@ -1,4 +1,4 @@
-//! Every backend's kernels against the reference on the processor.
+//! Tests of a backend's kernels against the reference on the processor.
 
 use burn::tensor::ops::{FloatTensor, IntTensor};
 use burn::tensor::{Int, Shape, Tensor, TensorData, TensorMetadata, TensorPrimitive};
@@ -13,7 +13,7 @@ pub use batch_norm::check_batch_norm;
 pub use convolution::{check_convolutions, check_permuted_convolution};
 pub use operations::{check_adamw, check_dice_ce, check_instance_norm, check_squared_norm};
 
-/// Numbers that look random and are the same on every run.
+/// Deterministic pseudorandom numbers.
 pub struct Numbers(u64);
 
 impl Numbers {

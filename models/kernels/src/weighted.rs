@@ -15,8 +15,8 @@ use crate::reference::{SMOOTH_DENOMINATOR, one_hot, single};
 /// **Definition**: the mean over cases and classes of weight times Dice loss; plus the mean over voxels of `-log p` of
 /// the true class, weighted by that class: a sum over voxels divided by the sum of their weights, 0 where that is 0.
 ///
-/// **Source**: MONAI 1.6.1 `DiceCELoss(weight=…)`; PyTorch `CrossEntropyLoss(weight=…)`, which is not a number where all
-/// weights are 0.
+/// **Source**: MONAI 1.6.1 `DiceCELoss(weight=…)`; PyTorch `CrossEntropyLoss(weight=…)`, which is NaN where all weights
+/// are 0.
 pub fn weighted_dice_ce<B: Backend>(
     logits: Tensor<B, 5>,
     classes: Tensor<B, 4, Int>,

@@ -14,9 +14,9 @@ use super::RunningStatistic;
 /// **Definition**: `y = weight (x - mean) / sqrt(var + epsilon) + bias`, epsilon 1e-5;
 /// `running ← 0.9 running + 0.1 batch`, with the sample variance of the batch.
 ///
-/// **Source**: Ioffe & Szegedy 2015; names as in PyTorch's `BatchNorm3d`, whose `num_batches_tracked` is not kept: it
-/// matters only without momentum. On several devices, each replica has the statistics of its own patches, and those of
-/// the first are kept (PyTorch's `BatchNorm3d` under `DistributedDataParallel`, not its `SyncBatchNorm`).
+/// **Source**: Ioffe & Szegedy 2015; names as in PyTorch's `BatchNorm3d`, whose `num_batches_tracked` is not stored,
+/// because it matters only without momentum. On several devices, each replica has the statistics of its own patches,
+/// and those of the first are kept (PyTorch's `BatchNorm3d` under `DistributedDataParallel`, not its `SyncBatchNorm`).
 #[derive(Module, Debug)]
 pub struct BatchNorm<B: Backend> {
     /// Scale, `[C]`.

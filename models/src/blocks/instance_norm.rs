@@ -40,7 +40,7 @@ impl<B: Backend> InstanceNorm<B> {
         }
     }
 
-    /// Normalizes, and applies what follows.
+    /// Normalizes, and applies the nonlinearity.
     ///
     /// **Shapes**: `[N, X, Y, Z, C]` → the same.
     pub fn forward(&self, x: Tensor<B, 5>, nonlinearity: Nonlinearity) -> Tensor<B, 5>

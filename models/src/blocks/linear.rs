@@ -7,7 +7,7 @@ use burn::tensor::{Tensor, backend::Backend};
 ///
 /// **Shapes**: `[.., C]` → `[.., K]`.
 ///
-/// **Source**: PyTorch's `Linear`, whose weight lies `[K, C]`: state dicts map one to one.
+/// **Source**: PyTorch's `Linear`, whose weight is `[K, C]`: state dicts map one to one.
 #[derive(Module, Debug)]
 pub struct Linear<B: Backend> {
     /// `[K, C]`.
@@ -31,7 +31,7 @@ impl<B: Backend> Linear<B> {
         }
     }
 
-    /// Channels that it takes and gives.
+    /// Input and output channels.
     pub fn channels(&self) -> [usize; 2] {
         let [outputs, inputs] = self.weight.dims();
         [inputs, outputs]

@@ -12,8 +12,8 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 
 /// A vector that forward passes of a training update: a buffer, in PyTorch's words.
 ///
-/// Visited and mapped as a parameter, so that it is kept with the weights under its name; it never has a gradient, so
-/// that optimizers leave it alone. Unlike Burn's `RunningState`, whose clones share one value and whose visitors see the
+/// Visited and mapped as a parameter, so that it is stored with the weights under its name; it never has a gradient, so
+/// optimizers do not change it. Unlike Burn's `RunningState`, whose clones share one value and whose visitors see the
 /// value before the last update, a clone has a value of its own: replicas on several devices do not disturb each other.
 #[derive(Debug)]
 pub struct RunningStatistic<B: Backend> {
@@ -47,7 +47,7 @@ impl<B: Backend> RunningStatistic<B> {
         *self.lock() = value;
     }
 
-    /// The value as visitors see it.
+    /// The value for visitors.
     pub fn parameter(&self) -> Param<Tensor<B, 1>> {
         Param::initialized(self.id, self.value())
     }

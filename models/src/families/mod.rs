@@ -1,4 +1,4 @@
-//! Families of networks, each in a folder of its own: the module and how MONAI describes it. What follows from
-//! hyperparameters alone is in `vesal_network`.
+//! Families of networks, each in a folder: the module, and its arguments in MONAI. Hyperparameters and what follows
+//! from them are in `vesal_network`.
 
 pub mod segresnet_ds;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-/// Why a configuration cannot be honored.
+/// Why a configuration is not supported.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum ArgumentsError {
     /// A field of another type or out of range.
@@ -12,7 +12,7 @@ pub enum ArgumentsError {
         /// Path of the field.
         field: String,
         found: String,
-        /// What it should be.
+        /// The expected value.
         expected: &'static str,
     },
     /// A feature that bundles do not have.
@@ -23,7 +23,7 @@ pub enum ArgumentsError {
         /// Path of the field.
         field: String,
         found: String,
-        /// What a bundle can express.
+        /// The supported values.
         expected: &'static str,
     },
 }

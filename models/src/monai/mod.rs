@@ -1,4 +1,4 @@
-//! How MONAI describes networks in the configurations of its checkpoints and bundles.
+//! MONAI's descriptions of networks in configurations of checkpoints and bundles.
 
 mod arguments;
 
@@ -9,17 +9,17 @@ use vesal_network::NetworkConfig;
 
 use crate::families::segresnet_ds;
 
-/// Reads the arguments of one family's network; none: they name another family.
+/// Reads the arguments of one family's network; `None` for another family.
 type Reader =
     fn(config: &Arguments<'_>, network: &Arguments<'_>) -> Result<NetworkConfig, ArgumentsError>;
 
-/// Names of MONAI's classes, and how the arguments of each are read.
+/// Names of MONAI's classes, with readers of their arguments.
 const NETWORKS: &[(&str, Reader)] = &[("SegResNetDS", segresnet_ds::monai::read)];
 
-/// Reads what a configuration says about its network; none: it describes no network. Without a class, which
-/// Auto3DSeg leaves to its template's code, the arguments are those of the first class known here.
+/// Reads the network of a configuration; `None` if it describes none. Without a class name, which Auto3DSeg's template
+/// leaves out, the arguments are those of the first class.
 ///
-/// **Errors**: [`ArgumentsError`] for the first argument that cannot be honored.
+/// **Errors**: [`ArgumentsError`] for the first argument that is not supported.
 pub fn network(config: &Arguments<'_>) -> Result<Option<NetworkConfig>, ArgumentsError> {
     let map = match config.get("network") {
         None => return Ok(None),

@@ -1,4 +1,4 @@
-//! Numbers that a network needs and does not learn.
+//! Constants of networks.
 
 use std::any::Any;
 use std::fmt;
@@ -12,8 +12,8 @@ use super::shape::Shape;
 
 /// A constant tensor, such as the mask of an attention or the weights of an interpolation.
 ///
-/// Clones share it. A network keeps its constants rather than making them in each forward pass: they stay on the devices
-/// that used them.
+/// Clones share it. A network stores its constants rather than creating them in each forward pass; copies stay on the
+/// devices that used them.
 #[derive(Clone)]
 pub struct Constant(Arc<Numbers<f32>>);
 
@@ -29,7 +29,7 @@ struct Numbers<T> {
 }
 
 impl Constant {
-    /// A constant of this shape; the name is for readers of exported networks.
+    /// A constant of this shape; the name appears in exported networks.
     ///
     /// **Shapes**: `values` in C order, as many as the product of `sizes`.
     #[track_caller]
@@ -48,7 +48,7 @@ impl Constant {
         }))
     }
 
-    /// What it is called.
+    /// Its name.
     pub fn name(&self) -> &'static str {
         self.0.name
     }
@@ -62,7 +62,7 @@ impl Constant {
         &self.0.values
     }
 
-    /// A key that clones have in common, and nothing else while it exists.
+    /// A key that clones share, unique while they exist.
     pub fn identity(&self) -> usize {
         Arc::as_ptr(&self.0) as usize
     }
@@ -90,7 +90,7 @@ impl Indices {
         &self.0.values
     }
 
-    /// A key that clones have in common, and nothing else while it exists.
+    /// A key that clones share, unique while they exist.
     pub fn identity(&self) -> usize {
         Arc::as_ptr(&self.0) as usize
     }

@@ -1,4 +1,4 @@
-//! Shapes that convolutions give.
+//! Output shapes of convolutions.
 
 use burn::nn::PaddingConfig3d;
 use burn::nn::conv::{Conv3d, ConvTranspose3d};
@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 
 use super::shape::Shape;
 
-/// Of a convolution of a volume.
+/// Output shape of a convolution of a volume.
 ///
 /// **Definition**: `floor((n + 2 p - d (k - 1) - 1) / s) + 1` voxels along each axis; with implicit padding
 /// `ceil(n / s)`.
@@ -31,7 +31,7 @@ pub fn conv_shape<B: Backend>(layer: &Conv3d<B>, x: &Shape) -> Shape {
     x.convolved([inputs * layer.groups, outputs], space)
 }
 
-/// Of a transposed convolution of a volume.
+/// Output shape of a transposed convolution of a volume.
 ///
 /// **Definition**: `(n - 1) s - 2 p + d (k - 1) + 1 + extra` voxels along each axis.
 #[track_caller]

@@ -16,7 +16,7 @@ use super::shape::Shape;
 use super::value::{CHANNELS_LAST, EagerValue, multiply_axis, primitive, same_type, tensor};
 use crate::blocks::{BatchNorm, InstanceNorm, LayerNorm, Linear};
 
-/// Computes with the kernels of a backend as it goes.
+/// Computes immediately with the kernels of a backend.
 ///
 /// Volumes lie in memory channels last, `[N, X, Y, Z, C]`: what kernels compute on. Convolutions with dilation, groups or
 /// implicit padding are Burn's own.
@@ -151,7 +151,7 @@ impl<B: DifferentiableOps> NetworkOps<B> for Eager<B> {
         let weight = same_type::<B>(primitive(layer.weight.val()), dtype);
         let bias = layer.bias.as_ref();
         let bias = bias.map(|bias| same_type::<B>(primitive(bias.val()), dtype));
-        // One product of two matrices rather than one for each of the leading axes.
+        // One matrix product rather than one per leading index.
         let mut sizes: Vec<usize> = x.tensor.shape().to_vec();
         let inputs = sizes.pop().unwrap_or_default();
         let rows: usize = sizes.iter().product();
@@ -267,7 +267,7 @@ impl<B: DifferentiableOps> NetworkOps<B> for Eager<B> {
     }
 }
 
-/// Instance normalization of a volume, and what follows.
+/// Instance normalization of a volume, and a nonlinearity.
 fn normalize<B: DifferentiableOps>(
     layer: &InstanceNorm<B>,
     x: EagerValue<B>,
@@ -277,7 +277,7 @@ fn normalize<B: DifferentiableOps>(
     EagerValue::channels_last(layer.forward(x.into_channels_last(), nonlinearity), shape)
 }
 
-/// Batch normalization of a volume, and what follows.
+/// Batch normalization of a volume, and a nonlinearity.
 fn normalize_batch<B: DifferentiableOps>(
     layer: &BatchNorm<B>,
     x: EagerValue<B>,

@@ -1,4 +1,4 @@
-//! The operations that networks are written in.
+//! The operations of networks.
 
 mod constant;
 mod convolution;

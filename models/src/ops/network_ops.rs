@@ -1,4 +1,4 @@
-//! The operations that a forward pass consists of.
+//! The operations of a forward pass.
 
 use std::ops::Range;
 
@@ -13,18 +13,19 @@ use crate::blocks::{BatchNorm, InstanceNorm, LayerNorm, Linear};
 /// Interprets the operations of a network's forward pass.
 ///
 /// [`Eager`](super::Eager) computes; the exporter's implementation records. Layers come as modules, so that an
-/// interpreter sees both hyperparameters and weights. Shapes are those of PyTorch and ONNX, whatever the order in memory;
-/// N is the number of cases, or that times a constant.
+/// interpreter sees both hyperparameters and weights. Shapes are those of PyTorch and ONNX, independent of the memory
+/// layout; N is the number of cases, or that times a constant.
 ///
-/// **Panics**: every operation does where shapes do not fit, naming them: only the author of a network can cause that.
+/// **Panics**: every operation panics with the shapes where they do not fit; only the author of a network can cause
+/// that.
 pub trait NetworkOps<B: Backend> {
-    /// What flows between operations: a tensor, or the name of one.
+    /// A value between operations: a tensor, or the name of one.
     type Value: Clone;
 
     /// The shape of a value.
     fn shape<'v>(&self, x: &'v Self::Value) -> &'v Shape;
 
-    /// A parameter as a value, for operations that are not layers.
+    /// A parameter as a value, for operations without a layer.
     fn parameter<const D: usize>(&mut self, parameter: &Param<Tensor<B, D>>) -> Self::Value;
 
     /// A constant as a value.
@@ -45,8 +46,8 @@ pub trait NetworkOps<B: Backend> {
         self.relu(x)
     }
 
-    /// Batch normalization of a volume `[N, C, X, Y, Z]`: by the batch, whose statistics update the running ones, where
-    /// gradients are recorded, by the running ones elsewhere.
+    /// Batch normalization of a volume `[N, C, X, Y, Z]`: with the statistics of the batch, which update the running
+    /// ones, where gradients are recorded; otherwise with the running ones.
     fn batch_norm(&mut self, layer: &BatchNorm<B>, x: Self::Value) -> Self::Value;
 
     /// Batch normalization, then `max(·, 0)`.
@@ -55,8 +56,8 @@ pub trait NetworkOps<B: Backend> {
         self.relu(x)
     }
 
-    /// Multiplies the spatial axes of a volume with matrices `[m, n]`, where there are some:
-    /// `[N, C, X, Y, Z]` → `[N, C, X', Y', Z']`.
+    /// Multiplies the spatial axes of a volume with matrices `[m, n]`, where given: `[N, C, X, Y, Z]` → `[N, C, X', Y',
+    /// Z']`.
     ///
     /// **Definition**: `y[j] = Σ_i matrix[j, i] x[i]` along each axis.
     fn interpolate(&mut self, matrices: &[Option<Constant>; 3], x: Self::Value) -> Self::Value;
@@ -111,13 +112,13 @@ pub trait NetworkOps<B: Backend> {
         step: usize,
     ) -> Self::Value;
 
-    /// Values one behind the other along an axis that is not that of the batch; all other sizes are the same.
+    /// Values concatenated along an axis that is not that of the batch; all other sizes are the same.
     fn concat(&mut self, values: Vec<Self::Value>, axis: usize) -> Self::Value;
 
     /// Zeros before and after the elements, as many as are given for every axis; none along that of the batch.
     fn pad(&mut self, x: Self::Value, widths: &[[usize; 2]]) -> Self::Value;
 
-    /// The elements moved by `shift` towards the end of an axis; those beyond it come in at its start.
+    /// The elements moved by `shift` towards the end of an axis; those beyond the end wrap around to its start.
     fn roll(&mut self, x: Self::Value, axis: usize, shift: usize) -> Self::Value {
         let size = self.shape(&x)[axis];
         let start = shift % size;

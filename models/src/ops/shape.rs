@@ -1,4 +1,4 @@
-//! Shapes of values, and what operations make of them.
+//! Shapes of values, and shape rules of operations.
 
 use std::fmt;
 use std::ops::{Index, Range};
@@ -8,8 +8,8 @@ use std::ops::{Index, Range};
 /// A value of the batch has a first axis of N times a constant, where N is the number of cases: blocks of attention fold
 /// windows into it. All other sizes are fixed. Parameters and constants are values without a batch.
 ///
-/// **Panics**: every operation on shapes does where they do not fit, naming them: only the author of a network can
-/// cause that.
+/// **Panics**: every operation on shapes panics with them where they do not fit; only the author of a network can cause
+/// that.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Shape {
     /// Sizes; of a value of the batch, the first is per case.
@@ -165,7 +165,7 @@ impl Shape {
         }
     }
 
-    /// Of values one behind the other along an axis.
+    /// Of values concatenated along an axis.
     #[track_caller]
     pub fn concatenated<'a>(shapes: impl IntoIterator<Item = &'a Self>, axis: usize) -> Self {
         let mut shapes = shapes.into_iter();
@@ -252,7 +252,7 @@ impl Shape {
         Self::batched([1, outputs, x, y, z])
     }
 
-    /// Of a volume whose spatial axes are multiplied with matrices `[m, n]`, where there are some.
+    /// Of a volume whose spatial axes are multiplied with matrices `[m, n]`, where given.
     #[track_caller]
     pub fn interpolated(&self, matrices: [Option<&Self>; 3]) -> Self {
         self.volume();

@@ -1,4 +1,4 @@
-//! Tensors of a forward pass, in whatever order their axes lie in memory.
+//! Tensors of a forward pass with any memory order of axes.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
@@ -14,7 +14,7 @@ pub(super) const CHANNELS_LAST: [usize; 5] = [0, 2, 3, 4, 1];
 pub struct EagerValue<B: Backend> {
     pub(super) tensor: FloatTensor<B>,
     pub(super) shape: Shape,
-    /// Which logical axis each axis of the tensor is. That of the batch is the first in both.
+    /// The logical axis of each axis of the tensor. The batch is the first in both.
     pub(super) order: Vec<usize>,
 }
 
@@ -39,7 +39,7 @@ impl<B: Backend> EagerValue<B> {
         }
     }
 
-    /// A tensor whose axes lie in memory as they are counted.
+    /// A tensor whose memory order is its logical order.
     pub(super) fn in_order(tensor: FloatTensor<B>, shape: Shape) -> Self {
         Self {
             order: (0..shape.rank()).collect(),
@@ -56,12 +56,12 @@ impl<B: Backend> EagerValue<B> {
         tensor(self.arranged(&CHANNELS_LAST).tensor)
     }
 
-    /// The tensor with its axes as they are counted.
+    /// The tensor in logical order.
     pub fn into_tensor<const D: usize>(self) -> Tensor<B, D> {
         tensor(self.ordered().tensor)
     }
 
-    /// The same value with its axes in memory as they are counted: a view where they are not.
+    /// The same value in logical memory order: a view where the order differs.
     pub(super) fn ordered(self) -> Self {
         let order: Vec<usize> = (0..self.shape.rank()).collect();
         self.arranged(&order)
@@ -89,7 +89,7 @@ impl<B: Backend> EagerValue<B> {
         }
     }
 
-    /// Where an axis lies in memory.
+    /// Memory position of an axis.
     pub(super) fn place(&self, axis: usize) -> usize {
         let mut order = self.order.iter();
         order
@@ -115,7 +115,7 @@ impl<B: Backend> EagerValue<B> {
         }
     }
 
-    /// What a function makes of every element.
+    /// Applies a function to every element.
     pub(super) fn each(self, function: impl FnOnce(FloatTensor<B>) -> FloatTensor<B>) -> Self {
         Self {
             tensor: function(self.tensor),
@@ -141,7 +141,7 @@ impl<B: Backend> EagerValue<B> {
         self.each(|tensor| same_type::<B>(tensor, dtype))
     }
 
-    /// Brings a parameter or constant to the type of the other value; the second to that of the first, if both are alike.
+    /// Converts a parameter or constant to the type of the other value, or else the second value to that of the first.
     pub(super) fn with_type_of(self, other: Self) -> (Self, Self) {
         let dtype = if self.shape.is_batched() || !other.shape.is_batched() {
             self.tensor.dtype()
@@ -151,7 +151,7 @@ impl<B: Backend> EagerValue<B> {
         (self.cast(dtype), other.cast(dtype))
     }
 
-    /// Combines every element with that of another value, which is repeated.
+    /// Combines every element with that of another value, which is broadcast.
     pub(super) fn with_each(
         self,
         other: Self,
@@ -167,7 +167,7 @@ impl<B: Backend> EagerValue<B> {
         }
     }
 
-    /// Computes in 32-bit floats what would lose too much in 16.
+    /// Computes in 32-bit floats where 16 bits are too imprecise.
     pub(super) fn in_single(self, function: impl FnOnce(FloatTensor<B>) -> FloatTensor<B>) -> Self {
         let dtype = self.tensor.dtype();
         self.cast(DType::F32).each(function).cast(dtype)

@@ -1,4 +1,4 @@
-//! Tiny networks, one for each operation that networks are written in, and an attention as they compose it.
+//! Tiny networks, one for each operation, and an attention block.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::conv::{Conv3d, Conv3dConfig, ConvTranspose3d, ConvTranspose3dConfig};
@@ -8,16 +8,16 @@ use vesal_models::blocks::{BatchNorm, InstanceNorm, LayerNorm, Linear, resize_li
 use vesal_models::ops::{Constant, Indices, Shape};
 use vesal_models::{Heads, NetworkOps, SegmentationNetwork};
 
-/// Channels that all of them take.
+/// Input channels of all of them.
 pub const CHANNELS: usize = 6;
-/// Voxels that all of them take and give.
+/// Input and output voxels of all of them.
 pub const WINDOW: [usize; 3] = [4, 6, 8];
 /// Windows of the attention.
 const ATTENDED: [usize; 3] = [2, 3, 4];
 const TOKENS: usize = 24;
 const HEADS: usize = 2;
 
-/// What a tiny network computes.
+/// Operation of a tiny network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Case {
     Conv,
@@ -122,7 +122,7 @@ pub fn numbers(seed: u64, count: usize) -> Vec<f32> {
     (0..count).map(|_| draw()).collect()
 }
 
-/// Gives every parameter numbers of its own.
+/// Fills every parameter with different numbers.
 struct Draw(u64);
 
 impl<B: Backend> ModuleMapper<B> for Draw {
@@ -142,7 +142,7 @@ impl<B: Backend> ModuleMapper<B> for Draw {
 }
 
 impl<B: Backend> Tiny<B> {
-    /// With weights that are the same each time.
+    /// With reproducible weights.
     pub fn new(case: Case) -> Self {
         let device = &B::Device::default();
         let constant = |name, sizes: &[usize], seed| {

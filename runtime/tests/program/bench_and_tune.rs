@@ -1,4 +1,4 @@
-//! Measuring, tuning, and settings that are kept.
+//! Measuring, tuning, and stored profiles.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use tempfile::tempdir;
 use vesal_bundle::Bundle;
 use vesal_files::digest;
 
-/// Runs the program for a user with a cache of their own.
+/// Runs the program with a separate user cache.
 fn with_cache(cache: &Path, arguments: &[&str]) -> Ran {
     let mut command = with_runtime();
     for name in ["XDG_CACHE_HOME", "HOME", "LOCALAPPDATA"] {
@@ -77,7 +77,7 @@ fn a_bench_says_what_was_measured_where_with_what() {
     let total = &found["warm"]["total"];
     assert!(seconds(&total["p50"]) > 0.0 && seconds(&total["p50"]) <= seconds(&total["p99"]));
     assert!((0.0..=1.0).contains(&seconds(&found["warm"]["outside_network"])));
-    // What is measured is what `predict` writes.
+    // `bench` writes the same as `predict`.
     let out = folder.path().join("out");
     let first = Path::new(scans).join("a.nii.gz");
     let predicted = support::predict(&path, &[&first], &out, &["--json"]);
@@ -145,7 +145,7 @@ fn what_was_tuned_is_used_until_it_is_forgotten() {
     let file = &tuned["profile_file"];
     assert_eq!(profile_of(&[]), *file);
     assert_eq!(profile_of(&["--no-profile"]), Value::Null);
-    // Another provider, another device: the profile says nothing about them.
+    // The profile does not apply to another provider or device.
     assert_eq!(profile_of(&["--device", "auto"]), Value::Null);
     let input = folder.path().join("a.nii.gz");
     write_scan(&input, &scan([9, 7, 5]));

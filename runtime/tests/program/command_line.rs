@@ -30,7 +30,7 @@ fn help_says_what_there_is() {
 
 #[test]
 fn version_is_all_that_version_prints_and_loads_nothing() {
-    // The fastest of several runs says what the program does; the others say what else the machine does.
+    // The fastest of several runs is measured, because others include the load of the machine.
     let timed = |_| {
         let start = Instant::now();
         let ran = run(["--version"]);

@@ -1,4 +1,4 @@
-//! DICOM series and structure sets become NIfTI files; nothing that names a patient comes along.
+//! DICOM series and structure sets become NIfTI files; without anything that names a patient.
 
 use crate::dicom_files;
 use crate::synthetic;
@@ -68,7 +68,7 @@ fn every_series_is_converted_or_told() {
     });
     echoes.extend(second);
     save_series(&input, "c", &echoes);
-    // One of which nothing can be used.
+    // A series without a usable file.
     let lost = numbered(3, "1.2.40").into_iter();
     let lost: Vec<_> = lost.map(|image| image.without(SPACING)).collect();
     save_series(&input, "d", &lost);
@@ -120,7 +120,7 @@ fn every_series_is_converted_or_told() {
     assert_eq!(read_volume(&halves).unwrap().data[[0, 2, 1, 2]], 12.5);
     assert_eq!(read_header(&halves).unwrap().data_type, DataType::F32);
 
-    // Once more: what exists stays, unless it is to be replaced.
+    // Once more: existing files are kept unless they are to be replaced.
     let ran = convert(&input, &out, &[]);
     assert_eq!(ran.code, Some(6), "{}", ran.stderr);
     fs::remove_dir_all(input.join("d")).unwrap();
@@ -202,7 +202,7 @@ fn structures_become_labels_on_the_grid_of_their_series() {
     });
     assert_eq!(list, expected);
 
-    // The order of the patterns decides, and one structure may be told in several.
+    // The order of the patterns decides, and one structure may match several.
     let order = ["--structures", "*=9", "node*=2", "gtv*=1", "--overwrite"];
     let ran = convert(&input, &out, &order);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -318,7 +318,7 @@ fn nothing_that_names_a_patient_comes_along() {
         image.at([0., 0., f64::from(1_u8 << (3 * k))])
     });
     save_series(&input, "b", &refused.collect::<Vec<_>>());
-    // A series UID that is none, and leads elsewhere.
+    // An invalid series UID that is a path to elsewhere.
     let astray = images.iter().map(|image| {
         let image = image.clone().text(SERIES, b"UI", "../escaped");
         image.text((0x0010, 0x0010), b"PN", SENTINEL)

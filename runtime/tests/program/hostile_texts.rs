@@ -1,4 +1,4 @@
-//! Texts of foreign files and their names reach a terminal as text: they give no orders and forge no lines.
+//! Texts of foreign files and their names reach a terminal as text: they cannot control it or forge lines.
 #![cfg(unix)]
 
 use std::ffi::OsStr;
@@ -17,10 +17,11 @@ const SHAPE: [usize; 3] = [9, 7, 6];
 const HOSTILE: &str =
     "x\u{1b}[2J\u{1b}]0;t\u{7}\u{9b}31m\u{202e}y\u{2066}\u{200b}\r\nforged  ok\n\ttab\u{8}\u{7f}";
 
-/// The same without controls, which names in bundles cannot have.
+/// The same without control characters, which names in bundles cannot have.
 const TURNED: &str = "x\u{202e}y\u{2066}z\u{200b}w";
 
-/// Checks that text is safe: no control but the ends of our own lines, none of which begins with foreign text.
+/// Checks that text is safe: no control characters except line ends of the program, and no line begins with foreign
+/// text.
 fn check(text: &str, what: &str) {
     let obeyed = |c: char| {
         c.is_control() && c != '\n'
@@ -39,7 +40,7 @@ fn safe(ran: &Ran, what: &str) {
     check(&ran.stderr, what);
 }
 
-/// A file name with the same orders; none may have a slash.
+/// A file name with the same sequences, without slashes.
 fn hostile_name(ending: &str) -> String {
     format!("{HOSTILE}{ending}")
 }
@@ -76,7 +77,7 @@ fn no_text_output_gives_orders_or_forges_lines() {
     let inspected = run([OsStr::new("inspect"), input.as_os_str()]);
     assert_eq!(inspected.code, Some(0), "{}", inspected.stderr);
     safe(&inspected, "inspect of a folder");
-    // What is meant can still be read.
+    // The content is still readable.
     assert!(
         inspected.stdout.contains(r"x\u{1b}[2J"),
         "{}",

@@ -1,4 +1,4 @@
-//! What an image or a bundle holds, and whether a bundle computes what it should.
+//! `inspect` and `verify`.
 
 use crate::support::{
     self, Ran, bundle, bundle_with, bundle_with_rules, run, scan, with_runtime, without_path,

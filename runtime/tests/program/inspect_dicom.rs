@@ -1,4 +1,4 @@
-//! What DICOM files hold, for people and programs; nothing that names a patient.
+//! `inspect` of DICOM files, as text and JSON, without anything that names a patient.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -75,7 +75,7 @@ fn stacks_are_listed_with_their_grades() {
     assert_eq!(item["stacks"][2]["grid"], Json::Null);
     assert_eq!(item["skipped"].as_array().unwrap().len(), 2);
 
-    // A single file, too, and a folder of nothing is neither bundle nor series.
+    // A single file, and an empty folder, which is neither bundle nor series.
     let ran = run(["inspect".as_ref(), at("d").join("x").as_os_str()]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(

@@ -1,4 +1,4 @@
-//! `vesal predict` on folders in which patients, studies and corrections lie together.
+//! `vesal predict` on folders that mix patients, studies and corrections.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -76,7 +76,7 @@ fn a_folder_of_many_patients_gives_each_its_own_results() {
         files.extend(t1);
         files.extend(t2);
     }
-    // As if all of them had come at once.
+    // As if all of them were received at once.
     let count = files.len();
     for (index, file) in files.iter().enumerate() {
         let name = format!("{:05}", index * 7919 % count);
@@ -166,7 +166,7 @@ fn channels_of_two_patients_are_refused_also_by_hand() {
         assert!(!ran.stderr.contains("ONE") && !ran.stderr.contains("TWO"));
         assert_eq!(listing(&out), [""; 0]);
     }
-    // With a bundle of one channel each series is a case with its own patient, and the mixture is told.
+    // With a bundle of one channel each series is a case with its own patient, with a note about the mixture.
     let one = support::bundle(folder.path());
     let ran = predict(&one, &[&input], &out, &[]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -216,7 +216,7 @@ fn corrections_settings_marks_and_keys_give_other_uids() {
     };
     let (expected, ..) = run(&first, &[]);
     assert_eq!(run(&again, &[]).0, expected);
-    // What only makes it faster does not count where voxels are the same.
+    // Settings that only affect speed do not count where voxels are the same.
     assert_eq!(run(&first, &["--threads", "1"]).0, expected);
     let mut seen = vec![expected];
     let (uids, out, ran) = run(&first, &["--mark-incomplete"]);

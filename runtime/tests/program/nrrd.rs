@@ -1,4 +1,4 @@
-//! Scans in NRRD: what is made of them equals what is made of the same scan in NIfTI.
+//! Scans in NRRD: results equal those of the same scan in NIfTI.
 
 use std::fs;
 use std::path::Path;

@@ -435,7 +435,7 @@ fn an_interruption_leaves_nothing_half_written_and_ends_with_130() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // The folder is made after the program began to listen, and before it begins to compute.
+    // The folder is created after the signal handler was installed and before computing begins.
     let patience = Instant::now() + Duration::from_secs(60);
     while !out.exists() && Instant::now() < patience {
         std::thread::sleep(Duration::from_millis(20));

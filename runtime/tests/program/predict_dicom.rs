@@ -1,4 +1,4 @@
-//! `vesal predict` on DICOM: which series are cases, what is written, and what is refused.
+//! `vesal predict` on DICOM: series as cases, results, and refusals.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn json(ran: &Ran) -> Value {
     serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}{}", ran.stdout, ran.stderr))
 }
 
-/// The scan as its gray values hold it.
+/// The scan rounded to its gray values.
 fn held(volume: &Volume) -> Volume {
     Volume {
         data: volume.data.mapv(|value| (value * 4096.0).round() / 4096.0),
@@ -87,7 +87,7 @@ fn a_series_gives_every_format_of_result() {
         .map(|output| output["format"].as_str().unwrap())
         .collect();
     assert_eq!(formats, ["nifti", "seg", "labelmap", "rtstruct", "report"]);
-    // Who made it: the bundle, by its name and digest.
+    // The device is the bundle, by its name and digest.
     let digest = record["bundle"]["digest"].as_str().unwrap();
     for name in ["seg.dcm", "labelmap.dcm", "report.dcm"] {
         let path = out.join(format!("1.2.1_{name}"));
@@ -109,7 +109,7 @@ fn a_segmentation_is_what_a_series_gives_by_default() {
     let (input, out) = (folder.path().join("study"), folder.path().join("out"));
     write(&input, &slices(&scan(SHAPE), About::default()));
     let bundle = bundle(folder.path());
-    // Files one by one are one series, too.
+    // Files given one by one are one series as well.
     let files: Vec<_> = listing(&input)
         .iter()
         .map(|name| input.join(name))
@@ -118,7 +118,7 @@ fn a_segmentation_is_what_a_series_gives_by_default() {
     let ran = predict(&bundle, &files, &out, &[]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert_eq!(listing(&out), ["1.2.1_seg.dcm"]);
-    // The same again is known by the same UIDs, and not written over the first.
+    // The same input gives the same UIDs, and does not overwrite the first result.
     let uids = |folder: &Path| {
         let bytes = fs::read(folder.join("1.2.1_seg.dcm")).unwrap();
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -223,7 +223,7 @@ fn series_of_other_modalities_and_other_files_are_told_of() {
         "{}",
         ran.stderr
     );
-    // A number is looked for among series of the channel's modality; a UID is what it is.
+    // A number is searched among series of the channel's modality; a UID is unique.
     let ran = predict(&bundle, &[&input], &out, &["--series", "image=7"]);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
     assert!(ran.stderr.contains("(modality MR)"), "{}", ran.stderr);
@@ -232,7 +232,7 @@ fn series_of_other_modalities_and_other_files_are_told_of() {
     let told = "series 1.2.7 was chosen for channel `image` by its UID; its modality is CT, the channel's is MR";
     assert!(ran.stderr.contains(told), "{}", ran.stderr);
     assert_eq!(listing(&out), ["1.2.1_seg.dcm", "1.2.7_seg.dcm"]);
-    // A folder with both kinds is neither.
+    // A folder with both kinds is refused.
     support::write_scan(&input.join("mr/a.nii.gz"), &scan(SHAPE));
     let ran = predict(&bundle, &[&input.join("mr")], &out, &["--overwrite"]);
     assert_eq!(ran.code, Some(3));
@@ -246,7 +246,7 @@ fn series_of_other_modalities_and_other_files_are_told_of() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stderr.contains("no input is DICOM"), "{}", ran.stderr);
     fs::remove_file(&one).unwrap();
-    // A folder with nothing at all.
+    // An empty folder.
     let empty = folder.path().join("empty");
     fs::create_dir(&empty).unwrap();
     let ran = predict(&bundle, &[&empty], &out, &[]);
@@ -291,7 +291,7 @@ fn a_series_of_which_no_file_can_be_used_is_a_case_that_fails() {
         "{}",
         ran.stderr
     );
-    // One that was not asked for, and one that the channel would not take, are passed over.
+    // A series that was not requested, and one that the channel does not take, are skipped.
     let ran = predict(
         &one,
         &[&input],
@@ -385,7 +385,7 @@ fn channels_are_series_of_a_study() {
     }
     assert_eq!(digests[0], digests[1]);
     assert_eq!(digests[0], digests[2]);
-    // The other way round it is another result.
+    // In the opposite order, it is another result.
     let flags = [
         "--series", "t1=5", "--series", "t2=4", "--json", "--format", "nifti",
     ];
@@ -443,7 +443,7 @@ fn channels_lie_in_one_frame_of_reference_unless_allowed() {
         "{}",
         ran.stderr
     );
-    // That a series is meant does not say where it lies.
+    // Choosing a series does not align it.
     let by_hand = ["--series", "t1=4", "--series", "t2=5", "--json"];
     let ran = predict(&bundle, &[&input], &out, &by_hand);
     assert_eq!(ran.code, Some(3));

@@ -13,7 +13,7 @@ use crate::synthetic::shared_data;
 use serde_json::Value;
 use vesal_io::image;
 
-/// Segments all series below a folder, and puts what was found into a folder for each.
+/// Segments all series below a folder, and writes the results into a folder for each.
 fn segment(bundle: &Path, input: &Path, root: &Path) -> Vec<PathBuf> {
     let scratch = tempfile::tempdir().unwrap();
     let formats = ["--format", "nifti,seg,labelmap,rtstruct,report", "--json"];

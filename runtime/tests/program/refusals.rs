@@ -1,4 +1,4 @@
-//! What is refused, how it is said, and how the program exits then.
+//! Refusals: messages and exit codes.
 
 use std::fs;
 use std::path::Path;
@@ -250,7 +250,7 @@ fn a_case_that_takes_more_memory_than_allowed_is_refused_before_any_work() {
     }
     assert!(listing(&out).is_empty());
 
-    // What the message says suffices.
+    // The message suffices without a hint.
     let needed = ran.stderr.split("--max-ram ").nth(1).unwrap();
     let needed = needed.split('`').next().unwrap();
     let ran = predict(&bundle, &[&path], &out, &["--max-ram", needed]);

@@ -1,4 +1,4 @@
-//! What `setup` does without fetching anything.
+//! `setup` without downloads.
 
 #![cfg(target_os = "linux")]
 
@@ -31,7 +31,7 @@ fn a_library_that_is_there_is_not_fetched_again() {
             library.display()
         )
     );
-    // Asked for again, it needs Python; what is there stays when there is none.
+    // With `--force` it needs Python; without one, the existing library is kept.
     let ran = Ran::from(command.arg("--force").output().unwrap());
     assert_eq!(ran.code, Some(5), "{}", ran.stdout);
     assert_eq!(fs::read(&library).unwrap(), b"a library");
@@ -61,7 +61,7 @@ fn a_library_that_was_changed_is_fetched_again() {
         "{}",
         ran.stderr
     );
-    // There is no Python that would.
+    // Python is absent.
     let ran = cached("setup");
     assert_eq!(ran.code, Some(5), "{ran:?}");
 }
@@ -76,7 +76,7 @@ fn nothing_of_the_current_folder_is_run() {
     }
     fs::create_dir(current.path().join("pip")).unwrap();
     fs::write(current.path().join("pip/__main__.py"), &program).unwrap();
-    // A program that is called like Python.
+    // A program with the name of Python.
     let python = current.path().join("python3");
     fs::write(&python, format!("#!/bin/sh\ntouch {}\n", ran.display())).unwrap();
     fs::set_permissions(&python, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -86,7 +86,7 @@ fn nothing_of_the_current_folder_is_run() {
         .env("XDG_CACHE_HOME", cache.path())
         .env("PATH", format!(".:{path}"))
         .env("PYTHONPATH", current.path())
-        // Nothing has to be fetched to see this.
+        // Nothing is downloaded in this test.
         .env("PIP_NO_INDEX", "1")
         .arg("setup")
         .output()

@@ -1,4 +1,4 @@
-//! Bundles that are not what they should be: networks that no command runs, other digests, other makers.
+//! Refused bundles: unsupported networks, other digests, other makers.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -42,7 +42,7 @@ fn node_settings(folder: &Path, bundle: &Path, service: &str) -> PathBuf {
     settings
 }
 
-/// What every command that takes a bundle says of it, beside `inspect`.
+/// Output about it of every command with a bundle, except `inspect`.
 fn all_commands(folder: &Path, bundle: &Path) -> Vec<Ran> {
     let (input, output) = (folder.join("a.nii.gz"), folder.join("out"));
     write_scan(&input, &scan([9, 7, 5]));
@@ -172,7 +172,7 @@ fn a_bundle_must_have_the_digest_and_the_maker_that_are_named() {
             s("--require-signature"),
         ]
     };
-    // Flags of `vesal predict` are keys of a service, on which the node begins or does not.
+    // Flags of `vesal predict` are keys of a service, which are checked at the start of the node.
     let serve = |flags: &[&OsStr]| {
         let mut service = String::new();
         let mut flags = flags.iter().map(|flag| flag.to_str().unwrap()).peekable();

@@ -11,7 +11,7 @@ use crate::dicom_files::{Elements, FRAME_OF_REFERENCE, INTERCEPT, MR, SERIES, SL
 /// Gray value of an intensity, in steps of 1/4096.
 const STEPS: f32 = 4096.0;
 
-/// What tells a series from others.
+/// Parameters of a series.
 #[derive(Debug, Clone, Copy)]
 pub struct About<'a> {
     pub study: &'a str,

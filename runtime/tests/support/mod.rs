@@ -42,7 +42,7 @@ const CLASSES: [[(f32, f32); 3]; 2] = [
 /// Weights of the two networks in the ensemble.
 const WEIGHTS: [f64; 2] = [1.0, 2.0];
 
-/// What the program did.
+/// Output of the program.
 #[derive(Debug)]
 pub struct Ran {
     pub code: Option<i32>,
@@ -225,7 +225,7 @@ pub fn named_bundle(folder: &Path, task: &str, channel: &str, label: &str) -> Pa
     bundle_of(folder.join("named-1"), &plan, CONV_A)
 }
 
-/// Writes the same network; a channel has patterns, a label a code.
+/// Writes the same network; with patterns of a channel and a code of a label.
 pub fn bundle_with_rules(folder: &Path) -> PathBuf {
     let concept = |value: &str, meaning: &str| Concept {
         value: value.into(),
@@ -324,7 +324,7 @@ pub fn direct_probabilities(volume: &Volume) -> Array4<f64> {
     mean
 }
 
-/// The labels that follow from them.
+/// The labels of these probabilities.
 pub fn direct_labels(volume: &Volume) -> Array3<u16> {
     let probabilities = direct_probabilities(volume);
     let (_, x, y, z) = probabilities.dim();
@@ -354,7 +354,7 @@ pub fn listing(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Text with a folder's path replaced, for comparison with what is expected.
+/// Text with a folder's path replaced, for comparisons.
 pub fn without_path(text: &str, folder: &Path) -> String {
     text.replace(&folder.display().to_string(), "[folder]")
 }

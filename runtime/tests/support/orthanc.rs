@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Where a program is; `None`, and a word about it, where it is not. CI has to have it.
+/// Path of a program; `None` with a message where it is absent, which fails in CI.
 pub fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
@@ -29,7 +29,7 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("its number").port()
 }
 
-/// A process that ends with the test.
+/// A process that is killed at the end of the test.
 pub struct Running(pub Child);
 
 impl Running {
@@ -64,7 +64,7 @@ impl Orthanc {
 
     /// The same with further settings, of its own and of the node: `, "NAME": VALUE`.
     pub fn start_with(program: &Path, folder: &Path, node: u16, own: &str, of: &str) -> Self {
-        // A port that was free a moment ago may have become another's.
+        // A port that was free before may be in use by now.
         (0..5)
             .find_map(|_| Self::try_start(program, folder, node, own, of))
             .expect("Orthanc finds ports")
@@ -113,12 +113,12 @@ impl Orthanc {
         http(self.http, "POST", path, body)
     }
 
-    /// What it holds, as a document.
+    /// Its content as JSON.
     pub fn json(&self, path: &str) -> serde_json::Value {
         serde_json::from_str(&self.get(path).1).expect("JSON")
     }
 
-    /// How many instances it holds.
+    /// Number of its instances.
     pub fn instances(&self) -> u64 {
         self.json("/statistics")["CountInstances"]
             .as_u64()

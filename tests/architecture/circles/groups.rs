@@ -8,7 +8,7 @@ use super::Edges;
 /// Groups of two or more files each of which can be reached from each other one.
 ///
 /// **Definition**: two files are in one group if each is reachable from the other. Crates have some hundred files at
-/// most, so that what is reachable is simply gathered for each of them.
+/// most, so that reachable files are collected for each of them.
 pub fn strongly_connected(edges: &Edges) -> Vec<BTreeSet<PathBuf>> {
     let reachable: BTreeMap<&Path, BTreeSet<&Path>> = edges
         .keys()

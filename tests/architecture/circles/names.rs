@@ -1,4 +1,4 @@
-//! Which module defines what a path names.
+//! Resolution of paths to defining modules.
 
 use std::collections::BTreeSet;
 
@@ -25,15 +25,15 @@ impl<'a> Resolver<'a> {
         Self { tree }
     }
 
-    /// Modules that define what an import brings in; of `*`, the module or that of the type.
+    /// Modules that define the imported items; for `*`, the module or that of the type.
     pub fn import(&self, module: usize, import: &Import) -> Vec<usize> {
         modules(self.follow(module, &import.path, &mut Seen::new()))
     }
 
-    /// Modules that define what a path in code names.
+    /// Modules that define the item of a path in code.
     ///
-    /// A name alone counts where it comes from a `*` or from a re-export of the module itself: other imports are
-    /// dependencies anyway, and what remains is local.
+    /// A single name counts where it comes from a `*` or from a re-export of the module itself: other imports are
+    /// dependencies anyway, and other names are local.
     pub fn path(&self, module: usize, path: &[String]) -> Vec<usize> {
         let content = &self.tree.modules[module];
         let [name] = path else {
@@ -77,7 +77,7 @@ impl<'a> Resolver<'a> {
                     .flat_map(|target| match (target, name) {
                         (Target::Module(module), "super") => self.parent(module),
                         (Target::Module(module), name) => self.lookup(module, name, seen),
-                        // What belongs to a type is where the type is.
+                        // Associated items belong to the module of the type.
                         (Target::Item(_, Kind::Type), _) => vec![target],
                         (Target::Item(_, Kind::Value), _) => Vec::new(),
                     })

@@ -1,9 +1,9 @@
-//! What stands in for the calls of a pickle.
+//! Substitutes for the calls of a pickle.
 
 use super::machine::{PickleError, PickleMachine};
 use super::object::{Id, Known, NumpyType, Object, Storage, Tensor};
 
-/// Most arguments of a call. What one operation copies is bounded, so that time and memory grow with the pickle only.
+/// Most arguments of a call. Copies of one operation are bounded, so that time and memory are linear in the pickle.
 const MAX_ARGUMENTS: usize = 16;
 /// Most axes of a tensor.
 const MAX_AXES: usize = 8;
@@ -11,7 +11,7 @@ const MAX_AXES: usize = 8;
 const MAX_TEXT_BYTES: usize = 64;
 
 impl PickleMachine<'_> {
-    /// Stands in for a call: puts together what the few known functions would.
+    /// Evaluates a call of one of the few known functions.
     pub(super) fn reduce(&mut self) -> Result<(), PickleError> {
         let operands = self.pop_many(2)?;
         let (&Object::Known(function), Object::Sequence(arguments)) =

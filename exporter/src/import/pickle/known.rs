@@ -2,7 +2,7 @@
 
 use super::object::{Known, StorageType};
 
-/// What a global of a pickle stands for; none for what is not known to only put data together.
+/// The known meaning of a global of a pickle; `None` for globals outside of the list of harmless ones.
 pub(super) fn known(module: &str, name: &str) -> Option<Known> {
     Some(match (module, name) {
         ("collections", "OrderedDict") => Known::OrderedDict,

@@ -16,7 +16,7 @@ pub enum PickleError {
     /// The bytes end too early.
     #[error("the pickle ends after {at} bytes, in the middle of an operation")]
     Truncated { at: usize },
-    /// An operation that no checkpoint needs.
+    /// An unsupported operation.
     #[error(
         "the pickle has the operation {opcode:#04x} at byte {at}, expected one that only builds data"
     )]
@@ -30,15 +30,15 @@ pub enum PickleError {
     /// A text that is not UTF-8.
     #[error("the pickle has a text at byte {at} that is no UTF-8")]
     Text { at: usize },
-    /// Little in the file that is much in memory.
+    /// The objects would take too much memory.
     #[error("the pickle of {bytes} bytes takes more than {most} bytes of memory at byte {at}")]
     Inflated {
         bytes: usize,
-        /// Most that its objects may take.
+        /// The limit.
         most: usize,
         at: usize,
     },
-    /// A reference to nothing.
+    /// A reference to an object that was not stored.
     #[error("the pickle refers to object {index} at byte {at}, which it has not stored")]
     Memo { index: u64, at: usize },
 }
@@ -52,7 +52,7 @@ const OBJECT_BYTES_PER_BYTE: usize = 4;
 /// Bytes of an entry of the memo, with what its table leaves free.
 const MEMO_BYTES: usize = 2 * size_of::<(u64, Id)>();
 
-/// Reads a pickle into an arena and gives the place of its object.
+/// Reads a pickle into an arena and returns the index of its object.
 ///
 /// **Errors**: [`PickleError`].
 pub fn read(bytes: &[u8]) -> Result<(Arena, Id), PickleError> {
@@ -296,7 +296,7 @@ impl<'a> PickleMachine<'a> {
         self.push(Object::Text(text.into()))
     }
 
-    /// A little-endian two's complement integer; one beyond 64 bits is nothing that a checkpoint needs.
+    /// A little-endian two's complement integer; one beyond 64 bits becomes an opaque object.
     fn long(&mut self, length: u64) -> Result<(), PickleError> {
         let bytes = self.slice(length)?;
         let object = if bytes.len() <= 8 {
@@ -350,7 +350,7 @@ impl<'a> PickleMachine<'a> {
         }
     }
 
-    /// Takes from the stack, down to the last mark at most.
+    /// Pops from the stack, down to the last mark at most.
     pub(super) fn pop(&mut self) -> Result<Id, PickleError> {
         let floor = self.marks.last().copied().unwrap_or(0) as usize;
         if self.stack.len() <= floor {

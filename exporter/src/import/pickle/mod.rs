@@ -1,8 +1,8 @@
-//! A reader of pickles that runs nothing.
+//! A reader of pickles that executes nothing.
 //!
-//! A pickle is a program that may call any Python function. This machine knows a handful of functions, all of which
-//! only put data together; the name of any other one ends the reading. Objects live in an arena, so that sharing and
-//! cycles cost nothing, and every opcode allocates in proportion to its own bytes.
+//! A pickle is a program that may call any Python function. This machine supports a handful of functions, all of which
+//! only build data; any other name is an error. Objects live in an arena, so that sharing and cycles are free, and
+//! every opcode allocates in proportion to its own bytes.
 
 mod calls;
 mod known;

@@ -1,4 +1,4 @@
-//! What a pickle can hold.
+//! Objects of a pickle.
 
 /// Place of an object in its arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,7 +43,7 @@ pub enum Known {
     RebuildParameter,
     Size,
     StorageType(StorageType),
-    /// A type that is only ever a value: `torch.float32`.
+    /// A type that only occurs as a value: `torch.float32`.
     ElementType,
     Device,
     NumpyScalar,
@@ -51,7 +51,7 @@ pub enum Known {
     Encode,
 }
 
-/// An element type of NumPy, as far as scalars of it are read.
+/// An element type of NumPy, for scalars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NumpyType {
     /// `f8`
@@ -88,12 +88,12 @@ pub enum Object {
     Opaque,
 }
 
-/// What an allocator adds to a block, and what it rounds up.
+/// Overhead and alignment of an allocator.
 const BLOCK_BYTES: usize = 2 * size_of::<usize>();
 
 impl Object {
-    /// Bytes that lie behind it in memory of its own when it is made; what lists and dictionaries refer to is counted as it
-    /// comes.
+    /// Bytes of its own heap memory when it is created; elements of lists and dictionaries are counted as they are
+    /// added.
     pub(super) fn bytes_behind(&self) -> usize {
         let storage = |storage: &Storage| storage.key.capacity() + BLOCK_BYTES;
         match self {

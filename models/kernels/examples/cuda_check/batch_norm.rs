@@ -10,7 +10,7 @@ use super::{Checks, Strides, primitive};
 const EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
 
-/// Activations of all cases as of one.
+/// Activations of all cases merged into one.
 fn joined(array: &Array) -> Array {
     let [n, x, y, z, c] = std::array::from_fn(|axis| array.shape[axis]);
     Array {

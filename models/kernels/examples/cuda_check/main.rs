@@ -12,7 +12,7 @@ use truth::Array;
 use vesal_kernels::cuda::{Cuda, CudaDevice, check};
 use vesal_kernels::{AdamWStep, BackendOps, ConvGeometry, Moments, Nonlinearity};
 
-/// How activations lie in memory.
+/// Memory layout of activations.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Strides {
     Dense,
@@ -160,7 +160,7 @@ impl Checks {
         let mut logits = Array::random(&shape, 5);
         logits.values.iter_mut().for_each(|value| *value *= 4.0);
         let [x, y, z] = fine;
-        // Some of no class.
+        // Some without a class.
         let classes: Vec<i32> = Array::random(&[n, x, y, z], 6)
             .values
             .iter()
@@ -252,7 +252,7 @@ impl Checks {
         }
     }
 
-    /// Burn's launches and ours in turn, with memory that is let go at once.
+    /// Alternating launches of Burn and of these kernels, with memory that is freed at once.
     fn order(&mut self) {
         let base = Array::random(&[2, 32, 32, 32, 24], 7);
         let x = self.tensor::<5>(&base);

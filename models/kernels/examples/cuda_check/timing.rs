@@ -1,4 +1,4 @@
-//! How long operations take at the shapes of training.
+//! Times of operations at the shapes of training.
 
 use std::time::Instant;
 

@@ -14,7 +14,7 @@ pub fn run<V: Vectorized>(computation: V) -> V::Output {
     computation.run::<Avx2>()
 }
 
-/// Made nowhere but under [`run`], so the processor has the instructions.
+/// Constructed only under [`run`], so the processor has the instructions.
 #[derive(Clone, Copy)]
 struct Avx2(__m256);
 

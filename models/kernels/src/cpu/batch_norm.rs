@@ -53,7 +53,7 @@ pub fn update_running(
     .map(f64::from);
     let variance = |inverse: &f32| {
         let variance = f64::from(*inverse).powi(-2) - epsilon;
-        // Not a maximum: what is not a number must stay so.
+        // Not `max`, because NaN must be kept.
         let variance = if variance < 0.0 { 0.0 } else { variance };
         variance * correction
     };

@@ -1,9 +1,9 @@
-//! Tensors of the backend from and to slices.
+//! Conversion of the backend's tensors from and to slices.
 
 use burn::tensor::{Bytes, DType, Shape, TensorMetadata};
 use burn_flex::{FlexTensor, Layout};
 
-/// Whether all are of the type that these kernels compute in, `f32`.
+/// Whether all tensors are `f32`, which these kernels require.
 pub fn single<'a>(tensors: impl IntoIterator<Item = &'a FlexTensor>) -> bool {
     tensors
         .into_iter()

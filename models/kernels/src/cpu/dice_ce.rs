@@ -242,7 +242,7 @@ impl Vectorized for Gradient<'_> {
             softmax.compute(logits);
             let mut truth = [-1; BLOCK];
             truth[..labels.len()].copy_from_slice(labels);
-            // Through the softmax goes p (s - Σ s p) of the slopes s.
+            // The gradient through the softmax is p (s - Σ s p) for slopes s.
             let mut mean = [0.0; BLOCK];
             for (class, p) in softmax.probabilities.iter().enumerate() {
                 for v in 0..BLOCK {

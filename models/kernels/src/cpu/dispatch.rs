@@ -1,4 +1,4 @@
-//! Computations on the best vectors that the processor has.
+//! Dispatch of computations to the best vector instructions of the processor.
 #![allow(
     unsafe_code,
     reason = "calls functions compiled for processors with AVX2"
@@ -8,7 +8,7 @@
 use super::avx2;
 use super::lanes::{LANES, Lanes, Vectorized};
 
-/// Runs a computation with the best vectors this processor has.
+/// Runs a computation with the best vector instructions of this processor.
 pub fn vectorized<V: Vectorized>(computation: V) -> V::Output {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {

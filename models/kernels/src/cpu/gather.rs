@@ -1,4 +1,4 @@
-//! Which inputs make which outputs of a convolution or of its gradient.
+//! Inputs of the outputs of a convolution or of its gradient.
 
 use std::ops::Range;
 
@@ -43,8 +43,8 @@ impl AxisGather {
         }
     }
 
-    /// Its gradient has one phase per remainder of `p + padding` by the stride: input `p` met tap `t` in output
-    /// `(p + padding - t) / stride`, where that is whole.
+    /// Its gradient has one phase per remainder of `p + padding` by the stride: input `p` contributed by tap `t` to
+    /// output `(p + padding - t) / stride`, where that is an integer.
     pub fn input_gradient(inputs: usize, geometry: ConvGeometry, axis: usize) -> Self {
         let [kernel, stride, padding] = [geometry.kernel, geometry.stride, geometry.padding]
             .map(|values| values[axis] as isize);
@@ -108,7 +108,7 @@ fn ceiling(numerator: isize, denominator: isize) -> isize {
     (numerator + denominator - 1).div_euclid(denominator)
 }
 
-/// Values that a window should not exceed: half of a common second-level cache.
+/// Target size of a window in values: half of a common second-level cache.
 const WINDOW_VALUES: usize = 96 * 1024;
 
 /// Splits the `b` of x and y into blocks whose windows fit the cache, at least `parts` of them if there are enough

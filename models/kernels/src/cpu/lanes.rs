@@ -20,8 +20,8 @@ pub trait Lanes: Copy {
 
 /// A computation compiled once per kind of processor.
 ///
-/// An implementation marks `run` and all it calls down to the inner loop `#[inline(always)]`: only what is inlined is
-/// compiled for the kind at hand.
+/// An implementation marks `run` and all functions down to the inner loop `#[inline(always)]`, because only inlined
+/// code is compiled for the instruction set.
 pub trait Vectorized {
     type Output;
 

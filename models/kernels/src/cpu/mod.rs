@@ -1,4 +1,4 @@
-//! Kernels for the processor, in `f32`; other types go to the reference.
+//! Kernels for the processor, in `f32`; other types use the reference.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

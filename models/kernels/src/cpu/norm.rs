@@ -59,7 +59,7 @@ pub fn normalize(
 
 /// Mean and `1 / sqrt(var + epsilon)` per case and channel, `[N, 2, C]`.
 ///
-/// Chunks have their own means, about which their squares are summed, so that nothing cancels.
+/// Each chunk sums squares about its own mean, which avoids cancellation.
 fn statistics(x: &[f32], cases: usize, chunks: Chunks, epsilon: f32) -> Vec<f32> {
     let c = chunks.channels;
     let moments: Vec<[Vec<f64>; 2]> = chunks
@@ -72,7 +72,7 @@ fn statistics(x: &[f32], cases: usize, chunks: Chunks, epsilon: f32) -> Vec<f32>
                 values: chunk,
                 sums: &mut sums,
             });
-            // Rounded as it is subtracted, so that the squares are about exactly this mean.
+            // Rounded to the precision of the subtraction, so that squares are about exactly this mean.
             let means: Vec<f32> = chunks
                 .folded(&sums)
                 .iter()
@@ -186,7 +186,7 @@ impl Vectorized for Apply<'_> {
             let output = &mut output[..length];
             for i in 0..length {
                 let y = (x[i] - mean[i]) * inverse[i] * weight[i] + bias[i];
-                // Not a number must stay what it is, so that it is noticed.
+                // NaN must be kept, so that it is noticed.
                 output[i] = if y < floor { floor } else { y };
             }
         }

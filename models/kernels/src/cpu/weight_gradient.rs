@@ -15,13 +15,13 @@ use crate::geometry::ConvGeometry;
 
 /// Most groups of voxels with sums of their own.
 const GROUPS: usize = 32;
-/// Fewest voxels per group: fewer are not worth a set of sums.
+/// Fewest voxels per group: fewer do not pay for a set of sums.
 const GROUP_VOXELS: usize = 512;
 /// All sets of sums have no more values than this, unless a single one does.
 const PARTIAL_VALUES: usize = 1 << 20;
 /// Parts of a set of sums that are computed apart where there are few groups.
 const PARTS: usize = 8;
-/// Inputs and gradients that are read again and again while they are in the first-level cache.
+/// Size of inputs and gradients that are reused in the first-level cache.
 const CHUNK_VALUES: usize = 5 << 10;
 
 pub fn conv_weight_gradient(
@@ -80,7 +80,7 @@ impl Reduction {
         if weights.is_empty() || x.is_empty() || gradient.is_empty() {
             return weights;
         }
-        // What is summed in which order must not depend on the number of threads.
+        // The order of sums must not depend on the number of threads.
         let voxels = cases * self.shape.iter().product::<usize>();
         let groups_wanted = (PARTIAL_VALUES / (vectors * LANES * k))
             .min(voxels / GROUP_VOXELS)
@@ -159,7 +159,7 @@ impl Reduction {
             self.axes[axis].advance as isize * b + self.axes[axis].phases[0].first
         };
         let advance = self.axes[2].advance * window.strides[2];
-        // Rows are cut where they are too long for a chunk, and joined to one where they are short.
+        // Long rows are split into chunks, and short rows are joined into one.
         let fitting = (CHUNK_VALUES / (advance + k)).clamp(2 * LANES, 64 * LANES);
         let length = size_z.div_ceil(size_z.div_ceil(fitting));
         let mut rows = Vec::new();
@@ -200,7 +200,7 @@ impl Reduction {
         let runs = kernel_x * kernel_y;
         let set = runs * per_run * k;
         for run in 0..runs {
-            // Where in the run a lane is, counted because divisions take longer than all else here.
+            // Position of a lane in the run, counted because divisions would dominate the time.
             let (mut tap_z, mut input) = (0, 0);
             for vector in 0..per_run {
                 let at = (run * per_run + vector) * k + channel;

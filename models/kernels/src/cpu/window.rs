@@ -24,7 +24,7 @@ pub struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    /// The case itself, where no box reaches beyond it.
+    /// The whole case without a copy, for boxes inside of it.
     pub fn whole(case: CaseActivations<'a>) -> Self {
         let [_, y, z] = case.shape;
         Self {
@@ -78,7 +78,7 @@ impl<'a> Window<'a> {
     }
 }
 
-/// Which of `length` positions from `origin` on lie in `0..extent`.
+/// The range of `length` positions from `origin` on that lie in `0..extent`.
 fn overlap(origin: isize, length: usize, extent: usize) -> std::ops::Range<usize> {
     let start = (-origin).clamp(0, length as isize);
     let end = (extent as isize - origin).clamp(start, length as isize);

@@ -14,7 +14,7 @@ const ALIGNMENT: usize = 128;
 
 /// NCCL's communicator of one GPU.
 ///
-/// Never destroyed, because NCCL would wait for the other GPUs even where one has failed.
+/// Never destroyed, because NCCL would wait for the other GPUs even after one has failed.
 #[derive(Debug)]
 pub struct Communicator {
     device: CudaDevice,
@@ -31,7 +31,7 @@ impl Communicator {
         };
         let nccl = Nccl::get()?;
         let indices: Vec<usize> = devices.iter().map(|device| device.index).collect();
-        // On a thread that has a context already: NCCL makes one on the first GPU of all where there is none.
+        // On a thread with a context, because NCCL would otherwise create one on the first GPU.
         let addresses = ask(first, |_| Ok(nccl.connect(&indices)))?;
         let connected = devices.iter().zip(addresses);
         Ok(connected
@@ -44,8 +44,8 @@ impl Communicator {
 }
 
 impl Reduction<Cuda> for Communicator {
-    /// Sums through scratch memory: NCCL lets the GPUs of one process write into each other's buffers, and CubeCL's come
-    /// from a pool that other GPUs cannot reach.
+    /// Sums through scratch memory: within one process, NCCL's GPUs write into each other's buffers, and CubeCL's pool
+    /// is not accessible to other GPUs.
     fn sum(&self, tensors: Vec<CudaTensor>) -> Vec<CudaTensor> {
         let Some(first) = tensors.first() else {
             return tensors;

@@ -9,7 +9,7 @@ use super::error::CudaError;
 pub type ContextEvent =
     unsafe extern "C" fn(driver_sys::CUcontext, driver_sys::CUevent) -> driver_sys::CUresult;
 
-/// `cuCtxRecordEvent` and `cuCtxWaitEvent`, which cudarc declares only if built beside a toolkit that has them.
+/// `cuCtxRecordEvent` and `cuCtxWaitEvent`, which cudarc declares only when built with a toolkit that has them.
 pub fn context_events() -> Result<[ContextEvent; 2], CudaError> {
     // SAFETY: the library is loaded for good, and the symbols have this signature since they exist.
     unsafe {

@@ -194,7 +194,7 @@ fn compute_by(
         ActivationType::Single => "copy_4",
     };
     let sides = [(x, turned_x), (y, turned_y)];
-    // Which of input and output is written.
+    // The side that is written: input or output.
     let written = match problem.direction {
         Direction::Forward => Some(1),
         Direction::InputGradient => Some(0),

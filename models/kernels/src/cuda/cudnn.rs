@@ -36,10 +36,10 @@ pub struct Plan {
     descriptors: Descriptors,
 }
 
-/// cuDNN on one stream, with the plans of all problems so far.
+/// cuDNN on one stream, with cached plans of problems.
 pub struct Cudnn {
     handle: sys::cudnnHandle_t,
-    /// Best first; the first is the one in use.
+    /// Best first; the first is in use.
     plans: HashMap<Problem, Vec<Plan>>,
 }
 
@@ -69,7 +69,7 @@ impl Cudnn {
         self.plans[problem].first().copied()
     }
 
-    /// Forgets the best plan, which did not run, unless it is the last.
+    /// Removes the best plan after it failed, unless it is the last one.
     pub fn discard(&mut self, problem: &Problem) -> bool {
         match self.plans.get_mut(problem) {
             Some(plans) if plans.len() > 1 => {

@@ -11,7 +11,7 @@ pub enum CudaError {
     Driver,
     #[error("there is no CUDA device {index}: the driver reports {count}")]
     Device { index: usize, count: usize },
-    /// Events of whole contexts came with CUDA 12.5.
+    /// Events of whole contexts exist since CUDA 12.5.
     #[error("the NVIDIA driver is too old: version 555 (CUDA 12.5) or newer is needed")]
     OldDriver,
     #[error("cuDNN 9 (libcudnn.so.9) is not found: add its folder to LD_LIBRARY_PATH")]
@@ -27,7 +27,7 @@ pub enum CudaError {
     Nccl,
     #[error("the kernels do not compile: {0}")]
     Compilation(String),
-    /// CubeCL's answer where a tensor has no memory.
+    /// CubeCL's error where a tensor has no memory.
     #[error("no memory behind a tensor: {0}")]
     Memory(String),
     #[error("cuDNN has no algorithm for a convolution")]

@@ -25,7 +25,7 @@ const ALIGNMENT: usize = 512;
 const GROWTH: usize = 64 << 20;
 
 thread_local! {
-    /// By index of the device; on CubeCL's device threads.
+    /// By index of the device; thread-local on CubeCL's device threads.
     static GPUS: RefCell<HashMap<usize, Gpu>> = RefCell::new(HashMap::new());
 }
 
@@ -45,7 +45,7 @@ pub fn with_gpu<R>(
 pub struct Gpu {
     context: CUcontext,
     stream: CUstream,
-    /// Recorded behind what CubeCL had launched before an operation, and behind the operation.
+    /// Recorded after CubeCL's launches before an operation, and after the operation.
     events: [CUevent; 2],
     record_context: ContextEvent,
     hold_context: ContextEvent,
@@ -98,7 +98,7 @@ impl Gpu {
         }
     }
 
-    /// Runs launches after all that CubeCL has launched, and before all that it will launch.
+    /// Runs launches after all of CubeCL's earlier launches and before its later ones.
     pub fn ordered(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<(), CudaError>,
@@ -119,7 +119,7 @@ impl Gpu {
         outcome
     }
 
-    /// Scratch buffers for one operation, together: a second call may move them.
+    /// Scratch buffers for one operation, together: a second call may reallocate them.
     pub fn scratch<const N: usize>(&mut self, sizes: [usize; N]) -> Result<[u64; N], CudaError> {
         let padded = sizes.map(|size| size.next_multiple_of(ALIGNMENT));
         let total: usize = padded.iter().sum();

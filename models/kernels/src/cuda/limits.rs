@@ -1,6 +1,6 @@
-//! Sizes that the kernels can take.
+//! Size limits of the kernels.
 
-/// Tensors have fewer values than this: kernels count in 32 bits and look a block ahead.
+/// Tensors must have fewer values than this, because kernels use 32-bit indices and look a block ahead.
 pub const MOST_VALUES: usize = 1 << 31;
 
 /// CUDA's limit on the second and third axis of a grid.

@@ -20,7 +20,7 @@ const THREADS: usize = 256;
 /// Shared memory of a block, in bytes.
 const SHARED_BYTES: usize = 48 << 10;
 
-/// Blocks wanted per multiprocessor.
+/// Target number of blocks per multiprocessor.
 const BLOCKS: usize = 8;
 
 /// Class indices on their own grid; laid out as in loss.cu.
@@ -32,7 +32,7 @@ struct Classes {
     coarse: [u32; 3],
 }
 
-/// Shapes and layouts of logits and classes that kernels can take.
+/// Supported shapes and layouts of logits and classes.
 struct Labeled {
     precision: ActivationType,
     cases: usize,

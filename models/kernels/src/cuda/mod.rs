@@ -1,7 +1,7 @@
 //! Kernels for NVIDIA GPUs: cuDNN's convolutions and our own, on CubeCL's memory.
 //!
-//! An operation is a closure on CubeCL's device thread, in order with Burn's own launches. It launches on a stream of
-//! its own, which waits for all of CubeCL's streams and they for it, and never waits for the GPU itself.
+//! An operation is a closure on CubeCL's device thread, in order with Burn's own launches. It launches on a separate
+//! stream; this and CubeCL's streams wait for each other on the GPU, and the host never waits.
 
 mod argument;
 mod backend;

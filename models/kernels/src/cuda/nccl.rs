@@ -64,8 +64,8 @@ impl Nccl {
         }
     }
 
-    /// Makes a communicator for each of these devices, in their order. They are numbers because pointers do not cross
-    /// threads.
+    /// Makes a communicator for each of these devices, in their order. They are integers because raw pointers are not
+    /// `Send`.
     pub fn connect(&self, devices: &[usize]) -> Result<Vec<usize>, CudaError> {
         let count = c_int::try_from(devices.len()).unwrap_or(c_int::MAX);
         let devices: Vec<c_int> = devices
@@ -73,7 +73,7 @@ impl Nccl {
             .map(|&index| c_int::try_from(index).unwrap_or(c_int::MAX))
             .collect();
         let mut communicators = vec![ptr::null_mut(); devices.len()];
-        // SAFETY: as many places and devices as are told.
+        // SAFETY: both arrays have the stated length.
         self.check(unsafe {
             (self.comm_init_all)(communicators.as_mut_ptr(), count, devices.as_ptr())
         })?;
@@ -112,7 +112,7 @@ impl Nccl {
         if code == 0 {
             return Ok(());
         }
-        // SAFETY: gives a constant text for every code.
+        // SAFETY: returns a static text for every code.
         let text = unsafe { CStr::from_ptr((self.get_error_string)(code)) };
         Err(CudaError::NcclCall(text.to_string_lossy().into_owned()))
     }

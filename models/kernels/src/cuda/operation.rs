@@ -19,7 +19,7 @@ use super::error::CudaError;
 use super::gpu::{Gpu, with_gpu};
 use super::tensor::{Strided, is_dense};
 
-/// The first failure on each device's thread, which cannot return it: the next operation on the device panics with it.
+/// The first error on each device's thread, with which the next operation on the device panics.
 static FAILURES: Mutex<BTreeMap<usize, String>> = Mutex::new(BTreeMap::new());
 
 #[derive(Debug, Clone, Copy)]
@@ -119,7 +119,7 @@ impl Operation {
         (tensor, buffer)
     }
 
-    /// Hands the launches to the device thread, after the copies that the inputs need.
+    /// Sends the launches to the device thread, after the copies that the inputs need.
     ///
     /// # Panics
     ///
@@ -139,7 +139,7 @@ impl Operation {
         server(&device).submit(move |server| {
             report(index, || {
                 let stream = StreamId::current();
-                // Held until the launches are in order, so that no memory is reused before.
+                // Held until the launches are queued, so that no memory is reused before.
                 let resources = bindings
                     .into_iter()
                     .map(|binding| server.get_resource(binding, stream))
@@ -151,7 +151,7 @@ impl Operation {
                     gpu.ordered(|gpu| {
                         for copy in &copies {
                             let [from, into] = [copy.from, copy.into].map(|at| addresses.of(at));
-                            // SAFETY: a layout and a size of values that were read off the tensor.
+                            // SAFETY: layout and size are those of the tensor.
                             unsafe { copy.layout.copy(gpu, copy.kernel, from, into)? };
                         }
                         work(gpu, &addresses)
@@ -162,7 +162,7 @@ impl Operation {
     }
 }
 
-/// Runs `question` on a device's thread and waits for its answer; not for the GPU.
+/// Runs `question` on a device's thread and waits for its result, but not for the GPU.
 ///
 /// # Panics
 ///
@@ -185,7 +185,7 @@ pub fn flush(device: &CudaDevice) {
     server(device).flush_queue();
 }
 
-/// Waits until a device's thread has launched everything so far; not for the GPU.
+/// Waits until a device's thread has launched everything so far, but not for the GPU.
 ///
 /// # Panics
 ///

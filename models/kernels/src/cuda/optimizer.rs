@@ -39,7 +39,7 @@ struct Tensors {
 }
 
 impl Tensors {
-    /// As many launches as it takes, each with its number of blocks.
+    /// All needed launches, each with its number of blocks.
     fn launches(all: &[([u64; 4], usize)]) -> Vec<(Self, u32)> {
         all.chunks(TENSORS)
             .map(|chunk| {

@@ -86,7 +86,7 @@ impl Reading {
             driver::ctx::set_current(self.page.context)?;
             driver::event::synchronize(self.page.written)?;
         }
-        // SAFETY: the GPU has written these numbers and writes no more.
+        // SAFETY: the GPU has finished writing these numbers.
         let values = unsafe { std::slice::from_raw_parts(self.page.values, self.count) }.to_vec();
         self.home
             .lock()

@@ -9,7 +9,7 @@ use super::error::CudaError;
 use super::precision::ActivationType;
 use crate::geometry::ConvGeometry;
 
-/// What a convolution computes.
+/// The result of a convolution problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     Forward,
@@ -33,9 +33,9 @@ pub struct Problem {
 /// Order of the axes in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Layout {
-    /// `[N, X, Y, Z, C]`: that of our tensors.
+    /// `[N, X, Y, Z, C]`, the order of the tensors.
     ChannelsLast,
-    /// `[N, C, X, Y, Z]`: for problems that cuDNN has no algorithm for in the other.
+    /// `[N, C, X, Y, Z]`: for problems without a cuDNN algorithm in the other order.
     ChannelsFirst,
 }
 

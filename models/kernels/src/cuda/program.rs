@@ -19,7 +19,7 @@ const SOURCE: &str = concat!(
 
 /// Machine code for one architecture, as in `90`.
 ///
-/// Not PTX, which a driver older than the compiler would refuse.
+/// Not PTX, which drivers older than the compiler refuse.
 pub fn compile(architecture: i32) -> Result<Vec<c_char>, CudaError> {
     let source = CString::new(SOURCE).map_err(|error| CudaError::Compilation(error.to_string()))?;
     let program = nvrtc::create_program(&source, Some(c"vesal.cu"))?;

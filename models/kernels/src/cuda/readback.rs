@@ -30,7 +30,7 @@ pub fn read_scalars(tensors: Vec<CudaTensor>) -> Scalars {
         let (context, stream) = (gpu.context(), gpu.stream());
         // SAFETY: a tensor of one number is behind each address; their count was checked.
         let reading = unsafe { gpu.pages.read(&addresses, context, stream)? };
-        // Nobody listens where the training has failed meanwhile.
+        // The receiver is gone if the training has failed meanwhile.
         let _ = sender.send(reading);
         Ok(())
     });

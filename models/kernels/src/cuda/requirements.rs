@@ -11,11 +11,11 @@ use super::context_events::context_events;
 use super::error::CudaError;
 use super::nccl::Nccl;
 
-/// Checks that everything is there that training on a device needs.
+/// Checks that everything that training on a device needs is installed.
 ///
 /// Loads the libraries, but computes nothing.
 ///
-/// **Errors**: the first thing that is missing.
+/// **Errors**: the first missing requirement.
 pub fn check(index: usize) -> Result<(), CudaError> {
     // SAFETY: only tries to load the library.
     if !unsafe { driver_sys::is_culib_present() } || driver::init().is_err() {
@@ -45,7 +45,7 @@ pub fn check(index: usize) -> Result<(), CudaError> {
     Ok(())
 }
 
-/// Checks that NCCL is there, which training on several devices needs.
+/// Checks that NCCL is installed, which training on several devices needs.
 ///
 /// **Errors**: [`CudaError::Nccl`].
 pub fn check_nccl() -> Result<(), CudaError> {

@@ -1,4 +1,4 @@
-//! Shapes and layouts of tensors, as kernels read them.
+//! Shapes and layouts of tensors for kernels.
 #![allow(unsafe_code, reason = "launches kernels")]
 
 use burn::tensor::DType;
@@ -12,7 +12,7 @@ use super::limits::MOST_VALUES;
 /// Alignment of buffers for vector loads, in bytes.
 const ALIGNMENT: u64 = 16;
 
-/// Whether a tensor is of `f32`, not empty and not huge.
+/// Whether a tensor is `f32`, not empty, and within the size limit.
 pub fn is_single(tensor: &CudaTensor) -> bool {
     let count = tensor.meta.shape().num_elements();
     tensor.dtype == DType::F32

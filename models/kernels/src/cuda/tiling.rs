@@ -14,7 +14,7 @@ pub const COMBINE_THREADS: u32 = 512;
 /// Channels of a block that combines partial sums.
 const COMBINE_CHANNELS: usize = 32;
 
-/// Blocks wanted per multiprocessor.
+/// Target number of blocks per multiprocessor.
 const BLOCKS: usize = 8;
 
 /// How voxels and channels are shared among blocks; laid out as in channels.cu.

@@ -13,11 +13,11 @@ use super::requirements::check;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryInfo {
     pub total: u64,
-    /// Not taken by any process; the context of this process counts as taken.
+    /// Free memory; the context of this process counts as used.
     pub free: u64,
 }
 
-/// Memory that tensors and scratch buffers hold on a device, in bytes: reserved, whether in use or not.
+/// Memory reserved for tensors and scratch buffers on a device, in bytes.
 pub fn reserved_bytes(device: &CudaDevice) -> u64 {
     let client = CudaRuntime::client(device);
     let tensors = client
@@ -26,12 +26,12 @@ pub fn reserved_bytes(device: &CudaDevice) -> u64 {
     tensors + ask(device, |gpu| Ok(gpu.scratch_bytes() as u64))
 }
 
-/// Asks the driver for the memory of a device.
+/// Queries the memory of a device.
 ///
-/// **Errors**: as [`check`], and where the driver refuses.
+/// **Errors**: as [`check`], and errors of the driver.
 pub fn memory(index: usize) -> Result<MemoryInfo, CudaError> {
     check(index)?;
-    // On a thread of its own, so that no other thread's current context changes.
+    // On a separate thread, so that no other thread's current context changes.
     let asked = std::thread::spawn(move || {
         let device = driver::device::get(i32::try_from(index).unwrap_or(i32::MAX))?;
         // SAFETY: the device exists; its context is released once, after the last use.

@@ -1,4 +1,4 @@
-//! Every operation in Burn's own operations: the fallback of all backends, and what kernels are tested against.
+//! Every operation in Burn's own operations: the fallback of all backends, and the reference for tests of kernels.
 
 mod convolution;
 mod loss;

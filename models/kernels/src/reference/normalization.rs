@@ -93,7 +93,7 @@ pub fn update_running<B: Backend>(
     let variance = (inverse.clone() * inverse)
         .recip()
         .sub_scalar(settings.epsilon);
-    // Not a maximum: what is not a number must stay so.
+    // Not `max`, because NaN must be kept.
     let negative = variance.clone().lower_elem(0.0);
     let variance = variance.mask_fill(negative, 0.0);
     let [mean, running_variance] = running.map(tensor::<B, 1>);

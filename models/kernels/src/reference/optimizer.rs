@@ -36,7 +36,7 @@ pub fn adamw<B: Backend>(
     step: AdamWStep,
     guard: Option<FloatTensor<B>>,
 ) -> Vec<[FloatTensor<B>; 3]> {
-    // Without fused kernels, the guard is worth a look from the host.
+    // Without fused kernels, the guard is checked on the host.
     let squares = guard.and_then(|guard| tensor::<B, 1>(guard).into_data().iter::<f32>().next());
     let proceed = squares.is_none_or(f32::is_finite);
     let factor = step.factor(squares);

@@ -123,7 +123,7 @@ pub fn check_dice_ce<B: BackendOps>(tolerance: f32) {
         let actual = B::dice_ce(float::<B>(&logits), int::<B>(&classes));
         let expected = reference::dice_ce::<Flex>(float::<Flex>(&logits), int::<Flex>(&classes));
         let sums = expected.sums.clone();
-        // The loss of a single class is all rounding.
+        // The loss of a single class consists of rounding errors.
         let [loss, expected_loss] =
             [values::<B>(actual.loss), values::<Flex>(expected.loss)].map(|loss| [loss[0], 1.0]);
         assert_close(&what("loss"), &loss, &expected_loss, tolerance);

@@ -7,8 +7,8 @@ use crate::monai::{Arguments, ArgumentsError};
 
 /// Reads the arguments, with MONAI's defaults for absent ones.
 ///
-/// **Source**: MONAI 1.6.1 `SegResNetDS.__init__`; where Auto3DSeg states anisotropic scales apart from the network, they
-/// are as its segmenter would add them.
+/// **Source**: MONAI 1.6.1 `SegResNetDS.__init__`; anisotropic scales that Auto3DSeg states outside of the network are
+/// added as in its segmenter.
 pub(crate) fn read(
     config: &Arguments<'_>,
     network: &Arguments<'_>,
@@ -55,7 +55,7 @@ pub(crate) fn read(
     .into())
 }
 
-/// Checks an argument that is a name, or a name with arguments of its own, of which only harmless ones are allowed.
+/// Checks an argument that is a name, or a name with arguments of its own, of which only harmless ones are accepted.
 fn check_named(
     network: &Arguments<'_>,
     field: &str,

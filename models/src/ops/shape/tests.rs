@@ -1,4 +1,4 @@
-//! What shapes operations give, and how they refuse.
+//! Shape rules of operations, and their panics.
 
 use std::panic::{UnwindSafe, catch_unwind};
 

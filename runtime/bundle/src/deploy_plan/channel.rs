@@ -102,9 +102,9 @@ impl Channel {
 
     /// Whether a series of this DICOM modality and description may be read as this channel.
     ///
-    /// **Definition**: the modality is the channel's, and the description fits any of the patterns where there are
-    /// some. In a pattern `*` is any run of characters, an empty one too, and everything else itself; ASCII letters fit
-    /// in either case, and blanks around pattern and description do not count. A missing description counts as empty.
+    /// **Definition**: the modality is the channel's, and the description fits any of the patterns where given. In a
+    /// pattern `*` is any run of characters, an empty one too, and everything else itself; ASCII letters fit in either
+    /// case, and blanks around pattern and description do not count. A missing description counts as empty.
     ///
     /// ```
     /// use vesal_bundle::deploy_plan::{Channel, Modality};

@@ -19,7 +19,7 @@ pub struct Member {
     pub deploy_plan: String,
     /// Weight of its probabilities in the ensemble's mean, or of its vote; positive.
     pub weight: f64,
-    /// Where it came from.
+    /// Provenance.
     pub provenance: MemberProvenance,
 }
 
