@@ -34,7 +34,7 @@ pub enum SigningError {
     #[error("the password is empty, expected one or more characters")]
     EmptyPassword,
     /// The secret key has a password.
-    #[error("the secret key `{}` is protected by a password, expected it", path.display())]
+    #[error("the secret key `{}` is protected by a password, expected the password", path.display())]
     Password { path: PathBuf },
     /// The bundle cannot be opened.
     #[error(transparent)]
@@ -54,9 +54,7 @@ impl SigningError {
             Self::Write { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
                 Some("keys are never replaced: choose another name, or move the file yourself")
             }
-            Self::EmptyPassword => {
-                Some("a key without a password is made with `--no-password`, and says so")
-            }
+            Self::EmptyPassword => Some("a key without a password is made with `--no-password`"),
             Self::Password { .. } => Some("run it on a terminal, which asks for the password"),
             Self::Bundle(error) => error.hint(),
             Self::Signature(error) => error.hint(),

@@ -19,7 +19,7 @@ const LISTED: usize = 5;
 /// Why weights do not fit a network.
 #[derive(Debug, Error)]
 pub enum WeightsError {
-    #[error("the weights are no safetensors file: {problem}")]
+    #[error("the weights are not a safetensors file: {problem}")]
     Safetensors {
         /// Error of the reader.
         problem: String,

@@ -57,7 +57,7 @@ pub enum Error {
         source: Box<ReadError>,
         file: Option<PathBuf>,
     },
-    #[error("folder `{}` is no bundle and holds no DICOM files", path.display())]
+    #[error("folder `{}` is not a bundle and contains no DICOM files", path.display())]
     NothingThere { path: PathBuf },
     #[error(transparent)]
     Orientation(#[from] GeometryError),

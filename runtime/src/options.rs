@@ -133,7 +133,7 @@ pub struct ComputeOptions {
     /// Number of processor threads; by default one per core
     #[arg(long, value_name = "N", env = "VESAL_THREADS", hide_env_values = true)]
     pub threads: Option<NonZeroUsize>,
-    /// Ignore what `vesal tune` found best for this bundle and machine
+    /// Ignore the profile of `vesal tune` for this bundle and machine
     #[arg(long)]
     pub no_profile: bool,
     #[command(flatten)]
@@ -208,7 +208,7 @@ pub struct DicomOptions {
     /// DICOM series of a channel, by number, UID or description, as in `t1=4` or `t1=*T1*`
     #[arg(long, value_name = "CHANNEL=SERIES")]
     pub series: Vec<ChosenSeries>,
-    /// Accept series in different frames of reference for one case; make sure yourself that they are aligned
+    /// Accept series in different frames of reference for one case; you must make sure that they are aligned
     #[arg(long)]
     pub any_frame_of_reference: bool,
     /// Rules that choose series and codes of labels (JSON), in place of the bundle's

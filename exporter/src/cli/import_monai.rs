@@ -29,7 +29,7 @@ pub(super) struct ImportMonai {
     /// Spacing in mm to resample images to
     #[arg(long, value_name = "X,Y,Z", value_parser = spacing)]
     spacing: Option<[f64; 3]>,
-    /// Imaging modality, which decides about normalization
+    /// Imaging modality, which determines the normalization
     #[arg(long)]
     modality: Option<ModalityFlag>,
     /// Range of intensities for normalizing CT

@@ -21,7 +21,7 @@ pub enum ArchiveError {
     #[error("the file cannot be read")]
     Read(#[from] io::Error),
     /// Not a ZIP archive, or a damaged one.
-    #[error("the file is no intact ZIP archive, expected one as PyTorch 1.6 or later saves it")]
+    #[error("the file is not an intact ZIP archive, expected one as PyTorch 1.6 or later saves it")]
     Zip(#[from] ZipError),
     /// No pickle, or more than one.
     #[error("the archive has {found} entries `{PICKLE}`, expected 1")]

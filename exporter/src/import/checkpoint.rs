@@ -36,7 +36,7 @@ pub enum CheckpointError {
     )]
     NoStateDict,
     /// A state dict with an entry that is not a tensor.
-    #[error("the state dict has `{name}`, which is no tensor")]
+    #[error("the state dict has `{name}`, which is not a tensor")]
     NotATensor { name: String },
     /// A tensor that reaches outside its storage, or is larger than it.
     #[error("tensor `{tensor}` does not lie inside its storage of {elements} elements")]

@@ -85,7 +85,7 @@ impl ImportError {
             Self::Checkpoint { source, .. } => source.hint().map(str::to_owned),
             Self::Planning { source, .. } => source.hint(),
             Self::Disagree { .. } => Some(
-                "flags win over what checkpoints say and make them agree; else import them apart"
+                "flags override the checkpoints, so that they agree; otherwise import them separately"
                     .into(),
             ),
             Self::Rules { source, .. } => source.hint().map(str::to_owned),

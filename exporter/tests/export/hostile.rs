@@ -314,7 +314,7 @@ fn files_that_are_no_checkpoints_say_so() {
     {
         let error = Checkpoint::read("/dev/zero".as_ref()).unwrap_err();
         assert!(
-            matches!(&error, CheckpointError::Archive(ArchiveError::Read(why)) if why.to_string() == "it is no regular file"),
+            matches!(&error, CheckpointError::Archive(ArchiveError::Read(why)) if why.to_string() == "it is not a regular file"),
             "{error}"
         );
     }

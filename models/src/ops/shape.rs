@@ -115,7 +115,7 @@ impl Shape {
         sorted.sort_unstable();
         assert!(
             sorted.into_iter().eq(0..self.rank()),
-            "{axes:?} is no order of the axes of {self}"
+            "{axes:?} is not an order of the axes of {self}"
         );
         assert!(
             !self.batched || axes[0] == 0,
@@ -144,7 +144,7 @@ impl Shape {
         self.check_axis(axis);
         assert!(
             range.start < range.end && range.end <= self.sizes[axis] && step > 0,
-            "{range:?} in steps of {step} is no part of axis {axis} of {self}"
+            "{range:?} in steps of {step} is not part of axis {axis} of {self}"
         );
         self.with(axis, range.len().div_ceil(step))
     }
@@ -154,7 +154,7 @@ impl Shape {
     pub fn padded(&self, widths: &[[usize; 2]]) -> Self {
         assert!(
             widths.len() == self.rank() && !(self.batched && widths[0] != [0, 0]),
-            "{widths:?} are no widths of padding of {self}"
+            "{widths:?} are not widths of padding of {self}"
         );
         let sizes = self.sizes.iter().zip(widths);
         Self {

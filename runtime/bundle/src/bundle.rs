@@ -23,7 +23,7 @@ const MAX_DEPTH: usize = 8;
 #[derive(Debug, Error)]
 pub enum BundleError {
     /// The path is not a directory.
-    #[error("`{}` is no directory, expected a bundle", path.display())]
+    #[error("`{}` is not a directory, expected a bundle", path.display())]
     NotADirectory { path: PathBuf },
     /// A directory without a manifest.
     #[error("`{}` has no `{}`, expected a bundle", path.display(), manifest::FILE_NAME)]
@@ -68,7 +68,7 @@ pub enum BundleError {
         file: String,
     },
     /// Not a regular file: a link, a device or the like.
-    #[error("`{file}` of the bundle is a link or no plain file, expected a file of its own")]
+    #[error("`{file}` of the bundle is a link or not a regular file, expected a file of its own")]
     NotPlain { file: String },
     /// The size is wrong.
     #[error("`{file}` of the bundle has {found} bytes, its manifest says {expected}")]

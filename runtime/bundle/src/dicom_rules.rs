@@ -96,7 +96,7 @@ impl RulesError {
             Self::Pattern(error) => Some(error.hint()),
             Self::Code(error) => Some(error.hint()),
             Self::Channel { .. } | Self::Label { .. } => {
-                Some("rules go by the names of the plan, letter by letter")
+                Some("rules must use the exact names of the plan")
             }
         }
     }

@@ -22,7 +22,7 @@ pub enum SignatureError {
     /// A file cannot be read.
     #[error(transparent)]
     Document(#[from] DocumentError),
-    #[error("`{}` is no public key of minisign: {reason}", path.display())]
+    #[error("`{}` is not a public key of minisign: {reason}", path.display())]
     Key {
         path: PathBuf,
         /// What is wrong with it.
@@ -32,7 +32,7 @@ pub enum SignatureError {
     #[error("the bundle has no `{FILE_NAME}`, expected a signature")]
     Missing,
     /// A file that is not a signature.
-    #[error("the bundle's `{FILE_NAME}` is no signature of minisign: {reason}")]
+    #[error("the bundle's `{FILE_NAME}` is not a signature of minisign: {reason}")]
     Malformed {
         /// What is wrong with it.
         reason: String,
@@ -52,7 +52,7 @@ pub enum SignatureError {
         expected: String,
     },
     /// A signature is required, but no key is given to verify it.
-    #[error("a signature is required and no public key is given")]
+    #[error("a signature is required, but no public key is given")]
     NoKey,
 }
 
@@ -65,10 +65,10 @@ impl SignatureError {
                 "a public key is the file that `vesal-export keygen` or `minisign -G` writes, two lines of text",
             ),
             Self::Missing => Some(
-                "ask whoever made the bundle to sign it: `vesal-export sign --key SECRET BUNDLE`",
+                "ask the maker of the bundle to sign it: `vesal-export sign --key SECRET BUNDLE`",
             ),
             Self::Malformed { .. } | Self::Unverified { .. } => Some(
-                "do not use this bundle unless you know who changed it: get it, or the public key, again from where it came",
+                "do not use this bundle unless you know who changed it: get it, or the public key, again from its source",
             ),
             Self::Digest { .. } => Some(
                 "it is another bundle, or another version of it: `vesal inspect BUNDLE` prints its digest",

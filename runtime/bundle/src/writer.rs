@@ -19,7 +19,7 @@ pub enum BundleWriteError {
     #[error("`{}` exists", path.display())]
     Exists { path: PathBuf },
     /// What is there is no bundle, so that it is not replaced.
-    #[error("`{}` exists and is no bundle, expected one to replace", path.display())]
+    #[error("`{}` exists and is not a bundle, expected one to replace", path.display())]
     NotABundle { path: PathBuf },
     /// The path of a file breaks the rules.
     #[error(transparent)]

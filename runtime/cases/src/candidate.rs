@@ -43,7 +43,7 @@ pub enum FindError {
     #[error("cannot read `{}`: {reason}", path.display())]
     Unreadable { path: PathBuf, reason: io::Error },
     /// A path without a name, such as `..` or `.nii.gz`.
-    #[error("`{}` gives no name to call its output after", path.display())]
+    #[error("`{}` has no name from which its output could be named", path.display())]
     NoName { path: PathBuf },
     /// DICOM files from which no case can be made.
     #[error(transparent)]

@@ -191,7 +191,7 @@ impl CheckedCase {
             let first = stacks[0].stack.frame_of_reference();
             if !facts.is_empty() && frames_differ(first, stack.frame_of_reference()) {
                 warnings.push(format!(
-                    "channel `{}` has another frame of reference than `{}`: nothing says that they are aligned",
+                    "channel `{}` has another frame of reference than `{}`: their alignment is unknown",
                     channel.name, plan.channels[0].name
                 ));
             }

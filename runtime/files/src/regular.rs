@@ -11,7 +11,7 @@ use std::path::Path;
 pub fn open(path: &Path) -> io::Result<File> {
     let kind = path.metadata()?.file_type();
     if !kind.is_file() && !kind.is_dir() {
-        let reason = "it is no regular file";
+        let reason = "it is not a regular file";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
     }
     File::open(path)
@@ -68,7 +68,7 @@ mod tests {
                 crate::digest::sha256_file(path).expect_err("no file"),
             ] {
                 assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-                assert_eq!(error.to_string(), "it is no regular file");
+                assert_eq!(error.to_string(), "it is not a regular file");
             }
         }
     }

@@ -14,7 +14,7 @@ pub enum YamlError {
     /// Larger than the limit.
     #[error("it is larger than {limit_bytes} bytes")]
     TooLarge { limit_bytes: u64 },
-    #[error("it is no UTF-8 from byte {at} on")]
+    #[error("it is not UTF-8 from byte {at} on")]
     Encoding {
         /// Position of the first byte of another encoding.
         at: usize,

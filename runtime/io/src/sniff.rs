@@ -64,7 +64,7 @@ pub fn sniff(path: &Path) -> io::Result<Sniffed> {
     let kind = path.metadata()?.file_type();
     // Reading a pipe or a device may block for ever; opening a folder gives an error.
     if !kind.is_file() && !kind.is_dir() {
-        let reason = "it is no regular file";
+        let reason = "it is not a regular file";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
     }
     let head = read_up_to(&mut File::open(path)?, SNIFF_BYTES)?;

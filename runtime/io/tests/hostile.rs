@@ -394,7 +394,7 @@ fn of_pixels() -> Vec<Case> {
         (
             "a component's precincts within those of all",
             twice(&hidden),
-            "a marker segment of theirs is longer than what it holds",
+            "a marker segment is longer than its content",
         ),
         ("runs", vec![rle(0), rle(1)], "1 stacks"),
         (

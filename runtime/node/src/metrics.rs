@@ -33,25 +33,25 @@ const COUNTERS: [(Counter, &str, &[&str], &str); 9] = [
         Counter::Associations,
         "vesal_associations_total",
         &["outcome"],
-        "Associations that were asked for, by what became of them.",
+        "Requested associations by outcome.",
     ),
     (
         Counter::Received,
         "vesal_instances_received_total",
         &["service"],
-        "DICOM instances that were taken.",
+        "Accepted DICOM instances.",
     ),
     (
         Counter::ReceivedBytes,
         "vesal_received_bytes_total",
         &["service"],
-        "Bytes of the instances that were taken.",
+        "Bytes of accepted instances.",
     ),
     (
         Counter::Refused,
         "vesal_instances_refused_total",
         &["service", "reason"],
-        "DICOM instances that were not taken.",
+        "Refused DICOM instances.",
     ),
     (
         Counter::Runs,
@@ -69,7 +69,7 @@ const COUNTERS: [(Counter, &str, &[&str], &str); 9] = [
         Counter::Sent,
         "vesal_results_sent_total",
         &["destination"],
-        "Results that a destination has taken.",
+        "Results that a destination has accepted.",
     ),
     (
         Counter::SendFailures,
@@ -169,7 +169,7 @@ mod tests {
         let mut text = MetricsText::default();
         metrics.text(&mut text);
         let text = text.into_string();
-        let expected = "# HELP vesal_instances_refused_total DICOM instances that were not taken.\n\
+        let expected = "# HELP vesal_instances_refused_total Refused DICOM instances.\n\
              # TYPE vesal_instances_refused_total counter\n\
              vesal_instances_refused_total{service=\"A\\\"B\",reason=\"disk\"} 2\n";
         assert!(text.contains(expected), "{text}");

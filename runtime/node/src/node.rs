@@ -46,7 +46,7 @@ pub enum StartError {
         reason: io::Error,
     },
     /// Certificates or keys cannot be used.
-    #[error("cannot speak TLS")]
+    #[error("cannot set up TLS")]
     Tls(#[from] SetupError),
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
@@ -175,13 +175,13 @@ impl Node {
             ));
             if !address.ip().is_loopback() {
                 log::warning(
-                    "anybody in the network may read health, queue and metrics: `http.bind` is not this machine alone",
+                    "everyone in the network may read health, queue and metrics, because `http.bind` is not this machine alone",
                 );
             }
         }
         for key in open_keys(config) {
             log::warning(format_args!(
-                "others than its owner may read the key `{}`",
+                "users other than its owner may read the key `{}`",
                 key.display()
             ));
         }
@@ -264,7 +264,7 @@ fn guard(shared: &NodeState, name: &str, work: impl Fn(&NodeState)) {
             return;
         }
         log::error(format_args!(
-            "thread `{name}` ended by a mistake in vesal itself, and begins again"
+            "thread `{name}` ended by an internal error of vesal, and is restarted"
         ));
         if !shared.stop.pause(Duration::from_secs(1)) {
             return;

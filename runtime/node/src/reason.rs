@@ -264,20 +264,23 @@ impl fmt::Display for Reason {
             ),
             Self::SplitSeries { stacks } => write!(
                 f,
-                "its slices make {stacks} stacks, which differ in what no series should"
+                "its slices form {stacks} stacks, which differ in attributes that a series shares"
             ),
             Self::FilesUnusable { files } => {
-                write!(f, "files that are or may be of it cannot be used: {files}")
+                write!(
+                    f,
+                    "files that belong or may belong to it cannot be used: {files}"
+                )
             }
             Self::SameInstance { instances } => write!(
                 f,
-                "different files of it share a SOP Instance UID, in {instances} cases"
+                "SOP Instance UIDs that several of its files share: {instances}"
             ),
             Self::SamePlace { places } => write!(
                 f,
-                "different slices lie at one place, in {places} places, and no attribute tells which belong together"
+                "positions with several slices that differ: {places}; no attribute distinguishes them"
             ),
-            Self::Geometry => f.write_str("its slices make no volume"),
+            Self::Geometry => f.write_str("its slices do not form a volume"),
             Self::Grids => f.write_str("its channels do not lie on one grid"),
             Self::Header => f.write_str("the header of a file cannot be read"),
             Self::Pixels { frame } => {
@@ -303,13 +306,13 @@ impl fmt::Display for Reason {
             Self::Settings => f.write_str("the options of its service are wrong"),
             Self::Bundle => f.write_str("the bundle of its service cannot be used"),
             Self::BundleChanged => f.write_str(
-                "the bundle of its service has changed since the node began: start the node again",
+                "the bundle of its service has changed since the node started: restart the node",
             ),
             Self::Device => {
-                f.write_str("the networks cannot be run: `vesal serve --check` says more")
+                f.write_str("the networks cannot be run: `vesal serve --check` gives details")
             }
             Self::Output => f.write_str("its results cannot be written"),
-            Self::Bug => f.write_str("it ended by a mistake in vesal itself"),
+            Self::Bug => f.write_str("it ended by an internal error of vesal"),
             Self::Interrupted => f.write_str("it was interrupted"),
             Self::Exit { exit } => write!(f, "it ended with exit code {exit}"),
             Self::Signal { signal, limit } => {
@@ -317,10 +320,10 @@ impl fmt::Display for Reason {
                 match (*signal, limit) {
                     (ABORT, Some(limit)) => write!(
                         f,
-                        ", as a process is that asks for more memory than its limit allows: {} MiB for data (see `run_ram_mib`)",
+                        ", which follows from exceeding the memory limit: {} MiB for data (see `run_ram_mib`)",
                         mebibytes(*limit)
                     ),
-                    (KILL, _) => f.write_str(", as the system does where memory runs out"),
+                    (KILL, _) => f.write_str(", which the system sends when memory runs out"),
                     _ => Ok(()),
                 }
             }
@@ -349,7 +352,7 @@ impl fmt::Display for Reason {
             ),
             Self::Doubtful { instances } => write!(
                 f,
-                "instances may be missing beside the {instances} that are here: send all again"
+                "instances may be missing besides the {instances} received: send all again"
             ),
         }
     }
@@ -385,13 +388,13 @@ impl fmt::Display for Undelivered {
         match self {
             Self::Connection => f.write_str("no connection"),
             Self::Association => f.write_str("the association failed"),
-            Self::Class => f.write_str("it does not take objects of this class"),
+            Self::Class => f.write_str("it does not accept objects of this class"),
             Self::Status { status } => write!(f, "it answered with status {status:04X}"),
             Self::Duplicate => f.write_str(
-                "it has another object under the UID of a result (status 0111), and keeps that: remove it there",
+                "it has another object under the UID of a result (status 0111), and keeps it: remove it there",
             ),
             Self::File => f.write_str("a result cannot be read"),
-            Self::Note => f.write_str("it cannot be noted what is sent"),
+            Self::Note => f.write_str("the state of sending cannot be recorded"),
         }
     }
 }

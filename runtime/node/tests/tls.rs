@@ -139,7 +139,7 @@ fn images_come_over_tls_and_nothing_comes_without() {
     // Without TLS, the connection is aborted, with a line in the log.
     let mut plain = Sender::connect(node.address());
     assert_eq!(plain.ask("SENDER", "VESAL", CT), Said::Aborted);
-    wait_for_log("TLS: the peer speaks DICOM without TLS, and this port takes TLS alone");
+    wait_for_log("TLS: the peer speaks DICOM without TLS, and this port requires TLS");
     node.stop();
 }
 
@@ -159,7 +159,7 @@ fn a_plain_port_stays_beside_one_with_tls() {
     // TLS to the plain port.
     let told = echo(&peer(node.address(), ca, None)).unwrap_err();
     assert!(told.contains("does not answer with TLS"), "{told}");
-    wait_for_log("a TLS handshake came to a port that takes none");
+    wait_for_log("a TLS handshake arrived at a port without TLS");
     node.stop();
 }
 
@@ -265,9 +265,9 @@ fn who_does_not_answer_may_take_tls_alone_or_none() {
     thread::spawn(move || listener.incoming().take(2).for_each(drop));
     let with = peer(address, &authority.certificate, None);
     let told = echo(&with).unwrap_err();
-    assert!(told.contains("is that a port without TLS?"), "{told}");
+    assert!(told.contains("is this a port without TLS?"), "{told}");
     let told = echo(&Peer { tls: None, ..with }).unwrap_err();
-    assert!(told.contains("does that port take TLS alone?"), "{told}");
+    assert!(told.contains("does this port require TLS?"), "{told}");
 }
 
 /// The record of a ClientHello that offers this version and no other, with one old cipher suite.
@@ -357,6 +357,6 @@ fn files_that_cannot_be_used_are_told_at_the_start() {
     // A key that others may read is used, with a warning.
     fs::set_permissions(&own.key, fs::Permissions::from_mode(0o640)).unwrap();
     let node = start(with_tls(folder.path(), &own, None));
-    wait_for_log("others than its owner may read the key");
+    wait_for_log("users other than its owner may read the key");
     node.stop();
 }

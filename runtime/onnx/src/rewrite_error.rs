@@ -82,14 +82,14 @@ pub enum RewriteError {
     NotFinite { tensor: String },
     /// A 32-bit value that must stay one, shared with values that become 16-bit.
     #[error(
-        "node {node:?} takes {value:?}, which has to stay as it is, expected a constant of its own"
+        "node {node:?} uses {value:?}, which must stay unchanged, expected a constant of its own"
     )]
     Mixed { node: String, value: String },
     /// An output that no node defines.
     #[error("no node gives {value:?} alone, expected one")]
     NoNode { value: String },
     /// The network does not end with a convolution to split off.
-    #[error("the network has no head to take off: {why}")]
+    #[error("the network has no head to split off: {why}")]
     NoHead { why: HeadProblem },
 }
 
@@ -104,7 +104,7 @@ pub enum HeadProblem {
     )]
     Attribute { attribute: String },
     /// Weights of another shape, or computed ones.
-    #[error("the {input} of the last convolution is no constant of the expected shape")]
+    #[error("the {input} of the last convolution is not a constant of the expected shape")]
     Weight { input: &'static str },
     /// Other nodes use the features as well, or no node defines them.
     #[error("the features {value:?} are not given by a node to the last convolution alone")]

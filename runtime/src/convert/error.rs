@@ -25,7 +25,7 @@ pub enum ConvertError {
     DatalistFolder { datalist: PathBuf, output: PathBuf },
     /// A structure set of another patient than its images.
     #[error(
-        "structure set `{}` names another patient than series {series}, on which it says it was drawn",
+        "structure set `{}` names another patient than series {series}, on which it was drawn",
         set.display()
     )]
     OtherPatient { set: PathBuf, series: String },
@@ -66,7 +66,7 @@ pub enum ConvertError {
         reason: StructureError,
     },
     /// A run in which not everything was converted.
-    #[error("not all was converted: {}", what.join(", "))]
+    #[error("not everything was converted: {}", what.join(", "))]
     Incomplete { what: Vec<String> },
 }
 
@@ -97,7 +97,7 @@ impl ConvertError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NoSeries | Self::Unread { .. } => {
-                Some("`vesal inspect PATH` says what each file is")
+                Some("`vesal inspect PATH` lists every file with its kind")
             }
             Self::DatalistFolder { .. } => Some(
                 "put the datalist into the output folder or one above it: paths in it start there",

@@ -35,7 +35,7 @@ pub enum PairError {
         list: &'static str,
     },
     /// The folder of predictions is absent.
-    #[error("`{}` is no folder, expected one with predictions", path.display())]
+    #[error("`{}` is not a folder, expected one with predictions", path.display())]
     NoPredictions { path: PathBuf },
 }
 

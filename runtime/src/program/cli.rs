@@ -33,7 +33,7 @@ Examples:
 
 Exit codes:
   0 done    2 wrong command line    3 input    4 bundle    5 device or inference
-  6 output  7 some cases of a batch failed     130 stopped with Ctrl-C    1 a mistake in vesal itself"
+  6 output  7 some cases of a batch failed     130 stopped with Ctrl-C    1 an internal error of vesal"
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -110,7 +110,7 @@ pub struct PredictArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A node takes DICOM series from scanners and archives (C-STORE), segments each with the bundle of the AE title that was
-called, and sends the results to an archive. Whatever it has acknowledged is on disk, and is processed even if the node
+called, and sends the results to an archive. Every acknowledged instance is on disk, and is processed even if the node
 is killed in between. Ctrl-C or SIGTERM stops it cleanly; a second one stops it at once. See docs/node.md.
 
 Examples:
@@ -161,7 +161,7 @@ pub struct InspectArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Every series becomes SERIES_UID.nii.gz; one with several phases, echoes or orientations also SERIES_UID_2.nii.gz and so
-on. For a series that makes no volume the reason is printed; the others are converted, and the exit code is then 7.
+on. For a series that is not a volume, the reason is printed; the others are converted, and the exit code is then 7.
 
 With --structures, a series that a structure set (RTSTRUCT) was drawn on gets SERIES_UID_label.nii.gz as well. In NAME, *
 stands for any text, and upper and lower case are the same. Where structures overlap, the later of the patterns wins.
@@ -198,7 +198,7 @@ pub struct VerifyArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Segments the scans from the start of the program, then one by one for several rounds, and finally all together as
-`predict` does. Results go into a temporary folder. docs/deploying.md says what the figures mean.
+`predict` does. Results go into a temporary folder. docs/deploying.md explains the figures.
 
 Examples:
   vesal bench spleen-1.2.0 scan.nii.gz

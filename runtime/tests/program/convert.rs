@@ -85,11 +85,11 @@ fn every_series_is_converted_or_told() {
     );
     assert!(
         ran.stderr
-            .ends_with("error: not all was converted: series `1.2.40`, series `1.2.20`\n"),
+            .ends_with("error: not everything was converted: series `1.2.40`, series `1.2.20`\n"),
         "{}",
         ran.stderr
     );
-    assert!(ran.stderr.contains("notes.txt`: it is no DICOM file"));
+    assert!(ran.stderr.contains("notes.txt`: it is not a DICOM file"));
     let files = ["1.2.10.nii.gz", "1.2.30.nii.gz", "1.2.30_2.nii.gz"];
     assert_eq!(listing(&out), files);
     let found: Json = serde_json::from_str(&ran.stdout).unwrap();
@@ -103,7 +103,7 @@ fn every_series_is_converted_or_told() {
     assert_eq!(told("grade"), ["ok", "refused", "ok", "ok"]);
     assert_eq!(told("error").iter().filter(|e| !e.is_null()).count(), 1);
     assert_eq!(series[3]["told_apart_by"], json!({"echo time": "20"}));
-    assert_eq!(found["skipped"]["it is no DICOM file"], 1);
+    assert_eq!(found["skipped"]["it is not a DICOM file"], 1);
 
     let path = out.join("1.2.10.nii.gz");
     let volume = read_volume(&path).unwrap();

@@ -111,7 +111,7 @@ fn inputs_of_no_use_are_refused() {
         (
             empty,
             absent.as_path(),
-            "is no folder, expected one with predictions",
+            "is not a folder, expected one with predictions",
         ),
         (absent.as_path(), empty, "cannot read"),
     ] {

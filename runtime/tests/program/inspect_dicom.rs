@@ -86,7 +86,8 @@ fn stacks_are_listed_with_their_grades() {
     let ran = run([OsStr::new("inspect"), at("e").as_os_str()]);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("is no bundle and holds no DICOM files"),
+        ran.stderr
+            .contains("is not a bundle and contains no DICOM files"),
         "{}",
         ran.stderr
     );

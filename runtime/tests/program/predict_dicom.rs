@@ -209,8 +209,8 @@ fn series_of_other_modalities_and_other_files_are_told_of() {
     assert_eq!(listing(&out), ["1.2.1_seg.dcm"]);
     assert_eq!(
         without_path(&ran.stderr, folder.path()),
-        "note: skipped `[folder]/study/notes.txt`: it is no DICOM file\n\
-         note: series that no channel takes, passed over: 1.2.7 (number 7, CT, slices: 6)\n"
+        "note: skipped `[folder]/study/notes.txt`: it is not a DICOM file\n\
+         note: skipped series that no channel takes: 1.2.7 (number 7, CT, slices: 6)\n"
     );
     assert_eq!(json(&ran)["warnings"].as_array().unwrap().len(), 2);
 

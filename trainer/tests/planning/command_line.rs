@@ -270,7 +270,7 @@ fn errors_tell_what_to_do_and_exit_by_their_kind() {
         let device = vesal_train(&arguments);
         exits(&device, 3);
         assert!(
-            stderr(&device).contains("it is no regular file"),
+            stderr(&device).contains("it is not a regular file"),
             "{}",
             stderr(&device)
         );

@@ -28,7 +28,7 @@ pub enum PickleError {
     #[error("the pickle's operation at byte {at} lacks an operand: {expected}")]
     Operand { at: usize, expected: &'static str },
     /// A text that is not UTF-8.
-    #[error("the pickle has a text at byte {at} that is no UTF-8")]
+    #[error("the pickle has a text at byte {at} that is not UTF-8")]
     Text { at: usize },
     /// The objects would take too much memory.
     #[error("the pickle of {bytes} bytes takes more than {most} bytes of memory at byte {at}")]

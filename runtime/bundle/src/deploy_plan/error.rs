@@ -61,7 +61,7 @@ pub enum PlanError {
     },
     /// A label consists of no value, or of one value twice.
     #[error(
-        "label `{label}` is made up of the values {found:?}, expected at least one, each once and above 0"
+        "label `{label}` consists of the values {found:?}, expected at least one, each once and above 0"
     )]
     Index {
         /// Name of the label.
@@ -69,7 +69,7 @@ pub enum PlanError {
         found: Vec<u16>,
     },
     /// Two labels that exclude each other share a value.
-    #[error("labels `{first}` and `{second}` are both made up of the value {value}")]
+    #[error("labels `{first}` and `{second}` both consist of the value {value}")]
     SharedIndex {
         first: String,
         second: String,

@@ -80,10 +80,10 @@ pub enum ManifestError {
     #[error("the manifest has an unusable reason for the choice of its members")]
     Reason { source: NameError },
     /// The ensemble's score is out of range.
-    #[error("the ensemble has an impossible score")]
+    #[error("the ensemble has a score out of range")]
     EnsembleScore { source: RunRecordError },
     /// A member's score is out of range.
-    #[error("member `{file}` has an impossible score")]
+    #[error("member `{file}` has a score out of range")]
     Score {
         /// File of the member.
         file: String,

@@ -117,7 +117,7 @@ impl SeriesError {
                 "give only the files of one patient; if the patient's name or ID was corrected, export all series of the study again".to_owned(),
             ),
             Self::FrameOfReference { .. } => Some(
-                "if somebody has made sure that they are aligned all the same, pass `--any-frame-of-reference`: results will say so".to_owned(),
+                "if they are known to be aligned nevertheless, pass `--any-frame-of-reference`: results will state it".to_owned(),
             ),
         }
     }

@@ -82,7 +82,7 @@ pub(crate) fn find(paths: &[&Path], channels: &[Channel], choosing: Choosing) ->
         let over = some(&over);
         found
             .notes
-            .push(format!("series that no channel takes, passed over: {over}"));
+            .push(format!("skipped series that no channel takes: {over}"));
     }
     found.candidates.extend(cases);
     found

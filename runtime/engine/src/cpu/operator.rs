@@ -173,7 +173,7 @@ impl Kernel for ConvolutionKernel {
         };
         let unfit = || {
             Error::new(format!(
-                "the input has shape {shape:?}, weights {weight_shape:?} and bias {} values: they do not go together",
+                "the input has shape {shape:?}, weights {weight_shape:?} and bias {} values: they are incompatible",
                 bias.len()
             ))
         };

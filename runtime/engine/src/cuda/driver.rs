@@ -25,9 +25,7 @@ pub enum CudaDriverError {
         code: i32,
     },
     /// The driver reports success but returns no memory.
-    #[error(
-        "the driver gives no memory for {bytes} bytes that device `cuda:{device}` copies by itself"
-    )]
+    #[error("the driver cannot allocate {bytes} bytes of pinned memory for device `cuda:{device}`")]
     NoMemory {
         /// Index of the GPU.
         device: u32,
@@ -36,7 +34,7 @@ pub enum CudaDriverError {
     },
     /// The end of copies cannot be waited for.
     #[error(
-        "copies of device `cuda:{device}` have no known end, for the driver failed behind them"
+        "the end of copies on device `cuda:{device}` is unknown, because the driver failed after them"
     )]
     Lost {
         /// Index of the GPU.

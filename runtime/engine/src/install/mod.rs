@@ -34,7 +34,7 @@ pub enum InstallError {
     /// The user has no cache directory.
     #[error("this user has no cache directory: neither a home nor a variable names one")]
     NoCache,
-    #[error("no absolute folder of PATH has Python, whose pip fetches the package")]
+    #[error("Python, whose pip fetches the package, is in no absolute folder of PATH")]
     NoPython,
     #[error("cannot run Python, whose pip fetches the package")]
     Python { source: io::Error },

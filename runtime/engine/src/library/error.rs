@@ -24,7 +24,7 @@ pub enum LibraryError {
         path: PathBuf,
     },
     /// A variable names a relative path, which would depend on the current folder.
-    #[error("`{}` is no absolute path, expected one", path.display())]
+    #[error("`{}` is not an absolute path, expected one", path.display())]
     Relative { path: PathBuf },
     #[error("`{}` is not loaded: `{}` belongs to user {owner} or can be written by everybody, expected this user or root alone", path.display(), place.display())]
     Exposed {
@@ -35,7 +35,7 @@ pub enum LibraryError {
         owner: u32,
     },
     /// The record of the fetched files cannot be read.
-    #[error("cannot read `{}`, which says what was fetched", path.display())]
+    #[error("cannot read `{}`, the record of what was fetched", path.display())]
     Record { path: PathBuf, source: io::Error },
     /// The file differs from the one that setup fetched.
     #[error("`{}` is not the file that was fetched", path.display())]
@@ -55,7 +55,7 @@ pub enum LibraryError {
         /// Error of the system.
         source: libloading::Error,
     },
-    #[error("`{}` is no ONNX Runtime library: it lacks the symbol `OrtGetApiBase`", path.display())]
+    #[error("`{}` is not an ONNX Runtime library: it lacks the symbol `OrtGetApiBase`", path.display())]
     NotOnnxRuntime { path: PathBuf },
     /// A version that lacks functions that this program calls.
     #[error("`{}` is ONNX Runtime {found}, expected {MIN_VERSION} or newer", path.display())]
@@ -86,7 +86,7 @@ impl LibraryError {
             }
             Self::Relative { .. } => Some("write the path from the root of the file system"),
             Self::Exposed { .. } => Some(
-                "take the right to write from others (`chmod o-w`), or move the library where only you can write",
+                "remove the write permission of others (`chmod o-w`), or move the library where only you can write",
             ),
             Self::Record { .. } => Some("let this user read the file (`chmod a+r`)"),
             Self::Changed { path } => Some(match Variant::of_folder(path.parent()) {

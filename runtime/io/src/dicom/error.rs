@@ -17,7 +17,7 @@ pub enum DicomError {
     #[error("cannot read `{}`: {reason}", path.display())]
     Io { path: PathBuf, reason: io::Error },
     /// Neither file nor folder: a pipe, a device or the like.
-    #[error("`{}` is no regular file", path.display())]
+    #[error("`{}` is not a regular file", path.display())]
     Irregular { path: PathBuf },
     /// The header breaks a rule of the format, or has changed since it was scanned.
     #[error("cannot read the DICOM header of `{}`: {reason}", path.display())]
@@ -142,13 +142,13 @@ pub enum DicomHeaderError {
         limit: u64,
     },
     /// The values kept from a header exceed the limit for its file.
-    #[error("what is to be kept of its header takes more than {limit} bytes")]
+    #[error("the values kept from its header take more than {limit} bytes")]
     TooMuch {
         /// Limit in bytes.
         limit: u64,
     },
     /// The caller stopped the reading.
-    #[error("its header was given up: it took too long, or the program ends")]
+    #[error("reading its header was stopped: it took too long, or the program ends")]
     Stopped,
     /// An element reaches beyond the item that holds it.
     #[error("an element reaches beyond its item or sequence at byte {at}")]
@@ -160,7 +160,7 @@ pub enum DicomHeaderError {
     #[error("{tag} at byte {at} has no value representation")]
     Representation { tag: Tag, at: u64 },
     /// Sequences that are nested deeper than the limit.
-    #[error("its sequences lie more than {limit} deep within each other")]
+    #[error("its sequences are nested more than {limit} levels deep")]
     Depth { limit: usize },
     /// A value that is read exceeds its limit.
     #[error("{tag} states {found} bytes, expected at most {limit}")]

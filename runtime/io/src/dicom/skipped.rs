@@ -17,7 +17,7 @@ pub struct Skipped {
 /// Why a file is part of no stack.
 #[derive(Debug, thiserror::Error)]
 pub enum SkipReason {
-    #[error("it is no DICOM file")]
+    #[error("it is not a DICOM file")]
     NotDicom,
     /// A table of contents; the files that it names are read themselves.
     #[error("it is a DICOMDIR")]
@@ -44,7 +44,7 @@ pub enum SkipReason {
     #[error("it cannot be read: {0}")]
     Io(io::Error),
     /// A pipe, a device or the like.
-    #[error("it is no regular file")]
+    #[error("it is not a regular file")]
     Irregular,
     /// A broken link; it refuses the stacks that have slices with its extension in its folder.
     #[error("it is a broken link")]

@@ -45,13 +45,13 @@ pub enum StackFinding {
         differ_in: Vec<&'static str>,
     },
     /// Files of the series, or of unknown series beside its slices, cannot be used.
-    #[error("files that are or may be of it cannot be used: {files}, the first is `{}`", first.display())]
+    #[error("files that belong or may belong to it cannot be used: {files}, the first is `{}`", first.display())]
     Unread { files: usize, first: PathBuf },
     /// The files name different patients.
     #[error("its files name different patients: {patients}")]
     Patients { patients: usize },
     /// Different files have the same SOP Instance UID.
-    #[error("SOP Instance UIDs that different files of it share: {instances}")]
+    #[error("SOP Instance UIDs that several of its files share: {instances}")]
     SameInstance { instances: usize },
     /// The files are too small for the pixels that their headers state.
     #[error(
@@ -63,9 +63,7 @@ pub enum StackFinding {
         expected: u64,
     },
     /// Different slices at one position without a distinguishing key.
-    #[error(
-        "places with several slices that differ: {places}; no attribute tells which belong together"
-    )]
+    #[error("positions with several slices that differ: {places}; no attribute distinguishes them")]
     Conflict {
         /// Positions with such slices.
         places: usize,
@@ -73,7 +71,7 @@ pub enum StackFinding {
     /// Slices at one position that are stored differently and whose comparison would exceed the limits of time or
     /// memory for their files.
     #[error(
-        "places with several slices that are stored in different ways: {places}; they are too large to be compared"
+        "positions with several slices that are stored in different ways: {places}; they are too large to be compared"
     )]
     Uncompared {
         /// Positions with such slices.

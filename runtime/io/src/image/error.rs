@@ -191,7 +191,7 @@ pub enum VoxelError {
         allowed: u64,
     },
     /// A voxel that is stored as text is not a number.
-    #[error("its voxel {voxel} is no number of type {data_type}")]
+    #[error("its voxel {voxel} is not a number of type {data_type}")]
     NoNumber {
         /// Its position in the order of the file, from 0.
         voxel: u64,

@@ -18,7 +18,7 @@ pub enum NrrdError {
         /// From 1.
         line: usize,
     },
-    #[error("line {line} states `{field}`, which is no field of the format")]
+    #[error("line {line} states `{field}`, which is not a field of the format")]
     UnknownField { line: usize, field: String },
     #[error("it states `{field}` twice")]
     Twice { field: &'static str },
@@ -50,14 +50,14 @@ pub enum NrrdError {
         found.as_ref().map_or("not stated".to_owned(), |found| format!("`{found}`"))
     )]
     Space { found: Option<String> },
-    #[error("{found} of its {dimension} axes lie in space, expected 3")]
+    #[error("{found} of its {dimension} axes are spatial, expected 3")]
     SpaceAxes { found: usize, dimension: usize },
-    #[error("nothing says which of its {dimension} axes lie in space")]
+    #[error("it does not state which of its {dimension} axes are spatial")]
     UnknownAxes { dimension: usize },
-    #[error("{found} axes beside those in space have several entries, expected one at most")]
+    #[error("{found} axes besides the spatial ones have several entries, expected one at most")]
     ChannelAxes { found: usize },
     #[error(
-        "axis {axis} with {entries} entries lies between those in space, expected it before or after them"
+        "axis {axis} with {entries} entries is between the spatial axes, expected it before or after them"
     )]
     ChannelsBetween {
         /// From 0.
@@ -89,7 +89,7 @@ impl HeaderDefect for NrrdError {
                 field: "encoding", ..
             } => Some("save it again with gzip encoding, which every program that writes NRRD has"),
             Self::Space { .. } => Some(
-                "save it again by a program that knows where the patient is: nothing tells left from right here",
+                "save it again with a program that knows the orientation: this file does not distinguish left from right",
             ),
             Self::UnknownAxes { .. } => {
                 Some("state `space directions`, or `kinds` such as `domain domain domain list`")

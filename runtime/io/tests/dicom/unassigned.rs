@@ -249,7 +249,7 @@ fn pipes_devices_and_broken_links_are_told_and_not_waited_for() {
         .iter()
         .map(|file| file.reason.to_string())
         .collect();
-    let (broken, irregular) = ("it is a broken link", "it is no regular file");
+    let (broken, irregular) = ("it is a broken link", "it is not a regular file");
     let expected = [
         broken,
         broken,

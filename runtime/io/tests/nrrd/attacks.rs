@@ -193,7 +193,7 @@ fn every_broken_rule_of_a_header_is_named() {
         (made().with("byte skip", "many"), "`byte skip` is `many`"),
         (
             made().with("foo", "1"),
-            "line 11 states `foo`, which is no field of the format",
+            "line 11 states `foo`, which is not a field of the format",
         ),
         (made().with("Type", "float"), "it states `type` twice"),
     ] {

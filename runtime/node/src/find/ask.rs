@@ -50,7 +50,7 @@ pub enum AskError {
     #[error("it answered with status {status:04X}")]
     Status { status: u16 },
     /// It has no such series or study.
-    #[error("it does not know the series or study")]
+    #[error("it does not have the series or study")]
     Unknown,
 }
 

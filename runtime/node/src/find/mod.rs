@@ -106,7 +106,7 @@ impl AskHistory {
             Err(error) if error.is_stop() => return true,
             Err(AskError::Unknown) => {
                 log::debug(format_args!(
-                    "job {}: source `{}` does not know it",
+                    "job {}: source `{}` does not have it",
                     job.key, source.name
                 ));
                 UNKNOWN
@@ -115,7 +115,7 @@ impl AskHistory {
                 let pause = Backoff::after(self.sources.remove(&source.name));
                 self.sources.insert(source.name.clone(), pause);
                 log::warning(format_args!(
-                    "job {}: source `{}` cannot be asked: {error}",
+                    "job {}: source `{}` cannot be queried: {error}",
                     job.key, source.name
                 ));
                 let failures = &shared.sources.failures;

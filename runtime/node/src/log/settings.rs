@@ -20,7 +20,7 @@ pub enum LogLevel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{found}` is no level of a log, expected one of error, warning, info, debug")]
+#[error("`{found}` is not a level of the log, expected one of error, warning, info, debug")]
 pub struct NoLevel {
     pub found: String,
 }

@@ -235,7 +235,7 @@ impl AssociateRequest {
                     let known = &request.contexts;
                     if context % 2 == 0 || known.iter().any(|p| p.context == context) {
                         return Err(ConnectionError::Malformed(
-                            "a presentation context has a number that it cannot have",
+                            "a presentation context has an invalid number",
                         ));
                     }
                     request.contexts.push(proposed);

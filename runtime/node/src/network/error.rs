@@ -11,7 +11,7 @@ pub enum ConnectionError {
     #[error("the connection was closed")]
     Closed,
     /// The peer exceeded a time limit.
-    #[error("nothing whole came within the time that is allowed")]
+    #[error("no complete message arrived within the time limit")]
     TimedOut,
     #[error("the node stops")]
     Stopped,
@@ -28,13 +28,13 @@ pub enum ConnectionError {
     #[error("{0}")]
     Malformed(&'static str),
     /// A PDU of an unexpected type.
-    #[error("a PDU of type {found} came where it cannot")]
+    #[error("a PDU of type {found} is not allowed at this point")]
     Unexpected { found: u8 },
     /// The peer rejects the association.
     #[error("the association was rejected: {0}")]
     Rejected(&'static str),
     /// A TLS handshake where TLS is not expected.
-    #[error("a TLS handshake came to a port that takes none")]
+    #[error("a TLS handshake arrived at a port without TLS")]
     UnexpectedTls,
     #[error("TLS: {0}")]
     Tls(TlsFault),

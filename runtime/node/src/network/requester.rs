@@ -42,7 +42,7 @@ pub enum PeerError {
         cause: &'static str,
     },
     /// The peer did not accept the presentation context.
-    #[error("it does not take objects of class {class} in transfer syntax {syntax}")]
+    #[error("it does not accept objects of class {class} in transfer syntax {syntax}")]
     NotAccepted {
         class: String,
         /// UID of the transfer syntax.
@@ -104,10 +104,10 @@ impl<'a> Association<'a> {
         };
         let unanswered = |error| match (error, &peer.tls) {
             (ConnectionError::Closed, None) => PeerError::Unanswered {
-                cause: "does that port take TLS alone?",
+                cause: "does this port require TLS?",
             },
             (ConnectionError::Closed, Some(_)) => PeerError::Unanswered {
-                cause: "is that a port without TLS?",
+                cause: "is this a port without TLS?",
             },
             (error, _) => error.into(),
         };

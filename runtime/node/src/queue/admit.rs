@@ -29,10 +29,10 @@ pub enum AdmissionError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The number of unfinished jobs has reached its limit.
-    #[error("there are {limit} jobs on their way, which is the limit")]
+    #[error("the limit of {limit} unfinished jobs is reached")]
     Jobs { limit: usize },
     /// Another caller has sent the instance with other content.
-    #[error("another caller has sent an instance of its UID with another content")]
+    #[error("another caller has sent an instance with its UID and other content")]
     Conflict,
 }
 

@@ -155,7 +155,7 @@ impl JobFolder {
         if damaged > 0 {
             let path = self.known_file();
             log::error(format_args!(
-                "{damaged} lines of `{}` are damaged: what they knew of may be predicted once more",
+                "{damaged} lines of `{}` are damaged: instances that they list may be predicted again",
                 path.display()
             ));
         }

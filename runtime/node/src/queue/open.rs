@@ -114,7 +114,7 @@ impl JobQueue {
     /// Moves a job that cannot be recovered to `damaged`, so that its images are not lost.
     fn set_aside(&mut self, key: JobKey, folder: &JobFolder, reason: &NoteError) {
         log::error(format_args!(
-            "job {key}: set aside, it cannot be taken over: {reason}"
+            "job {key}: set aside, because it cannot be resumed: {reason}"
         ));
         let aside = self.storage.join("damaged");
         let move_away = || {
@@ -178,7 +178,7 @@ impl JobQueue {
         entry.tidied(key, &cleared);
         if entry.service.is_none() && !entry.job.state.is_final() {
             log::warning(format_args!(
-                "job {key}: waits, the settings have no service {}",
+                "job {key}: waits, because the settings have no service {}",
                 entry.job.service
             ));
         }

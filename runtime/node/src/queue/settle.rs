@@ -66,7 +66,7 @@ impl JobQueue {
             files.remove_folder(&entry.folder.arrived())?;
             rest(entry);
             log::info(format_args!(
-                "job {key}: was sent again unchanged, and stays {}",
+                "job {key}: sent again unchanged, stays {}",
                 entry.job.state.word()
             ));
             return Ok(Settled::Rest);
@@ -195,11 +195,11 @@ fn tell(key: &JobKey, job: &JobRecord) {
     let (instances, doubt) = (job.instances, job.doubt);
     match &job.reason {
         None if job.lacks() => log::warning(format_args!(
-            "job {key}: nothing more comes for its {instances} instances, of which its source has {}",
+            "job {key}: complete after the quiet period with {instances} instances, of {} at its source",
             job.expected.unwrap_or_default()
         )),
         None if doubt => log::warning(format_args!(
-            "job {key}: nothing more comes for its {instances} instances, though an association broke off, instances were refused, the node was down or earlier ones cannot be read"
+            "job {key}: complete after the quiet period with {instances} instances, but an association broke off, instances were refused, the node was down or earlier ones cannot be read"
         )),
         None => log::info(format_args!(
             "job {key}: complete with {instances} instances"

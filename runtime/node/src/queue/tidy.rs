@@ -107,7 +107,7 @@ impl JobEntry {
     pub(super) fn tidied<T>(&mut self, key: &JobKey, tidied: &io::Result<T>) {
         if let Err(reason) = tidied {
             log::error(format_args!(
-                "job {key}: what it no longer needs cannot be removed: {reason}"
+                "job {key}: files that it no longer needs cannot be removed: {reason}"
             ));
             self.tidy_again = Some(Time::now().after(AGAIN));
         }

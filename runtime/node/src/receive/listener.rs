@@ -101,7 +101,7 @@ fn connect(
         Ok((place, Some(other))) => {
             shared.metrics.count(Counter::Associations, &["gave way"]);
             let line = format_args!(
-                "connection from {other}: asked for nothing yet, and gave way to a new one"
+                "connection from {other}: closed in favor of a new one before it sent a request"
             );
             shared.rejected.warning(other, line);
             place
@@ -124,7 +124,7 @@ fn connect(
             let serve = || session::serve(&served, connection, from, place);
             if panic::catch_unwind(AssertUnwindSafe(serve)).is_err() {
                 log::error(format_args!(
-                    "connection from {from}: ended by a mistake in vesal itself"
+                    "connection from {from}: ended by an internal error of vesal"
                 ));
             }
         });

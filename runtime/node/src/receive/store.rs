@@ -40,13 +40,13 @@ pub enum StoreRefusal {
     #[error("{0}")]
     Conflict(AdmissionError),
     /// Its class is not that of its presentation context.
-    #[error("its class is not the one that was agreed on")]
+    #[error("its class is not that of the presentation context")]
     Class,
     /// Its UID is invalid.
-    #[error("its UID is none")]
+    #[error("its UID is invalid")]
     Uid,
     /// Its data set is of another instance than the command states.
-    #[error("its data set is not what the command says")]
+    #[error("its data set contradicts the command")]
     Mismatch,
     /// It is an image without pixels.
     #[error("it has no pixels")]

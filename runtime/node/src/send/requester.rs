@@ -33,7 +33,7 @@ pub enum SendError {
     #[error("a result cannot be read: {0}")]
     File(io::Error),
     /// The state of sending cannot be recorded.
-    #[error("it cannot be noted what is sent: {0}")]
+    #[error("the state of sending cannot be recorded: {0}")]
     Note(io::Error),
 }
 

@@ -55,12 +55,13 @@ impl Health {
             0 => {}
             count => problem(
                 "damaged",
-                format!("{count} jobs could not be read and lie in `damaged`"),
+                format!("{count} jobs could not be read and are in `damaged`"),
             ),
         }
         for service in shared.queue.changed_bundles() {
-            let message =
-                format!("the bundle of {service} has changed since the node began: start it again");
+            let message = format!(
+                "the bundle of {service} has changed since the node started: start it again"
+            );
             problem("bundle", message);
         }
         let destinations = shared.destinations.failing();

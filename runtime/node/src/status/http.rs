@@ -117,8 +117,7 @@ fn serve(shared: &NodeState, mut stream: TcpStream) -> io::Result<()> {
         _ if !host.is_none_or(|host| is_ours(shared, host, here)) => (
             421,
             TEXT,
-            "this host is not called so: `http.host_names` of the settings may name it\n"
-                .to_owned(),
+            "this host does not have that name: see `http.host_names` in the settings\n".to_owned(),
         ),
         (Some(request), Some("GET" | "HEAD")) => answer(shared, &request.path),
         (None, _) => (400, TEXT, "the request is too long or no HTTP\n".to_owned()),

@@ -8,7 +8,7 @@ use crate::wire::EncodingProblem;
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum NetworkError {
     /// Bytes that decoders could read differently or not at all.
-    #[error("the bytes are no ONNX model: what is at byte {at} {problem}")]
+    #[error("the bytes are not an ONNX model: the part at byte {at} {problem}")]
     Encoding {
         at: usize,
         /// What is wrong with it.
@@ -27,11 +27,11 @@ pub enum NetworkError {
         most: usize,
     },
     /// No protobuf message of an ONNX model.
-    #[error("the bytes are no ONNX model")]
+    #[error("the bytes are not an ONNX model")]
     Malformed(#[from] prost::DecodeError),
     /// Content would be lost: fields that ONNX 1.23 does not have, or repeated fields.
     #[error(
-        "the model has {found} bytes, {kept} of which are understood: a newer version of ONNX wrote it, or no program of ONNX"
+        "the model has {found} bytes, {kept} of which are known: it is from a newer version of ONNX, or not ONNX"
     )]
     Lossy {
         /// Size of the model in bytes.
@@ -45,9 +45,9 @@ impl NetworkError {
     /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Encoding { .. } | Self::Malformed(_) => Some(
-                "the file is damaged, or was made to be read differently: export the network again",
-            ),
+            Self::Encoding { .. } | Self::Malformed(_) => {
+                Some("the file is damaged or ambiguous: export the network again")
+            }
             Self::Inflated { .. } => Some("no network needs so many parts of so little content"),
             Self::Lossy { .. } => Some("export the network for ONNX 1.23 or older"),
         }

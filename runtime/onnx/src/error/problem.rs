@@ -9,7 +9,7 @@ use crate::proto::AttributeType;
 /// What is wrong with the type of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TypeProblem {
-    #[error("it is no tensor type")]
+    #[error("it is not a tensor type")]
     NoTensor,
     #[error("it has no shape")]
     NoShape,
@@ -141,7 +141,7 @@ pub enum ShapeProblem {
         most: u64,
     },
     /// Two shapes that cannot be concatenated.
-    #[error("it puts shapes {left} and {right} together along axis {axis}")]
+    #[error("it concatenates shapes {left} and {right} along axis {axis}")]
     Concatenation {
         left: String,
         right: String,

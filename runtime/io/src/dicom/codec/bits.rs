@@ -209,14 +209,10 @@ impl Huffman {
                     .ok()
                     .and_then(|place| self.symbols.get(place))
                     .copied()
-                    .ok_or(CodecError::Damaged(
-                        "a Huffman code of theirs is not in its table",
-                    ));
+                    .ok_or(CodecError::Damaged("a Huffman code is not in its table"));
             }
         }
-        Err(CodecError::Damaged(
-            "a Huffman code of theirs is not in its table",
-        ))
+        Err(CodecError::Damaged("a Huffman code is not in its table"))
     }
 }
 

@@ -98,15 +98,13 @@ pub enum Unwritable {
         limit: usize,
     },
     /// A UID breaks the rules of UIDs.
-    #[error("the {what} is no UID")]
+    #[error("the {what} is not a UID")]
     Uid { what: &'static str },
     /// The source's character set cannot encode the texts of the result.
-    #[error(
-        "the text `{text}` is not ASCII, and the source's texts are in a character set that cannot take it"
-    )]
+    #[error("the text `{text}` is not ASCII, and the source's character set cannot encode it")]
     CharacterSet { text: String },
     /// The date or time is invalid.
-    #[error("the result's date and time are none")]
+    #[error("the result's date and time are invalid")]
     Moment,
     /// The report refers to the segmentation of another source.
     #[error("the segmentation that the report refers to has {found} segments, expected {expected}")]

@@ -81,10 +81,10 @@ impl TlsProfile {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TlsFault {
     /// An association request without TLS.
-    #[error("the peer speaks DICOM without TLS, and this port takes TLS alone")]
+    #[error("the peer speaks DICOM without TLS, and this port requires TLS")]
     PlainRequest,
     /// The answer is not TLS.
-    #[error("the peer does not answer with TLS; is that a port without it?")]
+    #[error("the peer does not answer with TLS; is this a port without TLS?")]
     PlainAnswer,
     /// The handshake is too long.
     #[error("the handshake is longer than {limit} bytes")]
@@ -102,7 +102,7 @@ pub enum TlsFault {
     #[error("the peer refuses with the alert {alert}")]
     Refused { alert: String },
     /// There is no common version or cipher suite.
-    #[error("the peer offers nothing that the profile takes: {reason}")]
+    #[error("the peer offers no version or cipher suite of the profile: {reason}")]
     Incompatible { reason: String },
     #[error("{reason}")]
     Broken { reason: String },

@@ -141,9 +141,7 @@ pub(super) fn scan_header(segment: &[u8], frame: &JpegFrame) -> Result<JpegScan,
     if allowed && scan.dc_table < 4 && scan.ac_table < 4 {
         Ok(scan)
     } else {
-        Err(CodecError::Damaged(
-            "a scan of theirs has impossible parameters",
-        ))
+        Err(CodecError::Damaged("a scan has invalid parameters"))
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) fn decode(
     let columns = frame.shape.columns;
     if !tables.restart.is_multiple_of(columns) {
         return Err(CodecError::Damaged(
-            "their restart interval is no number of lines",
+            "the restart interval is not a number of lines",
         ));
     }
     let table = Tables::huffman(&tables.dc, scan.dc_table)?;

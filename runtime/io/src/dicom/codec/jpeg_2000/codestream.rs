@@ -145,9 +145,9 @@ fn tile_parts<'a>(
         // Numbers of the tile-part and of all of the tile.
         start.take(2)?;
         start.end()?;
-        let tile = tiles.get_mut(tile).ok_or(CodecError::Damaged(
-            "a tile of theirs does not lie on their grid",
-        ))?;
+        let tile = tiles
+            .get_mut(tile)
+            .ok_or(CodecError::Damaged("a tile lies outside of the grid"))?;
         let (marker, styles) = Styles::read(&mut fields)?;
         if marker != 0x93 {
             return Err(CodecError::Damaged("a tile of theirs has no data"));

@@ -306,9 +306,7 @@ impl Tile<'_> {
                 while !blocks.planes.is_less(at, limit, bits)? {
                     limit += 1;
                     if limit > PLANES_MAX {
-                        return Err(CodecError::Damaged(
-                            "a code-block of theirs has no bit-planes",
-                        ));
+                        return Err(CodecError::Damaged("a code-block has no bit-planes"));
                     }
                 }
             }

@@ -72,7 +72,7 @@ impl<'a> MarkerFields<'a> {
             Ok(())
         } else {
             Err(CodecError::Damaged(
-                "a marker segment of theirs is longer than what it holds",
+                "a marker segment is longer than its content",
             ))
         }
     }
@@ -122,9 +122,7 @@ impl Styles {
 fn once<T>(place: &mut Option<T>, value: T) -> Result<(), CodecError> {
     match place.replace(value) {
         None => Ok(()),
-        Some(_) => Err(CodecError::Damaged(
-            "a marker segment of theirs stands twice",
-        )),
+        Some(_) => Err(CodecError::Damaged("a marker segment occurs twice")),
     }
 }
 
@@ -142,9 +140,7 @@ fn quantization(segment: MarkerFields) -> Result<Rc<[u8]>, CodecError> {
     if fits {
         Ok(bytes.into())
     } else {
-        Err(CodecError::Damaged(
-            "their quantization is none of JPEG 2000",
-        ))
+        Err(CodecError::Damaged("the quantization style is unknown"))
     }
 }
 
