@@ -178,7 +178,7 @@ pub enum CaseOutcome {
     /// The files were written.
     Segmented(Segmented),
     Failed {
-        /// The exit code that this failure alone would give.
+        /// The exit code of this failure alone.
         exit_code: u8,
         message: String,
     },

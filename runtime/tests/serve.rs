@@ -431,7 +431,7 @@ fn settings_that_cannot_be_are_refused() {
         .output()
         .unwrap();
     assert_eq!(ran.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&ran.stderr).contains("`loud` is no level of a log"));
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("`loud` is not a level of the log"));
     // Absent certificates.
     let tls = "[tls]\ncertificate = \"absent.crt\"\nkey = \"absent.key\"\n[http]";
     let text = example

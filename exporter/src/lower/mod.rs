@@ -75,7 +75,7 @@ pub fn lower_module<B: Backend>(
     Ok(graph.finish("vesal-export"))
 }
 
-/// The axes of a volume as they are declared.
+/// The declared axes of a volume.
 fn axes(volume: &Shape) -> Vec<AxisSize<'static>> {
     let fixed = volume.sizes()[1..].iter().copied().map(AxisSize::Fixed);
     [AxisSize::Free(BATCH)].into_iter().chain(fixed).collect()

@@ -189,7 +189,7 @@ impl<B: Backend> NetworkOps<B> for Recorder {
         let shape = x.shape.mapped([inputs, outputs]);
         let weight = self.weight("MatMul", &module.weight);
         let name = layer(&weight);
-        // Only a product of two matrices could take the weight as it lies, and cases have to stay apart.
+        // Only a plain matrix product could use the weight untransposed, but the batch axis must be kept.
         let turned = format!("{weight}.transpose");
         let perm = vec![AttributeProto::ints("perm", [1, 0])];
         let fixed = Shape::fixed([inputs, outputs]);

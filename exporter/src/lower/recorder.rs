@@ -28,13 +28,13 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
-    /// An axis as it is counted in the graph.
+    /// An axis in the numbering of the graph.
     pub fn axis(&self, axis: usize) -> usize {
         let folded = self.shape.is_batched() && self.shape[0] != 1;
         axis + usize::from(folded && axis > 0)
     }
 
-    /// The last axis as it is counted in the graph.
+    /// The last axis in the numbering of the graph.
     pub fn last_axis(&self) -> usize {
         self.axis(self.shape.rank() - 1)
     }

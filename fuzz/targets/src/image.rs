@@ -1,4 +1,4 @@
-//! The steps for every image format.
+//! The steps forevery image format.
 
 use std::path::Path;
 

@@ -9,7 +9,7 @@ use crate::image;
 use crate::scratch::ScratchFolder;
 use crate::target::Target;
 
-/// A file, as it is and as `.nii.gz`.
+/// A file, unchanged and as `.nii.gz`.
 pub const VOLUME: Target = Target {
     name: "nifti",
     run: |bytes| {

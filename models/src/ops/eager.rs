@@ -18,8 +18,8 @@ use crate::blocks::{BatchNorm, InstanceNorm, LayerNorm, Linear};
 
 /// Computes immediately with the kernels of a backend.
 ///
-/// Volumes lie in memory channels last, `[N, X, Y, Z, C]`: what kernels compute on. Convolutions with dilation, groups or
-/// implicit padding are Burn's own.
+/// Volumes lie in memory channels last, `[N, X, Y, Z, C]`: the order of the kernels. Convolutions with dilation, groups
+/// or implicit padding are Burn's own.
 #[derive(Debug, Clone)]
 pub struct Eager<B: Backend> {
     device: B::Device,

@@ -98,7 +98,7 @@ impl Shape {
         );
     }
 
-    /// Of a reshape to another shape with as many elements.
+    /// Output shape of a reshape to another shape with as many elements.
     #[track_caller]
     pub fn reshaped(&self, to: &Self) -> Self {
         assert!(
@@ -108,7 +108,7 @@ impl Shape {
         to.clone()
     }
 
-    /// Of a transpose: axis `i` of the result is axis `axes[i]`. The axis of the batch stays the first.
+    /// Output shape of a transpose: axis `i` of the result is axis `axes[i]`. The axis of the batch stays the first.
     #[track_caller]
     pub fn transposed(&self, axes: &[usize]) -> Self {
         let mut sorted = axes.to_vec();
@@ -127,7 +127,7 @@ impl Shape {
         }
     }
 
-    /// Of a choice of indices along an axis.
+    /// Output shape of a choice of indices along an axis.
     #[track_caller]
     pub fn gathered(&self, axis: usize, indices: &[usize]) -> Self {
         self.check_axis(axis);
@@ -138,7 +138,7 @@ impl Shape {
         self.with(axis, indices.len())
     }
 
-    /// Of every `step`-th element of a range along an axis.
+    /// For every `step`-th element of a range along an axis.
     #[track_caller]
     pub fn sliced(&self, axis: usize, range: &Range<usize>, step: usize) -> Self {
         self.check_axis(axis);
@@ -149,7 +149,7 @@ impl Shape {
         self.with(axis, range.len().div_ceil(step))
     }
 
-    /// Of zeros before and after along every axis.
+    /// Output shape of zeros before and after along every axis.
     #[track_caller]
     pub fn padded(&self, widths: &[[usize; 2]]) -> Self {
         assert!(
@@ -165,7 +165,7 @@ impl Shape {
         }
     }
 
-    /// Of values concatenated along an axis.
+    /// Output shape of values concatenated along an axis.
     #[track_caller]
     pub fn concatenated<'a>(shapes: impl IntoIterator<Item = &'a Self>, axis: usize) -> Self {
         let mut shapes = shapes.into_iter();
@@ -179,8 +179,8 @@ impl Shape {
         })
     }
 
-    /// Of an operation on every element: `other` is repeated to this shape, to which it is aligned at the end; its axes
-    /// are as long or of size 1.
+    /// Output shape of an elementwise operation: `other` is broadcast to this shape, to which it is aligned at the end;
+    /// its axes are as long or of size 1.
     #[track_caller]
     pub fn broadcast(&self, other: &Self) -> Self {
         let fits = other.rank() <= self.rank() && {
@@ -198,7 +198,8 @@ impl Shape {
         self.clone()
     }
 
-    /// Of a product of matrices `[.., m, k]` and `[.., k, n]`, of which one is repeated along leading axes that it lacks.
+    /// Output shape of a product of matrices `[.., m, k]` and `[.., k, n]`, of which one is broadcast along leading
+    /// axes that it lacks.
     #[track_caller]
     pub fn multiplied(&self, right: &Self) -> Self {
         let fits = self.rank() >= 2
@@ -220,7 +221,7 @@ impl Shape {
         product
     }
 
-    /// Of a linear map of the last axis.
+    /// Output shape of a linear map of the last axis.
     #[track_caller]
     pub fn mapped(&self, [inputs, outputs]: [usize; 2]) -> Self {
         assert!(
@@ -230,7 +231,7 @@ impl Shape {
         self.with(self.rank() - 1, outputs)
     }
 
-    /// Of a normalization of this many channels along an axis.
+    /// Output shape of a normalization of this many channels along an axis.
     #[track_caller]
     pub fn normalized(&self, axis: usize, channels: usize) -> Self {
         assert!(
@@ -240,7 +241,7 @@ impl Shape {
         self.clone()
     }
 
-    /// Of a volume with other channels and voxels.
+    /// Output shape of a volume with other channels and voxels.
     #[track_caller]
     pub fn convolved(&self, [inputs, outputs]: [usize; 2], space: [usize; 3]) -> Self {
         let (found, _) = self.volume();
@@ -252,7 +253,7 @@ impl Shape {
         Self::batched([1, outputs, x, y, z])
     }
 
-    /// Of a volume whose spatial axes are multiplied with matrices `[m, n]`, where given.
+    /// Output shape of a volume whose spatial axes are multiplied with matrices `[m, n]`, where given.
     #[track_caller]
     pub fn interpolated(&self, matrices: [Option<&Self>; 3]) -> Self {
         self.volume();

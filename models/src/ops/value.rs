@@ -6,7 +6,7 @@ use burn::tensor::{DType, FloatDType, Tensor, TensorMetadata, TensorPrimitive};
 
 use super::shape::Shape;
 
-/// Memory order of volumes: `[N, X, Y, Z, C]`, what kernels compute on.
+/// Memory order of volumes: `[N, X, Y, Z, C]`, the order of the kernels.
 pub(super) const CHANNELS_LAST: [usize; 5] = [0, 2, 3, 4, 1];
 
 /// A tensor and its logical shape. A transpose changes only the order of the axes, nothing is moved.

@@ -268,7 +268,7 @@ impl Bundle {
 
     /// Reads the ONNX file of a member and checks its digest.
     ///
-    /// **Errors**: no such member, or the file is not what the manifest says.
+    /// **Errors**: no such member, or the file differs from the manifest.
     pub fn member_bytes(&self, index: usize) -> Result<Arc<[u8]>, BundleError> {
         let bytes = self.read_member(index)?;
         self.check_member(index, &bytes)?;
@@ -353,7 +353,7 @@ fn plain_file_size(path: &Path) -> io::Result<Option<u64>> {
     Ok(metadata.is_file().then_some(metadata.len()))
 }
 
-/// Compares the directory with the manifest: every listed file is there, and nothing else but a signature.
+/// Compares the directory with the manifest: every listed file exists, and nothing else except a signature.
 fn check_listing(directory: &Path, manifest: &Manifest) -> Result<(), BundleError> {
     let mut folders = BTreeSet::new();
     for file in manifest.files.keys() {

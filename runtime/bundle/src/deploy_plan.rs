@@ -50,7 +50,8 @@ pub struct DeployPlan {
     /// Ordered preprocessing steps.
     pub preprocessing: Vec<Step>,
     pub window: WindowPlan,
-    /// What is interpolated back to the grid of the input: probabilities, or logits that become probabilities there.
+    /// The values that are interpolated back to the grid of the input: probabilities, or logits that become
+    /// probabilities there.
     #[serde(default, skip_serializing_if = "Restore::is_default")]
     pub restore: Restore,
 }

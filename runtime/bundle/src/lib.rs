@@ -1,5 +1,6 @@
 //! The deployable bundle: a directory that holds the networks of an ensemble and everything that inference needs to
-//! know about the data, proves itself, and contains no code. `FORMAT.md` beside this crate is its definition.
+//! know about the data, verifies itself with a probe, and contains no code. `FORMAT.md` beside this crate is its
+//! definition.
 //!
 //! [`Bundle::open`] reads and checks one, [`BundleWriter`] writes one. The trainer hands its results over in a
 //! [`run_record::RunRecord`].

@@ -23,26 +23,16 @@ pub enum SignatureError {
     #[error(transparent)]
     Document(#[from] DocumentError),
     #[error("`{}` is not a public key of minisign: {reason}", path.display())]
-    Key {
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Key { path: PathBuf, reason: String },
     /// No signature, although one is required.
     #[error("the bundle has no `{FILE_NAME}`, expected a signature")]
     Missing,
     /// A file that is not a signature.
     #[error("the bundle's `{FILE_NAME}` is not a signature of minisign: {reason}")]
-    Malformed {
-        /// What is wrong with it.
-        reason: String,
-    },
+    Malformed { reason: String },
     /// A signature by another key, or of another manifest.
     #[error("the bundle's signature does not verify with the public key: {reason}")]
-    Unverified {
-        /// What is wrong with it.
-        reason: String,
-    },
+    Unverified { reason: String },
     /// Another bundle than the required one.
     #[error("the bundle has SHA-256 {found}, expected {expected}")]
     Digest {

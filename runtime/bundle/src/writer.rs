@@ -18,7 +18,7 @@ pub enum BundleWriteError {
     /// The destination exists.
     #[error("`{}` exists", path.display())]
     Exists { path: PathBuf },
-    /// What is there is no bundle, so that it is not replaced.
+    /// The destination exists and is not a bundle, so it is not replaced.
     #[error("`{}` exists and is not a bundle, expected one to replace", path.display())]
     NotABundle { path: PathBuf },
     /// The path of a file breaks the rules.

@@ -107,7 +107,7 @@ pub fn message(attempt: Option<&str>, error: &(dyn Error + 'static), hint: Optio
     let mut lines: Vec<String> = attempt.into_iter().map(str::to_owned).collect();
     let mut cause = Some(error);
     while let Some(error) = cause {
-        // Some libraries end their messages with the end of a line.
+        // Some libraries end their messages with a line break.
         let line = error.to_string().trim_end().to_owned();
         if lines.last() != Some(&line) {
             lines.push(line);

@@ -59,7 +59,7 @@ pub enum EngineError {
     /// A block of probabilities at an invalid position.
     #[error(transparent)]
     Block(InputGridError),
-    /// Probabilities give no labels.
+    /// Probabilities without labels.
     #[error(transparent)]
     Labeling(#[from] LabelingError),
     /// Arrays have unexpected shapes.

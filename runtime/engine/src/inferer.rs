@@ -106,8 +106,8 @@ impl<'a> MemberInferer<'a> {
 }
 
 impl OnnxPredictor {
-    /// Predicts a volume, `[C, X, Y, Z]`, and hands every plane, `[K, Y, Z]`, to `take` as soon as it is complete, in the
-    /// order of X; windows are cut and blended on the device that the network runs on.
+    /// Predicts a volume, `[C, X, Y, Z]`, and passes every plane, `[K, Y, Z]`, to `take` as soon as it is complete, in
+    /// the order of X; windows are cut and blended on the device that the network runs on.
     ///
     /// **Errors**: an invalid plan, too little memory, or the network or the device fails.
     pub fn predict_planes(

@@ -38,7 +38,7 @@ impl AtomicError {
     }
 }
 
-/// Who may read a new file.
+/// Readers of a new file.
 #[derive(Debug, Clone, Copy)]
 enum Readers {
     /// The readers of other new files of this process (umask).
@@ -138,7 +138,7 @@ pub fn write_file(path: &Path, bytes: &[u8], overwrite: bool) -> Result<(), Atom
     write_and_commit(AtomicFile::create(path, overwrite)?, bytes)
 }
 
-/// Writes `bytes` as the whole content of `path`, which only its owner may read; what is there is replaced.
+/// Writes `bytes` as the whole content of `path`, readable by its owner only; an existing file is replaced.
 ///
 /// **Errors**: as [`write_file`].
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), AtomicError> {
@@ -315,7 +315,7 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
         return Ok(());
     }
     match File::open(directory)?.sync_all() {
-        // Some network file systems cannot flush directories; the rename has happened all the same.
+        // Some network file systems cannot flush directories; the rename is done nevertheless.
         Err(reason)
             if matches!(
                 reason.kind(),

@@ -14,7 +14,7 @@ mod header;
 
 use header::{DocumentHeader, WithHeader, WithoutHeader};
 
-/// A kind of document. In JSON, `format` and `format_version` stand before the fields of the type, which has neither.
+/// A kind of document. In JSON, `format` and `format_version` precede the fields of the type, which has neither.
 ///
 /// **Examples**
 /// ```

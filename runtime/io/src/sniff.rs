@@ -14,10 +14,10 @@ use crate::image::stream::{GZIP_MAGIC, read_up_to};
 /// Number of bytes that suffice for detection.
 pub const SNIFF_BYTES: usize = 352;
 
-/// What a file holds.
+/// Content of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
-    /// A header of this format, with or without voxels behind it.
+    /// A header of this format, with or without voxels after it.
     Image(&'static Format),
     /// A DICOM file, with its preamble (PS3.10 7.1) or as a data set alone.
     Dicom,
@@ -25,10 +25,10 @@ pub enum Content {
     Unknown,
 }
 
-/// What a file holds, and whether it is compressed.
+/// Content of a file, and whether it is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sniffed {
-    /// What the (decompressed) bytes are.
+    /// Content of the (decompressed) bytes.
     pub content: Content,
     /// Whether the file is a gzip stream.
     pub gzip: bool,
@@ -62,7 +62,7 @@ pub fn sniff_bytes(head: &[u8]) -> Content {
 /// error but gives [`Content::Unknown`], unless enough of it can be decompressed.
 pub fn sniff(path: &Path) -> io::Result<Sniffed> {
     let kind = path.metadata()?.file_type();
-    // Reading a pipe or a device may block for ever; opening a folder gives an error.
+    // Reading a pipe or a device may block forever; opening a folder gives an error.
     if !kind.is_file() && !kind.is_dir() {
         let reason = "it is not a regular file";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));

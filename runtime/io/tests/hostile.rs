@@ -225,12 +225,12 @@ fn of_frames() -> Vec<Case> {
         (
             "too many frames that take turns",
             vec![turns(300_000, DEFLATED)],
-            "takes more than",
+            "take more than",
         ),
         (
             "frames that take turns in several files",
             vec![turns(30_000, DEFLATED); 16],
-            "takes more than",
+            "take more than",
         ),
         (
             "frames of long texts",
@@ -281,8 +281,8 @@ fn of_elements() -> Vec<Case> {
     let shorter = raw(DEFLATED, &private.repeat(1 << 20));
     let [items, fewer_items, elements, kept] = deflated.try_into().unwrap();
     vec![
-        ("deflated items", vec![items], "takes more than"),
-        ("fewer deflated items", vec![fewer_items], "takes more than"),
+        ("deflated items", vec![items], "take more than"),
+        ("fewer deflated items", vec![fewer_items], "take more than"),
         ("deflated elements", vec![elements], "goes on for more than"),
         ("deflated values", vec![kept], "goes on for more than"),
         (
@@ -312,7 +312,7 @@ fn of_elements() -> Vec<Case> {
                 EXPLICIT,
                 &[functional, EMPTY_ITEM.repeat(300_000)].concat(),
             )],
-            "takes more than",
+            "take more than",
         ),
         (
             "depth",

@@ -289,7 +289,7 @@ fn handshakes_end_in_time_and_size_and_are_not_downgraded() {
     // TLS 1.1.
     let mut old = Sender::connect(node.address());
     old.put(&old_hello([3, 2]));
-    wait_for_log("TLS: the peer offers nothing that the profile takes");
+    wait_for_log("TLS: the peer offers no version or cipher suite of the profile");
     // Silence, and a byte now and then.
     let start = Instant::now();
     let silent = Sender::connect(node.address());

@@ -15,8 +15,8 @@ impl OnnxModel {
     /// Decodes a model file of unknown origin, checks it, and keeps the parts that were checked.
     ///
     /// **Definition**: the network has the operators of [`crate::ops`] alone, in the standard domain, with their
-    /// attributes; all weights are in the file; every shape is known but for the size of the batch. When encoded again,
-    /// it contains nothing else: no metadata, no unchecked field, and no texts except names of printable ASCII.
+    /// attributes; all weights are in the file; every shape is known except for the size of the batch. When encoded
+    /// again, it contains nothing else: no metadata, no unchecked field, and no texts except names of printable ASCII.
     ///
     /// **Errors**: the first rule that it breaks.
     pub fn load(bytes: impl Into<Bytes>) -> Result<Self, CheckError> {

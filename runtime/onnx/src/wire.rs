@@ -63,7 +63,7 @@ enum Field {
 }
 
 impl Message {
-    /// What a length-delimited field is.
+    /// Kind of a length-delimited field.
     ///
     /// **Source**: `onnx.proto`, as `proto` has it.
     fn field(self, number: u32) -> Field {

@@ -287,9 +287,9 @@ fn structures_of_another_patient_make_no_labels() {
         let ran = convert(&input, &out, &flags);
         assert_eq!(ran.code, Some(7), "{}", ran.stderr);
         assert!(
-            ran.stderr.contains(
-                "names another patient than series 1.2.10, on which it says it was drawn"
-            ) && !ran.stderr.contains("SENTINEL"),
+            ran.stderr
+                .contains("names another patient than series 1.2.10, on which it was drawn")
+                && !ran.stderr.contains("SENTINEL"),
             "{}",
             ran.stderr
         );

@@ -165,7 +165,7 @@ impl Margins {
         }
     }
 
-    /// Where the unpadded grid lies in the padded one: cropping to this box undoes the padding.
+    /// Box of the unpadded grid in the padded one: cropping to this box undoes the padding.
     pub fn inner(&self, shape: [usize; 3]) -> VoxelBox {
         VoxelBox {
             start: self.before,

@@ -35,7 +35,7 @@ pub enum GeometryError {
     },
 }
 
-/// How far apart corresponding corners of two grids may lie for both to be one grid, in voxels of the finest axis.
+/// Largest distance of corresponding corners of two grids that count as one, in voxels of the finest axis.
 ///
 /// Files state one grid differently: at the corners of a grid of 512³ voxels, affines in `f32` differ by up to 0.0001
 /// voxels, text with six decimals by 0.002, a rotation about half a turn kept as a NIfTI quaternion mostly by 0.003,
@@ -262,8 +262,8 @@ impl Geometry {
         })
     }
 
-    /// Checks that this is the grid `expected`, but for rounding: corresponding corners lie within
-    /// [`SAME_GRID_VOXELS`] of each other, in voxels of the finest axis of `expected`.
+    /// Checks that this is the grid `expected` up to rounding: corresponding corners lie within [`SAME_GRID_VOXELS`] of
+    /// each other, in voxels of the finest axis of `expected`.
     ///
     /// Images of a case, label maps and their images, predictions and truths share a grid by this rule alone.
     ///

@@ -63,7 +63,7 @@ pub enum HistoryError {
     #[error("a file of the history cannot be carried over")]
     Path(#[from] PathError),
     /// A link, device or the like.
-    #[error("`{file}` is a link or not a regular file, expected a file of its own")]
+    #[error("`{file}` is a link or no plain file, expected a file of its own")]
     NotPlain { file: String },
     /// There is nothing to export.
     #[error("`{}` has no trained run", path.display())]
@@ -72,7 +72,7 @@ pub enum HistoryError {
     #[error("cannot put `{file}` into the archive")]
     Pack { file: String, source: ZipError },
     /// No archive, or a broken one.
-    #[error("the file is not an intact ZIP archive")]
+    #[error("the file is no intact ZIP archive")]
     Archive(#[from] ZipError),
     /// The list is none of this version.
     #[error("the archive is no history that this program reads")]

@@ -138,7 +138,7 @@ pub struct AffineParameters {
 }
 
 impl AffineParameters {
-    /// Of every case, from statistics `[N, 2, C]`.
+    /// For every case, from statistics `[N, 2, C]`.
     pub fn of_cases(statistics: &[f32], weight: &[f32], bias: &[f32], chunks: Chunks) -> Vec<Self> {
         statistics
             .chunks_exact(2 * chunks.channels)

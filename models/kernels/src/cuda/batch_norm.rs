@@ -52,7 +52,7 @@ pub fn batch_norm_inference(
         let [x, mean, variance, weight, bias] = inputs.map(|buffer| at.of(buffer));
         let y = at.of(y);
         let channels = channels as u32;
-        // SAFETY: buffers hold what the shapes of the tensors say, scratch memory two numbers per channel.
+        // SAFETY: buffers have the sizes of the tensors' shapes, scratch memory two numbers per channel.
         unsafe {
             gpu.launch(
                 "running_statistics",

@@ -90,7 +90,7 @@ impl Cudnn {
         } = descriptors;
         let wanted = MOST_ALGORITHMS as c_int;
         let mut count = 0;
-        // SAFETY: descriptors are set, results have room for what is asked for, and all of their fields may be zero.
+        // SAFETY: descriptors are set, results have the requested size, and all of their fields may be zero.
         let found = unsafe {
             match problem.direction {
                 Direction::Forward => {

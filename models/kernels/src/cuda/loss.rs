@@ -117,7 +117,7 @@ pub fn dice_ce(logits: CudaTensor, classes: CudaTensor) -> DiceCe<Cuda> {
             [logits, classes, to_loss, to_sums].map(|buffer| at.of(buffer));
         let [cases, voxels, count, chunk, chunks] =
             [cases, voxels, count, chunk, chunks].map(|value| value as u32);
-        // SAFETY: buffers hold what the shapes of the tensors say, partial sums one set per chunk.
+        // SAFETY: buffers have the sizes of the tensors' shapes, partial sums one set per chunk.
         unsafe {
             gpu.launch(
                 &kernel,
@@ -197,7 +197,7 @@ pub fn dice_ce_gradient(
         let (voxels, count) = (labeled.voxels as u32, labeled.count as u32);
         let inverse_cases = 1.0 / (labeled.cases * labeled.count) as f32;
         let inverse_voxels = 1.0 / (labeled.cases * labeled.voxels) as f32;
-        // SAFETY: buffers hold what the shapes of the tensors say.
+        // SAFETY: buffers have the sizes of the tensors' shapes.
         unsafe {
             gpu.launch(
                 &kernel,

@@ -43,7 +43,7 @@ pub fn instance_norm(
         let (voxels, channels, chunks) = (voxels as u32, channels as u32, grid.blocks[0]);
         let combine = format!("combine_moments_{}", precision.name());
         let combine_grid = [combine_blocks(channels as usize), cases as u32, 1];
-        // SAFETY: buffers hold what the shapes of the tensors say, partial sums what the grid says.
+        // SAFETY: buffers have the sizes of the tensors' shapes, partial sums the size of the grid.
         unsafe {
             gpu.launch(
                 &grid.kernel("moments"),
@@ -128,7 +128,7 @@ pub fn instance_norm_gradient(
             [to_input, to_weight, to_bias].map(|buffer| at.of(buffer));
         let (cases, voxels, channels) = (cases as u32, voxels as u32, channels as u32);
         let chunks = grid.blocks[0];
-        // SAFETY: buffers hold what the shapes of the tensors say, partial sums what the grid says.
+        // SAFETY: buffers have the sizes of the tensors' shapes, partial sums the size of the grid.
         unsafe {
             gpu.launch(
                 &grid.kernel("gradient_sums"),
@@ -208,7 +208,7 @@ pub fn bias_gradient(gradient: CudaTensor) -> CudaTensor {
         let [partials] = gpu.scratch([grid.partial_bytes()])?;
         let (gradient, into) = (at.of(gradient), at.of(into));
         let (channels, chunks) = (channels as u32, grid.blocks[0]);
-        // SAFETY: buffers hold what the shapes of the tensors say, partial sums what the grid says.
+        // SAFETY: buffers have the sizes of the tensors' shapes, partial sums the size of the grid.
         unsafe {
             gpu.launch(
                 &grid.kernel("totals"),

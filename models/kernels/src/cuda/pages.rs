@@ -47,7 +47,7 @@ impl Pages {
     ///
     /// # Safety
     ///
-    /// There is a number at each address, and no more than a page has room for.
+    /// There is a number at each address, and their count fits a page.
     pub unsafe fn read(
         &self,
         addresses: &[CUdeviceptr],

@@ -1,4 +1,4 @@
-//! What must be installed for CUDA.
+//! Requirements of CUDA.
 #![allow(unsafe_code, reason = "asks the driver and cuDNN")]
 
 use cubecl::cuda::install;

@@ -26,7 +26,7 @@ pub enum PlanError {
     /// Too few or too many of something.
     #[error("the deploy plan has {found} {of}, expected {least} to {most}")]
     Count {
-        /// Of what: channels, labels, preprocessing steps.
+        /// The kind of parts: channels, labels, preprocessing steps.
         of: &'static str,
         /// How many there are.
         found: usize,

@@ -19,7 +19,7 @@ use crate::{name, path, signature};
 pub struct Provenance {
     /// Versions of the programs and libraries that exported it, by name.
     pub versions: BTreeMap<String, String>,
-    /// SHA-256 of the data stats behind the plan; null for imported networks.
+    /// SHA-256 of the data stats of the plan; null for imported networks.
     pub data_stats_sha256: Option<String>,
 }
 

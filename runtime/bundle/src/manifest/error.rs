@@ -65,7 +65,7 @@ pub enum ManifestError {
     /// A text that is not a digest.
     #[error("the SHA-256 of {of} is {found:?}, expected 64 lowercase hexadecimal digits")]
     DigestForm {
-        /// What it is the digest of.
+        /// The object of the digest.
         of: String,
         found: String,
     },

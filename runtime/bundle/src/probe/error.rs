@@ -13,7 +13,7 @@ pub enum ProbeError {
     /// Logits that cannot be combined.
     #[error("the members' logits cannot be combined")]
     Combine(#[from] MeanError),
-    /// Logits that give no labels.
+    /// Logits without labels.
     #[error("the members' logits give no labels")]
     Label(#[from] LabelingError),
     /// Not readable as a probe of this version.

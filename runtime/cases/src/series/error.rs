@@ -9,7 +9,7 @@ use crate::names::list;
 /// Number of series that a message lists; it counts the others.
 const LISTED: usize = 6;
 
-/// Why no case can be made of DICOM files. Series are named by UID and modality, never by descriptions.
+/// Why DICOM files are not a case. Series are named by UID and modality, never by descriptions.
 #[derive(Debug, thiserror::Error)]
 pub enum SeriesError {
     /// The files cannot be scanned.

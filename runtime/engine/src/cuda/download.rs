@@ -1,4 +1,4 @@
-//! Complete planes on their way from a GPU to the host.
+//! Copies of complete planes from a GPU to the host.
 
 use std::collections::VecDeque;
 

@@ -51,7 +51,6 @@ pub enum CudaDriverError {
     /// A size beyond the memory or the index range of a kernel.
     #[error("{what} is {found}, expected at most {most}")]
     TooLarge {
-        /// What is too large.
         what: &'static str,
         found: usize,
         most: usize,

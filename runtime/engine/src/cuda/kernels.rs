@@ -171,8 +171,8 @@ impl NormKernels {
     ///
     /// # Safety
     ///
-    /// The pointers are to a GPU's memory of the sizes that the shape says, which stays allocated until the stream has
-    /// completed the launch.
+    /// The pointers are to GPU memory of the sizes of the shape, which stays allocated until the stream has completed
+    /// the launch.
     ///
     /// **Errors**: sizes beyond the index range of the kernels, or an error of the driver.
     pub(crate) unsafe fn launch(

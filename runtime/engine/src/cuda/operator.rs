@@ -132,8 +132,8 @@ impl Kernel for NormReluKernel {
             output,
             scratch,
         };
-        // SAFETY: ONNX Runtime gives memory of the shapes and types that were checked or asked for, and keeps it for its
-        // stream; the sizes are what the kernels take.
+        // SAFETY: ONNX Runtime gives memory of the shapes and types that were checked or requested, and keeps it for
+        // its stream; the sizes are supported by the kernels.
         unsafe { self.kernels.launch(&task, stream) }.map_err(refused)
     }
 }

@@ -97,7 +97,7 @@ pub fn find_or_fetch() -> Result<FoundLibrary, InstallError> {
     }
 }
 
-/// Fetches ONNX Runtime into the user's cache, unless it is there. Concurrent processes wait for each other.
+/// Fetches ONNX Runtime into the user's cache, unless it is present. Concurrent processes wait for each other.
 ///
 /// **Errors**: [`InstallError`]; the cache is as before then.
 pub fn fetch(variant: Variant) -> Result<FoundLibrary, InstallError> {

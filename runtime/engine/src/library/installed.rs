@@ -31,7 +31,7 @@ struct InstalledFile {
 #[serde(deny_unknown_fields)]
 struct Stamp {
     bytes: u64,
-    /// Of the last write, and where the system has it, of the last change of anything; in nanoseconds since 1970.
+    /// Time of the last write and, where available, of the last change of metadata; in nanoseconds since 1970.
     modified: i64,
     changed: i64,
     /// File system and inode, where the system has them.
@@ -151,7 +151,7 @@ fn read(folder: &Path) -> Result<Option<Vec<InstalledFile>>, LibraryError> {
     }
 }
 
-/// Writes the record readable for every user who may read the libraries, because caches may be shared.
+/// Writes the record readable forevery user who may read the libraries, because caches may be shared.
 fn write(folder: &Path, entries: &[InstalledFile]) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(&serde_json::to_vec_pretty(entries)?)?;

@@ -64,7 +64,7 @@ impl Provider {
         }
     }
 
-    /// Device that [`Device::Auto`] stands for.
+    /// Device that [`Device::Auto`] selects.
     pub fn preferred(self) -> Device {
         match self {
             Self::Native => Device::Auto,
@@ -147,7 +147,6 @@ pub enum PluginError {
     #[error("the plugin of provider `{provider}` is not loaded")]
     Place {
         provider: Provider,
-        /// What is wrong with it.
         source: Box<LibraryError>,
     },
     #[error("ONNX Runtime cannot load the plugin `{}` of provider `{provider}`", library.display())]

@@ -120,9 +120,8 @@ const META_START: u64 = 132;
 /// Opens a file and reads its file meta information (PS3.10 7.1), or detects a data set without any. The stream is at
 /// the data set, not yet inflated where the transfer syntax is deflated.
 ///
-/// **Definition**: the meta information reaches as far as its group length says, at most up to the first element of
-/// another group. An element of its group after that is an error of the data set, see [`walk`]: the syntax must not
-/// depend on the reader.
+/// **Definition**: the meta information ends by its group length, or at the first element of another group. An element
+/// of its group after that is an error of the data set, see [`walk`]: the syntax must not depend on the reader.
 pub(super) fn open(file: File) -> Result<(DataSetStream<'static>, Meta), DicomHeaderError> {
     open_while(file, &|| true)
 }

@@ -120,7 +120,7 @@ pub enum DicomHeaderError {
     /// The system cannot read on.
     #[error("the system cannot read it: {kind}")]
     Io { kind: io::ErrorKind },
-    /// No `DICM` behind a preamble of 128 bytes, nor a data set without both.
+    /// No `DICM` after a preamble of 128 bytes, nor a data set without both.
     #[error("it has no `DICM` at byte 128")]
     NotDicom,
     /// The file is empty, or has only zeros in place of preamble and `DICM`.
@@ -263,7 +263,7 @@ pub enum PixelError {
         "{fragments} fragments and {offsets} offsets do not tell where its {frames} frames are"
     )]
     Fragments {
-        /// Fragments behind the offset table.
+        /// Number of fragments after the offset table.
         fragments: usize,
         /// Entries of the offset table.
         offsets: usize,

@@ -26,7 +26,7 @@ pub(super) struct FrameHeader {
     pub intercept: f64,
     /// Whether it is a localizer.
     pub is_localizer: bool,
-    /// Of each key, the number of its value among those of all frames, from 1; 0 where it has none.
+    /// For each key, the number of its value among those of all frames, from 1; 0 where it has none.
     keys: [u32; DistinguishingKey::ALL.len()],
 }
 
@@ -34,7 +34,7 @@ pub(super) struct FrameHeader {
 #[derive(Debug, Clone, Default)]
 pub(super) struct FrameHeaders {
     distinct: Vec<FrameHeader>,
-    /// Of each frame, its index in `distinct`.
+    /// For each frame, its index in `distinct`.
     places: Vec<u32>,
     key_values: Vec<Box<str>>,
 }

@@ -154,7 +154,7 @@ pub(super) fn group_stacks(
     stacks
 }
 
-/// Whether slices may be of one stack, wherever they lie.
+/// Whether slices may be of one stack, independently of their positions.
 fn belong(a: &Slice, b: &Slice) -> bool {
     differences(a, b).next().is_none()
 }
@@ -207,8 +207,8 @@ fn split_series(groups: &[Vec<Slice>]) -> Option<StackFinding> {
     })
 }
 
-/// Splits slices that lie at the same positions, or unevenly, into stacks: by the first distinguishing key that does
-/// so, and each part again, until no key does. `values` are those of the keys so far.
+/// Splits slices at the same positions, or with uneven spacing, into stacks: by the first distinguishing key that
+/// separates them, recursively. `values` are those of the keys so far.
 fn split_stacks(
     slices: Vec<Slice>,
     values: Vec<(DistinguishingKey, String)>,

@@ -36,7 +36,7 @@ pub struct Instance {
     pub series: String,
     /// UID of the transfer syntax.
     pub syntax: String,
-    /// Byte of the file at which the data set begins, behind the meta information.
+    /// Byte of the file at which the data set begins, after the meta information.
     pub data_set: u64,
     pub has_pixels: bool,
 }

@@ -26,7 +26,7 @@ impl<const N: usize> Near<N> {
     /// Indices of every point within reach, and of some beyond.
     pub fn around(&self, at: [f64; N]) -> impl Iterator<Item = u32> {
         let along = at.map(|along| along / self.edge);
-        // Of the two neighbors along each axis, the nearer: the other is out of reach.
+        // The nearer of the two neighbors along each axis; the other is out of reach.
         let sides = along.map(|along| if along - along.floor() < 0.5 { -1 } else { 1 });
         (0..1_usize << N)
             .filter_map(move |corner| {

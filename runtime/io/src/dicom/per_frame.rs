@@ -9,7 +9,7 @@ use crate::dicom::tag::Tag;
 /// Values of the items of per-frame functional groups.
 #[derive(Default)]
 pub(super) struct PerFrame {
-    /// Of each item, the index of its first value.
+    /// For each item, the index of its first value.
     starts: Vec<u32>,
     values: Vec<ValueSpan>,
     bytes: Vec<u8>,

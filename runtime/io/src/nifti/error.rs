@@ -137,7 +137,6 @@ pub enum NiftiHeaderError {
     Affine {
         /// The fields of the header that state it.
         from: AffineSource,
-        /// What is wrong with it.
         defect: AffineDefect,
         /// The first three rows as stated; empty where the fields are not a matrix.
         rows: Vec<[f64; 4]>,
@@ -196,8 +195,5 @@ pub enum NiftiWriteError {
     },
     /// The affine cannot be stored.
     #[error("its affine is unusable: {defect}")]
-    Affine {
-        /// What is wrong with it.
-        defect: AffineDefect,
-    },
+    Affine { defect: AffineDefect },
 }

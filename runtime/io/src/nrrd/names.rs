@@ -82,7 +82,7 @@ fn check_count(
     }
 }
 
-/// The names that a pattern gives.
+/// The names of a pattern.
 fn numbered(text: &str, pattern: &str, range: [&str; 3]) -> Result<Vec<String>, NrrdError> {
     let malformed = || wrong(Field::DataFile, text, EXPECTED);
     let mut numbers = range.into_iter().map(|word| word.parse::<i64>().ok());

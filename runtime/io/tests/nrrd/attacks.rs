@@ -93,7 +93,7 @@ fn every_broken_rule_of_a_header_is_named() {
         ),
         (
             made().with("space directions", "(1,0,0) (0,1,0) none"),
-            "2 of its 3 axes lie in space, expected 3",
+            "2 of its 3 axes are spatial, expected 3",
         ),
         (
             made().with("space directions", "(1,0) (0,1,0) (0,0,1)"),
@@ -167,18 +167,18 @@ fn every_broken_rule_of_a_header_is_named() {
             made()
                 .without("space directions")
                 .with("kinds", "list domain domain"),
-            "2 of its 3 axes lie in space",
+            "2 of its 3 axes are spatial",
         ),
         (
             four().without("space directions").without("kinds"),
-            "nothing says which of its 4 axes lie in space",
+            "it does not state which of its 4 axes are spatial",
         ),
         (
             four()
                 .without("kinds")
                 .with("sizes", "3 4 2 5")
                 .with("space directions", "(1,0,0) (0,1,0) none (0,0,1)"),
-            "axis 2 with 2 entries lies between those in space",
+            "axis 2 with 2 entries is between the spatial axes",
         ),
         (
             made()
@@ -186,7 +186,7 @@ fn every_broken_rule_of_a_header_is_named() {
                 .with("dimension", "5")
                 .with("sizes", "2 3 4 5 2")
                 .with("space directions", "none (1,0,0) (0,1,0) (0,0,1) none"),
-            "2 axes beside those in space have several entries",
+            "2 axes besides the spatial ones have several entries",
         ),
         (made().with("line skip", "-1"), "`line skip` is `-1`"),
         (made().with("byte skip", "-2"), "`byte skip` is `-2`"),
@@ -347,19 +347,19 @@ fn damaged_data_are_errors() {
         (text("1 1"), "it ends after 2 of 60 voxel bytes"),
         (
             text(&format!("{sixty}1x")),
-            "its voxel 59 is no number of type uint8",
+            "its voxel 59 is not a number of type uint8",
         ),
         (
             text(&format!("256 {sixty}")),
-            "its voxel 0 is no number of type uint8",
+            "its voxel 0 is not a number of type uint8",
         ),
         (
             text(&format!("-1 {sixty}")),
-            "its voxel 0 is no number of type uint8",
+            "its voxel 0 is not a number of type uint8",
         ),
         (
             text(&format!("{}{sixty}", "9".repeat(100_000))),
-            "its voxel 0 is no number",
+            "its voxel 0 is not a number",
         ),
         (
             text(&format!("{sixty}1 {}", " ".repeat((1 << 20) + 1))),

@@ -31,8 +31,8 @@ pub(super) fn parameters(config: &SegResNetDsConfig) -> u64 {
 
 /// Tensors that a training step on a patch of this size holds.
 ///
-/// **Definition**: per level the output of its first convolution and four tensors for every residual block (two norms,
-/// a convolution, the sum); the decoder the same with one block.
+/// **Definition**: per level the output of its first convolution and four tensors forevery residual block (two norms, a
+/// convolution, the sum); the decoder the same with one block.
 pub(super) fn activations(config: &SegResNetDsConfig, patch: [usize; 3]) -> Activations {
     let (scales, last) = (config.scales(), config.blocks_down.len().saturating_sub(1));
     let mut side = patch.map(|side| side as u64);

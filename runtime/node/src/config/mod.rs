@@ -131,7 +131,7 @@ pub struct Retention {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Keep {
-    /// Nothing but its entry in the ledger.
+    /// Only its entry in the ledger.
     None,
     Results,
     /// The results and the images.
@@ -191,7 +191,7 @@ pub struct Service {
     pub bundle_key: Option<PathBuf>,
     /// Whether a bundle without a signature is refused.
     pub require_signature: bool,
-    /// What a job groups.
+    /// Unit of a job.
     pub unit: Grouping,
     /// Time without a new instance after which a job is complete.
     pub quiet: Duration,
@@ -225,7 +225,7 @@ pub enum Doubtful {
     Send,
 }
 
-/// What a job groups.
+/// Unit of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Grouping {

@@ -1,6 +1,6 @@
 //! Identifiers of C-FIND: a few elements in implicit little endian (PS3.5 7.1.3, PS3.4 C.2.2.1).
 //!
-//! Of an answer only UIDs, modalities and numbers are kept; other texts count as absent.
+//! Only UIDs, modalities and numbers of an answer are kept; other texts count as absent.
 
 use std::collections::BTreeMap;
 

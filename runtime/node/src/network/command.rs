@@ -152,7 +152,7 @@ impl CommandSet {
     }
 }
 
-/// A UID; nothing else may stand there, so that nothing else is logged or answered.
+/// A UID; other texts are refused, so that they are neither logged nor answered.
 fn uid(value: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(value).ok()?;
     let text = text.trim_matches([' ', '\0']);

@@ -1,8 +1,8 @@
 //! DICOM's upper layer and messages (PS3.8, PS3.7), as acceptor and requester.
 //!
-//! A PDU is read whole into a buffer of bounded size before it is decoded; no size that a peer states is
-//! allocated unchecked. Every wait has a time limit. The bytes of a data set are passed on as they come. Only
-//! [`connection`] knows whether there is TLS.
+//! A PDU is read whole into a buffer of bounded size before it is decoded; no size that a peer states is allocated
+//! unchecked. Every wait has a time limit. The bytes of a data set are passed on as they arrive. Only [`connection`]
+//! depends on TLS.
 
 pub mod association;
 pub mod command;

@@ -19,8 +19,8 @@ pub struct PoolLimits {
 
 /// The connections without a request yet, and those that are served.
 ///
-/// A new connection always finds a place: where there is none left, the connection gives way that has waited
-/// longest, of its own address if that has reached its limit, otherwise of the address with most waiting connections.
+/// A new connection always gets a place: where none is free, the connection that has waited longest is closed, of its
+/// own address if that has reached its limit, otherwise of the address with most waiting connections.
 #[derive(Debug)]
 pub struct ConnectionPool {
     places: PoolLimits,

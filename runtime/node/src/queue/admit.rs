@@ -166,7 +166,7 @@ impl JobQueue {
         entry.open += usize::from(!is_touched);
         if let Some(replaced) = entry.arrived.insert(arrival.uid.clone(), copy) {
             entry.replaced.get_or_insert(entry.number - 1);
-            // Of two copies the one with the larger number counts; the other is removed when the job is completed.
+            // The copy with the larger number counts; the other is removed when the job is completed.
             let replaced = arrived.join(replaced.file(&arrival.uid));
             if let Err(reason) = self.files.remove_file(&replaced) {
                 log::warning(format_args!(
@@ -250,7 +250,7 @@ impl JobQueue {
                 .undone
                 .insert(IncompleteReason::Caller(caller.to_owned()));
         }
-        // The next node needs to know.
+        // The next node needs this record.
         if entry.undone != before && entry.undone != entry.job.undone {
             let mut job = entry.job.clone();
             job.undone.clone_from(&entry.undone);

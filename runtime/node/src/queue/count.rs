@@ -13,7 +13,7 @@ use crate::queue::source_count::SourceCount;
 #[derive(Debug, Clone)]
 pub struct UnsettledJob {
     pub key: JobKey,
-    /// What the job groups.
+    /// Unit of the job.
     pub unit: Grouping,
     /// Number of instances in `arrived`.
     pub arrived: usize,

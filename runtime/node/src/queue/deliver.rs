@@ -35,12 +35,12 @@ pub enum SendOutcome {
     Interrupted,
 }
 
-/// What a destination may have with the UID of a result before it is sent.
+/// Possible objects at a destination with the UID of a result before it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PriorSend {
     /// Nothing of this node.
     Never,
-    /// Something of this node that was made of something else, or something of others.
+    /// Another object: of this node from other input, or of another program.
     Other,
     /// The same result, which was sent before; the answer may have been lost.
     Before,

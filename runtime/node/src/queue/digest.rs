@@ -1,4 +1,4 @@
-//! Digests, and the keys of jobs that are made of them.
+//! Digests, and the keys of jobs derived from them.
 
 use std::fmt;
 

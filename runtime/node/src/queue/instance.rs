@@ -16,7 +16,7 @@ pub struct ReceivedInstance {
 }
 
 impl ReceivedInstance {
-    /// Of digests; only the first digits of that of the caller are kept.
+    /// An instance from its digests; only the first digits of the caller's are kept.
     pub fn new(uid: String, content: String, caller: &str) -> Self {
         Self {
             uid,

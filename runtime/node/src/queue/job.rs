@@ -126,10 +126,10 @@ pub struct JobRecord {
     #[serde(default)]
     pub delivered: BTreeMap<String, Vec<String>>,
     /// The results that were sent to each destination, whether or not it answered: by the digest of their UID, the
-    /// digest of what they were made of; empty where the destination may have something else with that UID.
+    /// digest of their input; empty where the destination may have something else with that UID.
     #[serde(default)]
     pub sent: BTreeMap<String, BTreeMap<String, String>>,
-    /// Digest of what the results were made of: instances, bundle, settings.
+    /// Digest of the input of the results: instances, bundle, settings.
     #[serde(default)]
     pub made_of: String,
     /// Digest of the bundle and the settings that the results were made with.

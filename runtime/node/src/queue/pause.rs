@@ -3,7 +3,8 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-/// A pause that doubles with every failed attempt, give or take a quarter, so that jobs do not all return at once.
+/// A pause that doubles with every failed attempt, with a random deviation of up to a quarter, so that jobs do not all
+/// return at once.
 pub fn pause(first: Duration, failed: u32, longest: Duration) -> Duration {
     let doubled = first.saturating_mul(2_u32.saturating_pow(failed.min(20)));
     let random = RandomState::new().build_hasher().finish() % 512;

@@ -164,7 +164,7 @@ impl JobQueue {
         Ok(job)
     }
 
-    /// Digest of what results are made of: results with the same digest differ in times only.
+    /// Digest of the input of results: results with the same digest differ in times only.
     fn made_of(&self, known: &KnownInstances, settings: &str, mark_incomplete: bool) -> String {
         let instances = known.iter().flat_map(|(uid, content)| [uid, content]);
         let mark: &[u8] = if mark_incomplete { b"incomplete" } else { b"" };

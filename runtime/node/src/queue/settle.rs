@@ -80,7 +80,7 @@ impl JobQueue {
         let lacking = known.map_or(0, |known| {
             known.keys().filter(|uid| !all.contains_key(*uid)).count()
         });
-        // Of a failed job, only the number of instances is known.
+        // For a failed job, only the number of instances is known.
         let lacking = lacking.max(entry.job.instances.saturating_sub(all.len()));
         let doubtful = entry.service.map(|index| self.services[index].doubtful);
         let mut instances = all.len();

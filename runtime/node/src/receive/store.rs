@@ -158,7 +158,7 @@ impl Incoming {
 
     /// Adds the whole file to the queue; returns its size in bytes. It is from `caller`, whose AE title is `calling`.
     ///
-    /// **Errors**: the system cannot write; the data set cannot be read, or is not what the command says.
+    /// **Errors**: the system cannot write; the data set cannot be read, or contradicts the command.
     pub fn keep(
         mut self,
         shared: &NodeState,

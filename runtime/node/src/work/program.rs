@@ -14,7 +14,7 @@ pub trait PredictionProgram: Send + Sync {
     fn meaning(&self, exit: i32) -> ExitMeaning;
 }
 
-/// What an exit code means for a job. The reasons hold where the program wrote none.
+/// Meaning of an exit code for a job. The reasons apply where the program wrote none.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ExitMeaning {
     Done,

@@ -208,7 +208,7 @@ fn check_names(graph: &GraphProto) -> Result<(), CheckError> {
     Ok(())
 }
 
-/// Checks that nodes give the outputs, in the shapes that are declared.
+/// Checks that nodes define the outputs, with the declared shapes.
 fn check_outputs(
     graph: &GraphProto,
     values: &KnownValues<'_>,

@@ -63,7 +63,7 @@ pub enum CheckError {
     /// Something has no name, or one that is not a name.
     #[error("{what} {index} has the name {found:?}, expected printable characters without spaces")]
     Name {
-        /// Of what: graph, input, node, ….
+        /// The kind of part: graph, input, node, ….
         what: &'static str,
         /// Its position, from 0.
         index: usize,

@@ -9,11 +9,7 @@ use crate::wire::EncodingProblem;
 pub enum NetworkError {
     /// Bytes that decoders could read differently or not at all.
     #[error("the bytes are not an ONNX model: the part at byte {at} {problem}")]
-    Encoding {
-        at: usize,
-        /// What is wrong with it.
-        problem: EncodingProblem,
-    },
+    Encoding { at: usize, problem: EncodingProblem },
     /// Decoding would take too much memory.
     #[error(
         "the model of {bytes} bytes would take {found} bytes of memory, expected at most {most}"

@@ -74,7 +74,7 @@ pub enum InitializerProblem {
 /// What is wrong with an attribute.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AttributeProblem {
-    /// The operator has none of this name.
+    /// The operator has no attribute of this name.
     #[error("is none of operator {operator}")]
     Unknown { operator: String },
     #[error("is given twice")]

@@ -81,7 +81,7 @@ impl Convolution {
         }
     }
 
-    /// Channels in and out that weights `[M, C / g, ...]` stand for; transposed, of `[C, M / g, ...]`.
+    /// Input and output channels of weights `[M, C / g, ...]`; transposed, of `[C, M / g, ...]`.
     fn channels(
         &self,
         node: &OperatorNode<'_>,

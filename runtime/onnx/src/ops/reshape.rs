@@ -39,7 +39,7 @@ fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {
         })
     };
     let free = x.0.first().filter(|dim| matches!(dim, Dim::Free(_)));
-    // Elements behind a free batch axis, or all.
+    // Elements after a free batch axis, or all.
     let elements = |dims: &[Dim]| {
         dims.iter().try_fold(1_i64, |product, dim| match dim {
             Dim::Fixed(size) => product.checked_mul(*size),

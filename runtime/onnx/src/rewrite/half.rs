@@ -18,7 +18,7 @@ pub enum Interface {
     Half,
 }
 
-/// Oldest operator set in which the operators that can be halved take and give one element type.
+/// Oldest operator set in which the operators that can be halved have one element type for inputs and outputs.
 const LEAST_OPSET: i64 = 13;
 
 impl OnnxModel {

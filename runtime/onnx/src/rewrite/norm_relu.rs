@@ -25,7 +25,7 @@ impl OnnxModel {
     /// it transposes before and after every convolution, and reads and writes each volume up to four times more.
     ///
     /// **Definition**: `InstanceNormalization`, `Relu` become `Transpose` to channels last, [`NORM_RELU`], `Transpose`
-    /// back; a provider that prefers channels last cancels the transposes. Pairs stay as they are where the number of
+    /// back; a provider that prefers channels last cancels the transposes. Pairs are unchanged where the number of
     /// channels is not a multiple of 8 or above 2048, or another node uses the value between the two.
     ///
     /// **Errors**: an operator that may change the number of axes, or an input of other than five axes.

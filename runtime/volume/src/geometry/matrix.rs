@@ -117,8 +117,8 @@ pub(crate) fn cholesky(a: &Matrix<3>) -> Option<Matrix<3>> {
 
 /// The orthogonal matrix nearest to `a` (its polar factor); `None` where `a` is singular.
 ///
-/// **Definition**: the limit of `Q ← (Q + Q⁻ᵀ) / 2` from `Q = a`, which converges quadratically for every
-/// invertible matrix. A reflection stays a reflection.
+/// **Definition**: the limit of `Q ← (Q + Q⁻ᵀ) / 2` from `Q = a`, which converges quadratically forevery invertible
+/// matrix. A reflection stays a reflection.
 ///
 /// **Source**: N. J. Higham, "Computing the polar decomposition", 1986, eq. 3.1.
 pub(crate) fn nearest_orthogonal(a: &Matrix<3>) -> Option<Matrix<3>> {

@@ -11,7 +11,7 @@ pub enum Scanner {
     Mr,
 }
 
-/// What a phantom looks like.
+/// Parameters of a phantom.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PhantomSettings {
     /// Voxels along each axis of the image, `[X, Y, Z]`.

@@ -41,7 +41,7 @@ pub struct InputGridMember {
     /// Whether its blocks are logits, which become probabilities here. Voxels of no block have logits 0, or otherwise
     /// probability 0.
     pub logits: bool,
-    /// Planes, in the order of the blocks, that lie before what its blocks can hold.
+    /// Planes, in the order of the blocks, before the first that its blocks cover.
     pub before: usize,
 }
 

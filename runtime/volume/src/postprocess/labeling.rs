@@ -9,7 +9,7 @@ use thiserror::Error;
 /// **Source**: Auto3DSeg's SegResNet, `AsDiscrete(threshold=0.5)`.
 pub(super) const REGION_THRESHOLD: f32 = 0.5;
 
-/// Why probabilities give no labels.
+/// Why probabilities cannot be labeled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum LabelingError {
     /// A label table of the wrong length.

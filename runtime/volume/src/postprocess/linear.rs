@@ -8,8 +8,8 @@ const BLOCK: usize = 1024;
 
 /// Maps the features of every voxel of a plane to logits.
 ///
-/// Blending is linear and its weights sum to one: blending features and then mapping them gives the same as blending
-/// logits, in the memory of the features.
+/// Blending is linear and its weights sum to one: blending features and then mapping them equals blending logits, in
+/// the memory of the features.
 ///
 /// **Shapes**: features `[F, Y, Z]`, weight `[K, F]`, bias `[K]` → `[K, Y, Z]`.
 ///

@@ -9,9 +9,9 @@ use super::mean::{MeanError, check_member};
 
 /// Weighted votes that hold one array, however many members there are.
 ///
-/// **Definition**: a member votes for its most probable class alone (of equals, the one of lowest index), or for every
-/// region of a probability above 0.5. The share of class or region `k` is `sum(w [member votes for k]) / sum(w)`. The class of the largest
-/// share wins, of equals the one of lowest index; a region wins with a share above 0.5.
+/// **Definition**: a member votes for its most probable class alone (of equals, the one of lowest index), or forevery
+/// region of a probability above 0.5. The share of class or region `k` is `sum(w [member votes for k]) / sum(w)`. The
+/// class of the largest share wins, of equals the one of lowest index; a region wins with a share above 0.5.
 ///
 /// **Source**: MONAI 1.6.1 `VoteEnsemble`, which has no weights: with equal ones, the classes are those of its
 /// `num_classes` form, and the regions those of its rounded mean, where half of the members are not a majority.

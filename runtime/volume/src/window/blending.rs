@@ -57,7 +57,7 @@ impl Blending {
         &self.traversal
     }
 
-    /// Where the windows lie.
+    /// The start positions of the windows.
     pub fn grid(&self) -> &WindowGrid {
         &self.grid
     }
@@ -113,8 +113,8 @@ impl Blending {
     }
 }
 
-/// Blends the outputs of one predictor: takes windows in the order of the grid, and returns planes as soon as they are
-/// complete.
+/// Blends the outputs of one predictor: accepts windows in the order of the grid, and returns planes as soon as they
+/// are complete.
 ///
 /// **Definition**: `out = sum(w p) / sum(w)` over the windows that cover a voxel, with `p` a window's output and
 /// `w` its [`importance_map`], both in `f32` and summed in the order of the windows.

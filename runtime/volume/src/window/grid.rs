@@ -201,7 +201,7 @@ impl WindowGrid {
             let end = x.span(x.start((first + further).min(last))).volume.end;
             end - x.span(x.start(first)).volume.start
         };
-        // Layers are alike but for the last two or, where positions are reversed, the first two.
+        // Layers are alike except for the last two or, where positions are reversed, the first two.
         [
             0,
             1.min(last),

@@ -50,7 +50,7 @@ pub fn stitch<P: PatchPredictor>(
     Ok(output)
 }
 
-/// As [`stitch`], but hands every plane, `[K, Y, Z]`, to `take` as soon as it is complete, in the order of X.
+/// As [`stitch`], but passes every plane, `[K, Y, Z]`, to `take` as soon as it is complete, in the order of X.
 ///
 /// `progress` is called before the first batch of windows and after every one. Where either breaks, its value is
 /// returned.

@@ -142,7 +142,7 @@ impl<'a> Bits<'a> {
     /// Position of the next marker, once all data before it are read; the rest of the last byte is discarded.
     pub fn marker_at(&self) -> usize {
         let mut at = self.at + usize::from(self.after_ff && self.stuffing == Stuffing::Byte);
-        // Any number of 0xFF may stand before a marker.
+        // Any number of 0xFF may precede a marker.
         while self.bytes.get(at..at + 2) == Some(&[0xff, 0xff]) {
             at += 1;
         }

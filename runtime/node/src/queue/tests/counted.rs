@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A queue whose jobs wait for ever unless a source's count agrees.
+/// A queue whose jobs wait forever unless a source's count agrees.
 fn slow(storage: &Path) -> JobQueue {
     with_cut_quiet(storage, Duration::from_secs(600))
 }

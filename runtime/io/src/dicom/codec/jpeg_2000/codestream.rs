@@ -18,7 +18,7 @@ const PARTS_PER_PIXEL: u64 = 8;
 
 /// A tile: its place on the reference grid, its coding, and its packets.
 pub(super) struct Tile<'a> {
-    /// First column and row, and those behind the last.
+    /// First column and row, and one past the last.
     pub from: [u32; 2],
     pub to: [u32; 2],
     pub coding: Coding,

@@ -52,7 +52,7 @@ impl Tree {
     }
 }
 
-/// Bits of a packet header: behind a byte of ones, one bit is left out (B.10.1).
+/// Bits of a packet header: after a byte of ones, one stuffing bit is skipped (B.10.1).
 pub(super) struct HeaderBits<'a> {
     bytes: &'a [u8],
     at: usize,

@@ -81,7 +81,7 @@ impl<'a> MarkerFields<'a> {
 impl Styles {
     /// Reads marker segments up to a start of a tile-part or its data; returns that marker as well.
     ///
-    /// **Errors**: a segment is damaged, stands twice, or is none that frames of one component need.
+    /// **Errors**: a segment is damaged, occurs twice, or is not needed for frames of one component.
     pub fn read(fields: &mut MarkerFields) -> Result<(u8, Self), CodecError> {
         let mut styles = Self::default();
         loop {
