@@ -15,8 +15,8 @@ use dicom_files::{
 use ndarray::Axis;
 use vesal_benches::ct;
 use vesal_io::dicom::write::{
-    Algorithm, Moment, ResultOptions, Segment, SegmentationType, SegmentedMap, SourceImages,
-    write_segmentation,
+    AlgorithmIdentification, Moment, ResultOptions, Segment, SegmentationType, SegmentedMap,
+    SourceImages, write_segmentation,
 };
 use vesal_io::dicom::{Assessment, Policy, scan};
 use vesal_io::image::ReadLimits;
@@ -156,8 +156,8 @@ fn write(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn algorithm() -> Algorithm {
-    Algorithm {
+fn algorithm() -> AlgorithmIdentification {
+    AlgorithmIdentification {
         name: "organs".into(),
         version: "1.0.0".into(),
         digest: "5c".repeat(32),

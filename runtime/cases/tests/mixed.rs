@@ -18,8 +18,8 @@ use vesal_bundle::deploy_plan::{Activation, Channel, Label, Modality};
 use vesal_cases::{Assessed, Candidate, CaseInput, CheckedCase, Choosing, ReadError, find};
 use vesal_io::dicom::Policy;
 use vesal_io::dicom::write::{
-    Algorithm, Moment, ResultOptions, Segment, SegmentationType, SegmentedMap, SourceImages,
-    write_report, write_segmentation,
+    AlgorithmIdentification, Moment, ResultOptions, Segment, SegmentationType, SegmentedMap,
+    SourceImages, write_report, write_segmentation,
 };
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 use vesal_volume::{Geometry, LabelMap};
@@ -305,7 +305,7 @@ fn written(folder: &Path, source: &SourceImages) -> Found {
         segments: &segments,
         regions: false,
     };
-    let algorithm = Algorithm {
+    let algorithm = AlgorithmIdentification {
         name: "task".into(),
         version: "1".into(),
         digest: "5c".repeat(32),

@@ -10,8 +10,9 @@ use vesal_cases::Origin;
 use vesal_engine::{InferencePrecision, ProbabilitySink, SinkError};
 use vesal_files::digest;
 use vesal_io::dicom::write::{
-    Algorithm, Code, DicomWriteError, Moment, Reference, ResultOptions, Segment, SegmentationType,
-    SegmentedMap, SourceImages, UidKey, write_report, write_segmentation, write_structures,
+    AlgorithmIdentification, Code, DicomWriteError, Moment, Reference, ResultOptions, Segment,
+    SegmentationType, SegmentedMap, SourceImages, UidKey, write_report, write_segmentation,
+    write_structures,
 };
 use vesal_io::nifti::{self, ProbabilityFile, WriteOptions};
 use vesal_volume::{Geometry, LabelMap};
@@ -69,7 +70,7 @@ pub struct ResultWriter<'a> {
     plan: &'a DeployPlan,
     settings: ResultSettings,
     segments: Vec<Segment>,
-    algorithm: Algorithm,
+    algorithm: AlgorithmIdentification,
 }
 
 /// Settings of a run on which its results depend, besides bundle, input and voxels.
@@ -124,7 +125,7 @@ impl<'a> ResultWriter<'a> {
             plan,
             settings,
             segments: plan.foreground().map(segment).collect(),
-            algorithm: Algorithm {
+            algorithm: AlgorithmIdentification {
                 name: short(&manifest.name),
                 // Parameters that do not fit are represented by their digest.
                 version: match &manifest.version {

@@ -10,8 +10,8 @@ use dicom_dictionary_std::tags;
 use ndarray::Array3;
 use vesal_files::atomic::AtomicError;
 use vesal_io::dicom::write::{
-    Algorithm, DicomWriteError, Moment, ResultOptions, Segment, SegmentationType, SegmentedMap,
-    SourceImages, Unwritable, write_report, write_segmentation, write_structures,
+    AlgorithmIdentification, DicomWriteError, Moment, ResultOptions, Segment, SegmentationType,
+    SegmentedMap, SourceImages, Unwritable, write_report, write_segmentation, write_structures,
 };
 use vesal_volume::{Affine, LabelMap};
 
@@ -38,7 +38,10 @@ fn the_same_input_has_the_same_uids_and_another_has_others() {
         ..options
     };
     let path = folder.path().join("a.dcm");
-    let write = |source: &SourceImages, algorithm: &Algorithm, form, options: &ResultOptions| {
+    let write = |source: &SourceImages,
+                 algorithm: &AlgorithmIdentification,
+                 form,
+                 options: &ResultOptions| {
         write_segmentation(&path, &segmented, source, algorithm, form, options).unwrap()
     };
     let first = write(&source, &algorithm(), SegmentationType::Binary, &options);
@@ -238,7 +241,7 @@ fn what_cannot_be_written_is_told_before_anything_is() {
     let (source, map, _) = case([6, 5, 4], &[1, 2], 2);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.dcm");
-    let write = |map: &LabelMap, segments: &[Segment], algorithm: &Algorithm| {
+    let write = |map: &LabelMap, segments: &[Segment], algorithm: &AlgorithmIdentification| {
         let segmented = SegmentedMap {
             map,
             segments,

@@ -11,8 +11,9 @@ use dicom_dictionary_std::tags;
 use dicom_object::{FileDicomObject, FileMetaTableBuilder, InMemDicomObject};
 use ndarray::Array3;
 use vesal_io::dicom::write::{
-    Algorithm, DicomWriteError, Moment, Reference, ResultOptions, Segment, SegmentationType,
-    SegmentedMap, SourceImages, write_report, write_segmentation, write_structures,
+    AlgorithmIdentification, DicomWriteError, Moment, Reference, ResultOptions, Segment,
+    SegmentationType, SegmentedMap, SourceImages, write_report, write_segmentation,
+    write_structures,
 };
 use vesal_io::dicom::{Assessment, ContentDigest, Policy, scan};
 use vesal_io::image::ReadLimits;
@@ -259,8 +260,8 @@ pub fn content(assessment: &Assessment) -> ContentDigest {
     content
 }
 
-pub fn algorithm() -> Algorithm {
-    Algorithm {
+pub fn algorithm() -> AlgorithmIdentification {
+    AlgorithmIdentification {
         name: "organs".to_owned(),
         version: "1.2.0".to_owned(),
         digest: "5c".repeat(32),

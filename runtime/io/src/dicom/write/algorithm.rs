@@ -16,7 +16,7 @@ const PARAMETERS_MAX: usize = 768;
 
 /// The algorithm that made a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Algorithm {
+pub struct AlgorithmIdentification {
     /// Name of the bundle: at most 64 characters.
     pub name: String,
     pub version: String,
@@ -26,7 +26,7 @@ pub struct Algorithm {
     pub parameters: Option<String>,
 }
 
-impl Algorithm {
+impl AlgorithmIdentification {
     pub(super) fn check(&self) -> Result<(), Unwritable> {
         check_text("name of the algorithm", &self.name, 64)?;
         check_text("version of the algorithm", &self.version, 64)?;

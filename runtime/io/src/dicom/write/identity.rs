@@ -8,7 +8,7 @@ use dicom_dictionary_std::tags;
 use crate::Remarks;
 use crate::dicom::assessment::Grade;
 use crate::dicom::uid::is_uid;
-use crate::dicom::write::algorithm::{Algorithm, MANUFACTURER, Moment};
+use crate::dicom::write::algorithm::{AlgorithmIdentification, MANUFACTURER, Moment};
 use crate::dicom::write::code::{ACQUISITION_EQUIPMENT, PROCESSING_EQUIPMENT};
 use crate::dicom::write::elements::ElementSet;
 use crate::dicom::write::error::{DicomWriteError, Unwritable};
@@ -63,7 +63,7 @@ pub(super) struct ResultKind {
 pub(super) struct ResultIdentity<'a> {
     pub kind: ResultKind,
     pub source: &'a SourceImages,
-    pub algorithm: &'a Algorithm,
+    pub algorithm: &'a AlgorithmIdentification,
     pub options: &'a ResultOptions,
     /// UID of the frame of reference that the grid lies in.
     frame_of_reference: String,
@@ -78,7 +78,7 @@ impl<'a> ResultIdentity<'a> {
         kind: ResultKind,
         segmented: &SegmentedMap,
         source: &'a SourceImages,
-        algorithm: &'a Algorithm,
+        algorithm: &'a AlgorithmIdentification,
         options: &'a ResultOptions,
     ) -> Result<Self, Unwritable> {
         algorithm.check()?;

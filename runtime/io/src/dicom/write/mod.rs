@@ -1,10 +1,10 @@
 //! Writes results as DICOM: segmentations, structure sets and reports of volumes.
 //!
-//! [`SourceImages`] are the images that a result refers to, [`SegmentedMap`] is the result, [`Algorithm`] what created
-//! it. UIDs of a result are made of a digest of all of its content except the time: the source's slices, the attributes
-//! that are copied from them, grid and grade, segments and their voxels, algorithm, settings and version of this
-//! program. The same input gives the same UIDs every time, and different results never share a UID. Patient and study
-//! are copied from the source into the files, byte for byte, and appear nowhere else.
+//! [`SourceImages`] are the images that a result refers to, [`SegmentedMap`] is the result, [`AlgorithmIdentification`]
+//! what created it. UIDs of a result are made of a digest of all of its content except the time: the source's slices,
+//! the attributes that are copied from them, grid and grade, segments and their voxels, algorithm, settings and version
+//! of this program. The same input gives the same UIDs every time, and different results never share a UID. Patient and
+//! study are copied from the source into the files, byte for byte, and appear nowhere else.
 //!
 //! Planes, directions and positions are computed from the affine of the label map. Where its grid is that of the
 //! source, in any order and direction of axes, planes are those of the source and refer to its instances.
@@ -31,7 +31,7 @@ mod source_images;
 mod structures;
 pub(super) mod uid;
 
-pub use algorithm::{Algorithm, Moment};
+pub use algorithm::{AlgorithmIdentification, Moment};
 pub use code::Code;
 pub use error::{DicomWriteError, Unwritable};
 pub use identity::{Reference, ResultOptions};

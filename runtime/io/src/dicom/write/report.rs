@@ -5,7 +5,7 @@ use std::path::Path;
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
-use crate::dicom::write::algorithm::Algorithm;
+use crate::dicom::write::algorithm::AlgorithmIdentification;
 use crate::dicom::write::code::{ARTIFICIAL_INTELLIGENCE, Code};
 use crate::dicom::write::elements::{ElementSet, decimal};
 use crate::dicom::write::error::{DicomWriteError, Unwritable};
@@ -45,7 +45,7 @@ pub fn write_report(
     segmented: &SegmentedMap,
     segmentation: &Reference,
     source: &SourceImages,
-    algorithm: &Algorithm,
+    algorithm: &AlgorithmIdentification,
     options: &ResultOptions,
 ) -> Result<Reference, DicomWriteError> {
     let path = path.as_ref();

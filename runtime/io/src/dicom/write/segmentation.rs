@@ -5,7 +5,7 @@ use std::path::Path;
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
-use crate::dicom::write::algorithm::Algorithm;
+use crate::dicom::write::algorithm::AlgorithmIdentification;
 use crate::dicom::write::code::{BACKGROUND, Code};
 use crate::dicom::write::color;
 use crate::dicom::write::derivation::{derivation, references};
@@ -69,7 +69,7 @@ pub fn write_segmentation(
     path: impl AsRef<Path>,
     segmented: &SegmentedMap,
     source: &SourceImages,
-    algorithm: &Algorithm,
+    algorithm: &AlgorithmIdentification,
     segmentation_type: SegmentationType,
     options: &ResultOptions,
 ) -> Result<Reference, DicomWriteError> {
@@ -95,7 +95,7 @@ impl<'a> SegmentationWriter<'a> {
     fn new(
         segmented: &'a SegmentedMap,
         source: &'a SourceImages,
-        algorithm: &'a Algorithm,
+        algorithm: &'a AlgorithmIdentification,
         segmentation_type: SegmentationType,
         options: &'a ResultOptions,
     ) -> Result<Self, Unwritable> {

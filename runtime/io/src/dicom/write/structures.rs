@@ -6,7 +6,7 @@ use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use rayon::prelude::*;
 
-use crate::dicom::write::algorithm::Algorithm;
+use crate::dicom::write::algorithm::AlgorithmIdentification;
 use crate::dicom::write::catalog::ANATOMICAL;
 use crate::dicom::write::contour::{Corner, Mask, outlines};
 use crate::dicom::write::elements::{ElementSet, decimal};
@@ -56,7 +56,7 @@ pub fn write_structures(
     path: impl AsRef<Path>,
     segmented: &SegmentedMap,
     source: &SourceImages,
-    algorithm: &Algorithm,
+    algorithm: &AlgorithmIdentification,
     options: &ResultOptions,
 ) -> Result<Reference, DicomWriteError> {
     let path = path.as_ref();
