@@ -6,6 +6,7 @@ use burn::tensor::DType;
 use super::argument::argument;
 use super::backend::{Cuda, CudaTensor};
 use super::limits::MOST_BLOCKS;
+use super::normalization::normalize;
 use super::operation::Operation;
 use super::precision::ActivationType;
 use super::tiling::{LaunchGrid, extent, is_parameter};
@@ -67,20 +68,7 @@ pub fn batch_norm_inference(
                     argument(&epsilon),
                 ],
             )?;
-            gpu.launch(
-                &grid.kernel("normalize"),
-                grid.blocks,
-                grid.threads,
-                0,
-                &mut [
-                    argument(&x),
-                    argument(&y),
-                    argument(&statistics),
-                    argument(&weight),
-                    argument(&bias),
-                    argument(&grid.tiling),
-                ],
-            )
+            normalize(gpu, &grid, [x, y, statistics, weight, bias])
         }
     });
     output

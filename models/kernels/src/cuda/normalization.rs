@@ -5,6 +5,8 @@ use burn::tensor::DType;
 
 use super::argument::argument;
 use super::backend::{Cuda, CudaTensor};
+use super::error::CudaError;
+use super::gpu::Gpu;
 use super::limits::MOST_BLOCKS;
 use super::operation::Operation;
 use super::precision::ActivationType;
@@ -67,23 +69,40 @@ pub fn instance_norm(
                     argument(&epsilon),
                 ],
             )?;
-            gpu.launch(
-                &grid.kernel("normalize"),
-                grid.blocks,
-                grid.threads,
-                0,
-                &mut [
-                    argument(&x),
-                    argument(&y),
-                    argument(&kept),
-                    argument(&weight),
-                    argument(&bias),
-                    argument(&grid.tiling),
-                ],
-            )
+            normalize(gpu, &grid, [x, y, kept, weight, bias])
         }
     });
     Normalized { output, statistics }
+}
+
+/// Normalizes by statistics and applies weight, bias and nonlinearity.
+///
+/// # Safety
+///
+/// `buffers` are the addresses of input and output of the grid's extent, of its mean and inverse deviation per case and
+/// channel, and of weight and bias.
+pub unsafe fn normalize(
+    gpu: &mut Gpu,
+    grid: &Grid,
+    [input, output, statistics, weight, bias]: [u64; 5],
+) -> Result<(), CudaError> {
+    // SAFETY: the caller's; these are the kernel's parameters.
+    unsafe {
+        gpu.launch(
+            &grid.kernel("normalize"),
+            grid.blocks,
+            grid.threads,
+            0,
+            &mut [
+                argument(&input),
+                argument(&output),
+                argument(&statistics),
+                argument(&weight),
+                argument(&bias),
+                argument(&grid.tiling),
+            ],
+        )
+    }
 }
 
 pub fn instance_norm_gradient(
