@@ -83,7 +83,7 @@ pub fn instance_norm(
 /// channel, and of weight and bias.
 pub unsafe fn normalize(
     gpu: &mut Gpu,
-    grid: &Grid,
+    grid: &LaunchGrid,
     [input, output, statistics, weight, bias]: [u64; 5],
 ) -> Result<(), CudaError> {
     // SAFETY: the caller's; these are the kernel's parameters.
