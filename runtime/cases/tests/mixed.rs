@@ -446,7 +446,7 @@ fn no_study_of_many_is_mixed_up_or_lost() {
         let told = outcome
             .notes
             .iter()
-            .find(|note| note.contains("passed over"));
+            .find(|note| note.contains("that no channel takes"));
         let told = told.map_or(0, |note| {
             let listed = note.matches("(MR").count() + note.matches(", MR").count();
             let more = note.rsplit_once(" and ").map(|(_, more)| more);

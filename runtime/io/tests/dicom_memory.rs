@@ -89,7 +89,7 @@ fn attacks_are_refused_at_no_cost() {
         (
             "deep",
             with(&[&sequence[..], &ITEM[..]].concat().repeat(100_000)),
-            "more than 64 deep",
+            "more than 64 levels deep",
         ),
         (
             "stray item end",

@@ -320,7 +320,7 @@ fn of_elements() -> Vec<Case> {
                 EXPLICIT,
                 &[&sequence[..], &ITEM[..]].concat().repeat(50_000),
             )],
-            "more than 64 deep",
+            "more than 64 levels deep",
         ),
     ]
 }

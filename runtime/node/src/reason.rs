@@ -437,7 +437,7 @@ mod tests {
         let limit = Some(5 << 20);
         let text = Reason::Signal { signal: 6, limit }.to_string();
         assert!(
-            text.contains("more memory") && text.contains("5 MiB"),
+            text.contains("exceeding the memory limit") && text.contains("5 MiB"),
             "{text}"
         );
     }

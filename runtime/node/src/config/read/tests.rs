@@ -281,7 +281,7 @@ fn values_out_of_range_name_their_key() {
         ("\"--uid-key=/elsewhere\"", "which the node sets itself"),
         (
             "\"--max-ram\", \"1\"",
-            "which is set by `run_ram_mib` in `[limits]`",
+            "which `run_ram_mib` in `[limits]` sets",
         ),
     ] {
         let options = format!("options = [{option}]");
