@@ -1,20 +1,34 @@
 //! MONAI's descriptions of networks in configurations of checkpoints and bundles.
 
 mod arguments;
+mod residual_unet;
 
 pub use arguments::{Arguments, ArgumentsError};
+pub(crate) use residual_unet::{NormArgument, ResidualUNetArguments};
 
 use serde_json::Value;
 use vesal_network::NetworkConfig;
 
 use crate::families::segresnet_ds;
 
-/// Reads the arguments of one family's network; `None` for another family.
-type Reader =
-    fn(config: &Arguments<'_>, network: &Arguments<'_>) -> Result<NetworkConfig, ArgumentsError>;
+/// How the arguments of a family's network are told and read.
+struct Description {
+    /// Name of MONAI's class.
+    class: &'static str,
+    /// Whether arguments of that class are those of the family.
+    describes: fn(network: &Arguments<'_>) -> bool,
+    read: fn(
+        config: &Arguments<'_>,
+        network: &Arguments<'_>,
+    ) -> Result<NetworkConfig, ArgumentsError>,
+}
 
-/// Names of MONAI's classes, with readers of their arguments.
-const NETWORKS: &[(&str, Reader)] = &[("SegResNetDS", segresnet_ds::monai::read)];
+/// The first of a class that describes a network reads it.
+const NETWORKS: &[Description] = &[Description {
+    class: "SegResNetDS",
+    describes: |_| true,
+    read: segresnet_ds::monai::read,
+}];
 
 /// Reads the network of a configuration; `None` if it describes none. Without a class name, which Auto3DSeg's template
 /// leaves out, the arguments are those of the first class.
@@ -31,15 +45,12 @@ pub fn network(config: &Arguments<'_>) -> Result<Option<NetworkConfig>, Argument
         map,
         root: config.root,
     };
-    let read = match network.text("_target_")? {
-        None => NETWORKS[0].1,
-        Some(target) => {
-            let class = target.rsplit('.').next();
-            let known = NETWORKS.iter().find(|(name, _)| class == Some(*name));
-            known
-                .ok_or_else(|| network.unsupported("_target_", "SegResNetDS"))?
-                .1
-        }
+    let class = match network.text("_target_")? {
+        None => NETWORKS[0].class,
+        Some(target) => target.rsplit('.').next().unwrap_or(target),
     };
-    read(config, &network).map(Some)
+    let mut known = NETWORKS.iter();
+    let found = known.find(|known| known.class == class && (known.describes)(&network));
+    let found = found.ok_or_else(|| network.unsupported("_target_", "SegResNetDS"))?;
+    (found.read)(config, &network).map(Some)
 }

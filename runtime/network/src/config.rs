@@ -44,6 +44,12 @@ macro_rules! families {
                 match self { $(Self::$variant(config) => config.shape_factor()),+ }
             }
 
+            /// Whether inference gives each plane Z what depends on that plane alone, see [`Family::is_planar`].
+            pub fn is_planar(&self) -> bool {
+                match self { $(Self::$variant(config) => config.is_planar()),+ }
+            }
+
+            /// Number of parameters.
             pub fn parameters(&self) -> u64 {
                 match self { $(Self::$variant(config) => config.parameters()),+ }
             }

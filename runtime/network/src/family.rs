@@ -20,6 +20,13 @@ pub trait Family: Sized {
     /// Divisor of each spatial axis of the input.
     fn shape_factor(&self) -> [usize; 3];
 
+    /// Whether inference gives each plane Z what depends on that plane alone. Windows need not overlap along Z then, and
+    /// images keep the axes that they are stored with, for in these the planes were acquired.
+    fn is_planar(&self) -> bool {
+        false
+    }
+
+    /// Number of parameters.
     fn parameters(&self) -> u64;
 
     /// Tensors that a training step on a patch of this size holds.

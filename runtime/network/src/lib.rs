@@ -6,11 +6,13 @@
 mod config;
 mod error;
 mod family;
+mod residual_unet;
 mod segresnet_ds;
 mod shapes;
 
 pub use config::NetworkConfig;
 pub use error::{ArchitectureError, ConfigError};
 pub use family::{Activations, Family};
-pub use segresnet_ds::{SegResNetDsConfig, kernel_for_scale};
+pub use residual_unet::{ResidualUNetConfig, kernel_for_scale};
+pub use segresnet_ds::SegResNetDsConfig;
 pub use shapes::Shapes;

@@ -19,6 +19,16 @@ impl<'a> Shapes<'a> {
         self.0.insert(tensor, shape);
     }
 
+    /// The same with 2-D convolutions `[K, C, X, Y]` as 3-D ones of one voxel along Z.
+    pub fn in_three_dimensions(&self) -> Self {
+        let shapes = self.0.iter().map(|(&tensor, shape)| {
+            let planar = shape.len() == 4;
+            let last = planar.then_some(1);
+            (tensor, shape.iter().copied().chain(last).collect())
+        });
+        shapes.collect()
+    }
+
     pub fn contains(&self, tensor: &str) -> bool {
         self.0.contains_key(tensor)
     }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::residual_unet::ResidualUNetConfig;
+
 /// Hyperparameters of SegResNetDS; names as in MONAI.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +21,18 @@ pub struct SegResNetDsConfig {
 }
 
 impl SegResNetDsConfig {
+    /// The network without what its kernels and strides follow from.
+    pub fn unet(&self) -> ResidualUNetConfig {
+        ResidualUNetConfig {
+            in_channels: self.in_channels,
+            out_channels: self.out_channels,
+            init_filters: self.init_filters,
+            blocks_down: self.blocks_down.clone(),
+            dsdepth: self.dsdepth,
+            scales: self.scales(),
+        }
+    }
+
     /// Stride of each level's downsampling, finest level first.
     ///
     /// **Definition**: 2 everywhere without a resolution. With one, an axis coarser than the finest by a factor of at
@@ -44,9 +58,4 @@ impl SegResNetDsConfig {
             })
             .collect()
     }
-}
-
-/// Kernel of a convolution on a level whose sampling grows by `scale`: 1 on an axis that is not downsampled, else 3.
-pub fn kernel_for_scale(scale: [usize; 3]) -> [usize; 3] {
-    scale.map(|s| if s == 1 { 1 } else { 3 })
 }

@@ -1,58 +1,19 @@
 //! SegResNetDS: a residual U-Net with deep supervision and kernels that follow anisotropic spacing.
 
-mod architecture;
 mod config;
-mod size;
 
-pub use config::{SegResNetDsConfig, kernel_for_scale};
+pub use config::SegResNetDsConfig;
 
 use crate::error::{ArchitectureError, ConfigError};
 use crate::family::{Activations, Family};
+use crate::residual_unet::Inferred;
 use crate::shapes::Shapes;
-
-/// Most levels that a network may have: a patch axis would have to be a multiple of 2^9.
-const MAX_LEVELS: usize = 10;
-/// Most channels of the first level, input or output.
-const MAX_CHANNELS: usize = 4096;
-/// Most residual blocks of a level.
-const MAX_BLOCKS: usize = 64;
 
 impl Family for SegResNetDsConfig {
     const NAME: &'static str = "SegResNetDS";
 
     fn validate(&self) -> Result<(), ConfigError> {
-        // The other values depend on the number of levels.
-        if !(1..=MAX_LEVELS).contains(&self.blocks_down.len()) {
-            return Err(ConfigError::Levels {
-                found: self.blocks_down.len(),
-                max: MAX_LEVELS,
-            });
-        }
-        let counts = [
-            ("in_channels", self.in_channels, MAX_CHANNELS),
-            ("out_channels", self.out_channels, MAX_CHANNELS),
-            ("init_filters", self.init_filters, MAX_CHANNELS),
-        ];
-        let blocks = self
-            .blocks_down
-            .iter()
-            .map(|&blocks| ("blocks_down", blocks, MAX_BLOCKS));
-        for (field, found, max) in counts.into_iter().chain(blocks) {
-            if found == 0 {
-                return Err(ConfigError::Zero { field });
-            }
-            if found > max {
-                return Err(ConfigError::TooLarge { field, found, max });
-            }
-        }
-        // The number of outputs is limited to the number of levels; 0 counts as 1.
-        if self.dsdepth > MAX_LEVELS {
-            return Err(ConfigError::TooLarge {
-                field: "dsdepth",
-                found: self.dsdepth,
-                max: MAX_LEVELS,
-            });
-        }
+        self.unet().validate()?;
         match self.resolution {
             Some(found) if !found.iter().all(|mm| mm.is_finite() && *mm > 0.0) => {
                 Err(ConfigError::Resolution { found })
@@ -70,30 +31,57 @@ impl Family for SegResNetDsConfig {
     }
 
     fn shape_factor(&self) -> [usize; 3] {
-        let scales = self.scales();
-        let strides = &scales[..scales.len().saturating_sub(1)];
-        std::array::from_fn(|axis| strides.iter().map(|scale| scale[axis]).product())
+        self.unet().shape_factor()
     }
 
     fn parameters(&self) -> u64 {
-        size::parameters(self)
+        self.unet().parameters()
     }
 
     fn activations(&self, patch: [usize; 3]) -> Activations {
-        size::activations(self, patch)
+        self.unet().activations(patch)
     }
 
     fn recognizes(shapes: &Shapes<'_>) -> bool {
         shapes.contains("encoder.conv_init.weight")
     }
 
+    /// A resolution is inferred up to what kernels and strides depend on.
     fn infer(shapes: &Shapes<'_>) -> Result<Self, ArchitectureError> {
-        architecture::infer(shapes)
+        let inferred = Inferred::new(shapes, "", Self::NAME)?;
+        let config = Self {
+            in_channels: inferred.in_channels,
+            out_channels: inferred.out_channels,
+            init_filters: inferred.init_filters,
+            blocks_down: inferred.blocks_down,
+            dsdepth: inferred.dsdepth,
+            resolution: resolution(&inferred.kernels),
+        };
+        if config.unet().kernels() != inferred.kernels {
+            let found = inferred.kernels;
+            return Err(ArchitectureError::Kernels { found });
+        }
+        Ok(config)
     }
 
     fn facts(&self) -> Vec<(&'static str, String)> {
-        architecture::facts(self)
+        self.unet().facts()
     }
+}
+
+/// A spacing that gives these kernels, if any does.
+///
+/// **Definition**: an axis that is first left out on level d while the last level to leave out any axis is l has
+/// spacing 2^(l + 1 - d) relative to the finest.
+fn resolution(kernels: &[[usize; 3]]) -> Option<[f64; 3]> {
+    let last = kernels.iter().rposition(|kernel| kernel.contains(&1))?;
+    Some(std::array::from_fn(|axis| {
+        let first = kernels
+            .iter()
+            .position(|kernel| kernel[axis] == 1)
+            .unwrap_or(last + 1);
+        2_f64.powi((last + 1 - first) as i32)
+    }))
 }
 
 #[cfg(test)]
