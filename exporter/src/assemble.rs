@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn_flex::Flex;
 use thiserror::Error;
-use vesal_bundle::DeployPlan;
+use vesal_bundle::deploy_plan::{self, DeployPlan};
 use vesal_bundle::manifest::{EnsembleRecord, Manifest, Member, MemberProvenance, Provenance};
 use vesal_bundle::probe::{self, Probe, ProbeError, ProbeRecorder};
 use vesal_bundle::{Bundle, BundleWriteError, BundleWriter};
@@ -96,6 +96,14 @@ pub struct PlanFile {
     pub plan: DeployPlan,
     /// The bytes of the file at training.
     pub bytes: Vec<u8>,
+}
+
+/// Path in a bundle of its deploy plan of this index.
+pub fn plan_file(index: usize) -> String {
+    match index {
+        0 => deploy_plan::FILE_NAME.to_owned(),
+        index => format!("deploy_plan_{}.json", index + 1),
+    }
 }
 
 /// Content of a bundle besides its networks.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
-use vesal_bundle::deploy_plan::{self, PlanError};
+use vesal_bundle::deploy_plan::PlanError;
 use vesal_bundle::manifest::MemberProvenance;
 
 use crate::assemble::{
@@ -143,10 +143,7 @@ impl Plans {
                 .data_stats
                 .read(&run.directory)
                 .map_err(run.broken())?;
-            let file = match files.len() {
-                0 => deploy_plan::FILE_NAME.to_owned(),
-                count => format!("deploy_plan_{}.json", count + 1),
-            };
+            let file = assemble::plan_file(files.len());
             of_run.push(files.len());
             digests.push((digest, run));
             files.push(PlanFile { file, plan, bytes });

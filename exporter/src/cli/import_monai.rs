@@ -102,7 +102,9 @@ fn exit(error: &ImportError) -> Exit {
                 Exit::Usage
             }
             PlanningError::Window { .. } | PlanningError::Labels { .. } => Exit::Usage,
-            PlanningError::NoSpacing | PlanningError::Channels { .. } => Exit::Input,
+            PlanningError::NoSpacing
+            | PlanningError::PlanarSpacing
+            | PlanningError::Channels { .. } => Exit::Input,
         },
         ImportError::Plan(_) => Exit::Bundle,
         ImportError::Assemble(error) => assemble_exit(error),

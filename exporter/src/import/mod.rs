@@ -6,6 +6,7 @@ mod labels;
 mod monai;
 mod pickle;
 mod plan;
+mod plans;
 mod settings;
 
 pub use archive::ArchiveError;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use vesal_bundle::DicomRules;
-use vesal_bundle::deploy_plan::{self, PlanError};
+use vesal_bundle::deploy_plan::PlanError;
 use vesal_bundle::dicom_rules::RulesError;
 use vesal_bundle::manifest::{EnsembleRecord, MemberProvenance};
 use vesal_files::digest;
@@ -13,6 +13,7 @@ use vesal_network::{ArchitectureError, ConfigError, NetworkConfig};
 
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::plan::{self, ImportOverrides, Planned, PlanningError};
+use super::plans::{Disagreement, Plans};
 use super::settings::InferenceSettings;
 use crate::assemble::{
     self, AssembleError, Assembled, BundleMetadata, Destination, MemberCandidate, PlanFile,
@@ -102,7 +103,7 @@ pub struct Imported {
     pub assumptions: Vec<String>,
 }
 
-/// Imports checkpoints as the members of one ensemble.
+/// Imports checkpoints as the members of one ensemble. Networks of one family share a deploy plan.
 ///
 /// **Errors**: [`ImportError`]; nothing is written in that case.
 pub fn import(
@@ -114,44 +115,44 @@ pub fn import(
     let prepared = assemble::prepare(destination)?;
     let rules = flags.dicom_rules.as_deref().map(read_rules).transpose()?;
     let name = assemble::file_name(&destination.output);
-    let mut agreed: Option<(&Path, Planned)> = None;
+    let mut plans = Plans::default();
     let mut candidates = Vec::new();
     for (index, path) in checkpoints.iter().enumerate() {
         progress(&format!("{}: reading weights", assemble::file_name(path)));
-        let (planned, candidate) = load(path, index, flags, &name)?;
-        match &agreed {
-            None => agreed = Some((path, planned)),
-            Some((first, expected)) => {
-                if let Some(what) = difference(&planned, expected) {
-                    let (first, second) = (first.to_path_buf(), path.clone());
-                    return Err(ImportError::Disagree {
-                        first,
-                        second,
-                        what,
-                    });
-                }
-            }
-        }
+        let (planned, mut candidate) = load(path, index, flags, &name)?;
+        let plan = plans.add(path, candidate.config.family(), planned);
+        candidate.plan = plan.map_err(|Disagreement { first, what }| ImportError::Disagree {
+            first,
+            second: path.clone(),
+            what,
+        })?;
         candidates.push(candidate);
     }
-    let Some((_, planned)) = agreed else {
-        return Err(ImportError::NoCheckpoints);
-    };
-    let Planned {
-        mut plan,
-        assumptions,
-    } = planned;
-    if let Some((path, rules)) = rules {
-        rules.apply(&mut plan).map_err(unusable(path))?;
-    }
-    let metadata = BundleMetadata {
-        name: plan.name.clone(),
-        version: destination.version.clone(),
-        plans: vec![PlanFile {
-            file: deploy_plan::FILE_NAME.into(),
+    let mut files = Vec::new();
+    let mut assumptions = Vec::new();
+    for planned in plans.plans.into_iter().map(|family| family.planned) {
+        let mut plan = planned.plan;
+        if let Some((path, rules)) = &rules {
+            rules.apply(&mut plan).map_err(unusable(path))?;
+        }
+        for assumption in planned.assumptions {
+            if !assumptions.contains(&assumption) {
+                assumptions.push(assumption);
+            }
+        }
+        files.push(PlanFile {
+            file: assemble::plan_file(files.len()),
             bytes: plan.to_json()?,
             plan,
-        }],
+        });
+    }
+    let Some(first) = files.first() else {
+        return Err(ImportError::NoCheckpoints);
+    };
+    let metadata = BundleMetadata {
+        name: first.plan.name.clone(),
+        version: destination.version.clone(),
+        plans: files,
         ensemble: EnsembleRecord::default(),
         data_stats_sha256: None,
     };
@@ -241,18 +242,4 @@ fn printable(name: &str) -> String {
     } else {
         name.into()
     }
-}
-
-/// The difference of two plans.
-fn difference(found: &Planned, expected: &Planned) -> Option<&'static str> {
-    let (a, b) = (&found.plan, &expected.plan);
-    [
-        ("channels", a.channels == b.channels),
-        ("labels", a.labels == b.labels),
-        ("preprocessing", a.preprocessing == b.preprocessing),
-        ("window", a.window == b.window),
-    ]
-    .into_iter()
-    .find(|(_, same)| !same)
-    .map(|(what, _)| what)
 }

@@ -59,6 +59,11 @@ pub enum PlanningError {
         "the checkpoint resamples images and does not state the spacing (`resample_resolution`)"
     )]
     NoSpacing,
+    /// Resampling within planes.
+    #[error(
+        "the checkpoint resamples images within their planes only (`resample`), which a bundle cannot express"
+    )]
+    PlanarSpacing,
     /// A window that the network's strides do not divide.
     #[error("the window is {found:?} voxels, expected multiples of {factor:?}")]
     Window {
@@ -94,6 +99,7 @@ impl PlanningError {
             Self::NoBounds => Some("`--bounds LOW,HIGH` states it, as in training".into()),
             Self::UnusedBounds => Some("leave `--bounds` out, or state `--modality ct`".into()),
             Self::NoSpacing => Some("`--spacing X,Y,Z` states it, in mm".into()),
+            Self::PlanarSpacing => Some("`--spacing X,Y,Z` resamples along all axes, in mm".into()),
             Self::Window { found, factor } => {
                 let next: [usize; 3] = std::array::from_fn(|axis| {
                     let count = found[axis].div_ceil(factor[axis]).max(1);
@@ -121,7 +127,8 @@ pub(super) struct Planned {
 
 /// Plans inference with an imported network, whose hyperparameters are in range.
 ///
-/// **Source**: Auto3DSeg's segresnet template: orientation, foreground crop, resampling, normalization, in this order.
+/// **Source**: Auto3DSeg's segresnet template: orientation, foreground crop, resampling, normalization, in this order; and
+/// its segresnet2d template, which keeps the orientation.
 pub(super) fn plan(
     settings: &InferenceSettings,
     flags: &ImportOverrides,
@@ -149,7 +156,8 @@ pub(super) fn plan(
     }
 
     let mut preprocessing = Vec::new();
-    if settings.orientation_ras != Some(false) {
+    // Planes are those of the stored axes, whatever the checkpoint says, for Auto3DSeg turns no images for them.
+    if settings.orientation_ras != Some(false) && !network.is_planar() {
         preprocessing.push(Step::OrientRas);
     }
     // Auto3DSeg does not crop cases whose images have grids of their own.
@@ -159,7 +167,7 @@ pub(super) fn plan(
             margin: MARGIN,
         });
     }
-    preprocessing.extend(resampling(settings, flags)?);
+    preprocessing.extend(resampling(settings, flags, network)?);
     if !extra.is_empty() {
         preprocessing.push(Step::ResampleToMatch { first_channels });
     }
@@ -170,6 +178,7 @@ pub(super) fn plan(
         Some(true) => Activation::Sigmoid,
         _ => Activation::Softmax,
     };
+    let overlap_z = if network.is_planar() { 0. } else { OVERLAP };
     let modality_of = |mode: &NormalizeMode| match mode {
         NormalizeMode::Range => Modality::Ct,
         NormalizeMode::Deviation => Modality::Pet,
@@ -201,7 +210,10 @@ pub(super) fn plan(
         preprocessing,
         window: WindowPlan {
             size: window(settings, flags, network)?,
-            overlap: flags.overlap.or(settings.overlap).unwrap_or([OVERLAP; 3]),
+            overlap: flags
+                .overlap
+                .or(settings.overlap)
+                .unwrap_or([OVERLAP, OVERLAP, overlap_z]),
             blend: Blend::Gaussian {
                 sigma_scale: SIGMA_SCALE,
             },
@@ -260,6 +272,7 @@ fn normalize_as(
 fn resampling(
     settings: &InferenceSettings,
     flags: &ImportOverrides,
+    network: &NetworkConfig,
 ) -> Result<Option<Step>, PlanningError> {
     // Only Auto3DSeg's settings say whether images are resampled, and only it keeps similar spacings.
     let keep = if settings.resample.is_some() {
@@ -269,6 +282,7 @@ fn resampling(
     };
     let spacing = match (flags.spacing, settings.resample) {
         (Some(spacing), _) => spacing,
+        (None, Some(true)) if network.is_planar() => return Err(PlanningError::PlanarSpacing),
         (None, Some(true)) => settings
             .resample_resolution
             .ok_or(PlanningError::NoSpacing)?,
