@@ -40,6 +40,7 @@ pub(crate) fn output_classes(
 /// **Errors**: [`PlannerError::RoiSize`] for a patch of the user that the network cannot take.
 pub(crate) fn roi_size(
     ruled: [usize; 3],
+    rule: &'static str,
     network: &NetworkConfig,
     overrides: &Overrides,
     decisions: &mut Decisions,
@@ -54,7 +55,8 @@ pub(crate) fn roi_size(
     let ruled = multiples(ruled.map(|side| side.min(longest)), |side, factor| {
         side / factor
     });
-    let found = decisions.by_rule(&registry::ROI_SIZE, overrides.roi_size, ruled, because);
+    let name = registry::ROI_SIZE.name;
+    let found = decisions.take(name, overrides.roi_size, ruled, rule, because);
     if (0..3).all(|axis| found[axis].is_multiple_of(factor[axis])) {
         return Ok(found);
     }

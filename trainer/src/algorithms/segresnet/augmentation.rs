@@ -10,7 +10,7 @@ use crate::settings::AugmentMode;
 use crate::train_plan::TrainPlan;
 
 /// Largest rotation about an axis in radians.
-const ROTATION: f64 = 0.26;
+pub(crate) const ROTATION: f64 = 0.26;
 /// Points of a histogram that are shifted.
 const HISTOGRAM_POINTS: usize = 16;
 
@@ -35,10 +35,37 @@ const HISTOGRAM_POINTS: usize = 16;
 ///
 /// **Source**: Auto3DSeg segresnet, `augment_mode`, `augment_flips`, `augment_rots`.
 pub fn augment(patch: &mut Patch, plan: &TrainPlan, rng: &mut Rng) {
+    augment_within(patch, plan, WHOLE, rng);
+}
+
+/// How far the sets `default` and `mri_1` change a patch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    /// Largest rotation about each axis in radians.
+    pub(crate) rotation: [f64; 3],
+    /// How much more or less than 1 each axis is scaled by at most.
+    pub(crate) scaling: [f64; 3],
+    /// Axes along which intensities are smoothed.
+    pub(crate) smoothed: [bool; 3],
+}
+
+const WHOLE: Extent = Extent {
+    rotation: [ROTATION; 3],
+    scaling: [0.2; 3],
+    smoothed: [true; 3],
+};
+
+/// As [`augment`], within an extent.
+pub(crate) fn augment_within(patch: &mut Patch, plan: &TrainPlan, extent: Extent, rng: &mut Rng) {
+    let Extent {
+        rotation,
+        scaling,
+        smoothed,
+    } = extent;
     match plan.augment_mode {
         AugmentMode::Default => {
-            maybe_warp(patch, 0.2, [ROTATION; 3], [0.2; 3], rng);
-            maybe_smooth(patch, 0.2, [true; 3], rng);
+            maybe_warp(patch, 0.2, rotation, scaling, rng);
+            maybe_smooth(patch, 0.2, smoothed, rng);
             let scale = maybe_factor(0.5, 0.3, rng);
             let shift = maybe_offset(0.5, 0.1, rng);
             scale_and_shift(&mut patch.image, scale as f32, shift as f32);
@@ -55,9 +82,9 @@ pub fn augment(patch: &mut Patch, plan: &TrainPlan, rng: &mut Rng) {
             maybe_warp(patch, 0.5, [0.0, 0.0, ROTATION], [0.35, 0.35, 0.0], rng);
         }
         AugmentMode::Mri1 => {
-            maybe_warp(patch, 0.2, [ROTATION; 3], [0.2; 3], rng);
+            maybe_warp(patch, 0.2, rotation, scaling, rng);
             maybe_add_noise(patch, 0.2, 0.1, rng);
-            maybe_smooth(patch, 0.2, [true; 3], rng);
+            maybe_smooth(patch, 0.2, smoothed, rng);
             maybe_scale_around_mean(patch, 0.2, 0.3, rng);
             for invert in [false, true] {
                 let contrast = Contrast {

@@ -13,8 +13,23 @@ pub struct Autoscale {
     pub batch: usize,
 }
 
-/// Largest patch that fits the reference memory.
-const BASE_ROI: [f64; 3] = [224.0, 224.0, 144.0];
+/// What patches are scaled from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BasePatch {
+    /// Voxels along each axis of the largest patch that fits the reference memory.
+    pub sides: [f64; 3],
+    /// Memory in GiB that is needed beside that of many classes.
+    pub gib_beside_classes: f64,
+}
+
+impl BasePatch {
+    /// SegResNet's.
+    pub const SEGRESNET: Self = Self {
+        sides: [224.0, 224.0, 144.0],
+        gib_beside_classes: 11.5,
+    };
+}
+
 /// Memory for which the base patch is meant, in GiB.
 const BASE_MEMORY_GIB: f64 = 16.0;
 /// More classes than this need a smaller patch.
@@ -27,6 +42,7 @@ const INIT_FILTERS: usize = 32;
 /// What an autoscaling may change, and what it starts from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scaling {
+    pub base: BasePatch,
     /// Memory of the device in GiB; without any of the flags, 16.
     pub memory_gib: f64,
     /// More memory gives larger batches.
@@ -42,6 +58,7 @@ pub struct Scaling {
 impl Scaling {
     /// Nothing grows with memory: what fits 16 GiB.
     pub const NONE: Self = Self {
+        base: BasePatch::SEGRESNET,
         memory_gib: BASE_MEMORY_GIB,
         batch: false,
         roi: false,
@@ -57,9 +74,9 @@ impl Scaling {
 
 /// Scales the patch, the network and the batch.
 ///
-/// **Definition**: the patch starts as 224×224×144 voxels or the median image, whichever is smaller on each axis, and
-/// grows by 15 % at a time, within the image, until it has as many voxels as the base patch; with `roi`, that many
-/// for every 16 GiB (20 % less where the spacing is anisotropic). The network gets as many levels as the shortest side
+/// **Definition**: the patch starts as the base patch (SegResNet: 224×224×144 voxels) or the median image, whichever is
+/// smaller on each axis, and grows by 15 % at a time, within the image, until it has as many voxels as the base patch; with
+/// `roi`, that many for every 16 GiB (20 % less where the spacing is anisotropic). The network gets as many levels as the shortest side
 /// can be halved, at most 5 (and 5 where it is a single voxel); an axis that is 2ⁿ times coarser than the finest is halved n times less. The patch is
 /// rounded down to a multiple of what the network halves, at least twice that. With more than 20 classes, whose logits
 /// take the memory, the base shrinks, or only what the memory has beyond them counts. With `filters`, a patch below the
@@ -75,8 +92,8 @@ pub fn autoscale(
     scaling: &Scaling,
 ) -> Autoscale {
     let image = std::array::from_fn(|axis| (median_size_mm[axis] / spacing[axis]).floor());
-    let mut base = BASE_ROI.iter().product::<f64>();
-    let mut largest = BASE_ROI;
+    let mut base = scaling.base.sides.iter().product::<f64>();
+    let mut largest = scaling.base.sides;
     let mut scales_roi = scaling.roi;
     let memory_gib = if scaling.any() {
         scaling.memory_gib
@@ -90,7 +107,7 @@ pub fn autoscale(
         batch_factor
     };
     if classes > FEW_CLASSES {
-        let mut adjusted = memory_gib / (classes as f64 * 0.2 + 11.5);
+        let mut adjusted = memory_gib / (classes as f64 * 0.2 + scaling.base.gib_beside_classes);
         if memory_gib < 17.0 {
             adjusted /= 2.0;
         }

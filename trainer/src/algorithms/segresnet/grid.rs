@@ -15,8 +15,12 @@ pub(crate) struct Grid {
     pub(crate) resample: bool,
 }
 
-/// Decides the spacing and what follows from it.
-pub(crate) fn grid(stats: &StatsSummary, overrides: &Overrides, decisions: &mut Decisions) -> Grid {
+/// Decides the spacing in mm.
+pub(crate) fn spacing(
+    stats: &StatsSummary,
+    overrides: &Overrides,
+    decisions: &mut Decisions,
+) -> [f64; 3] {
     decisions.group = Group::Grid;
     let found = &stats.image_stats.spacing;
     let mode = decisions.by_default(&registry::RESAMPLE_MODE, overrides.resample_mode);
@@ -32,7 +36,7 @@ pub(crate) fn grid(stats: &StatsSummary, overrides: &Overrides, decisions: &mut 
         ResampleMode::Median10 => ([x, y, z_10], "median in x and y; in z the 10th percentile"),
         ResampleMode::Ones => ([1.0; 3], "1 mm"),
     };
-    let spacing = decisions.take(
+    decisions.take(
         registry::RESAMPLE_RESOLUTION.name,
         overrides.resample_resolution,
         ruled,
@@ -42,7 +46,13 @@ pub(crate) fn grid(stats: &StatsSummary, overrides: &Overrides, decisions: &mut 
             numbers(&found.median),
             numbers(&found.percentile_10_0)
         ),
-    );
+    )
+}
+
+/// Decides the spacing and what follows from it.
+pub(crate) fn grid(stats: &StatsSummary, overrides: &Overrides, decisions: &mut Decisions) -> Grid {
+    let spacing = spacing(stats, overrides, decisions);
+    let found = &stats.image_stats.spacing;
     let ratio = 0.5 * (spacing[0] + spacing[1]) / spacing[2];
     let anisotropic = decisions.ruled(
         "anisotropic_scales",

@@ -1,13 +1,13 @@
 //! SegResNetDS, planned and trained as by Auto3DSeg's segresnet.
 
-mod augmentation;
+pub(crate) mod augmentation;
 pub(crate) mod autoscale;
 pub(crate) mod grid;
 pub(crate) mod preprocessing;
 pub(crate) mod rules;
 pub(crate) mod scale;
 
-pub use autoscale::{Autoscale, Scaling, autoscale};
+pub use autoscale::{Autoscale, BasePatch, Scaling, autoscale};
 
 use vesal_network::NetworkConfig;
 
@@ -20,6 +20,7 @@ use crate::planner::{
     roi_size, step_memory,
 };
 use crate::schedule::{WARMUP_MULTIPLIER, validation_epochs, warmup_cosine};
+use crate::settings::registry;
 
 /// Fraction that neighboring windows share.
 const OVERLAP: [f64; 3] = [0.625; 3];
@@ -56,7 +57,15 @@ fn plan(
     let overrides = input.overrides;
     let grid = grid::grid(stats, overrides, &mut decisions);
     let classes = output_classes(stats, input, &mut decisions);
-    let scaled = scale::scale(stats, &grid, classes, budget, overrides, &mut decisions);
+    let scaled = scale::scale(
+        stats,
+        &grid,
+        classes,
+        BasePatch::SEGRESNET,
+        budget,
+        overrides,
+        &mut decisions,
+    );
     let network: NetworkConfig = rules::network(
         stats.image_stats.channels.max + input.extra_modalities.len(),
         classes,
@@ -70,6 +79,7 @@ fn plan(
     let because = scale::because(stats, &grid, classes, network.shape_factor());
     let roi = roi_size(
         scaled.trained.roi,
+        registry::ROI_SIZE.rule,
         &network,
         overrides,
         &mut decisions,
@@ -86,13 +96,15 @@ fn plan(
             algorithm: SEGRESNET.name,
             overrides,
             host_memory_gib: budget.host_memory_gib,
+            mirrored: &[0, 1, 2],
+            mirrored_rule: registry::AUGMENT_FLIPS.rule,
         },
         &mut decisions,
     );
     train.check_controls()?;
     step_memory(&train, budget, &mut decisions);
     let channels = normalizations.len();
-    let steps = preprocessing::steps(input, &grid, normalizations);
+    let steps = preprocessing::steps(input, &grid, &train.network, normalizations);
     Ok(PlannerOutput {
         deploy: deploy_plan(input, channels, steps, roi, OVERLAP)?,
         train,

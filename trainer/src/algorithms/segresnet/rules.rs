@@ -14,6 +14,37 @@ use crate::train_plan::TrainPlan;
 /// Deep supervision outputs.
 const DSDEPTH: usize = 4;
 
+/// Channels of the first level, and blocks of each.
+pub(crate) fn levels(
+    scaled: &Scaled,
+    overrides: &Overrides,
+    decisions: &mut Decisions,
+) -> (usize, Vec<usize>) {
+    decisions.group = Group::Network;
+    let blocks: &[usize] = match scaled.base.levels {
+        1 => &[2],
+        2 => &[1, 3],
+        3 => &[1, 2, 4],
+        4 => &[1, 2, 2, 4],
+        _ => &[1, 2, 2, 4, 4],
+    };
+    let init_filters = decisions.take(
+        "network#init_filters",
+        overrides.init_filters,
+        scaled.trained.init_filters,
+        "32; with auto_scale_filters more for patches below the base patch",
+        "",
+    );
+    let blocks_down = decisions.take(
+        "network#blocks_down",
+        overrides.blocks_down.clone(),
+        blocks.to_vec(),
+        "as many levels as the shortest side of the patch can be halved, at most 5",
+        format!("{} levels", scaled.base.levels),
+    );
+    (init_filters, blocks_down)
+}
+
 pub(crate) fn network(
     in_channels: usize,
     out_channels: usize,
@@ -22,31 +53,12 @@ pub(crate) fn network(
     overrides: &Overrides,
     decisions: &mut Decisions,
 ) -> SegResNetDsConfig {
-    decisions.group = Group::Network;
-    let levels: &[usize] = match scaled.base.levels {
-        1 => &[2],
-        2 => &[1, 3],
-        3 => &[1, 2, 4],
-        4 => &[1, 2, 2, 4],
-        _ => &[1, 2, 2, 4, 4],
-    };
+    let (init_filters, blocks_down) = levels(scaled, overrides, decisions);
     SegResNetDsConfig {
         in_channels,
         out_channels,
-        init_filters: decisions.take(
-            "network#init_filters",
-            overrides.init_filters,
-            scaled.trained.init_filters,
-            "32; with auto_scale_filters more for patches below the base patch",
-            "",
-        ),
-        blocks_down: decisions.take(
-            "network#blocks_down",
-            overrides.blocks_down.clone(),
-            levels.to_vec(),
-            "as many levels as the shortest side of the patch can be halved, at most 5",
-            format!("{} levels", scaled.base.levels),
-        ),
+        init_filters,
+        blocks_down,
         dsdepth: DSDEPTH,
         resolution: decisions.ruled(
             "network#resolution",
@@ -79,6 +91,9 @@ pub(crate) struct Given<'a> {
     pub(crate) overrides: &'a Overrides,
     /// Memory for preprocessed cases in GiB; none: any amount.
     pub(crate) host_memory_gib: Option<f64>,
+    /// Axes along which the algorithm mirrors patches.
+    pub(crate) mirrored: &'a [usize],
+    pub(crate) mirrored_rule: &'static str,
 }
 
 pub(crate) fn training(
@@ -119,12 +134,13 @@ pub(crate) fn training(
     let augment_mode = decisions.by_default(&registry::AUGMENT_MODE, overrides.augment_mode);
     let flips: &[usize] = match augment_mode {
         AugmentMode::None => &[],
-        _ => &[0, 1, 2],
+        _ => given.mirrored,
     };
-    let augment_flips = decisions.by_rule(
-        &registry::AUGMENT_FLIPS,
+    let augment_flips = decisions.take(
+        registry::AUGMENT_FLIPS.name,
         overrides.augment_flips.clone(),
         flips.to_vec(),
+        given.mirrored_rule,
         "leave out axis 0, left to right, where labels tell sides apart",
     );
     let augment_rots =

@@ -1,6 +1,6 @@
 //! What fits the device's memory: autoscaling with the user's flags and Auto3DSeg's defaults.
 
-use super::autoscale::{Autoscale, Scaling, autoscale};
+use super::autoscale::{Autoscale, BasePatch, Scaling, autoscale};
 use super::grid::Grid;
 use crate::analyze::stats::StatsSummary;
 use crate::planner::decision::{Decisions, Group, numbers};
@@ -23,6 +23,7 @@ pub(crate) fn scale(
     stats: &StatsSummary,
     grid: &Grid,
     classes: usize,
+    base_patch: BasePatch,
     budget: &Budget,
     overrides: &Overrides,
     decisions: &mut Decisions,
@@ -49,6 +50,7 @@ pub(crate) fn scale(
     let scaled_by =
         |scaling: Scaling| autoscale(median_mm, grid.spacing, grid.anisotropic, classes, &scaling);
     let base = scaled_by(Scaling {
+        base: base_patch,
         memory_gib,
         batch: overrides.auto_scale_batch.unwrap_or(false),
         roi: overrides.auto_scale_roi.unwrap_or(false),
@@ -56,6 +58,7 @@ pub(crate) fn scale(
         levels: None,
     });
     let scaling = Scaling {
+        base: base_patch,
         memory_gib,
         batch,
         roi,
