@@ -6,6 +6,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use vesal_network::{ConfigError, NetworkConfig};
 
 use crate::families::segresnet_ds::SegResNetDs;
+use crate::families::segresnet2d::SegResNet2d;
 use crate::ops::NetworkOps;
 use crate::segmentation::{Heads, SegmentationNetwork};
 
@@ -104,4 +105,5 @@ macro_rules! networks {
 
 networks! {
     SegresnetDs(SegResNetDs),
+    Segresnet2d(SegResNet2d),
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use burn_flex::Flex;
 use burn_store::ModuleSnapshot;
-use vesal_network::{ArchitectureError, NetworkConfig, SegResNetDsConfig, Shapes};
+use vesal_network::{
+    ArchitectureError, NetworkConfig, SegResNet2dConfig, SegResNetDsConfig, Shapes,
+};
 
 fn config(levels: usize, dsdepth: usize, resolution: Option<[f64; 3]>) -> NetworkConfig {
     NetworkConfig::SegresnetDs(SegResNetDsConfig {
@@ -14,6 +16,16 @@ fn config(levels: usize, dsdepth: usize, resolution: Option<[f64; 3]>) -> Networ
         blocks_down: [1, 2, 3, 1, 1][..levels].to_vec(),
         dsdepth,
         resolution,
+    })
+}
+
+fn planar(levels: usize, dsdepth: usize) -> NetworkConfig {
+    NetworkConfig::Segresnet2d(SegResNet2dConfig {
+        in_channels: 2,
+        out_channels: 3,
+        init_filters: 4,
+        blocks_down: [1, 2, 3, 1, 1][..levels].to_vec(),
+        dsdepth,
     })
 }
 
@@ -59,6 +71,37 @@ fn a_network_is_told_from_its_own_shapes() {
 }
 
 #[test]
+fn a_planar_network_is_told_from_its_shapes_in_two_dimensions_or_three() {
+    for levels in 1..=5 {
+        for dsdepth in [0, 1, 2] {
+            let config = planar(levels, dsdepth);
+            let shapes = shapes_of(&config);
+            assert!(shapes.keys().all(|name| name.starts_with("net.")));
+            let flat = |shape: &[usize]| match shape {
+                [kept @ .., 1] if kept.len() == 4 => kept.to_vec(),
+                other => other.to_vec(),
+            };
+            let in_two = shapes
+                .iter()
+                .map(|(name, shape)| (name.as_str(), flat(shape)));
+            for shapes in [view(&shapes), in_two.collect()] {
+                let inferred = NetworkConfig::infer(&shapes);
+                let inferred = inferred.unwrap_or_else(|error| panic!("{config:?}: {error}"));
+                assert_eq!(config.check_shapes(&shapes), Ok(()));
+                assert_eq!(shapes_of(&inferred), shapes_of(&config));
+            }
+        }
+    }
+    let mut deep = shapes_of(&planar(2, 1));
+    let kernel = "net.encoder.layers.1.blocks.0.conv1.weight";
+    deep.insert(kernel.into(), vec![8, 8, 3, 3, 3]);
+    assert!(matches!(
+        NetworkConfig::infer(&view(&deep)),
+        Err(ArchitectureError::PlanarKernels { .. })
+    ));
+}
+
+#[test]
 fn another_description_is_a_contradiction() {
     let shapes = shapes_of(&config(3, 2, None));
     let shapes = view(&shapes);
@@ -66,6 +109,7 @@ fn another_description_is_a_contradiction() {
         (config(4, 2, None), "blocks_down"),
         (config(3, 1, None), "deep supervision heads"),
         (config(3, 2, Some([1.0, 1.0, 2.0])), "kernels by level"),
+        (planar(3, 2), "family"),
     ] {
         let error = other.check_shapes(&shapes).unwrap_err();
         assert!(

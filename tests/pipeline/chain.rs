@@ -299,7 +299,7 @@ fn a_second_auto_keeps_what_is_done() {
     assert_eq!(states, ["done", "done"]);
 }
 
-fn predict(bundle: &Path, images: &[PathBuf], out: &Path) -> Command {
+pub fn predict(bundle: &Path, images: &[PathBuf], out: &Path) -> Command {
     let mut command = Command::new(&programs().vesal);
     command
         .args(["predict", "--device", "cpu", "--bundle"])

@@ -13,7 +13,9 @@ mod work_dir;
 
 mod checker;
 mod ensembles;
+mod golden_ensemble;
 mod golden_import;
+mod golden_segresnet2d;
 mod hostile;
 mod import_monai;
 mod operations;

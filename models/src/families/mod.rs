@@ -1,4 +1,5 @@
 //! Families of networks, each in a folder: the module, and its arguments in MONAI. Hyperparameters and what follows
 //! from them are in `vesal_network`.
 
+pub mod segresnet2d;
 pub mod segresnet_ds;

@@ -4,12 +4,12 @@ mod arguments;
 mod residual_unet;
 
 pub use arguments::{Arguments, ArgumentsError};
-pub(crate) use residual_unet::{NormArgument, ResidualUNetArguments};
+pub(crate) use residual_unet::{NormArgument, ResidualUNetArguments, name_of};
 
 use serde_json::Value;
 use vesal_network::NetworkConfig;
 
-use crate::families::segresnet_ds;
+use crate::families::{segresnet_ds, segresnet2d};
 
 /// How the arguments of a family's network are told and read.
 struct Description {
@@ -24,11 +24,18 @@ struct Description {
 }
 
 /// The first of a class that describes a network reads it.
-const NETWORKS: &[Description] = &[Description {
-    class: "SegResNetDS",
-    describes: |_| true,
-    read: segresnet_ds::monai::read,
-}];
+const NETWORKS: &[Description] = &[
+    Description {
+        class: "SegResNetDS",
+        describes: segresnet2d::monai::describes,
+        read: segresnet2d::monai::read,
+    },
+    Description {
+        class: "SegResNetDS",
+        describes: |_| true,
+        read: segresnet_ds::monai::read,
+    },
+];
 
 /// Reads the network of a configuration; `None` if it describes none. Without a class name, which Auto3DSeg's template
 /// leaves out, the arguments are those of the first class.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{ArchitectureError, ConfigError};
 use crate::family::{Activations, Family};
 use crate::segresnet_ds::SegResNetDsConfig;
+use crate::segresnet2d::SegResNet2dConfig;
 use crate::shapes::Shapes;
 
 /// Declares [`NetworkConfig`] from its families and their keys in files.
@@ -93,6 +94,7 @@ type Infer = fn(&Shapes<'_>) -> Result<NetworkConfig, ArchitectureError>;
 
 families! {
     "segresnet_ds" => SegresnetDs(SegResNetDsConfig),
+    "segresnet2d" => Segresnet2d(SegResNet2dConfig),
 }
 
 impl NetworkConfig {

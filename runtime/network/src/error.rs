@@ -55,6 +55,12 @@ pub enum ArchitectureError {
         /// Kernels of each level, finest first.
         found: Vec<[usize; 3]>,
     },
+    /// Kernels of a network that should see planes.
+    #[error("the kernels {found:?} by level are not those of planes, expected 3, 3 and 1 on all")]
+    PlanarKernels {
+        /// Kernels of each level, finest first.
+        found: Vec<[usize; 3]>,
+    },
     /// The description contradicts the tensors.
     #[error("the network's description has {field} {described}, its weights have {found}")]
     Contradiction {

@@ -7,6 +7,7 @@ mod config;
 mod error;
 mod family;
 mod residual_unet;
+mod segresnet2d;
 mod segresnet_ds;
 mod shapes;
 
@@ -15,4 +16,5 @@ pub use error::{ArchitectureError, ConfigError};
 pub use family::{Activations, Family};
 pub use residual_unet::{ResidualUNetConfig, kernel_for_scale};
 pub use segresnet_ds::SegResNetDsConfig;
+pub use segresnet2d::SegResNet2dConfig;
 pub use shapes::Shapes;

@@ -10,6 +10,7 @@
 mod algorithm;
 mod recipe;
 pub mod segresnet;
+pub mod segresnet2d;
 
 pub use algorithm::{Algorithm, NetworkSize};
 pub use recipe::{Loss, Optimizer, Recipe};
@@ -21,7 +22,7 @@ use thiserror::Error;
 use crate::settings::suggest;
 
 /// All algorithms, in the order that they are planned and listed in.
-static ALL: &[&Algorithm] = &[&segresnet::SEGRESNET];
+static ALL: &[&Algorithm] = &[&segresnet::SEGRESNET, &segresnet2d::SEGRESNET2D];
 
 /// What is trained where nobody chooses; records without the name of an algorithm are about this one.
 pub const DEFAULT: &Algorithm = &segresnet::SEGRESNET;

@@ -25,7 +25,7 @@ fn cases() -> Vec<Value> {
     golden["cases"].as_array().unwrap().clone()
 }
 
-fn stats() -> StatsSummary {
+pub fn stats() -> StatsSummary {
     let dataset = Dataset::new(1);
     let root = dataset.folder.path();
     let datalist = Datalist::from_json(&dataset.datalist(), root, &[]).unwrap();
@@ -38,7 +38,7 @@ fn three(value: &Value) -> [f64; 3] {
 }
 
 /// The stats that the case tells, in place of those of `stats`.
-fn stats_of(case: &Value, stats: &StatsSummary) -> StatsSummary {
+pub fn stats_of(case: &Value, stats: &StatsSummary) -> StatsSummary {
     let mut stats = stats.clone();
     let spacing = &mut stats.image_stats.spacing;
     spacing.median = three(&case["spacing"]["median"]);
@@ -95,7 +95,7 @@ fn planned(case: &Value, stats: &StatsSummary) -> PlannerOutput {
 }
 
 /// Ascending epochs as `[step, times]` pairs.
-fn steps(epochs: &[usize]) -> Vec<[usize; 2]> {
+pub fn steps(epochs: &[usize]) -> Vec<[usize; 2]> {
     let mut found: Vec<[usize; 2]> = Vec::new();
     let mut last = 0;
     for &epoch in epochs {
@@ -134,7 +134,9 @@ fn decisions(plans: &PlannerOutput) -> Value {
         Normalization::ZScoreNonzero => "meanstd",
         _ => "another",
     };
-    let NetworkConfig::SegresnetDs(network) = &train.network;
+    let NetworkConfig::SegresnetDs(network) = &train.network else {
+        panic!("another network")
+    };
     assert_eq!(network.resolution.is_some(), *decided("anisotropic_scales"));
     assert_eq!(deploy.window.size, train.roi_size);
     let validations = validation_epochs(

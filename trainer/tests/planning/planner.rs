@@ -91,7 +91,9 @@ fn small_images_get_a_small_network_and_the_reference_schedule() {
         (train.learning_rate, train.weight_decay, train.use_amp),
         (2e-4, 1e-5, true)
     );
-    let NetworkConfig::SegresnetDs(network) = &train.network;
+    let NetworkConfig::SegresnetDs(network) = &train.network else {
+        panic!("another network")
+    };
     assert_eq!(
         (
             network.in_channels,
@@ -151,7 +153,9 @@ fn spacing_follows_the_reference() {
         plans.deploy.preprocessing[2], resample,
         "1.0 mm in y is more than 1.5 times 0.6 mm"
     );
-    let NetworkConfig::SegresnetDs(network) = &plans.train.network;
+    let NetworkConfig::SegresnetDs(network) = &plans.train.network else {
+        panic!("another network")
+    };
     assert_eq!(network.resolution, Some([0.8, 0.6, 3.0]));
     assert_eq!(plans.train.crop_mode, CropMode::Ratio);
     let factor = plans.train.network.shape_factor();

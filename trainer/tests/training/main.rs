@@ -2,12 +2,15 @@
 
 #[path = "../dataset_on_disk/mod.rs"]
 mod dataset_on_disk;
+#[path = "../shared/mod.rs"]
+mod shared;
 #[path = "../work_dir/mod.rs"]
 mod work_dir;
 
 mod adamw;
 mod fit;
 mod golden_losses;
+mod golden_segresnet2d;
 mod history;
 mod stages;
 mod training_controls;

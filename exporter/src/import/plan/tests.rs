@@ -166,6 +166,38 @@ fn regions_and_further_images_are_taken() {
 }
 
 #[test]
+fn planes_are_those_that_are_stored() {
+    let mut net = network();
+    net["spatial_dims"] = json!(2);
+    net["norm"] = json!("BATCH");
+    let config = |resample: bool| {
+        json!({
+            "network": net.clone(), "roi_size": [32, 24, 5], "modality": "mri", "resample": resample,
+            "resample_resolution": [1, 1, 4]
+        })
+    };
+    let plan = planned(config(false), &ImportOverrides::default())
+        .unwrap()
+        .plan;
+    assert_eq!(
+        plan.preprocessing,
+        [
+            Step::CropForeground {
+                threshold: 0.,
+                margin: 10
+            },
+            Step::Normalize {
+                channels: vec![Normalization::ZScoreNonzero]
+            },
+        ]
+    );
+    assert_eq!(plan.window.overlap, [0.625, 0.625, 0.]);
+    assert_eq!(plan.window.size, [32, 24, 5]);
+    let error = planned(config(true), &ImportOverrides::default()).unwrap_err();
+    assert_eq!(error, PlanningError::PlanarSpacing);
+}
+
+#[test]
 fn what_is_missing_or_does_not_fit_names_its_flag() {
     let config = || json!({"network": network()});
     let ct = ImportOverrides {
@@ -204,6 +236,13 @@ fn what_a_bundle_cannot_express_is_refused() {
         net[field] = value;
         settings(json!({"network": net}))
     };
+    let planar = |field: &str, value: Value| {
+        let mut net = network();
+        net["spatial_dims"] = json!(2);
+        net["norm"] = json!("BATCH");
+        net[field] = value;
+        settings(json!({"network": net}))
+    };
     for (outcome, field) in [
         (
             with("custom_data_transforms", json!([{"key": "crop"}])),
@@ -236,6 +275,15 @@ fn what_a_bundle_cannot_express_is_refused() {
         (
             network_with("spatial_dims", json!(2)),
             "config.network.spatial_dims",
+        ),
+        (planar("act", json!("prelu")), "config.network.act"),
+        (
+            planar("resolution", json!([1, 1, 5])),
+            "config.network.resolution",
+        ),
+        (
+            planar("norm", json!(["BATCH", {"affine": false}])),
+            "config.network.norm",
         ),
     ] {
         match outcome {

@@ -18,7 +18,7 @@ pub(crate) fn read(
     network: &Arguments<'_>,
 ) -> Result<NetworkConfig, ArgumentsError> {
     if network.count("spatial_dims")?.is_some_and(|dims| dims != 3) {
-        return Err(network.unsupported("spatial_dims", "3"));
+        return Err(network.unsupported("spatial_dims", "3, or 2 with the norm BATCH"));
     }
     if network.get("norm").is_none() {
         // MONAI's own default is batch normalization.

@@ -86,6 +86,16 @@ mod tests {
     }
 
     #[test]
+    fn parameters_of_slices_are_those_of_the_reference() {
+        let slices = ResidualUNetConfig {
+            dsdepth: 2,
+            scales: vec![[2, 2, 1]; 4],
+            ..config(8, &[1, 2, 2, 4], 3)
+        };
+        assert_eq!(slices.parameters(), 416_534);
+    }
+
+    #[test]
     fn a_flat_network_keeps_its_one_level() {
         let found = config(8, &[2], 3).activations([4, 4, 4]);
         assert_eq!((found.kept, found.largest), (64 * 8 * 9, 64 * 8));

@@ -1,0 +1,244 @@
+//! Checkpoints of two-dimensional networks against the reference's stored outputs, in Burn and in ONNX Runtime.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Tensor, TensorData};
+use burn_flex::Flex;
+use flate2::read::GzDecoder;
+use ndarray::{Array, Array5, ArrayD, Dimension, Ix5};
+use ndarray_npy::NpzReader;
+use serde_json::Value;
+use vesal_bundle::Bundle;
+use vesal_bundle::deploy_plan::Modality;
+use vesal_engine::{Device, EngineOptions, verify};
+use vesal_exporter::assemble::Destination;
+use vesal_exporter::import::{Checkpoint, ImportOverrides, InferenceSettings, import};
+use vesal_exporter::{lower, parity, weights};
+use vesal_models::{Network, SegmentationNetwork};
+use vesal_network::NetworkConfig;
+use vesal_volume::preprocess::{Normalization, Step};
+
+use crate::support::{golden, runtime};
+
+const TEMPLATE: &str = "saved_by_template.pt";
+
+fn folder() -> Option<PathBuf> {
+    golden().map(|folder| folder.with_file_name("algorithms").join("segresnet2d"))
+}
+
+/// Facts, arrays and checkpoint of every network in the folder.
+fn networks(folder: &Path, place: &Path) -> Vec<(Value, NpzReader<File>, PathBuf)> {
+    let files = std::fs::read_dir(folder).unwrap();
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let facts = files
+        .iter()
+        .filter(|file| file.extension().is_some_and(|ending| ending == "json"));
+    let networks = facts.map(|path| {
+        let facts: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let file = facts["checkpoint"]["file"].as_str().unwrap();
+        let mut bytes = Vec::new();
+        let packed = File::open(folder.join(file)).unwrap();
+        GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes.len() as u64, facts["checkpoint"]["plain_bytes"]);
+        let checkpoint = place.join(file.strip_suffix(".gz").unwrap());
+        std::fs::write(&checkpoint, bytes).unwrap();
+        let arrays = NpzReader::new(File::open(path.with_extension("npz")).unwrap()).unwrap();
+        (facts, arrays, checkpoint)
+    });
+    let networks: Vec<_> = networks.collect();
+    assert!(!networks.is_empty());
+    networks
+}
+
+/// Places in C order and values of an array that is stored whole or in samples.
+fn stored(arrays: &mut NpzReader<File>, name: &str) -> Vec<(usize, f32)> {
+    let names = arrays.names().unwrap();
+    if names.iter().any(|known| known == name) {
+        let whole: ArrayD<f32> = arrays.by_name(name).unwrap();
+        return whole.into_iter().enumerate().collect();
+    }
+    let places: ArrayD<i32> = arrays.by_name(&format!("{name}_index")).unwrap();
+    let values: ArrayD<f32> = arrays.by_name(&format!("{name}_value")).unwrap();
+    let places = places
+        .into_iter()
+        .map(|place| usize::try_from(place).unwrap());
+    places.zip(values).collect()
+}
+
+/// Largest difference of an array from what is stored of it.
+fn difference<D: Dimension>(found: &Array<f32, D>, stored: &[(usize, f32)]) -> f32 {
+    let found: Vec<f32> = found.iter().copied().collect();
+    let differences = stored
+        .iter()
+        .map(|&(place, value)| (found[place] - value).abs());
+    differences.fold(0., f32::max)
+}
+
+fn tolerance(case: &Value) -> f32 {
+    (4. * case["float32_error"].as_f64().unwrap() + 1e-5) as f32
+}
+
+fn config_of(checkpoint: &Checkpoint) -> NetworkConfig {
+    let settings = InferenceSettings::from_config(checkpoint.config.as_ref().unwrap()).unwrap();
+    settings.network.unwrap()
+}
+
+fn forward(network: &Network<Flex>, input: &Array5<f32>) -> Array5<f32> {
+    let values: Vec<f32> = input.iter().copied().collect();
+    let data = TensorData::new(values, input.shape().to_vec());
+    let output = network.forward(Tensor::from_data(data, &Default::default()));
+    let shape = output.dims();
+    Array5::from_shape_vec(shape, output.into_data().into_vec().unwrap()).unwrap()
+}
+
+#[test]
+fn golden_outputs_of_two_dimensional_networks() {
+    let Some(folder) = folder() else { return };
+    let place = tempfile::tempdir().unwrap();
+    for (facts, mut arrays, path) in networks(&folder, place.path()) {
+        let checkpoint = Checkpoint::read(&path).unwrap();
+        let config = config_of(&checkpoint);
+        assert_eq!(config.parameters(), facts["parameters"]);
+        let state_dict = facts["state_dict"].as_object().unwrap();
+        let floats = state_dict.iter().filter(|(_, shape)| shape[0] == "float32");
+        for (name, shape) in floats.clone() {
+            let found = checkpoint.tensors[name].shape.to_vec();
+            let found: Vec<Value> = found.into_iter().map(Value::from).collect();
+            assert_eq!(found, shape.as_array().unwrap()[1..], "{name}");
+        }
+        assert_eq!(checkpoint.tensors.len(), floats.count());
+        let shapes = checkpoint.tensors.iter();
+        let shapes = shapes.map(|(name, data)| (name.as_str(), data.shape.to_vec()));
+        assert_eq!(
+            NetworkConfig::infer(&shapes.collect()),
+            Ok(config.clone()),
+            "the network is told from its weights"
+        );
+
+        let network: Network<Flex> =
+            weights::load(&config, checkpoint.tensors, &Default::default()).unwrap();
+        for case in facts["cases"].as_array().unwrap() {
+            let name = case["name"].as_str().unwrap();
+            let input: ArrayD<f32> = arrays.by_name(&format!("{name}_input")).unwrap();
+            let input = input.into_dimensionality::<Ix5>().unwrap();
+            let expected = stored(&mut arrays, &format!("{name}_output"));
+            let allowed = tolerance(case);
+            let found = difference(&forward(&network, &input), &expected);
+            assert!(found <= allowed, "{name} differs by {found} in Burn");
+
+            let (_, _, x, y, z) = input.dim();
+            let onnx = lower::to_onnx(&network, &config, [x, y, z]).unwrap();
+            let output = parity::run_onnx(runtime(), &onnx, &config, &input).unwrap();
+            let found = difference(&output, &expected);
+            assert!(
+                found <= allowed,
+                "{name} differs by {found} in ONNX Runtime"
+            );
+        }
+    }
+}
+
+#[test]
+fn golden_checkpoint_of_the_template_becomes_a_bundle() {
+    let Some(folder) = folder() else { return };
+    let place = tempfile::tempdir().unwrap();
+    let path = folder.join(TEMPLATE);
+    let checkpoint = Checkpoint::read(&path).unwrap();
+    let settings = checkpoint.config.clone().unwrap();
+    let destination = Destination {
+        output: place.path().join("bundle"),
+        version: None,
+        overwrite: false,
+        library: Some(runtime().path().into()),
+    };
+    let imported = import(
+        &[path],
+        &ImportOverrides::default(),
+        &destination,
+        &mut |_| {},
+    )
+    .unwrap();
+    assert!(imported.assumptions.is_empty());
+    let bundle = Bundle::open(&destination.output).unwrap();
+    let plan = bundle.plan();
+    let [low, high] = [0, 1].map(|end| settings["intensity_bounds"][end].as_f64().unwrap() as f32);
+    let crop = Step::CropForeground {
+        threshold: 0.,
+        margin: 10,
+    };
+    let normalize = Step::Normalize {
+        channels: vec![Normalization::SigmoidRange { low, high }],
+    };
+    assert_eq!(plan.preprocessing, [crop, normalize]);
+    assert_eq!(serde_json::json!(plan.window.size), settings["roi_size"]);
+    assert_eq!(plan.window.overlap, [0.625, 0.625, 0.]);
+    let names = plan.labels.iter().map(|label| label.name.as_str());
+    assert_eq!(names.collect::<Vec<_>>(), ["background", "a", "b"]);
+    let options = EngineOptions {
+        device: Device::Cpu,
+        library: Some(runtime().path().into()),
+        ..Default::default()
+    };
+    assert!(verify(&bundle, &options).unwrap().passed());
+}
+
+#[test]
+fn golden_checkpoint_of_the_template_has_the_weights_of_the_other() {
+    let Some(folder) = folder() else { return };
+    let place = tempfile::tempdir().unwrap();
+    let template = Checkpoint::read(&folder.join(TEMPLATE)).unwrap();
+    let mut same = networks(&folder, place.path())
+        .into_iter()
+        .filter(|(.., path)| Checkpoint::read(path).unwrap().tensors == template.tensors);
+    assert!(same.next().is_some());
+    assert!(same.next().is_none());
+}
+
+#[test]
+fn golden_checkpoints_of_two_families_are_members_of_one_bundle() {
+    let (Some(folder), Some(other)) = (folder(), golden()) else {
+        return;
+    };
+    let place = tempfile::tempdir().unwrap();
+    let (planar, solid) = (folder.join(TEMPLATE), other.join("iso4.pt"));
+    let checkpoint = Checkpoint::read(&planar).unwrap();
+    let roi = checkpoint.config.unwrap()["roi_size"].clone();
+    let mut flags = ImportOverrides {
+        roi: Some(serde_json::from_value(roi).unwrap()),
+        modality: Some(Modality::Ct),
+        bounds: Some([-100., 300.]),
+        ..Default::default()
+    };
+    let destination = Destination {
+        output: place.path().join("bundle"),
+        version: None,
+        overwrite: false,
+        library: Some(runtime().path().into()),
+    };
+    let both = [solid, planar.clone(), planar];
+    let differ = import(&both, &flags, &destination, &mut |_| {}).unwrap_err();
+    assert!(differ.to_string().contains("differ in labels"), "{differ}");
+    flags.labels = Some(["background", "a", "b"].map(str::to_owned).to_vec());
+    import(&both, &flags, &destination, &mut |_| {}).unwrap();
+    let bundle = Bundle::open(&destination.output).unwrap();
+    let groups = bundle.groups();
+    assert_eq!(groups.len(), 2);
+    let turns: Vec<bool> = groups
+        .iter()
+        .map(|group| group.plan.preprocessing.contains(&Step::OrientRas))
+        .collect();
+    assert_eq!(turns, [true, false]);
+    let files = bundle.manifest().members.iter();
+    let files: Vec<&str> = files.map(|member| member.deploy_plan.as_str()).collect();
+    assert_eq!(
+        files,
+        [
+            "deploy_plan.json",
+            "deploy_plan_2.json",
+            "deploy_plan_2.json"
+        ]
+    );
+}
