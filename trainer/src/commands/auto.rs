@@ -11,7 +11,7 @@ use vesal_trainer::work_dir::{Made, PlanOutcome, Planning, WorkDir, WorkError};
 
 use super::failure::failure;
 use super::fit::{Trainings, max_ram_bytes};
-use super::scores::score_table;
+use super::score_table::score_table;
 use super::{analyze_cases, decide_memory, exit, prepare};
 use crate::cli::{AutoArguments, ParallelFolds};
 

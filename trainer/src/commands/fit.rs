@@ -16,7 +16,7 @@ use vesal_trainer::work_dir::{RunNames, WorkDir};
 
 use super::failure::{failure, fit_failure};
 use super::progress::FitProgress;
-use super::scores::score_table;
+use super::score_table::score_table;
 use crate::cli::FitArguments;
 
 /// Trains one fold by each algorithm, and prints the scores.

@@ -10,6 +10,7 @@ pub mod history;
 pub mod plan;
 mod progress;
 pub mod report;
+mod score_table;
 pub mod scores;
 pub mod settings;
 pub mod status;
