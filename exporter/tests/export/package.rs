@@ -4,10 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::{network, runtime};
-use crate::work_dir::{WINDOW, destination, network_config, plan, work_dir, write_run};
+use crate::work_dir::{
+    WINDOW, destination, network_config, plan, work_dir, write_named_run, write_run,
+};
 use tempfile::TempDir;
 use vesal_bundle::manifest::{MemberProvenance, SelectionRule};
 use vesal_bundle::run_record::{self, FileRef, RunRecord, RunRecordError};
+use vesal_bundle::work_dir::RunId;
 use vesal_bundle::{Bundle, BundleWriteError};
 use vesal_engine::{Device, EngineOptions, verify};
 use vesal_exporter::assemble::{AssembleError, Assembled};
@@ -178,14 +181,17 @@ fn files_that_changed_after_training_are_refused() {
     }
 }
 
-/// A finished run of a fold with a deploy plan of its own.
+/// A finished run of another algorithm, with a deploy plan of its own.
 fn write_run_under(root: &Path, fold: usize, plan: &[u8]) {
-    write_run(root, fold);
-    let run = root.join(format!("segresnet_{fold}"));
-    fs::write(run.join("deploy_plan.json"), plan).unwrap();
+    let id = RunId::new("segresnet2d", fold);
+    write_named_run(root, &id.to_string(), fold, 0.75);
+    fs::create_dir(root.join(&id.algorithm)).unwrap();
+    fs::write(root.join("segresnet2d/deploy_plan.json"), plan).unwrap();
+    let run = root.join(id.to_string());
     let path = run.join(run_record::FILE_NAME);
     let mut record = RunRecord::read(&path).unwrap();
-    record.deploy_plan = FileRef::to_file(&run, "deploy_plan.json").unwrap();
+    record.deploy_plan = FileRef::to_file(&run, "../segresnet2d/deploy_plan.json").unwrap();
+    record.algorithm = id.algorithm;
     record.write(&path).unwrap();
 }
 
@@ -203,7 +209,7 @@ fn runs_whose_plans_contradict_each_other_are_refused() {
 }
 
 #[test]
-fn runs_with_plans_of_their_own_become_one_bundle() {
+fn runs_of_several_algorithms_become_one_bundle() {
     let work = work_dir(&[0]);
     let first = fs::read(work.path().join("deploy_plan.json")).unwrap();
     let mut other = plan();
