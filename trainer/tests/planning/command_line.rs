@@ -312,3 +312,62 @@ fn errors_tell_what_to_do_and_exit_by_their_kind() {
     exits(&vesal_train(&["nonsense"]), 2);
     exits(&vesal_train(&["--version"]), 0);
 }
+
+#[test]
+fn algorithms_are_named_on_the_command_line() {
+    let dataset = Dataset::new(4);
+    let (task, folder) = (dataset.write_task(""), tempfile::tempdir().unwrap());
+    let work = folder.path().join("work");
+    let work = utf8(&work);
+    let set_up = ["analyze", "--input", utf8(&task), "--folds", "2"];
+    exits(
+        &vesal_train(&[set_up.as_slice(), &["--work-dir", work]].concat()),
+        0,
+    );
+    for command in [
+        ["plan", "--work-dir", work].as_slice(),
+        &["auto", "--work-dir", work],
+        &["fit", "--work-dir", work, "--fold", "0"],
+    ] {
+        let unknown = vesal_train(&[command, &["--algorithms", "segresnet,unet"]].concat());
+        exits(&unknown, 2);
+        let told = stderr(&unknown);
+        assert!(told.contains("`unet` is no algorithm"), "{told}");
+    }
+    exits(&vesal_train(&["bench", "--algorithm", "unet"]), 2);
+    let wrong = dataset.write_task("algos: [unet]\n");
+    let refused = vesal_train(&["auto", "--input", utf8(&wrong), "--work-dir", work]);
+    exits(&refused, 3);
+    let told = stderr(&refused);
+    assert!(told.contains("`unet` is no algorithm"), "{told}");
+
+    let all: Vec<_> = vesal_trainer::algorithms::all()
+        .iter()
+        .map(|algorithm| algorithm.name)
+        .collect();
+    let named = all.join(",");
+    let planned = vesal_train(&[
+        "plan",
+        "--work-dir",
+        work,
+        "--algorithms",
+        &named,
+        "--set",
+        "allow_skip=false",
+    ]);
+    exits(&planned, 0);
+    let told = stderr(&planned);
+    for name in &all {
+        let expected = format!("wrote deploy_plan.json and train_plan.json to {name}/");
+        assert!(told.contains(&expected), "{told}");
+    }
+    let status = stdout(&vesal_train(&["status", "--work-dir", work]));
+    assert_eq!(status.contains("algorithm  fold  state"), all.len() > 1);
+    assert_eq!(status.matches("to do").count(), 2 * all.len(), "{status}");
+    let status = vesal_train(&["status", "--work-dir", work, "--json"]);
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    for (run, found) in status["runs"].as_array().unwrap().iter().enumerate() {
+        assert_eq!(found["algorithm"], all[run / 2]);
+        assert_eq!(found["fold"], run % 2);
+    }
+}
