@@ -61,7 +61,7 @@ fn two_algorithms_become_one_bundle_that_keeps_to_the_memory_it_plans() {
     ]
     .map(|bytes| bytes.as_u64().unwrap());
     assert!(peak <= planned, "{peak} bytes were held, {planned} planned");
-    let labels = read_label_map(&out.join(format!("{}_seg.nii.gz", scan.name))).unwrap();
+    let labels = read_label_map(out.join(format!("{}_seg.nii.gz", scan.name))).unwrap();
     assert!(
         labels
             .data

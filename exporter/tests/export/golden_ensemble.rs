@@ -262,7 +262,7 @@ fn whole(bundle: &Bundle, algorithms: &[DeployPlan], image: &Volume) -> Array4<f
         .unwrap();
         let view = volume.data.view();
         let mut inferer =
-            SlidingWindowInferer::new(view, &plan.window, &blending, &mut predictor).unwrap();
+            SlidingWindowInferer::new(view, &plan.window, &blending, &predictor).unwrap();
         let mut planes = Vec::new();
         while inferer.progress().done < inferer.progress().total {
             inferer.step(&mut predictor).unwrap();
