@@ -23,10 +23,6 @@ const ALLOWED: &[(&str, usize, &str)] = &[
         2,
         "the flags of `vesal bench` and of `vesal-train bench`",
     ),
-    // To be renamed: the one is about files that an analysis reads, the other about cases that training loads.
-    ("CaseError", 2, "both are the trainer's"),
-    // To be renamed: the one is about execution providers, the other about names of devices and Burn's backends.
-    ("DeviceError", 2, "the engine's and the trainer's"),
 ];
 
 /// The names of the types that some items show to other modules.

@@ -29,7 +29,7 @@ impl TrainDevice {
 
 /// Why a device cannot be used.
 #[derive(Debug, Error)]
-pub enum DeviceError {
+pub enum TrainDeviceError {
     /// A name that means no device.
     #[error(
         "device is {found:?}, expected `cpu`, `cuda`, `cuda:N`, or several GPUs as in `cuda:0,cuda:1`"
@@ -53,7 +53,7 @@ pub enum DeviceError {
     },
 }
 
-impl DeviceError {
+impl TrainDeviceError {
     /// What the reader can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
@@ -91,21 +91,21 @@ impl From<TrainDevice> for TrainDevices {
 }
 
 impl FromStr for TrainDevices {
-    type Err = DeviceError;
+    type Err = TrainDeviceError;
 
     /// Reads names of devices, separated by commas.
-    fn from_str(text: &str) -> Result<Self, DeviceError> {
+    fn from_str(text: &str) -> Result<Self, TrainDeviceError> {
         let devices = text
             .split(',')
             .map(str::parse)
             .collect::<Result<Vec<TrainDevice>, _>>()?;
         let found = || text.to_owned();
         if devices.len() > 1 && devices.contains(&TrainDevice::Cpu) {
-            return Err(DeviceError::Mixed { found: found() });
+            return Err(TrainDeviceError::Mixed { found: found() });
         }
         let is_repeated = |(index, device)| devices[..index].contains(device);
         if devices.iter().enumerate().any(is_repeated) {
-            return Err(DeviceError::Repeated { found: found() });
+            return Err(TrainDeviceError::Repeated { found: found() });
         }
         Ok(Self(devices))
     }
@@ -122,11 +122,11 @@ impl fmt::Display for TrainDevices {
 }
 
 impl FromStr for TrainDevice {
-    type Err = DeviceError;
+    type Err = TrainDeviceError;
 
     /// Reads `cpu`, `cuda` (the first GPU) or `cuda:N`.
-    fn from_str(text: &str) -> Result<Self, DeviceError> {
-        let unknown = || DeviceError::Unknown {
+    fn from_str(text: &str) -> Result<Self, TrainDeviceError> {
+        let unknown = || TrainDeviceError::Unknown {
             found: text.to_owned(),
         };
         match text {

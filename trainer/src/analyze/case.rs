@@ -11,7 +11,7 @@ use vesal_volume::orientation::{AxisTransform, Orientation};
 use vesal_volume::{Geometry, LabelMap};
 
 use super::channel::{self, ChannelStats, Digest};
-use super::error::CaseError;
+use super::error::CaseAnalysisError;
 use super::findings::{Finding, FindingKind};
 use super::labels::{Centroid, LabelIndex};
 use super::open::CaseToMeasure;
@@ -98,7 +98,7 @@ impl CaseToMeasure<'_> {
     }
 
     /// Reads the voxels and measures them.
-    pub fn measure(self, options: &AnalysisOptions) -> Result<Measured, CaseError> {
+    pub fn measure(self, options: &AnalysisOptions) -> Result<Measured, CaseAnalysisError> {
         let warnings = self.header_warnings();
         let Self {
             case,
@@ -176,7 +176,7 @@ fn check_names(
     map: &LabelMap,
     index: &LabelIndex,
     named: &BTreeSet<u16>,
-) -> Result<(), CaseError> {
+) -> Result<(), CaseAnalysisError> {
     let is_unnamed = |label: &u16| *label > 0 && !named.contains(label);
     let found: Vec<u16> = index.labels().filter(is_unnamed).collect();
     if found.is_empty() {
@@ -187,7 +187,7 @@ fn check_names(
         .indexed_iter()
         .find(|(_, label)| is_unnamed(label))
         .map_or([0; 3], |(at, _)| at.into());
-    Err(CaseError::Labels {
+    Err(CaseAnalysisError::Labels {
         file: file.to_owned(),
         found,
         named: std::iter::once(0).chain(named.iter().copied()).collect(),
@@ -201,7 +201,7 @@ fn measure_channels(
     images: Vec<ImageFile>,
     labels: Option<(ArrayView3<'_, u16>, &LabelIndex)>,
     options: &AnalysisOptions,
-) -> Result<Vec<ChannelStats>, CaseError> {
+) -> Result<Vec<ChannelStats>, CaseAnalysisError> {
     let single = images.len() == 1;
     let mut channels = Vec::new();
     let mut scratch = Vec::new();
@@ -223,7 +223,7 @@ fn measure_channels(
 }
 
 /// Reads the images on grids of their own: they have to have one frame of intensities that differ.
-fn check_further(case: &Case, images: Vec<ImageFile>) -> Result<(), CaseError> {
+fn check_further(case: &Case, images: Vec<ImageFile>) -> Result<(), CaseAnalysisError> {
     let mut scratch = Vec::new();
     for (file, image) in case.further.iter().zip(images) {
         let volume = image.volume(&ReadLimits::default())?;

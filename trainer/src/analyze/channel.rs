@@ -4,7 +4,7 @@ use ndarray::ArrayView3;
 use sha2::{Digest as _, Sha256};
 use vesal_volume::crop::{VoxelBox, channel_foreground_box};
 
-use super::error::CaseError;
+use super::error::CaseAnalysisError;
 use super::histogram::{Bins, EvenHistogram, Histogram};
 use super::labels::LabelIndex;
 use super::statistics::describe;
@@ -41,7 +41,7 @@ pub(super) fn measure(
     labels: Option<(ArrayView3<'_, u16>, &LabelIndex)>,
     histogram: Option<Bins>,
     scratch: &mut Vec<f32>,
-) -> Result<ChannelStats, CaseError> {
+) -> Result<ChannelStats, CaseAnalysisError> {
     check(file, voxels)?;
     let foreground =
         channel_foreground_box(voxels, 0.0).unwrap_or(VoxelBox::whole(voxels.dim().into()));
@@ -85,7 +85,7 @@ pub(super) fn measure(
     })
 }
 
-fn check(file: &str, voxels: ArrayView3<'_, f32>) -> Result<(), CaseError> {
+fn check(file: &str, voxels: ArrayView3<'_, f32>) -> Result<(), CaseAnalysisError> {
     let (mut low, mut high, mut finite) = (f32::INFINITY, f32::NEG_INFINITY, true);
     for &value in voxels {
         finite &= value.is_finite();
@@ -97,7 +97,7 @@ fn check(file: &str, voxels: ArrayView3<'_, f32>) -> Result<(), CaseError> {
             .indexed_iter()
             .filter(|(_, value)| !value.is_finite());
         let at = bad.next().map_or([0; 3], |(at, _)| at.into());
-        return Err(CaseError::NonFinite {
+        return Err(CaseAnalysisError::NonFinite {
             file: file.to_owned(),
             voxels: 1 + bad.count(),
             at,
@@ -110,8 +110,8 @@ fn check(file: &str, voxels: ArrayView3<'_, f32>) -> Result<(), CaseError> {
     }
 }
 
-fn constant(file: &str, value: f32) -> CaseError {
-    CaseError::Constant {
+fn constant(file: &str, value: f32) -> CaseAnalysisError {
+    CaseAnalysisError::Constant {
         file: file.to_owned(),
         value,
     }

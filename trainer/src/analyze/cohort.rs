@@ -8,7 +8,7 @@ use vesal_io::image::DataType;
 use super::case::{Cohort, Measured};
 use super::case_outliers;
 use super::channel::Digest;
-use super::error::CaseError;
+use super::error::CaseAnalysisError;
 use super::findings::{Finding, FindingKind};
 use super::options::AnalysisOptions;
 use super::sides;
@@ -17,14 +17,14 @@ use super::sides;
 const USUAL_TYPE: f64 = 0.9;
 
 /// Takes out the cases that cannot stay beside the others.
-pub(super) fn reject(cases: &[Case], cohort: &mut Cohort) -> Vec<(usize, CaseError)> {
+pub(super) fn reject(cases: &[Case], cohort: &mut Cohort) -> Vec<(usize, CaseAnalysisError)> {
     let mut rejected = Vec::new();
     let count = |measured: &Measured| measured.stats.image_stats.channels;
     let expected = most_common(cohort.values().map(count)).map_or(1, |(channels, _)| channels);
     for (&position, measured) in cohort.iter() {
         let found = count(measured);
         if found != expected {
-            rejected.push((position, CaseError::Channels { found, expected }));
+            rejected.push((position, CaseAnalysisError::Channels { found, expected }));
         }
     }
     for (position, _) in &rejected {
@@ -37,7 +37,7 @@ pub(super) fn reject(cases: &[Case], cohort: &mut Cohort) -> Vec<(usize, CaseErr
         if let (Some(fold), Some(first_fold)) = (cases[position].fold, cases[first].fold)
             && fold != first_fold
         {
-            let reason = CaseError::OtherFold {
+            let reason = CaseAnalysisError::OtherFold {
                 files: cases[position].images.clone(),
                 fold,
                 first: cases[first].id.clone(),

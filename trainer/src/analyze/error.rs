@@ -13,7 +13,7 @@ use super::findings::{Finding, FindingKind, Severity, VoxelPosition};
 
 /// Why a case is left out.
 #[derive(Debug, Error)]
-pub enum CaseError {
+pub enum CaseAnalysisError {
     /// The datalist names no label map.
     #[error("the datalist names no label for it")]
     NoLabel,
@@ -117,7 +117,7 @@ fn also(present: &[String]) -> String {
     }
 }
 
-impl CaseError {
+impl CaseAnalysisError {
     /// What is wrong with files below `dataroot`.
     pub(super) fn of(error: FilesError, dataroot: &Path) -> Self {
         let (path, first, difference) = match error {

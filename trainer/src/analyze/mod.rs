@@ -18,7 +18,7 @@ pub mod stats;
 mod summary;
 mod unused;
 
-pub use error::CaseError;
+pub use error::CaseAnalysisError;
 pub use options::{AnalysisOptions, HistogramError, HistogramOptions, Measures};
 
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ pub struct Analysis {
 #[derive(Debug)]
 pub struct Excluded {
     pub id: String,
-    pub reason: CaseError,
+    pub reason: CaseAnalysisError,
 }
 
 /// Why there are no data stats.
@@ -62,7 +62,7 @@ pub enum AnalyzeError {
         /// The first of them.
         id: String,
         /// Why it cannot be used.
-        source: Box<CaseError>,
+        source: Box<CaseAnalysisError>,
     },
     /// There is nothing to learn.
     #[error("none of the {cases} usable cases has a label besides 0")]
@@ -99,7 +99,7 @@ pub fn examine(
     let options = options.into();
     let labeled = cases.iter().any(|case| case.label.is_some());
     let mut cohort = Cohort::new();
-    let mut rejected: BTreeMap<usize, CaseError> = BTreeMap::new();
+    let mut rejected: BTreeMap<usize, CaseAnalysisError> = BTreeMap::new();
     let open = |position: usize| {
         let opened = open::open(&cases[position], dataroot, labeled)?;
         let bytes = opened.bytes();
@@ -128,7 +128,7 @@ pub fn examine(
     }
     found.extend(cohort::warnings(cases, &cohort, &options));
     found.extend(unused::labels_without_image(cases, dataroot));
-    let excluded = |(position, reason): (usize, CaseError)| Excluded {
+    let excluded = |(position, reason): (usize, CaseAnalysisError)| Excluded {
         id: cases[position].id.clone(),
         reason,
     };

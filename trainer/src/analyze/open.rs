@@ -8,7 +8,7 @@ use vesal_io::image::{DataType, ImageFile, OpenOptions};
 use vesal_volume::Geometry;
 use vesal_volume::orientation::Orientation;
 
-use super::error::CaseError;
+use super::error::CaseAnalysisError;
 use super::findings::{Finding, FindingKind};
 
 /// A case whose headers are read and fit each other.
@@ -27,27 +27,27 @@ pub(super) fn open<'a>(
     case: &'a Case,
     dataroot: &Path,
     labeled: bool,
-) -> Result<CaseToMeasure<'a>, CaseError> {
+) -> Result<CaseToMeasure<'a>, CaseAnalysisError> {
     let [first, ..] = case.images.as_slice() else {
         let label = case.label.clone().unwrap_or_default();
-        return Err(CaseError::NoImage { label });
+        return Err(CaseAnalysisError::NoImage { label });
     };
     if labeled && case.label.is_none() {
-        return Err(CaseError::NoLabel);
+        return Err(CaseAnalysisError::NoLabel);
     }
     if let Some(file) = case
         .label
         .as_ref()
         .filter(|file| case.images.contains(file) || case.further.contains(file))
     {
-        return Err(CaseError::LabelIsImage { file: file.clone() });
+        return Err(CaseAnalysisError::LabelIsImage { file: file.clone() });
     }
     let (present, missing): (Vec<_>, Vec<_>) = case
         .files()
         .cloned()
         .partition(|file| dataroot.join(file).exists());
     if !missing.is_empty() {
-        return Err(CaseError::Missing { missing, present });
+        return Err(CaseAnalysisError::Missing { missing, present });
     }
     let located =
         |files: &[String]| -> Vec<_> { files.iter().map(|file| dataroot.join(file)).collect() };
@@ -63,12 +63,13 @@ pub(super) fn open<'a>(
         label,
     } = files
         .open(OpenOptions::default())
-        .map_err(|error| CaseError::of(error, dataroot))?;
+        .map_err(|error| CaseAnalysisError::of(error, dataroot))?;
     let geometry = images[0].header().geometry;
-    let orientation = Orientation::of(&geometry.affine).map_err(|source| CaseError::Geometry {
-        file: first.clone(),
-        source,
-    })?;
+    let orientation =
+        Orientation::of(&geometry.affine).map_err(|source| CaseAnalysisError::Geometry {
+            file: first.clone(),
+            source,
+        })?;
     Ok(CaseToMeasure {
         case,
         images,

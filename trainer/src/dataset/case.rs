@@ -18,7 +18,7 @@ use crate::rng::Rng;
 
 /// Why a case cannot be used.
 #[derive(Debug, Error)]
-pub enum CaseError {
+pub enum CaseLoadError {
     /// A file cannot be read.
     #[error("cannot read case `{case}`")]
     Read {
@@ -71,7 +71,7 @@ pub enum CaseError {
     },
 }
 
-impl CaseError {
+impl CaseLoadError {
     /// What the reader can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
@@ -102,19 +102,19 @@ pub struct CasePreparation<'a> {
 
 /// Reads and preprocesses a case to train on, the one of this index.
 ///
-/// **Errors**: [`CaseError`].
+/// **Errors**: [`CaseLoadError`].
 pub fn load_training(
     case: &TrainingCase,
     index: usize,
     preparation: CasePreparation<'_>,
-) -> Result<TrainingVolume, CaseError> {
+) -> Result<TrainingVolume, CaseLoadError> {
     let CasePreparation {
         plan,
         seed,
         with_background,
     } = preparation;
     let (images, labels) = read(case, plan)?;
-    let failed = |source| CaseError::Preprocess {
+    let failed = |source| CaseLoadError::Preprocess {
         case: case.id.clone(),
         source,
     };
@@ -132,13 +132,13 @@ pub fn load_training(
 
 /// Reads and preprocesses a case to score.
 ///
-/// **Errors**: [`CaseError`].
+/// **Errors**: [`CaseLoadError`].
 pub fn load_validation(
     case: &TrainingCase,
     plan: &DeployPlan,
-) -> Result<ValidationVolume, CaseError> {
+) -> Result<ValidationVolume, CaseLoadError> {
     let (images, labels) = read(case, plan)?;
-    let failed = |source| CaseError::Preprocess {
+    let failed = |source| CaseLoadError::Preprocess {
         case: case.id.clone(),
         source,
     };
@@ -154,8 +154,8 @@ pub fn load_validation(
 
 /// Reads all images and the label map of a case, checks that the plan knows them, and translates the labels to the
 /// plan's.
-fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Vec<Volume>, LabelMap), CaseError> {
-    let failed = |source| CaseError::Read {
+fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Vec<Volume>, LabelMap), CaseLoadError> {
+    let failed = |source| CaseLoadError::Read {
         case: case.id.clone(),
         source,
     };
@@ -168,7 +168,7 @@ fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Vec<Volume>, LabelMap
         .open(OpenOptions::default())
         .map_err(|source| match source {
             FilesError::Image(source) => failed(source),
-            source => CaseError::Grid {
+            source => CaseLoadError::Grid {
                 case: case.id.clone(),
                 source: Box::new(source),
             },
@@ -180,7 +180,7 @@ fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Vec<Volume>, LabelMap
         plan.channels.len(),
     );
     if found != expected {
-        return Err(CaseError::Channels {
+        return Err(CaseLoadError::Channels {
             case: case.id.clone(),
             found,
             expected,
@@ -195,7 +195,7 @@ fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Vec<Volume>, LabelMap
     };
     let mut labels = labels.map_err(failed)?;
     plan.translate(&mut labels)
-        .map_err(|source| CaseError::Label {
+        .map_err(|source| CaseLoadError::Label {
             case: case.id.clone(),
             path: case.label.clone(),
             source,
@@ -204,10 +204,10 @@ fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Vec<Volume>, LabelMap
 }
 
 /// Checks that the third axis is the one that data stats, whose axes are those of RAS, take for it.
-fn check_planes(case: &TrainingCase, images: &[Volume]) -> Result<(), CaseError> {
+fn check_planes(case: &TrainingCase, images: &[Volume]) -> Result<(), CaseLoadError> {
     let first = images.first().map(|image| Orientation::of(&image.affine));
     match first {
-        Some(Ok(found)) if found.codes()[2].world_axis != 2 => Err(CaseError::Planes {
+        Some(Ok(found)) if found.codes()[2].world_axis != 2 => Err(CaseLoadError::Planes {
             case: case.id.clone(),
             found,
         }),

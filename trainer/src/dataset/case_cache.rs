@@ -8,7 +8,7 @@ use std::thread::Scope;
 use rayon::prelude::*;
 
 use super::{
-    CaseError, CasePreparation, TrainingCase, TrainingVolume, ValidationVolume, load_training,
+    CaseLoadError, CasePreparation, TrainingCase, TrainingVolume, ValidationVolume, load_training,
     load_validation,
 };
 
@@ -61,12 +61,12 @@ impl CaseMemory {
 pub trait LoadCase: Clone + Send + Sync {
     /// Reads and preprocesses the case of this index.
     ///
-    /// **Errors**: [`CaseError`].
+    /// **Errors**: [`CaseLoadError`].
     fn load(
         case: &TrainingCase,
         index: usize,
         preparation: CasePreparation<'_>,
-    ) -> Result<Self, CaseError>;
+    ) -> Result<Self, CaseLoadError>;
 
     /// Memory that the case takes, in bytes.
     fn bytes(&self) -> u64;
@@ -77,7 +77,7 @@ impl LoadCase for TrainingVolume {
         case: &TrainingCase,
         index: usize,
         preparation: CasePreparation<'_>,
-    ) -> Result<Self, CaseError> {
+    ) -> Result<Self, CaseLoadError> {
         load_training(case, index, preparation)
     }
 
@@ -91,7 +91,7 @@ impl LoadCase for ValidationVolume {
         case: &TrainingCase,
         _: usize,
         preparation: CasePreparation<'_>,
-    ) -> Result<Self, CaseError> {
+    ) -> Result<Self, CaseLoadError> {
         load_validation(case, preparation.plan)
     }
 
@@ -113,13 +113,13 @@ impl<'a, V: LoadCase> CaseCache<'a, V> {
     ///
     /// `progress` is called with the number of cases done.
     ///
-    /// **Errors**: the first [`CaseError`] met.
+    /// **Errors**: the first [`CaseLoadError`] met.
     pub fn load(
         cases: Vec<&'a TrainingCase>,
         preparation: CasePreparation<'a>,
         memory: &CaseMemory,
         progress: &(dyn Fn(usize) + Sync),
-    ) -> Result<Self, CaseError> {
+    ) -> Result<Self, CaseLoadError> {
         let done = AtomicUsize::new(0);
         let load = |(index, case): (usize, &&TrainingCase)| {
             let volume = match memory.is_full() {
@@ -162,8 +162,8 @@ impl<'a, V: LoadCase> CaseCache<'a, V> {
 
     /// A case, from memory or read again.
     ///
-    /// **Errors**: [`CaseError`].
-    pub fn get(&self, index: usize) -> Result<Cow<'_, V>, CaseError> {
+    /// **Errors**: [`CaseLoadError`].
+    pub fn get(&self, index: usize) -> Result<Cow<'_, V>, CaseLoadError> {
         match &self.kept[index] {
             Some(volume) => Ok(Cow::Borrowed(volume)),
             None => V::load(self.cases[index], index, self.preparation).map(Cow::Owned),
@@ -174,7 +174,7 @@ impl<'a, V: LoadCase> CaseCache<'a, V> {
     pub fn in_order<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-    ) -> Receiver<Result<Cow<'scope, V>, CaseError>> {
+    ) -> Receiver<Result<Cow<'scope, V>, CaseLoadError>> {
         // The one that waits to be sent is the one ahead.
         let (sender, receiver) = sync_channel(0);
         scope.spawn(move || {

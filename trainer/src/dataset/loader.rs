@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
-use super::{Batch, CaseCache, CaseError, Sampler, TrainingVolume};
+use super::{Batch, CaseCache, CaseLoadError, Sampler, TrainingVolume};
 use crate::algorithms::Recipe;
 use crate::train_plan::TrainPlan;
 
@@ -33,7 +33,7 @@ pub struct DataLoader {
 }
 
 /// A batch, and whether it is the last one of its cases before another thread's turn.
-type Prepared = Result<(Batch, bool), CaseError>;
+type Prepared = Result<(Batch, bool), CaseLoadError>;
 
 impl DataLoader {
     /// Starts threads that prepare the batches from a step of an epoch (both from 0) on, until the loader is dropped.
@@ -73,8 +73,8 @@ impl DataLoader {
 
     /// The next step's batch; `None` after the last epoch.
     ///
-    /// **Errors**: [`CaseError`] for a case that has to be read again.
-    pub fn next_batch(&mut self) -> Result<Option<Batch>, CaseError> {
+    /// **Errors**: [`CaseLoadError`] for a case that has to be read again.
+    pub fn next_batch(&mut self) -> Result<Option<Batch>, CaseLoadError> {
         let Ok(prepared) = self.receivers[self.next].recv() else {
             return Ok(None);
         };

@@ -8,7 +8,7 @@ mod loader;
 mod sampler;
 mod training_case;
 
-pub use case::{CaseError, CasePreparation, load_training, load_validation};
+pub use case::{CaseLoadError, CasePreparation, load_training, load_validation};
 pub use case_cache::{CaseCache, CaseMemory, LoadCase};
 pub use classes::ClassVoxels;
 pub use crop::{crop_start, cut};

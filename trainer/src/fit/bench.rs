@@ -11,7 +11,7 @@ use vesal_kernels::{BackendOps, DifferentiableOps};
 use vesal_network::NetworkConfig;
 
 #[cfg(not(feature = "cuda"))]
-use super::DeviceError;
+use super::TrainDeviceError;
 use super::data_parallel::{DataParallel, ReplicaState};
 use super::learner::StepInput;
 use super::network::initialize;
@@ -76,7 +76,7 @@ pub fn bench(request: &BenchRequest) -> Result<StepTimes, FitError> {
             measure::<Autodiff<vesal_kernels::cuda::Cuda>>(request, ranks, started, used)
         }
         #[cfg(not(feature = "cuda"))]
-        device @ TrainDevice::Cuda(_) => Err(DeviceError::NotBuilt { device }.into()),
+        device @ TrainDevice::Cuda(_) => Err(TrainDeviceError::NotBuilt { device }.into()),
     }
 }
 

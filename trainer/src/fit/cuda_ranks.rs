@@ -4,17 +4,17 @@ use burn::backend::Autodiff;
 use vesal_kernels::cuda::{Communicator, Cuda, CudaDevice, CudaError, check, check_nccl};
 
 use super::rank::{Rank, Ranks};
-use crate::device::{DeviceError, TrainDevice, TrainDevices};
+use crate::device::{TrainDevice, TrainDeviceError, TrainDevices};
 
 /// Checks that GPUs can train, and connects them where there are several.
 ///
-/// **Errors**: [`DeviceError::Cuda`].
-pub fn cuda_ranks(devices: &TrainDevices) -> Result<Ranks<Autodiff<Cuda>>, DeviceError> {
-    let failed = |device, source: CudaError| DeviceError::Cuda { device, source };
+/// **Errors**: [`TrainDeviceError::Cuda`].
+pub fn cuda_ranks(devices: &TrainDevices) -> Result<Ranks<Autodiff<Cuda>>, TrainDeviceError> {
+    let failed = |device, source: CudaError| TrainDeviceError::Cuda { device, source };
     let ready = |&name: &TrainDevice| {
         let index = match name {
             TrainDevice::Cpu => {
-                return Err(DeviceError::Mixed {
+                return Err(TrainDeviceError::Mixed {
                     found: devices.to_string(),
                 });
             }

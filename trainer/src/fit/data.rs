@@ -8,7 +8,7 @@ use vesal_bundle::deploy_plan::Activation;
 use super::plans::Plans;
 use super::{FitError, FitObserver, FitRequest};
 use crate::dataset::{
-    CaseCache, CaseError, CaseMemory, CasePreparation, TrainingCase, TrainingVolume,
+    CaseCache, CaseLoadError, CaseMemory, CasePreparation, TrainingCase, TrainingVolume,
     ValidationVolume,
 };
 
@@ -56,7 +56,7 @@ impl<'a> Data<'a> {
             with_background: plans.deploy.activation == Activation::Softmax || outside_regions,
         };
         let (sender, receiver) = mpsc::channel();
-        let load = || -> Result<_, CaseError> {
+        let load = || -> Result<_, CaseLoadError> {
             // Taken in, so that the receiver below ends with this thread's work.
             let sender = sender;
             // Nobody listens any more only when the observer has panicked.

@@ -10,9 +10,9 @@ use vesal_files::{AtomicError, DocumentError};
 use vesal_network::ConfigError;
 
 use super::tensor_file::TensorFileError;
-use super::{DeviceError, MemoryShortfall, TrainDevice};
+use super::{MemoryShortfall, TrainDevice, TrainDeviceError};
 use crate::algorithms::UnknownAlgorithm;
-use crate::dataset::CaseError;
+use crate::dataset::CaseLoadError;
 use crate::train_plan::ControlError;
 use crate::validate::ValidateError;
 
@@ -21,7 +21,7 @@ use crate::validate::ValidateError;
 pub enum FitError {
     /// The device cannot be used.
     #[error(transparent)]
-    Device(#[from] DeviceError),
+    Device(#[from] TrainDeviceError),
     /// The system refuses a file.
     #[error("cannot use `{}`", path.display())]
     Io {
@@ -79,7 +79,7 @@ pub enum FitError {
     },
     /// A case cannot be used.
     #[error(transparent)]
-    Case(#[from] CaseError),
+    Case(#[from] CaseLoadError),
     /// The run directory holds another training.
     #[error("run directory `{}` holds a training with another {difference}", run_dir.display())]
     OtherRun {

@@ -36,7 +36,7 @@ mod tensor_file;
 mod training;
 mod writer;
 
-pub use crate::device::{DeviceError, TrainDevice, TrainDevices};
+pub use crate::device::{TrainDevice, TrainDeviceError, TrainDevices};
 pub use bench::{BenchRequest, StepTimes, bench};
 pub(crate) use checkpoint::CHECKPOINT_FILE;
 pub use curves::{Curves, StepRow, ValidationRow, curves};
@@ -82,6 +82,6 @@ pub fn run(request: &FitRequest, observer: &mut dyn FitObserver) -> Result<FitOu
             train::<Autodiff<vesal_kernels::cuda::Cuda>>(request, &plans, earlier, ranks, observer)
         }
         #[cfg(not(feature = "cuda"))]
-        device @ TrainDevice::Cuda(_) => Err(DeviceError::NotBuilt { device }.into()),
+        device @ TrainDevice::Cuda(_) => Err(TrainDeviceError::NotBuilt { device }.into()),
     }
 }

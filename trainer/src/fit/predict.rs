@@ -8,7 +8,7 @@ use vesal_kernels::{BackendOps, DifferentiableOps};
 use vesal_volume::LabelMap;
 
 #[cfg(not(feature = "cuda"))]
-use super::DeviceError;
+use super::TrainDeviceError;
 use super::checkpoint::{WEIGHTS_FILE, WeightsHead, read_weights};
 use super::network::initialize;
 use super::plans::Plans;
@@ -69,7 +69,7 @@ pub fn predict_held_out(
             job.run::<Autodiff<vesal_kernels::cuda::Cuda>>(&ranks.first.device, &mut take)
         }
         #[cfg(not(feature = "cuda"))]
-        device @ TrainDevice::Cuda(_) => Err(DeviceError::NotBuilt { device }.into()),
+        device @ TrainDevice::Cuda(_) => Err(TrainDeviceError::NotBuilt { device }.into()),
     }
 }
 

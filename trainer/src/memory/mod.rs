@@ -7,7 +7,7 @@ pub use vesal_cli::host_memory::HostMemory;
 
 use serde::{Deserialize, Serialize};
 
-use crate::device::{DeviceError, TrainDevice, TrainDevices};
+use crate::device::{TrainDevice, TrainDeviceError, TrainDevices};
 
 /// Bytes in a GiB.
 pub const GIB: f64 = (1_u64 << 30) as f64;
@@ -72,7 +72,7 @@ pub fn cases_budget() -> Option<u64> {
 /// can be found out.
 ///
 /// **Errors**: a GPU that is not there.
-pub fn detect(devices: &TrainDevices) -> Result<MemoryBudget, DeviceError> {
+pub fn detect(devices: &TrainDevices) -> Result<MemoryBudget, TrainDeviceError> {
     let mut least: Option<u64> = None;
     for &device in devices.all() {
         let total = room(device)?.map(|room| room.total);
@@ -97,7 +97,7 @@ pub fn detect(devices: &TrainDevices) -> Result<MemoryBudget, DeviceError> {
 /// How much memory a device has, and how much of it is free; `None` where the system does not tell.
 ///
 /// **Errors**: a GPU that is not there.
-pub fn room(device: TrainDevice) -> Result<Option<Room>, DeviceError> {
+pub fn room(device: TrainDevice) -> Result<Option<Room>, TrainDeviceError> {
     match device {
         TrainDevice::Cpu => Ok(HostMemory::read().map(|host| Room {
             total: host.total,
@@ -106,14 +106,14 @@ pub fn room(device: TrainDevice) -> Result<Option<Room>, DeviceError> {
         #[cfg(feature = "cuda")]
         TrainDevice::Cuda(index) => {
             let memory = vesal_kernels::cuda::memory(index)
-                .map_err(|source| DeviceError::Cuda { device, source })?;
+                .map_err(|source| TrainDeviceError::Cuda { device, source })?;
             Ok(Some(Room {
                 total: memory.total,
                 free: memory.free,
             }))
         }
         #[cfg(not(feature = "cuda"))]
-        TrainDevice::Cuda(_) => Err(DeviceError::NotBuilt { device }),
+        TrainDevice::Cuda(_) => Err(TrainDeviceError::NotBuilt { device }),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::dataset_on_disk::{Dataset, SHAPE, image, labels};
 use serde_json::json;
 use vesal_cases::datalist::Datalist;
 use vesal_trainer::analyze::stats::StatsSummary;
-use vesal_trainer::analyze::{Analysis, AnalyzeError, CaseError, analyze};
+use vesal_trainer::analyze::{Analysis, AnalyzeError, CaseAnalysisError, analyze};
 use vesal_volume::Affine;
 
 fn run(dataset: &Dataset) -> Result<Analysis, AnalyzeError> {
@@ -18,7 +18,7 @@ fn summary(dataset: &Dataset) -> StatsSummary {
 }
 
 /// The reason why the case `bad`, added to two good ones, is left out.
-fn reason(add: impl FnOnce(&mut Dataset)) -> CaseError {
+fn reason(add: impl FnOnce(&mut Dataset)) -> CaseAnalysisError {
     let mut dataset = Dataset::new(2);
     let alone = run(&dataset).unwrap();
     add(&mut dataset);
@@ -36,19 +36,22 @@ fn reason(add: impl FnOnce(&mut Dataset)) -> CaseError {
 #[test]
 fn missing_and_unreadable_files_are_reported() {
     let missing = reason(|dataset| dataset.list("bad"));
-    assert!(matches!(missing, CaseError::Missing { .. }), "{missing}");
+    assert!(
+        matches!(missing, CaseAnalysisError::Missing { .. }),
+        "{missing}"
+    );
     assert!(missing.to_string().contains("bad.nii.gz"), "{missing}");
     let garbage = reason(|dataset| {
         std::fs::write(dataset.path("bad.nii.gz"), b"no image at all").unwrap();
         dataset.label("bad", &labels(), Affine::IDENTITY);
         dataset.list("bad");
     });
-    assert!(matches!(garbage, CaseError::Image(_)), "{garbage}");
+    assert!(matches!(garbage, CaseAnalysisError::Image(_)), "{garbage}");
     let unlabeled = reason(|dataset| {
         dataset.image("bad", &image(0), Affine::IDENTITY);
         dataset.item(json!({"image": "bad.nii.gz"}));
     });
-    assert!(matches!(unlabeled, CaseError::NoLabel));
+    assert!(matches!(unlabeled, CaseAnalysisError::NoLabel));
 }
 
 #[test]
@@ -62,7 +65,7 @@ fn image_and_label_have_to_share_a_grid() {
         );
         dataset.list("bad");
     });
-    let CaseError::Shape {
+    let CaseAnalysisError::Shape {
         found, expected, ..
     } = shape
     else {
@@ -79,7 +82,7 @@ fn image_and_label_have_to_share_a_grid() {
             dataset.list("bad");
         });
         assert!(
-            matches!(place, CaseError::Place { found_mm, .. } if found_mm > 0.9),
+            matches!(place, CaseAnalysisError::Place { found_mm, .. } if found_mm > 0.9),
             "{place}"
         );
     }
@@ -95,7 +98,7 @@ fn labels_without_a_name_and_intensities_that_are_no_numbers_are_reported() {
         dataset.label("bad", &labels, Affine::IDENTITY);
         dataset.list("bad");
     });
-    let CaseError::Labels {
+    let CaseAnalysisError::Labels {
         found, named, at, ..
     } = unnamed
     else {
@@ -114,7 +117,7 @@ fn labels_without_a_name_and_intensities_that_are_no_numbers_are_reported() {
     assert!(
         matches!(
             not_finite,
-            CaseError::NonFinite {
+            CaseAnalysisError::NonFinite {
                 voxels: 2,
                 at: [1, 1, 1],
                 ..
@@ -135,7 +138,7 @@ fn cases_with_another_number_of_channels_are_left_out() {
     assert!(
         matches!(
             odd,
-            CaseError::Channels {
+            CaseAnalysisError::Channels {
                 found: 2,
                 expected: 1
             }
