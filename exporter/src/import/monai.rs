@@ -13,7 +13,7 @@ use vesal_network::{ArchitectureError, ConfigError, NetworkConfig};
 
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::plan::{self, ImportOverrides, Planned, PlanningError};
-use super::plans::{Disagreement, Plans};
+use super::plans::{Disagreement, FamilyPlans};
 use super::settings::InferenceSettings;
 use crate::assemble::{
     self, AssembleError, Assembled, BundleMetadata, Destination, MemberCandidate, PlanFile,
@@ -115,7 +115,7 @@ pub fn import(
     let prepared = assemble::prepare(destination)?;
     let rules = flags.dicom_rules.as_deref().map(read_rules).transpose()?;
     let name = assemble::file_name(&destination.output);
-    let mut plans = Plans::default();
+    let mut plans = FamilyPlans::default();
     let mut candidates = Vec::new();
     for (index, path) in checkpoints.iter().enumerate() {
         progress(&format!("{}: reading weights", assemble::file_name(path)));

@@ -6,7 +6,7 @@ use super::plan::Planned;
 
 /// Plans in the order of the first checkpoints that have them.
 #[derive(Debug, Default)]
-pub(super) struct Plans {
+pub(super) struct FamilyPlans {
     pub plans: Vec<FamilyPlan>,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Disagreement {
     pub what: &'static str,
 }
 
-impl Plans {
+impl FamilyPlans {
     /// Adds the plan of a checkpoint, and gives its index.
     ///
     /// **Errors**: plans of one family differ, or those of two in channels, labels or activation.

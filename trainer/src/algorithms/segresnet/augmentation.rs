@@ -38,30 +38,35 @@ pub fn augment(patch: &mut Patch, plan: &TrainPlan, rng: &mut Rng) {
     augment_within(patch, plan, WHOLE, rng);
 }
 
-/// How far the sets `default` and `mri_1` change a patch.
+/// Limits of the changes by the sets `default` and `mri_1`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Extent {
+pub(crate) struct AugmentationLimits {
     /// Largest rotation about each axis in radians.
     pub(crate) rotation: [f64; 3],
-    /// How much more or less than 1 each axis is scaled by at most.
+    /// Largest difference from 1 of the factor of each axis.
     pub(crate) scaling: [f64; 3],
     /// Axes along which intensities are smoothed.
     pub(crate) smoothed: [bool; 3],
 }
 
-const WHOLE: Extent = Extent {
+const WHOLE: AugmentationLimits = AugmentationLimits {
     rotation: [ROTATION; 3],
     scaling: [0.2; 3],
     smoothed: [true; 3],
 };
 
-/// As [`augment`], within an extent.
-pub(crate) fn augment_within(patch: &mut Patch, plan: &TrainPlan, extent: Extent, rng: &mut Rng) {
-    let Extent {
+/// As [`augment`], within these limits.
+pub(crate) fn augment_within(
+    patch: &mut Patch,
+    plan: &TrainPlan,
+    limits: AugmentationLimits,
+    rng: &mut Rng,
+) {
+    let AugmentationLimits {
         rotation,
         scaling,
         smoothed,
-    } = extent;
+    } = limits;
     match plan.augment_mode {
         AugmentMode::Default => {
             maybe_warp(patch, 0.2, rotation, scaling, rng);

@@ -1,6 +1,6 @@
 //! Random changes within planes.
 
-use crate::algorithms::segresnet::augmentation::{Extent, ROTATION, augment_within};
+use crate::algorithms::segresnet::augmentation::{AugmentationLimits, ROTATION, augment_within};
 use crate::augment::random::{
     maybe_add_noise, maybe_factor, maybe_flip, maybe_offset, maybe_smooth, maybe_turn, maybe_warp,
 };
@@ -10,7 +10,7 @@ use crate::settings::AugmentMode;
 use crate::train_plan::TrainPlan;
 
 /// How far planes are changed.
-const PLANAR: Extent = Extent {
+const PLANAR: AugmentationLimits = AugmentationLimits {
     rotation: [0.0, 0.0, ROTATION],
     scaling: [0.2, 0.2, 0.0],
     smoothed: [true, true, false],
