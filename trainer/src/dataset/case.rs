@@ -8,8 +8,7 @@ use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::{Activation, UnknownLabel};
 use vesal_cases::{CaseFiles, FilesError};
 use vesal_io::image::{self, ImageError, OpenOptions, ReadLimits};
-use vesal_volume::orientation::Orientation;
-use vesal_volume::preprocess::{self, PreprocessError, Step};
+use vesal_volume::preprocess::{self, PreprocessError};
 use vesal_volume::{LabelMap, Volume};
 
 use super::TrainingCase;
@@ -55,12 +54,6 @@ pub enum CaseLoadError {
         /// The value.
         source: UnknownLabel,
     },
-    /// Planes along another axis than the data stats have them.
-    #[error(
-        "case `{case}` is stored as {found}, expected its third axis to run between inferior and superior: the plan keeps \
-         the planes that are stored"
-    )]
-    Planes { case: String, found: Orientation },
     /// Preprocessing fails.
     #[error("cannot preprocess case `{case}`")]
     Preprocess {
@@ -82,9 +75,6 @@ impl CaseLoadError {
             Self::Label { .. } => {
                 Some("plan again from data stats that include this case, or correct the label map")
             }
-            Self::Planes { .. } => Some(
-                "store the case with axial planes, or train an algorithm that turns images to RAS, such as segresnet",
-            ),
             Self::Preprocess { .. } | Self::Channels { .. } | Self::Read { .. } => None,
         }
     }
@@ -186,9 +176,6 @@ fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Vec<Volume>, LabelMap
             expected,
         });
     }
-    if !plan.preprocessing.contains(&Step::OrientRas) {
-        check_planes(case, &images)?;
-    }
     let labels = match label {
         Some(file) => file.label_map(&limits),
         None => image::read_label_map(&case.label),
@@ -201,18 +188,6 @@ fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Vec<Volume>, LabelMap
             source,
         })?;
     Ok((images, labels))
-}
-
-/// Checks that the third axis is the one that data stats, whose axes are those of RAS, take for it.
-fn check_planes(case: &TrainingCase, images: &[Volume]) -> Result<(), CaseLoadError> {
-    let first = images.first().map(|image| Orientation::of(&image.affine));
-    match first {
-        Some(Ok(found)) if found.codes()[2].world_axis != 2 => Err(CaseLoadError::Planes {
-            case: case.id.clone(),
-            found,
-        }),
-        _ => Ok(()),
-    }
 }
 
 /// Label values to class indices, in place; regions stay bits.

@@ -104,7 +104,7 @@ fn plan(
     train.check_controls()?;
     step_memory(&train, budget, &mut decisions);
     let channels = normalizations.len();
-    let steps = preprocessing::steps(input, &grid, &train.network, normalizations);
+    let steps = preprocessing::steps(input, &grid, normalizations);
     Ok(PlannerOutput {
         deploy: deploy_plan(input, channels, steps, roi, OVERLAP)?,
         train,

@@ -1,6 +1,5 @@
 //! Preprocessing of SegResNet.
 
-use vesal_network::NetworkConfig;
 use vesal_volume::preprocess::{Normalization, Step};
 
 use super::grid::Grid;
@@ -11,18 +10,15 @@ const FOREGROUND_MARGIN: usize = 10;
 /// Factors of the target spacing within which an axis is not resampled.
 const KEPT_SPACING: [f64; 2] = [0.75, 1.25];
 
-/// Orientation, but for planar networks, which see the planes that are stored; crop where all channels share a grid,
-/// resampling where the grid asks for it, further images brought to the first one's grid, and one normalization per
-/// channel.
+/// Orientation to RAS; crop where all channels share a grid; resampling where the grid has it; secondary images
+/// resampled onto the first one's grid; one normalization per channel.
 pub(crate) fn steps(
     input: &PlannerInput<'_>,
     grid: &Grid,
-    network: &NetworkConfig,
     normalizations: Vec<Normalization>,
 ) -> Vec<Step> {
     let first_channels = normalizations.len() - input.extra_modalities.len();
     let one_grid = input.extra_modalities.is_empty();
-    let orient = (!network.is_planar()).then_some(Step::OrientRas);
     let crop = one_grid.then_some(Step::CropForeground {
         threshold: 0.0,
         margin: FOREGROUND_MARGIN,
@@ -35,8 +31,7 @@ pub(crate) fn steps(
     let normalize = Step::Normalize {
         channels: normalizations,
     };
-    orient
-        .into_iter()
+    std::iter::once(Step::OrientRas)
         .chain(crop)
         .chain(resample)
         .chain(matching)

@@ -18,7 +18,7 @@ use crate::planner::{
 };
 use crate::settings::{Overrides, registry};
 
-/// Fraction that neighboring windows share; planes know nothing of each other.
+/// Fraction that neighboring windows share; planes do not depend on each other.
 const OVERLAP: [f64; 3] = [0.625, 0.625, 0.0];
 /// Planes of less than so many times the spacing within them are not far apart.
 const FAR_APART: f64 = 3.0;
@@ -63,7 +63,8 @@ fn skip(stats: &StatsSummary) -> Option<String> {
 }
 
 /// **Definition**: the rules of Auto3DSeg's SegResNet with those of segresnet2d where they differ; each stands in the
-/// `rule` of its [`Decision`](crate::planner::Decision).
+/// `rule` of its [`Decision`](crate::planner::Decision). Planes are those along the third axis in RAS, as in the skip rule;
+/// Auto3DSeg takes the third stored axis instead.
 fn plan(
     stats: &StatsSummary,
     input: &PlannerInput<'_>,
@@ -120,7 +121,7 @@ fn plan(
     train.check_controls()?;
     step_memory(&train, budget, &mut decisions);
     let channels = normalizations.len();
-    let steps = preprocessing::steps(input, &grid, &train.network, normalizations);
+    let steps = preprocessing::steps(input, &grid, normalizations);
     Ok(PlannerOutput {
         deploy: deploy_plan(input, channels, steps, roi, OVERLAP)?,
         train,
@@ -142,7 +143,7 @@ fn stored_grid(stats: &StatsSummary, overrides: &Overrides, decisions: &mut Deci
         resample: decisions.ruled(
             registry::RESAMPLE.name,
             false,
-            "no: planes stay as they were acquired, along the third stored axis",
+            "no: planes stay as they were acquired",
             because,
         ),
     }
