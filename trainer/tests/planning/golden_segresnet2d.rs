@@ -98,7 +98,7 @@ fn decisions(plans: &PlannerOutput, skipped: bool) -> Value {
         threshold: 0.0,
         margin: 10,
     };
-    assert_eq!(before, [crop]);
+    assert_eq!(before, [Step::OrientRas, crop]);
     assert_eq!(deploy.window.overlap, [0.625, 0.625, 0.0]);
     assert_eq!(deploy.window.size, train.roi_size);
     let NetworkConfig::Segresnet2d(network) = &train.network else {
