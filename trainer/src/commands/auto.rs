@@ -97,11 +97,11 @@ fn slots(
         ParallelFolds::Auto if devices != [TrainDevice::Cpu] => 1,
         ParallelFolds::Auto => {
             let budget = max_ram_bytes(arguments.settings.max_ram).or_else(memory::cases_budget);
-            let mut fold_bytes = 1.0_f64;
+            let mut fold_bytes = 1;
             for algorithm in algorithms {
                 fold_bytes = fold_bytes.max(work.fold_bytes(algorithm).map_err(failure)?);
             }
-            let fit = budget.map_or(runs, |bytes| (bytes as f64 / fold_bytes) as usize);
+            let fit = budget.map_or(runs, |bytes| (bytes / fold_bytes) as usize);
             let cores = available_parallelism().map_or(1, |cores| cores.get());
             fit.min(cores / CORES)
         }

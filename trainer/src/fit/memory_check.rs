@@ -1,21 +1,12 @@
 //! Whether a training fits in memory, found out before it starts.
 
-use std::thread::available_parallelism;
-
-use vesal_bundle::DeployPlan;
-use vesal_io::image;
 use vesal_network::NetworkConfig;
-use vesal_volume::preprocess::Step;
 
 use super::memory_shortfall::{CasesInMemory, MemoryShortfall, Suggestion};
 use super::plans::Plans;
 use super::{FitError, FitRequest, TrainDevice};
-use crate::dataset::TrainingCase;
-use crate::memory::{self, HostMemory, StepMemory};
+use crate::memory::{self, CaseSize, CasesMemory, HostMemory, StepMemory};
 use crate::precision::Precision;
-
-/// Most bytes per case of the indices of one class's voxels.
-const CLASS_INDEX_BYTES: u64 = 8 << 16;
 
 /// Checks that steps fit their devices, and the cases the machine.
 ///
@@ -44,9 +35,10 @@ pub fn check(request: &FitRequest, plans: &Plans) -> Result<(), FitError> {
     let Some(host) = HostMemory::read() else {
         return Ok(());
     };
+    let sizes = CaseSize::of(&request.cases, &plans.deploy);
     let cases = CasesInMemory {
         count: request.cases.len(),
-        bytes: bytes_of_cases(request, &plans.deploy),
+        bytes: CasesMemory::new(&sizes, request.fold, &plans.deploy).within(request.max_ram_bytes),
     };
     let steps_here = devices.contains(&TrainDevice::Cpu);
     demand.check(TrainDevice::Cpu, cases, host.available, |step| {
@@ -145,50 +137,6 @@ fn smaller_patch(
             return Some(patch);
         }
     }
-}
-
-/// What all cases take in memory, and on top of that the larger of reading them and of scoring one.
-fn bytes_of_cases(request: &FitRequest, plan: &DeployPlan) -> u64 {
-    let channels = plan.channels.len() as u64;
-    let classes = plan.labels.len() as u64;
-    let (mut sum, mut largest, mut largest_scored) = (0, 0, 0);
-    for case in &request.cases {
-        let Some((voxels, prepared)) = voxels(case, plan) else {
-            // Reading it will tell what is wrong.
-            continue;
-        };
-        sum += prepared * 4 * channels;
-        if case.fold == request.fold {
-            sum += 2 * voxels;
-            largest_scored = largest_scored.max(prepared);
-        } else {
-            sum += 2 * prepared + classes * CLASS_INDEX_BYTES.min(8 * prepared);
-        }
-        largest = largest.max(voxels.max(prepared));
-    }
-    let readers = available_parallelism().map_or(1, |cores| cores.get());
-    let reading = largest * (8 * channels + 2) * readers.min(request.cases.len()) as u64;
-    let scoring = largest_scored * 4 * (classes + 1);
-    // What does not fit is read again in every epoch.
-    sum.min(request.max_ram_bytes.unwrap_or(u64::MAX)) + reading.max(scoring)
-}
-
-/// Voxels of a case before and after resampling, by the header of its first image.
-fn voxels(case: &TrainingCase, plan: &DeployPlan) -> Option<(u64, u64)> {
-    let geometry = image::read_header(case.images.first()?).ok()?.geometry;
-    let voxels: u64 = geometry.shape.iter().map(|&side| side as u64).product();
-    let target = plan.preprocessing.iter().find_map(|step| match step {
-        Step::Resample { spacing, .. } => Some(spacing),
-        _ => None,
-    });
-    let volume = |spacing: &[f64; 3]| spacing.iter().product::<f64>();
-    let prepared = match target {
-        Some(target) => {
-            (voxels as f64 * volume(&geometry.affine.spacing()) / volume(target)) as u64
-        }
-        None => voxels,
-    };
-    Some((voxels, prepared))
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Memory: how much a machine has, and how much a training needs.
 
+mod cases;
 mod step;
 
+pub use cases::{CaseSize, CasesMemory};
 pub use step::StepMemory;
 pub use vesal_cli::host_memory::HostMemory;
 

@@ -143,10 +143,7 @@ impl WorkDir {
         Ok(FitRequest {
             run_dir: self.run_dir(run),
             fold: run.fold,
-            cases: self
-                .usable_cases()
-                .filter_map(|case| self.training_case(case))
-                .collect(),
+            cases: self.training_cases(),
             deploy_plan_path,
             train_plan_path,
             data_stats_path: self.path.join(DATA_STATS),
@@ -167,6 +164,12 @@ impl WorkDir {
             .training
             .iter()
             .filter(|case| excluded.iter().all(|other| other.case != case.id))
+    }
+
+    /// Cases with labels and folds, with the paths of their files.
+    pub(super) fn training_cases(&self) -> Vec<TrainingCase> {
+        let cases = self.usable_cases();
+        cases.filter_map(|case| self.training_case(case)).collect()
     }
 
     fn training_case(&self, case: &Case) -> Option<TrainingCase> {
