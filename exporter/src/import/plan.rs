@@ -156,7 +156,7 @@ pub(super) fn plan(
     }
 
     let mut preprocessing = Vec::new();
-    // Planes are those of the stored axes, whatever the checkpoint says, for Auto3DSeg turns no images for them.
+    // Auto3DSeg's segresnet2d keeps the stored axes, whatever its configuration says.
     if settings.orientation_ras != Some(false) && !network.is_planar() {
         preprocessing.push(Step::OrientRas);
     }

@@ -45,7 +45,7 @@ macro_rules! families {
                 match self { $(Self::$variant(config) => config.shape_factor()),+ }
             }
 
-            /// Whether inference gives each plane Z what depends on that plane alone, see [`Family::is_planar`].
+            /// Whether the output of each plane depends on that plane alone, see [`Family::is_planar`].
             pub fn is_planar(&self) -> bool {
                 match self { $(Self::$variant(config) => config.is_planar()),+ }
             }

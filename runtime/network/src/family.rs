@@ -20,8 +20,8 @@ pub trait Family: Sized {
     /// Divisor of each spatial axis of the input.
     fn shape_factor(&self) -> [usize; 3];
 
-    /// Whether inference gives each plane Z what depends on that plane alone. Windows need not overlap along Z then, and
-    /// images keep the axes that they are stored with, for in these the planes were acquired.
+    /// Whether the output of each plane along Z depends on that plane alone at inference. Windows of such networks need not
+    /// overlap along Z.
     fn is_planar(&self) -> bool {
         false
     }

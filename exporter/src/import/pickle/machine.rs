@@ -34,7 +34,6 @@ pub enum PickleError {
     #[error("the pickle of {bytes} bytes takes more than {most} bytes of memory at byte {at}")]
     Inflated {
         bytes: usize,
-        /// The limit.
         most: usize,
         at: usize,
     },

@@ -305,7 +305,6 @@ pub enum StructureError {
     Crossings {
         /// The slice of the grid, from 0.
         slice: usize,
-        /// The limit.
         limit: usize,
     },
 }

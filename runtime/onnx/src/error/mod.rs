@@ -29,7 +29,6 @@ pub enum CheckError {
     IrVersion {
         /// The version, if stated.
         found: Option<i64>,
-        /// The known ones.
         expected: RangeInclusive<i64>,
     },
     /// The default operator set is not imported exactly once.
@@ -39,7 +38,6 @@ pub enum CheckError {
     Opset {
         /// The version, if stated.
         found: Option<i64>,
-        /// The known ones.
         expected: RangeInclusive<i64>,
     },
     /// An operator set in which the operator has another definition, or an unknown one.
@@ -105,7 +103,6 @@ pub enum CheckError {
     Operator {
         node: String,
         found: String,
-        /// The known ones.
         expected: Vec<&'static str>,
     },
     /// A required input is absent, or an input that must be constant is not.

@@ -19,7 +19,6 @@ pub enum NetworkError {
         bytes: usize,
         /// Bytes that its parts would take.
         found: usize,
-        /// The limit.
         most: usize,
     },
     /// No protobuf message of an ONNX model.

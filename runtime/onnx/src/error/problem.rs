@@ -135,11 +135,7 @@ pub enum ShapeProblem {
     #[error(
         "its windows look at each value of the input {found} times on average, at most {most} are allowed"
     )]
-    Looks {
-        found: u128,
-        /// The limit.
-        most: u64,
-    },
+    Looks { found: u128, most: u64 },
     /// Two shapes that cannot be concatenated.
     #[error("it concatenates shapes {left} and {right} along axis {axis}")]
     Concatenation {

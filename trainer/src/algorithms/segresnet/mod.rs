@@ -10,6 +10,7 @@ pub(crate) mod scale;
 pub use autoscale::{Autoscale, BasePatch, Scaling, autoscale};
 
 use vesal_network::NetworkConfig;
+use vesal_volume::preprocess::Normalization;
 
 use super::algorithm::Algorithm;
 use super::recipe::{Loss, Optimizer, Recipe};
@@ -21,6 +22,7 @@ use crate::planner::{
 };
 use crate::schedule::{WARMUP_MULTIPLIER, validation_epochs, warmup_cosine};
 use crate::settings::registry;
+use crate::train_plan::TrainPlan;
 
 /// Fraction that neighboring windows share.
 const OVERLAP: [f64; 3] = [0.625; 3];
@@ -101,12 +103,36 @@ fn plan(
         },
         &mut decisions,
     );
+    complete(
+        train,
+        &grid,
+        normalizations,
+        OVERLAP,
+        input,
+        budget,
+        decisions,
+    )
+}
+
+/// Completes a train plan with the deploy plan of its patch and the reasons; neighboring windows share `overlap` along each
+/// axis.
+///
+/// **Errors**: [`PlannerError`] where settings of training or the deploy plan break a rule.
+pub(crate) fn complete(
+    train: TrainPlan,
+    grid: &grid::Grid,
+    normalizations: Vec<Normalization>,
+    overlap: [f64; 3],
+    input: &PlannerInput<'_>,
+    budget: &Budget,
+    mut decisions: Decisions,
+) -> Result<PlannerOutput, PlannerError> {
     train.check_controls()?;
     step_memory(&train, budget, &mut decisions);
     let channels = normalizations.len();
-    let steps = preprocessing::steps(input, &grid, normalizations);
+    let steps = preprocessing::steps(input, grid, normalizations);
     Ok(PlannerOutput {
-        deploy: deploy_plan(input, channels, steps, roi, OVERLAP)?,
+        deploy: deploy_plan(input, channels, steps, train.roi_size, overlap)?,
         train,
         reasons: decisions.taken,
     })

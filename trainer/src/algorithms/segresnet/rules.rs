@@ -11,7 +11,7 @@ use crate::schedule::validation_epochs;
 use crate::settings::{AugmentMode, CropMode, Overrides, registry};
 use crate::train_plan::TrainPlan;
 
-/// Deep supervision outputs.
+/// Resolutions that the loss is taken at, the finest first.
 const DSDEPTH: usize = 4;
 
 /// Channels of the first level, and blocks of each.

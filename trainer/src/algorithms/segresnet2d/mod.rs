@@ -9,20 +9,19 @@ use super::algorithm::{Algorithm, NetworkSize};
 use super::recipe::{Loss, Recipe};
 use super::segresnet::autoscale::BasePatch;
 use super::segresnet::grid::{self, Grid};
-use super::segresnet::{SEGRESNET, preprocessing, rules, scale};
+use super::segresnet::{SEGRESNET, complete, rules, scale};
 use crate::analyze::stats::StatsSummary;
 use crate::planner::decision::{Decisions, Group, numbers};
 use crate::planner::{
-    Budget, PlannerError, PlannerInput, PlannerOutput, deploy_plan, normalizations, output_classes,
-    roi_size, step_memory,
+    Budget, PlannerError, PlannerInput, PlannerOutput, normalizations, output_classes, roi_size,
 };
 use crate::settings::{Overrides, registry};
 
 /// Fraction that neighboring windows share; planes do not depend on each other.
 const OVERLAP: [f64; 3] = [0.625, 0.625, 0.0];
-/// Planes of less than so many times the spacing within them are not far apart.
+/// Least ratio of the spacing of planes to that within them.
 const FAR_APART: f64 = 3.0;
-/// Deep supervision outputs.
+/// Resolutions that the loss is taken at: the finest two.
 const DSDEPTH: usize = 2;
 /// Axes along which patches are mirrored.
 const MIRRORED: &[usize] = &[0, 1];
@@ -30,7 +29,7 @@ const MIRRORED_RULE: &str = "the axes of a plane, unless augment_mode is none";
 const ROI_PLANNED: &str = "grown to 384×384×32 voxels within the median image, then a multiple of what as many levels \
                            would halve along every axis; levels and crop mode follow from it";
 const ROI_SIZE: &str =
-    "roi_planned, scaled anew with the memory for the levels that the network has";
+    "roi_planned, scaled again with the memory for the levels that the network has";
 /// What patch and batch are scaled from.
 const BASE: BasePatch = BasePatch {
     sides: [384.0, 384.0, 32.0],
@@ -118,15 +117,15 @@ fn plan(
         mirrored_rule: MIRRORED_RULE,
     };
     let train = rules::training(stats, &scaled, &grid, network, roi, &given, &mut decisions);
-    train.check_controls()?;
-    step_memory(&train, budget, &mut decisions);
-    let channels = normalizations.len();
-    let steps = preprocessing::steps(input, &grid, normalizations);
-    Ok(PlannerOutput {
-        deploy: deploy_plan(input, channels, steps, roi, OVERLAP)?,
+    complete(
         train,
-        reasons: decisions.taken,
-    })
+        &grid,
+        normalizations,
+        OVERLAP,
+        input,
+        budget,
+        decisions,
+    )
 }
 
 /// The spacing of SegResNet, which only sizes follow from: images are not resampled.

@@ -60,7 +60,6 @@ pub enum Unwritable {
         /// Of what: frames, bytes of pixels, segments.
         what: &'static str,
         found: u64,
-        /// The limit.
         limit: u64,
     },
     /// No segment is described.
