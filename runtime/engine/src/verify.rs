@@ -40,7 +40,7 @@ impl VerifyError {
 pub struct VerifyReport {
     /// Device that ran it.
     pub device: Device,
-    /// Largest absolute difference of each member's logits.
+    /// Largest absolute difference of each member's logits; NaN where a logit is not a number.
     pub logit_differences: Vec<f64>,
     /// Fraction of the windows' voxels with the recorded label.
     pub identical_labels: f64,
@@ -87,7 +87,7 @@ pub fn replay(bundle: &Bundle, ensemble: &mut Ensemble) -> Result<VerifyReport, 
             let difference =
                 |sample: &LogitSample| f64::from((values[sample.index] - sample.value).abs());
             let differences = answer.logits.iter().map(difference);
-            logit_differences[member] = differences.fold(0., f64::max);
+            logit_differences[member] = largest(differences);
         })?;
         let expected = group.labels.decode(labels.len())?;
         let same = labels.iter().zip(&expected);
@@ -104,6 +104,40 @@ pub fn replay(bundle: &Bundle, ensemble: &mut Ensemble) -> Result<VerifyReport, 
     })
 }
 
+/// Largest of some differences, 0 of none; NaN if one of them is NaN, which `f64::max` would leave out.
+pub fn largest(differences: impl IntoIterator<Item = f64>) -> f64 {
+    let larger = |most: f64, one: f64| if one > most || one.is_nan() { one } else { most };
+    differences.into_iter().fold(0., larger)
+}
+
 fn input_array(input: &ProbeInput) -> Result<Array5<f32>, ShapeError> {
     Array5::from_shape_vec(input.shape, input.values())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_difference_is_not_a_number_where_one_is_not() {
+        assert_eq!(largest([]), 0.);
+        assert_eq!(largest([0.5, 2., 1.]), 2.);
+        assert!(largest([f64::NAN, 2.]).is_nan());
+        assert!(largest([2., f64::NAN, 1.]).is_nan());
+    }
+
+    #[test]
+    fn logits_that_are_not_numbers_do_not_pass() {
+        let report = VerifyReport {
+            device: Device::Cpu,
+            logit_differences: vec![0., f64::NAN],
+            identical_labels: 1.,
+            tolerance: Tolerance {
+                max_logit_difference: 1.,
+                min_identical_labels: 0.9,
+            },
+            time: Duration::ZERO,
+        };
+        assert!(!report.passed());
+    }
 }

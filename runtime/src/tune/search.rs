@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use serde::Serialize;
+use vesal_engine::verify::largest;
 use vesal_engine::{ConvolutionSearch, Device, InferencePrecision, Provider, Trial};
 
 use crate::profile::ExecutionSettings;
@@ -58,7 +59,7 @@ impl TrialMeasurement {
             window_ms: trial.window_time().map_or(f64::INFINITY, ms),
             load_ms: ms(trial.load),
             first_ms: ms(trial.first),
-            logit_difference: differences.fold(0.0, f64::max),
+            logit_difference: largest(differences),
             max_logit_difference: report.tolerance.max_logit_difference,
             identical_labels: report.identical_labels,
             min_identical_labels: report.tolerance.min_identical_labels,

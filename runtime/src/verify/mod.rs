@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use vesal_bundle::manifest::Member;
 use vesal_cli::Text;
-use vesal_engine::verify::replay;
+use vesal_engine::verify::{largest, replay};
 use vesal_files::VersionedDocument;
 
 use self::deviation::{Deviation, Worst};
@@ -129,7 +129,7 @@ impl Verification {
         let differences = self.members.iter().map(|member| member.logit_difference);
         let deviation = Deviation {
             worst: Worst {
-                difference: differences.fold(0.0, f64::max),
+                difference: largest(differences),
                 tolerated: self.max_logit_difference,
                 identical: self.identical_labels,
                 required: self.min_identical_labels,
