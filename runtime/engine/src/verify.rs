@@ -106,7 +106,13 @@ pub fn replay(bundle: &Bundle, ensemble: &mut Ensemble) -> Result<VerifyReport, 
 
 /// Largest of some differences, 0 of none; NaN if one of them is NaN, which `f64::max` would leave out.
 pub fn largest(differences: impl IntoIterator<Item = f64>) -> f64 {
-    let larger = |most: f64, one: f64| if one > most || one.is_nan() { one } else { most };
+    let larger = |most: f64, one: f64| {
+        if one > most || one.is_nan() {
+            one
+        } else {
+            most
+        }
+    };
     differences.into_iter().fold(0., larger)
 }
 

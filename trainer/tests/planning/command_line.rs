@@ -371,3 +371,68 @@ fn algorithms_are_named_on_the_command_line() {
         assert_eq!(found["fold"], run % 2);
     }
 }
+
+#[test]
+fn an_algorithm_that_is_not_for_the_cases_is_skipped_unless_the_user_wants_it() {
+    let dataset = Dataset::new(4);
+    let (task, folder) = (dataset.write_task(""), tempfile::tempdir().unwrap());
+    let work = folder.path().join("work");
+    let runs = || {
+        let status = vesal_train(&["status", "--work-dir", utf8(&work), "--json"]);
+        let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+        let runs = status["runs"].as_array().unwrap().iter();
+        runs.map(|run| run["algorithm"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let plan = |arguments: &[&str]| {
+        let command = ["plan", "--work-dir", utf8(&work)];
+        vesal_train(&[command.as_slice(), arguments].concat())
+    };
+    let near = "planes are less than 3 times as far apart as voxels within them";
+    exits(
+        &vesal_train(&[
+            "analyze",
+            "--input",
+            utf8(&task),
+            "--folds",
+            "2",
+            "--work-dir",
+            utf8(&work),
+        ]),
+        0,
+    );
+
+    let both = plan(&["--algorithms", "segresnet,segresnet2d", "--json"]);
+    exits(&both, 0);
+    let told = stderr(&both);
+    assert!(told.contains("segresnet2d: skipped, because"), "{told}");
+    assert!(told.contains(near), "{told}");
+    let decisions: Value = serde_json::from_slice(&both.stdout).unwrap();
+    assert!(decisions["algorithms"][0]["decisions"].is_array());
+    let skipped = &decisions["algorithms"][1];
+    assert_eq!(skipped["algorithm"], "segresnet2d");
+    assert!(skipped["skipped"].as_str().unwrap().contains(near));
+    assert_eq!(runs(), ["segresnet", "segresnet"]);
+    assert!(!work.join("segresnet2d").exists());
+
+    let alone = plan(&["--algorithms", "segresnet2d"]);
+    exits(&alone, 4);
+    let told = stderr(&alone);
+    assert!(told.contains(near), "{told}");
+    assert!(told.contains("--set allow_skip=false"), "{told}");
+    let fit = vesal_train(&["fit", "--work-dir", utf8(&work), "--fold", "0"]);
+    exits(&fit, 4);
+    assert!(stderr(&fit).contains(near), "{}", stderr(&fit));
+
+    exits(&plan(&["--set", "allow_skip=false"]), 0);
+    assert_eq!(runs(), ["segresnet2d", "segresnet2d"]);
+    assert!(work.join("segresnet2d/deploy_plan.json").exists());
+    let again = plan(&[
+        "--algorithms",
+        "segresnet,segresnet2d",
+        "--set",
+        "allow_skip=",
+    ]);
+    exits(&again, 0);
+    assert_eq!(runs(), ["segresnet", "segresnet"]);
+}
