@@ -1,19 +1,20 @@
 //! Options that several commands share.
 
+mod dicom;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use vesal_cases::ChosenSeries;
 use vesal_cases::datalist::List;
 use vesal_engine::{
     ConvolutionSearch, Convolutions, Device, EngineOptions, InferencePrecision, Provider,
 };
 use vesal_files::digest::is_digest;
-use vesal_io::dicom::Policy;
 use vesal_io::image::Believe;
 
 use crate::memory::parse_size;
+pub use dicom::{DicomOptions, GeometryPolicy, SliceOptions};
 
 /// Text after the name of the case in the file name of its label map.
 pub const SUFFIX: &str = "_seg";
@@ -36,10 +37,27 @@ impl From<NiftiForm> for Believe {
     }
 }
 
+/// Options for reading NIfTI files.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct NiftiOptions {
+    /// Affine to use where sform and qform of a NIfTI file contradict each other: `sform` or `qform`; by default such a
+    /// file is refused
+    #[arg(long, value_enum, value_name = "FORM", hide_possible_values = true)]
+    pub nifti_form: Option<NiftiForm>,
+}
+
+impl NiftiOptions {
+    /// The form to use where both contradict each other.
+    pub(crate) fn believe(self) -> Option<Believe> {
+        self.nifti_form.map(Into::into)
+    }
+}
+
 /// The lists of a datalist.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum DatalistPart {
     /// Cases that no training saw
+    #[default]
     Testing,
     /// Cases of all folds
     Training,
@@ -53,6 +71,43 @@ impl From<DatalistPart> for List {
             DatalistPart::Testing => Self::Testing,
             DatalistPart::Training => Self::Training,
             DatalistPart::Validation => Self::Validation,
+        }
+    }
+}
+
+/// Options for reading datalists.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DatalistOptions {
+    /// List of a datalist to read: testing, training or validation
+    #[arg(
+        long,
+        value_enum,
+        default_value = "testing",
+        hide_possible_values = true
+    )]
+    pub list: DatalistPart,
+    /// Folder that paths in a datalist are relative to; by default the datalist's own
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "VESAL_DATAROOT",
+        hide_env_values = true
+    )]
+    pub dataroot: Option<PathBuf>,
+}
+
+/// File names of label maps.
+#[derive(Debug, Clone, Args)]
+pub struct NameOptions {
+    /// Text after the name of the case in the file name of its label map
+    #[arg(long, value_name = "TEXT", default_value = SUFFIX, value_parser = parse_suffix, allow_hyphen_values = true)]
+    pub suffix: String,
+}
+
+impl Default for NameOptions {
+    fn default() -> Self {
+        Self {
+            suffix: SUFFIX.to_owned(),
         }
     }
 }
@@ -86,6 +141,13 @@ pub struct LimitOptions {
     /// Windows that a network computes at once; fewer need less memory
     #[arg(long, value_name = "N", env = "VESAL_BATCH", hide_env_values = true)]
     pub batch: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub memory: MemoryOptions,
+}
+
+/// Limits of the machine's memory.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct MemoryOptions {
     /// Limit for the machine's memory, as in 4G or 1500M; by default all that is free
     #[arg(long, value_name = "SIZE", env = "VESAL_MAX_RAM", hide_env_values = true, value_parser = parse_size)]
     pub max_ram: Option<u64>,
@@ -193,49 +255,7 @@ impl OutputFormat {
     }
 }
 
-/// Options for reading DICOM series.
-#[derive(Debug, Clone, Default, Args)]
-pub struct DicomOptions {
-    /// Treatment of unevenly spaced or tilted DICOM slices: refuse (`strict`) or interpolate (`resample`)
-    #[arg(
-        long,
-        value_enum,
-        value_name = "POLICY",
-        default_value = "strict",
-        hide_possible_values = true
-    )]
-    pub geometry: GeometryPolicy,
-    /// DICOM series of a channel, by number, UID or description, as in `t1=4` or `t1=*T1*`
-    #[arg(long, value_name = "CHANNEL=SERIES")]
-    pub series: Vec<ChosenSeries>,
-    /// Accept series in different frames of reference for one case; you must make sure that they are aligned
-    #[arg(long)]
-    pub any_frame_of_reference: bool,
-    /// Rules that choose series and codes of labels (JSON), in place of the bundle's
-    #[arg(long, value_name = "FILE")]
-    pub dicom_rules: Option<PathBuf>,
-}
-
-/// Treatment of DICOM slices that are not on an even, rectangular grid.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum GeometryPolicy {
-    /// Refuse them
-    #[default]
-    Strict,
-    /// Resample them
-    Resample,
-}
-
-impl From<GeometryPolicy> for Policy {
-    fn from(policy: GeometryPolicy) -> Self {
-        match policy {
-            GeometryPolicy::Strict => Self::Strict,
-            GeometryPolicy::Resample => Self::Resample,
-        }
-    }
-}
-
-pub(crate) fn parse_suffix(text: &str) -> Result<String, &'static str> {
+fn parse_suffix(text: &str) -> Result<String, &'static str> {
     if text
         .chars()
         .any(|character| character.is_control() || "/\\:*?\"<>|".contains(character))

@@ -63,7 +63,7 @@ fn as_predict(options: &BenchOptions, output: &Path) -> PredictOptions {
         // DICOM results contain the time.
         format: vec![OutputFormat::Nifti],
         overwrite: true,
-        nifti_form: options.nifti_form,
+        nifti: options.nifti,
         dicom: options.dicom.clone(),
         limits: options.limits.clone(),
         compute: options.compute.clone(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::options::{ComputeOptions, DicomOptions, LimitOptions, NiftiForm};
+use crate::options::{ComputeOptions, DicomOptions, LimitOptions, NiftiOptions};
 
 #[derive(Debug, Clone, Args)]
 pub struct BenchOptions {
@@ -21,10 +21,8 @@ pub struct BenchOptions {
     /// Write the JSON to this file as well; an existing file is replaced
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Affine to use where sform and qform of a NIfTI file contradict each other: `sform` or `qform`; by default such a
-    /// file is refused
-    #[arg(long, value_enum, value_name = "FORM", hide_possible_values = true)]
-    pub nifti_form: Option<NiftiForm>,
+    #[command(flatten)]
+    pub nifti: NiftiOptions,
     #[command(flatten)]
     pub dicom: DicomOptions,
     #[command(flatten)]

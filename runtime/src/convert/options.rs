@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::choice::StructureChoice;
-use crate::memory::parse_size;
-use crate::options::GeometryPolicy;
+use crate::options::{MemoryOptions, SliceOptions};
 
 /// Options of a conversion.
 #[derive(Debug, Clone, Args)]
@@ -17,15 +16,8 @@ pub struct ConvertOptions {
     /// Folder for the images; made if it does not exist
     #[arg(long, value_name = "DIR")]
     pub output: PathBuf,
-    /// Treatment of unevenly spaced or tilted slices: refuse (`strict`) or interpolate (`resample`)
-    #[arg(
-        long,
-        value_enum,
-        value_name = "POLICY",
-        default_value = "strict",
-        hide_possible_values = true
-    )]
-    pub geometry: GeometryPolicy,
+    #[command(flatten)]
+    pub slices: SliceOptions,
     /// Structures that are converted to a label, and the label's value from 1 to 255
     #[arg(long, value_name = "NAME=VALUE", num_args = 1..)]
     pub structures: Vec<StructureChoice>,
@@ -35,7 +27,6 @@ pub struct ConvertOptions {
     /// Replace files that exist already
     #[arg(long)]
     pub overwrite: bool,
-    /// Limit for the machine's memory, as in 4G or 1500M; by default all that is free
-    #[arg(long, value_name = "SIZE", env = "VESAL_MAX_RAM", hide_env_values = true, value_parser = parse_size)]
-    pub max_ram: Option<u64>,
+    #[command(flatten)]
+    pub memory: MemoryOptions,
 }

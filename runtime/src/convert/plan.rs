@@ -48,12 +48,12 @@ pub fn jobs<'a>(
 }
 
 fn assess(stack: &Stack, options: &ConvertOptions) -> Result<Assessment, Error> {
-    let assessment = stack.assess(Policy::from(options.geometry))?;
+    let assessment = stack.assess(Policy::from(options.slices.geometry))?;
     assessment.grid()?;
     // A label map and its working memory take less than the image did.
     memory::check(
         assessment.peak_bytes(current_num_threads()),
-        options.max_ram,
+        options.memory.max_ram,
     )?;
     Ok(assessment)
 }

@@ -48,10 +48,10 @@ pub fn evaluate(options: &EvaluateOptions) -> Result<Evaluation, Error> {
     let plan = options.bundle.as_deref().map(plan_of).transpose()?;
     let pairs = pairs::find(
         &options.truth,
-        options.list.into(),
-        options.dataroot.as_deref(),
+        options.datalist.list.into(),
+        options.datalist.dataroot.as_deref(),
         &options.prediction,
-        &options.suffix,
+        &options.names.suffix,
     )
     .map_err(|error| {
         let prediction = options.prediction.display();
@@ -67,7 +67,7 @@ pub fn evaluate(options: &EvaluateOptions) -> Result<Evaluation, Error> {
             &pair.truth,
             &prediction,
             plan.as_ref(),
-            options.nifti_form.map(Into::into),
+            options.nifti.believe(),
             options.tolerance_mm,
         ) {
             Ok(labels) => cases.push(ComparedCase {

@@ -88,7 +88,7 @@ impl Inspection {
 ///
 /// **Errors**: of the first path that is unusable.
 pub fn inspect(options: &InspectOptions) -> Result<Inspection, Error> {
-    let believe = options.nifti_form.map(Into::into);
+    let believe = options.nifti.believe();
     let items = options
         .paths
         .iter()

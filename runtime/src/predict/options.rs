@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::options::{
-    ComputeOptions, DatalistPart, DicomOptions, LimitOptions, NiftiForm, OutputFormat, SUFFIX,
-    TrustOptions, parse_suffix,
+    ComputeOptions, DatalistOptions, DicomOptions, LimitOptions, NameOptions, NiftiOptions,
+    OutputFormat, TrustOptions,
 };
 
 /// Options of a prediction.
@@ -18,22 +18,8 @@ pub struct PredictOptions {
     /// Scans: files, folders, a DICOMDIR, or datalists (JSON)
     #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
     pub input: Vec<PathBuf>,
-    /// List of a datalist to read: testing, training or validation
-    #[arg(
-        long,
-        value_enum,
-        default_value = "testing",
-        hide_possible_values = true
-    )]
-    pub list: DatalistPart,
-    /// Folder that paths in a datalist are relative to; by default the datalist's own
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "VESAL_DATAROOT",
-        hide_env_values = true
-    )]
-    pub dataroot: Option<PathBuf>,
+    #[command(flatten)]
+    pub datalist: DatalistOptions,
     /// Folder for the results; made if it does not exist
     #[arg(long, value_name = "DIR")]
     pub output: PathBuf,
@@ -58,18 +44,15 @@ pub struct PredictOptions {
     /// File with a secret of at least 32 bytes, from which UIDs of DICOM results are derived
     #[arg(long, value_name = "FILE")]
     pub uid_key: Option<PathBuf>,
-    /// Text after the name of the case in the file name of its label map
-    #[arg(long, value_name = "TEXT", default_value = SUFFIX, value_parser = parse_suffix, allow_hyphen_values = true)]
-    pub suffix: String,
+    #[command(flatten)]
+    pub names: NameOptions,
     /// Write the record of the run to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     #[command(flatten)]
     pub trust: TrustOptions,
-    /// Affine to use where sform and qform of a NIfTI file contradict each other: `sform` or `qform`; by default such a
-    /// file is refused
-    #[arg(long, value_enum, value_name = "FORM", hide_possible_values = true)]
-    pub nifti_form: Option<NiftiForm>,
+    #[command(flatten)]
+    pub nifti: NiftiOptions,
     #[command(flatten)]
     pub dicom: DicomOptions,
     #[command(flatten)]
@@ -89,18 +72,17 @@ impl PredictOptions {
         Self {
             bundle: bundle.into(),
             input: input.into_iter().map(Into::into).collect(),
-            list: DatalistPart::Testing,
-            dataroot: None,
+            datalist: DatalistOptions::default(),
             output: output.into(),
             format: Vec::new(),
             probabilities: false,
             overwrite: false,
             mark_incomplete: false,
             uid_key: None,
-            suffix: SUFFIX.to_owned(),
+            names: NameOptions::default(),
             report: None,
             trust: TrustOptions::default(),
-            nifti_form: None,
+            nifti: NiftiOptions::default(),
             dicom: DicomOptions::default(),
             limits: LimitOptions::default(),
             compute: ComputeOptions::default(),

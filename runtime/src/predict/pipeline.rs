@@ -73,12 +73,12 @@ impl BatchContext<'_> {
             overwrite: options.overwrite,
             key,
             precision: record.device.precision,
-            geometry: options.dicom.geometry,
+            geometry: options.dicom.slices.geometry,
             has_rules: options.dicom.dicom_rules.is_some(),
         };
         let writer = ResultWriter::new(bundle, plan, settings)?;
         if let Some(ensemble) = ensemble.as_deref() {
-            let (max_ram, max_vram) = (options.limits.max_ram, options.compute.max_vram);
+            let (max_ram, max_vram) = (options.limits.memory.max_ram, options.compute.max_vram);
             let mut cases: Vec<_> = jobs.iter_mut().map(|job| &mut job.checked).collect();
             record.memory =
                 MemoryPlan::new(ensemble, max_ram, max_vram).settle(ensemble, &mut cases);

@@ -79,8 +79,9 @@ pub(crate) fn jobs(options: &PredictOptions, plan: &DeployPlan) -> Result<Jobs, 
         .chunk_by(|a, b| !is_datalist(a) && !is_datalist(b))
     {
         if is_datalist(&paths[0]) {
-            let dataroot = options.dataroot.as_deref();
-            let listed = vesal_cases::find_listed(&paths[0], options.list.into(), dataroot, plan);
+            let dataroot = options.datalist.dataroot.as_deref();
+            let listed =
+                vesal_cases::find_listed(&paths[0], options.datalist.list.into(), dataroot, plan);
             candidates.extend(listed?);
         } else {
             let found = vesal_cases::find(paths, &plan.channels, choosing);
@@ -125,7 +126,7 @@ fn outputs(options: &PredictOptions, candidate: &Candidate) -> Outputs {
     Outputs::new(
         &options.output,
         &candidate.name,
-        &options.suffix,
+        &options.names.suffix,
         &formats,
         options.probabilities,
     )
@@ -154,7 +155,7 @@ fn job(options: &PredictOptions, plan: &DeployPlan, candidate: Candidate) -> Pla
             let first = files.first().cloned();
             let mut formats = outputs.found.iter().map(|(format, _)| *format);
             let open = OpenOptions {
-                believe: options.nifti_form.map(Into::into),
+                believe: options.nifti.believe(),
             };
             match formats.find(|format| *format != OutputFormat::Nifti) {
                 Some(format) => Err(FormatError::NoSource { format }.into()),
@@ -164,7 +165,7 @@ fn job(options: &PredictOptions, plan: &DeployPlan, candidate: Candidate) -> Pla
         }
         Ok(CaseInput::Stacks(stacks)) => {
             names.extend(stacks.iter().map(|stack| stack.series().to_owned()));
-            Assessed::of(stacks, options.dicom.geometry.into())
+            Assessed::of(stacks, options.dicom.slices.geometry.into())
                 .map_err(Error::from)
                 .and_then(|assessed| {
                     series = SeriesRecord::of(&assessed, plan);

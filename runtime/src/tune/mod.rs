@@ -45,7 +45,7 @@ pub fn tune(options: &TuneOptions, observer: &dyn Observer) -> Result<Tuning, Er
     let runtime = library::runtime(options.library.ort_lib.as_deref())
         .map_err(|error| attempted(error.into()))?;
     let scan = match &options.input {
-        Some(path) => Some(prepared(path, &bundle, options.nifti_form.map(Into::into))?),
+        Some(path) => Some(prepared(path, &bundle, options.nifti.believe())?),
         None => None,
     };
     let mut trials = Trials {

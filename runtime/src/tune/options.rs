@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use vesal_engine::Device;
 
-use crate::options::{LibraryOptions, NiftiForm};
+use crate::options::{LibraryOptions, NiftiOptions};
 
 /// Options of tuning.
 #[derive(Debug, Clone, Args)]
@@ -16,10 +16,8 @@ pub struct TuneOptions {
     /// Measure with this scan, all of it, instead of a few synthetic windows: a file, or the folder of one case
     #[arg(long, value_name = "SCAN")]
     pub input: Option<PathBuf>,
-    /// Affine to use where sform and qform of a NIfTI file contradict each other: `sform` or `qform`; by default such a
-    /// file is refused
-    #[arg(long, value_enum, value_name = "FORM", hide_possible_values = true)]
-    pub nifti_form: Option<NiftiForm>,
+    #[command(flatten)]
+    pub nifti: NiftiOptions,
     /// Where networks run: `cpu`, `cuda`, `cuda:N`, or `auto`, which tries the processor and the first GPU
     #[arg(
         long,
