@@ -30,7 +30,7 @@ use vesal_volume::preprocess::{Normalization, Step, execute};
 use vesal_volume::window::{Blend, Blending, Padding, SlidingWindowInferer, WindowPlan};
 use vesal_volume::{Affine, Geometry, Volume};
 
-use crate::support::{golden, runtime};
+use crate::support::{golden, largest_difference, largest_difference_at, runtime};
 
 const LABELS: [u16; 3] = [0, 1, 2];
 /// How far prepared intensities and probabilities may be from the reference's.
@@ -281,14 +281,6 @@ fn whole(bundle: &Bundle, algorithms: &[DeployPlan], image: &Volume) -> Array4<f
     mean.finish().unwrap()
 }
 
-fn difference(found: &Array4<f32>, samples: &[(usize, f32)]) -> f32 {
-    let found: Vec<f32> = found.iter().copied().collect();
-    let differences = samples
-        .iter()
-        .map(|&(place, value)| (found[place] - value).abs());
-    differences.fold(0., f32::max)
-}
-
 /// Share of the labels that differ.
 fn apart(found: &Array3<u16>, expected: &Array3<u16>) -> f64 {
     assert_eq!(found.dim(), expected.dim());
@@ -308,7 +300,7 @@ fn golden_images_are_prepared_by_each_plan() {
         let shape = &golden.facts["algorithms"][algorithm]["prepared"]["shape"];
         assert_eq!(&serde_json::json!(prepared.data.shape()), shape);
         let samples = golden.samples(&format!("{algorithm}_prepared"));
-        let found = difference(&prepared.data, &samples);
+        let found = largest_difference_at(&prepared.data, &samples);
         assert!(found <= PREPARED, "{algorithm}: {found}");
     }
 }
@@ -324,7 +316,7 @@ fn golden_members_of_two_algorithms_meet_on_the_grid_of_the_input() {
         let (_place, bundle) = golden.bundle(&[algorithm]);
         let (found, probabilities) = segment(&bundle, &image);
         let samples = golden.samples(&format!("{}_probabilities", algorithm.0));
-        let away = difference(&probabilities, &samples);
+        let away = largest_difference_at(&probabilities, &samples);
         println!("{}: probabilities differ by {away:e}", algorithm.0);
         assert!(away <= PROBABILITIES, "{}: {away}", algorithm.0);
         let labels = golden.labels(algorithm.0);
@@ -348,11 +340,11 @@ fn golden_members_of_two_algorithms_meet_on_the_grid_of_the_input() {
         (place, (a + b) / 2.)
     });
     let mean: Vec<_> = mean.collect();
-    let away = difference(&probabilities, &mean);
+    let away = largest_difference_at(&probabilities, &mean);
     assert!(away <= PROBABILITIES, "{away}");
     let own = (own_first + own_second) / 2.;
-    let away = (&own - &probabilities).mapv(f32::abs);
-    assert!(away.fold(0., |a: f32, b| a.max(*b)) <= 1e-6);
+    let away = largest_difference(&probabilities, &own);
+    assert!(away <= 1e-6, "{away}");
 
     let plans = ALGORITHMS.map(|(algorithm, _)| golden.plan(algorithm));
     let expected = whole(&bundle, &plans, &image);

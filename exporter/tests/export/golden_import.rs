@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use crate::support::{golden, runtime};
+use crate::support::{golden, largest_difference, runtime};
 use burn::backend::Autodiff;
 use burn::tensor::module::conv3d;
 use burn::tensor::ops::ConvOptions;
@@ -21,11 +21,7 @@ const TOLERANCE: f32 = 1e-4;
 fn assert_close(name: &str, found: Tensor<Flex, 5>, expected: &Array5<f32>) {
     assert_eq!(found.dims().as_slice(), expected.shape());
     let found = found.into_data().into_vec::<f32>().unwrap();
-    let difference = found
-        .iter()
-        .zip(expected)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0., f32::max);
+    let difference = largest_difference(&found, expected);
     assert!(
         difference <= TOLERANCE,
         "{name}: logits differ by {difference} in Burn"
@@ -69,11 +65,7 @@ fn check(name: &str) {
     let onnx = lower::to_onnx(&network, &config, [x, y, z]).unwrap();
     let found = parity::run_onnx(runtime(), &onnx, &config, &input).unwrap();
     assert_eq!(found.shape(), expected.shape());
-    let difference = found
-        .iter()
-        .zip(&expected)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0., f32::max);
+    let difference = largest_difference(&found, &expected);
     println!("{name}: logits differ by {difference:e} in ONNX Runtime");
     assert!(
         difference <= TOLERANCE,

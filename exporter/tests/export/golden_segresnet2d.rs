@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
 use flate2::read::GzDecoder;
-use ndarray::{Array, Array5, ArrayD, Dimension, Ix5};
+use ndarray::{Array5, ArrayD, Ix5};
 use ndarray_npy::NpzReader;
 use serde_json::Value;
 use vesal_bundle::Bundle;
@@ -20,7 +20,7 @@ use vesal_models::{Network, SegmentationNetwork};
 use vesal_network::NetworkConfig;
 use vesal_volume::preprocess::{Normalization, Step};
 
-use crate::support::{golden, runtime};
+use crate::support::{golden, largest_difference_at, runtime};
 
 const TEMPLATE: &str = "saved_by_template.pt";
 
@@ -66,15 +66,6 @@ fn stored(arrays: &mut NpzReader<File>, name: &str) -> Vec<(usize, f32)> {
         .into_iter()
         .map(|place| usize::try_from(place).unwrap());
     places.zip(values).collect()
-}
-
-/// Largest difference of an array from what is stored of it.
-fn difference<D: Dimension>(found: &Array<f32, D>, stored: &[(usize, f32)]) -> f32 {
-    let found: Vec<f32> = found.iter().copied().collect();
-    let differences = stored
-        .iter()
-        .map(|&(place, value)| (found[place] - value).abs());
-    differences.fold(0., f32::max)
 }
 
 fn tolerance(case: &Value) -> f32 {
@@ -126,13 +117,13 @@ fn golden_outputs_of_two_dimensional_networks() {
             let input = input.into_dimensionality::<Ix5>().unwrap();
             let expected = stored(&mut arrays, &format!("{name}_output"));
             let allowed = tolerance(case);
-            let found = difference(&forward(&network, &input), &expected);
+            let found = largest_difference_at(&forward(&network, &input), &expected);
             assert!(found <= allowed, "{name} differs by {found} in Burn");
 
             let (_, _, x, y, z) = input.dim();
             let onnx = lower::to_onnx(&network, &config, [x, y, z]).unwrap();
             let output = parity::run_onnx(runtime(), &onnx, &config, &input).unwrap();
-            let found = difference(&output, &expected);
+            let found = largest_difference_at(&output, &expected);
             assert!(
                 found <= allowed,
                 "{name} differs by {found} in ONNX Runtime"

@@ -15,7 +15,7 @@ use vesal_onnx::check::check_bytes;
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 
 use crate::cases::{CASES, CHANNELS, Case, Tiny, WINDOW};
-use crate::support::{input, runtime};
+use crate::support::{input, largest_difference, runtime};
 
 /// A minimal plan with the shape of a network.
 fn plan(outputs: usize) -> DeployPlan {
@@ -71,9 +71,8 @@ fn difference(case: Case, batch: usize) -> [f32; 2] {
     let found = predictor.and_then(|mut predictor| predictor.logits(input.view()));
     let found = found.unwrap_or_else(|error| panic!("{case:?}: {error}"));
     assert_eq!(found.dim(), expected.dim(), "{case:?}");
-    let differences = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
     [
-        differences.fold(0., f32::max),
+        largest_difference(&found, &expected),
         expected
             .iter()
             .fold(0., |largest, value| value.abs().max(largest)),

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{config, input, network};
+use crate::support::{config, input, largest_difference, network};
 use crate::tiny;
 use burn::tensor::{Bytes, Tensor, TensorData};
 use burn_flex::Flex;
@@ -65,12 +65,7 @@ fn an_exported_network_imported_again_computes_the_same() {
         .into_data()
         .into_vec::<f32>()
         .unwrap();
-    assert_eq!(found.len(), expected.len());
-    let difference = found
-        .iter()
-        .zip(&expected)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0., f32::max);
+    let difference = largest_difference(&found, &expected);
     assert!(difference <= 1e-5, "logits differ by {difference}");
     assert!(expected.iter().any(|logit| logit.abs() > 0.1));
 }

@@ -79,6 +79,38 @@ pub fn input(seed: u32, shape: [usize; 5]) -> Array5<f32> {
     Array5::from_shape_vec(shape, values).expect("as many values")
 }
 
+/// Largest absolute difference of as many values.
+///
+/// NaN where a value on either side is NaN, so that no tolerance allows it.
+pub fn largest_difference<'a>(
+    found: impl IntoIterator<Item = &'a f32, IntoIter: ExactSizeIterator>,
+    expected: impl IntoIterator<Item = &'a f32, IntoIter: ExactSizeIterator>,
+) -> f32 {
+    let (found, expected) = (found.into_iter(), expected.into_iter());
+    assert_eq!(found.len(), expected.len());
+    let differences = found.zip(expected).map(|(a, b)| (a - b).abs());
+    differences.fold(0., |largest, difference| {
+        if difference > largest || difference.is_nan() {
+            difference
+        } else {
+            largest
+        }
+    })
+}
+
+/// [`largest_difference`] from samples: places in C order and values.
+pub fn largest_difference_at<'a>(
+    found: impl IntoIterator<Item = &'a f32>,
+    samples: &[(usize, f32)],
+) -> f32 {
+    let found: Vec<f32> = found.into_iter().copied().collect();
+    let (found, expected): (Vec<f32>, Vec<f32>) = samples
+        .iter()
+        .map(|&(place, value)| (found[place], value))
+        .unzip();
+    largest_difference(&found, &expected)
+}
+
 /// Folder of the golden networks; none when absent, which is a failure where `CI` is `true`.
 pub fn golden() -> Option<PathBuf> {
     let shared = std::env::var_os("VESAL_SHARED")
