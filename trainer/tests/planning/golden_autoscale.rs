@@ -21,13 +21,7 @@ fn whole(value: &Value) -> usize {
 
 #[test]
 fn golden_autoscale() {
-    let Some(path) = shared::find("golden/autoscale.json") else {
-        return;
-    };
-    let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let cases = file["cases"].as_array().unwrap();
-    assert!(!cases.is_empty());
-    for case in cases {
+    for case in shared::cases("autoscale.json") {
         let (size, spacing) = (numbers(&case["median_size_mm"]), numbers(&case["spacing"]));
         let anisotropic = case["anisotropic"].as_bool().unwrap();
         let classes = whole(&case["classes"]);
