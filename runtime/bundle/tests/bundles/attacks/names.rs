@@ -1,4 +1,4 @@
-//! Names of files that lead out of the bundle or are one.
+//! Names of files that lead out of the bundle, or differ in case alone.
 
 use serde_json::{Value, json};
 use vesal_bundle::BundleError;
