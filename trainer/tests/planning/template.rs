@@ -5,10 +5,8 @@ use crate::dataset_on_disk::Dataset;
 use serde_json::{Value, json};
 use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::Modality;
-use vesal_cases::datalist::Datalist;
 use vesal_network::ResidualUNetConfig;
 use vesal_trainer::algorithms::Algorithm;
-use vesal_trainer::analyze::analyze;
 use vesal_trainer::analyze::stats::StatsSummary;
 use vesal_trainer::memory::MemorySource;
 use vesal_trainer::planner::{Budget, PlannerInput, PlannerOutput};
@@ -17,14 +15,10 @@ use vesal_trainer::task::Classes;
 use vesal_volume::preprocess::{Normalization, Step};
 
 pub fn stats() -> StatsSummary {
-    let dataset = Dataset::new(1);
-    let root = dataset.folder.path();
-    let datalist = Datalist::from_json(&dataset.datalist(), root, &[]).unwrap();
-    let analysis = analyze(&datalist.training, root, 2, |_| {}).unwrap();
-    analysis.summary.labeled().unwrap().clone()
+    Dataset::new(1).stats()
 }
 
-fn three(value: &Value) -> [f64; 3] {
+pub fn three(value: &Value) -> [f64; 3] {
     serde_json::from_value(value.clone()).unwrap()
 }
 
