@@ -94,8 +94,8 @@ ours, theirs = load(sys.argv[1]), load(sys.argv[2])
 voxels = affine = 0.0
 for shape in ours.keys() & theirs.keys():
     a, b = ours[shape], theirs[shape]
-    voxels = max(voxels, float(np.abs(a.get_fdata(dtype=np.float32) - b.get_fdata(dtype=np.float32)).max()))
-    affine = max(affine, float(np.abs(a.affine - b.affine).max()))
+    voxels = float(np.maximum(voxels, np.abs(a.get_fdata(dtype=np.float32) - b.get_fdata(dtype=np.float32)).max()))
+    affine = float(np.maximum(affine, np.abs(a.affine - b.affine).max()))
 print(json.dumps([len(ours.keys() & theirs.keys()), len(ours), voxels, affine]))
 """
 

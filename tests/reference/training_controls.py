@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Computes with MONAI what trainer/tests/training/training_controls.rs expects: intensity changes and weighted losses.
+"""Computes with MONAI what trainer/tests/training/training_controls/against_monai.rs expects.
+
+These are intensity changes and weighted losses.
 
 Usage: training_controls.py > trainer/tests/training_controls.json
 Inputs are formulas that both sides evaluate; see `wave` here and in the test. Needs: monai, torch, numpy.

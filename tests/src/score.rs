@@ -55,14 +55,14 @@ pub fn dice(truth: &LabelMap, found: &LabelMap, value: u16) -> f64 {
 
 fn check_grid(truth: &LabelMap, found: &LabelMap, path: &Path) -> Result<(), Box<dyn Error>> {
     let (a, b) = (truth.geometry(), found.geometry());
-    let affine = a
+    let mut affine = a
         .affine
         .0
         .as_flattened()
         .iter()
         .zip(b.affine.0.as_flattened());
-    let apart = affine.map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
-    if a.shape != b.shape || apart > 1e-4 {
+    let agree = affine.all(|(x, y)| (x - y).abs() <= 1e-4);
+    if a.shape != b.shape || !agree {
         return Err(format!("prediction is on grid {b:?}, {} on {a:?}", path.display()).into());
     }
     Ok(())

@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 
 use burn_flex::Flex;
@@ -15,13 +14,10 @@ use vesal_bundle::Bundle;
 use vesal_bundle::deploy_plan::{Activation, Channel, DeployPlan, Label, Modality};
 use vesal_bundle::manifest::{EnsembleRecord, MemberProvenance};
 use vesal_engine::{
-    Device, EngineOptions, Ensemble, OnnxPredictor, ProbabilitySink, Segmentation, SinkError,
-    verify,
+    Device, Ensemble, OnnxPredictor, ProbabilitySink, Segmentation, SinkError, verify,
 };
-use vesal_exporter::assemble::{
-    self, BundleMetadata, Destination, MemberCandidate, PlanFile, assemble,
-};
-use vesal_exporter::import::{Checkpoint, InferenceSettings};
+use vesal_exporter::assemble::{self, BundleMetadata, MemberCandidate, PlanFile, assemble};
+use vesal_exporter::import::Checkpoint;
 use vesal_exporter::{parity, weights};
 use vesal_models::Network;
 use vesal_network::NetworkConfig;
@@ -30,7 +26,8 @@ use vesal_volume::preprocess::{Normalization, Step, execute};
 use vesal_volume::window::{Blend, Blending, Padding, SlidingWindowInferer, WindowPlan};
 use vesal_volume::{Affine, Geometry, Volume};
 
-use crate::support::{golden, runtime};
+use crate::support::{engine_options, golden, largest_difference, largest_difference_at, runtime};
+use crate::work_dir::destination;
 
 const LABELS: [u16; 3] = [0, 1, 2];
 /// How far prepared intensities and probabilities may be from the reference's.
@@ -47,30 +44,19 @@ const ALGORITHMS: [(&str, &str); 2] = [
 struct Golden {
     facts: Value,
     arrays: NpzReader<File>,
-    folder: PathBuf,
 }
 
 impl Golden {
     fn open() -> Option<Self> {
-        let folder = golden()?.parent().unwrap().to_owned();
-        let file = folder.join("algorithms/ensemble/ensemble.json");
+        let file = golden::find("algorithms/ensemble/ensemble.json")?;
         Some(Self {
             facts: serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap(),
             arrays: NpzReader::new(File::open(file.with_extension("npz")).unwrap()).unwrap(),
-            folder,
         })
     }
 
     fn array<T: ReadableElement>(&mut self, name: &str) -> ArrayD<T> {
         self.arrays.by_name(name).unwrap()
-    }
-
-    /// Places in C order and values.
-    fn samples(&mut self, name: &str) -> Vec<(usize, f32)> {
-        let places = self.array::<i32>(&format!("{name}_index"));
-        let values = self.array::<f32>(&format!("{name}_value"));
-        let places = places.into_iter().map(|place| place as usize);
-        places.zip(values).collect()
     }
 
     fn labels(&mut self, name: &str) -> Array3<u16> {
@@ -133,23 +119,10 @@ impl Golden {
         }
     }
 
-    fn network(&self, checkpoint: &str) -> (NetworkConfig, Network<Flex>) {
-        let checkpoint = Checkpoint::read(&self.folder.join(checkpoint)).unwrap();
-        let settings = InferenceSettings::from_config(checkpoint.config.as_ref().unwrap()).unwrap();
-        let config = settings.network.unwrap();
-        let network = weights::load(&config, checkpoint.tensors, &Default::default()).unwrap();
-        (config, network)
-    }
-
     /// A bundle of these algorithms.
     fn bundle(&self, algorithms: &[(&str, &str)]) -> (TempDir, Bundle) {
         let place = TempDir::new().unwrap();
-        let destination = Destination {
-            output: place.path().join("bundle"),
-            version: None,
-            overwrite: false,
-            library: Some(runtime().path().into()),
-        };
+        let destination = destination(place.path().join("bundle"));
         let plans = algorithms.iter().map(|(algorithm, _)| {
             let plan = self.plan(algorithm);
             PlanFile {
@@ -160,7 +133,7 @@ impl Golden {
         });
         let candidates = algorithms.iter().enumerate().map(|(plan, member)| {
             let (algorithm, checkpoint) = member;
-            let (config, network) = self.network(checkpoint);
+            let (config, network) = network(checkpoint);
             MemberCandidate {
                 file: format!("members/{algorithm}.onnx"),
                 plan,
@@ -188,12 +161,11 @@ impl Golden {
     }
 }
 
-fn options() -> EngineOptions {
-    EngineOptions {
-        device: Device::Cpu,
-        library: Some(runtime().path().into()),
-        ..EngineOptions::default()
-    }
+fn network(checkpoint: &str) -> (NetworkConfig, Network<Flex>) {
+    let checkpoint = Checkpoint::read(&golden::find(checkpoint).unwrap()).unwrap();
+    let config = golden::network_config(&checkpoint);
+    let network = weights::load(&config, checkpoint.tensors, &Default::default()).unwrap();
+    (config, network)
 }
 
 /// Gathers all probabilities, and gives them away once all are there.
@@ -231,7 +203,7 @@ fn segment(bundle: &Bundle, image: &Volume) -> (Segmentation, Array4<f32>) {
         probabilities: Array4::zeros((0, 0, 0, 0)),
         to,
     };
-    let mut ensemble = Ensemble::open(bundle, &options()).unwrap();
+    let mut ensemble = Ensemble::open(bundle, &engine_options()).unwrap();
     let found = ensemble
         .segment(vec![image.clone()], Some(Box::new(sink)), &mut |_| {
             ControlFlow::Continue(())
@@ -257,7 +229,7 @@ fn whole(bundle: &Bundle, algorithms: &[DeployPlan], image: &Volume) -> Array4<f
             &parity::interface(),
             plan,
             Device::Cpu,
-            &options(),
+            &engine_options(),
         )
         .unwrap();
         let view = volume.data.view();
@@ -281,14 +253,6 @@ fn whole(bundle: &Bundle, algorithms: &[DeployPlan], image: &Volume) -> Array4<f
     mean.finish().unwrap()
 }
 
-fn difference(found: &Array4<f32>, samples: &[(usize, f32)]) -> f32 {
-    let found: Vec<f32> = found.iter().copied().collect();
-    let differences = samples
-        .iter()
-        .map(|&(place, value)| (found[place] - value).abs());
-    differences.fold(0., f32::max)
-}
-
 /// Share of the labels that differ.
 fn apart(found: &Array3<u16>, expected: &Array3<u16>) -> f64 {
     assert_eq!(found.dim(), expected.dim());
@@ -307,8 +271,8 @@ fn golden_images_are_prepared_by_each_plan() {
         let (prepared, _) = execute(vec![image.clone()], &plan.preprocessing).unwrap();
         let shape = &golden.facts["algorithms"][algorithm]["prepared"]["shape"];
         assert_eq!(&serde_json::json!(prepared.data.shape()), shape);
-        let samples = golden.samples(&format!("{algorithm}_prepared"));
-        let found = difference(&prepared.data, &samples);
+        let samples = golden::stored(&mut golden.arrays, &format!("{algorithm}_prepared"));
+        let found = largest_difference_at(&prepared.data, &samples);
         assert!(found <= PREPARED, "{algorithm}: {found}");
     }
 }
@@ -323,8 +287,9 @@ fn golden_members_of_two_algorithms_meet_on_the_grid_of_the_input() {
     for algorithm in ALGORITHMS {
         let (_place, bundle) = golden.bundle(&[algorithm]);
         let (found, probabilities) = segment(&bundle, &image);
-        let samples = golden.samples(&format!("{}_probabilities", algorithm.0));
-        let away = difference(&probabilities, &samples);
+        let name = format!("{}_probabilities", algorithm.0);
+        let samples = golden::stored(&mut golden.arrays, &name);
+        let away = largest_difference_at(&probabilities, &samples);
         println!("{}: probabilities differ by {away:e}", algorithm.0);
         assert!(away <= PROBABILITIES, "{}: {away}", algorithm.0);
         let labels = golden.labels(algorithm.0);
@@ -336,7 +301,7 @@ fn golden_members_of_two_algorithms_meet_on_the_grid_of_the_input() {
 
     let (_place, bundle) = golden.bundle(&ALGORITHMS);
     assert_eq!(bundle.groups().len(), ALGORITHMS.len());
-    assert!(verify(&bundle, &options()).unwrap().passed());
+    assert!(verify(&bundle, &engine_options()).unwrap().passed());
     let (found, probabilities) = segment(&bundle, &image);
     let [(first, own_first), (second, own_second)] = members.as_slice() else {
         panic!("two algorithms")
@@ -348,11 +313,11 @@ fn golden_members_of_two_algorithms_meet_on_the_grid_of_the_input() {
         (place, (a + b) / 2.)
     });
     let mean: Vec<_> = mean.collect();
-    let away = difference(&probabilities, &mean);
+    let away = largest_difference_at(&probabilities, &mean);
     assert!(away <= PROBABILITIES, "{away}");
     let own = (own_first + own_second) / 2.;
-    let away = (&own - &probabilities).mapv(f32::abs);
-    assert!(away.fold(0., |a: f32, b| a.max(*b)) <= 1e-6);
+    let away = largest_difference(&probabilities, &own);
+    assert!(away <= 1e-6, "{away}");
 
     let plans = ALGORITHMS.map(|(algorithm, _)| golden.plan(algorithm));
     let expected = whole(&bundle, &plans, &image);

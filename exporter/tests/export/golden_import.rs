@@ -2,7 +2,8 @@
 
 use std::fs::File;
 
-use crate::support::{golden, runtime};
+use crate::support::{golden, largest_difference, runtime, tensor};
+use crate::work_dir::destination;
 use burn::backend::Autodiff;
 use burn::tensor::module::conv3d;
 use burn::tensor::ops::ConvOptions;
@@ -10,8 +11,7 @@ use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
 use ndarray::{Array5, ArrayD, Ix5};
 use ndarray_npy::NpzReader;
-use vesal_exporter::assemble::Destination;
-use vesal_exporter::import::{Checkpoint, ImportOverrides, InferenceSettings, import};
+use vesal_exporter::import::{Checkpoint, ImportOverrides, import};
 use vesal_exporter::{lower, parity, weights};
 use vesal_models::blocks::{BatchNorm, Nonlinearity};
 use vesal_models::{Network, SegmentationNetwork};
@@ -21,11 +21,7 @@ const TOLERANCE: f32 = 1e-4;
 fn assert_close(name: &str, found: Tensor<Flex, 5>, expected: &Array5<f32>) {
     assert_eq!(found.dims().as_slice(), expected.shape());
     let found = found.into_data().into_vec::<f32>().unwrap();
-    let difference = found
-        .iter()
-        .zip(expected)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0., f32::max);
+    let difference = largest_difference(&found, expected);
     assert!(
         difference <= TOLERANCE,
         "{name}: logits differ by {difference} in Burn"
@@ -33,7 +29,9 @@ fn assert_close(name: &str, found: Tensor<Flex, 5>, expected: &Array5<f32>) {
 }
 
 fn check(name: &str) {
-    let Some(folder) = golden() else { return };
+    let Some(folder) = golden::find("segresnet_ds") else {
+        return;
+    };
     let path = folder.join(format!("{name}.pt"));
     let mut arrays =
         NpzReader::new(File::open(folder.join(format!("{name}.npz"))).unwrap()).unwrap();
@@ -46,16 +44,13 @@ fn check(name: &str) {
     let (_, _, x, y, z) = input.dim();
 
     let checkpoint = Checkpoint::read(&path).unwrap();
-    let settings = InferenceSettings::from_config(checkpoint.config.as_ref().unwrap()).unwrap();
-    let config = settings.network.unwrap();
+    let config = golden::network_config(&checkpoint);
     let device = Default::default();
     let network: Network<Flex> = weights::load(&config, checkpoint.tensors, &device).unwrap();
 
-    let values: Vec<f32> = input.iter().copied().collect();
-    let tensor =
-        Tensor::<Flex, 5>::from_data(TensorData::new(values, input.shape().to_vec()), &device);
-    assert_close(name, network.forward(tensor.clone()), &expected);
-    let deep = network.forward_training(tensor);
+    let input_tensor = tensor(&input);
+    assert_close(name, network.forward(input_tensor.clone()), &expected);
+    let deep = network.forward_training(input_tensor);
     let count = stored
         .iter()
         .filter(|array| array.starts_with("deep"))
@@ -69,11 +64,7 @@ fn check(name: &str) {
     let onnx = lower::to_onnx(&network, &config, [x, y, z]).unwrap();
     let found = parity::run_onnx(runtime(), &onnx, &config, &input).unwrap();
     assert_eq!(found.shape(), expected.shape());
-    let difference = found
-        .iter()
-        .zip(&expected)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0., f32::max);
+    let difference = largest_difference(&found, &expected);
     println!("{name}: logits differ by {difference:e} in ONNX Runtime");
     assert!(
         difference <= TOLERANCE,
@@ -81,12 +72,7 @@ fn check(name: &str) {
     );
 
     let directory = tempfile::tempdir().unwrap();
-    let destination = Destination {
-        output: directory.path().join(name),
-        version: None,
-        overwrite: false,
-        library: Some(runtime().path().into()),
-    };
+    let destination = destination(directory.path().join(name));
     let flags = ImportOverrides {
         roi: Some([x, y, z]),
         ..Default::default()
@@ -118,8 +104,9 @@ fn golden_anisotropic() {
 fn golden_running_statistics() {
     type Training = Autodiff<Flex>;
     const NORM: &str = "net.encoder.layers.0.blocks.0.norm1";
-    let Some(folder) = golden() else { return };
-    let folder = folder.with_file_name("algorithms").join("segresnet2d");
+    let Some(folder) = golden::find("algorithms/segresnet2d") else {
+        return;
+    };
     let checkpoint = Checkpoint::read(&folder.join("saved_by_template.pt")).unwrap();
     let names: Vec<&String> = checkpoint.tensors.keys().collect();
     assert!(!names.iter().any(|name| name.contains("num_batches")));

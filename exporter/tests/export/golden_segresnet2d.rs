@@ -4,28 +4,27 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
 use flate2::read::GzDecoder;
-use ndarray::{Array, Array5, ArrayD, Dimension, Ix5};
+use ndarray::{ArrayD, Ix5};
 use ndarray_npy::NpzReader;
 use serde_json::Value;
 use vesal_bundle::Bundle;
 use vesal_bundle::deploy_plan::Modality;
-use vesal_engine::{Device, EngineOptions, verify};
-use vesal_exporter::assemble::Destination;
-use vesal_exporter::import::{Checkpoint, ImportOverrides, InferenceSettings, import};
+use vesal_engine::verify;
+use vesal_exporter::import::{Checkpoint, ImportOverrides, import};
 use vesal_exporter::{lower, parity, weights};
-use vesal_models::{Network, SegmentationNetwork};
+use vesal_models::Network;
 use vesal_network::NetworkConfig;
 use vesal_volume::preprocess::{Normalization, Step};
 
-use crate::support::{golden, runtime};
+use crate::support::{engine_options, forward, golden, largest_difference_at, runtime};
+use crate::work_dir::destination;
 
 const TEMPLATE: &str = "saved_by_template.pt";
 
 fn folder() -> Option<PathBuf> {
-    golden().map(|folder| folder.with_file_name("algorithms").join("segresnet2d"))
+    golden::find("algorithms/segresnet2d")
 }
 
 /// Facts, arrays and checkpoint of every network in the folder.
@@ -53,45 +52,8 @@ fn networks(folder: &Path, place: &Path) -> Vec<(Value, NpzReader<File>, PathBuf
     networks
 }
 
-/// Places in C order and values of an array that is stored whole or in samples.
-fn stored(arrays: &mut NpzReader<File>, name: &str) -> Vec<(usize, f32)> {
-    let names = arrays.names().unwrap();
-    if names.iter().any(|known| known == name) {
-        let whole: ArrayD<f32> = arrays.by_name(name).unwrap();
-        return whole.into_iter().enumerate().collect();
-    }
-    let places: ArrayD<i32> = arrays.by_name(&format!("{name}_index")).unwrap();
-    let values: ArrayD<f32> = arrays.by_name(&format!("{name}_value")).unwrap();
-    let places = places
-        .into_iter()
-        .map(|place| usize::try_from(place).unwrap());
-    places.zip(values).collect()
-}
-
-/// Largest difference of an array from what is stored of it.
-fn difference<D: Dimension>(found: &Array<f32, D>, stored: &[(usize, f32)]) -> f32 {
-    let found: Vec<f32> = found.iter().copied().collect();
-    let differences = stored
-        .iter()
-        .map(|&(place, value)| (found[place] - value).abs());
-    differences.fold(0., f32::max)
-}
-
 fn tolerance(case: &Value) -> f32 {
     (4. * case["float32_error"].as_f64().unwrap() + 1e-5) as f32
-}
-
-fn config_of(checkpoint: &Checkpoint) -> NetworkConfig {
-    let settings = InferenceSettings::from_config(checkpoint.config.as_ref().unwrap()).unwrap();
-    settings.network.unwrap()
-}
-
-fn forward(network: &Network<Flex>, input: &Array5<f32>) -> Array5<f32> {
-    let values: Vec<f32> = input.iter().copied().collect();
-    let data = TensorData::new(values, input.shape().to_vec());
-    let output = network.forward(Tensor::from_data(data, &Default::default()));
-    let shape = output.dims();
-    Array5::from_shape_vec(shape, output.into_data().into_vec().unwrap()).unwrap()
 }
 
 #[test]
@@ -100,7 +62,7 @@ fn golden_outputs_of_two_dimensional_networks() {
     let place = tempfile::tempdir().unwrap();
     for (facts, mut arrays, path) in networks(&folder, place.path()) {
         let checkpoint = Checkpoint::read(&path).unwrap();
-        let config = config_of(&checkpoint);
+        let config = golden::network_config(&checkpoint);
         assert_eq!(config.parameters(), facts["parameters"]);
         let state_dict = facts["state_dict"].as_object().unwrap();
         let floats = state_dict.iter().filter(|(_, shape)| shape[0] == "float32");
@@ -124,15 +86,15 @@ fn golden_outputs_of_two_dimensional_networks() {
             let name = case["name"].as_str().unwrap();
             let input: ArrayD<f32> = arrays.by_name(&format!("{name}_input")).unwrap();
             let input = input.into_dimensionality::<Ix5>().unwrap();
-            let expected = stored(&mut arrays, &format!("{name}_output"));
+            let expected = golden::stored(&mut arrays, &format!("{name}_output"));
             let allowed = tolerance(case);
-            let found = difference(&forward(&network, &input), &expected);
+            let found = largest_difference_at(&forward(&network, &input), &expected);
             assert!(found <= allowed, "{name} differs by {found} in Burn");
 
             let (_, _, x, y, z) = input.dim();
             let onnx = lower::to_onnx(&network, &config, [x, y, z]).unwrap();
             let output = parity::run_onnx(runtime(), &onnx, &config, &input).unwrap();
-            let found = difference(&output, &expected);
+            let found = largest_difference_at(&output, &expected);
             assert!(
                 found <= allowed,
                 "{name} differs by {found} in ONNX Runtime"
@@ -148,12 +110,7 @@ fn golden_checkpoint_of_the_template_becomes_a_bundle() {
     let path = folder.join(TEMPLATE);
     let checkpoint = Checkpoint::read(&path).unwrap();
     let settings = checkpoint.config.clone().unwrap();
-    let destination = Destination {
-        output: place.path().join("bundle"),
-        version: None,
-        overwrite: false,
-        library: Some(runtime().path().into()),
-    };
+    let destination = destination(place.path().join("bundle"));
     let imported = import(
         &[path],
         &ImportOverrides::default(),
@@ -177,12 +134,7 @@ fn golden_checkpoint_of_the_template_becomes_a_bundle() {
     assert_eq!(plan.window.overlap, [0.625, 0.625, 0.]);
     let names = plan.labels.iter().map(|label| label.name.as_str());
     assert_eq!(names.collect::<Vec<_>>(), ["background", "a", "b"]);
-    let options = EngineOptions {
-        device: Device::Cpu,
-        library: Some(runtime().path().into()),
-        ..Default::default()
-    };
-    assert!(verify(&bundle, &options).unwrap().passed());
+    assert!(verify(&bundle, &engine_options()).unwrap().passed());
 }
 
 #[test]
@@ -199,11 +151,11 @@ fn golden_checkpoint_of_the_template_has_the_weights_of_the_other() {
 
 #[test]
 fn golden_checkpoints_of_two_families_are_members_of_one_bundle() {
-    let (Some(folder), Some(other)) = (folder(), golden()) else {
+    let (Some(folder), Some(solid)) = (folder(), golden::find("segresnet_ds/iso4.pt")) else {
         return;
     };
     let place = tempfile::tempdir().unwrap();
-    let (planar, solid) = (folder.join(TEMPLATE), other.join("iso4.pt"));
+    let planar = folder.join(TEMPLATE);
     let checkpoint = Checkpoint::read(&planar).unwrap();
     let roi = checkpoint.config.unwrap()["roi_size"].clone();
     let mut flags = ImportOverrides {
@@ -212,12 +164,7 @@ fn golden_checkpoints_of_two_families_are_members_of_one_bundle() {
         bounds: Some([-100., 300.]),
         ..Default::default()
     };
-    let destination = Destination {
-        output: place.path().join("bundle"),
-        version: None,
-        overwrite: false,
-        library: Some(runtime().path().into()),
-    };
+    let destination = destination(place.path().join("bundle"));
     let both = [solid, planar.clone(), planar];
     let differ = import(&both, &flags, &destination, &mut |_| {}).unwrap_err();
     assert!(differ.to_string().contains("differ in labels"), "{differ}");

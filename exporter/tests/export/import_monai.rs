@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::support::checkpoint::{Layout, Pickled, dict, int, text, tuple, write};
-use crate::support::{config, runtime, tensors};
+use crate::support::{config, engine_options, runtime, tensors};
 use vesal_bundle::Bundle;
 use vesal_bundle::manifest::MemberProvenance;
-use vesal_engine::{Device, EngineOptions, verify};
+use vesal_engine::verify;
 
 fn network_settings() -> Pickled {
     network_with("", int(0))
@@ -91,12 +91,7 @@ fn two_checkpoints_become_an_ensemble() {
         &bundle.manifest().members[1].provenance,
         MemberProvenance::ImportedMonai { checkpoint, epoch: Some(8), best_metric: None, .. } if checkpoint == "fold2.pt"
     ));
-    let options = EngineOptions {
-        device: Device::Cpu,
-        library: Some(runtime().path().into()),
-        ..Default::default()
-    };
-    assert!(verify(&bundle, &options).unwrap().passed());
+    assert!(verify(&bundle, &engine_options()).unwrap().passed());
 
     let output = export(place, &[&["fold1.pt"][..], &flags].concat());
     assert_eq!(output.status.code(), Some(6));

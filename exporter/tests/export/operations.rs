@@ -2,20 +2,17 @@
 
 use std::num::NonZeroUsize;
 
-use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
-use ndarray::Array5;
 use prost::Message;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::{Activation, Channel, Label, Modality};
 use vesal_engine::{Device, EngineOptions, OnnxPredictor};
 use vesal_exporter::{lower, parity};
-use vesal_models::SegmentationNetwork;
 use vesal_onnx::check::check_bytes;
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 
 use crate::cases::{CASES, CHANNELS, Case, Tiny, WINDOW};
-use crate::support::{input, runtime};
+use crate::support::{forward, input, largest_difference, runtime};
 
 /// A minimal plan with the shape of a network.
 fn plan(outputs: usize) -> DeployPlan {
@@ -42,24 +39,17 @@ fn difference(case: Case, batch: usize) -> [f32; 2] {
     let [x, y, z] = WINDOW;
     let network = Tiny::<Flex>::new(case);
     let input = input(5, [batch, CHANNELS, x, y, z]);
-    let tensor = Tensor::<Flex, 5>::from_data(
-        TensorData::new(input.iter().copied().collect(), input.shape()),
-        &Default::default(),
-    );
-    let expected = network.forward(tensor);
-    let shape = expected.dims();
-    let expected = expected.into_data().into_vec::<f32>().expect("floats");
-    let expected = Array5::from_shape_vec(shape, expected).expect("a volume");
+    let expected = forward(&network, &input);
+    let outputs = expected.dim().1;
 
-    let model =
-        lower::lower_module(&network, "tiny", [CHANNELS, shape[1]], WINDOW).expect("lowers");
+    let model = lower::lower_module(&network, "tiny", [CHANNELS, outputs], WINDOW).expect("lowers");
     let bytes = model.encode_to_vec();
     check_bytes(&bytes).unwrap_or_else(|error| panic!("{case:?}: {error}"));
     let options = EngineOptions {
         batch: NonZeroUsize::new(batch),
         ..EngineOptions::default()
     };
-    let (plan, interface) = (plan(shape[1]), parity::interface());
+    let (plan, interface) = (plan(outputs), parity::interface());
     let predictor = OnnxPredictor::new(
         runtime(),
         bytes.as_slice().into(),
@@ -71,9 +61,8 @@ fn difference(case: Case, batch: usize) -> [f32; 2] {
     let found = predictor.and_then(|mut predictor| predictor.logits(input.view()));
     let found = found.unwrap_or_else(|error| panic!("{case:?}: {error}"));
     assert_eq!(found.dim(), expected.dim(), "{case:?}");
-    let differences = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
     [
-        differences.fold(0., f32::max),
+        largest_difference(&found, &expected),
         expected
             .iter()
             .fold(0., |largest, value| value.abs().max(largest)),

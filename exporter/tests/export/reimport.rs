@@ -6,13 +6,12 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{config, input, network};
+use crate::support::{config, forward, input, largest_difference, network, tensor};
 use crate::tiny;
-use burn::tensor::{Bytes, Tensor, TensorData};
+use burn::tensor::Bytes;
 use burn_flex::Flex;
 use burn_onnx::{LoadStrategy, ModelGen};
 use vesal_exporter::lower;
-use vesal_models::SegmentationNetwork;
 
 const GENERATED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reimported/tiny.rs");
 
@@ -47,30 +46,17 @@ fn an_exported_network_imported_again_computes_the_same() {
         "the export or burn-onnx has changed: look at the difference, then run this test with UPDATE_FIXTURES=1"
     );
 
-    let device = Default::default();
     let weights = fs::read(directory.path().join("tiny.bpk")).unwrap();
-    let reimported = tiny::Model::<Flex>::from_bytes(Bytes::from_bytes_vec(weights), &device);
+    let reimported =
+        tiny::Model::<Flex>::from_bytes(Bytes::from_bytes_vec(weights), &Default::default());
     let input = input(9, [2, 1, 4, 6, 3]);
-    let tensor = |()| {
-        let values: Vec<f32> = input.iter().copied().collect();
-        Tensor::<Flex, 5>::from_data(TensorData::new(values, [2, 1, 4, 6, 3]), &device)
-    };
-    let expected = network
-        .forward(tensor(()))
-        .into_data()
-        .into_vec::<f32>()
-        .unwrap();
+    let expected = forward(&network, &input);
     let found = reimported
-        .forward(tensor(()))
+        .forward(tensor(&input))
         .into_data()
         .into_vec::<f32>()
         .unwrap();
-    assert_eq!(found.len(), expected.len());
-    let difference = found
-        .iter()
-        .zip(&expected)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0., f32::max);
+    let difference = largest_difference(&found, &expected);
     assert!(difference <= 1e-5, "logits differ by {difference}");
     assert!(expected.iter().any(|logit| logit.abs() > 0.1));
 }

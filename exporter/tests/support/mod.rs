@@ -3,23 +3,31 @@
 #![allow(dead_code, reason = "every test uses its part")]
 
 pub mod checkpoint;
+pub mod golden;
 
-use std::path::PathBuf;
-
-use burn::tensor::TensorData;
+use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
 use burn_store::ModuleSnapshot;
 use ndarray::Array5;
 use vesal_bundle::probe::ProbeInput;
-use vesal_engine::install;
 use vesal_engine::library::{self, Runtime};
+use vesal_engine::{Device, EngineOptions, install};
 use vesal_exporter::weights::{self, StateDict};
-use vesal_models::Network;
+use vesal_models::{Network, SegmentationNetwork};
 use vesal_network::{NetworkConfig, SegResNetDsConfig};
 
 /// ONNX Runtime, found or fetched.
 pub fn runtime() -> &'static Runtime {
     library::load(&install::find_or_fetch().expect("ONNX Runtime")).expect("loads")
+}
+
+/// That library on the processor.
+pub fn engine_options() -> EngineOptions {
+    EngineOptions {
+        device: Device::Cpu,
+        library: Some(runtime().path().into()),
+        ..EngineOptions::default()
+    }
 }
 
 pub fn config(
@@ -79,20 +87,47 @@ pub fn input(seed: u32, shape: [usize; 5]) -> Array5<f32> {
     Array5::from_shape_vec(shape, values).expect("as many values")
 }
 
-/// Folder of the golden networks; none when absent, which is a failure where `CI` is `true`.
-pub fn golden() -> Option<PathBuf> {
-    let shared = std::env::var_os("VESAL_SHARED")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")));
-    let folder = shared.join("golden/segresnet_ds");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(
-        std::env::var("CI").as_deref() != Ok("true"),
-        "golden networks are missing: {}",
-        folder.display()
-    );
-    println!("skipped: no golden networks at {}", folder.display());
-    None
+pub fn tensor(values: &Array5<f32>) -> Tensor<Flex, 5> {
+    let data = TensorData::new(values.iter().copied().collect(), values.shape());
+    Tensor::from_data(data, &Default::default())
+}
+
+/// Logits in Burn.
+pub fn forward(network: &impl SegmentationNetwork<Flex>, input: &Array5<f32>) -> Array5<f32> {
+    let logits = network.forward(tensor(input));
+    let shape = logits.dims();
+    let logits = logits.into_data().into_vec::<f32>().expect("floats");
+    Array5::from_shape_vec(shape, logits).expect("as many values")
+}
+
+/// Largest absolute difference of as many values.
+///
+/// NaN where a value on either side is NaN, so that no tolerance allows it.
+pub fn largest_difference<'a>(
+    found: impl IntoIterator<Item = &'a f32, IntoIter: ExactSizeIterator>,
+    expected: impl IntoIterator<Item = &'a f32, IntoIter: ExactSizeIterator>,
+) -> f32 {
+    let (found, expected) = (found.into_iter(), expected.into_iter());
+    assert_eq!(found.len(), expected.len());
+    let differences = found.zip(expected).map(|(a, b)| (a - b).abs());
+    differences.fold(0., |largest, difference| {
+        if difference > largest || difference.is_nan() {
+            difference
+        } else {
+            largest
+        }
+    })
+}
+
+/// [`largest_difference`] from samples: places in C order and values.
+pub fn largest_difference_at<'a>(
+    found: impl IntoIterator<Item = &'a f32>,
+    samples: &[(usize, f32)],
+) -> f32 {
+    let found: Vec<f32> = found.into_iter().copied().collect();
+    let (found, expected): (Vec<f32>, Vec<f32>) = samples
+        .iter()
+        .map(|&(place, value)| (found[place], value))
+        .unzip();
+    largest_difference(&found, &expected)
 }

@@ -1,6 +1,7 @@
 //! Rewritten networks compute what the original computes, in ONNX Runtime. A separate process, because it owns the only
 //! environment of ONNX Runtime.
 
+mod comparison;
 #[path = "../../onnx/tests/example/mod.rs"]
 mod network;
 mod operators;
@@ -8,6 +9,7 @@ mod operators;
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 
+use comparison::relative_difference;
 use ndarray::{Array2, Array5, ArrayD, Axis};
 use network::{Example, Random};
 use ort::environment::Environment;
@@ -57,13 +59,6 @@ fn images(batch: usize) -> Array5<f32> {
     Array5::from_shape_simple_fn((batch, 1, x, y, z), || 3. * random.next())
 }
 
-/// Largest difference, as a part of the largest value.
-fn difference(found: &ArrayD<f32>, expected: &ArrayD<f32>) -> f32 {
-    assert_eq!(found.shape(), expected.shape());
-    let largest = |values: &ArrayD<f32>| values.iter().fold(0_f32, |most, v| most.max(v.abs()));
-    largest(&(found - expected)) / largest(expected)
-}
-
 #[test]
 fn a_fixed_batch_changes_no_bit() {
     let network = OnnxModel::from(EXAMPLE.model());
@@ -103,7 +98,8 @@ fn halves_compute_nearly_the_same() {
     let network = OnnxModel::from(EXAMPLE.model());
     let half = network.half(Interface::Single).expect("halved");
     let images = images(2);
-    let off = difference(&run(&half, &images), &run(&network, &images));
+    let (found, expected) = (run(&half, &images), run(&network, &images));
+    let off = relative_difference(found.view(), expected.view());
     assert!(off > 1e-6, "rounded: {off}");
     assert!(off < 2e-2, "not more than rounded: {off}");
 
@@ -159,7 +155,8 @@ fn joined_and_resized_halves_compute_nearly_the_same() {
     let network = OnnxModel::from(joined());
     let half = network.half(Interface::Single).expect("halved");
     let images = images(2);
-    let off = difference(&run(&half, &images), &run(&network, &images));
+    let (found, expected) = (run(&half, &images), run(&network, &images));
+    let off = relative_difference(found.view(), expected.view());
     assert!(off > 1e-6, "rounded: {off}");
     assert!(off < 5e-3, "not more than rounded: {off}");
 }
@@ -185,6 +182,6 @@ fn a_head_after_blending_gives_the_blended_logits() {
     let weight = Array2::from_shape_vec((classes, features), head.weight).expect("[K, F]");
     let bias = Array2::from_shape_vec((classes, 1), head.bias).expect("[K]");
     let found = weight.dot(&blend(run(&rest, &images))) + bias;
-    let off = difference(&found.into_dyn(), &expected.into_dyn());
+    let off = relative_difference(found.view(), expected.view());
     assert!(off <= 1e-5, "{off}");
 }

@@ -294,12 +294,12 @@ mod tests {
             },
         )
         .unwrap();
-        let largest = a
-            .data
-            .iter()
-            .zip(&b.data)
-            .fold(0.0_f32, |m, (a, b)| m.max((a - b).abs()));
-        assert!(largest > 0.0 && largest < 1e-2, "{largest}");
+        let differences = (&a.data - &b.data).mapv(f32::abs);
+        assert!(differences.iter().any(|&difference| difference > 0.0));
+        assert!(
+            differences.iter().all(|&difference| difference < 1e-2),
+            "{differences}"
+        );
     }
 
     #[test]

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array3, Axis};
 use tempfile::TempDir;
+use vesal_cases::datalist::Datalist;
 use vesal_io::nifti::{WriteOptions, write_label_map, write_volume};
+use vesal_trainer::analyze::analyze;
+use vesal_trainer::analyze::stats::StatsSummary;
 use vesal_volume::{Affine, LabelMap, Volume};
 
 pub const SHAPE: [usize; 3] = [12, 10, 8];
@@ -73,6 +76,14 @@ impl Dataset {
 
     pub fn datalist(&self) -> Vec<u8> {
         serde_json::to_vec(&serde_json::json!({ "training": self.items })).unwrap()
+    }
+
+    /// Data stats of all cases, which are good.
+    pub fn stats(&self) -> StatsSummary {
+        let root = self.folder.path();
+        let datalist = Datalist::from_json(&self.datalist(), root, &[]).unwrap();
+        let analysis = analyze(&datalist.training, root, 2, |_| {}).unwrap();
+        analysis.summary.labeled().unwrap().clone()
     }
 
     /// Writes datalist and task, with further lines in the task.

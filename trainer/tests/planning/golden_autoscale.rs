@@ -1,19 +1,10 @@
 //! Patch size, levels, filters and batch against the reference.
 
 use crate::shared;
+use crate::template::three;
 use serde_json::Value;
 use vesal_network::{Family, SegResNetDsConfig};
 use vesal_trainer::algorithms::segresnet::{Scaling, autoscale};
-
-fn numbers(value: &Value) -> [f64; 3] {
-    let numbers: Vec<f64> = value
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|n| n.as_f64().unwrap())
-        .collect();
-    numbers.try_into().unwrap()
-}
 
 fn whole(value: &Value) -> usize {
     usize::try_from(value.as_u64().unwrap()).unwrap()
@@ -21,14 +12,8 @@ fn whole(value: &Value) -> usize {
 
 #[test]
 fn golden_autoscale() {
-    let Some(path) = shared::find("golden/autoscale.json") else {
-        return;
-    };
-    let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let cases = file["cases"].as_array().unwrap();
-    assert!(!cases.is_empty());
-    for case in cases {
-        let (size, spacing) = (numbers(&case["median_size_mm"]), numbers(&case["spacing"]));
+    for case in shared::cases("autoscale.json") {
+        let (size, spacing) = (three(&case["median_size_mm"]), three(&case["spacing"]));
         let anisotropic = case["anisotropic"].as_bool().unwrap();
         let classes = whole(&case["classes"]);
         let by_batch = |memory_gib| Scaling {
@@ -39,7 +24,7 @@ fn golden_autoscale() {
         let at_16 = autoscale(size, spacing, anisotropic, classes, &by_batch(16.0));
         assert_eq!(
             at_16.roi.map(|side| side as f64),
-            numbers(&case["roi"]),
+            three(&case["roi"]),
             "{case}"
         );
         assert_eq!(at_16.levels, whole(&case["levels"]), "{case}");
@@ -56,7 +41,7 @@ fn golden_autoscale() {
             );
             assert_eq!(
                 found.roi.map(|side| side as f64),
-                numbers(&expected["roi"]),
+                three(&expected["roi"]),
                 "{memory_gib} GiB: {case}"
             );
             assert_eq!(

@@ -2,37 +2,21 @@
 
 use ndarray::{Array3, Array4, Axis};
 use serde_json::{Value, json};
-use vesal_bundle::DicomRules;
-use vesal_bundle::deploy_plan::{Activation, Modality};
+use vesal_bundle::deploy_plan::Activation;
 use vesal_network::NetworkConfig;
 use vesal_trainer::algorithms::{self, Algorithm};
 use vesal_trainer::analyze::stats::StatsSummary;
 use vesal_trainer::augment::Patch;
-use vesal_trainer::memory::MemorySource;
-use vesal_trainer::planner::{Budget, PlannerInput, PlannerOutput};
+use vesal_trainer::planner::PlannerOutput;
 use vesal_trainer::rng::Rng;
-use vesal_trainer::settings::{CropMode, Overrides};
-use vesal_trainer::task::Classes;
-use vesal_volume::preprocess::{Normalization, Step};
+use vesal_trainer::settings::Overrides;
+use vesal_volume::preprocess::Step;
 
-use crate::golden_planner::{stats, stats_of, steps};
 use crate::shared;
+use crate::template::{self, Comparison, stats, stats_of};
 
 fn algorithm() -> &'static Algorithm {
     algorithms::find("segresnet2d").unwrap()
-}
-
-/// All cases; none where the file is absent.
-fn cases() -> Vec<Value> {
-    let Some(path) = shared::find("golden/algorithms/algos_planner.json") else {
-        return Vec::new();
-    };
-    let mut golden: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let Value::Array(cases) = golden["cases"].take() else {
-        panic!("no list of cases")
-    };
-    assert!(!cases.is_empty());
-    cases
 }
 
 /// The stats that the case tells, in place of those of `stats`.
@@ -47,128 +31,54 @@ fn stats_with_channels(case: &Value, stats: &StatsSummary) -> StatsSummary {
 }
 
 fn planned(case: &Value, stats: &StatsSummary, overrides: &Overrides) -> PlannerOutput {
-    let task = &case["task"];
-    let numbered = || {
-        let names = 1..case["classes"].as_u64().unwrap();
-        names.map(|class| json!(format!("class_{class}"))).collect()
-    };
-    let names = match &task["class_names"] {
-        Value::Null => Value::Array(numbered()),
-        names => names.clone(),
-    };
-    let names = serde_yaml_ng::to_value(names).unwrap();
-    let classes = Classes::parse(names, task["sigmoid"].as_bool()).unwrap();
-    let input = PlannerInput {
-        name: "golden",
-        modality: match task["modality"].as_str().unwrap() {
-            "CT" => Modality::Ct,
-            _ => Modality::Mri,
-        },
-        extra_modalities: &[],
-        classes: &classes,
-        dicom: &DicomRules::default(),
-        overrides,
-    };
-    let budget = Budget {
-        device_memory_gib: case["memory_gib"].as_f64().unwrap(),
-        source: MemorySource::Set,
-        host_memory_gib: None,
-    };
-    (algorithm().plan)(stats, &input, &budget).unwrap()
+    template::planned(algorithm(), case, stats, overrides)
 }
 
 /// The plans in the golden file's words.
 fn decisions(plans: &PlannerOutput, skipped: bool) -> Value {
-    let PlannerOutput {
-        deploy,
-        train,
-        reasons,
-    } = plans;
-    let decided = |name: &str| {
-        let decision = reasons.iter().find(|decision| decision.name == name);
-        &decision
-            .unwrap_or_else(|| panic!("{name} is decided"))
-            .value
-    };
-    let (normalize, before) = deploy.preprocessing.split_last().unwrap();
-    let Step::Normalize { channels } = normalize else {
-        panic!("the last step normalizes")
-    };
+    let (deploy, train) = (&plans.deploy, &plans.train);
+    let (_, before) = deploy.preprocessing.split_last().unwrap();
     let crop = Step::CropForeground {
         threshold: 0.0,
         margin: 10,
     };
     assert_eq!(before, [Step::OrientRas, crop]);
     assert_eq!(deploy.window.overlap, [0.625, 0.625, 0.0]);
-    assert_eq!(deploy.window.size, train.roi_size);
     let NetworkConfig::Segresnet2d(network) = &train.network else {
         panic!("another network")
     };
-    json!({
+    let mut found = template::decisions(algorithm(), plans, &network.unet());
+    let fields = json!({
         "skipped": skipped,
-        "spacing": decided("resample_resolution"),
-        "resample": decided("resample"),
-        "normalize_mode": match channels[0] {
-            Normalization::SigmoidRange { .. } => "range",
-            Normalization::ZScoreNonzero => "meanstd",
-            _ => "another",
-        },
+        "resample": template::decided(plans, "resample"),
         "in_channels": network.in_channels,
         "out_channels": network.out_channels,
         "sigmoid": deploy.activation == Activation::Sigmoid,
-        "roi_planned": decided("roi_planned"),
-        "roi": train.roi_size,
-        "blocks": network.blocks_down,
-        "filters": network.init_filters,
+        "roi_planned": template::decided(plans, "roi_planned"),
         "norm": "BATCH",
         "dsdepth": network.dsdepth,
-        "images": train.num_images_per_batch,
-        "crops": train.num_crops_per_image,
-        "crop_mode": match train.crop_mode { CropMode::Ratio => "ratio", CropMode::Rand => "rand" },
-        "epochs": train.num_epochs,
         "warmup_epochs": train.num_warmup_epochs,
-        "validations": steps(&(algorithm().recipe.validations)(train)),
-    })
+    });
+    for (name, value) in fields.as_object().unwrap() {
+        found[name] = value.clone();
+    }
+    found
 }
 
 #[test]
 fn golden_decisions_of_segresnet2d_are_exact() {
     let stats = stats();
-    let mut wrong = Vec::new();
+    let mut comparison = Comparison::default();
     let mut seen = [0; 2];
-    for case in cases() {
+    for case in shared::cases("algorithms/algos_planner.json") {
         let stats = stats_with_channels(&case, &stats);
         let plans = planned(&case, &stats, &Overrides::default());
         let skipped = (algorithm().skip)(&stats).is_some();
         seen[usize::from(skipped)] += 1;
-        let mut expected = case["expected"]["segresnet2d"].clone();
-        let fields = expected.as_object_mut().unwrap();
-        if fields.remove("valid") == Some(false.into()) {
-            // The template's network refuses its own patch; ours is rounded down to one that fits.
-            fields.remove("roi");
-        }
-        // Of images that are normalized by no range, the template states one all the same.
-        let bounds = fields.remove("intensity_bounds").unwrap();
-        if fields["normalize_mode"] == "range" {
-            let stated = plans.reasons.iter();
-            let stated = stated.filter(|decision| decision.name == "intensity_bounds");
-            let stated: Vec<&Value> = stated.map(|decision| &decision.value).collect();
-            assert!(!stated.is_empty());
-            assert!(stated.iter().all(|value| **value == bounds));
-        }
-        let found = decisions(&plans, skipped);
-        for (name, expected) in expected.as_object().unwrap() {
-            if found[name] != *expected {
-                wrong.push(format!("{name}: {} for {expected}; {case}", found[name]));
-            }
-        }
+        let expected = &case["expected"]["segresnet2d"];
+        comparison.add(&case, expected, &plans, &decisions(&plans, skipped));
     }
-    assert!(
-        wrong.is_empty(),
-        "{} decisions differ:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    comparison.assert_exact();
     println!(
         "{} cases planned, {} of them skipped",
         seen[0] + seen[1],

@@ -25,3 +25,4 @@ mod planner;
 mod planner_settings;
 mod report;
 mod settings_documents;
+mod template;

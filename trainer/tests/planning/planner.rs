@@ -3,10 +3,8 @@
 use crate::dataset_on_disk::Dataset;
 use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::Modality;
-use vesal_cases::datalist::Datalist;
 use vesal_network::NetworkConfig;
 use vesal_trainer::algorithms;
-use vesal_trainer::analyze::analyze;
 use vesal_trainer::analyze::stats::StatsSummary;
 use vesal_trainer::memory::MemorySource;
 use vesal_trainer::planner::{Budget, PlannerError, PlannerInput, PlannerOutput};
@@ -16,11 +14,7 @@ use vesal_trainer::task::Classes;
 use vesal_volume::preprocess::{Normalization, Step};
 
 fn stats() -> StatsSummary {
-    let dataset = Dataset::new(3);
-    let root = dataset.folder.path();
-    let datalist = Datalist::from_json(&dataset.datalist(), root, &[]).unwrap();
-    let analysis = analyze(&datalist.training, root, 2, |_| {}).unwrap();
-    analysis.summary.labeled().unwrap().clone()
+    Dataset::new(3).stats()
 }
 
 fn classes() -> Classes {

@@ -4,9 +4,7 @@ use crate::dataset_on_disk::Dataset;
 use serde_json::{Value, json};
 use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::Modality;
-use vesal_cases::datalist::Datalist;
 use vesal_trainer::algorithms;
-use vesal_trainer::analyze::analyze;
 use vesal_trainer::analyze::stats::StatsSummary;
 use vesal_trainer::memory::MemorySource;
 use vesal_trainer::planner::{Budget, PlannerInput, PlannerOutput};
@@ -68,11 +66,7 @@ const SETTINGS: &[(&str, &str, &[&str])] = &[
 ];
 
 fn stats() -> StatsSummary {
-    let dataset = Dataset::new(2);
-    let root = dataset.folder.path();
-    let datalist = Datalist::from_json(&dataset.datalist(), root, &[]).unwrap();
-    let analysis = analyze(&datalist.training, root, 2, |_| {}).unwrap();
-    analysis.summary.labeled().unwrap().clone()
+    Dataset::new(2).stats()
 }
 
 fn planned(

@@ -1,6 +1,8 @@
-//! Finds the folder of golden vectors and real data.
+//! Finds golden vectors and real data.
 
 use std::path::PathBuf;
+
+use serde_json::Value;
 
 /// A file or folder of `$VESAL_SHARED`, by default `shared` beside the checkout.
 ///
@@ -19,4 +21,17 @@ pub fn find(name: &str) -> Option<PathBuf> {
     assert!(!required, "`{}` is absent", path.display());
     println!("skipped: no `{}`", path.display());
     None
+}
+
+/// Cases of a golden file; none where [`find`] finds no such file.
+pub fn cases(name: &str) -> Vec<Value> {
+    let Some(path) = find(&format!("golden/{name}")) else {
+        return Vec::new();
+    };
+    let mut golden: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let Value::Array(cases) = golden["cases"].take() else {
+        panic!("{name} has no list of cases")
+    };
+    assert!(!cases.is_empty());
+    cases
 }

@@ -1,7 +1,5 @@
 //! Loss and learning rate against the reference.
 
-use std::path::PathBuf;
-
 use burn::backend::Autodiff;
 use burn::tensor::{Int, Tensor, TensorData};
 use burn_flex::Flex;
@@ -11,6 +9,8 @@ use vesal_kernels::dice_ce;
 use vesal_trainer::algorithms::Loss;
 use vesal_trainer::loss::{Objective, deep_supervision, region_dice_ce};
 use vesal_trainer::schedule::warmup_cosine;
+
+use crate::shared;
 
 const TOLERANCE: f64 = 1e-5;
 /// See `the_loss_of_regions_is_that_of_each_by_itself`; the gradient at some logits, by row-major index.
@@ -22,29 +22,6 @@ const REGION_GRADIENT: [(usize, f32); 5] = [
     (50, 0.005_790_654_6),
     (95, 0.005_447_231_2),
 ];
-
-/// Cases of a golden file; none when it is absent, which is a failure where `CI` is `true`.
-fn golden(name: &str) -> Vec<Value> {
-    let shared = std::env::var_os("VESAL_SHARED")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")));
-    let path = shared.join("golden").join(name);
-    if !path.is_file() {
-        assert!(
-            std::env::var("CI").as_deref() != Ok("true"),
-            "golden file is missing: {}",
-            path.display()
-        );
-        println!("skipped: no golden file at {}", path.display());
-        return Vec::new();
-    }
-    let mut json: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let Value::Array(cases) = json["cases"].take() else {
-        panic!("{name} has no list of cases")
-    };
-    assert!(!cases.is_empty());
-    cases
-}
 
 fn numbers(array: &Value) -> Vec<f32> {
     array["data"]
@@ -85,7 +62,7 @@ fn classes(array: &Value) -> Tensor<Autodiff<Flex>, 4, Int> {
 
 #[test]
 fn golden_losses() {
-    let cases = golden("losses.json");
+    let cases = shared::cases("losses.json");
     for (index, case) in cases.iter().enumerate() {
         let expected = case["loss"].as_f64().unwrap();
         let target = classes(&case["target"]);
@@ -159,7 +136,7 @@ fn the_loss_of_regions_is_that_of_each_by_itself() {
 
 #[test]
 fn golden_schedule() {
-    for case in golden("schedule.json") {
+    for case in shared::cases("schedule.json") {
         let count = |key: &str| case[key].as_u64().unwrap() as usize;
         let (base, multiplier) = (
             case["base"].as_f64().unwrap(),

@@ -1,16 +1,17 @@
 //! Malicious bundles: each is refused with a specific error.
 
-use crate::example;
+mod documents;
+mod names;
+
 use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use vesal_bundle::deploy_plan::PlanError;
 use vesal_bundle::manifest::ManifestError;
-use vesal_bundle::path::PathRule;
-use vesal_bundle::probe::ProbeError;
-use vesal_bundle::{Bundle, BundleError, DeployPlan, Manifest, Probe};
-use vesal_files::{DocumentError, VersionedDocument, digest, document};
+use vesal_bundle::{Bundle, BundleError, Manifest};
+use vesal_files::{DocumentError, VersionedDocument};
+
+use crate::example;
 
 fn edit(path: &Path, change: impl FnOnce(&mut Value)) {
     let mut value: Value = serde_json::from_slice(&fs::read(path).expect("read")).expect("JSON");
@@ -23,78 +24,6 @@ fn open_with(change: impl FnOnce(&mut Value)) -> BundleError {
     let (_parent, path) = example::written();
     edit(&path.join("manifest.json"), change);
     Bundle::open(&path).expect_err("refused")
-}
-
-fn broken_path_rule(error: &BundleError) -> Option<PathRule> {
-    match error {
-        BundleError::Manifest(ManifestError::Path(error)) => Some(error.rule),
-        _ => None,
-    }
-}
-
-/// Renames a listed file in the manifest.
-fn rename_member(manifest: &mut Value, name: &str) {
-    let entry = manifest["files"]
-        .as_object_mut()
-        .expect("object")
-        .remove("members/model.onnx")
-        .expect("listed");
-    manifest["files"][name] = entry;
-    manifest["members"][1]["file"] = json!(name);
-}
-
-#[test]
-fn path_traversal() {
-    let error = open_with(|manifest| rename_member(manifest, "members/../../model.onnx"));
-    assert_eq!(
-        broken_path_rule(&error),
-        Some(PathRule::Climbs),
-        "{error:?}"
-    );
-}
-
-#[test]
-fn absolute_path() {
-    let error = open_with(|manifest| rename_member(manifest, "/etc/passwd"));
-    assert_eq!(
-        broken_path_rule(&error),
-        Some(PathRule::Absolute),
-        "{error:?}"
-    );
-}
-
-#[test]
-fn external_names() {
-    for name in [
-        "C:\\model.onnx",
-        "\\\\server\\share\\model.onnx",
-        "file:model.onnx",
-    ] {
-        let error = open_with(|manifest| rename_member(manifest, name));
-        assert_eq!(
-            broken_path_rule(&error),
-            Some(PathRule::Character),
-            "{error:?}"
-        );
-    }
-    let error = open_with(|manifest| rename_member(manifest, "members/NUL"));
-    assert_eq!(
-        broken_path_rule(&error),
-        Some(PathRule::Device),
-        "{error:?}"
-    );
-}
-
-#[test]
-fn names_that_differ_in_case_alone() {
-    let error = open_with(|manifest| rename_member(manifest, "members/FOLD-0.onnx"));
-    assert!(
-        matches!(
-            error,
-            BundleError::Manifest(ManifestError::SameIgnoringCase { .. })
-        ),
-        "{error:?}"
-    );
 }
 
 #[cfg(unix)]
@@ -349,154 +278,6 @@ fn impossible_weights_and_digests() {
         matches!(error, BundleError::Manifest(ManifestError::FileSize { .. })),
         "{error:?}"
     );
-}
-
-/// Replaces a listed document together with its digest.
-fn open_with_document(file: &str, change: impl FnOnce(&mut Value)) -> BundleError {
-    let (_parent, path) = example::written();
-    edit(&path.join(file), change);
-    let bytes = fs::read(path.join(file)).expect("read");
-    edit(&path.join("manifest.json"), |manifest| {
-        manifest["files"][file] = json!({ "bytes": bytes.len(), "sha256": digest::sha256(&bytes) });
-    });
-    Bundle::open(&path).expect_err("refused")
-}
-
-#[test]
-fn a_consistent_bundle_with_a_bad_plan() {
-    let error = open_with_document("deploy_plan.json", |plan| {
-        plan["window"]["size"] = json!([1024, 1024, 1024])
-    });
-    assert!(
-        matches!(error, BundleError::Plan(PlanError::WindowSize { .. })),
-        "{error:?}"
-    );
-}
-
-#[test]
-fn a_consistent_bundle_with_a_bad_probe() {
-    let error = open_with_document("probe.json", |probe| {
-        probe["groups"][0]["labels"]["runs"] = json!([[0, u64::MAX]])
-    });
-    assert!(
-        matches!(error, BundleError::Probe(ProbeError::LabelVoxels { .. })),
-        "{error:?}"
-    );
-    let error = open_with_document("probe.json", |probe| {
-        probe["groups"][0]["members"][1]["logits"][0]["index"] = json!(72)
-    });
-    assert!(
-        matches!(
-            error,
-            BundleError::Probe(ProbeError::Logit { limit: 72, .. })
-        ),
-        "{error:?}"
-    );
-}
-
-#[test]
-fn plans_that_cannot_be_are_refused() {
-    let refused = |change: fn(&mut Value)| {
-        let mut value = document::to_value(&example::plan()).expect("JSON");
-        change(&mut value);
-        DeployPlan::from_json(&serde_json::to_vec(&value).expect("JSON")).expect_err("refused")
-    };
-    assert!(matches!(
-        refused(|plan| plan["labels"][1]["class_index"] = json!(2)),
-        PlanError::ClassIndex { .. }
-    ));
-    assert!(matches!(
-        refused(|plan| plan["labels"][0]["value"] = json!(1)),
-        PlanError::Background { found: 1, .. }
-    ));
-    assert!(matches!(
-        refused(|plan| plan["labels"][2]["value"] = json!(7)),
-        PlanError::Duplicate { .. }
-    ));
-    assert!(matches!(
-        refused(|plan| plan["labels"][2]["name"] = json!("soft")),
-        PlanError::Duplicate { .. }
-    ));
-    assert!(matches!(
-        refused(|plan| plan["channels"][1]["name"] = json!("ct")),
-        PlanError::Duplicate { .. }
-    ));
-    assert!(matches!(
-        refused(|plan| plan["channels"] = json!([])),
-        PlanError::Count { .. }
-    ));
-    assert!(matches!(
-        refused(|plan| plan["name"] = json!("a\nb")),
-        PlanError::Name { .. }
-    ));
-    assert!(matches!(
-        refused(|plan| plan["preprocessing"][2]["resample"]["spacing"][1] = json!(-1.)),
-        PlanError::Step { position: 2, .. }
-    ));
-    assert!(matches!(
-        refused(|plan| plan["preprocessing"][2]["resample"]["keep"] = json!([1.1, 1.2])),
-        PlanError::Preprocessing(_)
-    ));
-    assert!(matches!(
-        refused(|plan| plan["preprocessing"][3]["normalize"]["channels"] = json!(["identity"])),
-        PlanError::Preprocessing(_)
-    ));
-    assert!(matches!(
-        refused(|plan| plan["window"]["overlap"][0] = json!(1.)),
-        PlanError::Window(_)
-    ));
-    assert!(matches!(
-        refused(|plan| plan["window"]["size"][0] = json!(0)),
-        PlanError::Window(_)
-    ));
-    assert!(matches!(
-        refused(|plan| plan["window"]["stride"] = json!(0)),
-        PlanError::Document(_)
-    ));
-}
-
-#[test]
-fn probes_that_prove_nothing_are_refused() {
-    let plan = example::plan();
-    let refused = |change: fn(&mut Probe)| {
-        let mut probe = example::probe(2);
-        change(&mut probe);
-        probe.validate(&[(&plan, 2)]).expect_err("refused")
-    };
-    assert!(matches!(
-        refused(|probe| probe.groups[0].input.shape[4] = 3),
-        ProbeError::Shape { .. }
-    ));
-    assert!(matches!(
-        refused(|probe| probe.groups[0].members.truncate(1)),
-        ProbeError::Members { .. }
-    ));
-    assert!(matches!(
-        refused(|probe| probe.groups[0].members[0].logits.clear()),
-        ProbeError::NoLogits { member: 0 }
-    ));
-    assert!(matches!(
-        refused(|probe| probe.groups[0].labels.runs[1].0 = 9),
-        ProbeError::LabelValue { found: 9 }
-    ));
-    assert!(matches!(
-        refused(|probe| probe.groups[0].labels.runs.swap(0, 1)),
-        ProbeError::Labels { what: "SHA-256" }
-    ));
-    assert!(matches!(
-        refused(|probe| probe.groups[0].labels.voxels.clear()),
-        ProbeError::Labels {
-            what: "voxel counts"
-        }
-    ));
-    assert!(matches!(
-        refused(|probe| probe.tolerance.min_identical_labels = 0.),
-        ProbeError::Tolerance { .. }
-    ));
-    assert!(matches!(
-        refused(|probe| probe.tolerance.max_logit_difference = f64::INFINITY),
-        ProbeError::Tolerance { .. }
-    ));
 }
 
 #[test]

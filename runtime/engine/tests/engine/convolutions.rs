@@ -1,8 +1,9 @@
 //! Own convolutions in a network equal ONNX Runtime's.
 
-use crate::example;
 use std::num::NonZeroUsize;
 
+use crate::comparison::relative_difference;
+use crate::example;
 use crate::network::{Example, Random};
 use ndarray::Array5;
 use vesal_bundle::DeployPlan;
@@ -110,10 +111,8 @@ fn networks_with_own_convolutions_compute_the_same() {
             for (image, found) in images.outer_iter().zip(found.outer_iter()) {
                 let image = image.insert_axis(ndarray::Axis(0));
                 let expected = theirs.logits(image).expect("logits");
-                let most =
-                    |values: &Array5<f32>| values.iter().fold(0_f32, |most, v| most.max(v.abs()));
-                let off = &found.insert_axis(ndarray::Axis(0)) - &expected;
-                let off = most(&off) / most(&expected);
+                let found = found.insert_axis(ndarray::Axis(0));
+                let off = relative_difference(found, expected.view());
                 assert!(off <= 1e-5, "{off}");
                 assert!(here() || off == 0.);
             }

@@ -1,5 +1,7 @@
 //! Sliding windows through networks.
 
+#[path = "../comparison/mod.rs"]
+mod comparison;
 #[path = "../example/mod.rs"]
 mod example;
 #[path = "../../../onnx/tests/example/mod.rs"]

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
+use crate::comparison::largest_difference;
 use crate::example::{
     self, CLASSES_A, CLASSES_B, CONV_A, CONV_B, LABELS, bundle, direct, onward, options, plan,
     ramp, with_probabilities,
@@ -35,9 +36,7 @@ fn an_ensemble_gives_the_weighted_mean_of_probabilities() {
         let volume = ramp(shape, Affine::from_spacing([1., 2., 3.]));
         let expected = direct(&volume, &[(&CLASSES_A, 2.), (&CLASSES_B, 1.)]);
         let (found, probabilities) = with_probabilities(&mut ensemble, &volume);
-        let difference = (&probabilities.data - &expected)
-            .iter()
-            .fold(0_f32, |largest, value| largest.max(value.abs()));
+        let difference = largest_difference(probabilities.data.view(), expected.view());
         assert!(difference < 1e-5, "{shape:?}: {difference}");
         let labels = argmax_labels(expected.view(), &LABELS).expect("finite");
         assert!(identical(&found.labels.data, &labels) > 0.999, "{shape:?}");

@@ -6,8 +6,9 @@ use ort::value::TensorRef;
 use vesal_onnx::proto::{AttributeProto, AttributeType, NodeProto, TensorDataType, TensorProto};
 use vesal_onnx::{AxisSize as Size, GraphBuilder, Interface, OnnxModel, ops};
 
+use crate::comparison::relative_difference;
 use crate::network::Random;
-use crate::{difference, session};
+use crate::session;
 
 /// A node of `image`, `[batch, ...]`, and constants, whose output has these sizes behind the batch.
 struct Case {
@@ -223,7 +224,7 @@ fn shapes_are_those_of_onnx_runtime() {
         if operator.half.is_some() {
             let half = network.half(Interface::Single);
             let half = half.unwrap_or_else(|error| panic!("{}: {error}", case.operator));
-            let error = difference(&case.run(&half), &found);
+            let error = relative_difference(case.run(&half).view(), found.view());
             assert!(error < 5e-3, "{}: {error}", case.operator);
         }
     }

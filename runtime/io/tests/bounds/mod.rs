@@ -58,8 +58,8 @@ const RESULT: &str = "VESAL_TEST_LOOK_RESULT";
 
 /// Inspects a file or folder in every way that reads no pixels; returns the result and its cost.
 ///
-/// This runs in a new process, without earlier allocations: the test `looks_in_a_child` of the same file, which has to
-/// call [`child`].
+/// This runs in a new process, without earlier allocations: the test `looks_in_a_child` at the root of the same binary,
+/// which has to call [`child`].
 fn look(name: &str, path: &Path) -> (Vec<String>, Cost) {
     let folder = tempfile::tempdir().unwrap();
     let result = folder.path().join("result");

@@ -103,6 +103,7 @@ mod tests {
         assert!((floor - 0.5797).abs() < 1e-4, "{floor}");
         let max = map.iter().copied().fold(0.0, f32::max);
         assert!((max - 0.997_399_3).abs() < 1e-6, "{max}");
+        assert!(map.iter().all(|&weight| weight <= max), "a weight is NaN");
     }
 
     #[test]

@@ -35,10 +35,9 @@ fn labels(value: &Value) -> Array3<u16> {
 }
 
 fn assert_affine(case: usize, found: &Affine, expected: &Affine) {
-    let pairs = found.0.iter().flatten().zip(expected.0.iter().flatten());
-    let largest = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    let mut pairs = found.0.iter().flatten().zip(expected.0.iter().flatten());
     assert!(
-        largest <= AFFINE_TOLERANCE,
+        pairs.all(|(a, b)| (a - b).abs() <= AFFINE_TOLERANCE),
         "case {case}: affine {found:?}, expected {expected:?}"
     );
 }

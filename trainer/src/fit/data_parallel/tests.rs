@@ -161,9 +161,10 @@ fn train(
 
 fn assert_close(found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len());
-    let differences = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
-    let most = differences.fold(0.0, f32::max);
-    assert!(most <= 1e-6, "{most:e}");
+    for (found, expected) in found.iter().zip(expected) {
+        let difference = (found - expected).abs();
+        assert!(difference <= 1e-6, "{found} instead of {expected}");
+    }
 }
 
 #[test]

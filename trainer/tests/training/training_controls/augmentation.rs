@@ -1,0 +1,64 @@
+//! Sets of random changes.
+
+use ndarray::{Array3, Array4};
+use vesal_trainer::algorithms;
+use vesal_trainer::augment::Patch;
+use vesal_trainer::rng::Rng;
+use vesal_trainer::settings::AugmentMode;
+use vesal_trainer::train_plan::TrainPlan;
+
+use crate::work_dir::WorkDir;
+
+/// The patch after `augment` with this seed.
+fn augmented(plan: &TrainPlan, seed: u64) -> Patch {
+    let mut patch = Patch {
+        image: Array4::from_shape_fn((2, 5, 5, 3), |(c, x, y, z)| {
+            (c * 1000 + x * 100 + y * 10 + z) as f32
+        }),
+        classes: Array3::from_shape_fn((5, 5, 3), |(x, y, z)| (x * 100 + y * 10 + z) as u16),
+    };
+    (algorithms::DEFAULT.recipe.augment)(&mut patch, plan, &mut Rng::new(&[seed]));
+    patch
+}
+
+#[test]
+fn every_set_of_changes_keeps_shape_and_follows_its_random_numbers() {
+    let mut plan = WorkDir::new(1, 8, 8).plan;
+    plan.augment_rots = vec![[0, 1]];
+    for mode in [AugmentMode::Default, AugmentMode::CtAx1, AugmentMode::Mri1] {
+        plan.augment_mode = mode;
+        let mut distinct = 0;
+        for seed in 0..50 {
+            let patch = augmented(&plan, seed);
+            let shapes = (patch.image.dim(), patch.classes.dim());
+            assert_eq!(shapes, ((2, 5, 5, 3), (5, 5, 3)));
+            assert_eq!(patch, augmented(&plan, seed));
+            assert!(
+                patch.image.iter().all(|value| value.is_finite()),
+                "{mode:?}"
+            );
+            distinct += usize::from(patch != augmented(&plan, seed + 1));
+        }
+        assert!(distinct > 40, "{mode:?}: {distinct}");
+    }
+}
+
+#[test]
+fn axes_that_are_not_mirrored_stay() {
+    let mut plan = WorkDir::new(1, 8, 8).plan;
+    plan.augment_mode = AugmentMode::None;
+    plan.augment_flips = vec![1, 2];
+    let mut moved = [false; 3];
+    for seed in 0..30 {
+        // A voxel's class is its position.
+        let classes = augmented(&plan, seed).classes;
+        let first = classes[[0, 0, 0]];
+        let position = [first / 100, first / 10 % 10, first % 10];
+        for axis in 0..3 {
+            moved[axis] |= position[axis] != 0;
+        }
+    }
+    assert_eq!(moved, [false, true, true]);
+    plan.augment_flips.clear();
+    assert!((0..30).all(|seed| augmented(&plan, seed) == augmented(&plan, 0)));
+}
