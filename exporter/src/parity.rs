@@ -144,7 +144,8 @@ pub fn compare_on(
         parity.max_logit = parity.max_logit.max(f64::from(expected.abs()));
     }
     let limit = parity.limit();
-    if parity.max_difference <= limit {
+    // Of an infinite logit, the limit is infinite as well.
+    if parity.max_difference.is_finite() && parity.max_difference <= limit {
         Ok((parity, expected))
     } else {
         Err(ParityError::Differ {

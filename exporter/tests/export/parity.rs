@@ -1,4 +1,4 @@
-//! Burn and ONNX Runtime compute the same, whole tensors, forevery shape of network.
+//! Burn and ONNX Runtime compute the same, whole tensors, for every shape of network.
 
 use crate::support::{self, config, input, network, runtime};
 use vesal_bundle::probe::ProbeInput;

@@ -1,4 +1,4 @@
-//! The steps forevery image format.
+//! The steps for every image format.
 
 use std::path::Path;
 

@@ -115,7 +115,7 @@ pub trait NetworkOps<B: Backend> {
     /// Values concatenated along an axis that is not that of the batch; all other sizes are the same.
     fn concat(&mut self, values: Vec<Self::Value>, axis: usize) -> Self::Value;
 
-    /// Zeros before and after the elements, as many as are given forevery axis; none along that of the batch.
+    /// Zeros before and after the elements, as many as are given for every axis; none along that of the batch.
     fn pad(&mut self, x: Self::Value, widths: &[[usize; 2]]) -> Self::Value;
 
     /// The elements moved by `shift` towards the end of an axis; those beyond the end wrap around to its start.

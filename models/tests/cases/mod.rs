@@ -180,7 +180,7 @@ impl<B: Backend> Tiny<B> {
     }
 }
 
-/// Index in the table of relative positions forevery pair of tokens of a window.
+/// Index in the table of relative positions for every pair of tokens of a window.
 pub fn relative_positions() -> Vec<usize> {
     let [_, y, z] = ATTENDED;
     let place = |token: usize| [token / (y * z), token / z % y, token % z];

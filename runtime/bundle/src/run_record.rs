@@ -56,7 +56,7 @@ pub struct RunRecord {
     /// Data stats that the plan came from.
     pub data_stats: FileRef,
     pub score: Score,
-    /// The same forevery case that was held out; see [`CaseScores`](crate::case_scores::CaseScores).
+    /// The same for every case that was held out; see [`CaseScores`](crate::case_scores::CaseScores).
     #[serde(default)]
     pub scores: Option<FileRef>,
     /// Versions of the programs and libraries that trained it, by name.

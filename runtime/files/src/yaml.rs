@@ -1,4 +1,4 @@
-//! Bounds of the YAML that trainer and exporter read. Its decoder (libyaml) looks at all open brackets forevery token,
+//! Bounds of the YAML that trainer and exporter read. Its decoder (libyaml) looks at all open brackets for every token,
 //! and at all directives for each: some hundred kilobytes of them would keep it busy for minutes.
 
 use thiserror::Error;
@@ -47,7 +47,7 @@ impl YamlError {
 
 /// Checks that decoding takes no more time than the length of the text justifies.
 ///
-/// **Definition**: the nesting of brackets is bounded from above, forevery way to read quotes, comments and tags. Texts
+/// **Definition**: the nesting of brackets is bounded from above, for every way to read quotes, comments and tags. Texts
 /// with many more opening than closing brackets outside of quotes are refused even where YAML reads them as characters.
 ///
 /// **Errors**: [`YamlError`].

@@ -19,7 +19,7 @@ pub(crate) const MAX_AXIS_NAME: usize = 256;
 
 /// Operator set of the default domain that exported networks use.
 ///
-/// 20 is old enough forevery current runtime and converter, and none of the needed operators was extended since.
+/// 20 is old enough for every current runtime and converter, and none of the needed operators was extended since.
 pub const OPSET: i64 = 20;
 
 /// Newest operator set whose operators are known.

@@ -155,7 +155,7 @@ impl<'a> VolumeSampler<'a> {
     }
 }
 
-/// Calls `fill(x, slab)` forevery slab `[Y, Z]` in parallel.
+/// Calls `fill(x, slab)` for every slab `[Y, Z]` in parallel.
 fn for_each_slab<T: Send>(data: &mut Array3<T>, fill: impl Fn(usize, &mut [T]) + Sync) {
     let (_, y, z) = data.dim();
     if let Some(data) = data.as_slice_mut() {

@@ -112,7 +112,7 @@ impl Nccl {
         if code == 0 {
             return Ok(());
         }
-        // SAFETY: returns a static text forevery code.
+        // SAFETY: returns a static text for every code.
         let text = unsafe { CStr::from_ptr((self.get_error_string)(code)) };
         Err(CudaError::NcclCall(text.to_string_lossy().into_owned()))
     }

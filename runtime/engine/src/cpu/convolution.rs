@@ -12,7 +12,7 @@ use super::winograd::WinogradAlgorithm;
 /// Most target sums of a product.
 const MAX_TARGETS: usize = 4;
 
-/// Runs a function forevery number below the first argument, in parallel.
+/// Runs a function for every number below the first argument, in parallel.
 pub(crate) type Parallel<'a> = dyn Fn(usize, &(dyn Fn(usize) + Sync + Send)) + 'a;
 
 /// A part of the output.

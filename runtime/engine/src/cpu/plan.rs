@@ -35,7 +35,7 @@ pub(crate) struct PlannedConvolution {
     pub(super) layer: VolumeConvolution,
     pub(super) output: [usize; 3],
     pub(super) method: Method,
-    /// Steps forevery part of the channels.
+    /// Steps for every part of the channels.
     pub(super) fills: Vec<Fill>,
     /// Blocks of the output, with all filters.
     pub(super) blocks: usize,

@@ -70,7 +70,7 @@ impl Rows {
         (sum * self.stride() + row * self.pitch() + voxel) as u32
     }
 
-    /// Offsets of the inputs of position 0, forevery sum of planes and every row and voxel of 3×3 kernels.
+    /// Offsets of the inputs of position 0, for every sum of planes and every row and voxel of 3×3 kernels.
     pub fn offsets(&self, sums: usize) -> Vec<u32> {
         let mut offsets = Vec::with_capacity(sums * 9);
         for sum in 0..sums {
@@ -81,7 +81,7 @@ impl Rows {
         offsets
     }
 
-    /// Packs the rows of a block, forevery channel and mix of planes `x + offset`.
+    /// Packs the rows of a block, for every channel and mix of planes `x + offset`.
     pub fn fill(
         &self,
         instructions: Instructions,

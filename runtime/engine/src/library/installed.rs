@@ -151,7 +151,7 @@ fn read(folder: &Path) -> Result<Option<Vec<InstalledFile>>, LibraryError> {
     }
 }
 
-/// Writes the record readable forevery user who may read the libraries, because caches may be shared.
+/// Writes the record readable for every user who may read the libraries, because caches may be shared.
 fn write(folder: &Path, entries: &[InstalledFile]) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(&serde_json::to_vec_pretty(entries)?)?;

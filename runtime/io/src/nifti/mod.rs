@@ -12,7 +12,7 @@
 //! [`Believe`](crate::image::Believe), because left and right would be a guess.
 //!
 //! This is nibabel's `get_best_affine`, rule 3 included, with further differences. Where the sform is not finite or not
-//! invertible, a usable qform is used instead; without one, and forevery other unusable affine, it is an error. Lengths
+//! invertible, a usable qform is used instead; without one, and for every other unusable affine, it is an error. Lengths
 //! that the header declares as meters or micrometers (`xyzt_units`) are converted to millimeters, where nibabel ignores
 //! the unit.
 //!

@@ -117,7 +117,7 @@ pub(crate) fn cholesky(a: &Matrix<3>) -> Option<Matrix<3>> {
 
 /// The orthogonal matrix nearest to `a` (its polar factor); `None` where `a` is singular.
 ///
-/// **Definition**: the limit of `Q ← (Q + Q⁻ᵀ) / 2` from `Q = a`, which converges quadratically forevery invertible
+/// **Definition**: the limit of `Q ← (Q + Q⁻ᵀ) / 2` from `Q = a`, which converges quadratically for every invertible
 /// matrix. A reflection stays a reflection.
 ///
 /// **Source**: N. J. Higham, "Computing the polar decomposition", 1986, eq. 3.1.

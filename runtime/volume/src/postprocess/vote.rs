@@ -9,7 +9,7 @@ use super::mean::{MeanError, check_member};
 
 /// Weighted votes that hold one array, however many members there are.
 ///
-/// **Definition**: a member votes for its most probable class alone (of equals, the one of lowest index), or forevery
+/// **Definition**: a member votes for its most probable class alone (of equals, the one of lowest index), or for every
 /// region of a probability above 0.5. The share of class or region `k` is `sum(w [member votes for k]) / sum(w)`. The
 /// class of the largest share wins, of equals the one of lowest index; a region wins with a share above 0.5.
 ///

@@ -26,7 +26,7 @@ pub use crate::intensity::Normalization;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Restore {
-    /// Probabilities; what was cropped away has probability 0 forevery class.
+    /// Probabilities; what was cropped away has probability 0 for every class.
     #[default]
     Probabilities,
     /// Logits, which become probabilities on the grid of the input; what was cropped away has logits 0.

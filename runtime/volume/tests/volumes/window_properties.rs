@@ -1,4 +1,4 @@
-//! Properties of stitching forevery volume and every plan.
+//! Properties of stitching for every volume and every plan.
 
 use std::ops::ControlFlow;
 

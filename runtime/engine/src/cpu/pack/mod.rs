@@ -119,7 +119,7 @@ struct PositionGroup<'a> {
 }
 
 impl PositionGroup<'_> {
-    /// Calls `copy` forevery channel and voxel of the kernel on the first two axes: what is to be added to a run's
+    /// Calls `copy` for every channel and voxel of the kernel on the first two axes: what is to be added to a run's
     /// base, the bits of the voxel on both axes, and where the packed values begin.
     #[inline(always)]
     fn rows(&self, mut copy: impl FnMut(isize, [u32; 2], usize)) {

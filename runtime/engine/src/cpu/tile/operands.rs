@@ -11,7 +11,7 @@ pub(crate) const MAX_ROWS: usize = 8;
 
 /// A tile of the output: some filters at the positions of a panel.
 ///
-/// **Definition**: `c[r, p] += factor · Σ_k a[r, k] b[offsets[k] + p]` forevery target `c`.
+/// **Definition**: `c[r, p] += factor · Σ_k a[r, k] b[offsets[k] + p]` for every target `c`.
 #[derive(Clone, Copy)]
 pub(crate) struct MatrixTile<'a> {
     /// First weight of the tile.
