@@ -1,4 +1,4 @@
-//! The training itself.
+//! The training loop.
 
 use std::sync::atomic::Ordering;
 use std::thread::{self, available_parallelism};
@@ -34,9 +34,9 @@ use crate::loss::Objective;
 use crate::precision::Precision;
 use crate::validate::{BurnPredictor, Scores, segment};
 
-/// Longest time without a checkpoint while steps are taken.
+/// Time since the last checkpoint from which on another one is written within an epoch.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(600);
-/// Steps of at least this time are worth a checkpoint before a validation.
+/// Time since the last checkpoint from which on another one is written before a validation.
 const WORTH_KEEPING: Duration = Duration::from_secs(60);
 /// At the ends of epochs, writing checkpoints takes at most one part in this many of the time.
 const CHECKPOINT_SHARE: u32 = 20;
@@ -144,12 +144,12 @@ where
     })
 }
 
-/// Patches of a step, over all devices.
+/// Patches of a step on all devices together.
 fn patches_per_step(plans: &Plans) -> usize {
     plans.train.num_images_per_batch.max(1) * plans.train.num_crops_per_image.max(1)
 }
 
-/// Windows that a validation predicts at once: without gradients, twice a step's patches fit easily.
+/// Number of windows that a validation predicts together. Without gradients, twice a step's patches fit easily.
 pub fn windows_at_once(request: &FitRequest, plans: &Plans) -> usize {
     match request.devices.first() {
         TrainDevice::Cpu => 1,
@@ -157,7 +157,8 @@ pub fn windows_at_once(request: &FitRequest, plans: &Plans) -> usize {
     }
 }
 
-/// Threads that prepare batches: all cores but one where a GPU computes, a quarter of them where they compute.
+/// Number of threads that prepare batches: all cores but one if a GPU computes, a quarter of them if the processor
+/// does.
 fn loader_threads(device: TrainDevice) -> usize {
     let cores = available_parallelism().map_or(1, |cores| cores.get());
     match device {
@@ -166,7 +167,7 @@ fn loader_threads(device: TrainDevice) -> usize {
     }
 }
 
-/// A training under way.
+/// State of a training in progress.
 struct Training<'a, B: AutodiffBackend> {
     request: &'a FitRequest,
     plans: &'a Plans,
@@ -257,13 +258,13 @@ where
         Ok(FitOutcome::Finished { score })
     }
 
-    /// Whether more epochs are of no use.
+    /// Whether further epochs are useless.
     fn ends_early(&self) -> bool {
         let now = self.history.last().map(|(epoch, _)| *epoch) == Some(self.position.epochs);
         now && ends_early(&self.history, &self.plans.train)
     }
 
-    /// The error of a score that is too low, where the last epoch has one.
+    /// The error of a diverged training, by the last epoch's score.
     fn diverged(&self) -> Option<FitError> {
         let &(epoch, dice) = self.history.last()?;
         let plan = &self.plans.train;
@@ -271,13 +272,12 @@ where
         low.then_some(FitError::LowScore {
             epoch,
             num_epochs: plan.num_epochs,
-            // A sum of nothing is -0.
+            // An empty sum is -0, which becomes 0.
             dice: dice + 0.0,
             learning_rate: plan.learning_rate,
         })
     }
 
-    /// Takes the next step.
     fn step(
         &mut self,
         learner: DataParallel<B>,
@@ -307,7 +307,7 @@ where
         Ok(learner)
     }
 
-    /// Waits for the step under way.
+    /// Waits for the last step that was started.
     fn settle(&mut self, learner: &mut DataParallel<B>) -> Result<(), FitError> {
         let report = learner.settle()?;
         self.report(report)
@@ -322,7 +322,7 @@ where
         Ok(())
     }
 
-    /// Scores the network on all held-out cases; `None` if asked to stop meanwhile.
+    /// Scores the network on all held-out cases; `None` if it was stopped meanwhile.
     fn validate(
         &mut self,
         network: &Network<B>,
@@ -380,7 +380,7 @@ where
         }))
     }
 
-    /// Records a validation, and the weights if they are the best so far.
+    /// Records a validation, and keeps the weights if they are the best so far.
     fn keep(&mut self, network: &Network<B>, report: ValidationReport) -> Result<(), FitError> {
         if report.best {
             let head = WeightsHead {
@@ -426,7 +426,7 @@ where
         Ok(())
     }
 
-    /// Whether checkpoints at the ends of epochs take little of the time.
+    /// Whether writing a checkpoint at this end of an epoch would take a small share of the time.
     fn checkpoint_is_due(&mut self) -> Result<bool, FitError> {
         let Some(writing_took) = self.writer.took()? else {
             return Ok(false);
