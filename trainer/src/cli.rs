@@ -34,12 +34,10 @@ Exit codes:
   6 output  7 done, some cases were left out    130 stopped with Ctrl-C    1 a mistake in vesal-train itself"
 )]
 pub struct Cli {
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Do everything: analyze, plan, train every fold, print the scores
@@ -66,7 +64,6 @@ pub enum Command {
     Bench(BenchArguments),
 }
 
-/// Which work directory.
 #[derive(Debug, Args)]
 pub struct WorkArguments {
     /// Folder that all stages write to and read from
@@ -77,7 +74,6 @@ pub struct WorkArguments {
     pub dataroot: Option<PathBuf>,
 }
 
-/// What to set a work directory up with.
 #[derive(Debug, Args)]
 pub struct SetUpArguments {
     /// Task (task.yaml); needed once, when the work directory is new
@@ -88,7 +84,6 @@ pub struct SetUpArguments {
     pub folds: Option<usize>,
 }
 
-/// Decisions of the user.
 #[derive(Debug, Args)]
 #[command(after_help = settings_help())]
 pub struct SettingArguments {
@@ -110,16 +105,14 @@ pub struct SettingArguments {
     pub max_ram: Option<f64>,
 }
 
-/// Which memory to plan for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum MemoryArgument {
-    /// So many GiB.
+    /// In GiB.
     Gib(f64),
-    /// What the device has.
+    /// The memory of the device.
     Detect,
 }
 
-/// Arguments of `auto`.
 #[derive(Debug, Args)]
 pub struct AutoArguments {
     #[command(flatten)]
@@ -144,7 +137,6 @@ pub struct AutoArguments {
     pub device: TrainDevices,
 }
 
-/// Arguments of `analyze`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Writes datastats.yaml and datastats_by_case.yaml in Auto3DSeg's form, and findings.json. A case that cannot be used
@@ -182,7 +174,6 @@ pub struct AnalyzeArguments {
     pub histogram_range: Vec<f64>,
 }
 
-/// Arguments of `plan`.
 #[derive(Debug, Args)]
 pub struct PlanArguments {
     #[command(flatten)]
@@ -205,7 +196,6 @@ pub struct PlanArguments {
     pub json: bool,
 }
 
-/// Arguments of `settings`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -230,7 +220,6 @@ pub struct SettingsArguments {
     pub markdown: bool,
 }
 
-/// Which devices to take steps on.
 #[derive(Debug, Args)]
 pub struct DeviceArguments {
     /// Where to compute: cpu, cuda, cuda:N, or GPUs such as cuda:0,cuda:1 that share the patches of each step
@@ -243,7 +232,6 @@ pub struct DeviceArguments {
     pub device: TrainDevices,
 }
 
-/// Arguments of `fit`.
 #[derive(Debug, Args)]
 pub struct FitArguments {
     #[command(flatten)]
@@ -267,7 +255,6 @@ pub struct FitArguments {
 pub enum ParallelFolds {
     /// As many as memory and cores allow.
     Auto,
-    /// This many.
     Count(NonZeroUsize),
 }
 
@@ -283,7 +270,6 @@ impl FromStr for ParallelFolds {
     }
 }
 
-/// Arguments of `status`.
 #[derive(Debug, Args)]
 pub struct StatusArguments {
     /// Folder that all stages write to and read from
@@ -294,7 +280,6 @@ pub struct StatusArguments {
     pub json: bool,
 }
 
-/// Arguments of `scores`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Every case is scored by the training that held it out, with its best weights so far. `all` is the mean over the cases of
@@ -311,7 +296,6 @@ pub struct ScoresArguments {
     pub json: bool,
 }
 
-/// Arguments of `report`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The page is one file without scripts that needs no network. It shows what there is so far: data stats, findings, the plan
@@ -341,7 +325,6 @@ pub struct ReportArguments {
     pub device: TrainDevices,
 }
 
-/// Arguments of `export-history`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The file holds the task, the datalist, data stats, plans, and every run with its best weights and metrics. It holds no
@@ -365,7 +348,6 @@ pub struct ExportHistoryArguments {
     pub with_checkpoints: bool,
 }
 
-/// Arguments of `import-history`.
 #[derive(Debug, Args)]
 pub struct ImportHistoryArguments {
     /// File that `export-history` wrote
@@ -375,7 +357,6 @@ pub struct ImportHistoryArguments {
     pub work: WorkArguments,
 }
 
-/// Arguments of `bench`.
 #[derive(Debug, Args)]
 pub struct BenchArguments {
     /// Algorithm whose network, loss and optimizer to measure
@@ -422,7 +403,7 @@ pub struct BenchArguments {
     pub json: bool,
 }
 
-/// Reads a memory size in GiB; 0 for none.
+/// Reads a memory size in GiB; 0 is allowed.
 fn ram(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(gib) if (0.0..=1e5).contains(&gib) => Ok(gib),
@@ -430,7 +411,7 @@ fn ram(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Reads a memory size in GiB, or `detect`.
+/// Reads a memory size in GiB, at least 0.1, or `detect`.
 fn memory(text: &str) -> Result<MemoryArgument, String> {
     match text.parse() {
         Ok(gib) if (0.1..=1e5).contains(&gib) => Ok(MemoryArgument::Gib(gib)),

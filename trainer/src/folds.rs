@@ -1,4 +1,4 @@
-//! Folds: which cases are held out in which run.
+//! Folds: which cases each run holds out.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -8,10 +8,10 @@ use vesal_cases::datalist::Datalist;
 
 use crate::rng::Rng;
 
-/// Folds made where the datalist gives none.
+/// Number of folds that are generated where the datalist has none.
 const DEFAULT_FOLDS: usize = 5;
 
-/// Where the folds come from.
+/// Origin of the folds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FoldSource {
@@ -23,48 +23,46 @@ pub enum FoldSource {
     Seeded,
 }
 
-/// Folds of a datalist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folds {
-    /// Where they come from.
     pub source: FoldSource,
-    /// Folds to train, in order.
+    /// Folds to train, in ascending order.
     pub runs: Vec<usize>,
 }
 
-/// Why the cases cannot be divided.
+/// Why the cases cannot be assigned to folds.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FoldError {
-    /// Some cases have a fold and some have not.
+    /// Some cases have a fold and others do not.
     #[error("case `{without}` of the datalist has no `fold`, expected one because `{with}` has")]
     Partial {
         /// A case with a fold.
         with: String,
         without: String,
     },
-    /// A fold without cases below the highest.
+    /// A fold below the highest one has no cases.
     #[error("the datalist has no case of fold {missing}, expected every fold from 0 to {highest}")]
     Gap {
         /// The fold without cases.
         missing: usize,
         highest: usize,
     },
-    /// Nothing would be left to train on.
+    /// There is a single fold, which leaves nothing to train on.
     #[error("all cases of the datalist have fold 0, expected at least two folds")]
     Single,
-    /// More folds wanted than there are.
+    /// More folds are requested than the datalist has.
     #[error("{wanted} folds are wanted, the datalist gives {given}")]
     TooMany {
         wanted: usize,
-        /// Folds of the datalist.
+        /// Number of folds in the datalist.
         given: usize,
     },
-    /// A number of folds into which the cases cannot be split.
+    /// The cases cannot be split into this number of folds.
     #[error(
         "{cases} cases cannot be split into {wanted} folds, expected 2 folds or more, and no more than cases"
     )]
     Split { cases: usize, wanted: usize },
-    /// Fewer patients than folds.
+    /// There are fewer patients than folds.
     #[error(
         "{patients} patients cannot be split into {wanted} folds, expected no more folds than patients"
     )]
@@ -72,7 +70,6 @@ pub enum FoldError {
 }
 
 impl FoldError {
-    /// What the reader can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Partial { .. } | Self::Gap { .. } | Self::Single => {
@@ -85,17 +82,18 @@ impl FoldError {
     }
 }
 
-/// Gives every training case its fold and moves validation cases among them.
+/// Assigns a fold to every training case, and moves validation cases to the training cases.
 ///
-/// **Definition**: fold numbers of the datalist stand, and `wanted` limits how many of them are trained; where it has
-/// none but a `validation` list, that is fold 0, the training list fold 1, and fold 0 the only run; otherwise the
-/// cases are split into `wanted` folds (5) by a shuffle that depends on `seed` and their number alone. Sizes of folds
-/// differ by at most one; where the datalist names patients, all cases of one are in the same fold. Once folds are given, the validation list is left alone, as in Auto3DSeg.
+/// **Definition**: fold numbers of the datalist are kept, and `wanted` limits how many of the folds are trained; the
+/// validation list is then ignored, as in Auto3DSeg. A datalist without folds but with a `validation` list makes that
+/// list fold 0 and the training list fold 1, and fold 0 is the only run. Otherwise the cases are split into `wanted`
+/// folds (5 by default) by a shuffle that depends on `seed` and the number of cases alone. Without patients, the sizes
+/// of folds differ by at most one; where the datalist names patients, all cases of a patient are in the same fold.
 ///
-/// **Source**: MONAI 1.6.1 `AutoRunner.inspect_datalist_folds`; there, the split is scikit-learn's `KFold`, whose
-/// shuffle this one does not repeat.
+/// **Source**: MONAI 1.6.1 `AutoRunner.inspect_datalist_folds`; its split is scikit-learn's `KFold`, whose shuffle is
+/// not reproduced here.
 ///
-/// **Errors**: [`FoldError`]; the datalist is then as before.
+/// **Errors**: [`FoldError`]; the datalist is then unchanged.
 pub fn assign(
     datalist: &mut Datalist,
     wanted: Option<usize>,
@@ -173,7 +171,7 @@ fn given(datalist: &Datalist, wanted: Option<usize>, with: String) -> Result<Fol
     }
 }
 
-/// Cases of each patient, a case without one by itself; `None` where no patient is given.
+/// Cases grouped by patient, where a case without a patient is a group of its own; `None` where no patient is given.
 fn patients(datalist: &Datalist) -> Option<Vec<Vec<usize>>> {
     let mut groups: BTreeMap<(Option<&str>, usize), Vec<usize>> = BTreeMap::new();
     for (position, case) in datalist.training.iter().enumerate() {
@@ -185,8 +183,8 @@ fn patients(datalist: &Datalist) -> Option<Vec<Vec<usize>>> {
     given.then(|| groups.into_values().collect())
 }
 
-/// The fold of each case, such that no patient is in two: shuffled patients, those of most cases first, each go to
-/// the fold that has fewest cases so far.
+/// The fold of each case, with all cases of a patient in one fold. Patients are shuffled and sorted by descending
+/// number of cases; each goes to the fold with the fewest cases so far.
 fn split_patients(
     patients: &[Vec<usize>],
     folds: usize,
@@ -213,7 +211,7 @@ fn split_patients(
     Ok(assigned)
 }
 
-/// The fold of each of `cases` cases: a shuffle cut into `folds` parts, the first ones longer by one.
+/// The fold of each of `cases` cases: a shuffled list in `folds` parts, of which the first ones may be longer by one.
 fn split(cases: usize, folds: usize, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..cases).collect();
     Rng::seeded(seed).shuffle(&mut order);

@@ -21,7 +21,7 @@ use crate::settings::{self, Overrides, suggest};
 use crate::yaml;
 use value::describe;
 
-/// Keys of `task.yaml` that are not overrides.
+/// Keys of `task.yaml` that are no settings.
 const KEYS: [&str; 11] = [
     "name",
     "task",
@@ -35,46 +35,41 @@ const KEYS: [&str; 11] = [
     "algos",
     "dicom",
 ];
-/// Largest task in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
-/// The one kind of task.
+/// The only value of `task`.
 const SEGMENTATION: &str = "segmentation";
 
-/// What `task.yaml` says.
+/// The content of `task.yaml`.
 ///
-/// **Definition**: `name`, `modality`, `datalist`, `dataroot` and `class_names` have to be there; `task` may be, and
-/// is `segmentation` then; so may `extra_modalities`, `sigmoid`, `num_fold`, `algos`, `dicom` and every name in
-/// [`Overrides::NAMES`].
+/// **Definition**: `name`, `modality`, `datalist`, `dataroot` and `class_names` are required. `task` is optional and
+/// has to be `segmentation`. `extra_modalities`, `sigmoid`, `num_fold`, `algos`, `dicom` and every name in
+/// [`Overrides::NAMES`] are optional as well.
 ///
-/// **Source**: Auto3DSeg's input file. Unlike there, a key that means nothing is an error, and what the user sets is
-/// never overwritten by a rule.
+/// **Source**: Auto3DSeg's input file. Unlike there, an unknown key is an error, and no rule overwrites the user's
+/// settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Task {
-    /// Name of the task.
     pub name: String,
     /// Modality of the first image.
     pub modality: Modality,
-    /// Keys and modalities of further images, each on a grid of its own.
+    /// Keys and modalities of secondary images, each on a grid of its own.
     pub extra_modalities: Vec<(String, Modality)>,
     /// Datalist as written; see [`locate_datalist`](Self::locate_datalist).
     pub datalist: PathBuf,
-    /// Folder that the datalist's paths start from, as written; see
-    /// [`locate_dataroot`](Self::locate_dataroot).
+    /// Folder that the datalist's paths are relative to, as written; see [`locate_dataroot`](Self::locate_dataroot).
     pub dataroot: PathBuf,
-    /// What to segment; background is not among them.
+    /// Classes to segment, without background.
     pub classes: Classes,
-    /// Number of folds, where the user wants another than the datalist's or 5.
+    /// Number of folds; `None`: that of the datalist, or 5.
     pub num_fold: Option<usize>,
     /// Algorithms to train, `algos`; empty where the task names none.
     pub algorithms: Vec<&'static Algorithm>,
-    /// What the plan is to say about DICOM.
     pub dicom: DicomRules,
-    /// Decisions that the user takes.
     pub overrides: Overrides,
 }
 
 impl Task {
-    /// Reads a task file and gives its bytes as well.
+    /// Reads a task file; returns its bytes as well.
     ///
     /// **Errors**: [`TaskError`].
     pub fn read(path: &Path) -> Result<(Self, Vec<u8>), TaskError> {
@@ -83,8 +78,6 @@ impl Task {
         Ok((Self::from_yaml(&bytes)?, bytes))
     }
 
-    /// Decodes a task.
-    ///
     /// **Errors**: [`TaskError`].
     pub fn from_yaml(bytes: &[u8]) -> Result<Self, TaskError> {
         let mut entries: Mapping =
@@ -159,14 +152,14 @@ impl Task {
         })
     }
 
-    /// Keys of further images in the datalist.
+    /// Keys of secondary images in the datalist.
     pub fn further_keys(&self) -> Vec<String> {
         let keys = self.extra_modalities.iter();
         keys.map(|(key, _)| key.clone()).collect()
     }
 
-    /// The task's file for another folder, where datalist and data lie elsewhere: as it was, unless it says absolutely
-    /// where they are.
+    /// The bytes of the task for another folder. They are unchanged if the paths of datalist and data are relative;
+    /// otherwise `datalist` and `dataroot` replace both.
     ///
     /// **Errors**: none for bytes that were read as a task.
     pub(crate) fn relocated(
@@ -189,23 +182,24 @@ impl Task {
 
     /// Finds the datalist of a task that was read from `task_path`.
     ///
-    /// **Definition**: an absolute path is taken as it is; a relative one starts from the folder of the task file, or
-    /// where that leads nowhere, from the current folder.
+    /// **Definition**: an absolute path is used as it is. A relative one starts from the folder of the task file, or
+    /// from the current folder if nothing exists there.
     ///
-    /// **Errors**: [`TaskError::NotFound`] with all places that were tried.
+    /// **Errors**: [`TaskError::NotFound`] with all tried places.
     pub fn locate_datalist(&self, task_path: &Path) -> Result<PathBuf, TaskError> {
         find("datalist", task_path, &self.datalist)
     }
 
-    /// Finds the data of a task that was read from `task_path`, as [`locate_datalist`](Self::locate_datalist) does.
+    /// Finds the data of a task that was read from `task_path`, in the same way as
+    /// [`locate_datalist`](Self::locate_datalist).
     ///
-    /// **Errors**: [`TaskError::NotFound`] with all places that were tried.
+    /// **Errors**: [`TaskError::NotFound`] with all tried places.
     pub fn locate_dataroot(&self, task_path: &Path) -> Result<PathBuf, TaskError> {
         find("dataroot", task_path, &self.dataroot)
     }
 }
 
-/// Finds what a task names: see [`Task::locate_datalist`].
+/// Finds a file or folder of a task: see [`Task::locate_datalist`].
 fn find(key: &'static str, task_path: &Path, written: &Path) -> Result<PathBuf, TaskError> {
     let folder = task_path.parent().unwrap_or(Path::new(""));
     let mut tried = vec![folder.join(written)];
@@ -237,7 +231,7 @@ fn text(key: &'static str, value: Value) -> Result<String, TaskError> {
     }
 }
 
-/// One name or a list of them.
+/// Parses one name or a list of names.
 fn algos(value: Value) -> Result<Vec<&'static Algorithm>, TaskError> {
     let names = match value {
         Value::Sequence(names) => names,
@@ -262,7 +256,7 @@ fn modality(key: &'static str, value: Value) -> Result<Modality, TaskError> {
     }
 }
 
-/// Keys of a datalist's items that name no further image.
+/// Keys of a datalist's items that are not secondary images.
 const ITEM_KEYS: [&str; 4] = ["image", "label", "fold", "patient"];
 
 fn extra(value: Value) -> Result<Vec<(String, Modality)>, TaskError> {

@@ -1,4 +1,4 @@
-//! The work directory: every file that the stages hand on to each other.
+//! The work directory: all files that one stage writes and another one reads.
 //!
 //! ```text
 //! task.yaml               the task, as given
@@ -50,44 +50,34 @@ use crate::task::Task;
 use crate::train_plan;
 use crate::yaml;
 
-/// The task, as given.
 const TASK: &str = "task.yaml";
-/// The datalist with folds.
 const DATALIST: &str = "datalist.json";
-/// The record of the work directory.
 const RECORD: &str = work_dir::FILE_NAME;
-/// Facts about all cases.
 const DATA_STATS: &str = "datastats.yaml";
-/// Facts about every case.
 const DATA_STATS_BY_CASE: &str = "datastats_by_case.yaml";
-/// Largest data stats in bytes: a case has some kilobytes.
+/// Limit of data stats in bytes; a case has some kilobytes.
 const MAX_STATS_BYTES: u64 = 1 << 30;
-/// What is wrong or odd with the cases.
 const FINDINGS: &str = "findings.json";
-/// What inference needs to know.
 const DEPLOY_PLAN: &str = deploy_plan::FILE_NAME;
-/// What only training needs to know.
 const TRAIN_PLAN: &str = train_plan::FILE_NAME;
 
-/// What a command line adds to a work directory; what it does not mention stays as it was.
+/// Changes to a work directory by a command line; `None` and empty fields leave it unchanged.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Request<'a> {
-    /// Task to set the directory up with.
+    /// Task to set up the directory with.
     pub input: Option<&'a Path>,
-    /// Names of algorithms, instead of those that the task or the directory says; an empty list leaves it to the task
-    /// again.
+    /// Names of algorithms, instead of those of the task or the directory; an empty list returns to those of the task.
     pub algorithms: Option<&'a [String]>,
-    /// Number of folds, when setting up.
+    /// Number of folds; used when the directory is set up.
     pub folds: Option<usize>,
     /// `NAME=VALUE` settings.
     pub settings: &'a [String],
-    /// Where the data are, instead of where the task or the directory says.
+    /// Folder of the data, instead of that of the task or the directory.
     pub dataroot: Option<&'a Path>,
     /// Memory of the host to plan for, in GiB.
     pub host_memory_gib: Option<f64>,
 }
 
-/// A work directory with its task and cases.
 #[derive(Debug)]
 pub struct WorkDir {
     path: PathBuf,
@@ -95,15 +85,15 @@ pub struct WorkDir {
     task: Task,
     datalist: Datalist,
     record: WorkRecord,
-    /// Algorithms of the command line, the task, or the default; at least one.
+    /// Algorithms of the command line, of the task, or the default one; at least one.
     chosen: Vec<&'static Algorithm>,
 }
 
 impl WorkDir {
-    /// Sets up a work directory with `request.input`, or opens one that was set up before, and remembers the
-    /// settings.
+    /// Sets up a work directory with `request.input`, or opens an existing one, and records the settings.
     ///
-    /// **Definition**: a task replaces what was there; what the stages wrote stays until they find it out of date.
+    /// **Definition**: a new task replaces the old one; files of later stages are kept until these stages find them out
+    /// of date.
     ///
     /// **Errors**: [`WorkError`].
     pub fn prepare(path: &Path, request: &Request<'_>) -> Result<Self, WorkError> {
@@ -158,7 +148,7 @@ impl WorkDir {
         Ok(work)
     }
 
-    /// Opens a work directory without changing it; `dataroot` says where the data are, if they have moved.
+    /// Opens a work directory without changing it; `dataroot` is the folder of the data, if they have moved.
     ///
     /// **Errors**: [`WorkError`].
     pub fn open(path: &Path, dataroot: Option<&Path>) -> Result<Self, WorkError> {
@@ -255,7 +245,6 @@ impl WorkDir {
         })
     }
 
-    /// Folds to train.
     pub fn folds(&self) -> &[usize] {
         &self.record.folds
     }
@@ -265,12 +254,11 @@ impl WorkDir {
         self.datalist.training.len()
     }
 
-    /// Whether the data root is there.
+    /// Whether the data root exists.
     pub fn has_data(&self) -> bool {
         self.dataroot.is_dir()
     }
 
-    /// The directory itself.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -280,9 +268,9 @@ impl WorkDir {
         self.task.classes.names()
     }
 
-    /// What the analysis found.
+    /// Findings of the analysis.
     ///
-    /// **Errors**: [`WorkError`] where there was none, or `findings.json` does not follow its format.
+    /// **Errors**: [`WorkError`] where there was no analysis, or `findings.json` does not follow its format.
     pub fn findings(&self) -> Result<Findings, WorkError> {
         match document::read(&self.findings_path()) {
             Err(error) if error.is_absent() => Err(WorkError::StageMissing {
@@ -293,22 +281,19 @@ impl WorkDir {
         }
     }
 
-    /// Where the findings are.
     pub fn findings_path(&self) -> PathBuf {
         self.path.join(FINDINGS)
     }
 
-    /// Whether there are data stats.
     pub fn is_analyzed(&self) -> bool {
         self.record.analysis.is_some()
     }
 
-    /// The memory to plan for.
     pub fn budget(&self) -> Budget {
         self.record.budget()
     }
 
-    /// Changes the memory to plan for; plans that were made for another are made anew.
+    /// Changes the memory to plan for; plans for another amount are then out of date.
     ///
     /// **Errors**: the record cannot be written.
     pub fn set_budget(&mut self, budget: Budget) -> Result<(), WorkError> {
@@ -339,14 +324,14 @@ impl WorkDir {
     }
 }
 
-/// Algorithms that were named, or else those of the task, or the default.
+/// The named algorithms, or else those of the task, or the default one.
 fn choose(named: Vec<&'static Algorithm>, task: &Task) -> Vec<&'static Algorithm> {
     let sources = [named, task.algorithms.clone()];
     let first = sources.into_iter().find(|source| !source.is_empty());
     first.unwrap_or_else(|| vec![algorithms::DEFAULT])
 }
 
-/// The data root as an absolute path.
+/// The data root as an absolute path; it has to exist.
 fn present(dataroot: PathBuf) -> Result<PathBuf, WorkError> {
     if !dataroot.is_dir() {
         return Err(WorkError::NoDataroot { path: dataroot });
@@ -357,8 +342,7 @@ fn present(dataroot: PathBuf) -> Result<PathBuf, WorkError> {
     })
 }
 
-/// A data root as it starts from the work directory; absolute where no relative path leads there, such as to another
-/// drive.
+/// The data root relative to the work directory; absolute where no relative path exists, as between drives.
 fn portable(work_dir: &Path, dataroot: &Path) -> String {
     let full = |path: &Path| {
         path.canonicalize()
@@ -375,7 +359,7 @@ fn read(path: &Path) -> Result<Vec<u8>, WorkError> {
     })
 }
 
-/// Decodes data stats, whatever number of cases they are about.
+/// Decodes data stats of any number of cases.
 fn parse_stats<T: DeserializeOwned>(path: PathBuf, bytes: &[u8]) -> Result<T, WorkError> {
     yaml::from_slice(bytes, MAX_STATS_BYTES).map_err(|source| WorkError::Yaml { path, source })
 }

@@ -1,4 +1,4 @@
-//! What a task segments: labels that exclude each other, or regions that may overlap.
+//! Classes of a task: labels that exclude each other, or regions that may overlap.
 
 use std::collections::BTreeMap;
 
@@ -12,38 +12,38 @@ use super::value::describe;
 
 const BACKGROUND: &str = "background";
 
-/// Why it is unclear what to segment.
+/// Why the classes are invalid.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ClassError {
-    /// Not a list of classes.
+    /// `class_names` is not a list of classes.
     #[error(
         "`class_names` of the task is {found}, expected a list of names, or of `name` and `index`"
     )]
     List { found: String },
-    /// One class that is neither a name nor a name with an index.
+    /// A class is neither a name nor a name with an index.
     #[error(
         "class {position} of `class_names` is {found}, expected all to be names, or all to have `name` and `index`"
     )]
     Item {
-        /// Its position, from 0.
+        /// Position of the class, from 0.
         position: usize,
         found: String,
     },
-    /// A name that breaks the rules for names.
+    /// A name breaks the rules for names.
     #[error("`class_names` of the task has an unusable name")]
     Name(#[from] NameError),
     /// Two classes share a name.
     #[error("`class_names` of the task has `{name}` twice")]
     TwiceNamed { name: String },
-    /// Background is label 0 without being listed.
+    /// Background is listed, although it is always label 0.
     #[error("`class_names` of the task has `{name}`, expected the labels 1, 2, … only")]
     Background { name: String },
-    /// Labels that make up a class are no labels.
+    /// The labels of a class are no valid label values.
     #[error(
         "`index` of class `{name}` is {found}, expected label values from 1 to 65535, each once"
     )]
     Index { name: String, found: String },
-    /// Classes that overlap and are not to.
+    /// Classes overlap although the task says that they exclude each other.
     #[error(
         "label {label} belongs to both `{first}` and `{second}`, and `sigmoid: false` says that no classes overlap"
     )]
@@ -52,18 +52,17 @@ pub enum ClassError {
         first: String,
         second: String,
     },
-    /// More classes than a plan holds.
+    /// There are more classes than a plan can hold.
     #[error("`class_names` of the task has {found} {what}, expected at most {most}")]
     Count {
         found: usize,
         what: &'static str,
-        /// How many are allowed.
+        /// Maximum number.
         most: usize,
     },
 }
 
 impl ClassError {
-    /// What the reader can do about it.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Background { .. } => "leave background out: it is always label 0",
@@ -79,22 +78,21 @@ impl ClassError {
     }
 }
 
-/// The classes of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Classes {
     names: Vec<String>,
-    /// Labels of the training data that make up each class; none: 1, 2, … in the order of the names.
+    /// Label values of the training data for each class; `None`: 1, 2, … in the order of the names.
     index: Option<Vec<Vec<u16>>>,
-    /// Whether classes are regions, each by itself.
+    /// Whether the classes are regions, each with an output and a sigmoid of its own.
     sigmoid: bool,
 }
 
 impl Classes {
-    /// Reads `class_names` and `sigmoid`.
+    /// Parses `class_names` and `sigmoid`.
     ///
-    /// **Definition**: a list of names means labels 1, 2, …; a list of `{name, index: [labels]}` joins labels, and
-    /// labels that no class has are background. Classes that share a label are regions; so are all where `sigmoid` is
-    /// true.
+    /// **Definition**: a list of names stands for labels 1, 2, …. A list of `{name, index: [labels]}` joins labels;
+    /// labels of no class are background. Classes that share a label are regions; with `sigmoid: true`, all classes
+    /// are.
     ///
     /// **Errors**: [`ClassError`].
     ///
@@ -150,17 +148,16 @@ impl Classes {
         })
     }
 
-    /// Their names, in order.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// Output channels of a network: background has one unless classes are regions.
+    /// Number of output channels of a network: one per class, and one for background unless the classes are regions.
     pub fn outputs(&self) -> usize {
         self.names.len() + usize::from(!self.sigmoid)
     }
 
-    /// How logits become labels.
+    /// Activation that turns logits into labels.
     pub fn activation(&self) -> Activation {
         if self.sigmoid {
             Activation::Sigmoid
@@ -169,12 +166,12 @@ impl Classes {
         }
     }
 
-    /// Whether labels of the training data are joined to classes.
+    /// Whether classes are given by labels of the training data.
     pub fn is_indexed(&self) -> bool {
         self.index.is_some()
     }
 
-    /// Labels of the training data that are known: every label that makes up a class.
+    /// Known label values of the training data: those of all classes.
     pub fn annotated(&self) -> Vec<u16> {
         match &self.index {
             Some(index) => {
@@ -187,7 +184,6 @@ impl Classes {
         }
     }
 
-    /// The labels of a deploy plan.
     pub fn labels(&self) -> Vec<Label> {
         let index_of = |class: usize| match (&self.index, self.sigmoid) {
             (Some(index), _) => Some(index[class].clone()),
@@ -213,7 +209,7 @@ impl Classes {
     }
 }
 
-/// One class: a name, and the labels that make it up where they are given.
+/// Parses one class: its name, and its label values if they are given.
 fn class(position: usize, item: Value) -> Result<(String, Option<Vec<u16>>), ClassError> {
     let wrong = |found: String| ClassError::Item { position, found };
     let (name, index) = match item {
@@ -258,7 +254,7 @@ fn index(name: &str, entries: &mut Mapping) -> Result<Vec<u16>, ClassError> {
     Ok(distinct)
 }
 
-/// The first label that two classes share.
+/// The error for the first label that two classes share.
 fn shared(names: &[String], index: &[Vec<u16>]) -> Option<ClassError> {
     let mut owners = BTreeMap::new();
     for (name, labels) in names.iter().zip(index) {
