@@ -1,4 +1,4 @@
-//! Every decision of 200 made-up datasets, tasks and GPUs, as Auto3DSeg's segresnet template takes them.
+//! All decisions for 200 synthetic datasets, tasks and GPUs, compared with Auto3DSeg's segresnet template.
 
 use crate::dataset_on_disk::Dataset;
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ fn three(value: &Value) -> [f64; 3] {
     serde_json::from_value(value.clone()).unwrap()
 }
 
-/// The stats that the case tells, in place of those of `stats`.
+/// Data stats with the values of the case in place of those of `stats`.
 pub fn stats_of(case: &Value, stats: &StatsSummary) -> StatsSummary {
     let mut stats = stats.clone();
     let spacing = &mut stats.image_stats.spacing;
@@ -94,7 +94,7 @@ fn planned(case: &Value, stats: &StatsSummary) -> PlannerOutput {
     (algorithms::DEFAULT.plan)(&stats, &input, &budget).unwrap()
 }
 
-/// Ascending epochs as `[step, times]` pairs.
+/// Ascending epochs as run-length encoded steps: `[step, times]`.
 pub fn steps(epochs: &[usize]) -> Vec<[usize; 2]> {
     let mut found: Vec<[usize; 2]> = Vec::new();
     let mut last = 0;
@@ -108,7 +108,7 @@ pub fn steps(epochs: &[usize]) -> Vec<[usize; 2]> {
     found
 }
 
-/// The plans in the golden file's words.
+/// The plans in the form of the golden file.
 fn decisions(plans: &PlannerOutput) -> Value {
     let PlannerOutput {
         deploy,
@@ -170,7 +170,7 @@ fn golden_decisions_are_exact() {
         let mut expected = case["expected"].clone();
         let fields = expected.as_object_mut().unwrap();
         if fields.remove("valid") == Some(false.into()) {
-            // The template's network refuses its own patch; ours is rounded down to one that fits.
+            // The template's network rejects its own patch; ours is rounded down to one that fits.
             fields.remove("roi");
             invalid += 1;
         }
@@ -233,7 +233,7 @@ fn what_is_planned_for_a_memory_fits_it() {
     let mut beyond = Vec::new();
     for case in cases() {
         let gib = case["memory_gib"].as_f64().unwrap();
-        // Both flags ask for more than the reference's rules account for, which are made for 16 GiB and more.
+        // Both flags ask for more than the template's rules account for, which are made for 16 GiB and more.
         let widened = |flag: &str| case["task"][flag] == true;
         if gib < 16.0 || widened("auto_scale_filters") || widened("auto_scale_roi") {
             continue;
@@ -242,7 +242,7 @@ fn what_is_planned_for_a_memory_fits_it() {
         let patches = train.num_images_per_batch * train.num_crops_per_image;
         let step = StepMemory::new(&train.network, train.roi_size, patches, Precision::Mixed);
         let needed = step.on_gpu((gib * GIB) as u64) as f64 / GIB;
-        // The estimate is above what is measured by more than this for such batches.
+        // For such batches, the estimate exceeds the measured memory by more than these 5 %.
         if needed > 1.05 * gib {
             beyond.push(format!(
                 "{needed:.1} of {gib} GiB for {patches} patches of {:?}, {} classes",

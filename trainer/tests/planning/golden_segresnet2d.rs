@@ -1,4 +1,4 @@
-//! Every decision of made-up datasets, tasks and GPUs, as Auto3DSeg's segresnet2d template takes them.
+//! All decisions for synthetic datasets, tasks and GPUs, compared with Auto3DSeg's segresnet2d template.
 
 use ndarray::{Array3, Array4, Axis};
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ fn cases() -> Vec<Value> {
     cases
 }
 
-/// The stats that the case tells, in place of those of `stats`.
+/// Data stats with the values of the case in place of those of `stats`.
 fn stats_with_channels(case: &Value, stats: &StatsSummary) -> StatsSummary {
     let mut stats = stats_of(case, stats);
     let channels = usize::try_from(case["channels"].as_u64().unwrap()).unwrap();
@@ -77,7 +77,7 @@ fn planned(case: &Value, stats: &StatsSummary, overrides: &Overrides) -> Planner
     (algorithm().plan)(stats, &input, &budget).unwrap()
 }
 
-/// The plans in the golden file's words.
+/// The plans in the form of the golden file.
 fn decisions(plans: &PlannerOutput, skipped: bool) -> Value {
     let PlannerOutput {
         deploy,
@@ -144,10 +144,10 @@ fn golden_decisions_of_segresnet2d_are_exact() {
         let mut expected = case["expected"]["segresnet2d"].clone();
         let fields = expected.as_object_mut().unwrap();
         if fields.remove("valid") == Some(false.into()) {
-            // The template's network refuses its own patch; ours is rounded down to one that fits.
+            // The template's network rejects its own patch; ours is rounded down to one that fits.
             fields.remove("roi");
         }
-        // Of images that are normalized by no range, the template states one all the same.
+        // The template states a range even for images that are not normalized by one.
         let bounds = fields.remove("intensity_bounds").unwrap();
         if fields["normalize_mode"] == "range" {
             let stated = plans.reasons.iter();
@@ -176,7 +176,7 @@ fn golden_decisions_of_segresnet2d_are_exact() {
     );
 }
 
-/// A thick-sliced dataset.
+/// A dataset with thick slices.
 fn thick() -> Value {
     let spacing = [0.9, 0.9, 5.0];
     json!({

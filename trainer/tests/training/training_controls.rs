@@ -1,6 +1,6 @@
-//! Augmentation, losses, limits and averages: against MONAI, and as parts of a training.
+//! Augmentation, losses, limits and averages, compared with MONAI and in trainings.
 //!
-//! `tests/reference/training_controls.py` computes with MONAI what is expected.
+//! `tests/reference/training_controls.py` computes the expected values with MONAI.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -123,7 +123,7 @@ fn weighted_losses_are_those_of_monai() {
             assert_close("equal weights", &[found], &[plain], 2e-6);
         }
     }
-    // Only classes without weight: nothing to learn, and no division by 0.
+    // Where only a class of weight 0 occurs, the cross entropy is 0 and not a division by 0.
     let logits = Tensor::<B, 5>::ones([1, 1, 1, 1, 2], &device);
     let absent = Tensor::<B, 4, Int>::zeros([1, 1, 1, 1], &device);
     let loss = weighted_dice_ce(logits, absent, &[0.0, 1.0]).into_scalar();
@@ -171,7 +171,7 @@ fn axes_that_are_not_mirrored_stay() {
     plan.augment_flips = vec![1, 2];
     let mut moved = [false; 3];
     for seed in 0..30 {
-        // A voxel's class is its position.
+        // The class of each voxel is its position.
         let classes = augmented(&plan, seed).classes;
         let first = classes[[0, 0, 0]];
         let position = [first / 100, first / 10 % 10, first % 10];
@@ -184,7 +184,7 @@ fn axes_that_are_not_mirrored_stay() {
     assert!((0..30).all(|seed| augmented(&plan, seed) == augmented(&plan, 0)));
 }
 
-/// Stops after so many steps; remembers what it was told.
+/// Stops after this many steps, and records the reported events.
 #[derive(Default)]
 struct Watcher {
     stop: Option<(Arc<AtomicBool>, usize)>,
@@ -207,7 +207,7 @@ impl FitObserver for Watcher {
     }
 }
 
-/// Trains to the end and gives the observer.
+/// Trains to the end and returns the observer.
 fn train(request: &FitRequest) -> Watcher {
     let mut watcher = Watcher::default();
     let outcome = fit::run(request, &mut watcher).unwrap();
@@ -215,7 +215,7 @@ fn train(request: &FitRequest) -> Watcher {
     watcher
 }
 
-/// Trains with a stop after so many steps, and to the end.
+/// Trains with a stop after this many steps, then to the end.
 fn train_in_parts(request: &FitRequest, steps: usize) {
     let mut watcher = Watcher {
         stop: Some((request.stop.clone(), steps)),
@@ -281,7 +281,7 @@ fn every_control_resumes_bit_for_bit() {
     train(&work.request("whole"));
     train_in_parts(&work.request("parts"), 3);
     assert_same(&work, "whole", "parts");
-    // Each control matters.
+    // Each control makes a difference.
     for (run, change) in [
         (
             "augment",
@@ -311,7 +311,7 @@ fn scores_that_stay_end_a_training_only_late_and_only_if_asked() {
     let history = |last: usize| -> Vec<_> { (1..=last).map(|epoch| (epoch, 0.8)).collect() };
     assert!(!ends_early(&history(51), &plan));
     assert!(ends_early(&history(52), &plan));
-    // Ten validations decide where the last tenth of the epochs has fewer.
+    // Ten validations decide if the last tenth of the epochs has fewer.
     let mut sparse: Vec<_> = (1..=11).map(|k| (8 * k, 0.8)).collect();
     assert!(ends_early(&sparse, &plan));
     sparse[1].1 = 0.801;
@@ -335,7 +335,7 @@ fn scores_that_stay_end_a_training_only_late_and_only_if_asked() {
     assert!(!has_diverged(40, 0.0, &plan));
 }
 
-/// A training that learns nothing, by a learning rate of next to nothing.
+/// A training that learns nothing, because its learning rate is almost 0.
 fn idle(epochs: usize) -> WorkDir {
     let mut work = WorkDir::new(2, 8, 8);
     work.plan.num_epochs = epochs;
@@ -368,10 +368,10 @@ fn a_training_ends_early_and_stays_finished() {
     assert_eq!(work.read("run/validation.csv").lines().count(), 15);
     assert_eq!(train(&request).steps, 0);
 
-    // As if killed before the run record was written.
+    // The process was killed before the run record was written.
     std::fs::remove_file(work.path("run/run.json")).unwrap();
     assert_eq!(train(&request).steps, 0);
-    // What only ends a training may change.
+    // Settings that only end a training may change.
     std::fs::remove_file(work.path("run/run.json")).unwrap();
     work.plan.early_stopping_fraction = 0.0;
     work.write_plan();
@@ -382,7 +382,7 @@ fn a_training_ends_early_and_stays_finished() {
 fn a_dice_near_0_stops_a_training_that_can_go_on_all_the_same() {
     let mut work = idle(23);
     work.plan.stop_on_lowacc = true;
-    // Labels that no prediction reaches: every validation scores 0.
+    // Labels that no prediction contains: every validation scores 0.
     work.plan.num_epochs_per_validation = Some(1);
     work.write_plan();
     work.hide_labels_of_fold(0);
@@ -421,7 +421,7 @@ fn controls_that_do_not_fit_are_refused() {
     assert!(error.hint().is_some());
 }
 
-/// Step and tag of every scalar in the event files of a run, by another decoder than the trainer's.
+/// Step and tag of every scalar in the event files of a run, decoded independently of the trainer.
 fn scalars(run_dir: &Path) -> Vec<(u64, String, f32)> {
     let mut files: Vec<_> = std::fs::read_dir(run_dir)
         .unwrap()
