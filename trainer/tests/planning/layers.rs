@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 /// Modules of datasets and plans.
-const LAYERS: [&str; 11] = [
+const LAYERS: [&str; 12] = [
     "algorithms",
     "analyze",
     "augment",
     "dataset",
+    "folds",
     "folds.rs",
     "planner",
     "precision.rs",
