@@ -6,7 +6,8 @@ use serde::de::IgnoredAny;
 use vesal_bundle::deploy_plan::Modality;
 use vesal_cases::datalist::Case;
 
-use super::{DATA_STATS_BY_CASE, WorkDir, WorkError, parse_stats, read};
+use super::files::{DATA_STATS_BY_CASE, parse_stats, read};
+use super::{WorkDir, WorkError};
 use crate::analyze::stats::{CaseStats, DataStatsByCase};
 
 impl WorkDir {

@@ -3,7 +3,8 @@
 use vesal_bundle::DeployPlan;
 use vesal_files::document;
 
-use super::{WorkDir, WorkError, read};
+use super::files::read;
+use super::{WorkDir, WorkError};
 use crate::algorithms::Algorithm;
 use crate::memory::{CaseSize, CasesMemory, StepMemory};
 use crate::planner::PlannerError;

@@ -8,9 +8,10 @@ use vesal_bundle::run_record::{self, RunRecord};
 use vesal_bundle::work_dir::RunId;
 use vesal_files::{atomic, digest, document};
 
+use super::files::{DATA_STATS, parse_stats, read};
 use super::plans::PlanPaths;
 use super::record::PlanRecord;
-use super::{DATA_STATS, Made, WorkDir, WorkError, parse_stats, read};
+use super::{Made, WorkDir, WorkError};
 use crate::algorithms::{self, Algorithm};
 use crate::analyze::stats::{DataStats, StatsSummary};
 use crate::memory::{GIB, cases_budget};

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use vesal_files::digest;
 
+use super::files::{DATA_STATS, DEPLOY_PLAN, TRAIN_PLAN, read};
 use super::record::PlanRecord;
-use super::{DATA_STATS, DEPLOY_PLAN, TRAIN_PLAN, WorkDir, WorkError, read};
+use super::{WorkDir, WorkError};
 use crate::algorithms::{self, Algorithm};
 
 /// Paths of an algorithm's plans, relative to the work directory.

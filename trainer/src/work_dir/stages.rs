@@ -9,8 +9,9 @@ use vesal_bundle::work_dir::RunId;
 use vesal_cases::datalist::Case;
 use vesal_files::{digest, document};
 
+use super::files::{DATA_STATS, DATA_STATS_BY_CASE};
 use super::record::AnalysisRecord;
-use super::{DATA_STATS, DATA_STATS_BY_CASE, WorkDir, WorkError};
+use super::{WorkDir, WorkError};
 use crate::analyze::stats::{DataStats, DataStatsByCase, ExcludedCase};
 use crate::analyze::{self, AnalysisOptions, Measures};
 use crate::dataset::TrainingCase;
