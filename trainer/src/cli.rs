@@ -26,13 +26,13 @@ use clap::{Parser, Subcommand};
     after_help = "\
 Examples:
   vesal-train auto --input task.yaml --work-dir work          Analyze, plan, train every fold, print the scores
-  vesal-train auto --work-dir work                            Go on where it was stopped
-  vesal-train plan --work-dir work --explain                  Tell every decision and its reason
-  vesal-train plan --work-dir work --set num_epochs=100       Decide otherwise
+  vesal-train auto --work-dir work                            Resume where it was stopped
+  vesal-train plan --work-dir work --explain                  Print every decision and its reason
+  vesal-train plan --work-dir work --set num_epochs=100       Replace a decision
   vesal-train fit --work-dir work --fold 0 --device cuda:0    Train one fold on a GPU
   vesal-train auto --work-dir work --device cuda:0,cuda:1     Train two folds at once, each on a GPU
   vesal-train scores --work-dir work --worst 20               Show the cases that are predicted worst
-  vesal-train report --work-dir work                          Write a page to look at: work/report.html
+  vesal-train report --work-dir work                          Write a page about everything: work/report.html
   vesal-train auto --work-dir work --parallel-folds auto      Train folds at once where memory and cores allow
 
 Exit codes:
@@ -52,19 +52,19 @@ pub enum Command {
     Analyze(AnalyzeArguments),
     /// Decide how to preprocess and train: write plans
     Plan(PlanArguments),
-    /// Explain the settings that decide otherwise than the rules
+    /// Explain the settings that replace decisions of the planner
     Settings(SettingsArguments),
-    /// Train one fold, or go on with it
+    /// Train one fold, or resume its training
     Fit(FitArguments),
-    /// Show how far every fold is
+    /// Show the progress of every fold
     Status(StatusArguments),
-    /// Show how well cases were predicted that a training did not see
+    /// Show the scores of held-out cases
     Scores(ScoresArguments),
-    /// Write one HTML page to look at: data, findings, plan, training, scores, worst cases
+    /// Write an HTML page about everything: data, findings, plan, training, scores, worst cases
     Report(ReportArguments),
     /// Write plans, data stats and runs into one file, to carry them to another machine
     ExportHistory(ExportHistoryArguments),
-    /// Make a work directory of such a file
+    /// Make a work directory from such a file
     ImportHistory(ImportHistoryArguments),
     /// Measure how long an optimization step takes, on random patches
     Bench(BenchArguments),

@@ -12,7 +12,7 @@ pub struct WorkArguments {
     /// Folder that all stages write to and read from
     #[arg(long, value_name = "DIR")]
     pub work_dir: PathBuf,
-    /// Folder of the images, where it is not the one that the task names
+    /// Folder of the images, if it is not the one that the task names
     #[arg(long, value_name = "DIR", env = "VESAL_DATAROOT")]
     pub dataroot: Option<PathBuf>,
 }
@@ -34,8 +34,8 @@ pub struct SettingArguments {
     /// the default again with --algorithms= [default: segresnet]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub algorithms: Option<Vec<String>>,
-    /// Decide something yourself, such as num_epochs=100; may be repeated; kept in the work directory, and taken
-    /// back with NAME=
+    /// Replace a decision of the planner, such as num_epochs=100; may be repeated; kept in the work directory, and
+    /// removed with NAME=
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub settings: Vec<String>,
     /// Memory to plan for, in GiB, kept in the work directory: more makes larger batches. `detect` finds out what

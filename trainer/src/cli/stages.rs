@@ -56,7 +56,7 @@ impl FromStr for ParallelFolds {
 #[command(after_help = "\
 Writes datastats.yaml and datastats_by_case.yaml in Auto3DSeg's form, and findings.json. A case that cannot be used
 (file missing or unreadable, image and label on different grids, labels without a name, ...) is reported and left out;
-the exit code is then 7. What is odd but usable is reported and kept.
+the exit code is then 7. Odd but usable cases are reported and kept.
 
 Examples:
   vesal-train analyze --input task.yaml --work-dir work                    Check and measure a dataset
