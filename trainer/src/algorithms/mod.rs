@@ -3,8 +3,8 @@
 //! An algorithm is a network family, rules that plan it, and a recipe that trains it: a value of type [`Algorithm`] in
 //! a folder of its own, and one line here. The registry is a table and not a trait, because an algorithm has neither
 //! state nor types of its own: plain data and functions can be listed, compared by name and read in one place. The
-//! training loop, which is generic over Burn's backends, selects from the table by name, which a trait object with
-//! generic methods would not allow. Code that several algorithms share is in [`planner`](crate::planner),
+//! training loop is generic over Burn's backends and could not call generic methods of a trait object; it reads the
+//! recipe as data instead. Code that several algorithms share is in [`planner`](crate::planner),
 //! [`augment`](crate::augment) and [`schedule`](crate::schedule).
 
 mod algorithm;
